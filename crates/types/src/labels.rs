@@ -1,0 +1,151 @@
+//! Label sets and matchers of the Prometheus data model.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
+
+/// A label set: names unique and sorted, empty values absent. The metric name is the label `__name__`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Labels(Vec<(String, String)>);
+
+impl Labels {
+    pub const NAME: &'static str = "__name__";
+
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// From pairs in any order; the last of a repeated name wins, empty values are dropped.
+    pub fn from_pairs<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut out = Self::new();
+        for (n, v) in pairs {
+            out.set(n, v);
+        }
+        out
+    }
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.binary_search_by(|(n, _)| n.as_str().cmp(name)).ok().map(|i| self.0[i].1.as_str())
+    }
+    /// Sets a label; an empty value removes it.
+    pub fn set(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        let (name, value) = (name.into(), value.into());
+        match self.0.binary_search_by(|(n, _)| n.cmp(&name)) {
+            Ok(i) if value.is_empty() => {
+                self.0.remove(i);
+            }
+            Ok(i) => self.0[i].1 = value,
+            Err(_) if value.is_empty() => {}
+            Err(i) => self.0.insert(i, (name, value)),
+        }
+    }
+    pub fn remove(&mut self, name: &str) {
+        if let Ok(i) = self.0.binary_search_by(|(n, _)| n.as_str().cmp(name)) {
+            self.0.remove(i);
+        }
+    }
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.set(name, value);
+        self
+    }
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(n, v)| (n.as_str(), v.as_str()))
+    }
+    pub fn metric_name(&self) -> Option<&str> {
+        self.get(Self::NAME)
+    }
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// As PromQL writes a series: `http_requests_total{code="200",job="web"}`.
+impl std::fmt::Display for Labels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.metric_name();
+        if let Some(name) = name {
+            f.write_str(name)?;
+        }
+        let mut first = true;
+        for (n, v) in self.iter().filter(|(n, _)| *n != Self::NAME) {
+            write!(f, "{}{n}={v:?}", if first { "{" } else { "," })?;
+            first = false;
+        }
+        match (first, name) {
+            (true, None) => f.write_str("{}"),
+            (true, Some(_)) => Ok(()),
+            (false, _) => f.write_str("}"),
+        }
+    }
+}
+
+impl Serialize for Labels {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        let mut map = s.serialize_map(Some(self.0.len()))?;
+        for (n, v) in self.iter() {
+            map.serialize_entry(n, v)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let map = std::collections::BTreeMap::<String, String>::deserialize(d)?;
+        Ok(Self::from_pairs(map))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MatcherOp {
+    #[serde(rename = "=")]
+    Equal,
+    #[serde(rename = "!=")]
+    NotEqual,
+    /// Anchored at both ends, as in PromQL.
+    #[serde(rename = "=~")]
+    Regex,
+    #[serde(rename = "!~")]
+    NotRegex,
+}
+
+/// One condition on one label; a missing label counts as the empty string.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Matcher {
+    pub name: String,
+    pub op: MatcherOp,
+    pub value: String,
+}
+
+impl Matcher {
+    pub fn new(name: impl Into<String>, op: MatcherOp, value: impl Into<String>) -> Self {
+        Self { name: name.into(), op, value: value.into() }
+    }
+    pub fn equal(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::new(name, MatcherOp::Equal, value)
+    }
+}
+
+impl std::fmt::Display for Matcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let op = match self.op {
+            MatcherOp::Equal => "=",
+            MatcherOp::NotEqual => "!=",
+            MatcherOp::Regex => "=~",
+            MatcherOp::NotRegex => "!~",
+        };
+        write!(f, "{}{op}{:?}", self.name, self.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sorted_unique_without_empty_values() {
+        let l = Labels::from_pairs([("job", "web"), ("__name__", "up"), ("empty", ""), ("job", "api")]);
+        assert_eq!(l.to_string(), "up{job=\"api\"}");
+        assert_eq!(Labels::new().to_string(), "{}");
+        assert_eq!(serde_json::from_str::<Labels>(&serde_json::to_string(&l).unwrap()).unwrap(), l);
+    }
+}

@@ -1,0 +1,17 @@
+//! The words every other crate shares: typed ids, instants, labels, actors, the event and the
+//! table of error codes. No IO, no clock, no randomness: instants and random bytes come in as
+//! parameters.
+
+mod actor;
+mod error;
+mod event;
+mod id;
+mod labels;
+mod time;
+
+pub use actor::{Actor, ActorKind};
+pub use error::{ErrorCode, Fault};
+pub use event::{Event, EventDraft, Severity, Source, Subject, Visibility, chain_input};
+pub use id::{EventId, Id, IdKind, PageId, SessionId, TokenId};
+pub use labels::{Labels, Matcher, MatcherOp};
+pub use time::{Clock, Entropy, Timestamp};

@@ -1,0 +1,54 @@
+# The commands of this repository. `make demo` and `make test` need nothing
+# prepared: each installs what is missing first (scripts/install.sh says what).
+
+.PHONY: help demo test check bench build web clean-demo
+
+TENFOLD := target/debug/tenfold
+WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
+
+help:
+	@echo "make demo    the whole loop on this machine, one URL; Ctrl-C ends it and leaves nothing running"
+	@echo "make test    every test, on real servers"
+	@echo "make check   formatting, lints, licences"
+	@echo "make build   the server with its pages"
+	@echo "make web     the pages alone"
+	@echo "make bench   the measured seconds of the story (see bench/)"
+
+demo:
+	scripts/install.sh demo
+	$(MAKE) --no-print-directory build
+	$(TENFOLD) demo
+
+test:
+	scripts/install.sh test
+	$(MAKE) --no-print-directory web
+	npm --prefix web test
+	cargo test --workspace
+	npm --prefix e2e ci
+	npm --prefix e2e test
+
+check:
+	scripts/install.sh check
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	scripts/deny.sh
+	npm --prefix web run check
+
+bench:
+	scripts/install.sh test
+	$(MAKE) --no-print-directory build
+	npm --prefix e2e ci
+	npm --prefix e2e run bench
+
+# The pages first: the server carries them inside.
+build: web
+	cargo build
+
+web: web/dist/index.html
+
+web/dist/index.html: $(WEB_SOURCES)
+	npm --prefix web ci
+	npm --prefix web run build
+
+clean-demo:
+	rm -rf .demo

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Licences, bans and sources of every dependency, as deny.toml says. Advisories
+# need a database from outside, so they are asked for only where it is reachable:
+#   scripts/deny.sh advisories
+set -euo pipefail
+
+if ! command -v cargo-deny >/dev/null 2>&1; then
+    echo "skipped: cargo-deny is not installed (cargo install --locked cargo-deny)" >&2
+    exit 0
+fi
+if [ "${1:-}" = advisories ]; then
+    exec cargo deny check advisories
+fi
+exec cargo deny --offline check licenses bans sources

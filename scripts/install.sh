@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Installs what a command of the Makefile needs and this machine lacks, and says
+# what it does. Run twice, it does nothing the second time. It never starts a
+# system service: the tests and the demo run their own servers on free ports.
+#
+#   scripts/install.sh demo|test|check
+set -euo pipefail
+
+purpose=${1:-}
+case "$purpose" in
+demo | test | check) ;;
+*)
+    echo "usage: scripts/install.sh demo|test|check" >&2
+    exit 2
+    ;;
+esac
+
+say() { echo "install: $*" >&2; }
+
+has() {
+    local name=$1
+    command -v "$name" >/dev/null 2>&1 || [ -x "/usr/sbin/$name" ] || [ -x "/usr/lib/postgresql/15/bin/$name" ] ||
+        compgen -G "/usr/lib/postgresql/*/bin/$name" >/dev/null
+}
+
+packages=()
+# need COMMAND PACKAGE...: when COMMAND is missing, PACKAGE... will be installed.
+need() {
+    local command=$1
+    shift
+    has "$command" || packages+=("$@")
+}
+
+# Rust comes with its own installer and a pinned version; that choice is yours.
+if ! command -v cargo >/dev/null 2>&1; then
+    say "cargo is missing: install Rust $(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml) with rustup, then run this again"
+    exit 1
+fi
+if ! command -v node >/dev/null 2>&1 || [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
+    say "Node 20 or newer is missing: install it, then run this again"
+    exit 1
+fi
+
+need npm npm
+need cc gcc libc6-dev
+need make make
+if [ "$purpose" != check ]; then
+    need git git ca-certificates
+    need ngircd ngircd
+    need postfix postfix
+fi
+if [ "$purpose" = test ]; then
+    need initdb postgresql
+    need inspircd inspircd
+    need sshd openssh-server
+    need chromium chromium fonts-dejavu-core
+    need prometheus prometheus
+    need python3 python3
+    need fusermount3 fuse3
+    need curl curl
+fi
+
+if [ ${#packages[@]} -eq 0 ]; then
+    exit 0
+fi
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    say "this needs ${packages[*]} (Debian's names): install them, then run this again"
+    exit 1
+fi
+if [ "$(id -u)" -ne 0 ]; then
+    if [ "$purpose" = demo ]; then
+        say "without root the demo runs without ${packages[*]}; for all of it: sudo apt-get install ${packages[*]}"
+        exit 0
+    fi
+    say "this needs root once: sudo apt-get install ${packages[*]}"
+    exit 1
+fi
+
+# Debian starts a server when it installs one, unless this file says no.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
+
+# Postfix asks how it shall be configured; the demo and the tests bring their own.
+if [[ " ${packages[*]} " == *" postfix "* ]] && command -v debconf-set-selections >/dev/null 2>&1; then
+    echo "postfix postfix/main_mailer_type select No configuration" | debconf-set-selections
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+say "apt-get install ${packages[*]} (no service is started)"
+if ! apt-get install -y -q --no-install-recommends "${packages[@]}" >/dev/null 2>&1; then
+    # The package lists are missing or old.
+    apt-get update -q >/dev/null
+    apt-get install -y -q --no-install-recommends "${packages[@]}" >/dev/null
+fi
+say "done"

@@ -1,1 +1,3 @@
-//! protocols
+//! Codecs: bytes in and values out, and back. No IO, no clock, no randomness.
+
+pub mod irc;

@@ -1,0 +1,121 @@
+//! The allowed arrows between the workspace's crates (docs/architecture.md, invariant 3), read from `cargo metadata`.
+//! A new crate must find its place in `KINDS`; a new arrow that is not allowed fails with the rule it breaks.
+
+mod house;
+
+use house::metadata;
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Kind {
+    Types,
+    Pure,
+    Engine,
+    Store,
+    App,
+    Edge,
+    Composition,
+    Testkit,
+}
+
+const KINDS: [(&str, Kind); 19] = [
+    ("types", Kind::Types),
+    ("flags", Kind::Pure),
+    ("deploys", Kind::Pure),
+    ("promql", Kind::Pure),
+    ("alerting", Kind::Pure),
+    ("oncall", Kind::Pure),
+    ("incidents", Kind::Pure),
+    ("dora", Kind::Pure),
+    ("protocols", Kind::Pure),
+    ("tsdb", Kind::Engine),
+    ("store", Kind::Store),
+    ("app", Kind::App),
+    ("http", Kind::Edge),
+    ("ingest", Kind::Edge),
+    ("chat", Kind::Edge),
+    ("notify", Kind::Edge),
+    ("runner", Kind::Edge),
+    ("tenfold", Kind::Composition),
+    ("testkit", Kind::Testkit),
+];
+
+fn kind(name: &str) -> Kind {
+    let short = name.strip_prefix("tenfold-").unwrap_or(name);
+    KINDS.iter().find(|(known, _)| *known == short).unwrap_or_else(|| panic!("crate {name} has no place in KINDS")).1
+}
+
+fn allowed(from: Kind, to: Kind) -> bool {
+    match from {
+        Kind::Types => false,
+        Kind::Pure | Kind::Engine | Kind::Store | Kind::Testkit => to == Kind::Types,
+        Kind::App => matches!(to, Kind::Types | Kind::Pure | Kind::Engine | Kind::Store),
+        Kind::Edge => matches!(to, Kind::Types | Kind::Pure | Kind::App),
+        Kind::Composition => true,
+    }
+}
+
+/// What crates without IO may not depend on, whatever for.
+const NOT_PURE: [&str; 12] = [
+    "tokio",
+    "tokio-util",
+    "reqwest",
+    "hyper",
+    "hyper-util",
+    "axum",
+    "rusqlite",
+    "tokio-postgres",
+    "getrandom",
+    "nix",
+    "lettre",
+    "tempfile",
+];
+
+/// Who alone may see a database driver.
+const DRIVERS: [&str; 3] = ["rusqlite", "tokio-postgres", "deadpool-postgres"];
+
+fn dependencies() -> Vec<(String, String)> {
+    let metadata = metadata();
+    let mut arrows = Vec::new();
+    for package in metadata["packages"].as_array().expect("packages") {
+        let from = package["name"].as_str().expect("name");
+        for dependency in package["dependencies"].as_array().expect("dependencies") {
+            // Tests may use anything: a test is a place where parts meet.
+            if dependency["kind"].as_str() != Some("dev") {
+                arrows.push((from.to_string(), dependency["name"].as_str().expect("name").to_string()));
+            }
+        }
+    }
+    assert!(arrows.len() > 50, "cargo metadata shows the whole workspace");
+    arrows
+}
+
+#[test]
+fn crates_depend_only_along_the_allowed_arrows() {
+    let wrong: Vec<String> = dependencies()
+        .iter()
+        .filter(|(_, to)| to.starts_with("tenfold-"))
+        .filter(|(from, to)| !allowed(kind(from), kind(to)))
+        .map(|(from, to)| format!("{from} ({:?}) -> {to} ({:?})", kind(from), kind(to)))
+        .collect();
+    assert!(wrong.is_empty(), "arrows that docs/architecture.md does not allow:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn pure_crates_depend_on_nothing_that_does_io() {
+    let wrong: Vec<String> = dependencies()
+        .iter()
+        .filter(|(from, to)| matches!(kind(from), Kind::Types | Kind::Pure) && NOT_PURE.contains(&to.as_str()))
+        .map(|(from, to)| format!("{from} -> {to}"))
+        .collect();
+    assert!(wrong.is_empty(), "pure crates know no IO, no runtime, no randomness:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn only_the_store_sees_a_database_driver() {
+    let wrong: Vec<String> = dependencies()
+        .iter()
+        .filter(|(from, to)| kind(from) != Kind::Store && DRIVERS.contains(&to.as_str()))
+        .map(|(from, to)| format!("{from} -> {to}"))
+        .collect();
+    assert!(wrong.is_empty(), "backends are seen only by the store:\n{}", wrong.join("\n"));
+}

@@ -1,0 +1,59 @@
+//! Documents that must not fall behind the code.
+
+mod house;
+
+use std::collections::BTreeSet;
+
+use house::{root, sources};
+
+/// Names in `[workspace.dependencies]` that are not our own crates.
+fn workspace_dependencies() -> BTreeSet<String> {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("the workspace has a manifest");
+    let table: toml::Table = manifest.parse().expect("the manifest is TOML");
+    table["workspace"]["dependencies"]
+        .as_table()
+        .expect("a table")
+        .keys()
+        .filter(|name| !name.starts_with("tenfold-"))
+        .cloned()
+        .collect()
+}
+
+/// Names in docs/dependencies.md: the first cell of each row, in backticks.
+fn explained() -> BTreeSet<String> {
+    let text = std::fs::read_to_string(root().join("docs/dependencies.md")).expect("docs/dependencies.md stands");
+    text.lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+        .filter(|(_, reason)| reason.trim_matches(['|', ' ']).len() > 10)
+        .map(|(name, _)| name.to_string())
+        .collect()
+}
+
+#[test]
+fn every_dependency_has_its_reason() {
+    let (used, explained) = (workspace_dependencies(), explained());
+    let missing: Vec<_> = used.difference(&explained).collect();
+    assert!(missing.is_empty(), "write a line with the reason into docs/dependencies.md for: {missing:?}");
+}
+
+/// Every relative link in a Markdown document leads to a file of the repository.
+#[test]
+fn links_in_the_documents_lead_somewhere() {
+    let mut broken = Vec::new();
+    let mut documents = sources("docs", &[".md"]);
+    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        let text = std::fs::read_to_string(root().join(name)).expect("it stands at the root");
+        documents.push(house::Source { path: name.to_string(), text });
+    }
+    for document in &documents {
+        let folder = root().join(&document.path).parent().expect("a file has a folder").to_path_buf();
+        for piece in document.text.split("](").skip(1) {
+            let target = piece.split([')', '#', ' ']).next().unwrap_or_default();
+            let outside = target.is_empty() || target.contains("://") || target.starts_with("mailto:");
+            if !outside && !folder.join(target).exists() {
+                broken.push(format!("{}: {target}", document.path));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links to nothing:\n{}", broken.join("\n"));
+}

@@ -1,0 +1,337 @@
+//! Prometheus rule files: groups of alerting and recording rules, read with errors that name the line and the key.
+//!
+//! The format is Prometheus' own (`groups: [{name, interval, rules: [{alert, expr, for, ..}]}]`); a file that works
+//! there works here. Expressions are not parsed in this crate: the caller checks each with its PromQL parser.
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+use std::collections::BTreeMap;
+use tenfold_types::Labels;
+
+use crate::{duration::parse_duration_ms, template::Template};
+
+/// How often a group without its own `interval` is evaluated.
+pub const INTERVAL_DEFAULT_MS: i64 = 5_000;
+/// The shortest interval a group may ask for.
+pub const INTERVAL_MIN_MS: i64 = 1_000;
+pub const GROUPS_MAX: usize = 200;
+pub const RULES_PER_GROUP_MAX: usize = 500;
+/// Bytes of one rule file.
+pub const FILE_BYTES_MAX: usize = 1 << 20;
+
+/// What is wrong with a rule file, where, and under which key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: `{key}`: {message}")]
+pub struct RuleError {
+    /// Counted from 1; 0 when the file as a whole is meant.
+    pub line: u64,
+    pub key: String,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleFile {
+    pub groups: Vec<Group>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    pub name: String,
+    pub interval_ms: i64,
+    pub rules: Vec<Rule>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    Alert(AlertRule),
+    Record(RecordingRule),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertRule {
+    pub alert: String,
+    pub expr: String,
+    /// How long the expression must hold before the alert fires.
+    pub for_ms: i64,
+    /// How long a firing alert goes on firing after the expression stopped holding.
+    pub keep_firing_for_ms: i64,
+    /// Values are templates.
+    pub labels: BTreeMap<String, Template>,
+    /// Values are templates.
+    pub annotations: BTreeMap<String, Template>,
+    /// Line of the rule's expression in its file, for messages.
+    pub line: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordingRule {
+    pub record: String,
+    pub expr: String,
+    pub labels: Labels,
+    pub line: u64,
+}
+
+impl Rule {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Alert(r) => &r.alert,
+            Self::Record(r) => &r.record,
+        }
+    }
+    pub fn expr(&self) -> &str {
+        match self {
+            Self::Alert(r) => &r.expr,
+            Self::Record(r) => &r.expr,
+        }
+    }
+    pub fn line(&self) -> u64 {
+        match self {
+            Self::Alert(r) => r.line,
+            Self::Record(r) => r.line,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    #[serde(default)]
+    groups: Vec<RawGroup>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawGroup {
+    name: Spanned<String>,
+    interval: Option<Spanned<String>>,
+    #[serde(default)]
+    limit: Option<Spanned<u64>>,
+    #[serde(default)]
+    query_offset: Option<Spanned<String>>,
+    #[serde(default)]
+    rules: Vec<RawRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRule {
+    alert: Option<Spanned<String>>,
+    record: Option<Spanned<String>>,
+    expr: Spanned<String>,
+    #[serde(rename = "for")]
+    hold: Option<Spanned<String>>,
+    keep_firing_for: Option<Spanned<String>>,
+    #[serde(default)]
+    labels: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    annotations: BTreeMap<String, Spanned<String>>,
+}
+
+fn wrong<T>(at: &Spanned<T>, key: &str, message: impl Into<String>) -> RuleError {
+    RuleError { line: at.referenced.line(), key: key.to_owned(), message: message.into() }
+}
+
+/// Reads a rule file.
+///
+/// # Errors
+/// The first thing that is wrong, with its line and key.
+pub fn parse_rules(yaml: &str) -> Result<RuleFile, RuleError> {
+    let whole = |line, message: String| RuleError { line, key: "groups".to_owned(), message };
+    if yaml.len() > FILE_BYTES_MAX {
+        return Err(whole(0, format!("a rule file has at most {FILE_BYTES_MAX} bytes, this one has {}", yaml.len())));
+    }
+    let raw: RawFile = serde_saphyr::from_str(yaml).map_err(|e| {
+        let message = e.without_snippet().to_string();
+        whole(e.location().map_or(0, |l| l.line()), message)
+    })?;
+    if raw.groups.len() > GROUPS_MAX {
+        return Err(whole(0, format!("a file has at most {GROUPS_MAX} groups, this one has {}", raw.groups.len())));
+    }
+    let mut names = std::collections::BTreeSet::new();
+    let mut identities = std::collections::BTreeSet::new();
+    let mut groups = Vec::with_capacity(raw.groups.len());
+    for group in raw.groups {
+        if !names.insert(group.name.value.clone()) {
+            return Err(wrong(&group.name, "name", format!("the group `{}` is there twice", group.name.value)));
+        }
+        groups.push(read_group(group, &mut identities)?);
+    }
+    Ok(RuleFile { groups })
+}
+
+fn read_group(
+    raw: RawGroup,
+    identities: &mut std::collections::BTreeSet<(String, Vec<(String, String)>)>,
+) -> Result<Group, RuleError> {
+    let name = raw.name.value.clone();
+    if name.is_empty() || name.len() > 200 || name.contains('/') {
+        return Err(wrong(&raw.name, "name", "a group's name has 1 to 200 bytes and no `/`"));
+    }
+    if let Some(limit) = &raw.limit {
+        return Err(wrong(limit, "limit", "is not supported; the limit of series per rule is fixed"));
+    }
+    if let Some(offset) = &raw.query_offset {
+        return Err(wrong(offset, "query_offset", "is not supported; write `offset` in the expression"));
+    }
+    let interval_ms = match &raw.interval {
+        None => INTERVAL_DEFAULT_MS,
+        Some(text) => parse_duration_ms(&text.value).map_err(|m| wrong(text, "interval", m))?,
+    };
+    if interval_ms < INTERVAL_MIN_MS {
+        let at = raw.interval.as_ref().map_or_else(|| raw.name.referenced.line(), |i| i.referenced.line());
+        let message = format!("a group is evaluated at most every {INTERVAL_MIN_MS} ms");
+        return Err(RuleError { line: at, key: "interval".to_owned(), message });
+    }
+    if raw.rules.len() > RULES_PER_GROUP_MAX {
+        let message = format!("a group has at most {RULES_PER_GROUP_MAX} rules, this one has {}", raw.rules.len());
+        return Err(wrong(&raw.name, "rules", message));
+    }
+    let mut rules = Vec::with_capacity(raw.rules.len());
+    for rule in raw.rules {
+        rules.push(read_rule(rule, identities)?);
+    }
+    Ok(Group { name, interval_ms, rules })
+}
+
+fn read_rule(
+    raw: RawRule,
+    identities: &mut std::collections::BTreeSet<(String, Vec<(String, String)>)>,
+) -> Result<Rule, RuleError> {
+    let line = raw.expr.referenced.line();
+    if raw.expr.value.trim().is_empty() {
+        return Err(wrong(&raw.expr, "expr", "is empty"));
+    }
+    let name = match (&raw.alert, &raw.record) {
+        (Some(a), None) => a,
+        (None, Some(r)) => r,
+        (Some(a), Some(_)) => return Err(wrong(a, "alert", "a rule has either `alert` or `record`, not both")),
+        (None, None) => {
+            return Err(wrong(&raw.expr, "alert", "a rule has either `alert` or `record`, this has neither"));
+        }
+    };
+    for (label, value) in &raw.labels {
+        if !is_label_name(label) || label == "__name__" || label == "alertname" {
+            let message = "is not a name a rule may set: letters, digits, `_`, and not `__name__` or `alertname`";
+            return Err(wrong(value, &format!("labels.{label}"), message));
+        }
+    }
+    let identity = raw.labels.iter().map(|(n, v)| (n.clone(), v.value.clone())).collect();
+    if raw.alert.is_some() && !identities.insert((name.value.clone(), identity)) {
+        let message = format!("the alert `{}` is there twice with the same labels", name.value);
+        return Err(wrong(name, "alert", message));
+    }
+    if raw.record.is_some() {
+        if let Some(at) = raw.hold.as_ref().or(raw.keep_firing_for.as_ref()) {
+            return Err(wrong(at, "for", "a recording rule has no `for` and no `keep_firing_for`"));
+        }
+        if let Some((key, at)) = raw.annotations.iter().next() {
+            return Err(wrong(at, &format!("annotations.{key}"), "a recording rule has no annotations"));
+        }
+        if !is_metric_name(&name.value) {
+            return Err(wrong(name, "record", format!("`{}` is not a metric name", name.value)));
+        }
+        let labels = Labels::from_pairs(raw.labels.into_iter().map(|(n, v)| (n, v.value)));
+        return Ok(Rule::Record(RecordingRule { record: name.value.clone(), expr: raw.expr.value, labels, line }));
+    }
+    if name.value.is_empty() || name.value.len() > 200 {
+        return Err(wrong(name, "alert", "an alert's name has 1 to 200 bytes"));
+    }
+    let duration = |text: &Option<Spanned<String>>, key: &str| match text {
+        None => Ok(0),
+        Some(t) => parse_duration_ms(&t.value).map_err(|m| wrong(t, key, m)),
+    };
+    Ok(Rule::Alert(AlertRule {
+        alert: name.value.clone(),
+        for_ms: duration(&raw.hold, "for")?,
+        keep_firing_for_ms: duration(&raw.keep_firing_for, "keep_firing_for")?,
+        labels: templates(raw.labels, "labels")?,
+        annotations: templates(raw.annotations, "annotations")?,
+        expr: raw.expr.value,
+        line,
+    }))
+}
+
+fn templates(raw: BTreeMap<String, Spanned<String>>, section: &str) -> Result<BTreeMap<String, Template>, RuleError> {
+    raw.into_iter()
+        .map(|(name, text)| {
+            let template =
+                Template::parse(&text.value).map_err(|e| wrong(&text, &format!("{section}.{name}"), e.to_string()))?;
+            Ok((name, template))
+        })
+        .collect()
+}
+
+fn is_label_name(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn is_metric_name(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '_' | ':'))
+        && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+groups:
+- name: photos
+  interval: 10s
+  rules:
+  - record: job:errors:rate1m
+    expr: sum by (job) (rate(errors[1m]))
+    labels: {team: web}
+  - alert: HighErrorRate
+    expr: |
+      job:errors:rate1m > 5
+    for: 30s
+    keep_firing_for: 1m
+    labels: {severity: critical, service: photos}
+    annotations:
+      summary: "{{ $labels.job }} has {{ $value | humanize }} errors a second"
+"#;
+
+    #[test]
+    fn reads_a_file() {
+        let file = parse_rules(GOOD).unwrap();
+        let group = &file.groups[0];
+        assert_eq!((group.name.as_str(), group.interval_ms, group.rules.len()), ("photos", 10_000, 2));
+        let Rule::Alert(rule) = &group.rules[1] else { panic!("the second rule is an alert") };
+        assert_eq!((rule.for_ms, rule.keep_firing_for_ms), (30_000, 60_000));
+        assert!(rule.annotations.contains_key("summary"));
+        assert_eq!(parse_rules("groups: []").unwrap().groups, vec![]);
+        assert_eq!(parse_rules("groups:\n- name: a\n  rules: []").unwrap().groups[0].interval_ms, INTERVAL_DEFAULT_MS);
+    }
+
+    #[test]
+    fn errors_name_line_and_key() {
+        let rule = |body: &str| format!("groups:\n- name: g\n  rules:\n  - {body}\n");
+        let cases = [
+            (rule("alert: A\n    expr: up\n    for: soon"), 6, "for", "is not a duration"),
+            (
+                rule("alert: A\n    expr: up\n    annotations:\n      s: '{{ nonsense }}'"),
+                7,
+                "annotations.s",
+                "nonsense",
+            ),
+            (rule("expr: up"), 4, "alert", "neither"),
+            (rule("alert: A\n    record: b\n    expr: up"), 4, "alert", "not both"),
+            (rule("alert: A\n    expr: ''"), 5, "expr", "empty"),
+            (rule("record: 'a b'\n    expr: up"), 4, "record", "metric name"),
+            (rule("alert: A\n    expr: up\n    labels: {alertname: x}"), 6, "labels.alertname", "not a name"),
+            (rule("alert: A\n    expr: up\n  - alert: A\n    expr: down"), 6, "alert", "twice"),
+            (rule("alert: A\n    expr: up\n    colour: red"), 6, "groups", "colour"),
+            ("groups:\n- name: g\n  interval: 10ms\n  rules: []\n".to_owned(), 3, "interval", "at most every"),
+            ("groups:\n- name: g\n- name: g\n".to_owned(), 3, "name", "twice"),
+        ];
+        for (yaml, line, key, message) in cases {
+            let e = parse_rules(&yaml).expect_err(&yaml);
+            assert_eq!((e.line, e.key.as_str()), (line, key), "{e} in {yaml}");
+            assert!(e.message.contains(message), "{e} lacks {message}");
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! The state machine of one alerting rule: `step(rule, state, answer, now)`.
+//!
+//! ```text
+//! (none) -> pending -> firing -> resolved
+//!               \        | ^        ^
+//!                \       v |        |   data that says so
+//!              cleared  unknown ----+   or no data for longer than `unknown_keep_ms`
+//! ```
+//!
+//! A firing series whose data vanished, or whose query fails, becomes `unknown`. It leaves that state when the data is
+//! back (firing again, or resolved because the data says so) or when it has been away for longer than the caller's
+//! keep; that last exit is marked [`TransitionKind::Expired`] so that nobody reads it as healthy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use tenfold_types::{Labels, Timestamp};
+
+use crate::{fingerprint::fingerprint, rules::AlertRule, template::TemplateContext};
+
+/// Series one rule may have active at a time.
+pub const SERIES_PER_RULE_MAX: usize = 2_000;
+/// Bytes of one expanded label or annotation.
+const EXPANDED_BYTES_MAX: usize = 8_192;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertState {
+    Pending,
+    Firing,
+    /// It was firing, and now there is no data or the query fails.
+    Unknown,
+    Resolved,
+}
+
+impl AlertState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Firing => "firing",
+            Self::Unknown => "unknown",
+            Self::Resolved => "resolved",
+        }
+    }
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Pending, Self::Firing, Self::Unknown, Self::Resolved].into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+/// One alert: one series of one rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    pub fingerprint: String,
+    /// Labels of the series as the expression answers, without the metric's name. The alert's identity within its rule.
+    pub series: Labels,
+    /// `series` with the rule's own labels and `alertname`.
+    pub labels: Labels,
+    pub annotations: BTreeMap<String, String>,
+    pub state: AlertState,
+    /// Kept as text where it is stored: JSON has no infinity.
+    #[serde(with = "as_text")]
+    pub value: f64,
+    /// When the expression first held.
+    pub active_since: Timestamp,
+    pub fired_at: Option<Timestamp>,
+    pub resolved_at: Option<Timestamp>,
+    /// Since when a firing alert's expression no longer holds (`keep_firing_for` runs from here).
+    pub keep_since: Option<Timestamp>,
+    /// Since when there has been no data.
+    pub no_data_since: Option<Timestamp>,
+}
+
+/// The active alerts of one rule, by series.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RuleState {
+    #[serde(with = "as_list")]
+    pub active: BTreeMap<Labels, Alert>,
+}
+
+mod as_list {
+    use super::{Alert, BTreeMap, Labels};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(map: &BTreeMap<Labels, Alert>, s: S) -> Result<S::Ok, S::Error> {
+        map.values().collect::<Vec<_>>().serialize(s)
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<Labels, Alert>, D::Error> {
+        Ok(Vec::<Alert>::deserialize(d)?.into_iter().map(|a| (a.series.clone(), a)).collect())
+    }
+}
+
+mod as_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+    pub fn serialize<S: Serializer>(value: &f64, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(value)
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+        let text = String::deserialize(d)?;
+        text.parse().map_err(|_| D::Error::custom(format!("`{text}` is not a number")))
+    }
+}
+
+/// Which series have data at all; see [`crate::presence`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Present {
+    /// An empty answer means healthy for every series.
+    All,
+    /// Only these series have data.
+    Series(BTreeSet<Labels>),
+}
+
+/// What one evaluation brought.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    Samples {
+        samples: Vec<(Labels, f64)>,
+        present: Present,
+    },
+    /// The query failed; nothing is known.
+    Failed(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransitionKind {
+    /// The expression holds; waiting for `for`.
+    Pending,
+    Firing,
+    /// Firing again after unknown.
+    FiringAgain,
+    /// A pending alert ended before it fired.
+    Cleared,
+    /// The data says it is over.
+    Resolved,
+    Unknown,
+    /// Unknown for longer than the keep. Not a sign of health.
+    Expired,
+    /// Its rule is gone.
+    RuleRemoved,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transition {
+    pub kind: TransitionKind,
+    pub from: Option<AlertState>,
+    /// The alert after the transition.
+    pub alert: Alert,
+    /// Why it is unknown, when it is.
+    pub reason: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    #[error("the rule answers with {0} series, at most {SERIES_PER_RULE_MAX} are followed")]
+    TooMany(usize),
+    #[error("two series have the same labels {0} once the metric's name is taken away")]
+    Duplicate(String),
+}
+
+/// One evaluation. Returns the transitions in the order of the series; the state is changed in place.
+///
+/// # Errors
+/// An answer that cannot be followed; it counts as a failed query (firing alerts become unknown).
+pub fn step(
+    rule: &AlertRule,
+    state: &mut RuleState,
+    answer: Answer,
+    now: Timestamp,
+    unknown_keep_ms: i64,
+) -> (Vec<Transition>, Option<StepError>) {
+    match answer {
+        Answer::Failed(reason) => (all_unknown(state, now, &reason), None),
+        Answer::Samples { samples, present } => match by_series(samples) {
+            Err(e) => (all_unknown(state, now, &e.to_string()), Some(e)),
+            Ok(samples) => (follow(rule, state, &samples, &present, now, unknown_keep_ms), None),
+        },
+    }
+}
+
+fn by_series(samples: Vec<(Labels, f64)>) -> Result<BTreeMap<Labels, f64>, StepError> {
+    if samples.len() > SERIES_PER_RULE_MAX {
+        return Err(StepError::TooMany(samples.len()));
+    }
+    let mut map = BTreeMap::new();
+    for (mut labels, value) in samples {
+        labels.remove(Labels::NAME);
+        if let Some(_previous) = map.insert(labels.clone(), value) {
+            return Err(StepError::Duplicate(labels.to_string()));
+        }
+    }
+    Ok(map)
+}
+
+fn all_unknown(state: &mut RuleState, now: Timestamp, reason: &str) -> Vec<Transition> {
+    state.active.values_mut().filter_map(|alert| vanish(alert, now, reason)).collect()
+}
+
+/// No data for this alert: a firing one becomes unknown; a pending one waits.
+fn vanish(alert: &mut Alert, now: Timestamp, reason: &str) -> Option<Transition> {
+    alert.no_data_since.get_or_insert(now);
+    if alert.state != AlertState::Firing {
+        return None;
+    }
+    alert.state = AlertState::Unknown;
+    Some(Transition {
+        kind: TransitionKind::Unknown,
+        from: Some(AlertState::Firing),
+        alert: alert.clone(),
+        reason: Some(reason.to_owned()),
+    })
+}
+
+fn follow(
+    rule: &AlertRule,
+    state: &mut RuleState,
+    samples: &BTreeMap<Labels, f64>,
+    present: &Present,
+    now: Timestamp,
+    unknown_keep_ms: i64,
+) -> Vec<Transition> {
+    let mut out = Vec::new();
+    for (series, value) in samples {
+        let from = state.active.get(series).map(|a| a.state);
+        let alert = state.active.entry(series.clone()).or_insert_with(|| fresh(rule, series, *value, now));
+        alert.value = *value;
+        alert.annotations = annotations(rule, series, *value);
+        alert.keep_since = None;
+        alert.no_data_since = None;
+        let held = now.since_ms(alert.active_since) >= rule.for_ms;
+        let kind = match from {
+            None if held => Some(TransitionKind::Firing),
+            None => Some(TransitionKind::Pending),
+            Some(AlertState::Pending) if held => Some(TransitionKind::Firing),
+            Some(AlertState::Unknown) => Some(TransitionKind::FiringAgain),
+            Some(_) => None,
+        };
+        if let Some(kind) = kind {
+            if kind != TransitionKind::Pending {
+                alert.state = AlertState::Firing;
+                alert.fired_at.get_or_insert(now);
+            }
+            out.push(Transition { kind, from, alert: alert.clone(), reason: None });
+        }
+    }
+    let gone: Vec<Labels> = state.active.keys().filter(|s| !samples.contains_key(*s)).cloned().collect();
+    for series in gone {
+        let has_data = match present {
+            Present::All => true,
+            Present::Series(set) => set.contains(&series),
+        };
+        let Some(alert) = state.active.get_mut(&series) else { continue };
+        let transition = if has_data {
+            alert.no_data_since = None;
+            healthy(rule, alert, now)
+        } else {
+            expired(alert, now, unknown_keep_ms).or_else(|| vanish(alert, now, "there is no data"))
+        };
+        if let Some(transition) = transition {
+            let ended =
+                matches!(transition.kind, TransitionKind::Cleared | TransitionKind::Resolved | TransitionKind::Expired);
+            if ended {
+                state.active.remove(&series);
+            }
+            out.push(transition);
+        }
+    }
+    out
+}
+
+/// The data says that the expression does not hold.
+fn healthy(rule: &AlertRule, alert: &mut Alert, now: Timestamp) -> Option<Transition> {
+    let from = alert.state;
+    if from == AlertState::Pending {
+        return Some(end(alert, TransitionKind::Cleared, now));
+    }
+    let keep_since = *alert.keep_since.get_or_insert(now);
+    if now.since_ms(keep_since) >= rule.keep_firing_for_ms {
+        return Some(end(alert, TransitionKind::Resolved, now));
+    }
+    // Kept firing by `keep_firing_for`; an unknown one is known again, so it is firing as well.
+    if from == AlertState::Unknown {
+        alert.state = AlertState::Firing;
+        return Some(Transition {
+            kind: TransitionKind::FiringAgain,
+            from: Some(from),
+            alert: alert.clone(),
+            reason: None,
+        });
+    }
+    None
+}
+
+fn expired(alert: &mut Alert, now: Timestamp, unknown_keep_ms: i64) -> Option<Transition> {
+    let away = now.since_ms(alert.no_data_since?);
+    if away < unknown_keep_ms || alert.state == AlertState::Firing {
+        return None;
+    }
+    let kind = if alert.state == AlertState::Pending { TransitionKind::Cleared } else { TransitionKind::Expired };
+    Some(end(alert, kind, now))
+}
+
+fn end(alert: &mut Alert, kind: TransitionKind, now: Timestamp) -> Transition {
+    let from = alert.state;
+    alert.state = AlertState::Resolved;
+    alert.resolved_at = Some(now);
+    Transition { kind, from: Some(from), alert: alert.clone(), reason: None }
+}
+
+/// Ends every alert of a rule that is no longer there.
+pub fn close_all(state: &mut RuleState, now: Timestamp) -> Vec<Transition> {
+    let active = std::mem::take(&mut state.active);
+    active.into_values().map(|mut alert| end(&mut alert, TransitionKind::RuleRemoved, now)).collect()
+}
+
+fn fresh(rule: &AlertRule, series: &Labels, value: f64, now: Timestamp) -> Alert {
+    let context = TemplateContext { labels: series, value };
+    let mut labels = series.clone();
+    for (name, template) in &rule.labels {
+        labels.set(name.clone(), capped(template.expand(&context)));
+    }
+    labels.set("alertname", rule.alert.clone());
+    Alert {
+        fingerprint: fingerprint(&labels),
+        series: series.clone(),
+        annotations: annotations(rule, series, value),
+        labels,
+        state: AlertState::Pending,
+        value,
+        active_since: now,
+        fired_at: None,
+        resolved_at: None,
+        keep_since: None,
+        no_data_since: None,
+    }
+}
+
+fn annotations(rule: &AlertRule, series: &Labels, value: f64) -> BTreeMap<String, String> {
+    let context = TemplateContext { labels: series, value };
+    rule.annotations.iter().map(|(name, t)| (name.clone(), capped(t.expand(&context)))).collect()
+}
+
+fn capped(mut text: String) -> String {
+    if text.len() > EXPANDED_BYTES_MAX {
+        let mut end = EXPANDED_BYTES_MAX;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+    text
+}

@@ -1,0 +1,145 @@
+//! The rule's state machine, case by case and as properties over random histories.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use tenfold_alerting::{
+    AlertRule, AlertState, Answer, Present, Rule, RuleState, TransitionKind as K, close_all, parse_rules, step,
+};
+use tenfold_types::{Labels, Timestamp};
+
+const KEEP_MS: i64 = 60_000;
+
+fn rule(extra: &str) -> AlertRule {
+    let yaml = format!(
+        "groups:\n- name: g\n  rules:\n  - alert: High\n    expr: x > 1\n    labels: {{severity: critical}}\n    annotations: {{summary: 'is {{{{ $value }}}}'}}\n{extra}"
+    );
+    match parse_rules(&yaml).expect("the rule reads").groups.remove(0).rules.remove(0) {
+        Rule::Alert(r) => r,
+        Rule::Record(_) => unreachable!("it is an alert"),
+    }
+}
+
+fn series() -> Labels {
+    Labels::from_pairs([("host", "a")])
+}
+
+/// One letter per evaluation: `h`igh, `l`ow (data, healthy), `n`o data, `e`rror. Ten seconds apart.
+fn answer(letter: char) -> Answer {
+    let some = Present::Series(BTreeSet::from([series()]));
+    match letter {
+        'h' => Answer::Samples { samples: vec![(series().with("__name__", "x"), 5.0)], present: some },
+        'l' => Answer::Samples { samples: vec![], present: some },
+        'n' => Answer::Samples { samples: vec![], present: Present::Series(BTreeSet::new()) },
+        'a' => Answer::Samples { samples: vec![], present: Present::All },
+        _ => Answer::Failed("timeout".to_owned()),
+    }
+}
+
+fn run(rule: &AlertRule, history: &str) -> Vec<(usize, K)> {
+    let mut state = RuleState::default();
+    let mut out = Vec::new();
+    for (i, letter) in history.chars().enumerate() {
+        // A restart between any two evaluations changes nothing.
+        state = serde_json::from_str(&serde_json::to_string(&state).expect("plain data")).expect("plain data");
+        let (transitions, error) = step(rule, &mut state, answer(letter), Timestamp(i as i64 * 10_000), KEEP_MS);
+        assert_eq!(error, None);
+        out.extend(transitions.into_iter().map(|t| (i, t.kind)));
+    }
+    out
+}
+
+#[test]
+fn histories() {
+    let plain = rule("");
+    let held = rule("    for: 20s\n");
+    let kept = rule("    keep_firing_for: 20s\n");
+    type Case<'a> = (&'a AlertRule, &'a str, &'a [(usize, K)]);
+    let cases: &[Case<'_>] = &[
+        (&plain, "lhhl", &[(1, K::Firing), (3, K::Resolved)]),
+        (&plain, "ha", &[(0, K::Firing), (1, K::Resolved)]),
+        (&held, "hhhl", &[(0, K::Pending), (2, K::Firing), (3, K::Resolved)]),
+        (&held, "hhlhhh", &[(0, K::Pending), (2, K::Cleared), (3, K::Pending), (5, K::Firing)]),
+        // No data and errors hold a pending alert where it is.
+        (&held, "hneh", &[(0, K::Pending), (3, K::Firing)]),
+        (&held, "hnnnnnnnn", &[(0, K::Pending), (7, K::Cleared)]),
+        // Vanished data is unknown, and only data resolves.
+        (&plain, "hnnl", &[(0, K::Firing), (1, K::Unknown), (3, K::Resolved)]),
+        (&plain, "hnnh", &[(0, K::Firing), (1, K::Unknown), (3, K::FiringAgain)]),
+        (&plain, "heel", &[(0, K::Firing), (1, K::Unknown), (3, K::Resolved)]),
+        // A query that keeps failing never ends an alert; data that stays away does, marked as expired.
+        (&plain, "heeeeeeeeeee", &[(0, K::Firing), (1, K::Unknown)]),
+        (&plain, "hnnnnnnn", &[(0, K::Firing), (1, K::Unknown), (7, K::Expired)]),
+        (&kept, "hllhlll", &[(0, K::Firing), (6, K::Resolved)]),
+        (&kept, "hnlll", &[(0, K::Firing), (1, K::Unknown), (2, K::FiringAgain), (4, K::Resolved)]),
+    ];
+    for (rule, history, expected) in cases {
+        assert_eq!(&run(rule, history), expected, "{history}");
+    }
+}
+
+#[test]
+fn alerts_carry_labels_and_text() {
+    let rule = rule("");
+    let mut state = RuleState::default();
+    let (transitions, _) = step(&rule, &mut state, answer('h'), Timestamp(0), KEEP_MS);
+    let alert = &transitions[0].alert;
+    assert_eq!(alert.labels, Labels::from_pairs([("alertname", "High"), ("host", "a"), ("severity", "critical")]));
+    assert_eq!(alert.annotations["summary"], "is 5");
+    assert_eq!(alert.fingerprint.len(), 16);
+    let closed = close_all(&mut state, Timestamp(1));
+    assert_eq!((closed[0].kind, closed[0].alert.state), (K::RuleRemoved, AlertState::Resolved));
+    assert!(state.active.is_empty());
+}
+
+#[test]
+fn an_answer_that_cannot_be_followed_is_unknown_not_healthy() {
+    let rule = rule("");
+    let mut state = RuleState::default();
+    step(&rule, &mut state, answer('h'), Timestamp(0), KEEP_MS);
+    let twice = vec![(series().with("__name__", "x"), 5.0), (series().with("__name__", "y"), 5.0)];
+    let twice = Answer::Samples { samples: twice, present: Present::All };
+    let (transitions, error) = step(&rule, &mut state, twice, Timestamp(1), KEEP_MS);
+    assert!(error.expect("refused").to_string().contains("same labels"));
+    assert_eq!(transitions[0].kind, K::Unknown);
+    let many = (0..2_001).map(|i| (Labels::from_pairs([("host", i.to_string())]), 1.0)).collect();
+    let (_, error) =
+        step(&rule, &mut state, Answer::Samples { samples: many, present: Present::All }, Timestamp(2), KEEP_MS);
+    assert!(error.expect("refused").to_string().contains("2001"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Over any history: `Resolved` comes only at an evaluation whose data says so, every firing has had the expression
+    /// hold for `for`, and the states follow each other as drawn in the module's documentation.
+    #[test]
+    fn no_data_never_resolves(history in "[hlnae]{0,40}", hold in 0_usize..4, keep in 0_usize..3) {
+        let rule = rule(&format!("    for: {}s\n    keep_firing_for: {}s\n", hold * 10, keep * 10));
+        let letters: Vec<char> = history.chars().collect();
+        let mut last: Option<K> = None;
+        for (i, kind) in run(&rule, &history) {
+            let follows = match kind {
+                K::Pending => matches!(last, None | Some(K::Cleared | K::Resolved | K::Expired)),
+                K::Firing => matches!(last, None | Some(K::Pending | K::Cleared | K::Resolved | K::Expired)),
+                K::Cleared => last == Some(K::Pending),
+                K::Unknown | K::Resolved if matches!(last, Some(K::Firing | K::FiringAgain)) => true,
+                K::FiringAgain | K::Expired | K::Resolved => last == Some(K::Unknown),
+                _ => false,
+            };
+            prop_assert!(follows, "{last:?} -> {kind:?} at {i} of {history}");
+            match kind {
+                K::Resolved => prop_assert!(matches!(letters[i], 'l' | 'a')),
+                K::Firing => {
+                    prop_assert_eq!(letters[i], 'h');
+                    // Nothing healthy was seen for as long as `for`.
+                    let since = i.saturating_sub(hold);
+                    prop_assert!(i >= hold && letters[since..=i].iter().all(|c| !matches!(c, 'l' | 'a')));
+                }
+                K::Expired => prop_assert!(letters[i] == 'n'),
+                _ => {}
+            }
+            last = Some(kind);
+        }
+    }
+}

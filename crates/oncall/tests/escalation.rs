@@ -1,0 +1,123 @@
+//! The escalation's state machine, by case and by property.
+
+use proptest::prelude::*;
+use tenfold_oncall::{Effect, Escalation, Input, Policy, PolicyStep, Progress, Target, TargetKind, step};
+use tenfold_types::Timestamp;
+
+fn target(kind: TargetKind, name: &str) -> Target {
+    Target { kind, name: name.to_owned() }
+}
+
+fn policy(repeat: u32) -> Policy {
+    let steps = vec![
+        PolicyStep { delay_ms: 60_000, targets: vec![target(TargetKind::Schedule, "photos-primary")] },
+        PolicyStep {
+            delay_ms: 120_000,
+            targets: vec![target(TargetKind::Person, "raj"), target(TargetKind::Schedule, "photos-primary")],
+        },
+    ];
+    Policy { name: "photos".to_owned(), steps, repeat }
+}
+
+fn on_call(target: &Target) -> Vec<String> {
+    match (target.kind, target.name.as_str()) {
+        (TargetKind::Schedule, "photos-primary") => vec!["ana".to_owned()],
+        (TargetKind::Schedule, _) => vec![],
+        (TargetKind::Person, name) => vec![name.to_owned()],
+    }
+}
+
+fn tick(escalation: Escalation, ms: i64) -> (Escalation, Vec<Effect>) {
+    step(escalation, &Input::Tick, Timestamp(ms), &mut on_call)
+}
+
+#[test]
+fn pages_at_once_then_the_next_step_then_begins_again() {
+    let page = |step, round, people: &[&str]| Effect::Page {
+        step,
+        round,
+        people: people.iter().map(|p| (*p).to_owned()).collect(),
+    };
+    let e = Escalation::new(policy(1), Timestamp(0));
+    let (e, effects) = tick(e, 0);
+    assert_eq!(effects, [page(0, 0, &["ana"])]);
+    let (e, effects) = tick(e, 59_999);
+    assert_eq!((effects, e.next_at()), (vec![], Some(Timestamp(60_000))));
+    let (e, effects) = tick(e, 60_000);
+    assert_eq!(effects, [page(1, 0, &["raj", "ana"])]);
+    // The server was down for an hour: one step, not a burst.
+    let (e, effects) = tick(e, 3_600_000);
+    assert_eq!(effects, [page(0, 1, &["ana"])]);
+    let (e, effects) = tick(e, 3_660_000);
+    assert_eq!(effects, [page(1, 1, &["raj", "ana"])]);
+    let (e, effects) = tick(e, 3_780_000);
+    assert_eq!((effects, &e.progress), (vec![Effect::Exhausted], &Progress::Exhausted));
+    let (e, effects) = step(e, &Input::Acknowledged, Timestamp(4_000_000), &mut on_call);
+    assert_eq!((effects, e.progress), (vec![], Progress::Acknowledged));
+}
+
+#[test]
+fn a_step_with_nobody_is_passed_over_at_once() {
+    let mut p = policy(0);
+    p.steps[0].targets = vec![target(TargetKind::Schedule, "empty")];
+    let (e, effects) = tick(Escalation::new(p.clone(), Timestamp(0)), 0);
+    assert_eq!(effects[0], Effect::Nobody { step: 0, round: 0 });
+    assert!(matches!(&effects[1], Effect::Page { step: 1, people, .. } if people == &["raj", "ana"]));
+    assert_eq!(e.next_at(), Some(Timestamp(120_000)));
+    p.steps[1].targets = p.steps[0].targets.clone();
+    let (e, effects) = tick(Escalation::new(p, Timestamp(0)), 0);
+    assert_eq!((effects.last(), e.progress), (Some(&Effect::Exhausted), Progress::Exhausted));
+}
+
+#[test]
+fn a_policy_is_checked() {
+    assert_eq!(policy(0).check(), Ok(()));
+    let mut p = policy(11);
+    assert!(p.check().unwrap_err().contains("10"));
+    p = policy(0);
+    p.steps[1].delay_ms = 0;
+    assert!(p.check().unwrap_err().contains("step 2"));
+    p = policy(0);
+    p.steps[0].targets.clear();
+    assert!(p.check().unwrap_err().contains("targets"));
+    p.steps.clear();
+    assert!(p.check().unwrap_err().contains("steps"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever the order of inputs and the gaps between them: no step of a round is paged twice, steps come in order
+    /// and not before their time, nothing is paged after the end, and the state survives being written and read.
+    #[test]
+    fn pages_once_in_order_and_never_after_the_end(
+        repeat in 0_u32..3,
+        inputs in prop::collection::vec((0_i64..100_000, 0_u8..20), 0..60),
+    ) {
+        let mut e = Escalation::new(policy(repeat), Timestamp(0));
+        let mut now = 0;
+        let mut over = false;
+        let mut last: Option<(u32, usize, i64)> = None;
+        for (gap, kind) in inputs {
+            now += gap;
+            let input = match kind { 0 => Input::Acknowledged, 1 => Input::Resolved, _ => Input::Tick };
+            e = serde_json::from_str(&serde_json::to_string(&e).expect("plain data")).expect("plain data");
+            let (next, effects) = step(e, &input, Timestamp(now), &mut on_call);
+            e = next;
+            over |= input != Input::Tick;
+            for effect in effects {
+                prop_assert!(!over, "{effect:?} after the end");
+                if let Effect::Page { step, round, .. } = effect {
+                    if let Some((r, s, paged_at)) = last {
+                        prop_assert!((round, step) > (r, s));
+                        prop_assert!(now - paged_at >= e.policy.steps[s].delay_ms);
+                    }
+                    last = Some((round, step, now));
+                }
+            }
+            if over {
+                prop_assert_eq!(e.next_at(), None);
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! GoAlert's expectations of rotations over changes of clocks. Read from the shared conformance files, or from the path
+//! in `ROTATIONS`.
+
+use std::{env, fs, path::PathBuf};
+
+use jiff::{civil::DateTime, tz::TimeZone};
+use tenfold_oncall::{Rotation, ShiftLength, Unit};
+use tenfold_types::Timestamp;
+
+fn rotation(unit: &str, count: &str, anchor: &str) -> Rotation {
+    let unit = match unit {
+        "Hourly" => Unit::Hour,
+        "Daily" => Unit::Day,
+        "Weekly" => Unit::Week,
+        "Monthly" => Unit::Month,
+        other => panic!("unknown unit {other}"),
+    };
+    Rotation {
+        people: vec!["ana".to_owned(), "raj".to_owned()],
+        start: anchor.parse::<DateTime>().expect("a civil time"),
+        shift_length: ShiftLength { count: count.parse().expect("a number"), unit },
+    }
+}
+
+fn instant(zone: &TimeZone, civil: &str) -> Timestamp {
+    let civil: DateTime = civil.parse().expect("a civil time");
+    Timestamp(civil.to_zoned(zone.clone()).expect("a known time").timestamp().as_millisecond())
+}
+
+/// The hand-overs from the last one at or before `from` to the first one after `to`.
+fn handoffs(rotation: &Rotation, zone: &TimeZone, from: Timestamp, to: Timestamp) -> Vec<String> {
+    let mut k = rotation.shift_at(zone, from).expect("within the calendar");
+    let mut out: Vec<(Timestamp, String)> = Vec::new();
+    loop {
+        let at = rotation.handoff(zone, k).expect("within the calendar");
+        let zoned = jiff::Timestamp::from_millisecond(at.millis()).expect("in range").to_zoned(zone.clone());
+        if out.last().is_none_or(|(last, _)| *last != at) {
+            out.push((at, zoned.strftime("%Y-%m-%d %H:%M:%S %z").to_string()));
+        }
+        if at > to {
+            return out.into_iter().map(|(_, text)| text).collect();
+        }
+        k += 1;
+    }
+}
+
+fn holds(row: &str) -> bool {
+    let fields: Vec<&str> = row.split('\t').collect();
+    match fields.as_slice() {
+        ["B", zone, unit, count, anchor, from, to, expected] => {
+            let zone = TimeZone::get(zone).expect("a zone");
+            let found = handoffs(&rotation(unit, count, anchor), &zone, instant(&zone, from), instant(&zone, to));
+            let expected: Vec<&str> = expected.split('|').collect();
+            if found != expected {
+                println!("{row}\n  found {found:?}");
+            }
+            found == expected
+        }
+        ["T", edge, unit, count, anchor, expected] => {
+            let (zone, rotation) = (TimeZone::UTC, rotation(unit, count, anchor));
+            let (start, end) = (instant(&zone, anchor), instant(&zone, expected));
+            if *edge == "End" {
+                // The shift that begins at the anchor ends at `expected`.
+                let k = rotation.shift_at(&zone, start).expect("within the calendar");
+                rotation.handoff(&zone, k + 1) == Some(end)
+            } else {
+                // The shift that holds just before `expected` began at the anchor.
+                let k = rotation.shift_at(&zone, end.plus_ms(-1)).expect("within the calendar");
+                rotation.handoff(&zone, k) == Some(start)
+            }
+        }
+        _ => panic!("not a row: {row}"),
+    }
+}
+
+#[test]
+fn rotations() {
+    let default = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance/rotations/goalert.tsv");
+    let path = env::var_os("ROTATIONS").map_or(default, PathBuf::from);
+    let Ok(text) = fs::read_to_string(&path) else {
+        println!("skipped: no rotation vectors at {}; name the file in ROTATIONS", path.display());
+        return;
+    };
+    let rows: Vec<&str> = text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')).collect();
+    let good = rows.iter().filter(|row| holds(row)).count();
+    println!("rotations: {good}/{}", rows.len());
+    assert!(!rows.is_empty() && good == rows.len());
+}

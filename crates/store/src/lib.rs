@@ -1,1 +1,27 @@
-//! store
+//! The state store: one small port over SQLite and PostgreSQL, the event log, and every repository.
+//!
+//! All SQL of the project stands in this crate, written once for both databases. A repository is a
+//! set of plain functions over [`Tx`] and plain row structs; it knows no clock, no randomness and no
+//! use case. Whatever [`Db::write`] has answered with `Ok` survives a kill and a power cut.
+
+pub mod counters;
+pub mod cursors;
+pub mod events;
+pub mod leases;
+pub mod people;
+
+mod db;
+mod engine;
+mod error;
+mod row;
+mod schema;
+mod search;
+mod sqlite;
+mod tx;
+mod value;
+
+pub use db::Db;
+pub use error::StoreError;
+pub use row::Row;
+pub use tx::{Dialect, Tx};
+pub use value::Value;

@@ -1,1 +1,11 @@
-//! testkit
+//! What tests are made of: a clock that moves on demand, seeded randomness, temporary databases,
+//! fake receivers and a filesystem that loses power. Used only by tests; it must never be a normal
+//! dependency of another crate.
+
+mod clock;
+mod database;
+mod entropy;
+
+pub use clock::TestClock;
+pub use database::{TempDb, temp_db};
+pub use entropy::TestEntropy;

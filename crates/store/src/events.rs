@@ -1,0 +1,364 @@
+//! The record: every event, in one dense order, each chained to the one before by BLAKE3.
+//!
+//! Rows are only ever inserted. `seq` is taken inside the transaction that also changes the state, and
+//! writers run one after another, so a reader that tails by `seq` misses nothing.
+
+use serde::{Serialize, de::DeserializeOwned};
+use tenfold_types::{Actor, Event, EventDraft, EventId, Subject, Timestamp, chain_input};
+
+use crate::{Row, StoreError, Tx, Value, counters, params, search};
+
+/// The most events one listing returns.
+pub const EVENTS_MAX: usize = 1_000;
+/// How many events a listing returns when no limit is given.
+pub const EVENTS_DEFAULT: usize = 100;
+/// The longest sentence of an event, in bytes; longer ones are cut.
+pub const TEXT_BYTES_MAX: usize = 8_192;
+/// The largest data of an event, in bytes of JSON.
+pub const DATA_BYTES_MAX: usize = 262_144;
+
+const COUNTER: &str = "event";
+const COLUMNS: &str = "e.seq, e.id, e.occurred_at, e.recorded_at, e.actor_kind, e.actor_id, e.behalf_kind, \
+     e.behalf_id, e.kind, e.service, e.environment, e.host, e.flag, e.alert, e.incident, e.deploy, e.severity, \
+     e.text, e.data, e.correlation, e.causation, e.source, e.visibility, e.prev_hash, e.hash";
+
+/// What to list; an empty query lists the newest [`EVENTS_DEFAULT`] that everyone may see.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventQuery {
+    /// Kinds: `deploy.` is all that start with it, `deploy.failed` only itself. Empty is all.
+    pub kinds: Vec<String>,
+    /// The subject's service.
+    pub service: Option<String>,
+    /// The subject's environment.
+    pub environment: Option<String>,
+    /// The subject's host.
+    pub host: Option<String>,
+    /// The actor's id.
+    pub actor: Option<String>,
+    /// The subject's incident.
+    pub incident: Option<i64>,
+    /// The subject's deploy.
+    pub deploy: Option<i64>,
+    /// The subject's flag.
+    pub flag: Option<String>,
+    /// The subject's alert, by fingerprint.
+    pub alert: Option<String>,
+    /// The run it belongs to (`deploy:12`).
+    pub correlation: Option<String>,
+    /// Words, all of which must be in the event; the last may be the start of a word.
+    pub q: Option<String>,
+    /// Occurred at or after.
+    pub from: Option<Timestamp>,
+    /// Occurred before.
+    pub to: Option<Timestamp>,
+    /// Exactly these rows; at most [`EVENTS_MAX`].
+    pub seqs: Option<Vec<i64>>,
+    /// `seq` below, for the next page of a descending list.
+    pub before: Option<i64>,
+    /// `seq` above, for the next page of an ascending list or for tailing.
+    pub after: Option<i64>,
+    /// At most so many; 0 means [`EVENTS_DEFAULT`], more than [`EVENTS_MAX`] is cut to it.
+    pub limit: usize,
+    /// Oldest first.
+    pub ascending: bool,
+    /// Also what only administrators may see.
+    pub include_admin: bool,
+}
+
+/// What [`verify`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// Whether every checked event is whole and in its place.
+    pub ok: bool,
+    /// How many events were read.
+    pub checked: i64,
+    /// The first `seq` that is missing, changed or not chained to the one before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_broken: Option<i64>,
+}
+
+/// Writes an event with the next `seq`, chained to the last one, and puts it into the search.
+pub fn append(tx: &mut dyn Tx, now: Timestamp, id: EventId, draft: &EventDraft) -> Result<Event, StoreError> {
+    let seq = counters::next(tx, COUNTER)?;
+    let prev_hash = if seq == 1 { genesis() } else { hash_of(tx, seq - 1)? };
+    let data = draft.data.to_string();
+    if data.len() > DATA_BYTES_MAX {
+        return Err(StoreError::Limit { what: "the data of an event in bytes", limit: DATA_BYTES_MAX });
+    }
+    let mut event = Event {
+        seq,
+        id,
+        occurred_at: draft.occurred_at.unwrap_or(now),
+        recorded_at: now,
+        actor: draft.actor.clone(),
+        on_behalf_of: draft.on_behalf_of.clone(),
+        kind: draft.kind.clone(),
+        subject: draft.subject.clone(),
+        severity: draft.severity,
+        text: sentence(&draft.text),
+        // Read back from what is stored, so that the hash is over what a reader will see.
+        data: serde_json::from_str(&data).map_err(|e| StoreError::Corrupt(e.to_string()))?,
+        correlation: draft.correlation.clone(),
+        causation: draft.causation,
+        source: draft.source,
+        visibility: draft.visibility,
+        prev_hash,
+        hash: String::new(),
+    };
+    event.hash = digest(&event);
+    insert(tx, &event, data)?;
+    search::index(tx, seq, &searchable(&event))?;
+    Ok(event)
+}
+
+/// Lists events by `query`.
+pub fn list(tx: &mut dyn Tx, query: &EventQuery) -> Result<Vec<Event>, StoreError> {
+    let mut filter = Filter::default();
+    filter.kinds(&query.kinds);
+    for (column, value) in [
+        ("e.service", &query.service),
+        ("e.environment", &query.environment),
+        ("e.host", &query.host),
+        ("e.actor_id", &query.actor),
+        ("e.flag", &query.flag),
+        ("e.alert", &query.alert),
+        ("e.correlation", &query.correlation),
+    ] {
+        filter.compare(column, "=", value.as_deref());
+    }
+    if let Some(seqs) = &query.seqs {
+        filter.any_of("e.seq", seqs);
+    }
+    filter.compare("e.incident", "=", query.incident);
+    filter.compare("e.deploy", "=", query.deploy);
+    filter.compare("e.occurred_at", ">=", query.from);
+    filter.compare("e.occurred_at", "<", query.to);
+    filter.compare("e.seq", "<", query.before);
+    filter.compare("e.seq", ">", query.after);
+    if !query.include_admin {
+        filter.compare("e.visibility", "=", Some("everyone"));
+    }
+    if let Some(q) = &query.q {
+        match search::condition(tx.dialect(), q, filter.values.len() + 1) {
+            Some((sql, value)) => filter.push(sql, value),
+            None => return Ok(Vec::new()),
+        }
+    }
+    let limit = if query.limit == 0 { EVENTS_DEFAULT } else { query.limit.min(EVENTS_MAX) };
+    let order = if query.ascending { "ASC" } else { "DESC" };
+    let sql = format!("SELECT {COLUMNS} FROM events e {} ORDER BY e.seq {order} LIMIT {limit}", filter.sql());
+    tx.query(&sql, &filter.values)?.iter().map(event).collect()
+}
+
+/// One event by its number.
+pub fn get(tx: &mut dyn Tx, seq: i64) -> Result<Option<Event>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM events e WHERE e.seq = $1");
+    tx.query_opt(&sql, params![seq])?.as_ref().map(event).transpose()
+}
+
+/// The number of the last event; 0 before the first.
+pub fn last_seq(tx: &mut dyn Tx) -> Result<i64, StoreError> {
+    counters::last(tx, COUNTER)
+}
+
+/// Recomputes the chain from `from` (or the first) to `to` (or the last) and stops at the first break.
+///
+/// Finds changed, missing and inserted events, and events cut off at the end. It reads
+/// [`EVENTS_MAX`] at a time, so memory stays bounded.
+pub fn verify(tx: &mut dyn Tx, from: Option<i64>, to: Option<i64>) -> Result<Verification, StoreError> {
+    let first = from.unwrap_or(1).max(1);
+    let last = to.unwrap_or(i64::MAX).min(last_seq(tx)?);
+    let mut checked = 0;
+    let mut prev_hash = if first == 1 { genesis() } else { get(tx, first - 1)?.map_or_else(String::new, |e| e.hash) };
+    let mut expected = first;
+    let sql =
+        format!("SELECT {COLUMNS} FROM events e WHERE e.seq >= $1 AND e.seq <= $2 ORDER BY e.seq LIMIT {EVENTS_MAX}");
+    while expected <= last {
+        let rows = tx.query(&sql, params![expected, last])?;
+        if rows.is_empty() {
+            return Ok(Verification { ok: false, checked, first_broken: Some(expected) });
+        }
+        for row in &rows {
+            let whole =
+                event(row).ok().filter(|e| e.seq == expected && e.prev_hash == prev_hash && e.hash == digest(e));
+            let Some(whole) = whole else {
+                return Ok(Verification { ok: false, checked, first_broken: Some(expected) });
+            };
+            prev_hash = whole.hash;
+            expected += 1;
+            checked += 1;
+        }
+    }
+    let beyond = "SELECT min(seq) FROM events WHERE seq > $1";
+    let extra = if to.is_none() { tx.query_one(beyond, params![last])?.opt_int(0)? } else { None };
+    Ok(Verification { ok: extra.is_none(), checked, first_broken: extra })
+}
+
+/// Conditions joined by AND, with their parameters.
+#[derive(Default)]
+struct Filter {
+    conditions: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Filter {
+    fn push(&mut self, condition: String, value: Value) {
+        self.conditions.push(condition);
+        self.values.push(value);
+    }
+
+    fn compare(&mut self, column: &str, operator: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            let number = self.values.len() + 1;
+            self.push(format!("{column} {operator} ${number}"), value.into());
+        }
+    }
+
+    fn any_of(&mut self, column: &str, numbers: &[i64]) {
+        let first = self.values.len() + 1;
+        let numbers = &numbers[..numbers.len().min(EVENTS_MAX)];
+        self.values.extend(numbers.iter().map(|n| Value::Int(*n)));
+        let places: Vec<String> = (first..first + numbers.len()).map(|n| format!("${n}")).collect();
+        // An empty list finds nothing; `IN ()` is not understood everywhere.
+        let condition = if places.is_empty() { "1 = 0".into() } else { format!("{column} IN ({})", places.join(", ")) };
+        self.conditions.push(condition);
+    }
+
+    fn kinds(&mut self, kinds: &[String]) {
+        let mut any = Vec::new();
+        for kind in kinds {
+            let number = self.values.len() + 1;
+            self.values.push(Value::from(kind));
+            if let Some(stem) = kind.strip_suffix('.') {
+                // `/` is the character after `.`, and text is ordered by bytes.
+                self.values.push(Value::Text(format!("{stem}/")));
+                any.push(format!("(e.kind >= ${number} AND e.kind < ${})", number + 1));
+            } else {
+                any.push(format!("e.kind = ${number}"));
+            }
+        }
+        if !any.is_empty() {
+            self.conditions.push(format!("({})", any.join(" OR ")));
+        }
+    }
+
+    fn sql(&self) -> String {
+        if self.conditions.is_empty() { String::new() } else { format!("WHERE {}", self.conditions.join(" AND ")) }
+    }
+}
+
+fn genesis() -> String {
+    "0".repeat(64)
+}
+
+fn digest(event: &Event) -> String {
+    blake3::hash(&chain_input(event)).to_hex().to_string()
+}
+
+fn hash_of(tx: &mut dyn Tx, seq: i64) -> Result<String, StoreError> {
+    let row = tx.query_opt("SELECT hash FROM events WHERE seq = $1", params![seq])?;
+    row.ok_or_else(|| StoreError::Corrupt(format!("event {seq} is missing from the record")))?.string(0)
+}
+
+fn sentence(text: &str) -> String {
+    let mut text = text.replace('\0', "");
+    text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+    text
+}
+
+/// What the search looks at.
+fn searchable(event: &Event) -> String {
+    let s = &event.subject;
+    let parts = [&s.service, &s.environment, &s.host, &s.flag, &s.alert, &event.correlation];
+    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+    format!("{} {} {} {}", event.text, event.kind, event.actor.id, parts.join(" "))
+}
+
+fn insert(tx: &mut dyn Tx, event: &Event, data: String) -> Result<(), StoreError> {
+    let behalf = event.on_behalf_of.as_ref();
+    let s = &event.subject;
+    tx.execute(
+        "INSERT INTO events (seq, id, occurred_at, recorded_at, actor_kind, actor_id, behalf_kind, behalf_id, kind, \
+         service, environment, host, flag, alert, incident, deploy, severity, text, data, correlation, causation, \
+         source, visibility, prev_hash, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, \
+         $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
+        params![
+            event.seq,
+            event.id,
+            event.occurred_at,
+            event.recorded_at,
+            word(&event.actor.kind)?,
+            &event.actor.id,
+            behalf.map(|a| word(&a.kind)).transpose()?,
+            behalf.map(|a| a.id.as_str()),
+            &event.kind,
+            s.service.as_deref(),
+            s.environment.as_deref(),
+            s.host.as_deref(),
+            s.flag.as_deref(),
+            s.alert.as_deref(),
+            s.incident,
+            s.deploy,
+            word(&event.severity)?,
+            &event.text,
+            data,
+            event.correlation.as_deref(),
+            event.causation,
+            word(&event.source)?,
+            word(&event.visibility)?,
+            &event.prev_hash,
+            &event.hash,
+        ],
+    )
+    .map(|_| ())
+}
+
+fn event(row: &Row) -> Result<Event, StoreError> {
+    let on_behalf_of = match (row.opt_text(6)?, row.opt_string(7)?) {
+        (Some(kind), Some(id)) => Some(Actor { kind: from_word(kind)?, id }),
+        _ => None,
+    };
+    Ok(Event {
+        seq: row.int(0)?,
+        id: event_id(row.text(1)?)?,
+        occurred_at: row.time(2)?,
+        recorded_at: row.time(3)?,
+        actor: Actor { kind: from_word(row.text(4)?)?, id: row.string(5)? },
+        on_behalf_of,
+        kind: row.string(8)?,
+        subject: Subject {
+            service: row.opt_string(9)?,
+            environment: row.opt_string(10)?,
+            host: row.opt_string(11)?,
+            flag: row.opt_string(12)?,
+            alert: row.opt_string(13)?,
+            incident: row.opt_int(14)?,
+            deploy: row.opt_int(15)?,
+        },
+        severity: from_word(row.text(16)?)?,
+        text: row.string(17)?,
+        data: row.json(18)?,
+        correlation: row.opt_string(19)?,
+        causation: row.opt_text(20)?.map(event_id).transpose()?,
+        source: from_word(row.text(21)?)?,
+        visibility: from_word(row.text(22)?)?,
+        prev_hash: row.string(23)?,
+        hash: row.string(24)?,
+    })
+}
+
+fn event_id(text: &str) -> Result<EventId, StoreError> {
+    EventId::parse(text).ok_or_else(|| StoreError::Corrupt(format!("`{text}` is not the id of an event")))
+}
+
+/// The word an enumeration is written as in JSON, which is also how it is stored.
+fn word<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => Ok(word),
+        other => Err(StoreError::Corrupt(format!("{other:?} is not written as one word"))),
+    }
+}
+
+fn from_word<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_value(serde_json::Value::from(text)).map_err(|e| StoreError::Corrupt(e.to_string()))
+}

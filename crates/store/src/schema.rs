@@ -1,0 +1,116 @@
+//! The schema: numbered files, applied in order and once, each recorded with the digest of its text.
+//!
+//! One DDL text serves both databases: `TEXT` and `BIGINT` columns, `CREATE TABLE`, `CREATE INDEX`.
+//! A released file is never edited; a change is a new file.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    StoreError, Value,
+    engine::Link,
+    search,
+    tx::{Dialect, Tx},
+};
+
+struct Migration {
+    name: &'static str,
+    sql: &'static str,
+}
+
+macro_rules! migrations {
+    ($($name:literal,)*) => {
+        &[$(Migration { name: $name, sql: include_str!(concat!("schema/", $name, ".sql")) },)*]
+    };
+}
+
+/// In the order in which they are applied; the numbers are spaced so that parts do not meet.
+const MIGRATIONS: &[Migration] = migrations!["0001_core", "0010_people",];
+
+/// Applies what is missing, all of it in one transaction.
+pub(crate) fn migrate<L: Link>(link: &mut L) -> Result<(), StoreError> {
+    link.begin(true)?;
+    let result = apply(link.as_tx());
+    if result.is_ok() {
+        link.commit()
+    } else {
+        link.rollback();
+        result
+    }
+}
+
+fn apply(tx: &mut dyn Tx) -> Result<(), StoreError> {
+    let dialect = tx.dialect();
+    tx.execute(
+        &translate("CREATE TABLE IF NOT EXISTS migrations (name TEXT PRIMARY KEY, digest TEXT NOT NULL)", dialect),
+        &[],
+    )?;
+    let mut applied = BTreeMap::new();
+    for row in tx.query("SELECT name, digest FROM migrations", &[])? {
+        applied.insert(row.string(0)?, row.string(1)?);
+    }
+    for migration in MIGRATIONS {
+        let digest = blake3::hash(migration.sql.as_bytes()).to_hex().to_string();
+        match applied.remove(migration.name) {
+            Some(found) if found == digest => {}
+            Some(_) => {
+                return Err(StoreError::Schema(format!(
+                    "migration {} was changed after it had been applied; start with the version that made this database",
+                    migration.name
+                )));
+            }
+            None => {
+                for statement in statements(migration.sql) {
+                    tx.execute(&translate(&statement, dialect), &[])?;
+                }
+                if migration.name == "0001_core" {
+                    for statement in search::ddl(dialect) {
+                        tx.execute(statement, &[])?;
+                    }
+                }
+                let row = [Value::from(migration.name), Value::from(digest)];
+                tx.execute("INSERT INTO migrations (name, digest) VALUES ($1, $2)", &row)?;
+            }
+        }
+    }
+    match applied.keys().next() {
+        Some(name) => Err(StoreError::Schema(format!(
+            "migration {name} is not known here; the database was made by a newer version, use that one"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The statements of a file, without comments. DDL holds no `;` or `--` inside a string.
+fn statements(sql: &str) -> Vec<String> {
+    let bare: Vec<&str> = sql.lines().map(|line| line.split("--").next().unwrap_or(line)).collect();
+    bare.join("\n").split(';').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+}
+
+/// The same words for either database: strict tables and rowid keys on SQLite, bytewise text order
+/// on PostgreSQL (SQLite's order), so that `ORDER BY` agrees.
+fn translate(statement: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Sqlite if statement.starts_with("CREATE TABLE") => {
+            format!("{} STRICT", statement.replace("BIGINT", "INTEGER"))
+        }
+        Dialect::Sqlite => statement.to_owned(),
+        Dialect::Postgres => statement.replace("TEXT", "TEXT COLLATE \"C\""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_in_order() {
+        assert!(MIGRATIONS.is_sorted_by(|a, b| a.name < b.name));
+    }
+
+    #[test]
+    fn files_are_cut_into_statements() {
+        let sql = "-- a; comment\nCREATE TABLE a (x TEXT); -- tail\n\nCREATE INDEX i ON a (x);\n";
+        assert_eq!(statements(sql), ["CREATE TABLE a (x TEXT)", "CREATE INDEX i ON a (x)"]);
+        assert_eq!(translate("CREATE TABLE a (x BIGINT)", Dialect::Sqlite), "CREATE TABLE a (x INTEGER) STRICT");
+    }
+}

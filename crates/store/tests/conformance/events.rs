@@ -1,0 +1,211 @@
+//! The record: dense, chained, paged, searchable.
+
+use tenfold_store::{
+    Db, StoreError, Tx,
+    events::{self, EventQuery},
+    params,
+};
+use tenfold_testkit::TestEntropy;
+use tenfold_types::{Actor, Event, EventDraft, EventId, Severity, Source};
+
+use crate::{NOW, read, write};
+
+pub async fn run(db: &Db) {
+    is_dense_under_many_writers(db).await;
+    returns_what_was_written(db).await;
+    pages_both_ways(db).await;
+    filters(db).await;
+    search_finds_words(db).await;
+    hides_what_is_for_administrators(db).await;
+    limits_hold(db).await;
+    verify_detects_tampering(db).await;
+}
+
+fn draft(kind: &str, text: &str) -> EventDraft {
+    EventDraft::new(Actor::person("ana"), Source::Cli, kind, text)
+}
+
+fn append(tx: &mut dyn Tx, entropy: &TestEntropy, draft: &EventDraft) -> Result<Event, StoreError> {
+    events::append(tx, NOW, EventId::new(NOW, entropy), draft)
+}
+
+async fn record(db: &Db, draft: EventDraft) -> Event {
+    static ENTROPY: std::sync::LazyLock<TestEntropy> = std::sync::LazyLock::new(TestEntropy::default);
+    write(db, move |tx| append(tx, &ENTROPY, &draft)).await
+}
+
+async fn list(db: &Db, query: EventQuery) -> Vec<Event> {
+    read(db, move |tx| events::list(tx, &query)).await
+}
+
+async fn seqs(db: &Db, query: EventQuery) -> Vec<i64> {
+    list(db, query).await.iter().map(|e| e.seq).collect()
+}
+
+async fn is_dense_under_many_writers(db: &Db) {
+    let entropy = TestEntropy::seeded(1);
+    let mut tasks = Vec::new();
+    for n in 0..50_i64 {
+        let (db, entropy) = (db.clone(), entropy.clone());
+        tasks.push(tokio::spawn(async move {
+            for m in 0..3 {
+                let (entropy, draft) = (entropy.clone(), draft("deploy.queued", "A deploy was queued").deploy(n));
+                let result: Result<Event, StoreError> = db
+                    .write(move |tx| {
+                        let event = append(tx, &entropy, &draft)?;
+                        if m == 1 { Err(StoreError::Closed) } else { Ok(event) }
+                    })
+                    .await;
+                assert_eq!(result.is_ok(), m != 1);
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let all = seqs(db, EventQuery { limit: 1_000, ascending: true, ..EventQuery::default() }).await;
+    assert_eq!(all, (1..=100).collect::<Vec<_>>());
+    assert_eq!(read(db, events::last_seq).await, 100);
+    let found = read(db, |tx| events::verify(tx, None, None)).await;
+    assert!(found.ok && found.checked == 100, "{found:?}");
+}
+
+async fn returns_what_was_written(db: &Db) {
+    let data = serde_json::json!({"b": 1.1, "a": {"nul": "\0", "pi": 3.141_592_653_589_793}, "list": [null, -0.1, 1e300]});
+    let mut draft = draft("flag.switched", "raj switched `new_uploader` on\0")
+        .flag("new_uploader")
+        .service("photos")
+        .environment("production")
+        .host("host-1")
+        .alert("f00d")
+        .incident(3)
+        .severity(Severity::Good)
+        .correlation("flag:new_uploader")
+        .causation(EventId::new(NOW, &TestEntropy::seeded(77)))
+        .data(data.clone());
+    draft.on_behalf_of = Some(Actor::robot("pipeline"));
+    draft.occurred_at = Some(NOW.plus_ms(-5_000));
+    let written = record(db, draft).await;
+    assert_eq!(written.seq, 101);
+    assert_eq!(written.text, "raj switched `new_uploader` on");
+    assert_eq!(written.data, data);
+    assert_eq!(written.occurred_at, NOW.plus_ms(-5_000));
+    assert_eq!(written.on_behalf_of, Some(Actor::robot("pipeline")));
+    let again = read(db, |tx| events::get(tx, 101)).await.unwrap();
+    assert_eq!(again, written);
+    assert_eq!(serde_json::to_string(&again.data).unwrap(), data.to_string(), "keys stay in their order");
+    assert_eq!(read(db, |tx| events::get(tx, 102)).await, None);
+}
+
+async fn pages_both_ways(db: &Db) {
+    let mut seen = Vec::new();
+    let mut before = None;
+    loop {
+        let page = seqs(db, EventQuery { before, limit: 40, ..EventQuery::default() }).await;
+        let Some(last) = page.last() else { break };
+        before = Some(*last);
+        seen.push(page);
+    }
+    assert_eq!(seen.iter().map(Vec::len).collect::<Vec<_>>(), [40, 40, 21]);
+    assert_eq!(seen.concat(), (1..=101).rev().collect::<Vec<_>>());
+    let page = seqs(db, EventQuery { after: Some(98), ascending: true, ..EventQuery::default() }).await;
+    assert_eq!(page, [99, 100, 101]);
+    assert_eq!(seqs(db, EventQuery::default()).await.len(), events::EVENTS_DEFAULT);
+}
+
+async fn filters(db: &Db) {
+    let kinds = |kinds: &[&str]| EventQuery {
+        kinds: kinds.iter().map(ToString::to_string).collect(),
+        limit: 1_000,
+        ..EventQuery::default()
+    };
+    record(db, draft("deployment", "Not a kind with that prefix")).await;
+    assert_eq!(seqs(db, kinds(&["deploy."])).await.len(), 100);
+    assert_eq!(seqs(db, kinds(&["deploy.queue"])).await.len(), 0);
+    assert_eq!(seqs(db, kinds(&["deploy.queued", "flag."])).await.len(), 101);
+    let one = |change: fn(&mut EventQuery)| {
+        let mut query = EventQuery::default();
+        change(&mut query);
+        seqs(db, query)
+    };
+    assert_eq!(one(|q| q.service = Some("photos".into())).await, [101]);
+    assert_eq!(one(|q| q.environment = Some("production".into())).await, [101]);
+    assert_eq!(one(|q| q.host = Some("host-1".into())).await, [101]);
+    assert_eq!(one(|q| q.flag = Some("new_uploader".into())).await, [101]);
+    assert_eq!(one(|q| q.alert = Some("f00d".into())).await, [101]);
+    assert_eq!(one(|q| q.incident = Some(3)).await, [101]);
+    assert_eq!(one(|q| q.correlation = Some("flag:new_uploader".into())).await, [101]);
+    assert_eq!(one(|q| q.deploy = Some(7)).await.len(), 2);
+    assert_eq!(one(|q| q.actor = Some("raj".into())).await.len(), 0);
+    assert_eq!(one(|q| q.to = Some(NOW)).await, [101]);
+    assert_eq!(one(|q| (q.from, q.to) = (Some(NOW.plus_ms(-5_000)), Some(NOW.plus_ms(-4_999)))).await, [101]);
+    assert_eq!(one(|q| q.from = Some(NOW.plus_ms(1))).await.len(), 0);
+}
+
+async fn search_finds_words(db: &Db) {
+    let seq = record(db, draft("note.doing", "Rebooting db2: the RAID \"rebuild\" is done, Grüße")).await.seq;
+    for q in ["rebooting", "REBOOT", "raid reb", "db2", "\"rebuild\" is", "grüße", "ana note.doing", "raid-rebuild"] {
+        let found = seqs(db, EventQuery { q: Some(q.into()), ..EventQuery::default() }).await;
+        assert_eq!(found, [seq], "{q}");
+    }
+    for q in ["rebooting db3", "reboo db2", "", "*", "\"", "' OR 1=1 --"] {
+        let found = seqs(db, EventQuery { q: Some(q.into()), ..EventQuery::default() }).await;
+        assert!(found.is_empty(), "{q}: {found:?}");
+    }
+    let q = EventQuery { q: Some("new_uploader".into()), flag: Some("new_uploader".into()), ..EventQuery::default() };
+    assert_eq!(seqs(db, q).await, [101]);
+    let page = EventQuery { q: Some("deploy queued".into()), before: Some(50), limit: 3, ..EventQuery::default() };
+    assert_eq!(seqs(db, page).await, [49, 48, 47]);
+}
+
+async fn hides_what_is_for_administrators(db: &Db) {
+    let seq = record(db, draft("person.signed_in", "ana signed in").admins_only()).await.seq;
+    let kinds = vec!["person.".to_owned()];
+    assert!(seqs(db, EventQuery { kinds: kinds.clone(), ..EventQuery::default() }).await.is_empty());
+    assert_eq!(seqs(db, EventQuery { kinds, include_admin: true, ..EventQuery::default() }).await, [seq]);
+}
+
+async fn limits_hold(db: &Db) {
+    let large = serde_json::Value::from("x".repeat(events::DATA_BYTES_MAX));
+    let refused = db.write(move |tx| append(tx, &TestEntropy::seeded(9), &draft("note.doing", "x").data(large.clone())));
+    assert!(matches!(refused.await, Err(StoreError::Limit { .. })));
+    let cut = record(db, draft("note.doing", &"ü".repeat(events::TEXT_BYTES_MAX))).await;
+    assert_eq!(cut.text.len(), events::TEXT_BYTES_MAX);
+}
+
+async fn verify_detects_tampering(db: &Db) {
+    let last = read(db, events::last_seq).await;
+    let broken = |sql: &'static str| async move {
+        // Everything but the finding is rolled back.
+        let found: Result<(), Found> = db
+            .write(move |tx| {
+                tx.execute(sql, params![])?;
+                Err(Found(events::verify(tx, None, None)))
+            })
+            .await;
+        let found = found.err().expect("the closure always refuses").0.expect("verify can read");
+        assert!(!found.ok, "{sql}");
+        found.first_broken.unwrap()
+    };
+    assert_eq!(broken("UPDATE events SET text = 'Nothing happened' WHERE seq = 42").await, 42);
+    assert_eq!(broken("UPDATE events SET data = '{}' WHERE seq = 101").await, 101);
+    assert_eq!(broken("UPDATE events SET actor_id = 'mei' WHERE seq = 1").await, 1);
+    assert_eq!(broken("UPDATE events SET severity = 'none' WHERE seq = 2").await, 2);
+    assert_eq!(broken("DELETE FROM events WHERE seq = 60").await, 60);
+    assert_eq!(broken("UPDATE events SET seq = -1 WHERE seq = 61").await, 61);
+    assert_eq!(broken("DELETE FROM events WHERE seq > 90").await, 91);
+    assert_eq!(broken("UPDATE counters SET value = 90 WHERE name = 'event'").await, 91);
+    let found = read(db, |tx| events::verify(tx, None, None)).await;
+    assert!(found.ok && found.checked == last, "{found:?}");
+    let found = read(db, |tx| events::verify(tx, Some(50), Some(59))).await;
+    assert!(found.ok && found.checked == 10, "{found:?}");
+}
+
+/// Carries the finding out of a transaction that is rolled back.
+struct Found(Result<events::Verification, StoreError>);
+
+impl From<StoreError> for Found {
+    fn from(error: StoreError) -> Self {
+        Self(Err(error))
+    }
+}

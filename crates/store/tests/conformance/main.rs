@@ -1,0 +1,48 @@
+//! One suite over both databases: every case gets an empty store and must behave the same on SQLite
+//! and on PostgreSQL.
+//!
+//! To add a case: a file here with `pub async fn run(db: &Db)`, and its name in the list below.
+
+use tenfold_store::Db;
+
+macro_rules! cases {
+    ($($case:ident,)*) => {
+        $(mod $case;)*
+
+        /// On SQLite each case is a test of its own.
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    let db: tenfold_testkit::TempDb = tenfold_testkit::temp_db().await;
+                    super::$case::run(&db).await;
+                }
+            )*
+        }
+    };
+}
+
+cases! {
+    transactions,
+    events,
+    numbers,
+}
+
+/// The instant at which the cases take place: 2026-11-23T09:00:00Z.
+pub(crate) const NOW: tenfold_types::Timestamp = tenfold_types::Timestamp(1_795_424_400_000);
+
+/// A write that must succeed.
+pub(crate) async fn write<T: Send + 'static>(
+    db: &Db,
+    mut f: impl FnMut(&mut dyn tenfold_store::Tx) -> Result<T, tenfold_store::StoreError> + Send + 'static,
+) -> T {
+    db.write(move |tx| f(tx)).await.expect("the write succeeds")
+}
+
+/// A read that must succeed.
+pub(crate) async fn read<T: Send + 'static>(
+    db: &Db,
+    mut f: impl FnMut(&mut dyn tenfold_store::Tx) -> Result<T, tenfold_store::StoreError> + Send + 'static,
+) -> T {
+    db.read(move |tx| f(tx)).await.expect("the read succeeds")
+}

@@ -1,0 +1,330 @@
+//! Asking a snapshot. Never touches disk, network or a clock, never blocks, never panics.
+
+use serde_json::Value;
+use tenfold_types::Timestamp;
+
+use crate::{
+    compile::{CompiledStrategy, CompiledVariant, Flag, Parent, Rule, Snapshot, Sticky, VariantSet},
+    context::{Context, Field},
+    murmur::{ROLLOUT_SEED, finish},
+    value::{Payload, ValueType},
+};
+
+/// The name of the variant the Unleash protocol gives when there is none.
+pub const DISABLED_VARIANT: &str = "disabled";
+
+/// Chance ids run from 1 to this, as in the SDKs.
+const CHANCE_IDS: u32 = 10_000;
+
+/// What an evaluation takes from outside: the instant, and 32 random bits for flags that are not sticky.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    pub now: Timestamp,
+    pub random: u32,
+}
+
+impl Moment {
+    /// Independent bits for each purpose inside one request.
+    fn draw(self, salt: u32) -> u32 {
+        finish(self.random ^ salt.wrapping_mul(0x9e37_79b9).wrapping_add(salt))
+    }
+
+    fn chance_id(self, salt: u32) -> u32 {
+        self.draw(salt) % CHANCE_IDS + 1
+    }
+}
+
+/// Why an answer is what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The same for everybody.
+    Static,
+    /// A constraint, a segment, a list of people or a parent decided.
+    Targeting,
+    /// A percentage or the weights of variants decided.
+    Split,
+    /// The flag is off in this environment.
+    Disabled,
+}
+
+impl Reason {
+    /// As OpenFeature names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Static => "STATIC",
+            Self::Targeting => "TARGETING_MATCH",
+            Self::Split => "SPLIT",
+            Self::Disabled => "DISABLED",
+        }
+    }
+}
+
+/// One answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Evaluation<'a> {
+    flag: &'a Flag,
+    variant: Option<&'a CompiledVariant>,
+    pub enabled: bool,
+    pub reason: Reason,
+}
+
+impl<'a> Evaluation<'a> {
+    pub fn key(&self) -> &'a str {
+        &self.flag.name
+    }
+    /// The lifecycle kind (`release`, `experiment`, ...).
+    pub fn kind(&self) -> &'a str {
+        &self.flag.kind
+    }
+    pub fn value_type(&self) -> ValueType {
+        self.flag.value_type
+    }
+    pub fn impression_data(&self) -> bool {
+        self.flag.impression_data
+    }
+    /// The typed value; of an off flag its off value.
+    pub fn value(&self) -> &'a Value {
+        match (self.enabled, self.variant) {
+            (false, _) => &self.flag.off,
+            (true, Some(variant)) => &variant.value,
+            (true, None) => &self.flag.on,
+        }
+    }
+    /// The chosen variant's name, else `on` or `off`: a name for every answer.
+    pub fn variant(&self) -> &'a str {
+        match (self.enabled, self.variant) {
+            (false, _) => "off",
+            (true, Some(variant)) => &variant.name,
+            (true, None) => "on",
+        }
+    }
+    /// The variant as the Unleash protocol has it: `None` stands for the variant `disabled`.
+    pub fn unleash_variant(&self) -> Option<(&'a str, Option<&'a Payload>)> {
+        self.variant.map(|v| (&*v.name, v.payload.as_ref()))
+    }
+}
+
+/// What the strategies said.
+struct Verdict<'a> {
+    enabled: bool,
+    reason: Reason,
+    /// Of the strategy that matched.
+    variants: Option<&'a VariantSet>,
+}
+
+impl Snapshot {
+    /// One flag; `None` when there is no flag of that name.
+    pub fn evaluate<'a>(&'a self, name: &str, context: &Context, moment: Moment) -> Option<Evaluation<'a>> {
+        let i = *self.index.get(name)?;
+        Some(self.evaluate_at(i as usize, context, moment))
+    }
+
+    /// Every flag, in the order of names.
+    pub fn evaluate_all<'a>(
+        &'a self,
+        context: &'a Context,
+        moment: Moment,
+    ) -> impl ExactSizeIterator<Item = Evaluation<'a>> + 'a {
+        (0..self.flags.len()).map(move |i| {
+            let random = finish(moment.random.wrapping_add(i as u32));
+            self.evaluate_at(i, context, Moment { random, ..moment })
+        })
+    }
+
+    fn evaluate_at<'a>(&'a self, i: usize, context: &Context, moment: Moment) -> Evaluation<'a> {
+        let flag = &self.flags[i];
+        let verdict = self.verdict(flag, context, moment);
+        let mut reason = verdict.reason;
+        let mut variant = None;
+        if verdict.enabled
+            && let Some(set) = verdict.variants.or(flag.variants.as_ref())
+        {
+            let (chosen, why) = set.choose(context, moment);
+            variant = chosen;
+            if reason == Reason::Static {
+                reason = why;
+            }
+        }
+        Evaluation { flag, variant, enabled: verdict.enabled, reason }
+    }
+
+    fn verdict<'a>(&'a self, flag: &'a Flag, context: &Context, moment: Moment) -> Verdict<'a> {
+        let off = |reason| Verdict { enabled: false, reason, variants: None };
+        if !flag.enabled {
+            return off(Reason::Disabled);
+        }
+        if !flag.parents.iter().all(|p| self.parent_holds(p, context, moment)) {
+            return off(Reason::Targeting);
+        }
+        let mut reason = if flag.parents.is_empty() { Reason::Static } else { Reason::Targeting };
+        if flag.strategies.is_empty() {
+            return Verdict { enabled: true, reason, variants: None };
+        }
+        for (i, strategy) in flag.strategies.iter().enumerate() {
+            let answer = self.strategy_holds(strategy, context, moment, i as u32);
+            // Strategies that did not match had their say too: the strongest reason is told.
+            reason = stronger(reason, answer.1);
+            if answer.0 {
+                return Verdict { enabled: true, reason, variants: strategy.variants.as_ref() };
+            }
+        }
+        off(reason)
+    }
+
+    /// One level only: a parent that has parents itself is never satisfied, which also rules out circles.
+    fn parent_holds(&self, parent: &Parent, context: &Context, moment: Moment) -> bool {
+        let Some(flag) = parent.flag.and_then(|i| self.flags.get(i as usize)) else { return false };
+        if !flag.parents.is_empty() {
+            return false;
+        }
+        let verdict = self.verdict(flag, context, moment);
+        if verdict.enabled != parent.enabled {
+            return false;
+        }
+        if parent.variants.is_empty() || !parent.enabled {
+            return true;
+        }
+        let set = verdict.variants.or(flag.variants.as_ref());
+        let name = set.and_then(|s| s.choose(context, moment).0).map_or(DISABLED_VARIANT, |v| &*v.name);
+        parent.variants.iter().any(|v| **v == *name)
+    }
+
+    fn strategy_holds(&self, s: &CompiledStrategy, context: &Context, moment: Moment, salt: u32) -> (bool, Reason) {
+        let constrained = !s.constraints.is_empty() || !s.segments.is_empty();
+        let reason = if constrained { Reason::Targeting } else { Reason::Static };
+        if matches!(s.rule, Rule::Never) {
+            return (false, reason);
+        }
+        let own = s.constraints.iter().all(|c| c.holds(context, moment.now));
+        let shared = || {
+            s.segments.iter().all(|i| {
+                self.segments
+                    .get(*i as usize)
+                    .and_then(Option::as_ref)
+                    .is_some_and(|rules| rules.iter().all(|c| c.holds(context, moment.now)))
+            })
+        };
+        if !(own && shared()) {
+            return (false, reason);
+        }
+        let (holds, by_rule) = s.rule.holds(context, moment, salt);
+        (holds, stronger(reason, by_rule))
+    }
+}
+
+fn stronger(a: Reason, b: Reason) -> Reason {
+    match (a, b) {
+        (Reason::Split, _) | (_, Reason::Split) => Reason::Split,
+        (Reason::Targeting, _) | (_, Reason::Targeting) => Reason::Targeting,
+        _ => a,
+    }
+}
+
+impl Rule {
+    fn holds(&self, context: &Context, moment: Moment, salt: u32) -> (bool, Reason) {
+        match self {
+            Self::Always => (true, Reason::Static),
+            Self::Never => (false, Reason::Static),
+            Self::Rollout { percent, sticky, group } => {
+                // At 100 and at 0 everybody who can be identified gets the same, so nothing was split.
+                let reason = if (1..100).contains(percent) { Reason::Split } else { Reason::Static };
+                let bucket = match sticky.id(context) {
+                    Id::Text(id) => group.bucket(id, 100),
+                    Id::Chance => group.bucket(Digits::new(moment.chance_id(salt)).as_str(), 100),
+                    Id::Missing => return (false, Reason::Targeting),
+                };
+                (bucket <= u32::from(*percent), reason)
+            }
+            Self::Chance { percent } => (moment.draw(salt ^ ROLLOUT_SEED) % 100 < u32::from(*percent), Reason::Split),
+            Self::Users(ids) => (context.user_id().is_some_and(|id| ids.contains(id)), Reason::Targeting),
+            Self::Addresses(networks) => {
+                let address = context.text(&Field::RemoteAddress).and_then(|a| a.parse().ok());
+                (address.is_some_and(|a| networks.iter().any(|n| n.contains(a))), Reason::Targeting)
+            }
+            Self::Hosts(names) => {
+                let host = context.property("hostname").map(str::to_lowercase);
+                (host.is_some_and(|h| names.contains(&h)), Reason::Targeting)
+            }
+        }
+    }
+}
+
+enum Id<'a> {
+    Text(&'a str),
+    Chance,
+    Missing,
+}
+
+impl Sticky {
+    fn id<'c>(&self, context: &'c Context) -> Id<'c> {
+        match self {
+            Self::Default => context.user_id().or(context.text(&Field::SessionId)).map_or(Id::Chance, Id::Text),
+            Self::Random => Id::Chance,
+            Self::Field(field) => context.text(field).filter(|id| !id.is_empty()).map_or(Id::Missing, Id::Text),
+        }
+    }
+}
+
+impl VariantSet {
+    /// `None` when the weights sum to nothing.
+    fn choose<'a>(&'a self, context: &Context, moment: Moment) -> (Option<&'a CompiledVariant>, Reason) {
+        if self.has_overrides
+            && let Some(named) = self.variants.iter().find(|v| v.is_for(context))
+        {
+            return (Some(named), Reason::Targeting);
+        }
+        let target = match self.sticky.id(context) {
+            Id::Text(id) => self.group.bucket(id, self.weights),
+            Id::Chance | Id::Missing => moment.draw(u32::MAX).checked_rem(self.weights).map_or(0, |r| r + 1),
+        };
+        let mut sum = 0u32;
+        let chosen = self.variants.iter().filter(|v| v.weight > 0).find(|v| {
+            sum = sum.saturating_add(v.weight);
+            sum >= target
+        });
+        (chosen, if self.variants.len() > 1 { Reason::Split } else { Reason::Static })
+    }
+}
+
+impl CompiledVariant {
+    fn is_for(&self, context: &Context) -> bool {
+        self.overrides.iter().any(|(field, values)| context.text(field).is_some_and(|v| values.contains(v)))
+    }
+}
+
+/// A number as decimal text without allocating.
+struct Digits {
+    bytes: [u8; 10],
+    start: usize,
+}
+
+impl Digits {
+    fn new(mut number: u32) -> Self {
+        let mut bytes = [b'0'; 10];
+        let mut start = bytes.len();
+        loop {
+            start -= 1;
+            bytes[start] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                return Self { bytes, start };
+            }
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        str::from_utf8(&self.bytes[self.start..]).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits() {
+        for n in [0, 7, 10, 9_999, 10_000, u32::MAX] {
+            assert_eq!(Digits::new(n).as_str(), n.to_string());
+        }
+    }
+}

@@ -1,1 +1,55 @@
-//! app
+//! Use cases: what people, robots and the clock may make happen, each as one transaction that writes
+//! the state and the event that tells of it.
+//!
+//! The crate knows no HTTP, no IRC and no SMTP: the edges call these use cases and implement the ports
+//! (`deploys::Runner`, `alerts::Notifier`, `chat::ChatTransport`).
+
+pub mod alerts;
+pub mod chat;
+pub mod config;
+mod core;
+pub mod delivery;
+pub mod deploys;
+pub mod flags;
+pub mod incidents;
+pub mod metrics;
+pub mod oncall;
+pub mod people;
+pub mod record;
+pub mod settings;
+
+pub use crate::core::{App, Inner, Txn};
+pub use people::{Caller, Grant, Role};
+pub use settings::Settings;
+
+use tenfold_types::Fault;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Loads every part's state from the store. Called once, before anything is served.
+pub async fn load(app: &App) -> Result<(), Fault> {
+    record::load(app).await?;
+    people::load(app).await?;
+    metrics::load(app).await?;
+    flags::load(app).await?;
+    deploys::load(app).await?;
+    alerts::load(app).await?;
+    oncall::load(app).await?;
+    incidents::load(app).await?;
+    chat::load(app).await?;
+    Ok(())
+}
+
+/// Starts every part's loops; they end when `stop` is cancelled.
+pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
+    let tasks = TaskTracker::new();
+    tasks.spawn(record::run(app.clone(), stop.clone()));
+    tasks.spawn(metrics::run(app.clone(), stop.clone()));
+    tasks.spawn(flags::run(app.clone(), stop.clone()));
+    tasks.spawn(deploys::run(app.clone(), stop.clone()));
+    tasks.spawn(alerts::run(app.clone(), stop.clone()));
+    tasks.spawn(incidents::run(app.clone(), stop.clone()));
+    tasks.spawn(chat::run(app.clone(), stop.clone()));
+    tasks.close();
+    tasks
+}

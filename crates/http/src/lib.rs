@@ -1,1 +1,57 @@
-//! http
+//! The HTTP edge: API, compatibility endpoints, streams and the delivery of the pages.
+//!
+//! Handlers translate and nothing more: a use case of `app` decides. No handler stands outside the policy table
+//! ([`policy::Api`]), and no other edge is imported here.
+
+pub mod auth;
+pub mod error;
+pub mod policy;
+pub mod server;
+
+mod events;
+mod extract;
+mod meta;
+mod people;
+mod session;
+mod ui;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use tenfold_app::App;
+
+pub use error::ApiError;
+pub use extract::{BODY_BYTES_MAX, Body, PathOf, QueryOf};
+pub use policy::{Api, Policy, PolicyRow};
+
+/// Every part's routes with their policies.
+fn apis() -> Vec<Api> {
+    vec![
+        meta::api(),
+        session::api(),
+        people::api(),
+        events::api(),
+    ]
+}
+
+/// The OpenAPI document of everything served under `/api` and the compatibility paths.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    policy::assemble(apis()).1
+}
+
+/// Which policy guards which route; a test walks it.
+pub fn policy_table() -> Vec<PolicyRow> {
+    policy::assemble(apis()).2
+}
+
+/// The whole service: API behind its policies, pages for everything else.
+pub fn router(app: App) -> Router {
+    let (routes, openapi, _) = policy::assemble(apis());
+    let openapi = meta::OpenApiText::new(&openapi);
+    routes
+        .fallback(ui::serve)
+        .layer(axum::Extension(openapi))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(axum::middleware::from_fn_with_state(app.clone(), auth::identify))
+        .layer(axum::middleware::from_fn(server::security_headers))
+        .with_state(app)
+}

@@ -1,1 +1,37 @@
-fn main() {}
+//! `tenfold`: one binary, its roles and verbs. This crate puts the parts together and decides nothing.
+
+mod ambient;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Ship, watch, switch, be on call and learn, together: one server for developers and operations.
+#[derive(Parser)]
+#[command(name = "tenfold", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(serve::Args),
+    /// Print the OpenAPI document of the server.
+    #[command(hide = true)]
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    // A second installation in one process is refused and harmless.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Openapi => {
+            println!("{}", tenfold_http::openapi().to_pretty_json().unwrap_or_default());
+            ExitCode::SUCCESS
+        }
+    }
+}

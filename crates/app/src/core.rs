@@ -1,0 +1,172 @@
+//! The application handle: the store, the ports for time and chance, each part's state, and the one way to change anything.
+
+use std::sync::Arc;
+
+use tenfold_store::{Db, StoreError, Tx};
+use tenfold_types::{Clock, Entropy, Event, EventDraft, EventId, Fault, Timestamp};
+
+use crate::{alerts, chat, deploys, flags, incidents, metrics, oncall, people, record::RecordHub, settings::Settings};
+
+/// Cheap to clone; everything behind it is shared.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+pub struct Inner {
+    pub db: Db,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub settings: Settings,
+    pub record: RecordHub,
+    pub people: people::State,
+    pub metrics: metrics::State,
+    pub flags: flags::State,
+    pub deploys: deploys::State,
+    pub alerts: alerts::State,
+    pub oncall: oncall::State,
+    pub incidents: incidents::State,
+    pub chat: chat::State,
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl App {
+    pub fn new(
+        db: Db,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        settings: Settings,
+        metrics: metrics::State,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            db,
+            clock,
+            entropy,
+            settings,
+            metrics,
+            record: RecordHub::default(),
+            people: people::State::default(),
+            flags: flags::State::default(),
+            deploys: deploys::State::default(),
+            alerts: alerts::State::default(),
+            oncall: oncall::State::default(),
+            incidents: incidents::State::default(),
+            chat: chat::State::default(),
+        }))
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Random bytes as unpadded base64url text: secrets, one-time codes.
+    pub fn random_text(&self, bytes: usize) -> String {
+        use base64::Engine;
+        let mut raw = vec![0u8; bytes];
+        self.entropy.fill(&mut raw);
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(raw)
+    }
+
+    /// Changes state and records what happened, both or neither. Refuses to commit a change that recorded no event.
+    ///
+    /// The closure may run more than once (the database asked for a retry), so it must not have effects of its own.
+    pub async fn transact<T, F>(&self, f: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Txn<'_>) -> Result<T, Fault> + Send + 'static,
+    {
+        self.run(f, true).await
+    }
+
+    /// Changes what is not state of the product: cursors, leases, sessions, delivery attempts. May still record events.
+    pub async fn housekeeping<T, F>(&self, f: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Txn<'_>) -> Result<T, Fault> + Send + 'static,
+    {
+        self.run(f, false).await
+    }
+
+    async fn run<T, F>(&self, mut f: F, wants_event: bool) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Txn<'_>) -> Result<T, Fault> + Send + 'static,
+    {
+        let clock = self.clock.clone();
+        let entropy = self.entropy.clone();
+        let (value, last_seq) = self
+            .db
+            .write(move |tx| {
+                let mut txn = Txn { tx: Watched { inner: tx, writes: 0 }, now: clock.now(), entropy: &*entropy, seq: None };
+                let value = f(&mut txn)?;
+                if wants_event && txn.tx.writes > 0 && txn.seq.is_none() {
+                    return Err(Fault::internal("a change was about to be committed without an event; nothing was changed"));
+                }
+                Ok::<_, Fault>((value, txn.seq))
+            })
+            .await?;
+        if let Some(seq) = last_seq {
+            self.record.committed(seq);
+        }
+        Ok(value)
+    }
+
+    pub async fn read<T, F>(&self, f: F) -> Result<T, Fault>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut dyn Tx) -> Result<T, Fault> + Send + 'static,
+    {
+        self.db.read(f).await
+    }
+}
+
+/// One transaction: the store's view of it, the instant it counts as, and the record.
+pub struct Txn<'a> {
+    tx: Watched<'a>,
+    now: Timestamp,
+    entropy: &'a dyn Entropy,
+    seq: Option<i64>,
+}
+
+impl Txn<'_> {
+    pub fn tx(&mut self) -> &mut dyn Tx {
+        &mut self.tx
+    }
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+    pub fn entropy(&self) -> &dyn Entropy {
+        self.entropy
+    }
+    /// Writes an event into this transaction.
+    pub fn record(&mut self, draft: EventDraft) -> Result<Event, Fault> {
+        let id = EventId::new(self.now, self.entropy);
+        let event = tenfold_store::events::append(self.tx.inner, self.now, id, &draft)?;
+        self.seq = Some(event.seq);
+        Ok(event)
+    }
+}
+
+/// Counts writes, so that a change without its event can be refused.
+struct Watched<'a> {
+    inner: &'a mut dyn Tx,
+    writes: u64,
+}
+
+impl Tx for Watched<'_> {
+    fn execute(&mut self, sql: &str, params: &[tenfold_store::Value]) -> Result<u64, StoreError> {
+        let changed = self.inner.execute(sql, params)?;
+        self.writes += changed;
+        Ok(changed)
+    }
+    fn query(&mut self, sql: &str, params: &[tenfold_store::Value]) -> Result<Vec<tenfold_store::Row>, StoreError> {
+        self.inner.query(sql, params)
+    }
+    fn dialect(&self) -> tenfold_store::Dialect {
+        self.inner.dialect()
+    }
+}

@@ -1,0 +1,232 @@
+//! Profiles: who people are, how to reach them, what they may do. Robots have tokens instead.
+
+use serde::{Deserialize, Serialize};
+use tenfold_store::people::{self as store, PersonRow};
+use tenfold_types::{EventDraft, Fault};
+
+use super::{Caller, Grant, Role, check_name, passwords};
+use crate::App;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PersonKind {
+    Developer,
+    Operator,
+}
+
+/// How to reach a person; what is empty is not used.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Contact {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub email: String,
+    /// Nick on the IRC network, for direct messages.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub irc: String,
+    /// URL that pages are posted to.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub webhook: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Person {
+    pub login: String,
+    pub name: String,
+    pub kind: PersonKind,
+    pub timezone: String,
+    /// The role everywhere; `grants` may add more on single services.
+    pub role: Role,
+    #[serde(default)]
+    pub grants: Vec<Grant>,
+    #[serde(default)]
+    pub teams: Vec<String>,
+    #[serde(default)]
+    pub contact: Contact,
+    #[serde(default)]
+    pub disabled: bool,
+    #[serde(default)]
+    pub has_password: bool,
+}
+
+impl Person {
+    pub fn all_grants(&self) -> Vec<Grant> {
+        let mut grants = vec![Grant::everywhere(self.role)];
+        grants.extend(self.grants.iter().cloned());
+        grants
+    }
+}
+
+/// What may be said of a person when creating or changing one; what is absent stays as it is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PersonUpdate {
+    pub name: Option<String>,
+    pub kind: Option<PersonKind>,
+    pub timezone: Option<String>,
+    pub role: Option<Role>,
+    pub grants: Option<Vec<Grant>>,
+    pub teams: Option<Vec<String>>,
+    pub contact: Option<Contact>,
+    pub password: Option<String>,
+    pub disabled: Option<bool>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Environment {
+    pub name: String,
+}
+
+pub(super) fn from_row(row: &PersonRow) -> Result<Person, Fault> {
+    let mut person: Person = serde_json::from_str(&row.body)
+        .map_err(|e| Fault::internal(format!("the profile of `{}` cannot be read: {e}", row.login)))?;
+    person.disabled = row.disabled_at.is_some();
+    person.has_password = row.password_hash.is_some();
+    Ok(person)
+}
+
+impl App {
+    pub async fn people(&self) -> Result<Vec<Person>, Fault> {
+        self.read(|tx| store::people(tx)?.iter().map(from_row).collect()).await
+    }
+
+    pub async fn person(&self, login: &str) -> Result<Option<Person>, Fault> {
+        let login = login.to_owned();
+        self.read(move |tx| store::person_get(tx, &login)?.as_ref().map(from_row).transpose()).await
+    }
+
+    pub async fn environments(&self) -> Result<Vec<Environment>, Fault> {
+        self.read(|tx| Ok(store::environments(tx)?.into_iter().map(|(name, _, _)| Environment { name }).collect())).await
+    }
+
+    pub async fn environment_create(&self, who: &Caller, name: &str) -> Result<Environment, Fault> {
+        who.require(Role::Admin, None, None)?;
+        check_name("environment", name)?;
+        let (who, name) = (who.clone(), name.to_owned());
+        self.transact(move |t| {
+            let known = store::environments(t.tx())?;
+            if known.iter().any(|(n, _, _)| *n == name) {
+                return Err(Fault::conflict(format!("the environment `{name}` is there already")));
+            }
+            store::environment_put(t.tx(), &name, known.len() as i64, "{}")?;
+            t.record(
+                EventDraft::new(
+                    who.actor.clone(),
+                    who.source,
+                    "environment.created",
+                    format!("{} added the environment {name}", who.actor),
+                )
+                .environment(&name),
+            )?;
+            Ok(Environment { name: name.clone() })
+        })
+        .await
+    }
+
+    /// Creates or changes a person. Admins may change everyone; people their own name, time zone, contact and password.
+    pub async fn person_put(&self, who: &Caller, login: &str, update: PersonUpdate) -> Result<Person, Fault> {
+        check_name("person", login)?;
+        let own = who.actor == tenfold_types::Actor::person(login);
+        let about_rights =
+            update.role.is_some() || update.grants.is_some() || update.disabled.is_some() || update.teams.is_some();
+        if !own || about_rights {
+            who.require(Role::Admin, None, None)?;
+        }
+        if let Some(zone) = &update.timezone {
+            jiff::tz::TimeZone::get(zone).map_err(|_| {
+                Fault::invalid(format!("`{zone}` is not a time zone")).advice("write it like Europe/Berlin or UTC")
+            })?;
+        }
+        if let Some(contact) = &update.contact {
+            check_contact(contact)?;
+        }
+        let password_hash = match &update.password {
+            None => None,
+            Some(password) => {
+                passwords::check_new(password)?;
+                Some(self.hash_password(password).await?)
+            }
+        };
+        let (who, login) = (who.clone(), login.to_owned());
+        self.transact(move |t| {
+            let now = t.now();
+            let before = store::person_get(t.tx(), &login)?;
+            let created = before.is_none();
+            let mut person = match &before {
+                Some(row) => from_row(row)?,
+                None => Person {
+                    login: login.clone(),
+                    name: login.clone(),
+                    kind: PersonKind::Developer,
+                    timezone: "UTC".into(),
+                    role: Role::Viewer,
+                    grants: Vec::new(),
+                    teams: Vec::new(),
+                    contact: Contact::default(),
+                    disabled: false,
+                    has_password: false,
+                },
+            };
+            apply(&mut person, update.clone());
+            let row = PersonRow {
+                login: login.clone(),
+                password_hash: password_hash.clone().or_else(|| before.as_ref().and_then(|b| b.password_hash.clone())),
+                disabled_at: person
+                    .disabled
+                    .then(|| before.as_ref().and_then(|b| b.disabled_at).unwrap_or(now)),
+                body: serde_json::to_string(&person).map_err(|e| Fault::internal(e.to_string()))?,
+            };
+            if before.as_ref() == Some(&row) {
+                return from_row(&row);
+            }
+            store::person_put(t.tx(), &row)?;
+            if password_hash.is_some() || person.disabled {
+                store::sessions_delete_of(t.tx(), &login)?;
+            }
+            let verb = if created { "added" } else { "changed the profile of" };
+            let event = EventDraft::new(
+                who.actor.clone(),
+                who.source,
+                if created { "person.created" } else { "person.changed" },
+                format!("{} {verb} {login}", who.actor),
+            )
+            .data(serde_json::json!({"login": login, "role": person.role, "password_changed": password_hash.is_some()}))
+            .admins_only();
+            t.record(event)?;
+            from_row(&row)
+        })
+        .await
+    }
+}
+
+fn apply(person: &mut Person, update: PersonUpdate) {
+    let PersonUpdate { name, kind, timezone, role, grants, teams, contact, password: _, disabled } = update;
+    person.name = name.unwrap_or_else(|| std::mem::take(&mut person.name));
+    person.kind = kind.unwrap_or(person.kind);
+    person.timezone = timezone.unwrap_or_else(|| std::mem::take(&mut person.timezone));
+    person.role = role.unwrap_or(person.role);
+    person.grants = grants.unwrap_or_else(|| std::mem::take(&mut person.grants));
+    person.teams = teams.unwrap_or_else(|| std::mem::take(&mut person.teams));
+    person.contact = contact.unwrap_or_else(|| std::mem::take(&mut person.contact));
+    person.disabled = disabled.unwrap_or(person.disabled);
+}
+
+fn check_contact(contact: &Contact) -> Result<(), Fault> {
+    const CONTACT_BYTES_MAX: usize = 512;
+    for value in [&contact.email, &contact.irc, &contact.webhook] {
+        if value.len() > CONTACT_BYTES_MAX || value.chars().any(char::is_control) {
+            return Err(Fault::invalid(format!(
+                "a contact address has a control character or more than {CONTACT_BYTES_MAX} bytes"
+            )));
+        }
+    }
+    if !contact.email.is_empty() && !contact.email.contains('@') {
+        return Err(Fault::invalid(format!("`{}` is not a mail address", contact.email)).advice("write it like ana@example.org"));
+    }
+    if !contact.irc.is_empty() && contact.irc.contains([' ', ',', '*', '!', '@']) {
+        return Err(Fault::invalid(format!("`{}` is not an IRC nick", contact.irc)));
+    }
+    if !contact.webhook.is_empty() && !contact.webhook.starts_with("https://") && !contact.webhook.starts_with("http://") {
+        return Err(Fault::invalid(format!("`{}` is not a web address", contact.webhook)).advice("start it with https://"));
+    }
+    Ok(())
+}

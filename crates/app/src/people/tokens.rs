@@ -1,0 +1,229 @@
+//! Tokens of robots, agents and flag clients: scoped, shown once, stored as hashes, revocable at once.
+
+use serde::{Deserialize, Serialize};
+use tenfold_store::people::{self as store, TokenRow};
+use tenfold_types::{Actor, ActorKind, EventDraft, Fault, Source, Timestamp, TokenId};
+
+use super::{Caller, Grant, Role, check_name, digest};
+use crate::App;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenKind {
+    /// A program that uses the API with a role.
+    Robot,
+    /// `tenfold agent` on a host.
+    Agent,
+    /// A server-side flag SDK: reads all flags of one environment.
+    Client,
+    /// A browser or mobile flag SDK: reads evaluated flags of one environment.
+    Frontend,
+}
+
+impl TokenKind {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Robot => "robot",
+            Self::Agent => "agent",
+            Self::Client => "client",
+            Self::Frontend => "frontend",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    pub name: String,
+    pub kind: TokenKind,
+    /// Role of a robot; others have none.
+    #[serde(default)]
+    pub role: Option<Role>,
+    #[serde(default)]
+    pub service: Option<String>,
+    /// Environment a flag client reads, or the only one a robot may touch.
+    #[serde(default)]
+    pub environment: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub expires_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Token {
+    #[serde(default)]
+    pub id: String,
+    pub name: String,
+    pub kind: TokenKind,
+    pub role: Option<Role>,
+    pub service: Option<String>,
+    pub environment: Option<String>,
+    pub created_by: String,
+    #[serde(default)]
+    #[schema(value_type = String)]
+    pub created_at: Timestamp,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub expires_at: Option<Timestamp>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub last_used_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct TokenCreated {
+    #[serde(flatten)]
+    pub token: Token,
+    /// Shown this once and never again.
+    pub secret: String,
+}
+
+impl Token {
+    fn from_row(row: &TokenRow) -> Result<Self, Fault> {
+        let mut token: Self = serde_json::from_str(&row.body)
+            .map_err(|e| Fault::internal(format!("the token {} cannot be read: {e}", row.id)))?;
+        token.id.clone_from(&row.id);
+        token.created_at = row.created_at;
+        token.expires_at = row.expires_at;
+        token.last_used_at = row.last_used_at;
+        Ok(token)
+    }
+
+    /// As caller: agents act as agents, the rest as robots; flag clients have no role at all.
+    pub fn caller(&self) -> Caller {
+        let kind = if self.kind == TokenKind::Agent { ActorKind::Agent } else { ActorKind::Robot };
+        let source = if self.kind == TokenKind::Agent { Source::Agent } else { Source::Api };
+        let grants = self
+            .role
+            .map(|role| Grant { role, service: self.service.clone(), environment: self.environment.clone() })
+            .into_iter()
+            .collect();
+        Caller { actor: Actor { kind, id: self.name.clone() }, name: self.name.clone(), source, grants }
+    }
+}
+
+/// `last_used_at` is written at most this often.
+const USED_EVERY_MS: i64 = 60_000;
+
+impl App {
+    pub async fn tokens(&self, who: &Caller) -> Result<Vec<Token>, Fault> {
+        who.require(Role::Admin, None, None)?;
+        self.read(|tx| store::tokens(tx)?.iter().filter(|t| t.revoked_at.is_none()).map(Token::from_row).collect()).await
+    }
+
+    pub async fn token_create(&self, who: &Caller, new: NewToken) -> Result<TokenCreated, Fault> {
+        who.require(Role::Admin, None, None)?;
+        check_name("token", &new.name)?;
+        match new.kind {
+            TokenKind::Robot if new.role.is_none() => {
+                return Err(Fault::invalid("a robot's token needs a role").advice("viewer, responder, deployer or admin"));
+            }
+            TokenKind::Client | TokenKind::Frontend if new.environment.is_none() => {
+                return Err(Fault::invalid("a flag client's token needs an environment").advice("for example production"));
+            }
+            TokenKind::Agent | TokenKind::Client | TokenKind::Frontend if new.role.is_some() => {
+                return Err(Fault::invalid(format!("a token of kind {} has no role", new.kind.name())));
+            }
+            _ => {}
+        }
+        if let Some(environment) = &new.environment {
+            let known = self.environments().await?;
+            if !known.iter().any(|e| e.name == *environment) {
+                let names: Vec<_> = known.into_iter().map(|e| e.name).collect();
+                return Err(Fault::not_found(format!("there is no environment `{environment}`"))
+                    .advice(format!("known are {}", names.join(", "))));
+            }
+        }
+        let secret = format!("tf_{}_{}", new.kind.name(), self.random_text(32));
+        let (hash, who) = (digest(&secret), who.clone());
+        let token = self
+            .transact(move |t| {
+                let now = t.now();
+                let token = Token {
+                    id: TokenId::new(now, t.entropy()).to_string(),
+                    name: new.name.clone(),
+                    kind: new.kind,
+                    role: new.role,
+                    service: new.service.clone(),
+                    environment: new.environment.clone(),
+                    created_by: who.actor.id.clone(),
+                    created_at: now,
+                    expires_at: new.expires_at,
+                    last_used_at: None,
+                };
+                store::token_insert(
+                    t.tx(),
+                    &TokenRow {
+                        id: token.id.clone(),
+                        secret_hash: hash.clone(),
+                        created_at: now,
+                        expires_at: token.expires_at,
+                        revoked_at: None,
+                        last_used_at: None,
+                        body: serde_json::to_string(&token).map_err(|e| Fault::internal(e.to_string()))?,
+                    },
+                )?;
+                t.record(
+                    EventDraft::new(
+                        who.actor.clone(),
+                        who.source,
+                        "token.created",
+                        format!("{} made the {} token {}", who.actor, token.kind.name(), token.name),
+                    )
+                    .data(serde_json::json!({"token": token.id, "name": token.name, "kind": token.kind}))
+                    .admins_only(),
+                )?;
+                Ok(token)
+            })
+            .await?;
+        Ok(TokenCreated { token, secret })
+    }
+
+    pub async fn token_revoke(&self, who: &Caller, id: &str) -> Result<(), Fault> {
+        who.require(Role::Admin, None, None)?;
+        let (who, id) = (who.clone(), id.to_owned());
+        self.transact(move |t| {
+            let now = t.now();
+            if !store::token_revoke(t.tx(), &id, now)? {
+                return Err(Fault::not_found(format!("there is no token `{id}` that could be revoked")));
+            }
+            t.record(
+                EventDraft::new(who.actor.clone(), who.source, "token.revoked", format!("{} revoked a token", who.actor))
+                    .data(serde_json::json!({"token": id}))
+                    .admins_only(),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The token a secret stands for, unless it was revoked or has expired.
+    pub async fn token_by_secret(&self, secret: &str) -> Result<Option<Token>, Fault> {
+        let (hash, now) = (digest(secret), self.now());
+        let found = self
+            .read(move |tx| {
+                let row = store::token_by_hash(tx, &hash)?
+                    .filter(|r| r.revoked_at.is_none() && r.expires_at.is_none_or(|e| e > now));
+                row.as_ref().map(Token::from_row).transpose()
+            })
+            .await?;
+        if let Some(token) = &found {
+            self.note_token_use(token, now).await;
+        }
+        Ok(found)
+    }
+
+    async fn note_token_use(&self, token: &Token, now: Timestamp) {
+        {
+            let mut seen = self.people.tokens_seen.lock();
+            let last = seen.entry(token.id.clone()).or_insert(0);
+            if now.millis() - *last < USED_EVERY_MS {
+                return;
+            }
+            *last = now.millis();
+        }
+        let id = token.id.clone();
+        // Knowing when a token was last used is a convenience: a failure must not refuse the request.
+        let _ = self.housekeeping(move |t| Ok(store::token_used(t.tx(), &id, now)?)).await;
+    }
+}

@@ -1,0 +1,156 @@
+//! What the operator sets in `tenfold.toml` (or on the command line): where to keep data, where to listen, whom to talk to.
+//! Everything a team edits daily (rules, flags, schedules) is not here but in the store.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Directory that holds everything the server keeps.
+    pub data_dir: PathBuf,
+    /// Address people reach the server by; links in mails and chat start with it.
+    pub public_url: String,
+    /// PostgreSQL connection string; empty keeps the state in SQLite inside `data_dir`.
+    pub database_url: String,
+    pub demo: Demo,
+    pub metrics: Metrics,
+    pub statsd: Statsd,
+    pub alerts: Alerts,
+    pub mail: Mail,
+    pub irc: Option<Irc>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("data"),
+            public_url: "http://127.0.0.1:7070".into(),
+            database_url: String::new(),
+            demo: Demo::default(),
+            metrics: Metrics::default(),
+            statsd: Statsd::default(),
+            alerts: Alerts::default(),
+            mail: Mail::default(),
+            irc: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Link to a page, `path` starting with `/`.
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url.trim_end_matches('/'))
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Demo {
+    /// Signs a visitor from this machine in as this person. Only ever obeyed on a loopback address.
+    pub sign_in_as: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    pub scrape_interval_ms: u64,
+    pub scrape_timeout_ms: u64,
+    pub retention_days: u32,
+    /// Targets besides those the agents report: full URLs of metrics pages.
+    pub static_targets: Vec<StaticTarget>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { scrape_interval_ms: 15_000, scrape_timeout_ms: 10_000, retention_days: 15, static_targets: Vec::new() }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StaticTarget {
+    pub job: String,
+    pub url: String,
+    #[serde(default)]
+    pub labels: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Statsd {
+    /// UDP address; empty turns StatsD off.
+    pub listen: String,
+    pub flush_interval_ms: u64,
+}
+
+impl Default for Statsd {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8125".into(), flush_interval_ms: 10_000 }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alerts {
+    /// How often rule groups without an interval of their own are evaluated.
+    pub evaluation_interval_ms: u64,
+    /// Deploys and flips this long before an alert count as its suspects.
+    pub suspect_window_ms: i64,
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self { evaluation_interval_ms: 5_000, suspect_window_ms: 30 * 60_000 }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tls {
+    None,
+    #[default]
+    Starttls,
+    Tls,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mail {
+    /// SMTP server; empty turns mail off.
+    pub host: String,
+    pub port: u16,
+    pub tls: Tls,
+    pub username: String,
+    /// File that holds the password, so that it never stands in the configuration.
+    pub password_file: Option<PathBuf>,
+    pub from: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Irc {
+    pub host: String,
+    #[serde(default = "irc_port")]
+    pub port: u16,
+    #[serde(default)]
+    pub tls: bool,
+    #[serde(default = "irc_nick")]
+    pub nick: String,
+    pub channel: String,
+    #[serde(default)]
+    pub sasl_username: Option<String>,
+    #[serde(default)]
+    pub sasl_password_file: Option<PathBuf>,
+    /// Carry what people say in the web room into the channel and back.
+    #[serde(default)]
+    pub relay: bool,
+}
+
+fn irc_port() -> u16 {
+    6697
+}
+fn irc_nick() -> String {
+    "tenfold".into()
+}

@@ -1,0 +1,178 @@
+//! Who asks: a session cookie, a bearer token, or nobody. Cookies count on writing requests only when the page itself sent them.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tenfold_app::people::{Person, Token};
+use tenfold_app::{App, Caller};
+use tenfold_types::{ErrorCode, Fault, Source};
+
+use crate::ApiError;
+
+/// What the request proves about its sender.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    Anonymous,
+    Person(Box<Person>, Source),
+    Token(Box<Token>),
+}
+
+impl Identity {
+    pub fn caller(&self) -> Option<Caller> {
+        match self {
+            Self::Anonymous => None,
+            Self::Person(person, source) => Some(person.caller(*source)),
+            Self::Token(token) => Some(token.caller()),
+        }
+    }
+    pub fn name(&self) -> String {
+        self.caller().map_or_else(|| "nobody".into(), |c| c.name)
+    }
+}
+
+/// The signed-in caller of a handler.
+pub struct Who(pub Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for Who {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        caller.map(Self).ok_or_else(|| ApiError(Fault::new(ErrorCode::Unauthenticated, "sign in or send a token first")))
+    }
+}
+
+/// The token a request came with, for routes that depend on its scope (flag clients, agents).
+pub struct WithToken(pub Option<Token>);
+
+impl<S: Send + Sync> FromRequestParts<S> for WithToken {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(match parts.extensions.get::<Identity>() {
+            Some(Identity::Token(token)) => Some((**token).clone()),
+            _ => None,
+        }))
+    }
+}
+
+/// Name of the session cookie where the address allows the strict one.
+pub const COOKIE_STRICT: &str = "__Host-tenfold";
+/// Name where people reach the server by plain HTTP on a network address.
+pub const COOKIE_PLAIN: &str = "tenfold";
+
+pub fn cookie_name(app: &App) -> &'static str {
+    if strict_cookies(app) { COOKIE_STRICT } else { COOKIE_PLAIN }
+}
+
+pub fn strict_cookies(app: &App) -> bool {
+    let url = &app.settings.public_url;
+    url.starts_with("https://") || is_loopback_host(host_of_url(url))
+}
+
+fn host_of_url(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
+
+/// Whether a `Host` value names this very machine.
+pub fn is_loopback_host(host: &str) -> bool {
+    let name = if host.starts_with('[') {
+        host.split(']').next().map_or(host, |h| &h[1..])
+    } else {
+        host.rsplit_once(':').map_or(host, |(name, _)| name)
+    };
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+pub fn session_cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|v| v.to_str().ok())
+        .flat_map(|v| v.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(n, _)| *n == name)
+        .map(|(_, v)| v.to_owned())
+}
+
+/// The secret of `Authorization: Bearer X`, or of the bare `Authorization: X` that Unleash SDKs send.
+fn token_secret(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    Some(value.strip_prefix("Bearer ").unwrap_or(value).trim())
+}
+
+/// Outermost layer: finds out who asks and leaves it in the request.
+pub async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    match identity(&app, request.method(), request.headers()).await {
+        Ok(identity) => {
+            request.extensions_mut().insert(identity);
+            next.run(request).await
+        }
+        Err(fault) => ApiError(fault).into_response(),
+    }
+}
+
+async fn identity(app: &App, method: &Method, headers: &HeaderMap) -> Result<Identity, Fault> {
+    if let Some(secret) = token_secret(headers) {
+        return match app.token_by_secret(secret).await? {
+            Some(token) => Ok(Identity::Token(Box::new(token))),
+            None => Err(Fault::new(ErrorCode::Unauthenticated, "the token is unknown, expired or revoked")
+                .advice("an admin makes a new one on the Settings page under Tokens")),
+        };
+    }
+    let Some(secret) = session_cookie(headers, cookie_name(app)) else { return Ok(Identity::Anonymous) };
+    if !method.is_safe() && !same_origin(headers) {
+        return Err(Fault::forbidden("this request did not come from the server's own page")
+            .advice("programs use a token: Authorization: Bearer TOKEN"));
+    }
+    Ok(match app.session_person(&secret).await? {
+        Some(person) => Identity::Person(Box::new(person), Source::Web),
+        None => Identity::Anonymous,
+    })
+}
+
+/// A writing request with a cookie counts only if the browser says that the page itself sent it.
+fn same_origin(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    match (text("origin"), text("host")) {
+        (Some(origin), Some(host)) => host_of_url(origin) == host,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_recognised_and_its_imitations_are_not() {
+        for host in ["127.0.0.1", "127.0.0.1:7070", "localhost:7070", "[::1]:7070", "[::1]", "127.9.9.9"] {
+            assert!(is_loopback_host(host), "{host}");
+        }
+        for host in ["example.org", "localhost.example.org", "10.0.0.1:7070", "127.0.0.1.example.org", ""] {
+            assert!(!is_loopback_host(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_cookie_alone_does_not_write() {
+        let headers = |pairs: &[(&'static str, &'static str)]| {
+            let mut h = HeaderMap::new();
+            for (n, v) in pairs {
+                h.insert(*n, v.parse().unwrap());
+            }
+            h
+        };
+        assert!(same_origin(&headers(&[("sec-fetch-site", "same-origin")])));
+        assert!(!same_origin(&headers(&[("sec-fetch-site", "cross-site"), ("origin", "http://a"), ("host", "a")])));
+        assert!(same_origin(&headers(&[("origin", "http://a:1"), ("host", "a:1")])));
+        assert!(!same_origin(&headers(&[("origin", "http://b:1"), ("host", "a:1")])));
+        assert!(!same_origin(&headers(&[])));
+    }
+}

@@ -1,0 +1,127 @@
+//! The policy table: every route names who may use it, and a layer in front of the handler asks.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use tenfold_app::people::TokenKind;
+use tenfold_app::{App, Role};
+use tenfold_types::{ErrorCode, Fault};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+
+use crate::ApiError;
+use crate::auth::Identity;
+
+/// Who may use a route. A role here is needed *somewhere*; the use case asks again for the very service and environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Anybody who can reach the server.
+    Public,
+    /// Whoever is signed in or holds a robot's token with at least the role viewer.
+    Viewer,
+    Role(Role),
+    /// An agent's token.
+    Agent,
+    /// A server-side flag client's token, or a signed-in viewer.
+    FlagClient,
+    /// A browser flag client's token (frontend), a server-side one, or a signed-in viewer.
+    FlagFrontend,
+}
+
+impl Policy {
+    fn check(self, identity: &Identity) -> Result<(), Fault> {
+        let role = |needed: Role| match identity {
+            Identity::Anonymous => Err(unauthenticated()),
+            other if other.caller().is_some_and(|c| c.may_somewhere(needed)) => Ok(()),
+            other => Err(Fault::forbidden(format!("{} may not do this: it takes the role {needed}", other.name()))
+                .advice("an admin can grant it on the Settings page under People")),
+        };
+        let token = |kinds: &[TokenKind]| match identity {
+            Identity::Token(token) if kinds.contains(&token.kind) => Ok(()),
+            Identity::Anonymous => Err(unauthenticated()),
+            _ if kinds.contains(&TokenKind::Client) => role(Role::Viewer),
+            _ => Err(Fault::forbidden("this address takes an agent's token")
+                .advice("make one with: tenfold token create NAME --kind agent")),
+        };
+        match self {
+            Self::Public => Ok(()),
+            Self::Viewer => role(Role::Viewer),
+            Self::Role(needed) => role(needed),
+            Self::Agent => token(&[TokenKind::Agent]),
+            Self::FlagClient => token(&[TokenKind::Client]),
+            Self::FlagFrontend => token(&[TokenKind::Client, TokenKind::Frontend]),
+        }
+    }
+}
+
+fn unauthenticated() -> Fault {
+    Fault::new(ErrorCode::Unauthenticated, "sign in or send a token first")
+        .advice("open /sign-in in a browser, or send the header Authorization: Bearer TOKEN")
+}
+
+/// One line of the policy table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyRow {
+    pub method: String,
+    pub path: String,
+    pub policy: Policy,
+}
+
+/// The routes of one part, each with its policy.
+pub struct Api {
+    tag: &'static str,
+    routes: Vec<(Policy, UtoipaMethodRouter<App>)>,
+}
+
+impl Api {
+    /// `tag` groups the routes in the OpenAPI document.
+    pub fn new(tag: &'static str) -> Self {
+        Self { tag, routes: Vec::new() }
+    }
+    /// Adds what `utoipa_axum::routes!` made.
+    #[must_use]
+    pub fn add(mut self, policy: Policy, routes: UtoipaMethodRouter<App>) -> Self {
+        self.routes.push((policy, routes));
+        self
+    }
+}
+
+pub(crate) fn assemble(apis: Vec<Api>) -> (Router<App>, OpenApi, Vec<PolicyRow>) {
+    let mut all = OpenApiRouter::<App>::with_openapi(crate::meta::document());
+    let mut table = Vec::new();
+    for api in apis {
+        for (policy, (schemas, mut paths, methods)) in api.routes {
+            for (path, item) in &mut paths.paths {
+                let operations = [
+                    ("GET", &mut item.get),
+                    ("PUT", &mut item.put),
+                    ("POST", &mut item.post),
+                    ("DELETE", &mut item.delete),
+                    ("PATCH", &mut item.patch),
+                ];
+                for (method, operation) in operations {
+                    if let Some(operation) = operation {
+                        operation.tags = Some(vec![api.tag.to_owned()]);
+                        table.push(PolicyRow { method: method.into(), path: path.clone(), policy });
+                    }
+                }
+            }
+            let guarded = methods.layer(from_fn(move |request: Request, next: Next| guard(policy, request, next)));
+            all = all.routes((schemas, paths, guarded));
+        }
+    }
+    let (router, openapi) = all.split_for_parts();
+    (router, openapi, table)
+}
+
+async fn guard(policy: Policy, mut request: Request, next: Next) -> Response {
+    let identity = request.extensions().get::<Identity>().cloned().unwrap_or(Identity::Anonymous);
+    if let Err(fault) = policy.check(&identity) {
+        return ApiError(fault).into_response();
+    }
+    if let Some(caller) = identity.caller() {
+        request.extensions_mut().insert(caller);
+    }
+    next.run(request).await
+}

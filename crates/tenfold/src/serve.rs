@@ -1,0 +1,152 @@
+//! `tenfold serve`: opens the store, loads the parts, connects the edges to their ports, listens, and stops in order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tenfold_app::{App, Settings};
+use tenfold_store::Db;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::ambient::{SystemClock, SystemEntropy};
+
+/// Examples:
+///   tenfold serve --data /var/lib/tenfold
+///   tenfold serve --data ./data --listen 127.0.0.1:7070 --config tenfold.toml
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Directory that holds everything the server keeps; made when missing.
+    #[arg(long, value_name = "DIR", env = "TENFOLD_DATA")]
+    data: Option<PathBuf>,
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7070")]
+    listen: SocketAddr,
+    /// Settings in TOML; see docs/guide/settings.md.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Address people reach the server by, for links in mails and chat [default: http://LISTEN].
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    /// Write the address that is listened on into this file, once it is.
+    #[arg(long, value_name = "FILE")]
+    address_file: Option<PathBuf>,
+}
+
+pub fn run(args: Args) -> ExitCode {
+    init_logging();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tenfold serve: the runtime could not be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(serve(args)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tenfold serve: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Talk goes to stderr; `TENFOLD_LOG` sets how much (`info`, `tenfold_app=debug`).
+pub fn init_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TENFOLD_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A logger that is already there (tests) stays.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+fn settings(args: &Args) -> anyhow::Result<Settings> {
+    let mut settings = match &args.config {
+        None => Settings::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+            toml::from_str(&text).with_context(|| format!("{} is not right", path.display()))?
+        }
+    };
+    if let Some(data) = &args.data {
+        settings.data_dir.clone_from(data);
+    }
+    if let Some(url) = &args.public_url {
+        settings.public_url.clone_from(url);
+    }
+    Ok(settings)
+}
+
+async fn serve(args: Args) -> anyhow::Result<()> {
+    let mut settings = settings(&args)?;
+    if settings.demo.sign_in_as.is_some() && !args.listen.ip().is_loopback() {
+        bail!("demo.sign_in_as signs every visitor in and is only obeyed on a loopback address; listen on 127.0.0.1");
+    }
+    let _lock = open_data_dir(&settings.data_dir)?;
+    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let address = listener.local_addr()?;
+    if args.public_url.is_none() && (args.config.is_none() || args.listen.port() == 0) {
+        settings.public_url = format!("http://{address}");
+    }
+
+    let db = open_store(&settings).await?;
+    let app = App::new(db, Arc::new(SystemClock), Arc::new(SystemEntropy), settings, Default::default());
+    tenfold_app::load(&app).await.context("the state could not be loaded")?;
+
+    let stop = CancellationToken::new();
+    let tasks = tenfold_app::start(&app, &stop);
+
+    announce(&app, address, args.address_file.as_deref()).await?;
+    let serving = tokio::spawn(tenfold_http::server::serve(listener, tenfold_http::router(app.clone()), stop.clone()));
+    stop_signal().await;
+    tracing::info!("stopping");
+    stop.cancel();
+    serving.await?;
+    tasks.wait().await;
+    Ok(())
+}
+
+/// Makes the directory and takes its lock, so that two servers never share one.
+fn open_data_dir(dir: &Path) -> anyhow::Result<std::fs::File> {
+    std::fs::create_dir_all(dir).with_context(|| format!("the data directory {} cannot be made", dir.display()))?;
+    let path = dir.join("lock");
+    let file = std::fs::File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
+    if file.try_lock().is_err() {
+        bail!("another server uses the data directory {}; stop it or name another with --data", dir.display());
+    }
+    Ok(file)
+}
+
+async fn open_store(settings: &Settings) -> anyhow::Result<Db> {
+    if settings.database_url.is_empty() {
+        let path = settings.data_dir.join("state.db");
+        Db::open_sqlite(&path).await.with_context(|| format!("{} cannot be opened", path.display()))
+    } else {
+        Db::open_postgres(&settings.database_url).await.context("the database of `database_url` cannot be opened")
+    }
+}
+
+async fn announce(app: &App, address: SocketAddr, file: Option<&Path>) -> anyhow::Result<()> {
+    if let Some(file) = file {
+        let part = file.with_extension("part");
+        std::fs::write(&part, address.to_string())?;
+        std::fs::rename(&part, file)?;
+    }
+    println!("tenfold listens on {}", app.settings.public_url);
+    if let Some(token) = app.setup_token().await? {
+        println!("Nobody has an account yet. Open this link within a day to make the first one; it works once:");
+        println!("  {}", app.settings.link(&format!("/setup?token={token}")));
+    }
+    Ok(())
+}
+
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -1,0 +1,34 @@
+//! What can go wrong in the engine, one variant per thing.
+
+use std::path::PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum TsdbError {
+    #[error("cannot {what} {path}")]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("another process has the metrics directory {path} open")]
+    Locked { path: PathBuf },
+    #[error("the metrics store takes no more samples since a flush to disk failed; restart it after checking the disk")]
+    Fenced,
+    #[error("block {path} is damaged ({what}); it was moved to quarantine")]
+    Damaged { path: PathBuf, what: &'static str },
+    #[error("the regular expression `{pattern}` of label `{label}` is not valid: {reason}")]
+    Regex { label: String, pattern: String, reason: String },
+}
+
+impl TsdbError {
+    pub(crate) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { what, path, source }
+    }
+    /// Whether the disk (or a quota) is full.
+    pub fn is_disk_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+}

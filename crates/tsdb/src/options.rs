@@ -1,0 +1,117 @@
+//! What the owner sets, what goes in, and the report of an append.
+
+use serde::Serialize;
+use tenfold_types::Labels;
+
+/// Limits and times of a store. Every limit stands with its number in the rejection it causes.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Samples older than this are dropped with their block.
+    pub retention_ms: i64,
+    /// When set, the oldest blocks are dropped once all together are larger.
+    pub retention_bytes_max: Option<u64>,
+    /// The time one block covers; blocks start at multiples of it.
+    pub block_ms: i64,
+    /// A write-ahead log segment is closed when it has grown to this size.
+    pub segment_bytes_max: u64,
+    /// Series (distinct label sets) known at one time, in memory and blocks together.
+    pub series_max: usize,
+    pub labels_per_series_max: usize,
+    pub label_name_bytes_max: usize,
+    pub label_value_bytes_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            retention_ms: 15 * 24 * 3_600_000,
+            retention_bytes_max: None,
+            block_ms: 2 * 3_600_000,
+            segment_bytes_max: 64 << 20,
+            series_max: 1_000_000,
+            labels_per_series_max: 64,
+            label_name_bytes_max: 256,
+            label_value_bytes_max: 2048,
+        }
+    }
+}
+
+/// One value of one series at one instant. The metric name is the label `__name__`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    pub labels: Labels,
+    /// Milliseconds since the epoch.
+    pub t_ms: i64,
+    pub value: f64,
+}
+
+impl Sample {
+    pub fn new(labels: Labels, t_ms: i64, value: f64) -> Self {
+        Self { labels, t_ms, value }
+    }
+}
+
+/// Why a sample was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Older than the newest sample of its series.
+    OutOfOrder,
+    /// Same instant as the newest sample of its series, another value.
+    Duplicate,
+    /// Lies in time that has already been cut into a block.
+    TooOld,
+    /// No labels at all, or an empty label name.
+    NoLabels,
+    TooManyLabels,
+    LabelNameTooLong,
+    LabelValueTooLong,
+    TooManySeries,
+}
+
+impl Reason {
+    /// The stable name used in metrics and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OutOfOrder => "out_of_order",
+            Self::Duplicate => "duplicate",
+            Self::TooOld => "too_old",
+            Self::NoLabels => "no_labels",
+            Self::TooManyLabels => "too_many_labels",
+            Self::LabelNameTooLong => "label_name_too_long",
+            Self::LabelValueTooLong => "label_value_too_long",
+            Self::TooManySeries => "too_many_series",
+        }
+    }
+}
+
+/// All samples of one append that were refused for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rejected {
+    pub reason: Reason,
+    pub count: usize,
+    /// One sentence on the first of them, with the limit's number where there is one.
+    pub example: String,
+}
+
+/// What became of the samples of one append.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct AppendReport {
+    /// Stored, counting exact repetitions of a series' newest sample.
+    pub appended: usize,
+    /// Series seen for the first time.
+    pub new_series: usize,
+    pub rejected: Vec<Rejected>,
+}
+
+impl AppendReport {
+    pub fn rejected_count(&self) -> usize {
+        self.rejected.iter().map(|r| r.count).sum()
+    }
+    pub(crate) fn reject(&mut self, reason: Reason, example: impl FnOnce() -> String) {
+        match self.rejected.iter_mut().find(|r| r.reason == reason) {
+            Some(r) => r.count += 1,
+            None => self.rejected.push(Rejected { reason, count: 1, example: example() }),
+        }
+    }
+}

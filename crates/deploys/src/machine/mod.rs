@@ -1,0 +1,161 @@
+//! The state machine of one deploy: `step(run, input, now)` gives the next run and the effects for the shell to carry out.
+//!
+//! The shell first writes the new run, then carries out the effects. So after a crash the written run is never ahead of
+//! the hosts by more than the effects of one step, and `Input::Resumed` makes up for those from what the hosts report.
+//! Orders to hosts are wishes for a digest, safe to give twice. What is unknown holds the deploy; it never passes.
+
+mod advance;
+mod host;
+mod run;
+mod step;
+#[cfg(test)]
+mod tests;
+
+pub use host::{Host, HostState, Order, Running};
+pub use run::{Kind, Run, State, StepLog, StepOutcome};
+pub use step::step;
+
+use crate::manifest::Digest;
+
+/// What the shell tells the machine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// The lease is held; begin.
+    Start,
+    Built {
+        digest: Digest,
+    },
+    BuildFailed {
+        error: String,
+    },
+    /// The host holds the artifact.
+    Staged {
+        host: String,
+        digest: Digest,
+    },
+    /// The host says what it is at.
+    Progress {
+        host: String,
+        digest: Digest,
+        checking: bool,
+        message: String,
+    },
+    /// The release runs on the host, answered its health check and takes traffic.
+    Activated {
+        host: String,
+        digest: Digest,
+    },
+    /// Nothing of the service runs on the host any more.
+    Deactivated {
+        host: String,
+    },
+    /// An order could not be carried out. `digest` is the one of the order, absent for a deactivation.
+    HostFailed {
+        host: String,
+        digest: Option<Digest>,
+        error: String,
+        /// What it runs instead.
+        running: Running,
+    },
+    /// What the host runs, said without being asked.
+    Observed {
+        host: String,
+        running: Running,
+    },
+    /// The host's agent is not connected.
+    Lost {
+        host: String,
+    },
+    /// The host's agent is connected (again) and reports.
+    Back {
+        host: String,
+        running: Running,
+    },
+    /// The answer of the canary's query.
+    Checked(Verdict),
+    /// A deadline may have passed.
+    Tick,
+    Cancel {
+        by: String,
+    },
+    /// A person lets a held deploy go on, or asks a stopped rollback to try again.
+    Promote {
+        by: String,
+    },
+    /// A person sends a held deploy back, or asks a stopped way back to try again.
+    Abort {
+        by: String,
+    },
+    /// A newer deploy or rollback takes over from one that waits for a person.
+    Supersede {
+        by: String,
+    },
+    /// The server starts again. A host that is not connected (yet) reports nothing.
+    Resumed {
+        hosts: Vec<(String, Option<Running>)>,
+    },
+}
+
+/// What the canary's query said.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    Pass {
+        said: String,
+    },
+    Fail {
+        said: String,
+    },
+    /// No data, an error, no answer: never a pass.
+    Inconclusive {
+        said: String,
+    },
+}
+
+/// What the shell carries out after the run is written.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    Build,
+    StopBuild,
+    Stage {
+        host: String,
+        digest: Digest,
+    },
+    Activate {
+        host: String,
+        digest: Digest,
+    },
+    /// Activate what the host ran before, as it was run then.
+    Restore {
+        host: String,
+        digest: Digest,
+    },
+    Deactivate {
+        host: String,
+    },
+    RunCheck,
+    /// Becomes an event, in the transaction that writes the run.
+    Say(Fact),
+    /// A person asked for what this state does not allow; nothing changed.
+    Refuse(String),
+}
+
+/// What happened, for the record.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fact {
+    BuildStarted,
+    Built { digest: Digest },
+    Staged { hosts: usize },
+    CanaryStarted { hosts: Vec<String> },
+    HostActivated { host: String },
+    CanaryPassed { said: String },
+    Promoting { by: Option<String> },
+    Succeeded { healthy: usize, total: usize },
+    Failed { error: String },
+    Cancelled { by: String },
+    RollingBack { why: String },
+    RolledBack { why: String, hosts: usize },
+    Held { why: String },
+    NeedsHuman { why: String },
+    Interrupted { why: String },
+    Resumed { state: State },
+}

@@ -1,0 +1,534 @@
+//! The story told step by step, then a random world that tries to get a run stuck.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use tenfold_types::Timestamp;
+
+use super::*;
+use crate::plan::Plan;
+
+fn old() -> Digest {
+    Digest::of(b"old")
+}
+fn new() -> Digest {
+    Digest::of(b"new")
+}
+
+fn plan(canary_hosts: usize) -> Plan {
+    Plan {
+        canary_hosts,
+        hold_ms: 10_000,
+        check: None,
+        batch: 2,
+        max_unavailable: 0,
+        build_ms: 60_000,
+        stage_ms: 60_000,
+        activate_ms: 30_000,
+        reach_ms: 20_000,
+    }
+}
+
+fn on_old() -> Running {
+    Running::Release { digest: old(), healthy: true }
+}
+
+struct World {
+    run: Run,
+    now: Timestamp,
+    said: Vec<Fact>,
+    orders: Vec<Effect>,
+}
+
+impl World {
+    fn new(plan: Plan, hosts: usize) -> Self {
+        let hosts = (1..=hosts).map(|i| (format!("host-{i}"), Some(on_old()))).collect();
+        let now = Timestamp(1_000_000);
+        Self { run: Run::deploy(plan, hosts, now), now, said: Vec::new(), orders: Vec::new() }
+    }
+    fn give(&mut self, input: Input) -> &mut Self {
+        let (run, effects) = step(&self.run, input, self.now);
+        self.run = run;
+        self.orders.clear();
+        for effect in effects {
+            match effect {
+                Effect::Say(fact) => self.said.push(fact),
+                other => self.orders.push(other),
+            }
+        }
+        self
+    }
+    fn built_and_staged(&mut self) -> &mut Self {
+        self.give(Input::Start).give(Input::Built { digest: new() });
+        for name in self.names() {
+            self.give(Input::Staged { host: name, digest: new() });
+        }
+        self
+    }
+    fn names(&self) -> Vec<String> {
+        self.run.hosts.iter().map(|h| h.name.clone()).collect()
+    }
+    fn activated(&mut self, host: &str, digest: Digest) -> &mut Self {
+        self.give(Input::Activated { host: host.into(), digest })
+    }
+    fn later(&mut self, ms: i64) -> &mut Self {
+        self.now = self.now.plus_ms(ms);
+        self.give(Input::Tick)
+    }
+    fn failed(&mut self, host: &str) -> &mut Self {
+        let running = on_old();
+        self.give(Input::HostFailed { host: host.into(), digest: Some(new()), error: "exit 1".into(), running })
+    }
+    fn ordered(&self, what: &str) -> Vec<String> {
+        self.orders
+            .iter()
+            .filter_map(|e| match e {
+                Effect::Activate { host, .. } if what == "activate" => Some(host.clone()),
+                Effect::Restore { host, .. } if what == "restore" => Some(host.clone()),
+                Effect::Stage { host, .. } if what == "stage" => Some(host.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn a_good_release_goes_canary_first_then_in_batches() {
+    let mut w = World::new(plan(1), 4);
+    w.give(Input::Start);
+    assert_eq!((w.run.state, &w.orders[..]), (State::Building, &[Effect::Build][..]));
+    w.give(Input::Built { digest: new() });
+    assert_eq!(w.ordered("stage").len(), 4);
+    for name in w.names() {
+        w.give(Input::Staged { host: name, digest: new() });
+    }
+    assert_eq!((w.run.state, w.ordered("activate")), (State::Canary, vec!["host-1".to_owned()]));
+    w.activated("host-1", new()).later(9_999);
+    assert_eq!(w.run.state, State::Canary);
+    w.later(1);
+    assert_eq!((w.run.state, w.ordered("activate").len()), (State::Promoting, 2));
+    w.activated("host-2", new());
+    assert_eq!(w.ordered("activate"), ["host-4"]);
+    w.activated("host-3", new()).activated("host-4", new());
+    assert_eq!(w.run.state, State::Succeeded);
+    assert_eq!(w.said.last(), Some(&Fact::Succeeded { healthy: 4, total: 4 }));
+    assert!(w.run.steps.iter().all(|s| s.finished_at.is_some() && s.state == StepOutcome::Done));
+}
+
+#[test]
+fn a_canary_that_fails_goes_back_and_the_rest_is_never_touched() {
+    let mut w = World::new(plan(1), 4);
+    w.built_and_staged().failed("host-1");
+    assert_eq!((w.run.state, w.ordered("restore")), (State::RollingBack, vec!["host-1".to_owned()]));
+    w.activated("host-1", old());
+    assert_eq!(w.run.state, State::RolledBack);
+    assert_eq!(w.run.host("host-1").unwrap().state, HostState::RolledBack);
+    assert!(w.run.hosts[1..].iter().all(|h| !h.touched));
+    assert!(w.run.error.as_deref().unwrap().contains("exit 1"));
+}
+
+#[test]
+fn a_canary_that_turns_sick_during_the_hold_goes_back() {
+    let mut w = World::new(plan(1), 2);
+    w.built_and_staged().activated("host-1", new()).later(5_000);
+    w.give(Input::Observed { host: "host-1".into(), running: Running::Release { digest: new(), healthy: false } });
+    assert_eq!(w.run.state, State::RollingBack);
+}
+
+#[test]
+fn an_unknown_canary_holds_and_a_person_decides() {
+    let mut w = World::new(plan(1), 2);
+    w.built_and_staged().activated("host-1", new());
+    w.give(Input::Lost { host: "host-1".into() }).later(20_000);
+    assert_eq!(w.run.state, State::Held);
+    w.give(Input::Abort { by: "mei".into() });
+    assert_eq!(w.run.state, State::NeedsHuman, "the host cannot be told to go back");
+    let back = Running::Release { digest: new(), healthy: true };
+    w.give(Input::Back { host: "host-1".into(), running: back });
+    w.give(Input::Abort { by: "mei".into() });
+    assert_eq!(w.ordered("restore"), ["host-1"]);
+    w.activated("host-1", old());
+    assert_eq!(w.run.state, State::RolledBack);
+}
+
+#[test]
+fn the_check_passes_fails_or_holds() {
+    let checked = CanaryCheckPlan::with();
+    for (verdict, state) in [
+        (Verdict::Pass { said: String::new() }, State::Promoting),
+        (Verdict::Fail { said: String::new() }, State::RollingBack),
+        (Verdict::Inconclusive { said: String::new() }, State::Held),
+    ] {
+        let mut w = World::new(checked.clone(), 2);
+        w.built_and_staged().activated("host-1", new()).later(10_000);
+        assert_eq!(w.orders, [Effect::RunCheck]);
+        w.give(Input::Checked(verdict));
+        assert_eq!(w.run.state, state);
+    }
+    let mut w = World::new(checked, 2);
+    w.built_and_staged().activated("host-1", new()).later(10_000).later(30_000);
+    assert_eq!(w.run.state, State::Held, "no answer is no pass");
+}
+
+struct CanaryCheckPlan;
+impl CanaryCheckPlan {
+    fn with() -> Plan {
+        Plan { check: Some(crate::CanaryCheck { query: "up".into(), max: Some(1.0), min: None }), ..plan(1) }
+    }
+}
+
+#[test]
+fn failing_builds_and_full_disks_change_no_host() {
+    let mut w = World::new(plan(1), 2);
+    w.give(Input::Start).give(Input::BuildFailed { error: "exit 2".into() });
+    assert_eq!((w.run.state, w.run.error.as_deref()), (State::Failed, Some("exit 2")));
+
+    let mut w = World::new(plan(1), 2);
+    w.give(Input::Start).give(Input::Built { digest: new() });
+    for _ in 0..3 {
+        let (host, error) = ("host-2".into(), "no space left on device".into());
+        w.give(Input::HostFailed { host, digest: Some(new()), error, running: on_old() });
+    }
+    assert_eq!(w.run.state, State::Failed);
+    assert!(w.run.error.as_deref().unwrap().contains("host-2 (no space left on device)"));
+    assert!(w.run.hosts.iter().all(|h| !h.touched));
+}
+
+#[test]
+fn hosts_within_the_budget_may_be_away() {
+    let mut w = World::new(Plan { max_unavailable: 1, ..plan(1) }, 3);
+    w.give(Input::Lost { host: "host-1".into() }).give(Input::Start).give(Input::Built { digest: new() });
+    w.give(Input::Staged { host: "host-2".into(), digest: new() });
+    w.give(Input::Staged { host: "host-3".into(), digest: new() });
+    assert_eq!(w.run.state, State::Staging);
+    w.later(20_000);
+    assert_eq!((w.run.state, w.ordered("activate")), (State::Canary, vec!["host-2".to_owned()]));
+    w.activated("host-2", new()).later(10_000).activated("host-3", new());
+    assert_eq!(w.run.state, State::Succeeded);
+    assert!(w.run.error.as_deref().unwrap().contains("host-1"));
+}
+
+#[test]
+fn an_answer_to_an_old_order_is_no_answer_to_the_way_back() {
+    let mut w = World::new(plan(1), 2);
+    w.built_and_staged().give(Input::Cancel { by: "mei".into() });
+    assert_eq!(w.ordered("restore"), ["host-1"]);
+    w.give(Input::Observed { host: "host-1".into(), running: on_old() });
+    assert_eq!(w.run.state, State::RollingBack, "the activation may still be under way");
+    w.activated("host-1", new());
+    assert_eq!(w.run.state, State::RollingBack);
+    w.activated("host-1", old());
+    assert_eq!(w.run.state, State::RolledBack);
+}
+
+#[test]
+fn a_rollback_flips_all_at_once_and_needs_no_build() {
+    let hosts = (1..=3).map(|i| (format!("host-{i}"), Some(on_old()))).collect();
+    let now = Timestamp(0);
+    let plan = Plan { batch: 3, canary_hosts: 0, ..plan(0) };
+    let mut w = World { run: Run::rollback(plan, new(), hosts, now), now, said: Vec::new(), orders: Vec::new() };
+    w.give(Input::Start);
+    for name in w.names() {
+        w.give(Input::Staged { host: name, digest: new() });
+    }
+    assert_eq!(w.ordered("activate").len(), 3);
+    w.activated("host-1", new()).activated("host-2", new()).failed("host-3");
+    assert_eq!(w.run.state, State::NeedsHuman, "a way back has no way back");
+    w.give(Input::Promote { by: "raj".into() });
+    assert_eq!(w.run.state, State::Promoting);
+    w.give(Input::Staged { host: "host-3".into(), digest: new() }).activated("host-3", new());
+    assert_eq!(w.run.state, State::Succeeded);
+}
+
+#[test]
+fn a_restart_builds_once_more_then_is_interrupted() {
+    let mut w = World::new(plan(1), 2);
+    w.give(Input::Start).give(Input::Resumed { hosts: vec![] });
+    assert_eq!((w.run.state, &w.orders[..]), (State::Building, &[Effect::Build][..]));
+    w.give(Input::Resumed { hosts: vec![] });
+    assert_eq!(w.run.state, State::Interrupted);
+}
+
+#[test]
+fn a_restart_in_the_middle_asks_the_hosts_and_goes_on() {
+    let mut w = World::new(plan(1), 3);
+    w.built_and_staged().activated("host-1", new()).later(10_000);
+    assert_eq!(w.run.state, State::Promoting);
+    let done = Running::Release { digest: new(), healthy: true };
+    let hosts = vec![("host-1".into(), Some(done)), ("host-2".into(), Some(done)), ("host-3".into(), None)];
+    w.give(Input::Resumed { hosts });
+    assert_eq!(w.run.host("host-2").unwrap().state, HostState::Healthy, "it flipped while the server was away");
+    w.give(Input::Back { host: "host-3".into(), running: on_old() });
+    assert_eq!(w.ordered("activate"), ["host-3"]);
+    w.activated("host-3", new());
+    assert_eq!(w.run.state, State::Succeeded);
+}
+
+/// What a simulated host does with orders.
+#[derive(Debug, Clone, Copy)]
+struct SimHost {
+    running: Running,
+    connected: bool,
+    /// Answers to activations of the new release: healthy or not.
+    takes_new: bool,
+    stages: bool,
+    silent: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Deliver(usize),
+    Drop(usize),
+    Lose(usize),
+    Reconnect(usize),
+    Wake,
+    Crash,
+    Sick(usize),
+    Cancel,
+    Promote,
+    Abort,
+    Supersede,
+    Verdict(u8),
+}
+
+fn acts() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        8 => (0..8usize).prop_map(Act::Deliver),
+        1 => (0..8usize).prop_map(Act::Drop),
+        1 => (0..4usize).prop_map(Act::Lose),
+        2 => (0..4usize).prop_map(Act::Reconnect),
+        4 => Just(Act::Wake),
+        1 => Just(Act::Crash),
+        1 => (0..4usize).prop_map(Act::Sick),
+        1 => Just(Act::Cancel),
+        1 => Just(Act::Promote),
+        1 => Just(Act::Abort),
+        1 => Just(Act::Supersede),
+        2 => (0..3u8).prop_map(Act::Verdict),
+    ]
+}
+
+fn host_of(effect: &Effect) -> Option<String> {
+    match effect {
+        Effect::Stage { host, .. }
+        | Effect::Activate { host, .. }
+        | Effect::Restore { host, .. }
+        | Effect::Deactivate { host } => Some(host.clone()),
+        _ => None,
+    }
+}
+
+struct Sim {
+    run: Run,
+    now: Timestamp,
+    hosts: BTreeMap<String, SimHost>,
+    /// Orders on their way.
+    wire: Vec<Effect>,
+    build_fails: bool,
+    promoted_by_person: bool,
+}
+
+impl Sim {
+    fn give(&mut self, input: Input) {
+        let person = matches!(input, Input::Promote { .. });
+        let passed = matches!(input, Input::Checked(Verdict::Pass { .. }));
+        let before = self.run.clone();
+        let (run, effects) = step(&self.run, input, self.now);
+        if before.state == State::Canary && run.state == State::Promoting {
+            assert!(
+                before.hosts.iter().filter(|h| h.canary).count() > 0
+                    && run.hosts.iter().filter(|h| h.canary).all(|h| h.state == HostState::Healthy)
+            );
+            assert!(passed || run.plan.check.is_none(), "the canary passed without its check");
+        }
+        if before.state == State::Held && run.state == State::Promoting {
+            assert!(person);
+        }
+        self.promoted_by_person |= person && run.state != before.state;
+        self.run = run;
+        if !self.run.state.is_final() && !self.run.state.waits_for_person() {
+            assert!(self.run.next_wake().is_some(), "nothing would ever wake {:?}", self.run);
+        }
+        for effect in effects {
+            if !matches!(effect, Effect::Say(_) | Effect::Refuse(_) | Effect::StopBuild) {
+                self.wire.push(effect);
+            }
+        }
+    }
+    fn deliver(&mut self, i: usize) {
+        if self.wire.is_empty() {
+            return;
+        }
+        // a connection keeps the order of its messages
+        let to = host_of(&self.wire[i % self.wire.len()]);
+        let first = self.wire.iter().position(|e| host_of(e) == to).unwrap();
+        match self.wire.remove(first) {
+            Effect::Build if self.build_fails => self.give(Input::BuildFailed { error: "exit 1".into() }),
+            Effect::Build => self.give(Input::Built { digest: new() }),
+            Effect::Stage { host, digest } => self.answer(host, Some(digest), true),
+            Effect::Activate { host, digest } | Effect::Restore { host, digest } => {
+                self.answer(host, Some(digest), false);
+            }
+            Effect::Deactivate { host } => self.answer(host, None, false),
+            Effect::RunCheck => self.give(Input::Checked(Verdict::Inconclusive { said: "no data".into() })),
+            _ => {}
+        }
+    }
+    fn answer(&mut self, host: String, digest: Option<Digest>, stage: bool) {
+        let sim = self.hosts.get_mut(&host).unwrap();
+        if !sim.connected || sim.silent {
+            return;
+        }
+        let fails = if stage { !sim.stages } else { digest == Some(new()) && !sim.takes_new };
+        if fails {
+            let running = sim.running;
+            return self.give(Input::HostFailed { host, digest, error: "no".into(), running });
+        }
+        match digest {
+            Some(digest) if stage => self.give(Input::Staged { host, digest }),
+            Some(digest) => {
+                sim.running = Running::Release { digest, healthy: true };
+                self.give(Input::Activated { host, digest });
+            }
+            None => {
+                sim.running = Running::Nothing;
+                self.give(Input::Deactivated { host });
+            }
+        }
+    }
+    fn act(&mut self, act: Act) {
+        let name = |i: usize| format!("host-{}", i % 4 + 1);
+        match act {
+            Act::Deliver(i) => self.deliver(i),
+            Act::Drop(i) if !self.wire.is_empty() => {
+                // a message is only lost together with its connection
+                let i = i % self.wire.len();
+                if let Some(host) = host_of(&self.wire[i]) {
+                    self.lose(&host);
+                }
+            }
+            Act::Drop(_) => {}
+            Act::Lose(i) => self.lose(&name(i)),
+            Act::Reconnect(i) => self.reconnect(&name(i)),
+            Act::Wake => self.wake(),
+            Act::Crash => {
+                self.wire.clear();
+                let hosts = self.hosts.iter().map(|(n, h)| (n.clone(), h.connected.then_some(h.running))).collect();
+                self.give(Input::Resumed { hosts });
+            }
+            Act::Sick(i) => {
+                let host = name(i);
+                let sim = self.hosts.get_mut(&host).unwrap();
+                if let Running::Release { healthy, .. } = &mut sim.running {
+                    *healthy = false;
+                }
+                let running = sim.running;
+                if sim.connected {
+                    self.give(Input::Observed { host, running });
+                }
+            }
+            Act::Cancel => self.give(Input::Cancel { by: "mei".into() }),
+            Act::Promote => self.give(Input::Promote { by: "mei".into() }),
+            Act::Abort => self.give(Input::Abort { by: "mei".into() }),
+            Act::Supersede => self.give(Input::Supersede { by: "mei".into() }),
+            Act::Verdict(0) => self.give(Input::Checked(Verdict::Pass { said: String::new() })),
+            Act::Verdict(1) => self.give(Input::Checked(Verdict::Fail { said: String::new() })),
+            Act::Verdict(_) => self.give(Input::Checked(Verdict::Inconclusive { said: String::new() })),
+        }
+    }
+    fn lose(&mut self, host: &str) {
+        self.hosts.get_mut(host).unwrap().connected = false;
+        self.wire.retain(|e| host_of(e).as_deref() != Some(host));
+        self.give(Input::Lost { host: host.into() });
+    }
+    fn reconnect(&mut self, host: &str) {
+        let sim = self.hosts.get_mut(host).unwrap();
+        if !sim.connected {
+            sim.connected = true;
+            let running = sim.running;
+            self.give(Input::Back { host: host.into(), running });
+        }
+    }
+    fn wake(&mut self) {
+        if let Some(at) = self.run.next_wake() {
+            self.now = self.now.max(at);
+            self.give(Input::Tick);
+        }
+    }
+    fn settle(&mut self) {
+        for _ in 0..400 {
+            if self.run.state.is_final() || self.run.state.waits_for_person() {
+                return;
+            }
+            if self.wire.is_empty() { self.wake() } else { self.deliver(0) }
+        }
+        panic!("stuck: {:#?}", self.run);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #[test]
+    fn no_world_gets_a_deploy_stuck(
+        acts in proptest::collection::vec(acts(), 0..60),
+        takes_new in proptest::collection::vec(proptest::bool::weighted(0.8), 4),
+        stages in proptest::collection::vec(proptest::bool::weighted(0.9), 4),
+        silent in proptest::collection::vec(proptest::bool::weighted(0.1), 4),
+        fresh in proptest::collection::vec(proptest::bool::weighted(0.2), 4),
+        canary in 0..3usize, max_unavailable in 0..3usize, check: bool, rollback: bool, build_fails in proptest::bool::weighted(0.1),
+    ) {
+        let hosts: BTreeMap<String, SimHost> = (0..4).map(|i| {
+            let running = if fresh[i] { Running::Nothing } else { on_old() };
+            (format!("host-{}", i + 1), SimHost { running, connected: true, takes_new: takes_new[i], stages: stages[i], silent: silent[i] })
+        }).collect();
+        let before: BTreeMap<String, Running> = hosts.iter().map(|(n, h)| (n.clone(), h.running)).collect();
+        let now = Timestamp(0);
+        let base = if check { CanaryCheckPlan::with() } else { plan(1) };
+        let plan = Plan { canary_hosts: canary, max_unavailable, ..base };
+        let known = hosts.iter().map(|(n, h)| (n.clone(), Some(h.running))).collect();
+        let run = if rollback { Run::rollback(Plan { canary_hosts: 0, ..plan }, new(), known, now) } else { Run::deploy(plan, known, now) };
+        let mut sim = Sim { run, now, hosts, wire: Vec::new(), build_fails, promoted_by_person: false };
+        sim.give(Input::Start);
+        for act in acts {
+            sim.act(act);
+        }
+        // every host comes back and answers; then whatever waits for a person is closed by one
+        let names: Vec<String> = sim.hosts.keys().cloned().collect();
+        for name in &names {
+            sim.hosts.get_mut(name).unwrap().silent = false;
+            sim.reconnect(name);
+        }
+        sim.settle();
+        for _ in 0..3 {
+            if sim.run.state.waits_for_person() {
+                sim.give(Input::Abort { by: "raj".into() });
+                sim.settle();
+            }
+        }
+        prop_assert!(sim.run.state.is_final(), "a person could not end {:?}", sim.run);
+        match sim.run.state {
+            State::Succeeded => {
+                for h in &sim.run.hosts {
+                    prop_assert!(h.is_bad() || h.state == HostState::Healthy);
+                    if h.state == HostState::Healthy {
+                        prop_assert_eq!(sim.hosts[&h.name].running.digest(), Some(new()));
+                    }
+                }
+                prop_assert!(sim.run.hosts.iter().filter(|h| h.is_bad()).count() <= sim.run.plan.max_unavailable);
+            }
+            State::RolledBack => {
+                for h in sim.run.hosts.iter().filter(|h| h.touched) {
+                    prop_assert_eq!(sim.hosts[&h.name].running.digest(), before[&h.name].digest());
+                }
+            }
+            State::Cancelled | State::Interrupted => {
+                prop_assert!(sim.run.hosts.iter().all(|h| !h.touched));
+            }
+            _ => {}
+        }
+        // an ended run answers people and changes no more
+        let (after, effects) = step(&sim.run, Input::Promote { by: "mei".into() }, sim.now);
+        prop_assert_eq!(after.state, sim.run.state);
+        prop_assert!(matches!(effects[..], [Effect::Refuse(_)]));
+    }
+}

@@ -1,0 +1,301 @@
+//! The pipeline file, `.tenfold/deploy.yaml` in the service's repository: how to build, what to ship, how to run it and
+//! how it goes to the hosts. Unknown keys are errors, and every error names the line and the key.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+mod check;
+
+/// Where the file stands unless the service says otherwise.
+pub const PATH_DEFAULT: &str = ".tenfold/deploy.yaml";
+/// Largest pipeline file.
+pub const FILE_BYTES_MAX: usize = 64 * 1024;
+/// Most commits in one deploy before a warning, unless the file says otherwise.
+pub const MAX_COMMITS_DEFAULT: u32 = 8;
+
+/// A program and its arguments; no shell is involved.
+pub type Argv = Vec<String>;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pipeline {
+    /// Must be the name of the service whose repository this is.
+    pub service: String,
+    #[serde(default)]
+    pub build: Build,
+    #[serde(default)]
+    pub artifact: Artifact,
+    pub run: Run,
+    #[serde(default)]
+    pub health: Health,
+    /// By environment.
+    pub targets: BTreeMap<String, Target>,
+    #[serde(default)]
+    pub metrics: Option<Metrics>,
+    #[serde(default = "max_commits_default")]
+    pub max_commits: u32,
+}
+
+/// How the artifact is built from a checkout. Without a command the checkout itself is the artifact.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Build {
+    pub command: Argv,
+    /// The build is stopped after this long.
+    pub timeout_s: u32,
+    /// The build is stopped when it prints nothing for this long.
+    pub idle_timeout_s: u32,
+    pub env: BTreeMap<String, String>,
+}
+
+impl Default for Build {
+    fn default() -> Self {
+        Self { command: Argv::new(), timeout_s: 900, idle_timeout_s: 300, env: BTreeMap::new() }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Artifact {
+    /// Patterns from the root of the checkout: `*` within a folder, `**` any depth.
+    pub paths: Vec<String>,
+    pub exclude: Vec<String>,
+}
+
+impl Default for Artifact {
+    fn default() -> Self {
+        Self { paths: vec!["**".to_owned()], exclude: Vec::new() }
+    }
+}
+
+/// How the service is started from a release's folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    pub command: Argv,
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// The variable that tells the service its port; each release gets a port of its own.
+    #[serde(default = "port_env_default")]
+    pub port_env: String,
+    /// The old release goes on this long after the flip, so that load balancers can turn to the new one.
+    #[serde(default = "drain_default")]
+    pub drain_s: u32,
+    /// The old release gets SIGTERM, and SIGKILL after this long.
+    #[serde(default = "stop_default")]
+    pub stop_within_s: u32,
+}
+
+/// A release takes traffic only after this answered with a 2xx status.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    /// The path asked for over HTTP on the service's own port.
+    pub http: String,
+    pub within_s: u32,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { http: "/healthz".to_owned(), within_s: 30 }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    #[serde(default)]
+    pub hosts: HostSelector,
+    #[serde(default)]
+    pub canary: Canary,
+    /// How many hosts flip at the same time after the canary: a number or a share (`25%`).
+    #[serde(default = "batch_default")]
+    pub batch: Amount,
+    /// How many hosts may fail or be out of reach before the deploy stops.
+    #[serde(default)]
+    pub max_unavailable: Amount,
+    /// All hosts must hold the artifact within this time.
+    #[serde(default = "stage_default")]
+    pub stage_within_s: u32,
+}
+
+/// `all`, or a map of labels that must all be equal: `{role: web}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum HostSelector {
+    Word(AllWord),
+    Labels(BTreeMap<String, String>),
+}
+
+impl Default for HostSelector {
+    fn default() -> Self {
+        Self::Word(AllWord::All)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AllWord {
+    All,
+}
+
+impl HostSelector {
+    /// `name` counts as a label too, so that one host can be named.
+    pub fn selects(&self, host: &str, labels: &BTreeMap<String, String>) -> bool {
+        match self {
+            Self::Word(AllWord::All) => true,
+            Self::Labels(wanted) => wanted.iter().all(|(name, value)| match name.as_str() {
+                "name" => value == host,
+                _ => labels.get(name) == Some(value),
+            }),
+        }
+    }
+}
+
+impl std::fmt::Display for HostSelector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Word(AllWord::All) => f.write_str("all hosts"),
+            Self::Labels(wanted) => {
+                let words: Vec<_> = wanted.iter().map(|(n, v)| format!("{n}={v}")).collect();
+                write!(f, "{}", words.join(","))
+            }
+        }
+    }
+}
+
+/// The hosts that flip first and are watched. `hosts: 0` means no canary.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Canary {
+    pub hosts: Amount,
+    /// How long the canary must stay healthy before the rest goes.
+    pub hold_s: u32,
+    /// Asked at the end of the hold.
+    pub check: Option<Check>,
+}
+
+/// A PromQL query whose every value must lie within the bounds. No value at all is inconclusive and holds the deploy.
+/// `$service`, `$environment` and `$canary` (a regular expression of the canary's hosts) are filled in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    pub query: String,
+    #[serde(default)]
+    pub max: Option<f64>,
+    #[serde(default)]
+    pub min: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Path on the service's own port that answers in the Prometheus text format.
+    pub path: String,
+}
+
+/// A number of hosts, or a share of them in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    Hosts(u32),
+    Percent(u32),
+}
+
+impl Default for Amount {
+    fn default() -> Self {
+        Self::Hosts(0)
+    }
+}
+
+impl Amount {
+    /// Of `total` hosts. A share is rounded down, but is at least one host when it is above 0 %.
+    pub fn of(self, total: usize) -> usize {
+        match self {
+            Self::Hosts(n) => (n as usize).min(total),
+            Self::Percent(0) => 0,
+            Self::Percent(p) => (total * p as usize / 100).max(1).min(total),
+        }
+    }
+}
+
+impl Serialize for Amount {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Hosts(n) => s.serialize_u32(*n),
+            Self::Percent(p) => s.collect_str(&format_args!("{p}%")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl serde::de::Visitor<'_> for Visitor {
+            type Value = Amount;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number of hosts or a share like \"25%\"")
+            }
+            fn visit_u64<E: serde::de::Error>(self, v: u64) -> Result<Amount, E> {
+                u32::try_from(v).map(Amount::Hosts).map_err(|_| E::custom("the number of hosts is too large"))
+            }
+            fn visit_i64<E: serde::de::Error>(self, v: i64) -> Result<Amount, E> {
+                u32::try_from(v).map(Amount::Hosts).map_err(|_| E::custom("the number of hosts is below 0"))
+            }
+            fn visit_str<E: serde::de::Error>(self, v: &str) -> Result<Amount, E> {
+                let percent = v.strip_suffix('%').and_then(|n| n.trim().parse::<u32>().ok()).filter(|p| *p <= 100);
+                match (percent, v.parse::<u32>()) {
+                    (Some(p), _) => Ok(Amount::Percent(p)),
+                    (None, Ok(n)) => Ok(Amount::Hosts(n)),
+                    _ => Err(E::custom(format!("`{v}` is not a number of hosts or a share like \"25%\""))),
+                }
+            }
+        }
+        d.deserialize_any(Visitor)
+    }
+}
+
+fn max_commits_default() -> u32 {
+    MAX_COMMITS_DEFAULT
+}
+fn port_env_default() -> String {
+    "PORT".to_owned()
+}
+const fn drain_default() -> u32 {
+    2
+}
+const fn stop_default() -> u32 {
+    10
+}
+const fn stage_default() -> u32 {
+    300
+}
+const fn batch_default() -> Amount {
+    Amount::Percent(25)
+}
+
+/// Why a pipeline file was refused; `line` is 1-based and 0 when no line can be named.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", if *line > 0 { format!("line {line}: ") } else { String::new() })]
+pub struct PipelineError {
+    pub line: usize,
+    /// Names the key and says what to write.
+    pub message: String,
+}
+
+impl Pipeline {
+    /// Reads and checks a pipeline file.
+    pub fn parse(text: &str) -> Result<Self, PipelineError> {
+        check::parse(text)
+    }
+    /// The target of an environment, or an error that lists those the file has.
+    pub fn target(&self, environment: &str) -> Result<&Target, PipelineError> {
+        self.targets.get(environment).ok_or_else(|| {
+            let known: Vec<_> = self.targets.keys().map(String::as_str).collect();
+            PipelineError {
+                line: 0,
+                message: format!("`targets` has no `{environment}`; the file knows {}", known.join(", ")),
+            }
+        })
+    }
+}

@@ -1,0 +1,273 @@
+//! Reading the file, and the checks a type cannot express. Each names the key and its line.
+
+use super::{FILE_BYTES_MAX, Pipeline, PipelineError};
+
+/// Longest any time in the file may be: a day.
+const SECONDS_MAX: u32 = 86_400;
+const WORDS_MAX: usize = 256;
+const COMMITS_MAX: u32 = 10_000;
+
+pub(super) fn parse(text: &str) -> Result<Pipeline, PipelineError> {
+    if text.len() > FILE_BYTES_MAX {
+        return Err(PipelineError {
+            line: 0,
+            message: format!("the file has {} bytes, more than {FILE_BYTES_MAX}", text.len()),
+        });
+    }
+    let pipeline: Pipeline = serde_saphyr::from_str(text).map_err(|e| from_yaml(text, &e))?;
+    check(&pipeline).map_err(|(path, why)| PipelineError {
+        line: locate(text, &path),
+        message: format!("`{}` {why}", path.join(".")),
+    })?;
+    Ok(pipeline)
+}
+
+fn from_yaml(text: &str, error: &serde_saphyr::Error) -> PipelineError {
+    let line = error.location().map_or(0, |l| usize::try_from(l.line()).unwrap_or(0));
+    let plain = error.without_snippet().to_string();
+    let said = plain.lines().next().unwrap_or("the file is not YAML");
+    let said = match said.find(" at line ").or_else(|| said.find(", line ")) {
+        Some(i) => &said[..i],
+        None => said,
+    };
+    let source = line.checked_sub(1).and_then(|i| text.lines().nth(i)).unwrap_or("");
+    let key = source.trim().trim_start_matches("- ").split(':').next().unwrap_or("").trim();
+    let named = !key.is_empty() && source.contains(':') && !said.contains(&format!("`{key}`"));
+    PipelineError { line, message: if named { format!("`{key}`: {said}") } else { said.to_owned() } }
+}
+
+type Checked = Result<(), (Vec<String>, String)>;
+
+fn path(parts: &[&str]) -> Vec<String> {
+    parts.iter().map(|p| (*p).to_owned()).collect()
+}
+
+fn check(p: &Pipeline) -> Checked {
+    name(&p.service, &["service"])?;
+    if !p.build.command.is_empty() {
+        argv(&p.build.command, &["build", "command"])?;
+    }
+    seconds(p.build.timeout_s, 1, &["build", "timeout_s"])?;
+    seconds(p.build.idle_timeout_s, 1, &["build", "idle_timeout_s"])?;
+    env(&p.build.env, &["build", "env"])?;
+    globs(&p.artifact.paths, &["artifact", "paths"])?;
+    if p.artifact.paths.is_empty() {
+        return Err((path(&["artifact", "paths"]), "is empty; name what ships, such as [\"dist/**\"]".to_owned()));
+    }
+    globs(&p.artifact.exclude, &["artifact", "exclude"])?;
+    argv(&p.run.command, &["run", "command"])?;
+    env(&p.run.env, &["run", "env"])?;
+    variable(&p.run.port_env, &["run", "port_env"])?;
+    seconds(p.run.drain_s, 0, &["run", "drain_s"])?;
+    seconds(p.run.stop_within_s, 0, &["run", "stop_within_s"])?;
+    http_path(&p.health.http, &["health", "http"])?;
+    seconds(p.health.within_s, 1, &["health", "within_s"])?;
+    if let Some(metrics) = &p.metrics {
+        http_path(&metrics.path, &["metrics", "path"])?;
+    }
+    if p.max_commits == 0 || p.max_commits > COMMITS_MAX {
+        return Err((path(&["max_commits"]), format!("must be between 1 and {COMMITS_MAX}")));
+    }
+    if p.targets.is_empty() {
+        return Err((
+            path(&["targets"]),
+            "is empty; name an environment, such as `production: {hosts: all}`".to_owned(),
+        ));
+    }
+    for (environment, target) in &p.targets {
+        let at = |rest: &[&'static str]| [&["targets", environment.as_str()], rest].concat();
+        name(environment, &at(&[]))?;
+        seconds(target.canary.hold_s, 0, &at(&["canary", "hold_s"]))?;
+        seconds(target.stage_within_s, 1, &at(&["stage_within_s"]))?;
+        if target.batch.of(100) == 0 {
+            return Err((path(&at(&["batch"])), "must be at least 1 host".to_owned()));
+        }
+        if let Some(check) = &target.canary.check {
+            if check.query.trim().is_empty() {
+                return Err((path(&at(&["canary", "check", "query"])), "is empty; write a PromQL query".to_owned()));
+            }
+            if check.max.is_none() && check.min.is_none() {
+                return Err((path(&at(&["canary", "check"])), "has no bound; give `max` or `min`".to_owned()));
+            }
+            if check.max.into_iter().chain(check.min).any(|v| !v.is_finite()) {
+                return Err((path(&at(&["canary", "check"])), "has a bound that is not a number".to_owned()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names become folders, labels and parts of commands.
+fn name(text: &str, at: &[&str]) -> Checked {
+    let ok = !text.is_empty()
+        && text.len() <= 63
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
+    if ok {
+        return Ok(());
+    }
+    Err((
+        path(at),
+        "must be 1 to 63 lower-case letters, digits, `-` or `_`, and start with a letter or a digit".to_owned(),
+    ))
+}
+
+fn argv(words: &[String], at: &[&str]) -> Checked {
+    if words.is_empty() || words[0].is_empty() {
+        return Err((
+            path(at),
+            "is empty; write the program and its arguments, such as [\"node\", \"server.mjs\"]".to_owned(),
+        ));
+    }
+    if words.len() > WORDS_MAX || words.iter().any(|w| w.contains('\0')) {
+        return Err((path(at), format!("has more than {WORDS_MAX} words or a zero byte")));
+    }
+    Ok(())
+}
+
+fn variable(text: &str, at: &[&str]) -> Checked {
+    let ok = !text.is_empty()
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if ok { Ok(()) } else { Err((path(at), "is not the name of an environment variable".to_owned())) }
+}
+
+fn env(map: &std::collections::BTreeMap<String, String>, at: &[&str]) -> Checked {
+    for (key, value) in map {
+        let at = [at, &[key.as_str()]].concat();
+        variable(key, &at)?;
+        if value.contains('\0') {
+            return Err((path(&at), "holds a zero byte".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+fn globs(patterns: &[String], at: &[&str]) -> Checked {
+    for pattern in patterns {
+        if pattern.is_empty() || pattern.starts_with('/') || pattern.split('/').any(|p| p == "..") {
+            return Err((
+                path(at),
+                format!("has `{pattern}`; patterns start at the root of the checkout and stay in it"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn http_path(text: &str, at: &[&str]) -> Checked {
+    let ok = text.starts_with('/') && !text.starts_with("//") && text.chars().all(|c| c.is_ascii_graphic());
+    if ok { Ok(()) } else { Err((path(at), "must be a path such as /healthz".to_owned())) }
+}
+
+fn seconds(value: u32, least: u32, at: &[&str]) -> Checked {
+    if (least..=SECONDS_MAX).contains(&value) {
+        return Ok(());
+    }
+    Err((path(at), format!("must be between {least} and {SECONDS_MAX} seconds")))
+}
+
+/// The line a key stands on: follows the keys one below the other; a key that is not found leaves its parent's line.
+fn locate(text: &str, keys: &[String]) -> usize {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut at = 0;
+    let mut found = 0;
+    for key in keys {
+        let hit = lines.iter().enumerate().skip(at).find(|(_, line)| {
+            let line = line.split(" #").next().unwrap_or(line);
+            line.match_indices(key.as_str()).any(|(i, _)| {
+                let before = line[..i].chars().next_back();
+                let after = line[i + key.len()..].trim_start_matches(['"', '\'']);
+                before.is_none_or(|c| " {,\"'".contains(c)) && after.starts_with(':')
+            })
+        });
+        let Some((i, _)) = hit else { break };
+        at = i;
+        found = i + 1;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::*;
+
+    const GOOD: &str = r#"
+service: photos
+build:
+  command: ["node", "build.mjs"]
+  timeout_s: 300
+artifact:
+  paths: ["dist/**", "server.mjs"]
+run:
+  command: ["node", "server.mjs"]
+  env: {MODE: production}
+health: {http: /healthz, within_s: 20}
+targets:
+  production:
+    hosts: {role: web}
+    canary:
+      hosts: 1
+      hold_s: 10
+      check: {query: "sum(rate(errors[1m]))", max: 0.5}
+    batch: "25%"
+    max_unavailable: 1
+  staging: {hosts: all}
+metrics: {path: /metrics}
+"#;
+
+    #[test]
+    fn reads_a_whole_file_and_fills_the_rest() {
+        let p = Pipeline::parse(GOOD).unwrap();
+        assert_eq!((p.max_commits, p.run.port_env.as_str(), p.run.drain_s), (8, "PORT", 2));
+        let production = p.target("production").unwrap();
+        assert_eq!((production.batch, production.max_unavailable), (Amount::Percent(25), Amount::Hosts(1)));
+        let labels = BTreeMap::from([("role".to_owned(), "web".to_owned())]);
+        assert!(production.hosts.selects("host-1", &labels));
+        assert!(!production.hosts.selects("host-1", &BTreeMap::new()));
+        assert!(p.target("staging").unwrap().hosts.selects("x", &BTreeMap::new()));
+        assert!(p.target("moon").unwrap_err().to_string().contains("production, staging"));
+        let json = serde_json::to_string(&p).unwrap();
+        assert_eq!(serde_json::from_str::<Pipeline>(&json).unwrap(), p);
+    }
+
+    #[test]
+    fn errors_name_the_line_and_the_key() {
+        let cases: &[(&str, &str, usize, &str)] = &[
+            ("  timeout_s: 300", "  timeout_s: 0", 5, "`build.timeout_s` must be between 1 and 86400 seconds"),
+            ("  timeout_s: 300", "  timeout_s: soon", 5, "timeout_s"),
+            ("  timeout_s: 300", "  time_out: 300", 5, "time_out"),
+            ("service: photos", "service: ../x", 2, "`service`"),
+            ("  paths: [\"dist/**\", \"server.mjs\"]", "  paths: [\"../**\"]", 7, "`artifact.paths`"),
+            ("health: {http: /healthz,", "health: {http: healthz,", 11, "`health.http`"),
+            ("    batch: \"25%\"", "    batch: \"250%\"", 19, "batch"),
+            ("    batch: \"25%\"", "    batch: 0", 19, "`targets.production.batch`"),
+            ("max: 0.5}", "}", 18, "`targets.production.canary.check` has no bound"),
+            ("  command: [\"node\", \"server.mjs\"]", "  command: []", 9, "command"),
+            ("  env: {MODE: production}", "  env: {\"A B\": x}", 10, "A B"),
+        ];
+        for (from, to, line, word) in cases {
+            assert!(GOOD.contains(from), "{from}");
+            let error = Pipeline::parse(&GOOD.replacen(from, to, 1)).unwrap_err();
+            assert_eq!(error.line, *line, "{to}: {error}");
+            assert!(error.message.contains(word), "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn hostile_text_is_an_error_and_not_a_panic() {
+        for text in ["", "[", "service: [1", "a: &a [*a]", "\u{0}", "- x", &"a: ".repeat(30_000)] {
+            assert!(Pipeline::parse(text).is_err());
+        }
+    }
+
+    #[test]
+    fn amounts_round_down_but_not_to_nothing() {
+        assert_eq!(Amount::Percent(25).of(6), 1);
+        assert_eq!(Amount::Percent(25).of(3), 1);
+        assert_eq!(Amount::Percent(50).of(6), 3);
+        assert_eq!(Amount::Percent(0).of(6), 0);
+        assert_eq!(Amount::Hosts(9).of(6), 6);
+        assert_eq!(Amount::Percent(25).of(0), 0);
+    }
+}

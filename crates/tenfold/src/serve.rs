@@ -92,7 +92,8 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     }
 
     let db = open_store(&settings).await?;
-    let app = App::new(db, Arc::new(SystemClock), Arc::new(SystemEntropy), settings, Default::default());
+    let metrics = tenfold_app::metrics::State::open(&settings).context("the time-series store cannot be opened")?;
+    let app = App::new(db, Arc::new(SystemClock), Arc::new(SystemEntropy), settings, metrics);
     tenfold_app::load(&app).await.context("the state could not be loaded")?;
 
     let stop = CancellationToken::new();

@@ -1,0 +1,149 @@
+//! The one grammar of chat, console and command line: a line of words in, a command out. Pure.
+//!
+//! A line is a verb, words and `--flag value`; quotes keep words together. There is no regular expression and no guessing:
+//! what is not understood gets one sentence that says what would be.
+
+mod lexer;
+mod parse;
+mod verbs;
+
+#[cfg(test)]
+mod tests;
+
+use tenfold_types::Matcher;
+
+pub use parse::{DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_matchers};
+pub use verbs::{VERBS, Verb, help, verb};
+
+/// What a command without an environment means.
+pub const DEFAULT_ENVIRONMENT: &str = "production";
+
+/// What somebody wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    Deploy {
+        service: String,
+        reference: Option<String>,
+        environment: String,
+    },
+    RollbackService {
+        service: String,
+        environment: String,
+        reason: Option<String>,
+    },
+    RollbackDeploy {
+        number: i64,
+        reason: Option<String>,
+    },
+    Status,
+    Next {
+        service: String,
+        environment: String,
+    },
+    FlagList {
+        environment: String,
+    },
+    FlagSwitch {
+        key: String,
+        enabled: bool,
+        environment: String,
+    },
+    FlagRollout {
+        key: String,
+        percent: u8,
+        environment: String,
+    },
+    Acknowledge {
+        incident: i64,
+    },
+    Resolve {
+        incident: i64,
+    },
+    IncidentOpen {
+        title: String,
+        service: Option<String>,
+        severity: IncidentSeverity,
+    },
+    Note {
+        incident: i64,
+        text: String,
+    },
+    Who {
+        of: Option<String>,
+    },
+    Take {
+        schedule: String,
+        for_ms: i64,
+    },
+    Mute {
+        matchers: Vec<Matcher>,
+        for_ms: i64,
+        reason: String,
+    },
+    Lock {
+        service: String,
+        environment: String,
+        reason: String,
+        for_ms: i64,
+    },
+    Unlock {
+        service: String,
+        environment: String,
+    },
+    Doing {
+        text: String,
+    },
+    Help {
+        verb: Option<&'static Verb>,
+    },
+    /// Binds a chat identity to an account; only ever said to the bot alone.
+    Link {
+        code: String,
+    },
+}
+
+/// How bad an incident opened by hand is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IncidentSeverity {
+    Critical,
+    Warning,
+}
+
+impl IncidentSeverity {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+impl Command {
+    /// The verb this is an instance of.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Deploy { .. } => "deploy",
+            Self::RollbackService { .. } | Self::RollbackDeploy { .. } => "rollback",
+            Self::Status => "status",
+            Self::Next { .. } => "next",
+            Self::FlagList { .. } | Self::FlagSwitch { .. } | Self::FlagRollout { .. } => "flag",
+            Self::Acknowledge { .. } => "ack",
+            Self::Resolve { .. } => "resolve",
+            Self::IncidentOpen { .. } => "incident",
+            Self::Note { .. } => "note",
+            Self::Who { .. } => "who",
+            Self::Take { .. } => "take",
+            Self::Mute { .. } => "mute",
+            Self::Lock { .. } => "lock",
+            Self::Unlock { .. } => "unlock",
+            Self::Doing { .. } => "doing",
+            Self::Help { .. } => "help",
+            Self::Link { .. } => "link",
+        }
+    }
+
+    /// True when it only reads, so that whoever may read the room may run it.
+    pub fn only_reads(&self) -> bool {
+        matches!(self, Self::Status | Self::Next { .. } | Self::FlagList { .. } | Self::Who { .. } | Self::Help { .. })
+    }
+}

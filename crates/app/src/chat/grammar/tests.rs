@@ -1,0 +1,173 @@
+use super::*;
+
+fn check(line: &str, wanted: Command) {
+    assert_eq!(parse(line), Ok(wanted), "{line}");
+}
+
+fn refuse(line: &str, words: &str) {
+    let fault = parse(line).expect_err(line);
+    let said = format!("{fault}; {}", fault.advice);
+    assert!(said.contains(words), "{line}: {said}");
+}
+
+fn text(t: &str) -> String {
+    t.to_owned()
+}
+
+#[test]
+fn deploys_and_rollbacks() {
+    let production = || text("production");
+    check("deploy photos", Command::Deploy { service: text("photos"), reference: None, environment: production() });
+    check(
+        "  Deploy photos abc123 --to=staging ",
+        Command::Deploy { service: text("photos"), reference: Some(text("abc123")), environment: text("staging") },
+    );
+    check(
+        "rollback photos --reason \"errors up\"",
+        Command::RollbackService {
+            service: text("photos"),
+            environment: production(),
+            reason: Some(text("errors up")),
+        },
+    );
+    check("rollback #12", Command::RollbackDeploy { number: 12, reason: None });
+    check("next photos --to staging", Command::Next { service: text("photos"), environment: text("staging") });
+    refuse("deploy", "lacks the service");
+    refuse("deploy photos a b", "one word too many");
+    refuse("deploy photos --in staging", "it takes --to");
+    refuse("deploy photos --to", "needs a value");
+    refuse("rollback 12 --to staging", "leave `--to` out");
+}
+
+#[test]
+fn flags() {
+    let production = || text("production");
+    check("flag list", Command::FlagList { environment: production() });
+    check(
+        "flag off new_uploader --in staging",
+        Command::FlagSwitch { key: text("new_uploader"), enabled: false, environment: text("staging") },
+    );
+    check("flag rollout x 25%", Command::FlagRollout { key: text("x"), percent: 25, environment: production() });
+    refuse("flag rollout x 101", "0 to 100");
+    refuse("flag rollout x -1", "0 to 100");
+    refuse("flag toggle x", "list, on, off or rollout");
+}
+
+#[test]
+fn incidents_and_notes() {
+    check("ack 14", Command::Acknowledge { incident: 14 });
+    check("resolve #14", Command::Resolve { incident: 14 });
+    check("note 14 queue drains again", Command::Note { incident: 14, text: text("queue drains again") });
+    check(
+        "incident open “uploads are slow” --service photos --severity warning",
+        Command::IncidentOpen {
+            title: text("uploads are slow"),
+            service: Some(text("photos")),
+            severity: IncidentSeverity::Warning,
+        },
+    );
+    refuse("ack", "lacks the incident's number");
+    refuse("ack fourteen", "whole number");
+    refuse("ack 0", "whole number");
+    refuse("incident close 4", "incident open");
+    refuse("note 14", "lacks the text");
+    refuse("incident open \"x", "never closed");
+}
+
+#[test]
+fn shifts_mutes_and_locks() {
+    check("who", Command::Who { of: None });
+    check("take photos-primary", Command::Take { schedule: text("photos-primary"), for_ms: 7_200_000 });
+    check("take photos-primary --for 1h30m", Command::Take { schedule: text("photos-primary"), for_ms: 5_400_000 });
+    check(
+        "mute service=photos severity!=\"critical\" --for 1h --reason 'load test'",
+        Command::Mute {
+            matchers: vec![
+                Matcher::equal("service", "photos"),
+                Matcher::new("severity", tenfold_types::MatcherOp::NotEqual, "critical"),
+            ],
+            for_ms: 3_600_000,
+            reason: text("load test"),
+        },
+    );
+    check(
+        "lock photos --reason ana's_migration",
+        Command::Lock {
+            service: text("photos"),
+            environment: text("production"),
+            reason: text("ana's_migration"),
+            for_ms: 3_600_000,
+        },
+    );
+    refuse("mute service=photos --for 1h", "lacks `--reason`");
+    refuse("mute --for 1h --reason x", "what to mute");
+    refuse("mute service=photos --for 90 --reason x", "not a duration");
+    refuse("mute service=photos --for 31d --reason x", "1m to 30d");
+    refuse("take photos-primary --for 99999999999999999999d", "not a duration");
+}
+
+#[test]
+fn prose_needs_no_quotes_and_no_care() {
+    check("doing rebooting db2 -- it's stuck", Command::Doing { text: text("rebooting db2 -- it's stuck") });
+    check("doing \"rebooting db2\"", Command::Doing { text: text("rebooting db2") });
+    refuse("doing  ", "lacks the text");
+    refuse(&format!("doing {}", "x".repeat(1_001)), "1000 characters");
+}
+
+#[test]
+fn unknown_verbs_get_the_nearest() {
+    refuse("delpoy photos", "did you mean `deploy`");
+    refuse("acknowledge 3", "did you mean `ack`");
+    refuse("rollbakc", "did you mean `rollback`");
+    refuse("dep photos", "did you mean `deploy`");
+    refuse("xyzzy", "say `help`");
+    refuse("", "there is no command");
+    check("help depoly", Command::Help { verb: verb("deploy") });
+}
+
+#[test]
+fn every_example_is_understood_and_every_usage_names_its_flags() {
+    for verb in VERBS {
+        let command = parse(verb.example).unwrap_or_else(|e| panic!("{}: {e}", verb.example));
+        assert_eq!(command.verb(), verb.name);
+        for flag in verb.flags {
+            assert!(verb.usage.contains(&format!("--{flag}")), "{}: --{flag}", verb.name);
+        }
+        assert_eq!(help(Some(verb)).len(), 1);
+    }
+    assert!(!parse("deploy x").unwrap().only_reads());
+    assert!(parse("status").unwrap().only_reads());
+}
+
+#[test]
+fn nothing_makes_it_panic() {
+    let pieces = [
+        "\"",
+        "'",
+        "“",
+        "--",
+        "-",
+        "=",
+        " ",
+        "ack",
+        "mute",
+        "é",
+        "#",
+        "99999999999999999999",
+        "{",
+        "}",
+        "\\",
+        "—",
+        "\u{0}",
+    ];
+    let mut seed = 12_345_u64;
+    for _ in 0..20_000 {
+        let mut line = String::new();
+        for _ in 0..8 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            line.push_str(pieces[(seed >> 33) as usize % pieces.len()]);
+        }
+        let _ = parse(&line);
+        let _ = parse(&format!("mute {line}"));
+    }
+}

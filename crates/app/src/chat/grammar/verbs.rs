@@ -1,0 +1,119 @@
+//! The table of verbs: the grammar, the help and the guide are made from it.
+
+/// A verb as people see it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Verb {
+    pub name: &'static str,
+    pub usage: &'static str,
+    pub summary: &'static str,
+    pub example: &'static str,
+    /// Flags it takes, each with a value.
+    pub flags: &'static [&'static str],
+    /// Only in chat, not on the command line.
+    pub chat_only: bool,
+}
+
+macro_rules! verbs {
+    ($($name:literal $usage:literal $summary:literal $example:literal [$($flag:literal)*] $($only:ident)?;)*) => {
+        /// Every verb, in the order of the help.
+        pub const VERBS: &[Verb] = &[$(Verb {
+            name: $name, usage: $usage, summary: $summary, example: $example, flags: &[$($flag),*],
+            chat_only: verbs!(@only $($only)?),
+        },)*];
+    };
+    (@only chat_only) => { true };
+    (@only) => { false };
+}
+
+verbs! {
+    "deploy" "deploy SERVICE [REF] [--to ENV]" "Deploys a service: what is on its branch, or a commit"
+        "deploy photos --to production" ["to"];
+    "rollback" "rollback SERVICE|N [--to ENV] [--reason TEXT]" "Goes back to the release before, or undoes deploy N"
+        "rollback photos" ["to" "reason"];
+    "status" "status" "Says what is being deployed, what fires and who is on call" "status" [];
+    "next" "next SERVICE [--to ENV]" "Lists what the next deploy would ship" "next photos" ["to"];
+    "flag" "flag list|on|off|rollout KEY [PERCENT] [--in ENV]" "Lists flags, switches one, sets its share"
+        "flag off new_uploader" ["in"];
+    "ack" "ack N" "Acknowledges incident N: you have it" "ack 14" [];
+    "resolve" "resolve N" "Says that incident N is over" "resolve 14" [];
+    "incident" "incident open \"TITLE\" [--service SERVICE] [--severity critical|warning]" "Opens an incident"
+        "incident open \"uploads are slow\" --service photos" ["service" "severity"];
+    "note" "note N \"TEXT\"" "Writes into the timeline of incident N" "note 14 \"queue drains again\"" [];
+    "who" "who [SCHEDULE|SERVICE]" "Says who is on call" "who photos" [];
+    "take" "take SCHEDULE [--for DURATION]" "Takes over the shift" "take photos-primary --for 2h" ["for"];
+    "mute" "mute MATCHERS --for DURATION --reason TEXT" "Keeps alerts quiet for a while"
+        "mute service=photos --for 1h --reason \"load test\"" ["for" "reason"];
+    "lock" "lock SERVICE --reason TEXT [--for DURATION] [--in ENV]" "Keeps others from deploying a service"
+        "lock photos --reason \"migrating\" --for 1h" ["reason" "for" "in"];
+    "unlock" "unlock SERVICE [--in ENV]" "Lets deploys through again" "unlock photos" ["in"];
+    "doing" "doing TEXT" "Tells everybody what you are doing, for the record" "doing \"rebooting db2\"" [];
+    "help" "help [VERB]" "Lists the verbs, or explains one" "help deploy" [];
+    "link" "link CODE" "Binds your chat identity to your account; say it to the bot alone" "link 4F7K-92QD" [] chat_only;
+}
+
+pub fn verb(name: &str) -> Option<&'static Verb> {
+    VERBS.iter().find(|v| v.name == name)
+}
+
+/// The lines of `help`, or of `help VERB`.
+pub fn help(of: Option<&Verb>) -> Vec<String> {
+    if let Some(verb) = of {
+        return vec![format!("{}: {}. Example: {}", verb.usage, verb.summary, verb.example)];
+    }
+    let names: Vec<&str> = VERBS.iter().map(|v| v.name).collect();
+    vec![
+        format!("I know: {}.", names.join(", ")),
+        "`help VERB` explains one; without --to or --in the environment is production.".into(),
+    ]
+}
+
+/// The verb somebody may have meant.
+pub(super) fn closest(word: &str) -> Option<&'static Verb> {
+    const SYNONYMS: &[(&str, &str)] = &[
+        ("acknowledge", "ack"),
+        ("silence", "mute"),
+        ("oncall", "who"),
+        ("on-call", "who"),
+        ("ship", "deploy"),
+        ("push", "deploy"),
+        ("release", "deploy"),
+        ("revert", "rollback"),
+        ("undo", "rollback"),
+        ("flags", "flag"),
+        ("flip", "flag"),
+        ("switch", "flag"),
+        ("override", "take"),
+        ("close", "resolve"),
+        ("freeze", "lock"),
+        ("commands", "help"),
+    ];
+    if let Some((_, name)) = SYNONYMS.iter().find(|(w, _)| *w == word) {
+        return verb(name);
+    }
+    if word.chars().count() >= 2
+        && let Some(verb) = VERBS.iter().find(|v| v.name.starts_with(word))
+    {
+        return Some(verb);
+    }
+    let near = |name: &str| distance(word, name);
+    VERBS.iter().min_by_key(|v| near(v.name)).filter(|v| near(v.name) <= 1 + v.name.len() / 4)
+}
+
+/// How many letters have to be added, dropped, changed or swapped with a neighbour.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(32).collect(), b.chars().collect());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let cost = usize::from(a[i - 1] != b[j - 1]);
+            let mut best = (rows[i - 1][j] + 1).min(row[j - 1] + 1).min(rows[i - 1][j - 1] + cost);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}

@@ -1,3 +1,4 @@
 //! Codecs: bytes in and values out, and back. No IO, no clock, no randomness.
 
+pub mod agent;
 pub mod irc;

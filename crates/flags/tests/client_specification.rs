@@ -24,7 +24,9 @@ fn snapshot(state: &Value) -> Snapshot {
     let mut document = ClientFeatures::default();
     if let Some(events) = state.get("events") {
         let events: Vec<DeltaEvent> = serde_json::from_value(events.clone()).expect("delta events");
-        events.into_iter().for_each(|event| document.apply(event));
+        for event in events {
+            document.apply(event);
+        }
     } else {
         document = serde_json::from_value(state.clone()).expect("a client-features document");
     }

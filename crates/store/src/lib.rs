@@ -7,12 +7,14 @@
 pub mod counters;
 pub mod cursors;
 pub mod events;
+pub mod flags;
 pub mod leases;
 pub mod people;
 
 mod db;
 mod engine;
 mod error;
+mod postgres;
 mod row;
 mod schema;
 mod search;

@@ -3,6 +3,8 @@
 //!
 //! To add a case: a file here with `pub async fn run(db: &Db)`, and its name in the list below.
 
+#![expect(clippy::unwrap_used, reason = "a case that fails should panic where it fails")]
+
 use tenfold_store::Db;
 
 macro_rules! cases {
@@ -19,6 +21,17 @@ macro_rules! cases {
                 }
             )*
         }
+
+        /// On PostgreSQL each case has a database of its own in one temporary server.
+        #[tokio::test]
+        async fn postgres() {
+            let Some(server) = tenfold_testkit::PgServer::start().await else { return };
+            $(
+                println!("{}", stringify!($case));
+                let db = Db::open_postgres(server.create_database(stringify!($case)).await).await.unwrap();
+                $case::run(&db).await;
+            )*
+        }
     };
 }
 
@@ -26,6 +39,7 @@ cases! {
     transactions,
     events,
     numbers,
+    flags,
 }
 
 /// The instant at which the cases take place: 2026-11-23T09:00:00Z.

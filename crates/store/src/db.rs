@@ -13,7 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     StoreError,
     engine::{self, Fence, Job, Link},
-    schema, sqlite,
+    postgres::PgLink,
+    schema,
+    sqlite::SqliteLink,
     tx::Tx,
 };
 
@@ -40,9 +42,24 @@ impl Db {
     pub async fn open_sqlite(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
         off_the_runtime(move || {
-            let mut writer = sqlite::SqliteLink::open(&path, true)?;
+            let mut writer = SqliteLink::open(&path, true)?;
             schema::migrate(&mut writer)?;
-            let readers = (0..READERS).map(|_| sqlite::SqliteLink::open(&path, false)).collect::<Result<_, _>>()?;
+            let readers = (0..READERS).map(|_| SqliteLink::open(&path, false)).collect::<Result<_, _>>()?;
+            Self::start(writer, readers)
+        })
+        .await
+    }
+
+    /// Opens the PostgreSQL database at `url` and brings its schema up to date.
+    ///
+    /// Any number of nodes may open the same database.
+    pub async fn open_postgres(url: impl Into<String>) -> Result<Self, StoreError> {
+        let url = url.into();
+        off_the_runtime(move || {
+            let mut writer = PgLink::connect(&url)?;
+            writer.prepare_writer()?;
+            schema::migrate(&mut writer)?;
+            let readers = (0..READERS).map(|_| PgLink::connect(&url)).collect::<Result<_, _>>()?;
             Self::start(writer, readers)
         })
         .await

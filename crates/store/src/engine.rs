@@ -19,10 +19,13 @@ const RETRIES_MAX: u32 = 5;
 /// The pause before the first retry; it doubles each time.
 const RETRY_PAUSE_MS: u64 = 5;
 
+/// What a job runs.
+pub(crate) type Body = Box<dyn FnMut(&mut dyn Tx) -> bool + Send>;
+
 /// A closure with its type taken away; the result stays in a slot its caller holds.
 pub(crate) struct Job {
     /// Runs the closure; true when it returned `Ok`.
-    pub(crate) run: Box<dyn FnMut(&mut dyn Tx) -> bool + Send>,
+    pub(crate) run: Body,
     /// Told once, after the commit or the rollback.
     pub(crate) reply: oneshot::Sender<Result<(), StoreError>>,
 }
@@ -151,10 +154,15 @@ fn write_group<L: Link>(link: &mut L, mut group: Vec<Job>, fence: &Fence) {
 fn try_group<L: Link>(link: &mut L, group: &mut [Job]) -> Result<Vec<Outcome>, StoreError> {
     link.begin(true)?;
     let mut outcomes = Vec::with_capacity(group.len());
+    let shared = group.len() > 1;
     for job in group {
-        link.savepoint()?;
+        if shared {
+            link.savepoint()?;
+        }
         let outcome = run(link, job)?;
-        link.end_savepoint(matches!(outcome, Outcome::Kept))?;
+        if shared {
+            link.end_savepoint(matches!(outcome, Outcome::Kept))?;
+        }
         outcomes.push(outcome);
     }
     if outcomes.iter().any(|o| matches!(o, Outcome::Kept)) {

@@ -5,7 +5,11 @@
 mod clock;
 mod database;
 mod entropy;
+mod postgres;
+mod process;
 
 pub use clock::TestClock;
 pub use database::{TempDb, temp_db};
 pub use entropy::TestEntropy;
+pub use postgres::PgServer;
+pub use process::{ProcessGuard, free_port};

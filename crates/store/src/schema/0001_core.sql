@@ -55,9 +55,3 @@ CREATE TABLE cursors (
   name   TEXT PRIMARY KEY,
   value  TEXT NOT NULL
 );
-
--- One row, locked first by every writer on PostgreSQL, which makes writers run one after another.
-CREATE TABLE write_turn (
-  one  BIGINT PRIMARY KEY
-);
-INSERT INTO write_turn (one) VALUES (1);

@@ -34,7 +34,7 @@ async fn rolls_back_on_panic(db: &Db) {
     let result: Result<(), StoreError> = db
         .write(|tx| {
             cursors::set(tx, "panic", 1)?;
-            panic!("on purpose")
+            std::panic::resume_unwind(Box::new("on purpose"))
         })
         .await;
     assert_eq!(result, Err(StoreError::Panicked("on purpose".into())));
@@ -69,7 +69,7 @@ async fn neighbours_in_a_group_are_not_touched(db: &Db) {
                 match n % 4 {
                     0 => Ok(()),
                     1 => Err(StoreError::Closed),
-                    2 => panic!("on purpose"),
+                    2 => std::panic::resume_unwind(Box::new("on purpose")),
                     _ => tx.execute("INSERT INTO no_such_table VALUES (1)", params![]).map(|_| ()),
                 }
             })

@@ -34,6 +34,18 @@ fn every_dependency_has_its_reason() {
     let (used, explained) = (workspace_dependencies(), explained());
     let missing: Vec<_> = used.difference(&explained).collect();
     assert!(missing.is_empty(), "write a line with the reason into docs/dependencies.md for: {missing:?}");
+    let stale: Vec<_> = explained.difference(&used).collect();
+    assert!(stale.is_empty(), "no longer in the workspace, remove from docs/dependencies.md: {stale:?}");
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let manifests = sources("crates", &["Cargo.toml"]);
+    let unused: Vec<_> = workspace_dependencies()
+        .into_iter()
+        .filter(|name| !manifests.iter().any(|manifest| manifest.text.contains(&format!("\n{name}.workspace"))))
+        .collect();
+    assert!(unused.is_empty(), "no crate uses these, remove them from Cargo.toml: {unused:?}");
 }
 
 /// Every relative link in a Markdown document leads to a file of the repository.

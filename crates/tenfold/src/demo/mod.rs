@@ -3,6 +3,7 @@
 //! other: nothing here reaches into the server, and nothing is left running when it ends.
 
 mod client;
+mod files;
 mod fleet;
 mod irc;
 mod life;

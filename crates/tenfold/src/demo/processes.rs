@@ -46,7 +46,6 @@ impl Spec {
 
 /// A supervised process. Dropping it does not end it; `stop` does.
 pub struct Running {
-    name: String,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -75,9 +74,8 @@ impl Supervisor {
     pub fn start(&self, spec: Spec) -> anyhow::Result<Running> {
         let child = self.spawn(&spec)?;
         let stop = CancellationToken::new();
-        let name = spec.name.clone();
         let task = tokio::spawn(supervise(self.clone(), spec, child, stop.clone()));
-        Ok(Running { name, stop, task })
+        Ok(Running { stop, task })
     }
 
     fn spawn(&self, spec: &Spec) -> anyhow::Result<Child> {
@@ -148,10 +146,6 @@ fn signal(pid: u32, signal: Signal) {
 }
 
 impl Running {
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     pub async fn stop(self) {
         self.stop.cancel();
         let _ = self.task.await;

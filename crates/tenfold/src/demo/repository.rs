@@ -4,11 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use include_dir::{Dir, include_dir};
 use tenfold_types::Timestamp;
 use tokio::process::Command;
 
-static PHOTOS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../demo/photos");
+use super::files;
 
 /// The first commit is this old when the demo starts.
 const FIRST_COMMIT_AGE_MS: i64 = 26 * 60 * 60 * 1000;
@@ -29,11 +28,16 @@ struct Change {
 }
 
 impl Repository {
-    /// Writes the base and commits it; `pipeline` is the pipeline file.
+    /// Writes the service as it began and commits it.
     pub async fn create(path: &Path, now: Timestamp) -> anyhow::Result<Self> {
         std::fs::create_dir_all(path)?;
-        let base = PHOTOS.get_dir("base").context("the demo carries its service")?;
-        write_below(base, base.path(), path)?;
+        for (name, text) in files::below("photos/base/") {
+            let file = path.join(name);
+            if let Some(folder) = file.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        }
         let repository = Self { path: path.to_path_buf(), next: 0 };
         repository.git(&["init", "--quiet", "--initial-branch", "main"]).await?;
         repository.git(&["config", "user.name", "demo"]).await?;
@@ -107,25 +111,8 @@ fn check(what: &str, output: &std::process::Output) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write_below(dir: &Dir<'_>, base: &Path, target: &Path) -> anyhow::Result<()> {
-    for file in dir.files() {
-        let path = target.join(file.path().strip_prefix(base)?);
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        std::fs::write(path, file.contents())?;
-    }
-    for inner in dir.dirs() {
-        write_below(inner, base, target)?;
-    }
-    Ok(())
-}
-
 fn changes() -> anyhow::Result<Vec<Change>> {
-    let folder = PHOTOS.get_dir("changes").context("the demo carries its changes")?;
-    let mut files: Vec<_> = folder.files().collect();
-    files.sort_by_key(|file| file.path());
-    files.into_iter().map(|file| Change::read(file.contents_utf8().unwrap_or_default())).collect()
+    files::below("photos/changes/").map(|(_, text)| Change::read(text)).collect()
 }
 
 impl Change {

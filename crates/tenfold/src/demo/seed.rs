@@ -4,13 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use include_dir::{Dir, include_dir};
 use serde_json::json;
 
 use super::client::Client;
+use super::files;
 use super::mail::DOMAIN;
-
-static CONFIG: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../demo/config");
 
 /// Everybody's in the demo, which listens on loopback only.
 pub const PASSWORD: &str = "demo password";
@@ -62,27 +60,16 @@ pub async fn people(visitor: &Client, token: &str) -> anyhow::Result<People> {
 pub async fn configure(people: &People, repository: &Path, escalate_after_s: u32) -> anyhow::Result<()> {
     let repository = repository.to_string_lossy();
     let escalate_after_ms = (u64::from(escalate_after_s) * 1000).to_string();
-    let mut files = Vec::new();
-    collect(&CONFIG, &mut files)?;
-    for file in &mut files {
-        file.1 = file.1.replace("${REPOSITORY}", &repository).replace("${ESCALATE_AFTER_MS}", &escalate_after_ms);
-    }
-    let files: Vec<_> = files.into_iter().map(|(path, content)| json!({"path": path, "content": content})).collect();
+    let files: Vec<_> = files::below("config/")
+        .map(|(path, text)| {
+            let text = text.replace("${REPOSITORY}", &repository).replace("${ESCALATE_AFTER_MS}", &escalate_after_ms);
+            json!({"path": path, "content": text})
+        })
+        .collect();
     let applied = people.ana.post("/api/config/apply", json!({"files": files, "dry_run": false})).await?;
     let changed = applied["changes"].as_array().map_or(0, Vec::len);
     if changed < files.len() {
         bail!("{changed} of {} files of the demo's configuration were applied", files.len());
-    }
-    Ok(())
-}
-
-fn collect(dir: &'static Dir<'_>, files: &mut Vec<(String, String)>) -> anyhow::Result<()> {
-    for file in dir.files() {
-        let content = file.contents_utf8().context("configuration is text")?;
-        files.push((file.path().to_string_lossy().into_owned(), content.to_string()));
-    }
-    for inner in dir.dirs() {
-        collect(inner, files)?;
     }
     Ok(())
 }

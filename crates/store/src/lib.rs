@@ -7,6 +7,7 @@
 pub mod chat;
 pub mod counters;
 pub mod cursors;
+pub mod deploys;
 pub mod events;
 pub mod flags;
 pub mod leases;

@@ -7,9 +7,15 @@ mod database;
 mod entropy;
 mod postgres;
 mod process;
+mod receiver;
+mod smtp;
+mod webhook;
 
 pub use clock::TestClock;
 pub use database::{TempDb, temp_db};
 pub use entropy::TestEntropy;
 pub use postgres::PgServer;
 pub use process::{ProcessGuard, free_port};
+pub use receiver::Answer;
+pub use smtp::{FakeSmtp, Mail};
+pub use webhook::{FakeWebhook, Hook};

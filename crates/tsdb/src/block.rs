@@ -12,10 +12,10 @@ use std::{
     },
 };
 
-use tenfold_types::Labels;
+use tenfold_types::{Labels, Point};
 
 use crate::{
-    chunk::{Chunk, Encoding, Point, decode},
+    chunk::{Chunk, Encoding, decode},
     codec::{Reader, put_str, put_varint, put_zigzag},
     error::TsdbError,
     fs::{Fs, FsFile},

@@ -6,20 +6,9 @@
 
 use std::sync::Arc;
 
+use tenfold_types::Point;
+
 use crate::bits::{BitReader, BitWriter};
-
-/// One value at one instant (milliseconds since the epoch).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Point {
-    pub t_ms: i64,
-    pub value: f64,
-}
-
-impl Point {
-    pub fn new(t_ms: i64, value: f64) -> Self {
-        Self { t_ms, value }
-    }
-}
 
 /// How a chunk's bytes are to be read. The number is part of the file formats and never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,11 +10,10 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
-use tenfold_types::Labels;
+use tenfold_types::{Labels, Point};
 
 use crate::{
     block::Block,
-    chunk::Point,
     error::TsdbError,
     fs::{Fs, OsFs},
     head::HeadSeries,

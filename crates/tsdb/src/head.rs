@@ -1,9 +1,8 @@
 //! The newest samples, in memory: per series an open buffer and the chunks it was sealed into.
 
-use crate::{
-    chunk::{Chunk, Point},
-    options::Reason,
-};
+use tenfold_types::Point;
+
+use crate::{chunk::Chunk, options::Reason};
 
 /// The open buffer is sealed into a chunk at this many samples.
 const OPEN_SAMPLES_MAX: usize = 120;

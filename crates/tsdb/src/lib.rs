@@ -24,7 +24,7 @@ mod record;
 mod select;
 mod wal;
 
-pub use chunk::{Encoding, Point};
+pub use chunk::Encoding;
 pub use db::{OpenReport, Stats, Tsdb};
 pub use error::TsdbError;
 pub use fs::{Fs, FsFile, OsFs};
@@ -32,14 +32,4 @@ pub use maintain::MaintainReport;
 pub use matcher::CompiledMatcher;
 pub use options::{AppendReport, Options, Reason, Rejected, Sample};
 pub use select::{SelectedSeries, SeriesChunks};
-
-/// The value that marks "this series has ended here" (the bit pattern Prometheus uses).
-pub const STALE_NAN_BITS: u64 = 0x7ff0_0000_0000_0002;
-
-/// The staleness marker as a float. Compare by bits with [`is_stale`], never with `==`.
-pub const STALE_NAN: f64 = f64::from_bits(STALE_NAN_BITS);
-
-/// Whether a value is the staleness marker; an ordinary NaN is not.
-pub fn is_stale(value: f64) -> bool {
-    value.to_bits() == STALE_NAN_BITS
-}
+pub use tenfold_types::{Point, STALE_NAN, STALE_NAN_BITS, is_stale};

@@ -6,10 +6,11 @@ use std::{
 };
 
 use serde::Serialize;
+use tenfold_types::{Labels, Point};
 
 use crate::{
     block::{self, Row},
-    chunk::{Chunk, Point},
+    chunk::Chunk,
     db::{FRAME_SERIES_BYTES_MAX, State, Tsdb, quarantine},
     error::TsdbError,
     postings::SeriesId,
@@ -29,7 +30,7 @@ pub struct MaintainReport {
 
 struct HeadCopy {
     id: SeriesId,
-    labels: Arc<tenfold_types::Labels>,
+    labels: Arc<Labels>,
     sealed: Vec<Chunk>,
     open: Vec<Point>,
 }

@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use tenfold_types::Labels;
+use tenfold_types::{Labels, Point};
 
-use crate::{
-    chunk::Point,
-    codec::{Reader, put_str, put_varint, put_zigzag},
-};
+use crate::codec::{Reader, put_str, put_varint, put_zigzag};
 
 /// The number in the frame. 3 (histogram samples), 4 (exemplars) and 5 (metadata) are reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use tenfold_types::{Labels, Matcher};
+use tenfold_types::{Labels, Matcher, Point};
 
 use crate::{
     block::{Block, ChunkRef},
-    chunk::{Chunk, Point},
+    chunk::Chunk,
     db::{State, Tsdb},
     error::TsdbError,
     matcher::CompiledMatcher,

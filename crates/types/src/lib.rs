@@ -7,6 +7,7 @@ mod error;
 mod event;
 mod id;
 mod labels;
+mod point;
 mod time;
 
 pub use actor::{Actor, ActorKind};
@@ -14,4 +15,5 @@ pub use error::{ErrorCode, Fault};
 pub use event::{Event, EventDraft, Severity, Source, Subject, Visibility, chain_input};
 pub use id::{EventId, Id, IdKind, PageId, SessionId, TokenId};
 pub use labels::{Labels, Matcher, MatcherOp};
+pub use point::{Point, STALE_NAN, STALE_NAN_BITS, is_stale};
 pub use time::{Clock, Entropy, Timestamp};

@@ -13,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ambient::{SystemClock, SystemEntropy};
 
+/// How long the loops get to end by themselves when the server stops.
+const STOP_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Examples:
 ///   tenfold serve --data /var/lib/tenfold
 ///   tenfold serve --data ./data --listen 127.0.0.1:7070 --config tenfold.toml
@@ -101,11 +104,16 @@ async fn serve(args: Args) -> anyhow::Result<()> {
 
     announce(&app, address, args.address_file.as_deref()).await?;
     let serving = tokio::spawn(tenfold_http::server::serve(listener, tenfold_http::router(app.clone()), stop.clone()));
-    stop_signal().await;
-    tracing::info!("stopping");
+    tokio::select! {
+        () = stop_signal() => tracing::info!("stopping"),
+        reason = app.db.wait_fenced() => {
+            // After a failed fsync nobody knows what is on the disk: acknowledge nothing more and let the next start verify.
+            bail!("the store refused to go on ({reason}); the process ends so that the next start can verify what is on disk");
+        }
+    }
     stop.cancel();
     serving.await?;
-    tasks.wait().await;
+    let _ = tokio::time::timeout(STOP_WAIT, tasks.wait()).await;
     Ok(())
 }
 

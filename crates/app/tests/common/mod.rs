@@ -1,0 +1,31 @@
+//! An application on a temporary store, with a clock that the test moves.
+
+use std::sync::Arc;
+
+use tenfold_app::{App, Settings};
+use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
+
+pub struct World {
+    pub app: App,
+    #[expect(dead_code, reason = "not every test moves the clock")]
+    pub clock: TestClock,
+    _db: TempDb,
+    _dir: tempfile::TempDir,
+}
+
+pub async fn world() -> World {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let db = temp_db().await;
+    let clock = TestClock::default();
+    let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+    let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty time-series store opens");
+    let app = App::new(
+        (*db).clone(),
+        Arc::new(clock.clone()),
+        Arc::new(TestEntropy::default()),
+        settings,
+        metrics,
+    );
+    tenfold_app::load(&app).await.expect("an empty store loads");
+    World { app, clock, _db: db, _dir: dir }
+}

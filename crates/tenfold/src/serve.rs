@@ -159,3 +159,20 @@ async fn stop_signal() {
         _ = terminate.recv() => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Settings;
+
+    /// The guide's example is the reference of all keys: it must stay readable, and wrong keys must be named.
+    #[test]
+    fn the_guides_settings_are_understood() {
+        let guide = include_str!("../../../docs/guide/settings.md");
+        let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+        let settings: Settings = toml::from_str(example).expect("the example is right");
+        assert_eq!(settings.metrics.static_targets[0].job, "node");
+        assert_eq!(settings.irc.expect("IRC is set").channel, "#ops");
+        let wrong = toml::from_str::<Settings>("[mail]\nhots = \"a\"\n").expect_err("a misspelt key");
+        assert!(wrong.to_string().contains("hots"), "{wrong}");
+    }
+}

@@ -44,6 +44,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
 pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     let tasks = TaskTracker::new();
     tasks.spawn(record::run(app.clone(), stop.clone()));
+    tasks.spawn(people::run(app.clone(), stop.clone()));
     tasks.spawn(metrics::run(app.clone(), stop.clone()));
     tasks.spawn(flags::run(app.clone(), stop.clone()));
     tasks.spawn(deploys::run(app.clone(), stop.clone()));

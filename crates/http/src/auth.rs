@@ -117,7 +117,7 @@ pub async fn identify(State(app): State<App>, mut request: Request, next: Next) 
 
 async fn identity(app: &App, method: &Method, headers: &HeaderMap) -> Result<Identity, Fault> {
     if let Some(secret) = token_secret(headers) {
-        return match app.token_by_secret(secret).await? {
+        return match app.token_by_secret(secret) {
             Some(token) => Ok(Identity::Token(Box::new(token))),
             None => Err(Fault::new(ErrorCode::Unauthenticated, "the token is unknown, expired or revoked")
                 .advice("an admin makes a new one on the Settings page under Tokens")),

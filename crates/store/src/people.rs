@@ -85,11 +85,6 @@ pub fn tokens(tx: &mut dyn Tx) -> Result<Vec<TokenRow>, StoreError> {
     tx.query(&format!("SELECT {TOKEN_COLUMNS} FROM tokens ORDER BY created_at, id"), &[])?.iter().map(token).collect()
 }
 
-pub fn token_by_hash(tx: &mut dyn Tx, secret_hash: &str) -> Result<Option<TokenRow>, StoreError> {
-    let rows = tx.query(&format!("SELECT {TOKEN_COLUMNS} FROM tokens WHERE secret_hash = $1"), params![secret_hash])?;
-    rows.first().map(token).transpose()
-}
-
 pub fn token_insert(tx: &mut dyn Tx, row: &TokenRow) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO tokens (id, secret_hash, created_at, expires_at, revoked_at, last_used_at, body)

@@ -8,9 +8,13 @@ mod profile;
 mod sessions;
 mod tokens;
 
-use parking_lot::Mutex;
+use std::collections::HashMap;
+
+use parking_lot::{Mutex, RwLock};
 use tenfold_store::people as store;
 use tenfold_types::{Actor, EventDraft, Fault};
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
@@ -24,7 +28,9 @@ pub use tokens::{NewToken, Token, TokenCreated, TokenKind};
 pub struct State {
     attempts: Mutex<sessions::Attempts>,
     hashing: tokio::sync::Semaphore,
-    tokens_seen: Mutex<std::collections::HashMap<String, i64>>,
+    /// Valid tokens by the hash of their secret.
+    tokens: RwLock<HashMap<String, Token>>,
+    tokens_seen: Mutex<HashMap<String, i64>>,
 }
 
 impl Default for State {
@@ -32,6 +38,7 @@ impl Default for State {
         Self {
             attempts: Mutex::default(),
             hashing: tokio::sync::Semaphore::new(passwords::PARALLEL_MAX),
+            tokens: RwLock::default(),
             tokens_seen: Mutex::default(),
         }
     }
@@ -56,7 +63,26 @@ pub async fn load(app: &App) -> Result<(), Fault> {
         ))?;
         Ok(())
     })
-    .await
+    .await?;
+    app.tokens_load().await
+}
+
+/// Takes over what another node on the same database did to the tokens.
+pub async fn run(app: App, stop: CancellationToken) {
+    let mut tail = app.record.tail();
+    loop {
+        let changed = tokio::select! {
+            () = stop.cancelled() => return,
+            event = tail.recv() => match event {
+                Ok(event) => event.kind.starts_with("token."),
+                Err(RecvError::Lagged(_)) => true,
+                Err(RecvError::Closed) => return,
+            },
+        };
+        if changed && let Err(fault) = app.tokens_load().await {
+            tracing::warn!(%fault, "the tokens could not be read again");
+        }
+    }
 }
 
 /// Hex BLAKE3 of a secret with 128 bits or more of its own entropy (a token, a session), for which a slow hash adds nothing.

@@ -1,5 +1,7 @@
 //! Tokens of robots, agents and flag clients: scoped, shown once, stored as hashes, revocable at once.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use tenfold_store::people::{self as store, TokenRow};
 use tenfold_types::{Actor, ActorKind, EventDraft, Fault, Source, Timestamp, TokenId};
@@ -176,6 +178,7 @@ impl App {
                 Ok(token)
             })
             .await?;
+        self.tokens_load().await?;
         Ok(TokenCreated { token, secret })
     }
 
@@ -198,22 +201,32 @@ impl App {
     }
 
     /// The token a secret stands for, unless it was revoked or has expired.
-    pub async fn token_by_secret(&self, secret: &str) -> Result<Option<Token>, Fault> {
-        let (hash, now) = (digest(secret), self.now());
-        let found = self
-            .read(move |tx| {
-                let row = store::token_by_hash(tx, &hash)?
-                    .filter(|r| r.revoked_at.is_none() && r.expires_at.is_none_or(|e| e > now));
-                row.as_ref().map(Token::from_row).transpose()
-            })
-            .await?;
-        if let Some(token) = &found {
-            self.note_token_use(token, now).await;
+    ///
+    /// Answers from memory: flag clients are let in while the store does not answer.
+    pub fn token_by_secret(&self, secret: &str) -> Option<Token> {
+        let now = self.now();
+        let token = self.people.tokens.read().get(&digest(secret)).cloned()?;
+        let valid = token.expires_at.is_none_or(|e| e > now);
+        if valid {
+            self.note_token_use(&token, now);
         }
-        Ok(found)
+        valid.then_some(token)
     }
 
-    async fn note_token_use(&self, token: &Token, now: Timestamp) {
+    /// Takes the valid tokens from the store into memory.
+    pub(super) async fn tokens_load(&self) -> Result<(), Fault> {
+        let known = self
+            .read(|tx| {
+                let rows = store::tokens(tx)?;
+                let valid = rows.iter().filter(|r| r.revoked_at.is_none());
+                valid.map(|r| Ok((r.secret_hash.clone(), Token::from_row(r)?))).collect::<Result<HashMap<_, _>, Fault>>()
+            })
+            .await?;
+        *self.people.tokens.write() = known;
+        Ok(())
+    }
+
+    fn note_token_use(&self, token: &Token, now: Timestamp) {
         {
             let mut seen = self.people.tokens_seen.lock();
             let last = seen.entry(token.id.clone()).or_insert(0);
@@ -222,8 +235,8 @@ impl App {
             }
             *last = now.millis();
         }
-        let id = token.id.clone();
-        // Knowing when a token was last used is a convenience: a failure must not refuse the request.
-        let _ = self.housekeeping(move |t| Ok(store::token_used(t.tx(), &id, now)?)).await;
+        let (app, id) = (self.clone(), token.id.clone());
+        // Knowing when a token was last used is a convenience: the request does not wait for it, nor fail with it.
+        tokio::spawn(async move { app.housekeeping(move |t| Ok(store::token_used(t.tx(), &id, now)?)).await });
     }
 }

@@ -39,6 +39,7 @@ cases! {
     transactions,
     events,
     numbers,
+    people,
     deploys,
     chat,
     flags,

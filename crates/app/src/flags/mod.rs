@@ -1,16 +1,267 @@
-//! flags
+//! Feature flags: who may change them, what is recorded, and the compiled answers every protocol is served from.
+//!
+//! A change is in the answers before its use case returns. Switching a flag off works without the database: the answers
+//! change at once, a journal keeps it, and the store and the record follow when they can.
 
-use tenfold_types::Fault;
+mod context;
+mod journal;
+mod kill;
+mod manage;
+mod ramps;
+mod segments;
+mod table;
+mod usage;
+mod views;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tenfold_flags::{Flag, FlagEnvironment, Moment};
+use tenfold_store::flags::{self as store, FlagRow};
+use tenfold_types::{Event, EventDraft, Fault};
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use crate::App;
+use crate::{App, Caller, Txn};
 
-/// What this part keeps in memory.
-#[derive(Default)]
-pub struct State {}
+pub use context::{CONTEXT_FIELDS_MAX, context_from_json};
+pub use segments::SegmentList;
+pub use table::{Environment, Kill, State};
+pub use usage::{Reported, UsageView};
+pub use views::{
+    FlagAnswer, FlagEnvironmentUpdate, FlagEnvironmentView, FlagList, FlagQuestion, FlagRamp, FlagRollout, FlagSwitch,
+    FlagUpdate, FlagView,
+};
 
-pub async fn load(_app: &App) -> Result<(), Fault> {
+/// Flags that are not archived.
+pub const FLAGS_MAX: usize = 10_000;
+
+/// How often due ramp steps and unrecorded kills are looked for.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Reads everything into memory and replays what an earlier run could not record.
+pub async fn load(app: &App) -> Result<(), Fault> {
+    reload(app).await?;
+    let left_over = app.flags.journal.read(&app.settings.data_dir).await?;
+    if !left_over.is_empty() {
+        app.flags.change(app.now(), |table| {
+            for kill in left_over {
+                table.held_off.insert((kill.key.clone(), kill.environment.clone()), kill);
+            }
+        });
+        app.flag_kills_replay().await;
+    }
     Ok(())
 }
 
-pub async fn run(_app: App, _stop: CancellationToken) {}
+async fn reload(app: &App) -> Result<(), Fault> {
+    let (rows, segments) = app.read(|tx| Ok((store::list(tx)?, store::segments(tx)?))).await?;
+    let flags = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+    let segments = segments.iter().map(segments::stored).collect::<Result<Vec<_>, _>>()?;
+    let mut names: Vec<String> = app.environments().await?.into_iter().map(|e| e.name).collect();
+    names.extend(flags.iter().flat_map(|(f, _)| f.environments.keys().cloned()));
+    let now = app.now();
+    app.flags.change(now, |table| {
+        for (flag, version) in flags {
+            table.accept(flag, version);
+        }
+        table.segments = segments.into_iter().map(|s| (s.id, s)).collect();
+    });
+    app.flags.add_environments(names, now);
+    Ok(())
+}
+
+/// Takes due ramp steps, records kills that the database missed, and follows changes that other nodes made.
+pub async fn run(app: App, stop: CancellationToken) {
+    let mut tail = app.record.tail();
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {
+                app.flag_kills_replay().await;
+                app.flag_ramps_step().await;
+            }
+            event = tail.recv() => match event {
+                Ok(event) => follow(&app, &event).await,
+                Err(RecvError::Lagged(_)) => warn(reload(&app).await),
+                Err(RecvError::Closed) => return,
+            },
+        }
+    }
+}
+
+async fn follow(app: &App, event: &Event) {
+    let concerns_flags = event.kind.starts_with("flag.") || event.kind.starts_with("flag_segment.");
+    match &event.subject.flag {
+        Some(key) if concerns_flags => warn(app.flag_reload(key.clone()).await),
+        _ if concerns_flags || event.kind == "environment.created" => warn(reload(app).await),
+        _ => {}
+    }
+}
+
+fn warn(result: Result<(), Fault>) {
+    if let Err(fault) = result {
+        tracing::warn!(%fault, "flags could not be read from the store; the answers stay as they are");
+    }
+}
+
+/// A row as the flag it holds, with its version.
+fn stored(row: &FlagRow) -> Result<(Flag, i64), Fault> {
+    let flag: Flag = serde_json::from_str(&row.body)
+        .map_err(|e| Fault::internal(format!("the flag `{}` in the store cannot be read: {e}", row.key)))?;
+    Ok((flag, row.version))
+}
+
+fn put(t: &mut Txn<'_>, flag: &Flag) -> Result<i64, Fault> {
+    let body = serde_json::to_string(flag).map_err(|e| Fault::internal(e.to_string()))?;
+    let archived_at = flag.archived.then_some(t.now());
+    Ok(store::put(t.tx(), &flag.key, archived_at, &body)?)
+}
+
+fn not_found(key: &str) -> Fault {
+    Fault::not_found(format!("there is no flag `{key}`"))
+        .advice("GET /api/flags lists them; PUT /api/flags/KEY makes one")
+}
+
+/// An event about a flag in an environment.
+fn draft(who: &Caller, kind: &str, key: &str, environment: &str, text: String) -> EventDraft {
+    EventDraft::new(who.actor.clone(), who.source, kind, text)
+        .flag(key)
+        .environment(environment)
+        .correlation(format!("flag:{key}"))
+}
+
+/// The part of a state that events tell before and after.
+fn told(state: &FlagEnvironment) -> Value {
+    json!({
+        "enabled": state.enabled,
+        "rollout_percent": state.rollout_percent(),
+        "off_value": state.off_value,
+        "strategies": state.strategies,
+        "variants": state.variants,
+    })
+}
+
+impl App {
+    /// The instant and the dice of one request.
+    pub fn flag_moment(&self) -> Moment {
+        let mut random = [0; 4];
+        self.entropy.fill(&mut random);
+        Moment { now: self.now(), random: u32::from_le_bytes(random) }
+    }
+
+    /// What answers for an environment; an error when there is no such environment.
+    pub async fn flag_environment(&self, name: &str) -> Result<Arc<Environment>, Fault> {
+        if let Some(known) = self.flags.environment(name) {
+            return Ok(known);
+        }
+        let names: Vec<String> = self.environments().await?.into_iter().map(|e| e.name).collect();
+        if names.iter().any(|n| n == name) {
+            self.flags.add_environments(names.clone(), self.now());
+        }
+        self.flags.environment(name).ok_or_else(|| {
+            Fault::not_found(format!("there is no environment `{name}`"))
+                .advice(format!("known are {}", names.join(", ")))
+        })
+    }
+
+    /// Flags that are not archived, all environments or only one. Needs no database.
+    pub fn flag_list(&self, environment: Option<&str>) -> FlagList {
+        let flags: Vec<Arc<Flag>> =
+            self.flags.look(|table| table.flags.values().map(|e| e.flag.clone()).filter(|f| !f.archived).collect());
+        FlagList { items: flags.iter().map(|f| self.flag_view(f, environment)).collect() }
+    }
+
+    pub fn flag(&self, key: &str) -> Result<FlagView, Fault> {
+        let flag = self.flags.look(|table| table.flags.get(key).map(|e| e.flag.clone()));
+        flag.map(|f| self.flag_view(&f, None)).ok_or_else(|| not_found(key))
+    }
+
+    fn flag_view(&self, flag: &Flag, only: Option<&str>) -> FlagView {
+        let mut names = self.flags.environment_names();
+        names.retain(|n| only.is_none_or(|o| o == n));
+        let unset = FlagEnvironment::default();
+        let held = self.flags.look(|t| t.held_off.keys().filter(|k| k.0 == flag.key).cloned().collect::<Vec<_>>());
+        let environments = names.into_iter().map(|name| {
+            let state = flag.environments.get(&name).unwrap_or(&unset);
+            let pending = held.iter().any(|(_, e)| *e == name);
+            let view = FlagEnvironmentView::new(state, self.flags.usage.read(&name, &flag.key), pending);
+            (name, view)
+        });
+        FlagView::new(flag, environments.collect::<BTreeMap<_, _>>())
+    }
+
+    /// What somebody with this context gets now. Not counted as use.
+    pub async fn flag_evaluate(&self, key: &str, question: FlagQuestion) -> Result<FlagAnswer, Fault> {
+        let environment = self.flag_environment(&question.environment).await?;
+        let context = self.flag_context(&environment.name, &question.context)?;
+        let answer = environment.snapshot.evaluate(key, &context, self.flag_moment()).ok_or_else(|| not_found(key))?;
+        Ok(FlagAnswer {
+            enabled: answer.enabled,
+            variant: answer.variant().to_owned(),
+            value: answer.value().clone(),
+            reason: answer.reason.name().to_owned(),
+        })
+    }
+
+    /// A context from JSON; `environment` is filled in when the client left it out.
+    pub fn flag_context(
+        &self,
+        environment: &str,
+        fields: &Map<String, Value>,
+    ) -> Result<tenfold_flags::Context, Fault> {
+        let mut context = context_from_json(fields)?;
+        if !context.has("environment") {
+            context.set("environment", environment);
+        }
+        Ok(context)
+    }
+
+    /// Adds what an SDK counted itself.
+    pub fn flag_usage_report(&self, environment: &str, toggles: &BTreeMap<String, Reported>) {
+        for (flag, report) in toggles {
+            self.flags.usage.report(environment, flag, report);
+        }
+    }
+
+    async fn flag_reload(&self, key: String) -> Result<(), Fault> {
+        let row = self.read(move |tx| Ok(store::get(tx, &key)?)).await?;
+        let Some((flag, version)) = row.as_ref().map(stored).transpose()? else { return Ok(()) };
+        let names: Vec<String> = flag.environments.keys().cloned().collect();
+        self.flags.change(self.now(), |table| table.accept(flag, version));
+        self.flags.add_environments(names, self.now());
+        Ok(())
+    }
+
+    /// Changes one flag in one transaction: `f` edits it and says what happened. Without events nothing is written.
+    async fn flag_change<F>(&self, key: &str, mut f: F) -> Result<FlagView, Fault>
+    where
+        F: FnMut(&mut Flag, tenfold_types::Timestamp) -> Result<Vec<EventDraft>, Fault> + Send + 'static,
+    {
+        let wanted = key.to_owned();
+        let (flag, version) = self
+            .transact(move |t| {
+                let row = store::get(t.tx(), &wanted)?;
+                let (mut flag, version) = row.as_ref().map(stored).transpose()?.ok_or_else(|| not_found(&wanted))?;
+                if flag.archived {
+                    return Err(not_found(&wanted));
+                }
+                let events = f(&mut flag, t.now())?;
+                if events.is_empty() {
+                    return Ok((flag, version));
+                }
+                let version = put(t, &flag)?;
+                for event in events {
+                    t.record(event)?;
+                }
+                Ok((flag, version))
+            })
+            .await?;
+        self.flags.change(self.now(), |table| table.accept(flag, version));
+        self.flag(key)
+    }
+}

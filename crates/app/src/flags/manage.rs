@@ -1,0 +1,297 @@
+//! Creating, editing, switching on and archiving flags, and setting percentages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+use tenfold_flags::{
+    Flag, FlagEnvironment, Segment,
+    validate::{Surroundings, validate, validate_key},
+};
+use tenfold_store::flags as store;
+use tenfold_types::{EventDraft, Fault, Severity, Timestamp};
+
+use super::views::{FlagEnvironmentUpdate, FlagUpdate, FlagView};
+use super::{FLAGS_MAX, draft, not_found, put, stored, told};
+use crate::{App, Caller, Role};
+
+type Known = (BTreeMap<String, Arc<Flag>>, BTreeMap<i64, Segment>);
+
+fn check(flag: &Flag, known: &Known) -> Result<(), Fault> {
+    validate(flag, Surroundings { flags: &known.0, segments: &known.1 })
+}
+
+impl App {
+    /// Creates or changes a flag. What concerns one environment takes the role deployer there, the rest everywhere.
+    pub async fn flag_put(&self, who: &Caller, key: &str, update: FlagUpdate) -> Result<FlagView, Fault> {
+        validate_key(key)?;
+        for name in update.environments.keys() {
+            self.flag_environment(name).await?;
+        }
+        let known = self.flags.surroundings();
+        let (who, wanted) = (who.clone(), key.to_owned());
+        let (flag, version) = self
+            .transact(move |t| {
+                let now = t.now();
+                let row = store::get(t.tx(), &wanted)?.as_ref().map(stored).transpose()?;
+                let before = row.as_ref().map(|(f, _)| f).filter(|f| !f.archived).cloned();
+                if before.is_none() && store::count(t.tx())? >= FLAGS_MAX as i64 {
+                    return Err(Fault::invalid(format!("there are {FLAGS_MAX} flags already, which is the limit"))
+                        .advice("archive flags that no code asks for any more"));
+                }
+                let mut flag = before.clone().unwrap_or_else(|| Flag { created_at: now, ..Flag::new(&wanted) });
+                apply(&mut flag, &update, &who.actor.id);
+                flag.normalize();
+                let events = changes(&who, before.as_ref(), &mut flag, now)?;
+                let unchanged = row.as_ref().filter(|_| events.is_empty()).map(|(_, version)| *version);
+                if let Some(version) = unchanged {
+                    return Ok((flag, version));
+                }
+                check(&flag, &known)?;
+                let version = put(t, &flag)?;
+                for event in events {
+                    t.record(event)?;
+                }
+                Ok((flag, version))
+            })
+            .await?;
+        self.flags.change(self.now(), |table| table.accept(flag, version));
+        self.flag(key)
+    }
+
+    /// Takes a flag out of use; clients then treat it as unknown. Its history stays, and putting it again brings it back.
+    pub async fn flag_archive(&self, who: &Caller, key: &str) -> Result<FlagView, Fault> {
+        who.require(Role::Deployer, None, None)?;
+        let child = self.flags.look(|table| {
+            let flags = table.flags.values().map(|e| &e.flag).filter(|f| !f.archived);
+            flags.into_iter().find(|f| f.dependencies.iter().any(|d| d.feature == key)).map(|f| f.key.clone())
+        });
+        if let Some(child) = child {
+            return Err(Fault::conflict(format!("`{key}` is the parent of the flag `{child}`"))
+                .advice(format!("take it out of the dependencies of `{child}` first")));
+        }
+        let (who, name) = (who.clone(), key.to_owned());
+        self.flag_change(key, move |flag, _| {
+            flag.archived = true;
+            for state in flag.environments.values_mut() {
+                if let Some(ramp) = &mut state.ramp {
+                    ramp.stop();
+                }
+            }
+            let text = format!("{} archived the flag {name}", who.actor);
+            let event = EventDraft::new(who.actor.clone(), who.source, "flag.archived", text);
+            Ok(vec![event.flag(&name).correlation(format!("flag:{name}"))])
+        })
+        .await
+    }
+
+    /// Switches a flag on or off. Off takes the role responder and works without the database.
+    pub async fn flag_switch(
+        &self,
+        who: &Caller,
+        key: &str,
+        environment: &str,
+        enabled: bool,
+    ) -> Result<FlagView, Fault> {
+        if enabled { self.flag_on(who, key, environment).await } else { self.flag_off(who, key, environment).await }
+    }
+
+    async fn flag_on(&self, who: &Caller, key: &str, environment: &str) -> Result<FlagView, Fault> {
+        who.require(Role::Deployer, None, Some(environment))?;
+        self.flag_environment(environment).await?;
+        let known = self.flags.surroundings();
+        let (by, name, place) = (who.clone(), key.to_owned(), environment.to_owned());
+        self.flag_change(key, move |flag, now| {
+            let state = state_of(flag, &place);
+            if state.enabled {
+                return Ok(Vec::new());
+            }
+            let events = switch(&by, &name, &place, state, true, now);
+            check(flag, &known)?;
+            Ok(events)
+        })
+        .await?;
+        self.flag_release(key, environment).await;
+        self.flag(key)
+    }
+
+    /// Sets the percentage. Lowering takes the role responder, raising deployer.
+    pub async fn flag_rollout(
+        &self,
+        who: &Caller,
+        key: &str,
+        environment: &str,
+        percent: u8,
+    ) -> Result<FlagView, Fault> {
+        who.require(Role::Responder, None, Some(environment))?;
+        check_percent(percent)?;
+        self.flag_environment(environment).await?;
+        let (by, name, place) = (who.clone(), key.to_owned(), environment.to_owned());
+        self.flag_change(key, move |flag, now| {
+            let state = state_of(flag, &place);
+            let before = told(state);
+            let was = state.set_rollout(&name, percent).map_err(|m| several(&name, &m))?;
+            if percent == was {
+                return Ok(Vec::new());
+            }
+            if percent > was {
+                by.require(Role::Deployer, None, Some(&place))?;
+            }
+            let mut events = stop_ramp(&by, &name, &place, state);
+            touch(state, &by.actor.id, now);
+            let text = format!("{} set {name} to {percent} % in {place} (was {was} %)", by.actor);
+            let data = json!({"environment": place, "before": before, "after": told(state)});
+            events.push(draft(&by, "flag.changed", &name, &place, text).data(data));
+            Ok(events)
+        })
+        .await
+    }
+}
+
+pub(super) fn check_percent(percent: u8) -> Result<(), Fault> {
+    if percent > 100 {
+        return Err(Fault::invalid(format!("{percent} is no percentage")).advice("give a whole number from 0 to 100"));
+    }
+    Ok(())
+}
+
+pub(super) fn several(key: &str, reason: &str) -> Fault {
+    Fault::conflict(format!("`{key}`: {reason}")).advice("edit the strategies of the flag instead")
+}
+
+pub(super) fn state_of<'a>(flag: &'a mut Flag, environment: &str) -> &'a mut FlagEnvironment {
+    flag.environments.entry(environment.to_owned()).or_default()
+}
+
+pub(super) fn touch(state: &mut FlagEnvironment, by: &str, now: Timestamp) {
+    state.updated_at = now;
+    by.clone_into(&mut state.updated_by);
+}
+
+/// A change by hand ends a running ramp; the event says so.
+pub(super) fn stop_ramp(who: &Caller, key: &str, place: &str, state: &mut FlagEnvironment) -> Vec<EventDraft> {
+    let Some(ramp) = state.ramp.as_mut() else { return Vec::new() };
+    if !ramp.stop() {
+        return Vec::new();
+    }
+    let percent = ramp.steps.get(ramp.position).map_or(0, |s| s.percent);
+    let text = format!("{} stopped the ramp of {key} in {place} at {percent} %", who.actor);
+    vec![draft(who, "flag.ramp_stopped", key, place, text).data(json!({"environment": place, "percent": percent}))]
+}
+
+/// Switches a state and says so. Off is a warning: somebody may have had a reason.
+pub(super) fn switch(
+    who: &Caller,
+    key: &str,
+    place: &str,
+    state: &mut FlagEnvironment,
+    enabled: bool,
+    now: Timestamp,
+) -> Vec<EventDraft> {
+    let mut events = stop_ramp(who, key, place, state);
+    let before = told(state);
+    state.enabled = enabled;
+    touch(state, &who.actor.id, now);
+    let text = format!("{} switched {key} {} in {place}", who.actor, if enabled { "on" } else { "off" });
+    let data = json!({"environment": place, "before": before, "after": told(state)});
+    let severity = if enabled { Severity::Info } else { Severity::Warning };
+    events.push(draft(who, "flag.switched", key, place, text).data(data).severity(severity));
+    events
+}
+
+fn apply(flag: &mut Flag, update: &FlagUpdate, by: &str) {
+    let FlagUpdate { description, kind, owner, expires_at, value_type, impression_data, dependencies, environments } =
+        update.clone();
+    flag.description = description.unwrap_or_else(|| std::mem::take(&mut flag.description));
+    flag.kind = kind.unwrap_or(flag.kind);
+    flag.owner = owner.unwrap_or_else(|| std::mem::take(&mut flag.owner));
+    if flag.owner.is_empty() {
+        by.clone_into(&mut flag.owner);
+    }
+    flag.expires_at = expires_at.unwrap_or(flag.expires_at);
+    flag.value_type = value_type.unwrap_or(flag.value_type);
+    flag.impression_data = impression_data.unwrap_or(flag.impression_data);
+    flag.dependencies = dependencies.unwrap_or_else(|| std::mem::take(&mut flag.dependencies));
+    for (name, change) in environments {
+        let key = flag.key.clone();
+        apply_state(state_of(flag, &name), &key, change);
+    }
+}
+
+fn apply_state(state: &mut FlagEnvironment, key: &str, change: FlagEnvironmentUpdate) {
+    let FlagEnvironmentUpdate { enabled, off_value, strategies, variants, rollout_percent } = change;
+    state.enabled = enabled.unwrap_or(state.enabled);
+    state.off_value = off_value.unwrap_or_else(|| state.off_value.take());
+    state.variants = variants.unwrap_or_else(|| std::mem::take(&mut state.variants));
+    match (strategies, rollout_percent) {
+        (Some(strategies), _) => state.strategies = strategies,
+        (None, Some(percent)) => {
+            state.strategies = FlagEnvironment::rollout(key, percent).strategies;
+        }
+        (None, None) => {}
+    }
+}
+
+/// What differs, as events; touches the states that changed and ends their ramps. Asks for the rights on the way.
+fn changes(who: &Caller, before: Option<&Flag>, after: &mut Flag, now: Timestamp) -> Result<Vec<EventDraft>, Fault> {
+    let key = after.key.clone();
+    let event = |kind: &str, text: String| {
+        EventDraft::new(who.actor.clone(), who.source, kind, text).flag(&key).correlation(format!("flag:{key}"))
+    };
+    let mut events = Vec::new();
+    match before {
+        None => {
+            who.require(Role::Deployer, None, None)?;
+            let text = format!("{} created the flag {key}", who.actor);
+            events.push(event("flag.created", text).data(json!({"after": definition(after)})));
+        }
+        Some(before) if definition(before) != definition(after) => {
+            who.require(Role::Deployer, None, None)?;
+            let text = format!("{} changed the flag {key}", who.actor);
+            let data = json!({"before": definition(before), "after": definition(after)});
+            events.push(event("flag.changed", text).data(data));
+        }
+        Some(_) => {}
+    }
+    let unset = FlagEnvironment::default();
+    for (place, state) in &mut after.environments {
+        let old = before.and_then(|f| f.environments.get(place)).unwrap_or(&unset);
+        if told(old) == told(state) {
+            continue;
+        }
+        who.require(Role::Deployer, None, Some(place))?;
+        let enabled = state.enabled;
+        let only_switched = told(&FlagEnvironment { enabled, ..old.clone() }) == told(state);
+        if before.is_none() {
+            touch(state, &who.actor.id, now);
+        } else if only_switched {
+            state.enabled = old.enabled;
+            events.extend(switch(who, &key, place, state, enabled, now));
+        } else {
+            events.extend(stop_ramp(who, &key, place, state));
+            touch(state, &who.actor.id, now);
+            let text = format!("{} changed {key} in {place}", who.actor);
+            let data = json!({"environment": place, "before": told(old), "after": told(state)});
+            events.push(draft(who, "flag.changed", &key, place, text).data(data));
+        }
+    }
+    Ok(events)
+}
+
+/// What belongs to the flag itself, not to an environment.
+fn definition(flag: &Flag) -> serde_json::Value {
+    json!({
+        "description": flag.description,
+        "kind": flag.kind,
+        "owner": flag.owner,
+        "expires_at": flag.expires_at,
+        "value_type": flag.value_type,
+        "impression_data": flag.impression_data,
+        "dependencies": flag.dependencies,
+    })
+}
+
+pub(super) fn known_flag(app: &App, key: &str) -> Result<Arc<Flag>, Fault> {
+    let flag = app.flags.look(|table| table.flags.get(key).map(|e| e.flag.clone()));
+    flag.filter(|f| !f.archived).ok_or_else(|| not_found(key))
+}

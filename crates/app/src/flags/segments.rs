@@ -1,0 +1,87 @@
+//! Segments: named constraints that many strategies share.
+
+use serde::{Deserialize, Serialize};
+use tenfold_flags::{Segment, validate::validate_segment};
+use tenfold_store::flags as store;
+use tenfold_types::{EventDraft, Fault};
+
+use crate::{App, Caller, Role};
+
+pub const SEGMENTS_MAX: usize = 1_000;
+
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SegmentList {
+    pub items: Vec<Segment>,
+}
+
+pub(super) fn stored((id, body): &(i64, String)) -> Result<Segment, Fault> {
+    serde_json::from_str(body)
+        .map_err(|e| Fault::internal(format!("the segment {id} in the store cannot be read: {e}")))
+}
+
+impl App {
+    pub fn flag_segments(&self) -> SegmentList {
+        SegmentList { items: self.flags.look(|table| table.segments.values().cloned().collect()) }
+    }
+
+    pub async fn flag_segment_put(&self, who: &Caller, segment: Segment) -> Result<Segment, Fault> {
+        who.require(Role::Deployer, None, None)?;
+        validate_segment(&segment)?;
+        let (known, count) = self.flags.look(|t| (t.segments.get(&segment.id).cloned(), t.segments.len()));
+        if known.as_ref() == Some(&segment) {
+            return Ok(segment);
+        }
+        if known.is_none() && count >= SEGMENTS_MAX {
+            return Err(Fault::invalid(format!("there are {SEGMENTS_MAX} segments already, which is the limit"))
+                .advice("delete one that no flag uses"));
+        }
+        let (who, new) = (who.clone(), segment.clone());
+        self.transact(move |t| {
+            let body = serde_json::to_string(&new).map_err(|e| Fault::internal(e.to_string()))?;
+            store::segment_put(t.tx(), new.id, &body)?;
+            let text = format!("{} changed the segment {}", who.actor, new.name);
+            t.record(
+                EventDraft::new(who.actor.clone(), who.source, "flag_segment.changed", text)
+                    .data(serde_json::json!({"segment": new.id, "before": known, "after": new})),
+            )?;
+            Ok(())
+        })
+        .await?;
+        self.flags.change(self.now(), |table| {
+            table.segments.insert(segment.id, segment.clone());
+        });
+        Ok(segment)
+    }
+
+    /// Refused while a flag uses it: its strategies would match nobody.
+    pub async fn flag_segment_delete(&self, who: &Caller, id: i64) -> Result<(), Fault> {
+        who.require(Role::Deployer, None, None)?;
+        let user = self.flags.look(|table| {
+            let uses = |f: &tenfold_flags::Flag| {
+                f.environments.values().flat_map(|e| &e.strategies).any(|s| s.segments.contains(&id))
+            };
+            table.flags.values().find(|e| !e.flag.archived && uses(&e.flag)).map(|e| e.flag.key.clone())
+        });
+        if let Some(key) = user {
+            return Err(Fault::conflict(format!("the flag `{key}` uses the segment {id}"))
+                .advice("take the segment out of the flag first"));
+        }
+        let who = who.clone();
+        self.transact(move |t| {
+            if !store::segment_delete(t.tx(), id)? {
+                return Err(Fault::not_found(format!("there is no segment {id}")));
+            }
+            let text = format!("{} deleted the segment {id}", who.actor);
+            t.record(
+                EventDraft::new(who.actor.clone(), who.source, "flag_segment.deleted", text)
+                    .data(serde_json::json!({"segment": id})),
+            )?;
+            Ok(())
+        })
+        .await?;
+        self.flags.change(self.now(), |table| {
+            table.segments.remove(&id);
+        });
+        Ok(())
+    }
+}

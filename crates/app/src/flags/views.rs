@@ -1,0 +1,178 @@
+//! The shapes of flags in the API.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tenfold_flags::{Dependency, Flag, FlagEnvironment, Kind, Ramp, RampStep, Strategy, ValueType, Variant};
+use tenfold_types::Timestamp;
+use utoipa::ToSchema;
+
+use super::usage::UsageView;
+
+/// A flag with its state in every environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Flag)]
+pub struct FlagView {
+    pub key: String,
+    pub description: String,
+    pub kind: Kind,
+    pub owner: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
+    pub value_type: ValueType,
+    pub impression_data: bool,
+    pub dependencies: Vec<Dependency>,
+    pub environments: BTreeMap<String, FlagEnvironmentView>,
+    pub archived: bool,
+}
+
+/// A flag in one environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = FlagEnv)]
+pub struct FlagEnvironmentView {
+    pub enabled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub off_value: Option<Value>,
+    pub strategies: Vec<Strategy>,
+    pub variants: Vec<Variant>,
+    /// Present when one percentage for everybody is all there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout_percent: Option<u8>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Ramp>,
+    /// Absent when nobody configured the flag here yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub updated_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub updated_by: String,
+    pub usage: UsageView,
+    /// Switched off, but the record does not say so yet because the database cannot be reached.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pending: bool,
+}
+
+impl FlagEnvironmentView {
+    pub(super) fn new(state: &FlagEnvironment, usage: UsageView, pending: bool) -> Self {
+        Self {
+            enabled: state.enabled && !pending,
+            off_value: state.off_value.clone(),
+            strategies: state.strategies.clone(),
+            variants: state.variants.clone(),
+            rollout_percent: state.rollout_percent(),
+            ramp: state.ramp.clone(),
+            updated_at: (state.updated_at != Timestamp::default()).then_some(state.updated_at),
+            updated_by: state.updated_by.clone(),
+            usage,
+            pending,
+        }
+    }
+}
+
+impl FlagView {
+    pub(super) fn new(flag: &Flag, environments: BTreeMap<String, FlagEnvironmentView>) -> Self {
+        Self {
+            key: flag.key.clone(),
+            description: flag.description.clone(),
+            kind: flag.kind,
+            owner: flag.owner.clone(),
+            created_at: flag.created_at,
+            expires_at: flag.expires_at,
+            value_type: flag.value_type,
+            impression_data: flag.impression_data,
+            dependencies: flag.dependencies.clone(),
+            environments,
+            archived: flag.archived,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct FlagList {
+    pub items: Vec<FlagView>,
+}
+
+/// What may be said of a flag when creating or changing it; what is absent stays as it is. A flag as it was read may be
+/// sent back: its fields that only tell (`created_at`, `usage`, ...) are passed over.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct FlagUpdate {
+    pub description: Option<String>,
+    pub kind: Option<Kind>,
+    pub owner: Option<String>,
+    /// `null` takes the date away.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Option<Timestamp>>,
+    pub value_type: Option<ValueType>,
+    pub impression_data: Option<bool>,
+    pub dependencies: Option<Vec<Dependency>>,
+    /// Only the environments named here change.
+    pub environments: BTreeMap<String, FlagEnvironmentUpdate>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+#[schema(as = FlagEnvUpdate)]
+pub struct FlagEnvironmentUpdate {
+    pub enabled: Option<bool>,
+    /// `null` takes it away.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
+    pub off_value: Option<Option<Value>>,
+    pub strategies: Option<Vec<Strategy>>,
+    pub variants: Option<Vec<Variant>>,
+    /// Counts only where `strategies` are not given.
+    pub rollout_percent: Option<u8>,
+}
+
+/// Tells `null` from absent.
+fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(d).map(Some)
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlagSwitch {
+    pub environment: String,
+    pub enabled: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlagRollout {
+    pub environment: String,
+    /// Whole percent, 0 to 100.
+    pub percent: u8,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlagRamp {
+    pub environment: String,
+    pub steps: Vec<RampStep>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlagQuestion {
+    pub environment: String,
+    /// `userId` (or `targetingKey`), `sessionId`, `remoteAddress`, `appName`, `currentTime` and any property.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub context: serde_json::Map<String, Value>,
+}
+
+/// What somebody with that context gets, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FlagAnswer {
+    pub enabled: bool,
+    pub variant: String,
+    pub value: Value,
+    /// `STATIC`, `TARGETING_MATCH`, `SPLIT` or `DISABLED`.
+    pub reason: String,
+}

@@ -4,13 +4,16 @@
 //! set of plain functions over [`Tx`] and plain row structs; it knows no clock, no randomness and no
 //! use case. Whatever [`Db::write`] has answered with `Ok` survives a kill and a power cut.
 
+pub mod alerts;
 pub mod chat;
 pub mod counters;
 pub mod cursors;
 pub mod deploys;
 pub mod events;
 pub mod flags;
+pub mod incidents;
 pub mod leases;
+pub mod oncall;
 pub mod people;
 
 mod db;

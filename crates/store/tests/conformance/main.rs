@@ -42,6 +42,7 @@ cases! {
     people,
     deploys,
     chat,
+    paging,
     flags,
 }
 

@@ -1,0 +1,172 @@
+//! Rule files, alerts and mutes.
+
+use tenfold_types::Timestamp;
+
+use crate::{Row, StoreError, Tx, params};
+
+/// A rule file as it was put, by its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleFileRow {
+    pub name: String,
+    pub yaml: String,
+    pub updated_at: Timestamp,
+    pub updated_by: String,
+}
+
+/// One alert, the latest episode of its fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertRow {
+    pub fingerprint: String,
+    pub rule_file: String,
+    pub rule_group: String,
+    pub rule: String,
+    pub state: String,
+    pub severity: String,
+    pub service: Option<String>,
+    pub environment: Option<String>,
+    /// It opens an incident when it fires.
+    pub pages: bool,
+    pub active_since: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    /// The incident this episode belongs to.
+    pub incident: Option<i64>,
+    pub body: String,
+}
+
+/// A mute; `body` holds matchers, reason and maker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MuteRow {
+    pub id: i64,
+    pub expires_at: Timestamp,
+    pub ended_at: Option<Timestamp>,
+    pub body: String,
+}
+
+const ALERT_COLUMNS: &str = "fingerprint, rule_file, rule_group, rule, state, severity, service, environment, pages, \
+     active_since, ended_at, incident, body";
+
+pub fn rule_files(tx: &mut dyn Tx) -> Result<Vec<RuleFileRow>, StoreError> {
+    tx.query("SELECT name, yaml, updated_at, updated_by FROM rule_files ORDER BY name", &[])?
+        .iter()
+        .map(|r| {
+            Ok(RuleFileRow { name: r.string(0)?, yaml: r.string(1)?, updated_at: r.time(2)?, updated_by: r.string(3)? })
+        })
+        .collect()
+}
+
+pub fn rule_file_put(tx: &mut dyn Tx, row: &RuleFileRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO rule_files (name, yaml, updated_at, updated_by) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (name) DO UPDATE SET yaml = excluded.yaml, updated_at = excluded.updated_at,
+           updated_by = excluded.updated_by",
+        params![&row.name, &row.yaml, row.updated_at, &row.updated_by],
+    )?;
+    Ok(())
+}
+
+/// True when it was there.
+pub fn rule_file_delete(tx: &mut dyn Tx, name: &str) -> Result<bool, StoreError> {
+    Ok(tx.execute("DELETE FROM rule_files WHERE name = $1", params![name])? > 0)
+}
+
+fn alert(row: &Row) -> Result<AlertRow, StoreError> {
+    Ok(AlertRow {
+        fingerprint: row.string(0)?,
+        rule_file: row.string(1)?,
+        rule_group: row.string(2)?,
+        rule: row.string(3)?,
+        state: row.string(4)?,
+        severity: row.string(5)?,
+        service: row.opt_string(6)?,
+        environment: row.opt_string(7)?,
+        pages: row.bool(8)?,
+        active_since: row.time(9)?,
+        ended_at: row.opt_time(10)?,
+        incident: row.opt_int(11)?,
+        body: row.string(12)?,
+    })
+}
+
+/// Alerts that have not ended.
+pub fn active(tx: &mut dyn Tx) -> Result<Vec<AlertRow>, StoreError> {
+    let sql = format!("SELECT {ALERT_COLUMNS} FROM alerts WHERE ended_at IS NULL ORDER BY active_since, fingerprint");
+    tx.query(&sql, &[])?.iter().map(alert).collect()
+}
+
+/// Alerts that have ended, the last ones first.
+pub fn ended(tx: &mut dyn Tx, limit: i64) -> Result<Vec<AlertRow>, StoreError> {
+    let sql = format!(
+        "SELECT {ALERT_COLUMNS} FROM alerts WHERE ended_at IS NOT NULL ORDER BY ended_at DESC, fingerprint LIMIT $1"
+    );
+    tx.query(&sql, params![limit])?.iter().map(alert).collect()
+}
+
+pub fn get(tx: &mut dyn Tx, fingerprint: &str) -> Result<Option<AlertRow>, StoreError> {
+    let sql = format!("SELECT {ALERT_COLUMNS} FROM alerts WHERE fingerprint = $1");
+    tx.query_opt(&sql, params![fingerprint])?.as_ref().map(alert).transpose()
+}
+
+/// Writes an alert as it stands now; the episode before it of the same fingerprint is overwritten.
+pub fn put(tx: &mut dyn Tx, row: &AlertRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO alerts (fingerprint, rule_file, rule_group, rule, state, severity, service, environment, pages,
+           active_since, ended_at, incident, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+         ON CONFLICT (fingerprint) DO UPDATE SET rule_file = excluded.rule_file, rule_group = excluded.rule_group,
+           rule = excluded.rule, state = excluded.state, severity = excluded.severity, service = excluded.service,
+           environment = excluded.environment, pages = excluded.pages, active_since = excluded.active_since,
+           ended_at = excluded.ended_at, incident = excluded.incident, body = excluded.body",
+        params![
+            &row.fingerprint,
+            &row.rule_file,
+            &row.rule_group,
+            &row.rule,
+            &row.state,
+            &row.severity,
+            row.service.as_deref(),
+            row.environment.as_deref(),
+            row.pages,
+            row.active_since,
+            row.ended_at,
+            row.incident,
+            &row.body,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Forgets alerts that ended before `before`.
+pub fn forget_ended(tx: &mut dyn Tx, before: Timestamp) -> Result<u64, StoreError> {
+    tx.execute("DELETE FROM alerts WHERE ended_at IS NOT NULL AND ended_at < $1", params![before])
+}
+
+fn mute(row: &Row) -> Result<MuteRow, StoreError> {
+    Ok(MuteRow { id: row.int(0)?, expires_at: row.time(1)?, ended_at: row.opt_time(2)?, body: row.string(3)? })
+}
+
+/// Mutes that nobody has ended and whose end was not recorded yet.
+pub fn mutes_open(tx: &mut dyn Tx) -> Result<Vec<MuteRow>, StoreError> {
+    tx.query("SELECT id, expires_at, ended_at, body FROM mutes WHERE ended_at IS NULL ORDER BY id", &[])?
+        .iter()
+        .map(mute)
+        .collect()
+}
+
+pub fn mute_get(tx: &mut dyn Tx, id: i64) -> Result<Option<MuteRow>, StoreError> {
+    tx.query_opt("SELECT id, expires_at, ended_at, body FROM mutes WHERE id = $1", params![id])?
+        .as_ref()
+        .map(mute)
+        .transpose()
+}
+
+pub fn mute_insert(tx: &mut dyn Tx, row: &MuteRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO mutes (id, expires_at, ended_at, body) VALUES ($1, $2, $3, $4)",
+        params![row.id, row.expires_at, row.ended_at, &row.body],
+    )?;
+    Ok(())
+}
+
+/// True when it was open until now.
+pub fn mute_end(tx: &mut dyn Tx, id: i64, at: Timestamp) -> Result<bool, StoreError> {
+    Ok(tx.execute("UPDATE mutes SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL", params![id, at])? > 0)
+}

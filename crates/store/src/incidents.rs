@@ -1,0 +1,343 @@
+//! Incidents, the alerts that belong to them, pages, and what became of each page's deliveries.
+//!
+//! A page is decided once because (incident, step, round, person) is unique; a delivery is claimed by moving it from
+//! `due` to `sending` under an epoch before anything is sent.
+
+use tenfold_types::Timestamp;
+
+use crate::{Row, StoreError, Tx, params};
+
+/// An incident; `body` is JSON, opaque here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncidentRow {
+    pub number: i64,
+    /// Set while alerts may join it.
+    pub open_key: Option<String>,
+    pub state: String,
+    pub opened_at: Timestamp,
+    /// When its escalation has something to do.
+    pub next_at: Option<Timestamp>,
+    pub body: String,
+}
+
+/// Membership of an alert in an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberRow {
+    pub fingerprint: String,
+    pub joined_at: Timestamp,
+    /// How the alert ended; `None` while it has not.
+    pub ended: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRow {
+    pub id: String,
+    pub incident: i64,
+    pub step: i64,
+    pub round: i64,
+    pub person: String,
+    pub state: String,
+    pub due_at: Timestamp,
+    pub delivered_at: Option<Timestamp>,
+    pub body: String,
+}
+
+/// One channel of one page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRow {
+    pub page: String,
+    pub channel: String,
+    pub target: String,
+    pub idempotency_key: String,
+    pub state: String,
+    pub tries: i64,
+    pub next_at: Option<Timestamp>,
+    pub epoch: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRow {
+    pub page: String,
+    pub channel: String,
+    pub n: i64,
+    pub started_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+    pub state: String,
+    pub error: Option<String>,
+}
+
+const INCIDENT_COLUMNS: &str = "number, open_key, state, opened_at, next_at, body";
+const PAGE_COLUMNS: &str = "id, incident, step, round, person, state, due_at, delivered_at, body";
+const DELIVERY_COLUMNS: &str = "page, channel, target, idempotency_key, state, tries, next_at, epoch";
+
+fn incident(row: &Row) -> Result<IncidentRow, StoreError> {
+    Ok(IncidentRow {
+        number: row.int(0)?,
+        open_key: row.opt_string(1)?,
+        state: row.string(2)?,
+        opened_at: row.time(3)?,
+        next_at: row.opt_time(4)?,
+        body: row.string(5)?,
+    })
+}
+
+pub fn get(tx: &mut dyn Tx, number: i64) -> Result<Option<IncidentRow>, StoreError> {
+    let sql = format!("SELECT {INCIDENT_COLUMNS} FROM incidents WHERE number = $1");
+    tx.query_opt(&sql, params![number])?.as_ref().map(incident).transpose()
+}
+
+/// The incident that an alert of this key joins.
+pub fn open_by_key(tx: &mut dyn Tx, key: &str) -> Result<Option<IncidentRow>, StoreError> {
+    let sql = format!("SELECT {INCIDENT_COLUMNS} FROM incidents WHERE open_key = $1");
+    tx.query_opt(&sql, params![key])?.as_ref().map(incident).transpose()
+}
+
+/// Incidents that are not resolved, the oldest first.
+pub fn open(tx: &mut dyn Tx) -> Result<Vec<IncidentRow>, StoreError> {
+    let sql = format!("SELECT {INCIDENT_COLUMNS} FROM incidents WHERE state <> 'resolved' ORDER BY number");
+    tx.query(&sql, &[])?.iter().map(incident).collect()
+}
+
+/// Incidents before `before`, the newest first; of one state when it is given.
+pub fn list(
+    tx: &mut dyn Tx,
+    state: Option<&str>,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<IncidentRow>, StoreError> {
+    let before = before.unwrap_or(i64::MAX);
+    let rows = match state {
+        None => {
+            let sql =
+                format!("SELECT {INCIDENT_COLUMNS} FROM incidents WHERE number < $1 ORDER BY number DESC LIMIT $2");
+            tx.query(&sql, params![before, limit])?
+        }
+        Some(state) => {
+            let sql = format!(
+                "SELECT {INCIDENT_COLUMNS} FROM incidents WHERE number < $1 AND state = $3
+                 ORDER BY number DESC LIMIT $2"
+            );
+            tx.query(&sql, params![before, limit, state])?
+        }
+    };
+    rows.iter().map(incident).collect()
+}
+
+/// Incidents whose escalation is due.
+pub fn due(tx: &mut dyn Tx, now: Timestamp, limit: i64) -> Result<Vec<IncidentRow>, StoreError> {
+    let sql = format!(
+        "SELECT {INCIDENT_COLUMNS} FROM incidents WHERE next_at IS NOT NULL AND next_at <= $1
+         ORDER BY next_at, number LIMIT $2"
+    );
+    tx.query(&sql, params![now, limit])?.iter().map(incident).collect()
+}
+
+/// When the next escalation is due.
+pub fn next_due(tx: &mut dyn Tx) -> Result<Option<Timestamp>, StoreError> {
+    tx.query_one("SELECT min(next_at) FROM incidents WHERE next_at IS NOT NULL", &[])?.opt_time(0)
+}
+
+pub fn put(tx: &mut dyn Tx, row: &IncidentRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO incidents (number, open_key, state, opened_at, next_at, body) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (number) DO UPDATE SET open_key = excluded.open_key, state = excluded.state,
+           next_at = excluded.next_at, body = excluded.body",
+        params![row.number, row.open_key.as_deref(), &row.state, row.opened_at, row.next_at, &row.body],
+    )?;
+    Ok(())
+}
+
+/// Adds an alert to an incident; one that had ended is active in it again.
+pub fn join(tx: &mut dyn Tx, incident: i64, fingerprint: &str, at: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO incident_alerts (incident, fingerprint, joined_at) VALUES ($1, $2, $3)
+         ON CONFLICT (incident, fingerprint) DO UPDATE SET ended = NULL",
+        params![incident, fingerprint, at],
+    )?;
+    Ok(())
+}
+
+pub fn member_ended(tx: &mut dyn Tx, incident: i64, fingerprint: &str, how: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE incident_alerts SET ended = $3 WHERE incident = $1 AND fingerprint = $2",
+        params![incident, fingerprint, how],
+    )?;
+    Ok(())
+}
+
+pub fn members(tx: &mut dyn Tx, incident: i64) -> Result<Vec<MemberRow>, StoreError> {
+    tx.query(
+        "SELECT fingerprint, joined_at, ended FROM incident_alerts WHERE incident = $1 ORDER BY joined_at, fingerprint",
+        params![incident],
+    )?
+    .iter()
+    .map(|r| Ok(MemberRow { fingerprint: r.string(0)?, joined_at: r.time(1)?, ended: r.opt_string(2)? }))
+    .collect()
+}
+
+fn page(row: &Row) -> Result<PageRow, StoreError> {
+    Ok(PageRow {
+        id: row.string(0)?,
+        incident: row.int(1)?,
+        step: row.int(2)?,
+        round: row.int(3)?,
+        person: row.string(4)?,
+        state: row.string(5)?,
+        due_at: row.time(6)?,
+        delivered_at: row.opt_time(7)?,
+        body: row.string(8)?,
+    })
+}
+
+/// Writes a page unless this person has been paged for this step of this round already. True when it is new.
+pub fn page_insert(tx: &mut dyn Tx, row: &PageRow) -> Result<bool, StoreError> {
+    let changed = tx.execute(
+        "INSERT INTO pages (id, incident, step, round, person, state, due_at, delivered_at, body)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (incident, step, round, person) DO NOTHING",
+        params![
+            &row.id,
+            row.incident,
+            row.step,
+            row.round,
+            &row.person,
+            &row.state,
+            row.due_at,
+            row.delivered_at,
+            &row.body
+        ],
+    )?;
+    Ok(changed == 1)
+}
+
+pub fn page_get(tx: &mut dyn Tx, id: &str) -> Result<Option<PageRow>, StoreError> {
+    let sql = format!("SELECT {PAGE_COLUMNS} FROM pages WHERE id = $1");
+    tx.query_opt(&sql, params![id])?.as_ref().map(page).transpose()
+}
+
+/// Pages of an incident in the order in which they were decided.
+pub fn pages(tx: &mut dyn Tx, incident: i64) -> Result<Vec<PageRow>, StoreError> {
+    let sql = format!("SELECT {PAGE_COLUMNS} FROM pages WHERE incident = $1 ORDER BY round, step, due_at, person");
+    tx.query(&sql, params![incident])?.iter().map(page).collect()
+}
+
+/// The newest pages of all incidents.
+pub fn pages_recent(tx: &mut dyn Tx, limit: i64) -> Result<Vec<PageRow>, StoreError> {
+    let sql = format!("SELECT {PAGE_COLUMNS} FROM pages ORDER BY due_at DESC, id LIMIT $1");
+    tx.query(&sql, params![limit])?.iter().map(page).collect()
+}
+
+pub fn page_state(tx: &mut dyn Tx, id: &str, state: &str, delivered_at: Option<Timestamp>) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE pages SET state = $2, delivered_at = coalesce(delivered_at, $3) WHERE id = $1",
+        params![id, state, delivered_at],
+    )?;
+    Ok(())
+}
+
+fn delivery(row: &Row) -> Result<DeliveryRow, StoreError> {
+    Ok(DeliveryRow {
+        page: row.string(0)?,
+        channel: row.string(1)?,
+        target: row.string(2)?,
+        idempotency_key: row.string(3)?,
+        state: row.string(4)?,
+        tries: row.int(5)?,
+        next_at: row.opt_time(6)?,
+        epoch: row.int(7)?,
+    })
+}
+
+pub fn delivery_insert(tx: &mut dyn Tx, row: &DeliveryRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO page_deliveries (page, channel, target, idempotency_key, state, tries, next_at, epoch)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        params![
+            &row.page,
+            &row.channel,
+            &row.target,
+            &row.idempotency_key,
+            &row.state,
+            row.tries,
+            row.next_at,
+            row.epoch
+        ],
+    )?;
+    Ok(())
+}
+
+pub fn deliveries(tx: &mut dyn Tx, page: &str) -> Result<Vec<DeliveryRow>, StoreError> {
+    let sql = format!("SELECT {DELIVERY_COLUMNS} FROM page_deliveries WHERE page = $1 ORDER BY channel");
+    tx.query(&sql, params![page])?.iter().map(delivery).collect()
+}
+
+pub fn delivery_get(tx: &mut dyn Tx, page: &str, channel: &str) -> Result<Option<DeliveryRow>, StoreError> {
+    let sql = format!("SELECT {DELIVERY_COLUMNS} FROM page_deliveries WHERE page = $1 AND channel = $2");
+    tx.query_opt(&sql, params![page, channel])?.as_ref().map(delivery).transpose()
+}
+
+/// Deliveries to be sent now: those that are due, and those another epoch left behind while sending.
+pub fn deliveries_due(tx: &mut dyn Tx, now: Timestamp, epoch: i64, limit: i64) -> Result<Vec<DeliveryRow>, StoreError> {
+    let sql = format!(
+        "SELECT {DELIVERY_COLUMNS} FROM page_deliveries
+         WHERE (state = 'due' AND next_at <= $1) OR (state = 'sending' AND epoch < $2)
+         ORDER BY next_at, page, channel LIMIT $3"
+    );
+    tx.query(&sql, params![now, epoch, limit])?.iter().map(delivery).collect()
+}
+
+/// When the next delivery is due.
+pub fn deliveries_next(tx: &mut dyn Tx) -> Result<Option<Timestamp>, StoreError> {
+    tx.query_one("SELECT min(next_at) FROM page_deliveries WHERE state = 'due'", &[])?.opt_time(0)
+}
+
+pub fn delivery_put(tx: &mut dyn Tx, row: &DeliveryRow) -> Result<(), StoreError> {
+    tx.execute(
+        "UPDATE page_deliveries SET state = $3, tries = $4, next_at = $5, epoch = $6 WHERE page = $1 AND channel = $2",
+        params![&row.page, &row.channel, &row.state, row.tries, row.next_at, row.epoch],
+    )?;
+    Ok(())
+}
+
+/// Ends every delivery of an incident that is still to be sent, also one under way. How many there were.
+pub fn deliveries_supersede(tx: &mut dyn Tx, incident: i64) -> Result<u64, StoreError> {
+    tx.execute(
+        "UPDATE page_deliveries SET state = 'superseded', next_at = NULL
+         WHERE state IN ('due', 'sending') AND page IN (SELECT id FROM pages WHERE incident = $1)",
+        params![incident],
+    )
+}
+
+fn attempt(row: &Row) -> Result<AttemptRow, StoreError> {
+    Ok(AttemptRow {
+        page: row.string(0)?,
+        channel: row.string(1)?,
+        n: row.int(2)?,
+        started_at: row.time(3)?,
+        finished_at: row.opt_time(4)?,
+        state: row.string(5)?,
+        error: row.opt_string(6)?,
+    })
+}
+
+pub fn attempt_put(tx: &mut dyn Tx, row: &AttemptRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO page_attempts (page, channel, n, started_at, finished_at, state, error)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (page, channel, n) DO UPDATE SET finished_at = excluded.finished_at, state = excluded.state,
+           error = excluded.error",
+        params![&row.page, &row.channel, row.n, row.started_at, row.finished_at, &row.state, row.error.as_deref()],
+    )?;
+    Ok(())
+}
+
+/// What was tried for a page, in order.
+pub fn attempts(tx: &mut dyn Tx, page: &str) -> Result<Vec<AttemptRow>, StoreError> {
+    tx.query(
+        "SELECT page, channel, n, started_at, finished_at, state, error FROM page_attempts WHERE page = $1
+         ORDER BY started_at, channel, n",
+        params![page],
+    )?
+    .iter()
+    .map(attempt)
+    .collect()
+}

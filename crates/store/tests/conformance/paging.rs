@@ -1,0 +1,216 @@
+//! Rules, alerts, mutes, schedules, incidents, pages and their deliveries.
+
+use tenfold_store::{
+    Db,
+    alerts::{self, AlertRow, MuteRow, RuleFileRow},
+    incidents::{self, AttemptRow, DeliveryRow, IncidentRow, PageRow},
+    oncall::{self, OverrideRow},
+};
+
+use crate::{NOW, read, write};
+
+pub async fn run(db: &Db) {
+    rules_alerts_and_mutes(db).await;
+    schedules_and_policies(db).await;
+    incidents_and_their_alerts(db).await;
+    a_page_is_decided_once(db).await;
+    deliveries_are_claimed_under_an_epoch(db).await;
+}
+
+fn alert(fingerprint: &str, state: &str) -> AlertRow {
+    AlertRow {
+        fingerprint: fingerprint.into(),
+        rule_file: "photos".into(),
+        rule_group: "photos".into(),
+        rule: "HighErrorRate".into(),
+        state: state.into(),
+        severity: "critical".into(),
+        service: Some("photos".into()),
+        environment: None,
+        pages: true,
+        active_since: NOW,
+        ended_at: None,
+        incident: None,
+        body: "{}".into(),
+    }
+}
+
+async fn rules_alerts_and_mutes(db: &Db) {
+    let file = RuleFileRow { name: "photos".into(), yaml: "a".into(), updated_at: NOW, updated_by: "ana".into() };
+    let again = RuleFileRow { yaml: "b".into(), ..file.clone() };
+    write(db, move |tx| {
+        alerts::rule_file_put(tx, &file)?;
+        alerts::rule_file_put(tx, &again)
+    })
+    .await;
+    assert_eq!(read(db, alerts::rule_files).await[0].yaml, "b");
+    assert!(write(db, |tx| alerts::rule_file_delete(tx, "photos")).await);
+    assert!(!write(db, |tx| alerts::rule_file_delete(tx, "photos")).await);
+
+    write(db, |tx| {
+        alerts::put(tx, &alert("a", "pending"))?;
+        alerts::put(tx, &AlertRow { incident: Some(3), ..alert("a", "firing") })?;
+        alerts::put(tx, &AlertRow { ended_at: Some(NOW), ..alert("b", "resolved") })
+    })
+    .await;
+    let active = read(db, alerts::active).await;
+    assert_eq!(active, [AlertRow { incident: Some(3), ..alert("a", "firing") }]);
+    assert_eq!(read(db, |tx| alerts::ended(tx, 10)).await[0].fingerprint, "b");
+    assert_eq!(write(db, |tx| alerts::forget_ended(tx, NOW)).await, 0);
+    assert_eq!(write(db, |tx| alerts::forget_ended(tx, NOW.plus_ms(1))).await, 1);
+    assert_eq!(read(db, |tx| alerts::get(tx, "b")).await, None);
+
+    let mute = MuteRow { id: 1, expires_at: NOW.plus_ms(10), ended_at: None, body: "{}".into() };
+    let copy = mute.clone();
+    write(db, move |tx| alerts::mute_insert(tx, &copy)).await;
+    assert_eq!(read(db, alerts::mutes_open).await, [mute]);
+    assert!(write(db, |tx| alerts::mute_end(tx, 1, NOW)).await);
+    assert!(!write(db, |tx| alerts::mute_end(tx, 1, NOW)).await, "it ends once");
+    assert_eq!(read(db, alerts::mutes_open).await, []);
+    assert_eq!(read(db, |tx| alerts::mute_get(tx, 1)).await.unwrap().ended_at, Some(NOW));
+}
+
+async fn schedules_and_policies(db: &Db) {
+    let row = |id: i64, end_ms: i64| OverrideRow {
+        id,
+        schedule: "primary".into(),
+        end_at: NOW.plus_ms(end_ms),
+        body: "{}".into(),
+    };
+    write(db, move |tx| {
+        oncall::schedule_put(tx, "primary", "1")?;
+        oncall::schedule_put(tx, "primary", "2")?;
+        oncall::policy_put(tx, "photos", "{}")?;
+        oncall::override_insert(tx, &row(1, 0))?;
+        oncall::override_insert(tx, &row(2, 10))?;
+        oncall::override_insert(tx, &row(3, 10))
+    })
+    .await;
+    assert_eq!(read(db, |tx| oncall::schedule_get(tx, "primary")).await.as_deref(), Some("2"));
+    assert!(write(db, |tx| oncall::override_remove(tx, 3, NOW)).await);
+    assert_eq!(read(db, |tx| oncall::overrides(tx, NOW)).await, [row(2, 10)]);
+    assert_eq!(read(db, |tx| oncall::override_get(tx, 3)).await, None);
+    assert!(write(db, |tx| oncall::schedule_delete(tx, "primary")).await);
+    assert_eq!(read(db, |tx| oncall::overrides(tx, NOW)).await, []);
+    assert_eq!(read(db, oncall::schedules).await, []);
+    assert_eq!(read(db, |tx| oncall::policy_get(tx, "photos")).await.as_deref(), Some("{}"));
+    assert!(write(db, |tx| oncall::policy_delete(tx, "photos")).await);
+    assert_eq!(read(db, oncall::policies).await, []);
+}
+
+fn incident(number: i64, key: Option<&str>, state: &str, next_ms: Option<i64>) -> IncidentRow {
+    IncidentRow {
+        number,
+        open_key: key.map(str::to_owned),
+        state: state.into(),
+        opened_at: NOW,
+        next_at: next_ms.map(|ms| NOW.plus_ms(ms)),
+        body: "{}".into(),
+    }
+}
+
+async fn incidents_and_their_alerts(db: &Db) {
+    write(db, |tx| {
+        incidents::put(tx, &incident(1, None, "resolved", None))?;
+        incidents::put(tx, &incident(2, None, "resolved", None))?;
+        incidents::put(tx, &incident(3, Some("photos/production"), "open", Some(5)))?;
+        incidents::join(tx, 3, "a", NOW)?;
+        incidents::join(tx, 3, "b", NOW.plus_ms(1))?;
+        incidents::member_ended(tx, 3, "a", "resolved")?;
+        incidents::member_ended(tx, 3, "b", "resolved")?;
+        incidents::join(tx, 3, "a", NOW.plus_ms(2))
+    })
+    .await;
+    let second = db.write(|tx| incidents::put(tx, &incident(4, Some("photos/production"), "open", None))).await;
+    assert!(second.is_err(), "one open incident per key");
+    assert_eq!(read(db, |tx| incidents::open_by_key(tx, "photos/production")).await.unwrap().number, 3);
+    let members = read(db, |tx| incidents::members(tx, 3)).await;
+    let ended: Vec<_> = members.iter().map(|m| (m.fingerprint.as_str(), m.ended.as_deref())).collect();
+    assert_eq!(ended, [("a", None), ("b", Some("resolved"))]);
+    assert_eq!(members[0].joined_at, NOW, "it joined when it first did");
+    assert_eq!(read(db, |tx| incidents::due(tx, NOW.plus_ms(4), 10)).await, []);
+    assert_eq!(read(db, |tx| incidents::due(tx, NOW.plus_ms(5), 10)).await[0].number, 3);
+    assert_eq!(read(db, incidents::next_due).await, Some(NOW.plus_ms(5)));
+    let numbers = |rows: Vec<IncidentRow>| rows.into_iter().map(|i| i.number).collect::<Vec<_>>();
+    assert_eq!(numbers(read(db, |tx| incidents::list(tx, None, None, 2)).await), [3, 2]);
+    assert_eq!(numbers(read(db, |tx| incidents::list(tx, None, Some(2), 2)).await), [1]);
+    assert_eq!(numbers(read(db, |tx| incidents::list(tx, Some("open"), None, 9)).await), [3]);
+    assert_eq!(numbers(read(db, incidents::open).await), [3]);
+}
+
+fn page(id: &str, step: i64, person: &str) -> PageRow {
+    PageRow {
+        id: id.into(),
+        incident: 3,
+        step,
+        round: 0,
+        person: person.into(),
+        state: "due".into(),
+        due_at: NOW,
+        delivered_at: None,
+        body: "{}".into(),
+    }
+}
+
+async fn a_page_is_decided_once(db: &Db) {
+    assert!(write(db, |tx| incidents::page_insert(tx, &page("p1", 0, "ana"))).await);
+    assert!(!write(db, |tx| incidents::page_insert(tx, &page("p2", 0, "ana"))).await);
+    assert!(write(db, |tx| incidents::page_insert(tx, &page("p3", 1, "ana"))).await);
+    let ids: Vec<_> = read(db, |tx| incidents::pages(tx, 3)).await.into_iter().map(|p| p.id).collect();
+    assert_eq!(ids, ["p1", "p3"]);
+    write(db, |tx| {
+        incidents::page_state(tx, "p1", "delivered", Some(NOW))?;
+        incidents::page_state(tx, "p1", "acknowledged", None)
+    })
+    .await;
+    let page = read(db, |tx| incidents::page_get(tx, "p1")).await.unwrap();
+    assert_eq!((page.state.as_str(), page.delivered_at), ("acknowledged", Some(NOW)));
+    assert_eq!(read(db, |tx| incidents::pages_recent(tx, 1)).await.len(), 1);
+}
+
+async fn deliveries_are_claimed_under_an_epoch(db: &Db) {
+    let row = |page: &str, channel: &str, state: &str, epoch: i64| DeliveryRow {
+        page: page.into(),
+        channel: channel.into(),
+        target: "ana@example.org".into(),
+        idempotency_key: format!("{page}/{channel}"),
+        state: state.into(),
+        tries: 0,
+        next_at: (state == "due").then_some(NOW),
+        epoch,
+    };
+    write(db, move |tx| {
+        incidents::delivery_insert(tx, &row("p1", "mail", "due", 0))?;
+        incidents::delivery_insert(tx, &row("p3", "mail", "sending", 1))?;
+        incidents::delivery_insert(tx, &row("p3", "webhook", "accepted", 1))
+    })
+    .await;
+    let keys = |rows: Vec<DeliveryRow>| rows.into_iter().map(|d| d.idempotency_key).collect::<Vec<_>>();
+    assert_eq!(keys(read(db, |tx| incidents::deliveries_due(tx, NOW, 1, 10)).await), ["p1/mail"]);
+    let mut left = keys(read(db, |tx| incidents::deliveries_due(tx, NOW, 2, 10)).await);
+    left.sort_unstable();
+    assert_eq!(left, ["p1/mail", "p3/mail"], "what a dead epoch was sending is due again");
+    assert_eq!(read(db, incidents::deliveries_next).await, Some(NOW));
+    write(db, move |tx| incidents::delivery_put(tx, &DeliveryRow { tries: 1, ..row("p1", "mail", "sending", 2) }))
+        .await;
+    assert_eq!(read(db, |tx| incidents::delivery_get(tx, "p1", "mail")).await.unwrap().tries, 1);
+    let attempt = |n: i64, state: &str| AttemptRow {
+        page: "p1".into(),
+        channel: "mail".into(),
+        n,
+        started_at: NOW.plus_ms(n),
+        finished_at: None,
+        state: state.into(),
+        error: (state == "failed").then(|| "450 later".into()),
+    };
+    write(db, move |tx| {
+        incidents::attempt_put(tx, &attempt(1, "sending"))?;
+        incidents::attempt_put(tx, &attempt(1, "failed"))?;
+        incidents::attempt_put(tx, &attempt(2, "sending"))
+    })
+    .await;
+    assert_eq!(read(db, |tx| incidents::attempts(tx, "p1")).await, [attempt(1, "failed"), attempt(2, "sending")]);
+    assert_eq!(write(db, |tx| incidents::deliveries_supersede(tx, 3)).await, 2);
+    assert_eq!(keys(read(db, |tx| incidents::deliveries_due(tx, NOW, 9, 10)).await), Vec::<String>::new());
+    assert_eq!(read(db, |tx| incidents::deliveries(tx, "p3")).await[1].state, "accepted", "what is done stays done");
+}

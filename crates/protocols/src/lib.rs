@@ -2,3 +2,5 @@
 
 pub mod agent;
 pub mod irc;
+pub mod prom_text;
+pub mod statsd;

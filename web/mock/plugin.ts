@@ -1,0 +1,133 @@
+/** The server's API for tests and screenshots: the shapes, a few rows, a live stream. It answers, it does not decide. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Connect, Plugin } from "vite";
+import * as d from "./data.ts";
+import { instant, range } from "./metrics.ts";
+
+const CSP = "default-src 'self'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+
+type Answer = unknown;
+type Handler = (parts: string[], query: URLSearchParams, body: Record<string, unknown>) => Answer;
+
+function list<T>(items: T[], empty: boolean): { items: T[] } {
+  return { items: empty ? [] : items };
+}
+
+function events(query: URLSearchParams, empty: boolean): { items: unknown[] } {
+  let rows = empty ? [] : [...d.EVENTS];
+  const kinds = (query.get("kind") ?? "").split(",").filter(Boolean);
+  if (kinds.length > 0) rows = rows.filter(({ kind }) => kinds.some((prefix) => kind.startsWith(prefix)));
+  const correlation = query.get("correlation");
+  if (correlation) rows = rows.filter((row) => row.correlation === correlation);
+  const words = (query.get("q") ?? "").toLowerCase();
+  if (words) rows = rows.filter(({ text }) => text.toLowerCase().includes(words));
+  const actor = query.get("actor");
+  if (actor) rows = rows.filter((row) => row.actor.id === actor);
+  if (query.get("after")) rows = rows.filter(({ seq }) => seq > Number(query.get("after")));
+  if (query.get("before")) rows = rows.filter(({ seq }) => seq < Number(query.get("before")));
+  if (query.get("order") !== "asc") rows.reverse();
+  return { items: rows.slice(0, Number(query.get("limit") ?? 100)) };
+}
+
+const RULES = [{ name: "photos", interval_ms: 5000, last_evaluation: d.ago(2000), rules: d.ALERTS.map((alert) => ({ name: alert.rule, expr: alert.expr ?? "", for_ms: 60_000, severity: alert.severity, state: alert.state, last_evaluation: d.ago(2000) })) }];
+const TOKENS = [{ id: "t1", name: "host-1", kind: "agent", environment: "production", created_at: d.ago(9e8), last_used_at: d.ago(2000) }, { id: "t2", name: "photos server", kind: "client", environment: "production", created_at: d.ago(8e8), last_used_at: d.ago(4000) }];
+const TARGETS = [1, 2, 3, 4, 5, 6].map((n) => ({ job: "photos", instance: `127.0.0.1:90${n}0`, host: `host-${n}`, url: `http://127.0.0.1:90${n}0/metrics`, health: n === 5 ? "down" : "up", last_scrape: d.ago(3000), duration_ms: 4 + n, error: n === 5 ? "connection refused" : null }));
+const PHASES: Record<string, string> = { deploy: "deploy", flag: "deploy", alert: "alert", page: "page", incident: "acknowledged", note: "note", chat: "other" };
+const POSTMORTEM = "# Incident 3: more than 2 % of photos requests fail\n\n## What people saw\nUploads answered 502 for 4 min.\n\n## Timeline (UTC)\n- 12:31 a developer deployed photos 39\n- 12:33 the alert PhotosErrors fired\n- 12:34 an operator acknowledged\n- 12:36 an operator rolled back to 38\n\n## Contributing factors (two or more)\n-\n\n## What surprised us\n-\n";
+
+function handlers(empty: boolean): [string, RegExp, Handler][] {
+  const session = { person: d.PEOPLE[0], demo: true, setup_needed: false, version: "0.1.0" };
+  const found = <T>(items: T[], test: (item: T) => boolean): Answer => items.find(test) ?? null;
+  return [
+    ["GET", /^\/api\/session$/, () => session],
+    ["GET", /^\/api\/now$/, () => d.now(empty)],
+    ["GET", /^\/api\/events\/verify$/, () => ({ ok: true, checked: d.EVENTS.length })],
+    ["GET", /^\/api\/events$/, (_p, query) => events(query, empty)],
+    ["GET", /^\/api\/people$/, () => list(d.PEOPLE, false)],
+    ["GET", /^\/api\/teams$/, () => list([{ name: "photos", members: ["ana", "raj", "mei"] }], empty)],
+    ["GET", /^\/api\/tokens$/, () => list(TOKENS, empty)],
+    ["POST", /^\/api\/tokens$/, (_p, _q, body) => ({ id: "t3", ...body, secret: "tf_example_only" })],
+    ["GET", /^\/api\/services$/, () => list(d.SERVICES, empty)],
+    ["GET", /^\/api\/services\/(.+)\/next$/, () => ({ current: { sha: d.SERVICES[0]!.current.production!.sha, deploy: 40 }, next: { ...d.commit(3) }, added: [3, 4, 5, 6, 7, 8, 9].map(d.commit), removed: [], warnings: ["These are 7 commits by 3 people; smaller deploys are easier to undo."], locked: null, running: null, expected_ms: 58_000 })],
+    ["GET", /^\/api\/hosts$/, () => list(d.HOST_LIST, empty)],
+    ["GET", /^\/api\/deploys$/, (_p, query) => list(d.DEPLOYS.filter((one) => (!query.get("state") || one.state === query.get("state")) && (!query.get("before") || one.number < Number(query.get("before")))).slice(0, Number(query.get("limit") ?? 50)), empty)],
+    ["GET", /^\/api\/deploys\/(\d+)$/, ([n]) => found(d.DEPLOYS, (one) => one.number === Number(n))],
+    ["POST", /^\/api\/deploys/, () => d.DEPLOYS[0]],
+    ["GET", /^\/api\/locks$/, () => list([], true)],
+    ["GET", /^\/api\/dashboards$/, () => list(d.DASHBOARDS, empty)],
+    ["GET", /^\/api\/markers$/, () => list(d.MARKERS, empty)],
+    ["GET", /^\/api\/targets$/, () => list(TARGETS, empty)],
+    ["GET", /^\/api\/v1\/query_range$/, (_p, q) => range(q.get("query") ?? "", Number(q.get("start")), Number(q.get("end")), Number(q.get("step")))],
+    ["GET", /^\/api\/v1\/query$/, (_p, q) => instant(q.get("query") ?? "")],
+    ["GET", /^\/api\/v1\/label\//, () => ({ status: "success", data: ["http_requests_total", "http_request_duration_seconds_bucket", "photos_uploads_total"] })],
+    ["GET", /^\/api\/flags$/, () => list(d.FLAGS, empty)],
+    ["GET", /^\/api\/flags\/([^/]+)$/, ([key]) => found(d.FLAGS, (one) => one.key === key)],
+    ["POST", /^\/api\/flags\/([^/]+)\/evaluate$/, () => ({ enabled: true, variant: null, value: true, reason: "in the 50 % of flexibleRollout" })],
+    ["POST", /^\/api\/flags\/([^/]+)\/switch$/, ([key], _q, body) => {
+      const flag = d.FLAGS.find((one) => one.key === key)!;
+      flag.environments.production!.enabled = Boolean(body.enabled);
+      return flag;
+    }],
+    ["GET", /^\/api\/alerts$/, () => list(d.ALERTS, empty)],
+    ["GET", /^\/api\/rules$/, () => list(RULES, empty)],
+    ["GET", /^\/api\/mutes$/, () => list([{ id: "m1", matchers: [{ name: "alertname", op: "=", value: "PhotosSlow" }], reason: "resizing the disks", created_by: "raj", expires_at: new Date(Date.now() + 3_000_000).toISOString() }], empty)],
+    ["GET", /^\/api\/schedules$/, () => list(d.SCHEDULES, empty)],
+    ["GET", /^\/api\/policies$/, () => list([{ name: "photos", steps: [{ delay_ms: 0, targets: [{ kind: "schedule", name: "photos-primary" }] }, { delay_ms: 300_000, targets: [{ kind: "person", name: "raj" }] }], repeat: 2 }], empty)],
+    ["GET", /^\/api\/incidents$/, (_p, q) => list(d.INCIDENTS.filter(({ state }) => !q.get("state") || state === q.get("state")), empty)],
+    ["GET", /^\/api\/incidents\/(\d+)$/, ([n]) => found(d.INCIDENTS, (one) => one.number === Number(n))],
+    ["GET", /^\/api\/incidents\/(\d+)\/timeline$/, () => ({ items: d.EVENTS.slice(-13, -3).map((row) => ({ ...row, phase: PHASES[row.kind.split(".")[0]!] ?? "other" })) })],
+    ["GET", /^\/api\/incidents\/(\d+)\/postmortem$/, () => POSTMORTEM],
+    ["GET", /^\/api\/console\/messages$/, () => list(d.ROOM, empty)],
+    ["POST", /./, () => ({})],
+    ["PUT", /./, () => ({})],
+    ["DELETE", /./, () => ({})],
+  ];
+}
+
+function sse(response: ServerResponse): (name: string, data: unknown) => void {
+  response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
+  return (name, data) => response.write(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+}
+
+function log(response: ServerResponse, number: number): void {
+  const send = sse(response);
+  const texts = ["tenfold: fetch main", "npm ci", "added 112 packages in 3 s", "cargo build --release --locked", "   Compiling photos v0.1.0", "warning: field `size` is never read", "    Finished in 21.4 s", "artifact 8c1f… 4.1 MiB, 37 files", "host-1: staged, 212 KiB sent", "host-1: activated, checking"];
+  texts.forEach((text, index) => send("line", { seq: index + 1, at: d.ago(48_000 - index * 3000), stream: index === 0 || index > 6 ? "tenfold" : index === 5 ? "err" : "out", host: index > 7 ? "host-1" : null, text }));
+  if (number !== 41) send("end", {});
+}
+
+async function body(request: IncomingMessage): Promise<Record<string, unknown>> {
+  let text = "";
+  for await (const chunk of request) text += String(chunk);
+  return text ? (JSON.parse(text) as Record<string, unknown>) : {};
+}
+
+function middleware(empty: boolean): Connect.NextHandleFunction {
+  const table = handlers(empty);
+  return (request, response, next) => {
+    const url = new URL(request.url ?? "/", "http://mock");
+    response.setHeader("content-security-policy", CSP);
+    if (!url.pathname.startsWith("/api/")) return next();
+    if (url.pathname === "/api/stream") return void sse(response)("ping", {});
+    const logOf = /^\/api\/deploys\/(\d+)\/log$/.exec(url.pathname);
+    if (logOf) return log(response, Number(logOf[1]));
+    const row = table.find(([method, pattern]) => method === request.method && pattern.test(url.pathname));
+    void body(request).then((json) => {
+      const parts = (row?.[1].exec(url.pathname) ?? []).slice(1).map(decodeURIComponent);
+      const answer = row ? row[2](parts, url.searchParams, json) : null;
+      const text = typeof answer === "string";
+      response.writeHead(answer === null ? 404 : 200, { "content-type": text ? "text/markdown" : "application/json" });
+      response.end(text ? answer : JSON.stringify(answer ?? { error: { code: "not_found", message: "There is no such thing.", advice: "Look at the list." } }));
+    });
+  };
+}
+
+/** `full` has the demo's rows, `empty` a server nobody has used yet. */
+export function mock(mode: string): Plugin {
+  const handle = middleware(mode === "empty");
+  return {
+    name: "tenfold-mock",
+    configureServer: (server) => void server.middlewares.use(handle),
+    configurePreviewServer: (server) => void server.middlewares.use(handle),
+  };
+}

@@ -1,0 +1,69 @@
+/**
+ * Looks at every page in a real browser: pictures, axe, and whatever the console complains of.
+ *
+ *   node scripts/shots.mjs --out DIR [--url URL] [--mode full|empty] [--theme dark|light] [--width 1280] [--only now,deploys]
+ *
+ * Without --url it serves dist/ with the small server of mock/. Exits 1 when axe finds something or a page logs an error.
+ */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { chromium } from "playwright-core";
+import { createRequire } from "node:module";
+
+const PAGES = {
+  now: "/", timeline: "/timeline", deploys: "/deploys", deploy: "/deploys/41", "deploy-done": "/deploys/39", graphs: "/graphs",
+  explore: "/graphs/explore?expr=requests&unit=ops", flags: "/flags", flag: "/flags/new_uploader", alerts: "/alerts", rules: "/alerts/rules",
+  mutes: "/alerts/mutes", alert: "/alerts/a1b2c3d4e5f60718", "on-call": "/on-call", incidents: "/incidents", incident: "/incidents/3",
+  console: "/console", me: "/settings/me", people: "/settings/people", teams: "/settings/teams", tokens: "/settings/tokens",
+  services: "/settings/services", targets: "/settings/targets", chat: "/settings/chat", about: "/settings/about", "not-found": "/nowhere",
+};
+
+const { values } = parseArgs({
+  options: { out: { type: "string" }, url: { type: "string" }, mode: { type: "string", default: "full" }, theme: { type: "string", default: "dark" }, width: { type: "string", default: "1280" }, only: { type: "string" }, fold: { type: "boolean", default: false } },
+});
+
+let url = values.url;
+let server;
+if (!url) {
+  process.env.VITE_MOCK = values.mode;
+  const { preview } = await import("vite");
+  server = await preview({ preview: { port: 0, host: "127.0.0.1" }, logLevel: "error" });
+  url = server.resolvedUrls.local[0].replace(/\/$/, "");
+}
+
+const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+const width = Number(values.width);
+const context = await browser.newContext({ colorScheme: values.theme, viewport: { width, height: width < 600 ? 844 : 800 }, deviceScaleFactor: 1, bypassCSP: false });
+const only = values.only?.split(",");
+let bad = 0;
+const say = (text) => {
+  bad += 1;
+  console.error(text);
+};
+
+for (const [name, path] of Object.entries(PAGES)) {
+  if (only && !only.includes(name)) continue;
+  const page = await context.newPage();
+  page.on("console", (message) => message.type() === "error" && !message.text().includes("404") && say(`${name}: console: ${message.text()}`));
+  page.on("pageerror", (error) => say(`${name}: ${error.stack}`));
+  await page.goto(url + path, { waitUntil: "load" });
+  await page.getByRole("heading", { level: 1 }).first().waitFor({ timeout: 10_000 }).catch(() => say(`${name}: no heading`));
+  await page.waitForTimeout(700);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  if (wide > 0) say(`${name}: ${wide} px wider than the window`);
+  if (values.out) {
+    mkdirSync(values.out, { recursive: true });
+    await page.screenshot({ path: join(values.out, `${name}-${values.mode}-${values.theme}-${width}.png`), fullPage: !values.fold });
+  }
+  // The browser's own door past the page's CSP: evaluate runs the text in the page without a script element.
+  await page.evaluate((await import("node:fs")).readFileSync(axe, "utf8"));
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  for (const { id, impact, nodes } of violations) say(`${name}: axe ${id} (${impact}): ${nodes.slice(0, 3).map((node) => node.target.join(" ") + " " + (node.any[0]?.message ?? "")).join(" | ")}`);
+  await page.close();
+}
+await browser.close();
+await server?.close();
+console.log(bad === 0 ? "every page is clean" : `${bad} complaints`);
+process.exit(bad === 0 ? 0 : 1);

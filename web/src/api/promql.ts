@@ -1,0 +1,80 @@
+/** Range queries in the Prometheus shape, laid on one time grid so that charts can share an axis. */
+import { get } from "./http";
+
+interface Matrix {
+  status: string;
+  data: { resultType: string; result: { metric: Record<string, string>; values?: [number, string][]; value?: [number, string] }[] };
+}
+
+export interface Series {
+  labels: Record<string, string>;
+  values: (number | null)[];
+}
+
+export interface RangeResult {
+  /** Seconds since the epoch, evenly spaced. */
+  times: number[];
+  series: Series[];
+}
+
+export interface TimeSpan {
+  /** Seconds since the epoch. */
+  from: number;
+  to: number;
+  step: number;
+}
+
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
+const POINTS_MAX = 360;
+
+export function niceStep(seconds: number): number {
+  const wanted = seconds / POINTS_MAX;
+  return STEPS.find((step) => step >= wanted) ?? 86400;
+}
+
+/** Both ends moved onto multiples of the step, so that reloading draws the same points. */
+export function span(fromMs: number, toMs: number): TimeSpan {
+  const step = niceStep((toMs - fromMs) / 1000);
+  return { from: Math.floor(fromMs / 1000 / step) * step, to: Math.floor(toMs / 1000 / step) * step, step };
+}
+
+function toNumber(text: string): number | null {
+  const value = text === "+Inf" ? Infinity : text === "-Inf" ? -Infinity : Number(text);
+  return Number.isFinite(value) ? value : null;
+}
+
+export async function queryRange(expr: string, { from, to, step }: TimeSpan): Promise<RangeResult> {
+  const answer = await get<Matrix>("/api/v1/query_range", { query: expr, start: from, end: to, step });
+  const count = Math.max(1, Math.round((to - from) / step) + 1);
+  const times = Array.from({ length: count }, (_, index) => from + index * step);
+  const series = answer.data.result.map(({ metric, values }) => {
+    const row: (number | null)[] = new Array<number | null>(count).fill(null);
+    for (const [time, text] of values ?? []) {
+      const index = Math.round((time - from) / step);
+      if (index >= 0 && index < count) row[index] = toNumber(text);
+    }
+    return { labels: metric, values: row };
+  });
+  return { times, series };
+}
+
+export interface InstantSample {
+  labels: Record<string, string>;
+  value: number | null;
+}
+export async function queryInstant(expr: string): Promise<InstantSample[]> {
+  const answer = await get<Matrix>("/api/v1/query", { query: expr });
+  if (!Array.isArray(answer.data.result)) return [];
+  return answer.data.result.map(({ metric, value }) => ({ labels: metric, value: value ? toNumber(value[1]) : null }));
+}
+
+export const metricNames = async (): Promise<string[]> =>
+  (await get<{ data: string[] }>("/api/v1/label/__name__/values")).data;
+
+/** `{{handler}} {{code}}` filled from labels; without a template the labels themselves. */
+export function legend(template: string | null | undefined, labels: Record<string, string>): string {
+  if (template) return template.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, name: string) => labels[name] ?? "").trim() || "value";
+  const rest = Object.entries(labels).filter(([name]) => name !== "__name__");
+  if (rest.length === 0) return labels.__name__ ?? "value";
+  return rest.map(([name, value]) => `${name}=${value}`).join(" ");
+}

@@ -1,0 +1,140 @@
+/**
+ * What the pages know of the server: answers kept by key, asked again when an event touches them.
+ * Never holds anything the server did not say; a failed refresh keeps the last answer and says so.
+ */
+import { useCallback, useEffect, useSyncExternalStore } from "react";
+import { ApiError } from "./http";
+import { stream } from "./stream";
+
+export interface QueryState<T> {
+  data: T | undefined;
+  error: ApiError | undefined;
+  loading: boolean;
+}
+
+interface Entry {
+  state: QueryState<unknown>;
+  fetcher: () => Promise<unknown>;
+  touches: readonly string[];
+  listeners: Set<() => void>;
+  running: boolean;
+  again: boolean;
+  timer: number | undefined;
+  at: number;
+}
+
+/** A burst of events (six hosts activating) causes one request, not six. */
+const COALESCE_MS = 150;
+/** Entries nobody looks at are forgotten beyond this count. */
+const IDLE_MAX = 60;
+const FRESH_MS = 2_000;
+
+const entries = new Map<string, Entry>();
+const EMPTY: QueryState<unknown> = { data: undefined, error: undefined, loading: true };
+
+async function run(entry: Entry): Promise<void> {
+  if (entry.running) {
+    entry.again = true;
+    return;
+  }
+  entry.running = true;
+  try {
+    const data = await entry.fetcher();
+    entry.state = { data, error: undefined, loading: false };
+  } catch (error) {
+    const known = error instanceof ApiError ? error : new ApiError(0, "page", String(error), "Reload the page.");
+    entry.state = { data: entry.state.data, error: known, loading: false };
+  }
+  entry.at = Date.now();
+  entry.running = false;
+  entry.listeners.forEach((listener) => listener());
+  if (entry.again) {
+    entry.again = false;
+    schedule(entry);
+  }
+}
+
+function schedule(entry: Entry): void {
+  if (entry.timer !== undefined) return;
+  entry.timer = window.setTimeout(() => {
+    entry.timer = undefined;
+    if (entry.listeners.size > 0) void run(entry);
+    else entry.at = 0;
+  }, COALESCE_MS);
+}
+
+function forgetIdle(): void {
+  if (entries.size <= IDLE_MAX) return;
+  for (const [key, entry] of entries) {
+    if (entry.listeners.size === 0) entries.delete(key);
+    if (entries.size <= IDLE_MAX) return;
+  }
+}
+
+/** Asks again for everything an event of this kind touches. */
+export function touch(kind: string): void {
+  for (const entry of entries.values()) {
+    if (entry.touches.some((prefix) => kind.startsWith(prefix))) schedule(entry);
+  }
+}
+
+/** Asks again for the answers whose key starts so. */
+export function refresh(prefix: string): void {
+  for (const [key, entry] of entries) if (key.startsWith(prefix)) schedule(entry);
+}
+
+export function forgetAll(): void {
+  entries.clear();
+}
+
+stream.onEvent((event) => touch(event.kind));
+stream.onPoll(() => entries.forEach((entry) => entry.touches.length > 0 && schedule(entry)));
+
+export interface QueryOptions {
+  /** Prefixes of event kinds after which the answer is stale. */
+  touches?: readonly string[];
+  /** Also ask every so many milliseconds while somebody looks. */
+  everyMs?: number;
+}
+
+/** `key` names the question completely; null asks nothing. */
+export function useQuery<T>(key: string | null, fetcher: () => Promise<T>, options: QueryOptions = {}): QueryState<T> & { reload: () => void } {
+  const { touches = [], everyMs } = options;
+
+  const subscribe = useCallback(
+    (listener: () => void) => {
+      if (key === null) return () => undefined;
+      let entry = entries.get(key);
+      if (!entry) {
+        entry = { state: EMPTY, fetcher, touches, listeners: new Set(), running: false, again: false, timer: undefined, at: 0 };
+        entries.set(key, entry);
+        forgetIdle();
+      }
+      const held = entry;
+      held.fetcher = fetcher;
+      held.listeners.add(listener);
+      if (!held.running && Date.now() - held.at > FRESH_MS) void run(held);
+      return () => held.listeners.delete(listener);
+    },
+    // The key says all there is to say about the fetcher and its touches.
+    [key],
+  );
+
+  const state = useSyncExternalStore(subscribe, () => (key === null ? EMPTY : (entries.get(key)?.state ?? EMPTY)));
+
+  useEffect(() => {
+    if (key === null || !everyMs) return undefined;
+    const timer = window.setInterval(() => {
+      const entry = entries.get(key);
+      if (entry && document.visibilityState === "visible") void run(entry);
+    }, everyMs);
+    return () => window.clearInterval(timer);
+  }, [key, everyMs]);
+
+  const reload = useCallback(() => {
+    const entry = key === null ? undefined : entries.get(key);
+    if (entry) void run(entry);
+  }, [key]);
+
+  return { ...(state as QueryState<T>), reload };
+}

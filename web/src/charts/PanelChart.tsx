@@ -1,0 +1,37 @@
+import type { ReactElement } from "react";
+import type { Marker, Panel } from "../api/types";
+import { useParams } from "../router/router";
+import { Chart } from "./Chart";
+import type { Range } from "./range";
+import { useLines } from "./useLines";
+
+interface Props {
+  panel: Panel;
+  range: Range;
+  markers: Marker[];
+  sync?: string;
+  height?: number;
+  /** A drag over the graph puts the stretch into the address. */
+  zoom?: boolean;
+}
+
+/** One panel of a dashboard. */
+export function PanelChart({ panel, range, markers, sync, height, zoom }: Props): ReactElement {
+  const { times, lines, note } = useLines(panel.queries, range);
+  const params = useParams();
+  return (
+    <Chart
+      title={panel.title}
+      unit={panel.unit}
+      description={panel.description}
+      times={times}
+      lines={lines}
+      note={note}
+      markers={markers}
+      rangeText={range.text}
+      sync={sync}
+      height={height ?? 150}
+      onZoom={zoom ? (from, to) => params.set({ from: String(from), to: String(to), range: null }, false) : undefined}
+    />
+  );
+}

@@ -1,0 +1,110 @@
+/** uPlot's options in our visual language: hairlines, no animation, clock on 24 hours, synced cursors. */
+import uPlot from "uplot";
+import { seriesColour, seriesDash, type Theme } from "../lib/palette";
+import { clock, clockWithSeconds, day } from "../lib/time";
+import { format } from "../lib/units";
+import type { Line } from "./summary";
+
+export interface Ink {
+  text: string;
+  line: string;
+  accent: string;
+  critical: string;
+  control: string;
+  font: string;
+}
+
+export function readInk(): Ink {
+  const style = getComputedStyle(document.documentElement);
+  const token = (name: string): string => style.getPropertyValue(name).trim();
+  return {
+    text: token("--muted"),
+    line: token("--line"),
+    accent: token("--accent"),
+    critical: token("--critical"),
+    control: token("--control"),
+    font: `11px ${token("--font")}`,
+  };
+}
+
+function timeLabels(splits: number[], step: number): string[] {
+  return splits.map((split, index) => {
+    const instant = split * 1000;
+    if (step >= 86_400) return day(instant).replace(/^\w+ /, "");
+    const midnight = new Date(instant).getHours() === 0 && new Date(instant).getMinutes() === 0;
+    if (midnight && index > 0) return day(instant).replace(/^\w+ /, "");
+    return step < 60 ? clockWithSeconds(instant) : clock(instant);
+  });
+}
+
+/** Zero is always in view, so that a small wobble is not drawn as a cliff. */
+export function valueRange(low: number | null, high: number | null): [number, number] {
+  const top = Math.max(high ?? 0, 0);
+  const bottom = Math.min(low ?? 0, 0);
+  if (top === 0 && bottom === 0) return [0, 1];
+  return [bottom * 1.08, top * 1.12];
+}
+
+interface Wanted {
+  lines: Line[];
+  unit: string;
+  theme: Theme;
+  ink: Ink;
+  width: number;
+  height: number;
+  sync: string | undefined;
+  plain: boolean;
+  onZoom: ((fromMs: number, toMs: number) => void) | undefined;
+  hooks: uPlot.Hooks.Arrays;
+}
+
+export function chartOptions({ lines, unit, theme, ink, width, height, sync, plain, onZoom, hooks }: Wanted): uPlot.Options {
+  const axis = { stroke: ink.text, font: ink.font, grid: { stroke: ink.line, width: 1 }, ticks: { show: false } };
+  return {
+    width,
+    height,
+    padding: [14, 8, 0, 0],
+    legend: { show: false },
+    cursor: {
+      y: false,
+      points: { size: 5 },
+      drag: { x: Boolean(onZoom), y: false, setScale: false },
+      ...(sync ? { sync: { key: sync, setSeries: false } } : {}),
+    },
+    scales: { x: { time: true }, y: { range: (_u, low, high) => valueRange(low, high) } },
+    axes: [
+      { ...axis, show: !plain, size: 22, gap: 4, space: 64, values: (_u, splits, _i, _space, step) => timeLabels(splits, step) },
+      {
+        ...axis,
+        show: !plain,
+        gap: 4,
+        space: 32,
+        size: (_u, values) => 14 + Math.max(0, ...(values ?? []).map((value) => String(value).length)) * 6.2,
+        values: (_u, splits) => splits.map((split) => format(split, unit)),
+      },
+    ],
+    series: [
+      {},
+      ...lines.map((line, index) => ({
+        label: line.label,
+        stroke: seriesColour(theme, index),
+        dash: seriesDash(index),
+        width: 1.5,
+        points: { show: false },
+        spanGaps: false,
+      })),
+    ],
+    hooks: {
+      ...hooks,
+      setSelect: [
+        (u) => {
+          if (!onZoom || u.select.width < 8) return;
+          const from = u.posToVal(u.select.left, "x");
+          const to = u.posToVal(u.select.left + u.select.width, "x");
+          u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+          onZoom(Math.round(from * 1000), Math.round(to * 1000));
+        },
+      ],
+    },
+  };
+}

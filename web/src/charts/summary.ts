@@ -1,0 +1,43 @@
+/** What a chart shows, in words: for screen readers, and beside its table. */
+import type { Marker } from "../api/types";
+import { format, plural } from "../lib/units";
+
+export interface Line {
+  label: string;
+  values: (number | null)[];
+}
+
+export function lastValue(values: (number | null)[]): number | null {
+  for (let index = values.length - 1; index >= 0; index -= 1) {
+    const value = values[index];
+    if (value !== null && value !== undefined) return value;
+  }
+  return null;
+}
+
+function oneLine(line: Line, unit: string): string {
+  const known = line.values.filter((value): value is number => value !== null);
+  if (known.length === 0) return `${line.label}: no data.`;
+  return `${line.label}: now ${format(lastValue(line.values), unit)}, lowest ${format(Math.min(...known), unit)}, highest ${format(Math.max(...known), unit)}.`;
+}
+
+const NAMES: Record<Marker["kind"], [string, string]> = {
+  deploy: ["deploy", "deploys"],
+  rollback: ["rollback", "rollbacks"],
+  canary: ["canary", "canaries"],
+  flip: ["flag flip", "flag flips"],
+  note: ["note", "notes"],
+};
+
+const LINES_MAX = 6;
+
+export function summary(title: string, unit: string, lines: Line[], markers: Marker[], rangeText: string): string {
+  if (lines.length === 0) return `${title}, ${rangeText}: no data.`;
+  const shown = lines.slice(0, LINES_MAX).map((line) => oneLine(line, unit));
+  const rest = lines.length > LINES_MAX ? ` And ${lines.length - LINES_MAX} more.` : "";
+  const counted = (Object.keys(NAMES) as Marker["kind"][])
+    .map((kind) => [kind, markers.filter((marker) => marker.kind === kind).length] as const)
+    .filter(([, n]) => n > 0)
+    .map(([kind, n]) => plural(n, ...NAMES[kind]));
+  return `${title}, ${rangeText}. ${shown.join(" ")}${rest}${counted.length > 0 ? ` Marked: ${counted.join(", ")}.` : ""}`;
+}

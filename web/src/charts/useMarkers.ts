@@ -1,0 +1,22 @@
+import { graphs } from "../api/endpoints";
+import type { Marker } from "../api/types";
+import { useQuery } from "../api/useQuery";
+import type { Range } from "./range";
+
+const NONE: Marker[] = [];
+const TOUCHES = ["deploy.", "flag.", "note."];
+
+/** What the record says happened in this stretch of time; the same for every graph of a page. */
+export function useMarkers(range: Range, service?: string | null): Marker[] {
+  const place = range.name ?? `${range.fromMs}-${range.toMs}`;
+  const length = range.toMs - range.fromMs;
+  const query = useQuery(
+    `markers:${place}:${service ?? ""}`,
+    () => {
+      const to = range.name ? Date.now() : range.toMs;
+      return graphs.markers({ from: new Date(to - length).toISOString(), to: new Date(to).toISOString(), service });
+    },
+    { touches: TOUCHES },
+  );
+  return query.data?.items ?? NONE;
+}

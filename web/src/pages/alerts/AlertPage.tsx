@@ -1,0 +1,101 @@
+import { useMemo, type ReactElement } from "react";
+import { alerts, record } from "../../api/endpoints";
+import type { Alert } from "../../api/types";
+import { useQuery } from "../../api/useQuery";
+import { Chart } from "../../charts/Chart";
+import { MarkerKey } from "../../charts/MarkerKey";
+import { RangePicker } from "../../charts/RangePicker";
+import { useRange } from "../../charts/range";
+import { useLines } from "../../charts/useLines";
+import { useMarkers } from "../../charts/useMarkers";
+import { useNow } from "../../lib/clock";
+import { alertLook } from "../../lib/status";
+import { EventLine } from "../../parts/EventRow";
+import { withoutThreshold } from "../../parts/expression";
+import { Suspects } from "../../parts/Suspects";
+import { Link } from "../../router/Link";
+import { useParams } from "../../router/router";
+import type { PageProps } from "../../shell/routes";
+import { Empty, Status, Time } from "../../ui/basics";
+import { Loaded, PageFrame, Section } from "../../ui/Section";
+
+function Graph({ alert, expr }: { alert: Alert; expr: string }): ReactElement {
+  const range = useRange("1h");
+  const params = useParams();
+  const { expr: left, threshold } = withoutThreshold(expr);
+  const queries = useMemo(() => [{ expr: left, legend: null }], [left]);
+  const { times, lines, note } = useLines(queries, range);
+  const markers = useMarkers(range, alert.service);
+  const withLine = useMemo(
+    () => (threshold === null || lines.length === 0 ? lines : [...lines, { label: `threshold ${threshold}`, values: times.map(() => threshold) }]),
+    [lines, times, threshold],
+  );
+  return (
+    <Section title="Graph" end={<RangePicker range={range} />}>
+      <Chart title={alert.rule} unit="short" times={times} lines={withLine} note={note} markers={markers} rangeText={range.text} height={240} onZoom={(from, to) => params.set({ from: String(from), to: String(to), range: null }, false)} />
+      <MarkerKey />
+    </Section>
+  );
+}
+
+function History({ alert }: { alert: Alert }): ReactElement {
+  const now = useNow(60_000);
+  const query = useQuery(`alert-history:${alert.fingerprint}`, () => record.list({ kind: "alert.", service: alert.service, order: "desc", limit: 200 }), { touches: ["alert."] });
+  return (
+    <Section title="History">
+      <Loaded query={query}>
+        {({ items }) => {
+          const mine = items.filter(({ subject }) => subject.alert === alert.fingerprint);
+          return mine.length === 0 ? <p className="muted">No change of state in the newest rows.</p> : <ol>{mine.map((event) => <EventLine key={event.seq} event={event} now={now} />)}</ol>;
+        }}
+      </Loaded>
+    </Section>
+  );
+}
+
+function Body({ alert }: { alert: Alert }): ReactElement {
+  return (
+    <>
+      {alert.description && <p>{alert.description}</p>}
+      <div className="columns">
+        <div className="stack">
+          {alert.expr ? <Graph alert={alert} expr={alert.expr} /> : null}
+          <Section title="Changes shortly before">
+            {alert.suspects.length === 0 ? <p className="muted">No deploy and no flip shortly before it began.</p> : <Suspects suspects={alert.suspects} environment={alert.environment} />}
+          </Section>
+        </div>
+        <div className="stack">
+          <Section title="Facts">
+            <dl className="facts">
+              <dt>Since</dt><dd><Time at={alert.active_since} show="both" /></dd>
+              {alert.fired_at && <><dt>Fired</dt><dd><Time at={alert.fired_at} show="both" /></dd></>}
+              {alert.resolved_at && <><dt>Resolved</dt><dd><Time at={alert.resolved_at} show="both" /></dd></>}
+              <dt>Value</dt><dd>{alert.value ?? "no data"}</dd>
+              <dt>Who has it</dt><dd>{alert.acknowledged_by ?? "nobody yet"}</dd>
+              {alert.incident ? <><dt>Incident</dt><dd><Link to={`/incidents/${alert.incident}`}>{alert.incident}</Link></dd></> : null}
+              <dt>Runbook</dt><dd>{alert.runbook_url ? <a href={alert.runbook_url} rel="noreferrer noopener" className="wrap-any">{alert.runbook_url}</a> : <span className="muted">none</span>}</dd>
+              <dt>Labels</dt><dd className="mono wrap-any">{Object.entries(alert.labels).map(([name, value]) => `${name}="${value}"`).join(", ")}</dd>
+              {alert.expr && <><dt>Rule</dt><dd><Link className="mono wrap-any" to={`/graphs/explore?expr=${encodeURIComponent(alert.expr)}`}>{alert.expr}</Link></dd></>}
+            </dl>
+          </Section>
+          <History alert={alert} />
+        </div>
+      </div>
+    </>
+  );
+}
+
+export default function AlertPage({ params }: PageProps): ReactElement {
+  const fingerprint = params.fingerprint ?? "";
+  const query = useQuery("alerts", () => alerts.list(), { touches: ["alert.", "mute.", "incident.acknowledged", "deploy."], everyMs: 30_000 });
+  const alert = query.data?.items.find((candidate) => candidate.fingerprint === fingerprint);
+  const [look, word] = alert ? alertLook(alert) : (["unknown", ""] as const);
+  const mute = alert ? `/alerts/mutes?matchers=${encodeURIComponent(`alertname="${alert.rule}"${alert.service ? `, service="${alert.service}"` : ""}`)}` : "";
+  return (
+    <PageFrame title={alert?.summary || alert?.rule || "Alert"} sub={alert && <Status look={look}>{word}</Status>} actions={alert && <Link className="button" to={mute}>Mute…</Link>}>
+      <Loaded query={query}>
+        {() => (alert ? <Body alert={alert} /> : <Empty title="This alert is not known any more."><Link className="inline-link" to="/alerts">All alerts</Link></Empty>)}
+      </Loaded>
+    </PageFrame>
+  );
+}

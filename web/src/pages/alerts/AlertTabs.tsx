@@ -1,0 +1,16 @@
+import type { ReactElement } from "react";
+import { Tabs } from "../../ui/Tabs";
+
+export function AlertTabs({ current }: { current: "alerts" | "rules" | "mutes" }): ReactElement {
+  return (
+    <Tabs
+      label="Alerts"
+      current={current}
+      tabs={[
+        { name: "alerts", to: "/alerts", text: "Alerts" },
+        { name: "rules", to: "/alerts/rules", text: "Rules" },
+        { name: "mutes", to: "/alerts/mutes", text: "Mutes" },
+      ]}
+    />
+  );
+}

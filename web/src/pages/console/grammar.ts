@@ -1,0 +1,48 @@
+/** The verbs of the room, for completion. The grammar itself is the server's; this only saves typing. */
+
+export interface Verb {
+  verb: string;
+  form: string;
+  does: string;
+}
+
+export const VERBS: Verb[] = [
+  { verb: "deploy", form: "deploy SERVICE [REF] [--to ENV]", does: "ship the newest commit" },
+  { verb: "rollback", form: "rollback SERVICE|N", does: "go back to the last good release" },
+  { verb: "status", form: "status", does: "what runs, what fires" },
+  { verb: "next", form: "next SERVICE", does: "what would ship" },
+  { verb: "flag", form: "flag list|on|off|rollout KEY [PCT] [--in ENV]", does: "see or flip a flag" },
+  { verb: "ack", form: "ack N", does: "take an incident" },
+  { verb: "resolve", form: "resolve N", does: "end an incident" },
+  { verb: "incident", form: 'incident open "TITLE" [--service S]', does: "open an incident" },
+  { verb: "note", form: 'note N "TEXT"', does: "add to an incident's timeline" },
+  { verb: "who", form: "who [SCHEDULE|SERVICE]", does: "who is on call" },
+  { verb: "take", form: "take SCHEDULE [--for 2h]", does: "take the on-call" },
+  { verb: "mute", form: 'mute MATCHERS --for 1h --reason ".."', does: "keep alerts from paging" },
+  { verb: "lock", form: 'lock SERVICE --reason ".." --for 1h', does: "hold deploys" },
+  { verb: "unlock", form: "unlock SERVICE", does: "let deploys go on" },
+  { verb: "doing", form: 'doing "TEXT"', does: "tell everybody what you do" },
+  { verb: "help", form: "help [VERB]", does: "how a verb is written" },
+];
+
+/** Words a completion may offer for the part being typed: verbs after `!`, then names. */
+export function completions(text: string, names: { services: string[]; flags: string[]; schedules: string[] }): { insert: string; label: string; does: string }[] {
+  if (!text.startsWith("!")) return [];
+  const words = text.slice(1).split(/\s+/);
+  if (words.length === 1) {
+    const typed = words[0] ?? "";
+    return VERBS.filter(({ verb }) => verb.startsWith(typed)).map(({ verb, form, does }) => ({ insert: `!${verb} `, label: form, does }));
+  }
+  const [verb, ...rest] = words;
+  const last = rest.at(-1) ?? "";
+  const stem = text.slice(0, text.length - last.length);
+  const offer = (list: string[], does: string): { insert: string; label: string; does: string }[] =>
+    list.filter((name) => name.startsWith(last) && name !== last).map((name) => ({ insert: `${stem}${name} `, label: name, does }));
+  if (["deploy", "rollback", "next", "lock", "unlock"].includes(verb ?? "") && rest.length === 1) return offer(names.services, "service");
+  if (verb === "flag") return rest.length === 1 ? offer(["list", "on", "off", "rollout"], "") : rest.length === 2 ? offer(names.flags, "flag") : [];
+  if (verb === "who" && rest.length === 1) return offer([...names.schedules, ...names.services], "");
+  if (verb === "take" && rest.length === 1) return offer(names.schedules, "schedule");
+  if (verb === "incident" && rest.length === 1) return offer(["open"], "");
+  if (verb === "help" && rest.length === 1) return offer(VERBS.map((one) => one.verb), "");
+  return [];
+}

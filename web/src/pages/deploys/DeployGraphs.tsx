@@ -1,0 +1,34 @@
+import { useMemo, type ReactElement } from "react";
+import { graphs } from "../../api/endpoints";
+import type { Deploy } from "../../api/types";
+import { useQuery } from "../../api/useQuery";
+import { PanelChart } from "../../charts/PanelChart";
+import { useMovingRange, type Range } from "../../charts/range";
+import { useMarkers } from "../../charts/useMarkers";
+import { MINUTE_MS } from "../../lib/time";
+import { Section } from "../../ui/Section";
+
+const AROUND_MS = 15 * MINUTE_MS;
+const PANELS_MAX = 2;
+
+/** The service's first graphs around the deploy: from a quarter hour before it to a quarter hour after. */
+export function DeployGraphs({ deploy }: { deploy: Deploy }): ReactElement | null {
+  const dashboards = useQuery("dashboards", graphs.dashboards, { touches: ["dashboard.", "service."] });
+  const live = useMovingRange("15m");
+  const end = deploy.finished_at ? Date.parse(deploy.finished_at) + AROUND_MS : null;
+  const past = end !== null && end < Date.now();
+  const range = useMemo<Range>(
+    () => (past && end !== null ? { fromMs: Date.parse(deploy.started_at) - AROUND_MS, toMs: end, name: null, text: "15 min before to 15 min after" } : live),
+    [past, end, deploy.started_at, live],
+  );
+  const markers = useMarkers(range, deploy.service);
+  const dashboard = dashboards.data?.items.find(({ service }) => service === deploy.service) ?? null;
+  if (!dashboard || dashboard.panels.length === 0) return null;
+  return (
+    <Section title="Graphs around it" end={<span className="muted">{range.text}</span>}>
+      <div className="grid-2">
+        {dashboard.panels.slice(0, PANELS_MAX).map((panel) => <PanelChart key={panel.title} panel={panel} range={range} markers={markers} sync="deploy" />)}
+      </div>
+    </Section>
+  );
+}

@@ -1,0 +1,73 @@
+import type { ReactElement } from "react";
+import { deploys } from "../../api/endpoints";
+import type { Deploy } from "../../api/types";
+import { useQuery } from "../../api/useQuery";
+import { isRunning } from "../../lib/status";
+import { plural } from "../../lib/units";
+import { CommitList } from "../../parts/CommitList";
+import { DeployStatus, HostTiles, Shas, Steps } from "../../parts/DeployBits";
+import { Link } from "../../router/Link";
+import type { PageProps } from "../../shell/routes";
+import { Elapsed, Problem, Status, Time } from "../../ui/basics";
+import { Loaded, PageFrame, Section } from "../../ui/Section";
+import { BuildLog } from "./BuildLog";
+import { DeployActions } from "./DeployActions";
+import { DeployGraphs } from "./DeployGraphs";
+import { DeployRecord } from "./DeployRecord";
+
+function Facts({ deploy }: { deploy: Deploy }): ReactElement {
+  return (
+    <dl className="facts">
+      <dt>What</dt>
+      <dd><Shas deploy={deploy} />, {plural(deploy.commit_count, "commit")}</dd>
+      <dt>Who</dt>
+      <dd>{deploy.actor_name}{deploy.reason && <span className="muted">: {deploy.reason}</span>}</dd>
+      <dt>When</dt>
+      <dd><Time at={deploy.started_at} show="both" />, {deploy.finished_at ? "took" : "running for"} <Elapsed from={deploy.started_at} to={deploy.finished_at} /></dd>
+      {deploy.reverts ? <><dt>Reverts</dt><dd><Link to={`/deploys/${deploy.reverts}`}>deploy {deploy.reverts}</Link></dd></> : null}
+      {deploy.from_deploy ? <><dt>Before it</dt><dd><Link to={`/deploys/${deploy.from_deploy}`}>deploy {deploy.from_deploy}</Link></dd></> : null}
+      {deploy.digest && <><dt>Artifact</dt><dd className="mono wrap-any">{deploy.digest}</dd></>}
+    </dl>
+  );
+}
+
+function Body({ deploy }: { deploy: Deploy }): ReactElement {
+  const canaries = deploy.hosts.filter(({ canary }) => canary);
+  return (
+    <>
+      {deploy.error && <Problem message={deploy.error} />}
+      {deploy.max_commits_exceeded && <p><Status look="warning">More commits than one deploy should carry</Status> <span className="muted">Small deploys are easier to understand and to undo.</span></p>}
+      {deploy.steps.length > 0 && <Steps steps={deploy.steps} />}
+      <div className="columns">
+        <div className="stack">
+          <Section title="Hosts" end={canaries.length > 0 && <span className="muted">canary: {canaries.map(({ host }) => host).join(", ")}</span>}>
+            {deploy.hosts.length === 0 ? <p className="muted">No host was chosen yet.</p> : <HostTiles hosts={deploy.hosts} />}
+          </Section>
+          <BuildLog number={deploy.number} running={isRunning(deploy.state)} />
+          <DeployGraphs deploy={deploy} />
+        </div>
+        <div className="stack">
+          <Section title="Facts"><Facts deploy={deploy} /></Section>
+          <Section title="Commits">
+            {deploy.commits.length === 0 ? <p className="muted">No commit differs.</p> : <CommitList commits={deploy.commits} />}
+          </Section>
+          <DeployRecord number={deploy.number} />
+        </div>
+      </div>
+    </>
+  );
+}
+
+export default function DeployPage({ params }: PageProps): ReactElement {
+  const number = Number(params.number);
+  const valid = Number.isInteger(number) && number > 0;
+  const query = useQuery(valid ? `deploy:${number}` : null, () => deploys.get(number), { touches: ["deploy.", "host."] });
+  if (!valid) return <PageFrame title="No such deploy"><p>A deploy has a number, as in <Link to="/deploys">the deploy log</Link>.</p></PageFrame>;
+  const deploy = query.data;
+  const title = deploy ? `${deploy.kind === "rollback" ? "Rollback" : "Deploy"} ${number} of ${deploy.service} to ${deploy.environment}` : `Deploy ${number}`;
+  return (
+    <PageFrame title={title} sub={deploy && <DeployStatus deploy={deploy} />} actions={deploy && <DeployActions deploy={deploy} />}>
+      <Loaded query={query}>{(loaded) => <Body deploy={loaded} />}</Loaded>
+    </PageFrame>
+  );
+}

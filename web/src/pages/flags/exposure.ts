@@ -1,0 +1,11 @@
+/** Whom a flag reaches in one environment, in a word. */
+import type { FlagEnvironment } from "../../api/types";
+import type { Look } from "../../lib/status";
+
+export function exposure(state: FlagEnvironment): [Look, string] {
+  if (!state.enabled) return ["quiet", "Off"];
+  if (state.ramp?.state === "running") return ["busy", `Ramping, ${state.rollout_percent ?? 0} %`];
+  if (typeof state.rollout_percent === "number" && state.rollout_percent < 100) return ["busy", `On for ${state.rollout_percent} %`];
+  if (typeof state.rollout_percent !== "number" && state.strategies.length > 0) return ["busy", "On by strategy"];
+  return ["ok", "On"];
+}

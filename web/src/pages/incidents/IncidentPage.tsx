@@ -1,0 +1,95 @@
+import { useState, type ReactElement } from "react";
+import { incidents } from "../../api/endpoints";
+import type { Incident } from "../../api/types";
+import { useQuery } from "../../api/useQuery";
+import { incidentLook } from "../../lib/status";
+import { useAction } from "../../lib/useAction";
+import { Suspects } from "../../parts/Suspects";
+import { Link } from "../../router/Link";
+import type { PageProps } from "../../shell/routes";
+import { ActionButton } from "../../ui/Action";
+import { Elapsed, Status, Time } from "../../ui/basics";
+import { Loaded, PageFrame, Section } from "../../ui/Section";
+import { IncidentPages } from "./IncidentPages";
+import { IncidentTimeline } from "./IncidentTimeline";
+import { NoteForm } from "./NoteForm";
+import { Postmortem } from "./Postmortem";
+
+const TOUCHES = ["incident.", "page.", "alert."];
+
+function Actions({ incident, onPostmortem }: { incident: Incident; onPostmortem: () => void }): ReactElement {
+  const { busy, run } = useAction(...TOUCHES);
+  const { number, state } = incident;
+  return (
+    <>
+      <ActionButton
+        look={state === "open" ? "primary" : undefined}
+        busy={busy}
+        why={state === "open" ? null : state === "acknowledged" ? `${incident.acknowledged_by ?? "Somebody"} has it.` : "It is over."}
+        onClick={() => void run(() => incidents.acknowledge(number), "You have it. The paging stops.")}
+      >
+        Acknowledge
+      </ActionButton>
+      <ActionButton busy={busy} why={state === "resolved" ? "" : null} onClick={() => void run(() => incidents.resolve(number), `Incident ${number} is resolved.`)}>Resolve</ActionButton>
+      <button type="button" className="button" onClick={onPostmortem}>Postmortem draft</button>
+    </>
+  );
+}
+
+function Facts({ incident }: { incident: Incident }): ReactElement {
+  return (
+    <dl className="facts">
+      <dt>Opened</dt><dd><Time at={incident.opened_at} show="both" /></dd>
+      <dt>Acknowledged</dt>
+      <dd>{incident.acknowledged_at ? <>{incident.acknowledged_by}, after <Elapsed from={incident.opened_at} to={incident.acknowledged_at} /></> : "not yet"}</dd>
+      <dt>Resolved</dt>
+      <dd>{incident.resolved_at ? <>after <Elapsed from={incident.opened_at} to={incident.resolved_at} /></> : <>lasts <Elapsed from={incident.opened_at} /></>}</dd>
+      <dt>Service</dt><dd>{incident.service ?? "not known"}{incident.environment ? ` in ${incident.environment}` : ""}</dd>
+      {incident.escalation?.policy && <><dt>Policy</dt><dd><Link to="/on-call">{incident.escalation.policy}</Link></dd></>}
+      {incident.alerts.length > 0 && (
+        <>
+          <dt>Alerts</dt>
+          <dd>{incident.alerts.map((fingerprint) => <Link key={fingerprint} className="mono" to={`/alerts/${encodeURIComponent(fingerprint)}`}>{fingerprint.slice(0, 12)} </Link>)}</dd>
+        </>
+      )}
+    </dl>
+  );
+}
+
+function Body({ incident }: { incident: Incident }): ReactElement {
+  return (
+    <div className="columns">
+      <div className="stack">
+        <Section title="Changes shortly before">
+          {incident.suspects.length === 0 ? <p className="muted">No deploy and no flip shortly before it began.</p> : <Suspects suspects={incident.suspects} environment={incident.environment} />}
+        </Section>
+        <IncidentTimeline number={incident.number} />
+      </div>
+      <div className="stack">
+        <Section title="Facts"><Facts incident={incident} /></Section>
+        <IncidentPages incident={incident} />
+        <NoteForm number={incident.number} />
+      </div>
+    </div>
+  );
+}
+
+export default function IncidentPage({ params }: PageProps): ReactElement {
+  const number = Number(params.number);
+  const valid = Number.isInteger(number) && number > 0;
+  const [reading, setReading] = useState(false);
+  const query = useQuery(valid ? `incident:${number}` : null, () => incidents.get(number), { touches: TOUCHES, everyMs: 15_000 });
+  const incident = query.data;
+  if (!valid) return <PageFrame title="No such incident"><p>An incident has a number, as in <Link to="/incidents">the list</Link>.</p></PageFrame>;
+  const [look, word] = incident ? incidentLook(incident.state, incident.severity) : (["unknown", ""] as const);
+  return (
+    <PageFrame
+      title={incident ? `Incident ${number}: ${incident.title}` : `Incident ${number}`}
+      sub={incident && <Status look={look}>{word}</Status>}
+      actions={incident && <Actions incident={incident} onPostmortem={() => setReading(true)} />}
+    >
+      <Loaded query={query}>{(loaded) => <Body incident={loaded} />}</Loaded>
+      <Postmortem number={number} open={reading} onClose={() => setReading(false)} />
+    </PageFrame>
+  );
+}

@@ -1,0 +1,54 @@
+import type { ReactElement } from "react";
+import type { Incident, Page } from "../../api/types";
+import { pageLook } from "../../lib/status";
+import { clockWithSeconds } from "../../lib/time";
+import { Status, Time } from "../../ui/basics";
+import { Section } from "../../ui/Section";
+
+function Attempts({ page }: { page: Page }): ReactElement {
+  return (
+    <ul>
+      {page.attempts.map((attempt, index) => {
+        const [look, word] = pageLook(attempt.state === "sent" || attempt.state === "accepted" ? "delivered" : attempt.state);
+        return (
+          <li key={`${index}-${attempt.channel}`} className="small">
+            <Status look={look}>{attempt.channel} {word.toLowerCase()}</Status> <span className="muted">{clockWithSeconds(attempt.at)}</span>
+            {attempt.error && <span className="form-error"> {attempt.error}</span>}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+/** Who was asked, through which channels, and who is asked next. */
+export function IncidentPages({ incident }: { incident: Incident }): ReactElement {
+  const escalation = incident.escalation;
+  return (
+    <Section title="Pages" end={incident.state === "open" && escalation?.next_at ? <span className="muted">next step <Time at={escalation.next_at} /></span> : null}>
+      {incident.state === "open" && escalation?.waiting_for && <p><Status look="busy">Waiting for {escalation.waiting_for}</Status></p>}
+      {incident.pages.length === 0 ? (
+        <p className="muted">Nobody was paged.</p>
+      ) : (
+        <ol className="ladder">
+          {incident.pages.map((page) => {
+            const [look, word] = pageLook(page.state);
+            return (
+              <li key={page.id} className={page.state === "delivered" || page.state === "due" || page.state === "sending" ? "current" : ""}>
+                <span>
+                  <span className="strong">{page.person_name || page.person}</span>
+                  <br />
+                  <span className="small muted">step {page.step}{page.round > 1 ? `, round ${page.round}` : ""}</span>
+                </span>
+                <span>
+                  <Status look={look}>{word}</Status> <span className="muted small"><Time at={page.delivered_at ?? page.due_at} show="stamp" seconds /></span>
+                  <Attempts page={page} />
+                </span>
+              </li>
+            );
+          })}
+        </ol>
+      )}
+    </Section>
+  );
+}

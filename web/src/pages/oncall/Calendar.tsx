@@ -1,0 +1,65 @@
+import type { ReactElement } from "react";
+import type { OnCall, Override, Schedule } from "../../api/types";
+import { useNow } from "../../lib/clock";
+import { addDays, clock, day, startOfDay } from "../../lib/time";
+
+const DAYS = 14;
+
+export interface Piece {
+  who: string | null;
+  from: number;
+  to: number;
+  override: boolean;
+}
+
+/** What of the shifts falls on the day that starts at `start`. */
+export function piecesOf(shifts: OnCall[], overrides: Override[], start: number, end: number): Piece[] {
+  return shifts
+    .map((shift) => ({
+      who: shift.person?.login ?? null,
+      from: Math.max(start, shift.since ? Date.parse(shift.since) : start),
+      to: Math.min(end, shift.until ? Date.parse(shift.until) : end),
+    }))
+    .filter(({ from, to }) => to > from)
+    .map((piece) => ({ ...piece, override: overrides.some((one) => one.person === piece.who && Date.parse(one.start) <= piece.from && Date.parse(one.end) >= piece.to) }));
+}
+
+const hours = (piece: Piece, start: number, end: number): string => {
+  if (piece.from <= start && piece.to >= end) return "all day";
+  if (piece.from <= start) return `until ${clock(piece.to)}`;
+  if (piece.to >= end) return `from ${clock(piece.from)}`;
+  return `${clock(piece.from)}–${clock(piece.to)}`;
+};
+
+/** The next fourteen days, one column each. */
+export function Calendar({ schedule, me }: { schedule: Schedule; me: string }): ReactElement {
+  const now = useNow(60_000);
+  const today = startOfDay(now);
+  const shifts = schedule.next.length > 0 ? schedule.next : [schedule.on_call];
+  return (
+    <div className="calendar" role="list" aria-label={`${schedule.name}, the next ${DAYS} days`} tabIndex={0}>
+      {Array.from({ length: DAYS }, (_, index) => {
+        const start = addDays(today, index);
+        const end = addDays(today, index + 1);
+        const pieces = piecesOf(shifts, schedule.overrides, index === 0 ? Math.min(now, end) : start, end);
+        return (
+          <div key={start} role="listitem" className={index === 0 ? "calendar-day today" : "calendar-day"}>
+            <h4>{index === 0 ? "Today" : day(start)}</h4>
+            {pieces.map((piece) => (
+              <span
+                key={piece.from}
+                className={["shift", piece.who === null ? "gap" : piece.who === me ? "" : "other", piece.override ? "override" : ""].filter(Boolean).join(" ")}
+                title={`${piece.who ?? "nobody"}, ${hours(piece, start, end)}${piece.override ? ", by an override" : ""}`}
+              >
+                <span className="strong">{piece.who ?? "nobody"}</span>
+                {piece.override && <span className="sr-only"> (override)</span>}
+                <br />
+                <span className="small muted">{hours(piece, start, end)}</span>
+              </span>
+            ))}
+          </div>
+        );
+      })}
+    </div>
+  );
+}

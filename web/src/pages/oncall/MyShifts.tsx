@@ -1,0 +1,40 @@
+import type { ReactElement } from "react";
+import { people } from "../../api/endpoints";
+import type { Schedule } from "../../api/types";
+import { useAction } from "../../lib/useAction";
+import { Link } from "../../router/Link";
+import { useSession } from "../../shell/session";
+import { ActionButton } from "../../ui/Action";
+import { Time } from "../../ui/basics";
+import { Section } from "../../ui/Section";
+
+/** When I am on, and whether a page would reach me. */
+export function MyShifts({ schedules }: { schedules: Schedule[] }): ReactElement {
+  const { person } = useSession();
+  const { busy, run } = useAction("page.");
+  const mine = schedules
+    .flatMap((schedule) => schedule.next.filter((shift) => shift.person?.login === person.login).map((shift) => ({ ...shift, schedule: schedule.name })))
+    .sort((a, b) => Date.parse(a.since ?? "") - Date.parse(b.since ?? ""));
+  const contact = person.contact ?? {};
+  const ways = [contact.email ?? person.email ? `mail ${contact.email ?? person.email}` : "", contact.irc ? `IRC ${contact.irc}` : "", contact.webhook ? "webhook" : "", "this page"].filter(Boolean);
+  return (
+    <Section title="My on-call">
+      {mine.length === 0 ? (
+        <p className="muted">You have no shift in the next 14 days.</p>
+      ) : (
+        <table>
+          <thead><tr><th scope="col">Schedule</th><th scope="col">From</th><th scope="col">Until</th></tr></thead>
+          <tbody>
+            {mine.map((shift) => (
+              <tr key={`${shift.schedule}-${shift.since}`}>
+                <td>{shift.schedule}</td><td><Time at={shift.since} show="both" /></td><td><Time at={shift.until} show="both" /></td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      <p>A page reaches you by {ways.join(", ")}. <Link className="inline-link" to="/settings/me">Change</Link></p>
+      <ActionButton busy={busy} onClick={() => void run(() => people.testPage(person.login), "A test page is on its way to you.")}>Page me as a test</ActionButton>
+    </Section>
+  );
+}

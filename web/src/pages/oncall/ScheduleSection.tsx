@@ -1,0 +1,71 @@
+import { useState, type ReactElement } from "react";
+import { oncall } from "../../api/endpoints";
+import type { Schedule } from "../../api/types";
+import { HOUR_MS } from "../../lib/time";
+import { useAction } from "../../lib/useAction";
+import { useSession } from "../../shell/session";
+import { ActionButton } from "../../ui/Action";
+import { Status, Time } from "../../ui/basics";
+import { Section } from "../../ui/Section";
+import { Calendar } from "./Calendar";
+import { OverrideDialog } from "./OverrideDialog";
+
+const TAKE_HOURS = 2;
+const TOUCHES = ["override.", "schedule."];
+
+function Overrides({ schedule }: { schedule: Schedule }): ReactElement | null {
+  const { busy, run } = useAction(...TOUCHES);
+  const coming = schedule.overrides.filter(({ end }) => Date.parse(end) > Date.now());
+  if (coming.length === 0) return null;
+  return (
+    <div className="table-wrap">
+      <table>
+        <thead><tr><th scope="col">Override</th><th scope="col">From</th><th scope="col">Until</th><th scope="col">Made by</th><th scope="col"><span className="sr-only">Do</span></th></tr></thead>
+        <tbody>
+          {coming.map((override) => (
+            <tr key={override.id}>
+              <td className="strong">{override.person}</td>
+              <td><Time at={override.start} show="both" /></td>
+              <td><Time at={override.end} show="both" /></td>
+              <td>{override.by ?? "—"}</td>
+              <td className="fit">
+                <ActionButton small busy={busy} label={`Remove the override of ${override.person}`} onClick={() => void run(() => oncall.removeOverride(schedule.name, override.id), "The override is removed.")}>Remove</ActionButton>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** One schedule: who is on now, the calendar, the overrides. */
+export function ScheduleSection({ schedule }: { schedule: Schedule }): ReactElement {
+  const { person } = useSession();
+  const [adding, setAdding] = useState(false);
+  const { busy, run } = useAction(...TOUCHES);
+  const current = schedule.on_call.person;
+  const take = (): void => {
+    const start = new Date();
+    const end = new Date(start.getTime() + TAKE_HOURS * HOUR_MS);
+    void run(() => oncall.override(schedule.name, { person: person.login, start: start.toISOString(), end: end.toISOString() }), `You are on call for ${schedule.name} for ${TAKE_HOURS} h.`);
+  };
+  return (
+    <Section title={schedule.name} end={<span className="muted">{schedule.rotation.people.join(" → ")}, {schedule.rotation.shift_length} each, kept in {schedule.timezone}</span>}>
+      <div className="buttons">
+        {current ? (
+          <p><span className="strong">{current.name || current.login}</span> <span className="tag">{current.kind}</span> is on call <span className="muted">until <Time at={schedule.on_call.until} show="both" /></span></p>
+        ) : (
+          <Status look="critical">Nobody is on call</Status>
+        )}
+        <span className="right buttons">
+          <ActionButton busy={busy} why={current?.login === person.login ? "You are on call." : null} onClick={take}>Take it for {TAKE_HOURS} h</ActionButton>
+          <button type="button" className="button" onClick={() => setAdding(true)}>Add an override</button>
+        </span>
+      </div>
+      <Calendar schedule={schedule} me={person.login} />
+      <Overrides schedule={schedule} />
+      <OverrideDialog open={adding} onClose={() => setAdding(false)} schedule={schedule} />
+    </Section>
+  );
+}

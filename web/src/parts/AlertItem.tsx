@@ -1,0 +1,44 @@
+import type { ReactElement } from "react";
+import { useLines } from "../charts/useLines";
+import { useMovingRange } from "../charts/range";
+import type { Alert } from "../api/types";
+import { alertLook } from "../lib/status";
+import { format } from "../lib/units";
+import { lastValue } from "../charts/summary";
+import { Link } from "../router/Link";
+import { Status, Time } from "../ui/basics";
+import { Sparkline } from "../ui/Sparkline";
+import { withoutThreshold } from "./expression";
+import { Suspects } from "./Suspects";
+
+function LastHour({ expr }: { expr: string }): ReactElement {
+  const range = useMovingRange("1h");
+  const { lines } = useLines([{ expr: withoutThreshold(expr).expr, legend: null }], range);
+  const values = lines[0]?.values ?? [];
+  return <Sparkline values={values} label={`Last hour, now ${format(lastValue(values), "short")}`} />;
+}
+
+/** One alert: what, since when, the last hour, who has it, and the changes before it. */
+export function AlertItem({ alert, spark = true }: { alert: Alert; spark?: boolean }): ReactElement {
+  const [look, word] = alertLook(alert);
+  return (
+    <li className="alert">
+      <Status look={look}>{word}</Status>
+      <span>
+        <Link className="strong" to={`/alerts/${encodeURIComponent(alert.fingerprint)}`}>{alert.summary || alert.rule}</Link>{" "}
+        <span className="muted">
+          since <Time at={alert.fired_at ?? alert.active_since} show="both" />
+          {alert.acknowledged_by && `, ${alert.acknowledged_by} has it`}
+          {alert.muted_by && ", muted"}
+          {alert.incident && <>, <Link to={`/incidents/${alert.incident}`}>incident {alert.incident}</Link></>}
+        </span>
+      </span>
+      {spark && alert.expr ? <LastHour expr={alert.expr} /> : <span />}
+      {alert.suspects.length > 0 && alert.state !== "resolved" && (
+        <div className="detail">
+          <Suspects suspects={alert.suspects} environment={alert.environment} />
+        </div>
+      )}
+    </li>
+  );
+}

@@ -1,0 +1,82 @@
+/** How a deploy looks: its state, its steps, its hosts. */
+import type { ReactElement } from "react";
+import type { Deploy, DeployHost, DeployStep } from "../api/types";
+import { deployLook, hostDeployLook, stepLook } from "../lib/status";
+import { Link } from "../router/Link";
+import { plural } from "../lib/units";
+import { Elapsed, Sha, Status } from "../ui/basics";
+
+export function DeployStatus({ deploy }: { deploy: Pick<Deploy, "state"> }): ReactElement {
+  const [look, word] = deployLook(deploy.state);
+  return <Status look={look}>{word}</Status>;
+}
+
+export function Shas({ deploy }: { deploy: Pick<Deploy, "from_sha" | "to_sha"> }): ReactElement {
+  return (
+    <span className="nowrap">
+      <Sha sha={deploy.from_sha} /> <span aria-label="to">→</span> <Sha sha={deploy.to_sha} />
+    </span>
+  );
+}
+
+export function Steps({ steps }: { steps: DeployStep[] }): ReactElement {
+  return (
+    <ol className="steps" aria-label="Steps">
+      {steps.map((step) => {
+        const [look, word] = stepLook(step.state);
+        return (
+          <li key={step.name} className={`step look-${look}-edge`}>
+            <span className="strong">{step.name}</span>
+            <span className="small">
+              <Status look={look}>{word}</Status>{" "}
+              <span className="muted">{step.started_at && <Elapsed from={step.started_at} to={step.finished_at} />}</span>
+            </span>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+export function HostTiles({ hosts }: { hosts: DeployHost[] }): ReactElement {
+  return (
+    <ul className="hosts" aria-label="Hosts of this deploy">
+      {hosts.map((host) => {
+        const [look, word] = hostDeployLook(host.state);
+        return (
+          <li key={host.host} className="host">
+            <span className="head">
+              <span className="strong">{host.host}</span>
+              {host.canary && <span className="tag">canary</span>}
+            </span>
+            <Status look={look}>{word}</Status>
+            {host.message && <span className="line" title={host.message}>{host.message}</span>}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+/** A deploy under way, as it stands on the first page. */
+export function RunningDeploy({ deploy }: { deploy: Deploy }): ReactElement {
+  const healthy = deploy.hosts.filter(({ state }) => state === "healthy").length;
+  return (
+    <article className="panel run" aria-label={`Deploy ${deploy.number} of ${deploy.service}`}>
+      <div className="run-head">
+        <DeployStatus deploy={deploy} />
+        <Link className="strong" to={`/deploys/${deploy.number}`}>
+          {deploy.kind === "rollback" ? "Rollback" : "Deploy"} {deploy.number} of {deploy.service} to {deploy.environment}
+        </Link>
+        <Shas deploy={deploy} />
+        <span className="muted">{plural(deploy.commit_count, "commit")} by {deploy.actor_name}</span>
+        <span className="muted right">
+          {deploy.hosts.length > 0 && `${healthy} of ${plural(deploy.hosts.length, "host")}, `}
+          <Elapsed from={deploy.started_at} to={deploy.finished_at} />
+        </span>
+      </div>
+      {deploy.steps.length > 0 && <Steps steps={deploy.steps} />}
+      {deploy.hosts.length > 0 && <HostTiles hosts={deploy.hosts} />}
+    </article>
+  );
+}

@@ -1,0 +1,55 @@
+import type { ReactElement } from "react";
+import { deploys, flags } from "../api/endpoints";
+import type { Suspect } from "../api/types";
+import { useAction } from "../lib/useAction";
+import { Link } from "../router/Link";
+import { navigate } from "../router/router";
+import { Time } from "../ui/basics";
+import { ActionButton } from "../ui/Action";
+
+const addressOf = (suspect: Suspect): string =>
+  suspect.kind === "deploy" && suspect.number ? `/deploys/${suspect.number}` : suspect.flag ? `/flags/${encodeURIComponent(suspect.flag)}` : `/timeline?rows=${suspect.seq}`;
+
+function Undo({ suspect, environment }: { suspect: Suspect; environment: string }): ReactElement | null {
+  const { busy, run } = useAction("deploy.", "flag.");
+  if (suspect.kind === "flip" && suspect.flag) {
+    const key = suspect.flag;
+    return (
+      <ActionButton small look="danger" busy={busy} label={`Flag ${key} off`} onClick={() => void run(() => flags.switch(key, environment, false), `Flag ${key} is off in ${environment}.`)}>
+        Flag off
+      </ActionButton>
+    );
+  }
+  if (suspect.kind === "deploy" && suspect.number) {
+    const number = suspect.number;
+    const start = async (): Promise<void> => {
+      const started = await run(() => deploys.rollback(number), (deploy) => `Rollback ${deploy.number} of deploy ${number} has started.`);
+      if (started) navigate(`/deploys/${started.number}`);
+    };
+    return (
+      <ActionButton small look="danger" busy={busy} label={`Roll back deploy ${number}`} tight why={suspect.rollback ? null : "This deploy cannot be rolled back any more: a newer one runs on the hosts, or nothing was there before it."} onClick={() => void start()}>
+        Roll back
+      </ActionButton>
+    );
+  }
+  return null;
+}
+
+/** The changes that came shortly before a symptom, each with its way back. A switch is cheaper than a rollback, so flips stand first. */
+export function Suspects({ suspects, environment }: { suspects: Suspect[]; environment?: string | null | undefined }): ReactElement | null {
+  if (suspects.length === 0) return null;
+  const ordered = [...suspects].sort((a, b) => Number(b.kind === "flip") - Number(a.kind === "flip") || Date.parse(b.at) - Date.parse(a.at));
+  return (
+    <ul className="suspects" aria-label="Changes shortly before">
+      {ordered.map((suspect) => (
+        <li key={suspect.seq} className="suspect">
+          <Undo suspect={suspect} environment={suspect.environment ?? environment ?? "production"} />
+          <span>
+            <Link to={addressOf(suspect)}>{suspect.text}</Link>{" "}
+            <span className="muted">{suspect.actor_name}, <Time at={suspect.at} /></span>
+          </span>
+        </li>
+      ))}
+    </ul>
+  );
+}

@@ -1,0 +1,54 @@
+/** Who is there decides what is shown: the setup page, the sign-in page, or the pages in their frame. */
+import { useEffect, type ReactElement } from "react";
+import { session as api } from "../api/endpoints";
+import { onSignedOut } from "../api/http";
+import { stream } from "../api/stream";
+import { refresh, useQuery } from "../api/useQuery";
+import { usePath } from "../router/router";
+import { Toasts } from "../ui/Toasts";
+import { Problem } from "../ui/basics";
+import { ErrorBoundary } from "./ErrorBoundary";
+import { Frame } from "./Frame";
+import { Routed } from "./Routed";
+import { SessionContext } from "./session";
+import { Setup } from "../pages/entry/Setup";
+import { SignIn } from "../pages/entry/SignIn";
+
+export function App(): ReactElement {
+  const path = usePath();
+  const session = useQuery("session", api.get, { touches: ["person."] });
+  const person = session.data?.person ?? null;
+
+  useEffect(() => onSignedOut(() => refresh("session")), []);
+  const login = person?.login;
+  useEffect(() => {
+    if (login === undefined) return undefined;
+    stream.open();
+    return () => stream.close();
+  }, [login]);
+
+  return (
+    <ErrorBoundary resetKey={path}>
+      {!session.data ? (
+        <main className="entry">
+          {session.error ? (
+            <Problem message={session.error.message} advice={session.error.advice} retry={session.reload} />
+          ) : (
+            <p className="muted">Loading…</p>
+          )}
+        </main>
+      ) : path === "/setup" && session.data.setup_needed ? (
+        <Setup />
+      ) : person ? (
+        <SessionContext value={{ person, demo: session.data.demo, version: session.data.version }}>
+          <Frame>
+            <Routed />
+          </Frame>
+        </SessionContext>
+      ) : (
+        <SignIn setupNeeded={session.data.setup_needed} />
+      )}
+      <Toasts />
+    </ErrorBoundary>
+  );
+}

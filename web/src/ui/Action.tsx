@@ -1,0 +1,38 @@
+import { useId, type ReactElement, type ReactNode } from "react";
+
+interface ActionButtonProps {
+  children: ReactNode;
+  onClick: () => void;
+  look?: "primary" | "danger" | "plain" | undefined;
+  small?: boolean;
+  busy?: boolean;
+  /** Why it cannot be done now: the button stays, does nothing, and says so beside itself. */
+  why?: string | null | undefined;
+  /** Says `why` to screen readers and on hover only, where there is no room beside the button. */
+  tight?: boolean;
+  label?: string;
+}
+
+/** A button for something that changes the world. Disabled, it tells why. */
+export function ActionButton({ children, onClick, look, small, busy, why, tight, label }: ActionButtonProps): ReactElement {
+  const id = useId();
+  const off = Boolean(why) || busy;
+  const classes = ["button", look ?? "", small ? "small" : ""].filter(Boolean).join(" ");
+  return (
+    <span className="action">
+      <button
+        type="button"
+        className={classes}
+        aria-disabled={off || undefined}
+        aria-describedby={why ? id : undefined}
+        aria-label={label}
+        title={tight && why ? why : undefined}
+        onClick={() => !off && onClick()}
+      >
+        {children}
+        {busy && "…"}
+      </button>
+      {why && <span id={id} className={tight ? "sr-only" : "why"}>{why}</span>}
+    </span>
+  );
+}

@@ -38,7 +38,9 @@ pub struct Deploy {
     /// When production traffic first reached it.
     pub production_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
-    /// It is a rollback of this deploy.
+    /// It went back to an earlier release.
+    pub rollback: bool,
+    /// The deploy a rollback takes back.
     pub reverts: Option<i64>,
     /// It is a hotfix for this incident.
     pub fixes: Option<i64>,
@@ -98,6 +100,7 @@ fn read_deploy(deploys: &mut BTreeMap<i64, (Deploy, bool)>, number: i64, what: &
             outcome: Outcome::NotShipped,
             production_at: None,
             finished_at: None,
+            rollback: false,
             reverts: None,
             fixes: None,
             seq: event.seq,
@@ -111,7 +114,12 @@ fn read_deploy(deploys: &mut BTreeMap<i64, (Deploy, bool)>, number: i64, what: &
         deploy.environment.clone_from(environment);
     }
     let data = &event.data;
-    deploy.reverts = data["reverts"].as_i64().or(deploy.reverts);
+    // A deploy undone by the server itself names itself; that is no rollback of another one.
+    if let Some(reverts) = data["reverts"].as_i64().filter(|n| *n != number) {
+        deploy.reverts = Some(reverts);
+        deploy.rollback = true;
+    }
+    deploy.rollback |= data["deploy_kind"] == "rollback";
     deploy.fixes = data["fixes"].as_i64().or(deploy.fixes);
     if let Some(list) = data["commits"].as_array() {
         deploy.commits = list.iter().filter_map(commit).collect();
@@ -133,10 +141,12 @@ fn read_deploy(deploys: &mut BTreeMap<i64, (Deploy, bool)>, number: i64, what: &
         }
         "rolled_back" => {
             deploy.finished_at = Some(event.occurred_at);
-            deploy.outcome = match (deploy.production_at, *promoted) {
-                (None, _) => Outcome::NotShipped,
-                (Some(_), false) => Outcome::CanaryStopped,
-                (Some(_), true) => Outcome::RolledBack,
+            deploy.outcome = match (deploy.rollback, deploy.production_at, *promoted) {
+                // This is how a rollback ends well.
+                (true, ..) => Outcome::Succeeded,
+                (false, None, _) => Outcome::NotShipped,
+                (false, Some(_), false) => Outcome::CanaryStopped,
+                (false, Some(_), true) => Outcome::RolledBack,
             };
         }
         _ => {}

@@ -107,7 +107,7 @@ pub fn figures(facts: &Facts, query: &Query) -> Figures {
     scope.sort_by_key(|d| (d.finished_at, d.number));
     let in_window = |d: &Deploy| d.finished_at.is_some_and(|t| query.from <= t && t < query.to);
     let counts = |d: &Deploy| {
-        d.reverts.is_none()
+        !d.rollback
             && match d.outcome {
                 Outcome::Succeeded | Outcome::RolledBack => true,
                 Outcome::CanaryStopped => query.canary_stopped,
@@ -115,16 +115,13 @@ pub fn figures(facts: &Facts, query: &Query) -> Figures {
             }
     };
     let shipped: Vec<&Deploy> = scope.iter().copied().filter(|d| in_window(d) && counts(d)).collect();
-    let rollbacks: Vec<&Deploy> = scope
-        .iter()
-        .copied()
-        .filter(|d| in_window(d) && d.reverts.is_some() && d.outcome == Outcome::Succeeded)
-        .collect();
-    let stopped = scope.iter().filter(|d| in_window(d) && d.reverts.is_none() && d.outcome == Outcome::CanaryStopped);
+    let rollbacks: Vec<&Deploy> =
+        scope.iter().copied().filter(|d| in_window(d) && d.rollback && d.outcome == Outcome::Succeeded).collect();
+    let stopped = scope.iter().filter(|d| in_window(d) && !d.rollback && d.outcome == Outcome::CanaryStopped);
     let causes = Causes::new(facts);
     let failed: Vec<&Deploy> = shipped.iter().copied().filter(|d| causes.failed(d)).collect();
     let succeeded: Vec<&Deploy> =
-        scope.iter().copied().filter(|d| d.reverts.is_none() && d.outcome == Outcome::Succeeded).collect();
+        scope.iter().copied().filter(|d| !d.rollback && d.outcome == Outcome::Succeeded).collect();
     Figures {
         deploys: figure(Some(shipped.len() as f64), shipped.len(), "deploys", shipped.iter().map(|d| d.seq).collect()),
         change_fail_rate: change_fail_rate(&shipped, &failed, &causes),

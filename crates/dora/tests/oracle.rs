@@ -54,6 +54,7 @@ fn deploys() -> impl Strategy<Value = Vec<Deploy>> {
                     [outcome as usize],
                 production_at: (outcome != 3).then_some(Timestamp(finished - took)),
                 finished_at: (outcome != 3).then_some(Timestamp(finished)),
+                rollback: reverts.is_some(),
                 reverts: reverts.filter(|r| *r != i as i64 + 1),
                 fixes,
                 seq: 100 + i as i64,
@@ -105,7 +106,7 @@ proptest! {
         let inside = |d: &&Deploy| match d.finished_at { Some(t) => t.0 >= from && t.0 < to, None => false };
         let mut shipped = vec![];
         for d in facts.deploys.iter().filter(here).filter(inside) {
-            if d.reverts.is_some() || d.outcome == Outcome::NotShipped { continue }
+            if d.rollback || d.outcome == Outcome::NotShipped { continue }
             if d.outcome == Outcome::CanaryStopped && !canary_stopped { continue }
             shipped.push(d);
         }
@@ -157,7 +158,7 @@ proptest! {
         // A commit's first deploy is the earliest that succeeded with it, by end and then by number.
         let mut leads = vec![];
         let good: Vec<&Deploy> = facts.deploys.iter().filter(here)
-            .filter(|d| d.reverts.is_none() && d.outcome == Outcome::Succeeded).collect();
+            .filter(|d| !d.rollback && d.outcome == Outcome::Succeeded).collect();
         for d in &good {
             for (position, c) in d.commits.iter().enumerate() {
                 let repeated = d.commits[..position].iter().any(|other| other.sha == c.sha);
@@ -172,7 +173,7 @@ proptest! {
         prop_assert!(close(found.lead_time_ms.value, median(leads)));
 
         let rollbacks = facts.deploys.iter().filter(here).filter(inside)
-            .filter(|d| d.reverts.is_some() && d.outcome == Outcome::Succeeded).count();
+            .filter(|d| d.rollback && d.outcome == Outcome::Succeeded).count();
         let hotfixes = shipped.iter().filter(|d| d.fixes.is_some()).count();
         let all = shipped.len() + rollbacks;
         let rework = if all == 0 { None } else { Some((rollbacks + hotfixes) as f64 / all as f64) };
@@ -229,11 +230,11 @@ fn from_events_to_the_sentence() {
         deploy(4, 4, 1, "succeeded", json!({})),
         deploy(5, 5, 2, "queued", json!({"commits": [commit("c", "ana")]})),
         deploy(6, 6, 2, "succeeded", json!({})),
-        deploy(7, 8, 3, "queued", json!({"reverts": 2})),
-        deploy(8, 9, 3, "succeeded", json!({})),
+        deploy(7, 8, 3, "queued", json!({"reverts": 2, "deploy_kind": "rollback"})),
+        deploy(8, 9, 3, "rolled_back", json!({"reverts": 2})),
         deploy(9, 10, 4, "queued", json!({"commits": [commit("d", "ana")]})),
         deploy(10, 11, 4, "canary_started", json!({})),
-        deploy(11, 12, 4, "rolled_back", json!({})),
+        deploy(11, 12, 4, "rolled_back", json!({"reverts": 4, "automatic": true})),
         event(
             12,
             13,

@@ -45,10 +45,14 @@ pub struct TimelineEntry {
 /// Sorts an incident's events by when they happened (then by `seq`) and gives each its phase. `opened_at` parts the
 /// changes that came before from the mitigations after it.
 pub fn timeline(events: Vec<Event>, opened_at: Timestamp) -> Vec<TimelineEntry> {
-    // A deploy whose first event says that it reverts another is a rollback in all its events.
+    // A deploy that takes back another one is a rollback in all its events. One that takes back itself is not.
     let rollbacks: std::collections::BTreeSet<i64> = events
         .iter()
-        .filter(|e| e.kind.starts_with("deploy.") && e.data["reverts"].as_i64().is_some())
+        .filter(|e| e.kind.starts_with("deploy."))
+        .filter(|e| {
+            let other = e.data["reverts"].as_i64().is_some_and(|n| Some(n) != e.subject.deploy);
+            other || e.data["deploy_kind"] == "rollback"
+        })
         .filter_map(|e| e.subject.deploy)
         .collect();
     let mut entries: Vec<TimelineEntry> = events
@@ -66,7 +70,7 @@ fn phase(event: &Event, rollback: bool, opened_at: Timestamp) -> Phase {
     let during = event.occurred_at >= opened_at;
     match event.kind.as_str() {
         "alert.pending" => Phase::FirstErrors,
-        "alert.fired" | "alert.unknown" | "incident.opened" => Phase::Alert,
+        "alert.fired" | "alert.unknown" | "alert.expired" | "incident.opened" => Phase::Alert,
         "alert.resolved" | "incident.resolved" => Phase::Recovery,
         "incident.acknowledged" => Phase::Acknowledged,
         "incident.noted" | "note.doing" | "chat.message" => Phase::Note,

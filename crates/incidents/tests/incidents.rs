@@ -54,7 +54,7 @@ fn story() -> Vec<Event> {
         event(8, 6, Actor::system(), "page.sent", "Paged raj by mail", json!({"person": "raj"})),
         event(9, 7, ana.clone(), "incident.acknowledged", "Ana Silva acknowledged incident 1", json!({})),
         event(10, 8, ana, "deploy.queued", "ana rolls photos back", json!({"reverts": 12})),
-        event(11, 9, Actor::system(), "deploy.succeeded", "photos is back on 0f0f0f", json!({})),
+        event(11, 9, Actor::system(), "deploy.rolled_back", "photos is back on 0f0f0f", json!({})),
         event(12, 10, Actor::system(), "alert.resolved", "HighErrorRate is over", json!({})),
         event(13, 10, raj, "incident.noted", "@mei saw_it <first>", json!({})),
         event(14, 11, Actor::system(), "incident.resolved", "Incident 1 is resolved", json!({})),

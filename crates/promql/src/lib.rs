@@ -1,1 +1,18 @@
-//! promql
+//! PromQL: parse a query and evaluate it over anything that can select series ([`Queryable`]).
+//!
+//! Semantics are those of Prometheus 3 (ranges and lookback are open on the left, metric names are dropped at the end).
+//! The crate is pure: no clock (the instants are arguments), no IO but through `Queryable`, no threads. Every query is
+//! bounded by [`Limits`] and can be interrupted from outside by an [`Interrupt`].
+
+mod error;
+mod eval;
+mod functions;
+mod source;
+mod syntax;
+mod value;
+
+pub use error::{Annotation, Level, QueryError, Span};
+pub use eval::{Interrupt, Limits, Query, instant, range};
+pub use source::{Queryable, ReadSamples, Samples, SeriesData};
+pub use syntax::{EXPRESSION_BYTES_MAX, ast, parse, parse_matchers};
+pub use value::{Output, Series, Value, VectorSample, format_float, parse_duration_ms};

@@ -1,0 +1,65 @@
+//! `label_replace` and `label_join`.
+
+use std::sync::Arc;
+
+use super::{
+    Context, Grid, Sink,
+    row::{Row, join_same},
+    string,
+};
+use crate::{error::QueryError, syntax::ast::Expr};
+
+/// A compiled regular expression may take this much memory.
+const REGEX_BYTES_MAX: usize = 1 << 20;
+
+fn check_label_name(name: &str) -> Result<(), QueryError> {
+    if name.is_empty() {
+        return Err(QueryError::execution(format!("invalid destination label name in function: {name:?}")));
+    }
+    Ok(())
+}
+
+impl Context<'_> {
+    /// Rewrites the labels of every row and joins those that became equal.
+    fn relabel(&self, arg: &Expr, grid: Grid, sink: Sink<'_>, rewrite: impl Fn(&mut Row)) -> Result<(), QueryError> {
+        let mut rows = self.rows(arg, grid)?;
+        rows.iter_mut().for_each(rewrite);
+        join_same(rows)?.into_iter().try_for_each(sink)
+    }
+
+    pub fn label_replace(&self, args: &[Expr], grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
+        let [_, target, replacement, source, pattern] = args else {
+            return Err(QueryError::execution("label_replace takes five arguments"));
+        };
+        let (target, replacement, source) = (string(target)?, string(replacement)?, string(source)?);
+        check_label_name(target)?;
+        let regex = regex::RegexBuilder::new(&format!("^(?s:{})$", string(pattern)?))
+            .size_limit(REGEX_BYTES_MAX)
+            .build()
+            .map_err(|_| QueryError::parse(pattern.span, "invalid regular expression in label_replace()"))?;
+        self.relabel(&args[0], grid, sink, |row| {
+            let value = row.labels.get(source).unwrap_or_default();
+            if let Some(captures) = regex.captures(value) {
+                let mut text = String::new();
+                captures.expand(replacement, &mut text);
+                row.labels = Arc::new((*row.labels).clone().with(target, text));
+                if target == tenfold_types::Labels::NAME {
+                    row.drop_name = false;
+                }
+            }
+        })
+    }
+
+    pub fn label_join(&self, args: &[Expr], grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
+        let (target, separator) = (string(&args[1])?, string(&args[2])?);
+        check_label_name(target)?;
+        let sources = args[3..].iter().map(string).collect::<Result<Vec<_>, _>>()?;
+        self.relabel(&args[0], grid, sink, |row| {
+            let values: Vec<&str> = sources.iter().map(|s| row.labels.get(s).unwrap_or_default()).collect();
+            row.labels = Arc::new((*row.labels).clone().with(target, values.join(separator)));
+            if target == tenfold_types::Labels::NAME {
+                row.drop_name = false;
+            }
+        })
+    }
+}

@@ -1,0 +1,317 @@
+//! Evaluation. A query is evaluated for all its steps at once: every node yields rows, one per series, with one value per
+//! step. An instant query is a query of one step.
+
+mod aggregate;
+mod binary;
+mod calendar;
+mod call;
+mod histogram;
+mod kahan;
+mod labels;
+mod math;
+mod over_time;
+mod pick;
+mod range_fn;
+mod row;
+mod select;
+mod sort;
+mod window;
+
+use std::{
+    cell::{Cell, RefCell},
+    sync::atomic::{AtomicU8, Ordering},
+};
+
+use tenfold_types::Point;
+
+use crate::{
+    error::{Annotation, Level, QueryError, Span},
+    source::Queryable,
+    syntax::ast::{BinaryOp, Duration, Expr, Kind, Type},
+    value::{Output, Series, Value, VectorSample},
+};
+use row::{ABSENT, Row, finish, is_absent};
+
+/// Bounds of one query. Every error caused by one says its number.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Samples read from the source, over all selectors.
+    pub samples_max: u64,
+    /// Series one selector may match.
+    pub series_max: usize,
+    /// Steps of a range query.
+    pub steps_max: usize,
+    /// Values (series times steps) that may be held at once by one node.
+    pub values_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { samples_max: 50_000_000, series_max: 200_000, steps_max: 11_000, values_max: 50_000_000 }
+    }
+}
+
+/// A flag by which another thread ends a running query.
+#[derive(Debug, Default)]
+pub struct Interrupt(AtomicU8);
+
+impl Interrupt {
+    /// The one who asked went away.
+    pub fn cancel(&self) {
+        self.0.store(1, Ordering::Relaxed);
+    }
+    /// The time allowed is over.
+    pub fn time_out(&self) {
+        self.0.store(2, Ordering::Relaxed);
+    }
+    fn check(&self) -> Result<(), QueryError> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            1 => Err(QueryError::Cancelled),
+            _ => Err(QueryError::Timeout),
+        }
+    }
+}
+
+/// What a query is evaluated with, besides its expression and instants.
+pub struct Query<'a> {
+    pub source: &'a dyn Queryable,
+    pub limits: &'a Limits,
+    pub interrupt: &'a Interrupt,
+    /// How far back the newest sample of a series still counts, in milliseconds (Prometheus: 5 minutes).
+    pub lookback_ms: i64,
+    /// The step of a subquery that names none, in milliseconds.
+    pub subquery_step_ms: i64,
+}
+
+/// Evaluates at one instant.
+pub fn instant(query: &Query<'_>, expr: &Expr, at_ms: i64) -> Result<Output, QueryError> {
+    let context = Context::new(query, Grid { start: at_ms, step: 0, steps: 1 });
+    let value = context.instant(expr, at_ms)?;
+    Ok(context.output(value))
+}
+
+/// Evaluates at every step from `start_ms` to `end_ms` inclusive.
+pub fn range(query: &Query<'_>, expr: &Expr, start_ms: i64, end_ms: i64, step_ms: i64) -> Result<Output, QueryError> {
+    if step_ms <= 0 {
+        return Err(QueryError::execution(
+            "zero or negative query resolution step widths are not accepted; try a positive one",
+        ));
+    }
+    if end_ms < start_ms {
+        return Err(QueryError::execution("the end of the time range lies before its start"));
+    }
+    let steps = (end_ms.saturating_sub(start_ms) / step_ms) as usize + 1;
+    if steps > query.limits.steps_max {
+        return Err(QueryError::Limit(format!(
+            "the query has {steps} steps; at most {} are allowed; use a larger step or less time",
+            query.limits.steps_max
+        )));
+    }
+    let context = Context::new(query, Grid { start: start_ms, step: step_ms, steps });
+    let value = context.range(expr)?;
+    Ok(context.output(value))
+}
+
+/// The instants of one evaluation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Grid {
+    pub start: i64,
+    pub step: i64,
+    pub steps: usize,
+}
+
+impl Grid {
+    pub fn at(self, i: usize) -> i64 {
+        self.start + self.step * i as i64
+    }
+    pub fn end(self) -> i64 {
+        self.at(self.steps - 1)
+    }
+    pub fn times(self) -> impl Iterator<Item = i64> {
+        (0..self.steps).map(move |i| self.at(i))
+    }
+}
+
+/// The state of one running query.
+pub(crate) struct Context<'a> {
+    pub query: &'a Query<'a>,
+    /// The instants the query was asked for (a subquery has its own).
+    pub top: Grid,
+    annotations: RefCell<Vec<Annotation>>,
+    samples: Cell<u64>,
+}
+
+pub(crate) type Sink<'s> = &'s mut dyn FnMut(Row) -> Result<(), QueryError>;
+
+impl<'a> Context<'a> {
+    fn new(query: &'a Query<'a>, top: Grid) -> Self {
+        Self { query, top, annotations: RefCell::default(), samples: Cell::new(0) }
+    }
+
+    fn output(self, value: Value) -> Output {
+        Output { value, annotations: self.annotations.into_inner(), samples_read: self.samples.get() }
+    }
+
+    pub fn annotate(&self, level: Level, span: Span, message: String) {
+        let annotation = Annotation { level, message, span };
+        let mut all = self.annotations.borrow_mut();
+        if !all.contains(&annotation) {
+            all.push(annotation);
+        }
+    }
+
+    pub fn count_samples(&self, count: usize) -> Result<(), QueryError> {
+        self.query.interrupt.check()?;
+        let total = self.samples.get() + count as u64;
+        self.samples.set(total);
+        let max = self.query.limits.samples_max;
+        if total > max {
+            return Err(QueryError::Limit(format!(
+                "the query reads more than {max} samples; ask for less time or fewer series"
+            )));
+        }
+        Ok(())
+    }
+
+    fn instant(&self, expr: &Expr, at_ms: i64) -> Result<Value, QueryError> {
+        Ok(match expr.value_type() {
+            Type::String => Value::String { t_ms: at_ms, value: string(expr)?.to_string() },
+            Type::Scalar => Value::Scalar(Point::new(at_ms, self.scalar(expr, self.top)?[0])),
+            Type::Vector => {
+                let rows = finish(self.rows(expr, self.top)?)?;
+                let sample = |r: Row| VectorSample { labels: r.labels, t_ms: at_ms, value: r.values[0] };
+                Value::Vector(rows.into_iter().filter(|r| !is_absent(r.values[0])).map(sample).collect())
+            }
+            Type::Matrix => {
+                let mut out = Vec::new();
+                self.windows(expr, self.top, &mut |series| {
+                    let (start, end) = series.spec.window(at_ms);
+                    let points: Vec<Point> =
+                        series.points.iter().filter(|p| p.t_ms > start && p.t_ms <= end).copied().collect();
+                    if !points.is_empty() {
+                        out.push(Series { labels: series.labels.clone(), points });
+                    }
+                    Ok(())
+                })?;
+                Value::Matrix(out)
+            }
+        })
+    }
+
+    fn range(&self, expr: &Expr) -> Result<Value, QueryError> {
+        let grid = self.top;
+        let rows = match expr.value_type() {
+            Type::Scalar => vec![Row::bare(self.scalar(expr, grid)?)],
+            Type::Vector => finish(self.rows(expr, grid)?)?,
+            other => {
+                return Err(QueryError::execution(format!(
+                    "invalid expression type \"{other}\" for range query, must be scalar or instant vector"
+                )));
+            }
+        };
+        let series = |r: Row| Series {
+            labels: r.labels,
+            points: grid
+                .times()
+                .zip(&r.values)
+                .filter(|(_, v)| !is_absent(**v))
+                .map(|(t, v)| Point::new(t, *v))
+                .collect(),
+        };
+        Ok(Value::Matrix(rows.into_iter().map(series).filter(|s| !s.points.is_empty()).collect()))
+    }
+
+    /// The rows of a vector expression.
+    pub fn rows(&self, expr: &Expr, grid: Grid) -> Result<Vec<Row>, QueryError> {
+        let mut out = Vec::new();
+        let max = self.query.limits.values_max;
+        self.each_row(expr, grid, &mut |row| {
+            out.push(row);
+            if (out.len() as u64).saturating_mul(grid.steps as u64) > max {
+                return Err(QueryError::Limit(format!(
+                    "the query holds more than {max} values at once; use a larger step, less time or fewer series"
+                )));
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// Hands the rows of a vector expression to `sink`, one by one where the expression allows it.
+    pub fn each_row(&self, expr: &Expr, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
+        self.query.interrupt.check()?;
+        match &expr.kind {
+            Kind::Paren(inner) => self.each_row(inner, grid, sink),
+            Kind::Selector(selector) => self.instant_selector(selector, grid, false, sink),
+            Kind::Call { function, args } => self.call(function, args, expr.span, grid, sink),
+            Kind::Unary { negate, expr } => {
+                self.each_row(expr, grid, &mut |row| sink(if *negate { row.map(|v| -v).without_name() } else { row }))
+            }
+            Kind::Aggregate { op, grouping, param, expr } => {
+                self.aggregate(*op, grouping, param.as_deref(), expr, grid)?.into_iter().try_for_each(sink)
+            }
+            Kind::Binary { op, bool_modifier, matching, lhs, rhs } => {
+                self.binary(*op, *bool_modifier, matching, lhs, rhs, grid, sink)
+            }
+            _ => Err(QueryError::parse(expr.span, format!("expected an instant vector, got {}", expr.value_type()))),
+        }
+    }
+
+    /// The values of a scalar expression, one per step.
+    pub fn scalar(&self, expr: &Expr, grid: Grid) -> Result<Vec<f64>, QueryError> {
+        Ok(match &expr.kind {
+            Kind::Number(n) => vec![*n; grid.steps],
+            Kind::Paren(inner) => self.scalar(inner, grid)?,
+            Kind::Unary { negate, expr } => {
+                let mut values = self.scalar(expr, grid)?;
+                if *negate {
+                    values.iter_mut().for_each(|v| *v = -*v);
+                }
+                values
+            }
+            Kind::Binary { op, lhs, rhs, .. } => {
+                let (mut a, b) = (self.scalar(lhs, grid)?, self.scalar(rhs, grid)?);
+                for (x, y) in a.iter_mut().zip(b) {
+                    *x = match op {
+                        BinaryOp::Arithmetic(op) => op.apply(*x, y),
+                        BinaryOp::Comparison(op) => f64::from(u8::from(op.apply(*x, y))),
+                        BinaryOp::Set(_) => ABSENT,
+                    };
+                }
+                a
+            }
+            Kind::Call { function, args } => self.scalar_call(function.name, args, grid)?,
+            _ => return Err(QueryError::parse(expr.span, format!("expected a scalar, got {}", expr.value_type()))),
+        })
+    }
+
+    /// A duration in milliseconds.
+    pub fn duration_ms(&self, duration: &Duration) -> Result<i64, QueryError> {
+        let ms = (self.seconds(duration) * 1000.0).round();
+        if !ms.is_finite() || ms.abs() > 1e15 {
+            return Err(QueryError::execution("a duration of the query is out of range"));
+        }
+        Ok(ms as i64)
+    }
+
+    fn seconds(&self, duration: &Duration) -> f64 {
+        match duration {
+            Duration::Seconds(s) => *s,
+            Duration::Step => self.top.step as f64 / 1000.0,
+            Duration::Range => (self.top.end() - self.top.start) as f64 / 1000.0,
+            Duration::Negate(d) => -self.seconds(d),
+            Duration::Binary(op, a, b) => op.apply(self.seconds(a), self.seconds(b)),
+            Duration::Min(a, b) => self.seconds(a).min(self.seconds(b)),
+            Duration::Max(a, b) => self.seconds(a).max(self.seconds(b)),
+        }
+    }
+}
+
+/// The text of a string expression.
+pub(crate) fn string(expr: &Expr) -> Result<&str, QueryError> {
+    match &expr.unwrapped().kind {
+        Kind::String(s) => Ok(s),
+        _ => Err(QueryError::parse(expr.span, format!("expected a string, got {}", expr.value_type()))),
+    }
+}

@@ -1,0 +1,154 @@
+//! The table of functions: names, arguments and what they return. What they compute stands in `eval`.
+
+use crate::syntax::ast::Type;
+
+#[derive(Debug, PartialEq)]
+pub struct Function {
+    pub name: &'static str,
+    pub args: &'static [Type],
+    /// How many of the last arguments may be left out.
+    pub optional: usize,
+    /// Whether the last argument may be repeated.
+    pub repeats: bool,
+    pub returns: Type,
+}
+
+const fn f(name: &'static str, args: &'static [Type], optional: usize, returns: Type) -> Function {
+    Function { name, args, optional, repeats: false, returns }
+}
+
+const fn many(name: &'static str, args: &'static [Type], optional: usize) -> Function {
+    Function { name, args, optional, repeats: true, returns: Type::Vector }
+}
+
+use Type::{Matrix as M, Scalar as S, String as T, Vector as V};
+
+/// Sorted by name.
+static FUNCTIONS: &[Function] = &[
+    f("abs", &[V], 0, V),
+    f("absent", &[V], 0, V),
+    f("absent_over_time", &[M], 0, V),
+    f("acos", &[V], 0, V),
+    f("acosh", &[V], 0, V),
+    f("asin", &[V], 0, V),
+    f("asinh", &[V], 0, V),
+    f("atan", &[V], 0, V),
+    f("atanh", &[V], 0, V),
+    f("avg_over_time", &[M], 0, V),
+    f("ceil", &[V], 0, V),
+    f("changes", &[M], 0, V),
+    f("clamp", &[V, S, S], 0, V),
+    f("clamp_max", &[V, S], 0, V),
+    f("clamp_min", &[V, S], 0, V),
+    f("cos", &[V], 0, V),
+    f("cosh", &[V], 0, V),
+    f("count_over_time", &[M], 0, V),
+    f("day_of_month", &[V], 1, V),
+    f("day_of_week", &[V], 1, V),
+    f("day_of_year", &[V], 1, V),
+    f("days_in_month", &[V], 1, V),
+    f("deg", &[V], 0, V),
+    f("delta", &[M], 0, V),
+    f("deriv", &[M], 0, V),
+    f("double_exponential_smoothing", &[M, S, S], 0, V),
+    f("end", &[], 0, S),
+    f("exp", &[V], 0, V),
+    f("first_over_time", &[M], 0, V),
+    f("floor", &[V], 0, V),
+    f("histogram_fraction", &[S, S, V], 0, V),
+    f("histogram_quantile", &[S, V], 0, V),
+    many("histogram_quantiles", &[V, T, S], 0),
+    f("holt_winters", &[M, S, S], 0, V),
+    f("hour", &[V], 1, V),
+    f("idelta", &[M], 0, V),
+    f("increase", &[M], 0, V),
+    f("irate", &[M], 0, V),
+    many("label_join", &[V, T, T, T], 1),
+    f("label_replace", &[V, T, T, T, T], 0, V),
+    f("last_over_time", &[M], 0, V),
+    f("ln", &[V], 0, V),
+    f("log10", &[V], 0, V),
+    f("log2", &[V], 0, V),
+    f("mad_over_time", &[M], 0, V),
+    f("max_of", &[S, S], 0, S),
+    f("max_over_time", &[M], 0, V),
+    f("min_of", &[S, S], 0, S),
+    f("min_over_time", &[M], 0, V),
+    f("minute", &[V], 1, V),
+    f("month", &[V], 1, V),
+    f("pi", &[], 0, S),
+    f("predict_linear", &[M, S], 0, V),
+    f("present_over_time", &[M], 0, V),
+    f("quantile_over_time", &[S, M], 0, V),
+    f("rad", &[V], 0, V),
+    f("range", &[], 0, S),
+    f("rate", &[M], 0, V),
+    f("resets", &[M], 0, V),
+    f("round", &[V, S], 1, V),
+    f("scalar", &[V], 0, S),
+    f("sgn", &[V], 0, V),
+    f("sin", &[V], 0, V),
+    f("sinh", &[V], 0, V),
+    f("sort", &[V], 0, V),
+    many("sort_by_label", &[V, T], 1),
+    many("sort_by_label_desc", &[V, T], 1),
+    f("sort_desc", &[V], 0, V),
+    f("sqrt", &[V], 0, V),
+    f("start", &[], 0, S),
+    f("stddev_over_time", &[M], 0, V),
+    f("stdvar_over_time", &[M], 0, V),
+    f("step", &[], 0, S),
+    f("sum_over_time", &[M], 0, V),
+    f("tan", &[V], 0, V),
+    f("tanh", &[V], 0, V),
+    f("time", &[], 0, S),
+    f("timestamp", &[V], 0, V),
+    f("ts_of_first_over_time", &[M], 0, V),
+    f("ts_of_last_over_time", &[M], 0, V),
+    f("ts_of_max_over_time", &[M], 0, V),
+    f("ts_of_min_over_time", &[M], 0, V),
+    f("vector", &[S], 0, V),
+    f("year", &[V], 1, V),
+];
+
+pub(crate) fn find(name: &str) -> Option<&'static Function> {
+    FUNCTIONS.binary_search_by(|f| f.name.cmp(name)).ok().map(|i| &FUNCTIONS[i])
+}
+
+/// The known name nearest to a misspelt one, when one is near.
+pub(crate) fn nearest(name: &str) -> Option<&'static str> {
+    FUNCTIONS
+        .iter()
+        .map(|f| (distance(f.name, name), f.name))
+        .min()
+        .filter(|(d, _)| *d <= 1 + name.len() / 5)
+        .map(|(_, n)| n)
+}
+
+/// Levenshtein's edit distance.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let cost = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted_and_suggests() {
+        assert!(FUNCTIONS.is_sorted_by(|a, b| a.name < b.name));
+        assert_eq!(nearest("raet"), Some("rate"));
+        assert_eq!(nearest("histogram_quantil"), Some("histogram_quantile"));
+        assert_eq!(nearest("frobnicate"), None);
+    }
+}

@@ -1,0 +1,312 @@
+//! The parsed query.
+
+use tenfold_types::Matcher;
+
+use crate::{error::Span, functions::Function};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr {
+    pub kind: Kind,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kind {
+    Number(f64),
+    String(String),
+    Paren(Box<Expr>),
+    /// Unary minus; a unary plus leaves no trace but this node.
+    Unary {
+        negate: bool,
+        expr: Box<Expr>,
+    },
+    Selector(Selector),
+    Matrix {
+        selector: Selector,
+        range: Duration,
+        mode: RangeMode,
+    },
+    Subquery {
+        expr: Box<Expr>,
+        range: Duration,
+        step: Option<Duration>,
+        shift: Shift,
+    },
+    Call {
+        function: &'static Function,
+        args: Vec<Expr>,
+    },
+    Aggregate {
+        op: AggregateOp,
+        grouping: Grouping,
+        param: Option<Box<Expr>>,
+        expr: Box<Expr>,
+    },
+    Binary {
+        op: BinaryOp,
+        bool_modifier: bool,
+        matching: Matching,
+        lhs: Box<Expr>,
+        rhs: Box<Expr>,
+    },
+}
+
+/// How the ends of a range are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RangeMode {
+    #[default]
+    Normal,
+    /// The value at either end is the last one known there.
+    Anchored,
+    /// The value at either end is interpolated between its neighbours.
+    Smoothed,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Selector {
+    pub matchers: Vec<Matcher>,
+    pub shift: Shift,
+    pub mode: RangeMode,
+}
+
+/// `offset` and `@`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Shift {
+    pub offset: Option<Duration>,
+    pub at: Option<At>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum At {
+    /// Milliseconds since the epoch.
+    Instant(i64),
+    Start,
+    End,
+}
+
+/// A duration that may depend on the query's step and range.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Duration {
+    /// Seconds.
+    Seconds(f64),
+    Step,
+    Range,
+    Negate(Box<Duration>),
+    Binary(ArithmeticOp, Box<Duration>, Box<Duration>),
+    Min(Box<Duration>, Box<Duration>),
+    Max(Box<Duration>, Box<Duration>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArithmeticOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+    Atan2,
+}
+
+impl ArithmeticOp {
+    pub fn apply(self, a: f64, b: f64) -> f64 {
+        match self {
+            Self::Add => a + b,
+            Self::Sub => a - b,
+            Self::Mul => a * b,
+            Self::Div => a / b,
+            Self::Mod => a % b,
+            Self::Pow => a.powf(b),
+            Self::Atan2 => a.atan2(b),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ComparisonOp {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+impl ComparisonOp {
+    #[expect(clippy::float_cmp, reason = "PromQL compares floats exactly")]
+    pub fn apply(self, a: f64, b: f64) -> bool {
+        match self {
+            Self::Equal => a == b,
+            Self::NotEqual => a != b,
+            Self::Less => a < b,
+            Self::LessOrEqual => a <= b,
+            Self::Greater => a > b,
+            Self::GreaterOrEqual => a >= b,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetOp {
+    And,
+    Or,
+    Unless,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BinaryOp {
+    Arithmetic(ArithmeticOp),
+    Comparison(ComparisonOp),
+    Set(SetOp),
+}
+
+impl BinaryOp {
+    pub fn sign(self) -> &'static str {
+        use ArithmeticOp::{Add, Atan2, Div, Mod, Mul, Pow, Sub};
+        use ComparisonOp::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+        match self {
+            Self::Arithmetic(Add) => "+",
+            Self::Arithmetic(Sub) => "-",
+            Self::Arithmetic(Mul) => "*",
+            Self::Arithmetic(Div) => "/",
+            Self::Arithmetic(Mod) => "%",
+            Self::Arithmetic(Pow) => "^",
+            Self::Arithmetic(Atan2) => "atan2",
+            Self::Comparison(Equal) => "==",
+            Self::Comparison(NotEqual) => "!=",
+            Self::Comparison(Less) => "<",
+            Self::Comparison(LessOrEqual) => "<=",
+            Self::Comparison(Greater) => ">",
+            Self::Comparison(GreaterOrEqual) => ">=",
+            Self::Set(SetOp::And) => "and",
+            Self::Set(SetOp::Or) => "or",
+            Self::Set(SetOp::Unless) => "unless",
+        }
+    }
+}
+
+/// How the series of two vectors are paired.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Matching {
+    /// `on(...)` when true, `ignoring(...)` (also without any) when false.
+    pub on: bool,
+    pub labels: Vec<String>,
+    pub side: Side,
+    /// Labels taken over from the "one" side.
+    pub include: Vec<String>,
+    /// Stands in for a missing left series.
+    pub fill_left: Option<f64>,
+    /// Stands in for a missing right series.
+    pub fill_right: Option<f64>,
+}
+
+/// Which side may have several series for one match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Side {
+    #[default]
+    OneToOne,
+    /// `group_left`: many on the left.
+    ManyLeft,
+    /// `group_right`: many on the right.
+    ManyRight,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AggregateOp {
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Count,
+    Group,
+    Stddev,
+    Stdvar,
+    Topk,
+    Bottomk,
+    Quantile,
+    CountValues,
+    Limitk,
+    LimitRatio,
+}
+
+impl AggregateOp {
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "sum" => Self::Sum,
+            "avg" => Self::Avg,
+            "min" => Self::Min,
+            "max" => Self::Max,
+            "count" => Self::Count,
+            "group" => Self::Group,
+            "stddev" => Self::Stddev,
+            "stdvar" => Self::Stdvar,
+            "topk" => Self::Topk,
+            "bottomk" => Self::Bottomk,
+            "quantile" => Self::Quantile,
+            "count_values" => Self::CountValues,
+            "limitk" => Self::Limitk,
+            "limit_ratio" => Self::LimitRatio,
+            _ => return None,
+        })
+    }
+    pub fn takes_param(self) -> bool {
+        matches!(
+            self,
+            Self::Topk | Self::Bottomk | Self::Quantile | Self::CountValues | Self::Limitk | Self::LimitRatio
+        )
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Grouping {
+    /// `without(...)` when true, `by(...)` (also with no labels at all) when false.
+    pub without: bool,
+    pub labels: Vec<String>,
+}
+
+/// The type of an expression's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    Scalar,
+    String,
+    Vector,
+    Matrix,
+}
+
+impl std::fmt::Display for Type {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Scalar => "scalar",
+            Self::String => "string",
+            Self::Vector => "instant vector",
+            Self::Matrix => "range vector",
+        })
+    }
+}
+
+impl Expr {
+    pub fn value_type(&self) -> Type {
+        match &self.kind {
+            Kind::Number(_) => Type::Scalar,
+            Kind::String(_) => Type::String,
+            Kind::Paren(e) | Kind::Unary { expr: e, .. } => e.value_type(),
+            Kind::Selector(_) | Kind::Aggregate { .. } => Type::Vector,
+            Kind::Matrix { .. } | Kind::Subquery { .. } => Type::Matrix,
+            Kind::Call { function, .. } => function.returns,
+            Kind::Binary { lhs, rhs, .. } => {
+                if lhs.value_type() == Type::Scalar && rhs.value_type() == Type::Scalar {
+                    Type::Scalar
+                } else {
+                    Type::Vector
+                }
+            }
+        }
+    }
+    /// The expression without the parentheses around it.
+    pub fn unwrapped(&self) -> &Self {
+        match &self.kind {
+            Kind::Paren(e) => e.unwrapped(),
+            _ => self,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Text to tokens, each with the bytes it came from.
+
+use crate::error::{QueryError, Span};
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Token {
+    /// A name, keyword or metric name; which one, the parser knows.
+    Ident(String),
+    Number(f64),
+    /// A duration literal such as `1h30m`, in milliseconds.
+    Duration(i64),
+    String(String),
+    /// Brackets, commas, operators.
+    Sign(&'static str),
+    End,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Lexed {
+    pub token: Token,
+    pub span: Span,
+}
+
+/// Longest first, so that `==` is not read as `=` twice.
+const SIGNS: [&str; 24] = [
+    "==", "!=", "=~", "!~", "<=", ">=", "(", ")", "{", "}", "[", "]", ",", "=", "<", ">", "+", "-", "*", "/", "%", "^",
+    "@", ":",
+];
+
+/// Duration units from long to short with their milliseconds; each may appear once, in this order.
+const UNITS: [(&str, i64); 7] = [
+    ("y", 365 * 86_400_000),
+    ("w", 7 * 86_400_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1000),
+    ("ms", 1),
+];
+
+pub(crate) fn lex(text: &str) -> Result<Vec<Lexed>, QueryError> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    // Inside `[...]` a colon separates range and step; outside it may start or continue a metric name.
+    let mut in_brackets = false;
+    while let Some(c) = text[at..].chars().next() {
+        let start = at;
+        if c.is_whitespace() {
+            at += c.len_utf8();
+            continue;
+        }
+        if c == '#' {
+            at += text[at..].find('\n').unwrap_or(text.len() - at);
+            continue;
+        }
+        let token = if is_ident_start(c) || (c == ':' && !in_brackets) {
+            at += text[at..].find(|c| !is_ident_part(c) && (c != ':' || in_brackets)).unwrap_or(text.len() - at);
+            Token::Ident(text[start..at].into())
+        } else if c.is_ascii_digit() || (c == '.' && text[at + 1..].starts_with(|c: char| c.is_ascii_digit())) {
+            let (token, len) = number_or_duration(&text[at..]).ok_or_else(|| {
+                QueryError::parse(Span::new(start, end_of_word(text, start)), "bad number or duration")
+            })?;
+            at += len;
+            token
+        } else if matches!(c, '"' | '\'' | '`') {
+            let (token, len) = string(&text[at..], c)
+                .map_err(|what| QueryError::parse(Span::new(start, text.len().min(start + 1)), what))?;
+            at += len;
+            token
+        } else if let Some(sign) = SIGNS.iter().find(|s| text[at..].starts_with(**s)) {
+            at += sign.len();
+            match *sign {
+                "[" => in_brackets = true,
+                "]" => in_brackets = false,
+                _ => {}
+            }
+            Token::Sign(sign)
+        } else {
+            let span = Span::new(start, start + c.len_utf8());
+            return Err(QueryError::parse(span, format!("unexpected character `{c}`")));
+        };
+        out.push(Lexed { token, span: Span::new(start, at) });
+    }
+    out.push(Lexed { token: Token::End, span: Span::new(text.len(), text.len()) });
+    Ok(out)
+}
+
+fn is_ident_start(c: char) -> bool {
+    c.is_ascii_alphabetic() || c == '_'
+}
+
+fn is_ident_part(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+fn end_of_word(text: &str, start: usize) -> usize {
+    start + text[start..].find(|c| !is_ident_part(c) && c != '.').unwrap_or(text.len() - start)
+}
+
+fn number_or_duration(text: &str) -> Option<(Token, usize)> {
+    if let Some((ms, len)) = duration(text) {
+        return Some((Token::Duration(ms), len));
+    }
+    if let Some(hex) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        let len = hex.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(hex.len());
+        let value = u64::from_str_radix(&hex[..len], 16).ok()?;
+        return ends_word(&hex[len..]).then_some((Token::Number(value as f64), len + 2));
+    }
+    let digits = |s: &str| s.find(|c: char| !c.is_ascii_digit()).unwrap_or(s.len());
+    let mut len = digits(text);
+    if text[len..].starts_with('.') {
+        len += 1;
+        len += digits(&text[len..]);
+    }
+    if text[len..].starts_with(['e', 'E']) {
+        let mut exponent = len + 1;
+        if text[exponent..].starts_with(['+', '-']) {
+            exponent += 1;
+        }
+        let count = digits(&text[exponent..]);
+        if count == 0 {
+            return None;
+        }
+        len = exponent + count;
+    }
+    let value = text[..len].parse().ok()?;
+    ends_word(&text[len..]).then_some((Token::Number(value), len))
+}
+
+fn ends_word(rest: &str) -> bool {
+    !rest.starts_with(is_ident_part)
+}
+
+/// Reads `1h30m` and the like at the start of the text: milliseconds and length.
+pub(crate) fn duration(text: &str) -> Option<(i64, usize)> {
+    let mut at = 0;
+    let mut total = 0i64;
+    let mut unit_from = 0;
+    loop {
+        let rest = &text[at..];
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        if digits == 0 {
+            break;
+        }
+        let letters = rest[digits..].find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len() - digits);
+        let name = &rest[digits..digits + letters];
+        let position = UNITS.iter().position(|(unit, _)| *unit == name).filter(|p| *p >= unit_from)?;
+        let count: i64 = rest[..digits].parse().ok()?;
+        total = total.checked_add(count.checked_mul(UNITS[position].1)?)?;
+        unit_from = position + 1;
+        at += digits + letters;
+    }
+    (at > 0 && ends_word(&text[at..])).then_some((total, at))
+}
+
+fn string(text: &str, quote: char) -> Result<(Token, usize), &'static str> {
+    let body = &text[1..];
+    if quote == '`' {
+        let end = body.find('`').ok_or("this string has no end")?;
+        return Ok((Token::String(body[..end].into()), end + 2));
+    }
+    let mut bytes = Vec::new();
+    let mut chars = body.char_indices();
+    while let Some((i, c)) = chars.next() {
+        match c {
+            c if c == quote => {
+                let value = String::from_utf8(bytes).map_err(|_| "this string is not valid UTF-8")?;
+                return Ok((Token::String(value), i + 2));
+            }
+            '\n' => return Err("this string has no end"),
+            '\\' => {
+                let len =
+                    escape(&body[i + 1..], quote, &mut bytes).ok_or("this string has an unknown escape sequence")?;
+                let until = i + 1 + len;
+                while chars.offset() < until {
+                    chars.next();
+                }
+            }
+            c => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    Err("this string has no end")
+}
+
+/// Reads what follows a backslash; returns its length.
+fn escape(rest: &str, quote: char, out: &mut Vec<u8>) -> Option<usize> {
+    let c = rest.chars().next()?;
+    let simple = match c {
+        'a' => 7,
+        'b' => 8,
+        'f' => 12,
+        'n' => b'\n',
+        'r' => b'\r',
+        't' => b'\t',
+        'v' => 11,
+        '\\' => b'\\',
+        c if c == quote => c as u8,
+        'x' => {
+            out.push(u8::from_str_radix(rest.get(1..3)?, 16).ok()?);
+            return Some(3);
+        }
+        'u' | 'U' => {
+            let len = if c == 'u' { 4 } else { 8 };
+            let code = u32::from_str_radix(rest.get(1..=len)?, 16).ok()?;
+            out.extend_from_slice(char::from_u32(code)?.encode_utf8(&mut [0; 4]).as_bytes());
+            return Some(len + 1);
+        }
+        '0'..='7' => {
+            out.push(u8::from_str_radix(rest.get(..3)?, 8).ok()?);
+            return Some(3);
+        }
+        _ => return None,
+    };
+    out.push(simple);
+    Some(1)
+}

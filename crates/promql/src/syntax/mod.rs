@@ -1,0 +1,10 @@
+//! From text to a checked syntax tree. No evaluation, no data.
+
+pub mod ast;
+mod check;
+mod lex;
+mod parse;
+mod selector;
+
+pub(crate) use lex::duration as read_duration;
+pub use parse::{EXPRESSION_BYTES_MAX, parse, parse_matchers};

@@ -1,0 +1,117 @@
+//! What a query answers.
+
+use std::sync::Arc;
+
+use tenfold_types::{Labels, Point};
+
+use crate::error::Annotation;
+
+/// The answer with the remarks made on the way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    pub value: Value,
+    pub annotations: Vec<Annotation>,
+    /// Samples read from the source.
+    pub samples_read: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Scalar(Point),
+    String {
+        t_ms: i64,
+        value: String,
+    },
+    /// No data is an empty vector: neither zero nor an error.
+    Vector(Vec<VectorSample>),
+    Matrix(Vec<Series>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct VectorSample {
+    pub labels: Arc<Labels>,
+    pub t_ms: i64,
+    pub value: f64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    pub labels: Arc<Labels>,
+    pub points: Vec<Point>,
+}
+
+impl Value {
+    /// The word Prometheus' API uses.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Scalar(_) => "scalar",
+            Self::String { .. } => "string",
+            Self::Vector(_) => "vector",
+            Self::Matrix(_) => "matrix",
+        }
+    }
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Scalar(_) | Self::String { .. } => false,
+            Self::Vector(v) => v.is_empty(),
+            Self::Matrix(m) => m.is_empty(),
+        }
+    }
+}
+
+/// A float as Prometheus' API writes it: the shortest decimal that reads back the same, with an exponent when very large
+/// or very small.
+pub fn format_float(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".into();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf".into() } else { "-Inf".into() };
+    }
+    let magnitude = value.abs();
+    if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
+        let text = format!("{value:e}");
+        let (mantissa, exponent) = text.split_once('e').expect("the exponent format has an e");
+        let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |d| ('-', d));
+        return format!("{mantissa}e{sign}{digits:0>2}");
+    }
+    value.to_string()
+}
+
+/// Reads a duration such as `1h30m`, `15s` or `500ms` (also plain seconds) as milliseconds.
+pub fn parse_duration_ms(text: &str) -> Option<i64> {
+    match crate::syntax::read_duration(text) {
+        Some((ms, len)) if len == text.len() => Some(ms),
+        _ => {
+            let seconds: f64 = text.parse().ok()?;
+            let ms = seconds * 1000.0;
+            (ms.is_finite() && ms.abs() < i64::MAX as f64).then_some(ms as i64)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_and_durations() {
+        let cases = [
+            (1.0, "1"),
+            (-0.5, "-0.5"),
+            (1e21, "1e+21"),
+            (1.5e-7, "1.5e-07"),
+            (f64::INFINITY, "+Inf"),
+            (f64::NAN, "NaN"),
+            (1e20, "100000000000000000000"),
+            (0.1 + 0.2, "0.30000000000000004"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(format_float(value), text);
+        }
+        assert_eq!(parse_duration_ms("1h30m"), Some(5_400_000));
+        assert_eq!(parse_duration_ms("0.25"), Some(250));
+        assert_eq!(parse_duration_ms("5 minutes"), None);
+    }
+}

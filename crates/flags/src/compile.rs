@@ -121,6 +121,11 @@ impl Snapshot {
         self.flags.len()
     }
 
+    /// Names of the flags, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.flags.iter().map(|f| &*f.name)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.flags.is_empty()
     }

@@ -43,6 +43,8 @@ pub enum Reason {
     Targeting,
     /// A percentage or the weights of variants decided.
     Split,
+    /// As `Split`, but the context names nobody the answer could stick to, so that the next one may differ.
+    Chance,
     /// The flag is off in this environment.
     Disabled,
 }
@@ -53,7 +55,7 @@ impl Reason {
         match self {
             Self::Static => "STATIC",
             Self::Targeting => "TARGETING_MATCH",
-            Self::Split => "SPLIT",
+            Self::Split | Self::Chance => "SPLIT",
             Self::Disabled => "DISABLED",
         }
     }
@@ -63,6 +65,7 @@ impl Reason {
 #[derive(Debug, Clone, Copy)]
 pub struct Evaluation<'a> {
     flag: &'a Flag,
+    index: usize,
     variant: Option<&'a CompiledVariant>,
     pub enabled: bool,
     pub reason: Reason,
@@ -71,6 +74,10 @@ pub struct Evaluation<'a> {
 impl<'a> Evaluation<'a> {
     pub fn key(&self) -> &'a str {
         &self.flag.name
+    }
+    /// Position of the flag in the order of names, the same for every answer of one snapshot.
+    pub fn index(&self) -> usize {
+        self.index
     }
     /// The lifecycle kind (`release`, `experiment`, ...).
     pub fn kind(&self) -> &'a str {
@@ -141,11 +148,9 @@ impl Snapshot {
         {
             let (chosen, why) = set.choose(context, moment);
             variant = chosen;
-            if reason == Reason::Static {
-                reason = why;
-            }
+            reason = stronger(reason, why);
         }
-        Evaluation { flag, variant, enabled: verdict.enabled, reason }
+        Evaluation { flag, index: i, variant, enabled: verdict.enabled, reason }
     }
 
     fn verdict<'a>(&'a self, flag: &'a Flag, context: &Context, moment: Moment) -> Verdict<'a> {
@@ -214,6 +219,7 @@ impl Snapshot {
 
 fn stronger(a: Reason, b: Reason) -> Reason {
     match (a, b) {
+        (Reason::Chance, _) | (_, Reason::Chance) => Reason::Chance,
         (Reason::Split, _) | (_, Reason::Split) => Reason::Split,
         (Reason::Targeting, _) | (_, Reason::Targeting) => Reason::Targeting,
         _ => a,
@@ -227,13 +233,14 @@ impl Rule {
             Self::Never => (false, Reason::Static),
             Self::Rollout { percent, sticky, group } => {
                 // At 100 and at 0 everybody who can be identified gets the same, so nothing was split.
-                let reason = if (1..100).contains(percent) { Reason::Split } else { Reason::Static };
-                let bucket = match sticky.id(context) {
-                    Id::Text(id) => group.bucket(id, 100),
-                    Id::Chance => group.bucket(Digits::new(moment.chance_id(salt)).as_str(), 100),
+                let splits = (1..100).contains(percent);
+                let (bucket, reason) = match sticky.id(context) {
+                    Id::Text(id) => (group.bucket(id, 100), Reason::Split),
+                    Id::Random => (group.bucket(Digits::new(moment.chance_id(salt)).as_str(), 100), Reason::Split),
+                    Id::Nobody => (group.bucket(Digits::new(moment.chance_id(salt)).as_str(), 100), Reason::Chance),
                     Id::Missing => return (false, Reason::Targeting),
                 };
-                (bucket <= u32::from(*percent), reason)
+                (bucket <= u32::from(*percent), if splits { reason } else { Reason::Static })
             }
             Self::Chance { percent } => (moment.draw(salt ^ ROLLOUT_SEED) % 100 < u32::from(*percent), Reason::Split),
             Self::Users(ids) => (context.user_id().is_some_and(|id| ids.contains(id)), Reason::Targeting),
@@ -251,15 +258,19 @@ impl Rule {
 
 enum Id<'a> {
     Text(&'a str),
-    Chance,
+    /// Chance is wanted.
+    Random,
+    /// Neither user nor session.
+    Nobody,
+    /// The field that was asked for is absent.
     Missing,
 }
 
 impl Sticky {
     fn id<'c>(&self, context: &'c Context) -> Id<'c> {
         match self {
-            Self::Default => context.user_id().or(context.text(&Field::SessionId)).map_or(Id::Chance, Id::Text),
-            Self::Random => Id::Chance,
+            Self::Default => context.user_id().or(context.text(&Field::SessionId)).map_or(Id::Nobody, Id::Text),
+            Self::Random => Id::Random,
             Self::Field(field) => context.text(field).filter(|id| !id.is_empty()).map_or(Id::Missing, Id::Text),
         }
     }
@@ -273,16 +284,18 @@ impl VariantSet {
         {
             return (Some(named), Reason::Targeting);
         }
-        let target = match self.sticky.id(context) {
-            Id::Text(id) => self.group.bucket(id, self.weights),
-            Id::Chance | Id::Missing => moment.draw(u32::MAX).checked_rem(self.weights).map_or(0, |r| r + 1),
+        let chance = || moment.draw(u32::MAX).checked_rem(self.weights).map_or(0, |r| r + 1);
+        let (target, reason) = match self.sticky.id(context) {
+            Id::Text(id) => (self.group.bucket(id, self.weights), Reason::Split),
+            Id::Random => (chance(), Reason::Split),
+            Id::Nobody | Id::Missing => (chance(), Reason::Chance),
         };
         let mut sum = 0u32;
         let chosen = self.variants.iter().filter(|v| v.weight > 0).find(|v| {
             sum = sum.saturating_add(v.weight);
             sum >= target
         });
-        (chosen, if self.variants.len() > 1 { Reason::Split } else { Reason::Static })
+        (chosen, if self.variants.len() > 1 { reason } else { Reason::Static })
     }
 }
 

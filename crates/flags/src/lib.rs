@@ -12,6 +12,7 @@ mod evaluate;
 mod features;
 mod model;
 mod murmur;
+mod ramp;
 pub mod validate;
 mod value;
 
@@ -21,4 +22,5 @@ pub use context::Context;
 pub use evaluate::{DISABLED_VARIANT, Evaluation, Moment, Reason};
 pub use features::{ClientFeatures, Constraint, DeltaEvent, Dependency, Feature, Override, Segment, Strategy, Variant};
 pub use model::{FLEXIBLE_ROLLOUT, Flag, FlagEnvironment, Kind};
+pub use ramp::{Ramp, RampState, RampStep};
 pub use value::{Payload, ValueType};

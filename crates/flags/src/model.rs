@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     features::{Dependency, Feature, Strategy, Variant},
+    ramp::Ramp,
     value::ValueType,
 };
 
@@ -85,6 +86,8 @@ pub struct FlagEnvironment {
     pub strategies: Vec<Strategy>,
     #[serde(default)]
     pub variants: Vec<Variant>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Ramp>,
     #[serde(default)]
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tenfold_flags::{Flag, FlagEnvironment, Moment};
+use tenfold_store::cursors;
 use tenfold_store::flags::{self as store, FlagRow};
 use tenfold_types::{Event, EventDraft, Fault};
 use tokio::sync::broadcast::error::RecvError;
@@ -41,9 +42,13 @@ pub const FLAGS_MAX: usize = 10_000;
 /// How often due ramp steps and unrecorded kills are looked for.
 const TICK: Duration = Duration::from_millis(500);
 
+/// Name under which the key of the change streams is kept.
+const CHANNEL_KEY: &str = "flags.channel_key";
+
 /// Reads everything into memory and replays what an earlier run could not record.
 pub async fn load(app: &App) -> Result<(), Fault> {
     reload(app).await?;
+    app.flags.set_channel_key(channel_key(app).await?);
     let left_over = app.flags.journal.read(&app.settings.data_dir).await?;
     if !left_over.is_empty() {
         app.flags.change(app.now(), |table| {
@@ -54,6 +59,19 @@ pub async fn load(app: &App) -> Result<(), Fault> {
         app.flag_kills_replay().await;
     }
     Ok(())
+}
+
+/// Made once and then the same on every node, so that a stream's address outlives a restart.
+async fn channel_key(app: &App) -> Result<String, Fault> {
+    let fresh = app.random_text(32);
+    app.housekeeping(move |t| {
+        if let Some(known) = cursors::get_text(t.tx(), CHANNEL_KEY)? {
+            return Ok(known);
+        }
+        cursors::set_text(t.tx(), CHANNEL_KEY, &fresh)?;
+        Ok(fresh.clone())
+    })
+    .await
 }
 
 async fn reload(app: &App) -> Result<(), Fault> {

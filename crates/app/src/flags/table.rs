@@ -3,7 +3,7 @@
 //! Evaluation reads only from here; it never waits for the store.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -26,6 +26,9 @@ pub struct Environment {
     /// Changes exactly when the document does; the same on every node and after a restart.
     pub etag: String,
     pub changed_at: Timestamp,
+    definitions: ClientFeatures,
+    /// Made when a client first asks for it.
+    hydration: OnceLock<String>,
     /// In the order of the snapshot's flags.
     usage: Vec<Arc<Counts>>,
 }
@@ -52,7 +55,22 @@ impl Environment {
             etag: format!("\"{name}:{}\"", &digest[..16]),
             document: bytes.into(),
             changed_at: now,
+            definitions: document,
+            hydration: OnceLock::new(),
         }
+    }
+
+    /// Everything as one `hydration` event of the Unleash delta protocol.
+    pub fn hydration_text(&self) -> &str {
+        self.hydration.get_or_init(|| {
+            serde_json::json!({"events": [{
+                "type": "hydration",
+                "eventId": self.changed_at.millis(),
+                "features": self.definitions.features,
+                "segments": self.definitions.segments,
+            }]})
+            .to_string()
+        })
     }
 
     /// Evaluates one flag and counts the answer.
@@ -120,6 +138,7 @@ pub struct State {
     cells: RwLock<BTreeMap<String, Cell>>,
     pub(super) usage: Usage,
     pub(super) journal: super::journal::Journal,
+    channel_key: RwLock<[u8; 32]>,
 }
 
 impl State {
@@ -131,6 +150,21 @@ impl State {
     /// Tells of every change in an environment.
     pub fn watch(&self, name: &str) -> Option<watch::Receiver<Arc<Environment>>> {
         self.cells.read().get(name).map(|cell| cell.subscribe())
+    }
+
+    /// The secret name of an environment's change stream: it stands in an address, where a browser can send no token.
+    pub fn channel(&self, environment: &str) -> String {
+        let name = blake3::keyed_hash(&self.channel_key.read(), environment.as_bytes()).to_hex();
+        name[..32].to_owned()
+    }
+
+    /// The environment a change stream's name stands for.
+    pub fn channel_environment(&self, channel: &str) -> Option<String> {
+        self.environment_names().into_iter().find(|name| self.channel(name) == channel)
+    }
+
+    pub(super) fn set_channel_key(&self, secret: String) {
+        *self.channel_key.write() = blake3::derive_key("tenfold flag change streams", secret.as_bytes());
     }
 
     pub(super) fn look<T>(&self, f: impl FnOnce(&Table) -> T) -> T {

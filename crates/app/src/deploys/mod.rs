@@ -1,16 +1,215 @@
-//! deploys
+//! Deploys: services, the agents' hosts, locks, and one conductor task per running deploy.
+//!
+//! The conductor writes each step of the state machine together with its events and only then acts on it; after a crash
+//! `load` finds what is unfinished, takes the lease again, asks the hosts and goes on. Orders carry the lease's epoch, and
+//! hosts refuse a lower one, so at most one runner acts on a service and environment.
 
-use tenfold_types::Fault;
-use tokio_util::sync::CancellationToken;
+mod agents;
+mod asks;
+mod blobs;
+mod check;
+mod conductor;
+mod effects;
+mod facts;
+mod hub;
+mod locks;
+mod log;
+mod next;
+pub mod ports;
+mod services;
+mod start;
+mod stored;
+mod targets;
+pub mod views;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tenfold_store::{deploys as store, leases};
+use tenfold_types::{Fault, Timestamp};
+use tokio::sync::broadcast;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use agents::{AgentSession, HEARTBEAT_MS};
+pub use blobs::{Blobs, hash_file};
+pub use log::RunLog;
 
 use crate::App;
+use conductor::{RunHandle, Signal};
+
+/// How often hosts that went away are looked for.
+const SWEEP: Duration = Duration::from_secs(5);
+/// How many changes a slow page may lag behind before it reads the deploy again.
+const CHANGES_MAX: usize = 256;
+/// Most deploys that are taken up again at start.
+const UNFINISHED_MAX: u32 = 1_000;
 
 /// What this part keeps in memory.
-#[derive(Default)]
-pub struct State {}
+pub struct State {
+    hub: hub::Hub,
+    logs: log::Logs,
+    runs: Mutex<HashMap<i64, RunHandle>>,
+    runner: OnceLock<Arc<dyn ports::Runner>>,
+    query: OnceLock<Arc<dyn ports::CanaryQuery>>,
+    changes: broadcast::Sender<i64>,
+    node: OnceLock<String>,
+    conductors: TaskTracker,
+    stop: CancellationToken,
+}
 
-pub async fn load(_app: &App) -> Result<(), Fault> {
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            hub: hub::Hub::default(),
+            logs: log::Logs::default(),
+            runs: Mutex::default(),
+            runner: OnceLock::new(),
+            query: OnceLock::new(),
+            changes: broadcast::Sender::new(CHANGES_MAX),
+            node: OnceLock::new(),
+            conductors: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        }
+    }
+}
+
+impl State {
+    /// Who reads repositories and builds. Set once, before `load`.
+    pub fn set_runner(&self, runner: Arc<dyn ports::Runner>) {
+        let _ = self.runner.set(runner);
+    }
+    /// Who answers the canary's query. Set once, before `load`.
+    pub fn set_canary_query(&self, query: Arc<dyn ports::CanaryQuery>) {
+        let _ = self.query.set(query);
+    }
+    /// Numbers of deploys that changed, for pages that show one live.
+    pub fn changes(&self) -> broadcast::Receiver<i64> {
+        self.changes.subscribe()
+    }
+    fn runner(&self) -> Result<Arc<dyn ports::Runner>, Fault> {
+        self.runner
+            .get()
+            .cloned()
+            .ok_or_else(|| Fault::unavailable("this server cannot build: it was started without a runner"))
+    }
+    fn is_running(&self, deploy: i64, epoch: i64) -> bool {
+        self.runs.lock().get(&deploy).is_some_and(|r| r.epoch == epoch)
+    }
+    fn running_in(&self, environment: &str) -> Vec<(i64, String)> {
+        let runs = self.runs.lock();
+        runs.iter().filter(|(_, r)| r.environment == environment).map(|(n, r)| (*n, r.service.clone())).collect()
+    }
+}
+
+impl App {
+    /// The store of artifact files. Its methods block.
+    pub fn blobs(&self) -> Blobs {
+        Blobs::new(&self.settings.data_dir)
+    }
+
+    /// The log of a deploy, for reading and following.
+    pub fn deploy_log(&self, number: i64) -> Arc<RunLog> {
+        self.deploys.logs.get(&self.settings.data_dir, &self.clock, number)
+    }
+
+    fn signal(&self, deploy: i64, signal: Signal) {
+        if let Some(handle) = self.deploys.runs.lock().get(&deploy) {
+            let _ = handle.tx.send(signal);
+        }
+    }
+}
+
+/// Reads the hosts and takes up what was unfinished when the server stopped.
+pub async fn load(app: &App) -> Result<(), Fault> {
+    let node = node_name(app)?;
+    let _ = app.deploys.node.set(node);
+    let now = app.now();
+    for row in app.read(|tx| Ok(store::hosts(tx)?)).await? {
+        let mut known: hub::Known = serde_json::from_str(&row.body)
+            .map_err(|e| Fault::internal(format!("the host {} cannot be read: {e}", row.name)))?;
+        known.recorded_connected = row.connected;
+        // it has until the sweep to come back before it counts as gone
+        known.last_seen = if row.connected { now } else { row.last_seen };
+        app.deploys.hub.put(row.name, known);
+    }
+    let query = store::DeployQuery { unfinished: true, limit: UNFINISHED_MAX, ..store::DeployQuery::default() };
+    for row in app.read(move |tx| Ok(store::deploys(tx, &query)?)).await? {
+        conductor::spawn(app, stored::Stored::from_row(&row)?, true);
+    }
     Ok(())
 }
 
-pub async fn run(_app: App, _stop: CancellationToken) {}
+/// Sweeps hosts that went away; when `stop` is cancelled, ends the conductors where they stand.
+pub async fn run(app: App, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(SWEEP) => {
+                app.record_gone_hosts().await;
+                if let Err(fault) = take_over(&app).await {
+                    tracing::warn!(%fault, "unfinished deploys could not be looked for");
+                }
+            }
+        }
+    }
+    app.deploys.stop.cancel();
+    app.deploys.conductors.close();
+    app.deploys.conductors.wait().await;
+}
+
+/// Goes on with deploys whose node is gone: they are not final, and nobody renews their lease.
+async fn take_over(app: &App) -> Result<(), Fault> {
+    let query = store::DeployQuery { unfinished: true, limit: UNFINISHED_MAX, ..store::DeployQuery::default() };
+    let orphans = app
+        .read(move |tx| {
+            let mut orphans = Vec::new();
+            for row in store::deploys(tx, &query)? {
+                let lease = leases::get(tx, &conductor::lease_name(&row.service, &row.environment))?;
+                orphans.push((row, lease));
+            }
+            Ok(orphans)
+        })
+        .await?;
+    let now = app.now();
+    for (row, lease) in orphans {
+        let running_here = app.deploys.runs.lock().contains_key(&row.number);
+        // a fresh deploy has no conductor for a moment
+        let fresh = now.since_ms(row.started_at) < conductor::LEASE_MS;
+        if running_here || fresh || lease.is_some_and(|l| l.expires_at > now) {
+            continue;
+        }
+        tracing::warn!(deploy = row.number, "taking over a deploy whose server is gone");
+        conductor::spawn(app, stored::Stored::from_row(&row)?, true);
+    }
+    Ok(())
+}
+
+/// This node's name as a holder of leases. It survives a restart, so that the node gets its own leases back at once; the
+/// data directory is locked, so no two processes have the same.
+fn node_name(app: &App) -> Result<String, Fault> {
+    let path = app.settings.data_dir.join("node");
+    if let Ok(name) = std::fs::read_to_string(&path)
+        && !name.trim().is_empty()
+    {
+        return Ok(name.trim().to_owned());
+    }
+    let name = format!("node-{}", app.random_text(9));
+    std::fs::create_dir_all(&app.settings.data_dir)
+        .and_then(|()| std::fs::write(&path, &name))
+        .map_err(|e| Fault::internal(format!("{} cannot be written: {e}", path.display())))?;
+    Ok(name)
+}
+
+/// From a sorted list; `None` of an empty one.
+fn median(mut values: Vec<i64>) -> Option<i64> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}
+
+fn took_ms(from: Timestamp, to: Option<Timestamp>) -> Option<i64> {
+    to.map(|to| to.since_ms(from))
+}

@@ -1,0 +1,113 @@
+//! What people ask of deploys that exist: to see them, and to cancel, promote or abort one.
+
+use tenfold_deploys::machine::{Input, State};
+use tenfold_store::deploys::{self as store, DeployQuery, DeployRow};
+use tenfold_types::{Fault, Timestamp};
+use tokio::sync::oneshot;
+
+use super::{
+    conductor::Signal,
+    stored::{Stored, no_deploy},
+    views::{Deploy, DeployFilter},
+};
+use crate::{App, Caller, Role};
+
+const LIST_DEFAULT: u32 = 50;
+const LIST_MAX: u32 = 500;
+
+impl App {
+    /// Deploys that match, newest first.
+    pub async fn deploys(&self, filter: DeployFilter) -> Result<Vec<Deploy>, Fault> {
+        if let Some(state) = &filter.state
+            && State::parse(state).is_none()
+        {
+            let known: Vec<_> = State::ALL.iter().map(|s| s.word()).collect();
+            return Err(Fault::invalid(format!("`{state}` is not a state of a deploy"))
+                .advice(format!("known are {}", known.join(", "))));
+        }
+        let query = DeployQuery {
+            service: filter.service,
+            environment: filter.environment,
+            state: filter.state,
+            before: filter.before,
+            limit: filter.limit.unwrap_or(LIST_DEFAULT).min(LIST_MAX),
+            ..DeployQuery::default()
+        };
+        self.deploys_matching(query).await
+    }
+
+    pub async fn deploy(&self, number: i64) -> Result<Deploy, Fault> {
+        let rows = self
+            .read(move |tx| {
+                let row = store::deploy_get(tx, number)?.ok_or_else(|| no_deploy(number))?;
+                let reverted_by = store::deploy_reverted_by(tx, number)?;
+                Ok((row, reverted_by))
+            })
+            .await?;
+        Ok(Stored::from_row(&rows.0)?.view(rows.1))
+    }
+
+    /// Deploys that are not final.
+    pub async fn deploys_running(&self) -> Result<Vec<Deploy>, Fault> {
+        self.deploys_matching(DeployQuery { unfinished: true, limit: LIST_MAX, ..DeployQuery::default() }).await
+    }
+
+    /// Deploys asked for since an instant, newest first.
+    pub async fn deploys_since(&self, since: Timestamp) -> Result<Vec<Deploy>, Fault> {
+        self.deploys_matching(DeployQuery { since: Some(since), limit: LIST_MAX, ..DeployQuery::default() }).await
+    }
+
+    async fn deploys_matching(&self, query: DeployQuery) -> Result<Vec<Deploy>, Fault> {
+        let rows: Vec<(DeployRow, Option<i64>)> = self
+            .read(move |tx| {
+                let mut out = Vec::new();
+                for row in store::deploys(tx, &query)? {
+                    let reverted_by = store::deploy_reverted_by(tx, row.number)?;
+                    out.push((row, reverted_by));
+                }
+                Ok(out)
+            })
+            .await?;
+        rows.iter().map(|(row, reverted_by)| Ok(Stored::from_row(row)?.view(*reverted_by))).collect()
+    }
+
+    /// Stops a deploy. Hosts that have flipped already go back.
+    pub async fn deploy_cancel(&self, who: &Caller, number: i64) -> Result<Deploy, Fault> {
+        self.ask_as(who, number, |by| Input::Cancel { by }).await
+    }
+
+    /// Lets a held deploy go on.
+    pub async fn deploy_promote(&self, who: &Caller, number: i64) -> Result<Deploy, Fault> {
+        self.ask_as(who, number, |by| Input::Promote { by }).await
+    }
+
+    /// Sends a held deploy back.
+    pub async fn deploy_abort(&self, who: &Caller, number: i64) -> Result<Deploy, Fault> {
+        self.ask_as(who, number, |by| Input::Abort { by }).await
+    }
+
+    async fn ask_as(&self, who: &Caller, number: i64, input: impl Fn(String) -> Input) -> Result<Deploy, Fault> {
+        let deploy = self.deploy(number).await?;
+        who.require(Role::Deployer, Some(&deploy.service), Some(&deploy.environment))?;
+        self.ask(number, input(who.name.clone())).await?;
+        self.deploy(number).await
+    }
+
+    /// Puts a person's wish to the conductor and waits for its answer.
+    pub(super) async fn ask(&self, number: i64, input: Input) -> Result<(), Fault> {
+        let (answer, answered) = oneshot::channel();
+        let sent = match self.deploys.runs.lock().get(&number) {
+            Some(handle) => handle.tx.send(Signal::Ask(input, answer)).is_ok(),
+            None => false,
+        };
+        if sent && let Ok(answer) = answered.await {
+            return answer;
+        }
+        let state = self.deploy(number).await?.state;
+        if State::parse(&state).is_some_and(State::is_final) {
+            return Err(Fault::conflict(format!("deploy {number} is finished ({state})")));
+        }
+        Err(Fault::unavailable(format!("deploy {number} is conducted by another server at the moment"))
+            .advice("try again in a few seconds"))
+    }
+}

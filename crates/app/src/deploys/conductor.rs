@@ -1,0 +1,331 @@
+//! The task that conducts one deploy: takes the lease, feeds the state machine, writes each step with its events, then acts.
+//!
+//! It never acts on a step that is not written, and never writes without holding the lease.
+
+use std::{sync::Arc, time::Duration};
+
+use tenfold_deploys::machine::{Effect, Input, Run, State, step};
+use tenfold_store::{deploys as store, leases};
+use tenfold_types::{ErrorCode, Fault};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    facts,
+    log::RunLog,
+    ports::Stream,
+    stored::{Stored, step_of},
+};
+use crate::App;
+
+/// A lease that is not renewed for this long is free for another node.
+pub(super) const LEASE_MS: i64 = 15_000;
+const RENEW: Duration = Duration::from_secs(4);
+/// Between two looks at the clock, at most.
+const LOOK: Duration = Duration::from_millis(500);
+/// Between two tries to write or to get the lease.
+const AGAIN: Duration = Duration::from_millis(500);
+
+pub(super) enum Signal {
+    Input(Input),
+    /// A person asks; the answer is whether it was done.
+    Ask(Input, oneshot::Sender<Result<(), Fault>>),
+    /// A host refused an order because it follows a higher epoch.
+    Refused {
+        epoch: i64,
+        highest_epoch: i64,
+    },
+}
+
+pub(super) struct RunHandle {
+    pub service: String,
+    pub environment: String,
+    /// 0 until the lease is held.
+    pub epoch: i64,
+    pub tx: mpsc::UnboundedSender<Signal>,
+}
+
+/// Why the conductor stops before the deploy is final: another node has it, or the server stops.
+pub(super) struct Stop;
+
+pub(super) struct Conductor {
+    pub(super) app: App,
+    pub(super) stored: Stored,
+    pub(super) epoch: i64,
+    pub(super) log: Arc<RunLog>,
+    pub(super) tx: mpsc::UnboundedSender<Signal>,
+    pub(super) build: Option<CancellationToken>,
+    /// The manifest as JSON, once it was needed.
+    pub(super) manifest: Option<serde_json::Value>,
+}
+
+/// Starts the task. `resumed` is true for what an earlier process left.
+pub(super) fn spawn(app: &App, stored: Stored, resumed: bool) {
+    let (tx, rx) = mpsc::unbounded_channel();
+    let handle = RunHandle {
+        service: stored.service.clone(),
+        environment: stored.environment.clone(),
+        epoch: 0,
+        tx: tx.clone(),
+    };
+    app.deploys.runs.lock().insert(stored.number, handle);
+    let number = stored.number;
+    let log = app.deploy_log(number);
+    let conductor = Conductor { app: app.clone(), stored, epoch: 0, log, tx, build: None, manifest: None };
+    let app = app.clone();
+    app.deploys.conductors.spawn(async move {
+        let stop = conductor.app.deploys.stop.clone();
+        let app = conductor.app.clone();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = conductor.conduct(rx, resumed) => {}
+        }
+        app.deploys.runs.lock().remove(&number);
+        let _ = app.deploys.changes.send(number);
+    });
+}
+
+impl Conductor {
+    async fn conduct(mut self, mut rx: mpsc::UnboundedReceiver<Signal>, resumed: bool) -> Result<(), Stop> {
+        self.take_lease().await?;
+        // another node may have gone on with it in the meantime
+        let number = self.stored.number;
+        self.stored =
+            self.until_done(move |app| async move { app.read(move |tx| Stored::get(tx, number)).await }).await?;
+        if resumed {
+            let hosts = self.stored.run.hosts.iter().map(|h| (h.name.clone(), self.running(&h.name))).collect();
+            self.apply(Input::Resumed { hosts }).await?;
+        } else {
+            for host in self.stored.run.hosts.clone() {
+                let input = match self.running(&host.name) {
+                    Some(running) => Input::Back { host: host.name, running },
+                    None => Input::Lost { host: host.name },
+                };
+                self.apply(input).await?;
+            }
+            self.apply(Input::Start).await?;
+        }
+        let mut renew = tokio::time::interval(RENEW);
+        while !self.stored.run.state.is_final() {
+            let wake = self.until_wake();
+            tokio::select! {
+                signal = rx.recv() => match signal {
+                    Some(signal) => self.take(signal).await?,
+                    None => return Err(Stop),
+                },
+                () = tokio::time::sleep(wake) => {
+                    if self.stored.run.next_wake().is_some_and(|at| self.app.now() >= at) {
+                        self.apply(Input::Tick).await?;
+                    }
+                }
+                _ = renew.tick() => self.renew().await?,
+            }
+        }
+        self.release().await;
+        // whoever asked in the last moment gets an answer
+        rx.close();
+        while let Some(signal) = rx.recv().await {
+            if let Signal::Ask(input, answer) = signal {
+                let (_, effects) = step(&self.stored.run, input, self.app.now());
+                let _ = answer.send(refusal(&effects));
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, signal: Signal) -> Result<(), Stop> {
+        match signal {
+            Signal::Input(input) => {
+                self.apply(input).await?;
+            }
+            Signal::Ask(input, answer) => {
+                let effects = self.apply(input).await?;
+                let _ = answer.send(refusal(&effects));
+            }
+            Signal::Refused { epoch, highest_epoch } if epoch == self.epoch => {
+                tracing::warn!(deploy = self.stored.number, epoch, highest_epoch, "a host follows a newer runner");
+                return Err(Stop);
+            }
+            Signal::Refused { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// One step: written with its events first, then acted on.
+    async fn apply(&mut self, input: Input) -> Result<Vec<Effect>, Stop> {
+        let (run, effects) = step(&self.stored.run, input, self.app.now());
+        let says = effects.iter().any(|e| matches!(e, Effect::Say(_)));
+        if run != self.stored.run || says {
+            self.write(run, &effects).await?;
+        }
+        for effect in &effects {
+            self.act(effect);
+        }
+        Ok(effects)
+    }
+
+    async fn write(&mut self, run: Run, effects: &[Effect]) -> Result<(), Stop> {
+        let now = self.app.now();
+        let finished_at = run.state.is_final().then_some(now);
+        let mut next = self.stored.clone();
+        next.run = run;
+        next.finished_at = finished_at;
+        let drafts: Vec<_> = effects
+            .iter()
+            .filter_map(|e| match e {
+                Effect::Say(fact) => Some(facts::draft(&next, fact)),
+                _ => None,
+            })
+            .collect();
+        let texts: Vec<String> = drafts.iter().map(|d| d.text.clone()).collect();
+        let (number, epoch) = (next.number, self.epoch);
+        let row = step_of(&next.run, finished_at).map_err(|_| Stop)?;
+        let (lease, holder) = (self.lease(), self.holder());
+        self.until_done(move |app| {
+            let (row, drafts, lease, holder) = (row.clone(), drafts.clone(), lease.clone(), holder.clone());
+            async move {
+                let has_events = !drafts.is_empty();
+                let change = move |t: &mut crate::Txn<'_>| {
+                    // one that ran out is still ours until another takes it, which raises the epoch
+                    let held = leases::get(t.tx(), &lease)?.is_some_and(|l| l.holder == holder && l.epoch == epoch);
+                    if !held {
+                        return Err(Fault::new(ErrorCode::Gone, "another node took the lease"));
+                    }
+                    store::deploy_step(t.tx(), number, &row)?;
+                    for draft in &drafts {
+                        t.record(draft.clone())?;
+                    }
+                    Ok(())
+                };
+                if has_events { app.transact(change).await } else { app.housekeeping(change).await }
+            }
+        })
+        .await?;
+        self.stored = next;
+        for text in texts {
+            self.log.say(Stream::Tenfold, None, &text);
+        }
+        let _ = self.app.deploys.changes.send(number);
+        Ok(())
+    }
+
+    /// Tries until it works. A full disk or a lost database holds the deploy up and loses nothing; a lost lease ends it here.
+    async fn until_done<T, F, A>(&self, work: F) -> Result<T, Stop>
+    where
+        F: Fn(App) -> A,
+        A: Future<Output = Result<T, Fault>>,
+    {
+        loop {
+            match work(self.app.clone()).await {
+                Ok(value) => return Ok(value),
+                Err(fault) if matches!(fault.code, ErrorCode::Gone | ErrorCode::NotFound) => {
+                    tracing::warn!(deploy = self.stored.number, %fault, "the deploy goes on elsewhere");
+                    return Err(Stop);
+                }
+                Err(fault) => {
+                    tracing::warn!(deploy = self.stored.number, %fault, "a step of the deploy could not be written; trying again");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
+    fn until_wake(&self) -> Duration {
+        let Some(at) = self.stored.run.next_wake() else { return LOOK };
+        let ms = at.since_ms(self.app.now()).max(0);
+        LOOK.min(Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
+    }
+
+    fn lease(&self) -> String {
+        lease_name(&self.stored.service, &self.stored.environment)
+    }
+
+    fn holder(&self) -> String {
+        self.app.deploys.node.get().cloned().unwrap_or_default()
+    }
+
+    async fn take_lease(&mut self) -> Result<(), Stop> {
+        let (lease, holder) = (self.lease(), self.holder());
+        loop {
+            let (name, holder) = (lease.clone(), holder.clone());
+            let taken = self
+                .app
+                .housekeeping(move |t| {
+                    let now = t.now();
+                    Ok(leases::acquire(t.tx(), &name, &holder, now, LEASE_MS)?)
+                })
+                .await;
+            match taken {
+                Ok(Some(epoch)) => {
+                    self.epoch = epoch;
+                    if let Some(handle) = self.app.deploys.runs.lock().get_mut(&self.stored.number) {
+                        handle.epoch = epoch;
+                    }
+                    return Ok(());
+                }
+                Ok(None) => {}
+                Err(fault) => {
+                    tracing::warn!(deploy = self.stored.number, %fault, "the lease could not be taken; trying again")
+                }
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Extends the lease. One that ran out while nobody else took it (the machine slept) is taken again.
+    async fn renew(&mut self) -> Result<(), Stop> {
+        let (name, holder, epoch) = (self.lease(), self.holder(), self.epoch);
+        let renewed = self
+            .app
+            .housekeeping(move |t| {
+                let now = t.now();
+                if leases::renew(t.tx(), &name, &holder, epoch, now, LEASE_MS)? {
+                    return Ok(true);
+                }
+                let lease = leases::get(t.tx(), &name)?;
+                Ok(lease.is_some_and(|l| l.holder == holder && l.epoch == epoch))
+            })
+            .await;
+        match renewed {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                tracing::warn!(deploy = self.stored.number, "another node took the deploy over");
+                Err(Stop)
+            }
+            Err(fault) => {
+                tracing::warn!(deploy = self.stored.number, %fault, "the lease could not be renewed");
+                Ok(())
+            }
+        }
+    }
+
+    async fn release(&self) {
+        let (name, holder, epoch) = (self.lease(), self.holder(), self.epoch);
+        let released = self.app.housekeeping(move |t| Ok(leases::release(t.tx(), &name, &holder, epoch)?)).await;
+        if let Err(fault) = released {
+            tracing::warn!(%fault, "a lease could not be released; it runs out by itself");
+        }
+    }
+
+    pub(super) fn running(&self, host: &str) -> Option<tenfold_deploys::machine::Running> {
+        self.app.deploys.hub.running(host, &self.stored.service, &self.stored.environment)
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.stored.run.state
+    }
+}
+
+pub(super) fn lease_name(service: &str, environment: &str) -> String {
+    format!("deploy:{service}/{environment}")
+}
+
+fn refusal(effects: &[Effect]) -> Result<(), Fault> {
+    effects
+        .iter()
+        .find_map(|e| match e {
+            Effect::Refuse(why) => Some(Err(Fault::conflict(why.clone()))),
+            _ => None,
+        })
+        .unwrap_or(Ok(()))
+}

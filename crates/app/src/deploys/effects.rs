@@ -1,0 +1,184 @@
+//! Acting on a written step: orders to hosts, builds, the canary's query. What fails comes back as an input.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tenfold_deploys::{
+    Digest,
+    machine::{Effect, Input, Running, Verdict},
+};
+use tenfold_protocols::agent::{BlobDigest, OrderRef, RunSpec, ToAgent};
+use tenfold_store::deploys as store;
+use tenfold_types::Fault;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    check,
+    conductor::{Conductor, Signal},
+    ports::{BuildOrder, LineSink, Source, Stream},
+    stored::Stored,
+};
+use crate::App;
+
+impl Conductor {
+    pub(super) fn act(&mut self, effect: &Effect) {
+        match effect {
+            Effect::Build => self.build(),
+            Effect::StopBuild => {
+                if let Some(build) = self.build.take() {
+                    build.cancel();
+                }
+            }
+            Effect::Stage { host, digest } => self.stage(host, *digest),
+            Effect::Activate { host, digest } => {
+                let run = Some(run_spec(&self.stored));
+                self.order(host, ToAgent::Activate { order: self.order_ref(), digest: blob(*digest), run });
+            }
+            Effect::Restore { host, digest } => {
+                self.order(host, ToAgent::Activate { order: self.order_ref(), digest: blob(*digest), run: None });
+            }
+            Effect::Deactivate { host } => self.order(host, ToAgent::Deactivate { order: self.order_ref() }),
+            Effect::RunCheck => self.check(),
+            Effect::Say(_) | Effect::Refuse(_) => {}
+        }
+    }
+
+    fn order_ref(&self) -> OrderRef {
+        OrderRef {
+            service: self.stored.service.clone(),
+            environment: self.stored.environment.clone(),
+            deploy: self.stored.number,
+            epoch: self.epoch,
+        }
+    }
+
+    fn order(&self, host: &str, message: ToAgent) {
+        if !self.app.deploys.hub.send(host, message) {
+            let _ = self.tx.send(Signal::Input(Input::Lost { host: host.to_owned() }));
+        }
+    }
+
+    fn stage(&mut self, host: &str, digest: Digest) {
+        if self.manifest.is_none() {
+            let manifest = self.app.blobs().manifest(digest);
+            self.manifest = manifest.and_then(|m| serde_json::to_value(m).ok());
+        }
+        match &self.manifest {
+            Some(manifest) => {
+                let message =
+                    ToAgent::Stage { order: self.order_ref(), digest: blob(digest), manifest: manifest.clone() };
+                self.order(host, message);
+            }
+            None => {
+                let error = "the artifact is no longer kept on the server; deploy its commit anew".to_owned();
+                let running = self.running(host).unwrap_or(Running::Unknown);
+                let input = Input::HostFailed { host: host.to_owned(), digest: Some(digest), error, running };
+                let _ = self.tx.send(Signal::Input(input));
+            }
+        }
+    }
+
+    fn build(&mut self) {
+        let cancel = CancellationToken::new();
+        self.build = Some(cancel.clone());
+        let (app, stored, tx) = (self.app.clone(), self.stored.clone(), self.tx.clone());
+        let log = self.log.clone();
+        let stop = app.deploys.stop.clone();
+        app.deploys.conductors.clone().spawn(async move {
+            let lines: LineSink = Arc::new(move |stream, text| log.say(stream, None, text));
+            let built = tokio::select! {
+                built = built(&app, &stored, lines, cancel.clone()) => built,
+                () = stop.cancelled() => {
+                    cancel.cancel();
+                    return;
+                }
+            };
+            let input = match built {
+                Ok(digest) => Input::Built { digest },
+                Err(error) => Input::BuildFailed { error },
+            };
+            let _ = tx.send(Signal::Input(input));
+        });
+    }
+
+    fn check(&self) {
+        let Some(asked) = self.stored.run.plan.check.clone() else { return };
+        let (app, stored, tx) = (self.app.clone(), self.stored.clone(), self.tx.clone());
+        tracing::debug!(deploy = stored.number, state = self.state().word(), "asking the canary's query");
+        tokio::spawn(async move {
+            let verdict = match app.deploys.query.get() {
+                Some(query) => {
+                    let text = check::fill(&asked.query, &stored);
+                    let answer = query.values(&text, app.now()).await;
+                    check::judge(&asked, &text, answer)
+                }
+                None => Verdict::Inconclusive { said: "this server answers no queries".to_owned() },
+            };
+            let _ = tx.send(Signal::Input(Input::Checked(verdict)));
+        });
+    }
+}
+
+/// The artifact of the deploy: the one built from the same commit by the same recipe before, or a new one.
+async fn built(app: &App, stored: &Stored, lines: LineSink, cancel: CancellationToken) -> Result<Digest, String> {
+    let pipeline = stored.asked.pipeline.clone();
+    let recipe = recipe(&pipeline).map_err(|f| f.message)?;
+    let key = (stored.service.clone(), stored.sha.clone(), recipe.clone());
+    let known = app.read(move |tx| Ok(store::artifact_get(tx, &key.0, &key.1, &key.2)?)).await.ok().flatten();
+    if let Some(digest) = known.as_deref().and_then(Digest::parse) {
+        let blobs = app.blobs();
+        let kept = tokio::task::spawn_blocking(move || blobs.has_artifact(digest)).await.unwrap_or(false);
+        if kept {
+            lines(Stream::Tenfold, &format!("this commit was built before: using artifact {}", digest.short()));
+            return Ok(digest);
+        }
+    }
+    let runner = app.deploys.runner().map_err(|f| f.message)?;
+    let order = BuildOrder {
+        deploy: stored.number,
+        source: Source { service: stored.service.clone(), repository: stored.asked.repository.clone() },
+        sha: stored.sha.clone(),
+        pipeline,
+    };
+    let manifest = runner.build(order, lines.clone(), cancel).await?;
+    let (blobs, kept) = (app.blobs(), manifest.clone());
+    let digest = tokio::task::spawn_blocking(move || blobs.put_manifest(&kept))
+        .await
+        .map_err(|_| "the artifact could not be kept".to_owned())?
+        .map_err(|e| format!("the artifact could not be kept: {e}"))?;
+    lines(
+        Stream::Tenfold,
+        &format!("artifact {}: {} files, {} bytes", digest.short(), manifest.entries().len(), manifest.total_bytes()),
+    );
+    let (service, sha, now) = (stored.service.clone(), stored.sha.clone(), app.now());
+    app.housekeeping(move |t| Ok(store::artifact_put(t.tx(), &service, &sha, &recipe, &digest.to_string(), now)?))
+        .await
+        .map_err(|f| f.message)?;
+    Ok(digest)
+}
+
+/// What of the pipeline decides the artifact.
+fn recipe(pipeline: &tenfold_deploys::Pipeline) -> Result<String, Fault> {
+    let text =
+        serde_json::to_vec(&(&pipeline.build, &pipeline.artifact)).map_err(|e| Fault::internal(e.to_string()))?;
+    Ok(Digest::of(&text).to_string())
+}
+
+fn run_spec(stored: &Stored) -> RunSpec {
+    let pipeline = &stored.asked.pipeline;
+    let env: BTreeMap<String, String> = pipeline.run.env.clone();
+    RunSpec {
+        command: pipeline.run.command.clone(),
+        env,
+        port_env: pipeline.run.port_env.clone(),
+        health_path: pipeline.health.http.clone(),
+        health_within_ms: u64::from(pipeline.health.within_s) * 1000,
+        drain_ms: u64::from(pipeline.run.drain_s) * 1000,
+        stop_within_ms: u64::from(pipeline.run.stop_within_s) * 1000,
+        metrics_path: pipeline.metrics.as_ref().map(|m| m.path.clone()),
+        sha: stored.sha.clone(),
+    }
+}
+
+fn blob(digest: Digest) -> BlobDigest {
+    BlobDigest(*digest.bytes())
+}

@@ -1,0 +1,206 @@
+//! From what happened to a deploy to the sentence of the record.
+
+use serde_json::{Value, json};
+use tenfold_deploys::machine::{Fact, Kind};
+use tenfold_types::{Actor, EventDraft, Severity, Source};
+
+use super::{stored::Stored, stored::short, took_ms};
+
+/// Most commits in an event's data, for lead times.
+const COMMITS_MAX: usize = 100;
+
+/// The event of a deploy that was asked for.
+pub(super) fn queued(stored: &Stored) -> EventDraft {
+    let name = &stored.asked.actor_name;
+    let (service, environment, sha) = (&stored.service, &stored.environment, stored.short_sha());
+    let text = match (stored.run.kind, stored.reverts) {
+        (Kind::Deploy, _) => {
+            format!("{name} is deploying {service} {sha} to {environment}{}", commits(stored))
+        }
+        (Kind::Rollback, Some(reverts)) => {
+            format!("{name} is rolling {service} back to {sha} on {environment}, taking back deploy {reverts}")
+        }
+        (Kind::Rollback, None) => format!("{name} is rolling {service} back to {sha} on {environment}"),
+    };
+    by_person(stored, "deploy.queued", text, Severity::Info, data(stored))
+}
+
+/// The event of a fact. `stored` is the deploy after the step.
+pub(super) fn draft(stored: &Stored, fact: &Fact) -> EventDraft {
+    let (service, environment, sha) = (&stored.service, &stored.environment, stored.short_sha());
+    let name = &stored.asked.actor_name;
+    let mut data = data(stored);
+    let mut put = |key: &str, value: Value| {
+        if let Some(map) = data.as_object_mut() {
+            map.insert(key.to_owned(), value);
+        }
+    };
+    let rollback = stored.run.kind == Kind::Rollback;
+    let (kind, severity, text) = match fact {
+        Fact::BuildStarted => ("deploy.build_started", Severity::Debug, format!("Building {service} {sha}")),
+        Fact::Built { digest } => {
+            put("digest", json!(digest));
+            ("deploy.built", Severity::Debug, format!("Built {service} {sha} (artifact {})", digest.short()))
+        }
+        Fact::Staged { hosts } => {
+            ("deploy.staged", Severity::Debug, format!("{service} {sha} is on {}, ready to flip", hosts_word(*hosts)))
+        }
+        Fact::CanaryStarted { hosts } => {
+            put("canary", json!(hosts));
+            let text = format!("{service} {sha} goes to the canary {} on {environment}", hosts.join(", "));
+            ("deploy.canary_started", Severity::Info, text)
+        }
+        Fact::HostActivated { host } => {
+            let text = format!("{host} runs {service} {sha}");
+            return by_system(stored, "deploy.host_activated", text, Severity::Debug, data).host(host);
+        }
+        Fact::CanaryPassed { said } => {
+            put("said", json!(said));
+            ("deploy.canary_passed", Severity::Info, format!("The canary of {service} {sha} is good: {said}"))
+        }
+        Fact::Promoting { by } => {
+            let text = match by {
+                Some(by) => format!("{by} let {service} {sha} go on to {environment}"),
+                None => format!("{service} {sha} goes to all of {environment}"),
+            };
+            ("deploy.promoting", Severity::Info, text)
+        }
+        Fact::Succeeded { healthy, total } => {
+            put("healthy", json!(healthy));
+            let hosts =
+                if healthy == total { hosts_word(*total) } else { format!("{healthy} of {}", hosts_word(*total)) };
+            let (kind, severity, text) = if rollback {
+                let text = format!("{name} rolled {service} back to {sha} on {environment}, {hosts}");
+                ("deploy.rolled_back", Severity::Warning, text)
+            } else {
+                let text = format!("{name} deployed {service} {sha} to {environment}{}, {hosts}", commits(stored));
+                ("deploy.succeeded", Severity::Good, text)
+            };
+            return by_person(stored, kind, text, severity, data);
+        }
+        Fact::Failed { error } => {
+            put("error", json!(error));
+            let what = if rollback { "rollback" } else { "deploy" };
+            let text = format!("The {what} of {service} {sha} to {environment} failed: {}", first_line(error));
+            ("deploy.failed", Severity::Warning, text)
+        }
+        Fact::Cancelled { by } => (
+            "deploy.cancelled",
+            Severity::Info,
+            format!("{by} cancelled the deploy of {service} {sha} to {environment}"),
+        ),
+        Fact::RollingBack { why } => {
+            put("why", json!(why));
+            let text = if rollback {
+                format!("{service} goes back to {sha} on {environment}")
+            } else {
+                format!("{service} {sha} goes back on {environment}: {}", first_line(why))
+            };
+            ("deploy.rolling_back", Severity::Warning, text)
+        }
+        Fact::RolledBack { why, hosts } => {
+            put("why", json!(why));
+            // an automatic way back takes back the deploy itself
+            put("reverts", json!(stored.number));
+            put("automatic", json!(true));
+            put("touched", json!(hosts));
+            let to = stored
+                .asked
+                .from_sha
+                .as_deref()
+                .map(|s| format!(", which runs {} again", short(s)))
+                .unwrap_or_default();
+            let text = format!("{service} {sha} was taken back from {environment}{to}: {}", first_line(why));
+            ("deploy.rolled_back", Severity::Warning, text)
+        }
+        Fact::Held { why } => {
+            put("why", json!(why));
+            let text = format!("The deploy of {service} {sha} to {environment} is held: {}", first_line(why));
+            ("deploy.held", Severity::Warning, text)
+        }
+        Fact::NeedsHuman { why } => {
+            put("why", json!(why));
+            let what = if rollback { "rollback" } else { "deploy" };
+            let text = format!("The {what} of {service} {sha} on {environment} needs a person: {}", first_line(why));
+            ("deploy.held", Severity::Critical, text)
+        }
+        Fact::Interrupted { why } => {
+            put("why", json!(why));
+            let text = format!("The deploy of {service} {sha} to {environment} was interrupted: {}", first_line(why));
+            ("deploy.interrupted", Severity::Warning, text)
+        }
+        Fact::Resumed { state } => {
+            put("was", json!(state.word()));
+            let text = format!("The deploy of {service} {sha} goes on after a restart of the server");
+            ("deploy.resumed", Severity::Info, text)
+        }
+    };
+    by_system(stored, kind, text, severity, data)
+}
+
+fn data(stored: &Stored) -> Value {
+    let commits: Vec<Value> = stored
+        .asked
+        .commits
+        .iter()
+        .take(COMMITS_MAX)
+        .map(|c| json!({"sha": c.sha, "at": c.at, "author": c.author, "message": c.message}))
+        .collect();
+    let mut data = json!({
+        "number": stored.number,
+        "deploy_kind": stored.run.kind.word(),
+        "state": stored.run.state.word(),
+        "service": stored.service,
+        "environment": stored.environment,
+        "from_sha": stored.asked.from_sha,
+        "to_sha": stored.sha,
+        "from_deploy": stored.asked.from_deploy,
+        "commit_count": stored.asked.commit_count,
+        "commits": commits,
+        "hosts": stored.run.hosts.len(),
+        "started_at": stored.started_at,
+        "duration_ms": took_ms(stored.started_at, stored.finished_at),
+        "reason": stored.asked.reason,
+    });
+    if let (Some(reverts), Some(map)) = (stored.reverts, data.as_object_mut()) {
+        map.insert("reverts".to_owned(), json!(reverts));
+    }
+    data
+}
+
+fn by_person(stored: &Stored, kind: &str, text: String, severity: Severity, data: Value) -> EventDraft {
+    subject(EventDraft::new(stored.asked.actor.clone(), stored.asked.source, kind, text), stored, severity, data)
+}
+
+/// What the server did by its own rules, on behalf of whoever asked for the deploy.
+fn by_system(stored: &Stored, kind: &str, text: String, severity: Severity, data: Value) -> EventDraft {
+    let mut draft = EventDraft::new(Actor::system(), Source::System, kind, text);
+    draft.on_behalf_of = Some(stored.asked.actor.clone());
+    subject(draft, stored, severity, data)
+}
+
+fn subject(draft: EventDraft, stored: &Stored, severity: Severity, data: Value) -> EventDraft {
+    draft
+        .service(&stored.service)
+        .environment(&stored.environment)
+        .deploy(stored.number)
+        .correlation(format!("deploy:{}", stored.number))
+        .severity(severity)
+        .data(data)
+}
+
+fn commits(stored: &Stored) -> String {
+    match (stored.asked.commit_count, stored.asked.from_sha.is_some()) {
+        (_, false) | (0, _) => String::new(),
+        (1, _) => " (1 commit)".to_owned(),
+        (n, _) => format!(" ({n} commits)"),
+    }
+}
+
+fn hosts_word(n: usize) -> String {
+    if n == 1 { "1 host".to_owned() } else { format!("{n} hosts") }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or("")
+}

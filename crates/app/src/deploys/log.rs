@@ -1,0 +1,193 @@
+//! The log of one run: a file of JSON lines in the data directory, followed live by any number of readers.
+//!
+//! The file is the truth: it survives the server, and a reader that comes late or lags reads it first. A full disk loses
+//! lines, never the deploy.
+
+use std::{
+    collections::HashMap,
+    fs::{File, OpenOptions},
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use tenfold_types::Clock;
+use tokio::sync::broadcast;
+
+use super::{ports::Stream, views::LogLine};
+
+/// Most lines one run keeps.
+const LINES_MAX: i64 = 100_000;
+/// Most bytes one run keeps.
+const BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Longest line.
+const LINE_BYTES_MAX: usize = 8 * 1024;
+/// How many lines a slow follower may lag behind before it reads the file again.
+const FOLLOW_LINES_MAX: usize = 1024;
+
+struct Writer {
+    file: Option<File>,
+    next_seq: i64,
+    bytes: u64,
+    cut: bool,
+}
+
+pub struct RunLog {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    writer: Mutex<Writer>,
+    live: broadcast::Sender<Arc<LogLine>>,
+}
+
+impl RunLog {
+    fn open(path: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        let mut next_seq = 1;
+        let mut bytes = 0;
+        let mut torn = false;
+        if let Ok(text) = std::fs::read(&path) {
+            bytes = text.len() as u64;
+            torn = text.last().is_some_and(|b| *b != b'\n');
+            next_seq = 1 + lines_of(&path).last().map_or(0, |l| l.seq);
+        }
+        let file = path
+            .parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| OpenOptions::new().create(true).append(true).open(&path));
+        let mut file = match file {
+            Ok(file) => Some(file),
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "the log of a deploy cannot be written");
+                None
+            }
+        };
+        if let (true, Some(file)) = (torn, &mut file) {
+            let _ = file.write_all(b"\n");
+        }
+        let writer = Writer { file, next_seq, bytes, cut: next_seq > LINES_MAX || bytes > BYTES_MAX };
+        Self { path, clock, writer: Mutex::new(writer), live: broadcast::Sender::new(FOLLOW_LINES_MAX) }
+    }
+
+    /// Adds a text, line by line. Control characters other than tab are left out.
+    pub fn say(&self, stream: Stream, host: Option<&str>, text: &str) {
+        for line in text.lines() {
+            self.line(stream, host, line);
+        }
+    }
+
+    fn line(&self, stream: Stream, host: Option<&str>, text: &str) {
+        let mut clean: String = text.chars().filter(|c| *c == '\t' || !c.is_control()).collect();
+        if clean.len() > LINE_BYTES_MAX {
+            let mut end = LINE_BYTES_MAX;
+            while !clean.is_char_boundary(end) {
+                end -= 1;
+            }
+            clean.truncate(end);
+            clean.push('…');
+        }
+        let mut writer = self.writer.lock();
+        if writer.cut {
+            return;
+        }
+        if writer.next_seq >= LINES_MAX || writer.bytes >= BYTES_MAX {
+            writer.cut = true;
+            clean = format!("the log ends here: it has more than {LINES_MAX} lines or {BYTES_MAX} bytes");
+        }
+        let line =
+            LogLine { seq: writer.next_seq, at: self.clock.now(), stream, host: host.map(str::to_owned), text: clean };
+        writer.next_seq += 1;
+        let mut text = serde_json::to_vec(&line).unwrap_or_default();
+        text.push(b'\n');
+        writer.bytes += text.len() as u64;
+        if let Some(file) = &mut writer.file
+            && let Err(error) = file.write_all(&text)
+        {
+            tracing::warn!(%error, path = %self.path.display(), "a line of a deploy's log could not be written");
+        }
+        // sent under the lock, so that followers see the order of the file; an error says that nobody follows
+        let _ = self.live.send(Arc::new(line));
+    }
+
+    /// Subscribe first, then read: what is in both is known by its `seq`.
+    pub fn follow(&self) -> broadcast::Receiver<Arc<LogLine>> {
+        self.live.subscribe()
+    }
+
+    /// Lines after `seq`.
+    pub fn after(&self, seq: i64) -> Vec<LogLine> {
+        lines_of(&self.path).filter(|l| l.seq > seq).collect()
+    }
+
+    /// The last lines of a stream, as one text.
+    pub fn tail(&self, lines: usize) -> String {
+        let all: Vec<_> = lines_of(&self.path).filter(|l| l.stream != Stream::Tenfold).map(|l| l.text).collect();
+        all[all.len().saturating_sub(lines)..].join("\n")
+    }
+}
+
+/// Whole lines of the file; a torn one (the machine stopped in the middle of it) is left out.
+fn lines_of(path: &Path) -> impl Iterator<Item = LogLine> + use<> {
+    File::open(path)
+        .ok()
+        .into_iter()
+        .flat_map(|file| BufReader::new(file).lines().map_while(Result::ok))
+        .filter_map(|line| serde_json::from_str(&line).ok())
+}
+
+/// The logs in use, opened once each.
+#[derive(Default)]
+pub(super) struct Logs {
+    open: Mutex<HashMap<i64, Arc<RunLog>>>,
+}
+
+/// Logs kept open at once; finished ones are closed first.
+const OPEN_MAX: usize = 64;
+
+impl Logs {
+    pub(super) fn get(&self, data_dir: &Path, clock: &Arc<dyn Clock>, number: i64) -> Arc<RunLog> {
+        let mut open = self.open.lock();
+        if open.len() >= OPEN_MAX {
+            open.retain(|_, log| Arc::strong_count(log) > 1);
+        }
+        let path = data_dir.join("deploys").join(number.to_string()).join("log.jsonl");
+        open.entry(number).or_insert_with(|| Arc::new(RunLog::open(path, clock.clone()))).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenfold_testkit::TestClock;
+
+    use super::*;
+
+    #[test]
+    fn a_log_goes_on_after_a_crash() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(TestClock::default());
+        let logs = Logs::default();
+        let log = logs.get(dir.path(), &clock, 7);
+        let mut live = log.follow();
+        log.say(Stream::Out, None, "one\ntwo\u{1b}[31m");
+        log.say(Stream::Tenfold, Some("host-1"), "three");
+        assert_eq!(live.try_recv().unwrap().text, "one");
+        assert_eq!(log.after(1).iter().map(|l| l.text.as_str()).collect::<Vec<_>>(), ["two[31m", "three"]);
+        // killed in the middle of a line
+        let path = dir.path().join("deploys/7/log.jsonl");
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"seq\":4,\"at").unwrap();
+        let again = Logs::default().get(dir.path(), &clock, 7);
+        again.say(Stream::Out, None, "four");
+        let lines = again.after(0);
+        assert_eq!(lines.iter().map(|l| (l.seq, l.text.as_str())).next_back(), Some((4, "four")));
+        assert_eq!(lines.len(), 4);
+        assert_eq!(again.tail(2), "two[31m\nfour");
+    }
+
+    #[test]
+    fn long_lines_are_cut_at_a_character() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(TestClock::default());
+        let log = Logs::default().get(dir.path(), &clock, 1);
+        log.say(Stream::Out, None, &format!("x{}", "ä".repeat(LINE_BYTES_MAX)));
+        assert!(log.after(0)[0].text.len() <= LINE_BYTES_MAX + 4);
+    }
+}

@@ -1,0 +1,234 @@
+//! What a press of the button would do: from what the hosts run to the commit that would ship.
+
+use tenfold_deploys::Pipeline;
+use tenfold_store::deploys::{self as store, DeployQuery};
+use tenfold_types::Fault;
+
+use super::{
+    locks, median,
+    ports::{Commit, CommitRange, Source},
+    stored::{Stored, short},
+    took_ms,
+    views::{Current, NextDeploy, ServiceUpdate},
+};
+use crate::App;
+
+/// How many deploys the expected time is taken from.
+const EXPECTED_FROM: u32 = 9;
+
+/// A commit with its pipeline file and what it changes.
+pub(super) struct Shipment {
+    pub commit: Commit,
+    /// Absent only when it cannot be read and nobody insists.
+    pub pipeline: Option<Pipeline>,
+    pub current: Option<Current>,
+    pub range: CommitRange,
+    pub hosts: Vec<(String, bool)>,
+    pub warnings: Vec<String>,
+}
+
+impl App {
+    /// The commit and the hosts of the next deploy. `reference` is the service's branch unless given.
+    pub async fn deploy_next(
+        &self,
+        service: &str,
+        environment: &str,
+        reference: Option<&str>,
+    ) -> Result<NextDeploy, Fault> {
+        let settings = self.service_settings(service).await?;
+        let shipment = self.shipment(service, &settings, environment, reference, false).await?;
+        let now = self.now();
+        let (key, env) = (service.to_owned(), environment.to_owned());
+        let (locked, running, expected_ms) = self
+            .read(move |tx| {
+                let locked = locks::first(&store::locks_open(tx, now)?, &key, &env)?;
+                let running = match store::deploy_unfinished(tx, &key, &env)? {
+                    Some(row) => Some(Stored::from_row(&row)?.view(None)),
+                    None => None,
+                };
+                let query = DeployQuery {
+                    service: Some(key.clone()),
+                    environment: Some(env.clone()),
+                    state: Some("succeeded".to_owned()),
+                    limit: EXPECTED_FROM,
+                    ..DeployQuery::default()
+                };
+                let took =
+                    store::deploys(tx, &query)?.iter().filter_map(|r| took_ms(r.started_at, r.finished_at)).collect();
+                Ok((locked, running, median(took)))
+            })
+            .await?;
+        Ok(NextDeploy {
+            service: service.to_owned(),
+            environment: environment.to_owned(),
+            current: shipment.current,
+            next: shipment.commit,
+            added: shipment.range.added,
+            added_count: shipment.range.added_count,
+            removed: shipment.range.removed,
+            removed_count: shipment.range.removed_count,
+            warnings: shipment.warnings,
+            locked,
+            running,
+            expected_ms,
+            hosts: shipment.hosts.into_iter().map(|(name, _)| name).collect(),
+        })
+    }
+
+    /// Resolves what would ship. With `strict`, what makes a deploy impossible is an error, else a warning.
+    pub(super) async fn shipment(
+        &self,
+        service: &str,
+        settings: &ServiceUpdate,
+        environment: &str,
+        reference: Option<&str>,
+        strict: bool,
+    ) -> Result<Shipment, Fault> {
+        if !settings.environments.iter().any(|e| e == environment) {
+            return Err(Fault::not_found(format!("{service} is not deployed to `{environment}`"))
+                .advice(format!("it is deployed to {}", settings.environments.join(", "))));
+        }
+        let runner = self.deploys.runner()?;
+        let source = settings.source(service);
+        let mut warnings = Vec::new();
+        if let Err(fault) = runner.fetch(&source).await {
+            // an older copy still answers, unless there is none: then resolving fails
+            warnings
+                .push(format!("The repository could not be fetched, so this may be out of date: {}", fault.message));
+        }
+        let reference = reference.map(str::trim).filter(|r| !r.is_empty()).unwrap_or(&settings.branch);
+        let commit = runner.resolve(&source, reference).await.map_err(|fault| match warnings.first() {
+            Some(warning) => Fault { message: format!("{} ({warning})", fault.message), ..fault },
+            None => fault,
+        })?;
+        let pipeline = self.pipeline(&source, settings, &commit).await;
+        let current = self.current(service, environment).await?;
+        let range = self.range(&source, current.as_ref(), &commit, &mut warnings).await?;
+        let pipeline = match pipeline {
+            Ok(pipeline) => pipeline,
+            Err(fault) if strict => return Err(fault),
+            Err(fault) => {
+                warnings.insert(0, fault.message);
+                return Ok(Shipment { commit, pipeline: None, current, range, hosts: Vec::new(), warnings });
+            }
+        };
+        let hosts = match self.select_hosts(&pipeline, environment) {
+            Ok(hosts) => hosts,
+            Err(fault) if strict => return Err(fault),
+            Err(fault) => {
+                warnings.push(fault.message);
+                Vec::new()
+            }
+        };
+        self.warn(service, environment, &pipeline, &range, &hosts, &mut warnings);
+        Ok(Shipment { commit, pipeline: Some(pipeline), current, range, hosts, warnings })
+    }
+
+    async fn pipeline(&self, source: &Source, settings: &ServiceUpdate, commit: &Commit) -> Result<Pipeline, Fault> {
+        let path = &settings.pipeline_path;
+        let at = format!("{path} at {}", commit.short);
+        let text = self.deploys.runner()?.file(source, &commit.sha, path).await?.ok_or_else(|| {
+            Fault::invalid(format!("{at} does not exist"))
+                .advice("write one; docs/guide/deploys.md has a whole example")
+        })?;
+        let pipeline = Pipeline::parse(&text).map_err(|e| Fault::invalid(format!("{at}, {e}")))?;
+        if pipeline.service != source.service {
+            return Err(Fault::invalid(format!(
+                "{at} is for the service {}, not {}",
+                pipeline.service, source.service
+            )));
+        }
+        Ok(pipeline)
+    }
+
+    /// What runs now: what the hosts report, else what was deployed last.
+    pub(super) async fn current(&self, service: &str, environment: &str) -> Result<Option<Current>, Fault> {
+        if let Some(current) = self.deploys.hub.current(service, environment) {
+            return Ok(Some(current));
+        }
+        let (key, env) = (service.to_owned(), environment.to_owned());
+        let last = self.read(move |tx| Ok(store::deploys_healthy(tx, &key, &env, i64::MAX, 1)?.pop())).await?;
+        Ok(last.map(|row| Current {
+            sha: row.sha.clone(),
+            deploy: row.number,
+            since: row.finished_at.unwrap_or(row.started_at),
+        }))
+    }
+
+    async fn range(
+        &self,
+        source: &Source,
+        current: Option<&Current>,
+        next: &Commit,
+        warnings: &mut Vec<String>,
+    ) -> Result<CommitRange, Fault> {
+        let runner = self.deploys.runner()?;
+        let Some(current) = current else { return runner.commits(source, None, &next.sha).await };
+        match runner.commits(source, Some(&current.sha), &next.sha).await {
+            Ok(range) => Ok(range),
+            Err(fault) => {
+                warnings.push(format!(
+                    "What runs now ({}) is not in the repository, so the commits in between are not known: {}",
+                    short(&current.sha),
+                    fault.message
+                ));
+                Ok(CommitRange::default())
+            }
+        }
+    }
+
+    /// The hosts a target selects, with whether each is connected.
+    pub(super) fn select_hosts(&self, pipeline: &Pipeline, environment: &str) -> Result<Vec<(String, bool)>, Fault> {
+        let target = pipeline.target(environment).map_err(|e| Fault::invalid(e.to_string()))?;
+        let all = self.deploys.hub.of_environment(environment);
+        let known = all.iter().map(|(name, ..)| name.as_str()).collect::<Vec<_>>().join(", ");
+        let hosts: Vec<_> = all
+            .iter()
+            .filter(|(name, labels, _)| target.hosts.selects(name, labels))
+            .map(|(name, _, connected)| (name.clone(), *connected))
+            .collect();
+        if hosts.is_empty() {
+            let known = if known.is_empty() { "none".to_owned() } else { known };
+            return Err(Fault::invalid(format!(
+                "no host of {environment} fits the target's `hosts: {}`; known are {known}",
+                target.hosts
+            ))
+            .advice("start an agent with `tenfold agent` and the labels the target asks for"));
+        }
+        Ok(hosts)
+    }
+
+    fn warn(
+        &self,
+        service: &str,
+        environment: &str,
+        pipeline: &Pipeline,
+        range: &CommitRange,
+        hosts: &[(String, bool)],
+        warnings: &mut Vec<String>,
+    ) {
+        let releases = self.deploys.hub.releases(service, environment);
+        if releases.len() > 1 {
+            let words: Vec<_> = releases.iter().map(|(c, n)| format!("{} on {n}", short(&c.sha))).collect();
+            warnings.push(format!("The hosts do not all run the same: {}", words.join(", ")));
+        }
+        let away: Vec<_> = hosts.iter().filter(|(_, connected)| !connected).map(|(name, _)| name.as_str()).collect();
+        if !away.is_empty() {
+            warnings.push(format!("Not connected: {}", away.join(", ")));
+        }
+        if range.removed_count > 0 {
+            warnings.push(format!("This takes out {} that runs now", plural(range.removed_count, "commit")));
+        }
+        if range.added_count > u64::from(pipeline.max_commits) {
+            warnings.push(format!(
+                "This ships {}, more than the {} the pipeline file asks for; small deploys are easier to take back",
+                plural(range.added_count, "commit"),
+                pipeline.max_commits
+            ));
+        }
+    }
+}
+
+fn plural(n: u64, word: &str) -> String {
+    if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
+}

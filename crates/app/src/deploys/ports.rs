@@ -1,0 +1,84 @@
+//! What this part needs from outside: someone who reads repositories and builds, and someone who answers the canary's query.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tenfold_deploys::{Manifest, Pipeline};
+use tenfold_types::{Fault, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+/// Where a service's source lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub service: String,
+    /// URL or path of the git repository.
+    pub repository: String,
+}
+
+/// One commit, as people read it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Commit {
+    pub sha: String,
+    pub short: String,
+    pub author: String,
+    /// The subject line.
+    pub message: String,
+    /// When it was committed.
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+}
+
+/// What lies between two commits. The lists are cut at a limit; the counts are not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CommitRange {
+    /// In the new release and not in the old one, newest first.
+    pub added: Vec<Commit>,
+    pub added_count: u64,
+    /// In the old release and not in the new one.
+    pub removed: Vec<Commit>,
+    pub removed_count: u64,
+}
+
+/// One build.
+#[derive(Debug, Clone)]
+pub struct BuildOrder {
+    /// The deploy's number: names the checkout's folder, so that what a crash left can be found and ended.
+    pub deploy: i64,
+    pub source: Source,
+    pub sha: String,
+    pub pipeline: Pipeline,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    Out,
+    Err,
+    /// What tenfold itself says.
+    Tenfold,
+}
+
+/// Takes the lines a build prints.
+pub type LineSink = Arc<dyn Fn(Stream, &str) + Send + Sync>;
+
+/// Git and builds; implemented by the crate `runner`.
+#[async_trait]
+pub trait Runner: Send + Sync {
+    /// Fetches what is new in the repository.
+    async fn fetch(&self, source: &Source) -> Result<(), Fault>;
+    /// The commit a branch, tag or (abbreviated) commit name stands for, after the last fetch.
+    async fn resolve(&self, source: &Source, reference: &str) -> Result<Commit, Fault>;
+    async fn commits(&self, source: &Source, from: Option<&str>, to: &str) -> Result<CommitRange, Fault>;
+    /// A file as it is at a commit; `None` when the commit has no such file.
+    async fn file(&self, source: &Source, sha: &str, path: &str) -> Result<Option<String>, Fault>;
+    /// Builds and puts every file of the artifact into the blob store. The error is for people and ends the deploy.
+    async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String>;
+}
+
+/// Answers the canary's PromQL query; implemented by the metrics part.
+#[async_trait]
+pub trait CanaryQuery: Send + Sync {
+    /// The values of the query at `now`; empty when there is no data.
+    async fn values(&self, query: &str, now: Timestamp) -> Result<Vec<f64>, Fault>;
+}

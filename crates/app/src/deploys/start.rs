@@ -1,0 +1,272 @@
+//! Starting a deploy or a rollback.
+
+use tenfold_deploys::{
+    Plan,
+    machine::{Input, Run, Running},
+};
+use tenfold_store::{counters, deploys as store};
+use tenfold_types::Fault;
+
+use super::{
+    conductor, facts, locks,
+    stored::{Asked, COMMITS_KEPT_MAX, Stored},
+    views::{Deploy, NewDeploy},
+};
+use crate::{App, Caller, Role};
+
+const REASON_BYTES_MAX: usize = 1024;
+/// How far back a rollback looks for another release.
+const HEALTHY_MAX: u32 = 50;
+
+impl App {
+    /// Starts a deploy. It is refused when another one is running, when somebody else locked the environment, and when the
+    /// pipeline file or the hosts make it impossible.
+    pub async fn deploy_start(&self, who: &Caller, new: NewDeploy) -> Result<Deploy, Fault> {
+        who.require(Role::Deployer, Some(&new.service), Some(&new.environment))?;
+        let settings = self.service_settings(&new.service).await?;
+        let reason = reason(new.reason)?;
+        let open = self.unfinished(&new.service, &new.environment).await?;
+        if let Some(running) = open.as_ref().filter(|d| !d.run.state.waits_for_person()) {
+            return Err(busy(running));
+        }
+        let shipment = self.shipment(&new.service, &settings, &new.environment, new.reference.as_deref(), true).await?;
+        let Some(pipeline) = shipment.pipeline else {
+            return Err(Fault::internal("the pipeline file was not read"));
+        };
+        let target = pipeline.target(&new.environment).map_err(|e| Fault::invalid(e.to_string()))?;
+        let hosts = self.running_on(&new.service, &new.environment, &shipment.hosts);
+        let now = self.now();
+        let run = Run::deploy(Plan::deploy(&pipeline, target, hosts.len()), hosts, now);
+        let mut commits = shipment.range.added;
+        commits.truncate(COMMITS_KEPT_MAX);
+        let mut removed = shipment.range.removed;
+        removed.truncate(COMMITS_KEPT_MAX);
+        let stored = Stored {
+            number: 0,
+            service: new.service,
+            environment: new.environment,
+            sha: shipment.commit.sha,
+            reverts: None,
+            started_at: now,
+            finished_at: None,
+            asked: Asked {
+                from_sha: shipment.current.as_ref().map(|c| c.sha.clone()),
+                from_deploy: shipment.current.as_ref().map(|c| c.deploy),
+                commits,
+                removed,
+                commit_count: shipment.range.added_count,
+                actor: who.actor.clone(),
+                actor_name: who.name.clone(),
+                source: who.source,
+                reason,
+                pipeline,
+                repository: settings.repository,
+            },
+            run,
+        };
+        self.supersede(who, open).await?;
+        self.launch(who, stored, true).await
+    }
+
+    /// Takes a finished deploy back: flips to the last other release that was healthy and was not itself taken back.
+    /// Nothing is built, and no lock is in the way. A deploy that is still running is cancelled instead, which takes it
+    /// back as well.
+    pub async fn deploy_rollback(
+        &self,
+        who: &Caller,
+        number: i64,
+        reason_given: Option<String>,
+    ) -> Result<Deploy, Fault> {
+        let deploy = self.read(move |tx| Stored::get(tx, number)).await?;
+        who.require(Role::Deployer, Some(&deploy.service), Some(&deploy.environment))?;
+        if !deploy.run.state.is_final() {
+            return self.deploy_cancel(who, number).await;
+        }
+        let reason = reason(reason_given)?;
+        let open = self.unfinished(&deploy.service, &deploy.environment).await?;
+        if let Some(running) = open.as_ref().filter(|d| !d.run.state.waits_for_person()) {
+            return Err(busy(running));
+        }
+        let target = self.release_before(&deploy).await?;
+        let digest = target.run.digest.ok_or_else(|| Fault::internal("a release without an artifact"))?;
+        let blobs = self.blobs();
+        let kept = tokio::task::spawn_blocking(move || blobs.manifest(digest).is_some()).await.unwrap_or(false);
+        if !kept {
+            return Err(Fault::conflict(format!("the artifact of {} is no longer kept", target.short_sha()))
+                .advice(format!("deploy the commit anew: tenfold deploy {} {}", deploy.service, target.short_sha())));
+        }
+        let pipeline = target.asked.pipeline.clone();
+        let aim = pipeline.target(&deploy.environment).map_err(|e| Fault::invalid(e.to_string()))?;
+        let selected = self.select_hosts(&pipeline, &deploy.environment)?;
+        let hosts = self.running_on(&deploy.service, &deploy.environment, &selected);
+        let now = self.now();
+        let run = Run::rollback(Plan::rollback(&pipeline, aim, hosts.len()), digest, hosts, now);
+        let current = self.current(&deploy.service, &deploy.environment).await?;
+        let from_sha = current.as_ref().map_or_else(|| deploy.sha.clone(), |c| c.sha.clone());
+        let removed = self.commits_between(&target, &from_sha).await;
+        let stored = Stored {
+            number: 0,
+            service: deploy.service,
+            environment: deploy.environment,
+            sha: target.sha,
+            reverts: Some(number),
+            started_at: now,
+            finished_at: None,
+            asked: Asked {
+                from_sha: Some(from_sha),
+                from_deploy: Some(number),
+                commits: Vec::new(),
+                removed,
+                commit_count: 0,
+                actor: who.actor.clone(),
+                actor_name: who.name.clone(),
+                source: who.source,
+                reason,
+                pipeline,
+                repository: target.asked.repository,
+            },
+            run,
+        };
+        self.supersede(who, open).await?;
+        self.launch(who, stored, false).await
+    }
+
+    /// Takes back whatever was deployed last to the environment.
+    pub async fn service_rollback(
+        &self,
+        who: &Caller,
+        service: &str,
+        environment: &str,
+        reason: Option<String>,
+    ) -> Result<Deploy, Fault> {
+        self.service_settings(service).await?;
+        let number = match self.unfinished(service, environment).await? {
+            Some(running) => running.number,
+            None => {
+                let (key, env) = (service.to_owned(), environment.to_owned());
+                let last = self.read(move |tx| Ok(store::deploys_healthy(tx, &key, &env, i64::MAX, 1)?.pop())).await?;
+                last.map(|row| row.number).ok_or_else(|| {
+                    Fault::conflict(format!(
+                        "nothing of {service} was deployed to {environment} that could be taken back"
+                    ))
+                })?
+            }
+        };
+        self.deploy_rollback(who, number, reason).await
+    }
+
+    /// The same again: the same commit, or the same way back.
+    pub async fn deploy_retry(&self, who: &Caller, number: i64) -> Result<Deploy, Fault> {
+        let deploy = self.read(move |tx| Stored::get(tx, number)).await?;
+        if !deploy.run.state.is_final() {
+            return Err(busy(&deploy));
+        }
+        match deploy.reverts {
+            Some(reverts) => self.deploy_rollback(who, reverts, deploy.asked.reason).await,
+            None => {
+                let new = NewDeploy {
+                    service: deploy.service,
+                    environment: deploy.environment,
+                    reference: Some(deploy.sha),
+                    reason: deploy.asked.reason,
+                };
+                self.deploy_start(who, new).await
+            }
+        }
+    }
+
+    async fn release_before(&self, deploy: &Stored) -> Result<Stored, Fault> {
+        let (service, environment, number) = (deploy.service.clone(), deploy.environment.clone(), deploy.number);
+        let bad = deploy.run.digest;
+        let rows =
+            self.read(move |tx| Ok(store::deploys_healthy(tx, &service, &environment, number, HEALTHY_MAX)?)).await?;
+        for row in rows {
+            let release = Stored::from_row(&row)?;
+            if release.run.digest.is_some() && release.run.digest != bad {
+                return Ok(release);
+            }
+        }
+        Err(Fault::conflict(format!(
+            "there is no release of {} before deploy {} that was healthy on {}",
+            deploy.service, deploy.number, deploy.environment
+        ))
+        .advice("deploy a commit that is known to be good"))
+    }
+
+    async fn commits_between(&self, target: &Stored, from_sha: &str) -> Vec<super::ports::Commit> {
+        let Ok(runner) = self.deploys.runner() else { return Vec::new() };
+        let source =
+            super::ports::Source { service: target.service.clone(), repository: target.asked.repository.clone() };
+        match runner.commits(&source, Some(from_sha), &target.sha).await {
+            Ok(range) => range.removed.into_iter().take(COMMITS_KEPT_MAX).collect(),
+            // a way back never waits for the repository
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// A deploy that waits for a person ends when a newer one takes over.
+    async fn supersede(&self, who: &Caller, open: Option<Stored>) -> Result<(), Fault> {
+        match open {
+            Some(waiting) => self.ask(waiting.number, Input::Supersede { by: who.name.clone() }).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Writes the deploy and starts its conductor.
+    async fn launch(&self, who: &Caller, mut stored: Stored, locks_count: bool) -> Result<Deploy, Fault> {
+        let actor = who.actor.clone();
+        let stored = self
+            .transact(move |t| {
+                if let Some(row) = store::deploy_unfinished(t.tx(), &stored.service, &stored.environment)? {
+                    return Err(busy(&Stored::from_row(&row)?));
+                }
+                if locks_count {
+                    let now = t.now();
+                    let open = store::locks_open(t.tx(), now)?;
+                    if let Some(lock) = locks::in_the_way(&open, &stored.service, &stored.environment, &actor)? {
+                        return Err(locks::locked(&lock, now));
+                    }
+                }
+                stored.number = counters::next(t.tx(), "deploy")?;
+                store::deploy_insert(t.tx(), &stored.to_row()?)?;
+                t.record(facts::queued(&stored))?;
+                Ok(stored.clone())
+            })
+            .await?;
+        let view = stored.view(None);
+        self.deploy_log(stored.number).say(super::ports::Stream::Tenfold, None, &facts::queued(&stored).text);
+        conductor::spawn(self, stored, false);
+        let _ = self.deploys.changes.send(view.number);
+        Ok(view)
+    }
+
+    fn running_on(&self, service: &str, environment: &str, hosts: &[(String, bool)]) -> Vec<(String, Option<Running>)> {
+        hosts.iter().map(|(name, _)| (name.clone(), self.deploys.hub.running(name, service, environment))).collect()
+    }
+
+    async fn unfinished(&self, service: &str, environment: &str) -> Result<Option<Stored>, Fault> {
+        let (key, env) = (service.to_owned(), environment.to_owned());
+        self.read(move |tx| store::deploy_unfinished(tx, &key, &env)?.map(|row| Stored::from_row(&row)).transpose())
+            .await
+    }
+}
+
+fn busy(running: &Stored) -> Fault {
+    Fault::conflict(format!(
+        "deploy {} of {} to {} is {}",
+        running.number,
+        running.service,
+        running.environment,
+        running.run.state.word().replace('_', " ")
+    ))
+    .advice("wait for it, or cancel it")
+}
+
+fn reason(text: Option<String>) -> Result<Option<String>, Fault> {
+    match text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()) {
+        Some(text) if text.len() > REASON_BYTES_MAX => {
+            Err(Fault::invalid(format!("the reason is longer than {REASON_BYTES_MAX} bytes")))
+        }
+        other => Ok(other),
+    }
+}

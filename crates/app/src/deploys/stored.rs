@@ -1,0 +1,173 @@
+//! A deploy as it is kept: what was asked for (never changed), the state machine, and the view made of both.
+
+use serde::{Deserialize, Serialize};
+use tenfold_deploys::{
+    Digest, Pipeline,
+    machine::{Kind, Run, State, StepOutcome},
+};
+use tenfold_store::{
+    Tx,
+    deploys::{self as store, DeployRow, DeployStep},
+};
+use tenfold_types::{Actor, Fault, Source, Timestamp};
+
+use super::{
+    ports::Commit,
+    views::{ActorView, Deploy, DeployHost, DeployStepView},
+};
+
+/// Most commits kept with a deploy; the count goes on.
+pub(super) const COMMITS_KEPT_MAX: usize = 200;
+
+/// What was asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Asked {
+    pub from_sha: Option<String>,
+    pub from_deploy: Option<i64>,
+    pub commits: Vec<Commit>,
+    pub removed: Vec<Commit>,
+    pub commit_count: u64,
+    pub actor: Actor,
+    pub actor_name: String,
+    pub source: Source,
+    pub reason: Option<String>,
+    /// As it was at the commit that ships.
+    pub pipeline: Pipeline,
+    /// Git repository at that time.
+    pub repository: String,
+}
+
+/// A deploy read from the store.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub number: i64,
+    pub service: String,
+    pub environment: String,
+    pub sha: String,
+    pub reverts: Option<i64>,
+    pub started_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+    pub asked: Asked,
+    pub run: Run,
+}
+
+impl Stored {
+    pub fn from_row(row: &DeployRow) -> Result<Self, Fault> {
+        let damaged = |e: serde_json::Error| Fault::internal(format!("deploy {} cannot be read: {e}", row.number));
+        Ok(Self {
+            number: row.number,
+            service: row.service.clone(),
+            environment: row.environment.clone(),
+            sha: row.sha.clone(),
+            reverts: row.reverts,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            asked: serde_json::from_str(&row.body).map_err(damaged)?,
+            run: serde_json::from_str(&row.run).map_err(damaged)?,
+        })
+    }
+
+    pub fn to_row(&self) -> Result<DeployRow, Fault> {
+        let body = serde_json::to_string(&self.asked).map_err(|e| Fault::internal(e.to_string()))?;
+        let step = step_of(&self.run, self.finished_at)?;
+        Ok(DeployRow {
+            number: self.number,
+            service: self.service.clone(),
+            environment: self.environment.clone(),
+            state: step.state,
+            kind: self.run.kind.word().to_owned(),
+            is_final: step.is_final,
+            sha: self.sha.clone(),
+            digest: step.digest,
+            reverts: self.reverts,
+            started_at: self.started_at,
+            finished_at: step.finished_at,
+            body,
+            run: step.run,
+        })
+    }
+
+    pub fn get(tx: &mut dyn Tx, number: i64) -> Result<Self, Fault> {
+        let row = store::deploy_get(tx, number)?.ok_or_else(|| no_deploy(number))?;
+        Self::from_row(&row)
+    }
+
+    /// `4f2c91a`
+    pub fn short_sha(&self) -> &str {
+        short(&self.sha)
+    }
+
+    pub fn view(&self, reverted_by: Option<i64>) -> Deploy {
+        let run = &self.run;
+        Deploy {
+            number: self.number,
+            service: self.service.clone(),
+            environment: self.environment.clone(),
+            state: run.state.word().to_owned(),
+            kind: run.kind.word().to_owned(),
+            from_sha: self.asked.from_sha.clone(),
+            to_sha: self.sha.clone(),
+            from_deploy: self.asked.from_deploy,
+            reverts: self.reverts,
+            reverted_by,
+            commits: self.asked.commits.clone(),
+            removed: self.asked.removed.clone(),
+            commit_count: self.asked.commit_count,
+            actor: ActorView::from(&self.asked.actor),
+            actor_name: self.asked.actor_name.clone(),
+            reason: self.asked.reason.clone(),
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            digest: run.digest.as_ref().map(Digest::to_string),
+            error: run.error.clone(),
+            steps: run
+                .steps
+                .iter()
+                .map(|s| DeployStepView {
+                    name: s.name.word().to_owned(),
+                    state: match s.state {
+                        StepOutcome::Running => "running",
+                        StepOutcome::Done => "done",
+                        StepOutcome::Failed => "failed",
+                    }
+                    .to_owned(),
+                    started_at: s.started_at,
+                    finished_at: s.finished_at,
+                })
+                .collect(),
+            hosts: run
+                .hosts
+                .iter()
+                .map(|h| DeployHost {
+                    host: h.name.clone(),
+                    state: h.state.word().to_owned(),
+                    canary: h.canary,
+                    digest_observed: h.observed.digest().map(|d| d.to_string()),
+                    message: h.message.clone(),
+                    updated_at: h.updated_at,
+                })
+                .collect(),
+            max_commits_exceeded: run.kind == Kind::Deploy
+                && self.asked.commit_count > u64::from(self.asked.pipeline.max_commits),
+            hold_until: run.hold_until.filter(|_| run.state == State::Canary),
+        }
+    }
+}
+
+pub(super) fn step_of(run: &Run, finished_at: Option<Timestamp>) -> Result<DeployStep, Fault> {
+    Ok(DeployStep {
+        state: run.state.word().to_owned(),
+        is_final: run.state.is_final(),
+        digest: run.digest.as_ref().map(Digest::to_string),
+        finished_at,
+        run: serde_json::to_string(run).map_err(|e| Fault::internal(e.to_string()))?,
+    })
+}
+
+pub(super) fn short(sha: &str) -> &str {
+    sha.get(..7).unwrap_or(sha)
+}
+
+pub(super) fn no_deploy(number: i64) -> Fault {
+    Fault::not_found(format!("there is no deploy {number}")).advice("the Deploys page lists them all")
+}

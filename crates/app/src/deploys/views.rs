@@ -1,0 +1,267 @@
+//! The shapes that pages, the command line and chat see.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tenfold_types::{Actor, Timestamp};
+
+use super::ports::{Commit, Stream};
+
+/// A service as people write it down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceUpdate {
+    #[serde(default)]
+    pub description: String,
+    /// URL or path of the git repository.
+    pub repository: String,
+    #[serde(default = "branch_default")]
+    pub branch: String,
+    #[serde(default)]
+    pub environments: Vec<String>,
+    #[serde(default)]
+    pub owner_team: String,
+    /// Escalation policy for its incidents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    #[serde(default = "pipeline_default")]
+    pub pipeline_path: String,
+    /// Names of services it needs.
+    #[serde(default)]
+    pub dependencies: Vec<String>,
+}
+
+fn branch_default() -> String {
+    "main".to_owned()
+}
+fn pipeline_default() -> String {
+    tenfold_deploys::pipeline::PATH_DEFAULT.to_owned()
+}
+
+/// What runs in one environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Current {
+    pub sha: String,
+    pub deploy: i64,
+    #[schema(value_type = String)]
+    pub since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Service {
+    pub name: String,
+    pub description: String,
+    pub repository: String,
+    pub branch: String,
+    pub environments: Vec<String>,
+    pub owner_team: String,
+    pub policy: Option<String>,
+    pub pipeline_path: String,
+    pub dependencies: Vec<String>,
+    /// By environment; null where nothing runs.
+    #[schema(value_type = std::collections::HashMap<String, Current>)]
+    pub current: BTreeMap<String, Option<Current>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct HostRelease {
+    pub service: String,
+    pub environment: String,
+    pub digest: String,
+    pub sha: String,
+    pub deploy: i64,
+    /// `running`, `stopped`, `unhealthy`, or `unknown` while the agent is away.
+    pub state: String,
+    /// Where it takes traffic.
+    pub address: Option<String>,
+    #[schema(value_type = String)]
+    pub since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Host {
+    pub name: String,
+    pub environment: String,
+    pub labels: BTreeMap<String, String>,
+    /// `connected` or `disconnected`.
+    pub state: String,
+    #[schema(value_type = String)]
+    pub last_seen: Timestamp,
+    pub version: String,
+    pub releases: Vec<HostRelease>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Lock {
+    pub id: String,
+    pub service: String,
+    pub environment: String,
+    /// Login or robot name.
+    pub owner: String,
+    pub owner_name: String,
+    pub reason: String,
+    #[schema(value_type = String)]
+    pub created_at: Timestamp,
+    #[schema(value_type = String)]
+    pub expires_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLock {
+    pub service: String,
+    #[serde(default = "production")]
+    pub environment: String,
+    pub reason: String,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub expires_at: Option<Timestamp>,
+    /// Instead of `expires_at`.
+    #[serde(default)]
+    pub minutes: Option<i64>,
+}
+
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDeploy {
+    pub service: String,
+    #[serde(default = "production")]
+    pub environment: String,
+    /// Branch, tag or commit; the service's branch when absent.
+    #[serde(default, rename = "ref")]
+    pub reference: Option<String>,
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+pub(super) fn production() -> String {
+    "production".to_owned()
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct DeployStepView {
+    pub name: String,
+    /// `running`, `done` or `failed`.
+    pub state: String,
+    #[schema(value_type = String)]
+    pub started_at: Timestamp,
+    #[schema(value_type = Option<String>)]
+    pub finished_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct DeployHost {
+    pub host: String,
+    pub state: String,
+    pub canary: bool,
+    pub digest_observed: Option<String>,
+    pub message: Option<String>,
+    #[schema(value_type = String)]
+    pub updated_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ActorView {
+    pub kind: String,
+    pub id: String,
+}
+
+impl From<&Actor> for ActorView {
+    fn from(actor: &Actor) -> Self {
+        let kind = match actor.kind {
+            tenfold_types::ActorKind::Person => "person",
+            tenfold_types::ActorKind::Robot => "robot",
+            tenfold_types::ActorKind::Agent => "agent",
+        };
+        Self { kind: kind.to_owned(), id: actor.id.clone() }
+    }
+}
+
+/// One deploy or rollback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Deploy {
+    pub number: i64,
+    pub service: String,
+    pub environment: String,
+    pub state: String,
+    /// `deploy` or `rollback`.
+    pub kind: String,
+    pub from_sha: Option<String>,
+    pub to_sha: String,
+    pub from_deploy: Option<i64>,
+    /// The deploy this rollback takes back.
+    pub reverts: Option<i64>,
+    /// The rollback that took this deploy back.
+    pub reverted_by: Option<i64>,
+    /// What ships, newest first; cut at a limit.
+    pub commits: Vec<Commit>,
+    /// What ran before and is not in this release.
+    pub removed: Vec<Commit>,
+    pub commit_count: u64,
+    pub actor: ActorView,
+    pub actor_name: String,
+    pub reason: Option<String>,
+    #[schema(value_type = String)]
+    pub started_at: Timestamp,
+    #[schema(value_type = Option<String>)]
+    pub finished_at: Option<Timestamp>,
+    pub digest: Option<String>,
+    /// Why it failed, is held or went back.
+    pub error: Option<String>,
+    pub steps: Vec<DeployStepView>,
+    pub hosts: Vec<DeployHost>,
+    pub max_commits_exceeded: bool,
+    /// End of the canary's hold, while it lasts.
+    #[schema(value_type = Option<String>)]
+    pub hold_until: Option<Timestamp>,
+}
+
+/// What a press of the button would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct NextDeploy {
+    pub service: String,
+    pub environment: String,
+    pub current: Option<Current>,
+    pub next: Commit,
+    pub added: Vec<Commit>,
+    pub added_count: u64,
+    pub removed: Vec<Commit>,
+    pub removed_count: u64,
+    /// Sentences for people: what would go wrong or needs a look.
+    pub warnings: Vec<String>,
+    pub locked: Option<Lock>,
+    pub running: Option<Deploy>,
+    /// Median of the last deploys that succeeded.
+    pub expected_ms: Option<i64>,
+    /// Hosts it would go to.
+    pub hosts: Vec<String>,
+}
+
+/// A line of a deploy's log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LogLine {
+    pub seq: i64,
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    pub stream: Stream,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    pub text: String,
+}
+
+/// Which deploys to list.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct DeployFilter {
+    #[serde(default)]
+    pub service: Option<String>,
+    #[serde(default)]
+    pub environment: Option<String>,
+    #[serde(default)]
+    pub state: Option<String>,
+    /// Only deploys with a lower number.
+    #[serde(default)]
+    pub before: Option<i64>,
+    #[serde(default)]
+    pub limit: Option<u32>,
+}

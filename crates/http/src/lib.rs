@@ -8,12 +8,19 @@ pub mod error;
 pub mod policy;
 pub mod server;
 
+mod cors;
+mod etag;
+mod dashboards;
+mod prometheus;
 mod events;
 mod extract;
+mod flags;
 mod meta;
+mod ofrep;
 mod people;
 mod session;
 mod ui;
+mod unleash;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -30,6 +37,11 @@ fn apis() -> Vec<Api> {
         session::api(),
         people::api(),
         events::api(),
+        prometheus::api(),
+        dashboards::api(),
+        flags::api(),
+        ofrep::api(),
+        unleash::api(),
     ]
 }
 
@@ -52,6 +64,7 @@ pub fn router(app: App) -> Router {
         .layer(axum::Extension(openapi))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(axum::middleware::from_fn_with_state(app.clone(), auth::identify))
+        .layer(axum::middleware::from_fn(cors::flag_endpoints))
         .layer(axum::middleware::from_fn(server::security_headers))
         .with_state(app)
 }

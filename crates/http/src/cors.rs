@@ -1,0 +1,40 @@
+//! Lets pages of other origins use the flag endpoints for browsers. These take a token in a header and never a cookie, so
+//! no page can act for a person who is signed in here.
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+/// Paths that pages of any origin may ask.
+const OPEN: [&str; 2] = ["/ofrep/v1/", "/api/frontend"];
+
+/// Answers the browser's question before a request, and marks the answer as readable.
+pub async fn flag_endpoints(mut request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let open = OPEN.iter().any(|prefix| path.starts_with(prefix));
+    if !open || !request.headers().contains_key(header::ORIGIN) {
+        return next.run(request).await;
+    }
+    let mut response = if request.method() == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        request.headers_mut().remove(header::COOKIE);
+        next.run(request).await
+    };
+    allow(response.headers_mut());
+    response
+}
+
+fn allow(headers: &mut HeaderMap) {
+    const VALUES: [(header::HeaderName, &str); 5] = [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "*, Authorization"),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "ETag, Retry-After"),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+    ];
+    for (name, value) in VALUES {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}

@@ -1,0 +1,182 @@
+//! Feature flags for people and programs that manage them.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use tenfold_app::flags::{
+    FlagAnswer, FlagList, FlagQuestion, FlagRamp, FlagRollout, FlagSwitch, FlagUpdate, FlagView, SegmentList,
+};
+use tenfold_app::people::Token;
+use tenfold_app::{App, Role};
+use tenfold_flags::{Constraint, Segment};
+use tenfold_types::Fault;
+use utoipa_axum::routes;
+
+use crate::auth::Who;
+use crate::{Api, ApiError, Body, PathOf, Policy, QueryOf};
+
+pub fn api() -> Api {
+    Api::new("flags")
+        .add(Policy::Viewer, routes!(list))
+        .add(Policy::Viewer, routes!(get))
+        .add(Policy::Role(Role::Deployer), routes!(put, archive))
+        .add(Policy::Role(Role::Responder), routes!(switch))
+        .add(Policy::Role(Role::Responder), routes!(rollout))
+        .add(Policy::Role(Role::Deployer), routes!(ramp_start))
+        .add(Policy::Role(Role::Responder), routes!(ramp_stop))
+        .add(Policy::Viewer, routes!(evaluate))
+        .add(Policy::Viewer, routes!(segments))
+        .add(Policy::Role(Role::Deployer), routes!(segment_put, segment_delete))
+}
+
+/// Meant where a caller names no environment.
+const DEFAULT_ENVIRONMENT: &str = "production";
+
+/// The environment a flag client asks for: its token's, else the one named in the query.
+pub(crate) fn environment_of(token: Option<&Token>, named: Option<&str>) -> Result<String, ApiError> {
+    match (token.and_then(|t| t.environment.as_deref()), named) {
+        (Some(own), Some(named)) if own != named => {
+            Err(Fault::forbidden(format!("this token is for the environment `{own}`, not `{named}`")).into())
+        }
+        (Some(own), _) => Ok(own.to_owned()),
+        (None, named) => Ok(named.unwrap_or(DEFAULT_ENVIRONMENT).to_owned()),
+    }
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct InEnvironment {
+    /// Only this environment.
+    pub(crate) environment: Option<String>,
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct SegmentUpdate {
+    name: String,
+    #[serde(default)]
+    constraints: Vec<Constraint>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct SegmentDeleted {
+    done: bool,
+}
+
+/// All flags with their state in every environment.
+#[utoipa::path(get, path = "/api/flags", params(InEnvironment), responses((status = 200, body = FlagList)))]
+async fn list(State(app): State<App>, QueryOf(q): QueryOf<InEnvironment>) -> Json<FlagList> {
+    Json(app.flag_list(q.environment.as_deref()))
+}
+
+/// One flag.
+#[utoipa::path(get, path = "/api/flags/{key}", params(("key" = String, Path)), responses((status = 200, body = FlagView)))]
+async fn get(State(app): State<App>, PathOf(key): PathOf<String>) -> Result<Json<FlagView>, ApiError> {
+    Ok(Json(app.flag(&key)?))
+}
+
+/// Creates or changes a flag; what is absent stays as it is.
+#[utoipa::path(put, path = "/api/flags/{key}", params(("key" = String, Path)), request_body = FlagUpdate, responses((status = 200, body = FlagView)))]
+async fn put(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(key): PathOf<String>,
+    Body(update): Body<FlagUpdate>,
+) -> Result<Json<FlagView>, ApiError> {
+    Ok(Json(app.flag_put(&who, &key, update).await?))
+}
+
+/// Takes a flag out of use. Its history stays; putting it again brings it back.
+#[utoipa::path(delete, path = "/api/flags/{key}", params(("key" = String, Path)), responses((status = 200, body = FlagView)))]
+async fn archive(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(key): PathOf<String>,
+) -> Result<Json<FlagView>, ApiError> {
+    Ok(Json(app.flag_archive(&who, &key).await?))
+}
+
+/// Switches a flag on (deployer) or off (responder). Off works even without the database.
+#[utoipa::path(post, path = "/api/flags/{key}/switch", params(("key" = String, Path)), request_body = FlagSwitch, responses((status = 200, body = FlagView)))]
+async fn switch(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(key): PathOf<String>,
+    Body(b): Body<FlagSwitch>,
+) -> Result<Json<FlagView>, ApiError> {
+    Ok(Json(app.flag_switch(&who, &key, &b.environment, b.enabled).await?))
+}
+
+/// Sets the percentage of people a flag is on for.
+#[utoipa::path(post, path = "/api/flags/{key}/rollout", params(("key" = String, Path)), request_body = FlagRollout, responses((status = 200, body = FlagView)))]
+async fn rollout(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(key): PathOf<String>,
+    Body(b): Body<FlagRollout>,
+) -> Result<Json<FlagView>, ApiError> {
+    Ok(Json(app.flag_rollout(&who, &key, &b.environment, b.percent).await?))
+}
+
+/// Starts a ramp: percentages that rise by themselves.
+#[utoipa::path(post, path = "/api/flags/{key}/ramp", params(("key" = String, Path)), request_body = FlagRamp, responses((status = 200, body = FlagView)))]
+async fn ramp_start(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(key): PathOf<String>,
+    Body(b): Body<FlagRamp>,
+) -> Result<Json<FlagView>, ApiError> {
+    Ok(Json(app.flag_ramp_start(&who, &key, &b.environment, b.steps).await?))
+}
+
+/// Stops a ramp where it is.
+#[utoipa::path(delete, path = "/api/flags/{key}/ramp", params(("key" = String, Path), InEnvironment), responses((status = 200, body = FlagView)))]
+async fn ramp_stop(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(key): PathOf<String>,
+    QueryOf(q): QueryOf<InEnvironment>,
+) -> Result<Json<FlagView>, ApiError> {
+    let environment = q.environment.as_deref().unwrap_or(DEFAULT_ENVIRONMENT);
+    Ok(Json(app.flag_ramp_stop(&who, &key, environment).await?))
+}
+
+/// What somebody with the given context gets, and why. Not counted as use.
+#[utoipa::path(post, path = "/api/flags/{key}/evaluate", params(("key" = String, Path)), request_body = FlagQuestion, responses((status = 200, body = FlagAnswer)))]
+async fn evaluate(
+    State(app): State<App>,
+    PathOf(key): PathOf<String>,
+    Body(question): Body<FlagQuestion>,
+) -> Result<Json<FlagAnswer>, ApiError> {
+    Ok(Json(app.flag_evaluate(&key, question).await?))
+}
+
+/// Constraints that strategies share.
+#[utoipa::path(get, path = "/api/segments", responses((status = 200, body = SegmentList)))]
+async fn segments(State(app): State<App>) -> Json<SegmentList> {
+    Json(app.flag_segments())
+}
+
+/// Creates or changes a segment.
+#[utoipa::path(put, path = "/api/segments/{id}", params(("id" = i64, Path)), request_body = SegmentUpdate, responses((status = 200, body = Segment)))]
+async fn segment_put(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(id): PathOf<i64>,
+    Body(b): Body<SegmentUpdate>,
+) -> Result<Json<Segment>, ApiError> {
+    let segment = Segment { id, name: b.name, constraints: b.constraints };
+    Ok(Json(app.flag_segment_put(&who, segment).await?))
+}
+
+/// Deletes a segment that no flag uses.
+#[utoipa::path(delete, path = "/api/segments/{id}", params(("id" = i64, Path)), responses((status = 200, body = SegmentDeleted)))]
+async fn segment_delete(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(id): PathOf<i64>,
+) -> Result<Json<SegmentDeleted>, ApiError> {
+    app.flag_segment_delete(&who, id).await?;
+    Ok(Json(SegmentDeleted { done: true }))
+}

@@ -1,0 +1,248 @@
+//! OpenFeature Remote Evaluation Protocol 0.3: single and bulk evaluation, and the stream that tells of changes.
+//!
+//! Every success carries a value and a variant: several providers cannot read an answer without. A flag that is split by
+//! person is not answered for a context that names nobody; a static one is.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::Stream;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use tenfold_app::App;
+use tenfold_app::flags::Environment;
+use tenfold_flags::{Context, Evaluation, Reason};
+use tenfold_types::{ErrorCode, Fault};
+use tokio::sync::watch;
+use utoipa_axum::routes;
+
+use crate::auth::WithToken;
+use crate::flags::{InEnvironment, environment_of};
+use crate::{Api, ApiError, Policy, QueryOf, etag};
+
+pub fn api() -> Api {
+    Api::new("ofrep")
+        .add(Policy::FlagFrontend, routes!(single))
+        .add(Policy::FlagFrontend, routes!(bulk))
+        .add(Policy::Public, routes!(events))
+}
+
+/// A hidden browser tab gives its stream up after this long.
+const INACTIVITY_DELAY_SEC: u32 = 120;
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A successful evaluation.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = OfrepSuccess)]
+struct Success<'a> {
+    key: &'a str,
+    value: &'a Value,
+    variant: &'a str,
+    reason: &'a str,
+}
+
+/// A failed evaluation.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = OfrepFailure)]
+#[serde(rename_all = "camelCase")]
+struct Failure<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
+    /// `FLAG_NOT_FOUND`, `PARSE_ERROR`, `INVALID_CONTEXT`, `TARGETING_KEY_MISSING` or `GENERAL`.
+    error_code: &'static str,
+    error_details: String,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer<'a> {
+    Success(Success<'a>),
+    Failure(Failure<'a>),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Bulk<'a> {
+    flags: Vec<Answer<'a>>,
+    event_streams: [Value; 1],
+    metadata: Value,
+}
+
+/// The context of a request.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = OfrepRequest)]
+#[expect(dead_code, reason = "only for the OpenAPI document; the body is read by hand for OFREP's own errors")]
+struct EvaluationRequest {
+    /// `targetingKey` and any properties.
+    #[schema(value_type = Object)]
+    context: Map<String, Value>,
+}
+
+fn failure(status: StatusCode, key: Option<&str>, error_code: &'static str, error_details: String) -> Response {
+    (status, Json(Failure { key, error_code, error_details })).into_response()
+}
+
+fn answer<'a>(found: &Evaluation<'a>) -> Answer<'a> {
+    if found.reason == Reason::Chance {
+        return Answer::Failure(nobody(found.key()));
+    }
+    Answer::Success(Success {
+        key: found.key(),
+        value: found.value(),
+        variant: found.variant(),
+        reason: found.reason.name(),
+    })
+}
+
+fn nobody(key: &str) -> Failure<'_> {
+    Failure {
+        key: Some(key),
+        error_code: "TARGETING_KEY_MISSING",
+        error_details: format!("`{key}` is split by person and the context has no targetingKey"),
+    }
+}
+
+/// The context out of a request body, or OFREP's code and words for what is wrong with it.
+fn context(app: &App, environment: &str, body: &[u8]) -> Result<Context, (&'static str, String)> {
+    let body: Value =
+        serde_json::from_slice(body).map_err(|e| ("PARSE_ERROR", format!("the body is not JSON: {e}")))?;
+    let fields = match body.get("context") {
+        Some(Value::Object(fields)) => fields,
+        Some(_) => return Err(("INVALID_CONTEXT", "`context` is not an object".into())),
+        None => return Err(("INVALID_CONTEXT", "the body has no `context`".into())),
+    };
+    if fields.get("targetingKey").is_some_and(|k| !k.is_string()) {
+        return Err(("INVALID_CONTEXT", "`targetingKey` is not a string".into()));
+    }
+    app.flag_context(environment, fields).map_err(|fault| ("INVALID_CONTEXT", fault.message))
+}
+
+/// Evaluates one flag.
+#[utoipa::path(post, path = "/ofrep/v1/evaluate/flags/{key}", params(("key" = String, Path), InEnvironment), request_body = EvaluationRequest,
+    responses((status = 200, body = Success), (status = 400, body = Failure), (status = 404, body = Failure)))]
+async fn single(
+    State(app): State<App>,
+    WithToken(token): WithToken,
+    QueryOf(q): QueryOf<InEnvironment>,
+    Path(key): Path<String>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let environment = app.flag_environment(&environment_of(token.as_ref(), q.environment.as_deref())?).await?;
+    let context = match context(&app, &environment.name, &body) {
+        Ok(context) => context,
+        Err((code, details)) => return Ok(failure(StatusCode::BAD_REQUEST, Some(&key), code, details)),
+    };
+    let Some(found) = environment.evaluate(&key, &context, app.flag_moment()) else {
+        let details = format!("there is no flag `{key}` in {}", environment.name);
+        return Ok(failure(StatusCode::NOT_FOUND, Some(&key), "FLAG_NOT_FOUND", details));
+    };
+    Ok(match answer(&found) {
+        Answer::Success(success) => Json(success).into_response(),
+        Answer::Failure(failure) => (StatusCode::BAD_REQUEST, Json(failure)).into_response(),
+    })
+}
+
+/// Where the configuration stands that an event told of; the tag over the answer makes them unnecessary here.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+struct BulkQuery {
+    /// Only for callers whose token names none.
+    environment: Option<String>,
+    #[expect(dead_code, reason = "clients send it; the answer is evaluated anew in any case")]
+    flag_config_etag: Option<String>,
+    #[expect(dead_code, reason = "clients send it; the answer is evaluated anew in any case")]
+    flag_config_last_modified: Option<String>,
+}
+
+/// Evaluates every flag for one context.
+#[utoipa::path(post, path = "/ofrep/v1/evaluate/flags", params(BulkQuery), request_body = EvaluationRequest,
+    responses((status = 200, body = Value), (status = 304), (status = 400, body = Failure)))]
+async fn bulk(
+    State(app): State<App>,
+    WithToken(token): WithToken,
+    QueryOf(q): QueryOf<BulkQuery>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let environment = app.flag_environment(&environment_of(token.as_ref(), q.environment.as_deref())?).await?;
+    let context = match context(&app, &environment.name, &body) {
+        Ok(context) => context,
+        Err((code, details)) => return Ok(failure(StatusCode::BAD_REQUEST, None, code, details)),
+    };
+    let found: Vec<_> = environment.evaluate_all(&context, app.flag_moment()).collect();
+    let version = environment.etag.trim_matches('"');
+    let channel = app.flags.channel(&environment.name);
+    let document = Bulk {
+        flags: found.iter().map(answer).collect(),
+        event_streams: [json!({
+            "type": "sse",
+            "endpoint": {"requestUri": format!("/ofrep/v1/events?channel={channel}&since={version}")},
+            "inactivityDelaySec": INACTIVITY_DELAY_SEC,
+        })],
+        metadata: json!({"flagSetId": environment.name, "version": version}),
+    };
+    let body = serde_json::to_vec(&document).map_err(|e| Fault::internal(e.to_string()))?;
+    Ok(etag::json(&headers, &etag::of(&body), body.into()))
+}
+
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct EventsQuery {
+    /// As given in `eventStreams` of a bulk evaluation.
+    channel: Option<String>,
+    /// The version the client has; an older one is told to fetch again at once.
+    since: Option<String>,
+}
+
+/// Tells a client to fetch again whenever a flag changed: server-sent events with `{"type":"refetchEvaluation"}`.
+#[utoipa::path(get, path = "/ofrep/v1/events", params(EventsQuery), responses((status = 200, content_type = "text/event-stream")))]
+async fn events(
+    State(app): State<App>,
+    WithToken(token): WithToken,
+    QueryOf(q): QueryOf<EventsQuery>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    let by_token = token.and_then(|t| t.environment);
+    let by_channel = q.channel.as_deref().and_then(|c| app.flags.channel_environment(c));
+    let watch = by_channel.or(by_token).and_then(|environment| app.flags.watch(&environment)).ok_or_else(|| {
+        Fault::new(ErrorCode::NotFound, "there is no such stream")
+            .advice("take its address out of `eventStreams` of a bulk evaluation")
+    })?;
+    let last_seen = headers.get("last-event-id").and_then(|v| v.to_str().ok()).map(str::to_owned);
+    Ok(Sse::new(changes(watch, last_seen.or(q.since))).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+fn changes(
+    watch: watch::Receiver<Arc<Environment>>,
+    seen: Option<String>,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    futures_util::stream::unfold((watch, seen), |(mut watch, seen)| async move {
+        loop {
+            let current = watch.borrow_and_update().clone();
+            let version = current.etag.trim_matches('"').to_owned();
+            // Who names no version starts from now.
+            if seen.as_ref().is_some_and(|seen| *seen != version) {
+                let data = json!({
+                    "type": "refetchEvaluation",
+                    "etag": version,
+                    "lastModified": current.changed_at.millis() / 1000,
+                });
+                let event = Event::default().id(version.clone()).data(data.to_string());
+                return Some((Ok(event), (watch, Some(version))));
+            }
+            let next = seen.clone().or(Some(version));
+            watch.changed().await.ok()?;
+            if seen.is_none() {
+                return Some((Ok(Event::default().comment("changed")), (watch, next)));
+            }
+        }
+    })
+}

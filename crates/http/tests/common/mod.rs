@@ -1,0 +1,34 @@
+//! The whole service on a temporary store, asked without a socket.
+
+use std::sync::Arc;
+
+use tenfold_app::people::{NewToken, TokenKind};
+use tenfold_app::{App, Caller, Role, Settings};
+use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
+
+pub struct World {
+    pub app: App,
+    pub router: axum::Router,
+    _db: TempDb,
+    _dir: tempfile::TempDir,
+}
+
+pub async fn world() -> World {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let db = temp_db().await;
+    let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+    let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty time-series store opens");
+    let entropy = Arc::new(TestEntropy::default());
+    let app = App::new((*db).clone(), Arc::new(TestClock::default()), entropy, settings, metrics);
+    tenfold_app::load(&app).await.expect("an empty store loads");
+    World { router: tenfold_http::router(app.clone()), app, _db: db, _dir: dir }
+}
+
+impl World {
+    /// The secret of a new token; flag clients read production.
+    pub async fn token(&self, kind: TokenKind, role: Option<Role>) -> String {
+        let environment = matches!(kind, TokenKind::Client | TokenKind::Frontend).then(|| "production".to_owned());
+        let new = NewToken { name: kind.name().into(), kind, role, service: None, environment, expires_at: None };
+        self.app.token_create(&Caller::system(), new).await.expect("a new token").secret
+    }
+}

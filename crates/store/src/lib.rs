@@ -8,6 +8,7 @@ pub mod alerts;
 pub mod chat;
 pub mod counters;
 pub mod cursors;
+pub mod dashboards;
 pub mod deploys;
 pub mod events;
 pub mod flags;

@@ -24,8 +24,15 @@ macro_rules! migrations {
 }
 
 /// In the order in which they are applied; the numbers are spaced so that parts do not meet.
-const MIGRATIONS: &[Migration] =
-    migrations!["0001_core", "0010_people", "0020_flags", "0030_deploys", "0040_alerts", "0050_chat",];
+const MIGRATIONS: &[Migration] = migrations![
+    "0001_core",
+    "0010_people",
+    "0020_flags",
+    "0030_deploys",
+    "0040_alerts",
+    "0050_chat",
+    "0060_dashboards",
+];
 
 /// Applies what is missing, all of it in one transaction.
 pub(crate) fn migrate<L: Link>(link: &mut L) -> Result<(), StoreError> {

@@ -1,22 +1,152 @@
-//! metrics
+//! Shared metrics: samples in, queries out, who is scraped, StatsD, dashboards and the markers on every graph.
+//!
+//! Samples are not events; only what people change (dashboards) is recorded.
 
-use tenfold_types::Fault;
+mod dashboards;
+mod markers;
+mod own;
+mod query;
+mod scrape;
+mod statsd;
+mod targets;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tenfold_tsdb::{Options, Sample, Tsdb};
+use tenfold_types::{ErrorCode, Fault, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::App;
+use crate::{App, Settings};
 
-/// What this part keeps in memory.
-pub struct State {}
+pub use dashboards::{Dashboard, Panel, PanelQuery, check_dashboard};
+pub use markers::{Marker, MarkerKind, MarkerQuery};
+pub use own::Own;
+pub use query::{Answer, QUERY_TIMEOUT_MS, SeriesFilter};
+pub use scrape::Scraped;
+pub use statsd::Aggregator;
+pub use targets::{Health, Target, TargetStatus};
+
+/// Samples survive a power cut after at most this long; a killed process loses none.
+const SYNC: Duration = Duration::from_secs(1);
+/// How often old samples are cut into blocks and the retention is applied.
+const MAINTAIN: Duration = Duration::from_secs(60);
+
+pub struct State {
+    pub(crate) tsdb: Arc<Tsdb>,
+    /// The server's own counters and gauges.
+    pub own: Own,
+    targets: targets::Registry,
+    metadata: Mutex<std::collections::BTreeMap<String, tenfold_protocols::prom_text::Metadata>>,
+    statsd: Mutex<Aggregator>,
+}
 
 impl State {
     /// Opens the time-series store in the data directory.
-    pub fn open(_settings: &crate::Settings) -> Result<Self, Fault> {
-        Ok(Self {})
+    pub fn open(settings: &Settings) -> Result<Self, Fault> {
+        let options = Options {
+            retention_ms: i64::from(settings.metrics.retention_days) * 24 * 3600 * 1000,
+            ..Options::default()
+        };
+        let dir = settings.data_dir.join("metrics");
+        let (tsdb, report) = Tsdb::open(&dir, options).map_err(|e| Fault::internal(e.to_string()))?;
+        for path in &report.quarantined {
+            tracing::error!(path = %path.display(), "a damaged file of samples was moved aside");
+        }
+        tracing::info!(samples = report.replayed_samples, blocks = report.blocks, "samples are open");
+        Ok(Self {
+            tsdb: Arc::new(tsdb),
+            own: Own::default(),
+            targets: targets::Registry::default(),
+            metadata: Mutex::default(),
+            statsd: Mutex::default(),
+        })
+    }
+
+    /// Takes samples in. Refused ones are counted by reason in `tenfold_samples_rejected_total`.
+    pub fn append(&self, samples: &[Sample]) -> Result<usize, Fault> {
+        let report = self.tsdb.append(samples).map_err(|e| {
+            let code = if e.is_disk_full() { ErrorCode::DiskFull } else { ErrorCode::Unavailable };
+            Fault::new(code, e.to_string())
+        })?;
+        self.own.add("tenfold_samples_appended_total", &[], report.appended as f64);
+        for rejected in &report.rejected {
+            let labels = [("reason", rejected.reason.name())];
+            self.own.add("tenfold_samples_rejected_total", &labels, rejected.count as f64);
+        }
+        Ok(report.appended)
+    }
+
+    /// A datagram from a StatsD client.
+    pub fn statsd_packet(&self, packet: &[u8], now: Timestamp) {
+        let read = tenfold_protocols::statsd::parse(packet);
+        self.own.add("tenfold_statsd_packets_total", &[], 1.0);
+        if read.bad_lines > 0 {
+            self.own.add("tenfold_statsd_bad_lines_total", &[], read.bad_lines as f64);
+        }
+        let refused = self.statsd.lock().observe(read.metrics, now);
+        if refused > 0 {
+            self.own.add("tenfold_statsd_refused_total", &[], refused as f64);
+        }
     }
 }
 
-pub async fn load(_app: &App) -> Result<(), Fault> {
+pub async fn load(app: &App) -> Result<(), Fault> {
+    app.metrics.targets.set_static(&app.settings.metrics.static_targets);
     Ok(())
 }
 
-pub async fn run(_app: App, _stop: CancellationToken) {}
+pub async fn run(app: App, stop: CancellationToken) {
+    let mut sync = tokio::time::interval(SYNC);
+    let mut maintain = tokio::time::interval(MAINTAIN);
+    let mut flush = tokio::time::interval(Duration::from_millis(app.settings.statsd.flush_interval_ms.max(100)));
+    let mut own = tokio::time::interval(Duration::from_millis(app.settings.metrics.scrape_interval_ms.max(100)));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = sync.tick() => on_disk(&app, |tsdb, _| tsdb.sync()).await,
+            _ = maintain.tick() => on_disk(&app, |tsdb, now| tsdb.maintain(now.millis()).map(|_| ())).await,
+            _ = flush.tick() => flush_statsd(&app),
+            _ = own.tick() => append_own(&app),
+        }
+    }
+    flush_statsd(&app);
+    on_disk(&app, |tsdb, _| tsdb.sync()).await;
+}
+
+/// Disk work leaves the runtime's threads alone.
+async fn on_disk(app: &App, work: fn(&Tsdb, Timestamp) -> Result<(), tenfold_tsdb::TsdbError>) {
+    let (tsdb, now) = (app.metrics.tsdb.clone(), app.now());
+    match tokio::task::spawn_blocking(move || work(&tsdb, now)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            app.metrics.own.add("tenfold_tsdb_errors_total", &[], 1.0);
+            tracing::error!(%error, "samples could not be kept");
+        }
+        Err(error) => tracing::error!(%error, "keeping samples panicked"),
+    }
+}
+
+fn flush_statsd(app: &App) {
+    let samples = app.metrics.statsd.lock().flush(app.now());
+    if let Err(fault) = app.metrics.append(&samples) {
+        tracing::warn!(%fault, samples = samples.len(), "StatsD samples were lost");
+    }
+}
+
+/// The server's own metrics are series like all others.
+fn append_own(app: &App) {
+    let now = app.now();
+    app.collect_own();
+    let samples: Vec<Sample> = app
+        .metrics
+        .own
+        .read()
+        .into_iter()
+        .map(|(labels, value)| Sample::new(labels.with("job", "tenfold"), now.millis(), value))
+        .collect();
+    if let Err(fault) = app.metrics.append(&samples) {
+        tracing::warn!(%fault, "the server's own metrics were lost");
+    }
+}

@@ -40,6 +40,7 @@ cases! {
     events,
     numbers,
     people,
+    dashboards,
     deploys,
     chat,
     paging,

@@ -1,0 +1,195 @@
+//! What stands on every graph without anybody configuring it: deploys, rollbacks, canaries, flips and what people say they do.
+//! A projection of the record.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use tenfold_store::events::{self, EventQuery};
+use tenfold_types::{Event, Fault, Timestamp};
+
+use crate::App;
+
+/// Markers one graph gets.
+const MARKERS_MAX: usize = 1_000;
+/// A canary that began before the graph's start may reach into it.
+const LOOK_BACK_MS: i64 = 2 * 3600 * 1000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MarkerKind {
+    Deploy,
+    Rollback,
+    /// A band from `at` to `end_at`.
+    Canary,
+    Flip,
+    Note,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Marker {
+    /// The row of the record it stands for.
+    pub seq: i64,
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    #[schema(value_type = Option<String>)]
+    pub end_at: Option<Timestamp>,
+    pub kind: MarkerKind,
+    pub text: String,
+    pub actor_name: String,
+    #[schema(value_type = Object)]
+    pub subject: tenfold_types::Subject,
+}
+
+/// Which markers are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct MarkerQuery {
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+    pub service: Option<String>,
+    pub environment: Option<String>,
+}
+
+impl App {
+    pub async fn markers(&self, query: MarkerQuery) -> Result<Vec<Marker>, Fault> {
+        let kinds = ["deploy.", "flag.switched", "flag.changed", "flag.rollout", "flag.ramp_step", "flag.ramp_stopped", "note.doing"];
+        let now = self.now();
+        let wanted = EventQuery {
+            kinds: kinds.iter().map(|k| (*k).to_owned()).collect(),
+            from: query.from.map(|f| f.plus_ms(-LOOK_BACK_MS)),
+            to: query.to,
+            limit: MARKERS_MAX,
+            ..EventQuery::default()
+        };
+        let mut found = self.read(move |tx| Ok(events::list(tx, &wanted)?)).await?;
+        found.reverse();
+        // Flags and notes concern every service; a deploy only its own.
+        found.retain(|e| {
+            let fits = |asked: &Option<String>, is: &Option<String>| asked.is_none() || is.is_none() || asked == is;
+            fits(&query.service, &e.subject.service) && fits(&query.environment, &e.subject.environment)
+        });
+        let mut markers = project(&found, now);
+        if let Some(from) = query.from {
+            markers.retain(|m| m.end_at.unwrap_or(m.at) >= from);
+        }
+        Ok(markers)
+    }
+}
+
+/// Events in ascending order become markers in ascending order.
+fn project(events: &[Event], now: Timestamp) -> Vec<Marker> {
+    let mut markers: Vec<Marker> = Vec::new();
+    let mut canaries = BTreeMap::<i64, usize>::new();
+    let mut placed = BTreeMap::<i64, usize>::new();
+    for event in events {
+        let marker = |kind: MarkerKind, end_at: Option<Timestamp>| Marker {
+            seq: event.seq,
+            at: event.occurred_at,
+            end_at,
+            kind,
+            text: event.text.clone(),
+            actor_name: event.actor.id.clone(),
+            subject: event.subject.clone(),
+        };
+        let deploy = event.subject.deploy.unwrap_or(0);
+        let rollback = event.data.get("kind").and_then(|k| k.as_str()) == Some("rollback")
+            || event.data.get("reverts").is_some_and(|r| !r.is_null());
+        match event.kind.as_str() {
+            "deploy.canary_started" => {
+                canaries.insert(deploy, markers.len());
+                markers.push(marker(MarkerKind::Canary, Some(now)));
+            }
+            "deploy.canary_passed" | "deploy.promoting" | "deploy.succeeded" | "deploy.failed" | "deploy.rolling_back"
+            | "deploy.rolled_back" | "deploy.held" | "deploy.interrupted" | "deploy.cancelled" => {
+                if let Some(canary) = canaries.remove(&deploy).and_then(|i| markers.get_mut(i)) {
+                    canary.end_at = Some(event.occurred_at);
+                }
+                match event.kind.as_str() {
+                    // The moment production changed is when the first host of the rest took the release.
+                    "deploy.promoting" if !placed.contains_key(&deploy) => {
+                        placed.insert(deploy, markers.len());
+                        markers.push(marker(if rollback { MarkerKind::Rollback } else { MarkerKind::Deploy }, None));
+                    }
+                    "deploy.succeeded" => match placed.get(&deploy).and_then(|i| markers.get_mut(*i)) {
+                        Some(placed) => placed.text.clone_from(&event.text),
+                        None => {
+                            placed.insert(deploy, markers.len());
+                            markers.push(marker(if rollback { MarkerKind::Rollback } else { MarkerKind::Deploy }, None));
+                        }
+                    },
+                    "deploy.rolled_back" => markers.push(marker(MarkerKind::Rollback, None)),
+                    _ => {}
+                }
+            }
+            "note.doing" => markers.push(marker(MarkerKind::Note, None)),
+            kind if kind.starts_with("flag.") => markers.push(marker(MarkerKind::Flip, None)),
+            _ => {}
+        }
+    }
+    markers.sort_by_key(|m| (m.at, m.seq));
+    markers
+}
+
+#[cfg(test)]
+mod tests {
+    use tenfold_types::{Actor, EventId, Severity, Source, Subject, Visibility};
+
+    use super::*;
+
+    struct Zero;
+    impl tenfold_types::Entropy for Zero {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    fn event(seq: i64, kind: &str, deploy: Option<i64>, data: serde_json::Value) -> Event {
+        Event {
+            seq,
+            id: EventId::new(Timestamp(seq), &Zero),
+            occurred_at: Timestamp(seq * 1000),
+            recorded_at: Timestamp(seq * 1000),
+            actor: Actor::person("mei"),
+            on_behalf_of: None,
+            kind: kind.into(),
+            subject: Subject { deploy, ..Subject::default() },
+            severity: Severity::Info,
+            text: kind.into(),
+            data,
+            correlation: None,
+            causation: None,
+            source: Source::Web,
+            visibility: Visibility::Everyone,
+            prev_hash: String::new(),
+            hash: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_deploy_is_one_mark_with_its_canary_as_a_band() {
+        let none = serde_json::Value::Null;
+        let events = [
+            event(1, "deploy.queued", Some(7), none.clone()),
+            event(2, "deploy.canary_started", Some(7), none.clone()),
+            event(5, "deploy.canary_passed", Some(7), none.clone()),
+            event(6, "deploy.promoting", Some(7), none.clone()),
+            event(8, "flag.switched", None, none.clone()),
+            event(9, "deploy.succeeded", Some(7), none.clone()),
+            event(10, "deploy.promoting", Some(8), serde_json::json!({"reverts": 7})),
+            event(12, "deploy.canary_started", Some(9), none),
+        ];
+        let shown: Vec<_> = project(&events, Timestamp(99_000))
+            .into_iter()
+            .map(|m| (m.at.millis() / 1000, m.end_at.map(|e| e.millis() / 1000), m.kind, m.text))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (2, Some(5), MarkerKind::Canary, "deploy.canary_started".into()),
+                (6, None, MarkerKind::Deploy, "deploy.succeeded".into()),
+                (8, None, MarkerKind::Flip, "flag.switched".into()),
+                (10, None, MarkerKind::Rollback, "deploy.promoting".into()),
+                (12, Some(99), MarkerKind::Canary, "deploy.canary_started".into()),
+            ]
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! The server's own metrics: counted where things happen, served at `/metrics` and kept as series.
+
+use std::collections::BTreeMap;
+
+use parking_lot::RwLock;
+use tenfold_types::Labels;
+
+use crate::App;
+
+/// Series the server may have of itself.
+const OWN_SERIES_MAX: usize = 10_000;
+
+/// Counters and gauges by label set. A name that ends in `_total` is a counter.
+#[derive(Default)]
+pub struct Own(RwLock<BTreeMap<Labels, f64>>);
+
+fn key(name: &str, labels: &[(&str, &str)]) -> Labels {
+    Labels::from_pairs(labels.iter().copied().chain([(Labels::NAME, name)]))
+}
+
+impl Own {
+    /// Adds to a counter.
+    pub fn add(&self, name: &str, labels: &[(&str, &str)], by: f64) {
+        self.change(key(name, labels), |value| value + by);
+    }
+    /// Sets a gauge, or a counter that is counted elsewhere.
+    pub fn set(&self, name: &str, labels: &[(&str, &str)], to: f64) {
+        self.change(key(name, labels), |_| to);
+    }
+    fn change(&self, key: Labels, f: impl FnOnce(f64) -> f64) {
+        let mut all = self.0.write();
+        if let Some(value) = all.get_mut(&key) {
+            *value = f(*value);
+        } else if all.len() < OWN_SERIES_MAX {
+            all.insert(key, f(0.0));
+        }
+    }
+    pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+        self.0.read().get(&key(name, labels)).copied().unwrap_or(0.0)
+    }
+    pub fn read(&self) -> Vec<(Labels, f64)> {
+        self.0.read().iter().map(|(l, v)| (l.clone(), *v)).collect()
+    }
+
+    /// As a metrics page in the Prometheus text format.
+    pub fn page(&self) -> String {
+        let mut out = String::new();
+        let mut last = String::new();
+        let mut all = self.read();
+        all.sort_by(|(a, _), (b, _)| a.metric_name().cmp(&b.metric_name()).then_with(|| a.cmp(b)));
+        for (labels, value) in all {
+            let name = labels.metric_name().unwrap_or_default();
+            if name != last {
+                let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+                out.push_str(&format!("# TYPE {name} {kind}\n"));
+                name.clone_into(&mut last);
+            }
+            out.push_str(&format!("{labels} {}\n", tenfold_promql::format_float(value)));
+        }
+        out
+    }
+}
+
+impl App {
+    /// Brings the gauges that are read, not counted, up to date.
+    pub fn collect_own(&self) {
+        let stats = self.metrics.tsdb.stats();
+        let own = &self.metrics.own;
+        own.set("tenfold_tsdb_series", &[], stats.series as f64);
+        own.set("tenfold_tsdb_head_samples", &[], stats.head_samples as f64);
+        own.set("tenfold_tsdb_block_bytes", &[], stats.block_bytes as f64);
+        own.set("tenfold_record_events_total", &[], self.record.last_seq() as f64);
+        own.set("tenfold_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    }
+
+    /// The server's own metrics in the Prometheus text format.
+    pub fn own_metrics_page(&self) -> String {
+        self.collect_own();
+        self.metrics.own.page()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_one_that_we_read_ourselves() {
+        let own = Own::default();
+        own.add("b_total", &[("x", "a\"b\\c\nd")], 2.0);
+        own.add("b_total", &[("x", "a\"b\\c\nd")], 1.5);
+        own.set("a", &[], -1.0);
+        let page = tenfold_protocols::prom_text::parse(&own.page(), Default::default()).expect("it parses");
+        assert_eq!(page.metadata["b_total"].kind, "counter");
+        assert_eq!(page.samples[1].labels.get("x"), Some("a\"b\\c\nd"));
+        assert_eq!(page.samples.iter().map(|s| s.value).collect::<Vec<_>>(), [-1.0, 3.5]);
+    }
+}

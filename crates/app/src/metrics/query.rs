@@ -1,0 +1,187 @@
+//! PromQL over the store, with limits and a deadline.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenfold_promql::{Interrupt, Limits, Output, Query, QueryError, Queryable, ReadSamples, SeriesData};
+use tenfold_tsdb::{SeriesChunks, Tsdb, TsdbError};
+use tenfold_types::{ErrorCode, Fault, Labels, Matcher, Point, Timestamp};
+
+use crate::App;
+
+/// A query that takes longer is ended.
+pub const QUERY_TIMEOUT_MS: u64 = 30_000;
+const LOOKBACK_MS: i64 = 5 * 60_000;
+const SUBQUERY_STEP_MS: i64 = 60_000;
+
+/// What a query answered, with the remarks made on the way.
+pub type Answer = Output;
+
+struct Source(Arc<Tsdb>);
+
+struct Lazy(SeriesChunks);
+
+impl ReadSamples for Lazy {
+    fn read(&self, out: &mut Vec<Point>) -> Result<(), QueryError> {
+        self.0.read(out).map_err(|e| QueryError::Storage(e.to_string()))
+    }
+}
+
+impl Queryable for Source {
+    fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, QueryError> {
+        let found = self.0.select(matchers, start_ms, end_ms).map_err(|e| QueryError::Storage(e.to_string()))?;
+        Ok(found.into_iter().map(|s| SeriesData::lazy(s.labels, Lazy(s.chunks))).collect())
+    }
+}
+
+/// Which series a metadata request is about; the union of the selectors, all when there is none.
+#[derive(Debug, Clone)]
+pub struct SeriesFilter {
+    pub selectors: Vec<Vec<Matcher>>,
+    pub start_ms: i64,
+    pub end_ms: i64,
+}
+
+impl SeriesFilter {
+    /// From selectors as text (`up{job="web"}`) and optional bounds.
+    pub fn parse(selectors: &[String], start: Option<Timestamp>, end: Option<Timestamp>) -> Result<Self, Fault> {
+        let parsed = selectors
+            .iter()
+            .map(|s| tenfold_promql::parse_matchers(s).map_err(|e| query_fault(&e, s)))
+            .collect::<Result<_, _>>()?;
+        let (start_ms, end_ms) = (start.map_or(i64::MIN, Timestamp::millis), end.map_or(i64::MAX, Timestamp::millis));
+        Ok(Self { selectors: parsed, start_ms, end_ms })
+    }
+
+    fn each(&self) -> impl Iterator<Item = &[Matcher]> {
+        let all: &[Matcher] = &[];
+        self.selectors.iter().map(Vec::as_slice).chain(self.selectors.is_empty().then_some(all))
+    }
+}
+
+fn query_fault(error: &QueryError, text: &str) -> Fault {
+    let code = match error {
+        QueryError::Parse { .. } => ErrorCode::BadRequest,
+        QueryError::Execution(_) | QueryError::Limit(_) => ErrorCode::Invalid,
+        QueryError::Cancelled | QueryError::Timeout => ErrorCode::Timeout,
+        QueryError::Storage(_) => ErrorCode::Internal,
+    };
+    Fault::new(code, error.pointing(text))
+}
+
+fn store_fault(error: &TsdbError) -> Fault {
+    Fault::new(ErrorCode::Invalid, error.to_string())
+}
+
+impl super::State {
+    /// Evaluates at one instant, on this thread. An empty vector means that there is no data: neither zero nor an error.
+    pub fn query_instant(&self, expr: &str, at: Timestamp) -> Result<tenfold_promql::Value, Fault> {
+        let interrupt = Interrupt::default();
+        self.evaluate(expr, &interrupt, |query, parsed| tenfold_promql::instant(query, parsed, at.millis()))
+            .map(|output| output.value)
+    }
+
+    fn evaluate(
+        &self,
+        expr: &str,
+        interrupt: &Interrupt,
+        run: impl FnOnce(&Query<'_>, &tenfold_promql::ast::Expr) -> Result<Output, QueryError>,
+    ) -> Result<Output, Fault> {
+        let parsed = tenfold_promql::parse(expr).map_err(|e| query_fault(&e, expr))?;
+        let (source, limits) = (Source(self.tsdb.clone()), Limits::default());
+        let query = Query {
+            source: &source,
+            limits: &limits,
+            interrupt,
+            lookback_ms: LOOKBACK_MS,
+            subquery_step_ms: SUBQUERY_STEP_MS,
+        };
+        run(&query, &parsed).map_err(|e| query_fault(&e, expr))
+    }
+
+    pub fn series(&self, filter: &SeriesFilter) -> Result<Vec<Arc<Labels>>, Fault> {
+        let mut all = Vec::new();
+        for matchers in filter.each() {
+            all.extend(self.tsdb.series(matchers, filter.start_ms, filter.end_ms).map_err(|e| store_fault(&e))?);
+        }
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+
+    pub fn label_names(&self, filter: &SeriesFilter) -> Result<Vec<String>, Fault> {
+        let mut all = Vec::new();
+        for matchers in filter.each() {
+            all.extend(self.tsdb.label_names(matchers, filter.start_ms, filter.end_ms).map_err(|e| store_fault(&e))?);
+        }
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+
+    pub fn label_values(&self, name: &str, filter: &SeriesFilter) -> Result<Vec<String>, Fault> {
+        let mut all = Vec::new();
+        for matchers in filter.each() {
+            let values = self.tsdb.label_values(name, matchers, filter.start_ms, filter.end_ms);
+            all.extend(values.map_err(|e| store_fault(&e))?);
+        }
+        all.sort_unstable();
+        all.dedup();
+        Ok(all)
+    }
+
+    /// The newest value of every series of a metric, by label set.
+    pub fn last_values(&self, metric: &str) -> BTreeMap<Labels, f64> {
+        let found = self.tsdb.last_samples(&[Matcher::equal(Labels::NAME, metric)]).unwrap_or_default();
+        found.into_iter().map(|(labels, point)| ((*labels).clone(), point.value)).collect()
+    }
+}
+
+impl App {
+    /// Evaluates at one instant, off the runtime's threads, ended after [`QUERY_TIMEOUT_MS`] or when the asker goes away.
+    pub async fn query(&self, expr: &str, at: Timestamp) -> Result<Answer, Fault> {
+        self.bounded(expr, move |query, parsed| tenfold_promql::instant(query, parsed, at.millis())).await
+    }
+
+    /// Evaluates at every step from `start` to `end` inclusive.
+    pub async fn query_range(
+        &self,
+        expr: &str,
+        start: Timestamp,
+        end: Timestamp,
+        step_ms: i64,
+    ) -> Result<Answer, Fault> {
+        let run = move |query: &Query<'_>, parsed: &tenfold_promql::ast::Expr| {
+            tenfold_promql::range(query, parsed, start.millis(), end.millis(), step_ms)
+        };
+        self.bounded(expr, run).await
+    }
+
+    async fn bounded(
+        &self,
+        expr: &str,
+        run: impl FnOnce(&Query<'_>, &tenfold_promql::ast::Expr) -> Result<Output, QueryError> + Send + 'static,
+    ) -> Result<Answer, Fault> {
+        /// Ends the query when its asker is no longer there.
+        struct Cancel(Arc<Interrupt>);
+        impl Drop for Cancel {
+            fn drop(&mut self) {
+                self.0.cancel();
+            }
+        }
+        let interrupt = Arc::new(Interrupt::default());
+        let guard = Cancel(interrupt.clone());
+        let (app, expr, seen) = (self.clone(), expr.to_owned(), interrupt.clone());
+        let mut work = tokio::task::spawn_blocking(move || app.metrics.evaluate(&expr, &seen, run));
+        let result = tokio::select! {
+            result = &mut work => result,
+            () = tokio::time::sleep(Duration::from_millis(QUERY_TIMEOUT_MS)) => {
+                interrupt.time_out();
+                work.await
+            }
+        };
+        drop(guard);
+        result.map_err(|_| Fault::internal("the query ended in a panic"))?
+    }
+}

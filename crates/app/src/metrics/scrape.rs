@@ -1,0 +1,112 @@
+//! What a scrape becomes: samples with the target's labels, `up`, and staleness marks for series that vanished.
+
+use std::collections::HashSet;
+
+use tenfold_protocols::prom_text::{self, Format};
+use tenfold_tsdb::Sample;
+use tenfold_types::{Fault, Labels, STALE_NAN, Timestamp};
+
+use super::{State, Target};
+
+/// What came of asking a target.
+pub struct Scraped {
+    /// When it was asked.
+    pub at: Timestamp,
+    pub duration_ms: i64,
+    /// The page and its format, or why there is none.
+    pub page: Result<(String, Format), String>,
+}
+
+/// The labels of a scraped sample: the target's win, what they hide is kept as `exported_NAME`, as Prometheus does.
+fn with_target_labels(sample: &Labels, target: &Labels) -> Labels {
+    let mut out = target.clone();
+    for (name, value) in sample.iter() {
+        match target.get(name) {
+            Some(_) => out.set(format!("exported_{name}"), value),
+            None => out.set(name, value),
+        }
+    }
+    out
+}
+
+impl State {
+    /// Keeps what a scrape brought. A failed one marks the target's series as ended and `up` as 0.
+    pub fn scraped(&self, target: &Target, scraped: Scraped) -> Result<(), Fault> {
+        let at = scraped.at.millis();
+        let mut samples = Vec::new();
+        let mut series = HashSet::new();
+        let read = scraped.page.and_then(|(text, format)| prom_text::parse(&text, format).map_err(|e| e.to_string()));
+        let error = match read {
+            Ok(page) => {
+                for sample in page.samples {
+                    let labels = with_target_labels(&sample.labels, &target.labels);
+                    if sample.t_ms.is_none() {
+                        series.insert(labels.clone());
+                    }
+                    samples.push(Sample::new(labels, sample.t_ms.unwrap_or(at), sample.value));
+                }
+                self.keep_metadata(page.metadata);
+                None
+            }
+            Err(error) => Some(error),
+        };
+        let count = samples.len();
+        let before = self.registry().last(target, |last| std::mem::replace(&mut last.series, series.clone()));
+        samples.extend(before.difference(&series).map(|l| Sample::new(l.clone(), at, STALE_NAN)));
+        for (name, value) in [
+            ("up", f64::from(u8::from(error.is_none()))),
+            ("scrape_duration_seconds", scraped.duration_ms as f64 / 1000.0),
+            ("scrape_samples_scraped", count as f64),
+        ] {
+            samples.push(Sample::new(target.labels.clone().with(Labels::NAME, name), at, value));
+        }
+        self.registry().last(target, |last| {
+            last.at = Some(scraped.at);
+            last.duration_ms = scraped.duration_ms;
+            last.samples = count;
+            last.error = error;
+        });
+        self.append(&samples).map(|_| ())
+    }
+
+    /// Ends the series of targets that are no longer there, so that their last values do not linger.
+    pub fn end_gone_targets(&self, now: Timestamp) -> Result<(), Fault> {
+        let gone = self.registry().take_gone();
+        let samples: Vec<Sample> = gone
+            .into_iter()
+            .flat_map(|(_, last)| last.series)
+            .map(|labels| Sample::new(labels, now.millis(), STALE_NAN))
+            .collect();
+        if samples.is_empty() { Ok(()) } else { self.append(&samples).map(|_| ()) }
+    }
+
+    fn keep_metadata(&self, found: std::collections::BTreeMap<String, prom_text::Metadata>) {
+        const FAMILIES_MAX: usize = 20_000;
+        let mut known = self.metadata.lock();
+        for (name, metadata) in found {
+            if known.len() < FAMILIES_MAX || known.contains_key(&name) {
+                known.insert(name, metadata);
+            }
+        }
+    }
+
+    /// Kind and help of every metric family that was scraped.
+    pub fn metadata(&self) -> std::collections::BTreeMap<String, prom_text::Metadata> {
+        self.metadata.lock().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_targets_labels_win_and_hide_nothing() {
+        let sample = Labels::from_pairs([("__name__", "x"), ("job", "mine"), ("code", "200")]);
+        let target = Labels::from_pairs([("job", "photos"), ("instance", "h:1")]);
+        assert_eq!(
+            with_target_labels(&sample, &target).to_string(),
+            "x{code=\"200\",exported_job=\"mine\",instance=\"h:1\",job=\"photos\"}"
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! StatsD observations become series: counters `NAME_total` (summed since the start), gauges `NAME`, timers the summary
+//! `NAME_seconds`, bare values the summary `NAME`, sets the gauge `NAME` with the number of members of the last interval.
+//! Quantiles are exact over one flush interval. What was silent for an hour is no longer written.
+
+use std::collections::{BTreeMap, HashSet};
+
+use tenfold_protocols::statsd::{Metric, Observation, metric_name};
+use tenfold_tsdb::Sample;
+use tenfold_types::{Labels, STALE_NAN, Timestamp};
+
+/// Series clients may make up; observations of further ones are refused and counted.
+const SERIES_MAX: usize = 50_000;
+/// Values one timer may hold between two flushes; later ones still count in sum and count.
+const VALUES_MAX: usize = 20_000;
+const IDLE_MS_MAX: i64 = 3_600_000;
+const QUANTILES: [(f64, &str); 4] = [(0.5, "0.5"), (0.9, "0.9"), (0.95, "0.95"), (0.99, "0.99")];
+
+enum Value {
+    Counter(f64),
+    Gauge(f64),
+    Summary { values: Vec<f64>, sum: f64, count: f64 },
+    Set(HashSet<String>),
+}
+
+struct Entry {
+    value: Value,
+    touched: Timestamp,
+}
+
+/// Collects observations between two flushes.
+#[derive(Default)]
+pub struct Aggregator(BTreeMap<Labels, Entry>);
+
+impl Aggregator {
+    /// Takes observations in; gives how many were refused because there are too many series or two kinds of one name.
+    pub fn observe(&mut self, metrics: Vec<Metric>, now: Timestamp) -> usize {
+        metrics.into_iter().filter(|m| !self.take(m, now)).count()
+    }
+
+    fn take(&mut self, metric: &Metric, now: Timestamp) -> bool {
+        let name = metric_name(&metric.name);
+        let (name, fresh) = match &metric.observation {
+            Observation::Count(_) => {
+                let bare = name.strip_suffix("_total").unwrap_or(&name);
+                (format!("{bare}_total"), Value::Counter(0.0))
+            }
+            Observation::GaugeSet(_) | Observation::GaugeAdd(_) => (name, Value::Gauge(0.0)),
+            Observation::Timing { .. } => (format!("{name}_seconds"), Value::empty_summary()),
+            Observation::Value { .. } => (name, Value::empty_summary()),
+            Observation::Member(_) => (name, Value::Set(HashSet::new())),
+        };
+        let mut labels = Labels::from_pairs(metric.tags.iter().map(|(n, v)| (metric_name(n), v.clone())));
+        labels.set(Labels::NAME, name);
+        if !self.0.contains_key(&labels) && self.0.len() >= SERIES_MAX {
+            return false;
+        }
+        let entry = self.0.entry(labels).or_insert(Entry { value: fresh, touched: now });
+        entry.touched = now;
+        match (&mut entry.value, &metric.observation) {
+            (Value::Counter(total), Observation::Count(by)) => *total += by.max(0.0),
+            (Value::Gauge(gauge), Observation::GaugeSet(to)) => *gauge = *to,
+            (Value::Gauge(gauge), Observation::GaugeAdd(by)) => *gauge += by,
+            (Value::Summary { values, sum, count }, Observation::Timing { ms, weight }) => {
+                add(values, sum, count, ms / 1000.0, *weight);
+            }
+            (Value::Summary { values, sum, count }, Observation::Value { value, weight }) => {
+                add(values, sum, count, *value, *weight);
+            }
+            (Value::Set(members), Observation::Member(member)) => {
+                if members.len() < VALUES_MAX {
+                    members.insert(member.clone());
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// The samples of this interval; forgets what was silent too long, with a mark that ends its series.
+    pub fn flush(&mut self, now: Timestamp) -> Vec<Sample> {
+        let mut out = Vec::new();
+        let at = now.millis();
+        for (labels, entry) in &mut self.0 {
+            let ended = now.since_ms(entry.touched) > IDLE_MS_MAX;
+            let mut put = |labels: Labels, value: f64| {
+                out.push(Sample::new(labels, at, if ended { STALE_NAN } else { value }));
+            };
+            match &mut entry.value {
+                Value::Counter(value) | Value::Gauge(value) => put(labels.clone(), *value),
+                Value::Set(members) => put(labels.clone(), std::mem::take(members).len() as f64),
+                Value::Summary { values, sum, count } => {
+                    values.sort_by(f64::total_cmp);
+                    for (q, text) in QUANTILES {
+                        let value = quantile(values, q);
+                        put(labels.clone().with("quantile", text), value.unwrap_or(STALE_NAN));
+                    }
+                    values.clear();
+                    let name = labels.metric_name().unwrap_or_default();
+                    put(labels.clone().with(Labels::NAME, format!("{name}_sum")), *sum);
+                    put(labels.clone().with(Labels::NAME, format!("{name}_count")), *count);
+                }
+            }
+        }
+        self.0.retain(|_, e| now.since_ms(e.touched) <= IDLE_MS_MAX);
+        out
+    }
+}
+
+impl Value {
+    fn empty_summary() -> Self {
+        Self::Summary { values: Vec::new(), sum: 0.0, count: 0.0 }
+    }
+}
+
+fn add(values: &mut Vec<f64>, sum: &mut f64, count: &mut f64, value: f64, weight: f64) {
+    *sum += value * weight;
+    *count += weight;
+    if values.len() < VALUES_MAX {
+        values.push(value);
+    }
+}
+
+/// Nearest rank: the smallest value that at least `q` of all do not exceed.
+fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+    let rank = (q * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.max(1) - 1).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flushed(aggregator: &mut Aggregator, at: i64) -> Vec<String> {
+        let samples = aggregator.flush(Timestamp(at));
+        samples.iter().filter(|s| !s.value.is_nan()).map(|s| format!("{} {}", s.labels, s.value)).collect()
+    }
+
+    fn observe(aggregator: &mut Aggregator, lines: &str, at: i64) -> usize {
+        aggregator.observe(tenfold_protocols::statsd::parse(lines.as_bytes()).metrics, Timestamp(at))
+    }
+
+    #[test]
+    fn each_kind_becomes_its_series() {
+        let mut a = Aggregator::default();
+        assert_eq!(observe(&mut a, "photos.uploads:2|c|@0.5|#host:h1\nphotos.queue:7|g\nphotos.queue:-2|g\nu:a|s\nu:b|s\nu:a|s", 0), 0);
+        for ms in 1..=100 {
+            observe(&mut a, &format!("resize:{ms}|ms"), 0);
+        }
+        assert_eq!(
+            flushed(&mut a, 10),
+            [
+                "photos_queue 5",
+                "photos_uploads_total{host=\"h1\"} 4",
+                "resize_seconds{quantile=\"0.5\"} 0.05",
+                "resize_seconds{quantile=\"0.9\"} 0.09",
+                "resize_seconds{quantile=\"0.95\"} 0.095",
+                "resize_seconds{quantile=\"0.99\"} 0.099",
+                "resize_seconds_sum 5.05",
+                "resize_seconds_count 100",
+                "u 2",
+            ]
+        );
+        observe(&mut a, "photos.uploads:1|c|#host:h1", 20);
+        let second = flushed(&mut a, 20);
+        assert!(second.contains(&"photos_uploads_total{host=\"h1\"} 5".to_owned()), "counters go on");
+        assert!(second.contains(&"u 0".to_owned()), "sets start anew");
+        assert!(!second.iter().any(|s| s.contains("quantile")), "no timings, no quantiles");
+    }
+
+    #[test]
+    fn what_is_silent_for_long_ends() {
+        let mut a = Aggregator::default();
+        observe(&mut a, "x:1|c", 0);
+        let samples = a.flush(Timestamp(IDLE_MS_MAX + 1));
+        assert_eq!(samples.len(), 1);
+        assert!(tenfold_types::is_stale(samples[0].value));
+        assert!(a.flush(Timestamp(IDLE_MS_MAX + 2)).is_empty());
+    }
+
+    #[test]
+    fn two_kinds_of_one_name_do_not_mix() {
+        let mut a = Aggregator::default();
+        assert_eq!(observe(&mut a, "x:1|g\nx:a|s", 0), 1);
+    }
+}

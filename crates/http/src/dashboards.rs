@@ -1,0 +1,93 @@
+//! Dashboards, the markers on every graph, and the targets being scraped.
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use tenfold_app::metrics::{Dashboard, Marker, MarkerQuery, TargetStatus};
+use tenfold_app::{App, Role};
+use tenfold_types::{Fault, Timestamp};
+use utoipa_axum::routes;
+
+use crate::auth::Who;
+use crate::{Api, ApiError, Body, PathOf, Policy, QueryOf};
+
+pub fn api() -> Api {
+    Api::new("graphs")
+        .add(Policy::Viewer, routes!(list))
+        .add(Policy::Role(Role::Deployer), routes!(put, delete))
+        .add(Policy::Viewer, routes!(markers))
+        .add(Policy::Viewer, routes!(targets))
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct DashboardList {
+    items: Vec<Dashboard>,
+}
+#[derive(Serialize, utoipa::ToSchema)]
+struct MarkerList {
+    items: Vec<Marker>,
+}
+#[derive(Serialize, utoipa::ToSchema)]
+struct TargetList {
+    items: Vec<TargetStatus>,
+}
+#[derive(Serialize, utoipa::ToSchema)]
+struct Deleted {
+    done: bool,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct MarkersQuery {
+    #[param(value_type = Option<String>)]
+    from: Option<Timestamp>,
+    #[param(value_type = Option<String>)]
+    to: Option<Timestamp>,
+    service: Option<String>,
+    environment: Option<String>,
+}
+
+/// Dashboards; a service without one gets a generated one.
+#[utoipa::path(get, path = "/api/dashboards", responses((status = 200, body = DashboardList)))]
+async fn list(State(app): State<App>) -> Result<Json<DashboardList>, ApiError> {
+    Ok(Json(DashboardList { items: app.dashboards().await? }))
+}
+
+/// Writes a dashboard.
+#[utoipa::path(put, path = "/api/dashboards/{name}", params(("name" = String, Path)), request_body = Dashboard, responses((status = 200, body = Dashboard)))]
+async fn put(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+    Body(dashboard): Body<Dashboard>,
+) -> Result<Json<Dashboard>, ApiError> {
+    if dashboard.name != name {
+        return Err(Fault::invalid(format!("the address says `{name}` and the body `{}`", dashboard.name)).into());
+    }
+    Ok(Json(app.dashboard_put(&who, dashboard).await?))
+}
+
+/// Deletes a dashboard that somebody wrote.
+#[utoipa::path(delete, path = "/api/dashboards/{name}", params(("name" = String, Path)), responses((status = 200, body = Deleted)))]
+async fn delete(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+) -> Result<Json<Deleted>, ApiError> {
+    app.dashboard_delete(&who, &name).await?;
+    Ok(Json(Deleted { done: true }))
+}
+
+/// Deploys, rollbacks, canaries, flips and notes within a time, for drawing on graphs.
+#[utoipa::path(get, path = "/api/markers", params(MarkersQuery), responses((status = 200, body = MarkerList)))]
+async fn markers(State(app): State<App>, QueryOf(q): QueryOf<MarkersQuery>) -> Result<Json<MarkerList>, ApiError> {
+    let query = MarkerQuery { from: q.from, to: q.to, service: q.service, environment: q.environment };
+    Ok(Json(MarkerList { items: app.markers(query).await? }))
+}
+
+/// Who is scraped, and how that went last.
+#[utoipa::path(get, path = "/api/targets", responses((status = 200, body = TargetList)))]
+async fn targets(State(app): State<App>) -> Json<TargetList> {
+    Json(TargetList { items: app.metrics.target_statuses() })
+}

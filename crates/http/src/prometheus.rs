@@ -1,0 +1,292 @@
+//! The Prometheus HTTP API as Grafana and promtool use it, and the server's own metrics page.
+//!
+//! Shapes, parameters and errors are those of Prometheus 3 (`docs/querying/api.md` there). Rules and alerts in that
+//! shape stand with the alerts.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, RawForm, RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value as Json, json};
+use tenfold_app::App;
+use tenfold_app::metrics::{Health, SeriesFilter};
+use tenfold_promql::{Output, Value, format_float, parse_duration_ms};
+use tenfold_types::{ErrorCode, Fault, Labels, Point, Timestamp};
+use utoipa_axum::routes;
+
+use crate::{Api, Policy};
+
+pub fn api() -> Api {
+    Api::new("prometheus")
+        .add(Policy::Viewer, routes!(query, query_post))
+        .add(Policy::Viewer, routes!(query_range, query_range_post))
+        .add(Policy::Viewer, routes!(series, series_post))
+        .add(Policy::Viewer, routes!(labels, labels_post))
+        .add(Policy::Viewer, routes!(label_values))
+        .add(Policy::Viewer, routes!(metadata))
+        .add(Policy::Viewer, routes!(targets))
+        .add(Policy::Viewer, routes!(buildinfo))
+        .add(Policy::Viewer, routes!(own))
+}
+
+type Answer = Result<Response, PrometheusError>;
+
+/// A fault in the shape Prometheus' clients expect.
+struct PrometheusError(Fault);
+
+impl From<Fault> for PrometheusError {
+    fn from(fault: Fault) -> Self {
+        Self(fault)
+    }
+}
+
+impl IntoResponse for PrometheusError {
+    fn into_response(self) -> Response {
+        let (status, kind) = match self.0.code {
+            ErrorCode::BadRequest => (StatusCode::BAD_REQUEST, "bad_data"),
+            ErrorCode::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
+            ErrorCode::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
+            ErrorCode::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            ErrorCode::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        };
+        let body = json!({"status": "error", "errorType": kind, "error": self.0.message});
+        (status, axum::Json(body)).into_response()
+    }
+}
+
+fn success(data: Json) -> Response {
+    axum::Json(json!({"status": "success", "data": data})).into_response()
+}
+
+/// Parameters out of the address or a form; some may stand several times.
+struct Params(Vec<(String, String)>);
+
+impl Params {
+    fn new(query: Option<&str>, form: &[u8]) -> Self {
+        let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+            .chain(url::form_urlencoded::parse(form))
+            .map(|(n, v)| (n.into_owned(), v.into_owned()));
+        Self(pairs.collect())
+    }
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| v.as_str())
+    }
+    fn need(&self, name: &str) -> Result<&str, Fault> {
+        self.get(name).ok_or_else(|| bad(format!("the parameter `{name}` is missing")))
+    }
+    fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(n, _)| n == name).map(|(_, v)| v.clone()).collect()
+    }
+    fn time(&self, name: &str) -> Result<Option<Timestamp>, Fault> {
+        self.get(name).map(|text| instant(text).ok_or_else(|| bad(format!("`{name}`: `{text}` is not an instant; write seconds since 1970 or RFC 3339")))).transpose()
+    }
+}
+
+fn bad(message: String) -> Fault {
+    Fault::new(ErrorCode::BadRequest, message)
+}
+
+fn instant(text: &str) -> Option<Timestamp> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        let ms = seconds * 1000.0;
+        return (ms.is_finite() && ms.abs() < 9e15).then_some(Timestamp(ms.round() as i64));
+    }
+    Timestamp::parse_rfc3339(text)
+}
+
+fn point(p: Point) -> Json {
+    json!([p.t_ms as f64 / 1000.0, format_float(p.value)])
+}
+
+fn labels_json(labels: &Labels) -> Json {
+    Json::Object(labels.iter().map(|(n, v)| (n.to_owned(), Json::String(v.to_owned()))).collect())
+}
+
+fn value_json(value: &Value) -> Json {
+    match value {
+        Value::Scalar(p) => point(*p),
+        Value::String { t_ms, value } => json!([*t_ms as f64 / 1000.0, value]),
+        Value::Vector(samples) => samples
+            .iter()
+            .map(|s| json!({"metric": labels_json(&s.labels), "value": point(Point::new(s.t_ms, s.value))}))
+            .collect(),
+        Value::Matrix(series) => series
+            .iter()
+            .map(|s| json!({"metric": labels_json(&s.labels), "values": s.points.iter().map(|p| point(*p)).collect::<Vec<_>>()}))
+            .collect(),
+    }
+}
+
+fn answer(output: &Output, query: &str) -> Response {
+    let data = json!({"resultType": output.value.type_name(), "result": value_json(&output.value)});
+    let mut body = json!({"status": "success", "data": data});
+    for (level, key) in [("warning", "warnings"), ("info", "infos")] {
+        let texts: Vec<String> =
+            output.annotations.iter().map(|a| a.render(query)).filter(|t| t.contains(&format!("PromQL {level}"))).collect();
+        if !texts.is_empty() {
+            body[key] = json!(texts);
+        }
+    }
+    axum::Json(body).into_response()
+}
+
+async fn run_query(app: &App, params: &Params) -> Answer {
+    let query = params.need("query")?;
+    let at = params.time("time")?.unwrap_or_else(|| app.now());
+    Ok(answer(&app.query(query, at).await?, query))
+}
+
+async fn run_range(app: &App, params: &Params) -> Answer {
+    let query = params.need("query")?;
+    let start = params.time("start")?.ok_or_else(|| bad("the parameter `start` is missing".into()))?;
+    let end = params.time("end")?.ok_or_else(|| bad("the parameter `end` is missing".into()))?;
+    let step = params.need("step")?;
+    let step_ms = parse_duration_ms(step)
+        .filter(|s| *s > 0)
+        .ok_or_else(|| bad(format!("`step`: `{step}` is not a duration above zero; write 15s or 15")))?;
+    if end < start {
+        return Err(bad("`end` is before `start`".into()).into());
+    }
+    Ok(answer(&app.query_range(query, start, end, step_ms).await?, query))
+}
+
+fn filter(params: &Params) -> Result<SeriesFilter, Fault> {
+    SeriesFilter::parse(&params.all("match[]"), params.time("start")?, params.time("end")?)
+}
+
+fn limited<T>(params: &Params, mut items: Vec<T>) -> Result<Vec<T>, Fault> {
+    if let Some(limit) = params.get("limit") {
+        let limit: usize = limit.parse().map_err(|_| bad(format!("`limit`: `{limit}` is not a number")))?;
+        if limit > 0 {
+            items.truncate(limit);
+        }
+    }
+    Ok(items)
+}
+
+async fn run_series(app: &App, params: &Params) -> Answer {
+    if params.all("match[]").is_empty() {
+        return Err(bad("at least one `match[]` is needed".into()).into());
+    }
+    let found = app.metrics.series(&filter(params)?)?;
+    let found = limited(params, found)?;
+    Ok(success(found.iter().map(|l| labels_json(l)).collect()))
+}
+
+async fn run_labels(app: &App, params: &Params) -> Answer {
+    Ok(success(json!(limited(params, app.metrics.label_names(&filter(params)?)?)?)))
+}
+
+/// Evaluates a PromQL query at one instant (`query`, `time`).
+#[utoipa::path(get, path = "/api/v1/query", responses((status = 200, content_type = "application/json")))]
+async fn query(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
+    run_query(&app, &Params::new(q.as_deref(), b"")).await
+}
+
+/// The same by form.
+#[utoipa::path(post, path = "/api/v1/query", responses((status = 200, content_type = "application/json")))]
+async fn query_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
+    run_query(&app, &Params::new(q.as_deref(), &form)).await
+}
+
+/// Evaluates at every step (`query`, `start`, `end`, `step`).
+#[utoipa::path(get, path = "/api/v1/query_range", responses((status = 200, content_type = "application/json")))]
+async fn query_range(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
+    run_range(&app, &Params::new(q.as_deref(), b"")).await
+}
+
+/// The same by form.
+#[utoipa::path(post, path = "/api/v1/query_range", responses((status = 200, content_type = "application/json")))]
+async fn query_range_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
+    run_range(&app, &Params::new(q.as_deref(), &form)).await
+}
+
+/// Label sets of matching series (`match[]`, `start`, `end`, `limit`).
+#[utoipa::path(get, path = "/api/v1/series", responses((status = 200, content_type = "application/json")))]
+async fn series(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
+    run_series(&app, &Params::new(q.as_deref(), b"")).await
+}
+
+/// The same by form.
+#[utoipa::path(post, path = "/api/v1/series", responses((status = 200, content_type = "application/json")))]
+async fn series_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
+    run_series(&app, &Params::new(q.as_deref(), &form)).await
+}
+
+/// Names of labels (`match[]`, `start`, `end`, `limit`).
+#[utoipa::path(get, path = "/api/v1/labels", responses((status = 200, content_type = "application/json")))]
+async fn labels(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
+    run_labels(&app, &Params::new(q.as_deref(), b"")).await
+}
+
+/// The same by form.
+#[utoipa::path(post, path = "/api/v1/labels", responses((status = 200, content_type = "application/json")))]
+async fn labels_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
+    run_labels(&app, &Params::new(q.as_deref(), &form)).await
+}
+
+/// Values of one label (`match[]`, `start`, `end`, `limit`).
+#[utoipa::path(get, path = "/api/v1/label/{name}/values", params(("name" = String, Path)), responses((status = 200, content_type = "application/json")))]
+async fn label_values(State(app): State<App>, Path(name): Path<String>, RawQuery(q): RawQuery) -> Answer {
+    let params = Params::new(q.as_deref(), b"");
+    Ok(success(json!(limited(&params, app.metrics.label_values(&name, &filter(&params)?)?)?)))
+}
+
+/// Kind, help and unit of metric families (`metric`, `limit`).
+#[utoipa::path(get, path = "/api/v1/metadata", responses((status = 200, content_type = "application/json")))]
+async fn metadata(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
+    let params = Params::new(q.as_deref(), b"");
+    let wanted = params.get("metric");
+    let found: Vec<_> =
+        app.metrics.metadata().into_iter().filter(|(name, _)| wanted.is_none_or(|w| w == name)).collect();
+    let all: BTreeMap<String, Json> = limited(&params, found)?
+        .into_iter()
+        .map(|(name, m)| {
+            let kind = if m.kind.is_empty() { "unknown" } else { &m.kind };
+            (name, json!([{"type": kind, "help": m.help, "unit": m.unit}]))
+        })
+        .collect();
+    Ok(success(json!(all)))
+}
+
+/// Targets in Prometheus' shape; `/api/targets` says the same in ours.
+#[utoipa::path(get, path = "/api/v1/targets", responses((status = 200, content_type = "application/json")))]
+async fn targets(State(app): State<App>) -> Answer {
+    let active: Vec<Json> = app
+        .metrics
+        .target_statuses()
+        .into_iter()
+        .map(|t| {
+            let health = match t.health {
+                Health::Up => "up",
+                Health::Down => "down",
+                Health::Unknown => "unknown",
+            };
+            json!({
+                "discoveredLabels": {}, "labels": labels_json(&t.labels), "scrapePool": t.job, "scrapeUrl": t.url,
+                "globalUrl": t.url, "lastError": t.error.unwrap_or_default(), "lastScrape": t.last_scrape,
+                "lastScrapeDuration": t.duration_ms.unwrap_or(0) as f64 / 1000.0, "health": health,
+                "scrapeInterval": format!("{}ms", app.settings.metrics.scrape_interval_ms),
+                "scrapeTimeout": format!("{}ms", app.settings.metrics.scrape_timeout_ms),
+            })
+        })
+        .collect();
+    Ok(success(json!({"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {}})))
+}
+
+/// Which program answers; Grafana asks to know what it can use.
+#[utoipa::path(get, path = "/api/v1/status/buildinfo", responses((status = 200, content_type = "application/json")))]
+async fn buildinfo() -> Response {
+    success(json!({
+        "application": "tenfold", "version": env!("CARGO_PKG_VERSION"), "revision": "", "branch": "",
+        "buildUser": "", "buildDate": "", "goVersion": "",
+    }))
+}
+
+/// The server's own metrics in the Prometheus text format.
+#[utoipa::path(get, path = "/metrics", responses((status = 200, content_type = "text/plain")))]
+async fn own(State(app): State<App>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.own_metrics_page()).into_response()
+}

@@ -1,0 +1,40 @@
+//! Dashboards: a name, the service they belong to, and their panels as JSON, opaque here.
+
+use crate::{Row, StoreError, Tx, params};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DashboardRow {
+    pub name: String,
+    pub service: Option<String>,
+    pub body: String,
+}
+
+fn row(row: &Row) -> Result<DashboardRow, StoreError> {
+    Ok(DashboardRow { name: row.string(0)?, service: row.opt_string(1)?, body: row.string(2)? })
+}
+
+/// All of them by name.
+pub fn list(tx: &mut dyn Tx) -> Result<Vec<DashboardRow>, StoreError> {
+    tx.query("SELECT name, service, body FROM dashboards ORDER BY name", &[])?.iter().map(row).collect()
+}
+
+pub fn get(tx: &mut dyn Tx, name: &str) -> Result<Option<DashboardRow>, StoreError> {
+    tx.query_opt("SELECT name, service, body FROM dashboards WHERE name = $1", params![name])?
+        .as_ref()
+        .map(row)
+        .transpose()
+}
+
+pub fn put(tx: &mut dyn Tx, dashboard: &DashboardRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO dashboards (name, service, body) VALUES ($1, $2, $3)
+         ON CONFLICT (name) DO UPDATE SET service = excluded.service, body = excluded.body",
+        params![dashboard.name.as_str(), dashboard.service.as_deref(), dashboard.body.as_str()],
+    )?;
+    Ok(())
+}
+
+/// True when it was there.
+pub fn delete(tx: &mut dyn Tx, name: &str) -> Result<bool, StoreError> {
+    Ok(tx.execute("DELETE FROM dashboards WHERE name = $1", params![name])? > 0)
+}

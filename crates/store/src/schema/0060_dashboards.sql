@@ -1,0 +1,5 @@
+CREATE TABLE dashboards (
+  name TEXT PRIMARY KEY,
+  service TEXT,
+  body TEXT NOT NULL
+);

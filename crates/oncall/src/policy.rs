@@ -8,7 +8,7 @@ pub const REPEAT_MAX: u32 = 10;
 pub const DELAY_MS_MIN: i64 = 1_000;
 pub const DELAY_MS_MAX: i64 = 24 * 3_600_000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetKind {
     /// Whoever is on call in it at the moment of paging.
@@ -16,7 +16,7 @@ pub enum TargetKind {
     Person,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     pub kind: TargetKind,

@@ -1,16 +1,97 @@
-//! alerts
+//! Alerts: rule groups are evaluated on their interval, transitions are stored and recorded, and an alert that pages
+//! opens an incident or joins the one that is open.
+//!
+//! Only transitions are written; between them an alert lives in memory. One node evaluates, under a lease whose epoch is
+//! checked in every transaction that writes. No data and failed queries never end an alert.
 
+mod evaluate;
+mod groups;
+mod lease;
+mod mutes;
+mod ports;
+mod rules;
+mod source;
+mod suspects;
+mod transitions;
+mod views;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use tenfold_store::alerts as store;
 use tenfold_types::Fault;
 use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
+pub use mutes::NewMute;
+pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource};
+pub use views::{AlertView, MuteView, RuleGroupView, RuleView, SuspectView};
+
+pub(crate) use lease::Lease;
+pub(crate) use suspects::suspects;
+
+/// How long a firing alert without data waits for its data to come back before it is given up as expired.
+pub const UNKNOWN_KEEP_MS: i64 = 3_600_000;
+/// How long ended alerts stay listed.
+const ENDED_KEEP_MS: i64 = 30 * 86_400_000;
+/// How often groups are looked at.
+const TICK: Duration = Duration::from_millis(200);
+
 /// What this part keeps in memory.
 #[derive(Default)]
-pub struct State {}
-
-pub async fn load(_app: &App) -> Result<(), Fault> {
-    Ok(())
+pub struct State {
+    groups: RwLock<Vec<Arc<groups::Running>>>,
+    source: RwLock<Option<Arc<dyn RuleSource>>>,
+    pub(crate) notifier: RwLock<Option<Arc<dyn Notifier>>>,
+    lease: Mutex<lease::Held>,
+    /// One evaluation at a time: a tick that comes while the last still runs is left out.
+    evaluating: tokio::sync::Mutex<()>,
 }
 
-pub async fn run(_app: App, _stop: CancellationToken) {}
+pub async fn load(app: &App) -> Result<(), Fault> {
+    let before = app.now().plus_ms(-ENDED_KEEP_MS);
+    app.housekeeping(move |t| Ok(store::forget_ended(t.tx(), before)?)).await?;
+    groups::reload(app).await
+}
+
+/// Evaluates due groups until it is stopped.
+pub async fn run(app: App, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        if let Err(fault) = app.alerts_tick().await {
+            tracing::warn!(%fault, "alerts could not be evaluated; trying again");
+        }
+    }
+}
+
+impl App {
+    /// Gives the channels pages go out through. Called once at start.
+    pub fn set_notifier(&self, notifier: Arc<dyn Notifier>) {
+        *self.alerts.notifier.write() = Some(notifier);
+    }
+
+    /// Evaluates rules against something else than the server's own metrics.
+    pub fn set_rule_source(&self, source: Arc<dyn RuleSource>) {
+        *self.alerts.source.write() = Some(source);
+    }
+
+    /// One look at everything that is due now: rule groups, ended mutes. The loop calls it; tests do after moving the
+    /// clock.
+    pub async fn alerts_tick(&self) -> Result<(), Fault> {
+        let Ok(_one) = self.alerts.evaluating.try_lock() else { return Ok(()) };
+        let Some(lease) = self.alerting_lease().await? else { return Ok(()) };
+        if lease.fresh && lease.epoch > 1 {
+            // Another node, or this one before a restart, may have gone on from what is in memory.
+            groups::reload(self).await?;
+        }
+        mutes::end_expired(self, &lease).await?;
+        evaluate::due_groups(self, &lease).await
+    }
+}

@@ -1,16 +1,90 @@
-//! incidents
+//! Incidents: opened by an alert that pages or by a person, escalated until somebody acknowledges, resolved by their
+//! alerts or by hand, told afterwards as a timeline.
+//!
+//! A page is decided once: its row, the escalation's next state and the event are one transaction. It is delivered at
+//! least once: `sending` with an idempotency key is committed before anything leaves, and what a crash left in `sending`
+//! is sent again under the same key. What was acknowledged is never sent again.
 
+mod deliver;
+mod escalate;
+mod manage;
+mod message;
+mod open;
+mod stored;
+mod story;
+mod test_page;
+mod views;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use parking_lot::Mutex;
 use tenfold_types::Fault;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
-/// What this part keeps in memory.
+pub use manage::{Acknowledged, NewIncident, Resolution};
+pub use story::TimelineEventView;
+pub use views::{AttemptView, EscalationView, IncidentView, PageView};
+
+pub(crate) use open::{alert_ended, join, number_for};
+pub(crate) use stored::acknowledged_by;
+
+/// How often escalations and deliveries are looked at when nothing wakes the loop.
+const TICK: Duration = Duration::from_millis(500);
+
+/// What this part keeps in memory: how to wake its loop, and the keys of the deliveries that are under way.
 #[derive(Default)]
-pub struct State {}
+pub struct State {
+    wake: Notify,
+    working: tokio::sync::Mutex<()>,
+    under_way: Mutex<BTreeSet<String>>,
+}
+
+impl State {
+    /// Something was committed that the loop should look at now.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+}
 
 pub async fn load(_app: &App) -> Result<(), Fault> {
     Ok(())
 }
 
-pub async fn run(_app: App, _stop: CancellationToken) {}
+/// Escalates and delivers until it is stopped.
+pub async fn run(app: App, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = app.incidents.wake.notified() => {}
+            () = tokio::time::sleep(TICK) => {}
+        }
+        // Deliveries go on by themselves; a mail server that hangs must not keep an escalation from its next step.
+        if let Err(fault) = app.incidents_start().await {
+            tracing::warn!(%fault, "pages could not be worked on; trying again");
+        }
+    }
+}
+
+impl App {
+    /// One look at what is due now: escalations first, then deliveries, until each has its answer. Tests call it after
+    /// moving the clock.
+    pub async fn incidents_tick(&self) -> Result<(), Fault> {
+        for delivery in self.incidents_start().await? {
+            // A delivery that panicked is left in `sending` and is sent again under the next epoch.
+            let _ = delivery.await;
+        }
+        Ok(())
+    }
+
+    async fn incidents_start(&self) -> Result<Vec<tokio::task::JoinHandle<()>>, Fault> {
+        let Ok(_one) = self.incidents.working.try_lock() else { return Ok(Vec::new()) };
+        let Some(lease) = self.alerting_lease().await? else { return Ok(Vec::new()) };
+        let escalated = escalate::due(self, &lease).await;
+        let started = deliver::start(self, &lease).await?;
+        escalated.map(|()| started)
+    }
+}

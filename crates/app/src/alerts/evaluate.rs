@@ -1,0 +1,223 @@
+//! Evaluating due groups: ask for each rule, step its state machine, store and record the transitions, then let the new
+//! state count in memory. A transaction that fails leaves the memory as it was, and the next evaluation tries again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tenfold_alerting::{
+    AlertRule, AlertState, Answer, Presence, Present, RecordingRule, Rule, RuleState, SERIES_PER_RULE_MAX, step,
+};
+use tenfold_store::alerts as store;
+use tenfold_types::{Fault, Labels, Timestamp};
+
+use super::{
+    UNKNOWN_KEEP_MS,
+    groups::Running,
+    lease::Lease,
+    transitions::{self, Origin},
+};
+use crate::App;
+
+/// Evaluates the groups whose time has come.
+pub(super) async fn due_groups(app: &App, lease: &Lease) -> Result<(), Fault> {
+    let now = app.now();
+    let groups = app.alerts.groups.read().clone();
+    let mut any = false;
+    let mut first_fault = None;
+    for running in groups {
+        let due = {
+            let mut status = running.status.lock();
+            let due = status.next_at.is_none_or(|at| at <= now || at.since_ms(now) > running.group.interval_ms);
+            if due {
+                status.next_at = Some(next_after(status.next_at, running.group.interval_ms, now));
+            }
+            due
+        };
+        if due {
+            any = true;
+            // One group that cannot be stored must not keep the others from being evaluated.
+            if let Err(fault) = group(app, lease, &running, now).await {
+                first_fault.get_or_insert(fault);
+            }
+        }
+    }
+    if any {
+        attach_left_over(app, lease).await?;
+    }
+    first_fault.map_or(Ok(()), Err)
+}
+
+/// On the group's own grid, so that evaluations do not drift; missed ones are left out.
+fn next_after(previous: Option<Timestamp>, interval_ms: i64, now: Timestamp) -> Timestamp {
+    let base = previous.unwrap_or(now);
+    let behind = now.since_ms(base).max(0);
+    base.plus_ms((behind / interval_ms + 1) * interval_ms)
+}
+
+async fn group(app: &App, lease: &Lease, running: &Arc<Running>, now: Timestamp) -> Result<(), Fault> {
+    let began = app.now();
+    for (i, rule) in running.group.rules.iter().enumerate() {
+        let started = app.now();
+        let (error, series) = match rule {
+            Rule::Record(rule) => recording(app, rule, now).await,
+            Rule::Alert(rule) => alerting(app, lease, running, i, rule, now).await?,
+        };
+        let took_ms = app.now().since_ms(started);
+        let mut status = running.status.lock();
+        if let Some(rule) = status.rules.get_mut(i) {
+            rule.error = error;
+            rule.evaluated_at = Some(now);
+            rule.took_ms = took_ms;
+            rule.series = series;
+        }
+    }
+    let mut status = running.status.lock();
+    status.last_at = Some(now);
+    status.took_ms = app.now().since_ms(began);
+    Ok(())
+}
+
+async fn ask(app: &App, expr: &str, at: Timestamp) -> Result<Vec<(Labels, f64)>, String> {
+    let source = app.alerts.source.read().clone();
+    match source {
+        Some(source) => source.evaluate(expr, at).await,
+        None => super::source::evaluate(app, expr, at).await,
+    }
+}
+
+fn record(app: &App, rows: Vec<(Labels, f64)>, at: Timestamp) {
+    let source = app.alerts.source.read().clone();
+    match source {
+        Some(source) => source.record(rows, at),
+        None => super::source::record(app, rows, at),
+    }
+}
+
+async fn recording(app: &App, rule: &RecordingRule, now: Timestamp) -> (Option<String>, usize) {
+    let rows = match ask(app, &rule.expr, now).await {
+        Err(error) => return (Some(error), 0),
+        Ok(rows) if rows.len() > SERIES_PER_RULE_MAX => {
+            let error = format!("the rule answers with {} series, at most {SERIES_PER_RULE_MAX} are kept", rows.len());
+            return (Some(error), rows.len());
+        }
+        Ok(rows) => rows,
+    };
+    let mut seen = BTreeSet::new();
+    let rows: Vec<(Labels, f64)> = rows
+        .into_iter()
+        .map(|(mut labels, value)| {
+            labels.set(Labels::NAME, rule.record.clone());
+            for (name, value) in rule.labels.iter() {
+                labels.set(name, value);
+            }
+            (labels, value)
+        })
+        .collect();
+    if let Some((twice, _)) = rows.iter().find(|(labels, _)| !seen.insert(labels.clone())) {
+        return (Some(format!("two series are {twice} under the rule's labels")), rows.len());
+    }
+    let series = rows.len();
+    record(app, rows, now);
+    (None, series)
+}
+
+async fn alerting(
+    app: &App,
+    lease: &Lease,
+    running: &Arc<Running>,
+    index: usize,
+    rule: &AlertRule,
+    now: Timestamp,
+) -> Result<(Option<String>, usize), Fault> {
+    let mut state: RuleState = running.status.lock().rules.get(index).map(|r| r.state.clone()).unwrap_or_default();
+    let (answer, error, series) = answer(app, running, index, rule, &state, now).await;
+    let (transitions, refused) = step(rule, &mut state, answer, now, UNKNOWN_KEEP_MS);
+    if !transitions.is_empty() {
+        let origin = Origin::new(running, &running.group.rules[index]).suspect_window(app);
+        let batch: Vec<_> = transitions.into_iter().map(|t| (origin.clone(), t)).collect();
+        let lease = lease.clone();
+        app.transact(move |t| {
+            lease.check(t)?;
+            transitions::persist(t, &batch)
+        })
+        .await?;
+        app.incidents.wake();
+    }
+    record(app, state_series(&state), now);
+    if let Some(status) = running.status.lock().rules.get_mut(index) {
+        status.state = state;
+    }
+    Ok((error.or_else(|| refused.map(|e| e.to_string())), series))
+}
+
+/// Asks for the expression, and for its presence when something active is missing from the answer.
+async fn answer(
+    app: &App,
+    running: &Running,
+    index: usize,
+    rule: &AlertRule,
+    state: &RuleState,
+    now: Timestamp,
+) -> (Answer, Option<String>, usize) {
+    let samples = match ask(app, &rule.expr, now).await {
+        Ok(samples) => samples,
+        Err(error) => return (Answer::Failed(error.clone()), Some(error), 0),
+    };
+    let series = samples.len();
+    let bare = |labels: &Labels| {
+        let mut labels = labels.clone();
+        labels.remove(Labels::NAME);
+        labels
+    };
+    let answered: BTreeSet<Labels> = samples.iter().map(|(labels, _)| bare(labels)).collect();
+    let missing = state.active.keys().any(|series| !answered.contains(series));
+    let present = match &running.presence[index] {
+        Some(Presence::Expr(expr)) if missing => match ask(app, expr, now).await {
+            Ok(rows) => Present::Series(rows.iter().map(|(labels, _)| bare(labels)).collect()),
+            Err(error) => return (Answer::Failed(error.clone()), Some(error), series),
+        },
+        Some(Presence::Expr(_)) => Present::Series(answered),
+        Some(Presence::EmptyIsAnswer) | None => Present::All,
+    };
+    (Answer::Samples { samples, present }, None, series)
+}
+
+/// `ALERTS` and `ALERTS_FOR_STATE`, as Prometheus writes them.
+fn state_series(state: &RuleState) -> Vec<(Labels, f64)> {
+    let mut rows = Vec::with_capacity(state.active.len() * 2);
+    for alert in state.active.values() {
+        let named = |name: &str| alert.labels.clone().with(Labels::NAME, name);
+        rows.push((named("ALERTS").with("alertstate", alert.state.as_str()), 1.0));
+        rows.push((named("ALERTS_FOR_STATE"), alert.active_since.seconds()));
+    }
+    rows
+}
+
+/// Alerts that fire, page and belong to no incident: their mute has ended, or their incident was resolved by hand while
+/// they went on. Only the former open one again.
+async fn attach_left_over(app: &App, lease: &Lease) -> Result<(), Fault> {
+    let any_firing = app.alerts.groups.read().iter().any(|running| {
+        let status = running.status.lock();
+        status.rules.iter().flat_map(|r| r.state.active.values()).any(|a| a.state == AlertState::Firing)
+    });
+    if !any_firing {
+        return Ok(());
+    }
+    let waiting = app
+        .read(|tx| {
+            let rows = store::active(tx)?;
+            Ok(rows.iter().any(|a| a.pages && a.incident.is_none() && a.state == AlertState::Firing.as_str()))
+        })
+        .await?;
+    if !waiting {
+        return Ok(());
+    }
+    let (lease, window) = (lease.clone(), app.settings.alerts.suspect_window_ms);
+    app.transact(move |t| {
+        lease.check(t)?;
+        transitions::attach_unmuted(t, window)
+    })
+    .await?;
+    app.incidents.wake();
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! The shapes that pages, the command line and chat see.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tenfold_alerting::{Alert, AlertState, Rule};
+use tenfold_types::{Labels, Matcher, Timestamp};
+use utoipa::ToSchema;
+
+use super::groups::Running;
+
+/// A change that may be behind an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SuspectView {
+    /// `deploy` or `flip`.
+    pub kind: String,
+    /// The deploy's number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<i64>,
+    /// The flag's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flag: Option<String>,
+    pub text: String,
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    /// Its event in the record.
+    pub seq: i64,
+    pub actor_name: String,
+    pub rollback: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct AlertView {
+    pub fingerprint: String,
+    pub rule: String,
+    pub group: String,
+    /// `critical`, `warning` or `info`.
+    pub severity: String,
+    /// `pending`, `firing`, `unknown` (it was firing and there is no data now) or `resolved`.
+    pub state: String,
+    #[schema(value_type = Object)]
+    pub labels: Labels,
+    #[schema(value_type = Object)]
+    pub annotations: BTreeMap<String, String>,
+    pub summary: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Null when it is not a finite number.
+    pub value: Option<f64>,
+    #[schema(value_type = String)]
+    pub active_since: Timestamp,
+    #[schema(value_type = Option<String>)]
+    pub fired_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>)]
+    pub resolved_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runbook_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub incident: Option<i64>,
+    pub suspects: Vec<SuspectView>,
+    /// Who acknowledged its incident.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged_by: Option<String>,
+    pub expr: String,
+    /// The mute that covers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muted_by: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MuteView {
+    pub id: i64,
+    #[schema(value_type = Vec<Object>)]
+    pub matchers: Vec<Matcher>,
+    pub reason: String,
+    #[schema(value_type = String)]
+    pub created_at: Timestamp,
+    pub created_by: String,
+    pub created_by_name: String,
+    #[schema(value_type = String)]
+    pub expires_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct RuleView {
+    pub name: String,
+    /// `alerting` or `recording`.
+    pub kind: String,
+    pub expr: String,
+    pub for_ms: i64,
+    pub keep_firing_for_ms: i64,
+    #[schema(value_type = Object)]
+    pub labels: BTreeMap<String, String>,
+    #[schema(value_type = Object)]
+    pub annotations: BTreeMap<String, String>,
+    /// `ok`, `error` or `unknown` (not evaluated yet).
+    pub health: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub last_evaluation: Option<Timestamp>,
+    pub took_ms: i64,
+    /// Series of the last answer.
+    pub series: usize,
+    /// Of an alerting rule: `inactive`, `pending`, `firing` or `unknown`, the worst of its alerts.
+    pub state: String,
+    pub alerts: Vec<ActiveAlertView>,
+}
+
+/// An alert of a rule as Prometheus' rules API lists it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct ActiveAlertView {
+    pub fingerprint: String,
+    pub state: String,
+    #[schema(value_type = Object)]
+    pub labels: Labels,
+    #[schema(value_type = Object)]
+    pub annotations: BTreeMap<String, String>,
+    /// As text: JSON has no infinity.
+    pub value: String,
+    #[schema(value_type = String)]
+    pub active_since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct RuleGroupView {
+    pub name: String,
+    /// The rule file it stands in.
+    pub file: String,
+    pub interval_ms: i64,
+    #[schema(value_type = Option<String>)]
+    pub last_evaluation: Option<Timestamp>,
+    pub took_ms: i64,
+    pub rules: Vec<RuleView>,
+}
+
+pub(super) fn group_view(running: &Running) -> RuleGroupView {
+    let status = running.status.lock();
+    let rules = running.group.rules.iter().zip(&status.rules);
+    RuleGroupView {
+        name: running.group.name.clone(),
+        file: running.file.clone(),
+        interval_ms: running.group.interval_ms,
+        last_evaluation: status.last_at,
+        took_ms: status.took_ms,
+        rules: rules
+            .map(|(rule, status)| {
+                let mut view = rule_view(rule);
+                view.health = match (&status.error, status.evaluated_at) {
+                    (Some(_), _) => "error",
+                    (None, Some(_)) => "ok",
+                    (None, None) => "unknown",
+                }
+                .to_owned();
+                view.error.clone_from(&status.error);
+                view.last_evaluation = status.evaluated_at;
+                view.took_ms = status.took_ms;
+                view.series = status.series;
+                view.alerts = status.state.active.values().map(active_view).collect();
+                view.state = worst(status.state.active.values()).to_owned();
+                view
+            })
+            .collect(),
+    }
+}
+
+fn rule_view(rule: &Rule) -> RuleView {
+    let mut view = RuleView {
+        name: rule.name().to_owned(),
+        kind: String::new(),
+        expr: rule.expr().to_owned(),
+        for_ms: 0,
+        keep_firing_for_ms: 0,
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        health: String::new(),
+        error: None,
+        last_evaluation: None,
+        took_ms: 0,
+        series: 0,
+        state: String::new(),
+        alerts: Vec::new(),
+    };
+    match rule {
+        Rule::Alert(r) => {
+            view.kind = "alerting".to_owned();
+            view.for_ms = r.for_ms;
+            view.keep_firing_for_ms = r.keep_firing_for_ms;
+            let texts = |map: &BTreeMap<String, tenfold_alerting::Template>| {
+                map.iter().map(|(n, t)| (n.clone(), t.source().to_owned())).collect()
+            };
+            view.labels = texts(&r.labels);
+            view.annotations = texts(&r.annotations);
+        }
+        Rule::Record(r) => {
+            view.kind = "recording".to_owned();
+            view.labels = r.labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        }
+    }
+    view
+}
+
+fn active_view(alert: &Alert) -> ActiveAlertView {
+    ActiveAlertView {
+        fingerprint: alert.fingerprint.clone(),
+        state: alert.state.as_str().to_owned(),
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.clone(),
+        value: tenfold_promql::format_float(alert.value),
+        active_since: alert.active_since,
+    }
+}
+
+fn worst<'a>(alerts: impl Iterator<Item = &'a Alert>) -> &'static str {
+    let rank = |a: &Alert| match a.state {
+        AlertState::Firing => 3,
+        AlertState::Unknown => 2,
+        AlertState::Pending => 1,
+        AlertState::Resolved => 0,
+    };
+    ["inactive", "pending", "unknown", "firing"][alerts.map(rank).max().unwrap_or(0)]
+}

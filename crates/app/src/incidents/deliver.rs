@@ -1,0 +1,262 @@
+//! Deliveries: claim, commit `sending`, send, commit what became of it.
+//!
+//! The claim carries the lease's epoch. A crash between the claim and the answer leaves `sending` under an epoch that is
+//! over; whoever has the lease next sends it again under the same idempotency key, unless the page was acknowledged or
+//! superseded meanwhile.
+
+use serde_json::json;
+use tenfold_store::incidents as store;
+use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
+use tokio::task::JoinHandle;
+
+use super::{
+    escalate::{by_system, hurry},
+    message::{TEST_INCIDENT, notice},
+    stored::{Incident, person, word},
+};
+use crate::{
+    App, Txn,
+    alerts::{Channel, Lease, Notice, NotifyError},
+};
+
+/// Deliveries under way at a time.
+const PARALLEL_MAX: usize = 32;
+const BATCH: i64 = 64;
+/// A receiver that does not answer is given up for this attempt.
+const SEND_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+/// Waits after a failed attempt: 5 s, doubled each time, up to 5 min.
+const BACKOFF_FIRST_MS: i64 = 5_000;
+const BACKOFF_MAX_MS: i64 = 300_000;
+/// The longest a receiver may ask to be left alone.
+const RETRY_AFTER_MS_MAX: i64 = 600_000;
+
+/// Starts what is due and not under way yet; the tasks end by themselves. One receiver that hangs delays nobody else.
+pub(super) async fn start(app: &App, lease: &Lease) -> Result<Vec<JoinHandle<()>>, Fault> {
+    let (now, epoch) = (app.now(), lease.epoch);
+    let rows = app.read(move |tx| Ok(store::deliveries_due(tx, now, epoch, BATCH)?)).await?;
+    let mut started = Vec::new();
+    for row in rows {
+        let key = row.idempotency_key.clone();
+        {
+            let mut under_way = app.incidents.under_way.lock();
+            if under_way.len() >= PARALLEL_MAX || !under_way.insert(key.clone()) {
+                continue;
+            }
+        }
+        let (app, lease) = (app.clone(), lease.clone());
+        started.push(tokio::spawn(async move {
+            let result = deliver(app.clone(), lease, row).await;
+            app.incidents.under_way.lock().remove(&key);
+            if let Err(fault) = result {
+                tracing::warn!(%fault, delivery = key, "what became of a delivery could not be stored; it is sent again");
+            }
+        }));
+    }
+    Ok(started)
+}
+
+async fn deliver(app: App, lease: Lease, row: store::DeliveryRow) -> Result<(), Fault> {
+    let Some(claimed) = claim(&app, &lease, &row).await? else { return Ok(()) };
+    let answer = send(&app, &claimed).await;
+    finish(&app, &lease, claimed, answer).await
+}
+
+/// A delivery that is ours to make.
+#[derive(Debug, Clone)]
+struct Claimed {
+    delivery: store::DeliveryRow,
+    channel: Channel,
+    login: String,
+    notice: Notice,
+    started_at: Timestamp,
+}
+
+async fn claim(app: &App, lease: &Lease, row: &store::DeliveryRow) -> Result<Option<Claimed>, Fault> {
+    let (lease, row, settings) = (lease.clone(), row.clone(), app.settings.clone());
+    app.housekeeping(move |t| {
+        lease.check(t)?;
+        let now = t.now();
+        let Some(mut delivery) = store::delivery_get(t.tx(), &row.page, &row.channel)? else { return Ok(None) };
+        let ours = match delivery.state.as_str() {
+            word::DUE => delivery.next_at.is_some_and(|at| at <= now),
+            word::SENDING => delivery.epoch < lease.epoch,
+            _ => false,
+        };
+        let page = store::page_get(t.tx(), &row.page)?;
+        let (Some(page), Some(channel), true) = (page, Channel::parse(&delivery.channel), ours) else {
+            return Ok(None);
+        };
+        if matches!(page.state.as_str(), word::ACKNOWLEDGED | word::SUPERSEDED) {
+            word::SUPERSEDED.clone_into(&mut delivery.state);
+            delivery.next_at = None;
+            store::delivery_put(t.tx(), &delivery)?;
+            return Ok(None);
+        }
+        let notice = notice(t.tx(), &settings, &page)?;
+        word::SENDING.clone_into(&mut delivery.state);
+        delivery.tries += 1;
+        delivery.epoch = lease.epoch;
+        delivery.next_at = None;
+        store::delivery_put(t.tx(), &delivery)?;
+        store::attempt_put(t.tx(), &attempt(&delivery, now, None, word::SENDING, None))?;
+        if page.state == word::DUE {
+            store::page_state(t.tx(), &page.id, word::SENDING, None)?;
+        }
+        Ok(Some(Claimed { delivery, channel, login: page.person, notice, started_at: now }))
+    })
+    .await
+}
+
+fn attempt(
+    delivery: &store::DeliveryRow,
+    started_at: Timestamp,
+    finished_at: Option<Timestamp>,
+    state: &str,
+    error: Option<String>,
+) -> store::AttemptRow {
+    store::AttemptRow {
+        page: delivery.page.clone(),
+        channel: delivery.channel.clone(),
+        n: delivery.tries,
+        started_at,
+        finished_at,
+        state: state.to_owned(),
+        error,
+    }
+}
+
+async fn send(app: &App, claimed: &Claimed) -> Result<(), NotifyError> {
+    let later = |message: String| NotifyError { permanent: false, retry_after_ms: None, message };
+    let sending = async {
+        match claimed.channel {
+            Channel::Irc => {
+                let text = format!("{} {}", claimed.notice.subject, claimed.notice.link);
+                app.chat_direct(&claimed.login, &text).await.map_err(|fault| later(fault.message))
+            }
+            Channel::Web => Ok(()),
+            channel => {
+                let Some(notifier) = app.alerts.notifier.read().clone() else {
+                    return Err(later("no channel is connected".to_owned()));
+                };
+                let key = &claimed.delivery.idempotency_key;
+                notifier.send(channel, &claimed.delivery.target, &claimed.notice, key).await
+            }
+        }
+    };
+    match tokio::time::timeout(SEND_TIMEOUT, sending).await {
+        Ok(answer) => answer,
+        Err(_) => Err(later(format!("no answer within {} s", SEND_TIMEOUT.as_secs()))),
+    }
+}
+
+async fn finish(app: &App, lease: &Lease, claimed: Claimed, answer: Result<(), NotifyError>) -> Result<(), Fault> {
+    let lease = lease.clone();
+    app.housekeeping(move |t| {
+        let now = t.now();
+        let Some(mut delivery) = store::delivery_get(t.tx(), &claimed.delivery.page, &claimed.delivery.channel)? else {
+            return Ok(());
+        };
+        let (state, error) = match &answer {
+            Ok(()) => (word::ACCEPTED, None),
+            Err(e) => (word::FAILED, Some(e.message.clone())),
+        };
+        store::attempt_put(t.tx(), &attempt(&claimed.delivery, claimed.started_at, Some(now), state, error))?;
+        // Acknowledged, or taken over by a newer epoch, while we were sending: what was tried is noted, nothing else.
+        if delivery.state != word::SENDING || delivery.epoch != lease.epoch {
+            return Ok(());
+        }
+        match &answer {
+            Ok(()) => accepted(t, &mut delivery, now),
+            Err(error) => refused(t, &mut delivery, error, now),
+        }
+    })
+    .await
+}
+
+fn accepted(t: &mut Txn<'_>, delivery: &mut store::DeliveryRow, now: Timestamp) -> Result<(), Fault> {
+    word::ACCEPTED.clone_into(&mut delivery.state);
+    delivery.next_at = None;
+    store::delivery_put(t.tx(), delivery)?;
+    let Some(page) = store::page_get(t.tx(), &delivery.page)? else { return Ok(()) };
+    let first = page.delivered_at.is_none();
+    if !matches!(page.state.as_str(), word::DUE | word::SENDING | word::FAILED) || !first {
+        return Ok(());
+    }
+    store::page_state(t.tx(), &page.id, word::DELIVERED, Some(now))?;
+    let names = store::deliveries(t.tx(), &page.id)?.into_iter().map(|d| d.channel).collect::<Vec<_>>();
+    // Chat tells persons of pages that did not go through it; those with a delivery of their own by IRC are told here.
+    let told = if names.iter().any(|n| n == Channel::Irc.as_str()) { Channel::Irc.as_str() } else { &delivery.channel };
+    let text = |name: &str| match page.incident {
+        TEST_INCIDENT => format!("Test page to {name} by {}", delivery.channel),
+        number => format!("Paged {name} for incident {number} by {}", delivery.channel),
+    };
+    let data = json!({"channel": told, "accepted_by": delivery.channel, "channels": names});
+    event(t, &page, "page.sent", Severity::Info, &text, data)
+}
+
+fn refused(
+    t: &mut Txn<'_>,
+    delivery: &mut store::DeliveryRow,
+    error: &NotifyError,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let Some(page) = store::page_get(t.tx(), &delivery.page)? else { return Ok(()) };
+    if error.permanent {
+        word::FAILED.clone_into(&mut delivery.state);
+        delivery.next_at = None;
+    } else {
+        let doublings = u32::try_from(delivery.tries - 1).unwrap_or(0).min(16);
+        let backoff = BACKOFF_FIRST_MS.saturating_mul(1 << doublings).min(BACKOFF_MAX_MS);
+        let wait = error.retry_after_ms.map_or(backoff, |asked| asked.clamp(1_000, RETRY_AFTER_MS_MAX));
+        word::DUE.clone_into(&mut delivery.state);
+        delivery.next_at = Some(now.plus_ms(wait));
+    }
+    store::delivery_put(t.tx(), delivery)?;
+    let none_left = store::deliveries(t.tx(), &page.id)?.iter().all(|d| d.state == word::FAILED);
+    if none_left {
+        store::page_state(t.tx(), &page.id, word::FAILED, None)?;
+        hurry(t, page.incident)?;
+    }
+    // The first failure and the last are said; the tries between are in the list of attempts.
+    if delivery.tries > 1 && !error.permanent {
+        return Ok(());
+    }
+    let (channel, message) = (delivery.channel.clone(), error.message.clone());
+    let goes_on = match (error.permanent, none_left) {
+        (false, _) => "it is tried again",
+        (true, false) => "another channel goes on",
+        (true, true) => "there is no other channel",
+    };
+    let text = |name: &str| format!("The page to {name} did not go out by {channel} ({message}); {goes_on}");
+    let severity = if none_left { Severity::Critical } else { Severity::Warning };
+    let data = json!({"channel": channel, "error": message, "permanent": error.permanent});
+    event(t, &page, "page.failed", severity, &text, data)
+}
+
+/// An event about a page, with who it is for.
+fn event(
+    t: &mut Txn<'_>,
+    page: &store::PageRow,
+    kind: &str,
+    severity: Severity,
+    text: &dyn Fn(&str) -> String,
+    mut data: serde_json::Value,
+) -> Result<(), Fault> {
+    let profile = person(t.tx(), &page.person)?;
+    let name = profile.as_ref().map_or(page.person.as_str(), |p| p.name.as_str());
+    let text = text(name);
+    let about = json!({
+        "page": page.id, "person": page.person, "person_name": name,
+        "person_kind": profile.as_ref().map(|p| p.kind), "step": page.step, "round": page.round,
+    });
+    if let (Some(data), Some(about)) = (data.as_object_mut(), about.as_object()) {
+        data.extend(about.clone());
+    }
+    let draft = if page.incident == TEST_INCIDENT {
+        EventDraft::new(Actor::system(), Source::System, kind, text).severity(severity)
+    } else {
+        by_system(&Incident::get(t.tx(), page.incident)?, kind, text, severity)
+    };
+    t.record(draft.data(data))?;
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! Escalations: take the next step of every incident whose time has come. The pages, the escalation's state and the
+//! events are one transaction, so a step is taken once however often the process dies.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use tenfold_oncall::{Effect, Input, Target, TargetKind, step};
+use tenfold_store::{Tx, incidents as store};
+use tenfold_types::{Actor, Fault, PageId, Severity, Source, Timestamp};
+
+use super::{
+    open::record,
+    stored::{Incident, State, person, word},
+};
+use crate::{
+    App, Txn,
+    alerts::{Channel, Lease},
+    oncall,
+    people::Person,
+};
+
+/// Escalations taken in one look; the rest come with the next.
+const BATCH: i64 = 100;
+
+pub(super) async fn due(app: &App, lease: &Lease) -> Result<(), Fault> {
+    let now = app.now();
+    let numbers: Vec<i64> =
+        app.read(move |tx| Ok(store::due(tx, now, BATCH)?.iter().map(|i| i.number).collect())).await?;
+    let mut first_fault = None;
+    for number in numbers {
+        let (lease, channels) = (lease.clone(), Channels::of(app));
+        let result = app
+            .transact(move |t| {
+                lease.check(t)?;
+                one(t, number, &channels)
+            })
+            .await;
+        if let Err(fault) = result {
+            tracing::error!(%fault, incident = number, "the escalation could not take its step; trying again");
+            first_fault.get_or_insert(fault);
+        }
+    }
+    first_fault.map_or(Ok(()), Err)
+}
+
+/// Which channels are set up on this server.
+#[derive(Debug, Clone)]
+pub(super) struct Channels {
+    mail: bool,
+    webhook: bool,
+    chat: bool,
+}
+
+impl Channels {
+    pub(super) fn of(app: &App) -> Self {
+        let notifier = app.alerts.notifier.read().clone();
+        let serves = |channel| notifier.as_ref().is_some_and(|n| n.serves(channel));
+        Self { mail: serves(Channel::Mail), webhook: serves(Channel::Webhook), chat: !app.chat_status().is_empty() }
+    }
+
+    /// How this person is reached: channels with addresses.
+    pub(super) fn for_person(&self, person: &Person) -> Vec<(Channel, String)> {
+        let contact = &person.contact;
+        [
+            (Channel::Mail, self.mail, &contact.email),
+            (Channel::Irc, self.chat, &contact.irc),
+            (Channel::Webhook, self.webhook, &contact.webhook),
+        ]
+        .into_iter()
+        .filter(|(_, there, address)| *there && !address.is_empty())
+        .map(|(channel, _, address)| (channel, address.clone()))
+        .collect()
+    }
+}
+
+fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
+    let now = t.now();
+    let mut incident = Incident::get(t.tx(), number)?;
+    let Some(escalation) = incident.body.escalation.take().filter(|_| incident.state == State::Open) else {
+        return Ok(());
+    };
+    if escalation.next_at().is_none_or(|at| at > now) {
+        return Ok(());
+    }
+    let answers = answers(t.tx(), &escalation.policy, now)?;
+    let (escalation, effects) =
+        step(escalation, &Input::Tick, now, &mut |target| answers.get(target).cloned().unwrap_or_default());
+    let policy = escalation.policy.clone();
+    incident.body.escalation = Some(escalation);
+    incident.write(t.tx())?;
+    for effect in effects {
+        match effect {
+            Effect::Page { step, round, people } => {
+                if step > 0 || round > 0 {
+                    let text = format!(
+                        "Nobody acknowledged incident {number}; step {} of {} pages {}",
+                        step + 1,
+                        policy.name,
+                        people.join(", ")
+                    );
+                    let data = json!({"policy": policy.name, "step": step, "round": round, "people": people});
+                    t.record(by_system(&incident, "page.escalated", text, Severity::Warning).data(data))?;
+                }
+                for login in people {
+                    page(t, &incident, step as i64, i64::from(round), &login, channels)?;
+                }
+                hurry(t, number)?;
+            }
+            Effect::Nobody { step, round } => {
+                let text = format!("Step {} of {} has nobody to page for incident {number}", step + 1, policy.name);
+                let data = json!({"policy": policy.name, "step": step, "round": round});
+                t.record(by_system(&incident, "page.failed", text, Severity::Critical).data(data))?;
+            }
+            Effect::Exhausted => {
+                let text = format!("Nobody acknowledged incident {number} and {} has no more steps", policy.name);
+                let data = json!({"policy": policy.name, "exhausted": true});
+                t.record(by_system(&incident, "page.escalated", text, Severity::Critical).data(data))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn by_system(
+    incident: &Incident,
+    kind: &str,
+    text: String,
+    severity: Severity,
+) -> tenfold_types::EventDraft {
+    record(incident, Actor::system(), Source::System, kind, text, severity)
+}
+
+/// Who stands behind each target of a policy now.
+fn answers(
+    tx: &mut dyn Tx,
+    policy: &tenfold_oncall::Policy,
+    now: Timestamp,
+) -> Result<BTreeMap<Target, Vec<String>>, Fault> {
+    let mut out = BTreeMap::new();
+    for target in policy.steps.iter().flat_map(|s| &s.targets) {
+        let people = match target.kind {
+            TargetKind::Person => vec![target.name.clone()],
+            TargetKind::Schedule => {
+                oncall::on_call(tx, &target.name, now)?.map(|shift| shift.person).into_iter().collect()
+            }
+        };
+        let mut reachable = Vec::new();
+        for login in people {
+            if person(tx, &login)?.is_some() {
+                reachable.push(login);
+            }
+        }
+        out.insert(target.clone(), reachable);
+    }
+    Ok(out)
+}
+
+/// Decides a page: its row, one delivery for each channel, one event.
+pub(super) fn page(
+    t: &mut Txn<'_>,
+    incident: &Incident,
+    step: i64,
+    round: i64,
+    login: &str,
+    channels: &Channels,
+) -> Result<(), Fault> {
+    let now = t.now();
+    let Some(person) = person(t.tx(), login)? else { return Ok(()) };
+    let ways = channels.for_person(&person);
+    let id = PageId::new(now, t.entropy()).to_string();
+    let state = if ways.is_empty() { word::FAILED } else { word::DUE };
+    let row = store::PageRow {
+        id: id.clone(),
+        incident: incident.number,
+        step,
+        round,
+        person: login.to_owned(),
+        state: state.to_owned(),
+        due_at: now,
+        delivered_at: None,
+        body: "{}".to_owned(),
+    };
+    if !store::page_insert(t.tx(), &row)? {
+        return Ok(());
+    }
+    for (channel, address) in &ways {
+        store::delivery_insert(
+            t.tx(),
+            &store::DeliveryRow {
+                page: id.clone(),
+                channel: channel.as_str().to_owned(),
+                target: address.clone(),
+                idempotency_key: format!("{id}.{}", channel.as_str()),
+                state: word::DUE.to_owned(),
+                tries: 0,
+                next_at: Some(now),
+                epoch: 0,
+            },
+        )?;
+    }
+    let shown = store::AttemptRow {
+        page: id.clone(),
+        channel: Channel::Web.as_str().to_owned(),
+        n: 1,
+        started_at: now,
+        finished_at: Some(now),
+        state: word::SHOWN.to_owned(),
+        error: None,
+    };
+    store::attempt_put(t.tx(), &shown)?;
+    let names: Vec<&str> = ways.iter().map(|(channel, _)| channel.as_str()).collect();
+    let data = json!({
+        "page": id, "person": login, "person_name": person.name, "person_kind": person.kind,
+        "step": step, "round": round, "channels": names,
+    });
+    let event = if ways.is_empty() {
+        let text = format!(
+            "{} cannot be paged for incident {}: no channel that is set up has an address",
+            person.name, incident.number
+        );
+        by_system(incident, "page.failed", text, Severity::Critical)
+    } else {
+        let text = format!("Paging {} for incident {} by {}", person.name, incident.number, names.join(", "));
+        by_system(incident, "page.queued", text, Severity::Debug)
+    };
+    t.record(event.data(data))?;
+    Ok(())
+}
+
+/// When nobody of the current step can be reached, the next step does not wait.
+pub(super) fn hurry(t: &mut Txn<'_>, number: i64) -> Result<(), Fault> {
+    let now = t.now();
+    let pages = store::pages(t.tx(), number)?;
+    let Some((round, step)) = pages.iter().map(|p| (p.round, p.step)).max() else { return Ok(()) };
+    let current = pages.iter().filter(|p| (p.round, p.step) == (round, step));
+    if !current.clone().all(|p| p.state == word::FAILED) {
+        return Ok(());
+    }
+    let mut incident = Incident::get(t.tx(), number)?;
+    if let Some(escalation) = &mut incident.body.escalation
+        && let tenfold_oncall::Progress::Waiting { next_at, .. } = &mut escalation.progress
+        && *next_at > now
+    {
+        // A second is enough to keep an unreachable policy from running through in one look.
+        *next_at = (*next_at).min(now.plus_ms(tenfold_oncall::DELAY_MS_MIN));
+        incident.write(t.tx())?;
+    }
+    Ok(())
+}

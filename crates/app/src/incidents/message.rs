@@ -1,0 +1,112 @@
+//! What a page says: plain words, what happened, the suspect, and where to acknowledge.
+
+use std::fmt::Write as _;
+
+use tenfold_store::{Tx, alerts, incidents as store};
+use tenfold_types::{Fault, Timestamp};
+
+use super::stored::Incident;
+use crate::{
+    Settings,
+    alerts::{Notice, SuspectView},
+};
+
+/// The incident number of test pages.
+pub(super) const TEST_INCIDENT: i64 = 0;
+
+/// The message of a page as things stand now.
+pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow) -> Result<Notice, Fault> {
+    if page.incident == TEST_INCIDENT {
+        return Ok(test(settings, page));
+    }
+    let incident = Incident::get(tx, page.incident)?;
+    let number = incident.number;
+    let body = &incident.body;
+    let link = settings.link(&format!("/incidents/{number}"));
+    let place = match (&body.service, &body.environment) {
+        (Some(s), Some(e)) => format!("{s} in {e}"),
+        (Some(s), None) => s.clone(),
+        _ => String::new(),
+    };
+    let mut text = String::new();
+    if page.step > 0 || page.round > 0 {
+        line(&mut text, "Nobody has acknowledged this yet, so it comes to you now.\n");
+    }
+    line(&mut text, &body.title);
+    line(
+        &mut text,
+        &format!("Incident {number}, {}{}{place}", body.severity, if place.is_empty() { "" } else { ", " }),
+    );
+    line(&mut text, &format!("First signs at {}\n", clock(body.onset)));
+    for suspect in &body.suspects {
+        line(&mut text, &suspect_line(suspect, body.onset));
+        if let Some(deploy) = suspect.number {
+            line(&mut text, &format!("  {}", settings.link(&format!("/deploys/{deploy}"))));
+        }
+    }
+    let mut runbooks = Vec::new();
+    for member in store::members(tx, number)?.iter().filter(|m| m.ended.is_none()) {
+        let Some(row) = alerts::get(tx, &member.fingerprint)? else { continue };
+        let stored: serde_json::Value = serde_json::from_str(&row.body).unwrap_or_default();
+        if let Some(url) = stored["annotations"]["runbook_url"].as_str() {
+            runbooks.push(url.to_owned());
+        }
+    }
+    runbooks.dedup();
+    for url in runbooks {
+        line(&mut text, &format!("Runbook: {url}"));
+    }
+    line(&mut text, &format!("\nAcknowledge: {link}"));
+    line(&mut text, &format!("or say in chat: !ack {number}"));
+    Ok(Notice {
+        subject: one_line(&format!("[{}] Incident {number}: {}", body.severity, body.title)),
+        text,
+        link,
+        thread: format!("incident-{number}"),
+        incident: number,
+        service: body.service.clone(),
+        environment: body.environment.clone(),
+        severity: body.severity.clone(),
+        at: incident.opened_at,
+    })
+}
+
+fn test(settings: &Settings, page: &store::PageRow) -> Notice {
+    let link = settings.link("/on-call");
+    Notice {
+        subject: "[test] This is what a page looks like".to_owned(),
+        text: format!("Nothing is wrong. Somebody asked for a test page to see that it reaches you.\n\n{link}\n"),
+        link,
+        thread: format!("test-{}", page.round),
+        incident: TEST_INCIDENT,
+        service: None,
+        environment: None,
+        severity: "info".to_owned(),
+        at: page.due_at,
+    }
+}
+
+fn suspect_line(suspect: &SuspectView, onset: Timestamp) -> String {
+    let minutes = onset.since_ms(suspect.at).max(0) / 60_000;
+    let before = match minutes {
+        0 => "less than a minute before".to_owned(),
+        n => format!("{n} min before"),
+    };
+    format!("Suspect: {} by {}, {before}", suspect.text, suspect.actor_name)
+}
+
+fn line(out: &mut String, text: &str) {
+    // Writing into a String cannot fail.
+    let _ = writeln!(out, "{text}");
+}
+
+/// Header lines and chat lines hold one line.
+fn one_line(text: &str) -> String {
+    const SUBJECT_CHARS_MAX: usize = 200;
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SUBJECT_CHARS_MAX).collect()
+}
+
+fn clock(at: Timestamp) -> String {
+    let text = at.to_string();
+    format!("{} UTC", text.get(..19).unwrap_or(&text).replacen('T', " ", 1))
+}

@@ -1,0 +1,229 @@
+//! Opening an incident or joining the one that is open, and resolving it when its alerts are over. Called inside the
+//! transaction that stores the alert's transition.
+
+use serde_json::json;
+use tenfold_oncall::{Escalation, Input, step};
+use tenfold_store::{Tx, alerts::AlertRow, counters, deploys, incidents as store};
+use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
+
+use super::stored::{Body, Incident, State, word};
+use crate::{Txn, alerts::SuspectView, oncall};
+
+/// The incident an alert goes to.
+pub(crate) struct Joining {
+    pub number: i64,
+    key: String,
+    existing: Option<Incident>,
+}
+
+/// The policy that is used when the service names none and there is none of the service's name.
+const FALLBACK_POLICY: &str = "default";
+
+fn key(row: &AlertRow) -> String {
+    match (&row.service, &row.environment) {
+        (Some(service), environment) => format!("{service}/{}", environment.as_deref().unwrap_or("")),
+        (None, _) => format!("rule:{}/{}", row.rule_group, row.rule),
+    }
+}
+
+/// The open incident of the alert's service and environment, or the number of the one to be opened.
+pub(crate) fn number_for(t: &mut Txn<'_>, row: &AlertRow) -> Result<Joining, Fault> {
+    let key = key(row);
+    match store::open_by_key(t.tx(), &key)? {
+        Some(open) => Ok(Joining { number: open.number, key, existing: Some(Incident::read(&open)?) }),
+        None => Ok(Joining { number: counters::next(t.tx(), "incident")?, key, existing: None }),
+    }
+}
+
+/// Adds the alert to its incident, opening it when it is new.
+pub(crate) fn join(
+    t: &mut Txn<'_>,
+    joining: &Joining,
+    row: &AlertRow,
+    title: &str,
+    suspects: &[SuspectView],
+) -> Result<(), Fault> {
+    let now = t.now();
+    if let Some(existing) = &joining.existing {
+        let mut incident = existing.clone();
+        if row.severity == "critical" && incident.body.severity != "critical" {
+            "critical".clone_into(&mut incident.body.severity);
+        }
+        if incident.body.suspects.is_empty() {
+            incident.body.suspects = suspects.to_vec();
+        }
+        incident.write(t.tx())?;
+    } else {
+        let new = New {
+            number: joining.number,
+            key: Some(joining.key.clone()),
+            title: title.to_owned(),
+            severity: row.severity.clone(),
+            service: row.service.clone(),
+            environment: row.environment.clone(),
+            opened_by: Actor::system(),
+            onset: row.active_since,
+            suspects: suspects.to_vec(),
+        };
+        open(t, new, Source::System, Some(&row.fingerprint))?;
+    }
+    store::join(t.tx(), joining.number, &row.fingerprint, now)?;
+    Ok(())
+}
+
+pub(super) struct New {
+    pub number: i64,
+    pub key: Option<String>,
+    pub title: String,
+    pub severity: String,
+    pub service: Option<String>,
+    pub environment: Option<String>,
+    pub opened_by: Actor,
+    pub onset: Timestamp,
+    pub suspects: Vec<SuspectView>,
+}
+
+/// Writes a new incident with a fresh escalation and records it.
+pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str>) -> Result<Incident, Fault> {
+    let now = t.now();
+    let policy = policy_for(t.tx(), new.service.as_deref())?;
+    let incident = Incident {
+        number: new.number,
+        open_key: new.key,
+        state: State::Open,
+        opened_at: now,
+        body: Body {
+            title: new.title,
+            severity: new.severity,
+            service: new.service,
+            environment: new.environment,
+            opened_by: new.opened_by.id.clone(),
+            acknowledged_at: None,
+            acknowledged_by: None,
+            acknowledged_by_name: None,
+            resolved_at: None,
+            resolved_by: None,
+            caused_by: None,
+            suspects: new.suspects,
+            onset: new.onset,
+            escalation: policy.map(|p| Escalation::new(p, now)),
+        },
+    };
+    incident.write(t.tx())?;
+    let body = &incident.body;
+    let mut text = format!("Incident {}: {}", incident.number, body.title);
+    if let Some(suspect) = body.suspects.first() {
+        text.push_str(&format!("; suspect: {} by {}", suspect.text, suspect.actor_name));
+    }
+    if body.escalation.is_none() {
+        text.push_str("; nobody is paged, there is no escalation policy for it");
+    }
+    let mut draft = record(&incident, new.opened_by, source, "incident.opened", text, Severity::Critical).data(json!({
+        "title": body.title,
+        "severity": body.severity,
+        "suspects": body.suspects,
+        "policy": body.escalation.as_ref().map(|e| &e.policy.name),
+        "onset": body.onset,
+    }));
+    draft.subject.alert = alert.map(str::to_owned);
+    t.record(draft)?;
+    Ok(incident)
+}
+
+/// An event about an incident.
+pub(super) fn record(
+    incident: &Incident,
+    actor: Actor,
+    source: Source,
+    kind: &str,
+    text: String,
+    severity: Severity,
+) -> EventDraft {
+    let mut draft = EventDraft::new(actor, source, kind, text)
+        .incident(incident.number)
+        .correlation(format!("incident:{}", incident.number))
+        .severity(severity);
+    draft.subject.service.clone_from(&incident.body.service);
+    draft.subject.environment.clone_from(&incident.body.environment);
+    draft
+}
+
+/// The service's policy, else the one of the service's name, else `default`.
+fn policy_for(tx: &mut dyn Tx, service: Option<&str>) -> Result<Option<tenfold_oncall::Policy>, Fault> {
+    let mut names = Vec::new();
+    if let Some(service) = service {
+        let body = deploys::service_get(tx, service)?;
+        let settings = body.and_then(|b| serde_json::from_str::<serde_json::Value>(&b).ok());
+        names.extend(settings.and_then(|s| s["policy"].as_str().map(str::to_owned)));
+        names.push(service.to_owned());
+    }
+    names.push(FALLBACK_POLICY.to_owned());
+    for name in names {
+        if let Some(policy) = oncall::policy(tx, &name)? {
+            return Ok(Some(policy));
+        }
+    }
+    Ok(None)
+}
+
+/// An alert has ended. When the data says so of every alert of an open incident, the incident is resolved with it. An
+/// alert that merely expired leaves that to people.
+pub(crate) fn alert_ended(t: &mut Txn<'_>, row: &AlertRow, how: &str) -> Result<(), Fault> {
+    let Some(number) = row.incident else { return Ok(()) };
+    store::member_ended(t.tx(), number, &row.fingerprint, how)?;
+    let incident = Incident::get(t.tx(), number)?;
+    let members = store::members(t.tx(), number)?;
+    let all_over = members.iter().all(|m| m.ended.as_deref() == Some("resolved"));
+    if incident.state == State::Resolved || !all_over {
+        return Ok(());
+    }
+    let text = format!("Incident {number} is over: {}", incident.body.title);
+    resolve(t, incident, Actor::system(), Source::System, text, json!({"by": "alerts"}))?;
+    Ok(())
+}
+
+/// Ends the incident, its escalation and every page that is still to be sent.
+pub(super) fn resolve(
+    t: &mut Txn<'_>,
+    mut incident: Incident,
+    actor: Actor,
+    source: Source,
+    text: String,
+    data: serde_json::Value,
+) -> Result<Incident, Fault> {
+    let now = t.now();
+    incident.state = State::Resolved;
+    incident.open_key = None;
+    incident.body.resolved_at = Some(now);
+    incident.body.resolved_by = Some(actor.id.clone());
+    stop_escalation(&mut incident, &Input::Resolved, now);
+    incident.write(t.tx())?;
+    supersede(t.tx(), incident.number, None)?;
+    t.record(record(&incident, actor, source, "incident.resolved", text, Severity::Good).data(data))?;
+    Ok(incident)
+}
+
+pub(super) fn stop_escalation(incident: &mut Incident, input: &Input, now: Timestamp) {
+    if let Some(escalation) = incident.body.escalation.take() {
+        let (escalation, _) = step(escalation, input, now, &mut |_| Vec::new());
+        incident.body.escalation = Some(escalation);
+    }
+}
+
+/// Nothing of this incident is sent any more. `acknowledged_by` marks that person's pages as acknowledged.
+pub(super) fn supersede(tx: &mut dyn Tx, number: i64, acknowledged_by: Option<&str>) -> Result<(), Fault> {
+    store::deliveries_supersede(tx, number)?;
+    for page in store::pages(tx, number)? {
+        let state = match page.state.as_str() {
+            word::DUE | word::SENDING | word::DELIVERED | word::FAILED
+                if acknowledged_by == Some(page.person.as_str()) =>
+            {
+                word::ACKNOWLEDGED
+            }
+            word::DUE | word::SENDING => word::SUPERSEDED,
+            _ => continue,
+        };
+        store::page_state(tx, &page.id, state, None)?;
+    }
+    Ok(())
+}

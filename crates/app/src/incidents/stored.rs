@@ -1,0 +1,133 @@
+//! An incident as it is stored, and its reading and writing inside a transaction.
+
+use serde::{Deserialize, Serialize};
+use tenfold_oncall::Escalation;
+use tenfold_store::{Tx, incidents as store, people};
+use tenfold_types::{Fault, Timestamp};
+
+use crate::{alerts::SuspectView, people::Person};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Body {
+    pub title: String,
+    pub severity: String,
+    pub service: Option<String>,
+    pub environment: Option<String>,
+    /// Login of the person who opened it, or the server.
+    pub opened_by: String,
+    #[serde(default)]
+    pub acknowledged_at: Option<Timestamp>,
+    /// Login.
+    #[serde(default)]
+    pub acknowledged_by: Option<String>,
+    #[serde(default)]
+    pub acknowledged_by_name: Option<String>,
+    #[serde(default)]
+    pub resolved_at: Option<Timestamp>,
+    #[serde(default)]
+    pub resolved_by: Option<String>,
+    /// `deploy:12`, `flag:new_uploader`, `external` or `unknown`, once somebody recorded it.
+    #[serde(default)]
+    pub caused_by: Option<String>,
+    #[serde(default)]
+    pub suspects: Vec<SuspectView>,
+    /// When the first signs were seen.
+    pub onset: Timestamp,
+    /// `None`: there is no policy, so nobody is paged.
+    #[serde(default)]
+    pub escalation: Option<Escalation>,
+}
+
+/// An incident with its parts read.
+#[derive(Debug, Clone)]
+pub(super) struct Incident {
+    pub number: i64,
+    pub open_key: Option<String>,
+    pub state: State,
+    pub opened_at: Timestamp,
+    pub body: Body,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Open,
+    Acknowledged,
+    Resolved,
+}
+
+impl State {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Acknowledged => "acknowledged",
+            Self::Resolved => "resolved",
+        }
+    }
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        [Self::Open, Self::Acknowledged, Self::Resolved].into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+impl Incident {
+    pub(super) fn read(row: &store::IncidentRow) -> Result<Self, Fault> {
+        let unreadable = |e: String| Fault::internal(format!("the incident {} cannot be read: {e}", row.number));
+        Ok(Self {
+            number: row.number,
+            open_key: row.open_key.clone(),
+            state: State::parse(&row.state).ok_or_else(|| unreadable(row.state.clone()))?,
+            opened_at: row.opened_at,
+            body: serde_json::from_str(&row.body).map_err(|e| unreadable(e.to_string()))?,
+        })
+    }
+
+    pub(super) fn get(tx: &mut dyn Tx, number: i64) -> Result<Self, Fault> {
+        match store::get(tx, number)? {
+            Some(row) => Self::read(&row),
+            None => Err(Fault::not_found(format!("there is no incident {number}"))
+                .advice("the Incidents page lists them, as does `status`")),
+        }
+    }
+
+    pub(super) fn write(&self, tx: &mut dyn Tx) -> Result<(), Fault> {
+        let body = serde_json::to_string(&self.body).map_err(|e| Fault::internal(e.to_string()))?;
+        let next_at = self.body.escalation.as_ref().and_then(Escalation::next_at);
+        store::put(
+            tx,
+            &store::IncidentRow {
+                number: self.number,
+                open_key: self.open_key.clone(),
+                state: self.state.as_str().to_owned(),
+                opened_at: self.opened_at,
+                next_at,
+                body,
+            },
+        )?;
+        Ok(())
+    }
+}
+
+/// Who acknowledged an incident, by display name.
+pub(crate) fn acknowledged_by(tx: &mut dyn Tx, number: i64) -> Result<Option<String>, Fault> {
+    let Some(row) = store::get(tx, number)? else { return Ok(None) };
+    Ok(Incident::read(&row)?.body.acknowledged_by_name)
+}
+
+/// A person who can be paged; `None` when there is no such account or it is disabled.
+pub(super) fn person(tx: &mut dyn Tx, login: &str) -> Result<Option<Person>, Fault> {
+    let Some(row) = people::person_get(tx, login)?.filter(|p| p.disabled_at.is_none()) else { return Ok(None) };
+    let person = serde_json::from_str(&row.body)
+        .map_err(|e| Fault::internal(format!("the profile of `{login}` cannot be read: {e}")))?;
+    Ok(Some(person))
+}
+
+/// States of pages and deliveries, as words in the store and the API.
+pub(super) mod word {
+    pub const DUE: &str = "due";
+    pub const SENDING: &str = "sending";
+    pub const DELIVERED: &str = "delivered";
+    pub const ACKNOWLEDGED: &str = "acknowledged";
+    pub const FAILED: &str = "failed";
+    pub const SUPERSEDED: &str = "superseded";
+    pub const ACCEPTED: &str = "accepted";
+    pub const SHOWN: &str = "shown";
+}

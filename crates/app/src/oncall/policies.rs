@@ -1,0 +1,118 @@
+//! Escalation policies: making, changing, deleting.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tenfold_oncall::{Policy, PolicyStep, TargetKind};
+use tenfold_store::{Tx, oncall as store};
+use tenfold_types::{EventDraft, Fault};
+
+use super::{
+    schedules::{check_people, to_json},
+    views::PolicyView,
+};
+use crate::{App, Caller, Role, people::check_name};
+
+const POLICIES_MAX: usize = 500;
+
+/// What is said when a policy is made or changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyUpdate {
+    #[schema(value_type = Vec<Object>)]
+    pub steps: Vec<PolicyStep>,
+    #[serde(default)]
+    pub repeat: u32,
+}
+
+fn stored(name: &str, body: &str) -> Result<PolicyUpdate, Fault> {
+    serde_json::from_str(body).map_err(|e| Fault::internal(format!("the policy {name} cannot be read: {e}")))
+}
+
+pub(super) fn names_schedule(policy: &str, body: &str, schedule: &str) -> Result<bool, Fault> {
+    let policy = stored(policy, body)?;
+    Ok(policy.steps.iter().flat_map(|s| &s.targets).any(|t| t.kind == TargetKind::Schedule && t.name == schedule))
+}
+
+/// The policy of that name.
+pub(crate) fn policy(tx: &mut dyn Tx, name: &str) -> Result<Option<Policy>, Fault> {
+    let Some(body) = store::policy_get(tx, name)? else { return Ok(None) };
+    let update = stored(name, &body)?;
+    Ok(Some(Policy { name: name.to_owned(), steps: update.steps, repeat: update.repeat }))
+}
+
+fn no_policy(name: &str) -> Fault {
+    Fault::not_found(format!("there is no escalation policy `{name}`")).advice("the On-call page lists the policies")
+}
+
+impl App {
+    pub async fn policies(&self) -> Result<Vec<PolicyView>, Fault> {
+        self.read(|tx| {
+            let rows = store::policies(tx)?;
+            rows.into_iter()
+                .map(|(name, body)| {
+                    let policy = stored(&name, &body)?;
+                    Ok(PolicyView { name, steps: policy.steps, repeat: policy.repeat })
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// Makes or changes a policy. Incidents that are open go on with the policy they opened with.
+    pub async fn policy_put(&self, who: &Caller, name: &str, update: PolicyUpdate) -> Result<PolicyView, Fault> {
+        who.require(Role::Deployer, None, None)?;
+        check_name("policy", name)?;
+        let policy = Policy { name: name.to_owned(), steps: update.steps.clone(), repeat: update.repeat };
+        policy.check().map_err(Fault::invalid)?;
+        let who = who.clone();
+        self.transact(move |t| {
+            let key = policy.name.clone();
+            for target in update.steps.iter().flat_map(|s| &s.targets) {
+                match target.kind {
+                    TargetKind::Person => check_people(t.tx(), std::iter::once(&target.name))?,
+                    TargetKind::Schedule if store::schedule_get(t.tx(), &target.name)?.is_none() => {
+                        return Err(Fault::not_found(format!("there is no schedule `{}`", target.name))
+                            .advice("make the schedule first, then the policy that pages it"));
+                    }
+                    TargetKind::Schedule => {}
+                }
+            }
+            let body = to_json(&update)?;
+            let before = store::policy_get(t.tx(), &key)?;
+            let view = PolicyView { name: key.clone(), steps: update.steps.clone(), repeat: update.repeat };
+            if before.as_deref() == Some(&body) {
+                return Ok(view);
+            }
+            if before.is_none() && store::policies(t.tx())?.len() >= POLICIES_MAX {
+                return Err(Fault::invalid(format!("there are at most {POLICIES_MAX} policies")));
+            }
+            store::policy_put(t.tx(), &key, &body)?;
+            let verb = if before.is_some() { "changed" } else { "added" };
+            let text = format!("{} {verb} the escalation policy {key}", who.name);
+            let before = before.and_then(|b| serde_json::from_str::<serde_json::Value>(&b).ok());
+            t.record(
+                EventDraft::new(who.actor.clone(), who.source, "policy.changed", text)
+                    .data(json!({"policy": key, "before": before, "after": update})),
+            )?;
+            Ok(view)
+        })
+        .await
+    }
+
+    pub async fn policy_delete(&self, who: &Caller, name: &str) -> Result<(), Fault> {
+        who.require(Role::Deployer, None, None)?;
+        let (who, key) = (who.clone(), name.to_owned());
+        self.transact(move |t| {
+            if !store::policy_delete(t.tx(), &key)? {
+                return Err(no_policy(&key));
+            }
+            let text = format!("{} removed the escalation policy {key}", who.name);
+            t.record(
+                EventDraft::new(who.actor.clone(), who.source, "policy.changed", text)
+                    .data(json!({"policy": key, "after": null})),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+}

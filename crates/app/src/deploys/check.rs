@@ -42,6 +42,17 @@ pub(super) fn judge(check: &CanaryCheck, query: &str, answer: Result<Vec<f64>, F
     Verdict::Pass { said: format!("`{query}` is {said}") }
 }
 
+/// The numbers in an answer; none when there is no data.
+pub(super) fn values(answer: &tenfold_promql::Value) -> Vec<f64> {
+    use tenfold_promql::Value;
+    match answer {
+        Value::Scalar(point) => vec![point.value],
+        Value::String { .. } => Vec::new(),
+        Value::Vector(samples) => samples.iter().map(|s| s.value).collect(),
+        Value::Matrix(series) => series.iter().filter_map(|s| s.points.last().map(|p| p.value)).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tenfold_deploys::{
     Digest,
-    machine::{Effect, Input, Running, Verdict},
+    machine::{Effect, Input, Running},
 };
 use tenfold_protocols::agent::{BlobDigest, OrderRef, RunSpec, ToAgent};
 use tenfold_store::deploys as store;
@@ -105,14 +105,9 @@ impl Conductor {
         let (app, stored, tx) = (self.app.clone(), self.stored.clone(), self.tx.clone());
         tracing::debug!(deploy = stored.number, state = self.state().word(), "asking the canary's query");
         tokio::spawn(async move {
-            let verdict = match app.deploys.query.get() {
-                Some(query) => {
-                    let text = check::fill(&asked.query, &stored);
-                    let answer = query.values(&text, app.now()).await;
-                    check::judge(&asked, &text, answer)
-                }
-                None => Verdict::Inconclusive { said: "this server answers no queries".to_owned() },
-            };
+            let text = check::fill(&asked.query, &stored);
+            let answer = app.query(&text, app.now()).await.map(|answer| check::values(&answer.value));
+            let verdict = check::judge(&asked, &text, answer);
             let _ = tx.send(Signal::Input(Input::Checked(verdict)));
         });
     }

@@ -54,7 +54,6 @@ pub struct State {
     logs: log::Logs,
     runs: Mutex<HashMap<i64, RunHandle>>,
     runner: OnceLock<Arc<dyn ports::Runner>>,
-    query: OnceLock<Arc<dyn ports::CanaryQuery>>,
     changes: broadcast::Sender<i64>,
     node: OnceLock<String>,
     conductors: TaskTracker,
@@ -68,7 +67,6 @@ impl Default for State {
             logs: log::Logs::default(),
             runs: Mutex::default(),
             runner: OnceLock::new(),
-            query: OnceLock::new(),
             changes: broadcast::Sender::new(CHANGES_MAX),
             node: OnceLock::new(),
             conductors: TaskTracker::new(),
@@ -81,10 +79,6 @@ impl State {
     /// Who reads repositories and builds. Set once, before `load`.
     pub fn set_runner(&self, runner: Arc<dyn ports::Runner>) {
         let _ = self.runner.set(runner);
-    }
-    /// Who answers the canary's query. Set once, before `load`.
-    pub fn set_canary_query(&self, query: Arc<dyn ports::CanaryQuery>) {
-        let _ = self.query.set(query);
     }
     /// Numbers of deploys that changed, for pages that show one live.
     pub fn changes(&self) -> broadcast::Receiver<i64> {

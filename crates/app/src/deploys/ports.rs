@@ -75,10 +75,3 @@ pub trait Runner: Send + Sync {
     /// Builds and puts every file of the artifact into the blob store. The error is for people and ends the deploy.
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String>;
 }
-
-/// Answers the canary's PromQL query; implemented by the metrics part.
-#[async_trait]
-pub trait CanaryQuery: Send + Sync {
-    /// The values of the query at `now`; empty when there is no data.
-    async fn values(&self, query: &str, now: Timestamp) -> Result<Vec<f64>, Fault>;
-}

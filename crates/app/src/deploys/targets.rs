@@ -1,7 +1,23 @@
 //! Where the releases of a host answer scrapes, for the metrics part.
 
 use tenfold_protocols::agent::Release;
+use tenfold_types::Labels;
 
 use crate::App;
+use crate::metrics::Target;
 
-pub(super) fn report(_app: &App, _host: &str, _releases: &[Release]) {}
+/// Every release with an address and a metrics page is a target; its job is the service's name.
+pub(super) fn report(app: &App, host: &str, releases: &[Release]) {
+    let targets = releases.iter().filter_map(|release| {
+        let (address, path) = (release.address.as_ref()?, release.metrics_path.as_ref()?);
+        let labels = Labels::from_pairs([
+            ("job", release.service.as_str()),
+            ("service", release.service.as_str()),
+            ("environment", release.environment.as_str()),
+            ("host", host),
+            ("instance", address.as_str()),
+        ]);
+        Some(Target { url: format!("http://{address}{path}"), labels, host: Some(host.to_owned()) })
+    });
+    app.metrics.set_host_targets(host, targets.collect());
+}

@@ -240,6 +240,10 @@ impl App {
     }
 
     /// Adds what an SDK counted itself.
+    pub fn flag_usage_all(&self) -> Vec<(String, String, UsageView)> {
+        self.flags.usage.all()
+    }
+
     pub fn flag_usage_report(&self, environment: &str, toggles: &BTreeMap<String, Reported>) {
         for (flag, report) in toggles {
             self.flags.usage.report(environment, flag, report);

@@ -70,6 +70,16 @@ impl App {
         own.set("tenfold_tsdb_head_samples", &[], stats.head_samples as f64);
         own.set("tenfold_tsdb_block_bytes", &[], stats.block_bytes as f64);
         own.set("tenfold_record_events_total", &[], self.record.last_seq() as f64);
+        for (environment, flag, usage) in self.flag_usage_all() {
+            let name = "tenfold_flag_evaluations_total";
+            let of = |enabled: &'static str| [("environment", environment.as_str()), ("flag", flag.as_str()), ("enabled", enabled)];
+            own.set(name, &of("true"), usage.yes as f64);
+            own.set(name, &of("false"), usage.no as f64);
+            for (variant, count) in &usage.by_variant {
+                let labels = [("environment", environment.as_str()), ("flag", flag.as_str()), ("variant", variant.as_str())];
+                own.set("tenfold_flag_variants_total", &labels, *count as f64);
+            }
+        }
         own.set("tenfold_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     }
 

@@ -69,7 +69,7 @@ export function Chart({ title, unit, times, lines, markers, rangeText, descripti
             <ul className="legend" ref={legend} aria-hidden="true">
               {lines.slice(0, LEGEND_MAX).map((line, index) => (
                 <li key={line.label}>
-                  <span className="swatch" style={{ background: seriesColour(theme, index) }} />
+                  <span className="swatch" style={{ background: line.limit ? "var(--critical)" : seriesColour(theme, index) }} />
                   <span>{line.label}</span>
                   <span className="muted" data-value="">{format(lastValue(line.values), unit)}</span>
                 </li>

@@ -45,6 +45,10 @@ export function valueRange(low: number | null, high: number | null): [number, nu
   return [bottom * 1.08, top * 1.12];
 }
 
+/** The same for every chart, so that a column of charts has its hours under each other. */
+const AXIS_PX = 60;
+const BYTE_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
+
 interface Wanted {
   lines: Line[];
   unit: string;
@@ -73,13 +77,14 @@ export function chartOptions({ lines, unit, theme, ink, width, height, sync, pla
     },
     scales: { x: { time: true }, y: { range: (_u, low, high) => valueRange(low, high) } },
     axes: [
-      { ...axis, show: !plain, size: 22, gap: 4, space: 64, values: (_u, splits, _i, _space, step) => timeLabels(splits, step) },
+      { ...axis, show: !plain, size: 26, gap: 8, space: 64, values: (_u, splits, _i, _space, step) => timeLabels(splits, step) },
       {
         ...axis,
         show: !plain,
         gap: 4,
         space: 32,
-        size: (_u, values) => 14 + Math.max(0, ...(values ?? []).map((value) => String(value).length)) * 6.2,
+        size: AXIS_PX,
+        ...(unit === "bytes" ? { incrs: BYTE_STEPS } : {}),
         values: (_u, splits) => splits.map((split) => format(split, unit)),
       },
     ],
@@ -87,9 +92,9 @@ export function chartOptions({ lines, unit, theme, ink, width, height, sync, pla
       {},
       ...lines.map((line, index) => ({
         label: line.label,
-        stroke: seriesColour(theme, index),
-        dash: seriesDash(index),
-        width: 1.5,
+        stroke: line.limit ? ink.critical : seriesColour(theme, index),
+        dash: line.limit ? [2, 4] : seriesDash(index),
+        width: line.limit ? 1 : 1.5,
         points: { show: false },
         spanGaps: false,
       })),

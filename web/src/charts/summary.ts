@@ -4,6 +4,8 @@ import { format, plural } from "../lib/units";
 
 export interface Line {
   label: string;
+  /** A limit that is no measurement: drawn thin and dashed in the critical colour, left out of the words. */
+  limit?: boolean;
   values: (number | null)[];
 }
 
@@ -33,8 +35,9 @@ const LINES_MAX = 6;
 
 export function summary(title: string, unit: string, lines: Line[], markers: Marker[], rangeText: string): string {
   if (lines.length === 0) return `${title}, ${rangeText}: no data.`;
-  const shown = lines.slice(0, LINES_MAX).map((line) => oneLine(line, unit));
-  const rest = lines.length > LINES_MAX ? ` And ${lines.length - LINES_MAX} more.` : "";
+  const measured = lines.filter(({ limit }) => !limit);
+  const shown = measured.slice(0, LINES_MAX).map((line) => oneLine(line, unit));
+  const rest = measured.length > LINES_MAX ? ` And ${measured.length - LINES_MAX} more.` : "";
   const counted = (Object.keys(NAMES) as Marker["kind"][])
     .map((kind) => [kind, markers.filter((marker) => marker.kind === kind).length] as const)
     .filter(([, n]) => n > 0)

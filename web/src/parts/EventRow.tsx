@@ -1,7 +1,7 @@
 import { useState, type ReactElement } from "react";
 import type { RecordEvent } from "../api/types";
 import { severityLook, SHAPE } from "../lib/status";
-import { absolute, stamp } from "../lib/time";
+import { absolute, clockWithSeconds, stamp } from "../lib/time";
 import { Link } from "../router/Link";
 import { Copy } from "../ui/basics";
 import { subjectAddress } from "./subject";
@@ -55,12 +55,12 @@ function More({ event }: { event: RecordEvent }): ReactElement {
 }
 
 /** One row of the record; a click opens its data and its hash. */
-export function EventRow({ event, now }: { event: RecordEvent; now: number }): ReactElement {
+export function EventRow({ event }: { event: RecordEvent }): ReactElement {
   const [open, setOpen] = useState(false);
   return (
     <li>
       <button type="button" className="event" aria-expanded={open} onClick={() => setOpen(!open)}>
-        <time dateTime={event.occurred_at} title={absolute(event.occurred_at)} className="nowrap muted">{stamp(event.occurred_at, now, true)}</time>
+        <time dateTime={event.occurred_at} title={absolute(event.occurred_at)} className="nowrap muted">{clockWithSeconds(event.occurred_at)}</time>
         <span className="kind">{event.kind}</span>
         <span className="what"><Severity event={event} />{event.text}</span>
         <span className="who">{event.actor.id}</span>

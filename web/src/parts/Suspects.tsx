@@ -15,7 +15,7 @@ function Undo({ suspect, environment }: { suspect: Suspect; environment: string 
   if (suspect.kind === "flip" && suspect.flag) {
     const key = suspect.flag;
     return (
-      <ActionButton small look="danger" busy={busy} label={`Flag ${key} off`} onClick={() => void run(() => flags.switch(key, environment, false), `Flag ${key} is off in ${environment}.`)}>
+      <ActionButton small look="danger" busy={busy} label={`Flag off: ${key} in ${environment}`} onClick={() => void run(() => flags.switch(key, environment, false), `Flag ${key} is off in ${environment}.`)}>
         Flag off
       </ActionButton>
     );

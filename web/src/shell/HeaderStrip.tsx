@@ -5,6 +5,7 @@ import { Link } from "../router/Link";
 import { Status, Time } from "../ui/basics";
 import { shortSha } from "../lib/units";
 import { useNowQuery } from "./useNowQuery";
+import { useWatched } from "./useWatched";
 
 const KIND: Record<string, string> = { developer: "dev", operator: "ops" };
 
@@ -47,12 +48,13 @@ function LastDeploy({ now }: { now: Now }): ReactElement {
 
 function Firing({ now }: { now: Now }): ReactElement {
   const { critical, warning, unknown } = now.firing;
+  const watched = useWatched();
   return (
     <Link to="/alerts" className="looks">
       {critical > 0 && <Status look="critical">{critical} critical</Status>}
       {warning > 0 && <Status look="warning">{warning} warning</Status>}
       {unknown > 0 && <Status look="unknown">{unknown} no data</Status>}
-      {critical + warning + unknown === 0 && <Status look="ok">nothing</Status>}
+      {critical + warning + unknown === 0 && (watched === false ? <Status look="unknown">no rule watches</Status> : <Status look="ok">nothing</Status>)}
     </Link>
   );
 }

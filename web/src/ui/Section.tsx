@@ -2,14 +2,23 @@ import { useEffect, useId, type ReactElement, type ReactNode } from "react";
 import { ApiError } from "../api/http";
 import { Problem } from "./basics";
 
+interface PageFrameProps {
+  title: string;
+  sub?: ReactNode;
+  actions?: ReactNode;
+  /** The title is for screen readers only: the page explains itself. */
+  quiet?: boolean;
+  children: ReactNode;
+}
+
 /** A page: its title in the window and as the one `h1`. */
-export function PageFrame({ title, sub, actions, children }: { title: string; sub?: ReactNode; actions?: ReactNode; children: ReactNode }): ReactElement {
+export function PageFrame({ title, sub, actions, quiet, children }: PageFrameProps): ReactElement {
   useEffect(() => {
     document.title = `${title} · tenfold`;
   }, [title]);
   return (
     <div className="page">
-      <div className="page-head">
+      <div className={quiet ? "sr-only" : "page-head"}>
         <h1>{title}</h1>
         {sub && <div className="sub">{sub}</div>}
         {actions && <div className="right buttons">{actions}</div>}

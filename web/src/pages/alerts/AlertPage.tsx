@@ -27,7 +27,7 @@ function Graph({ alert, expr }: { alert: Alert; expr: string }): ReactElement {
   const { times, lines, note } = useLines(queries, range);
   const markers = useMarkers(range, alert.service);
   const withLine = useMemo(
-    () => (threshold === null || lines.length === 0 ? lines : [...lines, { label: `threshold ${threshold}`, values: times.map(() => threshold) }]),
+    () => (threshold === null || lines.length === 0 ? lines : [...lines, { label: `threshold ${threshold}`, limit: true, values: times.map(() => threshold) }]),
     [lines, times, threshold],
   );
   return (

@@ -12,6 +12,7 @@ import { Field } from "../../ui/Field";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { AlertTabs } from "./AlertTabs";
 import { parseMatchers, showMatchers } from "./matchers";
+import { TableWrap } from "../../ui/TableWrap";
 
 function CreateMute(): ReactElement {
   const params = useParams();
@@ -59,7 +60,7 @@ function Row({ mute }: { mute: Mute }): ReactElement {
       <td>{mute.reason}</td>
       <td className="fit">{mute.created_by ?? "—"}</td>
       <td className="fit"><Time at={mute.expires_at} show="both" /></td>
-      <td className="fit">{!over && <ActionButton small busy={busy} label={`End the mute of ${showMatchers(mute.matchers)}`} onClick={() => void run(() => alerts.unmute(mute.id), "The mute is over.")}>End now</ActionButton>}</td>
+      <td className="fit">{!over && <ActionButton small busy={busy} label={`End now: the mute of ${showMatchers(mute.matchers)}`} onClick={() => void run(() => alerts.unmute(mute.id), "The mute is over.")}>End now</ActionButton>}</td>
     </tr>
   );
 }
@@ -76,12 +77,12 @@ export default function MutesPage(): ReactElement {
             items.length === 0 ? (
               <Empty title="Nothing is muted." command={`tenfold mute 'service="photos"' --for 1h --reason "moving racks"`} />
             ) : (
-              <div className="table-wrap">
-                <table>
+              <TableWrap>
+                <table className="stacks">
                   <thead><tr><th scope="col">State</th><th scope="col">Matchers</th><th scope="col">Reason</th><th scope="col">Who</th><th scope="col">Ends</th><th scope="col"><span className="sr-only">Do</span></th></tr></thead>
                   <tbody>{items.map((mute) => <Row key={mute.id} mute={mute} />)}</tbody>
                 </table>
-              </div>
+              </TableWrap>
             )
           }
         </Loaded>

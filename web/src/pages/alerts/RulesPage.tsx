@@ -8,6 +8,7 @@ import { Link } from "../../router/Link";
 import { Empty, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { AlertTabs } from "./AlertTabs";
+import { TableWrap } from "../../ui/TableWrap";
 
 const STATE: Record<string, [Look, string]> = {
   firing: ["critical", "Firing"], pending: ["busy", "Pending"], inactive: ["ok", "OK"], ok: ["ok", "OK"], unknown: ["unknown", "No data"], resolved: ["ok", "OK"],
@@ -23,8 +24,8 @@ function Group({ group }: { group: RuleGroup }): ReactElement {
   return (
     <Section title={group.name} end={<span className="muted">{group.interval_ms ? `every ${duration(group.interval_ms)}, ` : ""}evaluated <Time at={group.last_evaluation} /></span>}>
       {group.error && <p><Status look="critical">{group.error}</Status></p>}
-      <div className="table-wrap">
-        <table>
+      <TableWrap>
+        <table className="stacks">
           <thead><tr><th scope="col">State</th><th scope="col">Rule</th><th scope="col">Severity</th><th scope="col">Expression</th><th scope="col">For</th></tr></thead>
           <tbody>
             {group.rules.map((rule) => {
@@ -41,7 +42,7 @@ function Group({ group }: { group: RuleGroup }): ReactElement {
             })}
           </tbody>
         </table>
-      </div>
+      </TableWrap>
     </Section>
   );
 }

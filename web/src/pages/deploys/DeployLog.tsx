@@ -8,6 +8,7 @@ import { useParams } from "../../router/router";
 import { Elapsed, Empty, Time } from "../../ui/basics";
 import { Field } from "../../ui/Field";
 import { Loaded, Section } from "../../ui/Section";
+import { TableWrap } from "../../ui/TableWrap";
 
 const STATES = ["succeeded", "rolled_back", "failed", "needs_human", "held", "cancelled", "interrupted"];
 const PAGE = 50;
@@ -19,9 +20,9 @@ function Row({ deploy }: { deploy: Deploy }): ReactElement {
       <td className="fit"><DeployStatus deploy={deploy} /></td>
       <td className="fit">{deploy.service}{deploy.environment !== "production" && <> <span className="tag">{deploy.environment}</span></>}</td>
       <td className="fit"><Shas deploy={deploy} /></td>
-      <td className="number fit">{deploy.commit_count}</td>
+      <td className="number fit hide-narrow">{deploy.commit_count}</td>
       <td>
-        {deploy.kind === "rollback" ? <>Rollback{deploy.reverts ? <> of <Link to={`/deploys/${deploy.reverts}`}>{deploy.reverts}</Link></> : null}{deploy.reason ? `: ${deploy.reason}` : ""}</> : (deploy.commits[0]?.message.split("\n")[0] ?? "")}
+        {deploy.kind === "rollback" ? <>Rollback{deploy.reverts ? <> of <Link className="inline-link" to={`/deploys/${deploy.reverts}`}>{deploy.reverts}</Link></> : null}{deploy.reason ? `: ${deploy.reason}` : ""}</> : (deploy.commits[0]?.message.split("\n")[0] ?? "")}
       </td>
       <td className="fit">{deploy.actor_name}</td>
       <td className="fit"><Time at={deploy.started_at} show="both" /></td>
@@ -83,8 +84,8 @@ export function DeployLog(): ReactElement {
               <Empty title="Nothing was deployed yet." command="tenfold deploy photos">Press Deploy above, or type the same in a terminal or the chat room.</Empty>
             )
           ) : (
-            <div className="table-wrap">
-              <table>
+            <TableWrap>
+              <table className="stacks">
                 <thead>
                   <tr>
                     <th scope="col" className="number">No.</th><th scope="col">State</th><th scope="col">Service</th><th scope="col">From → to</th>
@@ -93,7 +94,7 @@ export function DeployLog(): ReactElement {
                 </thead>
                 <tbody>{rows.map((deploy) => <Row key={deploy.number} deploy={deploy} />)}</tbody>
               </table>
-            </div>
+            </TableWrap>
           )
         }
       </Loaded>

@@ -39,7 +39,7 @@ function Rollout({ flag, environment, state }: Props): ReactElement {
         <Field label="Percent">
           <input type="number" min={0} max={100} step={1} value={percent} disabled={Boolean(why)} onChange={(event) => setPercent(Math.min(100, Math.max(0, Math.round(Number(event.target.value)))))} />
         </Field>
-        <ActionButton busy={busy} why={why ?? (percent === current ? "" : null)} onClick={() => set(percent)}>Set</ActionButton>
+        <ActionButton busy={busy} tight={!why} why={why ?? (percent === current ? "The flag stands there already." : null)} onClick={() => set(percent)}>Set</ActionButton>
       </div>
       <div className="chips" role="group" aria-label="Rollout stages">
         {STAGES.map((stage) => (

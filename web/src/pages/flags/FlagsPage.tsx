@@ -10,6 +10,7 @@ import { Field } from "../../ui/Field";
 import { Loaded, PageFrame } from "../../ui/Section";
 import { CreateFlag } from "./CreateFlag";
 import { exposure } from "./exposure";
+import { TableWrap } from "../../ui/TableWrap";
 
 const KINDS = ["release", "experiment", "operational", "kill_switch", "permission"];
 
@@ -59,8 +60,8 @@ export default function FlagsPage(): ReactElement {
           if (items.length === 0) return <Empty title="No flag yet." command="tenfold flag list">Make one with New flag; code that asks for a missing flag gets “off”.</Empty>;
           if (shown.length === 0) return <Empty title="No flag matches." />;
           return (
-            <div className="table-wrap">
-              <table>
+            <TableWrap>
+              <table className="stacks">
                 <thead>
                   <tr>
                     <th scope="col">Flag</th>
@@ -80,7 +81,7 @@ export default function FlagsPage(): ReactElement {
                   ))}
                 </tbody>
               </table>
-            </div>
+            </TableWrap>
           );
         }}
       </Loaded>

@@ -5,6 +5,7 @@ import type { Evaluation } from "../../api/types";
 import { Status } from "../../ui/basics";
 import { Field } from "../../ui/Field";
 import { Section } from "../../ui/Section";
+import { TableWrap } from "../../ui/TableWrap";
 
 const EXAMPLE = '{ "userId": "42", "properties": { "country": "DE" } }';
 const CONTEXTS_MAX = 20;
@@ -55,6 +56,7 @@ export function Preview({ flag, environment }: { flag: string; environment: stri
       <div aria-live="polite">
         {problem && <p className="form-error">{problem}</p>}
         {rows.length > 0 && (
+          <TableWrap>
           <table>
             <thead><tr><th scope="col">Who</th><th scope="col">Gets</th><th scope="col">Value</th><th scope="col">Because</th></tr></thead>
             <tbody>
@@ -68,6 +70,7 @@ export function Preview({ flag, environment }: { flag: string; environment: stri
               ))}
             </tbody>
           </table>
+          </TableWrap>
         )}
       </div>
     </Section>

@@ -1,6 +1,7 @@
 import type { ReactElement } from "react";
 import type { FlagConstraint, FlagEnvironment, FlagStrategy, FlagVariant } from "../../api/types";
 import { Section } from "../../ui/Section";
+import { TableWrap } from "../../ui/TableWrap";
 
 function constraint(of: FlagConstraint): string {
   const values = of.values && of.values.length > 0 ? of.values.join(", ") : (of.value ?? "");
@@ -36,6 +37,7 @@ export function Strategies({ state }: { state: FlagEnvironment }): ReactElement 
       {state.strategies.length === 0 ? (
         <p className="muted">None: everybody gets it while it is on.</p>
       ) : (
+        <TableWrap>
         <table>
           <thead><tr><th scope="col">Strategy</th><th scope="col">Who</th><th scope="col">Only if</th></tr></thead>
           <tbody>
@@ -48,6 +50,7 @@ export function Strategies({ state }: { state: FlagEnvironment }): ReactElement 
             ))}
           </tbody>
         </table>
+        </TableWrap>
       )}
       <Variants variants={state.variants ?? []} />
     </Section>

@@ -12,6 +12,7 @@ import { Empty } from "../../ui/basics";
 import { Field } from "../../ui/Field";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { Link } from "../../router/Link";
+import { TableWrap } from "../../ui/TableWrap";
 
 const UNITS = ["short", "ops", "ratio", "seconds", "bytes"];
 
@@ -24,12 +25,13 @@ function Answer({ expr, unit }: { expr: string; unit: string }): ReactElement {
   const instant = useQuery(`instant:${expr}`, () => queryInstant(expr), { everyMs: 15_000 });
   return (
     <>
+      <h2 className="sr-only">Over time</h2>
       <Chart title={expr} unit={unit} times={times} lines={lines} note={note} markers={markers} rangeText={range.text} height={280} onZoom={(from, to) => params.set({ from: String(from), to: String(to), range: null }, false)} />
       <Section title="Now">
         <Loaded query={instant}>
           {(samples) =>
             samples.length === 0 ? <p className="muted">No series matches.</p> : (
-              <div className="table-wrap">
+              <TableWrap>
                 <table>
                   <thead><tr><th scope="col">Series</th><th scope="col" className="number">Value</th></tr></thead>
                   <tbody>
@@ -41,7 +43,7 @@ function Answer({ expr, unit }: { expr: string; unit: string }): ReactElement {
                     ))}
                   </tbody>
                 </table>
-              </div>
+              </TableWrap>
             )
           }
         </Loaded>

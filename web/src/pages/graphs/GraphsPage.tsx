@@ -18,7 +18,8 @@ import { Targets } from "./Targets";
 function Panels({ dashboard, range }: { dashboard: Dashboard; range: Range }): ReactElement {
   const markers = useMarkers(range, dashboard.service);
   return (
-    <>
+    <section className="section" aria-label={`Graphs of ${dashboard.title}`}>
+      <h2 className="sr-only">{dashboard.title}</h2>
       <div className="grid-3">
         {dashboard.panels.map((panel) => <PanelChart key={panel.title} panel={panel} range={range} markers={markers} sync="graphs" zoom />)}
       </div>
@@ -26,7 +27,7 @@ function Panels({ dashboard, range }: { dashboard: Dashboard; range: Range }): R
         <MarkerKey />
         <span className="end muted small">Drag over a graph to look closer. Times are in {zone}.</span>
       </div>
-    </>
+    </section>
   );
 }
 

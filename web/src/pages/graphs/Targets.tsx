@@ -6,6 +6,7 @@ import type { Look } from "../../lib/status";
 import { duration } from "../../lib/time";
 import { Empty, Status, Time } from "../../ui/basics";
 import { Loaded, Section } from "../../ui/Section";
+import { TableWrap } from "../../ui/TableWrap";
 
 const HEALTH: Record<Target["health"], [Look, string]> = { up: ["ok", "Up"], down: ["critical", "Down"], unknown: ["unknown", "No data"] };
 
@@ -21,8 +22,8 @@ export function Targets(): ReactElement {
               Name targets in the service's file, or send a counter over UDP (StatsD).
             </Empty>
           ) : (
-            <div className="table-wrap">
-              <table>
+            <TableWrap>
+              <table className="stacks">
                 <thead>
                   <tr><th scope="col">State</th><th scope="col">Job</th><th scope="col">Instance</th><th scope="col">Last scrape</th><th scope="col" className="number">Took</th><th scope="col">Error</th></tr>
                 </thead>
@@ -42,7 +43,7 @@ export function Targets(): ReactElement {
                   })}
                 </tbody>
               </table>
-            </div>
+            </TableWrap>
           )
         }
       </Loaded>

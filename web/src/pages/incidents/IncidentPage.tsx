@@ -30,7 +30,7 @@ function Actions({ incident, onPostmortem }: { incident: Incident; onPostmortem:
       >
         Acknowledge
       </ActionButton>
-      <ActionButton busy={busy} why={state === "resolved" ? "" : null} onClick={() => void run(() => incidents.resolve(number), `Incident ${number} is resolved.`)}>Resolve</ActionButton>
+      {state !== "resolved" && <ActionButton busy={busy} onClick={() => void run(() => incidents.resolve(number), `Incident ${number} is resolved.`)}>Resolve</ActionButton>}
       <button type="button" className="button" onClick={onPostmortem}>Postmortem draft</button>
     </>
   );

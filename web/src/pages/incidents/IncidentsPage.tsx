@@ -10,6 +10,7 @@ import { Elapsed, Empty, Status, Time } from "../../ui/basics";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Loaded, PageFrame } from "../../ui/Section";
+import { TableWrap } from "../../ui/TableWrap";
 
 function OpenIncident({ open, onClose }: { open: boolean; onClose: () => void }): ReactElement {
   const [title, setTitle] = useState("");
@@ -75,12 +76,12 @@ export default function IncidentsPage(): ReactElement {
               A critical alert opens one by itself; a person can open one too.
             </Empty>
           ) : (
-            <div className="table-wrap">
-              <table>
+            <TableWrap>
+              <table className="stacks">
                 <thead><tr><th scope="col" className="number">No.</th><th scope="col">State</th><th scope="col">What</th><th scope="col">Service</th><th scope="col">Opened</th><th scope="col" className="number">Lasted</th><th scope="col">Who has it</th></tr></thead>
                 <tbody>{items.map((incident) => <Row key={incident.number} incident={incident} />)}</tbody>
               </table>
-            </div>
+            </TableWrap>
           )
         }
       </Loaded>

@@ -4,6 +4,7 @@ import { AlertItem } from "../../parts/AlertItem";
 import { RunningDeploy } from "../../parts/DeployBits";
 import { Link } from "../../router/Link";
 import { useNowQuery } from "../../shell/useNowQuery";
+import { useWatched } from "../../shell/useWatched";
 import { Empty, Status } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { incidentLook } from "../../lib/status";
@@ -46,11 +47,14 @@ function Incidents({ now }: { now: Now }): ReactElement | null {
 }
 
 function Firing({ now }: { now: Now }): ReactElement {
+  const watched = useWatched();
   const firing = now.alerts.filter(({ state }) => state === "firing" || state === "unknown");
   return (
     <Section title="Firing" end={<Link to="/alerts">All alerts</Link>}>
       <Incidents now={now} />
-      {firing.length === 0 ? (
+      {firing.length === 0 && watched === false ? (
+        <Empty title="No rule watches anything yet, so nothing can fire." command="tenfold apply demo/config">Rules are files in the Prometheus form.</Empty>
+      ) : firing.length === 0 ? (
         <p><Status look="ok">Nothing fires</Status></p>
       ) : (
         <ul>{firing.map((alert) => <AlertItem key={alert.fingerprint} alert={alert} />)}</ul>
@@ -63,7 +67,7 @@ function Firing({ now }: { now: Now }): ReactElement {
 export default function NowPage(): ReactElement {
   const query = useNowQuery();
   return (
-    <PageFrame title="Now">
+    <PageFrame title="Now" quiet>
       <Loaded query={query}>
         {(now) => (
           <>

@@ -3,6 +3,7 @@ import type { Now } from "../../api/types";
 import { Link } from "../../router/Link";
 import { Empty, Status, Time } from "../../ui/basics";
 import { Section } from "../../ui/Section";
+import { TableWrap } from "../../ui/TableWrap";
 
 export function OnCallNow({ now }: { now: Now }): ReactElement {
   return (
@@ -12,6 +13,7 @@ export function OnCallNow({ now }: { now: Now }): ReactElement {
           A schedule is a file; apply one and the pages go to a person.
         </Empty>
       ) : (
+        <TableWrap>
         <table>
           <thead>
             <tr><th scope="col">Schedule</th><th scope="col">Now</th><th scope="col">Until</th></tr>
@@ -28,6 +30,7 @@ export function OnCallNow({ now }: { now: Now }): ReactElement {
             ))}
           </tbody>
         </table>
+        </TableWrap>
       )}
     </Section>
   );

@@ -41,20 +41,21 @@ export function Calendar({ schedule, me }: { schedule: Schedule; me: string }): 
       {Array.from({ length: DAYS }, (_, index) => {
         const start = addDays(today, index);
         const end = addDays(today, index + 1);
-        const pieces = piecesOf(shifts, schedule.overrides, index === 0 ? Math.min(now, end) : start, end);
+        const from = index === 0 ? Math.min(now, end) : start;
+        const pieces = piecesOf(shifts, schedule.overrides, from, end);
         return (
           <div key={start} role="listitem" className={index === 0 ? "calendar-day today" : "calendar-day"}>
-            <h4>{index === 0 ? "Today" : day(start)}</h4>
+            <p className="calendar-name">{index === 0 ? "Today" : day(start)}</p>
             {pieces.map((piece) => (
               <span
                 key={piece.from}
                 className={["shift", piece.who === null ? "gap" : piece.who === me ? "" : "other", piece.override ? "override" : ""].filter(Boolean).join(" ")}
-                title={`${piece.who ?? "nobody"}, ${hours(piece, start, end)}${piece.override ? ", by an override" : ""}`}
+                title={`${piece.who ?? "nobody"}, ${hours(piece, from, end)}${piece.override ? ", by an override" : ""}`}
               >
                 <span className="strong">{piece.who ?? "nobody"}</span>
                 {piece.override && <span className="sr-only"> (override)</span>}
                 <br />
-                <span className="small muted">{hours(piece, start, end)}</span>
+                <span className="small muted">{hours(piece, from, end)}</span>
               </span>
             ))}
           </div>

@@ -7,6 +7,7 @@ import { useSession } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
 import { Time } from "../../ui/basics";
 import { Section } from "../../ui/Section";
+import { TableWrap } from "../../ui/TableWrap";
 
 /** When I am on, and whether a page would reach me. */
 export function MyShifts({ schedules }: { schedules: Schedule[] }): ReactElement {
@@ -22,7 +23,8 @@ export function MyShifts({ schedules }: { schedules: Schedule[] }): ReactElement
       {mine.length === 0 ? (
         <p className="muted">You have no shift in the next 14 days.</p>
       ) : (
-        <table>
+        <TableWrap>
+        <table className="stacks">
           <thead><tr><th scope="col">Schedule</th><th scope="col">From</th><th scope="col">Until</th></tr></thead>
           <tbody>
             {mine.map((shift) => (
@@ -32,6 +34,7 @@ export function MyShifts({ schedules }: { schedules: Schedule[] }): ReactElement
             ))}
           </tbody>
         </table>
+        </TableWrap>
       )}
       <p>A page reaches you by {ways.join(", ")}. <Link className="inline-link" to="/settings/me">Change</Link></p>
       <ActionButton busy={busy} onClick={() => void run(() => people.testPage(person.login), "A test page is on its way to you.")}>Page me as a test</ActionButton>

@@ -9,6 +9,7 @@ import { Status, Time } from "../../ui/basics";
 import { Section } from "../../ui/Section";
 import { Calendar } from "./Calendar";
 import { OverrideDialog } from "./OverrideDialog";
+import { TableWrap } from "../../ui/TableWrap";
 
 const TAKE_HOURS = 2;
 const TOUCHES = ["override.", "schedule."];
@@ -18,8 +19,8 @@ function Overrides({ schedule }: { schedule: Schedule }): ReactElement | null {
   const coming = schedule.overrides.filter(({ end }) => Date.parse(end) > Date.now());
   if (coming.length === 0) return null;
   return (
-    <div className="table-wrap">
-      <table>
+    <TableWrap>
+      <table className="stacks">
         <thead><tr><th scope="col">Override</th><th scope="col">From</th><th scope="col">Until</th><th scope="col">Made by</th><th scope="col"><span className="sr-only">Do</span></th></tr></thead>
         <tbody>
           {coming.map((override) => (
@@ -35,7 +36,7 @@ function Overrides({ schedule }: { schedule: Schedule }): ReactElement | null {
           ))}
         </tbody>
       </table>
-    </div>
+    </TableWrap>
   );
 }
 

@@ -7,6 +7,7 @@ import { useAction } from "../../lib/useAction";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Loaded, Section } from "../../ui/Section";
+import { TableWrap } from "../../ui/TableWrap";
 
 const ROLES = ["viewer", "responder", "deployer", "admin"];
 const PASSWORD_MIN = 12;
@@ -51,8 +52,8 @@ export function PeopleSettings(): ReactElement {
     <Section title="People" end={<button type="button" className="button" onClick={() => setEditing("new")}>Add a person</button>}>
       <Loaded query={query}>
         {({ items }) => (
-          <div className="table-wrap">
-            <table>
+          <TableWrap>
+            <table className="stacks">
               <thead><tr><th scope="col">Login</th><th scope="col">Name</th><th scope="col">Works as</th><th scope="col">Role</th><th scope="col">Teams</th><th scope="col">Time zone</th><th scope="col"><span className="sr-only">Do</span></th></tr></thead>
               <tbody>
                 {items.map((person) => (
@@ -64,7 +65,7 @@ export function PeopleSettings(): ReactElement {
                 ))}
               </tbody>
             </table>
-          </div>
+          </TableWrap>
         )}
       </Loaded>
       <Dialog open={editing !== null} onClose={() => setEditing(null)} title={editing === "new" ? "Add a person" : `Change ${editing?.login ?? ""}`}>

@@ -7,6 +7,7 @@ import { ActionButton } from "../../ui/Action";
 import { Copy, Empty, Status, Time } from "../../ui/basics";
 import { Field } from "../../ui/Field";
 import { Loaded, Section } from "../../ui/Section";
+import { TableWrap } from "../../ui/TableWrap";
 
 const KINDS: Record<Token["kind"], string> = {
   robot: "robot: the API as a program",
@@ -64,8 +65,8 @@ export function Tokens(): ReactElement {
             items.length === 0 ? (
               <Empty title="No token yet." />
             ) : (
-              <div className="table-wrap">
-                <table>
+              <TableWrap>
+                <table className="stacks">
                   <thead><tr><th scope="col">Name</th><th scope="col">Kind</th><th scope="col">May</th><th scope="col">Where</th><th scope="col">Made</th><th scope="col">Last used</th><th scope="col"><span className="sr-only">Do</span></th></tr></thead>
                   <tbody>
                     {items.map((token) => (
@@ -78,7 +79,7 @@ export function Tokens(): ReactElement {
                     ))}
                   </tbody>
                 </table>
-              </div>
+              </TableWrap>
             )
           }
         </Loaded>

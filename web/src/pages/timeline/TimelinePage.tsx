@@ -1,8 +1,9 @@
-import { useCallback, useMemo, type ReactElement } from "react";
+import { Fragment, useCallback, useMemo, type ReactElement } from "react";
 import { record } from "../../api/endpoints";
 import type { RecordEvent } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { useNow } from "../../lib/clock";
+import { day, sameDay } from "../../lib/time";
 import { EventRow } from "../../parts/EventRow";
 import { useRecord } from "../../parts/useRecord";
 import { Link } from "../../router/Link";
@@ -17,7 +18,20 @@ const ROWS = 200;
 
 function Rows({ rows }: { rows: RecordEvent[] }): ReactElement {
   const now = useNow(60_000);
-  return <ol aria-label="Rows of the record">{rows.map((event) => <EventRow key={event.seq} event={event} now={now} />)}</ol>;
+  return (
+    <ol aria-label="Rows of the record">
+      {rows.map((event, index) => {
+        const before = rows[index - 1];
+        const newDay = before ? !sameDay(before.occurred_at, event.occurred_at) : !sameDay(event.occurred_at, now);
+        return (
+          <Fragment key={event.seq}>
+            {newDay && <li className="event-day">{day(event.occurred_at)}</li>}
+            <EventRow event={event} />
+          </Fragment>
+        );
+      })}
+    </ol>
+  );
 }
 
 /** Exactly these rows: what a figure was counted from. */

@@ -13,6 +13,7 @@ pub mod deploys;
 pub mod flags;
 pub mod incidents;
 pub mod metrics;
+pub mod now;
 pub mod oncall;
 pub mod people;
 pub mod record;

@@ -16,6 +16,7 @@ mod events;
 mod extract;
 mod flags;
 mod meta;
+mod now;
 mod ofrep;
 mod people;
 mod session;
@@ -37,6 +38,7 @@ fn apis() -> Vec<Api> {
         session::api(),
         people::api(),
         events::api(),
+        now::api(),
         prometheus::api(),
         dashboards::api(),
         flags::api(),

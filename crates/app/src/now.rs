@@ -1,0 +1,93 @@
+//! The front page in one answer: what is being deployed, what fires, who is on call, the figures, the fleet.
+
+use serde::Serialize;
+use tenfold_types::{Fault, Timestamp};
+
+use crate::alerts::AlertView;
+use crate::delivery::FigureView;
+use crate::deploys::views::{Deploy, DeployFilter, Host};
+use crate::incidents::IncidentView;
+use crate::oncall::OnCallView;
+use crate::App;
+
+const WEEK_MS: i64 = 7 * 24 * 3600 * 1000;
+
+/// "67 deploys of 496 changes by 18 people", and what it is made of.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct WeekView {
+    pub deploys: usize,
+    pub changes: usize,
+    pub people: usize,
+    pub sentence: String,
+}
+
+/// Alerts that fire now, by severity; `unknown` are those that fired and have no data any more.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct FiringView {
+    pub critical: usize,
+    pub warning: usize,
+    pub unknown: usize,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct NowView {
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    pub on_call: Vec<OnCallView>,
+    pub last_deploy: Option<Deploy>,
+    pub deploys_today: usize,
+    pub week: WeekView,
+    pub deploys: FigureView,
+    pub change_fail_rate: FigureView,
+    pub recovery_ms: FigureView,
+    pub lead_time_ms: FigureView,
+    pub firing: FiringView,
+    pub running: Vec<Deploy>,
+    pub alerts: Vec<AlertView>,
+    pub hosts: Vec<Host>,
+    pub incidents: Vec<IncidentView>,
+}
+
+fn firing(alerts: &[AlertView]) -> FiringView {
+    let mut out = FiringView::default();
+    for alert in alerts.iter().filter(|a| a.muted_by.is_none()) {
+        match (alert.state.as_str(), alert.severity.as_str()) {
+            ("unknown", _) => out.unknown += 1,
+            ("firing", "critical") => out.critical += 1,
+            ("firing", _) => out.warning += 1,
+            _ => {}
+        }
+    }
+    out
+}
+
+impl App {
+    pub async fn now_view(&self) -> Result<NowView, Fault> {
+        let figures = self.delivery_figures(WEEK_MS).await?;
+        let week = figures.week;
+        let mut alerts = self.alerts_list(None).await?;
+        alerts.retain(|a| matches!(a.state.as_str(), "firing" | "unknown" | "pending"));
+        let last = DeployFilter { limit: Some(1), ..DeployFilter::default() };
+        Ok(NowView {
+            at: self.now(),
+            on_call: self.on_call_now().await?,
+            last_deploy: self.deploys(last).await?.into_iter().next(),
+            deploys_today: figures.deploys_today,
+            week: WeekView {
+                deploys: week.deploys,
+                changes: week.changes,
+                people: week.people,
+                sentence: week.sentence,
+            },
+            deploys: week.figures.deploys,
+            change_fail_rate: week.figures.change_fail_rate,
+            recovery_ms: week.figures.recovery_ms,
+            lead_time_ms: week.figures.lead_time_ms,
+            firing: firing(&alerts),
+            running: self.deploys_running().await?,
+            alerts,
+            hosts: self.hosts(),
+            incidents: self.incidents_open().await?,
+        })
+    }
+}

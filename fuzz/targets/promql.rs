@@ -4,6 +4,6 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|query: &str| {
     if let Err(error) = tenfold_promql::parse(query) {
-        let _ = error.render(query);
+        let _ = error.pointing(query);
     }
 });

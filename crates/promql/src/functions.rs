@@ -55,9 +55,14 @@ static FUNCTIONS: &[Function] = &[
     f("exp", &[V], 0, V),
     f("first_over_time", &[M], 0, V),
     f("floor", &[V], 0, V),
+    f("histogram_avg", &[V], 0, V),
+    f("histogram_count", &[V], 0, V),
     f("histogram_fraction", &[S, S, V], 0, V),
     f("histogram_quantile", &[S, V], 0, V),
     many("histogram_quantiles", &[V, T, S], 0),
+    f("histogram_stddev", &[V], 0, V),
+    f("histogram_stdvar", &[V], 0, V),
+    f("histogram_sum", &[V], 0, V),
     f("holt_winters", &[M, S, S], 0, V),
     f("hour", &[V], 1, V),
     f("idelta", &[M], 0, V),
@@ -125,19 +130,25 @@ pub(crate) fn nearest(name: &str) -> Option<&'static str> {
         .map(|(_, n)| n)
 }
 
-/// Levenshtein's edit distance.
+/// Edits between two names; swapping two neighbours is one (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let cost = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                let mut best = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    best = best.min(rows[i - 2][j - 2] + 1);
+                }
+                best
+            };
         }
     }
-    row[b.len()]
+    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]

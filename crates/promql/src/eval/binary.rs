@@ -33,7 +33,8 @@ fn signature(labels: &Labels, matching: &Matching) -> Labels {
         let pairs = matching.labels.iter().filter_map(|n| labels.get(n).map(|v| (n.as_str(), v)));
         return Labels::from_pairs(pairs);
     }
-    let mut out = strip_name(labels);
+    let mut out = labels.clone();
+    out.remove(Labels::NAME);
     matching.labels.iter().for_each(|n| out.remove(n));
     out
 }
@@ -182,11 +183,8 @@ impl Pair<'_> {
         if self.matching.side == Side::OneToOne {
             self.check_many(&manys, many, &ones, one)?;
         }
-        let (fill_many, fill_one) = if self.many_is_right() {
-            (self.matching.fill_right, self.matching.fill_left)
-        } else {
-            (self.matching.fill_left, self.matching.fill_right)
-        };
+        // Prometheus does not swap the fill values with the sides: with `group_right` the left one stands for "many" too.
+        let (fill_many, fill_one) = (self.matching.fill_left, self.matching.fill_right);
         let mut out = Vec::new();
         for row in many {
             let members = ones.get(&signature(&row.labels, self.matching)).map_or(&[][..], Vec::as_slice);

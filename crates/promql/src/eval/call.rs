@@ -64,7 +64,7 @@ impl Context<'_> {
         }
         match name {
             "absent" => {
-                let present = self.any_present(grid, &mut |each| self.each_row(&args[0], grid, each))?;
+                let present = any_present(grid, &mut |each| self.each_row(&args[0], grid, each))?;
                 absent_row(&args[0], &present).map_or(Ok(()), sink)
             }
             "clamp" | "clamp_min" | "clamp_max" => self.clamp(name, args, grid, sink),
@@ -82,6 +82,10 @@ impl Context<'_> {
             "histogram_quantile" => self.histogram_quantile(&args[0], &args[1], grid, sink),
             "histogram_quantiles" => self.histogram_quantiles(args, grid, sink),
             "histogram_fraction" => self.histogram_fraction(args, grid, sink),
+            // They read native histograms only; float series have nothing for them.
+            "histogram_avg" | "histogram_count" | "histogram_stddev" | "histogram_stdvar" | "histogram_sum" => {
+                self.each_row(&args[0], grid, &mut |_| Ok(()))
+            }
             "label_replace" => self.label_replace(args, grid, sink),
             "label_join" => self.label_join(args, grid, sink),
             "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc" => self.sort(name, args, grid, sink),
@@ -206,21 +210,6 @@ impl Context<'_> {
         })
     }
 
-    fn any_present(
-        &self,
-        grid: Grid,
-        run: &mut dyn FnMut(Sink<'_>) -> Result<(), QueryError>,
-    ) -> Result<Vec<bool>, QueryError> {
-        let mut present = vec![false; grid.steps];
-        run(&mut |row| {
-            for (p, v) in present.iter_mut().zip(&row.values) {
-                *p |= !is_absent(*v);
-            }
-            Ok(())
-        })?;
-        Ok(present)
-    }
-
     pub fn scalar_call(&self, name: &str, args: &[Expr], grid: Grid) -> Result<Vec<f64>, QueryError> {
         let seconds = |ms: i64| ms as f64 / 1000.0;
         let constant = |v: f64| vec![v; grid.steps];
@@ -261,6 +250,18 @@ fn zip(mut row: Row, f: impl Fn(usize, f64) -> f64) -> Row {
         }
     }
     row.without_name()
+}
+
+/// At which steps any row has a value.
+fn any_present(grid: Grid, run: &mut dyn FnMut(Sink<'_>) -> Result<(), QueryError>) -> Result<Vec<bool>, QueryError> {
+    let mut present = vec![false; grid.steps];
+    run(&mut |row| {
+        for (p, v) in present.iter_mut().zip(&row.values) {
+            *p |= !is_absent(*v);
+        }
+        Ok(())
+    })?;
+    Ok(present)
 }
 
 /// 1 where nothing is present, with the labels an equality matcher of the selector fixes.

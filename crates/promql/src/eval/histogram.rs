@@ -36,11 +36,11 @@ impl Context<'_> {
     fn histograms(&self, arg: &Expr, grid: Grid) -> Result<Vec<Histogram>, QueryError> {
         let mut by_labels: HashMap<(Labels, bool), usize> = HashMap::new();
         let mut out: Vec<Histogram> = Vec::new();
-        let mut bad: Option<String> = None;
+        let mut bad: Option<(String, String)> = None;
         self.each_row(arg, grid, &mut |row| {
             let le = row.labels.get("le").unwrap_or_default();
             let Some(bound) = parse_bound(le) else {
-                bad.get_or_insert_with(|| le.to_string());
+                bad.get_or_insert_with(|| (le.to_string(), row.labels.metric_name().unwrap_or_default().to_string()));
                 return Ok(());
             };
             let mut labels = (*row.labels).clone();
@@ -52,8 +52,10 @@ impl Context<'_> {
             out[slot].rows.push((bound, row.values));
             Ok(())
         })?;
-        if let Some(le) = bad {
-            let message = format!("bucket label \"le\" is missing or has a malformed value of \"{le}\"");
+        if let Some((le, name)) = bad {
+            let message = format!(
+                "bucket label \"le\" is missing or has a malformed value of \"{le}\" for metric name \"{name}\""
+            );
             self.annotate(Level::Warning, arg.span, message);
         }
         Ok(out)
@@ -74,7 +76,7 @@ impl Context<'_> {
         for q in &args[2..] {
             let quantiles = self.scalar(q, grid)?;
             self.note_quantiles(&quantiles, q.span);
-            let shown = crate::value::format_float(quantiles[0]);
+            let shown = open_metrics_float(quantiles[0]);
             for h in &histograms {
                 let mut row = self.quantile_row(h, &quantiles, args[0].span);
                 row.labels = Arc::new((*row.labels).clone().with(label, shown.clone()));
@@ -119,6 +121,12 @@ impl Context<'_> {
             .collect();
         join_same(rows)?.into_iter().try_for_each(sink)
     }
+}
+
+/// Whole numbers with `.0`, as OpenMetrics writes label values.
+fn open_metrics_float(value: f64) -> String {
+    let text = crate::value::format_float(value);
+    if value.is_finite() && !text.contains(['.', 'e']) { text + ".0" } else { text }
 }
 
 fn parse_bound(le: &str) -> Option<f64> {
@@ -224,6 +232,10 @@ fn rank_of(value: f64, buckets: &[Bucket]) -> f64 {
     for b in buckets {
         if below.bound >= value {
             return below.count;
+        }
+        if below.bound == f64::NEG_INFINITY && b.bound > value {
+            // Nothing can be interpolated over an infinite width.
+            return b.count;
         }
         if b.bound > value {
             let share = (value - below.bound) / (b.bound - below.bound);

@@ -266,7 +266,9 @@ impl<'a> Context<'a> {
             Kind::Unary { negate, expr } => {
                 let mut values = self.scalar(expr, grid)?;
                 if *negate {
-                    values.iter_mut().for_each(|v| *v = -*v);
+                    for v in &mut values {
+                        *v = -*v;
+                    }
                 }
                 values
             }

@@ -1,5 +1,7 @@
 //! The `*_over_time` functions: one window in, one value out.
 
+#![expect(clippy::unnecessary_wraps, reason = "the functions of one table share one type")]
+
 use super::{
     kahan::{Kahan, Mean},
     window::Window,

@@ -161,7 +161,7 @@ fn extended(kind: Extrapolated, smoothed: bool, points: &[Point], start: i64, en
     if smoothed {
         last = points[..last].partition_point(|p| p.t_ms < end);
     }
-    if points[last].t_ms <= start {
+    if points[last].t_ms <= start || points[first].t_ms > end {
         return None;
     }
     let counter = kind.is_counter();
@@ -171,7 +171,9 @@ fn extended(kind: Extrapolated, smoothed: bool, points: &[Point], start: i64, en
         points[first].value
     };
     let right = if smoothed && last > 0 && points[last].t_ms > end {
-        interpolate(points[last - 1], points[last], end, counter, false)
+        // Both ends between the same two samples: a reset between them counts once, before the window.
+        let same = last - 1 == first && points[first].t_ms < start;
+        interpolate(points[last - 1], points[last], end, counter, same)
     } else {
         points[last].value
     };
@@ -224,11 +226,13 @@ pub(crate) fn idelta(w: &Window<'_>) -> Option<f64> {
 }
 
 #[expect(clippy::float_cmp, reason = "a change is any difference")]
+#[expect(clippy::unnecessary_wraps, reason = "the functions of one table share one type")]
 pub(crate) fn changes(w: &Window<'_>) -> Option<f64> {
     let changed = |p: &[Point]| p[0].value != p[1].value && !(p[0].value.is_nan() && p[1].value.is_nan());
     Some(w.points.windows(2).filter(|p| changed(p)).count() as f64)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the functions of one table share one type")]
 pub(crate) fn resets(w: &Window<'_>) -> Option<f64> {
     Some(w.points.windows(2).filter(|p| p[1].value < p[0].value).count() as f64)
 }

@@ -146,6 +146,7 @@ impl Context<'_> {
     }
 
     /// Applies a function to every window of every series.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one call")]
     pub fn over_windows(
         &self,
         expr: &Expr,

@@ -6,7 +6,9 @@ use crate::{
     error::{QueryError, Span},
     functions,
     syntax::{
-        ast::{AggregateOp, ArithmeticOp, BinaryOp, ComparisonOp, Expr, Grouping, Kind, Matching, SetOp, Side, Type},
+        ast::{
+            AggregateOp, ArithmeticOp, BinaryOp, ComparisonOp, Expr, Grouping, Kind, Matching, SetOp, Shift, Side, Type,
+        },
         check::{check_binary, check_call, expect_type},
         lex::{Lexed, Token, lex},
     },
@@ -34,7 +36,7 @@ pub fn parse(text: &str) -> Result<Expr, QueryError> {
 pub fn parse_matchers(text: &str) -> Result<Vec<Matcher>, QueryError> {
     let expr = parse(text)?;
     match expr.kind {
-        Kind::Selector(s) if s.shift == Default::default() => Ok(s.matchers),
+        Kind::Selector(s) if s.shift == Shift::default() => Ok(s.matchers),
         _ => Err(QueryError::parse(expr.span, "only a series selector such as `up{job=\"web\"}` is wanted here")),
     }
 }

@@ -97,9 +97,9 @@ impl Parser {
                     return Err(QueryError::parse(start, "@ <timestamp> may not be set multiple times"));
                 }
             } else if let Some(mode) = self.range_mode() {
-                let slot = match &mut expr.kind {
-                    Kind::Matrix { mode, .. } | Kind::Selector(Selector { mode, .. }) => mode,
-                    _ => return Err(QueryError::parse(start, "anchored and smoothed may only follow a selector")),
+                let (Kind::Matrix { mode: slot, .. } | Kind::Selector(Selector { mode: slot, .. })) = &mut expr.kind
+                else {
+                    return Err(QueryError::parse(start, "anchored and smoothed may only follow a selector"));
                 };
                 if std::mem::replace(slot, mode) != RangeMode::Normal {
                     return Err(QueryError::parse(start, "anchored and smoothed may be set only once"));

@@ -50,7 +50,9 @@ pub fn run(text: &str) -> Vec<Case> {
         let word = line.split_whitespace().next().unwrap_or_default();
         if word.starts_with("load") {
             let step = duration(line.split_whitespace().nth(1).unwrap_or_default());
-            body.iter().for_each(|l| load(&mut table, l, step));
+            for line in &body {
+                load(&mut table, line, step);
+            }
             at += body.len();
         } else if word == "clear" {
             table = Table::default();
@@ -149,24 +151,25 @@ fn number(text: &str) -> Option<f64> {
     }
 }
 
-fn word(text: &str, out: &mut Vec<Item>) -> Option<()> {
+fn single(text: &str) -> Option<Item> {
     match text {
-        "_" => return Some(out.push(Item::Missing)),
-        "stale" => return Some(out.push(Item::Value(STALE_NAN))),
-        _ => {}
+        "_" => Some(Item::Missing),
+        "stale" => Some(Item::Value(STALE_NAN)),
+        _ => number(text).map(Item::Value),
     }
-    if let Some(v) = number(text) {
-        return Some(out.push(Item::Value(v)));
+}
+
+fn word(text: &str, out: &mut Vec<Item>) -> Option<()> {
+    if let Some(item) = single(text) {
+        out.push(item);
+        return Some(());
     }
     let (what, times) = text.rsplit_once('x')?;
     let times: usize = times.parse().ok()?;
-    match what {
-        "_" => return Some(out.extend(std::iter::repeat_n(Item::Missing, times))),
-        "stale" => return Some(out.extend(std::iter::repeat_n(Item::Value(STALE_NAN), times + 1))),
-        _ => {}
-    }
-    if let Some(v) = number(what) {
-        return Some(out.extend(std::iter::repeat_n(Item::Value(v), times + 1)));
+    if let Some(item) = single(what) {
+        let more = usize::from(!matches!(item, Item::Missing));
+        out.extend(std::iter::repeat_n(item, times + more));
+        return Some(());
     }
     // start+step or start-step; the sign may also belong to an exponent or to the start
     let split = what

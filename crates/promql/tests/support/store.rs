@@ -1,5 +1,7 @@
 //! Samples in a map: the simplest `Queryable`.
 
+#![allow(clippy::unwrap_used, clippy::allow_attributes, reason = "a helper of tests fails by panicking")]
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use tenfold_promql::{QueryError, Queryable, SeriesData};

@@ -1,0 +1,192 @@
+//! A range query says at each step what an instant query says there; and neither depends on the order of the series.
+
+#[path = "support/store.rs"]
+mod store;
+
+use std::collections::BTreeMap;
+
+use store::Table;
+use tenfold_promql::{
+    Interrupt, Limits, Output, Query, QueryError, Queryable, SeriesData, Value, instant, parse, range,
+};
+use tenfold_types::{Labels, Matcher, STALE_NAN};
+
+const STEP: i64 = 17_000;
+const FROM: i64 = 600_000;
+const STEPS: i64 = 60;
+
+/// Counters with resets, gauges with gaps and an end, and a classic histogram; the same at every run.
+fn table() -> Table {
+    let mut table = Table::default();
+    let mut state = 7u64;
+    let mut random = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as f64 / f64::from(1u32 << 31)
+    };
+    for job in ["api", "web"] {
+        for instance in ["a", "b", "c"] {
+            let labels = |name: &str| Labels::from_pairs([("__name__", name), ("job", job), ("instance", instance)]);
+            let (mut counter, mut buckets) = (0.0, [0.0; 3]);
+            for i in 0..120 {
+                let t = i * 15_000 + (random() * 900.0) as i64;
+                counter = if random() < 0.03 { 0.0 } else { counter + (random() * 50.0).floor() };
+                table.add(labels("requests_total"), t, counter);
+                if random() > 0.2 && !(instance == "c" && i > 80) {
+                    table.add(labels("load"), t, random() * 10.0 - 3.0);
+                } else if instance == "c" && i == 81 {
+                    table.add(labels("load"), t, STALE_NAN);
+                }
+                for (b, le) in ["0.1", "1", "+Inf"].iter().enumerate() {
+                    buckets[b] += (random() * 4.0).floor() + if b > 0 { buckets[b - 1] / (i + 1) as f64 } else { 0.0 };
+                    table.add(labels("latency_bucket").with("le", *le), t, buckets[b]);
+                }
+            }
+        }
+    }
+    for (i, t) in (0..120).map(|i| (i, i * 15_000)) {
+        table.add(Labels::from_pairs([("__name__", "owner"), ("job", "api"), ("team", "core")]), t, 1.0);
+        table.add(Labels::from_pairs([("__name__", "k")]), t, (i % 4) as f64);
+    }
+    table
+}
+
+const EXPRESSIONS: &[&str] = &[
+    "load",
+    "load offset 1m",
+    "load offset -30s",
+    "load @ 900",
+    "load @ end()",
+    "timestamp(load)",
+    "-load + 3 * load",
+    "load > 2",
+    "load > bool 2",
+    "2 < load",
+    "rate(requests_total[2m])",
+    "increase(requests_total[1m] offset 30s)",
+    "increase(requests_total[1m] anchored)",
+    "increase(requests_total[1m] smoothed)",
+    "delta(load[3m])",
+    "irate(requests_total[1m])",
+    "idelta(load[1m])",
+    "deriv(load[5m])",
+    "predict_linear(load[5m], 60)",
+    "double_exponential_smoothing(load[5m], 0.4, 0.6)",
+    "changes(load[5m]) + resets(requests_total[5m])",
+    "sum_over_time(load[1m])",
+    "avg_over_time(load[1m])",
+    "min_over_time(load[1m]) - max_over_time(load[1m])",
+    "stddev_over_time(load[2m])",
+    "quantile_over_time(0.3, load[2m])",
+    "mad_over_time(load[2m])",
+    "last_over_time(load[1m])",
+    "count_over_time(load[1m]) == 3",
+    "absent_over_time(load{instance=\"c\"}[1m])",
+    "absent(load{instance=\"c\"})",
+    "sum by (job) (load)",
+    "avg without (instance) (load)",
+    "min(load)",
+    "max by (instance) (load)",
+    "count by (job) (load > 0)",
+    "group(load)",
+    "stddev(load)",
+    "stdvar by (job) (load)",
+    "quantile by (job) (0.9, load)",
+    "quantile(scalar(k) / 4, load)",
+    "topk(2, load)",
+    "bottomk by (job) (1, load)",
+    "count(topk(scalar(k), load))",
+    "count_values(\"v\", round(load))",
+    "limitk(2, load)",
+    "limit_ratio(0.5, load)",
+    "load and on(instance) (requests_total > 100)",
+    "load or requests_total",
+    "load unless on(job) owner",
+    "load * on(job) group_left(team) owner",
+    "owner * on(job) group_right(team) load",
+    "load / ignoring(instance) group_left sum without (instance) (load)",
+    "load + fill(0) (load > 3)",
+    "histogram_quantile(0.9, rate(latency_bucket[2m]))",
+    "histogram_quantile(0.5, sum by (le) (rate(latency_bucket[2m])))",
+    "histogram_fraction(0, 0.5, latency_bucket)",
+    "label_replace(load, \"x\", \"$1-i\", \"instance\", \"(.*)\")",
+    "label_join(load, \"x\", \"/\", \"job\", \"instance\")",
+    "clamp(load, -1, scalar(k))",
+    "round(load, 0.5)",
+    "abs(load) ^ 0.5 % 2 atan2 3",
+    "max_over_time(rate(requests_total[1m])[5m:30s])",
+    "sum_over_time(load[2m:15s] offset 1m)",
+    "avg_over_time(sum(load)[1m:])",
+    "vector(time())",
+    "hour() * 60 + minute()",
+    "day_of_week(load)",
+    "scalar(sum(load)) + load",
+    "sort(load)",
+    "sgn(load)",
+];
+
+type Values = BTreeMap<(Labels, i64), u64>;
+
+fn values(output: &Output, at: i64) -> Values {
+    match &output.value {
+        Value::Vector(v) => v.iter().map(|s| (((*s.labels).clone(), at), s.value.to_bits())).collect(),
+        Value::Matrix(m) => {
+            m.iter().flat_map(|s| s.points.iter().map(|p| (((*s.labels).clone(), p.t_ms), p.value.to_bits()))).collect()
+        }
+        Value::Scalar(p) => [((Labels::new(), at), p.value.to_bits())].into(),
+        Value::String { .. } => BTreeMap::new(),
+    }
+}
+
+/// Hands the series over in the opposite order.
+struct Reversed<'t>(&'t Table);
+
+impl Queryable for Reversed<'_> {
+    fn select(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<Vec<SeriesData>, QueryError> {
+        let mut series = self.0.select(matchers, start, end)?;
+        series.reverse();
+        Ok(series)
+    }
+}
+
+fn near(a: &Values, b: &Values) -> bool {
+    a.len() == b.len()
+        && a.iter().zip(b).all(|((ka, va), (kb, vb))| {
+            let (x, y) = (f64::from_bits(*va), f64::from_bits(*vb));
+            ka == kb
+                && (va == vb || (x.is_nan() && y.is_nan()) || (x - y).abs() <= 1e-9 * x.abs().max(y.abs()).max(1.0))
+        })
+}
+
+#[test]
+fn a_range_query_is_its_instant_queries() {
+    let table = table();
+    let (limits, interrupt) = (Limits::default(), Interrupt::default());
+    let engine = |source| Query {
+        source,
+        limits: &limits,
+        interrupt: &interrupt,
+        lookback_ms: 60_000,
+        subquery_step_ms: 20_000,
+    };
+    let reversed = Reversed(&table);
+    for text in EXPRESSIONS {
+        let expr = parse(text).unwrap_or_else(|e| panic!("{}", e.pointing(text)));
+        let end = FROM + (STEPS - 1) * STEP;
+        let whole = range(&engine(&table), &expr, FROM, end, STEP).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let whole = values(&whole, 0);
+        assert!(!whole.is_empty(), "{text} yields nothing, so it tests nothing");
+        // `@ end()` means another instant in an instant query.
+        if !text.contains("end()") {
+            let mut single = Values::new();
+            for t in (0..STEPS).map(|i| FROM + i * STEP) {
+                single.extend(values(&instant(&engine(&table), &expr, t).unwrap(), t));
+            }
+            assert!(near(&whole, &single), "{text}");
+        }
+        // Which series are kept when there is a choice is not promised.
+        if !text.contains("limitk") {
+            let other = values(&range(&engine(&reversed), &expr, FROM, end, STEP).unwrap(), 0);
+            assert!(near(&whole, &other), "{text} depends on the order of the series");
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! What a person gets to read when a query is wrong or too much; and that no text makes the parser panic.
+
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+#[path = "support/store.rs"]
+mod store;
+
+use proptest::prelude::*;
+use store::Table;
+use tenfold_promql::{Interrupt, Limits, Query, QueryError, Value, instant, parse, range};
+use tenfold_types::Labels;
+
+#[test]
+fn errors_point_into_the_query() {
+    let cases = [
+        ("", "1:1: there is no expression"),
+        ("sum(rate(x[5m])", "1:16: unexpected the end of the query; expected `)` after the arguments"),
+        ("raet(x[5m])", "1:1: unknown function with name \"raet\"; did you mean `rate`?"),
+        ("rate(x)", "1:6: expected type range vector in call to function \"rate\", got instant vector"),
+        ("sum(x[5m])", "1:5: expected type instant vector in aggregation expression of \"sum\", got range vector"),
+        ("x{a=~\"(\"}", "1:6: this regular expression is not valid: unclosed group"),
+        ("x{a=b}", "1:5: unexpected `b`; expected a label value in quotes"),
+        ("{a=\"\"}", "1:1: vector selector must contain at least one non-empty matcher"),
+        ("1 > 2", "1:1: comparisons between scalars must use BOOL modifier"),
+        ("x and 1", "1:1: set operator \"and\" not allowed in binary scalar expression"),
+        ("x + bool y", "1:5: bool modifier can only be used on comparison operators"),
+        ("x +\n  y)", "2:4: unexpected `)`; expected an operator or the end"),
+        ("topk(x)", "1:1: wrong number of arguments for aggregate expression provided, expected 2, got 1"),
+        ("x[0s]", "1:3: duration must be greater than 0"),
+        ("x offset 1m offset 2m", "1:13: offset may not be set multiple times"),
+        ("(x + y)[5m]", "1:8: ranges only allowed for vector selectors"),
+        ("x and on(a) group_left y", "1:13: no grouping allowed for \"and\" operation"),
+        ("'abc", "1:1: this string has no end"),
+        ("5foo", "1:1: bad number or duration"),
+        ("x ? y", "1:3: unexpected character `?`"),
+        ("y{__name__=\"x\"}", "1:3: metric name must not be set twice"),
+        ("label_replace(x, 'a')", "1:1: expected 5 arguments in call to \"label_replace\", got 2"),
+    ];
+    for (query, wanted) in cases {
+        let error = parse(query).expect_err(query);
+        let shown = error.pointing(query);
+        assert!(shown.starts_with(wanted), "{query}: {shown}");
+    }
+    let error = parse("sum(rate(http_requests[5m])) by job").unwrap_err();
+    let shown = error.pointing("sum(rate(http_requests[5m])) by job");
+    let marked = format!("  sum(rate(http_requests[5m])) by job\n  {}^^^", " ".repeat(32));
+    assert_eq!(shown, format!("1:33: unexpected `job`; expected `(` before the list of labels\n{marked}"));
+}
+
+#[test]
+fn deep_nesting_and_long_queries_are_refused() {
+    let deep = format!("{}1{}", "(".repeat(5000), ")".repeat(5000));
+    assert!(parse(&deep).unwrap_err().to_string().contains("deeper than 128 levels"));
+    let minus = "-".repeat(60_000) + "1";
+    assert!(parse(&minus).unwrap_err().to_string().contains("deeper than 128 levels"));
+    let long = format!("x{{a=\"{}\"}}", "y".repeat(70_000));
+    assert!(matches!(parse(&long), Err(QueryError::Limit(m)) if m.contains("65536")));
+}
+
+fn table() -> Table {
+    let mut table = Table::default();
+    for s in 0..50 {
+        for t in 0..100 {
+            table.add(Labels::from_pairs([("__name__", "x".to_string()), ("s", s.to_string())]), t * 1000, 1.0);
+        }
+    }
+    table
+}
+
+#[test]
+fn limits_say_their_number() {
+    let table = table();
+    let interrupt = Interrupt::default();
+    let ask = |limits: &Limits, text: &str| {
+        let query =
+            Query { source: &table, limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 1000 };
+        range(&query, &parse(text).unwrap(), 0, 100_000, 1000).map(|_| ()).unwrap_err().to_string()
+    };
+    let limits = |change: fn(&mut Limits)| {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        limits
+    };
+    assert!(ask(&limits(|l| l.samples_max = 4999), "sum(x)").contains("more than 4999 samples"));
+    assert!(ask(&limits(|l| l.series_max = 49), "sum(x)").contains("matches 50 series; at most 49"));
+    assert!(ask(&limits(|l| l.steps_max = 100), "x").contains("has 101 steps; at most 100"));
+    assert!(ask(&limits(|l| l.values_max = 1000), "x").contains("more than 1000 values"));
+    assert!(ask(&limits(|l| l.values_max = 1000), "sum by (s) (x)").contains("more than 1000 values"));
+    assert!(ask(&limits(|l| l.values_max = 1000), "sum_over_time(x[1h:1s])").contains("at most 1000"));
+}
+
+#[test]
+fn an_interrupted_query_ends() {
+    let table = table();
+    let limits = Limits::default();
+    let ask = |interrupt: &Interrupt| {
+        let query = Query { source: &table, limits: &limits, interrupt, lookback_ms: 60_000, subquery_step_ms: 1000 };
+        instant(&query, &parse("sum(x)").unwrap(), 50_000)
+    };
+    assert_eq!(ask(&Interrupt::default()).unwrap().samples_read, 50 * 51);
+    let interrupt = Interrupt::default();
+    interrupt.cancel();
+    assert_eq!(ask(&interrupt).unwrap_err(), QueryError::Cancelled);
+    interrupt.time_out();
+    assert_eq!(ask(&interrupt).unwrap_err(), QueryError::Timeout);
+}
+
+#[test]
+fn no_data_is_an_empty_vector() {
+    let table = table();
+    let (limits, interrupt) = (Limits::default(), Interrupt::default());
+    let query =
+        Query { source: &table, limits: &limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 1000 };
+    let output = instant(&query, &parse("sum(nothing_of_this_name)").unwrap(), 50_000).unwrap();
+    assert_eq!(output.value, Value::Vector(Vec::new()));
+    assert!(output.value.is_empty());
+}
+
+/// Bits of queries in any order: near enough to grammar to get deep into the parser.
+fn near_query() -> impl Strategy<Value = String> {
+    let bits = [
+        "sum",
+        "rate",
+        "x",
+        "by",
+        "(",
+        ")",
+        "{",
+        "}",
+        "[",
+        "]",
+        "5m",
+        ":",
+        "1m",
+        "offset",
+        "@",
+        "start()",
+        "-",
+        "+",
+        "*",
+        "^",
+        "and",
+        "on",
+        "group_left",
+        "bool",
+        "==",
+        "!=",
+        "=~",
+        "\"a\"",
+        "'",
+        ",",
+        "1",
+        ".5",
+        "0x1f",
+        "1e",
+        "NaN",
+        "fill",
+        "smoothed",
+        "step()",
+        "é",
+        "\\",
+        "`",
+        "#",
+        "\n",
+        "topk",
+        "label_replace",
+        "a=\"b\"",
+    ];
+    prop::collection::vec((prop::sample::select(bits.to_vec()), prop::sample::select(vec!["", " "])), 0..30)
+        .prop_map(|words| words.into_iter().map(|(w, gap)| format!("{w}{gap}")).collect())
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in prop_oneof![".{0,60}", near_query()]) {
+        let table = table();
+        let (limits, interrupt) = (Limits::default(), Interrupt::default());
+        let query = Query { source: &table, limits: &limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 1000 };
+        match parse(&text) {
+            Err(error) => {
+                let _ = error.pointing(&text);
+            }
+            Ok(expr) => {
+                let _ = instant(&query, &expr, 50_000);
+                let _ = range(&query, &expr, 0, 50_000, 10_000);
+            }
+        }
+    }
+}

@@ -142,8 +142,8 @@ impl Context<'_> {
             }
         }
         if name == "absent_over_time" {
-            let present = self
-                .any_present(grid, &mut |each| self.over_windows(matrix, grid, &[], true, false, ot::present, each))?;
+            let present =
+                any_present(grid, &mut |each| self.over_windows(matrix, grid, &[], true, false, ot::present, each))?;
             return absent_row(matrix, &present).map_or(Ok(()), sink);
         }
         let scalars = args.iter().filter(|a| a.value_type() == Type::Scalar);

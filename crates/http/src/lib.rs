@@ -8,10 +8,16 @@ pub mod error;
 pub mod policy;
 pub mod server;
 
+mod agents;
 mod cors;
+mod alerts;
+mod oncall;
+mod incidents;
+mod delivery;
 mod etag;
 mod dashboards;
 mod prometheus;
+mod deploys;
 mod events;
 mod extract;
 mod flags;
@@ -41,9 +47,15 @@ fn apis() -> Vec<Api> {
         now::api(),
         prometheus::api(),
         dashboards::api(),
+        deploys::api(),
+        agents::api(),
         flags::api(),
         ofrep::api(),
         unleash::api(),
+        delivery::api(),
+        incidents::api(),
+        oncall::api(),
+        alerts::api(),
     ]
 }
 

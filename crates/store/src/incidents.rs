@@ -275,11 +275,12 @@ pub fn delivery_get(tx: &mut dyn Tx, page: &str, channel: &str) -> Result<Option
     tx.query_opt(&sql, params![page, channel])?.as_ref().map(delivery).transpose()
 }
 
-/// Deliveries to be sent now: those that are due, and those another epoch left behind while sending.
+/// Deliveries to be sent now: those that are due, and those in `sending` under this epoch or an earlier one. The caller
+/// knows which of the latter it is sending itself.
 pub fn deliveries_due(tx: &mut dyn Tx, now: Timestamp, epoch: i64, limit: i64) -> Result<Vec<DeliveryRow>, StoreError> {
     let sql = format!(
         "SELECT {DELIVERY_COLUMNS} FROM page_deliveries
-         WHERE (state = 'due' AND next_at <= $1) OR (state = 'sending' AND epoch < $2)
+         WHERE (state = 'due' AND next_at <= $1) OR (state = 'sending' AND epoch <= $2)
          ORDER BY next_at, page, channel LIMIT $3"
     );
     tx.query(&sql, params![now, epoch, limit])?.iter().map(delivery).collect()

@@ -27,7 +27,7 @@ use crate::App;
 
 pub use mutes::NewMute;
 pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource};
-pub use views::{AlertView, MuteView, RuleGroupView, RuleView, SuspectView};
+pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, SuspectView};
 
 pub(crate) use lease::Lease;
 pub(crate) use suspects::suspects;

@@ -22,6 +22,7 @@ const DAY_MS: i64 = 86_400_000;
 /// Which window and service; the last seven days of production when nothing is said.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
 pub struct DeliveryQuery {
     #[param(value_type = Option<String>)]
     pub from: Option<Timestamp>,

@@ -45,14 +45,23 @@ pub(super) async fn start(app: &App, lease: &Lease) -> Result<Vec<JoinHandle<()>
         }
         let (app, lease) = (app.clone(), lease.clone());
         started.push(tokio::spawn(async move {
-            let result = deliver(app.clone(), lease, row).await;
-            app.incidents.under_way.lock().remove(&key);
+            let _under_way = UnderWay(app.clone(), key.clone());
+            let result = deliver(app, lease, row).await;
             if let Err(fault) = result {
                 tracing::warn!(%fault, delivery = key, "what became of a delivery could not be stored; it is sent again");
             }
         }));
     }
     Ok(started)
+}
+
+/// Takes its key away however the task ends.
+struct UnderWay(App, String);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.incidents.under_way.lock().remove(&self.1);
+    }
 }
 
 async fn deliver(app: App, lease: Lease, row: store::DeliveryRow) -> Result<(), Fault> {
@@ -79,7 +88,8 @@ async fn claim(app: &App, lease: &Lease, row: &store::DeliveryRow) -> Result<Opt
         let Some(mut delivery) = store::delivery_get(t.tx(), &row.page, &row.channel)? else { return Ok(None) };
         let ours = match delivery.state.as_str() {
             word::DUE => delivery.next_at.is_some_and(|at| at <= now),
-            word::SENDING => delivery.epoch < lease.epoch,
+            // Ours is the only process with this epoch, and it is not sending it: `start` saw to that.
+            word::SENDING => delivery.epoch <= lease.epoch,
             _ => false,
         };
         let page = store::page_get(t.tx(), &row.page)?;

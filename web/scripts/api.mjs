@@ -1,0 +1,35 @@
+/**
+ * The types of the API. `--write` makes src/api/schema.d.ts from openapi.json; without it, says whether they have drifted apart.
+ * With TENFOLD_URL set, openapi.json itself is compared with (or, with --write, taken from) that server first.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const [snapshot, schema, client] = [here("../openapi.json"), here("../src/api/schema.d.ts"), here("../api-client")];
+const write = process.argv.includes("--write");
+
+function fail(text) {
+  console.error(text);
+  process.exit(1);
+}
+
+if (process.env.TENFOLD_URL) {
+  const answer = await fetch(new URL("/api/openapi.json", process.env.TENFOLD_URL));
+  if (!answer.ok) fail(`${process.env.TENFOLD_URL} answered ${answer.status}`);
+  const live = `${JSON.stringify(await answer.json(), null, 2)}\n`;
+  if (write) writeFileSync(snapshot, live);
+  else if (JSON.stringify(JSON.parse(readFileSync(snapshot, "utf8"))) !== JSON.stringify(JSON.parse(live))) fail("openapi.json is not what the server says: run `TENFOLD_URL=… npm run generate:api`");
+}
+
+if (!existsSync(`${client}/node_modules`)) execFileSync("npm", ["ci", "--silent"], { cwd: client, stdio: "inherit" });
+const made = execFileSync(`${client}/node_modules/.bin/openapi-typescript`, [snapshot, "--root-types", "--root-types-no-schema-prefix"], { cwd: client, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], maxBuffer: 1 << 26 });
+if (write) {
+  writeFileSync(schema, made);
+  console.log("src/api/schema.d.ts is written");
+} else if (!existsSync(schema) || readFileSync(schema, "utf8") !== made) {
+  fail("src/api/schema.d.ts is not what openapi.json says: run `npm run generate:api`");
+} else {
+  console.log("the types and openapi.json agree");
+}

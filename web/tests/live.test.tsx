@@ -1,0 +1,134 @@
+import { act } from "react";
+import { createRoot, type Root } from "react-dom/client";
+import type { ReactElement } from "react";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { ApiError, get } from "../src/api/http";
+import { stream } from "../src/api/stream";
+import { forgetAll, useQuery } from "../src/api/useQuery";
+import { ActionButton } from "../src/ui/Action";
+import { Status } from "../src/ui/basics";
+import { Loaded } from "../src/ui/Section";
+
+/** A stand-in for the browser's EventSource that the test speaks through. */
+class FakeSource extends EventTarget {
+  static last: FakeSource;
+  static CLOSED = 2;
+  readyState = 0;
+  onopen: (() => void) | null = null;
+  onerror: (() => void) | null = null;
+  constructor() {
+    super();
+    FakeSource.last = this;
+  }
+  close(): void {
+    this.readyState = 2;
+  }
+  say(kind: string): void {
+    this.dispatchEvent(new MessageEvent("event", { data: JSON.stringify({ seq: 1, kind }) }));
+  }
+}
+
+let root: Root;
+let box: HTMLElement;
+
+beforeEach(() => {
+  vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
+  vi.stubGlobal("EventSource", FakeSource);
+  vi.useFakeTimers();
+  forgetAll();
+  box = document.createElement("div");
+  document.body.append(box);
+  root = createRoot(box);
+});
+afterEach(async () => {
+  await act(async () => root.unmount());
+  stream.close();
+  box.remove();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+const show = (element: ReactElement): Promise<void> => act(async () => root.render(element));
+const pass = (ms: number): Promise<void> => act(async () => void (await vi.advanceTimersByTimeAsync(ms)));
+
+function Counter({ fetcher }: { fetcher: () => Promise<number> }): ReactElement {
+  const query = useQuery("counter", fetcher, { touches: ["deploy."] });
+  return <Loaded query={query}>{(n) => <b>{n}</b>}</Loaded>;
+}
+
+test("an event asks again for what it touches, a burst of them once", async () => {
+  stream.open();
+  let n = 0;
+  const fetcher = vi.fn(async () => ++n);
+  await show(<Counter fetcher={fetcher} />);
+  expect(box.textContent).toBe("1");
+  for (let index = 0; index < 6; index += 1) FakeSource.last.say("deploy.host_activated");
+  FakeSource.last.say("flag.switched");
+  await pass(1000);
+  expect(fetcher).toHaveBeenCalledTimes(2);
+  expect(box.textContent).toBe("2");
+  FakeSource.last.say("flag.switched");
+  await pass(1000);
+  expect(fetcher).toHaveBeenCalledTimes(2);
+});
+
+test("while the stream is down the page asks by itself, and once more when it is back", async () => {
+  stream.open();
+  const source = FakeSource.last;
+  source.onopen?.();
+  const fetcher = vi.fn(async () => 1);
+  await show(<Counter fetcher={fetcher} />);
+  source.onerror?.();
+  expect(stream.liveness()).toBe("polling");
+  await pass(5_500);
+  expect(fetcher).toHaveBeenCalledTimes(2);
+  source.onopen?.();
+  await pass(500);
+  expect(fetcher).toHaveBeenCalledTimes(3);
+  await pass(20_000);
+  expect(fetcher).toHaveBeenCalledTimes(3);
+});
+
+test("a failed refresh keeps the last answer and says what is wrong and what to do", async () => {
+  stream.open();
+  let broken = false;
+  await show(<Counter fetcher={async () => {
+    if (broken) throw new ApiError(503, "unavailable", "The store is closed.", "Start it again.");
+    return 7;
+  }} />);
+  broken = true;
+  FakeSource.last.say("deploy.queued");
+  await pass(500);
+  expect(box.querySelector("[role=alert]")?.textContent).toContain("The store is closed.");
+  expect(box.querySelector("[role=alert]")?.textContent).toContain("Start it again.");
+  expect(box.querySelector("b")?.textContent).toBe("7");
+});
+
+test("a disabled action does nothing and tells why", async () => {
+  const click = vi.fn();
+  await show(<ActionButton onClick={click} why="Deploy 12 is under way.">Deploy</ActionButton>);
+  const button = box.querySelector("button")!;
+  await act(async () => button.click());
+  expect(click).not.toHaveBeenCalled();
+  expect(button.getAttribute("aria-disabled")).toBe("true");
+  expect(document.getElementById(button.getAttribute("aria-describedby")!)?.textContent).toBe("Deploy 12 is under way.");
+  await show(<ActionButton onClick={click}>Deploy</ActionButton>);
+  await act(async () => button.click());
+  expect(click).toHaveBeenCalledTimes(1);
+});
+
+test("a status is a shape, a colour and a word", async () => {
+  await show(<Status look="critical">Critical</Status>);
+  expect(box.textContent).toBe("▲Critical");
+  expect(box.querySelector(".look-critical")).not.toBeNull();
+});
+
+test("a refusal carries the server's sentence and advice", async () => {
+  vi.stubGlobal("fetch", vi.fn(async () => new Response(JSON.stringify({ error: { code: "forbidden", message: "You may not deploy photos.", advice: "raj can grant it." } }), { status: 403 })));
+  await expect(get("/api/deploys")).rejects.toMatchObject({ status: 403, code: "forbidden", message: "You may not deploy photos.", advice: "raj can grant it." });
+});
+
+test("a proxy's page instead of JSON still makes one sentence", async () => {
+  vi.stubGlobal("fetch", vi.fn(async () => new Response("<html>", { status: 502, statusText: "Bad Gateway" })));
+  await expect(get("/api/deploys")).rejects.toMatchObject({ status: 502, message: "The server answered 502 Bad Gateway." });
+});

@@ -1,6 +1,8 @@
 //! `tenfold`: one binary, its roles and verbs. This crate puts the parts together and decides nothing.
 
+mod agent;
 mod ambient;
+mod demo;
 mod serve;
 
 use std::process::ExitCode;
@@ -19,6 +21,10 @@ struct Cli {
 enum Command {
     /// Run the server.
     Serve(serve::Args),
+    /// Run the agent on a host.
+    Agent(agent::Args),
+    /// Run the whole loop on this machine, on real processes, and print one URL.
+    Demo(demo::Args),
     /// Print the OpenAPI document of the server.
     #[command(hide = true)]
     Openapi,
@@ -29,6 +35,8 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
+        Command::Agent(args) => agent::run(args),
+        Command::Demo(args) => demo::run(args, &ambient::SystemClock),
         Command::Openapi => {
             println!("{}", tenfold_http::openapi().to_pretty_json().unwrap_or_default());
             ExitCode::SUCCESS

@@ -97,10 +97,13 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let db = open_store(&settings).await?;
     let metrics = tenfold_app::metrics::State::open(&settings).context("the time-series store cannot be opened")?;
     let app = App::new(db, Arc::new(SystemClock), Arc::new(SystemEntropy), settings, metrics);
+    connect_ports(&app);
     tenfold_app::load(&app).await.context("the state could not be loaded")?;
 
     let stop = CancellationToken::new();
     let tasks = tenfold_app::start(&app, &stop);
+    let ingest = tenfold_ingest::start(&app, &stop).await?;
+    let chat = tenfold_chat::start(&app, &stop).context("chat could not be started")?;
 
     announce(&app, address, args.address_file.as_deref()).await?;
     let serving = tokio::spawn(tenfold_http::server::serve(listener, tenfold_http::router(app.clone()), stop.clone()));
@@ -113,8 +116,20 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     }
     stop.cancel();
     serving.await?;
-    let _ = tokio::time::timeout(STOP_WAIT, tasks.wait()).await;
+    let _ = tokio::time::timeout(STOP_WAIT, async {
+        tokio::join!(ingest.wait(), tasks.wait());
+        for connection in chat {
+            // A connection that panicked has been logged and has nothing more to end.
+            let _ = connection.await;
+        }
+    })
+    .await;
     Ok(())
+}
+
+/// Hands the parts what only the edges can do.
+fn connect_ports(app: &App) {
+    app.deploys.set_runner(Arc::new(tenfold_runner::GitRunner::new(&app.settings.data_dir)));
 }
 
 /// Makes the directory and takes its lock, so that two servers never share one.
@@ -151,7 +166,7 @@ async fn announce(app: &App, address: SocketAddr, file: Option<&Path>) -> anyhow
     Ok(())
 }
 
-async fn stop_signal() {
+pub async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
     tokio::select! {

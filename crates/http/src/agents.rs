@@ -1,0 +1,175 @@
+//! The agents' door: one WebSocket per host, text frames both ways, blobs to the host as binary frames.
+//!
+//! Frames have caps, a silent line is closed, and a blob is sent only by its digest from the blob store.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::response::Response;
+use futures_util::{SinkExt, StreamExt, stream::SplitSink};
+use tenfold_app::App;
+use tenfold_app::deploys::AgentSession;
+use tenfold_app::people::Token;
+use tenfold_deploys::Digest;
+use tenfold_protocols::agent::{
+    BlobDigest, CHUNK_BYTES_MAX, FromAgent, TEXT_FRAME_BYTES_MAX, ToAgent, decode_from_agent, encode_chunk,
+};
+use tenfold_types::{ErrorCode, Fault};
+use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc;
+use utoipa_axum::routes;
+
+use crate::auth::WithToken;
+use crate::{Api, Policy};
+
+pub fn api() -> Api {
+    Api::new("agents").add(Policy::Agent, routes!(connect))
+}
+
+/// The first message must come within this time.
+const HELLO: Duration = Duration::from_secs(10);
+/// An agent reports every few seconds; after this silence the line counts as dead.
+const SILENCE: Duration = Duration::from_secs(20);
+/// The server says something at least this often.
+const PING: Duration = Duration::from_secs(5);
+/// A frame that cannot be sent within this time ends the connection.
+const SEND: Duration = Duration::from_secs(30);
+/// Blobs an agent has asked for and not got yet.
+const WANTED_MAX: usize = 16_384;
+
+/// The connection of an agent (WebSocket).
+#[utoipa::path(get, path = "/agent/v1/connect", responses((status = 101, description = "WebSocket")))]
+async fn connect(State(app): State<App>, WithToken(token): WithToken, upgrade: WebSocketUpgrade) -> Response {
+    upgrade
+        .max_message_size(TEXT_FRAME_BYTES_MAX)
+        .max_frame_size(TEXT_FRAME_BYTES_MAX)
+        .on_upgrade(move |socket| serve(app, token, socket))
+}
+
+type Sink = SplitSink<WebSocket, Message>;
+
+async fn serve(app: App, token: Option<Token>, socket: WebSocket) {
+    let (mut sink, mut stream) = socket.split();
+    let first = match tokio::time::timeout(HELLO, stream.next()).await {
+        Ok(Some(Ok(Message::Text(text)))) => text,
+        _ => return,
+    };
+    let session = match take_in(&app, token.as_ref(), &first).await {
+        Ok(session) => session,
+        Err(fault) => {
+            tracing::warn!(%fault, "an agent was refused");
+            let reason = if fault.advice.is_empty() { fault.message } else { format!("{}: {}", fault.message, fault.advice) };
+            let _ = send(&mut sink, text(&ToAgent::Refused { reason })).await;
+            return;
+        }
+    };
+    let name = session.name.clone();
+    tracing::info!(host = %name, "agent connected");
+    let mut session = session;
+    let reason = talk(&app, &mut session, &mut sink, &mut stream).await;
+    tracing::info!(host = %name, %reason, "agent disconnected");
+    app.agent_disconnect(&session);
+}
+
+async fn take_in(app: &App, token: Option<&Token>, first: &str) -> Result<AgentSession, Fault> {
+    let hello = decode_from_agent(first).map_err(|e| Fault::new(ErrorCode::BadRequest, e.to_string()))?;
+    if let (Some(bound), FromAgent::Hello { environment, .. }) = (token.and_then(|t| t.environment.as_ref()), &hello)
+        && bound != environment
+    {
+        return Err(Fault::forbidden(format!("the agent's token is for {bound}, not for {environment}")));
+    }
+    app.agent_connect(hello).await
+}
+
+/// Until the line breaks; returns why.
+async fn talk(
+    app: &App,
+    session: &mut AgentSession,
+    sink: &mut Sink,
+    stream: &mut (impl StreamExt<Item = Result<Message, axum::Error>> + Unpin),
+) -> String {
+    let (want, mut wanted) = mpsc::channel::<BlobDigest>(WANTED_MAX);
+    let mut ping = tokio::time::interval(PING);
+    let mut heard = tokio::time::Instant::now();
+    loop {
+        let sent = tokio::select! {
+            biased;
+            frame = stream.next() => {
+                heard = tokio::time::Instant::now();
+                let message = match frame {
+                    None => return "it closed the line".to_owned(),
+                    Some(Err(error)) => return error.to_string(),
+                    Some(Ok(message)) => message,
+                };
+                match message {
+                    Message::Text(frame) => {
+                        if let Err(reason) = heard_from(app, session, &frame, &want).await {
+                            return reason;
+                        }
+                    }
+                    Message::Binary(_) => return "it sent a binary frame".to_owned(),
+                    Message::Close(_) => return "it closed the line".to_owned(),
+                    Message::Ping(_) | Message::Pong(_) => {}
+                }
+                continue;
+            }
+            message = session.messages.recv() => match message {
+                Some(message) => send(sink, text(&message)).await,
+                None => return "a newer connection took its place, or it took no messages".to_owned(),
+            },
+            _ = ping.tick() => {
+                if heard.elapsed() > SILENCE {
+                    return "it was silent for 20 s".to_owned();
+                }
+                send(sink, Message::Ping(axum::body::Bytes::new())).await
+            }
+            Some(digest) = wanted.recv() => send_blob(app, sink, digest).await,
+        };
+        if let Err(reason) = sent {
+            return reason;
+        }
+    }
+}
+
+async fn heard_from(
+    app: &App,
+    session: &AgentSession,
+    frame: &str,
+    want: &mpsc::Sender<BlobDigest>,
+) -> Result<(), String> {
+    let message = decode_from_agent(frame).map_err(|e| e.to_string())?;
+    if let FromAgent::Need { blobs } = &message {
+        for blob in blobs {
+            want.try_send(*blob).map_err(|_| format!("it asked for more than {WANTED_MAX} blobs at once"))?;
+        }
+    }
+    app.agent_message(session, message).await.map_err(|f| f.message)
+}
+
+/// One blob in chunks. Orders wait for at most one blob.
+async fn send_blob(app: &App, sink: &mut Sink, digest: BlobDigest) -> Result<(), String> {
+    let path = app.blobs().path(Digest::from_bytes(digest.0));
+    let Ok(mut file) = tokio::fs::File::open(&path).await else {
+        return send(sink, text(&ToAgent::NoBlob { digest })).await;
+    };
+    let mut chunk = vec![0; CHUNK_BYTES_MAX];
+    loop {
+        let n = file.read(&mut chunk).await.map_err(|e| e.to_string())?;
+        if n == 0 {
+            return Ok(());
+        }
+        send(sink, Message::Binary(encode_chunk(digest, &chunk[..n]).into())).await?;
+    }
+}
+
+async fn send(sink: &mut Sink, message: Message) -> Result<(), String> {
+    match tokio::time::timeout(SEND, sink.send(message)).await {
+        Ok(sent) => sent.map_err(|e| e.to_string()),
+        Err(_) => Err("it took no frame for 30 s".to_owned()),
+    }
+}
+
+fn text(message: &ToAgent) -> Message {
+    Message::Text(serde_json::to_string(message).unwrap_or_default().into())
+}

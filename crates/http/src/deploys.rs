@@ -1,0 +1,367 @@
+//! Services, hosts, deploys with their live logs, and locks.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::Stream;
+use serde::{Deserialize, Serialize};
+use tenfold_app::deploys::RunLog;
+use tenfold_app::deploys::views::{
+    Deploy, DeployFilter, Host, Lock, LogLine, NewDeploy, NewLock, NextDeploy, Service, ServiceUpdate,
+};
+use tenfold_app::{App, Role};
+use tokio::sync::broadcast;
+use utoipa_axum::routes;
+
+use crate::auth::Who;
+use crate::{Api, ApiError, Body, PathOf, Policy, QueryOf};
+
+pub fn api() -> Api {
+    Api::new("deploys")
+        .add(Policy::Viewer, routes!(services))
+        .add(Policy::Viewer, routes!(service))
+        .add(Policy::Role(Role::Admin), routes!(service_put))
+        .add(Policy::Role(Role::Admin), routes!(service_delete))
+        .add(Policy::Viewer, routes!(next))
+        .add(Policy::Viewer, routes!(hosts))
+        .add(Policy::Role(Role::Admin), routes!(host_delete))
+        .add(Policy::Viewer, routes!(list))
+        .add(Policy::Role(Role::Deployer), routes!(start))
+        .add(Policy::Viewer, routes!(one))
+        .add(Policy::Role(Role::Deployer), routes!(rollback))
+        .add(Policy::Role(Role::Deployer), routes!(cancel))
+        .add(Policy::Role(Role::Deployer), routes!(retry))
+        .add(Policy::Role(Role::Deployer), routes!(promote))
+        .add(Policy::Role(Role::Deployer), routes!(abort))
+        .add(Policy::Viewer, routes!(log))
+        .add(Policy::Viewer, routes!(locks))
+        .add(Policy::Role(Role::Deployer), routes!(lock))
+        .add(Policy::Role(Role::Deployer), routes!(unlock))
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct ServiceList {
+    items: Vec<Service>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct HostList {
+    items: Vec<Host>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct DeployList {
+    items: Vec<Deploy>,
+    /// `before` of the next page; absent on the last.
+    next: Option<i64>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct LockList {
+    items: Vec<Lock>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct LogLines {
+    items: Vec<LogLine>,
+}
+
+/// All services, with what runs where.
+#[utoipa::path(get, path = "/api/services", responses((status = 200, body = ServiceList)))]
+async fn services(State(app): State<App>) -> Result<Json<ServiceList>, ApiError> {
+    Ok(Json(ServiceList { items: app.services().await? }))
+}
+
+/// One service.
+#[utoipa::path(get, path = "/api/services/{name}", responses((status = 200, body = Service)))]
+async fn service(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<Json<Service>, ApiError> {
+    Ok(Json(app.service(&name).await?))
+}
+
+/// Adds or changes a service.
+#[utoipa::path(put, path = "/api/services/{name}", request_body = ServiceUpdate, responses((status = 200, body = Service)))]
+async fn service_put(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+    Body(update): Body<ServiceUpdate>,
+) -> Result<Json<Service>, ApiError> {
+    Ok(Json(app.service_put(&who, &name, update).await?))
+}
+
+/// Forgets a service; what runs of it goes on running.
+#[utoipa::path(delete, path = "/api/services/{name}", responses((status = 204)))]
+async fn service_delete(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+) -> Result<StatusCode, ApiError> {
+    app.service_delete(&who, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct NextQuery {
+    /// `production` unless given.
+    environment: Option<String>,
+    /// Branch, tag or commit; the service's branch unless given.
+    #[serde(rename = "ref")]
+    reference: Option<String>,
+}
+
+/// What a deploy would ship: from what the hosts run to the commit that is next.
+#[utoipa::path(get, path = "/api/services/{name}/next", params(NextQuery), responses((status = 200, body = NextDeploy)))]
+async fn next(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+    QueryOf(q): QueryOf<NextQuery>,
+) -> Result<Json<NextDeploy>, ApiError> {
+    let environment = q.environment.as_deref().unwrap_or("production");
+    Ok(Json(app.deploy_next(&name, environment, q.reference.as_deref()).await?))
+}
+
+/// All hosts, with what each runs and where it takes traffic.
+#[utoipa::path(get, path = "/api/hosts", responses((status = 200, body = HostList)))]
+async fn hosts(State(app): State<App>) -> Json<HostList> {
+    Json(HostList { items: app.hosts() })
+}
+
+/// Forgets a host that is gone for good.
+#[utoipa::path(delete, path = "/api/hosts/{name}", responses((status = 204)))]
+async fn host_delete(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+) -> Result<StatusCode, ApiError> {
+    app.host_delete(&who, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deploys and rollbacks, newest first.
+#[utoipa::path(get, path = "/api/deploys", params(DeployFilter), responses((status = 200, body = DeployList)))]
+async fn list(State(app): State<App>, QueryOf(filter): QueryOf<DeployFilter>) -> Result<Json<DeployList>, ApiError> {
+    let limit = filter.limit.unwrap_or(50).min(500);
+    let items = app.deploys(DeployFilter { limit: Some(limit), ..filter }).await?;
+    let next = if items.len() == limit as usize { items.last().map(|d| d.number) } else { None };
+    Ok(Json(DeployList { items, next }))
+}
+
+/// Starts a deploy.
+#[utoipa::path(post, path = "/api/deploys", request_body = NewDeploy, responses((status = 202, body = Deploy)))]
+async fn start(
+    State(app): State<App>,
+    Who(who): Who,
+    Body(new): Body<NewDeploy>,
+) -> Result<(StatusCode, Json<Deploy>), ApiError> {
+    Ok((StatusCode::ACCEPTED, Json(app.deploy_start(&who, new).await?)))
+}
+
+/// One deploy with its steps and hosts.
+#[utoipa::path(get, path = "/api/deploys/{number}", responses((status = 200, body = Deploy)))]
+async fn one(State(app): State<App>, PathOf(number): PathOf<i64>) -> Result<Json<Deploy>, ApiError> {
+    Ok(Json(app.deploy(number).await?))
+}
+
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+struct RollbackBody {
+    reason: Option<String>,
+}
+
+/// Takes a deploy back: flips to the release that was healthy before it. A running deploy is cancelled instead.
+#[utoipa::path(post, path = "/api/deploys/{number}/rollback", request_body = Option<RollbackBody>,
+    responses((status = 202, body = Deploy)))]
+async fn rollback(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(number): PathOf<i64>,
+    body: axum::body::Bytes,
+) -> Result<(StatusCode, Json<Deploy>), ApiError> {
+    // the body is optional: a bare POST is the fastest way back
+    let body: RollbackBody = if body.is_empty() {
+        RollbackBody::default()
+    } else {
+        serde_json::from_slice(&body)
+            .map_err(|e| tenfold_types::Fault::invalid(format!("the request body does not fit: {e}")))?
+    };
+    Ok((StatusCode::ACCEPTED, Json(app.deploy_rollback(&who, number, body.reason).await?)))
+}
+
+/// Stops a running deploy; hosts that flipped go back.
+#[utoipa::path(post, path = "/api/deploys/{number}/cancel", responses((status = 200, body = Deploy)))]
+async fn cancel(State(app): State<App>, Who(who): Who, PathOf(number): PathOf<i64>) -> Result<Json<Deploy>, ApiError> {
+    Ok(Json(app.deploy_cancel(&who, number).await?))
+}
+
+/// The same deploy again, as a new one.
+#[utoipa::path(post, path = "/api/deploys/{number}/retry", responses((status = 202, body = Deploy)))]
+async fn retry(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(number): PathOf<i64>,
+) -> Result<(StatusCode, Json<Deploy>), ApiError> {
+    Ok((StatusCode::ACCEPTED, Json(app.deploy_retry(&who, number).await?)))
+}
+
+/// Lets a held deploy go on.
+#[utoipa::path(post, path = "/api/deploys/{number}/promote", responses((status = 200, body = Deploy)))]
+async fn promote(State(app): State<App>, Who(who): Who, PathOf(number): PathOf<i64>) -> Result<Json<Deploy>, ApiError> {
+    Ok(Json(app.deploy_promote(&who, number).await?))
+}
+
+/// Sends a held deploy back.
+#[utoipa::path(post, path = "/api/deploys/{number}/abort", responses((status = 200, body = Deploy)))]
+async fn abort(State(app): State<App>, Who(who): Who, PathOf(number): PathOf<i64>) -> Result<Json<Deploy>, ApiError> {
+    Ok(Json(app.deploy_abort(&who, number).await?))
+}
+
+/// Locks that hold now.
+#[utoipa::path(get, path = "/api/locks", responses((status = 200, body = LockList)))]
+async fn locks(State(app): State<App>) -> Result<Json<LockList>, ApiError> {
+    Ok(Json(LockList { items: app.locks().await? }))
+}
+
+/// Locks a service on an environment.
+#[utoipa::path(post, path = "/api/locks", request_body = NewLock, responses((status = 201, body = Lock)))]
+async fn lock(
+    State(app): State<App>,
+    Who(who): Who,
+    Body(new): Body<NewLock>,
+) -> Result<(StatusCode, Json<Lock>), ApiError> {
+    Ok((StatusCode::CREATED, Json(app.lock_create(&who, new).await?)))
+}
+
+/// Ends a lock early.
+#[utoipa::path(delete, path = "/api/locks/{id}", responses((status = 204)))]
+async fn unlock(State(app): State<App>, Who(who): Who, PathOf(id): PathOf<String>) -> Result<StatusCode, ApiError> {
+    app.lock_release(&who, &id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+struct LogQuery {
+    /// Stream what comes as server-sent events: `line`, `deploy` (the deploy when it changed), `end`.
+    follow: bool,
+    /// Only lines after this number.
+    after: i64,
+}
+
+/// The log of a deploy, whole or live.
+#[utoipa::path(get, path = "/api/deploys/{number}/log", params(LogQuery), responses(
+    (status = 200, body = LogLines), (status = 200, content_type = "text/event-stream")))]
+async fn log(
+    State(app): State<App>,
+    PathOf(number): PathOf<i64>,
+    QueryOf(q): QueryOf<LogQuery>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    app.deploy(number).await?;
+    let log = app.deploy_log(number);
+    let resumed = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<i64>().ok());
+    let after = resumed.unwrap_or(q.after);
+    if !q.follow {
+        return Ok(Json(LogLines { items: read(&log, after).await }).into_response());
+    }
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).event(Event::default().event("ping").data("{}"));
+    Ok(Sse::new(follow(app, number, log, after)).keep_alive(keep_alive).into_response())
+}
+
+async fn read(log: &Arc<RunLog>, after: i64) -> Vec<LogLine> {
+    let log = log.clone();
+    tokio::task::spawn_blocking(move || log.after(after)).await.unwrap_or_default()
+}
+
+struct Follow {
+    app: App,
+    number: i64,
+    log: Arc<RunLog>,
+    lines: broadcast::Receiver<Arc<LogLine>>,
+    changes: broadcast::Receiver<i64>,
+    seen: i64,
+    ready: VecDeque<LogLine>,
+    /// The deploy is to be shown (again).
+    show: bool,
+    last: Last,
+}
+
+/// How far the end is told.
+#[derive(PartialEq)]
+enum Last {
+    Going,
+    /// The deploy is final: what the log still holds, then the end.
+    Draining,
+    Told,
+}
+
+fn follow(app: App, number: i64, log: Arc<RunLog>, after: i64) -> impl Stream<Item = Result<Event, Infallible>> {
+    // listening starts before reading, so that nothing falls between the two
+    let lines = log.follow();
+    let changes = app.deploys.changes();
+    let start = Follow { app, number, log, lines, changes, seen: after, ready: VecDeque::new(), show: true, last: Last::Going };
+    futures_util::stream::unfold((start, true), |(mut follow, first)| async move {
+        if first {
+            follow.ready.extend(read(&follow.log, follow.seen).await);
+        }
+        let event = follow.next().await?;
+        Some((Ok(event), (follow, false)))
+    })
+}
+
+impl Follow {
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(line) = self.ready.pop_front() {
+                if line.seq <= self.seen {
+                    continue;
+                }
+                self.seen = line.seq;
+                return Some(Event::default().event("line").id(line.seq.to_string()).data(json(&line)));
+            }
+            match self.last {
+                Last::Told => return None,
+                Last::Draining => {
+                    self.last = Last::Told;
+                    return Some(Event::default().event("end").data("{}"));
+                }
+                Last::Going => {}
+            }
+            if self.show {
+                self.show = false;
+                let deploy = self.app.deploy(self.number).await.ok()?;
+                if deploy.finished_at.is_some() {
+                    self.last = Last::Draining;
+                    self.ready.extend(read(&self.log, self.seen).await);
+                }
+                return Some(Event::default().event("deploy").data(json(&deploy)));
+            }
+            tokio::select! {
+                biased;
+                line = self.lines.recv() => match line {
+                    Ok(line) => self.ready.push_back((*line).clone()),
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.ready.extend(read(&self.log, self.seen).await),
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                },
+                changed = self.changes.recv() => match changed {
+                    Ok(number) => self.show |= number == self.number,
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.show = true,
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                },
+            }
+        }
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "{}".into())
+}

@@ -1,0 +1,89 @@
+//! Where things stand in the agent's folder, and writing so that a power cut leaves the old or the new.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use tenfold_deploys::Digest;
+
+/// The folders of one service:
+/// `services/NAME/{releases/DIGEST/, releases/DIGEST.json, current -> releases/DIGEST, state.json, log/, shared/}`.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub root: PathBuf,
+}
+
+impl Place {
+    /// `service` was checked to be a plain name by the decoder of the protocol.
+    pub fn new(dir: &Path, service: &str) -> Self {
+        Self { root: dir.join("services").join(service) }
+    }
+    pub fn make(&self) -> io::Result<()> {
+        for folder in ["releases", "log", "shared"] {
+            fs::create_dir_all(self.root.join(folder))?;
+        }
+        Ok(())
+    }
+    pub fn releases(&self) -> PathBuf {
+        self.root.join("releases")
+    }
+    pub fn release(&self, digest: Digest) -> PathBuf {
+        self.releases().join(digest.to_string())
+    }
+    /// How the release was run last.
+    pub fn release_note(&self, digest: Digest) -> PathBuf {
+        self.releases().join(format!("{digest}.json"))
+    }
+    pub fn current(&self) -> PathBuf {
+        self.root.join("current")
+    }
+    pub fn state(&self) -> PathBuf {
+        self.root.join("state.json")
+    }
+    pub fn log(&self, digest: Digest) -> PathBuf {
+        self.root.join("log").join(format!("{}.log", digest.short()))
+    }
+    pub fn shared(&self) -> PathBuf {
+        self.root.join("shared")
+    }
+    /// Points `current` to a release: a new link is made aside and renamed over the old one.
+    pub fn flip(&self, digest: Option<Digest>) -> io::Result<()> {
+        let current = self.current();
+        let Some(digest) = digest else {
+            return match fs::remove_file(&current) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+                _ => Ok(()),
+            };
+        };
+        let aside = self.root.join("current.new");
+        let _ = fs::remove_file(&aside);
+        std::os::unix::fs::symlink(Path::new("releases").join(digest.to_string()), &aside)?;
+        fs::rename(&aside, &current)?;
+        sync_dir(&self.root)
+    }
+}
+
+/// One agent per folder.
+pub(crate) fn lock(dir: &Path) -> io::Result<File> {
+    let file = File::create(dir.join("lock"))?;
+    file.try_lock().map_err(|_| {
+        io::Error::other(format!("another agent uses {}; give every agent a folder of its own", dir.display()))
+    })?;
+    Ok(file)
+}
+
+/// Writes aside, to disk, and renames.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let aside = path.with_extension("part");
+    let mut file = File::create(&aside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}

@@ -1,0 +1,175 @@
+//! From a manifest to a release's folder: fetch what is missing, then hard links to the blobs. Releases share the files
+//! they have in common, so staging costs what changed.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use tenfold_deploys::{Digest, Manifest, manifest::Entry};
+use tenfold_protocols::agent::{BlobDigest, FromAgent, OrderRef};
+
+use super::{Shared, disk::{Place, sync_dir}};
+
+/// Blobs asked for at a time.
+const NEED_AT_ONCE: usize = 64;
+/// The server must send the next blob within this time.
+const IDLE: Duration = Duration::from_secs(30);
+/// Room left free beside the artifact.
+const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
+/// Between two words about the progress.
+const PROGRESS: Duration = Duration::from_millis(500);
+
+/// Makes the release's folder. The error is for people.
+pub(crate) async fn stage(shared: &Arc<Shared>, place: &Place, order: &OrderRef, manifest: Manifest) -> Result<(), String> {
+    let _staging = shared.farm.read().await;
+    let digest = manifest.digest();
+    if place.release(digest).is_dir() {
+        return Ok(());
+    }
+    place.make().map_err(told)?;
+    let files = files_of(&manifest);
+    let missing = {
+        let (shared, files) = (shared.clone(), files.clone());
+        tokio::task::spawn_blocking(move || {
+            files.into_iter().filter(|(d, size)| !shared.incoming.verify(*d, *size)).collect::<Vec<_>>()
+        })
+        .await
+        .map_err(|_| "the blobs could not be read".to_owned())?
+    };
+    let need: u64 = missing.iter().map(|(_, size)| size).sum();
+    enough_room(&place.root, need)?;
+    fetch(shared, order, digest, &missing, need).await?;
+    let (shared, place) = (shared.clone(), place.clone());
+    tokio::task::spawn_blocking(move || link(&shared, &place, &manifest, digest))
+        .await
+        .map_err(|_| "the release could not be linked".to_owned())?
+}
+
+fn files_of(manifest: &Manifest) -> BTreeMap<Digest, u64> {
+    manifest
+        .entries()
+        .iter()
+        .filter_map(|e| match e {
+            Entry::File { blake3, size, .. } => Some((*blake3, *size)),
+            Entry::Link { .. } => None,
+        })
+        .collect()
+}
+
+async fn fetch(
+    shared: &Arc<Shared>,
+    order: &OrderRef,
+    digest: Digest,
+    missing: &[(Digest, u64)],
+    total: u64,
+) -> Result<(), String> {
+    let mut have = 0;
+    let mut told_at = tokio::time::Instant::now();
+    let progress = |have| FromAgent::Staging { order: order.clone(), digest: BlobDigest(*digest.bytes()), have_bytes: have, total_bytes: total };
+    shared.say(progress(0));
+    for some in missing.chunks(NEED_AT_ONCE) {
+        let mut waiting = Vec::new();
+        let mut ask = Vec::new();
+        for (blob, size) in some {
+            let (waiter, first) = shared.incoming.expect(*blob, *size).map_err(told)?;
+            if first {
+                ask.push(BlobDigest(*blob.bytes()));
+            }
+            waiting.push((waiter, *size));
+        }
+        if !ask.is_empty() {
+            shared.say(FromAgent::Need { blobs: ask });
+        }
+        for (waiter, size) in waiting {
+            match tokio::time::timeout(IDLE.max(transfer_time(size)), waiter).await {
+                Ok(Ok(Ok(()))) => have += size,
+                Ok(Ok(Err(why))) => return Err(why),
+                Ok(Err(_)) => return Err("the connection to the server was lost".to_owned()),
+                Err(_) => return Err("the server sent nothing for 30 s".to_owned()),
+            }
+            if told_at.elapsed() >= PROGRESS {
+                told_at = tokio::time::Instant::now();
+                shared.say(progress(have));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A large blob may take longer than the idle time: at least 1 MB/s is asked for.
+fn transfer_time(size: u64) -> Duration {
+    Duration::from_secs(10 + size / 1_000_000)
+}
+
+fn enough_room(dir: &Path, need: u64) -> Result<(), String> {
+    let stat = nix::sys::statvfs::statvfs(dir).map_err(|e| format!("the disk cannot be asked: {e}"))?;
+    #[expect(clippy::unnecessary_cast, reason = "the type differs between platforms")]
+    let free = (stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64);
+    if free < need.saturating_add(FREE_BYTES_MIN) {
+        return Err(format!("the disk is full: the release needs {need} bytes and {free} are free"));
+    }
+    Ok(())
+}
+
+fn link(shared: &Shared, place: &Place, manifest: &Manifest, digest: Digest) -> Result<(), String> {
+    let aside = place.releases().join(format!("{digest}.new"));
+    let _ = fs::remove_dir_all(&aside);
+    fs::create_dir_all(&aside).map_err(told)?;
+    let mut folders = std::collections::BTreeSet::from([aside.clone()]);
+    for entry in manifest.entries() {
+        // the manifest was checked: no path leaves the folder, none leads through a link
+        let to = aside.join(entry.path());
+        if let Some(folder) = to.parent()
+            && folders.insert(folder.to_path_buf())
+        {
+            fs::create_dir_all(folder).map_err(told)?;
+        }
+        match entry {
+            Entry::File { executable, blake3, size, .. } => {
+                let from = if *executable {
+                    shared.incoming.make_executable(*blake3, *size).map_err(told)?
+                } else {
+                    shared.incoming.path(*blake3, false)
+                };
+                if fs::hard_link(&from, &to).is_err() {
+                    // too many links to one file, or another file system
+                    fs::copy(&from, &to).map_err(told)?;
+                }
+            }
+            Entry::Link { target, .. } => std::os::unix::fs::symlink(target, &to).map_err(told)?,
+        }
+    }
+    for folder in folders.iter().rev() {
+        sync_dir(folder).map_err(told)?;
+    }
+    fs::rename(&aside, place.release(digest)).map_err(told)?;
+    sync_dir(&place.releases()).map_err(told)
+}
+
+fn told(error: std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Removes releases that are not in `keep`. Blocks.
+pub(crate) fn prune(shared: &Shared, place: &Place, keep: &[Digest]) {
+    // what is being staged may need a blob that no release links to yet
+    let Ok(_alone) = shared.farm.try_write() else { return };
+    let Ok(entries) = fs::read_dir(place.releases()) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let stem = name.strip_suffix(".json").unwrap_or(name);
+        let Some(digest) = Digest::parse(stem) else { continue };
+        if !keep.contains(&digest) {
+            let _ = if name == stem { fs::remove_dir_all(entry.path()) } else { fs::remove_file(entry.path()) };
+        }
+    }
+    shared.incoming.prune();
+}

@@ -1,0 +1,209 @@
+//! The connection to the server: kept up, with longer and longer pauses while the server is away.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures_util::{SinkExt, StreamExt};
+use tenfold_deploys::{Digest, Manifest};
+use tenfold_protocols::agent::{
+    BINARY_FRAME_BYTES_MAX, FromAgent, PROTOCOL, TEXT_FRAME_BYTES_MAX, ToAgent, decode_chunk, decode_to_agent,
+};
+use tokio::{net::TcpStream, sync::mpsc};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream,
+    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue, protocol::WebSocketConfig},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Shared, unit, unit::Command};
+
+const PAUSE_MS_MIN: u64 = 200;
+const PAUSE_MS_MAX: u64 = 5_000;
+const CONNECT: Duration = Duration::from_secs(10);
+/// The server says something at least this often, or the line counts as dead.
+const SILENCE: Duration = Duration::from_secs(30);
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    mut units: HashMap<String, mpsc::UnboundedSender<Command>>,
+    mut said: mpsc::UnboundedReceiver<FromAgent>,
+    stop: CancellationToken,
+) {
+    let mut tries = 0u32;
+    loop {
+        let socket = tokio::select! {
+            () = stop.cancelled() => return,
+            socket = tokio::time::timeout(CONNECT, connect(&shared)) => socket,
+        };
+        match socket {
+            Ok(Ok(socket)) => {
+                tracing::info!(server = %shared.config.server, "connected");
+                // answers to orders of an earlier connection are of no use: the server asks anew
+                while said.try_recv().is_ok() {}
+                let ended = tokio::select! {
+                    () = stop.cancelled() => return,
+                    ended = talk(&shared, socket, &mut units, &mut said, &stop, &mut tries) => ended,
+                };
+                shared.incoming.refuse_all("the connection to the server was lost");
+                tracing::warn!(reason = %ended, "the connection ended");
+            }
+            Ok(Err(reason)) => tracing::warn!(%reason, server = %shared.config.server, "the server cannot be reached"),
+            Err(_) => tracing::warn!(server = %shared.config.server, "the server did not answer"),
+        }
+        let pause = pause(&shared.config.name, tries);
+        tries = tries.saturating_add(1);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Doubles each time. Hosts differ by a part of it that comes from their name, so that they do not all come at once.
+fn pause(name: &str, tries: u32) -> Duration {
+    let base = PAUSE_MS_MIN.saturating_mul(1 << tries.min(6)).min(PAUSE_MS_MAX);
+    let hash = blake3::hash(format!("{name} {tries}").as_bytes());
+    let part = u64::from(hash.as_bytes()[0]);
+    Duration::from_millis(base / 2 + base * part / 512)
+}
+
+async fn connect(shared: &Shared) -> Result<Socket, String> {
+    let base = shared.config.server.trim_end_matches('/');
+    let base = match (base.strip_prefix("http://"), base.strip_prefix("https://")) {
+        (Some(rest), _) => format!("ws://{rest}"),
+        (_, Some(rest)) => format!("wss://{rest}"),
+        _ => return Err(format!("`{base}` is not an address like http://tenfold.example:7070")),
+    };
+    let mut request = format!("{base}/agent/v1/connect").into_client_request().map_err(|e| e.to_string())?;
+    let token = format!("Bearer {}", shared.config.token.trim());
+    let value = HeaderValue::from_str(&token).map_err(|_| "the token holds characters that cannot be sent".to_owned())?;
+    request.headers_mut().insert("authorization", value);
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(TEXT_FRAME_BYTES_MAX))
+        .max_frame_size(Some(TEXT_FRAME_BYTES_MAX.max(BINARY_FRAME_BYTES_MAX)));
+    match tokio_tungstenite::connect_async_with_config(request, Some(config), true).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => {
+            let body = answer.body().as_deref().map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default();
+            Err(format!("the server answered {}: {}", answer.status(), body.chars().take(300).collect::<String>()))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Talks until the line breaks; returns why.
+async fn talk(
+    shared: &Arc<Shared>,
+    socket: Socket,
+    units: &mut HashMap<String, mpsc::UnboundedSender<Command>>,
+    said: &mut mpsc::UnboundedReceiver<FromAgent>,
+    stop: &CancellationToken,
+    tries: &mut u32,
+) -> String {
+    let (mut sink, mut stream) = socket.split();
+    let hello = FromAgent::Hello {
+        protocol: PROTOCOL,
+        name: shared.config.name.clone(),
+        environment: shared.config.environment.clone(),
+        labels: shared.config.labels.clone(),
+        version: shared.config.version.clone(),
+        releases: shared.all_releases(),
+    };
+    if let Err(error) = sink.send(text(&hello)).await {
+        return error.to_string();
+    }
+    let mut heartbeat = tokio::time::interval(SILENCE);
+    loop {
+        let outgoing = tokio::select! {
+            frame = tokio::time::timeout(SILENCE, stream.next()) => {
+                let message = match frame {
+                    Err(_) => return "the server has been silent for 30 s".to_owned(),
+                    Ok(None) => return "the server closed it".to_owned(),
+                    Ok(Some(Err(error))) => return error.to_string(),
+                    Ok(Some(Ok(message))) => message,
+                };
+                match message {
+                    Message::Text(frame) => match decode_to_agent(&frame) {
+                        Ok(ToAgent::Welcome { heartbeat_ms, .. }) => {
+                            *tries = 0;
+                            heartbeat = tokio::time::interval(Duration::from_millis(heartbeat_ms.clamp(500, 15_000)));
+                            continue;
+                        }
+                        Ok(ToAgent::Refused { reason }) => return format!("the server refused this agent: {reason}"),
+                        Ok(ToAgent::Report) => observed(shared),
+                        Ok(message) => {
+                            order(shared, units, stop, message).await;
+                            continue;
+                        }
+                        Err(error) => return format!("a frame was refused: {error}"),
+                    },
+                    Message::Binary(frame) => match decode_chunk(&frame) {
+                        Ok((digest, chunk)) => {
+                            shared.incoming.chunk(Digest::from_bytes(digest.0), chunk);
+                            continue;
+                        }
+                        Err(error) => return format!("a frame was refused: {error}"),
+                    },
+                    Message::Close(_) => return "the server closed it".to_owned(),
+                    Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
+                }
+            }
+            Some(message) = said.recv() => text(&message),
+            () = shared.changed.notified() => observed(shared),
+            _ = heartbeat.tick() => observed(shared),
+        };
+        if let Err(error) = sink.send(outgoing).await {
+            return error.to_string();
+        }
+    }
+}
+
+fn observed(shared: &Shared) -> Message {
+    text(&FromAgent::Observed { releases: shared.all_releases() })
+}
+
+fn text(message: &FromAgent) -> Message {
+    Message::text(serde_json::to_string(message).unwrap_or_default())
+}
+
+async fn order(
+    shared: &Arc<Shared>,
+    units: &mut HashMap<String, mpsc::UnboundedSender<Command>>,
+    stop: &CancellationToken,
+    message: ToAgent,
+) {
+    let command = match message {
+        ToAgent::Stage { order, digest, manifest } => match serde_json::from_value::<Manifest>(manifest) {
+            Ok(manifest) if manifest.digest().bytes() == &digest.0 => {
+                Command::Stage { order, digest: Digest::from_bytes(digest.0), manifest: Box::new(manifest) }
+            }
+            other => {
+                let error = match other {
+                    Ok(_) => "the manifest has another digest than the order".to_owned(),
+                    Err(error) => format!("the manifest is refused: {error}"),
+                };
+                let (digest, log_tail) = (Some(digest), String::new());
+                return shared.say(FromAgent::Failed { order, digest, error, log_tail, running: None });
+            }
+        },
+        ToAgent::Activate { order, digest, run } => {
+            Command::Activate { order, digest: Digest::from_bytes(digest.0), run }
+        }
+        ToAgent::Deactivate { order } => Command::Deactivate { order },
+        ToAgent::NoBlob { digest } => {
+            return shared.incoming.refuse(Digest::from_bytes(digest.0), "the server does not have a file of the release any more");
+        }
+        ToAgent::Welcome { .. } | ToAgent::Report | ToAgent::Refused { .. } => return,
+    };
+    let service = match &command {
+        Command::Stage { order, .. } | Command::Activate { order, .. } | Command::Deactivate { order } => order.service.clone(),
+    };
+    if !units.contains_key(&service) {
+        let unit = unit::start(shared, &service, stop).await;
+        units.insert(service.clone(), unit);
+    }
+    if let Some(unit) = units.get(&service) {
+        let _ = unit.send(command);
+    }
+}

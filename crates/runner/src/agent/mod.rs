@@ -1,0 +1,142 @@
+//! The agent: runs on a host, holds one connection to the server, and keeps the releases it is ordered to run.
+//!
+//! It obeys no epoch lower than the highest it has seen, touches nothing outside its folder, and when the server is away
+//! it goes on as it was told last. Services live in process groups of their own and outlive the agent.
+
+mod disk;
+mod farm;
+mod incoming;
+mod link;
+mod service;
+mod state;
+mod supervise;
+mod unit;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use tenfold_protocols::agent::{FromAgent, Release};
+use tenfold_types::Clock;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use incoming::Incoming;
+
+/// How an agent is set up.
+#[derive(Clone)]
+pub struct AgentConfig {
+    /// `http://` or `https://` address of the server.
+    pub server: String,
+    pub token: String,
+    /// The host's name, unique among the agents of a server.
+    pub name: String,
+    pub environment: String,
+    pub labels: BTreeMap<String, String>,
+    /// The agent's folder.
+    pub dir: PathBuf,
+    /// The address at which others reach this host's services.
+    pub address: String,
+    pub version: String,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What the parts of an agent share.
+pub(crate) struct Shared {
+    pub config: AgentConfig,
+    pub incoming: Incoming,
+    /// What runs, by service.
+    pub releases: Mutex<BTreeMap<String, Release>>,
+    /// Something in `releases` changed.
+    pub changed: Notify,
+    /// To the server; dropped while there is no connection.
+    pub outbox: mpsc::UnboundedSender<FromAgent>,
+    pub http: reqwest::Client,
+    /// Read while a release is being staged, so that nothing it needs is pruned.
+    pub farm: tokio::sync::RwLock<()>,
+}
+
+impl Shared {
+    pub fn say(&self, message: FromAgent) {
+        let _ = self.outbox.send(message);
+    }
+    pub fn report(&self, service: &str, release: Option<Release>) {
+        let mut releases = self.releases.lock();
+        let changed = match release {
+            Some(release) => {
+                let before = releases.insert(service.to_owned(), release.clone());
+                before.as_ref() != Some(&release)
+            }
+            None => releases.remove(service).is_some(),
+        };
+        drop(releases);
+        if changed {
+            self.changed.notify_one();
+        }
+    }
+    pub fn all_releases(&self) -> Vec<Release> {
+        self.releases.lock().values().cloned().collect()
+    }
+}
+
+/// Runs the agent until `stop` is cancelled. Services go on running after it.
+pub async fn run(config: AgentConfig, stop: CancellationToken) -> io::Result<()> {
+    let dir = std::path::absolute(&config.dir)?;
+    std::fs::create_dir_all(dir.join("services"))?;
+    let _lock = disk::lock(&dir)?;
+    let config = AgentConfig { dir: dir.clone(), ..config };
+    let (outbox, said) = mpsc::unbounded_channel();
+    let http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .map_err(io::Error::other)?;
+    let shared = Arc::new(Shared {
+        incoming: Incoming::new(&dir),
+        config,
+        releases: Mutex::default(),
+        changed: Notify::new(),
+        outbox,
+        http,
+        farm: tokio::sync::RwLock::default(),
+    });
+    let mut units = HashMap::new();
+    for service in services(&dir)? {
+        let unit = unit::start(&shared, &service, &stop).await;
+        units.insert(service, unit);
+    }
+    link::run(shared, units, said, stop).await;
+    Ok(())
+}
+
+/// Services this host has a folder for.
+fn services(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(dir.join("services"))? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir()
+            && let Some(name) = entry.file_name().to_str()
+        {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// Ends every service that runs from an agent's folder, for tests and for taking a host out of use. The agent must not
+/// run meanwhile.
+pub async fn stop_services(dir: &Path) -> io::Result<()> {
+    let dir = std::path::absolute(dir)?;
+    let _lock = disk::lock(&dir)?;
+    for service in services(&dir)? {
+        let place = disk::Place::new(&dir, &service);
+        for process in state::Kept::load(&place).processes() {
+            process.end(std::time::Duration::from_secs(5)).await;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! Starting a release as a process and asking whether it is healthy.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Seek, SeekFrom},
+    net::TcpListener,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use tenfold_deploys::Digest;
+use tenfold_protocols::agent::{RunSpec, tail_of};
+use tokio::{process::Command, sync::oneshot};
+
+use super::{Shared, disk::Place};
+use crate::process::{ProcessId, inherited_env};
+
+/// One question of a health check waits this long for its answer.
+const PROBE: Duration = Duration::from_secs(2);
+/// Between two questions while a release starts.
+const STARTING: Duration = Duration::from_millis(100);
+/// The end of the log that goes with a failure.
+const TAIL_BYTES: u64 = 4 * 1024;
+/// A log is cut above this size; the older half moves to `.1`.
+const LOG_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
+/// A process that was started, and the way to learn how it ended.
+pub(crate) struct Started {
+    pub id: ProcessId,
+    pub exit: oneshot::Receiver<ExitStatus>,
+    /// Length of the log before it was started.
+    pub log_from: u64,
+}
+
+/// A free port. It is free at the moment of asking; a service that finds it taken exits and the activation fails.
+pub(crate) fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+pub(crate) fn start(
+    shared: &Shared,
+    place: &Place,
+    service: &str,
+    digest: Digest,
+    deploy: i64,
+    run: &RunSpec,
+    port: u16,
+) -> Result<Started, String> {
+    let dir = place.release(digest);
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(place.log(digest))
+        .map_err(|e| format!("the log of the service cannot be written: {e}"))?;
+    let log_from = log.metadata().map(|m| m.len()).unwrap_or(0);
+    let err = log.try_clone().map_err(|e| e.to_string())?;
+    let program = run.command.first().ok_or("the release has no command")?;
+    let mut child = Command::new(program)
+        .args(&run.command[1..])
+        .current_dir(&dir)
+        .env_clear()
+        .envs(inherited_env())
+        .env("TENFOLD_SERVICE", service)
+        .env("TENFOLD_ENVIRONMENT", &shared.config.environment)
+        .env("TENFOLD_HOST", &shared.config.name)
+        .env("TENFOLD_SHA", &run.sha)
+        .env("TENFOLD_RELEASE", digest.to_string())
+        .env("TENFOLD_DEPLOY", deploy.to_string())
+        .env("TENFOLD_SHARED_DIR", place.shared())
+        .envs(&run.env)
+        .env(&run.port_env, port.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::from(log))
+        .stderr(Stdio::from(err))
+        .process_group(0)
+        .spawn()
+        .map_err(|e| format!("`{program}` could not be started: {e}; is it installed on the host and in its PATH?"))?;
+    let id = child.id().and_then(ProcessId::of);
+    let (ended, exit) = oneshot::channel();
+    tokio::spawn(async move {
+        if let Ok(status) = child.wait().await {
+            let _ = ended.send(status);
+        }
+    });
+    let id = id.ok_or_else(|| format!("`{program}` ended at once\n{}", tail(&place.log(digest), log_from)))?;
+    Ok(Started { id, exit, log_from })
+}
+
+/// Asks until the release is healthy. The error is for people.
+pub(crate) async fn until_healthy(
+    http: &reqwest::Client,
+    exit: oneshot::Receiver<ExitStatus>,
+    port: u16,
+    run: &RunSpec,
+) -> Result<(), String> {
+    let within = Duration::from_millis(run.health_within_ms);
+    let asking = async {
+        loop {
+            if probe(http, port, &run.health_path).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(STARTING).await;
+        }
+    };
+    tokio::select! {
+        healthy = tokio::time::timeout(within, asking) => match healthy {
+            Ok(()) => Ok(()),
+            Err(_) => {
+                // ask once more for the reason
+                let said = probe(http, port, &run.health_path).await.err().unwrap_or_else(|| "it answered too late".to_owned());
+                Err(format!("its health check {} did not pass within {} s: {said}", run.health_path, within.as_secs()))
+            }
+        },
+        status = exit => Err(match status {
+            Ok(status) => format!("it {} before it was healthy", ended(status)),
+            Err(_) => "it ended before it was healthy".to_owned(),
+        }),
+    }
+}
+
+/// 2xx is healthy; the error says what came instead.
+pub(crate) async fn probe(http: &reqwest::Client, port: u16, path: &str) -> Result<(), String> {
+    let url = format!("http://127.0.0.1:{port}{path}");
+    match http.get(url).timeout(PROBE).send().await {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(format!("it answered {}", answer.status())),
+        Err(error) if error.is_timeout() => Err("it did not answer within 2 s".to_owned()),
+        Err(error) if error.is_connect() => Err("nothing listens on its port".to_owned()),
+        Err(_) => Err("its answer was broken".to_owned()),
+    }
+}
+
+fn ended(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exited with code {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// What a log holds from an offset on, at most its last few kilobytes.
+pub(crate) fn tail(log: &Path, from: u64) -> String {
+    let read = || -> io::Result<String> {
+        let mut file = File::open(log)?;
+        let len = file.metadata()?.len();
+        // a log that was cut meanwhile starts over
+        let from = if from > len { 0 } else { from };
+        file.seek(SeekFrom::Start(from.max(len.saturating_sub(TAIL_BYTES))))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        Ok(tail_of(&String::from_utf8_lossy(&bytes)))
+    };
+    read().unwrap_or_default()
+}
+
+/// Keeps a log within its size. The service writes by appending, so cutting the file under it is safe.
+pub(crate) fn cap_log(log: &Path) -> io::Result<()> {
+    let Ok(meta) = std::fs::metadata(log) else { return Ok(()) };
+    if meta.len() > LOG_BYTES_MAX {
+        std::fs::copy(log, log.with_extension("log.1"))?;
+        OpenOptions::new().write(true).open(log)?.set_len(0)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! Keeping a release running: adopting it after a restart of the agent, restarting it when it ends, asking its health.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{
+    service,
+    unit::{Done, Unit},
+};
+use crate::process::ProcessId;
+
+/// Between two questions while all is well.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// This many answers in a row must fail before a release counts as unhealthy.
+const FAILURES_MAX: u32 = 3;
+/// The first restart comes after this long; each further one takes twice as long.
+const RESTART_MS: u64 = 500;
+const RESTART_MS_MAX: u64 = 30_000;
+
+impl Unit {
+    /// After a start of the agent: what was half done is ended, what runs is adopted, what should run is started.
+    pub(super) async fn adopt(&mut self) {
+        if let Some(process) = self.kept.starting.take() {
+            self.kept.ending.push(process);
+        }
+        for process in self.kept.ending.clone() {
+            self.end(process, Duration::ZERO, Duration::from_secs(5));
+        }
+        let Some(active) = self.kept.current.clone() else { return };
+        if let Err(error) = self.place.flip(Some(active.digest)) {
+            tracing::warn!(%error, service = %self.service, "the link to the current release could not be set right");
+        }
+        match active.process.filter(|p| p.is_alive()) {
+            Some(_) => {
+                self.healthy = service::probe(&self.shared.http, active.port, &active.run.health_path).await.is_ok();
+            }
+            None => self.went_down(Duration::ZERO),
+        }
+        self.report();
+    }
+
+    /// Twice a second.
+    pub(super) fn look(&mut self) {
+        let Some(active) = &self.kept.current else { return };
+        if let Err(error) = service::cap_log(&self.place.log(active.digest)) {
+            tracing::warn!(%error, service = %self.service, "the log of a service could not be cut");
+        }
+        match active.process {
+            Some(process) if !process.is_alive() => {
+                tracing::warn!(service = %self.service, pid = process.pid, "a service ended by itself");
+                let wait = RESTART_MS.saturating_mul(1 << self.restarts.min(10)).min(RESTART_MS_MAX);
+                self.went_down(Duration::from_millis(wait));
+                self.save();
+                self.report();
+            }
+            Some(process) => {
+                let due = !self.healthy || Instant::now() >= self.probe_at;
+                if due && !self.probing {
+                    self.ask(process, active.port, active.run.health_path.clone());
+                }
+            }
+            None if self.restart_at.is_some_and(|at| Instant::now() >= at) => self.restart(),
+            None => {}
+        }
+    }
+
+    fn went_down(&mut self, wait: Duration) {
+        if let Some(active) = &mut self.kept.current {
+            active.process = None;
+        }
+        self.healthy = false;
+        self.restart_at = Some(Instant::now() + wait);
+    }
+
+    fn restart(&mut self) {
+        let Some(active) = self.kept.current.clone() else { return };
+        self.restart_at = None;
+        self.restarts += 1;
+        let started = service::start(
+            &self.shared,
+            &self.place,
+            &self.service,
+            active.digest,
+            active.deploy,
+            &active.run,
+            active.port,
+        );
+        match started {
+            Ok(started) => {
+                if let Some(active) = &mut self.kept.current {
+                    active.process = Some(started.id);
+                }
+                self.save();
+            }
+            Err(error) => {
+                tracing::warn!(%error, service = %self.service, "a service could not be started again");
+                self.went_down(Duration::from_millis(RESTART_MS_MAX));
+            }
+        }
+    }
+
+    fn ask(&mut self, process: ProcessId, port: u16, path: String) {
+        self.probing = true;
+        self.probe_at = Instant::now() + PROBE_EVERY;
+        let (http, done) = (self.shared.http.clone(), self.done.clone());
+        tokio::spawn(async move {
+            let healthy = service::probe(&http, port, &path).await.is_ok();
+            let _ = done.send(Done::Probed { process, healthy });
+        });
+    }
+
+    pub(super) fn probed(&mut self, process: ProcessId, healthy: bool) {
+        self.probing = false;
+        if self.kept.current.as_ref().and_then(|a| a.process) != Some(process) {
+            return;
+        }
+        if healthy {
+            self.failures = 0;
+            self.healthy = true;
+            self.restarts = 0;
+        } else {
+            self.failures += 1;
+            self.healthy &= self.failures < FAILURES_MAX;
+        }
+        self.report();
+    }
+}

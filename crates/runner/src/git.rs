@@ -1,0 +1,237 @@
+//! Git by its command line: a bare copy per repository in the data directory, read with plumbing commands.
+//!
+//! Names from people never stand where git could read them as options, hooks and prompts are off, and only the protocols
+//! file, https and ssh are spoken.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use tenfold_app::deploys::ports::{Commit, CommitRange, Source};
+use tenfold_types::{Fault, Timestamp};
+use tokio::process::Command;
+
+use crate::process::inherited_env;
+
+/// Longest a fetch may take.
+const FETCH: Duration = Duration::from_secs(120);
+/// Longest any other command may take.
+const READ: Duration = Duration::from_secs(30);
+/// Most commits listed between two.
+const COMMITS_MAX: usize = 400;
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+const TEXT_CHARS_MAX: usize = 200;
+const REF_BYTES_MAX: usize = 255;
+const UNIT: char = '\u{1f}';
+
+/// The local copy of one repository.
+pub(crate) struct Mirror {
+    dir: PathBuf,
+    source: Source,
+}
+
+impl Mirror {
+    /// `root` holds all copies. The folder's name is made of the service and the address, so a service that moves to
+    /// another repository gets a new copy.
+    pub fn new(root: &Path, source: &Source) -> Self {
+        let key = blake3::hash(source.repository.as_bytes()).to_hex();
+        let name = format!("{}-{}.git", source.service, &key.as_str()[..16]);
+        Self { dir: root.join(name), source: source.clone() }
+    }
+
+    pub async fn fetch(&self) -> Result<(), Fault> {
+        let address = &self.source.repository;
+        if address.starts_with('-') || address.is_empty() {
+            return Err(Fault::invalid(format!("`{address}` is not the address of a repository")));
+        }
+        if !self.dir.join("HEAD").exists() {
+            tokio::fs::create_dir_all(&self.dir).await.map_err(|e| io("the folder of a repository", &e))?;
+            self.git(&["init", "--quiet", "--bare", "."], READ).await?;
+        }
+        let branches = "+refs/heads/*:refs/heads/*";
+        let tags = "+refs/tags/*:refs/tags/*";
+        self.git(&["fetch", "--quiet", "--prune", "--no-write-fetch-head", "--", address, branches, tags], FETCH)
+            .await
+            .map(|_| ())
+            .map_err(|fault| Fault::unavailable(format!("the repository of {} could not be fetched: {}", self.source.service, fault.message)))
+    }
+
+    /// A branch first, then whatever else git knows by that name.
+    pub async fn resolve(&self, reference: &str) -> Result<Commit, Fault> {
+        check_ref(reference)?;
+        for candidate in [format!("refs/heads/{reference}^{{commit}}"), format!("{reference}^{{commit}}")] {
+            let found = self.git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &candidate], READ).await;
+            if let Ok(text) = found {
+                let sha = String::from_utf8_lossy(&text).trim().to_owned();
+                return self.commit(&sha).await;
+            }
+        }
+        Err(Fault::not_found(format!("`{reference}` is no branch, tag or commit of {}", self.source.service))
+            .advice("push it first, or check the spelling"))
+    }
+
+    pub async fn commit(&self, sha: &str) -> Result<Commit, Fault> {
+        check_sha(sha)?;
+        let log = self.git(&["log", "-1", "-z", FORMAT, sha, "--"], READ).await?;
+        parse_log(&log).into_iter().next().map(|(_, c)| c).ok_or_else(|| {
+            Fault::internal(format!("git said nothing about the commit {sha}"))
+        })
+    }
+
+    /// What `to` adds to `from` and what it leaves out. Without `from` only the commit itself.
+    pub async fn commits(&self, from: Option<&str>, to: &str) -> Result<CommitRange, Fault> {
+        check_sha(to)?;
+        let Some(from) = from else {
+            return Ok(CommitRange { added: vec![self.commit(to).await?], added_count: 1, ..CommitRange::default() });
+        };
+        check_sha(from)?;
+        let span = format!("{from}...{to}");
+        let counts = self.git(&["rev-list", "--count", "--left-right", "--cherry-pick", &span, "--"], READ).await?;
+        let counts = String::from_utf8_lossy(&counts);
+        let mut numbers = counts.split_whitespace().filter_map(|n| n.parse::<u64>().ok());
+        let (removed_count, added_count) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        let limit = format!("--max-count={COMMITS_MAX}");
+        let log = self.git(&["log", "-z", "--left-right", "--cherry-pick", &limit, FORMAT, &span, "--"], READ).await?;
+        let mut range = CommitRange { added_count, removed_count, ..CommitRange::default() };
+        for (left, commit) in parse_log(&log) {
+            if left { range.removed.push(commit) } else { range.added.push(commit) }
+        }
+        Ok(range)
+    }
+
+    pub async fn file(&self, sha: &str, path: &str) -> Result<Option<String>, Fault> {
+        check_sha(sha)?;
+        let listed = self.git(&["ls-tree", "-z", "-l", "--full-tree", sha, "--", path], READ).await?;
+        let listed = String::from_utf8_lossy(&listed);
+        let Some(entry) = listed.split('\0').find(|e| !e.is_empty()) else { return Ok(None) };
+        // `100644 blob OBJECT SIZE\tPATH`
+        let fields: Vec<&str> = entry.split_whitespace().collect();
+        let (kind, object) = (fields.get(1).copied(), fields.get(2).copied().unwrap_or(""));
+        if kind != Some("blob") {
+            return Ok(None);
+        }
+        let size = fields.get(3).and_then(|s| s.parse::<u64>().ok()).unwrap_or(u64::MAX);
+        if size > FILE_BYTES_MAX {
+            return Err(Fault::invalid(format!("{path} has {size} bytes, more than {FILE_BYTES_MAX}")));
+        }
+        let text = self.git(&["cat-file", "blob", object], READ).await?;
+        String::from_utf8(text).map(Some).map_err(|_| Fault::invalid(format!("{path} is not UTF-8 text")))
+    }
+
+    /// Writes the files of a commit into an empty folder, without hooks and without a `.git`.
+    pub async fn checkout(&self, sha: &str, into: &Path, index: &Path) -> Result<(), Fault> {
+        check_sha(sha)?;
+        let index = index.to_string_lossy().into_owned();
+        let env = [("GIT_INDEX_FILE", index.as_str())];
+        self.git_with(&["read-tree", sha], READ, &env, None).await?;
+        self.git_with(&["checkout-index", "--all", "--force", "--quiet"], FETCH, &env, Some(into)).await?;
+        Ok(())
+    }
+
+    async fn git(&self, args: &[&str], within: Duration) -> Result<Vec<u8>, Fault> {
+        self.git_with(args, within, &[], None).await
+    }
+
+    async fn git_with(
+        &self,
+        args: &[&str],
+        within: Duration,
+        env: &[(&str, &str)],
+        work_tree: Option<&Path>,
+    ) -> Result<Vec<u8>, Fault> {
+        let mut command = Command::new("git");
+        command.env_clear().envs(inherited_env());
+        // ssh finds its agent; nothing asks a question nobody can answer
+        if let Ok(agent) = std::env::var("SSH_AUTH_SOCK") {
+            command.env("SSH_AUTH_SOCK", agent);
+        }
+        command
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_ALLOW_PROTOCOL", "file:https:ssh")
+            .env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
+            .env("GIT_DIR", &self.dir)
+            .env("LC_ALL", "C")
+            .envs(env.iter().copied())
+            .args(["-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"])
+            .current_dir(work_tree.unwrap_or(&self.dir))
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        if let Some(tree) = work_tree {
+            command.env("GIT_WORK_TREE", tree);
+        }
+        let output = tokio::time::timeout(within, command.args(args).output())
+            .await
+            .map_err(|_| Fault::unavailable(format!("git {} took longer than {} s", args[0], within.as_secs())))?
+            .map_err(|e| io("git", &e))?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.lines().find(|l| !l.trim().is_empty()).unwrap_or("it gave no reason");
+        Err(Fault::unavailable(format!("git {} failed: {}", args[0], clean(said))))
+    }
+}
+
+const FORMAT: &str = "--format=%m%x1f%H%x1f%an%x1f%ct%x1f%s";
+
+/// `(is left, commit)` of each entry.
+fn parse_log(log: &[u8]) -> Vec<(bool, Commit)> {
+    String::from_utf8_lossy(log)
+        .split('\0')
+        .filter_map(|entry| {
+            let mut fields = entry.trim_start_matches('\n').splitn(5, UNIT);
+            let left = fields.next()? == "<";
+            let sha = fields.next()?.to_owned();
+            let author = clean(fields.next()?);
+            let seconds: i64 = fields.next()?.parse().ok()?;
+            let message = clean(fields.next()?);
+            let short = sha.get(..7)?.to_owned();
+            Some((left, Commit { sha, short, author, message, at: Timestamp::from_millis(seconds.saturating_mul(1000)) }))
+        })
+        .collect()
+}
+
+fn clean(text: &str) -> String {
+    text.trim_end_matches('\n').chars().filter(|c| !c.is_control()).take(TEXT_CHARS_MAX).collect()
+}
+
+fn check_sha(sha: &str) -> Result<(), Fault> {
+    let ok = (7..=64).contains(&sha.len()) && sha.bytes().all(|b| b.is_ascii_hexdigit());
+    if ok { Ok(()) } else { Err(Fault::invalid(format!("`{}` is not a commit's name", clean(sha)))) }
+}
+
+/// Branches, tags and commit names, and nothing else of git's revision language.
+fn check_ref(reference: &str) -> Result<(), Fault> {
+    let bad = reference.is_empty()
+        || reference.len() > REF_BYTES_MAX
+        || reference.starts_with(['-', '.', '/'])
+        || reference.contains("..")
+        || reference.contains("@{")
+        || reference.chars().any(|c| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c));
+    if bad {
+        return Err(Fault::invalid(format!("`{}` is not the name of a branch, tag or commit", clean(reference))));
+    }
+    Ok(())
+}
+
+fn io(what: &str, error: &std::io::Error) -> Fault {
+    Fault::internal(format!("{what} could not be used: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_cannot_be_options_or_revision_expressions() {
+        for bad in ["", "-x", "--upload-pack=x", "a..b", "a^", "a~1", "a:b", "@{u}", "a b", "a\nb", "/x", ".x", "a*"] {
+            assert!(check_ref(bad).is_err(), "{bad:?}");
+        }
+        for good in ["main", "feature/x", "v1.2.3", "4f2c91a", "HEAD"] {
+            assert!(check_ref(good).is_ok(), "{good}");
+        }
+        assert!(check_sha("--help").is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! Processes and their groups: who a pid is, and how to end a whole group.
+
+use std::{fs, time::Duration};
+
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use serde::{Deserialize, Serialize};
+
+/// Between two looks at a process that is not our child.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// A process by pid and the instant it started, so that a pid given to somebody else is not mistaken for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProcessId {
+    pub pid: i32,
+    /// In ticks since boot, from `/proc/PID/stat`.
+    pub started: u64,
+}
+
+impl ProcessId {
+    pub fn of(pid: u32) -> Option<Self> {
+        let pid = i32::try_from(pid).ok()?;
+        let (_, started) = stat(pid)?;
+        Some(Self { pid, started })
+    }
+
+    /// It still runs; a zombie does not.
+    pub fn is_alive(self) -> bool {
+        stat(self.pid).is_some_and(|(state, started)| started == self.started && state != 'Z' && state != 'X')
+    }
+
+    /// Sends a signal to its group, if it is still the one we know.
+    pub fn signal(self, signal: Signal) {
+        if self.is_alive() {
+            let _ = killpg(Pid::from_raw(self.pid), signal);
+        }
+    }
+
+    /// Asks the group to end and kills it when it does not.
+    pub async fn end(self, within: Duration) {
+        self.signal(Signal::SIGTERM);
+        if tokio::time::timeout(within, self.gone()).await.is_err() {
+            self.signal(Signal::SIGKILL);
+            let _ = tokio::time::timeout(Duration::from_secs(5), self.gone()).await;
+        }
+    }
+
+    /// Returns when it does not run any more.
+    pub async fn gone(self) {
+        while self.is_alive() {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+/// State letter and start time of a process.
+fn stat(pid: i32) -> Option<(char, u64)> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // the name in parentheses may hold spaces and parentheses
+    let rest = &text[text.rfind(')')? + 1..];
+    let mut fields = rest.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let started = fields.nth(18)?.parse().ok()?;
+    Some((state, started))
+}
+
+/// Kills a group when dropped, unless it was let go: nothing of a build outlives its task.
+pub(crate) struct GroupGuard(pub Option<ProcessId>);
+
+impl Drop for GroupGuard {
+    fn drop(&mut self) {
+        if let Some(id) = self.0 {
+            let _ = killpg(Pid::from_raw(id.pid), Signal::SIGKILL);
+        }
+    }
+}
+
+/// Variables that programs started by tenfold may inherit.
+const INHERITED: [&str; 8] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// The environment a program starts with: what may be inherited, and nothing else.
+pub(crate) fn inherited_env() -> Vec<(String, String)> {
+    INHERITED.iter().filter_map(|name| std::env::var(name).ok().map(|value| ((*name).to_owned(), value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_is_known_by_pid_and_start() {
+        let mut child = tokio::process::Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        let id = ProcessId::of(child.id().unwrap()).unwrap();
+        assert!(id.is_alive());
+        assert!(!ProcessId { started: id.started + 1, ..id }.is_alive(), "another process of that pid");
+        id.end(Duration::from_secs(5)).await;
+        assert!(!id.is_alive(), "a zombie does not run");
+        child.wait().await.unwrap();
+    }
+}

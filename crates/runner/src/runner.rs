@@ -1,0 +1,66 @@
+//! The app's port `Runner` over git and local builds.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use tenfold_app::deploys::{
+    Blobs,
+    ports::{BuildOrder, Commit, CommitRange, LineSink, Runner, Source},
+};
+use tenfold_deploys::Manifest;
+use tenfold_types::Fault;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::{build, git::Mirror};
+
+/// Copies of repositories in `git/`, builds in `builds/`, artifacts in the blob store of the same data directory.
+pub struct GitRunner {
+    root: PathBuf,
+    blobs: Blobs,
+    /// One fetch at a time per repository.
+    fetching: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+}
+
+impl GitRunner {
+    pub fn new(data_dir: &Path) -> Self {
+        // programs are started from other folders, so the paths must not depend on the current one
+        let root = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_path_buf());
+        Self { blobs: Blobs::new(&root), root, fetching: Mutex::default() }
+    }
+
+    fn mirror(&self, source: &Source) -> Mirror {
+        Mirror::new(&self.root.join("git"), source)
+    }
+}
+
+#[async_trait]
+impl Runner for GitRunner {
+    async fn fetch(&self, source: &Source) -> Result<(), Fault> {
+        let key = format!("{} {}", source.service, source.repository);
+        let turn = self.fetching.lock().await.entry(key).or_default().clone();
+        let _mine = turn.lock().await;
+        self.mirror(source).fetch().await
+    }
+
+    async fn resolve(&self, source: &Source, reference: &str) -> Result<Commit, Fault> {
+        self.mirror(source).resolve(reference).await
+    }
+
+    async fn commits(&self, source: &Source, from: Option<&str>, to: &str) -> Result<CommitRange, Fault> {
+        self.mirror(source).commits(from, to).await
+    }
+
+    async fn file(&self, source: &Source, sha: &str, path: &str) -> Result<Option<String>, Fault> {
+        self.mirror(source).file(sha, path).await
+    }
+
+    async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String> {
+        let workspace = build::Workspace::new(&self.root.join("builds"), order.deploy);
+        build::build(&self.mirror(&order.source), &workspace, self.blobs.clone(), order, lines, cancel).await
+    }
+}

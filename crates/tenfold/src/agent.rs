@@ -1,0 +1,124 @@
+//! `tenfold agent`: runs on a host, keeps a connection to the server and the releases it is ordered to run.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tenfold_runner::agent::{self, AgentConfig};
+use tokio_util::sync::CancellationToken;
+
+use crate::ambient::SystemClock;
+
+/// Examples:
+///   tenfold agent --server https://tenfold.example --token-file /etc/tenfold/token --label role=web
+///   TENFOLD_TOKEN=... tenfold agent --server http://127.0.0.1:7070 --name host-1 --dir ./host-1
+///
+/// The services it runs go on when it ends, and it takes them up again when it starts.
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub struct Args {
+    /// Address of the server.
+    #[arg(long, value_name = "URL", env = "TENFOLD_SERVER")]
+    server: String,
+    /// File that holds the agent's token; without it TENFOLD_TOKEN is read.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Name of this host, unique among the agents [default: the machine's name].
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Environment this host belongs to.
+    #[arg(long, value_name = "NAME", default_value = "production")]
+    environment: String,
+    /// Folder for releases, logs and state; made when missing.
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/tenfold-agent")]
+    dir: PathBuf,
+    /// Label for choosing hosts, such as role=web; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    label: Vec<(String, String)>,
+    /// Address at which load balancers reach the services of this host.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
+    address: String,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let word = |w: &str| {
+        !w.is_empty() && w.len() <= 253 && w.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    };
+    match text.split_once('=') {
+        Some((key, value)) if word(key) && word(value) => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write it as KEY=VALUE, with letters, digits, `.`, `_` and `-`".to_owned()),
+    }
+}
+
+pub fn run(args: Args) -> ExitCode {
+    crate::serve::init_logging();
+    let done = config(args).and_then(|config| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(async {
+            let stop = CancellationToken::new();
+            let signal = stop.clone();
+            tokio::spawn(async move {
+                crate::serve::stop_signal().await;
+                signal.cancel();
+            });
+            agent::run(config, stop).await.map_err(anyhow::Error::from)
+        })
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tenfold agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn config(args: Args) -> anyhow::Result<AgentConfig> {
+    let token = match &args.token_file {
+        Some(path) => {
+            std::fs::read_to_string(path).with_context(|| format!("the token file {} cannot be read", path.display()))?
+        }
+        None => std::env::var("TENFOLD_TOKEN")
+            .ok()
+            .context("there is no token; give --token-file or set TENFOLD_TOKEN (make one with: tenfold token create NAME --kind agent)")?,
+    };
+    let token = token.trim().to_owned();
+    if token.is_empty() {
+        bail!("the token is empty");
+    }
+    let name = match args.name {
+        Some(name) => name,
+        None => machine_name()?,
+    };
+    Ok(AgentConfig {
+        server: args.server,
+        token,
+        name,
+        environment: args.environment,
+        labels: args.label.into_iter().collect::<BTreeMap<_, _>>(),
+        dir: args.dir,
+        address: args.address,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        clock: Arc::new(SystemClock),
+    })
+}
+
+fn machine_name() -> anyhow::Result<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/hostname").context("the machine has no name; give --name")?;
+    Ok(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_key_and_value() {
+        assert_eq!(label("role=web"), Ok(("role".into(), "web".into())));
+        for bad in ["role", "=web", "role=", "a b=c", "role=a/b"] {
+            assert!(label(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 // Clients of other projects, local evaluation and remote, must give every person the same answer as the server itself.
 import assert from 'node:assert/strict';
 import { execFile, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -220,4 +221,21 @@ test('Python: Unleash SDK and OpenFeature over OFREP', async (t) => {
   assert.deepEqual(answers.ofrep, expected);
   assert.deepEqual(answers.unleash, expected);
   assert.deepEqual(answers.missing, [true, 'FLAG_NOT_FOUND']);
+});
+
+test('the examples of the guide run as they stand', async () => {
+  const guide = readFileSync(join(import.meta.dirname, '../../docs/guide/flags.md'), 'utf8');
+  const examples = [...guide.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
+  assert.equal(examples.length, 2);
+  await server.api.put('/api/flags/new_uploader', { environments: { production: { enabled: true } } });
+  const typed = JSON.parse(/```json\n(.*?)```/s.exec(guide)[1]);
+  typed.environments.production.strategies[0].parameters.rollout = '100';
+  await server.api.put('/api/flags/upload_limit', typed);
+  const env = { ...process.env, FLAGS_URL: server.url, FLAGS_TOKEN: token };
+  for (const [i, code] of examples.entries()) {
+    const args = ['--input-type=module', '--eval', code];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { env, cwd: import.meta.dirname });
+    assert.match(stdout, /new_uploader true/, `example ${i + 1}`);
+    if (i === 0) assert.match(stdout, /upload_limit 100/);
+  }
 });

@@ -239,11 +239,12 @@ impl App {
         Ok(context)
     }
 
-    /// Adds what an SDK counted itself.
+    /// Environment, flag and counts of everything that was ever asked.
     pub fn flag_usage_all(&self) -> Vec<(String, String, UsageView)> {
         self.flags.usage.all()
     }
 
+    /// Adds what an SDK counted itself.
     pub fn flag_usage_report(&self, environment: &str, toggles: &BTreeMap<String, Reported>) {
         for (flag, report) in toggles {
             self.flags.usage.report(environment, flag, report);

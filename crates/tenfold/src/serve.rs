@@ -1,5 +1,6 @@
 //! `tenfold serve`: opens the store, loads the parts, connects the edges to their ports, listens, and stops in order.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -62,15 +63,21 @@ pub fn init_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("TENFOLD_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     // A logger that is already there (tests) stays.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).try_init();
 }
 
+/// The settings; the public address is empty when nobody named one.
 fn settings(args: &Args) -> anyhow::Result<Settings> {
+    let nameless = Settings { public_url: String::new(), ..Settings::default() };
     let mut settings = match &args.config {
-        None => Settings::default(),
+        None => nameless,
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-            toml::from_str(&text).with_context(|| format!("{} is not right", path.display()))?
+            let wrong = || format!("{} is not right", path.display());
+            let read: Settings = toml::from_str(&text).with_context(wrong)?;
+            let named = toml::from_str::<toml::Table>(&text).with_context(wrong)?.contains_key("public_url");
+            if named { read } else { Settings { public_url: String::new(), ..read } }
         }
     };
     if let Some(data) = &args.data {
@@ -90,7 +97,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let _lock = open_data_dir(&settings.data_dir)?;
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?;
-    if args.public_url.is_none() && (args.config.is_none() || args.listen.port() == 0) {
+    if settings.public_url.is_empty() {
         settings.public_url = format!("http://{address}");
     }
 

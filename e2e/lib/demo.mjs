@@ -10,6 +10,12 @@ import { until } from './wait.mjs';
 
 const READY_MS_MAX = 120_000;
 
+/** The environment as it is outside a test: a build that runs tests of its own must not take itself for a part of this one. */
+export function outside() {
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+  return env;
+}
+
 export class Demo {
   static async start({ args = ['--no-script'], ready = true } = {}) {
     const demo = new Demo();
@@ -19,6 +25,7 @@ export class Demo {
     demo.started = performance.now();
     demo.process = spawn(TENFOLD, ['demo', '--data', demo.data, '--listen', '127.0.0.1:0', ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: outside(),
     });
     for (const stream of [demo.process.stdout, demo.process.stderr]) stream.on('data', (text) => (demo.output += text));
     demo.ended = new Promise((resolve) => demo.process.once('exit', resolve));

@@ -47,10 +47,11 @@ fn kind(name: &str) -> Kind {
 fn allowed(from: Kind, to: Kind) -> bool {
     match from {
         Kind::Types => false,
-        Kind::Pure | Kind::Engine | Kind::Store | Kind::Testkit => to == Kind::Types,
+        Kind::Pure | Kind::Engine | Kind::Store => to == Kind::Types,
+        Kind::Testkit => matches!(to, Kind::Types | Kind::Store),
         Kind::App => matches!(to, Kind::Types | Kind::Pure | Kind::Engine | Kind::Store),
         Kind::Edge => matches!(to, Kind::Types | Kind::Pure | Kind::App),
-        Kind::Composition => true,
+        Kind::Composition => to != Kind::Testkit,
     }
 }
 

@@ -14,7 +14,6 @@ const POLL_MS: u64 = 100;
 
 /// Starts the agents and waits until the server sees them all.
 pub async fn start(plan: &Plan, people: &People, supervisor: &Supervisor) -> anyhow::Result<Vec<Running>> {
-    let flags = secret(people, json!({"name": "photos-flags", "kind": "client", "environment": "production"})).await?;
     let mut agents = Vec::new();
     for host in &plan.hosts {
         let token = secret(people, json!({"name": host, "kind": "agent", "environment": "production"})).await?;
@@ -24,19 +23,14 @@ pub async fn start(plan: &Plan, people: &People, supervisor: &Supervisor) -> any
         let url = plan.url();
         let args =
             ["agent", "--server", &url, "--name", host, "--environment", "production", "--dir", &folder];
-        // The service reads its own settings from the environment of the host it runs on.
-        let spec = Spec::new(host, &plan.program, &args)
-            .env("TENFOLD_TOKEN", token)
-            .env("STATSD_ADDR", plan.statsd.to_string())
-            .env("FLAGS_URL", plan.url())
-            .env("FLAGS_TOKEN", &flags);
-        agents.push(supervisor.start(spec)?);
+        agents.push(supervisor.start(Spec::new(host, &plan.program, &args).env("TENFOLD_TOKEN", token))?);
     }
     wait_connected(people, plan.hosts.len()).await?;
     Ok(agents)
 }
 
-async fn secret(people: &People, token: serde_json::Value) -> anyhow::Result<String> {
+/// Makes a token and returns its secret.
+pub async fn secret(people: &People, token: serde_json::Value) -> anyhow::Result<String> {
     let made = people.ana.post("/api/tokens", token).await?;
     made["secret"].as_str().map(ToString::to_string).context("the server made a token without a secret")
 }

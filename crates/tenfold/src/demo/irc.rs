@@ -20,7 +20,7 @@ pub fn configure(program: &Path, folder: &Path, port: u16) -> anyhow::Result<Spe
     std::fs::write(
         &config,
         format!(
-            "[Global]\nName = irc.demo.example\nInfo = tenfold demo\nListen = 127.0.0.1\nPorts = {port}\n\n\
+            "[Global]\nName = irc.demo.example\nInfo = tenfold demo\nAdminInfo1 = the IRC server of tenfold demo\nListen = 127.0.0.1\nPorts = {port}\n\n\
              [Limits]\nMaxConnectionsIP = 0\nMaxNickLength = 20\nPingTimeout = 30\n\n\
              [Options]\nDNS = no\nIdent = no\nPAM = no\nMorePrivacy = no\n\n\
              [Channel]\nName = {CHANNEL}\nTopic = deploys, alerts and who is on call\nModes = nt\n"

@@ -144,9 +144,9 @@ async fn play(
     let visitor = Client::new(&plan.url())?;
     wait_ready(&visitor, &supervisor).await?;
 
-    let mut repository = repository::Repository::create(&plan.data.join("photos"), clock.now()).await?;
     let token = seed::setup_token(&supervisor.log("server")).await?;
     let people = seed::people(&visitor, &token).await?;
+    let mut repository = commit_service(plan, &people, clock).await?;
     seed::configure(&people, repository.path(), plan.escalate_after_s).await?;
     describe(plan, irc_port, mail.as_ref(), repository.path())?;
 
@@ -172,6 +172,18 @@ async fn play(
         std::future::pending::<()>().await;
     }
     life::go_on(&people, &mut repository, clock).await
+}
+
+async fn commit_service(
+    plan: &Plan,
+    people: &seed::People,
+    clock: &dyn Clock,
+) -> anyhow::Result<repository::Repository> {
+    let wanted = serde_json::json!({"name": "photos", "kind": "frontend", "environment": "production"});
+    let token = fleet::secret(people, wanted).await?;
+    let (statsd, url) = (plan.statsd.to_string(), plan.url());
+    let values = [("STATSD_ADDR", statsd.as_str()), ("FLAGS_URL", url.as_str()), ("FLAGS_TOKEN", token.as_str())];
+    repository::Repository::create(&plan.data.join("photos"), clock.now(), &values).await
 }
 
 fn start_irc(

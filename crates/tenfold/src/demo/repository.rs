@@ -28,15 +28,15 @@ struct Change {
 }
 
 impl Repository {
-    /// Writes the service as it began and commits it.
-    pub async fn create(path: &Path, now: Timestamp) -> anyhow::Result<Self> {
+    /// Writes the service as it began and commits it; `${NAME}` in its pipeline file becomes the value of that name.
+    pub async fn create(path: &Path, now: Timestamp, values: &[(&str, &str)]) -> anyhow::Result<Self> {
         std::fs::create_dir_all(path)?;
         for (name, text) in files::below("photos/base/") {
             let file = path.join(name);
             if let Some(folder) = file.parent() {
                 std::fs::create_dir_all(folder)?;
             }
-            std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+            std::fs::write(&file, fill(text, values)).with_context(|| format!("cannot write {}", file.display()))?;
         }
         let repository = Self { path: path.to_path_buf(), next: 0 };
         repository.git(&["init", "--quiet", "--initial-branch", "main"]).await?;
@@ -111,6 +111,10 @@ fn check(what: &str, output: &std::process::Output) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn fill(text: &str, values: &[(&str, &str)]) -> String {
+    values.iter().fold(text.to_string(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
+}
+
 fn changes() -> anyhow::Result<Vec<Change>> {
     files::below("photos/changes/").map(|(_, text)| Change::read(text)).collect()
 }
@@ -140,7 +144,11 @@ mod tests {
     #[tokio::test]
     async fn the_history_is_written_by_several_people_and_goes_on_for_ever() {
         let folder = tempfile::tempdir().unwrap();
-        let mut repository = Repository::create(&folder.path().join("photos"), NOW).await.unwrap();
+        let mut repository = Repository::create(&folder.path().join("photos"), NOW, &[("FLAGS_URL", "http://127.0.0.1:1")])
+            .await
+            .unwrap();
+        let pipeline = std::fs::read_to_string(repository.path().join(".tenfold/deploy.yaml")).unwrap();
+        assert!(pipeline.contains("FLAGS_URL: http://127.0.0.1:1\n"));
         let prepared = changes().unwrap().len();
         for _ in 0..prepared + 3 {
             repository.commit_next(NOW).await.unwrap();

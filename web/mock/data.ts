@@ -1,5 +1,5 @@
 /** A believable hour of the demo: photos on six hosts, one deploy at its canary, one alert, one incident. */
-import type { Alert, Commit, ConsoleMessage, Dashboard, Deploy, DeployState, Flag, Host, Incident, Marker, Now, Person, RecordEvent, Schedule, Service, Suspect } from "../src/api/types";
+import type { Alert, Commit, ConsoleMessage, Dashboard, Deploy, Flag, Host, Incident, Marker, Now, Person, RecordEvent, Schedule, Service, Suspect } from "../src/api/types";
 
 export const START = Date.now();
 const MIN = 60_000;
@@ -7,18 +7,18 @@ export const ago = (ms: number): string => new Date(START - ms).toISOString();
 const sha = (n: number): string => ((n * 2654435761) >>> 0).toString(16).padStart(8, "0").repeat(5);
 
 export const PEOPLE: Person[] = [
-  { login: "ana", name: "Ana", kind: "developer", email: "ana@example.org", timezone: "Europe/Berlin", role: "admin", teams: ["photos"], contact: { email: "ana@example.org", irc: "ana" } },
-  { login: "raj", name: "Raj", kind: "operator", email: "raj@example.org", timezone: "Europe/London", role: "admin", teams: ["photos"], contact: { email: "raj@example.org" } },
-  { login: "mei", name: "Mei", kind: "developer", email: "mei@example.org", timezone: "Asia/Taipei", role: "deployer", teams: ["photos"], contact: {} },
+  { login: "ana", name: "Ana", kind: "developer", timezone: "Europe/Berlin", role: "admin", teams: ["photos"], contact: { email: "ana@example.org", irc: "ana", webhook: "" } },
+  { login: "raj", name: "Raj", kind: "operator", timezone: "Europe/London", role: "admin", teams: ["photos"], contact: { email: "raj@example.org", irc: "", webhook: "" } },
+  { login: "mei", name: "Mei", kind: "developer", timezone: "Asia/Taipei", role: "deployer", teams: ["photos"], contact: { email: "", irc: "", webhook: "" } },
 ];
 
 const MESSAGES = ["Cache thumbnails for a day", "Read uploads in 64 KiB pieces", "Log the size of refused uploads", "Show the album's owner", "Drop the old resize path", "Retry the store once on a timeout", "Put new_uploader behind its flag"];
 export const commit = (n: number): Commit => ({ sha: sha(n), short: sha(n).slice(0, 7), author: ["ana", "mei", "raj"][n % 3]!, message: MESSAGES[n % MESSAGES.length]!, at: ago(n * 11 * MIN) });
 
 const HOSTS = [1, 2, 3, 4, 5, 6].map((n) => `host-${n}`);
-const STEPS = ["build", "stage", "canary", "promote", "done"];
+const STEPS = ["building", "staging", "canary", "promoting"];
 
-export function deploy(number: number, state: DeployState, startedMs: number, tookMs: number | null, extra: Partial<Deploy> = {}): Deploy {
+export function deploy(number: number, state: string, startedMs: number, tookMs: number | null, extra: Partial<Deploy> = {}): Deploy {
   const who = ["ana", "mei", "raj"][number % 3]!;
   const reached = state === "canary" ? 2 : state === "building" ? 0 : STEPS.length;
   const commits = [0, 1, 2].slice(0, 1 + (number % 3)).map((n) => commit(60 - number + n));
@@ -26,9 +26,10 @@ export function deploy(number: number, state: DeployState, startedMs: number, to
     number, service: "photos", environment: "production", state, kind: "deploy", from_sha: sha(number - 1), to_sha: sha(number), from_deploy: number - 1,
     commits, commit_count: commits.length, actor: { kind: "person", id: who }, actor_name: who, started_at: ago(startedMs),
     finished_at: tookMs === null ? null : ago(startedMs - tookMs), digest: sha(number + 900),
-    steps: STEPS.map((name, index) => ({
-      name, state: index < reached ? "done" : index === reached ? "running" : "waiting",
-      started_at: index <= reached ? ago(startedMs - index * 9000) : null, finished_at: index < reached ? ago(startedMs - (index + 1) * 9000) : null,
+    removed: [], max_commits_exceeded: false,
+    steps: STEPS.slice(0, reached + 1).map((name, index) => ({
+      name, state: index < reached ? "done" : "running",
+      started_at: ago(startedMs - index * 9000), finished_at: index < reached ? ago(startedMs - (index + 1) * 9000) : null,
     })),
     hosts: HOSTS.map((host, index) => ({
       host, canary: index === 0,
@@ -52,15 +53,15 @@ export const SUSPECTS: Suspect[] = [
 ];
 
 export const ALERTS: Alert[] = [
-  { fingerprint: "a1b2c3d4e5f60718", rule: "PhotosErrors", severity: "critical", state: "firing", labels: { alertname: "PhotosErrors", service: "photos", severity: "critical" }, summary: "More than 2 % of photos requests fail", description: "Uploads answer 502. People see a broken page.", service: "photos", environment: "production", value: 0.061, active_since: ago(12 * MIN), fired_at: ago(11 * MIN), runbook_url: "https://example.org/runbooks/photos-errors", incident: 3, suspects: SUSPECTS, acknowledged_by: "raj", expr: 'sum(rate(http_requests_total{code=~"5.."}[1m])) / sum(rate(http_requests_total[1m])) > 0.02' },
-  { fingerprint: "b2c3d4e5f6071829", rule: "PhotosSlow", severity: "warning", state: "firing", labels: { alertname: "PhotosSlow", service: "photos", severity: "warning" }, summary: "p99 of photos is above 500 ms", service: "photos", environment: "production", value: 0.61, active_since: ago(14 * MIN), fired_at: ago(9 * MIN), suspects: [], expr: "histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket[1m]))) > 0.5" },
-  { fingerprint: "c3d4e5f607182930", rule: "BackupHeartbeat", severity: "warning", state: "unknown", labels: { alertname: "BackupHeartbeat" }, summary: "The nightly backup has not reported", service: null, value: null, active_since: ago(49 * MIN), suspects: [], expr: "time() - backup_last_success_seconds > 93600" },
-  { fingerprint: "d4e5f60718293041", rule: "HostDown", severity: "critical", state: "resolved", labels: { alertname: "HostDown", host: "host-4" }, summary: "host-4 does not answer", service: "photos", environment: "production", value: 0, active_since: ago(300 * MIN), fired_at: ago(299 * MIN), resolved_at: ago(291 * MIN), suspects: [], expr: "up == 0" },
+  { fingerprint: "a1b2c3d4e5f60718", rule: "PhotosErrors", group: "photos", annotations: {}, severity: "critical", state: "firing", labels: { alertname: "PhotosErrors", service: "photos", severity: "critical" }, summary: "More than 2 % of photos requests fail", description: "Uploads answer 502. People see a broken page.", service: "photos", environment: "production", value: 0.061, active_since: ago(12 * MIN), fired_at: ago(11 * MIN), runbook_url: "https://example.org/runbooks/photos-errors", incident: 3, suspects: SUSPECTS, acknowledged_by: "raj", expr: 'sum(rate(http_requests_total{code=~"5.."}[1m])) / sum(rate(http_requests_total[1m])) > 0.02' },
+  { fingerprint: "b2c3d4e5f6071829", rule: "PhotosSlow", group: "photos", annotations: {}, severity: "warning", state: "firing", labels: { alertname: "PhotosSlow", service: "photos", severity: "warning" }, summary: "p99 of photos is above 500 ms", service: "photos", environment: "production", value: 0.61, active_since: ago(14 * MIN), fired_at: ago(9 * MIN), suspects: [], expr: "histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket[1m]))) > 0.5" },
+  { fingerprint: "c3d4e5f607182930", rule: "BackupHeartbeat", group: "backup", annotations: {}, severity: "warning", state: "unknown", labels: { alertname: "BackupHeartbeat" }, summary: "The nightly backup has not reported", service: null, value: null, active_since: ago(49 * MIN), suspects: [], expr: "time() - backup_last_success_seconds > 93600" },
+  { fingerprint: "d4e5f60718293041", rule: "HostDown", group: "photos", annotations: {}, severity: "critical", state: "resolved", labels: { alertname: "HostDown", host: "host-4" }, summary: "host-4 does not answer", service: "photos", environment: "production", value: 0, active_since: ago(300 * MIN), fired_at: ago(299 * MIN), resolved_at: ago(291 * MIN), suspects: [], expr: "up == 0" },
 ];
 
 export const HOST_LIST: Host[] = HOSTS.map((name, index): Host => ({
-  name, environment: "production", labels: index === 0 ? { canary: "true" } : {}, state: index === 4 ? "disconnected" : "connected", last_seen: ago(index === 4 ? 190_000 : 2000), epoch: 3,
-  releases: [{ service: "photos", sha: sha(index === 0 ? 41 : 38), deploy: index === 0 ? 41 : 40, digest: sha(7), state: index === 4 ? "unknown" : "running", since: ago(9 * MIN) }],
+  name, environment: "production", labels: index === 0 ? { canary: "true" } : {}, state: index === 4 ? "disconnected" : "connected", last_seen: ago(index === 4 ? 190_000 : 2000), version: "0.1.0",
+  releases: [{ service: "photos", environment: "production", sha: sha(index === 0 ? 41 : 38), deploy: index === 0 ? 41 : 40, digest: sha(7), state: index === 4 ? "unknown" : "running", since: ago(9 * MIN) }],
 }));
 
 export const SERVICES: Service[] = [{
@@ -75,20 +76,20 @@ const steps14 = (): Schedule["next"] => Array.from({ length: 4 }, (_, index) => 
 });
 export const SCHEDULES: Schedule[] = [{
   name: "photos-primary", timezone: "Europe/Berlin", rotation: { people: ["ana", "raj"], start: ago(30 * 86_400_000), shift_length: "1w", handoff: "Monday 10:00" },
-  overrides: [{ id: "o1", person: "mei", start: new Date(START + 26 * 3_600_000).toISOString(), end: new Date(START + 34 * 3_600_000).toISOString(), by: "ana" }],
-  on_call: steps14()[0]!, next: steps14(),
+  overrides: [{ id: 1, person: "mei", start: new Date(START + 26 * 3_600_000).toISOString(), end: new Date(START + 34 * 3_600_000).toISOString(), by: "ana" }],
+  on_call: steps14()[0] ?? null, next: steps14(),
 }];
 
 export const INCIDENTS: Incident[] = [
-  { number: 3, title: "More than 2 % of photos requests fail", severity: "critical", service: "photos", environment: "production", state: "acknowledged", opened_at: ago(11 * MIN), acknowledged_at: ago(10 * MIN), acknowledged_by: "raj", alerts: ["a1b2c3d4e5f60718"], suspects: SUSPECTS, escalation: { policy: "photos", step: 2, waiting_for: null }, pages: [
-    { id: "p1", incident: 3, step: 1, round: 1, person: "ana", person_name: "Ana", state: "superseded", attempts: [{ channel: "mail", state: "delivered", at: ago(11 * MIN) }, { channel: "irc", state: "failed", at: ago(11 * MIN), error: "ana is not in #ops" }], due_at: ago(11 * MIN), delivered_at: ago(11 * MIN) },
-    { id: "p2", incident: 3, step: 2, round: 1, person: "raj", person_name: "Raj", state: "acknowledged", attempts: [{ channel: "irc", state: "delivered", at: ago(10.5 * MIN) }], due_at: ago(10.5 * MIN), delivered_at: ago(10.5 * MIN) },
+  { number: 3, title: "More than 2 % of photos requests fail", severity: "critical", service: "photos", environment: "production", state: "acknowledged", opened_at: ago(11 * MIN), acknowledged_at: ago(10 * MIN), acknowledged_by: "raj", acknowledged_by_name: "Raj", onset: ago(12 * MIN), opened_by: "tenfold", alerts: ["a1b2c3d4e5f60718"], suspects: SUSPECTS, escalation: { policy: "photos", step: 2, steps: 2, round: 1, state: "acknowledged" }, pages: [
+    { id: "p1", incident: 3, step: 1, round: 1, person: "ana", person_name: "Ana", state: "superseded", attempts: [{ channel: "mail", state: "accepted", at: ago(11 * MIN) }, { channel: "irc", state: "failed", at: ago(11 * MIN), error: "ana is not in #ops" }], due_at: ago(11 * MIN), delivered_at: ago(11 * MIN) },
+    { id: "p2", incident: 3, step: 2, round: 1, person: "raj", person_name: "Raj", state: "acknowledged", attempts: [{ channel: "irc", state: "accepted", at: ago(10.5 * MIN) }], due_at: ago(10.5 * MIN), delivered_at: ago(10.5 * MIN) },
   ] },
-  { number: 2, title: "host-4 does not answer", severity: "critical", service: "photos", environment: "production", state: "resolved", opened_at: ago(299 * MIN), acknowledged_at: ago(298 * MIN), acknowledged_by: "ana", resolved_at: ago(291 * MIN), alerts: ["d4e5f60718293041"], suspects: [], escalation: null, pages: [] },
+  { number: 2, title: "host-4 does not answer", severity: "critical", service: "photos", environment: "production", state: "resolved", opened_at: ago(299 * MIN), acknowledged_at: ago(298 * MIN), acknowledged_by: "ana", resolved_at: ago(291 * MIN), onset: ago(300 * MIN), opened_by: "tenfold", alerts: ["d4e5f60718293041"], suspects: [], escalation: null, pages: [] },
 ];
 
-const flag = (key: string, description: string, kind: string, enabled: boolean, percent: number | null, extra: Partial<Flag["environments"][string]> = {}): Flag => ({
-  key, description, kind, owner: "ana", created_at: ago(9 * 86_400_000), expires_at: kind === "release" ? new Date(START + 20 * 86_400_000).toISOString() : null, value_type: "bool", archived: false,
+const flag = (key: string, description: string, kind: Flag["kind"], enabled: boolean, percent: number | null, extra: Partial<Flag["environments"][string]> = {}): Flag => ({
+  key, description, kind, owner: "ana", created_at: ago(9 * 86_400_000), expires_at: kind === "release" ? new Date(START + 20 * 86_400_000).toISOString() : null, value_type: "bool", archived: false, impression_data: false, dependencies: [],
   environments: { production: {
     enabled, rollout_percent: percent, variants: [], updated_at: ago(15 * MIN), updated_by: "ana", usage: { yes: 8123, no: 24_011, by_variant: {} },
     strategies: percent === null ? [{ name: "flexibleRollout", parameters: { rollout: "100", stickiness: "userId", groupId: key }, constraints: [{ contextName: "userId", operator: "IN", values: ["7", "42"] }], segments: [], variants: [] }] : [{ name: "flexibleRollout", parameters: { rollout: String(percent), stickiness: "default", groupId: key }, constraints: [], segments: [], variants: [] }],
@@ -104,14 +105,14 @@ export const FLAGS: Flag[] = [
 ];
 
 export const MARKERS: Marker[] = [
-  ...DEPLOYS.slice(1, 12).map((of): Marker => ({ seq: of.number * 5, at: of.finished_at ?? of.started_at, kind: of.kind === "rollback" ? "rollback" : "deploy", text: of.kind === "rollback" ? `Rollback ${of.number} of photos` : `Deploy ${of.number} of photos, ${of.commit_count} commits`, actor_name: of.actor_name })),
-  { seq: 203, at: ago(12.8 * MIN), end_at: ago(12 * MIN), kind: "canary", text: "Canary of deploy 39 on host-1", actor_name: "mei" },
-  { seq: 210, at: ago(30_000), end_at: null, kind: "canary", text: "Canary of deploy 41 on host-1", actor_name: "raj" },
-  { seq: 201, at: ago(15 * MIN), kind: "flip", text: "new_uploader to 50 % in production", actor_name: "ana" },
-  { seq: 195, at: ago(24 * MIN), kind: "note", text: "doing: rebooting the cache host", actor_name: "raj" },
+  ...DEPLOYS.slice(1, 12).map((of): Marker => ({ seq: of.number * 5, at: of.finished_at ?? of.started_at, kind: of.kind === "rollback" ? "rollback" : "deploy", text: of.kind === "rollback" ? `Rollback ${of.number} of photos` : `Deploy ${of.number} of photos, ${of.commit_count} commits`, actor_name: of.actor_name, subject: {} })),
+  { seq: 203, at: ago(12.8 * MIN), end_at: ago(12 * MIN), kind: "canary", text: "Canary of deploy 39 on host-1", actor_name: "mei", subject: {} },
+  { seq: 210, at: ago(30_000), end_at: null, kind: "canary", text: "Canary of deploy 41 on host-1", actor_name: "raj", subject: {} },
+  { seq: 201, at: ago(15 * MIN), kind: "flip", text: "new_uploader to 50 % in production", actor_name: "ana", subject: {} },
+  { seq: 195, at: ago(24 * MIN), kind: "note", text: "doing: rebooting the cache host", actor_name: "raj", subject: {} },
 ];
 
-const panel = (title: string, unit: string, expr: string, legend: string | null = null): Dashboard["panels"][number] => ({ title, unit, queries: [{ expr, legend }], description: null });
+const panel = (title: string, unit: string, expr: string, legend = ""): Dashboard["panels"][number] => ({ title, unit, queries: [{ expr, legend }], description: null });
 export const DASHBOARDS: Dashboard[] = [{ name: "photos", title: "photos", service: "photos", panels: [
   panel("Requests", "ops", "requests", "{{code}}"), panel("5xx ratio", "ratio", "errors"), panel("Latency p50 p95 p99", "seconds", "latency", "{{quantile}}"),
   panel("Uploads", "ops", "uploads"), panel("CPU by host", "ratio", "cpu", "{{host}}"), panel("Memory by host", "bytes", "memory", "{{host}}"),
@@ -120,7 +121,7 @@ export const DASHBOARDS: Dashboard[] = [{ name: "photos", title: "photos", servi
 let seq = 0;
 export function event(kind: string, text: string, who: string, at: string, extra: Partial<RecordEvent> = {}): RecordEvent {
   seq += 1;
-  return { seq, id: sha(seq), occurred_at: at, recorded_at: at, actor: { kind: who === "tenfold" ? "robot" : "person", id: who }, kind, subject: { service: "photos", environment: "production" }, severity: "info", text, data: { example: seq }, source: who === "tenfold" ? "system" : "web", prev_hash: sha(seq).repeat(2).slice(0, 64), hash: sha(seq + 1).repeat(2).slice(0, 64), ...extra };
+  return { seq, id: sha(seq), occurred_at: at, recorded_at: at, actor: { kind: who === "tenfold" ? "robot" : "person", id: who }, kind, subject: { service: "photos", environment: "production" }, severity: "info", text, data: { example: seq }, visibility: "everyone", source: who === "tenfold" ? "system" : "web", prev_hash: sha(seq).repeat(2).slice(0, 64), hash: sha(seq + 1).repeat(2).slice(0, 64), ...extra };
 }
 const of = (number: number): Partial<RecordEvent> => ({ subject: { service: "photos", environment: "production", deploy: number }, correlation: `deploy:${number}` });
 export const EVENTS: RecordEvent[] = [
@@ -144,11 +145,11 @@ export const EVENTS: RecordEvent[] = [
 
 export const ROOM: ConsoleMessage[] = EVENTS.slice(-14).map((row) => ({ seq: row.seq, at: row.occurred_at, who: row.actor.id, name: row.actor.id, kind: row.kind === "chat.message" ? "message" : "announcement", text: row.text, severity: row.severity }));
 
-const figure = (value: number | null, n: number, unit: string): Now["change_fail_rate"] => ({ value, n, unit, events: [62, 63, 60] });
+const figure = (value: number | null, n: number, unit: string): Now["change_fail_rate"] => ({ value, n, unit, events: [62, 63, 60], open: 0 });
 export function now(empty: boolean): Now {
-  if (empty) return { at: new Date().toISOString(), on_call: [], last_deploy: null, deploys_today: 0, week: { deploys: 0, changes: 0, people: 0, sentence: "No deploy in the last 7 days." }, change_fail_rate: { value: null, n: 0, unit: "ratio", events: [] }, recovery_ms: { value: null, n: 0, unit: "ms", events: [] }, lead_time_ms: { value: null, n: 0, unit: "ms", events: [] }, firing: { critical: 0, warning: 0, unknown: 0 }, running: [], alerts: [], hosts: [], incidents: [] };
+  if (empty) return { at: new Date().toISOString(), on_call: [], deploys: { value: 0, n: 0, unit: "deploys", events: [], open: 0 }, last_deploy: null, deploys_today: 0, week: { deploys: 0, changes: 0, people: 0, sentence: "No deploy in the last 7 days." }, change_fail_rate: { value: null, n: 0, unit: "ratio", events: [], open: 0 }, recovery_ms: { value: null, n: 0, unit: "ms", events: [], open: 0 }, lead_time_ms: { value: null, n: 0, unit: "ms", events: [], open: 0 }, firing: { critical: 0, warning: 0, unknown: 0 }, running: [], alerts: [], hosts: [], incidents: [] };
   return {
-    at: new Date().toISOString(), on_call: [SCHEDULES[0]!.on_call], last_deploy: DEPLOYS[1]!, deploys_today: 14, week: { deploys: 67, changes: 496, people: 3, sentence: "67 deploys of 496 changes by 3 people" },
+    at: new Date().toISOString(), on_call: [SCHEDULES[0]!.on_call!], deploys: figure(67, 67, "deploys"), last_deploy: DEPLOYS[1]!, deploys_today: 14, week: { deploys: 67, changes: 496, people: 3, sentence: "67 deploys of 496 changes by 3 people" },
     change_fail_rate: figure(0.0303, 66, "ratio"), recovery_ms: figure(312_000, 2, "ms"), lead_time_ms: figure(5_400_000, 67, "ms"),
     firing: { critical: 1, warning: 1, unknown: 1 }, running: DEPLOYS.filter(({ state }) => state === "canary"), alerts: ALERTS.filter(({ state }) => state !== "resolved"), hosts: HOST_LIST, incidents: INCIDENTS,
   };

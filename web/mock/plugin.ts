@@ -23,13 +23,18 @@ function events(query: URLSearchParams, empty: boolean): { items: unknown[] } {
   if (words) rows = rows.filter(({ text }) => text.toLowerCase().includes(words));
   const actor = query.get("actor");
   if (actor) rows = rows.filter((row) => row.actor.id === actor);
+  const seqs = query.get("seq")?.split(",").map(Number);
+  if (seqs) rows = rows.filter(({ seq }) => seqs.includes(seq));
+  const [ofDeploy, ofFlag] = [query.get("deploy"), query.get("flag")];
+  if (ofDeploy) rows = rows.filter(({ subject }) => subject.deploy === Number(ofDeploy));
+  if (ofFlag) rows = rows.filter(({ subject }) => subject.flag === ofFlag);
   if (query.get("after")) rows = rows.filter(({ seq }) => seq > Number(query.get("after")));
   if (query.get("before")) rows = rows.filter(({ seq }) => seq < Number(query.get("before")));
   if (query.get("order") !== "asc") rows.reverse();
   return { items: rows.slice(0, Number(query.get("limit") ?? 100)) };
 }
 
-const RULES = [{ name: "photos", interval_ms: 5000, last_evaluation: d.ago(2000), rules: d.ALERTS.map((alert) => ({ name: alert.rule, expr: alert.expr ?? "", for_ms: 60_000, severity: alert.severity, state: alert.state, last_evaluation: d.ago(2000) })) }];
+const RULES = [{ name: "photos", interval_ms: 5000, last_evaluation: d.ago(2000), file: "photos", took_ms: 2, rules: d.ALERTS.map((alert) => ({ name: alert.rule, kind: "alerting", health: "ok", expr: alert.expr, for_ms: 60_000, labels: { severity: alert.severity }, state: alert.state, last_evaluation: d.ago(2000) })) }];
 const TOKENS = [{ id: "t1", name: "host-1", kind: "agent", environment: "production", created_at: d.ago(9e8), last_used_at: d.ago(2000) }, { id: "t2", name: "photos server", kind: "client", environment: "production", created_at: d.ago(8e8), last_used_at: d.ago(4000) }];
 const TARGETS = [1, 2, 3, 4, 5, 6].map((n) => ({ job: "photos", instance: `127.0.0.1:90${n}0`, host: `host-${n}`, url: `http://127.0.0.1:90${n}0/metrics`, health: n === 5 ? "down" : "up", last_scrape: d.ago(3000), duration_ms: 4 + n, error: n === 5 ? "connection refused" : null }));
 const PHASES: Record<string, string> = { deploy: "deploy", flag: "deploy", alert: "alert", page: "page", incident: "acknowledged", note: "note", chat: "other" };
@@ -70,7 +75,7 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
     }],
     ["GET", /^\/api\/alerts$/, () => list(d.ALERTS, empty)],
     ["GET", /^\/api\/rules$/, () => list(RULES, empty)],
-    ["GET", /^\/api\/mutes$/, () => list([{ id: "m1", matchers: [{ name: "alertname", op: "=", value: "PhotosSlow" }], reason: "resizing the disks", created_by: "raj", expires_at: new Date(Date.now() + 3_000_000).toISOString() }], empty)],
+    ["GET", /^\/api\/mutes$/, () => list([{ id: 1, matchers: [{ name: "alertname", op: "=", value: "PhotosSlow" }], reason: "resizing the disks", created_by: "raj", created_by_name: "Raj", expires_at: new Date(Date.now() + 3_000_000).toISOString() }], empty)],
     ["GET", /^\/api\/schedules$/, () => list(d.SCHEDULES, empty)],
     ["GET", /^\/api\/policies$/, () => list([{ name: "photos", steps: [{ delay_ms: 0, targets: [{ kind: "schedule", name: "photos-primary" }] }, { delay_ms: 300_000, targets: [{ kind: "person", name: "raj" }] }], repeat: 2 }], empty)],
     ["GET", /^\/api\/incidents$/, (_p, q) => list(d.INCIDENTS.filter(({ state }) => !q.get("state") || state === q.get("state")), empty)],

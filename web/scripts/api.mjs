@@ -24,7 +24,29 @@ if (process.env.TENFOLD_URL) {
 }
 
 if (!existsSync(`${client}/node_modules`)) execFileSync("npm", ["ci", "--silent"], { cwd: client, stdio: "inherit" });
-const made = execFileSync(`${client}/node_modules/.bin/openapi-typescript`, [snapshot, "--root-types", "--root-types-no-schema-prefix"], { cwd: client, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], maxBuffer: 1 << 26 });
+
+/**
+ * Operation ids are the names of functions and repeat: the types go by path and method, so they are left out. A name in the
+ * path's braces is a path parameter and any other is not, whatever the description forgot.
+ */
+function normalised(text) {
+  const described = JSON.parse(text);
+  for (const [path, operations] of Object.entries(described.paths)) {
+    const names = [...path.matchAll(/\{(\w+)\}/g)].map((found) => found[1]);
+    for (const operation of Object.values(operations)) {
+      delete operation.operationId;
+      const parameters = operation.parameters ?? [];
+      for (const parameter of parameters) if (parameter.in === "path" && !names.includes(parameter.name)) Object.assign(parameter, { in: "query", required: false });
+      const missing = names.filter((name) => !parameters.some((parameter) => parameter.in === "path" && parameter.name === name));
+      operation.parameters = [...parameters, ...missing.map((name) => ({ name, in: "path", required: true, schema: { type: ["string", "integer"] } }))];
+    }
+  }
+  return JSON.stringify(described);
+}
+
+const made = execFileSync(`${client}/node_modules/.bin/openapi-typescript`, ["--empty-objects-unknown", "--default-non-nullable=false"], {
+  cwd: client, encoding: "utf8", input: normalised(readFileSync(snapshot, "utf8")), stdio: ["pipe", "pipe", "inherit"], maxBuffer: 1 << 26,
+});
 if (write) {
   writeFileSync(schema, made);
   console.log("src/api/schema.d.ts is written");

@@ -38,6 +38,6 @@ test("zero is always in view", () => {
 
 test("a chart in words", () => {
   const words = summary("Requests", "ops", [{ label: "200", values: [10, null, 20] }, { label: "none", values: [null] }, { label: "threshold 2", limit: true, values: [2] }],
-    [{ seq: 1, at: "2026-01-01T00:00:00Z", kind: "deploy", text: "", actor_name: "ana" }, { seq: 2, at: "2026-01-01T00:00:00Z", kind: "rollback", text: "", actor_name: "raj" }], "last 1 h");
+    [{ seq: 1, at: "2026-01-01T00:00:00Z", kind: "deploy", text: "", actor_name: "ana", subject: {} }, { seq: 2, at: "2026-01-01T00:00:00Z", kind: "rollback", text: "", actor_name: "raj", subject: {} }], "last 1 h");
   expect(words).toBe("Requests, last 1 h. 200: now 20 /s, lowest 10 /s, highest 20 /s. none: no data. Marked: 1 deploy, 1 rollback.");
 });

@@ -10,7 +10,7 @@ import { subjectAddress } from "../src/parts/subject";
 
 const row = (extra: Partial<RecordEvent>): RecordEvent => ({
   seq: 1, id: "x", occurred_at: "2026-01-01T10:00:00Z", recorded_at: "2026-01-01T10:00:00Z", actor: { kind: "person", id: "ana" }, kind: "deploy.queued",
-  subject: { service: "photos" }, severity: "info", text: "ana deploys photos", source: "web", prev_hash: "", hash: "", ...extra,
+  subject: { service: "photos" }, severity: "info", text: "ana deploys photos", source: "web", visibility: "everyone", data: null, prev_hash: "", hash: "", ...extra,
 });
 
 test("matchers as people type them", () => {
@@ -39,13 +39,13 @@ test("neighbours of one phase stand together, in the order of time", () => {
 
 test("a day of the calendar holds what falls on it", () => {
   const day = Date.parse("2026-01-02T00:00:00Z");
-  const person = { login: "mei", name: "Mei", kind: "developer" };
+  const person = { login: "mei", name: "Mei", kind: "developer" as const };
   const shifts: OnCall[] = [
     { schedule: "s", person: { login: "ana", name: "Ana", kind: "developer" }, since: "2026-01-01T00:00:00Z", until: "2026-01-02T09:00:00Z" },
-    { schedule: "s", person, since: "2026-01-02T09:00:00Z", until: "2026-01-02T17:00:00Z" },
+    { schedule: "s", person, since: "2026-01-02T09:00:00Z", until: "2026-01-02T17:00:00Z", override_id: 1 },
     { schedule: "s", person: null, since: "2026-01-02T17:00:00Z", until: "2026-01-05T00:00:00Z" },
   ];
-  const pieces = piecesOf(shifts, [{ id: "1", person: "mei", start: "2026-01-02T09:00:00Z", end: "2026-01-02T17:00:00Z" }], day, day + 86_400_000);
+  const pieces = piecesOf(shifts, day, day + 86_400_000);
   expect(pieces.map(({ who, override }) => [who, override])).toEqual([["ana", false], ["mei", true], [null, false]]);
   expect(pieces.reduce((sum, { from, to }) => sum + to - from, 0)).toBe(86_400_000);
 });

@@ -24,17 +24,17 @@ test("one and many", () => {
 
 describe("figures", () => {
   test("no data is said, never drawn as zero", () => {
-    expect(figureText({ value: null, n: 0, unit: "ratio", events: [] })).toBe("no data");
+    expect(figureText({ value: null, n: 0, unit: "ratio", events: [], open: 0 })).toBe("no data");
     expect(figureText(undefined)).toBe("no data");
   });
   test("each unit in its words", () => {
-    expect(figureText({ value: 0.031, n: 4, unit: "ratio", events: [] })).toBe("3.1 %");
-    expect(figureText({ value: 312_000, n: 4, unit: "ms", events: [] })).toBe("5 min 12 s");
-    expect(figureText({ value: 67, n: 67, unit: "count", events: [] })).toBe("67");
+    expect(figureText({ value: 0.031, n: 4, unit: "ratio", events: [], open: 0 })).toBe("3.1 %");
+    expect(figureText({ value: 312_000, n: 4, unit: "ms", events: [], open: 0 })).toBe("5 min 12 s");
+    expect(figureText({ value: 67, n: 67, unit: "count", events: [], open: 0 })).toBe("67");
   });
   test("the address has the rows it was counted from, newest kept", () => {
     const events = Array.from({ length: 150 }, (_, index) => index + 1);
-    const address = rowsAddress("Fail rate", { value: 1, n: 150, unit: "ratio", events });
+    const address = rowsAddress("Fail rate", { value: 1, n: 150, unit: "ratio", events, open: 0 });
     expect(address).toContain("rows=51,52");
     expect(address).toContain("about=Fail%20rate");
   });

@@ -1,115 +1,123 @@
 /** Every call the pages make, by name. The pages use the public API and nothing else. */
-import { at, del, get, post, put, type Query } from "./http";
+import { client, unwrap } from "./client";
+import { get, given, send } from "./http";
+import type { paths } from "./schema";
 import type * as T from "./types";
 
+const { GET, POST, PUT, DELETE } = client;
+
+type QueryOf<P extends keyof paths> = paths[P] extends { get: { parameters: { query?: infer Q } } } ? NonNullable<Q> : never;
+export type EventQuery = QueryOf<"/api/events">;
+export type DeployQuery = QueryOf<"/api/deploys">;
+export type MarkerQuery = QueryOf<"/api/markers">;
+
+const ROWS_MAX = 100;
+
 export const session = {
-  get: () => get<T.Session>("/api/session"),
-  signIn: (login: string, password: string) => post<T.Session>("/api/session", { login, password }),
-  signOut: () => del<void>("/api/session"),
-  setup: (body: { token: string; login: string; name: string; password: string }) => post<T.Session>("/api/setup", body),
+  get: () => unwrap(GET("/api/session")),
+  signIn: (login: string, password: string) => unwrap(POST("/api/session", { body: { login, password } })),
+  signOut: () => unwrap(DELETE("/api/session")),
+  setup: (body: { token: string; login: string; name: string; password: string }) => unwrap(POST("/api/setup", { body })),
 };
 
 export const people = {
-  list: () => get<T.Items<T.Person>>("/api/people"),
-  put: (login: string, body: Partial<T.Person> & { password?: string }) => put<T.Person>(at("/api/people/{login}", { login }), body),
-  teams: () => get<T.Items<T.Team>>("/api/teams"),
-  testPage: (login: string) => post<{ text?: string }>(at("/api/people/{login}/test-page", { login })),
+  list: () => unwrap(GET("/api/people")),
+  put: (login: string, body: T.PersonUpdate) => unwrap(PUT("/api/people/{login}", { params: { path: { login } }, body })),
+  teams: () => unwrap(GET("/api/teams")),
+  testPage: (login: string) => unwrap(POST("/api/people/{login}/test-page", { params: { path: { login } } })),
 };
 
 export const tokens = {
-  list: () => get<T.Items<T.Token>>("/api/tokens"),
-  create: (body: { name: string; kind: string; role?: string; service?: string; environment?: string }) => post<T.Token>("/api/tokens", body),
-  revoke: (id: string) => del<void>(at("/api/tokens/{id}", { id })),
+  list: () => unwrap(GET("/api/tokens")),
+  create: (body: T.NewToken) => unwrap(POST("/api/tokens", { body })) as Promise<T.TokenCreated>,
+  revoke: (id: string) => unwrap(DELETE("/api/tokens/{id}", { params: { path: { id } } })),
 };
 
 export const record = {
-  list: (query: Query) => get<T.Items<T.RecordEvent>>("/api/events", query),
-  verify: () => get<T.ChainCheck>("/api/events/verify"),
-  search: (q: string) => get<T.Items<T.RecordEvent>>("/api/search", { q }),
-  now: () => get<T.Now>("/api/now"),
-  delivery: (query: Query) => get<T.Delivery>("/api/delivery", query),
-  /** The rows with these numbers: runs of neighbours are asked for together. */
+  list: (query: EventQuery) => unwrap(GET("/api/events", { params: { query: given(query) } })),
+  verify: () => unwrap(GET("/api/events/verify")),
+  now: () => unwrap(GET("/api/now")),
+  /** Exactly the rows with these numbers. */
   rows: async (seqs: number[]): Promise<T.RecordEvent[]> => {
-    const sorted = [...new Set(seqs)].sort((a, b) => b - a).slice(0, 100);
-    const asked = await Promise.all(
-      sorted.map((seq) => get<T.Items<T.RecordEvent>>("/api/events", { after: seq - 1, order: "asc", limit: 1 })),
-    );
-    return asked.flatMap((answer, index) => answer.items.filter((event) => event.seq === sorted[index]));
+    const seq = [...new Set(seqs)].slice(0, ROWS_MAX).join(",");
+    return (await unwrap(GET("/api/events", { params: { query: { seq, limit: ROWS_MAX } } }))).items;
   },
 };
 
 export const services = {
-  list: () => get<T.Items<T.Service>>("/api/services"),
-  get: (name: string) => get<T.Service>(at("/api/services/{name}", { name })),
-  put: (name: string, body: unknown) => put<T.Service>(at("/api/services/{name}", { name }), body),
-  next: (name: string, environment: string) => get<T.NextDeploy>(at("/api/services/{name}/next", { name }), { environment }),
-  hosts: () => get<T.Items<T.Host>>("/api/hosts"),
+  list: () => unwrap(GET("/api/services")) as Promise<T.Items<T.Service>>,
+  next: (name: string, environment: string) => unwrap(GET("/api/services/{name}/next", { params: { path: { name }, query: { environment } } })),
+  hosts: () => unwrap(GET("/api/hosts")),
 };
 
 export const deploys = {
-  list: (query: Query) => get<T.Items<T.Deploy>>("/api/deploys", query),
-  get: (number: number) => get<T.Deploy>(at("/api/deploys/{number}", { number })),
-  start: (body: { service: string; environment: string; ref?: string }) => post<T.Deploy>("/api/deploys", body),
-  rollback: (number: number, reason?: string) => post<T.Deploy>(at("/api/deploys/{number}/rollback", { number }), reason ? { reason } : {}),
-  act: (number: number, verb: "cancel" | "retry" | "promote" | "abort") => post<T.Deploy>(at(`/api/deploys/{number}/${verb}`, { number })),
-  log: (number: number) => get<T.Items<T.LogLine>>(at("/api/deploys/{number}/log", { number })),
-  locks: () => get<T.Items<T.Lock>>("/api/locks"),
-  lock: (body: { service: string; environment: string; reason: string; minutes: number }) => post<T.Lock>("/api/locks", body),
-  unlock: (id: string) => del<void>(at("/api/locks/{id}", { id })),
+  list: (query: DeployQuery) => unwrap(GET("/api/deploys", { params: { query: given(query) } })),
+  get: (number: number) => unwrap(GET("/api/deploys/{number}", { params: { path: { number } } })),
+  start: (service: string, environment: string) => unwrap(POST("/api/deploys", { body: { service, environment } })),
+  rollback: (number: number) => unwrap(POST("/api/deploys/{number}/rollback", { params: { path: { number } }, body: {} })),
+  cancel: (number: number) => unwrap(POST("/api/deploys/{number}/cancel", { params: { path: { number } } })),
+  retry: (number: number) => unwrap(POST("/api/deploys/{number}/retry", { params: { path: { number } } })),
+  promote: (number: number) => unwrap(POST("/api/deploys/{number}/promote", { params: { path: { number } } })),
+  abort: (number: number) => unwrap(POST("/api/deploys/{number}/abort", { params: { path: { number } } })),
+  lock: (body: { service: string; environment: string; reason: string; minutes: number }) => unwrap(POST("/api/locks", { body })),
+  unlock: (id: string) => unwrap(DELETE("/api/locks/{id}", { params: { path: { id } } })),
 };
 
 export const graphs = {
-  dashboards: () => get<T.Items<T.Dashboard>>("/api/dashboards"),
-  markers: (query: Query) => get<T.Items<T.Marker>>("/api/markers", query),
-  targets: () => get<T.Items<T.Target>>("/api/targets"),
+  dashboards: () => unwrap(GET("/api/dashboards")),
+  markers: (query: MarkerQuery) => unwrap(GET("/api/markers", { params: { query: given(query) } })),
+  targets: () => unwrap(GET("/api/targets")),
 };
 
 export const flags = {
-  list: () => get<T.Items<T.Flag>>("/api/flags"),
-  get: (key: string) => get<T.Flag>(at("/api/flags/{key}", { key })),
-  put: (key: string, body: unknown) => put<T.Flag>(at("/api/flags/{key}", { key }), body),
-  archive: (key: string) => del<void>(at("/api/flags/{key}", { key })),
+  list: () => unwrap(GET("/api/flags")),
+  get: (key: string) => unwrap(GET("/api/flags/{key}", { params: { path: { key } } })),
+  put: (key: string, body: T.FlagUpdate) => unwrap(PUT("/api/flags/{key}", { params: { path: { key } }, body })),
+  archive: (key: string) => unwrap(DELETE("/api/flags/{key}", { params: { path: { key } } })),
   switch: (key: string, environment: string, enabled: boolean) =>
-    post<T.Flag>(at("/api/flags/{key}/switch", { key }), { environment, enabled }),
+    unwrap(POST("/api/flags/{key}/switch", { params: { path: { key } }, body: { environment, enabled } })),
   rollout: (key: string, environment: string, percent: number) =>
-    post<T.Flag>(at("/api/flags/{key}/rollout", { key }), { environment, percent }),
+    unwrap(POST("/api/flags/{key}/rollout", { params: { path: { key } }, body: { environment, percent } })),
   ramp: (key: string, environment: string, steps: { percent: number; hold_ms: number }[]) =>
-    post<T.Flag>(at("/api/flags/{key}/ramp", { key }), { environment, steps }),
-  stopRamp: (key: string, environment: string) => del<T.Flag>(at("/api/flags/{key}/ramp", { key }), { environment }),
-  evaluate: (key: string, environment: string, context: unknown) =>
-    post<T.Evaluation>(at("/api/flags/{key}/evaluate", { key }), { environment, context }),
+    unwrap(POST("/api/flags/{key}/ramp", { params: { path: { key } }, body: { environment, steps } })),
+  stopRamp: (key: string, environment: string) =>
+    unwrap(DELETE("/api/flags/{key}/ramp", { params: { path: { key }, query: { environment } } })),
+  evaluate: (key: string, environment: string, context: Record<string, unknown>) =>
+    unwrap(POST("/api/flags/{key}/evaluate", { params: { path: { key } }, body: { environment, context } })),
 };
 
 export const alerts = {
-  list: (query: Query = {}) => get<T.Items<T.Alert>>("/api/alerts", query),
-  rules: () => get<T.Items<T.RuleGroup>>("/api/rules"),
-  putRules: (group: string, yaml: string) => put<T.RuleGroup>(at("/api/rules/{group}", { group }), { yaml }),
-  mutes: () => get<T.Items<T.Mute>>("/api/mutes"),
-  mute: (body: { matchers: unknown; reason: string; expires_at: string }) => post<T.Mute>("/api/mutes", body),
-  unmute: (id: string) => del<void>(at("/api/mutes/{id}", { id })),
+  list: () => unwrap(GET("/api/alerts")),
+  rules: () => unwrap(GET("/api/rules")),
+  mutes: () => unwrap(GET("/api/mutes")) as unknown as Promise<T.Items<T.Mute>>,
+  mute: (matchers: T.Matcher[], reason: string, expires_at: string) =>
+    unwrap(POST("/api/mutes", { body: { matchers: matchers as unknown as Record<string, unknown>, reason, expires_at } })),
+  unmute: (id: number) => unwrap(DELETE("/api/mutes/{id}", { params: { path: { id } } })),
 };
 
 export const oncall = {
-  schedules: () => get<T.Items<T.Schedule>>("/api/schedules"),
-  override: (schedule: string, body: { person: string; start: string; end: string }) =>
-    post<T.Override>(at("/api/schedules/{schedule}/overrides", { schedule }), body),
-  removeOverride: (schedule: string, id: string) => del<void>(at("/api/schedules/{schedule}/overrides/{id}", { schedule, id })),
-  policies: () => get<T.Items<T.EscalationPolicy>>("/api/policies"),
+  schedules: () => unwrap(GET("/api/schedules")),
+  override: (name: string, body: { person: string; start: string; end: string }) =>
+    unwrap(POST("/api/schedules/{name}/overrides", { params: { path: { name } }, body })),
+  removeOverride: (name: string, id: number) =>
+    unwrap(DELETE("/api/schedules/{name}/overrides/{id}", { params: { path: { name, id } } })),
+  take: (name: string, for_ms: number) => unwrap(POST("/api/schedules/{name}/take", { params: { path: { name } }, body: { for_ms } })),
+  policies: () => unwrap(GET("/api/policies")) as unknown as Promise<T.Items<T.EscalationPolicy>>,
 };
 
 export const incidents = {
-  list: (query: Query = {}) => get<T.Items<T.Incident>>("/api/incidents", query),
-  get: (number: number) => get<T.Incident>(at("/api/incidents/{number}", { number })),
-  open: (body: { title: string; service?: string; severity: string }) => post<T.Incident>("/api/incidents", body),
-  acknowledge: (number: number) => post<T.Incident>(at("/api/incidents/{number}/acknowledge", { number })),
-  resolve: (number: number) => post<T.Incident>(at("/api/incidents/{number}/resolve", { number })),
-  note: (number: number, text: string) => post<unknown>(at("/api/incidents/{number}/note", { number }), { text }),
-  timeline: (number: number) => get<T.Items<T.TimelineEvent>>(at("/api/incidents/{number}/timeline", { number })),
-  postmortem: (number: number) => get<string>(at("/api/incidents/{number}/postmortem", { number })),
+  list: (state: string) => unwrap(GET("/api/incidents", { params: { query: given({ state }) } })),
+  get: (n: number) => unwrap(GET("/api/incidents/{n}", { params: { path: { n } } })),
+  open: (body: { title: string; service?: string; severity: string }) => unwrap(POST("/api/incidents", { body })),
+  acknowledge: (n: number) => unwrap(POST("/api/incidents/{n}/acknowledge", { params: { path: { n } } })),
+  resolve: (n: number) => unwrap(POST("/api/incidents/{n}/resolve", { params: { path: { n } }, body: {} })),
+  note: (n: number, text: string) => unwrap(POST("/api/incidents/{n}/note", { params: { path: { n } }, body: { text } })),
+  timeline: (n: number) => unwrap(GET("/api/incidents/{n}/timeline", { params: { path: { n } } })) as unknown as Promise<T.Items<T.TimelineEvent>>,
+  postmortem: (n: number) => unwrap(GET("/api/incidents/{n}/postmortem", { params: { path: { n } }, parseAs: "text" })),
 };
 
 export const room = {
-  messages: (query: Query) => get<T.Items<T.ConsoleMessage>>("/api/console/messages", query),
-  say: (text: string) => post<{ reply?: string | null }>("/api/console/messages", { text }),
-  link: () => post<{ code: string; expires_at: string }>("/api/chat/link"),
+  messages: (query: { before?: number; limit: number }) => get<T.Items<T.ConsoleMessage>>("/api/console/messages", query),
+  say: (text: string) => send<{ reply?: string | null }>("/api/console/messages", { text }),
+  link: () => send<{ code: string; expires_at: string }>("/api/chat/link", {}),
 };

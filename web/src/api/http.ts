@@ -1,4 +1,4 @@
-/** One request to the server. A refusal becomes an `ApiError` that carries the server's own sentence and advice. */
+/** Refusals, and plain requests for what the API's description leaves to others (the Prometheus endpoints). */
 
 export type Query = Record<string, string | number | boolean | null | undefined>;
 
@@ -16,71 +16,70 @@ export class ApiError extends Error {
   }
 }
 
-export function withQuery(path: string, query?: Query): string {
-  if (!query) return path;
-  const params = new URLSearchParams();
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined && value !== null && value !== "") params.set(name, String(value));
-  }
-  const text = params.toString();
+/** Drops what is empty: the server refuses parameters without a value. */
+export function given<Q extends Query>(query: Q): Q {
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined && value !== null && value !== "")) as Q;
+}
+
+export function withQuery(path: string, query: Query = {}): string {
+  const text = new URLSearchParams(Object.entries(given(query)).map(([name, value]) => [name, String(value)])).toString();
   return text ? `${path}?${text}` : path;
 }
 
-/** Fills `{name}` in a path, each value escaped. */
-export function at(path: string, values: Record<string, string | number>): string {
-  return path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(values[name] ?? "")));
-}
-
-const signedOut = new Set<() => void>();
+const listeners = new Set<() => void>();
 /** Called when the server says the session has ended. */
 export function onSignedOut(listener: () => void): () => void {
-  signedOut.add(listener);
-  return () => signedOut.delete(listener);
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+export const signedOut = (): void => listeners.forEach((listener) => listener());
+
+export const unreachable = (): ApiError =>
+  new ApiError(0, "unreachable", "The server cannot be reached.", "The page tries again by itself; check that tenfold is running.");
+
+function sentence(text: string): string {
+  const upper = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(upper) ? upper : `${upper}.`;
 }
 
-interface ErrorBody {
-  error?: { code?: string; message?: string; advice?: string };
+interface ErrorShape {
+  error?: { code?: string; message?: string; advice?: string | null };
 }
 
-async function failure(response: Response): Promise<ApiError> {
-  let body: ErrorBody = {};
-  try {
-    body = (await response.json()) as ErrorBody;
-  } catch {
-    // The answer was not JSON (a proxy's page): the status has to do.
-  }
-  const { code, message, advice } = body.error ?? {};
+/** The server's own sentence and advice; of a proxy's page only the status is known. */
+export function failure(response: Response, body: unknown): ApiError {
+  const { code, message, advice } = (typeof body === "object" && body !== null ? (body as ErrorShape).error : undefined) ?? {};
   return new ApiError(
     response.status,
     code ?? `http_${response.status}`,
-    message ?? `The server answered ${response.status} ${response.statusText}.`.replace(" .", "."),
-    advice ?? "",
+    sentence(message ?? `The server answered ${response.status} ${response.statusText}`.trim()),
+    advice ? sentence(advice) : "",
   );
 }
 
-export async function request<T>(method: string, path: string, options: { query?: Query; body?: unknown } = {}): Promise<T> {
+async function plain<T>(path: string, init: RequestInit): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(withQuery(path, options.query), {
-      method,
-      credentials: "same-origin",
-      headers: options.body === undefined ? {} : { "content-type": "application/json" },
-      body: options.body === undefined ? null : JSON.stringify(options.body),
-    });
+    response = await fetch(path, { credentials: "same-origin", ...init });
   } catch {
-    throw new ApiError(0, "unreachable", "The server cannot be reached.", "The page tries again by itself; check that tenfold is running.");
+    throw unreachable();
   }
+  const body: unknown = await response.json().catch(() => undefined);
   if (!response.ok) {
-    if (response.status === 401 && path !== "/api/session") signedOut.forEach((listener) => listener());
-    throw await failure(response);
+    if (response.status === 401) signedOut();
+    throw failure(response, prometheus(body));
   }
-  if (response.status === 204) return undefined as T;
-  const kind = response.headers.get("content-type") ?? "";
-  if (!kind.includes("json")) return (await response.text()) as T;
-  return (await response.json()) as T;
+  return body as T;
 }
 
-export const get = <T>(path: string, query?: Query): Promise<T> => request<T>("GET", path, query ? { query } : {});
-export const post = <T>(path: string, body: unknown = {}): Promise<T> => request<T>("POST", path, { body });
-export const put = <T>(path: string, body: unknown): Promise<T> => request<T>("PUT", path, { body });
-export const del = <T>(path: string, query?: Query): Promise<T> => request<T>("DELETE", path, query ? { query } : {});
+/** Reads JSON from a path outside the described API. */
+export const get = <T>(path: string, query?: Query): Promise<T> => plain<T>(withQuery(path, query), {});
+export const send = <T>(path: string, body: unknown): Promise<T> =>
+  plain<T>(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+
+/** Prometheus puts its sentence elsewhere: `{"status":"error","errorType":…,"error":"…"}`. */
+function prometheus(body: unknown): unknown {
+  if (typeof body !== "object" || body === null || !("errorType" in body)) return body;
+  const { errorType, error } = body as { errorType: string; error: string };
+  return { error: { code: errorType, message: error } };
+}

@@ -22,7 +22,7 @@ export function PanelChart({ panel, range, markers, sync, height, zoom }: Props)
   return (
     <Chart
       title={panel.title}
-      unit={panel.unit}
+      unit={panel.unit ?? "short"}
       description={panel.description}
       times={times}
       lines={lines}

@@ -14,7 +14,7 @@ export function useMarkers(range: Range, service?: string | null): Marker[] {
     `markers:${place}:${service ?? ""}`,
     () => {
       const to = range.name ? Date.now() : range.toMs;
-      return graphs.markers({ from: new Date(to - length).toISOString(), to: new Date(to).toISOString(), service });
+      return graphs.markers({ from: new Date(to - length).toISOString(), to: new Date(to).toISOString(), ...(service ? { service } : {}) });
     },
     { touches: TOUCHES },
   );

@@ -1,5 +1,5 @@
 /** Every state of the product in one of six looks. A look is a shape, a colour and a word together, never a colour alone. */
-import type { Alert, AlertSeverity, DeployState, EventSeverity, HostDeployState } from "../api/types";
+import type { Alert } from "../api/types";
 
 export type Look = "critical" | "warning" | "unknown" | "ok" | "busy" | "quiet";
 
@@ -9,7 +9,7 @@ const ORDER: Look[] = ["critical", "warning", "unknown", "busy", "ok", "quiet"];
 /** A group takes the worst of its members. */
 export const worst = (looks: Look[]): Look => ORDER.find((look) => looks.includes(look)) ?? "quiet";
 
-const DEPLOY: Record<DeployState, [Look, string]> = {
+const DEPLOY: Record<string, [Look, string]> = {
   queued: ["busy", "Queued"],
   building: ["busy", "Building"],
   staging: ["busy", "Staging"],
@@ -24,12 +24,12 @@ const DEPLOY: Record<DeployState, [Look, string]> = {
   cancelled: ["quiet", "Cancelled"],
   interrupted: ["warning", "Interrupted"],
 };
-export const deployLook = (state: DeployState): [Look, string] => DEPLOY[state] ?? ["unknown", state];
+export const deployLook = (state: string): [Look, string] => DEPLOY[state] ?? ["unknown", state];
 
-const RUNNING: DeployState[] = ["queued", "building", "staging", "canary", "promoting", "rolling_back", "held", "needs_human"];
-export const isRunning = (state: DeployState): boolean => RUNNING.includes(state);
+const RUNNING = ["queued", "building", "staging", "canary", "promoting", "rolling_back", "held", "needs_human"];
+export const isRunning = (state: string): boolean => RUNNING.includes(state);
 
-const HOST: Record<HostDeployState, [Look, string]> = {
+const HOST: Record<string, [Look, string]> = {
   waiting: ["quiet", "Waiting"],
   staging: ["busy", "Staging"],
   staged: ["busy", "Staged"],
@@ -40,9 +40,9 @@ const HOST: Record<HostDeployState, [Look, string]> = {
   rolled_back: ["warning", "Rolled back"],
   unreachable: ["unknown", "Unreachable"],
 };
-export const hostDeployLook = (state: HostDeployState): [Look, string] => HOST[state] ?? ["unknown", state];
+export const hostDeployLook = (state: string): [Look, string] => HOST[state] ?? ["unknown", state];
 
-export const severityLook = (severity: AlertSeverity | EventSeverity | string): Look => {
+export const severityLook = (severity: string): Look => {
   if (severity === "critical") return "critical";
   if (severity === "warning") return "warning";
   if (severity === "good") return "ok";
@@ -73,7 +73,10 @@ export const incidentLook = (state: string, severity: string): [Look, string] =>
 export const pageLook = (state: string): [Look, string] => {
   switch (state) {
     case "delivered":
+    case "accepted":
       return ["ok", "Delivered"];
+    case "shown":
+      return ["ok", "Shown"];
     case "acknowledged":
       return ["ok", "Acknowledged"];
     case "failed":

@@ -13,7 +13,7 @@ import { Suspects } from "./Suspects";
 
 function LastHour({ expr }: { expr: string }): ReactElement {
   const range = useMovingRange("1h");
-  const { lines } = useLines([{ expr: withoutThreshold(expr).expr, legend: null }], range);
+  const { lines } = useLines([{ expr: withoutThreshold(expr).expr }], range);
   const values = lines[0]?.values ?? [];
   return <Sparkline values={values} label={`Last hour, now ${format(lastValue(values), "short")}`} />;
 }

@@ -43,7 +43,7 @@ export function Suspects({ suspects, environment }: { suspects: Suspect[]; envir
     <ul className="suspects" aria-label="Changes shortly before">
       {ordered.map((suspect) => (
         <li key={suspect.seq} className="suspect">
-          <Undo suspect={suspect} environment={suspect.environment ?? environment ?? "production"} />
+          <Undo suspect={suspect} environment={environment ?? "production"} />
           <span>
             <Link to={addressOf(suspect)}>{suspect.text}</Link>{" "}
             <span className="muted">{suspect.actor_name}, <Time at={suspect.at} /></span>

@@ -23,7 +23,7 @@ function Graph({ alert, expr }: { alert: Alert; expr: string }): ReactElement {
   const range = useRange("1h");
   const params = useParams();
   const { expr: left, threshold } = withoutThreshold(expr);
-  const queries = useMemo(() => [{ expr: left, legend: null }], [left]);
+  const queries = useMemo(() => [{ expr: left }], [left]);
   const { times, lines, note } = useLines(queries, range);
   const markers = useMarkers(range, alert.service);
   const withLine = useMemo(
@@ -40,7 +40,7 @@ function Graph({ alert, expr }: { alert: Alert; expr: string }): ReactElement {
 
 function History({ alert }: { alert: Alert }): ReactElement {
   const now = useNow(60_000);
-  const query = useQuery(`alert-history:${alert.fingerprint}`, () => record.list({ kind: "alert.", service: alert.service, order: "desc", limit: 200 }), { touches: ["alert."] });
+  const query = useQuery(`alert-history:${alert.fingerprint}`, () => record.list({ kind: "alert.", ...(alert.service ? { service: alert.service } : {}), limit: 200 }), { touches: ["alert."] });
   return (
     <Section title="History">
       <Loaded query={query}>
@@ -74,7 +74,7 @@ function Body({ alert }: { alert: Alert }): ReactElement {
               <dt>Who has it</dt><dd>{alert.acknowledged_by ?? "nobody yet"}</dd>
               {alert.incident ? <><dt>Incident</dt><dd><Link to={`/incidents/${alert.incident}`}>{alert.incident}</Link></dd></> : null}
               <dt>Runbook</dt><dd>{alert.runbook_url ? <a href={alert.runbook_url} rel="noreferrer noopener" className="wrap-any">{alert.runbook_url}</a> : <span className="muted">none</span>}</dd>
-              <dt>Labels</dt><dd className="mono wrap-any">{Object.entries(alert.labels).map(([name, value]) => `${name}="${value}"`).join(", ")}</dd>
+              <dt>Labels</dt><dd className="mono wrap-any">{Object.entries(alert.labels).map(([name, value]) => `${name}="${String(value)}"`).join(", ")}</dd>
               {alert.expr && <><dt>Rule</dt><dd><Link className="mono wrap-any" to={`/graphs/explore?expr=${encodeURIComponent(alert.expr)}`}>{alert.expr}</Link></dd></>}
             </dl>
           </Section>

@@ -9,7 +9,7 @@ import { Empty, Status } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { AlertTabs } from "./AlertTabs";
 
-const ORDER = { critical: 0, warning: 1, info: 2 } as const;
+const ORDER = ["critical", "warning", "info"];
 
 function byService(items: Alert[]): [string, Alert[]][] {
   const groups = new Map<string, Alert[]>();
@@ -17,7 +17,7 @@ function byService(items: Alert[]): [string, Alert[]][] {
     const name = alert.service ?? "no service";
     groups.set(name, [...(groups.get(name) ?? []), alert]);
   }
-  for (const group of groups.values()) group.sort((a, b) => ORDER[a.severity] - ORDER[b.severity]);
+  for (const group of groups.values()) group.sort((a, b) => ORDER.indexOf(a.severity) - ORDER.indexOf(b.severity));
   return [...groups].sort(([a], [b]) => a.localeCompare(b));
 }
 

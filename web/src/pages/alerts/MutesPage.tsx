@@ -27,7 +27,7 @@ function CreateMute(): ReactElement {
     setProblem(parsed ? "" : 'Write matchers such as service="photos", severity="warning".');
     if (!parsed) return;
     const expires_at = new Date(Date.now() + hours * HOUR_MS).toISOString();
-    const made = await run(() => alerts.mute({ matchers: parsed, reason, expires_at }), "Muted. The alerts still show here; nobody is paged.");
+    const made = await run(() => alerts.mute(parsed, reason, expires_at), "Muted. The alerts still show here; nobody is paged.");
     if (!made) return;
     setMatchers("");
     setReason("");
@@ -58,7 +58,7 @@ function Row({ mute }: { mute: Mute }): ReactElement {
       <td className="fit"><Status look={over ? "quiet" : "busy"}>{over ? "Over" : "Active"}</Status></td>
       <td className="mono wrap-any">{showMatchers(mute.matchers)}</td>
       <td>{mute.reason}</td>
-      <td className="fit">{mute.created_by ?? "—"}</td>
+      <td className="fit">{mute.created_by_name}</td>
       <td className="fit"><Time at={mute.expires_at} show="both" /></td>
       <td className="fit">{!over && <ActionButton small busy={busy} label={`End now: the mute of ${showMatchers(mute.matchers)}`} onClick={() => void run(() => alerts.unmute(mute.id), "The mute is over.")}>End now</ActionButton>}</td>
     </tr>

@@ -14,16 +14,20 @@ const STATE: Record<string, [Look, string]> = {
   firing: ["critical", "Firing"], pending: ["busy", "Pending"], inactive: ["ok", "OK"], ok: ["ok", "OK"], unknown: ["unknown", "No data"], resolved: ["ok", "OK"],
 };
 
+const severityOf = (rule: Rule): string => (typeof rule.labels.severity === "string" ? rule.labels.severity : "");
+
+/** "Not evaluated" and "no series" are not OK. */
 function stateOf(rule: Rule): [Look, string] {
-  if (rule.error) return ["critical", "Error"];
-  const [look, word] = STATE[rule.state ?? ""] ?? ["unknown", rule.state ?? "Not evaluated"];
-  return look === "critical" && rule.severity === "warning" ? ["warning", word] : [look, word];
+  if (rule.health === "error") return ["critical", "Error"];
+  if (rule.health !== "ok") return ["unknown", "Not evaluated"];
+  if (rule.kind === "recording") return ["ok", "Recorded"];
+  const [look, word] = STATE[rule.state] ?? ["unknown", rule.state];
+  return look === "critical" && severityOf(rule) === "warning" ? ["warning", word] : [look, word];
 }
 
 function Group({ group }: { group: RuleGroup }): ReactElement {
   return (
-    <Section title={group.name} end={<span className="muted">{group.interval_ms ? `every ${duration(group.interval_ms)}, ` : ""}evaluated <Time at={group.last_evaluation} /></span>}>
-      {group.error && <p><Status look="critical">{group.error}</Status></p>}
+    <Section title={group.name} end={<span className="muted">{`every ${duration(group.interval_ms)}, `}evaluated <Time at={group.last_evaluation} /></span>}>
       <TableWrap>
         <table className="stacks">
           <thead><tr><th scope="col">State</th><th scope="col">Rule</th><th scope="col">Severity</th><th scope="col">Expression</th><th scope="col">For</th></tr></thead>
@@ -34,7 +38,7 @@ function Group({ group }: { group: RuleGroup }): ReactElement {
                 <tr key={rule.name}>
                   <td className="fit"><Status look={look}>{word}</Status></td>
                   <td className="fit strong">{rule.name}</td>
-                  <td className="fit">{rule.severity ?? rule.labels?.severity ?? "—"}</td>
+                  <td className="fit">{severityOf(rule) || "—"}</td>
                   <td><Link className="mono wrap-any" to={`/graphs/explore?expr=${encodeURIComponent(rule.expr)}`}>{rule.expr}</Link>{rule.error && <p className="form-error">{rule.error}</p>}</td>
                   <td className="fit">{rule.for_ms ? duration(rule.for_ms) : "—"}</td>
                 </tr>

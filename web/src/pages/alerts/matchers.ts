@@ -10,12 +10,9 @@ export function parseMatchers(text: string): Matcher[] | null {
   for (const part of parts) {
     const match = ONE.exec(part);
     if (!match) return null;
-    found.push({ name: match[1]!, op: match[2]!, value: (match[3] ?? match[4] ?? "").replace(/\\(.)/g, "$1") });
+    found.push({ name: match[1]!, op: match[2] as Matcher["op"], value: (match[3] ?? match[4] ?? "").replace(/\\(.)/g, "$1") });
   }
   return found;
 }
 
-export function showMatchers(matchers: Matcher[] | string[] | string): string {
-  if (typeof matchers === "string") return matchers;
-  return matchers.map((matcher) => (typeof matcher === "string" ? matcher : `${matcher.name}${matcher.op ?? "="}"${matcher.value}"`)).join(", ");
-}
+export const showMatchers = (matchers: Matcher[]): string => matchers.map(({ name, op, value }) => `${name}${op}"${value}"`).join(", ");

@@ -1,5 +1,4 @@
 import { useEffect, useRef, useState, type ReactElement } from "react";
-import { at } from "../../api/http";
 import type { LogLine } from "../../api/types";
 import { clockWithSeconds } from "../../lib/time";
 import { plural } from "../../lib/units";
@@ -26,7 +25,7 @@ function useLog(number: number): { lines: LogLine[]; ended: boolean } {
       waiting = [];
       setLines((was) => [...was, ...batch].slice(-LINES_MAX));
     };
-    const source = new EventSource(`${at("/api/deploys/{number}/log", { number })}?follow=true`);
+    const source = new EventSource(`/api/deploys/${number}/log?follow=true`);
     source.addEventListener("line", (message: MessageEvent<string>) => {
       const line = JSON.parse(message.data) as LogLine;
       if (seen.has(line.seq)) return;

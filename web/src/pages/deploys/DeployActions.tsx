@@ -27,22 +27,22 @@ export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
   const newer = newest && newest.number > deploy.number ? newest : undefined;
   const running = isRunning(deploy.state);
   const waits = deploy.state === "held" || deploy.state === "needs_human";
-  const act = (verb: "cancel" | "retry" | "promote" | "abort", done: string): void => void run(() => deploys.act(deploy.number, verb), done);
+  const act = (work: (number: number) => Promise<Deploy>, done: string): void => void run(() => work(deploy.number), done);
   const follow = async (work: () => Promise<Deploy>, done: (next: Deploy) => string): Promise<void> => {
     const next = await run(work, done);
     if (next && next.number !== deploy.number) navigate(`/deploys/${next.number}`);
   };
   return (
     <>
-      {waits && <ActionButton look="primary" busy={busy} onClick={() => act("promote", `Deploy ${deploy.number} goes on to all hosts.`)}>Promote</ActionButton>}
-      {waits && <ActionButton look="danger" busy={busy} onClick={() => act("abort", `Deploy ${deploy.number} is being undone.`)}>Abort</ActionButton>}
+      {waits && <ActionButton look="primary" busy={busy} onClick={() => act(deploys.promote, `Deploy ${deploy.number} goes on to all hosts.`)}>Promote</ActionButton>}
+      {waits && <ActionButton look="danger" busy={busy} onClick={() => act(deploys.abort, `Deploy ${deploy.number} is being undone.`)}>Abort</ActionButton>}
       {running && !waits && (
-        <ActionButton busy={busy} why={deploy.state === "rolling_back" ? "A rollback is not stopped half way." : null} onClick={() => act("cancel", `Deploy ${deploy.number} is being cancelled.`)}>
+        <ActionButton busy={busy} why={deploy.state === "rolling_back" ? "A rollback is not stopped half way." : null} onClick={() => act(deploys.cancel, `Deploy ${deploy.number} is being cancelled.`)}>
           Cancel
         </ActionButton>
       )}
       {!running && deploy.state !== "succeeded" && deploy.kind === "deploy" && (
-        <ActionButton busy={busy} onClick={() => void follow(() => deploys.act(deploy.number, "retry"), (next) => `Deploy ${next.number} tries again.`)}>Retry</ActionButton>
+        <ActionButton busy={busy} onClick={() => void follow(() => deploys.retry(deploy.number), (next) => `Deploy ${next.number} tries again.`)}>Retry</ActionButton>
       )}
       <ActionButton look="danger" busy={busy} why={whyNoRollback(deploy, newer)} onClick={() => void follow(() => deploys.rollback(deploy.number), (next) => `Rollback ${next.number} has started.`)}>
         Roll back

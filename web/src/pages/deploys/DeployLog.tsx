@@ -46,7 +46,7 @@ export function DeployLog(): ReactElement {
   }, [query.data, pages, service]);
   const older = (): void => {
     const before = rows.at(-1)?.number;
-    void deploys.list({ service, state, environment, limit: PAGE, before }).then(({ items }) => setPages((was) => [...was, ...items]));
+    void deploys.list({ service, state, environment, limit: PAGE, ...(before ? { before } : {}) }).then(({ items }) => setPages((was) => [...was, ...items]));
   };
   const set = (name: string, value: string): void => {
     setPages([]);

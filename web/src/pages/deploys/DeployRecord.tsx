@@ -12,7 +12,7 @@ const ROWS = 40;
 export function DeployRecord({ number }: { number: number }): ReactElement {
   const correlation = `deploy:${number}`;
   const now = useNow(60_000);
-  const query = useQuery(`of:${correlation}`, () => record.list({ correlation, order: "desc", limit: ROWS }), { touches: ["deploy."] });
+  const query = useQuery(`of:${correlation}`, () => record.list({ deploy: number, limit: ROWS }), { touches: ["deploy."] });
   const address = useMemo(() => `/timeline?correlation=${encodeURIComponent(correlation)}`, [correlation]);
   return (
     <Section title="In the record" end={<Link to={address}>With data</Link>}>

@@ -73,7 +73,7 @@ export function ServiceCard({ service, environment }: { service: Service; enviro
   const why = query.error && !next ? query.error.message : whyNot(next);
   const current = service.current[environment];
   const start = async (): Promise<void> => {
-    const started = await run(() => deploys.start({ service: service.name, environment }), (deploy) => `Deploy ${deploy.number} is queued.`);
+    const started = await run(() => deploys.start(service.name, environment), (deploy) => `Deploy ${deploy.number} is queued.`);
     if (started) navigate(`/deploys/${started.number}`);
   };
   return (

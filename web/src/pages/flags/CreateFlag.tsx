@@ -1,5 +1,6 @@
 import { useState, type FormEvent, type ReactElement } from "react";
 import { flags } from "../../api/endpoints";
+import type { FlagKind } from "../../api/types";
 import { useAction } from "../../lib/useAction";
 import { navigate } from "../../router/router";
 import { useSession } from "../../shell/session";
@@ -11,11 +12,11 @@ export function CreateFlag({ open, onClose }: { open: boolean; onClose: () => vo
   const { person } = useSession();
   const [key, setKey] = useState("");
   const [description, setDescription] = useState("");
-  const [kind, setKind] = useState("release");
+  const [kind, setKind] = useState<FlagKind>("release");
   const { busy, run } = useAction("flag.");
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    const flag = await run(() => flags.put(key, { key, description, kind, owner: person.login, value_type: "bool" }), `Flag ${key} is made; it is off everywhere.`);
+    const flag = await run(() => flags.put(key, { description, kind, owner: person.login, value_type: "bool" }), `Flag ${key} is made; it is off everywhere.`);
     if (flag) navigate(`/flags/${encodeURIComponent(key)}`);
   };
   return (
@@ -28,7 +29,7 @@ export function CreateFlag({ open, onClose }: { open: boolean; onClose: () => vo
           <input required maxLength={300} value={description} onChange={(event) => setDescription(event.target.value)} />
         </Field>
         <Field label="Kind">
-          <select value={kind} onChange={(event) => setKind(event.target.value)}>
+          <select value={kind} onChange={(event) => setKind(event.target.value as FlagKind)}>
             <option value="release">release: hides unfinished work</option>
             <option value="experiment">experiment: compares variants</option>
             <option value="operational">operational: degrades under load</option>

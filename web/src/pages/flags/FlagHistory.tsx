@@ -12,7 +12,7 @@ const ROWS = 30;
 export function FlagHistory({ flag }: { flag: string }): ReactElement {
   const correlation = `flag:${flag}`;
   const now = useNow(60_000);
-  const query = useQuery(`of:${correlation}`, () => record.list({ correlation, order: "desc", limit: ROWS }), { touches: ["flag."] });
+  const query = useQuery(`of:${correlation}`, () => record.list({ flag, kind: "flag.", limit: ROWS }), { touches: ["flag."] });
   return (
     <Section title="History" end={<Link to={`/timeline?correlation=${encodeURIComponent(correlation)}`}>With data</Link>}>
       <Loaded query={query}>

@@ -9,7 +9,7 @@ function constraint(of: FlagConstraint): string {
 }
 
 function words(strategy: FlagStrategy): string {
-  const { rollout, stickiness, groupId, ...rest } = strategy.parameters;
+  const { rollout, stickiness, groupId, ...rest } = strategy.parameters ?? {};
   const parts: string[] = [];
   if (rollout !== undefined) parts.push(`${rollout} % of users`);
   if (stickiness !== undefined) parts.push(`sticky by ${stickiness}`);

@@ -18,7 +18,7 @@ const UNITS = ["short", "ops", "ratio", "seconds", "bytes"];
 
 function Answer({ expr, unit }: { expr: string; unit: string }): ReactElement {
   const range = useRange("1h");
-  const queries = useMemo(() => [{ expr, legend: null }], [expr]);
+  const queries = useMemo(() => [{ expr }], [expr]);
   const { times, lines, note } = useLines(queries, range);
   const markers = useMarkers(range);
   const params = useParams();

@@ -9,7 +9,7 @@ function Attempts({ page }: { page: Page }): ReactElement {
   return (
     <ul>
       {page.attempts.map((attempt, index) => {
-        const [look, word] = pageLook(attempt.state === "sent" || attempt.state === "accepted" ? "delivered" : attempt.state);
+        const [look, word] = pageLook(attempt.state);
         return (
           <li key={`${index}-${attempt.channel}`} className="small">
             <Status look={look}>{attempt.channel} {word.toLowerCase()}</Status> <span className="muted">{clockWithSeconds(attempt.at)}</span>
@@ -26,7 +26,7 @@ export function IncidentPages({ incident }: { incident: Incident }): ReactElemen
   const escalation = incident.escalation;
   return (
     <Section title="Pages" end={incident.state === "open" && escalation?.next_at ? <span className="muted">next step <Time at={escalation.next_at} /></span> : null}>
-      {incident.state === "open" && escalation?.waiting_for && <p><Status look="busy">Waiting for {escalation.waiting_for}</Status></p>}
+      {incident.state === "open" && escalation?.waiting_for?.length ? <p><Status look="busy">Waiting for {escalation.waiting_for.join(", ")}</Status></p> : null}
       {incident.pages.length === 0 ? (
         <p className="muted">Nobody was paged.</p>
       ) : (

@@ -52,7 +52,7 @@ function Row({ incident }: { incident: Incident }): ReactElement {
       <td className="fit">{incident.service ?? "—"}</td>
       <td className="fit"><Time at={incident.opened_at} show="both" /></td>
       <td className="fit number"><Elapsed from={incident.opened_at} to={incident.resolved_at} /></td>
-      <td className="fit">{incident.acknowledged_by ?? (incident.escalation?.waiting_for ? `waiting for ${incident.escalation.waiting_for}` : "—")}</td>
+      <td className="fit">{incident.acknowledged_by_name ?? incident.acknowledged_by ?? (incident.escalation?.waiting_for?.length ? `waiting for ${incident.escalation.waiting_for.join(", ")}` : "—")}</td>
     </tr>
   );
 }
@@ -61,7 +61,7 @@ export default function IncidentsPage(): ReactElement {
   const params = useParams();
   const [opening, setOpening] = useState(false);
   const state = params.get("state");
-  const query = useQuery(`incidents:${state}`, () => incidents.list({ state }), { touches: ["incident.", "page."] });
+  const query = useQuery(`incidents:${state}`, () => incidents.list(state), { touches: ["incident.", "page."] });
   return (
     <PageFrame title="Incidents" actions={<button type="button" className="button danger" onClick={() => setOpening(true)}>Open an incident</button>}>
       <div className="chips" role="group" aria-label="State">

@@ -36,7 +36,7 @@ function Incidents({ now }: { now: Now }): ReactElement | null {
             <span>
               <Link className="strong" to={`/incidents/${incident.number}`}>Incident {incident.number}: {incident.title}</Link>{" "}
               <span className="muted">
-                {incident.acknowledged_by ? `${incident.acknowledged_by} has it` : incident.escalation?.waiting_for ? `waiting for ${incident.escalation.waiting_for}` : "nobody has it yet"}
+                {incident.acknowledged_by ? `${incident.acknowledged_by} has it` : incident.escalation?.waiting_for?.length ? `waiting for ${incident.escalation.waiting_for.join(", ")}` : "nobody has it yet"}
               </span>
             </span>
           </li>

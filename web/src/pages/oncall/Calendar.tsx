@@ -1,5 +1,5 @@
 import type { ReactElement } from "react";
-import type { OnCall, Override, Schedule } from "../../api/types";
+import type { OnCall, Schedule } from "../../api/types";
 import { useNow } from "../../lib/clock";
 import { addDays, clock, day, startOfDay } from "../../lib/time";
 
@@ -13,15 +13,16 @@ export interface Piece {
 }
 
 /** What of the shifts falls on the day that starts at `start`. */
-export function piecesOf(shifts: OnCall[], overrides: Override[], start: number, end: number): Piece[] {
+export function piecesOf(shifts: OnCall[], start: number, end: number): Piece[] {
   return shifts
     .map((shift) => ({
       who: shift.person?.login ?? null,
+      override: shift.override_id !== null && shift.override_id !== undefined,
       from: Math.max(start, shift.since ? Date.parse(shift.since) : start),
       to: Math.min(end, shift.until ? Date.parse(shift.until) : end),
     }))
     .filter(({ from, to }) => to > from)
-    .map((piece) => ({ ...piece, override: overrides.some((one) => one.person === piece.who && Date.parse(one.start) <= piece.from && Date.parse(one.end) >= piece.to) }));
+    ;
 }
 
 const hours = (piece: Piece, start: number, end: number): string => {
@@ -35,14 +36,14 @@ const hours = (piece: Piece, start: number, end: number): string => {
 export function Calendar({ schedule, me }: { schedule: Schedule; me: string }): ReactElement {
   const now = useNow(60_000);
   const today = startOfDay(now);
-  const shifts = schedule.next.length > 0 ? schedule.next : [schedule.on_call];
+  const shifts = schedule.next.length > 0 || !schedule.on_call ? schedule.next : [schedule.on_call];
   return (
     <div className="calendar" role="list" aria-label={`${schedule.name}, the next ${DAYS} days`} tabIndex={0}>
       {Array.from({ length: DAYS }, (_, index) => {
         const start = addDays(today, index);
         const end = addDays(today, index + 1);
         const from = index === 0 ? Math.min(now, end) : start;
-        const pieces = piecesOf(shifts, schedule.overrides, from, end);
+        const pieces = piecesOf(shifts, from, end);
         return (
           <div key={start} role="listitem" className={index === 0 ? "calendar-day today" : "calendar-day"}>
             <p className="calendar-name">{index === 0 ? "Today" : day(start)}</p>

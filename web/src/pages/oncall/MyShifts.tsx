@@ -16,8 +16,8 @@ export function MyShifts({ schedules }: { schedules: Schedule[] }): ReactElement
   const mine = schedules
     .flatMap((schedule) => schedule.next.filter((shift) => shift.person?.login === person.login).map((shift) => ({ ...shift, schedule: schedule.name })))
     .sort((a, b) => Date.parse(a.since ?? "") - Date.parse(b.since ?? ""));
-  const contact = person.contact ?? {};
-  const ways = [contact.email ?? person.email ? `mail ${contact.email ?? person.email}` : "", contact.irc ? `IRC ${contact.irc}` : "", contact.webhook ? "webhook" : "", "this page"].filter(Boolean);
+  const { email, irc, webhook } = person.contact ?? {};
+  const ways = [email ? `mail to ${email}` : "", irc ? `IRC as ${irc}` : "", webhook ? "webhook" : "", "this page"].filter(Boolean);
   return (
     <Section title="My on-call">
       {mine.length === 0 ? (

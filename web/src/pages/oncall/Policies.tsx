@@ -22,8 +22,8 @@ export function Policies(): ReactElement {
                   <h3>{policy.name}</h3>
                   <ol className="ladder">
                     {policy.steps.map((step, index) => {
-                      const at = after + step.delay_ms;
-                      after = at;
+                      const at = after;
+                      after += step.delay_ms;
                       return (
                         <li key={`${index}-${at}`}>
                           <span className="muted">{at === 0 ? "at once" : `after ${duration(at)}`}</span>

@@ -28,7 +28,7 @@ function Overrides({ schedule }: { schedule: Schedule }): ReactElement | null {
               <td className="strong">{override.person}</td>
               <td><Time at={override.start} show="both" /></td>
               <td><Time at={override.end} show="both" /></td>
-              <td>{override.by ?? "—"}</td>
+              <td>{override.by}</td>
               <td className="fit">
                 <ActionButton small busy={busy} label={`Remove the override of ${override.person}`} onClick={() => void run(() => oncall.removeOverride(schedule.name, override.id), "The override is removed.")}>Remove</ActionButton>
               </td>
@@ -45,17 +45,15 @@ export function ScheduleSection({ schedule }: { schedule: Schedule }): ReactElem
   const { person } = useSession();
   const [adding, setAdding] = useState(false);
   const { busy, run } = useAction(...TOUCHES);
-  const current = schedule.on_call.person;
+  const current = schedule.on_call?.person;
   const take = (): void => {
-    const start = new Date();
-    const end = new Date(start.getTime() + TAKE_HOURS * HOUR_MS);
-    void run(() => oncall.override(schedule.name, { person: person.login, start: start.toISOString(), end: end.toISOString() }), `You are on call for ${schedule.name} for ${TAKE_HOURS} h.`);
+    void run(() => oncall.take(schedule.name, TAKE_HOURS * HOUR_MS), `You are on call for ${schedule.name} for ${TAKE_HOURS} h.`);
   };
   return (
     <Section title={schedule.name} end={<span className="muted">{schedule.rotation.people.join(" → ")}, {schedule.rotation.shift_length} each, kept in {schedule.timezone}</span>}>
       <div className="buttons">
         {current ? (
-          <p><span className="strong">{current.name || current.login}</span> <span className="tag">{current.kind}</span> is on call <span className="muted">until <Time at={schedule.on_call.until} show="both" /></span></p>
+          <p><span className="strong">{current.name || current.login}</span> <span className="tag">{current.kind}</span> is on call <span className="muted">until <Time at={schedule.on_call?.until} show="both" /></span></p>
         ) : (
           <Status look="critical">Nobody is on call</Status>
         )}

@@ -12,7 +12,7 @@ import { Section } from "../../ui/Section";
 function Account(): ReactElement {
   const { person } = useSession();
   const [name, setName] = useState(person.name);
-  const [email, setEmail] = useState(person.email ?? person.contact?.email ?? "");
+  const [email, setEmail] = useState(person.contact?.email ?? "");
   const [irc, setIrc] = useState(person.contact?.irc ?? "");
   const [webhook, setWebhook] = useState(person.contact?.webhook ?? "");
   const [timezone, setTimezone] = useState(person.timezone || zone);
@@ -21,8 +21,7 @@ function Account(): ReactElement {
     event.preventDefault();
     const saved = await run(
       () => people.put(person.login, {
-        name, email: email || null, timezone, kind: person.kind, role: person.role,
-        contact: { email: email || null, irc: irc || null, webhook: webhook || null },
+        name, timezone, contact: { email, irc, webhook },
       }),
       "Saved.",
     );

@@ -1,6 +1,6 @@
 import { useState, type FormEvent, type ReactElement } from "react";
 import { people } from "../../api/endpoints";
-import type { Person } from "../../api/types";
+import type { Person, Role } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { zone } from "../../lib/time";
 import { useAction } from "../../lib/useAction";
@@ -9,20 +9,20 @@ import { Field } from "../../ui/Field";
 import { Loaded, Section } from "../../ui/Section";
 import { TableWrap } from "../../ui/TableWrap";
 
-const ROLES = ["viewer", "responder", "deployer", "admin"];
+const ROLES: Role[] = ["viewer", "responder", "deployer", "admin"];
 const PASSWORD_MIN = 12;
 
 function Edit({ person, onClose }: { person: Person | null; onClose: () => void }): ReactElement {
   const [login, setLogin] = useState(person?.login ?? "");
   const [name, setName] = useState(person?.name ?? "");
   const [kind, setKind] = useState<Person["kind"]>(person?.kind ?? "developer");
-  const [role, setRole] = useState(person?.role ?? "deployer");
-  const [email, setEmail] = useState(person?.email ?? "");
+  const [role, setRole] = useState<Role>(person?.role ?? "deployer");
+  const [email, setEmail] = useState(person?.contact?.email ?? "");
   const [password, setPassword] = useState("");
   const { busy, run } = useAction("person.");
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    const body = { name, kind, role, email: email || null, timezone: person?.timezone ?? zone, ...(password ? { password } : {}) };
+    const body = { name, kind, role, contact: { ...person?.contact, email }, timezone: person?.timezone ?? zone, ...(password ? { password } : {}) };
     const saved = await run(() => people.put(login, body), `${login} is saved.`);
     if (saved) onClose();
   };
@@ -34,7 +34,7 @@ function Edit({ person, onClose }: { person: Person | null; onClose: () => void 
         <select value={kind} onChange={(event) => setKind(event.target.value as Person["kind"])}><option>developer</option><option>operator</option></select>
       </Field>
       <Field label="Role" hint="viewer reads all but secrets; responder answers pages and flips flags; deployer ships; admin does everything">
-        <select value={role} onChange={(event) => setRole(event.target.value)}>{ROLES.map((one) => <option key={one}>{one}</option>)}</select>
+        <select value={role} onChange={(event) => setRole(event.target.value as Role)}>{ROLES.map((one) => <option key={one}>{one}</option>)}</select>
       </Field>
       <Field label="Mail"><input type="email" value={email} onChange={(event) => setEmail(event.target.value)} /></Field>
       <Field label={person ? "New password" : "Password"} hint={person ? "Empty keeps the old one." : `${PASSWORD_MIN} characters or more.`}>

@@ -18,7 +18,7 @@ export function Teams(): ReactElement {
             <table>
               <thead><tr><th scope="col">Team</th><th scope="col">People</th></tr></thead>
               <tbody>
-                {items.map((team) => <tr key={team.name}><td className="strong">{team.title ?? team.name}</td><td>{(team.members ?? []).join(", ") || "nobody"}</td></tr>)}
+                {items.map((team) => <tr key={team.name}><td className="strong">{team.name}</td><td>{team.members.join(", ") || "nobody"}</td></tr>)}
               </tbody>
             </table>
             </TableWrap>

@@ -1,10 +1,10 @@
 import { useState, type FormEvent, type ReactElement } from "react";
 import { tokens } from "../../api/endpoints";
-import type { Token } from "../../api/types";
+import type { Role, Token, TokenCreated } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { useAction } from "../../lib/useAction";
 import { ActionButton } from "../../ui/Action";
-import { Copy, Empty, Status, Time } from "../../ui/basics";
+import { Copy, Empty, Time } from "../../ui/basics";
 import { Field } from "../../ui/Field";
 import { Loaded, Section } from "../../ui/Section";
 import { TableWrap } from "../../ui/TableWrap";
@@ -19,13 +19,13 @@ const KINDS: Record<Token["kind"], string> = {
 function Create(): ReactElement {
   const [name, setName] = useState("");
   const [kind, setKind] = useState<Token["kind"]>("robot");
-  const [role, setRole] = useState("viewer");
+  const [role, setRole] = useState<Role>("viewer");
   const [environment, setEnvironment] = useState("production");
-  const [made, setMade] = useState<Token | null>(null);
+  const [made, setMade] = useState<TokenCreated | null>(null);
   const { busy, run } = useAction("token.");
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    const token = await run(() => tokens.create({ name, kind, environment, ...(kind === "robot" ? { role } : {}) }));
+    const token = await run(() => tokens.create({ name, kind, environment: environment || null, ...(kind === "robot" ? { role } : {}) }));
     if (!token) return;
     setMade(token);
     setName("");
@@ -35,7 +35,7 @@ function Create(): ReactElement {
       <form className="filters" onSubmit={(event) => void submit(event)}>
         <Field label="Name"><input required maxLength={100} value={name} onChange={(event) => setName(event.target.value)} /></Field>
         <Field label="Kind"><select value={kind} onChange={(event) => setKind(event.target.value as Token["kind"])}>{Object.entries(KINDS).map(([value, text]) => <option key={value} value={value}>{text}</option>)}</select></Field>
-        {kind === "robot" && <Field label="Role"><select value={role} onChange={(event) => setRole(event.target.value)}><option>viewer</option><option>responder</option><option>deployer</option><option>admin</option></select></Field>}
+        {kind === "robot" && <Field label="Role"><select value={role} onChange={(event) => setRole(event.target.value as Role)}><option>viewer</option><option>responder</option><option>deployer</option><option>admin</option></select></Field>}
         <Field label="Environment"><input value={environment} onChange={(event) => setEnvironment(event.target.value)} /></Field>
         <button type="submit" className="button primary" disabled={busy}>Make the token</button>
       </form>
@@ -51,7 +51,7 @@ function Create(): ReactElement {
 
 function Revoke({ token }: { token: Token }): ReactElement {
   const { busy, run } = useAction("token.");
-  return <ActionButton small look="danger" busy={busy} label={`Revoke ${token.name}`} onClick={() => void run(() => tokens.revoke(token.id), `${token.name} is revoked.`)}>Revoke</ActionButton>;
+  return <ActionButton small look="danger" busy={busy} label={`Revoke ${token.name}`} onClick={() => void run(() => tokens.revoke(token.id ?? ""), `${token.name} is revoked.`)}>Revoke</ActionButton>;
 }
 
 export function Tokens(): ReactElement {
@@ -74,7 +74,7 @@ export function Tokens(): ReactElement {
                         <td className="strong">{token.name}</td><td>{token.kind}</td><td>{token.role ?? "—"}</td>
                         <td>{[token.service, token.environment].filter(Boolean).join(" in ") || "everywhere"}</td>
                         <td><Time at={token.created_at} /></td><td><Time at={token.last_used_at} /></td>
-                        <td className="fit">{token.revoked_at ? <Status look="quiet">Revoked</Status> : <Revoke token={token} />}</td>
+                        <td className="fit"><Revoke token={token} /></td>
                       </tr>
                     ))}
                   </tbody>

@@ -27,9 +27,9 @@ impl World {
             request = request.header(*name, *value);
         }
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
-        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let response = self.router.clone().oneshot(request.body(body).expect("a request")).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("a body that ends");
         Answer { status, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) }
     }
 

@@ -131,6 +131,7 @@ pub struct FlagEnvironmentUpdate {
 }
 
 /// Tells `null` from absent.
+#[expect(clippy::option_option, reason = "absent, null and a value are three things in a partial update")]
 fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<Option<T>>, D::Error> {
     Option::<T>::deserialize(d).map(Some)
 }

@@ -7,7 +7,6 @@ use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
 
 pub struct World {
     pub app: App,
-    #[expect(dead_code, reason = "not every test moves the clock")]
     pub clock: TestClock,
     _db: TempDb,
     _dir: tempfile::TempDir,
@@ -19,13 +18,9 @@ pub async fn world() -> World {
     let clock = TestClock::default();
     let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
     let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty time-series store opens");
-    let app = App::new(
-        (*db).clone(),
-        Arc::new(clock.clone()),
-        Arc::new(TestEntropy::default()),
-        settings,
-        metrics,
-    );
+    let app = App::new((*db).clone(), Arc::new(clock.clone()), Arc::new(TestEntropy::default()), settings, metrics);
     tenfold_app::load(&app).await.expect("an empty store loads");
-    World { app, clock, _db: db, _dir: dir }
+    let world = World { app, clock, _db: db, _dir: dir };
+    assert_eq!(world.app.now(), tenfold_types::Clock::now(&world.clock), "the application lives in the test's time");
+    world
 }

@@ -48,9 +48,9 @@ impl<'a> BitReader<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, position: 0 }
     }
-    /// The next 56 or more bits, left-aligned, zeros past the end.
+    /// The next 57 or more bits, left-aligned, zeros past the end.
     #[inline]
-    fn window(&self) -> u64 {
+    pub fn window(&self) -> u64 {
         let start = self.position >> 3;
         let word = if let Some(b) = self.bytes.get(start..start + 8) {
             u64::from_be_bytes(b.try_into().expect("eight bytes"))
@@ -62,17 +62,11 @@ impl<'a> BitReader<'a> {
         };
         word << (self.position & 7)
     }
+    /// Moves on; `None` past the end.
     #[inline]
-    fn advance(&mut self, bits: u32) -> Option<()> {
+    pub fn advance(&mut self, bits: u32) -> Option<()> {
         self.position += bits as usize;
         (self.position <= self.bytes.len() * 8).then_some(())
-    }
-    /// The number of leading one bits, at most `max`; the zero that ends them is consumed too.
-    #[inline]
-    pub fn ones(&mut self, max: u32) -> Option<u32> {
-        let ones = self.window().leading_ones().min(max);
-        self.advance(if ones == max { ones } else { ones + 1 })?;
-        Some(ones)
     }
     /// The next `bits` (at most 64) as a number.
     #[inline]

@@ -55,8 +55,8 @@ impl Chunk {
     }
 }
 
-/// Bit widths of the differences of differences, by the number of leading ones.
-const WIDTHS: [u32; 5] = [0, 7, 13, 20, 64];
+/// Bits of a difference of differences and of the ones before it, by the number of leading ones.
+const WIDTHS: [(u32, u32); 5] = [(0, 1), (7, 2), (13, 3), (20, 4), (64, 4)];
 
 fn put_time(w: &mut BitWriter, dod: i64) {
     if dod == 0 {
@@ -73,14 +73,15 @@ fn put_time(w: &mut BitWriter, dod: i64) {
     w.put(dod as u64, 64);
 }
 
+/// The difference of differences at the front of a window, and how many bits it took; `None` when it is a long one.
 #[inline]
-fn take_time(r: &mut BitReader<'_>) -> Option<i64> {
-    let width = WIDTHS[r.ones(4)? as usize];
-    if width == 0 {
-        return Some(0);
+fn time_in(window: u64) -> Option<(i64, u32)> {
+    let (width, flags) = WIDTHS[window.leading_ones().min(4) as usize];
+    match width {
+        0 => Some((0, 1)),
+        64 => None,
+        _ => Some((((window << flags) as i64) >> (64 - width), flags + width)),
     }
-    let raw = r.take(width)?;
-    Some((raw << (64 - width)) as i64 >> (64 - width))
 }
 
 /// The shared XOR window: how many leading zeros and how many meaningful bits.
@@ -113,22 +114,25 @@ fn put_value(w: &mut BitWriter, window: &mut Window, xor: u64) {
     w.put(xor >> trailing, window.bits);
 }
 
+/// Reads a value's XOR; `bits` are its first 33 or more bits, `used` how far they lie ahead of the reader.
 #[inline]
-fn take_value(r: &mut BitReader<'_>, window: &mut Window) -> Option<u64> {
-    match r.ones(2)? {
-        0 => return Some(0),
-        1 => {}
-        _ => {
-            let leading = r.take(5)? as u32;
-            let bits = r.take(6)? as u32 + 1;
-            if leading + bits > 64 {
-                return None;
-            }
-            *window = Window { leading, bits };
-        }
+fn take_value(r: &mut BitReader<'_>, window: &mut Window, bits: u64, used: u32) -> Option<u64> {
+    if bits >> 63 == 0 {
+        r.advance(used + 1)?;
+        return Some(0);
     }
-    if window.bits == 0 {
-        return None;
+    if bits >> 62 == 0b10 {
+        r.advance(used + 2)?;
+        if window.bits == 0 {
+            return None;
+        }
+    } else {
+        r.advance(used + 13)?;
+        let (leading, len) = ((bits >> 57) as u32 & 31, (bits >> 51) as u32 & 63);
+        *window = Window { leading, bits: len + 1 };
+        if leading + len + 1 > 64 {
+            return None;
+        }
     }
     Some(r.take(window.bits)? << (64 - window.leading - window.bits))
 }
@@ -175,11 +179,22 @@ pub(crate) fn decode(
     out.reserve((count as usize).min(bytes.len() * 8 + 1));
     for i in 0..count {
         if i > 0 {
-            delta = delta.wrapping_add(take_time(&mut r)?);
+            let mut ahead = r.window();
+            let (dod, mut used) = if let Some(short) = time_in(ahead) {
+                short
+            } else {
+                r.advance(4)?;
+                let long = r.take(64)? as i64;
+                ahead = r.window();
+                (long, 0)
+            };
+            delta = delta.wrapping_add(dod);
             t = t.wrapping_add(delta);
             if encoding == Encoding::Xor {
-                v ^= take_value(&mut r, &mut window)?;
+                v ^= take_value(&mut r, &mut window, ahead << used, used)?;
+                used = 0;
             }
+            r.advance(used)?;
         }
         if t > end {
             break;

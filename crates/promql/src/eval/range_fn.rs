@@ -106,18 +106,21 @@ fn extrapolate_all(kind: Extrapolated, series: &SeriesWindows<'_>, grid: Grid) -
     any.then_some(values)
 }
 
+/// All times in milliseconds: whole numbers, so that the sums are exact.
+#[inline]
 fn extrapolate(kind: Extrapolated, window: &[Point], change: f64, start: i64, end: i64) -> f64 {
     let (first, last) = (window[0], window[window.len() - 1]);
-    let mut to_start = (first.t_ms - start) as f64 / 1000.0;
-    let mut to_end = (end - last.t_ms) as f64 / 1000.0;
-    let sampled = (last.t_ms - first.t_ms) as f64 / 1000.0;
+    let mut to_start = (first.t_ms - start) as f64;
+    let mut to_end = (end - last.t_ms) as f64;
+    let sampled = (last.t_ms - first.t_ms) as f64;
     let mean_distance = sampled / (window.len() - 1) as f64;
     let threshold = mean_distance * 1.1;
     if to_start >= threshold {
         to_start = mean_distance / 2.0;
     }
-    if kind.is_counter() && change > 0.0 && first.value >= 0.0 {
-        to_start = to_start.min(sampled * (first.value / change));
+    // The counter would be zero before the window starts: do not go further back than that.
+    if kind.is_counter() && change > 0.0 && first.value >= 0.0 && sampled * first.value < to_start * change {
+        to_start = sampled * (first.value / change);
     }
     if to_end >= threshold {
         to_end = mean_distance / 2.0;

@@ -1,7 +1,7 @@
 # The commands of this repository. `make demo` and `make test` need nothing
 # prepared: each installs what is missing first (scripts/install.sh says what).
 
-.PHONY: help demo test check bench build web clean-demo
+.PHONY: help demo test check bench build web openapi clean-demo
 
 TENFOLD := target/debug/tenfold
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
@@ -49,6 +49,12 @@ web: web/dist/index.html
 web/dist/index.html: $(WEB_SOURCES)
 	npm --prefix web ci
 	npm --prefix web run build
+
+# The description of the API from which the pages' client is typed.
+openapi:
+	cargo build
+	$(TENFOLD) openapi > web/openapi.json
+	npm --prefix web run generate:api
 
 clean-demo:
 	rm -rf .demo

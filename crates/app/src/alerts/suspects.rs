@@ -9,6 +9,8 @@ use tenfold_types::{Event, Fault, Timestamp};
 use super::views::SuspectView;
 
 const EVENTS_MAX: usize = 1_000;
+/// Of a commit's subject line.
+const MESSAGE_CHARS_MAX: usize = 60;
 /// A change may begin this long after the measured onset: rates and scrapes lag.
 const AFTER_MS: i64 = 60_000;
 
@@ -71,11 +73,7 @@ fn changes(events: &[Event]) -> Vec<Change> {
             | "deploy.succeeded"
             | "deploy.rolled_back" => {
                 let Some(number) = event.subject.deploy else { continue };
-                let first = deploys.entry(number).or_insert_with(|| deploy(event, number));
-                // The sentence of the end says most: who, what, how far.
-                if event.kind == "deploy.succeeded" {
-                    first.text.clone_from(&event.text);
-                }
+                deploys.entry(number).or_insert_with(|| deploy(event, number));
             }
             "flag.switched" | "flag.changed" | "flag.ramp_step" | "flag.ramp_started" => out.push(flip(event)),
             _ => {}
@@ -88,11 +86,19 @@ fn changes(events: &[Event]) -> Vec<Change> {
 fn deploy(event: &Event, number: i64) -> Change {
     let sha = event.data["to_sha"].as_str().map(|s| s.get(..8).unwrap_or(s)).unwrap_or_default();
     let service = event.subject.service.clone().unwrap_or_default();
+    let mut text = format!("deploy {number} of {service} {sha}").trim_end().to_owned();
+    if let Some(message) = event.data["commits"][0]["message"].as_str() {
+        let short: String = message.lines().next().unwrap_or("").chars().take(MESSAGE_CHARS_MAX).collect();
+        text = match event.data["commit_count"].as_u64().unwrap_or(1) {
+            0 | 1 => format!("{text} ({short})"),
+            n => format!("{text} ({short}, and {} more)", n - 1),
+        };
+    }
     Change {
         kind: ChangeKind::Deploy,
         number: Some(number),
         flag: None,
-        text: format!("deploy {number} of {service} {sha}").trim_end().to_owned(),
+        text,
         service: event.subject.service.clone(),
         environment: event.subject.environment.clone(),
         at: event.occurred_at,

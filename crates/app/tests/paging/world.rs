@@ -1,0 +1,283 @@
+//! What these tests are made of: a server that can be killed and started again over the same store.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, RuleSource};
+use tenfold_app::oncall::{PolicyUpdate, ScheduleUpdate};
+use tenfold_app::people::{Contact, PersonKind, PersonUpdate};
+use tenfold_app::{App, Caller, Grant, Role, Settings, metrics};
+use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
+use tenfold_types::{Actor, Event, EventDraft, Labels, Severity, Source, Timestamp};
+
+pub const RULES: &str = "\
+groups:
+- name: photos
+  interval: 5s
+  rules:
+  - alert: HighErrorRate
+    expr: errors > 5
+    for: 10s
+    labels: {severity: critical, service: photos, environment: production}
+    annotations:
+      summary: 'photos answers {{ $value }} % with errors'
+      runbook_url: https://example.org/runbooks/errors
+";
+
+/// What a receiver does with the next message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Refuse(NotifyError),
+    /// The process dies before the receiver has the message.
+    DieBefore,
+    /// The process dies after the receiver has the message and before that is stored.
+    DieAfter,
+}
+
+/// A message as a receiver took it.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    pub channel: Channel,
+    pub to: String,
+    pub key: String,
+    pub notice: Notice,
+}
+
+#[derive(Default)]
+pub struct Receivers {
+    pub taken: Mutex<Vec<Sent>>,
+    /// Every call with its key, also those that were refused.
+    pub calls: Mutex<Vec<String>>,
+    pub answers: Mutex<VecDeque<Answer>>,
+    /// Addresses that refuse for good.
+    pub unknown: Mutex<BTreeSet<String>>,
+    /// Told when the process dies inside a call.
+    died: tokio::sync::Notify,
+}
+
+impl Receivers {
+    pub async fn death(&self) {
+        self.died.notified().await;
+    }
+    /// Forgets that two calls died at once.
+    pub fn forget_deaths(&self) {
+        use futures_util::FutureExt;
+        let _ = self.died.notified().now_or_never();
+    }
+    pub fn subjects_to(&self, to: &str) -> Vec<String> {
+        self.taken.lock().iter().filter(|s| s.to == to).map(|s| s.notice.subject.clone()).collect()
+    }
+    async fn die(&self) -> ! {
+        self.died.notify_one();
+        std::future::pending::<()>().await;
+        unreachable!("a dead process does not go on")
+    }
+}
+
+#[async_trait]
+impl Notifier for Receivers {
+    fn serves(&self, channel: Channel) -> bool {
+        matches!(channel, Channel::Mail | Channel::Webhook)
+    }
+    async fn send(&self, channel: Channel, to: &str, message: &Notice, key: &str) -> Result<(), NotifyError> {
+        self.calls.lock().push(key.to_owned());
+        let answer = self.answers.lock().pop_front();
+        let take = || {
+            let sent = Sent { channel, to: to.to_owned(), key: key.to_owned(), notice: message.clone() };
+            self.taken.lock().push(sent);
+        };
+        if self.unknown.lock().contains(to) {
+            let message = "550 no such mailbox".to_owned();
+            return Err(NotifyError { permanent: true, retry_after_ms: None, message });
+        }
+        match answer {
+            None => take(),
+            Some(Answer::Refuse(error)) => return Err(error),
+            Some(Answer::DieBefore) => self.die().await,
+            Some(Answer::DieAfter) => {
+                take();
+                self.die().await
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Samples by expression: present series have a value, absent expressions have no data.
+#[derive(Default)]
+pub struct Samples {
+    /// `None`: the query fails.
+    pub errors: Mutex<Option<Vec<f64>>>,
+    pub recorded: Mutex<Vec<(Labels, f64)>>,
+}
+
+#[async_trait]
+impl RuleSource for Samples {
+    async fn evaluate(&self, expr: &str, _at: Timestamp) -> Result<Vec<(Labels, f64)>, String> {
+        let errors = self.errors.lock().clone().ok_or("the query took too long")?;
+        let rows = errors.into_iter().map(|v| (Labels::from_pairs([("job", "photos"), ("__name__", "errors")]), v));
+        Ok(match expr {
+            "errors > 5" => rows.filter(|(_, v)| *v > 5.0).collect(),
+            "errors > bool  5" => rows.map(|(l, v)| (l, f64::from(u8::from(v > 5.0)))).collect(),
+            "sum(errors)" => rows.collect(),
+            other => panic!("nobody asked for {other}"),
+        })
+    }
+    fn record(&self, rows: Vec<(Labels, f64)>, _at: Timestamp) {
+        self.recorded.lock().extend(rows);
+    }
+}
+
+pub struct World {
+    db: TempDb,
+    dir: tempfile::TempDir,
+    starts: u32,
+    pub clock: TestClock,
+    pub entropy: TestEntropy,
+    pub receivers: Arc<Receivers>,
+    pub samples: Arc<Samples>,
+    pub app: App,
+}
+
+impl World {
+    /// ana (developer) and raj (operator) share `photos-primary` in weekly shifts, ana first; the policy `photos` pages
+    /// the schedule, after 60 s raj, after 120 s more nobody.
+    pub async fn new(seed: u64) -> Self {
+        let db = temp_db().await;
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let (clock, entropy) = (TestClock::default(), TestEntropy::seeded(seed));
+        let (receivers, samples) = (Arc::new(Receivers::default()), Arc::new(Samples::default()));
+        *samples.errors.lock() = Some(vec![0.0]);
+        let app = start(&db, dir.path(), 1, &clock, &entropy, &receivers, &samples).await;
+        let world = Self { db, dir, starts: 1, clock, entropy, receivers, samples, app };
+        world.people().await;
+        world
+    }
+
+    /// Kills the server and starts it again over the same store.
+    pub async fn restart(&mut self) {
+        self.starts += 1;
+        self.app =
+            start(&self.db, self.dir.path(), self.starts, &self.clock, &self.entropy, &self.receivers, &self.samples)
+                .await;
+    }
+
+    async fn people(&self) {
+        let system = Caller::system();
+        for (login, name, kind) in [
+            ("ana", "Ana Silva", PersonKind::Developer),
+            ("raj", "Raj Patel", PersonKind::Operator),
+            ("mei", "Mei Lin", PersonKind::Developer),
+        ] {
+            let update = PersonUpdate {
+                name: Some(name.to_owned()),
+                kind: Some(kind),
+                role: Some(Role::Responder),
+                contact: Some(Contact { email: format!("{login}@example.org"), ..Contact::default() }),
+                ..PersonUpdate::default()
+            };
+            self.app.person_put(&system, login, update).await.expect("a person is made");
+        }
+        let schedule: ScheduleUpdate = from(json!({
+            "timezone": "UTC",
+            "rotation": {"people": ["ana", "raj"], "start": "2026-11-23T08:00:00", "shift_length": "1w"},
+        }));
+        self.app.schedule_put(&system, "photos-primary", schedule).await.expect("a schedule is made");
+        let policy: PolicyUpdate = from(json!({"steps": [
+            {"delay_ms": 60_000, "targets": [{"kind": "schedule", "name": "photos-primary"}]},
+            {"delay_ms": 120_000, "targets": [{"kind": "person", "name": "raj"}]},
+        ]}));
+        self.app.policy_put(&system, "photos", policy).await.expect("a policy is made");
+        self.app.rules_put(&system, "photos", RULES).await.expect("rules are made");
+    }
+
+    /// Share of errors from now on.
+    pub fn errors(&self, percent: f64) {
+        *self.samples.errors.lock() = Some(vec![percent]);
+    }
+
+    /// Moves the clock in steps of at most 5 s, with everything that is due at each.
+    pub async fn pass(&self, seconds: i64) {
+        let mut left = seconds;
+        while left > 0 {
+            let hop = left.min(5);
+            self.clock.advance_ms(hop * 1_000);
+            left -= hop;
+            self.tick().await;
+        }
+    }
+
+    pub async fn tick(&self) {
+        self.app.alerts_tick().await.expect("alerts are evaluated");
+        self.app.incidents_tick().await.expect("pages are worked on");
+    }
+
+    /// A deploy of photos from its beginning to its end, as its events tell it.
+    pub async fn deploy(&self, number: i64, kinds: &[&str], who: &str, data: Value) {
+        for kind in kinds {
+            self.clock.advance_ms(1_000);
+            let draft = EventDraft::new(Actor::person(who), Source::Web, *kind, format!("{who}: {kind} photos"))
+                .service("photos")
+                .environment("production")
+                .deploy(number)
+                .severity(Severity::Info)
+                .data(data.clone());
+            self.app.transact(move |t| t.record(draft.clone()).map(|_| ())).await.expect("an event is recorded");
+        }
+    }
+
+    pub async fn events(&self) -> Vec<Event> {
+        self.app.events_after(0, 1_000).await.expect("the record is read")
+    }
+
+    /// Kinds of all events that begin with one of `prefixes`, in the order of the record.
+    pub async fn kinds(&self, prefixes: &[&str]) -> Vec<String> {
+        let events = self.events().await;
+        events.into_iter().map(|e| e.kind).filter(|k| prefixes.iter().any(|p| k.starts_with(p))).collect()
+    }
+
+    /// How often each kind is in the record.
+    pub async fn count(&self, kind: &str) -> usize {
+        self.events().await.iter().filter(|e| e.kind == kind).count()
+    }
+
+    pub async fn states(&self) -> BTreeMap<i64, String> {
+        let incidents = self.app.incidents_list(None, None, None).await.expect("incidents are listed");
+        incidents.into_iter().map(|i| (i.number, i.state)).collect()
+    }
+}
+
+pub fn caller(login: &str, role: Role) -> Caller {
+    Caller {
+        actor: Actor::person(login),
+        name: login.to_owned(),
+        source: Source::Web,
+        grants: vec![Grant::everywhere(role)],
+    }
+}
+
+pub fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).expect("the test gives the right shape")
+}
+
+async fn start(
+    db: &TempDb,
+    dir: &std::path::Path,
+    starts: u32,
+    clock: &TestClock,
+    entropy: &TestEntropy,
+    receivers: &Arc<Receivers>,
+    samples: &Arc<Samples>,
+) -> App {
+    let data_dir = dir.join(format!("start-{starts}"));
+    let settings = Settings { data_dir, ..Settings::default() };
+    let metrics = metrics::State::open(&settings).expect("an empty store of samples opens");
+    let app = App::new((**db).clone(), Arc::new(clock.clone()), Arc::new(entropy.clone()), settings, metrics);
+    app.set_notifier(receivers.clone());
+    app.set_rule_source(samples.clone());
+    tenfold_app::load(&app).await.expect("the state is loaded");
+    app
+}

@@ -41,7 +41,7 @@ fn disk_bytes(dir: &Path) -> u64 {
 
 /// The series by number: 5 jobs, half of them counters.
 fn labels(i: usize) -> Labels {
-    let name = if i % 2 == 0 { "bench_requests_total" } else { "bench_load" };
+    let name = if i.is_multiple_of(2) { "bench_requests_total" } else { "bench_load" };
     Labels::from_pairs([
         ("__name__", name.to_string()),
         ("job", format!("job-{}", i / 2 % 5)),

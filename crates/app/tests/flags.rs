@@ -14,6 +14,7 @@ use tenfold_flags::{Context, RampState, RampStep};
 use tenfold_store::{Db, StoreError};
 use tenfold_testkit::{TestClock, TestEntropy};
 use tenfold_types::{Actor, ErrorCode, Event, Fault, Source, Timestamp};
+use tokio_util::sync::CancellationToken;
 
 fn person(login: &str, role: Role) -> Caller {
     Caller {
@@ -208,8 +209,12 @@ async fn a_hand_on_the_flag_stops_its_ramp() {
 
 /// Everything a second server needs to go on in the same place.
 async fn start(dir: &std::path::Path, clock: &TestClock, seed: u64) -> App {
-    let db = Db::open_sqlite(dir.join("state.db")).await.expect("the database opens");
-    let settings = Settings { data_dir: dir.to_owned(), ..Settings::default() };
+    start_with(dir, dir, clock, seed).await
+}
+
+async fn start_with(database: &std::path::Path, data: &std::path::Path, clock: &TestClock, seed: u64) -> App {
+    let db = Db::open_sqlite(database.join("state.db")).await.expect("the database opens");
+    let settings = Settings { data_dir: data.to_owned(), ..Settings::default() };
     let metrics = tenfold_app::metrics::State::open(&settings).expect("the time-series store opens");
     let app = App::new(db, Arc::new(clock.clone()), Arc::new(TestEntropy::seeded(seed)), settings, metrics);
     tenfold_app::load(&app).await.expect("the store loads");
@@ -346,6 +351,28 @@ async fn listeners_are_told_of_changes_in_their_environment_only() {
     app.flag_switch(&person("mei", Role::Deployer), "new_uploader", "production", false).await.unwrap();
     assert!(production.has_changed().unwrap());
     assert!(!development.has_changed().unwrap());
+}
+
+#[tokio::test]
+async fn a_second_server_follows_what_the_first_one_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::default();
+    let other = tempfile::tempdir().unwrap();
+    let first = start(dir.path(), &clock, 1).await;
+    let second = start_with(dir.path(), other.path(), &clock, 2).await;
+    let stop = CancellationToken::new();
+    let follower = tokio::spawn(tenfold_app::flags::run(second.clone(), stop.clone()));
+    let reader = tokio::spawn(tenfold_app::record::run(second.clone(), stop.clone()));
+    let mut answers = second.flags.watch("production").unwrap();
+    rolled_out(&first, 100).await;
+    let within = std::time::Duration::from_secs(20);
+    tokio::time::timeout(within, answers.changed()).await.expect("the second server follows").unwrap();
+    assert!(is_on(&second, "production", "7"));
+    let same = |app: &App| app.flags.environment("production").unwrap().etag.clone();
+    assert_eq!(same(&first), same(&second), "clients may change servers without fetching anew");
+    stop.cancel();
+    follower.await.unwrap();
+    reader.await.unwrap();
 }
 
 #[tokio::test]

@@ -94,6 +94,8 @@ async fn reload(app: &App) -> Result<(), Fault> {
 /// Takes due ramp steps, records kills that the database missed, and follows changes that other nodes made.
 pub async fn run(app: App, stop: CancellationToken) {
     let mut tail = app.record.tail();
+    // What another node changed between loading and listening.
+    warn(reload(&app).await);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {

@@ -124,8 +124,8 @@ test("a status is a shape, a colour and a word", async () => {
 });
 
 test("a refusal carries the server's sentence and advice", async () => {
-  vi.stubGlobal("fetch", vi.fn(async () => new Response(JSON.stringify({ error: { code: "forbidden", message: "You may not deploy photos.", advice: "raj can grant it." } }), { status: 403 })));
-  await expect(get("/api/deploys")).rejects.toMatchObject({ status: 403, code: "forbidden", message: "You may not deploy photos.", advice: "raj can grant it." });
+  vi.stubGlobal("fetch", vi.fn(async () => new Response(JSON.stringify({ error: { code: "forbidden", message: "you may not deploy photos", advice: "ask an administrator" } }), { status: 403 })));
+  await expect(get("/api/deploys")).rejects.toMatchObject({ status: 403, code: "forbidden", message: "You may not deploy photos.", advice: "Ask an administrator." });
 });
 
 test("a proxy's page instead of JSON still makes one sentence", async () => {

@@ -113,6 +113,8 @@ export const incidents = {
   resolve: (n: number) => unwrap(POST("/api/incidents/{n}/resolve", { params: { path: { n } }, body: {} })),
   note: (n: number, text: string) => unwrap(POST("/api/incidents/{n}/note", { params: { path: { n } }, body: { text } })),
   timeline: (n: number) => unwrap(GET("/api/incidents/{n}/timeline", { params: { path: { n } } })) as unknown as Promise<T.Items<T.TimelineEvent>>,
+  /** What the reviewer of language would ask; it never blocks. */
+  review: (text: string) => unwrap(POST("/api/incidents/review", { body: { text } })) as unknown as Promise<T.Items<T.Finding>>,
   postmortem: (n: number) => unwrap(GET("/api/incidents/{n}/postmortem", { params: { path: { n } }, parseAs: "text" })),
 };
 

@@ -66,7 +66,12 @@ export type EscalationPolicy = Omit<S["PolicyView"], "steps"> & { steps: PolicyS
 export type Incident = S["IncidentView"];
 export type Page = S["PageView"];
 export interface Finding {
-  [name: string]: unknown;
+  line: number;
+  column: number;
+  rule: string;
+  level: string;
+  excerpt: string;
+  ask: string;
 }
 
 export type Flag = S["Flag"];

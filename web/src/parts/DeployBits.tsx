@@ -1,10 +1,13 @@
 /** How a deploy looks: its state, its steps, its hosts. */
 import type { ReactElement } from "react";
-import type { Deploy, DeployHost, DeployStep } from "../api/types";
+import type { Deploy, DeployHost } from "../api/types";
 import { deployLook, hostDeployLook, stepLook } from "../lib/status";
+import { useNow } from "../lib/clock";
+import { clockWithSeconds, duration } from "../lib/time";
 import { Link } from "../router/Link";
 import { plural } from "../lib/units";
 import { Elapsed, Sha, Status } from "../ui/basics";
+import { ladder } from "./steps";
 
 export function DeployStatus({ deploy }: { deploy: Pick<Deploy, "state"> }): ReactElement {
   const [look, word] = deployLook(deploy.state);
@@ -19,13 +22,15 @@ export function Shas({ deploy }: { deploy: Pick<Deploy, "from_sha" | "to_sha"> }
   );
 }
 
-export function Steps({ steps }: { steps: DeployStep[] }): ReactElement {
+export function Steps({ deploy }: { deploy: Deploy }): ReactElement | null {
+  const rungs = ladder(deploy);
+  if (rungs.length === 0) return null;
   return (
     <ol className="steps" aria-label="Steps">
-      {steps.map((step) => {
+      {rungs.map((step, index) => {
         const [look, word] = stepLook(step.state);
         return (
-          <li key={step.name} className={`step look-${look}-edge`}>
+          <li key={`${index}-${step.name}`} className={`step look-${look}-edge`}>
             <span className="strong">{step.name}</span>
             <span className="small">
               <Status look={look}>{word}</Status>{" "}
@@ -35,6 +40,19 @@ export function Steps({ steps }: { steps: DeployStep[] }): ReactElement {
         );
       })}
     </ol>
+  );
+}
+
+/** How long the canary is still watched before all hosts follow. */
+export function CanaryHold({ deploy }: { deploy: Deploy }): ReactElement | null {
+  const now = useNow();
+  if (!deploy.hold_until) return null;
+  const left = Date.parse(deploy.hold_until) - now;
+  return (
+    <p>
+      <Status look="busy">The canary is watched until {clockWithSeconds(deploy.hold_until)}</Status>{" "}
+      <span className="muted">{left > 0 ? `${duration(Math.ceil(left / 1000) * 1000)} left` : "about to be judged"}</span>
+    </p>
   );
 }
 
@@ -75,7 +93,8 @@ export function RunningDeploy({ deploy }: { deploy: Deploy }): ReactElement {
           <Elapsed from={deploy.started_at} to={deploy.finished_at} />
         </span>
       </div>
-      {deploy.steps.length > 0 && <Steps steps={deploy.steps} />}
+      <Steps deploy={deploy} />
+      <CanaryHold deploy={deploy} />
       {deploy.hosts.length > 0 && <HostTiles hosts={deploy.hosts} />}
     </article>
   );

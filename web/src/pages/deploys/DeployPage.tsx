@@ -5,7 +5,7 @@ import { useQuery } from "../../api/useQuery";
 import { isRunning } from "../../lib/status";
 import { plural } from "../../lib/units";
 import { CommitList } from "../../parts/CommitList";
-import { DeployStatus, HostTiles, Shas, Steps } from "../../parts/DeployBits";
+import { CanaryHold, DeployStatus, HostTiles, Shas, Steps } from "../../parts/DeployBits";
 import { Link } from "../../router/Link";
 import type { PageProps } from "../../shell/routes";
 import { Elapsed, Problem, Status, Time } from "../../ui/basics";
@@ -25,6 +25,7 @@ function Facts({ deploy }: { deploy: Deploy }): ReactElement {
       <dt>When</dt>
       <dd><Time at={deploy.started_at} show="both" />, {deploy.finished_at ? "took" : "running for"} <Elapsed from={deploy.started_at} to={deploy.finished_at} /></dd>
       {deploy.reverts ? <><dt>Reverts</dt><dd><Link to={`/deploys/${deploy.reverts}`}>deploy {deploy.reverts}</Link></dd></> : null}
+      {deploy.reverted_by ? <><dt>Taken back</dt><dd>by <Link to={`/deploys/${deploy.reverted_by}`}>rollback {deploy.reverted_by}</Link></dd></> : null}
       {deploy.from_deploy ? <><dt>Before it</dt><dd><Link to={`/deploys/${deploy.from_deploy}`}>deploy {deploy.from_deploy}</Link></dd></> : null}
       {deploy.digest && <><dt>Artifact</dt><dd className="mono wrap-any">{deploy.digest}</dd></>}
     </dl>
@@ -37,7 +38,8 @@ function Body({ deploy }: { deploy: Deploy }): ReactElement {
     <>
       {deploy.error && <Problem message={deploy.error} />}
       {deploy.max_commits_exceeded && <p><Status look="warning">More commits than one deploy should carry</Status> <span className="muted">Small deploys are easier to understand and to undo.</span></p>}
-      {deploy.steps.length > 0 && <Steps steps={deploy.steps} />}
+      <Steps deploy={deploy} />
+      <CanaryHold deploy={deploy} />
       <div className="columns">
         <div className="stack">
           <Section title="Hosts" end={canaries.length > 0 && <span className="muted">canary: {canaries.map(({ host }) => host).join(", ")}</span>}>
@@ -49,7 +51,9 @@ function Body({ deploy }: { deploy: Deploy }): ReactElement {
         <div className="stack">
           <Section title="Facts"><Facts deploy={deploy} /></Section>
           <Section title="Commits">
-            {deploy.commits.length === 0 ? <p className="muted">No commit differs.</p> : <CommitList commits={deploy.commits} />}
+            {deploy.commits.length + deploy.removed.length === 0 && <p className="muted">No commit differs.</p>}
+            <CommitList commits={deploy.commits} />
+            {deploy.removed.length > 0 && <CommitList commits={deploy.removed} removed />}
           </Section>
           <DeployRecord number={deploy.number} />
         </div>

@@ -3,6 +3,7 @@ import type { FlagEnvironment } from "../../api/types";
 import type { Look } from "../../lib/status";
 
 export function exposure(state: FlagEnvironment): [Look, string] {
+  if (state.pending) return ["warning", "Off, not yet in the record"];
   if (!state.enabled) return ["quiet", "Off"];
   if (state.ramp?.state === "running") return ["busy", `Ramping, ${state.rollout_percent ?? 0} %`];
   if (typeof state.rollout_percent === "number" && state.rollout_percent < 100) return ["busy", `On for ${state.rollout_percent} %`];

@@ -59,7 +59,8 @@ async fn serve(app: App, token: Option<Token>, socket: WebSocket) {
         Ok(session) => session,
         Err(fault) => {
             tracing::warn!(%fault, "an agent was refused");
-            let reason = if fault.advice.is_empty() { fault.message } else { format!("{}: {}", fault.message, fault.advice) };
+            let reason =
+                if fault.advice.is_empty() { fault.message } else { format!("{}: {}", fault.message, fault.advice) };
             let _ = send(&mut sink, text(&ToAgent::Refused { reason })).await;
             return;
         }
@@ -92,9 +93,11 @@ async fn talk(
     let (want, mut wanted) = mpsc::channel::<BlobDigest>(WANTED_MAX);
     let mut ping = tokio::time::interval(PING);
     let mut heard = tokio::time::Instant::now();
+    let stopping = app.deploys.stopping();
     loop {
         let sent = tokio::select! {
             biased;
+            () = stopping.cancelled() => return "the server stops".to_owned(),
             frame = stream.next() => {
                 heard = tokio::time::Instant::now();
                 let message = match frame {

@@ -273,7 +273,8 @@ async fn log(
     if !q.follow {
         return Ok(Json(LogLines { items: read(&log, after).await }).into_response());
     }
-    let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).event(Event::default().event("ping").data("{}"));
+    let keep_alive =
+        KeepAlive::new().interval(Duration::from_secs(15)).event(Event::default().event("ping").data("{}"));
     Ok(Sse::new(follow(app, number, log, after)).keep_alive(keep_alive).into_response())
 }
 
@@ -308,7 +309,8 @@ fn follow(app: App, number: i64, log: Arc<RunLog>, after: i64) -> impl Stream<It
     // listening starts before reading, so that nothing falls between the two
     let lines = log.follow();
     let changes = app.deploys.changes();
-    let start = Follow { app, number, log, lines, changes, seen: after, ready: VecDeque::new(), show: true, last: Last::Going };
+    let start =
+        Follow { app, number, log, lines, changes, seen: after, ready: VecDeque::new(), show: true, last: Last::Going };
     futures_util::stream::unfold((start, true), |(mut follow, first)| async move {
         if first {
             follow.ready.extend(read(&follow.log, follow.seen).await);

@@ -136,7 +136,9 @@ async fn command(
         .process_group(0)
         .kill_on_drop(true)
         .spawn()
-        .map_err(|e| format!("`{program}` could not be started: {e}; is it installed on the server and in its PATH?"))?;
+        .map_err(|e| {
+            format!("`{program}` could not be started: {e}; is it installed on the server and in its PATH?")
+        })?;
     let id = child.id().and_then(ProcessId::of);
     let mut guard = GroupGuard(id);
     if let Some(id) = id {

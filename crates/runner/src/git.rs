@@ -55,7 +55,12 @@ impl Mirror {
         self.git(&["fetch", "--quiet", "--prune", "--no-write-fetch-head", "--", address, branches, tags], FETCH)
             .await
             .map(|_| ())
-            .map_err(|fault| Fault::unavailable(format!("the repository of {} could not be fetched: {}", self.source.service, fault.message)))
+            .map_err(|fault| {
+                Fault::unavailable(format!(
+                    "the repository of {} could not be fetched: {}",
+                    self.source.service, fault.message
+                ))
+            })
     }
 
     /// A branch first, then whatever else git knows by that name.
@@ -75,9 +80,11 @@ impl Mirror {
     pub async fn commit(&self, sha: &str) -> Result<Commit, Fault> {
         check_sha(sha)?;
         let log = self.git(&["log", "-1", "-z", FORMAT, sha, "--"], READ).await?;
-        parse_log(&log).into_iter().next().map(|(_, c)| c).ok_or_else(|| {
-            Fault::internal(format!("git said nothing about the commit {sha}"))
-        })
+        parse_log(&log)
+            .into_iter()
+            .next()
+            .map(|(_, c)| c)
+            .ok_or_else(|| Fault::internal(format!("git said nothing about the commit {sha}")))
     }
 
     /// What `to` adds to `from` and what it leaves out. Without `from` only the commit itself.
@@ -188,7 +195,10 @@ fn parse_log(log: &[u8]) -> Vec<(bool, Commit)> {
             let seconds: i64 = fields.next()?.parse().ok()?;
             let message = clean(fields.next()?);
             let short = sha.get(..7)?.to_owned();
-            Some((left, Commit { sha, short, author, message, at: Timestamp::from_millis(seconds.saturating_mul(1000)) }))
+            Some((
+                left,
+                Commit { sha, short, author, message, at: Timestamp::from_millis(seconds.saturating_mul(1000)) },
+            ))
         })
         .collect()
 }

@@ -43,9 +43,8 @@ pub struct Args {
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
-    let word = |w: &str| {
-        !w.is_empty() && w.len() <= 253 && w.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
-    };
+    let word =
+        |w: &str| !w.is_empty() && w.len() <= 253 && w.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     match text.split_once('=') {
         Some((key, value)) if word(key) && word(value) => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write it as KEY=VALUE, with letters, digits, `.`, `_` and `-`".to_owned()),

@@ -84,6 +84,10 @@ impl State {
     pub fn changes(&self) -> broadcast::Receiver<i64> {
         self.changes.subscribe()
     }
+    /// Cancelled when the server stops; whoever holds an agent's socket lets it go then.
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
     fn runner(&self) -> Result<Arc<dyn ports::Runner>, Fault> {
         self.runner
             .get()

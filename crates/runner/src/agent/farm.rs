@@ -1,18 +1,15 @@
 //! From a manifest to a release's folder: fetch what is missing, then hard links to the blobs. Releases share the files
 //! they have in common, so staging costs what changed.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use tenfold_deploys::{Digest, Manifest, manifest::Entry};
 use tenfold_protocols::agent::{BlobDigest, FromAgent, OrderRef};
 
-use super::{Shared, disk::{Place, sync_dir}};
+use super::{
+    Shared,
+    disk::{Place, sync_dir},
+};
 
 /// Blobs asked for at a time.
 const NEED_AT_ONCE: usize = 64;
@@ -24,7 +21,12 @@ const FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 const PROGRESS: Duration = Duration::from_millis(500);
 
 /// Makes the release's folder. The error is for people.
-pub(crate) async fn stage(shared: &Arc<Shared>, place: &Place, order: &OrderRef, manifest: Manifest) -> Result<(), String> {
+pub(crate) async fn stage(
+    shared: &Arc<Shared>,
+    place: &Place,
+    order: &OrderRef,
+    manifest: Manifest,
+) -> Result<(), String> {
     let _staging = shared.farm.read().await;
     let digest = manifest.digest();
     if place.release(digest).is_dir() {
@@ -69,7 +71,12 @@ async fn fetch(
 ) -> Result<(), String> {
     let mut have = 0;
     let mut told_at = tokio::time::Instant::now();
-    let progress = |have| FromAgent::Staging { order: order.clone(), digest: BlobDigest(*digest.bytes()), have_bytes: have, total_bytes: total };
+    let progress = |have| FromAgent::Staging {
+        order: order.clone(),
+        digest: BlobDigest(*digest.bytes()),
+        have_bytes: have,
+        total_bytes: total,
+    };
     shared.say(progress(0));
     for some in missing.chunks(NEED_AT_ONCE) {
         let mut waiting = Vec::new();

@@ -77,7 +77,8 @@ async fn connect(shared: &Shared) -> Result<Socket, String> {
     };
     let mut request = format!("{base}/agent/v1/connect").into_client_request().map_err(|e| e.to_string())?;
     let token = format!("Bearer {}", shared.config.token.trim());
-    let value = HeaderValue::from_str(&token).map_err(|_| "the token holds characters that cannot be sent".to_owned())?;
+    let value =
+        HeaderValue::from_str(&token).map_err(|_| "the token holds characters that cannot be sent".to_owned())?;
     request.headers_mut().insert("authorization", value);
     let config = WebSocketConfig::default()
         .max_message_size(Some(TEXT_FRAME_BYTES_MAX))
@@ -192,12 +193,16 @@ async fn order(
         }
         ToAgent::Deactivate { order } => Command::Deactivate { order },
         ToAgent::NoBlob { digest } => {
-            return shared.incoming.refuse(Digest::from_bytes(digest.0), "the server does not have a file of the release any more");
+            return shared
+                .incoming
+                .refuse(Digest::from_bytes(digest.0), "the server does not have a file of the release any more");
         }
         ToAgent::Welcome { .. } | ToAgent::Report | ToAgent::Refused { .. } => return,
     };
     let service = match &command {
-        Command::Stage { order, .. } | Command::Activate { order, .. } | Command::Deactivate { order } => order.service.clone(),
+        Command::Stage { order, .. } | Command::Activate { order, .. } | Command::Deactivate { order } => {
+            order.service.clone()
+        }
     };
     if !units.contains_key(&service) {
         let unit = unit::start(shared, &service, stop).await;

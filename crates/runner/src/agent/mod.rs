@@ -85,6 +85,8 @@ impl Shared {
 
 /// Runs the agent until `stop` is cancelled. Services go on running after it.
 pub async fn run(config: AgentConfig, stop: CancellationToken) -> io::Result<()> {
+    // a second installation in one process is refused and harmless
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let dir = std::path::absolute(&config.dir)?;
     std::fs::create_dir_all(dir.join("services"))?;
     let _lock = disk::lock(&dir)?;

@@ -68,7 +68,11 @@ pub(super) struct Unit {
 }
 
 /// Adopts what runs, then takes orders until `stop`.
-pub(crate) async fn start(shared: &Arc<Shared>, name: &str, stop: &CancellationToken) -> mpsc::UnboundedSender<Command> {
+pub(crate) async fn start(
+    shared: &Arc<Shared>,
+    name: &str,
+    stop: &CancellationToken,
+) -> mpsc::UnboundedSender<Command> {
     let (orders, mut rx) = mpsc::unbounded_channel();
     let (done, mut finished) = mpsc::unbounded_channel();
     let place = Place::new(&shared.config.dir, name);
@@ -111,10 +115,13 @@ pub(crate) async fn start(shared: &Arc<Shared>, name: &str, stop: &CancellationT
 impl Unit {
     fn take(&mut self, command: Command) {
         let order = match &command {
-            Command::Stage { order, .. } | Command::Activate { order, .. } | Command::Deactivate { order } => order.clone(),
+            Command::Stage { order, .. } | Command::Activate { order, .. } | Command::Deactivate { order } => {
+                order.clone()
+            }
         };
         if order.environment != self.shared.config.environment {
-            let error = format!("this host belongs to {}, not to {}", self.shared.config.environment, order.environment);
+            let error =
+                format!("this host belongs to {}, not to {}", self.shared.config.environment, order.environment);
             return self.fail(order, command_digest(&command), error, String::new());
         }
         if order.epoch < self.kept.epoch {
@@ -141,7 +148,9 @@ impl Unit {
             let digest = BlobDigest(*digest.bytes());
             let message = match farm::stage(&shared, &place, &order, manifest).await {
                 Ok(()) => FromAgent::Staged { order, digest },
-                Err(error) => FromAgent::Failed { order, digest: Some(digest), error, log_tail: String::new(), running },
+                Err(error) => {
+                    FromAgent::Failed { order, digest: Some(digest), error, log_tail: String::new(), running }
+                }
             };
             shared.say(message);
         });
@@ -175,7 +184,8 @@ impl Unit {
 
     /// It runs already: only its health is asked again.
     fn confirm(&self, order: OrderRef, port: u16, run: &RunSpec) {
-        let (shared, done, path, generation) = (self.shared.clone(), self.done.clone(), run.health_path.clone(), self.generation);
+        let (shared, done, path, generation) =
+            (self.shared.clone(), self.done.clone(), run.health_path.clone(), self.generation);
         tokio::spawn(async move {
             let result = service::probe(&shared.http, port, &path).await;
             let _ = done.send(Done::Confirmed { generation, order, result });
@@ -195,7 +205,12 @@ impl Unit {
         self.generation += 1;
         let cancel = CancellationToken::new();
         let message = format!("started {} on port {port}; asking {}", run.command.join(" "), run.health_path);
-        self.shared.say(FromAgent::Activating { order: order.clone(), digest: BlobDigest(*digest.bytes()), checking: true, message });
+        self.shared.say(FromAgent::Activating {
+            order: order.clone(),
+            digest: BlobDigest(*digest.bytes()),
+            checking: true,
+            message,
+        });
         let (shared, done, asked, generation, cancelled) =
             (self.shared.clone(), self.done.clone(), run.clone(), self.generation, cancel.clone());
         self.attempt = Some(Attempt { generation, order, digest, run, port, process: id, log_from, cancel });

@@ -1,0 +1,108 @@
+//! Servers and agents that end in the middle.
+
+use crate::world::{World, ready};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_killed_in_the_canary_goes_on() {
+    if !ready() {
+        return;
+    }
+    let mut world = World::new(3).await;
+    let first = world.deploy().await;
+    world.state(first.number, &["succeeded"]).await;
+    world.write_pipeline("canary: {hosts: 1, hold_s: 3}");
+    world.commit("two");
+    let second = world.deploy().await;
+    let at = world.state(second.number, &["canary"]).await;
+    assert!(at.finished_at.is_none());
+    world.restart_server().await;
+    let done = world.state(second.number, &["succeeded"]).await;
+    assert!(done.hosts.iter().all(|h| h.state == "healthy"), "{:?}", done.hosts);
+    assert_eq!(world.versions().await, ["two", "two", "two"]);
+    assert!(world.kinds(second.number).await.iter().any(|k| k == "deploy.resumed"));
+    assert!(world.log_text(second.number).contains("goes on after a restart"));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_killed_in_the_build_builds_again_and_then_asks() {
+    if !ready() {
+        return;
+    }
+    let mut world = World::new(1).await;
+    world.commit("slow");
+    let deploy = world.deploy().await;
+    world.state(deploy.number, &["building"]).await;
+    world.restart_server().await;
+    world
+        .until("the second build", |app| {
+            app.deploy_log(deploy.number).after(0).iter().filter(|l| l.text == "$ node build.mjs").count() >= 1
+        })
+        .await;
+    world.state(deploy.number, &["building"]).await;
+    world.restart_server().await;
+    let ended = world.state(deploy.number, &["interrupted"]).await;
+    assert!(ended.error.as_deref().unwrap().contains("while it was building"));
+    assert!(ended.hosts.iter().all(|h| h.state == "waiting"));
+    // what was interrupted can be started again
+    world.commit("two");
+    let next = world.deploy().await;
+    world.state(next.number, &["succeeded"]).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_restarts_adopts_its_service() {
+    if !ready() {
+        return;
+    }
+    let mut world = World::new(1).await;
+    let first = world.deploy().await;
+    world.state(first.number, &["succeeded"]).await;
+    let state = world.host_dir("host-1").join("services/photos/state.json");
+    let pid =
+        |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap()["current"]["process"]["pid"].clone();
+    let before = pid(&std::fs::read_to_string(&state).unwrap());
+    let address = world.app().hosts()[0].releases[0].address.clone();
+    world.stop_agent("host-1").await;
+    world.connected(0).await;
+    assert_eq!(world.versions().await, ["one"], "the service does not need the agent");
+    assert_eq!(world.app().hosts()[0].releases[0].state, "unknown");
+    world.start_agent("host-1");
+    world.connected(1).await;
+    assert_eq!(pid(&std::fs::read_to_string(&state).unwrap()), before);
+    assert_eq!(world.app().hosts()[0].releases[0].address, address);
+    assert_eq!(world.app().hosts()[0].releases[0].state, "running");
+
+    // a service that dies is started again
+    let status = std::process::Command::new("kill").args(["-9", &before.to_string()]).status().unwrap();
+    assert!(status.success());
+    world.until("the service to be down", |app| app.hosts()[0].releases[0].state == "unhealthy").await;
+    world.until("the service to be up", |app| app.hosts()[0].releases[0].state == "running").await;
+    assert_eq!(world.versions().await, ["one"]);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_lost_in_the_middle_holds_the_deploy() {
+    if !ready() {
+        return;
+    }
+    let mut world = World::new(2).await;
+    let first = world.deploy().await;
+    world.state(first.number, &["succeeded"]).await;
+    world.write_pipeline("canary: {hosts: 1, hold_s: 120}");
+    world.commit("two");
+    let second = world.deploy().await;
+    world.state(second.number, &["canary"]).await;
+    world.until("the canary to be healthy", |app| app.hosts()[0].releases[0].deploy == second.number).await;
+    world.stop_agent("host-1").await;
+    let held = world.state(second.number, &["held"]).await;
+    assert!(held.error.as_deref().unwrap().contains("host-1 is out of reach"), "{:?}", held.error);
+    world.start_agent("host-1");
+    world.connected(2).await;
+    world.app().deploy_promote(&crate::world::mei(), second.number).await.unwrap();
+    world.state(second.number, &["succeeded"]).await;
+    assert_eq!(world.versions().await, ["two", "two"]);
+    world.end().await;
+}

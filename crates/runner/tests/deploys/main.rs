@@ -1,0 +1,9 @@
+//! Deploys end to end: a real server, real agents, real builds and real processes on this machine.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
+
+mod crash;
+mod fencing;
+mod follow;
+mod story;
+mod world;

@@ -161,9 +161,13 @@ proptest! {
         let room = text_bytes(&me, "PRIVMSG", &target);
         let pieces = split_text(&text, room);
         let clean = tenfold_protocols::irc::clean_line(&text);
-        if !clean.trim().is_empty() {
-            prop_assert_eq!(pieces.concat(), clean);
+        let mut rest = clean.trim_end();
+        for piece in &pieces {
+            let after = rest.strip_prefix(' ').filter(|_| !rest.starts_with(piece.as_str())).unwrap_or(rest);
+            prop_assert!(after.starts_with(piece.as_str()), "{:?} does not go on with {:?}", rest, piece);
+            rest = &after[piece.len()..];
         }
+        prop_assert!(rest.trim().is_empty(), "lost: {:?}", rest);
         for piece in pieces {
             let line = format!(":{me} PRIVMSG {target} :{piece}\r\n");
             prop_assert!(line.len() <= 512, "{} bytes", line.len());

@@ -141,10 +141,10 @@ fn coalesce(pending: Vec<Announcement>) -> Vec<Announcement> {
             continue;
         }
         let mut text = format!("{}{}: ", mark(last.severity), word(&last.kind, run.len()));
-        let names: Vec<&str> = run.iter().take(NAMED_MAX).map(|a| bare(a)).collect();
+        let names: Vec<&str> = run.iter().take(NAMED_MAX).map(bare).collect();
         text.push_str(&names.join("; "));
         if run.len() > NAMED_MAX {
-            text.push_str(&format!("; and {} more", run.len() - NAMED_MAX));
+            text = format!("{text}; and {} more", run.len() - NAMED_MAX);
         }
         out.push(Announcement { text, ..last.clone() });
     }

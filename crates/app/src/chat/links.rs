@@ -101,6 +101,20 @@ impl App {
         self.read(move |tx| Ok(store::links(tx, &room)?)).await
     }
 
+    /// Keeps when a bound connection signed on, by which it is recognised after a restart.
+    pub async fn chat_link_signon(&self, room: &str, identity: &str, signon_s: i64) -> Result<(), Fault> {
+        let (room, identity) = (room.to_owned(), identity.to_owned());
+        self.housekeeping(move |t| {
+            let rows = store::links(t.tx(), &room)?;
+            let found = rows.into_iter().find(|r| r.kind == LinkKind::Session && r.identity == identity);
+            if let Some(row) = found {
+                store::link_put(t.tx(), &LinkRow { signon_s: Some(signon_s), ..row })?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Forgets a binding, because its connection is gone.
     pub async fn chat_unlink(&self, room: &str, kind: LinkKind, identity: &str) -> Result<(), Fault> {
         let (room, identity) = (room.to_owned(), identity.to_owned());

@@ -3,6 +3,7 @@
 
 use tenfold_store::chat as store;
 use tenfold_store::events::{self, EventQuery};
+use tenfold_store::leases;
 use tenfold_types::{Event, Fault};
 
 use super::announce::{Announcement, BACKLOG_MS_MAX, announce, plan};
@@ -68,8 +69,8 @@ impl App {
         Ok(pending)
     }
 
-    /// The pages after `after`, at most a day old, that did not go out through chat already.
-    pub async fn chat_pending_pages(&self, after: i64) -> Result<PendingPages, Fault> {
+    /// The pages after `after` and up to `last`, at most a day old, that did not go out through chat already.
+    pub async fn chat_pending_pages(&self, after: i64, last: i64) -> Result<PendingPages, Fault> {
         let from = self.now().plus_ms(-BACKLOG_MS_MAX);
         let query = EventQuery {
             kinds: vec!["page.sent".into()],
@@ -80,7 +81,9 @@ impl App {
             ..EventQuery::default()
         };
         let events = self.events(query).await?;
-        let upto = events.last().map_or(after, |e| e.seq);
+        let found = events.last().map_or(after, |e| e.seq);
+        // A full answer may not be the end.
+        let upto = if events.len() < PAGE_EVENTS { found.max(last) } else { found };
         Ok(PendingPages { pages: events.iter().filter(|e| e.recorded_at >= from).filter_map(page_for).collect(), upto })
     }
 
@@ -88,6 +91,36 @@ impl App {
     pub async fn chat_delivered(&self, room: &str, seq: i64) -> Result<(), Fault> {
         let room = room.to_owned();
         self.housekeeping(move |t| Ok(store::position_advance(t.tx(), &room, seq)?)).await
+    }
+
+    /// Takes the right to speak for a room, where several nodes share a database. Gives the epoch.
+    pub async fn chat_lease(&self, lease: &str, holder: &str, ttl_ms: i64) -> Result<Option<i64>, Fault> {
+        let (lease, holder) = (lease.to_owned(), holder.to_owned());
+        self.housekeeping(move |t| {
+            let now = t.now();
+            Ok(leases::acquire(t.tx(), &lease, &holder, now, ttl_ms)?)
+        })
+        .await
+    }
+
+    /// Keeps that right; false when it is lost.
+    pub async fn chat_lease_renew(&self, lease: &str, holder: &str, epoch: i64, ttl_ms: i64) -> Result<bool, Fault> {
+        let (lease, holder) = (lease.to_owned(), holder.to_owned());
+        self.housekeeping(move |t| {
+            let now = t.now();
+            Ok(leases::renew(t.tx(), &lease, &holder, epoch, now, ttl_ms)?)
+        })
+        .await
+    }
+
+    /// Gives that right back.
+    pub async fn chat_lease_release(&self, lease: &str, holder: &str, epoch: i64) -> Result<(), Fault> {
+        let (lease, holder) = (lease.to_owned(), holder.to_owned());
+        self.housekeeping(move |t| {
+            leases::release(t.tx(), &lease, &holder, epoch)?;
+            Ok(())
+        })
+        .await
     }
 }
 

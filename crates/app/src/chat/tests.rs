@@ -162,7 +162,7 @@ async fn a_page_is_for_one_person() {
     for draft in [page("ana", "mail"), page("raj", "irc")] {
         b.app.transact(move |t| t.record(draft.clone())).await.unwrap();
     }
-    let pending = b.app.chat_pending_pages(0).await.unwrap();
+    let pending = b.app.chat_pending_pages(0, 0).await.unwrap();
     let people: Vec<_> = pending.pages.iter().map(|(_, login, _)| login.as_str()).collect();
     assert_eq!(people, ["ana"], "what went out through chat is not sent again");
     assert!(pending.upto > pending.pages[0].0);

@@ -271,7 +271,7 @@ impl State {
             let echo = message.param(1).trim_end_matches('\u{fffd}').to_owned();
             let line = &mut entry.lines[at];
             line.state = LineState::Confirmed;
-            let cut = line.text.strip_prefix(echo.as_str()).filter(|rest| !rest.is_empty() && !echo.is_empty());
+            let cut = line.text.strip_prefix(echo.as_str()).filter(|rest| !rest.trim().is_empty() && !echo.is_empty());
             if let Some(rest) = cut.map(str::to_owned) {
                 line.text = echo;
                 entry.lines.insert(at + 1, Line { text: rest, state: LineState::Waiting });

@@ -3,10 +3,16 @@
 mod channels;
 mod delivery;
 mod register;
+mod rooms;
 mod session;
+mod transport;
+mod wire;
+mod worker;
 
 #[cfg(test)]
 mod session_tests;
 
 pub use delivery::{Outgoing, Priority};
 pub use session::{ChannelConfig, Config, Effect, Heard, Input, Limits, Phase, Sasl, State, Whois, step};
+pub use transport::{IrcOptions, IrcTransport, start};
+pub use wire::Address;

@@ -34,22 +34,25 @@ pub fn clean_line(text: &str) -> String {
         .collect()
 }
 
-/// Cuts `text` into lines of at most `bytes` bytes each: at line ends, else after the last space of the second half, else
-/// between two characters. Empty lines go. Of each line of the input the pieces put together give the line again.
+/// Cuts `text` into lines of at most `bytes` bytes each: at line ends, else at the last space of the second half, which goes
+/// (servers drop a space at the end of a line anyway), else between two characters. Empty lines go; nothing else is lost.
 pub fn split_text(text: &str, bytes: usize) -> Vec<String> {
     let bytes = bytes.max(4);
     let mut pieces = Vec::new();
     for line in text.split(['\n', '\r']) {
-        let mut rest = line.to_owned();
-        rest = clean_line(&rest);
-        let mut rest = rest.as_str();
-        if rest.trim().is_empty() {
+        let line = clean_line(line);
+        let mut rest = line.trim_end();
+        if rest.trim_start().is_empty() {
             continue;
         }
         while rest.len() > bytes {
             let hard = rest.floor_char_boundary(bytes);
-            let soft = rest[..hard].rfind(' ').map(|at| at + 1).filter(|at| *at > bytes / 2);
-            let (piece, after) = rest.split_at(soft.unwrap_or(hard));
+            // The space may be the first character that does not fit.
+            let last_space = rest[..rest.ceil_char_boundary(hard + 1)].rfind(' ').filter(|at| *at > bytes / 2);
+            let (piece, after) = match last_space {
+                Some(at) => (&rest[..at], &rest[at + 1..]),
+                None => rest.split_at(hard),
+            };
             pieces.push(piece.to_owned());
             rest = after;
         }
@@ -75,7 +78,7 @@ mod tests {
 
     #[test]
     fn cuts_at_spaces_and_never_inside_a_character() {
-        assert_eq!(split_text("one two three", 8), ["one two ", "three"]);
+        assert_eq!(split_text("one two three", 8), ["one two", "three"]);
         assert_eq!(split_text("ééééé", 5), ["éé", "éé", "é"]);
         assert_eq!(split_text("a\n\nb\r\nc", 10), ["a", "b", "c"]);
         assert_eq!(split_text("\u{1}VERSION\u{1}", 20), ["VERSION"]);

@@ -1,5 +1,9 @@
 //! From a command to the use case behind it, and back to a few lines. Decides nothing: rights and rules are the use cases'.
 
+mod deploys;
+mod duty;
+mod flags;
+
 use tenfold_types::{ErrorCode, Fault, Severity};
 
 use super::grammar::{self, Command};
@@ -47,7 +51,47 @@ impl App {
             Command::Link { .. } => {
                 Err(Fault::invalid("a link code is said to the bot alone, in the chat network it is for"))
             }
-            other => Err(Fault::unavailable(format!("`{}` is not served here", other.verb()))),
+            Command::Status => self.say_status().await,
+            Command::Deploy { .. }
+            | Command::RollbackService { .. }
+            | Command::RollbackDeploy { .. }
+            | Command::Next { .. }
+            | Command::Lock { .. }
+            | Command::Unlock { .. } => deploys::execute(self, who, command).await,
+            Command::FlagList { .. } | Command::FlagSwitch { .. } | Command::FlagRollout { .. } => {
+                flags::execute(self, who, command).await
+            }
+            Command::Acknowledge { .. }
+            | Command::Resolve { .. }
+            | Command::IncidentOpen { .. }
+            | Command::Note { .. }
+            | Command::Who { .. }
+            | Command::Take { .. }
+            | Command::Mute { .. } => duty::execute(self, who, command).await,
         }
+    }
+
+    async fn say_status(&self) -> Result<Reply, Fault> {
+        let now = self.now_view().await?;
+        let mut lines = Vec::new();
+        match now.running.as_slice() {
+            [] => lines.push("nothing is being deployed".to_owned()),
+            running => lines.extend(running.iter().map(deploys::state_line)),
+        }
+        let firing: Vec<_> = now.alerts.iter().filter(|a| a.state != "pending").collect();
+        if firing.is_empty() {
+            lines.push("nothing fires".to_owned());
+        }
+        lines.extend(firing.iter().map(|a| format!("{} {}: {}", a.severity, a.state, a.summary)));
+        for incident in &now.incidents {
+            let holder = incident.acknowledged_by_name.as_deref().map_or("nobody has it".into(), |n| format!("{n} has it"));
+            lines.push(format!("incident {}: {}, {holder}", incident.number, incident.title));
+        }
+        lines.extend(now.on_call.iter().map(duty::on_call_line));
+        if let Some(last) = &now.last_deploy {
+            lines.push(format!("last: {}", deploys::state_line(last)));
+        }
+        lines.push(now.week.sentence + " this week");
+        Ok(Reply::lines(lines))
     }
 }

@@ -102,6 +102,12 @@ pub enum Command {
     },
 }
 
+/// True when a line may be meant for us: its first word is a verb, or near one.
+pub fn concerns(line: &str) -> bool {
+    let word = line.split_whitespace().next().unwrap_or("").to_lowercase();
+    verbs::verb(&word).is_some() || verbs::closest(&word).is_some()
+}
+
 /// How bad an incident opened by hand is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IncidentSeverity {

@@ -9,6 +9,7 @@ pub mod policy;
 pub mod server;
 
 mod agents;
+mod console;
 mod cors;
 mod alerts;
 mod oncall;
@@ -45,6 +46,7 @@ fn apis() -> Vec<Api> {
         people::api(),
         events::api(),
         now::api(),
+        console::api(),
         prometheus::api(),
         dashboards::api(),
         deploys::api(),

@@ -23,9 +23,11 @@ test:
 	scripts/install.sh test
 	$(MAKE) --no-print-directory web
 	npm --prefix web test
+	npm --prefix e2e/clients ci
 	cargo test --workspace
 	npm --prefix e2e ci
 	npm --prefix e2e test
+	npm --prefix e2e/clients test
 
 check:
 	scripts/install.sh check

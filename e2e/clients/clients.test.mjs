@@ -18,7 +18,7 @@ import { until } from '../lib/wait.mjs';
 import { Server } from './server.mjs';
 
 const PEOPLE = Array.from({ length: 200 }, (_, i) => [String(i * 7 + 1), ['pro', 'free'][i % 2]]);
-const PYTHON = process.env.FLAG_CLIENTS_PYTHON ?? 'python3';
+const PYTHON = join(import.meta.dirname, '.python/bin/python');
 
 let server;
 let token;
@@ -211,7 +211,7 @@ test('Unleash browser SDK over the frontend API', async () => {
 test('Python: Unleash SDK and OpenFeature over OFREP', async (t) => {
   const check = spawnSync(PYTHON, ['-c', 'import UnleashClient, openfeature.contrib.provider.ofrep']);
   if (check.status !== 0) {
-    t.skip('the Python packages of e2e/clients/requirements.txt are not installed');
+    t.skip('the Python clients of e2e/clients/requirements.txt are not installed');
     return;
   }
   const script = join(import.meta.dirname, 'ask.py');

@@ -1,6 +1,6 @@
 // A server of its own for a test: a temporary data directory, a free port, one administrator.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -13,9 +13,11 @@ export class Server {
     const server = new Server();
     server.folder = mkdtempSync(join(tmpdir(), 'tenfold-clients-'));
     const addressFile = join(server.folder, 'address');
-    const args = ['serve', '--data', join(server.folder, 'data'), '--listen', '127.0.0.1:0', '--address-file', addressFile];
+    const config = join(server.folder, 'tenfold.toml');
+    writeFileSync(config, '[statsd]\nlisten = ""\n');
+    const args = ['--config', config, '--data', join(server.folder, 'data'), '--listen', '127.0.0.1:0', '--address-file', addressFile];
     server.output = '';
-    server.child = spawn(TENFOLD, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TENFOLD_LOG: 'warn' } });
+    server.child = spawn(TENFOLD, ['serve', ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TENFOLD_LOG: 'warn' } });
     for (const stream of [server.child.stdout, server.child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => (server.output += text));
     }

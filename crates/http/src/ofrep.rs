@@ -89,8 +89,8 @@ fn failure(status: StatusCode, key: Option<&str>, error_code: &'static str, erro
     (status, Json(Failure { key, error_code, error_details })).into_response()
 }
 
-fn answer<'a>(found: &Evaluation<'a>) -> Answer<'a> {
-    if found.reason == Reason::Chance {
+fn answer<'a>(found: &Evaluation<'a>, asked: &Asked) -> Answer<'a> {
+    if found.reason == Reason::Chance && !asked.names_key {
         return Answer::Failure(nobody(found.key()));
     }
     Answer::Success(Success {
@@ -109,8 +109,15 @@ fn nobody(key: &str) -> Failure<'_> {
     }
 }
 
+/// Whom a request asks about.
+struct Asked {
+    context: Context,
+    /// A `targetingKey` was given. An empty one stands for nobody in particular: chance may answer for it.
+    names_key: bool,
+}
+
 /// The context out of a request body, or OFREP's code and words for what is wrong with it.
-fn context(app: &App, environment: &str, body: &[u8]) -> Result<Context, (&'static str, String)> {
+fn asked(app: &App, environment: &str, body: &[u8]) -> Result<Asked, (&'static str, String)> {
     let body: Value =
         serde_json::from_slice(body).map_err(|e| ("PARSE_ERROR", format!("the body is not JSON: {e}")))?;
     let fields = match body.get("context") {
@@ -121,7 +128,8 @@ fn context(app: &App, environment: &str, body: &[u8]) -> Result<Context, (&'stat
     if fields.get("targetingKey").is_some_and(|k| !k.is_string()) {
         return Err(("INVALID_CONTEXT", "`targetingKey` is not a string".into()));
     }
-    app.flag_context(environment, fields).map_err(|fault| ("INVALID_CONTEXT", fault.message))
+    let context = app.flag_context(environment, fields).map_err(|fault| ("INVALID_CONTEXT", fault.message))?;
+    Ok(Asked { context, names_key: fields.contains_key("targetingKey") })
 }
 
 /// Evaluates one flag.
@@ -135,15 +143,15 @@ async fn single(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let environment = app.flag_environment(&environment_of(token.as_ref(), q.environment.as_deref())?).await?;
-    let context = match context(&app, &environment.name, &body) {
-        Ok(context) => context,
+    let asked = match asked(&app, &environment.name, &body) {
+        Ok(asked) => asked,
         Err((code, details)) => return Ok(failure(StatusCode::BAD_REQUEST, Some(&key), code, details)),
     };
-    let Some(found) = environment.evaluate(&key, &context, app.flag_moment()) else {
+    let Some(found) = environment.evaluate(&key, &asked.context, app.flag_moment()) else {
         let details = format!("there is no flag `{key}` in {}", environment.name);
         return Ok(failure(StatusCode::NOT_FOUND, Some(&key), "FLAG_NOT_FOUND", details));
     };
-    Ok(match answer(&found) {
+    Ok(match answer(&found, &asked) {
         Answer::Success(success) => Json(success).into_response(),
         Answer::Failure(failure) => (StatusCode::BAD_REQUEST, Json(failure)).into_response(),
     })
@@ -173,15 +181,15 @@ async fn bulk(
     body: Bytes,
 ) -> Result<Response, ApiError> {
     let environment = app.flag_environment(&environment_of(token.as_ref(), q.environment.as_deref())?).await?;
-    let context = match context(&app, &environment.name, &body) {
-        Ok(context) => context,
+    let asked = match asked(&app, &environment.name, &body) {
+        Ok(asked) => asked,
         Err((code, details)) => return Ok(failure(StatusCode::BAD_REQUEST, None, code, details)),
     };
-    let found: Vec<_> = environment.evaluate_all(&context, app.flag_moment()).collect();
+    let found: Vec<_> = environment.evaluate_all(&asked.context, app.flag_moment()).collect();
     let version = environment.etag.trim_matches('"');
     let channel = app.flags.channel(&environment.name);
     let document = Bulk {
-        flags: found.iter().map(answer).collect(),
+        flags: found.iter().map(|f| answer(f, &asked)).collect(),
         event_streams: [json!({
             "type": "sse",
             "endpoint": {"requestUri": format!("/ofrep/v1/events?channel={channel}&since={version}")},

@@ -107,6 +107,7 @@ async fn ofrep_answers_one_flag() {
     }
     let nobody = ask("new_uploader", json!({"context": {}})).await;
     assert_eq!(nobody.status, StatusCode::OK, "what is the same for everybody needs no targeting key");
+    assert_eq!(ask("half", user("")).await.status, StatusCode::OK, "an empty key is a key");
     assert_eq!(ask("half", json!({"context": {"sessionId": "s"}})).await.status, StatusCode::OK);
 }
 

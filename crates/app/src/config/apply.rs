@@ -1,0 +1,180 @@
+//! From files to steps, and the steps done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+use tenfold_types::{EventDraft, Fault};
+
+use super::{
+    ConfigAction, ConfigApply, ConfigChange, document,
+    kind::{Kind, Things},
+    shapes::{FlagFile, PersonFile},
+};
+use crate::{
+    App, Caller,
+    deploys::views::ServiceUpdate,
+    oncall::{PolicyUpdate, ScheduleUpdate},
+};
+
+/// One thing to do; `body` is what the thing shall be, and absent for a deletion.
+pub(super) struct Step {
+    pub(super) change: ConfigChange,
+    kind: Kind,
+    body: Option<Value>,
+}
+
+/// Checks all files and says what is to be done, what is referred to first and deletions last.
+pub(super) fn plan(wanted: &ConfigApply, current: &Things) -> Result<Vec<Step>, Fault> {
+    let mut files = BTreeMap::new();
+    for file in &wanted.files {
+        let (thing, body) = document::read(file, current)?;
+        if let Some((other, _)) = files.insert(thing.clone(), (file.path.clone(), body)) {
+            return Err(Fault::invalid(format!(
+                "{} and {other} both tell of the {} {}",
+                file.path,
+                thing.0.word(),
+                thing.1
+            )));
+        }
+    }
+    let known: BTreeSet<&(Kind, String)> = current.keys().chain(files.keys()).collect();
+    let mut steps = Vec::new();
+    for ((kind, name), (path, body)) in &files {
+        for reference in references(*kind, body)? {
+            if !known.contains(&reference) {
+                let (kind, name) = reference;
+                return Err(Fault::not_found(format!("{path}: there is no {} `{name}`", kind.word()))
+                    .advice(format!("add the file {}", kind.path(&name))));
+            }
+        }
+        let action = match current.get(&(*kind, name.clone())) {
+            None => ConfigAction::Create,
+            Some(there) if there == body => ConfigAction::None,
+            Some(_) => ConfigAction::Update,
+        };
+        let change = ConfigChange { path: path.clone(), kind: kind.word().to_owned(), name: name.clone(), action };
+        steps.push(Step { change, kind: *kind, body: Some(body.clone()) });
+    }
+    // A flag's parents, which have no parents themselves, before their children.
+    steps.sort_by_key(|step| (step.kind, step.body.as_ref().is_some_and(|body| is_child(step.kind, body))));
+    if wanted.prune {
+        let told: BTreeSet<Kind> = files.keys().map(|(kind, _)| *kind).collect();
+        let mut gone: Vec<_> = current
+            .keys()
+            .filter(|thing| told.contains(&thing.0) && thing.0.prunable() && !files.contains_key(thing))
+            .collect();
+        gone.sort_by_key(|(kind, name)| {
+            let child = current.get(&(*kind, name.clone())).is_some_and(|body| is_child(*kind, body));
+            (std::cmp::Reverse(*kind), !child)
+        });
+        steps.extend(gone.into_iter().map(|(kind, name)| {
+            let (path, word) = (kind.path(name), kind.word().to_owned());
+            let change = ConfigChange { path, kind: word, name: name.clone(), action: ConfigAction::Delete };
+            Step { change, kind: *kind, body: None }
+        }));
+    }
+    Ok(steps)
+}
+
+/// Does the steps one after another, and records that it was done when anything changed.
+pub(super) async fn run(app: &App, who: &Caller, steps: &[Step]) -> Result<(), Fault> {
+    let todo: Vec<&Step> = steps.iter().filter(|step| step.change.action != ConfigAction::None).collect();
+    for (done, step) in todo.iter().enumerate() {
+        step.run(app, who).await.map_err(|fault| {
+            let message = format!("{}: {}", step.change.path, fault.message);
+            let before =
+                if done == 0 { String::new() } else { format!("; {done} of {} changes were made before", todo.len()) };
+            Fault { message: format!("{message}{before}"), ..fault }
+        })?;
+    }
+    if todo.is_empty() {
+        return Ok(());
+    }
+    let count = |action| todo.iter().filter(|s| s.change.action == action).count();
+    let (created, updated, deleted) =
+        (count(ConfigAction::Create), count(ConfigAction::Update), count(ConfigAction::Delete));
+    let text =
+        format!("{} applied the configuration: {created} created, {updated} changed, {deleted} deleted", who.name);
+    let paths: Vec<String> = todo.iter().map(|s| s.change.path.clone()).collect();
+    let who = who.clone();
+    app.transact(move |t| {
+        let draft = EventDraft::new(who.actor.clone(), who.source, "config.applied", text.clone());
+        t.record(draft.data(json!({"created": created, "changed": updated, "deleted": deleted, "paths": paths})))?;
+        Ok(())
+    })
+    .await
+}
+
+impl Step {
+    async fn run(&self, app: &App, who: &Caller) -> Result<(), Fault> {
+        let name = self.change.name.as_str();
+        match &self.body {
+            Some(body) => put(app, who, self.kind, name, body).await,
+            None => delete(app, who, self.kind, name).await,
+        }
+    }
+}
+
+async fn put(app: &App, who: &Caller, kind: Kind, name: &str, body: &Value) -> Result<(), Fault> {
+    use document::shape;
+    match kind {
+        Kind::Environment => app.environment_create(who, name).await.map(drop),
+        Kind::Person => app.person_put(who, name, shape::<PersonFile>(body)?.update()).await.map(drop),
+        Kind::Service => app.service_put(who, name, shape(body)?).await.map(drop),
+        Kind::Schedule => app.schedule_put(who, name, shape(body)?).await.map(drop),
+        Kind::Policy => app.policy_put(who, name, shape(body)?).await.map(drop),
+        Kind::Segment => app.flag_segment_put(who, shape(body)?).await.map(drop),
+        Kind::Flag => app.flag_put(who, name, shape::<FlagFile>(body)?.update(name)).await.map(drop),
+        Kind::Rules => app.rules_put(who, name, body.as_str().unwrap_or_default()).await.map(drop),
+        Kind::Dashboard => app.dashboard_put(who, shape(body)?).await.map(drop),
+    }
+}
+
+async fn delete(app: &App, who: &Caller, kind: Kind, name: &str) -> Result<(), Fault> {
+    match kind {
+        Kind::Environment | Kind::Person => Ok(()),
+        Kind::Service => app.service_delete(who, name).await,
+        Kind::Schedule => app.schedule_delete(who, name).await,
+        Kind::Policy => app.policy_delete(who, name).await,
+        Kind::Segment => app.flag_segment_delete(who, name.parse().unwrap_or_default()).await,
+        Kind::Flag => app.flag_archive(who, name).await.map(drop),
+        Kind::Rules => app.rules_delete(who, name).await,
+        Kind::Dashboard => app.dashboard_delete(who, name).await,
+    }
+}
+
+/// What must be there, or come with the same files.
+fn references(kind: Kind, body: &Value) -> Result<Vec<(Kind, String)>, Fault> {
+    Ok(match kind {
+        Kind::Service => {
+            let service: ServiceUpdate = document::shape(body)?;
+            let policy = service.policy.map(|name| (Kind::Policy, name));
+            service.environments.into_iter().map(|name| (Kind::Environment, name)).chain(policy).collect()
+        }
+        Kind::Schedule => {
+            let schedule: ScheduleUpdate = document::shape(body)?;
+            schedule.rotation.people.into_iter().map(|login| (Kind::Person, login)).collect()
+        }
+        Kind::Policy => {
+            let policy: PolicyUpdate = document::shape(body)?;
+            let kind_of = |target: &tenfold_oncall::Target| match target.kind {
+                tenfold_oncall::TargetKind::Schedule => Kind::Schedule,
+                tenfold_oncall::TargetKind::Person => Kind::Person,
+            };
+            policy.steps.iter().flat_map(|s| &s.targets).map(|t| (kind_of(t), t.name.clone())).collect()
+        }
+        Kind::Flag => {
+            let flag: FlagFile = document::shape(body)?;
+            let states = flag.environments.values().filter_map(|state| state.strategies.as_ref());
+            let segments = states.flatten().flat_map(|s| &s.segments).map(|id| (Kind::Segment, id.to_string()));
+            let parents = flag.dependencies.iter().flatten().map(|d| (Kind::Flag, d.feature.clone()));
+            let environments = flag.environments.keys().map(|name| (Kind::Environment, name.clone()));
+            segments.chain(parents).chain(environments).collect()
+        }
+        Kind::Environment | Kind::Person | Kind::Segment | Kind::Rules | Kind::Dashboard => Vec::new(),
+    })
+}
+
+fn is_child(kind: Kind, body: &Value) -> bool {
+    kind == Kind::Flag && body["dependencies"].as_array().is_some_and(|parents| !parents.is_empty())
+}

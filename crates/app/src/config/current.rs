@@ -1,0 +1,57 @@
+//! What is there now, thing by thing.
+
+use serde_json::{Value, json};
+use tenfold_types::Fault;
+
+use super::{
+    document,
+    kind::{Kind, Things},
+    shapes::{EnvironmentFile, FlagFile, PersonFile},
+};
+use crate::{App, deploys::views::ServiceUpdate, oncall::PolicyUpdate};
+
+/// Everything that has a file.
+pub(super) async fn read(app: &App) -> Result<Things, Fault> {
+    let mut things = Things::new();
+    for environment in app.environments().await? {
+        things.insert((Kind::Environment, environment.name), document::json(&EnvironmentFile {})?);
+    }
+    for person in app.people().await? {
+        things.insert((Kind::Person, person.login.clone()), document::json(&PersonFile::of(person))?);
+    }
+    for s in app.services().await? {
+        let update = ServiceUpdate {
+            description: s.description,
+            repository: s.repository,
+            branch: s.branch,
+            environments: s.environments,
+            owner_team: s.owner_team,
+            policy: s.policy,
+            pipeline_path: s.pipeline_path,
+            dependencies: s.dependencies,
+        };
+        things.insert((Kind::Service, s.name), document::json(&update)?);
+    }
+    for s in app.schedules().await? {
+        let rotation = json!({
+            "people": s.rotation.people, "start": s.rotation.start, "shift_length": s.rotation.shift_length,
+        });
+        things.insert((Kind::Schedule, s.name), json!({"timezone": s.timezone, "rotation": rotation}));
+    }
+    for p in app.policies().await? {
+        things.insert((Kind::Policy, p.name), document::json(&PolicyUpdate { steps: p.steps, repeat: p.repeat })?);
+    }
+    for segment in app.flag_segments().items {
+        things.insert((Kind::Segment, segment.id.to_string()), document::json(&segment)?);
+    }
+    for view in app.flag_list(None).items {
+        things.insert((Kind::Flag, view.key.clone()), document::json(&FlagFile::of(view))?);
+    }
+    for (name, text) in app.rule_files().await? {
+        things.insert((Kind::Rules, name), Value::String(text));
+    }
+    for dashboard in app.dashboards_written().await? {
+        things.insert((Kind::Dashboard, dashboard.name.clone()), document::json(&dashboard)?);
+    }
+    Ok(things)
+}

@@ -1,0 +1,205 @@
+//! Configuration as files: applied once it is there, applied twice it changes nothing, exported and applied elsewhere it
+//! is the same.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
+
+mod common;
+
+use common::{World, world};
+use tenfold_app::{
+    Caller,
+    config::{ConfigAction, ConfigApply, ConfigFile},
+};
+use tenfold_store::events::{self, EventQuery};
+use tenfold_types::Fault;
+
+const FILES: &[(&str, &str)] = &[
+    ("environments/staging.yaml", "name: staging\n"),
+    ("people/ana.yaml", "name: Ana\nkind: developer\nrole: deployer\ncontact: {email: ana@example.org}\n"),
+    (
+        "people/raj.yaml",
+        "login: raj\nname: Raj\nkind: operator\nrole: admin\ntimezone: Asia/Kolkata\nteams: [photos]\n",
+    ),
+    (
+        "services/photos.yaml",
+        "name: photos\n# A comment\ndescription: |\n  Lists photos: and\n  takes uploads.\nrepository: https://git.example/photos.git\n\
+         environments: [production, staging]\nowner_team: \"on\"\npolicy: photos\ndependencies: []\n",
+    ),
+    (
+        "schedules/photos-primary.yaml",
+        "name: photos-primary\ntimezone: Europe/Berlin\nrotation:\n  people: [ana, raj]\n  start: 2026-01-05T09:00:00\n  shift_length: 1w\n",
+    ),
+    (
+        "policies/photos.yaml",
+        "steps:\n  - delay_ms: 60000\n    targets: [{kind: schedule, name: photos-primary}]\n  - delay_ms: 120000\n    \
+         targets:\n      - {kind: person, name: ana}\n      - {kind: person, name: raj}\nrepeat: 1\n",
+    ),
+    (
+        "segments/7.yaml",
+        "id: 7\nname: staff\nconstraints:\n  - {contextName: email, operator: STR_ENDS_WITH, values: [\"@example.org\"]}\n",
+    ),
+    (
+        "flags/a_child.yaml",
+        "key: a_child\nowner: ana\ndependencies: [{feature: new_uploader}]\nenvironments:\n  production:\n    enabled: true\n    \
+         strategies:\n      - {name: flexibleRollout, parameters: {rollout: \"10\"}, segments: [7]}\n",
+    ),
+    (
+        "flags/new_uploader.yaml",
+        "key: new_uploader\ndescription: \"Resize photos with the new code: better pictures.\"\nkind: release\nowner: mei\n\
+         environments:\n  production: {enabled: true, rollout_percent: 25}\n",
+    ),
+    (
+        "rules/photos.yaml",
+        "# As Prometheus has it.\ngroups:\n  - name: photos\n    rules:\n      - alert: Down\n        expr: up == 0\n        for: 15s\n",
+    ),
+    (
+        "dashboards/photos.yaml",
+        "name: photos\ntitle: 'photos: all'\npanels:\n  - title: Up\n    queries:\n      - {expr: 'up{job=\"photos\"}', legend: '{{host}}'}\n",
+    ),
+];
+
+fn files(files: &[(&str, &str)]) -> Vec<ConfigFile> {
+    files.iter().map(|(path, content)| ConfigFile { path: (*path).into(), content: (*content).into() }).collect()
+}
+
+async fn apply(
+    world: &World,
+    files: Vec<ConfigFile>,
+    dry_run: bool,
+    prune: bool,
+) -> Result<Vec<(String, ConfigAction)>, Fault> {
+    let done = world.app.config_apply(&Caller::system(), ConfigApply { files, dry_run, prune }).await?;
+    Ok(done.changes.into_iter().map(|c| (c.path, c.action)).collect())
+}
+
+async fn export(world: &World) -> Vec<ConfigFile> {
+    world.app.config_export(&Caller::system()).await.unwrap().files
+}
+
+async fn last_seq(world: &World) -> i64 {
+    world.app.read(|tx| Ok(events::last_seq(tx)?)).await.unwrap()
+}
+
+#[tokio::test]
+async fn applied_twice_changes_nothing() {
+    let world = world().await;
+    let empty = export(&world).await;
+    let planned = apply(&world, files(FILES), true, false).await.unwrap();
+    assert_eq!(export(&world).await, empty, "a dry run changes nothing");
+    let done = apply(&world, files(FILES), false, false).await.unwrap();
+    assert_eq!(planned, done);
+    assert_eq!(done.len(), FILES.len());
+    assert!(done.iter().all(|(_, action)| *action == ConfigAction::Create), "{done:?}");
+    let applied = world
+        .app
+        .read(|tx| Ok(events::list(tx, &EventQuery { kinds: vec!["config.".into()], ..EventQuery::default() })?));
+    assert_eq!(applied.await.unwrap()[0].text, "tenfold applied the configuration: 11 created, 0 changed, 0 deleted");
+    let before = last_seq(&world).await;
+    let again = apply(&world, files(FILES), false, false).await.unwrap();
+    assert!(again.iter().all(|(_, action)| *action == ConfigAction::None), "{again:?}");
+    assert_eq!(last_seq(&world).await, before, "nothing is recorded when nothing changes");
+}
+
+#[tokio::test]
+async fn an_export_makes_an_equal_server() {
+    let (first, second) = (world().await, world().await);
+    apply(&first, files(FILES), false, false).await.unwrap();
+    let exported = export(&first).await;
+    let again = apply(&first, exported.clone(), false, false).await.unwrap();
+    assert!(again.iter().all(|(_, action)| *action == ConfigAction::None), "{again:?}");
+    apply(&second, exported.clone(), false, false).await.unwrap();
+    assert_eq!(export(&second).await, exported);
+    let flag = second.app.flag("new_uploader").unwrap();
+    assert_eq!(flag.environments["production"].rollout_percent, Some(25));
+    let service = second.app.service("photos").await.unwrap();
+    assert_eq!(
+        (service.owner_team.as_str(), service.description.as_str()),
+        ("on", "Lists photos: and\ntakes uploads.\n")
+    );
+}
+
+#[tokio::test]
+async fn what_a_flag_or_a_person_does_not_say_stays() {
+    let world = world().await;
+    apply(&world, files(FILES), false, false).await.unwrap();
+    let change = [
+        ("flags/new_uploader.yaml", "environments:\n  production: {rollout_percent: 50}\n"),
+        ("people/raj.yaml", "role: responder\n"),
+    ];
+    let done = apply(&world, files(&change), false, false).await.unwrap();
+    assert!(done.iter().all(|(_, action)| *action == ConfigAction::Update), "{done:?}");
+    let flag = world.app.flag("new_uploader").unwrap();
+    assert_eq!(flag.owner, "mei");
+    assert!(flag.environments["production"].enabled);
+    assert_eq!(flag.environments["production"].rollout_percent, Some(50));
+    let raj = world.app.person("raj").await.unwrap().unwrap();
+    assert_eq!((raj.name.as_str(), raj.timezone.as_str()), ("Raj", "Asia/Kolkata"));
+}
+
+#[tokio::test]
+async fn errors_name_file_line_and_key_and_nothing_is_changed() {
+    let world = world().await;
+    let before = export(&world).await;
+    for (path, content, said) in [
+        (
+            "services/web.yaml",
+            "name: web\nrepository: x\nenvironments: [production]\nowner: me\n",
+            "services/web.yaml:4: unknown field `owner`",
+        ),
+        ("services/web.yaml", "name: other\nrepository: x\n", "services/web.yaml:1: `name` is `other`"),
+        (
+            "services/web.yaml",
+            "repository: x\nenvironments: [moon]\n",
+            "services/web.yaml: there is no environment `moon`",
+        ),
+        ("flags/f.yaml", "key: f\nkind: relese\n", "flags/f.yaml:2: "),
+        (
+            "flags/f.yaml",
+            "environments:\n  production:\n    rollout_percent: many\n",
+            "flags/f.yaml:3: `rollout_percent`: ",
+        ),
+        ("people/ana.yaml", "name: Ana\npassword: secret\n", "people/ana.yaml:2: "),
+        (
+            "schedules/s.yaml",
+            "timezone: Mars/Base\nrotation: {people: [ana], start: 2026-01-05T09:00:00, shift_length: 1w}\n",
+            "schedules/s.yaml: ",
+        ),
+        ("policies/p.yaml", "steps: []\n", "policies/p.yaml: "),
+        (
+            "rules/r.yaml",
+            "groups:\n  - name: g\n    rules:\n      - alert: A\n        expr: up ==\n",
+            "rules/r.yaml: line 4",
+        ),
+        (
+            "dashboards/d.yaml",
+            "title: d\npanels:\n  - {title: x, unit: furlongs, queries: [{expr: up}]}\n",
+            "dashboards/d.yaml: the panel `x`",
+        ),
+        ("dashboards/d.yaml", "title: [\n", "dashboards/d.yaml:"),
+        ("segments/staff.yaml", "name: staff\n", "segments/staff.yaml: the name of a segment"),
+        ("moons/m.yaml", "a: 1\n", "moons/m.yaml: a file of the configuration is FOLDER/NAME.yaml"),
+        ("README.md", "", "README.md: a file of the configuration is FOLDER/NAME.yaml"),
+    ] {
+        let mut all = files(&FILES[..1]);
+        all.push(ConfigFile { path: path.into(), content: content.into() });
+        let fault = apply(&world, all, false, false).await.unwrap_err();
+        assert!(fault.message.starts_with(said), "{path}: {:?} does not start with {said:?}", fault.message);
+    }
+    assert_eq!(export(&world).await, before);
+    let twice = files(&[("flags/f.yaml", "owner: a\n"), ("flags/f.yml", "owner: b\n")]);
+    assert!(apply(&world, twice, true, false).await.unwrap_err().message.contains("both tell of the flag f"));
+}
+
+#[tokio::test]
+async fn prune_deletes_what_has_no_file_of_the_given_kinds() {
+    let world = world().await;
+    apply(&world, files(FILES), false, false).await.unwrap();
+    let keep: Vec<_> =
+        FILES.iter().filter(|(p, _)| p.starts_with("flags/new") || p.starts_with("people/ana")).copied().collect();
+    let done = apply(&world, files(&keep), false, true).await.unwrap();
+    let deleted: Vec<_> = done.iter().filter(|(_, a)| *a == ConfigAction::Delete).map(|(p, _)| p.as_str()).collect();
+    assert_eq!(deleted, ["flags/a_child.yaml"], "people are never deleted, other kinds are not asked for");
+    let mut rest: Vec<String> = export(&world).await.into_iter().map(|f| f.path).collect();
+    rest.retain(|p| p.starts_with("flags/") || p.starts_with("people/"));
+    assert_eq!(rest, ["flags/new_uploader.yaml", "people/ana.yaml", "people/raj.yaml"]);
+}

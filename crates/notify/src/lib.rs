@@ -1,1 +1,103 @@
-//! notify
+//! Sends pages: mail over SMTP, and signed webhooks. Implements the port `Notifier` of the alerts part.
+//!
+//! The edge decides nothing: whom to page, when to try again and when to stop is the application's. It only says whether
+//! a receiver took a message, put it off or refused it for good. It never follows a redirect, never logs a message's text,
+//! and takes its time from the clock it is given.
+
+mod mail;
+mod webhook;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError};
+use tenfold_app::{App, Settings};
+use tenfold_types::Clock;
+
+pub use mail::Mail;
+pub use webhook::{SECRET_FILE, Webhook, signature};
+
+/// Why the channels could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    #[error(
+        "[mail] from = `{0}` is not an address; write it like tenfold@example.org or Tenfold <tenfold@example.org>"
+    )]
+    From(String),
+    #[error("[mail] host = `{host}` cannot be used")]
+    Host { host: String, source: lettre::transport::smtp::Error },
+    #[error("{path} cannot be read")]
+    File { path: String, source: std::io::Error },
+    #[error("{0} does not hold a webhook secret (whsec_ and base64); remove the file to have a new one made")]
+    Secret(String),
+    #[error("the HTTP client cannot be made")]
+    Client(#[from] reqwest::Error),
+}
+
+/// The channels that are set up.
+pub struct Channels {
+    mail: Option<Mail>,
+    webhook: Webhook,
+}
+
+impl Channels {
+    /// Mail when `[mail] host` is set; webhooks always. `random` makes the webhook secret when there is none yet.
+    pub fn open(settings: &Settings, clock: Arc<dyn Clock>, random: &dyn Fn(&mut [u8])) -> Result<Self, SetupError> {
+        let mail = if settings.mail.host.is_empty() { None } else { Some(Mail::new(&settings.mail, clock.clone())?) };
+        Ok(Self { mail, webhook: Webhook::open(&settings.data_dir, clock, random)? })
+    }
+}
+
+/// Sets the channels up from the application's settings and gives them to it.
+pub fn connect(app: &App) -> Result<(), SetupError> {
+    let channels = Channels::open(&app.settings, app.clock.clone(), &|bytes| app.entropy.fill(bytes))?;
+    app.set_notifier(Arc::new(channels));
+    Ok(())
+}
+
+#[async_trait]
+impl Notifier for Channels {
+    fn serves(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::Mail => self.mail.is_some(),
+            Channel::Webhook => true,
+            Channel::Irc | Channel::Web => false,
+        }
+    }
+
+    async fn send(
+        &self,
+        channel: Channel,
+        to: &str,
+        message: &Notice,
+        idempotency_key: &str,
+    ) -> Result<(), NotifyError> {
+        match (channel, &self.mail) {
+            (Channel::Mail, Some(mail)) => mail.send(to, message, idempotency_key).await,
+            (Channel::Webhook, _) => self.webhook.send(to, message, idempotency_key).await,
+            _ => Err(NotifyError {
+                permanent: true,
+                retry_after_ms: None,
+                message: format!("the channel {} is not set up", channel.as_str()),
+            }),
+        }
+    }
+}
+
+/// An error with the causes behind it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(ERROR_CHARS_MAX).collect()
+}
+
+/// Of an error's text.
+const ERROR_CHARS_MAX: usize = 500;

@@ -150,18 +150,18 @@ pub(super) fn group_view(running: &Running) -> RuleGroupView {
         rules: rules
             .map(|(rule, status)| {
                 let mut view = rule_view(rule);
-                view.health = match (&status.error, status.evaluated_at) {
+                let health = match (&status.error, status.evaluated_at) {
                     (Some(_), _) => "error",
                     (None, Some(_)) => "ok",
                     (None, None) => "unknown",
-                }
-                .to_owned();
+                };
+                health.clone_into(&mut view.health);
                 view.error.clone_from(&status.error);
                 view.last_evaluation = status.evaluated_at;
                 view.took_ms = status.took_ms;
                 view.series = status.series;
                 view.alerts = status.state.active.values().map(active_view).collect();
-                view.state = worst(status.state.active.values()).to_owned();
+                worst(status.state.active.values()).clone_into(&mut view.state);
                 view
             })
             .collect(),
@@ -187,7 +187,7 @@ fn rule_view(rule: &Rule) -> RuleView {
     };
     match rule {
         Rule::Alert(r) => {
-            view.kind = "alerting".to_owned();
+            "alerting".clone_into(&mut view.kind);
             view.for_ms = r.for_ms;
             view.keep_firing_for_ms = r.keep_firing_for_ms;
             let texts = |map: &BTreeMap<String, tenfold_alerting::Template>| {
@@ -197,7 +197,7 @@ fn rule_view(rule: &Rule) -> RuleView {
             view.annotations = texts(&r.annotations);
         }
         Rule::Record(r) => {
-            view.kind = "recording".to_owned();
+            "recording".clone_into(&mut view.kind);
             view.labels = r.labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
         }
     }

@@ -50,6 +50,7 @@ impl State {
     }
 }
 
+#[expect(clippy::unused_async, reason = "every part is loaded in the same way")]
 pub async fn load(_app: &App) -> Result<(), Fault> {
     Ok(())
 }

@@ -113,7 +113,7 @@ pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str
     let body = &incident.body;
     let mut text = format!("Incident {}: {}", incident.number, body.title);
     if let Some(suspect) = body.suspects.first() {
-        text.push_str(&format!("; suspect: {} by {}", suspect.text, suspect.actor_name));
+        text.extend(["; suspect: ", &suspect.text, " by ", &suspect.actor_name]);
     }
     if body.escalation.is_none() {
         text.push_str("; nobody is paged, there is no escalation policy for it");

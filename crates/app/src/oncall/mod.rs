@@ -10,7 +10,6 @@ mod views;
 use tenfold_oncall::{Schedule, Shift};
 use tenfold_store::{Tx, oncall as store};
 use tenfold_types::{Fault, Timestamp};
-use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
@@ -23,12 +22,10 @@ pub use views::{OnCallPerson, OnCallView, OverrideView, PolicyView, RotationView
 #[derive(Default)]
 pub struct State {}
 
+#[expect(clippy::unused_async, reason = "every part is loaded in the same way")]
 pub async fn load(_app: &App) -> Result<(), Fault> {
     Ok(())
 }
-
-/// This part has no loop of its own; escalations are driven by the incidents part.
-pub async fn run(_app: App, _stop: CancellationToken) {}
 
 /// Every schedule with the overrides that end after `since`.
 pub(crate) fn schedules(tx: &mut dyn Tx, since: Timestamp) -> Result<Vec<Schedule>, Fault> {

@@ -63,7 +63,7 @@ async fn history(seed: u64) {
         match dice.below(10) {
             0 => w.errors(9.0),
             1 => w.errors(1.0),
-            2 => *w.samples.errors.lock() = [None, Some(vec![])][dice.below(2) as usize].clone(),
+            2 => w.samples.errors.lock().clone_from(&[None, Some(vec![])][dice.below(2) as usize]),
             3 => {
                 let refusal = NotifyError { permanent: false, retry_after_ms: None, message: "450 later".to_owned() };
                 w.receivers.answers.lock().push_back(Answer::Refuse(refusal));

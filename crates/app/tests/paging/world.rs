@@ -40,7 +40,6 @@ pub enum Answer {
 /// A message as a receiver took it.
 #[derive(Debug, Clone)]
 pub struct Sent {
-    pub channel: Channel,
     pub to: String,
     pub key: String,
     pub notice: Notice,
@@ -82,11 +81,11 @@ impl Notifier for Receivers {
     fn serves(&self, channel: Channel) -> bool {
         matches!(channel, Channel::Mail | Channel::Webhook)
     }
-    async fn send(&self, channel: Channel, to: &str, message: &Notice, key: &str) -> Result<(), NotifyError> {
+    async fn send(&self, _channel: Channel, to: &str, message: &Notice, key: &str) -> Result<(), NotifyError> {
         self.calls.lock().push(key.to_owned());
         let answer = self.answers.lock().pop_front();
         let take = || {
-            let sent = Sent { channel, to: to.to_owned(), key: key.to_owned(), notice: message.clone() };
+            let sent = Sent { to: to.to_owned(), key: key.to_owned(), notice: message.clone() };
             self.taken.lock().push(sent);
         };
         if self.unknown.lock().contains(to) {
@@ -99,7 +98,7 @@ impl Notifier for Receivers {
             Some(Answer::DieBefore) => self.die().await,
             Some(Answer::DieAfter) => {
                 take();
-                self.die().await
+                self.die().await;
             }
         }
         Ok(())

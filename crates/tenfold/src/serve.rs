@@ -105,6 +105,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let metrics = tenfold_app::metrics::State::open(&settings).context("the time-series store cannot be opened")?;
     let app = App::new(db, Arc::new(SystemClock), Arc::new(SystemEntropy), settings, metrics);
     connect_ports(&app);
+    tenfold_notify::connect(&app).context("the channels for pages cannot be set up")?;
     tenfold_app::load(&app).await.context("the state could not be loaded")?;
 
     let stop = CancellationToken::new();

@@ -37,7 +37,6 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     alerts::load(app).await?;
     oncall::load(app).await?;
     incidents::load(app).await?;
-    chat::load(app).await?;
     Ok(())
 }
 
@@ -51,7 +50,6 @@ pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     tasks.spawn(deploys::run(app.clone(), stop.clone()));
     tasks.spawn(alerts::run(app.clone(), stop.clone()));
     tasks.spawn(incidents::run(app.clone(), stop.clone()));
-    tasks.spawn(chat::run(app.clone(), stop.clone()));
     tasks.close();
     tasks
 }

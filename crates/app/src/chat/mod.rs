@@ -19,7 +19,6 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use tenfold_types::Fault;
-use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
@@ -37,13 +36,6 @@ pub use views::{ConsoleMessage, MessageKind};
 pub struct State {
     transports: RwLock<Vec<Arc<dyn ChatTransport>>>,
 }
-
-pub async fn load(_app: &App) -> Result<(), Fault> {
-    Ok(())
-}
-
-/// Transports tail the record themselves; this part has no loop of its own.
-pub async fn run(_app: App, _stop: CancellationToken) {}
 
 impl App {
     /// Adds a network. Called once for each at start.

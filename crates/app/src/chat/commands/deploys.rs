@@ -20,7 +20,9 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
         Command::RollbackService { service, environment, reason } => {
             Ok(started(app, &app.service_rollback(who, &service, &environment, reason).await?))
         }
-        Command::RollbackDeploy { number, reason } => Ok(started(app, &app.deploy_rollback(who, number, reason).await?)),
+        Command::RollbackDeploy { number, reason } => {
+            Ok(started(app, &app.deploy_rollback(who, number, reason).await?))
+        }
         Command::Next { service, environment } => next(app, &service, &environment).await,
         Command::Lock { service, environment, reason, for_ms } => {
             let expires_at = Some(app.now().plus_ms(for_ms));
@@ -42,7 +44,10 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
 fn started(app: &App, deploy: &Deploy) -> Reply {
     let what = if deploy.kind == "rollback" { "rollback" } else { "deploy" };
     let link = app.settings.link(&format!("/deploys/{}", deploy.number));
-    Reply::line(format!("{what} {} of {} to {} is on its way: {link}", deploy.number, deploy.service, deploy.environment))
+    Reply::line(format!(
+        "{what} {} of {} to {} is on its way: {link}",
+        deploy.number, deploy.service, deploy.environment
+    ))
 }
 
 /// One deploy in a line.

@@ -1,6 +1,6 @@
 //! On duty: ack, resolve, incident, note, who, take, mute.
 
-use tenfold_types::Fault;
+use tenfold_types::{Fault, Timestamp};
 
 use super::Reply;
 use crate::alerts::NewMute;
@@ -62,7 +62,8 @@ async fn who_is(app: &App, of: Option<&str>) -> Result<Reply, Fault> {
             })?;
             let policy = service.policy.unwrap_or_default();
             let policies = app.policies().await?;
-            let targets = policies.into_iter().filter(|p| p.name == policy).flat_map(|p| p.steps).flat_map(|s| s.targets);
+            let targets =
+                policies.into_iter().filter(|p| p.name == policy).flat_map(|p| p.steps).flat_map(|s| s.targets);
             wanted = targets.map(|t| t.name).collect();
         }
         all.retain(|o| wanted.contains(&o.schedule));
@@ -78,7 +79,13 @@ async fn who_is(app: &App, of: Option<&str>) -> Result<Reply, Fault> {
 
 pub(super) fn on_call_line(on_call: &OnCallView) -> String {
     match &on_call.person {
-        Some(person) => format!("{}: {} until {}", on_call.schedule, person.name, on_call.until),
+        Some(person) => format!("{}: {} until {}", on_call.schedule, person.name, minute(on_call.until)),
         None => format!("{}: nobody", on_call.schedule),
     }
+}
+
+/// `2026-11-30 09:00 UTC`.
+fn minute(at: Timestamp) -> String {
+    let text = at.to_string();
+    format!("{} {} UTC", text.get(..10).unwrap_or(&text), text.get(11..16).unwrap_or(""))
 }

@@ -11,7 +11,13 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
     match command {
         Command::FlagList { environment } => {
             app.flag_environment(&environment).await?;
-            let mut lines: Vec<String> = app.flag_list(Some(&environment)).items.iter().filter(|f| !f.archived).map(|f| line(f, &environment)).collect();
+            let mut lines: Vec<String> = app
+                .flag_list(Some(&environment))
+                .items
+                .iter()
+                .filter(|f| !f.archived)
+                .map(|f| line(f, &environment))
+                .collect();
             if lines.is_empty() {
                 lines.push("there are no flags yet; make one on the Flags page or with tenfold apply".into());
             }

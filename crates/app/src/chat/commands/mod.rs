@@ -84,7 +84,8 @@ impl App {
         }
         lines.extend(firing.iter().map(|a| format!("{} {}: {}", a.severity, a.state, a.summary)));
         for incident in &now.incidents {
-            let holder = incident.acknowledged_by_name.as_deref().map_or("nobody has it".into(), |n| format!("{n} has it"));
+            let holder =
+                incident.acknowledged_by_name.as_deref().map_or("nobody has it".into(), |n| format!("{n} has it"));
             lines.push(format!("incident {}: {}, {holder}", incident.number, incident.title));
         }
         lines.extend(now.on_call.iter().map(duty::on_call_line));
@@ -92,6 +93,11 @@ impl App {
             lines.push(format!("last: {}", deploys::state_line(last)));
         }
         lines.push(now.week.sentence + " this week");
-        Ok(Reply::lines(lines))
+        let severity = match firing.iter().any(|a| a.severity == "critical" && a.muted_by.is_none()) {
+            true => Severity::Critical,
+            false if firing.iter().any(|a| a.muted_by.is_none()) => Severity::Warning,
+            false => Severity::Info,
+        };
+        Ok(Reply { severity, ..Reply::lines(lines) })
     }
 }

@@ -8,7 +8,13 @@ import { defineConfig, type Plugin, type ProxyOptions } from "vite";
 /** Where `npm run dev` finds the API; `VITE_MOCK=full` or `empty` uses the small server in mock/ instead. */
 const server = process.env.TENFOLD_URL ?? "http://127.0.0.1:7070";
 const mocked = process.env.VITE_MOCK;
-const proxied: Record<string, ProxyOptions> = Object.fromEntries(["/api", "/ofrep", "/metrics"].map((path) => [path, { target: server }]));
+/** The server looks at Origin: it has to be the server's own, as it is without a proxy between. */
+const toServer: ProxyOptions = {
+  target: server,
+  changeOrigin: true,
+  configure: (proxy) => void proxy.on("proxyReq", (request) => request.getHeader("origin") && request.setHeader("origin", server)),
+};
+const proxied: Record<string, ProxyOptions> = Object.fromEntries(["/api", "/ofrep", "/metrics"].map((path) => [path, toServer]));
 
 /** Packs every file once, at the build, so that the server never has to. */
 function packed(): Plugin {
@@ -28,6 +34,7 @@ function packed(): Plugin {
 export default defineConfig(async () => ({
   plugins: [react(), packed(), ...(mocked ? [(await import("./mock/plugin.ts")).mock(mocked)] : [])],
   build: {
+    outDir: process.env.WEB_OUT ?? "dist",
     target: "es2022",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

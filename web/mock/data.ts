@@ -143,7 +143,7 @@ export const EVENTS: RecordEvent[] = [
   event("deploy.canary_started", "Deploy 41 of photos is on its canary, host-1", "tenfold", ago(30_000), of(41)),
 ];
 
-export const ROOM: ConsoleMessage[] = EVENTS.slice(-14).map((row) => ({ seq: row.seq, at: row.occurred_at, who: row.actor.id, name: row.actor.id, kind: row.kind === "chat.message" ? "message" : "announcement", text: row.text, severity: row.severity }));
+export const ROOM: ConsoleMessage[] = EVENTS.slice(-14).map((row) => ({ seq: row.seq, at: row.occurred_at, who: row.actor.id, name: row.actor.id, kind: row.kind === "chat.message" ? "message" : "announcement", text: row.text, severity: row.severity, room: "web" }));
 
 const figure = (value: number | null, n: number, unit: string): Now["change_fail_rate"] => ({ value, n, unit, events: [62, 63, 60], open: 0 });
 export function now(empty: boolean): Now {

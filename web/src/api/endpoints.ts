@@ -1,6 +1,6 @@
 /** Every call the pages make, by name. The pages use the public API and nothing else. */
 import { client, unwrap } from "./client";
-import { get, given, send } from "./http";
+import { given } from "./http";
 import type { paths } from "./schema";
 import type * as T from "./types";
 
@@ -119,7 +119,7 @@ export const incidents = {
 };
 
 export const room = {
-  messages: (query: { before?: number; limit: number }) => get<T.Items<T.ConsoleMessage>>("/api/console/messages", query),
-  say: (text: string) => send<{ reply?: string | null }>("/api/console/messages", { text }),
-  link: () => send<{ code: string; expires_at: string }>("/api/chat/link", {}),
+  messages: (query: { before?: number; limit: number }) => unwrap(GET("/api/console/messages", { params: { query } })),
+  say: (text: string) => unwrap(POST("/api/console/messages", { body: { text } })),
+  link: () => unwrap(POST("/api/chat/link")),
 };

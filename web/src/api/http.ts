@@ -57,10 +57,11 @@ export function failure(response: Response, body: unknown): ApiError {
   );
 }
 
-async function plain<T>(path: string, init: RequestInit): Promise<T> {
+/** Reads JSON from a path outside the described API. */
+export async function get<T>(path: string, query?: Query): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(path, { credentials: "same-origin", ...init });
+    response = await fetch(withQuery(path, query), { credentials: "same-origin" });
   } catch {
     throw unreachable();
   }
@@ -71,11 +72,6 @@ async function plain<T>(path: string, init: RequestInit): Promise<T> {
   }
   return body as T;
 }
-
-/** Reads JSON from a path outside the described API. */
-export const get = <T>(path: string, query?: Query): Promise<T> => plain<T>(withQuery(path, query), {});
-export const send = <T>(path: string, body: unknown): Promise<T> =>
-  plain<T>(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 
 /** Prometheus puts its sentence elsewhere: `{"status":"error","errorType":…,"error":"…"}`. */
 function prometheus(body: unknown): unknown {

@@ -78,6 +78,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/chat/link": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A one-time code: whoever says it to the bot is the caller, on that connection. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["LinkCode"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/client/delta": {
         parameters: {
             query?: never;
@@ -263,6 +298,67 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/console/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was said and announced in the room. */
+        get: {
+            parameters: {
+                query?: {
+                    before?: number;
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MessageList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Says something, or runs a command: `!deploy photos`, `doing "rebooting db2"`. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewMessage"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Posted"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -2683,6 +2779,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Finds rows of the record by their words, newest first. */
+        get: {
+            parameters: {
+                query: {
+                    /** @description Words, all of which must be there. */
+                    q: string;
+                    before?: number;
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Found"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/segments": {
         parameters: {
             query?: never;
@@ -4058,6 +4194,21 @@ export interface components {
             /** @description When it was committed. */
             at: string;
         };
+        /** @description A line of the web room: a projection of one event. */
+        ConsoleMessage: {
+            /** Format: int64 */
+            seq: number;
+            at: string;
+            /** @description The login, or the nick of somebody without one. */
+            who: string;
+            name: string;
+            kind: components["schemas"]["MessageKind"];
+            text: string;
+            /** @description `debug`, `info`, `good`, `warning` or `critical`. */
+            severity: string;
+            /** @description `web` or the name of a chat network. */
+            room: string;
+        };
         /** @description How to reach a person; what is empty is not used. */
         Contact: {
             /** @default  */
@@ -4470,6 +4621,11 @@ export interface components {
             stickiness?: string | null;
             overrides?: components["schemas"]["FlagOverride"][];
         };
+        Found: {
+            items: components["schemas"]["Event"][];
+            /** Format: int64 */
+            next?: number | null;
+        };
         /** @description A role, on everything or only on one service and/or environment. */
         Grant: {
             role: components["schemas"]["Role"];
@@ -4540,6 +4696,14 @@ export interface components {
             escalation?: components["schemas"]["EscalationView"] | null;
             pages: components["schemas"]["PageView"][];
         };
+        /** @description A code to be said to the bot. */
+        LinkCode: {
+            /** @description Like `4F7K-92QD`. */
+            code: string;
+            expires_at: string;
+            /** @description What to say, and to whom. */
+            say: string;
+        };
         Lock: {
             id: string;
             service: string;
@@ -4584,6 +4748,14 @@ export interface components {
         MarkerList: {
             items: components["schemas"]["Marker"][];
         };
+        /** @enum {string} */
+        MessageKind: "message" | "announcement" | "reply";
+        MessageList: {
+            /** @description Newest first. */
+            items: components["schemas"]["ConsoleMessage"][];
+            /** Format: int64 */
+            next?: number | null;
+        };
         MuteList: {
             items: components["schemas"]["MuteView"][];
         };
@@ -4625,6 +4797,9 @@ export interface components {
              * @description Instead of `expires_at`.
              */
             minutes?: number | null;
+        };
+        NewMessage: {
+            text: string;
         };
         /** @description What is said when a mute is made. `matchers` is a list, or one text as chat writes it. */
         NewMute: {
@@ -4840,6 +5015,12 @@ export interface components {
              * @description How many more times the whole is gone through.
              */
             repeat: number;
+        };
+        Posted: {
+            /** @description What the bot answered; absent when nothing was asked of it. */
+            reply?: string | null;
+            /** @description Error code, when the command was not carried out. */
+            refused?: string | null;
         };
         Ramp: {
             steps: components["schemas"]["RampStep"][];

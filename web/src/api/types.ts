@@ -89,13 +89,4 @@ export type PanelQuery = S["PanelQuery"];
 export type Marker = S["Marker"];
 export type Target = S["Target"];
 
-export interface ConsoleMessage {
-  seq: number;
-  at: string;
-  who: string;
-  name: string;
-  kind: "message" | "announcement" | "reply";
-  text: string;
-  severity: string;
-  room?: string;
-}
+export type ConsoleMessage = S["ConsoleMessage"];

@@ -3,7 +3,7 @@ import type { Now, OnCall } from "../api/types";
 import { figureText, rowsAddress } from "../lib/figures";
 import { Link } from "../router/Link";
 import { Status, Time } from "../ui/basics";
-import { shortSha } from "../lib/units";
+import { plural, shortSha } from "../lib/units";
 import { useNowQuery } from "./useNowQuery";
 import { useWatched } from "./useWatched";
 
@@ -49,13 +49,17 @@ function LastDeploy({ now }: { now: Now }): ReactElement {
 function Firing({ now }: { now: Now }): ReactElement {
   const { critical, warning, unknown } = now.firing;
   const watched = useWatched();
+  const open = now.incidents.filter(({ state }) => state === "open").length;
   return (
-    <Link to="/alerts" className="looks">
-      {critical > 0 && <Status look="critical">{critical} critical</Status>}
-      {warning > 0 && <Status look="warning">{warning} warning</Status>}
-      {unknown > 0 && <Status look="unknown">{unknown} no data</Status>}
-      {critical + warning + unknown === 0 && (watched === false ? <Status look="unknown">no rule watches</Status> : <Status look="ok">nothing</Status>)}
-    </Link>
+    <span className="looks">
+      {open > 0 && <Link to="/incidents"><Status look="critical">{plural(open, "open incident")}</Status></Link>}
+      <Link to="/alerts" className="looks">
+        {critical > 0 && <Status look="critical">{critical} critical</Status>}
+        {warning > 0 && <Status look="warning">{warning} warning</Status>}
+        {unknown > 0 && <Status look="unknown">{unknown} no data</Status>}
+        {open + critical + warning + unknown === 0 && (watched === false ? <Status look="unknown">no rule watches</Status> : <Status look="ok">nothing</Status>)}
+      </Link>
+    </span>
   );
 }
 

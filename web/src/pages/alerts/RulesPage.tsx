@@ -11,7 +11,7 @@ import { AlertTabs } from "./AlertTabs";
 import { TableWrap } from "../../ui/TableWrap";
 
 const STATE: Record<string, [Look, string]> = {
-  firing: ["critical", "Firing"], pending: ["busy", "Pending"], inactive: ["ok", "OK"], ok: ["ok", "OK"], unknown: ["unknown", "No data"], resolved: ["ok", "OK"],
+  firing: ["critical", "Firing"], pending: ["busy", "Pending"], inactive: ["ok", "Not firing"], unknown: ["unknown", "No data"],
 };
 
 const severityOf = (rule: Rule): string => (typeof rule.labels.severity === "string" ? rule.labels.severity : "");

@@ -18,6 +18,7 @@ function Line({ line }: { line: ConsoleMessage }): ReactElement {
       <span className="text">
         {look !== "quiet" && <span className={`look-${look}`}><span aria-hidden="true">{SHAPE[look]} </span><span className="sr-only">{line.severity}: </span></span>}
         {line.text}
+        {line.room !== "web" && <> <span className="tag">{line.room}</span></>}
       </span>
     </div>
   );

@@ -26,7 +26,9 @@ export function IncidentPages({ incident }: { incident: Incident }): ReactElemen
   const escalation = incident.escalation;
   return (
     <Section title="Pages" end={incident.state === "open" && escalation?.next_at ? <span className="muted">next step <Time at={escalation.next_at} /></span> : null}>
-      {incident.state === "open" && escalation?.waiting_for?.length ? <p><Status look="busy">Waiting for {escalation.waiting_for.join(", ")}</Status></p> : null}
+      {incident.state === "open" && escalation?.state === "exhausted" ? (
+        <p><Status look="critical">Nobody acknowledged, and no step is left</Status></p>
+      ) : incident.state === "open" && escalation?.waiting_for?.length ? <p><Status look="busy">Waiting for {escalation.waiting_for.join(", ")}</Status></p> : null}
       {incident.pages.length === 0 ? (
         <p className="muted">Nobody was paged.</p>
       ) : (

@@ -7,7 +7,7 @@ import { Section } from "../../ui/Section";
 
 /** A nick is not an identity: a code from here binds the IRC account to this one. */
 export function ChatLink(): ReactElement {
-  const [code, setCode] = useState<{ code: string; expires_at: string } | null>(null);
+  const [code, setCode] = useState<{ say: string; expires_at: string } | null>(null);
   const { busy, run } = useAction();
   return (
     <Section title="IRC">
@@ -15,8 +15,8 @@ export function ChatLink(): ReactElement {
       <div><ActionButton busy={busy} onClick={() => void run(room.link).then((made) => made && setCode(made))}>Take a code</ActionButton></div>
       {code && (
         <div className="empty" role="status">
-          <p className="title">Say this to the bot, <Time at={code.expires_at} /> at the latest</p>
-          <Command text={`!link ${code.code}`} />
+          <p className="title">Say this; the code ends <Time at={code.expires_at} /></p>
+          <Command text={code.say} />
         </div>
       )}
     </Section>

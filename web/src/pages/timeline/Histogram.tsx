@@ -10,6 +10,9 @@ interface Bin {
 }
 
 const BINS_MAX = 96;
+/** A short record is drawn at the right end, not as a few wide blocks. */
+const BINS_MIN = 48;
+const BINS_TOTAL_MAX = 400;
 const WIDTHS = [MINUTE_MS, 5 * MINUTE_MS, 15 * MINUTE_MS, HOUR_MS, 3 * HOUR_MS, 6 * HOUR_MS, DAY_MS];
 const HEIGHT = 64;
 
@@ -18,9 +21,10 @@ export function bins(rows: RecordEvent[]): { bins: Bin[]; width: number } {
   if (times.length === 0) return { bins: [], width: HOUR_MS };
   const [first, last] = [Math.min(...times), Math.max(...times)];
   const width = WIDTHS.find((candidate) => (last - first) / candidate < BINS_MAX) ?? DAY_MS;
-  const start = Math.floor(first / width) * width;
-  const count = Math.floor((last - start) / width) + 1;
-  const made: Bin[] = Array.from({ length: Math.min(count, 400) }, (_, index) => ({ at: start + index * width, all: 0, bad: 0 }));
+  const end = Math.floor(last / width) * width;
+  const start = Math.min(Math.floor(first / width) * width, end - (BINS_MIN - 1) * width);
+  const count = Math.min((end - start) / width + 1, BINS_TOTAL_MAX);
+  const made: Bin[] = Array.from({ length: count }, (_, index) => ({ at: start + index * width, all: 0, bad: 0 }));
   rows.forEach((row, index) => {
     const bin = made[Math.floor((times[index]! - start) / width)];
     if (!bin) return;

@@ -1,11 +1,13 @@
 /**
  * Looks at every page in a real browser: pictures, axe, and whatever the console complains of.
  *
- *   node scripts/shots.mjs --out DIR [--url URL] [--mode full|empty] [--theme dark|light] [--width 1280] [--only now,deploys]
+ *   node scripts/look.mjs                      every mode, theme and width, no pictures
+ *   node scripts/look.mjs --out DIR [--url URL] [--mode full|empty] [--theme dark|light] [--width 1280] [--only now,deploys] [--state FILE]
  *
- * Without --url it serves dist/ with the small server of mock/. Exits 1 when axe finds something or a page logs an error.
+ * --state is a signed-in browser's storage, as Playwright saves it. Without --url it serves dist/ with the small server of mock/. Exits 1 when axe finds something or a page logs an error.
  */
-import { mkdirSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
@@ -20,8 +22,17 @@ const PAGES = {
 };
 
 const { values } = parseArgs({
-  options: { out: { type: "string" }, url: { type: "string" }, mode: { type: "string", default: "full" }, theme: { type: "string", default: "dark" }, width: { type: "string", default: "1280" }, only: { type: "string" }, fold: { type: "boolean", default: false } },
+  options: { out: { type: "string" }, url: { type: "string" }, mode: { type: "string", default: "full" }, theme: { type: "string" }, width: { type: "string" }, only: { type: "string" }, fold: { type: "boolean", default: false }, state: { type: "string" } },
 });
+
+if (!values.theme && !values.width && !values.only && !values.out) {
+  let failed = 0;
+  for (const [mode, theme, width] of [["full", "dark", "1280"], ["full", "light", "1280"], ["full", "light", "390"], ["empty", "light", "1280"], ["empty", "dark", "390"]]) {
+    console.log(`${mode}, ${theme}, ${width} px wide`);
+    failed += spawnSync(process.execPath, [process.argv[1], "--mode", mode, "--theme", theme, "--width", width], { stdio: "inherit" }).status === 0 ? 0 : 1;
+  }
+  process.exit(failed === 0 ? 0 : 1);
+}
 
 let url = values.url;
 let server;
@@ -34,8 +45,9 @@ if (!url) {
 
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
-const width = Number(values.width);
-const context = await browser.newContext({ colorScheme: values.theme, viewport: { width, height: width < 600 ? 844 : 800 }, deviceScaleFactor: 1, bypassCSP: false });
+const theme = values.theme ?? "dark";
+const width = Number(values.width ?? 1280);
+const context = await browser.newContext({ colorScheme: theme, viewport: { width, height: width < 600 ? 844 : 800 }, deviceScaleFactor: 1, ...(values.state ? { storageState: values.state } : {}) });
 const only = values.only?.split(",");
 let bad = 0;
 const say = (text) => {
@@ -55,10 +67,10 @@ for (const [name, path] of Object.entries(PAGES)) {
   if (wide > 0) say(`${name}: ${wide} px wider than the window`);
   if (values.out) {
     mkdirSync(values.out, { recursive: true });
-    await page.screenshot({ path: join(values.out, `${name}-${values.mode}-${values.theme}-${width}.png`), fullPage: !values.fold });
+    await page.screenshot({ path: join(values.out, `${name}-${values.mode}-${theme}-${width}.png`), fullPage: !values.fold });
   }
   // The browser's own door past the page's CSP: evaluate runs the text in the page without a script element.
-  await page.evaluate((await import("node:fs")).readFileSync(axe, "utf8"));
+  await page.evaluate(readFileSync(axe, "utf8"));
   const { violations } = await page.evaluate(() => globalThis.axe.run());
   for (const { id, impact, nodes } of violations) say(`${name}: axe ${id} (${impact}): ${nodes.slice(0, 3).map((node) => node.target.join(" ") + " " + (node.any[0]?.message ?? "")).join(" | ")}`);
   await page.close();

@@ -168,7 +168,7 @@ async fn errors_name_file_line_and_key_and_nothing_is_changed() {
         (
             "rules/r.yaml",
             "groups:\n  - name: g\n    rules:\n      - alert: A\n        expr: up ==\n",
-            "rules/r.yaml: line 4",
+            "rules/r.yaml: line 5",
         ),
         (
             "dashboards/d.yaml",

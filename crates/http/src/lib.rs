@@ -10,6 +10,7 @@ pub mod server;
 
 mod agents;
 mod console;
+mod config;
 mod cors;
 mod alerts;
 mod oncall;
@@ -42,6 +43,7 @@ pub use policy::{Api, Policy, PolicyRow};
 fn apis() -> Vec<Api> {
     vec![
         meta::api(),
+        config::api(),
         session::api(),
         people::api(),
         events::api(),

@@ -1,5 +1,7 @@
 //! Invariant 1: no state changes without its event; and the tail tells every committed event once, in order.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
+
 mod common;
 
 use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Source};

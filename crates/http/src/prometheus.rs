@@ -166,7 +166,7 @@ fn limited<T>(params: &Params, mut items: Vec<T>) -> Result<Vec<T>, Fault> {
     Ok(items)
 }
 
-async fn run_series(app: &App, params: &Params) -> Answer {
+fn run_series(app: &App, params: &Params) -> Answer {
     if params.all("match[]").is_empty() {
         return Err(bad("at least one `match[]` is needed".into()).into());
     }
@@ -175,7 +175,7 @@ async fn run_series(app: &App, params: &Params) -> Answer {
     Ok(success(found.iter().map(|l| labels_json(l)).collect()))
 }
 
-async fn run_labels(app: &App, params: &Params) -> Answer {
+fn run_labels(app: &App, params: &Params) -> Answer {
     Ok(success(json!(limited(params, app.metrics.label_names(&filter(params)?)?)?)))
 }
 
@@ -206,25 +206,25 @@ async fn query_range_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm
 /// Label sets of matching series (`match[]`, `start`, `end`, `limit`).
 #[utoipa::path(get, path = "/api/v1/series", responses((status = 200, content_type = "application/json")))]
 async fn series(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
-    run_series(&app, &Params::new(q.as_deref(), b"")).await
+    run_series(&app, &Params::new(q.as_deref(), b""))
 }
 
 /// The same by form.
 #[utoipa::path(post, path = "/api/v1/series", responses((status = 200, content_type = "application/json")))]
 async fn series_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
-    run_series(&app, &Params::new(q.as_deref(), &form)).await
+    run_series(&app, &Params::new(q.as_deref(), &form))
 }
 
 /// Names of labels (`match[]`, `start`, `end`, `limit`).
 #[utoipa::path(get, path = "/api/v1/labels", responses((status = 200, content_type = "application/json")))]
 async fn labels(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
-    run_labels(&app, &Params::new(q.as_deref(), b"")).await
+    run_labels(&app, &Params::new(q.as_deref(), b""))
 }
 
 /// The same by form.
 #[utoipa::path(post, path = "/api/v1/labels", responses((status = 200, content_type = "application/json")))]
 async fn labels_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
-    run_labels(&app, &Params::new(q.as_deref(), &form)).await
+    run_labels(&app, &Params::new(q.as_deref(), &form))
 }
 
 /// Values of one label (`match[]`, `start`, `end`, `limit`).

@@ -71,11 +71,11 @@ async fn read(
     }
     let local = peer.is_some_and(|Extension(ConnectInfo(peer))| peer.ip().is_loopback())
         && headers.get(header::HOST).and_then(|h| h.to_str().ok()).is_some_and(auth::is_loopback_host);
-    if let (true, Some(login)) = (local, &app.settings.demo.sign_in_as) {
-        if app.person(login).await?.is_some() {
-            let signed_in = app.open_session(login).await?;
-            return with_cookie(&app, &signed_in.secret, Some(signed_in.person)).await;
-        }
+    if let (true, Some(login)) = (local, &app.settings.demo.sign_in_as)
+        && app.person(login).await?.is_some()
+    {
+        let signed_in = app.open_session(login).await?;
+        return with_cookie(&app, &signed_in.secret, Some(signed_in.person)).await;
     }
     Ok(Json(Session::of(&app, None).await?).into_response())
 }

@@ -1,6 +1,8 @@
 //! Walks every route with every kind of principal and compares with the policy table: nobody gets in who should not,
 //! nobody is turned away who should not be.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
+
 use std::sync::Arc;
 
 use axum::body::Body;

@@ -109,13 +109,14 @@ fn project(events: &[Event], now: Timestamp) -> Vec<Marker> {
                         placed.insert(deploy, markers.len());
                         markers.push(marker(if rollback { MarkerKind::Rollback } else { MarkerKind::Deploy }, None));
                     }
-                    "deploy.succeeded" => match placed.get(&deploy).and_then(|i| markers.get_mut(*i)) {
-                        Some(placed) => placed.text.clone_from(&event.text),
-                        None => {
+                    "deploy.succeeded" => {
+                        if let Some(placed) = placed.get(&deploy).and_then(|i| markers.get_mut(*i)) {
+                            placed.text.clone_from(&event.text);
+                        } else {
                             placed.insert(deploy, markers.len());
                             markers.push(marker(if rollback { MarkerKind::Rollback } else { MarkerKind::Deploy }, None));
                         }
-                    },
+                    }
                     "deploy.rolled_back" => markers.push(marker(MarkerKind::Rollback, None)),
                     _ => {}
                 }

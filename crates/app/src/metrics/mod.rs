@@ -2,6 +2,7 @@
 //!
 //! Samples are not events; only what people change (dashboards) is recorded.
 
+mod burst;
 mod dashboards;
 mod markers;
 mod own;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{App, Settings};
 
+pub use burst::BURST_INTERVAL_MS;
 pub use dashboards::{Dashboard, Panel, PanelQuery, check_dashboard};
 pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;
@@ -31,15 +33,18 @@ pub use targets::{Health, Target, TargetStatus};
 /// Samples survive a power cut after at most this long; a killed process loses none.
 const SYNC: Duration = Duration::from_secs(1);
 /// How often old samples are cut into blocks and the retention is applied.
-const MAINTAIN: Duration = Duration::from_secs(60);
+const MAINTAIN: Duration = Duration::from_mins(1);
 
 pub struct State {
     pub(crate) tsdb: Arc<Tsdb>,
     /// The server's own counters and gauges.
     pub own: Own,
     targets: targets::Registry,
+    bursts: burst::Bursts,
     metadata: Mutex<std::collections::BTreeMap<String, tenfold_protocols::prom_text::Metadata>>,
     statsd: Mutex<Aggregator>,
+    /// Places for queries.
+    queries: tokio::sync::Semaphore,
 }
 
 impl State {
@@ -59,8 +64,10 @@ impl State {
             tsdb: Arc::new(tsdb),
             own: Own::default(),
             targets: targets::Registry::default(),
+            bursts: burst::Bursts::default(),
             metadata: Mutex::default(),
             statsd: Mutex::default(),
+            queries: tokio::sync::Semaphore::new(query::QUERIES_MAX),
         })
     }
 
@@ -92,6 +99,7 @@ impl State {
     }
 }
 
+#[expect(clippy::unused_async, reason = "every part is loaded the same way")]
 pub async fn load(app: &App) -> Result<(), Fault> {
     app.metrics.targets.set_static(&app.settings.metrics.static_targets);
     Ok(())
@@ -102,9 +110,12 @@ pub async fn run(app: App, stop: CancellationToken) {
     let mut maintain = tokio::time::interval(MAINTAIN);
     let mut flush = tokio::time::interval(Duration::from_millis(app.settings.statsd.flush_interval_ms.max(100)));
     let mut own = tokio::time::interval(Duration::from_millis(app.settings.metrics.scrape_interval_ms.max(100)));
+    let mut record = app.record.tail();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
+            // Missed events only cost a closer look.
+            Ok(event) = record.recv() => app.metrics.follow_deploys(&event, app.now()),
             _ = sync.tick() => on_disk(&app, |tsdb, _| tsdb.sync()).await,
             _ = maintain.tick() => on_disk(&app, |tsdb, now| tsdb.maintain(now.millis()).map(|_| ())).await,
             _ = flush.tick() => flush_statsd(&app),

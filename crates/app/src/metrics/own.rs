@@ -52,10 +52,10 @@ impl Own {
             let name = labels.metric_name().unwrap_or_default();
             if name != last {
                 let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-                out.push_str(&format!("# TYPE {name} {kind}\n"));
+                out.extend(["# TYPE ", name, " ", kind, "\n"]);
                 name.clone_into(&mut last);
             }
-            out.push_str(&format!("{labels} {}\n", tenfold_promql::format_float(value)));
+            out.extend([&labels.to_string(), " ", &tenfold_promql::format_float(value), "\n"]);
         }
         out
     }
@@ -100,7 +100,7 @@ mod tests {
         own.add("b_total", &[("x", "a\"b\\c\nd")], 2.0);
         own.add("b_total", &[("x", "a\"b\\c\nd")], 1.5);
         own.set("a", &[], -1.0);
-        let page = tenfold_protocols::prom_text::parse(&own.page(), Default::default()).expect("it parses");
+        let page = tenfold_protocols::prom_text::parse(&own.page(), tenfold_protocols::prom_text::Format::default()).expect("it parses");
         assert_eq!(page.metadata["b_total"].kind, "counter");
         assert_eq!(page.samples[1].labels.get("x"), Some("a\"b\\c\nd"));
         assert_eq!(page.samples.iter().map(|s| s.value).collect::<Vec<_>>(), [-1.0, 3.5]);

@@ -10,6 +10,8 @@ use tenfold_types::{ErrorCode, Fault, Labels, Matcher, Point, Timestamp};
 
 use crate::App;
 
+/// Queries that people and programs may run at one time; further ones wait, within their time. Rules do not wait here.
+pub const QUERIES_MAX: usize = 16;
 /// A query that takes longer is ended.
 pub const QUERY_TIMEOUT_MS: u64 = 30_000;
 const LOOKBACK_MS: i64 = 5 * 60_000;
@@ -170,13 +172,22 @@ impl App {
                 self.0.cancel();
             }
         }
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(QUERY_TIMEOUT_MS);
+        let place = tokio::time::timeout_at(deadline, self.metrics.queries.acquire()).await;
+        let Ok(Ok(_place)) = place else {
+            return Err(Fault::new(
+                ErrorCode::Unavailable,
+                format!("{QUERIES_MAX} queries were running for {QUERY_TIMEOUT_MS} ms, and this one found no place"),
+            )
+            .advice("try again, or ask for less"));
+        };
         let interrupt = Arc::new(Interrupt::default());
         let guard = Cancel(interrupt.clone());
         let (app, expr, seen) = (self.clone(), expr.to_owned(), interrupt.clone());
         let mut work = tokio::task::spawn_blocking(move || app.metrics.evaluate(&expr, &seen, run));
         let result = tokio::select! {
             result = &mut work => result,
-            () = tokio::time::sleep(Duration::from_millis(QUERY_TIMEOUT_MS)) => {
+            () = tokio::time::sleep_until(deadline) => {
                 interrupt.time_out();
                 work.await
             }

@@ -8,6 +8,10 @@ use tenfold_types::{Fault, Labels, STALE_NAN, Timestamp};
 
 use super::{State, Target};
 
+/// A page's own timestamps may lie at most this far ahead of the scrape: one from next year would make every sample of
+/// its series until then one that comes too late.
+const AHEAD_MS_MAX: i64 = 10 * 60_000;
+
 /// What came of asking a target.
 pub struct Scraped {
     /// When it was asked.
@@ -35,10 +39,15 @@ impl State {
         let at = scraped.at.millis();
         let mut samples = Vec::new();
         let mut series = HashSet::new();
+        let mut ahead = 0usize;
         let read = scraped.page.and_then(|(text, format)| prom_text::parse(&text, format).map_err(|e| e.to_string()));
         let error = match read {
             Ok(page) => {
                 for sample in page.samples {
+                    if sample.t_ms.is_some_and(|t| t > at.saturating_add(AHEAD_MS_MAX)) {
+                        ahead += 1;
+                        continue;
+                    }
                     let labels = with_target_labels(&sample.labels, &target.labels);
                     if sample.t_ms.is_none() {
                         series.insert(labels.clone());
@@ -50,6 +59,9 @@ impl State {
             }
             Err(error) => Some(error),
         };
+        if ahead > 0 {
+            self.own.add("tenfold_samples_rejected_total", &[("reason", "too_far_ahead")], ahead as f64);
+        }
         let count = samples.len();
         let before = self.registry().last(target, |last| std::mem::replace(&mut last.series, series.clone()));
         samples.extend(before.difference(&series).map(|l| Sample::new(l.clone(), at, STALE_NAN)));

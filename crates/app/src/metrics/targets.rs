@@ -1,6 +1,6 @@
 //! Who is scraped: what the settings name, and what the agents report to run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use parking_lot::RwLock;
 use serde::Serialize;
@@ -64,7 +64,7 @@ pub(super) struct Last {
     pub samples: usize,
     pub error: Option<String>,
     /// Series of the last page, to mark those that vanish.
-    pub series: std::collections::HashSet<Labels>,
+    pub series: HashSet<Labels>,
 }
 
 #[derive(Default)]
@@ -103,7 +103,7 @@ impl Registry {
 
     /// Takes out what is known of targets that are gone, so that their series can be marked as ended.
     pub fn take_gone(&self) -> Vec<(Target, Last)> {
-        let live: std::collections::HashSet<String> = self.all().iter().map(identity).collect();
+        let live: HashSet<String> = self.all().iter().map(identity).collect();
         let mut last = self.last.write();
         let gone: Vec<String> = last.keys().filter(|k| !live.contains(*k)).cloned().collect();
         gone.into_iter()
@@ -138,7 +138,7 @@ impl super::State {
             .all()
             .into_iter()
             .map(|target| {
-                let last = self.targets.last(&target, |last| Last { series: Default::default(), ..last.clone() });
+                let last = self.targets.last(&target, |last| Last { series: HashSet::default(), ..last.clone() });
                 TargetStatus {
                     job: target.job().to_owned(),
                     instance: target.instance().to_owned(),

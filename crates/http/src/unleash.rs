@@ -16,7 +16,7 @@ use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tenfold_app::App;
-use tenfold_app::flags::{Environment, Reported};
+use tenfold_app::flags::{Environment, ImpactMetric, Reported};
 use tenfold_app::people::Token;
 use tenfold_flags::{Context, DISABLED_VARIANT, Evaluation, Payload};
 use tenfold_types::Fault;
@@ -99,6 +99,10 @@ async fn register() -> StatusCode {
 struct Metrics {
     #[serde(default)]
     bucket: Bucket,
+    /// What the code behind the flags measured.
+    #[serde(default, rename = "impactMetrics")]
+    #[schema(value_type = Vec<Object>)]
+    impact_metrics: Vec<ImpactMetric>,
 }
 
 #[derive(Default, Deserialize, utoipa::ToSchema)]
@@ -118,6 +122,10 @@ async fn count(app: &App, token: Option<&Token>, report: Metrics) -> Result<Stat
     }
     let environment = environment(app, token).await?;
     app.flag_usage_report(&environment.name, &report.bucket.toggles);
+    let refused = app.flag_impact_report(&environment.name, &report.impact_metrics);
+    if refused > 0 {
+        app.metrics.own.add("tenfold_impact_samples_refused_total", &[], refused as f64);
+    }
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -233,6 +233,37 @@ async fn what_sdks_counted_is_added_up() {
     let flag = world.ask("GET", "/api/flags/half", &tokens.admin, &[], Value::Null).await;
     let usage = &flag.body["environments"]["production"]["usage"];
     assert_eq!(usage, &json!({"yes": 6, "no": 4, "by_variant": {"a": 2}}));
+    let page = world.app.own_metrics_page();
+    let wanted = "tenfold_flag_evaluations_total{enabled=\"true\",environment=\"production\",flag=\"half\"} 6\n";
+    assert!(page.contains(wanted), "{page}");
+}
+
+#[tokio::test]
+async fn what_the_code_behind_a_flag_measured_becomes_series() {
+    let (world, tokens) = World::with_flags().await;
+    let labels = json!({"appName": "photos", "environment": "made-up"});
+    let report = json!({"appName": "photos", "bucket": {"toggles": {}}, "impactMetrics": [
+        {"name": "purchases", "help": "h", "type": "counter", "samples": [{"labels": labels, "value": 42}]},
+        {"name": "open", "help": "h", "type": "gauge", "samples": [{"labels": labels, "value": 1.5}]},
+        {"name": "time", "help": "h", "type": "histogram", "samples": [{"labels": labels, "count": 3, "sum": 0.5,
+            "buckets": [{"le": 0.1, "count": 1}, {"le": "+Inf", "count": 3}]}]},
+        {"name": "new", "help": "h", "type": "summary", "samples": [{"value": 1}]},
+    ]});
+    for _ in 0..2 {
+        let sent = world.ask("POST", "/api/client/metrics", &tokens.client, &[], report.clone()).await;
+        assert_eq!(sent.status, StatusCode::ACCEPTED);
+    }
+    let page = world.app.own_metrics_page();
+    for line in [
+        "impact_purchases_total{appName=\"photos\",environment=\"production\"} 84\n",
+        "impact_open{appName=\"photos\",environment=\"production\"} 1.5\n",
+        "impact_time_bucket{appName=\"photos\",environment=\"production\",le=\"0.1\"} 2\n",
+        "impact_time_bucket{appName=\"photos\",environment=\"production\",le=\"+Inf\"} 6\n",
+        "impact_time_sum{appName=\"photos\",environment=\"production\"} 1\n",
+        "tenfold_impact_samples_refused_total 2\n",
+    ] {
+        assert!(page.contains(line), "{line} is not in\n{page}");
+    }
 }
 
 #[tokio::test]

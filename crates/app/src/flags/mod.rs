@@ -4,6 +4,7 @@
 //! change at once, a journal keeps it, and the store and the record follow when they can.
 
 mod context;
+mod impact;
 mod journal;
 mod kill;
 mod manage;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{App, Caller, Txn};
 
 pub use context::{CONTEXT_FIELDS_MAX, context_from_json};
+pub use impact::{IMPACT_SERIES_MAX, ImpactMetric};
 pub use segments::SegmentList;
 pub use table::{Environment, Kill, State};
 pub use usage::{Reported, UsageView};

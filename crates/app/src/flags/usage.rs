@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Variants counted per flag; a client cannot make more up.
 const VARIANTS_MAX: usize = 100;
 
+/// No client answers more often than this between two reports.
+const REPORT_MAX: u64 = 1_000_000_000;
+
 /// Answers since the server started, of one flag in one environment.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -86,10 +89,10 @@ impl Usage {
     pub(super) fn report(&self, environment: &str, flag: &str, report: &Reported) {
         let counts = self.0.read().get(environment).and_then(|flags| flags.get(flag)).cloned();
         if let Some(counts) = counts {
-            counts.yes.fetch_add(report.yes, Ordering::Relaxed);
-            counts.no.fetch_add(report.no, Ordering::Relaxed);
+            counts.yes.fetch_add(report.yes.min(REPORT_MAX), Ordering::Relaxed);
+            counts.no.fetch_add(report.no.min(REPORT_MAX), Ordering::Relaxed);
             for (name, count) in &report.variants {
-                counts.add_variant(name, *count);
+                counts.add_variant(name, (*count).min(REPORT_MAX));
             }
         }
     }

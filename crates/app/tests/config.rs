@@ -203,3 +203,25 @@ async fn prune_deletes_what_has_no_file_of_the_given_kinds() {
     rest.retain(|p| p.starts_with("flags/") || p.starts_with("people/"));
     assert_eq!(rest, ["flags/new_uploader.yaml", "people/ana.yaml", "people/raj.yaml"]);
 }
+
+/// The demo's own files are the example that people start from.
+#[tokio::test]
+async fn the_files_of_the_demo_apply() {
+    let world = world().await;
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../demo/config");
+    let mut all = files(&[("people/ana.yaml", "name: Ana\n"), ("people/raj.yaml", "name: Raj\n")]);
+    for folder in std::fs::read_dir(&root).unwrap() {
+        for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let content = std::fs::read_to_string(&path).unwrap();
+            let content = content.replace("${REPOSITORY}", "/srv/photos").replace("${ESCALATE_AFTER_MS}", "30000");
+            let path = path.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
+            all.push(ConfigFile { path, content });
+        }
+    }
+    assert!(all.len() >= 8, "{all:?}");
+    let done = apply(&world, all.clone(), false, false).await.unwrap();
+    assert!(done.iter().all(|(_, action)| *action == ConfigAction::Create), "{done:?}");
+    let again = apply(&world, all, false, false).await.unwrap();
+    assert!(again.iter().all(|(_, action)| *action == ConfigAction::None), "{again:?}");
+}

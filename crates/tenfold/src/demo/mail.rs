@@ -112,7 +112,8 @@ maillog_file = {folder}/mail.log
     }
 
     pub fn spec(&self) -> Spec {
-        Spec::new("mail", MASTER, &["-s"]).env("MAIL_CONFIG", self.path().join("etc").to_string_lossy())
+        let spec = Spec::new("mail", MASTER, &["-s"]).env("MAIL_CONFIG", self.path().join("etc").to_string_lossy());
+        Spec { makes_session: true, ..spec }
     }
 
     /// One Maildir per person below this folder.

@@ -26,6 +26,8 @@ pub struct Spec {
     pub program: PathBuf,
     pub args: Vec<String>,
     pub env: BTreeMap<String, String>,
+    /// It makes a session of its own, which the leader of a process group may not.
+    pub makes_session: bool,
 }
 
 impl Spec {
@@ -35,6 +37,7 @@ impl Spec {
             program: program.into(),
             args: args.iter().map(ToString::to_string).collect(),
             env: BTreeMap::new(),
+            makes_session: false,
         }
     }
 
@@ -85,14 +88,17 @@ impl Supervisor {
             .append(true)
             .open(&path)
             .with_context(|| format!("cannot write the log {}", path.display()))?;
-        let child = Command::new(&spec.program)
+        let mut command = Command::new(&spec.program);
+        if !spec.makes_session {
+            // A group of its own, so that Ctrl-C reaches the demo alone and the demo ends the rest in order.
+            command.process_group(0);
+        }
+        let child = command
             .args(&spec.args)
             .envs(&spec.env)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            // A group of its own, so that Ctrl-C reaches the demo alone and the demo ends the rest in order.
-            .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {} ({})", spec.name, spec.program.display()))?;
         if let Some(pid) = child.id() {

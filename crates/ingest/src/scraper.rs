@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use tenfold_app::App;
-use tenfold_app::metrics::{Scraped, Target};
+use tenfold_app::metrics::{BURST_INTERVAL_MS, Scraped, Target};
 use tenfold_protocols::prom_text::Format;
 use tokio_util::sync::CancellationToken;
 
@@ -63,15 +63,29 @@ pub async fn run(app: App, stop: CancellationToken) {
 
 /// A target seen for the first time is asked soon, then once every interval.
 async fn watch(app: App, client: reqwest::Client, target: Target, stop: CancellationToken) {
-    let interval_ms = app.settings.metrics.scrape_interval_ms.max(100);
-    let start = tokio::time::Instant::now() + Duration::from_millis(offset_ms(&target, interval_ms.min(1_000)));
-    let mut ticks = tokio::time::interval_at(start, Duration::from_millis(interval_ms));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let usual_ms = app.settings.metrics.scrape_interval_ms.max(100);
+    // Looks up at least that often whether it is time: the interval shrinks while the service is deployed.
+    let look = Duration::from_millis(BURST_INTERVAL_MS);
+    let spread = Duration::from_millis(offset_ms(&target, usual_ms.min(BURST_INTERVAL_MS)));
+    let mut due = tokio::time::Instant::now() + spread;
+    let mut last = None;
     loop {
+        let now = tokio::time::Instant::now();
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
+            () = tokio::time::sleep_until(due.min(now + look)) => {}
         }
+        let now = tokio::time::Instant::now();
+        let interval = Duration::from_millis(app.metrics.interval_ms(&target, usual_ms, app.now()));
+        if let Some(last) = last {
+            due = due.min(last + interval);
+        }
+        if now < due {
+            continue;
+        }
+        last = Some(due);
+        // What was missed is not made up for.
+        due = (due + interval).max(now);
         let at = app.now();
         let page = tokio::select! {
             () = stop.cancelled() => return,

@@ -22,7 +22,8 @@ pub struct StatsdError {
 }
 
 pub async fn bind(address: &str) -> Result<UdpSocket, StatsdError> {
-    let socket = UdpSocket::bind(address).await.map_err(|source| StatsdError { address: address.to_owned(), source })?;
+    let socket =
+        UdpSocket::bind(address).await.map_err(|source| StatsdError { address: address.to_owned(), source })?;
     // A smaller queue only means that bursts are lost sooner, which is counted.
     let _ = nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::RcvBuf, &QUEUE_BYTES);
     Ok(socket)

@@ -33,6 +33,12 @@ fn with_target_labels(sample: &Labels, target: &Labels) -> Labels {
     out
 }
 
+/// The series that every scrape brings, whatever the page said.
+fn scrape_series(target: &Labels) -> impl Iterator<Item = Labels> {
+    let names = ["up", "scrape_duration_seconds", "scrape_samples_scraped"];
+    names.into_iter().map(|name| target.clone().with(Labels::NAME, name))
+}
+
 impl State {
     /// Keeps what a scrape brought. A failed one marks the target's series as ended and `up` as 0.
     pub fn scraped(&self, target: &Target, scraped: Scraped) -> Result<(), Fault> {
@@ -65,17 +71,13 @@ impl State {
         let count = samples.len();
         let before = self.registry().last(target, |last| std::mem::replace(&mut last.series, series.clone()));
         samples.extend(before.difference(&series).map(|l| Sample::new(l.clone(), at, STALE_NAN)));
-        for (name, value) in [
-            ("up", f64::from(u8::from(error.is_none()))),
-            ("scrape_duration_seconds", scraped.duration_ms as f64 / 1000.0),
-            ("scrape_samples_scraped", count as f64),
-        ] {
-            samples.push(Sample::new(target.labels.clone().with(Labels::NAME, name), at, value));
-        }
+        let own = [f64::from(u8::from(error.is_none())), scraped.duration_ms as f64 / 1000.0, count as f64];
+        samples.extend(scrape_series(&target.labels).zip(own).map(|(labels, value)| Sample::new(labels, at, value)));
         self.registry().last(target, |last| {
             last.at = Some(scraped.at);
             last.duration_ms = scraped.duration_ms;
             last.samples = count;
+            last.labels.clone_from(&target.labels);
             last.error = error;
         });
         self.append(&samples).map(|_| ())
@@ -86,7 +88,7 @@ impl State {
         let gone = self.registry().take_gone();
         let samples: Vec<Sample> = gone
             .into_iter()
-            .flat_map(|(_, last)| last.series)
+            .flat_map(|last| scrape_series(&last.labels).chain(last.series).collect::<Vec<_>>())
             .map(|labels| Sample::new(labels, now.millis(), STALE_NAN))
             .collect();
         if samples.is_empty() { Ok(()) } else { self.append(&samples).map(|_| ()) }

@@ -63,6 +63,8 @@ pub(super) struct Last {
     pub duration_ms: i64,
     pub samples: usize,
     pub error: Option<String>,
+    /// The target's labels, for the series that every scrape brings.
+    pub labels: Labels,
     /// Series of the last page, to mark those that vanish.
     pub series: HashSet<Labels>,
 }
@@ -102,17 +104,11 @@ impl Registry {
     }
 
     /// Takes out what is known of targets that are gone, so that their series can be marked as ended.
-    pub fn take_gone(&self) -> Vec<(Target, Last)> {
+    pub fn take_gone(&self) -> Vec<Last> {
         let live: HashSet<String> = self.all().iter().map(identity).collect();
         let mut last = self.last.write();
         let gone: Vec<String> = last.keys().filter(|k| !live.contains(*k)).cloned().collect();
-        gone.into_iter()
-            .filter_map(|key| {
-                let known = last.remove(&key)?;
-                let url = key.split(' ').next().unwrap_or_default().to_owned();
-                Some((Target { url, labels: Labels::new(), host: None }, known))
-            })
-            .collect()
+        gone.into_iter().filter_map(|key| last.remove(&key)).collect()
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { samples_max: 50_000_000, series_max: 200_000, steps_max: 11_000, values_max: 50_000_000 }
+        Self { samples_max: 50_000_000, series_max: 200_000, steps_max: 11_000, values_max: 20_000_000 }
     }
 }
 

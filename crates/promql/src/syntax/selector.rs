@@ -11,6 +11,9 @@ use crate::{
     },
 };
 
+/// A compiled regular expression may take this much memory.
+const REGEX_BYTES_MAX: usize = 1 << 20;
+
 impl Parser {
     /// The braces after a metric name, or alone.
     pub(crate) fn selector(&mut self, name: Option<String>, span: Span) -> Result<Expr, QueryError> {
@@ -67,7 +70,7 @@ impl Parser {
         };
         self.next();
         if matches!(op, MatcherOp::Regex | MatcherOp::NotRegex)
-            && let Err(e) = regex::Regex::new(&value)
+            && let Err(e) = regex::RegexBuilder::new(&format!("^(?s:{value})$")).size_limit(REGEX_BYTES_MAX).build()
         {
             let reason = e.to_string();
             let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_string();

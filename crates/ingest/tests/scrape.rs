@@ -1,0 +1,201 @@
+//! The scraper against a real HTTP server: samples, labels, `up`, what vanished, what is refused.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use tenfold_app::{
+    App, Settings,
+    metrics::{Health, Target},
+};
+use tenfold_promql::Value;
+use tenfold_testkit::{TempDb, TestEntropy, temp_db};
+use tenfold_types::{Clock, Labels, Timestamp};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
+
+const START: Timestamp = Timestamp(1_800_000_000_000);
+
+/// Runs with the real time, from an instant of its own.
+struct Running(Instant);
+
+impl Clock for Running {
+    fn now(&self) -> Timestamp {
+        START.plus_ms(i64::try_from(self.0.elapsed().as_millis()).expect("a short test"))
+    }
+}
+
+struct World {
+    app: App,
+    stop: CancellationToken,
+    _db: TempDb,
+    _dir: tempfile::TempDir,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn world() -> World {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let db = temp_db().await;
+    let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+    settings.metrics.scrape_interval_ms = 100;
+    settings.statsd.listen = String::new();
+    let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty store opens");
+    let clock = Arc::new(Running(Instant::now()));
+    let app = App::new((*db).clone(), clock, Arc::new(TestEntropy::default()), settings, metrics);
+    tenfold_app::load(&app).await.expect("an empty store loads");
+    let stop = CancellationToken::new();
+    tenfold_ingest::start(&app, &stop).await.expect("the edge starts");
+    World { app, stop, _db: db, _dir: dir }
+}
+
+/// A page that the test changes, and word of every request for it.
+struct Page {
+    url: String,
+    answer: Arc<Mutex<String>>,
+    asked: mpsc::UnboundedReceiver<()>,
+}
+
+impl Page {
+    async fn serve() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}/metrics", listener.local_addr().expect("an address"));
+        let answer = Arc::new(Mutex::new(String::new()));
+        let (tell, asked) = mpsc::unbounded_channel();
+        let shared = answer.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let Ok(byte) = stream.read_u8().await else { break };
+                    request.push(byte);
+                }
+                let text = shared.lock().expect("no panic holds it").clone();
+                let _ = stream.write_all(text.as_bytes()).await;
+                drop(stream);
+                let _ = tell.send(());
+            }
+        });
+        Self { url, answer, asked }
+    }
+
+    /// From now on answers so; returns when a scrape with that answer has been kept.
+    async fn answers(&mut self, status: &str, body: &str) {
+        let length = body.len();
+        *self.answer.lock().expect("no panic holds it") =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        while self.asked.try_recv().is_ok() {}
+        // One may be under way with the old answer, the next has the new one, and when one more comes, that one is kept.
+        for _ in 0..3 {
+            soon(self.asked.recv()).await;
+        }
+    }
+}
+
+/// The next request; a scraper that does not ask fails the test instead of holding it up.
+async fn soon(asked: impl Future<Output = Option<()>>) {
+    let asked = tokio::time::timeout(std::time::Duration::from_secs(20), asked).await;
+    asked.expect("the target is asked within 20 s").expect("the server runs");
+}
+
+fn target(url: &str) -> Target {
+    let labels =
+        Labels::from_pairs([("job", "photos"), ("instance", "h:1"), ("service", "photos"), ("host", "host-1")]);
+    Target { url: url.into(), labels, host: Some("host-1".into()) }
+}
+
+/// Values by series, at this moment.
+fn now(app: &App, expr: &str) -> Vec<(String, f64)> {
+    match app.metrics.query_instant(expr, app.now()).expect("the query is right") {
+        Value::Vector(v) => v.iter().map(|s| (s.labels.to_string(), s.value)).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_target_is_scraped_marked_down_and_ended() {
+    let world = world().await;
+    let app = &world.app;
+    let mut page = Page::serve().await;
+    app.metrics.set_host_targets("host-1", vec![target(&page.url)]);
+
+    page.answers("200 OK", "# TYPE a counter\na_total{job=\"own\"} 7\nb 2\n").await;
+    let labels = "exported_job=\"own\",host=\"host-1\",instance=\"h:1\",job=\"photos\",service=\"photos\"";
+    assert_eq!(now(app, "a_total"), [(format!("a_total{{{labels}}}"), 7.0)]);
+    assert_eq!(now(app, "sum(up{job=\"photos\"})"), [("{}".into(), 1.0)]);
+    assert_eq!(now(app, "sum(scrape_samples_scraped)"), [("{}".into(), 2.0)]);
+    assert_eq!(app.metrics.metadata()["a"].kind, "counter");
+    assert_eq!(app.metrics.target_statuses()[0].health, Health::Up);
+
+    // A series that is no longer on the page is gone at once, not after five minutes.
+    page.answers("200 OK", "a_total 8\n").await;
+    assert!(now(app, "b").is_empty());
+    assert!(now(app, "a_total{exported_job=\"own\"}").is_empty());
+    assert_eq!(now(app, "sum(a_total)"), [("{}".into(), 8.0)]);
+
+    // One bad line fails the page: half a page would look like series that vanished.
+    page.answers("200 OK", "a_total 9\nb two\n").await;
+    assert_eq!(now(app, "sum(up{job=\"photos\"})"), [("{}".into(), 0.0)]);
+    assert!(now(app, "a_total").is_empty());
+    let status = &app.metrics.target_statuses()[0];
+    assert_eq!((status.health, status.error.as_deref()), (Health::Down, Some("line 2: `two` is not a number")));
+
+    page.answers("503 Service Unavailable", "a_total 9\n").await;
+    let error = app.metrics.target_statuses()[0].error.clone().unwrap_or_default();
+    assert!(error.contains("503"), "{error}");
+
+    // A timestamp from far ahead is refused, the rest of the page is kept.
+    page.answers("200 OK", "a_total 10\nfuture 1 9999999999999\n").await;
+    assert_eq!(now(app, "sum(a_total)"), [("{}".into(), 10.0)]);
+    assert!(app.metrics.own.get("tenfold_samples_rejected_total", &[("reason", "too_far_ahead")]) >= 1.0);
+    assert!(
+        app.metrics
+            .series(&tenfold_app::metrics::SeriesFilter::parse(&["future".into()], None, None).expect("a selector"))
+            .expect("series")
+            .is_empty()
+    );
+
+    // Redirects are not followed: a target could point the server at something it must not ask.
+    page.answers("302 Found\r\nLocation: http://127.0.0.1:1/", "").await;
+    let error = app.metrics.target_statuses()[0].error.clone().unwrap_or_default();
+    assert!(error.contains("302"), "{error}");
+
+    // A target that the host no longer reports is forgotten with its series.
+    page.answers("200 OK", "a_total 11\n").await;
+    app.metrics.set_host_targets("host-1", Vec::new());
+    assert!(app.metrics.target_statuses().is_empty());
+    app.metrics.end_gone_targets(app.now()).expect("marks are kept");
+    assert!(now(app, "a_total").is_empty());
+}
+
+#[tokio::test]
+async fn a_page_without_end_is_cut_off() {
+    let world = world().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/metrics", listener.local_addr().expect("an address"));
+    let (tell, mut asked) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n").await;
+            let junk = vec![b'#'; 1 << 20];
+            while stream.write_all(&junk).await.is_ok() {}
+            let _ = tell.send(());
+        }
+    });
+    world.app.metrics.set_host_targets("host-1", vec![target(&url)]);
+    for _ in 0..2 {
+        soon(asked.recv()).await;
+    }
+    let status = &world.app.metrics.target_statuses()[0];
+    assert!(status.error.as_deref().is_some_and(|e| e.contains("larger than 16777216 bytes")), "{:?}", status.error);
+}

@@ -50,8 +50,8 @@ pub fn missing() -> Option<&'static str> {
 }
 
 impl Mail {
-    /// Postfix runs as a user of its own, so its folder stands where every user can reach it.
-    pub fn configure(port: u16) -> anyhow::Result<Self> {
+    /// With a mailbox for each of `people`. Postfix runs as a user of its own, so its folder stands where every user can reach it.
+    pub fn configure(port: u16, people: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("tenfold-demo-mail-").tempdir()?;
         let mail = Self { folder, port };
         let postfix = User::from_name("postfix")?.context("there is no user postfix; install the package postfix")?;
@@ -73,7 +73,9 @@ impl Mail {
         make(&etc, 0o755, None, None)?;
         std::fs::write(etc.join("main.cf"), mail.main_cf(postfix.uid, postfix.gid))?;
         std::fs::write(etc.join("master.cf"), format!("127.0.0.1:{port} inet n - n - - smtpd\n{SERVICES}"))?;
-        std::fs::write(etc.join("mailboxes"), "/^([^@]+)@/ $1/\n")?;
+        // A name that ends in a slash is a Maildir.
+        let boxes: String = people.iter().map(|login| format!("/^{login}@/ {login}/\n")).collect();
+        std::fs::write(etc.join("mailboxes"), boxes + "/./ others/\n")?;
         Ok(mail)
     }
 

@@ -209,7 +209,7 @@ fn start_mail(supervisor: &Supervisor, started: &mut Vec<Running>) -> anyhow::Re
         return Ok(None);
     }
     let port = free_tcp(SocketAddr::from(([127, 0, 0, 1], 0)))?.port();
-    let mail = mail::Mail::configure(port)?;
+    let mail = mail::Mail::configure(port, &seed::LOGINS)?;
     started.push(supervisor.start(mail.spec())?);
     Ok(Some(mail))
 }

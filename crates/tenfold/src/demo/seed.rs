@@ -12,6 +12,7 @@ use super::mail::DOMAIN;
 
 /// Everybody's in the demo, which listens on loopback only.
 pub const PASSWORD: &str = "demo password";
+pub const LOGINS: [&str; 3] = ["ana", "raj", "mei"];
 const TOKEN_MS_MAX: u64 = 10_000;
 const POLL_MS: u64 = 50;
 

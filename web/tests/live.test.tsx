@@ -44,6 +44,7 @@ afterEach(async () => {
   await act(async () => root.unmount());
   stream.close();
   box.remove();
+  vi.restoreAllMocks();
   vi.useRealTimers();
   vi.unstubAllGlobals();
 });
@@ -87,6 +88,25 @@ test("while the stream is down the page asks by itself, and once more when it is
   expect(fetcher).toHaveBeenCalledTimes(3);
   await pass(20_000);
   expect(fetcher).toHaveBeenCalledTimes(3);
+});
+
+test("a tab nobody sees lets go of its connection, and catches up when it is seen", async () => {
+  stream.open();
+  const source = FakeSource.last;
+  source.onopen?.();
+  const fetcher = vi.fn(async () => 1);
+  await show(<Counter fetcher={fetcher} />);
+  const state = vi.spyOn(document, "visibilityState", "get").mockReturnValue("hidden");
+  document.dispatchEvent(new Event("visibilitychange"));
+  await pass(5_000);
+  expect(source.readyState).not.toBe(FakeSource.CLOSED);
+  await pass(6_000);
+  expect(source.readyState).toBe(FakeSource.CLOSED);
+  state.mockReturnValue("visible");
+  document.dispatchEvent(new Event("visibilitychange"));
+  await pass(500);
+  expect(FakeSource.last).not.toBe(source);
+  expect(fetcher).toHaveBeenCalledTimes(2);
 });
 
 test("a failed refresh keeps the last answer and says what is wrong and what to do", async () => {

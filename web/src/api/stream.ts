@@ -5,6 +5,11 @@ export type Liveness = "connecting" | "live" | "polling";
 
 const POLL_MS = 5_000;
 const RECONNECT_MS = 3_000;
+/**
+ * A browser gives one server six connections over HTTP/1.1, and a stream takes one for good. So a tab that nobody sees lets
+ * go of its stream after a while and catches up when it is seen again.
+ */
+const HIDDEN_MS = 10_000;
 
 class LiveStream {
   private source: EventSource | null = null;
@@ -13,9 +18,34 @@ class LiveStream {
   private readonly states = new Set<() => void>();
   private readonly polls = new Set<() => void>();
   private pollTimer: number | undefined;
+  private hiddenTimer: number | undefined;
+  private wanted = false;
 
   open(): void {
-    if (this.source) return;
+    if (!this.wanted) document.addEventListener("visibilitychange", this.seen);
+    this.wanted = true;
+    this.connect();
+  }
+
+  close(): void {
+    this.wanted = false;
+    document.removeEventListener("visibilitychange", this.seen);
+    window.clearTimeout(this.hiddenTimer);
+    this.disconnect();
+  }
+
+  private readonly seen = (): void => {
+    window.clearTimeout(this.hiddenTimer);
+    if (document.visibilityState === "hidden") {
+      this.hiddenTimer = window.setTimeout(() => this.disconnect(), HIDDEN_MS);
+    } else if (!this.source) {
+      this.connect();
+      this.polls.forEach((poll) => poll());
+    }
+  };
+
+  private connect(): void {
+    if (this.source || !this.wanted) return;
     const source = new EventSource("/api/stream");
     this.source = source;
     source.onopen = () => this.set("live");
@@ -27,12 +57,12 @@ class LiveStream {
       this.set("polling");
       if (source.readyState === EventSource.CLOSED) {
         this.source = null;
-        window.setTimeout(() => this.open(), RECONNECT_MS);
+        window.setTimeout(() => this.connect(), RECONNECT_MS);
       }
     };
   }
 
-  close(): void {
+  private disconnect(): void {
     this.source?.close();
     this.source = null;
     this.set("connecting");

@@ -38,7 +38,10 @@ export function useMovingRange(name: string): Range {
 }
 
 /** The range of the address. */
-export function useRange(otherwise = "1h"): Range {
+/** Short enough to see the deploy of a minute ago. */
+const RANGE_DEFAULT = "15m";
+
+export function useRange(otherwise = RANGE_DEFAULT): Range {
   const params = useParams();
   const moving = useMovingRange(params.get("range", otherwise));
   const from = Number(params.get("from"));

@@ -15,6 +15,22 @@ export interface Lines {
   note: string | null;
 }
 
+const firstKnown = (line: Line): number => line.values.findIndex((value) => value !== null);
+
+/**
+ * Series that carry the same name are one line: a host's new release is a new instance with a new series, and the line of
+ * the host goes on in it. Where both have a value, the later one is the host as it is now.
+ */
+export function joined(lines: Line[]): Line[] {
+  const byName = new Map<string, Line>();
+  for (const line of [...lines].sort((a, b) => firstKnown(a) - firstKnown(b))) {
+    const before = byName.get(line.label);
+    byName.set(line.label, before ? { ...before, values: before.values.map((value, index) => line.values[index] ?? value) } : line);
+  }
+  const order = [...new Set(lines.map(({ label }) => label))].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  return order.map((label) => byName.get(label)!);
+}
+
 export function useLines(queries: PanelQuery[], range: Range): Lines {
   const wanted = span(range.fromMs, range.toMs);
   const names = queries.map(({ expr }) => expr).join("\n");
@@ -31,15 +47,7 @@ export function useLines(queries: PanelQuery[], range: Range): Lines {
   );
   return useMemo(() => {
     const results = query.data ?? [];
-    const taken = new Map<string, number>();
-    const lines = results.flatMap((result, at) =>
-      result.series.map((series) => {
-        const label = legend(queries[at]?.legend, series.labels);
-        const seen = taken.get(label) ?? 0;
-        taken.set(label, seen + 1);
-        return { label: seen ? `${label} (${seen + 1})` : label, values: series.values };
-      }),
-    );
+    const lines = joined(results.flatMap((result, at) => result.series.map((series) => ({ label: legend(queries[at]?.legend, series.labels), values: series.values }))));
     const note = query.error ? `${query.error.message} ${query.error.advice}` : query.loading ? "Loading…" : null;
     return { times: results[0]?.times ?? [wanted.from, wanted.to], lines: lines.slice(0, LINES_MAX), note };
     // The queries are named by the key.

@@ -9,8 +9,9 @@ import { plural } from "../lib/units";
 import { Elapsed, Sha, Status } from "../ui/basics";
 import { ladder } from "./steps";
 
-export function DeployStatus({ deploy }: { deploy: Pick<Deploy, "state"> }): ReactElement {
-  const [look, word] = deployLook(deploy.state);
+/** A deploy that went well and was taken back later is not shown as well. */
+export function DeployStatus({ deploy }: { deploy: Pick<Deploy, "state" | "reverted_by"> }): ReactElement {
+  const [look, word] = deploy.reverted_by && deploy.state === "succeeded" ? (["warning", "Taken back"] as const) : deployLook(deploy.state);
   return <Status look={look}>{word}</Status>;
 }
 

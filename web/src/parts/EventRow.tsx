@@ -2,6 +2,7 @@ import { useState, type ReactElement } from "react";
 import type { RecordEvent } from "../api/types";
 import { severityLook, SHAPE } from "../lib/status";
 import { absolute, clockWithSeconds, stamp } from "../lib/time";
+import { plural } from "../lib/units";
 import { Link } from "../router/Link";
 import { Copy } from "../ui/basics";
 import { subjectAddress } from "./subject";
@@ -70,15 +71,24 @@ export function EventRow({ event }: { event: RecordEvent }): ReactElement {
   );
 }
 
+interface EventLineProps {
+  event: RecordEvent;
+  now: number;
+  seconds?: boolean;
+  /** How many rows of the same run stand behind this one. */
+  more?: number;
+}
+
 /** A row where there is little room: clock and sentence, leading to the thing itself. */
-export function EventLine({ event, now }: { event: RecordEvent; now: number }): ReactElement {
+export function EventLine({ event, now, seconds = false, more = 0 }: EventLineProps): ReactElement {
   const address = subjectAddress(event) ?? `/timeline?rows=${event.seq}`;
   return (
     <li className="event short">
-      <time dateTime={event.occurred_at} title={absolute(event.occurred_at)} className="nowrap muted">{stamp(event.occurred_at, now)}</time>
+      <time dateTime={event.occurred_at} title={absolute(event.occurred_at)} className="nowrap muted">{stamp(event.occurred_at, now, seconds)}</time>
       <span className="what">
         <Severity event={event} />
         <Link to={address}>{event.text}</Link>
+        {more > 0 && event.correlation && <> <Link className="small muted" to={`/timeline?correlation=${encodeURIComponent(event.correlation)}`}>and {plural(more, "row")} before it</Link></>}
       </span>
     </li>
   );

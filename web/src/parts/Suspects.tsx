@@ -35,15 +35,22 @@ function Undo({ suspect, environment }: { suspect: Suspect; environment: string 
   return null;
 }
 
+interface SuspectsProps {
+  suspects: Suspect[];
+  environment?: string | null | undefined;
+  /** The symptom is gone: nothing is offered to undo any more. */
+  over?: boolean;
+}
+
 /** The changes that came shortly before a symptom, each with its way back. A switch is cheaper than a rollback, so flips stand first. */
-export function Suspects({ suspects, environment }: { suspects: Suspect[]; environment?: string | null | undefined }): ReactElement | null {
+export function Suspects({ suspects, environment, over }: SuspectsProps): ReactElement | null {
   if (suspects.length === 0) return null;
   const ordered = [...suspects].sort((a, b) => Number(b.kind === "flip") - Number(a.kind === "flip") || Date.parse(b.at) - Date.parse(a.at));
   return (
     <ul className="suspects" aria-label="Changes shortly before">
       {ordered.map((suspect) => (
         <li key={suspect.seq} className="suspect">
-          <Undo suspect={suspect} environment={environment ?? "production"} />
+          {!over && <Undo suspect={suspect} environment={environment ?? "production"} />}
           <span>
             <Link to={addressOf(suspect)}>{suspect.text}</Link>{" "}
             <span className="muted">{suspect.actor_name}, <Time at={suspect.at} /></span>

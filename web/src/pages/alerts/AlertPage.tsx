@@ -11,6 +11,7 @@ import { useMarkers } from "../../charts/useMarkers";
 import { useNow } from "../../lib/clock";
 import { alertLook } from "../../lib/status";
 import { EventLine } from "../../parts/EventRow";
+import { format } from "../../lib/units";
 import { withoutThreshold } from "../../parts/expression";
 import { Suspects } from "../../parts/Suspects";
 import { Link } from "../../router/Link";
@@ -20,7 +21,7 @@ import { Empty, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 
 function Graph({ alert, expr }: { alert: Alert; expr: string }): ReactElement {
-  const range = useRange("1h");
+  const range = useRange();
   const params = useParams();
   const { expr: left, threshold } = withoutThreshold(expr);
   const queries = useMemo(() => [{ expr: left }], [left]);
@@ -61,7 +62,7 @@ function Body({ alert }: { alert: Alert }): ReactElement {
         <div className="stack">
           {alert.expr ? <Graph alert={alert} expr={alert.expr} /> : null}
           <Section title="Changes shortly before">
-            {alert.suspects.length === 0 ? <p className="muted">No deploy and no flip shortly before it began.</p> : <Suspects suspects={alert.suspects} environment={alert.environment} />}
+            {alert.suspects.length === 0 ? <p className="muted">No deploy and no flip shortly before it began.</p> : <Suspects suspects={alert.suspects} environment={alert.environment} over={alert.state === "resolved"} />}
           </Section>
         </div>
         <div className="stack">
@@ -70,7 +71,7 @@ function Body({ alert }: { alert: Alert }): ReactElement {
               <dt>Since</dt><dd><Time at={alert.active_since} show="both" /></dd>
               {alert.fired_at && <><dt>Fired</dt><dd><Time at={alert.fired_at} show="both" /></dd></>}
               {alert.resolved_at && <><dt>Resolved</dt><dd><Time at={alert.resolved_at} show="both" /></dd></>}
-              <dt>Value</dt><dd>{alert.value ?? "no data"}</dd>
+              <dt>Value</dt><dd>{format(alert.value, "short")}</dd>
               <dt>Who has it</dt><dd>{alert.acknowledged_by ?? "nobody yet"}</dd>
               {alert.incident ? <><dt>Incident</dt><dd><Link to={`/incidents/${alert.incident}`}>{alert.incident}</Link></dd></> : null}
               <dt>Runbook</dt><dd>{alert.runbook_url ? <a href={alert.runbook_url} rel="noreferrer noopener" className="wrap-any">{alert.runbook_url}</a> : <span className="muted">none</span>}</dd>

@@ -8,6 +8,7 @@ import { navigate } from "../../router/router";
 import { ActionButton } from "../../ui/Action";
 
 function whyNoRollback(deploy: Deploy, newer: Deploy | undefined): string | null {
+  if (deploy.reverted_by) return `Rollback ${deploy.reverted_by} took it back already.`;
   if (deploy.state === "succeeded") return newer ? `Deploy ${newer.number} runs now; roll that back instead.` : null;
   if (deploy.state === "rolled_back") return "It was rolled back already.";
   if (deploy.state === "rolling_back") return "It is being rolled back.";

@@ -17,7 +17,7 @@ import { TableWrap } from "../../ui/TableWrap";
 const UNITS = ["short", "ops", "ratio", "seconds", "bytes"];
 
 function Answer({ expr, unit }: { expr: string; unit: string }): ReactElement {
-  const range = useRange("1h");
+  const range = useRange();
   const queries = useMemo(() => [{ expr }], [expr]);
   const { times, lines, note } = useLines(queries, range);
   const markers = useMarkers(range);
@@ -55,7 +55,7 @@ function Answer({ expr, unit }: { expr: string; unit: string }): ReactElement {
 /** Any PromQL over any stretch of time; the question is in the address. */
 export default function ExplorePage(): ReactElement {
   const params = useParams();
-  const range = useRange("1h");
+  const range = useRange();
   const expr = params.get("expr");
   const unit = params.get("unit", "short");
   const [text, setText] = useState(expr);

@@ -33,7 +33,7 @@ function Panels({ dashboard, range }: { dashboard: Dashboard; range: Range }): R
 
 /** The dashboards; each is a tab with its own address. */
 export default function GraphsPage({ params }: PageProps): ReactElement {
-  const range = useRange("1h");
+  const range = useRange();
   const query = useQuery("dashboards", graphs.dashboards, { touches: ["dashboard.", "service."] });
   return (
     <PageFrame title="Graphs" actions={<RangePicker range={range} />}>

@@ -22,6 +22,17 @@ export function phases(events: TimelineEvent[]): { phase: TimelinePhase; events:
   return groups;
 }
 
+/** Of the rows of one deploy only the last is told; it leads to the rest. */
+export function told(events: TimelineEvent[]): { event: TimelineEvent; rows: number }[] {
+  const lines: { event: TimelineEvent; rows: number }[] = [];
+  for (const event of events) {
+    const before = lines.findIndex((line) => line.event.correlation?.startsWith("deploy:") && line.event.correlation === event.correlation);
+    const [taken] = before === -1 ? [] : lines.splice(before, 1);
+    lines.push({ event, rows: (taken?.rows ?? 0) + 1 });
+  }
+  return lines;
+}
+
 /** The story of the incident, collected from the record by itself. */
 export function IncidentTimeline({ number }: { number: number }): ReactElement {
   const now = useNow(60_000);
@@ -37,7 +48,7 @@ export function IncidentTimeline({ number }: { number: number }): ReactElement {
               {phases(items).map((group) => (
                 <div key={group.events[0]!.seq} className="phase">
                   <h3 className={group.phase === "first_errors" || group.phase === "alert" ? "look-critical" : group.phase === "recovery" ? "look-ok" : undefined}>{NAMES[group.phase] ?? group.phase}</h3>
-                  <ol>{group.events.map((event) => <EventLine key={event.seq} event={event} now={now} />)}</ol>
+                  <ol>{told(group.events).map(({ event, rows }) => <EventLine key={event.seq} event={event} now={now} seconds more={rows - 1} />)}</ol>
                 </div>
               ))}
             </div>

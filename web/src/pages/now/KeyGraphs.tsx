@@ -10,11 +10,11 @@ import { Link } from "../../router/Link";
 import { Empty } from "../../ui/basics";
 import { Loaded, Section } from "../../ui/Section";
 
-const PANELS_MAX = 3;
+const PANELS_MAX = 4;
 
 /** The first graphs of the first dashboard, with what the record says happened. */
 export function KeyGraphs(): ReactElement {
-  const range = useRange("1h");
+  const range = useRange();
   const query = useQuery("dashboards", graphs.dashboards, { touches: ["dashboard.", "service."] });
   const markers = useMarkers(range);
   return (
@@ -31,7 +31,7 @@ export function KeyGraphs(): ReactElement {
           }
           return (
             <>
-              <div className="grid-3">
+              <div className="grid-2">
                 {first.panels.slice(0, PANELS_MAX).map((panel) => (
                   <PanelChart key={panel.title} panel={panel} range={range} markers={markers} sync="now" zoom />
                 ))}

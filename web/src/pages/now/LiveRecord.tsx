@@ -6,7 +6,7 @@ import { useRecord } from "../../parts/useRecord";
 import { Link } from "../../router/Link";
 import { Section } from "../../ui/Section";
 
-const ROWS_MAX = 14;
+const ROWS_MAX = 24;
 const QUERY = { limit: 40 };
 const notDebug = (event: RecordEvent): boolean => event.severity !== "debug";
 

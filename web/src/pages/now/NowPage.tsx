@@ -73,12 +73,9 @@ export default function NowPage(): ReactElement {
           <>
             <Running now={now} />
             <div className="columns">
-              <Firing now={now} />
-              <OnCallNow now={now} />
-            </div>
-            <KeyGraphs />
-            <div className="columns">
               <div className="stack">
+                <Firing now={now} />
+                <KeyGraphs />
                 <Figures now={now} />
                 <Section title="Hosts">
                   {now.hosts.length === 0 ? (
@@ -90,7 +87,10 @@ export default function NowPage(): ReactElement {
                   )}
                 </Section>
               </div>
-              <LiveRecord />
+              <div className="stack">
+                <OnCallNow now={now} />
+                <LiveRecord />
+              </div>
             </div>
           </>
         )}

@@ -202,9 +202,10 @@ impl FlagStateFile {
 
     fn over(self, current: Self) -> Self {
         let told = self.rollout_percent.is_some() || self.strategies.is_some();
-        let (rollout_percent, strategies) = match told {
-            true => (self.rollout_percent.filter(|_| self.strategies.is_none()), self.strategies),
-            false => (current.rollout_percent, current.strategies),
+        let (rollout_percent, strategies) = if told {
+            (self.rollout_percent.filter(|_| self.strategies.is_none()), self.strategies)
+        } else {
+            (current.rollout_percent, current.strategies)
         };
         Self {
             enabled: self.enabled.or(current.enabled),

@@ -41,7 +41,9 @@ pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow
     for suspect in &body.suspects {
         line(&mut text, &suspect_line(suspect, body.onset));
         if let Some(deploy) = suspect.number {
-            line(&mut text, &format!("  {}", settings.link(&format!("/deploys/{deploy}"))));
+            line(&mut text, &format!("  Roll back: {}", settings.link(&format!("/deploys/{deploy}"))));
+        } else if let Some(flag) = &suspect.flag {
+            line(&mut text, &format!("  Switch off: {}", settings.link(&format!("/flags/{flag}"))));
         }
     }
     let mut runbooks = Vec::new();

@@ -51,10 +51,7 @@ type Sink = SplitSink<WebSocket, Message>;
 
 async fn serve(app: App, token: Option<Token>, socket: WebSocket) {
     let (mut sink, mut stream) = socket.split();
-    let first = match tokio::time::timeout(HELLO, stream.next()).await {
-        Ok(Some(Ok(Message::Text(text)))) => text,
-        _ => return,
-    };
+    let Ok(Some(Ok(Message::Text(first)))) = tokio::time::timeout(HELLO, stream.next()).await else { return };
     let session = match take_in(&app, token.as_ref(), &first).await {
         Ok(session) => session,
         Err(fault) => {

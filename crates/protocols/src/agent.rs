@@ -238,7 +238,7 @@ pub fn decode_to_agent(text: &str) -> Result<ToAgent, FrameError> {
     let message: ToAgent = decode(text)?;
     match &message {
         ToAgent::Stage { order, .. } | ToAgent::Activate { order, .. } | ToAgent::Deactivate { order } => {
-            order_ok(order)?
+            order_ok(order)?;
         }
         ToAgent::Refused { reason } => text_ok("reason", reason)?,
         ToAgent::Welcome { .. } | ToAgent::Report | ToAgent::NoBlob { .. } => {}
@@ -335,10 +335,10 @@ fn release_ok(release: &Release) -> Result<(), FrameError> {
     name_ok("service", &release.service)?;
     name_ok("environment", &release.environment)?;
     text_ok("sha", &release.sha)?;
-    if let Some(path) = &release.metrics_path {
-        if !path.starts_with('/') || !path.chars().all(|c| c.is_ascii_graphic()) || path.len() > NAME_BYTES_MAX {
-            return Err(FrameError::Field { field: "metrics_path", why: "it is not a path" });
-        }
+    let path_ok =
+        |p: &String| p.starts_with('/') && p.len() <= NAME_BYTES_MAX && p.chars().all(|c| c.is_ascii_graphic());
+    if !release.metrics_path.as_ref().is_none_or(path_ok) {
+        return Err(FrameError::Field { field: "metrics_path", why: "it is not a path" });
     }
     match release.address.as_deref() {
         Some(address) if !address_ok(address) => {

@@ -49,14 +49,19 @@ impl Workspace {
         self.dir.join("pid.json")
     }
 
-    /// Ends what an earlier process of the server left, and empties the folder.
-    async fn clean(&self) -> Result<(), String> {
+    /// Ends what an earlier process of the server left.
+    async fn end_leftover(&self) {
         if let Ok(text) = tokio::fs::read(self.pid_file()).await
             && let Ok(id) = serde_json::from_slice::<ProcessId>(&text)
         {
             id.end(END_WITHIN).await;
         }
         self.remove().await;
+    }
+
+    /// An empty folder, whatever was there before.
+    async fn clean(&self) -> Result<(), String> {
+        self.end_leftover().await;
         tokio::fs::create_dir_all(self.dir.join("src")).await.map_err(|e| self.io(&e))?;
         tokio::fs::create_dir_all(self.dir.join("tmp")).await.map_err(|e| self.io(&e))
     }
@@ -67,6 +72,17 @@ impl Workspace {
 
     fn io(&self, error: &std::io::Error) -> String {
         format!("the build's folder {} cannot be used: {error}", self.dir.display())
+    }
+}
+
+/// Ends and removes what is left of builds other than these.
+pub(crate) async fn tidy(root: &Path, unfinished: &[i64]) {
+    let Ok(entries) = std::fs::read_dir(root) else { return };
+    for entry in entries.flatten() {
+        let deploy = entry.file_name().to_str().and_then(|n| n.parse::<i64>().ok());
+        if let Some(deploy) = deploy.filter(|d| !unfinished.contains(d)) {
+            Workspace::new(root, deploy).end_leftover().await;
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::process::Command;
 use crate::process::inherited_env;
 
 /// Longest a fetch may take.
-const FETCH: Duration = Duration::from_secs(120);
+const FETCH: Duration = Duration::from_mins(2);
 /// Longest any other command may take.
 const READ: Duration = Duration::from_secs(30);
 /// Most commits listed between two.

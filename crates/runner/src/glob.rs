@@ -12,7 +12,7 @@ fn parts(pattern: &[&str], path: &[&str]) -> bool {
     match (pattern.split_first(), path.split_first()) {
         // what is left of the path lies below the folder the pattern names
         (None, _) => true,
-        (Some((&"**", rest)), _) if rest.is_empty() => !path.is_empty(),
+        (Some((&"**", [])), _) => !path.is_empty(),
         (Some((&"**", rest)), _) => (0..=path.len()).any(|skip| parts(rest, &path[skip..])),
         (Some(_), None) => false,
         (Some((head, rest)), Some((name, below))) => word(head.as_bytes(), name.as_bytes()) && parts(rest, below),

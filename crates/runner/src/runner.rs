@@ -59,6 +59,10 @@ impl Runner for GitRunner {
         self.mirror(source).file(sha, path).await
     }
 
+    async fn tidy(&self, unfinished: &[i64]) {
+        build::tidy(&self.root.join("builds"), unfinished).await;
+    }
+
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String> {
         let workspace = build::Workspace::new(&self.root.join("builds"), order.deploy);
         build::build(&self.mirror(&order.source), &workspace, self.blobs.clone(), order, lines, cancel).await

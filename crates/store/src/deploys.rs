@@ -154,7 +154,8 @@ pub fn deploys(tx: &mut dyn Tx, query: &DeployQuery) -> Result<Vec<DeployRow>, S
     let mut and = |condition: &str, value: Option<Value>| {
         if let Some(value) = value {
             params.push(value);
-            sql.push_str(&format!(" AND {condition} ${}", params.len()));
+            let place = format!(" AND {condition} ${}", params.len());
+            sql.push_str(&place);
         }
     };
     and("service =", query.service.as_ref().map(Value::from));
@@ -164,7 +165,8 @@ pub fn deploys(tx: &mut dyn Tx, query: &DeployQuery) -> Result<Vec<DeployRow>, S
     and("final =", query.unfinished.then(|| Value::from(false)));
     and("started_at >=", query.since.map(Value::from));
     params.push(Value::from(query.limit));
-    sql.push_str(&format!(" ORDER BY number DESC LIMIT ${}", params.len()));
+    let order = format!(" ORDER BY number DESC LIMIT ${}", params.len());
+    sql.push_str(&order);
     tx.query(&sql, &params)?.iter().map(deploy).collect()
 }
 

@@ -265,7 +265,7 @@ impl Conductor {
                 }
                 Ok(None) => {}
                 Err(fault) => {
-                    tracing::warn!(deploy = self.stored.number, %fault, "the lease could not be taken; trying again")
+                    tracing::warn!(deploy = self.stored.number, %fault, "the lease could not be taken; trying again");
                 }
             }
             tokio::time::sleep(AGAIN).await;

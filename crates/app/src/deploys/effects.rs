@@ -62,19 +62,13 @@ impl Conductor {
             let manifest = self.app.blobs().manifest(digest);
             self.manifest = manifest.and_then(|m| serde_json::to_value(m).ok());
         }
-        match &self.manifest {
-            Some(manifest) => {
-                let message =
-                    ToAgent::Stage { order: self.order_ref(), digest: blob(digest), manifest: manifest.clone() };
-                self.order(host, message);
-            }
-            None => {
-                let error = "the artifact is no longer kept on the server; deploy its commit anew".to_owned();
-                let running = self.running(host).unwrap_or(Running::Unknown);
-                let input = Input::HostFailed { host: host.to_owned(), digest: Some(digest), error, running };
-                let _ = self.tx.send(Signal::Input(input));
-            }
+        if let Some(manifest) = self.manifest.clone() {
+            return self.order(host, ToAgent::Stage { order: self.order_ref(), digest: blob(digest), manifest });
         }
+        let error = "the artifact is no longer kept on the server; deploy its commit anew".to_owned();
+        let running = self.running(host).unwrap_or(Running::Unknown);
+        let input = Input::HostFailed { host: host.to_owned(), digest: Some(digest), error, running };
+        let _ = self.tx.send(Signal::Input(input));
     }
 
     fn build(&mut self) {

@@ -171,7 +171,7 @@ impl Hub {
                     current.deploy = current.deploy.max(release.deploy);
                 }
                 None => {
-                    found.push((Current { sha: release.sha.clone(), deploy: release.deploy, since: release.since }, 1))
+                    found.push((Current { sha: release.sha.clone(), deploy: release.deploy, since: release.since }, 1));
                 }
             }
         }

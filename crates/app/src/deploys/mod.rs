@@ -16,6 +16,7 @@ mod locks;
 mod log;
 mod next;
 pub mod ports;
+mod prune;
 mod services;
 mod start;
 mod stored;
@@ -43,6 +44,8 @@ use conductor::{RunHandle, Signal};
 
 /// How often hosts that went away are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
+/// How often artifacts that nobody needs are looked for.
+const PRUNE: Duration = Duration::from_hours(1);
 /// How many changes a slow page may lag behind before it reads the deploy again.
 const CHANGES_MAX: usize = 256;
 /// Most deploys that are taken up again at start.
@@ -135,7 +138,11 @@ pub async fn load(app: &App) -> Result<(), Fault> {
         app.deploys.hub.put(row.name, known);
     }
     let query = store::DeployQuery { unfinished: true, limit: UNFINISHED_MAX, ..store::DeployQuery::default() };
-    for row in app.read(move |tx| Ok(store::deploys(tx, &query)?)).await? {
+    let unfinished = app.read(move |tx| Ok(store::deploys(tx, &query)?)).await?;
+    if let Ok(runner) = app.deploys.runner() {
+        runner.tidy(&unfinished.iter().map(|row| row.number).collect::<Vec<_>>()).await;
+    }
+    for row in unfinished {
         conductor::spawn(app, stored::Stored::from_row(&row)?, true);
     }
     Ok(())
@@ -143,9 +150,15 @@ pub async fn load(app: &App) -> Result<(), Fault> {
 
 /// Sweeps hosts that went away; when `stop` is cancelled, ends the conductors where they stand.
 pub async fn run(app: App, stop: CancellationToken) {
+    let mut prune_at = tokio::time::interval(PRUNE);
+    prune_at.tick().await;
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
+            _ = prune_at.tick() => match prune::prune(&app).await {
+                Ok((artifacts, blobs)) => tracing::info!(artifacts, blobs, "removed artifacts that nobody needs"),
+                Err(fault) => tracing::warn!(%fault, "old artifacts stay"),
+            },
             () = tokio::time::sleep(SWEEP) => {
                 app.record_gone_hosts().await;
                 if let Err(fault) = take_over(&app).await {

@@ -72,6 +72,8 @@ pub trait Runner: Send + Sync {
     async fn commits(&self, source: &Source, from: Option<&str>, to: &str) -> Result<CommitRange, Fault>;
     /// A file as it is at a commit; `None` when the commit has no such file.
     async fn file(&self, source: &Source, sha: &str, path: &str) -> Result<Option<String>, Fault>;
+    /// Ends and removes what builds of other deploys than these left when the server was killed.
+    async fn tidy(&self, unfinished: &[i64]);
     /// Builds and puts every file of the artifact into the blob store. The error is for people and ends the deploy.
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String>;
 }

@@ -79,8 +79,17 @@ impl App {
     ) -> Result<Deploy, Fault> {
         let deploy = self.read(move |tx| Stored::get(tx, number)).await?;
         who.require(Role::Deployer, Some(&deploy.service), Some(&deploy.environment))?;
+        if deploy.run.state.waits_for_person() {
+            return self.deploy_abort(who, number).await;
+        }
         if !deploy.run.state.is_final() {
             return self.deploy_cancel(who, number).await;
+        }
+        if !deploy.run.hosts.iter().any(|h| h.touched) {
+            let state = deploy.run.state.word().replace('_', " ");
+            return Err(Fault::conflict(format!(
+                "deploy {number} is {state} and changed no host, so there is nothing to take back"
+            )));
         }
         let reason = reason(reason_given)?;
         let open = self.unfinished(&deploy.service, &deploy.environment).await?;
@@ -140,18 +149,14 @@ impl App {
         reason: Option<String>,
     ) -> Result<Deploy, Fault> {
         self.service_settings(service).await?;
-        let number = match self.unfinished(service, environment).await? {
-            Some(running) => running.number,
-            None => {
-                let (key, env) = (service.to_owned(), environment.to_owned());
-                let last = self.read(move |tx| Ok(store::deploys_healthy(tx, &key, &env, i64::MAX, 1)?.pop())).await?;
-                last.map(|row| row.number).ok_or_else(|| {
-                    Fault::conflict(format!(
-                        "nothing of {service} was deployed to {environment} that could be taken back"
-                    ))
-                })?
-            }
-        };
+        if let Some(running) = self.unfinished(service, environment).await? {
+            return self.deploy_rollback(who, running.number, reason).await;
+        }
+        let (key, env) = (service.to_owned(), environment.to_owned());
+        let last = self.read(move |tx| Ok(store::deploys_healthy(tx, &key, &env, i64::MAX, 1)?.pop())).await?;
+        let number = last.map(|row| row.number).ok_or_else(|| {
+            Fault::conflict(format!("nothing of {service} was deployed to {environment} that could be taken back"))
+        })?;
         self.deploy_rollback(who, number, reason).await
     }
 
@@ -161,18 +166,16 @@ impl App {
         if !deploy.run.state.is_final() {
             return Err(busy(&deploy));
         }
-        match deploy.reverts {
-            Some(reverts) => self.deploy_rollback(who, reverts, deploy.asked.reason).await,
-            None => {
-                let new = NewDeploy {
-                    service: deploy.service,
-                    environment: deploy.environment,
-                    reference: Some(deploy.sha),
-                    reason: deploy.asked.reason,
-                };
-                self.deploy_start(who, new).await
-            }
+        if let Some(reverts) = deploy.reverts {
+            return self.deploy_rollback(who, reverts, deploy.asked.reason).await;
         }
+        let new = NewDeploy {
+            service: deploy.service,
+            environment: deploy.environment,
+            reference: Some(deploy.sha),
+            reason: deploy.asked.reason,
+        };
+        self.deploy_start(who, new).await
     }
 
     async fn release_before(&self, deploy: &Stored) -> Result<Stored, Fault> {

@@ -86,17 +86,22 @@ async fn fetch(
             if first {
                 ask.push(BlobDigest(*blob.bytes()));
             }
-            waiting.push((waiter, *size));
+            waiting.push((*blob, waiter, *size));
         }
         if !ask.is_empty() {
             shared.say(FromAgent::Need { blobs: ask });
         }
-        for (waiter, size) in waiting {
+        for (blob, waiter, size) in waiting {
             match tokio::time::timeout(IDLE.max(transfer_time(size)), waiter).await {
                 Ok(Ok(Ok(()))) => have += size,
                 Ok(Ok(Err(why))) => return Err(why),
                 Ok(Err(_)) => return Err("the connection to the server was lost".to_owned()),
-                Err(_) => return Err("the server sent nothing for 30 s".to_owned()),
+                Err(_) => {
+                    let why = "the server sent nothing for 30 s";
+                    // the next one who needs it asks anew
+                    shared.incoming.refuse(blob, why);
+                    return Err(why.to_owned());
+                }
             }
             if told_at.elapsed() >= PROGRESS {
                 told_at = tokio::time::Instant::now();
@@ -114,10 +119,11 @@ fn transfer_time(size: u64) -> Duration {
 
 fn enough_room(dir: &Path, need: u64) -> Result<(), String> {
     let stat = nix::sys::statvfs::statvfs(dir).map_err(|e| format!("the disk cannot be asked: {e}"))?;
-    #[expect(clippy::unnecessary_cast, reason = "the type differs between platforms")]
-    let free = (stat.blocks_available() as u64).saturating_mul(stat.fragment_size() as u64);
+    let free = stat.blocks_available().saturating_mul(stat.fragment_size());
     if free < need.saturating_add(FREE_BYTES_MIN) {
-        return Err(format!("the disk is full: the release needs {need} bytes and {free} are free"));
+        return Err(format!(
+            "the disk is full: {free} bytes are free, the release needs {need} and {FREE_BYTES_MIN} must stay free"
+        ));
     }
     Ok(())
 }

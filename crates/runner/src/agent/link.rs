@@ -41,6 +41,8 @@ pub(super) async fn run(
                 tracing::info!(server = %shared.config.server, "connected");
                 // answers to orders of an earlier connection are of no use: the server asks anew
                 while said.try_recv().is_ok() {}
+                // a question for blobs may be among them, so nobody may go on waiting for its answer
+                shared.incoming.refuse_all("the connection to the server was lost");
                 let ended = tokio::select! {
                     () = stop.cancelled() => return,
                     ended = talk(&shared, socket, &mut units, &mut said, &stop, &mut tries) => ended,

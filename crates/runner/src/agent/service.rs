@@ -53,7 +53,7 @@ pub(crate) fn start(
         .append(true)
         .open(place.log(digest))
         .map_err(|e| format!("the log of the service cannot be written: {e}"))?;
-    let log_from = log.metadata().map(|m| m.len()).unwrap_or(0);
+    let log_from = log.metadata().map_or(0, |m| m.len());
     let err = log.try_clone().map_err(|e| e.to_string())?;
     let program = run.command.first().ok_or("the release has no command")?;
     let mut child = Command::new(program)
@@ -69,6 +69,7 @@ pub(crate) fn start(
         .env("TENFOLD_DEPLOY", deploy.to_string())
         .env("TENFOLD_SHARED_DIR", place.shared())
         .envs(&run.env)
+        .envs(host_env(place)?)
         .env(&run.port_env, port.to_string())
         .stdin(Stdio::null())
         .stdout(Stdio::from(log))
@@ -85,6 +86,34 @@ pub(crate) fn start(
     });
     let id = id.ok_or_else(|| format!("`{program}` ended at once\n{}", tail(&place.log(digest), log_from)))?;
     Ok(Started { id, exit, log_from })
+}
+
+/// What the host's own people set for the service, such as secrets that are in no repository: lines `NAME=VALUE` in the
+/// file `env` of the service's folder. They go before what the pipeline file says.
+fn host_env(place: &Place) -> Result<Vec<(String, String)>, String> {
+    let path = place.root.join("env");
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(format!("{} cannot be read: {error}", path.display())),
+    };
+    parse_env(&text).map_err(|line| format!("{} line {line} is not NAME=VALUE", path.display()))
+}
+
+fn parse_env(text: &str) -> Result<Vec<(String, String)>, usize> {
+    let mut pairs = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let name_ok = |n: &str| !n.is_empty() && n.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        match line.split_once('=') {
+            Some((name, value)) if name_ok(name) && !value.contains('\0') => pairs.push((name.to_owned(), value.to_owned())),
+            _ => return Err(i + 1),
+        }
+    }
+    Ok(pairs)
 }
 
 /// Asks until the release is healthy. The error is for people.
@@ -104,14 +133,14 @@ pub(crate) async fn until_healthy(
         }
     };
     tokio::select! {
-        healthy = tokio::time::timeout(within, asking) => match healthy {
-            Ok(()) => Ok(()),
-            Err(_) => {
-                // ask once more for the reason
-                let said = probe(http, port, &run.health_path).await.err().unwrap_or_else(|| "it answered too late".to_owned());
-                Err(format!("its health check {} did not pass within {} s: {said}", run.health_path, within.as_secs()))
+        healthy = tokio::time::timeout(within, asking) => {
+            if healthy.is_ok() {
+                return Ok(());
             }
-        },
+            // ask once more for the reason
+            let said = probe(http, port, &run.health_path).await.err().unwrap_or_else(|| "it answered too late".to_owned());
+            Err(format!("its health check {} did not pass within {} s: {said}", run.health_path, within.as_secs()))
+        }
         status = exit => Err(match status {
             Ok(status) => format!("it {} before it was healthy", ended(status)),
             Err(_) => "it ended before it was healthy".to_owned(),
@@ -163,4 +192,17 @@ pub(crate) fn cap_log(log: &Path) -> io::Result<()> {
         OpenOptions::new().write(true).open(log)?.set_len(0)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hosts_own_variables_are_read() {
+        let pairs = parse_env("# secrets\n\nDB=postgres://x?a=b\nEMPTY=\n").unwrap();
+        assert_eq!(pairs, [("DB".into(), "postgres://x?a=b".into()), ("EMPTY".into(), String::new())]);
+        assert_eq!(parse_env("A=1\nno line"), Err(2));
+        assert_eq!(parse_env("A B=1"), Err(1));
+    }
 }

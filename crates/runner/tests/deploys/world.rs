@@ -237,10 +237,10 @@ impl World {
                 let _ = changes.recv().await;
             }
         };
-        match tokio::time::timeout(PATIENCE, wait).await {
-            Ok(deploy) => deploy,
-            Err(_) => panic!("never {wanted:?}: {:#?}", app.deploy(number).await),
+        if let Ok(deploy) = tokio::time::timeout(PATIENCE, wait).await {
+            return deploy;
         }
+        panic!("never {wanted:?}: {:#?}", app.deploy(number).await)
     }
 
     /// What the hosts answer over HTTP, by the addresses the server gives out.

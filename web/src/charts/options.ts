@@ -67,7 +67,7 @@ export function chartOptions({ lines, unit, theme, ink, width, height, sync, pla
   return {
     width,
     height,
-    padding: [14, 8, 0, 0],
+    padding: [14, 18, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,

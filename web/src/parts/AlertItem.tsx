@@ -18,6 +18,8 @@ function LastHour({ expr }: { expr: string }): ReactElement {
   return <Sparkline values={values} label={`Last hour, now ${format(lastValue(values), "short")}`} />;
 }
 
+const SUSPECTS_MAX = 3;
+
 /** One alert: what, since when, the last hour, who has it, and the changes before it. */
 export function AlertItem({ alert, spark = true }: { alert: Alert; spark?: boolean }): ReactElement {
   const [look, word] = alertLook(alert);
@@ -36,7 +38,7 @@ export function AlertItem({ alert, spark = true }: { alert: Alert; spark?: boole
       {spark && alert.expr ? <LastHour expr={alert.expr} /> : <span />}
       {alert.suspects.length > 0 && alert.state !== "resolved" && (
         <div className="detail">
-          <Suspects suspects={alert.suspects} environment={alert.environment} />
+          <Suspects suspects={alert.suspects} service={alert.service} environment={alert.environment} most={SUSPECTS_MAX} />
         </div>
       )}
     </li>

@@ -6,11 +6,14 @@ import { Link } from "../router/Link";
 import { navigate } from "../router/router";
 import { Time } from "../ui/basics";
 import { ActionButton } from "../ui/Action";
+import { undoOf } from "./undo";
+import { useRecentDeploys } from "./useRecentDeploys";
 
 const addressOf = (suspect: Suspect): string =>
   suspect.kind === "deploy" && suspect.number ? `/deploys/${suspect.number}` : suspect.flag ? `/flags/${encodeURIComponent(suspect.flag)}` : `/timeline?rows=${suspect.seq}`;
 
-function Undo({ suspect, environment }: { suspect: Suspect; environment: string }): ReactElement | null {
+function Undo({ suspect, service, environment }: { suspect: Suspect; service: string | null | undefined; environment: string }): ReactElement | null {
+  const recent = useRecentDeploys(suspect.kind === "deploy" ? service : null, environment);
   const { busy, run } = useAction("deploy.", "flag.");
   if (suspect.kind === "flip" && suspect.flag) {
     const key = suspect.flag;
@@ -26,8 +29,9 @@ function Undo({ suspect, environment }: { suspect: Suspect; environment: string 
       const started = await run(() => deploys.rollback(number), (deploy) => `Rollback ${deploy.number} of deploy ${number} has started.`);
       if (started) navigate(`/deploys/${started.number}`);
     };
+    const { why, also } = suspect.rollback ? { why: "It is a rollback itself.", also: [] } : undoOf(number, recent);
     return (
-      <ActionButton small look="danger" busy={busy} label={`Roll back deploy ${number}`} tight why={suspect.rollback ? null : "This deploy cannot be rolled back any more: a newer one runs on the hosts, or nothing was there before it."} onClick={() => void start()}>
+      <ActionButton small look="danger" busy={busy} label={`Roll back deploy ${number}${also.length > 0 ? ` and ${also.join(", ")}` : ""}`} tight why={why} onClick={() => void start()}>
         Roll back
       </ActionButton>
     );
@@ -37,26 +41,30 @@ function Undo({ suspect, environment }: { suspect: Suspect; environment: string 
 
 interface SuspectsProps {
   suspects: Suspect[];
+  service?: string | null | undefined;
   environment?: string | null | undefined;
   /** The symptom is gone: nothing is offered to undo any more. */
   over?: boolean;
+  /** Show only so many, the rest by number. */
+  most?: number;
 }
 
 /** The changes that came shortly before a symptom, each with its way back. A switch is cheaper than a rollback, so flips stand first. */
-export function Suspects({ suspects, environment, over }: SuspectsProps): ReactElement | null {
+export function Suspects({ suspects, service, environment, over, most = Infinity }: SuspectsProps): ReactElement | null {
   if (suspects.length === 0) return null;
   const ordered = [...suspects].sort((a, b) => Number(b.kind === "flip") - Number(a.kind === "flip") || Date.parse(b.at) - Date.parse(a.at));
   return (
     <ul className="suspects" aria-label="Changes shortly before">
-      {ordered.map((suspect) => (
+      {ordered.slice(0, most).map((suspect) => (
         <li key={suspect.seq} className="suspect">
-          {!over && <Undo suspect={suspect} environment={environment ?? "production"} />}
-          <span>
+          {!over && <Undo suspect={suspect} service={service} environment={environment ?? "production"} />}
+          <span className="what">
             <Link to={addressOf(suspect)}>{suspect.text}</Link>{" "}
             <span className="muted">{suspect.actor_name}, <Time at={suspect.at} /></span>
           </span>
         </li>
       ))}
+      {ordered.length > most && <li className="muted">and {ordered.length - most} more</li>}
     </ul>
   );
 }

@@ -27,8 +27,9 @@ export function Time({ at, show = "ago", seconds = false }: { at: string | null 
 /** Time since `from`, counting while there is no end. */
 export function Elapsed({ from, to }: { from: string; to?: string | null | undefined }): ReactElement {
   const now = useNow(to ? 3_600_000 : 1_000);
-  const end = to ? Date.parse(to) : now;
-  return <span className="nowrap" title={absolute(from)}>{duration(Math.max(0, end - Date.parse(from)))}</span>;
+  const ms = Math.max(0, (to ? Date.parse(to) : now) - Date.parse(from));
+  const text = to ? duration(ms) : ms < 1000 ? "0 s" : duration(Math.floor(ms / 1000) * 1000);
+  return <span className="nowrap" title={absolute(from)}>{text}</span>;
 }
 
 export function Sha({ sha }: { sha: string | null | undefined }): ReactElement {

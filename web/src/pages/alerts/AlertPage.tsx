@@ -62,7 +62,7 @@ function Body({ alert }: { alert: Alert }): ReactElement {
         <div className="stack">
           {alert.expr ? <Graph alert={alert} expr={alert.expr} /> : null}
           <Section title="Changes shortly before">
-            {alert.suspects.length === 0 ? <p className="muted">No deploy and no flip shortly before it began.</p> : <Suspects suspects={alert.suspects} environment={alert.environment} over={alert.state === "resolved"} />}
+            {alert.suspects.length === 0 ? <p className="muted">No deploy and no flip shortly before it began.</p> : <Suspects suspects={alert.suspects} service={alert.service} environment={alert.environment} over={alert.state === "resolved"} />}
           </Section>
         </div>
         <div className="stack">

@@ -1,31 +1,17 @@
 import type { ReactElement } from "react";
 import { deploys } from "../../api/endpoints";
 import type { Deploy } from "../../api/types";
-import { useQuery } from "../../api/useQuery";
 import { isRunning } from "../../lib/status";
 import { useAction } from "../../lib/useAction";
+import { undoOf } from "../../parts/undo";
+import { useRecentDeploys } from "../../parts/useRecentDeploys";
 import { navigate } from "../../router/router";
 import { ActionButton } from "../../ui/Action";
-
-function whyNoRollback(deploy: Deploy, newer: Deploy | undefined): string | null {
-  if (deploy.reverted_by) return `Rollback ${deploy.reverted_by} took it back already.`;
-  if (deploy.state === "succeeded") return newer ? `Deploy ${newer.number} runs now; roll that back instead.` : null;
-  if (deploy.state === "rolled_back") return "It was rolled back already.";
-  if (deploy.state === "rolling_back") return "It is being rolled back.";
-  if (deploy.state === "cancelled" || deploy.state === "failed") return "It changed no host that still runs it.";
-  return null;
-}
 
 /** What a person can do to a deploy. What cannot be done now says why. */
 export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
   const { busy, run } = useAction("deploy.");
-  const latest = useQuery(
-    `latest:${deploy.service}:${deploy.environment}`,
-    () => deploys.list({ service: deploy.service, environment: deploy.environment, state: "succeeded", limit: 1 }),
-    { touches: ["deploy.succeeded", "deploy.rolled_back"] },
-  );
-  const newest = latest.data?.items[0];
-  const newer = newest && newest.number > deploy.number ? newest : undefined;
+  const { why, also } = undoOf(deploy.number, useRecentDeploys(deploy.service, deploy.environment));
   const running = isRunning(deploy.state);
   const waits = deploy.state === "held" || deploy.state === "needs_human";
   const act = (work: (number: number) => Promise<Deploy>, done: string): void => void run(() => work(deploy.number), done);
@@ -45,9 +31,10 @@ export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
       {!running && deploy.state !== "succeeded" && deploy.kind === "deploy" && (
         <ActionButton busy={busy} onClick={() => void follow(() => deploys.retry(deploy.number), (next) => `Deploy ${next.number} tries again.`)}>Retry</ActionButton>
       )}
-      <ActionButton look="danger" busy={busy} why={whyNoRollback(deploy, newer)} onClick={() => void follow(() => deploys.rollback(deploy.number), (next) => `Rollback ${next.number} has started.`)}>
+      <ActionButton look="danger" busy={busy} why={why} onClick={() => void follow(() => deploys.rollback(deploy.number), (next) => `Rollback ${next.number} has started.`)}>
         Roll back
       </ActionButton>
+      {also.length > 0 && <span className="why">takes back {also.join(", ")} as well</span>}
     </>
   );
 }

@@ -61,7 +61,7 @@ function Body({ incident }: { incident: Incident }): ReactElement {
     <div className="columns">
       <div className="stack">
         <Section title="Changes shortly before">
-          {incident.suspects.length === 0 ? <p className="muted">No deploy and no flip shortly before it began.</p> : <Suspects suspects={incident.suspects} environment={incident.environment} over={incident.state === "resolved"} />}
+          {incident.suspects.length === 0 ? <p className="muted">No deploy and no flip shortly before it began.</p> : <Suspects suspects={incident.suspects} service={incident.service} environment={incident.environment} over={incident.state === "resolved"} />}
         </Section>
         <IncidentTimeline number={incident.number} />
       </div>

@@ -222,7 +222,10 @@ fn refused(
         delivery.next_at = Some(now.plus_ms(wait));
     }
     store::delivery_put(t.tx(), delivery)?;
-    let none_left = store::deliveries(t.tx(), &page.id)?.iter().all(|d| d.state == word::FAILED);
+    let deliveries = store::deliveries(t.tx(), &page.id)?;
+    let none_left = deliveries.iter().all(|d| d.state == word::FAILED);
+    let taken = |state: &str| matches!(state, word::DELIVERED | word::ACCEPTED);
+    let reached = deliveries.iter().any(|d| taken(&d.state) && d.channel != Channel::Web.as_str());
     if none_left {
         store::page_state(t.tx(), &page.id, word::FAILED, None)?;
         hurry(t, page.incident)?;
@@ -238,7 +241,12 @@ fn refused(
         (true, true) => "there is no other channel",
     };
     let text = |name: &str| format!("The page to {name} did not go out by {channel} ({message}); {goes_on}");
-    let severity = if none_left { Severity::Critical } else { Severity::Warning };
+    // Kept in any case, but told to everybody only while the person may not know yet.
+    let severity = match (none_left, reached) {
+        (true, _) => Severity::Critical,
+        (false, true) => Severity::Debug,
+        (false, false) => Severity::Warning,
+    };
     let data = json!({"channel": channel, "error": message, "permanent": error.permanent});
     event(t, &page, "page.failed", severity, &text, data)
 }

@@ -76,9 +76,9 @@ pub(super) struct Registry {
     last: RwLock<BTreeMap<String, Last>>,
 }
 
-/// A target is the same as long as its address and labels are.
+/// A target is the same as long as its labels are: a release that moved to another port goes on with its host's series.
 fn identity(target: &Target) -> String {
-    format!("{} {}", target.url, target.labels)
+    target.labels.to_string()
 }
 
 impl Registry {

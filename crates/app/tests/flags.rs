@@ -420,3 +420,21 @@ async fn a_question_is_answered_with_its_reason() {
     assert_eq!((no.value, no.variant.as_str(), no.enabled), (json!(10), "off", false));
     assert_eq!(app.flag("limit").unwrap().environments["production"].usage.yes, 0, "asking is not using");
 }
+
+#[tokio::test]
+async fn switching_on_after_an_outage_tells_of_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::default();
+    let app = start(dir.path(), &clock, 1).await;
+    rolled_out(&app, 100).await;
+    clock.advance_ms(1_000);
+    let outage = Outage::begin(dir.path()).await;
+    app.flag_switch(&person("raj", Role::Responder), "new_uploader", "production", false).await.unwrap();
+    outage.end().await;
+    clock.advance_ms(1_000);
+    app.flag_switch(&person("mei", Role::Deployer), "new_uploader", "production", true).await.unwrap();
+    assert!(is_on(&app, "production", "7"));
+    assert!(!dir.path().join(JOURNAL).exists());
+    let texts: Vec<_> = told(&app, "flag.switched").await.into_iter().map(|e| e.text).collect();
+    assert_eq!(texts, ["raj switched new_uploader off in production", "mei switched new_uploader on in production"]);
+}

@@ -46,9 +46,9 @@ pub(crate) fn environment_of(token: Option<&Token>, named: Option<&str>) -> Resu
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct InEnvironment {
+struct InEnvironment {
     /// Only this environment.
-    pub(crate) environment: Option<String>,
+    environment: Option<String>,
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

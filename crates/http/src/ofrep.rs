@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use utoipa_axum::routes;
 
 use crate::auth::WithToken;
-use crate::flags::{InEnvironment, environment_of};
+use crate::flags::environment_of;
 use crate::{Api, ApiError, Policy, QueryOf, etag};
 
 pub fn api() -> Api {
@@ -132,13 +132,20 @@ fn asked(app: &App, environment: &str, body: &[u8]) -> Result<Asked, (&'static s
     Ok(Asked { context, names_key: fields.contains_key("targetingKey") })
 }
 
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct SingleQuery {
+    /// Only for callers whose token names none.
+    environment: Option<String>,
+}
+
 /// Evaluates one flag.
-#[utoipa::path(post, path = "/ofrep/v1/evaluate/flags/{key}", params(("key" = String, Path), InEnvironment), request_body = EvaluationRequest,
+#[utoipa::path(post, path = "/ofrep/v1/evaluate/flags/{key}", params(("key" = String, Path), SingleQuery), request_body = EvaluationRequest,
     responses((status = 200, body = Success), (status = 400, body = Failure), (status = 404, body = Failure)))]
 async fn single(
     State(app): State<App>,
     WithToken(token): WithToken,
-    QueryOf(q): QueryOf<InEnvironment>,
+    QueryOf(q): QueryOf<SingleQuery>,
     Path(key): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {

@@ -99,6 +99,10 @@ impl App {
     async fn flag_on(&self, who: &Caller, key: &str, environment: &str) -> Result<FlagView, Fault> {
         who.require(Role::Deployer, None, Some(environment))?;
         self.flag_environment(environment).await?;
+        if self.flags.look(|table| table.held_off.contains_key(&(key.to_owned(), environment.to_owned()))) {
+            // First that it was switched off, then that it was switched on again.
+            self.flag_kills_replay().await;
+        }
         let known = self.flags.surroundings();
         let (by, name, place) = (who.clone(), key.to_owned(), environment.to_owned());
         self.flag_change(key, move |flag, now| {

@@ -14,15 +14,18 @@ export async function openBrowser() {
   return chromium.launch({ executablePath: EXECUTABLE, args: QUIET });
 }
 
-/** A person's browser window. The demo signs it in as ana unless a session is given. */
-export async function openPage(browser, url, { colorScheme = 'light', session, viewport = { width: 1280, height: 900 } } = {}) {
+/** A person's browser window. The demo signs it in as ana; `as` signs somebody else in, as the form does. */
+export async function openPage(browser, url, { colorScheme = 'light', as, viewport = { width: 1280, height: 900 } } = {}) {
   const context = await browser.newContext({ colorScheme, viewport, baseURL: url, reducedMotion: 'reduce' });
-  if (session) {
-    const [name, ...value] = session.headers.cookie.split('=');
-    const strict = name.startsWith('__Host-');
-    await context.addCookies([{ name, value: value.join('='), url, httpOnly: true, ...(strict ? { secure: true } : {}) }]);
-  }
   const page = await context.newPage();
+  if (as) {
+    await page.goto('/');
+    const status = await page.evaluate(async (body) => {
+      const headers = { 'content-type': 'application/json' };
+      return (await fetch('/api/session', { method: 'POST', headers, body: JSON.stringify(body) })).status;
+    }, as);
+    if (status !== 200) throw new Error(`${as.login} could not sign in: status ${status}`);
+  }
   page.problems = [];
   page.on('pageerror', (error) => page.problems.push(error.message));
   page.on('console', (message) => {

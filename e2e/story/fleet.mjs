@@ -21,7 +21,7 @@ export async function start(scene) {
   scene.photos = new Photos(demo.about.repository);
   scene.browser = await openBrowser();
   scene.anaPage = await openPage(scene.browser, demo.url);
-  scene.rajPage = await openPage(scene.browser, demo.url, { colorScheme: 'dark', session: scene.raj });
+  scene.rajPage = await openPage(scene.browser, demo.url, { colorScheme: 'dark', as: { login: 'raj', password: demo.about.password } });
   assert.ok(demo.about.irc, 'ngircd runs');
   assert.ok(demo.about.mail, 'the mail server runs');
   scene.irc = await Irc.join(demo.about.irc.port, 'raj', demo.about.irc.channel);

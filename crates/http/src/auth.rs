@@ -129,9 +129,15 @@ async fn identity(app: &App, method: &Method, headers: &HeaderMap) -> Result<Ide
             .advice("programs use a token: Authorization: Bearer TOKEN"));
     }
     Ok(match app.session_person(&secret).await? {
-        Some(person) => Identity::Person(Box::new(person), Source::Web),
+        Some(person) => Identity::Person(Box::new(person), door(headers)),
         None => Identity::Anonymous,
     })
+}
+
+/// Through which door a person comes: the command line says so by its name. Only told, never a right.
+fn door(headers: &HeaderMap) -> Source {
+    let agent = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
+    if agent.starts_with("tenfold-cli/") { Source::Cli } else { Source::Web }
 }
 
 /// A writing request with a cookie counts only if the browser says that the page itself sent it.

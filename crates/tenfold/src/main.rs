@@ -2,6 +2,7 @@
 
 mod agent;
 mod ambient;
+mod cli;
 mod demo;
 mod serve;
 
@@ -25,6 +26,8 @@ enum Command {
     Agent(agent::Args),
     /// Run the whole loop on this machine, on real processes, and print one URL.
     Demo(demo::Args),
+    #[command(flatten)]
+    Verb(cli::Command),
     /// Print the OpenAPI document of the server.
     #[command(hide = true)]
     Openapi,
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Agent(args) => agent::run(args),
         Command::Demo(args) => demo::run(args, &ambient::SystemClock),
+        Command::Verb(verb) => cli::run(verb),
         Command::Openapi => {
             println!("{}", tenfold_http::openapi().to_pretty_json().unwrap_or_default());
             ExitCode::SUCCESS

@@ -323,14 +323,12 @@ impl Shell {
         } else {
             Some(Fault::unavailable("IRC is not connected"))
         };
-        match refusal {
+        if let Some(fault) = refusal {
             // An error only says that nobody waits for the answer.
-            Some(fault) => drop(ask.done.send(Err(fault))),
-            None => {
-                let id = self.take_id(InFlight::Direct(ask.done));
-                self.say(id, &nick, &ask.text, super::Priority::Page).await;
-            }
+            return drop(ask.done.send(Err(fault)));
         }
+        let id = self.take_id(InFlight::Direct(ask.done));
+        self.say(id, &nick, &ask.text, super::Priority::Page).await;
     }
 
     pub async fn say(&mut self, id: u64, target: &str, text: &str, priority: super::Priority) {

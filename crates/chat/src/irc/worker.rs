@@ -9,7 +9,7 @@ use tenfold_types::{Fault, Severity};
 use tokio::sync::mpsc;
 
 /// A command that takes longer is answered with that; what it started goes on.
-const COMMAND: Duration = Duration::from_secs(60);
+const COMMAND: Duration = Duration::from_mins(1);
 pub const JOBS_MAX: usize = 200;
 
 /// Something to do for somebody in a room.

@@ -171,3 +171,13 @@ fn nothing_makes_it_panic() {
         let _ = parse(&format!("mute {line}"));
     }
 }
+
+#[test]
+fn the_guide_shows_every_verb() {
+    let guide = include_str!("../../../../../docs/guide/chat.md");
+    for verb in VERBS {
+        let cell = |text: &str| text.replace('|', "\\|");
+        let row = format!("| `{}` | {} | `{}` |", cell(verb.usage), verb.summary, cell(verb.example));
+        assert!(guide.contains(&row), "docs/guide/chat.md lacks this row:\n{row}");
+    }
+}

@@ -1,0 +1,246 @@
+//! ack, resolve, incident, note, who, take, mute.
+
+use serde_json::{Value, json};
+use tenfold_app::chat::grammar::parse_matchers;
+use tenfold_types::Clock;
+
+use super::Common;
+use super::client::{Client, segment};
+use super::out::{Exit, Failure, Out, list, minute, number, text};
+use super::ship::duration;
+use crate::ambient::SystemClock;
+
+pub(super) fn incident_line(incident: &Value, out: Out) -> String {
+    let has = match incident["acknowledged_by"].as_str() {
+        Some(by) => format!("{by} has it"),
+        None if text(incident, "state") == "open" => "nobody has it".to_owned(),
+        None => text(incident, "state").to_owned(),
+    };
+    format!(
+        "{} incident {}: {}, {has}",
+        out.state(text(incident, "severity")),
+        number(incident, "number"),
+        text(incident, "title")
+    )
+}
+
+pub(super) fn on_call_line(on_call: &Value) -> String {
+    let person = text(&on_call["person"], "login");
+    let who = if person.is_empty() { "nobody" } else { person };
+    format!("{}: {who} until {} UTC", text(on_call, "schedule"), minute(on_call, "until"))
+}
+
+/// Acknowledge incident N: you have it.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold ack 14")]
+pub struct Ack {
+    #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    incident: i64,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Ack {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let done = client.post(&format!("/api/incidents/{}/acknowledge", self.incident), &json!({})).await?;
+        out.answer(&done, |d| vec![incident_line(d.get("incident").unwrap_or(d), out)]);
+        Ok(Exit::Done)
+    }
+}
+
+/// Say that incident N is over.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold resolve 14\n  tenfold resolve 14 --text \"rolled back\"")]
+pub struct Resolve {
+    #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    incident: i64,
+    /// What ended it.
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Resolve {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let body = self.text.map_or(json!({}), |text| json!({"text": text}));
+        let done = client.post(&format!("/api/incidents/{}/resolve", self.incident), &body).await?;
+        out.answer(&done, |d| vec![incident_line(d, out)]);
+        Ok(Exit::Done)
+    }
+}
+
+/// Open an incident, list them, show one.
+#[derive(Debug, clap::Args)]
+#[command(
+    before_long_help = "Examples:\n  tenfold incident open \"uploads are slow\" --service photos\n  tenfold incident list\n  tenfold incident show 14"
+)]
+pub struct Incident {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Open an incident and page who is on call.
+    Open {
+        title: String,
+        #[arg(long)]
+        service: Option<String>,
+        #[arg(long, default_value = "critical", value_parser = ["critical", "warning"])]
+        severity: String,
+    },
+    /// Incidents that are not resolved, or all.
+    List {
+        #[arg(long)]
+        all: bool,
+    },
+    /// The timeline of one incident.
+    Show {
+        #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        incident: i64,
+    },
+}
+
+impl Incident {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        match self.what {
+            What::Open { title, service, severity } => {
+                let mut body = json!({"title": title, "severity": severity});
+                if let Some(service) = service {
+                    body["service"] = service.into();
+                }
+                let open = client.post("/api/incidents", &body).await?;
+                out.answer(&open, |i| vec![incident_line(i, out)]);
+            }
+            What::List { all } => {
+                let query: &[(&str, &str)] = if all { &[] } else { &[("state", "open")] };
+                let incidents = client.get("/api/incidents", query).await?;
+                out.answer(&incidents, |i| list(i, "items").iter().map(|i| incident_line(i, out)).collect());
+            }
+            What::Show { incident } => {
+                let timeline = client.get(&format!("/api/incidents/{incident}/timeline"), &[]).await?;
+                let line = |e: &Value| format!("{} {}", minute(e, "occurred_at"), text(e, "text"));
+                out.answer(&timeline, |t| list(t, "items").iter().map(line).collect());
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Write into the timeline of incident N.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold note 14 \"queue drains again\"")]
+pub struct Note {
+    #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    incident: i64,
+    #[arg(required = true)]
+    text: Vec<String>,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Note {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let body = json!({"text": self.text.join(" ")});
+        let done = client.post(&format!("/api/incidents/{}/note", self.incident), &body).await?;
+        out.answer(&done, |_| vec![format!("noted in incident {}", self.incident)]);
+        Ok(Exit::Done)
+    }
+}
+
+/// Say who is on call.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold who\n  tenfold who photos")]
+pub struct Who {
+    /// A schedule, or a service whose policy leads to one.
+    #[arg(value_name = "SCHEDULE|SERVICE")]
+    of: Option<String>,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Who {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let all = client.get("/api/on-call", &[]).await?;
+        let mut shown = list(&all, "items").to_vec();
+        if let Some(of) = &self.of {
+            let mut wanted = vec![of.clone()];
+            if !shown.iter().any(|o| text(o, "schedule") == of) {
+                wanted = schedules_of(client, of).await?;
+            }
+            shown.retain(|o| wanted.iter().any(|w| w == text(o, "schedule")));
+        }
+        out.answer(&json!({"items": shown}), |all| match list(all, "items") {
+            [] => vec!["nobody is on call".to_owned()],
+            items => items.iter().map(on_call_line).collect(),
+        });
+        Ok(Exit::Done)
+    }
+}
+
+async fn schedules_of(client: &Client, service: &str) -> Result<Vec<String>, Failure> {
+    let found = client.get(&format!("/api/services/{}", segment(service)), &[]).await.map_err(|failure| Failure {
+        message: format!("there is neither a schedule nor a service `{service}`"),
+        ..failure
+    })?;
+    let policies = client.get("/api/policies", &[]).await?;
+    let policy = list(&policies, "items").iter().find(|p| text(p, "name") == text(&found, "policy"));
+    let steps = policy.map_or(&[][..], |p| list(p, "steps"));
+    let targets = steps.iter().flat_map(|s| list(s, "targets"));
+    Ok(targets.filter(|t| text(t, "kind") == "schedule").map(|t| text(t, "name").to_owned()).collect())
+}
+
+/// Take over the shift.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold take photos-primary\n  tenfold take photos-primary --for 4h")]
+pub struct Take {
+    schedule: String,
+    #[arg(long = "for", value_name = "DURATION", default_value = "2h", value_parser = duration)]
+    for_ms: i64,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Take {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let path = format!("/api/schedules/{}/take", segment(&self.schedule));
+        let taken = client.post(&path, &json!({"for_ms": self.for_ms})).await?;
+        out.answer(&taken, |t| {
+            vec![format!("{} has {} until {} UTC", text(t, "person"), self.schedule, minute(t, "end"))]
+        });
+        Ok(Exit::Done)
+    }
+}
+
+/// Keep alerts quiet for a while.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold mute service=photos --for 1h --reason \"load test\"")]
+pub struct Mute {
+    /// Like service=photos severity!=critical; a word alone is a service.
+    #[arg(required = true)]
+    matchers: Vec<String>,
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    for_ms: i64,
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Mute {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let matchers = parse_matchers(&self.matchers.join(" "))
+            .map_err(|fault| Failure::misuse(fault.message).advice(fault.advice))?;
+        let body = json!({
+            "matchers": matchers, "reason": self.reason, "expires_at": SystemClock.now().plus_ms(self.for_ms),
+        });
+        let mute = client.post("/api/mutes", &body).await?;
+        out.answer(&mute, |m| {
+            vec![format!("mute {} until {} UTC: {}", number(m, "id"), minute(m, "expires_at"), text(m, "reason"))]
+        });
+        Ok(Exit::Done)
+    }
+}

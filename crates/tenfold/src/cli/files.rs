@@ -1,0 +1,157 @@
+//! apply and export: the configuration as files in a directory.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::Common;
+use super::client::Client;
+use super::out::{Exit, Failure, Out, list, talk, text};
+
+/// The most files one apply sends.
+const FILES_MAX: usize = 5_000;
+const FILE_BYTES_MAX: u64 = 262_144;
+
+/// Make the server as the files say; twice changes nothing the second time.
+#[derive(Debug, clap::Args)]
+#[command(
+    before_long_help = "Examples:\n  tenfold apply ./config --dry-run\n  tenfold apply ./config\n  tenfold apply ./config --prune"
+)]
+pub struct Apply {
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Say what would change, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Also delete what has no file, of the kinds of which there is a file.
+    #[arg(long)]
+    prune: bool,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Apply {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let files = read(&self.dir)?;
+        if files.is_empty() {
+            return Err(Failure::misuse(format!("{} holds no .yaml file", self.dir.display()))
+                .advice("write one with: tenfold export DIR"));
+        }
+        let body = json!({"files": files, "dry_run": self.dry_run, "prune": self.prune});
+        let answer = client.post("/api/config/apply", &body).await?;
+        out.answer(&answer, |answer| {
+            let changes = list(answer, "changes").iter().filter(|c| text(c, "action") != "none");
+            changes.map(|c| format!("{} {} {}", text(c, "action"), text(c, "kind"), text(c, "name"))).collect()
+        });
+        let changed = list(&answer, "changes").iter().filter(|c| text(c, "action") != "none").count();
+        match (changed, self.dry_run) {
+            (0, _) => talk("nothing to change"),
+            (n, true) => talk(&format!("{n} to change; nothing was changed")),
+            (n, false) => talk(&format!("{n} changed")),
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// The `.yaml` files below a directory, by their path from there.
+fn read(dir: &Path) -> Result<Vec<Value>, Failure> {
+    let mut files = Vec::new();
+    let mut todo = vec![dir.to_owned()];
+    while let Some(at) = todo.pop() {
+        let fail = |e: std::io::Error| Failure::misuse(format!("{} cannot be read: {e}", at.display()));
+        let mut entries = std::fs::read_dir(&at).map_err(fail)?.collect::<Result<Vec<_>, _>>().map_err(fail)?;
+        entries.sort_by_key(std::fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            let kind = entry.file_type().map_err(fail)?;
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                continue;
+            }
+            if kind.is_dir() {
+                todo.push(path);
+            } else if kind.is_file() && path.extension().is_some_and(|e| e == "yaml" || e == "yml") {
+                files.push(file(dir, &path)?);
+            }
+            if files.len() > FILES_MAX {
+                return Err(Failure::misuse(format!("{} holds more than {FILES_MAX} files", dir.display())));
+            }
+        }
+    }
+    files.sort_by(|a, b| text(a, "path").cmp(text(b, "path")));
+    Ok(files)
+}
+
+fn file(dir: &Path, path: &Path) -> Result<Value, Failure> {
+    let wrong = |why: &dyn std::fmt::Display| Failure::misuse(format!("{}: {why}", path.display()));
+    let size = std::fs::metadata(path).map_err(|e| wrong(&e))?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(wrong(&format!("the file has more than {FILE_BYTES_MAX} bytes")));
+    }
+    let content = std::fs::read_to_string(path).map_err(|e| wrong(&e))?;
+    let name = path.strip_prefix(dir).unwrap_or(path).to_str().ok_or_else(|| wrong(&"the name is not UTF-8"))?;
+    Ok(json!({"path": name, "content": content}))
+}
+
+/// Write everything that is configured into files.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold export ./config")]
+pub struct Export {
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Export {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let answer = client.get("/api/config/export", &[]).await?;
+        let files = list(&answer, "files");
+        for file in files {
+            write(&self.dir, text(file, "path"), text(file, "content"))?;
+        }
+        out.answer(&answer, |_| files.iter().map(|f| text(f, "path").to_owned()).collect());
+        talk(&format!("{} files in {}", files.len(), self.dir.display()));
+        Ok(Exit::Done)
+    }
+}
+
+/// A path from the server names a place below the directory and nowhere else.
+fn write(dir: &Path, name: &str, content: &str) -> Result<(), Failure> {
+    let relative = Path::new(name);
+    let inside = relative.components().all(|c| matches!(c, std::path::Component::Normal(_)));
+    if name.is_empty() || !inside {
+        return Err(Failure::failed(format!("the server named the file `{name}`, which is not below the directory")));
+    }
+    let path = dir.join(relative);
+    let fail = |e: std::io::Error| Failure::failed(format!("{} cannot be written: {e}", path.display()));
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(fail)?;
+    }
+    std::fs::write(&path, content).map_err(fail)
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), "flags/a.yaml", "x: 1\n").unwrap();
+        write(dir.path(), "services/b.yaml", "y: 2\n").unwrap();
+        std::fs::write(dir.path().join("README.md"), "no").unwrap();
+        std::fs::create_dir(dir.path().join(".git")).unwrap();
+        std::fs::write(dir.path().join(".git/c.yaml"), "no").unwrap();
+        let files = read(dir.path()).unwrap();
+        let names: Vec<_> = files.iter().map(|f| text(f, "path")).collect();
+        assert_eq!(names, ["flags/a.yaml", "services/b.yaml"]);
+    }
+
+    #[test]
+    fn a_server_cannot_write_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["../x.yaml", "/etc/x.yaml", "a/../../x", "", "./x"] {
+            assert!(write(dir.path(), name, "x").is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The command line for people and scripts: the verbs of chat and console, over the HTTP API and nothing else.
+//!
+//! Data goes to stdout, talk to stderr; `--json` gives the API's own answer. Exit codes: 0 done, 1 failed, 2 misuse,
+//! 3 refused, 4 inconclusive (it may have happened, or needs a person).
+
+mod account;
+mod client;
+mod config;
+mod duty;
+mod files;
+mod follow;
+mod out;
+mod record;
+mod ship;
+mod switch;
+
+#[cfg(test)]
+mod tests;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use client::Client;
+use out::{Exit, Failure, Out};
+
+/// What every verb takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Common {
+    /// Address of the server [default: the one of `tenfold login`, else http://127.0.0.1:7070].
+    #[arg(long, value_name = "URL", env = "TENFOLD_URL")]
+    server: Option<String>,
+    /// Token of a robot, instead of signing in.
+    #[arg(long, value_name = "TOKEN", env = "TENFOLD_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Print the server's answer as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The verbs that talk to a server.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Deploy(ship::Deploy),
+    Rollback(ship::Rollback),
+    Status(ship::Status),
+    Next(ship::Next),
+    Flag(switch::Flag),
+    Ack(duty::Ack),
+    Resolve(duty::Resolve),
+    Incident(duty::Incident),
+    Note(duty::Note),
+    Who(duty::Who),
+    Take(duty::Take),
+    Mute(duty::Mute),
+    Lock(ship::Lock),
+    Unlock(ship::Unlock),
+    Doing(record::Doing),
+    Log(record::Log),
+    WatchLog(record::WatchLog),
+    Search(record::Search),
+    Events(record::Events),
+    Apply(files::Apply),
+    Export(files::Export),
+    Login(account::Login),
+    Logout(account::Logout),
+    Token(account::Token),
+    Setup(account::Setup),
+    Completions(account::Completions),
+}
+
+/// Runs a verb to its exit code.
+pub fn run(command: Command) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tenfold: the runtime could not be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(dispatch(command));
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("tenfold: {failure}");
+            failure.exit.into()
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> Result<Exit, Failure> {
+    macro_rules! verbs {
+        ($($verb:ident)*) => {
+            match command {
+                $(Command::$verb(args) => {
+                    let client = Client::new(&args.common).await?;
+                    let out = Out::new(args.common.json);
+                    args.run(&client, out).await
+                })*
+                Command::Login(args) => args.run().await,
+                Command::Logout(args) => args.run().await,
+                Command::Setup(args) => args.run().await,
+                Command::Completions(args) => args.run(),
+            }
+        };
+    }
+    verbs! {
+        Deploy Rollback Status Next Flag Ack Resolve Incident Note Who Take Mute Lock Unlock Doing Log WatchLog Search
+        Events Apply Export Token
+    }
+}

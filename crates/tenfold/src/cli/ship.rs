@@ -1,0 +1,254 @@
+//! deploy, rollback, status, next, lock, unlock.
+
+use serde_json::{Value, json};
+use tenfold_app::chat::grammar::{DEFAULT_ENVIRONMENT, parse_duration_ms};
+
+use super::Common;
+use super::client::{Client, segment};
+use super::follow;
+use super::out::{Exit, Failure, Out, list, minute, number, short, talk, text};
+
+/// Reads `45m`, `2h`, `7d` as the chat does.
+pub(super) fn duration(text: &str) -> Result<i64, String> {
+    parse_duration_ms(text).map_err(|fault| format!("{}; {}", fault.message, fault.advice))
+}
+
+/// Deploy a service: what is on its branch, or a commit.
+#[derive(Debug, clap::Args)]
+#[command(
+    before_long_help = "Examples:\n  tenfold deploy photos\n  tenfold deploy photos 4f2a91c --to staging\n  tenfold deploy photos --no-wait --json"
+)]
+pub struct Deploy {
+    service: String,
+    /// Branch, tag or commit [default: the service's branch].
+    #[arg(value_name = "REF")]
+    reference: Option<String>,
+    #[arg(long, value_name = "ENV", default_value = DEFAULT_ENVIRONMENT)]
+    to: String,
+    /// Return as soon as it is queued.
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Deploy {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let body = json!({"service": self.service, "environment": self.to, "ref": self.reference});
+        let deploy = client.post("/api/deploys", &body).await?;
+        started(client, out, &deploy, self.no_wait).await
+    }
+}
+
+async fn started(client: &Client, out: Out, deploy: &Value, no_wait: bool) -> Result<Exit, Failure> {
+    let n = number(deploy, "number");
+    talk(&format!("{} {n}: {}/deploys/{n}", text(deploy, "kind"), client.base()));
+    if no_wait {
+        out.answer(deploy, |d| vec![follow::deploy_line(d, out)]);
+        return Ok(Exit::Done);
+    }
+    follow::deploy(client, out, n).await
+}
+
+/// Go back to the release before, or undo deploy N.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold rollback photos\n  tenfold rollback 12 --reason \"errors went up\"")]
+pub struct Rollback {
+    /// A service, or the number of the deploy to undo.
+    #[arg(value_name = "SERVICE|N")]
+    target: String,
+    /// With a service: where [default: production].
+    #[arg(long, value_name = "ENV")]
+    to: Option<String>,
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Return as soon as it is queued.
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Rollback {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let digits = self.target.strip_prefix('#').unwrap_or(&self.target);
+        let n = match digits.parse::<i64>() {
+            Ok(_) if self.to.is_some() => {
+                return Err(Failure::misuse("a deploy's number says the environment already").advice("leave --to out"));
+            }
+            Ok(n) => n,
+            Err(_) => self.last(client).await?,
+        };
+        let deploy = client.post(&format!("/api/deploys/{n}/rollback"), &json!({"reason": self.reason})).await?;
+        started(client, out, &deploy, self.no_wait).await
+    }
+
+    /// The deploy that runs now, else the one whose release is live.
+    async fn last(&self, client: &Client) -> Result<i64, Failure> {
+        let environment = self.to.as_deref().unwrap_or(DEFAULT_ENVIRONMENT);
+        let service = client.get(&format!("/api/services/{}", segment(&self.target)), &[]).await?;
+        let query = [("service", self.target.as_str()), ("environment", environment), ("limit", "1")];
+        let newest = client.get("/api/deploys", &query).await?;
+        if let Some(running) = list(&newest, "items").iter().find(|d| d["finished_at"].is_null()) {
+            return Ok(number(running, "number"));
+        }
+        match &service["current"][environment] {
+            Value::Null => {
+                Err(Failure::new(Exit::Refused, format!("nothing of {} runs in {environment}", self.target)))
+            }
+            current => Ok(number(current, "deploy")),
+        }
+    }
+}
+
+/// Say what is being deployed, what fires and who is on call.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold status\n  tenfold status --json")]
+pub struct Status {
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Status {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let now = client.get("/api/now", &[]).await?;
+        out.answer(&now, |now| status_lines(now, out));
+        Ok(Exit::Done)
+    }
+}
+
+fn status_lines(now: &Value, out: Out) -> Vec<String> {
+    let mut lines = Vec::new();
+    let running = list(now, "running");
+    if running.is_empty() {
+        lines.push("nothing is being deployed".to_owned());
+    }
+    lines.extend(running.iter().map(|d| follow::deploy_line(d, out)));
+    let firing: Vec<&Value> = list(now, "alerts").iter().filter(|a| text(a, "state") != "pending").collect();
+    if firing.is_empty() {
+        lines.push("nothing fires".to_owned());
+    }
+    for alert in firing {
+        let word = if text(alert, "state") == "unknown" { "unknown" } else { text(alert, "severity") };
+        lines.push(format!("{} {}: {}", out.state(word), text(alert, "rule"), text(alert, "summary")));
+    }
+    lines.extend(list(now, "incidents").iter().map(|i| super::duty::incident_line(i, out)));
+    lines.extend(list(now, "on_call").iter().map(super::duty::on_call_line));
+    if let Some(last) = now.get("last_deploy").filter(|d| !d.is_null()) {
+        lines.push(format!("last: {}", follow::deploy_line(last, out)));
+    }
+    let week = text(&now["week"], "sentence");
+    if !week.is_empty() {
+        lines.push(format!("{week} this week"));
+    }
+    lines
+}
+
+/// List what the next deploy would ship.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold next photos\n  tenfold next photos --to staging --json")]
+pub struct Next {
+    service: String,
+    #[arg(long, value_name = "ENV", default_value = DEFAULT_ENVIRONMENT)]
+    to: String,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Next {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let path = format!("/api/services/{}/next", segment(&self.service));
+        let next = client.get(&path, &[("environment", &self.to)]).await?;
+        out.answer(&next, |next| {
+            let current = text(&next["current"], "sha");
+            let from = if current.is_empty() { "nothing" } else { short(current) };
+            let mut lines = vec![format!(
+                "{} to {}: {from} -> {}, {} added, {} taken back",
+                self.service,
+                self.to,
+                text(&next["next"], "short"),
+                number(next, "added_count"),
+                number(next, "removed_count")
+            )];
+            for (sign, key) in [("+", "added"), ("-", "removed")] {
+                let commit =
+                    |c: &Value| format!("{sign} {} {} ({})", text(c, "short"), text(c, "message"), text(c, "author"));
+                lines.extend(list(next, key).iter().map(commit));
+            }
+            lines.extend(list(next, "warnings").iter().filter_map(Value::as_str).map(|w| format!("◆ {w}")));
+            if !next["locked"].is_null() {
+                lines.push(lock_line(&next["locked"]));
+            }
+            lines
+        });
+        Ok(Exit::Done)
+    }
+}
+
+fn lock_line(lock: &Value) -> String {
+    format!(
+        "{} in {} is locked by {} until {} UTC: {}",
+        text(lock, "service"),
+        text(lock, "environment"),
+        text(lock, "owner_name"),
+        minute(lock, "expires_at"),
+        text(lock, "reason")
+    )
+}
+
+/// Keep others from deploying a service.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold lock photos --reason \"migrating\" --for 1h")]
+pub struct Lock {
+    service: String,
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    #[arg(long = "for", value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    for_ms: i64,
+    #[arg(long = "in", value_name = "ENV", default_value = DEFAULT_ENVIRONMENT)]
+    environment: String,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Lock {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let body = json!({
+            "service": self.service, "environment": self.environment, "reason": self.reason,
+            "minutes": self.for_ms / 60_000,
+        });
+        let lock = client.post("/api/locks", &body).await?;
+        out.answer(&lock, |l| vec![lock_line(l)]);
+        Ok(Exit::Done)
+    }
+}
+
+/// Let deploys through again.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold unlock photos\n  tenfold unlock photos --in staging")]
+pub struct Unlock {
+    service: String,
+    #[arg(long = "in", value_name = "ENV", default_value = DEFAULT_ENVIRONMENT)]
+    environment: String,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Unlock {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let locks = client.get("/api/locks", &[]).await?;
+        let ours = |l: &&Value| text(l, "service") == self.service && text(l, "environment") == self.environment;
+        let mut released = Vec::new();
+        for lock in list(&locks, "items").iter().filter(ours) {
+            client.delete(&format!("/api/locks/{}", segment(text(lock, "id")))).await?;
+            released.push(lock.clone());
+        }
+        out.answer(&json!({"items": released}), |_| {
+            vec![match released.len() {
+                0 => format!("{} in {} was not locked", self.service, self.environment),
+                _ => format!("{} in {} is open again", self.service, self.environment),
+            }]
+        });
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,66 @@
+//! The verbs against the grammar and the guide; what they send and how they end against a small server.
+
+use clap::{CommandFactory, Parser, Subcommand};
+use tenfold_app::chat::grammar::VERBS;
+
+/// The verbs with their one line.
+fn verbs() -> Vec<(String, String)> {
+    let command = super::Command::augment_subcommands(clap::Command::new("tenfold"));
+    let about = |c: &clap::Command| c.get_about().map(ToString::to_string).unwrap_or_default();
+    command.get_subcommands().map(|c| (c.get_name().to_owned(), about(c))).collect()
+}
+
+#[test]
+fn the_definition_holds_together() {
+    crate::Cli::command().debug_assert();
+}
+
+#[test]
+fn every_verb_of_chat_is_a_verb_here() {
+    let ours: Vec<String> = verbs().into_iter().map(|(name, _)| name).collect();
+    for verb in VERBS.iter().filter(|v| !v.chat_only && v.name != "help") {
+        assert!(ours.iter().any(|o| o == verb.name), "`{}` is missing", verb.name);
+        let line = format!("tenfold {}", verb.example);
+        let words = shell_words(&line);
+        assert!(crate::Cli::try_parse_from(&words).is_ok(), "the example of chat does not work here: {line}");
+    }
+}
+
+/// Words as a shell cuts them; the examples use double quotes only.
+fn shell_words(line: &str) -> Vec<String> {
+    line.split('"')
+        .enumerate()
+        .flat_map(
+            |(i, part)| {
+                if i % 2 == 1 { vec![part.to_owned()] } else { part.split_whitespace().map(str::to_owned).collect() }
+            },
+        )
+        .collect()
+}
+
+#[test]
+fn every_example_in_the_help_is_understood() {
+    fn walk(command: &clap::Command, seen: &mut usize) {
+        let examples = command.get_before_long_help().map(ToString::to_string).unwrap_or_default();
+        for line in examples.lines().map(str::trim).filter(|l| l.starts_with("tenfold ")) {
+            let line = line.split(['<', '>', '|']).next().unwrap_or(line);
+            let words = shell_words(line);
+            let parsed = crate::Cli::try_parse_from(&words);
+            assert!(parsed.is_ok(), "{line}: {}", parsed.err().map(|e| e.to_string()).unwrap_or_default());
+            *seen += 1;
+        }
+        command.get_subcommands().for_each(|c| walk(c, seen));
+    }
+    let mut seen = 0;
+    walk(&crate::Cli::command(), &mut seen);
+    assert!(seen >= 40, "only {seen} examples");
+}
+
+#[test]
+fn the_guide_lists_every_verb_with_its_line() {
+    let guide = include_str!("../../../../docs/guide/cli.md");
+    for (name, about) in verbs() {
+        let row = format!("| `{name}` | {about} |");
+        assert!(guide.contains(&row), "docs/guide/cli.md lacks this row:\n{row}");
+    }
+}

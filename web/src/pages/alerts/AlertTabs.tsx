@@ -4,10 +4,10 @@ import { Tabs } from "../../ui/Tabs";
 export function AlertTabs({ current }: { current: "alerts" | "rules" | "mutes" }): ReactElement {
   return (
     <Tabs
-      label="Alerts"
+      label="Views of alerts"
       current={current}
       tabs={[
-        { name: "alerts", to: "/alerts", text: "Alerts" },
+        { name: "alerts", to: "/alerts", text: "Firing" },
         { name: "rules", to: "/alerts/rules", text: "Rules" },
         { name: "mutes", to: "/alerts/mutes", text: "Mutes" },
       ]}

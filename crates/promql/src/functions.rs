@@ -67,6 +67,7 @@ static FUNCTIONS: &[Function] = &[
     f("hour", &[V], 1, V),
     f("idelta", &[M], 0, V),
     f("increase", &[M], 0, V),
+    f("info", &[V, V], 1, V),
     f("irate", &[M], 0, V),
     many("label_join", &[V, T, T, T], 1),
     f("label_replace", &[V, T, T, T, T], 0, V),

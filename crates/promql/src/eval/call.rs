@@ -82,6 +82,7 @@ impl Context<'_> {
             "histogram_quantile" => self.histogram_quantile(&args[0], &args[1], grid, sink),
             "histogram_quantiles" => self.histogram_quantiles(args, grid, sink),
             "histogram_fraction" => self.histogram_fraction(args, grid, sink),
+            "info" => self.info(args, grid, sink),
             // They read native histograms only; float series have nothing for them.
             "histogram_avg" | "histogram_count" | "histogram_stddev" | "histogram_stdvar" | "histogram_sum" => {
                 self.each_row(&args[0], grid, &mut |_| Ok(()))

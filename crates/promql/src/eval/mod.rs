@@ -6,6 +6,7 @@ mod binary;
 mod calendar;
 mod call;
 mod histogram;
+mod info;
 mod kahan;
 mod labels;
 mod math;

@@ -45,6 +45,8 @@ pub(crate) struct Parser {
     tokens: Vec<Lexed>,
     at: usize,
     depth: usize,
+    /// Inside `info(...)`, whose selector of labels may match everything.
+    pub(crate) any_selector: bool,
 }
 
 /// Binding strength of an operator; unary minus stands between `MUL` and `POW`.
@@ -90,7 +92,7 @@ impl Parser {
                 text.len()
             )));
         }
-        Ok(Self { tokens: lex(text)?, at: 0, depth: 0 })
+        Ok(Self { tokens: lex(text)?, at: 0, depth: 0, any_selector: false })
     }
     pub(crate) fn token(&self) -> &Token {
         &self.tokens[self.at].token
@@ -340,7 +342,9 @@ impl Parser {
             self.error(format!("unknown function with name \"{name}\"{hint}"))
         })?;
         self.next();
+        let outer = std::mem::replace(&mut self.any_selector, name == "info");
         let args = self.args()?;
+        self.any_selector = outer;
         let span = span.to(self.last_span());
         check_call(function, &args, span)?;
         Ok(Expr { kind: Kind::Call { function, args }, span })

@@ -39,7 +39,7 @@ impl Parser {
             self.need_sign("}", "to close the matchers")?;
         }
         let span = span.to(self.last_span());
-        if name.is_none() && matchers.iter().all(matches_empty) {
+        if name.is_none() && !self.any_selector && matchers.iter().all(matches_empty) {
             return Err(QueryError::parse(span, "vector selector must contain at least one non-empty matcher"));
         }
         let selector = Selector { matchers, shift: Shift::default(), mode: RangeMode::Normal };

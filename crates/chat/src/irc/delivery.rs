@@ -14,6 +14,8 @@ const BARRIER_LINES_MAX: usize = 4;
 const BARRIER: &str = "tenfold-";
 /// Tokens are counted in thousandths.
 const TOKEN: i64 = 1_000;
+/// What a PING costs: servers count it too, but lightly.
+const BARRIER_TOKEN: i64 = 500;
 
 /// Who goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,6 +128,11 @@ impl Outbox {
         lines.filter_map(|l| if let LineState::Sent { at, .. } = l.state { Some(at) } else { None }).min()
     }
 
+    fn unconfirmed(&self) -> usize {
+        let lines = self.entries.iter().flat_map(|e| &e.lines);
+        lines.filter(|l| matches!(l.state, LineState::Sent { .. })).count()
+    }
+
     /// Takes out what has been confirmed to the last line.
     fn finish(&mut self, out: &mut Vec<Effect>) {
         self.entries.retain(|entry| {
@@ -149,6 +156,9 @@ impl State {
 
     /// The first line that may go now.
     fn next_line(&self) -> Option<usize> {
+        if self.outbox.unconfirmed() >= self.config.limits.window_lines {
+            return None;
+        }
         self.outbox.entries.iter().position(|entry| {
             let waiting = entry.lines.is_empty() || entry.lines.iter().any(|l| l.state == LineState::Waiting);
             waiting && self.may_send_to(&entry.item.target)
@@ -189,8 +199,8 @@ impl State {
             let token = format!("{BARRIER}{}", self.outbox.barrier);
             self.outbox.barrier += 1;
             self.outbox.unbarriered = 0;
-            // Counts as a line but never waits: without it nothing is confirmed.
-            self.outbox.tokens -= TOKEN;
+            // Never waits: without it nothing is confirmed.
+            self.outbox.tokens -= BARRIER_TOKEN;
             out.push(Effect::Send(Message::new("PING", [token])));
         }
     }

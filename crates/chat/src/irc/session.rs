@@ -40,6 +40,8 @@ pub struct Limits {
     /// Lines that may go at once; after that one per `refill_ms`.
     pub burst_lines: i64,
     pub refill_ms: i64,
+    /// Lines that may be unconfirmed at once: a server that slows us down never has more of ours to read than this.
+    pub window_lines: usize,
     /// Reconnecting and rejoining wait this long at first, twice as long each time, never longer than the second.
     pub backoff_min_ms: i64,
     pub backoff_max_ms: i64,
@@ -55,8 +57,9 @@ impl Default for Limits {
             idle_ms: 60_000,
             pong_ms: 30_000,
             confirm_ms: 30_000,
-            burst_lines: 6,
-            refill_ms: 1_000,
+            burst_lines: 8,
+            refill_ms: 500,
+            window_lines: 5,
             backoff_min_ms: 1_000,
             backoff_max_ms: 300_000,
             nick_retry_ms: 30_000,

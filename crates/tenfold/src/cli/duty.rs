@@ -11,10 +11,10 @@ use super::ship::duration;
 use crate::ambient::SystemClock;
 
 pub(super) fn incident_line(incident: &Value, out: Out) -> String {
-    let has = match incident["acknowledged_by"].as_str() {
-        Some(by) => format!("{by} has it"),
-        None if text(incident, "state") == "open" => "nobody has it".to_owned(),
-        None => text(incident, "state").to_owned(),
+    let has = match (text(incident, "state"), incident["acknowledged_by"].as_str()) {
+        ("resolved", _) => "resolved".to_owned(),
+        (_, Some(by)) => format!("{by} has it"),
+        _ => "nobody has it".to_owned(),
     };
     format!(
         "{} incident {}: {}, {has}",

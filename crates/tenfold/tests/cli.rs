@@ -1,0 +1,187 @@
+//! The command line as a script uses it: the real binary against the real server, each in a directory of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_tenfold");
+const PASSWORD: &str = "correct horse battery staple";
+
+struct Bench {
+    dir: tempfile::TempDir,
+    server: Child,
+    url: String,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// The file's content once it is there; the server writes it when it listens.
+fn wait_for(path: &Path) -> String {
+    let began = Instant::now();
+    loop {
+        if let Ok(text) = std::fs::read_to_string(path)
+            && !text.is_empty()
+        {
+            return text;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{} does not come", path.display());
+        std::thread::yield_now();
+    }
+}
+
+impl Bench {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| dir.path().join(name);
+        std::fs::write(file("tenfold.toml"), "[statsd]\nlisten = \"\"\n").unwrap();
+        let said = std::fs::File::create(file("said")).unwrap();
+        let server = Command::new(BINARY)
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(file("data"))
+            .arg("--config")
+            .arg(file("tenfold.toml"))
+            .arg("--address-file")
+            .arg(file("address"))
+            .stdout(said)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let address = wait_for(&file("address"));
+        Self { dir, server, url: format!("http://{}", address.trim()) }
+    }
+
+    fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.run_with(args, &[], "")
+    }
+
+    fn run_with(&self, args: &[&str], env: &[(&str, &str)], stdin: &str) -> Output {
+        use std::io::Write;
+        let mut child = Command::new(BINARY)
+            .args(args)
+            .env_remove("TENFOLD_URL")
+            .env_remove("TENFOLD_TOKEN")
+            .env("XDG_CONFIG_HOME", self.home())
+            .envs(env.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// Makes the first account with the link the server printed.
+    fn set_up(&self) {
+        let began = Instant::now();
+        let link = loop {
+            let said = std::fs::read_to_string(self.dir.path().join("said")).unwrap();
+            if let Some(line) = said.lines().find(|l| l.contains("/setup?token=")) {
+                break line.trim().to_owned();
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "no setup link: {said}");
+            std::thread::yield_now();
+        };
+        let out = self.run_with(&["setup", &link, "ana", "--name", "Ana"], &[], &format!("{PASSWORD}\n"));
+        assert_eq!(code(&out), 0, "{}", err(&out));
+    }
+}
+
+fn code(out: &Output) -> i32 {
+    out.status.code().unwrap()
+}
+fn text(out: &Output) -> String {
+    String::from_utf8(out.stdout.clone()).unwrap()
+}
+fn err(out: &Output) -> String {
+    String::from_utf8(out.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_script_tells_done_from_failed_from_refused() {
+    let b = Bench::start();
+    let refused = b.run(&["status", "--server", &b.url]);
+    assert_eq!(code(&refused), 3, "{}", err(&refused));
+    assert!(err(&refused).contains("tenfold login") && text(&refused).is_empty(), "{}", err(&refused));
+
+    b.set_up();
+    let status = b.run(&["status"]);
+    assert_eq!(code(&status), 0, "{}", err(&status));
+    assert!(text(&status).contains("nothing fires"), "{}", text(&status));
+    let json = b.run(&["status", "--json"]);
+    let value: serde_json::Value = serde_json::from_slice(&json.stdout).expect("--json is JSON and nothing else");
+    assert!(value["week"]["sentence"].is_string(), "{value}");
+
+    let missing = b.run(&["deploy", "photos"]);
+    assert_eq!((code(&missing), text(&missing)), (1, String::new()), "{}", err(&missing));
+    assert!(err(&missing).contains("photos"), "{}", err(&missing));
+    let misuse = b.run(&["mute", "service=photos", "--for", "soon", "--reason", "x"]);
+    assert_eq!(code(&misuse), 2);
+    assert!(err(&misuse).contains("45m"), "{}", err(&misuse));
+    let nobody = b.run_with(&["status"], &[("TENFOLD_TOKEN", "tf_robot_wrong")], "");
+    assert_eq!(code(&nobody), 3, "{}", err(&nobody));
+    let away = b.run(&["status", "--server", "http://127.0.0.1:1"]);
+    assert_eq!(code(&away), 1);
+    assert!(err(&away).contains("cannot be reached"), "{}", err(&away));
+}
+
+#[test]
+fn what_somebody_does_is_in_the_record_under_the_name_and_by_this_door() {
+    let b = Bench::start();
+    b.set_up();
+    assert_eq!(code(&b.run(&["doing", "rebooting", "db2"])), 0);
+    let found = b.run(&["search", "rebooting"]);
+    assert!(text(&found).contains("ana: rebooting db2"), "{}", text(&found));
+    let open = b.run(&["incident", "open", "uploads are slow", "--severity", "warning"]);
+    assert_eq!(code(&open), 0, "{}", err(&open));
+    assert_eq!(code(&b.run(&["ack", "1"])), 0);
+    let events = b.run(&["events", "--kind", "incident.acknowledged", "--json"]);
+    let value: serde_json::Value = serde_json::from_slice(&events.stdout).unwrap();
+    assert_eq!((&value["items"][0]["actor"]["id"], &value["items"][0]["source"]), (&"ana".into(), &"cli".into()));
+
+    let token = text(&b.run(&["token", "create", "ci", "--role", "viewer"]));
+    let (url, token) = (b.url.as_str(), token.trim());
+    let read = b.run_with(&["status"], &[("TENFOLD_TOKEN", token), ("TENFOLD_URL", url)], "");
+    assert_eq!(code(&read), 0, "{}", err(&read));
+    let write = b.run_with(&["ack", "1"], &[("TENFOLD_TOKEN", token), ("TENFOLD_URL", url)], "");
+    assert_eq!(code(&write), 3, "a viewer acknowledges nothing: {}", err(&write));
+}
+
+#[test]
+fn exported_files_apply_to_an_empty_difference() {
+    let b = Bench::start();
+    b.set_up();
+    let dir = b.dir.path().join("config");
+    let dir = dir.to_str().unwrap();
+    let empty = b.run(&["apply", b.home().to_str().unwrap()]);
+    assert_eq!(code(&empty), 2, "{}", err(&empty));
+    let export = b.run(&["export", dir]);
+    assert_eq!(code(&export), 0, "{}", err(&export));
+    assert!(text(&export).contains("people/ana.yaml"), "{}", text(&export));
+    let again = b.run(&["apply", dir]);
+    assert_eq!((code(&again), text(&again)), (0, String::new()), "{}", err(&again));
+    assert!(err(&again).contains("nothing to change"));
+}
+
+#[test]
+fn signing_out_forgets_the_session() {
+    let b = Bench::start();
+    b.set_up();
+    assert_eq!(code(&b.run(&["logout"])), 0);
+    assert_eq!(code(&b.run(&["status"])), 3);
+    let wrong = b.run_with(&["login", "ana", "--server", &b.url], &[], "wrong password here\n");
+    assert_eq!(code(&wrong), 3, "{}", err(&wrong));
+    let right = b.run_with(&["login", "ana", "--server", &b.url], &[], &format!("{PASSWORD}\n"));
+    assert_eq!(code(&right), 0, "{}", err(&right));
+    assert!(!err(&right).contains(PASSWORD));
+    assert_eq!(code(&b.run(&["status"])), 0);
+}

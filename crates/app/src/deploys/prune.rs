@@ -95,7 +95,7 @@ fn is_young(file: &Path, now: Timestamp) -> bool {
     let since =
         fs::metadata(file).and_then(|m| m.modified()).ok().and_then(|t| t.duration_since(SystemTime::UNIX_EPOCH).ok());
     // a file whose age is not known counts as young
-    since.map_or(true, |at: Duration| now.millis() - i64::try_from(at.as_millis()).unwrap_or(i64::MAX) < AGE_MS_MIN)
+    since.is_none_or(|at: Duration| now.millis() - i64::try_from(at.as_millis()).unwrap_or(i64::MAX) < AGE_MS_MIN)
 }
 
 #[cfg(test)]

@@ -37,7 +37,10 @@ pub(crate) async fn stage(
     let missing = {
         let (shared, files) = (shared.clone(), files.clone());
         tokio::task::spawn_blocking(move || {
-            files.into_iter().filter(|(d, size)| !shared.incoming.verify(*d, *size)).collect::<Vec<_>>()
+            let here = |d, size, x| shared.incoming.verify(d, size, x) || (x && shared.incoming.verify(d, size, false));
+            let missing = files.into_iter().filter(|((d, x), size)| !here(*d, *size, *x));
+            // a file that ships with and without the bit is fetched once
+            missing.map(|((d, _), size)| (d, size)).collect::<BTreeMap<_, _>>().into_iter().collect::<Vec<_>>()
         })
         .await
         .map_err(|_| "the blobs could not be read".to_owned())?
@@ -51,12 +54,13 @@ pub(crate) async fn stage(
         .map_err(|_| "the release could not be linked".to_owned())?
 }
 
-fn files_of(manifest: &Manifest) -> BTreeMap<Digest, u64> {
+/// Each file's digest and executable bit, with its size.
+fn files_of(manifest: &Manifest) -> BTreeMap<(Digest, bool), u64> {
     manifest
         .entries()
         .iter()
         .filter_map(|e| match e {
-            Entry::File { blake3, size, .. } => Some((*blake3, *size)),
+            Entry::File { blake3, size, executable, .. } => Some(((*blake3, *executable), *size)),
             Entry::Link { .. } => None,
         })
         .collect()

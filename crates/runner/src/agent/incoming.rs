@@ -44,9 +44,10 @@ impl Incoming {
         self.dir.join(&name[..2]).join(if executable { format!("{name}.x") } else { name })
     }
 
-    /// The blob is here and has its content. What is damaged is removed, so that it is fetched anew. Blocks.
-    pub fn verify(&self, digest: Digest, size: u64) -> bool {
-        let path = self.path(digest, false);
+    /// The blob is here, with or without the executable bit, and has its content. What is damaged is removed, so that it
+    /// is fetched anew. Blocks.
+    pub fn verify(&self, digest: Digest, size: u64, executable: bool) -> bool {
+        let path = self.path(digest, executable);
         match hash_file(&path) {
             Ok(found) if found == (digest, size) => true,
             Ok(_) => {
@@ -190,7 +191,7 @@ mod tests {
         assert!(waiter.try_recv().is_err());
         incoming.chunk(digest, b"lo");
         assert_eq!(waiter.try_recv().unwrap(), Ok(()));
-        assert!(incoming.verify(digest, 5));
+        assert!(incoming.verify(digest, 5, false));
 
         let other = Digest::of(b"other");
         let (mut waiter, _) = incoming.expect(other, 5).unwrap();
@@ -212,7 +213,7 @@ mod tests {
         let path = incoming.path(empty, false);
         fs::remove_file(&path).unwrap();
         fs::write(&path, b"x").unwrap();
-        assert!(!incoming.verify(empty, 0));
+        assert!(!incoming.verify(empty, 0, false));
         assert!(!path.exists());
     }
 }

@@ -119,6 +119,15 @@ async fn what_goes_wrong_is_shown_and_nothing_is_lost() {
         assert!(world.app().deploy_start(&mei(), new_deploy(Some(hostile))).await.is_err(), "{hostile}");
     }
 
+    // hosts that are not known
+    world.write_pipeline("canary: {hosts: 1, hold_s: 0}");
+    let pipeline = world.repository().join(".tenfold/deploy.yaml");
+    let text = std::fs::read_to_string(&pipeline).unwrap();
+    std::fs::write(&pipeline, text.replace("hosts: {role: web}", "hosts: {name: host-9}")).unwrap();
+    world.commit_all("Aim at a host nobody knows");
+    let fault = world.app().deploy_start(&mei(), new_deploy(None)).await.unwrap_err();
+    assert!(fault.message.contains("name=host-9`; known are host-1, host-2"), "{}", fault.message);
+
     // a host that is away: the deploy ends before anything changed
     world.write_pipeline("canary: {hosts: 1, hold_s: 0}");
     world.commit("two");
@@ -180,5 +189,34 @@ async fn cancelling_a_build_ends_its_processes() {
     assert_eq!(cancelled.state, "cancelled");
     let folder = world.dir.path().join("data/builds").join(deploy.number.to_string());
     world.until("the build's folder to go", |_| !folder.exists()).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_canary_without_data_is_held_and_with_data_is_judged() {
+    if !ready() {
+        return;
+    }
+    let world = World::new(2).await;
+    let first = world.deploy().await;
+    world.state(first.number, &["succeeded"]).await;
+    let check = |query: &str| format!("canary: {{hosts: 1, hold_s: 0, check: {{query: '{query}', max: 0.5}}}}");
+    for (version, query, state) in [
+        ("two", "errors_total{job=\"$service\"}", "held"),
+        ("three", "vector(0.9)", "rolled_back"),
+        ("four", "vector(0.1)", "succeeded"),
+    ] {
+        world.write_pipeline(&check(query));
+        world.commit(version);
+        let deploy = world.deploy().await;
+        let deploy = world.state(deploy.number, &[state]).await;
+        if state == "held" {
+            assert!(deploy.error.as_deref().unwrap().contains("has no data"), "{:?}", deploy.error);
+            assert!(deploy.error.as_deref().unwrap().contains("job=\"photos\""), "{:?}", deploy.error);
+            world.app().deploy_abort(&mei(), deploy.number).await.unwrap();
+            world.state(deploy.number, &["rolled_back"]).await;
+        }
+    }
+    assert_eq!(world.versions().await, ["four", "four"]);
     world.end().await;
 }

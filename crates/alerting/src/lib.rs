@@ -19,7 +19,7 @@ pub use mutes::{MATCHERS_MAX, MatcherSet, parse_matchers};
 pub use presence::{Presence, presence};
 pub use rules::{
     AlertRule, GROUPS_MAX, Group, INTERVAL_DEFAULT_MS, RULES_PER_GROUP_MAX, RecordingRule, Rule, RuleError, RuleFile,
-    parse_rules,
+    parse_rules, parse_rules_with,
 };
 pub use state::{
     Alert, AlertState, Answer, Present, RuleState, SERIES_PER_RULE_MAX, StepError, Transition, TransitionKind,

@@ -136,6 +136,14 @@ fn wrong<T>(at: &Spanned<T>, key: &str, message: impl Into<String>) -> RuleError
 /// # Errors
 /// The first thing that is wrong, with its line and key.
 pub fn parse_rules(yaml: &str) -> Result<RuleFile, RuleError> {
+    parse_rules_with(yaml, INTERVAL_DEFAULT_MS)
+}
+
+/// Reads a rule file; groups without an interval get `interval_ms`.
+///
+/// # Errors
+/// As [`parse_rules`].
+pub fn parse_rules_with(yaml: &str, interval_ms: i64) -> Result<RuleFile, RuleError> {
     let whole = |line, message: String| RuleError { line, key: "groups".to_owned(), message };
     if yaml.len() > FILE_BYTES_MAX {
         return Err(whole(0, format!("a rule file has at most {FILE_BYTES_MAX} bytes, this one has {}", yaml.len())));
@@ -154,13 +162,14 @@ pub fn parse_rules(yaml: &str) -> Result<RuleFile, RuleError> {
         if !names.insert(group.name.value.clone()) {
             return Err(wrong(&group.name, "name", format!("the group `{}` is there twice", group.name.value)));
         }
-        groups.push(read_group(group, &mut identities)?);
+        groups.push(read_group(group, interval_ms, &mut identities)?);
     }
     Ok(RuleFile { groups })
 }
 
 fn read_group(
     raw: RawGroup,
+    interval_default_ms: i64,
     identities: &mut std::collections::BTreeSet<(String, Vec<(String, String)>)>,
 ) -> Result<Group, RuleError> {
     let name = raw.name.value.clone();
@@ -174,7 +183,7 @@ fn read_group(
         return Err(wrong(offset, "query_offset", "is not supported; write `offset` in the expression"));
     }
     let interval_ms = match &raw.interval {
-        None => INTERVAL_DEFAULT_MS,
+        None => interval_default_ms.max(INTERVAL_MIN_MS),
         Some(text) => parse_duration_ms(&text.value).map_err(|m| wrong(text, "interval", m))?,
     };
     if interval_ms < INTERVAL_MIN_MS {

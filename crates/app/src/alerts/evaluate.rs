@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
 use tenfold_alerting::{
     AlertRule, AlertState, Answer, Presence, Present, RecordingRule, Rule, RuleState, SERIES_PER_RULE_MAX, step,
 };
@@ -18,33 +19,32 @@ use super::{
 };
 use crate::App;
 
+/// Groups evaluated at a time.
+const GROUPS_AT_ONCE: usize = 4;
+
 /// Evaluates the groups whose time has come.
 pub(super) async fn due_groups(app: &App, lease: &Lease) -> Result<(), Fault> {
     let now = app.now();
     let groups = app.alerts.groups.read().clone();
-    let mut any = false;
-    let mut first_fault = None;
+    let mut due = Vec::new();
     for running in groups {
-        let due = {
-            let mut status = running.status.lock();
-            let due = status.next_at.is_none_or(|at| at <= now || at.since_ms(now) > running.group.interval_ms);
-            if due {
-                status.next_at = Some(next_after(status.next_at, running.group.interval_ms, now));
-            }
-            due
-        };
-        if due {
-            any = true;
-            // One group that cannot be stored must not keep the others from being evaluated.
-            if let Err(fault) = group(app, lease, &running, now).await {
-                first_fault.get_or_insert(fault);
-            }
+        let mut status = running.status.lock();
+        if status.next_at.is_none_or(|at| at <= now || at.since_ms(now) > running.group.interval_ms) {
+            status.next_at = Some(next_after(status.next_at, running.group.interval_ms, now));
+            due.push(running.clone());
         }
     }
-    if any {
-        attach_left_over(app, lease).await?;
+    if due.is_empty() {
+        return Ok(());
     }
-    first_fault.map_or(Ok(()), Err)
+    // One group that is slow or cannot be stored must not keep the others from being evaluated.
+    let results: Vec<Result<(), Fault>> = stream::iter(due)
+        .map(|running| async move { group(app, lease, &running, now).await })
+        .buffer_unordered(GROUPS_AT_ONCE)
+        .collect()
+        .await;
+    attach_left_over(app, lease).await?;
+    results.into_iter().collect()
 }
 
 /// On the group's own grid, so that evaluations do not drift; missed ones are left out.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tenfold_alerting::{Alert, Group, INTERVAL_DEFAULT_MS, Presence, Rule, RuleState, parse_rules, presence};
+use tenfold_alerting::{Alert, Group, Presence, Rule, RuleState, parse_rules_with, presence};
 use tenfold_store::alerts as store;
 use tenfold_types::{Fault, Timestamp};
 
@@ -59,15 +59,13 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
         by_rule.entry((row.rule_group, row.rule)).or_default().push(alert);
     }
     let old = app.alerts.groups.read().clone();
+    let interval_ms = i64::try_from(app.settings.alerts.evaluation_interval_ms).unwrap_or(i64::MAX);
     let mut running = Vec::new();
     for file in files {
         // A file that was accepted once stays readable; if not, its alerts stay as they are and the fault is shown.
-        let parsed = parse_rules(&file.yaml)
+        let parsed = parse_rules_with(&file.yaml, interval_ms)
             .map_err(|e| Fault::internal(format!("the rule file {} cannot be read: {e}", file.name)))?;
-        for mut group in parsed.groups {
-            if group.interval_ms == INTERVAL_DEFAULT_MS && !file.yaml.contains("interval") {
-                group.interval_ms = i64::try_from(app.settings.alerts.evaluation_interval_ms).unwrap_or(i64::MAX);
-            }
+        for group in parsed.groups {
             let rules = group.rules.iter().map(|rule| rule_status(&group.name, rule, &mut by_rule)).collect();
             let before = old.iter().find(|r| r.group.name == group.name);
             let next_at = before.and_then(|b| b.status.lock().next_at);

@@ -9,6 +9,7 @@ use tenfold_store::{Tx, incidents as store};
 use tenfold_types::{Actor, Fault, PageId, Severity, Source, Timestamp};
 
 use super::{
+    message::TEST_INCIDENT,
     open::record,
     stored::{Incident, State, person, word},
 };
@@ -229,6 +230,9 @@ pub(super) fn page(
 
 /// When nobody of the current step can be reached, the next step does not wait.
 pub(super) fn hurry(t: &mut Txn<'_>, number: i64) -> Result<(), Fault> {
+    if number == TEST_INCIDENT {
+        return Ok(());
+    }
     let now = t.now();
     let pages = store::pages(t.tx(), number)?;
     let Some((round, step)) = pages.iter().map(|p| (p.round, p.step)).max() else { return Ok(()) };

@@ -227,4 +227,10 @@ async fn a_test_page_goes_the_way_of_a_real_one() {
     w.tick().await;
     assert_eq!(w.receivers.subjects_to("raj@example.org"), ["[test] This is what a page looks like"]);
     assert_eq!(w.count("page.sent").await, 1);
+    w.receivers.unknown.lock().insert("mei@example.org".to_owned());
+    let test = w.app.page_test(&caller("mei", Role::Viewer), "mei").await.expect("oneself");
+    w.pass(60).await;
+    let pages = w.app.pages(Some(0)).await.expect("pages");
+    assert_eq!(pages.iter().find(|p| p.id == test.id).expect("the page").state, "failed");
+    assert_eq!(w.count("page.failed").await, 1);
 }

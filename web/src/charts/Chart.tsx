@@ -20,13 +20,14 @@ export interface ChartProps {
   sync?: string | undefined;
   /** Why there is nothing to draw. */
   note?: string | null | undefined;
+  loading?: boolean | undefined;
   onZoom?: ((fromMs: number, toMs: number) => void) | undefined;
 }
 
 const LEGEND_MAX = 12;
 
 /** A graph with its title, its newest value, its legend, its words and its table. */
-export function Chart({ title, unit, times, lines, markers, rangeText, description, height = 150, sync, note, onZoom }: ChartProps): ReactElement {
+export function Chart({ title, unit, times, lines, markers, rangeText, description, height = 150, sync, note, loading, onZoom }: ChartProps): ReactElement {
   const [asTable, setAsTable] = useState(false);
   const theme = useTheme();
   const head = useRef<HTMLSpanElement>(null);
@@ -48,7 +49,7 @@ export function Chart({ title, unit, times, lines, markers, rangeText, descripti
   };
 
   return (
-    <figure className="chart panel">
+    <figure className="chart panel" aria-busy={loading || undefined}>
       <div className="chart-head">
         <h3 title={description ?? undefined}>{title}</h3>
         <span className="now" ref={head}>{newest}</span>
@@ -63,7 +64,7 @@ export function Chart({ title, unit, times, lines, markers, rangeText, descripti
         <>
           <div className="chart-area">
             <Plot times={times} lines={lines} unit={unit} markers={markers} height={height} sync={sync} onZoom={onZoom} onCursor={follow} />
-            {(note || lines.length === 0) && <p className="chart-note">{note ?? "No data in this range."}</p>}
+            {(note || lines.length === 0) && <p className="chart-note">{note ?? (loading ? "Loading…" : "No data in this range.")}</p>}
           </div>
           {lines.length > 1 && (
             <ul className="legend" ref={legend} aria-hidden="true">

@@ -17,7 +17,7 @@ interface Props {
 
 /** One panel of a dashboard. */
 export function PanelChart({ panel, range, markers, sync, height, zoom }: Props): ReactElement {
-  const { times, lines, note } = useLines(panel.queries, range);
+  const { times, lines, note, loading } = useLines(panel.queries, range);
   const params = useParams();
   return (
     <Chart
@@ -26,7 +26,7 @@ export function PanelChart({ panel, range, markers, sync, height, zoom }: Props)
       description={panel.description}
       times={times}
       lines={lines}
-      note={note}
+      note={note} loading={loading}
       markers={markers}
       rangeText={range.text}
       sync={sync}

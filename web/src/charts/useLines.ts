@@ -13,6 +13,7 @@ export interface Lines {
   times: number[];
   lines: Line[];
   note: string | null;
+  loading: boolean;
 }
 
 const firstKnown = (line: Line): number => line.values.findIndex((value) => value !== null);
@@ -48,8 +49,8 @@ export function useLines(queries: PanelQuery[], range: Range): Lines {
   return useMemo(() => {
     const results = query.data ?? [];
     const lines = joined(results.flatMap((result, at) => result.series.map((series) => ({ label: legend(queries[at]?.legend, series.labels), values: series.values }))));
-    const note = query.error ? `${query.error.message} ${query.error.advice}` : query.loading ? "Loading…" : null;
-    return { times: results[0]?.times ?? [wanted.from, wanted.to], lines: lines.slice(0, LINES_MAX), note };
+    const note = query.error ? `${query.error.message} ${query.error.advice}` : null;
+    return { times: results[0]?.times ?? [wanted.from, wanted.to], lines: lines.slice(0, LINES_MAX), note, loading: query.loading };
     // The queries are named by the key.
   }, [query.data, query.error, query.loading, names]);
 }

@@ -6,7 +6,7 @@ import { stream } from "../api/stream";
 import { refresh, useQuery } from "../api/useQuery";
 import { usePath } from "../router/router";
 import { Toasts } from "../ui/Toasts";
-import { Problem } from "../ui/basics";
+import { Loading, Problem } from "../ui/basics";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { Frame } from "./Frame";
 import { Routed } from "./Routed";
@@ -34,7 +34,7 @@ export function App(): ReactElement {
           {session.error ? (
             <Problem message={session.error.message} advice={session.error.advice} retry={session.reload} />
           ) : (
-            <p className="muted">Loading…</p>
+            <Loading />
           )}
         </main>
       ) : path === "/setup" && session.data.setup_needed ? (

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState, type ReactElement, type ReactNode } from "
 import { usePath } from "../router/router";
 import { HeaderStrip } from "./HeaderStrip";
 import { KeysDialog } from "./KeysDialog";
+import { PagedBanner } from "./PagedBanner";
 import { TopBar } from "./TopBar";
 import { useKeys } from "./useKeys";
 
@@ -27,6 +28,7 @@ export function Frame({ children }: { children: ReactNode }): ReactElement {
       <a className="skip" href="#main">Skip to the page</a>
       <TopBar onKeys={() => setKeysShown(true)} />
       <HeaderStrip />
+      <PagedBanner />
       <main id="main" ref={main} tabIndex={-1}>{children}</main>
       <KeysDialog open={keysShown} onClose={() => setKeysShown(false)} />
     </>

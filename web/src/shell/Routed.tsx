@@ -1,6 +1,7 @@
 import { Suspense, type ReactElement } from "react";
 import { Link } from "../router/Link";
 import { match, usePath } from "../router/router";
+import { Loading } from "../ui/basics";
 import { PageFrame } from "../ui/Section";
 import { ErrorBoundary } from "./ErrorBoundary";
 import { NAV, ROUTES } from "./routes";
@@ -25,7 +26,7 @@ export function Routed(): ReactElement {
     if (!params) continue;
     return (
       <ErrorBoundary resetKey={path}>
-        <Suspense fallback={<p className="muted">Loading…</p>}>
+        <Suspense fallback={<Loading />}>
           <Page key={path} params={params} />
         </Suspense>
       </ErrorBoundary>

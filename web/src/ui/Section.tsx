@@ -1,6 +1,6 @@
 import { useEffect, useId, type ReactElement, type ReactNode } from "react";
 import { ApiError } from "../api/http";
-import { Problem } from "./basics";
+import { Loading, Problem } from "./basics";
 
 interface PageFrameProps {
   title: string;
@@ -51,7 +51,7 @@ export function Loaded<T>({ query, children }: LoadedProps<T>): ReactElement {
   return (
     <>
       {query.error && <Problem message={query.error.message} advice={query.error.advice} retry={query.reload} />}
-      {query.data === undefined ? !query.error && <p className="muted">Loading…</p> : children(query.data)}
+      {query.data === undefined ? !query.error && <Loading /> : children(query.data)}
     </>
   );
 }

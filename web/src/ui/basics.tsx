@@ -51,6 +51,11 @@ export function Copy({ text, label = "Copy" }: { text: string; label?: string })
   );
 }
 
+/** Something is asked for and not there yet. */
+export function Loading(): ReactElement {
+  return <p className="muted" aria-busy="true">Loading…</p>;
+}
+
 /** One command to type, with a button that copies it. */
 export function Command({ text }: { text: string }): ReactElement {
   return (

@@ -25,7 +25,7 @@ function Graph({ alert, expr }: { alert: Alert; expr: string }): ReactElement {
   const params = useParams();
   const { expr: left, threshold } = withoutThreshold(expr);
   const queries = useMemo(() => [{ expr: left }], [left]);
-  const { times, lines, note } = useLines(queries, range);
+  const { times, lines, note, loading } = useLines(queries, range);
   const markers = useMarkers(range, alert.service);
   const withLine = useMemo(
     () => (threshold === null || lines.length === 0 ? lines : [...lines, { label: `threshold ${threshold}`, limit: true, values: times.map(() => threshold) }]),
@@ -33,7 +33,7 @@ function Graph({ alert, expr }: { alert: Alert; expr: string }): ReactElement {
   );
   return (
     <Section title="Graph" end={<RangePicker range={range} />}>
-      <Chart title={alert.rule} unit="short" times={times} lines={withLine} note={note} markers={markers} rangeText={range.text} height={240} onZoom={(from, to) => params.set({ from: String(from), to: String(to), range: null }, false)} />
+      <Chart title={alert.rule} unit="short" times={times} lines={withLine} note={note} loading={loading} markers={markers} rangeText={range.text} height={240} onZoom={(from, to) => params.set({ from: String(from), to: String(to), range: null }, false)} />
       <MarkerKey />
     </Section>
   );

@@ -19,14 +19,14 @@ const UNITS = ["short", "ops", "ratio", "seconds", "bytes"];
 function Answer({ expr, unit }: { expr: string; unit: string }): ReactElement {
   const range = useRange();
   const queries = useMemo(() => [{ expr }], [expr]);
-  const { times, lines, note } = useLines(queries, range);
+  const { times, lines, note, loading } = useLines(queries, range);
   const markers = useMarkers(range);
   const params = useParams();
   const instant = useQuery(`instant:${expr}`, () => queryInstant(expr), { everyMs: 15_000 });
   return (
     <>
       <h2 className="sr-only">Over time</h2>
-      <Chart title={expr} unit={unit} times={times} lines={lines} note={note} markers={markers} rangeText={range.text} height={280} onZoom={(from, to) => params.set({ from: String(from), to: String(to), range: null }, false)} />
+      <Chart title={expr} unit={unit} times={times} lines={lines} note={note} loading={loading} markers={markers} rangeText={range.text} height={280} onZoom={(from, to) => params.set({ from: String(from), to: String(to), range: null }, false)} />
       <Section title="Now">
         <Loaded query={instant}>
           {(samples) =>

@@ -8,7 +8,7 @@ import { EventRow } from "../../parts/EventRow";
 import { useRecord } from "../../parts/useRecord";
 import { Link } from "../../router/Link";
 import { useParams } from "../../router/router";
-import { Empty, Problem } from "../../ui/basics";
+import { Empty, Loading, Problem } from "../../ui/basics";
 import { Loaded, PageFrame } from "../../ui/Section";
 import { FilterBar } from "./FilterBar";
 import { accepts, readFilters, toQuery } from "./filters";
@@ -63,7 +63,7 @@ function WholeRecord(): ReactElement {
       {rows.length > 0 ? (
         <Rows rows={rows} />
       ) : query.loading ? (
-        <p className="muted">Loading…</p>
+        <Loading />
       ) : filtered ? (
         <Empty title="No row matches."><Link className="inline-link" to="/timeline">Drop all filters</Link></Empty>
       ) : (

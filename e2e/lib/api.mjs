@@ -2,6 +2,16 @@
 
 const ANSWER_MS_MAX = 10_000;
 
+/** A kept connection may be closed just as it is used again; then nothing was asked, and it is asked once more. */
+async function sent(url, request) {
+  try {
+    return await fetch(url, request);
+  } catch (error) {
+    if (error.cause?.code !== 'UND_ERR_SOCKET' || error.cause.socket?.bytesRead === 0) throw error;
+    return fetch(url, request);
+  }
+}
+
 export class Api {
   constructor(base, headers = {}) {
     this.base = base;
@@ -9,7 +19,7 @@ export class Api {
   }
 
   async call(method, path, body) {
-    const response = await fetch(this.base + path, {
+    const response = await sent(this.base + path, {
       method,
       headers: { origin: this.base, ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...this.headers },
       body: body === undefined ? undefined : JSON.stringify(body),

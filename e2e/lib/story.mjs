@@ -1,4 +1,5 @@
 // One story, told in steps that depend on each other: when one breaks, those after it are skipped, and say why.
+// A step that nothing after it needs says `leadsOn: false`.
 import { test } from 'node:test';
 
 export function tell(title, options, steps) {
@@ -6,7 +7,7 @@ export function tell(title, options, steps) {
     const scene = {};
     let broken;
     try {
-      for (const [name, step] of steps) {
+      for (const [name, step, { leadsOn = true } = {}] of steps) {
         await t.test(name, async (inner) => {
           if (broken) {
             inner.skip(`"${broken}" did not work`);
@@ -15,7 +16,7 @@ export function tell(title, options, steps) {
           try {
             await step(scene);
           } catch (error) {
-            broken = name;
+            if (leadsOn) broken = name;
             if (scene.demo) console.log(`  the demo said:\n${scene.demo.output.slice(-2_000)}`);
             throw error;
           }

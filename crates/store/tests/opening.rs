@@ -1,7 +1,5 @@
 //! Opening a store: again, by several nodes at once, and what is refused.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
-
 use tenfold_store::{Db, StoreError, cursors, events, leases, params};
 use tenfold_testkit::{PgServer, TestEntropy, temp_db};
 use tenfold_types::{Actor, EventDraft, EventId, Source, Timestamp};

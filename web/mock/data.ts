@@ -81,6 +81,9 @@ export const SCHEDULES: Schedule[] = [{
 }];
 
 export const INCIDENTS: Incident[] = [
+  { number: 4, title: "p99 of photos is above 500 ms", severity: "warning", service: "photos", environment: "production", state: "open", opened_at: ago(2 * MIN), onset: ago(3 * MIN), opened_by: "tenfold", alerts: ["b2c3d4e5f6071829"], suspects: [], escalation: { policy: "photos", step: 1, steps: 2, round: 1, state: "waiting", next_at: new Date(START + 3 * MIN).toISOString(), waiting_for: ["Ana"] }, pages: [
+    { id: "p3", incident: 4, step: 1, round: 1, person: "ana", person_name: "Ana", state: "delivered", attempts: [{ channel: "mail", state: "accepted", at: ago(2 * MIN) }, { channel: "web", state: "shown", at: ago(2 * MIN) }], due_at: ago(2 * MIN), delivered_at: ago(2 * MIN) },
+  ] },
   { number: 3, title: "More than 2 % of photos requests fail", severity: "critical", service: "photos", environment: "production", state: "acknowledged", opened_at: ago(11 * MIN), acknowledged_at: ago(10 * MIN), acknowledged_by: "raj", acknowledged_by_name: "Raj", onset: ago(12 * MIN), opened_by: "tenfold", alerts: ["a1b2c3d4e5f60718"], suspects: SUSPECTS, escalation: { policy: "photos", step: 2, steps: 2, round: 1, state: "acknowledged" }, pages: [
     { id: "p1", incident: 3, step: 1, round: 1, person: "ana", person_name: "Ana", state: "superseded", attempts: [{ channel: "mail", state: "accepted", at: ago(11 * MIN) }, { channel: "irc", state: "failed", at: ago(11 * MIN), error: "ana is not in #ops" }], due_at: ago(11 * MIN), delivered_at: ago(11 * MIN) },
     { id: "p2", incident: 3, step: 2, round: 1, person: "raj", person_name: "Raj", state: "acknowledged", attempts: [{ channel: "irc", state: "accepted", at: ago(10.5 * MIN) }], due_at: ago(10.5 * MIN), delivered_at: ago(10.5 * MIN) },

@@ -1,0 +1,155 @@
+//! The Prometheus HTTP API in the shapes that Grafana, promtool and scripts read. What is expected here is what a real
+//! Prometheus answers to the same request over the same samples.
+
+mod common;
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode, header};
+use common::World;
+use serde_json::{Value, json};
+use tenfold_app::Role;
+use tenfold_app::people::TokenKind;
+use tenfold_tsdb::Sample;
+use tenfold_types::Labels;
+use tower::ServiceExt;
+
+const T: i64 = 1_800_000_000_000;
+
+fn encoded(pairs: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+struct Asker {
+    world: World,
+    token: String,
+}
+
+impl Asker {
+    async fn new() -> Self {
+        let world = common::world().await;
+        let token = world.token(TokenKind::Robot, Some(Role::Viewer)).await;
+        let series = |name: &str, job: &str| Labels::from_pairs([("__name__", name), ("job", job)]);
+        for i in 0..5 {
+            let samples = [
+                Sample::new(series("up", "web"), T + i * 15_000, 1.0),
+                Sample::new(series("up", "db"), T + i * 15_000, 0.0),
+                Sample::new(series("requests_total", "web"), T + i * 15_000, i as f64 * 30.0),
+            ];
+            world.app.metrics.append(&samples).expect("samples are taken");
+        }
+        Self { world, token }
+    }
+
+    async fn send(&self, request: axum::http::request::Builder, body: Body) -> (StatusCode, Value) {
+        let request = request.header(header::AUTHORIZATION, &self.token).body(body).expect("a request");
+        let response = self.world.router.clone().oneshot(request).await.expect("an answer");
+        let status = response.status();
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.expect("a body that ends");
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    async fn get(&self, path: &str, pairs: &[(&str, &str)]) -> (StatusCode, Value) {
+        self.send(Request::get(format!("{path}?{}", encoded(pairs))), Body::empty()).await
+    }
+
+    async fn post(&self, path: &str, pairs: &[(&str, &str)]) -> (StatusCode, Value) {
+        let form = "application/x-www-form-urlencoded";
+        self.send(Request::post(path).header(header::CONTENT_TYPE, form), Body::from(encoded(pairs))).await
+    }
+}
+
+fn data(data: Value) -> (StatusCode, Value) {
+    (StatusCode::OK, json!({"status": "success", "data": data}))
+}
+
+#[tokio::test]
+async fn queries_by_address_and_by_form() {
+    let asker = Asker::new().await;
+    let cases = [
+        (
+            "up{job=\"web\"}",
+            json!({"resultType": "vector", "result": [
+            {"metric": {"__name__": "up", "job": "web"}, "value": [1_800_000_060.0, "1"]}]}),
+        ),
+        ("sum(up)", json!({"resultType": "vector", "result": [{"metric": {}, "value": [1_800_000_060.0, "1"]}]})),
+        ("1 / 0", json!({"resultType": "scalar", "result": [1_800_000_060.0, "+Inf"]})),
+        ("\"text\"", json!({"resultType": "string", "result": [1_800_000_060.0, "text"]})),
+        ("nothing_here", json!({"resultType": "vector", "result": []})),
+        (
+            "up{job=\"db\"}[31s]",
+            json!({"resultType": "matrix", "result": [{"metric": {"__name__": "up", "job": "db"},
+            "values": [[1_800_000_030.0, "0"], [1_800_000_045.0, "0"], [1_800_000_060.0, "0"]]}]}),
+        ),
+    ];
+    for (query, expected) in cases {
+        let pairs = [("query", query), ("time", "1800000060")];
+        assert_eq!(asker.get("/api/v1/query", &pairs).await, data(expected.clone()), "{query}");
+        assert_eq!(asker.post("/api/v1/query", &pairs).await, data(expected), "{query} by form");
+    }
+    let pairs =
+        [("query", "requests_total * 2"), ("start", "2027-01-15T08:00:30Z"), ("end", "1800000060.0"), ("step", "15s")];
+    let expected = json!({"resultType": "matrix", "result": [{"metric": {"job": "web"},
+        "values": [[1_800_000_030.0, "120"], [1_800_000_045.0, "180"], [1_800_000_060.0, "240"]]}]});
+    assert_eq!(asker.get("/api/v1/query_range", &pairs).await, data(expected.clone()));
+    assert_eq!(asker.post("/api/v1/query_range", &pairs).await, data(expected));
+}
+
+#[tokio::test]
+async fn labels_values_series() {
+    let asker = Asker::new().await;
+    let matching = [("match[]", "up"), ("start", "1800000000"), ("end", "1800000060")];
+    assert_eq!(asker.get("/api/v1/labels", &[]).await, data(json!(["__name__", "job"])));
+    assert_eq!(asker.post("/api/v1/labels", &matching).await, data(json!(["__name__", "job"])));
+    assert_eq!(asker.get("/api/v1/label/__name__/values", &[]).await, data(json!(["requests_total", "up"])));
+    assert_eq!(asker.get("/api/v1/label/job/values", &matching).await, data(json!(["db", "web"])));
+    assert_eq!(asker.get("/api/v1/label/none/values", &[]).await, data(json!([])));
+    let series = json!([{"__name__": "up", "job": "db"}, {"__name__": "up", "job": "web"}]);
+    assert_eq!(asker.get("/api/v1/series", &matching).await, data(series.clone()));
+    assert_eq!(asker.post("/api/v1/series", &matching).await, data(series));
+    let two = [("match[]", "up{job=\"db\"}"), ("match[]", "{__name__=~\"req.*\"}")];
+    let series = json!([{"__name__": "requests_total", "job": "web"}, {"__name__": "up", "job": "db"}]);
+    assert_eq!(asker.get("/api/v1/series", &two).await, data(series));
+    assert_eq!(asker.get("/api/v1/series", &[("match[]", "up"), ("start", "1900000000")]).await, data(json!([])));
+}
+
+#[tokio::test]
+async fn errors_have_prometheus_shape() {
+    let asker = Asker::new().await;
+    let range = [("query", "up"), ("start", "1800000060"), ("end", "1800000000"), ("step", "15")];
+    let cases: [(&str, &[(&str, &str)], u16, &str, &str); 9] = [
+        ("/api/v1/query", &[("query", "sum(up")], 400, "bad_data", "1:7"),
+        ("/api/v1/query", &[], 400, "bad_data", "`query` is missing"),
+        ("/api/v1/query", &[("query", "up"), ("time", "yesterday")], 400, "bad_data", "not an instant"),
+        ("/api/v1/query", &[("query", "up + on() up"), ("time", "1800000060")], 422, "execution", "many-to-many"),
+        ("/api/v1/query_range", &range, 400, "bad_data", "`end` is before `start`"),
+        (
+            "/api/v1/query_range",
+            &[("query", "up"), ("start", "0"), ("end", "1800000000"), ("step", "1")],
+            422,
+            "execution",
+            "at most 11000",
+        ),
+        ("/api/v1/series", &[], 400, "bad_data", "match[]"),
+        ("/api/v1/series", &[("match[]", "up +")], 400, "bad_data", "1:5"),
+        ("/api/v1/labels", &[("match[]", "rate(up[5m])")], 400, "bad_data", "series selector"),
+    ];
+    for (path, pairs, status, kind, text) in cases {
+        let (found, body) = asker.get(path, pairs).await;
+        assert_eq!(found.as_u16(), status, "{path} {pairs:?}: {body}");
+        assert_eq!((&body["status"], &body["errorType"]), (&json!("error"), &json!(kind)), "{path} {pairs:?}");
+        assert!(body["error"].as_str().is_some_and(|e| e.contains(text)), "{path} {pairs:?}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn remarks_stand_beside_the_answer() {
+    let asker = Asker::new().await;
+    let (_, body) = asker.get("/api/v1/query", &[("query", "rate(up[1m])"), ("time", "1800000060")]).await;
+    assert!(
+        body["infos"][0].as_str().is_some_and(|t| t.starts_with("PromQL info: metric might not be a counter")),
+        "{body}"
+    );
+    assert!(body.get("warnings").is_none());
+    let (_, body) = asker.get("/api/v1/query", &[("query", "quantile(2, up)"), ("time", "1800000060")]).await;
+    assert_eq!(body["warnings"], json!(["PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)"]));
+}

@@ -38,7 +38,7 @@ export default defineConfig(async () => ({
     target: "es2022",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    chunkSizeWarningLimit: 400,
+    chunkSizeWarningLimit: 500,
   },
   server: { proxy: mocked ? {} : proxied },
   test: { environment: "happy-dom", include: ["tests/**/*.test.{ts,tsx}"] },

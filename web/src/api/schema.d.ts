@@ -304,6 +304,80 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/config/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes things as the files say; files that say what is so already change nothing. With `dry_run` it only tells. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ConfigApply"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ConfigChanges"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/config/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything that is configured, as files that can be applied again. Holds no secrets. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ConfigExport"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/console/messages": {
         parameters: {
             query?: never;
@@ -3978,7 +4052,7 @@ export interface paths {
         post: {
             parameters: {
                 query?: {
-                    /** @description Only this environment. */
+                    /** @description Only for callers whose token names none. */
                     environment?: string;
                 };
                 header?: never;
@@ -4193,6 +4267,43 @@ export interface components {
             message: string;
             /** @description When it was committed. */
             at: string;
+        };
+        /** @enum {string} */
+        ConfigAction: "create" | "update" | "delete" | "none";
+        /** @description What to apply, and how. */
+        ConfigApply: {
+            files: components["schemas"]["ConfigFile"][];
+            /** @description Say what would change, and change nothing. */
+            dry_run?: boolean;
+            /**
+             * @description Also delete what has no file, of the kinds of which at least one file is given. People and environments are
+             *     never deleted.
+             */
+            prune?: boolean;
+        };
+        /** @description What became, or would become, of one thing. */
+        ConfigChange: {
+            path: string;
+            /** @description `environment`, `person`, `service`, `schedule`, `policy`, `segment`, `flag`, `rules` or `dashboard`. */
+            kind: string;
+            name: string;
+            action: components["schemas"]["ConfigAction"];
+        };
+        ConfigChanges: {
+            /** @description In the order in which they are applied. */
+            changes: components["schemas"]["ConfigChange"][];
+        };
+        ConfigExport: {
+            files: components["schemas"]["ConfigFile"][];
+        };
+        /** @description A file of the configuration. */
+        ConfigFile: {
+            /**
+             * @description `FOLDER/NAME.yaml`; folders are `environments`, `people`, `services`, `schedules`, `policies`, `segments`,
+             *     `flags`, `rules` and `dashboards`.
+             */
+            path: string;
+            content: string;
         };
         /** @description A line of the web room: a projection of one event. */
         ConsoleMessage: {
@@ -5304,6 +5415,8 @@ export interface components {
         /** @description What SDKs counted. */
         UnleashMetrics: {
             bucket?: components["schemas"]["UnleashBucket"];
+            /** @description What the code behind the flags measured. */
+            impactMetrics?: Record<string, unknown>[];
         };
         UnleashToggle: {
             name: string;

@@ -2,7 +2,8 @@ import type { ReactElement } from "react";
 import { alerts } from "../../api/endpoints";
 import type { Alert } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
-import { alertLook, worst } from "../../lib/status";
+import { alertLook, worst, type Look } from "../../lib/status";
+import { plural } from "../../lib/units";
 import { AlertItem } from "../../parts/AlertItem";
 import { Link } from "../../router/Link";
 import { Empty, Status } from "../../ui/basics";
@@ -10,6 +11,8 @@ import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { AlertTabs } from "./AlertTabs";
 
 const ORDER = ["critical", "warning", "info"];
+/** A group takes its worst. */
+const WORST: Partial<Record<Look, string>> = { critical: "Critical", warning: "Warning", unknown: "No data" };
 
 function byService(items: Alert[]): [string, Alert[]][] {
   const groups = new Map<string, Alert[]>();
@@ -24,7 +27,7 @@ function byService(items: Alert[]): [string, Alert[]][] {
 function Group({ name, items }: { name: string; items: Alert[] }): ReactElement {
   const look = worst(items.map((alert) => alertLook(alert)[0]));
   return (
-    <Section title={name} end={<Status look={look}>{items.length} {look === "critical" ? "critical at worst" : look === "warning" ? "warning at worst" : "to look at"}</Status>}>
+    <Section title={name} end={<Status look={look}>{WORST[look] ?? "Info"}, {plural(items.length, "alert")}</Status>}>
       <ul>{items.map((alert) => <AlertItem key={alert.fingerprint} alert={alert} />)}</ul>
     </Section>
   );

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 use tenfold_app::App;
 use tenfold_app::metrics::{Health, SeriesFilter};
-use tenfold_promql::{Output, Value, format_float, parse_duration_ms};
+use tenfold_promql::{Limits, Output, Value, format_float, parse_duration_ms};
 use tenfold_types::{ErrorCode, Fault, Labels, Point, Timestamp};
 use utoipa_axum::routes;
 
@@ -148,6 +148,14 @@ async fn run_range(app: &App, params: &Params) -> Answer {
         .ok_or_else(|| bad(format!("`step`: `{step}` is not a duration above zero; write 15s or 15")))?;
     if end < start {
         return Err(bad("`end` is before `start`".into()).into());
+    }
+    let steps_max = Limits::default().steps_max;
+    let steps = end.since_ms(start) / step_ms + 1;
+    if usize::try_from(steps).is_ok_and(|s| s > steps_max) {
+        return Err(bad(format!(
+            "the query has {steps} steps; at most {steps_max} are allowed; use a larger `step` or less time"
+        ))
+        .into());
     }
     Ok(answer(&app.query_range(query, start, end, step_ms).await?, query))
 }

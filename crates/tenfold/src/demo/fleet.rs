@@ -21,8 +21,7 @@ pub async fn start(plan: &Plan, people: &People, supervisor: &Supervisor) -> any
         std::fs::create_dir_all(&folder)?;
         let folder = folder.to_string_lossy().into_owned();
         let url = plan.url();
-        let args =
-            ["agent", "--server", &url, "--name", host, "--environment", "production", "--dir", &folder];
+        let args = ["agent", "--server", &url, "--name", host, "--environment", "production", "--dir", &folder];
         agents.push(supervisor.start(Spec::new(host, &plan.program, &args).env("TENFOLD_TOKEN", token))?);
     }
     wait_connected(people, plan.hosts.len()).await?;

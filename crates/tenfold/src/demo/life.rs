@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tenfold_types::Clock;
 
 use super::client::Client;
+use super::presence::Presence;
 use super::repository::Repository;
 use super::seed::People;
 
@@ -37,9 +38,20 @@ pub async fn first_deploy(people: &People, hosts: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs until it is dropped.
-pub async fn go_on(people: &People, repository: &mut Repository, clock: &dyn Clock) -> anyhow::Result<()> {
-    if let Err(error) = tell_the_story(people, repository, clock).await {
+/// Runs until it is dropped. Raj is in the IRC channel, if there is one.
+pub async fn go_on(
+    people: &People,
+    repository: &mut Repository,
+    irc_port: Option<u16>,
+    clock: &dyn Clock,
+) -> anyhow::Result<()> {
+    let irc = match irc_port {
+        Some(port) => {
+            Presence::join(port, "raj", &people.raj).await.inspect_err(|e| eprintln!("raj is not on IRC: {e:#}")).ok()
+        }
+        None => None,
+    };
+    if let Err(error) = tell_the_story(people, repository, irc.as_ref(), clock).await {
         eprintln!("the story stopped: {error:#}");
     }
     for turn in 0u64.. {
@@ -54,7 +66,12 @@ pub async fn go_on(people: &People, repository: &mut Repository, clock: &dyn Clo
     Ok(())
 }
 
-async fn tell_the_story(people: &People, repository: &mut Repository, clock: &dyn Clock) -> anyhow::Result<()> {
+async fn tell_the_story(
+    people: &People,
+    repository: &mut Repository,
+    irc: Option<&Presence>,
+    clock: &dyn Clock,
+) -> anyhow::Result<()> {
     rollout(&people.mei, 1).await?;
     for (turn, commits) in GOOD_COMMITS.into_iter().enumerate() {
         for _ in 0..commits {
@@ -70,7 +87,11 @@ async fn tell_the_story(people: &People, repository: &mut Repository, clock: &dy
     let bad = deploy(&people.mei).await?;
     let incident = wait_incident(&people.raj).await?;
     pause(THINK_MS).await;
-    say(&people.raj, &format!("!ack {incident}")).await?;
+    let ack = format!("!ack {incident}");
+    match irc {
+        Some(raj) => raj.say(&ack).await?,
+        None => say(&people.raj, &ack).await?,
+    }
     let number = bad["number"].as_i64().unwrap_or_default();
     let reason = "scanned photos have no camera";
     let back = people.raj.post(&format!("/api/deploys/{number}/rollback"), json!({"reason": reason})).await?;

@@ -55,7 +55,8 @@ impl Mail {
         let folder = tempfile::Builder::new().prefix("tenfold-demo-mail-").tempdir()?;
         let mail = Self { folder, port };
         let postfix = User::from_name("postfix")?.context("there is no user postfix; install the package postfix")?;
-        let postdrop = Group::from_name("postdrop")?.context("there is no group postdrop; install the package postfix")?;
+        let postdrop =
+            Group::from_name("postdrop")?.context("there is no group postdrop; install the package postfix")?;
         set_mode(mail.path(), 0o755)?;
 
         let spool = mail.path().join("spool");

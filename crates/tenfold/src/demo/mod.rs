@@ -9,6 +9,7 @@ mod irc;
 mod life;
 mod load;
 mod mail;
+mod presence;
 mod processes;
 mod repository;
 mod seed;
@@ -95,7 +96,9 @@ impl Plan {
 
 async fn demo(args: Args, clock: &dyn Clock) -> anyhow::Result<()> {
     if !args.listen.ip().is_loopback() {
-        bail!("the demo signs visitors in by itself, so it listens on loopback only; use an address like 127.0.0.1:7070");
+        bail!(
+            "the demo signs visitors in by itself, so it listens on loopback only; use an address like 127.0.0.1:7070"
+        );
     }
     let data = empty_folder(&args.data)?;
     let plan = Plan {
@@ -140,7 +143,11 @@ async fn play(
     println!("starting the server");
     let listen = plan.listen.to_string();
     let config = config.to_string_lossy().into_owned();
-    started.push(supervisor.start(Spec::new("server", &plan.program, &["serve", "--listen", &listen, "--config", &config]))?);
+    started.push(supervisor.start(Spec::new(
+        "server",
+        &plan.program,
+        &["serve", "--listen", &listen, "--config", &config],
+    ))?);
     let visitor = Client::new(&plan.url())?;
     wait_ready(&visitor, &supervisor).await?;
 
@@ -171,7 +178,7 @@ async fn play(
     if args.no_script {
         std::future::pending::<()>().await;
     }
-    life::go_on(&people, &mut repository, clock).await
+    life::go_on(&people, &mut repository, irc_port, clock).await
 }
 
 async fn commit_service(

@@ -222,7 +222,8 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let supervisor = Supervisor::new(data.path()).unwrap();
         let running = supervisor.start(Spec::new("sleeper", "sleep", &["600"])).unwrap();
-        let pid = || std::fs::read_to_string(data.path().join("pids/sleeper")).ok().and_then(|text| text.parse::<u32>().ok());
+        let pid =
+            || std::fs::read_to_string(data.path().join("pids/sleeper")).ok().and_then(|text| text.parse::<u32>().ok());
         let first = pid().expect("it has a pid");
         signal(first, Signal::SIGKILL);
         let second = loop {

@@ -123,9 +123,8 @@ impl Change {
     fn read(text: &'static str) -> anyhow::Result<Self> {
         let (head, _) = text.split_once("\n---\n").context("a change has a line --- before its patch")?;
         let (fields, body) = head.split_once("\n\n").context("a change has a body after its fields")?;
-        let field = |name: &str| {
-            fields.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_string())
-        };
+        let field =
+            |name: &str| fields.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_string());
         Ok(Self {
             author: field("From:").context("a change says who it is From")?,
             subject: field("Subject:").context("a change has a Subject")?,
@@ -144,9 +143,10 @@ mod tests {
     #[tokio::test]
     async fn the_history_is_written_by_several_people_and_goes_on_for_ever() {
         let folder = tempfile::tempdir().unwrap();
-        let mut repository = Repository::create(&folder.path().join("photos"), NOW, &[("FLAGS_URL", "http://127.0.0.1:1")])
-            .await
-            .unwrap();
+        let mut repository =
+            Repository::create(&folder.path().join("photos"), NOW, &[("FLAGS_URL", "http://127.0.0.1:1")])
+                .await
+                .unwrap();
         let pipeline = std::fs::read_to_string(repository.path().join(".tenfold/deploy.yaml")).unwrap();
         assert!(pipeline.contains("FLAGS_URL: http://127.0.0.1:1\n"));
         let prepared = changes().unwrap().len();

@@ -42,13 +42,18 @@ pub async fn setup_token(log: &Path) -> anyhow::Result<String> {
 
 pub async fn people(visitor: &Client, token: &str) -> anyhow::Result<People> {
     let ana = visitor.setup(json!({"token": token, "login": "ana", "name": "Ana", "password": PASSWORD})).await?;
-    for (login, name, kind, role) in
-        [("ana", "Ana", "developer", "admin"), ("raj", "Raj", "operator", "admin"), ("mei", "Mei", "developer", "deployer")]
-    {
+    for (login, name, kind, role) in [
+        ("ana", "Ana", "developer", "admin"),
+        ("raj", "Raj", "operator", "admin"),
+        ("mei", "Mei", "developer", "deployer"),
+    ] {
         let mut person = json!({
             "name": name, "kind": kind, "role": role, "timezone": "UTC", "teams": ["photos"],
-            "contact": {"email": format!("{login}@{DOMAIN}"), "irc": login},
+            "contact": {"email": format!("{login}@{DOMAIN}")},
         });
+        if login == "raj" {
+            person["contact"]["irc"] = login.into();
+        }
         if login != "ana" {
             person["password"] = PASSWORD.into();
         }

@@ -13,7 +13,7 @@ use tenfold_app::deploys::{
 };
 use tenfold_deploys::Manifest;
 use tenfold_types::Fault;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{build, git::Mirror};
@@ -22,8 +22,8 @@ use crate::{build, git::Mirror};
 pub struct GitRunner {
     root: PathBuf,
     blobs: Blobs,
-    /// One fetch at a time per repository.
-    fetching: Mutex<HashMap<String, Arc<Mutex<()>>>>,
+    /// One fetch at a time per repository, with the instant the last good one began.
+    fetching: Mutex<HashMap<String, Arc<Mutex<Option<Instant>>>>>,
 }
 
 impl GitRunner {
@@ -42,9 +42,17 @@ impl GitRunner {
 impl Runner for GitRunner {
     async fn fetch(&self, source: &Source) -> Result<(), Fault> {
         let key = format!("{} {}", source.service, source.repository);
+        let asked = Instant::now();
         let turn = self.fetching.lock().await.entry(key).or_default().clone();
-        let _mine = turn.lock().await;
-        self.mirror(source).fetch().await
+        let mut last = turn.lock().await;
+        if last.is_some_and(|began| began > asked) {
+            // whoever was before us in the queue began after we asked, and so fetched what we want
+            return Ok(());
+        }
+        let began = Instant::now();
+        self.mirror(source).fetch().await?;
+        *last = Some(began);
+        Ok(())
     }
 
     async fn resolve(&self, source: &Source, reference: &str) -> Result<Commit, Fault> {

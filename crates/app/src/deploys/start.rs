@@ -36,7 +36,8 @@ impl App {
         let target = pipeline.target(&new.environment).map_err(|e| Fault::invalid(e.to_string()))?;
         let hosts = self.running_on(&new.service, &new.environment, &shipment.hosts);
         let now = self.now();
-        let run = Run::deploy(Plan::deploy(&pipeline, target, hosts.len()), hosts, now);
+        let mut run = Run::deploy(Plan::deploy(&pipeline, target, hosts.len()), hosts, now);
+        self.date_absences(&mut run);
         let mut commits = shipment.range.added;
         commits.truncate(COMMITS_KEPT_MAX);
         let mut removed = shipment.range.removed;
@@ -109,7 +110,8 @@ impl App {
         let selected = self.select_hosts(&pipeline, &deploy.environment)?;
         let hosts = self.running_on(&deploy.service, &deploy.environment, &selected);
         let now = self.now();
-        let run = Run::rollback(Plan::rollback(&pipeline, aim, hosts.len()), digest, hosts, now);
+        let mut run = Run::rollback(Plan::rollback(&pipeline, aim, hosts.len()), digest, hosts, now);
+        self.date_absences(&mut run);
         let current = self.current(&deploy.service, &deploy.environment).await?;
         let from_sha = current.as_ref().map_or_else(|| deploy.sha.clone(), |c| c.sha.clone());
         let removed = self.commits_between(&target, &from_sha).await;
@@ -245,6 +247,13 @@ impl App {
 
     fn running_on(&self, service: &str, environment: &str, hosts: &[(String, bool)]) -> Vec<(String, Option<Running>)> {
         hosts.iter().map(|(name, _)| (name.clone(), self.deploys.hub.running(name, service, environment))).collect()
+    }
+
+    /// A host that has been away for long is not waited for again.
+    fn date_absences(&self, run: &mut Run) {
+        for host in run.hosts.iter_mut().filter(|h| h.lost_at.is_some()) {
+            host.lost_at = self.deploys.hub.get(&host.name).map(|known| known.last_seen).or(host.lost_at);
+        }
     }
 
     async fn unfinished(&self, service: &str, environment: &str) -> Result<Option<Stored>, Fault> {

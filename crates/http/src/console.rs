@@ -16,7 +16,7 @@ pub fn api() -> Api {
     Api::new("console")
         .add(Policy::Viewer, routes!(messages, post))
         .add(Policy::Viewer, routes!(search))
-        .add(Policy::Viewer, routes!(link))
+        .add(Policy::Person, routes!(link))
 }
 
 const SEARCH_EVENTS_MAX: usize = 200;

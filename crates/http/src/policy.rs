@@ -21,6 +21,8 @@ pub enum Policy {
     /// Whoever is signed in or holds a robot's token with at least the role viewer.
     Viewer,
     Role(Role),
+    /// A person with at least the role viewer; what it does makes no sense for a program.
+    Person,
     /// An agent's token.
     Agent,
     /// A server-side flag client's token, or a signed-in viewer.
@@ -47,6 +49,10 @@ impl Policy {
         match self {
             Self::Public => Ok(()),
             Self::Viewer => role(Role::Viewer),
+            Self::Person => match identity {
+                Identity::Token(_) => Err(Fault::forbidden("only a person can do this").advice("sign in as yourself")),
+                _ => role(Role::Viewer),
+            },
             Self::Role(needed) => role(needed),
             Self::Agent => token(&[TokenKind::Agent]),
             Self::FlagClient => token(&[TokenKind::Client]),

@@ -76,6 +76,7 @@ fn expected(policy: Policy, principal: Principal) -> bool {
     let has = |needed: Role| matches!(principal, Principal::Robot(role) if role >= needed);
     match policy {
         Policy::Public => true,
+        Policy::Person => false,
         Policy::Viewer => has(Role::Viewer),
         Policy::Role(needed) => has(needed),
         Policy::Agent => principal == Principal::Agent,

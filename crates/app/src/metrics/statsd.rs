@@ -132,7 +132,7 @@ mod tests {
 
     fn flushed(aggregator: &mut Aggregator, at: i64) -> Vec<String> {
         let samples = aggregator.flush(Timestamp(at));
-        samples.iter().filter(|s| !s.value.is_nan()).map(|s| format!("{} {}", s.labels, s.value)).collect()
+        samples.iter().filter(|s| !s.value.is_nan()).map(|s| format!("{} {}", s.labels, (s.value * 1e9).round() / 1e9)).collect()
     }
 
     fn observe(aggregator: &mut Aggregator, lines: &str, at: i64) -> usize {

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use parking_lot::{Mutex, RwLock};
 use tenfold_store::people as store;
-use tenfold_types::{Actor, EventDraft, Fault};
+use tenfold_types::{Actor, EventDraft, Fault, Timestamp};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,8 @@ pub struct State {
     /// Valid tokens by the hash of their secret.
     tokens: RwLock<HashMap<String, Token>>,
     tokens_seen: Mutex<HashMap<String, i64>>,
+    /// Who was let in by which session and when, by the hash of its secret.
+    sessions_seen: Mutex<HashMap<String, (Person, Timestamp)>>,
 }
 
 impl Default for State {
@@ -40,6 +42,7 @@ impl Default for State {
             hashing: tokio::sync::Semaphore::new(passwords::PARALLEL_MAX),
             tokens: RwLock::default(),
             tokens_seen: Mutex::default(),
+            sessions_seen: Mutex::default(),
         }
     }
 }

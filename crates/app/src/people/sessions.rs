@@ -11,6 +11,9 @@ use crate::App;
 pub const SESSION_TTL_MS: i64 = 30 * 24 * 3600 * 1000;
 const SETUP_TTL_MS: i64 = 24 * 3600 * 1000;
 const SESSION_BYTES: usize = 32;
+/// Sessions remembered for the time when the store does not answer, and for how long.
+const SESSIONS_SEEN_MAX: usize = 10_000;
+const SESSION_GRACE_MS: i64 = 3600 * 1000;
 
 /// A fresh session: the secret goes into the cookie and is never stored.
 pub struct SignedIn {
@@ -156,18 +159,43 @@ impl App {
 
     pub async fn sign_out(&self, secret: &str) -> Result<(), Fault> {
         let hash = digest(secret);
+        self.people.sessions_seen.lock().remove(&hash);
         self.housekeeping(move |t| Ok(store::session_delete(t.tx(), &hash)?)).await
     }
 
     /// The person a session cookie stands for.
+    ///
+    /// While the store does not answer, who was let in shortly before is let in still: a kill switch must work then.
     pub async fn session_person(&self, secret: &str) -> Result<Option<Person>, Fault> {
         let (hash, now) = (digest(secret), self.now());
-        self.read(move |tx| {
-            let Some(login) = store::session_login(tx, &hash, now)? else { return Ok(None) };
-            let person = store::person_get(tx, &login)?.as_ref().map(profile::from_row).transpose()?;
-            Ok(person.filter(|p| !p.disabled))
-        })
-        .await
+        let asked = hash.clone();
+        let answer = self
+            .read(move |tx| {
+                let Some(login) = store::session_login(tx, &asked, now)? else { return Ok(None) };
+                let person = store::person_get(tx, &login)?.as_ref().map(profile::from_row).transpose()?;
+                Ok(person.filter(|p| !p.disabled))
+            })
+            .await;
+        let mut seen = self.people.sessions_seen.lock();
+        match answer {
+            Ok(Some(person)) => {
+                if seen.len() >= SESSIONS_SEEN_MAX {
+                    seen.retain(|_, (_, at)| now.since_ms(*at) < SESSION_GRACE_MS);
+                }
+                if seen.len() < SESSIONS_SEEN_MAX {
+                    seen.insert(hash, (person.clone(), now));
+                }
+                Ok(Some(person))
+            }
+            Ok(None) => {
+                seen.remove(&hash);
+                Ok(None)
+            }
+            Err(fault) => match seen.get(&hash) {
+                Some((person, at)) if now.since_ms(*at) < SESSION_GRACE_MS => Ok(Some(person.clone())),
+                _ => Err(fault),
+            },
+        }
     }
 
     /// A person as caller through `source`, for chat and web.

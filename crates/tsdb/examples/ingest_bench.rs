@@ -2,9 +2,10 @@
 //!
 //! `cargo run --release -p tenfold-tsdb --example ingest_bench -- DIR [SERIES] [HOURS]`
 //!
-//! The data are made up: half counters, half random-walk gauges, all whole numbers, one sample each 15 s, in appends of 1,000 samples as a scrape of one target makes them, with a flush to disk after every round (15 s of
-//! data) and the maintenance every 15 minutes of data. No network and no decoding of a page is in the figures: what a
-//! server with an HTTP edge reaches is less.
+//! The data are made up: half counters, half random-walk gauges, all whole numbers, one sample each 15 s, in appends of
+//! 1,000 samples as a scrape of one target makes them, with a flush to disk after every round (15 s of data) and the
+//! maintenance every 15 minutes of data. No network and no decoding of a page is in the figures: what a server with an
+//! HTTP edge reaches is less.
 
 use std::{fs, path::Path, time::Instant};
 

@@ -18,7 +18,7 @@ use crate::{
     fs::{Fs, OsFs},
     head::HeadSeries,
     index::Index,
-    options::{AppendReport, Options, Reason, Sample},
+    options::{AppendReport, INSTANT_MS_MAX, Options, Reason, Sample},
     postings::SeriesId,
     record::{Kind, SampleCoder, put_series, read_samples, read_series},
     select::NOT_READ_BITS,
@@ -146,6 +146,10 @@ impl Tsdb {
         let state = &mut *state;
         for sample in samples {
             let point = Point::new(sample.t_ms, sample.value);
+            if point.t_ms.unsigned_abs() > INSTANT_MS_MAX.unsigned_abs() {
+                report.reject(Reason::OutOfRange, || explain(Reason::OutOfRange, sample, &self.options));
+                continue;
+            }
             let outcome = self.series_of(state, &sample.labels, &mut report).and_then(|id| {
                 if point.t_ms < state.min_valid_t {
                     return Err(Reason::TooOld);
@@ -284,6 +288,7 @@ fn explain(reason: Reason, sample: &Sample, o: &Options) -> String {
         Reason::OutOfOrder => format!("{series} at {t} ms is older than the newest sample of its series"),
         Reason::Duplicate => format!("{series} has another value at {t} ms already"),
         Reason::TooOld => format!("{series} at {t} ms lies in time that is already closed"),
+        Reason::OutOfRange => format!("{series} at {t} ms is farther than {INSTANT_MS_MAX} ms from 1970"),
         Reason::NoLabels => "a series needs at least one label, and no label name may be empty".into(),
         Reason::TooManyLabels => {
             format!("{series} has {} labels; at most {} are allowed", series.len(), o.labels_per_series_max)

@@ -51,6 +51,9 @@ impl Sample {
     }
 }
 
+/// Instants farther from 1970 than this (some 140,000 years) are refused: arithmetic on times stays exact within it.
+pub const INSTANT_MS_MAX: i64 = 1 << 52;
+
 /// Why a sample was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,6 +64,8 @@ pub enum Reason {
     Duplicate,
     /// Lies in time that has already been cut into a block.
     TooOld,
+    /// Farther from 1970 than [`INSTANT_MS_MAX`].
+    OutOfRange,
     /// No labels at all, or an empty label name.
     NoLabels,
     TooManyLabels,
@@ -76,6 +81,7 @@ impl Reason {
             Self::OutOfOrder => "out_of_order",
             Self::Duplicate => "duplicate",
             Self::TooOld => "too_old",
+            Self::OutOfRange => "out_of_range",
             Self::NoLabels => "no_labels",
             Self::TooManyLabels => "too_many_labels",
             Self::LabelNameTooLong => "label_name_too_long",

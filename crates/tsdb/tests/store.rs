@@ -95,6 +95,15 @@ fn limits_say_their_number() {
 }
 
 #[test]
+fn instants_out_of_any_calendar_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    let report = db.append(&[sample("a", i64::MIN, 1.0), sample("b", i64::MAX, 1.0), sample("c", 1, 1.0)]).unwrap();
+    assert_eq!((report.appended, report.rejected[0].reason, report.rejected[0].count), (1, Reason::OutOfRange, 2));
+    assert_eq!(db.maintain(HOUR).unwrap().blocks_written, 0);
+}
+
+#[test]
 fn a_restart_finds_everything_and_cuts_a_torn_end() {
     let dir = tempfile::tempdir().unwrap();
     let db = open(dir.path());

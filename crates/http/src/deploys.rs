@@ -340,8 +340,10 @@ impl Follow {
             }
             if self.show {
                 self.show = false;
+                // asked before reading: the conductor tells of a change once more when it is done
+                let conducted = self.app.deploys.is_conducted(self.number);
                 let deploy = self.app.deploy(self.number).await.ok()?;
-                if deploy.finished_at.is_some() {
+                if deploy.finished_at.is_some() && !conducted {
                     self.last = Last::Draining;
                     self.ready.extend(read(&self.log, self.seen).await);
                 }

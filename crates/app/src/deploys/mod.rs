@@ -97,6 +97,10 @@ impl State {
             .cloned()
             .ok_or_else(|| Fault::unavailable("this server cannot build: it was started without a runner"))
     }
+    /// A conductor is still at work on the deploy; its last words may not be in the log yet.
+    pub fn is_conducted(&self, deploy: i64) -> bool {
+        self.runs.lock().contains_key(&deploy)
+    }
     fn is_running(&self, deploy: i64, epoch: i64) -> bool {
         self.runs.lock().get(&deploy).is_some_and(|r| r.epoch == epoch)
     }

@@ -10,6 +10,9 @@ import { TableWrap } from "../../ui/TableWrap";
 
 const HEALTH: Record<Target["health"], [Look, string]> = { up: ["ok", "Up"], down: ["critical", "Down"], unknown: ["unknown", "No data"] };
 
+/** Host and port of a target; its instance is a name that outlives them. */
+const address = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);
+
 /** Where the numbers come from. */
 export function Targets(): ReactElement {
   const query = useQuery("targets", graphs.targets, { everyMs: 15_000, touches: ["host.", "config."] });
@@ -34,7 +37,7 @@ export function Targets(): ReactElement {
                       <tr key={`${target.job}/${target.instance}`}>
                         <td className="fit"><Status look={look}>{word}</Status></td>
                         <td className="fit">{target.job}</td>
-                        <td title={target.url}>{target.host ? `${target.host} ` : ""}<span className={target.host ? "muted" : ""}>{target.instance}</span></td>
+                        <td title={target.url}>{target.instance} <span className="muted">{address(target.url)}</span></td>
                         <td className="fit"><Time at={target.last_scrape} /></td>
                         <td className="number fit">{target.duration_ms === null || target.duration_ms === undefined ? "—" : duration(target.duration_ms)}</td>
                         <td className="wrap-any">{target.error}</td>

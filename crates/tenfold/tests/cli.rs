@@ -1,5 +1,7 @@
 //! The command line as a script uses it: the real binary against the real server, each in a directory of its own.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};

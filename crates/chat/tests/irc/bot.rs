@@ -27,6 +27,7 @@ impl Clock for WallClock {
 
 pub struct Bot {
     pub app: App,
+    relay: bool,
     running: Option<(CancellationToken, JoinHandle<()>)>,
     stop: CancellationToken,
     _db: TempDb,
@@ -41,6 +42,14 @@ impl Drop for Bot {
 
 impl Bot {
     pub async fn start(server: &super::Server, channel: &str) -> Self {
+        Self::start_with(server, channel, false).await
+    }
+
+    pub async fn relaying(server: &super::Server, channel: &str) -> Self {
+        Self::start_with(server, channel, true).await
+    }
+
+    async fn start_with(server: &super::Server, channel: &str, relay: bool) -> Self {
         let db = temp_db().await;
         let dir = tempfile::tempdir().unwrap();
         let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
@@ -51,7 +60,7 @@ impl Bot {
         tokio::spawn(tenfold_app::record::run(app.clone(), stop.clone()));
         let update = PersonUpdate { role: Some(Role::Deployer), ..PersonUpdate::default() };
         app.person_put(&Caller::system(), "ana", update).await.unwrap();
-        let mut bot = Self { app, running: None, stop, _db: db, _dir: dir };
+        let mut bot = Self { app, relay, running: None, stop, _db: db, _dir: dir };
         bot.restart(server, channel).await;
         bot
     }
@@ -79,7 +88,7 @@ impl Bot {
                 limits,
                 seed: 1,
             },
-            relay: false,
+            relay: self.relay,
         };
         let stop = self.stop.child_token();
         let (transport, run) = tenfold_chat::irc::start(self.app.clone(), options, stop.clone());
@@ -105,6 +114,21 @@ impl Bot {
 
     async fn append(&self, draft: EventDraft) -> Event {
         self.app.transact(move |t| t.record(draft.clone())).await.unwrap()
+    }
+
+    pub async fn says_on_the_web(&self, login: &str, text: &str) {
+        let caller = self.app.chat_caller(login).await.unwrap().unwrap();
+        self.app.console_post(&caller, text).await.unwrap();
+    }
+
+    /// Who said it.
+    pub async fn hears_on_the_web(&self, text: &str) -> String {
+        let said = async || {
+            let (messages, _) = self.app.console_messages(None, None).await.unwrap();
+            messages.into_iter().find(|m| m.text == text).map(|m| m.who)
+        };
+        self.wait("nobody said it", async || said().await.is_some()).await;
+        said().await.unwrap()
     }
 
     pub async fn code(&self, login: &str) -> String {
@@ -165,6 +189,12 @@ impl Bot {
 
     pub async fn signon_kept(&self) {
         self.wait("no sign-on kept", async || self.sessions().await.iter().any(|r| r.signon_s.is_some())).await;
+    }
+
+    /// The clock shows another second than the one in which anybody linked signed on.
+    pub async fn next_second(&self) {
+        let last = self.sessions().await.iter().filter_map(|r| r.signon_s).max().unwrap_or(0);
+        self.wait("the clock stands still", async || self.app.now().millis() / 1_000 > last).await;
     }
 
     pub async fn forgotten(&self) {

@@ -1,6 +1,8 @@
 //! The bot on real IRC servers: ngircd, which has none of the newer extensions, and InspIRCd, which has them. Each test
 //! starts its own server on a free port and ends it by its process.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
+
 mod bot;
 mod client;
 mod server;
@@ -42,6 +44,7 @@ on_both! {
     pages_one_person_and_knows_whether_it_arrived
     knows_people_again_after_its_own_restart
     gives_way_to_another_with_its_nick
+    relays_between_the_channel_and_the_web_room
 }
 
 async fn announces_within_two_seconds_and_in_order(server: Server) {
@@ -138,9 +141,8 @@ async fn cuts_long_lines_so_that_nothing_is_lost(server: Server) {
     let mut ana = Client::join(&server, "ana", "#ops").await;
     let bot = Bot::start(&server, "#ops").await;
     ana.hears_join("tenfold").await;
-    let text: String = (0..180).map(|n| format!("größe{n} ")).collect();
-    let text = text.trim_end();
-    bot.record("note.doing", Severity::Info, text).await;
+    let text = (0..180).map(|n| format!("größe{n}")).collect::<Vec<_>>().join(" ");
+    bot.record("note.doing", Severity::Info, &text).await;
     let mut heard = vec![ana.next_text().await];
     while !heard.last().is_some_and(|line| line.ends_with("größe179")) {
         heard.push(ana.next_text().await);
@@ -182,6 +184,8 @@ async fn knows_people_again_after_its_own_restart(server: Server) {
     bot.settled().await;
     bot.stop().await;
     ana.quit().await;
+    // Servers tell the signing on to the second.
+    bot.next_second().await;
     let mut other = Client::join(&server, "ana", "#ops").await;
     bot.restart(&server, "#ops").await;
     other.hears_join("tenfold").await;
@@ -203,5 +207,19 @@ async fn gives_way_to_another_with_its_nick(server: Server) {
         other.send("NICK tenfold_").await;
         other.until("NICK", |m| m.is("NICK") && m.param(0) == "tenfold_").await;
     }
+    bot.settled().await;
+}
+
+async fn relays_between_the_channel_and_the_web_room(server: Server) {
+    let mut mei = Client::join(&server, "mei", "#ops").await;
+    let bot = Bot::relaying(&server, "#ops").await;
+    mei.hears_join("tenfold").await;
+    bot.says_on_the_web("ana", "is anybody on photos?").await;
+    mei.hears("<ana> is anybody on photos?").await;
+    mei.say("#ops", "I am").await;
+    assert_eq!(bot.hears_on_the_web("I am").await, "mei");
+    // What came from the channel does not go back there.
+    bot.record("note.doing", Severity::Info, "the next").await;
+    mei.hears("the next").await;
     bot.settled().await;
 }

@@ -15,7 +15,7 @@ use tenfold_testkit::{FakeSmtp, ProcessGuard, TestClock, TestEntropy};
 
 /// Two steps, four rounds.
 const PAGES: usize = 8;
-const WAIT: Duration = Duration::from_secs(120);
+const WAIT: Duration = Duration::from_mins(2);
 
 /// The example beside this test, built with it.
 fn pager() -> Option<PathBuf> {

@@ -18,7 +18,7 @@ use tenfold_types::{Labels, Timestamp};
 
 const POSTFIX: &str = "/usr/sbin/postfix";
 const DAEMONS: &str = "/usr/lib/postfix/sbin";
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 const HOUR_MS: i64 = 3_600_000;
 
 struct Postfix {

@@ -229,6 +229,10 @@ fn refused(
     if none_left {
         store::page_state(t.tx(), &page.id, word::FAILED, None)?;
         hurry(t, page.incident)?;
+    } else if page.state == word::SENDING
+        && deliveries.iter().all(|d| matches!(d.state.as_str(), word::DUE | word::FAILED))
+    {
+        store::page_state(t.tx(), &page.id, word::DUE, None)?;
     }
     // The first failure and the last are said; the tries between are in the list of attempts.
     if delivery.tries > 1 && !error.permanent {

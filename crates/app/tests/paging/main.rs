@@ -2,6 +2,7 @@
 //! with a clock that is moved, a source of samples and receivers that do as they are told.
 
 mod figures;
+mod nodes;
 mod simulation;
 mod story;
 mod trouble;

@@ -10,6 +10,7 @@ use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, RuleSource};
 use tenfold_app::oncall::{PolicyUpdate, ScheduleUpdate};
 use tenfold_app::people::{Contact, PersonKind, PersonUpdate};
 use tenfold_app::{App, Caller, Grant, Role, Settings, metrics};
+use tenfold_store::Db;
 use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
 use tenfold_types::{Actor, Event, EventDraft, Labels, Severity, Source, Timestamp};
 
@@ -150,47 +151,18 @@ impl World {
         let (clock, entropy) = (TestClock::default(), TestEntropy::seeded(seed));
         let (receivers, samples) = (Arc::new(Receivers::default()), Arc::new(Samples::default()));
         *samples.errors.lock() = Some(vec![0.0]);
-        let app = start(&db, dir.path(), 1, &clock, &entropy, &receivers, &samples).await;
-        let world = Self { db, dir, starts: 1, clock, entropy, receivers, samples, app };
-        world.people().await;
-        world
+        let node = Node { db: &db, dir: dir.path(), name: "start-1", database_url: "" };
+        let app = node.start(&clock, &entropy, &receivers, &samples).await;
+        people(&app).await;
+        Self { db, dir, starts: 1, clock, entropy, receivers, samples, app }
     }
 
     /// Kills the server and starts it again over the same store.
     pub async fn restart(&mut self) {
         self.starts += 1;
-        self.app =
-            start(&self.db, self.dir.path(), self.starts, &self.clock, &self.entropy, &self.receivers, &self.samples)
-                .await;
-    }
-
-    async fn people(&self) {
-        let system = Caller::system();
-        for (login, name, kind) in [
-            ("ana", "Ana Silva", PersonKind::Developer),
-            ("raj", "Raj Patel", PersonKind::Operator),
-            ("mei", "Mei Lin", PersonKind::Developer),
-        ] {
-            let update = PersonUpdate {
-                name: Some(name.to_owned()),
-                kind: Some(kind),
-                role: Some(Role::Responder),
-                contact: Some(Contact { email: format!("{login}@example.org"), ..Contact::default() }),
-                ..PersonUpdate::default()
-            };
-            self.app.person_put(&system, login, update).await.expect("a person is made");
-        }
-        let schedule: ScheduleUpdate = from(json!({
-            "timezone": "UTC",
-            "rotation": {"people": ["ana", "raj"], "start": "2026-11-23T08:00:00", "shift_length": "1w"},
-        }));
-        self.app.schedule_put(&system, "photos-primary", schedule).await.expect("a schedule is made");
-        let policy: PolicyUpdate = from(json!({"steps": [
-            {"delay_ms": 60_000, "targets": [{"kind": "schedule", "name": "photos-primary"}]},
-            {"delay_ms": 120_000, "targets": [{"kind": "person", "name": "raj"}]},
-        ]}));
-        self.app.policy_put(&system, "photos", policy).await.expect("a policy is made");
-        self.app.rules_put(&system, "photos", RULES).await.expect("rules are made");
+        let name = format!("start-{}", self.starts);
+        let node = Node { db: &self.db, dir: self.dir.path(), name: &name, database_url: "" };
+        self.app = node.start(&self.clock, &self.entropy, &self.receivers, &self.samples).await;
     }
 
     /// Share of errors from now on.
@@ -262,21 +234,61 @@ pub fn from<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).expect("the test gives the right shape")
 }
 
-async fn start(
-    db: &TempDb,
-    dir: &std::path::Path,
-    starts: u32,
-    clock: &TestClock,
-    entropy: &TestEntropy,
-    receivers: &Arc<Receivers>,
-    samples: &Arc<Samples>,
-) -> App {
-    let data_dir = dir.join(format!("start-{starts}"));
-    let settings = Settings { data_dir, ..Settings::default() };
-    let metrics = metrics::State::open(&settings).expect("an empty store of samples opens");
-    let app = App::new((**db).clone(), Arc::new(clock.clone()), Arc::new(entropy.clone()), settings, metrics);
-    app.set_notifier(receivers.clone());
-    app.set_rule_source(samples.clone());
-    tenfold_app::load(&app).await.expect("the state is loaded");
-    app
+/// ana, raj and mei with their schedule, policy and rules.
+pub async fn people(app: &App) {
+    let system = Caller::system();
+    for (login, name, kind) in [
+        ("ana", "Ana Silva", PersonKind::Developer),
+        ("raj", "Raj Patel", PersonKind::Operator),
+        ("mei", "Mei Lin", PersonKind::Developer),
+    ] {
+        let update = PersonUpdate {
+            name: Some(name.to_owned()),
+            kind: Some(kind),
+            role: Some(Role::Responder),
+            contact: Some(Contact { email: format!("{login}@example.org"), ..Contact::default() }),
+            ..PersonUpdate::default()
+        };
+        app.person_put(&system, login, update).await.expect("a person is made");
+    }
+    let schedule: ScheduleUpdate = from(json!({
+        "timezone": "UTC",
+        "rotation": {"people": ["ana", "raj"], "start": "2026-11-23T08:00:00", "shift_length": "1w"},
+    }));
+    app.schedule_put(&system, "photos-primary", schedule).await.expect("a schedule is made");
+    let policy: PolicyUpdate = from(json!({"steps": [
+        {"delay_ms": 60_000, "targets": [{"kind": "schedule", "name": "photos-primary"}]},
+        {"delay_ms": 120_000, "targets": [{"kind": "person", "name": "raj"}]},
+    ]}));
+    app.policy_put(&system, "photos", policy).await.expect("a policy is made");
+    app.rules_put(&system, "photos", RULES).await.expect("rules are made");
+}
+
+/// One server process.
+pub struct Node<'a> {
+    pub db: &'a Db,
+    pub dir: &'a std::path::Path,
+    /// Of its own data directory.
+    pub name: &'a str,
+    /// Set when the database is shared with other nodes.
+    pub database_url: &'a str,
+}
+
+impl Node<'_> {
+    pub async fn start(
+        &self,
+        clock: &TestClock,
+        entropy: &TestEntropy,
+        receivers: &Arc<Receivers>,
+        samples: &Arc<Samples>,
+    ) -> App {
+        let data_dir = self.dir.join(self.name);
+        let settings = Settings { data_dir, database_url: self.database_url.to_owned(), ..Settings::default() };
+        let metrics = metrics::State::open(&settings).expect("an empty store of samples opens");
+        let app = App::new(self.db.clone(), Arc::new(clock.clone()), Arc::new(entropy.clone()), settings, metrics);
+        app.set_notifier(receivers.clone());
+        app.set_rule_source(samples.clone());
+        tenfold_app::load(&app).await.expect("the state is loaded");
+        app
+    }
 }

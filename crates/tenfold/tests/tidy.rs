@@ -35,8 +35,13 @@ fn files_fit_a_readers_head() {
 #[test]
 fn nothing_is_left_for_later() {
     // Written in pieces, so that this file does not find itself.
-    let words =
-        [concat!("todo", "!("), concat!("unimplemented", "!("), concat!("FIX", "ME"), concat!("TO", "DO"), concat!("#[", "ignore")];
+    let words = [
+        concat!("todo", "!("),
+        concat!("unimplemented", "!("),
+        concat!("FIX", "ME"),
+        concat!("TO", "DO"),
+        concat!("#[", "ignore"),
+    ];
     let wrong = lines_with(&code(), &words);
     assert!(wrong.is_empty(), "finish or remove:\n{}", wrong.join("\n"));
 }

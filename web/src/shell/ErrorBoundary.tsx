@@ -3,6 +3,8 @@ import { Component, type ErrorInfo, type ReactNode } from "react";
 interface Props {
   /** A new value (the next address) tries to draw again. */
   resetKey: string;
+  /** Within the frame, whose landmark stands around it already. */
+  inner?: boolean;
   children: ReactNode;
 }
 
@@ -29,13 +31,14 @@ export class ErrorBoundary extends Component<Props, State> {
   override render(): ReactNode {
     const { error } = this.state;
     if (!error) return this.props.children;
+    const Box = this.props.inner ? "div" : "main";
     return (
-      <main className="entry">
+      <Box className="entry">
         <h1>This page failed to draw</h1>
         <p>Nothing on the server was changed by it. Reload the page; if it fails again, the command line can do the same work.</p>
         <pre className="pre">{error.message}</pre>
         <button type="button" className="button primary" onClick={() => location.reload()}>Reload</button>
-      </main>
+      </Box>
     );
   }
 }

@@ -25,7 +25,7 @@ export function Routed(): ReactElement {
     const params = match(pattern, path);
     if (!params) continue;
     return (
-      <ErrorBoundary resetKey={path}>
+      <ErrorBoundary resetKey={path} inner>
         <Suspense fallback={<Loading />}>
           <Page key={path} params={params} />
         </Suspense>

@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 const PACKET_BYTES_MAX: usize = 65_536;
 /// What is asked of the kernel as queue, in bytes; it may give less.
 const QUEUE_BYTES: usize = 4 * 1024 * 1024;
+/// Datagrams read in one go before others get their turn.
+const BATCH_PACKETS_MAX: usize = 256;
 const DROPS_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +43,14 @@ pub async fn listen(app: App, socket: UdpSocket, stop: CancellationToken) {
                 }
             }
             received = socket.recv_from(&mut buffer) => match received {
-                Ok((len, _)) => app.metrics.statsd_packet(&buffer[..len], app.now()),
+                Ok((len, _)) => {
+                    app.metrics.statsd_packet(&buffer[..len], app.now());
+                    // What waits already is taken without going to sleep in between.
+                    for _ in 1..BATCH_PACKETS_MAX {
+                        let Ok((len, _)) = socket.try_recv_from(&mut buffer) else { break };
+                        app.metrics.statsd_packet(&buffer[..len], app.now());
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a StatsD datagram could not be received");
                     tokio::task::yield_now().await;
@@ -69,6 +78,37 @@ mod tests {
     async fn the_kernels_count_of_drops_is_found() {
         let socket = bind("127.0.0.1:0").await.unwrap();
         assert_eq!(dropped(socket.local_addr().unwrap()), Some(0));
+    }
+
+    #[tokio::test]
+    async fn datagrams_are_counted_and_aggregated() {
+        const DATAGRAMS: usize = 1_000;
+        let dir = tempfile::tempdir().unwrap();
+        let db = tenfold_testkit::temp_db().await;
+        let settings = tenfold_app::Settings { data_dir: dir.path().to_owned(), ..Default::default() };
+        let metrics = tenfold_app::metrics::State::open(&settings).unwrap();
+        let clock = std::sync::Arc::new(tenfold_testkit::TestClock::default());
+        let entropy = std::sync::Arc::new(tenfold_testkit::TestEntropy::default());
+        let app = App::new((*db).clone(), clock, entropy, settings, metrics);
+        let socket = bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(listen(app.clone(), socket, stop.clone()));
+        let client = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        for _ in 0..DATAGRAMS {
+            client.send_to(b"photos.uploads:1|c\nbroken", address).await.unwrap();
+        }
+        let own = |name: &str| app.metrics.own.get(name, &[]);
+        // The loop runs whenever this test gives way; a lost datagram shows as the time running out.
+        let all = async {
+            while own("tenfold_statsd_packets_total") < DATAGRAMS as f64 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), all).await.expect("loopback loses nothing");
+        assert_eq!(own("tenfold_statsd_bad_lines_total"), DATAGRAMS as f64);
+        stop.cancel();
+        task.await.unwrap();
     }
 
     #[tokio::test]

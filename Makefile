@@ -12,7 +12,7 @@ help:
 	@echo "make check   formatting, lints, licences"
 	@echo "make build   the server with its pages"
 	@echo "make web     the pages alone"
-	@echo "make bench   the measured seconds of the story (see bench/)"
+	@echo "make bench   the measured seconds of the story, on this machine"
 
 demo:
 	scripts/install.sh demo

@@ -58,7 +58,7 @@ pub async fn go_on(
         // What ships next stands ready, so that whoever looks may press the button first.
         repository.commit_next(clock.now()).await?;
         pause(QUIET_MS).await;
-        let person = if turn % 2 == 0 { &people.ana } else { &people.mei };
+        let person = if turn.is_multiple_of(2) { &people.ana } else { &people.mei };
         if let Err(error) = small_deploy(person).await {
             eprintln!("no deploy this time: {error:#}");
         }
@@ -77,7 +77,7 @@ async fn tell_the_story(
         for _ in 0..commits {
             repository.commit_next(clock.now()).await?;
         }
-        let person = if turn % 2 == 0 { &people.mei } else { &people.ana };
+        let person = if turn.is_multiple_of(2) { &people.mei } else { &people.ana };
         deploy(person).await?;
         rollout(&people.mei, 10).await?;
         pause(PAUSE_MS).await;

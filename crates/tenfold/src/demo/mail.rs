@@ -75,8 +75,9 @@ impl Mail {
         std::fs::write(etc.join("main.cf"), mail.main_cf(postfix.uid, postfix.gid))?;
         std::fs::write(etc.join("master.cf"), format!("127.0.0.1:{port} inet n - n - - smtpd\n{SERVICES}"))?;
         // A name that ends in a slash is a Maildir.
-        let boxes: String = people.iter().map(|login| format!("/^{login}@/ {login}/\n")).collect();
-        std::fs::write(etc.join("mailboxes"), boxes + "/./ others/\n")?;
+        let mut boxes: Vec<String> = people.iter().map(|login| format!("/^{login}@/ {login}/\n")).collect();
+        boxes.push("/./ others/\n".to_string());
+        std::fs::write(etc.join("mailboxes"), boxes.concat())?;
         Ok(mail)
     }
 

@@ -136,7 +136,7 @@ async fn play(
     let supervisor = Supervisor::new(&plan.data)?;
     let irc_port = start_irc(args, plan, &supervisor, started)?;
     let mail = start_mail(&supervisor, started)?;
-    let settings = settings(plan, irc_port, mail.as_ref().map(|mail| mail.port));
+    let settings = settings(plan, irc_port, mail.as_ref().map(|mail| mail.port))?;
     let config = plan.data.join("tenfold.toml");
     std::fs::write(&config, settings)?;
 
@@ -222,28 +222,24 @@ fn start_mail(supervisor: &Supervisor, started: &mut Vec<Running>) -> anyhow::Re
 }
 
 /// What an operator would write into tenfold.toml, only faster: a demo should not keep people waiting.
-fn settings(plan: &Plan, irc_port: Option<u16>, mail_port: Option<u16>) -> String {
-    let data = toml::Value::from(plan.data.join("server").to_string_lossy().into_owned());
-    let mut text = format!(
-        "data_dir = {data}\npublic_url = \"{}\"\n\n[demo]\nsign_in_as = \"ana\"\n\n\
-         [metrics]\nscrape_interval_ms = 2000\nscrape_timeout_ms = 1500\n\n\
-         [statsd]\nlisten = \"{}\"\nflush_interval_ms = 2000\n\n[alerts]\nevaluation_interval_ms = 2000\n",
-        plan.url(),
-        plan.statsd
-    );
+fn settings(plan: &Plan, irc_port: Option<u16>, mail_port: Option<u16>) -> anyhow::Result<String> {
+    let mut settings = serde_json::json!({
+        "data_dir": plan.data.join("server"),
+        "public_url": plan.url(),
+        "demo": {"sign_in_as": "ana"},
+        "metrics": {"scrape_interval_ms": 2000, "scrape_timeout_ms": 1500},
+        "statsd": {"listen": plan.statsd.to_string(), "flush_interval_ms": 2000},
+        "alerts": {"evaluation_interval_ms": 2000},
+    });
     if let Some(port) = mail_port {
-        text += &format!(
-            "\n[mail]\nhost = \"127.0.0.1\"\nport = {port}\ntls = \"none\"\nfrom = \"tenfold@{}\"\n",
-            mail::DOMAIN
-        );
+        let from = format!("tenfold@{}", mail::DOMAIN);
+        settings["mail"] = serde_json::json!({"host": "127.0.0.1", "port": port, "tls": "none", "from": from});
     }
     if let Some(port) = irc_port {
-        text += &format!(
-            "\n[irc]\nhost = \"127.0.0.1\"\nport = {port}\nnick = \"tenfold\"\nchannel = \"{}\"\n",
-            irc::CHANNEL
-        );
+        settings["irc"] =
+            serde_json::json!({"host": "127.0.0.1", "port": port, "nick": "tenfold", "channel": irc::CHANNEL});
     }
-    text
+    toml::to_string(&settings).context("the settings cannot be written as TOML")
 }
 
 /// Where everything is, for people and programs that look in from outside.
@@ -342,7 +338,7 @@ mod tests {
             hosts: vec!["host-1".into()],
             escalate_after_s: 60,
         };
-        let read: tenfold_app::Settings = toml::from_str(&settings(&plan, Some(6667), Some(2525))).unwrap();
+        let read: tenfold_app::Settings = toml::from_str(&settings(&plan, Some(6667), Some(2525)).unwrap()).unwrap();
         assert_eq!(read.data_dir, plan.data.join("server"));
         assert_eq!((read.mail.port, read.irc.map(|irc| irc.port)), (2525, Some(6667)));
     }

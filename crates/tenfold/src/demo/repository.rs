@@ -74,7 +74,7 @@ impl Repository {
         let greeting = GREETINGS[turn % GREETINGS.len()];
         settings["greeting"] = greeting.into();
         std::fs::write(&path, format!("{settings:#}\n"))?;
-        let author = if turn % 2 == 0 { "ana" } else { "mei" };
+        let author = if turn.is_multiple_of(2) { "ana" } else { "mei" };
         let subject = format!("Greet people with \"{greeting}\"");
         self.commit(author, &subject, "A small change, shipped at once.", now).await?;
         Ok(subject)

@@ -150,10 +150,10 @@ export const ROOM: ConsoleMessage[] = EVENTS.slice(-14).map((row) => ({ seq: row
 
 const figure = (value: number | null, n: number, unit: string): Now["change_fail_rate"] => ({ value, n, unit, events: [62, 63, 60], open: 0 });
 export function now(empty: boolean): Now {
-  if (empty) return { at: new Date().toISOString(), on_call: [], deploys: { value: 0, n: 0, unit: "deploys", events: [], open: 0 }, last_deploy: null, deploys_today: 0, week: { deploys: 0, changes: 0, people: 0, sentence: "No deploy in the last 7 days." }, change_fail_rate: { value: null, n: 0, unit: "ratio", events: [], open: 0 }, recovery_ms: { value: null, n: 0, unit: "ms", events: [], open: 0 }, lead_time_ms: { value: null, n: 0, unit: "ms", events: [], open: 0 }, firing: { critical: 0, warning: 0, unknown: 0 }, running: [], alerts: [], hosts: [], incidents: [] };
+  if (empty) return { at: new Date().toISOString(), on_call: [], deploys: { value: 0, n: 0, unit: "deploys", events: [], open: 0 }, last_deploy: null, deploys_today: 0, week: { deploys: 0, changes: 0, people: 0, sentence: "No deploy in the last 7 days." }, change_fail_rate: { value: null, n: 0, unit: "ratio", events: [], open: 0 }, recovery_ms: { value: null, n: 0, unit: "ms", events: [], open: 0 }, lead_time_ms: { value: null, n: 0, unit: "ms", events: [], open: 0 }, firing: { critical: 0, warning: 0, unknown: 0 }, troubles: [], running: [], alerts: [], hosts: [], incidents: [] };
   return {
     at: new Date().toISOString(), on_call: [SCHEDULES[0]!.on_call!], deploys: figure(67, 67, "deploys"), last_deploy: DEPLOYS[1]!, deploys_today: 14, week: { deploys: 67, changes: 496, people: 3, sentence: "67 deploys of 496 changes by 3 people" },
     change_fail_rate: figure(0.0303, 66, "ratio"), recovery_ms: figure(312_000, 2, "ms"), lead_time_ms: figure(5_400_000, 67, "ms"),
-    firing: { critical: 1, warning: 1, unknown: 1 }, running: DEPLOYS.filter(({ state }) => state === "canary"), alerts: ALERTS.filter(({ state }) => state !== "resolved"), hosts: HOST_LIST, incidents: INCIDENTS,
+    firing: { critical: 1, warning: 1, unknown: 1 }, troubles: [{ part: "chat", text: "irc is away: connection refused; announcements wait for it" }], running: DEPLOYS.filter(({ state }) => state === "canary"), alerts: ALERTS.filter(({ state }) => state !== "resolved"), hosts: HOST_LIST, incidents: INCIDENTS,
   };
 }

@@ -29,6 +29,15 @@ pub struct FiringView {
     pub unknown: usize,
 }
 
+/// A part of the server that cannot do its work at the moment.
+#[derive(Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TroubleView {
+    /// `chat`, `metrics`, `hosts`.
+    pub part: String,
+    /// One sentence for a person.
+    pub text: String,
+}
+
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct NowView {
     #[schema(value_type = String)]
@@ -42,6 +51,8 @@ pub struct NowView {
     pub recovery_ms: FigureView,
     pub lead_time_ms: FigureView,
     pub firing: FiringView,
+    /// What does not work at the moment; empty when all is well.
+    pub troubles: Vec<TroubleView>,
     pub running: Vec<Deploy>,
     pub alerts: Vec<AlertView>,
     pub hosts: Vec<Host>,
@@ -62,6 +73,22 @@ fn firing(alerts: &[AlertView]) -> FiringView {
 }
 
 impl App {
+    fn troubles(&self) -> Vec<TroubleView> {
+        let trouble = |part: &str, text: String| TroubleView { part: part.to_owned(), text };
+        let mut all: Vec<TroubleView> = self
+            .chat_status()
+            .into_iter()
+            .filter(|t| !t.connected)
+            .map(|t| trouble("chat", format!("{} is away: {}; announcements wait for it", t.room, t.text)))
+            .collect();
+        all.extend(self.metrics.trouble().map(|text| trouble("metrics", text)));
+        let away: Vec<String> = self.hosts().into_iter().filter(|h| h.state == "disconnected").map(|h| h.name).collect();
+        if !away.is_empty() {
+            all.push(trouble("hosts", format!("{} not connected: {}", if away.len() == 1 { "a host is" } else { "hosts are" }, away.join(", "))));
+        }
+        all
+    }
+
     pub async fn now_view(&self) -> Result<NowView, Fault> {
         let figures = self.delivery_figures(WEEK_MS).await?;
         let week = figures.week;
@@ -84,6 +111,7 @@ impl App {
             recovery_ms: week.figures.recovery_ms,
             lead_time_ms: week.figures.lead_time_ms,
             firing: firing(&alerts),
+            troubles: self.troubles(),
             running: self.deploys_running().await?,
             alerts,
             hosts: self.hosts(),

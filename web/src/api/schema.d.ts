@@ -4970,6 +4970,8 @@ export interface components {
             recovery_ms: components["schemas"]["FigureView"];
             lead_time_ms: components["schemas"]["FigureView"];
             firing: components["schemas"]["FiringView"];
+            /** @description What does not work at the moment; empty when all is well. */
+            troubles: components["schemas"]["TroubleView"][];
             running: components["schemas"]["Deploy"][];
             alerts: components["schemas"]["AlertView"][];
             hosts: components["schemas"]["Host"][];
@@ -5405,6 +5407,13 @@ export interface components {
         TokenKind: "robot" | "agent" | "client" | "frontend";
         TokenList: {
             items: components["schemas"]["Token"][];
+        };
+        /** @description A part of the server that cannot do its work at the moment. */
+        TroubleView: {
+            /** @description `chat`, `metrics`, `hosts`. */
+            part: string;
+            /** @description One sentence for a person. */
+            text: string;
         };
         UnleashBucket: {
             toggles?: Record<string, unknown>;

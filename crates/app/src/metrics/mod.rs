@@ -43,6 +43,7 @@ pub struct State {
     bursts: burst::Bursts,
     metadata: Mutex<std::collections::BTreeMap<String, tenfold_protocols::prom_text::Metadata>>,
     statsd: Mutex<Aggregator>,
+    trouble: Mutex<Option<String>>,
     /// Places for queries.
     queries: tokio::sync::Semaphore,
 }
@@ -67,13 +68,16 @@ impl State {
             bursts: burst::Bursts::default(),
             metadata: Mutex::default(),
             statsd: Mutex::default(),
+            trouble: Mutex::default(),
             queries: tokio::sync::Semaphore::new(query::QUERIES_MAX),
         })
     }
 
     /// Takes samples in. Refused ones are counted by reason in `tenfold_samples_rejected_total`.
     pub fn append(&self, samples: &[Sample]) -> Result<usize, Fault> {
-        let report = self.tsdb.append(samples).map_err(|e| {
+        let appended = self.tsdb.append(samples);
+        *self.trouble.lock() = appended.as_ref().err().map(|e| format!("samples are not kept: {e}"));
+        let report = appended.map_err(|e| {
             let code = if e.is_disk_full() { ErrorCode::DiskFull } else { ErrorCode::Unavailable };
             Fault::new(code, e.to_string())
         })?;
@@ -83,6 +87,11 @@ impl State {
             self.own.add("tenfold_samples_rejected_total", &labels, rejected.count as f64);
         }
         Ok(report.appended)
+    }
+
+    /// Why samples are not kept at the moment, if they are not.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().clone()
     }
 
     /// A datagram from a StatsD client.

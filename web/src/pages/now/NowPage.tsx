@@ -63,6 +63,16 @@ function Firing({ now }: { now: Now }): ReactElement {
   );
 }
 
+/** What the server itself cannot do at the moment. */
+function Troubles({ now }: { now: Now }): ReactElement | null {
+  if (now.troubles.length === 0) return null;
+  return (
+    <Section title="Not working">
+      <ul>{now.troubles.map(({ part, text }) => <li key={part + text} className="alert"><Status look="warning">{part}</Status><span>{text}</span></li>)}</ul>
+    </Section>
+  );
+}
+
 /** The first page: what is being deployed, what fires, who is on call, the graphs, the record live. */
 export default function NowPage(): ReactElement {
   const query = useNowQuery();
@@ -71,6 +81,7 @@ export default function NowPage(): ReactElement {
       <Loaded query={query}>
         {(now) => (
           <>
+            <Troubles now={now} />
             <Running now={now} />
             <div className="columns">
               <div className="stack">

@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tenfold");
 const PASSWORD: &str = "correct horse battery staple";
@@ -13,6 +13,10 @@ struct Bench {
     dir: tempfile::TempDir,
     server: Child,
     url: String,
+    /// The link for the first account, as the server printed it.
+    link: String,
+    /// Kept open, so that the server can go on talking.
+    _said: BufReader<ChildStdout>,
 }
 
 impl Drop for Bench {
@@ -22,39 +26,31 @@ impl Drop for Bench {
     }
 }
 
-/// The file's content once it is there; the server writes it when it listens.
-fn wait_for(path: &Path) -> String {
-    let began = Instant::now();
-    loop {
-        if let Ok(text) = std::fs::read_to_string(path)
-            && !text.is_empty()
-        {
-            return text;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "{} does not come", path.display());
-        std::thread::yield_now();
-    }
-}
-
 impl Bench {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let file = |name: &str| dir.path().join(name);
-        std::fs::write(file("tenfold.toml"), "[statsd]\nlisten = \"\"\n").unwrap();
-        let said = std::fs::File::create(file("said")).unwrap();
-        let server = Command::new(BINARY)
+        let config = dir.path().join("tenfold.toml");
+        std::fs::write(&config, "[statsd]\nlisten = \"\"\n").unwrap();
+        let mut server = Command::new(BINARY)
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(file("data"))
+            .arg(dir.path().join("data"))
             .arg("--config")
-            .arg(file("tenfold.toml"))
-            .arg("--address-file")
-            .arg(file("address"))
-            .stdout(said)
+            .arg(config)
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let address = wait_for(&file("address"));
-        Self { dir, server, url: format!("http://{}", address.trim()) }
+        let mut said = BufReader::new(server.stdout.take().unwrap());
+        // It prints this when it listens, so there is nothing to wait for afterwards.
+        let link = loop {
+            let mut line = String::new();
+            assert!(said.read_line(&mut line).unwrap() > 0, "the server ended without a setup link");
+            if line.contains("/setup?token=") {
+                break line.trim().to_owned();
+            }
+        };
+        let url = link.split("/setup").next().unwrap().to_owned();
+        Self { dir, server, url, link, _said: said }
     }
 
     fn home(&self) -> PathBuf {
@@ -82,18 +78,8 @@ impl Bench {
         child.wait_with_output().unwrap()
     }
 
-    /// Makes the first account with the link the server printed.
     fn set_up(&self) {
-        let began = Instant::now();
-        let link = loop {
-            let said = std::fs::read_to_string(self.dir.path().join("said")).unwrap();
-            if let Some(line) = said.lines().find(|l| l.contains("/setup?token=")) {
-                break line.trim().to_owned();
-            }
-            assert!(began.elapsed() < Duration::from_secs(60), "no setup link: {said}");
-            std::thread::yield_now();
-        };
-        let out = self.run_with(&["setup", &link, "ana", "--name", "Ana"], &[], &format!("{PASSWORD}\n"));
+        let out = self.run_with(&["setup", &self.link, "ana", "--name", "Ana"], &[], &format!("{PASSWORD}\n"));
         assert_eq!(code(&out), 0, "{}", err(&out));
     }
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use tenfold_store::alerts as store;
+use tenfold_store::{alerts as store, events::EventQuery};
 use tenfold_types::Fault;
 use tokio_util::sync::CancellationToken;
 
@@ -46,6 +46,8 @@ pub struct State {
     source: RwLock<Option<Arc<dyn RuleSource>>>,
     pub(crate) notifier: RwLock<Option<Arc<dyn Notifier>>>,
     lease: Mutex<lease::Held>,
+    /// The newest event of another node that is known here.
+    followed: Mutex<i64>,
     /// One evaluation at a time: a tick that comes while the last still runs is left out.
     evaluating: tokio::sync::Mutex<()>,
 }
@@ -86,12 +88,35 @@ impl App {
     /// clock.
     pub async fn alerts_tick(&self) -> Result<(), Fault> {
         let Ok(_one) = self.alerts.evaluating.try_lock() else { return Ok(()) };
-        let Some(lease) = self.alerting_lease().await? else { return Ok(()) };
+        let lease = self.alerting_lease().await?;
+        self.follow_other_nodes(lease.is_some()).await?;
+        let Some(lease) = lease else { return Ok(()) };
         if lease.fresh && lease.epoch > 1 {
             // Another node, or this one before a restart, may have gone on from what is in memory.
             groups::reload(self).await?;
         }
         mutes::end_expired(self, &lease).await?;
         evaluate::due_groups(self, &lease).await
+    }
+
+    /// On a shared database another node may have changed rules, or evaluate them: read again what the record says has
+    /// changed.
+    async fn follow_other_nodes(&self, evaluates: bool) -> Result<(), Fault> {
+        if self.settings.database_url.is_empty() {
+            return Ok(());
+        }
+        let kinds: &[&str] = if evaluates { &["rule.changed"] } else { &["rule.changed", "alert."] };
+        let query = EventQuery {
+            kinds: kinds.iter().map(|k| (*k).to_owned()).collect(),
+            after: Some(*self.alerts.followed.lock()),
+            limit: 1,
+            include_admin: true,
+            ..EventQuery::default()
+        };
+        if let Some(newest) = self.events(query).await?.first() {
+            groups::reload(self).await?;
+            *self.alerts.followed.lock() = newest.seq;
+        }
+        Ok(())
     }
 }

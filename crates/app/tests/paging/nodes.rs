@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tenfold_app::App;
+use tenfold_app::{App, Caller};
 use tenfold_store::Db;
 use tenfold_testkit::{PgServer, TestClock, TestEntropy};
 
@@ -41,8 +41,18 @@ async fn one_node_pages_and_the_other_takes_over() {
     }
     let sent = || receivers.taken.lock().iter().map(|s| s.to.clone()).collect::<Vec<_>>();
     assert_eq!(sent(), ["ana@example.org"], "both nodes looked, one paged");
+    let state = |app: &App| app.rules().iter().find(|g| g.name == "photos").expect("the group").rules[0].state.clone();
     let evaluated = |app: &App| app.rules().iter().any(|g| g.last_evaluation.is_some());
     assert!(evaluated(&nodes[0]) && !evaluated(&nodes[1]), "the second node does not evaluate");
+
+    assert_eq!(state(&nodes[1]), "firing", "but it shows what the first one found");
+
+    // What is changed on one node is evaluated on the other.
+    let more = "groups:\n- name: more\n  interval: 5s\n  rules:\n  - {record: all_errors, expr: sum(errors)}\n";
+    nodes[1].rules_put(&Caller::system(), "more", more).await.expect("rules are made");
+    tick(&nodes[0]).await;
+    let recorded = samples.recorded.lock().iter().any(|(labels, _)| labels.metric_name() == Some("all_errors"));
+    assert!(recorded, "the node that evaluates has seen the new rule");
 
     // The first node is gone. Within its lease nobody else acts; then the second goes on where it was.
     tick(&nodes[0]).await;
@@ -53,7 +63,7 @@ async fn one_node_pages_and_the_other_takes_over() {
     tick(&nodes[1]).await;
     tick(&nodes[1]).await;
     assert_eq!(sent(), ["ana@example.org", "raj@example.org"]);
-    assert_eq!(nodes[1].rules()[0].rules[0].state, "firing");
+    assert_eq!(state(&nodes[1]), "firing");
 
     // The first wakes up again and believes to hold the lease: the store refuses it.
     tick(&nodes[0]).await;

@@ -110,7 +110,7 @@ fn parse_env(text: &str) -> Result<Vec<(String, String)>, usize> {
         let name_ok = |n: &str| !n.is_empty() && n.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         match line.split_once('=') {
             Some((name, value)) if name_ok(name) && !value.contains('\0') => {
-                pairs.push((name.to_owned(), value.to_owned()))
+                pairs.push((name.to_owned(), value.to_owned()));
             }
             _ => return Err(i + 1),
         }

@@ -75,8 +75,12 @@ fn links_in_the_documents_lead_somewhere() {
 fn paths_in_the_architecture_stand() {
     let text = std::fs::read_to_string(root().join("docs/architecture.md")).expect("docs/architecture.md stands");
     let folders = ["crates/", "e2e/", "web/", "demo/", "docs/", "fuzz/", "scripts/"];
-    let paths: Vec<&str> =
-        text.split('`').skip(1).step_by(2).filter(|word| folders.iter().any(|folder| word.starts_with(folder))).collect();
+    let paths: Vec<&str> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| folders.iter().any(|folder| word.starts_with(folder)))
+        .collect();
     assert!(paths.len() > 15, "the map names places in the code");
     let gone: Vec<_> = paths.into_iter().filter(|path| !root().join(path).exists()).collect();
     assert!(gone.is_empty(), "docs/architecture.md names what is not there: {gone:?}");

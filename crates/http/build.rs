@@ -12,7 +12,8 @@ fn main() {
     let mut code = String::from("static ASSETS: &[(&str, &[u8])] = &[\n");
     for (name, path) in files {
         println!("cargo::rerun-if-changed={}", path.display());
-        writeln!(code, "    ({name:?}, include_bytes!({:?})),", path.display().to_string()).expect("writing to a string");
+        writeln!(code, "    ({name:?}, include_bytes!({:?})),", path.display().to_string())
+            .expect("writing to a string");
     }
     code.push_str("];\n");
     let out = PathBuf::from(std::env::var("OUT_DIR").expect("cargo sets it")).join("assets.rs");

@@ -101,10 +101,13 @@ impl App {
         let (value, last_seq) = self
             .db
             .write(move |tx| {
-                let mut txn = Txn { tx: Watched { inner: tx, writes: 0 }, now: clock.now(), entropy: &*entropy, seq: None };
+                let mut txn =
+                    Txn { tx: Watched { inner: tx, writes: 0 }, now: clock.now(), entropy: &*entropy, seq: None };
                 let value = f(&mut txn)?;
                 if wants_event && txn.tx.writes > 0 && txn.seq.is_none() {
-                    return Err(Fault::internal("a change was about to be committed without an event; nothing was changed"));
+                    return Err(Fault::internal(
+                        "a change was about to be committed without an event; nothing was changed",
+                    ));
                 }
                 Ok::<_, Fault>((value, txn.seq))
             })

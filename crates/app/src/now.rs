@@ -3,12 +3,12 @@
 use serde::Serialize;
 use tenfold_types::{Fault, Timestamp};
 
+use crate::App;
 use crate::alerts::AlertView;
 use crate::delivery::FigureView;
 use crate::deploys::views::{Deploy, DeployFilter, Host};
 use crate::incidents::IncidentView;
 use crate::oncall::OnCallView;
-use crate::App;
 
 const WEEK_MS: i64 = 7 * 24 * 3600 * 1000;
 
@@ -82,9 +82,17 @@ impl App {
             .map(|t| trouble("chat", format!("{} is away: {}; announcements wait for it", t.room, t.text)))
             .collect();
         all.extend(self.metrics.trouble().map(|text| trouble("metrics", text)));
-        let away: Vec<String> = self.hosts().into_iter().filter(|h| h.state == "disconnected").map(|h| h.name).collect();
+        let away: Vec<String> =
+            self.hosts().into_iter().filter(|h| h.state == "disconnected").map(|h| h.name).collect();
         if !away.is_empty() {
-            all.push(trouble("hosts", format!("{} not connected: {}", if away.len() == 1 { "a host is" } else { "hosts are" }, away.join(", "))));
+            all.push(trouble(
+                "hosts",
+                format!(
+                    "{} not connected: {}",
+                    if away.len() == 1 { "a host is" } else { "hosts are" },
+                    away.join(", ")
+                ),
+            ));
         }
         all
     }

@@ -40,7 +40,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let caller = parts.extensions.get::<Caller>().cloned();
-        caller.map(Self).ok_or_else(|| ApiError(Fault::new(ErrorCode::Unauthenticated, "sign in or send a token first")))
+        caller
+            .map(Self)
+            .ok_or_else(|| ApiError(Fault::new(ErrorCode::Unauthenticated, "sign in or send a token first")))
     }
 }
 

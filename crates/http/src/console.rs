@@ -69,10 +69,7 @@ struct Found {
 
 /// What was said and announced in the room.
 #[utoipa::path(get, path = "/api/console/messages", params(MessagesQuery), responses((status = 200, body = MessageList)))]
-async fn messages(
-    State(app): State<App>,
-    QueryOf(q): QueryOf<MessagesQuery>,
-) -> Result<Json<MessageList>, ApiError> {
+async fn messages(State(app): State<App>, QueryOf(q): QueryOf<MessagesQuery>) -> Result<Json<MessageList>, ApiError> {
     let (items, next) = app.console_messages(q.before, q.limit).await?;
     Ok(Json(MessageList { items, next }))
 }

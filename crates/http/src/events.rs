@@ -9,8 +9,8 @@ use axum::http::HeaderMap;
 use axum::response::sse::{KeepAlive, Sse};
 use futures_util::Stream;
 use serde::{Deserialize, Serialize};
-use tenfold_app::{App, Caller, Role};
 use tenfold_app::record::EventQuery;
+use tenfold_app::{App, Caller, Role};
 use tenfold_types::{Event, Fault, Timestamp, Visibility};
 use tokio::sync::broadcast::error::RecvError;
 use utoipa_axum::routes;
@@ -182,9 +182,9 @@ async fn stream(
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<axum::response::sse::Event, Infallible>>> {
     let from = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<i64>().ok());
-    let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).event(
-        axum::response::sse::Event::default().event("ping").data("{}"),
-    );
+    let keep_alive = KeepAlive::new()
+        .interval(Duration::from_secs(15))
+        .event(axum::response::sse::Event::default().event("ping").data("{}"));
     Sse::new(live(app, sees_all(&who), from)).keep_alive(keep_alive)
 }
 
@@ -196,11 +196,7 @@ struct Live {
     backlog: std::collections::VecDeque<Event>,
 }
 
-fn live(
-    app: App,
-    all: bool,
-    from: Option<i64>,
-) -> impl Stream<Item = Result<axum::response::sse::Event, Infallible>> {
+fn live(app: App, all: bool, from: Option<i64>) -> impl Stream<Item = Result<axum::response::sse::Event, Infallible>> {
     // Listening starts before the backlog is read, so nothing falls between the two.
     let tail = app.record.tail();
     let seen = from.unwrap_or_else(|| app.record.last_seq());

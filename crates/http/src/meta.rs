@@ -14,10 +14,10 @@ use utoipa_axum::routes;
 use crate::{Api, Policy};
 
 pub fn api() -> Api {
-    Api::new("meta").add(Policy::Public, routes!(healthz)).add(Policy::Public, routes!(readyz)).add(
-        Policy::Public,
-        routes!(openapi_json),
-    )
+    Api::new("meta")
+        .add(Policy::Public, routes!(healthz))
+        .add(Policy::Public, routes!(readyz))
+        .add(Policy::Public, routes!(openapi_json))
 }
 
 pub(crate) fn document() -> OpenApi {
@@ -58,7 +58,9 @@ async fn healthz() -> Json<Health> {
 async fn readyz(State(app): State<App>) -> Response {
     match app.setup_needed().await {
         Ok(_) => Json(Health { status: "ok" }).into_response(),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "the store does not answer" })).into_response(),
+        Err(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "the store does not answer" })).into_response()
+        }
     }
 }
 

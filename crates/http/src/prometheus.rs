@@ -80,7 +80,13 @@ impl Params {
         self.0.iter().filter(|(n, _)| n == name).map(|(_, v)| v.clone()).collect()
     }
     fn time(&self, name: &str) -> Result<Option<Timestamp>, Fault> {
-        self.get(name).map(|text| instant(text).ok_or_else(|| bad(format!("`{name}`: `{text}` is not an instant; write seconds since 1970 or RFC 3339")))).transpose()
+        self.get(name)
+            .map(|text| {
+                instant(text).ok_or_else(|| {
+                    bad(format!("`{name}`: `{text}` is not an instant; write seconds since 1970 or RFC 3339"))
+                })
+            })
+            .transpose()
     }
 }
 
@@ -123,8 +129,12 @@ fn answer(output: &Output, query: &str) -> Response {
     let data = json!({"resultType": output.value.type_name(), "result": value_json(&output.value)});
     let mut body = json!({"status": "success", "data": data});
     for (level, key) in [("warning", "warnings"), ("info", "infos")] {
-        let texts: Vec<String> =
-            output.annotations.iter().map(|a| a.render(query)).filter(|t| t.contains(&format!("PromQL {level}"))).collect();
+        let texts: Vec<String> = output
+            .annotations
+            .iter()
+            .map(|a| a.render(query))
+            .filter(|t| t.contains(&format!("PromQL {level}")))
+            .collect();
         if !texts.is_empty() {
             body[key] = json!(texts);
         }

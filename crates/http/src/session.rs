@@ -15,9 +15,7 @@ use crate::auth::{self, Identity};
 use crate::{Api, ApiError, Body, Policy};
 
 pub fn api() -> Api {
-    Api::new("session")
-        .add(Policy::Public, routes!(read, sign_in, sign_out))
-        .add(Policy::Public, routes!(setup))
+    Api::new("session").add(Policy::Public, routes!(read, sign_in, sign_out)).add(Policy::Public, routes!(setup))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -109,7 +107,8 @@ async fn with_cookie(app: &App, secret: &str, person: Option<Person>) -> Result<
     let cookie =
         format!("{}={secret}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}", auth::cookie_name(app));
     let mut response = Json(Session::of(app, person).await?).into_response();
-    let value = HeaderValue::from_str(&cookie).map_err(|_| Fault::internal("the session cookie could not be written"))?;
+    let value =
+        HeaderValue::from_str(&cookie).map_err(|_| Fault::internal("the session cookie could not be written"))?;
     response.headers_mut().append(header::SET_COOKIE, value);
     Ok(response)
 }

@@ -81,9 +81,7 @@ fn expected(policy: Policy, principal: Principal) -> bool {
         Policy::Role(needed) => has(needed),
         Policy::Agent => principal == Principal::Agent,
         Policy::FlagClient => principal == Principal::Client || has(Role::Viewer),
-        Policy::FlagFrontend => {
-            matches!(principal, Principal::Client | Principal::Frontend) || has(Role::Viewer)
-        }
+        Policy::FlagFrontend => matches!(principal, Principal::Client | Principal::Frontend) || has(Role::Viewer),
     }
 }
 

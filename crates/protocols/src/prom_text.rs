@@ -21,7 +21,11 @@ pub enum Format {
 
 impl Format {
     pub fn from_content_type(value: &str) -> Self {
-        if value.trim_start().starts_with("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
+        if value.trim_start().starts_with("application/openmetrics-text") {
+            Self::OpenMetrics
+        } else {
+            Self::Prometheus
+        }
     }
 }
 

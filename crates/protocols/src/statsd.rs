@@ -13,9 +13,15 @@ pub enum Observation {
     GaugeSet(f64),
     GaugeAdd(f64),
     /// Milliseconds; stands for `weight` observations.
-    Timing { ms: f64, weight: f64 },
+    Timing {
+        ms: f64,
+        weight: f64,
+    },
     /// A value without a unit (histogram, distribution, or a bare value); stands for `weight` observations.
-    Value { value: f64, weight: f64 },
+    Value {
+        value: f64,
+        weight: f64,
+    },
     /// A member of a set.
     Member(String),
 }

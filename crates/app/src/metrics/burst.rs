@@ -40,7 +40,9 @@ impl State {
     pub fn follow_deploys(&self, event: &Event, now: Timestamp) {
         let Some(service) = &event.subject.service else { return };
         let ms = match event.kind.as_str() {
-            "deploy.canary_started" | "deploy.canary_passed" | "deploy.promoting" | "deploy.rolling_back" => RUNNING_MS_MAX,
+            "deploy.canary_started" | "deploy.canary_passed" | "deploy.promoting" | "deploy.rolling_back" => {
+                RUNNING_MS_MAX
+            }
             "deploy.succeeded" | "deploy.failed" | "deploy.rolled_back" | "deploy.held" | "deploy.interrupted"
             | "deploy.cancelled" => AFTER_MS,
             _ => return,

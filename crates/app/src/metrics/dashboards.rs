@@ -54,7 +54,10 @@ const UNITS: [&str; 5] = ["ops", "ratio", "seconds", "bytes", "short"];
 pub fn check_dashboard(dashboard: &Dashboard) -> Result<(), Fault> {
     check_name("dashboard", &dashboard.name)?;
     if dashboard.panels.len() > PANELS_MAX {
-        return Err(Fault::invalid(format!("a dashboard has at most {PANELS_MAX} panels; this one has {}", dashboard.panels.len())));
+        return Err(Fault::invalid(format!(
+            "a dashboard has at most {PANELS_MAX} panels; this one has {}",
+            dashboard.panels.len()
+        )));
     }
     for panel in &dashboard.panels {
         let title = &panel.title;
@@ -122,12 +125,12 @@ fn generated(service: &str) -> Dashboard {
                 "ratio",
                 vec![query(format!("rate(process_cpu_seconds_total{{{of}}}[1m])"), "{{host}}")],
             ),
+            panel("Memory by host", "bytes", vec![query(format!("process_resident_memory_bytes{{{of}}}"), "{{host}}")]),
             panel(
-                "Memory by host",
-                "bytes",
-                vec![query(format!("process_resident_memory_bytes{{{of}}}"), "{{host}}")],
+                "Targets up",
+                "short",
+                vec![query(format!("sum(up{{{of}}})"), "up"), query(format!("count(up{{{of}}})"), "known")],
             ),
-            panel("Targets up", "short", vec![query(format!("sum(up{{{of}}})"), "up"), query(format!("count(up{{{of}}})"), "known")]),
         ],
     }
 }

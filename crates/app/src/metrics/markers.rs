@@ -51,7 +51,15 @@ pub struct MarkerQuery {
 
 impl App {
     pub async fn markers(&self, query: MarkerQuery) -> Result<Vec<Marker>, Fault> {
-        let kinds = ["deploy.", "flag.switched", "flag.changed", "flag.rollout", "flag.ramp_step", "flag.ramp_stopped", "note.doing"];
+        let kinds = [
+            "deploy.",
+            "flag.switched",
+            "flag.changed",
+            "flag.rollout",
+            "flag.ramp_step",
+            "flag.ramp_stopped",
+            "note.doing",
+        ];
         let now = self.now();
         let wanted = EventQuery {
             kinds: kinds.iter().map(|k| (*k).to_owned()).collect(),
@@ -98,8 +106,15 @@ fn project(events: &[Event], now: Timestamp) -> Vec<Marker> {
                 canaries.insert(deploy, markers.len());
                 markers.push(marker(MarkerKind::Canary, Some(now)));
             }
-            "deploy.canary_passed" | "deploy.promoting" | "deploy.succeeded" | "deploy.failed" | "deploy.rolling_back"
-            | "deploy.rolled_back" | "deploy.held" | "deploy.interrupted" | "deploy.cancelled" => {
+            "deploy.canary_passed"
+            | "deploy.promoting"
+            | "deploy.succeeded"
+            | "deploy.failed"
+            | "deploy.rolling_back"
+            | "deploy.rolled_back"
+            | "deploy.held"
+            | "deploy.interrupted"
+            | "deploy.cancelled" => {
                 if let Some(canary) = canaries.remove(&deploy).and_then(|i| markers.get_mut(i)) {
                     canary.end_at = Some(event.occurred_at);
                 }
@@ -114,7 +129,8 @@ fn project(events: &[Event], now: Timestamp) -> Vec<Marker> {
                             placed.text.clone_from(&event.text);
                         } else {
                             placed.insert(deploy, markers.len());
-                            markers.push(marker(if rollback { MarkerKind::Rollback } else { MarkerKind::Deploy }, None));
+                            markers
+                                .push(marker(if rollback { MarkerKind::Rollback } else { MarkerKind::Deploy }, None));
                         }
                     }
                     "deploy.rolled_back" => markers.push(marker(MarkerKind::Rollback, None)),

@@ -72,11 +72,14 @@ impl App {
         own.set("tenfold_record_events_total", &[], self.record.last_seq() as f64);
         for (environment, flag, usage) in self.flag_usage_all() {
             let name = "tenfold_flag_evaluations_total";
-            let of = |enabled: &'static str| [("environment", environment.as_str()), ("flag", flag.as_str()), ("enabled", enabled)];
+            let of = |enabled: &'static str| {
+                [("environment", environment.as_str()), ("flag", flag.as_str()), ("enabled", enabled)]
+            };
             own.set(name, &of("true"), usage.yes as f64);
             own.set(name, &of("false"), usage.no as f64);
             for (variant, count) in &usage.by_variant {
-                let labels = [("environment", environment.as_str()), ("flag", flag.as_str()), ("variant", variant.as_str())];
+                let labels =
+                    [("environment", environment.as_str()), ("flag", flag.as_str()), ("variant", variant.as_str())];
                 own.set("tenfold_flag_variants_total", &labels, *count as f64);
             }
         }
@@ -100,7 +103,8 @@ mod tests {
         own.add("b_total", &[("x", "a\"b\\c\nd")], 2.0);
         own.add("b_total", &[("x", "a\"b\\c\nd")], 1.5);
         own.set("a", &[], -1.0);
-        let page = tenfold_protocols::prom_text::parse(&own.page(), tenfold_protocols::prom_text::Format::default()).expect("it parses");
+        let page = tenfold_protocols::prom_text::parse(&own.page(), tenfold_protocols::prom_text::Format::default())
+            .expect("it parses");
         assert_eq!(page.metadata["b_total"].kind, "counter");
         assert_eq!(page.samples[1].labels.get("x"), Some("a\"b\\c\nd"));
         assert_eq!(page.samples.iter().map(|s| s.value).collect::<Vec<_>>(), [-1.0, 3.5]);

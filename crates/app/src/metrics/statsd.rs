@@ -132,7 +132,11 @@ mod tests {
 
     fn flushed(aggregator: &mut Aggregator, at: i64) -> Vec<String> {
         let samples = aggregator.flush(Timestamp(at));
-        samples.iter().filter(|s| !s.value.is_nan()).map(|s| format!("{} {}", s.labels, (s.value * 1e9).round() / 1e9)).collect()
+        samples
+            .iter()
+            .filter(|s| !s.value.is_nan())
+            .map(|s| format!("{} {}", s.labels, (s.value * 1e9).round() / 1e9))
+            .collect()
     }
 
     fn observe(aggregator: &mut Aggregator, lines: &str, at: i64) -> usize {
@@ -142,7 +146,14 @@ mod tests {
     #[test]
     fn each_kind_becomes_its_series() {
         let mut a = Aggregator::default();
-        assert_eq!(observe(&mut a, "photos.uploads:2|c|@0.5|#host:h1\nphotos.queue:7|g\nphotos.queue:-2|g\nu:a|s\nu:b|s\nu:a|s", 0), 0);
+        assert_eq!(
+            observe(
+                &mut a,
+                "photos.uploads:2|c|@0.5|#host:h1\nphotos.queue:7|g\nphotos.queue:-2|g\nu:a|s\nu:b|s\nu:a|s",
+                0
+            ),
+            0
+        );
         for ms in 1..=100 {
             observe(&mut a, &format!("resize:{ms}|ms"), 0);
         }

@@ -75,9 +75,7 @@ impl Caller {
             None => true,
             Some(granted) => asked == Some(granted.as_str()),
         };
-        self.grants
-            .iter()
-            .any(|g| g.role >= role && covers(&g.service, service) && covers(&g.environment, environment))
+        self.grants.iter().any(|g| g.role >= role && covers(&g.service, service) && covers(&g.environment, environment))
     }
 
     /// Has the role somewhere, if not everywhere: enough to be let in to a page whose use case asks again.

@@ -95,7 +95,8 @@ impl App {
     }
 
     pub async fn environments(&self) -> Result<Vec<Environment>, Fault> {
-        self.read(|tx| Ok(store::environments(tx)?.into_iter().map(|(name, _, _)| Environment { name }).collect())).await
+        self.read(|tx| Ok(store::environments(tx)?.into_iter().map(|(name, _, _)| Environment { name }).collect()))
+            .await
     }
 
     pub async fn environment_create(&self, who: &Caller, name: &str) -> Result<Environment, Fault> {
@@ -170,9 +171,7 @@ impl App {
             let row = PersonRow {
                 login: login.clone(),
                 password_hash: password_hash.clone().or_else(|| before.as_ref().and_then(|b| b.password_hash.clone())),
-                disabled_at: person
-                    .disabled
-                    .then(|| before.as_ref().and_then(|b| b.disabled_at).unwrap_or(now)),
+                disabled_at: person.disabled.then(|| before.as_ref().and_then(|b| b.disabled_at).unwrap_or(now)),
                 body: serde_json::to_string(&person).map_err(|e| Fault::internal(e.to_string()))?,
             };
             if before.as_ref() == Some(&row) {
@@ -220,13 +219,19 @@ fn check_contact(contact: &Contact) -> Result<(), Fault> {
         }
     }
     if !contact.email.is_empty() && !contact.email.contains('@') {
-        return Err(Fault::invalid(format!("`{}` is not a mail address", contact.email)).advice("write it like ana@example.org"));
+        return Err(Fault::invalid(format!("`{}` is not a mail address", contact.email))
+            .advice("write it like ana@example.org"));
     }
     if !contact.irc.is_empty() && contact.irc.contains([' ', ',', '*', '!', '@']) {
         return Err(Fault::invalid(format!("`{}` is not an IRC nick", contact.irc)));
     }
-    if !contact.webhook.is_empty() && !contact.webhook.starts_with("https://") && !contact.webhook.starts_with("http://") {
-        return Err(Fault::invalid(format!("`{}` is not a web address", contact.webhook)).advice("start it with https://"));
+    if !contact.webhook.is_empty()
+        && !contact.webhook.starts_with("https://")
+        && !contact.webhook.starts_with("http://")
+    {
+        return Err(
+            Fault::invalid(format!("`{}` is not a web address", contact.webhook)).advice("start it with https://")
+        );
     }
     Ok(())
 }

@@ -147,9 +147,14 @@ impl App {
                 }
                 store::session_insert(t.tx(), &hash, &login, now, now.plus_ms(SESSION_TTL_MS))?;
                 t.record(
-                    EventDraft::new(Actor::person(&login), Source::Web, "person.signed_in", format!("{login} signed in"))
-                        .severity(tenfold_types::Severity::Debug)
-                        .admins_only(),
+                    EventDraft::new(
+                        Actor::person(&login),
+                        Source::Web,
+                        "person.signed_in",
+                        format!("{login} signed in"),
+                    )
+                    .severity(tenfold_types::Severity::Debug)
+                    .admins_only(),
                 )?;
                 Ok(person)
             })

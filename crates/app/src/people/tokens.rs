@@ -110,7 +110,8 @@ const USED_EVERY_MS: i64 = 60_000;
 impl App {
     pub async fn tokens(&self, who: &Caller) -> Result<Vec<Token>, Fault> {
         who.require(Role::Admin, None, None)?;
-        self.read(|tx| store::tokens(tx)?.iter().filter(|t| t.revoked_at.is_none()).map(Token::from_row).collect()).await
+        self.read(|tx| store::tokens(tx)?.iter().filter(|t| t.revoked_at.is_none()).map(Token::from_row).collect())
+            .await
     }
 
     pub async fn token_create(&self, who: &Caller, new: NewToken) -> Result<TokenCreated, Fault> {
@@ -118,10 +119,14 @@ impl App {
         check_name("token", &new.name)?;
         match new.kind {
             TokenKind::Robot if new.role.is_none() => {
-                return Err(Fault::invalid("a robot's token needs a role").advice("viewer, responder, deployer or admin"));
+                return Err(
+                    Fault::invalid("a robot's token needs a role").advice("viewer, responder, deployer or admin")
+                );
             }
             TokenKind::Client | TokenKind::Frontend if new.environment.is_none() => {
-                return Err(Fault::invalid("a flag client's token needs an environment").advice("for example production"));
+                return Err(
+                    Fault::invalid("a flag client's token needs an environment").advice("for example production")
+                );
             }
             TokenKind::Agent | TokenKind::Client | TokenKind::Frontend if new.role.is_some() => {
                 return Err(Fault::invalid(format!("a token of kind {} has no role", new.kind.name())));
@@ -191,9 +196,14 @@ impl App {
                 return Err(Fault::not_found(format!("there is no token `{id}` that could be revoked")));
             }
             t.record(
-                EventDraft::new(who.actor.clone(), who.source, "token.revoked", format!("{} revoked a token", who.actor))
-                    .data(serde_json::json!({"token": id}))
-                    .admins_only(),
+                EventDraft::new(
+                    who.actor.clone(),
+                    who.source,
+                    "token.revoked",
+                    format!("{} revoked a token", who.actor),
+                )
+                .data(serde_json::json!({"token": id}))
+                .admins_only(),
             )?;
             Ok(())
         })
@@ -219,7 +229,9 @@ impl App {
             .read(|tx| {
                 let rows = store::tokens(tx)?;
                 let valid = rows.iter().filter(|r| r.revoked_at.is_none());
-                valid.map(|r| Ok((r.secret_hash.clone(), Token::from_row(r)?))).collect::<Result<HashMap<_, _>, Fault>>()
+                valid
+                    .map(|r| Ok((r.secret_hash.clone(), Token::from_row(r)?)))
+                    .collect::<Result<HashMap<_, _>, Fault>>()
             })
             .await?;
         *self.people.tokens.write() = known;

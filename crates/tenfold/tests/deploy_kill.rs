@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tenfold");
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Between two questions to the server.
 const LOOK: Duration = Duration::from_millis(20);
 const HOSTS: usize = 3;
@@ -122,7 +122,7 @@ impl World {
         let request = self.http.post(self.url("/api/tokens")).header("cookie", cookie).header("origin", self.url(""));
         let made = request.json(&json!({"name": "test", "kind": "robot", "role": "admin"})).send().await.unwrap();
         let made: Value = made.json().await.unwrap();
-        self.token = made["secret"].as_str().unwrap().to_owned();
+        made["secret"].as_str().unwrap().clone_into(&mut self.token);
     }
 
     fn url(&self, path: &str) -> String {

@@ -122,8 +122,7 @@ fn inspircd(port: u16, dir: &std::path::Path) -> String {
                 "ircv3_servertime",
                 "services_account",
             ])
-            .map(|m| format!("<module name=\"{m}\">\n"))
-            .collect::<String>();
+            .fold(String::new(), |all, m| all + "<module name=\"" + m + "\">\n");
     format!(
         "<server name=\"irc.test.local\" description=\"test\" network=\"test\">\n\
          <admin name=\"a\" nick=\"a\" email=\"a@test.local\">\n\

@@ -119,7 +119,9 @@ async fn labels_values_series() {
 async fn errors_have_prometheus_shape() {
     let asker = Asker::new().await;
     let range = [("query", "up"), ("start", "1800000060"), ("end", "1800000000"), ("step", "15")];
-    let cases: [(&str, &[(&str, &str)], u16, &str, &str); 9] = [
+    /// Path, parameters, status, kind of error, words of its message.
+    type Case = (&'static str, &'static [(&'static str, &'static str)], u16, &'static str, &'static str);
+    let cases: [Case; 9] = [
         ("/api/v1/query", &[("query", "sum(up")], 400, "bad_data", "1:7"),
         ("/api/v1/query", &[], 400, "bad_data", "`query` is missing"),
         ("/api/v1/query", &[("query", "up"), ("time", "yesterday")], 400, "bad_data", "not an instant"),

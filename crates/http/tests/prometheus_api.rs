@@ -120,7 +120,7 @@ async fn errors_have_prometheus_shape() {
     let asker = Asker::new().await;
     let range = [("query", "up"), ("start", "1800000060"), ("end", "1800000000"), ("step", "15")];
     /// Path, parameters, status, kind of error, words of its message.
-    type Case = (&'static str, &'static [(&'static str, &'static str)], u16, &'static str, &'static str);
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], u16, &'a str, &'a str);
     let cases: [Case; 9] = [
         ("/api/v1/query", &[("query", "sum(up")], 400, "bad_data", "1:7"),
         ("/api/v1/query", &[], 400, "bad_data", "`query` is missing"),

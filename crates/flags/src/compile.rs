@@ -1,58 +1,65 @@
-//! From definitions to a snapshot that evaluates without looking anything up by text except the flag's own name.
+//! From a definition to a flag that evaluates without looking anything up by text.
 //!
-//! Compiling never fails: a strategy that cannot be read matches nobody, the rest of the document stands.
-
-use std::collections::HashMap;
+//! Compiling never fails: a strategy that cannot be read matches nobody, the rest of the flag stands.
 
 use serde_json::Value;
 
 use crate::{
-    constraint::{Constraint, Network, Words},
-    context::Field,
-    features::{ClientFeatures, Feature, Strategy, Variant},
+    constraint::Constraint,
+    facts::{Form, Key},
+    features::{Feature, Strategy, Variant},
     murmur::{Prefix, ROLLOUT_SEED, VARIANT_SEED},
+    network::Network,
+    snapshot::Snapshot,
     value::{Payload, ValueType},
+    words::Words,
 };
-
-/// Everything that is needed to evaluate the flags of one environment. Immutable; a change makes a new one.
-#[derive(Debug, Default)]
-pub struct Snapshot {
-    pub(crate) flags: Vec<Flag>,
-    pub(crate) index: HashMap<Box<str>, u32>,
-    pub(crate) segments: Vec<Rules>,
-}
-
-/// Constraints that must all hold; `None` when one of them cannot be read.
-pub(crate) type Rules = Option<Vec<Constraint>>;
 
 #[derive(Debug)]
 pub(crate) struct Flag {
     pub(crate) name: Box<str>,
-    pub(crate) kind: Box<str>,
+    pub(crate) presence: Presence,
     pub(crate) enabled: bool,
+    pub(crate) parents: Box<[Parent]>,
+    pub(crate) strategies: Box<[CompiledStrategy]>,
+    pub(crate) variants: Option<Box<VariantSet>>,
+    pub(crate) detail: Box<Detail>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// A name that children ask for and no flag has.
+    Absent,
+    /// Asked by its children only.
+    Hidden,
+    Public,
+}
+
+/// What is told of a flag and decides nothing.
+#[derive(Debug)]
+pub(crate) struct Detail {
+    pub(crate) kind: Box<str>,
     pub(crate) impression_data: bool,
     pub(crate) value_type: ValueType,
     pub(crate) on: Value,
     pub(crate) off: Value,
-    pub(crate) parents: Vec<Parent>,
-    pub(crate) strategies: Vec<CompiledStrategy>,
-    pub(crate) variants: Option<VariantSet>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Parent {
-    /// `None`: there is no such flag, which nobody satisfies.
-    pub(crate) flag: Option<u32>,
+    /// The slot of its name.
+    pub(crate) flag: u32,
     pub(crate) enabled: bool,
-    pub(crate) variants: Vec<Box<str>>,
+    pub(crate) variants: Box<[Box<str>]>,
 }
 
 #[derive(Debug)]
 pub(crate) struct CompiledStrategy {
     pub(crate) rule: Rule,
-    pub(crate) constraints: Vec<Constraint>,
-    pub(crate) segments: Vec<u32>,
-    pub(crate) variants: Option<VariantSet>,
+    pub(crate) constraints: Box<[Constraint]>,
+    /// The slots of their ids.
+    pub(crate) segments: Box<[u32]>,
+    pub(crate) variants: Option<Box<VariantSet>>,
 }
 
 #[derive(Debug)]
@@ -67,10 +74,10 @@ pub(crate) enum Rule {
     Chance {
         percent: u8,
     },
-    Users(Words),
-    Addresses(Vec<Network>),
+    Users(Box<Words>),
+    Addresses(Box<(Key, Box<[Network]>)>),
     /// Lower-case names, compared with the property `hostname`.
-    Hosts(Words),
+    Hosts(Box<(Key, Words)>),
 }
 
 /// What ties a person to a bucket.
@@ -79,12 +86,12 @@ pub(crate) enum Sticky {
     /// The user, else the session, else chance.
     Default,
     Random,
-    Field(Field),
+    Field(Box<Key>),
 }
 
 #[derive(Debug)]
 pub(crate) struct VariantSet {
-    pub(crate) variants: Vec<CompiledVariant>,
+    pub(crate) variants: Box<[CompiledVariant]>,
     pub(crate) weights: u32,
     pub(crate) sticky: Sticky,
     pub(crate) group: Prefix,
@@ -97,114 +104,113 @@ pub(crate) struct CompiledVariant {
     pub(crate) weight: u32,
     pub(crate) value: Value,
     pub(crate) payload: Option<Payload>,
-    pub(crate) overrides: Vec<(Field, Words)>,
-}
-
-impl Snapshot {
-    /// Flags are sorted by name; of a repeated name the last one counts.
-    pub fn compile(document: &ClientFeatures) -> Self {
-        let mut segments = Vec::with_capacity(document.segments.len());
-        let mut segment_index = HashMap::new();
-        for segment in &document.segments {
-            segment_index.insert(segment.id, segments.len() as u32);
-            segments.push(segment.constraints.iter().map(Constraint::compile).collect());
-        }
-        let by_name: std::collections::BTreeMap<&str, &Feature> =
-            document.features.iter().map(|f| (f.name.as_str(), f)).collect();
-        let index: HashMap<Box<str>, u32> =
-            by_name.keys().enumerate().map(|(i, name)| (Box::from(*name), i as u32)).collect();
-        let flags = by_name.values().map(|f| Flag::compile(f, &index, &segment_index)).collect();
-        Self { flags, index, segments }
-    }
-
-    pub fn len(&self) -> usize {
-        self.flags.len()
-    }
-
-    /// Names of the flags, in order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.flags.iter().map(|f| &*f.name)
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.flags.is_empty()
-    }
+    pub(crate) overrides: Box<[(Key, Words)]>,
 }
 
 impl Flag {
-    fn compile(feature: &Feature, index: &HashMap<Box<str>, u32>, segments: &HashMap<i64, u32>) -> Self {
+    pub(crate) fn absent(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            presence: Presence::Absent,
+            enabled: false,
+            parents: Box::default(),
+            strategies: Box::default(),
+            variants: None,
+            detail: Box::new(Detail {
+                kind: Box::default(),
+                impression_data: false,
+                value_type: ValueType::Bool,
+                on: Value::Null,
+                off: Value::Null,
+            }),
+        }
+    }
+
+    /// Names, segments and fields that the snapshot has not met get their slots.
+    pub(crate) fn compile(feature: &Feature, snapshot: &mut Snapshot) -> Self {
         let value_type = feature.value_type;
         let off = feature.off_value.as_ref().and_then(|v| value_type.conform(v)).unwrap_or_else(|| value_type.zero());
         let on = if value_type == ValueType::Bool { Value::Bool(true) } else { off.clone() };
         let parents = feature.dependencies.iter().map(|d| Parent {
-            flag: index.get(d.feature.as_str()).copied(),
+            flag: snapshot.slot_for(&d.feature),
             enabled: d.enabled.unwrap_or(true),
             variants: d.variants.iter().map(|v| Box::from(v.as_str())).collect(),
         });
-        let strategies = feature.strategies.iter().map(|s| CompiledStrategy::compile(s, feature, &on, segments));
+        let parents = parents.collect();
+        let strategies = feature.strategies.iter().map(|s| CompiledStrategy::compile(s, feature, &on, snapshot));
+        let strategies = strategies.collect();
+        let stickiness = feature.variants.first().and_then(|v| v.stickiness.as_deref());
+        let mut variants = VariantSet::compile(&feature.variants, stickiness, &feature.name, value_type, &on, snapshot);
+        if let Some(set) = &mut variants {
+            set.add_overrides(&feature.variants, snapshot);
+        }
         Self {
             name: feature.name.as_str().into(),
-            kind: feature.kind.as_deref().unwrap_or("release").into(),
+            presence: if feature.hidden { Presence::Hidden } else { Presence::Public },
             enabled: feature.enabled,
-            impression_data: feature.impression_data,
-            parents: parents.collect(),
-            strategies: strategies.collect(),
-            variants: VariantSet::compile(
-                &feature.variants,
-                feature.variants.first().and_then(|v| v.stickiness.as_deref()),
-                &feature.name,
+            parents,
+            strategies,
+            variants,
+            detail: Box::new(Detail {
+                kind: feature.kind.as_deref().unwrap_or("release").into(),
+                impression_data: feature.impression_data,
                 value_type,
-                &on,
-            ),
-            value_type,
-            on,
-            off,
+                on,
+                off,
+            }),
         }
     }
 }
 
 impl CompiledStrategy {
-    fn compile(strategy: &Strategy, feature: &Feature, on: &Value, segments: &HashMap<i64, u32>) -> Self {
-        let constraints: Option<Vec<_>> = strategy.constraints.iter().map(Constraint::compile).collect();
-        let segments: Option<Vec<_>> = strategy.segments.iter().map(|id| segments.get(id).copied()).collect();
+    fn compile(strategy: &Strategy, feature: &Feature, on: &Value, snapshot: &mut Snapshot) -> Self {
+        let slots = snapshot.slots();
+        let constraints: Option<Box<[_]>> =
+            strategy.constraints.iter().map(|c| Constraint::compile(c, slots)).collect();
         let parameter = |name: &str| strategy.parameters.get(name).map(String::as_str);
-        let readable = constraints.is_some() && segments.is_some();
         let group = parameter("groupId").unwrap_or(&feature.name);
         let stickiness = parameter("stickiness").or(strategy.variants.first().and_then(|v| v.stickiness.as_deref()));
+        let readable = constraints.is_some();
         Self {
-            rule: if readable { Rule::compile(strategy, &feature.name) } else { Rule::Never },
+            rule: if readable { Rule::compile(strategy, &feature.name, snapshot) } else { Rule::Never },
             constraints: constraints.unwrap_or_default(),
-            segments: segments.unwrap_or_default(),
-            variants: VariantSet::compile(&strategy.variants, stickiness, group, feature.value_type, on),
+            segments: strategy.segments.iter().map(|id| snapshot.segment_slot_for(*id)).collect(),
+            variants: VariantSet::compile(&strategy.variants, stickiness, group, feature.value_type, on, snapshot),
         }
     }
 }
 
 impl Rule {
-    fn compile(strategy: &Strategy, flag: &str) -> Self {
+    fn compile(strategy: &Strategy, flag: &str, snapshot: &mut Snapshot) -> Self {
         let parameter = |name: &str| strategy.parameters.get(name).map(String::as_str);
         let percent = |name: &str| parameter(name).and_then(|p| p.parse::<u8>().ok()).filter(|p| *p <= 100);
         let words = |name: &str| parameter(name).unwrap_or_default().split(',').map(str::trim);
-        let legacy = |field: Field| match (percent("percentage"), parameter("groupId")) {
-            (Some(percent), Some(group)) => {
-                Self::Rollout { percent, sticky: Sticky::Field(field), group: Prefix::new(group, ROLLOUT_SEED) }
-            }
+        let mut legacy = |field: &str| match (percent("percentage"), parameter("groupId")) {
+            (Some(percent), Some(group)) => Self::Rollout {
+                percent,
+                sticky: Sticky::parse(Some(field), snapshot),
+                group: Prefix::new(group, ROLLOUT_SEED),
+            },
             _ => Self::Never,
         };
         match strategy.name.as_str() {
             "default" => Self::Always,
             "flexibleRollout" => percent("rollout").map_or(Self::Never, |percent| Self::Rollout {
                 percent,
-                sticky: Sticky::parse(parameter("stickiness")),
+                sticky: Sticky::parse(parameter("stickiness"), snapshot),
                 group: Prefix::new(parameter("groupId").unwrap_or(flag), ROLLOUT_SEED),
             }),
-            "gradualRolloutUserId" => legacy(Field::UserId),
-            "gradualRolloutSessionId" => legacy(Field::SessionId),
+            "gradualRolloutUserId" => legacy("userId"),
+            "gradualRolloutSessionId" => legacy("sessionId"),
             "gradualRolloutRandom" => percent("percentage").map_or(Self::Never, |percent| Self::Chance { percent }),
-            "userWithId" => Self::Users(Words::new(&words("userIds").collect::<Vec<_>>())),
-            "remoteAddress" => Self::Addresses(words("IPs").filter_map(Network::parse).collect()),
+            "userWithId" => Self::Users(Box::new(Words::new(words("userIds")))),
+            "remoteAddress" => {
+                let key = snapshot.slots().key("remoteAddress", Form::Address);
+                Self::Addresses(Box::new((key, words("IPs").filter_map(Network::parse).collect())))
+            }
             "applicationHostname" => {
-                Self::Hosts(Words::new(&words("hostNames").map(str::to_lowercase).collect::<Vec<_>>()))
+                let key = snapshot.slots().key("hostname", Form::Lower);
+                Self::Hosts(Box::new((key, Words::new(words("hostNames").map(str::to_lowercase)))))
             }
             _ => Self::Never,
         }
@@ -212,11 +218,11 @@ impl Rule {
 }
 
 impl Sticky {
-    fn parse(stickiness: Option<&str>) -> Self {
+    fn parse(stickiness: Option<&str>, snapshot: &mut Snapshot) -> Self {
         match stickiness {
             None | Some("" | "default") => Self::Default,
             Some("random") => Self::Random,
-            Some(field) => Self::Field(Field::parse(field)),
+            Some(field) => Self::Field(Box::new(snapshot.slots().key(field, Form::Text))),
         }
     }
 }
@@ -229,18 +235,30 @@ impl VariantSet {
         group: &str,
         value_type: ValueType,
         on: &Value,
-    ) -> Option<Self> {
+        snapshot: &mut Snapshot,
+    ) -> Option<Box<Self>> {
         if variants.is_empty() {
             return None;
         }
-        let variants: Vec<_> = variants.iter().map(|v| CompiledVariant::compile(v, value_type, on)).collect();
-        Some(Self {
+        let variants: Box<[_]> = variants.iter().map(|v| CompiledVariant::compile(v, value_type, on)).collect();
+        Some(Box::new(Self {
             weights: variants.iter().fold(0, |sum, v| sum.saturating_add(v.weight)),
-            sticky: Sticky::parse(stickiness),
+            sticky: Sticky::parse(stickiness, snapshot),
             group: Prefix::new(group, VARIANT_SEED),
-            has_overrides: variants.iter().any(|v| !v.overrides.is_empty()),
+            has_overrides: false,
             variants,
-        })
+        }))
+    }
+
+    /// Of a flag's own variants; on those of a strategy SDKs do not read them.
+    fn add_overrides(&mut self, definitions: &[Variant], snapshot: &mut Snapshot) {
+        for (variant, definition) in self.variants.iter_mut().zip(definitions) {
+            let overrides = definition.overrides.iter();
+            let compiled =
+                overrides.map(|o| (snapshot.slots().key(&o.context_name, Form::Text), Words::new(&o.values)));
+            variant.overrides = compiled.collect();
+            self.has_overrides |= !variant.overrides.is_empty();
+        }
     }
 }
 
@@ -255,16 +273,6 @@ impl CompiledVariant {
             _ => on.clone(),
         });
         let payload = variant.payload.clone().or_else(|| variant.value.as_ref().map(|_| value_type.payload(&value)));
-        Self {
-            name: variant.name.as_str().into(),
-            weight: variant.weight,
-            value,
-            payload,
-            overrides: variant
-                .overrides
-                .iter()
-                .map(|o| (Field::parse(&o.context_name), Words::new(&o.values)))
-                .collect(),
-        }
+        Self { name: variant.name.as_str().into(), weight: variant.weight, value, payload, overrides: Box::default() }
     }
 }

@@ -1,6 +1,8 @@
 //! About whom a flag is asked: the Unleash context, built once per request and read by every constraint.
 
-use tenfold_types::Timestamp;
+use std::sync::Arc;
+
+use jiff::Timestamp as Instant;
 
 /// The words of the Unleash context. Fixed fields are matched by name, everything else is a property.
 ///
@@ -12,10 +14,13 @@ pub struct Context {
     remote_address: Option<String>,
     environment: Option<String>,
     app_name: Option<String>,
-    current_time: Option<Timestamp>,
+    current_time: Option<String>,
     /// Sorted by name.
     properties: Vec<(String, String)>,
 }
+
+/// Up to this many properties are scanned for a name, more are searched.
+const SCAN_PROPERTIES_MAX: usize = 12;
 
 impl Context {
     pub fn new() -> Self {
@@ -23,17 +28,17 @@ impl Context {
     }
 
     /// Sets a field by the name constraints use: `userId`, `sessionId`, `remoteAddress`, `environment`, `appName`,
-    /// `currentTime` (RFC 3339; anything else is ignored) or any property.
+    /// `currentTime` (RFC 3339; while it is not set it is the moment of the evaluation) or any property.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         let value = value.into();
-        match Field::parse(name) {
-            Field::UserId => self.user_id = Some(value).filter(|v| !v.is_empty()),
-            Field::SessionId => self.session_id = Some(value).filter(|v| !v.is_empty()),
-            Field::RemoteAddress => self.remote_address = Some(value),
-            Field::Environment => self.environment = Some(value),
-            Field::AppName => self.app_name = Some(value),
-            Field::CurrentTime => self.current_time = parse_date(&value),
-            Field::Property(name) => match self.find(&name) {
+        match Field::fixed(name) {
+            Some(Field::UserId) => self.user_id = Some(value).filter(|v| !v.is_empty()),
+            Some(Field::SessionId) => self.session_id = Some(value).filter(|v| !v.is_empty()),
+            Some(Field::RemoteAddress) => self.remote_address = Some(value),
+            Some(Field::Environment) => self.environment = Some(value),
+            Some(Field::AppName) => self.app_name = Some(value),
+            Some(Field::CurrentTime) => self.current_time = Some(value),
+            Some(Field::Property(_)) | None => match self.find(name) {
                 Ok(i) => self.properties[i].1 = value,
                 Err(i) => self.properties.insert(i, (name.into(), value)),
             },
@@ -49,14 +54,19 @@ impl Context {
         self.user_id.as_deref()
     }
 
-    pub fn has(&self, name: &str) -> bool {
-        match Field::parse(name) {
-            Field::CurrentTime => self.current_time.is_some(),
-            field => self.text(&field).is_some(),
-        }
+    pub(crate) fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
     }
 
+    pub fn has(&self, name: &str) -> bool {
+        self.text(&Field::parse(name)).is_some()
+    }
+
+    #[inline]
     pub(crate) fn property(&self, name: &str) -> Option<&str> {
+        if self.properties.len() <= SCAN_PROPERTIES_MAX {
+            return self.properties.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+        }
         self.find(name).ok().map(|i| self.properties[i].1.as_str())
     }
 
@@ -64,6 +74,7 @@ impl Context {
         self.properties.binary_search_by(|(n, _)| n.as_str().cmp(name))
     }
 
+    #[inline]
     pub(crate) fn text(&self, field: &Field) -> Option<&str> {
         match field {
             Field::UserId => self.user_id.as_deref(),
@@ -71,22 +82,15 @@ impl Context {
             Field::RemoteAddress => self.remote_address.as_deref(),
             Field::Environment => self.environment.as_deref(),
             Field::AppName => self.app_name.as_deref(),
-            Field::CurrentTime => None,
+            Field::CurrentTime => self.current_time.as_deref(),
             Field::Property(name) => self.property(name),
-        }
-    }
-
-    /// A field as an instant; `currentTime` that the caller left out is `now`.
-    pub(crate) fn date(&self, field: &Field, now: Timestamp) -> Option<Timestamp> {
-        match field {
-            Field::CurrentTime => Some(self.current_time.unwrap_or(now)),
-            field => self.text(field).and_then(parse_date),
         }
     }
 }
 
-pub(crate) fn parse_date(text: &str) -> Option<Timestamp> {
-    Timestamp::parse_rfc3339(text)
+/// An instant as a constraint or a context writes it.
+pub(crate) fn parse_date(text: &str) -> Option<Instant> {
+    text.parse().ok()
 }
 
 /// A context field, resolved from its name when the flag is compiled.
@@ -98,20 +102,24 @@ pub(crate) enum Field {
     Environment,
     AppName,
     CurrentTime,
-    Property(Box<str>),
+    Property(Arc<str>),
 }
 
 impl Field {
     pub(crate) fn parse(name: &str) -> Self {
-        match name {
+        Self::fixed(name).unwrap_or_else(|| Self::Property(name.into()))
+    }
+
+    fn fixed(name: &str) -> Option<Self> {
+        Some(match name {
             "userId" => Self::UserId,
             "sessionId" => Self::SessionId,
             "remoteAddress" => Self::RemoteAddress,
             "environment" => Self::Environment,
             "appName" => Self::AppName,
             "currentTime" => Self::CurrentTime,
-            other => Self::Property(other.into()),
-        }
+            _ => return None,
+        })
     }
 }
 
@@ -129,10 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn current_time_defaults_to_now() {
-        let now = Timestamp(5);
-        assert_eq!(Context::new().date(&Field::CurrentTime, now), Some(now));
-        let given = Context::new().with("currentTime", "1970-01-01T00:00:01Z");
-        assert_eq!(given.date(&Field::CurrentTime, now), Some(Timestamp(1_000)));
+    fn many_properties_are_found_too() {
+        let mut c = Context::new();
+        for i in 0..50 {
+            c.set(&format!("p{i}"), i.to_string());
+            assert!((0..=i).all(|j| c.property(&format!("p{j}")) == Some(j.to_string().as_str())));
+        }
+        assert_eq!(c.property("p50"), None);
     }
 }

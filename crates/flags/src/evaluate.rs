@@ -4,9 +4,11 @@ use serde_json::Value;
 use tenfold_types::Timestamp;
 
 use crate::{
-    compile::{CompiledStrategy, CompiledVariant, Flag, Parent, Rule, Snapshot, Sticky, VariantSet},
-    context::{Context, Field},
+    compile::{CompiledStrategy, CompiledVariant, Flag, Parent, Presence, Rule, Sticky, VariantSet},
+    context::Context,
+    facts::{Direct, Facts, Filled},
     murmur::{ROLLOUT_SEED, finish},
+    snapshot::Snapshot,
     value::{Payload, ValueType},
 };
 
@@ -17,7 +19,7 @@ pub const DISABLED_VARIANT: &str = "disabled";
 const CHANCE_IDS: u32 = 10_000;
 
 /// What an evaluation takes from outside: the instant, and 32 random bits for flags that are not sticky.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Moment {
     pub now: Timestamp,
     pub random: u32,
@@ -75,26 +77,26 @@ impl<'a> Evaluation<'a> {
     pub fn key(&self) -> &'a str {
         &self.flag.name
     }
-    /// Position of the flag in the order of names, the same for every answer of one snapshot.
+    /// The flag's number in this snapshot and in those made from it by changes, below [`Snapshot::indices`].
     pub fn index(&self) -> usize {
         self.index
     }
     /// The lifecycle kind (`release`, `experiment`, ...).
     pub fn kind(&self) -> &'a str {
-        &self.flag.kind
+        &self.flag.detail.kind
     }
     pub fn value_type(&self) -> ValueType {
-        self.flag.value_type
+        self.flag.detail.value_type
     }
     pub fn impression_data(&self) -> bool {
-        self.flag.impression_data
+        self.flag.detail.impression_data
     }
     /// The typed value; of an off flag its off value.
     pub fn value(&self) -> &'a Value {
         match (self.enabled, self.variant) {
-            (false, _) => &self.flag.off,
+            (false, _) => &self.flag.detail.off,
             (true, Some(variant)) => &variant.value,
-            (true, None) => &self.flag.on,
+            (true, None) => &self.flag.detail.on,
         }
     }
     /// The chosen variant's name, else `on` or `off`: a name for every answer.
@@ -122,8 +124,9 @@ struct Verdict<'a> {
 impl Snapshot {
     /// One flag; `None` when there is no flag of that name.
     pub fn evaluate<'a>(&'a self, name: &str, context: &Context, moment: Moment) -> Option<Evaluation<'a>> {
-        let i = *self.index.get(name)?;
-        Some(self.evaluate_at(i as usize, context, moment))
+        let (index, flag) = self.find(name)?;
+        let facts = Direct { context, now: moment.now };
+        (flag.presence == Presence::Public).then(|| self.answer(index, flag, &facts, moment))
     }
 
     /// Every flag, in the order of names.
@@ -132,88 +135,97 @@ impl Snapshot {
         context: &'a Context,
         moment: Moment,
     ) -> impl ExactSizeIterator<Item = Evaluation<'a>> + 'a {
-        (0..self.flags.len()).map(move |i| {
-            let random = finish(moment.random.wrapping_add(i as u32));
-            self.evaluate_at(i, context, Moment { random, ..moment })
+        let facts = Filled::new(self.filled_slots(), context, moment.now);
+        self.public().map(move |(index, flag)| {
+            let random = finish(moment.random.wrapping_add(index));
+            self.answer(index, flag, &facts, Moment { random, ..moment })
         })
     }
 
-    fn evaluate_at<'a>(&'a self, i: usize, context: &Context, moment: Moment) -> Evaluation<'a> {
-        let flag = &self.flags[i];
-        let verdict = self.verdict(flag, context, moment);
+    fn answer<'a>(&'a self, index: u32, flag: &'a Flag, facts: &impl Facts, moment: Moment) -> Evaluation<'a> {
+        let verdict = self.verdict(flag, facts, moment);
         let mut reason = verdict.reason;
         let mut variant = None;
         if verdict.enabled
-            && let Some(set) = verdict.variants.or(flag.variants.as_ref())
+            && let Some(set) = verdict.variants.or(flag.variants.as_deref())
         {
-            let (chosen, why) = set.choose(context, moment);
+            let (chosen, why) = set.choose(facts, moment);
             variant = chosen;
             reason = stronger(reason, why);
         }
-        Evaluation { flag, index: i, variant, enabled: verdict.enabled, reason }
+        Evaluation { flag, index: index as usize, variant, enabled: verdict.enabled, reason }
     }
 
-    fn verdict<'a>(&'a self, flag: &'a Flag, context: &Context, moment: Moment) -> Verdict<'a> {
+    fn verdict<'a>(&'a self, flag: &'a Flag, facts: &impl Facts, moment: Moment) -> Verdict<'a> {
         let off = |reason| Verdict { enabled: false, reason, variants: None };
         if !flag.enabled {
             return off(Reason::Disabled);
         }
-        if !flag.parents.iter().all(|p| self.parent_holds(p, context, moment)) {
-            return off(Reason::Targeting);
+        let mut reason = Reason::Static;
+        if !flag.parents.is_empty() {
+            reason = Reason::Targeting;
+            for parent in &flag.parents {
+                let (holds, by_parent) = self.parent_holds(parent, facts, moment);
+                reason = stronger(reason, by_parent);
+                if !holds {
+                    return off(reason);
+                }
+            }
         }
-        let mut reason = if flag.parents.is_empty() { Reason::Static } else { Reason::Targeting };
         if flag.strategies.is_empty() {
             return Verdict { enabled: true, reason, variants: None };
         }
         for (i, strategy) in flag.strategies.iter().enumerate() {
-            let answer = self.strategy_holds(strategy, context, moment, i as u32);
+            let answer = self.strategy_holds(strategy, facts, moment, i as u32);
             // Strategies that did not match had their say too: the strongest reason is told.
             reason = stronger(reason, answer.1);
             if answer.0 {
-                return Verdict { enabled: true, reason, variants: strategy.variants.as_ref() };
+                return Verdict { enabled: true, reason, variants: strategy.variants.as_deref() };
             }
         }
         off(reason)
     }
 
     /// One level only: a parent that has parents itself is never satisfied, which also rules out circles.
-    fn parent_holds(&self, parent: &Parent, context: &Context, moment: Moment) -> bool {
-        let Some(flag) = parent.flag.and_then(|i| self.flags.get(i as usize)) else { return false };
-        if !flag.parents.is_empty() {
-            return false;
-        }
-        let verdict = self.verdict(flag, context, moment);
+    fn parent_holds(&self, parent: &Parent, facts: &impl Facts, moment: Moment) -> (bool, Reason) {
+        let Some(flag) = self.flag(parent.flag).filter(|f| f.presence != Presence::Absent && f.parents.is_empty())
+        else {
+            return (false, Reason::Static);
+        };
+        // A hidden parent is a part of its child and draws its own lot.
+        let moment = Moment { random: finish(moment.random ^ (parent.flag + 1)), ..moment };
+        let verdict = self.verdict(flag, facts, moment);
         if verdict.enabled != parent.enabled {
-            return false;
+            return (false, verdict.reason);
         }
         if parent.variants.is_empty() || !parent.enabled {
-            return true;
+            return (true, verdict.reason);
         }
-        let set = verdict.variants.or(flag.variants.as_ref());
-        let name = set.and_then(|s| s.choose(context, moment).0).map_or(DISABLED_VARIANT, |v| &*v.name);
-        parent.variants.iter().any(|v| **v == *name)
+        let set = verdict.variants.or(flag.variants.as_deref());
+        let (chosen, why) = set.map_or((None, Reason::Static), |s| s.choose(facts, moment));
+        let name = chosen.map_or(DISABLED_VARIANT, |v| &*v.name);
+        (parent.variants.iter().any(|v| **v == *name), stronger(verdict.reason, why))
     }
 
-    fn strategy_holds(&self, s: &CompiledStrategy, context: &Context, moment: Moment, salt: u32) -> (bool, Reason) {
+    #[inline]
+    fn strategy_holds(&self, s: &CompiledStrategy, facts: &impl Facts, moment: Moment, salt: u32) -> (bool, Reason) {
         let constrained = !s.constraints.is_empty() || !s.segments.is_empty();
         let reason = if constrained { Reason::Targeting } else { Reason::Static };
         if matches!(s.rule, Rule::Never) {
             return (false, reason);
         }
-        let own = s.constraints.iter().all(|c| c.holds(context, moment.now));
-        let shared = || {
-            s.segments.iter().all(|i| {
-                self.segments
-                    .get(*i as usize)
-                    .and_then(Option::as_ref)
-                    .is_some_and(|rules| rules.iter().all(|c| c.holds(context, moment.now)))
-            })
-        };
+        let own = s.constraints.iter().all(|c| c.holds(facts));
+        let shared = || s.segments.iter().all(|slot| facts.segment(*slot, || self.segment_holds(*slot, facts)));
         if !(own && shared()) {
             return (false, reason);
         }
-        let (holds, by_rule) = s.rule.holds(context, moment, salt);
+        let (holds, by_rule) = s.rule.holds(facts, moment, salt);
         (holds, stronger(reason, by_rule))
+    }
+
+    /// Of a segment that does not exist, or cannot be read, nobody is.
+    fn segment_holds(&self, slot: u32, facts: &impl Facts) -> bool {
+        self.segment(slot).is_some_and(|rules| rules.iter().all(|c| c.holds(facts)))
     }
 }
 
@@ -227,14 +239,15 @@ fn stronger(a: Reason, b: Reason) -> Reason {
 }
 
 impl Rule {
-    fn holds(&self, context: &Context, moment: Moment, salt: u32) -> (bool, Reason) {
+    #[inline]
+    fn holds(&self, facts: &impl Facts, moment: Moment, salt: u32) -> (bool, Reason) {
         match self {
             Self::Always => (true, Reason::Static),
             Self::Never => (false, Reason::Static),
             Self::Rollout { percent, sticky, group } => {
                 // At 100 and at 0 everybody who can be identified gets the same, so nothing was split.
                 let splits = (1..100).contains(percent);
-                let (bucket, reason) = match sticky.id(context) {
+                let (bucket, reason) = match sticky.id(facts) {
                     Id::Text(id) => (group.bucket(id, 100), Reason::Split),
                     Id::Random => (group.bucket(Digits::new(moment.chance_id(salt)).as_str(), 100), Reason::Split),
                     Id::Nobody => (group.bucket(Digits::new(moment.chance_id(salt)).as_str(), 100), Reason::Chance),
@@ -243,14 +256,14 @@ impl Rule {
                 (bucket <= u32::from(*percent), if splits { reason } else { Reason::Static })
             }
             Self::Chance { percent } => (moment.draw(salt ^ ROLLOUT_SEED) % 100 < u32::from(*percent), Reason::Split),
-            Self::Users(ids) => (context.user_id().is_some_and(|id| ids.contains(id)), Reason::Targeting),
-            Self::Addresses(networks) => {
-                let address = context.text(&Field::RemoteAddress).and_then(|a| a.parse().ok());
-                (address.is_some_and(|a| networks.iter().any(|n| n.contains(a))), Reason::Targeting)
+            Self::Users(ids) => (facts.context().user_id().is_some_and(|id| ids.contains(id)), Reason::Targeting),
+            Self::Addresses(rule) => {
+                let (key, networks) = &**rule;
+                (facts.address(key).is_some_and(|a| networks.iter().any(|n| n.contains(a))), Reason::Targeting)
             }
-            Self::Hosts(names) => {
-                let host = context.property("hostname").map(str::to_lowercase);
-                (host.is_some_and(|h| names.contains(&h)), Reason::Targeting)
+            Self::Hosts(rule) => {
+                let (key, names) = &**rule;
+                (facts.lower(key).is_some_and(|host| names.contains(&host)), Reason::Targeting)
             }
         }
     }
@@ -267,25 +280,29 @@ enum Id<'a> {
 }
 
 impl Sticky {
-    fn id<'c>(&self, context: &'c Context) -> Id<'c> {
+    #[inline]
+    fn id<'f>(&self, facts: &'f impl Facts) -> Id<'f> {
         match self {
-            Self::Default => context.user_id().or(context.text(&Field::SessionId)).map_or(Id::Nobody, Id::Text),
+            Self::Default => {
+                let context = facts.context();
+                context.user_id().or_else(|| context.session_id()).map_or(Id::Nobody, Id::Text)
+            }
             Self::Random => Id::Random,
-            Self::Field(field) => context.text(field).filter(|id| !id.is_empty()).map_or(Id::Missing, Id::Text),
+            Self::Field(key) => facts.text(key).filter(|id| !id.is_empty()).map_or(Id::Missing, Id::Text),
         }
     }
 }
 
 impl VariantSet {
     /// `None` when the weights sum to nothing.
-    fn choose<'a>(&'a self, context: &Context, moment: Moment) -> (Option<&'a CompiledVariant>, Reason) {
+    fn choose<'a>(&'a self, facts: &impl Facts, moment: Moment) -> (Option<&'a CompiledVariant>, Reason) {
         if self.has_overrides
-            && let Some(named) = self.variants.iter().find(|v| v.is_for(context))
+            && let Some(named) = self.variants.iter().find(|v| v.is_for(facts))
         {
             return (Some(named), Reason::Targeting);
         }
         let chance = || moment.draw(u32::MAX).checked_rem(self.weights).map_or(0, |r| r + 1);
-        let (target, reason) = match self.sticky.id(context) {
+        let (target, reason) = match self.sticky.id(facts) {
             Id::Text(id) => (self.group.bucket(id, self.weights), Reason::Split),
             Id::Random => (chance(), Reason::Split),
             Id::Nobody | Id::Missing => (chance(), Reason::Chance),
@@ -300,8 +317,8 @@ impl VariantSet {
 }
 
 impl CompiledVariant {
-    fn is_for(&self, context: &Context) -> bool {
-        self.overrides.iter().any(|(field, values)| context.text(field).is_some_and(|v| values.contains(v)))
+    fn is_for(&self, facts: &impl Facts) -> bool {
+        self.overrides.iter().any(|(key, values)| facts.text(key).is_some_and(|v| values.contains(v)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The client-features document of the Unleash protocol, and the deltas that change it.
 //!
 //! Reading is lenient (missing lists are empty, numbers may stand where text is wanted), since it also reads what other
-//! servers wrote. Two fields are ours, `valueType` and `offValue`; SDKs ignore them.
+//! servers wrote. Three fields are ours, `valueType`, `offValue` and `hidden`; SDKs ignore them.
 
 use std::collections::BTreeMap;
 
@@ -45,6 +45,9 @@ pub struct Feature {
     pub value_type: ValueType,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub off_value: Option<Value>,
+    /// Stands there for another flag's sake (see [`crate::fraction`]); nobody is told of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hidden: bool,
 }
 
 /// A rule that switches a flag on for some: one matching strategy is enough, inside it everything must hold.
@@ -54,7 +57,7 @@ pub struct Strategy {
     /// `default`, `flexibleRollout`, or one of the older names `userWithId`, `gradualRolloutUserId`,
     /// `gradualRolloutSessionId`, `gradualRolloutRandom`, `remoteAddress`, `applicationHostname`.
     pub name: String,
-    /// Of `flexibleRollout`: `rollout` (whole percent), `stickiness`, `groupId`.
+    /// Of `flexibleRollout`: `rollout` (percent, at most two decimals), `stickiness`, `groupId`.
     #[serde(default, deserialize_with = "parameters")]
     pub parameters: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "or_default")]

@@ -4,23 +4,38 @@
 //! Pure: no IO, no clock, no randomness. The instant and the random bits of an evaluation are parameters. Evaluation
 //! never fails and never panics, whatever the definitions or the context hold; what SDKs would read differently is
 //! refused earlier, when a definition is written.
+//!
+//! - A [`Flag`] is what people edit; [`Flag::features`] gives its form in the Unleash protocol (with the hidden parent
+//!   that a [`Share`] with a fraction takes), which is served and compiled.
+//! - A [`Snapshot`] is compiled once ([`Snapshot::compile`]); a change makes the next one out of it
+//!   ([`Snapshot::with_feature`], [`Snapshot::without_feature`], [`Snapshot::with_segment`], [`Snapshot::without_segment`])
+//!   and compiles only what changed. A flag's index ([`Evaluation::index`], [`Snapshot::index`]) stays through changes, so
+//!   that tables beside a snapshot need not be made anew.
+//! - [`Snapshot::evaluate`] answers for one flag, [`Snapshot::evaluate_all`] for all of them, out of a [`Context`].
 
 mod compile;
 mod constraint;
 mod context;
 mod evaluate;
+mod facts;
 mod features;
+pub mod fraction;
 mod model;
 mod murmur;
+mod network;
 mod ramp;
+mod snapshot;
+mod table;
 pub mod validate;
 mod value;
+mod words;
 
-pub use compile::Snapshot;
 pub use constraint::OPERATORS;
 pub use context::Context;
 pub use evaluate::{DISABLED_VARIANT, Evaluation, Moment, Reason};
 pub use features::{ClientFeatures, Constraint, DeltaEvent, Dependency, Feature, Override, Segment, Strategy, Variant};
+pub use fraction::Share;
 pub use model::{FLEXIBLE_ROLLOUT, Flag, FlagEnvironment, Kind};
 pub use ramp::{Ramp, RampState, RampStep};
+pub use snapshot::Snapshot;
 pub use value::{Payload, ValueType};

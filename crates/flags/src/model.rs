@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::{
     features::{Dependency, Feature, Strategy, Variant},
+    fraction::{self, Share},
     ramp::Ramp,
     value::ValueType,
 };
@@ -112,10 +113,24 @@ impl Flag {
         }
     }
 
-    /// As the Unleash protocol has it. In an environment that nobody configured the flag is off.
-    ///
-    /// `groupId` and `stickiness` are always written out: SDKs differ in what they assume.
+    /// As the Unleash protocol has it: the flag, and its hidden parent when a share has a fraction (see
+    /// [`crate::fraction`]). Whatever is served or compiled takes both. In an environment that nobody configured the flag
+    /// is off.
+    pub fn features(&self, environment: &str) -> impl Iterator<Item = Feature> + use<> {
+        let mut feature = self.whole_feature(environment);
+        let hidden = fraction::split(&mut feature);
+        std::iter::once(feature).chain(hidden)
+    }
+
+    /// The first of [`Flag::features`]. With a fraction it has a parent that stands only there.
     pub fn feature(&self, environment: &str) -> Feature {
+        let mut feature = self.whole_feature(environment);
+        fraction::split(&mut feature);
+        feature
+    }
+
+    /// `groupId` and `stickiness` are always written out: SDKs differ in what they assume.
+    fn whole_feature(&self, environment: &str) -> Feature {
         let default = FlagEnvironment::default();
         let state = self.environments.get(environment).unwrap_or(&default);
         Feature {
@@ -131,6 +146,7 @@ impl Flag {
             dependencies: self.dependencies.clone(),
             value_type: self.value_type,
             off_value: state.off_value.clone(),
+            hidden: false,
         }
     }
 
@@ -198,38 +214,57 @@ fn normalize_variant(variant: &mut Variant, kind: ValueType) {
 impl FlagEnvironment {
     /// On for `percent` of the people, off for the rest.
     pub fn rollout(key: &str, percent: u8) -> Self {
-        Self { enabled: true, strategies: vec![rollout_strategy(key, percent)], ..Self::default() }
+        Self::with_share(key, Share::percent(percent))
     }
 
-    /// The percentage, when a single percentage is all there is.
+    /// On for a share of the people, off for the rest.
+    pub fn with_share(key: &str, share: Share) -> Self {
+        Self { enabled: true, strategies: vec![rollout_strategy(key, share)], ..Self::default() }
+    }
+
+    /// The percentage, when a single whole percentage is all there is.
     pub fn rollout_percent(&self) -> Option<u8> {
+        self.share().and_then(Share::whole)
+    }
+
+    /// The share of people, when a single one is all there is.
+    pub fn share(&self) -> Option<Share> {
         match self.strategies.as_slice() {
-            [] => Some(100),
+            [] => Some(Share::EVERYBODY),
             [one] if one.constraints.is_empty() && one.segments.is_empty() && one.variants.is_empty() => {
                 match one.name.as_str() {
-                    "default" => Some(100),
-                    FLEXIBLE_ROLLOUT => one.parameters.get("rollout").and_then(|p| p.parse().ok()),
-                    _ => None,
+                    "default" => Some(Share::EVERYBODY),
+                    _ => fraction::strategy_share(one),
                 }
             }
             _ => None,
         }
     }
 
-    /// Sets the percentage and returns the one before. A flag with constraints keeps them: the percentage is of those
-    /// they let through. With several strategies there is no single percentage, which the error says.
+    /// True when an SDK is sent a hidden parent for it.
+    pub fn has_fraction(&self) -> bool {
+        self.strategies.iter().any(fraction::has_fraction)
+    }
+
+    /// Sets a whole percentage and returns the one before, cut to a whole one.
     pub fn set_rollout(&mut self, key: &str, percent: u8) -> Result<u8, String> {
+        self.set_share(key, Share::percent(percent)).map(|before| (before.as_hundredths() / 100) as u8)
+    }
+
+    /// Sets the share and returns the one before. A flag with constraints keeps them: the share is of those they let
+    /// through. With several strategies there is no single share, which the error says.
+    pub fn set_share(&mut self, key: &str, share: Share) -> Result<Share, String> {
         match self.strategies.as_mut_slice() {
             [] => {
-                self.strategies.push(rollout_strategy(key, percent));
-                Ok(100)
+                self.strategies.push(rollout_strategy(key, share));
+                Ok(Share::EVERYBODY)
             }
             [one] if one.name == FLEXIBLE_ROLLOUT || one.name == "default" => {
+                let everybody = one.name == "default";
                 let before =
-                    if one.name == "default" { Some("100") } else { one.parameters.get("rollout").map(String::as_str) };
-                let before = before.and_then(|p| p.parse().ok()).unwrap_or(0);
+                    if everybody { Share::EVERYBODY } else { fraction::strategy_share(one).unwrap_or_default() };
                 one.name = FLEXIBLE_ROLLOUT.into();
-                one.parameters.insert("rollout".into(), percent.to_string());
+                one.parameters.insert("rollout".into(), share.to_string());
                 complete_parameters(key, one);
                 Ok(before)
             }
@@ -239,9 +274,9 @@ impl FlagEnvironment {
     }
 }
 
-fn rollout_strategy(key: &str, percent: u8) -> Strategy {
+fn rollout_strategy(key: &str, share: Share) -> Strategy {
     let mut strategy = Strategy { name: FLEXIBLE_ROLLOUT.into(), ..Strategy::default() };
-    strategy.parameters.insert("rollout".into(), percent.to_string());
+    strategy.parameters.insert("rollout".into(), share.to_string());
     complete_parameters(key, &mut strategy);
     strategy
 }

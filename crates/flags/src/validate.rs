@@ -8,11 +8,13 @@ use serde_json::Value;
 use tenfold_types::Fault;
 
 use crate::{
-    constraint::{Network, OPERATORS, compile_regex},
+    constraint::{OPERATORS, compile_regex},
     context::parse_date,
     evaluate::DISABLED_VARIANT,
     features::{Constraint, Segment, Strategy, Variant},
+    fraction::{self, HIDDEN_SUFFIX, Share},
     model::{FLEXIBLE_ROLLOUT, Flag, FlagEnvironment},
+    network::Network,
     value::ValueType,
 };
 
@@ -57,11 +59,19 @@ pub fn validate_segment(segment: &Segment) -> Result<(), Fault> {
 
 /// Checks a key on its own: what a URL, a metric label and every SDK take unchanged.
 pub fn validate_key(key: &str) -> Result<(), Fault> {
-    key_text("key", key).map_err(Fault::invalid)
+    validate_key_text(key).map_err(Fault::invalid)
+}
+
+fn validate_key_text(key: &str) -> Check {
+    key_text("key", key)?;
+    if key.ends_with(HIDDEN_SUFFIX) {
+        return Err(format!("the key `{}` ends in `{HIDDEN_SUFFIX}`, which hidden parents are called", shown(key)));
+    }
+    Ok(())
 }
 
 fn check(flag: &Flag, around: Surroundings<'_>) -> Check {
-    key_text("key", &flag.key)?;
+    validate_key_text(&flag.key)?;
     text_limit("description", &flag.description, TEXT_BYTES_MAX)?;
     text_limit("owner", &flag.owner, KEY_BYTES_MAX)?;
     count_limit("environments", flag.environments.len(), ENVIRONMENTS_MAX)?;
@@ -86,6 +96,11 @@ fn parents(flag: &Flag, around: Surroundings<'_>) -> Check {
         if !other.dependencies.is_empty() {
             return Err(format!("the parent `{name}` has parents itself; SDKs follow one level only"));
         }
+        if other.environments.values().any(FlagEnvironment::has_fraction) {
+            return Err(format!(
+                "the parent `{name}` has a share with a fraction, which takes a hidden parent; SDKs follow one level only"
+            ));
+        }
         if parent.enabled == Some(false) && !parent.variants.is_empty() {
             return Err(format!("the parent `{name}` cannot be wanted off and with a variant at once"));
         }
@@ -104,6 +119,11 @@ fn parents(flag: &Flag, around: Surroundings<'_>) -> Check {
         Some(child) if !flag.dependencies.is_empty() => {
             Err(format!("it is the parent of `{}`, so it cannot have parents; SDKs follow one level only", child.key))
         }
+        Some(child) if flag.environments.values().any(FlagEnvironment::has_fraction) => Err(format!(
+            "it is the parent of `{}`, so its share must be a whole percentage; a fraction takes a hidden parent, and SDKs \
+             follow one level only",
+            child.key
+        )),
         _ => Ok(()),
     }
 }
@@ -121,10 +141,28 @@ fn environment(flag: &Flag, state: &FlagEnvironment, around: Surroundings<'_>) -
     for (i, s) in state.strategies.iter().enumerate() {
         strategy(s, flag.value_type, around).map_err(|m| format!("strategy {} (`{}`): {m}", i + 1, shown(&s.name)))?;
     }
+    fractions(&state.strategies)?;
     let bare = |s: &Strategy| s.variants.is_empty();
     let answers_without_variant = state.strategies.is_empty() || state.strategies.iter().any(bare);
     if flag.value_type != ValueType::Bool && state.enabled && state.variants.is_empty() && answers_without_variant {
         return Err(format!("a {} flag that is on needs variants to take its value from", flag.value_type.name()));
+    }
+    Ok(())
+}
+
+/// What a hidden parent cannot express.
+fn fractions(strategies: &[Strategy]) -> Check {
+    let Some(at) = strategies.iter().position(fraction::has_fraction) else { return Ok(()) };
+    if strategies.iter().skip(at + 1).any(fraction::has_fraction) {
+        return Err("two strategies have a share with a fraction; SDKs can be told of one".into());
+    }
+    let with_variants = strategies.iter().any(|s| !s.variants.is_empty());
+    if with_variants && at + 1 < strategies.len() {
+        return Err("with variants of strategies, the one whose share has a fraction must come last".into());
+    }
+    let over_one = fraction::strategy_share(&strategies[at]).is_some_and(|share| share > Share::percent(1));
+    if over_one && strategies[at].parameters.get("stickiness").is_some_and(|s| s == "random") {
+        return Err("over 1 %, a share with a fraction needs a stickiness other than random".into());
     }
     Ok(())
 }
@@ -146,7 +184,8 @@ fn strategy(s: &Strategy, kind: ValueType, around: Surroundings<'_>) -> Check {
     for (name, value) in &s.parameters {
         text_limit("a parameter", value, VALUE_BYTES_MAX)?;
         match name.as_str() {
-            "rollout" | "percentage" => percentage(name, value)?,
+            "rollout" => share(value)?,
+            "percentage" => percentage(name, value)?,
             "groupId" if !value.is_ascii() => {
                 return Err("groupId must be ASCII; SDKs hash other letters differently".into());
             }
@@ -286,6 +325,12 @@ fn typed(what: &str, value: &Value, kind: ValueType) -> Check {
         return Err(format!("{what} is not of type {}", kind.name()));
     }
     text_limit(what, &value.to_string(), VALUE_BYTES_MAX)
+}
+
+fn share(value: &str) -> Check {
+    Share::parse(value).map(drop).ok_or_else(|| {
+        format!("`rollout` is `{}` but must be a percentage from 0 to 100 with at most two decimals", shown(value))
+    })
 }
 
 fn percentage(name: &str, value: &str) -> Check {

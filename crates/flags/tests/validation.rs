@@ -77,9 +77,9 @@ fn bad_definitions_are_named() {
         (json!({"dependencies": [{"feature": "parent", "variants": ["z"]}]}), "no variant `z`"),
         (strategy(json!({"name": "hunch"})), "no SDK knows"),
         (strategy(json!({"name": "flexibleRollout"})), "`rollout` is missing"),
-        (strategy(json!({"name": "flexibleRollout", "parameters": {"rollout": "12.5"}})), "whole number from 0 to 100"),
-        (strategy(json!({"name": "flexibleRollout", "parameters": {"rollout": 200}})), "whole number from 0 to 100"),
-        (strategy(json!({"name": "flexibleRollout", "parameters": {"rollout": "+5"}})), "whole number"),
+        (strategy(json!({"name": "flexibleRollout", "parameters": {"rollout": "0.125"}})), "at most two decimals"),
+        (strategy(json!({"name": "flexibleRollout", "parameters": {"rollout": 200}})), "from 0 to 100"),
+        (strategy(json!({"name": "flexibleRollout", "parameters": {"rollout": "+5"}})), "from 0 to 100"),
         (
             strategy(json!({"name": "flexibleRollout", "parameters": {"rollout": 1, "groupId": "naïve"}})),
             "groupId must be ASCII",

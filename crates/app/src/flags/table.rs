@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
-use tenfold_flags::{ClientFeatures, Context, Evaluation, Flag, Moment, Segment, Snapshot};
+use tenfold_flags::{ClientFeatures, Context, Evaluation, Feature, Flag, Moment, Segment, Snapshot};
 use tenfold_types::{Actor, Source, Timestamp};
 use tokio::sync::watch;
 
@@ -35,10 +35,9 @@ pub struct Environment {
 
 impl Environment {
     fn compile(name: &str, table: &Table, usage: &Usage, now: Timestamp) -> Self {
-        let features = table.flags.values().map(|e| &e.flag).filter(|f| !f.archived).map(|f| {
-            let mut feature = f.feature(name);
-            feature.enabled &= !table.held_off.contains_key(&(f.key.clone(), name.to_owned()));
-            feature
+        let features = table.flags.values().map(|e| &e.flag).filter(|f| !f.archived).flat_map(|f| {
+            let held_off = table.held_off.contains_key(&(f.key.clone(), name.to_owned()));
+            f.features(name).map(move |feature| Feature { enabled: feature.enabled && !held_off, ..feature })
         });
         let document = ClientFeatures {
             version: FEATURES_VERSION,

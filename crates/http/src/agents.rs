@@ -49,10 +49,10 @@ async fn connect(State(app): State<App>, WithToken(token): WithToken, upgrade: W
 
 type Sink = SplitSink<WebSocket, Message>;
 
-async fn serve(app: App, token: Option<Token>, socket: WebSocket) {
+async fn serve(app: App, token: Option<std::sync::Arc<Token>>, socket: WebSocket) {
     let (mut sink, mut stream) = socket.split();
     let Ok(Some(Ok(Message::Text(first)))) = tokio::time::timeout(HELLO, stream.next()).await else { return };
-    let session = match take_in(&app, token.as_ref(), &first).await {
+    let session = match take_in(&app, token.as_deref(), &first).await {
         Ok(session) => session,
         Err(fault) => {
             tracing::warn!(%fault, "an agent was refused");

@@ -1,5 +1,7 @@
 //! Who asks: a session cookie, a bearer token, or nobody. Cookies count on writing requests only when the page itself sent them.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
@@ -16,7 +18,7 @@ use crate::ApiError;
 pub enum Identity {
     Anonymous,
     Person(Box<Person>, Source),
-    Token(Box<Token>),
+    Token(Arc<Token>),
 }
 
 impl Identity {
@@ -47,14 +49,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
 }
 
 /// The token a request came with, for routes that depend on its scope (flag clients, agents).
-pub struct WithToken(pub Option<Token>);
+pub struct WithToken(pub Option<Arc<Token>>);
 
 impl<S: Send + Sync> FromRequestParts<S> for WithToken {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         Ok(Self(match parts.extensions.get::<Identity>() {
-            Some(Identity::Token(token)) => Some((**token).clone()),
+            Some(Identity::Token(token)) => Some(token.clone()),
             _ => None,
         }))
     }
@@ -120,7 +122,7 @@ pub async fn identify(State(app): State<App>, mut request: Request, next: Next) 
 async fn identity(app: &App, method: &Method, headers: &HeaderMap) -> Result<Identity, Fault> {
     if let Some(secret) = token_secret(headers) {
         return match app.token_by_secret(secret) {
-            Some(token) => Ok(Identity::Token(Box::new(token))),
+            Some(token) => Ok(Identity::Token(token)),
             None => Err(Fault::new(ErrorCode::Unauthenticated, "the token is unknown, expired or revoked")
                 .advice("an admin makes a new one on the Settings page under Tokens")),
         };

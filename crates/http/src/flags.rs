@@ -1,5 +1,7 @@
 //! Feature flags for people and programs that manage them.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
@@ -33,7 +35,7 @@ pub fn api() -> Api {
 const DEFAULT_ENVIRONMENT: &str = "production";
 
 /// The environment a flag client asks for: its token's, else the one named in the query.
-pub(crate) fn environment_of(token: Option<&Token>, named: Option<&str>) -> Result<String, ApiError> {
+pub(crate) fn environment_of(token: Option<&Arc<Token>>, named: Option<&str>) -> Result<String, ApiError> {
     match (token.and_then(|t| t.environment.as_deref()), named) {
         (Some(own), Some(named)) if own != named => {
             Err(Fault::forbidden(format!("this token is for the environment `{own}`, not `{named}`")).into())

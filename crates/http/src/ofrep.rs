@@ -225,7 +225,7 @@ async fn events(
     QueryOf(q): QueryOf<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let by_token = token.and_then(|t| t.environment);
+    let by_token = token.and_then(|t| t.environment.clone());
     let by_channel = q.channel.as_deref().and_then(|c| app.flags.channel_environment(c));
     let watch = by_channel.or(by_token).and_then(|environment| app.flags.watch(&environment)).ok_or_else(|| {
         Fault::new(ErrorCode::NotFound, "there is no such stream")

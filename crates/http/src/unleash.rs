@@ -41,7 +41,7 @@ pub fn api() -> Api {
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-async fn environment(app: &App, token: Option<&Token>) -> Result<Arc<Environment>, ApiError> {
+async fn environment(app: &App, token: Option<&Arc<Token>>) -> Result<Arc<Environment>, ApiError> {
     Ok(app.flag_environment(&environment_of(token, None)?).await?)
 }
 
@@ -116,7 +116,7 @@ struct Bucket {
 /// Flags that one report may name.
 const TOGGLES_MAX: usize = 10_000;
 
-async fn count(app: &App, token: Option<&Token>, report: Metrics) -> Result<StatusCode, ApiError> {
+async fn count(app: &App, token: Option<&Arc<Token>>, report: Metrics) -> Result<StatusCode, ApiError> {
     if report.bucket.toggles.len() > TOGGLES_MAX {
         return Err(Fault::invalid(format!("a report names at most {TOGGLES_MAX} flags")).into());
     }
@@ -235,7 +235,7 @@ async fn frontend_post(
 
 async fn evaluated(
     app: &App,
-    token: Option<&Token>,
+    token: Option<&Arc<Token>>,
     fields: &Map<String, Value>,
     peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
     headers: &HeaderMap,

@@ -13,7 +13,15 @@ use tower::ServiceExt;
 
 async fn token(app: &App, kind: TokenKind, role: Option<Role>) -> String {
     let environment = role.is_none().then(|| "production".to_owned());
-    let new = NewToken { name: kind.name().into(), kind, role, service: None, environment, expires_at: None };
+    let new = NewToken {
+        name: kind.name().into(),
+        kind,
+        role,
+        service: None,
+        environment,
+        projects: Vec::new(),
+        expires_at: None,
+    };
     app.token_create(&Caller::system(), new).await.expect("a new token").secret
 }
 

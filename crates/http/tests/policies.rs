@@ -49,7 +49,7 @@ impl World {
     async fn token(&self, kind: TokenKind, role: Option<Role>) -> String {
         let environment = matches!(kind, TokenKind::Client | TokenKind::Frontend).then(|| "production".to_owned());
         let name = format!("{}-{}", kind.name(), role.map_or_else(|| "none".into(), |r| r.to_string()));
-        let new = NewToken { name, kind, role, service: None, environment, expires_at: None };
+        let new = NewToken { name, kind, role, service: None, environment, projects: Vec::new(), expires_at: None };
         self.app.token_create(&Caller::system(), new).await.unwrap().secret
     }
 

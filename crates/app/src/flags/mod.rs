@@ -8,6 +8,7 @@ mod impact;
 mod journal;
 mod kill;
 mod manage;
+mod projects;
 mod ramps;
 mod segments;
 mod table;
@@ -30,6 +31,7 @@ use crate::{App, Caller, Txn};
 
 pub use context::{CONTEXT_FIELDS_MAX, context_from_json};
 pub use impact::{IMPACT_SERIES_MAX, ImpactMetric};
+pub use projects::{ALL_PROJECTS, Projects};
 pub use segments::SegmentList;
 pub use table::{Environment, Kill, State};
 pub use usage::{Reported, UsageView};

@@ -7,10 +7,11 @@ mod passwords;
 mod profile;
 mod sessions;
 mod tokens;
+mod valid_tokens;
 
 use std::collections::HashMap;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use tenfold_store::people as store;
 use tenfold_types::{Actor, EventDraft, Fault, Timestamp};
 use tokio::sync::broadcast::error::RecvError;
@@ -28,9 +29,7 @@ pub use tokens::{NewToken, Token, TokenCreated, TokenKind};
 pub struct State {
     attempts: Mutex<sessions::Attempts>,
     hashing: tokio::sync::Semaphore,
-    /// Valid tokens by the hash of their secret.
-    tokens: RwLock<HashMap<String, Token>>,
-    tokens_seen: Mutex<HashMap<String, i64>>,
+    valid_tokens: valid_tokens::ValidTokens,
     /// Who was let in by which session and when, by the hash of its secret.
     sessions_seen: Mutex<HashMap<String, (Person, Timestamp)>>,
 }
@@ -40,8 +39,7 @@ impl Default for State {
         Self {
             attempts: Mutex::default(),
             hashing: tokio::sync::Semaphore::new(passwords::PARALLEL_MAX),
-            tokens: RwLock::default(),
-            tokens_seen: Mutex::default(),
+            valid_tokens: valid_tokens::ValidTokens::default(),
             sessions_seen: Mutex::default(),
         }
     }
@@ -70,20 +68,31 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     app.tokens_load().await
 }
 
-/// Takes over what another node on the same database did to the tokens.
+/// How often tokens that expired are looked for.
+const EXPIRY_TICK: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Forgets tokens that expired, and takes over what another node on the same database did to the tokens.
 pub async fn run(app: App, stop: CancellationToken) {
     let mut tail = app.record.tail();
+    let mut tick = tokio::time::interval(EXPIRY_TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Set while the store has something that memory has not.
+    let mut behind = false;
     loop {
-        let changed = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => return,
+            _ = tick.tick() => app.people.valid_tokens.expire(app.now()),
             event = tail.recv() => match event {
-                Ok(event) => event.kind.starts_with("token."),
-                Err(RecvError::Lagged(_)) => true,
+                Ok(event) => behind |= event.kind.starts_with("token."),
+                Err(RecvError::Lagged(_)) => behind = true,
                 Err(RecvError::Closed) => return,
             },
-        };
-        if changed && let Err(fault) = app.tokens_load().await {
-            tracing::warn!(%fault, "the tokens could not be read again");
+        }
+        if behind {
+            match app.tokens_load().await {
+                Ok(()) => behind = false,
+                Err(fault) => tracing::warn!(%fault, "the tokens could not be read again; next try in a second"),
+            }
         }
     }
 }

@@ -1,13 +1,12 @@
 //! Tokens of robots, agents and flag clients: scoped, shown once, stored as hashes, revocable at once.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 use tenfold_store::people::{self as store, TokenRow};
 use tenfold_types::{Actor, ActorKind, EventDraft, Fault, Source, Timestamp, TokenId};
 
 use super::{Caller, Grant, Role, check_name, digest};
 use crate::App;
+use crate::flags::{ALL_PROJECTS, Projects};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -16,7 +15,7 @@ pub enum TokenKind {
     Robot,
     /// `tenfold agent` on a host.
     Agent,
-    /// A server-side flag SDK: reads all flags of one environment.
+    /// A server-side flag SDK: reads definitions of one environment.
     Client,
     /// A browser or mobile flag SDK: reads evaluated flags of one environment.
     Frontend,
@@ -46,6 +45,9 @@ pub struct NewToken {
     /// Environment a flag client reads, or the only one a robot may touch.
     #[serde(default)]
     pub environment: Option<String>,
+    /// Projects a flag client reads; absent or `*` for all.
+    #[serde(default)]
+    pub projects: Vec<String>,
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub expires_at: Option<Timestamp>,
@@ -60,6 +62,9 @@ pub struct Token {
     pub role: Option<Role>,
     pub service: Option<String>,
     pub environment: Option<String>,
+    /// Projects a flag client reads, by name; `*` stands for all. Other kinds have none.
+    #[serde(default)]
+    pub projects: Vec<String>,
     pub created_by: String,
     #[serde(default)]
     #[schema(value_type = String)]
@@ -81,7 +86,7 @@ pub struct TokenCreated {
 }
 
 impl Token {
-    fn from_row(row: &TokenRow) -> Result<Self, Fault> {
+    pub(super) fn from_row(row: &TokenRow) -> Result<Self, Fault> {
         let mut token: Self = serde_json::from_str(&row.body)
             .map_err(|e| Fault::internal(format!("the token {} cannot be read: {e}", row.id)))?;
         token.id.clone_from(&row.id);
@@ -89,6 +94,11 @@ impl Token {
         token.expires_at = row.expires_at;
         token.last_used_at = row.last_used_at;
         Ok(token)
+    }
+
+    /// What a flag client's token lets it read.
+    pub fn projects(&self) -> Projects {
+        Projects::of(&self.projects)
     }
 
     /// As caller: agents act as agents, the rest as robots; flag clients have no role at all.
@@ -104,8 +114,39 @@ impl Token {
     }
 }
 
-/// `last_used_at` is written at most this often.
-const USED_EVERY_MS: i64 = 60_000;
+/// Projects one token may name.
+pub const TOKEN_PROJECTS_MAX: usize = 100;
+
+/// The projects of a new token, sorted; they need not exist yet.
+fn checked_projects(new: &NewToken) -> Result<Vec<String>, Fault> {
+    let for_flags = matches!(new.kind, TokenKind::Client | TokenKind::Frontend);
+    if !for_flags {
+        return if new.projects.is_empty() {
+            Ok(Vec::new())
+        } else {
+            Err(Fault::invalid(format!("a token of kind {} has no projects", new.kind.name())))
+        };
+    }
+    if new.projects.len() > TOKEN_PROJECTS_MAX {
+        return Err(Fault::invalid(format!("a token names at most {TOKEN_PROJECTS_MAX} projects"))
+            .advice("let it read all of them: \"projects\": [\"*\"]"));
+    }
+    for name in new.projects.iter().filter(|name| *name != ALL_PROJECTS) {
+        check_name("project", name)?;
+    }
+    Ok(Projects::of(&new.projects).names())
+}
+
+/// A flag client's secret is shaped as Unleash's are, `PROJECT:ENVIRONMENT.SECRET`, since proxies in front of the server
+/// read project and environment off it. Here they only stand there; what counts is what the token was made for.
+fn secret(new: &NewToken, projects: &[String], random: &str) -> String {
+    let own = format!("tf_{}_{random}", new.kind.name());
+    let (TokenKind::Client | TokenKind::Frontend, Some(environment)) = (new.kind, &new.environment) else { return own };
+    match projects {
+        [one] => format!("{one}:{environment}.{own}"),
+        _ => format!("[]:{environment}.{own}"),
+    }
+}
 
 impl App {
     pub async fn tokens(&self, who: &Caller) -> Result<Vec<Token>, Fault> {
@@ -141,7 +182,8 @@ impl App {
                     .advice(format!("known are {}", names.join(", "))));
             }
         }
-        let secret = format!("tf_{}_{}", new.kind.name(), self.random_text(32));
+        let projects = checked_projects(&new)?;
+        let secret = secret(&new, &projects, &self.random_text(32));
         let (hash, who) = (digest(&secret), who.clone());
         let token = self
             .transact(move |t| {
@@ -153,6 +195,7 @@ impl App {
                     role: new.role,
                     service: new.service.clone(),
                     environment: new.environment.clone(),
+                    projects: projects.clone(),
                     created_by: who.actor.id.clone(),
                     created_at: now,
                     expires_at: new.expires_at,
@@ -187,9 +230,10 @@ impl App {
         Ok(TokenCreated { token, secret })
     }
 
+    /// Takes effect at once: the next request is refused, and open streams are told ([`App::tokens_changed`]).
     pub async fn token_revoke(&self, who: &Caller, id: &str) -> Result<(), Fault> {
         who.require(Role::Admin, None, None)?;
-        let (who, id) = (who.clone(), id.to_owned());
+        let (who, id, revoked) = (who.clone(), id.to_owned(), id.to_owned());
         self.transact(move |t| {
             let now = t.now();
             if !store::token_revoke(t.tx(), &id, now)? {
@@ -207,48 +251,8 @@ impl App {
             )?;
             Ok(())
         })
-        .await
-    }
-
-    /// The token a secret stands for, unless it was revoked or has expired.
-    ///
-    /// Answers from memory: flag clients are let in while the store does not answer.
-    pub fn token_by_secret(&self, secret: &str) -> Option<Token> {
-        let now = self.now();
-        let token = self.people.tokens.read().get(&digest(secret)).cloned()?;
-        let valid = token.expires_at.is_none_or(|e| e > now);
-        if valid {
-            self.note_token_use(&token, now);
-        }
-        valid.then_some(token)
-    }
-
-    /// Takes the valid tokens from the store into memory.
-    pub(super) async fn tokens_load(&self) -> Result<(), Fault> {
-        let known = self
-            .read(|tx| {
-                let rows = store::tokens(tx)?;
-                let valid = rows.iter().filter(|r| r.revoked_at.is_none());
-                valid
-                    .map(|r| Ok((r.secret_hash.clone(), Token::from_row(r)?)))
-                    .collect::<Result<HashMap<_, _>, Fault>>()
-            })
-            .await?;
-        *self.people.tokens.write() = known;
-        Ok(())
-    }
-
-    fn note_token_use(&self, token: &Token, now: Timestamp) {
-        {
-            let mut seen = self.people.tokens_seen.lock();
-            let last = seen.entry(token.id.clone()).or_insert(0);
-            if now.millis() - *last < USED_EVERY_MS {
-                return;
-            }
-            *last = now.millis();
-        }
-        let (app, id) = (self.clone(), token.id.clone());
-        // Knowing when a token was last used is a convenience: the request does not wait for it, nor fail with it.
-        tokio::spawn(async move { app.housekeeping(move |t| Ok(store::token_used(t.tx(), &id, now)?)).await });
+        .await?;
+        self.people.valid_tokens.forget(&revoked);
+        self.tokens_load().await
     }
 }

@@ -28,7 +28,15 @@ impl World {
     /// The secret of a new token; flag clients read production.
     pub async fn token(&self, kind: TokenKind, role: Option<Role>) -> String {
         let environment = matches!(kind, TokenKind::Client | TokenKind::Frontend).then(|| "production".to_owned());
-        let new = NewToken { name: kind.name().into(), kind, role, service: None, environment, expires_at: None };
+        let new = NewToken {
+            name: kind.name().into(),
+            kind,
+            role,
+            service: None,
+            environment,
+            projects: Vec::new(),
+            expires_at: None,
+        };
         self.app.token_create(&Caller::system(), new).await.expect("a new token").secret
     }
 }

@@ -44,6 +44,7 @@ async fn both_see_every_line_and_the_end() {
         role: Some(Role::Viewer),
         service: None,
         environment: None,
+        projects: Vec::new(),
         expires_at: None,
     };
     let token = world.app().token_create(&Caller::system(), new).await.unwrap().secret;

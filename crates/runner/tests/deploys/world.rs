@@ -122,6 +122,7 @@ impl World {
             role: None,
             service: None,
             environment: None,
+            projects: Vec::new(),
             expires_at: None,
         };
         let token = server.app.token_create(&Caller::system(), new).await.unwrap().secret;

@@ -125,7 +125,7 @@ fn echo(on: bool) -> bool {
 /// Make, list and revoke tokens of robots, agents and flag clients.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold token create ci --kind robot --role deployer\n  tenfold token create photos-web --kind client --environment production\n  tenfold token list\n  tenfold token revoke ID"
+    before_long_help = "Examples:\n  tenfold token create ci --kind robot --role deployer\n  tenfold token create photos-web --kind client --environment production --project photos\n  tenfold token list\n  tenfold token revoke ID"
 )]
 pub struct Token {
     #[command(subcommand)]
@@ -150,6 +150,9 @@ enum What {
         /// The environment a flag client reads, or the only one a robot may touch.
         #[arg(long)]
         environment: Option<String>,
+        /// A project a flag client reads; may be given several times, none for all.
+        #[arg(long = "project", value_name = "PROJECT")]
+        projects: Vec<String>,
     },
     /// All tokens that are good.
     List,
@@ -160,12 +163,15 @@ enum What {
 impl Token {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         match self.what {
-            What::Create { name, kind, role, service, environment } => {
+            What::Create { name, kind, role, service, environment, projects } => {
                 let mut body = json!({"name": name, "kind": kind});
                 for (key, value) in [("role", role), ("service", service), ("environment", environment)] {
                     if let Some(value) = value {
                         body[key] = value.into();
                     }
+                }
+                if !projects.is_empty() {
+                    body["projects"] = projects.into();
                 }
                 let made = client.post("/api/tokens", &body).await?;
                 talk("shown this once; keep it safe");

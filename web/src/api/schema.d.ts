@@ -4930,6 +4930,8 @@ export interface components {
             service?: string | null;
             /** @description Environment a flag client reads, or the only one a robot may touch. */
             environment?: string | null;
+            /** @description Projects a flag client reads; absent or `*` for all. */
+            projects?: string[];
             expires_at?: string | null;
         };
         /** @description What a press of the button would do. */
@@ -5394,6 +5396,8 @@ export interface components {
             role?: components["schemas"]["Role"] | null;
             service?: string | null;
             environment?: string | null;
+            /** @description Projects a flag client reads, by name; `*` stands for all. Other kinds have none. */
+            projects?: string[];
             created_by: string;
             created_at?: string;
             expires_at?: string | null;

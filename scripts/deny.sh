@@ -5,8 +5,8 @@
 set -euo pipefail
 
 if ! command -v cargo-deny >/dev/null 2>&1; then
-    echo "skipped: cargo-deny is not installed (cargo install --locked cargo-deny)" >&2
-    exit 0
+    echo "cargo-deny is missing: scripts/install.sh check builds it" >&2
+    exit 1
 fi
 if [ "${1:-}" = advisories ]; then
     exec cargo deny check advisories

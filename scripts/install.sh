@@ -60,6 +60,12 @@ if [ "$purpose" = test ]; then
     need curl curl
 fi
 
+# Some minutes, once: it comes as source.
+if [ "$purpose" = check ] && ! has cargo-deny; then
+    say "cargo install cargo-deny (licences, bans and sources of the dependencies)"
+    cargo install --quiet --locked cargo-deny
+fi
+
 if [ ${#packages[@]} -eq 0 ]; then
     exit 0
 fi

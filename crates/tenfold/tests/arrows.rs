@@ -17,7 +17,7 @@ enum Kind {
     Testkit,
 }
 
-const KINDS: [(&str, Kind); 19] = [
+const KINDS: [(&str, Kind); 20] = [
     ("types", Kind::Types),
     ("flags", Kind::Pure),
     ("deploys", Kind::Pure),
@@ -26,6 +26,7 @@ const KINDS: [(&str, Kind); 19] = [
     ("oncall", Kind::Pure),
     ("incidents", Kind::Pure),
     ("dora", Kind::Pure),
+    ("judge", Kind::Pure),
     ("protocols", Kind::Pure),
     ("tsdb", Kind::Engine),
     ("store", Kind::Store),

@@ -1,0 +1,273 @@
+//! Failed requests of the canary beside those of the control, as two opposite tests of the ratio of their rates.
+//!
+//! In one look the canary failed `k_c` of `n_c` requests and the control `k_b` of `n_b`. Given the total `m = k_c + k_b`,
+//! and errors that come like a Poisson process, `k_c` is binomial with the probability `theta(r) = r / (r + n_b/n_c)`,
+//! where `r` is the ratio of the two error rates: the rate itself, whatever it is and however it moves, is gone. So
+//!
+//! ```text
+//! E_t = mean_j prod_i (theta_i(r_j)/theta_i(r0))^k_c,i * ((1-theta_i(r_j))/(1-theta_i(r0)))^k_b,i
+//! ```
+//!
+//! is an e-process for "r <= r0" when all `r_j > r0`, and for "r >= r0" when all `r_j < r0` (the likelihood ratio is
+//! monotone in `r`). For requests that fail one by one (Bernoulli) `k_c` is hypergeometric, which is smaller in convex
+//! order than the binomial (Hoeffding 1963), so the bound holds and is a little conservative.
+//!
+//! Sources: Ville (1939); Lindon and Malek, "Anytime-valid inference for multinomial count data" (2022); Turner, Ly and
+//! Grünwald, "Generic E-variables for exact sequential k-sample tests" (2024).
+
+use serde::{Deserialize, Serialize};
+
+use crate::bursts::Bursts;
+use crate::math::log_mean_exp;
+
+/// Requests of one side in one look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// Of `total`, those that failed (or were too slow). More than `total` counts as `total`.
+    pub events: u64,
+    pub total: u64,
+}
+
+impl Count {
+    pub const fn new(events: u64, total: u64) -> Self {
+        Self { events, total }
+    }
+
+    /// Share that failed; `None` without requests.
+    pub fn rate(self) -> Option<f64> {
+        (self.total > 0).then(|| self.capped() as f64 / self.total as f64)
+    }
+
+    fn capped(self) -> u64 {
+        self.events.min(self.total)
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.total = self.total.saturating_add(other.total);
+        self.events = self.events.saturating_add(other.capped());
+    }
+}
+
+/// What was counted on both sides since the look before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bin {
+    pub canary: Count,
+    pub control: Count,
+}
+
+impl Bin {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.canary.add(other.canary);
+        self.control.add(other.control);
+    }
+
+    /// Control requests for one of the canary's; `None` while a side has none.
+    fn kappa(self) -> Option<f64> {
+        (self.canary.total > 0 && self.control.total > 0).then(|| self.control.total as f64 / self.canary.total as f64)
+    }
+
+    /// Ratio of the two error rates with half an error added to each side, so that it exists while one is 0.
+    /// `None` while a side has no requests.
+    pub fn ratio(self) -> Option<f64> {
+        self.kappa()?;
+        let smoothed = |c: Count| (c.capped() as f64 + 0.5) / (c.total as f64 + 1.0);
+        Some(smoothed(self.canary) / smoothed(self.control))
+    }
+}
+
+/// What one error is worth for the ratio `r` rather than `r0`, as logarithms: on the canary, on the control.
+fn worth(kappa: f64, r: f64, r0: f64) -> (f64, f64) {
+    // theta(r)/theta(r0) = (r/r0) * (r0+kappa)/(r+kappa), and (1-theta(r))/(1-theta(r0)) is the second factor alone.
+    let control = ((r0 + kappa) / (r + kappa)).ln();
+    ((r / r0).ln() + control, control)
+}
+
+/// How much one look speaks for the ratio `r` rather than `r0`, as a logarithm. A look in which one side had no requests
+/// says nothing.
+pub(crate) fn log_likelihood_ratio(bin: Bin, r: f64, r0: f64) -> f64 {
+    let Some(kappa) = bin.kappa() else { return 0.0 };
+    let (canary, control) = worth(kappa, r, r0);
+    bin.canary.capped() as f64 * canary + bin.control.capped() as f64 * control
+}
+
+/// Evidence of several alternatives against one bound, averaged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Mixture {
+    bound: f64,
+    alternatives: Vec<f64>,
+    /// One logarithm for each alternative.
+    logs: Vec<f64>,
+    bursts: Bursts,
+    /// What one error on either side is worth to each alternative, tempered, at the traffic split of the look before.
+    worths: Vec<(f64, f64)>,
+    kappa: f64,
+}
+
+impl Mixture {
+    fn new(bound: f64, factors: &[f64], dispersion: f64) -> Self {
+        let alternatives: Vec<f64> = factors.iter().map(|f| f * bound).collect();
+        Self {
+            bound,
+            logs: vec![0.0; alternatives.len()],
+            alternatives,
+            bursts: Bursts::of(dispersion),
+            worths: Vec::new(),
+            kappa: 0.0,
+        }
+    }
+
+    fn observe(&mut self, bin: Bin) {
+        let Some(kappa) = bin.kappa() else { return };
+        if kappa != self.kappa {
+            self.weigh(kappa);
+        }
+        for (log, (canary, control)) in self.logs.iter_mut().zip(&self.worths) {
+            *log += bin.canary.capped() as f64 * canary + bin.control.capped() as f64 * control;
+        }
+    }
+
+    fn weigh(&mut self, kappa: f64) {
+        let theta = self.bound / (self.bound + kappa);
+        let tempered = |r: &f64| {
+            let (canary, control) = worth(kappa, *r, self.bound);
+            let exponent = self.bursts.exponent(theta, canary, control);
+            (exponent * canary, exponent * control)
+        };
+        self.worths = self.alternatives.iter().map(tempered).collect();
+        self.kappa = kappa;
+    }
+
+    fn log_evidence(&self) -> f64 {
+        log_mean_exp(self.logs.iter().copied())
+    }
+}
+
+/// Alternatives of [`RollBack`], as multiples of `r0`: dense where releases are usually bad, up to "everything fails".
+const WORSE: [f64; 12] = [1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 50.0, 100.0, 200.0];
+
+/// Alternatives of [`Promote`], as multiples of `r1`: around "as good as the old one" for the usual margins.
+const BETTER: [f64; 8] = [0.9, 0.8, 0.7, 0.6, 0.5, 0.35, 0.2, 0.05];
+
+/// Evidence against "the canary fails at most `r0` times as often". Roll back when it reaches `1/alpha`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RollBack(Mixture);
+
+impl RollBack {
+    /// `r0` is the tolerated ratio (1: none worse at all), finite and above 0; `dispersion` of the control's errors, 1 or
+    /// more.
+    pub fn new(r0: f64, dispersion: f64) -> Self {
+        Self(Mixture::new(r0, &WORSE, dispersion))
+    }
+
+    pub fn observe(&mut self, bin: Bin) {
+        self.0.observe(bin);
+    }
+
+    /// `ln E`; 0 at the beginning.
+    pub fn log_evidence(&self) -> f64 {
+        self.0.log_evidence()
+    }
+}
+
+/// Evidence against "the canary fails at least `r1` times as often". Promote when it reaches `1/beta`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Promote(Mixture);
+
+impl Promote {
+    /// `r1` is the ratio that has to be ruled out, for example 1.5, finite and above 0; `dispersion` of the control's
+    /// errors, 1 or more.
+    pub fn new(r1: f64, dispersion: f64) -> Self {
+        Self(Mixture::new(r1, &BETTER, dispersion))
+    }
+
+    pub fn observe(&mut self, bin: Bin) {
+        self.0.observe(bin);
+    }
+
+    /// `ln E`; 0 at the beginning.
+    pub fn log_evidence(&self) -> f64 {
+        self.0.log_evidence()
+    }
+}
+
+/// Nats of evidence against `r >= r1` that one canary request is worth while both sides fail at `rate` and the control
+/// has `kappa` times the canary's requests; the best alternative's. 0 when no error is ever seen.
+pub(crate) fn promote_nats_a_request(rate: f64, kappa: f64, r1: f64) -> f64 {
+    BETTER
+        .iter()
+        .map(|f| {
+            let r = f * r1;
+            rate * ((r / r1).ln() + (1.0 + kappa) * ((r1 + kappa) / (r + kappa)).ln())
+        })
+        .fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bin(k_c: u64, n_c: u64, k_b: u64, n_b: u64) -> Bin {
+        Bin { canary: Count::new(k_c, n_c), control: Count::new(k_b, n_b) }
+    }
+
+    #[test]
+    fn evidence_starts_at_nothing_and_needs_both_sides() {
+        let mut test = RollBack::new(1.0, 1.0);
+        assert_eq!(test.log_evidence(), 0.0);
+        for empty in [bin(0, 0, 5, 10), bin(5, 10, 0, 0), Bin::default()] {
+            test.observe(empty);
+            assert_eq!(test.log_evidence(), 0.0);
+        }
+    }
+
+    #[test]
+    fn a_worse_canary_is_found_and_a_better_one_is_not() {
+        let (mut worse, mut same, mut better) =
+            (RollBack::new(1.0, 1.0), RollBack::new(1.0, 1.0), RollBack::new(1.0, 1.0));
+        for _ in 0..20 {
+            worse.observe(bin(4, 100, 9, 900));
+            same.observe(bin(1, 100, 9, 900));
+            better.observe(bin(0, 100, 9, 900));
+        }
+        assert!(worse.log_evidence() > 100f64.ln());
+        assert!(same.log_evidence() < 0.0);
+        assert!(better.log_evidence() < same.log_evidence());
+    }
+
+    #[test]
+    fn promotion_needs_errors_to_compare() {
+        let mut test = Promote::new(1.5, 1.0);
+        test.observe(bin(0, 1_000_000, 0, 1_000_000));
+        assert_eq!(test.log_evidence(), 0.0, "no errors on either side prove nothing about the ratio");
+        for _ in 0..400 {
+            test.observe(bin(1, 200, 9, 1_800));
+        }
+        assert!(test.log_evidence() > 20f64.ln());
+    }
+
+    /// The expectation of one look's evidence under the bound itself is 1 for the binomial: the sum over all outcomes.
+    #[test]
+    fn one_look_is_worth_one_on_average() {
+        for (r0, r, kappa) in [(1.0, 2.0, 9u64), (1.25, 5.0, 1), (1.5, 0.6, 4)] {
+            let (n, m) = (100u64, 8u64);
+            let theta = r0 / (r0 + kappa as f64);
+            let mut expectation = 0.0;
+            let mut choose = 1.0;
+            for k in 0..=m {
+                let probability = choose * theta.powi(k as i32) * (1.0 - theta).powi((m - k) as i32);
+                expectation += probability * log_likelihood_ratio(bin(k, n, m - k, n * kappa), r, r0).exp();
+                choose *= (m - k) as f64 / (k + 1) as f64;
+            }
+            assert!((expectation - 1.0).abs() < 1e-9, "{expectation}");
+        }
+    }
+
+    #[test]
+    fn counts_that_cannot_be_are_capped() {
+        let mut test = RollBack::new(1.0, 1.0);
+        test.observe(bin(u64::MAX, 1, u64::MAX, 1));
+        assert!(test.log_evidence().is_finite());
+        assert_eq!(Count::new(9, 3).rate(), Some(1.0));
+        assert_eq!(Bin::default().ratio(), None);
+    }
+}

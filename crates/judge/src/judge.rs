@@ -1,0 +1,266 @@
+//! All tests together: one state, one look after the other, one verdict.
+
+use serde::{Deserialize, Serialize};
+
+use crate::counts::{Bin, Count, Promote, RollBack, promote_nats_a_request};
+use crate::dispersion::dispersion;
+use crate::interval::RatioInterval;
+use crate::latency::{HistogramBin, Slower};
+use crate::report::{Evidence, Report, Series};
+
+/// What the judge is asked to keep to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Chance of ever rolling back a release that is not worse. Above 0, below 1.
+    pub alpha: f64,
+    /// Chance of promoting a release that is `prove_below` times as bad or more. Above 0, below 1.
+    pub beta: f64,
+    /// How many times as often the canary may fail. At least 1: hosts are never quite equal.
+    pub tolerate: f64,
+    /// A release is promoted when "this many times as bad or more" is refuted. Above `tolerate`.
+    pub prove_below: f64,
+    /// When to give up waiting for either, in milliseconds from the first look.
+    pub wait_ms_max: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { alpha: 0.01, beta: 0.05, tolerate: 1.25, prove_below: 1.5, wait_ms_max: 15 * 60_000 }
+    }
+}
+
+/// A setting that makes no sense, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError(pub String);
+
+impl std::fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl Settings {
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let say = |text: String| Err(SettingsError(text));
+        for (name, chance) in [("alpha", self.alpha), ("beta", self.beta)] {
+            if !(chance > 0.0 && chance < 1.0) {
+                return say(format!("`{name}` is {chance} but must be above 0 and below 1, for example 0.01"));
+            }
+        }
+        if !(self.tolerate >= 1.0 && self.tolerate <= 100.0) {
+            return say(format!("`tolerate` is {} but must be 1 to 100, for example 1.25", self.tolerate));
+        }
+        if !(self.prove_below > self.tolerate && self.prove_below <= 1_000.0) {
+            return say(format!(
+                "`prove_below` is {} but must be above `tolerate` ({}) and at most 1000",
+                self.prove_below, self.tolerate
+            ));
+        }
+        if self.wait_ms_max <= 0 {
+            return say(format!("`wait_ms_max` is {} but must be above 0", self.wait_ms_max));
+        }
+        Ok(())
+    }
+}
+
+/// What is known from before the deploy, best of an hour.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// The control's errors look by look (of the same length as the looks that follow).
+    pub control: Vec<Count>,
+    /// Of the control's requests those beyond its 95th percentile or so, look by look: how slow ones come together.
+    #[serde(default)]
+    pub control_slow: Vec<Count>,
+    /// The hosts that are the canary now, beside those that are the control now, look by look: whether they were equal
+    /// while they ran the same release.
+    pub hosts: Vec<Bin>,
+}
+
+/// One look at both sides.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// Milliseconds since the epoch. Looks come in order.
+    pub at_ms: i64,
+    pub errors: Bin,
+    /// Absent where no histogram is measured.
+    #[serde(default)]
+    pub latency: Option<HistogramBin>,
+}
+
+/// What is known now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Neither side is proven; go on.
+    Watching,
+    /// The canary is worse: roll back.
+    Worse,
+    /// "`prove_below` times as bad or more" is refuted and nothing speaks for slower: promote.
+    NotWorse,
+    /// Time is over and the canary, or the control, had no requests at all.
+    NoData,
+    /// Time is over, and not even a canary as good as the old release could have been told with so few requests.
+    NotEnoughData,
+    /// Time is over, there was enough to see, and it points nowhere.
+    Inconclusive,
+}
+
+impl Verdict {
+    /// Whether the judge has said its last word.
+    pub fn is_final(self) -> bool {
+        self != Self::Watching
+    }
+}
+
+/// The state. Serializable, so that a restarted server goes on where the last one was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judge {
+    settings: Settings,
+    dispersion: f64,
+    latency_dispersion: f64,
+    tolerated: f64,
+    /// What is left of alpha for the looks: half of it is spent where the hosts' own past was asked.
+    alpha: f64,
+    roll_back: RollBack,
+    promote: Promote,
+    slower: Slower,
+    interval: RatioInterval,
+    seen: Bin,
+    started_ms: Option<i64>,
+    verdict: Verdict,
+    series: Series,
+}
+
+impl Judge {
+    /// Settings are checked; what is `before` sharpens or blunts the tests and may be empty.
+    pub fn new(settings: Settings, before: &Before) -> Result<Self, SettingsError> {
+        settings.check()?;
+        let dispersion = dispersion(&before.control).unwrap_or(1.0);
+        let unequal = hosts_ratio_max(&before.hosts, settings.alpha / 2.0, dispersion);
+        let (tolerated, alpha) = match unequal {
+            Some(ratio) => (settings.tolerate * ratio.max(1.0), settings.alpha / 2.0),
+            None => (settings.tolerate, settings.alpha),
+        };
+        Ok(Self {
+            dispersion,
+            latency_dispersion: crate::dispersion::dispersion(&before.control_slow).unwrap_or(1.0),
+            tolerated,
+            alpha,
+            roll_back: RollBack::new(tolerated, dispersion),
+            promote: Promote::new(settings.prove_below.max(tolerated * 1.05), dispersion),
+            slower: Slower::default(),
+            interval: RatioInterval::default(),
+            seen: Bin::default(),
+            started_ms: None,
+            verdict: Verdict::Watching,
+            series: Series::default(),
+            settings,
+        })
+    }
+
+    /// Takes one look. After a final verdict nothing changes it any more.
+    pub fn step(&mut self, look: &Look) -> Verdict {
+        if self.verdict.is_final() {
+            return self.verdict;
+        }
+        let started = *self.started_ms.get_or_insert(look.at_ms);
+        self.seen.add(look.errors);
+        self.roll_back.observe(look.errors);
+        self.promote.observe(look.errors);
+        self.interval.observe(look.errors);
+        if let Some(latency) = &look.latency {
+            self.slower.observe(latency);
+        }
+        self.series.push(Evidence {
+            at_ms: look.at_ms,
+            errors: self.errors_evidence(),
+            latency: self.latency_evidence(),
+            promote: self.promote_evidence(),
+        });
+        self.verdict = self.decide(look.at_ms.saturating_sub(started) >= self.settings.wait_ms_max);
+        self.verdict
+    }
+
+    fn errors_evidence(&self) -> f64 {
+        self.roll_back.log_evidence()
+    }
+
+    /// Slow requests come together, too.
+    fn latency_evidence(&self) -> f64 {
+        self.slower.log_evidence() / self.latency_dispersion
+    }
+
+    fn promote_evidence(&self) -> f64 {
+        self.promote.log_evidence()
+    }
+
+    /// The mean of the two e-values is one: no correction for looking at two things.
+    fn worse_evidence(&self) -> f64 {
+        crate::math::log_mean_exp([self.errors_evidence(), self.latency_evidence()].into_iter())
+    }
+
+    fn decide(&self, is_over: bool) -> Verdict {
+        if self.worse_evidence() >= (1.0 / self.alpha).ln() {
+            return Verdict::Worse;
+        }
+        if self.promote_evidence() >= (1.0 / self.settings.beta).ln() {
+            return Verdict::NotWorse;
+        }
+        if !is_over {
+            return Verdict::Watching;
+        }
+        if self.seen.canary.total == 0 || self.seen.control.total == 0 {
+            return Verdict::NoData;
+        }
+        match self.requests_needed() {
+            Some(needed) if needed <= self.seen.canary.total => Verdict::Inconclusive,
+            _ => Verdict::NotEnoughData,
+        }
+    }
+
+    /// Canary requests that a release as good as the old one would have needed, on average, to be promoted. `None` while
+    /// no error was seen on either side: then no number would be enough.
+    fn requests_needed(&self) -> Option<u64> {
+        let kappa = self.seen.control.total as f64 / (self.seen.canary.total as f64).max(1.0);
+        let both = self.seen.canary.total as f64 + self.seen.control.total as f64;
+        let rate = (self.seen.canary.events as f64 + self.seen.control.events as f64) / both.max(1.0);
+        let nats = promote_nats_a_request(rate, kappa, self.settings.prove_below) / self.dispersion;
+        // The mixture of eight costs up to ln 8.
+        (nats > 0.0).then(|| (((1.0 / self.settings.beta).ln() + 8f64.ln()) / nats).ceil() as u64)
+    }
+
+    pub fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// The numbers behind the verdict, and the evidence over time for a picture.
+    pub fn report(&self) -> Report {
+        let (ratio_low, ratio_high) = self.interval.at(self.settings.alpha, self.dispersion);
+        Report {
+            verdict: self.verdict,
+            seen: self.seen,
+            ratio: self.seen.ratio(),
+            ratio_low,
+            ratio_high: Some(ratio_high).filter(|r| r.is_finite()),
+            tolerated: self.tolerated,
+            prove_below: self.settings.prove_below,
+            dispersion: self.dispersion,
+            roll_back_at: (1.0 / self.alpha).ln(),
+            promote_at: (1.0 / self.settings.beta).ln(),
+            canary_requests_needed: self.requests_needed(),
+            series: self.series.points(),
+        }
+    }
+}
+
+/// The largest ratio that the hosts' own past allows: the upper end of its confidence sequence. `None` without a past.
+fn hosts_ratio_max(hosts: &[Bin], alpha: f64, dispersion: f64) -> Option<f64> {
+    let mut interval = RatioInterval::default();
+    for bin in hosts {
+        interval.observe(*bin);
+    }
+    let (_, upper) = interval.at(2.0 * alpha, dispersion);
+    upper.is_finite().then_some(upper)
+}

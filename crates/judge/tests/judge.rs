@@ -1,0 +1,173 @@
+//! The judge as a whole: verdicts that people would give, and the ones they must never be given.
+
+use proptest::prelude::*;
+use tenfold_judge::{Before, Bin, Count, HistogramBin, Judge, Look, Settings, Verdict};
+
+const SECOND_MS: i64 = 1_000;
+
+fn settings() -> Settings {
+    Settings { wait_ms_max: 600 * SECOND_MS, ..Settings::default() }
+}
+
+fn look(second: i64, canary: Count, control: Count) -> Look {
+    Look { at_ms: second * SECOND_MS, errors: Bin { canary, control }, latency: None }
+}
+
+/// Looks once a second until the verdict is final.
+fn watch(mut judge: Judge, each: impl Fn(i64) -> Look) -> (Judge, Verdict, i64) {
+    for second in 0..=600 {
+        let verdict = judge.step(&each(second));
+        if verdict.is_final() {
+            return (judge, verdict, second);
+        }
+    }
+    panic!("no final verdict after the longest wait");
+}
+
+fn judge() -> Judge {
+    Judge::new(settings(), &Before::default()).expect("the settings are fine")
+}
+
+#[test]
+fn a_bad_release_is_worse_within_seconds() {
+    let (judge, verdict, seconds) = watch(judge(), |s| look(s, Count::new(3, 100), Count::new(4, 900)));
+    assert_eq!(verdict, Verdict::Worse);
+    assert!(seconds < 15, "{seconds}");
+    let report = judge.report();
+    assert!(report.ratio_low > 1.25 && report.ratio.unwrap() > 4.0, "{report:?}");
+    assert!(report.series.last().unwrap().errors > report.roll_back_at - 1.0);
+}
+
+#[test]
+fn a_good_release_is_promoted() {
+    let each = |s| look(s, Count::new(u64::from(s % 2 == 0), 100), Count::new(if s % 2 == 0 { 4 } else { 5 }, 900));
+    let (judge, verdict, _) = watch(judge(), each);
+    assert_eq!(verdict, Verdict::NotWorse);
+    assert!(judge.report().ratio_high.unwrap() < 2.0);
+}
+
+#[test]
+fn a_slower_release_is_worse_though_nothing_fails() {
+    let each = |s| Look {
+        latency: Some(HistogramBin { canary: vec![20, 50, 30], control: vec![600, 270, 30] }),
+        ..look(s, Count::new(0, 100), Count::new(0, 900))
+    };
+    let (judge, verdict, seconds) = watch(judge(), each);
+    assert_eq!(verdict, Verdict::Worse);
+    assert!(seconds < 20, "{seconds}");
+    let last = *judge.report().series.last().unwrap();
+    assert!(last.latency > 4.0 && last.errors == 0.0);
+}
+
+/// Bad for both: not the release.
+#[test]
+fn an_outage_of_both_sides_is_nobodys_fault() {
+    let each = |s| {
+        if s < 120 {
+            look(s, Count::new(50, 100), Count::new(450, 900))
+        } else {
+            look(s, Count::new(1, 100), Count::new(9, 900))
+        }
+    };
+    let (_, verdict, _) = watch(judge(), each);
+    assert_ne!(verdict, Verdict::Worse);
+}
+
+#[test]
+fn what_is_not_known_is_never_good() {
+    type Each = fn(i64) -> Look;
+    let cases: [(&str, Each, Verdict); 5] = [
+        ("no traffic", |s| look(s, Count::default(), Count::default()), Verdict::NoData),
+        ("no canary traffic", |s| look(s, Count::default(), Count::new(4, 900)), Verdict::NoData),
+        ("no control traffic", |s| look(s, Count::new(0, 100), Count::default()), Verdict::NoData),
+        ("no errors anywhere", |s| look(s, Count::new(0, 100), Count::new(0, 900)), Verdict::NotEnoughData),
+        (
+            "one request a minute",
+            |s| look(s, Count::new(0, u64::from(s % 60 == 0)), Count::new(u64::from(s % 90 == 0), 9)),
+            Verdict::NotEnoughData,
+        ),
+    ];
+    for (name, each, expected) in cases {
+        let (judge, verdict, _) = watch(judge(), each);
+        assert_eq!(verdict, expected, "{name}");
+        assert_eq!(judge.verdict(), expected);
+    }
+}
+
+#[test]
+fn enough_to_see_and_nothing_to_say_is_inconclusive() {
+    // 1.3 times the control's errors: between what is tolerated and what is to be ruled out.
+    let each = |s| look(s, Count::new(u64::from(s % 20 < 13), 100), Count::new(if s % 2 == 0 { 4 } else { 5 }, 900));
+    let (judge, verdict, _) = watch(judge(), each);
+    assert_eq!(verdict, Verdict::Inconclusive, "{:?}", judge.report());
+}
+
+#[test]
+fn a_final_verdict_stays() {
+    let (mut judge, verdict, _) = watch(judge(), |s| look(s, Count::new(20, 100), Count::new(4, 900)));
+    assert_eq!(verdict, Verdict::Worse);
+    for second in 700..900 {
+        assert_eq!(judge.step(&look(second, Count::new(0, 1_000), Count::new(90, 900))), Verdict::Worse);
+    }
+}
+
+#[test]
+fn hosts_that_were_unequal_before_are_given_more_room() {
+    let hosts = vec![Bin { canary: Count::new(60, 6_000), control: Count::new(270, 54_000) }; 60];
+    let judge = Judge::new(settings(), &Before { hosts, ..Before::default() }).unwrap();
+    assert!(
+        judge.report().tolerated > 2.5,
+        "twice the errors before the deploy, and a margin: {}",
+        judge.report().tolerated
+    );
+    let (_, verdict, _) =
+        watch(judge, |s| look(s, Count::new(1, 100), Count::new(if s % 2 == 0 { 4 } else { 5 }, 900)));
+    assert_ne!(verdict, Verdict::Worse);
+}
+
+#[test]
+fn it_goes_on_after_a_restart() {
+    let each = |s: i64| look(s, Count::new(u64::from(s % 3 == 0) + 1, 100), Count::new(4, 900));
+    let mut whole = judge();
+    let mut parts = judge();
+    for second in 0..40 {
+        whole.step(&each(second));
+        let text = serde_json::to_string(&parts).unwrap();
+        parts = serde_json::from_str(&text).unwrap();
+        parts.step(&each(second));
+    }
+    let (a, b) = (whole.report(), parts.report());
+    assert_eq!(a.verdict, b.verdict);
+    assert!((a.series.last().unwrap().errors - b.series.last().unwrap().errors).abs() < 1e-6);
+}
+
+#[test]
+fn settings_that_make_no_sense_are_named() {
+    for (settings, word) in [
+        (Settings { alpha: 0.0, ..settings() }, "alpha"),
+        (Settings { beta: 1.0, ..settings() }, "beta"),
+        (Settings { alpha: f64::NAN, ..settings() }, "alpha"),
+        (Settings { tolerate: 0.5, ..settings() }, "tolerate"),
+        (Settings { prove_below: 1.0, ..settings() }, "prove_below"),
+        (Settings { wait_ms_max: 0, ..settings() }, "wait_ms_max"),
+    ] {
+        assert!(Judge::new(settings, &Before::default()).unwrap_err().to_string().contains(word), "{word}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_is_counted_makes_it_panic(
+        looks in prop::collection::vec((any::<i64>(), any::<[u64; 4]>(), prop::collection::vec(any::<u64>(), 0..6), prop::collection::vec(any::<u64>(), 0..6)), 0..40),
+        before in prop::collection::vec(any::<[u64; 4]>(), 0..60),
+    ) {
+        let bin = |c: [u64; 4]| Bin { canary: Count::new(c[0], c[1]), control: Count::new(c[2], c[3]) };
+        let hosts: Vec<Bin> = before.into_iter().map(bin).collect();
+        let control = hosts.iter().map(|b| b.control).collect();
+        let mut judge = Judge::new(settings(), &Before { control, hosts, ..Before::default() }).unwrap();
+        for (at_ms, counts, canary, control) in looks {
+            judge.step(&Look { at_ms, errors: bin(counts), latency: Some(HistogramBin { canary, control }) });
+        }
+        prop_assert!(judge.report().series.iter().all(|e| !e.errors.is_nan() && !e.promote.is_nan()));
+    }
+}

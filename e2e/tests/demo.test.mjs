@@ -77,3 +77,14 @@ test('a newcomer sees the whole loop, and nothing is left behind', { timeout: 4 
   assert.deepEqual(left, [], 'every process has ended');
   assert.equal(demo.process.exitCode, 0, demo.output);
 });
+
+test('a demo that is killed leaves nothing behind either', { timeout: 3 * 60_000 }, async () => {
+  for (const who of ['the outer process', 'the inner process']) {
+    const demo = await Demo.start();
+    const before = processesOf(demo);
+    assert.ok(before.length > 15, `the demo is made of processes: ${before.length}`);
+    process.kill(who === 'the outer process' ? demo.process.pid : demo.about.pid, 'SIGKILL');
+    await until(`every process ends after ${who} was killed`, () => before.filter(alive).length === 0, { within_ms: 40_000 });
+    await demo.stop();
+  }
+});

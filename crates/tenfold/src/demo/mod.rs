@@ -13,6 +13,7 @@ mod presence;
 mod processes;
 mod repository;
 mod seed;
+mod watchdog;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -59,6 +60,9 @@ pub struct Args {
     /// Nobody deploys or breaks anything by itself: only the fleet, its first deploy and its visitors.
     #[arg(long)]
     no_script: bool,
+    /// Another process of this program watches over this one.
+    #[arg(long, hide = true)]
+    watched: bool,
 }
 
 pub fn run(args: Args, clock: &dyn Clock) -> ExitCode {
@@ -69,8 +73,13 @@ pub fn run(args: Args, clock: &dyn Clock) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(demo(args, clock)) {
-        Ok(()) => ExitCode::SUCCESS,
+    let outcome = runtime.block_on(async {
+        if args.watched { demo(args, clock).await.map(|()| ExitCode::SUCCESS) } else { watchdog::watch().await }
+    });
+    // Reading from standard input cannot be cancelled and must not hold the end up.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("tenfold demo: {error:#}");
             ExitCode::FAILURE
@@ -114,7 +123,8 @@ async fn demo(args: Args, clock: &dyn Clock) -> anyhow::Result<()> {
     let mut started = Vec::new();
     let outcome = tokio::select! {
         outcome = play(&args, &plan, clock, &mut started, &stop) => outcome,
-        () = asked_to_stop() => Ok(()),
+        () = watchdog::asked_to_stop() => Ok(()),
+        () = watchdog::abandoned() => Ok(()),
     };
     println!("stopping");
     stop.cancel();
@@ -298,15 +308,6 @@ fn free_tcp(wanted: SocketAddr) -> std::io::Result<SocketAddr> {
 
 fn free_udp() -> std::io::Result<SocketAddr> {
     std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()
-}
-
-async fn asked_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
 }
 
 #[cfg(test)]

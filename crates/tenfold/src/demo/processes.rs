@@ -145,7 +145,7 @@ async fn end(child: &mut Child) {
     }
 }
 
-fn signal(pid: u32, signal: Signal) {
+pub fn signal(pid: u32, signal: Signal) {
     if let Ok(pid) = i32::try_from(pid) {
         let _ = kill(Pid::from_raw(pid), signal);
     }
@@ -160,12 +160,12 @@ impl Running {
 
 /// Services outlive their agent, as they should. In the demo they then become children of this process.
 #[cfg(target_os = "linux")]
-fn adopt_orphans() {
+pub fn adopt_orphans() {
     let _ = nix::sys::prctl::set_child_subreaper(true);
 }
 
 #[cfg(not(target_os = "linux"))]
-fn adopt_orphans() {}
+pub fn adopt_orphans() {}
 
 /// Ends what was left behind by children that ended: services whose agent is gone, daemons of the mail server.
 pub async fn end_orphans() {

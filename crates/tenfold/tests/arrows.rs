@@ -13,11 +13,13 @@ enum Kind {
     Store,
     App,
     Edge,
+    /// Goes into other people's programs.
+    Client,
     Composition,
     Testkit,
 }
 
-const KINDS: [(&str, Kind); 20] = [
+const KINDS: [(&str, Kind); 21] = [
     ("types", Kind::Types),
     ("flags", Kind::Pure),
     ("deploys", Kind::Pure),
@@ -36,6 +38,7 @@ const KINDS: [(&str, Kind); 20] = [
     ("chat", Kind::Edge),
     ("notify", Kind::Edge),
     ("runner", Kind::Edge),
+    ("client", Kind::Client),
     ("tenfold", Kind::Composition),
     ("testkit", Kind::Testkit),
 ];
@@ -52,7 +55,8 @@ fn allowed(from: Kind, to: Kind) -> bool {
         Kind::Testkit => matches!(to, Kind::Types | Kind::Store),
         Kind::App => matches!(to, Kind::Types | Kind::Pure | Kind::Engine | Kind::Store),
         Kind::Edge => matches!(to, Kind::Types | Kind::Pure | Kind::App),
-        Kind::Composition => to != Kind::Testkit,
+        Kind::Client => matches!(to, Kind::Types | Kind::Pure),
+        Kind::Composition => !matches!(to, Kind::Testkit | Kind::Client),
     }
 }
 
@@ -110,6 +114,22 @@ fn pure_crates_depend_on_nothing_that_does_io() {
         .map(|(from, to)| format!("{from} -> {to}"))
         .collect();
     assert!(wrong.is_empty(), "pure crates know no IO, no runtime, no randomness:\n{}", wrong.join("\n"));
+}
+
+/// Whoever embeds the client builds all of this too.
+#[test]
+fn the_client_carries_the_flag_engine_and_little_else() {
+    let heavy = ["tokio", "reqwest", "hyper", "axum", "utoipa", "tenfold-protocols"];
+    let wrong: Vec<String> = dependencies()
+        .into_iter()
+        .filter(|(from, _)| from == "tenfold-client")
+        .map(|(_, to)| to)
+        .filter(|to| {
+            let ours = to.starts_with("tenfold-") && !["tenfold-flags", "tenfold-types"].contains(&to.as_str());
+            ours || heavy.contains(&to.as_str())
+        })
+        .collect();
+    assert!(wrong.is_empty(), "the client needs only the engine and a small HTTP library, not {wrong:?}");
 }
 
 #[test]

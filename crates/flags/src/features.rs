@@ -57,6 +57,12 @@ pub struct Strategy {
     /// `default`, `flexibleRollout`, or one of the older names `userWithId`, `gradualRolloutUserId`,
     /// `gradualRolloutSessionId`, `gradualRolloutRandom`, `remoteAddress`, `applicationHostname`.
     pub name: String,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Kept, but not asked: no client is told of it.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
     /// Of `flexibleRollout`: `rollout` (percent, at most two decimals), `stickiness`, `groupId`.
     #[serde(default, deserialize_with = "parameters")]
     pub parameters: BTreeMap<String, String>,
@@ -96,6 +102,9 @@ pub struct Variant {
     pub name: String,
     /// Share among the weights of its list.
     pub weight: u32,
+    /// `fix` where an Unleash server keeps the weight when others change, else `variable`. No client looks at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -17,6 +17,7 @@ mod compile;
 mod constraint;
 mod context;
 mod evaluate;
+pub mod exchange;
 mod facts;
 mod features;
 pub mod fraction;

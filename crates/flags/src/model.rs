@@ -67,6 +67,12 @@ pub struct Flag {
     /// SDKs emit an event for each evaluation.
     #[serde(default)]
     pub impression_data: bool,
+    /// `type:value`, as Unleash has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Somebody said that it has had its day.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marked_stale: bool,
     /// Parents, one level deep.
     #[serde(default)]
     pub dependencies: Vec<Dependency>,
@@ -107,6 +113,8 @@ impl Flag {
             expires_at: None,
             value_type: ValueType::default(),
             impression_data: false,
+            tags: Vec::new(),
+            marked_stale: false,
             dependencies: Vec::new(),
             environments: BTreeMap::new(),
             archived: false,
@@ -137,11 +145,14 @@ impl Flag {
             name: self.key.clone(),
             kind: Some(self.kind.unleash_name().into()),
             description: Some(self.description.clone()).filter(|d| !d.is_empty()),
-            enabled: state.enabled && !self.archived,
+            // A flag whose strategies are all disabled is on for nobody; without any it would be on for everybody.
+            enabled: state.enabled
+                && !self.archived
+                && (state.strategies.is_empty() || state.strategies.iter().any(|s| !s.disabled)),
             project: Some("default".into()),
-            stale: false,
+            stale: self.marked_stale,
             impression_data: self.impression_data,
-            strategies: state.strategies.iter().map(|s| self.wire_strategy(s)).collect(),
+            strategies: state.strategies.iter().filter(|s| !s.disabled).map(|s| self.wire_strategy(s)).collect(),
             variants: self.wire_variants(&state.variants),
             dependencies: self.dependencies.clone(),
             value_type: self.value_type,

@@ -2,6 +2,7 @@
 //!
 //! Each refusal is one sentence that says where and why.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -30,6 +31,7 @@ pub const VARIANTS_MAX: usize = 100;
 pub const WEIGHT_MAX: u32 = 1_000;
 pub const VALUE_BYTES_MAX: usize = 10_000;
 pub const PARENTS_MAX: usize = 10;
+pub const TAGS_MAX: usize = 50;
 
 /// What a flag is checked against.
 #[derive(Debug, Clone, Copy)]
@@ -41,19 +43,66 @@ pub struct Surroundings<'a> {
 
 type Check = Result<(), String>;
 
+/// What every SDK reads the same way, though hardly as it was meant: an operator nobody knows, a parent that is gone.
+/// What people write here may not have it; a file of another product is taken with it, and each case is said.
+#[derive(Default)]
+struct Oddities {
+    taken: bool,
+    said: RefCell<Vec<String>>,
+}
+
+impl Oddities {
+    fn meet(&self, text: impl Into<String>) -> Check {
+        if !self.taken {
+            return Err(text.into());
+        }
+        self.said.borrow_mut().push(text.into());
+        Ok(())
+    }
+}
+
 /// Checks a flag that is about to be written.
 pub fn validate(flag: &Flag, around: Surroundings<'_>) -> Result<(), Fault> {
-    check(flag, around).map_err(|m| Fault::invalid(format!("flag `{}`: {m}", shown(&flag.key))))
+    check(flag, around, &Oddities::default()).map_err(|m| refusal(flag, &m))
+}
+
+/// Checks a flag that another product had: like [`validate`], but what all SDKs answer alike is taken, and returned as
+/// sentences. Limits hold, and so does what SDKs disagree on.
+pub fn validate_imported(flag: &Flag, around: Surroundings<'_>) -> Result<Vec<String>, Fault> {
+    let odd = Oddities { taken: true, ..Oddities::default() };
+    check(flag, around, &odd).map_err(|m| refusal(flag, &m))?;
+    Ok(odd.said.into_inner())
+}
+
+/// A key in other letters than ours, which SDKs take and a path can carry.
+fn strange_key(key: &str) -> bool {
+    let fits = (1..=KEY_BYTES_MAX).contains(&key.len()) && plain("the key", key).is_ok();
+    fits && !key.is_ascii() && !key.ends_with(HIDDEN_SUFFIX) && !key.contains(['/', '\\', '?', '#', '%', ' '])
+}
+
+fn refusal(flag: &Flag, message: &str) -> Fault {
+    Fault::invalid(format!("flag `{}`: {message}", shown(&flag.key)))
 }
 
 /// Checks a segment that is about to be written.
 pub fn validate_segment(segment: &Segment) -> Result<(), Fault> {
+    check_segment(segment, &Oddities::default())
+}
+
+/// Checks a segment that another product had; see [`validate_imported`].
+pub fn validate_imported_segment(segment: &Segment) -> Result<Vec<String>, Fault> {
+    let odd = Oddities { taken: true, ..Oddities::default() };
+    check_segment(segment, &odd)?;
+    Ok(odd.said.into_inner())
+}
+
+fn check_segment(segment: &Segment, odd: &Oddities) -> Result<(), Fault> {
     let name = shown(&segment.name);
     if segment.id < 1 || segment.id > i64::from(i32::MAX) {
         return Err(Fault::invalid(format!("segment `{name}`: the id must be between 1 and {}", i32::MAX)));
     }
     text_limit("name", &segment.name, KEY_BYTES_MAX)
-        .and_then(|()| constraints(&segment.constraints))
+        .and_then(|()| constraints(&segment.constraints, odd))
         .map_err(|m| Fault::invalid(format!("segment `{name}`: {m}")))
 }
 
@@ -70,20 +119,27 @@ fn validate_key_text(key: &str) -> Check {
     Ok(())
 }
 
-fn check(flag: &Flag, around: Surroundings<'_>) -> Check {
-    validate_key_text(&flag.key)?;
+fn check(flag: &Flag, around: Surroundings<'_>, odd: &Oddities) -> Check {
+    if let Err(message) = validate_key_text(&flag.key) {
+        if !odd.taken || !strange_key(&flag.key) {
+            return Err(message);
+        }
+        odd.meet(message)?;
+    }
     text_limit("description", &flag.description, TEXT_BYTES_MAX)?;
     text_limit("owner", &flag.owner, KEY_BYTES_MAX)?;
+    count_limit("tags", flag.tags.len(), TAGS_MAX)?;
+    flag.tags.iter().try_for_each(|tag| text_limit("a tag", tag, KEY_BYTES_MAX))?;
     count_limit("environments", flag.environments.len(), ENVIRONMENTS_MAX)?;
-    parents(flag, around)?;
+    parents(flag, around, odd)?;
     for (name, state) in &flag.environments {
         key_text("environment", name)?;
-        environment(flag, state, around).map_err(|m| format!("in {name}, {m}"))?;
+        environment(flag, state, around, odd).map_err(|m| format!("in {name}, {m}"))?;
     }
     Ok(())
 }
 
-fn parents(flag: &Flag, around: Surroundings<'_>) -> Check {
+fn parents(flag: &Flag, around: Surroundings<'_>, odd: &Oddities) -> Check {
     count_limit("parents", flag.dependencies.len(), PARENTS_MAX)?;
     for parent in &flag.dependencies {
         let name = shown(&parent.feature);
@@ -91,10 +147,11 @@ fn parents(flag: &Flag, around: Surroundings<'_>) -> Check {
             return Err("it cannot be its own parent".into());
         }
         let Some(other) = around.flags.get(&parent.feature) else {
-            return Err(format!("the parent `{name}` does not exist; SDKs would keep this flag off for everybody"));
+            odd.meet(format!("the parent `{name}` does not exist; SDKs would keep this flag off for everybody"))?;
+            continue;
         };
         if !other.dependencies.is_empty() {
-            return Err(format!("the parent `{name}` has parents itself; SDKs follow one level only"));
+            odd.meet(format!("the parent `{name}` has parents itself; SDKs follow one level only"))?;
         }
         if other.environments.values().any(FlagEnvironment::has_fraction) {
             return Err(format!(
@@ -111,14 +168,15 @@ fn parents(flag: &Flag, around: Surroundings<'_>) -> Check {
             .map(|v| v.name.as_str())
             .collect();
         if let Some(missing) = parent.variants.iter().find(|v| !known.contains(v.as_str())) {
-            return Err(format!("the parent `{name}` has no variant `{}`", shown(missing)));
+            odd.meet(format!("the parent `{name}` has no variant `{}`", shown(missing)))?;
         }
     }
     let child = around.flags.values().find(|f| f.dependencies.iter().any(|d| d.feature == flag.key));
     match child {
-        Some(child) if !flag.dependencies.is_empty() => {
-            Err(format!("it is the parent of `{}`, so it cannot have parents; SDKs follow one level only", child.key))
-        }
+        Some(child) if !flag.dependencies.is_empty() => odd.meet(format!(
+            "it is the parent of `{}`, so it cannot have parents; SDKs follow one level only",
+            shown(&child.key)
+        )),
         Some(child) if flag.environments.values().any(FlagEnvironment::has_fraction) => Err(format!(
             "it is the parent of `{}`, so its share must be a whole percentage; a fraction takes a hidden parent, and SDKs \
              follow one level only",
@@ -128,7 +186,7 @@ fn parents(flag: &Flag, around: Surroundings<'_>) -> Check {
     }
 }
 
-fn environment(flag: &Flag, state: &FlagEnvironment, around: Surroundings<'_>) -> Check {
+fn environment(flag: &Flag, state: &FlagEnvironment, around: Surroundings<'_>, odd: &Oddities) -> Check {
     count_limit("strategies", state.strategies.len(), STRATEGIES_MAX)?;
     if let Some(value) = &state.off_value {
         typed("the off value", value, flag.value_type)?;
@@ -139,7 +197,8 @@ fn environment(flag: &Flag, state: &FlagEnvironment, around: Surroundings<'_>) -
         return Err("the variants differ in stickiness; SDKs read only the first one's".into());
     }
     for (i, s) in state.strategies.iter().enumerate() {
-        strategy(s, flag.value_type, around).map_err(|m| format!("strategy {} (`{}`): {m}", i + 1, shown(&s.name)))?;
+        strategy(s, flag.value_type, around, odd)
+            .map_err(|m| format!("strategy {} (`{}`): {m}", i + 1, shown(&s.name)))?;
     }
     fractions(&state.strategies)?;
     let bare = |s: &Strategy| s.variants.is_empty();
@@ -167,7 +226,7 @@ fn fractions(strategies: &[Strategy]) -> Check {
     Ok(())
 }
 
-fn strategy(s: &Strategy, kind: ValueType, around: Surroundings<'_>) -> Check {
+fn strategy(s: &Strategy, kind: ValueType, around: Surroundings<'_>, odd: &Oddities) -> Check {
     const NAMES: [&str; 8] = [
         "default",
         FLEXIBLE_ROLLOUT,
@@ -179,7 +238,8 @@ fn strategy(s: &Strategy, kind: ValueType, around: Surroundings<'_>) -> Check {
         "applicationHostname",
     ];
     if !NAMES.contains(&s.name.as_str()) {
-        return Err("no SDK knows this strategy; use flexibleRollout with constraints".into());
+        let name = shown(&s.name);
+        odd.meet(format!("no SDK knows the strategy `{name}` by itself; use flexibleRollout with constraints"))?;
     }
     for (name, value) in &s.parameters {
         text_limit("a parameter", value, VALUE_BYTES_MAX)?;
@@ -204,10 +264,10 @@ fn strategy(s: &Strategy, kind: ValueType, around: Surroundings<'_>) -> Check {
     if let Some(missing) = needed.iter().find(|n| !s.parameters.contains_key(**n)) {
         return Err(format!("the parameter `{missing}` is missing"));
     }
-    constraints(&s.constraints)?;
+    constraints(&s.constraints, odd)?;
     count_limit("segments", s.segments.len(), SEGMENTS_MAX)?;
     if let Some(id) = s.segments.iter().find(|id| !around.segments.contains_key(id)) {
-        return Err(format!("the segment {id} does not exist; SDKs would match nobody"));
+        odd.meet(format!("the segment {id} does not exist; SDKs would match nobody"))?;
     }
     variants(&s.variants, kind)?;
     let sticky = s.parameters.get("stickiness").map_or("default", String::as_str);
@@ -228,18 +288,18 @@ fn strategy(s: &Strategy, kind: ValueType, around: Surroundings<'_>) -> Check {
     Ok(())
 }
 
-fn constraints(list: &[Constraint]) -> Check {
+fn constraints(list: &[Constraint], odd: &Oddities) -> Check {
     count_limit("constraints", list.len(), CONSTRAINTS_MAX)?;
     for c in list {
-        constraint(c)
+        constraint(c, odd)
             .map_err(|m| format!("the constraint {} on `{}`: {m}", shown(&c.operator), shown(&c.context_name)))?;
     }
     Ok(())
 }
 
-fn constraint(c: &Constraint) -> Check {
+fn constraint(c: &Constraint, odd: &Oddities) -> Check {
     if !OPERATORS.contains(&c.operator.as_str()) {
-        return Err("no such operator; SDKs would match nobody".into());
+        odd.meet(format!("no such operator `{}`; SDKs would match nobody", shown(&c.operator)))?;
     }
     if c.context_name.is_empty() {
         return Err("the context field is missing".into());
@@ -257,7 +317,7 @@ fn constraint(c: &Constraint) -> Check {
         "IN_CIDR" => {
             list()?;
             match c.values.iter().find(|v| Network::parse(v).is_none()) {
-                Some(bad) => Err(format!("`{}` is not an address or range like 10.0.0.0/8", shown(bad))),
+                Some(bad) => odd.meet(format!("`{}` is not an address or range like 10.0.0.0/8", shown(bad))),
                 None => Ok(()),
             }
         }
@@ -271,10 +331,10 @@ fn constraint(c: &Constraint) -> Check {
             Err("dates are compared with `currentTime` only; some SDKs ignore any other field".into())
         }
         op if op.starts_with("SEMVER_") && semver::Version::parse(value).is_err() => {
-            Err(format!("`{}` is not a version like 1.2.3", shown(value)))
+            odd.meet(format!("`{}` is not a version like 1.2.3", shown(value)))
         }
         "REGEX" if value.is_empty() || compile_regex(value, c.case_insensitive).is_none() => {
-            Err("the expression does not compile (RE2 syntax: no look-around, no back-references)".into())
+            odd.meet("the expression does not compile (RE2 syntax: no look-around, no back-references)")
         }
         "REGEX" if value.contains("\\\"") => Err("a backslash before a quote is read differently by SDKs".into()),
         _ => Ok(()),

@@ -19,6 +19,7 @@ mod deploys;
 mod etag;
 mod events;
 mod extract;
+mod flag_exchange;
 mod flags;
 mod incidents;
 mod meta;
@@ -54,6 +55,7 @@ fn apis() -> Vec<Api> {
         deploys::api(),
         agents::api(),
         flags::api(),
+        flag_exchange::api(),
         ofrep::api(),
         unleash::api(),
         delivery::api(),

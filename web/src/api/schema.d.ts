@@ -1098,6 +1098,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/flags/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One environment's flags as a file of Unleash or flagd. */
+        get: {
+            parameters: {
+                query: {
+                    format: components["schemas"]["FlagFormat"];
+                    /** @description Else `production`. */
+                    environment?: string;
+                    /** @description Write percentages as shares of a product whose hash differs. */
+                    allow_rebucketing?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagExport"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flags/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes flags from a file of Unleash or flagd, and says line by line what is otherwise than in it. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["FlagImport"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagImportReport"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/flags/{key}": {
         parameters: {
             query?: never;
@@ -4552,6 +4632,10 @@ export interface components {
             expires_at?: string | null;
             value_type: components["schemas"]["ValueType"];
             impression_data: boolean;
+            /** @description `type:value`. */
+            tags?: string[];
+            /** @description Somebody said that it has had its day. */
+            marked_stale?: boolean;
             dependencies: components["schemas"]["FlagDependency"][];
             environments: {
                 [key: string]: components["schemas"]["FlagEnv"];
@@ -4622,6 +4706,62 @@ export interface components {
              */
             rollout_percent?: number | null;
         };
+        /** @description A file that was written. */
+        FlagExport: {
+            format: components["schemas"]["FlagFormat"];
+            document: Record<string, unknown>;
+            /** @description What the format cannot say, and so is not in the document. */
+            notes: components["schemas"]["FlagImportNote"][];
+        };
+        /**
+         * @description Whose file it is.
+         * @enum {string}
+         */
+        FlagFormat: "unleash" | "unleash-client" | "flagd";
+        /** @description A file to take, and how. */
+        FlagImport: {
+            /** @description The file's content. */
+            document: Record<string, unknown>;
+            format?: components["schemas"]["FlagFormat"] | null;
+            /** @description Where a file goes that names no environment or only one (else `production`); of several, the one to take. */
+            environment?: string | null;
+            /** @description Say what would happen, and change nothing. */
+            dry_run?: boolean;
+            /** @description Take percentages of a product whose hash differs: the shares stay, the people in them do not. */
+            allow_rebucketing?: boolean;
+        };
+        /** @description One line of a report. */
+        FlagImportNote: {
+            /** @description `flag KEY`, `segment ID` or `file`. */
+            about: string;
+            outcome: components["schemas"]["FlagImportOutcome"];
+            text: string;
+        };
+        /**
+         * @description What became of one thing in a file.
+         * @enum {string}
+         */
+        FlagImportOutcome: "refused" | "changed";
+        /** @description What became of a file. */
+        FlagImportReport: {
+            format: components["schemas"]["FlagFormat"];
+            /** @description Nothing was changed; the rest says what would be. */
+            dry_run: boolean;
+            /** @description Keys of flags that are new here. */
+            created: string[];
+            /** @description Keys of flags that were here and changed. */
+            changed: string[];
+            /** @description Keys of flags that were so already. */
+            unchanged: string[];
+            /** @description Keys of flags that were not taken; a note says why. */
+            refused: string[];
+            /** @description Segments that are new here. */
+            segments: number[];
+            /** @description What was refused and what is otherwise than in the file, line by line. */
+            notes: components["schemas"]["FlagImportNote"][];
+            /** @description Lines over the limit. */
+            notes_left_out: number;
+        };
         /**
          * @description What a flag is for; it says how long it should live.
          * @enum {string}
@@ -4666,6 +4806,10 @@ export interface components {
              *     `gradualRolloutSessionId`, `gradualRolloutRandom`, `remoteAddress`, `applicationHostname`.
              */
             name: string;
+            /** @description What people call it. */
+            title?: string | null;
+            /** @description Kept, but not asked: no client is told of it. */
+            disabled?: boolean;
             /** @description Of `flexibleRollout`: `rollout` (whole percent), `stickiness`, `groupId`. */
             parameters?: {
                 [key: string]: string;
@@ -4699,6 +4843,13 @@ export interface components {
             value_type?: components["schemas"]["ValueType"] | null;
             /** @default null */
             impression_data?: boolean | null;
+            /**
+             * @description `type:value`, instead of those that are there.
+             * @default null
+             */
+            tags?: string[] | null;
+            /** @default null */
+            marked_stale?: boolean | null;
             /** @default null */
             dependencies?: components["schemas"]["FlagDependency"][] | null;
             /**
@@ -4727,6 +4878,8 @@ export interface components {
              * @description Share among the weights of its list.
              */
             weight: number;
+            /** @description `fix` where an Unleash server keeps the weight when others change, else `variable`. No client looks at it. */
+            weightType?: string | null;
             value?: unknown;
             payload?: components["schemas"]["Payload"] | null;
             stickiness?: string | null;

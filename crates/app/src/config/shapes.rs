@@ -89,6 +89,10 @@ pub(super) struct FlagFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     impression_data: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    marked_stale: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) dependencies: Option<Vec<Dependency>>,
     pub(super) environments: BTreeMap<String, FlagStateFile>,
 }
@@ -130,6 +134,8 @@ impl FlagFile {
             expires_at: view.expires_at,
             value_type: Some(view.value_type),
             impression_data: Some(view.impression_data),
+            tags: (!view.tags.is_empty()).then_some(view.tags),
+            marked_stale: view.marked_stale.then_some(true),
             dependencies: Some(view.dependencies),
         }
     }
@@ -154,6 +160,8 @@ impl FlagFile {
             expires_at: self.expires_at.or(current.expires_at),
             value_type: Some(flag.value_type),
             impression_data: self.impression_data.or(current.impression_data),
+            tags: self.tags.or(current.tags),
+            marked_stale: self.marked_stale.or(current.marked_stale),
             dependencies: self.dependencies.or(current.dependencies),
         }
     }
@@ -178,6 +186,8 @@ impl FlagFile {
             expires_at: self.expires_at.map(Some),
             value_type: self.value_type,
             impression_data: self.impression_data,
+            tags: self.tags,
+            marked_stale: self.marked_stale,
             dependencies: self.dependencies,
         }
     }

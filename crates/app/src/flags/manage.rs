@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tenfold_flags::{
     Flag, FlagEnvironment, Segment,
-    validate::{Surroundings, validate, validate_key},
+    validate::{Surroundings, validate, validate_imported, validate_key},
 };
 use tenfold_store::flags as store;
 use tenfold_types::{EventDraft, Fault, Severity, Timestamp};
@@ -19,6 +19,11 @@ type Known = (BTreeMap<String, Arc<Flag>>, BTreeMap<i64, Segment>);
 
 fn check(flag: &Flag, known: &Known) -> Result<(), Fault> {
     validate(flag, Surroundings { flags: &known.0, segments: &known.1 })
+}
+
+/// For what does not touch the definition: an imported flag may be switched on as it is.
+fn check_switch(flag: &Flag, known: &Known) -> Result<(), Fault> {
+    validate_imported(flag, Surroundings { flags: &known.0, segments: &known.1 }).map(drop)
 }
 
 impl App {
@@ -111,7 +116,7 @@ impl App {
                 return Ok(Vec::new());
             }
             let events = switch(&by, &name, &place, state, true, now);
-            check(flag, &known)?;
+            check_switch(flag, &known)?;
             Ok(events)
         })
         .await?;
@@ -204,8 +209,18 @@ pub(super) fn switch(
 }
 
 fn apply(flag: &mut Flag, update: &FlagUpdate, by: &str) {
-    let FlagUpdate { description, kind, owner, expires_at, value_type, impression_data, dependencies, environments } =
-        update.clone();
+    let FlagUpdate {
+        description,
+        kind,
+        owner,
+        expires_at,
+        value_type,
+        impression_data,
+        tags,
+        marked_stale,
+        dependencies,
+        environments,
+    } = update.clone();
     flag.description = description.unwrap_or_else(|| std::mem::take(&mut flag.description));
     flag.kind = kind.unwrap_or(flag.kind);
     flag.owner = owner.unwrap_or_else(|| std::mem::take(&mut flag.owner));
@@ -215,6 +230,8 @@ fn apply(flag: &mut Flag, update: &FlagUpdate, by: &str) {
     flag.expires_at = expires_at.unwrap_or(flag.expires_at);
     flag.value_type = value_type.unwrap_or(flag.value_type);
     flag.impression_data = impression_data.unwrap_or(flag.impression_data);
+    flag.tags = tags.unwrap_or_else(|| std::mem::take(&mut flag.tags));
+    flag.marked_stale = marked_stale.unwrap_or(flag.marked_stale);
     flag.dependencies = dependencies.unwrap_or_else(|| std::mem::take(&mut flag.dependencies));
     for (name, change) in environments {
         let key = flag.key.clone();
@@ -237,7 +254,12 @@ fn apply_state(state: &mut FlagEnvironment, key: &str, change: FlagEnvironmentUp
 }
 
 /// What differs, as events; touches the states that changed and ends their ramps. Asks for the rights on the way.
-fn changes(who: &Caller, before: Option<&Flag>, after: &mut Flag, now: Timestamp) -> Result<Vec<EventDraft>, Fault> {
+pub(super) fn changes(
+    who: &Caller,
+    before: Option<&Flag>,
+    after: &mut Flag,
+    now: Timestamp,
+) -> Result<Vec<EventDraft>, Fault> {
     let key = after.key.clone();
     let event = |kind: &str, text: String| {
         EventDraft::new(who.actor.clone(), who.source, kind, text).flag(&key).correlation(format!("flag:{key}"))
@@ -291,6 +313,8 @@ fn definition(flag: &Flag) -> serde_json::Value {
         "expires_at": flag.expires_at,
         "value_type": flag.value_type,
         "impression_data": flag.impression_data,
+        "tags": flag.tags,
+        "marked_stale": flag.marked_stale,
         "dependencies": flag.dependencies,
     })
 }

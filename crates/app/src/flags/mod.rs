@@ -4,6 +4,7 @@
 //! change at once, a journal keeps it, and the store and the record follow when they can.
 
 mod context;
+mod exchange;
 mod impact;
 mod journal;
 mod kill;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{App, Caller, Txn};
 
 pub use context::{CONTEXT_FIELDS_MAX, context_from_json};
+pub use exchange::{FlagExport, FlagImport, FlagImportReport, IMPORT_BYTES_MAX};
 pub use impact::{IMPACT_SERIES_MAX, ImpactMetric};
 pub use projects::{ALL_PROJECTS, Projects};
 pub use segments::SegmentList;

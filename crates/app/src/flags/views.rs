@@ -25,6 +25,12 @@ pub struct FlagView {
     pub expires_at: Option<Timestamp>,
     pub value_type: ValueType,
     pub impression_data: bool,
+    /// `type:value`.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Somebody said that it has had its day.
+    #[serde(default)]
+    pub marked_stale: bool,
     pub dependencies: Vec<Dependency>,
     pub environments: BTreeMap<String, FlagEnvironmentView>,
     pub archived: bool,
@@ -84,6 +90,8 @@ impl FlagView {
             expires_at: flag.expires_at,
             value_type: flag.value_type,
             impression_data: flag.impression_data,
+            tags: flag.tags.clone(),
+            marked_stale: flag.marked_stale,
             dependencies: flag.dependencies.clone(),
             environments,
             archived: flag.archived,
@@ -110,6 +118,9 @@ pub struct FlagUpdate {
     pub expires_at: Option<Option<Timestamp>>,
     pub value_type: Option<ValueType>,
     pub impression_data: Option<bool>,
+    /// `type:value`, instead of those that are there.
+    pub tags: Option<Vec<String>>,
+    pub marked_stale: Option<bool>,
     pub dependencies: Option<Vec<Dependency>>,
     /// Only the environments named here change.
     pub environments: BTreeMap<String, FlagEnvironmentUpdate>,

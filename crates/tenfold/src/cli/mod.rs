@@ -7,6 +7,7 @@ mod account;
 mod client;
 mod config;
 mod duty;
+mod exchange;
 mod files;
 mod follow;
 mod out;
@@ -28,13 +29,13 @@ use out::{Exit, Failure, Out};
 #[derive(Debug, Clone, clap::Args)]
 pub struct Common {
     /// Address of the server [default: the one of `tenfold login`, else http://127.0.0.1:7070].
-    #[arg(long, value_name = "URL", env = "TENFOLD_URL")]
+    #[arg(long, value_name = "URL", env = "TENFOLD_URL", global = true)]
     server: Option<String>,
     /// Token of a robot, instead of signing in.
-    #[arg(long, value_name = "TOKEN", env = "TENFOLD_TOKEN", hide_env_values = true)]
+    #[arg(long, value_name = "TOKEN", env = "TENFOLD_TOKEN", hide_env_values = true, global = true)]
     token: Option<String>,
     /// Print the server's answer as JSON.
-    #[arg(long)]
+    #[arg(long, global = true)]
     json: bool,
 }
 

@@ -120,7 +120,7 @@ impl Out {
     }
 }
 
-fn data(line: &str) {
+pub fn data(line: &str) {
     use std::io::Write;
     // A reader that went away (`| head`) is no failure of ours.
     if writeln!(std::io::stdout(), "{}", printable(line)).is_err() {

@@ -1,10 +1,11 @@
-//! flag list, on, off, rollout.
+//! flag list, on, off, rollout, and the other words of `flag`, which have files of their own.
 
 use serde_json::{Value, json};
 use tenfold_app::chat::grammar::DEFAULT_ENVIRONMENT;
 
 use super::Common;
 use super::client::{Client, segment};
+use super::exchange;
 use super::out::{Exit, Failure, Out, list, text};
 
 /// List flags, switch one, set its share.
@@ -26,9 +27,13 @@ enum What {
     /// All flags with their state.
     List,
     /// Switch a flag on.
-    On { key: String },
+    On {
+        key: String,
+    },
     /// Switch a flag off, for everybody, at once.
-    Off { key: String },
+    Off {
+        key: String,
+    },
     /// Set the share that gets it.
     Rollout {
         key: String,
@@ -36,12 +41,16 @@ enum What {
         #[arg(value_parser = clap::value_parser!(u8).range(0..=100))]
         percent: u8,
     },
+    Import(exchange::Import),
+    Export(exchange::Export),
 }
 
 impl Flag {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         let environment = self.environment.as_str();
         let flag = match &self.what {
+            What::Import(import) => return import.run(client, out).await,
+            What::Export(export) => return export.run(client, environment).await,
             What::List => {
                 let flags = client.get("/api/flags", &[("environment", environment)]).await?;
                 out.answer(&flags, |flags| {

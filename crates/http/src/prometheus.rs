@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 use tenfold_app::App;
 use tenfold_app::metrics::{Health, SeriesFilter};
-use tenfold_promql::{Limits, Output, Value, format_float, parse_duration_ms};
-use tenfold_types::{ErrorCode, Fault, Labels, Point, Timestamp};
+use tenfold_promql::{Limits, Output, Sample, Series, Value, format_float, parse_duration_ms};
+use tenfold_types::{ErrorCode, Fault, Histogram, Labels, Point, Timestamp};
 use utoipa_axum::routes;
 
 use crate::{Api, Policy};
@@ -116,13 +116,46 @@ fn value_json(value: &Value) -> Json {
         Value::String { t_ms, value } => json!([*t_ms as f64 / 1000.0, value]),
         Value::Vector(samples) => samples
             .iter()
-            .map(|s| json!({"metric": labels_json(&s.labels), "value": point(Point::new(s.t_ms, s.value))}))
+            .map(|s| match &s.value {
+                Sample::Float(v) => json!({"metric": labels_json(&s.labels), "value": point(Point::new(s.t_ms, *v))}),
+                Sample::Histogram(h) => {
+                    json!({"metric": labels_json(&s.labels), "histogram": histogram_point(s.t_ms, h)})
+                }
+            })
             .collect(),
-        Value::Matrix(series) => series
-            .iter()
-            .map(|s| json!({"metric": labels_json(&s.labels), "values": s.points.iter().map(|p| point(*p)).collect::<Vec<_>>()}))
-            .collect(),
+        Value::Matrix(series) => series.iter().map(series_json).collect(),
     }
+}
+
+fn series_json(series: &Series) -> Json {
+    let mut out = json!({"metric": labels_json(&series.labels)});
+    if !series.points.is_empty() || series.histograms.is_empty() {
+        out["values"] = series.points.iter().map(|p| point(*p)).collect();
+    }
+    if !series.histograms.is_empty() {
+        out["histograms"] = series.histograms.iter().map(|p| histogram_point(p.t_ms, &p.histogram)).collect();
+    }
+    out
+}
+
+/// A native histogram as Prometheus' API writes it: buckets that hold something, each with the code of its bounds (0 upper
+/// inclusive, 1 lower inclusive, 2 none, 3 both), the bounds and the count.
+fn histogram_point(t_ms: i64, h: &Histogram) -> Json {
+    let buckets = h.all_buckets().into_iter().filter(|b| b.count != 0.0).map(|b| {
+        let code = match (b.lower_inclusive, b.upper_inclusive) {
+            (false, true) => 0,
+            (true, false) => 1,
+            (false, false) => 2,
+            (true, true) => 3,
+        };
+        json!([code, format_float(b.lower), format_float(b.upper), format_float(b.count)])
+    });
+    let mut out = json!({"count": format_float(h.count), "sum": format_float(h.sum)});
+    let buckets: Vec<Json> = buckets.collect();
+    if !buckets.is_empty() {
+        out["buckets"] = buckets.into();
+    }
+    json!([t_ms as f64 / 1000.0, out])
 }
 
 fn answer(output: &Output, query: &str) -> Response {

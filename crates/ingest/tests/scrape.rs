@@ -117,7 +117,7 @@ fn target(url: &str) -> Target {
 /// Values by series, at this moment.
 fn now(app: &App, expr: &str) -> Vec<(String, f64)> {
     match app.metrics.query_instant(expr, app.now()).expect("the query is right") {
-        Value::Vector(v) => v.iter().map(|s| (s.labels.to_string(), s.value)).collect(),
+        Value::Vector(v) => v.iter().filter_map(|s| Some((s.labels.to_string(), s.value.float()?))).collect(),
         other => panic!("{other:?}"),
     }
 }

@@ -81,9 +81,11 @@ pub struct Annotation {
 }
 
 impl Annotation {
-    /// As Prometheus' API writes it: `PromQL warning: ... (1:5)`.
+    /// As Prometheus' API writes it: `PromQL warning: ... (1:5)`, the column counted in bytes.
     pub fn render(&self, text: &str) -> String {
-        let (line, column) = self.span.line_column(text);
+        let before = text.get(..self.span.start).unwrap_or(text);
+        let (line, column) =
+            (before.matches('\n').count() + 1, before.len() - before.rfind('\n').map_or(0, |i| i + 1) + 1);
         let level = match self.level {
             Level::Warning => "warning",
             Level::Info => "info",

@@ -101,6 +101,7 @@ static FUNCTIONS: &[Function] = &[
     f("sort_desc", &[V], 0, V),
     f("sqrt", &[V], 0, V),
     f("start", &[], 0, S),
+    f("start_timestamp", &[V], 0, V),
     f("stddev_over_time", &[M], 0, V),
     f("stdvar_over_time", &[M], 0, V),
     f("step", &[], 0, S),

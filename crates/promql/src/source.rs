@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenfold_types::{Labels, Matcher, Point};
+use tenfold_types::{HistogramPoint, Labels, Matcher, Point};
 
 use crate::error::QueryError;
 
@@ -18,22 +18,55 @@ pub struct SeriesData {
     pub samples: Samples,
 }
 
-/// Samples in ascending order of time, at hand or still encoded.
+/// The samples of one series in ascending order of time. At one instant there is a float or a histogram, not both.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    pub floats: Vec<Point>,
+    pub histograms: Vec<HistogramPoint>,
+    /// When what a counter counts began, in milliseconds since the epoch, one for each of `floats`; 0 where unknown.
+    /// Empty when none is known.
+    pub float_starts: Vec<i64>,
+    /// The same for `histograms`.
+    pub histogram_starts: Vec<i64>,
+}
+
+impl Run {
+    pub fn clear(&mut self) {
+        self.floats.clear();
+        self.histograms.clear();
+        self.float_starts.clear();
+        self.histogram_starts.clear();
+    }
+    pub fn is_empty(&self) -> bool {
+        self.floats.is_empty() && self.histograms.is_empty()
+    }
+}
+
+/// Samples at hand or still encoded.
 pub enum Samples {
     Points(Vec<Point>),
+    Run(Box<Run>),
     /// Read one series at a time, so that a query over many need not hold them all.
     Lazy(Box<dyn ReadSamples>),
 }
 
 /// Samples that are decoded when wanted.
 pub trait ReadSamples {
-    /// Appends the samples, oldest first.
+    /// Appends the float samples, oldest first.
     fn read(&self, out: &mut Vec<Point>) -> Result<(), QueryError>;
+
+    /// Appends all samples, oldest first. A source of floats alone need not implement it.
+    fn read_run(&self, out: &mut Run) -> Result<(), QueryError> {
+        self.read(&mut out.floats)
+    }
 }
 
 impl SeriesData {
     pub fn new(labels: Arc<Labels>, points: Vec<Point>) -> Self {
         Self { labels, samples: Samples::Points(points) }
+    }
+    pub fn run(labels: Arc<Labels>, run: Run) -> Self {
+        Self { labels, samples: Samples::Run(Box::new(run)) }
     }
     pub fn lazy(labels: Arc<Labels>, reader: impl ReadSamples + 'static) -> Self {
         Self { labels, samples: Samples::Lazy(Box::new(reader)) }

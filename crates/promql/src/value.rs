@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenfold_types::{Labels, Point};
+use tenfold_types::{Histogram, HistogramPoint, Labels, Point};
 
 use crate::error::Annotation;
 
@@ -27,17 +27,36 @@ pub enum Value {
     Matrix(Vec<Series>),
 }
 
+/// What a series is at one instant.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sample {
+    Float(f64),
+    Histogram(Arc<Histogram>),
+}
+
+impl Sample {
+    /// The value, when it is a float.
+    pub fn float(&self) -> Option<f64> {
+        match self {
+            Self::Float(value) => Some(*value),
+            Self::Histogram(_) => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct VectorSample {
     pub labels: Arc<Labels>,
     pub t_ms: i64,
-    pub value: f64,
+    pub value: Sample,
 }
 
+/// A series over time. At one instant it is either a float or a histogram.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     pub labels: Arc<Labels>,
     pub points: Vec<Point>,
+    pub histograms: Vec<HistogramPoint>,
 }
 
 impl Value {

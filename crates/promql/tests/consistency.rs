@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use store::Table;
 use tenfold_promql::{
-    Interrupt, Limits, Output, Query, QueryError, Queryable, SeriesData, Value, instant, parse, range,
+    Interrupt, Limits, Output, Query, QueryError, Queryable, Sample, SeriesData, Value, instant, parse, range,
 };
-use tenfold_types::{Labels, Matcher, STALE_NAN};
+use tenfold_types::{Histogram, HistogramPoint, Labels, Matcher, STALE_NAN, histogram::Buckets};
 
 const STEP: i64 = 17_000;
 const FROM: i64 = 600_000;
@@ -41,6 +41,31 @@ fn table() -> Table {
                     table.add(labels("latency_bucket").with("le", *le), t, buckets[b]);
                 }
             }
+        }
+    }
+    // Native histograms of two schemas, with resets, a gap and floats in between.
+    for (n, schema) in [("a", 1), ("b", 0)] {
+        let labels = Labels::from_pairs([("__name__", "native"), ("instance", n)]);
+        let mut counts = vec![0.0; 4];
+        for i in 0..120 {
+            if random() < 0.05 {
+                counts = vec![0.0; 4];
+            }
+            for c in &mut counts {
+                *c += (random() * 5.0).floor();
+            }
+            let t = i * 15_000 + 7;
+            if n == "a" && (50..55).contains(&i) {
+                table.add(labels.clone(), t, f64::from(i as i32));
+                continue;
+            }
+            if i % 17 == 3 {
+                continue;
+            }
+            let count = counts.iter().sum();
+            let positive = Buckets::single(1, counts.clone());
+            let h = Histogram { schema, count, sum: count * 2.0, positive, ..Histogram::default() };
+            table.add_histogram(labels.clone(), t, h);
         }
     }
     for (i, t) in (0..120).map(|i| (i, i * 15_000)) {
@@ -122,17 +147,47 @@ const EXPRESSIONS: &[&str] = &[
     "scalar(sum(load)) + load",
     "sort(load)",
     "sgn(load)",
+    "native",
+    "native * 2 - native",
+    "native / 2 == native / 2",
+    "rate(native[2m])",
+    "increase(native[1m] smoothed)",
+    "increase(native[1m] anchored)",
+    "irate(native[1m])",
+    "sum(native)",
+    "avg by (instance) (native)",
+    "count by (instance) (native) + count_over_time(native[1m])",
+    "sum_over_time(native[1m])",
+    "avg_over_time(native[1m])",
+    "histogram_quantile(0.9, rate(native[2m]))",
+    "histogram_quantiles(native, \"q\", 0.1, scalar(k) / 4)",
+    "histogram_fraction(0, 2, native)",
+    "histogram_count(rate(native[2m]))",
+    "histogram_stddev(native)",
+    "native </ 2",
+    "resets(native[5m]) + changes(native[5m])",
+    "last_over_time(native[1m])",
+    "sum_over_time(native[2m:15s])",
+    "count_values(\"v\", native{instance=\"a\"})",
+    "-native",
+    "native smoothed",
 ];
 
-type Values = BTreeMap<(Labels, i64), u64>;
+type Values = BTreeMap<(Labels, i64), Sample>;
 
 fn values(output: &Output, at: i64) -> Values {
     match &output.value {
-        Value::Vector(v) => v.iter().map(|s| (((*s.labels).clone(), at), s.value.to_bits())).collect(),
+        Value::Vector(v) => v.iter().map(|s| (((*s.labels).clone(), at), s.value.clone())).collect(),
         Value::Matrix(m) => {
-            m.iter().flat_map(|s| s.points.iter().map(|p| (((*s.labels).clone(), p.t_ms), p.value.to_bits()))).collect()
+            let floats =
+                m.iter().flat_map(|s| s.points.iter().map(|p| (((*s.labels).clone(), p.t_ms), Sample::Float(p.value))));
+            let histograms = m.iter().flat_map(|s| {
+                let sample = |p: &HistogramPoint| Sample::Histogram(p.histogram.clone());
+                s.histograms.iter().map(move |p| (((*s.labels).clone(), p.t_ms), sample(p)))
+            });
+            floats.chain(histograms).collect()
         }
-        Value::Scalar(p) => [((Labels::new(), at), p.value.to_bits())].into(),
+        Value::Scalar(p) => [((Labels::new(), at), Sample::Float(p.value))].into(),
         Value::String { .. } => BTreeMap::new(),
     }
 }
@@ -148,12 +203,27 @@ impl Queryable for Reversed<'_> {
     }
 }
 
+fn close(x: f64, y: f64) -> bool {
+    x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan()) || (x - y).abs() <= 1e-9 * x.abs().max(y.abs()).max(1.0)
+}
+
 fn near(a: &Values, b: &Values) -> bool {
     a.len() == b.len()
         && a.iter().zip(b).all(|((ka, va), (kb, vb))| {
-            let (x, y) = (f64::from_bits(*va), f64::from_bits(*vb));
-            ka == kb
-                && (va == vb || (x.is_nan() && y.is_nan()) || (x - y).abs() <= 1e-9 * x.abs().max(y.abs()).max(1.0))
+            let same = match (va, vb) {
+                (Sample::Float(x), Sample::Float(y)) => close(*x, *y),
+                (Sample::Histogram(x), Sample::Histogram(y)) => {
+                    let buckets = x.positive.indexed().zip(y.positive.indexed());
+                    close(x.count, y.count)
+                        && close(x.sum, y.sum)
+                        && close(x.zero_count, y.zero_count)
+                        && x.reset_hint == y.reset_hint
+                        && x.positive.counts.len() == y.positive.counts.len()
+                        && buckets.into_iter().all(|((i, v), (j, w))| i == j && close(v, w))
+                }
+                _ => false,
+            };
+            ka == kb && same
         })
 }
 

@@ -250,7 +250,7 @@ fn ours(value: &Value) -> Answer {
     let own = |l: &Labels| l.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect::<BTreeMap<_, _>>();
     match value {
         Value::Scalar(p) => [((BTreeMap::new(), p.t_ms), p.value)].into(),
-        Value::Vector(v) => v.iter().map(|s| ((own(&s.labels), s.t_ms), s.value)).collect(),
+        Value::Vector(v) => v.iter().filter_map(|s| Some(((own(&s.labels), s.t_ms), s.value.float()?))).collect(),
         Value::Matrix(m) => {
             m.iter().flat_map(|s| s.points.iter().map(move |p| ((own(&s.labels), p.t_ms), p.value))).collect()
         }

@@ -1,5 +1,9 @@
 //! One value at one instant, and the mark that a series has ended.
 
+use std::sync::Arc;
+
+use crate::Histogram;
+
 /// A float sample without its labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
@@ -12,6 +16,14 @@ impl Point {
     pub const fn new(t_ms: i64, value: f64) -> Self {
         Self { t_ms, value }
     }
+}
+
+/// A native histogram sample without its labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistogramPoint {
+    /// Milliseconds since the epoch.
+    pub t_ms: i64,
+    pub histogram: Arc<Histogram>,
 }
 
 /// The bit pattern of the staleness marker, the one Prometheus uses.

@@ -10,7 +10,13 @@ use crate::App;
 pub(super) async fn evaluate(app: &App, expr: &str, at: Timestamp) -> Result<Vec<(Labels, f64)>, String> {
     let answer = app.query(expr, at).await.map_err(|fault| fault.message)?;
     match answer.value {
-        Value::Vector(rows) => Ok(rows.into_iter().map(|row| ((*row.labels).clone(), row.value)).collect()),
+        Value::Vector(rows) => rows
+            .into_iter()
+            .map(|row| match row.value.float() {
+                Some(value) => Ok(((*row.labels).clone(), value)),
+                None => Err("a rule's expression answers with numbers, not with histograms; take histogram_quantile or histogram_count of them".to_owned()),
+            })
+            .collect(),
         Value::Scalar(point) => Ok(vec![(Labels::new(), point.value)]),
         other => {
             Err(format!("a rule's expression answers with a vector or a scalar, not with a {}", other.type_name()))

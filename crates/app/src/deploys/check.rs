@@ -48,7 +48,7 @@ pub(super) fn values(answer: &tenfold_promql::Value) -> Vec<f64> {
     match answer {
         Value::Scalar(point) => vec![point.value],
         Value::String { .. } => Vec::new(),
-        Value::Vector(samples) => samples.iter().map(|s| s.value).collect(),
+        Value::Vector(samples) => samples.iter().filter_map(|s| s.value.float()).collect(),
         Value::Matrix(series) => series.iter().filter_map(|s| s.points.last().map(|p| p.value)).collect(),
     }
 }

@@ -3,16 +3,29 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use tenfold_types::Labels;
+use tenfold_types::{
+    Histogram, Kahan, Labels, ResetHint,
+    histogram::{HistogramSum, Incompatible},
+};
 
 use super::{
     ABSENT, Context, Grid, Row, is_absent,
-    kahan::{Kahan, Mean},
+    mean::{HistogramMean, Mean},
+    notes::{Note, Operation},
 };
 use crate::{
-    error::QueryError,
+    error::{QueryError, Span},
     syntax::ast::{AggregateOp, Expr, Grouping},
+    value::Sample,
 };
+
+/// What is folded into one row of the answer.
+struct Group {
+    row: Row,
+    floats: Fold,
+    /// Sums or means of histograms by step, once there is one.
+    histograms: Option<Vec<Option<HistogramFold>>>,
+}
 
 impl Context<'_> {
     pub fn aggregate(
@@ -22,13 +35,15 @@ impl Context<'_> {
         param: Option<&Expr>,
         expr: &Expr,
         grid: Grid,
+        span: Span,
     ) -> Result<Vec<Row>, QueryError> {
         if let Some(param) = param {
-            return self.pick(op, grouping, param, expr, grid);
+            return self.pick(op, grouping, param, expr, grid, span);
         }
         let mut groups: HashMap<Labels, usize> = HashMap::new();
-        let mut out: Vec<(Row, Fold)> = Vec::new();
+        let mut out: Vec<Group> = Vec::new();
         let values_max = self.query.limits.values_max;
+        let input = expr.unwrapped().span;
         self.each_row(expr, grid, &mut |row| {
             let key = group_labels(&row, grouping);
             let slot = if let Some(slot) = groups.get(&key) {
@@ -39,23 +54,72 @@ impl Context<'_> {
                         "an aggregation yields more than {values_max} values; group by fewer labels or use a larger step"
                     )));
                 }
-                let labels = Arc::new(key.clone());
-                let drop_name = row.drop_name && grouping.without;
-                out.push((Row { labels, drop_name, values: Vec::new() }, Fold::new(op, grid.steps)));
+                let empty = Row { values: Vec::new(), ..Row::new(Arc::new(key.clone()), Vec::new()) };
+                out.push(Group { row: empty, floats: Fold::new(op, grid.steps), histograms: None });
                 groups.insert(key, out.len() - 1);
                 out.len() - 1
             };
-            out[slot].1.add(&row.values);
+            let group = &mut out[slot];
+            group.row.drop_name |= row.drop_name;
+            group.floats.add(&row.values);
+            if row.histograms.is_some() {
+                self.add_histograms(op, group, &row, input);
+            }
             Ok(())
         })?;
-        Ok(out.into_iter().map(|(row, fold)| Row { values: fold.finish(), ..row }).filter(Row::has_values).collect())
+        let rows = out.into_iter().map(|group| self.finish_group(group, input));
+        Ok(rows.filter(Row::has_values).collect())
+    }
+
+    fn add_histograms(&self, op: AggregateOp, group: &mut Group, row: &Row, span: Span) {
+        let present = (0..row.values.len()).filter_map(|step| Some((step, row.histogram(step)?)));
+        let ignored = match op {
+            AggregateOp::Min => "min",
+            AggregateOp::Max => "max",
+            AggregateOp::Stddev => "stddev",
+            AggregateOp::Stdvar => "stdvar",
+            AggregateOp::Sum | AggregateOp::Avg => {
+                let name = row.labels.metric_name().unwrap_or_default();
+                let folds = group.histograms.get_or_insert_with(|| vec![None; row.values.len()]);
+                for (step, h) in present {
+                    match &mut folds[step] {
+                        Some(fold) => fold.add(h, self, span, name),
+                        slot => *slot = Some(HistogramFold::new(op, h)),
+                    }
+                }
+                return;
+            }
+            // The others only ask whether there is something.
+            _ => {
+                present.for_each(|(step, _)| group.floats.count(step));
+                return;
+            }
+        };
+        if present.count() > 0 {
+            self.note(span, Note::IgnoredInAggregation { aggregation: ignored });
+        }
+    }
+
+    fn finish_group(&self, group: Group, span: Span) -> Row {
+        let mut row = Row { values: group.floats.finish(), ..group.row };
+        for (step, fold) in group.histograms.into_iter().flatten().enumerate() {
+            let Some(fold) = fold else { continue };
+            if row.present(step) {
+                self.note(span, Note::MixedAggregation);
+                row.erase(step);
+            } else if let Some(histogram) = fold.finish(self, span) {
+                row.set(step, Sample::Histogram(Arc::new(histogram)));
+            }
+        }
+        row
     }
 }
 
 /// The labels of the group a row belongs to.
 pub(crate) fn group_labels(row: &Row, grouping: &Grouping) -> Labels {
     if grouping.without {
-        let mut labels = super::row::strip_name(&row.labels);
+        let mut labels = (*row.labels).clone();
+        labels.remove(Labels::NAME);
         grouping.labels.iter().for_each(|l| labels.remove(l));
         return labels;
     }
@@ -68,7 +132,75 @@ pub(crate) fn group_labels(row: &Row, grouping: &Grouping) -> Labels {
     labels
 }
 
-/// One accumulator per step.
+/// The histograms of one group at one step.
+#[derive(Clone)]
+struct HistogramFold {
+    kind: Total,
+    /// Exponential and custom buckets met.
+    incompatible: bool,
+    reset: bool,
+    not_reset: bool,
+}
+
+#[derive(Clone)]
+enum Total {
+    Sum(HistogramSum),
+    Mean(HistogramMean),
+}
+
+impl HistogramFold {
+    fn new(op: AggregateOp, first: &Histogram) -> Self {
+        let kind = if op == AggregateOp::Avg {
+            Total::Mean(HistogramMean::new(first))
+        } else {
+            Total::Sum(HistogramSum::new(first))
+        };
+        let mut fold = Self { kind, incompatible: false, reset: false, not_reset: false };
+        fold.see(first);
+        fold
+    }
+
+    fn see(&mut self, h: &Histogram) {
+        self.reset |= h.reset_hint == ResetHint::Reset;
+        self.not_reset |= h.reset_hint == ResetHint::NotReset;
+    }
+
+    fn add(&mut self, h: &Histogram, c: &Context<'_>, span: Span, name: &str) {
+        if self.incompatible {
+            return;
+        }
+        self.see(h);
+        let added = match &mut self.kind {
+            Total::Sum(sum) => sum.add(h).map(|added| added.bounds_reconciled),
+            Total::Mean(mean) => mean.add(h),
+        };
+        match added {
+            Ok(true) => c.note(span, Note::BoundsReconciled(Operation::Aggregation)),
+            Ok(false) => {}
+            Err(Incompatible) => {
+                self.incompatible = true;
+                c.note(span, Note::MixedSchemas { name });
+            }
+        }
+    }
+
+    fn finish(self, c: &Context<'_>, span: Span) -> Option<Histogram> {
+        if self.incompatible {
+            return None;
+        }
+        if self.reset && self.not_reset {
+            c.note(span, Note::ResetsConflict(Operation::Aggregation));
+        }
+        let mut histogram = match self.kind {
+            Total::Sum(sum) => sum.finish(),
+            Total::Mean(mean) => mean.finish(),
+        };
+        histogram.compact();
+        Some(histogram)
+    }
+}
+
+/// One accumulator of floats per step.
 enum Fold {
     Sum(Vec<(Kahan, bool)>),
     Avg(Vec<Mean>),
@@ -136,6 +268,15 @@ impl Fold {
                     w.square = f64::NAN;
                 }
             }),
+        }
+    }
+
+    /// There is something at this step that has no float value.
+    fn count(&mut self, step: usize) {
+        match self {
+            Self::Count(a) => a[step] += 1.0,
+            Self::Group(a) => a[step] = 1.0,
+            _ => {}
         }
     }
 

@@ -5,45 +5,54 @@ use std::sync::Arc;
 use tenfold_types::{Labels, MatcherOp};
 
 use super::{
-    ABSENT, Context, Grid, Row, Sink, calendar, is_absent, math, over_time as ot,
+    ABSENT, Context, Grid, Row, Sink, calendar, counts, histogram, is_absent, math,
+    notes::Note,
+    over_time as ot,
     range_fn::{self as rf, Extrapolated},
-    window::WindowFn,
+    regression as line,
+    select::Aspect,
+    window::{FloatFn, HistogramFn, WindowFn, WithHistograms},
 };
 use crate::{
-    error::{Level, QueryError, Span},
+    error::{QueryError, Span},
     functions::Function,
     syntax::ast::{Expr, Kind, RangeMode, Type},
 };
 
-/// Functions of a window that take nothing else, and whether they keep the metric name.
-fn window_function(name: &str) -> Option<(WindowFn, bool)> {
-    let function: WindowFn = match name {
-        "avg_over_time" => ot::avg,
-        "changes" => rf::changes,
-        "count_over_time" => ot::count,
-        "deriv" => rf::deriv,
-        "double_exponential_smoothing" | "holt_winters" => rf::double_exponential_smoothing,
-        "first_over_time" => return Some((ot::first, true)),
-        "idelta" => rf::idelta,
-        "irate" => rf::irate,
-        "last_over_time" => return Some((ot::last, true)),
-        "mad_over_time" => ot::mad,
-        "max_over_time" => ot::max,
-        "min_over_time" => ot::min,
-        "predict_linear" => rf::predict_linear,
-        "present_over_time" => ot::present,
-        "quantile_over_time" => ot::quantile,
-        "resets" => rf::resets,
-        "stddev_over_time" => ot::stddev,
-        "stdvar_over_time" => ot::stdvar,
-        "sum_over_time" => ot::sum,
-        "ts_of_first_over_time" => ot::ts_of_first,
-        "ts_of_last_over_time" => ot::ts_of_last,
-        "ts_of_max_over_time" => ot::ts_of_max,
-        "ts_of_min_over_time" => ot::ts_of_min,
-        _ => return None,
+/// Functions of a window besides `rate` and its like.
+fn window_function(name: &str) -> Option<WindowFn> {
+    let floats_only = |floats: FloatFn| WindowFn { floats, histograms: WithHistograms::Ignore, keep_name: false };
+    let both = |floats: FloatFn, histograms: HistogramFn| WindowFn {
+        floats,
+        histograms: WithHistograms::Use(histograms),
+        keep_name: false,
     };
-    Some((function, false))
+    Some(match name {
+        "avg_over_time" => both(ot::avg, ot::histogram_avg),
+        "changes" => both(counts::changes, counts::histogram_changes),
+        "count_over_time" => both(ot::count, ot::all_count),
+        "deriv" => floats_only(line::deriv),
+        "double_exponential_smoothing" | "holt_winters" => floats_only(line::double_exponential_smoothing),
+        "first_over_time" => WindowFn { keep_name: true, ..both(ot::first, ot::first_of_both) },
+        "idelta" => both(rf::idelta, rf::histogram_idelta),
+        "irate" => both(rf::irate, rf::histogram_irate),
+        "last_over_time" => WindowFn { keep_name: true, ..both(ot::last, ot::last_of_both) },
+        "mad_over_time" => floats_only(ot::mad),
+        "max_over_time" => floats_only(ot::max),
+        "min_over_time" => floats_only(ot::min),
+        "predict_linear" => floats_only(line::predict_linear),
+        "present_over_time" => both(ot::present, ot::any_present),
+        "quantile_over_time" => floats_only(ot::quantile),
+        "resets" => both(counts::resets, counts::histogram_resets),
+        "stddev_over_time" => floats_only(ot::stddev),
+        "stdvar_over_time" => floats_only(ot::stdvar),
+        "sum_over_time" => both(ot::sum, ot::histogram_sum),
+        "ts_of_first_over_time" => both(ot::ts_of_first, ot::ts_of_first_of_both),
+        "ts_of_last_over_time" => both(ot::ts_of_last, ot::ts_of_last_of_both),
+        "ts_of_max_over_time" => floats_only(ot::ts_of_max),
+        "ts_of_min_over_time" => floats_only(ot::ts_of_min),
+        _ => return None,
+    })
 }
 
 impl Context<'_> {
@@ -60,7 +69,14 @@ impl Context<'_> {
             return self.range_call(name, args, matrix, grid, sink);
         }
         if let Some(f) = math::unary(name) {
-            return self.each_row(&args[0], grid, &mut |row| sink(row.map(f).without_name()));
+            return self.each_row(&args[0], grid, &mut |row| with_values(row.map(f).without_name(), &mut *sink));
+        }
+        if let Some(f) = histogram::of_one(name) {
+            return self.each_row(&args[0], grid, &mut |row| {
+                let Some(all) = &row.histograms else { return Ok(()) };
+                let values = all.iter().map(|h| h.as_ref().map_or(ABSENT, |h| f(h))).collect();
+                with_values(Row { labels: row.labels, drop_name: true, values, histograms: None }, &mut *sink)
+            });
         }
         match name {
             "absent" => {
@@ -70,26 +86,37 @@ impl Context<'_> {
             "clamp" | "clamp_min" | "clamp_max" => self.clamp(name, args, grid, sink),
             "round" => {
                 let to = args.get(1).map_or_else(|| Ok(vec![1.0; grid.steps]), |e| self.scalar(e, grid))?;
-                self.each_row(&args[0], grid, &mut |row| sink(zip(row, |i, v| math::round(v, to[i]))))
+                self.each_row(&args[0], grid, &mut |row| {
+                    with_values(zip(row, |i, v| math::round(v, to[i])), &mut *sink)
+                })
             }
             "timestamp" => match &args[0].unwrapped().kind {
                 Kind::Selector(selector) => {
-                    self.instant_selector(selector, grid, true, &mut |row| sink(row.without_name()))
+                    self.instant_selector(selector, span, grid, Aspect::Timestamp, &mut |row| sink(row.without_name()))
                 }
-                _ => self.each_row(&args[0], grid, &mut |row| sink(zip(row, |i, _| grid.at(i) as f64 / 1000.0))),
+                _ => self.each_row(&args[0], grid, &mut |mut row| {
+                    for step in (0..grid.steps).filter(|i| row.present(*i)).collect::<Vec<_>>() {
+                        row.values[step] = grid.at(step) as f64 / 1000.0;
+                    }
+                    row.histograms = None;
+                    sink(row.without_name())
+                }),
+            },
+            "start_timestamp" => match &args[0].unwrapped().kind {
+                Kind::Selector(selector) => {
+                    self.instant_selector(selector, span, grid, Aspect::Start, &mut |row| sink(row.without_name()))
+                }
+                // A calculated value has no start.
+                _ => self.each_row(&args[0], grid, &mut |_| Ok(())),
             },
             "vector" => sink(Row::bare(self.scalar(&args[0], grid)?)),
             "histogram_quantile" => self.histogram_quantile(&args[0], &args[1], grid, sink),
             "histogram_quantiles" => self.histogram_quantiles(args, grid, sink),
             "histogram_fraction" => self.histogram_fraction(args, grid, sink),
             "info" => self.info(args, grid, sink),
-            // They read native histograms only; float series have nothing for them.
-            "histogram_avg" | "histogram_count" | "histogram_stddev" | "histogram_stdvar" | "histogram_sum" => {
-                self.each_row(&args[0], grid, &mut |_| Ok(()))
-            }
             "label_replace" => self.label_replace(args, grid, sink),
             "label_join" => self.label_join(args, grid, sink),
-            "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc" => self.sort(name, args, grid, sink),
+            "sort" | "sort_desc" | "sort_by_label" | "sort_by_label_desc" => self.sort(name, args, span, grid, sink),
             _ => {
                 let part = |s: f64| calendar::part(name, s);
                 if part(0.0).is_none() {
@@ -97,7 +124,9 @@ impl Context<'_> {
                 }
                 let part = |s: f64| part(s).unwrap_or(f64::NAN);
                 match args.first() {
-                    Some(arg) => self.each_row(arg, grid, &mut |row| sink(row.map(part).without_name())),
+                    Some(arg) => {
+                        self.each_row(arg, grid, &mut |row| with_values(row.map(part).without_name(), &mut *sink))
+                    }
                     None => sink(Row::bare(grid.times().map(|t| part(t as f64 / 1000.0)).collect())),
                 }
             }
@@ -139,62 +168,45 @@ impl Context<'_> {
                 ));
             }
             if *mode == RangeMode::Anchored {
-                return self.anchored_count(name, matrix, grid, sink);
+                return self.anchored_count(name == "resets", matrix, grid, sink);
             }
         }
         if name == "absent_over_time" {
-            let present =
-                any_present(grid, &mut |each| self.over_windows(matrix, grid, &[], true, false, ot::present, each))?;
+            let present_in =
+                WindowFn { floats: ot::present, histograms: WithHistograms::Use(ot::any_present), keep_name: true };
+            let present = any_present(grid, &mut |each| self.over_windows(matrix, grid, &[], present_in, each))?;
             return absent_row(matrix, &present).map_or(Ok(()), sink);
         }
         let scalars = args.iter().filter(|a| a.value_type() == Type::Scalar);
         let scalars = scalars.map(|a| self.scalar(a, grid)).collect::<Result<Vec<_>, _>>()?;
-        match name {
-            "quantile_over_time" => self.note_quantiles(&scalars[0], args[0].span),
-            "double_exponential_smoothing" | "holt_winters" => {
-                for (what, values) in ["smoothing", "trend"].iter().zip(&scalars) {
-                    if let Some(bad) = values.iter().find(|v| **v <= 0.0 || **v >= 1.0) {
-                        return Err(QueryError::execution(format!(
-                            "invalid {what} factor. Expected: 0 < factor < 1, got: {bad}"
-                        )));
-                    }
+        if let "double_exponential_smoothing" | "holt_winters" = name {
+            for (what, short, values) in [("smoothing", "sf", &scalars[0]), ("trend", "tf", &scalars[1])] {
+                if let Some(bad) = values.iter().find(|v| **v <= 0.0 || **v >= 1.0) {
+                    return Err(QueryError::execution(format!(
+                        "invalid {what} factor. Expected: 0 < {short} < 1, got: {bad:.6}"
+                    )));
                 }
             }
-            _ => {}
         }
-        let (function, keep_name) = window_function(name)
+        let function = window_function(name)
             .ok_or_else(|| QueryError::parse(matrix.span, format!("the function `{name}` is not available here")))?;
-        self.over_windows(matrix, grid, &scalars, keep_name, name == "irate", function, sink)
-    }
-
-    /// `changes` and `resets` that also see the last sample before the window.
-    fn anchored_count(&self, name: &str, matrix: &Expr, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
-        let (function, _) = window_function(name).expect("changes and resets are in the table");
-        let lookback = self.query.lookback_ms;
-        self.windows(matrix, grid, &mut |series| {
-            let mut edges = super::window::Edges::default();
-            let values: Vec<f64> = grid
-                .times()
-                .map(|t| {
-                    let (start, end) = series.spec.window(t);
-                    let points = edges.slice(series.points, start - lookback, end);
-                    if points.last().is_none_or(|p| p.t_ms <= start) {
-                        return ABSENT;
-                    }
-                    let points = &points[rf::anchor(points, start)..];
-                    let window = super::window::Window { points, t_ms: t, args: [0.0; 2] };
-                    function(&window).unwrap_or(ABSENT)
-                })
-                .collect();
-            let row = Row { labels: series.labels.clone(), drop_name: true, values };
-            if row.has_values() { sink(row) } else { Ok(()) }
+        if name != "quantile_over_time" {
+            return self.over_windows(matrix, grid, &scalars, function, sink);
+        }
+        let span = args[0].unwrapped().span;
+        self.over_windows(matrix, grid, &scalars, function, &mut |row| {
+            let used = scalars[0].iter().zip(&row.values).filter(|(_, v)| !is_absent(**v));
+            self.note_quantiles(&used.map(|(q, _)| *q).collect::<Vec<_>>(), span);
+            sink(row)
         })
     }
 
     pub fn note_quantiles(&self, values: &[f64], span: Span) {
-        if let Some(bad) = values.iter().find(|q| q.is_nan() || **q < 0.0 || **q > 1.0) {
-            let shown = crate::value::format_float(*bad);
-            self.annotate(Level::Warning, span, format!("quantile value should be between 0 and 1, got {shown}"));
+        let mut before = None;
+        for bad in values.iter().filter(|q| q.is_nan() || **q < 0.0 || **q > 1.0) {
+            if before.replace(bad.to_bits()) != Some(bad.to_bits()) {
+                self.note(span, Note::InvalidQuantile(*bad));
+            }
         }
     }
 
@@ -202,12 +214,13 @@ impl Context<'_> {
         let first = self.scalar(&args[1], grid)?;
         let second = args.get(2).map_or_else(|| Ok(Vec::new()), |e| self.scalar(e, grid))?;
         self.each_row(&args[0], grid, &mut |row| {
-            sink(zip(row, |i, v| match name {
+            let row = zip(row, |i, v| match name {
                 "clamp_min" => math::max_of(v, first[i]),
                 "clamp_max" => math::min_of(v, first[i]),
                 _ if second[i] < first[i] => ABSENT,
                 _ => math::max_of(first[i], math::min_of(second[i], v)),
-            }))
+            });
+            with_values(row, &mut *sink)
         })
     }
 
@@ -243,8 +256,14 @@ impl Context<'_> {
     }
 }
 
-/// Maps each value with its step; the metric name goes.
+/// Hands a row over when there is something left in it.
+fn with_values(row: Row, sink: Sink<'_>) -> Result<(), QueryError> {
+    if row.has_values() { sink(row) } else { Ok(()) }
+}
+
+/// Maps each float with its step; histograms and the metric name go.
 fn zip(mut row: Row, f: impl Fn(usize, f64) -> f64) -> Row {
+    row.histograms = None;
     for (i, v) in row.values.iter_mut().enumerate() {
         if !is_absent(*v) {
             *v = f(i, *v);
@@ -257,8 +276,8 @@ fn zip(mut row: Row, f: impl Fn(usize, f64) -> f64) -> Row {
 fn any_present(grid: Grid, run: &mut dyn FnMut(Sink<'_>) -> Result<(), QueryError>) -> Result<Vec<bool>, QueryError> {
     let mut present = vec![false; grid.steps];
     run(&mut |row| {
-        for (p, v) in present.iter_mut().zip(&row.values) {
-            *p |= !is_absent(*v);
+        for (step, p) in present.iter_mut().enumerate() {
+            *p |= row.present(step);
         }
         Ok(())
     })?;
@@ -275,9 +294,13 @@ fn absent_row(arg: &Expr, present: &[bool]) -> Option<Row> {
         _ => &[],
     };
     let mut labels = Labels::new();
-    for m in matchers.iter().filter(|m| m.op == MatcherOp::Equal && m.name != Labels::NAME) {
-        if matchers.iter().filter(|o| o.name == m.name).count() == 1 {
+    let mut seen: Vec<&str> = Vec::new();
+    for m in matchers.iter().filter(|m| m.name != Labels::NAME) {
+        if m.op == MatcherOp::Equal && !seen.contains(&m.name.as_str()) {
             labels.set(&m.name, &m.value);
+            seen.push(&m.name);
+        } else {
+            labels.remove(&m.name);
         }
     }
     let values = present.iter().map(|p| if *p { ABSENT } else { 1.0 }).collect();

@@ -1,247 +1,199 @@
-//! Classic histograms: series with a label `le`, the cumulative counts up to that bound.
+//! `histogram_quantile` and its relatives over classic histograms (a series per bucket, with the label `le`) and native
+//! ones. Where a histogram is there in both forms at once, neither is used.
 
 use std::{collections::HashMap, sync::Arc};
 
-use tenfold_types::Labels;
+use tenfold_types::{Histogram, Labels};
 
-use super::{ABSENT, Context, Grid, Row, Sink, is_absent, row::join_same, string};
+use super::{
+    Context, Grid, Row, Sink,
+    classic::{self, Bucket},
+    is_absent, native,
+    notes::Note,
+    row::join_same,
+    string,
+};
 use crate::{
-    error::{Level, QueryError, Span},
+    error::{QueryError, Span},
     syntax::ast::Expr,
 };
 
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    bound: f64,
-    count: f64,
-}
-
-/// The buckets of one histogram, one row per bound.
-struct Histogram {
+/// One histogram over all steps, in one of its forms or, at different steps, in both.
+struct Family {
     labels: Arc<Labels>,
-    rows: Vec<(f64, Vec<f64>)>,
+    /// A row per bound.
+    classic: Vec<(f64, Vec<f64>)>,
+    native: Option<Row>,
 }
 
-impl Histogram {
-    fn at(&self, step: usize) -> Vec<Bucket> {
-        let present = self.rows.iter().filter(|(_, values)| !is_absent(values[step]));
-        present.map(|(bound, values)| Bucket { bound: *bound, count: values[step] }).collect()
+enum Form<'f> {
+    Classic(Vec<Bucket>),
+    Native(&'f Arc<Histogram>),
+}
+
+impl Family {
+    fn name(&self) -> &str {
+        self.labels.metric_name().unwrap_or_default()
+    }
+
+    fn at(&self, step: usize, c: &Context<'_>, span: Span) -> Option<Form<'_>> {
+        let present = self.classic.iter().filter(|(_, values)| !is_absent(values[step]));
+        let buckets: Vec<Bucket> =
+            present.map(|(bound, values)| Bucket { bound: *bound, count: values[step] }).collect();
+        match (self.native.as_ref().and_then(|r| r.histogram(step)), buckets.is_empty()) {
+            (Some(_), false) => {
+                c.note(span, Note::MixedClassicNative { name: self.name() });
+                None
+            }
+            (Some(h), true) => Some(Form::Native(h)),
+            (None, false) => Some(Form::Classic(buckets)),
+            (None, true) => None,
+        }
     }
 }
 
-/// Counts that differ by less than this share are taken as equal.
-const SMALL_DELTA: f64 = 1e-12;
+/// A function of one native histogram.
+pub(crate) fn of_one(name: &str) -> Option<fn(&Histogram) -> f64> {
+    Some(match name {
+        "histogram_count" => |h| h.count,
+        "histogram_sum" => |h| h.sum,
+        "histogram_avg" => |h| h.sum / h.count,
+        "histogram_stdvar" => native::variance,
+        "histogram_stddev" => |h| native::variance(h).sqrt(),
+        _ => return None,
+    })
+}
 
 impl Context<'_> {
-    fn histograms(&self, arg: &Expr, grid: Grid) -> Result<Vec<Histogram>, QueryError> {
+    fn families(&self, arg: &Expr, grid: Grid) -> Result<Vec<Family>, QueryError> {
+        let span = arg.unwrapped().span;
         let mut by_labels: HashMap<(Labels, bool), usize> = HashMap::new();
-        let mut out: Vec<Histogram> = Vec::new();
-        let mut bad: Option<(String, String)> = None;
-        self.each_row(arg, grid, &mut |row| {
+        let mut out: Vec<Family> = Vec::new();
+        let mut family = |labels: Labels, drop_name: bool, out: &mut Vec<Family>| {
+            *by_labels.entry((labels.clone(), drop_name)).or_insert_with(|| {
+                out.push(Family { labels: Arc::new(labels), classic: Vec::new(), native: None });
+                out.len() - 1
+            })
+        };
+        self.each_row(arg, grid, &mut |mut row| {
+            let floats = row.values.iter().any(|v| !is_absent(*v));
+            if row.histograms.is_some() {
+                let slot = family((*row.labels).clone(), row.drop_name, &mut out);
+                let values = if floats { std::mem::take(&mut row.values) } else { Vec::new() };
+                let labels = Arc::clone(&row.labels);
+                out[slot].native = Some(row);
+                row = Row { values, ..Row::bare(Vec::new()) };
+                row.labels = labels;
+            }
+            if !floats {
+                return Ok(());
+            }
             let le = row.labels.get("le").unwrap_or_default();
-            let Some(bound) = parse_bound(le) else {
-                bad.get_or_insert_with(|| (le.to_string(), row.labels.metric_name().unwrap_or_default().to_string()));
+            let Ok(bound) = le.parse() else {
+                self.note(span, Note::BadBucketLabel { le, name: row.labels.metric_name().unwrap_or_default() });
                 return Ok(());
             };
             let mut labels = (*row.labels).clone();
             labels.remove("le");
-            let slot = *by_labels.entry((labels.clone(), row.drop_name)).or_insert_with(|| {
-                out.push(Histogram { labels: Arc::new(labels), rows: Vec::new() });
-                out.len() - 1
-            });
-            out[slot].rows.push((bound, row.values));
+            let slot = family(labels, row.drop_name, &mut out);
+            out[slot].classic.push((bound, row.values));
             Ok(())
         })?;
-        if let Some((le, name)) = bad {
-            let message = format!(
-                "bucket label \"le\" is missing or has a malformed value of \"{le}\" for metric name \"{name}\""
-            );
-            self.annotate(Level::Warning, arg.span, message);
-        }
         Ok(out)
     }
 
     pub fn histogram_quantile(&self, q: &Expr, arg: &Expr, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
         let quantiles = self.scalar(q, grid)?;
-        self.note_quantiles(&quantiles, q.span);
-        let histograms = self.histograms(arg, grid)?;
-        let rows = histograms.iter().map(|h| self.quantile_row(h, &quantiles, arg.span)).collect();
+        self.note_quantiles(&quantiles, q.unwrapped().span);
+        let span = arg.unwrapped().span;
+        let rows = self.families(arg, grid)?.iter().map(|f| self.quantile_row(f, &quantiles, grid, span)).collect();
         join_same(rows)?.into_iter().try_for_each(sink)
     }
 
     pub fn histogram_quantiles(&self, args: &[Expr], grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
         let label = string(&args[1])?;
-        let histograms = self.histograms(&args[0], grid)?;
-        let mut rows = Vec::new();
+        let mut wanted = Vec::new();
         for q in &args[2..] {
             let quantiles = self.scalar(q, grid)?;
-            self.note_quantiles(&quantiles, q.span);
-            let shown = open_metrics_float(quantiles[0]);
-            for h in &histograms {
-                let mut row = self.quantile_row(h, &quantiles, args[0].span);
-                row.labels = Arc::new((*row.labels).clone().with(label, shown.clone()));
-                rows.push(row);
-            }
+            self.note_quantiles(&quantiles, q.unwrapped().span);
+            wanted.push(quantiles);
         }
+        let span = args[0].unwrapped().span;
+        let families = self.families(&args[0], grid)?;
+        let mut rows = Vec::new();
+        for (family, quantiles) in families.iter().flat_map(|f| wanted.iter().map(move |q| (f, q))) {
+            let row = self.quantile_row(family, quantiles, grid, span);
+            // A quantile that depends on the step is another label at each.
+            let mut by_text: HashMap<String, Row> = HashMap::new();
+            for (step, q) in quantiles.iter().enumerate().filter(|(i, _)| row.present(*i)) {
+                let text = open_metrics_float(*q);
+                let labels = || Arc::new((*row.labels).clone().with(label, text.clone()));
+                let part =
+                    by_text.entry(text.clone()).or_insert_with(|| Row::empty(labels(), row.drop_name, grid.steps));
+                part.values[step] = row.values[step];
+            }
+            rows.extend(by_text.into_values());
+        }
+        rows.sort_by(|a, b| a.labels.cmp(&b.labels));
         join_same(rows)?.into_iter().try_for_each(sink)
     }
 
-    fn quantile_row(&self, h: &Histogram, quantiles: &[f64], span: Span) -> Row {
-        let mut forced = false;
-        let values = quantiles
-            .iter()
-            .enumerate()
-            .map(|(i, q)| {
-                let buckets = h.at(i);
-                if buckets.is_empty() { ABSENT } else { quantile(*q, buckets, &mut forced) }
-            })
-            .collect();
-        if forced {
-            let name = h.labels.metric_name().unwrap_or_default();
-            let message = format!(
-                "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile) for metric name \"{name}\""
-            );
-            self.annotate(Level::Info, span, message);
+    fn quantile_row(&self, family: &Family, quantiles: &[f64], grid: Grid, span: Span) -> Row {
+        let name = family.name();
+        let mut row = Row::empty(family.labels.clone(), true, grid.steps);
+        for (step, q) in quantiles.iter().enumerate() {
+            row.values[step] = match family.at(step, self, span) {
+                None => continue,
+                Some(Form::Classic(buckets)) => {
+                    let (value, forced) = classic::quantile(*q, buckets);
+                    if let Some(forced) = forced {
+                        self.note(span, Note::ForcedMonotonic { name, t_ms: grid.at(step), forced });
+                    }
+                    value
+                }
+                Some(Form::Native(h)) => match native::quantile(*q, h) {
+                    native::Quantile::Of(value) => value,
+                    native::Quantile::Skewed(value) => {
+                        self.note(span, Note::QuantileSkewed { name });
+                        value
+                    }
+                    native::Quantile::AmongNan => {
+                        self.note(span, Note::QuantileIsNan { name });
+                        f64::NAN
+                    }
+                },
+            };
         }
-        Row { labels: h.labels.clone(), drop_name: true, values }
+        row
     }
 
     pub fn histogram_fraction(&self, args: &[Expr], grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
         let (lower, upper) = (self.scalar(&args[0], grid)?, self.scalar(&args[1], grid)?);
-        let rows = self
-            .histograms(&args[2], grid)?
-            .iter()
-            .map(|h| {
-                let value = |i: usize| {
-                    let buckets = h.at(i);
-                    if buckets.is_empty() { ABSENT } else { fraction(lower[i], upper[i], buckets) }
+        let span = args[2].unwrapped().span;
+        let mut rows = Vec::new();
+        for family in self.families(&args[2], grid)? {
+            let mut row = Row::empty(family.labels.clone(), true, grid.steps);
+            for step in 0..grid.steps {
+                row.values[step] = match family.at(step, self, span) {
+                    None => continue,
+                    Some(Form::Classic(buckets)) => classic::fraction(lower[step], upper[step], buckets),
+                    Some(Form::Native(h)) => {
+                        let (value, without_nan) = native::fraction(lower[step], upper[step], h);
+                        if without_nan {
+                            self.note(span, Note::FractionWithoutNan { name: family.name() });
+                        }
+                        value
+                    }
                 };
-                Row { labels: h.labels.clone(), drop_name: true, values: (0..grid.steps).map(value).collect() }
-            })
-            .collect();
+            }
+            rows.push(row);
+        }
         join_same(rows)?.into_iter().try_for_each(sink)
     }
 }
 
 /// Whole numbers with `.0`, as OpenMetrics writes label values.
 fn open_metrics_float(value: f64) -> String {
-    let text = crate::value::format_float(value);
+    let text = tenfold_types::histogram::short_float(value);
     if value.is_finite() && !text.contains(['.', 'e']) { text + ".0" } else { text }
-}
-
-fn parse_bound(le: &str) -> Option<f64> {
-    match le.trim_start_matches('+') {
-        "" => None,
-        other => other.parse().ok(),
-    }
-}
-
-/// Sorted by bound, equal bounds added up; `None` without a bucket up to infinity.
-#[expect(clippy::float_cmp, reason = "equal bounds are written differently but parse to the same float")]
-fn prepare(mut buckets: Vec<Bucket>) -> Option<Vec<Bucket>> {
-    buckets.sort_by(|a, b| a.bound.total_cmp(&b.bound));
-    if buckets.last()?.bound != f64::INFINITY {
-        return None;
-    }
-    buckets.dedup_by(|next, kept| {
-        let same = next.bound == kept.bound;
-        if same {
-            kept.count += next.count;
-        }
-        same
-    });
-    Some(buckets)
-}
-
-/// Lifts counts that fall, which happens when buckets are scraped or rated apart. Returns whether one fell noticeably.
-#[expect(clippy::float_cmp, reason = "equality is the common case and needs no tolerance")]
-fn make_monotonic(buckets: &mut [Bucket]) -> bool {
-    let mut forced = false;
-    let mut before = buckets[0].count;
-    for b in &mut buckets[1..] {
-        if b.count == before {
-            continue;
-        }
-        if nearly(before, b.count) {
-            b.count = before;
-        } else if b.count < before {
-            b.count = before;
-            forced = true;
-        } else {
-            before = b.count;
-        }
-    }
-    forced
-}
-
-fn nearly(a: f64, b: f64) -> bool {
-    let sum = a.abs() + b.abs();
-    (a - b).abs() / sum.min(f64::MAX) < SMALL_DELTA
-}
-
-fn quantile(q: f64, buckets: Vec<Bucket>, forced: &mut bool) -> f64 {
-    if q.is_nan() {
-        return f64::NAN;
-    }
-    if q < 0.0 {
-        return f64::NEG_INFINITY;
-    }
-    if q > 1.0 {
-        return f64::INFINITY;
-    }
-    let Some(mut buckets) = prepare(buckets) else { return f64::NAN };
-    *forced |= make_monotonic(&mut buckets);
-    let last = buckets.len() - 1;
-    let observations = buckets[last].count;
-    if last == 0 || observations == 0.0 || observations.is_nan() {
-        return f64::NAN;
-    }
-    let mut rank = q * observations;
-    let b = buckets[..last].partition_point(|b| b.count < rank);
-    if b == last {
-        return buckets[last - 1].bound;
-    }
-    if b == 0 && buckets[0].bound <= 0.0 {
-        return buckets[0].bound;
-    }
-    let (mut start, mut count) = (0.0, buckets[b].count);
-    if b > 0 {
-        start = buckets[b - 1].bound;
-        count -= buckets[b - 1].count;
-        rank -= buckets[b - 1].count;
-    }
-    start + (buckets[b].bound - start) * (rank / count)
-}
-
-fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {
-    let Some(mut buckets) = prepare(buckets) else { return f64::NAN };
-    make_monotonic(&mut buckets);
-    let count = buckets[buckets.len() - 1].count;
-    if count == 0.0 || lower.is_nan() || upper.is_nan() {
-        return f64::NAN;
-    }
-    if lower >= upper {
-        return 0.0;
-    }
-    (rank_of(upper, &buckets) - rank_of(lower, &buckets)) / count
-}
-
-/// How many observations lie below a value, with those of its own bucket spread evenly.
-fn rank_of(value: f64, buckets: &[Bucket]) -> f64 {
-    let mut below = Bucket { bound: if buckets[0].bound > 0.0 { 0.0 } else { f64::NEG_INFINITY }, count: 0.0 };
-    for b in buckets {
-        if below.bound >= value {
-            return below.count;
-        }
-        if below.bound == f64::NEG_INFINITY && b.bound > value {
-            // Nothing can be interpolated over an infinite width.
-            return b.count;
-        }
-        if b.bound > value {
-            let share = (value - below.bound) / (b.bound - below.bound);
-            return below.count + (b.count - below.count) * if share.is_nan() { 0.0 } else { share };
-        }
-        below = *b;
-    }
-    buckets[buckets.len() - 1].count
 }

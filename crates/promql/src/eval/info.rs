@@ -5,11 +5,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use tenfold_types::{Labels, Matcher, MatcherOp, Point, is_stale};
+use tenfold_types::{Labels, Matcher, MatcherOp, is_stale};
 
-use super::{ABSENT, Context, Grid, Row, Sink, is_absent, select::Shifted};
+use super::{Context, Grid, Row, Sink, select::Shifted};
 use crate::{
     error::QueryError,
+    source::Run,
     syntax::ast::{Expr, Kind, Shift},
 };
 
@@ -71,7 +72,7 @@ fn base_shifts<'e>(expr: &'e Expr, out: &mut Vec<&'e Shift>) -> bool {
         Kind::Paren(e) | Kind::Unary { expr: e, .. } | Kind::Aggregate { expr: e, .. } => base_shifts(e, out),
         Kind::Call { args, .. } => args.iter().any(|a| base_shifts(a, out)),
         Kind::Binary { lhs, rhs, .. } => base_shifts(lhs, out) || base_shifts(rhs, out),
-        Kind::Number(_) | Kind::String(_) => false,
+        Kind::Number(_) | Kind::String(_) | Kind::NotUtf8(_) => false,
     }
 }
 
@@ -110,10 +111,17 @@ impl Context<'_> {
         let read_at = |t: i64| shifts.iter().fold(t, |t, s| s.at(t));
         let lookback = self.query.lookback_ms;
         let (first, last) = (read_at(grid.start), read_at(grid.end()));
-        let mut points: Vec<Point> = Vec::new();
+        let mut run = Run::default();
         let mut out = Vec::new();
         for series in self.series(matchers, first.saturating_sub(lookback), last)? {
-            self.load(series.samples, &mut points)?;
+            self.load(series.samples, false, &mut run)?;
+            if !run.histograms.is_empty() {
+                return Err(QueryError::execution(format!(
+                    "this should be an info metric, with float samples: {}",
+                    series.labels
+                )));
+            }
+            let points = &run.floats;
             let newest = |t: i64| {
                 let at = read_at(t);
                 let i = points.partition_point(|p| p.t_ms <= at).checked_sub(1)?;
@@ -130,7 +138,8 @@ impl Context<'_> {
 fn enrich(row: &Row, found: &[&Info], wanted: &[&str], required: bool) -> Result<Vec<Row>, QueryError> {
     let mut slots: HashMap<Vec<usize>, usize> = HashMap::new();
     let mut out: Vec<Row> = Vec::new();
-    for (step, value) in row.values.iter().enumerate().filter(|(_, v)| !is_absent(**v)) {
+    for step in 0..row.values.len() {
+        let Some(sample) = row.sample(step) else { continue };
         let chosen = newest_of_each_name(found, step);
         if chosen.is_empty() && required {
             continue;
@@ -139,12 +148,11 @@ fn enrich(row: &Row, found: &[&Info], wanted: &[&str], required: bool) -> Result
             *slot
         } else {
             let labels = with_info(&row.labels, chosen.iter().map(|i| &*found[*i].labels), wanted)?;
-            let values = vec![ABSENT; row.values.len()];
-            out.push(Row { labels: Arc::new(labels), drop_name: row.drop_name, values });
+            out.push(Row::empty(Arc::new(labels), row.drop_name, row.values.len()));
             slots.insert(chosen, out.len() - 1);
             out.len() - 1
         };
-        out[slot].values[step] = *value;
+        out[slot].set(step, sample);
     }
     Ok(out)
 }

@@ -5,14 +5,24 @@ mod aggregate;
 mod binary;
 mod calendar;
 mod call;
+mod classic;
+mod counts;
+mod element;
+mod extended;
+mod hash;
 mod histogram;
+mod histogram_rate;
 mod info;
-mod kahan;
 mod labels;
+mod matching;
 mod math;
+mod mean;
+mod native;
+mod notes;
 mod over_time;
 mod pick;
 mod range_fn;
+mod regression;
 mod row;
 mod select;
 mod sort;
@@ -20,17 +30,22 @@ mod window;
 
 use std::{
     cell::{Cell, RefCell},
-    sync::atomic::{AtomicU8, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
 };
 
-use tenfold_types::Point;
+use tenfold_types::{Histogram, HistogramPoint, Point};
 
 use crate::{
-    error::{Annotation, Level, QueryError, Span},
+    error::{QueryError, Span},
     source::Queryable,
-    syntax::ast::{BinaryOp, Duration, Expr, Kind, Type},
+    syntax::ast::{BinaryOp, Duration, Expr, Kind, RangeMode, Type},
     value::{Output, Series, Value, VectorSample},
 };
+use binary::Operator;
+use notes::{Note, Notes};
 use row::{ABSENT, Row, finish, is_absent};
 
 /// Bounds of one query. Every error caused by one says its number.
@@ -139,7 +154,7 @@ pub(crate) struct Context<'a> {
     pub query: &'a Query<'a>,
     /// The instants the query was asked for (a subquery has its own).
     pub top: Grid,
-    annotations: RefCell<Vec<Annotation>>,
+    notes: RefCell<Notes>,
     samples: Cell<u64>,
 }
 
@@ -147,19 +162,15 @@ pub(crate) type Sink<'s> = &'s mut dyn FnMut(Row) -> Result<(), QueryError>;
 
 impl<'a> Context<'a> {
     fn new(query: &'a Query<'a>, top: Grid) -> Self {
-        Self { query, top, annotations: RefCell::default(), samples: Cell::new(0) }
+        Self { query, top, notes: RefCell::default(), samples: Cell::new(0) }
     }
 
     fn output(self, value: Value) -> Output {
-        Output { value, annotations: self.annotations.into_inner(), samples_read: self.samples.get() }
+        Output { value, annotations: self.notes.into_inner().finish(), samples_read: self.samples.get() }
     }
 
-    pub fn annotate(&self, level: Level, span: Span, message: String) {
-        let annotation = Annotation { level, message, span };
-        let mut all = self.annotations.borrow_mut();
-        if !all.contains(&annotation) {
-            all.push(annotation);
-        }
+    pub fn note(&self, span: Span, note: Note<'_>) {
+        self.notes.borrow_mut().add(span, &note);
     }
 
     pub fn count_samples(&self, count: usize) -> Result<(), QueryError> {
@@ -181,20 +192,33 @@ impl<'a> Context<'a> {
             Type::Scalar => Value::Scalar(Point::new(at_ms, self.scalar(expr, self.top)?[0])),
             Type::Vector => {
                 let rows = finish(self.rows(expr, self.top)?)?;
-                let sample = |r: Row| VectorSample { labels: r.labels, t_ms: at_ms, value: r.values[0] };
-                Value::Vector(rows.into_iter().filter(|r| !is_absent(r.values[0])).map(sample).collect())
+                let sample = |r: Row| Some(VectorSample { value: r.sample(0)?, labels: r.labels, t_ms: at_ms });
+                Value::Vector(rows.into_iter().filter_map(sample).collect())
             }
             Type::Matrix => {
-                let mut out = Vec::new();
+                let lookback = self.query.lookback_ms;
+                let mut out: Vec<Series> = Vec::new();
                 self.windows(expr, self.top, &mut |series| {
-                    let (start, end) = series.spec.window(at_ms);
-                    let points: Vec<Point> =
-                        series.points.iter().filter(|p| p.t_ms > start && p.t_ms <= end).copied().collect();
-                    if !points.is_empty() {
-                        out.push(Series { labels: series.labels.clone(), points });
+                    let mode = series.spec.mode;
+                    let before = if mode == RangeMode::Normal { 0 } else { lookback };
+                    let after = if mode == RangeMode::Smoothed { lookback } else { 0 };
+                    let window = window::Cursor::new(series, before, after).window(at_ms);
+                    let points = if mode == RangeMode::Normal {
+                        window.points.to_vec()
+                    } else if window.histograms.is_empty() {
+                        extended::points_between(&window, mode == RangeMode::Smoothed)
+                    } else {
+                        let word = if mode == RangeMode::Smoothed { "smoothed" } else { "anchored" };
+                        return Err(QueryError::execution(format!("{word} modifier is not supported with histograms")));
+                    };
+                    if !points.is_empty() || !window.histograms.is_empty() {
+                        let labels = series.labels.clone();
+                        let labels = if series.drop_name { Arc::new(row::strip_name(&labels)) } else { labels };
+                        out.push(Series { labels, points, histograms: window.histograms.to_vec() });
                     }
                     Ok(())
                 })?;
+                out.sort_by(|a, b| a.labels.cmp(&b.labels));
                 Value::Matrix(out)
             }
         })
@@ -207,20 +231,22 @@ impl<'a> Context<'a> {
             Type::Vector => finish(self.rows(expr, grid)?)?,
             other => {
                 return Err(QueryError::execution(format!(
-                    "invalid expression type \"{other}\" for range query, must be scalar or instant vector"
+                    "invalid expression type \"{other}\" for range query, must be Scalar or instant Vector"
                 )));
             }
         };
-        let series = |r: Row| Series {
-            labels: r.labels,
-            points: grid
-                .times()
-                .zip(&r.values)
-                .filter(|(_, v)| !is_absent(**v))
-                .map(|(t, v)| Point::new(t, *v))
-                .collect(),
+        let series = |r: Row| {
+            let floats = grid.times().zip(&r.values).filter(|(_, v)| !is_absent(**v));
+            let points = floats.map(|(t, v)| Point::new(t, *v)).collect();
+            let present = r.histograms.iter().flatten().zip(grid.times());
+            let histograms =
+                present.filter_map(|(h, t_ms)| Some(HistogramPoint { t_ms, histogram: h.clone()? })).collect();
+            Series { labels: r.labels, points, histograms }
         };
-        Ok(Value::Matrix(rows.into_iter().map(series).filter(|s| !s.points.is_empty()).collect()))
+        let mut all: Vec<Series> = rows.into_iter().map(series).collect();
+        all.retain(|s| !s.points.is_empty() || !s.histograms.is_empty());
+        all.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(Value::Matrix(all))
     }
 
     /// The rows of a vector expression.
@@ -242,18 +268,21 @@ impl<'a> Context<'a> {
     /// Hands the rows of a vector expression to `sink`, one by one where the expression allows it.
     pub fn each_row(&self, expr: &Expr, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
         self.query.interrupt.check()?;
+        let span_of = expr.span;
         match &expr.kind {
             Kind::Paren(inner) => self.each_row(inner, grid, sink),
-            Kind::Selector(selector) => self.instant_selector(selector, grid, false, sink),
+            Kind::Selector(selector) => self.instant_selector(selector, expr.span, grid, select::Aspect::Value, sink),
             Kind::Call { function, args } => self.call(function, args, expr.span, grid, sink),
             Kind::Unary { negate, expr } => {
-                self.each_row(expr, grid, &mut |row| sink(if *negate { row.map(|v| -v).without_name() } else { row }))
+                self.each_row(expr, grid, &mut |row| sink(if *negate { negated(row) } else { row }))
             }
             Kind::Aggregate { op, grouping, param, expr } => {
-                self.aggregate(*op, grouping, param.as_deref(), expr, grid)?.into_iter().try_for_each(sink)
+                let span = span_of;
+                self.aggregate(*op, grouping, param.as_deref(), expr, grid, span)?.into_iter().try_for_each(sink)
             }
             Kind::Binary { op, bool_modifier, matching, lhs, rhs } => {
-                self.binary(*op, *bool_modifier, matching, lhs, rhs, grid, sink)
+                let operator = Operator { op: *op, bool_modifier: *bool_modifier, span: expr.span };
+                self.binary(operator, matching, lhs, rhs, grid, sink)
             }
             _ => Err(QueryError::parse(expr.span, format!("expected an instant vector, got {}", expr.value_type()))),
         }
@@ -279,7 +308,7 @@ impl<'a> Context<'a> {
                     *x = match op {
                         BinaryOp::Arithmetic(op) => op.apply(*x, y),
                         BinaryOp::Comparison(op) => f64::from(u8::from(op.apply(*x, y))),
-                        BinaryOp::Set(_) => ABSENT,
+                        BinaryOp::Set(_) | BinaryOp::Trim(_) => ABSENT,
                     };
                 }
                 a
@@ -311,10 +340,23 @@ impl<'a> Context<'a> {
     }
 }
 
+fn negated(mut row: Row) -> Row {
+    let histograms = row.histograms.take();
+    row = row.map(|v| -v).without_name();
+    row.histograms = histograms;
+    for h in row.histograms.iter_mut().flatten().flatten() {
+        let mut out: Histogram = (**h).clone();
+        out.multiply(-1.0);
+        *h = Arc::new(out);
+    }
+    row
+}
+
 /// The text of a string expression.
 pub(crate) fn string(expr: &Expr) -> Result<&str, QueryError> {
     match &expr.unwrapped().kind {
         Kind::String(s) => Ok(s),
+        Kind::NotUtf8(_) => Err(QueryError::parse(expr.span, "this string is not valid UTF-8")),
         _ => Err(QueryError::parse(expr.span, format!("expected a string, got {}", expr.value_type()))),
     }
 }

@@ -2,15 +2,25 @@
 
 #![expect(clippy::unnecessary_wraps, reason = "the functions of one table share one type")]
 
-use super::{
-    kahan::{Kahan, Mean},
-    window::Window,
+use std::sync::Arc;
+
+use tenfold_types::{
+    Histogram, HistogramPoint, Kahan, ResetHint,
+    histogram::{HistogramSum, Incompatible},
 };
+
+use super::{
+    Context,
+    mean::{HistogramMean, Mean},
+    notes::{Note, Operation},
+    window::{SeriesWindows, Window},
+};
+use crate::value::Sample;
 
 pub(crate) fn sum(w: &Window<'_>) -> Option<f64> {
     let mut sum = Kahan::default();
     w.points.iter().for_each(|p| sum.add(p.value));
-    Some(sum.value())
+    Some(if sum.sum.is_infinite() { sum.sum } else { sum.value() })
 }
 
 pub(crate) fn avg(w: &Window<'_>) -> Option<f64> {
@@ -103,6 +113,92 @@ pub(crate) fn mad(w: &Window<'_>) -> Option<f64> {
         return Some(f64::NAN);
     }
     Some(quantile_of(0.5, w.points.iter().map(|p| (p.value - median).abs()).collect()))
+}
+
+/// Adds up or averages a window of histograms, with the remarks that go with it.
+fn folded(
+    c: &Context<'_>,
+    series: &SeriesWindows<'_>,
+    w: &Window<'_>,
+    fold: impl Fn(&[HistogramPoint], &mut bool) -> Result<Histogram, Incompatible>,
+) -> Option<Sample> {
+    if !w.points.is_empty() {
+        c.note(series.span, Note::MixedRange { name: series.name() });
+        return None;
+    }
+    let mut reconciled = false;
+    let Ok(histogram) = fold(w.histograms, &mut reconciled) else {
+        c.note(series.span, Note::MixedSchemas { name: series.name() });
+        return None;
+    };
+    let hinted = |hint| w.histograms.iter().any(|p| p.histogram.reset_hint == hint);
+    if hinted(ResetHint::Reset) && hinted(ResetHint::NotReset) {
+        c.note(series.span, Note::ResetsConflict(Operation::Aggregation));
+    }
+    if reconciled {
+        c.note(series.span, Note::BoundsReconciled(Operation::Aggregation));
+    }
+    Some(Sample::Histogram(Arc::new(histogram)))
+}
+
+pub(crate) fn histogram_sum(c: &Context<'_>, series: &SeriesWindows<'_>, w: &Window<'_>) -> Option<Sample> {
+    folded(c, series, w, |all, reconciled| {
+        let mut sum = HistogramSum::new(&all[0].histogram);
+        for p in &all[1..] {
+            *reconciled |= sum.add(&p.histogram)?.bounds_reconciled;
+        }
+        Ok(sum.finish())
+    })
+}
+
+pub(crate) fn histogram_avg(c: &Context<'_>, series: &SeriesWindows<'_>, w: &Window<'_>) -> Option<Sample> {
+    folded(c, series, w, |all, reconciled| {
+        let mut mean = HistogramMean::new(&all[0].histogram);
+        for p in &all[1..] {
+            *reconciled |= mean.add(&p.histogram)?;
+        }
+        Ok(mean.finish())
+    })
+}
+
+pub(crate) fn all_count(_: &Context<'_>, _: &SeriesWindows<'_>, w: &Window<'_>) -> Option<Sample> {
+    Some(Sample::Float((w.points.len() + w.histograms.len()) as f64))
+}
+
+pub(crate) fn any_present(_: &Context<'_>, _: &SeriesWindows<'_>, _: &Window<'_>) -> Option<Sample> {
+    Some(Sample::Float(1.0))
+}
+
+/// The first or the last sample of either kind, with its instant.
+fn end_of_both(w: &Window<'_>, last: bool) -> Option<(i64, Sample)> {
+    let (float, histogram) =
+        if last { (w.points.last(), w.histograms.last()) } else { (w.points.first(), w.histograms.first()) };
+    let is_float = match (float, histogram) {
+        (Some(f), Some(h)) if last => f.t_ms > h.t_ms,
+        (Some(f), Some(h)) => f.t_ms < h.t_ms,
+        (float, _) => float.is_some(),
+    };
+    if is_float {
+        float.map(|p| (p.t_ms, Sample::Float(p.value)))
+    } else {
+        histogram.map(|p| (p.t_ms, Sample::Histogram(Arc::clone(&p.histogram))))
+    }
+}
+
+pub(crate) fn first_of_both(_: &Context<'_>, _: &SeriesWindows<'_>, w: &Window<'_>) -> Option<Sample> {
+    end_of_both(w, false).map(|(_, sample)| sample)
+}
+
+pub(crate) fn last_of_both(_: &Context<'_>, _: &SeriesWindows<'_>, w: &Window<'_>) -> Option<Sample> {
+    end_of_both(w, true).map(|(_, sample)| sample)
+}
+
+pub(crate) fn ts_of_first_of_both(_: &Context<'_>, _: &SeriesWindows<'_>, w: &Window<'_>) -> Option<Sample> {
+    end_of_both(w, false).map(|(t_ms, _)| Sample::Float(seconds(t_ms)))
+}
+
+pub(crate) fn ts_of_last_of_both(_: &Context<'_>, _: &SeriesWindows<'_>, w: &Window<'_>) -> Option<Sample> {
+    end_of_both(w, true).map(|(t_ms, _)| Sample::Float(seconds(t_ms)))
 }
 
 /// The `q`-quantile by linear interpolation between the two nearest ranks; NaN counts as the smallest value.

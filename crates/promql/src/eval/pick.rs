@@ -5,10 +5,13 @@ use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
 use tenfold_types::Labels;
 
-use super::{ABSENT, Context, Grid, Row, aggregate::group_labels, is_absent, over_time::quantile_of, string};
+use super::{
+    ABSENT, Context, Grid, Row, aggregate::group_labels, hash::label_hash, is_absent, notes::Note,
+    over_time::quantile_of, string,
+};
 use crate::{
-    error::{Level, QueryError},
-    syntax::ast::{AggregateOp, Expr, Grouping},
+    error::{QueryError, Span},
+    syntax::ast::{AggregateOp, Expr, Grouping, Kind},
 };
 
 /// The groups in the order they first appear, each with its rows.
@@ -34,13 +37,33 @@ impl Context<'_> {
         param: &Expr,
         expr: &Expr,
         grid: Grid,
+        span: Span,
     ) -> Result<Vec<Row>, QueryError> {
         if op == AggregateOp::CountValues {
+            if let Kind::NotUtf8(label) = &param.unwrapped().kind {
+                return Err(QueryError::execution(format!("invalid label name \"{label}\"")));
+            }
             return self.count_values(grouping, string(param)?, expr, grid);
         }
         let params = self.scalar(param, grid)?;
         self.check_params(op, param, &params)?;
-        let groups = groups(self.rows(expr, grid)?, grouping);
+        let mut rows = self.rows(expr, grid)?;
+        if nothing_wanted(op, &params) {
+            return Ok(Vec::new());
+        }
+        let ignoring = match op {
+            AggregateOp::Quantile => Some(("quantile", expr.unwrapped().span)),
+            AggregateOp::Topk => Some(("topk", span)),
+            AggregateOp::Bottomk => Some(("bottomk", span)),
+            _ => None,
+        };
+        if let Some((aggregation, place)) = ignoring {
+            for row in rows.iter_mut().filter(|r| r.histograms.is_some()) {
+                row.histograms = None;
+                self.note(place, Note::IgnoredInAggregation { aggregation });
+            }
+        }
+        let groups = groups(rows, grouping);
         let mut out = Vec::new();
         for (labels, mut rows) in groups {
             match op {
@@ -49,7 +72,9 @@ impl Context<'_> {
                         let values: Vec<f64> = rows.iter().map(|r| r.values[i]).filter(|v| !is_absent(*v)).collect();
                         if values.is_empty() { ABSENT } else { quantile_of(params[i], values) }
                     };
-                    out.push(Row::new(Arc::new(labels), (0..grid.steps).map(at).collect()));
+                    let mut row = Row::new(Arc::new(labels), (0..grid.steps).map(at).collect());
+                    row.drop_name = rows.iter().any(|r| r.drop_name);
+                    out.push(row);
                 }
                 AggregateOp::LimitRatio => {
                     for row in &mut rows {
@@ -69,24 +94,47 @@ impl Context<'_> {
     }
 
     fn check_params(&self, op: AggregateOp, param: &Expr, params: &[f64]) -> Result<(), QueryError> {
+        let span = param.unwrapped().span;
+        let greatest = params.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let smallest = params.iter().copied().fold(f64::INFINITY, f64::min);
+        let none_is = params.iter().any(|p| p.is_nan());
         match op {
-            AggregateOp::Quantile => self.note_quantiles(params, param.span),
+            AggregateOp::Quantile => {
+                if none_is {
+                    self.note(span, Note::InvalidQuantile(f64::NAN));
+                }
+                if greatest > 1.0 {
+                    self.note(span, Note::InvalidQuantile(greatest));
+                }
+                if smallest < 0.0 {
+                    self.note(span, Note::InvalidQuantile(smallest));
+                }
+            }
             AggregateOp::LimitRatio => {
-                if params.iter().any(|p| p.is_nan()) {
+                if none_is {
                     return Err(QueryError::execution("Ratio value is NaN"));
                 }
-                if let Some(bad) = params.iter().find(|p| p.abs() > 1.0) {
-                    let capped = bad.clamp(-1.0, 1.0);
-                    let message = format!("ratio value should be between -1 and 1, got {bad}, capping to {capped}");
-                    self.annotate(Level::Warning, param.span, message);
+                if greatest > 1.0 {
+                    self.note(span, Note::InvalidRatio { ratio: greatest, capped: 1.0 });
+                }
+                if smallest < -1.0 {
+                    self.note(span, Note::InvalidRatio { ratio: smallest, capped: -1.0 });
                 }
             }
             _ => {
-                if params.iter().any(|p| p.is_nan()) {
+                if none_is {
                     return Err(QueryError::execution("Parameter value is NaN"));
                 }
-                if let Some(bad) = params.iter().find(|p| **p >= i64::MAX as f64 || **p <= i64::MIN as f64) {
-                    return Err(QueryError::execution(format!("Scalar value {bad} overflows int64")));
+                if greatest < 1.0 {
+                    return Ok(());
+                }
+                let shown = tenfold_types::histogram::short_float;
+                if smallest <= i64::MIN as f64 {
+                    let message = format!("Scalar value {} underflows int64", shown(smallest));
+                    return Err(QueryError::execution(message));
+                }
+                if greatest >= i64::MAX as f64 {
+                    return Err(QueryError::execution(format!("Scalar value {} overflows int64", shown(greatest))));
                 }
             }
         }
@@ -101,8 +149,9 @@ impl Context<'_> {
         let mut counts: HashMap<Labels, Vec<f64>> = HashMap::new();
         self.each_row(expr, grid, &mut |row| {
             let group = group_labels(&row, grouping);
-            for (i, v) in row.values.iter().enumerate().filter(|(_, v)| !is_absent(**v)) {
-                let key = group.clone().with(label, plain(*v));
+            for (i, v) in row.values.iter().enumerate().filter(|(i, _)| row.present(*i)) {
+                let text = row.histogram(i).map_or_else(|| plain(*v), ToString::to_string);
+                let key = group.clone().with(label, text);
                 let slot = counts.entry(key).or_insert_with(|| vec![ABSENT; grid.steps]);
                 slot[i] = if is_absent(slot[i]) { 1.0 } else { slot[i] + 1.0 };
             }
@@ -124,10 +173,19 @@ fn plain(value: f64) -> String {
 }
 
 fn keep(row: &mut Row, wanted: impl Fn(usize) -> bool) {
-    for (i, v) in row.values.iter_mut().enumerate() {
-        if !wanted(i) {
-            *v = ABSENT;
+    for step in 0..row.values.len() {
+        if !wanted(step) {
+            row.erase(step);
         }
+    }
+}
+
+/// Whether no step asks for anything.
+fn nothing_wanted(op: AggregateOp, params: &[f64]) -> bool {
+    match op {
+        AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk => params.iter().all(|k| *k < 1.0),
+        AggregateOp::LimitRatio => params.iter().all(|r| *r == 0.0),
+        _ => false,
     }
 }
 
@@ -139,7 +197,7 @@ fn keep_k(op: AggregateOp, rows: &mut Vec<Row>, params: &[f64], instant: bool) {
         _ => Ordering::Equal,
     };
     if instant {
-        rows.retain(|r| !is_absent(r.values[0]));
+        rows.retain(|r| r.present(0));
         rows.sort_by(|a, b| order(a.values[0], b.values[0]));
         rows.truncate(params[0].max(0.0) as usize);
         return;
@@ -148,28 +206,19 @@ fn keep_k(op: AggregateOp, rows: &mut Vec<Row>, params: &[f64], instant: bool) {
     for (step, k) in params.iter().enumerate() {
         let k = k.max(0.0) as usize;
         candidates.clear();
-        candidates.extend((0..rows.len()).filter(|r| !is_absent(rows[*r].values[step])));
+        candidates.extend((0..rows.len()).filter(|r| rows[*r].present(step)));
         if candidates.len() > k {
             candidates.sort_by(|a, b| order(rows[*a].values[step], rows[*b].values[step]));
             for dropped in &candidates[k..] {
-                rows[*dropped].values[step] = ABSENT;
+                rows[*dropped].erase(step);
             }
         }
     }
 }
 
-/// Where a label set lies between 0 and 1, evenly spread and always the same (FNV-1a with a final mix).
+/// Where a label set lies between 0 and 1, evenly spread and always the same; Prometheus finds the same place.
 fn label_place(labels: &Labels) -> f64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for (name, value) in labels.iter() {
-        for byte in name.bytes().chain([0xff]).chain(value.bytes()).chain([0xff]) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-    hash ^= hash >> 33;
-    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash ^= hash >> 33;
-    hash as f64 / u64::MAX as f64
+    label_hash(labels) as f64 / u64::MAX as f64
 }
 
 /// A positive ratio takes from the low end, a negative one from the high end, so that `r` and `r - 1` are complements.

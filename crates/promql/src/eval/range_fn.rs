@@ -1,18 +1,22 @@
-//! Functions over the change within a window: `rate` and its relatives, `deriv`, `changes` and the like.
+//! `rate`, `increase`, `delta` and the two functions of the last two samples.
 //!
 //! The extrapolation of `rate`, `increase` and `delta` is Prometheus': to the window's ends when the samples reach near
-//! them, else by half the mean distance between samples, and for counters never below zero.
+//! them, else by half the mean distance between samples, and for counters never below zero. Where it is known when a
+//! counter began within the window, nothing is guessed on that side.
 
-use tenfold_types::Point;
+use std::sync::Arc;
+
+use tenfold_types::{Histogram, Point, ResetHint};
 
 use super::{
-    ABSENT, Context, Grid, Row, Sink,
-    kahan::Kahan,
-    window::{Edges, SeriesWindows, Window},
+    Context, Grid, Row, Sink, is_absent,
+    notes::{Note, Operation},
+    window::{Cursor, SeriesWindows, Window},
 };
 use crate::{
-    error::{Level, QueryError, Span},
+    error::QueryError,
     syntax::ast::{Expr, RangeMode},
+    value::Sample,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +27,7 @@ pub(crate) enum Extrapolated {
 }
 
 impl Extrapolated {
-    fn is_counter(self) -> bool {
+    pub fn is_counter(self) -> bool {
         self != Self::Delta
     }
 }
@@ -32,43 +36,149 @@ impl Context<'_> {
     pub fn extrapolated(&self, kind: Extrapolated, arg: &Expr, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
         let lookback = self.query.lookback_ms;
         self.windows(arg, grid, &mut |series| {
-            if kind.is_counter() {
-                self.note_counter_name(series, arg.span);
+            let plain = series.run.histograms.is_empty() && series.run.float_starts.is_empty();
+            let mut row = Row::empty(series.labels.clone(), true, grid.steps);
+            if plain && series.spec.mode == RangeMode::Normal {
+                extrapolate_all(kind, series, grid, &mut row.values);
+            } else {
+                let extended = series.spec.mode != RangeMode::Normal;
+                let smoothed = series.spec.mode == RangeMode::Smoothed;
+                let (before, after) = (if extended { lookback } else { 0 }, if smoothed { lookback } else { 0 });
+                let mut cursor = Cursor::new(series, before, after);
+                for (step, t) in grid.times().enumerate() {
+                    let window = cursor.window(t);
+                    let sample = if !window.points.is_empty() && !window.histograms.is_empty() {
+                        self.note(series.span, Note::MixedRange { name: series.name() });
+                        None
+                    } else if window.is_empty() {
+                        None
+                    } else if extended {
+                        self.extended(kind, smoothed, series, &window)
+                    } else {
+                        self.rate(kind, series, &window)
+                    };
+                    if let Some(sample) = sample {
+                        row.set(step, sample);
+                    }
+                }
             }
-            let values = match series.spec.mode {
-                RangeMode::Normal => extrapolate_all(kind, series, grid),
-                mode => extended_all(kind, mode, lookback, series, grid),
-            };
-            match values {
-                Some(values) => sink(Row { labels: series.labels.clone(), drop_name: true, values }),
-                None => Ok(()),
+            if kind.is_counter() && row.values.iter().any(|v| !is_absent(*v)) {
+                self.note_counter_name(series);
             }
+            if row.has_values() { sink(row) } else { Ok(()) }
         })
     }
 
-    pub fn note_counter_name(&self, series: &SeriesWindows<'_>, span: Span) {
-        let Some(name) = series.labels.metric_name().filter(|_| !series.drop_name) else { return };
-        let typed = series.labels.get("__type__");
-        let counter = match typed {
-            Some(t) => t == "counter" || t == "histogram",
-            None => ["_total", "_sum", "_count", "_bucket"].iter().any(|s| name.ends_with(s)),
-        };
-        if !counter {
-            let message = match typed {
-                Some(t) => format!(
-                    "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got \"{t}\": \"{name}\""
-                ),
-                None => format!(
-                    "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"{name}\""
-                ),
-            };
-            self.annotate(Level::Info, span, message);
+    fn note_counter_name(&self, series: &SeriesWindows<'_>) {
+        let Some(name) = series.labels.metric_name() else { return };
+        match series.labels.get("__type__") {
+            Some("counter" | "histogram") => {}
+            Some(type_label) => self.note(series.span, Note::TypedNoCounter { name, type_label }),
+            None if ["_total", "_sum", "_count", "_bucket"].iter().any(|s| name.ends_with(s)) => {}
+            None => self.note(series.span, Note::PossiblyNoCounter { name }),
         }
+    }
+
+    /// One window of floats or of histograms, with what is known of when its counters began.
+    fn rate(&self, kind: Extrapolated, series: &SeriesWindows<'_>, window: &Window<'_>) -> Option<Sample> {
+        let floats = window.histograms.is_empty();
+        let starts = if floats { window.float_starts } else { window.histogram_starts };
+        let times: (i64, i64, usize) = if floats {
+            (window.points[0].t_ms, window.last().t_ms, window.points.len())
+        } else {
+            let all = window.histograms;
+            (all[0].t_ms, all[all.len() - 1].t_ms, all.len())
+        };
+        let began = starts.first().copied().filter(|s| kind.is_counter() && *s != 0);
+        let began = began.filter(|s| *s > window.start && *s < times.0);
+        if times.2 < 2 && began.is_none() {
+            return None;
+        }
+        if floats {
+            let mut change = self.change(kind, series, window);
+            if began.is_some() {
+                change += window.first().value;
+            }
+            let factor = factor(kind, window, times, began, window.first().value, change);
+            return Some(Sample::Float(change * factor));
+        }
+        let first = &window.histograms[0].histogram;
+        let mut change = if times.2 > 1 { self.histogram_change(kind, series, window)? } else { Histogram::default() };
+        if began.is_some() {
+            change = if times.2 > 1 { self.sum_of(&change, first, series)? } else { (**first).clone() };
+        }
+        let factor = factor(kind, window, times, began, first.count, change.count);
+        change.multiply(factor);
+        Some(Sample::Histogram(Arc::new(change)))
+    }
+
+    /// How much the floats of a window changed, counter resets made up for.
+    fn change(&self, kind: Extrapolated, series: &SeriesWindows<'_>, window: &Window<'_>) -> f64 {
+        let mut change = window.last().value - window.first().value;
+        if !kind.is_counter() {
+            return change;
+        }
+        let starts = window.float_starts;
+        let mut overlaps = false;
+        for (i, pair) in window.points.windows(2).enumerate() {
+            let began = starts.get(i + 1).map(|start| (starts[i], *start));
+            overlaps |= began.is_some_and(|(before, start)| start_overlaps(before, pair[0].t_ms, start));
+            if pair[1].value < pair[0].value
+                || began.is_some_and(|(before, start)| starts_anew(before, pair[0].t_ms, start, pair[1].t_ms))
+            {
+                change += pair[0].value;
+            }
+        }
+        if overlaps {
+            self.note(series.span, Note::StartOverlaps { name: series.name() });
+        }
+        change
+    }
+
+    /// The sum, with the remarks it gives rise to.
+    pub fn sum_of(&self, a: &Histogram, b: &Histogram, series: &SeriesWindows<'_>) -> Option<Histogram> {
+        self.noted(a.plus(b), Operation::Addition, series)
+    }
+
+    pub fn noted(
+        &self,
+        result: Result<(Histogram, tenfold_types::histogram::Added), tenfold_types::histogram::Incompatible>,
+        operation: Operation,
+        series: &SeriesWindows<'_>,
+    ) -> Option<Histogram> {
+        let Ok((histogram, added)) = result else {
+            self.note(series.span, Note::MixedSchemas { name: series.name() });
+            return None;
+        };
+        if added.bounds_reconciled {
+            self.note(series.span, Note::BoundsReconciled(operation));
+        }
+        Some(histogram)
     }
 }
 
-fn extrapolate_all(kind: Extrapolated, series: &SeriesWindows<'_>, grid: Grid) -> Option<Vec<f64>> {
-    let points = series.points;
+/// Whether a sample's start tells of a counter reset after the sample before it.
+pub(crate) fn starts_anew(start_before: i64, t_before: i64, start: i64, t: i64) -> bool {
+    // Not known, or impossible, or the way OpenTelemetry writes "unknown".
+    if start == 0 || start >= t {
+        return false;
+    }
+    match start.cmp(&t_before) {
+        std::cmp::Ordering::Less => false,
+        std::cmp::Ordering::Greater => true,
+        // Deltas start where the sample before ended; counters of unknown start do so too, whose first sample says that
+        // its own start is unknown.
+        std::cmp::Ordering::Equal => start_before != 0 && start_before < t_before,
+    }
+}
+
+fn start_overlaps(start_before: i64, t_before: i64, start: i64) -> bool {
+    start != 0 && start < t_before && start != start_before
+}
+
+/// Every window of a series of floats alone, without known starts.
+fn extrapolate_all(kind: Extrapolated, series: &SeriesWindows<'_>, grid: Grid, values: &mut [f64]) {
+    let points = &series.run.floats;
     // Where a counter fell, with the value it fell from: few, so that a window need not be walked at every step.
     let falls: Vec<(usize, f64)> = if kind.is_counter() {
         points
@@ -81,12 +191,10 @@ fn extrapolate_all(kind: Extrapolated, series: &SeriesWindows<'_>, grid: Grid) -
         Vec::new()
     };
     let mut first_fall = 0;
-    let mut edges = Edges::default();
-    let mut values = vec![ABSENT; grid.steps];
-    let mut any = false;
-    for (t, value) in grid.times().zip(&mut values) {
+    let mut edges = super::window::Edges::default();
+    for (t, value) in grid.times().zip(values) {
         let (start, end) = series.spec.window(t);
-        let window = edges.slice(points, start, end);
+        let window = edges.slice(points, |p| p.t_ms, start, end);
         if window.len() < 2 {
             continue;
         }
@@ -101,9 +209,7 @@ fn extrapolate_all(kind: Extrapolated, series: &SeriesWindows<'_>, grid: Grid) -
             change += fell_from;
         }
         *value = extrapolate(kind, window, change, start, end);
-        any = true;
     }
-    any.then_some(values)
 }
 
 /// All times in milliseconds: whole numbers, so that the sums are exact.
@@ -132,159 +238,121 @@ fn extrapolate(kind: Extrapolated, window: &[Point], change: f64, start: i64, en
     change * factor
 }
 
-fn extended_all(
+/// What the change between the first and the last sample is multiplied with. `first` and `change` are a counter's value,
+/// or its count of observations.
+fn factor(
     kind: Extrapolated,
-    mode: RangeMode,
-    lookback: i64,
-    series: &SeriesWindows<'_>,
-    grid: Grid,
-) -> Option<Vec<f64>> {
-    let mut edges = Edges::default();
-    let values: Vec<f64> = grid
-        .times()
-        .map(|t| {
-            let (start, end) = series.spec.window(t);
-            let until = if mode == RangeMode::Smoothed { end + lookback } else { end };
-            let points = edges.slice(series.points, start - lookback, until);
-            extended(kind, mode == RangeMode::Smoothed, points, start, end).unwrap_or(ABSENT)
-        })
-        .collect();
-    values.iter().any(|v| !super::is_absent(*v)).then_some(values)
-}
-
-/// The first sample that matters to an anchored window: the last one at or before its start, or else the first.
-pub(crate) fn anchor(points: &[Point], start: i64) -> usize {
-    let last = points.len() - 1;
-    points[..last].partition_point(|p| p.t_ms <= start).saturating_sub(1)
-}
-
-fn extended(kind: Extrapolated, smoothed: bool, points: &[Point], start: i64, end: i64) -> Option<f64> {
-    let mut last = points.len().checked_sub(1)?;
-    let mut first = anchor(points, start);
-    if smoothed {
-        last = points[..last].partition_point(|p| p.t_ms < end);
-    }
-    if points[last].t_ms <= start || points[first].t_ms > end {
-        return None;
-    }
-    let counter = kind.is_counter();
-    let left = if smoothed && points[first].t_ms < start {
-        interpolate(points[first], points[first + 1], start, counter, true)
+    window: &Window<'_>,
+    (first_ms, last_ms, samples): (i64, i64, usize),
+    began: Option<i64>,
+    first: f64,
+    change: f64,
+) -> f64 {
+    let mut sampled = (last_ms - first_ms) as f64;
+    let mean_distance = if samples > 1 { sampled / (samples - 1) as f64 } else { 0.0 };
+    let threshold = mean_distance * 1.1;
+    let mut to_start = (first_ms - window.start) as f64;
+    if let Some(began) = began {
+        to_start = 0.0;
+        sampled = (last_ms - began) as f64;
     } else {
-        points[first].value
-    };
-    let right = if smoothed && last > 0 && points[last].t_ms > end {
-        // Both ends between the same two samples: a reset between them counts once, before the window.
-        let same = last - 1 == first && points[first].t_ms < start;
-        interpolate(points[last - 1], points[last], end, counter, same)
-    } else {
-        points[last].value
-    };
-    let mut change = right - left;
-    if counter {
-        if points[first].t_ms <= start {
-            first += 1;
+        if to_start >= threshold {
+            to_start = mean_distance / 2.0;
         }
-        let until = if points[last].t_ms >= end { last } else { last + 1 };
-        let mut before = left;
-        for p in points.get(first..until).unwrap_or_default() {
-            if p.value < before {
-                change += before;
-            }
-            before = p.value;
-        }
-        if right < before {
-            change += before;
+        if kind.is_counter() && change > 0.0 && first >= 0.0 {
+            to_start = to_start.min(sampled * (first / change));
         }
     }
-    Some(if kind == Extrapolated::Rate { change / ((end - start) as f64 / 1000.0) } else { change })
-}
-
-fn interpolate(a: Point, b: Point, t: i64, counter: bool, left_edge: bool) -> f64 {
-    let (mut y1, mut y2) = (a.value, b.value);
-    if counter && y2 < y1 {
-        if left_edge {
-            y1 = 0.0;
-        } else {
-            y2 += y1;
-        }
+    let mut to_end = (window.end - last_ms) as f64;
+    if to_end >= threshold {
+        to_end = mean_distance / 2.0;
     }
-    y1 + (y2 - y1) * (t - a.t_ms) as f64 / (b.t_ms - a.t_ms) as f64
+    let factor = if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled };
+    if kind == Extrapolated::Rate { factor / ((window.end - window.start) as f64 / 1000.0) } else { factor }
 }
 
-/// The last two samples' difference; for counters the last value itself after a reset.
+/// The value at `t` on the line between two samples; a counter that was reset in between started at zero.
+pub(crate) fn interpolate(a: Point, b: Point, t: i64, counter: bool) -> f64 {
+    let from = if counter && b.value < a.value { 0.0 } else { a.value };
+    from + (b.value - from) * (t - a.t_ms) as f64 / (b.t_ms - a.t_ms) as f64
+}
+
+/// The last two floats: their difference, or the last value alone after a reset; and the seconds between them.
 fn last_step(w: &Window<'_>, counter: bool) -> Option<(f64, f64)> {
     let [.., before, last] = w.points else { return None };
+    let reset = counter
+        && (last.value < before.value
+            || match w.float_starts {
+                [.., a, b] => starts_anew(*a, before.t_ms, *b, last.t_ms),
+                _ => false,
+            });
     let seconds = (last.t_ms - before.t_ms) as f64 / 1000.0;
-    let change = if counter && last.value < before.value { last.value } else { last.value - before.value };
-    Some((change, seconds))
+    (seconds > 0.0).then_some((if reset { last.value } else { last.value - before.value }, seconds))
 }
 
 pub(crate) fn irate(w: &Window<'_>) -> Option<f64> {
-    last_step(w, true).filter(|(_, seconds)| *seconds > 0.0).map(|(change, seconds)| change / seconds)
+    last_step(w, true).map(|(change, seconds)| change / seconds)
 }
 
 pub(crate) fn idelta(w: &Window<'_>) -> Option<f64> {
     last_step(w, false).map(|(change, _)| change)
 }
 
-#[expect(clippy::float_cmp, reason = "a change is any difference")]
-#[expect(clippy::unnecessary_wraps, reason = "the functions of one table share one type")]
-pub(crate) fn changes(w: &Window<'_>) -> Option<f64> {
-    let changed = |p: &[Point]| p[0].value != p[1].value && !(p[0].value.is_nan() && p[1].value.is_nan());
-    Some(w.points.windows(2).filter(|p| changed(p)).count() as f64)
+pub(crate) fn histogram_irate(c: &Context<'_>, series: &SeriesWindows<'_>, w: &Window<'_>) -> Option<Sample> {
+    last_histograms(c, series, w, true)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the functions of one table share one type")]
-pub(crate) fn resets(w: &Window<'_>) -> Option<f64> {
-    Some(w.points.windows(2).filter(|p| p[1].value < p[0].value).count() as f64)
+pub(crate) fn histogram_idelta(c: &Context<'_>, series: &SeriesWindows<'_>, w: &Window<'_>) -> Option<Sample> {
+    last_histograms(c, series, w, false)
 }
 
-/// Least squares: slope per second and the value at `intercept_t`.
-#[expect(clippy::float_cmp, reason = "constant means every value is the very same")]
-fn regression(points: &[Point], intercept_t: i64) -> (f64, f64) {
-    let (mut x_sum, mut y_sum, mut xy_sum, mut xx_sum) =
-        (Kahan::default(), Kahan::default(), Kahan::default(), Kahan::default());
-    let n = points.len() as f64;
-    let y0 = points[0].value;
-    if points.iter().all(|p| p.value == y0) {
-        return if y0.is_infinite() { (f64::NAN, f64::NAN) } else { (0.0, y0) };
-    }
-    for p in points {
-        let x = (p.t_ms - intercept_t) as f64 / 1000.0;
-        x_sum.add(x);
-        y_sum.add(p.value);
-        xy_sum.add(x * p.value);
-        xx_sum.add(x * x);
-    }
-    let (x, y, xy, xx) = (x_sum.value(), y_sum.value(), xy_sum.value(), xx_sum.value());
-    let slope = (xy - x * y / n) / (xx - x * x / n);
-    (slope, y / n - slope * x / n)
-}
-
-pub(crate) fn deriv(w: &Window<'_>) -> Option<f64> {
-    (w.points.len() >= 2).then(|| regression(w.points, w.first().t_ms).0)
-}
-
-pub(crate) fn predict_linear(w: &Window<'_>) -> Option<f64> {
-    (w.points.len() >= 2).then(|| {
-        let (slope, intercept) = regression(w.points, w.t_ms);
-        slope * w.args[0] + intercept
-    })
-}
-
-/// Holt's linear trend: smoothing factor and trend factor are the arguments.
-pub(crate) fn double_exponential_smoothing(w: &Window<'_>) -> Option<f64> {
-    let [first, second, ..] = w.points else { return None };
-    let [smoothing, trending] = w.args;
-    let (mut before, mut now) = (0.0, first.value);
-    let mut trend = second.value - first.value;
-    for (i, p) in w.points[1..].iter().enumerate() {
-        if i > 0 {
-            trend = trending * (now - before) + (1.0 - trending) * trend;
+fn last_histograms(c: &Context<'_>, series: &SeriesWindows<'_>, w: &Window<'_>, counter: bool) -> Option<Sample> {
+    let name = series.name();
+    let [.., before, last] = w.histograms else {
+        // One histogram, and a float beside it or not.
+        if !w.points.is_empty() {
+            return last_of_both(c, series, w, counter);
         }
-        let next = smoothing * p.value + (1.0 - smoothing) * (now + trend);
-        (before, now) = (now, next);
+        return None;
+    };
+    if w.points.last().is_some_and(|p| p.t_ms > before.t_ms) {
+        return last_of_both(c, series, w, counter);
     }
-    Some(now)
+    let gauge = |h: &Histogram| h.reset_hint == ResetHint::Gauge;
+    let (any, both) =
+        (gauge(&before.histogram) || gauge(&last.histogram), gauge(&before.histogram) && gauge(&last.histogram));
+    if counter && any {
+        c.note(series.span, Note::NotCounter { name });
+    }
+    if !counter && !both {
+        c.note(series.span, Note::NotGauge { name });
+    }
+    let reset = counter
+        && (match w.histogram_starts {
+            [.., a, b] => starts_anew(*a, before.t_ms, *b, last.t_ms),
+            _ => false,
+        } || last.histogram.is_reset_after(&before.histogram));
+    let mut change = if reset {
+        (*last.histogram).clone()
+    } else {
+        c.noted(last.histogram.minus(&before.histogram), Operation::Subtraction, series)?
+    };
+    change.reset_hint = ResetHint::Gauge;
+    change.compact();
+    if counter {
+        change.divide((last.t_ms - before.t_ms) as f64 / 1000.0);
+    }
+    Some(Sample::Histogram(Arc::new(change)))
+}
+
+/// The last two samples are not both histograms.
+fn last_of_both(c: &Context<'_>, series: &SeriesWindows<'_>, w: &Window<'_>, counter: bool) -> Option<Sample> {
+    let newest_histogram = w.histograms.last().map_or(i64::MIN, |h| h.t_ms);
+    if let [.., before, _] = w.points
+        && before.t_ms > newest_histogram
+    {
+        return (if counter { irate(w) } else { idelta(w) }).map(Sample::Float);
+    }
+    c.note(series.span, Note::MixedRange { name: series.name() });
+    None
 }

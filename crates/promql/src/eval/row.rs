@@ -2,9 +2,9 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use tenfold_types::{Labels, STALE_NAN, is_stale};
+use tenfold_types::{Histogram, Labels, STALE_NAN, is_stale};
 
-use crate::error::QueryError;
+use crate::{error::QueryError, value::Sample};
 
 /// Stands where a row has no value. The staleness marker serves: it is never a result, as it is dropped on reading and no
 /// arithmetic yields it.
@@ -17,26 +17,74 @@ pub(crate) fn is_absent(value: f64) -> bool {
 /// The labels that go away together with the metric name.
 const NAME_LABELS: [&str; 3] = [Labels::NAME, "__type__", "__unit__"];
 
+/// Histograms by step; most rows have none.
+pub(crate) type Histograms = Vec<Option<Arc<Histogram>>>;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub labels: Arc<Labels>,
     /// The metric name is to be dropped once the whole query is evaluated.
     pub drop_name: bool,
     pub values: Vec<f64>,
+    /// Where there is a histogram, `values` is absent. `None` when there is none at all.
+    pub histograms: Option<Histograms>,
 }
 
 impl Row {
     pub fn new(labels: Arc<Labels>, values: Vec<f64>) -> Self {
-        Self { labels, drop_name: false, values }
+        Self { labels, drop_name: false, values, histograms: None }
     }
     /// A row without labels.
     pub fn bare(values: Vec<f64>) -> Self {
         Self::new(Arc::default(), values)
     }
-    pub fn has_values(&self) -> bool {
-        self.values.iter().any(|v| !is_absent(*v))
+    /// A row without values yet.
+    pub fn empty(labels: Arc<Labels>, drop_name: bool, steps: usize) -> Self {
+        Self { labels, drop_name, values: vec![ABSENT; steps], histograms: None }
     }
+    pub fn has_values(&self) -> bool {
+        self.histograms.as_ref().is_some_and(|h| h.iter().any(Option::is_some))
+            || self.values.iter().any(|v| !is_absent(*v))
+    }
+    #[inline]
+    pub fn histogram(&self, step: usize) -> Option<&Arc<Histogram>> {
+        self.histograms.as_ref().and_then(|h| h[step].as_ref())
+    }
+    /// Whether there is a float or a histogram.
+    #[inline]
+    pub fn present(&self, step: usize) -> bool {
+        !is_absent(self.values[step]) || self.histogram(step).is_some()
+    }
+    pub fn sample(&self, step: usize) -> Option<Sample> {
+        if let Some(h) = self.histogram(step) {
+            return Some(Sample::Histogram(Arc::clone(h)));
+        }
+        Some(self.values[step]).filter(|v| !is_absent(*v)).map(Sample::Float)
+    }
+    pub fn set(&mut self, step: usize, sample: Sample) {
+        match sample {
+            Sample::Float(v) => {
+                self.values[step] = v;
+                if let Some(all) = &mut self.histograms {
+                    all[step] = None;
+                }
+            }
+            Sample::Histogram(h) => {
+                self.values[step] = ABSENT;
+                let steps = self.values.len();
+                self.histograms.get_or_insert_with(|| vec![None; steps])[step] = Some(h);
+            }
+        }
+    }
+    pub fn erase(&mut self, step: usize) {
+        self.values[step] = ABSENT;
+        if let Some(all) = &mut self.histograms {
+            all[step] = None;
+        }
+    }
+    /// Maps the floats; histograms are left out.
     pub fn map(mut self, f: impl Fn(f64) -> f64) -> Self {
+        self.histograms = None;
         for v in &mut self.values {
             if !is_absent(*v) {
                 *v = f(*v);
@@ -82,14 +130,13 @@ pub(crate) fn join_same(rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
                 out.push(row);
             }
             std::collections::hash_map::Entry::Occupied(slot) => {
-                for (a, b) in out[*slot.get()].values.iter_mut().zip(row.values) {
-                    if is_absent(b) {
-                        continue;
-                    }
-                    if !is_absent(*a) {
+                let joined = &mut out[*slot.get()];
+                for step in 0..row.values.len() {
+                    let Some(sample) = row.sample(step) else { continue };
+                    if joined.present(step) {
                         return Err(QueryError::execution("vector cannot contain metrics with the same labelset"));
                     }
-                    *a = b;
+                    joined.set(step, sample);
                 }
             }
         }

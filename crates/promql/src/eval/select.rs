@@ -1,15 +1,19 @@
-//! Selectors: the newest value of a series at each step, and the instants `offset` and `@` lead to.
+//! Selectors: the newest sample of a series at each step, and the instants `offset` and `@` lead to.
 
 use std::sync::Arc;
 
-use tenfold_types::{Matcher, Point, is_stale};
+use tenfold_types::{Histogram, Matcher, ResetHint, is_stale};
 
-use super::{ABSENT, Context, Grid, Row, Sink};
+use super::{Context, Grid, Row, Sink, extended::between, notes::Note, range_fn::interpolate, window::Edges};
 use crate::{
-    error::QueryError,
-    source::{Samples, SeriesData},
+    error::{QueryError, Span},
+    source::{Run, Samples, SeriesData},
     syntax::ast::{At, RangeMode, Selector, Shift},
+    value::Sample,
 };
+
+/// A histogram counts as that many samples against the limit: by its size.
+const BYTES_OF_A_SAMPLE: usize = 16;
 
 /// `offset` and `@` in milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +25,18 @@ pub(crate) struct Shifted {
 impl Shifted {
     /// The instant to look at for a step.
     pub fn at(self, t_ms: i64) -> i64 {
-        self.at_ms.unwrap_or(t_ms) - self.offset_ms
+        self.at_ms.unwrap_or(t_ms).saturating_sub(self.offset_ms)
     }
+}
+
+/// What of the newest sample is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Aspect {
+    Value,
+    /// Its instant in seconds.
+    Timestamp,
+    /// When what it counts began, in seconds.
+    Start,
 }
 
 impl Context<'_> {
@@ -50,69 +64,190 @@ impl Context<'_> {
         Ok(series)
     }
 
-    /// The samples of a series, counted; `buffer` is emptied first.
-    pub fn load(&self, samples: Samples, buffer: &mut Vec<Point>) -> Result<(), QueryError> {
-        buffer.clear();
+    /// The samples of a series, counted; `run` is emptied first.
+    pub fn load(&self, samples: Samples, statistics: bool, run: &mut Run) -> Result<(), QueryError> {
+        run.clear();
         match samples {
-            Samples::Points(points) => *buffer = points,
-            Samples::Lazy(reader) => reader.read(buffer)?,
+            Samples::Points(points) => run.floats = points,
+            Samples::Run(all) => *run = *all,
+            Samples::Lazy(reader) => reader.read_run(run)?,
         }
-        self.count_samples(buffer.len())
+        if statistics {
+            keep_statistics(run);
+        }
+        self.count_run(run)
     }
 
-    /// Rows of the newest value at each step, or of its instant in seconds.
+    pub fn count_run(&self, run: &Run) -> Result<(), QueryError> {
+        let histograms: usize = run.histograms.iter().map(|p| p.histogram.bytes() / BYTES_OF_A_SAMPLE).sum();
+        self.count_samples(run.floats.len() + histograms)
+    }
+
+    /// Rows of the newest sample at each step, or of what else is asked of it.
     pub fn instant_selector(
         &self,
         selector: &Selector,
+        span: Span,
         grid: Grid,
-        timestamps: bool,
+        aspect: Aspect,
         sink: Sink<'_>,
     ) -> Result<(), QueryError> {
         let shift = self.shifted(&selector.shift)?;
         let lookback = self.query.lookback_ms;
         let (first, last) = (shift.at(grid.start), shift.at(grid.end()));
-        let smoothed = selector.mode == RangeMode::Smoothed;
         if selector.mode == RangeMode::Anchored {
             return Err(QueryError::execution("anchored modifier can only be used with range selectors"));
         }
+        let smoothed = selector.mode == RangeMode::Smoothed && aspect == Aspect::Value;
         let end = if smoothed { last.saturating_add(lookback) } else { last };
-        let mut points = Vec::new();
+        let mut run = Run::default();
         for series in self.series(&selector.matchers, first.saturating_sub(lookback), end)? {
-            self.load(series.samples, &mut points)?;
-            let mut values = Vec::with_capacity(grid.steps);
-            let mut next = 0;
-            let mut any = false;
-            for t in grid.times() {
-                let at = shift.at(t);
-                while next < points.len() && points[next].t_ms <= at {
-                    next += 1;
-                }
-                let newest = next.checked_sub(1).map(|i| points[i]);
-                let fresh = newest.filter(|p| p.t_ms > at - lookback && !is_stale(p.value));
-                let value = match fresh {
-                    Some(p) if timestamps => p.t_ms as f64 / 1000.0,
-                    Some(p) if smoothed => smooth(p, points.get(next), at, lookback),
-                    Some(p) => p.value,
-                    None => ABSENT,
-                };
-                any |= fresh.is_some();
-                values.push(value);
+            self.load(series.samples, selector.statistics, &mut run)?;
+            let mut row = Row::empty(Arc::clone(&series.labels), false, grid.steps);
+            if smoothed {
+                self.smooth(&run, shift, grid, span, &mut row);
+            } else if run.histograms.is_empty() && aspect == Aspect::Value {
+                newest_floats(&run, shift, grid, lookback, &mut row.values);
+            } else {
+                newest(&run, shift, grid, lookback, aspect, &mut row);
             }
-            if any {
-                sink(Row::new(Arc::clone(&series.labels), values))?;
+            if row.has_values() {
+                sink(row)?;
             }
         }
         Ok(())
     }
+
+    /// Values on the line between the samples around each step.
+    fn smooth(&self, run: &Run, shift: Shifted, grid: Grid, span: Span, row: &mut Row) {
+        let lookback = self.query.lookback_ms;
+        let (mut floats, mut histograms) = (Edges::default(), Edges::default());
+        let labels = Arc::clone(&row.labels);
+        let name = labels.metric_name().unwrap_or_default();
+        let fresh: Vec<_> = run.floats.iter().copied().filter(|p| !is_stale(p.value)).collect();
+        let hists: Vec<_> = run.histograms.iter().filter(|p| !p.histogram.is_stale()).cloned().collect();
+        for (step, t) in grid.times().enumerate() {
+            let at = shift.at(t);
+            let (start, end) = (at.saturating_sub(lookback), at.saturating_add(lookback));
+            let points = floats.slice(&fresh, |p| p.t_ms, start, end);
+            let hists = histograms.slice(&hists, |p| p.t_ms, start, end);
+            if !points.is_empty() && !hists.is_empty() {
+                self.note(span, Note::MixedRange { name });
+            } else if hists.is_empty() {
+                let next = points.partition_point(|p| p.t_ms < at);
+                let before = next.checked_sub(1).map(|i| points[i]);
+                row.values[step] = match (before, points.get(next)) {
+                    (_, Some(after)) if after.t_ms == at => after.value,
+                    (Some(before), Some(after)) => interpolate(before, *after, at, false),
+                    (Some(before), None) => before.value,
+                    (None, _) => continue,
+                };
+            } else {
+                let next = hists.partition_point(|p| p.t_ms < at);
+                let before = next.checked_sub(1).map(|i| &hists[i]);
+                let sample = match (before, hists.get(next)) {
+                    (_, Some(after)) if after.t_ms == at => Arc::clone(&after.histogram),
+                    (Some(before), Some(after)) => {
+                        let gauge = |h: &Histogram| h.reset_hint == ResetHint::Gauge;
+                        let counter = !gauge(&before.histogram) || !gauge(&after.histogram);
+                        match between(self, before, after, at, counter, name, span) {
+                            Some(h) => Arc::new(h),
+                            None => continue,
+                        }
+                    }
+                    // The hint says how a sample follows the one before it, which the value carried on does not.
+                    (Some(before), None) => {
+                        Arc::new(Histogram { reset_hint: ResetHint::Unknown, ..(*before.histogram).clone() })
+                    }
+                    (None, _) => continue,
+                };
+                row.set(step, Sample::Histogram(sample));
+            }
+        }
+    }
 }
 
-/// The value at `at` on the line between the samples around it.
-fn smooth(before: Point, after: Option<&Point>, at: i64, lookback: i64) -> f64 {
-    match after {
-        Some(after) if before.t_ms < at && after.t_ms < at + lookback && !is_stale(after.value) => {
-            let share = (at - before.t_ms) as f64 / (after.t_ms - before.t_ms) as f64;
-            before.value + (after.value - before.value) * share
+/// Leaves of histograms the count and the sum, and what the buckets tell of counter resets.
+fn keep_statistics(run: &mut Run) {
+    let mut last: Option<Arc<Histogram>> = None;
+    for point in &mut run.histograms {
+        let whole = Arc::clone(&point.histogram);
+        let reset_hint = match (&last, whole.reset_hint) {
+            (Some(last), ResetHint::Unknown) if !whole.is_stale() => {
+                if whole.is_reset_after(last) {
+                    ResetHint::Reset
+                } else {
+                    ResetHint::NotReset
+                }
+            }
+            (_, own) => own,
+        };
+        point.histogram = Arc::new(Histogram {
+            reset_hint,
+            schema: whole.schema,
+            count: whole.count,
+            sum: whole.sum,
+            ..Histogram::default()
+        });
+        if !whole.is_stale() {
+            last = Some(whole);
         }
-        _ => before.value,
+    }
+}
+
+/// The newest float within the lookback at each step.
+fn newest_floats(run: &Run, shift: Shifted, grid: Grid, lookback: i64, values: &mut [f64]) {
+    let points = &run.floats;
+    let mut next = 0;
+    for (t, value) in grid.times().zip(values) {
+        let at = shift.at(t);
+        while next < points.len() && points[next].t_ms <= at {
+            next += 1;
+        }
+        let newest = next.checked_sub(1).map(|i| points[i]);
+        if let Some(p) = newest.filter(|p| p.t_ms > at.saturating_sub(lookback) && !is_stale(p.value)) {
+            *value = p.value;
+        }
+    }
+}
+
+/// The same where there are histograms too, or where something else than the value is asked for.
+fn newest(run: &Run, shift: Shifted, grid: Grid, lookback: i64, aspect: Aspect, row: &mut Row) {
+    let (mut float, mut histogram) = (0, 0);
+    for (step, t) in grid.times().enumerate() {
+        let at = shift.at(t);
+        while run.floats.get(float).is_some_and(|p| p.t_ms <= at) {
+            float += 1;
+        }
+        while run.histograms.get(histogram).is_some_and(|p| p.t_ms <= at) {
+            histogram += 1;
+        }
+        let newest_float = float.checked_sub(1).map(|i| (run.floats[i], i));
+        let newest_histogram = histogram.checked_sub(1).map(|i| (&run.histograms[i], i));
+        let from = at.saturating_sub(lookback);
+        let (t_ms, start, sample) = match (newest_float, newest_histogram) {
+            (f, Some((h, i))) if f.is_none_or(|(p, _)| p.t_ms < h.t_ms) => {
+                if h.t_ms <= from || h.histogram.is_stale() {
+                    continue;
+                }
+                (h.t_ms, run.histogram_starts.get(i), Sample::Histogram(Arc::clone(&h.histogram)))
+            }
+            (Some((p, i)), _) => {
+                if p.t_ms <= from || is_stale(p.value) {
+                    continue;
+                }
+                (p.t_ms, run.float_starts.get(i), Sample::Float(p.value))
+            }
+            (None, _) => continue,
+        };
+        let seconds = |ms: i64| Sample::Float(ms as f64 / 1000.0);
+        row.set(
+            step,
+            match aspect {
+                Aspect::Value => sample,
+                Aspect::Timestamp => seconds(t_ms),
+                Aspect::Start => seconds(start.copied().unwrap_or(0)),
+            },
+        );
     }
 }

@@ -2,14 +2,25 @@
 
 use std::cmp::Ordering;
 
-use super::{Context, Grid, Row, Sink, string};
-use crate::{error::QueryError, syntax::ast::Expr};
+use super::{Context, Grid, Row, Sink, notes::Note, string};
+use crate::{
+    error::{QueryError, Span},
+    syntax::ast::Expr,
+};
 
 impl Context<'_> {
-    pub fn sort(&self, name: &str, args: &[Expr], grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
+    pub fn sort(&self, name: &str, args: &[Expr], span: Span, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
         let mut rows = self.rows(&args[0], grid)?;
-        if self.top.steps == 1 {
-            let by_labels = name.starts_with("sort_by_label");
+        let by_labels = name.starts_with("sort_by_label");
+        if !by_labels {
+            for row in &mut rows {
+                row.histograms = None;
+            }
+            rows.retain(Row::has_values);
+        }
+        if grid.steps > 1 {
+            self.note(span, Note::SortInRange);
+        } else {
             let names =
                 if by_labels { args[1..].iter().map(string).collect::<Result<Vec<_>, _>>()? } else { Vec::new() };
             rows.sort_by(|a, b| match name {

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use tenfold_types::{Labels, Point, is_stale};
+use tenfold_types::{Histogram, HistogramPoint, Labels, Point, ResetHint, is_stale};
 
-use super::{ABSENT, Context, Grid, Row, Sink, is_absent, select::Shifted};
+use super::{Context, Grid, Row, Sink, is_absent, notes::Note, select::Shifted};
 use crate::{
-    error::QueryError,
-    syntax::ast::{Expr, Kind, RangeMode},
+    error::{QueryError, Span},
+    source::Run,
+    syntax::ast::{Duration, Expr, Kind, RangeMode, Type},
+    value::Sample,
 };
 
 /// Which window belongs to a step.
@@ -22,7 +24,7 @@ impl WindowSpec {
     /// Start (exclusive) and end (inclusive).
     pub fn window(self, t_ms: i64) -> (i64, i64) {
         let end = self.shift.at(t_ms);
-        (end - self.range_ms, end)
+        (end.saturating_sub(self.range_ms), end)
     }
 }
 
@@ -30,20 +32,40 @@ impl WindowSpec {
 pub(crate) struct SeriesWindows<'p> {
     pub labels: Arc<Labels>,
     pub drop_name: bool,
-    pub points: &'p [Point],
+    pub run: &'p Run,
     pub spec: WindowSpec,
+    /// Where remarks on it point to.
+    pub span: Span,
 }
 
-/// What a function over a window gets to see; never empty.
+impl SeriesWindows<'_> {
+    pub fn name(&self) -> &str {
+        self.labels.metric_name().unwrap_or_default()
+    }
+}
+
+/// What a function over a window gets to see.
 pub(crate) struct Window<'p> {
     pub points: &'p [Point],
+    pub histograms: &'p [HistogramPoint],
+    /// As long as `points`, or empty.
+    pub float_starts: &'p [i64],
+    /// As long as `histograms`, or empty.
+    pub histogram_starts: &'p [i64],
     /// The step's own instant.
     pub t_ms: i64,
+    /// The window is `(start, end]`.
+    pub start: i64,
+    pub end: i64,
     /// The scalar arguments at this step.
     pub args: [f64; 2],
 }
 
 impl Window<'_> {
+    pub fn is_empty(&self) -> bool {
+        self.points.is_empty() && self.histograms.is_empty()
+    }
+    /// The floats alone.
     pub fn first(&self) -> Point {
         self.points[0]
     }
@@ -52,7 +74,25 @@ impl Window<'_> {
     }
 }
 
-pub(crate) type WindowFn = fn(&Window<'_>) -> Option<f64>;
+/// A function of the floats of a window, of which there is at least one.
+pub(crate) type FloatFn = fn(&Window<'_>) -> Option<f64>;
+/// A function of a window that holds histograms, and maybe floats.
+pub(crate) type HistogramFn = fn(&Context<'_>, &SeriesWindows<'_>, &Window<'_>) -> Option<Sample>;
+
+/// What a function does where there are histograms.
+#[derive(Clone, Copy)]
+pub(crate) enum WithHistograms {
+    /// They are left out, and a remark is made when there are floats too.
+    Ignore,
+    Use(HistogramFn),
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct WindowFn {
+    pub floats: FloatFn,
+    pub histograms: WithHistograms,
+    pub keep_name: bool,
+}
 
 impl Context<'_> {
     /// Hands every series of a range expression to `each`.
@@ -69,22 +109,23 @@ impl Context<'_> {
                     WindowSpec { shift: self.shifted(&selector.shift)?, range_ms: self.range_ms(range)?, mode: *mode };
                 let (mut start, mut end) = (spec.window(grid.start).0, spec.window(grid.end()).1);
                 if spec.mode != RangeMode::Normal {
-                    start -= self.query.lookback_ms;
+                    start = start.saturating_sub(self.query.lookback_ms);
                 }
                 if spec.mode == RangeMode::Smoothed {
-                    end += self.query.lookback_ms;
+                    end = end.saturating_add(self.query.lookback_ms);
                 }
-                let mut points = Vec::new();
+                let mut run = Run::default();
                 for series in self.series(&selector.matchers, start, end)? {
-                    self.load(series.samples, &mut points)?;
-                    points.retain(|p| !is_stale(p.value));
-                    if !points.is_empty() {
-                        each(&SeriesWindows { labels: series.labels, drop_name: false, points: &points, spec })?;
+                    self.load(series.samples, selector.statistics, &mut run)?;
+                    drop_stale(&mut run);
+                    if !run.is_empty() {
+                        let (labels, span) = (series.labels, expr.span);
+                        each(&SeriesWindows { labels, drop_name: false, run: &run, spec, span })?;
                     }
                 }
                 Ok(())
             }
-            Kind::Subquery { expr, range, step, shift } => {
+            Kind::Subquery { expr: inner, range, step, shift } => {
                 let spec = WindowSpec {
                     shift: self.shifted(shift)?,
                     range_ms: self.range_ms(range)?,
@@ -92,16 +133,16 @@ impl Context<'_> {
                 };
                 let step = step.as_ref().map_or(Ok(self.query.subquery_step_ms), |s| self.duration_ms(s))?;
                 if step <= 0 {
-                    return Err(QueryError::execution("the step of a subquery must be greater than 0"));
+                    return Err(QueryError::execution("duration must be greater than 0"));
                 }
                 let (start, end) = (spec.window(grid.start).0, spec.window(grid.end()).1);
                 // Steps lie at multiples of the step, whatever the query's own instants are.
-                let first = (start.div_euclid(step) + 1) * step;
+                let first = start.div_euclid(step).saturating_add(1).saturating_mul(step);
                 if first > end {
                     return Ok(());
                 }
-                let inner = Grid { start: first, step, steps: ((end - first) / step) as usize + 1 };
-                self.subquery(expr, inner, spec, each)
+                let steps = (end.saturating_sub(first) / step) as usize + 1;
+                self.subquery(inner, Grid { start: first, step, steps }, spec, expr.span, each)
             }
             _ => Err(QueryError::parse(expr.span, format!("expected a range vector, got {}", expr.value_type()))),
         }
@@ -112,6 +153,7 @@ impl Context<'_> {
         expr: &Expr,
         inner: Grid,
         spec: WindowSpec,
+        span: Span,
         each: &mut dyn FnMut(&SeriesWindows<'_>) -> Result<(), QueryError>,
     ) -> Result<(), QueryError> {
         let steps_max = self.query.limits.values_max;
@@ -121,24 +163,29 @@ impl Context<'_> {
                 inner.steps
             )));
         }
-        let mut points = Vec::new();
+        let mut run = Run::default();
         let mut hand_over = |row: Row| {
-            points.clear();
-            let present = inner.times().zip(&row.values).filter(|(_, v)| !is_absent(**v));
-            points.extend(present.map(|(t, v)| Point::new(t, *v)));
-            self.count_samples(points.len())?;
-            if points.is_empty() {
+            run.clear();
+            for (step, t_ms) in inner.times().enumerate() {
+                if let Some(h) = row.histogram(step) {
+                    run.histograms.push(HistogramPoint { t_ms, histogram: without_hint(h) });
+                } else if !is_absent(row.values[step]) {
+                    run.floats.push(Point::new(t_ms, row.values[step]));
+                }
+            }
+            self.count_run(&run)?;
+            if run.is_empty() {
                 return Ok(());
             }
-            each(&SeriesWindows { labels: row.labels, drop_name: row.drop_name, points: &points, spec })
+            each(&SeriesWindows { labels: row.labels, drop_name: row.drop_name, run: &run, spec, span })
         };
-        if expr.value_type() == crate::syntax::ast::Type::Scalar {
+        if expr.value_type() == Type::Scalar {
             return hand_over(Row::bare(self.scalar(expr, inner)?));
         }
         self.each_row(expr, inner, &mut hand_over)
     }
 
-    fn range_ms(&self, range: &crate::syntax::ast::Duration) -> Result<i64, QueryError> {
+    fn range_ms(&self, range: &Duration) -> Result<i64, QueryError> {
         match self.duration_ms(range)? {
             ms if ms > 0 => Ok(ms),
             _ => Err(QueryError::execution("duration must be greater than 0")),
@@ -146,46 +193,111 @@ impl Context<'_> {
     }
 
     /// Applies a function to every window of every series.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one call")]
     pub fn over_windows(
         &self,
         expr: &Expr,
         grid: Grid,
         args: &[Vec<f64>],
-        keep_name: bool,
-        counter: bool,
         function: WindowFn,
         sink: Sink<'_>,
     ) -> Result<(), QueryError> {
         self.windows(expr, grid, &mut |series| {
-            if counter {
-                self.note_counter_name(series, expr.span);
-            }
-            let mut values = Vec::with_capacity(grid.steps);
+            let mut row = Row::empty(series.labels.clone(), series.drop_name || !function.keep_name, grid.steps);
             let mut any = false;
-            let mut edge = Edges::default();
+            let mut cursor = Cursor::new(series, 0, 0);
             for (i, t) in grid.times().enumerate() {
-                let (start, end) = series.spec.window(t);
-                let points = edge.slice(series.points, start, end);
-                let arg = |n: usize| args.get(n).map_or(0.0, |a| a[i]);
-                let value = if points.is_empty() {
-                    None
-                } else {
-                    function(&Window { points, t_ms: t, args: [arg(0), arg(1)] })
+                let mut window = cursor.window(t);
+                if window.is_empty() {
+                    continue;
+                }
+                for (slot, values) in window.args.iter_mut().zip(args) {
+                    *slot = values[i];
+                }
+                if window.histograms.is_empty() {
+                    if let Some(v) = (function.floats)(&window) {
+                        row.values[i] = v;
+                        any = true;
+                    }
+                    continue;
+                }
+                let sample = match function.histograms {
+                    WithHistograms::Use(f) => f(self, series, &window),
+                    WithHistograms::Ignore if window.points.is_empty() => None,
+                    WithHistograms::Ignore => {
+                        self.note(series.span, Note::IgnoredInRange { name: series.name() });
+                        (function.floats)(&window).map(Sample::Float)
+                    }
                 };
-                any |= value.is_some();
-                values.push(value.unwrap_or(ABSENT));
+                if let Some(sample) = sample {
+                    row.set(i, sample);
+                    any = true;
+                }
             }
-            if !any {
-                return Ok(());
-            }
-            let drop_name = series.drop_name || !keep_name;
-            sink(Row { labels: series.labels.clone(), drop_name, values })
+            if any { sink(row) } else { Ok(()) }
         })
     }
 }
 
-/// The moving ends of a window over ascending points.
+/// Forgets what is known about counter resets: between the instants of a subquery there may be other samples.
+fn without_hint(h: &Arc<Histogram>) -> Arc<Histogram> {
+    match h.reset_hint {
+        ResetHint::Unknown | ResetHint::Gauge => Arc::clone(h),
+        ResetHint::Reset | ResetHint::NotReset => {
+            Arc::new(Histogram { reset_hint: ResetHint::Unknown, ..(**h).clone() })
+        }
+    }
+}
+
+fn drop_stale(run: &mut Run) {
+    if run.floats.iter().any(|p| is_stale(p.value)) {
+        if !run.float_starts.is_empty() {
+            let mut stale = run.floats.iter().map(|p| is_stale(p.value));
+            run.float_starts.retain(|_| !stale.next().unwrap_or_default());
+        }
+        run.floats.retain(|p| !is_stale(p.value));
+    }
+    if run.histograms.iter().any(|p| p.histogram.is_stale()) {
+        if !run.histogram_starts.is_empty() {
+            let mut stale = run.histograms.iter().map(|p| p.histogram.is_stale());
+            run.histogram_starts.retain(|_| !stale.next().unwrap_or_default());
+        }
+        run.histograms.retain(|p| !p.histogram.is_stale());
+    }
+}
+
+/// Walks the windows of one series from step to step.
+pub(crate) struct Cursor<'s> {
+    series: &'s SeriesWindows<'s>,
+    floats: Edges,
+    histograms: Edges,
+    before_ms: i64,
+    after_ms: i64,
+}
+
+impl<'s> Cursor<'s> {
+    /// Windows that also see some time before and after.
+    pub fn new(series: &'s SeriesWindows<'s>, before_ms: i64, after_ms: i64) -> Self {
+        Self { series, floats: Edges::default(), histograms: Edges::default(), before_ms, after_ms }
+    }
+
+    #[inline]
+    pub fn window(&mut self, t_ms: i64) -> Window<'s> {
+        let run = self.series.run;
+        let (start, end) = self.series.spec.window(t_ms);
+        let (from, to) = (start.saturating_sub(self.before_ms), end.saturating_add(self.after_ms));
+        let points = self.floats.slice(&run.floats, |p| p.t_ms, from, to);
+        let (histograms, histogram_starts): (&[HistogramPoint], &[i64]) = if run.histograms.is_empty() {
+            (&[], &[])
+        } else {
+            let found = self.histograms.slice(&run.histograms, |p| p.t_ms, from, to);
+            (found, self.histograms.same(&run.histogram_starts))
+        };
+        let float_starts = self.floats.same(&run.float_starts);
+        Window { points, histograms, float_starts, histogram_starts, t_ms, start, end, args: [0.0; 2] }
+    }
+}
+
+/// The moving ends of a window over ascending samples.
 #[derive(Default)]
 pub(crate) struct Edges {
     pub low: usize,
@@ -193,14 +305,20 @@ pub(crate) struct Edges {
 }
 
 impl Edges {
-    /// The points with `start < t <= end`; both must not go back from call to call.
-    pub fn slice<'p>(&mut self, points: &'p [Point], start: i64, end: i64) -> &'p [Point] {
-        while self.high < points.len() && points[self.high].t_ms <= end {
+    /// The samples with `start < t <= end`; both must not go back from call to call.
+    #[inline]
+    pub fn slice<'p, T>(&mut self, samples: &'p [T], t: impl Fn(&T) -> i64, start: i64, end: i64) -> &'p [T] {
+        while self.high < samples.len() && t(&samples[self.high]) <= end {
             self.high += 1;
         }
-        while self.low < self.high && points[self.low].t_ms <= start {
+        while self.low < self.high && t(&samples[self.low]) <= start {
             self.low += 1;
         }
-        &points[self.low..self.high]
+        &samples[self.low..self.high]
+    }
+
+    /// The same places of a list beside the samples; nothing when it is empty.
+    fn same<'p>(&self, beside: &'p [i64]) -> &'p [i64] {
+        beside.get(self.low..self.high).unwrap_or_default()
     }
 }

@@ -14,6 +14,8 @@ pub struct Expr {
 pub enum Kind {
     Number(f64),
     String(String),
+    /// A string that is no UTF-8, with what makes it none still as escapes. Nothing takes it.
+    NotUtf8(String),
     Paren(Box<Expr>),
     /// Unary minus; a unary plus leaves no trace but this node.
     Unary {
@@ -67,6 +69,8 @@ pub struct Selector {
     pub matchers: Vec<Matcher>,
     pub shift: Shift,
     pub mode: RangeMode,
+    /// Of histograms only the count and the sum are used, so that their buckets need not be read.
+    pub statistics: bool,
 }
 
 /// `offset` and `@`.
@@ -153,11 +157,21 @@ pub enum SetOp {
     Unless,
 }
 
+/// Which observations of a histogram are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrimOp {
+    /// `</`
+    Below,
+    /// `>/`
+    Above,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BinaryOp {
     Arithmetic(ArithmeticOp),
     Comparison(ComparisonOp),
     Set(SetOp),
+    Trim(TrimOp),
 }
 
 impl BinaryOp {
@@ -181,6 +195,8 @@ impl BinaryOp {
             Self::Set(SetOp::And) => "and",
             Self::Set(SetOp::Or) => "or",
             Self::Set(SetOp::Unless) => "unless",
+            Self::Trim(TrimOp::Below) => "</",
+            Self::Trim(TrimOp::Above) => ">/",
         }
     }
 }
@@ -288,7 +304,7 @@ impl Expr {
     pub fn value_type(&self) -> Type {
         match &self.kind {
             Kind::Number(_) => Type::Scalar,
-            Kind::String(_) => Type::String,
+            Kind::String(_) | Kind::NotUtf8(_) => Type::String,
             Kind::Paren(e) | Kind::Unary { expr: e, .. } => e.value_type(),
             Kind::Selector(_) | Kind::Aggregate { .. } => Type::Vector,
             Kind::Matrix { .. } | Kind::Subquery { .. } => Type::Matrix,

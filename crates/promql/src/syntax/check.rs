@@ -57,6 +57,9 @@ pub(crate) fn check_binary(
     if matches!(op, BinaryOp::Comparison(_)) && scalars == 2 && !bool_modifier {
         return Err(QueryError::parse(span, "comparisons between scalars must use BOOL modifier"));
     }
+    if matches!(op, BinaryOp::Trim(_)) && scalars == 2 {
+        return Err(QueryError::parse(span, format!("operator \"{}\" not allowed for Scalar operations", op.sign())));
+    }
     if scalars == 0 {
         return Ok(());
     }

@@ -1,5 +1,7 @@
 //! Text to tokens, each with the bytes it came from.
 
+use std::fmt::Write;
+
 use crate::error::{QueryError, Span};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +12,8 @@ pub(crate) enum Token {
     /// A duration literal such as `1h30m`, in milliseconds.
     Duration(i64),
     String(String),
+    /// A string whose escapes make it no UTF-8, with these still written out.
+    NotUtf8(String),
     /// Brackets, commas, operators.
     Sign(&'static str),
     End,
@@ -22,9 +26,9 @@ pub(crate) struct Lexed {
 }
 
 /// Longest first, so that `==` is not read as `=` twice.
-const SIGNS: [&str; 24] = [
-    "==", "!=", "=~", "!~", "<=", ">=", "(", ")", "{", "}", "[", "]", ",", "=", "<", ">", "+", "-", "*", "/", "%", "^",
-    "@", ":",
+const SIGNS: [&str; 26] = [
+    "</", ">/", "==", "!=", "=~", "!~", "<=", ">=", "(", ")", "{", "}", "[", "]", ",", "=", "<", ">", "+", "-", "*",
+    "/", "%", "^", "@", ":",
 ];
 
 /// Duration units from long to short with their milliseconds; each may appear once, in this order.
@@ -164,8 +168,11 @@ fn string(text: &str, quote: char) -> Result<(Token, usize), &'static str> {
     while let Some((i, c)) = chars.next() {
         match c {
             c if c == quote => {
-                let value = String::from_utf8(bytes).map_err(|_| "this string is not valid UTF-8")?;
-                return Ok((Token::String(value), i + 2));
+                let token = match String::from_utf8(bytes) {
+                    Ok(value) => Token::String(value),
+                    Err(e) => Token::NotUtf8(written_out(e.as_bytes())),
+                };
+                return Ok((token, i + 2));
             }
             '\n' => return Err("this string has no end"),
             '\\' => {
@@ -180,6 +187,18 @@ fn string(text: &str, quote: char) -> Result<(Token, usize), &'static str> {
         }
     }
     Err("this string has no end")
+}
+
+/// Bytes that are not all UTF-8, those that are not as escapes.
+fn written_out(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out
 }
 
 /// Reads what follows a backslash; returns its length.

@@ -7,7 +7,8 @@ use crate::{
     functions,
     syntax::{
         ast::{
-            AggregateOp, ArithmeticOp, BinaryOp, ComparisonOp, Expr, Grouping, Kind, Matching, SetOp, Shift, Side, Type,
+            AggregateOp, ArithmeticOp, BinaryOp, ComparisonOp, Expr, Grouping, Kind, Matching, SetOp, Shift, Side,
+            TrimOp, Type,
         },
         check::{check_binary, check_call, expect_type},
         lex::{Lexed, Token, lex},
@@ -25,11 +26,41 @@ pub fn parse(text: &str) -> Result<Expr, QueryError> {
     if p.token() == &Token::End {
         return Err(p.error("there is no expression"));
     }
-    let expr = p.expr(0)?;
+    let mut expr = p.expr(0)?;
     if p.token() != &Token::End {
         return Err(p.unexpected("an operator or the end"));
     }
+    mark_statistics(&mut expr, false, false);
     Ok(expr)
+}
+
+/// Marks the selectors of whose histograms the count and the sum are enough.
+fn mark_statistics(expr: &mut Expr, wanted: bool, whole: bool) {
+    match &mut expr.kind {
+        Kind::Number(_) | Kind::String(_) | Kind::NotUtf8(_) => {}
+        Kind::Selector(s) | Kind::Matrix { selector: s, .. } => s.statistics = wanted && !whole,
+        Kind::Paren(e) | Kind::Unary { expr: e, .. } => mark_statistics(e, wanted, whole),
+        // Between the steps of a subquery a reset may hide that only the buckets show.
+        Kind::Subquery { expr, .. } => mark_statistics(expr, wanted, true),
+        Kind::Call { function, args } => {
+            let statistics = matches!(function.name, "histogram_count" | "histogram_sum" | "histogram_avg");
+            let buckets = matches!(function.name, "histogram_quantile" | "histogram_quantiles" | "histogram_fraction");
+            for arg in args {
+                mark_statistics(arg, wanted || statistics, whole || buckets);
+            }
+        }
+        Kind::Aggregate { param, expr, .. } => {
+            mark_statistics(expr, wanted, whole);
+            if let Some(param) = param {
+                mark_statistics(param, wanted, whole);
+            }
+        }
+        Kind::Binary { op, lhs, rhs, .. } => {
+            let buckets = matches!(op, BinaryOp::Trim(_));
+            mark_statistics(lhs, wanted, whole || buckets);
+            mark_statistics(rhs, wanted, whole || buckets);
+        }
+    }
 }
 
 /// Parses a series selector (`up{job="web"}`) into its matchers.
@@ -71,6 +102,8 @@ fn binary_op(token: &Token) -> Option<(BinaryOp, u8)> {
             "<=" => (C(LessOrEqual), 3),
             ">" => (C(Greater), 3),
             ">=" => (C(GreaterOrEqual), 3),
+            "</" => (BinaryOp::Trim(TrimOp::Below), 3),
+            ">/" => (BinaryOp::Trim(TrimOp::Above), 3),
             _ => return None,
         },
         Token::Ident(name) => match name.to_ascii_lowercase().as_str() {
@@ -143,6 +176,7 @@ impl Parser {
             Token::Number(n) => format!("the number {n}"),
             Token::Duration(_) => "a duration".into(),
             Token::String(_) => "a string".into(),
+            Token::NotUtf8(_) => "a string that is not valid UTF-8".into(),
             Token::Sign(sign) => format!("`{sign}`"),
             Token::End => "the end of the query".into(),
         };
@@ -304,6 +338,10 @@ impl Parser {
             Token::String(s) => {
                 self.next();
                 leaf(Kind::String(s))
+            }
+            Token::NotUtf8(s) => {
+                self.next();
+                leaf(Kind::NotUtf8(s))
             }
             Token::Sign("(") => {
                 self.next();

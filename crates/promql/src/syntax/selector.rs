@@ -42,7 +42,7 @@ impl Parser {
         if name.is_none() && !self.any_selector && matchers.iter().all(matches_empty) {
             return Err(QueryError::parse(span, "vector selector must contain at least one non-empty matcher"));
         }
-        let selector = Selector { matchers, shift: Shift::default(), mode: RangeMode::Normal };
+        let selector = Selector { matchers, shift: Shift::default(), mode: RangeMode::Normal, statistics: false };
         Ok(Expr { kind: Kind::Selector(selector), span })
     }
 

@@ -1,0 +1,215 @@
+//! Which series of two vectors belong together, and what comes of them.
+
+use std::{collections::HashMap, fmt::Write, sync::Arc};
+
+use tenfold_types::Labels;
+
+use super::{
+    ABSENT, Context, Row,
+    binary::{Operator, drops_name},
+    element, is_absent,
+    row::strip_name,
+};
+use crate::{
+    error::QueryError,
+    syntax::ast::{BinaryOp, Matching, Side},
+    value::Sample,
+};
+
+/// The labels by which rows of the two sides meet.
+pub(crate) fn signature(labels: &Labels, matching: &Matching) -> Labels {
+    if matching.on {
+        let pairs = matching.labels.iter().filter_map(|n| labels.get(n).map(|v| (n.as_str(), v)));
+        return Labels::from_pairs(pairs);
+    }
+    let mut out = labels.clone();
+    out.remove(Labels::NAME);
+    matching.labels.iter().for_each(|n| out.remove(n));
+    out
+}
+
+/// Labels the way Prometheus' messages write them.
+fn shown(labels: &Labels) -> String {
+    let mut out = String::from("{");
+    for (i, (name, value)) in labels.iter().enumerate() {
+        let _ = write!(out, "{}{name}={value:?}", if i > 0 { ", " } else { "" });
+    }
+    out.push('}');
+    out
+}
+
+fn by_signature(rows: &[Row], matching: &Matching) -> HashMap<Labels, Vec<usize>> {
+    let mut out: HashMap<Labels, Vec<usize>> = HashMap::with_capacity(rows.len());
+    for (i, row) in rows.iter().enumerate() {
+        out.entry(signature(&row.labels, matching)).or_default().push(i);
+    }
+    out
+}
+
+/// How many of several rows are present at a step.
+fn present(rows: &[Row], members: &[usize], step: usize) -> usize {
+    members.iter().filter(|i| rows[**i].present(step)).count()
+}
+
+/// Two vectors to be joined.
+pub(crate) struct Pair<'a> {
+    pub operator: Operator,
+    pub matching: &'a Matching,
+    pub left: Vec<Row>,
+    pub right: Vec<Row>,
+    pub steps: usize,
+}
+
+impl Pair<'_> {
+    fn many_is_right(&self) -> bool {
+        self.matching.side == Side::ManyRight
+    }
+
+    pub fn join(self, c: &Context<'_>) -> Result<Vec<Row>, QueryError> {
+        let (many, one) = if self.many_is_right() { (&self.right, &self.left) } else { (&self.left, &self.right) };
+        let ones = by_signature(one, self.matching);
+        let manys = by_signature(many, self.matching);
+        self.check_one(&ones, one, many)?;
+        if self.matching.side == Side::OneToOne {
+            self.check_many(&manys, many, &ones, one)?;
+        }
+        // Prometheus does not swap the fill values with the sides: with `group_right` the left one stands for "many" too.
+        let (fill_many, fill_one) = (self.matching.fill_left, self.matching.fill_right);
+        let mut out = Vec::new();
+        for row in many {
+            let members = ones.get(&signature(&row.labels, self.matching)).map_or(&[][..], Vec::as_slice);
+            for i in members {
+                let joined = self.combine(c, row, &one[*i]);
+                self.emit(&mut out, self.labels(&row.labels, Some(&one[*i].labels)), row.drop_name, joined);
+            }
+            if let Some(fill) = fill_one {
+                let filled = |s: usize| if present(one, members, s) == 0 { fill } else { ABSENT };
+                let missing = Row::bare((0..self.steps).map(filled).collect());
+                let joined = self.combine(c, row, &missing);
+                self.emit(&mut out, self.labels(&row.labels, None), row.drop_name, joined);
+            }
+        }
+        if let Some(fill) = fill_many {
+            for (key, members) in &ones {
+                let others = manys.get(key).map_or(&[][..], Vec::as_slice);
+                let filled = |s: usize| if present(many, others, s) == 0 { fill } else { ABSENT };
+                let missing = Row::bare((0..self.steps).map(filled).collect());
+                for i in members {
+                    let joined = self.combine(c, &missing, &one[*i]);
+                    let mut labels = key.clone();
+                    self.include(&mut labels, Some(&one[*i].labels));
+                    self.emit(&mut out, labels, false, joined);
+                }
+            }
+        }
+        if self.matching.side != Side::OneToOne {
+            super::row::join_same(out.clone()).map_err(|_| {
+                QueryError::execution("multiple matches for labels: grouping labels must ensure unique matches")
+            })?;
+        }
+        Ok(out)
+    }
+
+    fn emit(&self, out: &mut Vec<Row>, labels: Labels, drop_name: bool, mut row: Row) {
+        if row.has_values() {
+            row.drop_name = drop_name || drops_name(self.operator.op, self.operator.bool_modifier);
+            row.labels = Arc::new(labels);
+            out.push(row);
+        }
+    }
+
+    fn combine(&self, context: &Context<'_>, many: &Row, one: &Row) -> Row {
+        let swap = self.many_is_right();
+        let Operator { op, bool_modifier, .. } = self.operator;
+        let plain = many.histograms.is_none() && one.histograms.is_none() && !matches!(op, BinaryOp::Trim(_));
+        if plain {
+            let value = |(m, o): (&f64, &f64)| {
+                if is_absent(*m) || is_absent(*o) {
+                    return ABSENT;
+                }
+                let (l, r) = if swap { (*o, *m) } else { (*m, *o) };
+                element::floats(op, bool_modifier, l, r, l)
+            };
+            return Row::bare(many.values.iter().zip(&one.values).map(value).collect());
+        }
+        let mut out = Row::empty(Arc::default(), false, self.steps);
+        for step in 0..self.steps {
+            let (Some(many), Some(one)) = (many.sample(step), one.sample(step)) else { continue };
+            let (l, r): (&Sample, &Sample) = if swap { (&one, &many) } else { (&many, &one) };
+            if let Some(sample) = context.noted_element(self.operator, l, r, l) {
+                out.set(step, sample);
+            }
+        }
+        out
+    }
+
+    fn labels(&self, many: &Labels, one: Option<&Labels>) -> Labels {
+        let drops = drops_name(self.operator.op, self.operator.bool_modifier);
+        let mut out = if drops { strip_name(many) } else { many.clone() };
+        if self.matching.side == Side::OneToOne {
+            if self.matching.on {
+                out =
+                    Labels::from_pairs(self.matching.labels.iter().filter_map(|n| out.get(n).map(|v| (n.as_str(), v))));
+            } else {
+                self.matching.labels.iter().for_each(|n| out.remove(n));
+            }
+        }
+        self.include(&mut out, one);
+        out
+    }
+
+    fn include(&self, out: &mut Labels, one: Option<&Labels>) {
+        for name in &self.matching.include {
+            out.set(name, one.and_then(|l| l.get(name)).unwrap_or_default());
+        }
+    }
+
+    /// The "one" side may have one row per signature and step.
+    fn check_one(&self, ones: &HashMap<Labels, Vec<usize>>, one: &[Row], many: &[Row]) -> Result<(), QueryError> {
+        let filled = self.matching.fill_left.or(self.matching.fill_right).is_some();
+        for (key, members) in ones.iter().filter(|(_, m)| m.len() > 1) {
+            for step in 0..self.steps {
+                let asked = || filled || many.iter().any(|r| r.present(step));
+                if present(one, members, step) < 2 || !asked() {
+                    continue;
+                }
+                let there = members.iter().filter(|i| one[**i].present(step));
+                let mut names: Vec<String> = there.map(|i| shown(&one[*i].labels)).collect();
+                names.sort_unstable();
+                let side = if self.many_is_right() { "left" } else { "right" };
+                return Err(QueryError::execution(format!(
+                    "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
+                    shown(key),
+                    names[0],
+                    names[1],
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Without a grouping, the other side may not have several either where there is something to match.
+    fn check_many(
+        &self,
+        manys: &HashMap<Labels, Vec<usize>>,
+        many: &[Row],
+        ones: &HashMap<Labels, Vec<usize>>,
+        one: &[Row],
+    ) -> Result<(), QueryError> {
+        let filled = self.matching.fill_right.is_some();
+        for (key, members) in manys.iter().filter(|(_, m)| m.len() > 1) {
+            for step in 0..self.steps {
+                if present(many, members, step) < 2 {
+                    continue;
+                }
+                let matched = ones.get(key).is_some_and(|o| present(one, o, step) > 0);
+                if matched || filled {
+                    return Err(QueryError::execution(
+                        "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -19,6 +19,7 @@ mod context;
 mod evaluate;
 pub mod exchange;
 mod facts;
+pub mod explain;
 mod features;
 pub mod fraction;
 mod model;

@@ -60,6 +60,11 @@ pub struct Flag {
     pub owner: String,
     #[serde(default)]
     pub created_at: Timestamp,
+    /// When anything of it last changed, in whatever environment, and who did it.
+    #[serde(default)]
+    pub updated_at: Timestamp,
+    #[serde(default)]
+    pub updated_by: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
     #[serde(default)]
@@ -110,6 +115,8 @@ impl Flag {
             kind: Kind::default(),
             owner: String::new(),
             created_at: Timestamp::default(),
+            updated_at: Timestamp::default(),
+            updated_by: String::new(),
             expires_at: None,
             value_type: ValueType::default(),
             impression_data: false,

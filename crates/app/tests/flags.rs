@@ -438,3 +438,122 @@ async fn switching_on_after_an_outage_tells_of_both() {
     let texts: Vec<_> = told(&app, "flag.switched").await.into_iter().map(|e| e.text).collect();
     assert_eq!(texts, ["raj switched new_uploader off in production", "mei switched new_uploader on in production"]);
 }
+
+#[tokio::test]
+async fn a_change_by_somebody_else_is_not_written_over() {
+    let World { app, .. } = &common::world().await;
+    rolled_out(app, 50).await;
+    let mei = person("mei", Role::Deployer);
+    let read = app.flag("new_uploader").unwrap();
+    assert_eq!((read.version, read.updated_by.as_str()), (1, "mei"));
+    app.flag_rollout(&person("raj", Role::Responder), "new_uploader", "production", 10).await.unwrap();
+    let update = || update(json!({"description": "faster"}));
+    let refused = app.flag_put_over(&mei, "new_uploader", update(), Some(read.version)).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Changed);
+    assert_eq!(refused.message, "`new_uploader` is at version 2 since a change by raj; you edited version 1");
+    assert_eq!(app.flag("new_uploader").unwrap().description, "");
+    let flag = app.flag_put_over(&mei, "new_uploader", update(), Some(2)).await.unwrap();
+    assert_eq!((flag.version, flag.description.as_str(), flag.updated_by.as_str()), (3, "faster", "mei"));
+    // Made only where there is none.
+    assert_eq!(app.flag_put_over(&mei, "new_uploader", update(), Some(0)).await.unwrap_err().code, ErrorCode::Changed);
+    assert_eq!(app.flag_put_over(&mei, "other", update(), Some(0)).await.unwrap().version, 1);
+    assert_eq!(app.flag_put_over(&mei, "third", update(), Some(4)).await.unwrap_err().code, ErrorCode::Changed);
+}
+
+#[tokio::test]
+async fn a_switch_may_have_a_reason() {
+    let World { app, .. } = &common::world().await;
+    rolled_out(app, 50).await;
+    let raj = person("raj", Role::Responder);
+    app.flag_switch_because(&raj, "new_uploader", "production", false, Some(" uploads fail ")).await.unwrap();
+    let event = &told(app, "flag.switched").await[0];
+    assert_eq!(event.text, "raj switched new_uploader off in production: uploads fail");
+    assert_eq!(event.data["reason"], "uploads fail");
+    let long = "x".repeat(1_001);
+    let refused = app.flag_switch_because(&raj, "new_uploader", "production", false, Some(&long)).await.unwrap_err();
+    assert!(refused.message.contains("1001 bytes, over the limit of 1000"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_preview_shows_stored_and_edited_side_by_side() {
+    let World { app, .. } = &common::world().await;
+    rolled_out(app, 0).await;
+    let ask = |question: Value| {
+        let question = serde_json::from_value(question).expect("a question");
+        app.flag_preview("new_uploader", question)
+    };
+    let edited = json!({"environments": {"production": {"strategies": [{"name": "default", "constraints": [
+        {"contextName": "plan", "operator": "IN", "values": ["pro"]},
+    ]}]}}});
+    let told = ask(json!({"environment": "production", "context": {"userId": "7", "plan": "pro"}, "edited": edited}))
+        .await
+        .unwrap();
+    assert!(!told.saved.unwrap().answer.enabled);
+    assert_eq!(told.edited.unwrap().because, "strategy 1 matches: everybody");
+    assert_eq!(app.flag("new_uploader").unwrap().version, 1, "nothing is written");
+    assert_eq!(app.flag("new_uploader").unwrap().environments["production"].usage.no, 0, "nothing is counted");
+
+    // What would be refused is told in the words of the refusal, and not evaluated.
+    let broken = json!({"environments": {"production": {"strategies": [{"name": "flexibleRollout", "parameters": {"rollout": "many"}}]}}});
+    let told = ask(json!({"environment": "production", "edited": broken})).await.unwrap();
+    assert!(told.edited.is_none());
+    let refused = told.refused.unwrap();
+    let put = put(app, "new_uploader", broken).await.unwrap_err();
+    assert_eq!(refused, put.message);
+    assert!(refused.contains("strategy 1 (`flexibleRollout`)"), "{refused}");
+
+    // Of a thousand ids about half are in at 50 %, and the same ones as a client gets.
+    let ids: Vec<String> = (0..1_000).map(|i| format!("u-{i}")).collect();
+    let half = json!({"environments": {"production": {"rollout_percent": 50}}});
+    let told = ask(json!({"environment": "production", "edited": half, "ids": ids})).await.unwrap().ids.unwrap();
+    assert_eq!((told.asked, told.saved.as_ref().unwrap()["off"]), (1_000, 1_000));
+    let on = told.edited.as_ref().unwrap()["on"];
+    assert!((430..570).contains(&on), "{on} of 1,000");
+    app.flag_rollout(&person("mei", Role::Deployer), "new_uploader", "production", 50).await.unwrap();
+    for row in told.rows.iter().step_by(37) {
+        assert_eq!(row.edited.as_deref() == Some("on"), is_on(app, "production", &row.id), "{}", row.id);
+    }
+    let many: Vec<String> = (0..=1_000).map(|i| i.to_string()).collect();
+    let refused = ask(json!({"environment": "production", "ids": many})).await.unwrap_err();
+    assert!(refused.message.contains("1001 ids are asked for, over the limit of 1000"), "{refused}");
+}
+
+#[tokio::test]
+async fn summaries_are_short_rows_of_the_same_flags() {
+    let World { app, .. } = &common::world().await;
+    rolled_out(app, 50).await;
+    put(app, "old", json!({"description": "gone", "environments": {"staging": {"enabled": true}}})).await.unwrap_err();
+    put(app, "old", json!({"description": "gone"})).await.unwrap();
+    app.flag_archive(&person("mei", Role::Deployer), "old").await.unwrap();
+    let list = app.flag_summaries(false);
+    let keys: Vec<_> = list.items.iter().map(|f| f.key.as_str()).collect();
+    assert_eq!(keys, ["new_uploader"]);
+    let state = &list.items[0].environments["production"];
+    assert_eq!((state.enabled, state.rollout_percent, state.ramping, state.asked), (true, Some(50.0), false, false));
+    is_on(app, "production", "7");
+    assert!(app.flag_summaries(false).items[0].environments["production"].asked);
+    app.flag_ramp_start(&person("mei", Role::Deployer), "new_uploader", "production", steps(&[5, 100])).await.unwrap();
+    let ramping = &app.flag_summaries(false).items[0];
+    assert!(ramping.environments["production"].ramping && ramping.updated_by == "mei");
+    let archived = app.flag_summaries(true);
+    assert_eq!((archived.items.len(), archived.items[0].key.as_str()), (1, "old"));
+    assert!(archived.environments.contains(&"production".to_owned()));
+}
+
+/// The guide's example, as it stands there.
+#[tokio::test]
+async fn the_guides_preview_is_answered_as_the_guide_says() {
+    let guide = include_str!("../../../docs/guide/flags.md");
+    let (_, section) = guide.split_once("## Who gets it?").unwrap();
+    let block = section.split("```json").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let question = serde_json::from_str(block).expect("the guide's question");
+    let World { app, .. } = &common::world().await;
+    put(app, "new_checkout", json!({"environments": {"production": {"enabled": true}}})).await.unwrap();
+    let told = app.flag_preview("new_checkout", question).await.unwrap();
+    assert!(told.saved.unwrap().answer.enabled);
+    let because = told.edited.unwrap().because.replace('`', "");
+    let said = section.replace('\n', " ");
+    let sentence = because.split(": ").nth(1).unwrap();
+    assert!(said.contains(sentence), "the guide lacks: {sentence}");
+    assert_eq!(told.ids.unwrap().asked, 3);
+}

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tenfold_app::flags::{
-    FlagAnswer, FlagList, FlagQuestion, FlagRamp, FlagRollout, FlagSwitch, FlagUpdate, FlagView, SegmentList,
+    FlagAnswer, FlagList, FlagPreview, FlagPreviewQuestion, FlagQuestion, FlagRamp, FlagRollout, FlagSummaryList,
+    FlagSwitch, FlagUpdate, FlagView, SegmentList,
 };
 use tenfold_app::people::Token;
 use tenfold_app::{App, Role};
 use tenfold_flags::{Constraint, Segment};
-use tenfold_types::Fault;
+use tenfold_types::{ErrorCode, Fault};
 use utoipa_axum::routes;
 
 use crate::auth::Who;
@@ -20,6 +23,7 @@ use crate::{Api, ApiError, Body, PathOf, Policy, QueryOf};
 pub fn api() -> Api {
     Api::new("flags")
         .add(Policy::Viewer, routes!(list))
+        .add(Policy::Viewer, routes!(summaries))
         .add(Policy::Viewer, routes!(get))
         .add(Policy::Role(Role::Deployer), routes!(put, archive))
         .add(Policy::Role(Role::Responder), routes!(switch))
@@ -27,6 +31,7 @@ pub fn api() -> Api {
         .add(Policy::Role(Role::Deployer), routes!(ramp_start))
         .add(Policy::Role(Role::Responder), routes!(ramp_stop))
         .add(Policy::Viewer, routes!(evaluate))
+        .add(Policy::Viewer, routes!(preview))
         .add(Policy::Viewer, routes!(segments))
         .add(Policy::Role(Role::Deployer), routes!(segment_put, segment_delete))
 }
@@ -53,6 +58,15 @@ struct InEnvironment {
     environment: Option<String>,
 }
 
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Archived {
+    /// Those taken out of use instead of those in use.
+    #[serde(default)]
+    archived: bool,
+}
+
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SegmentUpdate {
@@ -72,21 +86,56 @@ async fn list(State(app): State<App>, QueryOf(q): QueryOf<InEnvironment>) -> Jso
     Json(app.flag_list(q.environment.as_deref()))
 }
 
-/// One flag.
-#[utoipa::path(get, path = "/api/flags/{key}", params(("key" = String, Path)), responses((status = 200, body = FlagView)))]
-async fn get(State(app): State<App>, PathOf(key): PathOf<String>) -> Result<Json<FlagView>, ApiError> {
-    Ok(Json(app.flag(&key)?))
+/// All flags as short rows, for lists: state, last change and owner, without the definitions.
+#[utoipa::path(get, path = "/api/flag-summaries", params(Archived), responses((status = 200, body = FlagSummaryList)))]
+async fn summaries(State(app): State<App>, QueryOf(q): QueryOf<Archived>) -> Json<FlagSummaryList> {
+    Json(app.flag_summaries(q.archived))
 }
 
-/// Creates or changes a flag; what is absent stays as it is.
-#[utoipa::path(put, path = "/api/flags/{key}", params(("key" = String, Path)), request_body = FlagUpdate, responses((status = 200, body = FlagView)))]
+/// One flag. The `ETag` is the definition's version.
+#[utoipa::path(get, path = "/api/flags/{key}", params(("key" = String, Path)), responses((status = 200, body = FlagView)))]
+async fn get(State(app): State<App>, PathOf(key): PathOf<String>) -> Result<Versioned, ApiError> {
+    Ok(Versioned(app.flag(&key)?))
+}
+
+/// Creates or changes a flag; what is absent stays as it is. With `If-Match: "VERSION"` it is refused (412) when somebody
+/// else changed the flag in between, with `If-None-Match: *` when there is one already.
+#[utoipa::path(
+    put, path = "/api/flags/{key}",
+    params(("key" = String, Path), ("if-match" = Option<String>, Header), ("if-none-match" = Option<String>, Header)),
+    request_body = FlagUpdate, responses((status = 200, body = FlagView)),
+)]
 async fn put(
     State(app): State<App>,
     Who(who): Who,
     PathOf(key): PathOf<String>,
+    headers: HeaderMap,
     Body(update): Body<FlagUpdate>,
-) -> Result<Json<FlagView>, ApiError> {
-    Ok(Json(app.flag_put(&who, &key, update).await?))
+) -> Result<Versioned, ApiError> {
+    let edited = edited_version(&headers)?;
+    Ok(Versioned(app.flag_put_over(&who, &key, update, edited).await?))
+}
+
+/// The version an edit was made on; 0 for a flag that must not be there yet.
+fn edited_version(headers: &HeaderMap) -> Result<Option<i64>, Fault> {
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|v| v == "*") {
+        return Ok(Some(0));
+    }
+    let Some(given) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let version = given.to_str().ok().and_then(|v| v.trim().trim_matches('"').parse().ok());
+    version.map(Some).ok_or_else(|| {
+        Fault::new(ErrorCode::BadRequest, "the header If-Match is not a version of a flag")
+            .advice("send the ETag that GET gave, like \"7\"")
+    })
+}
+
+/// A flag, with its version as `ETag`.
+struct Versioned(FlagView);
+
+impl IntoResponse for Versioned {
+    fn into_response(self) -> Response {
+        ([(header::ETAG, format!("\"{}\"", self.0.version))], Json(self.0)).into_response()
+    }
 }
 
 /// Takes a flag out of use. Its history stays; putting it again brings it back.
@@ -107,7 +156,8 @@ async fn switch(
     PathOf(key): PathOf<String>,
     Body(b): Body<FlagSwitch>,
 ) -> Result<Json<FlagView>, ApiError> {
-    Ok(Json(app.flag_switch(&who, &key, &b.environment, b.enabled).await?))
+    let reason = b.reason.as_deref();
+    Ok(Json(app.flag_switch_because(&who, &key, &b.environment, b.enabled, reason).await?))
 }
 
 /// Sets the percentage of people a flag is on for.
@@ -152,6 +202,16 @@ async fn evaluate(
     Body(question): Body<FlagQuestion>,
 ) -> Result<Json<FlagAnswer>, ApiError> {
     Ok(Json(app.flag_evaluate(&key, question).await?))
+}
+
+/// What somebody gets and why, of the flag as stored and as edited, side by side; and how many of a list of ids.
+#[utoipa::path(post, path = "/api/flags/{key}/preview", params(("key" = String, Path)), request_body = FlagPreviewQuestion, responses((status = 200, body = FlagPreview)))]
+async fn preview(
+    State(app): State<App>,
+    PathOf(key): PathOf<String>,
+    Body(question): Body<FlagPreviewQuestion>,
+) -> Result<Json<FlagPreview>, ApiError> {
+    Ok(Json(app.flag_preview(&key, question).await?))
 }
 
 /// Constraints that strategies share.

@@ -298,3 +298,28 @@ async fn a_token_reads_its_own_environment() {
         world.ask("POST", "/ofrep/v1/evaluate/flags/half?environment=ghost", &tokens.admin, &[], user("7")).await;
     assert_eq!(ghost.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn an_edit_names_the_version_it_was_made_on() {
+    let (world, tokens) = World::with_flags().await;
+    let read = world.ask("GET", "/api/flags/half", &tokens.admin, &[], Value::Null).await;
+    let tag = read.headers[header::ETAG].to_str().unwrap().to_owned();
+    assert_eq!(tag, format!("\"{}\"", read.body["version"]));
+    let change = |text: &str| json!({"description": text});
+    let put =
+        async |path: &str, headers: &[(&str, &str)], body| world.ask("PUT", path, &tokens.admin, headers, body).await;
+    let mine = put("/api/flags/half", &[("if-match", &tag)], change("mine")).await;
+    assert_eq!(mine.status, StatusCode::OK);
+    let late = put("/api/flags/half", &[("if-match", &tag)], change("late")).await;
+    assert_eq!((late.status, &late.body["error"]["code"]), (StatusCode::PRECONDITION_FAILED, &json!("changed")));
+    let odd = put("/api/flags/half", &[("if-match", "yesterday")], change("odd")).await;
+    assert_eq!(odd.status, StatusCode::BAD_REQUEST);
+    let taken = put("/api/flags/half", &[("if-none-match", "*")], change("new")).await;
+    assert_eq!(taken.status, StatusCode::PRECONDITION_FAILED);
+    let rows = world.ask("GET", "/api/flag-summaries", &tokens.admin, &[], Value::Null).await;
+    let half = rows.body["items"].as_array().unwrap().iter().find(|f| f["key"] == "half").unwrap();
+    assert_eq!(
+        (&half["description"], &half["environments"]["production"]["rollout_percent"]),
+        (&json!("mine"), &json!(50.0))
+    );
+}

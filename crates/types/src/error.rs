@@ -25,6 +25,7 @@ error_codes! {
     MethodNotAllowed, "method_not_allowed", 405;
     Conflict, "conflict", 409;
     Gone, "gone", 410;
+    Changed, "changed", 412;
     Locked, "locked", 423;
     TooLarge, "too_large", 413;
     UnsupportedMedia, "unsupported_media_type", 415;

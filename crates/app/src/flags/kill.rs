@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tenfold_types::{Actor, ErrorCode, Fault};
 
-use super::manage::{known_flag, state_of, switch};
+use super::manage::{give_reason, known_flag, state_of, switch};
 use super::table::Kill;
 use super::views::FlagView;
 use crate::{App, Caller, Role};
@@ -14,7 +14,13 @@ use crate::{App, Caller, Role};
 const STORE_WAIT: Duration = Duration::from_secs(2);
 
 impl App {
-    pub(super) async fn flag_off(&self, who: &Caller, key: &str, environment: &str) -> Result<FlagView, Fault> {
+    pub(super) async fn flag_off(
+        &self,
+        who: &Caller,
+        key: &str,
+        environment: &str,
+        reason: Option<&str>,
+    ) -> Result<FlagView, Fault> {
         who.require(Role::Responder, None, Some(environment))?;
         let flag = known_flag(self, key)?;
         if !flag.environments.contains_key(environment) {
@@ -22,7 +28,8 @@ impl App {
         }
         let now = self.now();
         let (actor, source) = (who.actor.clone(), who.source);
-        let kill = Kill { key: key.to_owned(), environment: environment.to_owned(), actor, source, at: now };
+        let reason = reason.map(str::to_owned);
+        let kill = Kill { key: key.to_owned(), environment: environment.to_owned(), actor, source, at: now, reason };
         self.flags.change(now, |table| {
             table.held_off.insert((kill.key.clone(), kill.environment.clone()), kill.clone());
         });
@@ -58,6 +65,7 @@ impl App {
                 return Ok(Vec::new());
             }
             let mut events = switch(&who, &kill.key, &kill.environment, state, false, now);
+            give_reason(&mut events, kill.reason.as_deref());
             for event in &mut events {
                 event.occurred_at = Some(kill.at);
             }

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use serde_json::json;
 use tenfold_flags::{
     Flag, FlagEnvironment, Segment,
-    validate::{Surroundings, validate, validate_imported, validate_key},
+    validate::{Surroundings, TEXT_BYTES_MAX, validate, validate_imported, validate_key},
 };
 use tenfold_store::flags as store;
-use tenfold_types::{EventDraft, Fault, Severity, Timestamp};
+use tenfold_types::{ErrorCode, EventDraft, Fault, Severity, Timestamp};
 
 use super::views::{FlagEnvironmentUpdate, FlagUpdate, FlagView};
 use super::{FLAGS_MAX, draft, not_found, put, stored, told};
 use crate::{App, Caller, Role};
 
-type Known = (BTreeMap<String, Arc<Flag>>, BTreeMap<i64, Segment>);
+pub(super) type Known = (BTreeMap<String, Arc<Flag>>, BTreeMap<i64, Segment>);
 
-fn check(flag: &Flag, known: &Known) -> Result<(), Fault> {
+pub(super) fn check(flag: &Flag, known: &Known) -> Result<(), Fault> {
     validate(flag, Surroundings { flags: &known.0, segments: &known.1 })
 }
 
@@ -29,6 +29,18 @@ fn check_switch(flag: &Flag, known: &Known) -> Result<(), Fault> {
 impl App {
     /// Creates or changes a flag. What concerns one environment takes the role deployer there, the rest everywhere.
     pub async fn flag_put(&self, who: &Caller, key: &str, update: FlagUpdate) -> Result<FlagView, Fault> {
+        self.flag_put_over(who, key, update, None).await
+    }
+
+    /// As [`App::flag_put`], refused when the flag is not at the version that was edited: somebody else's change in
+    /// between is not written over. Version 0 is a flag that does not exist.
+    pub async fn flag_put_over(
+        &self,
+        who: &Caller,
+        key: &str,
+        update: FlagUpdate,
+        edited: Option<i64>,
+    ) -> Result<FlagView, Fault> {
         validate_key(key)?;
         for name in update.environments.keys() {
             self.flag_environment(name).await?;
@@ -39,6 +51,9 @@ impl App {
             .transact(move |t| {
                 let now = t.now();
                 let row = store::get(t.tx(), &wanted)?.as_ref().map(stored).transpose()?;
+                if let Some(edited) = edited {
+                    check_version(&wanted, edited, row.as_ref())?;
+                }
                 let before = row.as_ref().map(|(f, _)| f).filter(|f| !f.archived).cloned();
                 if before.is_none() && store::count(t.tx())? >= FLAGS_MAX as i64 {
                     return Err(Fault::invalid(format!("there are {FLAGS_MAX} flags already, which is the limit"))
@@ -53,7 +68,7 @@ impl App {
                     return Ok((flag, version));
                 }
                 check(&flag, &known)?;
-                let version = put(t, &flag)?;
+                let version = put(t, &mut flag, &events)?;
                 for event in events {
                     t.record(event)?;
                 }
@@ -98,10 +113,36 @@ impl App {
         environment: &str,
         enabled: bool,
     ) -> Result<FlagView, Fault> {
-        if enabled { self.flag_on(who, key, environment).await } else { self.flag_off(who, key, environment).await }
+        self.flag_switch_because(who, key, environment, enabled, None).await
     }
 
-    async fn flag_on(&self, who: &Caller, key: &str, environment: &str) -> Result<FlagView, Fault> {
+    /// As [`App::flag_switch`], with a reason for the record.
+    pub async fn flag_switch_because(
+        &self,
+        who: &Caller,
+        key: &str,
+        environment: &str,
+        enabled: bool,
+        reason: Option<&str>,
+    ) -> Result<FlagView, Fault> {
+        let reason = reason.map(str::trim).filter(|r| !r.is_empty());
+        if let Some(bytes) = reason.map(str::len).filter(|bytes| *bytes > TEXT_BYTES_MAX) {
+            return Err(Fault::invalid(format!("the reason has {bytes} bytes, over the limit of {TEXT_BYTES_MAX}")));
+        }
+        if enabled {
+            self.flag_on(who, key, environment, reason).await
+        } else {
+            self.flag_off(who, key, environment, reason).await
+        }
+    }
+
+    async fn flag_on(
+        &self,
+        who: &Caller,
+        key: &str,
+        environment: &str,
+        reason: Option<&str>,
+    ) -> Result<FlagView, Fault> {
         who.require(Role::Deployer, None, Some(environment))?;
         self.flag_environment(environment).await?;
         if self.flags.look(|table| table.held_off.contains_key(&(key.to_owned(), environment.to_owned()))) {
@@ -110,12 +151,14 @@ impl App {
         }
         let known = self.flags.surroundings();
         let (by, name, place) = (who.clone(), key.to_owned(), environment.to_owned());
+        let reason = reason.map(str::to_owned);
         self.flag_change(key, move |flag, now| {
             let state = state_of(flag, &place);
             if state.enabled {
                 return Ok(Vec::new());
             }
-            let events = switch(&by, &name, &place, state, true, now);
+            let mut events = switch(&by, &name, &place, state, true, now);
+            give_reason(&mut events, reason.as_deref());
             check_switch(flag, &known)?;
             Ok(events)
         })
@@ -208,7 +251,29 @@ pub(super) fn switch(
     events
 }
 
-fn apply(flag: &mut Flag, update: &FlagUpdate, by: &str) {
+/// Adds to the event of a switch why it was done.
+pub(super) fn give_reason(events: &mut [EventDraft], reason: Option<&str>) {
+    if let (Some(event), Some(reason)) = (events.last_mut(), reason) {
+        event.text = format!("{}: {reason}", event.text);
+        event.data["reason"] = json!(reason);
+    }
+}
+
+/// Refuses to write over what somebody else changed.
+fn check_version(key: &str, edited: i64, row: Option<&(Flag, i64)>) -> Result<(), Fault> {
+    let (at, by) = row.map_or((0, ""), |(flag, version)| (*version, flag.updated_by.as_str()));
+    if at == edited {
+        return Ok(());
+    }
+    let message = match (at, edited) {
+        (0, _) => format!("`{key}` does not exist"),
+        (_, 0) => format!("`{key}` exists already"),
+        _ => format!("`{key}` is at version {at} since a change by {by}; you edited version {edited}"),
+    };
+    Err(Fault::new(ErrorCode::Changed, message).advice("read it again and make your change on top"))
+}
+
+pub(super) fn apply(flag: &mut Flag, update: &FlagUpdate, by: &str) {
     let FlagUpdate {
         description,
         kind,

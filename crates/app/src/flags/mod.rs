@@ -10,8 +10,10 @@ mod journal;
 mod kill;
 mod manage;
 mod projects;
+mod preview;
 mod ramps;
 mod segments;
+mod summary;
 mod table;
 mod usage;
 mod views;
@@ -34,7 +36,9 @@ pub use context::{CONTEXT_FIELDS_MAX, context_from_json};
 pub use exchange::{FlagExport, FlagImport, FlagImportReport, IMPORT_BYTES_MAX};
 pub use impact::{IMPACT_SERIES_MAX, ImpactMetric};
 pub use projects::{ALL_PROJECTS, Projects};
+pub use preview::{FlagPreview, FlagPreviewQuestion, PREVIEW_IDS_MAX};
 pub use segments::SegmentList;
+pub use summary::{FlagSummary, FlagSummaryList};
 pub use table::{Environment, Kill, State};
 pub use usage::{Reported, UsageView};
 pub use views::{
@@ -142,7 +146,12 @@ fn stored(row: &FlagRow) -> Result<(Flag, i64), Fault> {
     Ok((flag, row.version))
 }
 
-fn put(t: &mut Txn<'_>, flag: &Flag) -> Result<i64, Fault> {
+/// Writes a flag that `events` changed.
+fn put(t: &mut Txn<'_>, flag: &mut Flag, events: &[EventDraft]) -> Result<i64, Fault> {
+    flag.updated_at = t.now();
+    if let Some(event) = events.last() {
+        flag.updated_by.clone_from(&event.actor.id);
+    }
     let body = serde_json::to_string(flag).map_err(|e| Fault::internal(e.to_string()))?;
     let archived_at = flag.archived.then_some(t.now());
     Ok(store::put(t.tx(), &flag.key, archived_at, &body)?)
@@ -197,17 +206,18 @@ impl App {
 
     /// Flags that are not archived, all environments or only one. Needs no database.
     pub fn flag_list(&self, environment: Option<&str>) -> FlagList {
-        let flags: Vec<Arc<Flag>> =
-            self.flags.look(|table| table.flags.values().map(|e| e.flag.clone()).filter(|f| !f.archived).collect());
-        FlagList { items: flags.iter().map(|f| self.flag_view(f, environment)).collect() }
+        let flags: Vec<(Arc<Flag>, i64)> = self.flags.look(|table| {
+            table.flags.values().filter(|e| !e.flag.archived).map(|e| (e.flag.clone(), e.version)).collect()
+        });
+        FlagList { items: flags.iter().map(|(f, version)| self.flag_view(f, *version, environment)).collect() }
     }
 
     pub fn flag(&self, key: &str) -> Result<FlagView, Fault> {
-        let flag = self.flags.look(|table| table.flags.get(key).map(|e| e.flag.clone()));
-        flag.map(|f| self.flag_view(&f, None)).ok_or_else(|| not_found(key))
+        let flag = self.flags.look(|table| table.flags.get(key).map(|e| (e.flag.clone(), e.version)));
+        flag.map(|(f, version)| self.flag_view(&f, version, None)).ok_or_else(|| not_found(key))
     }
 
-    fn flag_view(&self, flag: &Flag, only: Option<&str>) -> FlagView {
+    fn flag_view(&self, flag: &Flag, version: i64, only: Option<&str>) -> FlagView {
         let mut names = self.flags.environment_names();
         names.retain(|n| only.is_none_or(|o| o == n));
         let unset = FlagEnvironment::default();
@@ -218,7 +228,7 @@ impl App {
             let view = FlagEnvironmentView::new(state, self.flags.usage.read(&name, &flag.key), pending);
             (name, view)
         });
-        FlagView::new(flag, environments.collect::<BTreeMap<_, _>>())
+        FlagView::new(flag, version, environments.collect::<BTreeMap<_, _>>())
     }
 
     /// What somebody with this context gets now. Not counted as use.
@@ -285,7 +295,7 @@ impl App {
                 if events.is_empty() {
                     return Ok((flag, version));
                 }
-                let version = put(t, &flag)?;
+                let version = put(t, &mut flag, &events)?;
                 for event in events {
                     t.record(event)?;
                 }

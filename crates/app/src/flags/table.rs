@@ -103,6 +103,8 @@ pub struct Kill {
     pub actor: Actor,
     pub source: Source,
     pub at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 pub(super) struct Entry {
@@ -125,6 +127,11 @@ impl Table {
         if version >= known {
             self.flags.insert(flag.key.clone(), Entry { flag: Arc::new(flag), version });
         }
+    }
+
+    pub(super) fn surroundings(&self) -> (BTreeMap<String, Arc<Flag>>, BTreeMap<i64, Segment>) {
+        let flags = self.flags.iter().filter(|(_, e)| !e.flag.archived).map(|(k, e)| (k.clone(), e.flag.clone()));
+        (flags.collect(), self.segments.clone())
     }
 }
 
@@ -205,8 +212,6 @@ impl State {
 
     /// Flags that are not archived, and segments: what a definition is checked against.
     pub(super) fn surroundings(&self) -> (BTreeMap<String, Arc<Flag>>, BTreeMap<i64, Segment>) {
-        let table = self.table.lock();
-        let flags = table.flags.iter().filter(|(_, e)| !e.flag.archived).map(|(k, e)| (k.clone(), e.flag.clone()));
-        (flags.collect(), table.segments.clone())
+        self.table.lock().surroundings()
     }
 }

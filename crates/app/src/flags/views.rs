@@ -15,11 +15,17 @@ use super::usage::UsageView;
 #[schema(as = Flag)]
 pub struct FlagView {
     pub key: String,
+    /// Grows by one with every change; `PUT` with `If-Match` changes exactly this one.
+    pub version: i64,
     pub description: String,
     pub kind: Kind,
     pub owner: String,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
+    /// When anything of it last changed, and who did it.
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+    pub updated_by: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
@@ -80,9 +86,13 @@ impl FlagEnvironmentView {
 }
 
 impl FlagView {
-    pub(super) fn new(flag: &Flag, environments: BTreeMap<String, FlagEnvironmentView>) -> Self {
+    pub(super) fn new(flag: &Flag, version: i64, environments: BTreeMap<String, FlagEnvironmentView>) -> Self {
+        let (updated_at, updated_by) = last_change(flag);
         Self {
             key: flag.key.clone(),
+            version,
+            updated_at,
+            updated_by,
             description: flag.description.clone(),
             kind: flag.kind,
             owner: flag.owner.clone(),
@@ -96,6 +106,18 @@ impl FlagView {
             environments,
             archived: flag.archived,
         }
+    }
+}
+
+/// Of a flag that an older release wrote, the latest change of its environments.
+pub(super) fn last_change(flag: &Flag) -> (Timestamp, String) {
+    if flag.updated_at != Timestamp::default() {
+        return (flag.updated_at, flag.updated_by.clone());
+    }
+    let latest = flag.environments.values().max_by_key(|state| state.updated_at);
+    match latest.filter(|state| state.updated_at > flag.created_at) {
+        Some(state) => (state.updated_at, state.updated_by.clone()),
+        None => (flag.created_at, String::new()),
     }
 }
 
@@ -152,6 +174,9 @@ fn given<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<
 pub struct FlagSwitch {
     pub environment: String,
     pub enabled: bool,
+    /// For the record; never asked for.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -89,6 +89,11 @@ impl Client {
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.send(self.request(Method::POST, path).json(body), false).await
     }
+    pub async fn put(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Result<Value, Failure> {
+        let request = self.request(Method::PUT, path).json(body);
+        let request = headers.iter().fold(request, |r, (name, value)| r.header(*name, *value));
+        self.send(request, false).await
+    }
     pub async fn delete(&self, path: &str) -> Result<Value, Failure> {
         self.send(self.request(Method::DELETE, path), false).await
     }

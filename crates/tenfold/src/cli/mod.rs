@@ -9,6 +9,7 @@ mod config;
 mod duty;
 mod exchange;
 mod files;
+mod flag_edit;
 mod follow;
 mod out;
 mod record;

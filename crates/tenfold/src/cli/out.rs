@@ -30,7 +30,9 @@ impl Exit {
     pub fn of_error(code: &str) -> Self {
         match code {
             "bad_request" | "invalid" | "unsupported_media_type" | "method_not_allowed" | "too_large" => Self::Misuse,
-            "unauthenticated" | "forbidden" | "conflict" | "gone" | "locked" | "too_many_requests" => Self::Refused,
+            "unauthenticated" | "forbidden" | "conflict" | "gone" | "changed" | "locked" | "too_many_requests" => {
+                Self::Refused
+            }
             "timeout" => Self::Inconclusive,
             _ => Self::Failed,
         }

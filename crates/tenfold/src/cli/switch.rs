@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 use tenfold_app::chat::grammar::DEFAULT_ENVIRONMENT;
 
-use super::Common;
 use super::client::{Client, segment};
 use super::exchange;
 use super::out::{Exit, Failure, Out, list, text};
+use super::{Common, flag_edit};
 
-/// List flags, switch one, set its share.
+/// List flags, show, switch and change one, say who gets it.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold flag list\n  tenfold flag off new_uploader\n  tenfold flag rollout new_uploader 25 --in production"
+    before_long_help = "Examples:\n  tenfold flag list\n  tenfold flag off new_uploader\n  tenfold flag off new_uploader --reason \"uploads fail\"\n  tenfold flag rollout new_uploader 25 --in production\n  tenfold flag show new_uploader\n  tenfold flag preview new_uploader --context \"userId=42 plan=pro\"\n  tenfold flag preview new_uploader --ids ids.txt\n  tenfold flag create dark_mode --kind experiment --description \"Pages in the dark\"\n  tenfold flag set dark_mode --expires 2027-01-31\n  tenfold flag archive dark_mode"
 )]
 pub struct Flag {
     #[command(subcommand)]
@@ -26,14 +26,42 @@ pub struct Flag {
 enum What {
     /// All flags with their state.
     List,
+    /// One flag with its state in every environment.
+    Show { key: String },
     /// Switch a flag on.
     On {
         key: String,
+        /// For the record.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
     },
     /// Switch a flag off, for everybody, at once.
     Off {
         key: String,
+        /// For the record.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
     },
+    /// Say what somebody gets, and why.
+    Preview {
+        key: String,
+        #[command(flatten)]
+        who: flag_edit::Who,
+    },
+    /// Make a flag; it is off everywhere.
+    Create {
+        key: String,
+        #[command(flatten)]
+        fields: flag_edit::Fields,
+    },
+    /// Change what is said of a flag; what is not given stays.
+    Set {
+        key: String,
+        #[command(flatten)]
+        fields: flag_edit::Fields,
+    },
+    /// Take a flag out of use; its history stays.
+    Archive { key: String },
     /// Set the share that gets it.
     Rollout {
         key: String,
@@ -59,10 +87,16 @@ impl Flag {
                 });
                 return Ok(Exit::Done);
             }
-            What::On { key } | What::Off { key } => {
+            What::Show { key } => return flag_edit::show(client, out, key).await,
+            What::Create { key, fields } => return flag_edit::create(client, out, key, fields).await,
+            What::Set { key, fields } => return flag_edit::set(client, out, key, fields).await,
+            What::Archive { key } => return flag_edit::archive(client, out, key).await,
+            What::Preview { key, who } => return flag_edit::preview(client, out, key, environment, who).await,
+            What::On { key, reason } | What::Off { key, reason } => {
                 let enabled = matches!(self.what, What::On { .. });
                 let path = format!("/api/flags/{}/switch", segment(key));
-                client.post(&path, &json!({"environment": environment, "enabled": enabled})).await?
+                let body = json!({"environment": environment, "enabled": enabled, "reason": reason});
+                client.post(&path, &body).await?
             }
             What::Rollout { key, percent } => {
                 let path = format!("/api/flags/{}/rollout", segment(key));
@@ -74,7 +108,7 @@ impl Flag {
     }
 }
 
-fn line(flag: &Value, environment: &str) -> String {
+pub(super) fn line(flag: &Value, environment: &str) -> String {
     let state = &flag["environments"][environment];
     let word = match (state["enabled"].as_bool(), state["rollout_percent"].as_i64()) {
         (Some(true), None) => "on by its strategies".to_owned(),

@@ -57,6 +57,17 @@ fn every_example_in_the_help_is_understood() {
 }
 
 #[test]
+fn every_line_of_the_guide_to_flags_is_understood() {
+    let guide = include_str!("../../../../docs/guide/flags.md");
+    let lines: Vec<&str> = guide.lines().filter(|l| l.starts_with("tenfold ")).collect();
+    assert!(lines.len() >= 10, "only {} lines", lines.len());
+    for line in lines {
+        let parsed = crate::Cli::try_parse_from(shell_words(line));
+        assert!(parsed.is_ok(), "{line}: {}", parsed.err().map(|e| e.to_string()).unwrap_or_default());
+    }
+}
+
+#[test]
 fn the_guide_lists_every_verb_with_its_line() {
     let guide = include_str!("../../../../docs/guide/cli.md");
     for (name, about) in verbs() {

@@ -1,10 +1,12 @@
-//! Switching: flag list, on, off, rollout.
+//! Flags: list, show, on, off, rollout, preview, create, set, archive.
 
+use tenfold_flags::explain::{Explanation, Part};
 use tenfold_types::Fault;
 
 use super::Reply;
 use crate::chat::Command;
-use crate::flags::FlagView;
+use crate::chat::grammar::FlagFields;
+use crate::flags::{FlagPreviewQuestion, FlagUpdate, FlagView};
 use crate::{App, Caller};
 
 pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result<Reply, Fault> {
@@ -23,13 +25,31 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
             }
             Ok(Reply::lines(lines))
         }
-        Command::FlagSwitch { key, enabled, environment } => {
-            let flag = app.flag_switch(who, &key, &environment, enabled).await?;
+        Command::FlagSwitch { key, enabled, environment, reason } => {
+            let flag = app.flag_switch_because(who, &key, &environment, enabled, reason.as_deref()).await?;
             Ok(Reply::line(line(&flag, &environment)))
         }
         Command::FlagRollout { key, percent, environment } => {
             let flag = app.flag_rollout(who, &key, &environment, percent).await?;
             Ok(Reply::line(line(&flag, &environment)))
+        }
+        Command::FlagShow { key } => Ok(Reply::lines(shown(&app.flag(&key)?))),
+        Command::FlagCreate { key, fields } => {
+            let flag = app.flag_put_over(who, &key, update(fields), Some(0)).await?;
+            Ok(Reply::line(format!("{} is made; it is off everywhere", flag.key)))
+        }
+        Command::FlagSet { key, fields } => {
+            app.flag(&key)?;
+            Ok(Reply::lines(shown(&app.flag_put(who, &key, update(fields)).await?)))
+        }
+        Command::FlagArchive { key } => {
+            let flag = app.flag_archive(who, &key).await?;
+            Ok(Reply::line(format!("{} is archived; clients no longer know it", flag.key)))
+        }
+        Command::FlagPreview { key, environment, context } => {
+            let question = FlagPreviewQuestion { environment, context, ..FlagPreviewQuestion::default() };
+            let told = app.flag_preview(&key, question).await?;
+            Ok(Reply::lines(told.saved.map(|saved| explained(&key, &saved)).unwrap_or_default()))
         }
         other => Err(Fault::internal(format!("`{}` is no word of switching", other.verb()))),
     }
@@ -44,4 +64,41 @@ fn line(flag: &FlagView, environment: &str) -> String {
         Some(Some(percent)) => format!("on for {percent} %"),
     };
     format!("{} is {state} in {environment}", flag.key)
+}
+
+fn update(fields: FlagFields) -> FlagUpdate {
+    let FlagFields { description, kind, owner, value_type, expires_at } = fields;
+    FlagUpdate { description, kind, owner, value_type, expires_at, ..FlagUpdate::default() }
+}
+
+/// The flag in a few lines: what it is, then its state in each environment.
+fn shown(flag: &FlagView) -> Vec<String> {
+    let mut head = format!("{}: {} flag of type {}", flag.key, flag.kind.unleash_name(), flag.value_type.name());
+    if !flag.owner.is_empty() {
+        head.push_str(&format!(", owner {}", flag.owner));
+    }
+    if let Some(at) = flag.expires_at {
+        head.push_str(&format!(", expires {at}"));
+    }
+    if !flag.description.is_empty() {
+        head.push_str(&format!("; {}", flag.description));
+    }
+    let states = flag.environments.keys().map(|environment| line(flag, environment));
+    std::iter::once(head).chain(states).collect()
+}
+
+/// The answer, what decided, and every condition with a mark for whether it is met.
+fn explained(key: &str, told: &Explanation) -> Vec<String> {
+    let state = if told.answer.enabled { "on" } else { "off" };
+    let mut lines = vec![format!("{key} is {state} ({}): {}", told.answer.value, told.because)];
+    let part = |p: &Part| {
+        let found = p.found.as_ref().map(|found| format!(" (it is `{found}`)")).unwrap_or_default();
+        format!("  {} {}{found}", if p.holds { "yes" } else { "no " }, p.text)
+    };
+    lines.extend(told.parents.iter().map(part));
+    for (i, s) in told.strategies.iter().enumerate() {
+        lines.push(format!("strategy {} {}: {}", i + 1, s.name, if s.holds { "matches" } else { "does not match" }));
+        lines.extend(s.constraints.iter().chain(&s.segments).chain(std::iter::once(&s.rule)).map(part));
+    }
+    lines
 }

@@ -58,9 +58,14 @@ impl App {
             | Command::Next { .. }
             | Command::Lock { .. }
             | Command::Unlock { .. } => deploys::execute(self, who, command).await,
-            Command::FlagList { .. } | Command::FlagSwitch { .. } | Command::FlagRollout { .. } => {
-                flags::execute(self, who, command).await
-            }
+            Command::FlagList { .. }
+            | Command::FlagSwitch { .. }
+            | Command::FlagRollout { .. }
+            | Command::FlagShow { .. }
+            | Command::FlagCreate { .. }
+            | Command::FlagSet { .. }
+            | Command::FlagArchive { .. }
+            | Command::FlagPreview { .. } => flags::execute(self, who, command).await,
             Command::Acknowledge { .. }
             | Command::Resolve { .. }
             | Command::IncidentOpen { .. }

@@ -3,6 +3,7 @@
 //! A line is a verb, words and `--flag value`; quotes keep words together. There is no regular expression and no guessing:
 //! what is not understood gets one sentence that says what would be.
 
+mod flags;
 mod lexer;
 mod parse;
 mod verbs;
@@ -10,8 +11,10 @@ mod verbs;
 #[cfg(test)]
 mod tests;
 
+use serde_json::{Map, Value};
 use tenfold_types::Matcher;
 
+pub use flags::{FlagFields, parse_context, parse_expiry, parse_kind, parse_value_type};
 pub use parse::{DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_matchers};
 pub use verbs::{VERBS, Verb, help, verb};
 
@@ -47,6 +50,27 @@ pub enum Command {
         key: String,
         enabled: bool,
         environment: String,
+        reason: Option<String>,
+    },
+    FlagShow {
+        key: String,
+    },
+    FlagCreate {
+        key: String,
+        fields: FlagFields,
+    },
+    FlagSet {
+        key: String,
+        fields: FlagFields,
+    },
+    FlagArchive {
+        key: String,
+    },
+    /// What somebody with this context gets, and why.
+    FlagPreview {
+        key: String,
+        environment: String,
+        context: Map<String, Value>,
     },
     FlagRollout {
         key: String,
@@ -132,7 +156,14 @@ impl Command {
             Self::RollbackService { .. } | Self::RollbackDeploy { .. } => "rollback",
             Self::Status => "status",
             Self::Next { .. } => "next",
-            Self::FlagList { .. } | Self::FlagSwitch { .. } | Self::FlagRollout { .. } => "flag",
+            Self::FlagList { .. }
+            | Self::FlagSwitch { .. }
+            | Self::FlagRollout { .. }
+            | Self::FlagShow { .. }
+            | Self::FlagCreate { .. }
+            | Self::FlagSet { .. }
+            | Self::FlagArchive { .. }
+            | Self::FlagPreview { .. } => "flag",
             Self::Acknowledge { .. } => "ack",
             Self::Resolve { .. } => "resolve",
             Self::IncidentOpen { .. } => "incident",
@@ -150,6 +181,15 @@ impl Command {
 
     /// True when it only reads, so that whoever may read the room may run it.
     pub fn only_reads(&self) -> bool {
-        matches!(self, Self::Status | Self::Next { .. } | Self::FlagList { .. } | Self::Who { .. } | Self::Help { .. })
+        matches!(
+            self,
+            Self::Status
+                | Self::Next { .. }
+                | Self::FlagList { .. }
+                | Self::FlagShow { .. }
+                | Self::FlagPreview { .. }
+                | Self::Who { .. }
+                | Self::Help { .. }
+        )
     }
 }

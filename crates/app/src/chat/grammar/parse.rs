@@ -13,7 +13,7 @@ const MATCHERS_MAX: usize = 20;
 const TAKE_MS: i64 = 2 * 3_600_000;
 const LOCK_MS: i64 = 3_600_000;
 
-fn misuse(message: impl Into<String>) -> Fault {
+pub(super) fn misuse(message: impl Into<String>) -> Fault {
     Fault::new(ErrorCode::BadRequest, message)
 }
 
@@ -48,7 +48,7 @@ fn prose(text: &str, verb: &verbs::Verb) -> Result<String, Fault> {
     check_text(inner.unwrap_or(text), verb, "the text")
 }
 
-fn check_text(text: &str, verb: &verbs::Verb, what: &str) -> Result<String, Fault> {
+pub(super) fn check_text(text: &str, verb: &verbs::Verb, what: &str) -> Result<String, Fault> {
     let text = text.trim();
     if text.is_empty() {
         return Err(misuse(format!("`{}` lacks {what}", verb.name)).advice(format!("like this: {}", verb.example)));
@@ -59,8 +59,8 @@ fn check_text(text: &str, verb: &verbs::Verb, what: &str) -> Result<String, Faul
     Ok(text.to_owned())
 }
 
-struct Args {
-    verb: &'static verbs::Verb,
+pub(super) struct Args {
+    pub(super) verb: &'static verbs::Verb,
     words: std::vec::IntoIter<String>,
     flags: Vec<(String, String)>,
 }
@@ -76,7 +76,7 @@ impl Args {
             "rollback" => self.rollback()?,
             "status" => Command::Status,
             "next" => Command::Next { service: self.word("the service")?, environment: self.environment("to") },
-            "flag" => self.flag_command()?,
+            "flag" => super::flags::command(self)?,
             "ack" => Command::Acknowledge { incident: self.number("the incident's number")? },
             "resolve" => Command::Resolve { incident: self.number("the incident's number")? },
             "incident" => self.incident()?,
@@ -124,25 +124,6 @@ impl Args {
         Ok(Command::RollbackService { service: target, environment: self.environment("to"), reason })
     }
 
-    fn flag_command(&mut self) -> Result<Command, Fault> {
-        let what = self.word("what to do with flags")?.to_lowercase();
-        let environment = self.environment("in");
-        match what.as_str() {
-            "list" => Ok(Command::FlagList { environment }),
-            "on" | "off" => Ok(Command::FlagSwitch { key: self.word("the flag")?, enabled: what == "on", environment }),
-            "rollout" => {
-                let key = self.word("the flag")?;
-                let percent = self.word("the percentage")?;
-                let percent = percent.strip_suffix('%').unwrap_or(&percent);
-                match percent.parse::<u8>() {
-                    Ok(percent) if percent <= 100 => Ok(Command::FlagRollout { key, percent, environment }),
-                    _ => Err(misuse(format!("`{percent}` is not a share")).advice("give whole per cent from 0 to 100")),
-                }
-            }
-            other => Err(misuse(format!("`flag {other}` is not known")).advice("use flag list, on, off or rollout")),
-        }
-    }
-
     fn incident(&mut self) -> Result<Command, Fault> {
         let what = self.word("what to do with incidents")?;
         if what.to_lowercase() != "open" {
@@ -157,7 +138,7 @@ impl Args {
         Ok(Command::IncidentOpen { service: self.flag("service"), severity, title: self.rest("the title")? })
     }
 
-    fn word(&mut self, what: &str) -> Result<String, Fault> {
+    pub(super) fn word(&mut self, what: &str) -> Result<String, Fault> {
         self.words.next().filter(|w| !w.is_empty()).ok_or_else(|| {
             misuse(format!("`{}` lacks {what}", self.verb.name)).advice(format!("like this: {}", self.verb.example))
         })
@@ -170,11 +151,11 @@ impl Args {
     fn rest(&mut self, what: &str) -> Result<String, Fault> {
         check_text(&self.words.by_ref().collect::<Vec<_>>().join(" "), self.verb, what)
     }
-    fn flag(&mut self, name: &str) -> Option<String> {
+    pub(super) fn flag(&mut self, name: &str) -> Option<String> {
         let at = self.flags.iter().position(|(n, _)| n == name)?;
         Some(self.flags.swap_remove(at).1)
     }
-    fn environment(&mut self, flag: &str) -> String {
+    pub(super) fn environment(&mut self, flag: &str) -> String {
         self.flag(flag).unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned())
     }
     fn reason(&mut self) -> Result<String, Fault> {

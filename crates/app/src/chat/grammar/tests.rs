@@ -45,12 +45,43 @@ fn flags() {
     check("flag list", Command::FlagList { environment: production() });
     check(
         "flag off new_uploader --in staging",
-        Command::FlagSwitch { key: text("new_uploader"), enabled: false, environment: text("staging") },
+        Command::FlagSwitch { key: text("new_uploader"), enabled: false, environment: text("staging"), reason: None },
     );
     check("flag rollout x 25%", Command::FlagRollout { key: text("x"), percent: 25, environment: production() });
     refuse("flag rollout x 101", "0 to 100");
     refuse("flag rollout x -1", "0 to 100");
-    refuse("flag toggle x", "list, on, off or rollout");
+    check(
+        "flag off x --reason \"uploads fail\"",
+        Command::FlagSwitch {
+            key: text("x"),
+            enabled: false,
+            environment: production(),
+            reason: Some(text("uploads fail")),
+        },
+    );
+    check("flag show x", Command::FlagShow { key: text("x") });
+    check("flag archive x", Command::FlagArchive { key: text("x") });
+    let fields = FlagFields {
+        description: Some(text("Faster uploads")),
+        kind: Some(tenfold_flags::Kind::KillSwitch),
+        expires_at: Some(None),
+        ..FlagFields::default()
+    };
+    check(
+        "flag create x --description \"Faster uploads\" --kind kill-switch --expires never",
+        Command::FlagCreate { key: text("x"), fields },
+    );
+    let fields = FlagFields { owner: Some(text("photos")), ..FlagFields::default() };
+    check("flag set x --owner photos", Command::FlagSet { key: text("x"), fields });
+    let context = serde_json::json!({"userId": "42", "plan": "pro"}).as_object().cloned().unwrap_or_default();
+    check(
+        "flag preview x --context \"userId=42 plan=pro\" --in staging",
+        Command::FlagPreview { key: text("x"), environment: text("staging"), context },
+    );
+    refuse("flag set x", "lacks what to set");
+    refuse("flag create x --kind lever", "release, experiment");
+    refuse("flag preview x --context 42", "userId=42 plan=pro");
+    refuse("flag toggle x", "list, show, on, off, rollout");
 }
 
 #[test]

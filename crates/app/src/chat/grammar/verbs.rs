@@ -32,8 +32,10 @@ verbs! {
         "rollback photos" ["to" "reason"];
     "status" "status" "Says what is being deployed, what fires and who is on call" "status" [];
     "next" "next SERVICE [--to ENV]" "Lists what the next deploy would ship" "next photos" ["to"];
-    "flag" "flag list|on|off|rollout KEY [PERCENT] [--in ENV]" "Lists flags, switches one, sets its share"
-        "flag off new_uploader" ["in"];
+    "flag" "flag list|show|on|off|rollout|preview|create|set|archive KEY [PERCENT] [--in ENV] [--reason TEXT] [--context CONTEXT] \
+        [--description TEXT] [--kind KIND] [--owner WHO] [--type TYPE] [--expires DATE]"
+        "Lists flags, shows, switches and changes one, says who gets it"
+        "flag off new_uploader" ["in" "reason" "context" "description" "kind" "owner" "type" "expires"];
     "ack" "ack N" "Acknowledges incident N: you have it" "ack 14" [];
     "resolve" "resolve N" "Says that incident N is over" "resolve 14" [];
     "incident" "incident open \"TITLE\" [--service SERVICE] [--severity critical|warning]" "Opens an incident"

@@ -1,0 +1,154 @@
+//! The words after `flag`. Pure.
+
+use serde_json::{Map, Value};
+use tenfold_flags::{Kind, ValueType};
+use tenfold_types::{Fault, Timestamp};
+
+use super::Command;
+use super::parse::{Args, check_text, misuse};
+
+/// What `flag create` and `flag set` say of a flag; what is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FlagFields {
+    pub description: Option<String>,
+    pub kind: Option<Kind>,
+    pub owner: Option<String>,
+    pub value_type: Option<ValueType>,
+    /// `Some(None)` takes the date away.
+    pub expires_at: Option<Option<Timestamp>>,
+}
+
+pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
+    let what = args.word("what to do with flags")?.to_lowercase();
+    if matches!(what.as_str(), "create" | "set") {
+        let key = args.word("the flag")?;
+        let fields = fields(args)?;
+        if what == "set" && fields == FlagFields::default() {
+            return Err(misuse("`flag set` lacks what to set")
+                .advice("give --description, --kind, --owner, --type or --expires"));
+        }
+        return Ok(if what == "create" {
+            Command::FlagCreate { key, fields }
+        } else {
+            Command::FlagSet { key, fields }
+        });
+    }
+    let environment = args.environment("in");
+    match what.as_str() {
+        "list" => Ok(Command::FlagList { environment }),
+        "show" => Ok(Command::FlagShow { key: args.word("the flag")? }),
+        "archive" => Ok(Command::FlagArchive { key: args.word("the flag")? }),
+        "preview" => {
+            let key = args.word("the flag")?;
+            let context = parse_context(&args.flag("context").unwrap_or_default())?;
+            Ok(Command::FlagPreview { key, environment, context })
+        }
+        "on" | "off" => {
+            let key = args.word("the flag")?;
+            let reason = args.flag("reason").map(|r| check_text(&r, args.verb, "the reason")).transpose()?;
+            Ok(Command::FlagSwitch { key, enabled: what == "on", environment, reason })
+        }
+        "rollout" => {
+            let key = args.word("the flag")?;
+            let percent = args.word("the percentage")?;
+            let percent = percent.strip_suffix('%').unwrap_or(&percent);
+            match percent.parse::<u8>() {
+                Ok(percent) if percent <= 100 => Ok(Command::FlagRollout { key, percent, environment }),
+                _ => Err(misuse(format!("`{percent}` is not a share")).advice("give whole per cent from 0 to 100")),
+            }
+        }
+        other => Err(misuse(format!("`flag {other}` is not known"))
+            .advice("use flag list, show, on, off, rollout, preview, create, set or archive")),
+    }
+}
+
+fn fields(args: &mut Args) -> Result<FlagFields, Fault> {
+    let kind = args.flag("kind").map(|text| parse_kind(&text)).transpose()?;
+    let value_type = args.flag("type").map(|text| parse_value_type(&text)).transpose()?;
+    let expires_at = args.flag("expires").map(|text| parse_expiry(&text)).transpose()?;
+    let description =
+        args.flag("description").map(|text| check_text(&text, args.verb, "the description")).transpose()?;
+    Ok(FlagFields { description, kind, owner: args.flag("owner"), value_type, expires_at })
+}
+
+/// A kind by the name the API has for it; a hyphen is as good as an underscore.
+pub fn parse_kind(text: &str) -> Result<Kind, Fault> {
+    serde_json::from_value(Value::from(text.to_lowercase().replace('-', "_"))).map_err(|_| {
+        misuse(format!("`{text}` is not a kind of flag"))
+            .advice("use release, experiment, operational, kill_switch or permission")
+    })
+}
+
+pub fn parse_value_type(text: &str) -> Result<ValueType, Fault> {
+    serde_json::from_value(Value::from(text.to_lowercase())).map_err(|_| {
+        misuse(format!("`{text}` is not a type of value")).advice("use bool, string, int, float or object")
+    })
+}
+
+/// A day (its midnight in UTC), an instant, or `never`.
+pub fn parse_expiry(text: &str) -> Result<Option<Timestamp>, Fault> {
+    if text.eq_ignore_ascii_case("never") {
+        return Ok(None);
+    }
+    let day = || Timestamp::parse_rfc3339(&format!("{text}T00:00:00Z"));
+    Timestamp::parse_rfc3339(text)
+        .or_else(day)
+        .map(Some)
+        .ok_or_else(|| misuse(format!("`{text}` is not a date")).advice("write it like 2027-01-31, or never"))
+}
+
+/// Reads a context as people paste it: an object in JSON, or `userId=42 plan=pro`, with quotes around values that have
+/// blanks in them.
+pub fn parse_context(text: &str) -> Result<Map<String, Value>, Fault> {
+    let text = text.trim();
+    if text.starts_with('{') {
+        return match serde_json::from_str(text) {
+            Ok(Value::Object(fields)) => Ok(fields),
+            _ => Err(misuse("the context is not an object in JSON")
+                .advice("write it like {\"userId\": \"42\"}, or like userId=42 plan=pro")),
+        };
+    }
+    let words = super::lexer::read(text, &[])?.words;
+    let pairs = words.iter().flat_map(|w| w.split(',')).map(str::trim).filter(|w| !w.is_empty());
+    pairs
+        .map(|pair| match pair.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), Value::from(value))),
+            _ => Err(misuse(format!("`{pair}` is not a field of a context"))
+                .advice("write it like userId=42 plan=pro, or as JSON")),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn contexts_as_people_paste_them() {
+        for (text, wanted) in [
+            ("", json!({})),
+            ("userId=42 plan=pro", json!({"userId": "42", "plan": "pro"})),
+            ("userId=42, plan=pro", json!({"userId": "42", "plan": "pro"})),
+            ("name=\"Ana B\" a=b=c", json!({"name": "Ana B", "a": "b=c"})),
+            (
+                "{\"userId\": 42, \"properties\": {\"plan\": \"pro\"}}",
+                json!({"userId": 42, "properties": {"plan": "pro"}}),
+            ),
+        ] {
+            assert_eq!(Value::Object(parse_context(text).unwrap()), wanted, "{text}");
+        }
+        for broken in ["42", "=42", "{\"a\"", "a=\"b"] {
+            assert!(parse_context(broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn dates() {
+        assert_eq!(parse_expiry("never"), Ok(None));
+        assert_eq!(parse_expiry("1970-01-02"), Ok(Some(Timestamp(86_400_000))));
+        assert_eq!(parse_expiry("1970-01-01T00:00:01Z"), Ok(Some(Timestamp(1_000))));
+        assert!(parse_expiry("soon").is_err());
+    }
+}

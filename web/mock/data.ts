@@ -1,5 +1,5 @@
 /** A believable hour of the demo: photos on six hosts, one deploy at its canary, one alert, one incident. */
-import type { Alert, Commit, ConsoleMessage, Dashboard, Deploy, Flag, Host, Incident, Marker, Now, Person, RecordEvent, Schedule, Service, Suspect } from "../src/api/types";
+import type { Alert, Commit, ConsoleMessage, Dashboard, Deploy, Flag, FlagExplanation, FlagPreview, FlagSummary, Host, Incident, Marker, Now, Person, RecordEvent, Schedule, Service, Suspect } from "../src/api/types";
 
 export const START = Date.now();
 const MIN = 60_000;
@@ -92,7 +92,7 @@ export const INCIDENTS: Incident[] = [
 ];
 
 const flag = (key: string, description: string, kind: Flag["kind"], enabled: boolean, percent: number | null, extra: Partial<Flag["environments"][string]> = {}): Flag => ({
-  key, description, kind, owner: "ana", created_at: ago(9 * 86_400_000), expires_at: kind === "release" ? new Date(START + 20 * 86_400_000).toISOString() : null, value_type: "bool", archived: false, impression_data: false, dependencies: [],
+  key, version: 7, description, kind, owner: "ana", updated_at: ago(15 * MIN), updated_by: "ana", created_at: ago(9 * 86_400_000), expires_at: kind === "release" ? new Date(START + 20 * 86_400_000).toISOString() : null, value_type: "bool", archived: false, impression_data: false, dependencies: [],
   environments: { production: {
     enabled, rollout_percent: percent, variants: [], updated_at: ago(15 * MIN), updated_by: "ana", usage: { yes: 8123, no: 24_011, by_variant: {} },
     strategies: percent === null ? [{ name: "flexibleRollout", parameters: { rollout: "100", stickiness: "userId", groupId: key }, constraints: [{ contextName: "userId", operator: "IN", values: ["7", "42"] }], segments: [], variants: [] }] : [{ name: "flexibleRollout", parameters: { rollout: String(percent), stickiness: "default", groupId: key }, constraints: [], segments: [], variants: [] }],
@@ -106,6 +106,24 @@ export const FLAGS: Flag[] = [
   flag("beta_print", "Printed albums for invited people", "permission", true, null),
   { ...flag("old_login", "The login before the rewrite", "release", true, 100), expires_at: ago(3 * 86_400_000) },
 ];
+
+export const SEGMENTS = [{ id: 1, name: "beta testers", constraints: [{ contextName: "plan", operator: "IN", values: ["beta", "staff"], inverted: false, caseInsensitive: false }] }];
+
+export const summaries = (archived: boolean): FlagSummary[] =>
+  archived ? [] : FLAGS.map(({ key, description, kind, value_type, owner, updated_at, updated_by, expires_at, environments }) => ({
+    key, description, kind, value_type, owner, updated_at, updated_by, ...(expires_at ? { expires_at } : {}),
+    environments: Object.fromEntries(Object.entries(environments).map(([name, state]) => [name, { enabled: state.enabled, ...(typeof state.rollout_percent === "number" ? { rollout_percent: state.rollout_percent } : {}), ramping: state.ramp?.state === "running", asked: true }])),
+  }));
+
+/** One answer for every context: the shape, not the rules. */
+export function preview(body: Record<string, unknown>): FlagPreview {
+  const told = (bucket: number, percent: number): FlagExplanation => {
+    const rule = { text: `userId \`42\` is in bucket ${bucket} of 100; ${percent} % are in`, holds: bucket <= percent };
+    const answer = { enabled: rule.holds, variant: rule.holds ? "on" : "off", value: rule.holds, reason: "SPLIT" };
+    return { answer, because: rule.holds ? `strategy 1 matches: ${rule.text}` : `the one strategy does not match: ${rule.text}`, switched_on: true, parents: [], strategies: [{ name: "flexibleRollout", holds: rule.holds, rule, constraints: [{ text: "country is one of DE, AT", found: "DE", holds: true }], segments: [] }], ...(rule.holds ? { matched: 0 } : {}) };
+  };
+  return { saved: told(37, 50), ...(body.edited ? { edited: told(37, 25) } : {}) };
+}
 
 export const MARKERS: Marker[] = [
   ...DEPLOYS.slice(1, 12).map((of): Marker => ({ seq: of.number * 5, at: of.finished_at ?? of.started_at, kind: of.kind === "rollback" ? "rollback" : "deploy", text: of.kind === "rollback" ? `Rollback ${of.number} of photos` : `Deploy ${of.number} of photos, ${of.commit_count} commits`, actor_name: of.actor_name, subject: {} })),

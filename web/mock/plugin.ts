@@ -66,6 +66,9 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
     ["GET", /^\/api\/v1\/query$/, (_p, q) => instant(q.get("query") ?? "")],
     ["GET", /^\/api\/v1\/label\//, () => ({ status: "success", data: ["http_requests_total", "http_request_duration_seconds_bucket", "photos_uploads_total"] })],
     ["GET", /^\/api\/flags$/, () => list(d.FLAGS, empty)],
+    ["GET", /^\/api\/flag-summaries$/, (_p, query) => ({ items: empty ? [] : d.summaries(query.get("archived") === "true"), environments: ["development", "production"] })],
+    ["GET", /^\/api\/segments$/, () => list(d.SEGMENTS, empty)],
+    ["POST", /^\/api\/flags\/([^/]+)\/preview$/, (_p, _q, body) => d.preview(body)],
     ["GET", /^\/api\/flags\/([^/]+)$/, ([key]) => found(d.FLAGS, (one) => one.key === key)],
     ["POST", /^\/api\/flags\/([^/]+)\/evaluate$/, () => ({ enabled: true, variant: null, value: true, reason: "in the 50 % of flexibleRollout" })],
     ["POST", /^\/api\/flags\/([^/]+)\/switch$/, ([key], _q, body) => {

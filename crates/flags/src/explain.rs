@@ -11,12 +11,13 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{
-    compile::Snapshot,
     context::{Context, Field},
     evaluate::{DISABLED_VARIANT, Moment},
     features::{ClientFeatures, Constraint, Dependency, Feature, Segment, Strategy},
+    fraction::Share,
     model::{FLEXIBLE_ROLLOUT, Flag, FlagEnvironment},
     murmur::{Prefix, ROLLOUT_SEED},
+    snapshot::Snapshot,
     validate::Surroundings,
 };
 
@@ -265,7 +266,14 @@ fn sticky_words(percent: &str, group: &str, stickiness: &str, context: &Context)
     match id {
         Some((field, id)) => {
             let bucket = Prefix::new(group, ROLLOUT_SEED).bucket(&id, 100);
-            format!("{field} `{id}` is in bucket {bucket} of 100; {percent} % are in")
+            let share = Share::parse(percent).unwrap_or_default().as_hundredths();
+            let (whole, rest) = (u32::from(share / 100), share % 100);
+            let half = if rest > 0 && bucket == whole + 1 {
+                format!(", of this bucket {rest} % by a second draw")
+            } else {
+                String::new()
+            };
+            format!("{field} `{id}` is in bucket {bucket} of 100; {percent} % are in{half}")
         }
         None if fields.len() > 1 => {
             format!("{percent} %, by chance each time: the context has neither userId nor sessionId")

@@ -159,6 +159,31 @@ fn a_parent_that_does_not_hold_is_named() {
     }
 }
 
+/// A share finer than a percent goes out as two flags; its explanation is of the one that people see.
+#[test]
+fn a_share_with_a_fraction_is_one_strategy() {
+    let state = json!({"enabled": true, "strategies": [
+        {"name": "flexibleRollout", "parameters": {"rollout": "2.5", "groupId": "g"}},
+    ]});
+    let flag = flag("f", state);
+    let world = alone();
+    let explainer = Explainer::new(&flag, "production", world.around());
+    let mut second_draws = [0, 0];
+    for id in 0..3_000 {
+        let context = Context::new().with("userId", id.to_string());
+        let told = explainer.explain(&context, NOW);
+        assert!(told.parents.is_empty(), "the hidden parent is nobody's business");
+        assert_eq!(
+            (told.strategies[0].holds, told.strategies[0].rule.holds),
+            (told.answer.enabled, told.answer.enabled)
+        );
+        if told.strategies[0].rule.text.ends_with("of this bucket 50 % by a second draw") {
+            second_draws[usize::from(told.answer.enabled)] += 1;
+        }
+    }
+    assert!(second_draws.iter().all(|n| *n > 3), "out and in by the second draw: {second_draws:?}");
+}
+
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just("a".to_owned()), Just("1".to_owned()), Just("50".to_owned()), "[a-c0-9.]{0,4}"]
 }

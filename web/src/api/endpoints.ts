@@ -71,11 +71,19 @@ export const graphs = {
 
 export const flags = {
   list: () => unwrap(GET("/api/flags")),
+  summaries: (archived: boolean) => unwrap(GET("/api/flag-summaries", { params: { query: given({ archived: archived || undefined }) } })),
   get: (key: string) => unwrap(GET("/api/flags/{key}", { params: { path: { key } } })),
-  put: (key: string, body: T.FlagUpdate) => unwrap(PUT("/api/flags/{key}", { params: { path: { key } }, body })),
+  /** With a version, refused when the flag is at another one. */
+  put: (key: string, body: T.FlagUpdate, version?: number) =>
+    unwrap(PUT("/api/flags/{key}", { params: { path: { key }, header: version === undefined ? {} : { "if-match": `"${version}"` } }, body })),
+  create: (key: string, body: T.FlagUpdate) => unwrap(PUT("/api/flags/{key}", { params: { path: { key }, header: { "if-none-match": "*" } }, body })),
+  preview: (key: string, body: T.FlagPreviewQuestion) => unwrap(POST("/api/flags/{key}/preview", { params: { path: { key } }, body })),
+  segments: () => unwrap(GET("/api/segments")),
+  putSegment: (id: number, body: { name: string; constraints: T.FlagConstraint[] }) => unwrap(PUT("/api/segments/{id}", { params: { path: { id } }, body })),
+  removeSegment: (id: number) => unwrap(DELETE("/api/segments/{id}", { params: { path: { id } } })),
   archive: (key: string) => unwrap(DELETE("/api/flags/{key}", { params: { path: { key } } })),
-  switch: (key: string, environment: string, enabled: boolean) =>
-    unwrap(POST("/api/flags/{key}/switch", { params: { path: { key } }, body: { environment, enabled } })),
+  switch: (key: string, environment: string, enabled: boolean, reason = "") =>
+    unwrap(POST("/api/flags/{key}/switch", { params: { path: { key } }, body: { environment, enabled, ...(reason.trim() ? { reason } : {}) } })),
   rollout: (key: string, environment: string, percent: number) =>
     unwrap(POST("/api/flags/{key}/rollout", { params: { path: { key } }, body: { environment, percent } })),
   ramp: (key: string, environment: string, steps: { percent: number; hold_ms: number }[]) =>

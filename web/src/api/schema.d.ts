@@ -1060,6 +1060,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/flag-summaries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All flags as short rows, for lists: state, last change and owner, without the definitions. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Those taken out of use instead of those in use. */
+                    archived?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagSummaryList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/flags": {
         parameters: {
             query?: never;
@@ -1185,7 +1223,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One flag. */
+        /** One flag. The `ETag` is the definition's version. */
         get: {
             parameters: {
                 query?: never;
@@ -1207,11 +1245,17 @@ export interface paths {
                 };
             };
         };
-        /** Creates or changes a flag; what is absent stays as it is. */
+        /**
+         * Creates or changes a flag; what is absent stays as it is. With `If-Match: "VERSION"` it is refused (412) when somebody
+         *     else changed the flag in between, with `If-None-Match: *` when there is one already.
+         */
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "if-match"?: string | null;
+                    "if-none-match"?: string | null;
+                };
                 path: {
                     key: string;
                 };
@@ -1292,6 +1336,47 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["FlagAnswer"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flags/{key}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What somebody gets and why, of the flag as stored and as edited, side by side; and how many of a list of ids. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["FlagPreviewQuestion"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagPreview"];
                     };
                 };
             };
@@ -4623,11 +4708,22 @@ export interface components {
         /** @description A flag with its state in every environment. */
         Flag: {
             key: string;
+            /**
+             * Format: int64
+             * @description Grows by one with every change; `PUT` with `If-Match` changes exactly this one.
+             */
+            version: number;
             description: string;
             kind: components["schemas"]["FlagKind"];
             owner: string;
             /** Format: date-time */
             created_at: string;
+            /**
+             * Format: date-time
+             * @description When anything of it last changed, and who did it.
+             */
+            updated_at: string;
+            updated_by: string;
             /** Format: date-time */
             expires_at?: string | null;
             value_type: components["schemas"]["ValueType"];
@@ -4706,6 +4802,34 @@ export interface components {
              */
             rollout_percent?: number | null;
         };
+        /** @description An answer and what led to it. */
+        FlagExplanation: {
+            answer: components["schemas"]["FlagPreviewAnswer"];
+            /** @description One sentence: what decided. */
+            because: string;
+            switched_on: boolean;
+            parents: components["schemas"]["FlagExplanationPart"][];
+            strategies: components["schemas"]["FlagExplanationStrategy"][];
+            /** @description Position of the strategy that matched first. */
+            matched?: number | null;
+        };
+        /** @description One condition: in words, what the context holds for it, and whether it is met. */
+        FlagExplanationPart: {
+            text: string;
+            /** @description Absent when the context has no such field, or when no field is looked at. */
+            found?: string | null;
+            holds: boolean;
+        };
+        /** @description One strategy: whom it is for, and each of its conditions. */
+        FlagExplanationStrategy: {
+            name: string;
+            /** @description All of it together. */
+            holds: boolean;
+            /** @description The percentage, the list of people, ... */
+            rule: components["schemas"]["FlagExplanationPart"];
+            constraints: components["schemas"]["FlagExplanationPart"][];
+            segments: components["schemas"]["FlagExplanationPart"][];
+        };
         /** @description A file that was written. */
         FlagExport: {
             format: components["schemas"]["FlagFormat"];
@@ -4775,6 +4899,51 @@ export interface components {
             contextName: string;
             values?: string[];
         };
+        /** @description What somebody with that context gets, and why. */
+        FlagPreview: {
+            saved?: components["schemas"]["FlagExplanation"] | null;
+            edited?: components["schemas"]["FlagExplanation"] | null;
+            /** @description Why `PUT` would refuse the edited definition; it is then not evaluated. */
+            refused?: string | null;
+            ids?: components["schemas"]["FlagPreviewIds"] | null;
+        };
+        /** @description What somebody gets, without the reasons. */
+        FlagPreviewAnswer: {
+            enabled: boolean;
+            /** @description The variant's name, else `on` or `off`. */
+            variant: string;
+            value: unknown;
+            /** @description `STATIC`, `TARGETING_MATCH`, `SPLIT` or `DISABLED`. */
+            reason: string;
+        };
+        /** @description How many of the ids, and which. */
+        FlagPreviewIds: {
+            asked: number;
+            /** @description Ids by what they get: a variant's name, else `on` or `off`. */
+            saved?: {
+                [key: string]: number;
+            } | null;
+            edited?: {
+                [key: string]: number;
+            } | null;
+            /** @description In the order asked. */
+            rows: components["schemas"]["FlagPreviewRow"][];
+        };
+        FlagPreviewQuestion: {
+            environment: string;
+            /** @description `userId` (or `targetingKey`), `sessionId`, `remoteAddress`, `appName`, `currentTime` and any property. */
+            context?: Record<string, unknown>;
+            edited?: components["schemas"]["FlagUpdate"] | null;
+            /** @description Also ask for each of these, at most 1,000, in place of `id_field` of the context. */
+            ids?: string[];
+            /** @description `userId` where it is absent. */
+            id_field?: string | null;
+        };
+        FlagPreviewRow: {
+            id: string;
+            saved?: string | null;
+            edited?: string | null;
+        };
         FlagQuestion: {
             environment: string;
             /** @description `userId` (or `targetingKey`), `sessionId`, `remoteAddress`, `appName`, `currentTime` and any property. */
@@ -4810,7 +4979,7 @@ export interface components {
             title?: string | null;
             /** @description Kept, but not asked: no client is told of it. */
             disabled?: boolean;
-            /** @description Of `flexibleRollout`: `rollout` (whole percent), `stickiness`, `groupId`. */
+            /** @description Of `flexibleRollout`: `rollout` (percent, at most two decimals), `stickiness`, `groupId`. */
             parameters?: {
                 [key: string]: string;
             };
@@ -4818,9 +4987,49 @@ export interface components {
             segments?: number[];
             variants?: components["schemas"]["FlagVariant"][];
         };
+        /** @description One row. */
+        FlagSummary: {
+            key: string;
+            description?: string;
+            kind: components["schemas"]["FlagKind"];
+            value_type: components["schemas"]["ValueType"];
+            owner: string;
+            /** Format: date-time */
+            updated_at: string;
+            updated_by: string;
+            /** Format: date-time */
+            expires_at?: string | null;
+            archived?: boolean;
+            /** @description Environments that were configured; in all others the flag is off. */
+            environments: {
+                [key: string]: components["schemas"]["FlagSummaryEnvironment"];
+            };
+        };
+        /** @description The state in one environment. */
+        FlagSummaryEnvironment: {
+            enabled: boolean;
+            /**
+             * Format: double
+             * @description Present when one percentage for everybody is all there is.
+             */
+            rollout_percent?: number | null;
+            /** @description A ramp raises the percentage by itself. */
+            ramping?: boolean;
+            /** @description Switched off, but the record does not say so yet. */
+            pending?: boolean;
+            /** @description Clients asked for it since the server started. */
+            asked?: boolean;
+        };
+        FlagSummaryList: {
+            items: components["schemas"]["FlagSummary"][];
+            /** @description All environments, by name. */
+            environments: string[];
+        };
         FlagSwitch: {
             environment: string;
             enabled: boolean;
+            /** @description For the record; never asked for. */
+            reason?: string | null;
         };
         /**
          * @description What may be said of a flag when creating or changing it; what is absent stays as it is. A flag as it was read may be

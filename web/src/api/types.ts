@@ -81,6 +81,13 @@ export type FlagEnvironment = S["FlagEnv"];
 export type FlagStrategy = S["FlagStrategy"];
 export type FlagConstraint = S["FlagConstraint"];
 export type FlagVariant = S["FlagVariant"];
+export type FlagSegment = S["FlagSegment"];
+export type FlagSummary = S["FlagSummary"];
+export type FlagSummaryEnvironment = S["FlagSummaryEnvironment"];
+export type FlagPreviewQuestion = S["FlagPreviewQuestion"];
+export type FlagPreview = S["FlagPreview"];
+export type FlagPreviewIds = S["FlagPreviewIds"];
+export type FlagExplanation = S["FlagExplanation"];
 export type Evaluation = S["FlagAnswer"];
 
 export type Dashboard = S["Dashboard"];

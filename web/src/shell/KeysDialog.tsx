@@ -1,11 +1,14 @@
 import type { ReactElement } from "react";
 import { Dialog } from "../ui/Dialog";
+import { SUB_PAGES } from "../pages/flags/pages";
 import { NAV } from "./routes";
 
 const OTHERS: [string[], string][] = [
-  [["/"], "Search the record"],
+  [["/"], "Search the record; on Flags, the flags"],
   [["?"], "All keys"],
   [["Esc"], "Close what is open"],
+  [["j", "k"], "On Flags: the next flag, the one before"],
+  [["Enter"], "On Flags: open it"],
   [["Tab"], "In the console: complete a verb"],
   [["↑"], "In the console: the line before"],
 ];
@@ -15,6 +18,12 @@ export function KeysDialog({ open, onClose }: { open: boolean; onClose: () => vo
     <Dialog open={open} onClose={onClose} title="Keys">
       <dl className="keys">
         {NAV.map((item) => (
+          <div key={item.to}>
+            <dt><kbd>g</kbd> <kbd>{item.key}</kbd></dt>
+            <dd>{item.text}</dd>
+          </div>
+        ))}
+        {SUB_PAGES.filter(({ key }) => key).map((item) => (
           <div key={item.to}>
             <dt><kbd>g</kbd> <kbd>{item.key}</kbd></dt>
             <dd>{item.text}</dd>

@@ -12,6 +12,7 @@ const graphs = lazy(() => import("../pages/graphs/GraphsPage"));
 const explore = lazy(() => import("../pages/graphs/ExplorePage"));
 const flags = lazy(() => import("../pages/flags/FlagsPage"));
 const flag = lazy(() => import("../pages/flags/FlagPage"));
+const segments = lazy(() => import("../pages/flags/SegmentsPage"));
 const alerts = lazy(() => import("../pages/alerts/AlertsPage"));
 const rules = lazy(() => import("../pages/alerts/RulesPage"));
 const mutes = lazy(() => import("../pages/alerts/MutesPage"));
@@ -32,6 +33,7 @@ export const ROUTES: { pattern: string; page: LazyPage }[] = [
   { pattern: "/graphs/:name", page: graphs },
   { pattern: "/flags", page: flags },
   { pattern: "/flags/:key", page: flag },
+  { pattern: "/flags/-/segments", page: segments },
   { pattern: "/alerts", page: alerts },
   { pattern: "/alerts/rules", page: rules },
   { pattern: "/alerts/mutes", page: mutes },

@@ -1,6 +1,7 @@
 /** Keys that work on every page. Never while the reader types. */
 import { useEffect } from "react";
 import { navigate } from "../router/router";
+import { SUB_PAGES } from "../pages/flags/pages";
 import { NAV } from "./routes";
 
 const SECOND_KEY_MS = 1500;
@@ -23,7 +24,7 @@ export function useKeys(onHelp: () => void): void {
       if (document.querySelector("[role=dialog]")) return;
       if (pendingUntil > event.timeStamp) {
         pendingUntil = 0;
-        const item = NAV.find(({ key }) => key === event.key);
+        const item = [...NAV, ...SUB_PAGES].find(({ key }) => key === event.key);
         if (item) {
           event.preventDefault();
           navigate(item.to);

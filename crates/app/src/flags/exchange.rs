@@ -253,8 +253,8 @@ fn take(
             let data = json!({"segment": segment.id, "after": segment});
             t.record(EventDraft::new(who.actor.clone(), who.source, "flag_segment.changed", text).data(data))?;
         }
-        for flag in flags {
-            let version = put(t, &flag)?;
+        for mut flag in flags {
+            let version = put(t, &mut flag, &who.actor.id)?;
             written.push((flag, version));
         }
         for event in events {

@@ -68,7 +68,7 @@ impl App {
                     return Ok((flag, version));
                 }
                 check(&flag, &known)?;
-                let version = put(t, &mut flag, &events)?;
+                let version = put(t, &mut flag, &who.actor.id)?;
                 for event in events {
                     t.record(event)?;
                 }

@@ -9,8 +9,8 @@ mod impact;
 mod journal;
 mod kill;
 mod manage;
-mod projects;
 mod preview;
+mod projects;
 mod ramps;
 mod segments;
 mod summary;
@@ -35,8 +35,8 @@ use crate::{App, Caller, Txn};
 pub use context::{CONTEXT_FIELDS_MAX, context_from_json};
 pub use exchange::{FlagExport, FlagImport, FlagImportReport, IMPORT_BYTES_MAX};
 pub use impact::{IMPACT_SERIES_MAX, ImpactMetric};
-pub use projects::{ALL_PROJECTS, Projects};
 pub use preview::{FlagPreview, FlagPreviewQuestion, PREVIEW_IDS_MAX};
+pub use projects::{ALL_PROJECTS, Projects};
 pub use segments::SegmentList;
 pub use summary::{FlagSummary, FlagSummaryList};
 pub use table::{Environment, Kill, State};
@@ -146,12 +146,10 @@ fn stored(row: &FlagRow) -> Result<(Flag, i64), Fault> {
     Ok((flag, row.version))
 }
 
-/// Writes a flag that `events` changed.
-fn put(t: &mut Txn<'_>, flag: &mut Flag, events: &[EventDraft]) -> Result<i64, Fault> {
+/// Writes a flag that somebody changed.
+fn put(t: &mut Txn<'_>, flag: &mut Flag, by: &str) -> Result<i64, Fault> {
     flag.updated_at = t.now();
-    if let Some(event) = events.last() {
-        flag.updated_by.clone_from(&event.actor.id);
-    }
+    by.clone_into(&mut flag.updated_by);
     let body = serde_json::to_string(flag).map_err(|e| Fault::internal(e.to_string()))?;
     let archived_at = flag.archived.then_some(t.now());
     Ok(store::put(t.tx(), &flag.key, archived_at, &body)?)
@@ -295,7 +293,8 @@ impl App {
                 if events.is_empty() {
                     return Ok((flag, version));
                 }
-                let version = put(t, &mut flag, &events)?;
+                let by = events.last().map(|e| e.actor.id.clone()).unwrap_or_default();
+                let version = put(t, &mut flag, &by)?;
                 for event in events {
                     t.record(event)?;
                 }

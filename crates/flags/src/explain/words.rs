@@ -45,11 +45,11 @@ fn operator(name: &str) -> (&'static str, &'static str, bool) {
 }
 
 fn list(values: &[String]) -> String {
-    let mut text = values.iter().take(VALUES_SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if let Some(more) = values.len().checked_sub(VALUES_SHOWN_MAX).filter(|n| *n > 0) {
-        text.push_str(&format!(" and {more} more"));
+    let text = values.iter().take(VALUES_SHOWN_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match values.len().checked_sub(VALUES_SHOWN_MAX).filter(|n| *n > 0) {
+        Some(more) => format!("{text} and {more} more"),
+        None => text,
     }
-    text
 }
 
 pub fn segment(id: i64, known: Option<&Segment>) -> String {

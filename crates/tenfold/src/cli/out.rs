@@ -201,7 +201,7 @@ mod unit {
             let exit = Exit::of_error(code.code());
             let wanted = match code.http_status() {
                 400 | 405 | 413 | 415 | 422 => Exit::Misuse,
-                401 | 403 | 409 | 410 | 423 | 429 => Exit::Refused,
+                401 | 403 | 409 | 410 | 412 | 423 | 429 => Exit::Refused,
                 504 => Exit::Inconclusive,
                 _ => Exit::Failed,
             };

@@ -27,7 +27,9 @@ enum What {
     /// All flags with their state.
     List,
     /// One flag with its state in every environment.
-    Show { key: String },
+    Show {
+        key: String,
+    },
     /// Switch a flag on.
     On {
         key: String,
@@ -61,7 +63,9 @@ enum What {
         fields: flag_edit::Fields,
     },
     /// Take a flag out of use; its history stays.
-    Archive { key: String },
+    Archive {
+        key: String,
+    },
     /// Set the share that gets it.
     Rollout {
         key: String,

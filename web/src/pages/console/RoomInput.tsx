@@ -10,7 +10,7 @@ const history: string[] = [];
 
 function useNames(): { services: string[]; flags: string[]; schedules: string[] } {
   const s = useQuery("services", services.list, { touches: ["service."] });
-  const f = useQuery("flags", flags.list, { touches: ["flag."] });
+  const f = useQuery("flags:false", () => flags.summaries(false), { touches: ["flag."] });
   const c = useQuery("schedules", oncall.schedules, { touches: ["schedule."] });
   return {
     services: s.data?.items.map(({ name }) => name) ?? [],

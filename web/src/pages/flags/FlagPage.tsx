@@ -1,4 +1,4 @@
-import type { ReactElement } from "react";
+import { useState, type ReactElement } from "react";
 import { flags } from "../../api/endpoints";
 import type { Flag } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
@@ -7,54 +7,48 @@ import { Link } from "../../router/Link";
 import { navigate, useParams } from "../../router/router";
 import type { PageProps } from "../../shell/routes";
 import { ActionButton } from "../../ui/Action";
-import { Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
-import { Tabs } from "../../ui/Tabs";
-import { FlagEnvironmentPanel } from "./FlagEnvironmentPanel";
+import { Details } from "./edit/Details";
+import { Editor } from "./edit/Editor";
+import { SaveBar } from "./edit/SaveBar";
+import { useDraft } from "./edit/useDraft";
+import { Environments } from "./Environments";
 import { FlagHistory } from "./FlagHistory";
-import { Preview } from "./Preview";
-import { Strategies } from "./Strategies";
+import { kindText } from "./kinds";
+import { Preview } from "./preview/Preview";
+import { usePreview } from "./preview/usePreview";
+import { Ramp } from "./Ramp";
 import { Usage } from "./Usage";
 
 const DEFAULT_ENVIRONMENT = "production";
+const CONTEXT = "userId=42 country=DE";
 
-function Facts({ flag }: { flag: Flag }): ReactElement {
-  return (
-    <dl className="facts">
-      <dt>Kind</dt><dd>{flag.kind.replace("_", " ")}</dd>
-      <dt>Value</dt><dd>{flag.value_type}</dd>
-      <dt>Owner</dt><dd>{flag.owner ?? "nobody"}</dd>
-      <dt>Made</dt><dd><Time at={flag.created_at} /></dd>
-      <dt>Expires</dt><dd><Time at={flag.expires_at} /></dd>
-    </dl>
-  );
-}
-
-function Body({ flag }: { flag: Flag }): ReactElement {
+function Body({ flag, reload }: { flag: Flag; reload: () => void }): ReactElement {
   const params = useParams();
   const names = Object.keys(flag.environments).sort();
   const wanted = params.get("environment", DEFAULT_ENVIRONMENT);
   const environment = names.includes(wanted) ? wanted : (names[0] ?? wanted);
   const state = flag.environments[environment];
+  const editing = useDraft(flag, reload);
+  const context = params.get("context", CONTEXT);
+  const [ids, setIds] = useState("");
+  const previewed = usePreview(flag.key, flag.version, environment, context, ids, editing.update);
+  const refused = editing.refused ?? previewed.answer?.refused ?? null;
+  if (!state) return <p className="muted">There is no environment yet.</p>;
   return (
     <>
       {flag.description && <p>{flag.description}</p>}
-      {names.length > 1 && <Tabs label="Environments" current={environment} tabs={names.map((name) => ({ name, text: name, to: `/flags/${encodeURIComponent(flag.key)}?environment=${encodeURIComponent(name)}` }))} />}
+      <Environments flag={flag} current={environment} />
+      <SaveBar flag={flag} editing={editing} refused={refused} />
       <div className="columns">
         <div className="stack">
-          {state ? (
-            <>
-              <FlagEnvironmentPanel key={environment} flag={flag.key} environment={environment} state={state} />
-              <Strategies state={state} />
-              <Preview flag={flag.key} environment={environment} />
-            </>
-          ) : (
-            <p className="muted">This flag has no environment yet.</p>
-          )}
+          <Editor key={environment} flag={flag} environment={environment} editing={editing} refused={refused} />
+          <Section title={`Ramp in ${environment}`}><div className="panel pad"><Ramp flag={flag.key} environment={environment} state={state} /></div></Section>
+          <Usage flag={flag.key} environment={environment} state={state} />
         </div>
         <div className="stack">
-          <Section title="Facts"><Facts flag={flag} /></Section>
-          {state && <Usage state={state} />}
+          <Preview previewed={previewed} context={context} ids={ids} onContext={(text) => params.set({ context: text === CONTEXT ? null : text })} onIds={setIds} />
+          <Details flag={flag} editing={editing} refused={refused} />
           <FlagHistory flag={flag.key} />
         </div>
       </div>
@@ -72,13 +66,16 @@ export default function FlagPage({ params }: PageProps): ReactElement {
     const done = await run(async () => { await flags.archive(key); return true; }, `Flag ${key} is archived.`);
     if (done) navigate("/flags");
   };
+  const restore = (): void => void run(() => flags.put(key, {}), `Flag ${key} is back.`);
   return (
     <PageFrame
       title={key}
-      sub={<Link to="/flags">Flags</Link>}
-      actions={flag && !flag.archived && <ActionButton busy={busy} why={anyOn.length > 0 ? `It is on in ${anyOn.join(", ")}; switch it off first.` : null} onClick={() => void archive()}>Archive</ActionButton>}
+      sub={<><Link className="inline-link" to="/flags">Flags</Link>{flag && <> · {kindText(flag.kind)} · {flag.value_type} · {flag.owner || "nobody's"}{flag.archived && " · archived"}</>}</>}
+      actions={flag && (flag.archived
+        ? <ActionButton busy={busy} onClick={restore}>Bring it back</ActionButton>
+        : <ActionButton busy={busy} why={anyOn.length > 0 ? `It is on in ${anyOn.join(", ")}; switch it off first.` : null} onClick={() => void archive()}>Archive</ActionButton>)}
     >
-      <Loaded query={query}>{(loaded) => <Body flag={loaded} />}</Loaded>
+      <Loaded query={query}>{(loaded) => <Body flag={loaded} reload={query.reload} />}</Loaded>
     </PageFrame>
   );
 }

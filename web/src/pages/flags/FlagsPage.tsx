@@ -1,91 +1,113 @@
-import { useState, type ReactElement } from "react";
+import { useDeferredValue, useEffect, useMemo, useRef, useState, type ReactElement } from "react";
 import { flags } from "../../api/endpoints";
-import type { Flag, FlagEnvironment } from "../../api/types";
+import type { FlagSummary } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { useNow } from "../../lib/clock";
-import { Link } from "../../router/Link";
+import { count, plural } from "../../lib/units";
 import { useParams } from "../../router/router";
-import { Empty, Status, Time } from "../../ui/basics";
+import { Empty } from "../../ui/basics";
 import { Field } from "../../ui/Field";
 import { Loaded, PageFrame } from "../../ui/Section";
 import { CreateFlag } from "./CreateFlag";
-import { exposure } from "./exposure";
-import { TableWrap } from "../../ui/TableWrap";
+import { FlagNav } from "./FlagNav";
+import { FlagTable } from "./list/FlagTable";
+import { rows, type Filters } from "./list/rows";
+import { KINDS } from "./kinds";
 
-const KINDS = ["release", "experiment", "operational", "kill_switch", "permission"];
+/** Asking again for five thousand rows at every flip would be a waste while a script flips many. */
+const REFRESH_MS = 15_000;
 
-function State({ state }: { state: FlagEnvironment | undefined }): ReactElement {
-  if (!state) return <span className="muted">—</span>;
-  const [look, word] = exposure(state);
-  return <Status look={look}>{word}</Status>;
+function useSlash(box: React.RefObject<HTMLInputElement | null>): void {
+  useEffect(() => {
+    const press = (event: KeyboardEvent): void => {
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("[role=dialog]")) return;
+      if (event.target instanceof HTMLElement && ["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName)) return;
+      event.preventDefault();
+      box.current?.focus();
+      box.current?.select();
+    };
+    // Before the page's own keys, for which `/` searches the record.
+    window.addEventListener("keydown", press, { capture: true });
+    return () => window.removeEventListener("keydown", press, { capture: true });
+  }, [box]);
 }
 
-function Expiry({ flag }: { flag: Flag }): ReactElement {
+function List({ items, environments, filters, archived }: { items: FlagSummary[]; environments: string[]; filters: Filters; archived: boolean }): ReactElement {
   const now = useNow(60_000);
-  if (!flag.expires_at) return <span className="muted">—</span>;
-  const late = Date.parse(flag.expires_at) < now;
-  return late ? <Status look="warning">stale, <Time at={flag.expires_at} /></Status> : <Time at={flag.expires_at} />;
+  const wanted = useDeferredValue(filters);
+  const shown = useMemo(() => rows(items, wanted, now), [items, wanted, now]);
+  const params = useParams();
+  if (items.length === 0) {
+    return archived ? (
+      <Empty title="Nothing is archived.">A flag whose code is gone is archived on its page; its history stays.</Empty>
+    ) : (
+      <Empty title="No flag yet." command="tenfold flag create new_checkout --kind release --description 'The checkout in one page'">
+        A flag switches code on and off without a deploy. Make the first one with New flag, or with:
+      </Empty>
+    );
+  }
+  return (
+    <>
+      <p className="muted" role="status">
+        {shown.length === items.length ? plural(items.length, "flag") : `${count(shown.length)} of ${plural(items.length, "flag")}`}
+        {shown.length !== items.length && <> <button type="button" className="button plain small" onClick={() => params.set({ q: null, kind: null, owner: null, state: null, stale: null })}>Show all</button></>}
+      </p>
+      {shown.length === 0 ? <Empty title="No flag matches." /> : <FlagTable flags={shown} environments={environments} sort={wanted.sort} archived={archived} />}
+    </>
+  );
 }
 
 export default function FlagsPage(): ReactElement {
   const params = useParams();
   const [creating, setCreating] = useState(false);
-  const query = useQuery("flags", flags.list, { touches: ["flag."] });
-  const [text, kind, archived] = [params.get("q").toLowerCase(), params.get("kind"), params.get("archived") === "1"];
-  const environments = [...new Set(query.data?.items.flatMap(({ environments: of }) => Object.keys(of)) ?? [])].sort();
+  const search = useRef<HTMLInputElement>(null);
+  useSlash(search);
+  const archived = params.get("archived") === "1";
+  const query = useQuery(`flags:${archived}`, () => flags.summaries(archived), { touches: ["flag."], everyMs: REFRESH_MS });
+  const [q, kind, owner, state, stale, sort] = [params.get("q"), params.get("kind"), params.get("owner"), params.get("state"), params.get("stale") === "1", params.get("sort")];
+  const filters = useMemo<Filters>(() => ({ q, kind, owner, state, stale, sort }), [q, kind, owner, state, stale, sort]);
+  const environments = query.data?.environments ?? [];
+  const owners = useMemo(() => [...new Set(query.data?.items.map((flag) => flag.owner).filter(Boolean) ?? [])].sort(), [query.data]);
   const create = <button type="button" className="button primary" onClick={() => setCreating(true)}>New flag</button>;
   return (
     <PageFrame title="Flags" actions={create}>
-      <div className="filters">
-        <Field label="Search">
-          <input type="search" value={params.get("q")} placeholder="key, words, owner" onChange={(event) => params.set({ q: event.target.value })} />
+      <FlagNav />
+      <div className="filters" role="search" aria-label="Flags">
+        <Field label="Search  /">
+          <input ref={search} type="search" value={q} placeholder="key, words, owner" onChange={(event) => params.set({ q: event.target.value })} />
         </Field>
         <Field label="Kind">
           <select value={kind} onChange={(event) => params.set({ kind: event.target.value })}>
             <option value="">all</option>
-            {KINDS.map((name) => <option key={name} value={name}>{name.replace("_", " ")}</option>)}
+            {KINDS.map(({ name, text }) => <option key={name} value={name}>{text}</option>)}
           </select>
         </Field>
-        <Field label="Archived">
-          <select value={archived ? "1" : ""} onChange={(event) => params.set({ archived: event.target.value })}>
-            <option value="">without</option>
-            <option value="1">with</option>
+        <Field label="Owner">
+          <select value={owner} onChange={(event) => params.set({ owner: event.target.value })}>
+            <option value="">anybody</option>
+            {owners.map((name) => <option key={name}>{name}</option>)}
           </select>
         </Field>
+        <Field label="State">
+          <select value={state} onChange={(event) => params.set({ state: event.target.value })}>
+            <option value="">any</option>
+            {environments.map((name) => (
+              <optgroup key={name} label={name}>
+                <option value={`${name}:on`}>on in {name}</option>
+                <option value={`${name}:partly`}>on for some in {name}</option>
+                <option value={`${name}:ramping`}>ramping in {name}</option>
+                <option value={`${name}:off`}>off in {name}</option>
+              </optgroup>
+            ))}
+          </select>
+        </Field>
+        <div className="chips">
+          <button type="button" className="chip" aria-pressed={stale} onClick={() => params.set({ stale: stale ? null : "1" })}>Stale</button>
+          <button type="button" className="chip" aria-pressed={archived} onClick={() => params.set({ archived: archived ? null : "1" })}>Archived</button>
+        </div>
       </div>
-      <Loaded query={query}>
-        {({ items }) => {
-          const shown = items.filter((flag) =>
-            (archived || !flag.archived) && (!kind || flag.kind === kind) && `${flag.key} ${flag.description} ${flag.owner ?? ""}`.toLowerCase().includes(text));
-          if (items.length === 0) return <Empty title="No flag yet." command="tenfold flag list">Make one with New flag; code that asks for a missing flag gets “off”.</Empty>;
-          if (shown.length === 0) return <Empty title="No flag matches." />;
-          return (
-            <TableWrap>
-              <table className="stacks">
-                <thead>
-                  <tr>
-                    <th scope="col">Flag</th>
-                    {environments.map((name) => <th key={name} scope="col">{name}</th>)}
-                    <th scope="col">Kind</th><th scope="col">Owner</th><th scope="col">Expires</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {shown.map((flag) => (
-                    <tr key={flag.key}>
-                      <td><Link className="strong" to={`/flags/${encodeURIComponent(flag.key)}`}>{flag.key}</Link> {flag.archived && <span className="tag">archived</span>} <span className="muted">{flag.description}</span></td>
-                      {environments.map((name) => <td key={name} className="fit"><State state={flag.environments[name]} /></td>)}
-                      <td className="fit">{flag.kind.replace("_", " ")}</td>
-                      <td className="fit">{flag.owner ?? "—"}</td>
-                      <td className="fit"><Expiry flag={flag} /></td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </TableWrap>
-          );
-        }}
-      </Loaded>
-      <CreateFlag open={creating} onClose={() => setCreating(false)} />
+      <Loaded query={query}>{({ items }) => <List items={items} environments={environments} filters={filters} archived={archived} />}</Loaded>
+      <CreateFlag open={creating} onClose={() => setCreating(false)} taken={query.data?.items.map(({ key }) => key) ?? []} />
     </PageFrame>
   );
 }

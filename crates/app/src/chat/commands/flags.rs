@@ -68,21 +68,19 @@ fn line(flag: &FlagView, environment: &str) -> String {
 
 fn update(fields: FlagFields) -> FlagUpdate {
     let FlagFields { description, kind, owner, value_type, expires_at } = fields;
-    FlagUpdate { description, kind, owner, value_type, expires_at, ..FlagUpdate::default() }
+    FlagUpdate { description, kind, owner, expires_at, value_type, ..FlagUpdate::default() }
 }
 
 /// The flag in a few lines: what it is, then its state in each environment.
 fn shown(flag: &FlagView) -> Vec<String> {
-    let mut head = format!("{}: {} flag of type {}", flag.key, flag.kind.unleash_name(), flag.value_type.name());
-    if !flag.owner.is_empty() {
-        head.push_str(&format!(", owner {}", flag.owner));
-    }
-    if let Some(at) = flag.expires_at {
-        head.push_str(&format!(", expires {at}"));
-    }
-    if !flag.description.is_empty() {
-        head.push_str(&format!("; {}", flag.description));
-    }
+    let optional = |label: &str, text: &str| if text.is_empty() { String::new() } else { format!("{label}{text}") };
+    let head = [
+        format!("{}: {} flag of type {}", flag.key, flag.kind.unleash_name(), flag.value_type.name()),
+        optional(", owner ", &flag.owner),
+        optional(", expires ", &flag.expires_at.map(|at| at.to_string()).unwrap_or_default()),
+        optional("; ", &flag.description),
+    ]
+    .concat();
     let states = flag.environments.keys().map(|environment| line(flag, environment));
     std::iter::once(head).chain(states).collect()
 }

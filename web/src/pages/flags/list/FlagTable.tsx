@@ -1,0 +1,166 @@
+import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactElement } from "react";
+import type { FlagSummary } from "../../../api/types";
+import { useNow } from "../../../lib/clock";
+import { Link } from "../../../router/Link";
+import { navigate, useParams } from "../../../router/router";
+import { Status, Time } from "../../../ui/basics";
+import { Sparkline } from "../../../ui/Sparkline";
+import { isStale, stateLook, visible } from "./rows";
+import { useSparks, type Sparks } from "./useSparks";
+
+const ROW_PX = 28;
+const NARROW_ROW_PX = 76;
+const NARROW = "(max-width: 600px)";
+
+/** Which rows are near the window. Rows have one height, so that five thousand cost no more than fifty. */
+function useWindowed(count: number, table: React.RefObject<HTMLTableSectionElement | null>): { from: number; to: number; height: number } {
+  const [height, setHeight] = useState(() => (matchMedia(NARROW).matches ? NARROW_ROW_PX : ROW_PX));
+  const [range, setRange] = useState({ from: 0, to: Math.min(count, 60) });
+  useEffect(() => {
+    const media = matchMedia(NARROW);
+    const change = (): void => setHeight(media.matches ? NARROW_ROW_PX : ROW_PX);
+    media.addEventListener("change", change);
+    return () => media.removeEventListener("change", change);
+  }, []);
+  useLayoutEffect(() => {
+    let frame = 0;
+    const measure = (): void => {
+      frame = 0;
+      const top = table.current?.getBoundingClientRect().top ?? 0;
+      const next = visible(count, height, top, window.innerHeight);
+      setRange((now) => (now.from === next.from && now.to === next.to ? now : next));
+    };
+    const later = (): void => {
+      frame ||= requestAnimationFrame(measure);
+    };
+    measure();
+    window.addEventListener("scroll", later, { passive: true });
+    window.addEventListener("resize", later);
+    return () => {
+      cancelAnimationFrame(frame);
+      window.removeEventListener("scroll", later);
+      window.removeEventListener("resize", later);
+    };
+  }, [count, height, table]);
+  return { ...range, height };
+}
+
+interface HeadProps {
+  name: string;
+  sort: string;
+  children: string;
+}
+
+/** A column's head that sorts by it; pressed again, the other way round. */
+function Head({ name, sort, children }: HeadProps): ReactElement {
+  const params = useParams();
+  const current = sort === name ? "ascending" : sort === `-${name}` ? "descending" : "none";
+  return (
+    <th scope="col" aria-sort={current} className={`col-${name.startsWith("in.") ? "state" : name}`}>
+      <button type="button" className="sort" onClick={() => params.set({ sort: current === "ascending" ? `-${name}` : name })}>
+        {children}<span aria-hidden="true">{current === "ascending" ? " ↓" : current === "descending" ? " ↑" : ""}</span>
+      </button>
+    </th>
+  );
+}
+
+interface RowProps {
+  flag: FlagSummary;
+  environments: string[];
+  index: number;
+  now: number;
+  sparks: Sparks;
+  current: boolean;
+}
+
+function Row({ flag, environments, index, now, sparks, current }: RowProps): ReactElement {
+  const spark = sparks.get(flag.key);
+  return (
+    <tr aria-rowindex={index + 2} data-index={index} className={current ? "current" : undefined}>
+      <th scope="row" className="key">
+        <Link className="strong" to={`/flags/${encodeURIComponent(flag.key)}`}>{flag.key}</Link> <span className="muted">{flag.description}</span>
+      </th>
+      {environments.map((name) => {
+        const [look, word] = stateLook(flag.environments[name]);
+        return <td key={name} className="fit state"><span className="in">{name} </span><Status look={look}>{word}</Status></td>;
+      })}
+      <td className="fit">{flag.kind.replace("_", " ")}</td>
+      <td className="fit">{flag.owner || "—"}</td>
+      <td className="fit">{isStale(flag, now) ? <Status look="warning">stale</Status> : <Time at={flag.expires_at} />}</td>
+      <td className="fit changed">{flag.updated_by && <>{flag.updated_by}, </>}<Time at={flag.updated_at} /></td>
+      <td className="fit usage">{spark ? <Sparkline values={spark.values} label={`${flag.key} was asked ${spark.total} times in 24 h`} /> : <span className="muted">—</span>}</td>
+    </tr>
+  );
+}
+
+interface Props {
+  flags: FlagSummary[];
+  environments: string[];
+  sort: string;
+  archived: boolean;
+}
+
+export function FlagTable({ flags, environments, sort, archived }: Props): ReactElement {
+  const now = useNow(60_000);
+  const body = useRef<HTMLTableSectionElement>(null);
+  const { from, to, height } = useWindowed(flags.length, body);
+  const shown = flags.slice(from, to);
+  const sparks = useSparks(archived ? [] : shown.map(({ key }) => key));
+  const [current, setCurrent] = useState<number | null>(null);
+  const columns = environments.length + 6;
+
+  useEffect(() => {
+    const press = (event: globalThis.KeyboardEvent): void => {
+      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("[role=dialog]")) return;
+      const typing = event.target instanceof HTMLElement && ["INPUT", "TEXTAREA", "SELECT"].includes(event.target.tagName);
+      if (typing) return;
+      if (event.key === "j" || event.key === "k") {
+        event.preventDefault();
+        setCurrent((at) => Math.min(flags.length - 1, Math.max(0, at === null ? 0 : at + (event.key === "j" ? 1 : -1))));
+      } else if (event.key === "Enter" && current !== null && flags[current] && !(event.target instanceof HTMLAnchorElement || event.target instanceof HTMLButtonElement)) {
+        navigate(`/flags/${encodeURIComponent(flags[current].key)}`);
+      }
+    };
+    window.addEventListener("keydown", press);
+    return () => window.removeEventListener("keydown", press);
+  }, [flags, current]);
+
+  useEffect(() => {
+    if (current === null || !body.current) return;
+    const top = body.current.getBoundingClientRect().top + current * height;
+    if (top < 60) window.scrollBy(0, top - 60);
+    else if (top + height > window.innerHeight - 8) window.scrollBy(0, top + height - window.innerHeight + 8);
+  }, [current, height]);
+
+  // Clicking into a row is where j and k go on from.
+  const take = (event: React.FocusEvent): void => {
+    const row = (event.target as HTMLElement).closest("tr");
+    if (row?.dataset.index) setCurrent(Number(row.dataset.index));
+  };
+  const open = (event: KeyboardEvent): void => {
+    if (event.key === "Escape") setCurrent(null);
+  };
+
+  return (
+    <table className="flags" aria-rowcount={flags.length + 1} onFocus={take} onKeyDown={open} aria-label={archived ? "Archived flags" : "Flags"}>
+      <thead>
+        <tr aria-rowindex={1}>
+          <Head name="key" sort={sort || "key"}>Flag</Head>
+          {environments.map((name) => <Head key={name} name={`in.${name}`} sort={sort}>{name}</Head>)}
+          <Head name="kind" sort={sort}>Kind</Head>
+          <Head name="owner" sort={sort}>Owner</Head>
+          <Head name="expires" sort={sort}>Expires</Head>
+          <Head name="changed" sort={sort}>Last change</Head>
+          <th scope="col" className="col-usage">Asked, 24 h</th>
+        </tr>
+      </thead>
+      <tbody ref={body}>
+        {from > 0 && <tr className="spacer" aria-hidden="true"><td colSpan={columns} style={{ height: from * height }} /></tr>}
+        {shown.map((flag, at) => (
+          <Row key={flag.key} flag={flag} environments={environments} index={from + at} now={now} sparks={sparks} current={current === from + at} />
+        ))}
+        {to < flags.length && <tr className="spacer" aria-hidden="true"><td colSpan={columns} style={{ height: (flags.length - to) * height }} /></tr>}
+      </tbody>
+    </table>
+  );
+}

@@ -9,35 +9,75 @@ import { TENFOLD } from '../lib/binary.mjs';
 import { until } from '../lib/wait.mjs';
 
 export class Server {
-  static async start() {
+  /** `settings`: more of the settings file. */
+  static async start(settings = '') {
     const server = new Server();
     server.folder = mkdtempSync(join(tmpdir(), 'tenfold-clients-'));
-    const addressFile = join(server.folder, 'address');
-    const config = join(server.folder, 'tenfold.toml');
-    writeFileSync(config, '[statsd]\nlisten = ""\n');
-    const args = ['--config', config, '--data', join(server.folder, 'data'), '--listen', '127.0.0.1:0', '--address-file', addressFile];
+    server.addressFile = join(server.folder, 'address');
+    server.config = join(server.folder, 'tenfold.toml');
+    writeFileSync(server.config, `[statsd]\nlisten = ""\n${settings}`);
     server.output = '';
-    server.child = spawn(TENFOLD, ['serve', ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TENFOLD_LOG: 'warn' } });
-    for (const stream of [server.child.stdout, server.child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => (server.output += text));
-    }
+    server.#spawn('127.0.0.1:0');
     const token = await until('the server gives a setup link', () => {
-      if (server.child.exitCode !== null) throw new Error(`the server ended: ${server.output}`);
-      return existsSync(addressFile) && /token=([\w-]+)/.exec(server.output)?.[1];
+      server.#alive();
+      return existsSync(server.addressFile) && /token=([\w-]+)/.exec(server.output)?.[1];
     });
-    server.url = `http://${readFileSync(addressFile, 'utf8').trim()}`;
+    server.address = readFileSync(server.addressFile, 'utf8').trim();
+    server.url = `http://${server.address}`;
     server.api = await new Api(server.url).setup({ token, login: 'mei', name: 'Mei', password: 'a few plain words' });
     return server;
   }
 
-  async token(name, kind) {
-    return (await this.api.post('/api/tokens', { name, kind, environment: 'production' })).secret;
+  #spawn(listen) {
+    const args = ['--config', this.config, '--data', join(this.folder, 'data'), '--listen', listen, '--address-file', this.addressFile];
+    this.child = spawn(TENFOLD, ['serve', ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TENFOLD_LOG: 'warn' } });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => (this.output += text));
+    }
+  }
+
+  #alive() {
+    if (this.child.exitCode !== null) throw new Error(`the server ended: ${this.output}`);
+  }
+
+  async token(name, kind, environment = 'production') {
+    return (await this.api.post('/api/tokens', { name, kind, environment })).secret;
+  }
+
+  async #end(signal) {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const ended = new Promise((resolve) => this.child.once('exit', resolve));
+    this.child.kill(signal);
+    await ended;
+  }
+
+  /** As a power cut or the kernel would: nothing is said to anybody. */
+  kill() {
+    return this.#end('SIGKILL');
+  }
+
+  /** On the same address, with the same data. */
+  async restart() {
+    rmSync(this.addressFile, { force: true });
+    this.#spawn(this.address);
+    await until('the server is back', () => {
+      this.#alive();
+      return existsSync(this.addressFile);
+    });
+  }
+
+  /** The kernel still takes connections for it, but it does nothing. */
+  pause() {
+    this.child.kill('SIGSTOP');
+  }
+
+  resume() {
+    this.child.kill('SIGCONT');
   }
 
   async stop() {
-    const ended = new Promise((resolve) => this.child.once('exit', resolve));
-    this.child.kill('SIGTERM');
-    await ended;
+    this.resume();
+    await this.#end('SIGTERM');
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

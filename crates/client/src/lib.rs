@@ -50,3 +50,8 @@ pub use builder::{Builder, Mode, StartError};
 pub use client::{Client, Details, Variant};
 pub use event::{Event, Origin};
 pub use tenfold_flags::{Context, Reason, ValueType};
+
+/// The guide's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/flag-clients.md")]
+struct Guide;

@@ -82,8 +82,8 @@ pub struct Constraint {
     pub context_name: String,
     /// One of the 19 operators of [`crate::OPERATORS`].
     pub operator: String,
-    /// Of the list operators.
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    /// Of the list operators. Always written: the Node SDK throws at a list operator without one.
+    #[serde(default, deserialize_with = "or_default")]
     pub values: Vec<String>,
     /// Of the operators that compare with one value.
     #[serde(default, skip_serializing_if = "Option::is_none")]

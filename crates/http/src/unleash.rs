@@ -81,8 +81,7 @@ fn definitions(watch: watch::Receiver<Arc<Environment>>) -> impl Stream<Item = R
         }
         let current = watch.borrow_and_update().clone();
         let name = if connected { "unleash-updated" } else { "unleash-connected" };
-        let event =
-            Event::default().event(name).id(current.changed_at.millis().to_string()).data(current.hydration_text());
+        let event = Event::default().event(name).id(current.number().to_string()).data(current.hydration_text());
         Some((Ok(event), (watch, true)))
     })
 }

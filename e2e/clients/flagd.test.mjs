@@ -1,0 +1,111 @@
+// flagd's testbed against our flagd service, through the OpenFeature provider for Python as it is. The testbed's flags
+// come in by the importer, so what it refuses is not applicable, with the importer's own reason.
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+
+import { ROOT } from '../lib/binary.mjs';
+import { Server } from './server.mjs';
+
+const TESTBED = process.env.FLAGD_TESTBED ?? join(ROOT, '../shared/conformance/flagd-testbed');
+const PYTHON = join(import.meta.dirname, '.python/bin/python');
+
+// Sets that repeat keys of others to test flagd's selectors between sources; a server of flags has one source.
+const SELECTED_SETS = ['selector-flags.json', 'selector-flag-combined-metadata.json'];
+
+const BUCKETS = "flagd's buckets: its hash differs from Unleash's (and in each of its own three versions), so shares are kept, not who is in them";
+
+// Why a case that cannot pass cannot, by what it asks. The first that fits.
+const CLASSES = [
+  [({ tags }) => tags.some((tag) => tag.startsWith('@fractional')), BUCKETS],
+  [({ tags }) => tags.includes('@deprecated'), 'deprecated by the testbed, and contradicted by its newer cases'],
+];
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Lines of the importer by flag: what it refused, and what it took otherwise. */
+async function take(server, document) {
+  const wanted = { document, format: 'flagd', environment: 'production', allow_rebucketing: true };
+  const { notes, refused, created } = await server.api.post('/api/flags/import', wanted);
+  const by = {};
+  for (const { about, outcome, text } of notes) {
+    const key = /^flag (.*)$/.exec(about)?.[1] ?? about;
+    by[key] ??= [];
+    by[key].push({ outcome, text });
+  }
+  return { notes: by, refused, created };
+}
+
+async function play(flags, features) {
+  const port = await freePort();
+  const server = await Server.start(`[flags]\nflagd_listen = "127.0.0.1:${port}"\nflagd_environment = "production"\n`);
+  try {
+    const notes = {};
+    for (const file of flags) Object.assign(notes, (await take(server, JSON.parse(readFileSync(file, 'utf8')))).notes);
+    const args = [join(import.meta.dirname, 'flagd.py'), String(port), ...features];
+    const { stdout } = await promisify(execFile)(PYTHON, args, { timeout: 240_000, maxBuffer: 1 << 24 });
+    return { notes, cases: stdout.trim().split('\n').map((line) => JSON.parse(line)) };
+  } finally {
+    await server.stop();
+  }
+}
+
+/** Counts, prints, and fails on what has no reason. */
+function judge(what, { notes, cases }) {
+  const passed = cases.filter((c) => c.outcome === 'passed');
+  const reasons = new Map();
+  const failed = [];
+  for (const one of cases.filter((c) => c.outcome !== 'passed')) {
+    const said = notes[one.key]?.[0];
+    const why =
+      (one.outcome === 'not applicable' && `the provider's own: ${one.why}`) ||
+      (said?.outcome === 'refused' && `not imported: ${said.text}`) ||
+      CLASSES.find(([fits]) => fits(one))?.[1] ||
+      (said && `imported otherwise: ${said.text}`);
+    if (why) reasons.set(why, (reasons.get(why) ?? 0) + 1);
+    else failed.push(one);
+  }
+  const left = cases.length - passed.length - failed.length;
+  console.log(`${what}: ${passed.length} passed, ${failed.length} failed, ${left} not applicable, of ${cases.length}`);
+  for (const [why, count] of [...reasons].sort(([, a], [, b]) => b - a)) console.log(`  not applicable, ${count}: ${why}`);
+  for (const { file, scenario, example, why } of failed) console.log(`  failed: ${file}, ${scenario}, ${JSON.stringify(example)}: ${why}`);
+  assert.deepEqual(failed, []);
+  assert.ok(passed.length > 0, 'something was played');
+}
+
+function missing() {
+  if (!existsSync(TESTBED)) return "flagd's testbed is not here (FLAGD_TESTBED)";
+  const check = spawnSync(PYTHON, ['-c', 'import openfeature.contrib.provider.flagd']);
+  return check.status === 0 ? undefined : 'the Python clients of requirements.txt are not installed';
+}
+
+const jsonFiles = (folder) => readdirSync(folder).filter((name) => name.endsWith('.json')).sort();
+
+test("the testbed's scenarios for RPC", async (t) => {
+  const why = missing();
+  if (why) return t.skip(why);
+  const folder = join(TESTBED, 'flags');
+  const flags = jsonFiles(folder).filter((name) => !SELECTED_SETS.includes(name)).map((name) => join(folder, name));
+  const features = ['evaluation', 'targeting', 'disabled', 'rpc-caching'].map((name) => join(TESTBED, 'gherkin', `${name}.feature`));
+  const played = await play(flags, features);
+  played.cases = played.cases.filter(({ tags }) => tags.includes('@rpc'));
+  return judge('flagd testbed, RPC', played);
+});
+
+test("the testbed's scenarios for evaluators", async (t) => {
+  const why = missing();
+  if (why) return t.skip(why);
+  const folder = join(TESTBED, 'evaluator');
+  const features = readdirSync(join(folder, 'gherkin')).sort().map((name) => join(folder, 'gherkin', name));
+  return judge('flagd testbed, evaluators', await play(jsonFiles(join(folder, 'flags')).map((name) => join(folder, 'flags', name)), features));
+});

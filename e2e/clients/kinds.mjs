@@ -121,7 +121,11 @@ function python(kind) {
 function rust(mode) {
   return async ({ url, client, folder }) => {
     const lines = new Lines(RUST, [url, client, join(folder, 'flags.state'), mode]);
-    const ask = async () => JSON.parse(await lines.ask(`bool ${FLAG} userId=1`));
+    const ask = async () => {
+      const { value, took_ms } = JSON.parse(await lines.ask(`bool ${FLAG} userId=1`));
+      ask.took_ms = took_ms;
+      return value;
+    };
     await ask();
     return { ask, stop: () => lines.stop() };
   };

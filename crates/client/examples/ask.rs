@@ -1,4 +1,5 @@
-//! Asks for flags on standard input, one line each, and prints the answers: what a service does with the client.
+//! Asks for flags on standard input, one line each, and prints the answers with the time each took: what a service does
+//! with the client.
 //!
 //! ```text
 //! cargo run -p tenfold-client --example ask -- http://127.0.0.1:4000 TOKEN flags.state
@@ -9,7 +10,7 @@
 //! What happens in the background goes to standard error. An optional fourth argument is `streaming` or `polling`.
 
 use std::io::{BufRead, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tenfold_client::{Client, Context, Mode};
@@ -37,6 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut words = line.split_whitespace();
         let (Some(kind), Some(flag)) = (words.next(), words.next()) else { continue };
         let context = words.filter_map(|w| w.split_once('=')).fold(Context::new(), |c, (name, v)| c.with(name, v));
+        let asked = Instant::now();
         let answer: Value = match kind {
             "bool" => flags.bool(flag, &context, false).into(),
             "string" => flags.string(flag, &context, "the code's own").into(),
@@ -46,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "enabled" => flags.is_enabled(flag, &context).into(),
             other => return Err(format!("`{other}` is not a type: bool, string, int, float, object, enabled").into()),
         };
-        println!("{answer}");
+        println!("{}", json!({"value": answer, "took_ms": asked.elapsed().as_secs_f64() * 1000.0}));
         std::io::stdout().flush()?;
     }
     Ok(())

@@ -58,13 +58,21 @@ pub struct Metrics {
     pub scrape_interval_ms: u64,
     pub scrape_timeout_ms: u64,
     pub retention_days: u32,
+    /// Whether queries may use what Prometheus has behind flags (experimental functions and modifiers).
+    pub experimental_promql: bool,
     /// Targets besides those the agents report: full URLs of metrics pages.
     pub static_targets: Vec<StaticTarget>,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { scrape_interval_ms: 15_000, scrape_timeout_ms: 10_000, retention_days: 15, static_targets: Vec::new() }
+        Self {
+            scrape_interval_ms: 15_000,
+            scrape_timeout_ms: 10_000,
+            retention_days: 15,
+            experimental_promql: true,
+            static_targets: Vec::new(),
+        }
     }
 }
 

@@ -38,8 +38,8 @@ pub enum QueryError {
     Limit(String),
     #[error("the query was cancelled")]
     Cancelled,
-    #[error("the query took longer than allowed; ask for less time, fewer series or a larger step")]
-    Timeout,
+    #[error("the query took longer than the {allowed_ms} ms allowed; ask for less time, fewer series or a larger step")]
+    Timeout { allowed_ms: u64 },
     /// The samples could not be read.
     #[error("the samples could not be read: {0}")]
     Storage(String),

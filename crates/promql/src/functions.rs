@@ -13,6 +13,33 @@ pub struct Function {
     pub returns: Type,
 }
 
+/// Functions whose meaning may still change; Prometheus has them behind a flag.
+const EXPERIMENTAL: [&str; 17] = [
+    "double_exponential_smoothing",
+    "end",
+    "histogram_quantiles",
+    "info",
+    "mad_over_time",
+    "max_of",
+    "min_of",
+    "range",
+    "sort_by_label",
+    "sort_by_label_desc",
+    "start",
+    "start_timestamp",
+    "step",
+    "ts_of_first_over_time",
+    "ts_of_last_over_time",
+    "ts_of_max_over_time",
+    "ts_of_min_over_time",
+];
+
+impl Function {
+    pub fn is_experimental(&self) -> bool {
+        EXPERIMENTAL.binary_search(&self.name).is_ok()
+    }
+}
+
 const fn f(name: &'static str, args: &'static [Type], optional: usize, returns: Type) -> Function {
     Function { name, args, optional, repeats: false, returns }
 }
@@ -160,6 +187,7 @@ mod tests {
     #[test]
     fn the_table_is_sorted_and_suggests() {
         assert!(FUNCTIONS.is_sorted_by(|a, b| a.name < b.name));
+        assert!(EXPERIMENTAL.is_sorted() && EXPERIMENTAL.iter().all(|name| find(name).is_some()));
         assert_eq!(nearest("raet"), Some("rate"));
         assert_eq!(nearest("histogram_quantil"), Some("histogram_quantile"));
         assert_eq!(nearest("frobnicate"), None);

@@ -5,13 +5,16 @@ mod store;
 
 use proptest::prelude::*;
 use store::Table;
-use tenfold_promql::{Interrupt, Limits, Query, QueryError, Value, instant, parse, range};
-use tenfold_types::Labels;
+use tenfold_promql::{Dialect, Interrupt, Limits, Query, QueryError, Value, instant, parse, parse_as, range};
+use tenfold_types::{
+    Histogram, Labels, STALE_NAN,
+    histogram::{Buckets, CUSTOM_SCHEMA},
+};
 
 #[test]
 fn errors_point_into_the_query() {
     let cases = [
-        ("", "1:1: there is no expression"),
+        ("", "1:1: no expression found in input"),
         ("sum(rate(x[5m])", "1:16: unexpected the end of the query; expected `)` after the arguments"),
         ("raet(x[5m])", "1:1: unknown function with name \"raet\"; did you mean `rate`?"),
         ("rate(x)", "1:6: expected type range vector in call to function \"rate\", got instant vector"),
@@ -51,6 +54,10 @@ fn deep_nesting_and_long_queries_are_refused() {
     assert!(parse(&deep).unwrap_err().to_string().contains("deeper than 128 levels"));
     let minus = "-".repeat(60_000) + "1";
     assert!(parse(&minus).unwrap_err().to_string().contains("deeper than 128 levels"));
+    let chain = vec!["x"; 5000].join(" + ");
+    assert!(parse(&chain).unwrap_err().to_string().contains("deeper than 128 levels"));
+    let nested = "abs(".repeat(40) + &vec!["x"; 200].join(" or ") + &")".repeat(40);
+    assert!(parse(&nested).unwrap_err().to_string().contains("deeper than 128 levels"));
     let long = format!("x{{a=\"{}\"}}", "y".repeat(70_000));
     assert!(matches!(parse(&long), Err(QueryError::Limit(m)) if m.contains("65536")));
 }
@@ -60,6 +67,37 @@ fn table() -> Table {
     for s in 0..50 {
         for t in 0..100 {
             table.add(Labels::from_pairs([("__name__", "x".to_string()), ("s", s.to_string())]), t * 1000, 1.0);
+        }
+    }
+    table
+}
+
+/// Histograms of all kinds, floats in between, resets, the end of a series.
+fn mixed_table() -> Table {
+    let mut table = Table::default();
+    for t in 0..100_i64 {
+        let at = t * 1000;
+        table.add(Labels::from_pairs([("__name__", "x"), ("s", "1")]), at, (t % 7) as f64);
+        for (s, schema) in [("1", 0), ("2", 8), ("3", -4), ("4", CUSTOM_SCHEMA)] {
+            let labels = Labels::from_pairs([("__name__", "h"), ("s", s)]);
+            if s == "1" && t % 10 == 0 {
+                table.add(labels, at, if t == 50 { STALE_NAN } else { 1.0 });
+                continue;
+            }
+            let custom = schema == CUSTOM_SCHEMA;
+            let counts = vec![(t % 13) as f64, 0.0, 2.0];
+            let histogram = Histogram {
+                schema: if s == "2" && t % 3 == 0 { 2 } else { schema },
+                count: counts.iter().sum(),
+                sum: if t % 11 == 0 { f64::NAN } else { t as f64 },
+                zero_threshold: if custom { 0.0 } else { (t % 5) as f64 / 10.0 },
+                zero_count: if custom { 0.0 } else { 1.0 },
+                positive: Buckets::single((t % 3) as i32, counts.clone()),
+                negative: if custom { Buckets::default() } else { Buckets::single(-1, counts) },
+                bounds: if custom { [1.0, 2.0 + (t % 2) as f64, 9.0, 10.0].into() } else { [].into() },
+                ..Histogram::default()
+            };
+            table.add_histogram(labels, at, histogram);
         }
     }
     table
@@ -83,6 +121,8 @@ fn limits_say_their_number() {
     assert!(ask(&limits(|l| l.series_max = 49), "sum(x)").contains("matches 50 series; at most 49"));
     assert!(ask(&limits(|l| l.steps_max = 100), "x").contains("has 101 steps; at most 100"));
     assert!(ask(&limits(|l| l.values_max = 1000), "x").contains("more than 1000 values"));
+    assert!(ask(&limits(|l| l.bytes_max = 10_000), "x + x").contains("holds more than 10000 bytes"));
+    assert!(ask(&limits(|l| l.bytes_max = 10_000), "sum by (s) (x)").contains("holds more than 10000 bytes"));
     assert!(ask(&limits(|l| l.values_max = 1000), "sum by (s) (x)").contains("more than 1000 values"));
     assert!(ask(&limits(|l| l.values_max = 1000), "sum_over_time(x[1h:1s])").contains("at most 1000"));
 }
@@ -99,8 +139,53 @@ fn an_interrupted_query_ends() {
     let interrupt = Interrupt::default();
     interrupt.cancel();
     assert_eq!(ask(&interrupt).unwrap_err(), QueryError::Cancelled);
-    interrupt.time_out();
-    assert_eq!(ask(&interrupt).unwrap_err(), QueryError::Timeout);
+    interrupt.time_out(250);
+    let error = ask(&interrupt).unwrap_err();
+    assert_eq!(error, QueryError::Timeout { allowed_ms: 250 });
+    assert!(error.to_string().contains("longer than the 250 ms allowed"), "{error}");
+}
+
+/// What is deep and allowed does not exhaust the stack.
+#[test]
+fn the_deepest_expressions_are_evaluated() {
+    let table = table();
+    let (limits, interrupt) = (Limits::default(), Interrupt::default());
+    let query =
+        Query { source: &table, limits: &limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 50_000 };
+    let deep = [
+        vec!["x"; 128].join(" or "),
+        vec!["x"; 128].join(" * "),
+        "-abs(".repeat(60) + "x" + &")".repeat(60),
+        "sum(".repeat(120) + "x" + &")".repeat(120),
+        "max_over_time(".repeat(40) + "x" + &"[1m:])".repeat(40),
+        "label_replace(".repeat(120) + "x" + &", 'a', '$1', 's', '(.)')".repeat(120),
+        "histogram_quantile(1, ".repeat(120) + "x" + &")".repeat(120),
+    ];
+    for text in deep {
+        let expr = parse(&text).unwrap_or_else(|e| panic!("{}: {e}", &text[..40]));
+        instant(&query, &expr, 50_000).unwrap_or_else(|e| panic!("{}: {e}", &text[..40]));
+        range(&query, &expr, 0, 50_000, 25_000).unwrap_or_else(|e| panic!("{}: {e}", &text[..40]));
+    }
+}
+
+#[test]
+fn experimental_parts_can_be_refused() {
+    let stable = Dialect { experimental: false };
+    let cases = [
+        ("mad_over_time(x[5m])", "1:1: function \"mad_over_time\" is not enabled"),
+        ("sum(info(x))", "1:5: function \"info\" is not enabled"),
+        ("limitk(2, x)", "1:1: limitk() is experimental and not enabled"),
+        ("x + fill(0) y", "1:5: binop fill modifiers are experimental and not enabled"),
+        ("rate(x[5m] smoothed)", "1:12: smoothed modifier is experimental and not enabled"),
+        ("rate(x[1h/2])", "1:10: experimental duration expression is not enabled"),
+        ("x offset (5m)", "1:10: experimental duration expression is not enabled"),
+    ];
+    for (text, wanted) in cases {
+        let shown = parse_as(text, stable).expect_err(text).pointing(text);
+        assert!(shown.starts_with(wanted), "{text}: {shown}");
+        assert!(parse(text).is_ok(), "{text}");
+    }
+    assert!(parse_as("sum by (job) (rate(x[5m] offset -1m)) > 2", stable).is_ok());
 }
 
 #[test]
@@ -163,6 +248,32 @@ fn near_query() -> impl Strategy<Value = String> {
         "topk",
         "label_replace",
         "a=\"b\"",
+        "h",
+        "h[5m]",
+        "x[1m:2s]",
+        "</",
+        ">/",
+        "</ 2",
+        "histogram_quantile(0.5, h)",
+        "histogram_fraction(0, 1, h)",
+        "rate(h[1m])",
+        "increase(h[1m] smoothed)",
+        "sum_over_time(h[1m])",
+        "avg(h)",
+        "info(",
+        "count_values(\"v\", h)",
+        "limit_ratio(0.5, h)",
+        "-h",
+        "h + h",
+        "* h",
+        "without",
+        "ignoring",
+        "fill(0)",
+        "irate(",
+        "\"\\xff\"",
+        "sort_by_label(h, \"s\")",
+        "h @ end()",
+        "offset -1m",
     ];
     prop::collection::vec((prop::sample::select(bits.to_vec()), prop::sample::select(vec!["", " "])), 0..30)
         .prop_map(|words| words.into_iter().flat_map(|(w, gap)| [w, gap]).collect())
@@ -171,8 +282,8 @@ fn near_query() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_text_panics(text in prop_oneof![".{0,60}", near_query()]) {
-        let table = table();
-        let (limits, interrupt) = (Limits::default(), Interrupt::default());
+        let table = mixed_table();
+        let (limits, interrupt) = (Limits { values_max: 20_000, ..Limits::default() }, Interrupt::default());
         let query = Query { source: &table, limits: &limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 1000 };
         match parse(&text) {
             Err(error) => {

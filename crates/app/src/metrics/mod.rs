@@ -44,6 +44,8 @@ pub struct State {
     metadata: Mutex<std::collections::BTreeMap<String, tenfold_protocols::prom_text::Metadata>>,
     statsd: Mutex<Aggregator>,
     trouble: Mutex<Option<String>>,
+    /// Which parts of PromQL queries may use.
+    dialect: tenfold_promql::Dialect,
     /// Places for queries.
     queries: tokio::sync::Semaphore,
 }
@@ -69,6 +71,7 @@ impl State {
             metadata: Mutex::default(),
             statsd: Mutex::default(),
             trouble: Mutex::default(),
+            dialect: tenfold_promql::Dialect { experimental: settings.metrics.experimental_promql },
             queries: tokio::sync::Semaphore::new(query::QUERIES_MAX),
         })
     }

@@ -66,7 +66,7 @@ fn query_fault(error: &QueryError, text: &str) -> Fault {
     let code = match error {
         QueryError::Parse { .. } => ErrorCode::BadRequest,
         QueryError::Execution(_) | QueryError::Limit(_) => ErrorCode::Invalid,
-        QueryError::Cancelled | QueryError::Timeout => ErrorCode::Timeout,
+        QueryError::Cancelled | QueryError::Timeout { .. } => ErrorCode::Timeout,
         QueryError::Storage(_) => ErrorCode::Internal,
     };
     Fault::new(code, error.pointing(text))
@@ -90,7 +90,7 @@ impl super::State {
         interrupt: &Interrupt,
         run: impl FnOnce(&Query<'_>, &tenfold_promql::ast::Expr) -> Result<Output, QueryError>,
     ) -> Result<Output, Fault> {
-        let parsed = tenfold_promql::parse(expr).map_err(|e| query_fault(&e, expr))?;
+        let parsed = tenfold_promql::parse_as(expr, self.dialect).map_err(|e| query_fault(&e, expr))?;
         let (source, limits) = (Source(self.tsdb.clone()), Limits::default());
         let query = Query {
             source: &source,
@@ -188,7 +188,7 @@ impl App {
         let result = tokio::select! {
             result = &mut work => result,
             () = tokio::time::sleep_until(deadline) => {
-                interrupt.time_out();
+                interrupt.time_out(QUERY_TIMEOUT_MS);
                 work.await
             }
         };

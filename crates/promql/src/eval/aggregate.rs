@@ -54,6 +54,7 @@ impl Context<'_> {
                         "an aggregation yields more than {values_max} values; group by fewer labels or use a larger step"
                     )));
                 }
+                self.hold(grid.steps * size_of::<Mean>())?;
                 let empty = Row { values: Vec::new(), ..Row::new(Arc::new(key.clone()), Vec::new()) };
                 out.push(Group { row: empty, floats: Fold::new(op, grid.steps), histograms: None });
                 groups.insert(key, out.len() - 1);

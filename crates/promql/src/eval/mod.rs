@@ -32,7 +32,7 @@ use std::{
     cell::{Cell, RefCell},
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -59,32 +59,42 @@ pub struct Limits {
     pub steps_max: usize,
     /// Values (series times steps) that may be held at once by one node.
     pub values_max: u64,
+    /// Bytes of values and histograms that all nodes together may hold.
+    pub bytes_max: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { samples_max: 50_000_000, series_max: 200_000, steps_max: 11_000, values_max: 20_000_000 }
+        Self {
+            samples_max: 50_000_000,
+            series_max: 200_000,
+            steps_max: 11_000,
+            values_max: 20_000_000,
+            bytes_max: 1 << 30,
+        }
     }
 }
 
+const CANCELLED: u64 = u64::MAX;
+
 /// A flag by which another thread ends a running query.
 #[derive(Debug, Default)]
-pub struct Interrupt(AtomicU8);
+pub struct Interrupt(AtomicU64);
 
 impl Interrupt {
     /// The one who asked went away.
     pub fn cancel(&self) {
-        self.0.store(1, Ordering::Relaxed);
+        self.0.store(CANCELLED, Ordering::Relaxed);
     }
-    /// The time allowed is over.
-    pub fn time_out(&self) {
-        self.0.store(2, Ordering::Relaxed);
+    /// The time allowed, in milliseconds, is over.
+    pub fn time_out(&self, allowed_ms: u64) {
+        self.0.store(allowed_ms.clamp(1, CANCELLED - 1), Ordering::Relaxed);
     }
     fn check(&self) -> Result<(), QueryError> {
         match self.0.load(Ordering::Relaxed) {
             0 => Ok(()),
-            1 => Err(QueryError::Cancelled),
-            _ => Err(QueryError::Timeout),
+            CANCELLED => Err(QueryError::Cancelled),
+            allowed_ms => Err(QueryError::Timeout { allowed_ms }),
         }
     }
 }
@@ -156,13 +166,15 @@ pub(crate) struct Context<'a> {
     pub top: Grid,
     notes: RefCell<Notes>,
     samples: Cell<u64>,
+    /// Bytes of the rows held so far.
+    bytes: Cell<u64>,
 }
 
 pub(crate) type Sink<'s> = &'s mut dyn FnMut(Row) -> Result<(), QueryError>;
 
 impl<'a> Context<'a> {
     fn new(query: &'a Query<'a>, top: Grid) -> Self {
-        Self { query, top, notes: RefCell::default(), samples: Cell::new(0) }
+        Self { query, top, notes: RefCell::default(), samples: Cell::new(0), bytes: Cell::new(0) }
     }
 
     fn output(self, value: Value) -> Output {
@@ -249,11 +261,25 @@ impl<'a> Context<'a> {
         Ok(Value::Matrix(all))
     }
 
+    /// Counts what is held until the query ends.
+    pub fn hold(&self, bytes: usize) -> Result<(), QueryError> {
+        let total = self.bytes.get().saturating_add(bytes as u64);
+        self.bytes.set(total);
+        let max = self.query.limits.bytes_max;
+        if total > max {
+            return Err(QueryError::Limit(format!(
+                "the query holds more than {max} bytes; use a larger step, less time or fewer series"
+            )));
+        }
+        Ok(())
+    }
+
     /// The rows of a vector expression.
     pub fn rows(&self, expr: &Expr, grid: Grid) -> Result<Vec<Row>, QueryError> {
         let mut out = Vec::new();
         let max = self.query.limits.values_max;
         self.each_row(expr, grid, &mut |row| {
+            self.hold(row.bytes())?;
             out.push(row);
             if (out.len() as u64).saturating_mul(grid.steps as u64) > max {
                 return Err(QueryError::Limit(format!(

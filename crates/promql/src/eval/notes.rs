@@ -1,7 +1,7 @@
 //! The remarks a query's answer may carry, in Prometheus' words. One that is made again is kept once; some then tell how
 //! often and over which values.
 
-use std::fmt::Write;
+use std::{collections::HashMap, fmt::Write};
 
 use tenfold_types::histogram::short_float;
 
@@ -69,9 +69,15 @@ enum Detail {
     Times(usize),
 }
 
+/// More remarks than this are not kept: nobody reads them.
+const NOTES_MAX: usize = 1000;
+
 /// The remarks of one query.
 #[derive(Debug, Default)]
-pub(crate) struct Notes(Vec<(Annotation, Detail)>);
+pub(crate) struct Notes {
+    all: Vec<(Annotation, Detail)>,
+    by_message: HashMap<String, usize>,
+}
 
 fn for_name(text: &str, name: &str) -> String {
     if name.is_empty() { text.into() } else { format!("{text} for metric name {name:?}") }
@@ -182,9 +188,12 @@ impl Note<'_> {
 impl Notes {
     pub fn add(&mut self, span: Span, note: &Note<'_>) {
         let (level, message, detail) = (note.level(), note.message(), note.detail());
-        let known = self.0.iter_mut().find(|(a, _)| a.level == level && a.message == message);
+        let known = self.by_message.get(&message).map(|i| &mut self.all[*i]);
         let Some((annotation, before)) = known else {
-            self.0.push((Annotation { level, message, span }, detail));
+            if self.all.len() < NOTES_MAX {
+                self.by_message.insert(message.clone(), self.all.len());
+                self.all.push((Annotation { level, message, span }, detail));
+            }
             return;
         };
         match (before, detail) {
@@ -226,7 +235,7 @@ impl Notes {
             }
             annotation
         };
-        self.0.into_iter().map(complete).collect()
+        self.all.into_iter().map(complete).collect()
     }
 }
 

@@ -42,6 +42,11 @@ impl Row {
     pub fn empty(labels: Arc<Labels>, drop_name: bool, steps: usize) -> Self {
         Self { labels, drop_name, values: vec![ABSENT; steps], histograms: None }
     }
+    /// Bytes of its values, roughly.
+    pub fn bytes(&self) -> usize {
+        let histograms = self.histograms.iter().flatten().flatten().map(|h| h.bytes() + size_of::<usize>());
+        self.values.len() * 8 + histograms.sum::<usize>()
+    }
     pub fn has_values(&self) -> bool {
         self.histograms.as_ref().is_some_and(|h| h.iter().any(Option::is_some))
             || self.values.iter().any(|v| !is_absent(*v))

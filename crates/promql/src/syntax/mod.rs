@@ -7,4 +7,4 @@ mod parse;
 mod selector;
 
 pub(crate) use lex::duration as read_duration;
-pub use parse::{EXPRESSION_BYTES_MAX, parse, parse_matchers};
+pub use parse::{Dialect, EXPRESSION_BYTES_MAX, parse, parse_as, parse_matchers};

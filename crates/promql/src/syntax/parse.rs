@@ -17,14 +17,34 @@ use crate::{
 
 /// Longer queries are refused.
 pub const EXPRESSION_BYTES_MAX: usize = 64 * 1024;
-/// Deeper nesting is refused.
+/// Deeper nesting is refused, whether by parentheses or by a long chain of operators.
 const DEPTH_MAX: usize = 128;
 
-/// Parses and checks a query.
+/// Which parts of the language are understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dialect {
+    /// What Prometheus has behind flags: experimental functions, `limitk` and `limit_ratio`, arithmetic with durations,
+    /// `anchored` and `smoothed`, and `fill`.
+    pub experimental: bool,
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self { experimental: true }
+    }
+}
+
+/// Parses and checks a query with all of the language.
 pub fn parse(text: &str) -> Result<Expr, QueryError> {
+    parse_as(text, Dialect::default())
+}
+
+/// Parses and checks a query.
+pub fn parse_as(text: &str, dialect: Dialect) -> Result<Expr, QueryError> {
     let mut p = Parser::new(text)?;
+    p.dialect = dialect;
     if p.token() == &Token::End {
-        return Err(p.error("there is no expression"));
+        return Err(p.error("no expression found in input"));
     }
     let mut expr = p.expr(0)?;
     if p.token() != &Token::End {
@@ -76,8 +96,11 @@ pub(crate) struct Parser {
     tokens: Vec<Lexed>,
     at: usize,
     depth: usize,
+    /// How deep the expression is that was read last.
+    pub(crate) height: usize,
     /// Inside `info(...)`, whose selector of labels may match everything.
     pub(crate) any_selector: bool,
+    dialect: Dialect,
 }
 
 /// Binding strength of an operator; unary minus stands between `MUL` and `POW`.
@@ -125,7 +148,7 @@ impl Parser {
                 text.len()
             )));
         }
-        Ok(Self { tokens: lex(text)?, at: 0, depth: 0, any_selector: false })
+        Ok(Self { tokens: lex(text)?, at: 0, depth: 0, height: 0, any_selector: false, dialect: Dialect::default() })
     }
     pub(crate) fn token(&self) -> &Token {
         &self.tokens[self.at].token
@@ -167,6 +190,10 @@ impl Parser {
         }
         hit
     }
+    /// Refuses what is experimental where that is not wanted.
+    pub(crate) fn experimental(&self, span: Span, message: impl FnOnce() -> String) -> Result<(), QueryError> {
+        if self.dialect.experimental { Ok(()) } else { Err(QueryError::parse(span, message())) }
+    }
     pub(crate) fn error(&self, message: impl Into<String>) -> QueryError {
         QueryError::parse(self.span(), message)
     }
@@ -192,12 +219,22 @@ impl Parser {
         out
     }
 
+    /// One level more than what it is made of.
+    pub(crate) fn raised(&mut self, below: usize) -> Result<usize, QueryError> {
+        self.height = below + 1;
+        if self.height > DEPTH_MAX {
+            return Err(self.error(format!("the expression is nested deeper than {DEPTH_MAX} levels")));
+        }
+        Ok(self.height)
+    }
+
     pub(crate) fn expr(&mut self, min: u8) -> Result<Expr, QueryError> {
         self.deeper(|p| p.expr_inner(min))
     }
 
     fn expr_inner(&mut self, min: u8) -> Result<Expr, QueryError> {
         let mut lhs = self.unary()?;
+        let mut height = self.height;
         while let Some((op, strength)) = binary_op(self.token()) {
             if strength < min {
                 break;
@@ -212,11 +249,13 @@ impl Parser {
             // `^` binds to the right, everything else to the left.
             let rhs = self.expr(if strength == POW { POW } else { strength + 1 })?;
             let span = lhs.span.to(rhs.span);
+            height = self.raised(height.max(self.height))?;
             check_binary(op, bool_modifier, matching.as_ref(), &lhs, &rhs, span)?;
             let matching = matching.unwrap_or_default();
             let kind = Kind::Binary { op, bool_modifier, matching, lhs: Box::new(lhs), rhs: Box::new(rhs) };
             lhs = Expr { kind, span };
         }
+        self.height = height;
         Ok(lhs)
     }
 
@@ -228,6 +267,7 @@ impl Parser {
         }
         self.next();
         let expr = self.expr(POW)?;
+        self.raised(self.height)?;
         if !matches!(expr.value_type(), Type::Scalar | Type::Vector) {
             return Err(QueryError::parse(
                 expr.span,
@@ -276,6 +316,7 @@ impl Parser {
                     self.error(format!("filling in missing series not allowed for set operator \"{}\"", op.sign()))
                 );
             }
+            self.experimental(self.span(), || "binop fill modifiers are experimental and not enabled".into())?;
             self.next();
             self.next();
             let value = self.signed_number()?;
@@ -347,6 +388,7 @@ impl Parser {
                 self.next();
                 let inner = self.expr(0)?;
                 self.need_sign(")", "to close the parenthesis")?;
+                self.raised(self.height)?;
                 Ok(Expr { kind: Kind::Paren(Box::new(inner)), span: span.to(self.last_span()) })
             }
             Token::Sign("{") => self.selector(None, span),
@@ -379,6 +421,9 @@ impl Parser {
             let hint = functions::nearest(name).map_or(String::new(), |n| format!("; did you mean `{n}`?"));
             self.error(format!("unknown function with name \"{name}\"{hint}"))
         })?;
+        if function.is_experimental() {
+            self.experimental(span, || format!("function {name:?} is not enabled"))?;
+        }
         self.next();
         let outer = std::mem::replace(&mut self.any_selector, name == "info");
         let args = self.args()?;
@@ -391,8 +436,10 @@ impl Parser {
     fn args(&mut self) -> Result<Vec<Expr>, QueryError> {
         self.need_sign("(", "before the arguments")?;
         let mut args = Vec::new();
+        let mut height = 0;
         while !self.is_sign(")") {
             args.push(self.expr(0)?);
+            height = height.max(self.height);
             if !self.take_sign(",") {
                 break;
             }
@@ -401,10 +448,14 @@ impl Parser {
             }
         }
         self.need_sign(")", "after the arguments")?;
+        self.raised(height)?;
         Ok(args)
     }
 
     fn aggregate(&mut self, op: AggregateOp, name: &str, span: Span) -> Result<Expr, QueryError> {
+        if matches!(op, AggregateOp::Limitk | AggregateOp::LimitRatio) {
+            self.experimental(span, || format!("{name}() is experimental and not enabled"))?;
+        }
         self.next();
         let mut grouping = self.grouping()?;
         let mut args = self.args()?;
@@ -413,6 +464,9 @@ impl Parser {
         }
         let span = span.to(self.last_span());
         let wanted = if op.takes_param() { 2 } else { 1 };
+        if args.is_empty() {
+            return Err(QueryError::parse(span, "no arguments for aggregate expression provided"));
+        }
         if args.len() != wanted {
             let message = format!(
                 "wrong number of arguments for aggregate expression provided, expected {wanted}, got {}",
@@ -446,6 +500,7 @@ impl Parser {
     }
 
     fn postfix(&mut self) -> Result<Expr, QueryError> {
+        self.height = 0;
         let expr = self.primary()?;
         self.modifiers(expr)
     }

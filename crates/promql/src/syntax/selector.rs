@@ -107,6 +107,8 @@ impl Parser {
                 if std::mem::replace(slot, mode) != RangeMode::Normal {
                     return Err(QueryError::parse(start, "anchored and smoothed may be set only once"));
                 }
+                let word = if mode == RangeMode::Anchored { "anchored" } else { "smoothed" };
+                self.experimental(start, || format!("{word} modifier is experimental and not enabled"))?;
                 self.next();
             } else {
                 return Ok(expr);
@@ -158,6 +160,7 @@ impl Parser {
             let message = format!("subquery is only allowed on instant vector, got {} instead", expr.value_type());
             return Err(QueryError::parse(expr.span, message));
         }
+        self.raised(self.height)?;
         Ok(Expr { kind: Kind::Subquery { expr: Box::new(expr), range, step, shift: Shift::default() }, span })
     }
 
@@ -213,6 +216,7 @@ impl Parser {
                 if strength < min {
                     return Ok(lhs);
                 }
+                p.experimental(p.span(), not_enabled)?;
                 p.next();
                 let rhs = p.duration_expr(if strength == 3 { 3 } else { strength + 1 })?;
                 lhs = match (&lhs, &rhs) {
@@ -228,6 +232,7 @@ impl Parser {
             Token::Number(n) => Duration::Seconds(n),
             Token::Duration(ms) => Duration::Seconds(ms as f64 / 1000.0),
             Token::Sign("(") => {
+                self.experimental(self.span(), not_enabled)?;
                 self.next();
                 let inner = self.duration_expr(0)?;
                 self.need_sign(")", "to close the parenthesis")?;
@@ -235,6 +240,7 @@ impl Parser {
             }
             Token::Ident(name) if self.ahead(1) == &Token::Sign("(") => {
                 let name = name.to_ascii_lowercase();
+                self.experimental(self.span(), not_enabled)?;
                 self.next();
                 self.next();
                 let value = match name.as_str() {
@@ -256,6 +262,10 @@ impl Parser {
         self.next();
         Ok(value)
     }
+}
+
+fn not_enabled() -> String {
+    "experimental duration expression is not enabled".into()
 }
 
 fn negate(value: Duration) -> Duration {

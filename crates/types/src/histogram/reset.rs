@@ -28,7 +28,8 @@ impl Histogram {
         } else if self.schema > previous.schema || self.zero_threshold < previous.zero_threshold {
             return true;
         }
-        let (positive, negative) = (pairs(&previous.positive), pairs(&previous.negative));
+        let (mut positive, mut negative): (Pairs<f64>, Pairs<f64>) =
+            (pairs(&previous.positive), pairs(&previous.negative));
         if !self.is_custom() {
             let (zero, threshold) = if self.zero_threshold == previous.zero_threshold {
                 (previous.zero_count, previous.zero_threshold)
@@ -38,6 +39,9 @@ impl Histogram {
             // A threshold inside a filled bucket cannot have grown out of the previous one.
             if threshold != self.zero_threshold || self.zero_count < zero {
                 return true;
+            }
+            for side in [&mut positive, &mut negative] {
+                side.retain(|(i, _)| bound(previous.schema, &[], *i) > threshold);
             }
         }
         self.side_fell(&self.positive, to_schema(positive, previous.schema, self.schema))

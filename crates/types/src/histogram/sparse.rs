@@ -260,8 +260,9 @@ impl<C: Tally> Sparse<C> {
             self.schema = schema;
             let threshold = self.threshold;
             for side in [&mut positive, &mut negative] {
+                // What lies in the zero bucket was counted there; in a coarser bucket it could not be told apart.
+                side.retain(|(i, _)| bound(other.schema, &[], *i) > threshold);
                 *side = to_schema(std::mem::take(side), other.schema, schema);
-                side.retain(|(i, _)| bound(schema, &[], *i) > threshold);
             }
         }
         self.count.add(sign * other.count);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { Api } from './api.mjs';
 import { TENFOLD } from './binary.mjs';
 import { outside } from './demo.mjs';
+import { servePages } from './pages.mjs';
 import { until } from './wait.mjs';
 
 export const PASSWORD = 'a password of my choice';
@@ -28,6 +29,8 @@ export class Server {
       }, { within_ms: 60_000 });
       server.url = `http://${readFileSync(address, 'utf8').trim().replace(/^http:\/\//, '')}`;
       const token = await until('the setup link is printed', () => /setup\?token=(\S+)/.exec(server.output)?.[1]);
+      // With TENFOLD_PAGES=web/dist the pages are those of the folder, not those that are compiled in.
+      server.pages = process.env.TENFOLD_PAGES ? await servePages(process.env.TENFOLD_PAGES, server.url) : { url: server.url, close: () => {} };
       server.ana = await new Api(server.url).setup({ token, login: 'ana', name: 'Ana', password: PASSWORD });
     } catch (error) {
       await server.stop();
@@ -43,6 +46,7 @@ export class Server {
   }
 
   async stop() {
+    await this.pages?.close();
     if (this.process.exitCode === null) this.process.kill('SIGTERM');
     await this.ended;
     rmSync(this.folder, { recursive: true, force: true });

@@ -40,7 +40,7 @@ function SwitchIn({ flag, environment, state }: Props): ReactElement {
     <>
       <div className="buttons">
         <Switch on={state.enabled} busy={busy} label={`${flag.key} in ${environment}`} onChange={press} />
-        <Status look={look}>{word}</Status>
+        {word !== "On" && word !== "Off" && <Status look={look}>{word}</Status>}
         <input className="reason" aria-label={`Reason for switching in ${environment}`} placeholder="reason (optional)" maxLength={300} value={reason} onChange={(event) => setReason(event.target.value)} />
       </div>
       <Dialog open={asking} onClose={() => setAsking(false)} title={`Switch ${flag.key} on in production?`}>

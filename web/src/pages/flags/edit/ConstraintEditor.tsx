@@ -30,7 +30,7 @@ export function ConstraintEditor({ value, index, refused, onChange, onRemove }: 
   const operand = operator.operand;
   return (
     <div className="constraint" role="group" aria-label={`Constraint ${index + 1}`}>
-      <div className="form-row top">
+      <div className="form-row upper">
         <Field label="Field">
           <input list={fields} className="short" spellCheck={false} value={value.contextName} placeholder="country" aria-invalid={invalid && !value.contextName ? true : undefined} onChange={(event) => set({ contextName: event.target.value })} />
         </Field>

@@ -27,7 +27,7 @@ function Parents({ flag, editing, refused }: Props): ReactElement {
       <span className="label muted small">Parents: this flag is on only while all of them hold</span>
       <datalist id={list}>{known.filter(({ key }) => key !== flag.key).map(({ key }) => <option key={key} value={key} />)}</datalist>
       {dependencies.map((one, at) => (
-        <div key={at} className="form-row top">
+        <div key={at} className="form-row upper">
           <Field label="Flag"><input list={list} className="short" spellCheck={false} value={one.feature} onChange={(event) => set(at, { feature: event.target.value })} /></Field>
           <Field label="Must be">
             <select value={one.enabled === false ? "off" : "on"} onChange={(event) => set(at, event.target.value === "off" ? { enabled: false, variants: [] } : { enabled: true })}>

@@ -38,7 +38,7 @@ export function VariantsEditor({ variants, type, own, label, refusal, onChange }
         const percent = percentOf(variants, variant.weight);
         return (
           <div key={at} className="constraint" role="group" aria-label={`Variant ${variant.name || at + 1}`}>
-            <div className="form-row top">
+            <div className="form-row upper">
               <Field label="Variant"><input className="short" spellCheck={false} value={variant.name} aria-invalid={wrong ? true : undefined} onChange={(event) => set(at, { name: event.target.value })} /></Field>
               <Field label="Share, %">
                 <input type="number" className="percent" min={0} max={100} step={0.1} value={percent} disabled={variants.length === 1} onChange={(event) => onChange(withWeight(variants, at, Number(event.target.value) * 10))} />
@@ -59,7 +59,7 @@ export function VariantsEditor({ variants, type, own, label, refusal, onChange }
               <IconButton label={`Remove variant ${variant.name}`} onClick={() => onChange(withoutVariant(variants, at))}>×</IconButton>
             </div>
             {own && (variant.overrides ?? []).map((one, to) => (
-              <div key={to} className="form-row top">
+              <div key={to} className="form-row upper">
                 <Field label="Always for"><input className="short" list="flag-fields" value={one.contextName} onChange={(event) => override(at, to, { contextName: event.target.value })} /></Field>
                 <ListInput label="Values" hint="42" values={one.values ?? []} onChange={(values) => override(at, to, { values })} />
                 <IconButton label={`Remove the override of ${variant.name}`} onClick={() => set(at, { overrides: (variant.overrides ?? []).filter((_, index) => index !== to) })}>×</IconButton>

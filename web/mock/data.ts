@@ -1,4 +1,5 @@
 /** A believable hour of the demo: photos on six hosts, one deploy at its canary, one alert, one incident. */
+import { RAMPING, TRIPPED } from "./changes.ts";
 import type { Alert, Commit, ConsoleMessage, Dashboard, Deploy, Flag, FlagExplanation, FlagPreview, FlagSummary, Host, Incident, Marker, Now, Person, RecordEvent, Schedule, Service, Suspect } from "../src/api/types";
 
 export const START = Date.now();
@@ -100,9 +101,9 @@ const flag = (key: string, description: string, kind: Flag["kind"], enabled: boo
   } },
 });
 export const FLAGS: Flag[] = [
-  flag("new_uploader", "Uploads in pieces, resumed after a break", "release", true, 50),
+  flag("new_uploader", "Uploads in pieces, resumed after a break", "release", true, 50, { ramp: RAMPING }),
   flag("album_search", "Search inside an album", "release", true, 10, { ramp: { steps: [1, 10, 50, 100].map((percent) => ({ percent, hold_ms: 300_000 })), position: 1, next_at: new Date(START + 130_000).toISOString(), state: "running" } }),
-  flag("no_thumbnails", "Serve originals when resizing is down", "kill_switch", false, 100),
+  flag("no_thumbnails", "Serve originals when resizing is down", "kill_switch", false, 100, { ramp: TRIPPED }),
   flag("beta_print", "Printed albums for invited people", "permission", true, null),
   { ...flag("old_login", "The login before the rewrite", "release", true, 100), expires_at: ago(3 * 86_400_000) },
 ];

@@ -1,6 +1,7 @@
 /** The server's API for tests and screenshots: the shapes, a few rows, a live stream. It answers, it does not decide. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Connect, Plugin } from "vite";
+import * as c from "./changes.ts";
 import * as d from "./data.ts";
 import { instant, range } from "./metrics.ts";
 
@@ -11,6 +12,11 @@ type Handler = (parts: string[], query: URLSearchParams, body: Record<string, un
 
 function list<T>(items: T[], empty: boolean): { items: T[] } {
   return { items: empty ? [] : items };
+}
+
+function picked<T extends { flag: string; state: string }>(items: T[], query: URLSearchParams): T[] {
+  const [flag, state] = [query.get("flag"), query.get("state")];
+  return items.filter((one) => (!flag || one.flag === flag) && (!state || one.state === state));
 }
 
 function events(query: URLSearchParams, empty: boolean): { items: unknown[] } {
@@ -65,6 +71,10 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
     ["GET", /^\/api\/v1\/query_range$/, (_p, q) => range(q.get("query") ?? "", Number(q.get("start")), Number(q.get("end")), Number(q.get("step")))],
     ["GET", /^\/api\/v1\/query$/, (_p, q) => instant(q.get("query") ?? "")],
     ["GET", /^\/api\/v1\/label\//, () => ({ status: "success", data: ["http_requests_total", "http_request_duration_seconds_bucket", "photos_uploads_total"] })],
+    ["GET", /^\/api\/ramp-plans$/, () => list(c.PLANS, empty)],
+    ["GET", /^\/api\/flag-schedules$/, (_p, query) => list(picked(c.SCHEDULES, query), empty)],
+    ["GET", /^\/api\/flag-requests$/, (_p, query) => list(picked(c.REQUESTS, query), empty)],
+    ["GET", /^\/api\/permits$/, () => list(c.PERMITS, empty)],
     ["GET", /^\/api\/flags$/, () => list(d.FLAGS, empty)],
     ["GET", /^\/api\/flag-summaries$/, (_p, query) => ({ items: empty ? [] : d.summaries(query.get("archived") === "true"), environments: ["development", "production"] })],
     ["GET", /^\/api\/segments$/, () => list(d.SEGMENTS, empty)],

@@ -11,6 +11,7 @@ import "./styles/record.css";
 import "./styles/charts.css";
 import "./styles/rooms.css";
 import "./styles/flags.css";
+import "./styles/changes.css";
 import "./styles/narrow.css";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tenfold_store::{Db, StoreError, Tx};
 use tenfold_types::{Clock, Entropy, Event, EventDraft, EventId, Fault, Timestamp};
 
-use crate::{alerts, chat, deploys, flags, incidents, metrics, oncall, people, record::RecordHub, settings::Settings};
+use crate::{
+    alerts, chat, deploys, flags, incidents, metrics, oncall, people, permits, record::RecordHub, settings::Settings,
+};
 
 /// Cheap to clone; everything behind it is shared.
 #[derive(Clone)]
@@ -20,6 +22,7 @@ pub struct Inner {
     pub people: people::State,
     pub metrics: metrics::State,
     pub flags: flags::State,
+    pub permits: permits::State,
     pub deploys: deploys::State,
     pub alerts: alerts::State,
     pub oncall: oncall::State,
@@ -51,6 +54,7 @@ impl App {
             record: RecordHub::default(),
             people: people::State::default(),
             flags: flags::State::default(),
+            permits: permits::State::default(),
             deploys: deploys::State::default(),
             alerts: alerts::State::default(),
             oncall: oncall::State::default(),

@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod now;
 pub mod oncall;
 pub mod people;
+pub mod permits;
 pub mod record;
 pub mod settings;
 
@@ -33,6 +34,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     people::load(app).await?;
     metrics::load(app).await?;
     flags::load(app).await?;
+    permits::load(app).await?;
     deploys::load(app).await?;
     alerts::load(app).await?;
     oncall::load(app).await?;
@@ -47,6 +49,8 @@ pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     tasks.spawn(people::run(app.clone(), stop.clone()));
     tasks.spawn(metrics::run(app.clone(), stop.clone()));
     tasks.spawn(flags::run(app.clone(), stop.clone()));
+    tasks.spawn(flags::run_guards(app.clone(), stop.clone()));
+    tasks.spawn(permits::run(app.clone(), stop.clone()));
     tasks.spawn(deploys::run(app.clone(), stop.clone()));
     tasks.spawn(alerts::run(app.clone(), stop.clone()));
     tasks.spawn(incidents::run(app.clone(), stop.clone()));

@@ -49,6 +49,15 @@ const FILES: &[(&str, &str)] = &[
          environments:\n  production: {enabled: true, rollout_percent: 25}\n",
     ),
     (
+        "ramp-plans/careful.yaml",
+        "steps:\n  - {percent: 0.5, hold_ms: 60000}\n  - {percent: 100}\nguard:\n  expr: errors\n  condition: {threshold: {op: '<', \
+         value: 0.05}}\n",
+    ),
+    (
+        "permits/resize.yaml",
+        "job: resize\nquery: db_queue_length\nenvironment: production\nlimit: 100\nresume: 60\nfail_safe: 0.1\n",
+    ),
+    (
         "rules/photos.yaml",
         "# As Prometheus has it.\ngroups:\n  - name: photos\n    rules:\n      - alert: Down\n        expr: up == 0\n        for: 15s\n",
     ),
@@ -93,7 +102,7 @@ async fn applied_twice_changes_nothing() {
     let applied = world
         .app
         .read(|tx| Ok(events::list(tx, &EventQuery { kinds: vec!["config.".into()], ..EventQuery::default() })?));
-    assert_eq!(applied.await.unwrap()[0].text, "tenfold applied the configuration: 11 created, 0 changed, 0 deleted");
+    assert_eq!(applied.await.unwrap()[0].text, "tenfold applied the configuration: 13 created, 0 changed, 0 deleted");
     let before = last_seq(&world).await;
     let again = apply(&world, files(FILES), false, false).await.unwrap();
     assert!(again.iter().all(|(_, action)| *action == ConfigAction::None), "{again:?}");
@@ -110,7 +119,7 @@ async fn an_export_makes_an_equal_server() {
     apply(&second, exported.clone(), false, false).await.unwrap();
     assert_eq!(export(&second).await, exported);
     let flag = second.app.flag("new_uploader").unwrap();
-    assert_eq!(flag.environments["production"].rollout_percent, Some(25));
+    assert_eq!(flag.environments["production"].rollout_percent, Some(tenfold_flags::Share::percent(25)));
     let service = second.app.service("photos").await.unwrap();
     assert_eq!(
         (service.owner_team.as_str(), service.description.as_str()),
@@ -131,7 +140,7 @@ async fn what_a_flag_or_a_person_does_not_say_stays() {
     let flag = world.app.flag("new_uploader").unwrap();
     assert_eq!(flag.owner, "mei");
     assert!(flag.environments["production"].enabled);
-    assert_eq!(flag.environments["production"].rollout_percent, Some(50));
+    assert_eq!(flag.environments["production"].rollout_percent, Some(tenfold_flags::Share::percent(50)));
     let raj = world.app.person("raj").await.unwrap().unwrap();
     assert_eq!((raj.name.as_str(), raj.timezone.as_str()), ("Raj", "Asia/Kolkata"));
 }
@@ -224,4 +233,28 @@ async fn the_files_of_the_demo_apply() {
     assert!(done.iter().all(|(_, action)| *action == ConfigAction::Create), "{done:?}");
     let again = apply(&world, all, false, false).await.unwrap();
     assert!(again.iter().all(|(_, action)| *action == ConfigAction::None), "{again:?}");
+}
+
+/// The first block of YAML after a heading or a text of a guide.
+fn block<'a>(guide: &'a str, after: &str) -> &'a str {
+    let rest = guide.split_once(after).expect("the guide says so").1;
+    rest.split("```yaml\n").nth(1).and_then(|b| b.split("```").next()).expect("a block of YAML")
+}
+
+#[tokio::test]
+async fn the_examples_of_the_guides_apply() {
+    let world = world().await;
+    let ramps = include_str!("../../../docs/guide/ramps.md");
+    let permits = include_str!("../../../docs/guide/permits.md");
+    let given = [
+        ("ramp-plans/careful.yaml", block(ramps, "### Plans that flags share")),
+        ("environments/production.yaml", block(ramps, "## A second person")),
+        ("permits/resize.yaml", block(permits, "## Define one")),
+    ];
+    let changes = apply(&world, files(&given), false, false).await.unwrap();
+    assert!(changes.iter().all(|(_, action)| *action != ConfigAction::None), "{changes:?}");
+    assert!(world.app.environments().await.unwrap().iter().any(|e| e.name == "production" && e.four_eyes));
+    // A file that does not say it leaves it as it is.
+    apply(&world, files(&[("environments/production.yaml", "name: production\n")]), false, false).await.unwrap();
+    assert!(world.app.environments().await.unwrap().iter().any(|e| e.name == "production" && e.four_eyes));
 }

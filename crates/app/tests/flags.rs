@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use common::World;
 use serde_json::{Value, json};
-use tenfold_app::flags::{FlagQuestion, FlagUpdate, FlagView};
+use tenfold_app::flags::{FlagQuestion, FlagUpdate, FlagView, RampStart};
 use tenfold_app::record::EventQuery;
 use tenfold_app::{App, Caller, Grant, Role, Settings};
-use tenfold_flags::{Context, RampState, RampStep};
+use tenfold_flags::{Context, RampState, RampStep, Share};
 use tenfold_store::{Db, StoreError};
 use tenfold_testkit::{TestClock, TestEntropy};
 use tenfold_types::{Actor, ErrorCode, Event, Fault, Source, Timestamp};
@@ -50,8 +50,13 @@ async fn told(app: &App, kind: &str) -> Vec<Event> {
     app.events(query).await.expect("the record is read")
 }
 
-fn steps(percents: &[u8]) -> Vec<RampStep> {
-    percents.iter().map(|percent| RampStep { percent: *percent, hold_ms: 60_000 }).collect()
+fn steps(percents: &[u8]) -> RampStart {
+    RampStart::of(
+        percents
+            .iter()
+            .map(|percent| RampStep { percent: Share::percent(*percent), hold_ms: 60_000, guard: None })
+            .collect(),
+    )
 }
 
 #[tokio::test]
@@ -62,7 +67,7 @@ async fn a_flag_lives_from_creation_to_archive() {
     assert!(!is_on(app, "development", "7"), "off where nobody configured it");
     let flag = app.flag("new_uploader").unwrap();
     assert_eq!(flag.owner, "mei");
-    assert_eq!(flag.environments["production"].rollout_percent, Some(100));
+    assert_eq!(flag.environments["production"].rollout_percent, Some(Share::percent(100)));
     assert_eq!(flag.environments["production"].updated_by, "mei");
     assert_eq!(flag.environments["production"].usage.yes, 1);
     assert_eq!(told(app, "flag.created").await[0].text, "mei created the flag new_uploader");
@@ -115,8 +120,11 @@ async fn rights_follow_the_environment_and_the_direction() {
     let refused = |r: Result<FlagView, Fault>| r.unwrap_err().code == ErrorCode::Forbidden;
     assert!(refused(app.flag_switch(&viewer, "new_uploader", "production", false).await));
     assert!(app.flag("new_uploader").unwrap().environments["production"].enabled, "a refused kill does nothing");
-    assert!(refused(app.flag_rollout(&responder, "new_uploader", "production", 60).await), "raising takes a deployer");
-    app.flag_rollout(&responder, "new_uploader", "production", 10).await.unwrap();
+    assert!(
+        refused(app.flag_rollout(&responder, "new_uploader", "production", Share::percent(60)).await),
+        "raising takes a deployer"
+    );
+    app.flag_rollout(&responder, "new_uploader", "production", Share::percent(10)).await.unwrap();
     app.flag_switch(&responder, "new_uploader", "production", false).await.unwrap();
     assert!(refused(app.flag_switch(&responder, "new_uploader", "production", true).await), "on takes a deployer");
     assert!(refused(app.flag_put(&responder, "other", update(json!({}))).await));
@@ -134,12 +142,20 @@ async fn percentages_are_set_and_told() {
     let World { app, .. } = &common::world().await;
     rolled_out(app, 10).await;
     let mei = person("mei", Role::Deployer);
-    let flag = app.flag_rollout(&mei, "new_uploader", "production", 25).await.unwrap();
-    assert_eq!(flag.environments["production"].rollout_percent, Some(25));
+    let flag = app.flag_rollout(&mei, "new_uploader", "production", Share::percent(25)).await.unwrap();
+    assert_eq!(flag.environments["production"].rollout_percent, Some(Share::percent(25)));
     assert_eq!(told(app, "flag.changed").await[0].text, "mei set new_uploader to 25 % in production (was 10 %)");
-    assert_eq!(app.flag_rollout(&mei, "new_uploader", "production", 101).await.unwrap_err().code, ErrorCode::Invalid);
-    assert_eq!(app.flag_rollout(&mei, "ghost", "production", 1).await.unwrap_err().code, ErrorCode::NotFound);
-    assert_eq!(app.flag_rollout(&mei, "new_uploader", "ghost", 1).await.unwrap_err().code, ErrorCode::NotFound);
+    let tenth = Share::hundredths(10).unwrap();
+    let flag = app.flag_rollout(&mei, "new_uploader", "production", tenth).await.unwrap();
+    assert_eq!(flag.environments["production"].rollout_percent, Some(tenth));
+    assert_eq!(
+        app.flag_rollout(&mei, "ghost", "production", Share::percent(1)).await.unwrap_err().code,
+        ErrorCode::NotFound
+    );
+    assert_eq!(
+        app.flag_rollout(&mei, "new_uploader", "ghost", Share::percent(1)).await.unwrap_err().code,
+        ErrorCode::NotFound
+    );
 }
 
 #[tokio::test]
@@ -162,18 +178,18 @@ async fn a_ramp_rises_step_by_step() {
     let mei = person("mei", Role::Deployer);
     app.flag_ramp_start(&mei, "new_uploader", "production", steps(&[10, 50, 100])).await.unwrap();
     let percent = || app.flag("new_uploader").unwrap().environments["production"].rollout_percent.unwrap();
-    assert_eq!(percent(), 10);
+    assert_eq!(percent(), Share::percent(10));
     clock.advance_ms(59_999);
     app.flag_ramps_step().await;
-    assert_eq!(percent(), 10);
+    assert_eq!(percent(), Share::percent(10));
     clock.advance_ms(3_600_000);
     app.flag_ramps_step().await;
     app.flag_ramps_step().await;
-    assert_eq!(percent(), 50, "one step, however late");
+    assert_eq!(percent(), Share::percent(50), "one step, however late");
     clock.advance_ms(60_000);
     app.flag_ramps_step().await;
     let state = app.flag("new_uploader").unwrap().environments["production"].clone();
-    assert_eq!((state.rollout_percent, state.ramp.unwrap().state), (Some(100), RampState::Done));
+    assert_eq!((state.rollout_percent, state.ramp.unwrap().state), (Some(Share::percent(100)), RampState::Done));
     let texts: Vec<_> =
         told(app, "flag.").await.into_iter().filter(|e| e.kind.contains("ramp")).map(|e| e.text).collect();
     assert_eq!(
@@ -198,7 +214,7 @@ async fn a_hand_on_the_flag_stops_its_ramp() {
     app.flag_ramps_step().await;
     let state = app.flag("new_uploader").unwrap().environments["production"].clone();
     assert!(!state.enabled);
-    assert_eq!((state.rollout_percent, state.ramp.unwrap().state), (Some(10), RampState::Stopped));
+    assert_eq!((state.rollout_percent, state.ramp.unwrap().state), (Some(Share::percent(10)), RampState::Stopped));
     assert_eq!(
         told(app, "flag.ramp_stopped").await[0].text,
         "mei stopped the ramp of new_uploader in production at 10 %"
@@ -238,7 +254,7 @@ async fn a_ramp_goes_on_after_a_restart_without_a_jump() {
     assert_eq!(app.flags.channel("production"), channel, "the address of the stream outlives a restart");
     app.flag_ramps_step().await;
     let state = app.flag("new_uploader").unwrap().environments["production"].clone();
-    assert_eq!(state.rollout_percent, Some(10));
+    assert_eq!(state.rollout_percent, Some(Share::percent(10)));
     assert_eq!(state.ramp.unwrap().next_at, Some(clock_now(&clock).plus_ms(60_000)));
 }
 
@@ -446,7 +462,7 @@ async fn a_change_by_somebody_else_is_not_written_over() {
     let mei = person("mei", Role::Deployer);
     let read = app.flag("new_uploader").unwrap();
     assert_eq!((read.version, read.updated_by.as_str()), (1, "mei"));
-    app.flag_rollout(&person("raj", Role::Responder), "new_uploader", "production", 10).await.unwrap();
+    app.flag_rollout(&person("raj", Role::Responder), "new_uploader", "production", Share::percent(10)).await.unwrap();
     let update = || update(json!({"description": "faster"}));
     let refused = app.flag_put_over(&mei, "new_uploader", update(), Some(read.version)).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Changed);
@@ -509,7 +525,7 @@ async fn a_preview_shows_stored_and_edited_side_by_side() {
     assert_eq!((told.asked, told.saved.as_ref().unwrap()["off"]), (1_000, 1_000));
     let on = told.edited.as_ref().unwrap()["on"];
     assert!((430..570).contains(&on), "{on} of 1,000");
-    app.flag_rollout(&person("mei", Role::Deployer), "new_uploader", "production", 50).await.unwrap();
+    app.flag_rollout(&person("mei", Role::Deployer), "new_uploader", "production", Share::percent(50)).await.unwrap();
     for row in told.rows.iter().step_by(37) {
         assert_eq!(row.edited.as_deref() == Some("on"), is_on(app, "production", &row.id), "{}", row.id);
     }

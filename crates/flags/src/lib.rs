@@ -25,6 +25,7 @@ pub mod fraction;
 mod model;
 mod murmur;
 mod network;
+mod permit;
 mod ramp;
 mod snapshot;
 mod table;
@@ -38,6 +39,10 @@ pub use evaluate::{DISABLED_VARIANT, Evaluation, Moment, Reason};
 pub use features::{ClientFeatures, Constraint, DeltaEvent, Dependency, Feature, Override, Segment, Strategy, Variant};
 pub use fraction::Share;
 pub use model::{FLEXIBLE_ROLLOUT, Flag, FlagEnvironment, Kind};
-pub use ramp::{Ramp, RampState, RampStep};
+pub use permit::{PermitLaw, PermitState, PermitTransition, Phase, Worse};
+pub use ramp::{
+    Comparison, Condition, Evidence, Guard, NoData, Ramp, RampEffect, RampInput, RampPlan, RampState, RampStep,
+    Reading, Refused, Traffic, TripAction, WaitAction, Watch,
+};
 pub use snapshot::Snapshot;
 pub use value::{Payload, ValueType};

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tenfold_app::flags::{
     FlagAnswer, FlagList, FlagPreview, FlagPreviewQuestion, FlagQuestion, FlagRamp, FlagRollout, FlagSummaryList,
-    FlagSwitch, FlagUpdate, FlagView, SegmentList,
+    FlagSwitch, FlagUpdate, FlagView, RampStart, SegmentList,
 };
 use tenfold_app::people::Token;
 use tenfold_app::{App, Role};
@@ -18,6 +18,7 @@ use tenfold_types::{ErrorCode, Fault};
 use utoipa_axum::routes;
 
 use crate::auth::Who;
+use crate::flag_changes::Changed;
 use crate::{Api, ApiError, Body, PathOf, Policy, QueryOf};
 
 pub fn api() -> Api {
@@ -103,7 +104,8 @@ async fn get(State(app): State<App>, PathOf(key): PathOf<String>) -> Result<Vers
 #[utoipa::path(
     put, path = "/api/flags/{key}",
     params(("key" = String, Path), ("if-match" = Option<String>, Header), ("if-none-match" = Option<String>, Header)),
-    request_body = FlagUpdate, responses((status = 200, body = FlagView)),
+    request_body = FlagUpdate,
+    responses((status = 200, body = FlagView), (status = 202, body = FlagView, description = "it waits for a second person")),
 )]
 async fn put(
     State(app): State<App>,
@@ -134,7 +136,7 @@ struct Versioned(FlagView);
 
 impl IntoResponse for Versioned {
     fn into_response(self) -> Response {
-        ([(header::ETAG, format!("\"{}\"", self.0.version))], Json(self.0)).into_response()
+        ([(header::ETAG, format!("\"{}\"", self.0.version))], Changed(self.0)).into_response()
     }
 }
 
@@ -149,37 +151,40 @@ async fn archive(
 }
 
 /// Switches a flag on (deployer) or off (responder). Off works even without the database.
-#[utoipa::path(post, path = "/api/flags/{key}/switch", params(("key" = String, Path)), request_body = FlagSwitch, responses((status = 200, body = FlagView)))]
+#[utoipa::path(post, path = "/api/flags/{key}/switch", params(("key" = String, Path)), request_body = FlagSwitch, responses((status = 200, body = FlagView), (status = 202, body = FlagView, description = "it waits for a second person")))]
 async fn switch(
     State(app): State<App>,
     Who(who): Who,
     PathOf(key): PathOf<String>,
     Body(b): Body<FlagSwitch>,
-) -> Result<Json<FlagView>, ApiError> {
+) -> Result<Changed, ApiError> {
     let reason = b.reason.as_deref();
-    Ok(Json(app.flag_switch_because(&who, &key, &b.environment, b.enabled, reason).await?))
+    Ok(Changed(app.flag_switch_because(&who, &key, &b.environment, b.enabled, reason).await?))
 }
 
 /// Sets the percentage of people a flag is on for.
-#[utoipa::path(post, path = "/api/flags/{key}/rollout", params(("key" = String, Path)), request_body = FlagRollout, responses((status = 200, body = FlagView)))]
+#[utoipa::path(post, path = "/api/flags/{key}/rollout", params(("key" = String, Path)), request_body = FlagRollout, responses((status = 200, body = FlagView), (status = 202, body = FlagView, description = "it waits for a second person")))]
 async fn rollout(
     State(app): State<App>,
     Who(who): Who,
     PathOf(key): PathOf<String>,
     Body(b): Body<FlagRollout>,
-) -> Result<Json<FlagView>, ApiError> {
-    Ok(Json(app.flag_rollout(&who, &key, &b.environment, b.percent).await?))
+) -> Result<Changed, ApiError> {
+    Ok(Changed(app.flag_rollout(&who, &key, &b.environment, b.percent).await?))
 }
 
 /// Starts a ramp: percentages that rise by themselves.
-#[utoipa::path(post, path = "/api/flags/{key}/ramp", params(("key" = String, Path)), request_body = FlagRamp, responses((status = 200, body = FlagView)))]
+#[utoipa::path(post, path = "/api/flags/{key}/ramp", params(("key" = String, Path)), request_body = FlagRamp, responses((status = 200, body = FlagView), (status = 202, body = FlagView, description = "it waits for a second person")))]
 async fn ramp_start(
     State(app): State<App>,
     Who(who): Who,
     PathOf(key): PathOf<String>,
     Body(b): Body<FlagRamp>,
-) -> Result<Json<FlagView>, ApiError> {
-    Ok(Json(app.flag_ramp_start(&who, &key, &b.environment, b.steps).await?))
+) -> Result<Changed, ApiError> {
+    Ok(Changed(
+        app.flag_ramp_start(&who, &key, &b.environment, RampStart { plan: b.plan, steps: b.steps, guard: b.guard })
+            .await?,
+    ))
 }
 
 /// Stops a ramp where it is.

@@ -19,6 +19,7 @@ mod deploys;
 mod etag;
 mod events;
 mod extract;
+mod flag_changes;
 mod flag_exchange;
 mod flags;
 mod incidents;
@@ -27,6 +28,7 @@ mod now;
 mod ofrep;
 mod oncall;
 mod people;
+mod permits;
 mod prometheus;
 mod session;
 mod ui;
@@ -56,6 +58,8 @@ fn apis() -> Vec<Api> {
         agents::api(),
         flags::api(),
         flag_exchange::api(),
+        flag_changes::api(),
+        permits::api(),
         ofrep::api(),
         unleash::api(),
         delivery::api(),

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use tenfold_app::people::{Environment, NewToken, Person, PersonUpdate, Token, TokenCreated};
+use tenfold_app::people::{Environment, EnvironmentSettings, NewToken, Person, PersonUpdate, Token, TokenCreated};
 use tenfold_app::{App, Role};
 use utoipa_axum::routes;
 
@@ -17,6 +17,7 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(teams))
         .add(Policy::Viewer, routes!(environments))
         .add(Policy::Role(Role::Admin), routes!(environment_create))
+        .add(Policy::Role(Role::Admin), routes!(environment_put))
         .add(Policy::Role(Role::Admin), routes!(tokens, token_create))
         .add(Policy::Role(Role::Admin), routes!(token_revoke))
 }
@@ -95,6 +96,17 @@ async fn environment_create(
     Body(new): Body<NewEnvironment>,
 ) -> Result<Json<Environment>, ApiError> {
     Ok(Json(app.environment_create(&who, &new.name).await?))
+}
+
+/// Changes what holds in an environment, or adds it.
+#[utoipa::path(put, path = "/api/environments/{name}", params(("name" = String, Path)), request_body = EnvironmentSettings, responses((status = 200, body = Environment)))]
+async fn environment_put(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+    Body(settings): Body<EnvironmentSettings>,
+) -> Result<Json<Environment>, ApiError> {
+    Ok(Json(app.environment_put(&who, &name, settings).await?))
 }
 
 /// Tokens that are valid now, without their secrets.

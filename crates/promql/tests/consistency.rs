@@ -253,7 +253,10 @@ fn a_range_query_is_its_instant_queries() {
             }
             assert!(near(&whole, &single), "{text}");
         }
-        let other = values(&range(&engine(&reversed), &expr, FROM, end, STEP).unwrap(), 0);
-        assert!(near(&whole, &other), "{text} depends on the order of the series");
+        // Which series are kept when there is a choice is not promised.
+        if !text.contains("limitk") {
+            let other = values(&range(&engine(&reversed), &expr, FROM, end, STEP).unwrap(), 0);
+            assert!(near(&whole, &other), "{text} depends on the order of the series");
+        }
     }
 }

@@ -11,11 +11,13 @@ pub mod cursors;
 pub mod dashboards;
 pub mod deploys;
 pub mod events;
+pub mod flag_changes;
 pub mod flags;
 pub mod incidents;
 pub mod leases;
 pub mod oncall;
 pub mod people;
+pub mod permits;
 
 mod db;
 mod engine;

@@ -11,6 +11,8 @@ export type EventQuery = QueryOf<"/api/events">;
 export type DeployQuery = QueryOf<"/api/deploys">;
 export type MarkerQuery = QueryOf<"/api/markers">;
 
+export type RampMove = "pause" | "resume" | "skip" | "back" | "extend" | "stop";
+
 const ROWS_MAX = 100;
 
 export const session = {
@@ -86,12 +88,29 @@ export const flags = {
     unwrap(POST("/api/flags/{key}/switch", { params: { path: { key } }, body: { environment, enabled, ...(reason.trim() ? { reason } : {}) } })),
   rollout: (key: string, environment: string, percent: number) =>
     unwrap(POST("/api/flags/{key}/rollout", { params: { path: { key } }, body: { environment, percent } })),
-  ramp: (key: string, environment: string, steps: { percent: number; hold_ms: number }[]) =>
-    unwrap(POST("/api/flags/{key}/ramp", { params: { path: { key } }, body: { environment, steps } })),
-  stopRamp: (key: string, environment: string) =>
-    unwrap(DELETE("/api/flags/{key}/ramp", { params: { path: { key }, query: { environment } } })),
+  ramp: (key: string, body: T.RampStartBody) => unwrap(POST("/api/flags/{key}/ramp", { params: { path: { key } }, body })),
+  moveRamp: (key: string, environment: string, move: RampMove, by_ms?: number) =>
+    unwrap(POST("/api/flags/{key}/ramp/move", { params: { path: { key } }, body: { environment, move, ...(by_ms ? { by_ms } : {}) } })),
+  plans: () => unwrap(GET("/api/ramp-plans")),
+  schedules: (query: { flag?: string; state?: string }) => unwrap(GET("/api/flag-schedules", { params: { query } })),
+  schedule: (key: string, body: { environment: string; at: string; action: T.FlagAction }) =>
+    unwrap(POST("/api/flags/{key}/schedules", { params: { path: { key } }, body })),
+  cancelSchedule: (number: number) => unwrap(DELETE("/api/flag-schedules/{number}", { params: { path: { number } } })),
+  requests: (query: { flag?: string; state?: string }) => unwrap(GET("/api/flag-requests", { params: { query } })),
+  decide: (number: number, how: "approve" | "reject" | "withdraw" | "force", reason: string) => {
+    const params = { path: { number } };
+    if (how === "approve") return unwrap(POST("/api/flag-requests/{number}/approve", { params }));
+    if (how === "withdraw") return unwrap(POST("/api/flag-requests/{number}/withdraw", { params }));
+    if (how === "reject") return unwrap(POST("/api/flag-requests/{number}/reject", { params, body: { reason } }));
+    return unwrap(POST("/api/flag-requests/{number}/force", { params, body: { reason } }));
+  },
+
   evaluate: (key: string, environment: string, context: Record<string, unknown>) =>
     unwrap(POST("/api/flags/{key}/evaluate", { params: { path: { key } }, body: { environment, context } })),
+};
+
+export const permits = {
+  list: () => unwrap(GET("/api/permits")),
 };
 
 export const alerts = {

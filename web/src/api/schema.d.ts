@@ -969,6 +969,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/environments/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes what holds in an environment, or adds it. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["EnvironmentSettings"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Environment"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/events": {
         parameters: {
             query?: never;
@@ -1055,6 +1096,279 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flag-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Changes that wait for a second person, or did; the newest first, at most 200. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Only of this flag. */
+                    flag?: string;
+                    /** @description Only in this state, like `pending`. */
+                    state?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagRequestList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flag-requests/{number}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Applies a change request of somebody else. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagRequest"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flag-requests/{number}/force": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Breaks the glass: applies a change request without a second person, for a reason that everybody is told. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["FlagRequestReason"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagRequest"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flag-requests/{number}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends a change request of somebody else without applying it. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["FlagRequestReason"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagRequest"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flag-requests/{number}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ends one's own change request. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagRequest"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flag-schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Scheduled changes, the newest first, at most 200. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Only of this flag. */
+                    flag?: string;
+                    /** @description Only in this state, like `pending`. */
+                    state?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagScheduleList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flag-schedules/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes a scheduled change back. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagSchedule"];
+                    };
+                };
+            };
+        };
         options?: never;
         head?: never;
         patch?: never;
@@ -1275,6 +1589,15 @@ export interface paths {
                         "application/json": components["schemas"]["Flag"];
                     };
                 };
+                /** @description it waits for a second person */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Flag"];
+                    };
+                };
             };
         };
         post?: never;
@@ -1420,6 +1743,15 @@ export interface paths {
                         "application/json": components["schemas"]["Flag"];
                     };
                 };
+                /** @description it waits for a second person */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Flag"];
+                    };
+                };
             };
         };
         /** Stops a ramp where it is. */
@@ -1447,6 +1779,56 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flags/{key}/ramp/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pauses, resumes or stops a ramp, takes it a step on or back, or holds a step longer. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["FlagRampMove"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Flag"];
+                    };
+                };
+                /** @description it waits for a second person */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Flag"];
+                    };
+                };
+            };
+        };
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1485,6 +1867,65 @@ export interface paths {
                         "application/json": components["schemas"]["Flag"];
                     };
                 };
+                /** @description it waits for a second person */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Flag"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flags/{key}/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Plans a change for an instant. It takes the role that doing it now takes. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewSchedule"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagScheduled"];
+                    };
+                };
+                /** @description it waits for a second person */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagScheduled"];
+                    };
+                };
             };
         };
         delete?: never;
@@ -1519,6 +1960,15 @@ export interface paths {
             };
             responses: {
                 200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Flag"];
+                    };
+                };
+                /** @description it waits for a second person */
+                202: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -2565,6 +3015,124 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/permits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All permits with their definitions and where they stand. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PermitList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/permits/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much of its work a job may do now, and for how long that holds. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    job: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PermitAnswer"];
+                    };
+                };
+            };
+        };
+        /** Creates or changes a permit; it goes on from where it stands. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    job: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PermitLaw"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Permit"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Deletes a permit; its job is then told that there is none. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    job: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PermitDeleted"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/policies": {
         parameters: {
             query?: never;
@@ -2653,6 +3221,103 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["OnCallDone"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ramp-plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Steps and guards that flags share. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RampPlanList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ramp-plans/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Creates or changes a ramp plan. Ramps that run keep what they were started with. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["RampPlan"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RampPlanView"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Deletes a ramp plan. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PlanDeleted"];
                     };
                 };
             };
@@ -4449,7 +5114,7 @@ export interface components {
         /** @description What became, or would become, of one thing. */
         ConfigChange: {
             path: string;
-            /** @description `environment`, `person`, `service`, `schedule`, `policy`, `segment`, `flag`, `rules` or `dashboard`. */
+            /** @description `environment`, `person`, `service`, `schedule`, `policy`, `segment`, `ramp plan`, `flag`, `permit`, `rules` or `dashboard`. */
             kind: string;
             name: string;
             action: components["schemas"]["ConfigAction"];
@@ -4465,7 +5130,7 @@ export interface components {
         ConfigFile: {
             /**
              * @description `FOLDER/NAME.yaml`; folders are `environments`, `people`, `services`, `schedules`, `policies`, `segments`,
-             *     `flags`, `rules` and `dashboards`.
+             *     `ramp-plans`, `flags`, `permits`, `rules` and `dashboards`.
              */
             path: string;
             content: string;
@@ -4609,9 +5274,19 @@ export interface components {
         };
         Environment: {
             name: string;
+            /** @description Changes of flags here wait for a second person. */
+            four_eyes: boolean;
         };
         EnvironmentList: {
             items: components["schemas"]["Environment"][];
+        };
+        /** @description What holds in an environment. */
+        EnvironmentSettings: {
+            /**
+             * @description Changes of flags wait for a second person. Switching off, lowering and a ramp's guard do not.
+             * @default false
+             */
+            four_eyes?: boolean;
         };
         ErrorBody: {
             error: components["schemas"]["ErrorDetail"];
@@ -4737,6 +5412,33 @@ export interface components {
                 [key: string]: components["schemas"]["FlagEnv"];
             };
             archived: boolean;
+            /**
+             * Format: int64
+             * @description In the answer to a change: it waits for a second person, as the change request of this number.
+             */
+            requested?: number | null;
+        };
+        /** @description One change of one flag in one environment. */
+        FlagAction: {
+            enabled: boolean;
+            /** @description For the record. */
+            reason?: string | null;
+            /** @enum {string} */
+            kind: "switch";
+        } | {
+            percent: components["schemas"]["Share"];
+            /** @enum {string} */
+            kind: "rollout";
+        } | (components["schemas"]["RampStart"] & {
+            /** @enum {string} */
+            kind: "ramp";
+        }) | {
+            /** @enum {string} */
+            kind: "ramp_skip";
+        } | {
+            update: components["schemas"]["FlagUpdate"];
+            /** @enum {string} */
+            kind: "edit";
         };
         /** @description What somebody with that context gets, and why. */
         FlagAnswer: {
@@ -4770,11 +5472,7 @@ export interface components {
             off_value?: unknown;
             strategies: components["schemas"]["FlagStrategy"][];
             variants: components["schemas"]["FlagVariant"][];
-            /**
-             * Format: int32
-             * @description Present when one percentage for everybody is all there is.
-             */
-            rollout_percent?: number | null;
+            rollout_percent?: components["schemas"]["Share"] | null;
             ramp?: components["schemas"]["Ramp"] | null;
             /**
              * Format: date-time
@@ -4795,12 +5493,8 @@ export interface components {
             strategies?: components["schemas"]["FlagStrategy"][] | null;
             /** @default null */
             variants?: components["schemas"]["FlagVariant"][] | null;
-            /**
-             * Format: int32
-             * @description Counts only where `strategies` are not given.
-             * @default null
-             */
-            rollout_percent?: number | null;
+            /** @default null */
+            rollout_percent?: components["schemas"]["Share"] | null;
         };
         /** @description An answer and what led to it. */
         FlagExplanation: {
@@ -4951,15 +5645,99 @@ export interface components {
         };
         FlagRamp: {
             environment: string;
-            steps: components["schemas"]["RampStep"][];
+            /** @description The name of a shared plan. */
+            plan?: string | null;
+            /** @description In place of the plan's steps. */
+            steps?: components["schemas"]["RampStep"][];
+            guard?: components["schemas"]["Guard"] | null;
+        };
+        FlagRampMove: {
+            environment: string;
+            move: components["schemas"]["RampMove"];
+            /**
+             * Format: int64
+             * @description With `extend`: how much longer.
+             */
+            by_ms?: number | null;
+        };
+        /** @description A change that waits for a second person, or did. */
+        FlagRequest: {
+            /** Format: int64 */
+            number: number;
+            flag: string;
+            environment: string;
+            action: components["schemas"]["FlagAction"];
+            /** @description The action in words. */
+            text: string;
+            /**
+             * Format: date-time
+             * @description To be done then, not at once.
+             */
+            at?: string | null;
+            author: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** @description The flag in this environment when it was asked for, and as it would be. */
+            before: unknown;
+            after: unknown;
+            /** @description The flag was changed since, so that it cannot be applied any more. */
+            outdated: boolean;
+            /** @description `pending`, `approved`, `rejected`, `withdrawn`, `expired` or `forced`. */
+            state: string;
+            /** Format: date-time */
+            ended_at?: string | null;
+            decided_by?: string;
+            reason?: string;
+        };
+        FlagRequestList: {
+            items: components["schemas"]["FlagRequest"][];
+        };
+        /** @description Why somebody decides so. */
+        FlagRequestReason: {
+            /** @default  */
+            reason?: string;
         };
         FlagRollout: {
             environment: string;
+            /** @description From 0 to 100, with at most two decimals. */
+            percent: components["schemas"]["Share"];
+        };
+        /** @description A scheduled change. */
+        FlagSchedule: {
+            /** Format: int64 */
+            number: number;
+            flag: string;
+            environment: string;
+            /** Format: date-time */
+            at: string;
+            action: components["schemas"]["FlagAction"];
+            /** @description The action in words. */
+            text: string;
+            author: string;
+            /** Format: date-time */
+            created_at: string;
+            /** Format: int64 */
+            late_ms_max: number;
+            /** @description `pending`, `done`, `cancelled`, `missed` (it was too late) or `failed`. */
+            state: string;
+            /** Format: date-time */
+            ended_at?: string | null;
+            /** @description Why it failed, or who cancelled it. */
+            remark?: string;
+        };
+        FlagScheduleList: {
+            items: components["schemas"]["FlagSchedule"][];
+        };
+        /** @description What became of a wish to schedule. */
+        FlagScheduled: {
+            schedule?: components["schemas"]["FlagSchedule"] | null;
             /**
-             * Format: int32
-             * @description Whole percent, 0 to 100.
+             * Format: int64
+             * @description The number of the change request it became.
              */
-            percent: number;
+            requested?: number | null;
         };
         /** @description A named set of constraints that strategies share. */
         FlagSegment: {
@@ -5105,6 +5883,113 @@ export interface components {
             service?: string | null;
             environment?: string | null;
         };
+        Guard: {
+            /** @description PromQL. Every series it answers with has to meet the condition. */
+            expr: string;
+            condition: components["schemas"]["GuardCondition"];
+            /**
+             * Format: int64
+             * @description The flag acts when the condition has failed for this long without a good reading in between; 0 acts at once.
+             */
+            for_ms?: number;
+            /**
+             * Format: int64
+             * @description How often the expression is asked.
+             */
+            interval_ms?: number;
+            /**
+             * Format: int32
+             * @description Good readings that a step needs before the next one is taken.
+             */
+            readings_min?: number;
+            traffic?: components["schemas"]["GuardTraffic"] | null;
+            /** @description What happens when the condition fails. */
+            on_fail?: components["schemas"]["GuardTripAction"];
+            /** @description What happens when a step is due and there are no data to take it on. No data is never good. */
+            no_data?: components["schemas"]["GuardNoData"];
+            /** @description Of the event when it acts: `warning` or `critical`. */
+            severity?: string;
+            /** @description Also opens an incident when it acts. */
+            incident?: boolean;
+            /** @description The service whose people an incident is for. */
+            service?: string | null;
+        };
+        /** @enum {string} */
+        GuardComparison: "<" | "<=" | ">" | ">=";
+        /** @description What has to hold. One more way to judge is one more variant here. */
+        GuardCondition: {
+            /** @description Each value compared with a number. */
+            threshold: {
+                op: components["schemas"]["GuardComparison"];
+                /** Format: double */
+                value: number;
+            };
+        };
+        /** @description Why a guard acted. */
+        GuardEvidence: {
+            expr: string;
+            condition: components["schemas"]["GuardCondition"];
+            reading: components["schemas"]["GuardReading"];
+            /**
+             * Format: int32
+             * @description Good readings of the step before.
+             */
+            good: number;
+            /** Format: int64 */
+            for_ms: number;
+            /**
+             * Format: date-time
+             * @description Since when it failed, or since when there were no data.
+             */
+            since: string;
+            /** Format: date-time */
+            at: string;
+            /** @description The percentage at which it happened. */
+            percent: components["schemas"]["Share"];
+        };
+        GuardNoData: {
+            /**
+             * Format: int64
+             * @description How long a due step waits for data.
+             */
+            wait_ms_max?: number;
+            then?: components["schemas"]["GuardWaitAction"];
+        };
+        /** @description What one look at the metrics said. */
+        GuardReading: {
+            /** Format: double */
+            value: number;
+            series: number;
+            /** @enum {string} */
+            kind: "good";
+        } | {
+            /** Format: double */
+            value: number;
+            series: number;
+            worst: components["schemas"]["GuardSeries"][];
+            /** @enum {string} */
+            kind: "failing";
+        } | {
+            why: string;
+            /** @enum {string} */
+            kind: "no_data";
+        };
+        GuardSeries: {
+            labels: string;
+            /** Format: double */
+            value: number;
+        };
+        /** @description How much has to be going on for a reading to say anything. */
+        GuardTraffic: {
+            /** @description PromQL; the sum of what it answers with is compared. */
+            expr: string;
+            /** Format: double */
+            at_least: number;
+        };
+        /** @enum {string} */
+        GuardTripAction: "off" | "step_back";
+        /** @enum {string} */
+        GuardWaitAction: "page" | "off" | "hold";
         /** @enum {string} */
         Health: "up" | "down" | "unknown";
         Host: {
@@ -5285,6 +6170,18 @@ export interface components {
             start: string;
             end: string;
         };
+        NewSchedule: {
+            environment: string;
+            /** Format: date-time */
+            at: string;
+            /** @description `switch`, `rollout` or `ramp`. */
+            action: components["schemas"]["FlagAction"];
+            /**
+             * Format: int64
+             * @description How late it is still done when the server was down at its instant.
+             */
+            late_ms_max?: number;
+        };
         NewToken: {
             name: string;
             kind: components["schemas"]["TokenKind"];
@@ -5435,6 +6332,120 @@ export interface components {
             type: string;
             value: string;
         };
+        /** @description A permit as people see it. */
+        Permit: {
+            job: string;
+            law: components["schemas"]["PermitLaw"];
+            /**
+             * Format: double
+             * @description What the job gets now.
+             */
+            permit: number;
+            phase: components["schemas"]["PermitPhase"];
+            state?: components["schemas"]["PermitState"] | null;
+        };
+        /** @description What a job asks for, again and again. */
+        PermitAnswer: {
+            job: string;
+            /**
+             * Format: double
+             * @description How much of its work the job may do now, from 0 to 1.
+             */
+            permit: number;
+            /** @description `rising`, `falling` or `fail_safe`. */
+            phase: components["schemas"]["PermitPhase"];
+            /**
+             * Format: int64
+             * @description How long this answer holds. After that, without a new one, `fail_safe` is what to go by.
+             */
+            ttl_ms: number;
+            /** Format: double */
+            fail_safe: number;
+            /** @description Why there is no signal, when there is none. */
+            trouble?: string;
+        };
+        PermitDeleted: {
+            done: boolean;
+        };
+        /** @description A permit as people define it. */
+        PermitLaw: {
+            description?: string;
+            /** @description Where the job runs; a client's token of another environment does not get it. */
+            environment?: string | null;
+            /** @description PromQL for the signal; of several series the worst counts. */
+            query: string;
+            /** @description Which way the signal is bad. */
+            worse?: components["schemas"]["PermitWorse"];
+            /**
+             * Format: double
+             * @description Past this the permit falls.
+             */
+            limit: number;
+            /**
+             * Format: double
+             * @description Only when the signal has come back to this does it rise again. On the good side of `limit`.
+             */
+            resume: number;
+            /** Format: double */
+            floor?: number;
+            /** Format: double */
+            ceiling?: number;
+            /**
+             * Format: double
+             * @description What holds without a signal.
+             */
+            fail_safe: number;
+            /**
+             * Format: double
+             * @description Added in each interval while it rises.
+             */
+            increase?: number;
+            /**
+             * Format: double
+             * @description What it is multiplied by when it falls.
+             */
+            decrease?: number;
+            /** Format: int64 */
+            interval_ms?: number;
+            /**
+             * Format: int64
+             * @description It falls at most once in this time: as long as it takes until a change shows in the signal.
+             */
+            settle_ms?: number;
+            /**
+             * Format: int64
+             * @description How long it stays where it is without a signal, before the fail-safe value.
+             */
+            grace_ms?: number;
+        };
+        PermitList: {
+            items: components["schemas"]["Permit"][];
+        };
+        /** @enum {string} */
+        PermitPhase: "rising" | "falling" | "fail_safe";
+        /** @description Where a permit stands. */
+        PermitState: {
+            /** Format: double */
+            value: number;
+            phase: components["schemas"]["PermitPhase"];
+            /** @description It has been at the floor and is not back yet. */
+            low?: boolean;
+            /** Format: date-time */
+            fell_at?: string | null;
+            /** Format: date-time */
+            no_signal_since?: string | null;
+            /**
+             * Format: double
+             * @description The last signal there was.
+             */
+            signal?: number | null;
+            /** @description Why there is none now. */
+            trouble?: string;
+            /** Format: date-time */
+            evaluated_at: string;
+        };
+        /** @enum {string} */
+        PermitWorse: "up" | "down";
         Person: {
             login: string;
             name: string;
@@ -5474,6 +6485,9 @@ export interface components {
             /** @default null */
             disabled?: boolean | null;
         };
+        PlanDeleted: {
+            done: boolean;
+        };
         PolicyList: {
             items: components["schemas"]["PolicyView"][];
         };
@@ -5500,31 +6514,77 @@ export interface components {
             refused?: string | null;
         };
         Ramp: {
+            /** @description The template it was started from. */
+            plan?: string | null;
             steps: components["schemas"]["RampStep"][];
+            guard?: components["schemas"]["Guard"] | null;
             /** @description Index of the step that holds now. */
             position: number;
             /**
              * Format: date-time
-             * @description When the next step is due; absent when the ramp is over.
+             * @description When the next step is due; absent when the ramp does not run.
              */
             next_at?: string | null;
+            /**
+             * Format: int64
+             * @description What is left of the hold, while paused.
+             */
+            remaining_ms?: number | null;
+            /**
+             * Format: date-time
+             * @description When the step that holds now was taken.
+             */
+            entered_at?: string;
             state: components["schemas"]["RampState"];
             /** @description Who started it. */
             started_by?: string;
+            watch?: components["schemas"]["Watch"];
+            evidence?: components["schemas"]["GuardEvidence"] | null;
+        };
+        /**
+         * @description What a person does with a ramp that is live.
+         * @enum {string}
+         */
+        RampMove: "pause" | "resume" | "skip" | "back" | "extend" | "stop";
+        /** @description What is shared as a template and what a ramp is started from. */
+        RampPlan: {
+            description?: string;
+            steps: components["schemas"]["RampStep"][];
+            guard?: components["schemas"]["Guard"] | null;
+        };
+        RampPlanList: {
+            items: components["schemas"]["RampPlanView"][];
+        };
+        /** @description A shared plan under its name. */
+        RampPlanView: components["schemas"]["RampPlan"] & {
+            name: string;
+        };
+        /** @description What a ramp is started with: a shared plan, or steps of its own, or both. */
+        RampStart: {
+            /**
+             * @description The name of a shared plan.
+             * @default null
+             */
+            plan?: string | null;
+            /**
+             * @description In place of the plan's steps.
+             * @default []
+             */
+            steps?: components["schemas"]["RampStep"][];
+            /** @default null */
+            guard?: components["schemas"]["Guard"] | null;
         };
         /** @enum {string} */
-        RampState: "running" | "done" | "stopped";
+        RampState: "running" | "paused" | "done" | "stopped" | "tripped";
         RampStep: {
-            /**
-             * Format: int32
-             * @description Whole percent, 0 to 100.
-             */
-            percent: number;
+            /** @description From 0 to 100, with at most two decimals. */
+            percent: components["schemas"]["Share"];
             /**
              * Format: int64
-             * @description How long the percentage is held before the next step. Of the last step it has no meaning.
+             * @description How long the percentage is held before the next step. The last step is held only where a guard watches it.
              */
             hold_ms?: number;
+            guard?: components["schemas"]["Guard"] | null;
         };
         /** @description What may be said when resolving. */
         Resolution: {
@@ -5671,6 +6731,8 @@ export interface components {
             name: string;
             password: string;
         };
+        /** @description A percentage with at most two decimals. */
+        Share: number;
         SignIn: {
             login: string;
             password: string;
@@ -5819,6 +6881,34 @@ export interface components {
              * @description The first row whose hash does not follow from the rows before it.
              */
             first_broken?: number | null;
+        };
+        /** @description What a guard has seen of the step that holds now. */
+        Watch: {
+            /**
+             * Format: int32
+             * @description Readings of this step in which the condition held.
+             * @default 0
+             */
+            good?: number;
+            /**
+             * Format: date-time
+             * @description Since when the condition has failed without a good reading in between.
+             * @default null
+             */
+            failing_since?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when the next step has been due without data to take it on.
+             * @default null
+             */
+            waiting_since?: string | null;
+            /** @default null */
+            last?: components["schemas"]["GuardReading"] | null;
+            /**
+             * Format: date-time
+             * @default null
+             */
+            last_at?: string | null;
         };
         /** @description "67 deploys of 496 changes by 18 people", and what it is made of. */
         WeekView: {

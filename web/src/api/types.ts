@@ -90,6 +90,21 @@ export type FlagPreviewIds = S["FlagPreviewIds"];
 export type FlagExplanation = S["FlagExplanation"];
 export type Evaluation = S["FlagAnswer"];
 
+export type Guard = S["Guard"];
+export type GuardComparison = S["GuardComparison"];
+export type GuardReading = S["GuardReading"];
+export type GuardEvidence = S["GuardEvidence"];
+export type RampWatch = S["Watch"];
+export type Ramp = S["Ramp"];
+export type RampPlan = S["RampPlanView"];
+export type RampStartBody = S["FlagRamp"];
+export type FlagAction = S["FlagAction"];
+export type FlagSchedule = S["FlagSchedule"];
+export type FlagScheduled = S["FlagScheduled"];
+export type FlagRequest = S["FlagRequest"];
+
+export type Permit = S["Permit"];
+
 export type Dashboard = S["Dashboard"];
 export type Panel = S["Panel"];
 export type PanelQuery = S["PanelQuery"];

@@ -13,6 +13,8 @@ const explore = lazy(() => import("../pages/graphs/ExplorePage"));
 const flags = lazy(() => import("../pages/flags/FlagsPage"));
 const flag = lazy(() => import("../pages/flags/FlagPage"));
 const segments = lazy(() => import("../pages/flags/SegmentsPage"));
+const changes = lazy(() => import("../pages/flags/changes/ChangesPage"));
+const permits = lazy(() => import("../pages/permits/PermitsPage"));
 const alerts = lazy(() => import("../pages/alerts/AlertsPage"));
 const rules = lazy(() => import("../pages/alerts/RulesPage"));
 const mutes = lazy(() => import("../pages/alerts/MutesPage"));
@@ -34,6 +36,8 @@ export const ROUTES: { pattern: string; page: LazyPage }[] = [
   { pattern: "/flags", page: flags },
   { pattern: "/flags/:key", page: flag },
   { pattern: "/flags/-/segments", page: segments },
+  { pattern: "/flags/-/changes", page: changes },
+  { pattern: "/flags/-/permits", page: permits },
   { pattern: "/alerts", page: alerts },
   { pattern: "/alerts/rules", page: rules },
   { pattern: "/alerts/mutes", page: mutes },

@@ -75,7 +75,8 @@ fn changes(events: &[Event]) -> Vec<Change> {
                 let Some(number) = event.subject.deploy else { continue };
                 deploys.entry(number).or_insert_with(|| deploy(event, number));
             }
-            "flag.switched" | "flag.changed" | "flag.ramp_step" | "flag.ramp_started" => out.push(flip(event)),
+            "flag.switched" | "flag.changed" | "flag.ramp_step" | "flag.ramp_started" | "flag.guard_tripped"
+            | "flag.guard_gave_up" => out.push(flip(event)),
             _ => {}
         }
     }
@@ -119,6 +120,7 @@ fn flip(event: &Event) -> Change {
         seq: event.seq,
         text: event.text.clone(),
         actor: event.actor.id.clone(),
-        rollback: false,
+        // A guard takes away; it is rarely the cause.
+        rollback: event.kind.starts_with("flag.guard_"),
     }
 }

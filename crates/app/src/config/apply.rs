@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use tenfold_flags::PermitLaw;
 use tenfold_types::{EventDraft, Fault};
 
 use super::{
@@ -118,7 +119,9 @@ impl Step {
 async fn put(app: &App, who: &Caller, kind: Kind, name: &str, body: &Value) -> Result<(), Fault> {
     use document::shape;
     match kind {
-        Kind::Environment => app.environment_create(who, name).await.map(drop),
+        Kind::Environment => app.environment_put(who, name, shape(body)?).await.map(drop),
+        Kind::RampPlan => app.ramp_plan_put(who, name, shape(body)?).await.map(drop),
+        Kind::Permit => app.permit_put(who, name, shape(body)?).await.map(drop),
         Kind::Person => app.person_put(who, name, shape::<PersonFile>(body)?.update()).await.map(drop),
         Kind::Service => app.service_put(who, name, shape(body)?).await.map(drop),
         Kind::Schedule => app.schedule_put(who, name, shape(body)?).await.map(drop),
@@ -137,6 +140,8 @@ async fn delete(app: &App, who: &Caller, kind: Kind, name: &str) -> Result<(), F
         Kind::Schedule => app.schedule_delete(who, name).await,
         Kind::Policy => app.policy_delete(who, name).await,
         Kind::Segment => app.flag_segment_delete(who, name.parse().unwrap_or_default()).await,
+        Kind::RampPlan => app.ramp_plan_delete(who, name).await,
+        Kind::Permit => app.permit_delete(who, name).await,
         Kind::Flag => app.flag_archive(who, name).await.map(drop),
         Kind::Rules => app.rules_delete(who, name).await,
         Kind::Dashboard => app.dashboard_delete(who, name).await,
@@ -171,7 +176,11 @@ fn references(kind: Kind, body: &Value) -> Result<Vec<(Kind, String)>, Fault> {
             let environments = flag.environments.keys().map(|name| (Kind::Environment, name.clone()));
             segments.chain(parents).chain(environments).collect()
         }
-        Kind::Environment | Kind::Person | Kind::Segment | Kind::Rules | Kind::Dashboard => Vec::new(),
+        Kind::Permit => {
+            let law: PermitLaw = document::shape(body)?;
+            law.environment.into_iter().map(|name| (Kind::Environment, name)).collect()
+        }
+        Kind::Environment | Kind::Person | Kind::Segment | Kind::RampPlan | Kind::Rules | Kind::Dashboard => Vec::new(),
     })
 }
 

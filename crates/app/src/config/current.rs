@@ -6,15 +6,16 @@ use tenfold_types::Fault;
 use super::{
     document,
     kind::{Kind, Things},
-    shapes::{EnvironmentFile, FlagFile, PersonFile},
+    shapes::{FlagFile, PersonFile},
 };
-use crate::{App, deploys::views::ServiceUpdate, oncall::PolicyUpdate};
+use crate::{App, deploys::views::ServiceUpdate, oncall::PolicyUpdate, people::EnvironmentSettings};
 
 /// Everything that has a file.
 pub(super) async fn read(app: &App) -> Result<Things, Fault> {
     let mut things = Things::new();
     for environment in app.environments().await? {
-        things.insert((Kind::Environment, environment.name), document::json(&EnvironmentFile {})?);
+        let settings = EnvironmentSettings { four_eyes: environment.four_eyes };
+        things.insert((Kind::Environment, environment.name), document::json(&settings)?);
     }
     for person in app.people().await? {
         things.insert((Kind::Person, person.login.clone()), document::json(&PersonFile::of(person))?);
@@ -43,6 +44,12 @@ pub(super) async fn read(app: &App) -> Result<Things, Fault> {
     }
     for segment in app.flag_segments().items {
         things.insert((Kind::Segment, segment.id.to_string()), document::json(&segment)?);
+    }
+    for view in app.ramp_plans().await?.items {
+        things.insert((Kind::RampPlan, view.name), document::json(&view.plan)?);
+    }
+    for view in app.permits().items {
+        things.insert((Kind::Permit, view.job), document::json(&view.law)?);
     }
     for view in app.flag_list(None).items {
         things.insert((Kind::Flag, view.key.clone()), document::json(&FlagFile::of(view))?);

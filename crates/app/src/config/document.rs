@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use tenfold_flags::Segment;
+use tenfold_flags::{PermitLaw, RampPlan, Segment};
 use tenfold_oncall::{Policy, Schedule};
 use tenfold_types::Fault;
 
@@ -13,8 +13,11 @@ use super::{
 };
 use crate::{
     deploys::views::ServiceUpdate,
+    flags::check_plan,
     metrics::{Dashboard, check_dashboard},
     oncall::{PolicyUpdate, ScheduleUpdate},
+    people::EnvironmentSettings,
+    permits::check_law,
 };
 
 /// A file's thing as it would be after applying the file over `current`.
@@ -27,7 +30,20 @@ pub(super) fn read(file: &ConfigFile, current: &Things) -> Result<((Kind, String
     let text = without_name(file, kind, &name)?;
     let said = |message: String| Fault::invalid(format!("{}: {message}", file.path));
     let body = match kind {
-        Kind::Environment => json(&typed::<EnvironmentFile>(file, &text)?)?,
+        Kind::Environment => {
+            let below = existing::<EnvironmentSettings>(current, kind, &name)?;
+            json(&typed::<EnvironmentFile>(file, &text)?.over(below))?
+        }
+        Kind::Permit => {
+            let law = typed::<PermitLaw>(file, &text)?;
+            check_law(&law).map_err(|f| Fault { message: format!("{}: {}", file.path, f.message), ..f })?;
+            json(&law)?
+        }
+        Kind::RampPlan => {
+            let plan = typed::<RampPlan>(file, &text)?;
+            check_plan(&plan).map_err(|f| Fault { message: format!("{}: {}", file.path, f.message), ..f })?;
+            json(&plan)?
+        }
         Kind::Person => {
             let below = existing::<PersonFile>(current, kind, &name)?;
             json(&typed::<PersonFile>(file, &text)?.over(below))?

@@ -13,7 +13,9 @@ pub(super) enum Kind {
     Schedule,
     Policy,
     Segment,
+    RampPlan,
     Flag,
+    Permit,
     Rules,
     Dashboard,
 }
@@ -22,14 +24,16 @@ pub(super) enum Kind {
 pub(super) type Things = BTreeMap<(Kind, String), Value>;
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Environment,
         Self::Person,
         Self::Service,
         Self::Schedule,
         Self::Policy,
         Self::Segment,
+        Self::RampPlan,
         Self::Flag,
+        Self::Permit,
         Self::Rules,
         Self::Dashboard,
     ];
@@ -42,7 +46,9 @@ impl Kind {
             Self::Schedule => "schedules",
             Self::Policy => "policies",
             Self::Segment => "segments",
+            Self::RampPlan => "ramp-plans",
             Self::Flag => "flags",
+            Self::Permit => "permits",
             Self::Rules => "rules",
             Self::Dashboard => "dashboards",
         }
@@ -56,7 +62,9 @@ impl Kind {
             Self::Schedule => "schedule",
             Self::Policy => "policy",
             Self::Segment => "segment",
+            Self::RampPlan => "ramp plan",
             Self::Flag => "flag",
+            Self::Permit => "permit",
             Self::Rules => "rules",
             Self::Dashboard => "dashboard",
         }
@@ -68,8 +76,11 @@ impl Kind {
             Self::Person => Some("login"),
             Self::Segment => Some("id"),
             Self::Flag => Some("key"),
+            Self::Permit => Some("job"),
             Self::Rules => None,
-            Self::Environment | Self::Service | Self::Schedule | Self::Policy | Self::Dashboard => Some("name"),
+            Self::Environment | Self::Service | Self::Schedule | Self::Policy | Self::RampPlan | Self::Dashboard => {
+                Some("name")
+            }
         }
     }
 

@@ -5,19 +5,27 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenfold_flags::{Dependency, Flag, FlagEnvironment, Kind, Strategy, ValueType, Variant};
+use tenfold_flags::{Dependency, Flag, FlagEnvironment, Kind, Share, Strategy, ValueType, Variant};
 use tenfold_types::Timestamp;
 
 use crate::{
     Grant, Role,
     flags::{FlagEnvironmentUpdate, FlagUpdate, FlagView},
-    people::{Contact, Person, PersonKind, PersonUpdate},
+    people::{Contact, EnvironmentSettings, Person, PersonKind, PersonUpdate},
 };
 
-/// An environment is only its name.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct EnvironmentFile {}
+/// What is not said stays: a file that only names an environment takes nothing back.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct EnvironmentFile {
+    four_eyes: Option<bool>,
+}
+
+impl EnvironmentFile {
+    pub(super) fn over(self, current: EnvironmentSettings) -> EnvironmentSettings {
+        EnvironmentSettings { four_eyes: self.four_eyes.unwrap_or(current.four_eyes) }
+    }
+}
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -106,7 +114,7 @@ pub(super) struct FlagStateFile {
     off_value: Option<Value>,
     /// Instead of `strategies`: one percentage for everybody.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rollout_percent: Option<u8>,
+    rollout_percent: Option<Share>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) strategies: Option<Vec<Strategy>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,8 +207,8 @@ impl FlagStateFile {
         if state == FlagEnvironment::default() {
             return None;
         }
-        let percent = state.rollout_percent();
-        let simple = percent.filter(|p| FlagEnvironment::rollout(key, *p).strategies == state.strategies);
+        let share = state.share();
+        let simple = share.filter(|s| FlagEnvironment::with_share(key, *s).strategies == state.strategies);
         Some(Self {
             enabled: Some(state.enabled),
             off_value: state.off_value,
@@ -227,7 +235,7 @@ impl FlagStateFile {
     }
 
     fn state(self, key: &str) -> FlagEnvironment {
-        let rollout = self.rollout_percent.map(|p| FlagEnvironment::rollout(key, p).strategies);
+        let rollout = self.rollout_percent.map(|s| FlagEnvironment::with_share(key, s).strategies);
         FlagEnvironment {
             enabled: self.enabled.unwrap_or_default(),
             off_value: self.off_value,

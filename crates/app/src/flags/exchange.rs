@@ -15,7 +15,9 @@ use tenfold_store::flags as store;
 use tenfold_types::{ErrorCode, EventDraft, Fault, Timestamp};
 use utoipa::ToSchema;
 
-use super::{FLAGS_MAX, manage, put, segments::SEGMENTS_MAX, stored};
+use super::changes::{changed_under_four_eyes, on_under_four_eyes};
+use super::segments::{SEGMENTS_MAX, uses};
+use super::{FLAGS_MAX, manage, put, stored};
 use crate::{App, Caller, Role, Txn};
 
 /// The largest file.
@@ -229,6 +231,11 @@ fn take(
         };
         list.push(after.key.clone());
         if !told.is_empty() {
+            if let Some(place) = changed_under_four_eyes(t, before.as_ref(), &after)? {
+                let key = &after.key;
+                return Err(Fault::conflict(format!("this changes `{key}` in {place}, which wants a second person"))
+                    .advice("take it out of the file, and change it by a change request"));
+            }
             events.extend(told);
             flags.push(after);
         }
@@ -247,6 +254,15 @@ fn take(
     let anything = !flags.is_empty() || !segments.is_empty();
     if anything && !dry_run {
         for segment in &segments {
+            for flag in around.0.values().filter(|f| uses(f, segment.id)) {
+                if let Some(place) = on_under_four_eyes(t, flag)? {
+                    return Err(Fault::conflict(format!(
+                        "this changes the segment {}, which `{}` uses in {place}, where a second person is wanted",
+                        segment.name, flag.key
+                    ))
+                    .advice("take it out of the file, or give it another number"));
+                }
+            }
             let body = serde_json::to_string(segment).map_err(|e| Fault::internal(e.to_string()))?;
             store::segment_put(t.tx(), segment.id, &body)?;
             let text = format!("{} imported the segment {}", who.actor, segment.name);

@@ -123,6 +123,6 @@ fn as_caller(actor: &Actor, kill: &Kill) -> Caller {
 }
 
 /// Whether the store, not the request, is at fault.
-fn is_outage(fault: &Fault) -> bool {
+pub(super) fn is_outage(fault: &Fault) -> bool {
     matches!(fault.code, ErrorCode::Unavailable | ErrorCode::Timeout | ErrorCode::DiskFull | ErrorCode::Internal)
 }

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tenfold_flags::{
-    Flag, FlagEnvironment, Segment,
+    Flag, FlagEnvironment, Segment, Share,
     validate::{Surroundings, TEXT_BYTES_MAX, validate, validate_imported, validate_key},
 };
 use tenfold_store::flags as store;
 use tenfold_types::{ErrorCode, EventDraft, Fault, Severity, Timestamp};
 
+use super::changes::{Asked, Done, FlagAction, ask, carry_out, on_under_four_eyes, part};
 use super::views::{FlagEnvironmentUpdate, FlagUpdate, FlagView};
 use super::{FLAGS_MAX, draft, not_found, put, stored, told};
 use crate::{App, Caller, Role};
@@ -22,7 +23,7 @@ pub(super) fn check(flag: &Flag, known: &Known) -> Result<(), Fault> {
 }
 
 /// For what does not touch the definition: an imported flag may be switched on as it is.
-fn check_switch(flag: &Flag, known: &Known) -> Result<(), Fault> {
+pub(super) fn check_switch(flag: &Flag, known: &Known) -> Result<(), Fault> {
     validate_imported(flag, Surroundings { flags: &known.0, segments: &known.1 }).map(drop)
 }
 
@@ -47,7 +48,7 @@ impl App {
         }
         let known = self.flags.surroundings();
         let (who, wanted) = (who.clone(), key.to_owned());
-        let (flag, version) = self
+        let (flag, version, requested) = self
             .transact(move |t| {
                 let now = t.now();
                 let row = store::get(t.tx(), &wanted)?.as_ref().map(stored).transpose()?;
@@ -60,23 +61,32 @@ impl App {
                         .advice("archive flags that no code asks for any more"));
                 }
                 let mut flag = before.clone().unwrap_or_else(|| Flag { created_at: now, ..Flag::new(&wanted) });
+                let (update, later) = part(t, &flag, &update)?;
                 apply(&mut flag, &update, &who.actor.id);
                 flag.normalize();
                 let events = changes(&who, before.as_ref(), &mut flag, now)?;
                 let unchanged = row.as_ref().filter(|_| events.is_empty()).map(|(_, version)| *version);
-                if let Some(version) = unchanged {
-                    return Ok((flag, version));
-                }
-                check(&flag, &known)?;
-                let version = put(t, &mut flag, &who.actor.id)?;
+                let version = if let Some(version) = unchanged {
+                    version
+                } else {
+                    check(&flag, &known)?;
+                    put(t, &mut flag, &who.actor.id)?
+                };
                 for event in events {
                     t.record(event)?;
                 }
-                Ok((flag, version))
+                let Some((place, update)) = later else { return Ok((flag, version, None)) };
+                let action = FlagAction::Edit { update: Box::new(update) };
+                let mut after = flag.clone();
+                // Done on a copy: what is wrong with it, or not allowed, is said now.
+                carry_out(t, &who, &mut after, &place, &action, &known)?;
+                let asked = Asked { place: &place, action: &action, at: None, late_ms_max: 0 };
+                let number = ask(t, &who, &flag, Some(&after), &asked)?;
+                Ok((flag, version, Some(number)))
             })
             .await?;
         self.flags.change(self.now(), |table| table.accept(flag, version));
-        self.flag(key)
+        Ok(FlagView { requested, ..self.flag(key)? })
     }
 
     /// Takes a flag out of use; clients then treat it as unknown. Its history stays, and putting it again brings it back.
@@ -91,7 +101,11 @@ impl App {
                 .advice(format!("take it out of the dependencies of `{child}` first")));
         }
         let (who, name) = (who.clone(), key.to_owned());
-        self.flag_change(key, move |flag, _| {
+        self.flag_change_in(key, move |t, flag| {
+            if let Some(place) = on_under_four_eyes(t, flag)? {
+                return Err(Fault::conflict(format!("`{name}` is on in {place}, which wants a second person"))
+                    .advice("switch it off there first, which waits for nobody"));
+            }
             flag.archived = true;
             for state in flag.environments.values_mut() {
                 if let Some(ramp) = &mut state.ramp {
@@ -100,7 +114,7 @@ impl App {
             }
             let text = format!("{} archived the flag {name}", who.actor);
             let event = EventDraft::new(who.actor.clone(), who.source, "flag.archived", text);
-            Ok(vec![event.flag(&name).correlation(format!("flag:{name}"))])
+            Ok(Done::with(vec![event.flag(&name).correlation(format!("flag:{name}"))]))
         })
         .await
     }
@@ -149,20 +163,11 @@ impl App {
             // First that it was switched off, then that it was switched on again.
             self.flag_kills_replay().await;
         }
-        let known = self.flags.surroundings();
-        let (by, name, place) = (who.clone(), key.to_owned(), environment.to_owned());
         let reason = reason.map(str::to_owned);
-        self.flag_change(key, move |flag, now| {
-            let state = state_of(flag, &place);
-            if state.enabled {
-                return Ok(Vec::new());
-            }
-            let mut events = switch(&by, &name, &place, state, true, now);
-            give_reason(&mut events, reason.as_deref());
-            check_switch(flag, &known)?;
-            Ok(events)
-        })
-        .await?;
+        let view = self.flag_act(who, key, environment, FlagAction::Switch { enabled: true, reason }).await?;
+        if view.requested.is_some() {
+            return Ok(view);
+        }
         self.flag_release(key, environment).await;
         self.flag(key)
     }
@@ -173,38 +178,11 @@ impl App {
         who: &Caller,
         key: &str,
         environment: &str,
-        percent: u8,
+        percent: Share,
     ) -> Result<FlagView, Fault> {
         who.require(Role::Responder, None, Some(environment))?;
-        check_percent(percent)?;
-        self.flag_environment(environment).await?;
-        let (by, name, place) = (who.clone(), key.to_owned(), environment.to_owned());
-        self.flag_change(key, move |flag, now| {
-            let state = state_of(flag, &place);
-            let before = told(state);
-            let was = state.set_rollout(&name, percent).map_err(|m| several(&name, &m))?;
-            if percent == was {
-                return Ok(Vec::new());
-            }
-            if percent > was {
-                by.require(Role::Deployer, None, Some(&place))?;
-            }
-            let mut events = stop_ramp(&by, &name, &place, state);
-            touch(state, &by.actor.id, now);
-            let text = format!("{} set {name} to {percent} % in {place} (was {was} %)", by.actor);
-            let data = json!({"environment": place, "before": before, "after": told(state)});
-            events.push(draft(&by, "flag.changed", &name, &place, text).data(data));
-            Ok(events)
-        })
-        .await
+        self.flag_act(who, key, environment, FlagAction::Rollout { percent }).await
     }
-}
-
-pub(super) fn check_percent(percent: u8) -> Result<(), Fault> {
-    if percent > 100 {
-        return Err(Fault::invalid(format!("{percent} is no percentage")).advice("give a whole number from 0 to 100"));
-    }
-    Ok(())
 }
 
 pub(super) fn several(key: &str, reason: &str) -> Fault {
@@ -226,7 +204,7 @@ pub(super) fn stop_ramp(who: &Caller, key: &str, place: &str, state: &mut FlagEn
     if !ramp.stop() {
         return Vec::new();
     }
-    let percent = ramp.steps.get(ramp.position).map_or(0, |s| s.percent);
+    let percent = ramp.steps.get(ramp.position).map_or(Share::NOBODY, |s| s.percent);
     let text = format!("{} stopped the ramp of {key} in {place} at {percent} %", who.actor);
     vec![draft(who, "flag.ramp_stopped", key, place, text).data(json!({"environment": place, "percent": percent}))]
 }
@@ -312,7 +290,7 @@ fn apply_state(state: &mut FlagEnvironment, key: &str, change: FlagEnvironmentUp
     match (strategies, rollout_percent) {
         (Some(strategies), _) => state.strategies = strategies,
         (None, Some(percent)) => {
-            state.strategies = FlagEnvironment::rollout(key, percent).strategies;
+            state.strategies = FlagEnvironment::with_share(key, percent).strategies;
         }
         (None, None) => {}
     }

@@ -3,6 +3,7 @@
 //! A change is in the answers before its use case returns. Switching a flag off works without the database: the answers
 //! change at once, a journal keeps it, and the store and the record follow when they can.
 
+mod changes;
 mod context;
 mod exchange;
 mod impact;
@@ -32,18 +33,25 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{App, Caller, Txn};
 
+pub use changes::{
+    FlagAction, LATE_MS_DEFAULT, NewSchedule, REQUEST_MS, REQUESTS_MAX, RequestList, RequestReason, RequestView,
+    SCHEDULES_MAX, ScheduleList, ScheduleView, Scheduled,
+};
 pub use context::{CONTEXT_FIELDS_MAX, context_from_json};
 pub use exchange::{FlagExport, FlagImport, FlagImportReport, IMPORT_BYTES_MAX};
 pub use impact::{IMPACT_SERIES_MAX, ImpactMetric};
 pub use preview::{FlagPreview, FlagPreviewQuestion, PREVIEW_IDS_MAX};
 pub use projects::{ALL_PROJECTS, Projects};
+pub use ramps::{
+    GUARDED_RAMPS_MAX, PLANS_MAX, RampMove, RampPlanList, RampPlanView, RampStart, check_plan, run as run_guards,
+};
 pub use segments::SegmentList;
 pub use summary::{FlagSummary, FlagSummaryList};
 pub use table::{Environment, Kill, State};
 pub use usage::{Reported, UsageView};
 pub use views::{
-    FlagAnswer, FlagEnvironmentUpdate, FlagEnvironmentView, FlagList, FlagQuestion, FlagRamp, FlagRollout, FlagSwitch,
-    FlagUpdate, FlagView,
+    FlagAnswer, FlagEnvironmentUpdate, FlagEnvironmentView, FlagList, FlagQuestion, FlagRamp, FlagRampMove,
+    FlagRollout, FlagSwitch, FlagUpdate, FlagView,
 };
 
 /// Flags that are not archived.
@@ -114,6 +122,7 @@ pub async fn run(app: App, stop: CancellationToken) {
             _ = tick.tick() => {
                 app.flag_kills_replay().await;
                 app.flag_ramps_step().await;
+                warn(app.flag_schedules_run().await);
             }
             event = tail.recv() => match event {
                 Ok(event) => follow(&app, &event).await,
@@ -172,7 +181,7 @@ fn draft(who: &Caller, kind: &str, key: &str, environment: &str, text: String) -
 fn told(state: &FlagEnvironment) -> Value {
     json!({
         "enabled": state.enabled,
-        "rollout_percent": state.rollout_percent(),
+        "rollout_percent": state.share(),
         "off_value": state.off_value,
         "strategies": state.strategies,
         "variants": state.variants,
@@ -223,7 +232,10 @@ impl App {
         let environments = names.into_iter().map(|name| {
             let state = flag.environments.get(&name).unwrap_or(&unset);
             let pending = held.iter().any(|(_, e)| *e == name);
-            let view = FlagEnvironmentView::new(state, self.flags.usage.read(&name, &flag.key), pending);
+            let mut view = FlagEnvironmentView::new(state, self.flags.usage.read(&name, &flag.key), pending);
+            if let Some(ramp) = &mut view.ramp {
+                self.flags.watches.overlay(&flag.key, &name, ramp);
+            }
             (name, view)
         });
         FlagView::new(flag, version, environments.collect::<BTreeMap<_, _>>())
@@ -281,27 +293,10 @@ impl App {
     where
         F: FnMut(&mut Flag, tenfold_types::Timestamp) -> Result<Vec<EventDraft>, Fault> + Send + 'static,
     {
-        let wanted = key.to_owned();
-        let (flag, version) = self
-            .transact(move |t| {
-                let row = store::get(t.tx(), &wanted)?;
-                let (mut flag, version) = row.as_ref().map(stored).transpose()?.ok_or_else(|| not_found(&wanted))?;
-                if flag.archived {
-                    return Err(not_found(&wanted));
-                }
-                let events = f(&mut flag, t.now())?;
-                if events.is_empty() {
-                    return Ok((flag, version));
-                }
-                let by = events.last().map(|e| e.actor.id.clone()).unwrap_or_default();
-                let version = put(t, &mut flag, &by)?;
-                for event in events {
-                    t.record(event)?;
-                }
-                Ok((flag, version))
-            })
-            .await?;
-        self.flags.change(self.now(), |table| table.accept(flag, version));
-        self.flag(key)
+        self.flag_change_in(key, move |t, flag| {
+            let now = t.now();
+            f(flag, now).map(changes::Done::with)
+        })
+        .await
     }
 }

@@ -5,6 +5,7 @@ use tenfold_flags::{Segment, validate::validate_segment};
 use tenfold_store::flags as store;
 use tenfold_types::{EventDraft, Fault};
 
+use super::changes::on_under_four_eyes;
 use crate::{App, Caller, Role};
 
 pub const SEGMENTS_MAX: usize = 1_000;
@@ -17,6 +18,10 @@ pub struct SegmentList {
 pub(super) fn stored((id, body): &(i64, String)) -> Result<Segment, Fault> {
     serde_json::from_str(body)
         .map_err(|e| Fault::internal(format!("the segment {id} in the store cannot be read: {e}")))
+}
+
+pub(super) fn uses(flag: &tenfold_flags::Flag, id: i64) -> bool {
+    flag.environments.values().flat_map(|e| &e.strategies).any(|s| s.segments.contains(&id))
 }
 
 impl App {
@@ -35,8 +40,21 @@ impl App {
             return Err(Fault::invalid(format!("there are {SEGMENTS_MAX} segments already, which is the limit"))
                 .advice("delete one that no flag uses"));
         }
+        let users: Vec<std::sync::Arc<tenfold_flags::Flag>> = self.flags.look(|t| {
+            let flags = t.flags.values().map(|e| &e.flag).filter(|f| !f.archived && uses(f, segment.id));
+            flags.cloned().collect()
+        });
         let (who, new) = (who.clone(), segment.clone());
         self.transact(move |t| {
+            for flag in &users {
+                if let Some(place) = on_under_four_eyes(t, flag)? {
+                    return Err(Fault::conflict(format!(
+                        "`{}` uses the segment {} and is on in {place}, which wants a second person",
+                        flag.key, new.id
+                    ))
+                    .advice("make a new segment, and change the flag to it; that becomes a change request"));
+                }
+            }
             let body = serde_json::to_string(&new).map_err(|e| Fault::internal(e.to_string()))?;
             store::segment_put(t.tx(), new.id, &body)?;
             let text = format!("{} changed the segment {}", who.actor, new.name);
@@ -57,10 +75,7 @@ impl App {
     pub async fn flag_segment_delete(&self, who: &Caller, id: i64) -> Result<(), Fault> {
         who.require(Role::Deployer, None, None)?;
         let user = self.flags.look(|table| {
-            let uses = |f: &tenfold_flags::Flag| {
-                f.environments.values().flat_map(|e| &e.strategies).any(|s| s.segments.contains(&id))
-            };
-            table.flags.values().find(|e| !e.flag.archived && uses(&e.flag)).map(|e| e.flag.key.clone())
+            table.flags.values().find(|e| !e.flag.archived && uses(&e.flag, id)).map(|e| e.flag.key.clone())
         });
         if let Some(key) = user {
             return Err(Fault::conflict(format!("the flag `{key}` uses the segment {id}"))

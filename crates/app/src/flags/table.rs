@@ -150,6 +150,7 @@ pub struct State {
     table: Mutex<Table>,
     cells: RwLock<BTreeMap<String, Cell>>,
     pub(super) usage: Usage,
+    pub(super) watches: super::ramps::Watches,
     pub(super) impact: super::impact::Admitted,
     pub(super) journal: super::journal::Journal,
     channel_key: RwLock<[u8; 32]>,

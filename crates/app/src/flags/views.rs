@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenfold_flags::{Dependency, Flag, FlagEnvironment, Kind, Ramp, RampStep, Strategy, ValueType, Variant};
+use tenfold_flags::{
+    Dependency, Flag, FlagEnvironment, Guard, Kind, Ramp, RampStep, Share, Strategy, ValueType, Variant,
+};
 use tenfold_types::Timestamp;
 use utoipa::ToSchema;
 
+use super::ramps::RampMove;
 use super::usage::UsageView;
 
 /// A flag with its state in every environment.
@@ -40,6 +43,9 @@ pub struct FlagView {
     pub dependencies: Vec<Dependency>,
     pub environments: BTreeMap<String, FlagEnvironmentView>,
     pub archived: bool,
+    /// In the answer to a change: it waits for a second person, as the change request of this number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested: Option<i64>,
 }
 
 /// A flag in one environment.
@@ -53,7 +59,7 @@ pub struct FlagEnvironmentView {
     pub variants: Vec<Variant>,
     /// Present when one percentage for everybody is all there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rollout_percent: Option<u8>,
+    pub rollout_percent: Option<Share>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ramp: Option<Ramp>,
     /// Absent when nobody configured the flag here yet.
@@ -75,7 +81,7 @@ impl FlagEnvironmentView {
             off_value: state.off_value.clone(),
             strategies: state.strategies.clone(),
             variants: state.variants.clone(),
-            rollout_percent: state.rollout_percent(),
+            rollout_percent: state.share(),
             ramp: state.ramp.clone(),
             updated_at: (state.updated_at != Timestamp::default()).then_some(state.updated_at),
             updated_by: state.updated_by.clone(),
@@ -105,6 +111,7 @@ impl FlagView {
             dependencies: flag.dependencies.clone(),
             environments,
             archived: flag.archived,
+            requested: None,
         }
     }
 }
@@ -128,7 +135,7 @@ pub struct FlagList {
 
 /// What may be said of a flag when creating or changing it; what is absent stays as it is. A flag as it was read may be
 /// sent back: its fields that only tell (`created_at`, `usage`, ...) are passed over.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct FlagUpdate {
     pub description: Option<String>,
@@ -148,7 +155,7 @@ pub struct FlagUpdate {
     pub environments: BTreeMap<String, FlagEnvironmentUpdate>,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 #[schema(as = FlagEnvUpdate)]
 pub struct FlagEnvironmentUpdate {
@@ -160,7 +167,7 @@ pub struct FlagEnvironmentUpdate {
     pub strategies: Option<Vec<Strategy>>,
     pub variants: Option<Vec<Variant>>,
     /// Counts only where `strategies` are not given.
-    pub rollout_percent: Option<u8>,
+    pub rollout_percent: Option<Share>,
 }
 
 /// Tells `null` from absent.
@@ -183,15 +190,34 @@ pub struct FlagSwitch {
 #[serde(deny_unknown_fields)]
 pub struct FlagRollout {
     pub environment: String,
-    /// Whole percent, 0 to 100.
-    pub percent: u8,
+    /// From 0 to 100, with at most two decimals.
+    pub percent: Share,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FlagRamp {
     pub environment: String,
+    /// The name of a shared plan.
+    #[serde(default)]
+    pub plan: Option<String>,
+    /// In place of the plan's steps.
+    #[serde(default)]
     pub steps: Vec<RampStep>,
+    /// In place of the plan's guard.
+    #[serde(default)]
+    pub guard: Option<Guard>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FlagRampMove {
+    pub environment: String,
+    #[serde(rename = "move")]
+    pub how: RampMove,
+    /// With `extend`: how much longer.
+    #[serde(default)]
+    pub by_ms: Option<i64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

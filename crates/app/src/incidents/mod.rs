@@ -29,7 +29,7 @@ pub use manage::{Acknowledged, NewIncident, Resolution};
 pub use story::TimelineEventView;
 pub use views::{AttemptView, EscalationView, IncidentView, PageView};
 
-pub(crate) use open::{alert_ended, join, number_for};
+pub(crate) use open::{GuardIncident, alert_ended, join, number_for, open_by_guard};
 pub(crate) use stored::acknowledged_by;
 
 /// How often escalations and deliveries are looked at when nothing wakes the loop.

@@ -130,6 +130,42 @@ pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str
     Ok(incident)
 }
 
+/// What a flag's guard did and wants people for.
+pub(crate) struct GuardIncident {
+    pub title: String,
+    pub critical: bool,
+    pub service: Option<String>,
+    pub environment: String,
+    pub flag: String,
+    pub onset: Timestamp,
+}
+
+/// Opens an incident for what a guard did, unless one is open for its service and environment already. Gives the number
+/// of the one there is then.
+pub(crate) fn open_by_guard(t: &mut Txn<'_>, of: GuardIncident) -> Result<Option<i64>, Fault> {
+    let key = match &of.service {
+        Some(service) => format!("{service}/{}", of.environment),
+        None => format!("flag:{}/{}", of.flag, of.environment),
+    };
+    if let Some(open) = store::open_by_key(t.tx(), &key)? {
+        return Ok(Some(open.number));
+    }
+    let number = counters::next(t.tx(), "incident")?;
+    let new = New {
+        number,
+        key: Some(key),
+        title: of.title,
+        severity: if of.critical { "critical" } else { "warning" }.to_owned(),
+        service: of.service,
+        environment: Some(of.environment),
+        opened_by: Actor::system(),
+        onset: of.onset,
+        suspects: Vec::new(),
+    };
+    open(t, new, Source::System, None)?;
+    Ok(Some(number))
+}
+
 /// An event about an incident.
 pub(super) fn record(
     incident: &Incident,

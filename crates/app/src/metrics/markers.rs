@@ -58,6 +58,8 @@ impl App {
             "flag.rollout",
             "flag.ramp_step",
             "flag.ramp_stopped",
+            "flag.guard_tripped",
+            "flag.guard_gave_up",
             "note.doing",
         ];
         let now = self.now();

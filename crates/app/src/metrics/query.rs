@@ -146,6 +146,21 @@ impl App {
         self.bounded(expr, move |query, parsed| tenfold_promql::instant(query, parsed, at.millis())).await
     }
 
+    /// Series and numbers of an instant query now; a scalar is a series without labels. What is no number is an error,
+    /// which a caller takes as no data.
+    pub(crate) async fn query_numbers(&self, expr: &str) -> Result<Vec<(Labels, f64)>, String> {
+        let answer = self.query(expr, self.now()).await.map_err(|fault| fault.message)?;
+        match answer.value {
+            tenfold_promql::Value::Vector(rows) => {
+                let number = |row: tenfold_promql::VectorSample| Some(((*row.labels).clone(), row.value.float()?));
+                let rows: Option<Vec<_>> = rows.into_iter().map(number).collect();
+                rows.ok_or_else(|| "the expression answers with histograms, not with numbers".to_owned())
+            }
+            tenfold_promql::Value::Scalar(point) => Ok(vec![(Labels::new(), point.value)]),
+            other => Err(format!("the expression answers with a {}, not with a vector or a scalar", other.type_name())),
+        }
+    }
+
     /// Evaluates at every step from `start` to `end` inclusive.
     pub async fn query_range(
         &self,

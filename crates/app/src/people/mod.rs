@@ -3,6 +3,7 @@
 //! Deny by default. Passwords are hashed with Argon2id behind a limiter, tokens and sessions are kept as BLAKE3 hashes only.
 
 mod access;
+mod environments;
 mod passwords;
 mod profile;
 mod sessions;
@@ -20,8 +21,10 @@ use tokio_util::sync::CancellationToken;
 use crate::App;
 
 pub use access::{Caller, Grant, Role};
+pub(crate) use environments::four_eyes;
+pub use environments::{Environment, EnvironmentSettings};
 pub use passwords::PASSWORD_CHARS_MIN;
-pub use profile::{Contact, Environment, Person, PersonKind, PersonUpdate};
+pub use profile::{Contact, Person, PersonKind, PersonUpdate};
 pub use sessions::{SESSION_TTL_MS, SignedIn};
 pub use tokens::{NewToken, Token, TokenCreated, TokenKind};
 

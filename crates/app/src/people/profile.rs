@@ -71,11 +71,6 @@ pub struct PersonUpdate {
     pub disabled: Option<bool>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Environment {
-    pub name: String,
-}
-
 pub(super) fn from_row(row: &PersonRow) -> Result<Person, Fault> {
     let mut person: Person = serde_json::from_str(&row.body)
         .map_err(|e| Fault::internal(format!("the profile of `{}` cannot be read: {e}", row.login)))?;
@@ -92,35 +87,6 @@ impl App {
     pub async fn person(&self, login: &str) -> Result<Option<Person>, Fault> {
         let login = login.to_owned();
         self.read(move |tx| store::person_get(tx, &login)?.as_ref().map(from_row).transpose()).await
-    }
-
-    pub async fn environments(&self) -> Result<Vec<Environment>, Fault> {
-        self.read(|tx| Ok(store::environments(tx)?.into_iter().map(|(name, _, _)| Environment { name }).collect()))
-            .await
-    }
-
-    pub async fn environment_create(&self, who: &Caller, name: &str) -> Result<Environment, Fault> {
-        who.require(Role::Admin, None, None)?;
-        check_name("environment", name)?;
-        let (who, name) = (who.clone(), name.to_owned());
-        self.transact(move |t| {
-            let known = store::environments(t.tx())?;
-            if known.iter().any(|(n, _, _)| *n == name) {
-                return Err(Fault::conflict(format!("the environment `{name}` is there already")));
-            }
-            store::environment_put(t.tx(), &name, known.len() as i64, "{}")?;
-            t.record(
-                EventDraft::new(
-                    who.actor.clone(),
-                    who.source,
-                    "environment.created",
-                    format!("{} added the environment {name}", who.actor),
-                )
-                .environment(&name),
-            )?;
-            Ok(Environment { name: name.clone() })
-        })
-        .await
     }
 
     /// Creates or changes a person. Admins may change everyone; people their own name, time zone, contact and password.

@@ -63,10 +63,6 @@ impl Context<'_> {
                 self.note(place, Note::IgnoredInAggregation { aggregation });
             }
         }
-        if matches!(op, AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk) {
-            // Of equals the first by labels are kept, whatever order the source has.
-            rows.sort_by(|a, b| a.labels.cmp(&b.labels));
-        }
         let groups = groups(rows, grouping);
         let mut out = Vec::new();
         for (labels, mut rows) in groups {

@@ -45,6 +45,7 @@ cases! {
     chat,
     paging,
     flags,
+    flag_changes,
 }
 
 /// The instant at which the cases take place: 2026-11-23T09:00:00Z.

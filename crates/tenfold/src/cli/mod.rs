@@ -9,6 +9,7 @@ mod config;
 mod duty;
 mod exchange;
 mod files;
+mod flag_changes;
 mod flag_edit;
 mod follow;
 mod out;
@@ -48,6 +49,7 @@ pub enum Command {
     Status(ship::Status),
     Next(ship::Next),
     Flag(switch::Flag),
+    Permit(flag_changes::Permit),
     Ack(duty::Ack),
     Resolve(duty::Resolve),
     Incident(duty::Incident),
@@ -107,7 +109,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Rollback Status Next Flag Ack Resolve Incident Note Who Take Mute Lock Unlock Doing Log WatchLog Search
+        Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Mute Lock Unlock Doing Log WatchLog Search
         Events Apply Export Token
     }
 }

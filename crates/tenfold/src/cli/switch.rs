@@ -2,16 +2,17 @@
 
 use serde_json::{Value, json};
 use tenfold_app::chat::grammar::DEFAULT_ENVIRONMENT;
+use tenfold_flags::Share;
 
 use super::client::{Client, segment};
 use super::exchange;
 use super::out::{Exit, Failure, Out, list, text};
-use super::{Common, flag_edit};
+use super::{Common, flag_changes, flag_edit};
 
 /// List flags, show, switch and change one, say who gets it.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold flag list\n  tenfold flag off new_uploader\n  tenfold flag off new_uploader --reason \"uploads fail\"\n  tenfold flag rollout new_uploader 25 --in production\n  tenfold flag show new_uploader\n  tenfold flag preview new_uploader --context \"userId=42 plan=pro\"\n  tenfold flag preview new_uploader --ids ids.txt\n  tenfold flag create dark_mode --kind experiment --description \"Pages in the dark\"\n  tenfold flag set dark_mode --expires 2027-01-31\n  tenfold flag archive dark_mode"
+    before_long_help = "Examples:\n  tenfold flag list\n  tenfold flag off new_uploader\n  tenfold flag off new_uploader --reason \"uploads fail\"\n  tenfold flag rollout new_uploader 25 --in production\n  tenfold flag show new_uploader\n  tenfold flag preview new_uploader --context \"userId=42 plan=pro\"\n  tenfold flag preview new_uploader --ids ids.txt\n  tenfold flag create dark_mode --kind experiment --description \"Pages in the dark\"\n  tenfold flag set dark_mode --expires 2027-01-31\n  tenfold flag archive dark_mode\n  tenfold flag ramp new_uploader --plan careful\n  tenfold flag extend new_uploader --for 1h\n  tenfold flag schedule new_uploader on --at 2027-01-11T08:00:00Z\n  tenfold flag schedules\n  tenfold flag requests\n  tenfold flag approve 12"
 )]
 pub struct Flag {
     #[command(subcommand)]
@@ -69,10 +70,12 @@ enum What {
     /// Set the share that gets it.
     Rollout {
         key: String,
-        /// Whole per cent from 0 to 100.
-        #[arg(value_parser = clap::value_parser!(u8).range(0..=100))]
-        percent: u8,
+        /// Per cent from 0 to 100, with at most two decimals.
+        #[arg(value_parser = share)]
+        percent: Share,
     },
+    #[command(flatten)]
+    Change(flag_changes::Change),
     Import(exchange::Import),
     Export(exchange::Export),
 }
@@ -81,6 +84,7 @@ impl Flag {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         let environment = self.environment.as_str();
         let flag = match &self.what {
+            What::Change(change) => return change.run(client, out, environment).await,
             What::Import(import) => return import.run(client, out).await,
             What::Export(export) => return export.run(client, environment).await,
             What::List => {
@@ -108,17 +112,23 @@ impl Flag {
             }
         };
         out.answer(&flag, |f| vec![line(f, environment)]);
-        Ok(Exit::Done)
+        Ok(flag_changes::exit_of(&flag))
     }
+}
+
+pub(super) fn share(text: &str) -> Result<Share, String> {
+    let share = Share::parse(text.strip_suffix('%').unwrap_or(text));
+    share.ok_or_else(|| "give per cent from 0 to 100, with at most two decimals".to_owned())
 }
 
 pub(super) fn line(flag: &Value, environment: &str) -> String {
     let state = &flag["environments"][environment];
-    let word = match (state["enabled"].as_bool(), state["rollout_percent"].as_i64()) {
+    let word = match (state["enabled"].as_bool(), state["rollout_percent"].as_f64()) {
         (Some(true), None) => "on by its strategies".to_owned(),
-        (Some(true), Some(100)) => "on".to_owned(),
+        (Some(true), Some(percent)) if percent >= 100.0 => "on".to_owned(),
         (Some(true), Some(percent)) => format!("on for {percent} %"),
         _ => "off".to_owned(),
     };
-    format!("{} is {word} in {environment}", text(flag, "key"))
+    let line = format!("{} is {word} in {environment}", text(flag, "key"));
+    flag_changes::waits(flag).map_or(line.clone(), |waits| format!("{line}; what you want {waits}"))
 }

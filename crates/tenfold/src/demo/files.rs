@@ -12,7 +12,9 @@ macro_rules! files {
 files![
     "config/dashboards/photos.yaml",
     "config/flags/new_uploader.yaml",
+    "config/permits/resize-old.yaml",
     "config/policies/photos.yaml",
+    "config/ramp-plans/uploads.yaml",
     "config/rules/photos.yaml",
     "config/schedules/photos-primary.yaml",
     "config/services/photos.yaml",

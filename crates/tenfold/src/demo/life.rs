@@ -15,6 +15,7 @@ use super::seed::People;
 
 const SERVICE: &str = "photos";
 const ENVIRONMENT: &str = "production";
+const RAMP_PLAN: &str = "uploads";
 const FLAG: &str = "new_uploader";
 
 const POLL_MS: u64 = 250;
@@ -101,6 +102,9 @@ async fn tell_the_story(
 
     repository.commit_next(clock.now()).await?;
     deploy(&people.mei).await?;
+    // The new code is slow; with half of the people on it, the guard takes it away before anybody is paged.
+    let ramp = json!({"environment": ENVIRONMENT, "plan": RAMP_PLAN});
+    people.mei.post(&format!("/api/flags/{FLAG}/ramp"), ramp).await?;
     Ok(())
 }
 

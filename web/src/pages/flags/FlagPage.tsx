@@ -18,6 +18,8 @@ import { kindText } from "./kinds";
 import { Preview } from "./preview/Preview";
 import { usePreview } from "./preview/usePreview";
 import { Ramp } from "./Ramp";
+import { Requests } from "./Requests";
+import { Schedule } from "./Schedule";
 import { Usage } from "./Usage";
 
 const DEFAULT_ENVIRONMENT = "production";
@@ -39,11 +41,13 @@ function Body({ flag, reload }: { flag: Flag; reload: () => void }): ReactElemen
     <>
       {flag.description && <p>{flag.description}</p>}
       <Environments flag={flag} current={environment} />
+      <Requests flag={flag.key} />
       <SaveBar flag={flag} editing={editing} refused={refused} />
       <div className="columns">
         <div className="stack">
           <Editor key={environment} flag={flag} environment={environment} editing={editing} refused={refused} />
           <Section title={`Ramp in ${environment}`}><div className="panel pad"><Ramp flag={flag.key} environment={environment} state={state} /></div></Section>
+          <Schedule flag={flag.key} environment={environment} />
           <Usage flag={flag.key} environment={environment} state={state} />
         </div>
         <div className="stack">

@@ -11,4 +11,6 @@ export interface SubPage {
 export const SUB_PAGES: SubPage[] = [
   { name: "flags", to: "/flags", text: "Flags" },
   { name: "segments", to: "/flags/-/segments", text: "Segments", key: "e" },
+  { name: "changes", to: "/flags/-/changes", text: "Planned changes", key: "p" },
+  { name: "permits", to: "/flags/-/permits", text: "Permits", key: "m" },
 ];

@@ -1,5 +1,6 @@
 //! Flags: list, show, on, off, rollout, preview, create, set, archive.
 
+use tenfold_flags::Share;
 use tenfold_flags::explain::{Explanation, Part};
 use tenfold_types::Fault;
 
@@ -60,10 +61,14 @@ fn line(flag: &FlagView, environment: &str) -> String {
     let state = match state.map(|e| e.rollout_percent) {
         None => "off".to_owned(),
         Some(None) => "on by its strategies".to_owned(),
-        Some(Some(100)) => "on".to_owned(),
+        Some(Some(Share::EVERYBODY)) => "on".to_owned(),
         Some(Some(percent)) => format!("on for {percent} %"),
     };
-    format!("{} is {state} in {environment}", flag.key)
+    let line = format!("{} is {state} in {environment}", flag.key);
+    match flag.requested {
+        None => line,
+        Some(number) => format!("{line}; {}", super::flag_changes::waits(number)),
+    }
 }
 
 fn update(fields: FlagFields) -> FlagUpdate {

@@ -2,6 +2,7 @@
 
 mod deploys;
 mod duty;
+mod flag_changes;
 mod flags;
 
 use tenfold_types::{ErrorCode, Fault, Severity};
@@ -66,6 +67,8 @@ impl App {
             | Command::FlagSet { .. }
             | Command::FlagArchive { .. }
             | Command::FlagPreview { .. } => flags::execute(self, who, command).await,
+            Command::FlagChange(change) => flag_changes::execute(self, who, change).await,
+            Command::Permit { job } => flag_changes::permits(self, job.as_deref()),
             Command::Acknowledge { .. }
             | Command::Resolve { .. }
             | Command::IncidentOpen { .. }

@@ -1,7 +1,7 @@
 //! The words after `flag`. Pure.
 
 use serde_json::{Map, Value};
-use tenfold_flags::{Kind, ValueType};
+use tenfold_flags::{Kind, Share, ValueType};
 use tenfold_types::{Fault, Timestamp};
 
 use super::Command;
@@ -33,6 +33,9 @@ pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
             Command::FlagSet { key, fields }
         });
     }
+    if let Some(change) = super::flag_changes::command(&what, args)? {
+        return Ok(Command::FlagChange(change));
+    }
     let environment = args.environment("in");
     match what.as_str() {
         "list" => Ok(Command::FlagList { environment }),
@@ -52,13 +55,17 @@ pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
             let key = args.word("the flag")?;
             let percent = args.word("the percentage")?;
             let percent = percent.strip_suffix('%').unwrap_or(&percent);
-            match percent.parse::<u8>() {
-                Ok(percent) if percent <= 100 => Ok(Command::FlagRollout { key, percent, environment }),
-                _ => Err(misuse(format!("`{percent}` is not a share")).advice("give whole per cent from 0 to 100")),
+            match Share::parse(percent) {
+                Some(percent) => Ok(Command::FlagRollout { key, percent, environment }),
+                None => Err(misuse(format!("`{percent}` is not a share"))
+                    .advice("give per cent from 0 to 100, with at most two decimals")),
             }
         }
         other => Err(misuse(format!("`flag {other}` is not known"))
-            .advice("use flag list, show, on, off, rollout, preview, create, set or archive")),
+            .advice(
+            "use flag list, show, on, off, rollout, preview, create, set or archive; for ramps ramp, pause, resume, skip, \
+             back, extend or stop; schedule, schedules, cancel; requests, approve, reject, withdraw or force",
+        )),
     }
 }
 

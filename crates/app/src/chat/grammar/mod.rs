@@ -3,6 +3,7 @@
 //! A line is a verb, words and `--flag value`; quotes keep words together. There is no regular expression and no guessing:
 //! what is not understood gets one sentence that says what would be.
 
+mod flag_changes;
 mod flags;
 mod lexer;
 mod parse;
@@ -12,8 +13,10 @@ mod verbs;
 mod tests;
 
 use serde_json::{Map, Value};
+use tenfold_flags::Share;
 use tenfold_types::Matcher;
 
+pub use flag_changes::{Decision, FlagChange, Planned, RAMP_PERCENTS, When, parse_when};
 pub use flags::{FlagFields, parse_context, parse_expiry, parse_kind, parse_value_type};
 pub use parse::{DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_matchers};
 pub use verbs::{VERBS, Verb, help, verb};
@@ -74,8 +77,14 @@ pub enum Command {
     },
     FlagRollout {
         key: String,
-        percent: u8,
+        percent: Share,
         environment: String,
+    },
+    /// Ramps, scheduled changes, change requests.
+    FlagChange(FlagChange),
+    /// Of one job, or of all.
+    Permit {
+        job: Option<String>,
     },
     Acknowledge {
         incident: i64,
@@ -163,7 +172,9 @@ impl Command {
             | Self::FlagCreate { .. }
             | Self::FlagSet { .. }
             | Self::FlagArchive { .. }
-            | Self::FlagPreview { .. } => "flag",
+            | Self::FlagPreview { .. }
+            | Self::FlagChange(_) => "flag",
+            Self::Permit { .. } => "permit",
             Self::Acknowledge { .. } => "ack",
             Self::Resolve { .. } => "resolve",
             Self::IncidentOpen { .. } => "incident",
@@ -188,6 +199,8 @@ impl Command {
                 | Self::FlagList { .. }
                 | Self::FlagShow { .. }
                 | Self::FlagPreview { .. }
+                | Self::FlagChange(FlagChange::Schedules | FlagChange::Requests)
+                | Self::Permit { .. }
                 | Self::Who { .. }
                 | Self::Help { .. }
         )

@@ -77,6 +77,7 @@ impl Args {
             "status" => Command::Status,
             "next" => Command::Next { service: self.word("the service")?, environment: self.environment("to") },
             "flag" => super::flags::command(self)?,
+            "permit" => Command::Permit { job: self.words.next() },
             "ack" => Command::Acknowledge { incident: self.number("the incident's number")? },
             "resolve" => Command::Resolve { incident: self.number("the incident's number")? },
             "incident" => self.incident()?,
@@ -143,7 +144,7 @@ impl Args {
             misuse(format!("`{}` lacks {what}", self.verb.name)).advice(format!("like this: {}", self.verb.example))
         })
     }
-    fn number(&mut self, what: &str) -> Result<i64, Fault> {
+    pub(super) fn number(&mut self, what: &str) -> Result<i64, Fault> {
         let word = self.word(what)?;
         number(&word, what)
     }

@@ -47,7 +47,9 @@ fn flags() {
         "flag off new_uploader --in staging",
         Command::FlagSwitch { key: text("new_uploader"), enabled: false, environment: text("staging"), reason: None },
     );
-    check("flag rollout x 25%", Command::FlagRollout { key: text("x"), percent: 25, environment: production() });
+    let rollout = |percent| Command::FlagRollout { key: text("x"), percent, environment: production() };
+    check("flag rollout x 25%", rollout(tenfold_flags::Share::percent(25)));
+    check("flag rollout x 0.25", rollout(tenfold_flags::Share::hundredths(25).expect("a quarter of a percent")));
     refuse("flag rollout x 101", "0 to 100");
     refuse("flag rollout x -1", "0 to 100");
     check(

@@ -33,9 +33,13 @@ verbs! {
     "status" "status" "Says what is being deployed, what fires and who is on call" "status" [];
     "next" "next SERVICE [--to ENV]" "Lists what the next deploy would ship" "next photos" ["to"];
     "flag" "flag list|show|on|off|rollout|preview|create|set|archive KEY [PERCENT] [--in ENV] [--reason TEXT] [--context CONTEXT] \
-        [--description TEXT] [--kind KIND] [--owner WHO] [--type TYPE] [--expires DATE]"
-        "Lists flags, shows, switches and changes one, says who gets it"
-        "flag off new_uploader" ["in" "reason" "context" "description" "kind" "owner" "type" "expires"];
+        [--description TEXT] [--kind KIND] [--owner WHO] [--type TYPE] [--expires DATE]; \
+        flag ramp KEY [--plan NAME] [--hold DURATION]; flag pause|resume|skip|back|extend|stop KEY [--for DURATION]; \
+        flag schedule KEY on|off|PERCENT|ramp --at WHEN; flag schedules; flag cancel N; \
+        flag requests; flag approve|reject|withdraw|force N"
+        "Lists flags, shows, switches, ramps, schedules and changes one, says who gets it, decides change requests"
+        "flag off new_uploader" ["in" "reason" "context" "description" "kind" "owner" "type" "expires" "plan" "hold" "for" "at"];
+    "permit" "permit [JOB]" "Says how much jobs may do now" "permit resize" [];
     "ack" "ack N" "Acknowledges incident N: you have it" "ack 14" [];
     "resolve" "resolve N" "Says that incident N is over" "resolve 14" [];
     "incident" "incident open \"TITLE\" [--service SERVICE] [--severity critical|warning]" "Opens an incident"

@@ -1,0 +1,69 @@
+import type { ReactElement } from "react";
+import type { Guard as GuardShape, GuardEvidence, GuardReading, RampWatch } from "../../api/types";
+import { duration } from "../../lib/time";
+import { Status, Time } from "../../ui/basics";
+import { TableWrap } from "../../ui/TableWrap";
+
+/** A value in as many digits as say something. */
+export const figure = (value: number): string => (Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4))));
+
+export function conditionWords({ condition }: Pick<GuardShape, "condition">): string {
+  const { op, value } = condition.threshold;
+  return `${op} ${figure(value)}`;
+}
+
+function reading(last: GuardReading | undefined | null, words: string): [Parameters<typeof Status>[0]["look"], string] {
+  if (!last) return ["quiet", "Not looked yet"];
+  if (last.kind === "good") return ["ok", `Holds: ${figure(last.value)} is ${words}`];
+  if (last.kind === "failing") return ["critical", `Fails: ${figure(last.value)} is not ${words}`];
+  return ["unknown", `No data: ${last.why}`];
+}
+
+/** What a guard wants and what it has seen of the step that holds now. */
+export function Guard({ guard, watch }: { guard: GuardShape; watch: RampWatch }): ReactElement {
+  const words = conditionWords(guard);
+  const [look, word] = reading(watch.last, words);
+  const lasting = guard.for_ms ?? 0;
+  const fails = guard.on_fail === "step_back" ? "goes a step back" : "switches off";
+  return (
+    <div className="stack tight" role="group" aria-label="Guard">
+      <div className="buttons">
+        <Status look={look}>{word}</Status>
+        {watch.last_at && <span className="muted">looked <Time at={watch.last_at} /></span>}
+      </div>
+      <pre className="expression">{guard.expr.trim()} {words}</pre>
+      <span className="muted">
+        {watch.good} good readings in this step, {guard.readings_min ?? 3} wanted · {fails}
+        {lasting > 0 ? ` after ${duration(lasting)}` : " at once"} when it fails
+        {watch.failing_since && <> · failing since <Time at={watch.failing_since} /></>}
+      </span>
+      {watch.waiting_since && <Status look="warning">The next step waits for data, since <Time at={watch.waiting_since} /></Status>}
+    </div>
+  );
+}
+
+/** Why a guard acted, with what it saw. */
+export function Evidence({ evidence }: { evidence: GuardEvidence }): ReactElement {
+  const words = conditionWords(evidence);
+  const seen = evidence.reading;
+  const lasted = Date.parse(evidence.at) - Date.parse(evidence.since);
+  return (
+    <div className="stack tight" role="group" aria-label="Evidence">
+      <Status look={seen.kind === "no_data" ? "unknown" : "critical"}>
+        {seen.kind === "no_data" ? `The guard acted at ${evidence.percent} %: ${seen.why}` : `The guard acted at ${evidence.percent} %: ${figure(seen.value)} is not ${words}`}
+      </Status>
+      <pre className="expression">{evidence.expr.trim()} {words}</pre>
+      <span className="muted">
+        <Time at={evidence.at} show="both" />{lasted > 0 && <> · for {duration(lasted)} by then</>} · {evidence.good} good readings before it
+      </span>
+      {seen.kind === "failing" && seen.worst.length > 0 && (
+        <TableWrap>
+          <table>
+            <thead><tr><th scope="col">Series that fail, of {seen.series}</th><th scope="col" className="num">Value</th></tr></thead>
+            <tbody>{seen.worst.map(({ labels, value }) => <tr key={labels}><td><code>{labels === "{}" ? "the whole" : labels}</code></td><td className="num">{figure(value)}</td></tr>)}</tbody>
+          </table>
+        </TableWrap>
+      )}
+    </div>
+  );
+}

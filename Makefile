@@ -1,7 +1,7 @@
 # The commands of this repository. `make demo` and `make test` need nothing
 # prepared: each installs what is missing first (scripts/install.sh says what).
 
-.PHONY: help demo test check bench build web openapi clean-demo
+.PHONY: help demo test check bench build web openapi clean-demo oracle fuzz
 
 TENFOLD := target/debug/tenfold
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
@@ -13,6 +13,8 @@ help:
 	@echo "make build   the server with its pages"
 	@echo "make web     the pages alone"
 	@echo "make bench   the measured seconds of the story, on this machine"
+	@echo "make oracle  a million flags and contexts, ours beside the engine of Unleash's SDKs"
+	@echo "make fuzz    every fuzz target for a minute"
 
 demo:
 	scripts/install.sh demo
@@ -57,6 +59,13 @@ openapi:
 	cargo build
 	$(TENFOLD) openapi > web/openapi.json
 	npm --prefix web run generate:api
+
+# Apart from `make test`: its dependencies are nobody's but its own (docs/adr/0015-oracle-outside.md).
+oracle:
+	cargo test --release --manifest-path oracle/Cargo.toml -- --nocapture
+
+fuzz:
+	scripts/fuzz.sh 60
 
 clean-demo:
 	rm -rf .demo

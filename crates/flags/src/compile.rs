@@ -175,7 +175,9 @@ impl CompiledStrategy {
             rule: if readable { Rule::compile(strategy, &feature.name, snapshot) } else { Rule::Never },
             constraints: constraints.unwrap_or_default(),
             segments: strategy.segments.iter().map(|id| snapshot.segment_slot_for(*id)).collect(),
-            variants: VariantSet::compile(&strategy.variants, stickiness, group, feature.value_type, on, snapshot),
+            // Without weights the flag's own variants count.
+            variants: VariantSet::compile(&strategy.variants, stickiness, group, feature.value_type, on, snapshot)
+                .filter(|set| set.weights > 0),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Compiling never fails: a strategy that cannot be read matches nobody, the rest of the flag stands.
 
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use crate::{
     constraint::Constraint,
@@ -17,14 +18,19 @@ use crate::{
 
 #[derive(Debug)]
 pub(crate) struct Flag {
-    pub(crate) name: Box<str>,
+    /// The first bytes of the name, so that it is told from others without going where it stands.
+    head: [u8; NAME_HEAD_BYTES],
     pub(crate) presence: Presence,
     pub(crate) enabled: bool,
+    pub(crate) name: Box<str>,
     pub(crate) parents: Box<[Parent]>,
-    pub(crate) strategies: Box<[CompiledStrategy]>,
+    /// The first one stands in here, and in it its first constraint: most flags are one piece of memory.
+    pub(crate) strategies: SmallVec<[CompiledStrategy; 1]>,
     pub(crate) variants: Option<Box<VariantSet>>,
     pub(crate) detail: Box<Detail>,
 }
+
+const NAME_HEAD_BYTES: usize = 22;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
@@ -56,7 +62,7 @@ pub(crate) struct Parent {
 #[derive(Debug)]
 pub(crate) struct CompiledStrategy {
     pub(crate) rule: Rule,
-    pub(crate) constraints: Box<[Constraint]>,
+    pub(crate) constraints: SmallVec<[Constraint; 1]>,
     /// The slots of their ids.
     pub(crate) segments: Box<[u32]>,
     pub(crate) variants: Option<Box<VariantSet>>,
@@ -92,6 +98,9 @@ pub(crate) enum Sticky {
 #[derive(Debug)]
 pub(crate) struct VariantSet {
     pub(crate) variants: Box<[CompiledVariant]>,
+    /// Up to where each variant reaches; where one without a weight would, the one before does.
+    pub(crate) bounds: Box<[u32]>,
+    /// The last bound.
     pub(crate) weights: u32,
     pub(crate) sticky: Sticky,
     pub(crate) group: Prefix,
@@ -101,7 +110,6 @@ pub(crate) struct VariantSet {
 #[derive(Debug)]
 pub(crate) struct CompiledVariant {
     pub(crate) name: Box<str>,
-    pub(crate) weight: u32,
     pub(crate) value: Value,
     pub(crate) payload: Option<Payload>,
     pub(crate) overrides: Box<[(Key, Words)]>,
@@ -110,11 +118,12 @@ pub(crate) struct CompiledVariant {
 impl Flag {
     pub(crate) fn absent(name: &str) -> Self {
         Self {
+            head: head(name),
             name: name.into(),
             presence: Presence::Absent,
             enabled: false,
             parents: Box::default(),
-            strategies: Box::default(),
+            strategies: SmallVec::new(),
             variants: None,
             detail: Box::new(Detail {
                 kind: Box::default(),
@@ -124,6 +133,13 @@ impl Flag {
                 off: Value::Null,
             }),
         }
+    }
+
+    #[inline]
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.name.len() == name.len()
+            && self.head == head(name)
+            && (name.len() <= NAME_HEAD_BYTES || self.name.as_bytes() == name.as_bytes())
     }
 
     /// Names, segments and fields that the snapshot has not met get their slots.
@@ -145,6 +161,7 @@ impl Flag {
             set.add_overrides(&feature.variants, snapshot);
         }
         Self {
+            head: head(&feature.name),
             name: feature.name.as_str().into(),
             presence: if feature.hidden { Presence::Hidden } else { Presence::Public },
             enabled: feature.enabled,
@@ -162,10 +179,17 @@ impl Flag {
     }
 }
 
+fn head(name: &str) -> [u8; NAME_HEAD_BYTES] {
+    let mut head = [0; NAME_HEAD_BYTES];
+    let bytes = name.len().min(NAME_HEAD_BYTES);
+    head[..bytes].copy_from_slice(&name.as_bytes()[..bytes]);
+    head
+}
+
 impl CompiledStrategy {
     fn compile(strategy: &Strategy, feature: &Feature, on: &Value, snapshot: &mut Snapshot) -> Self {
         let slots = snapshot.slots();
-        let constraints: Option<Box<[_]>> =
+        let constraints: Option<SmallVec<_>> =
             strategy.constraints.iter().map(|c| Constraint::compile(c, slots)).collect();
         let parameter = |name: &str| strategy.parameters.get(name).map(String::as_str);
         let group = parameter("groupId").unwrap_or(&feature.name);
@@ -242,9 +266,16 @@ impl VariantSet {
         if variants.is_empty() {
             return None;
         }
-        let variants: Box<[_]> = variants.iter().map(|v| CompiledVariant::compile(v, value_type, on)).collect();
+        let mut weights = 0u32;
+        let bounds = variants.iter().map(|v| {
+            weights = weights.saturating_add(v.weight);
+            weights
+        });
+        let bounds = bounds.collect();
+        let variants = variants.iter().map(|v| CompiledVariant::compile(v, value_type, on)).collect();
         Some(Box::new(Self {
-            weights: variants.iter().fold(0, |sum, v| sum.saturating_add(v.weight)),
+            bounds,
+            weights,
             sticky: Sticky::parse(stickiness, snapshot),
             group: Prefix::new(group, VARIANT_SEED),
             has_overrides: false,
@@ -275,6 +306,19 @@ impl CompiledVariant {
             _ => on.clone(),
         });
         let payload = variant.payload.clone().or_else(|| variant.value.as_ref().map(|_| value_type.payload(&value)));
-        Self { name: variant.name.as_str().into(), weight: variant.weight, value, payload, overrides: Box::default() }
+        Self { name: variant.name.as_str().into(), value, payload, overrides: Box::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What evaluation touches of most flags is a few cache lines; a field more here is noticed.
+    #[test]
+    fn a_flag_is_small() {
+        let sizes = (size_of::<Flag>(), size_of::<CompiledStrategy>(), size_of::<Constraint>(), size_of::<Rule>());
+        println!("flag {}, strategy {}, constraint {}, rule {}", sizes.0, sizes.1, sizes.2, sizes.3);
+        assert!(sizes.0 <= 320 && sizes.2 <= 80, "{sizes:?}");
     }
 }

@@ -186,11 +186,11 @@ impl Test {
 
 impl Place {
     #[inline]
-    fn holds(self, text: &str, needle: &str) -> bool {
+    fn holds(self, text: &str, needle: &[u8]) -> bool {
         match self {
-            Self::Start => text.starts_with(needle),
-            Self::End => text.ends_with(needle),
-            Self::Anywhere => text.contains(needle),
+            Self::Start => text.as_bytes().starts_with(needle),
+            Self::End => text.as_bytes().ends_with(needle),
+            Self::Anywhere => str::from_utf8(needle).is_ok_and(|needle| text.contains(needle)),
         }
     }
 }

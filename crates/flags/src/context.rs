@@ -1,26 +1,38 @@
 //! About whom a flag is asked: the Unleash context, built once per request and read by every constraint.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use jiff::Timestamp as Instant;
+
+use crate::table::tag;
 
 /// The words of the Unleash context. Fixed fields are matched by name, everything else is a property.
 ///
 /// An empty `userId` or `sessionId` is no identity and counts as absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Context {
-    user_id: Option<String>,
-    session_id: Option<String>,
-    remote_address: Option<String>,
-    environment: Option<String>,
-    app_name: Option<String>,
-    current_time: Option<String>,
-    /// Sorted by name.
-    properties: Vec<(String, String)>,
+    /// Every name and value; what was set again leaves its first value behind.
+    text: String,
+    fixed: [Option<Span>; FIXED.len()],
+    /// By tag of the name.
+    properties: Vec<Property>,
 }
 
-/// Up to this many properties are scanned for a name, more are searched.
-const SCAN_PROPERTIES_MAX: usize = 12;
+#[derive(Clone, Copy)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+#[derive(Clone, Copy)]
+struct Property {
+    tag: u32,
+    name: Span,
+    value: Span,
+}
+
+/// More text than this is not taken in.
+const TEXT_BYTES_MAX: usize = 1 << 30;
 
 impl Context {
     pub fn new() -> Self {
@@ -28,34 +40,39 @@ impl Context {
     }
 
     /// Sets a field by the name constraints use: `userId`, `sessionId`, `remoteAddress`, `environment`, `appName`,
-    /// `currentTime` (RFC 3339; while it is not set it is the moment of the evaluation) or any property.
-    pub fn set(&mut self, name: &str, value: impl Into<String>) {
-        let value = value.into();
-        match Field::fixed(name) {
-            Some(Field::UserId) => self.user_id = Some(value).filter(|v| !v.is_empty()),
-            Some(Field::SessionId) => self.session_id = Some(value).filter(|v| !v.is_empty()),
-            Some(Field::RemoteAddress) => self.remote_address = Some(value),
-            Some(Field::Environment) => self.environment = Some(value),
-            Some(Field::AppName) => self.app_name = Some(value),
-            Some(Field::CurrentTime) => self.current_time = Some(value),
-            Some(Field::Property(_)) | None => match self.find(name) {
-                Ok(i) => self.properties[i].1 = value,
-                Err(i) => self.properties.insert(i, (name.into(), value)),
-            },
+    /// `currentTime` (RFC 3339; while it is not set it is the moment of the evaluation) or any property. Over a gigabyte in
+    /// all, fields are passed over.
+    pub fn set(&mut self, name: &str, value: impl AsRef<str>) {
+        let value = value.as_ref();
+        if self.text.len() + name.len() + value.len() > TEXT_BYTES_MAX {
+            return;
+        }
+        if let Some(field) = Field::fixed(name) {
+            let no_id = value.is_empty() && field.is_id();
+            self.fixed[field.place()] = (!no_id).then(|| self.add(value));
+            return;
+        }
+        let tag = tag(name);
+        match self.find(tag, name) {
+            Ok(i) => self.properties[i].value = self.add(value),
+            Err(i) => {
+                let (name, value) = (self.add(name), self.add(value));
+                self.properties.insert(i, Property { tag, name, value });
+            }
         }
     }
 
-    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub fn with(mut self, name: &str, value: impl AsRef<str>) -> Self {
         self.set(name, value);
         self
     }
 
     pub fn user_id(&self) -> Option<&str> {
-        self.user_id.as_deref()
+        self.fixed(&Field::UserId)
     }
 
     pub(crate) fn session_id(&self) -> Option<&str> {
-        self.session_id.as_deref()
+        self.fixed(&Field::SessionId)
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -63,28 +80,68 @@ impl Context {
     }
 
     #[inline]
-    pub(crate) fn property(&self, name: &str) -> Option<&str> {
-        if self.properties.len() <= SCAN_PROPERTIES_MAX {
-            return self.properties.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    pub(crate) fn text(&self, field: &Field) -> Option<&str> {
+        match field {
+            Field::Property { tag, name } => {
+                let i = self.find(*tag, name).ok()?;
+                Some(self.read(self.properties[i].value))
+            }
+            fixed => self.fixed(fixed),
         }
-        self.find(name).ok().map(|i| self.properties[i].1.as_str())
-    }
-
-    fn find(&self, name: &str) -> Result<usize, usize> {
-        self.properties.binary_search_by(|(n, _)| n.as_str().cmp(name))
     }
 
     #[inline]
-    pub(crate) fn text(&self, field: &Field) -> Option<&str> {
-        match field {
-            Field::UserId => self.user_id.as_deref(),
-            Field::SessionId => self.session_id.as_deref(),
-            Field::RemoteAddress => self.remote_address.as_deref(),
-            Field::Environment => self.environment.as_deref(),
-            Field::AppName => self.app_name.as_deref(),
-            Field::CurrentTime => self.current_time.as_deref(),
-            Field::Property(name) => self.property(name),
+    fn fixed(&self, field: &Field) -> Option<&str> {
+        self.fixed[field.place()].map(|span| self.read(span))
+    }
+
+    /// Where the property is, or where it belongs.
+    #[inline]
+    fn find(&self, tag: u32, name: &str) -> Result<usize, usize> {
+        let mut i = self.properties.partition_point(|p| p.tag < tag);
+        while let Some(property) = self.properties.get(i).filter(|p| p.tag == tag) {
+            if self.read(property.name) == name {
+                return Ok(i);
+            }
+            i += 1;
         }
+        Err(i)
+    }
+
+    fn add(&mut self, text: &str) -> Span {
+        let start = self.text.len() as u32;
+        self.text.push_str(text);
+        Span { start, end: self.text.len() as u32 }
+    }
+
+    #[inline]
+    fn read(&self, span: Span) -> &str {
+        self.text.get(span.start as usize..span.end as usize).unwrap_or_default()
+    }
+
+    /// Names and values, each field once.
+    fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fixed = FIXED.iter().zip(&self.fixed).filter_map(|(name, span)| span.map(|s| (*name, self.read(s))));
+        fixed.chain(self.properties.iter().map(|p| (self.read(p.name), self.read(p.value))))
+    }
+}
+
+impl PartialEq for Context {
+    fn eq(&self, other: &Self) -> bool {
+        let sorted = |context: &Self| {
+            let mut fields: Vec<_> = context.fields().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+            fields.sort_unstable();
+            fields
+        };
+        sorted(self) == sorted(other)
+    }
+}
+
+impl Eq for Context {}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.fields()).finish()
     }
 }
 
@@ -92,6 +149,9 @@ impl Context {
 pub(crate) fn parse_date(text: &str) -> Option<Instant> {
     text.parse().ok()
 }
+
+/// In the order of the fields that stand for them.
+const FIXED: [&str; 6] = ["userId", "sessionId", "remoteAddress", "environment", "appName", "currentTime"];
 
 /// A context field, resolved from its name when the flag is compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,12 +162,12 @@ pub(crate) enum Field {
     Environment,
     AppName,
     CurrentTime,
-    Property(Arc<str>),
+    Property { tag: u32, name: Arc<str> },
 }
 
 impl Field {
     pub(crate) fn parse(name: &str) -> Self {
-        Self::fixed(name).unwrap_or_else(|| Self::Property(name.into()))
+        Self::fixed(name).unwrap_or_else(|| Self::Property { tag: tag(name), name: name.into() })
     }
 
     fn fixed(name: &str) -> Option<Self> {
@@ -120,6 +180,23 @@ impl Field {
             "currentTime" => Self::CurrentTime,
             _ => return None,
         })
+    }
+
+    /// Of a fixed field; a property is kept elsewhere.
+    #[inline]
+    fn place(&self) -> usize {
+        match self {
+            Self::UserId => 0,
+            Self::SessionId => 1,
+            Self::RemoteAddress => 2,
+            Self::Environment => 3,
+            Self::AppName => 4,
+            Self::CurrentTime | Self::Property { .. } => 5,
+        }
+    }
+
+    fn is_id(&self) -> bool {
+        matches!(self, Self::UserId | Self::SessionId)
     }
 }
 
@@ -134,15 +211,29 @@ mod tests {
         assert_eq!(c.text(&Field::parse("plan")), Some("free"));
         assert!(!c.has("sessionId"));
         assert!(!c.has("region"));
+        for (place, name) in FIXED.iter().enumerate() {
+            assert_eq!(Field::parse(name).place(), place);
+            assert_eq!(Context::new().with(name, "x").text(&Field::parse(name)), Some("x"));
+        }
     }
 
     #[test]
     fn many_properties_are_found_too() {
         let mut c = Context::new();
+        let field = |i: usize| Field::parse(&format!("p{i}"));
         for i in 0..50 {
             c.set(&format!("p{i}"), i.to_string());
-            assert!((0..=i).all(|j| c.property(&format!("p{j}")) == Some(j.to_string().as_str())));
+            assert!((0..=i).all(|j| c.text(&field(j)) == Some(j.to_string().as_str())));
         }
-        assert_eq!(c.property("p50"), None);
+        assert_eq!(c.text(&field(50)), None);
+    }
+
+    #[test]
+    fn contexts_are_equal_by_their_fields() {
+        let a = Context::new().with("a", "1").with("b", "2").with("userId", "x").with("userId", "");
+        let b = Context::new().with("b", "0").with("b", "2").with("a", "1");
+        assert_eq!(a, b);
+        assert_ne!(a, b.clone().with("c", ""));
+        assert_eq!(format!("{:?}", Context::new().with("userId", "7")), "{\"userId\": \"7\"}");
     }
 }

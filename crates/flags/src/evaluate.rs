@@ -307,11 +307,9 @@ impl VariantSet {
             Id::Random => (chance(), Reason::Split),
             Id::Nobody | Id::Missing => (chance(), Reason::Chance),
         };
-        let mut sum = 0u32;
-        let chosen = self.variants.iter().filter(|v| v.weight > 0).find(|v| {
-            sum = sum.saturating_add(v.weight);
-            sum >= target
-        });
+        // Of variants with the same bound the first one has the weight.
+        let at = if target == 0 { None } else { self.bounds.iter().position(|bound| *bound >= target) };
+        let chosen = at.and_then(|i| self.variants.get(i));
         (chosen, if self.variants.len() > 1 { reason } else { Reason::Static })
     }
 }

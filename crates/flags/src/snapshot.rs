@@ -156,7 +156,7 @@ impl Snapshot {
 
     #[inline]
     pub(crate) fn find(&self, name: &str) -> Option<(u32, &Flag)> {
-        let slot = self.names.table.find(tag(name), |i| self.flag(i).is_some_and(|f| *f.name == *name))?;
+        let slot = self.names.table.find(tag(name), |i| self.flag(i).is_some_and(|f| f.is_called(name)))?;
         self.flag(slot).map(|flag| (slot, flag))
     }
 

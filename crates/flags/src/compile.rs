@@ -12,6 +12,7 @@ use crate::{
     murmur::{Prefix, ROLLOUT_SEED, VARIANT_SEED},
     network::Network,
     snapshot::Snapshot,
+    table::{HEAD_BYTES, Head, head},
     value::{Payload, ValueType},
     words::Words,
 };
@@ -19,7 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Flag {
     /// The first bytes of the name, so that it is told from others without going where it stands.
-    head: [u8; NAME_HEAD_BYTES],
+    head: Head,
     pub(crate) presence: Presence,
     pub(crate) enabled: bool,
     pub(crate) name: Box<str>,
@@ -29,8 +30,6 @@ pub(crate) struct Flag {
     pub(crate) variants: Option<Box<VariantSet>>,
     pub(crate) detail: Box<Detail>,
 }
-
-const NAME_HEAD_BYTES: usize = 22;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
@@ -92,7 +91,7 @@ pub(crate) enum Sticky {
     /// The user, else the session, else chance.
     Default,
     Random,
-    Field(Box<Key>),
+    Field(Key),
 }
 
 #[derive(Debug)]
@@ -139,7 +138,7 @@ impl Flag {
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.name.len() == name.len()
             && self.head == head(name)
-            && (name.len() <= NAME_HEAD_BYTES || self.name.as_bytes() == name.as_bytes())
+            && (name.len() <= HEAD_BYTES || self.name.as_bytes() == name.as_bytes())
     }
 
     /// Names, segments and fields that the snapshot has not met get their slots.
@@ -177,13 +176,6 @@ impl Flag {
             }),
         }
     }
-}
-
-fn head(name: &str) -> [u8; NAME_HEAD_BYTES] {
-    let mut head = [0; NAME_HEAD_BYTES];
-    let bytes = name.len().min(NAME_HEAD_BYTES);
-    head[..bytes].copy_from_slice(&name.as_bytes()[..bytes]);
-    head
 }
 
 impl CompiledStrategy {
@@ -248,7 +240,7 @@ impl Sticky {
         match stickiness {
             None | Some("" | "default") => Self::Default,
             Some("random") => Self::Random,
-            Some(field) => Self::Field(Box::new(snapshot.slots().key(field, Form::Text))),
+            Some(field) => Self::Field(snapshot.slots().key(field, Form::Text)),
         }
     }
 }

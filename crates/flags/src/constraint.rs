@@ -100,7 +100,7 @@ impl Constraint {
 
     #[inline]
     pub(crate) fn holds(&self, facts: &impl Facts) -> bool {
-        self.test.holds(&self.key, facts) != self.inverted
+        self.test.holds(self.key, facts) != self.inverted
     }
 }
 
@@ -163,7 +163,7 @@ impl Test {
 
     /// A field that is absent matches nothing but `NOT_IN`.
     #[inline]
-    fn holds(&self, key: &Key, facts: &impl Facts) -> bool {
+    fn holds(&self, key: Key, facts: &impl Facts) -> bool {
         match self {
             Self::In(words) => facts.text(key).is_some_and(|v| words.contains(v)),
             Self::NotIn(words) => facts.text(key).is_none_or(|v| !words.contains(v)),
@@ -214,8 +214,9 @@ mod tests {
             value: value.map(Into::into),
             ..Definition::default()
         };
-        let facts = Direct { context, now: Timestamp(0) };
-        Constraint::compile(&definition, &mut Slots::default()).is_some_and(|c| c.holds(&facts))
+        let mut slots = Slots::default();
+        let compiled = Constraint::compile(&definition, &mut slots);
+        compiled.is_some_and(|c| c.holds(&Direct { context, now: Timestamp(0), slots: &slots }))
     }
 
     #[test]

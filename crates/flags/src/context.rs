@@ -182,6 +182,13 @@ impl Field {
         })
     }
 
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        match self {
+            Self::Property { name: own, .. } => **own == *name,
+            fixed => FIXED[fixed.place()] == name,
+        }
+    }
+
     /// Of a fixed field; a property is kept elsewhere.
     #[inline]
     fn place(&self) -> usize {

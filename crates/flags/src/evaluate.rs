@@ -125,7 +125,7 @@ impl Snapshot {
     /// One flag; `None` when there is no flag of that name.
     pub fn evaluate<'a>(&'a self, name: &str, context: &Context, moment: Moment) -> Option<Evaluation<'a>> {
         let (index, flag) = self.find(name)?;
-        let facts = Direct { context, now: moment.now };
+        let facts = Direct { context, now: moment.now, slots: self.filled_slots() };
         (flag.presence == Presence::Public).then(|| self.answer(index, flag, &facts, moment))
     }
 
@@ -259,11 +259,11 @@ impl Rule {
             Self::Users(ids) => (facts.context().user_id().is_some_and(|id| ids.contains(id)), Reason::Targeting),
             Self::Addresses(rule) => {
                 let (key, networks) = &**rule;
-                (facts.address(key).is_some_and(|a| networks.iter().any(|n| n.contains(a))), Reason::Targeting)
+                (facts.address(*key).is_some_and(|a| networks.iter().any(|n| n.contains(a))), Reason::Targeting)
             }
             Self::Hosts(rule) => {
                 let (key, names) = &**rule;
-                (facts.lower(key).is_some_and(|host| names.contains(&host)), Reason::Targeting)
+                (facts.lower(*key).is_some_and(|host| names.contains(&host)), Reason::Targeting)
             }
         }
     }
@@ -288,7 +288,7 @@ impl Sticky {
                 context.user_id().or_else(|| context.session_id()).map_or(Id::Nobody, Id::Text)
             }
             Self::Random => Id::Random,
-            Self::Field(key) => facts.text(key).filter(|id| !id.is_empty()).map_or(Id::Missing, Id::Text),
+            Self::Field(key) => facts.text(*key).filter(|id| !id.is_empty()).map_or(Id::Missing, Id::Text),
         }
     }
 }
@@ -316,7 +316,7 @@ impl VariantSet {
 
 impl CompiledVariant {
     fn is_for(&self, facts: &impl Facts) -> bool {
-        self.overrides.iter().any(|(key, values)| facts.text(key).is_some_and(|v| values.contains(v)))
+        self.overrides.iter().any(|(key, values)| facts.text(*key).is_some_and(|v| values.contains(v)))
     }
 }
 

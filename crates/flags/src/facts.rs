@@ -3,16 +3,19 @@
 //!
 //! A slot is a field in the form in which constraints want it (as text, number, instant, version, address). A snapshot
 //! gives the slots out when it compiles; a request fills them, so that `age` is found and parsed once and not once per
-//! flag. There are at most [`SLOTS_MAX`]; what got none is looked at each time. So what a request takes is bounded,
-//! whatever the number of flags.
+//! flag. The first [`SLOTS_MAX`] are filled, the others looked at each time. So what a request takes is bounded, whatever
+//! the number of flags.
 
-use std::{borrow::Cow, cell::Cell, net::IpAddr};
+use std::{borrow::Cow, cell::Cell, net::IpAddr, sync::Arc};
 
 use jiff::Timestamp as Instant;
 use semver::Version;
 use tenfold_types::Timestamp;
 
-use crate::context::{Context, Field, parse_date};
+use crate::{
+    context::{Context, Field, parse_date},
+    table::{Table, tag},
+};
 
 pub(crate) const SLOTS_MAX: usize = 128;
 
@@ -27,40 +30,49 @@ pub(crate) enum Form {
     Address,
 }
 
-/// A field and its slot.
-#[derive(Debug, Clone)]
-pub(crate) struct Key {
-    pub(crate) field: Field,
-    /// At or over [`SLOTS_MAX`]: it has none.
-    slot: u16,
-}
+/// A field in a form: its slot among those of the snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key(u32);
 
-/// The slots a snapshot gave out. They are never taken back; compiling anew starts afresh.
+/// The slots a snapshot gave out, shared with those it was made from until a new one is needed. They are never taken back;
+/// compiling anew starts afresh.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Slots(Vec<(Field, Form)>);
+pub(crate) struct Slots(Arc<Given>);
+
+#[derive(Debug, Clone, Default)]
+struct Given {
+    fields: Vec<(Field, Form)>,
+    table: Table,
+}
 
 impl Slots {
     pub(crate) fn key(&mut self, name: &str, form: Form) -> Key {
-        let field = Field::parse(name);
-        let known = self.0.iter().position(|(f, shape)| *shape == form && *f == field);
-        let slot = known.unwrap_or(self.0.len());
-        if known.is_none() && slot < SLOTS_MAX {
-            self.0.push((field.clone(), form));
+        let tag = tag(name) ^ (form as u32).wrapping_mul(0x9e37_79b9);
+        let is = |i: u32| self.0.fields.get(i as usize).is_some_and(|(f, shape)| *shape == form && f.is_called(name));
+        if let Some(known) = self.0.table.find(tag, is) {
+            return Key(known);
         }
-        // One name is kept once, however many constraints ask for it.
-        let field = self.0.get(slot).map_or(field, |(f, _)| f.clone());
-        Key { field, slot: slot.min(SLOTS_MAX) as u16 }
+        let given = Arc::make_mut(&mut self.0);
+        let slot = given.fields.len() as u32;
+        given.fields.push((Field::parse(name), form));
+        given.table.insert(tag, slot);
+        Key(slot)
+    }
+
+    #[inline]
+    fn field(&self, key: Key) -> Option<&Field> {
+        self.0.fields.get(key.0 as usize).map(|(field, _)| field)
     }
 }
 
 pub(crate) trait Facts {
     fn context(&self) -> &Context;
-    fn text(&self, key: &Key) -> Option<&str>;
-    fn lower(&self, key: &Key) -> Option<Cow<'_, str>>;
-    fn number(&self, key: &Key) -> Option<f64>;
-    fn date(&self, key: &Key) -> Option<Instant>;
-    fn version(&self, key: &Key) -> Option<Cow<'_, Version>>;
-    fn address(&self, key: &Key) -> Option<IpAddr>;
+    fn text(&self, key: Key) -> Option<&str>;
+    fn lower(&self, key: Key) -> Option<Cow<'_, str>>;
+    fn number(&self, key: Key) -> Option<f64>;
+    fn date(&self, key: Key) -> Option<Instant>;
+    fn version(&self, key: Key) -> Option<Cow<'_, Version>>;
+    fn address(&self, key: Key) -> Option<IpAddr>;
     /// A segment's answer, which may be kept for the flags that follow.
     fn segment(&self, slot: u32, answer: impl FnOnce() -> bool) -> bool;
 }
@@ -69,6 +81,7 @@ pub(crate) trait Facts {
 pub(crate) struct Direct<'c> {
     pub(crate) context: &'c Context,
     pub(crate) now: Timestamp,
+    pub(crate) slots: &'c Slots,
 }
 
 impl Facts for Direct<'_> {
@@ -76,27 +89,27 @@ impl Facts for Direct<'_> {
         self.context
     }
     #[inline]
-    fn text(&self, key: &Key) -> Option<&str> {
-        self.context.text(&key.field)
+    fn text(&self, key: Key) -> Option<&str> {
+        self.context.text(self.slots.field(key)?)
     }
-    fn lower(&self, key: &Key) -> Option<Cow<'_, str>> {
+    fn lower(&self, key: Key) -> Option<Cow<'_, str>> {
         self.text(key).map(lower)
     }
     #[inline]
-    fn number(&self, key: &Key) -> Option<f64> {
+    fn number(&self, key: Key) -> Option<f64> {
         self.text(key).and_then(number)
     }
-    fn date(&self, key: &Key) -> Option<Instant> {
+    fn date(&self, key: Key) -> Option<Instant> {
         match self.text(key) {
             Some(text) => parse_date(text),
-            None if key.field == Field::CurrentTime => Some(instant(self.now)),
+            None if self.slots.field(key) == Some(&Field::CurrentTime) => Some(instant(self.now)),
             None => None,
         }
     }
-    fn version(&self, key: &Key) -> Option<Cow<'_, Version>> {
+    fn version(&self, key: Key) -> Option<Cow<'_, Version>> {
         self.text(key).and_then(|v| Version::parse(v).ok()).map(Cow::Owned)
     }
-    fn address(&self, key: &Key) -> Option<IpAddr> {
+    fn address(&self, key: Key) -> Option<IpAddr> {
         self.text(key).and_then(|v| v.parse().ok())
     }
     fn segment(&self, _slot: u32, answer: impl FnOnce() -> bool) -> bool {
@@ -125,8 +138,8 @@ pub(crate) struct Filled<'c> {
 }
 
 impl<'c> Filled<'c> {
-    pub(crate) fn new(slots: &Slots, context: &'c Context, now: Timestamp) -> Self {
-        let direct = Direct { context, now };
+    pub(crate) fn new(slots: &'c Slots, context: &'c Context, now: Timestamp) -> Self {
+        let direct = Direct { context, now, slots };
         let fill = |(field, form): &(Field, Form)| {
             let text = context.text(field);
             let fact = match form {
@@ -140,14 +153,19 @@ impl<'c> Filled<'c> {
             };
             fact.unwrap_or(Fact::Nothing)
         };
-        Self { facts: slots.0.iter().map(fill).collect(), direct, asked: Cell::new(0), holding: Cell::new(0) }
+        Self {
+            facts: slots.0.fields.iter().take(SLOTS_MAX).map(fill).collect(),
+            direct,
+            asked: Cell::new(0),
+            holding: Cell::new(0),
+        }
     }
 }
 
 /// A filled slot's value if it has the wanted form; without a slot the context itself is asked.
 macro_rules! fact {
     ($self:ident, $key:ident, $form:ident($value:ident) => $answer:expr, $method:ident) => {
-        match $self.facts.get(usize::from($key.slot)) {
+        match $self.facts.get($key.0 as usize) {
             Some(Fact::$form($value)) => Some($answer),
             Some(_) => None,
             None => $self.direct.$method($key),
@@ -160,24 +178,24 @@ impl Facts for Filled<'_> {
         self.direct.context
     }
     #[inline]
-    fn text(&self, key: &Key) -> Option<&str> {
+    fn text(&self, key: Key) -> Option<&str> {
         fact!(self, key, Text(t) => *t, text)
     }
-    fn lower(&self, key: &Key) -> Option<Cow<'_, str>> {
+    fn lower(&self, key: Key) -> Option<Cow<'_, str>> {
         fact!(self, key, Lower(t) => Cow::Borrowed(&**t), lower)
     }
     #[inline]
-    fn number(&self, key: &Key) -> Option<f64> {
+    fn number(&self, key: Key) -> Option<f64> {
         fact!(self, key, Number(n) => *n, number)
     }
-    fn date(&self, key: &Key) -> Option<Instant> {
+    fn date(&self, key: Key) -> Option<Instant> {
         fact!(self, key, Date(d) => *d, date)
     }
     #[inline]
-    fn version(&self, key: &Key) -> Option<Cow<'_, Version>> {
+    fn version(&self, key: Key) -> Option<Cow<'_, Version>> {
         fact!(self, key, Version(v) => Cow::Borrowed(v), version)
     }
-    fn address(&self, key: &Key) -> Option<IpAddr> {
+    fn address(&self, key: Key) -> Option<IpAddr> {
         fact!(self, key, Address(a) => *a, address)
     }
     fn segment(&self, slot: u32, answer: impl FnOnce() -> bool) -> bool {
@@ -240,12 +258,13 @@ mod tests {
         let forms = [Form::Text, Form::Lower, Form::Number, Form::Date, Form::Version, Form::Address];
         let keys: Vec<Key> = names.iter().flat_map(|n| forms.map(|f| slots.key(n, f))).collect();
         let more: Vec<Key> = (0..200).map(|i| slots.key(&format!("p{i}"), Form::Text)).collect();
-        assert_eq!(slots.0.len(), SLOTS_MAX);
+        assert_eq!(slots.0.fields.len(), keys.len() + more.len());
         let now = Timestamp(0);
         for (context, name) in [(context.clone().with("p1", "a").with("p199", "b"), "full"), (Context::new(), "empty")]
         {
-            let (direct, filled) = (Direct { context: &context, now }, Filled::new(&slots, &context, now));
-            for (i, key) in keys.iter().chain(&more).enumerate() {
+            let (direct, filled) =
+                (Direct { context: &context, now, slots: &slots }, Filled::new(&slots, &context, now));
+            for (i, key) in keys.iter().chain(&more).copied().enumerate() {
                 match forms[i % forms.len()] {
                     _ if i >= keys.len() => assert_eq!(direct.text(key), filled.text(key), "{name} {key:?}"),
                     Form::Text => assert_eq!(direct.text(key), filled.text(key), "{name} {key:?}"),
@@ -261,8 +280,10 @@ mod tests {
 
     #[test]
     fn the_time_is_now_unless_it_is_given() {
-        let key = Slots::default().key("currentTime", Form::Date);
-        let date = |context: &Context, now| Direct { context, now }.date(&key);
+        let mut slots = Slots::default();
+        let key = slots.key("currentTime", Form::Date);
+        assert_eq!(key, slots.key("currentTime", Form::Date));
+        let date = |context: &Context, now| Direct { context, now, slots: &slots }.date(key);
         assert_eq!(date(&Context::new(), Timestamp(5)), Instant::from_millisecond(5).ok());
         let given = Context::new().with("currentTime", "1970-01-01T00:00:01Z");
         assert_eq!(date(&given, Timestamp(5)), Instant::from_second(1).ok());

@@ -168,7 +168,7 @@ pub fn strategy_share(strategy: &Strategy) -> Option<Share> {
 }
 
 pub(crate) fn has_fraction(strategy: &Strategy) -> bool {
-    strategy_share(strategy).is_some_and(Share::has_fraction)
+    !strategy.disabled && strategy_share(strategy).is_some_and(Share::has_fraction)
 }
 
 /// Brings a feature into whole percentages; gives its hidden parent when it needs one. `groupId` must stand in the

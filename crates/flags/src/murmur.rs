@@ -15,8 +15,9 @@ pub(crate) const VARIANT_SEED: u32 = 86_028_157;
 #[derive(Debug, Clone)]
 pub(crate) struct Prefix {
     state: u32,
-    tail: [u8; 3],
-    tail_bytes: u8,
+    /// Up to three bytes that did not fill a block, in the low end, and how many bits they are.
+    tail: u32,
+    tail_bits: u32,
     total_bytes: u32,
 }
 
@@ -31,63 +32,69 @@ impl Prefix {
             state = mix(state, word(block));
         }
         let rest = blocks.remainder();
-        let mut tail = [0; 3];
-        tail[..rest.len()].copy_from_slice(rest);
-        Self { state, tail, tail_bytes: rest.len() as u8, total_bytes: text.len() as u32 }
+        Self { state, tail: few(rest), tail_bits: rest.len() as u32 * 8, total_bytes: text.len() as u32 }
     }
 
     /// `hash(group:id) % buckets + 1`; 0 when there are no buckets.
+    #[inline]
     pub(crate) fn bucket(&self, id: &str, buckets: u32) -> u32 {
         self.hash(id.as_bytes()).checked_rem(buckets).map_or(0, |r| r + 1)
     }
 
+    /// Blocks of the whole text straddle those of the id: each takes what the one before left over.
+    #[inline]
     fn hash(&self, id: &[u8]) -> u32 {
-        let mut state = self.state;
-        let mut rest = id;
-        let mut pending = [0u8; 4];
-        let mut filled = usize::from(self.tail_bytes);
-        pending[..filled].copy_from_slice(&self.tail[..filled]);
-        if filled > 0 {
-            let taken = rest.len().min(4 - filled);
-            pending[filled..filled + taken].copy_from_slice(&rest[..taken]);
-            filled += taken;
-            rest = &rest[taken..];
-            if filled == 4 {
-                state = mix(state, u32::from_le_bytes(pending));
-                filled = 0;
-            }
+        let (mut state, bits) = (self.state, self.tail_bits);
+        let mut carry = u64::from(self.tail);
+        let mut blocks = id.chunks_exact(4);
+        for block in &mut blocks {
+            carry |= u64::from(word(block)) << bits;
+            state = mix(state, carry as u32);
+            carry >>= 32;
         }
-        if filled == 0 {
-            let mut blocks = rest.chunks_exact(4);
-            for block in &mut blocks {
-                state = mix(state, word(block));
-            }
-            rest = blocks.remainder();
-            pending = [0; 4];
-            pending[..rest.len()].copy_from_slice(rest);
-            filled = rest.len();
+        let rest = blocks.remainder();
+        carry |= u64::from(few(rest)) << bits;
+        let mut left_bits = bits + rest.len() as u32 * 8;
+        if left_bits >= 32 {
+            state = mix(state, carry as u32);
+            carry >>= 32;
+            left_bits -= 32;
         }
-        if filled > 0 {
-            pending[filled..].fill(0);
-            state ^= scramble(u32::from_le_bytes(pending));
+        if left_bits > 0 {
+            state ^= scramble(carry as u32);
         }
         finish(state ^ self.total_bytes.wrapping_add(id.len() as u32))
     }
 }
 
+/// Up to three bytes as a number.
+#[inline]
+fn few(bytes: &[u8]) -> u32 {
+    match *bytes {
+        [] => 0,
+        [a] => u32::from(a),
+        [a, b] => u32::from_le_bytes([a, b, 0, 0]),
+        [a, b, c, ..] => u32::from_le_bytes([a, b, c, 0]),
+    }
+}
+
+#[inline]
 fn word(block: &[u8]) -> u32 {
     u32::from_le_bytes([block[0], block[1], block[2], block[3]])
 }
 
+#[inline]
 fn scramble(k: u32) -> u32 {
     k.wrapping_mul(C1).rotate_left(15).wrapping_mul(C2)
 }
 
+#[inline]
 fn mix(state: u32, k: u32) -> u32 {
     (state ^ scramble(k)).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64)
 }
 
 /// Spreads every input bit over the whole word.
+#[inline]
 pub(crate) fn finish(mut h: u32) -> u32 {
     h ^= h >> 16;
     h = h.wrapping_mul(0x85eb_ca6b);

@@ -36,7 +36,7 @@ pub struct Snapshot {
     parts: Vec<Arc<Part>>,
     names: Arc<Names>,
     segments: Arc<Segments>,
-    slots: Arc<Slots>,
+    slots: Slots,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -169,7 +169,7 @@ impl Snapshot {
     }
 
     pub(crate) fn slots(&mut self) -> &mut Slots {
-        Arc::make_mut(&mut self.slots)
+        &mut self.slots
     }
 
     /// The slot of a name, a new one when it has none.

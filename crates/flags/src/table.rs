@@ -99,10 +99,6 @@ impl Table {
 #[inline]
 pub(crate) fn tag(text: &str) -> u32 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
-    let fold = |a: u64, b: u64| {
-        let wide = u128::from(a) * u128::from(b);
-        (wide as u64) ^ ((wide >> 64) as u64)
-    };
     let bytes = text.as_bytes();
     let mut hash = K ^ bytes.len() as u64;
     let mut words = bytes.chunks_exact(8);
@@ -111,10 +107,33 @@ pub(crate) fn tag(text: &str) -> u32 {
     }
     let rest = words.remainder();
     if !rest.is_empty() {
-        hash = fold(hash ^ last_word(rest), K);
+        hash ^= last_word(rest);
     }
-    let hash = fold(hash ^ K, 0xd6e8_feb8_6659_fd93);
+    let hash = fold(hash, 0xd6e8_feb8_6659_fd93);
     (hash ^ (hash >> 32)) as u32
+}
+
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let wide = u128::from(a) * u128::from(b);
+    (wide as u64) ^ ((wide >> 64) as u64)
+}
+
+/// The first bytes of a text. Of two texts as long as each other and as this at most, it is the same only if they are.
+pub(crate) type Head = [u64; 3];
+pub(crate) const HEAD_BYTES: usize = size_of::<Head>();
+
+#[inline]
+pub(crate) fn head(text: &str) -> Head {
+    let mut head = [0; 3];
+    let mut words = text.as_bytes().chunks(8);
+    for (part, word) in head.iter_mut().zip(&mut words) {
+        *part = match <[u8; 8]>::try_from(word) {
+            Ok(whole) => u64::from_le_bytes(whole),
+            Err(_) => last_word(word),
+        };
+    }
+    head
 }
 
 /// One to seven bytes as a number; together with the length no two texts give the same.
@@ -158,6 +177,19 @@ mod tests {
         }
         table.remove(7, 7_000);
         assert_eq!(Table::default().find(1, |_| true), None);
+    }
+
+    #[test]
+    fn heads_tell_short_texts_apart() {
+        let texts: Vec<String> = (0..=HEAD_BYTES).map(|n| "a".repeat(n)).collect();
+        for text in &texts {
+            assert_eq!(head(text), head(&text.clone()));
+            for at in 0..text.len() {
+                let mut other = text.clone().into_bytes();
+                other[at] = b'b';
+                assert_ne!(head(str::from_utf8(&other).unwrap()), head(text), "{at} of {}", text.len());
+            }
+        }
     }
 
     #[test]

@@ -228,7 +228,7 @@ test('the examples of the guide run as they stand', async () => {
   const examples = [...guide.matchAll(/```js\n(.*?)```/gs)].map(([, code]) => code);
   assert.equal(examples.length, 2);
   await server.api.put('/api/flags/new_uploader', { environments: { production: { enabled: true } } });
-  const typed = JSON.parse(/```json\n(.*?)```/s.exec(guide)[1]);
+  const [typed] = [...guide.matchAll(/```json\n(.*?)```/gs)].map(([, text]) => JSON.parse(text)).filter((flag) => flag.value_type);
   typed.environments.production.strategies[0].parameters.rollout = '100';
   await server.api.put('/api/flags/upload_limit', typed);
   const env = { ...process.env, FLAGS_URL: server.url, FLAGS_TOKEN: token };

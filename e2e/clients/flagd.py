@@ -144,7 +144,7 @@ def play(case):
 def main():
     port, *files = sys.argv[1:]
     provider = FlagdProvider(host="127.0.0.1", port=int(port), cache=CacheType.DISABLED, deadline_ms=5000)
-    api.set_provider(provider)
+    api.set_provider_and_wait(provider)
     for file in files:
         for case in cases(pathlib.Path(file)):
             told = {"file": pathlib.Path(file).name, "scenario": case.scenario, "example": case.example, "tags": sorted(case.tags)}

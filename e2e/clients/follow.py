@@ -34,6 +34,7 @@ else:
         refresh_interval=1,
         metrics_interval=1,
         request_timeout=20 if streaming else 2,
+        request_retries=1,
         custom_headers={"Authorization": token},
         cache_directory=folder,
         **streaming,

@@ -10,8 +10,9 @@ import { hasPython } from './kinds.mjs';
 import { Server } from './server.mjs';
 
 const GUIDE = readFileSync(join(import.meta.dirname, '../../docs/guide/flag-clients.md'), 'utf8');
-// What a browser has and Node lacks.
+// What a browser has and Node lacks; and a page's timers end with the page.
 const BROWSER = "globalThis.EventSource = (await import('eventsource')).EventSource;\n";
+const CLOSED = '\nprocess.exit(0);\n';
 
 let server;
 let env;
@@ -43,7 +44,7 @@ for (const [, title, language, code] of snippets) {
     if (language === 'python' && !hasPython()) return t.skip('the Python clients of requirements.txt are not installed');
     const python = join(import.meta.dirname, '.python/bin/python');
     const [command, args] =
-      language === 'python' ? [python, ['-c', code]] : [process.execPath, ['--input-type=module', '--eval', BROWSER + code]];
+      language === 'python' ? [python, ['-c', code]] : [process.execPath, ['--input-type=module', '--eval', BROWSER + code + CLOSED]];
     const { stdout } = await promisify(execFile)(command, args, { env, cwd: import.meta.dirname, timeout: 60_000 });
     return assert.match(stdout, /new_uploader true/i);
   });

@@ -91,27 +91,31 @@ async function outage({ breakIt, healIt, deafMayMiss = false }) {
   const rows = clients.map(({ kind }, i) => {
     // The first question may have been under way when it broke.
     const during = seen[i].filter(({ at }) => at > broken + 50);
-    assert.ok(during.length > 2, `${kind.name} was asked`);
-    const slowest_ms = Math.max(...during.map(({ took_ms }) => took_ms));
+    const slowest_ms = Math.max(0, ...during.map(({ took_ms }) => took_ms));
     const kept = during.filter(({ answer }) => answer === old).length;
+    return { kind, during, slowest_ms, kept };
+  });
+  console.table(
+    rows.map(({ kind, during, slowest_ms, kept }, i) => ({
+      client: kind.name,
+      'in the outage': kind.keeps ? `kept, ${kept} of ${during.length}` : "the code's default",
+      'slowest answer': `${slowest_ms.toFixed(slowest_ms < 10 ? 1 : 0)} ms`,
+      'cold start': cold[i] === undefined ? 'without the state' : `kept, after ${seconds(cold[i].took_ms)}`,
+      'change seen after': recovered[i] === undefined ? 'not waited for' : seconds(recovered[i]),
+    })),
+  );
+  for (const { kind, during, slowest_ms, kept } of rows) {
+    assert.ok(during.length > 0, `${kind.name} was asked`);
     if (kind.keeps) {
       assert.equal(kept, during.length, `${kind.name} kept its state: ${JSON.stringify(during.find((d) => d.answer !== old))}`);
       assert.ok(slowest_ms < LOCAL_MS_MAX, `${kind.name} answered without waiting, not after ${slowest_ms} ms`);
     } else {
       assert.ok(during.every(({ answer }) => answer === undefined), `${kind.name} says that it has no answer`);
     }
-    return {
-      client: kind.name,
-      'in the outage': kind.keeps ? `kept, ${kept} of ${during.length}` : "the code's default",
-      'slowest answer': `${slowest_ms.toFixed(slowest_ms < 10 ? 1 : 0)} ms`,
-      'cold start': cold[i] === undefined ? 'without the state' : `kept, after ${seconds(cold[i].took_ms)}`,
-      'change seen after': recovered[i] === undefined ? 'not waited for' : seconds(recovered[i]),
-    };
-  });
+  }
   for (const [i, { kind }] of clients.entries()) {
     if (deafMayMiss && kind.deaf) await replace(i);
   }
-  console.table(rows);
 }
 
 /** A new process or page in the outage: how long until it answers as before. */

@@ -134,14 +134,14 @@ impl Client {
 
     /// How many flags the current definitions hold.
     pub fn flags(&self) -> usize {
-        self.shared.table.load().snapshot.len()
+        self.shared.table.load().snapshot.names().len()
     }
 
     fn ask<T>(&self, flag: &str, context: &Context, read: impl FnOnce(&Evaluation<'_>) -> T) -> Option<T> {
         let table = self.shared.table.load();
         let random = mix(self.dice.fetch_add(STEP, Ordering::Relaxed)) as u32;
         let answer = table.snapshot.evaluate(flag, context, Moment { now: now(), random })?;
-        if let Some(counts) = table.counts.get(answer.index()) {
+        if let Some(Some(counts)) = table.counts.get(answer.index()) {
             counts.count(answer.enabled, answer.unleash_variant().map_or(DISABLED_VARIANT, |v| v.0));
         }
         Some(read(&answer))

@@ -45,6 +45,7 @@ impl Keeper {
                 }
             }
             if stopping {
+                self.save();
                 return;
             }
             // A quickly changing state waits its turn; what came last is what is written.

@@ -55,10 +55,11 @@ impl Shared {
 
     pub(crate) fn swap_in(&self, document: &ClientFeatures, origin: Origin) {
         let table = Table::new(document, &mut lock(&self.ledger));
+        let flags = table.snapshot.names().len();
         self.table.store(Arc::new(table));
         lock(&self.signal).has_definitions = true;
         self.changed.notify_all();
-        self.tell(&Event::Updated { origin, flags: document.features.len() });
+        self.tell(&Event::Updated { origin, flags });
     }
 
     pub(crate) fn save_later(&self, state: Arc<State>) {

@@ -162,10 +162,11 @@ impl Sync {
     }
 
     fn take(&mut self, state: State) {
-        self.shared.swap_in(&state.document, Origin::Server);
+        // First, so that whoever is told of the definitions and ends the client finds them on disk.
         if self.has_state_file {
             self.shared.save_later(Arc::new(state.clone()));
         }
+        self.shared.swap_in(&state.document, Origin::Server);
         self.state = Some(state);
     }
 }

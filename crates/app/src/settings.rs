@@ -17,6 +17,7 @@ pub struct Settings {
     pub demo: Demo,
     pub metrics: Metrics,
     pub statsd: Statsd,
+    pub flags: Flags,
     pub alerts: Alerts,
     pub mail: Mail,
     pub irc: Option<Irc>,
@@ -31,6 +32,7 @@ impl Default for Settings {
             demo: Demo::default(),
             metrics: Metrics::default(),
             statsd: Statsd::default(),
+            flags: Flags::default(),
             alerts: Alerts::default(),
             mail: Mail::default(),
             irc: None,
@@ -96,6 +98,22 @@ pub struct Statsd {
 impl Default for Statsd {
     fn default() -> Self {
         Self { listen: "127.0.0.1:8125".into(), flush_interval_ms: 10_000 }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Flags {
+    /// Address for flagd providers that can send no token; empty for none. Everybody who reaches it is answered, so that
+    /// only a loopback address is taken.
+    pub flagd_listen: String,
+    /// The environment answered there.
+    pub flagd_environment: String,
+}
+
+impl Default for Flags {
+    fn default() -> Self {
+        Self { flagd_listen: String::new(), flagd_environment: "production".into() }
     }
 }
 

@@ -108,6 +108,8 @@ pub(crate) struct VariantSet {
 
 #[derive(Debug)]
 pub(crate) struct CompiledVariant {
+    /// Position among all variants of the flag: those of its strategies in order, then its own.
+    pub(crate) number: u32,
     pub(crate) name: Box<str>,
     pub(crate) value: Value,
     pub(crate) payload: Option<Payload>,
@@ -153,11 +155,15 @@ impl Flag {
         });
         let parents = parents.collect();
         let strategies = feature.strategies.iter().map(|s| CompiledStrategy::compile(s, feature, &on, snapshot));
-        let strategies = strategies.collect();
+        let mut strategies: Box<[CompiledStrategy]> = strategies.collect();
         let stickiness = feature.variants.first().and_then(|v| v.stickiness.as_deref());
         let mut variants = VariantSet::compile(&feature.variants, stickiness, &feature.name, value_type, &on, snapshot);
         if let Some(set) = &mut variants {
             set.add_overrides(&feature.variants, snapshot);
+        }
+        let sets = strategies.iter_mut().filter_map(|s| s.variants.as_deref_mut()).chain(variants.as_deref_mut());
+        for (number, variant) in sets.flat_map(|set| &mut set.variants).enumerate() {
+            variant.number = number as u32;
         }
         Self {
             head: head(&feature.name),
@@ -298,7 +304,7 @@ impl CompiledVariant {
             _ => on.clone(),
         });
         let payload = variant.payload.clone().or_else(|| variant.value.as_ref().map(|_| value_type.payload(&value)));
-        Self { name: variant.name.as_str().into(), value, payload, overrides: Box::default() }
+        Self { number: 0, name: variant.name.as_str().into(), value, payload, overrides: Box::default() }
     }
 }
 

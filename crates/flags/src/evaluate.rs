@@ -107,6 +107,11 @@ impl<'a> Evaluation<'a> {
             (true, None) => "on",
         }
     }
+    /// Which of all the flag's variants was chosen: those of its strategies in their order, then its own. With
+    /// [`Self::enabled`] it says what was answered.
+    pub fn variant_number(&self) -> Option<usize> {
+        self.variant.map(|v| v.number as usize)
+    }
     /// The variant as the Unleash protocol has it: `None` stands for the variant `disabled`.
     pub fn unleash_variant(&self) -> Option<(&'a str, Option<&'a Payload>)> {
         self.variant.map(|v| (&*v.name, v.payload.as_ref()))

@@ -37,8 +37,8 @@ pub use constraint::OPERATORS;
 pub use context::Context;
 pub use evaluate::{DISABLED_VARIANT, Evaluation, Moment, Reason};
 pub use features::{ClientFeatures, Constraint, DeltaEvent, Dependency, Feature, Override, Segment, Strategy, Variant};
-pub use fraction::Share;
-pub use model::{FLEXIBLE_ROLLOUT, Flag, FlagEnvironment, Kind};
+pub use fraction::{HIDDEN_SUFFIX, Share};
+pub use model::{DEFAULT_PROJECT, FLEXIBLE_ROLLOUT, Flag, FlagEnvironment, Kind};
 pub use permit::{PermitLaw, PermitState, PermitTransition, Phase, Worse};
 pub use ramp::{
     Comparison, Condition, Evidence, Guard, NoData, Ramp, RampEffect, RampInput, RampPlan, RampState, RampStep,

@@ -17,6 +17,9 @@ use crate::{
 /// The strategy that rolls out by percentage.
 pub const FLEXIBLE_ROLLOUT: &str = "flexibleRollout";
 
+/// The project of flags that name none.
+pub const DEFAULT_PROJECT: &str = "default";
+
 /// What a flag is for; it says how long it should live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -51,6 +54,9 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Flag {
     pub key: String,
+    /// Flags of one project are read and managed together; tokens of clients may be limited to projects.
+    #[serde(default = "default_project")]
+    pub project: String,
     #[serde(default)]
     pub description: String,
     #[serde(default)]
@@ -107,10 +113,15 @@ pub struct FlagEnvironment {
     pub updated_by: String,
 }
 
+fn default_project() -> String {
+    DEFAULT_PROJECT.into()
+}
+
 impl Flag {
     pub fn new(key: impl Into<String>) -> Self {
         Self {
             key: key.into(),
+            project: default_project(),
             description: String::new(),
             kind: Kind::default(),
             owner: String::new(),
@@ -156,7 +167,7 @@ impl Flag {
             enabled: state.enabled
                 && !self.archived
                 && (state.strategies.is_empty() || state.strategies.iter().any(|s| !s.disabled)),
-            project: Some("default".into()),
+            project: Some(self.project.clone()),
             stale: self.marked_stale,
             impression_data: self.impression_data,
             strategies: state.strategies.iter().filter(|s| !s.disabled).map(|s| self.wire_strategy(s)).collect(),

@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use tenfold_app::flags::{
-    FlagAnswer, FlagList, FlagPreview, FlagPreviewQuestion, FlagQuestion, FlagRamp, FlagRollout, FlagSummaryList,
-    FlagSwitch, FlagUpdate, FlagView, RampStart, SegmentList,
+    Environment, FlagAnswer, FlagList, FlagPreview, FlagPreviewQuestion, FlagQuestion, FlagRamp, FlagRollout,
+    FlagSummaryList, FlagSwitch, FlagUpdate, FlagView, RampStart, SegmentList,
 };
 use tenfold_app::people::Token;
 use tenfold_app::{App, Role};
@@ -49,6 +49,16 @@ pub(crate) fn environment_of(token: Option<&Arc<Token>>, named: Option<&str>) ->
         (Some(own), _) => Ok(own.to_owned()),
         (None, named) => Ok(named.unwrap_or(DEFAULT_ENVIRONMENT).to_owned()),
     }
+}
+
+/// What answers a flag client: its token's environment and projects, else the environment named in the query.
+pub(crate) async fn book_of(
+    app: &App,
+    token: Option<&Arc<Token>>,
+    named: Option<&str>,
+) -> Result<Arc<Environment>, ApiError> {
+    let projects = token.map(|t| t.projects()).unwrap_or_default();
+    Ok(app.flag_book(&environment_of(token, named)?, &projects).await?)
 }
 
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]

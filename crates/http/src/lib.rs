@@ -21,6 +21,8 @@ mod events;
 mod extract;
 mod flag_changes;
 mod flag_exchange;
+mod flag_projects;
+mod flagd;
 mod flags;
 mod incidents;
 mod meta;
@@ -40,6 +42,7 @@ use tenfold_app::App;
 
 pub use error::ApiError;
 pub use extract::{BODY_BYTES_MAX, Body, PathOf, QueryOf};
+pub use flagd::open_router as flagd_router;
 pub use policy::{Api, Policy, PolicyRow};
 
 /// Every part's routes with their policies.
@@ -62,6 +65,10 @@ fn apis() -> Vec<Api> {
         permits::api(),
         ofrep::api(),
         unleash::api(),
+        unleash::frontend::api(),
+        unleash::reports::api(),
+        flagd::api(),
+        flag_projects::api(),
         delivery::api(),
         incidents::api(),
         oncall::api(),

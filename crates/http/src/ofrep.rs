@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use tenfold_app::App;
-use tenfold_app::flags::Environment;
+use tenfold_app::flags::{Environment, Form};
 use tenfold_flags::{Context, Evaluation, Reason};
 use tenfold_types::{ErrorCode, Fault};
 use tokio::sync::watch;
 use utoipa_axum::routes;
 
 use crate::auth::WithToken;
-use crate::flags::environment_of;
+use crate::flags::book_of;
 use crate::{Api, ApiError, Policy, QueryOf, etag};
 
 pub fn api() -> Api {
@@ -34,6 +34,8 @@ pub fn api() -> Api {
         .add(Policy::Public, routes!(events))
 }
 
+/// Bytes an answer takes about; a better guess saves copies.
+const ANSWER_BYTES: usize = 128;
 /// A hidden browser tab gives its stream up after this long.
 const INACTIVITY_DELAY_SEC: u32 = 120;
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -60,21 +62,6 @@ struct Failure<'a> {
     error_details: String,
 }
 
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Answer<'a> {
-    Success(Success<'a>),
-    Failure(Failure<'a>),
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Bulk<'a> {
-    flags: Vec<Answer<'a>>,
-    event_streams: [Value; 1],
-    metadata: Value,
-}
-
 /// The context of a request.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[schema(as = OfrepRequest)]
@@ -89,16 +76,31 @@ fn failure(status: StatusCode, key: Option<&str>, error_code: &'static str, erro
     (status, Json(Failure { key, error_code, error_details })).into_response()
 }
 
-fn answer<'a>(found: &Evaluation<'a>, asked: &Asked) -> Answer<'a> {
+/// An answer's JSON at the end of `out`; an error when the context names nobody the answer could stick to.
+///
+/// All but the reason is kept beside the flag, so that this copies and writes nothing.
+fn write<'a>(
+    out: &mut Vec<u8>,
+    environment: &Environment,
+    found: &Evaluation<'a>,
+    asked: &Asked,
+) -> Result<(), Failure<'a>> {
     if found.reason == Reason::Chance && !asked.names_key {
-        return Answer::Failure(nobody(found.key()));
+        return Err(nobody(found.key()));
     }
-    Answer::Success(Success {
-        key: found.key(),
-        value: found.value(),
-        variant: found.variant(),
-        reason: found.reason.name(),
-    })
+    out.extend_from_slice(environment.text(found, Form::Ofrep, || start(found)));
+    out.extend_from_slice(found.reason.name().as_bytes());
+    out.extend_from_slice(b"\"}");
+    Ok(())
+}
+
+/// A success as it is written, up to its reason.
+fn start(found: &Evaluation<'_>) -> Vec<u8> {
+    let whole = Success { key: found.key(), value: found.value(), variant: found.variant(), reason: "" };
+    // Plain data without maps that could fail.
+    let mut text = serde_json::to_vec(&whole).unwrap_or_default();
+    text.truncate(text.len().saturating_sub(b"\"}".len()));
+    text
 }
 
 fn nobody(key: &str) -> Failure<'_> {
@@ -149,7 +151,7 @@ async fn single(
     Path(key): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let environment = app.flag_environment(&environment_of(token.as_ref(), q.environment.as_deref())?).await?;
+    let environment = book_of(&app, token.as_ref(), q.environment.as_deref()).await?;
     let asked = match asked(&app, &environment.name, &body) {
         Ok(asked) => asked,
         Err((code, details)) => return Ok(failure(StatusCode::BAD_REQUEST, Some(&key), code, details)),
@@ -158,9 +160,10 @@ async fn single(
         let details = format!("there is no flag `{key}` in {}", environment.name);
         return Ok(failure(StatusCode::NOT_FOUND, Some(&key), "FLAG_NOT_FOUND", details));
     };
-    Ok(match answer(&found, &asked) {
-        Answer::Success(success) => Json(success).into_response(),
-        Answer::Failure(failure) => (StatusCode::BAD_REQUEST, Json(failure)).into_response(),
+    let mut body = Vec::with_capacity(ANSWER_BYTES);
+    Ok(match write(&mut body, &environment, &found, &asked) {
+        Ok(()) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(failure) => (StatusCode::BAD_REQUEST, Json(failure)).into_response(),
     })
 }
 
@@ -187,24 +190,30 @@ async fn bulk(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let environment = app.flag_environment(&environment_of(token.as_ref(), q.environment.as_deref())?).await?;
+    let environment = book_of(&app, token.as_ref(), q.environment.as_deref()).await?;
     let asked = match asked(&app, &environment.name, &body) {
         Ok(asked) => asked,
         Err((code, details)) => return Ok(failure(StatusCode::BAD_REQUEST, None, code, details)),
     };
-    let found: Vec<_> = environment.evaluate_all(&asked.context, app.flag_moment()).collect();
+    let mut body = Vec::with_capacity(environment.snapshot.len() * ANSWER_BYTES + 512);
+    body.extend_from_slice(b"{\"flags\":[");
+    for found in environment.evaluate_all(&asked.context, app.flag_moment()) {
+        if body.last() != Some(&b'[') {
+            body.push(b',');
+        }
+        if let Err(failure) = write(&mut body, &environment, &found, &asked) {
+            serde_json::to_writer(&mut body, &failure).map_err(|e| Fault::internal(e.to_string()))?;
+        }
+    }
     let version = environment.etag.trim_matches('"');
     let channel = app.flags.channel(&environment.name);
-    let document = Bulk {
-        flags: found.iter().map(|f| answer(f, &asked)).collect(),
-        event_streams: [json!({
-            "type": "sse",
-            "endpoint": {"requestUri": format!("/ofrep/v1/events?channel={channel}&since={version}")},
-            "inactivityDelaySec": INACTIVITY_DELAY_SEC,
-        })],
-        metadata: json!({"flagSetId": environment.name, "version": version}),
-    };
-    let body = serde_json::to_vec(&document).map_err(|e| Fault::internal(e.to_string()))?;
+    let stream = json!({
+        "type": "sse",
+        "endpoint": {"requestUri": format!("/ofrep/v1/events?channel={channel}&since={version}")},
+        "inactivityDelaySec": INACTIVITY_DELAY_SEC,
+    });
+    let metadata = json!({"flagSetId": environment.name, "version": version});
+    body.extend_from_slice(format!("],\"eventStreams\":[{stream}],\"metadata\":{metadata}}}").as_bytes());
     Ok(etag::json(&headers, &etag::of(&body), body.into()))
 }
 

@@ -1,66 +1,141 @@
-//! The Unleash protocol: what server-side SDKs (client API) and browser SDKs (frontend API) ask.
+//! The Unleash protocol: what server-side SDKs ask (client API). The frontend API and what SDKs report are beside it.
 //!
 //! SDKs send their token as the bare value of `Authorization`; the token names the environment.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use tenfold_app::App;
-use tenfold_app::flags::{Environment, ImpactMetric, Reported};
-use tenfold_app::people::Token;
-use tenfold_flags::{Context, DISABLED_VARIANT, Evaluation, Payload};
+use tenfold_app::flags::{Environment, Projects};
+use tenfold_app::people::{TOKEN_PROJECTS_MAX, Token};
 use tenfold_types::Fault;
 use tokio::sync::watch;
 use utoipa_axum::routes;
 
 use crate::auth::WithToken;
-use crate::flags::environment_of;
-use crate::{Api, ApiError, Body, Policy, etag};
+use crate::flags::book_of;
+use crate::{Api, ApiError, PathOf, Policy, etag};
+
+pub mod frontend;
+pub mod reports;
 
 pub fn api() -> Api {
     Api::new("unleash")
         .add(Policy::FlagClient, routes!(features))
         .add(Policy::FlagClient, routes!(delta))
         .add(Policy::FlagClient, routes!(streaming))
-        .add(Policy::FlagClient, routes!(register))
-        .add(Policy::FlagClient, routes!(metrics))
-        .add(Policy::FlagFrontend, routes!(frontend, frontend_post))
-        .add(Policy::FlagFrontend, routes!(frontend_register))
-        .add(Policy::FlagFrontend, routes!(frontend_metrics))
+        .add(Policy::FlagClient, routes!(feature))
 }
 
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// The answer book that a client's token opens.
 async fn environment(app: &App, token: Option<&Arc<Token>>) -> Result<Arc<Environment>, ApiError> {
-    Ok(app.flag_environment(&environment_of(token, None)?).await?)
+    book_of(app, token, None).await
 }
 
-/// Every flag's definition, for SDKs that evaluate themselves.
-#[utoipa::path(get, path = "/api/client/features", responses((status = 200, body = Value), (status = 304)))]
+/// What a client wants less of.
+#[derive(Debug, Default)]
+struct Wish {
+    projects: Vec<String>,
+    name_prefix: String,
+    tags: Vec<String>,
+}
+
+impl Wish {
+    /// Parameters that are not known are passed over: SDKs send some of their own.
+    fn read(query: Option<&str>) -> Result<Self, Fault> {
+        let mut wish = Self::default();
+        for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            match name.trim_end_matches("[]") {
+                "project" => wish.projects.push(value.into_owned()),
+                "namePrefix" => wish.name_prefix = value.into_owned(),
+                "tag" => wish.tags.push(value.into_owned()),
+                _ => {}
+            }
+        }
+        if wish.projects.len().max(wish.tags.len()) > TOKEN_PROJECTS_MAX {
+            return Err(Fault::invalid(format!(
+                "a request names at most {TOKEN_PROJECTS_MAX} projects and as many tags"
+            )));
+        }
+        Ok(wish)
+    }
+
+    fn is_for_all(&self) -> bool {
+        self.name_prefix.is_empty() && self.tags.is_empty() && Projects::of(&self.projects) == Projects::All
+    }
+}
+
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "only for the OpenAPI document; the query is read by hand, where a name may come repeatedly"
+)]
+struct FeaturesQuery {
+    /// Only flags of this project, among those the token reads. May come repeatedly.
+    project: Option<String>,
+    /// Only flags with one of these tags, `type:value`. May come repeatedly.
+    tag: Option<String>,
+    /// Only flags whose name starts so.
+    #[param(rename = "namePrefix")]
+    name_prefix: Option<String>,
+}
+
+/// Definitions of flags, for SDKs that evaluate themselves.
+#[utoipa::path(get, path = "/api/client/features", params(FeaturesQuery), responses((status = 200, body = Value), (status = 304)))]
 async fn features(
     State(app): State<App>,
     WithToken(token): WithToken,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let environment = environment(&app, token.as_ref()).await?;
-    Ok(etag::json(&headers, &environment.etag, environment.document.clone()))
+    reports::introduce(&app, &environment.name, &headers);
+    let wish = Wish::read(query.as_deref())?;
+    if wish.is_for_all() {
+        return Ok(etag::kept(&headers, &environment.etag, environment.clone(), Environment::document).await);
+    }
+    let projects = Projects::of(&wish.projects);
+    let tagged = |tags: &[String]| wish.tags.is_empty() || wish.tags.iter().any(|t| tags.contains(t));
+    let keep = |name: &str, project: &str, tags: &[String]| {
+        name.starts_with(&wish.name_prefix) && projects.contains(project) && tagged(tags)
+    };
+    let (body, tag) = environment.document_of(keep);
+    Ok(etag::json(&headers, &tag, body))
 }
 
-/// The same as one event of the delta protocol.
+/// One flag's definition.
+#[utoipa::path(get, path = "/api/client/features/{name}", params(("name" = String, Path)), responses((status = 200, body = Value), (status = 304)))]
+async fn feature(
+    State(app): State<App>,
+    WithToken(token): WithToken,
+    PathOf(name): PathOf<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let environment = environment(&app, token.as_ref()).await?;
+    let missing = || Fault::not_found(format!("there is no flag `{name}` in {}", environment.name));
+    let body = environment.definition(&name).ok_or_else(missing)?;
+    Ok(etag::json(&headers, &etag::of(&body), body))
+}
+
+/// What changed since the state that `If-None-Match` names; everything when that is too old or not named.
 #[utoipa::path(get, path = "/api/client/delta", responses((status = 200, body = Value), (status = 304)))]
 async fn delta(State(app): State<App>, WithToken(token): WithToken, headers: HeaderMap) -> Result<Response, ApiError> {
     let environment = environment(&app, token.as_ref()).await?;
-    Ok(etag::json(&headers, &environment.etag, environment.hydration_text().to_owned().into()))
+    reports::introduce(&app, &environment.name, &headers);
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
+    if let Some(events) = known.and_then(|tag| environment.delta_since(tag)) {
+        return Ok(etag::json(&headers, &environment.etag, events));
+    }
+    Ok(etag::kept(&headers, &environment.etag, environment.clone(), Environment::hydration).await)
 }
 
 /// Definitions at once and after every change, as server-sent events.
@@ -84,172 +159,4 @@ fn definitions(watch: watch::Receiver<Arc<Environment>>) -> impl Stream<Item = R
         let event = Event::default().event(name).id(current.number().to_string()).data(current.hydration_text());
         Some((Ok(event), (watch, true)))
     })
-}
-
-/// An SDK says hello.
-#[utoipa::path(post, path = "/api/client/register", request_body = Value, responses((status = 202)))]
-async fn register() -> StatusCode {
-    StatusCode::ACCEPTED
-}
-
-/// What SDKs counted.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[schema(as = UnleashMetrics)]
-struct Metrics {
-    #[serde(default)]
-    bucket: Bucket,
-    /// What the code behind the flags measured.
-    #[serde(default, rename = "impactMetrics")]
-    #[schema(value_type = Vec<Object>)]
-    impact_metrics: Vec<ImpactMetric>,
-}
-
-#[derive(Default, Deserialize, utoipa::ToSchema)]
-#[schema(as = UnleashBucket)]
-struct Bucket {
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    toggles: BTreeMap<String, Reported>,
-}
-
-/// Flags that one report may name.
-const TOGGLES_MAX: usize = 10_000;
-
-async fn count(app: &App, token: Option<&Arc<Token>>, report: Metrics) -> Result<StatusCode, ApiError> {
-    if report.bucket.toggles.len() > TOGGLES_MAX {
-        return Err(Fault::invalid(format!("a report names at most {TOGGLES_MAX} flags")).into());
-    }
-    let environment = environment(app, token).await?;
-    app.flag_usage_report(&environment.name, &report.bucket.toggles);
-    let refused = app.flag_impact_report(&environment.name, &report.impact_metrics);
-    if refused > 0 {
-        app.metrics.own.add("tenfold_impact_samples_refused_total", &[], refused as f64);
-    }
-    Ok(StatusCode::ACCEPTED)
-}
-
-/// Takes what a server-side SDK counted.
-#[utoipa::path(post, path = "/api/client/metrics", request_body = Metrics, responses((status = 202)))]
-async fn metrics(
-    State(app): State<App>,
-    WithToken(token): WithToken,
-    Body(report): Body<Metrics>,
-) -> Result<StatusCode, ApiError> {
-    count(&app, token.as_ref(), report).await
-}
-
-/// A browser SDK says hello.
-#[utoipa::path(post, path = "/api/frontend/client/register", request_body = Value, responses((status = 202)))]
-async fn frontend_register() -> StatusCode {
-    StatusCode::ACCEPTED
-}
-
-/// Takes what a browser SDK counted.
-#[utoipa::path(post, path = "/api/frontend/client/metrics", request_body = Metrics, responses((status = 202)))]
-async fn frontend_metrics(
-    State(app): State<App>,
-    WithToken(token): WithToken,
-    Body(report): Body<Metrics>,
-) -> Result<StatusCode, ApiError> {
-    count(&app, token.as_ref(), report).await
-}
-
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = UnleashToggles)]
-struct Toggles<'a> {
-    toggles: Vec<Toggle<'a>>,
-}
-
-#[derive(Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = UnleashToggle)]
-struct Toggle<'a> {
-    name: &'a str,
-    enabled: bool,
-    impression_data: bool,
-    variant: VariantOf<'a>,
-}
-
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = UnleashVariant)]
-struct VariantOf<'a> {
-    name: &'a str,
-    enabled: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<&'a Payload>,
-    feature_enabled: bool,
-}
-
-fn toggle<'a>(answer: &Evaluation<'a>) -> Toggle<'a> {
-    let variant = answer.unleash_variant();
-    Toggle {
-        name: answer.key(),
-        enabled: answer.enabled,
-        impression_data: answer.impression_data(),
-        variant: VariantOf {
-            name: variant.map_or(DISABLED_VARIANT, |v| v.0),
-            enabled: variant.is_some(),
-            payload: variant.and_then(|v| v.1),
-            feature_enabled: answer.enabled,
-        },
-    }
-}
-
-/// Flags that are on for a context, evaluated here.
-#[utoipa::path(get, path = "/api/frontend", responses((status = 200, body = Toggles), (status = 304)))]
-async fn frontend(
-    State(app): State<App>,
-    WithToken(token): WithToken,
-    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let mut fields = Map::new();
-    for (name, value) in url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        let name = name.strip_prefix("properties[").and_then(|n| n.strip_suffix(']')).unwrap_or(&name);
-        fields.insert(name.to_owned(), Value::String(value.into_owned()));
-    }
-    evaluated(&app, token.as_ref(), &fields, peer, &headers).await
-}
-
-#[derive(Deserialize, utoipa::ToSchema)]
-#[schema(as = UnleashContext)]
-struct FrontendRequest {
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    context: Map<String, Value>,
-}
-
-/// The same with the context in the body, where no log keeps it.
-#[utoipa::path(post, path = "/api/frontend", request_body = FrontendRequest, responses((status = 200, body = Toggles), (status = 304)))]
-async fn frontend_post(
-    State(app): State<App>,
-    WithToken(token): WithToken,
-    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
-    headers: HeaderMap,
-    Body(request): Body<FrontendRequest>,
-) -> Result<Response, ApiError> {
-    evaluated(&app, token.as_ref(), &request.context, peer, &headers).await
-}
-
-async fn evaluated(
-    app: &App,
-    token: Option<&Arc<Token>>,
-    fields: &Map<String, Value>,
-    peer: Option<axum::Extension<ConnectInfo<SocketAddr>>>,
-    headers: &HeaderMap,
-) -> Result<Response, ApiError> {
-    let environment = environment(app, token).await?;
-    let mut context: Context = app.flag_context(&environment.name, fields)?;
-    // The token names the environment; a page cannot choose another.
-    context.set("environment", environment.name.as_str());
-    if let Some(axum::Extension(ConnectInfo(peer))) = peer
-        && !context.has("remoteAddress")
-    {
-        context.set("remoteAddress", peer.ip().to_string());
-    }
-    let answers: Vec<_> = environment.evaluate_all(&context, app.flag_moment()).collect();
-    let document = Toggles { toggles: answers.iter().filter(|a| a.enabled).map(toggle).collect() };
-    let body = serde_json::to_vec(&document).map_err(|e| Fault::internal(e.to_string()))?;
-    Ok(etag::json(headers, &etag::of(&body), body.into()))
 }

@@ -65,3 +65,24 @@ pub fn segment_put(tx: &mut dyn Tx, id: i64, body: &str) -> Result<(), StoreErro
 pub fn segment_delete(tx: &mut dyn Tx, id: i64) -> Result<bool, StoreError> {
     Ok(tx.execute("DELETE FROM flag_segments WHERE id = $1", params![id])? > 0)
 }
+
+/// Name and body of every project that was written.
+pub fn projects(tx: &mut dyn Tx) -> Result<Vec<(String, String)>, StoreError> {
+    tx.query("SELECT name, body FROM flag_projects ORDER BY name", &[])?
+        .iter()
+        .map(|row| Ok((row.string(0)?, row.string(1)?)))
+        .collect()
+}
+
+pub fn project_put(tx: &mut dyn Tx, name: &str, body: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO flag_projects (name, body) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+        params![name, body],
+    )?;
+    Ok(())
+}
+
+/// True when there was such a project.
+pub fn project_delete(tx: &mut dyn Tx, name: &str) -> Result<bool, StoreError> {
+    Ok(tx.execute("DELETE FROM flag_projects WHERE name = $1", params![name])? > 0)
+}

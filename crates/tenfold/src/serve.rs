@@ -102,6 +102,8 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         settings.public_url = format!("http://{address}");
     }
 
+    let flagd = flagd_listener(&settings).await?;
+
     let db = open_store(&settings).await?;
     let metrics = tenfold_app::metrics::State::open(&settings).context("the time-series store cannot be opened")?;
     let app = App::new(db, Arc::new(SystemClock), Arc::new(SystemEntropy), settings, metrics);
@@ -116,6 +118,10 @@ async fn serve(args: Args) -> anyhow::Result<()> {
 
     announce(&app, address, args.address_file.as_deref()).await?;
     let serving = tokio::spawn(tenfold_http::server::serve(listener, tenfold_http::router(app.clone()), stop.clone()));
+    let flagd = flagd.map(|listener| {
+        let router = tenfold_http::flagd_router(app.clone(), &app.settings.flags.flagd_environment);
+        tokio::spawn(tenfold_http::server::serve(listener, router, stop.clone()))
+    });
     tokio::select! {
         () = stop_signal() => tracing::info!("stopping"),
         reason = app.db.wait_fenced() => {
@@ -125,6 +131,9 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     }
     stop.cancel();
     serving.await?;
+    if let Some(flagd) = flagd {
+        flagd.await?;
+    }
     let _ = tokio::time::timeout(STOP_WAIT, async {
         tokio::join!(ingest.wait(), tasks.wait());
         for connection in chat {
@@ -134,6 +143,22 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     })
     .await;
     Ok(())
+}
+
+/// The listener for flagd providers without tokens, when one is set.
+async fn flagd_listener(settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
+    let address = &settings.flags.flagd_listen;
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let address: SocketAddr =
+        address.parse().with_context(|| format!("flags.flagd_listen: `{address}` is no address"))?;
+    if !address.ip().is_loopback() {
+        bail!("flags.flagd_listen answers without a token and is only obeyed on a loopback address, not {address}");
+    }
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for flagd"))?;
+    tracing::info!(address = %listener.local_addr()?, "flagd providers are answered without a token");
+    Ok(Some(listener))
 }
 
 /// Hands the parts what only the edges can do.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use tenfold_flags::PermitLaw;
+use tenfold_flags::{DEFAULT_PROJECT, PermitLaw};
 use tenfold_types::{EventDraft, Fault};
 
 use super::{
@@ -127,6 +127,7 @@ async fn put(app: &App, who: &Caller, kind: Kind, name: &str, body: &Value) -> R
         Kind::Schedule => app.schedule_put(who, name, shape(body)?).await.map(drop),
         Kind::Policy => app.policy_put(who, name, shape(body)?).await.map(drop),
         Kind::Segment => app.flag_segment_put(who, shape(body)?).await.map(drop),
+        Kind::Project => app.flag_project_put(who, name, shape(body)?).await.map(drop),
         Kind::Flag => app.flag_put(who, name, shape::<FlagFile>(body)?.update(name)).await.map(drop),
         Kind::Rules => app.rules_put(who, name, body.as_str().unwrap_or_default()).await.map(drop),
         Kind::Dashboard => app.dashboard_put(who, shape(body)?).await.map(drop),
@@ -142,6 +143,7 @@ async fn delete(app: &App, who: &Caller, kind: Kind, name: &str) -> Result<(), F
         Kind::Segment => app.flag_segment_delete(who, name.parse().unwrap_or_default()).await,
         Kind::RampPlan => app.ramp_plan_delete(who, name).await,
         Kind::Permit => app.permit_delete(who, name).await,
+        Kind::Project => app.flag_project_delete(who, name).await,
         Kind::Flag => app.flag_archive(who, name).await.map(drop),
         Kind::Rules => app.rules_delete(who, name).await,
         Kind::Dashboard => app.dashboard_delete(who, name).await,
@@ -174,13 +176,20 @@ fn references(kind: Kind, body: &Value) -> Result<Vec<(Kind, String)>, Fault> {
             let segments = states.flatten().flat_map(|s| &s.segments).map(|id| (Kind::Segment, id.to_string()));
             let parents = flag.dependencies.iter().flatten().map(|d| (Kind::Flag, d.feature.clone()));
             let environments = flag.environments.keys().map(|name| (Kind::Environment, name.clone()));
-            segments.chain(parents).chain(environments).collect()
+            let project = flag.project.iter().filter(|p| *p != DEFAULT_PROJECT).map(|p| (Kind::Project, p.clone()));
+            segments.chain(parents).chain(environments).chain(project).collect()
         }
         Kind::Permit => {
             let law: PermitLaw = document::shape(body)?;
             law.environment.into_iter().map(|name| (Kind::Environment, name)).collect()
         }
-        Kind::Environment | Kind::Person | Kind::Segment | Kind::RampPlan | Kind::Rules | Kind::Dashboard => Vec::new(),
+        Kind::Environment
+        | Kind::Person
+        | Kind::Segment
+        | Kind::Project
+        | Kind::RampPlan
+        | Kind::Rules
+        | Kind::Dashboard => Vec::new(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What is there now, thing by thing.
 
 use serde_json::{Value, json};
+use tenfold_flags::DEFAULT_PROJECT;
 use tenfold_types::Fault;
 
 use super::{
@@ -8,7 +9,9 @@ use super::{
     kind::{Kind, Things},
     shapes::{FlagFile, PersonFile},
 };
-use crate::{App, deploys::views::ServiceUpdate, oncall::PolicyUpdate, people::EnvironmentSettings};
+use crate::{
+    App, deploys::views::ServiceUpdate, flags::FlagProjectUpdate, oncall::PolicyUpdate, people::EnvironmentSettings,
+};
 
 /// Everything that has a file.
 pub(super) async fn read(app: &App) -> Result<Things, Fault> {
@@ -44,6 +47,9 @@ pub(super) async fn read(app: &App) -> Result<Things, Fault> {
     }
     for segment in app.flag_segments().items {
         things.insert((Kind::Segment, segment.id.to_string()), document::json(&segment)?);
+    }
+    for p in app.flag_projects().items.into_iter().filter(|p| p.name != DEFAULT_PROJECT) {
+        things.insert((Kind::Project, p.name), document::json(&FlagProjectUpdate { description: p.description })?);
     }
     for view in app.ramp_plans().await?.items {
         things.insert((Kind::RampPlan, view.name), document::json(&view.plan)?);

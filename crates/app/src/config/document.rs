@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     deploys::views::ServiceUpdate,
-    flags::check_plan,
+    flags::{FlagProjectUpdate, check_plan},
     metrics::{Dashboard, check_dashboard},
     oncall::{PolicyUpdate, ScheduleUpdate},
     people::EnvironmentSettings,
@@ -66,6 +66,7 @@ pub(super) fn read(file: &ConfigFile, current: &Things) -> Result<((Kind, String
             }
             json(&typed::<Segment>(file, &text)?)?
         }
+        Kind::Project => json(&typed::<FlagProjectUpdate>(file, &text)?)?,
         Kind::Flag => {
             let below = existing::<FlagFile>(current, kind, &name)?;
             json(&typed::<FlagFile>(file, &text)?.over(&name, below))?

@@ -13,6 +13,7 @@ pub(super) enum Kind {
     Schedule,
     Policy,
     Segment,
+    Project,
     RampPlan,
     Flag,
     Permit,
@@ -24,13 +25,14 @@ pub(super) enum Kind {
 pub(super) type Things = BTreeMap<(Kind, String), Value>;
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Environment,
         Self::Person,
         Self::Service,
         Self::Schedule,
         Self::Policy,
         Self::Segment,
+        Self::Project,
         Self::RampPlan,
         Self::Flag,
         Self::Permit,
@@ -46,6 +48,7 @@ impl Kind {
             Self::Schedule => "schedules",
             Self::Policy => "policies",
             Self::Segment => "segments",
+            Self::Project => "projects",
             Self::RampPlan => "ramp-plans",
             Self::Flag => "flags",
             Self::Permit => "permits",
@@ -62,6 +65,7 @@ impl Kind {
             Self::Schedule => "schedule",
             Self::Policy => "policy",
             Self::Segment => "segment",
+            Self::Project => "project",
             Self::RampPlan => "ramp plan",
             Self::Flag => "flag",
             Self::Permit => "permit",
@@ -78,9 +82,13 @@ impl Kind {
             Self::Flag => Some("key"),
             Self::Permit => Some("job"),
             Self::Rules => None,
-            Self::Environment | Self::Service | Self::Schedule | Self::Policy | Self::RampPlan | Self::Dashboard => {
-                Some("name")
-            }
+            Self::Environment
+            | Self::Service
+            | Self::Schedule
+            | Self::Policy
+            | Self::Project
+            | Self::RampPlan
+            | Self::Dashboard => Some("name"),
         }
     }
 

@@ -25,7 +25,7 @@ pub const FILE_BYTES_MAX: usize = 262_144;
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
     /// `FOLDER/NAME.yaml`; folders are `environments`, `people`, `services`, `schedules`, `policies`, `segments`,
-    /// `ramp-plans`, `flags`, `permits`, `rules` and `dashboards`.
+    /// `projects` (of flags), `ramp-plans`, `flags`, `permits`, `rules` and `dashboards`.
     pub path: String,
     pub content: String,
 }
@@ -58,7 +58,8 @@ pub enum ConfigAction {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ConfigChange {
     pub path: String,
-    /// `environment`, `person`, `service`, `schedule`, `policy`, `segment`, `ramp plan`, `flag`, `permit`, `rules` or `dashboard`.
+    /// `environment`, `person`, `service`, `schedule`, `policy`, `segment`, `project`, `ramp plan`, `flag`, `permit`,
+    /// `rules` or `dashboard`.
     pub kind: String,
     pub name: String,
     pub action: ConfigAction,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenfold_flags::{Dependency, Flag, FlagEnvironment, Kind, Share, Strategy, ValueType, Variant};
+use tenfold_flags::{DEFAULT_PROJECT, Dependency, Flag, FlagEnvironment, Kind, Share, Strategy, ValueType, Variant};
 use tenfold_types::Timestamp;
 
 use crate::{
@@ -85,6 +85,8 @@ impl PersonFile {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct FlagFile {
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) project: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<Kind>,
@@ -136,6 +138,7 @@ impl FlagFile {
         });
         Self {
             environments: environments.filter_map(|(name, state)| Some((name, state?))).collect(),
+            project: Some(view.project),
             description: Some(view.description),
             kind: Some(view.kind),
             owner: Some(view.owner),
@@ -162,6 +165,7 @@ impl FlagFile {
         let environments = flag.environments.into_iter();
         Self {
             environments: environments.filter_map(|(n, s)| Some((n, FlagStateFile::of(key, s)?))).collect(),
+            project: self.project.or(current.project).or_else(|| Some(DEFAULT_PROJECT.into())),
             description: self.description.or(current.description),
             kind: self.kind.or(current.kind),
             owner: self.owner.or(current.owner),
@@ -188,6 +192,7 @@ impl FlagFile {
         });
         FlagUpdate {
             environments: environments.collect(),
+            project: self.project,
             description: self.description,
             kind: self.kind,
             owner: self.owner,

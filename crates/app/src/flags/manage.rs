@@ -19,7 +19,22 @@ use crate::{App, Caller, Role};
 pub(super) type Known = (BTreeMap<String, Arc<Flag>>, BTreeMap<i64, Segment>);
 
 pub(super) fn check(flag: &Flag, known: &Known) -> Result<(), Fault> {
-    validate(flag, Surroundings { flags: &known.0, segments: &known.1 })
+    validate(flag, Surroundings { flags: &known.0, segments: &known.1 })?;
+    check_project(flag, known)
+}
+
+/// A parent in another project would be missing for clients that read one of them, and the child off without a word.
+fn check_project(flag: &Flag, known: &Known) -> Result<(), Fault> {
+    let parents = flag.dependencies.iter().filter_map(|d| known.0.get(&d.feature));
+    let children = known.0.values().filter(|f| f.dependencies.iter().any(|d| d.feature == flag.key));
+    match parents.chain(children).find(|other| other.project != flag.project) {
+        None => Ok(()),
+        Some(other) => Err(Fault::conflict(format!(
+            "`{}` is in the project `{}` and `{}` in `{}`, but a flag and its parent belong to one project",
+            flag.key, flag.project, other.key, other.project
+        ))
+        .advice("move them together: take the dependency out, move both, put it back")),
+    }
 }
 
 /// For what does not touch the definition: an imported flag may be switched on as it is.
@@ -43,6 +58,9 @@ impl App {
         edited: Option<i64>,
     ) -> Result<FlagView, Fault> {
         validate_key(key)?;
+        if let Some(project) = &update.project {
+            self.flag_project_check(project)?;
+        }
         for name in update.environments.keys() {
             self.flag_environment(name).await?;
         }
@@ -253,6 +271,7 @@ fn check_version(key: &str, edited: i64, row: Option<&(Flag, i64)>) -> Result<()
 
 pub(super) fn apply(flag: &mut Flag, update: &FlagUpdate, by: &str) {
     let FlagUpdate {
+        project,
         description,
         kind,
         owner,
@@ -264,6 +283,7 @@ pub(super) fn apply(flag: &mut Flag, update: &FlagUpdate, by: &str) {
         dependencies,
         environments,
     } = update.clone();
+    flag.project = project.unwrap_or_else(|| std::mem::take(&mut flag.project));
     flag.description = description.unwrap_or_else(|| std::mem::take(&mut flag.description));
     flag.kind = kind.unwrap_or(flag.kind);
     flag.owner = owner.unwrap_or_else(|| std::mem::take(&mut flag.owner));
@@ -350,6 +370,7 @@ pub(super) fn changes(
 /// What belongs to the flag itself, not to an environment.
 fn definition(flag: &Flag) -> serde_json::Value {
     json!({
+        "project": flag.project,
         "description": flag.description,
         "kind": flag.kind,
         "owner": flag.owner,

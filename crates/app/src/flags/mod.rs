@@ -3,21 +3,27 @@
 //! A change is in the answers before its use case returns. Switching a flag off works without the database: the answers
 //! change at once, a journal keeps it, and the store and the record follow when they can.
 
+mod book;
 mod changes;
 mod context;
 mod exchange;
+mod fragment;
 mod impact;
+mod instances;
 mod journal;
 mod kill;
 mod manage;
 mod preview;
+mod project_list;
 mod projects;
 mod ramps;
 mod segments;
 mod summary;
 mod table;
+mod tracked;
 mod usage;
 mod views;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,26 +39,31 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{App, Caller, Txn};
 
+pub use book::{Environment, HISTORY_CHANGES_MAX};
 pub use changes::{
     FlagAction, LATE_MS_DEFAULT, NewSchedule, REQUEST_MS, REQUESTS_MAX, RequestList, RequestReason, RequestView,
     SCHEDULES_MAX, ScheduleList, ScheduleView, Scheduled,
 };
 pub use context::{CONTEXT_FIELDS_MAX, context_from_json};
 pub use exchange::{FlagExport, FlagImport, FlagImportReport, IMPORT_BYTES_MAX};
+pub use fragment::Form;
 pub use impact::{IMPACT_SERIES_MAX, ImpactMetric};
+pub use instances::{INSTANCES_MAX, InstanceList, InstanceView, Introduction};
 pub use preview::{FlagPreview, FlagPreviewQuestion, PREVIEW_IDS_MAX};
+pub use project_list::{FlagProject, FlagProjectList, FlagProjectUpdate, PROJECTS_MAX};
 pub use projects::{ALL_PROJECTS, Projects};
 pub use ramps::{
     GUARDED_RAMPS_MAX, PLANS_MAX, RampMove, RampPlanList, RampPlanView, RampStart, check_plan, run as run_guards,
 };
 pub use segments::SegmentList;
 pub use summary::{FlagSummary, FlagSummaryList};
-pub use table::{Environment, Kill, State};
+pub use table::{Kill, PROJECT_SETS_MAX, State};
 pub use usage::{Reported, UsageView};
 pub use views::{
     FlagAnswer, FlagEnvironmentUpdate, FlagEnvironmentView, FlagList, FlagQuestion, FlagRamp, FlagRampMove,
     FlagRollout, FlagSwitch, FlagUpdate, FlagView,
 };
+pub use wire::Body;
 
 /// Flags that are not archived.
 pub const FLAGS_MAX: usize = 10_000;
@@ -93,7 +104,9 @@ async fn channel_key(app: &App) -> Result<String, Fault> {
 }
 
 async fn reload(app: &App) -> Result<(), Fault> {
-    let (rows, segments) = app.read(|tx| Ok((store::list(tx)?, store::segments(tx)?))).await?;
+    let (rows, segments, projects) =
+        app.read(|tx| Ok((store::list(tx)?, store::segments(tx)?, store::projects(tx)?))).await?;
+    let projects = project_list::stored(&projects)?;
     let flags = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
     let segments = segments.iter().map(segments::stored).collect::<Result<Vec<_>, _>>()?;
     let mut names: Vec<String> = app.environments().await?.into_iter().map(|e| e.name).collect();
@@ -103,7 +116,8 @@ async fn reload(app: &App) -> Result<(), Fault> {
         for (flag, version) in flags {
             table.accept(flag, version);
         }
-        table.segments = segments.into_iter().map(|s| (s.id, s)).collect();
+        table.segments.replace(segments.into_iter().map(|s| (s.id, s)).collect());
+        table.projects = projects;
     });
     app.flags.add_environments(names, now);
     Ok(())
@@ -134,7 +148,7 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 async fn follow(app: &App, event: &Event) {
-    let concerns_flags = event.kind.starts_with("flag.") || event.kind.starts_with("flag_segment.");
+    let concerns_flags = ["flag.", "flag_segment.", "flag_project."].iter().any(|p| event.kind.starts_with(p));
     match &event.subject.flag {
         Some(key) if concerns_flags => warn(app.flag_reload(key.clone()).await),
         _ if concerns_flags || event.kind == "environment.created" => warn(reload(app).await),
@@ -209,6 +223,16 @@ impl App {
             Fault::not_found(format!("there is no environment `{name}`"))
                 .advice(format!("known are {}", names.join(", ")))
         })
+    }
+
+    /// What answers readers of these projects in an environment; an error when there is no such environment.
+    pub async fn flag_book(&self, name: &str, projects: &Projects) -> Result<Arc<Environment>, Fault> {
+        if let Some(known) = self.flags.book(name, projects) {
+            return Ok(known);
+        }
+        self.flag_environment(name).await?;
+        let gone = || Fault::not_found(format!("the environment `{name}` is gone"));
+        self.flags.book(name, projects).ok_or_else(gone)
     }
 
     /// Flags that are not archived, all environments or only one. Needs no database.

@@ -1,106 +1,26 @@
-//! The flags in memory: definitions as the store has them, and one compiled, immutable answer book per environment.
+//! The flags in memory: definitions as the store has them, and the answer books made from them.
 //!
-//! Evaluation reads only from here; it never waits for the store.
+//! Evaluation reads only from the books; it never waits for the store, nor for a change that is being made.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
-use tenfold_flags::{ClientFeatures, Context, Evaluation, Feature, Flag, Moment, Segment, Snapshot};
+use tenfold_flags::{Flag, HIDDEN_SUFFIX, Segment};
 use tenfold_types::{Actor, Source, Timestamp};
 use tokio::sync::watch;
 
-use super::usage::{Counts, Usage};
+use super::book::{Environment, Wanted};
+use super::fragment::{Fragment, SegmentFragment};
+use super::project_list::FlagProjectUpdate;
+use super::projects::Projects;
+use super::tracked::Tracked;
+use super::usage::Usage;
 
-/// The Unleash protocol's version of the client-features document.
-const FEATURES_VERSION: u32 = 2;
-
-/// Everything that answers for one environment. Immutable; a change makes a new one.
-pub struct Environment {
-    pub name: String,
-    pub snapshot: Snapshot,
-    /// The client-features document of the Unleash protocol.
-    pub document: Bytes,
-    /// Changes exactly when the document does; the same on every node and after a restart.
-    pub etag: String,
-    pub changed_at: Timestamp,
-    definitions: ClientFeatures,
-    /// Made when a client first asks for it.
-    hydration: OnceLock<String>,
-    /// In the order of the snapshot's flags.
-    usage: Vec<Arc<Counts>>,
-}
-
-impl Environment {
-    fn compile(name: &str, table: &Table, usage: &Usage, now: Timestamp) -> Self {
-        let features = table.flags.values().map(|e| &e.flag).filter(|f| !f.archived).flat_map(|f| {
-            let held_off = table.held_off.contains_key(&(f.key.clone(), name.to_owned()));
-            f.features(name).map(move |feature| Feature { enabled: feature.enabled && !held_off, ..feature })
-        });
-        let document = ClientFeatures {
-            version: FEATURES_VERSION,
-            features: features.collect(),
-            segments: table.segments.values().cloned().collect(),
-        };
-        let snapshot = Snapshot::compile(&document);
-        let bytes = serde_json::to_vec(&document).unwrap_or_default();
-        let digest = blake3::hash(&bytes).to_hex();
-        Self {
-            usage: snapshot.names().map(|flag| usage.of(name, flag)).collect(),
-            name: name.to_owned(),
-            snapshot,
-            etag: format!("\"{name}:{}\"", &digest[..16]),
-            document: bytes.into(),
-            changed_at: now,
-            definitions: document,
-            hydration: OnceLock::new(),
-        }
-    }
-
-    /// This state's number in the delta protocol. It must fit 32 bits: the engine of the Python SDK, among others, takes
-    /// a larger one for a document without flags, and so turns everything off. Quarters of a second fit until 2059.
-    pub fn number(&self) -> u32 {
-        const START_MS: i64 = 1_735_689_600_000; // 2025-01-01
-        u32::try_from((self.changed_at.millis() - START_MS) / 250).unwrap_or(u32::MAX)
-    }
-
-    /// Everything as one `hydration` event of the Unleash delta protocol.
-    pub fn hydration_text(&self) -> &str {
-        self.hydration.get_or_init(|| {
-            serde_json::json!({"events": [{
-                "type": "hydration",
-                "eventId": self.number(),
-                "features": self.definitions.features,
-                "segments": self.definitions.segments,
-            }]})
-            .to_string()
-        })
-    }
-
-    /// Evaluates one flag and counts the answer.
-    pub fn evaluate<'a>(&'a self, key: &str, context: &Context, moment: Moment) -> Option<Evaluation<'a>> {
-        let answer = self.snapshot.evaluate(key, context, moment)?;
-        self.count(&answer);
-        Some(answer)
-    }
-
-    /// Evaluates every flag, in the order of names, and counts the answers.
-    pub fn evaluate_all<'a>(
-        &'a self,
-        context: &'a Context,
-        moment: Moment,
-    ) -> impl ExactSizeIterator<Item = Evaluation<'a>> + 'a {
-        self.snapshot.evaluate_all(context, moment).inspect(|answer| self.count(answer))
-    }
-
-    fn count(&self, answer: &Evaluation<'_>) {
-        if let Some(counts) = self.usage.get(answer.index()) {
-            counts.add(answer.enabled, answer.unleash_variant().map(|v| v.0));
-        }
-    }
-}
+/// Sets of projects that have a book of their own in an environment. Of more, those that nobody follows are made anew
+/// when somebody asks.
+pub const PROJECT_SETS_MAX: usize = 200;
 
 /// A flag somebody switched off and that may not be in the store yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,50 +41,115 @@ pub(super) struct Entry {
 
 #[derive(Default)]
 pub(super) struct Table {
-    pub(super) flags: BTreeMap<String, Entry>,
-    pub(super) segments: BTreeMap<i64, Segment>,
+    pub(super) flags: Tracked<String, Entry>,
+    pub(super) segments: Tracked<i64, Segment>,
+    pub(super) projects: BTreeMap<String, FlagProjectUpdate>,
     /// Off whatever the definitions say.
-    pub(super) held_off: BTreeMap<(String, String), Kill>,
+    pub(super) held_off: Tracked<(String, String), Kill>,
 }
 
 impl Table {
     /// An older version than the one that is known changes nothing.
     pub(super) fn accept(&mut self, flag: Flag, version: i64) {
-        let known = self.flags.get(&flag.key).map_or(0, |e| e.version);
-        if version >= known {
+        let known = self.flags.get(&flag.key);
+        if known.is_none_or(|k| version > k.version || (version == k.version && *k.flag != flag)) {
             self.flags.insert(flag.key.clone(), Entry { flag: Arc::new(flag), version });
         }
+    }
+
+    /// A flag as clients of an environment get it, with the hidden one beside it or the absence of that.
+    fn wanted(&self, environment: &str, key: &str, usage: &Usage) -> Vec<Wanted> {
+        let entry = self.flags.get(key).filter(|e| !e.flag.archived);
+        let held_off = self.held_off.contains_key(&(key.to_owned(), environment.to_owned()));
+        let mut wanted = BTreeMap::from([(key.to_owned(), None), (format!("{key}{HIDDEN_SUFFIX}"), None)]);
+        let tags = entry.map(|e| e.flag.tags.as_slice()).unwrap_or_default();
+        for mut feature in entry.into_iter().flat_map(|e| e.flag.features(environment)) {
+            feature.enabled &= !held_off;
+            let counts = if feature.hidden { Arc::default() } else { usage.of(environment, &feature.name) };
+            wanted.insert(feature.name.clone(), Some(Fragment::new(feature, tags, counts)));
+        }
+        wanted.into_iter().collect()
     }
 
     pub(super) fn surroundings(&self) -> (BTreeMap<String, Arc<Flag>>, BTreeMap<i64, Segment>) {
         let flags = self.flags.iter().filter(|(_, e)| !e.flag.archived).map(|(k, e)| (k.clone(), e.flag.clone()));
         (flags.collect(), self.segments.clone())
     }
+
+    fn segment_fragments(&self) -> Vec<Arc<SegmentFragment>> {
+        self.segments.values().map(SegmentFragment::new).collect()
+    }
 }
 
 type Cell = Arc<watch::Sender<Arc<Environment>>>;
+
+/// The books of one environment.
+struct Cells {
+    all: Cell,
+    limited: HashMap<Projects, Cell>,
+}
 
 /// The part's memory.
 #[derive(Default)]
 pub struct State {
     table: Mutex<Table>,
-    cells: RwLock<BTreeMap<String, Cell>>,
+    cells: RwLock<BTreeMap<String, Cells>>,
     pub(super) usage: Usage,
     pub(super) watches: super::ramps::Watches,
     pub(super) impact: super::impact::Admitted,
+    pub(super) instances: super::instances::Instances,
     pub(super) journal: super::journal::Journal,
     channel_key: RwLock<[u8; 32]>,
 }
 
 impl State {
-    /// What answers for an environment now; `None` when there is no such environment.
+    /// What answers for an environment now, to readers of all projects; `None` when there is no such environment.
     pub fn environment(&self, name: &str) -> Option<Arc<Environment>> {
-        self.cells.read().get(name).map(|cell| cell.borrow().clone())
+        self.cells.read().get(name).map(|cells| cells.all.borrow().clone())
     }
 
-    /// Tells of every change in an environment.
+    /// What answers for an environment now, to readers of these projects.
+    pub fn book(&self, name: &str, projects: &Projects) -> Option<Arc<Environment>> {
+        self.cell(name, projects).map(|cell| cell.borrow().clone())
+    }
+
+    /// Tells of every change in an environment, in whatever project.
     pub fn watch(&self, name: &str) -> Option<watch::Receiver<Arc<Environment>>> {
-        self.cells.read().get(name).map(|cell| cell.subscribe())
+        self.watch_book(name, &Projects::All)
+    }
+
+    /// Tells of every change in what these projects' readers are answered.
+    pub fn watch_book(&self, name: &str, projects: &Projects) -> Option<watch::Receiver<Arc<Environment>>> {
+        self.cell(name, projects).map(|cell| cell.subscribe())
+    }
+
+    fn cell(&self, name: &str, projects: &Projects) -> Option<Cell> {
+        {
+            let cells = self.cells.read();
+            let of = cells.get(name)?;
+            match projects {
+                Projects::All => return Some(of.all.clone()),
+                Projects::Only(_) => {
+                    if let Some(known) = of.limited.get(projects) {
+                        return Some(known.clone());
+                    }
+                }
+            }
+        }
+        // Changes hold the table, so none is missed between making the book and keeping it.
+        let _table = self.table.lock();
+        let mut cells = self.cells.write();
+        let of = cells.get_mut(name)?;
+        if of.limited.len() >= PROJECT_SETS_MAX {
+            of.limited.retain(|_, cell| cell.receiver_count() > 0);
+        }
+        let all = of.all.borrow().clone();
+        let cell = of.limited.entry(projects.clone()).or_insert_with(|| {
+            let wanted = all.fragments().iter().map(|f| (f.name().to_owned(), Some(f.clone()))).collect();
+            let first = Environment::first(name, projects.clone(), wanted, all.segments(), all.changed_at);
+            Arc::new(watch::Sender::new(Arc::new(first)))
+        });
+        Some(cell.clone())
     }
 
     /// The secret name of an environment's change stream: it stands in an address, where a browser can send no token.
@@ -190,15 +175,21 @@ impl State {
     pub(super) fn change(&self, now: Timestamp, f: impl FnOnce(&mut Table)) {
         let mut table = self.table.lock();
         f(&mut table);
-        for (name, cell) in self.cells.read().iter() {
-            let fresh = Environment::compile(name, &table, &self.usage, now);
-            cell.send_if_modified(|current| {
-                let changed = current.etag != fresh.etag;
-                if changed {
-                    *current = Arc::new(fresh);
-                }
-                changed
-            });
+        let mut touched = table.flags.take_touched();
+        touched.extend(table.held_off.take_touched().into_iter().map(|(key, _)| key));
+        let segments_touched = !table.segments.take_touched().is_empty();
+        if touched.is_empty() && !segments_touched {
+            return;
+        }
+        let fresh_segments = segments_touched.then(|| table.segment_fragments());
+        for (name, cells) in self.cells.read().iter() {
+            let before = cells.all.borrow().clone();
+            let wanted = touched.iter().flat_map(|key| table.wanted(name, key, &self.usage)).collect();
+            let segments = fresh_segments.as_deref().unwrap_or(before.segments());
+            let Some(next) = before.next(wanted, segments, now) else { continue };
+            let next = Arc::new(next);
+            cells.all.send_replace(next.clone());
+            advance_limited(cells, &touched, &next, now);
         }
     }
 
@@ -208,8 +199,9 @@ impl State {
         let mut cells = self.cells.write();
         for name in names {
             cells.entry(name).or_insert_with_key(|name| {
-                let first = Environment::compile(name, &table, &self.usage, now);
-                Arc::new(watch::Sender::new(Arc::new(first)))
+                let wanted = table.flags.keys().flat_map(|key| table.wanted(name, key, &self.usage)).collect();
+                let first = Environment::first(name, Projects::All, wanted, &table.segment_fragments(), now);
+                Cells { all: Arc::new(watch::Sender::new(Arc::new(first))), limited: HashMap::new() }
             });
         }
     }
@@ -221,5 +213,17 @@ impl State {
     /// Flags that are not archived, and segments: what a definition is checked against.
     pub(super) fn surroundings(&self) -> (BTreeMap<String, Arc<Flag>>, BTreeMap<i64, Segment>) {
         self.table.lock().surroundings()
+    }
+}
+
+/// Brings the books of single projects to where the book of all is.
+fn advance_limited(cells: &Cells, touched: &BTreeSet<String>, all: &Environment, now: Timestamp) {
+    for cell in cells.limited.values() {
+        let before = cell.borrow().clone();
+        let names = touched.iter().flat_map(|key| [key.clone(), format!("{key}{HIDDEN_SUFFIX}")]);
+        let wanted = names.map(|name| (all.fragment(&name).cloned(), name)).map(|(f, name)| (name, f)).collect();
+        if let Some(next) = before.next(wanted, all.segments(), now) {
+            cell.send_replace(Arc::new(next));
+        }
     }
 }

@@ -18,32 +18,35 @@ const REPORT_MAX: u64 = 1_000_000_000;
 pub struct Counts {
     yes: AtomicU64,
     no: AtomicU64,
-    variants: Mutex<BTreeMap<String, u64>>,
+    variants: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
 }
 
 impl Counts {
-    pub(super) fn add(&self, enabled: bool, variant: Option<&str>) {
+    pub(super) fn add(&self, enabled: bool) {
         let counter = if enabled { &self.yes } else { &self.no };
         counter.fetch_add(1, Ordering::Relaxed);
-        if let Some(name) = variant {
-            self.add_variant(name, 1);
-        }
     }
 
-    fn add_variant(&self, name: &str, count: u64) {
+    /// The counter of a variant; `None` when there are as many as may be.
+    pub(super) fn of_variant(&self, name: &str) -> Option<Arc<AtomicU64>> {
         let mut variants = self.variants.lock();
-        if let Some(known) = variants.get_mut(name) {
-            *known = known.saturating_add(count);
-        } else if variants.len() < VARIANTS_MAX {
-            variants.insert(name.to_owned(), count);
+        if let Some(known) = variants.get(name) {
+            return Some(known.clone());
         }
+        (variants.len() < VARIANTS_MAX).then(|| variants.entry(name.to_owned()).or_default().clone())
     }
 
     fn read(&self) -> UsageView {
         UsageView {
             yes: self.yes.load(Ordering::Relaxed),
             no: self.no.load(Ordering::Relaxed),
-            by_variant: self.variants.lock().clone(),
+            by_variant: self
+                .variants
+                .lock()
+                .iter()
+                .map(|(name, count)| (name.clone(), count.load(Ordering::Relaxed)))
+                .filter(|(_, count)| *count > 0)
+                .collect(),
         }
     }
 }
@@ -92,7 +95,9 @@ impl Usage {
             counts.yes.fetch_add(report.yes.min(REPORT_MAX), Ordering::Relaxed);
             counts.no.fetch_add(report.no.min(REPORT_MAX), Ordering::Relaxed);
             for (name, count) in &report.variants {
-                counts.add_variant(name, (*count).min(REPORT_MAX));
+                if let Some(counter) = counts.of_variant(name) {
+                    counter.fetch_add((*count).min(REPORT_MAX), Ordering::Relaxed);
+                }
             }
         }
     }

@@ -20,6 +20,8 @@ pub struct FlagView {
     pub key: String,
     /// Grows by one with every change; `PUT` with `If-Match` changes exactly this one.
     pub version: i64,
+    #[serde(default)]
+    pub project: String,
     pub description: String,
     pub kind: Kind,
     pub owner: String,
@@ -99,6 +101,7 @@ impl FlagView {
             version,
             updated_at,
             updated_by,
+            project: flag.project.clone(),
             description: flag.description.clone(),
             kind: flag.kind,
             owner: flag.owner.clone(),
@@ -138,6 +141,8 @@ pub struct FlagList {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct FlagUpdate {
+    /// The project it belongs to; `default` when nobody says.
+    pub project: Option<String>,
     pub description: Option<String>,
     pub kind: Option<Kind>,
     pub owner: Option<String>,

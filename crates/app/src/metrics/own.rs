@@ -10,9 +10,16 @@ use crate::App;
 /// Series the server may have of itself.
 const OWN_SERIES_MAX: usize = 10_000;
 
+/// Counts what was refused because of [`OWN_SERIES_MAX`], by the metric that wanted more.
+const REFUSED: &str = "tenfold_own_series_refused_total";
+
 /// Counters and gauges by label set. A name that ends in `_total` is a counter.
 #[derive(Default)]
-pub struct Own(RwLock<BTreeMap<Labels, f64>>);
+pub struct Own {
+    all: RwLock<BTreeMap<Labels, f64>>,
+    /// Values that found no room, by metric; these few are kept beyond the limit.
+    refused: RwLock<BTreeMap<String, f64>>,
+}
 
 fn key(name: &str, labels: &[(&str, &str)]) -> Labels {
     Labels::from_pairs(labels.iter().copied().chain([(Labels::NAME, name)]))
@@ -28,18 +35,23 @@ impl Own {
         self.change(key(name, labels), |_| to);
     }
     fn change(&self, key: Labels, f: impl FnOnce(f64) -> f64) {
-        let mut all = self.0.write();
+        let mut all = self.all.write();
         if let Some(value) = all.get_mut(&key) {
             *value = f(*value);
         } else if all.len() < OWN_SERIES_MAX {
             all.insert(key, f(0.0));
+        } else {
+            let name = key.metric_name().unwrap_or_default().to_owned();
+            *self.refused.write().entry(name).or_default() += 1.0;
         }
     }
     pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        self.0.read().get(&key(name, labels)).copied().unwrap_or(0.0)
+        self.all.read().get(&key(name, labels)).copied().unwrap_or(0.0)
     }
     pub fn read(&self) -> Vec<(Labels, f64)> {
-        self.0.read().iter().map(|(l, v)| (l.clone(), *v)).collect()
+        let refused = self.refused.read();
+        let refused = refused.iter().map(|(metric, count)| (key(REFUSED, &[("metric", metric)]), *count));
+        self.all.read().iter().map(|(l, v)| (l.clone(), *v)).chain(refused).collect()
     }
 
     /// As a metrics page in the Prometheus text format.
@@ -108,5 +120,17 @@ mod tests {
         assert_eq!(page.metadata["b_total"].kind, "counter");
         assert_eq!(page.samples[1].labels.get("x"), Some("a\"b\\c\nd"));
         assert_eq!(page.samples.iter().map(|s| s.value).collect::<Vec<_>>(), [-1.0, 3.5]);
+    }
+
+    #[test]
+    fn who_wants_too_many_series_is_named() {
+        let own = Own::default();
+        for n in 0..=OWN_SERIES_MAX {
+            own.set("many", &[("n", &n.to_string())], 1.0);
+        }
+        own.set("many", &[("n", "0")], 2.0);
+        assert_eq!(own.get("many", &[("n", "0")]), 2.0, "what is known goes on");
+        assert_eq!(own.read().len(), OWN_SERIES_MAX + 1);
+        assert!(own.page().contains("tenfold_own_series_refused_total{metric=\"many\"} 1\n"));
     }
 }

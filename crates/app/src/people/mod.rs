@@ -26,7 +26,7 @@ pub use environments::{Environment, EnvironmentSettings};
 pub use passwords::PASSWORD_CHARS_MIN;
 pub use profile::{Contact, Person, PersonKind, PersonUpdate};
 pub use sessions::{SESSION_TTL_MS, SignedIn};
-pub use tokens::{NewToken, Token, TokenCreated, TokenKind};
+pub use tokens::{NewToken, TOKEN_PROJECTS_MAX, Token, TokenCreated, TokenKind};
 
 /// Sign-in attempts being counted, and the gate in front of the password hash.
 pub struct State {

@@ -13,6 +13,7 @@ mod flag_changes;
 mod flag_edit;
 mod follow;
 mod out;
+mod project;
 mod record;
 mod ship;
 mod switch;
@@ -69,6 +70,7 @@ pub enum Command {
     Login(account::Login),
     Logout(account::Logout),
     Token(account::Token),
+    Project(project::Project),
     Setup(account::Setup),
     Completions(account::Completions),
 }
@@ -110,6 +112,6 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
     }
     verbs! {
         Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Mute Lock Unlock Doing Log WatchLog Search
-        Events Apply Export Token
+        Events Apply Export Token Project
     }
 }

@@ -155,7 +155,7 @@ impl Flag {
         });
         let parents = parents.collect();
         let strategies = feature.strategies.iter().map(|s| CompiledStrategy::compile(s, feature, &on, snapshot));
-        let mut strategies: Box<[CompiledStrategy]> = strategies.collect();
+        let mut strategies: SmallVec<[CompiledStrategy; 1]> = strategies.collect();
         let stickiness = feature.variants.first().and_then(|v| v.stickiness.as_deref());
         let mut variants = VariantSet::compile(&feature.variants, stickiness, &feature.name, value_type, &on, snapshot);
         if let Some(set) = &mut variants {

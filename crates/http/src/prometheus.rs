@@ -341,3 +341,39 @@ async fn buildinfo() -> Response {
 async fn own(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.own_metrics_page()).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tenfold_promql::VectorSample;
+    use tenfold_types::{HistogramPoint, histogram::Buckets};
+
+    use super::*;
+
+    #[test]
+    fn native_histograms_are_written_as_prometheus_writes_them() {
+        let histogram = Arc::new(Histogram {
+            count: 5.5,
+            sum: 18.4,
+            zero_threshold: 0.001,
+            zero_count: 2.0,
+            positive: Buckets::single(0, vec![1.0, 0.0, 2.5]),
+            negative: Buckets::single(1, vec![0.0, 0.0]),
+            ..Histogram::default()
+        });
+        let labels = Arc::new(Labels::from_pairs([("job", "web")]));
+        let written = json!([12.5, {"count": "5.5", "sum": "18.4", "buckets": [
+            [3, "-0.001", "0.001", "2"], [0, "0.5", "1", "1"], [0, "2", "4", "2.5"],
+        ]}]);
+        let sample = VectorSample { labels: labels.clone(), t_ms: 12_500, value: Sample::Histogram(histogram.clone()) };
+        let vector = value_json(&Value::Vector(vec![sample]));
+        assert_eq!(vector, json!([{"metric": {"job": "web"}, "histogram": written}]));
+        let histograms = vec![HistogramPoint { t_ms: 12_500, histogram }];
+        let matrix = Value::Matrix(vec![Series { labels, points: vec![Point::new(0, 1.0)], histograms }]);
+        assert_eq!(
+            value_json(&matrix),
+            json!([{"metric": {"job": "web"}, "values": [[0.0, "1"]], "histograms": [written]}])
+        );
+    }
+}

@@ -16,7 +16,7 @@ import { NotAContext, readContext, readIds } from "../src/pages/flags/preview/co
 const usage = { yes: 0, no: 0, by_variant: {} };
 const flag = (extra: Partial<Flag> = {}): Flag => ({
   key: "new_uploader", version: 3, description: "Uploads in pieces", kind: "release", owner: "ana", created_at: "2026-01-01T00:00:00Z", updated_at: "2026-01-02T00:00:00Z", updated_by: "mei",
-  value_type: "bool", impression_data: false, dependencies: [], archived: false,
+  value_type: "bool", impression_data: false, tags: [], marked_stale: false, dependencies: [], archived: false,
   environments: { production: { enabled: true, strategies: [{ name: "flexibleRollout", parameters: { rollout: "10", stickiness: "default", groupId: "new_uploader" } }], variants: [], usage } },
   ...extra,
 });
@@ -176,6 +176,9 @@ describe("the list", () => {
     summary("d", { kind: "permission", environments: { production: { enabled: true } } }),
   ];
   const keys = (filters: Partial<Filters>): string => rows(list, { ...none, ...filters }, Date.parse("2026-01-05T00:00:00Z")).map(({ key }) => key).join("");
+  test("tags are searched", () => {
+    expect(rows([summary("a", { tags: ["team:photos"] }), summary("b")], { ...none, q: "PHOTOS" }, 0).map(({ key }) => key)).toEqual(["a"]);
+  });
   test("filters and sorts", () => {
     expect(keys({})).toBe("abcd");
     expect([keys({ q: "CHECK" }), keys({ q: "mei b" }), keys({ q: "mei a" }), keys({ kind: "permission" }), keys({ owner: "mei" }), keys({ stale: true })]).toEqual(["a", "b", "", "d", "b", "c"]);
@@ -187,6 +190,7 @@ describe("the list", () => {
     expect(list.map((row) => stateLook(row.environments.production)[1])).toEqual(["On", "Ramp 10 %", "Off", "By strategy"]);
     expect(stateLook(undefined)[1]).toBe("Off");
     expect(isStale(list[2]!, Date.parse("2026-01-05T00:00:00Z"))).toBe(true);
+    expect([isStale(summary("e", { marked_stale: true }), 0), isStale(summary("e"), 0)]).toEqual([true, false]);
   });
   test("draws only what is near the window", () => {
     expect(visible(5_000, 28, 200, 800, 8)).toEqual({ from: 0, to: 30 });

@@ -19,7 +19,7 @@ struct World {
 
 impl World {
     fn new(others: &[Flag], segments: Value) -> Self {
-        let segments: Vec<Segment> = serde_json::from_value(segments).unwrap();
+        let segments: Vec<Segment> = serde_json::from_value(segments).expect("segments");
         Self {
             flags: others.iter().map(|f| (f.key.clone(), Arc::new(f.clone()))).collect(),
             segments: segments.into_iter().map(|s| (s.id, s)).collect(),
@@ -37,7 +37,7 @@ impl World {
 
 fn flag(key: &str, state: Value) -> Flag {
     let mut flag = Flag::new(key);
-    flag.environments.insert("production".into(), serde_json::from_value(state).unwrap());
+    flag.environments.insert("production".into(), serde_json::from_value(state).expect("a state"));
     flag
 }
 
@@ -51,7 +51,24 @@ fn the_sentence_names_what_decided() {
     let rollout =
         |percent: &str| json!({"name": "flexibleRollout", "parameters": {"rollout": percent, "groupId": "g"}});
     for (state, context, enabled, because) in [
-        (json!({"enabled": false}), Context::new(), false, "the flag is off in this environment"),
+        (
+            json!({"enabled": false}),
+            Context::new(),
+            false,
+            "the flag is off in this environment; once on, everybody would get it",
+        ),
+        (
+            json!({"enabled": false, "strategies": [{"name": "default", "constraints": germans}]}),
+            Context::new().with("country", "FR"),
+            false,
+            "the flag is off in this environment; once on, its one strategy would not match: it asks that country is one of DE, AT, and it is `FR`",
+        ),
+        (
+            json!({"enabled": false, "strategies": [{"name": "default"}]}),
+            Context::new(),
+            false,
+            "the flag is off in this environment; once on, strategy 1 would match",
+        ),
         (json!({"enabled": true}), Context::new(), true, "there are no strategies, so everybody gets it"),
         (
             json!({"enabled": true, "strategies": [{"name": "default", "constraints": germans}]}),
@@ -229,7 +246,7 @@ proptest! {
         user in prop::option::of(text()), plan in prop::option::of(text()), random in any::<u32>(),
     ) {
         let parent = flag("parent", json!({"enabled": parent_on}));
-        let world = World::new(&[parent.clone()], json!([
+        let world = World::new(std::slice::from_ref(&parent), json!([
             {"id": 1, "name": "one", "constraints": rules}, {"id": 2, "name": "all", "constraints": []},
         ]));
         let mut child = flag("child", json!({"enabled": enabled, "strategies": strategies}));

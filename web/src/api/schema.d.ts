@@ -6233,6 +6233,9 @@ export interface components {
             updated_by: string;
             /** Format: date-time */
             expires_at?: string | null;
+            tags?: string[];
+            /** @description Somebody said that its code can go. */
+            marked_stale?: boolean;
             archived?: boolean;
             /** @description Environments that were configured; in all others the flag is off. */
             environments: {
@@ -6244,7 +6247,7 @@ export interface components {
             enabled: boolean;
             /**
              * Format: double
-             * @description Present when one percentage for everybody is all there is.
+             * @description Present when one percentage for everybody is all there is; with at most two decimals.
              */
             rollout_percent?: number | null;
             /** @description A ramp raises the percentage by itself. */

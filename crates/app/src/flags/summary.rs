@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde::{Deserialize, Serialize};
-use tenfold_flags::{Flag, FlagEnvironment, Kind, RampState, ValueType};
+use tenfold_flags::{Flag, FlagEnvironment, Kind, RampState, Share, ValueType};
 use tenfold_types::Timestamp;
 use utoipa::ToSchema;
 
@@ -25,6 +25,11 @@ pub struct FlagSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// Somebody said that its code can go.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub marked_stale: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub archived: bool,
     /// Environments that were configured; in all others the flag is off.
@@ -35,7 +40,7 @@ pub struct FlagSummary {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FlagSummaryEnvironment {
     pub enabled: bool,
-    /// Present when one percentage for everybody is all there is.
+    /// Present when one percentage for everybody is all there is; with at most two decimals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout_percent: Option<f64>,
     /// A ramp raises the percentage by itself.
@@ -60,7 +65,7 @@ impl FlagSummaryEnvironment {
     fn new(state: &FlagEnvironment, held: bool, asked: bool) -> Self {
         Self {
             enabled: state.enabled && !held,
-            rollout_percent: state.rollout_percent().map(f64::from),
+            rollout_percent: state.share().map(Share::as_percent),
             ramping: state.ramp.as_ref().is_some_and(|r| r.state == RampState::Running),
             pending: held,
             asked,
@@ -97,6 +102,8 @@ impl App {
             updated_at,
             updated_by,
             expires_at: flag.expires_at,
+            tags: flag.tags.clone(),
+            marked_stale: flag.marked_stale,
             archived: flag.archived,
             environments: environments.collect(),
         }

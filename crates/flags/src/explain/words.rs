@@ -85,7 +85,15 @@ pub fn because(
     answer: &Answer,
 ) -> String {
     if !state.enabled {
-        return "the flag is off in this environment".into();
+        let failed = strategies.first().filter(|_| strategies.len() == 1).map(first_failure);
+        let once_on = match (matched, failed) {
+            _ if !parents.iter().all(|p| p.holds) => "a parent would still keep it off".to_owned(),
+            (None, _) if strategies.is_empty() => "everybody would get it".to_owned(),
+            (Some(i), _) => format!("strategy {} would match", i + 1),
+            (None, Some(failed)) => format!("its one strategy would not match: {failed}"),
+            (None, None) => "no strategy would match".to_owned(),
+        };
+        return format!("the flag is off in this environment; once on, {once_on}");
     }
     if let Some(parent) = parents.iter().find(|p| !p.holds) {
         let found = parent.found.as_deref().unwrap_or("unknown");

@@ -7,7 +7,7 @@ import { Link } from "../../../router/Link";
 import { Field } from "../../../ui/Field";
 import { Section } from "../../../ui/Section";
 import { KINDS, kindText } from "../kinds";
-import { IconButton, Refused } from "./inputs";
+import { IconButton, ListInput, Refused } from "./inputs";
 import { locate } from "./refusal";
 import type { Editing } from "./useDraft";
 
@@ -66,6 +66,7 @@ export function Details({ flag, editing, refused }: Props): ReactElement {
             <Field label="Owner"><input className="short" value={draft.owner} onChange={(event) => change({ owner: event.target.value })} /></Field>
             <Field label="Gone by"><input type="date" value={draft.expires_at?.slice(0, 10) ?? ""} onChange={(event) => change({ expires_at: event.target.value ? `${event.target.value}T00:00:00Z` : null })} /></Field>
           </div>
+          <ListInput label="Tags" hint="team:photos" values={draft.tags} onChange={(tags) => change({ tags })} />
           <label className="inline"><input type="checkbox" checked={draft.impression_data} onChange={(event) => change({ impression_data: event.target.checked })} /> clients send an impression event for each answer</label>
           <Parents flag={flag} editing={editing} refused={parents} />
           <Refused>{other}</Refused>
@@ -79,6 +80,7 @@ export function Details({ flag, editing, refused }: Props): ReactElement {
           <dt>Made</dt><dd><Time at={flag.created_at} /></dd>
           <dt>Gone by</dt><dd>{flag.expires_at ? <Time at={flag.expires_at} /> : "stays"}</dd>
           <dt>Last change</dt><dd><Time at={flag.updated_at} />{flag.updated_by && ` by ${flag.updated_by}`}</dd>
+          {(flag.tags ?? []).length > 0 && <><dt>Tags</dt><dd>{(flag.tags ?? []).map((tag) => <span key={tag} className="tag">{tag}</span>)}</dd></>}
           {flag.dependencies.length > 0 && <><dt>Parents</dt><dd>{flag.dependencies.map((one) => <span key={one.feature}><Link to={`/flags/${encodeURIComponent(one.feature)}`}>{one.feature}</Link> {one.enabled === false ? "off" : "on"} </span>)}</dd></>}
         </dl>
       )}

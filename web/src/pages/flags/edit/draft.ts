@@ -16,11 +16,12 @@ export interface Draft {
   owner: string;
   expires_at: string | null;
   impression_data: boolean;
+  tags: string[];
   dependencies: Flag["dependencies"];
   environments: Record<string, DraftEnvironment>;
 }
 
-const FIELDS = ["description", "kind", "owner", "expires_at", "impression_data", "dependencies"] as const;
+const FIELDS = ["description", "kind", "owner", "expires_at", "impression_data", "tags", "dependencies"] as const;
 const PARTS = ["strategies", "variants", "off_value"] as const;
 
 export function draftOf(flag: Flag): Draft {
@@ -31,7 +32,7 @@ export function draftOf(flag: Flag): Draft {
   });
   return {
     description: flag.description, kind: flag.kind, owner: flag.owner, expires_at: flag.expires_at ?? null,
-    impression_data: flag.impression_data, dependencies: flag.dependencies, environments: Object.fromEntries(environments),
+    impression_data: flag.impression_data, tags: flag.tags ?? [], dependencies: flag.dependencies, environments: Object.fromEntries(environments),
   };
 }
 

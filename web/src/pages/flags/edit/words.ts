@@ -51,6 +51,7 @@ export function definitionLines(of: Draft | Flag, segments?: Map<number, string>
     `owner: ${of.owner || "nobody"}`,
     `expires: ${of.expires_at ? of.expires_at.slice(0, 10) : "never"}`,
     `impression events: ${of.impression_data ? "sent" : "not sent"}`,
+    ...((of.tags ?? []).length > 0 ? [`tags: ${(of.tags ?? []).join(", ")}`] : []),
     ...of.dependencies.map((one) => `parent: ${one.feature} ${one.enabled === false ? "off" : "on"}${one.variants?.length ? ` with ${one.variants.join(" or ")}` : ""}`),
   ];
   for (const [name, state] of Object.entries(of.environments).sort()) {

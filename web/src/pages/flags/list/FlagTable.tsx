@@ -78,7 +78,7 @@ function Row({ flag, environments, index, now, sparks, current }: RowProps): Rea
   return (
     <tr aria-rowindex={index + 2} data-index={index} className={current ? "current" : undefined}>
       <th scope="row" className="key">
-        <Link className="strong" to={`/flags/${encodeURIComponent(flag.key)}`}>{flag.key}</Link> <span className="muted">{flag.description}</span>
+        <Link className="strong" to={`/flags/${encodeURIComponent(flag.key)}`}>{flag.key}</Link> {(flag.tags ?? []).map((tag) => <span key={tag} className="tag">{tag}</span>)} <span className="muted">{flag.description}</span>
       </th>
       {environments.map((name) => {
         const [look, word] = stateLook(flag.environments[name]);

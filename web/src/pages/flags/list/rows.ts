@@ -22,14 +22,15 @@ export function stateLook(state: FlagSummaryEnvironment | undefined): [Look, str
   return ["ok", "On"];
 }
 
-export const isStale = (flag: FlagSummary, now: number): boolean => Boolean(flag.expires_at) && Date.parse(flag.expires_at!) < now;
+/** Past its date, or marked by somebody. */
+export const isStale = (flag: FlagSummary, now: number): boolean => Boolean(flag.marked_stale) || (Boolean(flag.expires_at) && Date.parse(flag.expires_at!) < now);
 
 const words = new WeakMap<FlagSummary, string>();
 /** What a search looks at, made once for each row. */
 function haystack(flag: FlagSummary): string {
   let text = words.get(flag);
   if (text === undefined) {
-    text = `${flag.key} ${flag.description ?? ""} ${flag.owner}`.toLowerCase();
+    text = `${flag.key} ${flag.description ?? ""} ${flag.owner} ${(flag.tags ?? []).join(" ")}`.toLowerCase();
     words.set(flag, text);
   }
   return text;

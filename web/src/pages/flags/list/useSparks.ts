@@ -35,7 +35,8 @@ export function useSparks(keys: string[]): Sparks {
           for (const { labels, values } of series) {
             if (!labels.flag) continue;
             const total = Math.round(values.reduce<number>((sum, value) => sum + (value ?? 0), 0));
-            known.current.set(labels.flag, { at, values, total });
+            // An hour in which nothing was counted is an hour in which nobody asked.
+            known.current.set(labels.flag, { at, values: values.map((value) => value ?? 0), total });
           }
           setRound((n) => n + 1);
         },

@@ -232,9 +232,12 @@ fn request_line(request: &Value) -> String {
 /// Say how much jobs may do now; define how that is decided.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold permit\n  tenfold permit show resize\n  tenfold permit set resize --query \"db_queue_length\" --limit 100 --resume 60 --fail-safe 0.1\n  tenfold permit delete resize"
+    before_long_help = "Examples:\n  tenfold permit\n  tenfold permit resize\n  tenfold permit set resize --query \"db_queue_length\" --limit 100 --resume 60 --fail-safe 0.1\n  tenfold permit delete resize"
 )]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Permit {
+    /// Only of this job.
+    job: Option<String>,
     #[command(subcommand)]
     what: Option<What>,
     #[command(flatten)]
@@ -243,10 +246,6 @@ pub struct Permit {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// Every permit and where it stands.
-    List,
-    /// What a job may do now.
-    Show { job: String },
     /// Make or change a permit.
     Set {
         job: String,
@@ -279,15 +278,17 @@ enum What {
 impl Permit {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         let path = |job: &str| format!("/api/permits/{}", segment(job));
-        match self.what.unwrap_or(What::List) {
-            What::List => {
+        let Some(what) = self.what else {
+            let Some(job) = self.job else {
                 let permits = client.get("/api/permits", &[]).await?;
                 out.answer(&permits, |p| list(p, "items").iter().map(permit_line).collect());
-            }
-            What::Show { job } => {
-                let permit = client.get(&path(&job), &[]).await?;
-                out.answer(&permit, |p| vec![permit_line(p)]);
-            }
+                return Ok(Exit::Done);
+            };
+            let permit = client.get(&path(&job), &[]).await?;
+            out.answer(&permit, |p| vec![permit_line(p)]);
+            return Ok(Exit::Done);
+        };
+        match what {
             What::Set { job, query, limit, resume, fail_safe, floor, ceiling, down, environment } => {
                 let mut law = json!({
                     "query": query, "limit": limit, "resume": resume, "fail_safe": fail_safe, "floor": floor,

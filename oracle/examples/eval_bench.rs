@@ -3,7 +3,8 @@
 //! `cargo run --release --manifest-path oracle/Cargo.toml --example eval_bench`
 //!
 //! Processor time of the thread, so that what else runs matters little; both take turns, and medians are compared. Contexts
-//! are built beforehand for both. One question to us gives the variant as well, `is_enabled` of yggdrasil does not.
+//! are built beforehand for both. One question to us gives the variant and
+//! the reason as well; of yggdrasil `resolve` gives as much, `is_enabled` less.
 
 use std::{collections::HashMap, hint::black_box};
 
@@ -148,6 +149,23 @@ fn main() {
             per_call(100_000, |i| {
                 let (name, context) = pick_anew(i);
                 black_box(engine.is_enabled(name, &their_contexts[context], &none));
+            })
+        },
+    );
+    side_by_side(
+        "one flag by name, and its variant | resolve",
+        ("ns", 1.0),
+        TURNS,
+        || {
+            per_call(400_000, |i| {
+                let (name, context) = pick(i);
+                black_box(snapshot.evaluate(name, &our_contexts[context], moment).map(|e| e.variant().len()));
+            })
+        },
+        || {
+            per_call(100_000, |i| {
+                let (name, context) = pick(i);
+                black_box(engine.resolve(name, &their_contexts[context], &none));
             })
         },
     );

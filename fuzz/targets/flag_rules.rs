@@ -52,7 +52,8 @@ fn variant(u: &mut Unstructured) -> Result<Variant> {
         list(u, 2, |u| Ok(Override { context_name: field(u)?, values: list(u, LIST_MAX, text)? }))?;
     let value = if u.arbitrary()? { Some(text(u)?.into()) } else { None };
     let weight = if u.arbitrary()? { u.int_in_range(0..=1_000)? } else { u.arbitrary()? };
-    Ok(Variant { name: text(u)?, weight, value, payload: None, stickiness: Some(text(u)?), overrides })
+    let stickiness = Some(text(u)?);
+    Ok(Variant { name: text(u)?, weight, value, stickiness, overrides, ..Variant::default() })
 }
 
 fn strategy(u: &mut Unstructured) -> Result<Strategy> {
@@ -63,6 +64,7 @@ fn strategy(u: &mut Unstructured) -> Result<Strategy> {
         constraints: list(u, 3, constraint)?,
         segments: list(u, 2, |u| u.int_in_range(0..=3))?,
         variants: list(u, 3, variant)?,
+        ..Strategy::default()
     })
 }
 

@@ -16,17 +16,22 @@
 mod compile;
 mod constraint;
 mod context;
+mod contingency;
+pub mod diff;
 mod evaluate;
 pub mod exchange;
 pub mod explain;
 mod facts;
 mod features;
 pub mod fraction;
+mod life;
 mod model;
 mod murmur;
 mod network;
+pub mod opt_in;
 mod permit;
 mod ramp;
+pub mod scan;
 mod snapshot;
 mod table;
 pub mod validate;
@@ -35,10 +40,13 @@ mod words;
 
 pub use constraint::OPERATORS;
 pub use context::Context;
+pub use contingency::{Contingency, DRILL_MS_DEFAULT, DRILL_MS_MAX, DRILL_MS_MIN, Drill, Drilled, RANK_MAX};
 pub use evaluate::{DISABLED_VARIANT, Evaluation, Moment, Reason};
 pub use features::{ClientFeatures, Constraint, DeltaEvent, Dependency, Feature, Override, Segment, Strategy, Variant};
 pub use fraction::{HIDDEN_SUFFIX, Share};
-pub use model::{DEFAULT_PROJECT, FLEXIBLE_ROLLOUT, Flag, FlagEnvironment, Kind};
+pub use life::{LIFETIME_DAYS_MAX, QUIET_DAYS, StaleReason, Use};
+pub use model::{DEFAULT_PROJECT, FLEXIBLE_ROLLOUT, Flag, FlagEnvironment, Kind, SHADOW};
+pub use opt_in::{Choice, OptIn};
 pub use permit::{PermitLaw, PermitState, PermitTransition, Phase, Worse};
 pub use ramp::{
     Comparison, Condition, Evidence, Guard, NoData, Ramp, RampEffect, RampInput, RampPlan, RampState, RampStep,

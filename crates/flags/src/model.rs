@@ -8,8 +8,10 @@ use tenfold_types::Timestamp;
 use utoipa::ToSchema;
 
 use crate::{
+    contingency::{Contingency, Drill, Drilled},
     features::{Dependency, Feature, Strategy, Variant},
     fraction::{self, Share},
+    opt_in::OptIn,
     ramp::Ramp,
     value::ValueType,
 };
@@ -19,6 +21,8 @@ pub const FLEXIBLE_ROLLOUT: &str = "flexibleRollout";
 
 /// The project of flags that name none.
 pub const DEFAULT_PROJECT: &str = "default";
+/// The variant that tells a client to run the new path and drop its result.
+pub const SHADOW: &str = "shadow";
 
 /// What a flag is for; it says how long it should live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
@@ -36,6 +40,8 @@ pub enum Kind {
     KillSwitch,
     /// Who may use what; stays.
     Permission,
+    /// Dark launch: whoever gets it runs the new path beside the old one and drops the result; weeks.
+    Shadow,
 }
 
 impl Kind {
@@ -47,6 +53,7 @@ impl Kind {
             Self::Operational => "operational",
             Self::KillSwitch => "kill-switch",
             Self::Permission => "permission",
+            Self::Shadow => "shadow",
         }
     }
 }
@@ -87,6 +94,24 @@ pub struct Flag {
     /// Parents, one level deep.
     #[serde(default)]
     pub dependencies: Vec<Dependency>,
+    /// How many days it is expected to live, where that is not its kind's; 0 is for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime_days: Option<u32>,
+    /// People may switch it for themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opt_in: Option<OptIn>,
+    /// Ids of the people who want it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opted_in: Vec<String>,
+    /// Ids of the people who do not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opted_out: Vec<String>,
+    /// What to know on a bad day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contingency: Option<Contingency>,
+    /// The last drill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drilled: Option<Drilled>,
     #[serde(default)]
     pub environments: BTreeMap<String, FlagEnvironment>,
     #[serde(default)]
@@ -106,6 +131,9 @@ pub struct FlagEnvironment {
     pub variants: Vec<Variant>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ramp: Option<Ramp>,
+    /// Off for practice, and on again by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
     #[serde(default)]
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
@@ -134,6 +162,12 @@ impl Flag {
             tags: Vec::new(),
             marked_stale: false,
             dependencies: Vec::new(),
+            lifetime_days: None,
+            opt_in: None,
+            opted_in: Vec::new(),
+            opted_out: Vec::new(),
+            contingency: None,
+            drilled: None,
             environments: BTreeMap::new(),
             archived: false,
         }
@@ -159,6 +193,8 @@ impl Flag {
     fn whole_feature(&self, environment: &str) -> Feature {
         let default = FlagEnvironment::default();
         let state = self.environments.get(environment).unwrap_or(&default);
+        let variants = self.told_variants(state);
+        let asked = state.strategies.iter().filter(|s| !s.disabled).map(|s| self.wire_strategy(s)).collect();
         Feature {
             name: self.key.clone(),
             kind: Some(self.kind.unleash_name().into()),
@@ -170,13 +206,22 @@ impl Flag {
             project: Some(self.project.clone()),
             stale: self.marked_stale,
             impression_data: self.impression_data,
-            strategies: state.strategies.iter().filter(|s| !s.disabled).map(|s| self.wire_strategy(s)).collect(),
-            variants: self.wire_variants(&state.variants),
+            strategies: self.with_choices(asked, &state.variants),
+            variants,
             dependencies: self.dependencies.clone(),
             value_type: self.value_type,
             off_value: state.off_value.clone(),
             hidden: false,
         }
+    }
+
+    /// A shadow without variants of its own says so to clients that look at variants only.
+    fn told_variants(&self, state: &FlagEnvironment) -> Vec<Variant> {
+        let plain = state.variants.is_empty() && state.strategies.iter().all(|s| s.variants.is_empty());
+        if self.kind == Kind::Shadow && self.value_type == ValueType::Bool && plain {
+            return vec![Variant { name: SHADOW.into(), weight: 1_000, ..Variant::default() }];
+        }
+        self.wire_variants(&state.variants)
     }
 
     fn wire_strategy(&self, strategy: &Strategy) -> Strategy {

@@ -11,9 +11,11 @@ use tenfold_types::Fault;
 use crate::{
     constraint::{OPERATORS, compile_regex},
     context::parse_date,
+    contingency::RANK_MAX,
     evaluate::DISABLED_VARIANT,
     features::{Constraint, Segment, Strategy, Variant},
     fraction::{self, HIDDEN_SUFFIX, Share},
+    life::LIFETIME_DAYS_MAX,
     model::{FLEXIBLE_ROLLOUT, Flag, FlagEnvironment},
     network::Network,
     value::ValueType,
@@ -31,6 +33,8 @@ pub const VARIANTS_MAX: usize = 100;
 pub const WEIGHT_MAX: u32 = 1_000;
 pub const VALUE_BYTES_MAX: usize = 10_000;
 pub const PARENTS_MAX: usize = 10;
+/// Addresses below `/api/flags/` that are no flags.
+const RESERVED: [&str; 8] = ["import", "export", "stale", "places", "groups", "mine", "contingency", "scan"];
 pub const TAGS_MAX: usize = 50;
 
 /// What a flag is checked against.
@@ -113,6 +117,9 @@ pub fn validate_key(key: &str) -> Result<(), Fault> {
 
 fn validate_key_text(key: &str) -> Check {
     key_text("key", key)?;
+    if RESERVED.contains(&key) {
+        return Err(format!("`{key}` is the name of an address of the API; choose another key"));
+    }
     if key.ends_with(HIDDEN_SUFFIX) {
         return Err(format!("the key `{}` ends in `{HIDDEN_SUFFIX}`, which hidden parents are called", shown(key)));
     }
@@ -129,12 +136,35 @@ fn check(flag: &Flag, around: Surroundings<'_>, odd: &Oddities) -> Check {
     text_limit("description", &flag.description, TEXT_BYTES_MAX)?;
     text_limit("owner", &flag.owner, KEY_BYTES_MAX)?;
     count_limit("tags", flag.tags.len(), TAGS_MAX)?;
+    life(flag)?;
     flag.tags.iter().try_for_each(|tag| text_limit("a tag", tag, KEY_BYTES_MAX))?;
     count_limit("environments", flag.environments.len(), ENVIRONMENTS_MAX)?;
     parents(flag, around, odd)?;
     for (name, state) in &flag.environments {
         key_text("environment", name)?;
         environment(flag, state, around, odd).map_err(|m| format!("in {name}, {m}"))?;
+    }
+    Ok(())
+}
+
+fn life(flag: &Flag) -> Check {
+    if flag.lifetime_days.is_some_and(|days| days > LIFETIME_DAYS_MAX) {
+        return Err(format!("the expected lifetime is over {LIFETIME_DAYS_MAX} days"));
+    }
+    if let Some(c) = &flag.contingency {
+        if !(1..=RANK_MAX).contains(&c.rank) {
+            return Err(format!("the rank must be from 1 to {RANK_MAX}"));
+        }
+        text_limit("the impact", &c.impact, TEXT_BYTES_MAX)?;
+        text_limit("what goes on", &c.degrades, TEXT_BYTES_MAX)?;
+    }
+    if let Some(offer) = &flag.opt_in {
+        text_limit("the offer", &offer.text, TEXT_BYTES_MAX)?;
+        key_text("field of the offer", &offer.field)?;
+        count_limit("teams", offer.teams.len(), TAGS_MAX)?;
+        if !["viewer", "responder", "deployer", "admin"].contains(&offer.role.as_str()) {
+            return Err(format!("`{}` is no role; use viewer, responder, deployer or admin", shown(&offer.role)));
+        }
     }
     Ok(())
 }

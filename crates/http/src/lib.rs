@@ -21,6 +21,7 @@ mod events;
 mod extract;
 mod flag_changes;
 mod flag_exchange;
+mod flag_life;
 mod flag_projects;
 mod flagd;
 mod flags;
@@ -63,6 +64,7 @@ fn apis() -> Vec<Api> {
         flag_exchange::api(),
         flag_changes::api(),
         permits::api(),
+        flag_life::api(),
         ofrep::api(),
         unleash::api(),
         unleash::frontend::api(),

@@ -12,6 +12,7 @@ pub mod dashboards;
 pub mod deploys;
 pub mod events;
 pub mod flag_changes;
+pub mod flag_life;
 pub mod flags;
 pub mod incidents;
 pub mod leases;

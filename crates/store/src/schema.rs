@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0010_people",
     "0020_flags",
     "0021_flag_projects",
+    "0022_flag_life",
     "0023_flag_changes",
     "0024_permits",
     "0030_deploys",

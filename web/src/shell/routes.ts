@@ -15,6 +15,10 @@ const flag = lazy(() => import("../pages/flags/FlagPage"));
 const segments = lazy(() => import("../pages/flags/SegmentsPage"));
 const changes = lazy(() => import("../pages/flags/changes/ChangesPage"));
 const permits = lazy(() => import("../pages/permits/PermitsPage"));
+const flagsMine = lazy(() => import("../pages/flags/OptInPage"));
+const flagsContingency = lazy(() => import("../pages/flags/ContingencyPage"));
+const flagsGroups = lazy(() => import("../pages/flags/GroupsPage"));
+const flagsStale = lazy(() => import("../pages/flags/StalePage"));
 const alerts = lazy(() => import("../pages/alerts/AlertsPage"));
 const rules = lazy(() => import("../pages/alerts/RulesPage"));
 const mutes = lazy(() => import("../pages/alerts/MutesPage"));
@@ -34,6 +38,10 @@ export const ROUTES: { pattern: string; page: LazyPage }[] = [
   { pattern: "/graphs/explore", page: explore },
   { pattern: "/graphs/:name", page: graphs },
   { pattern: "/flags", page: flags },
+  { pattern: "/flags/mine", page: flagsMine },
+  { pattern: "/flags/contingency", page: flagsContingency },
+  { pattern: "/flags/groups", page: flagsGroups },
+  { pattern: "/flags/stale", page: flagsStale },
   { pattern: "/flags/:key", page: flag },
   { pattern: "/flags/-/segments", page: segments },
   { pattern: "/flags/-/changes", page: changes },

@@ -75,8 +75,8 @@ fn changes(events: &[Event]) -> Vec<Change> {
                 let Some(number) = event.subject.deploy else { continue };
                 deploys.entry(number).or_insert_with(|| deploy(event, number));
             }
-            "flag.switched" | "flag.changed" | "flag.ramp_step" | "flag.ramp_started" | "flag.guard_tripped"
-            | "flag.guard_gave_up" => out.push(flip(event)),
+            "flag.switched" | "flag.changed" | "flag.reverted" | "flag.drill_started" | "flag.ramp_step"
+            | "flag.ramp_started" | "flag.guard_tripped" | "flag.guard_gave_up" => out.push(flip(event)),
             _ => {}
         }
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenfold_flags::{DEFAULT_PROJECT, Dependency, Flag, FlagEnvironment, Kind, Share, Strategy, ValueType, Variant};
+use tenfold_flags::{
+    Contingency, DEFAULT_PROJECT, Dependency, Flag, FlagEnvironment, Kind, OptIn, Share, Strategy, ValueType, Variant,
+};
 use tenfold_types::Timestamp;
 
 use crate::{
@@ -103,6 +105,12 @@ pub(super) struct FlagFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     marked_stale: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    lifetime_days: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opt_in: Option<OptIn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contingency: Option<Contingency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) dependencies: Option<Vec<Dependency>>,
     pub(super) environments: BTreeMap<String, FlagStateFile>,
 }
@@ -147,6 +155,9 @@ impl FlagFile {
             impression_data: Some(view.impression_data),
             tags: (!view.tags.is_empty()).then_some(view.tags),
             marked_stale: view.marked_stale.then_some(true),
+            lifetime_days: view.lifetime_days.filter(|days| Some(*days) != view.kind.lifetime_days()),
+            opt_in: view.opt_in,
+            contingency: view.contingency,
             dependencies: Some(view.dependencies),
         }
     }
@@ -174,6 +185,9 @@ impl FlagFile {
             impression_data: self.impression_data.or(current.impression_data),
             tags: self.tags.or(current.tags),
             marked_stale: self.marked_stale.or(current.marked_stale),
+            lifetime_days: self.lifetime_days.or(current.lifetime_days),
+            opt_in: self.opt_in.or(current.opt_in),
+            contingency: self.contingency.or(current.contingency),
             dependencies: self.dependencies.or(current.dependencies),
         }
     }
@@ -201,6 +215,9 @@ impl FlagFile {
             impression_data: self.impression_data,
             tags: self.tags,
             marked_stale: self.marked_stale,
+            lifetime_days: self.lifetime_days.map(Some),
+            opt_in: self.opt_in.map(Some),
+            contingency: self.contingency.map(Some),
             dependencies: self.dependencies,
         }
     }

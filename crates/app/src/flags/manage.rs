@@ -238,6 +238,8 @@ pub(super) fn switch(
 ) -> Vec<EventDraft> {
     let mut events = stop_ramp(who, key, place, state);
     let before = told(state);
+    // Somebody decides for good.
+    state.drill = None;
     state.enabled = enabled;
     touch(state, &who.actor.id, now);
     let text = format!("{} switched {key} {} in {place}", who.actor, if enabled { "on" } else { "off" });
@@ -280,6 +282,9 @@ pub(super) fn apply(flag: &mut Flag, update: &FlagUpdate, by: &str) {
         impression_data,
         tags,
         marked_stale,
+        lifetime_days,
+        opt_in,
+        contingency,
         dependencies,
         environments,
     } = update.clone();
@@ -295,6 +300,11 @@ pub(super) fn apply(flag: &mut Flag, update: &FlagUpdate, by: &str) {
     flag.impression_data = impression_data.unwrap_or(flag.impression_data);
     flag.tags = tags.unwrap_or_else(|| std::mem::take(&mut flag.tags));
     flag.marked_stale = marked_stale.unwrap_or(flag.marked_stale);
+    // A flag as it was read says the lifetime of its kind, which nobody chose.
+    let chosen = |days: &Option<u32>| days.is_none() || *days != flag.kind.lifetime_days();
+    flag.lifetime_days = lifetime_days.filter(chosen).unwrap_or(flag.lifetime_days);
+    flag.opt_in = opt_in.unwrap_or_else(|| flag.opt_in.take());
+    flag.contingency = contingency.unwrap_or_else(|| flag.contingency.take());
     flag.dependencies = dependencies.unwrap_or_else(|| std::mem::take(&mut flag.dependencies));
     for (name, change) in environments {
         let key = flag.key.clone();
@@ -379,6 +389,9 @@ fn definition(flag: &Flag) -> serde_json::Value {
         "impression_data": flag.impression_data,
         "tags": flag.tags,
         "marked_stale": flag.marked_stale,
+        "lifetime_days": flag.lifetime_days,
+        "opt_in": flag.opt_in,
+        "contingency": flag.contingency,
         "dependencies": flag.dependencies,
     })
 }

@@ -6,13 +6,18 @@
 mod book;
 mod changes;
 mod context;
+mod contingency;
 mod exchange;
 mod fragment;
+mod groups;
+mod history;
 mod impact;
 mod instances;
 mod journal;
 mod kill;
+mod life;
 mod manage;
+mod opt_in;
 mod preview;
 mod project_list;
 mod projects;
@@ -45,10 +50,15 @@ pub use changes::{
     SCHEDULES_MAX, ScheduleList, ScheduleView, Scheduled,
 };
 pub use context::{CONTEXT_FIELDS_MAX, context_from_json};
+pub use contingency::FlagDrillStart;
 pub use exchange::{FlagExport, FlagImport, FlagImportReport, IMPORT_BYTES_MAX};
 pub use fragment::Form;
+pub use groups::{FlagGroup, FlagGroupUpdate, FlagGroups, GROUPS_MAX, MEMBERS_MAX};
+pub use history::{FlagHistory, FlagHistoryItem, FlagRevert, FlagRevertTo};
 pub use impact::{IMPACT_SERIES_MAX, ImpactMetric};
 pub use instances::{INSTANCES_MAX, InstanceList, InstanceView, Introduction};
+pub use life::{FlagPlaces, FlagPlacesIn, FlagScan, StaleFlag, StaleFlags};
+pub use opt_in::{FlagChoose, MyFlag, MyFlags};
 pub use preview::{FlagPreview, FlagPreviewQuestion, PREVIEW_IDS_MAX};
 pub use project_list::{FlagProject, FlagProjectList, FlagProjectUpdate, PROJECTS_MAX};
 pub use projects::{ALL_PROJECTS, Projects};
@@ -77,6 +87,7 @@ const CHANNEL_KEY: &str = "flags.channel_key";
 /// Reads everything into memory and replays what an earlier run could not record.
 pub async fn load(app: &App) -> Result<(), Fault> {
     reload(app).await?;
+    app.flag_life_load().await?;
     app.flags.set_channel_key(channel_key(app).await?);
     let left_over = app.flags.journal.read(&app.settings.data_dir).await?;
     if !left_over.is_empty() {
@@ -137,6 +148,8 @@ pub async fn run(app: App, stop: CancellationToken) {
                 app.flag_kills_replay().await;
                 app.flag_ramps_step().await;
                 warn(app.flag_schedules_run().await);
+                app.flag_drills_step().await;
+                warn(app.flag_seen_step().await);
             }
             event = tail.recv() => match event {
                 Ok(event) => follow(&app, &event).await,
@@ -148,7 +161,11 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 async fn follow(app: &App, event: &Event) {
-    let concerns_flags = ["flag.", "flag_segment.", "flag_project."].iter().any(|p| event.kind.starts_with(p));
+    let concerns_flags =
+        ["flag.", "flag_segment.", "flag_group.", "flag_project."].iter().any(|p| event.kind.starts_with(p));
+    if event.kind == "flags.scanned" {
+        warn(app.flag_life_load().await);
+    }
     match &event.subject.flag {
         Some(key) if concerns_flags => warn(app.flag_reload(key.clone()).await),
         _ if concerns_flags || event.kind == "environment.created" => warn(reload(app).await),
@@ -262,7 +279,12 @@ impl App {
             }
             (name, view)
         });
-        FlagView::new(flag, version, environments.collect::<BTreeMap<_, _>>())
+        let mut view = FlagView::new(flag, version, environments.collect::<BTreeMap<_, _>>());
+        for (name, state) in &mut view.environments {
+            state.asked_at = self.flag_asked_at(&flag.key, name);
+        }
+        view.stale = self.flag_stale_reasons(flag);
+        view
     }
 
     /// What somebody with this context gets now. Not counted as use.

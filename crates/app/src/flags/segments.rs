@@ -74,13 +74,7 @@ impl App {
     /// Refused while a flag uses it: its strategies would match nobody.
     pub async fn flag_segment_delete(&self, who: &Caller, id: i64) -> Result<(), Fault> {
         who.require(Role::Deployer, None, None)?;
-        let user = self.flags.look(|table| {
-            table.flags.values().find(|e| !e.flag.archived && uses(&e.flag, id)).map(|e| e.flag.key.clone())
-        });
-        if let Some(key) = user {
-            return Err(Fault::conflict(format!("the flag `{key}` uses the segment {id}"))
-                .advice("take the segment out of the flag first"));
-        }
+        self.flag_segment_free(id)?;
         let who = who.clone();
         self.transact(move |t| {
             if !store::segment_delete(t.tx(), id)? {
@@ -97,6 +91,18 @@ impl App {
         self.flags.change(self.now(), |table| {
             table.segments.remove(&id);
         });
+        Ok(())
+    }
+
+    /// Fails while a flag uses the segment.
+    pub(super) fn flag_segment_free(&self, id: i64) -> Result<(), Fault> {
+        let user = self.flags.look(|table| {
+            table.flags.values().find(|e| !e.flag.archived && uses(&e.flag, id)).map(|e| e.flag.key.clone())
+        });
+        if let Some(key) = user {
+            return Err(Fault::conflict(format!("the flag `{key}` uses the segment {id}"))
+                .advice("take the segment out of the flag first"));
+        }
         Ok(())
     }
 }

@@ -98,6 +98,8 @@ pub struct State {
     pub(super) watches: super::ramps::Watches,
     pub(super) impact: super::impact::Admitted,
     pub(super) instances: super::instances::Instances,
+    pub(super) life: super::life::Life,
+    pub(super) drills: super::contingency::Watch,
     pub(super) journal: super::journal::Journal,
     channel_key: RwLock<[u8; 32]>,
 }

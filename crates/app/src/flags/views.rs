@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenfold_flags::{
-    Dependency, Flag, FlagEnvironment, Guard, Kind, Ramp, RampStep, Share, Strategy, ValueType, Variant,
+    Contingency, Dependency, Drill, Drilled, Flag, FlagEnvironment, Guard, Kind, OptIn, Ramp, RampStep, Share,
+    StaleReason, Strategy, ValueType, Variant,
 };
 use tenfold_types::Timestamp;
 use utoipa::ToSchema;
@@ -42,6 +43,25 @@ pub struct FlagView {
     /// Somebody said that it has had its day.
     #[serde(default)]
     pub marked_stale: bool,
+    /// Days it is expected to live; absent for one that stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime_days: Option<u32>,
+    /// Why it looks finished; empty for one that does not.
+    #[serde(default)]
+    pub stale: Vec<StaleReason>,
+    /// People may switch it for themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opt_in: Option<OptIn>,
+    #[serde(default)]
+    pub opted_in: Vec<String>,
+    #[serde(default)]
+    pub opted_out: Vec<String>,
+    /// What to know on a bad day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contingency: Option<Contingency>,
+    /// The last drill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drilled: Option<Drilled>,
     pub dependencies: Vec<Dependency>,
     pub environments: BTreeMap<String, FlagEnvironmentView>,
     pub archived: bool,
@@ -64,6 +84,13 @@ pub struct FlagEnvironmentView {
     pub rollout_percent: Option<Share>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ramp: Option<Ramp>,
+    /// Off for practice, and on again by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
+    /// When a client last asked, to a minute or so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub asked_at: Option<Timestamp>,
     /// Absent when nobody configured the flag here yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -85,6 +112,8 @@ impl FlagEnvironmentView {
             variants: state.variants.clone(),
             rollout_percent: state.share(),
             ramp: state.ramp.clone(),
+            drill: state.drill.clone(),
+            asked_at: None,
             updated_at: (state.updated_at != Timestamp::default()).then_some(state.updated_at),
             updated_by: state.updated_by.clone(),
             usage,
@@ -111,6 +140,13 @@ impl FlagView {
             impression_data: flag.impression_data,
             tags: flag.tags.clone(),
             marked_stale: flag.marked_stale,
+            lifetime_days: flag.lifetime_days_expected(),
+            stale: Vec::new(),
+            opt_in: flag.opt_in.clone(),
+            opted_in: flag.opted_in.clone(),
+            opted_out: flag.opted_out.clone(),
+            contingency: flag.contingency.clone(),
+            drilled: flag.drilled.clone(),
             dependencies: flag.dependencies.clone(),
             environments,
             archived: flag.archived,
@@ -155,6 +191,18 @@ pub struct FlagUpdate {
     /// `type:value`, instead of those that are there.
     pub tags: Option<Vec<String>>,
     pub marked_stale: Option<bool>,
+    /// 0 is for ever; `null` is what the kind says.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
+    pub lifetime_days: Option<Option<u32>>,
+    /// `null` takes the offer back.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<OptIn>)]
+    pub opt_in: Option<Option<OptIn>>,
+    /// `null` takes it off the contingency page, unless it is a kill switch.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Contingency>)]
+    pub contingency: Option<Option<Contingency>>,
     pub dependencies: Option<Vec<Dependency>>,
     /// Only the environments named here change.
     pub environments: BTreeMap<String, FlagEnvironmentUpdate>,

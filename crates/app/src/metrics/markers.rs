@@ -60,6 +60,9 @@ impl App {
             "flag.ramp_stopped",
             "flag.guard_tripped",
             "flag.guard_gave_up",
+            "flag.reverted",
+            "flag.drill_started",
+            "flag.drill_ended",
             "note.doing",
         ];
         let now = self.now();

@@ -46,6 +46,7 @@ cases! {
     paging,
     flags,
     flag_changes,
+    flag_life,
 }
 
 /// The instant at which the cases take place: 2026-11-23T09:00:00Z.

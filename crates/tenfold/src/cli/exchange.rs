@@ -15,7 +15,7 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 /// otherwise than the file has it is said line by line.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold flag import unleash-export.json --dry-run\n  tenfold flag import flags.flagd.json --environment staging\n  curl -s .../api/client/features | tenfold flag import -"
+    before_long_help = "Examples:\n  tenfold flag import unleash-export.json --dry-run\n  tenfold flag import flags.flagd.json --environment staging\n  tenfold flag import -"
 )]
 pub struct Import {
     /// The file, or `-` for what comes on stdin.

@@ -11,6 +11,7 @@ mod exchange;
 mod files;
 mod flag_changes;
 mod flag_edit;
+mod flag_life;
 mod follow;
 mod out;
 mod project;

@@ -6,6 +6,7 @@ use tenfold_flags::Share;
 
 use super::client::{Client, segment};
 use super::exchange;
+use super::flag_life;
 use super::out::{Exit, Failure, Out, list, text};
 use super::{Common, flag_changes, flag_edit};
 
@@ -78,6 +79,40 @@ enum What {
     Change(flag_changes::Change),
     Import(exchange::Import),
     Export(exchange::Export),
+    Scan(flag_life::Scan),
+    Group(flag_life::Group),
+    /// Flags that look finished, and why.
+    Stale,
+    /// The flags that you may switch for yourself.
+    Mine,
+    /// Switch a flag in for yourself.
+    Join {
+        key: String,
+    },
+    /// Switch a flag out for yourself.
+    Leave {
+        key: String,
+    },
+    /// Take what everybody gets again.
+    Unset {
+        key: String,
+    },
+    /// Switches for bad days, the one to throw first in front.
+    Contingency,
+    Drill(flag_life::Drill),
+    /// What happened to a flag, newest first, with what differed.
+    History {
+        key: String,
+    },
+    /// Put what an event changed back to how it was before it.
+    Revert {
+        key: String,
+        /// The event's number, from `flag history`.
+        seq: i64,
+        /// To how the event left things.
+        #[arg(long)]
+        after: bool,
+    },
 }
 
 impl Flag {
@@ -86,6 +121,17 @@ impl Flag {
         let flag = match &self.what {
             What::Change(change) => return change.run(client, out, environment).await,
             What::Import(import) => return import.run(client, out).await,
+            What::Scan(scan) => return scan.run(client, out).await,
+            What::Group(group) => return group.run(client, out).await,
+            What::Stale => return flag_life::stale(client, out).await,
+            What::Mine => return flag_life::mine(client, out).await,
+            What::Join { key } => return flag_life::choose(client, out, key, Some("in")).await,
+            What::Leave { key } => return flag_life::choose(client, out, key, Some("out")).await,
+            What::Unset { key } => return flag_life::choose(client, out, key, None).await,
+            What::Contingency => return flag_life::contingency(client, out, environment).await,
+            What::Drill(drill) => return drill.run(client, out, environment).await,
+            What::History { key } => return flag_life::history(client, out, key).await,
+            What::Revert { key, seq, after } => return flag_life::revert(client, out, key, *seq, *after).await,
             What::Export(export) => return export.run(client, environment).await,
             What::List => {
                 let flags = client.get("/api/flags", &[("environment", environment)]).await?;

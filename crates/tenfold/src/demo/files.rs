@@ -12,6 +12,7 @@ macro_rules! files {
 files![
     "config/dashboards/photos.yaml",
     "config/flags/new_uploader.yaml",
+    "config/flags/resize_uploads.yaml",
     "config/permits/resize-old.yaml",
     "config/policies/photos.yaml",
     "config/ramp-plans/uploads.yaml",

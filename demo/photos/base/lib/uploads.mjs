@@ -1,4 +1,5 @@
-// Taking a photo in: resizing it, by the code the flag new_uploader chooses.
+// Taking a photo in: resizing it, by the code the flag new_uploader chooses. On a bad day resize_uploads is switched
+// off, and photos are kept as they came.
 const RESIZE_MS = 20;
 
 /** The new resizer makes better pictures, one at a time, and each takes longer. */
@@ -21,9 +22,10 @@ export class Uploads {
 
   async take(user, bytes) {
     const started = performance.now();
-    const path = (await this.#flags.isOn('new_uploader', user)) ? 'new' : 'old';
+    const [isNew, resizes] = await Promise.all([this.#flags.isOn('new_uploader', user), this.#flags.isOn('resize_uploads', user)]);
+    const path = isNew ? 'new' : 'old';
     this.#metrics.uploaded(path);
-    await (path === 'new' ? this.#resizeNew() : sleep(RESIZE_MS * (0.5 + Math.random())));
+    if (resizes) await (path === 'new' ? this.#resizeNew() : sleep(RESIZE_MS * (0.5 + Math.random())));
     this.#statsd.count('photos.uploads');
     this.#statsd.time('photos.resize', performance.now() - started);
     return { user, bytes, uploader: path };

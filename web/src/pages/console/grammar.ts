@@ -11,7 +11,7 @@ export const VERBS: Verb[] = [
   { verb: "rollback", form: "rollback SERVICE|N", does: "go back to the last good release" },
   { verb: "status", form: "status", does: "what runs, what fires" },
   { verb: "next", form: "next SERVICE", does: "what would ship" },
-  { verb: "flag", form: "flag list|on|off|rollout KEY [PCT] [--in ENV]", does: "see or flip a flag" },
+  { verb: "flag", form: "flag list|on|off|rollout|drill|join|leave|history|revert KEY [PCT|SEQ] [--in ENV]", does: "see, flip or drill a flag" },
   { verb: "ack", form: "ack N", does: "take an incident" },
   { verb: "resolve", form: "resolve N", does: "end an incident" },
   { verb: "incident", form: 'incident open "TITLE" [--service S]', does: "open an incident" },
@@ -39,7 +39,7 @@ export function completions(text: string, names: { services: string[]; flags: st
   const offer = (list: string[], does: string): { insert: string; label: string; does: string }[] =>
     list.filter((name) => name.startsWith(last) && name !== last).map((name) => ({ insert: `${stem}${name} `, label: name, does }));
   if (["deploy", "rollback", "next", "lock", "unlock"].includes(verb ?? "") && rest.length === 1) return offer(names.services, "service");
-  if (verb === "flag") return rest.length === 1 ? offer(["list", "on", "off", "rollout"], "") : rest.length === 2 ? offer(names.flags, "flag") : [];
+  if (verb === "flag") return rest.length === 1 ? offer(["list", "on", "off", "rollout", "drill", "contingency", "mine", "join", "leave", "unset", "history", "revert", "stale"], "") : rest.length === 2 ? offer(names.flags, "flag") : [];
   if (verb === "who" && rest.length === 1) return offer([...names.schedules, ...names.services], "");
   if (verb === "take" && rest.length === 1) return offer(names.schedules, "schedule");
   if (verb === "incident" && rest.length === 1) return offer(["open"], "");

@@ -14,6 +14,7 @@ import { SaveBar } from "./edit/SaveBar";
 import { useDraft } from "./edit/useDraft";
 import { Environments } from "./Environments";
 import { FlagHistory } from "./FlagHistory";
+import { FlagLife } from "./FlagLife";
 import { kindText } from "./kinds";
 import { Preview } from "./preview/Preview";
 import { usePreview } from "./preview/usePreview";
@@ -53,6 +54,7 @@ function Body({ flag, reload }: { flag: Flag; reload: () => void }): ReactElemen
         <div className="stack">
           <Preview previewed={previewed} context={context} ids={ids} onContext={(text) => params.set({ context: text === CONTEXT ? null : text })} onIds={setIds} />
           <Details flag={flag} editing={editing} refused={refused} />
+          <FlagLife flag={flag} environment={environment} />
           <FlagHistory flag={flag.key} />
         </div>
       </div>

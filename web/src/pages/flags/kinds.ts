@@ -7,6 +7,7 @@ export const KINDS: { name: FlagKind; text: string; does: string; days: number |
   { name: "experiment", text: "experiment", does: "Compares variants on real people. Lives until there is an answer.", days: 40 },
   { name: "operational", text: "operational", does: "Steers how the system runs: a limit, a slower path, another backend.", days: null },
   { name: "kill_switch", text: "kill switch", does: "Turns a part off at once when it hurts. On while all is well; stays for good.", days: null },
+  { name: "shadow", text: "shadow", does: "Runs the new path beside the old one and drops its result. Lives weeks.", days: 40 },
   { name: "permission", text: "permission", does: "Opens a feature for some people only. Stays as long as the feature.", days: null },
 ];
 

@@ -1,13 +1,13 @@
 //! Flags: list, show, on, off, rollout, preview, create, set, archive.
 
-use tenfold_flags::Share;
 use tenfold_flags::explain::{Explanation, Part};
+use tenfold_flags::{Choice, Share};
 use tenfold_types::Fault;
 
 use super::Reply;
 use crate::chat::Command;
 use crate::chat::grammar::FlagFields;
-use crate::flags::{FlagPreviewQuestion, FlagUpdate, FlagView};
+use crate::flags::{FlagPreviewQuestion, FlagRevert, FlagRevertTo, FlagUpdate, FlagView};
 use crate::{App, Caller};
 
 pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result<Reply, Fault> {
@@ -52,8 +52,77 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
             let told = app.flag_preview(&key, question).await?;
             Ok(Reply::lines(told.saved.map(|saved| explained(&key, &saved)).unwrap_or_default()))
         }
+        Command::FlagDrill { key, for_ms: Some(for_ms), environment } => {
+            let flag = app.flag_drill(who, &key, &environment, for_ms).await?;
+            let ends = flag.environments.get(&environment).and_then(|e| e.drill.as_ref()).map(|d| d.ends_at);
+            let until = ends.map(|at| format!(" until {at}")).unwrap_or_default();
+            Ok(Reply::line(format!("DRILL: {key} is off in {environment}{until}")))
+        }
+        Command::FlagDrill { key, for_ms: None, environment } => {
+            let flag = app.flag_drill_cancel(who, &key, &environment).await?;
+            Ok(Reply::line(line(&flag, &environment)))
+        }
+        Command::FlagMine => {
+            let word = |choice| match choice {
+                Some(Choice::In) => "you are in",
+                Some(Choice::Out) => "you are out",
+                None => "as everybody",
+            };
+            let mine = app.flag_mine(who).await?.items;
+            let mut lines: Vec<String> = mine.iter().map(|f| format!("{}: {}", f.key, word(f.choice))).collect();
+            if lines.is_empty() {
+                lines.push("nothing is offered to you".into());
+            }
+            Ok(Reply::lines(lines))
+        }
+        Command::FlagChoose { key, choice } => {
+            app.flag_choose(who, &key, choice).await?;
+            let word = match choice {
+                Some(Choice::In) => "you are in",
+                Some(Choice::Out) => "you are out",
+                None => "you get what everybody gets",
+            };
+            Ok(Reply::line(format!("{key}: {word}")))
+        }
+        Command::FlagContingency { environment } => {
+            app.flag_environment(&environment).await?;
+            let flags = app.flag_contingency().items;
+            let mut lines: Vec<String> = flags.iter().map(|f| contingency_line(f, &environment)).collect();
+            if lines.is_empty() {
+                lines.push("there is no contingency switch yet".into());
+            }
+            Ok(Reply::lines(lines))
+        }
+        Command::FlagHistory { key } => {
+            let items = app.flag_history(&key, None, HISTORY_LINES).await?.items;
+            Ok(Reply::lines(items.iter().map(|i| format!("{} {} {}", i.seq, i.at, i.text)).collect()))
+        }
+        Command::FlagRevert { key, seq } => {
+            app.flag_revert(who, &key, &FlagRevert { seq, to: FlagRevertTo::Before }).await?;
+            Ok(Reply::line(format!("{key} is as it was before event {seq}")))
+        }
+        Command::FlagStale => {
+            let stale = app.flag_stale_list().items;
+            let mut lines: Vec<String> = stale.iter().map(|f| format!("{}: {}", f.key, f.text)).collect();
+            if lines.is_empty() {
+                lines.push("no flag looks finished".into());
+            }
+            Ok(Reply::lines(lines))
+        }
         other => Err(Fault::internal(format!("`{}` is no word of switching", other.verb()))),
     }
+}
+
+/// Events that a chat room is shown.
+const HISTORY_LINES: usize = 8;
+
+fn contingency_line(flag: &FlagView, environment: &str) -> String {
+    let (rank, impact) = match &flag.contingency {
+        Some(c) => (c.rank.to_string(), c.impact.as_str()),
+        None => ("-".into(), ""),
+    };
+    let tested = flag.drilled.as_ref().map_or_else(|| "never tested".to_owned(), |d| format!("tested {}", d.at));
+    format!("{rank} {}, {tested}; {impact}", line(flag, environment))
 }
 
 fn line(flag: &FlagView, environment: &str) -> String {

@@ -66,7 +66,14 @@ impl App {
             | Command::FlagCreate { .. }
             | Command::FlagSet { .. }
             | Command::FlagArchive { .. }
-            | Command::FlagPreview { .. } => flags::execute(self, who, command).await,
+            | Command::FlagPreview { .. }
+            | Command::FlagDrill { .. }
+            | Command::FlagMine
+            | Command::FlagChoose { .. }
+            | Command::FlagContingency { .. }
+            | Command::FlagHistory { .. }
+            | Command::FlagRevert { .. }
+            | Command::FlagStale => flags::execute(self, who, command).await,
             Command::FlagChange(change) => flag_changes::execute(self, who, change).await,
             Command::Permit { job } => flag_changes::permits(self, job.as_deref()),
             Command::Acknowledge { .. }

@@ -1,7 +1,7 @@
 //! The words after `flag`. Pure.
 
 use serde_json::{Map, Value};
-use tenfold_flags::{Kind, Share, ValueType};
+use tenfold_flags::{Choice, DRILL_MS_DEFAULT, DRILL_MS_MAX, DRILL_MS_MIN, Kind, Share, ValueType};
 use tenfold_types::{Fault, Timestamp};
 
 use super::Command;
@@ -61,10 +61,32 @@ pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
                     .advice("give per cent from 0 to 100, with at most two decimals")),
             }
         }
+        "drill" => {
+            let key = args.word("the flag")?;
+            let cancel = args.words.as_slice().first().is_some_and(|w| w == "cancel");
+            let for_ms = if cancel {
+                args.words.next();
+                None
+            } else {
+                Some(args.flag("for").map_or(Ok(DRILL_MS_DEFAULT), |text| parse_drill_ms(&text))?)
+            };
+            Ok(Command::FlagDrill { key, for_ms, environment })
+        }
+        "mine" => Ok(Command::FlagMine),
+        "join" => Ok(Command::FlagChoose { key: args.word("the flag")?, choice: Some(Choice::In) }),
+        "leave" => Ok(Command::FlagChoose { key: args.word("the flag")?, choice: Some(Choice::Out) }),
+        "unset" => Ok(Command::FlagChoose { key: args.word("the flag")?, choice: None }),
+        "contingency" => Ok(Command::FlagContingency { environment }),
+        "history" => Ok(Command::FlagHistory { key: args.word("the flag")? }),
+        "revert" => {
+            Ok(Command::FlagRevert { key: args.word("the flag")?, seq: args.number("the event's number")? })
+        }
+        "stale" => Ok(Command::FlagStale),
         other => Err(misuse(format!("`flag {other}` is not known"))
             .advice(
             "use flag list, show, on, off, rollout, preview, create, set or archive; for ramps ramp, pause, resume, skip, \
-             back, extend or stop; schedule, schedules, cancel; requests, approve, reject, withdraw or force",
+             back, extend or stop; schedule, schedules, cancel; requests, approve, reject, withdraw or force; \
+             drill, contingency, mine, join, leave, unset, history, revert or stale",
         )),
     }
 }
@@ -158,4 +180,22 @@ mod tests {
         assert_eq!(parse_expiry("1970-01-01T00:00:01Z"), Ok(Some(Timestamp(1_000))));
         assert!(parse_expiry("soon").is_err());
     }
+}
+
+/// Reads the time of a drill, `60s` or `5m`: milliseconds.
+pub fn parse_drill_ms(text: &str) -> Result<i64, Fault> {
+    let text = text.trim();
+    let wrong = || {
+        let (min, max) = (DRILL_MS_MIN / 1_000, DRILL_MS_MAX / 1_000);
+        misuse(format!("`{text}` is no time for a drill")).advice(format!("give {min} to {max} seconds, like 60s"))
+    };
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let count: i64 = digits.parse().map_err(|_| wrong())?;
+    let unit_ms = match &text[digits.len()..] {
+        "s" | "" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(wrong()),
+    };
+    count.checked_mul(unit_ms).filter(|ms| (DRILL_MS_MIN..=DRILL_MS_MAX).contains(ms)).ok_or_else(wrong)
 }

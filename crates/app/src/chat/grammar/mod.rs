@@ -17,7 +17,7 @@ use tenfold_flags::Share;
 use tenfold_types::Matcher;
 
 pub use flag_changes::{Decision, FlagChange, Planned, RAMP_PERCENTS, When, parse_when};
-pub use flags::{FlagFields, parse_context, parse_expiry, parse_kind, parse_value_type};
+pub use flags::{FlagFields, parse_context, parse_drill_ms, parse_expiry, parse_kind, parse_value_type};
 pub use parse::{DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_matchers};
 pub use verbs::{VERBS, Verb, help, verb};
 
@@ -86,6 +86,28 @@ pub enum Command {
     Permit {
         job: Option<String>,
     },
+    FlagDrill {
+        key: String,
+        /// `None` ends the drill that runs.
+        for_ms: Option<i64>,
+        environment: String,
+    },
+    FlagMine,
+    FlagChoose {
+        key: String,
+        choice: Option<tenfold_flags::Choice>,
+    },
+    FlagContingency {
+        environment: String,
+    },
+    FlagHistory {
+        key: String,
+    },
+    FlagRevert {
+        key: String,
+        seq: i64,
+    },
+    FlagStale,
     Acknowledge {
         incident: i64,
     },
@@ -173,7 +195,14 @@ impl Command {
             | Self::FlagSet { .. }
             | Self::FlagArchive { .. }
             | Self::FlagPreview { .. }
-            | Self::FlagChange(_) => "flag",
+            | Self::FlagChange(_)
+            | Self::FlagDrill { .. }
+            | Self::FlagMine
+            | Self::FlagChoose { .. }
+            | Self::FlagContingency { .. }
+            | Self::FlagHistory { .. }
+            | Self::FlagRevert { .. }
+            | Self::FlagStale => "flag",
             Self::Permit { .. } => "permit",
             Self::Acknowledge { .. } => "ack",
             Self::Resolve { .. } => "resolve",

@@ -61,7 +61,7 @@ pub(super) fn check_text(text: &str, verb: &verbs::Verb, what: &str) -> Result<S
 
 pub(super) struct Args {
     pub(super) verb: &'static verbs::Verb,
-    words: std::vec::IntoIter<String>,
+    pub(super) words: std::vec::IntoIter<String>,
     flags: Vec<(String, String)>,
 }
 

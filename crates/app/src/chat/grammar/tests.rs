@@ -84,6 +84,18 @@ fn flags() {
     refuse("flag create x --kind lever", "release, experiment");
     refuse("flag preview x --context 42", "userId=42 plan=pro");
     refuse("flag toggle x", "list, show, on, off, rollout");
+    let drill = |for_ms| Command::FlagDrill { key: text("x"), for_ms, environment: production() };
+    check("flag drill x --for 30s", drill(Some(30_000)));
+    check("flag drill x", drill(Some(60_000)));
+    check("flag drill x cancel", drill(None));
+    refuse("flag drill x --for 2h", "5 to 3600 seconds");
+    refuse("flag drill x --for soon", "60s");
+    let choose = |choice| Command::FlagChoose { key: text("x"), choice };
+    check("flag join x", choose(Some(tenfold_flags::Choice::In)));
+    check("flag leave x", choose(Some(tenfold_flags::Choice::Out)));
+    check("flag unset x", choose(None));
+    check("flag revert x 14", Command::FlagRevert { key: text("x"), seq: 14 });
+    refuse("flag revert x soon", "event's number");
 }
 
 #[test]

@@ -36,8 +36,10 @@ verbs! {
         [--description TEXT] [--kind KIND] [--owner WHO] [--type TYPE] [--expires DATE]; \
         flag ramp KEY [--plan NAME] [--hold DURATION]; flag pause|resume|skip|back|extend|stop KEY [--for DURATION]; \
         flag schedule KEY on|off|PERCENT|ramp --at WHEN; flag schedules; flag cancel N; \
-        flag requests; flag approve|reject|withdraw|force N"
-        "Lists flags, shows, switches, ramps, schedules and changes one, says who gets it, decides change requests"
+        flag requests; flag approve|reject|withdraw|force N; \
+        flag drill KEY [cancel] [--for TIME]; flag contingency; flag mine; flag join|leave|unset KEY; \
+        flag history KEY; flag revert KEY SEQ; flag stale"
+        "Lists flags, shows, switches, ramps, schedules and changes one, says who gets it, decides change requests, drills, takes a change back"
         "flag off new_uploader" ["in" "reason" "context" "description" "kind" "owner" "type" "expires" "plan" "hold" "for" "at"];
     "permit" "permit [JOB]" "Says how much jobs may do now" "permit resize" [];
     "ack" "ack N" "Acknowledges incident N: you have it" "ack 14" [];

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::super::{ENVIRONMENT_DEFAULT, Options};
-use crate::{Feature, Flag, FlagEnvironment, Segment};
+use crate::{Feature, Flag, FlagEnvironment, Kind, Segment};
 
 /// Lists as Unleash writes them. Of segments it tells the name only; the server that imports has to have them.
 pub fn write(flags: &[&Flag], segments: &[&Segment], options: Options<'_>) -> Value {
@@ -22,7 +22,7 @@ pub fn write(flags: &[&Flag], segments: &[&Segment], options: Options<'_>) -> Va
             let key = &feature.name;
             features.push(json!({
                 "name": key,
-                "type": feature.kind,
+                "type": type_of(flag.kind),
                 "description": flag.description,
                 "project": feature.project,
                 "stale": flag.marked_stale,
@@ -72,4 +72,9 @@ pub fn write(flags: &[&Flag], segments: &[&Segment], options: Options<'_>) -> Va
         "tagTypes": tag_types.iter().map(|name| json!({"name": name})).collect::<Vec<_>>(),
         "dependencies": parents,
     })
+}
+
+/// Unleash knows no shadows; its import refuses a type that it does not know.
+fn type_of(kind: Kind) -> &'static str {
+    if kind == Kind::Shadow { Kind::Experiment.unleash_name() } else { kind.unleash_name() }
 }

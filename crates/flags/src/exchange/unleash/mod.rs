@@ -8,7 +8,7 @@ use crate::{Feature, Flag, FlagEnvironment, Kind, Strategy, Variant};
 
 /// The kind that Unleash calls so.
 fn kind(name: Option<&str>) -> Option<Kind> {
-    let kinds = [Kind::Release, Kind::Experiment, Kind::Operational, Kind::KillSwitch, Kind::Permission];
+    let kinds = [Kind::Release, Kind::Experiment, Kind::Operational, Kind::KillSwitch, Kind::Permission, Kind::Shadow];
     name.map_or(Some(Kind::Release), |name| kinds.into_iter().find(|k| k.unleash_name() == name))
 }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use common::World;
 use serde_json::{Value, json};
 use tenfold_app::flags::{FlagGroupUpdate, FlagRevert, FlagRevertTo, FlagScan, FlagUpdate, Reported};
-use tenfold_app::people::PersonUpdate;
+use tenfold_app::people::{EnvironmentSettings, PersonUpdate};
 use tenfold_app::record::EventQuery;
 use tenfold_app::{App, Caller, Grant, Role, Settings};
-use tenfold_flags::{Choice, Context, StaleReason};
+use tenfold_flags::{Choice, Context, Share, StaleReason};
 use tenfold_testkit::TestEntropy;
 use tenfold_types::{Actor, ErrorCode, Event, Source};
 
@@ -225,7 +225,7 @@ async fn history_shows_what_differed_and_leads_back() {
         json!({"description": "old", "environments": {"production": {"enabled": true, "rollout_percent": 10}}}),
     )
     .await;
-    app.flag_rollout(&mei(), "search", "production", 50).await.unwrap();
+    app.flag_rollout(&mei(), "search", "production", Share::percent(50)).await.unwrap();
     put(app, "search", json!({"description": "new"})).await;
     let items = app.flag_history("search", None, 0).await.unwrap().items;
     let shown: Vec<_> = items.iter().map(|i| (i.kind.as_str(), i.can_revert)).collect();
@@ -236,7 +236,10 @@ async fn history_shows_what_differed_and_leads_back() {
     let before = |seq| FlagRevert { seq, to: FlagRevertTo::Before };
     app.flag_revert(&mei(), "search", &before(items[1].seq)).await.unwrap();
     let flag = app.flag("search").unwrap();
-    assert_eq!((flag.environments["production"].rollout_percent, flag.description.as_str()), (Some(10), "new"));
+    assert_eq!(
+        (flag.environments["production"].rollout_percent, flag.description.as_str()),
+        (Some(Share::percent(10)), "new")
+    );
     app.flag_revert(&mei(), "search", &before(items[0].seq)).await.unwrap();
     assert_eq!(app.flag("search").unwrap().description, "old");
     let reverted = told(app, "flag.reverted").await;
@@ -244,7 +247,7 @@ async fn history_shows_what_differed_and_leads_back() {
     assert!(reverted[0].causation.is_some(), "the edge to what it takes back");
     assert_eq!(app.flag_revert(&mei(), "search", &before(items[1].seq)).await.unwrap_err().code, ErrorCode::Conflict);
     app.flag_revert(&mei(), "search", &FlagRevert { seq: items[1].seq, to: FlagRevertTo::After }).await.unwrap();
-    assert_eq!(app.flag("search").unwrap().environments["production"].rollout_percent, Some(50));
+    assert_eq!(app.flag("search").unwrap().environments["production"].rollout_percent, Some(Share::percent(50)));
 
     app.flag_archive(&mei(), "search").await.unwrap();
     let archived = app.flag_history("search", None, 1).await.unwrap().items[0].seq;
@@ -256,6 +259,23 @@ async fn history_shows_what_differed_and_leads_back() {
     assert_eq!(app.flag_revert(&mei(), "search", &before(999_999)).await.unwrap_err().code, ErrorCode::NotFound);
     assert_eq!(app.flag_history("nothing", None, 0).await.unwrap_err().code, ErrorCode::NotFound);
     assert!(app.record_verify().await.unwrap().ok);
+}
+
+#[tokio::test]
+async fn going_back_waits_for_a_second_person_where_one_is_wanted() {
+    let World { app, .. } = &common::world().await;
+    put(app, "search", json!({"environments": {"production": {"enabled": true, "rollout_percent": 10}}})).await;
+    put(app, "search", json!({"environments": {"production": {"rollout_percent": 50}}})).await;
+    let root = person("root", Role::Admin);
+    app.environment_put(&root, "production", EnvironmentSettings { four_eyes: true }).await.unwrap();
+    let seq = app.flag_history("search", None, 1).await.unwrap().items[0].seq;
+    let back = FlagRevert { seq, to: FlagRevertTo::Before };
+    let view = app.flag_revert(&mei(), "search", &back).await.unwrap();
+    assert!(view.requested.is_some(), "it became a change request");
+    assert_eq!(view.environments["production"].rollout_percent, Some(Share::percent(50)));
+    assert!(told(app, "flag.reverted").await.is_empty());
+    let group: FlagGroupUpdate = serde_json::from_value(json!({"add": ["ana"]})).unwrap();
+    app.flag_group_put(&mei(), "testers", group).await.unwrap();
 }
 
 #[tokio::test]

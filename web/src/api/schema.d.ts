@@ -120,7 +120,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What changed since the state that `If-None-Match` names; everything when that is too old or not named. */
+        /** The same as one event of the delta protocol. */
         get: {
             parameters: {
                 query?: never;
@@ -161,62 +161,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Definitions of flags, for SDKs that evaluate themselves. */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description Only flags of this project, among those the token reads. May come repeatedly. */
-                    project?: string;
-                    /** @description Only flags with one of these tags, `type:value`. May come repeatedly. */
-                    tag?: string;
-                    /** @description Only flags whose name starts so. */
-                    namePrefix?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": unknown;
-                    };
-                };
-                304: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/client/features/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** One flag's definition. */
+        /** Every flag's definition, for SDKs that evaluate themselves. */
         get: {
             parameters: {
                 query?: never;
                 header?: never;
-                path: {
-                    name: string;
-                };
+                path?: never;
                 cookie?: never;
             };
             requestBody?: never;
@@ -265,80 +215,6 @@ export interface paths {
             requestBody: {
                 content: {
                     "application/json": components["schemas"]["UnleashMetrics"];
-                };
-            };
-            responses: {
-                202: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/client/metrics/bulk": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Takes what a proxy collected from SDKs. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["UnleashBulkMetrics"];
-                };
-            };
-            responses: {
-                202: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/client/metrics/edge": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** What a proxy tells of its own health, which is not kept. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": unknown;
                 };
             };
             responses: {
@@ -1225,138 +1101,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/flag-clients": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Running copies of applications that use flags, seen by this node within a day. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["FlagClientList"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/flag-projects": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Projects that flags belong to. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["FlagProjectList"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/flag-projects/{name}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        /** Creates or describes a project. */
-        put: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    name: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["FlagProjectUpdate"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["FlagProject"];
-                    };
-                };
-            };
-        };
-        post?: never;
-        /** Deletes a project without flags. */
-        delete: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    name: string;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ProjectDeleted"];
-                    };
-                };
-            };
-        };
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/flag-requests": {
         parameters: {
             query?: never;
@@ -1706,6 +1450,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/flags/contingency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Switches for bad days, the one to throw first in front. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/flags/export": {
         parameters: {
             query?: never;
@@ -1747,6 +1526,103 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/flags/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Named lists of people; each is a segment that strategies may use. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagGroups"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flags/groups/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Creates or changes a group; what is absent stays as it is. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["FlagGroupUpdate"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagGroup"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Deletes a group that no flag uses. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagLifeDone"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/flags/import": {
         parameters: {
             query?: never;
@@ -1780,6 +1656,115 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flags/mine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The flags that whoever asks may switch for themselves. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MyFlags"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flags/places": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes over what a scan of a repository found, in place of its last scan. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["FlagScan"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagLifeDone"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flags/stale": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Flags that look finished and why, keys that code asks for in vain, and flags that no code names. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["StaleFlags"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1884,6 +1869,71 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/flags/{key}/drill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Switches off for a set time, for practice; it comes back by itself, also after a restart. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["FlagDrillStart"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Flag"];
+                    };
+                };
+            };
+        };
+        /** Ends a drill before its time. */
+        delete: {
+            parameters: {
+                query?: {
+                    /** @description Else `production`. */
+                    environment?: string;
+                };
+                header?: never;
+                path: {
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Flag"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/flags/{key}/evaluate": {
         parameters: {
             query?: never;
@@ -1919,6 +1969,126 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flags/{key}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened to a flag, newest first, with what differed each time. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Events with a number below this. */
+                    before?: number;
+                    /** @description At most 100. */
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagHistory"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flags/{key}/mine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Switches a flag in or out for whoever asks, from the next answer on. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["FlagChoose"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Flag"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flags/{key}/places": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the source names a flag, as the last scans found it. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagPlaces"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2075,6 +2245,47 @@ export interface paths {
                 };
                 /** @description it waits for a second person */
                 202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Flag"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flags/{key}/revert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Puts what an event changed back to how it was before (or after) it. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["FlagRevert"];
+                };
+            };
+            responses: {
+                200: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -4997,170 +5208,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/edge/metrics": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** The same at the address that older proxies use. */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["UnleashBulkMetrics"];
-                };
-            };
-            responses: {
-                202: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/edge/validate": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Which of these flag clients' tokens are valid, and for what. Whoever has a token may ask about it; of others nothing
-         *     is said.
-         */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": components["schemas"]["UnleashTokenQuestion"];
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["UnleashTokens"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/flagd.evaluation.v1.Service/{method}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Resolves flags, or follows changes (flagd's protocol, version 1): `ResolveBoolean`, `ResolveString`, `ResolveInt`,
-         *     `ResolveFloat`, `ResolveObject`, `ResolveAll`, `EventStream`.
-         */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    method: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": unknown;
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": unknown;
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/flagd.evaluation.v2.Service/{method}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /** Resolves flags, or follows changes (flagd's protocol, version 2, which has no `ResolveAll`). */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    method: string;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    "application/json": unknown;
-                };
-            };
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": unknown;
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -5534,10 +5581,7 @@ export interface components {
         /** @description What became, or would become, of one thing. */
         ConfigChange: {
             path: string;
-            /**
-             * @description `environment`, `person`, `service`, `schedule`, `policy`, `segment`, `project`, `ramp plan`, `flag`, `permit`,
-             *     `rules` or `dashboard`.
-             */
+            /** @description `environment`, `person`, `service`, `schedule`, `policy`, `segment`, `ramp plan`, `flag`, `permit`, `rules` or `dashboard`. */
             kind: string;
             name: string;
             action: components["schemas"]["ConfigAction"];
@@ -5553,7 +5597,7 @@ export interface components {
         ConfigFile: {
             /**
              * @description `FOLDER/NAME.yaml`; folders are `environments`, `people`, `services`, `schedules`, `policies`, `segments`,
-             *     `projects` (of flags), `ramp-plans`, `flags`, `permits`, `rules` and `dashboards`.
+             *     `ramp-plans`, `flags`, `permits`, `rules` and `dashboards`.
              */
             path: string;
             content: string;
@@ -5811,7 +5855,6 @@ export interface components {
              * @description Grows by one with every change; `PUT` with `If-Match` changes exactly this one.
              */
             version: number;
-            project?: string;
             description: string;
             kind: components["schemas"]["FlagKind"];
             owner: string;
@@ -5831,6 +5874,18 @@ export interface components {
             tags?: string[];
             /** @description Somebody said that it has had its day. */
             marked_stale?: boolean;
+            /**
+             * Format: int32
+             * @description Days it is expected to live; absent for one that stays.
+             */
+            lifetime_days?: number | null;
+            /** @description Why it looks finished; empty for one that does not. */
+            stale?: components["schemas"]["FlagStaleReason"][];
+            opt_in?: components["schemas"]["FlagOptIn"] | null;
+            opted_in?: string[];
+            opted_out?: string[];
+            contingency?: components["schemas"]["FlagContingency"] | null;
+            drilled?: components["schemas"]["FlagDrilled"] | null;
             dependencies: components["schemas"]["FlagDependency"][];
             environments: {
                 [key: string]: components["schemas"]["FlagEnv"];
@@ -5872,23 +5927,13 @@ export interface components {
             /** @description `STATIC`, `TARGETING_MATCH`, `SPLIT` or `DISABLED`. */
             reason: string;
         };
-        /** @description A running copy of an application that uses flags. */
-        FlagClient: {
-            app_name: string;
-            instance_id: string;
-            environment: string;
-            /** @description Such as `unleash-node-sdk:6.12.1`; empty when it did not say. */
-            sdk_version: string;
-            /** @description Strategies it can evaluate; a flag that uses another is off there. */
-            strategies: string[];
-            /** Format: date-time */
-            first_seen_at: string;
-            /** Format: date-time */
-            last_seen_at: string;
-        };
-        FlagClientList: {
-            /** @description Seen last first. */
-            items: components["schemas"]["FlagClient"][];
+        /**
+         * @description Which side somebody chose.
+         * @enum {string}
+         */
+        FlagChoice: "in" | "out";
+        FlagChoose: {
+            choice?: components["schemas"]["FlagChoice"] | null;
         };
         /** @description One condition on one context field. */
         FlagConstraint: {
@@ -5902,11 +5947,77 @@ export interface components {
             inverted?: boolean;
             caseInsensitive?: boolean;
         };
+        /** @description What somebody needs to know before pressing. */
+        FlagContingency: {
+            /**
+             * Format: int32
+             * @description 1 is thrown first: what people miss least comes first.
+             */
+            rank: number;
+            /** @description What people notice, in their words. */
+            impact?: string;
+            /** @description What goes on, and how, without it. */
+            degrades?: string;
+        };
         /** @description A parent flag that must be in a certain state. */
         FlagDependency: {
             feature: string;
             enabled?: boolean | null;
             variants?: string[];
+        };
+        /** @description One line. */
+        FlagDiffLine: {
+            /** @description Members and positions, as in `strategies.0.parameters.rollout`. */
+            path: string;
+            /** @description `null` where there was nothing. */
+            before: unknown;
+            /** @description `null` where there is nothing any more. */
+            after: unknown;
+        };
+        /** @description A drill that runs. */
+        FlagDrill: {
+            /** Format: date-time */
+            started_at: string;
+            /** Format: date-time */
+            ends_at: string;
+            /** @description Who started it. */
+            by: string;
+            /**
+             * Format: int64
+             * @description Answers that were on when it began, to tell those that came after.
+             */
+            answered_on?: number;
+        };
+        FlagDrillStart: {
+            environment: string;
+            /**
+             * Format: int64
+             * @description From 5 seconds to an hour.
+             */
+            for_ms: number;
+        };
+        /** @description The last drill that was carried through. */
+        FlagDrilled: {
+            /** Format: date-time */
+            at: string;
+            environment: string;
+            by: string;
+            /**
+             * Format: int64
+             * @description How long it was off.
+             */
+            off_ms: number;
+            /**
+             * Format: int64
+             * @description Answers that were still on after the switch: clients that had not heard of it yet. Absent where nobody counted
+             *     (the server was restarted meanwhile).
+             */
+            still_on?: number | null;
+            /**
+             * Format: int64
+             * @description From the switch to the last of those; 0 when there were none.
+             */
+            last_use_ms?: number | null;
         };
         /** @description A flag in one environment. */
         FlagEnv: {
@@ -5916,6 +6027,12 @@ export interface components {
             variants: components["schemas"]["FlagVariant"][];
             rollout_percent?: components["schemas"]["Share"] | null;
             ramp?: components["schemas"]["Ramp"] | null;
+            drill?: components["schemas"]["FlagDrill"] | null;
+            /**
+             * Format: date-time
+             * @description When a client last asked, to a minute or so.
+             */
+            asked_at?: string | null;
             /**
              * Format: date-time
              * @description Absent when nobody configured the flag here yet.
@@ -5978,6 +6095,75 @@ export interface components {
          * @enum {string}
          */
         FlagFormat: "unleash" | "unleash-client" | "flagd";
+        /** @description A named list of people. */
+        FlagGroup: {
+            name: string;
+            description?: string;
+            /** @description The context field that is compared. */
+            field: string;
+            members: string[];
+            /**
+             * Format: int64
+             * @description The segment under which strategies use it.
+             */
+            segment: number;
+        };
+        /** @description What may be said of a group; what is absent stays as it is. */
+        FlagGroupUpdate: {
+            /** @default null */
+            description?: string | null;
+            /**
+             * @description `userId` unless said otherwise.
+             * @default null
+             */
+            field?: string | null;
+            /**
+             * @description Instead of those that are there.
+             * @default null
+             */
+            members?: string[] | null;
+            /**
+             * @description Beside those that are there.
+             * @default []
+             */
+            add?: string[];
+            /** @default [] */
+            remove?: string[];
+        };
+        FlagGroups: {
+            items: components["schemas"]["FlagGroup"][];
+        };
+        FlagHistory: {
+            /** @description Newest first. */
+            items: components["schemas"]["FlagHistoryItem"][];
+            /**
+             * Format: int64
+             * @description `before` of the next page, where there may be one.
+             */
+            next_before?: number | null;
+        };
+        /** @description One thing that happened to a flag. */
+        FlagHistoryItem: {
+            /** Format: int64 */
+            seq: number;
+            /** Format: date-time */
+            at: string;
+            kind: string;
+            actor: Record<string, unknown>;
+            text: string;
+            severity: string;
+            /** @description Absent for what concerns the flag as a whole. */
+            environment?: string | null;
+            /** @description What differed. */
+            changes: components["schemas"]["FlagDiffLine"][];
+            /** @description The state before it is known, so the flag can go back there. */
+            can_revert: boolean;
+            /**
+             * Format: int64
+             * @description The event that this one took back.
+             */
+            reverts?: number | null;
+        };
         /** @description A file to take, and how. */
         FlagImport: {
             /** @description The file's content. */
@@ -6026,14 +6212,54 @@ export interface components {
          * @description What a flag is for; it says how long it should live.
          * @enum {string}
          */
-        FlagKind: "release" | "experiment" | "operational" | "kill_switch" | "permission";
+        FlagKind: "release" | "experiment" | "operational" | "kill_switch" | "permission" | "shadow";
+        FlagLifeDone: {
+            done: boolean;
+        };
         FlagList: {
             items: components["schemas"]["Flag"][];
+        };
+        /** @description Who may choose, and what they are told. */
+        FlagOptIn: {
+            /** @description What somebody reads before choosing. */
+            text?: string;
+            /** @description The context field that is compared with the person's id. */
+            field?: string;
+            /** @description The least role that may choose: `viewer`, `responder`, `deployer` or `admin`. */
+            role?: string;
+            /** @description Only members of these teams; empty is everybody with the role. */
+            teams?: string[];
         };
         /** @description Gives a variant to named people, whatever the weights say. */
         FlagOverride: {
             contextName: string;
             values?: string[];
+        };
+        /** @description A line that names a flag. */
+        FlagPlace: {
+            key: string;
+            /** @description From the root of the repository, with `/`. */
+            path: string;
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            line: number;
+        };
+        FlagPlaces: {
+            /** @description One entry for each repository that names the flag. */
+            items: components["schemas"]["FlagPlacesIn"][];
+            /** @description Repositories that were scanned; with none, nothing is known. */
+            repos: number;
+        };
+        /** @description The places of one flag in one repository. */
+        FlagPlacesIn: {
+            repo: string;
+            service?: string | null;
+            commit?: string | null;
+            /** Format: date-time */
+            scanned_at: string;
+            places: components["schemas"]["FlagPlace"][];
         };
         /** @description What somebody with that context gets, and why. */
         FlagPreview: {
@@ -6079,20 +6305,6 @@ export interface components {
             id: string;
             saved?: string | null;
             edited?: string | null;
-        };
-        FlagProject: {
-            name: string;
-            description: string;
-            /** @description Flags in it that are not archived. */
-            flags: number;
-        };
-        FlagProjectList: {
-            items: components["schemas"]["FlagProject"][];
-        };
-        /** @description What is kept of a project beside its name. */
-        FlagProjectUpdate: {
-            /** @default  */
-            description?: string;
         };
         FlagQuestion: {
             environment: string;
@@ -6155,10 +6367,35 @@ export interface components {
             /** @default  */
             reason?: string;
         };
+        FlagRevert: {
+            /**
+             * Format: int64
+             * @description The event's number in the record.
+             */
+            seq: number;
+            to?: components["schemas"]["FlagRevertTo"];
+        };
+        /**
+         * @description To before an event, or to after it.
+         * @enum {string}
+         */
+        FlagRevertTo: "before" | "after";
         FlagRollout: {
             environment: string;
             /** @description From 0 to 100, with at most two decimals. */
             percent: components["schemas"]["Share"];
+        };
+        /** @description What a scan of a repository found. */
+        FlagScan: {
+            /** @description The repository, as its people call it. */
+            repo: string;
+            /** @description The service that is built from it. */
+            service?: string | null;
+            commit?: string | null;
+            /** @description Lines that name a flag. */
+            places?: components["schemas"]["FlagPlace"][];
+            /** @description Lines that ask for a key nobody knows here. */
+            unknown?: components["schemas"]["FlagPlace"][];
         };
         /** @description A scheduled change. */
         FlagSchedule: {
@@ -6202,6 +6439,36 @@ export interface components {
             name?: string;
             constraints?: components["schemas"]["FlagConstraint"][];
         };
+        /** @description Why a flag looks finished. */
+        FlagStaleReason: {
+            /** @enum {string} */
+            why: "marked";
+        } | {
+            /** Format: int64 */
+            age_days: number;
+            /** Format: int32 */
+            lifetime_days: number;
+            /** @enum {string} */
+            why: "past_lifetime";
+        } | {
+            /** Format: date-time */
+            expired_at: string;
+            /** @enum {string} */
+            why: "expired";
+        } | {
+            /** Format: int64 */
+            days: number;
+            /** @enum {string} */
+            why: "on_for_everybody";
+        } | {
+            /**
+             * Format: int64
+             * @description Absent: never since the server counts.
+             */
+            days?: number | null;
+            /** @enum {string} */
+            why: "not_asked";
+        };
         /** @description A rule that switches a flag on for some: one matching strategy is enough, inside it everything must hold. */
         FlagStrategy: {
             /**
@@ -6233,9 +6500,6 @@ export interface components {
             updated_by: string;
             /** Format: date-time */
             expires_at?: string | null;
-            tags?: string[];
-            /** @description Somebody said that its code can go. */
-            marked_stale?: boolean;
             archived?: boolean;
             /** @description Environments that were configured; in all others the flag is off. */
             environments: {
@@ -6247,7 +6511,7 @@ export interface components {
             enabled: boolean;
             /**
              * Format: double
-             * @description Present when one percentage for everybody is all there is; with at most two decimals.
+             * @description Present when one percentage for everybody is all there is.
              */
             rollout_percent?: number | null;
             /** @description A ramp raises the percentage by itself. */
@@ -6273,11 +6537,6 @@ export interface components {
          *     sent back: its fields that only tell (`created_at`, `usage`, ...) are passed over.
          */
         FlagUpdate: {
-            /**
-             * @description The project it belongs to; `default` when nobody says.
-             * @default null
-             */
-            project?: string | null;
             /** @default null */
             description?: string | null;
             /** @default null */
@@ -6301,6 +6560,16 @@ export interface components {
             tags?: string[] | null;
             /** @default null */
             marked_stale?: boolean | null;
+            /**
+             * Format: int32
+             * @description 0 is for ever; `null` is what the kind says.
+             * @default null
+             */
+            lifetime_days?: number | null;
+            /** @default null */
+            opt_in?: components["schemas"]["FlagOptIn"] | null;
+            /** @default null */
+            contingency?: components["schemas"]["FlagContingency"] | null;
             /** @default null */
             dependencies?: components["schemas"]["FlagDependency"][] | null;
             /**
@@ -6590,6 +6859,22 @@ export interface components {
             created_by: string;
             created_by_name: string;
             expires_at: string;
+        };
+        /** @description A flag somebody may choose. */
+        MyFlag: {
+            key: string;
+            description: string;
+            /** @description What the flag's owner says about it. */
+            text: string;
+            choice?: components["schemas"]["FlagChoice"] | null;
+            /** @description Where the flag is on at all; elsewhere the choice waits. */
+            environments: string[];
+            /** @description Under this name, in this field of the context, the choice counts. */
+            id: string;
+            field: string;
+        };
+        MyFlags: {
+            items: components["schemas"]["MyFlag"][];
         };
         NewDeploy: {
             service: string;
@@ -6977,9 +7262,6 @@ export interface components {
             /** @description Error code, when the command was not carried out. */
             refused?: string | null;
         };
-        ProjectDeleted: {
-            done: boolean;
-        };
         Ramp: {
             /** @description The template it was started from. */
             plan?: string | null;
@@ -7204,6 +7486,25 @@ export interface components {
             login: string;
             password: string;
         };
+        /** @description A flag that looks finished. */
+        StaleFlag: {
+            key: string;
+            kind: components["schemas"]["FlagKind"];
+            owner: string;
+            reasons: components["schemas"]["FlagStaleReason"][];
+            /** @description The reasons as one sentence. */
+            text: string;
+            /** @description Lines of source that name it; absent while no repository was scanned. */
+            places?: number | null;
+        };
+        StaleFlags: {
+            items: components["schemas"]["StaleFlag"][];
+            /** @description Keys that source code asks for and nobody made here. */
+            unknown: components["schemas"]["FlagPlacesIn"][];
+            /** @description Keys that no scanned repository names; empty while none was scanned. */
+            unused: string[];
+            repos: number;
+        };
         /** @enum {string} */
         Stream: "out" | "err" | "tenfold";
         Subject: {
@@ -7313,22 +7614,11 @@ export interface components {
         UnleashBucket: {
             toggles?: Record<string, unknown>;
         };
-        UnleashBulkMetric: Record<string, unknown> & {
-            featureName: string;
-            /** @description Counts for the token's environment only; of another they are passed over. */
-            environment?: string | null;
-        };
-        /** @description What a proxy collected from many SDKs. */
-        UnleashBulkMetrics: {
-            applications?: Record<string, unknown>[];
-            metrics?: components["schemas"]["UnleashBulkMetric"][];
-            impactMetrics?: Record<string, unknown>[];
-        };
         UnleashContext: {
             context?: Record<string, unknown>;
         };
         /** @description What SDKs counted. */
-        UnleashMetrics: Record<string, unknown> & {
+        UnleashMetrics: {
             bucket?: components["schemas"]["UnleashBucket"];
             /** @description What the code behind the flags measured. */
             impactMetrics?: Record<string, unknown>[];
@@ -7341,20 +7631,6 @@ export interface components {
         };
         UnleashToggles: {
             toggles: components["schemas"]["UnleashToggle"][];
-        };
-        /** @description A token that is valid. */
-        UnleashToken: {
-            token: string;
-            /** @description `client` or `frontend`. */
-            type: string;
-            environment: string;
-            projects: string[];
-        };
-        UnleashTokenQuestion: {
-            tokens: string[];
-        };
-        UnleashTokens: {
-            tokens: components["schemas"]["UnleashToken"][];
         };
         UnleashVariant: {
             name: string;

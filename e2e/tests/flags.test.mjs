@@ -88,7 +88,7 @@ test('strategies are edited by form, previewed before they are saved, and refuse
   // Who gets it: the saved definition is for everybody once on, the edited one asks for a version and a plan.
   await page.getByLabel('Context').fill('userId=42 version=1.9.0 plan=beta');
   const edited = page.getByRole('region', { name: 'As edited' });
-  await edited.getByText('version is at least version 2.0.0').waitFor();
+  await edited.getByRole('listitem').getByText('version is at least version 2.0.0').waitFor();
   await page.getByRole('region', { name: 'As saved' }).getByText('the flag is off in this environment').waitFor();
   await look(page, 'edit');
 

@@ -99,7 +99,8 @@ test('strategies are edited by form, previewed before they are saved, and refuse
   await save.click();
   await saved(page);
   const { strategies } = (await flagOf('new_checkout')).environments.production;
-  assert.deepEqual(strategies[0].constraints, [{ contextName: 'version', operator: 'SEMVER_GTE', value: '2.0.0', inverted: false, caseInsensitive: false }]);
+  const [{ contextName, operator, value, inverted }] = strategies[0].constraints;
+  assert.deepEqual([contextName, operator, value, inverted], ['version', 'SEMVER_GTE', '2.0.0', false]);
   assert.deepEqual([strategies[0].segments, strategies[0].parameters.rollout], [[1], '100']);
   await page.context().close();
 });

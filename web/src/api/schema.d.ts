@@ -120,7 +120,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The same as one event of the delta protocol. */
+        /** What changed since the state that `If-None-Match` names; everything when that is too old or not named. */
         get: {
             parameters: {
                 query?: never;
@@ -161,12 +161,62 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every flag's definition, for SDKs that evaluate themselves. */
+        /** Definitions of flags, for SDKs that evaluate themselves. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Only flags of this project, among those the token reads. May come repeatedly. */
+                    project?: string;
+                    /** @description Only flags with one of these tags, `type:value`. May come repeatedly. */
+                    tag?: string;
+                    /** @description Only flags whose name starts so. */
+                    namePrefix?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+                304: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/features/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One flag's definition. */
         get: {
             parameters: {
                 query?: never;
                 header?: never;
-                path?: never;
+                path: {
+                    name: string;
+                };
                 cookie?: never;
             };
             requestBody?: never;
@@ -215,6 +265,80 @@ export interface paths {
             requestBody: {
                 content: {
                     "application/json": components["schemas"]["UnleashMetrics"];
+                };
+            };
+            responses: {
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/metrics/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes what a proxy collected from SDKs. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["UnleashBulkMetrics"];
+                };
+            };
+            responses: {
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/client/metrics/edge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a proxy tells of its own health, which is not kept. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": unknown;
                 };
             };
             responses: {
@@ -1096,6 +1220,138 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flag-clients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Running copies of applications that use flags, seen by this node within a day. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagClientList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flag-projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Projects that flags belong to. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagProjectList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/flag-projects/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Creates or describes a project. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["FlagProjectUpdate"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FlagProject"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Deletes a project without flags. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ProjectDeleted"];
+                    };
+                };
+            };
+        };
         options?: never;
         head?: never;
         patch?: never;
@@ -5208,6 +5464,170 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/edge/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same at the address that older proxies use. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["UnleashBulkMetrics"];
+                };
+            };
+            responses: {
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/edge/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Which of these flag clients' tokens are valid, and for what. Whoever has a token may ask about it; of others nothing
+         *     is said.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["UnleashTokenQuestion"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["UnleashTokens"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/flagd.evaluation.v1.Service/{method}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resolves flags, or follows changes (flagd's protocol, version 1): `ResolveBoolean`, `ResolveString`, `ResolveInt`,
+         *     `ResolveFloat`, `ResolveObject`, `ResolveAll`, `EventStream`.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    method: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/flagd.evaluation.v2.Service/{method}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Resolves flags, or follows changes (flagd's protocol, version 2, which has no `ResolveAll`). */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    method: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -5581,7 +6001,10 @@ export interface components {
         /** @description What became, or would become, of one thing. */
         ConfigChange: {
             path: string;
-            /** @description `environment`, `person`, `service`, `schedule`, `policy`, `segment`, `ramp plan`, `flag`, `permit`, `rules` or `dashboard`. */
+            /**
+             * @description `environment`, `person`, `service`, `schedule`, `policy`, `segment`, `project`, `ramp plan`, `flag`, `permit`,
+             *     `rules` or `dashboard`.
+             */
             kind: string;
             name: string;
             action: components["schemas"]["ConfigAction"];
@@ -5597,7 +6020,7 @@ export interface components {
         ConfigFile: {
             /**
              * @description `FOLDER/NAME.yaml`; folders are `environments`, `people`, `services`, `schedules`, `policies`, `segments`,
-             *     `ramp-plans`, `flags`, `permits`, `rules` and `dashboards`.
+             *     `projects` (of flags), `ramp-plans`, `flags`, `permits`, `rules` and `dashboards`.
              */
             path: string;
             content: string;
@@ -5855,6 +6278,7 @@ export interface components {
              * @description Grows by one with every change; `PUT` with `If-Match` changes exactly this one.
              */
             version: number;
+            project?: string;
             description: string;
             kind: components["schemas"]["FlagKind"];
             owner: string;
@@ -5934,6 +6358,24 @@ export interface components {
         FlagChoice: "in" | "out";
         FlagChoose: {
             choice?: components["schemas"]["FlagChoice"] | null;
+        };
+        /** @description A running copy of an application that uses flags. */
+        FlagClient: {
+            app_name: string;
+            instance_id: string;
+            environment: string;
+            /** @description Such as `unleash-node-sdk:6.12.1`; empty when it did not say. */
+            sdk_version: string;
+            /** @description Strategies it can evaluate; a flag that uses another is off there. */
+            strategies: string[];
+            /** Format: date-time */
+            first_seen_at: string;
+            /** Format: date-time */
+            last_seen_at: string;
+        };
+        FlagClientList: {
+            /** @description Seen last first. */
+            items: components["schemas"]["FlagClient"][];
         };
         /** @description One condition on one context field. */
         FlagConstraint: {
@@ -6306,6 +6748,20 @@ export interface components {
             saved?: string | null;
             edited?: string | null;
         };
+        FlagProject: {
+            name: string;
+            description: string;
+            /** @description Flags in it that are not archived. */
+            flags: number;
+        };
+        FlagProjectList: {
+            items: components["schemas"]["FlagProject"][];
+        };
+        /** @description What is kept of a project beside its name. */
+        FlagProjectUpdate: {
+            /** @default  */
+            description?: string;
+        };
         FlagQuestion: {
             environment: string;
             /** @description `userId` (or `targetingKey`), `sessionId`, `remoteAddress`, `appName`, `currentTime` and any property. */
@@ -6500,6 +6956,9 @@ export interface components {
             updated_by: string;
             /** Format: date-time */
             expires_at?: string | null;
+            tags?: string[];
+            /** @description Somebody said that its code can go. */
+            marked_stale?: boolean;
             archived?: boolean;
             /** @description Environments that were configured; in all others the flag is off. */
             environments: {
@@ -6511,7 +6970,7 @@ export interface components {
             enabled: boolean;
             /**
              * Format: double
-             * @description Present when one percentage for everybody is all there is.
+             * @description Present when one percentage for everybody is all there is; with at most two decimals.
              */
             rollout_percent?: number | null;
             /** @description A ramp raises the percentage by itself. */
@@ -6537,6 +6996,11 @@ export interface components {
          *     sent back: its fields that only tell (`created_at`, `usage`, ...) are passed over.
          */
         FlagUpdate: {
+            /**
+             * @description The project it belongs to; `default` when nobody says.
+             * @default null
+             */
+            project?: string | null;
             /** @default null */
             description?: string | null;
             /** @default null */
@@ -7262,6 +7726,9 @@ export interface components {
             /** @description Error code, when the command was not carried out. */
             refused?: string | null;
         };
+        ProjectDeleted: {
+            done: boolean;
+        };
         Ramp: {
             /** @description The template it was started from. */
             plan?: string | null;
@@ -7614,11 +8081,22 @@ export interface components {
         UnleashBucket: {
             toggles?: Record<string, unknown>;
         };
+        UnleashBulkMetric: Record<string, unknown> & {
+            featureName: string;
+            /** @description Counts for the token's environment only; of another they are passed over. */
+            environment?: string | null;
+        };
+        /** @description What a proxy collected from many SDKs. */
+        UnleashBulkMetrics: {
+            applications?: Record<string, unknown>[];
+            metrics?: components["schemas"]["UnleashBulkMetric"][];
+            impactMetrics?: Record<string, unknown>[];
+        };
         UnleashContext: {
             context?: Record<string, unknown>;
         };
         /** @description What SDKs counted. */
-        UnleashMetrics: {
+        UnleashMetrics: Record<string, unknown> & {
             bucket?: components["schemas"]["UnleashBucket"];
             /** @description What the code behind the flags measured. */
             impactMetrics?: Record<string, unknown>[];
@@ -7631,6 +8109,20 @@ export interface components {
         };
         UnleashToggles: {
             toggles: components["schemas"]["UnleashToggle"][];
+        };
+        /** @description A token that is valid. */
+        UnleashToken: {
+            token: string;
+            /** @description `client` or `frontend`. */
+            type: string;
+            environment: string;
+            projects: string[];
+        };
+        UnleashTokenQuestion: {
+            tokens: string[];
+        };
+        UnleashTokens: {
+            tokens: components["schemas"]["UnleashToken"][];
         };
         UnleashVariant: {
             name: string;

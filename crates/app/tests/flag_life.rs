@@ -49,7 +49,7 @@ async fn account(app: &App, login: &str, team: &str) {
     let update = PersonUpdate {
         role: Some(Role::Viewer),
         teams: Some(vec![team.into()]),
-        contact: Some(serde_json::from_value(json!({"email": format!("{login}@example.org")})).unwrap()),
+        contact: Some(serde_json::from_value(json!({"email": format!("{login}@example.org")})).expect("a contact")),
         ..PersonUpdate::default()
     };
     app.person_put(&person("root", Role::Admin), login, update).await.expect("an account");

@@ -104,7 +104,9 @@ impl Export {
         let answer = client.get("/api/flags/export", &query).await?;
         data(&format!("{:#}", answer["document"]));
         let notes = list(&answer, "notes");
-        notes.iter().for_each(|n| talk(&format!("{}: {}", text(n, "about"), text(n, "text"))));
+        for note in notes {
+            talk(&format!("{}: {}", text(note, "about"), text(note, "text")));
+        }
         Ok(if notes.is_empty() { Exit::Done } else { Exit::Inconclusive })
     }
 }

@@ -148,6 +148,24 @@ pub fn parse_context(text: &str) -> Result<Map<String, Value>, Fault> {
         .collect()
 }
 
+/// Reads the time of a drill, `60s` or `5m`: milliseconds.
+pub fn parse_drill_ms(text: &str) -> Result<i64, Fault> {
+    let text = text.trim();
+    let wrong = || {
+        let (min, max) = (DRILL_MS_MIN / 1_000, DRILL_MS_MAX / 1_000);
+        misuse(format!("`{text}` is no time for a drill")).advice(format!("give {min} to {max} seconds, like 60s"))
+    };
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let count: i64 = digits.parse().map_err(|_| wrong())?;
+    let unit_ms = match &text[digits.len()..] {
+        "s" | "" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(wrong()),
+    };
+    count.checked_mul(unit_ms).filter(|ms| (DRILL_MS_MIN..=DRILL_MS_MAX).contains(ms)).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -180,22 +198,4 @@ mod tests {
         assert_eq!(parse_expiry("1970-01-01T00:00:01Z"), Ok(Some(Timestamp(1_000))));
         assert!(parse_expiry("soon").is_err());
     }
-}
-
-/// Reads the time of a drill, `60s` or `5m`: milliseconds.
-pub fn parse_drill_ms(text: &str) -> Result<i64, Fault> {
-    let text = text.trim();
-    let wrong = || {
-        let (min, max) = (DRILL_MS_MIN / 1_000, DRILL_MS_MAX / 1_000);
-        misuse(format!("`{text}` is no time for a drill")).advice(format!("give {min} to {max} seconds, like 60s"))
-    };
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let count: i64 = digits.parse().map_err(|_| wrong())?;
-    let unit_ms = match &text[digits.len()..] {
-        "s" | "" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err(wrong()),
-    };
-    count.checked_mul(unit_ms).filter(|ms| (DRILL_MS_MIN..=DRILL_MS_MAX).contains(ms)).ok_or_else(wrong)
 }

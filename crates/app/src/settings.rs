@@ -21,6 +21,7 @@ pub struct Settings {
     pub alerts: Alerts,
     pub mail: Mail,
     pub irc: Option<Irc>,
+    pub streams: Streams,
 }
 
 impl Default for Settings {
@@ -36,6 +37,7 @@ impl Default for Settings {
             alerts: Alerts::default(),
             mail: Mail::default(),
             irc: None,
+            streams: Streams::default(),
         }
     }
 }
@@ -129,6 +131,19 @@ pub struct Alerts {
 impl Default for Alerts {
     fn default() -> Self {
         Self { evaluation_interval_ms: 5_000, suspect_window_ms: 30 * 60_000 }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Streams {
+    /// Flag clients that may hold a stream at once; the limit on open files may allow fewer.
+    pub clients_max: usize,
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self { clients_max: 50_000 }
     }
 }
 

@@ -17,6 +17,7 @@ mod compile;
 mod constraint;
 mod context;
 mod contingency;
+pub mod delta;
 pub mod diff;
 mod evaluate;
 pub mod exchange;
@@ -36,6 +37,7 @@ mod snapshot;
 mod table;
 pub mod validate;
 mod value;
+pub mod wire;
 mod words;
 
 pub use constraint::OPERATORS;

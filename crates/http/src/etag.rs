@@ -1,30 +1,11 @@
-//! Conditional answers: an entity tag over the body, and 304 to whoever has it already.
+//! Conditional answers out of bodies that are kept, compressed for whoever takes that.
 
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 use tenfold_app::flags::Body;
-
-/// The tag of a body.
-pub(crate) fn of(body: &[u8]) -> String {
-    format!("\"{}\"", &blake3::hash(body).to_hex()[..20])
-}
-
-/// JSON with its tag, or 304 when the client's `If-None-Match` names it.
-pub(crate) fn json(request: &HeaderMap, tag: &str, body: Bytes) -> Response {
-    let mut response = if matches(request, tag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(header::CONTENT_TYPE, "application/json")], body).into_response()
-    };
-    if let Ok(tag) = HeaderValue::from_str(tag) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    response
-}
+pub(crate) use tenfold_httpkit::etag::{json, matches, of};
 
 /// Above this many bytes compressing is worth a thread of its own.
 const COMPRESS_INLINE_BYTES_MAX: usize = 128 * 1024;
@@ -72,37 +53,9 @@ fn takes_gzip(request: &HeaderMap) -> bool {
     offers.any(|(name, refused)| !refused && (name.eq_ignore_ascii_case("gzip") || name == "*"))
 }
 
-fn matches(request: &HeaderMap, tag: &str) -> bool {
-    request
-        .get_all(header::IF_NONE_MATCH)
-        .iter()
-        .filter_map(|v| v.to_str().ok())
-        .flat_map(|v| v.split(','))
-        .map(|v| v.trim().trim_start_matches("W/"))
-        .any(|v| v == "*" || v.trim_matches('"') == tag.trim_start_matches("W/").trim_matches('"'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_known_tag_is_not_sent_again() {
-        for (sent, status) in [
-            ("\"a\"", StatusCode::NOT_MODIFIED),
-            ("W/\"a\"", StatusCode::NOT_MODIFIED),
-            ("\"x\", \"a\"", StatusCode::NOT_MODIFIED),
-            ("*", StatusCode::NOT_MODIFIED),
-            ("\"b\"", StatusCode::OK),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::IF_NONE_MATCH, sent.parse().unwrap());
-            let response = json(&headers, "\"a\"", Bytes::from_static(b"{}"));
-            assert_eq!(response.status(), status, "{sent}");
-            assert_eq!(response.headers()[header::ETAG], "\"a\"");
-        }
-        assert_ne!(of(b"a"), of(b"b"));
-    }
 
     #[test]
     fn gzip_is_sent_to_whom_takes_it() {

@@ -4,15 +4,12 @@
 //! ([`policy::Api`]), and no other edge is imported here.
 
 pub mod auth;
-pub mod error;
 pub mod policy;
-pub mod server;
 
 mod agents;
 mod alerts;
 mod config;
 mod console;
-mod cors;
 mod dashboards;
 mod delivery;
 mod deploys;
@@ -23,6 +20,7 @@ mod flag_changes;
 mod flag_exchange;
 mod flag_life;
 mod flag_projects;
+mod flag_streams;
 mod flagd;
 mod flags;
 mod incidents;
@@ -41,10 +39,11 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use tenfold_app::App;
 
-pub use error::ApiError;
 pub use extract::{BODY_BYTES_MAX, Body, PathOf, QueryOf};
 pub use flagd::open_router as flagd_router;
 pub use policy::{Api, Policy, PolicyRow};
+pub(crate) use tenfold_httpkit::cors;
+pub use tenfold_httpkit::{ApiError, error, server};
 
 /// Every part's routes with their policies.
 fn apis() -> Vec<Api> {
@@ -95,6 +94,7 @@ pub fn router(app: App) -> Router {
     routes
         .fallback(ui::serve)
         .layer(axum::Extension(openapi))
+        .layer(axum::Extension(flag_streams::FlagStreams::default()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(axum::middleware::from_fn_with_state(app.clone(), auth::identify))
         .layer(axum::middleware::from_fn(cors::flag_endpoints))

@@ -3,27 +3,22 @@
 //! Every success carries a value and a variant: several providers cannot read an answer without. A flag that is split by
 //! person is not answered for a context that names nobody; a static one is.
 
-use std::convert::Infallible;
-use std::time::Duration;
-
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use bytes::Bytes;
-use futures_util::Stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 use tenfold_app::App;
 use tenfold_app::flags::{Environment, Form};
 use tenfold_flags::{Context, Evaluation, Reason};
+use tenfold_httpkit::streams::Opening;
 use tenfold_types::{ErrorCode, Fault};
-use tokio::sync::watch;
 use utoipa_axum::routes;
 
 use crate::auth::WithToken;
+use crate::flag_streams::FlagStreams;
 use crate::flags::book_of;
 use crate::{Api, ApiError, Policy, QueryOf, etag};
 
@@ -38,7 +33,6 @@ pub fn api() -> Api {
 const ANSWER_BYTES: usize = 128;
 /// A hidden browser tab gives its stream up after this long.
 const INACTIVITY_DELAY_SEC: u32 = 120;
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// A successful evaluation.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -231,42 +225,15 @@ struct EventsQuery {
 async fn events(
     State(app): State<App>,
     WithToken(token): WithToken,
+    Extension(streams): Extension<FlagStreams>,
     QueryOf(q): QueryOf<EventsQuery>,
-    headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let by_token = token.and_then(|t| t.environment.clone());
+    opening: Opening,
+) -> Result<Response, ApiError> {
     let by_channel = q.channel.as_deref().and_then(|c| app.flags.channel_environment(c));
-    let watch = by_channel.or(by_token).and_then(|environment| app.flags.watch(&environment)).ok_or_else(|| {
+    let by_token = token.as_ref().and_then(|t| t.environment.clone());
+    let environment = by_channel.or(by_token).ok_or_else(|| {
         Fault::new(ErrorCode::NotFound, "there is no such stream")
             .advice("take its address out of `eventStreams` of a bulk evaluation")
     })?;
-    let last_seen = headers.get("last-event-id").and_then(|v| v.to_str().ok()).map(str::to_owned);
-    Ok(Sse::new(changes(watch, last_seen.or(q.since))).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
-}
-
-fn changes(
-    watch: watch::Receiver<Arc<Environment>>,
-    seen: Option<String>,
-) -> impl Stream<Item = Result<Event, Infallible>> {
-    futures_util::stream::unfold((watch, seen), |(mut watch, seen)| async move {
-        loop {
-            let current = watch.borrow_and_update().clone();
-            let version = current.etag.trim_matches('"').to_owned();
-            // Who names no version starts from now.
-            if seen.as_ref().is_some_and(|seen| *seen != version) {
-                let data = json!({
-                    "type": "refetchEvaluation",
-                    "etag": version,
-                    "lastModified": current.changed_at.millis() / 1000,
-                });
-                let event = Event::default().id(version.clone()).data(data.to_string());
-                return Some((Ok(event), (watch, Some(version))));
-            }
-            let next = seen.clone().or(Some(version));
-            watch.changed().await.ok()?;
-            if seen.is_none() {
-                return Some((Ok(Event::default().comment("changed")), (watch, next)));
-            }
-        }
-    })
+    streams.changes(&app, &environment, token.as_deref(), q.since.as_deref(), opening)
 }

@@ -2,23 +2,21 @@
 //!
 //! SDKs send their token as the bare value of `Authorization`; the token names the environment.
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::Stream;
 use tenfold_app::App;
 use tenfold_app::flags::{Environment, Projects};
 use tenfold_app::people::{TOKEN_PROJECTS_MAX, Token};
+use tenfold_httpkit::streams::Opening;
 use tenfold_types::Fault;
-use tokio::sync::watch;
 use utoipa_axum::routes;
 
 use crate::auth::WithToken;
+use crate::flag_streams::FlagStreams;
 use crate::flags::book_of;
 use crate::{Api, ApiError, PathOf, Policy, etag};
 
@@ -32,8 +30,6 @@ pub fn api() -> Api {
         .add(Policy::FlagClient, routes!(streaming))
         .add(Policy::FlagClient, routes!(feature))
 }
-
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// The answer book that a client's token opens.
 async fn environment(app: &App, token: Option<&Arc<Token>>) -> Result<Arc<Environment>, ApiError> {
@@ -143,20 +139,11 @@ async fn delta(State(app): State<App>, WithToken(token): WithToken, headers: Hea
 async fn streaming(
     State(app): State<App>,
     WithToken(token): WithToken,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    Extension(streams): Extension<FlagStreams>,
+    headers: HeaderMap,
+    opening: Opening,
+) -> Result<Response, ApiError> {
     let environment = environment(&app, token.as_ref()).await?;
-    let watch = app.flags.watch(&environment.name).ok_or_else(|| Fault::not_found("there is no such environment"))?;
-    Ok(Sse::new(definitions(watch)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
-}
-
-fn definitions(watch: watch::Receiver<Arc<Environment>>) -> impl Stream<Item = Result<Event, Infallible>> {
-    futures_util::stream::unfold((watch, false), |(mut watch, connected)| async move {
-        if connected {
-            watch.changed().await.ok()?;
-        }
-        let current = watch.borrow_and_update().clone();
-        let name = if connected { "unleash-updated" } else { "unleash-connected" };
-        let event = Event::default().event(name).id(current.number().to_string()).data(current.hydration_text());
-        Some((Ok(event), (watch, true)))
-    })
+    reports::introduce(&app, &environment.name, &headers);
+    streams.definitions(&app, &environment, token.as_deref(), opening)
 }

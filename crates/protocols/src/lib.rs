@@ -4,4 +4,5 @@ pub mod agent;
 pub mod flagd;
 pub mod irc;
 pub mod prom_text;
+pub mod sse;
 pub mod statsd;

@@ -4,6 +4,7 @@ mod agent;
 mod ambient;
 mod cli;
 mod demo;
+mod relay;
 mod serve;
 
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ enum Command {
     Serve(serve::Args),
     /// Run the agent on a host.
     Agent(agent::Args),
+    /// Serve flags near their clients, from a copy of what the server has.
+    Relay(relay::Args),
     /// Run the whole loop on this machine, on real processes, and print one URL.
     Demo(demo::Args),
     #[command(flatten)]
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
         Command::Agent(args) => agent::run(args),
+        Command::Relay(args) => relay::run(args),
         Command::Demo(args) => demo::run(args, &ambient::SystemClock),
         Command::Verb(verb) => cli::run(verb),
         Command::Openapi => {

@@ -167,7 +167,7 @@ fn connect_ports(app: &App) {
 }
 
 /// Makes the directory and takes its lock, so that two servers never share one.
-fn open_data_dir(dir: &Path) -> anyhow::Result<std::fs::File> {
+pub fn open_data_dir(dir: &Path) -> anyhow::Result<std::fs::File> {
     std::fs::create_dir_all(dir).with_context(|| format!("the data directory {} cannot be made", dir.display()))?;
     let path = dir.join("lock");
     let file = std::fs::File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;

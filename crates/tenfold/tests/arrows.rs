@@ -12,6 +12,8 @@ enum Kind {
     Engine,
     Store,
     App,
+    /// What edges that speak HTTP stand on; knows no use case.
+    EdgeKit,
     Edge,
     /// Goes into other people's programs.
     Client,
@@ -19,7 +21,7 @@ enum Kind {
     Testkit,
 }
 
-const KINDS: [(&str, Kind); 21] = [
+const KINDS: &[(&str, Kind)] = &[
     ("types", Kind::Types),
     ("flags", Kind::Pure),
     ("deploys", Kind::Pure),
@@ -33,10 +35,12 @@ const KINDS: [(&str, Kind); 21] = [
     ("tsdb", Kind::Engine),
     ("store", Kind::Store),
     ("app", Kind::App),
+    ("httpkit", Kind::EdgeKit),
     ("http", Kind::Edge),
     ("ingest", Kind::Edge),
     ("chat", Kind::Edge),
     ("notify", Kind::Edge),
+    ("relay", Kind::Edge),
     ("runner", Kind::Edge),
     ("client", Kind::Client),
     ("tenfold", Kind::Composition),
@@ -54,7 +58,8 @@ fn allowed(from: Kind, to: Kind) -> bool {
         Kind::Pure | Kind::Engine | Kind::Store => to == Kind::Types,
         Kind::Testkit => matches!(to, Kind::Types | Kind::Store),
         Kind::App => matches!(to, Kind::Types | Kind::Pure | Kind::Engine | Kind::Store),
-        Kind::Edge => matches!(to, Kind::Types | Kind::Pure | Kind::App),
+        Kind::EdgeKit => to == Kind::Types,
+        Kind::Edge => matches!(to, Kind::Types | Kind::Pure | Kind::App | Kind::EdgeKit),
         Kind::Client => matches!(to, Kind::Types | Kind::Pure),
         Kind::Composition => !matches!(to, Kind::Testkit | Kind::Client),
     }

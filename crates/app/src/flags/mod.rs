@@ -5,7 +5,6 @@
 
 mod book;
 mod changes;
-mod context;
 mod contingency;
 mod exchange;
 mod fragment;
@@ -49,7 +48,6 @@ pub use changes::{
     FlagAction, LATE_MS_DEFAULT, NewSchedule, REQUEST_MS, REQUESTS_MAX, RequestList, RequestReason, RequestView,
     SCHEDULES_MAX, ScheduleList, ScheduleView, Scheduled,
 };
-pub use context::{CONTEXT_FIELDS_MAX, context_from_json};
 pub use contingency::FlagDrillStart;
 pub use exchange::{FlagExport, FlagImport, FlagImportReport, IMPORT_BYTES_MAX};
 pub use fragment::Form;
@@ -68,6 +66,7 @@ pub use ramps::{
 pub use segments::SegmentList;
 pub use summary::{FlagSummary, FlagSummaryList};
 pub use table::{Kill, PROJECT_SETS_MAX, State};
+pub use tenfold_flags::wire::{CONTEXT_FIELDS_MAX, context_from_json};
 pub use usage::{Reported, UsageView};
 pub use views::{
     FlagAnswer, FlagEnvironmentUpdate, FlagEnvironmentView, FlagList, FlagQuestion, FlagRamp, FlagRampMove,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tenfold_app::App;
 use tenfold_app::flags::{ImpactMetric, InstanceList, Introduction, Reported};
 use tenfold_app::people::{Token, TokenKind};
-use tenfold_types::Fault;
+use tenfold_types::{Fault, Timestamp};
 use utoipa_axum::routes;
 
 use super::environment;
@@ -238,6 +238,10 @@ struct TokenAnswer {
     kind: &'static str,
     environment: String,
     projects: Vec<String>,
+    /// Relays hold to it while they cannot ask.
+    #[serde(rename = "expiresAt", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    expires_at: Option<Timestamp>,
 }
 
 /// Which of these flag clients' tokens are valid, and for what. Whoever has a token may ask about it; of others nothing
@@ -255,6 +259,7 @@ async fn edge_validate(State(app): State<App>, Body(question): Body<TokenQuestio
             kind: token.kind.name(),
             environment,
             projects: token.projects().names(),
+            expires_at: token.expires_at,
         })
     });
     Ok(Json(Tokens { tokens: known.collect() }))

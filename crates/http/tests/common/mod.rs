@@ -14,9 +14,14 @@ pub struct World {
 }
 
 pub async fn world() -> World {
+    world_with(|_| {}).await
+}
+
+pub async fn world_with(change: impl FnOnce(&mut Settings)) -> World {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let db = temp_db().await;
-    let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+    let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+    change(&mut settings);
     let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty time-series store opens");
     let entropy = Arc::new(TestEntropy::default());
     let app = App::new((*db).clone(), Arc::new(TestClock::default()), entropy, settings, metrics);

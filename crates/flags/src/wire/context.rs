@@ -1,8 +1,9 @@
 //! The context of an evaluation out of JSON, as OpenFeature and Unleash clients send it.
 
 use serde_json::{Map, Value};
-use tenfold_flags::Context;
 use tenfold_types::Fault;
+
+use crate::Context;
 
 /// Fields of a context, nested ones counted singly.
 pub const CONTEXT_FIELDS_MAX: usize = 200;
@@ -18,6 +19,15 @@ pub fn context_from_json(fields: &Map<String, Value>) -> Result<Context, Fault> 
         context.set("targetingKey", key);
     }
     spread(&mut context, "", fields, &mut left, DEPTH_MAX)?;
+    Ok(context)
+}
+
+/// The same with `environment` filled in where the client left it out.
+pub fn context_in(environment: &str, fields: &Map<String, Value>) -> Result<Context, Fault> {
+    let mut context = context_from_json(fields)?;
+    if !context.has("environment") {
+        context.set("environment", environment);
+    }
     Ok(context)
 }
 

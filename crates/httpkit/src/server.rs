@@ -1,4 +1,6 @@
 //! The listener: connection cap, header timeout, graceful stop, and the headers every answer carries.
+//!
+//! A connection whose socket was parked as a stream ([`crate::streams`]) is over here and gives its place back.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +18,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::streams::Parkable;
+
 /// Connections served at once; further ones wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 8_192;
 /// A client that has not sent its headers by then is dropped.
@@ -23,6 +27,13 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams get this long to end when the server stops.
 const DRAIN: Duration = Duration::from_secs(2);
 const HEADERS_MAX: usize = 100;
+
+/// Lifts the limit on open files as far as this process may, and gives it: each connection and each stream takes one.
+pub fn raise_file_limit() -> u64 {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return 1_024 };
+    if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft }
+}
 
 /// Serves until `stop` is cancelled; then finishes what is under way, for a short while.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
@@ -53,9 +64,11 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
 }
 
 async fn connection(stream: tokio::net::TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+    let (stream, berth) = Parkable::new(stream);
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(berth.clone());
         router.clone().oneshot(request)
     });
     let mut builder = Builder::new(TokioExecutor::new());

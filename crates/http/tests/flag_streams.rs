@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tenfold_app::Caller;
 use tenfold_app::people::{NewToken, TokenKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 /// Nothing here takes longer unless it never comes.
@@ -179,6 +179,7 @@ async fn a_stream_is_parked_and_goes_on() {
     server.mark("first").await;
     let (name, data) = stream.event().await;
     assert!(name == "unleash-updated" && data.contains("first"), "{name} {data}");
+    assert!(data.contains("feature-updated") && !data.contains("hydration"), "only what changed: {data}");
     drop(stream);
     server.metric("tenfold_streams_open", |n| n == 0.0).await;
 }
@@ -197,7 +198,13 @@ async fn a_client_that_has_the_newest_is_told_only_what_comes_after() {
     assert!(again.chunk().await.starts_with("retry: "));
     server.mark("later").await;
     let (_, data) = again.event().await;
-    assert!(data.contains("later"), "{data}");
+    assert!(data.contains("later") && !data.contains("hydration"), "{data}");
+    // One that missed it is told just that when it comes back.
+    let mut missed = server.connect().await;
+    missed.send(&request).await;
+    missed.head().await;
+    let (name, data) = missed.event().await;
+    assert!(name == "unleash-connected" && data.contains("later") && !data.contains("hydration"), "{name} {data}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -271,16 +278,17 @@ async fn two_thousand_streams_learn_of_a_flip() {
 async fn a_stalled_reader_holds_nobody_up_and_gets_only_the_newest() {
     const CHANGES: usize = 120;
     let server = Server::start(None).await;
-    // Each state is large enough that a few fill every buffer on the way.
     let bulk = "x".repeat(900);
-    for n in 0..60 {
-        server.put(&format!("bulk{n}"), &json!({"description": bulk})).await;
-    }
-    let mut stalled = server.open().await;
+    // Little room on this side too, so that a part of the changes fills every buffer on the way.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4 * 1024).unwrap();
+    let mut stalled = Stream::over(socket.connect(server.address).await.unwrap());
+    stalled.send(&server.request("1.1")).await;
+    stalled.head().await;
     let mut awake = server.open().await;
     awake.event().await;
     for n in 0..CHANGES {
-        server.mark(&format!("mark {n}.")).await;
+        server.mark(&format!("mark {n}.{bulk}")).await;
         while !awake.event().await.1.contains(&format!("mark {n}.")) {}
     }
     server.metric("tenfold_streams_stalled", |n| n == 1.0).await;

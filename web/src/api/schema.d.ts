@@ -8117,6 +8117,8 @@ export interface components {
             type: string;
             environment: string;
             projects: string[];
+            /** @description Relays hold to it while they cannot ask. */
+            expiresAt?: string | null;
         };
         UnleashTokenQuestion: {
             tokens: string[];

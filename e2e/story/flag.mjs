@@ -36,8 +36,8 @@ export async function ramp(scene) {
   await anaPage.goto(`/flags/${FLAG}`);
   let before = new Set();
   for (const percent of [1, 10, 50]) {
-    await anaPage.getByRole('group', { name: 'Rollout stages' }).getByRole('button', { name: `${percent} %`, exact: true }).click();
-    await anaPage.getByRole('group', { name: 'Rollout stages' }).getByRole('button', { name: `${percent} %`, exact: true, pressed: true }).waitFor();
+    await anaPage.getByRole('region', { name: 'production', exact: true }).getByRole('group', { name: 'Rollout stages' }).getByRole('button', { name: `${percent} %`, exact: true }).click();
+    await anaPage.getByRole('region', { name: 'production', exact: true }).getByRole('group', { name: 'Rollout stages' }).getByRole('button', { name: `${percent} %`, exact: true, pressed: true }).waitFor();
     const inside = await whoIsIn(scene.flags);
     for (const user of before) assert.ok(inside.has(user), `${user} was in and stays in at ${percent} %`);
     const share = (inside.size / USERS.length) * 100;

@@ -48,11 +48,13 @@ export async function inADeploy(scene) {
   assert.ok(twice.length <= 1, 'it ended once');
 }
 
+const TITLE = 'A drill of the story';
+
 export async function inAnEscalation(scene) {
   const { ana, demo } = scene;
   const count = () => Object.fromEntries(['ana', 'raj'].map((login) => [login, mails(demo.about.mail.mailboxes, login).length]));
   const before = count();
-  const incident = await ana.post('/api/incidents', { title: 'A drill of the story', service: 'photos', severity: 'critical' });
+  const incident = await ana.post('/api/incidents', { title: TITLE, service: 'photos', severity: 'critical' });
   await until('the first page is delivered', async () => {
     const pages = await ana.items(`/api/pages?incident=${incident.number}`);
     return pages.length > 0 && pages.every(({ state }) => state === 'delivered');
@@ -64,13 +66,18 @@ export async function inAnEscalation(scene) {
     return pages.some(({ step, state }) => step === Math.max(...pages.map((page) => page.step)) && step > pages[0].step && state === 'delivered') || new Set(pages.map(({ step }) => step)).size > 1;
   }, { within_ms: (ESCALATE_AFTER_S + 30) * 1000 });
   await ana.post(`/api/incidents/${incident.number}/acknowledge`);
-  const pages = await ana.items(`/api/pages?incident=${incident.number}`);
+  let pages = await ana.items(`/api/pages?incident=${incident.number}`);
   const keys = pages.map(({ step, round, person }) => `${step}/${round}/${person}`);
   assert.equal(new Set(keys).size, keys.length, 'a step pages a person once');
+  // A mail is in the mailbox a moment before the server has written that it is.
   for (const login of ['ana', 'raj']) {
-    const mailed = pages.filter((page) => page.person === login && page.attempts.some(({ channel, state }) => channel === 'mail' && ['delivered', 'sent', 'ok', 'accepted'].includes(state))).length;
-    const fresh = mails(demo.about.mail.mailboxes, login).slice(before[login]).filter(({ subject }) => !/resolved|acknowledged/i.test(subject));
-    assert.equal(fresh.length, mailed, `${login} has one mail for each page, not two`);
+    await until(`${login} has one mail for each page, not two`, async () => {
+      pages = await ana.items(`/api/pages?incident=${incident.number}`);
+      const mailed = pages.filter((page) => page.person === login && page.attempts.some(({ channel, state }) => channel === 'mail' && ['delivered', 'sent', 'ok', 'accepted'].includes(state))).length;
+      const fresh = mails(demo.about.mail.mailboxes, login).slice(before[login]).filter(({ subject }) => subject.includes(TITLE) && !/resolved|acknowledged/i.test(subject));
+      assert.equal(fresh.length, mailed, `mails: ${fresh.map(({ subject }) => subject).join('; ')}`);
+      return true;
+    }, { within_ms: 10_000 });
   }
   await ana.post(`/api/incidents/${incident.number}/resolve`);
 }

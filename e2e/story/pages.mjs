@@ -34,7 +34,7 @@ export async function look({ demo, browser }) {
     for (const [name, address] of PAGES) {
       await page.goto(address);
       await page.getByRole('main').getByRole('heading', { level: 1 }).waitFor();
-      await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name, exact: true }).and(page.locator('[aria-current]')).waitFor();
+      await page.getByRole('navigation', { name: 'Pages', exact: true }).getByRole('link', { name, exact: true }).and(page.locator('[aria-current]')).waitFor();
       await page.getByRole('region', { name: 'At a glance' }).waitFor();
       await settled(page);
       const file = address === '/' ? 'now' : address.slice(1).replaceAll('/', '-');

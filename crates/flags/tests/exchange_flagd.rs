@@ -12,7 +12,7 @@ const LOOSE: Options<'static> = Options { environment: Some("production"), allow
 
 fn read(document: &Value, options: Options<'_>) -> Bundle {
     assert_eq!(Format::detect(document), Some(Format::Flagd));
-    exchange::read(Format::Flagd, document, options).unwrap()
+    exchange::read(Format::Flagd, document, options).expect("a document of flagd")
 }
 
 /// One flag with two texts, and a rule.
@@ -36,13 +36,14 @@ fn answer(flags: &[Flag], context: &[(&str, &str)]) -> Value {
         asked.set(name, *value);
     }
     let moment = Moment { now: Timestamp(1_767_225_600_000), random: 7 };
-    snapshot.evaluate("f", &asked, moment).unwrap().value().clone()
+    snapshot.evaluate("f", &asked, moment).expect("the flag is there").value().clone()
 }
 
 #[test]
 fn rules_answer_the_same() {
     let var = |name: &str| json!({"var": name});
-    let cases: Vec<(Value, Vec<(Vec<(&str, &str)>, &str)>)> = vec![
+    type Asked = (Vec<(&'static str, &'static str)>, &'static str);
+    let cases: Vec<(Value, Vec<Asked>)> = vec![
         (json!(null), vec![(vec![], "C")]),
         (json!({}), vec![(vec![], "C")]),
         (
@@ -226,8 +227,9 @@ fn files_of_others_are_taken_or_refused() {
             entries.filter_map(Result::ok).map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "json"))
         {
             let document: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-            let count =
-                document["flags"].as_object().map_or_else(|| document["flags"].as_array().unwrap().len(), |m| m.len());
+            let count = document["flags"]
+                .as_object()
+                .map_or_else(|| document["flags"].as_array().unwrap().len(), serde_json::Map::len);
             let bundle = exchange::read(Format::Flagd, &document, LOOSE).unwrap();
             let no: Vec<_> = bundle.notes.iter().filter(|n| n.outcome == Outcome::Refused).collect();
             assert_eq!(bundle.flags.len() + no.len(), count, "{}", path.display());

@@ -28,10 +28,12 @@ fn read(path: &Path) -> Value {
 /// A state as one document, whether it is given so or as events.
 fn document(state: &Value) -> Value {
     let Some(events) = state.get("events") else { return state.clone() };
-    let events: Vec<DeltaEvent> = serde_json::from_value(events.clone()).unwrap();
+    let events: Vec<DeltaEvent> = serde_json::from_value(events.clone()).expect("the shape is known");
     let mut out = ClientFeatures::default();
-    events.into_iter().for_each(|e| out.apply(e));
-    serde_json::to_value(out).unwrap()
+    for event in events {
+        out.apply(event);
+    }
+    serde_json::to_value(out).expect("it can be written")
 }
 
 #[test]

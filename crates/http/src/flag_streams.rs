@@ -90,7 +90,8 @@ impl FlagStreams {
         opening: Opening,
     ) -> Result<Response, ApiError> {
         let streams = self.streams(app)?;
-        let topic = topic(app, &streams, "ofrep", environment, &Projects::All, Changes)?;
+        let projects = token.map(Token::projects).unwrap_or_default();
+        let topic = topic(app, &streams, "ofrep", environment, &projects, Changes)?;
         let since = opening.last_event_id.as_deref().or(since).map(Arc::from);
         // Who names no version starts from now.
         let since = since.or_else(|| Some(topic.news().version()));

@@ -303,6 +303,30 @@ async fn a_stalled_reader_holds_nobody_up_and_gets_only_the_newest() {
     server.metric("tenfold_streams_stalled", |n| n == 0.0).await;
 }
 
+/// A browser's stream carries no token; its address stands for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_s_stream_ends_with_the_token_its_address_stands_for() {
+    let server = Server::start(None).await;
+    let new = json!({"name": "page", "kind": "frontend", "environment": "production"});
+    let new: NewToken = serde_json::from_value(new).unwrap();
+    let doomed = server.world.app.token_create(&Caller::system(), new).await.unwrap();
+    let address = server.world.app.flag_channel("production", Some(&doomed.token));
+    let head = |address: &str| format!("GET /ofrep/v1/events?channel={address} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let mut going = server.connect().await;
+    going.send(&head(&address)).await;
+    assert!(going.head().await.starts_with("HTTP/1.1 200"));
+    let revoked_at = Instant::now();
+    server.world.app.token_revoke(&Caller::system(), &doomed.token.id).await.unwrap();
+    let rest = going.end().await;
+    assert!(rest.ends_with("0\r\n\r\n"), "it ends in good order: {rest:?}");
+    assert!(revoked_at.elapsed() < Duration::from_secs(5), "{:?}", revoked_at.elapsed());
+    for wrong in [address.as_str(), "in:production.00000000000000000000000000000000", "in:production", "."] {
+        let mut back = server.connect().await;
+        back.send(&head(wrong)).await;
+        assert!(back.head().await.starts_with("HTTP/1.1 404"), "{wrong}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_ends_closes_its_streams_and_no_others() {
     let server = Server::start(None).await;

@@ -5,6 +5,7 @@
 
 mod book;
 mod changes;
+mod channel;
 mod contingency;
 mod exchange;
 mod fragment;
@@ -305,11 +306,7 @@ impl App {
         environment: &str,
         fields: &Map<String, Value>,
     ) -> Result<tenfold_flags::Context, Fault> {
-        let mut context = context_from_json(fields)?;
-        if !context.has("environment") {
-            context.set("environment", environment);
-        }
-        Ok(context)
+        tenfold_flags::wire::context_in(environment, fields)
     }
 
     /// Environment, flag and counts of everything that was ever asked.

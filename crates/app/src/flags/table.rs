@@ -154,15 +154,9 @@ impl State {
         Some(cell.clone())
     }
 
-    /// The secret name of an environment's change stream: it stands in an address, where a browser can send no token.
-    pub fn channel(&self, environment: &str) -> String {
-        let name = blake3::keyed_hash(&self.channel_key.read(), environment.as_bytes()).to_hex();
-        name[..32].to_owned()
-    }
-
-    /// The environment a change stream's name stands for.
-    pub fn channel_environment(&self, channel: &str) -> Option<String> {
-        self.environment_names().into_iter().find(|name| self.channel(name) == channel)
+    /// What only this server, and others on its store, can say of a text.
+    pub(super) fn mark(&self, text: &str) -> String {
+        blake3::keyed_hash(&self.channel_key.read(), text.as_bytes()).to_hex()[..32].to_owned()
     }
 
     pub(super) fn set_channel_key(&self, secret: String) {

@@ -110,10 +110,15 @@ impl App {
 
     /// Whether a token still counts. Cheap enough to ask for each of many open streams.
     pub fn token_is_valid(&self, id: &str) -> bool {
+        self.token_by_id(id).is_some()
+    }
+
+    /// The token of that id, unless it was revoked or has expired.
+    pub fn token_by_id(&self, id: &str) -> Option<Arc<Token>> {
         let now = self.now();
         let index = self.people.valid_tokens.index.read();
-        let known = index.secret_of.get(id).and_then(|hash| index.by_secret.get(hash));
-        known.is_some_and(|k| k.token.expires_at.is_none_or(|e| e > now))
+        let known = index.secret_of.get(id).and_then(|hash| index.by_secret.get(hash))?;
+        known.token.expires_at.is_none_or(|e| e > now).then(|| known.token.clone())
     }
 
     /// Moves at once when a token is revoked here, within a second when one expires, and as soon as the record shows it

@@ -8107,6 +8107,7 @@ export interface components {
             impressionData: boolean;
             variant: components["schemas"]["UnleashVariant"];
         };
+        /** @description The shape of the answer, for the API's description. */
         UnleashToggles: {
             toggles: components["schemas"]["UnleashToggle"][];
         };

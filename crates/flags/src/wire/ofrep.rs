@@ -3,6 +3,8 @@
 //! Every success carries a value and a variant: several providers cannot read an answer without. A flag that is split by
 //! person is not answered for a context that names nobody; a static one is.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tenfold_types::Timestamp;
@@ -11,6 +13,8 @@ use crate::{Context, Evaluation, Reason};
 
 /// A hidden browser tab gives its stream up after this long.
 const INACTIVITY_DELAY_SEC: u32 = 120;
+/// Bytes an answer takes about; a better guess saves copies.
+const ANSWER_BYTES: usize = 128;
 
 /// A successful evaluation.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -38,21 +42,6 @@ impl Failure<'_> {
     pub fn body(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Answer<'a> {
-    Success(Success<'a>),
-    Failure(Failure<'a>),
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Bulk<'a> {
-    flags: Vec<Answer<'a>>,
-    event_streams: [Value; 1],
-    metadata: Value,
 }
 
 /// The context of a request.
@@ -89,16 +78,29 @@ pub fn asked<'a>(environment: &str, key: Option<&'a str>, body: &[u8]) -> Result
     Ok(Asked { context, names_key: fields.contains_key("targetingKey") })
 }
 
-fn answer<'a>(found: &Evaluation<'a>, asked: &Asked) -> Answer<'a> {
+/// A success as it is written, up to its reason: what stays the same from one question to the next and may be kept.
+pub fn start(found: &Evaluation<'_>) -> Vec<u8> {
+    let whole = Success { key: found.key(), value: found.value(), variant: found.variant(), reason: "" };
+    // Plain data without maps that could fail.
+    let mut text = serde_json::to_vec(&whole).unwrap_or_default();
+    text.truncate(text.len().saturating_sub(b"\"}".len()));
+    text
+}
+
+/// An answer's JSON at the end of `out`; an error when the context names nobody the answer could stick to.
+fn write<'a, 'k>(
+    out: &mut Vec<u8>,
+    found: &Evaluation<'a>,
+    asked: &Asked,
+    start: impl Fn(&Evaluation<'a>) -> Cow<'k, [u8]>,
+) -> Result<(), Failure<'a>> {
     if found.reason == Reason::Chance && !asked.names_key {
-        return Answer::Failure(nobody(found.key()));
+        return Err(nobody(found.key()));
     }
-    Answer::Success(Success {
-        key: found.key(),
-        value: found.value(),
-        variant: found.variant(),
-        reason: found.reason.name(),
-    })
+    out.extend_from_slice(&start(found));
+    out.extend_from_slice(found.reason.name().as_bytes());
+    out.extend_from_slice(b"\"}");
+    Ok(())
 }
 
 fn nobody(key: &str) -> Failure<'_> {
@@ -118,32 +120,50 @@ pub fn unknown<'a>(key: &'a str, environment: &str) -> Failure<'a> {
     }
 }
 
-/// The body for one flag, of a success or of a failure.
-pub fn single(found: &Evaluation<'_>, asked: &Asked) -> Result<Vec<u8>, Vec<u8>> {
-    match answer(found, asked) {
-        Answer::Success(success) => Ok(serde_json::to_vec(&success).unwrap_or_default()),
-        Answer::Failure(failure) => Err(failure.body()),
-    }
+/// The body for one flag. `start` hands out what [`start()`] makes, which may be kept.
+pub fn single<'a, 'k>(
+    found: &Evaluation<'a>,
+    asked: &Asked,
+    start: impl Fn(&Evaluation<'a>) -> Cow<'k, [u8]>,
+) -> Result<Vec<u8>, Failure<'a>> {
+    let mut body = Vec::with_capacity(ANSWER_BYTES);
+    write(&mut body, found, asked, start)?;
+    Ok(body)
 }
 
-/// The body for all flags. `stream` is the address of the stream that tells of changes.
-pub fn bulk<'a>(
-    answers: impl Iterator<Item = Evaluation<'a>>,
+/// Which configuration a bulk answer is of, and where its changes are told.
+pub struct Origin<'a> {
+    pub environment: &'a str,
+    pub version: &'a str,
+    /// The address of the stream that tells of changes.
+    pub stream: &'a str,
+}
+
+/// The body for all flags. `start` as in [`single`].
+pub fn bulk<'a, 'k>(
+    answers: impl ExactSizeIterator<Item = Evaluation<'a>>,
     asked: &Asked,
-    environment: &str,
-    version: &str,
-    stream: &str,
+    origin: &Origin<'_>,
+    start: impl Fn(&Evaluation<'a>) -> Cow<'k, [u8]>,
 ) -> Vec<u8> {
-    let document = Bulk {
-        flags: answers.map(|found| answer(&found, asked)).collect(),
-        event_streams: [json!({
-            "type": "sse",
-            "endpoint": {"requestUri": stream},
-            "inactivityDelaySec": INACTIVITY_DELAY_SEC,
-        })],
-        metadata: json!({"flagSetId": environment, "version": version}),
-    };
-    serde_json::to_vec(&document).unwrap_or_default()
+    let mut body = Vec::with_capacity(answers.len() * ANSWER_BYTES + 512);
+    body.extend_from_slice(b"{\"flags\":[");
+    for found in answers {
+        if body.last() != Some(&b'[') {
+            body.push(b',');
+        }
+        if let Err(failure) = write(&mut body, &found, asked, &start) {
+            body.extend_from_slice(&failure.body());
+        }
+    }
+    let stream = json!({
+        "type": "sse",
+        "endpoint": {"requestUri": origin.stream},
+        "inactivityDelaySec": INACTIVITY_DELAY_SEC,
+    });
+    let metadata = json!({"flagSetId": origin.environment, "version": origin.version});
+    body.extend_from_slice(format!("],\"eventStreams\":[{stream}],\"metadata\":{metadata}}}").as_bytes());
+    body
 }
 
 /// What a stream of changes says: fetch again. `version` is the configuration's, as [`bulk`] gave it.

@@ -55,7 +55,8 @@ fn evaluated(
     let view = relay.view(known)?;
     let peer: Option<IpAddr> = peer.map(|Extension(ConnectInfo(peer))| peer.ip());
     let context = wire::browser_context(view.environment(), fields, peer)?;
-    let body = wire::toggles(view.evaluate_all(&context, relay.moment(), &relay.usage));
+    let body =
+        wire::toggles(view.evaluate_all(&context, relay.moment(), &relay.usage), |answer| wire::toggle(answer).into());
     Ok(etag::json(headers, &etag::of(&body), body.into()))
 }
 

@@ -9,6 +9,7 @@ import { Status, Time } from "../../ui/basics";
 import { Dialog } from "../../ui/Dialog";
 import { Switch } from "../../ui/Switch";
 import { exposure, reaches } from "./exposure";
+import { told } from "./told";
 
 const PRODUCTION = "production";
 
@@ -28,7 +29,7 @@ function SwitchIn({ flag, environment, state }: Props): ReactElement {
   const { busy, run } = useAction("flag.");
   const flip = async (enabled: boolean): Promise<void> => {
     setAsking(false);
-    const done = await run(() => flags.switch(flag.key, environment, enabled, reason), `${flag.key} is ${enabled ? "on" : "off"} in ${environment}.`);
+    const done = await run(() => flags.switch(flag.key, environment, enabled, reason), told(`${flag.key} is ${enabled ? "on" : "off"} in ${environment}.`));
     if (done) setReason("");
   };
   const press = (enabled: boolean): void => {
@@ -67,7 +68,7 @@ function Rollout({ flag, environment, state }: Props): ReactElement | null {
   const why = ramping ? "A ramp is running; stop it first." : null;
   const set = (percent: number): void => {
     setText(String(percent));
-    void run(() => flags.rollout(flag.key, environment, percent), `${flag.key} reaches ${percent} % of ${environment}.`);
+    void run(() => flags.rollout(flag.key, environment, percent), told(`${flag.key} reaches ${percent} % of ${environment}.`));
   };
   const percent = Number(text);
   const wrong = text.trim() === "" || !(percent >= 0 && percent <= 100) ? "Give a percentage from 0 to 100." : percent === current ? "The flag stands there already." : null;

@@ -1,6 +1,6 @@
 import type { ReactElement } from "react";
 import { flags, type RampMove } from "../../api/endpoints";
-import type { Flag, FlagEnvironment, Ramp as RampShape } from "../../api/types";
+import type { FlagEnvironment, Ramp as RampShape } from "../../api/types";
 import { duration, HOUR_MS } from "../../lib/time";
 import type { Look } from "../../lib/status";
 import { useAction } from "../../lib/useAction";
@@ -8,6 +8,7 @@ import { ActionButton } from "../../ui/Action";
 import { Status, Time } from "../../ui/basics";
 import { Evidence, Guard } from "./Guard";
 import { RampStart } from "./RampStart";
+import { told } from "./told";
 
 interface Props {
   flag: string;
@@ -22,10 +23,6 @@ const STATES: Record<RampShape["state"], [Look, string]> = {
   stopped: ["quiet", "Stopped"],
   tripped: ["critical", "Ended by its guard"],
 };
-
-/** What to say of a change: done, or waiting for somebody else. */
-export const told = (done: string) => (flag: Flag): string =>
-  flag.requested ? `That waits for a second person, as change request ${flag.requested}.` : done;
 
 function Steps({ ramp }: { ramp: RampShape }): ReactElement {
   return (

@@ -6,7 +6,7 @@ import { duration, HOUR_MS, MINUTE_MS } from "../../lib/time";
 import { useAction } from "../../lib/useAction";
 import { ActionButton } from "../../ui/Action";
 import { Field } from "../../ui/Field";
-import { told } from "./Ramp";
+import { told } from "./told";
 import { readSteps } from "./rampSteps";
 
 const OWN = "";

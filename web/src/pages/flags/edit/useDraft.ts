@@ -5,6 +5,7 @@ import { ApiError } from "../../../api/http";
 import type { Flag, FlagUpdate } from "../../../api/types";
 import { touch } from "../../../api/useQuery";
 import { say } from "../../../ui/toast";
+import { told } from "../told";
 import { draftOf, keep, kept, rebase, same, updateOf, type Draft, type DraftEnvironment, type Kept } from "./draft";
 
 export interface Editing {
@@ -92,9 +93,9 @@ export function useDraft(flag: Flag, reload: () => void): Editing {
     if (!edit || !update) return false;
     setBusy(true);
     try {
-      await flags.put(flag.key, update, edit.version);
+      const saved = await flags.put(flag.key, update, edit.version);
       discard();
-      say("ok", `${flag.key} is saved.`);
+      say(saved.requested ? "warning" : "ok", told(`${flag.key} is saved.`)(saved));
       return true;
     } catch (error) {
       if (error instanceof ApiError && error.code === "changed") reload();

@@ -12,19 +12,21 @@ use crate::{
     murmur::{Prefix, ROLLOUT_SEED, VARIANT_SEED},
     network::Network,
     snapshot::Snapshot,
-    table::{HEAD_BYTES, Head, head},
+    table::{HEAD_BYTES, Head, head, starts_with_head},
     value::{Payload, ValueType},
     words::Words,
 };
 
+/// What every evaluation looks at comes first and fills one cache line.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Flag {
     /// The first bytes of the name, so that it is told from others without going where it stands.
     head: Head,
-    pub(crate) presence: Presence,
-    pub(crate) enabled: bool,
     pub(crate) name: Box<str>,
     pub(crate) parents: Box<[Parent]>,
+    pub(crate) enabled: bool,
+    pub(crate) presence: Presence,
     /// The first one stands in here, and in it its first constraint: most flags are one piece of memory.
     pub(crate) strategies: SmallVec<[CompiledStrategy; 1]>,
     pub(crate) variants: Option<Box<VariantSet>>,
@@ -139,7 +141,7 @@ impl Flag {
     #[inline]
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.name.len() == name.len()
-            && self.head == head(name)
+            && starts_with_head(name, self.head)
             && (name.len() <= HEAD_BYTES || self.name.as_bytes() == name.as_bytes())
     }
 

@@ -123,17 +123,24 @@ fn fold(a: u64, b: u64) -> u64 {
 pub(crate) type Head = [u64; 3];
 pub(crate) const HEAD_BYTES: usize = size_of::<Head>();
 
-#[inline]
 pub(crate) fn head(text: &str) -> Head {
-    let mut head = [0; 3];
-    let mut words = text.as_bytes().chunks(8);
-    for (part, word) in head.iter_mut().zip(&mut words) {
-        *part = match <[u8; 8]>::try_from(word) {
-            Ok(whole) => u64::from_le_bytes(whole),
-            Err(_) => last_word(word),
-        };
+    [0, 8, 16].map(|at| word(text.as_bytes(), at))
+}
+
+/// Whether `head` is the text's. Word by word: a head built for this would be written and read back first.
+#[inline]
+pub(crate) fn starts_with_head(text: &str, head: Head) -> bool {
+    let bytes = text.as_bytes();
+    word(bytes, 0) == head[0] && word(bytes, 8) == head[1] && word(bytes, 16) == head[2]
+}
+
+/// The eight bytes from there, or what is left of them.
+#[inline]
+fn word(bytes: &[u8], at: usize) -> u64 {
+    match bytes.get(at..at + 8).and_then(|b| b.try_into().ok()) {
+        Some(whole) => u64::from_le_bytes(whole),
+        None => bytes.get(at..).filter(|rest| !rest.is_empty()).map_or(0, last_word),
     }
-    head
 }
 
 /// One to seven bytes as a number; together with the length no two texts give the same.

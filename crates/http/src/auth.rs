@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use tenfold_app::people::{Person, Token};
 use tenfold_app::{App, Caller};
 use tenfold_types::{ErrorCode, Fault, Source};
@@ -41,7 +39,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let caller = parts.extensions.get::<Caller>().cloned();
+        let caller = parts.extensions.get::<Identity>().and_then(Identity::caller);
         caller
             .map(Self)
             .ok_or_else(|| ApiError(Fault::new(ErrorCode::Unauthenticated, "sign in or send a token first")))
@@ -108,18 +106,8 @@ fn token_secret(headers: &HeaderMap) -> Option<&str> {
     Some(value.strip_prefix("Bearer ").unwrap_or(value).trim())
 }
 
-/// Outermost layer: finds out who asks and leaves it in the request.
-pub async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    match identity(&app, request.method(), request.headers()).await {
-        Ok(identity) => {
-            request.extensions_mut().insert(identity);
-            next.run(request).await
-        }
-        Err(fault) => ApiError(fault).into_response(),
-    }
-}
-
-async fn identity(app: &App, method: &Method, headers: &HeaderMap) -> Result<Identity, Fault> {
+/// Finds out who asks.
+pub(crate) async fn identity(app: &App, method: &Method, headers: &HeaderMap) -> Result<Identity, Fault> {
     if let Some(secret) = token_secret(headers) {
         return match app.token_by_secret(secret) {
             Some(token) => Ok(Identity::Token(token)),

@@ -23,6 +23,7 @@ mod flag_projects;
 mod flag_streams;
 mod flagd;
 mod flags;
+mod front;
 mod incidents;
 mod meta;
 mod now;
@@ -35,14 +36,10 @@ mod session;
 mod ui;
 mod unleash;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use tenfold_app::App;
-
 pub use extract::{BODY_BYTES_MAX, Body, PathOf, QueryOf};
 pub use flagd::open_router as flagd_router;
+pub use front::{Front, router};
 pub use policy::{Api, Policy, PolicyRow};
-pub(crate) use tenfold_httpkit::cors;
 pub use tenfold_httpkit::{ApiError, error, server};
 
 /// Every part's routes with their policies.
@@ -85,19 +82,4 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// Which policy guards which route; a test walks it.
 pub fn policy_table() -> Vec<PolicyRow> {
     policy::assemble(apis()).2
-}
-
-/// The whole service: API behind its policies, pages for everything else.
-pub fn router(app: App) -> Router {
-    let (routes, openapi, _) = policy::assemble(apis());
-    let openapi = meta::OpenApiText::new(&openapi);
-    routes
-        .fallback(ui::serve)
-        .layer(axum::Extension(openapi))
-        .layer(axum::Extension(flag_streams::FlagStreams::default()))
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(axum::middleware::from_fn_with_state(app.clone(), auth::identify))
-        .layer(axum::middleware::from_fn(cors::flag_endpoints))
-        .layer(axum::middleware::from_fn(server::security_headers))
-        .with_state(app)
 }

@@ -1,12 +1,16 @@
 //! The policy table: every route names who may use it, and a layer in front of the handler asks.
 
+use std::future::{Ready, ready};
+use std::task::{Context, Poll};
+
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::Either;
 use tenfold_app::people::TokenKind;
 use tenfold_app::{App, Role};
 use tenfold_types::{ErrorCode, Fault};
+use tower::{Layer, Service};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
@@ -113,21 +117,45 @@ pub(crate) fn assemble(apis: Vec<Api>) -> (Router<App>, OpenApi, Vec<PolicyRow>)
                     }
                 }
             }
-            let guarded = methods.layer(from_fn(move |request: Request, next: Next| guard(policy, request, next)));
-            all = all.routes((schemas, paths, guarded));
+            all = all.routes((schemas, paths, methods.layer(Guard(policy))));
         }
     }
     let (router, openapi) = all.split_for_parts();
     (router, openapi, table)
 }
 
-async fn guard(policy: Policy, mut request: Request, next: Next) -> Response {
-    let identity = request.extensions().get::<Identity>().cloned().unwrap_or(Identity::Anonymous);
-    if let Err(fault) = policy.check(&identity) {
-        return ApiError(fault).into_response();
+/// Asks the policy in front of the routes.
+#[derive(Clone)]
+struct Guard(Policy);
+
+impl<S> Layer<S> for Guard {
+    type Service = Guarded<S>;
+
+    fn layer(&self, routes: S) -> Guarded<S> {
+        Guarded { policy: self.0, routes }
     }
-    if let Some(caller) = identity.caller() {
-        request.extensions_mut().insert(caller);
+}
+
+#[derive(Clone)]
+struct Guarded<S> {
+    policy: Policy,
+    routes: S,
+}
+
+impl<S: Service<Request, Response = Response>> Service<Request> for Guarded<S> {
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Either<Ready<Result<Response, S::Error>>, S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.routes.poll_ready(context)
     }
-    next.run(request).await
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let identity = request.extensions().get::<Identity>().unwrap_or(&Identity::Anonymous);
+        match self.policy.check(identity) {
+            Ok(()) => Either::Right(self.routes.call(request)),
+            Err(fault) => Either::Left(ready(Ok(ApiError(fault).into_response()))),
+        }
+    }
 }

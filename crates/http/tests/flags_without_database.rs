@@ -25,7 +25,7 @@ async fn token(app: &App, kind: TokenKind, role: Option<Role>) -> String {
     app.token_create(&Caller::system(), new).await.expect("a new token").secret
 }
 
-async fn ask(router: &axum::Router, path: &str, token: &str, body: Value) -> (StatusCode, Value) {
+async fn ask(router: &tenfold_http::Front, path: &str, token: &str, body: Value) -> (StatusCode, Value) {
     let request = Request::post(path)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::AUTHORIZATION, format!("Bearer {token}"))

@@ -31,7 +31,7 @@ impl Entropy for Counting {
 
 struct World {
     app: App,
-    router: axum::Router,
+    router: tenfold_http::Front,
     _dir: tempfile::TempDir,
 }
 

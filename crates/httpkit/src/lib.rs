@@ -3,9 +3,10 @@
 //!
 //! Knows no use case and no store; an edge puts its own routes on top.
 
-pub mod cors;
+mod cors;
 pub mod error;
 pub mod etag;
+pub mod front;
 pub mod server;
 pub mod streams;
 

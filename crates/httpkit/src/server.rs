@@ -1,22 +1,20 @@
-//! The listener: connection cap, header timeout, graceful stop, and the headers every answer carries.
+//! The listener: connection cap, header timeout, graceful stop.
 //!
 //! A connection whose socket was parked as a stream ([`crate::streams`]) is over here and gives its place back.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{ConnectInfo, Request};
-use axum::http::{HeaderValue, header};
-use axum::middleware::Next;
 use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 use crate::streams::Parkable;
 
@@ -36,7 +34,10 @@ pub fn raise_file_limit() -> u64 {
 }
 
 /// Serves until `stop` is cancelled; then finishes what is under way, for a short while.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub async fn serve<S>(listener: TcpListener, routes: S, stop: CancellationToken)
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let connections = tokio_util::task::TaskTracker::new();
     loop {
@@ -53,9 +54,9 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             },
         };
         let _ = stream.set_nodelay(true);
-        let (router, stop) = (router.clone(), stop.clone());
+        let (routes, stop) = (routes.clone(), stop.clone());
         connections.spawn(async move {
-            connection(stream, peer, router, stop).await;
+            connection(stream, peer, routes, stop).await;
             drop(place);
         });
     }
@@ -63,13 +64,16 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     let _ = tokio::time::timeout(DRAIN, connections.wait()).await;
 }
 
-async fn connection(stream: tokio::net::TcpStream, peer: SocketAddr, router: Router, stop: CancellationToken) {
+async fn connection<S>(stream: tokio::net::TcpStream, peer: SocketAddr, routes: S, stop: CancellationToken)
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
     let (stream, berth) = Parkable::new(stream);
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(berth.clone());
-        router.clone().oneshot(request)
+        routes.clone().oneshot(request)
     });
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_headers(HEADERS_MAX);
@@ -88,23 +92,4 @@ async fn connection(stream: tokio::net::TcpStream, peer: SocketAddr, router: Rou
             let _ = tokio::time::timeout(DRAIN, serving).await;
         }
     }
-}
-
-const CSP: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-                   object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-
-/// Headers against framing, sniffing and foreign scripts on every answer.
-pub async fn security_headers(request: Request, next: Next) -> Response {
-    let api = request.uri().path().starts_with("/api");
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
-    if api {
-        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    }
-    response
 }

@@ -8,7 +8,7 @@ use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
 
 pub struct World {
     pub app: App,
-    pub router: axum::Router,
+    pub router: tenfold_http::Front,
     _db: TempDb,
     _dir: tempfile::TempDir,
 }

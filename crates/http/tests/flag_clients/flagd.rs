@@ -1,14 +1,16 @@
 //! flagd's evaluation service: the bytes of gRPC as its clients read them, Connect's JSON, and the event stream.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::response::Response;
 use futures_util::future::poll_fn;
 use serde_json::{Value, json};
 use tenfold_app::Caller;
 use tenfold_app::people::TokenKind;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 
 use crate::common::World;
 
@@ -41,12 +43,17 @@ impl Called {
     }
 }
 
-async fn call(router: axum::Router, path: &str, token: &str, body: Vec<u8>) -> Called {
+async fn call(
+    routes: impl Service<Request<Body>, Response = Response, Error = Infallible>,
+    path: &str,
+    token: &str,
+    body: Vec<u8>,
+) -> Called {
     let mut request = Request::post(path).header(header::CONTENT_TYPE, "application/grpc").header("te", "trailers");
     if !token.is_empty() {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
-    let response = router.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+    let response = routes.oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let (mut body, mut data, mut trailers) = (response.into_body(), Vec::new(), HeaderMap::new());
     while let Some(frame) = poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut body), cx)).await {

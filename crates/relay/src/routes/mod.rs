@@ -11,9 +11,10 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::header;
 use axum::http::request::Parts;
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tenfold_httpkit::{ApiError, cors, server};
+use tenfold_httpkit::{ApiError, front};
 use tenfold_types::{ErrorCode, Fault};
 
 use crate::tokens::{Kind, Known};
@@ -44,8 +45,7 @@ pub fn router(relay: Relay) -> Router {
         .route("/readyz", get(page::readyz))
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(axum::middleware::from_fn(cors::flag_endpoints))
-        .layer(axum::middleware::from_fn(server::security_headers))
+        .layer(from_fn(|request, next: Next| front::answer(request, |request| next.run(request))))
         .with_state(relay)
 }
 

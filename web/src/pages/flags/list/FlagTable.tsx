@@ -1,11 +1,11 @@
 import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactElement } from "react";
-import type { FlagSummary } from "../../../api/types";
+import type { FlagRequest, FlagSummary } from "../../../api/types";
 import { useNow } from "../../../lib/clock";
 import { Link } from "../../../router/Link";
 import { navigate, useParams } from "../../../router/router";
 import { Status, Time } from "../../../ui/basics";
 import { Sparkline } from "../../../ui/Sparkline";
-import { isStale, stateLook, visible } from "./rows";
+import { isStale, marksOf, projectOf, stateLook, visible } from "./rows";
 import { useSparks, type Sparks } from "./useSparks";
 
 const ROW_PX = 28;
@@ -67,23 +67,38 @@ function Head({ name, sort, children }: HeadProps): ReactElement {
 interface RowProps {
   flag: FlagSummary;
   environments: string[];
+  /** Where there is more than one, a column says which. */
+  inProjects: boolean;
+  waiting: readonly FlagRequest[];
   index: number;
   now: number;
   sparks: Sparks;
   current: boolean;
 }
 
-function Row({ flag, environments, index, now, sparks, current }: RowProps): ReactElement {
+/** Leads to the environment on the flag's page that it speaks of. */
+function Marks({ flag, waiting }: { flag: FlagSummary; waiting: readonly FlagRequest[] }): ReactElement {
+  return (
+    <>
+      {marksOf(flag, waiting).map(({ look, word, title, environment }) => (
+        <Link key={title} className="mark" title={title} to={`/flags/${encodeURIComponent(flag.key)}?environment=${encodeURIComponent(environment)}`}><Status look={look}>{word}</Status><span className="sr-only">. {title}</span></Link>
+      ))}
+    </>
+  );
+}
+
+function Row({ flag, environments, inProjects, waiting, index, now, sparks, current }: RowProps): ReactElement {
   const spark = sparks.get(flag.key);
   return (
     <tr aria-rowindex={index + 2} data-index={index} className={current ? "current" : undefined}>
       <th scope="row" className="key">
-        <Link className="strong" to={`/flags/${encodeURIComponent(flag.key)}`}>{flag.key}</Link> {(flag.tags ?? []).map((tag) => <span key={tag} className="tag">{tag}</span>)} <span className="muted">{flag.description}</span>
+        <Link className="strong" to={`/flags/${encodeURIComponent(flag.key)}`}>{flag.key}</Link> <Marks flag={flag} waiting={waiting} /> {(flag.tags ?? []).map((tag) => <span key={tag} className="tag">{tag}</span>)} <span className="muted">{flag.description}</span>
       </th>
       {environments.map((name) => {
         const [look, word] = stateLook(flag.environments[name]);
         return <td key={name} className="fit state"><span className="in">{name} </span><Status look={look}>{word}</Status></td>;
       })}
+      {inProjects && <td className="fit project"><span className="in">in </span>{projectOf(flag)}</td>}
       <td className="fit">{flag.kind.replace("_", " ")}</td>
       <td className="fit">{flag.owner || "—"}</td>
       <td className="fit">{isStale(flag, now) ? <Status look="warning">stale</Status> : <Time at={flag.expires_at} />}</td>
@@ -96,18 +111,20 @@ function Row({ flag, environments, index, now, sparks, current }: RowProps): Rea
 interface Props {
   flags: FlagSummary[];
   environments: string[];
+  inProjects: boolean;
+  waiting: readonly FlagRequest[];
   sort: string;
   archived: boolean;
 }
 
-export function FlagTable({ flags, environments, sort, archived }: Props): ReactElement {
+export function FlagTable({ flags, environments, inProjects, waiting, sort, archived }: Props): ReactElement {
   const now = useNow(60_000);
   const body = useRef<HTMLTableSectionElement>(null);
   const { from, to, height } = useWindowed(flags.length, body);
   const shown = flags.slice(from, to);
   const sparks = useSparks(archived ? [] : shown.map(({ key }) => key));
   const [current, setCurrent] = useState<number | null>(null);
-  const columns = environments.length + 6;
+  const columns = environments.length + (inProjects ? 7 : 6);
 
   useEffect(() => {
     const press = (event: globalThis.KeyboardEvent): void => {
@@ -147,6 +164,7 @@ export function FlagTable({ flags, environments, sort, archived }: Props): React
         <tr aria-rowindex={1}>
           <Head name="key" sort={sort || "key"}>Flag</Head>
           {environments.map((name) => <Head key={name} name={`in.${name}`} sort={sort}>{name}</Head>)}
+          {inProjects && <Head name="project" sort={sort}>Project</Head>}
           <Head name="kind" sort={sort}>Kind</Head>
           <Head name="owner" sort={sort}>Owner</Head>
           <Head name="expires" sort={sort}>Expires</Head>
@@ -157,7 +175,7 @@ export function FlagTable({ flags, environments, sort, archived }: Props): React
       <tbody ref={body}>
         {from > 0 && <tr className="spacer" aria-hidden="true"><td colSpan={columns} style={{ height: from * height }} /></tr>}
         {shown.map((flag, at) => (
-          <Row key={flag.key} flag={flag} environments={environments} index={from + at} now={now} sparks={sparks} current={current === from + at} />
+          <Row key={flag.key} flag={flag} environments={environments} inProjects={inProjects} waiting={waiting} index={from + at} now={now} sparks={sparks} current={current === from + at} />
         ))}
         {to < flags.length && <tr className="spacer" aria-hidden="true"><td colSpan={columns} style={{ height: (flags.length - to) * height }} /></tr>}
       </tbody>

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Flag, FlagConstraint, FlagSummary } from "../src/api/types";
+import { differences } from "../src/pages/flags/changes/differences";
 import { draftOf, keep, kept, rebase, updateOf } from "../src/pages/flags/edit/draft";
 import { parsed } from "../src/pages/flags/edit/inputs";
 import { constraintWords, linesToValues, OPERATORS, withOperator } from "../src/pages/flags/edit/operators";
@@ -190,6 +191,17 @@ describe("a new flag", () => {
     expect([1, 1000].map(rankProblem)).toEqual([null, null]);
     expect([0, 1001, 1.5, Number.NaN].every((rank) => rankProblem(rank) !== null)).toBe(true);
   });
+});
+
+test("a change request is told in the editor's words", () => {
+  const strategy = (rollout: string): object => ({ name: "flexibleRollout", parameters: { rollout, stickiness: "default", groupId: "a" }, constraints: [], segments: [], variants: [] });
+  const before = { enabled: false, rollout_percent: 50, off_value: null, strategies: [strategy("50")], variants: [] };
+  expect(differences(before, { ...before, enabled: true }, "production")).toEqual([{ sign: "−", text: "production: off" }, { sign: "+", text: "production: on" }]);
+  expect(differences(before, { ...before, rollout_percent: 100, strategies: [strategy("100")] }, "production").map(({ text }) => text)).toEqual([
+    "production, strategy 1: 50 % by userId, else sessionId, group a",
+    "production, strategy 1: 100 % by userId, else sessionId, group a",
+  ]);
+  expect(differences(null, "other", "production")).toEqual([]);
 });
 
 test("usage is drawn for one flag in one environment", () => {

@@ -1,6 +1,5 @@
 import { useState, type FormEvent, type ReactElement } from "react";
 import { flags } from "../../api/endpoints";
-import { useQuery } from "../../api/useQuery";
 import { useAction } from "../../lib/useAction";
 import { navigate } from "../../router/router";
 import { useSession } from "../../shell/session";
@@ -12,6 +11,7 @@ import { ContingencyFields } from "./ContingencyForm";
 import { keyProblem, KINDS } from "./kinds";
 import { blank, updateOf, withKind, type NewFlag, type ValueType } from "./newFlag";
 import { OfferFields } from "./OptInOffer";
+import { ProjectField } from "./ProjectField";
 
 const TYPES: [ValueType, string][] = [
   ["bool", "bool: on or off"],
@@ -28,7 +28,6 @@ interface PartProps {
 
 /** What it answers, whose it is and how long it lives. */
 function Life({ flag, set }: PartProps): ReactElement {
-  const projects = useQuery("flag-projects", flags.projects, { touches: ["flag_project."] }).data?.items.map(({ name }) => name) ?? [];
   return (
     <div className="form-row">
       <Field label="Value">
@@ -36,13 +35,7 @@ function Life({ flag, set }: PartProps): ReactElement {
           {TYPES.map(([name, text]) => <option key={name} value={name}>{text}</option>)}
         </select>
       </Field>
-      {projects.length > 1 && (
-        <Field label="Project">
-          <select value={flag.project} onChange={(event) => set({ project: event.target.value })}>
-            {projects.map((name) => <option key={name}>{name}</option>)}
-          </select>
-        </Field>
-      )}
+      <ProjectField value={flag.project} onChange={(project) => set({ project })} />
       <Field label="Owner"><input className="short" value={flag.owner} maxLength={100} onChange={(event) => set({ owner: event.target.value })} /></Field>
       <Field label="Gone by"><input type="date" value={flag.expires} onChange={(event) => set({ expires: event.target.value })} /></Field>
     </div>
@@ -53,7 +46,7 @@ function Life({ flag, set }: PartProps): ReactElement {
 function Extras({ flag, set }: PartProps): ReactElement {
   return (
     <fieldset className="choices">
-      <legend>Besides</legend>
+      <legend>Also</legend>
       <label className="choice">
         <input type="checkbox" checked={flag.contingent} onChange={(event) => set({ contingent: event.target.checked })} />
         <span><span className="strong">contingency</span> <span className="muted">Can be switched off on a bad day; listed on the page Contingency.</span></span>

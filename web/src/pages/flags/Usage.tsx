@@ -16,6 +16,8 @@ interface Props {
   state: FlagEnvironment;
 }
 
+const givesVariants = ({ variants, strategies }: FlagEnvironment): boolean => variants.length > 0 || strategies.some((strategy) => (strategy.variants ?? []).length > 0);
+
 /** How often clients ask and what they are told, with what the record says happened. */
 export function Usage({ flag, environment, state }: Props): ReactElement {
   const range = useRange("1h");
@@ -47,6 +49,7 @@ export function Usage({ flag, environment, state }: Props): ReactElement {
         <>
           <PanelChart panel={panels.outcomes} range={range} markers={of} sync="usage" zoom height={130} />
           {(answered || variants.length > 0) && <PanelChart panel={panels.variants} range={range} markers={of} sync="usage" zoom height={130} />}
+          {!answered && !byVariant.loading && variants.length === 0 && givesVariants(state) && <p className="muted">No client has reported a variant yet.</p>}
           <MarkerKey />
         </>
       )}

@@ -16,6 +16,13 @@ const PAGES = [
   ['Graphs', '/graphs/explore'],
   ['Flags', '/flags'],
   ['Flags', '/flags/new_uploader'],
+  ['Flags', '/flags/contingency'],
+  ['Flags', '/flags/mine'],
+  ['Flags', '/flags/groups'],
+  ['Flags', '/flags/stale'],
+  ['Flags', '/flags/-/segments'],
+  ['Flags', '/flags/-/changes'],
+  ['Flags', '/flags/-/permits'],
   ['Alerts', '/alerts'],
   ['Alerts', '/alerts/rules'],
   ['Alerts', '/alerts/mutes'],
@@ -37,7 +44,7 @@ export async function look({ demo, browser }) {
       await page.getByRole('navigation', { name: 'Pages', exact: true }).getByRole('link', { name, exact: true }).and(page.locator('[aria-current]')).waitFor();
       await page.getByRole('region', { name: 'At a glance' }).waitFor();
       await settled(page);
-      const file = address === '/' ? 'now' : address.slice(1).replaceAll('/', '-');
+      const file = address === '/' ? 'now' : address.slice(1).replaceAll('/-/', '/').replaceAll('/', '-');
       await page.screenshot({ path: `${PICTURES}${file}-${colorScheme}.png`, fullPage: true });
       for (const line of await axe(page)) wrong.push(`${address} (${colorScheme}): ${line}`);
     }

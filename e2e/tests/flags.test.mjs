@@ -219,6 +219,50 @@ for (const colorScheme of ['dark', 'light']) {
   }
 }
 
+test('projects, ranks and offers are given at birth; the list filters by project and marks what runs and waits', async () => {
+  const { ana } = server;
+  await ana.put('/api/flag-projects/photos', { description: 'What the photo service asks' });
+  await ana.put('/api/flags/elsewhere', { description: 'In the default project' });
+  const page = await open();
+  await page.goto('/flags?project=photos');
+  await page.getByText('No flag matches.').waitFor();
+  await page.getByRole('button', { name: 'New flag' }).click();
+  const dialog = page.getByRole('dialog', { name: 'New flag' });
+  await dialog.getByLabel('Key').fill('no_thumbnails');
+  await dialog.getByLabel('Description').fill('Serve originals');
+  await dialog.getByLabel(/^kill switch/).check();
+  assert.equal(await dialog.getByLabel('Project').inputValue(), 'photos', 'the project that is looked at');
+  await dialog.getByLabel('Rank').fill('2');
+  await dialog.getByLabel('People notice').fill('Albums load slowly');
+  await dialog.getByLabel(/^self opt-in/).check();
+  await dialog.getByLabel('What they read').fill('Originals for you');
+  await look(page, 'create-all');
+  await dialog.getByRole('button', { name: 'Make the flag' }).click();
+  await page.getByRole('heading', { level: 1, name: 'no_thumbnails' }).waitFor();
+  await page.getByText('No client has reported use yet').waitFor();
+  const made = await flagOf('no_thumbnails');
+  assert.deepEqual([made.project, made.contingency, made.opt_in.text], ['photos', { rank: 2, impact: 'Albums load slowly', degrades: '' }, 'Originals for you']);
+
+  const guard = { expr: 'up', condition: { threshold: { op: '>', value: 0 } }, for_ms: 60_000, readings_min: 2 };
+  await ana.post('/api/flags/no_thumbnails/ramp', { environment: 'development', steps: [{ percent: 10, hold_ms: 3_600_000 }, { percent: 100, hold_ms: 0 }], guard });
+  await ana.put('/api/environments/production', { four_eyes: true });
+  await ana.post('/api/flags/no_thumbnails/switch', { environment: 'production', enabled: true });
+  await page.goto('/flags');
+  await page.getByRole('columnheader', { name: 'Project' }).waitFor();
+  await page.getByLabel('Project').selectOption('photos');
+  await page.waitForURL('**/flags?project=photos');
+  await page.reload();
+  await page.getByText(/^1 of \d+ flags/).waitFor();
+  const row = page.getByRole('row', { name: /no_thumbnails/ });
+  await row.getByRole('link', { name: 'A ramp with a guard runs in development' }).waitFor();
+  await look(page, 'marks');
+  await row.getByRole('link', { name: 'A change in production waits for a second person' }).click();
+  await page.getByRole('list', { name: 'What would change' }).getByText('production: on').waitFor();
+  await look(page, 'request');
+  await ana.put('/api/environments/production', { four_eyes: false });
+  await page.context().close();
+});
+
 test('the command line does the same', async () => {
   const { execFileSync } = await import('node:child_process');
   const { TENFOLD } = await import('../lib/binary.mjs');

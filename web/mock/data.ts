@@ -111,9 +111,9 @@ export const FLAGS: Flag[] = [
 export const SEGMENTS = [{ id: 1, name: "beta testers", constraints: [{ contextName: "plan", operator: "IN", values: ["beta", "staff"], inverted: false, caseInsensitive: false }] }];
 
 export const summaries = (archived: boolean): FlagSummary[] =>
-  archived ? [] : FLAGS.map(({ key, description, kind, value_type, owner, updated_at, updated_by, expires_at, environments }) => ({
-    key, description, kind, value_type, owner, updated_at, updated_by, ...(expires_at ? { expires_at } : {}),
-    environments: Object.fromEntries(Object.entries(environments).map(([name, state]) => [name, { enabled: state.enabled, ...(typeof state.rollout_percent === "number" ? { rollout_percent: state.rollout_percent } : {}), ramping: state.ramp?.state === "running", asked: true }])),
+  archived ? [] : FLAGS.map(({ key, project, description, kind, value_type, owner, updated_at, updated_by, expires_at, environments }) => ({
+    key, project: project ?? "default", description, kind, value_type, owner, updated_at, updated_by, ...(expires_at ? { expires_at } : {}),
+    environments: Object.fromEntries(Object.entries(environments).map(([name, state]) => [name, { enabled: state.enabled, ...(typeof state.rollout_percent === "number" ? { rollout_percent: state.rollout_percent } : {}), ramping: state.ramp?.state === "running", guarded: state.ramp?.state === "running" && Boolean(state.ramp.guard), asked: true }])),
   }));
 
 /** One answer for every context: the shape, not the rules. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Flag, FlagConstraint, FlagSummary } from "../src/api/types";
+import { differences } from "../src/pages/flags/changes/differences";
 import { draftOf, keep, kept, rebase, updateOf } from "../src/pages/flags/edit/draft";
 import { parsed } from "../src/pages/flags/edit/inputs";
 import { constraintWords, linesToValues, OPERATORS, withOperator } from "../src/pages/flags/edit/operators";
@@ -8,9 +9,13 @@ import { locate } from "../src/pages/flags/edit/refusal";
 import { normalised, percentOf, share, withoutVariant, withVariant, withWeight } from "../src/pages/flags/edit/weights";
 import { definitionLines, diffLines } from "../src/pages/flags/edit/words";
 import { keyProblem } from "../src/pages/flags/kinds";
+import { rankProblem } from "../src/pages/flags/contingency";
+import { blank, updateOf as updateOfNew, withKind } from "../src/pages/flags/newFlag";
+import { optInOf } from "../src/pages/flags/offer";
+import { usagePanels } from "../src/pages/flags/usagePanels";
 import { SUB_PAGES } from "../src/pages/flags/pages";
 import { NAV } from "../src/shell/routes";
-import { isStale, rows, stateLook, visible, type Filters } from "../src/pages/flags/list/rows";
+import { isStale, marksOf, projectsOf, rows, stateLook, visible, type Filters } from "../src/pages/flags/list/rows";
 import { NotAContext, readContext, readIds } from "../src/pages/flags/preview/context";
 
 const usage = { yes: 0, no: 0, by_variant: {} };
@@ -166,9 +171,48 @@ test("a key is checked before it is asked for", () => {
   expect(keyProblem("x".repeat(101), [])).toContain("101");
 });
 
+describe("a new flag", () => {
+  const now = Date.parse("2026-01-01T00:00:00Z");
+  test("says only what was chosen", () => {
+    expect(updateOfNew({ ...blank("ana", "", now), description: "Search" })).toEqual({ description: "Search", kind: "release", owner: "ana", value_type: "bool", expires_at: "2026-02-10T00:00:00Z" });
+  });
+  test("takes a project, a rank for bad days and an offer with it", () => {
+    const filled = { ...blank("ana", "photos", now), description: "Search", offered: true, offer: { text: " A better search ", role: "viewer", teams: "photos, , albums", field: "userId" } };
+    const killed = withKind(filled, "kill_switch", now);
+    expect([killed.contingent, killed.expires, withKind(killed, "release", now).contingent]).toEqual([true, "", false]);
+    const update = updateOfNew({ ...killed, contingency: { rank: 2, impact: "No search", degrades: "Albums" } });
+    expect(update).toEqual({
+      description: "Search", kind: "kill_switch", owner: "ana", value_type: "bool", project: "photos",
+      contingency: { rank: 2, impact: "No search", degrades: "Albums" }, opt_in: { text: "A better search", role: "viewer", teams: ["photos", "albums"], field: "userId" },
+    });
+    expect(optInOf({ text: "", role: "viewer", teams: "", field: " userId " })).toEqual({ text: "", role: "viewer", teams: [], field: "userId" });
+  });
+  test("a rank is a whole number the server takes", () => {
+    expect([1, 1000].map(rankProblem)).toEqual([null, null]);
+    expect([0, 1001, 1.5, Number.NaN].every((rank) => rankProblem(rank) !== null)).toBe(true);
+  });
+});
+
+test("a change request is told in the editor's words", () => {
+  const strategy = (rollout: string): object => ({ name: "flexibleRollout", parameters: { rollout, stickiness: "default", groupId: "a" }, constraints: [], segments: [], variants: [] });
+  const before = { enabled: false, rollout_percent: 50, off_value: null, strategies: [strategy("50")], variants: [] };
+  expect(differences(before, { ...before, enabled: true }, "production")).toEqual([{ sign: "−", text: "production: off" }, { sign: "+", text: "production: on" }]);
+  expect(differences(before, { ...before, rollout_percent: 100, strategies: [strategy("100")] }, "production").map(({ text }) => text)).toEqual([
+    "production, strategy 1: 50 % by userId, else sessionId, group a",
+    "production, strategy 1: 100 % by userId, else sessionId, group a",
+  ]);
+  expect(differences(null, "other", "production")).toEqual([]);
+});
+
+test("usage is drawn for one flag in one environment", () => {
+  const { outcomes, variants } = usagePanels("new_checkout", "staging");
+  expect(outcomes.queries[0]?.expr).toBe('sum by (enabled) (rate(tenfold_flag_evaluations_total{flag="new_checkout",environment="staging"}[2m]))');
+  expect(variants.queries[0]).toEqual({ expr: 'sum by (variant) (rate(tenfold_flag_variants_total{flag="new_checkout",environment="staging"}[2m]))', legend: "{{variant}}" });
+});
+
 describe("the list", () => {
   const summary = (key: string, extra: Partial<FlagSummary> = {}): FlagSummary => ({ key, kind: "release", value_type: "bool", owner: "ana", updated_at: "2026-01-01T00:00:00Z", updated_by: "ana", environments: {}, ...extra });
-  const none: Filters = { q: "", kind: "", owner: "", state: "", stale: false, sort: "" };
+  const none: Filters = { q: "", kind: "", project: "", owner: "", state: "", stale: false, sort: "" };
   const list = [
     summary("a", { environments: { production: { enabled: true, rollout_percent: 100 } }, description: "Checkout" }),
     summary("b", { environments: { production: { enabled: true, rollout_percent: 10, ramping: true } }, owner: "mei", updated_at: "2026-01-03T00:00:00Z" }),
@@ -178,6 +222,18 @@ describe("the list", () => {
   const keys = (filters: Partial<Filters>): string => rows(list, { ...none, ...filters }, Date.parse("2026-01-05T00:00:00Z")).map(({ key }) => key).join("");
   test("tags are searched", () => {
     expect(rows([summary("a", { tags: ["team:photos"] }), summary("b")], { ...none, q: "PHOTOS" }, 0).map(({ key }) => key)).toEqual(["a"]);
+  });
+  test("projects are filtered, searched and sorted by; none said is the default one", () => {
+    const list = [summary("a", { project: "photos" }), summary("b"), summary("c", { project: "albums" })];
+    const keys = (filters: Partial<Filters>): string => rows(list, { ...none, ...filters }, 0).map(({ key }) => key).join("");
+    expect([keys({ project: "photos" }), keys({ project: "default" }), keys({ project: "gone" }), keys({ q: "album" }), keys({ sort: "project" })]).toEqual(["a", "b", "", "c", "cba"]);
+    expect([projectsOf(list), projectsOf([summary("b")]), projectsOf([], "gone")]).toEqual([["albums", "default", "photos"], ["default"], ["gone"]]);
+  });
+  test("marks a guard that runs, and a change that waits, each with its environment", () => {
+    const row = summary("a", { environments: { production: { enabled: true, ramping: true, guarded: true }, staging: { enabled: true, ramping: true } } });
+    const waiting = [{ flag: "a", environment: "production" }, { flag: "a", environment: "production" }, { flag: "b", environment: "staging" }];
+    expect(marksOf(row, waiting).map(({ title }) => title)).toEqual(["A ramp with a guard runs in production", "A change in production waits for a second person"]);
+    expect(marksOf(summary("c"), waiting)).toEqual([]);
   });
   test("filters and sorts", () => {
     expect(keys({})).toBe("abcd");

@@ -94,6 +94,7 @@ async fn a_ramp_rises_while_its_guard_holds_and_is_done_when_it_held_to_the_end(
     world.looks(11, Some(0.01)).await;
     assert_eq!(world.percent(), Some(Share::percent(1)));
     assert_eq!(world.ramp().watch.good, 11, "what the guard has seen is shown");
+    assert!(world.app.flag_summaries(false).items[0].environments[PLACE].guarded, "the list marks it");
     world.looks(1, Some(0.01)).await;
     assert_eq!(world.percent(), Some(Share::percent(25)));
     world.looks(24, Some(0.01)).await;

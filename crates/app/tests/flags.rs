@@ -544,13 +544,15 @@ async fn summaries_are_short_rows_of_the_same_flags() {
     let list = app.flag_summaries(false);
     let keys: Vec<_> = list.items.iter().map(|f| f.key.as_str()).collect();
     assert_eq!(keys, ["new_uploader"]);
+    assert_eq!(list.items[0].project, "default");
     let state = &list.items[0].environments["production"];
     assert_eq!((state.enabled, state.rollout_percent, state.ramping, state.asked), (true, Some(50.0), false, false));
     is_on(app, "production", "7");
     assert!(app.flag_summaries(false).items[0].environments["production"].asked);
     app.flag_ramp_start(&person("mei", Role::Deployer), "new_uploader", "production", steps(&[5, 100])).await.unwrap();
     let ramping = &app.flag_summaries(false).items[0];
-    assert!(ramping.environments["production"].ramping && ramping.updated_by == "mei");
+    let state = &ramping.environments["production"];
+    assert!(state.ramping && !state.guarded && ramping.updated_by == "mei");
     let archived = app.flag_summaries(true);
     assert_eq!((archived.items.len(), archived.items[0].key.as_str()), (1, "old"));
     assert!(archived.environments.contains(&"production".to_owned()));

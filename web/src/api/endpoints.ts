@@ -80,6 +80,7 @@ export const flags = {
     unwrap(PUT("/api/flags/{key}", { params: { path: { key }, header: version === undefined ? {} : { "if-match": `"${version}"` } }, body })),
   create: (key: string, body: T.FlagUpdate) => unwrap(PUT("/api/flags/{key}", { params: { path: { key }, header: { "if-none-match": "*" } }, body })),
   preview: (key: string, body: T.FlagPreviewQuestion) => unwrap(POST("/api/flags/{key}/preview", { params: { path: { key } }, body })),
+  projects: () => unwrap(GET("/api/flag-projects")),
   segments: () => unwrap(GET("/api/segments")),
   putSegment: (id: number, body: { name: string; constraints: T.FlagConstraint[] }) => unwrap(PUT("/api/segments/{id}", { params: { path: { id } }, body })),
   removeSegment: (id: number) => unwrap(DELETE("/api/segments/{id}", { params: { path: { id } } })),

@@ -6947,6 +6947,7 @@ export interface components {
         /** @description One row. */
         FlagSummary: {
             key: string;
+            project?: string;
             description?: string;
             kind: components["schemas"]["FlagKind"];
             value_type: components["schemas"]["ValueType"];
@@ -6975,6 +6976,8 @@ export interface components {
             rollout_percent?: number | null;
             /** @description A ramp raises the percentage by itself. */
             ramping?: boolean;
+            /** @description A ramp's guard watches here, and may switch the flag off. */
+            guarded?: boolean;
             /** @description Switched off, but the record does not say so yet. */
             pending?: boolean;
             /** @description Clients asked for it since the server started. */

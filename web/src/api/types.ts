@@ -76,6 +76,7 @@ export interface Finding {
 
 export type Flag = S["Flag"];
 export type FlagUpdate = S["FlagUpdate"];
+export type Contingency = NonNullable<Flag["contingency"]>;
 export type FlagKind = S["FlagKind"];
 export type FlagEnvironment = S["FlagEnv"];
 export type FlagStrategy = S["FlagStrategy"];

@@ -14,6 +14,8 @@ use crate::App;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FlagSummary {
     pub key: String,
+    #[serde(default)]
+    pub project: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
     pub kind: Kind,
@@ -46,6 +48,9 @@ pub struct FlagSummaryEnvironment {
     /// A ramp raises the percentage by itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ramping: bool,
+    /// A ramp's guard watches here, and may switch the flag off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guarded: bool,
     /// Switched off, but the record does not say so yet.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pending: bool,
@@ -67,6 +72,7 @@ impl FlagSummaryEnvironment {
             enabled: state.enabled && !held,
             rollout_percent: state.share().map(Share::as_percent),
             ramping: state.ramp.as_ref().is_some_and(|r| r.state == RampState::Running),
+            guarded: state.ramp.as_ref().is_some_and(|r| r.is_live() && r.guard_now().is_some()),
             pending: held,
             asked,
         }
@@ -95,6 +101,7 @@ impl App {
         let (updated_at, updated_by) = last_change(flag);
         FlagSummary {
             key: flag.key.clone(),
+            project: flag.project.clone(),
             description: flag.description.clone(),
             kind: flag.kind,
             value_type: flag.value_type,

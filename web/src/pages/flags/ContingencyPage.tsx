@@ -102,7 +102,7 @@ export default function ContingencyPage(): ReactElement {
       )}
       <Loaded query={query}>
         {({ items }) => items.length === 0 ? (
-          <Empty title="There is no contingency switch yet." command="tenfold flag contingency">Make a flag of the kind “kill switch”, or give a flag a rank on its page.</Empty>
+          <Empty title="There is no contingency switch yet." command="tenfold flag create no_thumbnails --kind kill_switch --description 'Serve originals'">Give a flag a rank under “Contingency” on its page, or make a flag of the kind “kill switch”:</Empty>
         ) : (
           <ol className="stack">{items.map((flag) => <Card key={flag.key} flag={flag} environment={environment} />)}</ol>
         )}

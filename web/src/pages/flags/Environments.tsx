@@ -79,8 +79,10 @@ function Rollout({ flag, environment, state }: Props): ReactElement | null {
           <button key={stage} type="button" className="chip" aria-pressed={current === stage && state.enabled} aria-disabled={Boolean(why) || busy || undefined} title={why ?? undefined} onClick={() => !why && !busy && set(stage)}>{stage} %</button>
         ))}
       </div>
-      <input className="percent" inputMode="decimal" aria-label={`Share in ${environment}, per cent`} value={text} disabled={Boolean(why)} onChange={(event) => setText(event.target.value)} onKeyDown={(event) => event.key === "Enter" && !wrong && set(percent)} />
-      <ActionButton small busy={busy} tight why={why ?? wrong} label={`Set the share in ${environment}`} onClick={() => set(percent)}>Set</ActionButton>
+      <span className="together">
+        <input className="percent" inputMode="decimal" aria-label={`Share in ${environment}, per cent`} value={text} disabled={Boolean(why)} onChange={(event) => setText(event.target.value)} onKeyDown={(event) => event.key === "Enter" && !wrong && set(percent)} />
+        <ActionButton small busy={busy} tight why={why ?? wrong} label={`Set the share in ${environment}`} onClick={() => set(percent)}>Set</ActionButton>
+      </span>
     </div>
   );
 }

@@ -2,6 +2,7 @@ import type { ReactElement } from "react";
 import type { Flag } from "../../api/types";
 import { Status } from "../../ui/basics";
 import { Section } from "../../ui/Section";
+import { ContingencyRank } from "./ContingencyRank";
 import { OptInOffer } from "./OptInOffer";
 import { Places } from "./Places";
 import { ShadowCost } from "./Shadow";
@@ -18,6 +19,7 @@ export function FlagLife({ flag, environment }: { flag: Flag; environment: strin
         </Section>
       )}
       {flag.kind === "shadow" && <ShadowCost flag={flag.key} environment={environment} />}
+      <ContingencyRank flag={flag} />
       <OptInOffer flag={flag} />
       <Places flag={flag.key} />
     </>

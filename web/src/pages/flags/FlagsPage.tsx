@@ -1,6 +1,6 @@
 import { useDeferredValue, useEffect, useMemo, useRef, useState, type ReactElement } from "react";
 import { flags } from "../../api/endpoints";
-import type { FlagSummary } from "../../api/types";
+import type { FlagRequest, FlagSummary } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { useNow } from "../../lib/clock";
 import { count, plural } from "../../lib/units";
@@ -11,11 +11,12 @@ import { Loaded, PageFrame } from "../../ui/Section";
 import { CreateFlag } from "./CreateFlag";
 import { FlagNav } from "./FlagNav";
 import { FlagTable } from "./list/FlagTable";
-import { rows, type Filters } from "./list/rows";
+import { projectsOf, rows, type Filters } from "./list/rows";
 import { KINDS } from "./kinds";
 
 /** Asking again for five thousand rows at every flip would be a waste while a script flips many. */
 const REFRESH_MS = 15_000;
+const NONE: readonly FlagRequest[] = [];
 
 function useSlash(box: React.RefObject<HTMLInputElement | null>): void {
   useEffect(() => {
@@ -32,7 +33,15 @@ function useSlash(box: React.RefObject<HTMLInputElement | null>): void {
   }, [box]);
 }
 
-function List({ items, environments, filters, archived }: { items: FlagSummary[]; environments: string[]; filters: Filters; archived: boolean }): ReactElement {
+interface ListProps {
+  items: FlagSummary[];
+  environments: string[];
+  waiting: readonly FlagRequest[];
+  filters: Filters;
+  archived: boolean;
+}
+
+function List({ items, environments, waiting, filters, archived }: ListProps): ReactElement {
   const now = useNow(60_000);
   const wanted = useDeferredValue(filters);
   const shown = useMemo(() => rows(items, wanted, now), [items, wanted, now]);
@@ -50,9 +59,9 @@ function List({ items, environments, filters, archived }: { items: FlagSummary[]
     <>
       <p className="muted" role="status">
         {shown.length === items.length ? plural(items.length, "flag") : `${count(shown.length)} of ${plural(items.length, "flag")}`}
-        {shown.length !== items.length && <> <button type="button" className="button plain small" onClick={() => params.set({ q: null, kind: null, owner: null, state: null, stale: null })}>Show all</button></>}
+        {shown.length !== items.length && <> <button type="button" className="button plain small" onClick={() => params.set({ q: null, kind: null, project: null, owner: null, state: null, stale: null })}>Show all</button></>}
       </p>
-      {shown.length === 0 ? <Empty title="No flag matches." /> : <FlagTable flags={shown} environments={environments} sort={wanted.sort} archived={archived} />}
+      {shown.length === 0 ? <Empty title="No flag matches." /> : <FlagTable flags={shown} environments={environments} inProjects={projectsOf(items).length > 1} waiting={waiting} sort={wanted.sort} archived={archived} />}
     </>
   );
 }
@@ -64,10 +73,13 @@ export default function FlagsPage(): ReactElement {
   useSlash(search);
   const archived = params.get("archived") === "1";
   const query = useQuery(`flags:${archived}`, () => flags.summaries(archived), { touches: ["flag."], everyMs: REFRESH_MS });
-  const [q, kind, owner, state, stale, sort] = [params.get("q"), params.get("kind"), params.get("owner"), params.get("state"), params.get("stale") === "1", params.get("sort")];
-  const filters = useMemo<Filters>(() => ({ q, kind, owner, state, stale, sort }), [q, kind, owner, state, stale, sort]);
+  // Without an answer the rows stand without this mark; a flag's own page says it as well.
+  const waiting = useQuery("requests:pending", () => flags.requests({ state: "pending" }), { touches: ["flag."] }).data?.items ?? NONE;
+  const [q, kind, project, owner, state, stale, sort] = [params.get("q"), params.get("kind"), params.get("project"), params.get("owner"), params.get("state"), params.get("stale") === "1", params.get("sort")];
+  const filters = useMemo<Filters>(() => ({ q, kind, project, owner, state, stale, sort }), [q, kind, project, owner, state, stale, sort]);
   const environments = query.data?.environments ?? [];
   const owners = useMemo(() => [...new Set(query.data?.items.map((flag) => flag.owner).filter(Boolean) ?? [])].sort(), [query.data]);
+  const projects = useMemo(() => projectsOf(query.data?.items ?? [], project), [query.data, project]);
   const create = <button type="button" className="button primary" onClick={() => setCreating(true)}>New flag</button>;
   return (
     <PageFrame title="Flags" actions={create}>
@@ -76,6 +88,14 @@ export default function FlagsPage(): ReactElement {
         <Field label="Search  /">
           <input ref={search} type="search" value={q} placeholder="key, words, owner" onChange={(event) => params.set({ q: event.target.value })} />
         </Field>
+        {projects.length > 1 && (
+          <Field label="Project">
+            <select value={project} onChange={(event) => params.set({ project: event.target.value })}>
+              <option value="">all</option>
+              {projects.map((name) => <option key={name}>{name}</option>)}
+            </select>
+          </Field>
+        )}
         <Field label="Kind">
           <select value={kind} onChange={(event) => params.set({ kind: event.target.value })}>
             <option value="">all</option>
@@ -106,8 +126,8 @@ export default function FlagsPage(): ReactElement {
           <button type="button" className="chip" aria-pressed={archived} onClick={() => params.set({ archived: archived ? null : "1" })}>Archived</button>
         </div>
       </div>
-      <Loaded query={query}>{({ items }) => <List items={items} environments={environments} filters={filters} archived={archived} />}</Loaded>
-      <CreateFlag open={creating} onClose={() => setCreating(false)} taken={query.data?.items.map(({ key }) => key) ?? []} />
+      <Loaded query={query}>{({ items }) => <List items={items} environments={environments} waiting={waiting} filters={filters} archived={archived} />}</Loaded>
+      <CreateFlag key={project} open={creating} onClose={() => setCreating(false)} project={project} taken={query.data?.items.map(({ key }) => key) ?? []} />
     </PageFrame>
   );
 }

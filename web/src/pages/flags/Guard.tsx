@@ -1,6 +1,7 @@
 import type { ReactElement } from "react";
 import type { Guard as GuardShape, GuardEvidence, GuardReading, RampWatch } from "../../api/types";
 import { duration } from "../../lib/time";
+import { plural } from "../../lib/units";
 import { Status, Time } from "../../ui/basics";
 import { TableWrap } from "../../ui/TableWrap";
 
@@ -33,7 +34,7 @@ export function Guard({ guard, watch }: { guard: GuardShape; watch: RampWatch })
       </div>
       <pre className="expression">{guard.expr.trim()} {words}</pre>
       <span className="muted">
-        {watch.good} good readings in this step, {guard.readings_min ?? 3} wanted · {fails}
+        {plural(watch.good ?? 0, "good reading")} in this step, {guard.readings_min ?? 3} wanted · {fails}
         {lasting > 0 ? ` after ${duration(lasting)}` : " at once"} when it fails
         {watch.failing_since && <> · failing since <Time at={watch.failing_since} /></>}
       </span>
@@ -54,7 +55,7 @@ export function Evidence({ evidence }: { evidence: GuardEvidence }): ReactElemen
       </Status>
       <pre className="expression">{evidence.expr.trim()} {words}</pre>
       <span className="muted">
-        <Time at={evidence.at} show="both" />{lasted > 0 && <> · for {duration(lasted)} by then</>} · {evidence.good} good readings before it
+        <Time at={evidence.at} show="both" />{lasted > 0 && <> · for {duration(lasted)} by then</>} · {plural(evidence.good, "good reading")} before it
       </span>
       {seen.kind === "failing" && seen.worst.length > 0 && (
         <TableWrap>

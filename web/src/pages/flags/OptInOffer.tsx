@@ -6,28 +6,34 @@ import { ActionButton } from "../../ui/Action";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Section } from "../../ui/Section";
+import { offerOf, optInOf, type Offer } from "./offer";
 
 const ROLES = ["viewer", "responder", "deployer", "admin"];
 
+export function OfferFields({ value, onChange }: { value: Offer; onChange: (value: Offer) => void }): ReactElement {
+  const set = (change: Partial<Offer>): void => onChange({ ...value, ...change });
+  return (
+    <>
+      <Field label="What they read"><input maxLength={500} value={value.text} placeholder="A better search" onChange={(event) => set({ text: event.target.value })} /></Field>
+      <Field label="Least role"><select value={value.role} onChange={(event) => set({ role: event.target.value })}>{ROLES.map((name) => <option key={name}>{name}</option>)}</select></Field>
+      <Field label="Only these teams" hint="With commas; empty is everybody with the role."><input value={value.teams} onChange={(event) => set({ teams: event.target.value })} /></Field>
+      <Field label="Field of the context" hint="Compared with the person's login; with their e-mail where it is “email”."><input required maxLength={100} value={value.field} onChange={(event) => set({ field: event.target.value })} /></Field>
+    </>
+  );
+}
+
 function OfferForm({ flag, onClose }: { flag: Flag; onClose: () => void }): ReactElement {
-  const [text, setText] = useState(flag.opt_in?.text ?? "");
-  const [field, setField] = useState(flag.opt_in?.field ?? "userId");
-  const [role, setRole] = useState(flag.opt_in?.role ?? "viewer");
-  const [teams, setTeams] = useState(flag.opt_in?.teams?.join(", ") ?? "");
+  const [offer, setOffer] = useState(() => offerOf(flag.opt_in));
   const { busy, run } = useAction("flag.");
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    const list = teams.split(",").map((team) => team.trim()).filter(Boolean);
-    const done = await run(() => flags.put(flag.key, { opt_in: { text, field, role, teams: list } }), `${flag.key} is offered to people.`);
+    const done = await run(() => flags.put(flag.key, { opt_in: optInOf(offer) }), `${flag.key} is offered to people.`);
     if (done) onClose();
   };
   return (
     <Dialog open onClose={onClose} title={`Offer ${flag.key} to people`}>
       <form className="form" onSubmit={(event) => void submit(event)}>
-        <Field label="What they read"><input maxLength={500} value={text} onChange={(event) => setText(event.target.value)} /></Field>
-        <Field label="Least role"><select value={role} onChange={(event) => setRole(event.target.value)}>{ROLES.map((name) => <option key={name}>{name}</option>)}</select></Field>
-        <Field label="Only these teams" hint="With commas; empty is everybody with the role."><input value={teams} onChange={(event) => setTeams(event.target.value)} /></Field>
-        <Field label="Field of the context" hint="Compared with the person's login; with their e-mail where it is “email”."><input required maxLength={100} value={field} onChange={(event) => setField(event.target.value)} /></Field>
+        <OfferFields value={offer} onChange={setOffer} />
         <div><button type="submit" className="button primary" disabled={busy}>Offer</button></div>
       </form>
     </Dialog>

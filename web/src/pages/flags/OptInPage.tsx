@@ -3,6 +3,7 @@ import { flagLife } from "../../api/flagLife";
 import type { MyFlag } from "../../api/flagLife";
 import { useQuery } from "../../api/useQuery";
 import { useAction } from "../../lib/useAction";
+import { Link } from "../../router/Link";
 import { ActionButton } from "../../ui/Action";
 import { Empty, Status } from "../../ui/basics";
 import { Loaded, PageFrame } from "../../ui/Section";
@@ -42,7 +43,7 @@ export default function OptInPage(): ReactElement {
       <FlagNav />
       <Loaded query={query}>
         {({ items }) => items.length === 0 ? (
-          <Empty title="Nothing is offered to you." command="tenfold flag mine">The owner of a flag can offer it to people on the flag’s page.</Empty>
+          <Empty title="Nothing is offered to you.">A flag is offered to people under “Opt-in” on its page: choose one among <Link className="inline-link" to="/flags">the flags</Link>.</Empty>
         ) : (
           <ul className="stack">{items.map((flag) => <Offer key={flag.key} flag={flag} />)}</ul>
         )}

@@ -11,32 +11,12 @@ import { Status, Time } from "../../ui/basics";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Section } from "../../ui/Section";
+import { differences } from "./changes/differences";
+import { Changes } from "./edit/SaveBar";
 
 const LOOKS: Record<string, Look> = { pending: "busy", approved: "ok", rejected: "warning", withdrawn: "quiet", expired: "quiet", forced: "critical" };
 
 const capital = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
-
-type Told = Record<string, unknown>;
-
-/** What would change, line by line: names that differ between before and after. */
-function differences(before: unknown, after: unknown): [string, string, string][] {
-  if (typeof before !== "object" || typeof after !== "object" || !before || !after) return [];
-  const [a, b] = [before as Told, after as Told];
-  const text = (value: unknown): string => (value === undefined || value === null ? "—" : typeof value === "object" ? JSON.stringify(value) : String(value));
-  return [...new Set([...Object.keys(a), ...Object.keys(b)])]
-    .filter((name) => JSON.stringify(a[name]) !== JSON.stringify(b[name]))
-    .map((name) => [name.replaceAll("_", " "), text(a[name]), text(b[name])]);
-}
-
-function Changes({ request }: { request: FlagRequest }): ReactElement | null {
-  const lines = differences(request.before, request.after);
-  if (lines.length === 0) return null;
-  return (
-    <ul className="differences" aria-label="What would change">
-      {lines.map(([name, before, after]) => <li key={name}><span className="muted">{name}</span> <del>{before}</del> → <ins>{after}</ins></li>)}
-    </ul>
-  );
-}
 
 function Force({ request, onClose }: { request: FlagRequest; onClose: () => void }): ReactElement {
   const [reason, setReason] = useState("");
@@ -59,6 +39,7 @@ export function RequestItem({ request, named }: { request: FlagRequest; named?: 
   const { person } = useSession();
   const [forcing, setForcing] = useState(false);
   const { busy, run } = useAction("flag.");
+  const changes = differences(request.before, request.after, request.environment);
   const own = person.login === request.author;
   const decide = (how: "approve" | "reject" | "withdraw", done: string): void => void run(() => flags.decide(request.number, how, ""), done);
   return (
@@ -69,7 +50,7 @@ export function RequestItem({ request, named }: { request: FlagRequest; named?: 
         {request.decided_by && <span className="muted">{request.decided_by}{request.reason && `: ${request.reason}`}</span>}
       </div>
       <p>{request.author} wants to {request.text}{request.at && <> <Time at={request.at} show="both" /></>}{named && <> · <Link className="inline-link" to={`/flags/${encodeURIComponent(request.flag)}?environment=${encodeURIComponent(request.environment)}`}>the flag</Link></>}</p>
-      <Changes request={request} />
+      {changes.length > 0 && <Changes changes={changes} label="What would change" />}
       {request.state === "pending" && (
         <>
           {request.outdated && <p><Status look="warning">Outdated</Status> <span className="muted">The flag was changed since, so this cannot be applied any more.</span></p>}

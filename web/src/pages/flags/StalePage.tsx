@@ -14,7 +14,7 @@ export default function StalePage(): ReactElement {
   return (
     <PageFrame title="Had their day">
       <FlagNav />
-      <p className="muted">A flag that nobody removes is a branch that nobody tests. Nothing is removed by itself.</p>
+      <p className="muted">A flag that nobody removes is a branch that nobody tests. Take its code out, then archive it on its page; nothing is removed by itself.</p>
       <Loaded query={query}>
         {(stale) => (
           <>

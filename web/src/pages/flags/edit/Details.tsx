@@ -7,6 +7,8 @@ import { Link } from "../../../router/Link";
 import { Field } from "../../../ui/Field";
 import { Section } from "../../../ui/Section";
 import { KINDS, kindText } from "../kinds";
+import { DEFAULT_PROJECT } from "../list/rows";
+import { ProjectField } from "../ProjectField";
 import { IconButton, ListInput, Refused } from "./inputs";
 import { locate } from "./refusal";
 import type { Editing } from "./useDraft";
@@ -63,6 +65,7 @@ export function Details({ flag, editing, refused }: Props): ReactElement {
                 {KINDS.map(({ name, text }) => <option key={name} value={name}>{text}</option>)}
               </select>
             </Field>
+            <ProjectField value={draft.project} onChange={(project) => change({ project })} />
             <Field label="Owner"><input className="short" value={draft.owner} onChange={(event) => change({ owner: event.target.value })} /></Field>
             <Field label="Gone by"><input type="date" value={draft.expires_at?.slice(0, 10) ?? ""} onChange={(event) => change({ expires_at: event.target.value ? `${event.target.value}T00:00:00Z` : null })} /></Field>
           </div>
@@ -74,6 +77,7 @@ export function Details({ flag, editing, refused }: Props): ReactElement {
       ) : (
         <dl className="facts">
           <dt>Key</dt><dd><code>{flag.key}</code> <Copy text={flag.key} /></dd>
+          <dt>Project</dt><dd><Link to={`/flags?project=${encodeURIComponent(flag.project || DEFAULT_PROJECT)}`}>{flag.project || DEFAULT_PROJECT}</Link></dd>
           <dt>Kind</dt><dd>{kindText(flag.kind)}</dd>
           <dt>Value</dt><dd>{flag.value_type}</dd>
           <dt>Owner</dt><dd>{flag.owner || "nobody"}</dd>

@@ -3,6 +3,7 @@
  * the flag it was made on, so that a change by somebody else in between is seen.
  */
 import type { Flag, FlagStrategy, FlagUpdate, FlagVariant } from "../../../api/types";
+import { DEFAULT_PROJECT } from "../list/rows";
 
 export interface DraftEnvironment {
   strategies: FlagStrategy[];
@@ -11,6 +12,7 @@ export interface DraftEnvironment {
 }
 
 export interface Draft {
+  project: string;
   description: string;
   kind: Flag["kind"];
   owner: string;
@@ -21,7 +23,7 @@ export interface Draft {
   environments: Record<string, DraftEnvironment>;
 }
 
-const FIELDS = ["description", "kind", "owner", "expires_at", "impression_data", "tags", "dependencies"] as const;
+const FIELDS = ["project", "description", "kind", "owner", "expires_at", "impression_data", "tags", "dependencies"] as const;
 const PARTS = ["strategies", "variants", "off_value"] as const;
 
 export function draftOf(flag: Flag): Draft {
@@ -31,7 +33,7 @@ export function draftOf(flag: Flag): Draft {
     return [name, part] as const;
   });
   return {
-    description: flag.description, kind: flag.kind, owner: flag.owner, expires_at: flag.expires_at ?? null,
+    project: flag.project || DEFAULT_PROJECT, description: flag.description, kind: flag.kind, owner: flag.owner, expires_at: flag.expires_at ?? null,
     impression_data: flag.impression_data, tags: flag.tags ?? [], dependencies: flag.dependencies, environments: Object.fromEntries(environments),
   };
 }

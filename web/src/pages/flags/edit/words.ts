@@ -1,5 +1,6 @@
 /** A definition as lines of words, and what differs between two of them: the same lines for the editor, conflicts and history. */
 import type { Flag, FlagStrategy, FlagVariant } from "../../../api/types";
+import { DEFAULT_PROJECT } from "../list/rows";
 import { constraintWords } from "./operators";
 import { percentOf } from "./weights";
 import type { Draft, DraftEnvironment } from "./draft";
@@ -47,6 +48,7 @@ export function environmentLines(name: string, of: DraftEnvironment, segments: M
 export function definitionLines(of: Draft | Flag, segments?: Map<number, string>): string[] {
   const lines = [
     `description: ${of.description || "none"}`,
+    `project: ${of.project || DEFAULT_PROJECT}`,
     `kind: ${of.kind.replace("_", " ")}`,
     `owner: ${of.owner || "nobody"}`,
     `expires: ${of.expires_at ? of.expires_at.slice(0, 10) : "never"}`,

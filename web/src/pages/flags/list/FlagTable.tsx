@@ -1,24 +1,27 @@
 import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactElement } from "react";
-import type { FlagSummary } from "../../../api/types";
+import type { FlagRequest, FlagSummary } from "../../../api/types";
 import { useNow } from "../../../lib/clock";
 import { Link } from "../../../router/Link";
 import { navigate, useParams } from "../../../router/router";
 import { Status, Time } from "../../../ui/basics";
 import { Sparkline } from "../../../ui/Sparkline";
-import { isStale, stateLook, visible } from "./rows";
+import { isStale, marksOf, projectOf, stateLook, visible } from "./rows";
 import { useSparks, type Sparks } from "./useSparks";
 
 const ROW_PX = 28;
 const NARROW_ROW_PX = 76;
+/** With more to say than two lines hold: a third environment, or the project. */
+const NARROW_TALL_ROW_PX = 96;
 const NARROW = "(max-width: 600px)";
 
 /** Which rows are near the window. Rows have one height, so that five thousand cost no more than fifty. */
-function useWindowed(count: number, table: React.RefObject<HTMLTableSectionElement | null>): { from: number; to: number; height: number } {
-  const [height, setHeight] = useState(() => (matchMedia(NARROW).matches ? NARROW_ROW_PX : ROW_PX));
+function useWindowed(count: number, tall: boolean, table: React.RefObject<HTMLTableSectionElement | null>): { from: number; to: number; height: number } {
+  const [narrow, setNarrow] = useState(() => matchMedia(NARROW).matches);
+  const height = !narrow ? ROW_PX : tall ? NARROW_TALL_ROW_PX : NARROW_ROW_PX;
   const [range, setRange] = useState({ from: 0, to: Math.min(count, 60) });
   useEffect(() => {
     const media = matchMedia(NARROW);
-    const change = (): void => setHeight(media.matches ? NARROW_ROW_PX : ROW_PX);
+    const change = (): void => setNarrow(media.matches);
     media.addEventListener("change", change);
     return () => media.removeEventListener("change", change);
   }, []);
@@ -67,26 +70,45 @@ function Head({ name, sort, children }: HeadProps): ReactElement {
 interface RowProps {
   flag: FlagSummary;
   environments: string[];
+  /** Where there is more than one, a column says which. */
+  inProjects: boolean;
+  waiting: readonly FlagRequest[];
   index: number;
   now: number;
   sparks: Sparks;
   current: boolean;
 }
 
-function Row({ flag, environments, index, now, sparks, current }: RowProps): ReactElement {
+/** Leads to the environment on the flag's page that it speaks of. */
+function Marks({ flag, waiting }: { flag: FlagSummary; waiting: readonly FlagRequest[] }): ReactElement {
+  return (
+    <>
+      {marksOf(flag, waiting).map(({ look, word, title, environment }) => (
+        <Link key={title} className="mark" title={title} to={`/flags/${encodeURIComponent(flag.key)}?environment=${encodeURIComponent(environment)}`}><Status look={look}>{word}</Status><span className="sr-only">. {title}</span></Link>
+      ))}
+    </>
+  );
+}
+
+function Row({ flag, environments, inProjects, waiting, index, now, sparks, current }: RowProps): ReactElement {
   const spark = sparks.get(flag.key);
   return (
     <tr aria-rowindex={index + 2} data-index={index} className={current ? "current" : undefined}>
       <th scope="row" className="key">
-        <Link className="strong" to={`/flags/${encodeURIComponent(flag.key)}`}>{flag.key}</Link> {(flag.tags ?? []).map((tag) => <span key={tag} className="tag">{tag}</span>)} <span className="muted">{flag.description}</span>
+        <div className="named">
+          <Link className="strong" title={flag.key} to={`/flags/${encodeURIComponent(flag.key)}`}>{flag.key}</Link>
+          <Marks flag={flag} waiting={waiting} />
+          <span className="muted">{(flag.tags ?? []).map((tag) => <span key={tag} className="tag">{tag}</span>)} {flag.description}</span>
+        </div>
       </th>
       {environments.map((name) => {
         const [look, word] = stateLook(flag.environments[name]);
         return <td key={name} className="fit state"><span className="in">{name} </span><Status look={look}>{word}</Status></td>;
       })}
+      {inProjects && <td className="fit project" title={projectOf(flag)}><span className="in">in </span>{projectOf(flag)}</td>}
       <td className="fit">{flag.kind.replace("_", " ")}</td>
-      <td className="fit">{flag.owner || "—"}</td>
-      <td className="fit">{isStale(flag, now) ? <Status look="warning">stale</Status> : <Time at={flag.expires_at} />}</td>
+      <td className="fit" title={flag.owner}>{flag.owner || "—"}</td>
+      <td className={flag.expires_at || isStale(flag, now) ? "fit" : "fit hide-narrow"}>{isStale(flag, now) ? <Status look="warning">stale</Status> : <Time at={flag.expires_at} />}</td>
       <td className="fit changed">{flag.updated_by && <>{flag.updated_by}, </>}<Time at={flag.updated_at} /></td>
       <td className="fit usage">{spark ? <Sparkline values={spark.values} label={`${flag.key} was asked ${spark.total} times in 24 h`} /> : <span className="muted">—</span>}</td>
     </tr>
@@ -96,18 +118,21 @@ function Row({ flag, environments, index, now, sparks, current }: RowProps): Rea
 interface Props {
   flags: FlagSummary[];
   environments: string[];
+  inProjects: boolean;
+  waiting: readonly FlagRequest[];
   sort: string;
   archived: boolean;
 }
 
-export function FlagTable({ flags, environments, sort, archived }: Props): ReactElement {
+export function FlagTable({ flags, environments, inProjects, waiting, sort, archived }: Props): ReactElement {
   const now = useNow(60_000);
   const body = useRef<HTMLTableSectionElement>(null);
-  const { from, to, height } = useWindowed(flags.length, body);
+  const tall = inProjects || environments.length > 2;
+  const { from, to, height } = useWindowed(flags.length, tall, body);
   const shown = flags.slice(from, to);
   const sparks = useSparks(archived ? [] : shown.map(({ key }) => key));
   const [current, setCurrent] = useState<number | null>(null);
-  const columns = environments.length + 6;
+  const columns = environments.length + (inProjects ? 7 : 6);
 
   useEffect(() => {
     const press = (event: globalThis.KeyboardEvent): void => {
@@ -142,11 +167,12 @@ export function FlagTable({ flags, environments, sort, archived }: Props): React
   };
 
   return (
-    <table className="flags" aria-rowcount={flags.length + 1} onFocus={take} onKeyDown={open} aria-label={archived ? "Archived flags" : "Flags"}>
+    <table className={tall ? "flags tall" : "flags"} aria-rowcount={flags.length + 1} onFocus={take} onKeyDown={open} aria-label={archived ? "Archived flags" : "Flags"}>
       <thead>
         <tr aria-rowindex={1}>
           <Head name="key" sort={sort || "key"}>Flag</Head>
           {environments.map((name) => <Head key={name} name={`in.${name}`} sort={sort}>{name}</Head>)}
+          {inProjects && <Head name="project" sort={sort}>Project</Head>}
           <Head name="kind" sort={sort}>Kind</Head>
           <Head name="owner" sort={sort}>Owner</Head>
           <Head name="expires" sort={sort}>Expires</Head>
@@ -157,7 +183,7 @@ export function FlagTable({ flags, environments, sort, archived }: Props): React
       <tbody ref={body}>
         {from > 0 && <tr className="spacer" aria-hidden="true"><td colSpan={columns} style={{ height: from * height }} /></tr>}
         {shown.map((flag, at) => (
-          <Row key={flag.key} flag={flag} environments={environments} index={from + at} now={now} sparks={sparks} current={current === from + at} />
+          <Row key={flag.key} flag={flag} environments={environments} inProjects={inProjects} waiting={waiting} index={from + at} now={now} sparks={sparks} current={current === from + at} />
         ))}
         {to < flags.length && <tr className="spacer" aria-hidden="true"><td colSpan={columns} style={{ height: (flags.length - to) * height }} /></tr>}
       </tbody>

@@ -212,9 +212,8 @@ impl Client {
 
     /// Ends the stream in good order, where the client is not in the middle of an event.
     pub(super) fn farewell(&self) {
-        if !self.is_busy() && self.chunked {
-            // It is being closed either way.
-            let _ = (&self.socket).write(b"0\r\n\r\n");
+        if !self.is_busy() {
+            end(&self.socket, self.chunked);
         }
     }
 
@@ -222,6 +221,14 @@ impl Client {
         if self.stalled {
             counters.stalled.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+}
+
+/// Says that the stream is over, to a client that is between two events.
+pub(super) fn end(mut socket: &TcpStream, chunked: bool) {
+    if chunked {
+        // It is being closed either way.
+        let _ = socket.write(b"0\r\n\r\n");
     }
 }
 

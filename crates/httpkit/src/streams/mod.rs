@@ -187,14 +187,14 @@ impl Streams {
             return head(Body::empty());
         }
         let retry = format!("retry: {}\n\n", RETRY_MS + self.chance() % RETRY_SPREAD_MS);
-        let body = match opening.berth {
-            Some(berth) => {
-                let newcomer = Newcomer { subscription, place, chunked: berth.chunked };
-                Body::new(parking::ParkingBody::new(retry, berth, self.clone(), newcomer))
-            }
-            None => body::plain(retry, subscription, place, self.limits.keep_alive, self.counters.clone()),
+        let Some(berth) = opening.berth else {
+            return head(body::plain(retry, subscription, place, self.limits.keep_alive, self.counters.clone()));
         };
-        head(body)
+        let newcomer = Newcomer { subscription, place, chunked: berth.chunked };
+        let mut response = head(Body::new(parking::ParkingBody::new(retry, berth, self.clone(), newcomer)));
+        // The socket ends with the stream: a client that kept the connection for its next question would lose that one.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
     }
 
     /// How it goes.

@@ -16,7 +16,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use parking_lot::Mutex;
 
 use super::Limits;
-use super::client::{Client, Newcomer, TopicState, Turn, comments};
+use super::client::{Client, Newcomer, TopicState, Turn, comments, end};
 use super::stats::Counters;
 
 /// Comments that keep streams alive are spread over ticks of this length.
@@ -164,6 +164,7 @@ impl Loop {
         let newcomers = std::mem::take(&mut *self.shared.inbox.lock());
         for (socket, newcomer) in newcomers {
             if newcomer.subscription.gate.as_ref().is_some_and(|gate| gate.is_closed()) {
+                end(&socket, newcomer.chunked);
                 continue;
             }
             let index = self.free.pop().unwrap_or_else(|| {

@@ -8,6 +8,7 @@ mod changes;
 mod channel;
 mod contingency;
 mod exchange;
+mod exchange_projects;
 mod fragment;
 mod groups;
 mod history;

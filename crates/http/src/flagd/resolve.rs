@@ -82,7 +82,9 @@ impl Reader {
                 format!("TARGETING_KEY_MISSING: `{key}` is split by person and the context has no targetingKey");
             return Err(Problem::new(Status::FailedPrecondition, message));
         }
-        let answer = self.answer(&found);
+        let mut answer = self.answer(&found);
+        // A flag's own metadata counts over its set's.
+        answer.metadata = self.set().into_iter().chain(answer.metadata).collect();
         let Some(value) = answer.value else { return Ok(answer) };
         let conform = kind.conform(&value).ok_or_else(|| {
             Problem::new(Status::InvalidArgument, format!("TYPE_MISMATCH: {value} of `{key}` is not of that type"))
@@ -99,11 +101,17 @@ impl Reader {
         Ok((answers, self.set()))
     }
 
+    fn metadata(&self, found: &Evaluation<'_>) -> Map<String, Value> {
+        let (project, kind) = self.environment.project_and_kind(found);
+        Map::from_iter([("kind".to_owned(), Value::from(kind)), ("project".to_owned(), Value::from(project))])
+    }
+
+    /// As flagd's schema of definitions names them.
     fn set(&self) -> Map<String, Value> {
         let version = self.environment.etag.trim_matches('"');
         Map::from_iter([
             ("flagSetId".to_owned(), Value::from(self.environment.name.as_str())),
-            ("flagSetVersion".to_owned(), Value::from(version)),
+            ("version".to_owned(), Value::from(version)),
         ])
     }
 
@@ -115,13 +123,17 @@ impl Reader {
         let reason = match found.reason {
             Reason::Disabled => "DISABLED",
             _ if callers_own => "DEFAULT",
+            // A switch that is off may also be so because a rule said `false`.
+            Reason::Targeting if found.fell_through && (found.enabled || found.value_type() != ValueType::Bool) => {
+                "DEFAULT"
+            }
             other => other.name(),
         };
         Answer {
             value: (!callers_own).then(|| found.value().clone()),
             reason: reason.to_owned(),
             variant: (!callers_own).then(|| found.variant().to_owned()),
-            metadata: Map::new(),
+            metadata: self.metadata(found),
         }
     }
 }

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 use tenfold_app::App;
-use tenfold_app::flags::{Environment, Form};
+use tenfold_app::flags::{ChannelReader, Environment, Form};
 use tenfold_flags::Evaluation;
 use tenfold_flags::wire::ofrep::{self as wire, EvaluationRequest, Failure, Success};
 use tenfold_httpkit::streams::Opening;
@@ -22,6 +22,7 @@ use utoipa_axum::routes;
 use crate::auth::WithToken;
 use crate::flag_streams::FlagStreams;
 use crate::flags::book_of;
+use crate::standing::Standing;
 use crate::{Api, ApiError, Policy, QueryOf, etag};
 
 pub fn api() -> Api {
@@ -90,6 +91,7 @@ struct BulkQuery {
 async fn bulk(
     State(app): State<App>,
     WithToken(token): WithToken,
+    standing: Standing,
     QueryOf(q): QueryOf<BulkQuery>,
     headers: HeaderMap,
     body: Bytes,
@@ -100,7 +102,7 @@ async fn bulk(
         Err(failure) => return Ok(reply(StatusCode::BAD_REQUEST, failure.body())),
     };
     let version = environment.etag.trim_matches('"');
-    let channel = app.flag_channel(&environment.name, token.as_deref());
+    let channel = app.flag_channel(&environment.name, token.as_deref(), standing.session());
     let stream = format!("/ofrep/v1/events?channel={channel}&since={version}");
     let origin = wire::Origin { environment: &environment.name, version, stream: &stream };
     let answers = environment.evaluate_all(&asked.context, app.flag_moment());
@@ -127,12 +129,14 @@ async fn events(
     opening: Opening,
 ) -> Result<Response, ApiError> {
     let reader = match q.channel.as_deref() {
-        Some(channel) => app.flag_channel_reader(channel),
-        None => token.as_ref().and_then(|t| Some((t.environment.clone()?, Some(t.clone())))),
+        Some(channel) => app.flag_channel_reader(channel).await,
+        None => token.and_then(|token| {
+            Some(ChannelReader { environment: token.environment.clone()?, token: Some(token), session: None })
+        }),
     };
-    let (environment, token) = reader.ok_or_else(|| {
+    let reader = reader.ok_or_else(|| {
         Fault::new(ErrorCode::NotFound, "there is no such stream")
             .advice("take its address out of `eventStreams` of a bulk evaluation")
     })?;
-    streams.changes(&app, &environment, token.as_deref(), q.since.as_deref(), opening)
+    streams.changes(&app, &reader, q.since.as_deref(), opening)
 }

@@ -51,6 +51,7 @@ pub use changes::{
     FlagAction, LATE_MS_DEFAULT, NewSchedule, REQUEST_MS, REQUESTS_MAX, RequestList, RequestReason, RequestView,
     SCHEDULES_MAX, ScheduleList, ScheduleView, Scheduled,
 };
+pub use channel::ChannelReader;
 pub use contingency::FlagDrillStart;
 pub use exchange::{FlagExport, FlagImport, FlagImportReport, IMPORT_BYTES_MAX};
 pub use fragment::Form;

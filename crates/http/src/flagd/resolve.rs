@@ -13,6 +13,8 @@ use tenfold_flags::{Context, Evaluation, Reason, ValueType};
 use tenfold_protocols::flagd::{Answer, AnswerKind, Request, Status};
 use tenfold_types::{ErrorCode, Fault};
 
+use crate::standing::Standing;
+
 /// Something to say on a stream at least this often, so that nobody on the way takes it for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
@@ -123,7 +125,7 @@ impl Reader {
         let reason = match found.reason {
             Reason::Disabled => "DISABLED",
             _ if callers_own => "DEFAULT",
-            // A switch that is off may also be so because a rule said `false`.
+            // Of a switch that is off it is not known whether a rule said `false`.
             Reason::Targeting if found.fell_through && (found.enabled || found.value_type() != ValueType::Bool) => {
                 "DEFAULT"
             }
@@ -159,7 +161,7 @@ struct Following {
     app: App,
     watch: tokio::sync::watch::Receiver<Arc<Environment>>,
     etag: String,
-    token_id: Option<String>,
+    standing: Standing,
     state: State,
 }
 
@@ -170,15 +172,15 @@ enum State {
     Ended,
 }
 
-/// `provider_ready`, then `configuration_change` with the names of what changed. Ends when the token does.
+/// `provider_ready`, then `configuration_change` with the names of what changed. Ends when the token or the session does.
 pub(super) fn events(
     app: App,
     environment: Arc<Environment>,
-    token_id: Option<String>,
+    standing: Standing,
 ) -> Result<impl Stream<Item = Result<Told, Infallible>> + Send + 'static, Problem> {
     let watch = app.flags.watch_book(&environment.name, &environment.projects);
     let watch = watch.ok_or_else(|| Problem::new(Status::NotFound, "the environment is gone"))?;
-    let following = Following { app, watch, etag: environment.etag.clone(), token_id, state: State::New };
+    let following = Following { app, watch, etag: environment.etag.clone(), standing, state: State::New };
     Ok(futures_util::stream::unfold(following, next))
 }
 
@@ -201,18 +203,12 @@ async fn next(mut f: Following) -> Option<(Result<Told, Infallible>, Following)>
             f.etag.clone_from(&current.etag);
             return Some((Ok(Told::Event("configuration_change", data)), f));
         }
-        let (app, id) = (f.app.clone(), f.token_id.clone());
-        let token_ended = async move {
-            match id {
-                Some(id) => app.token_ended(&id).await,
-                None => std::future::pending().await,
-            }
-        };
+        let ended = f.standing.clone().ended(f.app.clone());
         tokio::select! {
             changed = f.watch.changed() => if changed.is_err() { return None },
-            () = token_ended => {
+            () = ended => {
                 f.state = State::Ended;
-                return Some((Ok(Told::End(Status::Unauthenticated, "the token was revoked or has expired".into())), f));
+                return Some((Ok(Told::End(Status::Unauthenticated, "the token was revoked or has expired, or the session ended".into())), f));
             }
             () = tokio::time::sleep(KEEP_ALIVE) => return Some((Ok(Told::Event("keep_alive", Map::new())), f)),
         }

@@ -162,10 +162,10 @@ async fn a_rule_that_led_to_the_default_says_so() {
         ("text", "7", json!("hit"), "TARGETING_MATCH"),
         ("text", "8", json!("miss"), "DEFAULT"),
         ("none", "8", Value::Null, "DEFAULT"),
-        ("up", "8", json!(true), "DEFAULT"),
+        // Of a switch only who gets it is kept, not whether a rule or the default said so.
+        ("up", "8", json!(true), "TARGETING_MATCH"),
         ("up", "7", json!(false), "TARGETING_MATCH"),
         ("down", "7", json!(true), "TARGETING_MATCH"),
-        // A rule may have said `false`, which is kept as nothing else than not being on.
         ("down", "8", json!(false), "TARGETING_MATCH"),
     ] {
         let method = if value.is_boolean() { "ResolveBoolean" } else { "ResolveString" };

@@ -125,10 +125,8 @@ impl Reader {
         let reason = match found.reason {
             Reason::Disabled => "DISABLED",
             _ if callers_own => "DEFAULT",
-            // Of a switch that is off it is not known whether a rule said `false`.
-            Reason::Targeting if found.fell_through && (found.enabled || found.value_type() != ValueType::Bool) => {
-                "DEFAULT"
-            }
+            // Everybody else's answer may also be a variant that the rule names, which is no default.
+            Reason::Targeting if found.fell_through && self.environment.is_off_value(found) => "DEFAULT",
             other => other.name(),
         };
         Answer {

@@ -30,7 +30,7 @@ const UNREADABLE = 'what an operator cannot read does not hold, as in Unleash, s
 const OTHERWISE = [
   [/v-prefix/, 'a version with a leading `v` is none, as in Unleash'],
   [/^Custom operator errors|return(s)? null/, UNREADABLE],
-  [/^Targeting by targeting key|using default when targeting does not match|targeting using default/, 'a rule that led to the default is told as TARGETING_MATCH, since it looked at the person; flagd tells DEFAULT'],
+  [/^Targeting by targeting key|using default when targeting does not match|targeting using default/, 'of a switch only who gets it is kept, so its default is told as TARGETING_MATCH; flagd tells DEFAULT'],
 ];
 
 async function freePort() {

@@ -149,3 +149,87 @@ async fn what_does_not_fit_is_refused_as_a_whole() {
     assert_eq!(fault.code, ErrorCode::Forbidden);
     assert!(app.flag_list(None).items.is_empty());
 }
+
+fn in_projects() -> Value {
+    json!({"version": 2, "features": [
+        {"name": "album", "project": "photos", "enabled": true, "strategies": []},
+        {"name": "cover", "project": "photos", "enabled": true, "strategies": [], "dependencies": [{"feature": "album"}]},
+        {"name": "odd", "project": "No Name!", "enabled": true, "strategies": []},
+        {"name": "plain", "enabled": true, "strategies": []},
+    ], "segments": []})
+}
+
+fn lines<'a>(report: &'a FlagImportReport, about: &str) -> Vec<&'a str> {
+    report.notes.iter().filter(|n| n.about == about).map(|n| n.text.as_str()).collect()
+}
+
+#[tokio::test]
+async fn flags_go_into_the_projects_of_the_file() {
+    let World { app, .. } = &common::world().await;
+    let dry = import(app, json!({"document": in_projects(), "dry_run": true})).await.unwrap();
+    assert_eq!((dry.projects.as_slice(), dry.project_of["album"].as_str()), (&["photos".to_owned()][..], "photos"));
+    assert_eq!(app.flag_projects().items.len(), 1, "a dry run makes no project");
+
+    let report = import(app, json!({"document": in_projects()})).await.unwrap();
+    assert_eq!((&report.created, &report.refused, &report.projects), (&dry.created, &dry.refused, &dry.projects));
+    assert_eq!(report.refused, ["odd"]);
+    assert!(
+        lines(&report, "flag odd")[0].contains("`No Name!`") && lines(&report, "flag odd")[0].contains("--project")
+    );
+    assert_eq!(
+        (app.flag("cover").unwrap().project.as_str(), app.flag("plain").unwrap().project.as_str()),
+        ("photos", "default")
+    );
+    let made = &told(app, "flag_project.created").await[0];
+    assert_eq!(made.text, "mei made the project photos");
+    assert!(app.flag_projects().items.iter().any(|p| p.name == "photos" && p.flags == 2));
+    assert!(app.record_verify().await.unwrap().ok);
+}
+
+#[tokio::test]
+async fn a_flag_that_is_here_moves_only_when_somebody_says_so() {
+    let World { app, .. } = &common::world().await;
+    let make: FlagUpdate = serde_json::from_value(json!({"environments": {"production": {"enabled": true}}})).unwrap();
+    app.flag_put(&mei(Role::Deployer), "plain", make).await.unwrap();
+    let elsewhere = json!({"features": [{"name": "plain", "project": "photos", "enabled": true, "strategies": []}]});
+    let report = import(app, json!({"document": elsewhere})).await.unwrap();
+    assert_eq!((report.unchanged.as_slice(), report.projects.len()), (&["plain".to_owned()][..], 0));
+    let said = lines(&report, "flag plain").join("\n");
+    assert!(said.contains("the project `photos`") && said.contains("stays there"), "{said}");
+
+    let fault = import(app, json!({"document": in_projects(), "project": "web"})).await.unwrap_err();
+    assert_eq!(fault.code, ErrorCode::NotFound);
+    assert!(fault.advice.contains("tenfold project create web"), "{fault:?}");
+    app.flag_project_put(&mei(Role::Deployer), "web", Default::default()).await.unwrap();
+    let report = import(app, json!({"document": in_projects(), "project": "web"})).await.unwrap();
+    assert_eq!(report.project_of.values().collect::<Vec<_>>(), ["web"; 4], "{:?}", report.notes);
+    assert_eq!(lines(&report, "flag plain"), ["it moved from the project `default` to `web`"]);
+    assert_eq!(app.flag("plain").unwrap().project, "web");
+
+    // A parent stays where its child is.
+    let alone = json!({"features": [{"name": "album", "project": "web", "enabled": true, "strategies": []}]});
+    let report = import(app, json!({"document": alone, "project": "default"})).await.unwrap();
+    assert_eq!(report.refused, ["album"]);
+    assert!(lines(&report, "flag album").join(" ").contains("belong to one project"), "{:?}", report.notes);
+}
+
+#[tokio::test]
+async fn projects_go_out_and_come_in_again_without_loss() {
+    let World { app, .. } = &common::world().await;
+    import(app, json!({"document": in_projects()})).await.unwrap();
+    for format in [Format::Unleash, Format::UnleashClient, Format::Flagd] {
+        let out = app.flag_export(format, "production", false).await.unwrap();
+        let World { app: second, .. } = &common::world().await;
+        let report = import(second, json!({"document": out.document})).await.unwrap();
+        let projects = |app: &App| {
+            let of = |f: &tenfold_app::flags::FlagView| (f.key.clone(), f.project.clone());
+            app.flag_list(None).items.iter().map(of).collect::<Vec<_>>()
+        };
+        // flagd has no parents, so the child is not in its file; the export says so.
+        let wanted: Vec<_> =
+            projects(app).into_iter().filter(|(k, _)| format != Format::Flagd || k != "cover").collect();
+        assert_eq!((report.format, projects(second)), (format, wanted), "{:?}", report.notes);
+        let again = second.flag_export(format, "production", false).await.unwrap();
+        assert_eq!(again.document, out.document);
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use common::World;
 use serde_json::{Value, json};
-use tenfold_app::flags::{FlagGroupUpdate, FlagRevert, FlagRevertTo, FlagScan, FlagUpdate, Reported};
+use tenfold_app::flags::{FlagGroupUpdate, FlagRevert, FlagRevertTo, FlagScan, FlagUpdate, Reported, StaleFlags};
 use tenfold_app::people::{EnvironmentSettings, PersonUpdate};
 use tenfold_app::record::EventQuery;
 use tenfold_app::{App, Caller, Grant, Role, Settings};
@@ -286,7 +286,7 @@ async fn what_looks_finished_says_why_and_where_it_stands() {
     clock.advance_ms(20 * DAY_MS);
     is_on(app, "asked", "userId", "7");
     app.flag_seen_step().await.unwrap();
-    let stale = app.flag_stale_list();
+    let stale = app.flag_stale_list().await.unwrap();
     assert_eq!((stale.items.len(), stale.items[0].key.as_str(), stale.items[0].places), (1, "old", None));
     assert_eq!(
         stale.items[0].reasons,
@@ -298,7 +298,7 @@ async fn what_looks_finished_says_why_and_where_it_stands() {
         {"key": "asked", "path": "src/a.js", "line": 3}], "unknown": [{"key": "gone", "path": "src/b.js", "line": 9}]}))
     .unwrap();
     app.flag_places_put(&mei(), scan.clone()).await.unwrap();
-    let stale = app.flag_stale_list();
+    let stale = app.flag_stale_list().await.unwrap();
     assert_eq!(
         (stale.items[0].places, stale.unused.as_slice(), stale.repos),
         (Some(0), ["old".to_owned()].as_slice(), 1)
@@ -310,4 +310,25 @@ async fn what_looks_finished_says_why_and_where_it_stands() {
     assert_eq!(app.flag_places_put(&ana, scan.clone()).await.unwrap_err().code, ErrorCode::Forbidden);
     let many = FlagScan { places: vec![scan.places[0].clone(); 5_001], ..scan };
     assert!(app.flag_places_put(&mei(), many).await.unwrap_err().message.contains("5000"));
+}
+
+#[tokio::test]
+async fn a_flag_whose_owner_is_nobody_here_is_named() {
+    let World { app, .. } = &common::world().await;
+    let root = person("root", Role::Admin);
+    let ana = json!({"name": "Ana", "teams": ["photos-team"], "password": "a long enough password"});
+    app.person_put(&root, "ana", serde_json::from_value(ana).unwrap()).await.unwrap();
+    let group: FlagGroupUpdate = serde_json::from_value(json!({"add": ["4711"]})).unwrap();
+    app.flag_group_put(&mei(), "testers", group).await.unwrap();
+    for owner in ["ana", "photos-team", "testers", "ghost"] {
+        put(app, &format!("of_{owner}"), json!({"owner": owner})).await;
+    }
+    let named = |stale: StaleFlags| stale.ownerless.into_iter().map(|f| (f.key, f.text)).collect::<Vec<_>>();
+    let ghost = ("of_ghost".to_owned(), "its owner `ghost` is unknown: no person, team or group here".to_owned());
+    assert_eq!(named(app.flag_stale_list().await.unwrap()), std::slice::from_ref(&ghost));
+    let closed = serde_json::from_value(json!({"disabled": true})).unwrap();
+    app.person_put(&root, "ana", closed).await.unwrap();
+    let now = named(app.flag_stale_list().await.unwrap());
+    assert_eq!(now.iter().map(|(k, _)| k.as_str()).collect::<Vec<_>>(), ["of_ana", "of_ghost", "of_photos-team"]);
+    assert!(now[0].1.contains("closed"), "{now:?}");
 }

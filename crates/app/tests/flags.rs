@@ -246,12 +246,12 @@ async fn a_ramp_goes_on_after_a_restart_without_a_jump() {
     let mei = person("mei", Role::Deployer);
     app.flag_ramp_start(&mei, "new_uploader", "production", steps(&[1, 10, 50, 100])).await.unwrap();
     let etag = app.flags.environment("production").unwrap().etag.clone();
-    let channel = app.flag_channel("production", None);
+    let channel = app.flag_channel("production", None, None);
     drop(app);
     clock.advance_ms(24 * 3_600_000);
     let app = start(dir.path(), &clock, 2).await;
     assert_eq!(app.flags.environment("production").unwrap().etag, etag, "clients have nothing to fetch");
-    assert_eq!(app.flag_channel("production", None), channel, "the address of the stream outlives a restart");
+    assert_eq!(app.flag_channel("production", None, None), channel, "the address of the stream outlives a restart");
     app.flag_ramps_step().await;
     let state = app.flag("new_uploader").unwrap().environments["production"].clone();
     assert_eq!(state.rollout_percent, Some(Share::percent(10)));

@@ -71,6 +71,8 @@ pub struct Evaluation<'a> {
     variant: Option<&'a CompiledVariant>,
     pub enabled: bool,
     pub reason: Reason,
+    /// Rules were asked, and none of them decided: the answer is what everybody else gets.
+    pub fell_through: bool,
 }
 
 impl<'a> Evaluation<'a> {
@@ -122,6 +124,7 @@ impl<'a> Evaluation<'a> {
 struct Verdict<'a> {
     enabled: bool,
     reason: Reason,
+    fell_through: bool,
     /// Of the strategy that matched.
     variants: Option<&'a VariantSet>,
 }
@@ -158,11 +161,12 @@ impl Snapshot {
             variant = chosen;
             reason = stronger(reason, why);
         }
-        Evaluation { flag, index: index as usize, variant, enabled: verdict.enabled, reason }
+        let (enabled, fell_through) = (verdict.enabled, verdict.fell_through);
+        Evaluation { flag, index: index as usize, variant, enabled, reason, fell_through }
     }
 
     fn verdict<'a>(&'a self, flag: &'a Flag, facts: &impl Facts, moment: Moment) -> Verdict<'a> {
-        let off = |reason| Verdict { enabled: false, reason, variants: None };
+        let off = |reason| Verdict { enabled: false, reason, fell_through: false, variants: None };
         if !flag.enabled {
             return off(Reason::Disabled);
         }
@@ -178,17 +182,18 @@ impl Snapshot {
             }
         }
         if flag.strategies.is_empty() {
-            return Verdict { enabled: true, reason, variants: None };
+            return Verdict { enabled: true, reason, fell_through: false, variants: None };
         }
         for (i, strategy) in flag.strategies.iter().enumerate() {
             let answer = self.strategy_holds(strategy, facts, moment, i as u32);
             // Strategies that did not match had their say too: the strongest reason is told.
             reason = stronger(reason, answer.1);
             if answer.0 {
-                return Verdict { enabled: true, reason, variants: strategy.variants.as_deref() };
+                let fell_through = i > 0 && answer.1 == Reason::Static;
+                return Verdict { enabled: true, reason, fell_through, variants: strategy.variants.as_deref() };
             }
         }
-        off(reason)
+        Verdict { fell_through: true, ..off(reason) }
     }
 
     /// One level only: a parent that has parents itself is never satisfied, which also rules out circles.

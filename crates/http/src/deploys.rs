@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use tenfold_app::deploys::RunLog;
 use tenfold_app::deploys::views::{
@@ -21,6 +21,7 @@ use tokio::sync::broadcast;
 use utoipa_axum::routes;
 
 use crate::auth::Who;
+use crate::standing::Standing;
 use crate::{Api, ApiError, Body, PathOf, Policy, QueryOf};
 
 pub fn api() -> Api {
@@ -257,13 +258,14 @@ struct LogQuery {
     after: i64,
 }
 
-/// The log of a deploy, whole or live.
+/// The log of a deploy, whole or live; live it ends with the deploy, or with the session or token that opened it.
 #[utoipa::path(get, path = "/api/deploys/{number}/log", params(LogQuery), responses(
     (status = 200, body = LogLines), (status = 200, content_type = "text/event-stream")))]
 async fn log(
     State(app): State<App>,
     PathOf(number): PathOf<i64>,
     QueryOf(q): QueryOf<LogQuery>,
+    standing: Standing,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     app.deploy(number).await?;
@@ -275,7 +277,8 @@ async fn log(
     }
     let keep_alive =
         KeepAlive::new().interval(Duration::from_secs(15)).event(Event::default().event("ping").data("{}"));
-    Ok(Sse::new(follow(app, number, log, after)).keep_alive(keep_alive).into_response())
+    let ended = Box::pin(standing.ended(app.clone()));
+    Ok(Sse::new(follow(app, number, log, after).take_until(ended)).keep_alive(keep_alive).into_response())
 }
 
 async fn read(log: &Arc<RunLog>, after: i64) -> Vec<LogLine> {

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{KeepAlive, Sse};
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use tenfold_app::record::EventQuery;
 use tenfold_app::{App, Caller, Role};
@@ -16,6 +16,7 @@ use tokio::sync::broadcast::error::RecvError;
 use utoipa_axum::routes;
 
 use crate::auth::Who;
+use crate::standing::Standing;
 use crate::{Api, ApiError, Policy, QueryOf};
 
 pub fn api() -> Api {
@@ -174,18 +175,21 @@ async fn verify(State(app): State<App>) -> Result<Json<Verified>, ApiError> {
     Ok(Json(Verified { ok: report.ok, checked: report.checked, first_broken: report.first_broken }))
 }
 
-/// The record as it grows: server-sent events named `event`, with the row's number as id.
+/// The record as it grows: server-sent events named `event`, with the row's number as id. Ends with the session or token
+/// that opened it.
 #[utoipa::path(get, path = "/api/stream", responses((status = 200, content_type = "text/event-stream")))]
 async fn stream(
     State(app): State<App>,
     Who(who): Who,
+    standing: Standing,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<axum::response::sse::Event, Infallible>>> {
     let from = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<i64>().ok());
     let keep_alive = KeepAlive::new()
         .interval(Duration::from_secs(15))
         .event(axum::response::sse::Event::default().event("ping").data("{}"));
-    Sse::new(live(app, sees_all(&who), from)).keep_alive(keep_alive)
+    let ended = standing.ended(app.clone());
+    Sse::new(live(app, sees_all(&who), from).take_until(Box::pin(ended))).keep_alive(keep_alive)
 }
 
 struct Live {

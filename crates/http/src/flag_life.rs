@@ -35,10 +35,10 @@ struct FlagLifeDone {
 
 const DONE: Json<FlagLifeDone> = Json(FlagLifeDone { done: true });
 
-/// Flags that look finished and why, keys that code asks for in vain, and flags that no code names.
+/// Flags that look finished and why, keys that code asks for in vain, flags that no code names, and flags that nobody owns.
 #[utoipa::path(get, path = "/api/flags/stale", responses((status = 200, body = StaleFlags)))]
-async fn stale(State(app): State<App>) -> Json<StaleFlags> {
-    Json(app.flag_stale_list())
+async fn stale(State(app): State<App>) -> Result<Json<StaleFlags>, ApiError> {
+    Ok(Json(app.flag_stale_list().await?))
 }
 
 /// Where the source names a flag, as the last scans found it.

@@ -1,12 +1,13 @@
 //! The streams of flag clients: what each protocol says on them, who keeps it new, and who watches the clients' tokens.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::response::Response;
 use parking_lot::Mutex;
 use tenfold_app::App;
-use tenfold_app::flags::{Environment, Projects};
+use tenfold_app::flags::{ChannelReader, Environment, Projects};
 use tenfold_app::people::Token;
 use tenfold_flags::wire;
 use tenfold_httpkit::server::raise_file_limit;
@@ -15,6 +16,7 @@ use tenfold_types::Fault;
 use tokio::sync::watch;
 
 use crate::ApiError;
+use crate::standing::Standing;
 
 /// How often tokens are looked at even if nobody told of a change, and the streams' figures become metrics.
 const TICK: Duration = Duration::from_secs(1);
@@ -70,13 +72,13 @@ impl FlagStreams {
         &self,
         app: &App,
         environment: &Environment,
-        token: Option<&Token>,
+        standing: &Standing,
         opening: Opening,
     ) -> Result<Response, ApiError> {
         let streams = self.streams(app)?;
         let topic = topic(app, &streams, "unleash", &environment.name, &environment.projects, Definitions)?;
         let since = opening.last_event_id.as_deref().map(Arc::from);
-        let gate = token.map(|t| streams.gate(&t.id));
+        let gate = standing.gate().map(|name| streams.gate(&name));
         Ok(streams.open(opening, Subscription { topic, since, gate }))
     }
 
@@ -84,18 +86,22 @@ impl FlagStreams {
     pub(crate) fn changes(
         &self,
         app: &App,
-        environment: &str,
-        token: Option<&Token>,
+        reader: &ChannelReader,
         since: Option<&str>,
         opening: Opening,
     ) -> Result<Response, ApiError> {
         let streams = self.streams(app)?;
-        let projects = token.map(Token::projects).unwrap_or_default();
-        let topic = topic(app, &streams, "ofrep", environment, &projects, Changes)?;
+        let projects = reader.token.as_deref().map(Token::projects).unwrap_or_default();
+        let topic = topic(app, &streams, "ofrep", &reader.environment, &projects, Changes)?;
         let since = opening.last_event_id.as_deref().or(since).map(Arc::from);
         // Who names no version starts from now.
         let since = since.or_else(|| Some(topic.news().version()));
-        let gate = token.map(|t| streams.gate(&t.id));
+        let standing = match (&reader.token, &reader.session) {
+            (Some(token), _) => Standing::Token(token.id.clone()),
+            (None, Some(session)) => Standing::Session(session.clone()),
+            (None, None) => Standing::Nobody,
+        };
+        let gate = standing.gate().map(|name| streams.gate(&name));
         Ok(streams.open(opening, Subscription { topic, since, gate }))
     }
 
@@ -146,14 +152,25 @@ async fn feed<N: News>(
     }
 }
 
-/// Closes the streams of tokens that ended, and turns the streams' figures into metrics.
+/// Closes the streams of tokens and sessions that ended, and turns the streams' figures into metrics.
 async fn watch_over(app: App, streams: Weak<Streams>) {
     let mut tokens = app.tokens_changed();
     loop {
         // Nobody changes tokens any more only when everything ends.
         let _ = tokio::time::timeout(TICK, tokens.changed()).await;
         let Some(streams) = streams.upgrade() else { return };
-        streams.check_gates(|id| app.token_is_valid(id));
+        let mut ended = HashSet::new();
+        for name in streams.gates() {
+            if let Some(session) = Standing::session_of_gate(&name)
+                && !app.session_is_open(session).await
+            {
+                ended.insert(name);
+            }
+        }
+        streams.check_gates(|name| match Standing::session_of_gate(name) {
+            Some(_) => !ended.contains(name),
+            None => app.token_is_valid(name),
+        });
         let own = &app.metrics.own;
         streams.stats().each(|name, labels, value| own.set(name, labels, value));
     }

@@ -24,6 +24,7 @@ use utoipa_axum::routes;
 use crate::auth::{Identity, WithToken};
 use crate::extract::BODY_BYTES_MAX;
 use crate::flags::environment_of;
+use crate::standing::Standing;
 use crate::{Api, PathOf, Policy};
 use resolve::{Problem, Reader};
 use transport::Transport;
@@ -66,11 +67,12 @@ pub fn open_router(app: App, environment: &str) -> Router {
 async fn call_v1(
     State(app): State<App>,
     WithToken(token): WithToken,
+    standing: Standing,
     PathOf(method): PathOf<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    call(&app, token, &method, true, &headers, &body).await
+    call(&app, (token, standing), &method, true, &headers, &body).await
 }
 
 /// Resolves flags, or follows changes (flagd's protocol, version 2, which has no `ResolveAll`).
@@ -78,23 +80,24 @@ async fn call_v1(
 async fn call_v2(
     State(app): State<App>,
     WithToken(token): WithToken,
+    standing: Standing,
     PathOf(method): PathOf<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    call(&app, token, &method, false, &headers, &body).await
+    call(&app, (token, standing), &method, false, &headers, &body).await
 }
 
 async fn call(
     app: &App,
-    token: Option<Arc<Token>>,
+    who: (Option<Arc<Token>>, Standing),
     method: &str,
     with_all: bool,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Response {
     let Some(transport) = Transport::of(headers) else { return transport::unsupported() };
-    match answer(app, token, method, with_all, headers, body, transport).await {
+    match answer(app, who, method, with_all, headers, body, transport).await {
         Ok(response) => response,
         Err(problem) => transport.error(problem.status, &problem.message),
     }
@@ -102,17 +105,17 @@ async fn call(
 
 async fn answer(
     app: &App,
-    token: Option<Arc<Token>>,
+    who: (Option<Arc<Token>>, Standing),
     method: &str,
     with_all: bool,
     headers: &HeaderMap,
     body: &[u8],
     transport: Transport,
 ) -> Result<Response, Problem> {
+    let (token, standing) = who;
     let reader = Reader::new(app, token.as_ref(), selected(headers)).await?;
     if method == "EventStream" {
-        let token_id = token.map(|t| t.id.clone()).filter(|id| !id.is_empty());
-        return Ok(transport.stream(resolve::events(app.clone(), reader.environment, token_id)?));
+        return Ok(transport.stream(resolve::events(app.clone(), reader.environment, standing)?));
     }
     let all = with_all && method == "ResolveAll";
     let kind = AnswerKind::of_method(method);

@@ -33,6 +33,7 @@ mod people;
 mod permits;
 mod prometheus;
 mod session;
+mod standing;
 mod ui;
 mod unleash;
 

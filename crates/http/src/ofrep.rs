@@ -12,16 +12,17 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 use tenfold_app::App;
-use tenfold_app::flags::{Environment, Form};
+use tenfold_app::flags::{ChannelReader, Environment, Form};
 use tenfold_flags::Evaluation;
 use tenfold_flags::wire::ofrep::{self as wire, EvaluationRequest, Failure, Success};
 use tenfold_httpkit::streams::Opening;
-use tenfold_types::{ErrorCode, Fault};
+use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
 
 use crate::auth::WithToken;
 use crate::flag_streams::FlagStreams;
 use crate::flags::book_of;
+use crate::standing::Standing;
 use crate::{Api, ApiError, Policy, QueryOf, etag};
 
 pub fn api() -> Api {
@@ -53,10 +54,14 @@ struct SingleQuery {
 async fn single(
     State(app): State<App>,
     WithToken(token): WithToken,
-    QueryOf(q): QueryOf<SingleQuery>,
+    q: Result<QueryOf<SingleQuery>, ApiError>,
     Path(key): Path<String>,
     body: Bytes,
 ) -> Result<Response, ApiError> {
+    let q = match q {
+        Ok(QueryOf(q)) => q,
+        Err(ApiError(fault)) => return Ok(misdirected(Some(&key), fault.message)),
+    };
     let environment = book_of(&app, token.as_ref(), q.environment.as_deref()).await?;
     let asked = match wire::asked(&environment.name, Some(&key), &body) {
         Ok(asked) => asked,
@@ -71,6 +76,11 @@ async fn single(
     })
 }
 
+/// What is wrong with the address, as OFREP's clients read it.
+fn misdirected(key: Option<&str>, why: String) -> Response {
+    reply(StatusCode::BAD_REQUEST, Failure { key, error_code: "GENERAL", error_details: why }.body())
+}
+
 /// Where the configuration stands that an event told of; the tag over the answer makes them unnecessary here.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase")]
@@ -80,7 +90,7 @@ struct BulkQuery {
     environment: Option<String>,
     #[expect(dead_code, reason = "clients send it; the answer is evaluated anew in any case")]
     flag_config_etag: Option<String>,
-    #[expect(dead_code, reason = "clients send it; the answer is evaluated anew in any case")]
+    /// Seconds since 1970, or an instant as in RFC 3339. Looked at only so that a wrong one is said.
     flag_config_last_modified: Option<String>,
 }
 
@@ -90,17 +100,29 @@ struct BulkQuery {
 async fn bulk(
     State(app): State<App>,
     WithToken(token): WithToken,
-    QueryOf(q): QueryOf<BulkQuery>,
+    standing: Standing,
+    q: Result<QueryOf<BulkQuery>, ApiError>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
+    let q = match q {
+        Ok(QueryOf(q)) => q,
+        Err(ApiError(fault)) => return Ok(misdirected(None, fault.message)),
+    };
+    let readable = |at: &str| at.parse::<u64>().is_ok() || Timestamp::parse_rfc3339(at).is_some();
+    if let Some(at) = q.flag_config_last_modified.as_deref().filter(|at| !readable(at)) {
+        let why = format!(
+            "`flagConfigLastModified` is seconds since 1970 or an instant as in RFC 3339, not `{at}`; leave it out"
+        );
+        return Ok(misdirected(None, why));
+    }
     let environment = book_of(&app, token.as_ref(), q.environment.as_deref()).await?;
     let asked = match wire::asked(&environment.name, None, &body) {
         Ok(asked) => asked,
         Err(failure) => return Ok(reply(StatusCode::BAD_REQUEST, failure.body())),
     };
     let version = environment.etag.trim_matches('"');
-    let channel = app.flag_channel(&environment.name, token.as_deref());
+    let channel = app.flag_channel(&environment.name, token.as_deref(), standing.session());
     let stream = format!("/ofrep/v1/events?channel={channel}&since={version}");
     let origin = wire::Origin { environment: &environment.name, version, stream: &stream };
     let answers = environment.evaluate_all(&asked.context, app.flag_moment());
@@ -127,12 +149,14 @@ async fn events(
     opening: Opening,
 ) -> Result<Response, ApiError> {
     let reader = match q.channel.as_deref() {
-        Some(channel) => app.flag_channel_reader(channel),
-        None => token.as_ref().and_then(|t| Some((t.environment.clone()?, Some(t.clone())))),
+        Some(channel) => app.flag_channel_reader(channel).await,
+        None => token.and_then(|token| {
+            Some(ChannelReader { environment: token.environment.clone()?, token: Some(token), session: None })
+        }),
     };
-    let (environment, token) = reader.ok_or_else(|| {
+    let reader = reader.ok_or_else(|| {
         Fault::new(ErrorCode::NotFound, "there is no such stream")
             .advice("take its address out of `eventStreams` of a bulk evaluation")
     })?;
-    streams.changes(&app, &environment, token.as_deref(), q.since.as_deref(), opening)
+    streams.changes(&app, &reader, q.since.as_deref(), opening)
 }

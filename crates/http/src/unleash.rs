@@ -18,6 +18,7 @@ use utoipa_axum::routes;
 use crate::auth::WithToken;
 use crate::flag_streams::FlagStreams;
 use crate::flags::book_of;
+use crate::standing::Standing;
 use crate::{Api, ApiError, PathOf, Policy, etag};
 
 pub mod frontend;
@@ -140,10 +141,11 @@ async fn streaming(
     State(app): State<App>,
     WithToken(token): WithToken,
     Extension(streams): Extension<FlagStreams>,
+    standing: Standing,
     headers: HeaderMap,
     opening: Opening,
 ) -> Result<Response, ApiError> {
     let environment = environment(&app, token.as_ref()).await?;
     reports::introduce(&app, &environment.name, &headers);
-    streams.definitions(&app, &environment, token.as_deref(), opening)
+    streams.definitions(&app, &environment, &standing, opening)
 }

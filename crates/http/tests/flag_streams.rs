@@ -310,7 +310,7 @@ async fn a_browser_s_stream_ends_with_the_token_its_address_stands_for() {
     let new = json!({"name": "page", "kind": "frontend", "environment": "production"});
     let new: NewToken = serde_json::from_value(new).unwrap();
     let doomed = server.world.app.token_create(&Caller::system(), new).await.unwrap();
-    let address = server.world.app.flag_channel("production", Some(&doomed.token));
+    let address = server.world.app.flag_channel("production", Some(&doomed.token), None);
     let head = |address: &str| format!("GET /ofrep/v1/events?channel={address} HTTP/1.1\r\nhost: x\r\n\r\n");
     let mut going = server.connect().await;
     going.send(&head(&address)).await;

@@ -37,6 +37,15 @@ fn a_file_of_another_server_is_taken_and_given_back() {
     let again = b.run_with(&["flag", "import", "-", "--json", "--server", &b.url], &[], &text(export));
     let report: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
     assert_eq!((code(&again), &report["unchanged"]), (0, &serde_json::json!(["new_search"])), "{report}");
+    assert_eq!(report["project_of"]["new_search"], "default");
+    let into = block("flag-import", "import-project");
+    let mut lines = into.lines();
+    let moved = run_all(&b, lines.next().unwrap(), 0);
+    assert!(moved[0].starts_with("photos"), "{moved:?}");
+    let moved = run_all(&b, lines.next().unwrap(), 4);
+    assert!(moved[0].contains("changed new_search in the project photos"), "{moved:?}");
+    let missing = b.run(&["flag", "import", "flags.json", "--project", "nowhere"]);
+    assert!(err(&missing).contains("tenfold project create nowhere"), "{}", err(&missing));
     let misuse = b.run_with(&["flag", "import", "-"], &[], "{");
     assert_eq!(code(&misuse), 2, "{}", err(&misuse));
 }

@@ -885,7 +885,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The log of a deploy, whole or live. */
+        /** The log of a deploy, whole or live; live it ends with the deploy, or with the session or token that opened it. */
         get: {
             parameters: {
                 query?: {
@@ -1999,7 +1999,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Flags that look finished and why, keys that code asks for in vain, and flags that no code names. */
+        /** Flags that look finished and why, keys that code asks for in vain, flags that no code names, and flags that nobody owns. */
         get: {
             parameters: {
                 query?: never;
@@ -4840,7 +4840,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The record as it grows: server-sent events named `event`, with the row's number as id. */
+        /**
+         * The record as it grows: server-sent events named `event`, with the row's number as id. Ends with the session or token
+         *     that opened it.
+         */
         get: {
             parameters: {
                 query?: never;
@@ -5714,6 +5717,7 @@ export interface paths {
                     /** @description Only for callers whose token names none. */
                     environment?: string;
                     flagConfigEtag?: string;
+                    /** @description Seconds since 1970, or an instant as in RFC 3339. Looked at only so that a wrong one is said. */
                     flagConfigLastModified?: string;
                 };
                 header?: never;
@@ -6613,6 +6617,12 @@ export interface components {
             format?: components["schemas"]["FlagFormat"] | null;
             /** @description Where a file goes that names no environment or only one (else `production`); of several, the one to take. */
             environment?: string | null;
+            /**
+             * @description Everything goes into this project, which has to be there; flags that are here already move into it. Without it a
+             *     new flag goes into the project the file names, which is made where it is missing, and a flag that is here stays
+             *     in its project.
+             */
+            project?: string | null;
             /** @description Say what would happen, and change nothing. */
             dry_run?: boolean;
             /** @description Take percentages of a product whose hash differs: the shares stay, the people in them do not. */
@@ -6645,6 +6655,12 @@ export interface components {
             refused: string[];
             /** @description Segments that are new here. */
             segments: number[];
+            /** @description Projects that are new here: flags of the file are in them. */
+            projects: string[];
+            /** @description The project of each flag that was taken, by its key. */
+            project_of: {
+                [key: string]: string;
+            };
             /** @description What was refused and what is otherwise than in the file, line by line. */
             notes: components["schemas"]["FlagImportNote"][];
             /** @description Lines over the limit. */
@@ -7506,6 +7522,14 @@ export interface components {
             end: string;
             by: string;
         };
+        /** @description A flag whose owner is nobody of this server. */
+        OwnerlessFlag: {
+            key: string;
+            /** @description As the flag has it; may be empty. */
+            owner: string;
+            /** @description What is wrong with it, as one clause. */
+            text: string;
+        };
         PageList: {
             items: components["schemas"]["PageView"][];
         };
@@ -7973,6 +7997,8 @@ export interface components {
             unknown: components["schemas"]["FlagPlacesIn"][];
             /** @description Keys that no scanned repository names; empty while none was scanned. */
             unused: string[];
+            /** @description Flags whose owner is no person, team or group here. */
+            ownerless: components["schemas"]["OwnerlessFlag"][];
             repos: number;
         };
         /** @enum {string} */

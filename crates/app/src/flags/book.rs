@@ -225,6 +225,19 @@ impl Environment {
         fragment.is_some_and(|f| f.feature.off_value.is_some())
     }
 
+    /// The answer is what somebody said for while the flag is off: in a flagd file, its default variant.
+    pub fn is_off_value(&self, answer: &Evaluation<'_>) -> bool {
+        let fragment = self.by_index.get(answer.index()).and_then(Option::as_ref);
+        fragment.is_some_and(|f| f.feature.off_value.as_ref() == Some(answer.value()))
+    }
+
+    /// The project and the kind of the flag that answered.
+    pub fn project_and_kind(&self, answer: &Evaluation<'_>) -> (&str, &str) {
+        let fragment = self.by_index.get(answer.index()).and_then(Option::as_ref);
+        let project = fragment.and_then(|f| f.feature.project.as_deref()).unwrap_or_default();
+        (project, fragment.and_then(|f| f.feature.kind.as_deref()).unwrap_or_default())
+    }
+
     /// The client-features document of the Unleash protocol.
     pub fn document(&self) -> &wire::Body {
         self.bodies.document.fill(|| wire::document(FEATURES_VERSION, self.fragments.iter(), &self.segments))

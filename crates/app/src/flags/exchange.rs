@@ -16,6 +16,7 @@ use tenfold_types::{ErrorCode, EventDraft, Fault, Timestamp};
 use utoipa::ToSchema;
 
 use super::changes::{changed_under_four_eyes, on_under_four_eyes};
+use super::exchange_projects::{make, missing, settle};
 use super::segments::{SEGMENTS_MAX, uses};
 use super::{FLAGS_MAX, manage, put, stored};
 use crate::{App, Caller, Role, Txn};
@@ -41,6 +42,11 @@ pub struct FlagImport {
     /// Where a file goes that names no environment or only one (else `production`); of several, the one to take.
     #[serde(default)]
     pub environment: Option<String>,
+    /// Everything goes into this project, which has to be there; flags that are here already move into it. Without it a
+    /// new flag goes into the project the file names, which is made where it is missing, and a flag that is here stays
+    /// in its project.
+    #[serde(default)]
+    pub project: Option<String>,
     /// Say what would happen, and change nothing.
     #[serde(default)]
     pub dry_run: bool,
@@ -65,6 +71,10 @@ pub struct FlagImportReport {
     pub refused: Vec<String>,
     /// Segments that are new here.
     pub segments: Vec<i64>,
+    /// Projects that are new here: flags of the file are in them.
+    pub projects: Vec<String>,
+    /// The project of each flag that was taken, by its key.
+    pub project_of: BTreeMap<String, String>,
     /// What was refused and what is otherwise than in the file, line by line.
     pub notes: Vec<Note>,
     /// Lines over the limit.
@@ -86,6 +96,7 @@ struct Taken {
     report: FlagImportReport,
     flags: Vec<(Flag, i64)>,
     segments: Vec<Segment>,
+    projects: Vec<String>,
 }
 
 impl App {
@@ -100,6 +111,9 @@ impl App {
         if let Some(environment) = &import.environment {
             self.flag_environment(environment).await?;
         }
+        if let Some(project) = &import.project {
+            self.flag_project_check(project)?;
+        }
         let options =
             Options { environment: import.environment.as_deref(), allow_rebucketing: import.allow_rebucketing };
         let mut bundle = exchange::read(format, &import.document, options).map_err(Fault::invalid)?;
@@ -107,6 +121,7 @@ impl App {
         exchange::fit_segments(&mut bundle, &known_segments);
         let places: BTreeSet<String> = self.environments().await?.into_iter().map(|e| e.name).collect();
         drop_unknown_places(&mut bundle, &places);
+        settle(&mut bundle, import.project.as_deref(), &known_flags);
         let (who, dry_run) = (who.clone(), import.dry_run);
         let work = move |t: &mut Txn<'_>| take(t, &who, format, dry_run, bundle.clone(), &known_flags, &known_segments);
         let taken = if dry_run {
@@ -118,6 +133,9 @@ impl App {
         if !dry_run {
             let now = self.now();
             self.flags.change(now, |table| {
+                for name in taken.projects {
+                    table.projects.entry(name).or_default();
+                }
                 table.segments.extend(taken.segments.into_iter().map(|s| (s.id, s)));
                 taken.flags.into_iter().for_each(|(flag, version)| table.accept(flag, version));
             });
@@ -202,6 +220,8 @@ fn take(
         unchanged: Vec::new(),
         refused: Vec::new(),
         segments: segments.iter().map(|s| s.id).collect(),
+        projects: Vec::new(),
+        project_of: BTreeMap::new(),
         notes: Vec::new(),
         notes_left_out: 0,
     };
@@ -211,7 +231,8 @@ fn take(
         let row = store::get(t.tx(), &given.key)?.as_ref().map(stored).transpose()?;
         let before = row.map(|(flag, _)| flag).filter(|f| !f.archived);
         let mut after = merged(format, before.as_ref(), given, &who.actor.id, now);
-        match validate_imported(&after, Surroundings { flags: &around.0, segments: &around.1 }) {
+        let fits = validate_imported(&after, Surroundings { flags: &around.0, segments: &around.1 });
+        match fits.and_then(|odd| manage::check_project(&after, &around).map(|()| odd)) {
             Ok(odd) => notes.extend(odd.into_iter().map(|text| taken_as_is(&about, &text))),
             Err(fault) => {
                 around.0.remove(&after.key);
@@ -230,6 +251,7 @@ fn take(
             (Some(_), true) => &mut report.unchanged,
         };
         list.push(after.key.clone());
+        report.project_of.insert(after.key.clone(), after.project.clone());
         if !told.is_empty() {
             if let Some(place) = changed_under_four_eyes(t, before.as_ref(), &after)? {
                 let key = &after.key;
@@ -245,6 +267,7 @@ fn take(
             n.about.strip_prefix("flag ").filter(|key| !around.0.contains_key(*key)).map(str::to_owned)
         }),
     );
+    report.projects = missing(t.tx(), report.project_of.values())?;
     report.refused.sort();
     report.refused.dedup();
     report.notes_left_out = notes.len().saturating_sub(NOTES_MAX);
@@ -269,6 +292,7 @@ fn take(
             let data = json!({"segment": segment.id, "after": segment});
             t.record(EventDraft::new(who.actor.clone(), who.source, "flag_segment.changed", text).data(data))?;
         }
+        make(t, who, &report.projects)?;
         for mut flag in flags {
             let version = put(t, &mut flag, &who.actor.id)?;
             written.push((flag, version));
@@ -278,7 +302,8 @@ fn take(
         }
         record_import(t, who, &report)?;
     }
-    Ok(Taken { report, flags: written, segments })
+    let projects = report.projects.clone();
+    Ok(Taken { report, flags: written, segments, projects })
 }
 
 fn record_import(t: &mut Txn<'_>, who: &Caller, report: &FlagImportReport) -> Result<(), Fault> {
@@ -313,6 +338,7 @@ fn merged(format: Format, before: Option<&Flag>, given: Flag, by: &str, now: Tim
         return Flag { created_at, owner, ..given };
     };
     let mut after = before.clone();
+    after.project = given.project;
     after.value_type = given.value_type;
     if format != Format::Flagd {
         after.description = given.description;

@@ -13,6 +13,7 @@ use tenfold_store::{cursors, flag_life as store};
 use tenfold_types::{EventDraft, Fault, Timestamp};
 use utoipa::ToSchema;
 
+use super::OwnerlessFlag;
 use crate::{App, Caller, Role};
 
 /// How often it is written down who was asked for.
@@ -85,6 +86,8 @@ pub struct StaleFlags {
     pub unknown: Vec<FlagPlacesIn>,
     /// Keys that no scanned repository names; empty while none was scanned.
     pub unused: Vec<String>,
+    /// Flags whose owner is no person, team or group here.
+    pub ownerless: Vec<OwnerlessFlag>,
     pub repos: usize,
 }
 
@@ -224,10 +227,11 @@ impl App {
         FlagPlaces { items: items.collect(), repos: memory.scans.len() }
     }
 
-    /// Flags that look finished, keys that code asks for in vain, and flags that no code names.
-    pub fn flag_stale_list(&self) -> StaleFlags {
+    /// Flags that look finished, keys that code asks for in vain, flags that no code names, and flags that nobody owns.
+    pub async fn flag_stale_list(&self) -> Result<StaleFlags, Fault> {
         let flags: Vec<std::sync::Arc<Flag>> =
             self.flags.look(|t| t.flags.values().map(|e| e.flag.clone()).filter(|f| !f.archived).collect());
+        let ownerless = self.flags_ownerless(flags.iter().map(|f| &**f)).await?;
         let reasons: Vec<_> = flags.iter().map(|f| self.flag_stale_reasons(f)).collect();
         let known: BTreeSet<&str> = flags.iter().map(|f| f.key.as_str()).collect();
         let memory = self.flags.life.0.lock();
@@ -249,7 +253,8 @@ impl App {
         });
         let unknown = memory.scans.values().filter_map(|(at, s)| in_repo(*at, s, &s.unknown, |k| !known.contains(k)));
         let unused = flags.iter().map(|f| &f.key).filter(|k| repos > 0 && !lines.contains_key(k.as_str()));
-        StaleFlags { items: items.collect(), unknown: unknown.collect(), unused: unused.cloned().collect(), repos }
+        let (items, unknown, unused) = (items.collect(), unknown.collect(), unused.cloned().collect());
+        Ok(StaleFlags { items, unknown, unused, ownerless, repos })
     }
 }
 

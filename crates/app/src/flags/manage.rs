@@ -24,7 +24,7 @@ pub(super) fn check(flag: &Flag, known: &Known) -> Result<(), Fault> {
 }
 
 /// A parent in another project would be missing for clients that read one of them, and the child off without a word.
-fn check_project(flag: &Flag, known: &Known) -> Result<(), Fault> {
+pub(super) fn check_project(flag: &Flag, known: &Known) -> Result<(), Fault> {
     let parents = flag.dependencies.iter().filter_map(|d| known.0.get(&d.feature));
     let children = known.0.values().filter(|f| f.dependencies.iter().any(|d| d.feature == flag.key));
     match parents.chain(children).find(|other| other.project != flag.project) {

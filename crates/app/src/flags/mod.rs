@@ -8,6 +8,7 @@ mod changes;
 mod channel;
 mod contingency;
 mod exchange;
+mod exchange_projects;
 mod fragment;
 mod groups;
 mod history;
@@ -18,6 +19,7 @@ mod kill;
 mod life;
 mod manage;
 mod opt_in;
+mod owners;
 mod preview;
 mod project_list;
 mod projects;
@@ -49,6 +51,7 @@ pub use changes::{
     FlagAction, LATE_MS_DEFAULT, NewSchedule, REQUEST_MS, REQUESTS_MAX, RequestList, RequestReason, RequestView,
     SCHEDULES_MAX, ScheduleList, ScheduleView, Scheduled,
 };
+pub use channel::ChannelReader;
 pub use contingency::FlagDrillStart;
 pub use exchange::{FlagExport, FlagImport, FlagImportReport, IMPORT_BYTES_MAX};
 pub use fragment::Form;
@@ -58,6 +61,7 @@ pub use impact::{IMPACT_SERIES_MAX, ImpactMetric};
 pub use instances::{INSTANCES_MAX, InstanceList, InstanceView, Introduction};
 pub use life::{FlagPlaces, FlagPlacesIn, FlagScan, StaleFlag, StaleFlags};
 pub use opt_in::{FlagChoose, MyFlag, MyFlags};
+pub use owners::OwnerlessFlag;
 pub use preview::{FlagPreview, FlagPreviewQuestion, PREVIEW_IDS_MAX};
 pub use project_list::{FlagProject, FlagProjectList, FlagProjectUpdate, PROJECTS_MAX};
 pub use projects::{ALL_PROJECTS, Projects};

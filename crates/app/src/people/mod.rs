@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 use tenfold_store::people as store;
 use tenfold_types::{Actor, EventDraft, Fault, Timestamp};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::App;
@@ -35,6 +36,8 @@ pub struct State {
     valid_tokens: valid_tokens::ValidTokens,
     /// Who was let in by which session and when, by the hash of its secret.
     sessions_seen: Mutex<HashMap<String, (Person, Timestamp)>>,
+    /// Moves whenever this node ended sessions.
+    sessions_ended: watch::Sender<u64>,
 }
 
 impl Default for State {
@@ -44,6 +47,7 @@ impl Default for State {
             hashing: tokio::sync::Semaphore::new(passwords::PARALLEL_MAX),
             valid_tokens: valid_tokens::ValidTokens::default(),
             sessions_seen: Mutex::default(),
+            sessions_ended: watch::Sender::default(),
         }
     }
 }

@@ -114,41 +114,45 @@ impl App {
             }
         };
         let (who, login) = (who.clone(), login.to_owned());
-        self.transact(move |t| {
-            let now = t.now();
-            let before = store::person_get(t.tx(), &login)?;
-            let created = before.is_none();
-            let mut person = match &before {
-                Some(row) => from_row(row)?,
-                None => Person {
+        let ended = password_hash.is_some() || update.disabled == Some(true);
+        let person = self
+            .transact(move |t| {
+                let now = t.now();
+                let before = store::person_get(t.tx(), &login)?;
+                let created = before.is_none();
+                let mut person = match &before {
+                    Some(row) => from_row(row)?,
+                    None => Person {
+                        login: login.clone(),
+                        name: login.clone(),
+                        kind: PersonKind::Developer,
+                        timezone: "UTC".into(),
+                        role: Role::Viewer,
+                        grants: Vec::new(),
+                        teams: Vec::new(),
+                        contact: Contact::default(),
+                        disabled: false,
+                        has_password: false,
+                    },
+                };
+                apply(&mut person, update.clone());
+                let row = PersonRow {
                     login: login.clone(),
-                    name: login.clone(),
-                    kind: PersonKind::Developer,
-                    timezone: "UTC".into(),
-                    role: Role::Viewer,
-                    grants: Vec::new(),
-                    teams: Vec::new(),
-                    contact: Contact::default(),
-                    disabled: false,
-                    has_password: false,
-                },
-            };
-            apply(&mut person, update.clone());
-            let row = PersonRow {
-                login: login.clone(),
-                password_hash: password_hash.clone().or_else(|| before.as_ref().and_then(|b| b.password_hash.clone())),
-                disabled_at: person.disabled.then(|| before.as_ref().and_then(|b| b.disabled_at).unwrap_or(now)),
-                body: serde_json::to_string(&person).map_err(|e| Fault::internal(e.to_string()))?,
-            };
-            if before.as_ref() == Some(&row) {
-                return from_row(&row);
-            }
-            store::person_put(t.tx(), &row)?;
-            if password_hash.is_some() || person.disabled {
-                store::sessions_delete_of(t.tx(), &login)?;
-            }
-            let verb = if created { "added" } else { "changed the profile of" };
-            let event = EventDraft::new(
+                    password_hash: password_hash
+                        .clone()
+                        .or_else(|| before.as_ref().and_then(|b| b.password_hash.clone())),
+                    disabled_at: person.disabled.then(|| before.as_ref().and_then(|b| b.disabled_at).unwrap_or(now)),
+                    body: serde_json::to_string(&person).map_err(|e| Fault::internal(e.to_string()))?,
+                };
+                if before.as_ref() == Some(&row) {
+                    return from_row(&row);
+                }
+                store::person_put(t.tx(), &row)?;
+                if password_hash.is_some() || person.disabled {
+                    store::sessions_delete_of(t.tx(), &login)?;
+                }
+                let verb = if created { "added" } else { "changed the profile of" };
+                let event = EventDraft::new(
                 who.actor.clone(),
                 who.source,
                 if created { "person.created" } else { "person.changed" },
@@ -156,10 +160,14 @@ impl App {
             )
             .data(serde_json::json!({"login": login, "role": person.role, "password_changed": password_hash.is_some()}))
             .admins_only();
-            t.record(event)?;
-            from_row(&row)
-        })
-        .await
+                t.record(event)?;
+                from_row(&row)
+            })
+            .await?;
+        if ended {
+            self.sessions_ended();
+        }
+        Ok(person)
     }
 }
 

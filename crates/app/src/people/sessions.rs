@@ -1,6 +1,7 @@
 //! Setup, sign-in and sessions.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tenfold_store::people as store;
 use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Source, Timestamp};
@@ -14,6 +15,8 @@ const SESSION_BYTES: usize = 32;
 /// Sessions remembered for the time when the store does not answer, and for how long.
 const SESSIONS_SEEN_MAX: usize = 10_000;
 const SESSION_GRACE_MS: i64 = 3600 * 1000;
+/// How often an open stream looks whether its session ended elsewhere.
+const SESSION_LOOK: Duration = Duration::from_secs(3);
 
 /// A fresh session: the secret goes into the cookie and is never stored.
 pub struct SignedIn {
@@ -165,7 +168,38 @@ impl App {
     pub async fn sign_out(&self, secret: &str) -> Result<(), Fault> {
         let hash = digest(secret);
         self.people.sessions_seen.lock().remove(&hash);
-        self.housekeeping(move |t| Ok(store::session_delete(t.tx(), &hash)?)).await
+        self.housekeeping(move |t| Ok(store::session_delete(t.tx(), &hash)?)).await?;
+        self.sessions_ended();
+        Ok(())
+    }
+
+    /// Tells whoever waits in [`App::session_ended`] to look.
+    pub(super) fn sessions_ended(&self) {
+        self.people.sessions_ended.send_modify(|generation| *generation += 1);
+    }
+
+    /// What a session is called where its secret must not stand.
+    pub fn session_id(secret: &str) -> String {
+        digest(secret)
+    }
+
+    /// Whether a session still counts. While the store does not answer, it does: its streams go on.
+    pub async fn session_is_open(&self, id: &str) -> bool {
+        let (id, now) = (id.to_owned(), self.now());
+        let answer = self.read(move |tx| {
+            let Some(login) = store::session_login(tx, &id, now)? else { return Ok(false) };
+            Ok(store::person_get(tx, &login)?.is_some_and(|p| p.disabled_at.is_none()))
+        });
+        answer.await.unwrap_or(true)
+    }
+
+    /// Waits until a session no longer counts: at once when it ended here, within seconds when it ended on another node
+    /// or expired.
+    pub async fn session_ended(&self, id: &str) {
+        let mut changed = self.people.sessions_ended.subscribe();
+        while self.session_is_open(id).await {
+            let _ = tokio::time::timeout(SESSION_LOOK, changed.changed()).await;
+        }
     }
 
     /// The person a session cookie stands for.

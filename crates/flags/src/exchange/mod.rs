@@ -10,7 +10,7 @@ mod flagd;
 mod merge;
 mod unleash;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -120,6 +120,8 @@ pub struct Bundle {
     pub segments: Vec<Segment>,
     /// Segments of which the file tells only the name.
     pub named_segments: BTreeMap<i64, String>,
+    /// Keys of the flags of which the file names the project; the others are in the default one for want of a name.
+    pub in_named_project: BTreeSet<String>,
     pub notes: Vec<Note>,
 }
 

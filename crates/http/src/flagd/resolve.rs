@@ -13,6 +13,8 @@ use tenfold_flags::{Context, Evaluation, Reason, ValueType};
 use tenfold_protocols::flagd::{Answer, AnswerKind, Request, Status};
 use tenfold_types::{ErrorCode, Fault};
 
+use crate::standing::Standing;
+
 /// Something to say on a stream at least this often, so that nobody on the way takes it for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
@@ -82,7 +84,9 @@ impl Reader {
                 format!("TARGETING_KEY_MISSING: `{key}` is split by person and the context has no targetingKey");
             return Err(Problem::new(Status::FailedPrecondition, message));
         }
-        let answer = self.answer(&found);
+        let mut answer = self.answer(&found);
+        // A flag's own metadata counts over its set's.
+        answer.metadata = self.set().into_iter().chain(answer.metadata).collect();
         let Some(value) = answer.value else { return Ok(answer) };
         let conform = kind.conform(&value).ok_or_else(|| {
             Problem::new(Status::InvalidArgument, format!("TYPE_MISMATCH: {value} of `{key}` is not of that type"))
@@ -99,11 +103,17 @@ impl Reader {
         Ok((answers, self.set()))
     }
 
+    fn metadata(&self, found: &Evaluation<'_>) -> Map<String, Value> {
+        let (project, kind) = self.environment.project_and_kind(found);
+        Map::from_iter([("kind".to_owned(), Value::from(kind)), ("project".to_owned(), Value::from(project))])
+    }
+
+    /// As flagd's schema of definitions names them.
     fn set(&self) -> Map<String, Value> {
         let version = self.environment.etag.trim_matches('"');
         Map::from_iter([
             ("flagSetId".to_owned(), Value::from(self.environment.name.as_str())),
-            ("flagSetVersion".to_owned(), Value::from(version)),
+            ("version".to_owned(), Value::from(version)),
         ])
     }
 
@@ -115,13 +125,15 @@ impl Reader {
         let reason = match found.reason {
             Reason::Disabled => "DISABLED",
             _ if callers_own => "DEFAULT",
+            // Everybody else's answer may also be a variant that the rule names, which is no default.
+            Reason::Targeting if found.fell_through && self.environment.is_off_value(found) => "DEFAULT",
             other => other.name(),
         };
         Answer {
             value: (!callers_own).then(|| found.value().clone()),
             reason: reason.to_owned(),
             variant: (!callers_own).then(|| found.variant().to_owned()),
-            metadata: Map::new(),
+            metadata: self.metadata(found),
         }
     }
 }
@@ -147,7 +159,7 @@ struct Following {
     app: App,
     watch: tokio::sync::watch::Receiver<Arc<Environment>>,
     etag: String,
-    token_id: Option<String>,
+    standing: Standing,
     state: State,
 }
 
@@ -158,15 +170,15 @@ enum State {
     Ended,
 }
 
-/// `provider_ready`, then `configuration_change` with the names of what changed. Ends when the token does.
+/// `provider_ready`, then `configuration_change` with the names of what changed. Ends when the token or the session does.
 pub(super) fn events(
     app: App,
     environment: Arc<Environment>,
-    token_id: Option<String>,
+    standing: Standing,
 ) -> Result<impl Stream<Item = Result<Told, Infallible>> + Send + 'static, Problem> {
     let watch = app.flags.watch_book(&environment.name, &environment.projects);
     let watch = watch.ok_or_else(|| Problem::new(Status::NotFound, "the environment is gone"))?;
-    let following = Following { app, watch, etag: environment.etag.clone(), token_id, state: State::New };
+    let following = Following { app, watch, etag: environment.etag.clone(), standing, state: State::New };
     Ok(futures_util::stream::unfold(following, next))
 }
 
@@ -189,18 +201,12 @@ async fn next(mut f: Following) -> Option<(Result<Told, Infallible>, Following)>
             f.etag.clone_from(&current.etag);
             return Some((Ok(Told::Event("configuration_change", data)), f));
         }
-        let (app, id) = (f.app.clone(), f.token_id.clone());
-        let token_ended = async move {
-            match id {
-                Some(id) => app.token_ended(&id).await,
-                None => std::future::pending().await,
-            }
-        };
+        let ended = f.standing.clone().ended(f.app.clone());
         tokio::select! {
             changed = f.watch.changed() => if changed.is_err() { return None },
-            () = token_ended => {
+            () = ended => {
                 f.state = State::Ended;
-                return Some((Ok(Told::End(Status::Unauthenticated, "the token was revoked or has expired".into())), f));
+                return Some((Ok(Told::End(Status::Unauthenticated, "the token was revoked or has expired, or the session ended".into())), f));
             }
             () = tokio::time::sleep(KEEP_ALIVE) => return Some((Ok(Told::Event("keep_alive", Map::new())), f)),
         }

@@ -77,9 +77,16 @@ async fn grpc_answers_in_frames_and_ends_in_trailers() {
         let on = ask("ResolveBoolean", question("new_uploader", &[("targetingKey", "7")])).await;
         assert_eq!((on.status, on.grpc_status()), (StatusCode::OK, "0"));
         assert_eq!(on.headers[header::CONTENT_TYPE], "application/grpc");
-        assert_eq!(on.data, b"\x00\x00\x00\x00\x0e\x08\x01\x12\x06STATIC\x1a\x02on");
+        let (message, metadata) = on.data[5..].split_at(14);
+        assert_eq!(message, b"\x08\x01\x12\x06STATIC\x1a\x02on");
+        assert_eq!(
+            (metadata[0], metadata.len(), on.data[4]),
+            (4 << 3 | 2, 2 + usize::from(metadata[1]), on.data.len() as u8 - 5)
+        );
+        let said = String::from_utf8_lossy(metadata);
+        assert!(["flagSetId", "version", "project", "kind"].iter().all(|name| said.contains(name)), "{said}");
         let off = ask("ResolveBoolean", question("dark", &[])).await;
-        assert_eq!(off.data, b"\x00\x00\x00\x00\x11\x08\x00\x12\x08DISABLED\x1a\x03off", "a zero is said");
+        assert_eq!(&off.data[5..22], b"\x08\x00\x12\x08DISABLED\x1a\x03off", "a zero is said");
         let float = ask("ResolveFloat", question("limit", &[])).await;
         assert_eq!(float.data[5..14], [&[0x09][..], &1f64.to_le_bytes()].concat(), "a double");
         for (method, body, wanted) in [
@@ -115,21 +122,58 @@ async fn connect_answers_in_json() {
         async move { world.ask("POST", &format!("/flagd.evaluation.v1.Service/{method}"), token, &[], body).await }
     };
     let on = ask("ResolveBoolean", json!({"flagKey": "new_uploader", "context": {"targetingKey": "7"}})).await;
-    assert_eq!(on.body, json!({"value": true, "reason": "STATIC", "variant": "on", "metadata": {}}));
+    let version = on.body["metadata"]["version"].clone();
+    assert!(version.as_str().unwrap().starts_with("production:"), "{version}");
+    let metadata = json!({"flagSetId": "production", "version": version, "project": "default", "kind": "release"});
+    assert_eq!(on.body, json!({"value": true, "reason": "STATIC", "variant": "on", "metadata": metadata}));
     let int = ask("ResolveInt", json!({"flagKey": "count"})).await;
     assert_eq!((&int.body["value"], &int.body["variant"]), (&json!("9"), &json!("many")));
     let as_float = ask("ResolveFloat", json!({"flagKey": "count"})).await;
     assert_eq!(as_float.body["value"].to_string(), "9.0");
     let title = ask("ResolveString", json!({"flagKey": "title"})).await;
-    assert_eq!(title.body, json!({"reason": "DISABLED", "metadata": {}}), "nobody set a value, so the caller's counts");
+    assert_eq!(
+        title.body,
+        json!({"reason": "DISABLED", "metadata": metadata}),
+        "nobody set a value, so the caller's counts"
+    );
     let missing = ask("ResolveBoolean", json!({"flagKey": "ghost"})).await;
     assert_eq!((missing.status, &missing.body["code"]), (StatusCode::NOT_FOUND, &json!("not_found")));
     let all = ask("ResolveAll", json!({"context": {"targetingKey": "7"}})).await;
     assert_eq!(all.body["flags"]["dark"]["boolValue"], false);
     assert_eq!(all.body["flags"]["count"]["doubleValue"], 9);
-    assert_eq!(all.body["metadata"]["flagSetId"], "production");
+    assert_eq!(all.body["metadata"], json!({"flagSetId": "production", "version": version}));
+    assert_eq!(all.body["flags"]["dark"]["metadata"], json!({"project": "default", "kind": "release"}));
     let nobody = ask("ResolveAll", json!({})).await;
     assert!(nobody.body["flags"].get("half").is_none(), "what is split by person is not guessed");
+}
+
+#[tokio::test]
+async fn a_rule_that_led_to_the_default_says_so() {
+    let (world, tokens) = World::with_flags().await;
+    let rule = |c: &str| json!({"if": [{"==": [{"var": "targetingKey"}, "7"]}, c, null]});
+    let document = json!({"flags": {
+        "text": {"state": "ENABLED", "variants": {"hit": "hit", "miss": "miss"}, "defaultVariant": "miss", "targeting": rule("hit")},
+        "none": {"state": "ENABLED", "variants": {"hit": "hit"}, "defaultVariant": null, "targeting": rule("hit")},
+        "up": {"state": "ENABLED", "variants": {"on": true, "off": false}, "defaultVariant": "on", "targeting": rule("off")},
+        "down": {"state": "ENABLED", "variants": {"on": true, "off": false}, "defaultVariant": "off", "targeting": rule("on")}}});
+    let taken = world.ask("POST", "/api/flags/import", &tokens.admin, &[], json!({"document": document})).await;
+    assert_eq!(taken.body["created"].as_array().map(Vec::len), Some(4), "{}", taken.body);
+    for (key, person, value, reason) in [
+        ("text", "7", json!("hit"), "TARGETING_MATCH"),
+        ("text", "8", json!("miss"), "DEFAULT"),
+        ("none", "8", Value::Null, "DEFAULT"),
+        // Of a switch only who gets it is kept, not whether a rule or the default said so.
+        ("up", "8", json!(true), "TARGETING_MATCH"),
+        ("up", "7", json!(false), "TARGETING_MATCH"),
+        ("down", "7", json!(true), "TARGETING_MATCH"),
+        ("down", "8", json!(false), "TARGETING_MATCH"),
+    ] {
+        let method = if value.is_boolean() { "ResolveBoolean" } else { "ResolveString" };
+        let path = format!("/flagd.evaluation.v1.Service/{method}");
+        let body = json!({"flagKey": key, "context": {"targetingKey": person}});
+        let answer = world.ask("POST", &path, &tokens.frontend, &[], body).await;
+        assert_eq!((&answer.body["value"], &answer.body["reason"]), (&value, &json!(reason)), "{key} {person}");
+    }
 }
 
 /// The next frame of a stream as JSON, with its flags.

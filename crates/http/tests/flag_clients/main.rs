@@ -10,4 +10,5 @@ mod browsers;
 mod flagd;
 mod ofrep;
 mod projects;
+mod shadow;
 mod unleash;

@@ -98,3 +98,22 @@ async fn ofrep_stream_tells_of_changes_and_of_what_was_missed() {
         assert_eq!(world.ask("GET", wrong, "", &[], Value::Null).await.status, StatusCode::NOT_FOUND);
     }
 }
+
+#[tokio::test]
+async fn a_wrong_address_is_said_in_ofrep_s_terms() {
+    let (world, tokens) = World::with_flags().await;
+    for (query, status) in [
+        ("?flagConfigLastModified=1771622898", StatusCode::OK),
+        ("?flagConfigLastModified=2026-02-20T21:28:18Z&flagConfigEtag=x", StatusCode::OK),
+        ("?flagConfigLastModified=yesterday", StatusCode::BAD_REQUEST),
+        ("?environment=production&environment=development", StatusCode::BAD_REQUEST),
+    ] {
+        let path = format!("/ofrep/v1/evaluate/flags{query}");
+        let bulk = world.ask("POST", &path, &tokens.frontend, &[], user("7")).await;
+        assert_eq!(bulk.status, status, "{query}");
+        assert_eq!(bulk.body["errorCode"].is_string(), status == StatusCode::BAD_REQUEST, "{}", bulk.body);
+    }
+    let path = "/ofrep/v1/evaluate/flags/dark?environment=production&environment=development";
+    let single = world.ask("POST", path, &tokens.frontend, &[], user("7")).await;
+    assert_eq!((&single.body["key"], &single.body["errorCode"]), (&json!("dark"), &json!("GENERAL")));
+}

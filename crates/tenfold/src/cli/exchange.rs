@@ -15,7 +15,7 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 /// otherwise than the file has it is said line by line.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold flag import unleash-export.json --dry-run\n  tenfold flag import flags.flagd.json --environment staging\n  tenfold flag import -"
+    before_long_help = "Examples:\n  tenfold flag import unleash-export.json --dry-run\n  tenfold flag import flags.flagd.json --environment staging\n  tenfold flag import unleash-export.json --project photos\n  tenfold flag import -"
 )]
 pub struct Import {
     /// The file, or `-` for what comes on stdin.
@@ -26,6 +26,9 @@ pub struct Import {
     /// Where a file goes that names no environment or only one [default: production]; of several, the one to take.
     #[arg(long = "environment", value_name = "ENV")]
     into: Option<String>,
+    /// Everything goes into this project [default: a new flag into the one the file names, others stay where they are].
+    #[arg(long)]
+    project: Option<String>,
     /// Say what would happen, and change nothing.
     #[arg(long)]
     dry_run: bool,
@@ -40,7 +43,7 @@ impl Import {
         let mut body = json!({
             "document": document, "dry_run": self.dry_run, "allow_rebucketing": self.allow_rebucketing,
         });
-        for (name, value) in [("format", &self.format), ("environment", &self.into)] {
+        for (name, value) in [("format", &self.format), ("environment", &self.into), ("project", &self.project)] {
             if let Some(value) = value {
                 body[name] = json!(value);
             }
@@ -57,8 +60,11 @@ impl Import {
 
 fn lines(report: &Value) -> Vec<String> {
     let mut out = Vec::new();
+    out.extend(
+        list(report, "projects").iter().filter_map(Value::as_str).map(|name| format!("made the project {name}")),
+    );
     for what in ["created", "changed", "refused"] {
-        out.extend(list(report, what).iter().filter_map(Value::as_str).map(|key| format!("{what} {key}")));
+        out.extend(list(report, what).iter().filter_map(Value::as_str).map(|key| line(report, what, key)));
     }
     let notes = list(report, "notes").iter();
     out.extend(notes.map(|n| format!("{} ({}): {}", text(n, "about"), text(n, "outcome"), text(n, "text"))));
@@ -66,6 +72,13 @@ fn lines(report: &Value) -> Vec<String> {
         out.push(format!("and {more} lines more"));
     }
     out
+}
+
+fn line(report: &Value, what: &str, key: &str) -> String {
+    match report["project_of"][key].as_str() {
+        Some(project) => format!("{what} {key} in the project {project}"),
+        None => format!("{what} {key}"),
+    }
 }
 
 fn read(path: &Path) -> Result<Value, Failure> {

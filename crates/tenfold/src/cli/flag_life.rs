@@ -171,7 +171,7 @@ fn group_line(group: &Value) -> String {
     format!("{} has {members} people by {}; segment {}", text(group, "name"), text(group, "field"), group["segment"])
 }
 
-/// Flags that look finished, and why.
+/// Flags that look finished, and why; flags that nobody owns.
 pub(super) async fn stale(client: &Client, out: Out) -> Result<Exit, Failure> {
     let stale = client.get("/api/flags/stale", &[]).await?;
     out.answer(&stale, |stale| {
@@ -179,6 +179,7 @@ pub(super) async fn stale(client: &Client, out: Out) -> Result<Exit, Failure> {
         let mut lines: Vec<String> = items.map(|f| format!("{}: {}", text(f, "key"), text(f, "text"))).collect();
         lines
             .extend(list(stale, "unused").iter().filter_map(Value::as_str).map(|k| format!("{k}: no source names it")));
+        lines.extend(list(stale, "ownerless").iter().map(|f| format!("{}: {}", text(f, "key"), text(f, "text"))));
         lines
     });
     Ok(Exit::Done)

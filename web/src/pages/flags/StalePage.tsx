@@ -36,6 +36,11 @@ export default function StalePage(): ReactElement {
                 </table>
               </TableWrap>
             )}
+            {stale.ownerless.length > 0 && (
+              <Section title="Owned by nobody here">
+                <ul>{stale.ownerless.map((flag) => <li key={flag.key}><Link to={`/flags/${encodeURIComponent(flag.key)}`}>{flag.key}</Link>: {flag.text}</li>)}</ul>
+              </Section>
+            )}
             {stale.unknown.length > 0 && (
               <Section title="Asked for, and not there">
                 {stale.unknown.map((repo) => (

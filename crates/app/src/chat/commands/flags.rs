@@ -102,8 +102,9 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
             Ok(Reply::line(format!("{key} is as it was before event {seq}")))
         }
         Command::FlagStale => {
-            let stale = app.flag_stale_list().items;
-            let mut lines: Vec<String> = stale.iter().map(|f| format!("{}: {}", f.key, f.text)).collect();
+            let stale = app.flag_stale_list().await?;
+            let mut lines: Vec<String> = stale.items.iter().map(|f| format!("{}: {}", f.key, f.text)).collect();
+            lines.extend(stale.ownerless.iter().map(|f| format!("{}: {}", f.key, f.text)));
             if lines.is_empty() {
                 lines.push("no flag looks finished".into());
             }

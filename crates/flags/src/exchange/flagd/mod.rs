@@ -19,6 +19,8 @@ const DEPTH_MAX: u8 = 24;
 
 /// flagd's name for the person.
 const TARGETING_KEY: &str = "targetingKey";
+/// The member of a flag's metadata that says its project.
+const PROJECT: &str = "project";
 /// Ours and Unleash's.
 const USER_ID: &str = "userId";
 /// The instant of the evaluation, in seconds since 1970.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::super::{Bundle, ENVIRONMENT_DEFAULT, Options, shown};
 use super::condition::{Any, Evaluators, every, not};
 use super::decide::{Choice, Decision, decisions};
-use super::{DEPTH_MAX, RULES_MAX};
+use super::{DEPTH_MAX, PROJECT, RULES_MAX};
 use crate::{FLEXIBLE_ROLLOUT, Flag, FlagEnvironment, Strategy, ValueType, Variant};
 
 /// The weight of a variant that stands alone.
@@ -26,6 +26,9 @@ pub fn read(document: &Value, options: Options<'_>) -> Result<Bundle, String> {
         let about = format!("flag {}", shown(&key));
         match Reading::new(&key, value, options).and_then(|r| r.flag(evaluators)) {
             Ok((flag, notes)) => {
+                if value["metadata"][PROJECT].as_str().is_some_and(|name| !name.is_empty()) {
+                    bundle.in_named_project.insert(flag.key.clone());
+                }
                 bundle.flags.push(flag);
                 for text in notes {
                     bundle.changed(&about, text);
@@ -73,11 +76,16 @@ impl<'a> Reading<'a> {
             }
             _ => return Err("its state is neither ENABLED nor DISABLED".into()),
         }
-        if self.value.get("metadata").and_then(Value::as_object).is_some_and(|m| !m.is_empty()) {
-            self.notes.push("its metadata is not kept".into());
+        let project = self.value["metadata"][PROJECT].as_str().filter(|name| !name.is_empty());
+        let metadata = self.value.get("metadata").and_then(Value::as_object);
+        if metadata.is_some_and(|m| m.len() > usize::from(project.is_some())) {
+            self.notes.push("of its metadata only the project is kept".into());
         }
         let mut flag = Flag::new(self.key);
         flag.value_type = self.kind;
+        if let Some(project) = project {
+            project.clone_into(&mut flag.project);
+        }
         let environment = self.options.environment.unwrap_or(ENVIRONMENT_DEFAULT);
         flag.environments.insert(environment.to_owned(), state);
         flag.normalize();

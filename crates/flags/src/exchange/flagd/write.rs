@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::super::{ENVIRONMENT_DEFAULT, Note, Options, Outcome, shown};
-use super::{CURRENT_TIME, FLAG_KEY, TARGETING_KEY, TIMESTAMP, USER_ID};
-use crate::{Constraint, FLEXIBLE_ROLLOUT, Flag, FlagEnvironment, Segment, Strategy, ValueType, Variant};
+use super::{CURRENT_TIME, FLAG_KEY, PROJECT, TARGETING_KEY, TIMESTAMP, USER_ID};
+use crate::{
+    Constraint, DEFAULT_PROJECT, FLEXIBLE_ROLLOUT, Flag, FlagEnvironment, Segment, Strategy, ValueType, Variant,
+};
 
 const OFF: &str = "off";
 const ON: &str = "on";
@@ -74,8 +76,11 @@ impl Writing<'_> {
             }
         }
         let mut out = json!({"state": "ENABLED", "variants": self.variants, "defaultVariant": default});
-        if let Some(map) = out.as_object_mut().filter(|_| !targeting.is_null()) {
-            map.insert("targeting".into(), targeting);
+        if !targeting.is_null() {
+            out["targeting"] = targeting;
+        }
+        if self.flag.project != DEFAULT_PROJECT {
+            out["metadata"] = json!({PROJECT: self.flag.project});
         }
         Ok(out)
     }

@@ -56,6 +56,10 @@ pub(super) fn flag(bundle: &mut Bundle, feature: Feature, environment: &str) -> 
         bundle.changed(&about, format!("its type `{}` is not known here; it is a release flag now", shown(kind)));
         flag.kind
     });
+    if let Some(project) = feature.project.filter(|name| !name.is_empty()) {
+        flag.project = project;
+        bundle.in_named_project.insert(flag.key.clone());
+    }
     flag.description = feature.description.unwrap_or_default();
     flag.impression_data = feature.impression_data;
     flag.marked_stale = feature.stale;

@@ -58,7 +58,7 @@ fn allowed(from: Kind, to: Kind) -> bool {
         Kind::Pure | Kind::Engine | Kind::Store => to == Kind::Types,
         Kind::Testkit => matches!(to, Kind::Types | Kind::Store),
         Kind::App => matches!(to, Kind::Types | Kind::Pure | Kind::Engine | Kind::Store),
-        Kind::EdgeKit => to == Kind::Types,
+        Kind::EdgeKit => matches!(to, Kind::Types | Kind::Pure),
         Kind::Edge => matches!(to, Kind::Types | Kind::Pure | Kind::App | Kind::EdgeKit),
         Kind::Client => matches!(to, Kind::Types | Kind::Pure),
         Kind::Composition => !matches!(to, Kind::Testkit | Kind::Client),

@@ -194,6 +194,12 @@ impl Stream {
 async fn a_chain_of_relays_serves_whatever_becomes_of_the_server() {
     let mut world = World::new().await;
     world.change("PUT", "/api/flags/uploader", json!({"environments": {"production": {"enabled": true}}})).await;
+    for n in 0..10 {
+        // Enough that compressing is worth it.
+        world
+            .change("PUT", &format!("/api/flags/other{n}"), json!({"environments": {"production": {"enabled": true}}}))
+            .await;
+    }
     let (client, _) = world.token("photos", "client").await;
     let near = world.relay("near", &world.url).await;
     let near_url = near.url().await;
@@ -208,6 +214,10 @@ async fn a_chain_of_relays_serves_whatever_becomes_of_the_server() {
     let there = world.get(&far_url, "/api/client/features", &client).await;
     assert_eq!(here.headers()["etag"], there.headers()["etag"]);
     assert_eq!(here.bytes().await.unwrap(), there.bytes().await.unwrap());
+    let request = world.http.get(format!("{far_url}/api/client/features")).header("authorization", &client);
+    let large = request.header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(large.headers()["content-encoding"], "gzip");
+    assert_eq!(&large.bytes().await.unwrap()[..2], b"\x1f\x8b", "gzip begins so");
 
     // A kill goes through the chain.
     let mut stream = Stream::open(&world, &far_url, &client).await;

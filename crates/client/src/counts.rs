@@ -87,6 +87,13 @@ impl Ledger {
         }
     }
 
+    /// The flag of that name stands no longer.
+    pub(crate) fn end(&mut self, name: &str) {
+        if let Some((name, counts)) = self.current.remove_entry(name) {
+            self.retired.push((name, counts));
+        }
+    }
+
     /// Takes what was counted. What nobody can add to any more is forgotten.
     pub(crate) fn take(&mut self) -> Report {
         let mut report = Report::new();

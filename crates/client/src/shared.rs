@@ -10,7 +10,7 @@ use tenfold_flags::ClientFeatures;
 use crate::counts::Ledger;
 use crate::event::{Event, Origin};
 use crate::state_file::State;
-use crate::table::Table;
+use crate::table::{Table, Touched};
 
 pub(crate) type Listener = Box<dyn Fn(&Event) + Send + Sync>;
 
@@ -55,6 +55,16 @@ impl Shared {
 
     pub(crate) fn swap_in(&self, document: &ClientFeatures, origin: Origin) {
         let table = Table::new(document, &mut lock(&self.ledger));
+        self.put(table, origin);
+    }
+
+    /// After a change of the document that is served.
+    pub(crate) fn change(&self, document: &ClientFeatures, touched: &Touched) {
+        let table = self.table.load().changed(document, touched, &mut lock(&self.ledger));
+        self.put(table, Origin::Server);
+    }
+
+    fn put(&self, table: Table, origin: Origin) {
         let flags = table.snapshot.names().len();
         self.table.store(Arc::new(table));
         lock(&self.signal).has_definitions = true;

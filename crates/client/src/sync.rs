@@ -14,6 +14,7 @@ use crate::pace::{Failure, Limits, Next, Pace};
 use crate::shared::Shared;
 use crate::sse::{Parser, StreamEvent};
 use crate::state_file::{BYTES_MAX, State};
+use crate::table::Touched;
 
 const READ_BYTES: usize = 16 << 10;
 
@@ -153,32 +154,39 @@ impl Sync {
         // Taken, so that a change that cannot be applied leaves nothing half done: evaluations keep what was compiled,
         // and the next connection brings everything.
         let mut document = self.state.take().map(|s| s.document);
-        apply(&mut document, delta.events)?;
+        let touched = apply(&mut document, delta.events)?;
         if let Some(document) = document {
             // An entity tag belongs to what was polled; the stream's state has none.
-            self.take(State { etag: None, document });
+            self.keep(State { etag: None, document }, |shared, document| shared.change(document, &touched));
         }
         Ok(true)
     }
 
     fn take(&mut self, state: State) {
+        self.keep(state, |shared, document| shared.swap_in(document, Origin::Server));
+    }
+
+    fn keep(&mut self, state: State, swap: impl FnOnce(&Shared, &ClientFeatures)) {
         // First, so that whoever is told of the definitions and ends the client finds them on disk.
         if self.has_state_file {
             self.shared.save_later(Arc::new(state.clone()));
         }
-        self.shared.swap_in(&state.document, Origin::Server);
+        swap(&self.shared, &state.document);
         self.state = Some(state);
     }
 }
 
 const KNOWN: [&str; 5] = ["hydration", "feature-updated", "feature-removed", "segment-updated", "segment-removed"];
 
-fn apply(document: &mut Option<ClientFeatures>, events: Vec<Value>) -> Result<(), String> {
+/// Gives what it changed.
+fn apply(document: &mut Option<ClientFeatures>, events: Vec<Value>) -> Result<Touched, String> {
+    let mut touched = Touched::default();
     for event in events {
         if !event["type"].as_str().is_some_and(|kind| KNOWN.contains(&kind)) {
             continue; // of a later protocol, and about something else
         }
         let event: DeltaEvent = serde_json::from_value(event).map_err(|e| format!("a change cannot be read: {e}"))?;
+        touched.note(&event);
         match (document.as_mut(), &event) {
             (Some(document), _) => document.apply(event),
             (None, DeltaEvent::Hydration { .. }) => {
@@ -187,7 +195,7 @@ fn apply(document: &mut Option<ClientFeatures>, events: Vec<Value>) -> Result<()
             (None, _) => return Err("a change came before what it changes".into()),
         }
     }
-    Ok(())
+    Ok(touched)
 }
 
 fn broken(reason: String) -> Unanswered {

@@ -5,7 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
-use utoipa::ToSchema;
 
 use crate::{Flag, FlagEnvironment, Kind};
 
@@ -16,9 +15,10 @@ pub const DRILL_MS_DEFAULT: i64 = 60_000;
 pub const RANK_MAX: u32 = 1_000;
 
 /// What somebody needs to know before pressing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-#[schema(as = FlagContingency)]
+#[cfg_attr(feature = "openapi", schema(as = FlagContingency))]
 pub struct Contingency {
     /// 1 is thrown first: what people miss least comes first.
     pub rank: u32,
@@ -31,12 +31,13 @@ pub struct Contingency {
 }
 
 /// A drill that runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = FlagDrill)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = FlagDrill))]
 pub struct Drill {
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub started_at: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub ends_at: Timestamp,
     /// Who started it.
     pub by: String,
@@ -46,10 +47,11 @@ pub struct Drill {
 }
 
 /// The last drill that was carried through.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = FlagDrilled)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = FlagDrilled))]
 pub struct Drilled {
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
     pub environment: String,
     pub by: String,

@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
 
 /// Lines of one difference.
 pub const CHANGES_MAX: usize = 60;
 const DEPTH_MAX: u8 = 16;
 
 /// One line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = FlagDiffLine)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = FlagDiffLine))]
 pub struct Change {
     /// Members and positions, as in `strategies.0.parameters.rollout`.
     pub path: String,

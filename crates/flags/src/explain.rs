@@ -8,7 +8,6 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use crate::{
     context::{Context, Field},
@@ -25,8 +24,9 @@ use crate::{
 const NEVER: &str = "never";
 
 /// What somebody gets, without the reasons.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = FlagPreviewAnswer)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = FlagPreviewAnswer))]
 pub struct Answer {
     pub enabled: bool,
     /// The variant's name, else `on` or `off`.
@@ -37,8 +37,9 @@ pub struct Answer {
 }
 
 /// An answer and what led to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = FlagExplanation)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = FlagExplanation))]
 pub struct Explanation {
     pub answer: Answer,
     /// One sentence: what decided.
@@ -52,8 +53,9 @@ pub struct Explanation {
 }
 
 /// One condition: in words, what the context holds for it, and whether it is met.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = FlagExplanationPart)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = FlagExplanationPart))]
 pub struct Part {
     pub text: String,
     /// Absent when the context has no such field, or when no field is looked at.
@@ -63,8 +65,9 @@ pub struct Part {
 }
 
 /// One strategy: whom it is for, and each of its conditions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = FlagExplanationStrategy)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = FlagExplanationStrategy))]
 pub struct StrategyPart {
     pub name: String,
     /// All of it together.

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use crate::value::{Payload, ValueType};
 
@@ -51,8 +50,9 @@ pub struct Feature {
 }
 
 /// A rule that switches a flag on for some: one matching strategy is enough, inside it everything must hold.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = FlagStrategy)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = FlagStrategy))]
 pub struct Strategy {
     /// `default`, `flexibleRollout`, or one of the older names `userWithId`, `gradualRolloutUserId`,
     /// `gradualRolloutSessionId`, `gradualRolloutRandom`, `remoteAddress`, `applicationHostname`.
@@ -75,9 +75,10 @@ pub struct Strategy {
 }
 
 /// One condition on one context field.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-#[schema(as = FlagConstraint)]
+#[cfg_attr(feature = "openapi", schema(as = FlagConstraint))]
 pub struct Constraint {
     pub context_name: String,
     /// One of the 19 operators of [`crate::OPERATORS`].
@@ -95,9 +96,10 @@ pub struct Constraint {
 }
 
 /// One of several answers, chosen by weight. A typed flag gives `value`; the Unleash protocol carries it as `payload`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-#[schema(as = FlagVariant)]
+#[cfg_attr(feature = "openapi", schema(as = FlagVariant))]
 pub struct Variant {
     pub name: String,
     /// Share among the weights of its list.
@@ -116,9 +118,10 @@ pub struct Variant {
 }
 
 /// Gives a variant to named people, whatever the weights say.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-#[schema(as = FlagOverride)]
+#[cfg_attr(feature = "openapi", schema(as = FlagOverride))]
 pub struct Override {
     pub context_name: String,
     #[serde(default, deserialize_with = "or_default")]
@@ -126,8 +129,9 @@ pub struct Override {
 }
 
 /// A parent flag that must be in a certain state.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = FlagDependency)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = FlagDependency))]
 pub struct Dependency {
     pub feature: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -137,8 +141,9 @@ pub struct Dependency {
 }
 
 /// A named set of constraints that strategies share.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = FlagSegment)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = FlagSegment))]
 pub struct Segment {
     pub id: i64,
     #[serde(default, deserialize_with = "or_default")]

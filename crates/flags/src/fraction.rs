@@ -18,6 +18,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+#[cfg(feature = "openapi")]
 use utoipa::{PartialSchema, ToSchema, openapi};
 
 use crate::{
@@ -139,6 +140,7 @@ impl de::Visitor<'_> for ShareReader {
     }
 }
 
+#[cfg(feature = "openapi")]
 impl PartialSchema for Share {
     fn schema() -> openapi::RefOr<openapi::Schema> {
         openapi::ObjectBuilder::new()
@@ -150,6 +152,7 @@ impl PartialSchema for Share {
     }
 }
 
+#[cfg(feature = "openapi")]
 impl ToSchema for Share {
     fn name() -> std::borrow::Cow<'static, str> {
         "Share".into()

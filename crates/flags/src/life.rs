@@ -5,7 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
-use utoipa::ToSchema;
 
 use crate::{Flag, Kind};
 
@@ -34,9 +33,10 @@ impl Kind {
 }
 
 /// Why a flag looks finished.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "why", rename_all = "snake_case")]
-#[schema(as = FlagStaleReason)]
+#[cfg_attr(feature = "openapi", schema(as = FlagStaleReason))]
 pub enum StaleReason {
     /// Somebody said so.
     Marked,
@@ -44,7 +44,7 @@ pub enum StaleReason {
     PastLifetime { age_days: i64, lifetime_days: u32 },
     /// The date that somebody set for it is over.
     Expired {
-        #[schema(value_type = String, format = DateTime)]
+        #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
         expired_at: Timestamp,
     },
     /// Everybody has got it, wherever it is configured, and nobody has changed it since.

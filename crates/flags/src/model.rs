@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tenfold_types::Timestamp;
-use utoipa::ToSchema;
 
 use crate::{
     contingency::{Contingency, Drill, Drilled},
@@ -25,9 +24,10 @@ pub const DEFAULT_PROJECT: &str = "default";
 pub const SHADOW: &str = "shadow";
 
 /// What a flag is for; it says how long it should live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-#[schema(as = FlagKind)]
+#[cfg_attr(feature = "openapi", schema(as = FlagKind))]
 pub enum Kind {
     /// Hides unfinished work; weeks.
     #[default]
@@ -119,7 +119,8 @@ pub struct Flag {
 }
 
 /// A flag in one environment. Without strategies an enabled flag is on for everybody.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FlagEnvironment {
     pub enabled: bool,
     /// Answered while off; of the flag's value type. Absent: `false`, `""`, `0`, `0.0`, `{}`.
@@ -135,7 +136,7 @@ pub struct FlagEnvironment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,
     #[serde(default)]
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub updated_at: Timestamp,
     #[serde(default)]
     pub updated_by: String,

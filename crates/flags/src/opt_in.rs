@@ -5,7 +5,6 @@
 //! A flag that is off is off for them too.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use crate::{Constraint, Flag, Strategy, Variant};
 
@@ -16,9 +15,10 @@ pub const PEOPLE_MAX: usize = 1_000;
 pub const FIELD_DEFAULT: &str = "userId";
 
 /// Who may choose, and what they are told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-#[schema(as = FlagOptIn)]
+#[cfg_attr(feature = "openapi", schema(as = FlagOptIn))]
 pub struct OptIn {
     /// What somebody reads before choosing.
     #[serde(default)]
@@ -43,9 +43,10 @@ fn role_default() -> String {
 }
 
 /// Which side somebody chose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
-#[schema(as = FlagChoice)]
+#[cfg_attr(feature = "openapi", schema(as = FlagChoice))]
 pub enum Choice {
     In,
     Out,

@@ -11,7 +11,6 @@
 
 use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
-use utoipa::ToSchema;
 
 const QUERY_CHARS_MAX: usize = 4_096;
 const INTERVAL_MS_MIN: i64 = 1_000;
@@ -21,7 +20,8 @@ const SPAN_MS_MAX: i64 = 3_600_000;
 const BACK_PART: f64 = 0.25;
 
 /// A permit as people define it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PermitLaw {
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -60,9 +60,10 @@ pub struct PermitLaw {
     pub grace_ms: i64,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-#[schema(as = PermitWorse)]
+#[cfg_attr(feature = "openapi", schema(as = PermitWorse))]
 pub enum Worse {
     /// Larger is worse: latency, queue length, replication lag.
     #[default]
@@ -71,9 +72,10 @@ pub enum Worse {
     Down,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-#[schema(as = PermitPhase)]
+#[cfg_attr(feature = "openapi", schema(as = PermitPhase))]
 pub enum Phase {
     /// More in each interval, up to the ceiling.
     Rising,
@@ -84,7 +86,8 @@ pub enum Phase {
 }
 
 /// Where a permit stands.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PermitState {
     pub value: f64,
     pub phase: Phase,
@@ -92,10 +95,10 @@ pub struct PermitState {
     #[serde(default)]
     pub low: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub fell_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub no_signal_since: Option<Timestamp>,
     /// The last signal there was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,7 +106,7 @@ pub struct PermitState {
     /// Why there is none now.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub trouble: String,
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub evaluated_at: Timestamp,
 }
 

@@ -8,7 +8,6 @@ use std::sync::LazyLock;
 
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 /// Lines longer than this are made by programs; they are passed over.
 pub const LINE_BYTES_MAX: usize = 2_000;
@@ -18,8 +17,9 @@ pub const FILE_BYTES_MAX: usize = 2 << 20;
 pub const PLACES_MAX: usize = 5_000;
 
 /// A line that names a flag.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[schema(as = FlagPlace)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = FlagPlace))]
 pub struct Place {
     pub key: String,
     /// From the root of the repository, with `/`.

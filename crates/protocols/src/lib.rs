@@ -1,6 +1,7 @@
 //! Codecs: bytes in and values out, and back. No IO, no clock, no randomness.
 
 pub mod agent;
+pub mod body;
 pub mod flagd;
 pub mod irc;
 pub mod prom_text;

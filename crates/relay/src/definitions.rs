@@ -4,10 +4,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use tenfold_flags::delta::{self, History};
 use tenfold_flags::{ClientFeatures, Context, DeltaEvent, Evaluation, Moment, Snapshot, wire};
 use tenfold_httpkit::streams::{News, Told, event};
+use tenfold_protocols::body::Body;
 use tenfold_types::Timestamp;
 
 use crate::tokens::Scope;
@@ -26,8 +26,8 @@ pub(crate) struct Definitions {
     pub(crate) features: ClientFeatures,
     history: History,
     compiled: OnceLock<Compiled>,
-    document: OnceLock<Bytes>,
-    hydration: OnceLock<String>,
+    document: Body,
+    hydration: Body,
 }
 
 /// How a version came here.
@@ -47,11 +47,9 @@ impl Definitions {
     /// The first version of a scope that is known here; without a name it is named after what is in it.
     pub(crate) fn first(scope: Scope, features: ClientFeatures, came: Came) -> Self {
         let Came { version, revision, at } = came;
-        let document = OnceLock::new();
+        let document = Body::default();
         let version = version.unwrap_or_else(|| {
-            let bytes: Bytes = serde_json::to_vec(&features).unwrap_or_default().into();
-            let digest = blake3::hash(&bytes).to_hex();
-            let _ = document.set(bytes);
+            let digest = blake3::hash(document.fill(|| bytes_of(&features)).plain()).to_hex();
             format!("{}:{}", scope.environment, &digest[..16]).into()
         });
         Self {
@@ -63,7 +61,7 @@ impl Definitions {
             history: History::default(),
             compiled: OnceLock::new(),
             document,
-            hydration: OnceLock::new(),
+            hydration: Body::default(),
         }
     }
 
@@ -83,8 +81,8 @@ impl Definitions {
     }
 
     /// The client-features document.
-    pub(crate) fn document(&self) -> Bytes {
-        self.document.get_or_init(|| serde_json::to_vec(&self.features).unwrap_or_default().into()).clone()
+    pub(crate) fn document(&self) -> &Body {
+        self.document.fill(|| bytes_of(&self.features))
     }
 
     /// The document's tag: the version in quotes.
@@ -93,22 +91,20 @@ impl Definitions {
     }
 
     /// Everything as the delta protocol has it.
-    pub(crate) fn hydration(&self) -> &str {
-        self.hydration.get_or_init(|| {
-            delta::body([&DeltaEvent::Hydration {
+    pub(crate) fn hydration(&self) -> &Body {
+        self.hydration.fill(|| {
+            let event = DeltaEvent::Hydration {
                 event_id: self.revision,
                 segments: self.features.segments.clone(),
                 features: self.features.features.clone(),
-            }])
+            };
+            delta::body([&event]).into_bytes()
         })
     }
 
-    /// What brings somebody who has `since` here: the difference where it is remembered, else everything.
-    pub(crate) fn since(&self, since: Option<&str>) -> String {
-        match since.and_then(|since| self.history.since(since)) {
-            Some(events) => delta::body(events),
-            None => self.hydration().to_owned(),
-        }
+    /// The difference that brings somebody who has `since` here, where it is remembered; else they need everything.
+    pub(crate) fn delta_since(&self, since: Option<&str>) -> Option<String> {
+        since.and_then(|since| self.history.since(since)).map(delta::body)
     }
 
     fn compiled(&self, usage: &Usage) -> &Compiled {
@@ -154,6 +150,10 @@ impl Compiled {
     }
 }
 
+fn bytes_of(features: &ClientFeatures) -> Vec<u8> {
+    serde_json::to_vec(features).unwrap_or_default()
+}
+
 /// Definitions, as the Unleash SDKs and other relays follow them.
 pub(crate) struct Whole(pub(crate) Arc<Definitions>);
 
@@ -166,7 +166,13 @@ impl News for Whole {
     }
     fn text(&self, told: &Told) -> String {
         let name = wire::unleash::stream_event(told.opening);
-        event(Some(name), &self.0.version, &self.0.since(told.since.as_deref()))
+        match self.0.delta_since(told.since.as_deref()) {
+            Some(delta) => event(Some(name), &self.0.version, &delta),
+            None => {
+                let whole = str::from_utf8(self.0.hydration().plain()).unwrap_or_default();
+                event(Some(name), &self.0.version, whole)
+            }
+        }
     }
 }
 

@@ -19,8 +19,6 @@ use crate::upstream::{Answer, plainly};
 
 /// The Unleash protocol's version of the client-features document.
 const FEATURES_VERSION: u32 = 2;
-/// The upstream says something at least every 15 s; one that is silent for longer than this is taken for gone.
-const SILENCE_MAX: Duration = Duration::from_secs(35);
 /// The head of the stream's answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// Waits between attempts double from here to there.
@@ -82,14 +80,15 @@ async fn attempt(relay: &Relay, set: &Set) -> String {
     {
         let mut status = set.status.lock();
         status.connected = true;
+        status.opened += 1;
         status.trouble = None;
         // It goes on from the version that it was told; had it another one it would say so first.
         status.from_disk = whole.is_none();
     }
     let mut reader = sse::Reader::default();
     loop {
-        let piece = match tokio::time::timeout(SILENCE_MAX, response.chunk()).await {
-            Err(_) => return format!("it said nothing for {} s", SILENCE_MAX.as_secs()),
+        let piece = match tokio::time::timeout(relay.silence_max, response.chunk()).await {
+            Err(_) => return format!("it said nothing for {} s", relay.silence_max.as_secs_f64()),
             Ok(Err(error)) => return plainly(&error),
             Ok(Ok(None)) => return "it ended the stream".into(),
             Ok(Ok(Some(piece))) => piece,

@@ -5,6 +5,7 @@
 //! its own. It never decides anything: definitions, and which token may read what, come from upstream; once known they are
 //! kept until the upstream says otherwise.
 
+mod answers;
 mod copy;
 mod definitions;
 mod follow;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tenfold_flags::Moment;
 use tenfold_httpkit::streams::{Limits, Streams};
@@ -37,6 +39,9 @@ pub use routes::router;
 /// Tokens a relay follows its upstream with.
 pub const OWN_TOKENS_MAX: usize = 100;
 
+/// The upstream says something at least every 15 s; one that is silent for longer than this is taken for gone.
+pub const SILENCE_MAX: Duration = Duration::from_secs(35);
+
 /// What a relay is told at start.
 pub struct Config {
     /// Address of the server or relay it follows.
@@ -47,6 +52,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Streams and connections; see [`Limits`].
     pub limits: Limits,
+    /// An upstream that is silent for longer is taken for gone; [`SILENCE_MAX`] unless there is a reason.
+    pub silence_max: Duration,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
 }
@@ -80,6 +87,8 @@ pub struct Inner {
     tokens: Tokens,
     usage: Usage,
     impact: forward::Impact,
+    answers: answers::Answers,
+    silence_max: Duration,
     streams: Arc<Streams>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -112,6 +121,8 @@ impl Relay {
             tokens,
             usage: Usage::default(),
             impact: forward::Impact::default(),
+            answers: answers::Answers::default(),
+            silence_max: config.silence_max,
             streams: Streams::new(config.limits).map_err(RelayError::Streams)?,
             clock: config.clock,
             entropy: config.entropy,

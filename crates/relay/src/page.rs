@@ -1,5 +1,6 @@
 //! How the relay is doing: for people, for balancers, for Prometheus.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
@@ -21,6 +22,8 @@ struct SetStatus {
     version: Option<String>,
     /// How long ago the upstream last said anything.
     silent_ms: Option<i64>,
+    /// How long ago the version that is served came from upstream; known over a restart.
+    age_ms: Option<i64>,
     #[serde(flatten)]
     status: Status,
 }
@@ -33,6 +36,7 @@ impl Relay {
             scope: whole.as_ref().map(|w| w.scope.name()),
             flags: whole.as_ref().map_or(0, |w| w.features.features.len()),
             version: whole.as_ref().map(|w| w.version.to_string()),
+            age_ms: whole.as_ref().map(|w| self.clock.now().millis() - w.changed_at.millis()),
             silent_ms: status.heard_at.map(|at| self.clock.now().millis() - at.millis()),
             status,
         }
@@ -116,27 +120,59 @@ pub(crate) async fn page(State(relay): State<Relay>) -> Html<String> {
     ))
 }
 
-/// In the Prometheus text format.
-pub(crate) async fn metrics(State(relay): State<Relay>) -> Response {
-    let mut out = String::new();
-    let mut series = |name: &str, labels: &[(&str, &str)], value: f64| {
+/// A page in the Prometheus text format; series of one name stand together under one type.
+#[derive(Default)]
+struct Page(BTreeMap<String, Vec<String>>);
+
+impl Page {
+    fn add(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
         let quoted = |v: &str| v.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
         let pairs: Vec<String> = labels.iter().map(|(n, v)| format!("{n}=\"{}\"", quoted(v))).collect();
         let labels = if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) };
-        let _ = writeln!(out, "{name}{labels} {value}");
-    };
+        self.0.entry(name.to_owned()).or_default().push(format!("{name}{labels} {value}\n"));
+    }
+
+    fn text(&self) -> String {
+        let mut out = String::new();
+        for (name, series) in &self.0 {
+            let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+            out.extend(["# TYPE ", name, " ", kind, "\n"]);
+            out.extend(series.iter().map(String::as_str));
+        }
+        out
+    }
+}
+
+/// In the Prometheus text format.
+pub(crate) async fn metrics(State(relay): State<Relay>) -> Response {
+    let mut page = Page::default();
     for set in relay.set_statuses() {
         let labels = [("set", set.id.as_str()), ("scope", set.scope.as_deref().unwrap_or(""))];
-        series("tenfold_relay_upstream_connected", &labels, f64::from(u8::from(set.status.connected)));
-        series("tenfold_relay_flags", &labels, set.flags as f64);
+        page.add("tenfold_relay_upstream_connected", &labels, f64::from(u8::from(set.status.connected)));
+        page.add("tenfold_relay_upstream_reconnects_total", &labels, set.status.opened.saturating_sub(1) as f64);
+        page.add("tenfold_relay_flags", &labels, set.flags as f64);
         if let Some(ms) = set.silent_ms {
-            series("tenfold_relay_upstream_silent_seconds", &labels, ms as f64 / 1e3);
+            page.add("tenfold_relay_upstream_silent_seconds", &labels, ms as f64 / 1e3);
+        }
+        if let Some(ms) = set.age_ms {
+            page.add("tenfold_relay_definitions_age_seconds", &labels, ms as f64 / 1e3);
         }
     }
-    series("tenfold_relay_tokens", &[], relay.tokens.count() as f64);
-    series("tenfold_relay_impact_waiting", &[], relay.impact.waiting() as f64);
-    series("tenfold_relay_impact_lost_total", &[], relay.impact.lost() as f64);
-    series("tenfold_relay_reports_failed_total", &[], relay.impact.reports_failed() as f64);
-    relay.streams.stats().each(&mut series);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out).into_response()
+    let mut streams: BTreeMap<String, usize> = BTreeMap::new();
+    for (topic, clients) in relay.streams.by_topic() {
+        let protocol = topic.split(':').next().unwrap_or_default();
+        *streams.entry(protocol.to_owned()).or_default() += clients;
+    }
+    for (protocol, clients) in streams {
+        page.add("tenfold_relay_streams_open", &[("protocol", &protocol)], clients as f64);
+    }
+    relay.answers.each(|protocol, class, count| {
+        page.add("tenfold_relay_answers_total", &[("protocol", protocol), ("status", class)], count as f64);
+    });
+    page.add("tenfold_relay_tokens", &[], relay.tokens.count() as f64);
+    page.add("tenfold_relay_impact_waiting", &[], relay.impact.waiting() as f64);
+    page.add("tenfold_relay_impact_lost_total", &[], relay.impact.lost() as f64);
+    page.add("tenfold_relay_reports_failed_total", &[], relay.impact.reports_failed() as f64);
+    relay.streams.stats().each(|name, labels, value| page.add(name, labels, value));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page.text()).into_response()
 }

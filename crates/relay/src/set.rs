@@ -23,6 +23,8 @@ const SCOPES_MAX: usize = 1_000;
 pub(crate) struct Status {
     /// The stream stands.
     pub(crate) connected: bool,
+    /// How often the stream was opened since the relay started.
+    pub(crate) opened: u64,
     /// When the upstream last sent anything.
     pub(crate) heard_at: Option<Timestamp>,
     /// Why the stream does not stand.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tenfold_httpkit::server::raise_file_limit;
 use tenfold_httpkit::streams::{CLIENTS_MAX, Limits};
-use tenfold_relay::{Config, Relay};
+use tenfold_relay::{Config, Relay, SILENCE_MAX};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -80,6 +80,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         tokens: tokens(&args.token_file)?,
         data: args.data,
         limits: Limits::within(args.streams_max, raise_file_limit()),
+        silence_max: SILENCE_MAX,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
     };

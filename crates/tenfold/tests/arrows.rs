@@ -58,7 +58,7 @@ fn allowed(from: Kind, to: Kind) -> bool {
         Kind::Pure | Kind::Engine | Kind::Store => to == Kind::Types,
         Kind::Testkit => matches!(to, Kind::Types | Kind::Store),
         Kind::App => matches!(to, Kind::Types | Kind::Pure | Kind::Engine | Kind::Store),
-        Kind::EdgeKit => to == Kind::Types,
+        Kind::EdgeKit => matches!(to, Kind::Types | Kind::Pure),
         Kind::Edge => matches!(to, Kind::Types | Kind::Pure | Kind::App | Kind::EdgeKit),
         Kind::Client => matches!(to, Kind::Types | Kind::Pure),
         Kind::Composition => !matches!(to, Kind::Testkit | Kind::Client),
@@ -135,6 +135,20 @@ fn the_client_carries_the_flag_engine_and_little_else() {
         })
         .collect();
     assert!(wrong.is_empty(), "the client needs only the engine and a small HTTP library, not {wrong:?}");
+}
+
+/// The same for what the client carries: descriptions for the server's API document are the server's to ask for.
+#[test]
+fn the_flag_engine_describes_itself_only_when_asked() {
+    let metadata = metadata();
+    for package in metadata["packages"].as_array().expect("packages") {
+        if ["tenfold-flags", "tenfold-types"].contains(&package["name"].as_str().expect("name")) {
+            let dependencies = package["dependencies"].as_array().expect("dependencies");
+            let must = dependencies.iter().find(|d| d["name"] == "utoipa" && d["optional"] == false);
+            assert!(must.is_none(), "who embeds {} would build utoipa", package["name"]);
+            assert!(package["features"]["default"].is_null(), "nothing of {} is on by itself", package["name"]);
+        }
+    }
 }
 
 #[test]

@@ -194,6 +194,12 @@ impl Stream {
 async fn a_chain_of_relays_serves_whatever_becomes_of_the_server() {
     let mut world = World::new().await;
     world.change("PUT", "/api/flags/uploader", json!({"environments": {"production": {"enabled": true}}})).await;
+    for n in 0..10 {
+        // Enough that compressing is worth it.
+        world
+            .change("PUT", &format!("/api/flags/other{n}"), json!({"environments": {"production": {"enabled": true}}}))
+            .await;
+    }
     let (client, _) = world.token("photos", "client").await;
     let near = world.relay("near", &world.url).await;
     let near_url = near.url().await;
@@ -208,6 +214,10 @@ async fn a_chain_of_relays_serves_whatever_becomes_of_the_server() {
     let there = world.get(&far_url, "/api/client/features", &client).await;
     assert_eq!(here.headers()["etag"], there.headers()["etag"]);
     assert_eq!(here.bytes().await.unwrap(), there.bytes().await.unwrap());
+    let request = world.http.get(format!("{far_url}/api/client/features")).header("authorization", &client);
+    let large = request.header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(large.headers()["content-encoding"], "gzip");
+    assert_eq!(&large.bytes().await.unwrap()[..2], b"\x1f\x8b", "gzip begins so");
 
     // A kill goes through the chain.
     let mut stream = Stream::open(&world, &far_url, &client).await;
@@ -307,6 +317,61 @@ async fn a_damaged_copy_is_refused_and_replaced() {
     assert_eq!(world.get(&url, "/readyz", "").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     world.server.send(Signal::SIGCONT);
     world.ready(&url).await;
+}
+
+/// The value of a series at an address that Prometheus scrapes.
+fn series(page: &str, name: &str) -> f64 {
+    let line = page.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name} in {page}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_of_use_arrive_and_a_browser_is_told_of_changes_through_two_relays() {
+    let mut world = World::new().await;
+    world.change("PUT", "/api/flags/uploader", json!({"environments": {"production": {"enabled": true}}})).await;
+    let near = world.relay("near", &world.url).await;
+    let near_url = near.url().await;
+    let far = world.relay("far", &near_url).await;
+    let far_url = far.url().await;
+    world.ready(&far_url).await;
+    let (client, _) = world.token("photos", "client").await;
+
+    for url in [&near_url, &far_url] {
+        let request = world.http.post(format!("{url}/ofrep/v1/evaluate/flags")).bearer_auth(&client);
+        let bulk: Value =
+            request.json(&json!({"context": {"targetingKey": "7"}})).send().await.unwrap().json().await.unwrap();
+        let path = bulk["eventStreams"][0]["endpoint"]["requestUri"].as_str().unwrap().to_owned();
+        let mut changes = Stream(world.get(url, &path, "").await, String::new());
+        world.switch(false).await;
+        changes.wait_for("refetchEvaluation").await;
+        world.switch(true).await;
+        changes.wait_for("refetchEvaluation").await;
+        let page = world.get(url, "/metrics", "").await.text().await.unwrap();
+        assert!(series(&page, "tenfold_relay_streams_open{protocol=\"ofrep\"}") >= 1.0, "{page}");
+        assert!(series(&page, "tenfold_relay_answers_total{protocol=\"ofrep\",status=\"2xx\"}") >= 2.0, "{page}");
+        assert!(series(&page, "tenfold_relay_upstream_connected") >= 1.0 && page.contains("# TYPE "), "{page}");
+    }
+
+    // Counted while the server is away, and there when it is back.
+    let listen = world.url.trim_start_matches("http://").to_owned();
+    world.server.end();
+    let report = json!({"appName": "photos", "instanceId": "1", "bucket": {
+        "start": "2026-01-01T00:00:00Z", "stop": "2026-01-01T00:01:00Z",
+        "toggles": {"uploader": {"yes": 4100, "no": 7, "variants": {}}},
+    }});
+    let request = world.http.post(format!("{far_url}/api/client/metrics")).header("authorization", &client);
+    assert_eq!(request.json(&report).send().await.unwrap().status(), StatusCode::ACCEPTED);
+    world.server = World::serve(world.dir.path(), &listen);
+    world.server.url().await;
+    until("the counts on the server", async || {
+        let page = world.http.get(format!("{}/metrics", world.url)).bearer_auth(&world.admin).send().await.ok()?;
+        let page = page.text().await.ok()?;
+        let of_flag =
+            page.lines().filter(|l| l.starts_with("tenfold_flag_evaluations_total") && l.contains("uploader"));
+        let sum: f64 = of_flag.filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+        (sum >= 4107.0).then_some(())
+    })
+    .await;
 }
 
 /// The guide's example, with a port of its own.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tenfold_flags::{ClientFeatures, Context, Evaluation, Moment, Snapshot};
+use tenfold_protocols::body::Body;
 use tenfold_types::Timestamp;
 
 use super::fragment::{Form, Fragment, SegmentFragment};
@@ -60,10 +61,10 @@ pub struct Environment {
 /// Made when a client first asks for them.
 #[derive(Default)]
 struct Bodies {
-    document: wire::Body,
-    hydration: wire::Body,
+    document: Body,
+    hydration: Body,
     /// From the book before this one, which is where most clients come from.
-    latest: wire::Body,
+    latest: Body,
 }
 
 impl Environment {
@@ -239,7 +240,7 @@ impl Environment {
     }
 
     /// The client-features document of the Unleash protocol.
-    pub fn document(&self) -> &wire::Body {
+    pub fn document(&self) -> &Body {
         self.bodies.document.fill(|| wire::document(FEATURES_VERSION, self.fragments.iter(), &self.segments))
     }
 
@@ -251,7 +252,7 @@ impl Environment {
     }
 
     /// Everything as one `hydration` event of the Unleash delta protocol.
-    pub fn hydration(&self) -> &wire::Body {
+    pub fn hydration(&self) -> &Body {
         self.bodies.hydration.fill(|| wire::hydration(self.revision, &self.fragments, &self.segments))
     }
 

@@ -77,7 +77,6 @@ pub use views::{
     FlagAnswer, FlagEnvironmentUpdate, FlagEnvironmentView, FlagList, FlagQuestion, FlagRamp, FlagRampMove,
     FlagRollout, FlagSwitch, FlagUpdate, FlagView,
 };
-pub use wire::Body;
 
 /// Flags that are not archived.
 pub const FLAGS_MAX: usize = 10_000;

@@ -1,54 +1,10 @@
-//! Bodies put together from fragments, and kept: plain, and compressed for whoever takes that.
+//! Bodies put together from fragments.
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::sync::{Arc, OnceLock};
-
-use bytes::Bytes;
+use std::sync::Arc;
 
 use super::book::Environment;
 use super::fragment::{Fragment, SegmentFragment};
-
-/// A smaller body is not worth compressing.
-const COMPRESS_BYTES_MIN: usize = 1_024;
-
-/// A body that is made once and then only handed out.
-#[derive(Default)]
-pub struct Body {
-    plain: OnceLock<Bytes>,
-    gzip: OnceLock<Bytes>,
-}
-
-impl Body {
-    pub(super) fn fill(&self, make: impl FnOnce() -> Vec<u8>) -> &Self {
-        self.plain.get_or_init(|| make().into());
-        self
-    }
-
-    pub fn plain(&self) -> &Bytes {
-        static EMPTY: Bytes = Bytes::new();
-        self.plain.get().unwrap_or(&EMPTY)
-    }
-
-    /// Whether asking for the compressed form costs nothing.
-    pub fn is_compressed(&self) -> bool {
-        self.gzip.get().is_some() || self.plain().len() < COMPRESS_BYTES_MIN
-    }
-
-    /// In gzip; `None` for a body that is too small for it. The first call compresses: a few milliseconds a megabyte.
-    pub fn gzip(&self) -> Option<&Bytes> {
-        if self.plain().len() < COMPRESS_BYTES_MIN {
-            return None;
-        }
-        let made = self.gzip.get_or_init(|| {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
-            // Writing into memory does not fail.
-            let written = encoder.write_all(self.plain()).and_then(|()| encoder.finish());
-            written.map(Bytes::from).unwrap_or_default()
-        });
-        (!made.is_empty()).then_some(made)
-    }
-}
 
 /// A tag over definitions; the same definitions have the same tag everywhere.
 pub(super) fn tag<'a>(

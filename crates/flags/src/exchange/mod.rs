@@ -15,7 +15,6 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use crate::{Flag, FlagEnvironment, Segment, fraction::HIDDEN_SUFFIX};
 
@@ -27,9 +26,10 @@ pub const FLAGS_MAX: usize = 10_000;
 pub const NOTES_MAX: usize = 20;
 
 /// Whose file it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
-#[schema(as = FlagFormat)]
+#[cfg_attr(feature = "openapi", schema(as = FlagFormat))]
 pub enum Format {
     /// Unleash's export of features (version 4 and later), and the state export of older servers (version 1 to 4).
     Unleash,
@@ -93,9 +93,10 @@ pub struct Options<'a> {
 pub const ENVIRONMENT_DEFAULT: &str = "production";
 
 /// What became of one thing in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
-#[schema(as = FlagImportOutcome)]
+#[cfg_attr(feature = "openapi", schema(as = FlagImportOutcome))]
 pub enum Outcome {
     /// It is not here, and why.
     Refused,
@@ -104,8 +105,9 @@ pub enum Outcome {
 }
 
 /// One line of a report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = FlagImportNote)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = FlagImportNote))]
 pub struct Note {
     /// `flag KEY`, `segment ID` or `file`.
     pub about: String,

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use tenfold_types::{Labels, Severity, Timestamp};
-use utoipa::ToSchema;
 
 const EXPR_CHARS_MAX: usize = 4_096;
 const INTERVAL_MS_MIN: i64 = 1_000;
@@ -13,7 +12,8 @@ const READINGS_MAX: u32 = 10_000;
 /// Series that evidence names.
 const SERIES_TOLD_MAX: usize = 5;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
     /// PromQL. Every series it answers with has to meet the condition.
@@ -39,7 +39,7 @@ pub struct Guard {
     pub no_data: NoData,
     /// Of the event when it acts: `warning` or `critical`.
     #[serde(default = "default_severity")]
-    #[schema(value_type = String)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub severity: Severity,
     /// Also opens an incident when it acts.
     #[serde(default)]
@@ -50,16 +50,18 @@ pub struct Guard {
 }
 
 /// What has to hold. One more way to judge is one more variant here.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[schema(as = GuardCondition)]
+#[cfg_attr(feature = "openapi", schema(as = GuardCondition))]
 pub enum Condition {
     /// Each value compared with a number.
     Threshold { op: Comparison, value: f64 },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = GuardComparison)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = GuardComparison))]
 pub enum Comparison {
     #[serde(rename = "<")]
     Below,
@@ -72,18 +74,20 @@ pub enum Comparison {
 }
 
 /// How much has to be going on for a reading to say anything.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-#[schema(as = GuardTraffic)]
+#[cfg_attr(feature = "openapi", schema(as = GuardTraffic))]
 pub struct Traffic {
     /// PromQL; the sum of what it answers with is compared.
     pub expr: String,
     pub at_least: f64,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-#[schema(as = GuardTripAction)]
+#[cfg_attr(feature = "openapi", schema(as = GuardTripAction))]
 pub enum TripAction {
     /// Switches the flag off.
     #[default]
@@ -92,9 +96,10 @@ pub enum TripAction {
     StepBack,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-#[schema(as = GuardNoData)]
+#[cfg_attr(feature = "openapi", schema(as = GuardNoData))]
 pub struct NoData {
     /// How long a due step waits for data.
     #[serde(default = "default_wait")]
@@ -103,9 +108,10 @@ pub struct NoData {
     pub then: WaitAction,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
-#[schema(as = GuardWaitAction)]
+#[cfg_attr(feature = "openapi", schema(as = GuardWaitAction))]
 pub enum WaitAction {
     /// Pauses the ramp where it is and opens an incident, which pages.
     #[default]
@@ -117,9 +123,10 @@ pub enum WaitAction {
 }
 
 /// What one look at the metrics said.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "kind")]
-#[schema(as = GuardReading)]
+#[cfg_attr(feature = "openapi", schema(as = GuardReading))]
 pub enum Reading {
     /// The condition holds for every series; `value` is the one nearest to failing.
     Good {
@@ -137,16 +144,18 @@ pub enum Reading {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = GuardSeries)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = GuardSeries))]
 pub struct FailingSeries {
     pub labels: String,
     pub value: f64,
 }
 
 /// Why a guard acted.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = GuardEvidence)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = GuardEvidence))]
 pub struct Evidence {
     pub expr: String,
     pub condition: Condition,
@@ -155,9 +164,9 @@ pub struct Evidence {
     pub good: u32,
     pub for_ms: i64,
     /// Since when it failed, or since when there were no data.
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub since: Timestamp,
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
     /// The percentage at which it happened.
     pub percent: crate::Share,

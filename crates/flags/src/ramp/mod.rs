@@ -8,7 +8,6 @@ mod machine;
 
 use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
-use utoipa::ToSchema;
 
 use crate::Share;
 
@@ -19,7 +18,8 @@ pub const RAMP_STEPS_MAX: usize = 20;
 /// A year.
 pub const HOLD_MS_MAX: i64 = 366 * 24 * 3_600_000;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RampStep {
     /// From 0 to 100, with at most two decimals.
@@ -33,7 +33,8 @@ pub struct RampStep {
 }
 
 /// What is shared as a template and what a ramp is started from.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RampPlan {
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -44,7 +45,8 @@ pub struct RampPlan {
     pub guard: Option<Guard>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RampState {
     Running,
@@ -59,27 +61,29 @@ pub enum RampState {
 }
 
 /// What a guard has seen of the step that holds now.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Watch {
     /// Readings of this step in which the condition held.
     pub good: u32,
     /// Since when the condition has failed without a good reading in between.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub failing_since: Option<Timestamp>,
     /// Since when the next step has been due without data to take it on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub waiting_since: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<Reading>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub last_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Ramp {
     /// The template it was started from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,14 +95,14 @@ pub struct Ramp {
     pub position: usize,
     /// When the next step is due; absent when the ramp does not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub next_at: Option<Timestamp>,
     /// What is left of the hold, while paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remaining_ms: Option<i64>,
     /// When the step that holds now was taken.
     #[serde(default)]
-    #[schema(value_type = String, format = DateTime)]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub entered_at: Timestamp,
     pub state: RampState,
     /// Who started it.

@@ -17,8 +17,9 @@ const INACTIVITY_DELAY_SEC: u32 = 120;
 const ANSWER_BYTES: usize = 128;
 
 /// A successful evaluation.
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = OfrepSuccess)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = OfrepSuccess))]
 pub struct Success<'a> {
     key: &'a str,
     value: &'a Value,
@@ -27,8 +28,9 @@ pub struct Success<'a> {
 }
 
 /// A failed evaluation.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = OfrepFailure)]
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = OfrepFailure))]
 #[serde(rename_all = "camelCase")]
 pub struct Failure<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,12 +47,13 @@ impl Failure<'_> {
 }
 
 /// The context of a request.
-#[derive(Deserialize, utoipa::ToSchema)]
-#[schema(as = OfrepRequest)]
+#[derive(Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = OfrepRequest))]
 #[expect(dead_code, reason = "only for the OpenAPI document; the body is read by hand for OFREP's own errors")]
 pub struct EvaluationRequest {
     /// `targetingKey` and any properties.
-    #[schema(value_type = Object)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     context: Map<String, Value>,
 }
 

@@ -13,15 +13,17 @@ use crate::{Context, DISABLED_VARIANT, Evaluation, Payload};
 const TOGGLE_BYTES: usize = 160;
 
 /// The shape of the answer, for the API's description.
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = UnleashToggles)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = UnleashToggles))]
 pub struct Toggles<'a> {
     toggles: Vec<Toggle<'a>>,
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
-#[schema(as = UnleashToggle)]
+#[cfg_attr(feature = "openapi", schema(as = UnleashToggle))]
 struct Toggle<'a> {
     name: &'a str,
     enabled: bool,
@@ -29,8 +31,9 @@ struct Toggle<'a> {
     variant: VariantOf<'a>,
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = UnleashVariant)]
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = UnleashVariant))]
 struct VariantOf<'a> {
     name: &'a str,
     enabled: bool,

@@ -102,11 +102,12 @@ pub struct Streams {
 }
 
 /// One stream that was let in. Counts until it is dropped.
-pub(crate) struct Place(Arc<Counters>);
+pub(crate) struct Place(Arc<Counters>, Arc<Topic>);
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.clients.fetch_sub(1, Ordering::Relaxed);
+        self.1.clients.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -182,7 +183,7 @@ impl Streams {
 
     /// Answers with a stream, or with 503 when there are too many.
     pub fn open(self: &Arc<Self>, opening: Opening, subscription: Subscription) -> Response {
-        let Some(place) = self.admit() else { return self.refuse() };
+        let Some(place) = self.admit(&subscription.topic) else { return self.refuse() };
         if opening.method == Method::HEAD {
             return head(Body::empty());
         }
@@ -197,14 +198,21 @@ impl Streams {
         response
     }
 
+    /// The topics, each with its open streams.
+    pub fn by_topic(&self) -> Vec<(String, usize)> {
+        let topics = self.topics.lock();
+        topics.iter().map(|(name, topic)| (name.clone(), topic.clients.load(Ordering::Relaxed))).collect()
+    }
+
     /// How it goes.
     pub fn stats(&self) -> Stats {
         self.counters.read()
     }
 
-    fn admit(&self) -> Option<Place> {
+    fn admit(&self, topic: &Arc<Topic>) -> Option<Place> {
         let before = self.counters.clients.fetch_add(1, Ordering::Relaxed);
-        let place = Place(self.counters.clone());
+        topic.clients.fetch_add(1, Ordering::Relaxed);
+        let place = Place(self.counters.clone(), topic.clone());
         (before < self.limits.clients_max).then_some(place)
     }
 

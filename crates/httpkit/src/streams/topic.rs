@@ -1,7 +1,7 @@
 //! What streams are about: a topic has one newest state, and clients are brought from wherever they are to it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tokio::sync::watch;
@@ -53,6 +53,8 @@ pub(crate) struct Said {
 /// One subject that clients follow.
 pub struct Topic {
     pub(super) id: u32,
+    /// Streams that are open on it.
+    pub(super) clients: AtomicUsize,
     said: watch::Sender<Said>,
     /// Counts what was published, so that a thread sees with one load whether it has work.
     epoch: AtomicU64,
@@ -62,7 +64,7 @@ pub struct Topic {
 impl Topic {
     pub(super) fn new(id: u32, first: Arc<dyn News>, reactors: Arc<[Reactor]>) -> Self {
         let said = watch::Sender::new(Said { news: first, at: Instant::now() });
-        Self { id, said, epoch: AtomicU64::new(0), reactors }
+        Self { id, clients: AtomicUsize::new(0), said, epoch: AtomicU64::new(0), reactors }
     }
 
     /// Replaces what the topic says and wakes whoever serves its clients. What is not newer changes nothing, so that

@@ -11,6 +11,7 @@ use tenfold_types::Fault;
 
 use super::{Client, json};
 use crate::Relay;
+use crate::definitions::Definitions;
 use crate::upstream::{EdgeToken, EdgeTokens, TOKENS_ASKED_MAX};
 
 pub(super) async fn features(
@@ -19,7 +20,7 @@ pub(super) async fn features(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let view = relay.view(&known)?;
-    Ok(etag::json(&headers, &view.tag(), view.document()))
+    Ok(etag::kept(&headers, &view.tag(), view, Definitions::document).await)
 }
 
 /// The difference to the version that the client has, or everything.
@@ -31,7 +32,10 @@ pub(super) async fn delta(
     let view = relay.view(&known)?;
     let since = headers.get("if-none-match").and_then(|v| v.to_str().ok());
     let since = since.map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"'));
-    Ok(etag::json(&headers, &view.tag(), view.since(since).into()))
+    match view.delta_since(since) {
+        Some(delta) => Ok(etag::json(&headers, &view.tag(), delta.into())),
+        None => Ok(etag::kept(&headers, &view.tag(), view, Definitions::hydration).await),
+    }
 }
 
 pub(super) async fn register(_: Client) -> StatusCode {

@@ -11,14 +11,14 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts};
 use axum::http::header;
 use axum::http::request::Parts;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tenfold_httpkit::{ApiError, front};
+use tenfold_httpkit::ApiError;
 use tenfold_types::{ErrorCode, Fault};
 
 use crate::tokens::{Kind, Known};
-use crate::{Relay, page};
+use crate::{Relay, answers, page};
 
 /// Body of one request.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -45,7 +45,7 @@ pub fn router(relay: Relay) -> Router {
         .route("/readyz", get(page::readyz))
         .fallback(nothing)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn(|request, next: Next| front::answer(request, |request| next.run(request))))
+        .layer(from_fn_with_state(relay.clone(), answers::answer))
         .with_state(relay)
 }
 

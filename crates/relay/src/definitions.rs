@@ -166,13 +166,9 @@ impl News for Whole {
     }
     fn text(&self, told: &Told) -> String {
         let name = wire::unleash::stream_event(told.opening);
-        match self.0.delta_since(told.since.as_deref()) {
-            Some(delta) => event(Some(name), &self.0.version, &delta),
-            None => {
-                let whole = str::from_utf8(self.0.hydration().plain()).unwrap_or_default();
-                event(Some(name), &self.0.version, whole)
-            }
-        }
+        let delta = self.0.delta_since(told.since.as_deref());
+        let whole = || str::from_utf8(self.0.hydration().plain()).unwrap_or_default();
+        event(Some(name), &self.0.version, delta.as_deref().unwrap_or_else(whole))
     }
 }
 

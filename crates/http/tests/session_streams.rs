@@ -100,7 +100,7 @@ async fn streams_end_with_the_session_that_opened_them() {
 async fn the_record_s_stream_ends_with_its_token() {
     let world = common::world().await;
     let secret = world.token(TokenKind::Robot, Some(Role::Viewer)).await;
-    let bearer = format!("Bearer {}", secret);
+    let bearer = format!("Bearer {secret}");
     let request = Request::get("/api/stream").header(header::AUTHORIZATION, bearer).body(Body::empty()).unwrap();
     let stream = world.router.clone().oneshot(request).await.unwrap().into_body().into_data_stream();
     let id = world.app.token_by_secret(&secret).unwrap().id.clone();

@@ -5,7 +5,7 @@ mod common;
 
 use common::World;
 use serde_json::{Value, json};
-use tenfold_app::flags::{FlagImport, FlagImportReport, FlagUpdate};
+use tenfold_app::flags::{FlagImport, FlagImportReport, FlagProjectUpdate, FlagUpdate};
 use tenfold_app::record::EventQuery;
 use tenfold_app::{App, Caller, Grant, Role};
 use tenfold_flags::Context;
@@ -200,7 +200,7 @@ async fn a_flag_that_is_here_moves_only_when_somebody_says_so() {
     let fault = import(app, json!({"document": in_projects(), "project": "web"})).await.unwrap_err();
     assert_eq!(fault.code, ErrorCode::NotFound);
     assert!(fault.advice.contains("tenfold project create web"), "{fault:?}");
-    app.flag_project_put(&mei(Role::Deployer), "web", Default::default()).await.unwrap();
+    app.flag_project_put(&mei(Role::Deployer), "web", FlagProjectUpdate::default()).await.unwrap();
     let report = import(app, json!({"document": in_projects(), "project": "web"})).await.unwrap();
     assert_eq!(report.project_of.values().collect::<Vec<_>>(), ["web"; 4], "{:?}", report.notes);
     assert_eq!(lines(&report, "flag plain"), ["it moved from the project `default` to `web`"]);

@@ -54,6 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_types, reason = "the body is our own and small")]
     fn a_body_is_made_once_and_compressed_when_that_is_worth_it() {
         let small = Body::default();
         assert_eq!(small.fill(|| b"{}".to_vec()).fill(|| unreachable!("it is made")).plain().as_ref(), b"{}");

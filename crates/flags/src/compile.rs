@@ -19,7 +19,7 @@ use crate::{
 
 /// What every evaluation looks at comes first and fills one cache line.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub(crate) struct Flag {
     /// The first bytes of the name, so that it is told from others without going where it stands.
     head: Head,

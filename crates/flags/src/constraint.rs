@@ -13,6 +13,7 @@ use crate::{
     facts::{Facts, Form, Key, Slots},
     features::Constraint as Definition,
     network::Network,
+    table::same,
     words::Words,
 };
 
@@ -175,7 +176,7 @@ impl Test {
                 facts.number(key).and_then(|v| v.partial_cmp(operand)).is_some_and(|order| op.holds(order))
             }
             Self::Date(op, operand) => facts.date(key).is_some_and(|v| op.holds(v.cmp(operand))),
-            Self::Version(op, operand) => facts.version(key).is_some_and(|v| op.holds(v.cmp_precedence(operand))),
+            Self::Version(op, operand) => facts.version(key).is_some_and(|v| op.holds(precedence(&v, operand))),
             Self::Regex(regex) => regex.as_ref().zip(facts.text(key)).is_some_and(|(r, v)| r.is_match(v)),
             Self::Network(networks) => {
                 facts.address(key).is_some_and(|address| networks.iter().any(|n| n.contains(address)))
@@ -188,11 +189,20 @@ impl Place {
     #[inline]
     fn holds(self, text: &str, needle: &[u8]) -> bool {
         match self {
-            Self::Start => text.as_bytes().starts_with(needle),
-            Self::End => text.as_bytes().ends_with(needle),
+            Self::Start => text.as_bytes().get(..needle.len()).is_some_and(|start| same(start, needle)),
+            Self::End => {
+                text.len().checked_sub(needle.len()).is_some_and(|from| same(&text.as_bytes()[from..], needle))
+            }
             Self::Anywhere => str::from_utf8(needle).is_ok_and(|needle| text.contains(needle)),
         }
     }
+}
+
+/// The order of two versions; what comes behind the numbers is looked at only where they are the same.
+#[inline]
+fn precedence(a: &Version, b: &Version) -> Ordering {
+    let numbers = |v: &Version| (v.major, v.minor, v.patch);
+    numbers(a).cmp(&numbers(b)).then_with(|| a.cmp_precedence(b))
 }
 
 pub(crate) fn compile_regex(pattern: &str, ignore_case: bool) -> Option<Regex> {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use jiff::Timestamp as Instant;
 
-use crate::table::tag;
+use crate::table::{same, tag};
 
 /// The words of the Unleash context. Fixed fields are matched by name, everything else is a property.
 ///
@@ -67,10 +67,12 @@ impl Context {
         self
     }
 
+    #[inline]
     pub fn user_id(&self) -> Option<&str> {
         self.fixed(&Field::UserId)
     }
 
+    #[inline]
     pub(crate) fn session_id(&self) -> Option<&str> {
         self.fixed(&Field::SessionId)
     }
@@ -100,7 +102,7 @@ impl Context {
     fn find(&self, tag: u32, name: &str) -> Result<usize, usize> {
         let mut i = self.properties.partition_point(|p| p.tag < tag);
         while let Some(property) = self.properties.get(i).filter(|p| p.tag == tag) {
-            if self.read(property.name) == name {
+            if same(self.read(property.name).as_bytes(), name.as_bytes()) {
                 return Ok(i);
             }
             i += 1;

@@ -15,6 +15,9 @@ use crate::{
 /// The name of the variant the Unleash protocol gives when there is none.
 pub const DISABLED_VARIANT: &str = "disabled";
 
+/// How many flags ahead of the one that is evaluated memory is asked for.
+const AHEAD: usize = 8;
+
 /// Chance ids run from 1 to this, as in the SDKs.
 const CHANCE_IDS: u32 = 10_000;
 
@@ -144,7 +147,8 @@ impl Snapshot {
         moment: Moment,
     ) -> impl ExactSizeIterator<Item = Evaluation<'a>> + 'a {
         let facts = Filled::new(self.filled_slots(), context, moment.now);
-        self.public().map(move |(index, flag)| {
+        self.public().enumerate().map(move |(at, (index, flag))| {
+            self.touch(at + AHEAD);
             let random = finish(moment.random.wrapping_add(index));
             self.answer(index, flag, &facts, Moment { random, ..moment })
         })

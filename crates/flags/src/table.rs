@@ -143,6 +143,17 @@ fn word(bytes: &[u8], at: usize) -> u64 {
     }
 }
 
+/// Whether two texts are the same. Short ones are compared here: calling for it takes longer than doing it.
+#[inline]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    let bytes = a.len();
+    if bytes != b.len() || bytes > 16 {
+        return a == b;
+    }
+    let last = bytes.saturating_sub(8);
+    word(a, 0) == word(b, 0) && (bytes <= 8 || word(a, last) == word(b, last))
+}
+
 /// One to seven bytes as a number; together with the length no two texts give the same.
 #[inline]
 fn last_word(rest: &[u8]) -> u64 {
@@ -195,6 +206,21 @@ mod tests {
                 let mut other = text.clone().into_bytes();
                 other[at] = b'b';
                 assert_ne!(head(str::from_utf8(&other).unwrap()), head(text), "{at} of {}", text.len());
+            }
+        }
+    }
+
+    #[test]
+    fn same_is_equality() {
+        let texts: Vec<Vec<u8>> = (0..20).map(|n| (0..n).collect()).collect();
+        for a in &texts {
+            for b in &texts {
+                assert_eq!(same(a, b), a == b);
+            }
+            for at in 0..a.len() {
+                let mut other = a.clone();
+                other[at] ^= 0x80;
+                assert!(!same(a, &other), "{at} of {}", a.len());
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A set of words that answers quickly: few are scanned, many are hashed.
 
-use crate::table::{Table, tag};
+use crate::table::{Table, same, tag};
 
 /// Up to this many words are scanned.
 const SCAN_WORDS_MAX: usize = 8;
@@ -59,14 +59,14 @@ impl Words {
     }
 
     fn is_at(&self, start: u32, word: &[u8]) -> bool {
-        self.at(start as usize).is_some_and(|(other, _)| other == word)
+        self.at(start as usize).is_some_and(|(other, _)| same(other, word))
     }
 
     #[inline]
     pub(crate) fn contains(&self, word: &str) -> bool {
         match &self.table {
             Some(table) => table.find(tag(word), |start| self.is_at(start, word.as_bytes())).is_some(),
-            None => self.any(|w| w == word.as_bytes()),
+            None => self.any(|w| same(w, word.as_bytes())),
         }
     }
 

@@ -131,6 +131,35 @@ async fn flags_that_are_here_change_where_the_file_tells_of_them() {
 }
 
 #[tokio::test]
+async fn a_child_is_read_beside_what_became_of_its_parent() {
+    let World { app, .. } = &common::world().await;
+    let child =
+        |name: &str, parent: &str| json!({"name": name, "enabled": true, "dependencies": [{"feature": parent}]});
+    let plain = |name: &str, share: &str| {
+        json!({"name": name, "enabled": true, "strategies": [
+            {"name": "flexibleRollout", "parameters": {"rollout": share, "groupId": name, "stickiness": "default"}}]})
+    };
+    let known = json!({"version": 2, "features": [plain("known", "50")]});
+    import(app, json!({"document": known})).await.unwrap();
+    // Children before their parents; both parents are refused, of one an older definition stays.
+    let document = json!({"version": 2, "features": [
+        child("a", "known"), child("b", "new"), plain("known", "12.5"), plain("new", "12.5")]});
+    let report = import(app, json!({"document": document})).await.unwrap();
+    assert_eq!((report.created, report.refused), (vec!["a".into(), "b".into()], vec!["known".into(), "new".into()]));
+    let told = |about: &str| -> Vec<&str> {
+        report.notes.iter().filter(|n| n.about == about).map(|n| n.text.as_str()).collect()
+    };
+    assert_eq!(told("flag a"), ["taken as it is: its parent `known` was refused"]);
+    assert_eq!(
+        told("flag b"),
+        [
+            "taken as it is: the parent `new` does not exist; SDKs would keep this flag off for everybody",
+            "taken as it is: its parent `new` was refused",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn what_does_not_fit_is_refused_as_a_whole() {
     let World { app, .. } = &common::world().await;
     for (body, code) in [

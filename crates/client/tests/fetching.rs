@@ -41,6 +41,18 @@ fn polls_with_the_entity_tag_and_sees_a_change() {
 }
 
 #[test]
+fn definitions_come_in_gzip() {
+    let server = Server::start(|request| match request.header("accept-encoding") {
+        Some(encodings) if encodings.contains("gzip") => Reply::Gzip(JSON, document("a", true)),
+        _ => Reply::Silence,
+    });
+    let (builder, events) = client(&server.url);
+    let flags = builder.mode(Mode::Polling).start().unwrap();
+    told(&events, "definitions", updated);
+    assert!(flags.bool("a", &Context::new(), false));
+}
+
+#[test]
 fn a_stream_hydrates_and_changes_one_flag() {
     let (send, pieces) = mpsc::channel();
     let mut pieces = Some(pieces);

@@ -80,7 +80,7 @@ fn the_sentence_names_what_decided() {
             json!({"enabled": true, "strategies": [{"name": "default", "constraints": germans}]}),
             Context::new(),
             false,
-            "the one strategy does not match: it asks that country is one of DE, AT",
+            "the one strategy does not match: it asks that country is one of DE, AT, and the context does not say",
         ),
         (
             json!({"enabled": true, "strategies": [{"name": "default", "constraints": germans}, rollout("100")]}),

@@ -339,7 +339,7 @@ async fn buildinfo() -> Response {
 /// The server's own metrics in the Prometheus text format.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, content_type = "text/plain")))]
 async fn own(State(app): State<App>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.own_metrics_page()).into_response()
+    ([(header::CONTENT_TYPE, tenfold_protocols::prom_page::CONTENT_TYPE)], app.own_metrics_page()).into_response()
 }
 
 #[cfg(test)]

@@ -59,6 +59,20 @@ async fn channel(world: &World, secret: &str) -> String {
     body["eventStreams"][0]["endpoint"]["requestUri"].as_str().unwrap().to_owned()
 }
 
+/// flagd's stream, as its web provider opens it.
+async fn flagd(world: &World, secret: &str) -> BodyDataStream {
+    let request = request(world, "POST", "/flagd.evaluation.v2.Service/EventStream", secret)
+        .header(header::CONTENT_TYPE, "application/connect+json")
+        .header("flagd-selector", "flagSetId=production")
+        .body(Body::from(b"\x00\x00\x00\x00\x02{}".to_vec()))
+        .unwrap();
+    let response = world.router.clone().oneshot(request).await.unwrap();
+    let mut stream = response.into_body().into_data_stream();
+    let first = stream.next().await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&first).contains("provider_ready"), "{first:?}");
+    stream
+}
+
 async fn ends(what: &str, mut stream: BodyDataStream) {
     let rest = async { while stream.next().await.is_some_and(|piece| piece.is_ok()) {} };
     assert!(tokio::time::timeout(SOON, rest).await.is_ok(), "{what} goes on after its session ended");
@@ -73,6 +87,7 @@ async fn streams_end_with_the_session_that_opened_them() {
             ("the record", open(&world, "/api/stream", &secret).await),
             ("definitions", open(&world, "/api/client/streaming", &secret).await),
             ("changes", open(&world, &address, "").await),
+            ("flagd's events", flagd(&world, &secret).await),
         ];
         let other = world.app.open_session("ana").await.unwrap().secret;
         let mut staying = open(&world, "/api/stream", &other).await;

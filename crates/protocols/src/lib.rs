@@ -4,6 +4,7 @@ pub mod agent;
 pub mod body;
 pub mod flagd;
 pub mod irc;
+pub mod prom_page;
 pub mod prom_text;
 pub mod sse;
 pub mod statsd;

@@ -47,6 +47,8 @@ pub(crate) struct Impact {
     waiting: Mutex<VecDeque<(String, Value)>>,
     lost: AtomicU64,
     reports_failed: AtomicU64,
+    /// Evaluations, in reports of clients, of flags that the definitions do not hold.
+    unknown: AtomicU64,
 }
 
 impl Impact {
@@ -57,6 +59,18 @@ impl Impact {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
         waiting.push_back((set.to_owned(), metric));
+    }
+
+    /// Puts metrics back to where they were taken from, before those that came since; the oldest go where that is too many.
+    fn put_back(&self, set: &str, metrics: Vec<Value>) {
+        let mut waiting = self.waiting.lock();
+        for metric in metrics.into_iter().rev() {
+            if waiting.len() >= IMPACT_MAX {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            } else {
+                waiting.push_front((set.to_owned(), metric));
+            }
+        }
     }
 
     fn take(&self, set: &str) -> Vec<Value> {
@@ -79,6 +93,9 @@ impl Impact {
     pub(crate) fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
+    pub(crate) fn unknown(&self) -> u64 {
+        self.unknown.load(Ordering::Relaxed)
+    }
     pub(crate) fn reports_failed(&self) -> u64 {
         self.reports_failed.load(Ordering::Relaxed)
     }
@@ -93,11 +110,13 @@ impl Relay {
         let set = self.set_of(known)?;
         let Some(whole) = set.whole() else { return Ok(()) };
         let scope = whole.scope.name();
-        // Flags that do not exist are passed over, so that nobody can make names up; those that do are known by name.
+        // Flags that do not exist are counted together, so that nobody can make names up; those that do are known by name.
         for (flag, counts) in &report.bucket.toggles {
             if whole.features.features.binary_search_by(|f| f.name.cmp(flag)).is_ok() {
                 self.usage.of(&scope, flag);
                 self.usage.report(&scope, flag, counts);
+            } else {
+                self.impact.unknown.fetch_add(counts.yes.saturating_add(counts.no), Ordering::Relaxed);
             }
         }
         for metric in report.impact_metrics {
@@ -164,8 +183,41 @@ async fn send(relay: &Relay, set: &Arc<Set>, since: Timestamp, now: Timestamp) {
             relay.usage.of(&whole.scope.name(), &flag);
             relay.usage.report(&whole.scope.name(), &flag, &back);
         }
-        for metric in impact {
-            relay.impact.push(&set.id, metric);
+        relay.impact.put_back(&set.id, impact);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_did_not_arrive_keeps_its_place() {
+        let impact = Impact::default();
+        for n in 0..3 {
+            impact.push("a", json!(n));
         }
+        let taken = impact.take("a");
+        impact.push("a", json!(3));
+        impact.push("b", json!(4));
+        impact.put_back("a", taken);
+        assert_eq!(impact.take("a"), [json!(0), json!(1), json!(2), json!(3)]);
+        assert_eq!((impact.take("b"), impact.lost()), (vec![json!(4)], 0));
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_are_counted() {
+        let impact = Impact::default();
+        for n in 0..IMPACT_MAX {
+            impact.push("a", json!(n));
+        }
+        let taken = impact.take("a");
+        assert_eq!(taken.len(), IMPACT_BATCH);
+        for n in 0..IMPACT_BATCH - 1 {
+            impact.push("b", json!(n));
+        }
+        impact.put_back("a", taken);
+        assert_eq!((impact.waiting(), impact.lost()), (IMPACT_MAX, IMPACT_BATCH as u64 - 1));
+        assert_eq!(impact.take("a")[0], json!(IMPACT_BATCH - 1), "the newest of them had room");
     }
 }

@@ -10,6 +10,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tenfold_protocols::prom_page;
+use tenfold_types::Labels;
 
 use crate::Relay;
 use crate::set::{Set, Status};
@@ -120,26 +122,13 @@ pub(crate) async fn page(State(relay): State<Relay>) -> Html<String> {
     ))
 }
 
-/// A page in the Prometheus text format; series of one name stand together under one type.
+/// Series of the relay's own page for Prometheus.
 #[derive(Default)]
-struct Page(BTreeMap<String, Vec<String>>);
+struct Page(Vec<(Labels, f64)>);
 
 impl Page {
     fn add(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        let quoted = |v: &str| v.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        let pairs: Vec<String> = labels.iter().map(|(n, v)| format!("{n}=\"{}\"", quoted(v))).collect();
-        let labels = if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) };
-        self.0.entry(name.to_owned()).or_default().push(format!("{name}{labels} {value}\n"));
-    }
-
-    fn text(&self) -> String {
-        let mut out = String::new();
-        for (name, series) in &self.0 {
-            let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-            out.extend(["# TYPE ", name, " ", kind, "\n"]);
-            out.extend(series.iter().map(String::as_str));
-        }
-        out
+        self.0.push((Labels::from_pairs(labels.iter().copied().chain([(Labels::NAME, name)])), value));
     }
 }
 
@@ -172,7 +161,9 @@ pub(crate) async fn metrics(State(relay): State<Relay>) -> Response {
     page.add("tenfold_relay_tokens", &[], relay.tokens.count() as f64);
     page.add("tenfold_relay_impact_waiting", &[], relay.impact.waiting() as f64);
     page.add("tenfold_relay_impact_lost_total", &[], relay.impact.lost() as f64);
+    page.add("tenfold_relay_unknown_flag_evaluations_total", &[], relay.impact.unknown() as f64);
     page.add("tenfold_relay_reports_failed_total", &[], relay.impact.reports_failed() as f64);
     relay.streams.stats().each(|name, labels, value| page.add(name, labels, value));
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page.text()).into_response()
+    let text = prom_page::write(page.0.iter().map(|(labels, value)| (labels, *value)));
+    ([(header::CONTENT_TYPE, prom_page::CONTENT_TYPE)], text).into_response()
 }

@@ -218,7 +218,7 @@ fn take(
         created: Vec::new(),
         changed: Vec::new(),
         unchanged: Vec::new(),
-        refused: Vec::new(),
+        refused: unread(&notes, &bundle.flags),
         segments: segments.iter().map(|s| s.id).collect(),
         projects: Vec::new(),
         project_of: BTreeMap::new(),
@@ -226,16 +226,26 @@ fn take(
         notes_left_out: 0,
     };
     let (mut flags, mut events) = (Vec::new(), Vec::new());
-    for given in bundle.flags {
+    // Parents first, so that their children are read beside what became of them.
+    let mut given = bundle.flags;
+    given.sort_by_key(|flag| !flag.dependencies.is_empty());
+    for given in given {
         let about = format!("flag {}", given.key);
         let row = store::get(t.tx(), &given.key)?.as_ref().map(stored).transpose()?;
         let before = row.map(|(flag, _)| flag).filter(|f| !f.archived);
         let mut after = merged(format, before.as_ref(), given, &who.actor.id, now);
         let fits = validate_imported(&after, Surroundings { flags: &around.0, segments: &around.1 });
         match fits.and_then(|odd| manage::check_project(&after, &around).map(|()| odd)) {
-            Ok(odd) => notes.extend(odd.into_iter().map(|text| taken_as_is(&about, &text))),
+            Ok(odd) => {
+                let refused = after.dependencies.iter().filter(|d| report.refused.contains(&d.feature));
+                let refused = refused.map(|d| format!("its parent `{}` was refused", d.feature));
+                notes.extend(odd.into_iter().chain(refused).map(|text| taken_as_is(&about, &text)));
+            }
             Err(fault) => {
-                around.0.remove(&after.key);
+                match known_flags.get(&after.key) {
+                    Some(stays) => around.0.insert(after.key.clone(), stays.clone()),
+                    None => around.0.remove(&after.key),
+                };
                 report.refused.push(after.key);
                 notes.push(Note { about, outcome: Outcome::Refused, text: fault.message });
                 continue;
@@ -262,11 +272,6 @@ fn take(
             flags.push(after);
         }
     }
-    report.refused.extend(
-        notes.iter().filter(|n| n.outcome == Outcome::Refused).filter_map(|n| {
-            n.about.strip_prefix("flag ").filter(|key| !around.0.contains_key(*key)).map(str::to_owned)
-        }),
-    );
     report.projects = missing(t.tx(), report.project_of.values())?;
     report.refused.sort();
     report.refused.dedup();
@@ -324,6 +329,14 @@ fn record_import(t: &mut Txn<'_>, who: &Caller, report: &FlagImportReport) -> Re
     });
     t.record(EventDraft::new(who.actor.clone(), who.source, "flags.imported", text).data(data))?;
     Ok(())
+}
+
+/// Flags of the file that could not be read at all.
+fn unread(notes: &[Note], read: &[Flag]) -> Vec<String> {
+    let read: BTreeSet<&str> = read.iter().map(|f| f.key.as_str()).collect();
+    let refused = notes.iter().filter(|n| n.outcome == Outcome::Refused);
+    let keys = refused.filter_map(|n| n.about.strip_prefix("flag "));
+    keys.filter(|key| !read.contains(key)).map(str::to_owned).collect()
 }
 
 fn taken_as_is(about: &str, text: &str) -> Note {

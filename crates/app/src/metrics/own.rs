@@ -56,20 +56,8 @@ impl Own {
 
     /// As a metrics page in the Prometheus text format.
     pub fn page(&self) -> String {
-        let mut out = String::new();
-        let mut last = String::new();
-        let mut all = self.read();
-        all.sort_by(|(a, _), (b, _)| a.metric_name().cmp(&b.metric_name()).then_with(|| a.cmp(b)));
-        for (labels, value) in all {
-            let name = labels.metric_name().unwrap_or_default();
-            if name != last {
-                let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-                out.extend(["# TYPE ", name, " ", kind, "\n"]);
-                name.clone_into(&mut last);
-            }
-            out.extend([&labels.to_string(), " ", &tenfold_promql::format_float(value), "\n"]);
-        }
-        out
+        let all = self.read();
+        tenfold_protocols::prom_page::write(all.iter().map(|(labels, value)| (labels, *value)))
     }
 }
 
@@ -108,19 +96,6 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_page_is_one_that_we_read_ourselves() {
-        let own = Own::default();
-        own.add("b_total", &[("x", "a\"b\\c\nd")], 2.0);
-        own.add("b_total", &[("x", "a\"b\\c\nd")], 1.5);
-        own.set("a", &[], -1.0);
-        let page = tenfold_protocols::prom_text::parse(&own.page(), tenfold_protocols::prom_text::Format::default())
-            .expect("it parses");
-        assert_eq!(page.metadata["b_total"].kind, "counter");
-        assert_eq!(page.samples[1].labels.get("x"), Some("a\"b\\c\nd"));
-        assert_eq!(page.samples.iter().map(|s| s.value).collect::<Vec<_>>(), [-1.0, 3.5]);
-    }
 
     #[test]
     fn who_wants_too_many_series_is_named() {

@@ -32,6 +32,8 @@ impl Request {
 pub enum Reply {
     /// Status line and headers without the length, and the body.
     Full(&'static str, String),
+    /// The same with the body in gzip.
+    Gzip(&'static str, String),
     /// Pieces of a stream, as they come; the connection ends with the sender.
     Stream(Receiver<String>),
     /// The request is read, and nothing is ever said.
@@ -76,8 +78,15 @@ fn serve(mut stream: TcpStream, seen: &Sender<Request>, answer: &Mutex<impl FnMu
         let _ = seen.send(request);
         match reply {
             Reply::Full(head, body) => {
-                let text = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-                if stream.write_all(text.as_bytes()).is_err() {
+                if stream.write_all(&full(head, body.as_bytes())).is_err() {
+                    return;
+                }
+            }
+            Reply::Gzip(head, body) => {
+                let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                packed.write_all(body.as_bytes()).unwrap();
+                let head = format!("{head}\r\nContent-Encoding: gzip");
+                if stream.write_all(&full(&head, &packed.finish().unwrap())).is_err() {
                     return;
                 }
             }
@@ -98,6 +107,12 @@ fn serve(mut stream: TcpStream, seen: &Sender<Request>, answer: &Mutex<impl FnMu
             }
         }
     }
+}
+
+fn full(head: &str, body: &[u8]) -> Vec<u8> {
+    let mut answer = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+    answer.extend_from_slice(body);
+    answer
 }
 
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {

@@ -114,10 +114,15 @@ pub fn because(
 }
 
 fn first_failure(s: &StrategyPart) -> String {
-    let failed = s.constraints.iter().chain(&s.segments).find(|p| !p.holds);
-    let Some(part) = failed else { return s.rule.text.clone() };
-    match &part.found {
-        Some(found) => format!("it asks that {}, and it is `{found}`", part.text),
-        None => format!("it asks that {}", part.text),
+    let unmet = |parts: &[Part]| parts.iter().find(|p| !p.holds).cloned();
+    if let Some(part) = unmet(&s.constraints) {
+        return match &part.found {
+            Some(found) => format!("it asks that {}, and it is `{found}`", part.text),
+            None => format!("it asks that {}, and the context does not say", part.text),
+        };
+    }
+    match unmet(&s.segments) {
+        Some(part) => format!("it is for those {}, and this context is not", part.text),
+        None => s.rule.text.clone(),
     }
 }

@@ -1,0 +1,86 @@
+//! Writes a page in the Prometheus text format, version 0.0.4: series of one metric together, under one type.
+//!
+//! The type is told by the name: `_total` is a counter; where there is `_bucket`, it and the `_sum` and `_count` beside it
+//! are one histogram; everything else is a gauge.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tenfold_types::Labels;
+
+/// What a server of this format says its answer is.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+const HISTOGRAM_PARTS: [&str; 3] = ["_bucket", "_sum", "_count"];
+
+/// The page. Of one series the last value is told.
+pub fn write<'a>(series: impl IntoIterator<Item = (&'a Labels, f64)>) -> String {
+    let series: BTreeMap<&Labels, f64> = series.into_iter().collect();
+    let names = series.keys().filter_map(|labels| labels.metric_name());
+    let histograms: BTreeSet<&str> = names.filter_map(|name| name.strip_suffix("_bucket")).collect();
+    let mut families: BTreeMap<(&str, &str), Vec<(&Labels, f64)>> = BTreeMap::new();
+    for (labels, value) in &series {
+        let name = labels.metric_name().unwrap_or_default();
+        let base = HISTOGRAM_PARTS.iter().find_map(|part| name.strip_suffix(part)).filter(|b| histograms.contains(b));
+        let family = match base {
+            Some(base) => (base, "histogram"),
+            None if name.ends_with("_total") => (name, "counter"),
+            None => (name, "gauge"),
+        };
+        families.entry(family).or_default().push((labels, *value));
+    }
+    let mut out = String::new();
+    for ((name, kind), series) in families {
+        out.extend(["# TYPE ", name, " ", kind, "\n"]);
+        for (labels, value) in series {
+            out.extend([&labels.to_string(), " ", &number(value), "\n"]);
+        }
+    }
+    out
+}
+
+fn number(value: f64) -> String {
+    if value.is_infinite() { if value > 0.0 { "+Inf".into() } else { "-Inf".into() } } else { value.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prom_text::{Format, parse};
+
+    fn labels(name: &str, pairs: &[(&str, &str)]) -> Labels {
+        Labels::from_pairs(pairs.iter().copied().chain([(Labels::NAME, name)]))
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let series = [
+            (labels("b_total", &[("x", "a\"b\\c\nd")]), 3.5),
+            (labels("a", &[]), -1.0),
+            (labels("limit", &[]), f64::INFINITY),
+            (labels("small", &[]), 1e-9),
+        ];
+        let text = write(series.iter().map(|(l, v)| (l, *v)));
+        let page = parse(&text, Format::default()).expect("it parses");
+        assert_eq!(page.metadata["b_total"].kind, "counter");
+        for (labels, value) in &series {
+            let read = page.samples.iter().find(|s| s.labels == *labels).expect("it is there");
+            assert_eq!(read.value, *value, "{labels}");
+        }
+    }
+
+    #[test]
+    fn a_histogram_is_one_family() {
+        let series = [
+            labels("flip_seconds_bucket", &[("le", "0.1")]),
+            labels("flip_seconds_bucket", &[("le", "+Inf")]),
+            labels("flip_seconds_sum", &[]),
+            labels("flip_seconds_count", &[]),
+            labels("open_count", &[]),
+        ];
+        let text = write(series.iter().map(|l| (l, 1.0)));
+        let page = parse(&text, Format::default()).expect("it parses");
+        assert_eq!(page.metadata["flip_seconds"].kind, "histogram");
+        assert_eq!(page.metadata["open_count"].kind, "gauge", "a count of its own is no part of a histogram");
+        assert_eq!(text.matches("# TYPE").count(), 2, "{text}");
+    }
+}

@@ -21,7 +21,7 @@ pub const REQUESTS_MAX: usize = 500;
 /// How long a request waits: a week.
 pub const REQUEST_MS: i64 = 7 * 86_400_000;
 const REASON_CHARS_MAX: usize = 1_000;
-const LISTED_MAX: i64 = 200;
+const LISTED_MAX: i64 = REQUESTS_MAX as i64;
 
 const APPROVED: &str = "approved";
 const REJECTED: &str = "rejected";

@@ -1,4 +1,4 @@
-import { useEffect, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactElement } from "react";
+import { useEffect, useLayoutEffect, useRef, useState, type CSSProperties, type KeyboardEvent, type ReactElement } from "react";
 import type { FlagRequest, FlagSummary } from "../../../api/types";
 import { useNow } from "../../../lib/clock";
 import { Link } from "../../../router/Link";
@@ -9,15 +9,19 @@ import { isStale, marksOf, projectOf, stateLook, visible } from "./rows";
 import { useSparks, type Sparks } from "./useSparks";
 
 const ROW_PX = 28;
-const NARROW_ROW_PX = 76;
-/** With more to say than two lines hold: a third environment, or the project. */
-const NARROW_TALL_ROW_PX = 96;
+const NARROW_LINE_PX = 20;
+/** The name, and the room around. */
+const NARROW_HEAD_PX = 36;
 const NARROW = "(max-width: 600px)";
 
+/** A row on a narrow window: two environments to a line, then the project, then the rest. */
+const narrowRowPx = (environments: number, inProjects: boolean): number =>
+  NARROW_HEAD_PX + NARROW_LINE_PX * Math.max(2, Math.ceil(environments / 2) + 1 + (inProjects ? 1 : 0));
+
 /** Which rows are near the window. Rows have one height, so that five thousand cost no more than fifty. */
-function useWindowed(count: number, tall: boolean, table: React.RefObject<HTMLTableSectionElement | null>): { from: number; to: number; height: number } {
+function useWindowed(count: number, narrowPx: number, table: React.RefObject<HTMLTableSectionElement | null>): { from: number; to: number; height: number } {
   const [narrow, setNarrow] = useState(() => matchMedia(NARROW).matches);
-  const height = !narrow ? ROW_PX : tall ? NARROW_TALL_ROW_PX : NARROW_ROW_PX;
+  const height = narrow ? narrowPx : ROW_PX;
   const [range, setRange] = useState({ from: 0, to: Math.min(count, 60) });
   useEffect(() => {
     const media = matchMedia(NARROW);
@@ -127,8 +131,8 @@ interface Props {
 export function FlagTable({ flags, environments, inProjects, waiting, sort, archived }: Props): ReactElement {
   const now = useNow(60_000);
   const body = useRef<HTMLTableSectionElement>(null);
-  const tall = inProjects || environments.length > 2;
-  const { from, to, height } = useWindowed(flags.length, tall, body);
+  const narrowPx = narrowRowPx(environments.length, inProjects);
+  const { from, to, height } = useWindowed(flags.length, narrowPx, body);
   const shown = flags.slice(from, to);
   const sparks = useSparks(archived ? [] : shown.map(({ key }) => key));
   const [current, setCurrent] = useState<number | null>(null);
@@ -167,7 +171,7 @@ export function FlagTable({ flags, environments, inProjects, waiting, sort, arch
   };
 
   return (
-    <table className={tall ? "flags tall" : "flags"} aria-rowcount={flags.length + 1} onFocus={take} onKeyDown={open} aria-label={archived ? "Archived flags" : "Flags"}>
+    <table className="flags" style={{ "--narrow-row": `${narrowPx}px` } as CSSProperties} aria-rowcount={flags.length + 1} onFocus={take} onKeyDown={open} aria-label={archived ? "Archived flags" : "Flags"}>
       <thead>
         <tr aria-rowindex={1}>
           <Head name="key" sort={sort || "key"}>Flag</Head>

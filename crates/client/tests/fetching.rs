@@ -2,9 +2,11 @@
 
 mod support;
 
+use std::io::Write;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use flate2::{Compression, write::GzEncoder};
 use support::{Reply, Server, client, document, told};
 use tenfold_client::{Context, Event, Mode, Origin};
 
@@ -19,13 +21,13 @@ fn polls_with_the_entity_tag_and_sees_a_change() {
     let mut asked = 0;
     let server = Server::start(move |request| {
         if !request.line.contains("/api/client/features") {
-            return Reply::Full("202 Accepted", String::new());
+            return Reply::Full("202 Accepted", Vec::new());
         }
         asked += 1;
         match (asked, request.header("if-none-match")) {
-            (1, None) => Reply::Full(JSON, document("a", false)),
-            (2, Some("\"1\"")) => Reply::Full("304 Not Modified", String::new()),
-            (_, Some(_)) => Reply::Full("200 OK\r\nETag: \"2\"", document("a", true)),
+            (1, None) => Reply::Full(JSON, document("a", false).into()),
+            (2, Some("\"1\"")) => Reply::Full("304 Not Modified", Vec::new()),
+            (_, Some(_)) => Reply::Full("200 OK\r\nETag: \"2\"", document("a", true).into()),
             (n, None) => panic!("request {n} without an entity tag"),
         }
     });
@@ -43,7 +45,11 @@ fn polls_with_the_entity_tag_and_sees_a_change() {
 #[test]
 fn definitions_come_in_gzip() {
     let server = Server::start(|request| match request.header("accept-encoding") {
-        Some(encodings) if encodings.contains("gzip") => Reply::Gzip(JSON, document("a", true)),
+        Some(encodings) if encodings.contains("gzip") => {
+            let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+            packed.write_all(document("a", true).as_bytes()).unwrap();
+            Reply::Full("200 OK\r\nContent-Encoding: gzip", packed.finish().unwrap())
+        }
         _ => Reply::Silence,
     });
     let (builder, events) = client(&server.url);
@@ -82,9 +88,9 @@ fn a_stream_hydrates_and_changes_one_flag() {
 fn without_a_stream_it_polls() {
     let server = Server::start(|request| {
         if request.line.contains("/streaming") {
-            Reply::Full("404 Not Found", String::new())
+            Reply::Full("404 Not Found", Vec::new())
         } else {
-            Reply::Full(JSON, document("a", true))
+            Reply::Full(JSON, document("a", true).into())
         }
     });
     let (builder, events) = client(&server.url);
@@ -99,7 +105,7 @@ fn a_page_in_place_of_the_stream_is_no_stream() {
         if request.line.contains("/streaming") {
             Reply::Full("200 OK\r\nContent-Type: text/html", "<h1>Sign in</h1>".into())
         } else {
-            Reply::Full(JSON, document("a", true))
+            Reply::Full(JSON, document("a", true).into())
         }
     });
     let (builder, events) = client(&server.url);
@@ -109,7 +115,7 @@ fn a_page_in_place_of_the_stream_is_no_stream() {
 
 #[test]
 fn waits_as_long_as_the_server_asks() {
-    let server = Server::start(|_| Reply::Full("503 Service Unavailable\r\nRetry-After: 7", String::new()));
+    let server = Server::start(|_| Reply::Full("503 Service Unavailable\r\nRetry-After: 7", Vec::new()));
     let (builder, events) = client(&server.url);
     let _flags = builder.start().unwrap();
     let event = told(&events, "the wait", |e| matches!(e, Event::Unreachable { .. }));
@@ -123,7 +129,11 @@ fn a_refused_token_leaves_the_last_state() {
     let mut asked = 0;
     let server = Server::start(move |_| {
         asked += 1;
-        if asked == 1 { Reply::Full(JSON, document("a", true)) } else { Reply::Full("401 Unauthorized", "{}".into()) }
+        if asked == 1 {
+            Reply::Full(JSON, document("a", true).into())
+        } else {
+            Reply::Full("401 Unauthorized", "{}".into())
+        }
     });
     let (builder, events) = client(&server.url);
     let flags = builder.mode(Mode::Polling).start().unwrap();
@@ -136,14 +146,14 @@ fn what_cannot_be_read_is_not_taken() {
     let mut asked = 0;
     let server = Server::start(move |request| {
         if !request.line.contains("/features") {
-            return Reply::Full("202 Accepted", String::new());
+            return Reply::Full("202 Accepted", Vec::new());
         }
         asked += 1;
         match asked {
-            1 => Reply::Full(JSON, document("a", true)),
+            1 => Reply::Full(JSON, document("a", true).into()),
             2 => Reply::Full("200 OK", "<html>".into()),
             3 => Reply::Full("200 OK", r#"{"version":2,"features":[{"name":1}]}"#.into()),
-            _ => Reply::Full("200 OK", document("b", true)),
+            _ => Reply::Full("200 OK", document("b", true).into()),
         }
     });
     let (builder, events) = client(&server.url);
@@ -167,7 +177,7 @@ fn a_change_that_cannot_be_read_brings_everything_again() {
     let mut open = Vec::new();
     let server = Server::start(move |request| {
         if !request.line.contains("/streaming") {
-            return Reply::Full("202 Accepted", String::new());
+            return Reply::Full("202 Accepted", Vec::new());
         }
         opened += 1;
         let (send, pieces) = mpsc::channel();

@@ -13,9 +13,9 @@ const NOBODY: &str = "http://127.0.0.1:9";
 
 fn serving(document: String) -> Server {
     Server::start(move |request| match &request.line {
-        line if line.contains("/features") => Reply::Full("200 OK\r\nETag: \"1\"", document.clone()),
-        line if line.contains("/streaming") => Reply::Full("501 Not Implemented", String::new()),
-        _ => Reply::Full("202 Accepted", String::new()),
+        line if line.contains("/features") => Reply::Full("200 OK\r\nETag: \"1\"", document.clone().into()),
+        line if line.contains("/streaming") => Reply::Full("501 Not Implemented", Vec::new()),
+        _ => Reply::Full("202 Accepted", Vec::new()),
     })
 }
 
@@ -107,7 +107,7 @@ fn a_silent_stream_is_given_up() {
     let mut pieces = Some(pieces);
     let server = Server::start(move |request| match pieces.take_if(|_| request.line.contains("/streaming")) {
         Some(pieces) => Reply::Stream(pieces),
-        None => Reply::Full("503 Service Unavailable", String::new()),
+        None => Reply::Full("503 Service Unavailable", Vec::new()),
     });
     let (builder, events) = client(&server.url);
     let flags = builder.idle_limit(Duration::from_millis(300)).start().unwrap();
@@ -140,12 +140,12 @@ fn a_listener_that_panics_stops_nothing() {
 fn counts_arrive_also_those_of_a_failed_report_and_of_the_last_moment() {
     let mut reports = 0;
     let server = Server::start(move |request| match &request.line {
-        line if line.contains("/features") => Reply::Full("200 OK\r\nETag: \"1\"", document("a", true)),
+        line if line.contains("/features") => Reply::Full("200 OK\r\nETag: \"1\"", document("a", true).into()),
         line if line.contains("/metrics") => {
             reports += 1;
-            Reply::Full(if reports == 1 { "500 Internal Server Error" } else { "202 Accepted" }, String::new())
+            Reply::Full(if reports == 1 { "500 Internal Server Error" } else { "202 Accepted" }, Vec::new())
         }
-        _ => Reply::Full("202 Accepted", String::new()),
+        _ => Reply::Full("202 Accepted", Vec::new()),
     });
     let (builder, events) = client(&server.url);
     let builder = builder.mode(Mode::Polling).app_name("photos").counts_interval(Duration::from_millis(50));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tenfold_types::Timestamp;
 
 /// Version of this protocol; both sides close the connection when it differs.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// Largest text frame. A manifest of 50 000 files fits.
 pub const TEXT_FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Largest chunk of a blob in one binary frame.
@@ -21,6 +21,8 @@ pub const BINARY_FRAME_BYTES_MAX: usize = 32 + CHUNK_BYTES_MAX;
 pub const NEED_BLOBS_MAX: usize = 1024;
 /// Most releases in one report.
 pub const RELEASES_MAX: usize = 256;
+/// Largest page of a host's metrics.
+pub const METRICS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Longest text a message carries (an error, the end of a log).
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
 const NAME_BYTES_MAX: usize = 253;
@@ -132,13 +134,11 @@ pub enum ToAgent {
     Welcome {
         protocol: u32,
         heartbeat_ms: u64,
+        /// How often the agent is to say how its host is doing.
+        metrics_ms: u64,
     },
     /// Hold this artifact ready. `manifest` is checked by the agent against `digest`.
-    Stage {
-        order: OrderRef,
-        digest: BlobDigest,
-        manifest: serde_json::Value,
-    },
+    Stage { order: OrderRef, digest: BlobDigest, manifest: serde_json::Value },
     /// Run this release. Without `run`, as it was run last on this host.
     Activate {
         order: OrderRef,
@@ -147,19 +147,13 @@ pub enum ToAgent {
         run: Option<RunSpec>,
     },
     /// Run nothing of the service.
-    Deactivate {
-        order: OrderRef,
-    },
+    Deactivate { order: OrderRef },
     /// Say what runs.
     Report,
     /// A blob asked for is not there (any more).
-    NoBlob {
-        digest: BlobDigest,
-    },
+    NoBlob { digest: BlobDigest },
     /// The server refuses the agent; it says why and closes.
-    Refused {
-        reason: String,
-    },
+    Refused { reason: String },
 }
 
 /// From an agent to the server.
@@ -223,6 +217,11 @@ pub enum FromAgent {
     /// What runs on the host: on every change, on request and as heartbeat.
     Observed {
         releases: Vec<Release>,
+    },
+    /// How the host is doing, in the Prometheus text format, and how long it took to find out.
+    Metrics {
+        page: String,
+        took_ms: u64,
     },
 }
 
@@ -303,6 +302,10 @@ fn check_from_agent(message: &FromAgent) -> Result<(), FrameError> {
             Ok(())
         }
         FromAgent::Observed { releases } => releases_ok(releases),
+        FromAgent::Metrics { page, .. } if page.len() > METRICS_BYTES_MAX => {
+            Err(FrameError::Field { field: "page", why: "it is larger than 2 MiB" })
+        }
+        FromAgent::Metrics { .. } => Ok(()),
         FromAgent::Activating { order, message, .. } => {
             order_ok(order)?;
             text_ok("message", message)

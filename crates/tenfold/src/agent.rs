@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use tenfold_runner::agent::{self, AgentConfig};
+use tenfold_runner::host::Host;
 use tokio_util::sync::CancellationToken;
 
 use crate::ambient::SystemClock;
@@ -40,6 +41,9 @@ pub struct Args {
     /// Address at which load balancers reach the services of this host.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1")]
     address: String,
+    /// Do not tell how the host itself is doing (processors, memory, disks, network).
+    #[arg(long)]
+    no_host_metrics: bool,
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -101,6 +105,7 @@ fn config(args: Args) -> anyhow::Result<AgentConfig> {
         address: args.address,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         clock: Arc::new(SystemClock),
+        host: (!args.no_host_metrics).then(Host::default),
     })
 }
 

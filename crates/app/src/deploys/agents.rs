@@ -53,6 +53,7 @@ impl App {
         })
         .await?;
         self.deploys.hub.forget(name);
+        self.metrics.forget_pushed(name);
         Ok(())
     }
 
@@ -74,7 +75,8 @@ impl App {
                 .advice("remove hosts that are gone for good"));
         }
         let (tx, messages) = mpsc::channel(QUEUE_MESSAGES_MAX);
-        let _ = tx.try_send(ToAgent::Welcome { protocol: PROTOCOL, heartbeat_ms: HEARTBEAT_MS });
+        let metrics_ms = self.settings.metrics.scrape_interval_ms;
+        let _ = tx.try_send(ToAgent::Welcome { protocol: PROTOCOL, heartbeat_ms: HEARTBEAT_MS, metrics_ms });
         let now = self.now();
         let known = Known {
             environment: environment.clone(),
@@ -146,6 +148,10 @@ impl App {
                     host: name.to_owned(),
                     running: running_of(&releases, service, &environment),
                 });
+            }
+            FromAgent::Metrics { page, took_ms } => {
+                let environment = hub.get(name).map(|k| k.environment).unwrap_or_default();
+                super::targets::host_metrics(self, name, &environment, page, took_ms);
             }
             FromAgent::Staging { order, digest, have_bytes, total_bytes } => {
                 let message = format!("{} of {}", bytes(have_bytes), bytes(total_bytes));

@@ -1,10 +1,11 @@
-//! Where the releases of a host answer scrapes, for the metrics part.
+//! Where the releases of a host answer scrapes, and how the host itself is doing, for the metrics part.
 
 use tenfold_protocols::agent::Release;
+use tenfold_protocols::prom_text::Format;
 use tenfold_types::Labels;
 
 use crate::App;
-use crate::metrics::Target;
+use crate::metrics::{Scraped, Target};
 
 /// Every release with an address and a metrics page is a target; its job is the service's name, its instance the host's.
 ///
@@ -22,4 +23,20 @@ pub(super) fn report(app: &App, host: &str, releases: &[Release]) {
         Some(Target { url: format!("http://{address}{path}"), labels, host: Some(host.to_owned()) })
     });
     app.metrics.set_host_targets(host, targets.collect());
+}
+
+/// The job of what agents say of their hosts, as it is called wherever node_exporter is scraped.
+pub const HOST_JOB: &str = "node";
+
+/// Takes in what an agent says of its host. The samples are of the instant at which they arrive, as in a scrape: the clock
+/// of a host is not ours.
+pub(super) fn host_metrics(app: &App, host: &str, environment: &str, page: String, took_ms: u64) {
+    let labels =
+        Labels::from_pairs([("job", HOST_JOB), ("instance", host), ("host", host), ("environment", environment)]);
+    let target = Target { url: format!("agent://{host}"), labels, host: Some(host.to_owned()) };
+    let duration_ms = i64::try_from(took_ms).unwrap_or(i64::MAX);
+    let scraped = Scraped { at: app.now(), duration_ms, page: Ok((page, Format::default())) };
+    if let Err(fault) = app.metrics.pushed(target, scraped) {
+        tracing::warn!(%fault, host, "the metrics of a host could not be kept");
+    }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tenfold_store::dashboards::{self as store, DashboardRow};
 use tenfold_types::{EventDraft, Fault};
 
+use super::drawn;
 use crate::people::check_name;
 use crate::{App, Caller, Role};
 
@@ -81,71 +82,22 @@ fn from_row(row: &DashboardRow) -> Result<Dashboard, Fault> {
         .map_err(|e| Fault::internal(format!("the dashboard `{}` cannot be read: {e}", row.name)))
 }
 
-/// Requests, errors, latency, CPU and memory of a service, by the names that Prometheus' client libraries use.
-fn generated(service: &str) -> Dashboard {
-    let query = |expr: String, legend: &str| PanelQuery { expr, legend: legend.into() };
-    let panel = |title: &str, unit: &str, queries: Vec<PanelQuery>| Panel {
-        title: title.into(),
-        unit: unit.into(),
-        queries,
-        description: None,
-    };
-    let of = format!("service=\"{service}\"");
-    let quantile = |q: &str| {
-        format!("histogram_quantile({q}, sum by (le) (rate(http_request_duration_seconds_bucket{{{of}}}[1m])))")
-    };
-    Dashboard {
-        name: service.into(),
-        title: service.into(),
-        service: Some(service.into()),
-        generated: true,
-        panels: vec![
-            panel(
-                "Requests",
-                "ops",
-                vec![query(format!("sum by (code) (rate(http_requests_total{{{of}}}[1m]))"), "{{code}}")],
-            ),
-            panel(
-                "Error ratio",
-                "ratio",
-                vec![query(
-                    format!(
-                        "(sum(rate(http_requests_total{{{of},code=~\"5..\"}}[1m])) or vector(0)) / sum(rate(http_requests_total{{{of}}}[1m]))"
-                    ),
-                    "errors",
-                )],
-            ),
-            panel(
-                "Time to answer",
-                "seconds",
-                vec![query(quantile("0.5"), "p50"), query(quantile("0.95"), "p95"), query(quantile("0.99"), "p99")],
-            ),
-            panel(
-                "CPU by host",
-                "ratio",
-                vec![query(format!("rate(process_cpu_seconds_total{{{of}}}[1m])"), "{{host}}")],
-            ),
-            panel("Memory by host", "bytes", vec![query(format!("process_resident_memory_bytes{{{of}}}"), "{{host}}")]),
-            panel(
-                "Targets up",
-                "short",
-                vec![query(format!("sum(up{{{of}}})"), "up"), query(format!("count(up{{{of}}})"), "known")],
-            ),
-        ],
-    }
-}
-
 impl App {
-    /// All dashboards, with a generated one for each service that has none.
+    /// All dashboards, with a generated one for each service that has none, and one for the hosts.
     pub async fn dashboards(&self) -> Result<Vec<Dashboard>, Fault> {
         let mut all = self.dashboards_written().await?;
         let services: Vec<String> = self.services().await?.into_iter().map(|s| s.name).collect();
         for service in services {
             if !all.iter().any(|d| d.service.as_deref() == Some(&service) || d.name == service) {
-                all.push(generated(&service));
+                all.push(drawn::service(&service));
             }
         }
-        all.sort_by(|a, b| a.name.cmp(&b.name));
+        if self.metrics.has_pushed() && !all.iter().any(|d| d.name == drawn::HOSTS) {
+            all.push(drawn::hosts());
+        }
+        // What people ship comes before what it runs on.
+        let rank = |d: &Dashboard| d.generated && d.service.is_none();
+        all.sort_by(|a, b| (rank(a), &a.name).cmp(&(rank(b), &b.name)));
         Ok(all)
     }
 
@@ -206,13 +158,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_generated_dashboard_is_a_right_one() {
-        check_dashboard(&generated("photos")).expect("its queries parse");
-    }
-
-    #[test]
     fn a_wrong_query_names_its_panel_and_place() {
-        let mut d = generated("photos");
+        let mut d = drawn::service("photos");
         d.panels[0].queries[0].expr = "sum(rate(x[1m])".into();
         let fault = check_dashboard(&d).expect_err("the bracket is open");
         assert!(fault.message.contains("Requests"), "{}", fault.message);

@@ -4,8 +4,10 @@
 
 mod burst;
 mod dashboards;
+mod drawn;
 mod markers;
 mod own;
+mod pushed;
 mod query;
 mod scrape;
 mod statsd;
@@ -171,5 +173,8 @@ fn append_own(app: &App) {
         .collect();
     if let Err(fault) = app.metrics.append(&samples) {
         tracing::warn!(%fault, "the server's own metrics were lost");
+    }
+    if let Err(fault) = app.metrics.mark_silent(app.settings.metrics.scrape_interval_ms, now) {
+        tracing::warn!(%fault, "silent hosts could not be marked as down");
     }
 }

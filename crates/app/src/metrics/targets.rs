@@ -73,6 +73,8 @@ pub(super) struct Last {
 pub(super) struct Registry {
     fixed: RwLock<Vec<Target>>,
     by_host: RwLock<BTreeMap<String, Vec<Target>>>,
+    /// Those that are not asked but tell by themselves, by host, and when they last did.
+    pushed: RwLock<BTreeMap<String, (Target, Timestamp)>>,
     last: RwLock<BTreeMap<String, Last>>,
 }
 
@@ -99,13 +101,27 @@ impl Registry {
         all
     }
 
+    /// Those that tell by themselves, and when they last did.
+    pub fn pushed(&self) -> Vec<(Target, Timestamp)> {
+        self.pushed.read().values().cloned().collect()
+    }
+
+    pub fn keep_pushed(&self, target: &Target, heard: Timestamp) {
+        self.pushed.write().insert(target.host.clone().unwrap_or_default(), (target.clone(), heard));
+    }
+
+    pub fn drop_pushed(&self, host: &str) {
+        self.pushed.write().remove(host);
+    }
+
     pub fn last<T>(&self, target: &Target, f: impl FnOnce(&mut Last) -> T) -> T {
         f(self.last.write().entry(identity(target)).or_default())
     }
 
     /// Takes out what is known of targets that are gone, so that their series can be marked as ended.
     pub fn take_gone(&self) -> Vec<Last> {
-        let live: HashSet<String> = self.all().iter().map(identity).collect();
+        let pushed = self.pushed();
+        let live: HashSet<String> = self.all().iter().chain(pushed.iter().map(|(t, _)| t)).map(identity).collect();
         let mut last = self.last.write();
         let gone: Vec<String> = last.keys().filter(|k| !live.contains(*k)).cloned().collect();
         gone.into_iter().filter_map(|key| last.remove(&key)).collect()
@@ -130,29 +146,28 @@ impl super::State {
     }
 
     pub fn target_statuses(&self) -> Vec<TargetStatus> {
-        self.targets
-            .all()
-            .into_iter()
-            .map(|target| {
-                let last = self.targets.last(&target, |last| Last { series: HashSet::default(), ..last.clone() });
-                TargetStatus {
-                    job: target.job().to_owned(),
-                    instance: target.instance().to_owned(),
-                    host: target.host.clone(),
-                    url: target.url.clone(),
-                    labels: target.labels.clone(),
-                    health: match (&last.at, &last.error) {
-                        (None, _) => Health::Unknown,
-                        (Some(_), None) => Health::Up,
-                        (Some(_), Some(_)) => Health::Down,
-                    },
-                    last_scrape: last.at,
-                    duration_ms: last.at.map(|_| last.duration_ms),
-                    samples: last.samples,
-                    error: last.error,
-                }
-            })
-            .collect()
+        let pushed = self.targets.pushed().into_iter().map(|(target, _)| target);
+        let all = self.targets.all().into_iter().chain(pushed);
+        all.map(|target| {
+            let last = self.targets.last(&target, |last| Last { series: HashSet::default(), ..last.clone() });
+            TargetStatus {
+                job: target.job().to_owned(),
+                instance: target.instance().to_owned(),
+                host: target.host.clone(),
+                url: target.url.clone(),
+                labels: target.labels.clone(),
+                health: match (&last.at, &last.error) {
+                    (None, _) => Health::Unknown,
+                    (Some(_), None) => Health::Up,
+                    (Some(_), Some(_)) => Health::Down,
+                },
+                last_scrape: last.at,
+                duration_ms: last.at.map(|_| last.duration_ms),
+                samples: last.samples,
+                error: last.error,
+            }
+        })
+        .collect()
     }
 
     pub(super) fn registry(&self) -> &Registry {

@@ -31,9 +31,7 @@ impl Request {
 
 pub enum Reply {
     /// Status line and headers without the length, and the body.
-    Full(&'static str, String),
-    /// The same with the body in gzip.
-    Gzip(&'static str, String),
+    Full(&'static str, Vec<u8>),
     /// Pieces of a stream, as they come; the connection ends with the sender.
     Stream(Receiver<String>),
     /// The request is read, and nothing is ever said.
@@ -78,15 +76,9 @@ fn serve(mut stream: TcpStream, seen: &Sender<Request>, answer: &Mutex<impl FnMu
         let _ = seen.send(request);
         match reply {
             Reply::Full(head, body) => {
-                if stream.write_all(&full(head, body.as_bytes())).is_err() {
-                    return;
-                }
-            }
-            Reply::Gzip(head, body) => {
-                let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-                packed.write_all(body.as_bytes()).unwrap();
-                let head = format!("{head}\r\nContent-Encoding: gzip");
-                if stream.write_all(&full(&head, &packed.finish().unwrap())).is_err() {
+                let mut answer = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+                answer.extend(body);
+                if stream.write_all(&answer).is_err() {
                     return;
                 }
             }
@@ -107,12 +99,6 @@ fn serve(mut stream: TcpStream, seen: &Sender<Request>, answer: &Mutex<impl FnMu
             }
         }
     }
-}
-
-fn full(head: &str, body: &[u8]) -> Vec<u8> {
-    let mut answer = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
-    answer.extend_from_slice(body);
-    answer
 }
 
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Request> {

@@ -7,7 +7,10 @@ use tenfold_deploys::{Digest, Manifest};
 use tenfold_protocols::agent::{
     BINARY_FRAME_BYTES_MAX, FromAgent, PROTOCOL, TEXT_FRAME_BYTES_MAX, ToAgent, decode_chunk, decode_to_agent,
 };
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, watch},
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue, protocol::WebSocketConfig},
@@ -28,6 +31,7 @@ pub(super) async fn run(
     shared: Arc<Shared>,
     mut units: HashMap<String, mpsc::UnboundedSender<Command>>,
     mut said: mpsc::UnboundedReceiver<FromAgent>,
+    measure: watch::Sender<Option<Duration>>,
     stop: CancellationToken,
 ) {
     let mut tries = 0u32;
@@ -45,8 +49,9 @@ pub(super) async fn run(
                 shared.incoming.refuse_all("the connection to the server was lost");
                 let ended = tokio::select! {
                     () = stop.cancelled() => return,
-                    ended = talk(&shared, socket, &mut units, &mut said, &stop, &mut tries) => ended,
+                    ended = talk(&shared, socket, &mut units, &mut said, &measure, &stop, &mut tries) => ended,
                 };
+                measure.send_replace(None);
                 shared.incoming.refuse_all("the connection to the server was lost");
                 tracing::warn!(reason = %ended, "the connection ended");
             }
@@ -101,6 +106,7 @@ async fn talk(
     socket: Socket,
     units: &mut HashMap<String, mpsc::UnboundedSender<Command>>,
     said: &mut mpsc::UnboundedReceiver<FromAgent>,
+    measure: &watch::Sender<Option<Duration>>,
     stop: &CancellationToken,
     tries: &mut u32,
 ) -> String {
@@ -128,8 +134,9 @@ async fn talk(
                 };
                 match message {
                     Message::Text(frame) => match decode_to_agent(&frame) {
-                        Ok(ToAgent::Welcome { heartbeat_ms, .. }) => {
+                        Ok(ToAgent::Welcome { heartbeat_ms, metrics_ms, .. }) => {
                             *tries = 0;
+                            measure.send_replace(Some(Duration::from_millis(metrics_ms)));
                             heartbeat = tokio::time::interval(Duration::from_millis(heartbeat_ms.clamp(500, 15_000)));
                             continue;
                         }

@@ -7,6 +7,7 @@ mod disk;
 mod farm;
 mod incoming;
 mod link;
+mod measure;
 mod service;
 mod state;
 mod supervise;
@@ -22,9 +23,10 @@ use std::{
 use parking_lot::Mutex;
 use tenfold_protocols::agent::{FromAgent, Release};
 use tenfold_types::Clock;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::host::Host;
 use incoming::Incoming;
 
 /// How an agent is set up.
@@ -43,6 +45,8 @@ pub struct AgentConfig {
     pub address: String,
     pub version: String,
     pub clock: Arc<dyn Clock>,
+    /// What is told of the host itself; nothing where it is absent.
+    pub host: Option<Host>,
 }
 
 /// What the parts of an agent share.
@@ -111,7 +115,13 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> io::Result<()>
         let unit = unit::start(&shared, &service, &stop).await;
         units.insert(service, unit);
     }
-    link::run(shared, units, said, stop).await;
+    let (asked, interval) = watch::channel(None);
+    let host = shared.config.host.clone();
+    let measuring = host.map(|host| tokio::spawn(measure::run(shared.clone(), host, interval, stop.clone())));
+    link::run(shared, units, said, asked, stop).await;
+    if let Some(measuring) = measuring {
+        let _ = measuring.await;
+    }
     Ok(())
 }
 

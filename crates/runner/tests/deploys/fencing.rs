@@ -56,6 +56,7 @@ fn start(dir: &Path, port: u16) -> Host {
         address: "127.0.0.1".into(),
         version: "test".into(),
         clock: Arc::new(TestClock::default()),
+        host: None,
     };
     let stop = CancellationToken::new();
     let stopped = stop.clone();

@@ -2,9 +2,10 @@
 
 use crate::world::{World, mei, new_deploy, ready};
 use tenfold_app::{
-    Caller,
+    App, Caller,
     deploys::views::{Deploy, NewLock},
 };
+use tenfold_promql::Value;
 use tenfold_types::ErrorCode;
 
 fn host<'a>(deploy: &'a Deploy, name: &str) -> &'a tenfold_app::deploys::views::DeployHost {
@@ -62,6 +63,35 @@ async fn a_release_goes_out_and_comes_back() {
     assert_eq!((older.added_count, older.removed_count, older.removed[0].message.as_str()), (0, 1, "Version two"));
     let log = world.log_text(4);
     assert!(log.contains("this commit was built before"), "an artifact is built once: {log}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_say_how_they_are_doing() {
+    if !ready() {
+        return;
+    }
+    let mut world = World::new(2).await;
+    let deploy = world.deploy().await;
+    world.state(deploy.number, &["succeeded"]).await;
+    let value = |app: &App, query: &str| -> Option<f64> {
+        match app.metrics.query_instant(query, app.now()).unwrap() {
+            Value::Vector(found) => found.first().and_then(|sample| sample.value.float()),
+            other => panic!("{query} gives {other:?}"),
+        }
+    };
+    world.until("both hosts' load", |app| value(app, "count(node_load1)") == Some(2.0)).await;
+    world
+        .until("the processes of a service", |app| {
+            value(app, "count(namedprocess_namegroup_num_procs{service=\"photos\"} > 0)") == Some(2.0)
+        })
+        .await;
+    assert_eq!(value(world.app(), "count(up{job=\"node\",environment=\"production\"} == 1)"), Some(2.0));
+    // One falls silent: it counts as down, and its series end. Somebody removes it, and nothing is left of it.
+    world.stop_agent("host-1").await;
+    world.until("silence to be seen", |app| value(app, "up{job=\"node\",instance=\"host-1\"}") == Some(0.0)).await;
+    assert_eq!(value(world.app(), "node_load1{instance=\"host-1\"}"), None);
+    assert_eq!(value(world.app(), "count(node_load1)"), Some(1.0));
     world.end().await;
 }
 

@@ -46,7 +46,8 @@ pub struct Server {
 
 impl Server {
     async fn start(data: &Path, address: &str) -> Self {
-        let settings = Settings { data_dir: data.to_owned(), ..Settings::default() };
+        let mut settings = Settings { data_dir: data.to_owned(), ..Settings::default() };
+        settings.metrics.scrape_interval_ms = 1_000;
         let db = Db::open_sqlite(data.join("state.db")).await.unwrap();
         // an earlier server of the same test lets its files go when its last task ends
         let metrics = tokio::time::timeout(PATIENCE, async {
@@ -174,6 +175,7 @@ impl World {
             address: "127.0.0.1".into(),
             version: "test".into(),
             clock: Arc::new(RealClock),
+            host: Some(tenfold_runner::host::Host::default()),
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn({

@@ -1,0 +1,185 @@
+//! Disks and what is mounted from them.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use super::{Host, Page, numbers};
+
+/// Bytes of a sector in `/proc/diskstats`, whatever the disk's own are.
+const SECTOR_BYTES: f64 = 512.0;
+const MS: f64 = 1_000.0;
+
+/// A column of `/proc/diskstats`, from the fourth on: its name and what one of it is.
+const DISK_COLUMNS: [(&str, f64); 17] = [
+    ("node_disk_reads_completed_total", 1.0),
+    ("node_disk_reads_merged_total", 1.0),
+    ("node_disk_read_bytes_total", SECTOR_BYTES),
+    ("node_disk_read_time_seconds_total", 1.0 / MS),
+    ("node_disk_writes_completed_total", 1.0),
+    ("node_disk_writes_merged_total", 1.0),
+    ("node_disk_written_bytes_total", SECTOR_BYTES),
+    ("node_disk_write_time_seconds_total", 1.0 / MS),
+    ("node_disk_io_now", 1.0),
+    ("node_disk_io_time_seconds_total", 1.0 / MS),
+    ("node_disk_io_time_weighted_seconds_total", 1.0 / MS),
+    ("node_disk_discards_completed_total", 1.0),
+    ("node_disk_discards_merged_total", 1.0),
+    ("node_disk_discarded_sectors_total", 1.0),
+    ("node_disk_discard_time_seconds_total", 1.0 / MS),
+    ("node_disk_flush_requests_total", 1.0),
+    ("node_disk_flush_requests_time_seconds_total", 1.0 / MS),
+];
+
+pub(super) fn disks(host: &Host, page: &mut Page) -> io::Result<()> {
+    for line in host.read("proc/diskstats")?.lines() {
+        let mut fields = line.split_ascii_whitespace().skip(2);
+        let Some(device) = fields.next().filter(|d| !is_ignored_disk(d)) else { continue };
+        for ((name, unit), value) in DISK_COLUMNS.iter().zip(numbers(fields)) {
+            page.put(name, &[("device", device)], value * unit);
+        }
+    }
+    Ok(())
+}
+
+/// Memory, loops and floppies, and the partitions of disks that are told as a whole.
+fn is_ignored_disk(device: &str) -> bool {
+    let digits = |rest: &str| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit());
+    let numbered = |prefix: &str| device.strip_prefix(prefix).is_some_and(digits);
+    if ["ram", "loop", "fd"].iter().any(|prefix| numbered(prefix)) {
+        return true;
+    }
+    let letters = |prefix: &str| {
+        let rest = device.strip_prefix(prefix)?;
+        let partition = rest.trim_start_matches(|c: char| c.is_ascii_lowercase());
+        Some(partition.len() < rest.len() && digits(partition))
+    };
+    let lettered = ["hd", "sd", "vd", "xvd"].iter().any(|prefix| letters(prefix) == Some(true));
+    let nvme = device.strip_prefix("nvme").and_then(|rest| rest.rsplit_once('p'));
+    lettered || nvme.is_some_and(|(disk, partition)| disk.contains('n') && digits(partition))
+}
+
+/// These hold no data of their own, or would have to be asked over a network, where an answer may never come.
+const IGNORED_FILE_SYSTEMS: [&str; 32] = [
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "fusectl",
+    "hugetlbfs",
+    "iso9660",
+    "mqueue",
+    "nsfs",
+    "overlay",
+    "proc",
+    "procfs",
+    "pstore",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "squashfs",
+    "sysfs",
+    "tracefs",
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "9p",
+    "afs",
+    "ceph",
+    "fuse.sshfs",
+];
+
+const IGNORED_FOLDERS: [&str; 4] = ["/dev", "/proc", "/sys", "/run/credentials"];
+
+/// A line of `/proc/self/mounts`.
+struct Mount {
+    device: String,
+    folder: String,
+    kind: String,
+    read_only: bool,
+}
+
+fn mounts(text: &str) -> Vec<Mount> {
+    let mut seen = BTreeSet::new();
+    let read = |line: &str| {
+        let mut fields = line.split(' ').map(unescaped);
+        let (device, folder, kind) = (fields.next()?, fields.next()?, fields.next()?);
+        let read_only = fields.next()?.split(',').any(|option| option == "ro");
+        Some(Mount { device, folder, kind, read_only })
+    };
+    let below = |folder: &str, top: &str| folder.strip_prefix(top).is_some_and(|r| r.is_empty() || r.starts_with('/'));
+    // What was mounted last lies on top.
+    let mut mounts: Vec<Mount> = text.lines().rev().filter_map(read).collect();
+    mounts.retain(|m| {
+        let ignored = IGNORED_FILE_SYSTEMS.contains(&m.kind.as_str());
+        !ignored && !IGNORED_FOLDERS.iter().any(|top| below(&m.folder, top)) && seen.insert(m.folder.clone())
+    });
+    mounts
+}
+
+/// Spaces and the like stand as `\040`.
+fn unescaped(field: &str) -> String {
+    let mut out = Vec::new();
+    let bytes = field.as_bytes();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let code = bytes.get(at + 1..at + 4).filter(|_| *byte == b'\\').and_then(|code| str::from_utf8(code).ok());
+        if let Some(code) = code.and_then(|code| u8::from_str_radix(code, 8).ok()) {
+            out.push(code);
+            at += 4;
+        } else {
+            out.push(*byte);
+            at += 1;
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+pub(super) fn filesystems(host: &Host, page: &mut Page) -> io::Result<()> {
+    for mount in mounts(&host.read("proc/self/mounts")?) {
+        let labels =
+            [("device", mount.device.as_str()), ("mountpoint", mount.folder.as_str()), ("fstype", mount.kind.as_str())];
+        let found = nix::sys::statvfs::statvfs(host.path(mount.folder.trim_start_matches('/')).as_path());
+        page.put("node_filesystem_device_error", &labels, f64::from(u8::from(found.is_err())));
+        let Ok(found) = found else { continue };
+        let block = found.fragment_size() as f64;
+        page.put("node_filesystem_size_bytes", &labels, found.blocks() as f64 * block);
+        page.put("node_filesystem_free_bytes", &labels, found.blocks_free() as f64 * block);
+        page.put("node_filesystem_avail_bytes", &labels, found.blocks_available() as f64 * block);
+        page.put("node_filesystem_files", &labels, found.files() as f64);
+        page.put("node_filesystem_files_free", &labels, found.files_free() as f64);
+        page.put("node_filesystem_readonly", &labels, f64::from(u8::from(mount.read_only)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_disks_are_told() {
+        for kept in ["sda", "vda", "nvme0n1", "dm-0", "md0", "sr0", "xvdb"] {
+            assert!(!is_ignored_disk(kept), "{kept}");
+        }
+        for ignored in ["sda1", "vdb12", "nvme0n1p2", "loop0", "ram3", "fd0", "xvda1", "hda2"] {
+            assert!(is_ignored_disk(ignored), "{ignored}");
+        }
+    }
+
+    #[test]
+    fn mounts_are_read_once_and_the_last_one_counts() {
+        let text = "proc /proc proc rw 0 0\n/dev/sda1 / ext4 rw,relatime 0 0\n/dev/sdb /srv/a\\040b\\134c xfs ro 0 0\n\
+                    tmpfs /dev/shm tmpfs rw 0 0\nserver:/x /mnt nfs4 rw 0 0\n/dev/sdc / btrfs rw 0 0\nbroken\n\
+                    tmpfs /devices tmpfs rw 0 0\n";
+        let mounts = mounts(text);
+        let told: Vec<_> = mounts.iter().map(|m| (m.device.as_str(), m.folder.as_str(), m.read_only)).collect();
+        let wanted = [("tmpfs", "/devices", false), ("/dev/sdc", "/", false), ("/dev/sdb", "/srv/a b\\c", true)];
+        assert_eq!(told, wanted);
+    }
+}

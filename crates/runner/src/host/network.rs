@@ -1,0 +1,157 @@
+//! Network devices, protocols and sockets, of the network namespace the agent runs in.
+
+use std::io;
+
+use super::{Host, Page, numbers, optional};
+
+const RECEIVED: [&str; 8] = ["bytes", "packets", "errs", "drop", "fifo", "frame", "compressed", "multicast"];
+const SENT: [&str; 8] = ["bytes", "packets", "errs", "drop", "fifo", "colls", "carrier", "compressed"];
+
+pub(super) fn devices(host: &Host, page: &mut Page) -> io::Result<()> {
+    for line in host.read("proc/net/dev")?.lines().skip(2) {
+        let Some((device, rest)) = line.rsplit_once(':') else { continue };
+        let (device, values) = (device.trim(), numbers(rest.split_ascii_whitespace()));
+        let named = RECEIVED.iter().map(|n| ("receive", n)).chain(SENT.iter().map(|n| ("transmit", n)));
+        for ((way, name), value) in named.zip(values) {
+            page.put(&format!("node_network_{way}_{name}_total"), &[("device", device)], value);
+        }
+    }
+    Ok(())
+}
+
+/// What `/sys/class/net` says of each device.
+pub(super) fn links(host: &Host, page: &mut Page) -> io::Result<()> {
+    for entry in std::fs::read_dir(host.path("sys/class/net"))? {
+        let Ok(device) = entry?.file_name().into_string() else { continue };
+        let labels = [("device", device.as_str())];
+        let at = |file: &str| format!("sys/class/net/{device}/{file}");
+        let state = host.read(at("operstate")).unwrap_or_default();
+        page.put("node_network_up", &labels, f64::from(u8::from(state.trim() == "up")));
+        // A device that is down has none of these.
+        for (file, name) in [
+            ("mtu", "node_network_mtu_bytes"),
+            ("carrier", "node_network_carrier"),
+            ("carrier_changes", "node_network_carrier_changes_total"),
+            ("tx_queue_len", "node_network_transmit_queue_length"),
+        ] {
+            if let Ok(value) = host.number(at(file)) {
+                page.put(name, &labels, value);
+            }
+        }
+        if let Ok(megabits) = host.number(at("speed"))
+            && megabits >= 0.0
+        {
+            page.put("node_network_speed_bytes", &labels, megabits * 1e6 / 8.0);
+        }
+    }
+    Ok(())
+}
+
+/// Which of the hundreds of counters are told: those that node_exporter tells too.
+const PROTOCOLS: [(&str, &[&str]); 8] = [
+    ("Ip", &["Forwarding"]),
+    ("IpExt", &["InOctets", "OutOctets"]),
+    ("Icmp", &["InMsgs", "InErrors", "OutMsgs"]),
+    ("Tcp", &["ActiveOpens", "PassiveOpens", "CurrEstab", "InErrs", "InSegs", "OutSegs", "OutRsts", "RetransSegs"]),
+    (
+        "TcpExt",
+        &[
+            "ListenDrops",
+            "ListenOverflows",
+            "SyncookiesFailed",
+            "SyncookiesRecv",
+            "SyncookiesSent",
+            "TCPSynRetrans",
+            "TCPTimeouts",
+        ],
+    ),
+    ("Udp", &["InDatagrams", "InErrors", "NoPorts", "OutDatagrams", "RcvbufErrors", "SndbufErrors"]),
+    ("UdpLite", &["InErrors"]),
+    ("Ip6", &["InOctets", "OutOctets"]),
+];
+const PROTOCOLS_6: [(&str, &[&str]); 3] = [
+    ("Icmp6", &["InMsgs", "InErrors", "OutMsgs"]),
+    ("Udp6", &["InDatagrams", "InErrors", "NoPorts", "OutDatagrams", "RcvbufErrors", "SndbufErrors"]),
+    ("UdpLite6", &["InErrors"]),
+];
+
+fn is_told(protocol: &str, counter: &str) -> bool {
+    PROTOCOLS.iter().chain(&PROTOCOLS_6).any(|(name, told)| *name == protocol && told.contains(&counter))
+}
+
+pub(super) fn protocols(host: &Host, page: &mut Page) -> io::Result<()> {
+    for file in ["proc/net/snmp", "proc/net/netstat"] {
+        let text = host.read(file)?;
+        // A line of names, then a line of values.
+        let mut lines = text.lines();
+        while let (Some(names), Some(values)) = (lines.next(), lines.next()) {
+            let (Some((protocol, names)), Some((_, values))) = (names.split_once(':'), values.split_once(':')) else {
+                continue;
+            };
+            let values = numbers(values.split_ascii_whitespace());
+            for (name, value) in names.split_ascii_whitespace().zip(values) {
+                if is_told(protocol, name) {
+                    page.put(&format!("node_netstat_{protocol}_{name}"), &[], value);
+                }
+            }
+        }
+    }
+    let Some(text) = optional(host.read("proc/net/snmp6"))? else { return Ok(()) };
+    for line in text.lines() {
+        let mut fields = line.split_ascii_whitespace();
+        let (Some(name), Some(value)) = (fields.next(), fields.next()) else { continue };
+        let Some((protocol, counter)) = name.split_once('6') else { continue };
+        let protocol = format!("{protocol}6");
+        if is_told(&protocol, counter)
+            && let Ok(value) = value.parse()
+        {
+            page.put(&format!("node_netstat_{protocol}_{counter}"), &[], value);
+        }
+    }
+    Ok(())
+}
+
+/// `TCP: inuse 9 orphan 0` is `node_sockstat_TCP_inuse` and so on; memory is in pages, and told in bytes as well.
+pub(super) fn sockets(host: &Host, page: &mut Page) -> io::Result<()> {
+    let page_bytes = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?.unwrap_or(4096) as f64;
+    for file in ["proc/net/sockstat", "proc/net/sockstat6"] {
+        let Some(text) = optional(host.read(file))? else { continue };
+        for line in text.lines() {
+            let Some((protocol, rest)) = line.split_once(':') else { continue };
+            let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+            for pair in fields.as_chunks::<2>().0 {
+                let Ok(value) = pair[1].parse::<f64>() else { continue };
+                page.put(&format!("node_sockstat_{protocol}_{}", pair[0]), &[], value);
+                if pair[0] == "mem" {
+                    page.put(&format!("node_sockstat_{protocol}_mem_bytes"), &[], value * page_bytes);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One line a processor, in hexadecimal.
+pub(super) fn soft_interrupts(host: &Host, page: &mut Page) -> io::Result<()> {
+    for (cpu, line) in host.read("proc/net/softnet_stat")?.lines().enumerate() {
+        let cpu = cpu.to_string();
+        let names = ["processed", "dropped", "times_squeezed"];
+        for (name, value) in names.iter().zip(line.split_ascii_whitespace()) {
+            let value = u32::from_str_radix(value, 16).unwrap_or(0);
+            page.put(&format!("node_softnet_{name}_total"), &[("cpu", &cpu)], f64::from(value));
+        }
+    }
+    Ok(())
+}
+
+/// Only where connections are tracked.
+pub(super) fn connections(host: &Host, page: &mut Page) -> io::Result<()> {
+    for (file, name) in
+        [("nf_conntrack_count", "node_nf_conntrack_entries"), ("nf_conntrack_max", "node_nf_conntrack_entries_limit")]
+    {
+        if let Some(value) = optional(host.number(format!("proc/sys/net/netfilter/{file}")))? {
+            page.put(name, &[], value);
+        }
+    }
+    Ok(())
+}

@@ -76,16 +76,10 @@ pub(super) fn hosts() -> Dashboard {
         panel(
             "Network, bytes a second",
             "bytes",
-            &[
-                (
-                    "sum by (instance) (rate(node_network_receive_bytes_total{job=\"node\",device!=\"lo\"}[1m]))",
-                    "{{instance}} in",
-                ),
-                (
-                    "sum by (instance) (rate(node_network_transmit_bytes_total{job=\"node\",device!=\"lo\"}[1m]))",
-                    "{{instance}} out",
-                ),
-            ],
+            &[(
+                "sum by (instance) (rate(node_network_receive_bytes_total{job=\"node\",device!=\"lo\"}[1m]) + rate(node_network_transmit_bytes_total{job=\"node\",device!=\"lo\"}[1m]))",
+                "{{instance}}",
+            )],
         ),
         panel("Load", "short", &[("node_load1{job=\"node\"}", "{{instance}}")]),
         panel(

@@ -10,6 +10,8 @@ const POINTS_MAX: usize = 600;
 
 /// Evidence at one look, in nats (`ln E`).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = JudgeEvidence))]
 pub struct Evidence {
     pub at_ms: i64,
     /// For "more errors than tolerated".
@@ -22,6 +24,8 @@ pub struct Evidence {
 
 /// Everything a person needs to believe or doubt the verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = JudgeReport))]
 pub struct Report {
     pub verdict: Verdict,
     /// Requests and errors on both sides, all looks together.
@@ -34,6 +38,9 @@ pub struct Report {
     /// Ratio up to which the canary is not called worse: the setting, raised where the hosts were unequal before.
     pub tolerated: f64,
     pub prove_below: f64,
+    /// Error rate below which the canary is never bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negligible: Option<f64>,
     /// Variance over mean of the control's errors before the deploy: 1 when they come one by one. Evidence is tempered by
     /// it.
     pub dispersion: f64,
@@ -44,6 +51,20 @@ pub struct Report {
     /// seen anywhere, when no number would do.
     pub canary_requests_needed: Option<u64>,
     pub series: Vec<Evidence>,
+}
+
+impl Report {
+    /// With at most so many points, evenly taken; the newest stays.
+    pub fn thinned(mut self, points_max: usize) -> Self {
+        let every = self.series.len().div_ceil(points_max.max(1));
+        let last = self.series.len().saturating_sub(1);
+        let mut index = 0;
+        self.series.retain(|_| {
+            index += 1;
+            (last + 1 - index).is_multiple_of(every.max(1))
+        });
+        self
+    }
 }
 
 /// Keeps at most `POINTS_MAX` points by keeping every second, fourth, ... look.

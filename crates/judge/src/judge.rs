@@ -301,6 +301,8 @@ impl Judge {
             roll_back_at: (1.0 / self.alpha).ln(),
             promote_at: (1.0 / self.settings.beta).ln(),
             canary_requests_needed: self.requests_needed(),
+            slow: None,
+            latency_alone: false,
             series: self.series.points(),
         }
     }

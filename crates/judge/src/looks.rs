@@ -6,6 +6,7 @@
 use crate::counts::{Bin, Count};
 use crate::judge::{Before, Judge, Look, Settings, SettingsError};
 use crate::latency::HistogramBin;
+use crate::report::Report;
 
 const HOUR_MS: i64 = 3_600_000;
 /// Time before the watch from which the control's bursts are learned.
@@ -103,6 +104,19 @@ impl Watched {
             judge.step(&look);
         }
         Ok(judge)
+    }
+
+    /// The judge's report; while it is undecided its verdict is what it would have to say if nothing more were seen.
+    pub fn report(&self, settings: Settings) -> Result<Report, SettingsError> {
+        let judge = self.judge(settings)?;
+        let slow = self.latency.as_deref().map(slow_ones).map(|bins| {
+            bins.iter().skip(self.bounds.before).fold(Bin::default(), |mut sum, bin| {
+                sum.add(*bin);
+                sum
+            })
+        });
+        let latency_alone = self.errors.is_none();
+        Ok(Report { verdict: judge.so_far(), slow, latency_alone, ..judge.report() })
     }
 
     /// When the canary and the control had their newest requests.

@@ -4,6 +4,7 @@
 //! time, so that nobody meets a jump of several steps at once. A guard without data lets nothing through.
 
 mod guard;
+mod judged;
 mod machine;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use tenfold_types::Timestamp;
 use crate::Share;
 
 pub use guard::{Comparison, Condition, Evidence, Guard, NoData, Reading, Traffic, TripAction, WaitAction};
+pub use judged::{BadOfTotal, ErrorCounters, JudgeCondition, LatencyCounters, Stance};
 pub use machine::{RampEffect, RampInput, Refused};
 
 pub const RAMP_STEPS_MAX: usize = 20;

@@ -505,3 +505,24 @@ async fn a_ratio_whose_numerator_has_counted_nothing_is_zero_where_there_is_traf
         assert_eq!(rose, good, "{name}: {:?}", world.ramp().watch);
     }
 }
+
+#[tokio::test]
+async fn the_judge_of_the_guide_catches_a_bad_uploader() {
+    let guide = include_str!("../../../docs/guide/ramps.md").split_once("### The judge").unwrap().1;
+    let yaml = guide.split("```yaml\n").nth(1).and_then(|b| b.split("```").next()).unwrap();
+    let plan: tenfold_flags::RampPlan = serde_saphyr::from_str(yaml).unwrap();
+    for (bad, state) in [(0, RampState::Running), (30, RampState::Tripped)] {
+        let world = common::world().await;
+        let mut counted = Counted::default();
+        counted.write(&world.app);
+        world.app.flag_put(&mei(), FLAG, FlagUpdate::default()).await.unwrap();
+        world.app.ramp_plan_put(&mei(), "judged", plan.clone()).await.unwrap();
+        let start = RampStart { plan: Some("judged".into()), ..RampStart::default() };
+        world.app.flag_ramp_start(&mei(), FLAG, PLACE, start).await.unwrap();
+        counted.looks(&world, 125, (bad, 300), (5, 3_000)).await;
+        assert_eq!(world.ramp().state, state);
+        if state == RampState::Running {
+            assert_eq!(world.percent(), Some(Share::percent(10)), "one step on after ten minutes");
+        }
+    }
+}

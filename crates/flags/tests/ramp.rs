@@ -274,6 +274,18 @@ fn one_verdict_of_the_judge_is_enough_and_only_a_good_one() {
 }
 
 #[test]
+fn a_guard_says_what_it_last_saw() {
+    let mut ramp = guarded(&[1, 10], guard());
+    assert_eq!(ramp.guard_words(), None);
+    good(&mut ramp, 1);
+    assert_eq!(ramp.guard_words().as_deref(), Some("its guard: 0.01 is < 0.05"));
+    nothing(&mut ramp, 2);
+    assert_eq!(ramp.guard_words().as_deref(), Some("its guard: nothing"));
+    take(&mut ramp, RampInput::Reading(judged(Verdict::NoData)), 3);
+    assert_eq!(ramp.guard_words().as_deref(), Some("its guard: no data: those who have it made no request"));
+}
+
+#[test]
 fn a_judge_of_days_looks_less_often_and_is_not_called_stale() {
     let guard = judging();
     assert_eq!((guard.look_every_ms(0), guard.look_every_ms(2 * HOUR_MS)), (5_000, 60_000));

@@ -175,6 +175,17 @@ impl Ramp {
         self.steps.get(self.position).and_then(|s| s.guard.as_ref()).or(self.guard.as_ref())
     }
 
+    /// What its guard last saw of this step, in words; nothing where none has looked.
+    pub fn guard_words(&self) -> Option<String> {
+        let guard = self.guard_now().filter(|_| self.is_live())?;
+        let said = match self.watch.last.as_ref()? {
+            Reading::Good { value, .. } => format!("{value} is {}", guard.condition),
+            Reading::Failing { value, .. } => format!("{value} is not {}", guard.condition),
+            other => other.words()?,
+        };
+        Some(format!("its guard: {said}"))
+    }
+
     /// Running or paused: it may still change the flag.
     pub fn is_live(&self) -> bool {
         matches!(self.state, RampState::Running | RampState::Paused)

@@ -1,5 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { conditionWords, figure } from "../src/pages/flags/Guard";
+import type { JudgeReport } from "../src/api/types";
+import { evidenceLines, neededWords, odds, ratioWords } from "../src/parts/judge";
+import { asked, conditionWords, figure } from "../src/pages/flags/Guard";
+import { guardOf, NO_GUARD } from "../src/pages/flags/guardForm";
 import { readSteps } from "../src/pages/flags/rampSteps";
 
 describe("the steps of a ramp as people write them", () => {
@@ -17,5 +20,45 @@ describe("a guard in words", () => {
   it("shows four digits and the sign", () => {
     expect(conditionWords({ condition: { threshold: { op: "<", value: 0.02 } } })).toBe("< 0.02");
     expect([figure(0.187423), figure(12), figure(1234.567)]).toEqual(["0.1874", "12", "1235"]);
+  });
+});
+
+const REPORT: JudgeReport = {
+  verdict: "worse", seen: { canary: { events: 63, total: 3000 }, control: { events: 45, total: 9000 } },
+  ratio: 4.2, ratio_low: 2.13, ratio_high: 8.8, tolerated: 1.25, prove_below: 1.5, dispersion: 1, latency_alone: false,
+  roll_back_at: Math.log(100), promote_at: Math.log(20), canary_requests_needed: 9000,
+  series: [{ at_ms: 5000, errors: 0, latency: 0, promote: 0 }, { at_ms: 10000, errors: 6, latency: 0, promote: -40 }],
+};
+
+describe("what the judge saw", () => {
+  it("is drawn in powers of ten, with the heights at which it speaks", () => {
+    const { times, lines } = evidenceLines(REPORT);
+    expect(times).toEqual([5, 10]);
+    expect(lines.map(({ label, limit }) => [label, Boolean(limit)])).toEqual([["worse", false], ["not worse", false], ["called worse at", true], ["called not worse at", true]]);
+    expect(lines[0]!.values[1]).toBeCloseTo(Math.log10((Math.exp(6) + 1) / 2));
+    expect(lines[1]!.values[1]).toBe(-2);
+    expect(lines[2]!.values).toEqual([2, 2]);
+    expect(evidenceLines({ ...REPORT, series: [] }).lines).toEqual([]);
+  });
+  it("is said with its interval and what is lacking", () => {
+    expect(ratioWords(REPORT)).toBe("4.2 times as often (2.1 to 8.8)");
+    expect(ratioWords({ ...REPORT, ratio_high: null })).toContain("2.1 to any number");
+    expect(neededWords(REPORT)).toBe("about 6,000 more requests for a good one");
+    expect(neededWords({ ...REPORT, canary_requests_needed: null })).toContain("nothing failed");
+    expect([odds(Math.log(100)), odds(0), odds(99)]).toEqual(["100 to 1", "1 to 1", "over a million to 1"]);
+  });
+});
+
+describe("the form of a guard", () => {
+  it("lacks something until it does not", () => {
+    expect(guardOf(NO_GUARD)).toBeNull();
+    expect(guardOf({ ...NO_GUARD, by: "threshold", expr: "up" })).toContain("number");
+    const judge = { ...NO_GUARD, by: "judge" as const, newBad: "a", newTotal: "b", oldBad: "c" };
+    expect(guardOf(judge)).toContain("four counters");
+    expect(guardOf({ ...judge, oldTotal: "d", tolerate: "0.5" })).toContain("1 or more");
+    const guard = guardOf({ ...judge, oldTotal: "d", negligible: "0.1" });
+    expect(guard).toMatchObject({ condition: { judge: { errors: { new: { bad: "a" }, old: { total: "d" } }, tolerate: 1.25, negligible: 0.001 } } });
+    if (guard === null || typeof guard === "string") throw new Error("a guard");
+    expect(asked(guard)).toContain("with it:    a of b");
   });
 });

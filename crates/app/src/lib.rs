@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod deploys;
 pub mod flags;
 pub mod incidents;
+mod judged;
 pub mod metrics;
 pub mod now;
 pub mod oncall;

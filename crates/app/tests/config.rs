@@ -248,12 +248,20 @@ async fn the_examples_of_the_guides_apply() {
     let permits = include_str!("../../../docs/guide/permits.md");
     let given = [
         ("ramp-plans/careful.yaml", block(ramps, "### Plans that flags share")),
+        ("ramp-plans/judged.yaml", block(ramps, "### The judge")),
         ("environments/production.yaml", block(ramps, "## A second person")),
         ("permits/resize.yaml", block(permits, "## Define one")),
     ];
     let changes = apply(&world, files(&given), false, false).await.unwrap();
     assert!(changes.iter().all(|(_, action)| *action != ConfigAction::None), "{changes:?}");
     assert!(world.app.environments().await.unwrap().iter().any(|e| e.name == "production" && e.four_eyes));
+    let exported = export(&world).await;
+    assert!(
+        exported.iter().any(|f| f.path == "ramp-plans/judged.yaml" && f.content.contains("uploader")),
+        "{exported:?}"
+    );
+    let again = apply(&world, exported, false, false).await.unwrap();
+    assert!(again.iter().all(|(_, action)| *action == ConfigAction::None), "{again:?}");
     // A file that does not say it leaves it as it is.
     apply(&world, files(&[("environments/production.yaml", "name: production\n")]), false, false).await.unwrap();
     assert!(world.app.environments().await.unwrap().iter().any(|e| e.name == "production" && e.four_eyes));

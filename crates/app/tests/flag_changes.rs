@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use common::World;
 use serde_json::{Value, json};
-use tenfold_app::flags::{FlagAction, FlagUpdate, FlagView, LATE_MS_DEFAULT, NewSchedule, REQUEST_MS, RampStart};
+use tenfold_app::flags::{
+    FlagAction, FlagUpdate, FlagView, LATE_MS_DEFAULT, NewSchedule, REQUEST_MS, RampMove, RampStart,
+};
 use tenfold_app::people::{EnvironmentSettings, PersonUpdate};
 use tenfold_app::record::EventQuery;
 use tenfold_app::{App, Caller, Grant, Role, Settings};
@@ -239,6 +241,59 @@ async fn no_way_leads_around_the_second_person() {
     put(app, &mei(), json!({"dependencies": [{"feature": "other"}]})).await.unwrap();
     assert!(app.flag(FLAG).unwrap().dependencies.is_empty());
     assert_eq!(app.flag_archive(&mei(), FLAG).await.unwrap_err().code, ErrorCode::Conflict);
+}
+
+/// A guarded ramp 5, 50, 100 %, held for an hour each.
+fn guarded() -> RampStart {
+    serde_json::from_value(json!({
+        "steps": [{"percent": 5, "hold_ms": HOUR_MS}, {"percent": 50, "hold_ms": HOUR_MS}, {"percent": 100}],
+        "guard": {"expr": "up", "condition": {"threshold": {"op": ">", "value": 0.1}}, "readings_min": 1},
+    }))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_ramp_that_was_approved_begins_again_without_another_request() {
+    let world = world().await;
+    let app = &world.app;
+    four_eyes(app, true).await;
+    let start = async |who: &Caller, start: RampStart| app.flag_ramp_start(who, FLAG, PLACE, start).await.unwrap();
+    let number = start(&mei(), guarded()).await.requested.unwrap();
+    assert_eq!(start(&mei(), guarded()).await.requested, Some(number), "the same wish is the same request");
+    app.flag_request_approve(&raj(), number).await.unwrap();
+    let percent = || app.flag(FLAG).unwrap().environments[PLACE].rollout_percent;
+    assert_eq!(percent(), Some(Share::percent(5)));
+    assert_eq!(start(&mei(), guarded()).await.requested, None, "it runs already, with the second person's consent");
+    let skip = app.flag_ramp_move(&mei(), FLAG, PLACE, RampMove::Skip, None).await.unwrap();
+    app.flag_request_approve(&raj(), skip.requested.unwrap()).await.unwrap();
+    assert_eq!(percent(), Some(Share::percent(50)));
+    let again = start(&mei(), guarded()).await;
+    assert_eq!((again.requested, percent()), (None, Some(Share::percent(5))), "down to the first step");
+    // Another ramp, or one that is over, is another wish.
+    let other = RampStart { guard: None, ..guarded() };
+    assert!(start(&mei(), other).await.requested.is_some());
+    app.flag_switch(&mei(), FLAG, PLACE, false).await.unwrap();
+    assert!(start(&mei(), guarded()).await.requested.is_some());
+    assert!(!on(app));
+}
+
+#[tokio::test]
+async fn a_wish_on_a_flag_that_has_changed_is_renewed_and_not_doubled() {
+    let world = world().await;
+    let app = &world.app;
+    four_eyes(app, true).await;
+    let ask = async || app.flag_ramp_start(&mei(), FLAG, PLACE, guarded()).await.unwrap().requested.unwrap();
+    let number = ask().await;
+    app.flag_request_force(&ana(), app.flag_switch(&raj(), FLAG, PLACE, true).await.unwrap().requested.unwrap(), "now")
+        .await
+        .unwrap();
+    assert!(app.flag_requests(None, Some("pending")).await.unwrap().items[0].outdated);
+    assert_eq!(ask().await, number);
+    let open = app.flag_requests(None, Some("pending")).await.unwrap().items;
+    assert!(open.len() == 1 && !open[0].outdated, "{open:?}");
+    assert!(told(app, "flag.change_requested").await.last().unwrap().text.contains("still wants to ramp"));
+    app.flag_request_approve(&raj(), number).await.unwrap();
+    assert!(app.flag(FLAG).unwrap().environments[PLACE].ramp.is_some());
 }
 
 #[tokio::test]

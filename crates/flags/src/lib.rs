@@ -51,8 +51,9 @@ pub use model::{DEFAULT_PROJECT, FLEXIBLE_ROLLOUT, Flag, FlagEnvironment, Kind, 
 pub use opt_in::{Choice, OptIn};
 pub use permit::{PermitLaw, PermitState, PermitTransition, Phase, Worse};
 pub use ramp::{
-    Comparison, Condition, Evidence, Guard, NoData, Ramp, RampEffect, RampInput, RampPlan, RampState, RampStep,
-    Reading, Refused, Traffic, TripAction, WaitAction, Watch,
+    BadOfTotal, Comparison, Condition, ErrorCounters, Evidence, Guard, JudgeCondition, LatencyCounters, NoData, Ramp,
+    RampEffect, RampInput, RampPlan, RampState, RampStep, Reading, Refused, Stance, Traffic, TripAction, WaitAction,
+    Watch,
 };
 pub use snapshot::Snapshot;
 pub use value::{Payload, ValueType};

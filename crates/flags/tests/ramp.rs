@@ -4,9 +4,10 @@
 
 use proptest::prelude::*;
 use tenfold_flags::{
-    Comparison, Guard, NoData, Ramp, RampEffect, RampInput, RampPlan, RampState, RampStep, Reading, Share, TripAction,
-    WaitAction,
+    Comparison, Condition, Guard, NoData, Ramp, RampEffect, RampInput, RampPlan, RampState, RampStep, Reading, Share,
+    Stance, TripAction, WaitAction,
 };
+use tenfold_judge::{Before, Judge, Report, Settings, Verdict};
 use tenfold_types::Timestamp;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -228,12 +229,79 @@ fn a_step_may_have_a_guard_of_its_own() {
     assert!(!failing(&mut ramp, HOUR_MS + 1).is_empty());
 }
 
+fn judged(verdict: Verdict) -> Reading {
+    let judge = Judge::lasting(Settings::default(), &Before::default()).unwrap();
+    Reading::judged(Report { verdict, ..judge.report() })
+}
+
+const VERDICTS: [Verdict; 6] = [
+    Verdict::Watching,
+    Verdict::Worse,
+    Verdict::NotWorse,
+    Verdict::NoData,
+    Verdict::NotEnoughData,
+    Verdict::Inconclusive,
+];
+
+fn judging() -> Guard {
+    let judge = r#"{"condition": {"judge": {"latency": {"new": "a", "old": "b"}}}}"#;
+    serde_json::from_str(judge).unwrap()
+}
+
+#[test]
+fn one_verdict_of_the_judge_is_enough_and_only_a_good_one() {
+    for verdict in VERDICTS {
+        let mut ramp = guarded(&[1, 10], judging());
+        let early = take(&mut ramp, RampInput::Reading(judged(verdict)), 1_000);
+        if verdict == Verdict::Worse {
+            let [RampEffect::Tripped { percent: None, evidence }] = early.as_slice() else { panic!("{early:?}") };
+            assert!(evidence.reading.words().unwrap().contains("those who have it"), "{evidence:?}");
+            continue;
+        }
+        assert_eq!(early, [], "{verdict:?} before the step is due");
+        let due = take(&mut ramp, RampInput::Reading(judged(verdict)), HOUR_MS);
+        let went_on = due == [RampEffect::Step { percent: Share::percent(10) }];
+        assert_eq!(went_on, verdict == Verdict::NotWorse, "{verdict:?}: {due:?}");
+        if !went_on {
+            assert!(matches!(due.as_slice(), [RampEffect::Waiting { .. }]), "{verdict:?}: {due:?}");
+            let over = 2 * HOUR_MS;
+            let gave_up = take(&mut ramp, RampInput::Reading(judged(verdict)), over);
+            assert!(matches!(gave_up.as_slice(), [RampEffect::GaveUp { .. }]), "{verdict:?}: {gave_up:?}");
+        }
+        let stored = serde_json::to_string(&ramp).unwrap();
+        assert_eq!(serde_json::from_str::<Ramp>(&stored).unwrap(), ramp);
+    }
+}
+
+#[test]
+fn a_guard_says_what_it_last_saw() {
+    let mut ramp = guarded(&[1, 10], guard());
+    assert_eq!(ramp.guard_words(), None);
+    good(&mut ramp, 1);
+    assert_eq!(ramp.guard_words().as_deref(), Some("its guard: 0.01 is < 0.05"));
+    nothing(&mut ramp, 2);
+    assert_eq!(ramp.guard_words().as_deref(), Some("its guard: nothing"));
+    take(&mut ramp, RampInput::Reading(judged(Verdict::NoData)), 3);
+    assert_eq!(ramp.guard_words().as_deref(), Some("its guard: no data: those who have it made no request"));
+}
+
+#[test]
+fn a_judge_of_days_looks_less_often_and_is_not_called_stale() {
+    let guard = judging();
+    assert_eq!((guard.look_every_ms(0), guard.look_every_ms(2 * HOUR_MS)), (5_000, 60_000));
+    let mut ramp = guarded(&[1, 10], judging());
+    take(&mut ramp, RampInput::Extend(HOUR_MS), 1);
+    take(&mut ramp, RampInput::Reading(judged(Verdict::NotWorse)), 2 * HOUR_MS - 50_000);
+    assert_eq!(take(&mut ramp, RampInput::Tick, 2 * HOUR_MS).len(), 1, "50 s old, where it looks every minute");
+}
+
 fn any_input() -> impl Strategy<Value = RampInput> {
     prop_oneof![
         4 => Just(RampInput::Tick),
         4 => Just(RampInput::Reading(Reading::Good { value: 0.0, series: 1 })),
         2 => Just(RampInput::Reading(Reading::Failing { value: 1.0, series: 1, worst: Vec::new() })),
         4 => Just(RampInput::Reading(Reading::no_data("nothing"))),
+        6 => prop::sample::select(VERDICTS.to_vec()).prop_map(|v| RampInput::Reading(judged(v))),
         1 => Just(RampInput::Pause),
         1 => Just(RampInput::Resume),
         1 => Just(RampInput::Skip),
@@ -255,7 +323,7 @@ fn any_guard() -> impl Strategy<Value = Option<Guard>> {
             ..guard()
         },
     );
-    prop::option::weighted(0.8, one)
+    prop::option::weighted(0.8, prop_oneof![3 => one, 1 => Just(judging())])
 }
 
 proptest! {
@@ -280,7 +348,8 @@ proptest! {
             prop_assert!(ramp.position < ramp.steps.len());
             prop_assert_eq!(ramp.next_at.is_some(), ramp.is_running(), "due exactly while running");
             prop_assert_eq!(ramp.remaining_ms.is_some(), ramp.state == RampState::Paused);
-            if matches!(input, RampInput::Reading(Reading::Good { .. })) {
+            let stance = if let RampInput::Reading(reading) = &input { Some(reading.stance()) } else { None };
+            if stance == Some(Stance::Good) {
                 good_in_step += 1;
             }
             let rose = ramp.position > before.position;
@@ -289,9 +358,10 @@ proptest! {
                 prop_assert_eq!(ramp.position, before.position + 1, "one step at a time");
                 prop_assert!(before.next_at.is_some_and(|due| due <= now), "not before it is due");
                 if let Some(guard) = &guard {
-                    prop_assert!(good_in_step >= guard.readings_min, "no data is never good");
-                    let bad = matches!(input, RampInput::Reading(Reading::NoData { .. } | Reading::Failing { .. }));
-                    prop_assert!(!bad, "{:?}", input);
+                    let judges = matches!(guard.condition, Condition::Judge(_));
+                    let wanted = if judges { 1 } else { guard.readings_min };
+                    prop_assert!(good_in_step >= wanted, "no data is never good");
+                    prop_assert!(!matches!(stance, Some(Stance::Failing | Stance::Unknown)), "{:?}", input);
                 }
             }
             if ramp.position != before.position || matches!(input, RampInput::Resume) {
@@ -299,7 +369,7 @@ proptest! {
             }
             let tripped = effects.iter().any(|e| matches!(e, RampEffect::Tripped { .. }));
             if tripped {
-                prop_assert!(before.is_live() && matches!(input, RampInput::Reading(Reading::Failing { .. })), "{:?}", input);
+                prop_assert!(before.is_live() && stance == Some(Stance::Failing), "{:?}", input);
             }
             if !before.is_live() {
                 prop_assert_eq!(&ramp, &before, "an end stays an end");

@@ -18,10 +18,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bursts::Bursts;
-use crate::math::log_mean_exp;
+use crate::math::{log_mean_exp, log_sum_exp};
 
 /// Requests of one side in one look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = JudgeCount))]
 pub struct Count {
     /// Of `total`, those that failed (or were too slow). More than `total` counts as `total`.
     pub events: u64,
@@ -50,6 +52,8 @@ impl Count {
 
 /// What was counted on both sides since the look before.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = JudgeBin))]
 pub struct Bin {
     pub canary: Count,
     pub control: Count,
@@ -101,6 +105,46 @@ struct Mixture {
     /// What one error on either side is worth to each alternative, tempered, at the traffic split of the look before.
     worths: Vec<(f64, f64)>,
     kappa: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    later: Option<Later>,
+}
+
+/// Tests that begin later than the first look, so that what was good for an hour and then turns bad is found in minutes:
+/// the first test alone would have to make up for all that spoke against it. A weighted mean of e-processes that begin at
+/// different looks is an e-process again, whatever the number of beginnings, when the weights add up to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Later {
+    looks: u64,
+    /// For each alternative the logarithm of the weighted sum of the tests that have begun.
+    logs: Vec<f64>,
+}
+
+/// Weight of the test that begins with the first look.
+const FIRST_WEIGHT: f64 = 0.9;
+/// Looks between two beginnings.
+const BEGIN_EVERY: u64 = 6;
+
+impl Later {
+    fn begun(&self) -> u64 {
+        self.looks / BEGIN_EVERY
+    }
+
+    /// The beginning `s` weighs `1/(s (s+1))` of what the first one leaves.
+    fn begin(&mut self) {
+        self.looks += 1;
+        if self.looks.is_multiple_of(BEGIN_EVERY) {
+            let s = self.begun() as f64;
+            let weight = -(s * (s + 1.0)).ln();
+            self.logs.iter_mut().for_each(|log| *log = log_sum_exp(*log, weight));
+        }
+    }
+
+    /// With the first test, and with those that have not begun, which stand at 1.
+    fn with(&self, first: f64, index: usize) -> f64 {
+        let waiting = -(self.begun() as f64 + 1.0).ln();
+        let later = log_sum_exp(self.logs[index], waiting);
+        log_sum_exp(first + FIRST_WEIGHT.ln(), later + (1.0 - FIRST_WEIGHT).ln())
+    }
 }
 
 impl Mixture {
@@ -113,7 +157,13 @@ impl Mixture {
             bursts: Bursts::of(dispersion),
             worths: Vec::new(),
             kappa: 0.0,
+            later: None,
         }
+    }
+
+    fn lasting(mut self) -> Self {
+        self.later = Some(Later { looks: 0, logs: vec![f64::NEG_INFINITY; self.logs.len()] });
+        self
     }
 
     fn observe(&mut self, bin: Bin) {
@@ -121,8 +171,17 @@ impl Mixture {
         if kappa != self.kappa {
             self.weigh(kappa);
         }
-        for (log, (canary, control)) in self.logs.iter_mut().zip(&self.worths) {
-            *log += bin.canary.capped() as f64 * canary + bin.control.capped() as f64 * control;
+        let gain = |(canary, control): &(f64, f64)| {
+            bin.canary.capped() as f64 * canary + bin.control.capped() as f64 * control
+        };
+        for (log, worth) in self.logs.iter_mut().zip(&self.worths) {
+            *log += gain(worth);
+        }
+        if let Some(later) = &mut self.later {
+            later.begin();
+            for (log, worth) in later.logs.iter_mut().zip(&self.worths) {
+                *log += gain(worth);
+            }
         }
     }
 
@@ -138,7 +197,10 @@ impl Mixture {
     }
 
     fn log_evidence(&self) -> f64 {
-        log_mean_exp(self.logs.iter().copied())
+        match &self.later {
+            None => log_mean_exp(self.logs.iter().copied()),
+            Some(later) => log_mean_exp(self.logs.iter().enumerate().map(|(i, log)| later.with(*log, i))),
+        }
     }
 }
 
@@ -157,6 +219,11 @@ impl RollBack {
     /// more.
     pub fn new(r0: f64, dispersion: f64) -> Self {
         Self(Mixture::new(r0, &WORSE, dispersion))
+    }
+
+    /// The same for a long watch in which what was good may turn bad: begun anew every few looks, for a tenth of a nat.
+    pub fn lasting(r0: f64, dispersion: f64) -> Self {
+        Self(Mixture::new(r0, &WORSE, dispersion).lasting())
     }
 
     pub fn observe(&mut self, bin: Bin) {
@@ -232,6 +299,45 @@ mod tests {
         assert!(worse.log_evidence() > 100f64.ln());
         assert!(same.log_evidence() < 0.0);
         assert!(better.log_evidence() < same.log_evidence());
+    }
+
+    #[test]
+    fn what_turns_bad_late_is_found_soon_by_a_lasting_test() {
+        let (mut once, mut lasting) = (RollBack::new(1.25, 1.0), RollBack::lasting(1.25, 1.0));
+        for test in [&mut once, &mut lasting] {
+            for second in 0..3_600 {
+                test.observe(bin(u64::from(second % 2 == 0), 100, if second % 2 == 0 { 4 } else { 5 }, 900));
+            }
+        }
+        let found = |test: &mut RollBack| {
+            (1..600).find(|_| {
+                test.observe(bin(2, 100, 5, 900));
+                test.log_evidence() >= 100f64.ln()
+            })
+        };
+        let (once, lasting) = (found(&mut once).unwrap(), found(&mut lasting).unwrap());
+        assert!(once > 400, "an hour of good has to be made up for: {once}");
+        assert!(lasting < 40, "and here only the time since: {lasting}");
+    }
+
+    /// Under the bound itself the evidence never grows on average, whatever the beginnings: all paths of a few looks.
+    #[test]
+    fn a_lasting_test_is_worth_one_on_average() {
+        let (r0, kappa, looks) = (1.25, 4u64, 13u32);
+        let theta = r0 / (r0 + kappa as f64);
+        let mut expectation = 0.0;
+        // One error a look: it is the canary's with the probability theta.
+        for path in 0..1u32 << looks {
+            let mut test = RollBack::lasting(r0, 1.0);
+            let mut probability = 1.0;
+            for look in 0..looks {
+                let canary = path >> look & 1;
+                probability *= if canary == 1 { theta } else { 1.0 - theta };
+                test.observe(bin(u64::from(canary), 10, u64::from(1 - canary), 10 * kappa));
+            }
+            expectation += probability * test.log_evidence().exp();
+        }
+        assert!((expectation - 1.0).abs() < 1e-9, "{expectation}");
     }
 
     #[test]

@@ -31,7 +31,8 @@ fn tried(index: usize) -> f64 {
 
 impl RatioInterval {
     pub fn observe(&mut self, bin: Bin) {
-        if bin.canary.total == 0 || bin.control.total == 0 {
+        // Without an error on either side a look says nothing of any ratio.
+        if bin.canary.total == 0 || bin.control.total == 0 || (bin.canary.events == 0 && bin.control.events == 0) {
             return;
         }
         for (i, logs) in self.logs.iter_mut().enumerate() {

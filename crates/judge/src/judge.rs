@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::counts::{Bin, Count, Promote, RollBack, promote_nats_a_request};
 use crate::dispersion::dispersion;
+use crate::floor::Floor;
 use crate::interval::RatioInterval;
 use crate::latency::{HistogramBin, Slower};
 use crate::report::{Evidence, Report, Series};
@@ -19,13 +20,17 @@ pub struct Settings {
     pub tolerate: f64,
     /// A release is promoted when "this many times as bad or more" is refuted. Above `tolerate`.
     pub prove_below: f64,
+    /// An error rate below which the canary is never bad, whatever it is a multiple of; it is promoted as well when "this
+    /// often or more" is refuted. Above 0, below 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negligible: Option<f64>,
     /// When to give up waiting for either, in milliseconds from the first look.
     pub wait_ms_max: i64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { alpha: 0.01, beta: 0.05, tolerate: 1.25, prove_below: 1.5, wait_ms_max: 15 * 60_000 }
+        Self { alpha: 0.01, beta: 0.05, tolerate: 1.25, prove_below: 1.5, negligible: None, wait_ms_max: 15 * 60_000 }
     }
 }
 
@@ -57,6 +62,11 @@ impl Settings {
                 "`prove_below` is {} but must be above `tolerate` ({}) and at most 1000",
                 self.prove_below, self.tolerate
             ));
+        }
+        if let Some(rate) = self.negligible
+            && !(rate > 0.0 && rate < 1.0)
+        {
+            return say(format!("`negligible` is {rate} but must be above 0 and below 1, for example 0.0005"));
         }
         if self.wait_ms_max <= 0 {
             return say(format!("`wait_ms_max` is {} but must be above 0", self.wait_ms_max));
@@ -91,6 +101,8 @@ pub struct Look {
 
 /// What is known now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = JudgeVerdict))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Neither side is proven; go on.
@@ -126,6 +138,11 @@ pub struct Judge {
     roll_back: RollBack,
     promote: Promote,
     slower: Slower,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    floor: Option<Floor>,
+    /// The watch goes on after the promotion, and has no end of its own.
+    #[serde(default)]
+    lasting: bool,
     interval: RatioInterval,
     seen: Bin,
     started_ms: Option<i64>,
@@ -151,6 +168,8 @@ impl Judge {
             roll_back: RollBack::new(tolerated, dispersion),
             promote: Promote::new(settings.prove_below.max(tolerated * 1.05), dispersion),
             slower: Slower::default(),
+            floor: settings.negligible.map(|rate| Floor::new(rate, dispersion)),
+            lasting: false,
             interval: RatioInterval::default(),
             seen: Bin::default(),
             started_ms: None,
@@ -160,9 +179,19 @@ impl Judge {
         })
     }
 
+    /// A watch without an end of its own: it goes on after [`Verdict::NotWorse`], which stands until it is
+    /// [`Verdict::Worse`], and finds what turns bad late as fast as what was bad at once. `wait_ms_max` is not asked;
+    /// [`Judge::so_far`] says what an undecided one would have to say.
+    pub fn lasting(settings: Settings, before: &Before) -> Result<Self, SettingsError> {
+        let mut judge = Self::new(settings, before)?;
+        judge.lasting = true;
+        judge.roll_back = RollBack::lasting(judge.tolerated, judge.dispersion);
+        Ok(judge)
+    }
+
     /// Takes one look. After a final verdict nothing changes it any more.
     pub fn step(&mut self, look: &Look) -> Verdict {
-        if self.verdict.is_final() {
+        if self.verdict.is_final() && !(self.lasting && self.verdict == Verdict::NotWorse) {
             return self.verdict;
         }
         let started = *self.started_ms.get_or_insert(look.at_ms);
@@ -170,6 +199,9 @@ impl Judge {
         self.roll_back.observe(look.errors);
         self.promote.observe(look.errors);
         self.interval.observe(look.errors);
+        if let Some(floor) = &mut self.floor {
+            floor.observe(look.errors.canary);
+        }
         if let Some(latency) = &look.latency {
             self.slower.observe(latency);
         }
@@ -179,12 +211,23 @@ impl Judge {
             latency: self.latency_evidence(),
             promote: self.promote_evidence(),
         });
-        self.verdict = self.decide(look.at_ms.saturating_sub(started) >= self.settings.wait_ms_max);
+        let is_over = !self.lasting && look.at_ms.saturating_sub(started) >= self.settings.wait_ms_max;
+        let verdict = self.decide(is_over);
+        if !(self.verdict == Verdict::NotWorse && verdict == Verdict::Watching) {
+            self.verdict = verdict;
+        }
         self.verdict
     }
 
+    /// The verdict if nothing more were ever seen: what an undecided watch has to say when somebody cannot wait.
+    pub fn so_far(&self) -> Verdict {
+        if self.verdict.is_final() { self.verdict } else { self.decide(true) }
+    }
+
+    /// Bad is what is both: more often than the control, and often enough to matter. The smaller of two e-values is one.
     fn errors_evidence(&self) -> f64 {
-        self.roll_back.log_evidence()
+        let more_often = self.roll_back.log_evidence();
+        self.floor.as_ref().map_or(more_often, |f| more_often.min(f.common_evidence()))
     }
 
     /// Slow requests come together, too.
@@ -192,8 +235,11 @@ impl Judge {
         self.slower.log_evidence() / self.latency_dispersion
     }
 
+    /// What is bad would have to survive both tests, so their mean is an e-value against it.
     fn promote_evidence(&self) -> f64 {
-        self.promote.log_evidence()
+        let not_more_often = self.promote.log_evidence();
+        let with = |f: &Floor| crate::math::log_mean_exp([not_more_often, f.rare_evidence()].into_iter());
+        self.floor.as_ref().map_or(not_more_often, with)
     }
 
     /// The mean of the two e-values is one: no correction for looking at two things.
@@ -227,8 +273,12 @@ impl Judge {
         let both = self.seen.canary.total as f64 + self.seen.control.total as f64;
         let rate = (self.seen.canary.events as f64 + self.seen.control.events as f64) / both.max(1.0);
         let nats = promote_nats_a_request(rate, kappa, self.settings.prove_below) / self.dispersion;
-        // The mixture of eight costs up to ln 8.
-        (nats > 0.0).then(|| (((1.0 / self.settings.beta).ln() + 8f64.ln()) / nats).ceil() as u64)
+        let wanted = (1.0 / self.settings.beta).ln();
+        // The mixture of eight costs up to ln 8, and the mean with the other test ln 2.
+        let by_ratio = (nats > 0.0).then(|| ((wanted + 8f64.ln()) / nats).ceil() as u64);
+        let clean = self.seen.canary.events == 0;
+        let by_rate = self.floor.as_ref().filter(|_| clean).map(|f| f.requests_needed(wanted + 2f64.ln()));
+        by_ratio.into_iter().chain(by_rate).min()
     }
 
     pub fn verdict(&self) -> Verdict {
@@ -246,10 +296,13 @@ impl Judge {
             ratio_high: Some(ratio_high).filter(|r| r.is_finite()),
             tolerated: self.tolerated,
             prove_below: self.settings.prove_below,
+            negligible: self.settings.negligible,
             dispersion: self.dispersion,
             roll_back_at: (1.0 / self.alpha).ln(),
             promote_at: (1.0 / self.settings.beta).ln(),
             canary_requests_needed: self.requests_needed(),
+            slow: None,
+            latency_alone: false,
             series: self.series.points(),
         }
     }

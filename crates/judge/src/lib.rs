@@ -12,22 +12,27 @@
 //! - [`RatioInterval`]: which ratios are still believable.
 //! - [`Cusum`]: after the promotion, when nothing is left to compare with.
 //! - [`level_change`]: other metrics of the hosts, where there is no control.
+//! - [`Increases`], [`Bounds`], [`Watched`]: from counters as a time-series store keeps them to looks.
 //! - [`Judge`]: all of these as one state machine with one verdict, and a report of why.
 //!
 //! Pure: no IO, no clock, no randomness. "No data", "not enough data" and "inconclusive" are answers of their own and
 //! never read as good.
 
 mod bursts;
+mod counters;
 mod counts;
 mod cusum;
 mod dispersion;
+mod floor;
 mod interval;
 mod judge;
 mod latency;
 mod level;
+mod looks;
 mod math;
 mod report;
 
+pub use counters::{Bucket, Counter, Increases};
 pub use counts::{Bin, Count, Promote, RollBack};
 pub use cusum::Cusum;
 pub use dispersion::dispersion;
@@ -35,4 +40,5 @@ pub use interval::RatioInterval;
 pub use judge::{Before, Judge, Look, Settings, SettingsError, Verdict};
 pub use latency::{HistogramBin, Slower};
 pub use level::{Direction, Level, level_change};
+pub use looks::{Bounds, Watched};
 pub use report::{Evidence, Report};

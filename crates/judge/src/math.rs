@@ -10,6 +10,12 @@ pub(crate) fn log_mean_exp(terms: impl Iterator<Item = f64> + Clone) -> f64 {
     largest + (sum / f64::from(count)).ln()
 }
 
+/// `ln(exp(a) + exp(b))`, without overflow.
+pub(crate) fn log_sum_exp(a: f64, b: f64) -> f64 {
+    let (low, high) = if a < b { (a, b) } else { (b, a) };
+    if high.is_infinite() { high } else { high + (low - high).exp().ln_1p() }
+}
+
 /// `count * ln(p)`, with 0 * ln(0) = 0.
 pub(crate) fn times_ln(count: f64, p: f64) -> f64 {
     if count == 0.0 { 0.0 } else { count * p.ln() }
@@ -34,6 +40,9 @@ mod tests {
         assert_eq!(log_mean_exp([0.0, 0.0].into_iter()), 0.0);
         assert!((log_mean_exp([1e4, f64::NEG_INFINITY].into_iter()) - (1e4 - 2f64.ln())).abs() < 1e-9);
         assert_eq!(log_mean_exp(std::iter::empty()), f64::NEG_INFINITY);
+        assert!((log_sum_exp(1e4, 1e4) - (1e4 + 2f64.ln())).abs() < 1e-9);
+        assert_eq!(log_sum_exp(f64::NEG_INFINITY, f64::NEG_INFINITY), f64::NEG_INFINITY);
+        assert_eq!(log_sum_exp(f64::NEG_INFINITY, 3.0), 3.0);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! The judge as a whole: verdicts that people would give, and the ones they must never be given.
 
 use proptest::prelude::*;
-use tenfold_judge::{Before, Bin, Count, HistogramBin, Judge, Look, Settings, Verdict};
+use tenfold_judge::{
+    Before, Bin, Bounds, Bucket, Count, Counter, HistogramBin, Increases, Judge, Look, Settings, Verdict, Watched,
+};
 
 const SECOND_MS: i64 = 1_000;
 
@@ -155,7 +157,66 @@ fn settings_that_make_no_sense_are_named() {
     }
 }
 
+#[test]
+fn a_lasting_watch_goes_on_after_the_promotion() {
+    let mut judge = Judge::lasting(settings(), &Before::default()).unwrap();
+    let good = |s| look(s, Count::new(u64::from(s % 2 == 0), 100), Count::new(if s % 2 == 0 { 4 } else { 5 }, 900));
+    assert_eq!(judge.so_far(), Verdict::NoData);
+    judge.step(&good(0));
+    assert_eq!((judge.verdict(), judge.so_far()), (Verdict::Watching, Verdict::NotEnoughData));
+    for second in 1..3_600 {
+        judge.step(&good(second));
+    }
+    assert_eq!(judge.verdict(), Verdict::NotWorse, "and no end of its own");
+    let found = (0..600).find(|s| {
+        judge.step(&look(3_600 + s, Count::new(3, 100), Count::new(5, 900))).is_final()
+            && judge.verdict() == Verdict::Worse
+    });
+    assert!(found.is_some_and(|seconds| seconds < 60), "{found:?}");
+    judge.step(&good(9_000));
+    assert_eq!(judge.verdict(), Verdict::Worse, "worse is the last word");
+}
+
+#[test]
+fn what_is_negligible_is_not_bad_and_not_waited_for() {
+    let settings = Settings { negligible: Some(0.001), ..settings() };
+    let judge = || Judge::new(settings, &Before::default()).unwrap();
+    let (clean, verdict, seconds) = watch(judge(), |s| look(s, Count::new(0, 100), Count::new(0, 900)));
+    assert_eq!(verdict, Verdict::NotWorse, "{:?}", clean.report());
+    assert!((30..120).contains(&seconds), "{seconds}");
+    let (_, verdict, _) = watch(judge(), |s| look(s, Count::new(u64::from(s % 50 == 0), 100), Count::new(0, 900)));
+    assert_ne!(verdict, Verdict::Worse, "one in 5,000 beside none");
+    let (_, verdict, _) = watch(judge(), |s| look(s, Count::new(1, 100), Count::new(0, 900)));
+    assert_eq!(verdict, Verdict::Worse, "one in a hundred beside none");
+    assert!(Settings { negligible: Some(1.0), ..settings }.check().unwrap_err().0.contains("negligible"));
+}
+
 proptest! {
+    #[test]
+    fn whatever_counters_hold_is_counted_without_a_panic(
+        values in prop::collection::vec((0..3usize, prop::collection::vec(prop::option::of(any::<f64>()), 0..30), any::<f64>()), 0..12),
+        every_ms in -5i64..100_000,
+        age_ms in -5i64..1_000_000,
+    ) {
+        let bounds = Bounds::new(1_000_000_000, every_ms, 1_000_000_000 + age_ms);
+        let counters: Vec<Counter> =
+            values.iter().map(|(t, v, _)| Counter { target: t.to_string(), values: v.clone() }).collect();
+        let buckets: Vec<Bucket> =
+            counters.iter().zip(&values).map(|(c, (_, _, le))| Bucket { le: *le, counter: c.clone() }).collect();
+        let mut increases = Increases::new(bounds.len());
+        increases.know(&counters);
+        let (left, right) = counters.split_at(counters.len() / 2);
+        let errors = increases.errors((left, &counters), (right, &counters));
+        prop_assert_eq!(errors.len(), bounds.len().saturating_sub(1));
+        let latency = increases.latency(&buckets, &buckets).ok();
+        for (errors, latency) in [(Some(errors.clone()), latency.clone()), (None, latency), (Some(errors), None)] {
+            let watched = Watched { bounds: bounds.clone(), errors, latency, same_before: true };
+            let report = watched.judge(settings()).unwrap().report();
+            prop_assert!(report.series.iter().all(|e| !e.errors.is_nan() && !e.latency.is_nan()));
+            watched.newest_ms();
+        }
+    }
+
     #[test]
     fn nothing_that_is_counted_makes_it_panic(
         looks in prop::collection::vec((any::<i64>(), any::<[u64; 4]>(), prop::collection::vec(any::<u64>(), 0..6), prop::collection::vec(any::<u64>(), 0..6)), 0..40),

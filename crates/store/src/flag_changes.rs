@@ -121,6 +121,15 @@ pub fn end(
     Ok(changed == 1)
 }
 
+/// Puts another body and another end on a change that is pending; false when it is not.
+pub fn renew(tx: &mut dyn Tx, kind: &str, number: i64, due_at: Timestamp, body: &str) -> Result<bool, StoreError> {
+    let changed = tx.execute(
+        "UPDATE flag_changes SET due_at = $1, body = $2 WHERE kind = $3 AND number = $4 AND state = $5",
+        params![due_at, body, kind, number, PENDING],
+    )?;
+    Ok(changed == 1)
+}
+
 /// Name and body of every ramp plan.
 pub fn plans(tx: &mut dyn Tx) -> Result<Vec<(String, String)>, StoreError> {
     tx.query("SELECT name, body FROM ramp_plans ORDER BY name", &[])?

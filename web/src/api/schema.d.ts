@@ -7100,8 +7100,8 @@ export interface components {
             environment?: string | null;
         };
         Guard: {
-            /** @description PromQL. Every series it answers with has to meet the condition. */
-            expr: string;
+            /** @description PromQL. Every series it answers with has to meet the threshold. A judge has counters of its own in its place. */
+            expr?: string;
             condition: components["schemas"]["GuardCondition"];
             /**
              * Format: int64
@@ -7130,9 +7130,15 @@ export interface components {
             /** @description The service whose people an incident is for. */
             service?: string | null;
         };
+        GuardBadOfTotal: {
+            /** @description Requests that failed. No series while there are requests means that none did. */
+            bad: string;
+            /** @description All requests. */
+            total: string;
+        };
         /** @enum {string} */
         GuardComparison: "<" | "<=" | ">" | ">=";
-        /** @description What has to hold. One more way to judge is one more variant here. */
+        /** @description What has to hold. */
         GuardCondition: {
             /** @description Each value compared with a number. */
             threshold: {
@@ -7140,10 +7146,20 @@ export interface components {
                 /** Format: double */
                 value: number;
             };
+        } | {
+            /** @description Those who have the flag compared with those who do not, over all that was counted since the step began. */
+            judge: components["schemas"]["GuardJudge"];
+        };
+        /** @description Counters as selectors: the judge takes their differences itself. */
+        GuardErrorCounters: {
+            /** @description Of those who have the flag. */
+            new: components["schemas"]["GuardBadOfTotal"];
+            /** @description Of those who do not. */
+            old: components["schemas"]["GuardBadOfTotal"];
         };
         /** @description Why a guard acted. */
         GuardEvidence: {
-            expr: string;
+            expr?: string;
             condition: components["schemas"]["GuardCondition"];
             reading: components["schemas"]["GuardReading"];
             /**
@@ -7162,6 +7178,44 @@ export interface components {
             at: string;
             /** @description The percentage at which it happened. */
             percent: components["schemas"]["Share"];
+        };
+        /** @description Counters of both sides, and what the judge is to keep to. */
+        GuardJudge: {
+            errors?: components["schemas"]["GuardErrorCounters"] | null;
+            latency?: components["schemas"]["GuardLatencyCounters"] | null;
+            /**
+             * Format: double
+             * @description How many times as often those who have the flag may fail. 1 to 100.
+             */
+            tolerate?: number;
+            /**
+             * Format: double
+             * @description The step is good when "this many times as often or more" is refuted. Above `tolerate`.
+             */
+            prove_below?: number;
+            /**
+             * Format: double
+             * @description Chance of ever acting on a flag that is not worse, however often it is looked.
+             */
+            alpha?: number;
+            /**
+             * Format: double
+             * @description Chance of calling a flag good that fails `prove_below` times as often or more.
+             */
+            beta?: number;
+            /**
+             * Format: double
+             * @description An error rate (0 to 1) below which nothing is bad, whatever it is a multiple of. Without it a flag beside which
+             *     nothing ever fails is never called good.
+             */
+            negligible?: number | null;
+        };
+        /** @description The `_bucket` counters of a histogram. */
+        GuardLatencyCounters: {
+            /** @description Of those who have the flag. */
+            new: string;
+            /** @description Of those who do not. */
+            old: string;
         };
         GuardNoData: {
             /**
@@ -7189,6 +7243,10 @@ export interface components {
             why: string;
             /** @enum {string} */
             kind: "no_data";
+        } | {
+            report: components["schemas"]["JudgeReport"];
+            /** @enum {string} */
+            kind: "judged";
         };
         GuardSeries: {
             labels: string;
@@ -7270,6 +7328,99 @@ export interface components {
             escalation?: components["schemas"]["EscalationView"] | null;
             pages: components["schemas"]["PageView"][];
         };
+        /** @description What was counted on both sides since the look before. */
+        JudgeBin: {
+            canary: components["schemas"]["JudgeCount"];
+            control: components["schemas"]["JudgeCount"];
+        };
+        /** @description Requests of one side in one look. */
+        JudgeCount: {
+            /**
+             * Format: int64
+             * @description Of `total`, those that failed (or were too slow). More than `total` counts as `total`.
+             */
+            events: number;
+            /** Format: int64 */
+            total: number;
+        };
+        /** @description Evidence at one look, in nats (`ln E`). */
+        JudgeEvidence: {
+            /** Format: int64 */
+            at_ms: number;
+            /**
+             * Format: double
+             * @description For "more errors than tolerated".
+             */
+            errors: number;
+            /**
+             * Format: double
+             * @description For "slower".
+             */
+            latency: number;
+            /**
+             * Format: double
+             * @description Against "as bad as `prove_below` or worse".
+             */
+            promote: number;
+        };
+        /** @description Everything a person needs to believe or doubt the verdict. */
+        JudgeReport: {
+            verdict: components["schemas"]["JudgeVerdict"];
+            /** @description Requests and errors on both sides, all looks together. */
+            seen: components["schemas"]["JudgeBin"];
+            /**
+             * Format: double
+             * @description Canary's error rate over the control's; absent without requests on a side.
+             */
+            ratio?: number | null;
+            /**
+             * Format: double
+             * @description The believable ratios; `ratio_high` is absent where none could be ruled out.
+             */
+            ratio_low: number;
+            /** Format: double */
+            ratio_high?: number | null;
+            /**
+             * Format: double
+             * @description Ratio up to which the canary is not called worse: the setting, raised where the hosts were unequal before.
+             */
+            tolerated: number;
+            /** Format: double */
+            prove_below: number;
+            /**
+             * Format: double
+             * @description Error rate below which the canary is never bad.
+             */
+            negligible?: number | null;
+            /**
+             * Format: double
+             * @description Variance over mean of the control's errors before the deploy: 1 when they come one by one. Evidence is tempered by
+             *     it.
+             */
+            dispersion: number;
+            /**
+             * Format: double
+             * @description Nats at which it is rolled back and promoted.
+             */
+            roll_back_at: number;
+            /** Format: double */
+            promote_at: number;
+            /**
+             * Format: int64
+             * @description Canary requests after which a release as good as the old one is promoted, on average; absent while no error was
+             *     seen anywhere, when no number would do.
+             */
+            canary_requests_needed?: number | null;
+            slow?: components["schemas"]["JudgeBin"] | null;
+            /** @description Nobody counts errors: what is compared are the slow requests. */
+            latency_alone?: boolean;
+            series: components["schemas"]["JudgeEvidence"][];
+        };
+        /**
+         * @description What is known now.
+         * @enum {string}
+         */
+        JudgeVerdict: "watching" | "worse" | "not_worse" | "no_data" | "not_enough_data" | "inconclusive";
         /** @description A code to be said to the bot. */
         LinkCode: {
             /** @description Like `4F7K-92QD`. */

@@ -8,14 +8,17 @@ use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
 pub struct World {
     pub app: App,
     pub clock: TestClock,
-    _db: TempDb,
-    _dir: tempfile::TempDir,
+    pub _db: TempDb,
+    pub _dir: tempfile::TempDir,
 }
 
 pub async fn world() -> World {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let db = temp_db().await;
-    let clock = TestClock::default();
+    open(dir, temp_db().await, TestClock::default()).await
+}
+
+/// A process on a store that may have been another's before.
+pub async fn open(dir: tempfile::TempDir, db: TempDb, clock: TestClock) -> World {
     let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
     let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty time-series store opens");
     let app = App::new((*db).clone(), Arc::new(clock.clone()), Arc::new(TestEntropy::default()), settings, metrics);

@@ -1,9 +1,12 @@
 //! A guard: a condition on the metrics that has to hold while a step of a ramp is held.
 
 use serde::{Deserialize, Serialize};
+use tenfold_judge::{Bounds, Report};
 use tenfold_types::{Labels, Severity, Timestamp};
 
-const EXPR_CHARS_MAX: usize = 4_096;
+use super::judged::JudgeCondition;
+
+pub(super) const EXPR_CHARS_MAX: usize = 4_096;
 const INTERVAL_MS_MIN: i64 = 1_000;
 const INTERVAL_MS_MAX: i64 = 600_000;
 const FOR_MS_MAX: i64 = 24 * 3_600_000;
@@ -16,7 +19,8 @@ const SERIES_TOLD_MAX: usize = 5;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
-    /// PromQL. Every series it answers with has to meet the condition.
+    /// PromQL. Every series it answers with has to meet the threshold. A judge has counters of its own in its place.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub expr: String,
     pub condition: Condition,
     /// The flag acts when the condition has failed for this long without a good reading in between; 0 acts at once.
@@ -49,14 +53,16 @@ pub struct Guard {
     pub service: Option<String>,
 }
 
-/// What has to hold. One more way to judge is one more variant here.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// What has to hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(as = GuardCondition))]
 pub enum Condition {
     /// Each value compared with a number.
     Threshold { op: Comparison, value: f64 },
+    /// Those who have the flag compared with those who do not, over all that was counted since the step began.
+    Judge(Box<JudgeCondition>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +148,11 @@ pub enum Reading {
     NoData {
         why: String,
     },
+    /// What the judge makes of everything since the step began. Only `not_worse` lets the next step be taken, only
+    /// `worse` acts; while it is undecided the verdict is what it would have to say if nothing more were seen.
+    Judged {
+        report: Box<Report>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -157,6 +168,7 @@ pub struct FailingSeries {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = GuardEvidence))]
 pub struct Evidence {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub expr: String,
     pub condition: Condition,
     pub reading: Reading,
@@ -219,8 +231,10 @@ impl Comparison {
 
 impl std::fmt::Display for Condition {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self::Threshold { op, value } = self;
-        write!(f, "{} {value}", op.sign())
+        match self {
+            Self::Threshold { op, value } => write!(f, "{} {value}", op.sign()),
+            Self::Judge(judge) => judge.fmt(f),
+        }
     }
 }
 
@@ -244,16 +258,12 @@ impl Guard {
 
     /// What is wrong with it, in one sentence. Whether the expressions are PromQL is asked elsewhere.
     pub fn check(&self) -> Result<(), String> {
-        let exprs = std::iter::once(&self.expr).chain(self.traffic.as_ref().map(|t| &t.expr));
-        for expr in exprs {
-            if expr.trim().is_empty() || expr.chars().count() > EXPR_CHARS_MAX {
-                return Err(format!("the expression of a guard has 1 to {EXPR_CHARS_MAX} characters"));
+        match &self.condition {
+            Condition::Threshold { value, .. } => self.check_threshold(*value)?,
+            Condition::Judge(judge) => {
+                self.check_judged()?;
+                judge.check()?;
             }
-        }
-        let Condition::Threshold { value, .. } = self.condition;
-        let bounds = std::iter::once(value).chain(self.traffic.as_ref().map(|t| t.at_least));
-        if bounds.into_iter().any(|bound| !bound.is_finite()) {
-            return Err("a guard compares with a finite number".into());
         }
         if !(INTERVAL_MS_MIN..=INTERVAL_MS_MAX).contains(&self.interval_ms) {
             return Err(format!("a guard looks every {INTERVAL_MS_MIN} to {INTERVAL_MS_MAX} milliseconds"));
@@ -273,7 +283,51 @@ impl Guard {
         Ok(())
     }
 
-    /// Reads an answer: `traffic` is the sum of the traffic expression, asked only where the guard has one. Values that
+    fn check_threshold(&self, value: f64) -> Result<(), String> {
+        let exprs = std::iter::once(&self.expr).chain(self.traffic.as_ref().map(|t| &t.expr));
+        for expr in exprs {
+            if expr.trim().is_empty() || expr.chars().count() > EXPR_CHARS_MAX {
+                return Err(format!("the expression of a guard has 1 to {EXPR_CHARS_MAX} characters"));
+            }
+        }
+        let bounds = std::iter::once(value).chain(self.traffic.as_ref().map(|t| t.at_least));
+        if bounds.into_iter().any(|bound| !bound.is_finite()) {
+            return Err("a guard compares with a finite number".into());
+        }
+        Ok(())
+    }
+
+    /// The judge weighs every reading and all traffic itself.
+    fn check_judged(&self) -> Result<(), String> {
+        let needless = [
+            ("expr", !self.expr.is_empty(), "the judge has counters of its own"),
+            ("traffic", self.traffic.is_some(), "the judge says itself when there is too little"),
+            ("for_ms", self.for_ms != 0, "the judge's evidence needs no second look"),
+            ("readings_min", self.readings_min != default_readings(), "the judge's verdict is over all readings"),
+        ];
+        needless
+            .into_iter()
+            .find(|(_, given, _)| *given)
+            .map_or(Ok(()), |(field, _, why)| Err(format!("`{field}` belongs to a threshold: {why}")))
+    }
+
+    /// How often it looks at a step that has been held for so long: a judge that counts over days looks less often.
+    pub fn look_every_ms(&self, held_ms: i64) -> i64 {
+        match &self.condition {
+            Condition::Threshold { .. } => self.interval_ms,
+            Condition::Judge(_) => Bounds::apart(held_ms, self.interval_ms),
+        }
+    }
+
+    /// Good readings that a step needs: a judge's one verdict is over all of them.
+    pub(super) fn readings_wanted(&self) -> u32 {
+        match &self.condition {
+            Condition::Threshold { .. } => self.readings_min,
+            Condition::Judge(_) => 1,
+        }
+    }
+
+    /// Reads an answer of a threshold's expression: `traffic` is the sum of the traffic expression, asked only where the guard has one. Values that
     /// are no numbers (0 / 0) are no data.
     pub fn read(&self, answer: &[(Labels, f64)], traffic: Option<f64>) -> Reading {
         if let Some(wanted) = &self.traffic {
@@ -282,7 +336,9 @@ impl Guard {
                 return Reading::NoData { why: format!("traffic is {has}, and {} is wanted", wanted.at_least) };
             }
         }
-        let Condition::Threshold { op, value: bound } = self.condition;
+        let Condition::Threshold { op, value: bound } = self.condition else {
+            return Reading::no_data("a judge reads counters, not an expression");
+        };
         let mut known: Vec<&(Labels, f64)> = answer.iter().filter(|(_, v)| !v.is_nan()).collect();
         known.sort_by(|(_, a), (_, b)| op.badness(*b).total_cmp(&op.badness(*a)));
         let Some((_, worst)) = known.first() else {

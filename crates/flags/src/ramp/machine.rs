@@ -5,7 +5,7 @@
 
 use tenfold_types::Timestamp;
 
-use super::{Evidence, HOLD_MS_MAX, Ramp, RampState, Reading, TripAction, WaitAction, Watch};
+use super::{Evidence, HOLD_MS_MAX, Ramp, RampState, Reading, Stance, TripAction, WaitAction, Watch};
 use crate::Share;
 
 /// A reading older than this many intervals says nothing any more.
@@ -151,19 +151,19 @@ impl Ramp {
         }
         self.watch.last = Some(reading.clone());
         self.watch.last_at = Some(now);
-        match reading {
-            Reading::Good { .. } => {
+        match reading.stance() {
+            Stance::Good => {
                 self.watch.good = self.watch.good.saturating_add(1);
                 self.watch.failing_since = None;
             }
-            Reading::Failing { .. } => {
+            Stance::Failing => {
                 let since = *self.watch.failing_since.get_or_insert(now);
                 if now.since_ms(since) >= self.guard_now().map_or(0, |g| g.for_ms) {
                     return self.trip(reading, since, now, effects);
                 }
             }
             // Neither good nor failing: what failed before has not become good.
-            Reading::NoData { .. } => {}
+            Stance::Unknown => {}
         }
         if !self.give_up(now, effects) {
             self.go_on(now, effects);
@@ -174,7 +174,7 @@ impl Ramp {
         let guard = self.guard_now()?;
         Some(Evidence {
             expr: guard.expr.clone(),
-            condition: guard.condition,
+            condition: guard.condition.clone(),
             reading: reading.clone(),
             good: self.watch.good,
             for_ms: guard.for_ms,
@@ -237,17 +237,18 @@ impl Ramp {
         let guard = self.guard_now()?;
         match &self.watch.last {
             _ if !self.is_fresh(now) => Some("the guard has no fresh reading".into()),
-            Some(Reading::NoData { why }) => Some(why.clone()),
             Some(Reading::Failing { value, .. }) => Some(format!("{value} is not {}", guard.condition)),
-            _ if self.watch.good < guard.readings_min => {
-                Some(format!("the guard has {} of {} good readings", self.watch.good, guard.readings_min))
+            Some(other) if other.stance() != Stance::Good => other.words(),
+            _ if self.watch.good < guard.readings_wanted() => {
+                Some(format!("the guard has {} of {} good readings", self.watch.good, guard.readings_wanted()))
             }
             _ => None,
         }
     }
 
     fn is_fresh(&self, now: Timestamp) -> bool {
-        let age_ms_max = self.guard_now().map_or(0, |g| g.interval_ms * STALE_INTERVALS);
+        let held_ms = now.since_ms(self.entered_at);
+        let age_ms_max = self.guard_now().map_or(0, |g| g.look_every_ms(held_ms) * STALE_INTERVALS);
         self.watch.last_at.is_some_and(|at| now.since_ms(at) <= age_ms_max)
     }
 

@@ -4,6 +4,7 @@
 //! time, so that nobody meets a jump of several steps at once. A guard without data lets nothing through.
 
 mod guard;
+mod judged;
 mod machine;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use tenfold_types::Timestamp;
 use crate::Share;
 
 pub use guard::{Comparison, Condition, Evidence, Guard, NoData, Reading, Traffic, TripAction, WaitAction};
+pub use judged::{BadOfTotal, ErrorCounters, JudgeCondition, LatencyCounters, Stance};
 pub use machine::{RampEffect, RampInput, Refused};
 
 pub const RAMP_STEPS_MAX: usize = 20;
@@ -171,6 +173,17 @@ impl Ramp {
     /// The guard of the step that holds now.
     pub fn guard_now(&self) -> Option<&Guard> {
         self.steps.get(self.position).and_then(|s| s.guard.as_ref()).or(self.guard.as_ref())
+    }
+
+    /// What its guard last saw of this step, in words; nothing where none has looked.
+    pub fn guard_words(&self) -> Option<String> {
+        let guard = self.guard_now().filter(|_| self.is_live())?;
+        let said = match self.watch.last.as_ref()? {
+            Reading::Good { value, .. } => format!("{value} is {}", guard.condition),
+            Reading::Failing { value, .. } => format!("{value} is not {}", guard.condition),
+            other => other.words()?,
+        };
+        Some(format!("its guard: {said}"))
     }
 
     /// Running or paused: it may still change the flag.

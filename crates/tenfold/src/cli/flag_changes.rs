@@ -1,7 +1,9 @@
 //! The words of `flag` that ramp, schedule and decide; and `permit`.
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tenfold_app::chat::grammar::{RAMP_PERCENTS, When, parse_when};
+use tenfold_flags::Ramp;
 use tenfold_types::Clock;
 
 use super::Common;
@@ -188,7 +190,7 @@ async fn schedule(
     Ok(exit_of(&done))
 }
 
-fn ramp_line(flag: &Value, environment: &str) -> String {
+pub(super) fn ramp_line(flag: &Value, environment: &str) -> String {
     let key = text(flag, "key");
     if let Some(waits) = waits(flag) {
         return format!("{key} {waits}");
@@ -200,8 +202,10 @@ fn ramp_line(flag: &Value, environment: &str) -> String {
     let next = minute(ramp, "next_at");
     let next = if next.is_empty() { String::new() } else { format!(", next step at {next} UTC") };
     let state = text(ramp, "state");
+    let guard = Ramp::deserialize(ramp).ok().and_then(|ramp| ramp.guard_words());
+    let guard = guard.map_or_else(String::new, |words| format!("; {words}"));
     format!(
-        "the ramp of {key} in {environment} is {state} at {percent} % (step {} of {}){next}",
+        "the ramp of {key} in {environment} is {state} at {percent} % (step {} of {}){next}{guard}",
         position + 1,
         steps.len()
     )

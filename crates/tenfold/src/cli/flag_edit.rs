@@ -145,7 +145,12 @@ fn shown(flag: &Value) -> Vec<String> {
     }
     let mut lines = vec![head];
     let environments = flag["environments"].as_object().into_iter().flatten();
-    lines.extend(environments.map(|(environment, _)| super::switch::line(flag, environment)));
+    for (environment, state) in environments {
+        lines.push(super::switch::line(flag, environment));
+        if matches!(text(&state["ramp"], "state"), "running" | "paused") {
+            lines.push(super::flag_changes::ramp_line(flag, environment));
+        }
+    }
     lines
 }
 

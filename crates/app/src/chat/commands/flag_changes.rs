@@ -83,7 +83,7 @@ pub(super) fn waits(number: i64) -> String {
     format!("that waits for a second person as change request {number}, approved with: flag approve {number}")
 }
 
-fn ramp_line(app: &App, flag: &FlagView, environment: &str) -> String {
+pub(super) fn ramp_line(app: &App, flag: &FlagView, environment: &str) -> String {
     if let Some(number) = flag.requested {
         return waits(number);
     }
@@ -95,7 +95,7 @@ fn ramp_line(app: &App, flag: &FlagView, environment: &str) -> String {
 
 fn ramp_words(app: &App, ramp: &Ramp) -> String {
     let at = format!("at {} % (step {} of {})", ramp.percent(), ramp.position + 1, ramp.steps.len());
-    match (ramp.state, ramp.next_at) {
+    let words = match (ramp.state, ramp.next_at) {
         (RampState::Running, Some(next)) => {
             format!("runs {at}, next step in {}", span(next.since_ms(app.now()).max(0)))
         }
@@ -104,7 +104,8 @@ fn ramp_words(app: &App, ramp: &Ramp) -> String {
         (RampState::Done, _) => format!("is done {at}"),
         (RampState::Stopped, _) => format!("is stopped {at}"),
         (RampState::Tripped, _) => format!("was ended by its guard {at}"),
-    }
+    };
+    ramp.guard_words().map_or(words.clone(), |guard| format!("{words}; {guard}"))
 }
 
 fn schedule_line(schedule: &ScheduleView) -> String {

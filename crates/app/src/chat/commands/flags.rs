@@ -1,7 +1,7 @@
 //! Flags: list, show, on, off, rollout, preview, create, set, archive.
 
 use tenfold_flags::explain::{Explanation, Part};
-use tenfold_flags::{Choice, Share};
+use tenfold_flags::{Choice, Ramp, Share};
 use tenfold_types::Fault;
 
 use super::Reply;
@@ -34,14 +34,14 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
             let flag = app.flag_rollout(who, &key, &environment, percent).await?;
             Ok(Reply::line(line(&flag, &environment)))
         }
-        Command::FlagShow { key } => Ok(Reply::lines(shown(&app.flag(&key)?))),
+        Command::FlagShow { key } => Ok(Reply::lines(shown(app, &app.flag(&key)?))),
         Command::FlagCreate { key, fields } => {
             let flag = app.flag_put_over(who, &key, update(fields), Some(0)).await?;
             Ok(Reply::line(format!("{} is made; it is off everywhere", flag.key)))
         }
         Command::FlagSet { key, fields } => {
             app.flag(&key)?;
-            Ok(Reply::lines(shown(&app.flag_put(who, &key, update(fields)).await?)))
+            Ok(Reply::lines(shown(app, &app.flag_put(who, &key, update(fields)).await?)))
         }
         Command::FlagArchive { key } => {
             let flag = app.flag_archive(who, &key).await?;
@@ -146,8 +146,8 @@ fn update(fields: FlagFields) -> FlagUpdate {
     FlagUpdate { description, kind, owner, expires_at, value_type, ..FlagUpdate::default() }
 }
 
-/// The flag in a few lines: what it is, then its state in each environment.
-fn shown(flag: &FlagView) -> Vec<String> {
+/// The flag in a few lines: what it is, then its state in each environment, with the ramp that is live there.
+fn shown(app: &App, flag: &FlagView) -> Vec<String> {
     let optional = |label: &str, text: &str| if text.is_empty() { String::new() } else { format!("{label}{text}") };
     let head = [
         format!("{}: {} flag of type {}", flag.key, flag.kind.unleash_name(), flag.value_type.name()),
@@ -156,7 +156,11 @@ fn shown(flag: &FlagView) -> Vec<String> {
         optional("; ", &flag.description),
     ]
     .concat();
-    let states = flag.environments.keys().map(|environment| line(flag, environment));
+    let states = flag.environments.iter().flat_map(|(environment, state)| {
+        let live = state.ramp.as_ref().is_some_and(Ramp::is_live);
+        let ramp = live.then(|| super::flag_changes::ramp_line(app, flag, environment));
+        std::iter::once(line(flag, environment)).chain(ramp)
+    });
     std::iter::once(head).chain(states).collect()
 }
 

@@ -91,9 +91,18 @@ impl FlagAction {
         match self {
             Self::Switch { enabled, .. } => *enabled,
             Self::Rollout { .. } => after.share() > before.share(),
-            Self::Ramp(_) | Self::RampSkip | Self::Edit { .. } => true,
+            Self::Ramp(_) => !restarts(before, after),
+            Self::RampSkip | Self::Edit { .. } => true,
         }
     }
+}
+
+/// Whether a ramp that is live begins once more: it goes down to its first step, and rises along steps and under a guard
+/// that a second person has seen.
+fn restarts(before: &FlagEnvironment, after: &FlagEnvironment) -> bool {
+    let (Some(old), Some(new)) = (&before.ramp, &after.ramp) else { return false };
+    let same = old.steps == new.steps && old.guard == new.guard;
+    before.enabled && old.is_live() && same && after.share() <= before.share()
 }
 
 /// Does it to `flag`, and gives the events; none when it is so already. Writes nothing itself.

@@ -135,8 +135,8 @@ pub(in crate::flags) struct Asked<'a> {
     pub late_ms_max: i64,
 }
 
-/// Writes a request and its event; gives its number. The same wish of the same person on the same basis is the request
-/// there is already.
+/// Writes a request and its event; gives its number. The same wish of the same person is the request there is already;
+/// when the flag was changed since, it is based on the flag as it is now.
 pub(in crate::flags) fn ask(
     t: &mut Txn<'_>,
     who: &Caller,
@@ -146,12 +146,15 @@ pub(in crate::flags) fn ask(
 ) -> Result<i64, Fault> {
     let (key, place, now) = (before.key.as_str(), asked.place, t.now());
     let basis = basis(before, place, asked.action);
+    let unset = FlagEnvironment::default();
+    let of = |flag: &Flag| told(flag.environments.get(place).unwrap_or(&unset));
     let query = ChangeQuery { flag: Some(key), state: Some(store::PENDING), limit: LISTED_MAX };
     for row in store::list(t.tx(), store::REQUEST, &query)? {
         let known = Body::read(&row)?;
         let same = known.action == *asked.action && known.at == asked.at && row.environment == place;
-        if same && known.author == who.actor && known.basis == basis {
-            return Ok(row.number);
+        if same && known.author == who.actor {
+            let renewed = Body { before: of(before), after: after.map_or(Value::Null, of), basis, ..known };
+            return renew(t, who, &row, renewed);
         }
     }
     if store::pending(t.tx(), store::REQUEST)? >= REQUESTS_MAX as i64 {
@@ -159,8 +162,6 @@ pub(in crate::flags) fn ask(
             .advice("decide some of them first"));
     }
     let number = store::next_number(t.tx(), store::REQUEST)?;
-    let unset = FlagEnvironment::default();
-    let of = |flag: &Flag| told(flag.environments.get(place).unwrap_or(&unset));
     let body = Body {
         action: asked.action.clone(),
         author: who.actor.clone(),
@@ -184,17 +185,32 @@ pub(in crate::flags) fn ask(
         body: text(&body)?,
     };
     store::insert(t.tx(), &row)?;
-    let text = format!(
-        "{} wants to {} (change request {number}); a second person approves with: flag approve {number}",
-        who.actor,
-        body.words(&row)
-    );
+    let wish = format!("wants to {} (change request {number})", body.words(&row));
+    record(t, who, &row, &body, &wish)?;
+    Ok(number)
+}
+
+/// Puts a request that waits on another basis, if it is another.
+fn renew(t: &mut Txn<'_>, who: &Caller, row: &ChangeRow, renewed: Body) -> Result<i64, Fault> {
+    if Body::read(row)?.basis == renewed.basis {
+        return Ok(row.number);
+    }
+    let due_at = t.now().plus_ms(REQUEST_MS);
+    store::renew(t.tx(), store::REQUEST, row.number, due_at, &text(&renewed)?)?;
+    let wish = format!("still wants to {} (change request {}, as the flag is now)", renewed.words(row), row.number);
+    record(t, who, row, &renewed, &wish)?;
+    Ok(row.number)
+}
+
+fn record(t: &mut Txn<'_>, who: &Caller, row: &ChangeRow, body: &Body, wish: &str) -> Result<(), Fault> {
+    let (number, place) = (row.number, row.environment.as_str());
+    let text = format!("{} {wish}; a second person approves with: flag approve {number}", who.actor);
     let data = json!({
         "environment": place, "number": number, "action": body.action, "at": body.at, "before": body.before,
         "after": body.after,
     });
-    t.record(draft(who, "flag.change_requested", key, place, text).data(data))?;
-    Ok(number)
+    t.record(draft(who, "flag.change_requested", &row.flag, place, text).data(data))?;
+    Ok(())
 }
 
 fn text(body: &Body) -> Result<String, Fault> {

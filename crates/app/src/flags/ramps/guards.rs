@@ -8,14 +8,18 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
-use tenfold_flags::{Flag, Guard, Ramp, RampEffect, RampInput, Reading, Watch};
-use tenfold_types::{Fault, Severity, Timestamp};
+use tenfold_flags::{BadOfTotal, Condition, Flag, Guard, JudgeCondition, Ramp, RampEffect, RampInput, Reading, Watch};
+use tenfold_judge::Verdict;
+use tenfold_types::{Fault, Labels, Matcher, Severity, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::tell;
+use crate::chat::announce::span;
 use crate::flags::changes::Done;
 use crate::flags::manage::state_of;
 use crate::incidents::{GuardIncident, open_by_guard};
+use crate::judged::{Errors, Sides};
+use crate::metrics::SeriesFilter;
 use crate::{App, Caller};
 
 /// Ramps with a guard that are live at one time.
@@ -24,6 +28,11 @@ pub const GUARDED_RAMPS_MAX: usize = 200;
 const TICK: Duration = Duration::from_millis(500);
 /// Queries of guards at a time.
 const LOOKS_AT_ONCE: usize = 4;
+/// A counter that had a series within this time is known: that it has none now means that it counted nothing.
+const KNOWN_MS: i64 = 24 * 3_600_000;
+/// A good verdict of the judge stands while both sides made a request within so many looks, and at least this long.
+const SILENT_LOOKS: i64 = 12;
+const SILENT_MS_MIN: i64 = 60_000;
 
 type Place = (String, String);
 
@@ -129,14 +138,15 @@ impl App {
         let live = self.flags.live_ramps();
         self.flags.watches.retain(&live);
         let due = live.into_iter().filter(|l| {
-            l.ramp.guard_now().is_some_and(|g| l.ramp.watch.last_at.is_none_or(|at| now.since_ms(at) >= g.interval_ms))
+            let every_ms = |g: &Guard| g.look_every_ms(now.since_ms(l.ramp.entered_at));
+            l.ramp.guard_now().is_some_and(|g| l.ramp.watch.last_at.is_none_or(|at| now.since_ms(at) >= every_ms(g)))
         });
         stream::iter(due).for_each_concurrent(LOOKS_AT_ONCE, |live| self.flag_guard_look(live)).await;
     }
 
     async fn flag_guard_look(&self, live: Live) {
         let Some(guard) = live.ramp.guard_now() else { return };
-        let reading = self.flag_guard_read(guard).await;
+        let reading = self.flag_guard_read(guard, live.ramp.entered_at).await;
         let input = RampInput::Reading(reading);
         let Ok((next, effects)) = live.ramp.step(&input, self.now()) else { return };
         if effects.is_empty() {
@@ -156,8 +166,12 @@ impl App {
         }
     }
 
-    async fn flag_guard_read(&self, guard: &Guard) -> Reading {
-        let answer = match self.query_numbers(&guard.expr).await {
+    async fn flag_guard_read(&self, guard: &Guard, since: Timestamp) -> Reading {
+        if let Condition::Judge(judge) = &guard.condition {
+            return self.flag_guard_judge(guard, judge, since).await;
+        }
+        let expr = self.flag_guard_expr(&guard.expr);
+        let answer = match self.query_numbers(&expr).await {
             Ok(answer) => answer,
             Err(why) => return Reading::no_data(why),
         };
@@ -169,6 +183,40 @@ impl App {
             },
         };
         guard.read(&answer, traffic)
+    }
+
+    /// What is asked for a threshold: a ratio of counters with zero in place of a numerator that has counted nothing.
+    fn flag_guard_expr(&self, expr: &str) -> String {
+        let since = self.now().plus_ms(-KNOWN_MS);
+        let known = |name: &String| {
+            let filter = SeriesFilter {
+                selectors: vec![vec![Matcher::equal(Labels::NAME, name.as_str())]],
+                start_ms: since.millis(),
+                end_ms: self.now().millis(),
+            };
+            !name.is_empty() && self.metrics.series(&filter).is_ok_and(|series| !series.is_empty())
+        };
+        let filled = super::ratio::fill(expr).filter(|f| f.apart.iter().all(known));
+        filled.map_or_else(|| expr.to_owned(), |f| f.expr)
+    }
+
+    async fn flag_guard_judge(&self, guard: &Guard, judge: &JudgeCondition, since: Timestamp) -> Reading {
+        let pair = |of: &BadOfTotal| (of.bad.clone(), of.total.clone());
+        let errors = judge.errors.as_ref().map(|e| Errors { canary: pair(&e.new), control: pair(&e.old) });
+        let latency = judge.latency.as_ref().map(|l| (l.new.clone(), l.old.clone()));
+        let sides = Sides { errors, latency, same_before: false };
+        let judged = match self.judge_report(&sides, judge.settings(), since, guard.interval_ms).await {
+            Ok(judged) => judged,
+            Err(why) => return Reading::no_data(why),
+        };
+        let now = self.now();
+        let silent_ms_max = (SILENT_LOOKS * guard.look_every_ms(now.since_ms(since))).max(SILENT_MS_MIN);
+        let silent_ms = judged.newest.map_or(0, |at| now.since_ms(at));
+        // What was good until the requests ended is not known to be good now.
+        if judged.report.verdict == Verdict::NotWorse && silent_ms > silent_ms_max {
+            return Reading::no_data(format!("one of the two sides made no request for {}", span(silent_ms)));
+        }
+        Reading::judged(judged.report)
     }
 
     /// Steps the stored ramp by `input` in one transaction, if it is still the one that was looked at.

@@ -3,6 +3,7 @@
 
 mod guards;
 mod plans;
+mod ratio;
 mod tell;
 
 use serde::{Deserialize, Serialize};

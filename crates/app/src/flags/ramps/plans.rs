@@ -2,11 +2,12 @@
 //! changes no ramp that runs.
 
 use serde::{Deserialize, Serialize};
-use tenfold_flags::RampPlan;
+use tenfold_flags::{Condition, RampPlan};
 use tenfold_store::flag_changes as store;
 use tenfold_types::{EventDraft, Fault};
 use utoipa::ToSchema;
 
+use crate::judged::check_counter;
 use crate::people::check_name;
 use crate::{App, Caller, Role, Txn};
 
@@ -25,10 +26,16 @@ pub struct RampPlanList {
     pub items: Vec<RampPlanView>,
 }
 
-/// A plan is right and its expressions are PromQL.
+/// A plan is right, its expressions are PromQL and its counters are selectors.
 pub fn check(plan: &RampPlan) -> Result<(), Fault> {
     plan.check().map_err(Fault::invalid)?;
     for guard in plan.guards() {
+        if let Condition::Judge(judge) = &guard.condition {
+            for (field, selector) in judge.selectors() {
+                check_counter(field, selector)?;
+            }
+            continue;
+        }
         let exprs = std::iter::once(&guard.expr).chain(guard.traffic.as_ref().map(|t| &t.expr));
         for expr in exprs {
             tenfold_promql::parse(expr)

@@ -123,16 +123,15 @@ impl Told<'_> {
             None => format!("switched {key} off in {place}"),
             Some(percent) => format!("took {key} back to {percent} % in {place}"),
         };
-        let value = match &evidence.reading {
-            Reading::Failing { value, .. } | Reading::Good { value, .. } => number(*value),
-            Reading::NoData { why } => why.clone(),
-        };
         let lasted = evidence.at.since_ms(evidence.since);
         let lasted = if lasted > 0 { format!(" for {}", span(lasted)) } else { String::new() };
-        let text = format!(
-            "the guard {did} at {} %: {} is {value} and has to be {}{lasted}",
-            evidence.percent, evidence.expr, evidence.condition
-        );
+        let why = match &evidence.reading {
+            Reading::Failing { value, .. } | Reading::Good { value, .. } => {
+                format!("{} is {} and has to be {}{lasted}", evidence.expr, number(*value), evidence.condition)
+            }
+            other => other.words().unwrap_or_default(),
+        };
+        let text = format!("the guard {did} at {} %: {why}", evidence.percent);
         let severity = ramp.guard_now().map_or(Severity::Critical, |g| g.severity);
         self.draft("flag.guard_tripped", text, json!({"percent": percent, "evidence": evidence})).severity(severity)
     }
@@ -144,9 +143,10 @@ impl Told<'_> {
             WaitAction::Page | WaitAction::Hold => format!("paused the ramp of {key} in {place}"),
         };
         let text = format!(
-            "the guard {did} at {} %: it had no data to go on for {}",
+            "the guard {did} at {} %: it had no data to go on for {}{}",
             evidence.percent,
-            span(evidence.at.since_ms(evidence.since))
+            span(evidence.at.since_ms(evidence.since)),
+            last_words(&evidence.reading)
         );
         let severity = ramp.guard_now().map_or(Severity::Critical, |g| g.severity);
         self.draft("flag.guard_gave_up", text, json!({"action": action, "evidence": evidence})).severity(severity)
@@ -158,6 +158,14 @@ impl Told<'_> {
             data.extend(more);
         }
         draft(self.who, kind, self.key, self.place, text).data(data)
+    }
+}
+
+/// What a judge last said, where nothing was not all it said.
+fn last_words(reading: &Reading) -> String {
+    match reading {
+        Reading::Judged { .. } => reading.words().map_or_else(String::new, |words| format!("; {words}")),
+        Reading::Good { .. } | Reading::Failing { .. } | Reading::NoData { .. } => String::new(),
     }
 }
 

@@ -5,7 +5,7 @@ import { duration } from "../../../lib/time";
 import { Empty } from "../../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../../ui/Section";
 import { FlagNav } from "../FlagNav";
-import { conditionWords } from "../Guard";
+import { asked } from "../Guard";
 import { RequestItem } from "../Requests";
 import { ScheduleItem } from "../Schedule";
 
@@ -51,7 +51,7 @@ export default function ChangesPage(): ReactElement {
                         <li key={plan.name} className="stack tight">
                           <p><strong>{plan.name}</strong>{plan.description && <span className="muted"> {plan.description}</span>}</p>
                           <p>{plan.steps.map((step) => `${step.percent} %${step.hold_ms ? ` for ${duration(step.hold_ms)}` : ""}`).join(", ")}</p>
-                          {plan.guard ? <pre className="expression">{plan.guard.expr.trim()} {conditionWords(plan.guard)}</pre> : <span className="muted">No guard.</span>}
+                          {plan.guard ? <pre className="expression">{asked(plan.guard)}</pre> : <span className="muted">No guard.</span>}
                         </li>
                       ))}
                     </ul>

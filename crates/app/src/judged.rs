@@ -1,0 +1,163 @@
+//! From counters in the time-series store to what the judge looks at: guards of ramps and canaries of deploys ask here.
+//!
+//! Everything is asked for anew from the instant the watch began on, so nothing is lost with a process that dies.
+
+use std::collections::HashMap;
+
+use tenfold_judge::{Bin, Bounds, Bucket, Counter, HistogramBin, Increases, Report, Settings, Watched};
+use tenfold_promql::ast::Kind;
+use tenfold_types::{Fault, Labels, Timestamp};
+
+use crate::App;
+
+/// Values (series times looks) that one counter of a judge may have.
+const VALUES_MAX: usize = 4_000_000;
+/// Labels that tell one process from another.
+const TARGET: [&str; 3] = ["job", "instance", "host"];
+
+/// The counters of both sides, as selectors.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Sides {
+    pub errors: Option<Errors>,
+    /// Buckets of the canary and of the control.
+    pub latency: Option<(String, String)>,
+    /// Whether the two sides are told apart by something they differed in before as well.
+    pub same_before: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Errors {
+    /// Failed and all requests.
+    pub canary: (String, String),
+    pub control: (String, String),
+}
+
+/// One series with its values at the bounds.
+type Read = Vec<(Labels, Counter)>;
+
+/// A counter is named by a selector: differences are taken here, and a sum would hide that a process began again.
+pub(crate) fn check_counter(field: &str, selector: &str) -> Result<(), Fault> {
+    let parsed = tenfold_promql::parse(selector)
+        .map_err(|e| Fault::invalid(format!("`{field}` of the judge: {}", e.pointing(selector))))?;
+    let plain = match &parsed.unwrapped().kind {
+        Kind::Selector(selector) => selector.shift.offset.is_none() && selector.shift.at.is_none(),
+        _ => false,
+    };
+    if plain {
+        return Ok(());
+    }
+    Err(Fault::invalid(format!("`{field}` of the judge is no counter: {}", selector.trim())).advice(
+        "name a counter with its labels, such as http_requests_total{code=~\"5..\"}, without rate(), sum() or offset: the \
+         judge takes the differences itself",
+    ))
+}
+
+impl App {
+    /// Counts both sides from an hour before `started` until now, and gives the judge's report on it. Words where that
+    /// cannot be done, which a caller takes as no data.
+    pub(crate) async fn judge_report(
+        &self,
+        sides: &Sides,
+        settings: Settings,
+        started: Timestamp,
+        every_ms: i64,
+    ) -> Result<Judged, String> {
+        let watched = self.judge_counts(sides, started, every_ms).await?;
+        let work = tokio::task::spawn_blocking(move || {
+            let report = watched.report(settings).map_err(|e| e.to_string())?;
+            let (canary, control) = watched.newest_ms();
+            Ok(Judged { report, newest: canary.zip(control).map(|(a, b)| Timestamp(a.min(b))) })
+        });
+        work.await.map_err(|_| "the judge ended in a panic".to_owned())?
+    }
+
+    async fn judge_counts(&self, sides: &Sides, started: Timestamp, every_ms: i64) -> Result<Watched, String> {
+        let bounds = Bounds::new(started.millis(), every_ms, self.now().millis());
+        let mut errors = None;
+        if let Some(of) = &sides.errors {
+            let canary = (self.counters(&of.canary.0, &bounds).await?, self.counters(&of.canary.1, &bounds).await?);
+            let control = (self.counters(&of.control.0, &bounds).await?, self.counters(&of.control.1, &bounds).await?);
+            errors = Some([canary.0, canary.1, control.0, control.1]);
+        }
+        let mut latency = None;
+        if let Some((canary, control)) = &sides.latency {
+            latency = Some([self.counters(canary, &bounds).await?, self.counters(control, &bounds).await?]);
+        }
+        count(bounds, errors, latency, sides.same_before)
+    }
+
+    /// The series of a counter with their values at the bounds.
+    async fn counters(&self, selector: &str, bounds: &Bounds) -> Result<Read, String> {
+        let mut read: Read = Vec::new();
+        let mut index_of: HashMap<Labels, usize> = HashMap::new();
+        for (from, to, step) in bounds.runs() {
+            let answer =
+                self.query_range(selector, Timestamp(from), Timestamp(to), step).await.map_err(|f| f.message)?;
+            let tenfold_promql::Value::Matrix(series) = answer.value else {
+                return Err(format!("`{selector}` does not answer with series"));
+            };
+            for one in series {
+                let index = *index_of.entry((*one.labels).clone()).or_insert_with(|| {
+                    let counter = Counter { target: target(&one.labels), values: vec![None; bounds.len()] };
+                    read.push(((*one.labels).clone(), counter));
+                    read.len() - 1
+                });
+                if read.len().saturating_mul(bounds.len()) > VALUES_MAX {
+                    return Err(format!(
+                        "`{selector}` matches more than {} series, which is the limit for {} looks; name fewer",
+                        read.len() - 1,
+                        bounds.len()
+                    ));
+                }
+                for point in &one.points {
+                    if let Some(at) = bounds.index_of(point.t_ms) {
+                        read[index].1.values[at] = Some(point.value);
+                    }
+                }
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// What the judge says, and when both sides had their newest requests.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Judged {
+    pub report: Report,
+    /// Of the side that has been silent for longer; nothing while one never had any.
+    pub newest: Option<Timestamp>,
+}
+
+fn target(labels: &Labels) -> String {
+    TARGET.iter().map(|name| labels.get(name).unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+fn count(
+    bounds: Bounds,
+    errors: Option<[Read; 4]>,
+    latency: Option<[Read; 2]>,
+    same_before: bool,
+) -> Result<Watched, String> {
+    let mut increases = Increases::new(bounds.len());
+    for read in errors.iter().flatten().chain(latency.iter().flatten()) {
+        increases.know(read.iter().map(|(_, counter)| counter));
+    }
+    let errors: Option<Vec<Bin>> = errors.map(|reads| {
+        let [bad, total, old_bad, old_total] =
+            reads.map(|read| read.into_iter().map(|(_, counter)| counter).collect::<Vec<_>>());
+        increases.errors((&bad, &total), (&old_bad, &old_total))
+    });
+    let latency: Option<Vec<HistogramBin>> = match latency {
+        None => None,
+        Some([canary, control]) => Some(increases.latency(&buckets(canary)?, &buckets(control)?)?),
+    };
+    Ok(Watched { bounds, errors, latency, same_before })
+}
+
+fn buckets(read: Read) -> Result<Vec<Bucket>, String> {
+    let bucket = |(labels, counter): (Labels, Counter)| match labels.get("le").and_then(|le| le.parse().ok()) {
+        Some(le) => Ok(Bucket { le, counter }),
+        None => Err(format!("{labels} has no bound in a label `le`; latency is judged from the _bucket series")),
+    };
+    read.into_iter().map(bucket).collect()
+}

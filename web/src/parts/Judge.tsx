@@ -1,0 +1,61 @@
+import type { ReactElement } from "react";
+import type { JudgeCount, JudgeReport } from "../api/types";
+import { Chart } from "../charts/Chart";
+import { count, format } from "../lib/units";
+import { Status } from "../ui/basics";
+import { evidenceLines, neededWords, odds, ratioWords, times, verdictLook } from "./judge";
+
+interface Props {
+  report: JudgeReport;
+  /** What the two sides are called, in the plural. */
+  canary: string;
+  control: string;
+}
+
+function Requests({ of, word }: { of: JudgeCount; word: string }): ReactElement {
+  if (of.total === 0) return <>no requests</>;
+  return <>{count(of.events)} of {count(of.total)} {word} ({format(of.events / of.total, "ratio")})</>;
+}
+
+/** The judge's verdict with what it rests on: counts, ratio with its interval, evidence over time. */
+export function Judge({ report, canary, control }: Props): ReactElement {
+  const [look, word] = verdictLook(report.verdict);
+  const { times: at, lines } = evidenceLines(report);
+  const newest = report.series.at(-1);
+  const failed = report.latency_alone ? "slow" : "failed";
+  return (
+    <div className="stack tight" role="group" aria-label="The judge">
+      <div className="buttons">
+        <Status look={look}>{word}</Status>
+        <span className="muted">{neededWords(report)}</span>
+      </div>
+      <dl className="facts">
+        <dt>{canary}</dt>
+        <dd><Requests of={report.seen.canary} word={failed} /></dd>
+        <dt>{control}</dt>
+        <dd><Requests of={report.seen.control} word={failed} /></dd>
+        {report.slow && !report.latency_alone && (
+          <>
+            <dt>Slow</dt>
+            <dd><Requests of={report.slow.canary} word="slow" /> beside <Requests of={report.slow.control} word="slow" /></dd>
+          </>
+        )}
+        <dt>Ratio</dt>
+        <dd>{ratioWords(report)}; {times(report.tolerated)} times is tolerated</dd>
+        {newest && (
+          <>
+            <dt>Evidence</dt>
+            <dd>{odds(Math.log((Math.exp(newest.errors) + Math.exp(newest.latency)) / 2))} for worse, {odds(report.roll_back_at)} wanted; {odds(newest.promote)} for not worse, {odds(report.promote_at)} wanted</dd>
+          </>
+        )}
+      </dl>
+      <Chart
+        title="Evidence, in powers of ten"
+        description="How strongly the counts speak for worse and for not worse. What speaks against either by more than a hundredfold is drawn at the edge."
+        unit="short" times={at} lines={lines} markers={[]} height={110}
+        rangeText="since the watch began"
+        note={lines.length === 0 ? "Nothing was counted yet." : null}
+      />
+    </div>
+  );
+}

@@ -1,0 +1,57 @@
+/** What the judge saw, in words and as lines: of a ramp's guard and of a deploy's canary alike. */
+import type { JudgeReport, JudgeVerdict } from "../api/types";
+import type { Line } from "../charts/summary";
+import type { Look } from "../lib/status";
+import { count } from "../lib/units";
+
+const VERDICTS: Record<JudgeVerdict, [Look, string]> = {
+  watching: ["busy", "Watching"],
+  worse: ["critical", "Worse"],
+  not_worse: ["ok", "Not worse"],
+  no_data: ["unknown", "No data"],
+  not_enough_data: ["unknown", "Not enough data"],
+  inconclusive: ["unknown", "Inconclusive"],
+};
+export const verdictLook = (verdict: JudgeVerdict): [Look, string] => VERDICTS[verdict];
+
+/** Below this the evidence is drawn at the lower edge: how very much it speaks against something is of no use. */
+const LOW = -2;
+const powers = (nats: number): number => Math.max(LOW, nats / Math.LN10);
+
+/** Evidence over time, in powers of ten, with the heights at which the judge says its word. */
+export function evidenceLines({ series, roll_back_at, promote_at }: JudgeReport): { times: number[]; lines: Line[] } {
+  const mean = (a: number, b: number): number => {
+    const high = Math.max(a, b);
+    return high + Math.log((Math.exp(a - high) + Math.exp(b - high)) / 2);
+  };
+  const all = (value: number): number[] => series.map(() => powers(value));
+  return {
+    times: series.map(({ at_ms }) => at_ms / 1000),
+    lines: series.length === 0 ? [] : [
+      { label: "worse", values: series.map(({ errors, latency }) => powers(mean(errors, latency))) },
+      { label: "not worse", values: series.map(({ promote }) => powers(promote)) },
+      { label: "called worse at", limit: true, values: all(roll_back_at) },
+      { label: "called not worse at", limit: true, values: all(promote_at) },
+    ],
+  };
+}
+
+export const times = (ratio: number): string => String(Number(ratio.toPrecision(2)));
+
+/** An e-value as odds, from its logarithm. */
+export function odds(nats: number): string {
+  const value = Math.exp(nats);
+  if (value >= 1e6) return "over a million to 1";
+  return `${value >= 10 ? count(Math.floor(value + 1e-6)) : times(value)} to 1`;
+}
+
+export function ratioWords({ ratio, ratio_low, ratio_high }: JudgeReport): string {
+  if (typeof ratio !== "number") return "no data";
+  return `${times(ratio)} times as often (${times(ratio_low)} to ${typeof ratio_high === "number" ? times(ratio_high) : "any number"})`;
+}
+
+export function neededWords({ canary_requests_needed: needed, seen }: JudgeReport): string {
+  if (typeof needed !== "number") return "nothing failed on either side, so there is nothing to compare";
+  const left = needed - seen.canary.total;
+  return left > 0 ? `about ${count(left)} more requests for a good one` : "enough to tell a good one";
+}

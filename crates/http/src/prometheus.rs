@@ -3,6 +3,9 @@
 //! Shapes, parameters and errors are those of Prometheus 3 (`docs/querying/api.md` there). Rules and alerts in that
 //! shape stand with the alerts.
 
+mod federate;
+mod status;
+
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, RawForm, RawQuery, State};
@@ -26,7 +29,12 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(label_values))
         .add(Policy::Viewer, routes!(metadata))
         .add(Policy::Viewer, routes!(targets))
-        .add(Policy::Viewer, routes!(buildinfo))
+        .add(Policy::Viewer, routes!(status::buildinfo))
+        .add(Policy::Viewer, routes!(status::runtimeinfo))
+        .add(Policy::Viewer, routes!(status::flags))
+        .add(Policy::Viewer, routes!(status::config))
+        .add(Policy::Viewer, routes!(status::format_query, status::format_query_post))
+        .add(Policy::Viewer, routes!(federate::federate))
         .add(Policy::Viewer, routes!(own))
 }
 
@@ -325,15 +333,6 @@ async fn targets(State(app): State<App>) -> Answer {
         })
         .collect();
     Ok(success(json!({"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {}})))
-}
-
-/// Which program answers; Grafana asks to know what it can use.
-#[utoipa::path(get, path = "/api/v1/status/buildinfo", responses((status = 200, content_type = "application/json")))]
-async fn buildinfo() -> Response {
-    success(json!({
-        "application": "tenfold", "version": env!("CARGO_PKG_VERSION"), "revision": "", "branch": "",
-        "buildUser": "", "buildDate": "", "goVersion": "",
-    }))
 }
 
 /// The server's own metrics in the Prometheus text format.

@@ -158,3 +158,69 @@ async fn remarks_stand_beside_the_answer() {
     let (_, body) = asker.get("/api/v1/query", &[("query", "quantile(2, up)"), ("time", "1800000060")]).await;
     assert_eq!(body["warnings"], json!(["PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)"]));
 }
+
+#[tokio::test]
+async fn a_query_is_written_out() {
+    let asker = Asker::new().await;
+    let query = "sum(rate(requests_total{job='web'}[1m]))by(job)";
+    let written = data(json!("sum by (job) (rate(requests_total{job=\"web\"}[1m]))"));
+    assert_eq!(asker.get("/api/v1/format_query", &[("query", query)]).await, written);
+    assert_eq!(asker.post("/api/v1/format_query", &[("query", query)]).await, written);
+    let (status, body) = asker.get("/api/v1/format_query", &[("query", "sum(")]).await;
+    assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")));
+}
+
+#[tokio::test]
+async fn another_prometheus_takes_the_newest_samples() {
+    let asker = Asker::new().await;
+    let series = |name: &str, job: &str| Labels::from_pairs([("__name__", name), ("kind", "fresh"), ("job", job)]);
+    let t = asker.world.app.now().millis() - 60_000;
+    let ended = series("up", "old").with("instance", "a\"b");
+    let samples = [
+        Sample::new(series("up", "web"), t - 1, 0.0),
+        Sample::new(series("up", "web"), t, 1.0),
+        Sample::new(series("up", "db"), t, 0.0),
+        Sample::new(series("requests_total", "web"), t, 120.0),
+        Sample::new(series("up", "late"), t - 10 * 60_000, 1.0),
+        Sample::new(ended.clone(), t, 1.0),
+        Sample::new(ended, t + 1, tenfold_types::STALE_NAN),
+    ];
+    asker.world.app.metrics.append(&samples).unwrap();
+    let federate = async |selectors: &[(&str, &str)]| {
+        let request =
+            Request::get(format!("/federate?{}", encoded(selectors))).header(header::AUTHORIZATION, &asker.token);
+        let response = asker.world.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status();
+        let text = String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap();
+        (status, text)
+    };
+    let (status, page) = federate(&[("match[]", "{job=~\"web|old\"}"), ("match[]", "up")]).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(
+        page,
+        format!(
+            "# TYPE requests_total untyped\nrequests_total{{job=\"web\",kind=\"fresh\",instance=\"\"}} 120 {t}\n\
+             # TYPE up untyped\nup{{job=\"db\",kind=\"fresh\",instance=\"\"}} 0 {t}\nup{{job=\"web\",kind=\"fresh\",instance=\"\"}} 1 {t}\n"
+        )
+    );
+    let read = tenfold_protocols::prom_text::parse(&page, tenfold_protocols::prom_text::Format::default()).unwrap();
+    assert_eq!((read.samples.len(), read.samples[0].t_ms), (3, Some(t)));
+    for wrong in [vec![], vec![("match[]", "{")], vec![("match[]", "sum(up)")]] {
+        assert_eq!(federate(&wrong).await.0, StatusCode::BAD_REQUEST, "{wrong:?}");
+    }
+}
+
+#[tokio::test]
+async fn programs_find_what_they_look_for() {
+    let asker = Asker::new().await;
+    for (path, key, value) in [
+        ("/api/v1/status/buildinfo", "application", json!("tenfold")),
+        ("/api/v1/status/runtimeinfo", "timeSeriesCount", json!(3)),
+        ("/api/v1/status/flags", "query.lookback-delta", json!("5m")),
+    ] {
+        let (status, body) = asker.get(path, &[]).await;
+        assert_eq!((status, &body["data"][key]), (StatusCode::OK, &value), "{path}");
+    }
+    let (_, body) = asker.get("/api/v1/status/config", &[]).await;
+    assert!(body["data"]["yaml"].as_str().unwrap().contains("scrape_interval: 15000ms"), "{body}");
+}

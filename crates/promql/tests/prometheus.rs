@@ -3,16 +3,13 @@
 //! Samples go to Prometheus as blocks that `promtool` makes. No query's window ends on a sample: Prometheus 2 and 3 differ
 //! on whether such a one belongs to it. Skipped in one line when `prometheus` and `promtool` are not installed.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
-    process::{Child, Command, Stdio},
-};
+#[path = "support/server.rs"]
+mod server;
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, process::Command};
 
 use serde_json::Value as Json;
+use server::Prometheus;
 use tenfold_promql::{
     Interrupt, Limits, Query, QueryError, Queryable, ReadSamples, SeriesData, Value, instant, parse, range,
 };
@@ -36,67 +33,6 @@ impl Queryable for Store {
     fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, QueryError> {
         let found = self.0.select(matchers, start_ms, end_ms).map_err(|e| QueryError::Storage(e.to_string()))?;
         Ok(found.into_iter().map(|s| SeriesData::lazy(s.labels, Chunks(s.chunks))).collect())
-    }
-}
-
-/// A server that is ended with the test.
-struct Prometheus {
-    child: Child,
-    address: String,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Prometheus {
-    fn start(dir: &std::path::Path) -> Self {
-        let config = dir.join("prometheus.yml");
-        fs::write(&config, "global:\n  scrape_interval: 1h\n").expect("the configuration is written");
-        let mut child = Command::new("prometheus")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.tsdb.path={}", dir.join("data").display()))
-            .args(["--storage.tsdb.retention.time=100y", "--web.listen-address=127.0.0.1:0"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("prometheus starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
-        let mut address = String::new();
-        for line in lines.by_ref().map_while(Result::ok) {
-            if line.contains("msg=\"Listening on\"") {
-                address = line.rsplit("address=").next().unwrap_or_default().trim().to_string();
-            }
-            if line.contains("ready to receive web requests") {
-                break;
-            }
-        }
-        // Its further messages must go somewhere, or it stops when the pipe is full.
-        std::thread::spawn(move || lines.for_each(drop));
-        assert!(!address.is_empty(), "prometheus did not say where it listens");
-        Self { child, address }
-    }
-
-    fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Json {
-        let mut body = String::new();
-        for (name, value) in parameters {
-            let _ = write!(body, "{}{name}=", if body.is_empty() { "" } else { "&" });
-            for b in value.bytes() {
-                let _ = write!(body, "%{b:02x}");
-            }
-        }
-        let mut stream = TcpStream::connect(&self.address).expect("prometheus listens");
-        write!(
-            stream,
-            "POST {path} HTTP/1.0\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .expect("the request is sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer comes");
-        serde_json::from_str(answer.split_once("\r\n\r\n").expect("a body").1).expect("the body is JSON")
     }
 }
 

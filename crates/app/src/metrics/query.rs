@@ -133,6 +133,17 @@ impl super::State {
         Ok(all)
     }
 
+    /// Known series, in memory and on disk.
+    pub fn series_count(&self) -> usize {
+        self.tsdb.stats().series
+    }
+
+    /// A query as Prometheus writes it.
+    pub fn format_query(&self, expr: &str) -> Result<String, Fault> {
+        let parsed = tenfold_promql::parse_as(expr, self.dialect).map_err(|e| query_fault(&e, expr))?;
+        Ok(parsed.pretty())
+    }
+
     /// The newest value of every series of a metric, by label set.
     pub fn last_values(&self, metric: &str) -> BTreeMap<Labels, f64> {
         let found = self.tsdb.last_samples(&[Matcher::equal(Labels::NAME, metric)]).unwrap_or_default();

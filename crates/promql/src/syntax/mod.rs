@@ -4,6 +4,7 @@ pub mod ast;
 mod check;
 mod lex;
 mod parse;
+mod print;
 mod selector;
 
 pub(crate) use lex::duration as read_duration;

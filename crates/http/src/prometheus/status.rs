@@ -1,0 +1,72 @@
+//! What Prometheus says of itself, where it can be said of us: programs that look for it find their way.
+
+use axum::extract::{RawForm, RawQuery, State};
+use axum::response::Response;
+use serde_json::json;
+use tenfold_app::App;
+use tenfold_app::metrics::QUERY_TIMEOUT_MS;
+use tenfold_promql::Limits;
+
+use super::{Answer, Params, success};
+
+/// Which program answers; Grafana asks to know what it can use.
+#[utoipa::path(get, path = "/api/v1/status/buildinfo", responses((status = 200, content_type = "application/json")))]
+pub(super) async fn buildinfo() -> Response {
+    success(json!({
+        "application": "tenfold", "version": env!("CARGO_PKG_VERSION"), "revision": "", "branch": "",
+        "buildUser": "", "buildDate": "", "goVersion": "",
+    }))
+}
+
+/// How the store of samples is doing.
+#[utoipa::path(get, path = "/api/v1/status/runtimeinfo", responses((status = 200, content_type = "application/json")))]
+pub(super) async fn runtimeinfo(State(app): State<App>) -> Response {
+    let trouble = app.metrics.trouble();
+    success(json!({
+        "reloadConfigSuccess": true,
+        "timeSeriesCount": app.metrics.series_count(),
+        "storageRetention": format!("{}d", app.settings.metrics.retention_days),
+        "serverTime": app.now(),
+        "trouble": trouble,
+    }))
+}
+
+/// Settings that have a name in Prometheus.
+#[utoipa::path(get, path = "/api/v1/status/flags", responses((status = 200, content_type = "application/json")))]
+pub(super) async fn flags(State(app): State<App>) -> Response {
+    let metrics = &app.settings.metrics;
+    success(json!({
+        "query.lookback-delta": "5m",
+        "query.max-samples": Limits::default().samples_max.to_string(),
+        "query.timeout": format!("{}s", QUERY_TIMEOUT_MS / 1000),
+        "storage.tsdb.retention.time": format!("{}d", metrics.retention_days),
+        "enable-feature": if metrics.experimental_promql { "promql-experimental-functions" } else { "" },
+    }))
+}
+
+/// The configuration as Prometheus would write it; what is scraped stands in our own settings.
+#[utoipa::path(get, path = "/api/v1/status/config", responses((status = 200, content_type = "application/json")))]
+pub(super) async fn config(State(app): State<App>) -> Response {
+    let metrics = &app.settings.metrics;
+    let yaml = format!(
+        "global:\n  scrape_interval: {}ms\n  scrape_timeout: {}ms\n",
+        metrics.scrape_interval_ms, metrics.scrape_timeout_ms
+    );
+    success(json!({"yaml": yaml}))
+}
+
+fn run_format(app: &App, params: &Params) -> Answer {
+    Ok(success(json!(app.metrics.format_query(params.need("query")?)?)))
+}
+
+/// Writes a query the way Prometheus does, over several lines where it is long (`query`).
+#[utoipa::path(get, path = "/api/v1/format_query", responses((status = 200, content_type = "application/json")))]
+pub(super) async fn format_query(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
+    run_format(&app, &Params::new(q.as_deref(), b""))
+}
+
+/// The same by form.
+#[utoipa::path(post, path = "/api/v1/format_query", responses((status = 200, content_type = "application/json")))]
+pub(super) async fn format_query_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
+    run_format(&app, &Params::new(q.as_deref(), &form))
+}

@@ -98,6 +98,8 @@ impl super::State {
             interrupt,
             lookback_ms: LOOKBACK_MS,
             subquery_step_ms: SUBQUERY_STEP_MS,
+            threads: 1,
+            clock: None,
         };
         run(&query, &parsed).map_err(|e| query_fault(&e, expr))
     }

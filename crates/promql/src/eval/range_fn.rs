@@ -188,25 +188,65 @@ fn extrapolate_all(kind: Extrapolated, series: &SeriesWindows<'_>, grid: Grid, v
     } else {
         Vec::new()
     };
-    let mut first_fall = 0;
+    let mut falls = Falls { all: &falls, first: 0 };
     let mut edges = super::window::Edges::default();
     let mut layout = Layout::new(kind, series.spec.range_ms);
-    for (t, value) in grid.times().zip(values) {
-        let (start, end) = series.spec.window(t);
+    // Samples by which a window moves with a step, where that is the same everywhere.
+    let moves = pace(points).filter(|pace| grid.step > 0 && grid.step % pace == 0 && series.spec.shift.at_ms.is_none());
+    let moves = moves.map(|pace| (grid.step / pace) as usize);
+    let mut step = 0;
+    while step < grid.steps {
+        let (start, end) = series.spec.window(grid.at(step));
         let window = edges.slice(points, |p| p.t_ms, start, end);
-        let [first, .., last] = window else { continue };
-        while falls.get(first_fall).is_some_and(|f| f.0 <= edges.low) {
-            first_fall += 1;
+        if let [first, .., last] = window {
+            layout.set(first.t_ms - start, end - last.t_ms, last.t_ms - first.t_ms, window.len());
+            // The first window that begins after the first sample is like all that follow, up to the last sample.
+            let alike = match moves {
+                Some(by) if edges.low > 0 => ((points.len() - edges.high) / by + 1).min(grid.steps - step),
+                _ => 1,
+            };
+            let by = moves.unwrap_or_default();
+            for value in &mut values[step..step + alike] {
+                let (first, last) = (points[edges.low].value, points[edges.high - 1].value);
+                *value = layout.extrapolate(first, falls.made_up(last - first, edges.low, edges.high));
+                (edges.low, edges.high) = (edges.low + by, edges.high + by);
+            }
+            (edges.low, edges.high) = (edges.low - by, edges.high - by);
+            step += alike;
+        } else {
+            step += 1;
         }
-        let mut change = last.value - first.value;
-        for (at, fell_from) in &falls[first_fall..] {
-            if *at >= edges.high {
+    }
+}
+
+/// The milliseconds between samples, when they are the same between all.
+fn pace(points: &[Point]) -> Option<i64> {
+    let [first, second, ..] = points else { return None };
+    let pace = second.t_ms - first.t_ms;
+    let even = points.iter().zip(&points[1..]).all(|(a, b)| b.t_ms - a.t_ms == pace);
+    (even && pace > 0).then_some(pace)
+}
+
+/// Where a counter fell, with the value it fell from.
+struct Falls<'f> {
+    all: &'f [(usize, f64)],
+    first: usize,
+}
+
+impl Falls<'_> {
+    /// The change over the samples from `low` to before `high`, with what was lost made up for. Windows do not go back.
+    #[inline]
+    fn made_up(&mut self, mut change: f64, low: usize, high: usize) -> f64 {
+        while self.all.get(self.first).is_some_and(|f| f.0 <= low) {
+            self.first += 1;
+        }
+        for (at, fell_from) in &self.all[self.first..] {
+            if *at >= high {
                 break;
             }
             change += fell_from;
         }
-        layout.set(first.t_ms - start, end - last.t_ms, last.t_ms - first.t_ms, window.len());
-        *value = layout.extrapolate(first.value, change);
+        change
     }
 }
 

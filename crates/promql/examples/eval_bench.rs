@@ -28,8 +28,12 @@ impl ReadSamples for Column {
     }
 }
 
+/// Labels and values.
+type Stored = (Arc<Labels>, Arc<[f64]>);
+
+/// The series by metric name.
 #[derive(Default)]
-struct Memory(HashMap<String, Vec<(Arc<Labels>, Arc<[f64]>)>>);
+struct Memory(HashMap<String, Vec<Stored>>);
 
 impl Queryable for Memory {
     fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, QueryError> {

@@ -158,7 +158,9 @@ fn plan(expr: &Expr, depth: usize, nodes: &mut Vec<Node>, numbers: &mut HashMap<
     };
     numbers.insert(std::ptr::from_ref(expr).addr(), nodes.len());
     nodes.push(Node { depth, operation, span: expr.span, reads: Reads::default(), rows: 0, ns: 0 });
-    children(expr).into_iter().for_each(|child| plan(child, depth + 1, nodes, numbers));
+    for child in children(expr) {
+        plan(child, depth + 1, nodes, numbers);
+    }
 }
 
 impl Context<'_> {

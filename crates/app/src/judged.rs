@@ -92,8 +92,8 @@ impl App {
         let mut index_of: HashMap<Labels, usize> = HashMap::new();
         for (from, to, step) in bounds.runs() {
             let answer =
-                self.query_range(selector, Timestamp(from), Timestamp(to), step).await.map_err(|f| f.message)?;
-            let tenfold_promql::Value::Matrix(series) = answer.value else {
+                self.query_range(selector, Timestamp(from), Timestamp(to), step, false).await.map_err(|f| f.message)?;
+            let tenfold_promql::Value::Matrix(series) = answer.answer.value else {
                 return Err(format!("`{selector}` does not answer with series"));
             };
             for one in series {

@@ -13,8 +13,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 use tenfold_app::App;
-use tenfold_app::metrics::{Health, SeriesFilter};
-use tenfold_promql::{Limits, Output, Sample, Series, Value, format_float, parse_duration_ms};
+use tenfold_app::metrics::{Health, SeriesFilter, Told};
+use tenfold_promql::{Limits, PlanNode, Sample, Series, Value, format_float, parse_duration_ms};
 use tenfold_types::{ErrorCode, Fault, Histogram, Labels, Point, Timestamp};
 use utoipa_axum::routes;
 
@@ -166,8 +166,51 @@ fn histogram_point(t_ms: i64, h: &Histogram) -> Json {
     json!([t_ms as f64 / 1000.0, out])
 }
 
-fn answer(output: &Output, query: &str) -> Response {
-    let data = json!({"resultType": output.value.type_name(), "result": value_json(&output.value)});
+/// What a query cost in Prometheus' shape. `totalQueryableSamples` are the samples read; `peakSamples` is what was held at
+/// one time at most, in samples of 16 bytes.
+fn stats(told: &Told) -> Json {
+    let (queued, elapsed) = (told.queued_ms / 1000.0, told.elapsed_ms / 1000.0);
+    json!({
+        "timings": {
+            "evalTotalTime": elapsed, "resultSortTime": 0.0, "queryPreparationTime": 0.0, "innerEvalTime": elapsed,
+            "execQueueTime": queued, "execTotalTime": queued + elapsed,
+        },
+        "samples": {
+            "totalQueryableSamples": told.answer.samples_read, "peakSamples": told.answer.bytes_held / 16,
+        },
+    })
+}
+
+/// Where the time and the samples of a query went, by node of its expression.
+fn explained(told: &Told, query: &str) -> Json {
+    let output = &told.answer;
+    let node = |n: &PlanNode| {
+        json!({
+            "depth": n.depth, "operation": n.operation, "expression": query.get(n.span.start..n.span.end),
+            "start": n.span.start, "end": n.span.end, "series": n.series, "chunks": n.chunks, "samples": n.samples,
+            "rows": n.rows, "ms": n.ms,
+        })
+    };
+    json!({
+        "elapsed_ms": told.elapsed_ms, "queued_ms": told.queued_ms, "threads": told.threads,
+        "series": output.series_read, "chunks": output.chunks_read, "samples": output.samples_read,
+        "held_bytes": output.bytes_held, "nodes": output.plan.iter().map(node).collect::<Vec<_>>(),
+    })
+}
+
+fn is_set(params: &Params, name: &str) -> bool {
+    params.get(name).is_some_and(|value| !matches!(value, "0" | "false"))
+}
+
+fn answer(told: &Told, params: &Params, query: &str) -> Response {
+    let output = &told.answer;
+    let mut data = json!({"resultType": output.value.type_name(), "result": value_json(&output.value)});
+    if params.get("stats").is_some() {
+        data["stats"] = stats(told);
+    }
+    if is_set(params, "explain") {
+        data["explain"] = explained(told, query);
+    }
     let mut body = json!({"status": "success", "data": data});
     for (level, key) in [("warning", "warnings"), ("info", "infos")] {
         let texts: Vec<String> = output
@@ -186,7 +229,8 @@ fn answer(output: &Output, query: &str) -> Response {
 async fn run_query(app: &App, params: &Params) -> Answer {
     let query = params.need("query")?;
     let at = params.time("time")?.unwrap_or_else(|| app.now());
-    Ok(answer(&app.query(query, at).await?, query))
+    let told = app.query_told(query, at, is_set(params, "explain")).await?;
+    Ok(answer(&told, params, query))
 }
 
 async fn run_range(app: &App, params: &Params) -> Answer {
@@ -208,7 +252,8 @@ async fn run_range(app: &App, params: &Params) -> Answer {
         ))
         .into());
     }
-    Ok(answer(&app.query_range(query, start, end, step_ms).await?, query))
+    let told = app.query_range(query, start, end, step_ms, is_set(params, "explain")).await?;
+    Ok(answer(&told, params, query))
 }
 
 fn filter(params: &Params) -> Result<SeriesFilter, Fault> {
@@ -238,7 +283,8 @@ fn run_labels(app: &App, params: &Params) -> Answer {
     Ok(success(json!(limited(params, app.metrics.label_names(&filter(params)?)?)?)))
 }
 
-/// Evaluates a PromQL query at one instant (`query`, `time`).
+/// Evaluates a PromQL query at one instant (`query`, `time`). `stats=all` adds what it cost in Prometheus' shape,
+/// `explain=1` where time and samples went by node of the expression.
 #[utoipa::path(get, path = "/api/v1/query", responses((status = 200, content_type = "application/json")))]
 async fn query(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     run_query(&app, &Params::new(q.as_deref(), b"")).await
@@ -250,7 +296,7 @@ async fn query_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form)
     run_query(&app, &Params::new(q.as_deref(), &form)).await
 }
 
-/// Evaluates at every step (`query`, `start`, `end`, `step`).
+/// Evaluates at every step (`query`, `start`, `end`, `step`; `stats` and `explain` as for an instant).
 #[utoipa::path(get, path = "/api/v1/query_range", responses((status = 200, content_type = "application/json")))]
 async fn query_range(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     run_range(&app, &Params::new(q.as_deref(), b"")).await

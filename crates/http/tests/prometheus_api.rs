@@ -224,3 +224,34 @@ async fn programs_find_what_they_look_for() {
     let (_, body) = asker.get("/api/v1/status/config", &[]).await;
     assert!(body["data"]["yaml"].as_str().unwrap().contains("scrape_interval: 15000ms"), "{body}");
 }
+
+#[tokio::test]
+async fn a_query_tells_what_it_cost() {
+    let asker = Asker::new().await;
+    let range = [("start", "1800000000"), ("end", "1800000060"), ("step", "15"), ("query", "sum by (job) (up)")];
+    let plain = asker.get("/api/v1/query_range", &range).await.1;
+    assert!(plain["data"].get("stats").is_none() && plain["data"].get("explain").is_none(), "{plain}");
+
+    let with = |extra| [&range[..], &[extra]].concat();
+    let (status, told) = asker.get("/api/v1/query_range", &with(("stats", "all"))).await;
+    assert_eq!((status, &told["data"]["result"]), (StatusCode::OK, &plain["data"]["result"]));
+    assert_eq!(told["data"]["stats"]["samples"]["totalQueryableSamples"], 10);
+    let timings = &told["data"]["stats"]["timings"];
+    let seconds = |key: &str| timings[key].as_f64().unwrap_or(-1.0);
+    assert!(seconds("execTotalTime") >= seconds("evalTotalTime") && seconds("evalTotalTime") > 0.0, "{timings}");
+
+    let (status, told) = asker.post("/api/v1/query_range", &with(("explain", "1"))).await;
+    assert_eq!((status, &told["data"]["result"]), (StatusCode::OK, &plain["data"]["result"]));
+    let explain = &told["data"]["explain"];
+    assert_eq!((&explain["series"], &explain["samples"]), (&json!(2), &json!(10)), "{explain}");
+    let nodes: Vec<_> = explain["nodes"]
+        .as_array()
+        .expect("nodes")
+        .iter()
+        .map(|n| json!([n["depth"], n["operation"], n["expression"], n["series"], n["samples"], n["rows"]]))
+        .collect();
+    let expected = [json!([0, "sum by (job)", "sum by (job) (up)", 0, 0, 2]), json!([1, "selector", "up", 2, 10, 2])];
+    assert_eq!(nodes, expected);
+    let off = asker.get("/api/v1/query", &[("query", "up"), ("explain", "0")]).await.1;
+    assert!(off["data"].get("explain").is_none());
+}

@@ -1,6 +1,6 @@
 //! How long queries take over a directory that `ingest_bench` filled.
 //!
-//! `cargo run --release -p tenfold-promql --example query_bench -- DIR`
+//! `cargo run --release -p tenfold-promql --example query_bench -- DIR [THREADS]`
 //!
 //! Each query is run ten times: the median of wall time, and the mean of processor time, which other work on the machine
 //! disturbs less. No HTTP and no JSON are in the figures, so a comparison with a server
@@ -42,7 +42,7 @@ fn cpu_seconds() -> f64 {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let dir = std::env::args().nth(1).ok_or("usage: query_bench DIR")?;
+    let dir = std::env::args().nth(1).ok_or("usage: query_bench DIR [THREADS]")?;
     let options = Options { retention_ms: i64::MAX / 2, ..Options::default() };
     let store = Store(Tsdb::open(dir, options)?.0);
     let end = store.0.stats().max_t_ms.ok_or("the directory holds no samples; fill it with ingest_bench")?;
@@ -75,6 +75,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         interrupt: &interrupt,
         lookback_ms: 300_000,
         subquery_step_ms: 60_000,
+        threads: std::env::args().nth(2).map_or(Ok(1), |n| n.parse())?,
+        clock: None,
     };
     for (what, text, span) in queries {
         let mut times = Vec::new();

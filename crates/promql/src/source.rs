@@ -7,7 +7,7 @@ use tenfold_types::{HistogramPoint, Labels, Matcher, Point};
 use crate::error::QueryError;
 
 /// Something that has series: the embedded store, a remote cluster, a test's table.
-pub trait Queryable {
+pub trait Queryable: Sync {
     /// The series that satisfy every matcher and have samples with `start_ms <= t <= end_ms`, in any order, each once.
     fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, QueryError>;
 }
@@ -50,14 +50,19 @@ pub enum Samples {
     Lazy(Box<dyn ReadSamples>),
 }
 
-/// Samples that are decoded when wanted.
-pub trait ReadSamples {
+/// Samples that are decoded when wanted, by whichever thread comes to them.
+pub trait ReadSamples: Send {
     /// Appends the float samples, oldest first.
     fn read(&self, out: &mut Vec<Point>) -> Result<(), QueryError>;
 
     /// Appends all samples, oldest first. A source of floats alone need not implement it.
     fn read_run(&self, out: &mut Run) -> Result<(), QueryError> {
         self.read(&mut out.floats)
+    }
+
+    /// How many encoded chunks there are to read; 0 where the source does not tell.
+    fn chunks(&self) -> u64 {
+        0
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tenfold_types::{Histogram, HistogramPoint, Labels, Point};
 
-use crate::error::Annotation;
+use crate::{error::Annotation, eval::PlanNode};
 
 /// The answer with the remarks made on the way.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +13,13 @@ pub struct Output {
     pub annotations: Vec<Annotation>,
     /// Samples read from the source.
     pub samples_read: u64,
+    /// Series read, over all selectors, and the encoded chunks they lay in where the source tells.
+    pub series_read: u64,
+    pub chunks_read: u64,
+    /// Bytes of values and histograms that were held at one time, at most.
+    pub bytes_held: u64,
+    /// Where time and samples went, by node of the expression; empty when the query brought no clock.
+    pub plan: Vec<PlanNode>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

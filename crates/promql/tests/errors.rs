@@ -108,8 +108,15 @@ fn limits_say_their_number() {
     let table = table();
     let interrupt = Interrupt::default();
     let ask = |limits: &Limits, text: &str| {
-        let query =
-            Query { source: &table, limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 1000 };
+        let query = Query {
+            source: &table,
+            limits,
+            interrupt: &interrupt,
+            lookback_ms: 60_000,
+            subquery_step_ms: 1000,
+            threads: 1,
+            clock: None,
+        };
         range(&query, &parse(text).unwrap(), 0, 100_000, 1000).map(|_| ()).unwrap_err().to_string()
     };
     let limits = |change: fn(&mut Limits)| {
@@ -132,7 +139,15 @@ fn an_interrupted_query_ends() {
     let table = table();
     let limits = Limits::default();
     let ask = |interrupt: &Interrupt| {
-        let query = Query { source: &table, limits: &limits, interrupt, lookback_ms: 60_000, subquery_step_ms: 1000 };
+        let query = Query {
+            source: &table,
+            limits: &limits,
+            interrupt,
+            lookback_ms: 60_000,
+            subquery_step_ms: 1000,
+            threads: 1,
+            clock: None,
+        };
         instant(&query, &parse("sum(x)").unwrap(), 50_000)
     };
     assert_eq!(ask(&Interrupt::default()).unwrap().samples_read, 50 * 51);
@@ -150,8 +165,15 @@ fn an_interrupted_query_ends() {
 fn the_deepest_expressions_are_evaluated() {
     let table = table();
     let (limits, interrupt) = (Limits::default(), Interrupt::default());
-    let query =
-        Query { source: &table, limits: &limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 50_000 };
+    let query = Query {
+        source: &table,
+        limits: &limits,
+        interrupt: &interrupt,
+        lookback_ms: 60_000,
+        subquery_step_ms: 50_000,
+        threads: 1,
+        clock: None,
+    };
     let deep = [
         vec!["x"; 128].join(" or "),
         vec!["x"; 128].join(" * "),
@@ -192,8 +214,15 @@ fn experimental_parts_can_be_refused() {
 fn no_data_is_an_empty_vector() {
     let table = table();
     let (limits, interrupt) = (Limits::default(), Interrupt::default());
-    let query =
-        Query { source: &table, limits: &limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 1000 };
+    let query = Query {
+        source: &table,
+        limits: &limits,
+        interrupt: &interrupt,
+        lookback_ms: 60_000,
+        subquery_step_ms: 1000,
+        threads: 1,
+        clock: None,
+    };
     let output = instant(&query, &parse("sum(nothing_of_this_name)").unwrap(), 50_000).unwrap();
     assert_eq!(output.value, Value::Vector(Vec::new()));
     assert!(output.value.is_empty());
@@ -284,7 +313,7 @@ proptest! {
     fn no_text_panics(text in prop_oneof![".{0,60}", near_query()]) {
         let table = mixed_table();
         let (limits, interrupt) = (Limits { values_max: 20_000, ..Limits::default() }, Interrupt::default());
-        let query = Query { source: &table, limits: &limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 1000 };
+        let query = Query { source: &table, limits: &limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 1000, threads: 1, clock: None };
         match parse(&text) {
             Err(error) => {
                 let _ = error.pointing(&text);

@@ -9,7 +9,7 @@ mod server;
 use std::{collections::BTreeMap, fmt::Write as _, fs, process::Command};
 
 use serde_json::Value as Json;
-use server::Prometheus;
+use server::{Prometheus, installed};
 use tenfold_promql::{
     Interrupt, Limits, Query, QueryError, Queryable, ReadSamples, SeriesData, Value, instant, parse, range,
 };
@@ -209,7 +209,6 @@ fn same(a: &Answer, b: &Answer) -> Result<(), String> {
 
 #[test]
 fn prometheus_gives_the_same_answers() {
-    let installed = |name: &str| Command::new(name).arg("--version").output().is_ok();
     if !installed("prometheus") || !installed("promtool") {
         println!("skipped: prometheus and promtool are not installed");
         return;
@@ -239,6 +238,8 @@ fn prometheus_gives_the_same_answers() {
         interrupt: &interrupt,
         lookback_ms: 300_000,
         subquery_step_ms: 60_000,
+        threads: 1,
+        clock: None,
     };
 
     let mut differences = Vec::new();

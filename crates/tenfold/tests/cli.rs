@@ -85,3 +85,20 @@ fn signing_out_forgets_the_session() {
     assert!(!err(&right).contains(PASSWORD));
     assert_eq!(code(&b.run(&["status"])), 0);
 }
+
+#[test]
+fn a_query_is_answered_and_explained() {
+    let b = Bench::start();
+    b.set_up();
+    let asked = b.run(&["query", "1 + 1"]);
+    assert_eq!((code(&asked), text(&asked).trim()), (0, "2"), "{}", err(&asked));
+    let plan = b.run(&["query", "--explain", "sum by (job) (rate(up[5m]))", "--range", "1h", "--step", "1m"]);
+    assert_eq!(code(&plan), 0, "{}", err(&plan));
+    let shown = text(&plan);
+    for part in ["samples", "sum by (job)  sum by (job) (rate(up[5m]))", "    range of 300 s  up[5m]", "thread(s)"] {
+        assert!(shown.contains(part), "{part:?} is not in {shown}");
+    }
+    let wrong = b.run(&["query", "sum("]);
+    assert_eq!(code(&wrong), 2);
+    assert!(err(&wrong).contains("1:5"), "{}", err(&wrong));
+}

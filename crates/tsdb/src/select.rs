@@ -42,6 +42,10 @@ impl SeriesChunks {
         out.extend_from_slice(&self.open);
         Ok(())
     }
+    /// How many encoded chunks reading decodes.
+    pub fn chunks(&self) -> usize {
+        self.blocks.iter().map(|(_, refs)| refs.len()).sum::<usize>() + self.sealed.len()
+    }
     fn is_empty(&self) -> bool {
         self.blocks.is_empty() && self.sealed.is_empty() && self.open.is_empty()
     }

@@ -58,6 +58,36 @@ export async function queryRange(expr: string, { from, to, step }: TimeSpan): Pr
   return { times, series };
 }
 
+export interface PlanNode {
+  depth: number;
+  operation: string;
+  expression: string | null;
+  series: number;
+  chunks: number;
+  samples: number;
+  rows: number;
+  ms: number;
+}
+
+/** Where the time and the samples of a query went. */
+export interface Explanation {
+  elapsed_ms: number;
+  queued_ms: number;
+  threads: number;
+  series: number;
+  chunks: number;
+  samples: number;
+  held_bytes: number;
+  /** A parent before its children, in the order of the text. */
+  nodes: PlanNode[];
+}
+
+/** Runs the query once more for what it costs. */
+export async function explainRange(expr: string, { from, to, step }: TimeSpan): Promise<Explanation> {
+  const answer = await get<{ data: { explain: Explanation } }>("/api/v1/query_range", { query: expr, start: from, end: to, step, explain: 1 });
+  return answer.data.explain;
+}
+
 export interface InstantSample {
   labels: Record<string, string>;
   value: number | null;

@@ -27,7 +27,7 @@ pub use burst::BURST_INTERVAL_MS;
 pub use dashboards::{Dashboard, Panel, PanelQuery, check_dashboard};
 pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;
-pub use query::{Answer, QUERY_TIMEOUT_MS, SeriesFilter};
+pub use query::{Answer, QUERY_TIMEOUT_MS, SeriesFilter, Told};
 pub use scrape::Scraped;
 pub use statsd::Aggregator;
 pub use targets::{Health, Target, TargetStatus};

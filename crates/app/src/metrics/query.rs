@@ -17,8 +17,28 @@ pub const QUERY_TIMEOUT_MS: u64 = 30_000;
 const LOOKBACK_MS: i64 = 5 * 60_000;
 const SUBQUERY_STEP_MS: i64 = 60_000;
 
+/// Threads one query may read series with, when nobody else asks.
+const THREADS_MAX: usize = 8;
+
 /// What a query answered, with the remarks made on the way.
 pub type Answer = Output;
+
+/// An answer with what it took.
+pub struct Told {
+    pub answer: Answer,
+    /// Waiting for a place among the queries that run.
+    pub queued_ms: f64,
+    pub elapsed_ms: f64,
+    pub threads: usize,
+}
+
+/// How a query is evaluated.
+#[derive(Clone, Copy)]
+struct Means {
+    threads: usize,
+    /// Keep where time and samples go, by node.
+    explain: bool,
+}
 
 struct Source(Arc<Tsdb>);
 
@@ -27,6 +47,10 @@ struct Lazy(SeriesChunks);
 impl ReadSamples for Lazy {
     fn read(&self, out: &mut Vec<Point>) -> Result<(), QueryError> {
         self.0.read(out).map_err(|e| QueryError::Storage(e.to_string()))
+    }
+
+    fn chunks(&self) -> u64 {
+        self.0.chunks() as u64
     }
 }
 
@@ -79,8 +103,8 @@ fn store_fault(error: &TsdbError) -> Fault {
 impl super::State {
     /// Evaluates at one instant, on this thread. An empty vector means that there is no data: neither zero nor an error.
     pub fn query_instant(&self, expr: &str, at: Timestamp) -> Result<tenfold_promql::Value, Fault> {
-        let interrupt = Interrupt::default();
-        self.evaluate(expr, &interrupt, |query, parsed| tenfold_promql::instant(query, parsed, at.millis()))
+        let (interrupt, means) = (Interrupt::default(), Means { threads: 1, explain: false });
+        self.evaluate(expr, &interrupt, means, |query, parsed| tenfold_promql::instant(query, parsed, at.millis()))
             .map(|output| output.value)
     }
 
@@ -88,16 +112,21 @@ impl super::State {
         &self,
         expr: &str,
         interrupt: &Interrupt,
+        means: Means,
         run: impl FnOnce(&Query<'_>, &tenfold_promql::ast::Expr) -> Result<Output, QueryError>,
     ) -> Result<Output, Fault> {
         let parsed = tenfold_promql::parse_as(expr, self.dialect).map_err(|e| query_fault(&e, expr))?;
         let (source, limits) = (Source(self.tsdb.clone()), Limits::default());
+        let started = std::time::Instant::now();
+        let clock = move || u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let query = Query {
             source: &source,
             limits: &limits,
             interrupt,
             lookback_ms: LOOKBACK_MS,
             subquery_step_ms: SUBQUERY_STEP_MS,
+            threads: means.threads,
+            clock: means.explain.then_some(&clock),
         };
         run(&query, &parsed).map_err(|e| query_fault(&e, expr))
     }
@@ -154,7 +183,12 @@ impl super::State {
 impl App {
     /// Evaluates at one instant, off the runtime's threads, ended after [`QUERY_TIMEOUT_MS`] or when the asker goes away.
     pub async fn query(&self, expr: &str, at: Timestamp) -> Result<Answer, Fault> {
-        self.bounded(expr, move |query, parsed| tenfold_promql::instant(query, parsed, at.millis())).await
+        self.query_told(expr, at, false).await.map(|told| told.answer)
+    }
+
+    /// The same with what it took; with `explain` by node of the expression.
+    pub async fn query_told(&self, expr: &str, at: Timestamp, explain: bool) -> Result<Told, Fault> {
+        self.bounded(expr, explain, move |query, parsed| tenfold_promql::instant(query, parsed, at.millis())).await
     }
 
     /// Series and numbers of an instant query now; a scalar is a series without labels. What is no number is an error,
@@ -179,18 +213,20 @@ impl App {
         start: Timestamp,
         end: Timestamp,
         step_ms: i64,
-    ) -> Result<Answer, Fault> {
+        explain: bool,
+    ) -> Result<Told, Fault> {
         let run = move |query: &Query<'_>, parsed: &tenfold_promql::ast::Expr| {
             tenfold_promql::range(query, parsed, start.millis(), end.millis(), step_ms)
         };
-        self.bounded(expr, run).await
+        self.bounded(expr, explain, run).await
     }
 
     async fn bounded(
         &self,
         expr: &str,
+        explain: bool,
         run: impl FnOnce(&Query<'_>, &tenfold_promql::ast::Expr) -> Result<Output, QueryError> + Send + 'static,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Told, Fault> {
         /// Ends the query when its asker is no longer there.
         struct Cancel(Arc<Interrupt>);
         impl Drop for Cancel {
@@ -198,7 +234,8 @@ impl App {
                 self.0.cancel();
             }
         }
-        let deadline = tokio::time::Instant::now() + Duration::from_millis(QUERY_TIMEOUT_MS);
+        let asked = tokio::time::Instant::now();
+        let deadline = asked + Duration::from_millis(QUERY_TIMEOUT_MS);
         let place = tokio::time::timeout_at(deadline, self.metrics.queries.acquire()).await;
         let Ok(Ok(_place)) = place else {
             return Err(Fault::new(
@@ -207,10 +244,15 @@ impl App {
             )
             .advice("try again, or ask for less"));
         };
+        let queued = asked.elapsed();
+        // Queries share the processors, so that many at once do not multiply the threads.
+        let running = QUERIES_MAX.saturating_sub(self.metrics.queries.available_permits()).max(1);
+        let processors = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let means = Means { threads: (processors / running).max(1), explain };
         let interrupt = Arc::new(Interrupt::default());
         let guard = Cancel(interrupt.clone());
         let (app, expr, seen) = (self.clone(), expr.to_owned(), interrupt.clone());
-        let mut work = tokio::task::spawn_blocking(move || app.metrics.evaluate(&expr, &seen, run));
+        let mut work = tokio::task::spawn_blocking(move || app.metrics.evaluate(&expr, &seen, means, run));
         let result = tokio::select! {
             result = &mut work => result,
             () = tokio::time::sleep_until(deadline) => {
@@ -219,6 +261,13 @@ impl App {
             }
         };
         drop(guard);
-        result.map_err(|_| Fault::internal("the query ended in a panic"))?
+        let answer = result.map_err(|_| Fault::internal("the query ended in a panic"))??;
+        let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
+        Ok(Told {
+            answer,
+            queued_ms: ms(queued),
+            elapsed_ms: ms(asked.elapsed().saturating_sub(queued)),
+            threads: means.threads,
+        })
     }
 }

@@ -36,7 +36,9 @@ pub(super) async fn federate(State(app): State<App>, RawQuery(q): RawQuery) -> A
     for selector in &selectors {
         // Which series have not ended, and then when their samples were taken.
         let Value::Vector(live) = app.query(selector, now).await?.value else { continue };
-        let Value::Matrix(recent) = app.query(&format!("{selector}[{LOOKBACK}]"), now).await?.value else { continue };
+        let Value::Matrix(recent) = app.query(&format!("{selector}[{LOOKBACK}]"), now).await?.value else {
+            continue;
+        };
         let times: BTreeMap<Arc<Labels>, i64> =
             recent.into_iter().filter_map(|series| Some((series.labels, series.points.last()?.t_ms))).collect();
         for sample in live {

@@ -1,15 +1,17 @@
 //! Aggregations that fold row by row: `sum`, `avg`, `min`, `max`, `count`, `group`, `stddev`, `stdvar`. The input is never
 //! held as a whole.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use tenfold_types::{
-    Histogram, Kahan, Labels, ResetHint,
+    Histogram, Kahan, ResetHint,
     histogram::{HistogramSum, Incompatible},
 };
 
 use super::{
-    ABSENT, Context, Grid, Row, is_absent,
+    ABSENT, Context, Grid, Row,
+    groups::Groups,
+    is_absent,
     mean::{HistogramMean, Mean},
     notes::{Note, Operation},
 };
@@ -40,26 +42,22 @@ impl Context<'_> {
         if let Some(param) = param {
             return self.pick(op, grouping, param, expr, grid, span);
         }
-        let mut groups: HashMap<Labels, usize> = HashMap::new();
+        let mut groups = Groups::new(grouping);
         let mut out: Vec<Group> = Vec::new();
         let values_max = self.query.limits.values_max;
         let input = expr.unwrapped().span;
         self.each_row(expr, grid, &mut |row| {
-            let key = group_labels(&row, grouping);
-            let slot = if let Some(slot) = groups.get(&key) {
-                *slot
-            } else {
+            let slot = groups.of(&row.labels);
+            if slot == out.len() {
                 if (out.len() as u64).saturating_mul(grid.steps as u64) > values_max {
                     return Err(QueryError::Limit(format!(
                         "an aggregation yields more than {values_max} values; group by fewer labels or use a larger step"
                     )));
                 }
                 self.hold(grid.steps * size_of::<Mean>())?;
-                let empty = Row { values: Vec::new(), ..Row::new(Arc::new(key.clone()), Vec::new()) };
+                let empty = Row { values: Vec::new(), ..Row::new(groups.labels(slot), Vec::new()) };
                 out.push(Group { row: empty, floats: Fold::new(op, grid.steps), histograms: None });
-                groups.insert(key, out.len() - 1);
-                out.len() - 1
-            };
+            }
             let group = &mut out[slot];
             group.row.drop_name |= row.drop_name;
             group.floats.add(&row.values);
@@ -114,23 +112,6 @@ impl Context<'_> {
         }
         row
     }
-}
-
-/// The labels of the group a row belongs to.
-pub(crate) fn group_labels(row: &Row, grouping: &Grouping) -> Labels {
-    if grouping.without {
-        let mut labels = (*row.labels).clone();
-        labels.remove(Labels::NAME);
-        grouping.labels.iter().for_each(|l| labels.remove(l));
-        return labels;
-    }
-    let mut labels = Labels::new();
-    for name in &grouping.labels {
-        if let Some(value) = row.labels.get(name) {
-            labels.set(name, value);
-        }
-    }
-    labels
 }
 
 /// The histograms of one group at one step.
@@ -203,7 +184,7 @@ impl HistogramFold {
 
 /// One accumulator of floats per step.
 enum Fold {
-    Sum(Vec<(Kahan, bool)>),
+    Sum(Vec<Kahan>),
     Avg(Vec<Mean>),
     Extreme(Vec<f64>, bool),
     Count(Vec<f64>),
@@ -221,7 +202,7 @@ struct Welford {
 impl Fold {
     fn new(op: AggregateOp, steps: usize) -> Self {
         match op {
-            AggregateOp::Sum => Self::Sum(vec![Default::default(); steps]),
+            AggregateOp::Sum => Self::Sum(vec![Kahan::new(ABSENT); steps]),
             AggregateOp::Avg => Self::Avg(vec![Mean::default(); steps]),
             AggregateOp::Min => Self::Extreme(vec![ABSENT; steps], false),
             AggregateOp::Max => Self::Extreme(vec![ABSENT; steps], true),
@@ -241,12 +222,11 @@ impl Fold {
             }
         }
         match self {
-            Self::Sum(a) => each(a, values, |(sum, any), v| {
-                if *any {
-                    sum.add(v);
-                } else {
-                    *any = true;
+            Self::Sum(a) => each(a, values, |sum, v| {
+                if is_absent(sum.sum) {
                     sum.sum = v;
+                } else {
+                    sum.add(v);
                 }
             }),
             Self::Avg(a) => each(a, values, Mean::add),
@@ -283,7 +263,7 @@ impl Fold {
 
     fn finish(self) -> Vec<f64> {
         match self {
-            Self::Sum(a) => a.into_iter().map(|(sum, any)| if any { sum.value() } else { ABSENT }).collect(),
+            Self::Sum(a) => a.into_iter().map(|s| if is_absent(s.sum) { ABSENT } else { s.value() }).collect(),
             Self::Avg(a) => a.into_iter().map(|m| if m.is_empty() { ABSENT } else { m.value() }).collect(),
             Self::Extreme(a, _) | Self::Group(a) => a,
             Self::Count(a) => a.into_iter().map(|c| if c == 0.0 { ABSENT } else { c }).collect(),

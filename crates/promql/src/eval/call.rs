@@ -92,7 +92,9 @@ impl Context<'_> {
             }
             "timestamp" => match &args[0].unwrapped().kind {
                 Kind::Selector(selector) => {
-                    self.instant_selector(selector, span, grid, Aspect::Timestamp, &mut |row| sink(row.without_name()))
+                    self.instant_selector(selector, args[0].unwrapped(), grid, Aspect::Timestamp, &mut |row| {
+                        sink(row.without_name())
+                    })
                 }
                 _ => self.each_row(&args[0], grid, &mut |mut row| {
                     for step in (0..grid.steps).filter(|i| row.present(*i)).collect::<Vec<_>>() {
@@ -104,7 +106,9 @@ impl Context<'_> {
             },
             "start_timestamp" => match &args[0].unwrapped().kind {
                 Kind::Selector(selector) => {
-                    self.instant_selector(selector, span, grid, Aspect::Start, &mut |row| sink(row.without_name()))
+                    self.instant_selector(selector, args[0].unwrapped(), grid, Aspect::Start, &mut |row| {
+                        sink(row.without_name())
+                    })
                 }
                 // A calculated value has no start.
                 _ => self.each_row(&args[0], grid, &mut |_| Ok(())),

@@ -11,9 +11,8 @@ pub(crate) struct Bucket {
 /// Counts that differ by less than this share are taken as equal.
 const SMALL_DELTA: f64 = 1e-12;
 
-/// Sorted by bound, equal bounds added up; `None` without a bucket up to infinity.
-fn prepare(mut buckets: Vec<Bucket>) -> Option<Vec<Bucket>> {
-    buckets.sort_by(|a, b| a.bound.total_cmp(&b.bound));
+/// Adds equal bounds up; nothing can be said without a bucket up to infinity.
+fn prepare(buckets: &mut Vec<Bucket>) -> Option<()> {
     if buckets.last()?.bound != f64::INFINITY {
         return None;
     }
@@ -24,7 +23,7 @@ fn prepare(mut buckets: Vec<Bucket>) -> Option<Vec<Bucket>> {
         }
         same
     });
-    Some(buckets)
+    Some(())
 }
 
 /// Lifts counts that fall, which happens when buckets are scraped or rated apart. Says where one fell noticeably.
@@ -55,7 +54,8 @@ fn nearly(a: f64, b: f64) -> bool {
     (a - b).abs() / sum.min(f64::MAX) < SMALL_DELTA
 }
 
-pub(crate) fn quantile(q: f64, buckets: Vec<Bucket>) -> (f64, Option<Forced>) {
+/// The buckets are in the order of their bounds; they may be changed.
+pub(crate) fn quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, Option<Forced>) {
     if q.is_nan() {
         return (f64::NAN, None);
     }
@@ -65,9 +65,11 @@ pub(crate) fn quantile(q: f64, buckets: Vec<Bucket>) -> (f64, Option<Forced>) {
     if q > 1.0 {
         return (f64::INFINITY, None);
     }
-    let Some(mut buckets) = prepare(buckets) else { return (f64::NAN, None) };
-    let forced = make_monotonic(&mut buckets);
-    (quantile_of(q, &buckets), forced)
+    if prepare(buckets).is_none() {
+        return (f64::NAN, None);
+    }
+    let forced = make_monotonic(buckets);
+    (quantile_of(q, buckets), forced)
 }
 
 fn quantile_of(q: f64, buckets: &[Bucket]) -> f64 {
@@ -93,8 +95,11 @@ fn quantile_of(q: f64, buckets: &[Bucket]) -> f64 {
     start + (buckets[b].bound - start) * (rank / count)
 }
 
-pub(crate) fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {
-    let Some(buckets) = prepare(buckets) else { return f64::NAN };
+/// The buckets are in the order of their bounds; equal ones are joined.
+pub(crate) fn fraction(lower: f64, upper: f64, buckets: &mut Vec<Bucket>) -> f64 {
+    if prepare(buckets).is_none() {
+        return f64::NAN;
+    }
     let count = buckets[buckets.len() - 1].count;
     if count == 0.0 || lower.is_nan() || upper.is_nan() {
         return f64::NAN;
@@ -102,7 +107,7 @@ pub(crate) fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {
     if lower >= upper {
         return 0.0;
     }
-    let below = |value: f64| rank_of(value, &buckets).filter(|r| *r <= count).unwrap_or(count);
+    let below = |value: f64| rank_of(value, buckets).filter(|r| *r <= count).unwrap_or(count);
     (below(upper) - below(lower)) / count
 }
 

@@ -83,17 +83,18 @@ impl Context<'_> {
     pub fn anchored_count(&self, resets: bool, matrix: &Expr, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
         let function = if resets { histogram_resets } else { histogram_changes };
         let lookback = self.query.lookback_ms;
-        self.windows(matrix, grid, &mut |series| {
+        let make = |c: &Context<'_>, series: &SeriesWindows<'_>| {
             let mut row = Row::empty(series.labels.clone(), true, grid.steps);
             let mut cursor = Cursor::new(series, lookback, 0);
             for (step, t) in grid.times().enumerate() {
                 let window = anchored(cursor.window(t));
-                if let Some(sample) = window.and_then(|w| function(self, series, &w)) {
+                if let Some(sample) = window.and_then(|w| function(c, series, &w)) {
                     row.set(step, sample);
                 }
             }
-            if row.has_values() { sink(row) } else { Ok(()) }
-        })
+            Ok(Some(row).filter(Row::has_values))
+        };
+        self.window_rows(matrix, grid, &make, sink)
     }
 }
 

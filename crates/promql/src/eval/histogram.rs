@@ -27,7 +27,8 @@ struct Family {
 }
 
 enum Form<'f> {
-    Classic(Vec<Bucket>),
+    /// The buckets are in the list that was given.
+    Classic,
     Native(&'f Arc<Histogram>),
 }
 
@@ -36,17 +37,24 @@ impl Family {
         self.labels.metric_name().unwrap_or_default()
     }
 
-    fn at(&self, step: usize, c: &Context<'_>, span: Span) -> Option<Form<'_>> {
+    /// Puts the buckets in the order of their bounds.
+    fn sorted(mut self) -> Self {
+        self.classic.sort_by(|a, b| a.0.total_cmp(&b.0));
+        self
+    }
+
+    /// What there is at a step; classic buckets are put into `buckets`.
+    fn at(&self, step: usize, c: &Context<'_>, span: Span, buckets: &mut Vec<Bucket>) -> Option<Form<'_>> {
         let present = self.classic.iter().filter(|(_, values)| !is_absent(values[step]));
-        let buckets: Vec<Bucket> =
-            present.map(|(bound, values)| Bucket { bound: *bound, count: values[step] }).collect();
+        buckets.clear();
+        buckets.extend(present.map(|(bound, values)| Bucket { bound: *bound, count: values[step] }));
         match (self.native.as_ref().and_then(|r| r.histogram(step)), buckets.is_empty()) {
             (Some(_), false) => {
                 c.note(span, Note::MixedClassicNative { name: self.name() });
                 None
             }
             (Some(h), true) => Some(Form::Native(h)),
-            (None, false) => Some(Form::Classic(buckets)),
+            (None, false) => Some(Form::Classic),
             (None, true) => None,
         }
     }
@@ -81,6 +89,7 @@ impl Context<'_> {
                 let slot = family((*row.labels).clone(), row.drop_name, &mut out);
                 let values = if floats { std::mem::take(&mut row.values) } else { Vec::new() };
                 let labels = Arc::clone(&row.labels);
+                self.hold(row.bytes())?;
                 out[slot].native = Some(row);
                 row = Row { values, ..Row::bare(Vec::new()) };
                 row.labels = labels;
@@ -96,10 +105,11 @@ impl Context<'_> {
             let mut labels = (*row.labels).clone();
             labels.remove("le");
             let slot = family(labels, row.drop_name, &mut out);
+            self.hold(row.values.len() * size_of::<f64>())?;
             out[slot].classic.push((bound, row.values));
             Ok(())
         })?;
-        Ok(out)
+        Ok(out.into_iter().map(Family::sorted).collect())
     }
 
     pub fn histogram_quantile(&self, q: &Expr, arg: &Expr, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
@@ -141,11 +151,12 @@ impl Context<'_> {
     fn quantile_row(&self, family: &Family, quantiles: &[f64], grid: Grid, span: Span) -> Row {
         let name = family.name();
         let mut row = Row::empty(family.labels.clone(), true, grid.steps);
+        let mut buckets = Vec::new();
         for (step, q) in quantiles.iter().enumerate() {
-            row.values[step] = match family.at(step, self, span) {
+            row.values[step] = match family.at(step, self, span, &mut buckets) {
                 None => continue,
-                Some(Form::Classic(buckets)) => {
-                    let (value, forced) = classic::quantile(*q, buckets);
+                Some(Form::Classic) => {
+                    let (value, forced) = classic::quantile(*q, &mut buckets);
                     if let Some(forced) = forced {
                         self.note(span, Note::ForcedMonotonic { name, t_ms: grid.at(step), forced });
                     }
@@ -173,10 +184,11 @@ impl Context<'_> {
         let mut rows = Vec::new();
         for family in self.families(&args[2], grid)? {
             let mut row = Row::empty(family.labels.clone(), true, grid.steps);
+            let mut buckets = Vec::new();
             for step in 0..grid.steps {
-                row.values[step] = match family.at(step, self, span) {
+                row.values[step] = match family.at(step, self, span, &mut buckets) {
                     None => continue,
-                    Some(Form::Classic(buckets)) => classic::fraction(lower[step], upper[step], buckets),
+                    Some(Form::Classic) => classic::fraction(lower[step], upper[step], &mut buckets),
                     Some(Form::Native(h)) => {
                         let (value, without_nan) = native::fraction(lower[step], upper[step], h);
                         if without_nan {

@@ -9,6 +9,7 @@ mod classic;
 mod counts;
 mod element;
 mod extended;
+mod groups;
 mod hash;
 mod histogram;
 mod histogram_rate;
@@ -20,12 +21,14 @@ mod mean;
 mod native;
 mod notes;
 mod over_time;
+mod parallel;
 mod pick;
 mod range_fn;
 mod regression;
 mod row;
 mod select;
 mod sort;
+mod trace;
 mod window;
 
 use std::{
@@ -47,6 +50,8 @@ use crate::{
 use binary::Operator;
 use notes::{Note, Notes};
 use row::{ABSENT, Row, finish, is_absent};
+pub use trace::{NanosClock, PlanNode};
+use trace::{Reads, Trace};
 
 /// Bounds of one query. Every error caused by one says its number.
 #[derive(Debug, Clone)]
@@ -108,11 +113,15 @@ pub struct Query<'a> {
     pub lookback_ms: i64,
     /// The step of a subquery that names none, in milliseconds.
     pub subquery_step_ms: i64,
+    /// Threads that may read series at one time, the asking one among them. The answer does not depend on it.
+    pub threads: usize,
+    /// With a clock the answer tells where its time and samples went ([`Output::plan`]).
+    pub clock: Option<NanosClock<'a>>,
 }
 
 /// Evaluates at one instant.
 pub fn instant(query: &Query<'_>, expr: &Expr, at_ms: i64) -> Result<Output, QueryError> {
-    let context = Context::new(query, Grid { start: at_ms, step: 0, steps: 1 });
+    let context = Context::new(query, expr, Grid { start: at_ms, step: 0, steps: 1 });
     let value = context.instant(expr, at_ms)?;
     Ok(context.output(value))
 }
@@ -134,7 +143,7 @@ pub fn range(query: &Query<'_>, expr: &Expr, start_ms: i64, end_ms: i64, step_ms
             query.limits.steps_max
         )));
     }
-    let context = Context::new(query, Grid { start: start_ms, step: step_ms, steps });
+    let context = Context::new(query, expr, Grid { start: start_ms, step: step_ms, steps });
     let value = context.range(expr)?;
     Ok(context.output(value))
 }
@@ -165,20 +174,77 @@ pub(crate) struct Context<'a> {
     /// The instants the query was asked for (a subquery has its own).
     pub top: Grid,
     notes: RefCell<Notes>,
-    samples: Cell<u64>,
+    /// Samples of the whole query, over all threads.
+    samples: Arc<AtomicU64>,
     /// Bytes of the rows held so far.
     bytes: Cell<u64>,
+    /// Read and not yet accounted to a node.
+    reads: Cell<Reads>,
+    /// Read by the whole query; only the asking thread's is complete.
+    reads_of_all: Cell<Reads>,
+    trace: Option<Trace<'a>>,
+    /// The node whose rows threads make.
+    made_for: Cell<usize>,
 }
 
 pub(crate) type Sink<'s> = &'s mut dyn FnMut(Row) -> Result<(), QueryError>;
 
 impl<'a> Context<'a> {
-    fn new(query: &'a Query<'a>, top: Grid) -> Self {
-        Self { query, top, notes: RefCell::default(), samples: Cell::new(0), bytes: Cell::new(0) }
+    fn new(query: &'a Query<'a>, expr: &Expr, top: Grid) -> Self {
+        let trace = query.clock.map(|clock| Trace::new(expr, clock));
+        Self { trace, ..Self::bare(query, top, Arc::default()) }
     }
 
-    fn output(self, value: Value) -> Output {
-        Output { value, annotations: self.notes.into_inner().finish(), samples_read: self.samples.get() }
+    fn bare(query: &'a Query<'a>, top: Grid, samples: Arc<AtomicU64>) -> Self {
+        Self {
+            query,
+            top,
+            notes: RefCell::default(),
+            samples,
+            bytes: Cell::new(0),
+            reads: Cell::default(),
+            reads_of_all: Cell::default(),
+            trace: None,
+            made_for: Cell::new(usize::MAX),
+        }
+    }
+
+    /// What another thread makes rows with.
+    fn fork(&self) -> Self {
+        Self::bare(self.query, self.top, Arc::clone(&self.samples))
+    }
+
+    fn output(mut self, value: Value) -> Output {
+        let plan = self.plan();
+        let reads = self.reads_of_all.get();
+        Output {
+            value,
+            annotations: self.notes.into_inner().finish(),
+            samples_read: self.samples.load(Ordering::Relaxed),
+            series_read: reads.series,
+            chunks_read: reads.chunks,
+            bytes_held: self.bytes.get(),
+            plan,
+        }
+    }
+
+    /// What was read since the last call, which is then accounted for.
+    fn take_reads(&self) -> Reads {
+        self.reads.take()
+    }
+
+    /// Notes down what was read.
+    fn keep_reads(&self, more: Reads) {
+        for all in [&self.reads, &self.reads_of_all] {
+            let mut sum = all.get();
+            sum.add(more);
+            all.set(sum);
+        }
+    }
+
+    /// Takes over the remarks another thread made.
+    fn take_notes(&self, notes: Notes) {
+        self.notes.borrow_mut().append(notes);
     }
 
     pub fn note(&self, span: Span, note: Note<'_>) {
@@ -187,8 +253,7 @@ impl<'a> Context<'a> {
 
     pub fn count_samples(&self, count: usize) -> Result<(), QueryError> {
         self.query.interrupt.check()?;
-        let total = self.samples.get() + count as u64;
-        self.samples.set(total);
+        let total = self.samples.fetch_add(count as u64, Ordering::Relaxed) + count as u64;
         let max = self.query.limits.samples_max;
         if total > max {
             return Err(QueryError::Limit(format!(
@@ -294,10 +359,16 @@ impl<'a> Context<'a> {
     /// Hands the rows of a vector expression to `sink`, one by one where the expression allows it.
     pub fn each_row(&self, expr: &Expr, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
         self.query.interrupt.check()?;
-        let span_of = expr.span;
         match &expr.kind {
             Kind::Paren(inner) => self.each_row(inner, grid, sink),
-            Kind::Selector(selector) => self.instant_selector(selector, expr.span, grid, select::Aspect::Value, sink),
+            _ => self.counting_rows(expr, sink, |sink| self.each_row_of(expr, grid, sink)),
+        }
+    }
+
+    fn each_row_of(&self, expr: &Expr, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
+        let span_of = expr.span;
+        match &expr.kind {
+            Kind::Selector(selector) => self.instant_selector(selector, expr, grid, select::Aspect::Value, sink),
             Kind::Call { function, args } => self.call(function, args, expr.span, grid, sink),
             Kind::Unary { negate, expr } => {
                 self.each_row(expr, grid, &mut |row| sink(if *negate { negated(row) } else { row }))
@@ -316,6 +387,10 @@ impl<'a> Context<'a> {
 
     /// The values of a scalar expression, one per step.
     pub fn scalar(&self, expr: &Expr, grid: Grid) -> Result<Vec<f64>, QueryError> {
+        self.within(expr, || self.scalar_of(expr, grid))
+    }
+
+    fn scalar_of(&self, expr: &Expr, grid: Grid) -> Result<Vec<f64>, QueryError> {
         Ok(match &expr.kind {
             Kind::Number(n) => vec![*n; grid.steps],
             Kind::Paren(inner) => self.scalar(inner, grid)?,

@@ -187,7 +187,15 @@ impl Note<'_> {
 
 impl Notes {
     pub fn add(&mut self, span: Span, note: &Note<'_>) {
-        let (level, message, detail) = (note.level(), note.message(), note.detail());
+        self.put(Annotation { level: note.level(), message: note.message(), span }, note.detail());
+    }
+
+    /// The remarks of another, as if they had been made here after those that are.
+    pub fn append(&mut self, later: Self) {
+        later.all.into_iter().for_each(|(annotation, detail)| self.put(annotation, detail));
+    }
+
+    fn put(&mut self, Annotation { level, message, span }: Annotation, detail: Detail) {
         let known = self.by_message.get(&message).map(|i| &mut self.all[*i]);
         let Some((annotation, before)) = known else {
             if self.all.len() < NOTES_MAX {
@@ -199,16 +207,16 @@ impl Notes {
         match (before, detail) {
             (
                 Detail::Monotonic { forced, first_ms, last_ms, times },
-                Detail::Monotonic { forced: more, first_ms: t_ms, .. },
+                Detail::Monotonic { forced: more, first_ms: first_more, last_ms: last_more, times: times_more },
             ) => {
-                *first_ms = t_ms.min(*first_ms);
-                *last_ms = t_ms.max(*last_ms);
+                *first_ms = first_more.min(*first_ms);
+                *last_ms = last_more.max(*last_ms);
                 forced.lowest = more.lowest.min(forced.lowest);
                 forced.highest = more.highest.max(forced.highest);
                 forced.greatest = more.greatest.max(forced.greatest);
-                *times += 1;
+                *times += times_more;
             }
-            (Detail::Times(times), _) => *times += 1,
+            (Detail::Times(times), Detail::Times(more)) => *times += more,
             // The last place is the one that is told.
             _ => annotation.span = span,
         }

@@ -103,16 +103,16 @@ pub(crate) fn stddev(w: &Window<'_>) -> Option<f64> {
 }
 
 pub(crate) fn quantile(w: &Window<'_>) -> Option<f64> {
-    Some(quantile_of(w.args[0], w.points.iter().map(|p| p.value).collect()))
+    Some(quantile_of(w.args[0], &mut w.points.iter().map(|p| p.value).collect::<Vec<_>>()))
 }
 
 /// The median distance from the median.
 pub(crate) fn mad(w: &Window<'_>) -> Option<f64> {
-    let median = quantile_of(0.5, w.points.iter().map(|p| p.value).collect());
+    let median = quantile_of(0.5, &mut w.points.iter().map(|p| p.value).collect::<Vec<_>>());
     if w.points.iter().any(|p| p.value.is_nan()) {
         return Some(f64::NAN);
     }
-    Some(quantile_of(0.5, w.points.iter().map(|p| (p.value - median).abs()).collect()))
+    Some(quantile_of(0.5, &mut w.points.iter().map(|p| (p.value - median).abs()).collect::<Vec<_>>()))
 }
 
 /// Adds up or averages a window of histograms, with the remarks that go with it.
@@ -201,8 +201,9 @@ pub(crate) fn ts_of_last_of_both(_: &Context<'_>, _: &SeriesWindows<'_>, w: &Win
     end_of_both(w, true).map(|(t_ms, _)| Sample::Float(seconds(t_ms)))
 }
 
-/// The `q`-quantile by linear interpolation between the two nearest ranks; NaN counts as the smallest value.
-pub(crate) fn quantile_of(q: f64, mut values: Vec<f64>) -> f64 {
+/// The `q`-quantile by linear interpolation between the two nearest ranks; NaN counts as the smallest value. The values
+/// are left in another order.
+pub(crate) fn quantile_of(q: f64, values: &mut [f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
     }
@@ -212,10 +213,10 @@ pub(crate) fn quantile_of(q: f64, mut values: Vec<f64>) -> f64 {
     if q > 1.0 {
         return f64::INFINITY;
     }
-    values.sort_unstable_by(|a, b| b.is_nan().cmp(&a.is_nan()).then(a.total_cmp(b)));
+    let order = |a: &f64, b: &f64| b.is_nan().cmp(&a.is_nan()).then(a.total_cmp(b));
     let rank = q * (values.len() - 1) as f64;
-    let low = rank.floor() as usize;
-    let high = (low + 1).min(values.len() - 1);
+    let (_, low, above) = values.select_nth_unstable_by(rank.floor() as usize, order);
+    let high = above.iter().copied().min_by(order).unwrap_or(*low);
     let weight = rank - rank.floor();
-    values[low] * (1.0 - weight) + values[high] * weight
+    *low * (1.0 - weight) + high * weight
 }

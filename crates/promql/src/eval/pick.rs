@@ -6,8 +6,8 @@ use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 use tenfold_types::Labels;
 
 use super::{
-    ABSENT, Context, Grid, Row, aggregate::group_labels, hash::label_hash, is_absent, notes::Note,
-    over_time::quantile_of, string,
+    ABSENT, Context, Grid, Row, groups::Groups, hash::label_hash, is_absent, notes::Note, over_time::quantile_of,
+    string,
 };
 use crate::{
     error::{QueryError, Span},
@@ -15,18 +15,44 @@ use crate::{
 };
 
 /// The groups in the order they first appear, each with its rows.
-fn groups(rows: Vec<Row>, grouping: &Grouping) -> Vec<(Labels, Vec<Row>)> {
-    let mut slots: HashMap<Labels, usize> = HashMap::new();
-    let mut out: Vec<(Labels, Vec<Row>)> = Vec::new();
+fn grouped(rows: Vec<Row>, grouping: &Grouping) -> impl Iterator<Item = (Arc<Labels>, Vec<Row>)> {
+    let mut groups = Groups::new(grouping);
+    let mut out: Vec<Vec<Row>> = Vec::new();
     for row in rows {
-        let key = group_labels(&row, grouping);
-        let slot = *slots.entry(key.clone()).or_insert_with(|| {
-            out.push((key, Vec::new()));
-            out.len() - 1
-        });
-        out[slot].1.push(row);
+        let slot = groups.of(&row.labels);
+        if slot == out.len() {
+            out.push(Vec::new());
+        }
+        out[slot].push(row);
     }
-    out
+    groups.into_labels().into_iter().zip(out)
+}
+
+/// Steps of which the values are gathered at one time: those that lie in one line of the processor's cache.
+const COLUMNS: usize = 8;
+
+/// Hands over the values of all rows at each step, with the row's number, where there is something.
+fn each_column(
+    rows: &mut [Row],
+    steps: usize,
+    mut each: impl FnMut(&mut [Row], usize, &mut Vec<(f64, usize)>) -> Result<(), QueryError>,
+) -> Result<(), QueryError> {
+    let mut columns: [Vec<(f64, usize)>; COLUMNS] = Default::default();
+    for first in (0..steps).step_by(COLUMNS) {
+        let until = (first + COLUMNS).min(steps);
+        columns.iter_mut().for_each(Vec::clear);
+        for (number, row) in rows.iter().enumerate() {
+            for (step, column) in (first..until).zip(&mut columns) {
+                if row.present(step) {
+                    column.push((row.values[step], number));
+                }
+            }
+        }
+        for (step, column) in (first..until).zip(&mut columns) {
+            each(rows, step, column)?;
+        }
+    }
+    Ok(())
 }
 
 impl Context<'_> {
@@ -63,17 +89,22 @@ impl Context<'_> {
                 self.note(place, Note::IgnoredInAggregation { aggregation });
             }
         }
-        let groups = groups(rows, grouping);
         let mut out = Vec::new();
-        for (labels, mut rows) in groups {
+        for (labels, mut rows) in grouped(rows, grouping) {
             match op {
                 AggregateOp::Quantile => {
-                    let at = |i: usize| {
-                        let values: Vec<f64> = rows.iter().map(|r| r.values[i]).filter(|v| !is_absent(*v)).collect();
-                        if values.is_empty() { ABSENT } else { quantile_of(params[i], values) }
-                    };
-                    let mut row = Row::new(Arc::new(labels), (0..grid.steps).map(at).collect());
-                    row.drop_name = rows.iter().any(|r| r.drop_name);
+                    let drop_name = rows.iter().any(|r| r.drop_name);
+                    let mut row = Row::empty(labels, drop_name, grid.steps);
+                    let mut values = Vec::with_capacity(rows.len());
+                    each_column(&mut rows, grid.steps, |_, step, column| {
+                        self.query.interrupt.check()?;
+                        values.clear();
+                        values.extend(column.iter().map(|(value, _)| *value));
+                        if !values.is_empty() {
+                            row.values[step] = quantile_of(params[step], &mut values);
+                        }
+                        Ok(())
+                    })?;
                     out.push(row);
                 }
                 AggregateOp::LimitRatio => {
@@ -84,7 +115,7 @@ impl Context<'_> {
                     out.extend(rows);
                 }
                 _ => {
-                    keep_k(op, &mut rows, &params, self.top.steps == 1);
+                    self.keep_k(op, &mut rows, &params)?;
                     out.extend(rows);
                 }
             }
@@ -147,11 +178,13 @@ impl Context<'_> {
         }
         let values_max = self.query.limits.values_max;
         let mut counts: HashMap<Labels, Vec<f64>> = HashMap::new();
+        let mut groups = Groups::new(grouping);
         self.each_row(expr, grid, &mut |row| {
-            let group = group_labels(&row, grouping);
+            let group = groups.of(&row.labels);
+            let group = groups.labels(group);
             for (i, v) in row.values.iter().enumerate().filter(|(i, _)| row.present(*i)) {
                 let text = row.histogram(i).map_or_else(|| plain(*v), ToString::to_string);
-                let key = group.clone().with(label, text);
+                let key = (*group).clone().with(label, text);
                 let slot = counts.entry(key).or_insert_with(|| vec![ABSENT; grid.steps]);
                 slot[i] = if is_absent(slot[i]) { 1.0 } else { slot[i] + 1.0 };
             }
@@ -189,30 +222,30 @@ fn nothing_wanted(op: AggregateOp, params: &[f64]) -> bool {
     }
 }
 
-/// Keeps the `k` first rows of each step in the operation's order; for an instant query the rows are put in that order.
-fn keep_k(op: AggregateOp, rows: &mut Vec<Row>, params: &[f64], instant: bool) {
-    let order = |a: f64, b: f64| match op {
-        AggregateOp::Topk => a.is_nan().cmp(&b.is_nan()).then(b.partial_cmp(&a).unwrap_or(Ordering::Equal)),
-        AggregateOp::Bottomk => a.is_nan().cmp(&b.is_nan()).then(a.partial_cmp(&b).unwrap_or(Ordering::Equal)),
-        _ => Ordering::Equal,
-    };
-    if instant {
-        rows.retain(|r| r.present(0));
-        rows.sort_by(|a, b| order(a.values[0], b.values[0]));
-        rows.truncate(params[0].max(0.0) as usize);
-        return;
-    }
-    let mut candidates: Vec<usize> = Vec::new();
-    for (step, k) in params.iter().enumerate() {
-        let k = k.max(0.0) as usize;
-        candidates.clear();
-        candidates.extend((0..rows.len()).filter(|r| rows[*r].present(step)));
-        if candidates.len() > k {
-            candidates.sort_by(|a, b| order(rows[*a].values[step], rows[*b].values[step]));
-            for dropped in &candidates[k..] {
-                rows[*dropped].erase(step);
-            }
+impl Context<'_> {
+    /// Keeps the `k` first rows of each step in the operation's order; for an instant query the rows are put in that order.
+    fn keep_k(&self, op: AggregateOp, rows: &mut Vec<Row>, params: &[f64]) -> Result<(), QueryError> {
+        let order = |a: f64, b: f64| match op {
+            AggregateOp::Topk => a.is_nan().cmp(&b.is_nan()).then(b.partial_cmp(&a).unwrap_or(Ordering::Equal)),
+            AggregateOp::Bottomk => a.is_nan().cmp(&b.is_nan()).then(a.partial_cmp(&b).unwrap_or(Ordering::Equal)),
+            _ => Ordering::Equal,
+        };
+        if self.top.steps == 1 {
+            rows.retain(|r| r.present(0));
+            rows.sort_by(|a, b| order(a.values[0], b.values[0]));
+            rows.truncate(params[0].max(0.0) as usize);
+            return Ok(());
         }
+        each_column(rows, params.len(), |rows, step, column| {
+            self.query.interrupt.check()?;
+            let k = params[step].max(0.0) as usize;
+            if column.len() > k {
+                // Of equal values the row that came first is kept.
+                column.select_nth_unstable_by(k, |a, b| order(a.0, b.0).then(a.1.cmp(&b.1)));
+                column[k..].iter().for_each(|(_, dropped)| rows[*dropped].erase(step));
+            }
+            Ok(())
+        })
     }
 }
 

@@ -35,7 +35,7 @@ impl Extrapolated {
 impl Context<'_> {
     pub fn extrapolated(&self, kind: Extrapolated, arg: &Expr, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
         let lookback = self.query.lookback_ms;
-        self.windows(arg, grid, &mut |series| {
+        let make = |c: &Context<'_>, series: &SeriesWindows<'_>| {
             let plain = series.run.histograms.is_empty() && series.run.float_starts.is_empty();
             let mut row = Row::empty(series.labels.clone(), true, grid.steps);
             if plain && series.spec.mode == RangeMode::Normal {
@@ -48,14 +48,14 @@ impl Context<'_> {
                 for (step, t) in grid.times().enumerate() {
                     let window = cursor.window(t);
                     let sample = if !window.points.is_empty() && !window.histograms.is_empty() {
-                        self.note(series.span, Note::MixedRange { name: series.name() });
+                        c.note(series.span, Note::MixedRange { name: series.name() });
                         None
                     } else if window.is_empty() {
                         None
                     } else if extended {
-                        self.extended(kind, smoothed, series, &window)
+                        c.extended(kind, smoothed, series, &window)
                     } else {
-                        self.rate(kind, series, &window)
+                        c.rate(kind, series, &window)
                     };
                     if let Some(sample) = sample {
                         row.set(step, sample);
@@ -63,10 +63,11 @@ impl Context<'_> {
                 }
             }
             if kind.is_counter() && row.values.iter().any(|v| !is_absent(*v)) {
-                self.note_counter_name(series);
+                c.note_counter_name(series);
             }
-            if row.has_values() { sink(row) } else { Ok(()) }
-        })
+            Ok(Some(row).filter(Row::has_values))
+        };
+        self.window_rows(arg, grid, &make, sink)
     }
 
     fn note_counter_name(&self, series: &SeriesWindows<'_>) {
@@ -176,66 +177,131 @@ fn start_overlaps(start_before: i64, t_before: i64, start: i64) -> bool {
     start != 0 && start < t_before && start != start_before
 }
 
-/// Every window of a series of floats alone, without known starts.
+/// Every window of a series of floats alone, without known starts. The ends of the window move along; nothing in between is
+/// looked at again.
 fn extrapolate_all(kind: Extrapolated, series: &SeriesWindows<'_>, grid: Grid, values: &mut [f64]) {
     let points = &series.run.floats;
     // Where a counter fell, with the value it fell from: few, so that a window need not be walked at every step.
     let falls: Vec<(usize, f64)> = if kind.is_counter() {
-        points
-            .windows(2)
-            .enumerate()
-            .filter(|(_, w)| w[1].value < w[0].value)
-            .map(|(i, w)| (i + 1, w[0].value))
-            .collect()
+        let pairs = points.iter().zip(points.iter().skip(1)).enumerate();
+        pairs.filter(|(_, (before, p))| p.value < before.value).map(|(i, (before, _))| (i + 1, before.value)).collect()
     } else {
         Vec::new()
     };
-    let mut first_fall = 0;
+    let mut falls = Falls { all: &falls, first: 0 };
     let mut edges = super::window::Edges::default();
-    for (t, value) in grid.times().zip(values) {
-        let (start, end) = series.spec.window(t);
+    let mut layout = Layout::new(kind, series.spec.range_ms);
+    // Samples by which a window moves with a step, where that is the same everywhere.
+    let moves = pace(points).filter(|pace| grid.step > 0 && grid.step % pace == 0 && series.spec.shift.at_ms.is_none());
+    let moves = moves.map(|pace| (grid.step / pace) as usize);
+    let mut step = 0;
+    while step < grid.steps {
+        let (start, end) = series.spec.window(grid.at(step));
         let window = edges.slice(points, |p| p.t_ms, start, end);
-        if window.len() < 2 {
-            continue;
+        if let [first, .., last] = window {
+            layout.set(first.t_ms - start, end - last.t_ms, last.t_ms - first.t_ms, window.len());
+            // The first window that begins after the first sample is like all that follow, up to the last sample.
+            let alike = match moves {
+                Some(by) if edges.low > 0 => ((points.len() - edges.high) / by + 1).min(grid.steps - step),
+                _ => 1,
+            };
+            let by = moves.unwrap_or_default();
+            for value in &mut values[step..step + alike] {
+                let (first, last) = (points[edges.low].value, points[edges.high - 1].value);
+                *value = layout.extrapolate(first, falls.made_up(last - first, edges.low, edges.high));
+                (edges.low, edges.high) = (edges.low + by, edges.high + by);
+            }
+            (edges.low, edges.high) = (edges.low - by, edges.high - by);
+            step += alike;
+        } else {
+            step += 1;
         }
-        while falls.get(first_fall).is_some_and(|f| f.0 <= edges.low) {
-            first_fall += 1;
+    }
+}
+
+/// The milliseconds between samples, when they are the same between all.
+fn pace(points: &[Point]) -> Option<i64> {
+    let [first, second, ..] = points else { return None };
+    let pace = second.t_ms - first.t_ms;
+    let even = points.iter().zip(&points[1..]).all(|(a, b)| b.t_ms - a.t_ms == pace);
+    (even && pace > 0).then_some(pace)
+}
+
+/// Where a counter fell, with the value it fell from.
+struct Falls<'f> {
+    all: &'f [(usize, f64)],
+    first: usize,
+}
+
+impl Falls<'_> {
+    /// The change over the samples from `low` to before `high`, with what was lost made up for. Windows do not go back.
+    #[inline]
+    fn made_up(&mut self, mut change: f64, low: usize, high: usize) -> f64 {
+        while self.all.get(self.first).is_some_and(|f| f.0 <= low) {
+            self.first += 1;
         }
-        let mut change = window[window.len() - 1].value - window[0].value;
-        for (at, fell_from) in &falls[first_fall..] {
-            if *at >= edges.high {
+        for (at, fell_from) in &self.all[self.first..] {
+            if *at >= high {
                 break;
             }
             change += fell_from;
         }
-        *value = extrapolate(kind, window, change, start, end);
+        change
     }
 }
 
-/// All times in milliseconds: whole numbers, so that the sums are exact.
-#[inline]
-fn extrapolate(kind: Extrapolated, window: &[Point], change: f64, start: i64, end: i64) -> f64 {
-    let (first, last) = (window[0], window[window.len() - 1]);
-    let mut to_start = (first.t_ms - start) as f64;
-    let mut to_end = (end - last.t_ms) as f64;
-    let sampled = (last.t_ms - first.t_ms) as f64;
-    let mean_distance = sampled / (window.len() - 1) as f64;
-    let threshold = mean_distance * 1.1;
-    if to_start >= threshold {
-        to_start = mean_distance / 2.0;
+/// How samples lie in a window, and what a change is multiplied with for it. Scrapes come at an even pace, so that most
+/// windows of a series are alike and only differ in their values. Times are milliseconds: whole numbers, so that sums are
+/// exact.
+struct Layout {
+    kind: Extrapolated,
+    seconds: f64,
+    /// Milliseconds from the window's start to the first sample, from the last to the end, and between them; and samples.
+    known: (i64, i64, i64, usize),
+    sampled: f64,
+    /// How far to extrapolate on both sides.
+    to_start: f64,
+    to_end: f64,
+    factor: f64,
+}
+
+impl Layout {
+    fn new(kind: Extrapolated, range_ms: i64) -> Self {
+        let seconds = range_ms as f64 / 1000.0;
+        Self { kind, seconds, known: (0, 0, 0, 0), sampled: 0.0, to_start: 0.0, to_end: 0.0, factor: 0.0 }
     }
-    // The counter would be zero before the window starts: do not go further back than that.
-    if kind.is_counter() && change > 0.0 && first.value >= 0.0 && sampled * first.value < to_start * change {
-        to_start = sampled * (first.value / change);
+
+    #[inline]
+    fn set(&mut self, to_start: i64, to_end: i64, sampled: i64, samples: usize) {
+        if self.known != (to_start, to_end, sampled, samples) {
+            self.known = (to_start, to_end, sampled, samples);
+            self.compute();
+        }
     }
-    if to_end >= threshold {
-        to_end = mean_distance / 2.0;
+
+    fn compute(&mut self) {
+        let (to_start, to_end, sampled, samples) = self.known;
+        self.sampled = sampled as f64;
+        let mean_distance = self.sampled / (samples - 1) as f64;
+        let threshold = mean_distance * 1.1;
+        let near = |distance: i64| if distance as f64 >= threshold { mean_distance / 2.0 } else { distance as f64 };
+        (self.to_start, self.to_end) = (near(to_start), near(to_end));
+        self.factor = self.factor_from(self.to_start);
     }
-    let mut factor = (sampled + to_start + to_end) / sampled;
-    if kind == Extrapolated::Rate {
-        factor /= (end - start) as f64 / 1000.0;
+
+    fn factor_from(&self, to_start: f64) -> f64 {
+        let factor = (self.sampled + to_start + self.to_end) / self.sampled;
+        if self.kind == Extrapolated::Rate { factor / self.seconds } else { factor }
     }
-    change * factor
+
+    #[inline]
+    fn extrapolate(&self, first: f64, change: f64) -> f64 {
+        // The counter would be zero before the window starts: do not go further back than that.
+        if self.kind.is_counter() && change > 0.0 && first >= 0.0 && self.sampled * first < self.to_start * change {
+            return change * self.factor_from(self.sampled * (first / change));
+        }
+        change * self.factor
+    }
 }
 
 /// What the change between the first and the last sample is multiplied with. `first` and `change` are a counter's value,

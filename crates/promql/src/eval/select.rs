@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use tenfold_types::{Histogram, Matcher, ResetHint, is_stale};
 
-use super::{Context, Grid, Row, Sink, extended::between, notes::Note, range_fn::interpolate, window::Edges};
+use super::{
+    Context, Grid, Row, Sink, extended::between, notes::Note, range_fn::interpolate, trace::Reads, window::Edges,
+};
 use crate::{
     error::{QueryError, Span},
     source::{Run, Samples, SeriesData},
-    syntax::ast::{At, RangeMode, Selector, Shift},
+    syntax::ast::{At, Expr, RangeMode, Selector, Shift},
     value::Sample,
 };
 
@@ -67,11 +69,17 @@ impl Context<'_> {
     /// The samples of a series, counted; `run` is emptied first.
     pub fn load(&self, samples: Samples, statistics: bool, run: &mut Run) -> Result<(), QueryError> {
         run.clear();
+        let mut chunks = 0;
         match samples {
             Samples::Points(points) => run.floats = points,
             Samples::Run(all) => *run = *all,
-            Samples::Lazy(reader) => reader.read_run(run)?,
+            Samples::Lazy(reader) => {
+                chunks = reader.chunks();
+                reader.read_run(run)?;
+            }
         }
+        let samples = (run.floats.len() + run.histograms.len()) as u64;
+        self.keep_reads(Reads { series: 1, chunks, samples });
         if statistics {
             keep_statistics(run);
         }
@@ -87,7 +95,7 @@ impl Context<'_> {
     pub fn instant_selector(
         &self,
         selector: &Selector,
-        span: Span,
+        place: &Expr,
         grid: Grid,
         aspect: Aspect,
         sink: Sink<'_>,
@@ -100,22 +108,20 @@ impl Context<'_> {
         }
         let smoothed = selector.mode == RangeMode::Smoothed && aspect == Aspect::Value;
         let end = if smoothed { last.saturating_add(lookback) } else { last };
-        let mut run = Run::default();
-        for series in self.series(&selector.matchers, first.saturating_sub(lookback), end)? {
-            self.load(series.samples, selector.statistics, &mut run)?;
-            let mut row = Row::empty(Arc::clone(&series.labels), false, grid.steps);
+        let series = self.within(place, || self.series(&selector.matchers, first.saturating_sub(lookback), end))?;
+        let span = place.span;
+        let make = |c: &Context<'_>, labels, run: &mut Run| {
+            let mut row = Row::empty(labels, false, grid.steps);
             if smoothed {
-                self.smooth(&run, shift, grid, span, &mut row);
+                c.smooth(run, shift, grid, span, &mut row);
             } else if run.histograms.is_empty() && aspect == Aspect::Value {
-                newest_floats(&run, shift, grid, lookback, &mut row.values);
+                newest_floats(run, shift, grid, lookback, &mut row.values);
             } else {
-                newest(&run, shift, grid, lookback, aspect, &mut row);
+                newest(run, shift, grid, lookback, aspect, &mut row);
             }
-            if row.has_values() {
-                sink(row)?;
-            }
-        }
-        Ok(())
+            Ok(Some(row).filter(Row::has_values))
+        };
+        self.each_series(series, grid.steps, place, selector.statistics, &make, sink)
     }
 
     /// Values on the line between the samples around each step.

@@ -7,8 +7,8 @@ use tenfold_types::{Histogram, HistogramPoint, Labels, Point, ResetHint, is_stal
 use super::{Context, Grid, Row, Sink, is_absent, notes::Note, select::Shifted};
 use crate::{
     error::{QueryError, Span},
-    source::Run,
-    syntax::ast::{Duration, Expr, Kind, RangeMode, Type},
+    source::{Run, SeriesData},
+    syntax::ast::{Duration, Expr, Kind, RangeMode, Selector, Type},
     value::Sample,
 };
 
@@ -79,6 +79,13 @@ pub(crate) type FloatFn = fn(&Window<'_>) -> Option<f64>;
 /// A function of a window that holds histograms, and maybe floats.
 pub(crate) type HistogramFn = fn(&Context<'_>, &SeriesWindows<'_>, &Window<'_>) -> Option<Sample>;
 
+/// Makes the row of one series of a range expression; `None` when it has no value at any step.
+pub(crate) type MakeOfWindows<'m> =
+    &'m (dyn Fn(&Context<'_>, &SeriesWindows<'_>) -> Result<Option<Row>, QueryError> + Sync);
+
+/// A function of long windows may take a while: a query is ended within so many steps of one series.
+const STEPS_BETWEEN_CHECKS: usize = 64;
+
 /// What a function does where there are histograms.
 #[derive(Clone, Copy)]
 pub(crate) enum WithHistograms {
@@ -105,18 +112,10 @@ impl Context<'_> {
         match &expr.kind {
             Kind::Paren(inner) => self.windows(inner, grid, each),
             Kind::Matrix { selector, range, mode } => {
-                let spec =
-                    WindowSpec { shift: self.shifted(&selector.shift)?, range_ms: self.range_ms(range)?, mode: *mode };
-                let (mut start, mut end) = (spec.window(grid.start).0, spec.window(grid.end()).1);
-                if spec.mode != RangeMode::Normal {
-                    start = start.saturating_sub(self.query.lookback_ms);
-                }
-                if spec.mode == RangeMode::Smoothed {
-                    end = end.saturating_add(self.query.lookback_ms);
-                }
+                let (spec, found) = self.within(expr, || self.selected(selector, range, *mode, grid))?;
                 let mut run = Run::default();
-                for series in self.series(&selector.matchers, start, end)? {
-                    self.load(series.samples, selector.statistics, &mut run)?;
+                for series in found {
+                    self.within(expr, || self.load(series.samples, selector.statistics, &mut run))?;
                     drop_stale(&mut run);
                     if !run.is_empty() {
                         let (labels, span) = (series.labels, expr.span);
@@ -142,10 +141,60 @@ impl Context<'_> {
                     return Ok(());
                 }
                 let steps = (end.saturating_sub(first) / step) as usize + 1;
-                self.subquery(inner, Grid { start: first, step, steps }, spec, expr.span, each)
+                let grid = Grid { start: first, step, steps };
+                self.within_but(expr, |outside| {
+                    self.subquery(inner, grid, spec, expr.span, &mut |series| {
+                        let mut result = Ok(());
+                        outside(&mut || result = each(series));
+                        result
+                    })
+                })
             }
             _ => Err(QueryError::parse(expr.span, format!("expected a range vector, got {}", expr.value_type()))),
         }
+    }
+
+    /// The series of a range selector with what its windows can see.
+    fn selected(
+        &self,
+        selector: &Selector,
+        range: &Duration,
+        mode: RangeMode,
+        grid: Grid,
+    ) -> Result<(WindowSpec, Vec<SeriesData>), QueryError> {
+        let spec = WindowSpec { shift: self.shifted(&selector.shift)?, range_ms: self.range_ms(range)?, mode };
+        let (mut start, mut end) = (spec.window(grid.start).0, spec.window(grid.end()).1);
+        if spec.mode != RangeMode::Normal {
+            start = start.saturating_sub(self.query.lookback_ms);
+        }
+        if spec.mode == RangeMode::Smoothed {
+            end = end.saturating_add(self.query.lookback_ms);
+        }
+        Ok((spec, self.series(&selector.matchers, start, end)?))
+    }
+
+    /// Hands the row that `make` makes of each series of a range expression to `sink`, over threads where the series
+    /// come from the source.
+    pub fn window_rows(
+        &self,
+        expr: &Expr,
+        grid: Grid,
+        make: MakeOfWindows<'_>,
+        sink: Sink<'_>,
+    ) -> Result<(), QueryError> {
+        let Kind::Matrix { selector, range, mode } = &expr.unwrapped().kind else {
+            return self.windows(expr, grid, &mut |series| make(self, series)?.map_or(Ok(()), &mut *sink));
+        };
+        let (spec, found) = self.within(expr, || self.selected(selector, range, *mode, grid))?;
+        let span = expr.unwrapped().span;
+        let make = |c: &Context<'_>, labels, run: &mut Run| {
+            drop_stale(run);
+            if run.is_empty() {
+                return Ok(None);
+            }
+            make(c, &SeriesWindows { labels, drop_name: false, run, spec, span })
+        };
+        self.each_series(found, grid.steps, expr, selector.statistics, &make, sink)
     }
 
     fn subquery(
@@ -201,11 +250,14 @@ impl Context<'_> {
         function: WindowFn,
         sink: Sink<'_>,
     ) -> Result<(), QueryError> {
-        self.windows(expr, grid, &mut |series| {
+        let make = |c: &Context<'_>, series: &SeriesWindows<'_>| {
             let mut row = Row::empty(series.labels.clone(), series.drop_name || !function.keep_name, grid.steps);
             let mut any = false;
             let mut cursor = Cursor::new(series, 0, 0);
             for (i, t) in grid.times().enumerate() {
+                if i % STEPS_BETWEEN_CHECKS == 0 {
+                    c.query.interrupt.check()?;
+                }
                 let mut window = cursor.window(t);
                 if window.is_empty() {
                     continue;
@@ -221,10 +273,10 @@ impl Context<'_> {
                     continue;
                 }
                 let sample = match function.histograms {
-                    WithHistograms::Use(f) => f(self, series, &window),
+                    WithHistograms::Use(f) => f(c, series, &window),
                     WithHistograms::Ignore if window.points.is_empty() => None,
                     WithHistograms::Ignore => {
-                        self.note(series.span, Note::IgnoredInRange { name: series.name() });
+                        c.note(series.span, Note::IgnoredInRange { name: series.name() });
                         (function.floats)(&window).map(Sample::Float)
                     }
                 };
@@ -233,8 +285,9 @@ impl Context<'_> {
                     any = true;
                 }
             }
-            if any { sink(row) } else { Ok(()) }
-        })
+            Ok(any.then_some(row))
+        };
+        self.window_rows(expr, grid, &make, sink)
     }
 }
 

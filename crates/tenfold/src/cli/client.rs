@@ -110,6 +110,11 @@ impl Client {
             return if body.is_empty() { Ok(Value::Null) } else { self.json(&body) };
         }
         let error = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+        // The Prometheus API has a shape of its own.
+        if let (Some(kind), Some(message)) = (error["errorType"].as_str(), error["error"].as_str()) {
+            let exit = if matches!(kind, "bad_data" | "execution") { Exit::Misuse } else { Exit::Failed };
+            return Err(Failure::new(exit, message));
+        }
         let error = &error["error"];
         if error.is_null() {
             return Err(Failure::failed(format!("{} answered {status}", self.base)).advice("is this a tenfold server?"));

@@ -15,6 +15,7 @@ mod flag_life;
 mod follow;
 mod out;
 mod project;
+mod query;
 mod record;
 mod ship;
 mod switch;
@@ -65,6 +66,7 @@ pub enum Command {
     Log(record::Log),
     WatchLog(record::WatchLog),
     Search(record::Search),
+    Query(query::Query),
     Events(record::Events),
     Apply(files::Apply),
     Export(files::Export),
@@ -113,6 +115,6 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
     }
     verbs! {
         Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Mute Lock Unlock Doing Log WatchLog Search
-        Events Apply Export Token Project
+        Query Events Apply Export Token Project
     }
 }

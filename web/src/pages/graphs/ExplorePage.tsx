@@ -13,6 +13,7 @@ import { Field } from "../../ui/Field";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { Link } from "../../router/Link";
 import { TableWrap } from "../../ui/TableWrap";
+import { Explain } from "./Explain";
 
 const UNITS = ["short", "ops", "ratio", "seconds", "bytes"];
 
@@ -48,6 +49,7 @@ function Answer({ expr, unit }: { expr: string; unit: string }): ReactElement {
           }
         </Loaded>
       </Section>
+      {params.get("explain") === "1" && <Explain expr={expr} range={range} />}
     </>
   );
 }
@@ -83,6 +85,7 @@ export default function ExplorePage(): ReactElement {
             </select>
           </Field>
           <button type="submit" className="button primary">Run</button>
+          <button type="button" className="button" aria-pressed={params.get("explain") === "1"} onClick={() => params.set({ explain: params.get("explain") === "1" ? null : "1" })}>Explain</button>
         </div>
       </form>
       {expr ? <Answer key={expr} expr={expr} unit={unit} /> : <Empty title="Nothing asked yet." command="tenfold --help">Type an expression above, or choose a metric; the same query works through any Prometheus client at /api/v1/query.</Empty>}

@@ -1,0 +1,174 @@
+//! query: asking for metrics, and what an answer cost.
+
+use serde_json::Value;
+use tenfold_types::Clock;
+
+use super::Common;
+use super::client::Client;
+use super::out::{Exit, Failure, Out, list, number, text};
+use super::ship::duration;
+use crate::ambient::SystemClock;
+
+/// The longest piece of an expression that is shown in a plan.
+const EXPRESSION_CHARS_MAX: usize = 60;
+/// Steps of a range when no step is given.
+const STEPS: i64 = 60;
+
+/// Ask for metrics in PromQL; say where the time of a query goes.
+#[derive(Debug, clap::Args)]
+#[command(
+    before_long_help = "Examples:\n  tenfold query 'sum by (job) (up)'\n  tenfold query 'rate(http_requests_total[5m])' --range 1h --step 1m\n  tenfold query --explain 'sum(rate(http_requests_total[5m]))' --range 6h"
+)]
+pub struct Query {
+    #[arg(value_name = "EXPR")]
+    expr: String,
+    /// Ask for this much time until now instead of now alone.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    range: Option<i64>,
+    /// The time between two values [default: a sixtieth of the range].
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "range")]
+    step: Option<i64>,
+    /// Print by node of the expression what was read and how long it took, not the answer.
+    #[arg(long)]
+    explain: bool,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+fn seconds(ms: i64) -> String {
+    format!("{}.{:03}", ms.div_euclid(1000), ms.rem_euclid(1000))
+}
+
+impl Query {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let mut pairs = vec![("query", self.expr.clone())];
+        let path = match self.range {
+            Some(range_ms) => {
+                let end = SystemClock.now();
+                let step_ms = self.step.unwrap_or((range_ms / STEPS).max(1000));
+                pairs.push(("start", seconds(end.plus_ms(-range_ms).millis())));
+                pairs.push(("end", seconds(end.millis())));
+                pairs.push(("step", seconds(step_ms)));
+                "/api/v1/query_range"
+            }
+            None => "/api/v1/query",
+        };
+        if self.explain {
+            pairs.push(("explain", "1".into()));
+        }
+        let pairs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = client.get(path, &pairs).await?;
+        for remark in list(&answer, "warnings").iter().chain(list(&answer, "infos")) {
+            super::out::talk(remark.as_str().unwrap_or_default());
+        }
+        let lines = if self.explain { plan } else { values };
+        out.answer(&answer, |answer| lines(&answer["data"]));
+        Ok(Exit::Done)
+    }
+}
+
+/// `up{job="web"}` of the labels of a series.
+fn series(metric: &Value) -> String {
+    let pairs = metric.as_object().into_iter().flatten();
+    let labels = tenfold_types::Labels::from_pairs(pairs.map(|(n, v)| (n.as_str(), v.as_str().unwrap_or_default())));
+    labels.to_string()
+}
+
+/// The value of `[instant, value]`: a number as text, or a histogram.
+fn value(pair: &Value) -> String {
+    pair[1].as_str().map_or_else(|| pair[1].to_string(), str::to_owned)
+}
+
+/// A line for each series; of a range one for each value.
+fn values(data: &Value) -> Vec<String> {
+    if matches!(text(data, "resultType"), "scalar" | "string") {
+        return vec![value(&data["result"])];
+    }
+    let mut lines = Vec::new();
+    for row in list(data, "result") {
+        let name = series(&row["metric"]);
+        for single in ["value", "histogram"] {
+            if let Some(pair) = row.get(single) {
+                lines.push(format!("{name} {}", value(pair)));
+            }
+        }
+        for pair in list(row, "values").iter().chain(list(row, "histograms")) {
+            lines.push(format!("{name} {} {}", pair[0], value(pair)));
+        }
+    }
+    lines
+}
+
+/// A table: a line for each node, indented by its depth.
+fn plan(data: &Value) -> Vec<String> {
+    let explain = &data["explain"];
+    let mut rows = vec![["ms", "series", "chunks", "samples", "rows", ""].map(str::to_owned)];
+    for node in list(explain, "nodes") {
+        let count = |key| number(node, key).to_string();
+        let shown: String = text(node, "expression").split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut short: String = shown.chars().take(EXPRESSION_CHARS_MAX).collect();
+        if short.len() < shown.len() {
+            short.push('…');
+        }
+        let depth = usize::try_from(number(node, "depth")).unwrap_or(0);
+        let what = format!("{}{}  {short}", "  ".repeat(depth), text(node, "operation"));
+        let ms = format!("{:.2}", node["ms"].as_f64().unwrap_or(0.0));
+        rows.push([ms, count("series"), count("chunks"), count("samples"), count("rows"), what]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..5).map(width).collect();
+    let line = |row: &[String; 6]| {
+        let numbers: Vec<String> = row.iter().zip(&widths).map(|(text, width)| format!("{text:>width$}")).collect();
+        format!("{}  {}", numbers.join("  "), row[5]).trim_end().to_owned()
+    };
+    let mut lines: Vec<String> = rows.iter().map(line).collect();
+    lines.push(format!(
+        "{:.2} ms on {} thread(s), {:.2} ms waiting; {} series, {} chunks, {} samples read, {} bytes held",
+        explain["elapsed_ms"].as_f64().unwrap_or(0.0),
+        number(explain, "threads"),
+        explain["queued_ms"].as_f64().unwrap_or(0.0),
+        number(explain, "series"),
+        number(explain, "chunks"),
+        number(explain, "samples"),
+        number(explain, "held_bytes"),
+    ));
+    lines
+}
+
+#[cfg(test)]
+mod unit {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn answers_are_lines() {
+        let vector = json!({"resultType": "vector", "result": [
+            {"metric": {"__name__": "up", "job": "web"}, "value": [1.0, "1"]}]});
+        assert_eq!(values(&vector), ["up{job=\"web\"} 1"]);
+        let matrix = json!({"resultType": "matrix", "result": [{"metric": {}, "values": [[1.5, "2"], [2.5, "+Inf"]]}]});
+        assert_eq!(values(&matrix), ["{} 1.5 2", "{} 2.5 +Inf"]);
+        assert_eq!(values(&json!({"resultType": "scalar", "result": [1.0, "7"]})), ["7"]);
+        assert_eq!([seconds(1_500), seconds(60_007)], ["1.500", "60.007"]);
+    }
+
+    #[test]
+    fn a_plan_is_a_table() {
+        let node = |depth: i64, operation: &str, expression: &str, samples: i64| {
+            json!({"depth": depth, "operation": operation, "expression": expression, "series": samples / 10,
+                "chunks": 1, "samples": samples, "rows": 1, "ms": 1.25})
+        };
+        let data = json!({"explain": {"elapsed_ms": 2.5, "queued_ms": 0.0, "threads": 2, "series": 12, "chunks": 1,
+            "samples": 120, "held_bytes": 64,
+            "nodes": [node(0, "sum", "sum(up)", 0), node(1, "selector", "up", 120)]}});
+        assert_eq!(
+            plan(&data),
+            [
+                "  ms  series  chunks  samples  rows",
+                "1.25       0       1        0     1  sum  sum(up)",
+                "1.25      12       1      120     1    selector  up",
+                "2.50 ms on 2 thread(s), 0.00 ms waiting; 12 series, 1 chunks, 120 samples read, 64 bytes held",
+            ]
+        );
+    }
+}

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 mod check;
+mod judge;
+
+pub use judge::{CanaryJudge, ErrorCounters, Inconclusive};
 
 /// Where the file stands unless the service says otherwise.
 pub const PATH_DEFAULT: &str = ".tenfold/deploy.yaml";
@@ -174,6 +177,8 @@ pub struct Canary {
     pub hold_s: u32,
     /// Asked at the end of the hold.
     pub check: Option<Check>,
+    /// Compares the canary with the other hosts; the hold is then the least time it watches.
+    pub judge: Option<CanaryJudge>,
 }
 
 /// A PromQL query whose every value must lie within the bounds. No value at all is inconclusive and holds the deploy.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::{Check, Pipeline, Target};
+use crate::pipeline::{CanaryJudge, Check, Pipeline, Target};
 
 /// Time an agent may be away in the middle of a deploy before its host counts as out of reach.
 pub const REACH_MS: i64 = 20_000;
@@ -22,6 +22,8 @@ pub struct Plan {
     pub canary_hosts: usize,
     pub hold_ms: i64,
     pub check: Option<CanaryCheck>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<CanaryJudge>,
     /// How many hosts flip at once after the canary.
     pub batch: usize,
     /// How many may fail or be out of reach.
@@ -39,6 +41,7 @@ impl Plan {
             canary_hosts: target.canary.hosts.of(hosts),
             hold_ms: i64::from(target.canary.hold_s) * 1000,
             check: target.canary.check.clone(),
+            judge: target.canary.judge.clone(),
             batch: target.batch.of(hosts).max(1),
             max_unavailable: target.max_unavailable.of(hosts),
             build_ms: i64::from(pipeline.build.timeout_s) * 1000 + BUILD_GRACE_MS,
@@ -47,10 +50,11 @@ impl Plan {
             reach_ms: REACH_MS,
         }
     }
-    /// For a rollback: no canary, no check, all hosts at once. The new process starts before the old one stops, so
+    /// For a rollback: no canary, no check, no judge, all hosts at once. The new process starts before the old one stops, so
     /// flipping all at once leaves no gap.
     pub fn rollback(pipeline: &Pipeline, target: &Target, hosts: usize) -> Self {
-        Self { canary_hosts: 0, hold_ms: 0, check: None, batch: hosts.max(1), ..Self::deploy(pipeline, target, hosts) }
+        let deploy = Self::deploy(pipeline, target, hosts);
+        Self { canary_hosts: 0, hold_ms: 0, check: None, judge: None, batch: hosts.max(1), ..deploy }
     }
 }
 

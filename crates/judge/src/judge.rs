@@ -308,12 +308,16 @@ impl Judge {
     }
 }
 
-/// The largest ratio that the hosts' own past allows: the upper end of its confidence sequence. `None` without a past.
+/// A past that leaves more than this open between its lower end (or none unequal) and its upper knows too little.
+const PAST_WIDTH_MAX: f64 = 4.0;
+
+/// The largest ratio that the hosts' own past allows: the upper end of its confidence sequence. `None` without a past, and
+/// with one that is so short of errors that it would excuse nearly anything.
 fn hosts_ratio_max(hosts: &[Bin], alpha: f64, dispersion: f64) -> Option<f64> {
     let mut interval = RatioInterval::default();
     for bin in hosts {
         interval.observe(*bin);
     }
-    let (_, upper) = interval.at(2.0 * alpha, dispersion);
-    upper.is_finite().then_some(upper)
+    let (lower, upper) = interval.at(2.0 * alpha, dispersion);
+    (upper <= PAST_WIDTH_MAX * lower.max(1.0)).then_some(upper)
 }

@@ -128,6 +128,13 @@ fn hosts_that_were_unequal_before_are_given_more_room() {
 }
 
 #[test]
+fn a_past_that_knows_little_excuses_little() {
+    let hosts = vec![Bin { canary: Count::new(0, 60), control: Count::new(1, 540) }; 6];
+    let judge = Judge::new(settings(), &Before { hosts, ..Before::default() }).unwrap();
+    assert_eq!(judge.report().tolerated, 1.25);
+}
+
+#[test]
 fn it_goes_on_after_a_restart() {
     let each = |s: i64| look(s, Count::new(u64::from(s % 3 == 0) + 1, 100), Count::new(4, 900));
     let mut whole = judge();

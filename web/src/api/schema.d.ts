@@ -6336,6 +6336,7 @@ export interface components {
             max_commits_exceeded: boolean;
             /** @description End of the canary's hold, while it lasts. */
             hold_until?: string | null;
+            judged?: components["schemas"]["DeployJudged"] | null;
         };
         DeployHost: {
             host: string;
@@ -6344,6 +6345,18 @@ export interface components {
             digest_observed?: string | null;
             message?: string | null;
             updated_at: string;
+        };
+        /** @description What the judge makes of a canary. */
+        DeployJudged: {
+            /** @description While the canary is watched it is what the judge would have to say if nothing more were seen. */
+            verdict: components["schemas"]["JudgeVerdict"];
+            /** @description In words, with the numbers. */
+            said: string;
+            /** @description Since when evidence counts; absent when the watch is over. */
+            since?: string | null;
+            /** @description When the judge gives up, while it watches. */
+            until?: string | null;
+            report?: components["schemas"]["JudgeReport"] | null;
         };
         DeployList: {
             items: components["schemas"]["Deploy"][];

@@ -68,7 +68,15 @@ impl App {
                 Ok(out)
             })
             .await?;
-        rows.iter().map(|(row, reverted_by)| Ok(Stored::from_row(row)?.view(*reverted_by))).collect()
+        let view = |(row, reverted_by): &(DeployRow, Option<i64>)| {
+            let mut view = Stored::from_row(row)?.view(*reverted_by);
+            // The curve of the evidence is for the page of the one deploy.
+            if let Some(judged) = &mut view.judged {
+                judged.report = None;
+            }
+            Ok(view)
+        };
+        rows.iter().map(view).collect()
     }
 
     /// Stops a deploy. Hosts that have flipped already go back.

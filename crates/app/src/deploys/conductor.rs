@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    facts,
+    facts, locks,
     log::RunLog,
     ports::Stream,
     stored::{Stored, step_of},
@@ -154,7 +154,7 @@ impl Conductor {
     /// One step: written with its events first, then acted on.
     async fn apply(&mut self, input: Input) -> Result<Vec<Effect>, Stop> {
         let (run, effects) = step(&self.stored.run, input, self.app.now());
-        let says = effects.iter().any(|e| matches!(e, Effect::Say(_)));
+        let says = effects.iter().any(|e| matches!(e, Effect::Say(_) | Effect::Lock { .. }));
         if run != self.stored.run || says {
             self.write(run, &effects).await?;
         }
@@ -178,11 +178,17 @@ impl Conductor {
             })
             .collect();
         let texts: Vec<String> = drafts.iter().map(|d| d.text.clone()).collect();
+        let lock = effects.iter().find_map(|e| match e {
+            Effect::Lock { why } => Some(why.clone()),
+            _ => None,
+        });
+        let lock = lock.map(|why| locks::by_judge(&self.app, &next, why)).transpose().map_err(|_| Stop)?;
         let (number, epoch) = (next.number, self.epoch);
         let row = step_of(&next.run, finished_at).map_err(|_| Stop)?;
         let (lease, holder) = (self.lease(), self.holder());
         self.until_done(move |app| {
             let (row, drafts, lease, holder) = (row.clone(), drafts.clone(), lease.clone(), holder.clone());
+            let lock = lock.clone();
             async move {
                 let has_events = !drafts.is_empty();
                 let change = move |t: &mut crate::Txn<'_>| {
@@ -194,6 +200,9 @@ impl Conductor {
                     store::deploy_step(t.tx(), number, &row)?;
                     for draft in &drafts {
                         t.record(draft.clone())?;
+                    }
+                    if let Some((lock, draft)) = &lock {
+                        locks::put(t, lock, draft.clone())?;
                     }
                     Ok(())
                 };

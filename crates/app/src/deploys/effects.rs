@@ -8,12 +8,13 @@ use tenfold_deploys::{
 };
 use tenfold_protocols::agent::{BlobDigest, OrderRef, RunSpec, ToAgent};
 use tenfold_store::deploys as store;
-use tenfold_types::Fault;
+use tenfold_types::{Fault, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     check,
     conductor::{Conductor, Signal},
+    judged,
     ports::{BuildOrder, LineSink, Source, Stream},
     stored::Stored,
 };
@@ -38,7 +39,9 @@ impl Conductor {
             }
             Effect::Deactivate { host } => self.order(host, ToAgent::Deactivate { order: self.order_ref() }),
             Effect::RunCheck => self.check(),
-            Effect::Say(_) | Effect::Refuse(_) => {}
+            Effect::RunJudge { since } => self.judge(*since),
+            // Written with the step.
+            Effect::Lock { .. } | Effect::Say(_) | Effect::Refuse(_) => {}
         }
     }
 
@@ -91,6 +94,15 @@ impl Conductor {
                 Err(error) => Input::BuildFailed { error },
             };
             let _ = tx.send(Signal::Input(input));
+        });
+    }
+
+    fn judge(&self, since: Timestamp) {
+        let Some(asked) = self.stored.run.plan.judge.clone() else { return };
+        let (app, stored, tx) = (self.app.clone(), self.stored.clone(), self.tx.clone());
+        tokio::spawn(async move {
+            let judgement = Box::new(judged::ask(&app, &asked, &stored, since).await);
+            let _ = tx.send(Signal::Input(Input::Judged { since, judgement }));
         });
     }
 

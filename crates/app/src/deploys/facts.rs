@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tenfold_deploys::machine::{Fact, Kind};
+use tenfold_judge::Verdict;
 use tenfold_types::{Actor, EventDraft, Severity, Source};
 
 use super::{stored::Stored, stored::short, took_ms};
@@ -57,6 +58,17 @@ pub(super) fn draft(stored: &Stored, fact: &Fact) -> EventDraft {
         Fact::CanaryPassed { said } => {
             put("said", json!(said));
             ("deploy.canary_passed", Severity::Info, format!("The canary of {service} {sha} is good: {said}"))
+        }
+        Fact::Judged { judgement } => {
+            put("verdict", json!(judgement.verdict));
+            put("said", json!(judgement.said));
+            put("report", json!(judgement.report));
+            let (severity, text) = match judgement.verdict {
+                Verdict::Worse => (Severity::Warning, "worse"),
+                Verdict::NotWorse => (Severity::Info, "not worse"),
+                _ => (Severity::Warning, "undecided"),
+            };
+            ("deploy.judged", severity, format!("The canary of {service} {sha} is judged {text}: {}", judgement.said))
         }
         Fact::Promoting { by } => {
             let text = match by {

@@ -3,16 +3,19 @@
 
 use serde::{Deserialize, Serialize};
 use tenfold_store::deploys::{self as store, LockRow};
-use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Timestamp};
+use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Severity, Source, Timestamp};
 
+use super::stored::Stored;
 use super::views::{Lock, NewLock};
-use crate::{App, Caller, Role};
+use crate::{App, Caller, Role, Txn};
 
 const REASON_BYTES_MAX: usize = 1024;
 /// Longest a lock may last: a month.
 const LOCK_MS_MAX: i64 = 31 * 24 * 60 * 60 * 1000;
 /// How long a lock lasts when nobody says.
 const LOCK_MS_DEFAULT: i64 = 60 * 60 * 1000;
+/// How long the judge's lock lasts: until somebody had the day to look.
+const JUDGE_LOCK_MS: i64 = 24 * 60 * 60 * 1000;
 /// Most locks on one service and environment at a time.
 const LOCKS_MAX: usize = 20;
 
@@ -117,6 +120,42 @@ impl App {
         }
         Ok(open.len())
     }
+}
+
+/// The lock with which the judge keeps others from deploying what it found to be worse, with its event.
+pub(super) fn by_judge(app: &App, stored: &Stored, why: String) -> Result<(LockRow, EventDraft), Fault> {
+    let now = app.now();
+    let reason = format!("deploy {}: {why}", stored.number);
+    let reason: String = reason.chars().take(REASON_BYTES_MAX / 4).collect();
+    let body = Body { owner: Actor::system(), owner_name: "the judge".to_owned(), reason };
+    let row = LockRow {
+        id: app.random_text(9),
+        service: stored.service.clone(),
+        environment: stored.environment.clone(),
+        created_at: now,
+        expires_at: now.plus_ms(JUDGE_LOCK_MS),
+        released_at: None,
+        body: serde_json::to_string(&body).map_err(|e| Fault::internal(e.to_string()))?,
+    };
+    let (lock, owner) = view(&row)?;
+    let text = format!("The judge locked {} on {}: {}", row.service, row.environment, lock.reason);
+    let draft = EventDraft::new(owner, Source::System, "lock.created", text)
+        .service(&row.service)
+        .environment(&row.environment)
+        .deploy(stored.number)
+        .severity(Severity::Warning)
+        .data(serde_json::json!({"lock": lock}));
+    Ok((row, draft))
+}
+
+/// Writes a lock with its event; one that is there already stays as it is.
+pub(super) fn put(t: &mut Txn<'_>, row: &LockRow, draft: EventDraft) -> Result<(), Fault> {
+    if store::lock_get(t.tx(), &row.id)?.is_some() {
+        return Ok(());
+    }
+    store::lock_insert(t.tx(), row)?;
+    t.record(draft)?;
+    Ok(())
 }
 
 /// The lock that keeps `who` from deploying, if any. An owner is not locked out by the own lock.

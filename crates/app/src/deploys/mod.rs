@@ -12,6 +12,7 @@ mod conductor;
 mod effects;
 mod facts;
 mod hub;
+mod judged;
 mod locks;
 mod log;
 mod next;

@@ -5,7 +5,7 @@ use tenfold_store::deploys::{self as store, DeployQuery};
 use tenfold_types::Fault;
 
 use super::{
-    locks, median,
+    judged, locks, median,
     ports::{Commit, CommitRange, Source},
     stored::{Stored, short},
     took_ms,
@@ -131,7 +131,9 @@ impl App {
             Fault::invalid(format!("{at} does not exist"))
                 .advice("write one; docs/guide/deploys.md has a whole example")
         })?;
-        let pipeline = Pipeline::parse(&text).map_err(|e| Fault::invalid(format!("{at}, {e}")))?;
+        let pipeline = Pipeline::parse(&text)
+            .and_then(|pipeline| judged::check(&pipeline, &text).map(|()| pipeline))
+            .map_err(|e| Fault::invalid(format!("{at}, {e}")))?;
         if pipeline.service != source.service {
             return Err(Fault::invalid(format!(
                 "{at} is for the service {}, not {}",

@@ -5,6 +5,7 @@ use tenfold_deploys::{
     Digest, Pipeline,
     machine::{Kind, Run, State, StepOutcome},
 };
+use tenfold_judge::Verdict;
 use tenfold_store::{
     Tx,
     deploys::{self as store, DeployRow, DeployStep},
@@ -13,7 +14,7 @@ use tenfold_types::{Actor, Fault, Source, Timestamp};
 
 use super::{
     ports::Commit,
-    views::{ActorView, Deploy, DeployHost, DeployStepView},
+    views::{ActorView, Deploy, DeployHost, DeployJudged, DeployStepView},
 };
 
 /// Most commits kept with a deploy; the count goes on.
@@ -150,7 +151,33 @@ impl Stored {
             max_commits_exceeded: run.kind == Kind::Deploy
                 && self.asked.commit_count > u64::from(self.asked.pipeline.max_commits),
             hold_until: run.hold_until.filter(|_| run.state == State::Canary),
+            judged: judged(run),
         }
+    }
+}
+
+fn judged(run: &Run) -> Option<DeployJudged> {
+    let watch = run.watch.as_ref();
+    let said = watch.and_then(|w| w.last.as_ref()).or(run.judged.as_ref());
+    let since = watch.map(|w| w.since);
+    let waits_ms = run.plan.judge.as_ref().map(|j| i64::from(j.max_s) * 1000);
+    let until = since.zip(waits_ms).map(|(since, ms)| since.plus_ms(ms)).filter(|_| run.state == State::Canary);
+    match (said, since) {
+        (None, None) => None,
+        (None, Some(_)) => Some(DeployJudged {
+            verdict: Verdict::Watching,
+            said: "nothing was counted yet".to_owned(),
+            since,
+            until,
+            report: None,
+        }),
+        (Some(said), _) => Some(DeployJudged {
+            verdict: said.verdict,
+            said: said.said.clone(),
+            since,
+            until,
+            report: said.report.clone(),
+        }),
     }
 }
 

@@ -177,8 +177,25 @@ impl From<&Actor> for ActorView {
     }
 }
 
+/// What the judge makes of a canary.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct DeployJudged {
+    /// While the canary is watched it is what the judge would have to say if nothing more were seen.
+    pub verdict: tenfold_judge::Verdict,
+    /// In words, with the numbers.
+    pub said: String,
+    /// Since when evidence counts; absent when the watch is over.
+    #[schema(value_type = Option<String>)]
+    pub since: Option<Timestamp>,
+    /// When the judge gives up, while it watches.
+    #[schema(value_type = Option<String>)]
+    pub until: Option<Timestamp>,
+    /// Absent when the counters could not be asked.
+    pub report: Option<tenfold_judge::Report>,
+}
+
 /// One deploy or rollback.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Deploy {
     pub number: i64,
     pub service: String,
@@ -214,10 +231,13 @@ pub struct Deploy {
     /// End of the canary's hold, while it lasts.
     #[schema(value_type = Option<String>)]
     pub hold_until: Option<Timestamp>,
+    /// Where a judge watches the canary, or did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub judged: Option<DeployJudged>,
 }
 
 /// What a press of the button would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct NextDeploy {
     pub service: String,
     pub environment: String,

@@ -172,9 +172,14 @@ impl Machine {
             // a canary that left and came back is watched for the whole time again
             self.run.hold_until = None;
             self.run.check_until = None;
-            return;
+            return self.interrupt_watch();
         }
         let until = *self.run.hold_until.get_or_insert(self.now.plus_ms(self.run.plan.hold_ms));
+        if let Some(judge) = self.run.plan.judge.clone()
+            && self.run.check_until.is_none()
+        {
+            return self.watch(&judge);
+        }
         if self.now < until {
             return;
         }
@@ -182,14 +187,23 @@ impl Machine {
             return self.canary_passed(format!("healthy for {} s", self.run.plan.hold_ms / 1000));
         }
         match self.run.check_until {
-            None => {
-                self.run.check_until = Some(self.now.plus_ms(CHECK_MS));
-                self.effects.push(Effect::RunCheck);
-            }
+            None => self.ask_check(),
             Some(at) if self.now >= at => {
                 self.hold("the canary's check is inconclusive: it gave no answer in time".to_owned());
             }
             Some(_) => {}
+        }
+    }
+
+    pub(super) fn ask_check(&mut self) {
+        self.run.check_until = Some(self.now.plus_ms(CHECK_MS));
+        self.effects.push(Effect::RunCheck);
+    }
+
+    /// What the judge last said stays with the deploy.
+    pub(super) fn end_watch(&mut self) {
+        if let Some(watch) = self.run.watch.take() {
+            self.run.judged = watch.last.or(self.run.judged.take());
         }
     }
 
@@ -229,7 +243,10 @@ impl Machine {
     fn held(&mut self) {
         let failed = self.run.hosts.iter().any(|h| h.touched && h.state == HostState::Failed);
         if failed && self.run.kind == Kind::Deploy {
-            self.roll_back(self.told("failed"));
+            return self.roll_back(self.told("failed"));
+        }
+        if let (Some(judge), true) = (self.run.plan.judge.clone(), self.run.watch.is_some()) {
+            self.watch(&judge);
         }
     }
 

@@ -6,14 +6,18 @@
 
 mod advance;
 mod host;
+mod judged;
 mod run;
 mod step;
 #[cfg(test)]
 mod tests;
 
 pub use host::{Host, HostState, Order, Running};
+pub use judged::{Judgement, Watch};
 pub use run::{Kind, Run, State, StepLog, StepOutcome};
 pub use step::step;
+
+use tenfold_types::Timestamp;
 
 use crate::manifest::Digest;
 
@@ -73,6 +77,11 @@ pub enum Input {
     },
     /// The answer of the canary's query.
     Checked(Verdict),
+    /// What the judge makes of the canary since then.
+    Judged {
+        since: Timestamp,
+        judgement: Box<Judgement>,
+    },
     /// A deadline may have passed.
     Tick,
     Cancel {
@@ -133,6 +142,14 @@ pub enum Effect {
         host: String,
     },
     RunCheck,
+    /// Ask the judge about everything since the canary was healthy.
+    RunJudge {
+        since: Timestamp,
+    },
+    /// Keeps others from deploying what the judge found to be worse.
+    Lock {
+        why: String,
+    },
     /// Becomes an event, in the transaction that writes the run.
     Say(Fact),
     /// A person asked for what this state does not allow; nothing changed.
@@ -143,19 +160,55 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fact {
     BuildStarted,
-    Built { digest: Digest },
-    Staged { hosts: usize },
-    CanaryStarted { hosts: Vec<String> },
-    HostActivated { host: String },
-    CanaryPassed { said: String },
-    Promoting { by: Option<String> },
-    Succeeded { healthy: usize, total: usize },
-    Failed { error: String },
-    Cancelled { by: String },
-    RollingBack { why: String },
-    RolledBack { why: String, hosts: usize },
-    Held { why: String },
-    NeedsHuman { why: String },
-    Interrupted { why: String },
-    Resumed { state: State },
+    Built {
+        digest: Digest,
+    },
+    Staged {
+        hosts: usize,
+    },
+    CanaryStarted {
+        hosts: Vec<String>,
+    },
+    HostActivated {
+        host: String,
+    },
+    CanaryPassed {
+        said: String,
+    },
+    /// The judge's verdict, when it is final or the time is over.
+    Judged {
+        judgement: Judgement,
+    },
+    Promoting {
+        by: Option<String>,
+    },
+    Succeeded {
+        healthy: usize,
+        total: usize,
+    },
+    Failed {
+        error: String,
+    },
+    Cancelled {
+        by: String,
+    },
+    RollingBack {
+        why: String,
+    },
+    RolledBack {
+        why: String,
+        hosts: usize,
+    },
+    Held {
+        why: String,
+    },
+    NeedsHuman {
+        why: String,
+    },
+    Interrupted {
+        why: String,
+    },
+    Resumed {
+        state: State,
+    },
 }

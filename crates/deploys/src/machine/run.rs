@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
 
 use super::host::{Host, HostState, Running};
+use super::judged::{Judgement, Watch};
 use crate::{
     manifest::Digest,
     plan::{Plan, natural_cmp},
@@ -121,6 +122,12 @@ pub struct Run {
     pub hold_until: Option<Timestamp>,
     /// The canary's query is out until then.
     pub check_until: Option<Timestamp>,
+    /// The judge watches the canary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watch: Option<Watch>,
+    /// What it last said; stays when the watch is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<Judgement>,
     pub builds: u32,
     /// Why it failed, is held, or went back.
     pub error: Option<String>,
@@ -164,6 +171,8 @@ impl Run {
             entered_at: now,
             hold_until: None,
             check_until: None,
+            watch: None,
+            judged: None,
             builds: 0,
             error: None,
             steps: Vec::new(),
@@ -191,7 +200,11 @@ impl Run {
         }
         let reach = |h: &Host| h.lost_at.filter(|_| h.may_be_lost()).map(|at| at.plus_ms(self.plan.reach_ms));
         let hosts = self.hosts.iter().flat_map(|h| h.deadline.into_iter().chain(reach(h)));
-        let canary = (self.state == State::Canary).then(|| self.check_until.or(self.hold_until)).flatten();
-        hosts.chain(self.state_deadline()).chain(canary).min()
+        // While the judge watches, the end of the hold wakes nobody: its answers come by themselves.
+        let hold = self.hold_until.filter(|_| self.plan.judge.is_none());
+        let canary = (self.state == State::Canary).then(|| self.check_until.or(hold)).flatten();
+        // Whatever a held deploy waits for is a person's, but the judge may go on watching it.
+        let judge = self.watch.as_ref().filter(|_| self.check_until.is_none()).map(|w| w.ask_at);
+        hosts.chain(self.state_deadline()).chain(canary).chain(judge).min()
     }
 }

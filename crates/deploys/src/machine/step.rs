@@ -77,6 +77,7 @@ impl Machine {
             }
             Input::Back { host, running } => self.back(&host, running),
             Input::Checked(verdict) => self.checked(verdict),
+            Input::Judged { since, judgement } => self.judged(since, *judgement),
             Input::Tick => {}
             Input::Cancel { by } => self.cancel(by),
             Input::Promote { by } => self.promote(by),
@@ -290,6 +291,11 @@ impl Machine {
             }
         }
         self.run.check_until = None;
+        let now = self.now;
+        // The question was lost with the server; the evidence is where it was.
+        if let Some(watch) = &mut self.run.watch {
+            watch.ask_at = now;
+        }
         match self.run.state {
             State::Queued => self.begin(),
             State::Building if self.run.builds >= BUILDS_MAX => {
@@ -352,6 +358,7 @@ impl Machine {
         self.run.entered_at = self.now;
         self.run.hold_until = None;
         self.run.check_until = None;
+        self.end_watch();
     }
     pub(super) fn fail(&mut self, error: String) {
         self.run.error = Some(error.clone());

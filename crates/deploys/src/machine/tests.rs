@@ -6,6 +6,9 @@ use proptest::prelude::*;
 use tenfold_types::Timestamp;
 
 use super::*;
+use tenfold_judge::Verdict as Judged;
+
+use crate::pipeline::{CanaryJudge, Inconclusive};
 use crate::plan::Plan;
 
 fn old() -> Digest {
@@ -20,6 +23,7 @@ fn plan(canary_hosts: usize) -> Plan {
         canary_hosts,
         hold_ms: 10_000,
         check: None,
+        judge: None,
         batch: 2,
         max_unavailable: 0,
         build_ms: 60_000,
@@ -264,6 +268,126 @@ fn a_restart_in_the_middle_asks_the_hosts_and_goes_on() {
     assert_eq!(w.run.state, State::Succeeded);
 }
 
+fn judging(then: Inconclusive) -> Plan {
+    let yaml = "errors: {bad: b, total: t}\nmax_s: 60";
+    let judge: CanaryJudge = serde_saphyr::from_str(yaml).unwrap();
+    Plan { judge: Some(CanaryJudge { on_inconclusive: then, ..judge }), ..plan(1) }
+}
+
+fn judgement(verdict: Judged) -> Box<Judgement> {
+    Box::new(Judgement { verdict, said: format!("{verdict:?}"), report: None })
+}
+
+impl World {
+    /// A canary that is healthy and watched, asked for the first time.
+    fn watched(then: Inconclusive) -> Self {
+        let mut w = Self::new(judging(then), 3);
+        w.built_and_staged().activated("host-1", new());
+        assert!(w.orders.is_empty(), "nothing was counted yet");
+        w.later(5_000);
+        assert!(matches!(w.orders[..], [Effect::RunJudge { .. }]), "{:?}", w.orders);
+        w
+    }
+    fn judged(&mut self, verdict: Judged) -> &mut Self {
+        let since = self.run.watch.as_ref().map_or(self.now, |w| w.since);
+        self.give(Input::Judged { since, judgement: judgement(verdict) })
+    }
+}
+
+const UNDECIDED: [Judged; 4] = [Judged::Watching, Judged::NoData, Judged::NotEnoughData, Judged::Inconclusive];
+
+#[test]
+fn a_canary_that_is_worse_goes_back_at_once_and_locks() {
+    let mut w = World::watched(Inconclusive::Hold);
+    w.judged(Judged::Worse);
+    assert_eq!((w.run.state, w.ordered("restore")), (State::RollingBack, vec!["host-1".to_owned()]));
+    assert!(w.orders.iter().any(|o| matches!(o, Effect::Lock { why } if why.contains("Worse"))), "{:?}", w.orders);
+    assert!(w.said.iter().any(|f| matches!(f, Fact::Judged { judgement } if judgement.verdict == Judged::Worse)));
+    w.activated("host-1", old());
+    assert_eq!(w.run.state, State::RolledBack);
+    assert_eq!(w.run.judged.as_ref().unwrap().verdict, Judged::Worse, "the evidence stays with the deploy");
+}
+
+#[test]
+fn a_canary_that_is_not_worse_goes_on_after_its_hold() {
+    let mut w = World::watched(Inconclusive::Hold);
+    w.judged(Judged::NotWorse);
+    assert_eq!(w.run.state, State::Canary, "the hold is ten seconds");
+    w.later(5_000).judged(Judged::NotWorse);
+    assert_eq!(w.run.state, State::Promoting);
+    // With a query as well, both have to be good.
+    let mut w = World::new(Plan { check: CanaryCheckPlan::with().check, ..judging(Inconclusive::Hold) }, 3);
+    w.built_and_staged().activated("host-1", new()).later(10_000).judged(Judged::NotWorse);
+    assert_eq!((w.run.state, &w.orders[..]), (State::Canary, &[Effect::RunCheck][..]));
+    w.give(Input::Checked(Verdict::Fail { said: "slow".into() }));
+    assert_eq!(w.run.state, State::RollingBack);
+}
+
+#[test]
+fn what_is_undecided_is_watched_to_the_end_and_never_passes() {
+    for verdict in UNDECIDED {
+        for (then, state) in [
+            (Inconclusive::Hold, State::Held),
+            (Inconclusive::PromoteNeedsPerson, State::Held),
+            (Inconclusive::Rollback, State::RollingBack),
+        ] {
+            let mut w = World::watched(then);
+            w.judged(verdict).later(50_000).judged(verdict);
+            assert_eq!(w.run.state, State::Canary, "{verdict:?} before the time is over");
+            w.later(10_000).judged(verdict);
+            assert_eq!(w.run.state, state, "{verdict:?}");
+            // A silent judge comes to the same.
+            let mut silent = World::watched(then);
+            silent.later(100_000);
+            assert_eq!(silent.run.state, state, "silent");
+        }
+    }
+}
+
+#[test]
+fn a_held_canary_may_be_watched_on_but_only_a_person_promotes() {
+    let mut w = World::watched(Inconclusive::PromoteNeedsPerson);
+    w.later(60_000).judged(Judged::NotEnoughData);
+    assert_eq!(w.run.state, State::Held);
+    w.later(5_000);
+    assert!(matches!(w.orders[..], [Effect::RunJudge { .. }]), "{:?}", w.orders);
+    w.judged(Judged::NotWorse);
+    assert_eq!(w.run.state, State::Held);
+    let mut other = World { run: w.run.clone(), now: w.now, said: Vec::new(), orders: Vec::new() };
+    other.give(Input::Promote { by: "raj".into() });
+    assert_eq!((other.run.state, other.run.watch.is_none()), (State::Promoting, true));
+    w.later(5_000).judged(Judged::Worse);
+    assert_eq!(w.run.state, State::RollingBack);
+    let mut over = World::watched(Inconclusive::Hold);
+    over.later(60_000).judged(Judged::NotEnoughData).judged(Judged::Worse);
+    assert_eq!(over.run.state, State::Held, "with `hold` the judge has had its word");
+}
+
+#[test]
+fn a_restart_asks_the_judge_about_the_same_watch() {
+    let mut w = World::watched(Inconclusive::Hold);
+    let since = w.run.watch.as_ref().unwrap().since;
+    let hosts = w.names().into_iter().map(|n| {
+        let on_new = Running::Release { digest: new(), healthy: true };
+        (n.clone(), Some(if n == "host-1" { on_new } else { on_old() }))
+    });
+    let hosts = hosts.collect();
+    w.give(Input::Resumed { hosts });
+    assert_eq!(w.orders, [Effect::RunJudge { since }]);
+    // While only its agent is away, the release goes on serving.
+    let on_new = Running::Release { digest: new(), healthy: true };
+    w.give(Input::Lost { host: "host-1".into() }).later(1_000);
+    assert!(w.run.next_wake().unwrap() > w.now, "nobody is woken for nothing");
+    w.give(Input::Back { host: "host-1".into(), running: on_new });
+    assert_eq!(w.run.watch.as_ref().unwrap().since, since);
+    // One that comes back with another release is watched anew, and an answer about the old watch is none.
+    w.give(Input::Lost { host: "host-1".into() }).give(Input::Back { host: "host-1".into(), running: on_old() });
+    w.activated("host-1", new());
+    assert!(w.run.watch.as_ref().unwrap().since > since);
+    w.give(Input::Judged { since, judgement: judgement(Judged::Worse) });
+    assert_eq!(w.run.state, State::Canary);
+}
+
 /// What a simulated host does with orders.
 #[derive(Debug, Clone, Copy)]
 struct SimHost {
@@ -289,6 +413,7 @@ enum Act {
     Abort,
     Supersede,
     Verdict(u8),
+    Judge(usize),
 }
 
 fn acts() -> impl Strategy<Value = Act> {
@@ -305,6 +430,7 @@ fn acts() -> impl Strategy<Value = Act> {
         1 => Just(Act::Abort),
         1 => Just(Act::Supersede),
         2 => (0..3u8).prop_map(Act::Verdict),
+        2 => (0..6usize).prop_map(Act::Judge),
     ]
 }
 
@@ -340,6 +466,8 @@ impl Sim {
                     && run.hosts.iter().filter(|h| h.canary).all(|h| h.state == HostState::Healthy)
             );
             assert!(passed || run.plan.check.is_none(), "the canary passed without its check");
+            let judged = run.judged.as_ref().map(|j| j.verdict);
+            assert!(run.plan.judge.is_none() || judged == Some(Judged::NotWorse), "passed by {judged:?}");
         }
         if before.state == State::Held && run.state == State::Promoting {
             assert!(person);
@@ -371,6 +499,9 @@ impl Sim {
             }
             Effect::Deactivate { host } => self.answer(host, None, false),
             Effect::RunCheck => self.give(Input::Checked(Verdict::Inconclusive { said: "no data".into() })),
+            Effect::RunJudge { since } => {
+                self.give(Input::Judged { since, judgement: judgement(Judged::NotEnoughData) });
+            }
             _ => {}
         }
     }
@@ -431,6 +562,11 @@ impl Sim {
             Act::Promote => self.give(Input::Promote { by: "mei".into() }),
             Act::Abort => self.give(Input::Abort { by: "mei".into() }),
             Act::Supersede => self.give(Input::Supersede { by: "mei".into() }),
+            Act::Judge(i) => {
+                let since = self.run.watch.as_ref().map_or(self.now, |w| w.since);
+                let all = [UNDECIDED.as_slice(), &[Judged::Worse, Judged::NotWorse]].concat();
+                self.give(Input::Judged { since, judgement: judgement(all[i]) });
+            }
             Act::Verdict(0) => self.give(Input::Checked(Verdict::Pass { said: String::new() })),
             Act::Verdict(1) => self.give(Input::Checked(Verdict::Fail { said: String::new() })),
             Act::Verdict(_) => self.give(Input::Checked(Verdict::Inconclusive { said: String::new() })),
@@ -475,7 +611,7 @@ proptest! {
         stages in proptest::collection::vec(proptest::bool::weighted(0.9), 4),
         silent in proptest::collection::vec(proptest::bool::weighted(0.1), 4),
         fresh in proptest::collection::vec(proptest::bool::weighted(0.2), 4),
-        canary in 0..3usize, max_unavailable in 0..3usize, check: bool, rollback: bool, build_fails in proptest::bool::weighted(0.1),
+        canary in 0..3usize, max_unavailable in 0..3usize, check: bool, judge in proptest::option::of(0..3usize), rollback: bool, build_fails in proptest::bool::weighted(0.1),
     ) {
         let hosts: BTreeMap<String, SimHost> = (0..4).map(|i| {
             let running = if fresh[i] { Running::Nothing } else { on_old() };
@@ -484,9 +620,11 @@ proptest! {
         let before: BTreeMap<String, Running> = hosts.iter().map(|(n, h)| (n.clone(), h.running)).collect();
         let now = Timestamp(0);
         let base = if check { CanaryCheckPlan::with() } else { plan(1) };
-        let plan = Plan { canary_hosts: canary, max_unavailable, ..base };
+        let then = [Inconclusive::Hold, Inconclusive::Rollback, Inconclusive::PromoteNeedsPerson];
+        let judge = judge.and_then(|i| judging(then[i]).judge);
+        let plan = Plan { canary_hosts: canary, max_unavailable, judge, ..base };
         let known = hosts.iter().map(|(n, h)| (n.clone(), Some(h.running))).collect();
-        let run = if rollback { Run::rollback(Plan { canary_hosts: 0, ..plan }, new(), known, now) } else { Run::deploy(plan, known, now) };
+        let run = if rollback { Run::rollback(Plan { canary_hosts: 0, judge: None, ..plan }, new(), known, now) } else { Run::deploy(plan, known, now) };
         let mut sim = Sim { run, now, hosts, wire: Vec::new(), build_fails, promoted_by_person: false };
         sim.give(Input::Start);
         for act in acts {

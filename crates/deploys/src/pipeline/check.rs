@@ -82,6 +82,14 @@ fn check(p: &Pipeline) -> Checked {
         if target.batch.of(100) == 0 {
             return Err((path(&at(&["batch"])), "must be at least 1 host".to_owned()));
         }
+        if let Some(judge) = &target.canary.judge {
+            judge
+                .check(target.canary.hold_s)
+                .map_err(|(rest, why)| (path(&[&at(&["canary", "judge"]), rest].concat()), why))?;
+            if target.canary.hosts.of(100) == 0 {
+                return Err((path(&at(&["canary", "hosts"])), "is 0, so there is nothing to judge".to_owned()));
+            }
+        }
         if let Some(check) = &target.canary.check {
             if check.query.trim().is_empty() {
                 return Err((path(&at(&["canary", "check", "query"])), "is empty; write a PromQL query".to_owned()));
@@ -165,6 +173,13 @@ fn seconds(value: u32, least: u32, at: &[&str]) -> Checked {
         return Ok(());
     }
     Err((path(at), format!("must be between {least} and {SECONDS_MAX} seconds")))
+}
+
+impl super::Pipeline {
+    /// The line of a key in a pipeline file, for an error that is found by whoever knows more; 0 when there is none.
+    pub fn line_of(text: &str, keys: &[&str]) -> usize {
+        locate(text, &path(keys))
+    }
 }
 
 /// The line a key stands on: follows the keys one below the other; a key that is not found leaves its parent's line.
@@ -252,6 +267,63 @@ metrics: {path: /metrics}
             assert_eq!(error.line, *line, "{to}: {error}");
             assert!(error.message.contains(word), "{to}: {error}");
         }
+    }
+
+    const JUDGED: &str = r#"
+service: photos
+run: {command: ["node"]}
+targets:
+  production:
+    canary:
+      hosts: 1
+      hold_s: 30
+      judge:
+        errors:
+          bad: 'http_requests_total{job="$service",code=~"5.."}'
+          total: 'http_requests_total{job="$service"}'
+        latency: 'http_request_duration_seconds_bucket{job="$service"}'
+        tolerate: 1.25
+        prove_below: 1.5
+        alpha: 0.01
+        beta: 0.05
+        negligible: 0.001
+        every_s: 5
+        max_s: 600
+        on_inconclusive: promote-needs-person
+"#;
+
+    #[test]
+    fn a_judge_is_read_and_its_errors_name_the_line() {
+        let pipeline = Pipeline::parse(JUDGED).unwrap();
+        let judge = pipeline.targets["production"].canary.judge.clone().unwrap();
+        assert_eq!((judge.host_label.as_str(), judge.on_inconclusive), ("host", Inconclusive::PromoteNeedsPerson));
+        assert_eq!((judge.settings().wait_ms_max, judge.selectors().count()), (600_000, 3));
+        let json = serde_json::to_string(&pipeline).unwrap();
+        assert_eq!(serde_json::from_str::<Pipeline>(&json).unwrap(), pipeline);
+        let cases: &[(&str, &str, usize, &str)] = &[
+            ("        alpha: 0.01", "        alpha: 2", 16, "judge.alpha` `alpha` is 2 but must be"),
+            ("        prove_below: 1.5", "        prove_below: 1.2", 15, "above `tolerate` (1.25)"),
+            ("        tolerate: 1.25", "        tolerate: 0", 14, "judge.tolerate`"),
+            ("        negligible: 0.001", "        negligible: 7", 18, "judge.negligible`"),
+            ("        every_s: 5", "        every_s: 0", 19, "between 1 and 60 seconds"),
+            ("        max_s: 600", "        max_s: 20", 20, "at least `hold_s` and `every_s` (30)"),
+            ("        beta: 0.05", "        betta: 0.05", 17, "betta"),
+            ("promote-needs-person", "pray", 21, "pray"),
+            ("      hosts: 1", "      hosts: 0", 7, "nothing to judge"),
+            (
+                "          bad: 'http_requests_total{job=\"$service\",code=~\"5..\"}'",
+                "          bad: ' '",
+                11,
+                "errors.bad`",
+            ),
+        ];
+        for (from, to, line, words) in cases {
+            assert!(JUDGED.contains(from), "{from}");
+            let error = Pipeline::parse(&JUDGED.replacen(from, to, 1)).unwrap_err();
+            assert_eq!(error.line, *line, "{to}: {error}");
+            assert!(error.message.contains(words), "{to}: {error}");
+        }
+        assert_eq!(Pipeline::line_of(JUDGED, &["targets", "production", "canary", "judge", "latency"]), 13);
     }
 
     #[test]

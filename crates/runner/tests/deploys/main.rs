@@ -5,5 +5,6 @@
 mod crash;
 mod fencing;
 mod follow;
+mod judged;
 mod story;
 mod world;

@@ -1,0 +1,143 @@
+//! `canary.judge` of the pipeline file: which counters are compared between the canary and the other hosts, and how.
+
+use serde::{Deserialize, Serialize};
+use tenfold_judge::Settings;
+
+/// Longest selector of a counter, in characters.
+const SELECTOR_CHARS_MAX: usize = 4_096;
+const SECONDS_MAX: u32 = 86_400;
+const EVERY_S_MAX: u32 = 60;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CanaryJudge {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors: Option<ErrorCounters>,
+    /// The `_bucket` counters of a histogram.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<String>,
+    /// The label that names the host.
+    #[serde(default = "host_label_default")]
+    pub host_label: String,
+    /// How many times as often the canary may fail (r0).
+    #[serde(default = "tolerate_default")]
+    pub tolerate: f64,
+    /// It is promoted when "this many times as often or more" is refuted (r1).
+    #[serde(default = "prove_below_default")]
+    pub prove_below: f64,
+    #[serde(default = "alpha_default")]
+    pub alpha: f64,
+    #[serde(default = "beta_default")]
+    pub beta: f64,
+    /// An error rate below which nothing is bad.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub negligible: Option<f64>,
+    /// How often it looks.
+    #[serde(default = "every_default")]
+    pub every_s: u32,
+    /// How long it watches before it gives up.
+    #[serde(default = "max_default")]
+    pub max_s: u32,
+    #[serde(default)]
+    pub on_inconclusive: Inconclusive,
+}
+
+/// Counters as selectors, without the host: the judge adds it for either side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorCounters {
+    pub bad: String,
+    pub total: String,
+}
+
+/// What happens when the time is over and the evidence points nowhere, or there was not enough of it. Never a pass.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Inconclusive {
+    /// Held for a person; the judge has said what it has to say.
+    #[default]
+    Hold,
+    Rollback,
+    /// Held for a person, and watched on: what turns out worse goes back by itself, but only a person promotes.
+    PromoteNeedsPerson,
+}
+
+fn host_label_default() -> String {
+    "host".to_owned()
+}
+fn tolerate_default() -> f64 {
+    Settings::default().tolerate
+}
+fn prove_below_default() -> f64 {
+    Settings::default().prove_below
+}
+fn alpha_default() -> f64 {
+    Settings::default().alpha
+}
+fn beta_default() -> f64 {
+    Settings::default().beta
+}
+const fn every_default() -> u32 {
+    5
+}
+const fn max_default() -> u32 {
+    900
+}
+
+impl CanaryJudge {
+    pub fn settings(&self) -> Settings {
+        Settings {
+            alpha: self.alpha,
+            beta: self.beta,
+            tolerate: self.tolerate,
+            prove_below: self.prove_below,
+            negligible: self.negligible,
+            wait_ms_max: i64::from(self.max_s) * 1000,
+        }
+    }
+
+    /// The selectors it names, each with its path below `judge`.
+    pub fn selectors(&self) -> impl Iterator<Item = (&'static [&'static str], &str)> {
+        let errors = self
+            .errors
+            .iter()
+            .flat_map(|e| [(&["errors", "bad"] as &[&str], e.bad.as_str()), (&["errors", "total"], e.total.as_str())]);
+        errors.chain(self.latency.iter().map(|l| (&["latency"] as &[&str], l.as_str())))
+    }
+
+    /// What is wrong, and at which key below `judge`.
+    pub(super) fn check(&self, hold_s: u32) -> Result<(), (&'static [&'static str], String)> {
+        if self.errors.is_none() && self.latency.is_none() {
+            return Err((&[], "compares nothing; give `errors`, `latency` or both".to_owned()));
+        }
+        for (at, selector) in self.selectors() {
+            if selector.trim().is_empty() || selector.chars().count() > SELECTOR_CHARS_MAX {
+                return Err((at, format!("must have 1 to {SELECTOR_CHARS_MAX} characters; name a counter")));
+            }
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if self.host_label.is_empty() || !self.host_label.chars().all(plain) {
+            return Err((&["host_label"], "is not the name of a label".to_owned()));
+        }
+        if !(1..=EVERY_S_MAX).contains(&self.every_s) {
+            return Err((&["every_s"], format!("must be between 1 and {EVERY_S_MAX} seconds")));
+        }
+        if !(self.every_s.max(hold_s)..=SECONDS_MAX).contains(&self.max_s) {
+            return Err((
+                &["max_s"],
+                format!(
+                    "must be at least `hold_s` and `every_s` ({}) and at most {SECONDS_MAX} seconds",
+                    self.every_s.max(hold_s)
+                ),
+            ));
+        }
+        self.settings().check().map_err(|error| (self.key_of(&error.0), error.0))
+    }
+
+    /// Which key an error of the judge's settings is about.
+    fn key_of(&self, said: &str) -> &'static [&'static str] {
+        let keys: [&'static [&'static str]; 5] =
+            [&["alpha"], &["beta"], &["tolerate"], &["prove_below"], &["negligible"]];
+        keys.into_iter().find(|key| said.starts_with(&format!("`{}`", key[0]))).unwrap_or(&[])
+    }
+}

@@ -1,4 +1,7 @@
 //! Alertmanager's configuration file: what of it has an equal here is taken over, the rest is told line by line.
+//!
+//! It is also how this program's own routing is written, with two keys more in a receiver: `policy` names the escalation
+//! policy that is asked, `quiet: true` tells nobody.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -109,8 +112,20 @@ fn read_receiver(
     let Some(Value::String(name)) = receiver.get("name") else {
         return Err(wrong(format!("{path}.name"), "a receiver has a name"));
     };
-    let mut channels = 0;
+    let (mut channels, mut policy, mut quiet) = (0, None, None);
     for (kind, value) in receiver.iter().filter(|(kind, _)| *kind != "name") {
+        match (kind.as_str(), value) {
+            ("policy", Value::String(name)) => policy = Some(name.clone()),
+            ("quiet", Value::Bool(is)) => quiet = Some(*is),
+            ("policy" | "quiet", _) => {
+                return Err(wrong(format!("{path}.{kind}"), "`policy` is a name, `quiet` is true or false"));
+            }
+            _ => {}
+        }
+        // Labels of receivers are for tools that filter by them; nothing here does.
+        if matches!(kind.as_str(), "policy" | "quiet" | "labels") {
+            continue;
+        }
         let Some(product) = kind.strip_suffix("_configs") else {
             return Err(wrong(format!("{path}.{kind}"), "is not known"));
         };
@@ -125,7 +140,7 @@ fn read_receiver(
         );
         report.push(note(format!("{path}.{kind}"), message));
     }
-    Ok(ReceiverSpec { name: name.clone(), policy: None, quiet: channels == 0 })
+    Ok(ReceiverSpec { name: name.clone(), quiet: quiet.unwrap_or(channels == 0 && policy.is_none()), policy })
 }
 
 /// The defaults of Alertmanager's root route, written into it.

@@ -78,14 +78,22 @@ impl Routing {
         Ok(Self { tree, inhibit_rules, receivers, intervals })
     }
 
-    /// One route to one receiver, everything of one service and environment together, at once.
+    /// What holds without a configuration: everybody on call is told at once, of each service and environment together,
+    /// or of each rule together where there is no service. What joins later is told within a second.
     ///
     /// # Errors
     /// None in practice: the configuration is fixed.
     pub fn plain() -> Result<Self, RoutingError> {
+        let labels = |names: &[&str]| Some(names.iter().map(|n| (*n).to_owned()).collect());
+        let no_service = RouteSpec {
+            matchers: vec!["service=\"\"".to_owned()],
+            group_by: labels(&["alertname"]),
+            ..RouteSpec::default()
+        };
         let route = RouteSpec {
             receiver: Some("on-call".to_owned()),
-            group_by: Some(vec!["service".to_owned(), "environment".to_owned()]),
+            group_by: labels(&["service", "environment"]),
+            routes: vec![no_service],
             ..RouteSpec::default()
         };
         let receivers = vec![ReceiverSpec { name: "on-call".to_owned(), ..ReceiverSpec::default() }];

@@ -15,6 +15,8 @@ pub use explain::{Explanation, RouteVerdict, explain};
 pub use simulate::{Planned, simulate};
 pub use state::{Ended, Group, GroupId, HowEnded, Incoming, Known, PipelineState, Told};
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use tenfold_types::{Labels, Timestamp};
 
@@ -32,8 +34,8 @@ pub struct Context<'a> {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    /// An alert fires, goes on firing, or has ended.
-    Alert(Incoming),
+    /// Alerts that came in together: each fires, goes on firing, or has ended. They are told of together as well.
+    Alerts(Vec<Incoming>),
     /// Look at what is due.
     Tick,
 }
@@ -134,8 +136,10 @@ pub enum Effect {
 /// Steps the pipeline.
 pub fn step(context: Context<'_>, state: &mut PipelineState, input: Input, now: Timestamp) -> Vec<Effect> {
     let mut effects = Vec::new();
-    if let Input::Alert(incoming) = input {
-        receive(context, state, incoming, now, &mut effects);
+    if let Input::Alerts(list) = input {
+        for incoming in list {
+            receive(context, state, incoming, now, &mut effects);
+        }
     }
     flush::due(context, state, now, &mut effects);
     effects
@@ -231,6 +235,31 @@ pub fn reroute(context: Context<'_>, state: &mut PipelineState, now: Timestamp) 
     state.forget_unheld();
     flush::due(context, state, now, &mut effects);
     effects
+}
+
+/// The state after a start, from the alerts that fire and whether each was told of. Groups are looked at at once.
+pub fn restore(context: Context<'_>, alerts: Vec<(Known, bool)>, now: Timestamp) -> PipelineState {
+    let mut state = PipelineState::default();
+    for (known, told) in alerts {
+        let fingerprint = fingerprint(&known.labels);
+        for route in context.routing.tree.matching(&known.labels, &mut |_, _| {}) {
+            let id = GroupId { route: route.key.clone(), labels: route.group_labels(&known.labels) };
+            let thread = &mut state.thread_next;
+            let group = state.groups.entry(id).or_insert_with(|| {
+                *thread += 1;
+                Group::new(*thread, now)
+            });
+            group.alerts.insert(fingerprint.clone());
+            if told {
+                let told = group.told.get_or_insert_with(|| Told { at: now, firing: BTreeSet::new() });
+                told.firing.insert(fingerprint.clone());
+                group.flushed = true;
+                group.verdicts.insert(fingerprint.clone(), (Verdict::Pass, None));
+            }
+        }
+        state.alerts.insert(fingerprint, known);
+    }
+    state
 }
 
 /// Labels of alerts that fire, by fingerprint: the sources of inhibition.

@@ -8,6 +8,7 @@ mod evaluate;
 mod groups;
 mod lease;
 mod mutes;
+mod pipeline;
 mod ports;
 mod rules;
 mod source;
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
-pub use mutes::NewMute;
+pub use mutes::{Matchers, NewMute};
 pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource};
 pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, SuspectView};
 
@@ -46,10 +47,19 @@ pub struct State {
     source: RwLock<Option<Arc<dyn RuleSource>>>,
     pub(crate) notifier: RwLock<Option<Arc<dyn Notifier>>>,
     lease: Mutex<lease::Held>,
+    routing: RwLock<Option<Arc<pipeline::Held>>>,
+    /// Who was told of what. Held while a step is stored, so that steps follow one another.
+    pipeline: tokio::sync::Mutex<tenfold_alerting::pipeline::PipelineState>,
     /// The newest event of another node that is known here.
     followed: Mutex<i64>,
     /// One evaluation at a time: a tick that comes while the last still runs is left out.
     evaluating: tokio::sync::Mutex<()>,
+}
+
+impl State {
+    fn routing(&self) -> Result<Arc<pipeline::Held>, Fault> {
+        self.routing.read().clone().ok_or_else(|| Fault::internal("the routing is not loaded yet"))
+    }
 }
 
 pub async fn load(app: &App) -> Result<(), Fault> {

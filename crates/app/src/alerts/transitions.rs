@@ -2,13 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenfold_alerting::{Alert, AlertState, Rule, Transition, TransitionKind};
+use tenfold_alerting::pipeline::Decision;
+use tenfold_alerting::{Alert, AlertState, Mute, Rule, Transition, TransitionKind};
 use tenfold_store::{Tx, alerts as store};
 use tenfold_types::{Actor, EventDraft, Fault, Severity, Source};
 
 use super::{
     groups::Running,
-    mutes, suspects,
+    mutes,
+    pipeline::Outcome,
+    suspects,
     views::{AlertView, SuspectView},
 };
 use crate::{App, Txn, incidents};
@@ -155,15 +158,21 @@ fn event_severity(row: &store::AlertRow) -> Severity {
     }
 }
 
-/// Writes transitions with their events, in order.
-pub(super) fn persist(t: &mut Txn<'_>, batch: &[(Origin, Transition)]) -> Result<(), Fault> {
+/// Writes transitions with their events, in order, and then what the pipeline decided of other alerts in the same step.
+pub(super) fn persist(t: &mut Txn<'_>, batch: &[(Origin, Transition)], outcome: &Outcome) -> Result<(), Fault> {
     for (origin, transition) in batch {
-        one(t, origin, transition)?;
+        one(t, origin, transition, outcome)?;
+    }
+    let fired = |fingerprint: &str| {
+        batch.iter().any(|(_, t)| t.kind == TransitionKind::Firing && t.alert.fingerprint == fingerprint)
+    };
+    for (fingerprint, decisions) in outcome.decisions.iter().filter(|(f, _)| !fired(f)) {
+        decided(t, fingerprint, decisions, outcome)?;
     }
     Ok(())
 }
 
-fn one(t: &mut Txn<'_>, origin: &Origin, transition: &Transition) -> Result<(), Fault> {
+fn one(t: &mut Txn<'_>, origin: &Origin, transition: &Transition, outcome: &Outcome) -> Result<(), Fault> {
     let alert = &transition.alert;
     let stored = store::get(t.tx(), &alert.fingerprint)?.filter(|r| r.active_since == alert.active_since);
     let incident = stored.as_ref().and_then(|r| r.incident);
@@ -179,7 +188,7 @@ fn one(t: &mut Txn<'_>, origin: &Origin, transition: &Transition) -> Result<(), 
                 let row = write(t, origin, alert, None, Vec::new())?;
                 pending(t, &row, alert, &text)?;
             }
-            fired(t, origin, alert, &text)
+            fired(t, origin, alert, &text, outcome)
         }
         TransitionKind::FiringAgain => {
             let row = write(t, origin, alert, incident, known)?;
@@ -241,9 +250,7 @@ fn pending(t: &mut Txn<'_>, row: &store::AlertRow, alert: &Alert, text: &str) ->
     Ok(())
 }
 
-fn fired(t: &mut Txn<'_>, origin: &Origin, alert: &Alert, text: &str) -> Result<(), Fault> {
-    let now = t.now();
-    let muted_by = mutes::holding(t.tx(), now)?.into_iter().find(|m| m.matches(&alert.labels)).map(|m| m.id);
+fn fired(t: &mut Txn<'_>, origin: &Origin, alert: &Alert, text: &str, outcome: &Outcome) -> Result<(), Fault> {
     let mut row = row(origin, alert, None, String::new());
     let (service, environment) = (row.service.clone(), row.environment.clone());
     let found = suspects::suspects(
@@ -253,48 +260,45 @@ fn fired(t: &mut Txn<'_>, origin: &Origin, alert: &Alert, text: &str) -> Result<
         alert.active_since,
         origin.suspect_window_ms,
     )?;
-    let joining = if row.pages && muted_by.is_none() { Some(incidents::number_for(t, &row)?) } else { None };
+    let receiver = outcome.pages(&alert.fingerprint).filter(|_| row.pages);
+    let joining = receiver.map(|_| incidents::number_for(t, &row)).transpose()?;
     row = write(t, origin, alert, joining.as_ref().map(|j| j.number), found.clone())?;
-    // A muted alert is in the record and on the pages, and nobody is told.
-    let severity = if muted_by.is_some() { Severity::Debug } else { event_severity(&row) };
+    // A quiet alert is in the record and on the pages, and nobody is told.
+    let quiet = outcome.quiet(&alert.fingerprint);
+    let severity = if quiet.is_some() { Severity::Debug } else { event_severity(&row) };
     let mut event = with(draft(&row, alert, "alert.fired", severity, text.to_owned()), "suspects", json!(found));
-    if let Some(id) = muted_by {
+    event = with(event, "decisions", json!(outcome.decisions.get(&alert.fingerprint)));
+    if let Some(id) = outcome.muted_by(&alert.fingerprint) {
         event = with(event, "muted_by", json!(id));
     }
     t.record(event)?;
-    match joining {
-        Some(joining) => incidents::join(t, &joining, &row, text, &found),
-        None => Ok(()),
+    match (joining, receiver) {
+        (Some(joining), Some(receiver)) => incidents::join(t, &joining, &row, text, &found, receiver.policy.as_deref()),
+        _ => Ok(()),
     }
 }
 
-/// Opens or joins incidents for firing alerts that page and whose mute has ended. Never for one that has had an incident.
-pub(super) fn attach_unmuted(t: &mut Txn<'_>, _suspect_window_ms: i64) -> Result<(), Fault> {
-    let now = t.now();
-    let mutes = mutes::holding(t.tx(), now)?;
-    for mut row in store::active(t.tx())? {
-        if !row.pages || row.incident.is_some() || row.state != AlertState::Firing.as_str() {
-            continue;
-        }
-        let body = body(&row)?;
-        if mutes.iter().any(|m| m.matches(&body.alert.labels)) {
-            continue;
-        }
-        let joining = incidents::number_for(t, &row)?;
-        row.incident = Some(joining.number);
-        store::put(t.tx(), &row)?;
-        let text = summary(&body.alert);
-        let event = draft(
-            &row,
-            &body.alert,
-            "alert.fired",
-            event_severity(&row),
-            format!("No longer muted and firing: {text}"),
-        );
-        t.record(event)?;
-        incidents::join(t, &joining, &row, &text, &body.suspects)?;
-    }
-    Ok(())
+/// The pipeline decided anew about an alert that fires already: somebody is told of it now, or it has become quiet.
+fn decided(t: &mut Txn<'_>, fingerprint: &str, decisions: &[Decision], outcome: &Outcome) -> Result<(), Fault> {
+    let Some(mut row) = store::get(t.tx(), fingerprint)?.filter(|r| r.ended_at.is_none()) else { return Ok(()) };
+    let Body { alert, suspects, .. } = body(&row)?;
+    let text = summary(&alert);
+    // Never for one that has had an incident in this episode.
+    let receiver = outcome.pages(fingerprint).filter(|_| row.pages && row.incident.is_none());
+    let Some(receiver) = receiver else {
+        let Some(quiet) = outcome.quiet(fingerprint) else { return Ok(()) };
+        let text = format!("Nobody is told of it, {}: {text}", quiet.because);
+        let event = draft(&row, &alert, "alert.decided", Severity::Debug, text);
+        t.record(with(event, "decisions", json!(decisions)))?;
+        return Ok(());
+    };
+    let joining = incidents::number_for(t, &row)?;
+    row.incident = Some(joining.number);
+    store::put(t.tx(), &row)?;
+    let words = format!("Still firing, and now told of: {text}");
+    let event = draft(&row, &alert, "alert.fired", event_severity(&row), words);
+    t.record(with(event, "decisions", json!(decisions)))?;
+    incidents::join(t, &joining, &row, &text, &suspects, receiver.policy.as_deref())
 }
 
 pub(super) fn view(
@@ -379,9 +383,10 @@ impl App {
 /// Ended alerts in one list.
 const ENDED_LISTED_MAX: i64 = 200;
 
-fn listed(tx: &mut dyn Tx, row: &store::AlertRow, mutes: &[mutes::Mute]) -> Result<AlertView, Fault> {
+fn listed(tx: &mut dyn Tx, row: &store::AlertRow, mutes: &[Mute]) -> Result<AlertView, Fault> {
     let labels = body(row)?.alert.labels;
-    let muted_by = mutes.iter().find(|m| row.ended_at.is_none() && m.matches(&labels)).map(|m| m.id);
+    let muted_by =
+        mutes.iter().find(|m| row.ended_at.is_none() && m.matches(&labels)).and_then(|m| mutes::number(&m.id));
     let acknowledged_by = match row.incident {
         Some(number) => incidents::acknowledged_by(tx, number)?,
         None => None,

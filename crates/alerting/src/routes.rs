@@ -62,8 +62,6 @@ pub struct RouteDefaults {
 impl RouteDefaults {
     pub const ALERTMANAGER: Self =
         Self { group_wait_ms: 30_000, group_interval_ms: 300_000, repeat_interval_ms: 4 * 3_600_000 };
-    /// The first notification goes out at once; what joins the group later makes the same message grow.
-    pub const AT_ONCE: Self = Self { group_wait_ms: 0, group_interval_ms: 1_000, repeat_interval_ms: 4 * 3_600_000 };
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

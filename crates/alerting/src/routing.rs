@@ -47,6 +47,46 @@ pub struct ReceiverSpec {
     pub quiet: bool,
 }
 
+impl RoutingSpec {
+    /// What holds without a configuration: everybody on call is told at once, of each service and environment together,
+    /// or of each rule together where there is no service. What joins later is told within a second.
+    pub fn plain() -> Self {
+        let labels = |names: &[&str]| Some(names.iter().map(|n| (*n).to_owned()).collect());
+        let no_service = RouteSpec {
+            matchers: vec!["service=\"\"".to_owned()],
+            group_by: labels(&["alertname"]),
+            ..RouteSpec::default()
+        };
+        let route = RouteSpec {
+            receiver: Some("on-call".to_owned()),
+            group_by: labels(&["service", "environment"]),
+            group_wait: Some("0s".to_owned()),
+            group_interval: Some("1s".to_owned()),
+            repeat_interval: Some("4h".to_owned()),
+            routes: vec![no_service],
+            ..RouteSpec::default()
+        };
+        let receivers = vec![ReceiverSpec { name: "on-call".to_owned(), ..ReceiverSpec::default() }];
+        Self { route, receivers, ..Self::default() }
+    }
+
+    /// As a configuration file that Alertmanager and its tools read, written as JSON, which is YAML as well. Its receivers
+    /// have names and nothing else.
+    ///
+    /// # Errors
+    /// None in practice: it has only texts and numbers.
+    pub fn as_alertmanager(&self) -> Result<String, serde_json::Error> {
+        let mut spec = self.clone();
+        for receiver in &mut spec.receivers {
+            *receiver = ReceiverSpec { name: receiver.name.clone(), ..ReceiverSpec::default() };
+        }
+        for rule in &mut spec.inhibit_rules {
+            rule.name = None;
+        }
+        serde_json::to_string_pretty(&spec)
+    }
+}
+
 /// Compiled and checked.
 #[derive(Debug, Clone)]
 pub struct Routing {
@@ -76,28 +116,6 @@ impl Routing {
         let inhibit_rules = inhibit_rules.map(|(i, r)| InhibitRule::compile(r, i)).collect::<Result<_, _>>()?;
         let intervals = named.into_iter().map(|(name, i)| (name, i.time_intervals)).collect();
         Ok(Self { tree, inhibit_rules, receivers, intervals })
-    }
-
-    /// What holds without a configuration: everybody on call is told at once, of each service and environment together,
-    /// or of each rule together where there is no service. What joins later is told within a second.
-    ///
-    /// # Errors
-    /// None in practice: the configuration is fixed.
-    pub fn plain() -> Result<Self, RoutingError> {
-        let labels = |names: &[&str]| Some(names.iter().map(|n| (*n).to_owned()).collect());
-        let no_service = RouteSpec {
-            matchers: vec!["service=\"\"".to_owned()],
-            group_by: labels(&["alertname"]),
-            ..RouteSpec::default()
-        };
-        let route = RouteSpec {
-            receiver: Some("on-call".to_owned()),
-            group_by: labels(&["service", "environment"]),
-            routes: vec![no_service],
-            ..RouteSpec::default()
-        };
-        let receivers = vec![ReceiverSpec { name: "on-call".to_owned(), ..ReceiverSpec::default() }];
-        Self::compile(&RoutingSpec { route, receivers, ..RoutingSpec::default() }, RouteDefaults::AT_ONCE)
     }
 
     /// The first of the named intervals that holds at `at`.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use tenfold_alerting::import_alertmanager;
+use tenfold_alerting::{RoutingSpec, import_alertmanager};
 use tenfold_types::Labels;
 
 /// Trees that are tried; each is asked about several label sets.
@@ -202,5 +202,23 @@ fn files_are_accepted_and_refused_alike() {
         let said = String::from_utf8_lossy(&output.stdout);
         assert_eq!(theirs, accepted, "amtool differs from the table: {said} in\n{yaml}");
         assert_eq!(ours.is_ok(), accepted, "{:?} in\n{yaml}", ours.map(|_| ()));
+    }
+}
+
+#[test]
+fn what_is_shown_to_tools_is_a_file_of_theirs() {
+    let Some(amtool) = amtool() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("alertmanager.yml");
+    let yaml = "
+route: {receiver: r, routes: [{matchers: ['a=~\"b|c\"'], active_time_intervals: [n], continue: true}]}
+receivers: [{name: r, policy: web, quiet: false}]
+time_intervals: [{name: n, time_intervals: [{weekdays: ['monday:friday'], days_of_month: ['-3:-1'], location: UTC}]}]
+inhibit_rules: [{name: i, source_matchers: [a=b], target_match: {c: d}, equal: [e]}]
+";
+    for spec in [RoutingSpec::plain(), import_alertmanager(yaml).unwrap().spec] {
+        std::fs::write(&path, spec.as_alertmanager().unwrap()).unwrap();
+        let output = Command::new(&amtool).arg("check-config").arg(&path).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     }
 }

@@ -7,7 +7,9 @@ use tenfold_alerting::pipeline::{
     Context, Effect, HowEnded, Incoming, Input, Notification, PipelineState, Planned, Reason, Stage, Verdict, explain,
     reroute, simulate, step,
 };
-use tenfold_alerting::{Mute, MuteKind, MuteSpec, Routing, import_alertmanager, parse_matchers};
+use tenfold_alerting::{
+    Mute, MuteKind, MuteSpec, RouteDefaults, Routing, RoutingSpec, import_alertmanager, parse_matchers,
+};
 use tenfold_types::{Labels, Timestamp};
 
 fn at(second: i64) -> Timestamp {
@@ -431,5 +433,5 @@ receivers:
     assert!(imported.routing.receivers["nobody"].quiet && !imported.routing.receivers["r"].quiet);
     // What was imported means the same when it is written down and read as our own.
     let json = serde_json::to_string(&imported.spec).unwrap();
-    assert_eq!(serde_json::from_str::<tenfold_alerting::RoutingSpec>(&json).unwrap(), imported.spec);
+    assert_eq!(serde_json::from_str::<RoutingSpec>(&json).unwrap(), imported.spec);
 }

@@ -10,13 +10,15 @@ use std::sync::Arc;
 use tenfold_alerting::pipeline::{
     Context, Decision, Effect, HowEnded, Incoming, Input, Known, PipelineState, Stage, Verdict, restore, step,
 };
-use tenfold_alerting::{Alert, AlertState, Mute, ReceiverSpec, Routing, Transition, TransitionKind};
+use tenfold_alerting::{
+    Alert, AlertState, Mute, Note, ReceiverSpec, RouteDefaults, Routing, RoutingSpec, Transition, TransitionKind,
+};
 use tenfold_store::{Tx, alerts as store};
 use tenfold_types::{Fault, Timestamp};
 
 use super::{
     lease::Lease,
-    mutes,
+    mutes, received,
     transitions::{self, Origin, body},
 };
 use crate::App;
@@ -73,14 +75,19 @@ impl Outcome {
 /// The routing that holds, and what it was written as.
 pub(super) struct Held {
     pub routing: Routing,
+    pub spec: RoutingSpec,
+    /// What has no equal here.
+    pub report: Vec<Note>,
     /// Nothing when nobody has put one.
     pub yaml: Option<String>,
 }
 
 impl Held {
     fn plain() -> Result<Self, Fault> {
-        let routing = Routing::plain().map_err(|e| Fault::internal(format!("the plain routing: {e}")))?;
-        Ok(Self { routing, yaml: None })
+        let spec = RoutingSpec::plain();
+        let routing = Routing::compile(&spec, RouteDefaults::ALERTMANAGER)
+            .map_err(|e| Fault::internal(format!("the plain routing: {e}")))?;
+        Ok(Self { routing, spec, report: Vec::new(), yaml: None })
     }
 }
 
@@ -95,7 +102,7 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
         Some(yaml) => {
             let imported = tenfold_alerting::import_alertmanager(&yaml)
                 .map_err(|e| Fault::internal(format!("the routing cannot be read: {e}")))?;
-            Held { routing: imported.routing, yaml: Some(yaml) }
+            Held { routing: imported.routing, spec: imported.spec, report: imported.report, yaml: Some(yaml) }
         }
     };
     let mut alerts = Vec::new();
@@ -105,6 +112,7 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     }
     let context = Context { routing: &held.routing, mutes: &mutes };
     *memory = restore(context, alerts, now);
+    received::reload(app, &rows)?;
     *app.alerts.routing.write() = Some(Arc::new(held));
     Ok(())
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use tenfold_alerting::pipeline::Decision;
 use tenfold_alerting::{Alert, AlertState, Mute, Rule, Transition, TransitionKind};
 use tenfold_store::{Tx, alerts as store};
-use tenfold_types::{Actor, EventDraft, Fault, Severity, Source};
+use tenfold_types::{Actor, EventDraft, Fault, Labels, Severity, Source};
 
 use super::{
     groups::Running,
@@ -23,6 +23,7 @@ pub(super) struct Origin {
     group: String,
     rule: String,
     expr: String,
+    generator_url: Option<String>,
     suspect_window_ms: i64,
 }
 
@@ -33,6 +34,18 @@ impl Origin {
             group: running.group.name.clone(),
             rule: rule.name().to_owned(),
             expr: rule.expr().to_owned(),
+            generator_url: None,
+            suspect_window_ms: tenfold_alerting::SUSPECT_WINDOW_MS,
+        }
+    }
+    /// Of an alert that a sender brings. Empty is no address.
+    pub(super) fn received(name: &str, group: &str, generator_url: &str) -> Self {
+        Self {
+            file: String::new(),
+            group: group.to_owned(),
+            rule: name.to_owned(),
+            expr: String::new(),
+            generator_url: Some(generator_url.to_owned()).filter(|u| !u.is_empty()),
             suspect_window_ms: tenfold_alerting::SUSPECT_WINDOW_MS,
         }
     }
@@ -51,6 +64,9 @@ pub(crate) struct Body {
     pub suspects: Vec<SuspectView>,
     #[serde(default)]
     pub expr: String,
+    /// Where its sender explains it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator_url: Option<String>,
 }
 
 pub(crate) fn body(row: &store::AlertRow) -> Result<Body, Fault> {
@@ -59,8 +75,8 @@ pub(crate) fn body(row: &store::AlertRow) -> Result<Body, Fault> {
 }
 
 /// `critical`, `warning` or `info`; what a label says otherwise counts as the nearest.
-fn severity(alert: &Alert) -> &'static str {
-    match alert.labels.get("severity").unwrap_or("") {
+fn severity(labels: &Labels) -> &'static str {
+    match labels.get("severity").unwrap_or("") {
         "critical" | "page" | "error" | "emergency" | "high" => "critical",
         "info" | "none" | "low" | "debug" => "info",
         _ => "warning",
@@ -68,11 +84,11 @@ fn severity(alert: &Alert) -> &'static str {
 }
 
 /// Critical alerts page, unless their label `page` says otherwise.
-fn pages(alert: &Alert) -> bool {
-    match alert.labels.get("page") {
+pub(super) fn would_page(labels: &Labels) -> bool {
+    match labels.get("page") {
         Some("true") => true,
         Some("false") => false,
-        _ => severity(alert) == "critical",
+        _ => severity(labels) == "critical",
     }
 }
 
@@ -97,10 +113,10 @@ fn row(origin: &Origin, alert: &Alert, incident: Option<i64>, body: String) -> s
         rule_group: origin.group.clone(),
         rule: origin.rule.clone(),
         state: alert.state.as_str().to_owned(),
-        severity: severity(alert).to_owned(),
+        severity: severity(&alert.labels).to_owned(),
         environment: environment.or_else(|| service.is_some().then(|| "production".to_owned())),
         service,
-        pages: pages(alert),
+        pages: would_page(&alert.labels),
         active_since: alert.active_since,
         ended_at: alert.resolved_at,
         incident,
@@ -115,7 +131,8 @@ fn write(
     incident: Option<i64>,
     suspects: Vec<SuspectView>,
 ) -> Result<store::AlertRow, Fault> {
-    let body = Body { alert: alert.clone(), suspects, expr: origin.expr.clone() };
+    let body =
+        Body { alert: alert.clone(), suspects, expr: origin.expr.clone(), generator_url: origin.generator_url.clone() };
     let body = serde_json::to_string(&body).map_err(|e| Fault::internal(e.to_string()))?;
     let row = row(origin, alert, incident, body);
     store::put(t.tx(), &row)?;
@@ -306,7 +323,7 @@ pub(super) fn view(
     muted_by: Option<i64>,
     acknowledged_by: Option<String>,
 ) -> Result<AlertView, Fault> {
-    let Body { alert, suspects, expr } = body(row)?;
+    let Body { alert, suspects, expr, generator_url } = body(row)?;
     let annotation = |name: &str| alert.annotations.get(name).cloned();
     Ok(AlertView {
         fingerprint: row.fingerprint.clone(),
@@ -327,6 +344,7 @@ pub(super) fn view(
         suspects,
         acknowledged_by,
         expr,
+        generator_url,
         muted_by,
         labels: alert.labels,
         annotations: alert.annotations,
@@ -364,6 +382,13 @@ impl App {
 
     /// Values move between transitions; only the memory has the last ones.
     fn overlay_values(&self, views: &mut [AlertView]) {
+        let received = self.alerts.received.lock().clone();
+        for view in views.iter_mut().filter(|v| v.state != "resolved") {
+            if let Some(known) = received.get(&view.fingerprint) {
+                view.summary = summary(&known.alert);
+                view.annotations.clone_from(&known.alert.annotations);
+            }
+        }
         let groups = self.alerts.groups.read().clone();
         for running in groups {
             let status = running.status.lock();

@@ -65,7 +65,11 @@ pub struct AlertView {
     /// Who acknowledged its incident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged_by: Option<String>,
+    /// Empty when it is not of a rule here but was sent.
     pub expr: String,
+    /// Where its sender explains it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator_url: Option<String>,
     /// The mute that covers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muted_by: Option<i64>,

@@ -16,6 +16,7 @@ mod follow;
 mod out;
 mod project;
 mod record;
+mod routes;
 mod ship;
 mod switch;
 
@@ -59,6 +60,10 @@ pub enum Command {
     Who(duty::Who),
     Take(duty::Take),
     Mute(duty::Mute),
+    Routes(routes::Routes),
+    Why(routes::Why),
+    WhyNot(routes::WhyNot),
+    Simulate(routes::Simulate),
     Lock(ship::Lock),
     Unlock(ship::Unlock),
     Doing(record::Doing),
@@ -112,7 +117,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Mute Lock Unlock Doing Log WatchLog Search
+        Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Mute Routes Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search
         Events Apply Export Token Project
     }
 }

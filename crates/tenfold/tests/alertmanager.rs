@@ -136,7 +136,7 @@ groups:
   interval: 1s
   rules:
   - alert: Soon
-    expr: vector(time()) < END
+    expr: vector(1) > LIMIT
     labels: {severity: critical, service: batch}
     annotations: {summary: 'the batch is late'}
 ";
@@ -148,9 +148,8 @@ fn a_prometheus_sends_here_and_its_alert_pages_and_resolves() {
     }
     let w = World::new();
     let dir = w.bench.dir.path();
-    let now = std::fs::metadata(dir.join("http.yml")).unwrap().modified().unwrap();
-    let end = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 8;
-    std::fs::write(dir.join("rules.yml"), RULES.replace("END", &end.to_string())).unwrap();
+    let write_rules = |limit: &str| std::fs::write(dir.join("rules.yml"), RULES.replace("LIMIT", limit)).unwrap();
+    write_rules("0");
     let config = format!(
         "global: {{evaluation_interval: 1s}}\nrule_files: [rules.yml]\nalerting:\n  alertmanagers:\n  - authorization: {{credentials: {}}}\n    static_configs: [{{targets: ['{}']}}]\n",
         w.token,
@@ -173,11 +172,14 @@ fn a_prometheus_sends_here_and_its_alert_pages_and_resolves() {
     let _follow = Running(follow);
     let prometheus = Command::new("prometheus")
         .args(["--config.file", "prometheus.yml", "--storage.tsdb.path", "tsdb", "--web.listen-address", "127.0.0.1:0"])
+        // An alert that is said before the address is known is said again at once.
+        .args(["--rules.alert.resend-delay", "1s"])
         .current_dir(dir)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
+    let pid = prometheus.id().to_string();
     let _prometheus = Running(prometheus);
     let mut seen = Vec::new();
     for line in record.lines() {
@@ -185,6 +187,11 @@ fn a_prometheus_sends_here_and_its_alert_pages_and_resolves() {
         let kind = event["kind"].as_str().unwrap_or_default().to_owned();
         if kind.starts_with("alert.") || kind.starts_with("incident.") {
             let over = kind == "incident.resolved";
+            if kind == "incident.opened" {
+                // The same alert, whose expression no longer holds.
+                write_rules("2");
+                assert!(Command::new("kill").args(["-HUP", &pid]).status().unwrap().success());
+            }
             seen.push((kind, event["text"].as_str().unwrap_or_default().to_owned()));
             if over {
                 break;
@@ -201,6 +208,12 @@ fn a_prometheus_sends_here_and_its_alert_pages_and_resolves() {
 fn the_command_line_says_where_an_alert_goes_and_why() {
     let b = Bench::start();
     b.set_up();
+    let guide = format!("{}/../../docs/guide/alerts.md", env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let (_, example) = guide.split_once(" title=alertmanager.yml\n").unwrap();
+    std::fs::write(b.dir.path().join("example.yml"), example.split("\n```").next().unwrap()).unwrap();
+    let taken = b.run(&["routes", "put", "example.yml"]);
+    assert_eq!((code(&taken), text(&taken).as_str()), (0, ""), "{}", err(&taken));
     let routing = "\
 route:
   receiver: web

@@ -1,22 +1,35 @@
 //! Alerting as pure functions: Prometheus rule files, the state machine of a rule, Go-style templates for labels and
-//! annotations, mutes, and the ranking of suspects.
+//! annotations, and what decides who is told: routes, inhibition, time intervals, mutes, groups. Also the ranking of suspects.
 //!
 //! No IO, no clock, no randomness: the caller evaluates the expressions, brings the samples and the instant, and stores
 //! what comes out. One rule stands above the others here: *no data and a failed query are never read as healthy*.
 
+mod alertmanager;
 mod duration;
 mod fingerprint;
+mod inhibit;
+mod intervals;
+mod matchers;
 mod mutes;
+pub mod pipeline;
 mod presence;
+mod routes;
+mod routing;
 mod rules;
 mod state;
 mod suspects;
 mod template;
 
+pub use alertmanager::{Imported, Note, import_alertmanager};
 pub use duration::{format_duration_ms, parse_duration_ms};
 pub use fingerprint::fingerprint;
-pub use mutes::{MATCHERS_MAX, MatcherSet, parse_matchers};
+pub use inhibit::{InhibitRule, InhibitSpec};
+pub use intervals::{Range, TimeInterval, TimeRange};
+pub use matchers::{MATCHERS_MAX, MatcherSet, parse_matchers, read_matchers};
+pub use mutes::{Mute, MuteKind, MuteSpec};
 pub use presence::{Presence, presence};
+pub use routes::{GroupBy, Route, RouteDefaults, RouteSpec, RouteTree, RoutingError};
+pub use routing::{NamedIntervals, ReceiverSpec, Routing, RoutingSpec};
 pub use rules::{
     AlertRule, GROUPS_MAX, Group, INTERVAL_DEFAULT_MS, RULES_PER_GROUP_MAX, RecordingRule, Rule, RuleError, RuleFile,
     parse_rules, parse_rules_with,

@@ -1,158 +1,99 @@
-//! Mutes: a set of label matchers that keeps an alert from paging and from opening incidents while it lasts.
+//! Mutes: matchers that keep alerts from telling anybody for a while, each with an author, a reason and an end.
+//!
+//! One type has three forms. A silence is somebody's answer to noise, a downtime is planned for something, a maintenance
+//! comes back by time intervals (each Sunday from 02:00 to 04:00) until it ends.
 
-use regex::Regex;
-use tenfold_types::{Labels, Matcher, MatcherOp};
+use serde::{Deserialize, Serialize};
+use tenfold_types::{Labels, Matcher, Timestamp};
 
-pub const MATCHERS_MAX: usize = 20;
-/// Bytes of one matcher's value.
-pub const VALUE_BYTES_MAX: usize = 1_000;
-/// Memory a compiled pattern may take.
-const REGEX_BYTES_MAX: usize = 1 << 20;
+use crate::{MatcherSet, intervals::TimeInterval};
 
-/// Matchers ready to be applied; all must hold.
+pub const REASON_BYTES_MAX: usize = 1_000;
+/// Time intervals of one recurring mute.
+pub const RECURRENCES_MAX: usize = 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MuteKind {
+    #[default]
+    Silence,
+    Downtime,
+    Maintenance,
+}
+
+impl MuteKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Silence => "silence",
+            Self::Downtime => "downtime",
+            Self::Maintenance => "maintenance",
+        }
+    }
+}
+
+/// A mute as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MuteSpec {
+    #[serde(default)]
+    pub kind: MuteKind,
+    pub matchers: Vec<Matcher>,
+    pub author: String,
+    pub reason: String,
+    pub starts_at: Timestamp,
+    pub ends_at: Timestamp,
+    /// It holds only inside these, between its start and its end; always when there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recurs: Vec<TimeInterval>,
+}
+
+/// A checked mute.
 #[derive(Debug, Clone)]
-pub struct MatcherSet(Vec<(Matcher, Option<Regex>)>);
+pub struct Mute {
+    pub id: String,
+    pub spec: MuteSpec,
+    matchers: MatcherSet,
+}
 
-impl MatcherSet {
-    /// Compiles matchers. At least one must demand a value, so that a mute of everything is never made by mistake.
+impl Mute {
+    /// Checks a mute.
     ///
     /// # Errors
-    /// One sentence saying which matcher is wrong.
-    pub fn new(matchers: &[Matcher]) -> Result<Self, String> {
-        if matchers.is_empty() || matchers.len() > MATCHERS_MAX {
-            return Err(format!("a mute has 1 to {MATCHERS_MAX} matchers, this one has {}", matchers.len()));
+    /// One sentence saying what is missing or wrong.
+    pub fn new(id: impl Into<String>, spec: MuteSpec) -> Result<Self, String> {
+        let matchers = MatcherSet::new(&spec.matchers)?;
+        if spec.author.trim().is_empty() {
+            return Err("a mute has an author".to_owned());
         }
-        let mut set = Vec::with_capacity(matchers.len());
-        for matcher in matchers {
-            if matcher.name.is_empty() || matcher.value.len() > VALUE_BYTES_MAX {
-                return Err(format!(
-                    "the matcher {matcher} needs a label name and a value of at most {VALUE_BYTES_MAX} bytes"
-                ));
+        let reason = spec.reason.trim();
+        if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
+            return Err(format!("a mute has a reason of 1 to {REASON_BYTES_MAX} bytes"));
+        }
+        if spec.starts_at >= spec.ends_at {
+            return Err("a mute ends after it starts".to_owned());
+        }
+        match spec.kind {
+            MuteKind::Maintenance if spec.recurs.is_empty() => {
+                return Err("a maintenance says by time intervals when it comes back; once is a downtime".to_owned());
             }
-            let regex = match matcher.op {
-                MatcherOp::Equal | MatcherOp::NotEqual => None,
-                MatcherOp::Regex | MatcherOp::NotRegex => Some(
-                    regex::RegexBuilder::new(&format!("^(?:{})$", matcher.value))
-                        .size_limit(REGEX_BYTES_MAX)
-                        .dot_matches_new_line(true)
-                        .build()
-                        .map_err(|e| format!("the pattern of {matcher} is not a regular expression: {e}"))?,
-                ),
-            };
-            set.push((matcher.clone(), regex));
+            MuteKind::Silence | MuteKind::Downtime if !spec.recurs.is_empty() => {
+                return Err(format!("a {} does not come back; that is a maintenance", spec.kind.as_str()));
+            }
+            _ if spec.recurs.len() > RECURRENCES_MAX => {
+                return Err(format!("a mute has at most {RECURRENCES_MAX} time intervals"));
+            }
+            _ => {}
         }
-        let set = Self(set);
-        if set.matches(&Labels::new()) {
-            return Err("these matchers match every alert; at least one must demand a value".to_owned());
-        }
-        Ok(set)
+        Ok(Self { id: id.into(), spec, matchers })
     }
 
-    /// Whether all matchers hold; a missing label counts as the empty string.
+    /// Whether it is in force at `at`.
+    pub fn holds(&self, at: Timestamp) -> bool {
+        self.spec.starts_at <= at
+            && at < self.spec.ends_at
+            && (self.spec.recurs.is_empty() || self.spec.recurs.iter().any(|i| i.contains(at)))
+    }
+
     pub fn matches(&self, labels: &Labels) -> bool {
-        self.0.iter().all(|(matcher, regex)| {
-            let value = labels.get(&matcher.name).unwrap_or("");
-            match matcher.op {
-                MatcherOp::Equal => value == matcher.value,
-                MatcherOp::NotEqual => value != matcher.value,
-                MatcherOp::Regex => regex.as_ref().is_some_and(|r| r.is_match(value)),
-                MatcherOp::NotRegex => regex.as_ref().is_some_and(|r| !r.is_match(value)),
-            }
-        })
-    }
-}
-
-/// Reads matchers as chat and the command line write them: `service=photos, severity=~"warn.*"` (commas or spaces
-/// between, quotes where the value has either, optional braces around).
-///
-/// # Errors
-/// One sentence with an example.
-pub fn parse_matchers(text: &str) -> Result<Vec<Matcher>, String> {
-    let wrong = || format!("`{text}` is not a list of matchers; write it like service=photos severity=~\"warn.*\"");
-    let text_inner = text.trim();
-    let mut rest = text_inner.strip_prefix('{').and_then(|t| t.strip_suffix('}')).unwrap_or(text_inner).trim();
-    let mut out = Vec::new();
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).ok_or_else(wrong)?;
-        let name = &rest[..end];
-        if name.is_empty() {
-            return Err(wrong());
-        }
-        rest = rest[end..].trim_start();
-        let (op, n) = match rest.as_bytes() {
-            [b'=', b'~', ..] => (MatcherOp::Regex, 2),
-            [b'!', b'~', ..] => (MatcherOp::NotRegex, 2),
-            [b'!', b'=', ..] => (MatcherOp::NotEqual, 2),
-            [b'=', ..] => (MatcherOp::Equal, 1),
-            _ => return Err(wrong()),
-        };
-        rest = rest[n..].trim_start();
-        let value = if let Some(quoted) = rest.strip_prefix('"') {
-            let mut value = String::new();
-            let mut chars = quoted.char_indices();
-            let closed = loop {
-                match chars.next() {
-                    None => return Err(wrong()),
-                    Some((i, '"')) => break i,
-                    Some((_, '\\')) => match chars.next() {
-                        Some((_, 'n')) => value.push('\n'),
-                        Some((_, c)) => value.push(c),
-                        None => return Err(wrong()),
-                    },
-                    Some((_, c)) => value.push(c),
-                }
-            };
-            rest = &quoted[closed + 1..];
-            value
-        } else {
-            let end = rest.find([',', ' ']).unwrap_or(rest.len());
-            let value = rest[..end].to_owned();
-            rest = &rest[end..];
-            value
-        };
-        out.push(Matcher::new(name, op, value));
-        rest = rest.trim_start_matches([',', ' ']);
-        if out.len() > MATCHERS_MAX {
-            return Err(format!("at most {MATCHERS_MAX} matchers"));
-        }
-    }
-    if out.is_empty() { Err(wrong()) } else { Ok(out) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parse_and_match() {
-        let labels = Labels::from_pairs([("service", "photos"), ("severity", "warning")]);
-        let cases = [
-            ("service=photos", true),
-            ("service=\"photos\", severity=~\"warn.*\"", true),
-            ("{service=photos severity!=critical}", true),
-            ("service=photo", false),
-            ("service=~photo", false),
-            ("service=photos host!~.+", true),
-            ("service=photos,host=\"\"", true),
-        ];
-        for (text, expected) in cases {
-            let set = MatcherSet::new(&parse_matchers(text).unwrap()).unwrap();
-            assert_eq!(set.matches(&labels), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn refuses_what_would_mute_everything() {
-        for text in ["host=\"\"", "host!=x", "host=~.*"] {
-            let e = MatcherSet::new(&parse_matchers(text).unwrap()).unwrap_err();
-            assert!(e.contains("every alert"), "{e}");
-        }
-        assert!(MatcherSet::new(&[]).is_err());
-        assert!(
-            MatcherSet::new(&[Matcher::new("a", MatcherOp::Regex, "(")]).unwrap_err().contains("regular expression")
-        );
-        for text in ["", "service", "=x", "a=\"x", "a>1"] {
-            assert!(parse_matchers(text).is_err(), "{text}");
-        }
+        self.matchers.matches(labels)
     }
 }

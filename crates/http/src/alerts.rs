@@ -4,7 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tenfold_app::alerts::{AlertView, MuteView, NewMute, RuleGroupView, RuleView};
+use tenfold_app::alerts::{
+    AlertView, Foretold, MuteView, NewMute, Question, RoutingView, RuleGroupView, RuleView, WhyView,
+};
 use tenfold_app::{App, Role};
 use utoipa_axum::routes;
 
@@ -20,6 +22,10 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(mutes))
         .add(Policy::Role(Role::Responder), routes!(mute_create))
         .add(Policy::Role(Role::Responder), routes!(mute_delete))
+        .add(Policy::Viewer, routes!(why))
+        .add(Policy::Viewer, routes!(simulate))
+        .add(Policy::Viewer, routes!(routing))
+        .add(Policy::Role(Role::Deployer), routes!(routing_put, routing_delete))
         .add(Policy::Viewer, routes!(prometheus_rules))
         .add(Policy::Viewer, routes!(prometheus_alerts))
 }
@@ -122,6 +128,51 @@ async fn mute_delete(
     PathOf(id): PathOf<i64>,
 ) -> Result<Json<AlertsDone>, ApiError> {
     app.mute_delete(&who, id).await?;
+    Ok(Json(AlertsDone { done: true }))
+}
+
+/// What was decided of an alert and why, and what the stages say of it now.
+#[utoipa::path(get, path = "/api/alerts/{fingerprint}/why", params(("fingerprint" = String, Path)), responses((status = 200, body = WhyView)))]
+async fn why(State(app): State<App>, PathOf(fingerprint): PathOf<String>) -> Result<Json<WhyView>, ApiError> {
+    Ok(Json(app.alert_why(&fingerprint).await?))
+}
+
+/// What would become of an alert with these labels: who is told, when, and what keeps it quiet. Changes nothing.
+#[utoipa::path(post, path = "/api/alerts/simulate", request_body = Question, responses((status = 200, body = Foretold)))]
+async fn simulate(State(app): State<App>, Body(question): Body<Question>) -> Result<Json<Foretold>, ApiError> {
+    Ok(Json(app.alert_simulate(question).await?))
+}
+
+/// Where alerts go: a configuration file of Alertmanager, with `policy` and `quiet` in its receivers.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RoutingText {
+    yaml: String,
+    /// Only read it and say what has no equal here.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// The routing that holds.
+#[utoipa::path(get, path = "/api/routing", responses((status = 200, body = RoutingView)))]
+async fn routing(State(app): State<App>) -> Result<Json<RoutingView>, ApiError> {
+    Ok(Json(app.routing_view()?))
+}
+
+/// Puts the routing; errors name the place.
+#[utoipa::path(put, path = "/api/routing", request_body = RoutingText, responses((status = 200, body = RoutingView)))]
+async fn routing_put(
+    State(app): State<App>,
+    Who(who): Who,
+    Body(text): Body<RoutingText>,
+) -> Result<Json<RoutingView>, ApiError> {
+    Ok(Json(app.routing_put(&who, &text.yaml, text.dry_run).await?))
+}
+
+/// Goes back to the plain routing: on call is told at once, of each service and environment together.
+#[utoipa::path(delete, path = "/api/routing", responses((status = 200, body = AlertsDone)))]
+async fn routing_delete(State(app): State<App>, Who(who): Who) -> Result<Json<AlertsDone>, ApiError> {
+    app.routing_delete(&who).await?;
     Ok(Json(AlertsDone { done: true }))
 }
 

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod policy;
 
 mod agents;
+mod alertmanager;
 mod alerts;
 mod config;
 mod console;
@@ -72,6 +73,7 @@ fn apis() -> Vec<Api> {
         incidents::api(),
         oncall::api(),
         alerts::api(),
+        alertmanager::api(),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! Rule files, alerts and mutes.
+//! Rule files, routing, alerts and mutes.
 
 use tenfold_types::Timestamp;
 
@@ -67,6 +67,27 @@ pub fn rule_file_put(tx: &mut dyn Tx, row: &RuleFileRow) -> Result<(), StoreErro
 /// True when it was there.
 pub fn rule_file_delete(tx: &mut dyn Tx, name: &str) -> Result<bool, StoreError> {
     Ok(tx.execute("DELETE FROM rule_files WHERE name = $1", params![name])? > 0)
+}
+
+/// The routing as it was put; nothing when there is none.
+pub fn routing(tx: &mut dyn Tx) -> Result<Option<String>, StoreError> {
+    let row = tx.query_opt("SELECT yaml FROM alert_routing WHERE name = 'routing'", &[])?;
+    row.map(|r| r.string(0)).transpose()
+}
+
+pub fn routing_put(tx: &mut dyn Tx, yaml: &str, at: Timestamp, by: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO alert_routing (name, yaml, updated_at, updated_by) VALUES ('routing', $1, $2, $3)
+         ON CONFLICT (name) DO UPDATE SET yaml = excluded.yaml, updated_at = excluded.updated_at,
+           updated_by = excluded.updated_by",
+        params![yaml, at, by],
+    )?;
+    Ok(())
+}
+
+/// True when there was one.
+pub fn routing_delete(tx: &mut dyn Tx) -> Result<bool, StoreError> {
+    Ok(tx.execute("DELETE FROM alert_routing WHERE name = 'routing'", &[])? > 0)
 }
 
 fn alert(row: &Row) -> Result<AlertRow, StoreError> {
@@ -164,6 +185,19 @@ pub fn mute_insert(tx: &mut dyn Tx, row: &MuteRow) -> Result<(), StoreError> {
         params![row.id, row.expires_at, row.ended_at, &row.body],
     )?;
     Ok(())
+}
+
+/// Mutes that are over, the last to end first.
+pub fn mutes_over(tx: &mut dyn Tx, limit: i64) -> Result<Vec<MuteRow>, StoreError> {
+    let sql = "SELECT id, expires_at, ended_at, body FROM mutes WHERE ended_at IS NOT NULL
+               ORDER BY ended_at DESC, id DESC LIMIT $1";
+    tx.query(sql, params![limit])?.iter().map(mute).collect()
+}
+
+/// Changes a mute that nobody has ended. True when there is one.
+pub fn mute_update(tx: &mut dyn Tx, row: &MuteRow) -> Result<bool, StoreError> {
+    let sql = "UPDATE mutes SET expires_at = $2, body = $3 WHERE id = $1 AND ended_at IS NULL";
+    Ok(tx.execute(sql, params![row.id, row.expires_at, &row.body])? > 0)
 }
 
 /// True when it was open until now.

@@ -6,17 +6,11 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use tenfold_alerting::{
-    AlertRule, AlertState, Answer, Presence, Present, RecordingRule, Rule, RuleState, SERIES_PER_RULE_MAX, step,
+    AlertRule, Answer, Presence, Present, RecordingRule, Rule, RuleState, SERIES_PER_RULE_MAX, step,
 };
-use tenfold_store::alerts as store;
 use tenfold_types::{Fault, Labels, Timestamp};
 
-use super::{
-    UNKNOWN_KEEP_MS,
-    groups::Running,
-    lease::Lease,
-    transitions::{self, Origin},
-};
+use super::{UNKNOWN_KEEP_MS, groups::Running, lease::Lease, pipeline, transitions::Origin};
 use crate::App;
 
 /// Groups evaluated at a time.
@@ -35,7 +29,7 @@ pub(super) async fn due_groups(app: &App, lease: &Lease) -> Result<(), Fault> {
         }
     }
     if due.is_empty() {
-        return Ok(());
+        return pipeline::advance(app, lease, Vec::new()).await;
     }
     // One group that is slow or cannot be stored must not keep the others from being evaluated.
     let results: Vec<Result<(), Fault>> = stream::iter(due)
@@ -43,7 +37,7 @@ pub(super) async fn due_groups(app: &App, lease: &Lease) -> Result<(), Fault> {
         .buffer_unordered(GROUPS_AT_ONCE)
         .collect()
         .await;
-    attach_left_over(app, lease).await?;
+    pipeline::advance(app, lease, Vec::new()).await?;
     results.into_iter().collect()
 }
 
@@ -135,13 +129,7 @@ async fn alerting(
     if !transitions.is_empty() {
         let origin = Origin::new(running, &running.group.rules[index]).suspect_window(app);
         let batch: Vec<_> = transitions.into_iter().map(|t| (origin.clone(), t)).collect();
-        let lease = lease.clone();
-        app.transact(move |t| {
-            lease.check(t)?;
-            transitions::persist(t, &batch)
-        })
-        .await?;
-        app.incidents.wake();
+        pipeline::advance(app, lease, batch).await?;
     }
     record(app, state_series(&state), now);
     if let Some(status) = running.status.lock().rules.get_mut(index) {
@@ -191,33 +179,4 @@ fn state_series(state: &RuleState) -> Vec<(Labels, f64)> {
         rows.push((named("ALERTS_FOR_STATE"), alert.active_since.seconds()));
     }
     rows
-}
-
-/// Alerts that fire, page and belong to no incident: their mute has ended, or their incident was resolved by hand while
-/// they went on. Only the former open one again.
-async fn attach_left_over(app: &App, lease: &Lease) -> Result<(), Fault> {
-    let any_firing = app.alerts.groups.read().iter().any(|running| {
-        let status = running.status.lock();
-        status.rules.iter().flat_map(|r| r.state.active.values()).any(|a| a.state == AlertState::Firing)
-    });
-    if !any_firing {
-        return Ok(());
-    }
-    let waiting = app
-        .read(|tx| {
-            let rows = store::active(tx)?;
-            Ok(rows.iter().any(|a| a.pages && a.incident.is_none() && a.state == AlertState::Firing.as_str()))
-        })
-        .await?;
-    if !waiting {
-        return Ok(());
-    }
-    let (lease, window) = (lease.clone(), app.settings.alerts.suspect_window_ms);
-    app.transact(move |t| {
-        lease.check(t)?;
-        transitions::attach_unmuted(t, window)
-    })
-    .await?;
-    app.incidents.wake();
-    Ok(())
 }

@@ -78,7 +78,7 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
         }
     }
     *app.alerts.groups.write() = running;
-    Ok(())
+    super::pipeline::reload(app).await
 }
 
 fn rule_presence(rule: &Rule) -> Option<Presence> {

@@ -8,26 +8,34 @@ mod evaluate;
 mod groups;
 mod lease;
 mod mutes;
+mod pipeline;
 mod ports;
+mod received;
 mod rules;
+mod seen;
 mod source;
 mod suspects;
 mod transitions;
 mod views;
+mod why;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tenfold_store::{alerts as store, events::EventQuery};
-use tenfold_types::Fault;
+use tenfold_types::{Fault, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
-pub use mutes::NewMute;
+pub use mutes::{Matchers, NewMute};
 pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource};
+pub use received::PostedAlert;
+pub use seen::{AlertingStatus, SeenAlert};
 pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, SuspectView};
+pub use why::{Asked, Decided, Foreseen, Foretold, Question, RoutingView, WhyView};
 
 pub(crate) use lease::Lease;
 pub(crate) use suspects::suspects;
@@ -46,14 +54,29 @@ pub struct State {
     source: RwLock<Option<Arc<dyn RuleSource>>>,
     pub(crate) notifier: RwLock<Option<Arc<dyn Notifier>>>,
     lease: Mutex<lease::Held>,
+    started_at: Mutex<Option<Timestamp>>,
+    /// Alerts that others send, by fingerprint.
+    received: Mutex<BTreeMap<String, received::Received>>,
+    /// One request of a sender that changes something at a time.
+    hearing: tokio::sync::Mutex<()>,
+    routing: RwLock<Option<Arc<pipeline::Held>>>,
+    /// Who was told of what. Held while a step is stored, so that steps follow one another.
+    pipeline: tokio::sync::Mutex<tenfold_alerting::pipeline::PipelineState>,
     /// The newest event of another node that is known here.
     followed: Mutex<i64>,
     /// One evaluation at a time: a tick that comes while the last still runs is left out.
     evaluating: tokio::sync::Mutex<()>,
 }
 
+impl State {
+    fn routing(&self) -> Result<Arc<pipeline::Held>, Fault> {
+        self.routing.read().clone().ok_or_else(|| Fault::internal("the routing is not loaded yet"))
+    }
+}
+
 pub async fn load(app: &App) -> Result<(), Fault> {
     let before = app.now().plus_ms(-ENDED_KEEP_MS);
+    *app.alerts.started_at.lock() = Some(app.now());
     app.housekeeping(move |t| Ok(store::forget_ended(t.tx(), before)?)).await?;
     groups::reload(app).await
 }
@@ -96,6 +119,7 @@ impl App {
             groups::reload(self).await?;
         }
         mutes::end_expired(self, &lease).await?;
+        received::expire(self, &lease).await?;
         evaluate::due_groups(self, &lease).await
     }
 
@@ -105,7 +129,11 @@ impl App {
         if self.settings.database_url.is_empty() {
             return Ok(());
         }
-        let kinds: &[&str] = if evaluates { &["rule.changed"] } else { &["rule.changed", "alert."] };
+        let kinds: &[&str] = if evaluates {
+            &["rule.changed", "routing.changed"]
+        } else {
+            &["rule.changed", "routing.changed", "alert."]
+        };
         let query = EventQuery {
             kinds: kinds.iter().map(|k| (*k).to_owned()).collect(),
             after: Some(*self.alerts.followed.lock()),

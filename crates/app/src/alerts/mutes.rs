@@ -2,17 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenfold_alerting::{MatcherSet, parse_matchers};
+use tenfold_alerting::{Mute, MuteKind, MuteSpec, TimeInterval, parse_matchers};
 use tenfold_store::{Tx, alerts as store, counters};
-use tenfold_types::{Actor, EventDraft, Fault, Labels, Matcher, Source, Timestamp};
+use tenfold_types::{Actor, EventDraft, Fault, Matcher, MatcherOp, Source, Timestamp};
 
 use super::{lease::Lease, views::MuteView};
-use crate::{App, Caller, Role};
+use crate::{App, Caller, Role, Txn};
 
-/// The longest mute.
-const MUTE_MS_MAX: i64 = 30 * 86_400_000;
+/// The longest silence.
+const SILENCE_MS_MAX: i64 = 30 * 86_400_000;
+/// What is planned may lie further ahead.
+const PLANNED_MS_MAX: i64 = 366 * 86_400_000;
 const MUTES_MAX: usize = 1_000;
-const REASON_BYTES_MAX: usize = 1_000;
+/// Mutes that are over, in one list.
+const OVER_LISTED_MAX: i64 = 500;
 
 /// What is said when a mute is made. `matchers` is a list, or one text as chat writes it.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
@@ -23,6 +26,21 @@ pub struct NewMute {
     pub reason: String,
     #[schema(value_type = String)]
     pub expires_at: Timestamp,
+    /// `silence` (when nothing is said), `downtime` or `maintenance`; a maintenance comes back by `recurs`.
+    #[serde(default)]
+    #[schema(value_type = String)]
+    pub kind: MuteKind,
+    /// From when on; now when nothing is said.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub starts_at: Option<Timestamp>,
+    /// Time intervals as Alertmanager writes them, within which a maintenance holds.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub recurs: Vec<TimeInterval>,
+    /// Whom a program makes it for, in its own words.
+    #[serde(default)]
+    pub author: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -35,45 +53,73 @@ pub enum Matchers {
 impl NewMute {
     /// From the text of a command.
     pub fn from_text(matchers: &str, reason: &str, expires_at: Timestamp) -> Self {
-        Self { matchers: Matchers::Text(matchers.to_owned()), reason: reason.to_owned(), expires_at }
+        Self::silence(Matchers::Text(matchers.to_owned()), reason, expires_at)
+    }
+
+    pub fn silence(matchers: Matchers, reason: &str, expires_at: Timestamp) -> Self {
+        Self {
+            matchers,
+            reason: reason.to_owned(),
+            expires_at,
+            kind: MuteKind::Silence,
+            starts_at: None,
+            recurs: Vec::new(),
+            author: None,
+        }
     }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Body {
-    pub matchers: Vec<Matcher>,
-    pub reason: String,
-    pub created_at: Timestamp,
-    pub created_by: String,
-    pub created_by_name: String,
+struct Body {
+    matchers: Vec<Matcher>,
+    reason: String,
+    created_at: Timestamp,
+    created_by: String,
+    created_by_name: String,
+    #[serde(default)]
+    kind: MuteKind,
+    /// Its creation when it is not there.
+    #[serde(default)]
+    starts_at: Option<Timestamp>,
+    #[serde(default)]
+    recurs: Vec<TimeInterval>,
+    #[serde(default)]
+    updated_at: Option<Timestamp>,
 }
 
-/// A mute that holds.
-#[derive(Debug, Clone)]
-pub(super) struct Mute {
-    pub id: i64,
-    pub expires_at: Timestamp,
-    pub body: Body,
-    matchers: MatcherSet,
-}
-
-impl Mute {
-    pub(super) fn matches(&self, labels: &Labels) -> bool {
-        self.matchers.matches(labels)
-    }
+/// The mutes that nobody has ended and that may hold at `now` or later.
+pub(super) fn open(tx: &mut dyn Tx, now: Timestamp) -> Result<Vec<Mute>, Fault> {
+    let rows = store::mutes_open(tx)?;
+    rows.iter().filter(|m| m.expires_at > now).map(|row| Ok(stored(row)?.0)).collect()
 }
 
 /// The mutes that hold at `now`.
 pub(super) fn holding(tx: &mut dyn Tx, now: Timestamp) -> Result<Vec<Mute>, Fault> {
-    let rows = store::mutes_open(tx)?;
-    rows.iter().filter(|m| m.expires_at > now).map(stored).collect()
+    Ok(open(tx, now)?.into_iter().filter(|m| m.holds(now)).collect())
 }
 
-fn stored(row: &store::MuteRow) -> Result<Mute, Fault> {
+/// The number of a mute that the machine knows by its text.
+pub(super) fn number(id: &str) -> Option<i64> {
+    id.parse().ok()
+}
+
+fn stored(row: &store::MuteRow) -> Result<(Mute, Body), Fault> {
     let unreadable = |e: String| Fault::internal(format!("the mute {} cannot be read: {e}", row.id));
     let body: Body = serde_json::from_str(&row.body).map_err(|e| unreadable(e.to_string()))?;
-    let matchers = MatcherSet::new(&body.matchers).map_err(unreadable)?;
-    Ok(Mute { id: row.id, expires_at: row.expires_at, body, matchers })
+    let mute = Mute::new(row.id.to_string(), spec(&body, row.expires_at)).map_err(unreadable)?;
+    Ok((mute, body))
+}
+
+fn spec(body: &Body, expires_at: Timestamp) -> MuteSpec {
+    MuteSpec {
+        kind: body.kind,
+        matchers: body.matchers.clone(),
+        author: body.created_by_name.clone(),
+        reason: body.reason.clone(),
+        starts_at: body.starts_at.unwrap_or(body.created_at),
+        ends_at: expires_at,
+        recurs: body.recurs.clone(),
+    }
 }
 
 /// Records the end of mutes that ran out, so that the record tells when alerts pass again.
@@ -89,10 +135,11 @@ pub(super) async fn end_expired(app: &App, lease: &Lease) -> Result<(), Fault> {
         let now = t.now();
         for row in store::mutes_open(t.tx())?.iter().filter(|m| m.expires_at <= now) {
             store::mute_end(t.tx(), row.id, now)?;
-            let mute = stored(row)?;
-            let text = format!("The mute {} of {} has ended", mute.id, words(&mute.body.matchers));
+            let (mute, _) = stored(row)?;
+            let text =
+                format!("The {} {} of {} has ended", mute.spec.kind.as_str(), row.id, words(&mute.spec.matchers));
             t.record(
-                EventDraft::new(Actor::system(), Source::System, "mute.expired", text).data(json!({"mute": mute.id})),
+                EventDraft::new(Actor::system(), Source::System, "mute.expired", text).data(json!({"mute": row.id})),
             )?;
         }
         Ok(())
@@ -104,71 +151,174 @@ fn words(matchers: &[Matcher]) -> String {
     matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
-fn view(mute: &Mute) -> MuteView {
-    MuteView {
-        id: mute.id,
-        matchers: mute.body.matchers.clone(),
-        reason: mute.body.reason.clone(),
-        created_at: mute.body.created_at,
-        created_by: mute.body.created_by.clone(),
-        created_by_name: mute.body.created_by_name.clone(),
-        expires_at: mute.expires_at,
+fn view(row: &store::MuteRow, now: Timestamp) -> Result<MuteView, Fault> {
+    let (mute, body) = stored(row)?;
+    let starts_at = mute.spec.starts_at;
+    let state = match row.ended_at {
+        Some(_) => "expired",
+        None if row.expires_at <= now => "expired",
+        None if starts_at > now => "pending",
+        None => "active",
+    };
+    Ok(MuteView {
+        id: row.id,
+        holds: row.ended_at.is_none() && mute.holds(now),
+        state: state.to_owned(),
+        kind: body.kind.as_str().to_owned(),
+        matchers: body.matchers,
+        reason: body.reason,
+        created_at: body.created_at,
+        updated_at: body.updated_at.unwrap_or(body.created_at),
+        created_by: body.created_by,
+        created_by_name: body.created_by_name,
+        starts_at,
+        expires_at: row.ended_at.unwrap_or(row.expires_at),
+        recurs: body.recurs,
+    })
+}
+
+fn service_of(matchers: &[Matcher]) -> Option<&str> {
+    matchers.iter().find(|m| m.name == "service" && m.op == MatcherOp::Equal).map(|m| m.value.as_str())
+}
+
+/// A new mute as far as it can be judged without the clock.
+fn read(who: &Caller, new: NewMute) -> Result<(Body, Timestamp), Fault> {
+    let matchers = match new.matchers {
+        Matchers::List(list) => list,
+        Matchers::Text(text) => parse_matchers(&text).map_err(Fault::invalid)?,
+    };
+    who.require(Role::Responder, service_of(&matchers), None)?;
+    let author = new.author.map(|a| a.trim().to_owned()).filter(|a| !a.is_empty() && a.len() <= 200);
+    let body = Body {
+        matchers,
+        reason: new.reason.trim().to_owned(),
+        created_at: Timestamp::from_millis(0),
+        created_by: who.actor.id.clone(),
+        created_by_name: author.unwrap_or_else(|| who.name.clone()),
+        kind: new.kind,
+        starts_at: new.starts_at,
+        recurs: new.recurs,
+        updated_at: None,
+    };
+    Ok((body, new.expires_at))
+}
+
+fn insert(t: &mut Txn<'_>, who: &Caller, mut body: Body, expires_at: Timestamp) -> Result<MuteView, Fault> {
+    let now = t.now();
+    body.created_at = now;
+    // A start in the past is now: a mute changes nothing that was.
+    body.starts_at = Some(body.starts_at.map_or(now, |at| at.max(now)));
+    check_length(&body, expires_at, now)?;
+    if store::mutes_open(t.tx())?.len() >= MUTES_MAX {
+        return Err(Fault::invalid(format!("there are at most {MUTES_MAX} mutes")));
     }
+    let id = counters::next(t.tx(), "mute")?;
+    let row = store::MuteRow { id, expires_at, ended_at: None, body: written(&body)? };
+    store::mute_insert(t.tx(), &row)?;
+    let verb = if body.kind == MuteKind::Silence { "muted" } else { "planned quiet for" };
+    let text = format!("{} {verb} {}: {}", who.name, words(&body.matchers), body.reason);
+    tell(t, who, "mute.created", text, &row, &body)?;
+    view(&row, now)
+}
+
+fn written(body: &Body) -> Result<String, Fault> {
+    serde_json::to_string(body).map_err(|e| Fault::internal(e.to_string()))
+}
+
+fn check_length(body: &Body, expires_at: Timestamp, now: Timestamp) -> Result<(), Fault> {
+    let ms_max = if body.kind == MuteKind::Silence { SILENCE_MS_MAX } else { PLANNED_MS_MAX };
+    let length = expires_at.since_ms(now);
+    if length <= 0 || length > ms_max {
+        let kind = body.kind.as_str();
+        return Err(Fault::invalid(format!("a {kind} ends in the future, at most {ms_max} ms from now")));
+    }
+    Mute::new("", spec(body, expires_at)).map_err(Fault::invalid)?;
+    Ok(())
+}
+
+fn tell(
+    t: &mut Txn<'_>,
+    who: &Caller,
+    kind: &str,
+    text: String,
+    row: &store::MuteRow,
+    body: &Body,
+) -> Result<(), Fault> {
+    let mut draft = EventDraft::new(who.actor.clone(), who.source, kind, text).data(json!({
+        "mute": row.id,
+        "kind": body.kind,
+        "matchers": body.matchers,
+        "reason": body.reason,
+        "author": body.created_by_name,
+        "starts_at": body.starts_at,
+        "expires_at": row.expires_at,
+        "recurs": body.recurs,
+    }));
+    draft.subject.service = service_of(&body.matchers).map(str::to_owned);
+    t.record(draft)?;
+    Ok(())
 }
 
 impl App {
-    /// The mutes that hold.
+    /// The mutes that hold or will hold.
     pub async fn mutes(&self) -> Result<Vec<MuteView>, Fault> {
         let now = self.now();
-        self.read(move |tx| Ok(holding(tx, now)?.iter().map(view).collect())).await
+        self.read(move |tx| {
+            store::mutes_open(tx)?.iter().filter(|m| m.expires_at > now).map(|row| view(row, now)).collect()
+        })
+        .await
+    }
+
+    /// All mutes, those that are over among them.
+    pub async fn mutes_all(&self) -> Result<Vec<MuteView>, Fault> {
+        let now = self.now();
+        self.read(move |tx| {
+            let mut rows = store::mutes_open(tx)?;
+            rows.extend(store::mutes_over(tx, OVER_LISTED_MAX)?);
+            rows.iter().map(|row| view(row, now)).collect()
+        })
+        .await
+    }
+
+    pub async fn mute(&self, id: i64) -> Result<MuteView, Fault> {
+        let now = self.now();
+        let row = self.read(move |tx| Ok(store::mute_get(tx, id)?)).await?;
+        row.map_or_else(|| Err(Fault::not_found(format!("there is no mute {id}"))), |row| view(&row, now))
     }
 
     pub async fn mute_create(&self, who: &Caller, new: NewMute) -> Result<MuteView, Fault> {
-        let matchers = match new.matchers {
-            Matchers::List(list) => list,
-            Matchers::Text(text) => parse_matchers(&text).map_err(Fault::invalid)?,
-        };
-        MatcherSet::new(&matchers).map_err(Fault::invalid)?;
-        let service = matchers.iter().find(|m| m.name == "service" && m.op == tenfold_types::MatcherOp::Equal);
-        who.require(Role::Responder, service.map(|m| m.value.as_str()), None)?;
-        let reason = new.reason.trim().to_owned();
-        if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
-            return Err(Fault::invalid(format!("a mute has a reason of 1 to {REASON_BYTES_MAX} bytes")));
-        }
-        let (who, expires_at) = (who.clone(), new.expires_at);
+        let (body, expires_at) = read(who, new)?;
+        let who = who.clone();
+        self.transact(move |t| insert(t, &who, body.clone(), expires_at)).await
+    }
+
+    /// Changes a mute. One that is over, or gets other matchers or another start, is ended and made anew, under a new
+    /// number: what a mute covered stays written.
+    pub async fn mute_change(&self, who: &Caller, id: i64, new: NewMute) -> Result<MuteView, Fault> {
+        let (body, expires_at) = read(who, new)?;
+        let who = who.clone();
         self.transact(move |t| {
             let now = t.now();
-            let length = expires_at.since_ms(now);
-            if length <= 0 || length > MUTE_MS_MAX {
-                return Err(Fault::invalid(format!("a mute ends in the future, at most {MUTE_MS_MAX} ms from now")));
+            let row = store::mute_get(t.tx(), id)?;
+            let row = row.ok_or_else(|| Fault::not_found(format!("there is no mute {id}")))?;
+            let (old, was) = stored(&row)?;
+            who.require(Role::Responder, service_of(&was.matchers), None)?;
+            let over = row.ended_at.is_some() || row.expires_at <= now;
+            let starts_at = body.starts_at.unwrap_or(old.spec.starts_at);
+            if over || body.matchers != was.matchers || starts_at != old.spec.starts_at || body.recurs != was.recurs {
+                if !over {
+                    store::mute_end(t.tx(), id, now)?;
+                    tell(t, &who, "mute.expired", format!("{} replaced the mute {id}", who.name), &row, &was)?;
+                }
+                return insert(t, &who, body.clone(), expires_at);
             }
-            if store::mutes_open(t.tx())?.len() >= MUTES_MAX {
-                return Err(Fault::invalid(format!("there are at most {MUTES_MAX} mutes")));
-            }
-            let id = counters::next(t.tx(), "mute")?;
-            let body = Body {
-                matchers: matchers.clone(),
-                reason: reason.clone(),
-                created_at: now,
-                created_by: who.actor.id.clone(),
-                created_by_name: who.name.clone(),
-            };
-            let row = store::MuteRow {
-                id,
-                expires_at,
-                ended_at: None,
-                body: serde_json::to_string(&body).map_err(|e| Fault::internal(e.to_string()))?,
-            };
-            store::mute_insert(t.tx(), &row)?;
-            let text = format!("{} muted {}: {reason}", who.name, words(&matchers));
-            let mut draft = EventDraft::new(who.actor.clone(), who.source, "mute.created", text)
-                .data(json!({"mute": id, "matchers": matchers, "reason": reason, "expires_at": expires_at}));
-            draft.subject.service = matchers
-                .iter()
-                .find(|m| m.name == "service" && m.op == tenfold_types::MatcherOp::Equal)
-                .map(|m| m.value.clone());
-            t.record(draft)?;
-            Ok(view(&stored(&row)?))
+            let changed = Body { reason: body.reason.clone(), updated_at: Some(now), ..was };
+            check_length(&changed, expires_at, now)?;
+            let row = store::MuteRow { expires_at, body: written(&changed)?, ..row };
+            store::mute_update(t.tx(), &row)?;
+            let text = format!("{} changed the mute {id}, it ends {expires_at}: {}", who.name, changed.reason);
+            tell(t, &who, "mute.changed", text, &row, &changed)?;
+            view(&row, now)
         })
         .await
     }

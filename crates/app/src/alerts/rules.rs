@@ -7,6 +7,7 @@ use tenfold_types::{EventDraft, Fault};
 
 use super::{
     groups::{self, identity},
+    pipeline::Outcome,
     transitions::{self, Origin},
     views::{RuleGroupView, group_view},
 };
@@ -153,7 +154,7 @@ impl App {
                     EventDraft::new(who.actor.clone(), who.source, "rule.changed", text)
                         .data(json!({"file": key, "groups": groups, "before": before, "after": yaml})),
                 )?;
-                transitions::persist(t, &ended)
+                transitions::persist(t, &ended, &Outcome::default())
             })
             .await;
         groups::reload(self).await?;

@@ -2,13 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenfold_alerting::{Alert, AlertState, Rule, Transition, TransitionKind};
+use tenfold_alerting::pipeline::Decision;
+use tenfold_alerting::{Alert, AlertState, Mute, Rule, Transition, TransitionKind};
 use tenfold_store::{Tx, alerts as store};
-use tenfold_types::{Actor, EventDraft, Fault, Severity, Source};
+use tenfold_types::{Actor, EventDraft, Fault, Labels, Severity, Source};
 
 use super::{
     groups::Running,
-    mutes, suspects,
+    mutes,
+    pipeline::Outcome,
+    suspects,
     views::{AlertView, SuspectView},
 };
 use crate::{App, Txn, incidents};
@@ -20,6 +23,7 @@ pub(super) struct Origin {
     group: String,
     rule: String,
     expr: String,
+    generator_url: Option<String>,
     suspect_window_ms: i64,
 }
 
@@ -30,6 +34,18 @@ impl Origin {
             group: running.group.name.clone(),
             rule: rule.name().to_owned(),
             expr: rule.expr().to_owned(),
+            generator_url: None,
+            suspect_window_ms: tenfold_alerting::SUSPECT_WINDOW_MS,
+        }
+    }
+    /// Of an alert that a sender brings. Empty is no address.
+    pub(super) fn received(name: &str, group: &str, generator_url: &str) -> Self {
+        Self {
+            file: String::new(),
+            group: group.to_owned(),
+            rule: name.to_owned(),
+            expr: String::new(),
+            generator_url: Some(generator_url.to_owned()).filter(|u| !u.is_empty()),
             suspect_window_ms: tenfold_alerting::SUSPECT_WINDOW_MS,
         }
     }
@@ -48,6 +64,9 @@ pub(crate) struct Body {
     pub suspects: Vec<SuspectView>,
     #[serde(default)]
     pub expr: String,
+    /// Where its sender explains it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator_url: Option<String>,
 }
 
 pub(crate) fn body(row: &store::AlertRow) -> Result<Body, Fault> {
@@ -56,8 +75,8 @@ pub(crate) fn body(row: &store::AlertRow) -> Result<Body, Fault> {
 }
 
 /// `critical`, `warning` or `info`; what a label says otherwise counts as the nearest.
-fn severity(alert: &Alert) -> &'static str {
-    match alert.labels.get("severity").unwrap_or("") {
+fn severity(labels: &Labels) -> &'static str {
+    match labels.get("severity").unwrap_or("") {
         "critical" | "page" | "error" | "emergency" | "high" => "critical",
         "info" | "none" | "low" | "debug" => "info",
         _ => "warning",
@@ -65,11 +84,11 @@ fn severity(alert: &Alert) -> &'static str {
 }
 
 /// Critical alerts page, unless their label `page` says otherwise.
-fn pages(alert: &Alert) -> bool {
-    match alert.labels.get("page") {
+pub(super) fn would_page(labels: &Labels) -> bool {
+    match labels.get("page") {
         Some("true") => true,
         Some("false") => false,
-        _ => severity(alert) == "critical",
+        _ => severity(labels) == "critical",
     }
 }
 
@@ -94,10 +113,10 @@ fn row(origin: &Origin, alert: &Alert, incident: Option<i64>, body: String) -> s
         rule_group: origin.group.clone(),
         rule: origin.rule.clone(),
         state: alert.state.as_str().to_owned(),
-        severity: severity(alert).to_owned(),
+        severity: severity(&alert.labels).to_owned(),
         environment: environment.or_else(|| service.is_some().then(|| "production".to_owned())),
         service,
-        pages: pages(alert),
+        pages: would_page(&alert.labels),
         active_since: alert.active_since,
         ended_at: alert.resolved_at,
         incident,
@@ -112,7 +131,8 @@ fn write(
     incident: Option<i64>,
     suspects: Vec<SuspectView>,
 ) -> Result<store::AlertRow, Fault> {
-    let body = Body { alert: alert.clone(), suspects, expr: origin.expr.clone() };
+    let body =
+        Body { alert: alert.clone(), suspects, expr: origin.expr.clone(), generator_url: origin.generator_url.clone() };
     let body = serde_json::to_string(&body).map_err(|e| Fault::internal(e.to_string()))?;
     let row = row(origin, alert, incident, body);
     store::put(t.tx(), &row)?;
@@ -155,15 +175,21 @@ fn event_severity(row: &store::AlertRow) -> Severity {
     }
 }
 
-/// Writes transitions with their events, in order.
-pub(super) fn persist(t: &mut Txn<'_>, batch: &[(Origin, Transition)]) -> Result<(), Fault> {
+/// Writes transitions with their events, in order, and then what the pipeline decided of other alerts in the same step.
+pub(super) fn persist(t: &mut Txn<'_>, batch: &[(Origin, Transition)], outcome: &Outcome) -> Result<(), Fault> {
     for (origin, transition) in batch {
-        one(t, origin, transition)?;
+        one(t, origin, transition, outcome)?;
+    }
+    let fired = |fingerprint: &str| {
+        batch.iter().any(|(_, t)| t.kind == TransitionKind::Firing && t.alert.fingerprint == fingerprint)
+    };
+    for (fingerprint, decisions) in outcome.decisions.iter().filter(|(f, _)| !fired(f)) {
+        decided(t, fingerprint, decisions, outcome)?;
     }
     Ok(())
 }
 
-fn one(t: &mut Txn<'_>, origin: &Origin, transition: &Transition) -> Result<(), Fault> {
+fn one(t: &mut Txn<'_>, origin: &Origin, transition: &Transition, outcome: &Outcome) -> Result<(), Fault> {
     let alert = &transition.alert;
     let stored = store::get(t.tx(), &alert.fingerprint)?.filter(|r| r.active_since == alert.active_since);
     let incident = stored.as_ref().and_then(|r| r.incident);
@@ -179,7 +205,7 @@ fn one(t: &mut Txn<'_>, origin: &Origin, transition: &Transition) -> Result<(), 
                 let row = write(t, origin, alert, None, Vec::new())?;
                 pending(t, &row, alert, &text)?;
             }
-            fired(t, origin, alert, &text)
+            fired(t, origin, alert, &text, outcome)
         }
         TransitionKind::FiringAgain => {
             let row = write(t, origin, alert, incident, known)?;
@@ -241,9 +267,7 @@ fn pending(t: &mut Txn<'_>, row: &store::AlertRow, alert: &Alert, text: &str) ->
     Ok(())
 }
 
-fn fired(t: &mut Txn<'_>, origin: &Origin, alert: &Alert, text: &str) -> Result<(), Fault> {
-    let now = t.now();
-    let muted_by = mutes::holding(t.tx(), now)?.into_iter().find(|m| m.matches(&alert.labels)).map(|m| m.id);
+fn fired(t: &mut Txn<'_>, origin: &Origin, alert: &Alert, text: &str, outcome: &Outcome) -> Result<(), Fault> {
     let mut row = row(origin, alert, None, String::new());
     let (service, environment) = (row.service.clone(), row.environment.clone());
     let found = suspects::suspects(
@@ -253,48 +277,45 @@ fn fired(t: &mut Txn<'_>, origin: &Origin, alert: &Alert, text: &str) -> Result<
         alert.active_since,
         origin.suspect_window_ms,
     )?;
-    let joining = if row.pages && muted_by.is_none() { Some(incidents::number_for(t, &row)?) } else { None };
+    let receiver = outcome.pages(&alert.fingerprint).filter(|_| row.pages);
+    let joining = receiver.map(|_| incidents::number_for(t, &row)).transpose()?;
     row = write(t, origin, alert, joining.as_ref().map(|j| j.number), found.clone())?;
-    // A muted alert is in the record and on the pages, and nobody is told.
-    let severity = if muted_by.is_some() { Severity::Debug } else { event_severity(&row) };
+    // A quiet alert is in the record and on the pages, and nobody is told.
+    let quiet = outcome.quiet(&alert.fingerprint);
+    let severity = if quiet.is_some() { Severity::Debug } else { event_severity(&row) };
     let mut event = with(draft(&row, alert, "alert.fired", severity, text.to_owned()), "suspects", json!(found));
-    if let Some(id) = muted_by {
+    event = with(event, "decisions", json!(outcome.decisions.get(&alert.fingerprint)));
+    if let Some(id) = outcome.muted_by(&alert.fingerprint) {
         event = with(event, "muted_by", json!(id));
     }
     t.record(event)?;
-    match joining {
-        Some(joining) => incidents::join(t, &joining, &row, text, &found),
-        None => Ok(()),
+    match (joining, receiver) {
+        (Some(joining), Some(receiver)) => incidents::join(t, &joining, &row, text, &found, receiver.policy.as_deref()),
+        _ => Ok(()),
     }
 }
 
-/// Opens or joins incidents for firing alerts that page and whose mute has ended. Never for one that has had an incident.
-pub(super) fn attach_unmuted(t: &mut Txn<'_>, _suspect_window_ms: i64) -> Result<(), Fault> {
-    let now = t.now();
-    let mutes = mutes::holding(t.tx(), now)?;
-    for mut row in store::active(t.tx())? {
-        if !row.pages || row.incident.is_some() || row.state != AlertState::Firing.as_str() {
-            continue;
-        }
-        let body = body(&row)?;
-        if mutes.iter().any(|m| m.matches(&body.alert.labels)) {
-            continue;
-        }
-        let joining = incidents::number_for(t, &row)?;
-        row.incident = Some(joining.number);
-        store::put(t.tx(), &row)?;
-        let text = summary(&body.alert);
-        let event = draft(
-            &row,
-            &body.alert,
-            "alert.fired",
-            event_severity(&row),
-            format!("No longer muted and firing: {text}"),
-        );
-        t.record(event)?;
-        incidents::join(t, &joining, &row, &text, &body.suspects)?;
-    }
-    Ok(())
+/// The pipeline decided anew about an alert that fires already: somebody is told of it now, or it has become quiet.
+fn decided(t: &mut Txn<'_>, fingerprint: &str, decisions: &[Decision], outcome: &Outcome) -> Result<(), Fault> {
+    let Some(mut row) = store::get(t.tx(), fingerprint)?.filter(|r| r.ended_at.is_none()) else { return Ok(()) };
+    let Body { alert, suspects, .. } = body(&row)?;
+    let text = summary(&alert);
+    // Never for one that has had an incident in this episode.
+    let receiver = outcome.pages(fingerprint).filter(|_| row.pages && row.incident.is_none());
+    let Some(receiver) = receiver else {
+        let Some(quiet) = outcome.quiet(fingerprint) else { return Ok(()) };
+        let text = format!("Nobody is told of it, {}: {text}", quiet.because);
+        let event = draft(&row, &alert, "alert.decided", Severity::Debug, text);
+        t.record(with(event, "decisions", json!(decisions)))?;
+        return Ok(());
+    };
+    let joining = incidents::number_for(t, &row)?;
+    row.incident = Some(joining.number);
+    store::put(t.tx(), &row)?;
+    let words = format!("Still firing, and now told of: {text}");
+    let event = draft(&row, &alert, "alert.fired", event_severity(&row), words);
+    t.record(with(event, "decisions", json!(decisions)))?;
+    incidents::join(t, &joining, &row, &text, &suspects, receiver.policy.as_deref())
 }
 
 pub(super) fn view(
@@ -302,7 +323,7 @@ pub(super) fn view(
     muted_by: Option<i64>,
     acknowledged_by: Option<String>,
 ) -> Result<AlertView, Fault> {
-    let Body { alert, suspects, expr } = body(row)?;
+    let Body { alert, suspects, expr, generator_url } = body(row)?;
     let annotation = |name: &str| alert.annotations.get(name).cloned();
     Ok(AlertView {
         fingerprint: row.fingerprint.clone(),
@@ -323,6 +344,7 @@ pub(super) fn view(
         suspects,
         acknowledged_by,
         expr,
+        generator_url,
         muted_by,
         labels: alert.labels,
         annotations: alert.annotations,
@@ -360,6 +382,13 @@ impl App {
 
     /// Values move between transitions; only the memory has the last ones.
     fn overlay_values(&self, views: &mut [AlertView]) {
+        let received = self.alerts.received.lock().clone();
+        for view in views.iter_mut().filter(|v| v.state != "resolved") {
+            if let Some(known) = received.get(&view.fingerprint) {
+                view.summary = summary(&known.alert);
+                view.annotations.clone_from(&known.alert.annotations);
+            }
+        }
         let groups = self.alerts.groups.read().clone();
         for running in groups {
             let status = running.status.lock();
@@ -379,9 +408,10 @@ impl App {
 /// Ended alerts in one list.
 const ENDED_LISTED_MAX: i64 = 200;
 
-fn listed(tx: &mut dyn Tx, row: &store::AlertRow, mutes: &[mutes::Mute]) -> Result<AlertView, Fault> {
+fn listed(tx: &mut dyn Tx, row: &store::AlertRow, mutes: &[Mute]) -> Result<AlertView, Fault> {
     let labels = body(row)?.alert.labels;
-    let muted_by = mutes.iter().find(|m| row.ended_at.is_none() && m.matches(&labels)).map(|m| m.id);
+    let muted_by =
+        mutes.iter().find(|m| row.ended_at.is_none() && m.matches(&labels)).and_then(|m| mutes::number(&m.id));
     let acknowledged_by = match row.incident {
         Some(number) => incidents::acknowledged_by(tx, number)?,
         None => None,

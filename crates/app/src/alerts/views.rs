@@ -65,7 +65,11 @@ pub struct AlertView {
     /// Who acknowledged its incident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged_by: Option<String>,
+    /// Empty when it is not of a rule here but was sent.
     pub expr: String,
+    /// Where its sender explains it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator_url: Option<String>,
     /// The mute that covers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muted_by: Option<i64>,
@@ -74,11 +78,24 @@ pub struct AlertView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MuteView {
     pub id: i64,
+    /// `silence`, `downtime` or `maintenance`.
+    pub kind: String,
+    /// `pending`, `active` or `expired`.
+    pub state: String,
+    /// It keeps alerts quiet at this moment; between its turns a maintenance does not.
+    pub holds: bool,
     #[schema(value_type = Vec<Object>)]
     pub matchers: Vec<Matcher>,
     pub reason: String,
     #[schema(value_type = String)]
     pub created_at: Timestamp,
+    #[schema(value_type = String)]
+    pub updated_at: Timestamp,
+    #[schema(value_type = String)]
+    pub starts_at: Timestamp,
+    /// The time intervals in which a maintenance holds.
+    #[schema(value_type = Vec<Object>)]
+    pub recurs: Vec<tenfold_alerting::TimeInterval>,
     pub created_by: String,
     pub created_by_name: String,
     #[schema(value_type = String)]

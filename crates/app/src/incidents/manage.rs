@@ -103,6 +103,7 @@ impl App {
                     opened_by: who.actor.clone(),
                     onset: now,
                     suspects,
+                    policy: None,
                 };
                 let incident = open(t, new, who.source, None)?;
                 incident_view(t.tx(), &incident)

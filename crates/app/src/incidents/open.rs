@@ -35,13 +35,14 @@ pub(crate) fn number_for(t: &mut Txn<'_>, row: &AlertRow) -> Result<Joining, Fau
     }
 }
 
-/// Adds the alert to its incident, opening it when it is new.
+/// Adds the alert to its incident, opening it when it is new: then `policy` is asked, or that of the service.
 pub(crate) fn join(
     t: &mut Txn<'_>,
     joining: &Joining,
     row: &AlertRow,
     title: &str,
     suspects: &[SuspectView],
+    policy: Option<&str>,
 ) -> Result<(), Fault> {
     let now = t.now();
     if let Some(existing) = &joining.existing {
@@ -64,6 +65,7 @@ pub(crate) fn join(
             opened_by: Actor::system(),
             onset: row.active_since,
             suspects: suspects.to_vec(),
+            policy: policy.map(str::to_owned),
         };
         open(t, new, Source::System, Some(&row.fingerprint))?;
     }
@@ -81,12 +83,14 @@ pub(super) struct New {
     pub opened_by: Actor,
     pub onset: Timestamp,
     pub suspects: Vec<SuspectView>,
+    /// The escalation policy that a route names.
+    pub policy: Option<String>,
 }
 
 /// Writes a new incident with a fresh escalation and records it.
 pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str>) -> Result<Incident, Fault> {
     let now = t.now();
-    let policy = policy_for(t.tx(), new.service.as_deref())?;
+    let policy = policy_for(t.tx(), new.policy.as_deref(), new.service.as_deref())?;
     let incident = Incident {
         number: new.number,
         open_key: new.key,
@@ -161,6 +165,7 @@ pub(crate) fn open_by_guard(t: &mut Txn<'_>, of: GuardIncident) -> Result<Option
         opened_by: Actor::system(),
         onset: of.onset,
         suspects: Vec::new(),
+        policy: None,
     };
     open(t, new, Source::System, None)?;
     Ok(Some(number))
@@ -184,9 +189,13 @@ pub(super) fn record(
     draft
 }
 
-/// The service's policy, else the one of the service's name, else `default`.
-fn policy_for(tx: &mut dyn Tx, service: Option<&str>) -> Result<Option<tenfold_oncall::Policy>, Fault> {
-    let mut names = Vec::new();
+/// The route's policy, else the service's, else the one of the service's name, else `default`.
+fn policy_for(
+    tx: &mut dyn Tx,
+    of_route: Option<&str>,
+    service: Option<&str>,
+) -> Result<Option<tenfold_oncall::Policy>, Fault> {
+    let mut names: Vec<String> = of_route.map(str::to_owned).into_iter().collect();
     if let Some(service) = service {
         let body = deploys::service_get(tx, service)?;
         let settings = body.and_then(|b| serde_json::from_str::<serde_json::Value>(&b).ok());

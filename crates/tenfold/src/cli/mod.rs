@@ -17,6 +17,7 @@ mod out;
 mod project;
 mod query;
 mod record;
+mod routes;
 mod ship;
 mod switch;
 
@@ -60,6 +61,10 @@ pub enum Command {
     Who(duty::Who),
     Take(duty::Take),
     Mute(duty::Mute),
+    Routes(routes::Routes),
+    Why(routes::Why),
+    WhyNot(routes::WhyNot),
+    Simulate(routes::Simulate),
     Lock(ship::Lock),
     Unlock(ship::Unlock),
     Doing(record::Doing),
@@ -114,7 +119,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Mute Lock Unlock Doing Log WatchLog Search
-        Query Events Apply Export Token Project
+        Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Mute Routes Why WhyNot Simulate Lock
+        Unlock Doing Log WatchLog Search Query Events Apply Export Token Project
     }
 }

@@ -1,0 +1,154 @@
+//! Alertmanager's configuration file: what of it has an equal here is taken over, the rest is told line by line.
+//!
+//! It is also how this program's own routing is written, with two keys more in a receiver: `policy` names the escalation
+//! policy that is asked, `quiet: true` tells nobody.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    inhibit::InhibitSpec,
+    routes::{RouteDefaults, RouteSpec, RoutingError, wrong},
+    routing::{NamedIntervals, ReceiverSpec, Routing, RoutingSpec},
+};
+
+/// Bytes of one configuration file.
+pub const CONFIG_BYTES_MAX: usize = 1 << 20;
+
+/// What an import brings.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// With the times written out, so that it means the same under this program's defaults.
+    pub spec: RoutingSpec,
+    pub routing: Routing,
+    /// What has no equal here, in the file's order.
+    pub report: Vec<Note>,
+}
+
+/// One thing that was not taken over as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Note {
+    pub path: String,
+    pub message: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    #[serde(default)]
+    global: Option<Map<String, Value>>,
+    route: Option<RouteSpec>,
+    #[serde(default)]
+    inhibit_rules: Option<Vec<InhibitSpec>>,
+    #[serde(default)]
+    receivers: Option<Vec<Map<String, Value>>>,
+    #[serde(default)]
+    templates: Option<Vec<String>>,
+    #[serde(default)]
+    mute_time_intervals: Option<Vec<NamedIntervals>>,
+    #[serde(default)]
+    time_intervals: Option<Vec<NamedIntervals>>,
+    #[serde(default)]
+    tracing: Option<Value>,
+    #[serde(default)]
+    event_recorder: Option<Value>,
+}
+
+/// Kinds of receivers that people can be reached by here; the addresses are theirs, not the receiver's.
+const KNOWN_CHANNELS: [(&str, &str); 2] = [
+    ("email_configs", "mail goes to the people of the escalation policy, at the address each has set"),
+    ("webhook_configs", "a webhook is a person's or a robot's own channel, set in their profile"),
+];
+
+/// Reads an `alertmanager.yml`.
+///
+/// # Errors
+/// What makes Alertmanager refuse the file as well, with its place.
+pub fn import_alertmanager(yaml: &str) -> Result<Imported, RoutingError> {
+    if yaml.len() > CONFIG_BYTES_MAX {
+        return Err(wrong("file", format!("has at most {CONFIG_BYTES_MAX} bytes, this one has {}", yaml.len())));
+    }
+    let raw: RawFile = serde_saphyr::from_str(yaml).map_err(|e| {
+        let line = e.location().map_or(0, |l| l.line());
+        wrong(format!("line {line}"), e.without_snippet().to_string())
+    })?;
+    let mut report = Vec::new();
+    let mut route = raw.route.ok_or_else(|| wrong("route", "there is no route"))?;
+    let mut receivers = Vec::new();
+    for (i, receiver) in raw.receivers.unwrap_or_default().into_iter().enumerate() {
+        receivers.push(read_receiver(receiver, i, &mut report)?);
+    }
+    if let Some(global) = raw.global {
+        for (key, _) in global.iter().filter(|(key, _)| *key != "resolve_timeout") {
+            report.push(note(format!("global.{key}"), "channels are set up by the server's own settings"));
+        }
+    }
+    if !raw.templates.unwrap_or_default().is_empty() {
+        report.push(note("templates", "messages are written by this program; files of templates are not read"));
+    }
+    for (key, given) in [("tracing", raw.tracing.is_some()), ("event_recorder", raw.event_recorder.is_some())] {
+        if given {
+            report.push(note(key, "is not taken over; the record keeps what happened"));
+        }
+    }
+    let mut time_intervals = raw.mute_time_intervals.unwrap_or_default();
+    time_intervals.extend(raw.time_intervals.unwrap_or_default());
+    write_out(&mut route);
+    let spec = RoutingSpec { route, inhibit_rules: raw.inhibit_rules.unwrap_or_default(), time_intervals, receivers };
+    let routing = Routing::compile(&spec, RouteDefaults::ALERTMANAGER)?;
+    Ok(Imported { spec, routing, report })
+}
+
+fn note(path: impl Into<String>, message: impl Into<String>) -> Note {
+    Note { path: path.into(), message: message.into() }
+}
+
+fn read_receiver(
+    receiver: Map<String, Value>,
+    at: usize,
+    report: &mut Vec<Note>,
+) -> Result<ReceiverSpec, RoutingError> {
+    let path = format!("receivers[{at}]");
+    let Some(Value::String(name)) = receiver.get("name") else {
+        return Err(wrong(format!("{path}.name"), "a receiver has a name"));
+    };
+    let (mut channels, mut policy, mut quiet) = (0, None, None);
+    for (kind, value) in receiver.iter().filter(|(kind, _)| *kind != "name") {
+        match (kind.as_str(), value) {
+            ("policy", Value::String(name)) => policy = Some(name.clone()),
+            ("quiet", Value::Bool(is)) => quiet = Some(*is),
+            ("policy" | "quiet", _) => {
+                return Err(wrong(format!("{path}.{kind}"), "`policy` is a name, `quiet` is true or false"));
+            }
+            _ => {}
+        }
+        // Labels of receivers are for tools that filter by them; nothing here does.
+        if matches!(kind.as_str(), "policy" | "quiet" | "labels") {
+            continue;
+        }
+        let Some(product) = kind.strip_suffix("_configs") else {
+            return Err(wrong(format!("{path}.{kind}"), "is not known"));
+        };
+        let count = value.as_array().map_or(0, Vec::len);
+        channels += count;
+        if count == 0 {
+            continue;
+        }
+        let message = KNOWN_CHANNELS.iter().find(|(known, _)| known == kind).map_or_else(
+            || format!("{product} is not a channel here; give the receiver an escalation policy instead"),
+            |(_, message)| (*message).to_owned(),
+        );
+        report.push(note(format!("{path}.{kind}"), message));
+    }
+    Ok(ReceiverSpec { name: name.clone(), quiet: quiet.unwrap_or(channels == 0 && policy.is_none()), policy })
+}
+
+/// The defaults of Alertmanager's root route, written into it.
+fn write_out(route: &mut RouteSpec) {
+    let or = |given: &mut Option<String>, default: &str| {
+        given.get_or_insert_with(|| default.to_owned());
+    };
+    or(&mut route.group_wait, "30s");
+    or(&mut route.group_interval, "5m");
+    or(&mut route.repeat_interval, "4h");
+}

@@ -1,0 +1,89 @@
+//! Why somebody is told of an alert, or is not: the stages asked about labels at a time.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use tenfold_types::{Labels, Timestamp};
+
+use super::{Context, Decision, GroupId, PipelineState, Stage, Verdict, flush, stages};
+use crate::{fingerprint, routes::Route};
+
+/// Refused routes that are named.
+const REFUSED_MAX: usize = 200;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    pub fingerprint: String,
+    /// The routes it ends in; never empty.
+    pub routes: Vec<RouteVerdict>,
+    /// Routes that were asked and did not match: the route and the matcher that failed.
+    pub refused: Vec<(String, String)>,
+}
+
+/// What becomes of it at one route.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RouteVerdict {
+    pub route: String,
+    pub receiver: String,
+    pub group: Labels,
+    /// `Send` or `Wait`: somebody is told; `Suppress` or `Nothing`: nobody is.
+    pub verdict: Verdict,
+    /// In the order of the stages; the last one decides.
+    pub decisions: Vec<Decision>,
+    /// When its group is looked at next, or would be first.
+    pub next_at: Timestamp,
+}
+
+/// Asks every stage about a firing alert with `labels` at `at`, as [`super::step`] does.
+pub fn explain(context: Context<'_>, state: &PipelineState, labels: &Labels, at: Timestamp) -> Explanation {
+    let fingerprint = fingerprint(labels);
+    let mut refused = Vec::new();
+    let routes = context.routing.tree.matching(labels, &mut |route: &Route, matcher| {
+        if refused.len() < REFUSED_MAX {
+            refused.push((route.key.clone(), matcher.to_string()));
+        }
+    });
+    let routes = routes.into_iter().map(|route| at_route(context, state, &fingerprint, labels, route, at)).collect();
+    Explanation { fingerprint, routes, refused }
+}
+
+fn at_route(
+    context: Context<'_>,
+    state: &PipelineState,
+    fingerprint: &str,
+    labels: &Labels,
+    route: &Route,
+    at: Timestamp,
+) -> RouteVerdict {
+    let id = GroupId { route: route.key.clone(), labels: route.group_labels(labels) };
+    let group = state.groups.get(&id);
+    let next_at = group.map_or(at.plus_ms(route.group_wait_ms), |g| g.next_at.max(at));
+    let mut decisions = vec![stages::routed(fingerprint, route)];
+    decisions.extend(stages::ask(context, state, fingerprint, labels, route, at));
+    let mut verdict = decisions.last().map_or(Verdict::Pass, |d| d.verdict);
+    if verdict == Verdict::Pass {
+        let told = group.and_then(|g| g.told.as_ref());
+        let firing = BTreeSet::from([fingerprint.to_owned()]);
+        let (stage, now_verdict, because) = match flush::news(told, &firing, &[], route, next_at) {
+            None => (Stage::Notify, Verdict::Nothing, "it was told of, and it is not yet time to repeat it".to_owned()),
+            Some((_, because)) if next_at <= at => (Stage::Notify, Verdict::Send, because),
+            Some((_, because)) => (Stage::Group, Verdict::Wait, format!("{because}; its group is looked at {next_at}")),
+        };
+        verdict = now_verdict;
+        decisions.push(Decision {
+            fingerprint: fingerprint.to_owned(),
+            route: Some(route.key.clone()),
+            stage,
+            verdict,
+            because,
+            by: None,
+        });
+    }
+    RouteVerdict {
+        route: route.key.clone(),
+        receiver: route.receiver.clone(),
+        group: id.labels,
+        verdict,
+        decisions,
+        next_at,
+    }
+}

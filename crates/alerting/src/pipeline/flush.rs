@@ -1,0 +1,123 @@
+//! Looking at groups whose time has come: what may be told, and whether there is anything new to tell.
+
+use std::collections::BTreeSet;
+
+use tenfold_types::Timestamp;
+
+use super::{
+    Context, Decision, Effect, Ended, Group, GroupId, Notification, PipelineState, Reason, Stage, Told, Verdict, stages,
+};
+use crate::{duration::format_duration_ms, routes::Route};
+
+pub(super) fn due(context: Context<'_>, state: &mut PipelineState, now: Timestamp, effects: &mut Vec<Effect>) {
+    let due: Vec<GroupId> = state.groups.iter().filter(|(_, g)| g.next_at <= now).map(|(id, _)| id.clone()).collect();
+    if due.is_empty() {
+        return;
+    }
+    for id in due {
+        let Some(mut group) = state.groups.remove(&id) else { continue };
+        let Some(route) = context.routing.tree.by_key(&id.route) else { continue };
+        look(context, state, &id, &mut group, route, now, effects);
+        group.flushed = true;
+        group.next_at = now.plus_ms(route.group_interval_ms);
+        if !group.alerts.is_empty() {
+            state.groups.insert(id, group);
+        }
+    }
+    state.forget_unheld();
+}
+
+fn look(
+    context: Context<'_>,
+    state: &PipelineState,
+    id: &GroupId,
+    group: &mut Group,
+    route: &Route,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
+    let told = group.told.as_ref().map(|t| &t.firing);
+    let mut firing = BTreeSet::new();
+    let mut ended = Vec::new();
+    for fingerprint in group.alerts.clone() {
+        let Some(known) = state.alerts.get(&fingerprint) else {
+            group.alerts.remove(&fingerprint);
+            continue;
+        };
+        if let Some((at, how)) = known.ended {
+            group.alerts.remove(&fingerprint);
+            group.verdicts.remove(&fingerprint);
+            // Whoever was told that it fires is told that it is over, muted or not. Others need not know.
+            if told.is_some_and(|t| t.contains(&fingerprint)) {
+                ended.push(Ended { fingerprint, at, how });
+            }
+            continue;
+        }
+        let decisions = stages::ask(context, state, &fingerprint, &known.labels, route, now);
+        let last = decisions.last().map_or((Verdict::Pass, None), |d| (d.verdict, d.by.clone()));
+        if last.0 == Verdict::Pass {
+            firing.insert(fingerprint.clone());
+        }
+        if group.verdicts.insert(fingerprint, last.clone()) != Some(last) {
+            effects.extend(decisions.into_iter().map(Effect::Decided));
+        }
+    }
+    let Some((reason, because)) = news(group.told.as_ref(), &firing, &ended, route, now) else { return };
+    let empty = BTreeSet::new();
+    let before = group.told.as_ref().map_or(&empty, |t| &t.firing);
+    let new: Vec<String> = firing.difference(before).cloned().collect();
+    let about = if new.is_empty() {
+        ended.iter().map(|e| &e.fingerprint).chain(&firing).collect()
+    } else {
+        new.iter().collect::<Vec<_>>()
+    };
+    effects.extend(about.into_iter().map(|fingerprint| {
+        Effect::Decided(Decision {
+            fingerprint: fingerprint.clone(),
+            route: Some(id.route.clone()),
+            stage: Stage::Notify,
+            verdict: Verdict::Send,
+            because: because.clone(),
+            by: None,
+        })
+    }));
+    // A muted alert that was told stays told: its end is owed.
+    let mut remembered: BTreeSet<String> = before.iter().filter(|f| group.alerts.contains(*f)).cloned().collect();
+    remembered.extend(firing.iter().cloned());
+    group.told = Some(Told { at: now, firing: remembered });
+    effects.push(Effect::Notify(Notification {
+        group: id.clone(),
+        receiver: route.receiver.clone(),
+        reason,
+        thread: group.thread,
+        firing: firing.into_iter().collect(),
+        new,
+        ended,
+    }));
+}
+
+/// Whether there is anything to tell.
+pub(super) fn news(
+    told: Option<&Told>,
+    firing: &BTreeSet<String>,
+    ended: &[Ended],
+    route: &Route,
+    now: Timestamp,
+) -> Option<(Reason, String)> {
+    let Some(told) = told else {
+        let receiver = &route.receiver;
+        return (!firing.is_empty()).then(|| (Reason::First, format!("{receiver} has not heard of this group yet")));
+    };
+    let new = firing.difference(&told.firing).count();
+    if new > 0 {
+        return Some((Reason::Grown, format!("{new} more fire than were told of")));
+    }
+    if !ended.is_empty() {
+        let all = told.firing.len() == ended.len();
+        let reason = if all { Reason::Over } else { Reason::Shrunk };
+        return Some((reason, format!("{} of {} that were told of are over", ended.len(), told.firing.len())));
+    }
+    let repeat = route.repeat_interval_ms;
+    (!firing.is_empty() && now.since_ms(told.at) >= repeat)
+        .then(|| (Reason::Repeat, format!("it still fires and {} have passed", format_duration_ms(repeat))))
+}

@@ -1,0 +1,268 @@
+//! From an alert that came in to somebody being told: deduplicate, route, inhibit, time intervals, mutes, group, notify.
+//!
+//! `step(context, state, input, now)` changes the state and answers with effects: notifications, and the decision of each
+//! stage with its reason. Between inputs the caller steps with [`Input::Tick`] when [`PipelineState::next_due`] says so.
+//! [`simulate`] steps a copy, and [`explain`] asks the same stages about labels that need not exist: what they say is
+//! what happens, since it is the same code.
+
+mod explain;
+mod flush;
+mod simulate;
+mod stages;
+mod state;
+
+pub use explain::{Explanation, RouteVerdict, explain};
+pub use simulate::{Planned, simulate};
+pub use state::{Ended, Group, GroupId, HowEnded, Incoming, Known, PipelineState, Told};
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use tenfold_types::{Labels, Timestamp};
+
+use crate::{Mute, Routing, fingerprint};
+
+/// Alerts that are followed at a time.
+pub const ALERTS_MAX: usize = 200_000;
+
+/// What the stages decide by.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    pub routing: &'a Routing,
+    pub mutes: &'a [Mute],
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// Alerts that came in together: each fires, goes on firing, or has ended. They are told of together as well.
+    Alerts(Vec<Incoming>),
+    /// Look at what is due.
+    Tick,
+}
+
+/// The stages, in the order in which they are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    Dedup,
+    Route,
+    Inhibit,
+    TimeInterval,
+    Mute,
+    Group,
+    Notify,
+}
+
+impl Stage {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dedup => "dedup",
+            Self::Route => "route",
+            Self::Inhibit => "inhibit",
+            Self::TimeInterval => "time_interval",
+            Self::Mute => "mute",
+            Self::Group => "group",
+            Self::Notify => "notify",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The next stage is asked.
+    Pass,
+    /// Nobody is told as long as this holds.
+    Suppress,
+    /// Somebody will be told, later.
+    Wait,
+    /// Somebody is told.
+    Send,
+    /// There is nothing new to tell.
+    Nothing,
+}
+
+/// What a stage decided about an alert, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    pub fingerprint: String,
+    /// The route it was decided for, when it was for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    pub stage: Stage,
+    pub verdict: Verdict,
+    /// A sentence.
+    pub because: String,
+    /// The mute, the inhibiting alert or the time interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// Why a group is told of now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    First,
+    /// Alerts have joined: the same message grows.
+    Grown,
+    /// Some of its alerts are over.
+    Shrunk,
+    Repeat,
+    /// All of its alerts are over.
+    Over,
+}
+
+/// A group is told of to a receiver.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notification {
+    pub group: GroupId,
+    pub receiver: String,
+    pub reason: Reason,
+    /// The same for all notifications from a group's first to its last: a channel that can, changes that one message.
+    pub thread: u64,
+    /// Fingerprints, those that are told of for the first time among them.
+    pub firing: Vec<String>,
+    pub new: Vec<String>,
+    /// What is over since the last notification.
+    pub ended: Vec<Ended>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    Notify(Notification),
+    Decided(Decision),
+}
+
+/// Steps the pipeline.
+pub fn step(context: Context<'_>, state: &mut PipelineState, input: Input, now: Timestamp) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    if let Input::Alerts(list) = input {
+        for incoming in list {
+            receive(context, state, incoming, now, &mut effects);
+        }
+    }
+    flush::due(context, state, now, &mut effects);
+    effects
+}
+
+fn receive(
+    context: Context<'_>,
+    state: &mut PipelineState,
+    incoming: Incoming,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
+    let fingerprint = fingerprint(&incoming.labels);
+    let mut decide = |stage, verdict, because: String| {
+        let decision = Decision { fingerprint: fingerprint.clone(), route: None, stage, verdict, because, by: None };
+        effects.push(Effect::Decided(decision));
+    };
+    if let Some(known) = state.alerts.get_mut(&fingerprint)
+        && known.ended.is_none()
+    {
+        known.annotations = incoming.annotations;
+        known.ended = incoming.ended;
+        if let Some((at, how)) = known.ended {
+            decide(Stage::Dedup, Verdict::Pass, format!("it is over since {at}: {}", how.words()));
+        }
+        return;
+    }
+    if incoming.ended.is_some() {
+        decide(Stage::Dedup, Verdict::Nothing, "it is over, and was not known to fire".to_owned());
+        return;
+    }
+    if state.alerts.len() >= ALERTS_MAX && !state.alerts.contains_key(&fingerprint) {
+        decide(Stage::Dedup, Verdict::Suppress, format!("{ALERTS_MAX} alerts are followed already"));
+        return;
+    }
+    decide(Stage::Dedup, Verdict::Pass, "it was not firing before".to_owned());
+    let known = Known {
+        labels: incoming.labels,
+        annotations: incoming.annotations,
+        starts_at: incoming.starts_at,
+        ended: None,
+    };
+    route(context, state, &fingerprint, &known, now, effects);
+    state.alerts.insert(fingerprint, known);
+}
+
+/// Puts an alert into the group of each route it ends in.
+fn route(
+    context: Context<'_>,
+    state: &mut PipelineState,
+    fingerprint: &str,
+    known: &Known,
+    now: Timestamp,
+    effects: &mut Vec<Effect>,
+) {
+    for route in context.routing.tree.matching(&known.labels, &mut |_, _| {}) {
+        effects.push(Effect::Decided(stages::routed(fingerprint, route)));
+        let id = GroupId { route: route.key.clone(), labels: route.group_labels(&known.labels) };
+        let overdue = known.starts_at.plus_ms(route.group_wait_ms) < now;
+        let thread = &mut state.thread_next;
+        let group = state.groups.entry(id).or_insert_with(|| {
+            *thread += 1;
+            Group::new(*thread, now.plus_ms(route.group_wait_ms))
+        });
+        group.alerts.insert(fingerprint.to_owned());
+        // It has fired for longer than a new group waits: the wait is behind it.
+        if overdue && group.told.is_none() && !group.flushed {
+            group.next_at = group.next_at.min(now);
+        }
+    }
+}
+
+/// After the configuration changed: routes every alert anew. What was told of a group whose route is still there stays
+/// told; a group without a route is gone.
+pub fn reroute(context: Context<'_>, state: &mut PipelineState, now: Timestamp) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let tree = &context.routing.tree;
+    for group in state.groups.values_mut() {
+        let told = group.told.clone();
+        // What has ended stays, so that those who were told it fires are told that it does not.
+        group.alerts.retain(|f| {
+            told.as_ref().is_some_and(|t| t.firing.contains(f))
+                && state.alerts.get(f).is_some_and(|known| known.ended.is_some())
+        });
+    }
+    state.groups.retain(|id, _| tree.by_key(&id.route).is_some());
+    let firing: Vec<(String, Known)> =
+        state.alerts.iter().filter(|(_, k)| k.ended.is_none()).map(|(f, k)| (f.clone(), k.clone())).collect();
+    for (fingerprint, known) in firing {
+        route(context, state, &fingerprint, &known, now, &mut effects);
+    }
+    state.groups.retain(|_, group| !group.alerts.is_empty());
+    state.forget_unheld();
+    flush::due(context, state, now, &mut effects);
+    effects
+}
+
+/// The state after a start, from the alerts that fire and whether each was told of. Groups are looked at at once.
+pub fn restore(context: Context<'_>, alerts: Vec<(Known, bool)>, now: Timestamp) -> PipelineState {
+    let mut state = PipelineState::default();
+    for (known, told) in alerts {
+        let fingerprint = fingerprint(&known.labels);
+        for route in context.routing.tree.matching(&known.labels, &mut |_, _| {}) {
+            let id = GroupId { route: route.key.clone(), labels: route.group_labels(&known.labels) };
+            let thread = &mut state.thread_next;
+            let group = state.groups.entry(id).or_insert_with(|| {
+                *thread += 1;
+                Group::new(*thread, now)
+            });
+            group.alerts.insert(fingerprint.clone());
+            if told {
+                let told = group.told.get_or_insert_with(|| Told { at: now, firing: BTreeSet::new() });
+                told.firing.insert(fingerprint.clone());
+                group.flushed = true;
+                group.verdicts.insert(fingerprint.clone(), (Verdict::Pass, None));
+            }
+        }
+        state.alerts.insert(fingerprint, known);
+    }
+    state
+}
+
+/// Labels of alerts that fire, by fingerprint: the sources of inhibition.
+fn firing(state: &PipelineState) -> impl Iterator<Item = (&str, &Labels)> {
+    state.alerts.iter().filter(|(_, known)| known.ended.is_none()).map(|(f, known)| (f.as_str(), &known.labels))
+}

@@ -1,0 +1,122 @@
+//! What the pipeline remembers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use tenfold_types::{Labels, Timestamp};
+
+use super::Verdict;
+
+/// Why an alert no longer fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HowEnded {
+    /// Its source says that it is over.
+    Resolved,
+    /// Its source has been silent for too long; nobody knows whether it is over.
+    Expired,
+    RuleRemoved,
+}
+
+impl HowEnded {
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Resolved => "its source says so",
+            Self::Expired => "its source went silent, which does not mean that it is over",
+            Self::RuleRemoved => "its rule was removed",
+        }
+    }
+}
+
+/// An alert as it comes in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incoming {
+    pub labels: Labels,
+    pub annotations: BTreeMap<String, String>,
+    pub starts_at: Timestamp,
+    /// It has ended.
+    pub ended: Option<(Timestamp, HowEnded)>,
+}
+
+/// An alert that is followed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    pub labels: Labels,
+    pub annotations: BTreeMap<String, String>,
+    pub starts_at: Timestamp,
+    pub ended: Option<(Timestamp, HowEnded)>,
+}
+
+/// The alerts of a route that have the route's group labels in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct GroupId {
+    pub route: String,
+    pub labels: Labels,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    pub fingerprint: String,
+    pub at: Timestamp,
+    pub how: HowEnded,
+}
+
+/// What was told of a group last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    pub at: Timestamp,
+    pub firing: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    pub thread: u64,
+    pub alerts: BTreeSet<String>,
+    /// When it is looked at next.
+    pub next_at: Timestamp,
+    /// It was looked at before.
+    pub flushed: bool,
+    pub told: Option<Told>,
+    /// The last verdict on each alert, so that a decision is written when it changes and not at every look.
+    pub verdicts: BTreeMap<String, (Verdict, Option<String>)>,
+}
+
+impl Group {
+    pub(super) fn new(thread: u64, next_at: Timestamp) -> Self {
+        Self { thread, alerts: BTreeSet::new(), next_at, flushed: false, told: None, verdicts: BTreeMap::new() }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct PipelineState {
+    pub alerts: BTreeMap<String, Known>,
+    #[serde(with = "as_list")]
+    pub groups: BTreeMap<GroupId, Group>,
+    pub(super) thread_next: u64,
+}
+
+impl PipelineState {
+    /// When the next group wants to be looked at.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.groups.values().map(|g| g.next_at).min()
+    }
+
+    /// Forgets ended alerts that no group holds any more.
+    pub(super) fn forget_unheld(&mut self) {
+        let held: BTreeSet<&String> = self.groups.values().flat_map(|g| &g.alerts).collect();
+        self.alerts.retain(|f, known| known.ended.is_none() || held.contains(f));
+    }
+}
+
+/// JSON has only texts as keys.
+mod as_list {
+    use super::{BTreeMap, Group, GroupId};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(map: &BTreeMap<GroupId, Group>, s: S) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<Vec<_>>().serialize(s)
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<GroupId, Group>, D::Error> {
+        Ok(Vec::<(GroupId, Group)>::deserialize(d)?.into_iter().collect())
+    }
+}

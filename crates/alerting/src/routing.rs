@@ -1,0 +1,148 @@
+//! The whole of what decides where alerts go: the tree, inhibition, named time intervals, receivers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use tenfold_types::Timestamp;
+
+use crate::{
+    inhibit::{INHIBIT_RULES_MAX, InhibitRule, InhibitSpec},
+    intervals::TimeInterval,
+    routes::{Names, RouteDefaults, RouteSpec, RouteTree, RoutingError, wrong},
+};
+
+pub const RECEIVERS_MAX: usize = 1_000;
+pub const INTERVALS_MAX: usize = 1_000;
+const NAME_BYTES_MAX: usize = 200;
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoutingSpec {
+    pub route: RouteSpec,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inhibit_rules: Vec<InhibitSpec>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub time_intervals: Vec<NamedIntervals>,
+    pub receivers: Vec<ReceiverSpec>,
+}
+
+/// Named intervals; inside when one of them holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedIntervals {
+    pub name: String,
+    #[serde(default)]
+    pub time_intervals: Vec<TimeInterval>,
+}
+
+/// Where a route ends. `policy` is the escalation policy that is asked; without one it is that of the alert's service.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiverSpec {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+    /// Nobody is told; the alert stays visible.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quiet: bool,
+}
+
+impl RoutingSpec {
+    /// What holds without a configuration: everybody on call is told at once, of each service and environment together,
+    /// or of each rule together where there is no service. What joins later is told within a second.
+    pub fn plain() -> Self {
+        let labels = |names: &[&str]| Some(names.iter().map(|n| (*n).to_owned()).collect());
+        let no_service = RouteSpec {
+            matchers: vec!["service=\"\"".to_owned()],
+            group_by: labels(&["alertname"]),
+            ..RouteSpec::default()
+        };
+        let route = RouteSpec {
+            receiver: Some("on-call".to_owned()),
+            group_by: labels(&["service", "environment"]),
+            group_wait: Some("0s".to_owned()),
+            group_interval: Some("1s".to_owned()),
+            repeat_interval: Some("4h".to_owned()),
+            routes: vec![no_service],
+            ..RouteSpec::default()
+        };
+        let receivers = vec![ReceiverSpec { name: "on-call".to_owned(), ..ReceiverSpec::default() }];
+        Self { route, receivers, ..Self::default() }
+    }
+
+    /// As a configuration file that Alertmanager and its tools read, written as JSON, which is YAML as well. Its receivers
+    /// have names and nothing else.
+    ///
+    /// # Errors
+    /// None in practice: it has only texts and numbers.
+    pub fn as_alertmanager(&self) -> Result<String, serde_json::Error> {
+        let mut spec = self.clone();
+        for receiver in &mut spec.receivers {
+            *receiver = ReceiverSpec { name: receiver.name.clone(), ..ReceiverSpec::default() };
+        }
+        for rule in &mut spec.inhibit_rules {
+            rule.name = None;
+        }
+        serde_json::to_string_pretty(&spec)
+    }
+}
+
+/// Compiled and checked.
+#[derive(Debug, Clone)]
+pub struct Routing {
+    pub tree: RouteTree,
+    pub inhibit_rules: Vec<InhibitRule>,
+    pub receivers: BTreeMap<String, ReceiverSpec>,
+    intervals: BTreeMap<String, Vec<TimeInterval>>,
+}
+
+impl Routing {
+    /// Checks a configuration and makes it ready.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn compile(spec: &RoutingSpec, defaults: RouteDefaults) -> Result<Self, RoutingError> {
+        let receivers = unique("receivers", RECEIVERS_MAX, spec.receivers.iter().map(|r| (&r.name, r)))?;
+        let named = unique("time_intervals", INTERVALS_MAX, spec.time_intervals.iter().map(|i| (&i.name, i)))?;
+        if spec.inhibit_rules.len() > INHIBIT_RULES_MAX {
+            return Err(wrong("inhibit_rules", format!("at most {INHIBIT_RULES_MAX} rules")));
+        }
+        let names = Names {
+            receivers: &receivers.keys().cloned().collect::<BTreeSet<_>>(),
+            intervals: &named.keys().cloned().collect::<BTreeSet<_>>(),
+        };
+        let tree = RouteTree::compile(&spec.route, &names, defaults)?;
+        let inhibit_rules = spec.inhibit_rules.iter().enumerate();
+        let inhibit_rules = inhibit_rules.map(|(i, r)| InhibitRule::compile(r, i)).collect::<Result<_, _>>()?;
+        let intervals = named.into_iter().map(|(name, i)| (name, i.time_intervals)).collect();
+        Ok(Self { tree, inhibit_rules, receivers, intervals })
+    }
+
+    /// The first of the named intervals that holds at `at`.
+    pub fn inside<'a>(&self, names: &'a [String], at: Timestamp) -> Option<&'a str> {
+        names
+            .iter()
+            .find(|name| self.intervals.get(*name).is_some_and(|list| list.iter().any(|i| i.contains(at))))
+            .map(String::as_str)
+    }
+}
+
+fn unique<'a, T: Clone + 'a>(
+    path: &str,
+    count_max: usize,
+    items: impl Iterator<Item = (&'a String, &'a T)>,
+) -> Result<BTreeMap<String, T>, RoutingError> {
+    let mut out = BTreeMap::new();
+    for (i, (name, item)) in items.enumerate() {
+        if name.is_empty() || name.len() > NAME_BYTES_MAX {
+            return Err(wrong(format!("{path}[{i}].name"), format!("a name has 1 to {NAME_BYTES_MAX} bytes")));
+        }
+        if out.insert(name.clone(), item.clone()).is_some() {
+            return Err(wrong(format!("{path}[{i}].name"), format!("`{name}` is there twice")));
+        }
+        if out.len() > count_max {
+            return Err(wrong(path, format!("at most {count_max}")));
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,437 @@
+//! The pipeline with a movable clock: one sentence a case, and the property that a simulation tells what happens.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use tenfold_alerting::pipeline::{
+    Context, Effect, HowEnded, Incoming, Input, Notification, PipelineState, Planned, Reason, Stage, Verdict, explain,
+    reroute, simulate, step,
+};
+use tenfold_alerting::{
+    Mute, MuteKind, MuteSpec, RouteDefaults, Routing, RoutingSpec, import_alertmanager, parse_matchers,
+};
+use tenfold_types::{Labels, Timestamp};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_millis(1_764_000_000_000 + second * 1_000)
+}
+
+fn labels(text: &str) -> Labels {
+    Labels::from_pairs(text.split_whitespace().map(|pair| pair.split_once('=').expect("name=value")))
+}
+
+fn fires(text: &str, second: i64) -> Input {
+    let starts_at = at(second);
+    Input::Alerts(vec![Incoming { labels: labels(text), annotations: BTreeMap::new(), starts_at, ended: None }])
+}
+
+fn ends(text: &str, second: i64) -> Input {
+    let ended = Some((at(second), HowEnded::Resolved));
+    Input::Alerts(vec![Incoming { labels: labels(text), annotations: BTreeMap::new(), starts_at: at(second), ended }])
+}
+
+struct House {
+    routing: Routing,
+    mutes: Vec<Mute>,
+    state: PipelineState,
+    effects: Vec<Planned>,
+}
+
+impl House {
+    fn new(yaml: &str) -> Self {
+        let routing = import_alertmanager(yaml).expect(yaml).routing;
+        Self { routing, mutes: vec![], state: PipelineState::default(), effects: vec![] }
+    }
+    fn plain() -> Self {
+        Self {
+            routing: Routing::plain().expect("it is fixed"),
+            mutes: vec![],
+            state: PipelineState::default(),
+            effects: vec![],
+        }
+    }
+    fn give(&mut self, second: i64, input: Input) {
+        let context = Context { routing: &self.routing, mutes: &self.mutes };
+        let effects = step(context, &mut self.state, input, at(second));
+        self.effects.extend(effects.into_iter().map(|effect| Planned { at: at(second), effect }));
+    }
+    fn ticks(&mut self, seconds: impl IntoIterator<Item = i64>) {
+        for second in seconds {
+            self.give(second, Input::Tick);
+        }
+    }
+    /// `second receiver reason firing/ended`, one for each notification so far.
+    fn told(&self) -> Vec<String> {
+        let line = |planned: &Planned| match &planned.effect {
+            Effect::Notify(n) => Some(format!(
+                "{} {} {:?} {}/{}",
+                planned.at.since_ms(at(0)) / 1000,
+                n.receiver,
+                n.reason,
+                n.firing.len(),
+                n.ended.len()
+            )),
+            Effect::Decided(_) => None,
+        };
+        self.effects.iter().filter_map(line).collect()
+    }
+    fn because(&self, stage: Stage, verdict: Verdict) -> Vec<String> {
+        let text = |planned: &Planned| match &planned.effect {
+            Effect::Decided(d) if d.stage == stage && d.verdict == verdict => Some(d.because.clone()),
+            _ => None,
+        };
+        self.effects.iter().filter_map(text).collect()
+    }
+    fn mute(&mut self, matchers: &str, from: i64, to: i64) {
+        let spec = MuteSpec {
+            kind: MuteKind::Silence,
+            matchers: parse_matchers(matchers).expect(matchers),
+            author: "ana".to_owned(),
+            reason: "known".to_owned(),
+            starts_at: at(from),
+            ends_at: at(to),
+            recurs: vec![],
+        };
+        self.mutes.push(Mute::new("m1", spec).expect("a whole mute"));
+    }
+}
+
+const WAITING: &str = "
+route: {receiver: r, group_by: [service], group_wait: 30s, group_interval: 5m, repeat_interval: 1h}
+receivers: [{name: r}]
+";
+
+#[test]
+fn the_first_is_told_at_once_and_the_message_grows() {
+    let mut house = House::plain();
+    house.give(0, fires("alertname=A service=web environment=production", 0));
+    house.give(5, fires("alertname=B service=web environment=production", 5));
+    house.give(6, fires("alertname=A service=db environment=production", 6));
+    house.ticks(7..=40);
+    assert_eq!(house.told(), ["0 on-call First 1/0", "5 on-call Grown 2/0", "6 on-call First 1/0"]);
+    let threads: Vec<u64> = notifications(&house.effects).iter().map(|n| n.thread).collect();
+    assert_eq!((threads[0] == threads[1], threads[0] == threads[2]), (true, false));
+    house.give(41, ends("alertname=A service=web environment=production", 41));
+    house.ticks(42..=70);
+    house.give(71, ends("alertname=B service=web environment=production", 71));
+    house.ticks(72..=120);
+    assert_eq!(house.told()[3..], ["41 on-call Shrunk 1/1", "71 on-call Over 0/1"]);
+    house.ticks([121, 200]);
+    house.give(201, fires("alertname=A service=web environment=production", 201));
+    assert_eq!(house.told()[5..], ["201 on-call First 1/0"]);
+}
+
+fn notifications(effects: &[Planned]) -> Vec<&Notification> {
+    effects
+        .iter()
+        .filter_map(|p| match &p.effect {
+            Effect::Notify(n) => Some(n),
+            Effect::Decided(_) => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_route_that_waits_collects_first() {
+    let mut house = House::new(WAITING);
+    house.give(0, fires("alertname=A service=web", 0));
+    house.give(10, fires("alertname=B service=web", 10));
+    house.ticks(11..=29);
+    assert!(house.told().is_empty());
+    house.ticks([30, 330, 630]);
+    assert_eq!(house.told(), ["30 r First 2/0"]);
+    house.ticks((930..=3630).step_by(300));
+    assert_eq!(house.told()[1..], ["3630 r Repeat 2/0"]);
+}
+
+#[test]
+fn what_has_fired_longer_than_the_wait_does_not_wait_again() {
+    let mut house = House::new(WAITING);
+    house.give(0, fires("alertname=A service=web", -31));
+    assert_eq!(house.told(), ["0 r First 1/0"]);
+}
+
+#[test]
+fn one_that_ends_before_anybody_was_told_is_never_told() {
+    let mut house = House::new(WAITING);
+    house.give(0, fires("alertname=A service=web", 0));
+    house.give(10, ends("alertname=A service=web", 10));
+    house.ticks([30, 330]);
+    assert!(house.told().is_empty());
+    assert!(house.state.alerts.is_empty() && house.state.groups.is_empty());
+}
+
+#[test]
+fn a_mute_holds_back_the_start_and_never_the_end() {
+    let mut house = House::plain();
+    house.mute("alertname=B", 0, 100);
+    house.give(0, fires("alertname=A service=web", 0));
+    house.give(1, fires("alertname=B service=web", 1));
+    house.ticks([30]);
+    assert_eq!(house.told(), ["0 on-call First 1/0"]);
+    assert_eq!(
+        house.because(Stage::Mute, Verdict::Suppress),
+        ["the silence m1 of ana covers it until 2025-11-24T16:01:40.000Z: known"]
+    );
+    // It ran out: the one that still fires joins the message.
+    house.ticks([60, 90, 120]);
+    assert_eq!(house.told()[1..], ["120 on-call Grown 2/0"]);
+    house.mutes.clear();
+    house.mute("service=web", 121, 10_000);
+    house.give(130, ends("alertname=A service=web", 130));
+    house.ticks([150]);
+    assert_eq!(house.told()[2..], ["130 on-call Shrunk 0/1"]);
+}
+
+const INHIBITING: &str = "
+route: {receiver: r, group_by: ['...'], group_wait: 0s, group_interval: 10s, repeat_interval: 1h}
+receivers: [{name: r}]
+inhibit_rules:
+- {source_matchers: [severity=critical], target_matchers: [severity=warning], equal: [dc]}
+- {source_matchers: ['kind=~node|link'], target_matchers: ['kind=~node|app'], equal: [rack]}
+";
+
+#[test]
+fn inhibition_as_alertmanager_has_it() {
+    let mut house = House::new(INHIBITING);
+    house.give(0, fires("alertname=Down severity=critical dc=a", 0));
+    house.give(1, fires("alertname=Slow severity=warning dc=a", 1));
+    house.give(1, fires("alertname=Slow severity=warning dc=b", 1));
+    assert_eq!(house.told(), ["0 r First 1/0", "1 r First 1/0"]);
+    assert!(house.because(Stage::Inhibit, Verdict::Suppress)[0].starts_with("Down ("));
+    house.give(5, ends("alertname=Down severity=critical dc=a", 5));
+    house.ticks([10, 11]);
+    assert_eq!(house.told()[2..], ["10 r Over 0/1", "11 r First 1/0"]);
+    // Both of these match both sides: neither may keep the other quiet. What matches one side alone still does.
+    let mut house = House::new(INHIBITING);
+    house.give(0, fires("alertname=N1 kind=node rack=1", 0));
+    house.give(0, fires("alertname=N2 kind=node rack=1", 0));
+    house.give(0, fires("alertname=App kind=app rack=1", 0));
+    assert_eq!(house.told().len(), 2);
+    house.give(1, fires("alertname=Link kind=link rack=1", 1));
+    house.give(1, fires("alertname=N3 kind=node rack=1", 1));
+    assert_eq!(house.told().len(), 3, "the link inhibits the third node");
+    // A label that is missing on both sides is equal.
+    let mut house = House::new(INHIBITING);
+    house.give(0, fires("alertname=Down severity=critical", 0));
+    house.give(0, fires("alertname=Slow severity=warning", 0));
+    assert_eq!(house.told().len(), 1);
+}
+
+#[test]
+fn routes_are_quiet_by_time() {
+    // 2025-11-24 is a Monday; second 0 is 16:00 UTC, which is 17:00 in Berlin.
+    let mut house = House::new(
+        "
+route:
+  receiver: r
+  group_wait: 0s
+  group_interval: 1m
+  routes:
+  - {matchers: [a=quiet], mute_time_intervals: [evening]}
+  - {matchers: [a=office], active_time_intervals: [office]}
+receivers: [{name: r}]
+time_intervals:
+- {name: evening, time_intervals: [{times: [{start_time: '17:00', end_time: '18:00'}], location: Europe/Berlin}]}
+- {name: office, time_intervals: [{weekdays: ['monday:friday'], times: [{start_time: '16:02', end_time: '17:00'}]}]}
+",
+    );
+    house.give(0, fires("a=quiet", 0));
+    house.give(0, fires("a=office", 0));
+    assert!(house.told().is_empty());
+    assert_eq!(
+        house.because(Stage::TimeInterval, Verdict::Suppress),
+        ["the route is quiet during evening", "the route is active only in office"]
+    );
+    house.ticks((60..=3_600).step_by(60));
+    assert_eq!(house.told(), ["120 r First 1/0", "3600 r First 1/0"]);
+}
+
+#[test]
+fn a_maintenance_comes_back() {
+    let sunday = serde_json::from_value(serde_json::json!({"weekdays": ["sunday"]})).unwrap();
+    let spec = MuteSpec {
+        kind: MuteKind::Maintenance,
+        matchers: parse_matchers("service=db").unwrap(),
+        author: "ana".to_owned(),
+        reason: "vacuum".to_owned(),
+        starts_at: at(0),
+        ends_at: at(30 * 86_400),
+        recurs: vec![sunday],
+    };
+    let mute = Mute::new("1", spec.clone()).unwrap();
+    let holds: Vec<bool> = (0..14).map(|day| mute.holds(at(day * 86_400))).collect();
+    assert_eq!(holds.iter().filter(|h| **h).count(), 2);
+    assert!(holds[6] && holds[13]);
+    for (broken, word) in [
+        (MuteSpec { recurs: vec![], ..spec.clone() }, "downtime"),
+        (MuteSpec { kind: MuteKind::Silence, ..spec.clone() }, "maintenance"),
+        (MuteSpec { author: " ".to_owned(), ..spec.clone() }, "author"),
+        (MuteSpec { reason: String::new(), ..spec.clone() }, "reason"),
+        (MuteSpec { ends_at: at(0), ..spec }, "ends after"),
+    ] {
+        assert!(Mute::new("1", broken).unwrap_err().contains(word), "{word}");
+    }
+}
+
+#[test]
+fn a_new_configuration_routes_anew_and_forgets_nothing_told() {
+    let mut house = House::new(WAITING);
+    house.give(0, fires("alertname=A service=web", -60));
+    house.give(1, ends("alertname=A service=web", 1));
+    house.give(1, fires("alertname=B service=web", -60));
+    let context = Context { routing: &house.routing, mutes: &[] };
+    assert_eq!(reroute(context, &mut house.state, at(2)).iter().filter(|e| matches!(e, Effect::Notify(_))).count(), 0);
+    house.ticks([300]);
+    assert_eq!(house.told(), ["0 r First 1/0", "300 r Grown 1/1"]);
+    let other =
+        import_alertmanager("{route: {receiver: q, group_by: [service], group_wait: 0s}, receivers: [{name: q}]}");
+    house.routing = other.unwrap().routing;
+    let context = Context { routing: &house.routing, mutes: &[] };
+    let effects = reroute(context, &mut house.state, at(400));
+    assert!(!effects.is_empty());
+    let text = serde_json::to_string(&house.state).unwrap();
+    assert_eq!(serde_json::from_str::<PipelineState>(&text).unwrap(), house.state);
+}
+
+#[test]
+fn explains_with_the_matcher_that_failed() {
+    let mut house = House::new(INHIBITING);
+    house.give(0, fires("alertname=Down severity=critical dc=a", 0));
+    let context = Context { routing: &house.routing, mutes: &house.mutes };
+    let why = explain(context, &house.state, &labels("alertname=Slow severity=warning dc=a"), at(1));
+    assert_eq!((why.routes.len(), why.routes[0].verdict), (1, Verdict::Suppress));
+    let why = explain(context, &house.state, &labels("alertname=Down severity=critical dc=a"), at(1));
+    assert_eq!(why.routes[0].verdict, Verdict::Nothing);
+    let routing = import_alertmanager("{route: {receiver: r, routes: [{matchers: ['a=b']}]}, receivers: [{name: r}]}");
+    let routing = routing.unwrap().routing;
+    let context = Context { routing: &routing, mutes: &[] };
+    let why = explain(context, &PipelineState::default(), &labels("a=c"), at(0));
+    assert_eq!(why.refused, [("{}/0{a=\"b\"}".to_owned(), "a=\"b\"".to_owned())]);
+    assert_eq!(why.routes[0].verdict, Verdict::Wait);
+}
+
+const MIXED: &str = "
+route:
+  receiver: r
+  group_by: [service]
+  group_wait: 3s
+  group_interval: 7s
+  repeat_interval: 20s
+  routes:
+  - {matchers: [severity=critical], receiver: now, group_wait: 0s, continue: true, group_by: ['...']}
+  - {matchers: ['service=~a|b'], receiver: q, mute_time_intervals: [second_minute]}
+receivers: [{name: r}, {name: q}, {name: now}]
+time_intervals: [{name: second_minute, time_intervals: [{times: [{start_time: '16:01', end_time: '16:02'}]}]}]
+inhibit_rules: [{source_matchers: [severity=critical], target_matchers: [severity=warning], equal: [service]}]
+";
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// A simulation made at a random instant tells each notification and each decision that then happens, at its time,
+    /// while the real pipeline is looked at every second and is stored and loaded in between. What `explain` says just
+    /// before an alert comes in is what the stages then decide.
+    #[test]
+    fn simulate_tells_what_happens(
+        events in prop::collection::vec((0..150_i64, 0..12_usize, any::<bool>()), 1..60),
+        forked in 0..150_i64,
+        muted in (0..100_i64, 1..80_i64),
+    ) {
+        let series = |i: usize| {
+            format!("alertname=A{} service={} severity={}", i % 2, ["a", "b", "c"][i % 3], ["warning", "critical"][i / 6])
+        };
+        let mut house = House::new(MIXED);
+        house.mute("service=b", muted.0, muted.0 + muted.1);
+        let mut inputs: Vec<(i64, Input)> = events
+            .iter()
+            .map(|(s, i, up)| (*s, if *up { fires(&series(*i), *s) } else { ends(&series(*i), *s) }))
+            .collect();
+        inputs.sort_by_key(|(second, _)| *second);
+        let mut plan = None;
+        let mut before = 0;
+        for second in 0..240 {
+            if second == forked {
+                let context = Context { routing: &house.routing, mutes: &house.mutes };
+                let later: Vec<(Timestamp, Input)> =
+                    inputs.iter().filter(|(s, _)| *s >= second).map(|(s, i)| (at(*s), i.clone())).collect();
+                plan = Some(simulate(context, &house.state, &later, at(239)));
+                before = house.effects.len();
+            }
+            for (_, input) in inputs.iter().filter(|(s, _)| *s == second) {
+                check_explained(&mut house, second, input)?;
+            }
+            house.give(second, Input::Tick);
+            if second % 16 == 0 {
+                house.state = serde_json::from_str(&serde_json::to_string(&house.state).unwrap()).unwrap();
+            }
+        }
+        prop_assert_eq!(plan.unwrap(), house.effects[before..].to_vec());
+    }
+}
+
+fn check_explained(house: &mut House, second: i64, input: &Input) -> Result<(), TestCaseError> {
+    let Input::Alerts(list) = input else { return Ok(()) };
+    let incoming = &list[0];
+    // Groups that are due at this very instant change what is known before the alert is looked at.
+    house.give(second, Input::Tick);
+    let context = Context { routing: &house.routing, mutes: &house.mutes };
+    let why = explain(context, &house.state, &incoming.labels, at(second));
+    let known = house.state.alerts.contains_key(&why.fingerprint);
+    let from = house.effects.len();
+    house.give(second, input.clone());
+    if known || incoming.ended.is_some() {
+        return Ok(());
+    }
+    let at_once: Vec<&str> =
+        why.routes.iter().filter(|r| r.verdict == Verdict::Send).map(|r| r.receiver.as_str()).collect();
+    let told: Vec<&str> = notifications(&house.effects[from..])
+        .into_iter()
+        .filter(|n| n.new.contains(&why.fingerprint))
+        .map(|n| n.receiver.as_str())
+        .collect();
+    prop_assert_eq!(at_once, told);
+    let decided = |stage| -> Vec<String> {
+        why.routes.iter().flat_map(|r| &r.decisions).filter(|d| d.stage == stage).map(|d| d.because.clone()).collect()
+    };
+    let routed: Vec<String> = house.effects[from..]
+        .iter()
+        .filter_map(|p| match &p.effect {
+            Effect::Decided(d) if d.stage == Stage::Route => Some(d.because.clone()),
+            _ => None,
+        })
+        .collect();
+    prop_assert_eq!(decided(Stage::Route), routed);
+    Ok(())
+}
+
+#[test]
+fn reasons_name_what_is_told() {
+    let mut house = House::plain();
+    house.give(0, fires("alertname=A service=web", 0));
+    let all = notifications(&house.effects);
+    assert_eq!((all[0].reason, all[0].new.len()), (Reason::First, 1));
+    assert_eq!(house.because(Stage::Notify, Verdict::Send), ["on-call has not heard of this group yet"]);
+}
+
+#[test]
+fn the_import_tells_what_has_no_equal() {
+    let imported = import_alertmanager(
+        "
+global: {smtp_from: a@example.org, resolve_timeout: 1m}
+templates: ['*.tmpl']
+route: {receiver: r}
+receivers:
+- {name: r, slack_configs: [{channel: '#a'}], email_configs: [{to: x@example.org}]}
+- {name: nobody}
+",
+    )
+    .unwrap();
+    let paths: Vec<&str> = imported.report.iter().map(|n| n.path.as_str()).collect();
+    assert_eq!(paths, ["receivers[0].slack_configs", "receivers[0].email_configs", "global.smtp_from", "templates"]);
+    assert_eq!(imported.spec.route.group_wait.as_deref(), Some("30s"));
+    assert!(imported.routing.receivers["nobody"].quiet && !imported.routing.receivers["r"].quiet);
+    // What was imported means the same when it is written down and read as our own.
+    let json = serde_json::to_string(&imported.spec).unwrap();
+    assert_eq!(serde_json::from_str::<RoutingSpec>(&json).unwrap(), imported.spec);
+}

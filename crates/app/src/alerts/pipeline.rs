@@ -1,0 +1,191 @@
+//! Who is told of what: each transition goes through the pipeline of `alerting`, and what it decides is stored and recorded
+//! together with the transition.
+//!
+//! The pipeline's state lives in memory. It is stepped on a copy, which counts once the transaction is through; after a
+//! start it is made again from the alerts: those with an incident were told of.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tenfold_alerting::pipeline::{
+    Context, Decision, Effect, HowEnded, Incoming, Input, Known, PipelineState, Stage, Verdict, restore, step,
+};
+use tenfold_alerting::{
+    Alert, AlertState, Mute, Note, ReceiverSpec, RouteDefaults, Routing, RoutingSpec, Transition, TransitionKind,
+};
+use tenfold_store::{Tx, alerts as store};
+use tenfold_types::{Fault, Timestamp};
+
+use super::{
+    lease::Lease,
+    mutes, received,
+    transitions::{self, Origin, body},
+};
+use crate::App;
+
+/// What the pipeline decided in one step.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Receivers of the alerts that are told of for the first time.
+    pub told: BTreeMap<String, ReceiverSpec>,
+    pub decisions: BTreeMap<String, Vec<Decision>>,
+}
+
+impl Outcome {
+    fn of(routing: &Routing, effects: Vec<Effect>) -> Self {
+        let mut out = Self::default();
+        for effect in effects {
+            match effect {
+                Effect::Notify(notification) => {
+                    let Some(receiver) = routing.receivers.get(&notification.receiver) else { continue };
+                    for fingerprint in notification.new {
+                        let known = out.told.entry(fingerprint).or_insert_with(|| receiver.clone());
+                        // Told to several: one that pages wins over a quiet one.
+                        if known.quiet && !receiver.quiet {
+                            known.clone_from(receiver);
+                        }
+                    }
+                }
+                Effect::Decided(decision) => {
+                    out.decisions.entry(decision.fingerprint.clone()).or_default().push(decision);
+                }
+            }
+        }
+        out
+    }
+
+    /// Whoever pages for this alert now, if anybody does.
+    pub(super) fn pages(&self, fingerprint: &str) -> Option<&ReceiverSpec> {
+        self.told.get(fingerprint).filter(|r| !r.quiet)
+    }
+
+    /// What keeps this alert quiet, when it was decided just now.
+    pub(super) fn quiet(&self, fingerprint: &str) -> Option<&Decision> {
+        let decisions = self.decisions.get(fingerprint)?;
+        decisions.iter().rev().find(|d| d.verdict == Verdict::Suppress)
+    }
+
+    /// The mute that keeps this alert quiet.
+    pub(super) fn muted_by(&self, fingerprint: &str) -> Option<i64> {
+        let decision = self.quiet(fingerprint).filter(|d| d.stage == Stage::Mute)?;
+        mutes::number(decision.by.as_deref()?)
+    }
+}
+
+/// The routing that holds, and what it was written as.
+pub(super) struct Held {
+    pub routing: Routing,
+    pub spec: RoutingSpec,
+    /// What has no equal here.
+    pub report: Vec<Note>,
+    /// Nothing when nobody has put one.
+    pub yaml: Option<String>,
+}
+
+impl Held {
+    fn plain() -> Result<Self, Fault> {
+        let spec = RoutingSpec::plain();
+        let routing = Routing::compile(&spec, RouteDefaults::ALERTMANAGER)
+            .map_err(|e| Fault::internal(format!("the plain routing: {e}")))?;
+        Ok(Self { routing, spec, report: Vec::new(), yaml: None })
+    }
+}
+
+/// Reads routing and alerts from the store and makes the state from them.
+pub(super) async fn reload(app: &App) -> Result<(), Fault> {
+    let mut memory = app.alerts.pipeline.lock().await;
+    let now = app.now();
+    let (yaml, rows, mutes) =
+        app.read(move |tx| Ok((store::routing(tx)?, store::active(tx)?, mutes::open(tx, now)?))).await?;
+    let held = match yaml {
+        None => Held::plain()?,
+        Some(yaml) => {
+            let imported = tenfold_alerting::import_alertmanager(&yaml)
+                .map_err(|e| Fault::internal(format!("the routing cannot be read: {e}")))?;
+            Held { routing: imported.routing, spec: imported.spec, report: imported.report, yaml: Some(yaml) }
+        }
+    };
+    let mut alerts = Vec::new();
+    for row in rows.iter().filter(|r| r.state == "firing" || r.state == "unknown") {
+        let alert = body(row)?.alert;
+        alerts.push((known(&alert), row.incident.is_some()));
+    }
+    let context = Context { routing: &held.routing, mutes: &mutes };
+    *memory = restore(context, alerts, now);
+    received::reload(app, &rows)?;
+    *app.alerts.routing.write() = Some(Arc::new(held));
+    Ok(())
+}
+
+fn known(alert: &Alert) -> Known {
+    Known {
+        labels: alert.labels.clone(),
+        annotations: alert.annotations.clone(),
+        starts_at: alert.fired_at.unwrap_or(alert.active_since),
+        ended: None,
+    }
+}
+
+fn incoming(transition: &Transition, now: Timestamp) -> Option<Incoming> {
+    let ended = match transition.kind {
+        TransitionKind::Firing | TransitionKind::FiringAgain => None,
+        TransitionKind::Resolved => Some((now, HowEnded::Resolved)),
+        TransitionKind::Expired => Some((now, HowEnded::Expired)),
+        TransitionKind::RuleRemoved => Some((now, HowEnded::RuleRemoved)),
+        TransitionKind::Pending | TransitionKind::Cleared | TransitionKind::Unknown => return None,
+    };
+    // An alert that waited for its `for` was not known to fire before.
+    if ended.is_some() && transition.from == Some(AlertState::Pending) {
+        return None;
+    }
+    let Known { labels, annotations, starts_at, .. } = known(&transition.alert);
+    Some(Incoming { labels, annotations, starts_at, ended })
+}
+
+/// Takes transitions through the pipeline, and looks at the groups that are due; with no transitions only that.
+pub(super) async fn advance(app: &App, lease: &Lease, batch: Vec<(Origin, Transition)>) -> Result<(), Fault> {
+    let mut memory = app.alerts.pipeline.lock().await;
+    let now = app.now();
+    if batch.is_empty() && memory.next_due().is_none_or(|due| due > now) {
+        return Ok(());
+    }
+    let mutes = app.read(move |tx| mutes::open(tx, now)).await?;
+    let held = app.alerts.routing()?;
+    let context = Context { routing: &held.routing, mutes: &mutes };
+    let mut state = memory.clone();
+    let inputs: Vec<Incoming> = batch.iter().filter_map(|(_, t)| incoming(t, now)).collect();
+    let effects = step(context, &mut state, Input::Alerts(inputs), now);
+    let outcome = Outcome::of(&held.routing, effects);
+    if !batch.is_empty() || !outcome.told.is_empty() || !outcome.decisions.is_empty() {
+        let lease = lease.clone();
+        app.transact(move |t| {
+            lease.check(t)?;
+            transitions::persist(t, &batch, &outcome)
+        })
+        .await?;
+        app.incidents.wake();
+    }
+    *memory = state;
+    Ok(())
+}
+
+/// A look at the pipeline: its routing, its state and the open mutes at this moment.
+pub(super) struct Look {
+    pub held: Arc<Held>,
+    pub state: PipelineState,
+    pub mutes: Vec<Mute>,
+    pub at: Timestamp,
+}
+
+impl Look {
+    pub(super) fn context(&self) -> Context<'_> {
+        Context { routing: &self.held.routing, mutes: &self.mutes }
+    }
+}
+
+pub(super) async fn look(app: &App) -> Result<Look, Fault> {
+    let at = app.now();
+    let mutes = app.read(move |tx: &mut dyn Tx| mutes::open(tx, at)).await?;
+    let state = app.alerts.pipeline.lock().await.clone();
+    Ok(Look { held: app.alerts.routing()?, state, mutes, at })
+}

@@ -1,22 +1,30 @@
-//! Schedules, overrides, escalation policies.
+//! Schedules, their previews and versions, overrides, swaps, escalation policies.
 
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use tenfold_app::oncall::{
-    NewOverride, OnCallView, OverrideView, PolicyUpdate, PolicyView, ScheduleUpdate, ScheduleView,
+    Draft, NewOverride, NewSwap, OnCallView, OverrideView, PolicyUpdate, PolicyView, PreviewAsk, PreviewView,
+    ScheduleUpdate, ScheduleView, SwapView, VersionView,
 };
 use tenfold_app::{App, Role};
+use tenfold_types::Timestamp;
 use utoipa_axum::routes;
 
 use crate::auth::Who;
-use crate::{Api, ApiError, Body, PathOf, Policy};
+use crate::{Api, ApiError, Body, PathOf, Policy, QueryOf};
 
 pub fn api() -> Api {
     Api::new("on-call")
         .add(Policy::Viewer, routes!(schedules))
         .add(Policy::Viewer, routes!(schedule))
         .add(Policy::Role(Role::Deployer), routes!(schedule_put, schedule_delete))
+        .add(Policy::Viewer, routes!(versions))
+        .add(Policy::Viewer, routes!(preview, preview_draft))
+        .add(Policy::Viewer, routes!(swaps))
+        .add(Policy::Role(Role::Responder), routes!(swap_ask))
+        .add(Policy::Role(Role::Responder), routes!(swap_accept))
+        .add(Policy::Role(Role::Responder), routes!(swap_decline))
         .add(Policy::Role(Role::Responder), routes!(override_create))
         .add(Policy::Role(Role::Responder), routes!(override_delete))
         .add(Policy::Role(Role::Responder), routes!(take))
@@ -46,6 +54,33 @@ struct OnCallDone {
 struct Take {
     /// Two hours when absent.
     for_ms: Option<i64>,
+    /// Now when absent.
+    #[schema(value_type = Option<String>)]
+    start: Option<Timestamp>,
+}
+#[derive(Serialize, utoipa::ToSchema)]
+struct VersionList {
+    items: Vec<VersionView>,
+}
+#[derive(Serialize, utoipa::ToSchema)]
+struct SwapList {
+    items: Vec<SwapView>,
+}
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct From {
+    /// From when on the plan holds; not in the past, now when absent.
+    #[param(value_type = Option<String>)]
+    from: Option<Timestamp>,
+}
+#[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PreviewDraft {
+    plan: ScheduleUpdate,
+    /// From when on the plan would hold; now when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    from: Option<Timestamp>,
 }
 
 /// All schedules, with who is on call and the shifts of the next 14 days.
@@ -60,15 +95,81 @@ async fn schedule(State(app): State<App>, PathOf(name): PathOf<String>) -> Resul
     Ok(Json(app.schedule(&name).await?))
 }
 
-/// Makes or changes a schedule.
-#[utoipa::path(put, path = "/api/schedules/{name}", params(("name" = String, Path)), request_body = ScheduleUpdate, responses((status = 200, body = ScheduleView)))]
+/// What a schedule was, from when on, and who made it so.
+#[utoipa::path(get, path = "/api/schedules/{name}/versions", params(("name" = String, Path)), responses((status = 200, body = VersionList)))]
+async fn versions(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<Json<VersionList>, ApiError> {
+    Ok(Json(VersionList { items: app.schedule_versions(&name).await? }))
+}
+
+/// Who is on call over a time, layer by layer and as a result, with gaps, overlaps and too short rests.
+#[utoipa::path(get, path = "/api/schedules/{name}/preview", params(("name" = String, Path), PreviewAsk), responses((status = 200, body = PreviewView)))]
+async fn preview(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+    QueryOf(ask): QueryOf<PreviewAsk>,
+) -> Result<Json<PreviewView>, ApiError> {
+    Ok(Json(app.schedule_preview(&name, ask, None).await?))
+}
+
+/// The same for a plan that is not saved; nothing is changed.
+#[utoipa::path(post, path = "/api/schedules/{name}/preview", params(("name" = String, Path), PreviewAsk), request_body = PreviewDraft, responses((status = 200, body = PreviewView)))]
+async fn preview_draft(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+    QueryOf(ask): QueryOf<PreviewAsk>,
+    Body(draft): Body<PreviewDraft>,
+) -> Result<Json<PreviewView>, ApiError> {
+    let draft = Draft { plan: draft.plan, from: draft.from };
+    Ok(Json(app.schedule_preview(&name, ask, Some(draft)).await?))
+}
+
+/// The swaps that wait for an answer.
+#[utoipa::path(get, path = "/api/swaps", responses((status = 200, body = SwapList)))]
+async fn swaps(State(app): State<App>) -> Result<Json<SwapList>, ApiError> {
+    Ok(Json(SwapList { items: app.swaps().await? }))
+}
+
+/// Asks somebody to change shifts; nothing changes before they accept.
+#[utoipa::path(post, path = "/api/schedules/{name}/swaps", params(("name" = String, Path)), request_body = NewSwap, responses((status = 200, body = SwapView)))]
+async fn swap_ask(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+    Body(new): Body<NewSwap>,
+) -> Result<Json<SwapView>, ApiError> {
+    Ok(Json(app.swap_ask(&who, &name, new).await?))
+}
+
+/// The one who was asked accepts.
+#[utoipa::path(post, path = "/api/swaps/{id}/accept", params(("id" = i64, Path)), responses((status = 200, body = SwapView)))]
+async fn swap_accept(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(id): PathOf<i64>,
+) -> Result<Json<SwapView>, ApiError> {
+    Ok(Json(app.swap_accept(&who, id).await?))
+}
+
+/// The one who was asked says no, or the one who asked takes it back.
+#[utoipa::path(post, path = "/api/swaps/{id}/decline", params(("id" = i64, Path)), responses((status = 200, body = SwapView)))]
+async fn swap_decline(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(id): PathOf<i64>,
+) -> Result<Json<SwapView>, ApiError> {
+    Ok(Json(app.swap_decline(&who, id).await?))
+}
+
+/// Makes a schedule, or changes it from an instant on; what was before stays.
+#[utoipa::path(put, path = "/api/schedules/{name}", params(("name" = String, Path), From), request_body = ScheduleUpdate, responses((status = 200, body = ScheduleView)))]
 async fn schedule_put(
     State(app): State<App>,
     Who(who): Who,
     PathOf(name): PathOf<String>,
+    QueryOf(From { from }): QueryOf<From>,
     Body(update): Body<ScheduleUpdate>,
 ) -> Result<Json<ScheduleView>, ApiError> {
-    Ok(Json(app.schedule_put(&who, &name, update).await?))
+    Ok(Json(app.schedule_put_from(&who, &name, update, from).await?))
 }
 
 /// Removes a schedule that no policy pages.
@@ -82,7 +183,7 @@ async fn schedule_delete(
     Ok(Json(OnCallDone { done: true }))
 }
 
-/// Puts a person on call for a time, whoever the rotation says.
+/// Covers, adds or removes a person for a time, or lays a temporary schedule over the layers.
 #[utoipa::path(post, path = "/api/schedules/{name}/overrides", params(("name" = String, Path)), request_body = NewOverride, responses((status = 200, body = OverrideView)))]
 async fn override_create(
     State(app): State<App>,
@@ -104,7 +205,7 @@ async fn override_delete(
     Ok(Json(OnCallDone { done: true }))
 }
 
-/// The caller takes a schedule over from now on.
+/// The caller takes a schedule over, from now on or from `start` on.
 #[utoipa::path(post, path = "/api/schedules/{name}/take", params(("name" = String, Path)), request_body = Take, responses((status = 200, body = OverrideView)))]
 async fn take(
     State(app): State<App>,
@@ -112,7 +213,7 @@ async fn take(
     PathOf(name): PathOf<String>,
     Body(take): Body<Take>,
 ) -> Result<Json<OverrideView>, ApiError> {
-    Ok(Json(app.take(&who, &name, take.for_ms).await?))
+    Ok(Json(app.take(&who, &name, take.for_ms, take.start).await?))
 }
 
 /// Who is on call in each schedule at this moment.

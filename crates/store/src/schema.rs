@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0024_permits",
     "0030_deploys",
     "0040_alerts",
+    "0041_oncall",
     "0050_chat",
     "0060_dashboards",
 ];

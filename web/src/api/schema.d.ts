@@ -4232,10 +4232,13 @@ export interface paths {
                 };
             };
         };
-        /** Makes or changes a schedule. */
+        /** Makes a schedule, or changes it from an instant on; what was before stays. */
         put: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description From when on the plan holds; not in the past, now when absent. */
+                    from?: string;
+                };
                 header?: never;
                 path: {
                     name: string;
@@ -4295,7 +4298,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Puts a person on call for a time, whoever the rotation says. */
+        /** Covers, adds or removes a person for a time, or lays a temporary schedule over the layers. */
         post: {
             parameters: {
                 query?: never;
@@ -4365,6 +4368,119 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/schedules/{name}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is on call over a time, layer by layer and as a result, with gaps, overlaps and too short rests. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Now when absent. */
+                    from?: string;
+                    /** @description 1 to 366, 90 when absent. */
+                    days?: number;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PreviewView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** The same for a plan that is not saved; nothing is changed. */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description Now when absent. */
+                    from?: string;
+                    /** @description 1 to 366, 90 when absent. */
+                    days?: number;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PreviewDraft"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PreviewView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{name}/swaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks somebody to change shifts; nothing changes before they accept. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewSwap"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SwapView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/schedules/{name}/take": {
         parameters: {
             query?: never;
@@ -4374,7 +4490,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** The caller takes a schedule over from now on. */
+        /** The caller takes a schedule over, from now on or from `start` on. */
         post: {
             parameters: {
                 query?: never;
@@ -4400,6 +4516,43 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a schedule was, from when on, and who made it so. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["VersionList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -4865,6 +5018,115 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/swaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The swaps that wait for an answer. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SwapList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/swaps/{id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The one who was asked accepts. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SwapView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/swaps/{id}/decline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The one who was asked says no, or the one who asked takes it back. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SwapView"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -7249,6 +7511,8 @@ export interface components {
             number: number;
             title: string;
             severity: string;
+            /** @description People practise; nothing is broken. */
+            drill: boolean;
             service?: string | null;
             environment?: string | null;
             /** @description `open`, `acknowledged` or `resolved`. */
@@ -7269,6 +7533,23 @@ export interface components {
             suspects: components["schemas"]["SuspectView"][];
             escalation?: components["schemas"]["EscalationView"] | null;
             pages: components["schemas"]["PageView"][];
+        };
+        LayerSpansView: {
+            name: string;
+            spans: components["schemas"]["SpanView"][];
+        };
+        LayerView: {
+            name: string;
+            timezone: string;
+            people: string[];
+            /** @description Civil time in the layer's zone: `2026-11-23T09:00:00`. */
+            start: string;
+            /** @description `12h`, `1d`, `1w` or `1mo`. */
+            shift_length: string;
+            /** @description When shifts change, in words. */
+            handoff: string;
+            /** @description When the layer holds, in words; empty when always. */
+            restrictions: string[];
         };
         /** @description A code to be said to the bot. */
         LinkCode: {
@@ -7376,6 +7657,8 @@ export interface components {
             environment?: string | null;
             /** @description `critical` unless said otherwise. */
             severity?: string | null;
+            /** @description A drill: paged like a real one, marked DRILL everywhere, not counted in the delivery figures. */
+            drill?: boolean;
         };
         NewLock: {
             service: string;
@@ -7398,7 +7681,14 @@ export interface components {
             expires_at: string;
         };
         NewOverride: {
-            person: string;
+            /** @description `replace` (the default), `add`, `remove` or `temporary`. */
+            kind?: string | null;
+            /** @description Who is on call, or is not; left out for a temporary schedule. */
+            person?: string;
+            /** @description With `replace`: whom they stand in for; everybody when absent. */
+            replaces?: string | null;
+            /** @description Of a temporary schedule: who has which hours, each with `person`, `start` and `end`. */
+            shifts?: Record<string, unknown>[];
             start: string;
             end: string;
         };
@@ -7413,6 +7703,15 @@ export interface components {
              * @description How late it is still done when the server was down at its instant.
              */
             late_ms_max?: number;
+        };
+        /** @description What is asked: an instant in the caller's shift to give away, and one in the other's to take for it. */
+        NewSwap: {
+            /** @description Login of the person who is asked. */
+            with: string;
+            /** @description An instant in the caller's shift; now when absent. */
+            give?: string | null;
+            /** @description An instant in the other's shift; nothing is taken for it when absent. */
+            take?: string | null;
         };
         NewToken: {
             name: string;
@@ -7505,19 +7804,30 @@ export interface components {
         OnCallView: {
             schedule: string;
             person?: components["schemas"]["OnCallPerson"] | null;
+            /** @description Others who are on call at the same time. */
+            also?: components["schemas"]["OnCallPerson"][];
+            /** @description Those who learn; they get a copy of each page. */
+            shadows?: components["schemas"]["OnCallPerson"][];
             since: string;
             until: string;
+            /** @description The layer that covers; absent when an override or the fallback does. */
+            layer?: string | null;
             /**
              * Format: int64
-             * @description The override that makes it so.
+             * @description The last made of the overrides that make it so.
              */
             override_id?: number | null;
+            /** @description Nobody else is on call, so the schedule's fallback is. */
+            fallback?: boolean;
             secondary?: components["schemas"]["OnCallPerson"] | null;
         };
         OverrideView: {
             /** Format: int64 */
             id: number;
+            kind: string;
+            /** @description Empty for a temporary schedule. */
             person: string;
+            replaces?: string | null;
             start: string;
             end: string;
             by: string;
@@ -7551,6 +7861,8 @@ export interface components {
             person_name: string;
             /** @description `due`, `sending`, `delivered`, `acknowledged`, `failed` or `superseded`. */
             state: string;
+            /** @description To somebody who learns; nobody waits for them. */
+            copy?: boolean;
             attempts: components["schemas"]["AttemptView"][];
             due_at: string;
             delivered_at?: string | null;
@@ -7736,6 +8048,8 @@ export interface components {
             steps: Record<string, unknown>[];
             /** Format: int32 */
             repeat?: number;
+            /** @description Whoever deployed the service within `within_ms` is paged first and has `delay_ms` before the first step. */
+            deployer_first?: Record<string, unknown> | null;
         };
         PolicyView: {
             name: string;
@@ -7746,12 +8060,38 @@ export interface components {
              * @description How many more times the whole is gone through.
              */
             repeat: number;
+            /** @description Whoever deployed the service shortly before is asked first. */
+            deployer_first?: Record<string, unknown> | null;
         };
         Posted: {
             /** @description What the bot answered; absent when nothing was asked of it. */
             reply?: string | null;
             /** @description Error code, when the command was not carried out. */
             refused?: string | null;
+        };
+        PreviewDraft: {
+            plan: components["schemas"]["ScheduleUpdate"];
+            /** @description From when on the plan would hold; now when absent. */
+            from?: string | null;
+        };
+        /** @description What a schedule says over a time. */
+        PreviewView: {
+            schedule: string;
+            from: string;
+            to: string;
+            /** @description Each layer alone, while it holds. */
+            layers: components["schemas"]["LayerSpansView"][];
+            /** @description Who is on call, without holes: a gap is a span of its own. */
+            spans: components["schemas"]["SpanView"][];
+            /** Format: int64 */
+            gap_ms: number;
+            /** Format: int64 */
+            overlap_ms: number;
+            /** Format: int64 */
+            fallback_ms: number;
+            short_rests: components["schemas"]["RestView"][];
+            /** @description There are more spans than one preview lists. */
+            truncated: boolean;
         };
         ProjectDeleted: {
             done: boolean;
@@ -7839,6 +8179,16 @@ export interface components {
              */
             caused_by?: string | null;
         };
+        /** @description A person has less rest between two shifts than the plan wants. */
+        RestView: {
+            person: string;
+            /** @description When the one shift ends. */
+            from: string;
+            /** @description When the next begins. */
+            to: string;
+            /** Format: int32 */
+            min_rest_hours: number;
+        };
         ReviewFindings: {
             items: Record<string, unknown>[];
         };
@@ -7847,15 +8197,6 @@ export interface components {
         RollbackBody: {
             /** @default null */
             reason?: string | null;
-        };
-        RotationView: {
-            people: string[];
-            /** @description Civil time in the schedule's zone: `2026-11-23T09:00:00`. */
-            start: string;
-            /** @description `12h`, `1d`, `1w` or `1mo`. */
-            shift_length: string;
-            /** @description When shifts change, in words. */
-            handoff: string;
         };
         /** @description A rule file as text, in Prometheus' format. */
         RuleFileText: {
@@ -7901,16 +8242,27 @@ export interface components {
         ScheduleList: {
             items: components["schemas"]["ScheduleView"][];
         };
-        /** @description What is said when a schedule is made or changed. */
-        ScheduleUpdate: {
-            /** @description IANA name; handoffs are at this zone's clock times. */
-            timezone: string;
-            rotation: Record<string, unknown>;
-        };
+        /**
+         * @description What is said when a schedule is made or changed: `timezone` with either `rotation` or `layers`, and if wanted
+         *     `fallback`, `shadows`, `min_rest_hours`, `holidays`.
+         */
+        ScheduleUpdate: Record<string, unknown>;
         ScheduleView: {
             name: string;
             timezone: string;
-            rotation: components["schemas"]["RotationView"];
+            /** @description The newest plan, as it is written with PUT. */
+            plan: Record<string, unknown>;
+            /** @description Of the newest plan; a later one covers an earlier one. */
+            layers: components["schemas"]["LayerView"][];
+            /** @description Everybody the newest plan names. */
+            people: string[];
+            /**
+             * Format: int64
+             * @description The number of the newest version.
+             */
+            version: number;
+            /** @description When the newest version begins, if it has not yet. */
+            begins_at?: string | null;
             /** @description Those that have not ended. */
             overrides: components["schemas"]["OverrideView"][];
             on_call?: components["schemas"]["OnCallView"] | null;
@@ -7980,6 +8332,21 @@ export interface components {
             login: string;
             password: string;
         };
+        /** @description A stretch of time in which the same people are on call. */
+        SpanView: {
+            since: string;
+            until: string;
+            people: string[];
+            shadows: string[];
+            secondary?: string | null;
+            layer?: string | null;
+            overrides: number[];
+            fallback: boolean;
+            /** @description Nobody is on call. */
+            gap: boolean;
+            /** @description More than one person is. */
+            overlap: boolean;
+        };
         /** @description A flag that looks finished. */
         StaleFlag: {
             key: string;
@@ -8035,6 +8402,25 @@ export interface components {
             actor_name: string;
             rollback: boolean;
         };
+        SwapList: {
+            items: components["schemas"]["SwapView"][];
+        };
+        /** @description A swap that somebody asks of somebody. */
+        SwapView: {
+            /** Format: int64 */
+            id: number;
+            schedule: string;
+            /** @description `open`, `accepted`, `declined` or `withdrawn`. */
+            state: string;
+            /** @description Who asks. */
+            from: string;
+            /** @description Who is asked. */
+            with: string;
+            give_start: string;
+            give_end: string;
+            take_start?: string | null;
+            take_end?: string | null;
+        };
         Take: {
             /**
              * Format: int64
@@ -8042,6 +8428,11 @@ export interface components {
              * @default null
              */
             for_ms?: number | null;
+            /**
+             * @description Now when absent.
+             * @default null
+             */
+            start?: string | null;
         };
         /** @description A target as the pages show it. */
         Target: {
@@ -8173,6 +8564,18 @@ export interface components {
              * @description The first row whose hash does not follow from the rows before it.
              */
             first_broken?: number | null;
+        };
+        VersionList: {
+            items: components["schemas"]["VersionView"][];
+        };
+        /** @description A version of a schedule. */
+        VersionView: {
+            /** Format: int64 */
+            number: number;
+            from: string;
+            made_at: string;
+            made_by: string;
+            plan: Record<string, unknown>;
         };
         /** @description What a guard has seen of the step that holds now. */
         Watch: {

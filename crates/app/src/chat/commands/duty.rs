@@ -27,7 +27,8 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
         }
         Command::IncidentOpen { title, service, severity } => {
             let environment = service.as_ref().map(|_| crate::chat::grammar::DEFAULT_ENVIRONMENT.to_owned());
-            let new = NewIncident { title, service, environment, severity: Some(severity.word().to_owned()) };
+            let new =
+                NewIncident { title, service, environment, severity: Some(severity.word().to_owned()), drill: false };
             let incident = app.incident_open(who, new).await?;
             let link = app.settings.link(&format!("/incidents/{}", incident.number));
             Ok(Reply::line(format!("incident {} is open: {link}", incident.number)))
@@ -38,7 +39,7 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
         }
         Command::Who { of } => who_is(app, of.as_deref()).await,
         Command::Take { schedule, for_ms } => {
-            let taken = app.take(who, &schedule, Some(for_ms)).await?;
+            let taken = app.take(who, &schedule, Some(for_ms), None).await?;
             Ok(Reply::line(format!("{} has {schedule} for {}", taken.person, span(for_ms))))
         }
         Command::Mute { matchers, for_ms, reason } => {

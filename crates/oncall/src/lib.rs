@@ -6,6 +6,8 @@
 //! clocks.
 
 mod escalation;
+mod fairness;
+mod ical;
 mod layer;
 mod overrides;
 mod plan;
@@ -14,6 +16,8 @@ mod rotation;
 mod schedule;
 
 pub use escalation::{Answer, Effect, Escalation, Input, Progress, step};
+pub use fairness::{Load, Profile, load};
+pub use ical::{EVENTS_READ_MAX, ICS_BYTES_MAX, IcsEvent, IcsShift, read_events, write_calendar};
 pub use layer::{Day, Layer, RESTRICTIONS_PER_LAYER_MAX, Restriction};
 pub use overrides::{FixedShift, OVERRIDES_MAX, Override, OverrideKind, SHIFTS_PER_TEMPORARY_MAX};
 pub use plan::{FALLBACK_PEOPLE_MAX, HOLIDAYS_MAX, LAYERS_MAX, MIN_REST_HOURS_MAX, Plan, SHADOWS_MAX, Shadow};

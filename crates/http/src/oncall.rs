@@ -2,10 +2,13 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
 use serde::Serialize;
 use tenfold_app::oncall::{
-    Draft, NewOverride, NewSwap, OnCallView, OverrideView, PolicyUpdate, PolicyView, PreviewAsk, PreviewView,
-    ScheduleUpdate, ScheduleView, SwapView, VersionView,
+    CalendarAddress, CalendarImport, CalendarImported, DigestView, Draft, FairnessAsk, FairnessView, NewOverride,
+    NewSwap, OnCallView, OverrideView, PolicyUpdate, PolicyView, PreviewAsk, PreviewView, ScheduleUpdate, ScheduleView,
+    SuggestAsk, SuggestionView, SwapView, VersionView,
 };
 use tenfold_app::{App, Role};
 use tenfold_types::Timestamp;
@@ -21,6 +24,13 @@ pub fn api() -> Api {
         .add(Policy::Role(Role::Deployer), routes!(schedule_put, schedule_delete))
         .add(Policy::Viewer, routes!(versions))
         .add(Policy::Viewer, routes!(preview, preview_draft))
+        .add(Policy::Person, routes!(fairness))
+        .add(Policy::Person, routes!(suggestion))
+        .add(Policy::Viewer, routes!(digest))
+        .add(Policy::Viewer, routes!(schedule_calendar))
+        .add(Policy::Public, routes!(calendar))
+        .add(Policy::Person, routes!(calendar_renew, calendar_end))
+        .add(Policy::Role(Role::Responder), routes!(import))
         .add(Policy::Viewer, routes!(swaps))
         .add(Policy::Role(Role::Responder), routes!(swap_ask))
         .add(Policy::Role(Role::Responder), routes!(swap_accept))
@@ -121,6 +131,90 @@ async fn preview_draft(
 ) -> Result<Json<PreviewView>, ApiError> {
     let draft = Draft { plan: draft.plan, from: draft.from };
     Ok(Json(app.schedule_preview(&name, ask, Some(draft)).await?))
+}
+
+/// How much each of the schedule's people had, by their own clock; shown to them only and never ranked.
+#[utoipa::path(get, path = "/api/schedules/{name}/fairness", params(("name" = String, Path), FairnessAsk), responses((status = 200, body = FairnessView)))]
+async fn fairness(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+    QueryOf(ask): QueryOf<FairnessAsk>,
+) -> Result<Json<FairnessView>, ApiError> {
+    Ok(Json(app.fairness(&who, &name, ask).await?))
+}
+
+/// Who of the schedule's people is free in a stretch and has had least of late.
+#[utoipa::path(get, path = "/api/schedules/{name}/suggestion", params(("name" = String, Path), SuggestAsk), responses((status = 200, body = SuggestionView)))]
+async fn suggestion(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+    QueryOf(ask): QueryOf<SuggestAsk>,
+) -> Result<Json<SuggestionView>, ApiError> {
+    Ok(Json(app.suggest(&who, &name, ask).await?))
+}
+
+/// What happened in the shift that holds now: what fired, what was muted, what is open.
+#[utoipa::path(get, path = "/api/schedules/{name}/digest", params(("name" = String, Path)), responses((status = 200, body = DigestView)))]
+async fn digest(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<Json<DigestView>, ApiError> {
+    Ok(Json(app.handoff_digest(&name).await?))
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct CalendarText {
+    /// RFC 5545.
+    ics: String,
+}
+
+/// The schedule's shifts as iCalendar: 14 days back, 90 ahead.
+#[utoipa::path(get, path = "/api/schedules/{name}/calendar", params(("name" = String, Path)), responses((status = 200, body = CalendarText)))]
+async fn schedule_calendar(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+) -> Result<Json<CalendarText>, ApiError> {
+    Ok(Json(CalendarText { ics: app.schedule_calendar(&name).await? }))
+}
+
+/// The shifts of one person as iCalendar, at an address with their secret in it; for programs that cannot sign in.
+#[utoipa::path(get, path = "/calendar/{file}", params(("file" = String, Path)), responses((status = 200, content_type = "text/calendar", body = String)))]
+async fn calendar(State(app): State<App>, PathOf(file): PathOf<String>) -> Result<impl IntoResponse, ApiError> {
+    let ics = app.calendar(file.strip_suffix(".ics").unwrap_or(&file)).await?;
+    let headers =
+        [(header::CONTENT_TYPE, "text/calendar; charset=utf-8"), (header::CACHE_CONTROL, "private, no-store")];
+    Ok((headers, ics))
+}
+
+/// Makes a new address for one's own calendar; the one before ends. It is shown this once.
+#[utoipa::path(post, path = "/api/people/{login}/calendar", params(("login" = String, Path)), responses((status = 200, body = CalendarAddress)))]
+async fn calendar_renew(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(login): PathOf<String>,
+) -> Result<Json<CalendarAddress>, ApiError> {
+    Ok(Json(app.calendar_renew(&who, &login).await?))
+}
+
+/// Ends the address of one's own calendar.
+#[utoipa::path(delete, path = "/api/people/{login}/calendar", params(("login" = String, Path)), responses((status = 200, body = OnCallDone)))]
+async fn calendar_end(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(login): PathOf<String>,
+) -> Result<Json<OnCallDone>, ApiError> {
+    app.calendar_end(&who, &login).await?;
+    Ok(Json(OnCallDone { done: true }))
+}
+
+/// Makes overrides of the events of somebody else's calendar, or says what it would make.
+#[utoipa::path(post, path = "/api/schedules/{name}/import", params(("name" = String, Path)), request_body = CalendarImport, responses((status = 200, body = CalendarImported)))]
+async fn import(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+    Body(import): Body<CalendarImport>,
+) -> Result<Json<CalendarImported>, ApiError> {
+    Ok(Json(app.calendar_import(&who, &name, import).await?))
 }
 
 /// The swaps that wait for an answer.

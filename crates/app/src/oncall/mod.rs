@@ -4,6 +4,8 @@
 //! from the moment it is committed. What was is not changed: a plan is a new version, and an override that is taken back
 //! still counts until then.
 
+mod calendars;
+mod figures;
 mod overrides;
 mod policies;
 mod preview;
@@ -19,6 +21,8 @@ use tenfold_types::{Fault, Timestamp};
 
 use crate::App;
 
+pub use calendars::{CalendarAddress, CalendarImport, CalendarImported};
+pub use figures::{DigestView, FairnessAsk, FairnessView, LoadView, SuggestAsk, SuggestionView};
 pub use overrides::{NewOverride, TAKE_MS_DEFAULT};
 pub use policies::PolicyUpdate;
 pub(crate) use policies::policy;

@@ -42,7 +42,8 @@ pub struct NewOverride {
 }
 
 impl NewOverride {
-    pub(super) fn cover(person: &str, replaces: Option<&str>, start: Timestamp, end: Timestamp) -> Self {
+    /// `person` instead of `replaces`, or of everybody.
+    pub fn cover(person: &str, replaces: Option<&str>, start: Timestamp, end: Timestamp) -> Self {
         Self {
             kind: OverrideKind::Replace,
             person: person.to_owned(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tenfold_app::Role;
-use tenfold_app::oncall::{Draft, NewOverride, NewSwap, PolicyUpdate, PreviewAsk, ScheduleUpdate};
+use tenfold_app::oncall::{Draft, FairnessAsk, NewOverride, NewSwap, PolicyUpdate, PreviewAsk, ScheduleUpdate, SuggestAsk};
 use tenfold_app::{Caller, incidents::NewIncident};
 use tenfold_types::{ErrorCode, Timestamp};
 
@@ -211,4 +211,72 @@ async fn a_drill_is_paged_and_marked() {
     let opened = w.events().await.into_iter().find(|e| e.kind == "incident.opened").expect("an event");
     assert_eq!(opened.data["drill"], true);
     assert_eq!(tenfold_dora::facts_from_events(&w.events().await).incidents, [], "nothing was broken");
+}
+
+#[tokio::test]
+async fn a_calendar_has_an_address_with_a_secret_that_can_be_renewed() {
+    let w = World::new(28).await;
+    let ana = caller("ana", Role::Viewer);
+    let refused = w.app.calendar_renew(&caller("raj", Role::Admin), "ana").await.expect_err("hers alone");
+    assert_eq!(refused.code, ErrorCode::Forbidden);
+    let secret = |url: &str| url.rsplit('/').next().and_then(|f| f.strip_suffix(".ics")).expect("an address").to_owned();
+    let first = secret(&w.app.calendar_renew(&ana, "ana").await.expect("an address").url);
+    let ics = w.app.calendar(&first).await.expect("a calendar");
+    assert!(ics.contains("SUMMARY:ana on call: photos-primary") && !ics.contains("raj on call"), "{ics}");
+    let uids = |text: &str| text.lines().filter(|l| l.starts_with("UID:")).map(str::to_owned).collect::<Vec<_>>();
+    let before = uids(&ics);
+    w.clock.advance_ms(HOUR);
+    assert_eq!(uids(&w.app.calendar(&first).await.expect("a calendar")), before, "the same shift keeps its name");
+    let second = secret(&w.app.calendar_renew(&ana, "ana").await.expect("an address").url);
+    assert_eq!(w.app.calendar(&first).await.expect_err("ended").code, ErrorCode::NotFound);
+    w.app.calendar_end(&ana, "ana").await.expect("ended");
+    assert_eq!(w.app.calendar(&second).await.expect_err("ended").code, ErrorCode::NotFound);
+    let record = format!("{:?}", w.events().await);
+    assert!(!record.contains(&first) && !record.contains(&second), "no secret in the record");
+}
+
+#[tokio::test]
+async fn a_foreign_calendar_becomes_overrides() {
+    let w = World::new(29).await;
+    let raj = caller("raj", Role::Responder);
+    let stamp = |t: Timestamp| t.to_string()[..19].replace(['-', ':'], "") + "Z";
+    let event = |uid: &str, start: i64, text: &str| {
+        let (from, to) = (w.clock_now().plus_ms(start * HOUR), w.clock_now().plus_ms((start + 2) * HOUR));
+        format!("BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTART:{}\r\nDTEND:{}\r\n{text}\r\nEND:VEVENT\r\n", stamp(from), stamp(to))
+    };
+    let ics = format!(
+        "BEGIN:VCALENDAR\r\n{}{}{}END:VCALENDAR\r\n",
+        event("a", 1, "SUMMARY:Mei covers"),
+        event("b", 5, "SUMMARY:Cover\r\nATTENDEE:mailto:RAJ@example.org"),
+        event("c", 9, "SUMMARY:dentist"),
+    );
+    let import = |dry_run| from(json!({"ics": ics, "dry_run": dry_run}));
+    let looked = w.app.calendar_import(&raj, "photos-primary", import(true)).await.expect("read");
+    assert_eq!((looked.overrides.len(), w.app.schedule("photos-primary").await.expect("it").overrides.len()), (2, 0));
+    let made = w.app.calendar_import(&raj, "photos-primary", import(false)).await.expect("imported");
+    assert_eq!(made.overrides.iter().map(|o| o.person.as_str()).collect::<Vec<_>>(), ["mei", "raj"]);
+    assert!(made.skipped.len() == 1 && made.skipped[0].contains("dentist"), "{:?}", made.skipped);
+    w.clock.advance_ms(2 * HOUR);
+    assert_eq!(on_call(&w).await, ["mei"]);
+}
+
+#[tokio::test]
+async fn figures_are_for_the_people_of_the_schedule_and_the_digest_tells_of_the_shift() {
+    let w = World::new(30).await;
+    let ana = caller("ana", Role::Viewer);
+    w.tick().await;
+    w.errors(12.5);
+    w.pass(20).await;
+    w.clock.advance_ms(2 * HOUR);
+    let figures = w.app.fairness(&ana, "photos-primary", FairnessAsk { days: Some(7) }).await.expect("hers");
+    let rows: Vec<_> = figures.people.iter().map(|l| (l.person.login.as_str(), l.total_ms / HOUR, l.pages)).collect();
+    assert_eq!(rows, [("ana", 2, 1), ("raj", 0, 0)], "in the order of names");
+    let admin = caller("mei", Role::Admin);
+    let refused = w.app.fairness(&admin, "photos-primary", FairnessAsk::default()).await.expect_err("not hers");
+    assert_eq!(refused.code, ErrorCode::Forbidden);
+    let ask = SuggestAsk { start: w.clock_now().plus_ms(HOUR), end: w.clock_now().plus_ms(2 * HOUR) };
+    let suggestion = w.app.suggest(&ana, "photos-primary", ask).await.expect("a suggestion");
+    assert_eq!(suggestion.person.expect("somebody").login, "raj", "ana has it then");
+    let digest = w.app.handoff_digest("photos-primary").await.expect("a digest");
+    assert_eq!((digest.fired.len(), digest.pages, digest.open.len()), (1, 2, 1), "{digest:?}");
 }

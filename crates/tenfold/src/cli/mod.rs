@@ -13,6 +13,7 @@ mod flag_changes;
 mod flag_edit;
 mod flag_life;
 mod follow;
+mod oncall;
 mod out;
 mod project;
 mod record;
@@ -58,6 +59,7 @@ pub enum Command {
     Note(duty::Note),
     Who(duty::Who),
     Take(duty::Take),
+    Oncall(oncall::Oncall),
     Mute(duty::Mute),
     Lock(ship::Lock),
     Unlock(ship::Unlock),
@@ -112,7 +114,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Mute Lock Unlock Doing Log WatchLog Search
+        Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Lock Unlock Doing Log WatchLog Search
         Events Apply Export Token Project
     }
 }

@@ -86,7 +86,7 @@ pub(super) fn on_call_line(on_call: &OnCallView) -> String {
 }
 
 /// `2026-11-30 09:00 UTC`.
-fn minute(at: Timestamp) -> String {
+pub(super) fn minute(at: Timestamp) -> String {
     let text = at.to_string();
     format!("{} {} UTC", text.get(..10).unwrap_or(&text), text.get(11..16).unwrap_or(""))
 }

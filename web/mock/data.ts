@@ -1,6 +1,6 @@
 /** A believable hour of the demo: photos on six hosts, one deploy at its canary, one alert, one incident. */
 import { RAMPING, TRIPPED } from "./changes.ts";
-import type { Alert, Commit, ConsoleMessage, Dashboard, Deploy, Flag, FlagExplanation, FlagPreview, FlagSummary, Host, Incident, Marker, Now, Person, RecordEvent, Schedule, Service, Suspect } from "../src/api/types";
+import type { Alert, Commit, ConsoleMessage, Dashboard, Deploy, Flag, FlagExplanation, FlagPreview, FlagSummary, Host, Incident, Marker, Now, Person, RecordEvent, Schedule, SchedulePreview, ScheduleSpan, Service, Suspect, Swap } from "../src/api/types";
 
 export const START = Date.now();
 const MIN = 60_000;
@@ -80,6 +80,25 @@ export const SCHEDULES: Schedule[] = [{
   layers: [{ name: "rotation", timezone: "Europe/Berlin", people: ["ana", "raj"], start: "2026-01-05T10:00:00", shift_length: "1w", handoff: "every week on Monday at 10:00 Europe/Berlin", restrictions: [] }], people: ["ana", "raj"], version: 1,
   overrides: [{ id: 1, kind: "replace", person: "mei", start: new Date(START + 26 * 3_600_000).toISOString(), end: new Date(START + 34 * 3_600_000).toISOString(), by: "ana" }],
   on_call: steps14()[0] ?? null, next: steps14(),
+}];
+
+const DAY = 86_400_000;
+const span = (from: number, to: number, people: string[], more: Partial<ScheduleSpan> = {}): ScheduleSpan => ({
+  since: new Date(START + from * DAY).toISOString(), until: new Date(START + to * DAY).toISOString(), people, shadows: [], secondary: null, layer: null, overrides: [],
+  fallback: false, gap: people.length === 0, overlap: people.length > 1, ...more,
+});
+export const PREVIEW: SchedulePreview = {
+  schedule: "photos-primary", from: new Date(START).toISOString(), to: new Date(START + 14 * DAY).toISOString(), gap_ms: DAY, overlap_ms: DAY, fallback_ms: 0, truncated: false,
+  layers: [
+    { name: "around the clock", spans: [span(0, 5, ["ana"]), span(5, 9, ["raj"]), span(10, 14, ["ana"])] },
+    { name: "day", spans: [0, 1, 2, 3, 4].map((n) => span(n + 0.3, n + 0.7, ["mei"])) },
+  ],
+  spans: [span(0, 1, ["ana"]), span(1, 1.5, ["mei"], { overrides: [1] }), span(1.5, 5, ["ana"]), span(5, 8, ["raj"]), span(8, 9, ["raj", "mei"]), span(9, 10, []), span(10, 14, ["ana"])],
+  short_rests: [{ person: "ana", from: new Date(START + DAY).toISOString(), to: new Date(START + 1.2 * DAY).toISOString(), min_rest_hours: 11 }],
+};
+export const SWAPS: Swap[] = [{
+  id: 3, schedule: "photos-primary", state: "open", from: "raj", with: "ana", give_start: PREVIEW.spans[3]!.since, give_end: PREVIEW.spans[3]!.until,
+  take_start: PREVIEW.spans[6]!.since, take_end: PREVIEW.spans[6]!.until,
 }];
 
 export const INCIDENTS: Incident[] = [

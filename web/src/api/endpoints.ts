@@ -132,6 +132,9 @@ export const oncall = {
     unwrap(POST("/api/schedules/{name}/preview", { params: { path: { name }, query }, body: { plan: plan as unknown as Record<string, unknown> } })),
   save: (name: string, plan: T.Plan, from?: string) =>
     unwrap(PUT("/api/schedules/{name}", { params: { path: { name }, query: given({ from }) }, body: plan as unknown as Record<string, unknown> })),
+  fairness: (name: string) => unwrap(GET("/api/schedules/{name}/fairness", { params: { path: { name } } })),
+  digest: (name: string) => unwrap(GET("/api/schedules/{name}/digest", { params: { path: { name } } })),
+  renewCalendar: (login: string) => unwrap(POST("/api/people/{login}/calendar", { params: { path: { login } } })),
   swaps: () => unwrap(GET("/api/swaps")),
   askSwap: (name: string, body: { with: string; give: string; take?: string }) => unwrap(POST("/api/schedules/{name}/swaps", { params: { path: { name } }, body })),
   acceptSwap: (id: number) => unwrap(POST("/api/swaps/{id}/accept", { params: { path: { id } } })),

@@ -3701,6 +3701,64 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/people/{login}/calendar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a new address for one's own calendar; the one before ends. It is shown this once. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    login: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CalendarAddress"];
+                    };
+                };
+            };
+        };
+        /** Ends the address of one's own calendar. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    login: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["OnCallDone"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/people/{login}/test-page": {
         parameters: {
             query?: never;
@@ -4289,6 +4347,161 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/schedules/{name}/calendar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The schedule's shifts as iCalendar: 14 days back, 90 ahead. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CalendarText"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{name}/digest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened in the shift that holds now: what fired, what was muted, what is open. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DigestView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{name}/fairness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much each of the schedule's people had, by their own clock; shown to them only and never ranked. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description How many days back, 1 to 366; 84 when absent. */
+                    days?: number;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FairnessView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{name}/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes overrides of the events of somebody else's calendar, or says what it would make. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["CalendarImport"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CalendarImported"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/schedules/{name}/overrides": {
         parameters: {
             query?: never;
@@ -4434,6 +4647,46 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{name}/suggestion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who of the schedule's people is free in a stretch and has had least of late. */
+        get: {
+            parameters: {
+                query: {
+                    start: string;
+                    end: string;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SuggestionView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -5729,6 +5982,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/calendar/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The shifts of one person as iCalendar, at an address with their secret in it; for programs that cannot sign in. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    file: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/calendar": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/edge/metrics": {
         parameters: {
             query?: never;
@@ -6241,6 +6531,27 @@ export interface components {
             at: string;
             error?: string | null;
         };
+        /** @description The address of a person's calendar. The secret in it is shown this once. */
+        CalendarAddress: {
+            url: string;
+        };
+        /** @description A calendar to be read, and whether only to look. */
+        CalendarImport: {
+            /** @description The file's text. Each event names a person: by login in its summary, or by mail address as an attendee. */
+            ics: string;
+            /** @description Says what would be made and makes nothing. */
+            dry_run?: boolean;
+        };
+        /** @description What an import makes, or would make. */
+        CalendarImported: {
+            overrides: components["schemas"]["OverrideView"][];
+            /** @description Events that name nobody who has an account, each in a sentence. */
+            skipped: string[];
+        };
+        CalendarText: {
+            /** @description RFC 5545. */
+            ics: string;
+        };
         /** @description One commit, as people read it. */
         Commit: {
             sha: string;
@@ -6425,6 +6736,22 @@ export interface components {
             started_at: string;
             finished_at?: string | null;
         };
+        /** @description What the next one should know, from the record of a shift. */
+        DigestView: {
+            schedule: string;
+            from: string;
+            to: string;
+            /** @description Alerts that fired, as the record says it. */
+            fired: string[];
+            /** @description Mutes that were made. */
+            muted: string[];
+            /** @description Pages that were sent. */
+            pages: number;
+            /** @description Incidents that are not over. */
+            open: string[];
+            /** @description People who were paged at night and begin again before they have rested. */
+            short_rests: string[];
+        };
         Done: {
             done: boolean;
         };
@@ -6502,6 +6829,13 @@ export interface components {
              * @description `before` (or, ascending, `after`) of the next page; absent on the last.
              */
             next?: number | null;
+        };
+        /** @description The shares of a schedule's people, in the order of their names. */
+        FairnessView: {
+            schedule: string;
+            from: string;
+            to: string;
+            people: components["schemas"]["LoadView"][];
         };
         /** @description One figure; `value` is null when there is no data, which is not zero. */
         FigureView: {
@@ -7559,6 +7893,23 @@ export interface components {
             /** @description What to say, and to whom. */
             say: string;
         };
+        /** @description One person's share. Nights (22 to 7), weekends and holidays are by their own clock. */
+        LoadView: {
+            person: components["schemas"]["OnCallPerson"];
+            timezone: string;
+            /** Format: int64 */
+            total_ms: number;
+            /** Format: int64 */
+            night_ms: number;
+            /** Format: int64 */
+            weekend_ms: number;
+            /** Format: int64 */
+            holiday_ms: number;
+            /** Format: int32 */
+            pages: number;
+            /** Format: int32 */
+            night_pages: number;
+        };
         Lock: {
             id: string;
             service: string;
@@ -8380,6 +8731,12 @@ export interface components {
             incident?: number | null;
             /** Format: int64 */
             deploy?: number | null;
+        };
+        /** @description Who might take a stretch. */
+        SuggestionView: {
+            person?: components["schemas"]["OnCallPerson"] | null;
+            /** @description One sentence. */
+            reason: string;
         };
         /** @description A change that may be behind an alert. */
         SuspectView: {

@@ -52,7 +52,7 @@ export function PlanDialog({ onClose, schedule }: { onClose: () => void; schedul
       <form className="form" onSubmit={(event) => void save(event)}>
         <Field label="Time zone" hint="Of layers that name none, like Europe/Berlin."><input required value={form.timezone} onChange={(event) => change({ timezone: event.target.value })} /></Field>
         {form.layers.map((layer, index) => (
-          <fieldset key={index} className="form">
+          <fieldset key={index} className="layer-form">
             <legend>Layer {index + 1} of {form.layers.length}{index > 0 ? ", covers those above" : ""}</legend>
             <div className="columns even">
               <Field label="Name"><input required value={layer.name} onChange={(event) => changeLayer(index, { name: event.target.value })} /></Field>

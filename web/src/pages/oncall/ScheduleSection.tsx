@@ -8,6 +8,7 @@ import { ActionButton } from "../../ui/Action";
 import { Status, Time } from "../../ui/basics";
 import { Section } from "../../ui/Section";
 import { Calendar } from "./Calendar";
+import { Handoff } from "./Handoff";
 import { LayerChart } from "./LayerChart";
 import { OverrideDialog } from "./OverrideDialog";
 import { PlanDialog } from "./PlanDialog";
@@ -80,6 +81,7 @@ export function ScheduleSection({ schedule }: { schedule: Schedule }): ReactElem
       <Calendar schedule={schedule} me={person.login} />
       <Overrides schedule={schedule} />
       <LayerChart schedule={schedule} />
+      <Handoff schedule={schedule} />
       <OverrideDialog open={open === "override"} onClose={close} schedule={schedule} />
       {open === "swap" && <SwapDialog onClose={close} schedule={schedule} mine={mine} />}
       {open === "edit" && <PlanDialog onClose={close} schedule={schedule} />}

@@ -81,6 +81,9 @@ fn what_is_not_understood_is_refused_with_its_line() {
     );
     assert!(said("DTSTART;TZID=W. Europe Standard Time:20260701T090000").contains("IANA"));
     assert!(said("DTSTART:2026-07-01").contains("20261123T080000Z"));
+    assert!(
+        said("DTSTART:20260701T090000Z\r\nDURATION:PT8H\r\nRRULE:FREQ=WEEKLY;BYDAY=MO").contains("weekday of BYDAY")
+    );
     assert!(said("SUMMARY:x").contains("no DTSTART"));
     assert!(said("DTSTART:20260701T090000Z\r\nDTEND:20260701T080000Z").contains("before it begins"));
     assert!(said("DTSTART:20260701T090000Z\r\nRECURRENCE-ID:20260701T090000Z").contains("RECURRENCE-ID"));

@@ -102,6 +102,10 @@ impl Rule {
         zone: &TimeZone,
     ) -> Result<Vec<DateTime>, String> {
         let end = to.map(|t| zone.to_datetime(t));
+        if !self.by_day.is_empty() && !self.by_day.contains(&start.weekday()) {
+            // RFC 5545, 3.8.5.3 leaves open what this means, and readers differ.
+            return Err("DTSTART is not on a weekday of BYDAY; begin the event on one of them".to_owned());
+        }
         let out_of_range = |_| "a repetition goes beyond the calendar".to_owned();
         let mut days = self.by_day.clone();
         if self.weekly && days.is_empty() {

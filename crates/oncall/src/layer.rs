@@ -112,7 +112,7 @@ impl Layer {
             return Some(start);
         }
         let handoff = self.rotation.shift_at(zone, at).and_then(|k| self.rotation.handoff(zone, k + 1));
-        let window = self.window_edges(zone, at, 1).filter(|edge| *edge > at).min();
+        let window = self.window_edge(zone, at, 1);
         [handoff, window, self.end].into_iter().flatten().min()
     }
 
@@ -125,17 +125,39 @@ impl Layer {
             return Some(end);
         }
         let handoff = self.rotation.shift_at(zone, at).and_then(|k| self.rotation.handoff(zone, k));
-        let window = self.window_edges(zone, at, -1).filter(|edge| *edge <= at).max();
+        let window = self.window_edge(zone, at, -1);
         [handoff, window, self.start].into_iter().flatten().max()
     }
 
-    /// Edges of the windows on the days around `at`, as far as the next one can be in that direction.
-    fn window_edges(&self, zone: &TimeZone, at: Timestamp, direction: i32) -> impl Iterator<Item = Timestamp> {
-        let today = date_at(zone, at);
-        let days = if self.restrictions.is_empty() { 0 } else { DAYS_LOOKED_AT };
-        (-2..days).filter_map(move |n| today?.checked_add((n * direction).days()).ok()).flat_map(move |date| {
-            self.restrictions.iter().filter_map(move |r| r.window(zone, date)).flat_map(|(start, end)| [start, end])
-        })
+    /// The nearest edge of a window after `at` (`direction` 1), or not after it (-1). Looks day by day, and no farther
+    /// than a nearer edge can be.
+    fn window_edge(&self, zone: &TimeZone, at: Timestamp, direction: i32) -> Option<Timestamp> {
+        if self.restrictions.is_empty() {
+            return None;
+        }
+        let today = date_at(zone, at)?;
+        let mut best: Option<Timestamp> = None;
+        for n in -2..DAYS_LOOKED_AT {
+            let date = today.checked_add((n * direction).days()).ok()?;
+            // A window of this day or a farther one has no edge nearer than this midnight.
+            let limit = if direction > 0 { date } else { date.checked_add(2.days()).ok()? };
+            let limit = resolve(zone, limit.to_datetime(Time::midnight()))?;
+            let nearer = |edge: Timestamp| if direction > 0 { edge < limit } else { edge > limit };
+            if best.is_some_and(nearer) {
+                break;
+            }
+            let windows = self.restrictions.iter().filter_map(|r| r.window(zone, date));
+            for edge in windows.flat_map(|(start, end)| [start, end]) {
+                best = match (direction > 0, best) {
+                    (true, _) if edge <= at => best,
+                    (false, _) if edge > at => best,
+                    (_, None) => Some(edge),
+                    (true, Some(b)) => Some(b.min(edge)),
+                    (false, Some(b)) => Some(b.max(edge)),
+                };
+            }
+        }
+        best
     }
 }
 

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 use tenfold_app::Role;
-use tenfold_app::oncall::{Draft, FairnessAsk, NewOverride, NewSwap, PolicyUpdate, PreviewAsk, ScheduleUpdate, SuggestAsk};
+use tenfold_app::oncall::{
+    Draft, FairnessAsk, NewOverride, NewSwap, PolicyUpdate, PreviewAsk, ScheduleUpdate, SuggestAsk,
+};
 use tenfold_app::{Caller, incidents::NewIncident};
 use tenfold_types::{ErrorCode, Timestamp};
 
@@ -219,7 +221,8 @@ async fn a_calendar_has_an_address_with_a_secret_that_can_be_renewed() {
     let ana = caller("ana", Role::Viewer);
     let refused = w.app.calendar_renew(&caller("raj", Role::Admin), "ana").await.expect_err("hers alone");
     assert_eq!(refused.code, ErrorCode::Forbidden);
-    let secret = |url: &str| url.rsplit('/').next().and_then(|f| f.strip_suffix(".ics")).expect("an address").to_owned();
+    let secret =
+        |url: &str| url.rsplit('/').next().and_then(|f| f.strip_suffix(".ics")).expect("an address").to_owned();
     let first = secret(&w.app.calendar_renew(&ana, "ana").await.expect("an address").url);
     let ics = w.app.calendar(&first).await.expect("a calendar");
     assert!(ics.contains("SUMMARY:ana on call: photos-primary") && !ics.contains("raj on call"), "{ics}");
@@ -242,7 +245,11 @@ async fn a_foreign_calendar_becomes_overrides() {
     let stamp = |t: Timestamp| t.to_string()[..19].replace(['-', ':'], "") + "Z";
     let event = |uid: &str, start: i64, text: &str| {
         let (from, to) = (w.clock_now().plus_ms(start * HOUR), w.clock_now().plus_ms((start + 2) * HOUR));
-        format!("BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTART:{}\r\nDTEND:{}\r\n{text}\r\nEND:VEVENT\r\n", stamp(from), stamp(to))
+        format!(
+            "BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTART:{}\r\nDTEND:{}\r\n{text}\r\nEND:VEVENT\r\n",
+            stamp(from),
+            stamp(to)
+        )
     };
     let ics = format!(
         "BEGIN:VCALENDAR\r\n{}{}{}END:VCALENDAR\r\n",

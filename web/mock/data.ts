@@ -1,6 +1,6 @@
 /** A believable hour of the demo: photos on six hosts, one deploy at its canary, one alert, one incident. */
 import { RAMPING, TRIPPED } from "./changes.ts";
-import type { Alert, Commit, ConsoleMessage, Dashboard, Deploy, Flag, FlagExplanation, FlagPreview, FlagSummary, Host, Incident, Marker, Now, Person, RecordEvent, Schedule, Service, Suspect } from "../src/api/types";
+import type { Alert, Commit, ConsoleMessage, Dashboard, Deploy, Flag, FlagExplanation, FlagPreview, FlagSummary, Host, Incident, Marker, Now, Person, RecordEvent, Schedule, SchedulePreview, ScheduleSpan, Service, Suspect, Swap } from "../src/api/types";
 
 export const START = Date.now();
 const MIN = 60_000;
@@ -76,20 +76,40 @@ const steps14 = (): Schedule["next"] => Array.from({ length: 4 }, (_, index) => 
   return { schedule: "photos-primary", person: { login: who.login, name: who.name, kind: who.kind }, since: new Date(from).toISOString(), until: new Date(START + ((index + 1) * 4 - 3) * 86_400_000).toISOString() };
 });
 export const SCHEDULES: Schedule[] = [{
-  name: "photos-primary", timezone: "Europe/Berlin", rotation: { people: ["ana", "raj"], start: ago(30 * 86_400_000), shift_length: "1w", handoff: "Monday 10:00" },
-  overrides: [{ id: 1, person: "mei", start: new Date(START + 26 * 3_600_000).toISOString(), end: new Date(START + 34 * 3_600_000).toISOString(), by: "ana" }],
+  name: "photos-primary", timezone: "Europe/Berlin", plan: { timezone: "Europe/Berlin", rotation: { people: ["ana", "raj"], start: "2026-01-05T10:00:00", shift_length: "1w" } },
+  layers: [{ name: "rotation", timezone: "Europe/Berlin", people: ["ana", "raj"], start: "2026-01-05T10:00:00", shift_length: "1w", handoff: "every week on Monday at 10:00 Europe/Berlin", restrictions: [] }], people: ["ana", "raj"], version: 1,
+  overrides: [{ id: 1, kind: "replace", person: "mei", start: new Date(START + 26 * 3_600_000).toISOString(), end: new Date(START + 34 * 3_600_000).toISOString(), by: "ana" }],
   on_call: steps14()[0] ?? null, next: steps14(),
 }];
 
+const DAY = 86_400_000;
+const span = (from: number, to: number, people: string[], more: Partial<ScheduleSpan> = {}): ScheduleSpan => ({
+  since: new Date(START + from * DAY).toISOString(), until: new Date(START + to * DAY).toISOString(), people, shadows: [], secondary: null, layer: null, overrides: [],
+  fallback: false, gap: people.length === 0, overlap: people.length > 1, ...more,
+});
+export const PREVIEW: SchedulePreview = {
+  schedule: "photos-primary", from: new Date(START).toISOString(), to: new Date(START + 14 * DAY).toISOString(), gap_ms: DAY, overlap_ms: DAY, fallback_ms: 0, truncated: false,
+  layers: [
+    { name: "around the clock", spans: [span(0, 5, ["ana"]), span(5, 9, ["raj"]), span(10, 14, ["ana"])] },
+    { name: "day", spans: [0, 1, 2, 3, 4].map((n) => span(n + 0.3, n + 0.7, ["mei"])) },
+  ],
+  spans: [span(0, 1, ["ana"]), span(1, 1.5, ["mei"], { overrides: [1] }), span(1.5, 5, ["ana"]), span(5, 8, ["raj"]), span(8, 9, ["raj", "mei"]), span(9, 10, []), span(10, 14, ["ana"])],
+  short_rests: [{ person: "ana", from: new Date(START + DAY).toISOString(), to: new Date(START + 1.2 * DAY).toISOString(), min_rest_hours: 11 }],
+};
+export const SWAPS: Swap[] = [{
+  id: 3, schedule: "photos-primary", state: "open", from: "raj", with: "ana", give_start: PREVIEW.spans[3]!.since, give_end: PREVIEW.spans[3]!.until,
+  take_start: PREVIEW.spans[6]!.since, take_end: PREVIEW.spans[6]!.until,
+}];
+
 export const INCIDENTS: Incident[] = [
-  { number: 4, title: "p99 of photos is above 500 ms", severity: "warning", service: "photos", environment: "production", state: "open", opened_at: ago(2 * MIN), onset: ago(3 * MIN), opened_by: "tenfold", alerts: ["b2c3d4e5f6071829"], suspects: [], escalation: { policy: "photos", step: 1, steps: 2, round: 1, state: "waiting", next_at: new Date(START + 3 * MIN).toISOString(), waiting_for: ["Ana"] }, pages: [
+  { number: 4, title: "p99 of photos is above 500 ms", drill: false, severity: "warning", service: "photos", environment: "production", state: "open", opened_at: ago(2 * MIN), onset: ago(3 * MIN), opened_by: "tenfold", alerts: ["b2c3d4e5f6071829"], suspects: [], escalation: { policy: "photos", step: 1, steps: 2, round: 1, state: "waiting", next_at: new Date(START + 3 * MIN).toISOString(), waiting_for: ["Ana"] }, pages: [
     { id: "p3", incident: 4, step: 1, round: 1, person: "ana", person_name: "Ana", state: "delivered", attempts: [{ channel: "mail", state: "accepted", at: ago(2 * MIN) }, { channel: "web", state: "shown", at: ago(2 * MIN) }], due_at: ago(2 * MIN), delivered_at: ago(2 * MIN) },
   ] },
-  { number: 3, title: "More than 2 % of photos requests fail", severity: "critical", service: "photos", environment: "production", state: "acknowledged", opened_at: ago(11 * MIN), acknowledged_at: ago(10 * MIN), acknowledged_by: "raj", acknowledged_by_name: "Raj", onset: ago(12 * MIN), opened_by: "tenfold", alerts: ["a1b2c3d4e5f60718"], suspects: SUSPECTS, escalation: { policy: "photos", step: 2, steps: 2, round: 1, state: "acknowledged" }, pages: [
+  { number: 3, title: "More than 2 % of photos requests fail", drill: false, severity: "critical", service: "photos", environment: "production", state: "acknowledged", opened_at: ago(11 * MIN), acknowledged_at: ago(10 * MIN), acknowledged_by: "raj", acknowledged_by_name: "Raj", onset: ago(12 * MIN), opened_by: "tenfold", alerts: ["a1b2c3d4e5f60718"], suspects: SUSPECTS, escalation: { policy: "photos", step: 2, steps: 2, round: 1, state: "acknowledged" }, pages: [
     { id: "p1", incident: 3, step: 1, round: 1, person: "ana", person_name: "Ana", state: "superseded", attempts: [{ channel: "mail", state: "accepted", at: ago(11 * MIN) }, { channel: "irc", state: "failed", at: ago(11 * MIN), error: "ana is not in #ops" }], due_at: ago(11 * MIN), delivered_at: ago(11 * MIN) },
     { id: "p2", incident: 3, step: 2, round: 1, person: "raj", person_name: "Raj", state: "acknowledged", attempts: [{ channel: "irc", state: "accepted", at: ago(10.5 * MIN) }], due_at: ago(10.5 * MIN), delivered_at: ago(10.5 * MIN) },
   ] },
-  { number: 2, title: "host-4 does not answer", severity: "critical", service: "photos", environment: "production", state: "resolved", opened_at: ago(299 * MIN), acknowledged_at: ago(298 * MIN), acknowledged_by: "ana", resolved_at: ago(291 * MIN), onset: ago(300 * MIN), opened_by: "tenfold", alerts: ["d4e5f60718293041"], suspects: [], escalation: null, pages: [] },
+  { number: 2, title: "host-4 does not answer", drill: false, severity: "critical", service: "photos", environment: "production", state: "resolved", opened_at: ago(299 * MIN), acknowledged_at: ago(298 * MIN), acknowledged_by: "ana", resolved_at: ago(291 * MIN), onset: ago(300 * MIN), opened_by: "tenfold", alerts: ["d4e5f60718293041"], suspects: [], escalation: null, pages: [] },
 ];
 
 const flag = (key: string, description: string, kind: Flag["kind"], enabled: boolean, percent: number | null, extra: Partial<Flag["environments"][string]> = {}): Flag => ({

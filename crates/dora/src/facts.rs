@@ -1,6 +1,6 @@
 //! Facts about deploys and incidents, and how they are read out of the record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tenfold_types::{Event, Timestamp};
@@ -78,13 +78,19 @@ pub struct Facts {
 pub fn facts_from_events(events: &[Event]) -> Facts {
     let mut deploys: BTreeMap<i64, (Deploy, bool)> = BTreeMap::new();
     let mut incidents: BTreeMap<i64, Incident> = BTreeMap::new();
+    let mut drills: BTreeSet<i64> = BTreeSet::new();
     for event in events {
+        if event.data["drill"] == true {
+            drills.extend(event.subject.incident);
+        }
         match (event.kind.split_once('.'), event.subject.deploy, event.subject.incident) {
             (Some(("deploy", what)), Some(number), _) => read_deploy(&mut deploys, number, what, event),
             (Some(("incident", what)), _, Some(number)) => read_incident(&mut incidents, number, what, event),
             _ => {}
         }
     }
+    // Nothing was broken in a drill.
+    incidents.retain(|number, _| !drills.contains(number));
     Facts { deploys: deploys.into_values().map(|(d, _)| d).collect(), incidents: incidents.into_values().collect() }
 }
 

@@ -1,22 +1,40 @@
-//! Schedules, overrides, escalation policies.
+//! Schedules, their previews and versions, overrides, swaps, escalation policies.
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
 use serde::Serialize;
 use tenfold_app::oncall::{
-    NewOverride, OnCallView, OverrideView, PolicyUpdate, PolicyView, ScheduleUpdate, ScheduleView,
+    CalendarAddress, CalendarImport, CalendarImported, DigestView, Draft, FairnessAsk, FairnessView, NewOverride,
+    NewSwap, OnCallView, OverrideView, PolicyUpdate, PolicyView, PreviewAsk, PreviewView, ScheduleUpdate, ScheduleView,
+    SuggestAsk, SuggestionView, SwapView, VersionView,
 };
 use tenfold_app::{App, Role};
+use tenfold_types::Timestamp;
 use utoipa_axum::routes;
 
 use crate::auth::Who;
-use crate::{Api, ApiError, Body, PathOf, Policy};
+use crate::{Api, ApiError, Body, PathOf, Policy, QueryOf};
 
 pub fn api() -> Api {
     Api::new("on-call")
         .add(Policy::Viewer, routes!(schedules))
         .add(Policy::Viewer, routes!(schedule))
         .add(Policy::Role(Role::Deployer), routes!(schedule_put, schedule_delete))
+        .add(Policy::Viewer, routes!(versions))
+        .add(Policy::Viewer, routes!(preview, preview_draft))
+        .add(Policy::Person, routes!(fairness))
+        .add(Policy::Person, routes!(suggestion))
+        .add(Policy::Viewer, routes!(digest))
+        .add(Policy::Viewer, routes!(schedule_calendar))
+        .add(Policy::Public, routes!(calendar))
+        .add(Policy::Person, routes!(calendar_renew, calendar_end))
+        .add(Policy::Role(Role::Responder), routes!(import))
+        .add(Policy::Viewer, routes!(swaps))
+        .add(Policy::Role(Role::Responder), routes!(swap_ask))
+        .add(Policy::Role(Role::Responder), routes!(swap_accept))
+        .add(Policy::Role(Role::Responder), routes!(swap_decline))
         .add(Policy::Role(Role::Responder), routes!(override_create))
         .add(Policy::Role(Role::Responder), routes!(override_delete))
         .add(Policy::Role(Role::Responder), routes!(take))
@@ -46,6 +64,33 @@ struct OnCallDone {
 struct Take {
     /// Two hours when absent.
     for_ms: Option<i64>,
+    /// Now when absent.
+    #[schema(value_type = Option<String>)]
+    start: Option<Timestamp>,
+}
+#[derive(Serialize, utoipa::ToSchema)]
+struct VersionList {
+    items: Vec<VersionView>,
+}
+#[derive(Serialize, utoipa::ToSchema)]
+struct SwapList {
+    items: Vec<SwapView>,
+}
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct From {
+    /// From when on the plan holds; not in the past, now when absent.
+    #[param(value_type = Option<String>)]
+    from: Option<Timestamp>,
+}
+#[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PreviewDraft {
+    plan: ScheduleUpdate,
+    /// From when on the plan would hold; now when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    from: Option<Timestamp>,
 }
 
 /// All schedules, with who is on call and the shifts of the next 14 days.
@@ -60,15 +105,165 @@ async fn schedule(State(app): State<App>, PathOf(name): PathOf<String>) -> Resul
     Ok(Json(app.schedule(&name).await?))
 }
 
-/// Makes or changes a schedule.
-#[utoipa::path(put, path = "/api/schedules/{name}", params(("name" = String, Path)), request_body = ScheduleUpdate, responses((status = 200, body = ScheduleView)))]
+/// What a schedule was, from when on, and who made it so.
+#[utoipa::path(get, path = "/api/schedules/{name}/versions", params(("name" = String, Path)), responses((status = 200, body = VersionList)))]
+async fn versions(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<Json<VersionList>, ApiError> {
+    Ok(Json(VersionList { items: app.schedule_versions(&name).await? }))
+}
+
+/// Who is on call over a time, layer by layer and as a result, with gaps, overlaps and too short rests.
+#[utoipa::path(get, path = "/api/schedules/{name}/preview", params(("name" = String, Path), PreviewAsk), responses((status = 200, body = PreviewView)))]
+async fn preview(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+    QueryOf(ask): QueryOf<PreviewAsk>,
+) -> Result<Json<PreviewView>, ApiError> {
+    Ok(Json(app.schedule_preview(&name, ask, None).await?))
+}
+
+/// The same for a plan that is not saved; nothing is changed.
+#[utoipa::path(post, path = "/api/schedules/{name}/preview", params(("name" = String, Path), PreviewAsk), request_body = PreviewDraft, responses((status = 200, body = PreviewView)))]
+async fn preview_draft(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+    QueryOf(ask): QueryOf<PreviewAsk>,
+    Body(draft): Body<PreviewDraft>,
+) -> Result<Json<PreviewView>, ApiError> {
+    let draft = Draft { plan: draft.plan, from: draft.from };
+    Ok(Json(app.schedule_preview(&name, ask, Some(draft)).await?))
+}
+
+/// How much each of the schedule's people had, by their own clock; shown to them only and never ranked.
+#[utoipa::path(get, path = "/api/schedules/{name}/fairness", params(("name" = String, Path), FairnessAsk), responses((status = 200, body = FairnessView)))]
+async fn fairness(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+    QueryOf(ask): QueryOf<FairnessAsk>,
+) -> Result<Json<FairnessView>, ApiError> {
+    Ok(Json(app.fairness(&who, &name, ask).await?))
+}
+
+/// Who of the schedule's people is free in a stretch and has had least of late.
+#[utoipa::path(get, path = "/api/schedules/{name}/suggestion", params(("name" = String, Path), SuggestAsk), responses((status = 200, body = SuggestionView)))]
+async fn suggestion(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+    QueryOf(ask): QueryOf<SuggestAsk>,
+) -> Result<Json<SuggestionView>, ApiError> {
+    Ok(Json(app.suggest(&who, &name, ask).await?))
+}
+
+/// What happened in the shift that holds now: what fired, what was muted, what is open.
+#[utoipa::path(get, path = "/api/schedules/{name}/digest", params(("name" = String, Path)), responses((status = 200, body = DigestView)))]
+async fn digest(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<Json<DigestView>, ApiError> {
+    Ok(Json(app.handoff_digest(&name).await?))
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct CalendarText {
+    /// RFC 5545.
+    ics: String,
+}
+
+/// The schedule's shifts as iCalendar: 14 days back, 90 ahead.
+#[utoipa::path(get, path = "/api/schedules/{name}/calendar", params(("name" = String, Path)), responses((status = 200, body = CalendarText)))]
+async fn schedule_calendar(
+    State(app): State<App>,
+    PathOf(name): PathOf<String>,
+) -> Result<Json<CalendarText>, ApiError> {
+    Ok(Json(CalendarText { ics: app.schedule_calendar(&name).await? }))
+}
+
+/// The shifts of one person as iCalendar, at an address with their secret in it; for programs that cannot sign in.
+#[utoipa::path(get, path = "/calendar/{file}", params(("file" = String, Path)), responses((status = 200, content_type = "text/calendar", body = String)))]
+async fn calendar(State(app): State<App>, PathOf(file): PathOf<String>) -> Result<impl IntoResponse, ApiError> {
+    let ics = app.calendar(file.strip_suffix(".ics").unwrap_or(&file)).await?;
+    let headers =
+        [(header::CONTENT_TYPE, "text/calendar; charset=utf-8"), (header::CACHE_CONTROL, "private, no-store")];
+    Ok((headers, ics))
+}
+
+/// Makes a new address for one's own calendar; the one before ends. It is shown this once.
+#[utoipa::path(post, path = "/api/people/{login}/calendar", params(("login" = String, Path)), responses((status = 200, body = CalendarAddress)))]
+async fn calendar_renew(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(login): PathOf<String>,
+) -> Result<Json<CalendarAddress>, ApiError> {
+    Ok(Json(app.calendar_renew(&who, &login).await?))
+}
+
+/// Ends the address of one's own calendar.
+#[utoipa::path(delete, path = "/api/people/{login}/calendar", params(("login" = String, Path)), responses((status = 200, body = OnCallDone)))]
+async fn calendar_end(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(login): PathOf<String>,
+) -> Result<Json<OnCallDone>, ApiError> {
+    app.calendar_end(&who, &login).await?;
+    Ok(Json(OnCallDone { done: true }))
+}
+
+/// Makes overrides of the events of somebody else's calendar, or says what it would make.
+#[utoipa::path(post, path = "/api/schedules/{name}/import", params(("name" = String, Path)), request_body = CalendarImport, responses((status = 200, body = CalendarImported)))]
+async fn import(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+    Body(import): Body<CalendarImport>,
+) -> Result<Json<CalendarImported>, ApiError> {
+    Ok(Json(app.calendar_import(&who, &name, import).await?))
+}
+
+/// The swaps that wait for an answer.
+#[utoipa::path(get, path = "/api/swaps", responses((status = 200, body = SwapList)))]
+async fn swaps(State(app): State<App>) -> Result<Json<SwapList>, ApiError> {
+    Ok(Json(SwapList { items: app.swaps().await? }))
+}
+
+/// Asks somebody to change shifts; nothing changes before they accept.
+#[utoipa::path(post, path = "/api/schedules/{name}/swaps", params(("name" = String, Path)), request_body = NewSwap, responses((status = 200, body = SwapView)))]
+async fn swap_ask(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+    Body(new): Body<NewSwap>,
+) -> Result<Json<SwapView>, ApiError> {
+    Ok(Json(app.swap_ask(&who, &name, new).await?))
+}
+
+/// The one who was asked accepts.
+#[utoipa::path(post, path = "/api/swaps/{id}/accept", params(("id" = i64, Path)), responses((status = 200, body = SwapView)))]
+async fn swap_accept(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(id): PathOf<i64>,
+) -> Result<Json<SwapView>, ApiError> {
+    Ok(Json(app.swap_accept(&who, id).await?))
+}
+
+/// The one who was asked says no, or the one who asked takes it back.
+#[utoipa::path(post, path = "/api/swaps/{id}/decline", params(("id" = i64, Path)), responses((status = 200, body = SwapView)))]
+async fn swap_decline(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(id): PathOf<i64>,
+) -> Result<Json<SwapView>, ApiError> {
+    Ok(Json(app.swap_decline(&who, id).await?))
+}
+
+/// Makes a schedule, or changes it from an instant on; what was before stays.
+#[utoipa::path(put, path = "/api/schedules/{name}", params(("name" = String, Path), From), request_body = ScheduleUpdate, responses((status = 200, body = ScheduleView)))]
 async fn schedule_put(
     State(app): State<App>,
     Who(who): Who,
     PathOf(name): PathOf<String>,
+    QueryOf(From { from }): QueryOf<From>,
     Body(update): Body<ScheduleUpdate>,
 ) -> Result<Json<ScheduleView>, ApiError> {
-    Ok(Json(app.schedule_put(&who, &name, update).await?))
+    Ok(Json(app.schedule_put_from(&who, &name, update, from).await?))
 }
 
 /// Removes a schedule that no policy pages.
@@ -82,7 +277,7 @@ async fn schedule_delete(
     Ok(Json(OnCallDone { done: true }))
 }
 
-/// Puts a person on call for a time, whoever the rotation says.
+/// Covers, adds or removes a person for a time, or lays a temporary schedule over the layers.
 #[utoipa::path(post, path = "/api/schedules/{name}/overrides", params(("name" = String, Path)), request_body = NewOverride, responses((status = 200, body = OverrideView)))]
 async fn override_create(
     State(app): State<App>,
@@ -104,7 +299,7 @@ async fn override_delete(
     Ok(Json(OnCallDone { done: true }))
 }
 
-/// The caller takes a schedule over from now on.
+/// The caller takes a schedule over, from now on or from `start` on.
 #[utoipa::path(post, path = "/api/schedules/{name}/take", params(("name" = String, Path)), request_body = Take, responses((status = 200, body = OverrideView)))]
 async fn take(
     State(app): State<App>,
@@ -112,7 +307,7 @@ async fn take(
     PathOf(name): PathOf<String>,
     Body(take): Body<Take>,
 ) -> Result<Json<OverrideView>, ApiError> {
-    Ok(Json(app.take(&who, &name, take.for_ms).await?))
+    Ok(Json(app.take(&who, &name, take.for_ms, take.start).await?))
 }
 
 /// Who is on call in each schedule at this moment.

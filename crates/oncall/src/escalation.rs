@@ -7,13 +7,24 @@
 use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
 
-use crate::policy::{Policy, Target};
+use crate::policy::{Policy, PolicyStep, Target};
 
 /// One escalation: the policy as it was when the incident opened, and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Escalation {
     pub policy: Policy,
     pub progress: Progress,
+    /// Which incident of its policy it is, from 0: where a step in turns begins.
+    #[serde(default)]
+    pub turn: u64,
+}
+
+/// Who stands behind a target.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    pub people: Vec<String>,
+    /// Those who learn: they get a copy, and nobody waits for them.
+    pub shadows: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +58,8 @@ pub enum Effect {
         step: usize,
         round: u32,
         people: Vec<String>,
+        /// In copy; none of `people`.
+        shadows: Vec<String>,
     },
     /// The step's targets name nobody who is on call; it was passed over without waiting.
     Nobody {
@@ -59,7 +72,11 @@ pub enum Effect {
 impl Escalation {
     /// A fresh escalation; its first step is due now.
     pub fn new(policy: Policy, now: Timestamp) -> Self {
-        Self { policy, progress: Progress::Waiting { step: 0, round: 0, next_at: now } }
+        Self { policy, progress: Progress::Waiting { step: 0, round: 0, next_at: now }, turn: 0 }
+    }
+    #[must_use]
+    pub fn in_turn(self, turn: u64) -> Self {
+        Self { turn, ..self }
     }
     /// When the next tick has something to do.
     pub fn next_at(&self) -> Option<Timestamp> {
@@ -70,12 +87,12 @@ impl Escalation {
     }
 }
 
-/// Takes one input. `on_call` tells who stands behind a target at `now`; an empty answer passes the step over.
+/// Takes one input. `on_call` tells who stands behind a target at `now`; an answer without people passes the step over.
 pub fn step(
     mut escalation: Escalation,
     input: &Input,
     now: Timestamp,
-    on_call: &mut dyn FnMut(&Target) -> Vec<String>,
+    on_call: &mut dyn FnMut(&Target) -> Answer,
 ) -> (Escalation, Vec<Effect>) {
     let mut effects = Vec::new();
     match (input, &escalation.progress) {
@@ -84,7 +101,7 @@ pub fn step(
             escalation.progress = Progress::Acknowledged;
         }
         (Input::Tick, &Progress::Waiting { step, round, next_at }) if next_at <= now => {
-            escalation.progress = advance(&escalation.policy, step, round, now, on_call, &mut effects);
+            escalation.progress = advance(&escalation.policy, escalation.turn, step, round, now, on_call, &mut effects);
         }
         _ => {}
     }
@@ -93,10 +110,11 @@ pub fn step(
 
 fn advance(
     policy: &Policy,
+    turn: u64,
     mut step: usize,
     mut round: u32,
     now: Timestamp,
-    on_call: &mut dyn FnMut(&Target) -> Vec<String>,
+    on_call: &mut dyn FnMut(&Target) -> Answer,
     effects: &mut Vec<Effect>,
 ) -> Progress {
     loop {
@@ -109,18 +127,40 @@ fn advance(
             round += 1;
             continue;
         };
-        let mut people: Vec<String> = Vec::new();
-        for person in current.targets.iter().flat_map(&mut *on_call) {
-            if !people.contains(&person) {
-                people.push(person);
-            }
-        }
+        let Answer { people, shadows } = answer(current, turn + u64::from(round), on_call);
         if people.is_empty() {
             effects.push(Effect::Nobody { step, round });
             step += 1;
             continue;
         }
-        effects.push(Effect::Page { step, round, people });
+        effects.push(Effect::Page { step, round, people, shadows });
         return Progress::Waiting { step: step + 1, round, next_at: now.plus_ms(current.delay_ms) };
+    }
+}
+
+/// Everybody behind a step's targets, each once; of a step in turns only the target whose turn it is, or the next one
+/// that has somebody.
+fn answer(step: &PolicyStep, turn: u64, on_call: &mut dyn FnMut(&Target) -> Answer) -> Answer {
+    let n = step.targets.len();
+    let first = if step.round_robin { usize::try_from(turn % n.max(1) as u64).unwrap_or(0) } else { 0 };
+    let mut all = Answer::default();
+    for target in step.targets.iter().cycle().skip(first).take(n) {
+        let one = on_call(target);
+        let somebody = !one.people.is_empty();
+        append(&mut all.people, one.people);
+        append(&mut all.shadows, one.shadows);
+        if somebody && step.round_robin {
+            break;
+        }
+    }
+    all.shadows.retain(|s| !all.people.contains(s));
+    all
+}
+
+fn append(all: &mut Vec<String>, more: Vec<String>) {
+    for person in more {
+        if !all.contains(&person) {
+            all.push(person);
+        }
     }
 }

@@ -1,18 +1,29 @@
-//! On-call as pure functions: rotations over civil time, overrides, who is on call, and the escalation policy's state
-//! machine.
+//! On-call as pure functions: layers of rotations over civil time, overrides, who is on call, and the escalation policy's
+//! state machine.
 //!
 //! No IO, no clock: the instant is a parameter. A rotation is an anchor in civil time plus k times a unit, resolved in
 //! the schedule's time zone; it never counts elapsed seconds, so a handoff at 09:00 stays at 09:00 over a change of
 //! clocks.
 
 mod escalation;
+mod fairness;
+mod ical;
+mod layer;
+mod overrides;
+mod plan;
 mod policy;
 mod rotation;
 mod schedule;
 
-pub use escalation::{Effect, Escalation, Input, Progress, step};
+pub use escalation::{Answer, Effect, Escalation, Input, Progress, step};
+pub use fairness::{Load, Profile, load};
+pub use ical::{EVENTS_READ_MAX, ICS_BYTES_MAX, IcsEvent, IcsShift, read_events, write_calendar};
+pub use layer::{Day, Layer, RESTRICTIONS_PER_LAYER_MAX, Restriction};
+pub use overrides::{FixedShift, OVERRIDES_MAX, Override, OverrideKind, SHIFTS_PER_TEMPORARY_MAX};
+pub use plan::{FALLBACK_PEOPLE_MAX, HOLIDAYS_MAX, LAYERS_MAX, MIN_REST_HOURS_MAX, Plan, SHADOWS_MAX, Shadow};
 pub use policy::{
-    DELAY_MS_MAX, DELAY_MS_MIN, Policy, PolicyStep, REPEAT_MAX, STEPS_MAX, TARGETS_PER_STEP_MAX, Target, TargetKind,
+    DELAY_MS_MAX, DELAY_MS_MIN, DEPLOYER_WITHIN_MS_MAX, DeployerFirst, OFFSET_MAX, Policy, PolicyStep, REPEAT_MAX,
+    STEPS_MAX, TARGETS_PER_STEP_MAX, Target, TargetKind,
 };
 pub use rotation::{PEOPLE_PER_ROTATION_MAX, Rotation, ShiftLength, Unit};
-pub use schedule::{OVERRIDES_MAX, Override, Schedule, Shift};
+pub use schedule::{Duty, PREVIEW_MS_MAX, PREVIEW_SPANS_MAX, Schedule, ShortRest, Span, Version};

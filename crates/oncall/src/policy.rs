@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 pub const STEPS_MAX: usize = 10;
 pub const TARGETS_PER_STEP_MAX: usize = 20;
 pub const REPEAT_MAX: u32 = 10;
+/// The farthest place behind the person on call.
+pub const OFFSET_MAX: u32 = 10;
+/// The longest time after a deploy in which its deployer is asked first.
+pub const DEPLOYER_WITHIN_MS_MAX: i64 = 7 * 24 * 3_600_000;
 pub const DELAY_MS_MIN: i64 = 1_000;
 pub const DELAY_MS_MAX: i64 = 24 * 3_600_000;
 
@@ -21,6 +25,20 @@ pub enum TargetKind {
 pub struct Target {
     pub kind: TargetKind,
     pub name: String,
+    /// Of a schedule: 0 is whoever is on call, 1 the first who stands behind them, and so on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub offset: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_zero(offset: &u32) -> bool {
+    *offset == 0
+}
+
+impl Target {
+    pub fn person(login: &str) -> Self {
+        Self { kind: TargetKind::Person, name: login.to_owned(), offset: 0 }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +47,19 @@ pub struct PolicyStep {
     /// How long this step, once paged, waits for an acknowledgement before the next one is paged.
     pub delay_ms: i64,
     pub targets: Vec<Target>,
+    /// One target is paged instead of all: each incident and each round goes to the next one that has somebody.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub round_robin: bool,
+}
+
+/// Whoever deployed the service shortly before the incident is asked first, and then the steps follow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeployerFirst {
+    /// How long after the deploy.
+    pub within_ms: i64,
+    /// How long the deployer has before the first step.
+    pub delay_ms: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,9 +69,22 @@ pub struct Policy {
     /// How many more times the whole is gone through when nobody acknowledged.
     #[serde(default)]
     pub repeat: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployer_first: Option<DeployerFirst>,
 }
 
 impl Policy {
+    /// The policy of an incident of a service that `deployer` has just deployed: the deployer comes before all steps.
+    #[must_use]
+    pub fn led_by(mut self, deployer: &str) -> Self {
+        if let Some(first) = &self.deployer_first {
+            let step =
+                PolicyStep { delay_ms: first.delay_ms, targets: vec![Target::person(deployer)], round_robin: false };
+            self.steps.insert(0, step);
+        }
+        self
+    }
+
     /// # Errors
     /// One sentence naming the step that is wrong and the limit.
     pub fn check(&self) -> Result<(), String> {
@@ -50,8 +94,26 @@ impl Policy {
         if self.repeat > REPEAT_MAX {
             return Err(format!("a policy repeats at most {REPEAT_MAX} times, not {}", self.repeat));
         }
+        if let Some(first) = &self.deployer_first {
+            if !(1..=DEPLOYER_WITHIN_MS_MAX).contains(&first.within_ms) {
+                let given = first.within_ms;
+                return Err(format!("deployer_first.within_ms is 1 to {DEPLOYER_WITHIN_MS_MAX}, not {given}"));
+            }
+            if !(DELAY_MS_MIN..=DELAY_MS_MAX).contains(&first.delay_ms) {
+                let given = first.delay_ms;
+                return Err(format!("deployer_first.delay_ms is {DELAY_MS_MIN} to {DELAY_MS_MAX}, not {given}"));
+            }
+        }
         for (i, step) in self.steps.iter().enumerate() {
             let n = i + 1;
+            for target in &step.targets {
+                if target.offset > OFFSET_MAX || (target.offset > 0 && target.kind == TargetKind::Person) {
+                    return Err(format!(
+                        "step {n}: `offset` is 0 to {OFFSET_MAX} and only for a schedule, not {} for {}",
+                        target.offset, target.name
+                    ));
+                }
+            }
             if !(DELAY_MS_MIN..=DELAY_MS_MAX).contains(&step.delay_ms) {
                 let given = step.delay_ms;
                 return Err(format!("step {n} waits {DELAY_MS_MIN} to {DELAY_MS_MAX} ms, not {given}"));

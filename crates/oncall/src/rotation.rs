@@ -138,7 +138,7 @@ impl Rotation {
 }
 
 /// Fold: the earlier instant. Gap: the first instant after it.
-fn resolve(zone: &TimeZone, civil: DateTime) -> Option<Timestamp> {
+pub(crate) fn resolve(zone: &TimeZone, civil: DateTime) -> Option<Timestamp> {
     let ambiguous = zone.to_ambiguous_timestamp(civil);
     let instant = match ambiguous.offset() {
         AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => ambiguous.earlier().ok()?,

@@ -1,120 +1,301 @@
-//! A schedule: a rotation in a time zone with overrides over it, and the question who is on call.
+//! A schedule: versions of a plan with overrides over them, and the question who is on call.
+//!
+//! The answer for an instant is evaluated for that instant alone; spans are found by going from one edge to the next.
 
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
 
-use crate::rotation::{PEOPLE_PER_ROTATION_MAX, Rotation};
+use crate::{overrides::Override, plan::Plan};
 
-/// Overrides one schedule may hold.
-pub const OVERRIDES_MAX: usize = 1_000;
-/// Shifts one preview lists.
-const PREVIEW_MAX: usize = 2_000;
+/// Spans one preview lists.
+pub const PREVIEW_SPANS_MAX: usize = 5_000;
+/// The longest time one preview looks over.
+pub const PREVIEW_MS_MAX: i64 = 400 * 86_400_000;
+/// How far the beginning and the end of a span are looked for.
+const REACH_MS: i64 = 400 * 86_400_000;
 
-/// For its time this person is on call instead of whoever the rotation says. Of two that overlap, the later made counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Override {
-    pub id: i64,
-    pub person: String,
-    pub start: Timestamp,
-    /// The first instant at which it no longer holds.
-    pub end: Timestamp,
-    pub by: String,
+/// A plan from an instant on, until a version that was made later holds.
+#[derive(Debug, Clone)]
+pub struct Version {
+    pub number: i64,
+    pub from: Timestamp,
+    pub plan: Plan,
+    /// Of each layer.
+    zones: Vec<TimeZone>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+impl Version {
+    /// # Errors
+    /// What [`Plan::check`] says.
+    pub fn new(number: i64, from: Timestamp, plan: Plan) -> Result<Self, String> {
+        plan.check()?;
+        let zones = plan.layers.iter().map(|l| plan.zone_of(l)).collect::<Result<_, _>>()?;
+        Ok(Self { number, from, plan, zones })
+    }
+}
+
+#[derive(Debug, Clone)]
 pub struct Schedule {
     pub name: String,
-    pub zone: TimeZone,
-    pub rotation: Rotation,
+    /// In the order they were made.
+    versions: Vec<Version>,
     /// In the order they were made.
     pub overrides: Vec<Override>,
 }
 
-/// A stretch of time with one person on call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shift {
-    pub person: String,
-    pub since: Timestamp,
-    pub until: Timestamp,
-    /// The override that makes it so.
-    pub override_id: Option<i64>,
-    /// Who stands behind the person on call: the rotation's own turn or the next one, as it was when the shift began.
-    pub secondary: Option<String>,
+/// Who stands where at one instant.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Duty {
+    /// On call, in order; empty in a gap.
+    pub people: Vec<String>,
+    /// Who stands behind them: the covering layer's turn and those after it, as far as they are not on call.
+    pub behind: Vec<String>,
+    /// In copy of whoever is on call.
+    pub shadows: Vec<String>,
+    /// The layer that covers, and its turn.
+    pub layer: Option<(String, i64)>,
+    /// The overrides that took part.
+    pub overrides: Vec<i64>,
+    /// Nobody else is on call, so the fallback is.
+    pub fallback: bool,
 }
 
-#[derive(PartialEq, Eq, Clone, Copy)]
-enum Holder {
-    Turn(i64),
-    Override(i64),
+/// A stretch of time in which the same people are on call for the same reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    pub since: Timestamp,
+    pub until: Timestamp,
+    /// Empty: a gap. More than one: an overlap.
+    pub people: Vec<String>,
+    pub shadows: Vec<String>,
+    /// Who stands behind them, as it was when the span began.
+    pub secondary: Option<String>,
+    pub layer: Option<String>,
+    pub overrides: Vec<i64>,
+    pub fallback: bool,
+}
+
+/// A person has less rest between two shifts than the plan wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShortRest {
+    pub person: String,
+    /// When the one shift ends.
+    pub from: Timestamp,
+    /// When the next one begins.
+    pub to: Timestamp,
+    pub min_rest_hours: u32,
+}
+
+impl Duty {
+    /// Two instants with the same reason belong to one span. An override that covers everybody hides the turns below.
+    fn same_as(&self, other: &Self) -> bool {
+        let hidden = !self.overrides.is_empty() || self.fallback;
+        self.people == other.people
+            && self.overrides == other.overrides
+            && self.fallback == other.fallback
+            && self.shadows == other.shadows
+            && (hidden || self.layer == other.layer)
+    }
 }
 
 impl Schedule {
     /// # Errors
-    /// One sentence saying what is wrong with the parts.
-    pub fn new(name: &str, timezone: &str, rotation: Rotation, overrides: Vec<Override>) -> Result<Self, String> {
-        let zone = TimeZone::get(timezone).map_err(|_| {
-            format!("`{timezone}` is not a time zone; write an IANA name like Europe/Berlin, America/Chicago or UTC")
-        })?;
-        if rotation.people.is_empty() || rotation.people.len() > PEOPLE_PER_ROTATION_MAX {
-            let n = rotation.people.len();
-            return Err(format!("a rotation has 1 to {PEOPLE_PER_ROTATION_MAX} people, this one has {n}"));
+    /// One sentence when there is no version.
+    pub fn new(name: &str, mut versions: Vec<Version>, overrides: Vec<Override>) -> Result<Self, String> {
+        versions.sort_by_key(|v| v.number);
+        if versions.is_empty() {
+            return Err(format!("the schedule {name} has no version"));
         }
-        if rotation.shift_at(&zone, Timestamp(0)).is_none() {
-            return Err(format!("the start {} is too far from our time", rotation.start));
-        }
-        Ok(Self { name: name.to_owned(), zone, rotation, overrides })
+        Ok(Self { name: name.to_owned(), versions, overrides })
     }
 
-    /// Who is on call at `at`, since and until when. `None` only beyond the calendar.
-    pub fn who_is_on_call(&self, at: Timestamp) -> Option<Shift> {
-        let holder = self.holder(at)?;
-        let mut since = self.boundary_before(at)?;
-        while self.holder(since.plus_ms(-1)) == Some(holder) {
-            since = self.boundary_before(since.plus_ms(-1))?;
-        }
-        let mut until = self.boundary_after(at)?;
-        while self.holder(until) == Some(holder) {
-            until = self.boundary_after(until)?;
-        }
-        let turn = self.rotation.shift_at(&self.zone, since)?;
-        let (person, override_id) = match holder {
-            Holder::Turn(k) => (self.rotation.person(k)?, None),
-            Holder::Override(id) => (self.overrides.iter().find(|o| o.id == id)?.person.as_str(), Some(id)),
-        };
-        let secondary = [turn, turn + 1].into_iter().filter_map(|k| self.rotation.person(k)).find(|p| *p != person);
-        Some(Shift { person: person.to_owned(), since, until, override_id, secondary: secondary.map(str::to_owned) })
+    /// A schedule whose plan always held.
+    ///
+    /// # Errors
+    /// What [`Plan::check`] says.
+    pub fn of_plan(name: &str, plan: Plan, overrides: Vec<Override>) -> Result<Self, String> {
+        Self::new(name, vec![Version::new(1, Timestamp(i64::MIN), plan)?], overrides)
     }
 
-    /// The shifts that touch `from..to`, in order, the first from its real beginning. At most 2,000.
-    pub fn preview(&self, from: Timestamp, to: Timestamp) -> Vec<Shift> {
-        let mut out = Vec::new();
+    pub fn versions(&self) -> &[Version] {
+        &self.versions
+    }
+
+    /// The version that holds at `at`: the last made of those that have begun. `None` before the first.
+    pub fn version_at(&self, at: Timestamp) -> Option<&Version> {
+        self.versions.iter().rev().find(|v| v.from <= at)
+    }
+
+    /// The version that was made last, though it may not have begun.
+    pub fn newest(&self) -> Option<&Version> {
+        self.versions.last()
+    }
+
+    /// The same schedule with a plan that holds from `from` on, to look at before it is saved.
+    ///
+    /// # Errors
+    /// What [`Plan::check`] says.
+    pub fn with_version(mut self, from: Timestamp, plan: Plan) -> Result<Self, String> {
+        let number = self.versions.last().map_or(1, |v| v.number + 1);
+        self.versions.push(Version::new(number, from, plan)?);
+        Ok(self)
+    }
+
+    /// Who is on call at `at`, who stands behind, who is in copy.
+    pub fn duty_at(&self, at: Timestamp) -> Duty {
+        let version = self.version_at(at);
+        let mut duty = Duty::default();
+        let mut behind = Vec::new();
+        if let Some(version) = version {
+            let held = version.plan.layers.iter().zip(&version.zones).rev();
+            let covering = held.into_iter().find_map(|(layer, zone)| Some((layer, layer.turn_at(zone, at)?)));
+            if let Some((layer, turn)) = covering {
+                let n = i64::try_from(layer.rotation.people.len()).unwrap_or(0);
+                behind = (turn..turn + n).filter_map(|k| layer.rotation.person(k)).collect();
+                duty.people.extend(layer.rotation.person(turn).map(str::to_owned));
+                duty.layer = Some((layer.name.clone(), turn));
+            }
+        }
+        for o in &self.overrides {
+            if o.apply(&mut duty.people, at) {
+                duty.overrides.push(o.id);
+                if o.covers_all() {
+                    // What it covers is of no account any more.
+                    duty.overrides = vec![o.id];
+                }
+            }
+        }
+        if let Some(version) = version {
+            if duty.people.is_empty() && !version.plan.fallback.is_empty() {
+                duty.people.clone_from(&version.plan.fallback);
+                duty.fallback = true;
+            }
+            let learning = version.plan.shadows.iter().filter(|s| s.holds(at) && !duty.people.contains(&s.person));
+            if !duty.people.is_empty() {
+                duty.shadows = learning.map(|s| s.person.clone()).collect();
+            }
+        }
+        for person in behind {
+            if !duty.people.iter().chain(&duty.behind).any(|p| p == person) {
+                duty.behind.push(person.to_owned());
+            }
+        }
+        duty
+    }
+
+    /// The span that holds at `at`. Its ends are looked for within 400 days.
+    pub fn span_at(&self, at: Timestamp) -> Span {
+        let duty = self.duty_at(at);
+        let (first, last) = (at.plus_ms(-REACH_MS), at.plus_ms(REACH_MS));
+        let mut since = self.edge_before(at).unwrap_or(first);
+        while since > first && self.duty_at(since.plus_ms(-1)).same_as(&duty) {
+            since = self.edge_before(since.plus_ms(-1)).unwrap_or(first);
+        }
+        let mut until = self.edge_after(at).unwrap_or(last);
+        while until < last && self.duty_at(until).same_as(&duty) {
+            until = self.edge_after(until).unwrap_or(last);
+        }
+        let behind = if since == at { duty.behind.clone() } else { self.duty_at(since).behind };
+        Span {
+            since,
+            until,
+            secondary: behind.into_iter().next(),
+            people: duty.people,
+            shadows: duty.shadows,
+            layer: duty.layer.map(|(name, _)| name),
+            overrides: duty.overrides,
+            fallback: duty.fallback,
+        }
+    }
+
+    /// The spans that touch `from..to`, in order and without holes between them; the first from its real beginning. At
+    /// most 5,000, over at most 400 days.
+    pub fn spans(&self, from: Timestamp, to: Timestamp) -> Vec<Span> {
+        let to = to.min(from.plus_ms(PREVIEW_MS_MAX));
+        let mut out: Vec<Span> = Vec::new();
         let mut at = from;
-        while at < to && out.len() < PREVIEW_MAX {
-            let Some(shift) = self.who_is_on_call(at) else { break };
-            at = shift.until;
-            out.push(shift);
+        while at < to && out.len() < PREVIEW_SPANS_MAX {
+            let mut span = if out.is_empty() { self.span_at(at) } else { self.span_from(at) };
+            // Only what `span_at` cannot see, beyond its reach, is without an end.
+            span.until = span.until.max(at.plus_ms(1));
+            at = span.until;
+            out.push(span);
         }
         out
     }
 
-    fn holder(&self, at: Timestamp) -> Option<Holder> {
-        match self.overrides.iter().rev().find(|o| o.start <= at && at < o.end) {
-            Some(o) => Some(Holder::Override(o.id)),
-            None => self.rotation.shift_at(&self.zone, at).map(Holder::Turn),
+    /// The span that begins at `at`.
+    fn span_from(&self, at: Timestamp) -> Span {
+        let duty = self.duty_at(at);
+        let last = at.plus_ms(REACH_MS);
+        let mut until = self.edge_after(at).unwrap_or(last);
+        while until < last && self.duty_at(until).same_as(&duty) {
+            until = self.edge_after(until).unwrap_or(last);
+        }
+        Span {
+            since: at,
+            until,
+            secondary: duty.behind.into_iter().next(),
+            people: duty.people,
+            shadows: duty.shadows,
+            layer: duty.layer.map(|(name, _)| name),
+            overrides: duty.overrides,
+            fallback: duty.fallback,
         }
     }
 
-    /// The last instant not after `at` at which the holder may have changed.
-    fn boundary_before(&self, at: Timestamp) -> Option<Timestamp> {
-        let handoff = self.rotation.handoff(&self.zone, self.rotation.shift_at(&self.zone, at)?)?;
-        let edges = self.overrides.iter().flat_map(|o| [o.start, o.end]).filter(|t| *t <= at).max();
-        Some(edges.map_or(handoff, |e| e.max(handoff)))
+    /// The spans of one layer alone, without overrides and fallback: what is under the result.
+    pub fn layer_spans(&self, layer: &str, from: Timestamp, to: Timestamp) -> Vec<Span> {
+        let mut alone = Self { name: self.name.clone(), versions: self.versions.clone(), overrides: Vec::new() };
+        for version in &mut alone.versions {
+            let keep: Vec<bool> = version.plan.layers.iter().map(|l| l.name == layer).collect();
+            let mut kept = keep.iter();
+            version.plan.layers.retain(|_| kept.next().copied().unwrap_or(false));
+            let mut kept = keep.iter();
+            version.zones.retain(|_| kept.next().copied().unwrap_or(false));
+            version.plan.fallback.clear();
+            version.plan.shadows.clear();
+        }
+        alone.spans(from, to)
     }
 
-    fn boundary_after(&self, at: Timestamp) -> Option<Timestamp> {
-        let handoff = self.rotation.handoff(&self.zone, self.rotation.shift_at(&self.zone, at)? + 1)?;
-        let edges = self.overrides.iter().flat_map(|o| [o.start, o.end]).filter(|t| *t > at).min();
-        Some(edges.map_or(handoff, |e| e.min(handoff)))
+    /// The last instant not after `at` at which the answer may have changed.
+    fn edge_before(&self, at: Timestamp) -> Option<Timestamp> {
+        let version = self.version_at(at);
+        let layers = version.into_iter().flat_map(|v| v.plan.layers.iter().zip(&v.zones));
+        let turns = layers.filter_map(|(layer, zone)| layer.edge_before(zone, at));
+        self.fixed_edges(version).filter(|t| *t <= at).chain(turns).max()
+    }
+
+    fn edge_after(&self, at: Timestamp) -> Option<Timestamp> {
+        let version = self.version_at(at);
+        let layers = version.into_iter().flat_map(|v| v.plan.layers.iter().zip(&v.zones));
+        let turns = layers.filter_map(|(layer, zone)| layer.edge_after(zone, at));
+        self.fixed_edges(version).filter(|t| *t > at).chain(turns).min()
+    }
+
+    fn fixed_edges<'a>(&'a self, version: Option<&'a Version>) -> impl Iterator<Item = Timestamp> + 'a {
+        let begun = self.versions.iter().map(|v| v.from).filter(|from| from.millis() != i64::MIN);
+        let shadows = version.into_iter().flat_map(|v| &v.plan.shadows).flat_map(|s| [s.start, s.end]).flatten();
+        begun.chain(self.overrides.iter().flat_map(Override::edges)).chain(shadows)
+    }
+
+    /// Where somebody has less rest between two shifts than the plan wants, in the order of time.
+    pub fn short_rests(&self, spans: &[Span]) -> Vec<ShortRest> {
+        let mut last: std::collections::BTreeMap<&str, Timestamp> = std::collections::BTreeMap::new();
+        let mut out = Vec::new();
+        for span in spans {
+            let wanted = self.version_at(span.since).and_then(|v| v.plan.min_rest_hours);
+            for person in &span.people {
+                let before = last.insert(person, span.until);
+                let (Some(from), Some(hours)) = (before, wanted) else { continue };
+                let rest_ms = span.since.since_ms(from);
+                if rest_ms > 0 && rest_ms < i64::from(hours) * 3_600_000 {
+                    out.push(ShortRest { person: person.clone(), from, to: span.since, min_rest_hours: hours });
+                }
+            }
+        }
+        out
     }
 }

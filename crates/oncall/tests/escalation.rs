@@ -1,30 +1,38 @@
 //! The escalation's state machine, by case and by property.
 
 use proptest::prelude::*;
-use tenfold_oncall::{Effect, Escalation, Input, Policy, PolicyStep, Progress, Target, TargetKind, step};
+use tenfold_oncall::{
+    Answer, DeployerFirst, Effect, Escalation, Input, Policy, PolicyStep, Progress, Target, TargetKind, step,
+};
 use tenfold_types::Timestamp;
 
 fn target(kind: TargetKind, name: &str) -> Target {
-    Target { kind, name: name.to_owned() }
+    Target { kind, name: name.to_owned(), offset: 0 }
 }
 
 fn policy(repeat: u32) -> Policy {
     let steps = vec![
-        PolicyStep { delay_ms: 60_000, targets: vec![target(TargetKind::Schedule, "photos-primary")] },
+        PolicyStep {
+            delay_ms: 60_000,
+            targets: vec![target(TargetKind::Schedule, "photos-primary")],
+            round_robin: false,
+        },
         PolicyStep {
             delay_ms: 120_000,
             targets: vec![target(TargetKind::Person, "raj"), target(TargetKind::Schedule, "photos-primary")],
+            round_robin: false,
         },
     ];
-    Policy { name: "photos".to_owned(), steps, repeat }
+    Policy { name: "photos".to_owned(), steps, repeat, deployer_first: None }
 }
 
-fn on_call(target: &Target) -> Vec<String> {
-    match (target.kind, target.name.as_str()) {
+fn on_call(target: &Target) -> Answer {
+    let people = match (target.kind, target.name.as_str()) {
         (TargetKind::Schedule, "photos-primary") => vec!["ana".to_owned()],
         (TargetKind::Schedule, _) => vec![],
         (TargetKind::Person, name) => vec![name.to_owned()],
-    }
+    };
+    Answer { people, shadows: vec![] }
 }
 
 fn tick(escalation: Escalation, ms: i64) -> (Escalation, Vec<Effect>) {
@@ -37,6 +45,7 @@ fn pages_at_once_then_the_next_step_then_begins_again() {
         step,
         round,
         people: people.iter().map(|p| (*p).to_owned()).collect(),
+        shadows: vec![],
     };
     let e = Escalation::new(policy(1), Timestamp(0));
     let (e, effects) = tick(e, 0);
@@ -69,11 +78,77 @@ fn a_step_with_nobody_is_passed_over_at_once() {
     assert_eq!((effects.last(), e.progress), (Some(&Effect::Exhausted), Progress::Exhausted));
 }
 
+/// Whom the first step of the `turn`-th incident pages.
+fn first_paged(policy: &Policy, turn: u64, nobody: &str) -> Vec<String> {
+    let mut on_call = |target: &Target| {
+        let people = if target.name == nobody { vec![] } else { vec![target.name.clone()] };
+        Answer { people, shadows: vec![] }
+    };
+    let e = Escalation::new(policy.clone(), Timestamp(0)).in_turn(turn);
+    let (_, effects) = step(e, &Input::Tick, Timestamp(0), &mut on_call);
+    match &effects[0] {
+        Effect::Page { people, .. } => people.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_step_in_turns_pages_one_target_and_goes_on_with_each_incident_and_round() {
+    let mut p = policy(1);
+    p.steps.truncate(1);
+    p.steps[0].targets = ["ana", "raj", "mei"].map(Target::person).to_vec();
+    p.steps[0].round_robin = true;
+    let paged: Vec<String> = (0..4).flat_map(|turn| first_paged(&p, turn, "")).collect();
+    assert_eq!(paged, ["ana", "raj", "mei", "ana"]);
+    assert_eq!(first_paged(&p, 1, "raj"), ["mei"], "the next one that has somebody");
+    let (e, _) = tick(Escalation::new(p, Timestamp(0)), 0);
+    let (_, effects) = tick(e, 60_000);
+    assert!(matches!(&effects[0], Effect::Page { round: 1, people, .. } if people == &["raj"]), "{effects:?}");
+}
+
+#[test]
+fn the_deployer_is_asked_before_the_first_step() {
+    let mut p = policy(0);
+    assert_eq!(p.clone().led_by("mei"), p, "only when the policy says so");
+    p.deployer_first = Some(DeployerFirst { within_ms: 600_000, delay_ms: 30_000 });
+    let (e, effects) = tick(Escalation::new(p.led_by("mei"), Timestamp(0)), 0);
+    assert!(matches!(&effects[0], Effect::Page { step: 0, people, .. } if people == &["mei"]));
+    assert_eq!(e.next_at(), Some(Timestamp(30_000)));
+    let (_, effects) = tick(e, 30_000);
+    assert!(matches!(&effects[0], Effect::Page { step: 1, people, .. } if people == &["ana"]));
+}
+
+#[test]
+fn shadows_get_a_copy_and_never_stand_alone() {
+    let mut on_call = |target: &Target| match target.kind {
+        TargetKind::Schedule => Answer { people: vec!["ana".into()], shadows: vec!["zoe".into(), "raj".into()] },
+        TargetKind::Person => Answer { people: vec![target.name.clone()], shadows: vec![] },
+    };
+    let e = Escalation::new(policy(0), Timestamp(0));
+    let (e, effects) = step(e, &Input::Tick, Timestamp(0), &mut on_call);
+    assert!(matches!(&effects[0], Effect::Page { shadows, .. } if shadows == &["zoe", "raj"]));
+    let (_, effects) = step(e, &Input::Tick, Timestamp(60_000), &mut on_call);
+    assert!(
+        matches!(&effects[0], Effect::Page { people, shadows, .. } if people == &["raj", "ana"] && shadows == &["zoe"])
+    );
+    let mut alone = |_: &Target| Answer { people: vec![], shadows: vec!["zoe".into()] };
+    let (_, effects) = step(Escalation::new(policy(0), Timestamp(0)), &Input::Tick, Timestamp(0), &mut alone);
+    assert_eq!(effects[0], Effect::Nobody { step: 0, round: 0 });
+}
+
 #[test]
 fn a_policy_is_checked() {
     assert_eq!(policy(0).check(), Ok(()));
     let mut p = policy(11);
     assert!(p.check().unwrap_err().contains("10"));
+    p = policy(0);
+    p.steps[0].targets[0].offset = 11;
+    assert!(p.check().unwrap_err().contains("0 to 10"));
+    p.steps[0].targets[0] = Target { offset: 1, ..Target::person("ana") };
+    assert!(p.check().unwrap_err().contains("only for a schedule"));
+    p = policy(0);
+    p.deployer_first = Some(DeployerFirst { within_ms: 0, delay_ms: 30_000 });
+    assert!(p.check().unwrap_err().contains("within_ms"));
     p = policy(0);
     p.steps[1].delay_ms = 0;
     assert!(p.check().unwrap_err().contains("step 2"));

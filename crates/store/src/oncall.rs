@@ -34,8 +34,10 @@ pub fn schedule_put(tx: &mut dyn Tx, name: &str, body: &str) -> Result<(), Store
     Ok(())
 }
 
-/// True when it was there. Its overrides go with it.
+/// True when it was there. Its overrides, versions and swaps go with it.
 pub fn schedule_delete(tx: &mut dyn Tx, name: &str) -> Result<bool, StoreError> {
+    tx.execute("DELETE FROM schedule_versions WHERE schedule = $1", params![name])?;
+    tx.execute("DELETE FROM schedule_swaps WHERE schedule = $1", params![name])?;
     tx.execute("DELETE FROM schedule_overrides WHERE schedule = $1", params![name])?;
     Ok(tx.execute("DELETE FROM schedules WHERE name = $1", params![name])? > 0)
 }
@@ -53,6 +55,135 @@ pub fn overrides(tx: &mut dyn Tx, since: Timestamp) -> Result<Vec<OverrideRow>, 
     .iter()
     .map(override_row)
     .collect()
+}
+
+/// An override as it was until now: with the instant at which it was taken back, if it was.
+pub fn override_history(
+    tx: &mut dyn Tx,
+    since: Timestamp,
+) -> Result<Vec<(OverrideRow, Option<Timestamp>)>, StoreError> {
+    tx.query(
+        "SELECT id, schedule, end_at, body, removed_at FROM schedule_overrides WHERE end_at > $1 ORDER BY id",
+        params![since],
+    )?
+    .iter()
+    .map(|row| Ok((override_row(row)?, row.opt_time(4)?)))
+    .collect()
+}
+
+/// A version of a schedule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionRow {
+    pub schedule: String,
+    pub number: i64,
+    pub from_at: Timestamp,
+    pub made_at: Timestamp,
+    pub made_by: String,
+    pub body: String,
+}
+
+/// Versions of all schedules, or of one, in the order they were made.
+pub fn versions(tx: &mut dyn Tx, schedule: Option<&str>) -> Result<Vec<VersionRow>, StoreError> {
+    const SQL: &str = "SELECT schedule, number, from_at, made_at, made_by, body FROM schedule_versions";
+    let rows = match schedule {
+        Some(name) => tx.query(&format!("{SQL} WHERE schedule = $1 ORDER BY number"), params![name])?,
+        None => tx.query(&format!("{SQL} ORDER BY schedule, number"), &[])?,
+    };
+    rows.iter()
+        .map(|r| {
+            Ok(VersionRow {
+                schedule: r.string(0)?,
+                number: r.int(1)?,
+                from_at: r.time(2)?,
+                made_at: r.time(3)?,
+                made_by: r.string(4)?,
+                body: r.string(5)?,
+            })
+        })
+        .collect()
+}
+
+pub fn version_insert(tx: &mut dyn Tx, row: &VersionRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO schedule_versions (schedule, number, from_at, made_at, made_by, body) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        params![&row.schedule, row.number, row.from_at, row.made_at, &row.made_by, &row.body],
+    )?;
+    Ok(())
+}
+
+/// A swap that somebody asks of somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwapRow {
+    pub id: i64,
+    pub schedule: String,
+    pub state: String,
+    /// When the shift that is given away is over; an open swap has no sense after it.
+    pub ends_at: Timestamp,
+    pub body: String,
+}
+
+fn swap_row(row: &Row) -> Result<SwapRow, StoreError> {
+    Ok(SwapRow {
+        id: row.int(0)?,
+        schedule: row.string(1)?,
+        state: row.string(2)?,
+        ends_at: row.time(3)?,
+        body: row.string(4)?,
+    })
+}
+
+/// Swaps that are open and not over at `now`.
+pub fn swaps_open(tx: &mut dyn Tx, now: Timestamp) -> Result<Vec<SwapRow>, StoreError> {
+    let sql = "SELECT id, schedule, state, ends_at, body FROM schedule_swaps \
+               WHERE state = 'open' AND ends_at > $1 ORDER BY id";
+    tx.query(sql, params![now])?.iter().map(swap_row).collect()
+}
+
+pub fn swap_get(tx: &mut dyn Tx, id: i64) -> Result<Option<SwapRow>, StoreError> {
+    let sql = "SELECT id, schedule, state, ends_at, body FROM schedule_swaps WHERE id = $1";
+    tx.query_opt(sql, params![id])?.as_ref().map(swap_row).transpose()
+}
+
+pub fn swap_insert(tx: &mut dyn Tx, row: &SwapRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO schedule_swaps (id, schedule, state, ends_at, body) VALUES ($1, $2, $3, $4, $5)",
+        params![row.id, &row.schedule, &row.state, row.ends_at, &row.body],
+    )?;
+    Ok(())
+}
+
+/// True when it was open until now.
+pub fn swap_close(tx: &mut dyn Tx, id: i64, state: &str) -> Result<bool, StoreError> {
+    let sql = "UPDATE schedule_swaps SET state = $2 WHERE id = $1 AND state = 'open'";
+    Ok(tx.execute(sql, params![id, state])? > 0)
+}
+
+/// Sets the address of a person's calendar; the one before is of no use any more.
+pub fn feed_put(tx: &mut dyn Tx, login: &str, digest: &str, now: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO calendar_feeds (login, digest, made_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (login) DO UPDATE SET digest = excluded.digest, made_at = excluded.made_at",
+        params![login, digest, now],
+    )?;
+    Ok(())
+}
+
+/// True when there was one.
+pub fn feed_delete(tx: &mut dyn Tx, login: &str) -> Result<bool, StoreError> {
+    Ok(tx.execute("DELETE FROM calendar_feeds WHERE login = $1", params![login])? > 0)
+}
+
+/// Whose calendar has the secret with this digest.
+pub fn feed_login(tx: &mut dyn Tx, digest: &str) -> Result<Option<String>, StoreError> {
+    tx.query_opt("SELECT login FROM calendar_feeds WHERE digest = $1", params![digest])?
+        .map(|r| r.string(0))
+        .transpose()
+}
+
+/// When the person's address was made.
+pub fn feed_made_at(tx: &mut dyn Tx, login: &str) -> Result<Option<Timestamp>, StoreError> {
+    tx.query_opt("SELECT made_at FROM calendar_feeds WHERE login = $1", params![login])?.map(|r| r.time(0)).transpose()
 }
 
 /// The override, unless it was taken back.

@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0030_deploys",
     "0040_alerts",
     "0041_alert_routing",
+    "0042_oncall",
     "0050_chat",
     "0060_dashboards",
 ];

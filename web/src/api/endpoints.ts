@@ -124,8 +124,22 @@ export const alerts = {
 };
 
 export const oncall = {
-  schedules: () => unwrap(GET("/api/schedules")),
-  override: (name: string, body: { person: string; start: string; end: string }) =>
+  schedules: () => unwrap(GET("/api/schedules")) as unknown as Promise<T.Items<T.Schedule>>,
+  preview: (name: string, query: { from?: string; days: number }) =>
+    unwrap(GET("/api/schedules/{name}/preview", { params: { path: { name }, query } })),
+  /** As it would be with a plan that is not saved. */
+  previewDraft: (name: string, plan: T.Plan, query: { from?: string; days: number }) =>
+    unwrap(POST("/api/schedules/{name}/preview", { params: { path: { name }, query }, body: { plan: plan as unknown as Record<string, unknown> } })),
+  save: (name: string, plan: T.Plan, from?: string) =>
+    unwrap(PUT("/api/schedules/{name}", { params: { path: { name }, query: given({ from }) }, body: plan as unknown as Record<string, unknown> })),
+  fairness: (name: string) => unwrap(GET("/api/schedules/{name}/fairness", { params: { path: { name } } })),
+  digest: (name: string) => unwrap(GET("/api/schedules/{name}/digest", { params: { path: { name } } })),
+  renewCalendar: (login: string) => unwrap(POST("/api/people/{login}/calendar", { params: { path: { login } } })),
+  swaps: () => unwrap(GET("/api/swaps")),
+  askSwap: (name: string, body: { with: string; give: string; take?: string }) => unwrap(POST("/api/schedules/{name}/swaps", { params: { path: { name } }, body })),
+  acceptSwap: (id: number) => unwrap(POST("/api/swaps/{id}/accept", { params: { path: { id } } })),
+  declineSwap: (id: number) => unwrap(POST("/api/swaps/{id}/decline", { params: { path: { id } } })),
+  override: (name: string, body: { kind?: string; person: string; start: string; end: string }) =>
     unwrap(POST("/api/schedules/{name}/overrides", { params: { path: { name } }, body })),
   removeOverride: (name: string, id: number) =>
     unwrap(DELETE("/api/schedules/{name}/overrides/{id}", { params: { path: { name, id } } })),

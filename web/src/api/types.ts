@@ -54,14 +54,38 @@ export interface Matcher {
 }
 export type Mute = Omit<S["MuteView"], "matchers"> & { matchers: Matcher[] };
 
-export type Schedule = S["ScheduleView"];
+/** A layer as it is written. */
+export interface PlanLayer {
+  name: string;
+  timezone?: string;
+  rotation: { people: string[]; start: string; shift_length: string };
+  restrictions?: { days?: string[]; from: string; to: string }[];
+  start?: string;
+  end?: string;
+}
+/** A schedule's plan as it is written: one rotation, or layers. */
+export interface Plan {
+  timezone: string;
+  rotation?: PlanLayer["rotation"];
+  layers?: PlanLayer[];
+  fallback?: string[];
+  shadows?: { person: string; start?: string; end?: string }[];
+  min_rest_hours?: number;
+  holidays?: string[];
+}
+export type Schedule = Omit<S["ScheduleView"], "plan"> & { plan: Plan };
+export type SchedulePreview = S["PreviewView"];
+export type ScheduleSpan = S["SpanView"];
+export type Swap = S["SwapView"];
 export type Override = S["OverrideView"];
 export interface PolicyStep {
   /** How long the step, once paged, waits for an acknowledgement. */
   delay_ms: number;
-  targets: { kind: "schedule" | "person"; name: string }[];
+  targets: { kind: "schedule" | "person"; name: string; offset?: number }[];
+  /** One target in turn instead of all. */
+  round_robin?: boolean;
 }
-export type EscalationPolicy = Omit<S["PolicyView"], "steps"> & { steps: PolicyStep[] };
+export type EscalationPolicy = Omit<S["PolicyView"], "steps" | "deployer_first"> & { steps: PolicyStep[]; deployer_first?: { within_ms: number; delay_ms: number } };
 
 export type Incident = S["IncidentView"];
 export type Page = S["PageView"];

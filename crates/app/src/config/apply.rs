@@ -160,7 +160,7 @@ fn references(kind: Kind, body: &Value) -> Result<Vec<(Kind, String)>, Fault> {
         }
         Kind::Schedule => {
             let schedule: ScheduleUpdate = document::shape(body)?;
-            schedule.rotation.people.into_iter().map(|login| (Kind::Person, login)).collect()
+            schedule.0.people().into_iter().map(|login| (Kind::Person, login.to_owned())).collect()
         }
         Kind::Policy => {
             let policy: PolicyUpdate = document::shape(body)?;

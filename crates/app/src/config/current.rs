@@ -1,6 +1,6 @@
 //! What is there now, thing by thing.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tenfold_flags::DEFAULT_PROJECT;
 use tenfold_types::Fault;
 
@@ -37,13 +37,10 @@ pub(super) async fn read(app: &App) -> Result<Things, Fault> {
         things.insert((Kind::Service, s.name), document::json(&update)?);
     }
     for s in app.schedules().await? {
-        let rotation = json!({
-            "people": s.rotation.people, "start": s.rotation.start, "shift_length": s.rotation.shift_length,
-        });
-        things.insert((Kind::Schedule, s.name), json!({"timezone": s.timezone, "rotation": rotation}));
+        things.insert((Kind::Schedule, s.name), document::json(&s.plan)?);
     }
     for p in app.policies().await? {
-        things.insert((Kind::Policy, p.name), document::json(&PolicyUpdate { steps: p.steps, repeat: p.repeat })?);
+        things.insert((Kind::Policy, p.name.clone()), document::json(&PolicyUpdate::from(p))?);
     }
     for segment in app.flag_segments().items {
         things.insert((Kind::Segment, segment.id.to_string()), document::json(&segment)?);

@@ -3,7 +3,6 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use tenfold_flags::{PermitLaw, RampPlan, Segment};
-use tenfold_oncall::{Policy, Schedule};
 use tenfold_types::Fault;
 
 use super::{
@@ -51,13 +50,12 @@ pub(super) fn read(file: &ConfigFile, current: &Things) -> Result<((Kind, String
         Kind::Service => json(&typed::<ServiceUpdate>(file, &text)?)?,
         Kind::Schedule => {
             let update = typed::<ScheduleUpdate>(file, &text)?;
-            Schedule::new(&name, &update.timezone, update.rotation.clone(), Vec::new()).map_err(said)?;
+            update.0.check().map_err(said)?;
             json(&update)?
         }
         Kind::Policy => {
             let update = typed::<PolicyUpdate>(file, &text)?;
-            let policy = Policy { name: name.clone(), steps: update.steps.clone(), repeat: update.repeat };
-            policy.check().map_err(said)?;
+            update.clone().named(&name).check().map_err(said)?;
             json(&update)?
         }
         Kind::Segment => {

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use tenfold_oncall::{Effect, Input, Target, TargetKind, step};
+use tenfold_oncall::{Answer, Effect, Input, Target, TargetKind, step};
 use tenfold_store::{Tx, incidents as store};
 use tenfold_types::{Actor, Fault, PageId, Severity, Source, Timestamp};
 
 use super::{
     message::TEST_INCIDENT,
     open::record,
-    stored::{Incident, State, person, word},
+    stored::{COPY, Incident, State, person, word},
 };
 use crate::{
     App, Txn,
@@ -91,7 +91,7 @@ fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
     incident.write(t.tx())?;
     for effect in effects {
         match effect {
-            Effect::Page { step, round, people } => {
+            Effect::Page { step, round, people, shadows } => {
                 if step > 0 || round > 0 {
                     let text = format!(
                         "Nobody acknowledged incident {number}; step {} of {} pages {}",
@@ -102,8 +102,8 @@ fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
                     let data = json!({"policy": policy.name, "step": step, "round": round, "people": people});
                     t.record(by_system(&incident, "page.escalated", text, Severity::Warning).data(data))?;
                 }
-                for login in people {
-                    page(t, &incident, step as i64, i64::from(round), &login, channels)?;
+                for (login, copy) in people.iter().map(|p| (p, false)).chain(shadows.iter().map(|p| (p, true))) {
+                    page(t, &incident, &Place { step: step as i64, round: i64::from(round), copy }, login, channels)?;
                 }
                 hurry(t, number)?;
             }
@@ -131,41 +131,52 @@ pub(super) fn by_system(
     record(incident, Actor::system(), Source::System, kind, text, severity)
 }
 
-/// Who stands behind each target of a policy now.
+/// Who stands behind each target of a policy now, as far as they can be paged.
 fn answers(
     tx: &mut dyn Tx,
     policy: &tenfold_oncall::Policy,
     now: Timestamp,
-) -> Result<BTreeMap<Target, Vec<String>>, Fault> {
+) -> Result<BTreeMap<Target, Answer>, Fault> {
     let mut out = BTreeMap::new();
     for target in policy.steps.iter().flat_map(|s| &s.targets) {
-        let people = match target.kind {
-            TargetKind::Person => vec![target.name.clone()],
-            TargetKind::Schedule => {
-                oncall::on_call(tx, &target.name, now)?.map(|shift| shift.person).into_iter().collect()
-            }
+        let found = match target.kind {
+            TargetKind::Person => Answer { people: vec![target.name.clone()], shadows: Vec::new() },
+            TargetKind::Schedule => oncall::on_call(tx, &target.name, target.offset, now)?.unwrap_or_default(),
         };
-        let mut reachable = Vec::new();
-        for login in people {
-            if person(tx, &login)?.is_some() {
-                reachable.push(login);
-            }
-        }
-        out.insert(target.clone(), reachable);
+        let answer = Answer { people: known(tx, found.people)?, shadows: known(tx, found.shadows)? };
+        out.insert(target.clone(), answer);
     }
     Ok(out)
+}
+
+fn known(tx: &mut dyn Tx, logins: Vec<String>) -> Result<Vec<String>, Fault> {
+    let mut out = Vec::new();
+    for login in logins {
+        if person(tx, &login)?.is_some() {
+            out.push(login);
+        }
+    }
+    Ok(out)
+}
+
+/// Where in an escalation a page stands.
+pub(super) struct Place {
+    pub step: i64,
+    pub round: i64,
+    /// For somebody who learns: nobody waits for them.
+    pub copy: bool,
 }
 
 /// Decides a page: its row, one delivery for each channel, one event.
 pub(super) fn page(
     t: &mut Txn<'_>,
     incident: &Incident,
-    step: i64,
-    round: i64,
+    place: &Place,
     login: &str,
     channels: &Channels,
 ) -> Result<(), Fault> {
     let now = t.now();
+    let &Place { step, round, copy } = place;
     let Some(person) = person(t.tx(), login)? else { return Ok(()) };
     let ways = channels.for_person(&person);
     let id = PageId::new(now, t.entropy()).to_string();
@@ -179,7 +190,7 @@ pub(super) fn page(
         state: state.to_owned(),
         due_at: now,
         delivered_at: None,
-        body: "{}".to_owned(),
+        body: if copy { COPY } else { "{}" }.to_owned(),
     };
     if !store::page_insert(t.tx(), &row)? {
         return Ok(());
@@ -212,7 +223,7 @@ pub(super) fn page(
     let names: Vec<&str> = ways.iter().map(|(channel, _)| channel.as_str()).collect();
     let data = json!({
         "page": id, "person": login, "person_name": person.name, "person_kind": person.kind,
-        "step": step, "round": round, "channels": names,
+        "step": step, "round": round, "channels": names, "copy": copy,
     });
     let event = if ways.is_empty() {
         let text = format!(
@@ -221,7 +232,8 @@ pub(super) fn page(
         );
         by_system(incident, "page.failed", text, Severity::Critical)
     } else {
-        let text = format!("Paging {} for incident {} by {}", person.name, incident.number, names.join(", "));
+        let what = if copy { "Telling" } else { "Paging" };
+        let text = format!("{what} {} for incident {} by {}", person.name, incident.number, names.join(", "));
         by_system(incident, "page.queued", text, Severity::Debug)
     };
     t.record(event.data(data))?;
@@ -234,7 +246,7 @@ pub(super) fn hurry(t: &mut Txn<'_>, number: i64) -> Result<(), Fault> {
         return Ok(());
     }
     let now = t.now();
-    let pages = store::pages(t.tx(), number)?;
+    let pages: Vec<_> = store::pages(t.tx(), number)?.into_iter().filter(|p| p.body != COPY).collect();
     let Some((round, step)) = pages.iter().map(|p| (p.round, p.step)).max() else { return Ok(()) };
     let current = pages.iter().filter(|p| (p.round, p.step) == (round, step));
     if !current.clone().all(|p| p.state == word::FAILED) {

@@ -28,6 +28,9 @@ pub struct NewIncident {
     /// `critical` unless said otherwise.
     #[serde(default)]
     pub severity: Option<String>,
+    /// A drill: paged like a real one, marked DRILL everywhere, not counted in the delivery figures.
+    #[serde(default)]
+    pub drill: bool,
 }
 
 /// What may be said when resolving.
@@ -85,6 +88,7 @@ impl App {
         if let Some(service) = &new.service {
             self.service(service).await?;
         }
+        let drill = new.drill;
         let (who, service, window) = (who.clone(), new.service, self.settings.alerts.suspect_window_ms);
         let view = self
             .transact(move |t| {
@@ -104,6 +108,7 @@ impl App {
                     onset: now,
                     suspects,
                     policy: None,
+                    drill,
                 };
                 let incident = open(t, new, who.source, None)?;
                 incident_view(t.tx(), &incident)

@@ -2,11 +2,11 @@
 //! transaction that stores the alert's transition.
 
 use serde_json::json;
-use tenfold_oncall::{Escalation, Input, step};
-use tenfold_store::{Tx, alerts::AlertRow, counters, deploys, incidents as store};
-use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
+use tenfold_oncall::{Answer, Escalation, Input, Policy, step};
+use tenfold_store::{Tx, alerts::AlertRow, counters, deploys, events, events::EventQuery, incidents as store};
+use tenfold_types::{Actor, ActorKind, EventDraft, Fault, Severity, Source, Timestamp};
 
-use super::stored::{Body, Incident, State, word};
+use super::stored::{Body, Incident, State, person, word};
 use crate::{Txn, alerts::SuspectView, oncall};
 
 /// The incident an alert goes to.
@@ -18,6 +18,8 @@ pub(crate) struct Joining {
 
 /// The policy that is used when the service names none and there is none of the service's name.
 const FALLBACK_POLICY: &str = "default";
+/// Events of deploys looked through for the deployer.
+const DEPLOY_EVENTS_MAX: usize = 500;
 
 fn key(row: &AlertRow) -> String {
     match (&row.service, &row.environment) {
@@ -66,6 +68,7 @@ pub(crate) fn join(
             onset: row.active_since,
             suspects: suspects.to_vec(),
             policy: policy.map(str::to_owned),
+            drill: false,
         };
         open(t, new, Source::System, Some(&row.fingerprint))?;
     }
@@ -85,20 +88,27 @@ pub(super) struct New {
     pub suspects: Vec<SuspectView>,
     /// The escalation policy that a route names.
     pub policy: Option<String>,
+    /// People practise; nothing is broken.
+    pub drill: bool,
 }
+
+/// What stands before the title of everything that is sent about a drill.
+const DRILL: &str = "DRILL";
 
 /// Writes a new incident with a fresh escalation and records it.
 pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str>) -> Result<Incident, Fault> {
     let now = t.now();
-    let policy = policy_for(t.tx(), new.policy.as_deref(), new.service.as_deref())?;
+    let escalation = escalation_for(t, &new)?;
+    let title = if new.drill { format!("{DRILL}: {}", new.title) } else { new.title };
     let incident = Incident {
         number: new.number,
         open_key: new.key,
         state: State::Open,
         opened_at: now,
         body: Body {
-            title: new.title,
+            title,
             severity: new.severity,
+            drill: new.drill,
             service: new.service,
             environment: new.environment,
             opened_by: new.opened_by.id.clone(),
@@ -110,7 +120,7 @@ pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str
             caused_by: None,
             suspects: new.suspects,
             onset: new.onset,
-            escalation: policy.map(|p| Escalation::new(p, now)),
+            escalation,
         },
     };
     incident.write(t.tx())?;
@@ -128,6 +138,7 @@ pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str
         "suspects": body.suspects,
         "policy": body.escalation.as_ref().map(|e| &e.policy.name),
         "onset": body.onset,
+        "drill": body.drill,
     }));
     draft.subject.alert = alert.map(str::to_owned);
     t.record(draft)?;
@@ -166,6 +177,7 @@ pub(crate) fn open_by_guard(t: &mut Txn<'_>, of: GuardIncident) -> Result<Option
         onset: of.onset,
         suspects: Vec::new(),
         policy: None,
+        drill: false,
     };
     open(t, new, Source::System, None)?;
     Ok(Some(number))
@@ -187,6 +199,55 @@ pub(super) fn record(
     draft.subject.service.clone_from(&incident.body.service);
     draft.subject.environment.clone_from(&incident.body.environment);
     draft
+}
+
+/// The escalation of a new incident: its policy, led by the deployer when it says so, in its turn.
+fn escalation_for(t: &mut Txn<'_>, new: &New) -> Result<Option<Escalation>, Fault> {
+    let Some(mut policy) = policy_for(t.tx(), new.policy.as_deref(), new.service.as_deref())? else { return Ok(None) };
+    let now = t.now();
+    if let (Some(first), Some(service)) = (&policy.deployer_first, &new.service) {
+        let since = now.plus_ms(-first.within_ms);
+        if let Some(deployer) = last_deployer(t.tx(), service, new.environment.as_deref(), since)? {
+            policy = policy.led_by(&deployer);
+        }
+    }
+    let turn = if in_turns(&policy) { counters::next(t.tx(), &format!("policy_turn.{}", policy.name))? - 1 } else { 0 };
+    Ok(Some(Escalation::new(policy, now).in_turn(u64::try_from(turn).unwrap_or(0))))
+}
+
+fn in_turns(policy: &Policy) -> bool {
+    policy.steps.iter().any(|s| s.round_robin)
+}
+
+/// Who asked for the last deploy of the service that reached hosts after `since`; nobody when that is not a person who
+/// can be paged.
+fn last_deployer(
+    tx: &mut dyn Tx,
+    service: &str,
+    environment: Option<&str>,
+    since: Timestamp,
+) -> Result<Option<String>, Fault> {
+    let query = EventQuery {
+        kinds: vec!["deploy.".into()],
+        service: Some(service.to_owned()),
+        environment: environment.map(str::to_owned),
+        from: Some(since),
+        limit: DEPLOY_EVENTS_MAX,
+        include_admin: true,
+        ..EventQuery::default()
+    };
+    for event in events::list(tx, &query)? {
+        let reached = matches!(
+            event.kind.as_str(),
+            "deploy.canary_started" | "deploy.promoting" | "deploy.succeeded" | "deploy.rolled_back"
+        );
+        let who = event.on_behalf_of.as_ref().unwrap_or(&event.actor);
+        if reached && who.kind == ActorKind::Person {
+            let known = person(tx, &who.id)?.is_some();
+            return Ok(known.then(|| who.id.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// The route's policy, else the service's, else the one of the service's name, else `default`.
@@ -250,7 +311,7 @@ pub(super) fn resolve(
 
 pub(super) fn stop_escalation(incident: &mut Incident, input: &Input, now: Timestamp) {
     if let Some(escalation) = incident.body.escalation.take() {
-        let (escalation, _) = step(escalation, input, now, &mut |_| Vec::new());
+        let (escalation, _) = step(escalation, input, now, &mut |_| Answer::default());
         incident.body.escalation = Some(escalation);
     }
 }

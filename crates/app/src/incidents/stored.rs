@@ -11,6 +11,9 @@ use crate::{alerts::SuspectView, people::Person};
 pub(super) struct Body {
     pub title: String,
     pub severity: String,
+    /// People practise; nothing is broken.
+    #[serde(default)]
+    pub drill: bool,
     pub service: Option<String>,
     pub environment: Option<String>,
     /// Login of the person who opened it, or the server.
@@ -119,6 +122,9 @@ pub(super) fn person(tx: &mut dyn Tx, login: &str) -> Result<Option<Person>, Fau
         .map_err(|e| Fault::internal(format!("the profile of `{login}` cannot be read: {e}")))?;
     Ok(Some(person))
 }
+
+/// The body of the page of somebody who learns: nobody waits for them.
+pub(super) const COPY: &str = r#"{"copy":true}"#;
 
 /// States of pages and deliveries, as words in the store and the API.
 pub(super) mod word {

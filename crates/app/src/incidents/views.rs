@@ -6,7 +6,7 @@ use tenfold_store::{Tx, incidents as store};
 use tenfold_types::{Fault, Timestamp};
 use utoipa::ToSchema;
 
-use super::stored::{Incident, State, person};
+use super::stored::{COPY, Incident, State, person};
 use crate::{App, alerts::SuspectView};
 
 /// Incidents in one list.
@@ -38,6 +38,9 @@ pub struct PageView {
     pub person_name: String,
     /// `due`, `sending`, `delivered`, `acknowledged`, `failed` or `superseded`.
     pub state: String,
+    /// To somebody who learns; nobody waits for them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub copy: bool,
     pub attempts: Vec<AttemptView>,
     #[schema(value_type = String)]
     pub due_at: Timestamp,
@@ -66,6 +69,8 @@ pub struct IncidentView {
     pub number: i64,
     pub title: String,
     pub severity: String,
+    /// People practise; nothing is broken.
+    pub drill: bool,
     pub service: Option<String>,
     pub environment: Option<String>,
     /// `open`, `acknowledged` or `resolved`.
@@ -106,7 +111,8 @@ pub(super) fn incident_view(tx: &mut dyn Tx, incident: &Incident) -> Result<Inci
             Progress::Resolved => "resolved",
             Progress::Exhausted => "exhausted",
         };
-        let current = pages.iter().filter(|p| (p.round, p.step) == (round, step) && incident.state == State::Open);
+        let open = incident.state == State::Open;
+        let current = pages.iter().filter(|p| (p.round, p.step) == (round, step) && open && !p.copy);
         EscalationView {
             next_at: e.next_at(),
             waiting_for: current.map(|p| p.person_name.clone()).collect(),
@@ -121,6 +127,7 @@ pub(super) fn incident_view(tx: &mut dyn Tx, incident: &Incident) -> Result<Inci
         number: incident.number,
         title: body.title,
         severity: body.severity,
+        drill: body.drill,
         service: body.service,
         environment: body.environment,
         state: incident.state.as_str().to_owned(),
@@ -150,6 +157,7 @@ pub(super) fn page_view(tx: &mut dyn Tx, page: &store::PageRow) -> Result<PageVi
         person_name: person(tx, &page.person)?.map_or_else(|| page.person.clone(), |p| p.name),
         person: page.person.clone(),
         state: page.state.clone(),
+        copy: page.body == COPY,
         attempts: attempts
             .into_iter()
             .map(|a| AttemptView { channel: a.channel, state: a.state, at: a.started_at, error: a.error })

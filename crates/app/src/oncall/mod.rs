@@ -1,22 +1,38 @@
 //! On-call: schedules with their overrides, escalation policies, and who is on call.
 //!
 //! A schedule always answers for an instant that is given; nothing here is computed ahead and kept, so an override counts
-//! from the moment it is committed.
+//! from the moment it is committed. What was is not changed: a plan is a new version, and an override that is taken back
+//! still counts until then.
 
+mod calendars;
+mod figures;
+mod overrides;
 mod policies;
+mod preview;
 mod schedules;
+mod swaps;
 mod views;
 
-use tenfold_oncall::{Schedule, Shift};
+use std::collections::BTreeMap;
+
+use tenfold_oncall::{Answer, Override, Plan, Schedule, Version};
 use tenfold_store::{Tx, oncall as store};
 use tenfold_types::{Fault, Timestamp};
 
 use crate::App;
 
+pub use calendars::{CalendarAddress, CalendarImport, CalendarImported};
+pub use figures::{DigestView, FairnessAsk, FairnessView, LoadView, SuggestAsk, SuggestionView};
+pub use overrides::{NewOverride, TAKE_MS_DEFAULT};
 pub use policies::PolicyUpdate;
 pub(crate) use policies::policy;
-pub use schedules::{NewOverride, ScheduleUpdate, TAKE_MS_DEFAULT};
-pub use views::{OnCallPerson, OnCallView, OverrideView, PolicyView, RotationView, ScheduleView};
+pub use preview::{Draft, PreviewAsk};
+pub use schedules::ScheduleUpdate;
+pub use swaps::NewSwap;
+pub use views::{
+    LayerSpansView, LayerView, OnCallPerson, OnCallView, OverrideView, PolicyView, PreviewView, RestView, ScheduleView,
+    SpanView, SwapView, VersionView,
+};
 
 /// Nothing is kept in memory: every answer is read from the store.
 #[derive(Default)]
@@ -27,25 +43,74 @@ pub async fn load(_app: &App) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Every schedule with the overrides that end after `since`.
+/// How far back overrides are read when nobody asks about the past: the beginning of a shift is looked for there.
+const LOOK_BACK_MS: i64 = 35 * 86_400_000;
+
+/// Every schedule with its versions and the overrides that end after `since`.
 pub(crate) fn schedules(tx: &mut dyn Tx, since: Timestamp) -> Result<Vec<Schedule>, Fault> {
-    let overrides = store::overrides(tx, since)?;
-    store::schedules(tx)?
+    let (mut versions, mut overrides) = (BTreeMap::new(), BTreeMap::new());
+    for row in store::versions(tx, None)? {
+        versions.entry(row.schedule.clone()).or_insert_with(Vec::new).push(row);
+    }
+    for (row, removed_at) in store::override_history(tx, since.plus_ms(-LOOK_BACK_MS))? {
+        if let Some(held) = held(&row, removed_at)? {
+            overrides.entry(row.schedule).or_insert_with(Vec::new).push(held);
+        }
+    }
+    let bodies = store::schedules(tx)?;
+    bodies
         .into_iter()
         .map(|(name, body)| {
-            let mine = overrides.iter().filter(|o| o.schedule == name).map(|o| schedules::stored_override(&o.body));
-            schedules::stored(&name, &body)?.with_overrides(&name, mine.collect::<Result<_, _>>()?)
+            let rows = versions.remove(&name).unwrap_or_default();
+            built(&name, &body, &rows, overrides.remove(&name).unwrap_or_default())
         })
         .collect()
 }
 
-/// Who is on call in `schedule` at `at`; `None` when there is no such schedule.
-pub(crate) fn on_call(tx: &mut dyn Tx, schedule: &str, at: Timestamp) -> Result<Option<Shift>, Fault> {
-    let Some(body) = store::schedule_get(tx, schedule)? else { return Ok(None) };
-    let overrides = store::overrides(tx, at)?
+/// The schedule of that name with the overrides that end after `since`.
+pub(crate) fn schedule(tx: &mut dyn Tx, name: &str, since: Timestamp) -> Result<Option<Schedule>, Fault> {
+    let Some(body) = store::schedule_get(tx, name)? else { return Ok(None) };
+    let rows = store::versions(tx, Some(name))?;
+    let mut overrides = Vec::new();
+    for (row, removed_at) in store::override_history(tx, since.plus_ms(-LOOK_BACK_MS))? {
+        if row.schedule == name {
+            overrides.extend(held(&row, removed_at)?);
+        }
+    }
+    built(name, &body, &rows, overrides).map(Some)
+}
+
+fn built(name: &str, body: &str, rows: &[store::VersionRow], overrides: Vec<Override>) -> Result<Schedule, Fault> {
+    let unreadable = |e: String| Fault::internal(format!("the schedule {name} cannot be read: {e}"));
+    let plan = |body: &str| serde_json::from_str::<Plan>(body).map_err(|e| unreadable(e.to_string()));
+    if rows.is_empty() {
+        return Schedule::of_plan(name, plan(body)?, overrides).map_err(unreadable);
+    }
+    let versions = rows
         .iter()
-        .filter(|o| o.schedule == schedule)
-        .map(|o| schedules::stored_override(&o.body))
+        .map(|row| Version::new(row.number, row.from_at, plan(&row.body)?).map_err(unreadable))
         .collect::<Result<_, _>>()?;
-    Ok(schedules::stored(schedule, &body)?.with_overrides(schedule, overrides)?.who_is_on_call(at))
+    Schedule::new(name, versions, overrides).map_err(unreadable)
+}
+
+/// The override as long as it held; `None` when it was taken back before it began.
+fn held(row: &store::OverrideRow, removed_at: Option<Timestamp>) -> Result<Option<Override>, Fault> {
+    let mut of = overrides::stored(&row.body)?;
+    of.end = removed_at.map_or(of.end, |removed| of.end.min(removed));
+    Ok((of.start < of.end).then_some(of))
+}
+
+/// Who stands at `offset` in `schedule` at `at`: 0 is on call, 1 the first behind, and so on. `None` when there is no
+/// such schedule.
+pub(crate) fn on_call(tx: &mut dyn Tx, name: &str, offset: u32, at: Timestamp) -> Result<Option<Answer>, Fault> {
+    let Some(schedule) = schedule(tx, name, at)? else { return Ok(None) };
+    let duty = schedule.duty_at(at);
+    Ok(Some(match offset {
+        0 => Answer { people: duty.people, shadows: duty.shadows },
+        n => Answer { people: duty.behind.into_iter().skip(n as usize - 1).take(1).collect(), shadows: Vec::new() },
+    }))
+}
+
+pub(super) fn no_schedule(name: &str) -> Fault {
+    Fault::not_found(format!("there is no schedule `{name}`")).advice("the On-call page lists the schedules")
 }

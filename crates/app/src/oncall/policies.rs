@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenfold_oncall::{Policy, PolicyStep, TargetKind};
+use tenfold_oncall::{DeployerFirst, Policy, PolicyStep, TargetKind};
 use tenfold_store::{Tx, oncall as store};
 use tenfold_types::{EventDraft, Fault};
 
@@ -22,6 +22,28 @@ pub struct PolicyUpdate {
     pub steps: Vec<PolicyStep>,
     #[serde(default)]
     pub repeat: u32,
+    /// Whoever deployed the service within `within_ms` is paged first and has `delay_ms` before the first step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub deployer_first: Option<DeployerFirst>,
+}
+
+impl PolicyUpdate {
+    pub(crate) fn named(self, name: &str) -> Policy {
+        let Self { steps, repeat, deployer_first } = self;
+        Policy { name: name.to_owned(), steps, repeat, deployer_first }
+    }
+
+    fn view(self, name: String) -> PolicyView {
+        let Self { steps, repeat, deployer_first } = self;
+        PolicyView { name, steps, repeat, deployer_first }
+    }
+}
+
+impl From<PolicyView> for PolicyUpdate {
+    fn from(view: PolicyView) -> Self {
+        Self { steps: view.steps, repeat: view.repeat, deployer_first: view.deployer_first }
+    }
 }
 
 fn stored(name: &str, body: &str) -> Result<PolicyUpdate, Fault> {
@@ -36,8 +58,7 @@ pub(super) fn names_schedule(policy: &str, body: &str, schedule: &str) -> Result
 /// The policy of that name.
 pub(crate) fn policy(tx: &mut dyn Tx, name: &str) -> Result<Option<Policy>, Fault> {
     let Some(body) = store::policy_get(tx, name)? else { return Ok(None) };
-    let update = stored(name, &body)?;
-    Ok(Some(Policy { name: name.to_owned(), steps: update.steps, repeat: update.repeat }))
+    Ok(Some(stored(name, &body)?.named(name)))
 }
 
 fn no_policy(name: &str) -> Fault {
@@ -48,12 +69,7 @@ impl App {
     pub async fn policies(&self) -> Result<Vec<PolicyView>, Fault> {
         self.read(|tx| {
             let rows = store::policies(tx)?;
-            rows.into_iter()
-                .map(|(name, body)| {
-                    let policy = stored(&name, &body)?;
-                    Ok(PolicyView { name, steps: policy.steps, repeat: policy.repeat })
-                })
-                .collect()
+            rows.into_iter().map(|(name, body)| Ok(stored(&name, &body)?.view(name))).collect()
         })
         .await
     }
@@ -62,7 +78,7 @@ impl App {
     pub async fn policy_put(&self, who: &Caller, name: &str, update: PolicyUpdate) -> Result<PolicyView, Fault> {
         who.require(Role::Deployer, None, None)?;
         check_name("policy", name)?;
-        let policy = Policy { name: name.to_owned(), steps: update.steps.clone(), repeat: update.repeat };
+        let policy = update.clone().named(name);
         policy.check().map_err(Fault::invalid)?;
         let who = who.clone();
         self.transact(move |t| {
@@ -79,7 +95,7 @@ impl App {
             }
             let body = to_json(&update)?;
             let before = store::policy_get(t.tx(), &key)?;
-            let view = PolicyView { name: key.clone(), steps: update.steps.clone(), repeat: update.repeat };
+            let view = update.clone().view(key.clone());
             if before.as_deref() == Some(&body) {
                 return Ok(view);
             }

@@ -1,70 +1,38 @@
-//! Schedules and overrides: making, changing, taking a shift.
+//! Schedules: making, changing, reading. A change is a new version from an instant on.
 
 use std::collections::BTreeMap;
 
-use jiff::tz::TimeZone;
+use jiff::civil::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenfold_oncall::{OVERRIDES_MAX, Override, Rotation, Schedule, Shift, Unit};
-use tenfold_store::{Tx, counters, oncall as store, people};
-use tenfold_types::{ActorKind, EventDraft, Fault, Severity, Timestamp};
+use tenfold_oncall::{Layer, Plan, Restriction, Schedule, Span, Unit};
+use tenfold_store::{Tx, oncall as store, people};
+use tenfold_types::{EventDraft, Fault, Timestamp};
 
 use super::{
-    schedules,
-    views::{OnCallPerson, OnCallView, OverrideView, RotationView, ScheduleView},
+    no_schedule, schedules,
+    views::{LayerView, OnCallPerson, OnCallView, ScheduleView, VersionView, override_view},
 };
 use crate::{
-    App, Caller, Role, Txn,
+    App, Caller, Role,
     people::{Person, check_name},
 };
 
-/// How long `take` holds when nobody says.
-pub const TAKE_MS_DEFAULT: i64 = 2 * 3_600_000;
-/// The longest override.
-const OVERRIDE_MS_MAX: i64 = 90 * 86_400_000;
 const PREVIEW_MS: i64 = 14 * 86_400_000;
 const SCHEDULES_MAX: usize = 500;
+const VERSIONS_MAX: usize = 1_000;
+/// How far ahead a version may begin.
+const AHEAD_MS_MAX: i64 = 366 * 86_400_000;
 
-/// What is said when a schedule is made or changed.
+/// What is said when a schedule is made or changed: `timezone` with either `rotation` or `layers`, and if wanted
+/// `fallback`, `shadows`, `min_rest_hours`, `holidays`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ScheduleUpdate {
-    /// IANA name; handoffs are at this zone's clock times.
-    pub timezone: String,
-    #[schema(value_type = Object)]
-    pub rotation: Rotation,
-}
-
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewOverride {
-    pub person: String,
-    #[schema(value_type = String)]
-    pub start: Timestamp,
-    #[schema(value_type = String)]
-    pub end: Timestamp,
-}
-
-impl ScheduleUpdate {
-    pub(super) fn with_overrides(self, name: &str, overrides: Vec<Override>) -> Result<Schedule, Fault> {
-        Schedule::new(name, &self.timezone, self.rotation, overrides).map_err(Fault::invalid)
-    }
-}
-
-pub(super) fn stored(name: &str, body: &str) -> Result<ScheduleUpdate, Fault> {
-    serde_json::from_str(body).map_err(|e| Fault::internal(format!("the schedule {name} cannot be read: {e}")))
-}
-
-pub(super) fn stored_override(body: &str) -> Result<Override, Fault> {
-    serde_json::from_str(body).map_err(|e| Fault::internal(format!("an override cannot be read: {e}")))
-}
+#[serde(transparent)]
+#[schema(value_type = Object)]
+pub struct ScheduleUpdate(pub Plan);
 
 pub(super) fn to_json<T: Serialize>(value: &T) -> Result<String, Fault> {
     serde_json::to_string(value).map_err(|e| Fault::internal(e.to_string()))
-}
-
-fn no_schedule(name: &str) -> Fault {
-    Fault::not_found(format!("there is no schedule `{name}`")).advice("the On-call page lists the schedules")
 }
 
 /// Refuses names without an account, so that nobody is on call who cannot be paged.
@@ -79,7 +47,7 @@ pub(super) fn check_people<'a>(tx: &mut dyn Tx, logins: impl Iterator<Item = &'a
     Ok(())
 }
 
-fn profiles(tx: &mut dyn Tx) -> Result<BTreeMap<String, OnCallPerson>, Fault> {
+pub(super) fn profiles(tx: &mut dyn Tx) -> Result<BTreeMap<String, OnCallPerson>, Fault> {
     let mut out = BTreeMap::new();
     for row in people::people(tx)? {
         let person: Person = serde_json::from_str(&row.body)
@@ -89,51 +57,66 @@ fn profiles(tx: &mut dyn Tx) -> Result<BTreeMap<String, OnCallPerson>, Fault> {
     Ok(out)
 }
 
-fn shift_view(schedule: &str, shift: Shift, people: &BTreeMap<String, OnCallPerson>) -> OnCallView {
+pub(super) fn span_on_call(schedule: &str, span: &Span, people: &BTreeMap<String, OnCallPerson>) -> OnCallView {
+    let known = |logins: &[String]| logins.iter().filter_map(|p| people.get(p).cloned()).collect::<Vec<_>>();
+    let also = span.people.get(1..).unwrap_or_default();
     OnCallView {
         schedule: schedule.to_owned(),
-        person: people.get(&shift.person).cloned(),
-        since: shift.since,
-        until: shift.until,
-        override_id: shift.override_id,
-        secondary: shift.secondary.and_then(|p| people.get(&p).cloned()),
+        person: span.people.first().and_then(|p| people.get(p).cloned()),
+        also: known(also),
+        shadows: known(&span.shadows),
+        since: span.since,
+        until: span.until,
+        layer: span.layer.clone().filter(|_| span.overrides.is_empty() && !span.fallback),
+        override_id: span.overrides.last().copied(),
+        fallback: span.fallback,
+        secondary: span.secondary.as_ref().and_then(|p| people.get(p).cloned()),
     }
 }
 
-fn schedule_view(schedule: &Schedule, now: Timestamp, people: &BTreeMap<String, OnCallPerson>) -> ScheduleView {
-    let rotation = &schedule.rotation;
-    let view = |shift| shift_view(&schedule.name, shift, people);
-    ScheduleView {
+fn schedule_view(
+    schedule: &Schedule,
+    now: Timestamp,
+    people: &BTreeMap<String, OnCallPerson>,
+) -> Result<ScheduleView, Fault> {
+    let newest = schedule.newest().ok_or_else(|| Fault::internal("a schedule without a version"))?;
+    let plan = &newest.plan;
+    let view = |span: &Span| span_on_call(&schedule.name, span, people);
+    Ok(ScheduleView {
         name: schedule.name.clone(),
-        timezone: zone_name(&schedule.zone),
-        rotation: RotationView {
-            people: rotation.people.clone(),
-            start: rotation.start.to_string(),
-            shift_length: rotation.shift_length.to_string(),
-            handoff: handoff_words(schedule),
-        },
-        overrides: schedule.overrides.iter().map(override_view).collect(),
-        on_call: schedule.who_is_on_call(now).map(view),
-        next: schedule.preview(now, now.plus_ms(PREVIEW_MS)).into_iter().map(view).collect(),
+        timezone: plan.timezone.clone(),
+        layers: plan.layers.iter().map(|l| layer_view(plan, l)).collect(),
+        people: plan.people().into_iter().map(str::to_owned).collect(),
+        version: newest.number,
+        begins_at: Some(newest.from).filter(|from| *from > now),
+        plan: plan.clone(),
+        overrides: schedule.overrides.iter().filter(|o| o.end > now).map(override_view).collect(),
+        on_call: Some(view(&schedule.span_at(now))),
+        next: schedule.spans(now, now.plus_ms(PREVIEW_MS)).iter().map(view).collect(),
+    })
+}
+
+fn layer_view(plan: &Plan, layer: &Layer) -> LayerView {
+    let timezone = layer.timezone.clone().unwrap_or_else(|| plan.timezone.clone());
+    LayerView {
+        name: layer.name.clone(),
+        people: layer.rotation.people.clone(),
+        start: layer.rotation.start.to_string(),
+        shift_length: layer.rotation.shift_length.to_string(),
+        handoff: handoff_words(layer, &timezone),
+        restrictions: layer.restrictions.iter().map(restriction_words).collect(),
+        timezone,
     }
-}
-
-fn zone_name(zone: &TimeZone) -> String {
-    zone.iana_name().unwrap_or("UTC").to_owned()
-}
-
-fn override_view(o: &Override) -> OverrideView {
-    OverrideView { id: o.id, person: o.person.clone(), start: o.start, end: o.end, by: o.by.clone() }
 }
 
 /// "every week on Monday at 09:00 Europe/Berlin".
-fn handoff_words(schedule: &Schedule) -> String {
-    let (start, length) = (schedule.rotation.start, schedule.rotation.shift_length);
+fn handoff_words(layer: &Layer, zone: &str) -> String {
+    let (start, length) = (layer.rotation.start, layer.rotation.shift_length);
     let every = |unit: &str| match length.count {
         1 => format!("every {unit}"),
         n => format!("every {n} {unit}s"),
     };
-    let (clock, zone) = (start.strftime("%H:%M"), zone_name(&schedule.zone));
+    let clock = start.strftime("%H:%M");
     match length.unit {
         Unit::Hour => format!("{} from {clock} {zone}", every("hour")),
         Unit::Day => format!("{} at {clock} {zone}", every("day")),
@@ -142,18 +125,32 @@ fn handoff_words(schedule: &Schedule) -> String {
     }
 }
 
+/// "mon, tue 09:00 to 17:00".
+fn restriction_words(r: &Restriction) -> String {
+    let clock = |t: Time| t.strftime("%H:%M").to_string();
+    let days: Vec<String> = r.days.iter().map(|d| format!("{d:?}").to_lowercase()).collect();
+    let days = if days.is_empty() { "every day".to_owned() } else { days.join(", ") };
+    format!("{days} {} to {}", clock(r.from), clock(r.to))
+}
+
 impl App {
     pub async fn schedules(&self) -> Result<Vec<ScheduleView>, Fault> {
         let now = self.now();
         self.read(move |tx| {
             let people = profiles(tx)?;
-            Ok(schedules(tx, now)?.iter().map(|s| schedule_view(s, now, &people)).collect())
+            schedules(tx, now)?.iter().map(|s| schedule_view(s, now, &people)).collect()
         })
         .await
     }
 
     pub async fn schedule(&self, name: &str) -> Result<ScheduleView, Fault> {
-        self.schedules().await?.into_iter().find(|s| s.name == name).ok_or_else(|| no_schedule(name))
+        let (now, name) = (self.now(), name.to_owned());
+        self.read(move |tx| {
+            let people = profiles(tx)?;
+            let found = super::schedule(tx, &name, now)?.ok_or_else(|| no_schedule(&name))?;
+            schedule_view(&found, now, &people)
+        })
+        .await
     }
 
     /// Who is on call in each schedule at this moment.
@@ -161,36 +158,87 @@ impl App {
         let now = self.now();
         self.read(move |tx| {
             let people = profiles(tx)?;
-            let schedules = schedules(tx, now)?;
-            let shifts = schedules.iter().filter_map(|s| s.who_is_on_call(now).map(|shift| (s, shift)));
-            Ok(shifts.map(|(s, shift)| shift_view(&s.name, shift, &people)).collect())
+            Ok(schedules(tx, now)?.iter().map(|s| span_on_call(&s.name, &s.span_at(now), &people)).collect())
         })
         .await
     }
 
-    /// Makes or changes a schedule. Writing what is there already changes nothing.
+    /// What the schedule was, from when on, and who made it so; the newest last.
+    pub async fn schedule_versions(&self, name: &str) -> Result<Vec<VersionView>, Fault> {
+        let name = name.to_owned();
+        self.read(move |tx| {
+            if store::schedule_get(tx, &name)?.is_none() {
+                return Err(no_schedule(&name));
+            }
+            store::versions(tx, Some(&name))?
+                .into_iter()
+                .map(|row| {
+                    let plan = serde_json::from_str(&row.body)
+                        .map_err(|e| Fault::internal(format!("a version of {name} cannot be read: {e}")))?;
+                    // The version from before versions were kept always held.
+                    let from = row.from_at.max(Timestamp(0));
+                    Ok(VersionView { number: row.number, from, made_at: row.made_at, made_by: row.made_by, plan })
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// Makes a schedule, or changes it from now on. Writing what is there already changes nothing.
     pub async fn schedule_put(&self, who: &Caller, name: &str, update: ScheduleUpdate) -> Result<ScheduleView, Fault> {
+        self.schedule_put_from(who, name, update, None).await
+    }
+
+    /// Makes or changes a schedule from an instant on that is not in the past; what was before stays.
+    pub async fn schedule_put_from(
+        &self,
+        who: &Caller,
+        name: &str,
+        update: ScheduleUpdate,
+        from: Option<Timestamp>,
+    ) -> Result<ScheduleView, Fault> {
         who.require(Role::Deployer, None, None)?;
         check_name("schedule", name)?;
-        update.clone().with_overrides(name, Vec::new())?;
+        update.0.check().map_err(Fault::invalid)?;
         let (who, key) = (who.clone(), name.to_owned());
         self.transact(move |t| {
-            check_people(t.tx(), update.rotation.people.iter())?;
+            let now = t.now();
+            let begins = from.unwrap_or(now);
+            if begins < now || begins.since_ms(now) > AHEAD_MS_MAX {
+                return Err(Fault::invalid(format!(
+                    "a version begins between now and a year from now, not at {begins}"
+                ))
+                .advice("the past of a schedule does not change; leave `from` out for now"));
+            }
+            let logins: Vec<String> = update.0.people().into_iter().map(str::to_owned).collect();
+            check_people(t.tx(), logins.iter())?;
             let body = to_json(&update)?;
             let before = store::schedule_get(t.tx(), &key)?;
-            if before.as_deref() == Some(&body) {
+            if before.as_deref() == Some(&body) && from.is_none() {
                 return Ok(());
             }
             if before.is_none() && store::schedules(t.tx())?.len() >= SCHEDULES_MAX {
                 return Err(Fault::invalid(format!("there are at most {SCHEDULES_MAX} schedules")));
             }
+            let number = next_version(t.tx(), &key, before.as_deref(), now)?;
+            let row = store::VersionRow {
+                schedule: key.clone(),
+                number,
+                from_at: begins,
+                made_at: now,
+                made_by: who.actor.id.clone(),
+                body: body.clone(),
+            };
+            store::version_insert(t.tx(), &row)?;
             store::schedule_put(t.tx(), &key, &body)?;
             let verb = if before.is_some() { "changed" } else { "added" };
-            let text = format!("{} {verb} the schedule {key}", who.name);
+            let later = from.map_or_else(String::new, |from| format!(" from {} on", minute(from)));
+            let text = format!("{} {verb} the schedule {key}{later}", who.name);
             let before = before.and_then(|b| serde_json::from_str::<serde_json::Value>(&b).ok());
             t.record(
-                EventDraft::new(who.actor.clone(), who.source, "schedule.changed", text)
-                    .data(json!({"schedule": key, "before": before, "after": update})),
+                EventDraft::new(who.actor.clone(), who.source, "schedule.changed", text).data(
+                    json!({"schedule": key, "version": number, "from": begins, "before": before, "after": update}),
+                ),
             )?;
             Ok(())
         })
@@ -220,91 +268,35 @@ impl App {
         })
         .await
     }
-
-    /// Puts a person on call for a time, whoever the rotation says.
-    pub async fn override_create(&self, who: &Caller, schedule: &str, new: NewOverride) -> Result<OverrideView, Fault> {
-        who.require(Role::Responder, None, None)?;
-        let (who, schedule) = (who.clone(), schedule.to_owned());
-        self.transact(move |t| {
-            let verb = if who.actor.id == new.person { "takes" } else { "hands" };
-            insert_override(t, &who, &schedule, &new, verb)
-        })
-        .await
-    }
-
-    /// The caller takes over a schedule from now on for a while.
-    pub async fn take(&self, who: &Caller, schedule: &str, for_ms: Option<i64>) -> Result<OverrideView, Fault> {
-        if who.actor.kind != ActorKind::Person {
-            return Err(Fault::invalid(format!("{} is not a person and cannot be on call", who.name)));
-        }
-        let now = self.now();
-        let end = now.plus_ms(for_ms.unwrap_or(TAKE_MS_DEFAULT));
-        self.override_create(who, schedule, NewOverride { person: who.actor.id.clone(), start: now, end }).await
-    }
-
-    pub async fn override_delete(&self, who: &Caller, schedule: &str, id: i64) -> Result<(), Fault> {
-        who.require(Role::Responder, None, None)?;
-        let (who, schedule) = (who.clone(), schedule.to_owned());
-        self.transact(move |t| {
-            let row = store::override_get(t.tx(), id)?.filter(|o| o.schedule == schedule);
-            let Some(row) = row else {
-                return Err(Fault::not_found(format!("there is no override {id} of the schedule {schedule}")));
-            };
-            let now = t.now();
-            store::override_remove(t.tx(), id, now)?;
-            let taken_back = stored_override(&row.body)?;
-            let text = format!("{} took back the override of {schedule} by {}", who.name, taken_back.person);
-            t.record(
-                EventDraft::new(who.actor.clone(), who.source, "override.removed", text)
-                    .data(json!({"schedule": schedule, "override": taken_back})),
-            )?;
-            Ok(())
-        })
-        .await
-    }
 }
 
-fn insert_override(
-    t: &mut Txn<'_>,
-    who: &Caller,
-    schedule: &str,
-    new: &NewOverride,
-    verb: &str,
-) -> Result<OverrideView, Fault> {
-    let now = t.now();
-    if store::schedule_get(t.tx(), schedule)?.is_none() {
-        return Err(no_schedule(schedule));
+/// The number of the version to be made. A schedule from before versions were kept gets what it was as the first.
+fn next_version(tx: &mut dyn Tx, name: &str, before: Option<&str>, now: Timestamp) -> Result<i64, Fault> {
+    let versions = store::versions(tx, Some(name))?;
+    if versions.len() >= VERSIONS_MAX {
+        return Err(Fault::invalid(format!("a schedule has at most {VERSIONS_MAX} versions"))
+            .advice("make a new schedule and let the policies page that one"));
     }
-    check_people(t.tx(), std::iter::once(&new.person))?;
-    let length = new.end.since_ms(new.start);
-    if length <= 0 || length > OVERRIDE_MS_MAX || new.end <= now {
-        return Err(Fault::invalid(format!(
-            "an override ends in the future, after its start and at most {OVERRIDE_MS_MAX} ms after it"
-        )));
+    match (versions.last(), before) {
+        (Some(last), _) => Ok(last.number + 1),
+        (None, None) => Ok(1),
+        (None, Some(body)) => {
+            let row = store::VersionRow {
+                schedule: name.to_owned(),
+                number: 1,
+                from_at: Timestamp(i64::MIN),
+                made_at: now,
+                made_by: "system".to_owned(),
+                body: body.to_owned(),
+            };
+            store::version_insert(tx, &row)?;
+            Ok(2)
+        }
     }
-    if store::overrides(t.tx(), now)?.iter().filter(|o| o.schedule == schedule).count() >= OVERRIDES_MAX {
-        return Err(Fault::invalid(format!("a schedule has at most {OVERRIDES_MAX} overrides")));
-    }
-    let id = counters::next(t.tx(), "override")?;
-    let made = Override { id, person: new.person.clone(), start: new.start, end: new.end, by: who.actor.id.clone() };
-    let body = to_json(&made)?;
-    store::override_insert(t.tx(), &store::OverrideRow { id, schedule: schedule.to_owned(), end_at: made.end, body })?;
-    let text = if verb == "takes" {
-        format!("{} takes {schedule} from {} to {}", who.name, minute(made.start), minute(made.end))
-    } else {
-        let (person, start, end) = (&made.person, minute(made.start), minute(made.end));
-        format!("{} puts {person} on call in {schedule} from {start} to {end}", who.name)
-    };
-    t.record(
-        EventDraft::new(who.actor.clone(), who.source, "override.created", text)
-            .severity(Severity::Info)
-            .data(json!({"schedule": schedule, "override": made, "person": made.person})),
-    )?;
-    Ok(override_view(&made))
 }
 
 /// `2026-11-23 09:00 UTC`.
-fn minute(at: Timestamp) -> String {
+pub(super) fn minute(at: Timestamp) -> String {
     let text = at.to_string();
     format!("{} UTC", text.get(..16).unwrap_or(&text).replacen('T', " ", 1))
 }

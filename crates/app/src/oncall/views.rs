@@ -1,7 +1,7 @@
 //! The shapes that pages, the command line and chat see.
 
 use serde::{Deserialize, Serialize};
-use tenfold_oncall::PolicyStep;
+use tenfold_oncall::{DeployerFirst, Override, OverrideKind, Plan, PolicyStep};
 use tenfold_types::Timestamp;
 use utoipa::ToSchema;
 
@@ -19,35 +19,56 @@ pub struct OnCallPerson {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OnCallView {
     pub schedule: String,
-    /// Null when the login of the rotation has no account any more.
+    /// Null in a gap, and when the login has no account any more.
     pub person: Option<OnCallPerson>,
+    /// Others who are on call at the same time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<OnCallPerson>,
+    /// Those who learn; they get a copy of each page.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadows: Vec<OnCallPerson>,
     #[schema(value_type = String)]
     pub since: Timestamp,
     #[schema(value_type = String)]
     pub until: Timestamp,
-    /// The override that makes it so.
+    /// The layer that covers; absent when an override or the fallback does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
+    /// The last made of the overrides that make it so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_id: Option<i64>,
+    /// Nobody else is on call, so the schedule's fallback is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fallback: bool,
     /// Who stands behind the person on call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secondary: Option<OnCallPerson>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct RotationView {
+pub struct LayerView {
+    pub name: String,
+    pub timezone: String,
     pub people: Vec<String>,
-    /// Civil time in the schedule's zone: `2026-11-23T09:00:00`.
+    /// Civil time in the layer's zone: `2026-11-23T09:00:00`.
     pub start: String,
     /// `12h`, `1d`, `1w` or `1mo`.
     pub shift_length: String,
     /// When shifts change, in words.
     pub handoff: String,
+    /// When the layer holds, in words; empty when always.
+    pub restrictions: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OverrideView {
     pub id: i64,
+    #[schema(value_type = String)]
+    pub kind: OverrideKind,
+    /// Empty for a temporary schedule.
     pub person: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     #[schema(value_type = String)]
     pub start: Timestamp,
     #[schema(value_type = String)]
@@ -55,16 +76,132 @@ pub struct OverrideView {
     pub by: String,
 }
 
+pub(super) fn override_view(o: &Override) -> OverrideView {
+    OverrideView {
+        id: o.id,
+        kind: o.kind,
+        person: o.person.clone(),
+        replaces: o.replaces.clone(),
+        start: o.start,
+        end: o.end,
+        by: o.by.clone(),
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScheduleView {
     pub name: String,
     pub timezone: String,
-    pub rotation: RotationView,
+    /// The newest plan, as it is written with PUT.
+    #[schema(value_type = Object)]
+    pub plan: Plan,
+    /// Of the newest plan; a later one covers an earlier one.
+    pub layers: Vec<LayerView>,
+    /// Everybody the newest plan names.
+    pub people: Vec<String>,
+    /// The number of the newest version.
+    pub version: i64,
+    /// When the newest version begins, if it has not yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub begins_at: Option<Timestamp>,
     /// Those that have not ended.
     pub overrides: Vec<OverrideView>,
     pub on_call: Option<OnCallView>,
     /// The shifts of the next 14 days.
     pub next: Vec<OnCallView>,
+}
+
+/// A version of a schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct VersionView {
+    pub number: i64,
+    #[schema(value_type = String)]
+    pub from: Timestamp,
+    #[schema(value_type = String)]
+    pub made_at: Timestamp,
+    pub made_by: String,
+    #[schema(value_type = Object)]
+    pub plan: Plan,
+}
+
+/// A stretch of time in which the same people are on call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SpanView {
+    #[schema(value_type = String)]
+    pub since: Timestamp,
+    #[schema(value_type = String)]
+    pub until: Timestamp,
+    pub people: Vec<String>,
+    pub shadows: Vec<String>,
+    pub secondary: Option<String>,
+    pub layer: Option<String>,
+    pub overrides: Vec<i64>,
+    pub fallback: bool,
+    /// Nobody is on call.
+    pub gap: bool,
+    /// More than one person is.
+    pub overlap: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LayerSpansView {
+    pub name: String,
+    pub spans: Vec<SpanView>,
+}
+
+/// A person has less rest between two shifts than the plan wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RestView {
+    pub person: String,
+    /// When the one shift ends.
+    #[schema(value_type = String)]
+    pub from: Timestamp,
+    /// When the next begins.
+    #[schema(value_type = String)]
+    pub to: Timestamp,
+    pub min_rest_hours: u32,
+}
+
+/// What a schedule says over a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PreviewView {
+    pub schedule: String,
+    #[schema(value_type = String)]
+    pub from: Timestamp,
+    #[schema(value_type = String)]
+    pub to: Timestamp,
+    /// Each layer alone, while it holds.
+    pub layers: Vec<LayerSpansView>,
+    /// Who is on call, without holes: a gap is a span of its own.
+    pub spans: Vec<SpanView>,
+    pub gap_ms: i64,
+    pub overlap_ms: i64,
+    pub fallback_ms: i64,
+    pub short_rests: Vec<RestView>,
+    /// There are more spans than one preview lists.
+    pub truncated: bool,
+}
+
+/// A swap that somebody asks of somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SwapView {
+    pub id: i64,
+    pub schedule: String,
+    /// `open`, `accepted`, `declined` or `withdrawn`.
+    pub state: String,
+    /// Who asks.
+    pub from: String,
+    /// Who is asked.
+    pub with: String,
+    #[schema(value_type = String)]
+    pub give_start: Timestamp,
+    #[schema(value_type = String)]
+    pub give_end: Timestamp,
+    #[schema(value_type = Option<String>)]
+    pub take_start: Option<Timestamp>,
+    #[schema(value_type = Option<String>)]
+    pub take_end: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -75,4 +212,8 @@ pub struct PolicyView {
     pub steps: Vec<PolicyStep>,
     /// How many more times the whole is gone through.
     pub repeat: u32,
+    /// Whoever deployed the service shortly before is asked first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub deployer_first: Option<DeployerFirst>,
 }

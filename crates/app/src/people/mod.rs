@@ -105,7 +105,7 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 /// Hex BLAKE3 of a secret with 128 bits or more of its own entropy (a token, a session), for which a slow hash adds nothing.
-fn digest(secret: &str) -> String {
+pub(crate) fn digest(secret: &str) -> String {
     blake3::hash(secret.as_bytes()).to_hex().to_string()
 }
 

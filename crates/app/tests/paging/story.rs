@@ -111,7 +111,7 @@ async fn an_override_and_a_take_change_who_is_paged() {
     let w = World::new(3).await;
     w.tick().await;
     let mei = caller("mei", Role::Responder);
-    w.app.take(&mei, "photos-primary", Some(3_600_000)).await.expect("taken");
+    w.app.take(&mei, "photos-primary", Some(3_600_000), None).await.expect("taken");
     let on_call = w.app.on_call_now().await.expect("on call");
     let person = on_call[0].person.as_ref().expect("somebody");
     assert_eq!((person.login.as_str(), on_call[0].secondary.as_ref().map(|p| p.login.as_str())), ("mei", Some("ana")));

@@ -12,7 +12,7 @@ use tenfold_app::people::{Contact, PersonKind, PersonUpdate};
 use tenfold_app::{App, Caller, Grant, Role, Settings, metrics};
 use tenfold_store::Db;
 use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
-use tenfold_types::{Actor, Event, EventDraft, Labels, Severity, Source, Timestamp};
+use tenfold_types::{Actor, Clock as _, Event, EventDraft, Labels, Severity, Source, Timestamp};
 
 pub const RULES: &str = "\
 groups:
@@ -163,6 +163,10 @@ impl World {
         let name = format!("start-{}", self.starts);
         let node = Node { db: &self.db, dir: self.dir.path(), name: &name, database_url: "" };
         self.app = node.start(&self.clock, &self.entropy, &self.receivers, &self.samples).await;
+    }
+
+    pub fn clock_now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Share of errors from now on.

@@ -4,8 +4,10 @@ use tenfold_store::{
     Db,
     alerts::{self, AlertRow, MuteRow, RuleFileRow},
     incidents::{self, AttemptRow, DeliveryRow, IncidentRow, PageRow},
-    oncall::{self, OverrideRow},
+    oncall::{self, OverrideRow, SwapRow, VersionRow},
 };
+
+use tenfold_types::Timestamp;
 
 use crate::{NOW, read, write};
 
@@ -90,7 +92,45 @@ async fn schedules_and_policies(db: &Db) {
     assert!(write(db, |tx| oncall::override_remove(tx, 3, NOW)).await);
     assert_eq!(read(db, |tx| oncall::overrides(tx, NOW)).await, [row(2, 10)]);
     assert_eq!(read(db, |tx| oncall::override_get(tx, 3)).await, None);
+    let history = read(db, |tx| oncall::override_history(tx, NOW)).await;
+    assert_eq!(history, [(row(2, 10), None), (row(3, 10), Some(NOW))]);
+    let version = |number: i64| VersionRow {
+        schedule: "primary".into(),
+        number,
+        from_at: Timestamp(i64::MIN + number),
+        made_at: NOW,
+        made_by: "ana".into(),
+        body: "{}".into(),
+    };
+    let swap = |id: i64, ends_ms: i64| SwapRow {
+        id,
+        schedule: "primary".into(),
+        state: "open".into(),
+        ends_at: NOW.plus_ms(ends_ms),
+        body: "{}".into(),
+    };
+    write(db, move |tx| {
+        oncall::version_insert(tx, &version(2))?;
+        oncall::version_insert(tx, &version(1))?;
+        oncall::swap_insert(tx, &swap(1, 10))?;
+        oncall::swap_insert(tx, &swap(2, 0))?;
+        oncall::feed_put(tx, "ana", "d1", NOW)?;
+        oncall::feed_put(tx, "ana", "d2", NOW.plus_ms(1))
+    })
+    .await;
+    assert_eq!(read(db, |tx| oncall::versions(tx, Some("primary"))).await, [version(1), version(2)]);
+    assert_eq!(read(db, |tx| oncall::versions(tx, None)).await.len(), 2);
+    assert_eq!(read(db, |tx| oncall::swaps_open(tx, NOW)).await, [swap(1, 10)]);
+    assert!(write(db, |tx| oncall::swap_close(tx, 1, "accepted")).await);
+    assert!(!write(db, |tx| oncall::swap_close(tx, 1, "declined")).await, "it is answered once");
+    assert_eq!(read(db, |tx| oncall::swap_get(tx, 1)).await.unwrap().state, "accepted");
+    assert_eq!(read(db, |tx| oncall::feed_login(tx, "d1")).await, None, "the address before is of no use");
+    assert_eq!(read(db, |tx| oncall::feed_login(tx, "d2")).await.as_deref(), Some("ana"));
+    assert_eq!(read(db, |tx| oncall::feed_made_at(tx, "ana")).await, Some(NOW.plus_ms(1)));
+    assert!(write(db, |tx| oncall::feed_delete(tx, "ana")).await);
     assert!(write(db, |tx| oncall::schedule_delete(tx, "primary")).await);
+    assert_eq!(read(db, |tx| oncall::versions(tx, None)).await, []);
+    assert_eq!(read(db, |tx| oncall::swap_get(tx, 2)).await, None);
     assert_eq!(read(db, |tx| oncall::overrides(tx, NOW)).await, []);
     assert_eq!(read(db, oncall::schedules).await, []);
     assert_eq!(read(db, |tx| oncall::policy_get(tx, "photos")).await.as_deref(), Some("{}"));

@@ -91,6 +91,9 @@ enum What {
         service: Option<String>,
         #[arg(long, default_value = "critical", value_parser = ["critical", "warning"])]
         severity: String,
+        /// Practise: paged like a real one, marked DRILL, not counted.
+        #[arg(long)]
+        drill: bool,
     },
     /// Incidents that are not resolved, or all.
     List {
@@ -107,8 +110,8 @@ enum What {
 impl Incident {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         match self.what {
-            What::Open { title, service, severity } => {
-                let mut body = json!({"title": title, "severity": severity});
+            What::Open { title, service, severity, drill } => {
+                let mut body = json!({"title": title, "severity": severity, "drill": drill});
                 if let Some(service) = service {
                     body["service"] = service.into();
                 }

@@ -13,6 +13,7 @@ mod flag_changes;
 mod flag_edit;
 mod flag_life;
 mod follow;
+mod oncall;
 mod out;
 mod project;
 mod query;
@@ -60,6 +61,7 @@ pub enum Command {
     Note(duty::Note),
     Who(duty::Who),
     Take(duty::Take),
+    Oncall(oncall::Oncall),
     Mute(duty::Mute),
     Routes(routes::Routes),
     Why(routes::Why),
@@ -119,7 +121,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Mute Routes Why WhyNot Simulate Lock
-        Unlock Doing Log WatchLog Search Query Events Apply Export Token Project
+        Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Why WhyNot Simulate
+        Lock Unlock Doing Log WatchLog Search Query Events Apply Export Token Project
     }
 }

@@ -1,5 +1,5 @@
-import type { ReactElement } from "react";
-import { people } from "../../api/endpoints";
+import { useState, type ReactElement } from "react";
+import { oncall, people } from "../../api/endpoints";
 import type { Schedule } from "../../api/types";
 import { useAction } from "../../lib/useAction";
 import { Link } from "../../router/Link";
@@ -13,6 +13,11 @@ import { TableWrap } from "../../ui/TableWrap";
 export function MyShifts({ schedules }: { schedules: Schedule[] }): ReactElement {
   const { person } = useSession();
   const { busy, run } = useAction("page.");
+  const [address, setAddress] = useState<string | null>(null);
+  const renew = async (): Promise<void> => {
+    const made = await run(() => oncall.renewCalendar(person.login), "The address before ends.");
+    if (made) setAddress(made.url);
+  };
   const mine = schedules
     .flatMap((schedule) => schedule.next.filter((shift) => shift.person?.login === person.login).map((shift) => ({ ...shift, schedule: schedule.name })))
     .sort((a, b) => Date.parse(a.since ?? "") - Date.parse(b.since ?? ""));
@@ -37,7 +42,11 @@ export function MyShifts({ schedules }: { schedules: Schedule[] }): ReactElement
         </TableWrap>
       )}
       <p>A page reaches you by {ways.join(", ")}. <Link className="inline-link" to="/settings/me">Change</Link></p>
+      {address && <p role="status">Your calendar, shown this once: <code className="wrap">{address}</code></p>}
+      <div className="buttons">
+      <ActionButton busy={busy} onClick={() => void renew()}>New calendar address</ActionButton>
       <ActionButton busy={busy} onClick={() => void run(() => people.testPage(person.login), "A test page is on its way to you.")}>Page me as a test</ActionButton>
+      </div>
     </Section>
   );
 }

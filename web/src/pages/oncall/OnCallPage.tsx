@@ -7,6 +7,7 @@ import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { MyShifts } from "./MyShifts";
 import { Policies } from "./Policies";
 import { ScheduleSection } from "./ScheduleSection";
+import { Swaps } from "./SwapDialog";
 
 /** Who is on, who is next, and who is asked when they do not answer. */
 export default function OnCallPage(): ReactElement {
@@ -19,6 +20,7 @@ export default function OnCallPage(): ReactElement {
             <Empty title="There is no schedule yet." command="tenfold apply demo/config">A schedule is a file: people, the length of a shift, the hour of the handoff.</Empty>
           ) : (
             <>
+              <Swaps />
               {items.map((schedule) => <ScheduleSection key={schedule.name} schedule={schedule} />)}
               <div className="columns even">
                 <MyShifts schedules={items} />

@@ -15,6 +15,7 @@ export function OverrideDialog({ open, onClose, schedule }: { open: boolean; onC
   const { person: me } = useSession();
   const everybody = useQuery("people", people.list, { touches: ["person."] });
   const nextHour = Math.ceil(Date.now() / HOUR_MS) * HOUR_MS;
+  const [kind, setKind] = useState("replace");
   const [person, setPerson] = useState(me.login);
   const [start, setStart] = useState(toLocalInput(nextHour));
   const [end, setEnd] = useState(toLocalInput(nextHour + SHIFT_HOURS * HOUR_MS));
@@ -23,12 +24,19 @@ export function OverrideDialog({ open, onClose, schedule }: { open: boolean; onC
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     if (backwards) return;
-    const made = await run(() => oncall.override(schedule.name, { person, start: new Date(start).toISOString(), end: new Date(end).toISOString() }), `${person} stands in.`);
+    const made = await run(() => oncall.override(schedule.name, { kind, person, start: new Date(start).toISOString(), end: new Date(end).toISOString() }), { replace: `${person} stands in.`, add: `${person} is on call too.`, remove: `${person} is off.` }[kind]);
     if (made) onClose();
   };
   return (
     <Dialog open={open} onClose={onClose} title={`Override for ${schedule.name}`}>
       <form className="form" onSubmit={(event) => void submit(event)}>
+        <Field label="What">
+          <select value={kind} onChange={(event) => setKind(event.target.value)}>
+            <option value="replace">is on call instead of everybody</option>
+            <option value="add">is on call too</option>
+            <option value="remove">is not on call</option>
+          </select>
+        </Field>
         <Field label="Who">
           <select value={person} onChange={(event) => setPerson(event.target.value)}>
             {(everybody.data?.items ?? [me]).map(({ login, name }) => <option key={login} value={login}>{login} ({name})</option>)}

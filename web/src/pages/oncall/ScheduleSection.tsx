@@ -1,6 +1,6 @@
 import { useState, type ReactElement } from "react";
 import { oncall } from "../../api/endpoints";
-import type { Schedule } from "../../api/types";
+import type { Override, Schedule } from "../../api/types";
 import { HOUR_MS } from "../../lib/time";
 import { useAction } from "../../lib/useAction";
 import { useSession } from "../../shell/session";
@@ -8,11 +8,22 @@ import { ActionButton } from "../../ui/Action";
 import { Status, Time } from "../../ui/basics";
 import { Section } from "../../ui/Section";
 import { Calendar } from "./Calendar";
+import { Handoff } from "./Handoff";
+import { LayerChart } from "./LayerChart";
 import { OverrideDialog } from "./OverrideDialog";
+import { PlanDialog } from "./PlanDialog";
+import { SwapDialog } from "./SwapDialog";
 import { TableWrap } from "../../ui/TableWrap";
 
 const TAKE_HOURS = 2;
 const TOUCHES = ["override.", "schedule."];
+
+function said({ kind, person, replaces }: Override): string {
+  if (kind === "temporary") return "a temporary schedule";
+  if (kind === "remove") return `without ${person}`;
+  if (kind === "add") return `${person} too`;
+  return replaces ? `${person} for ${replaces}` : person;
+}
 
 function Overrides({ schedule }: { schedule: Schedule }): ReactElement | null {
   const { busy, run } = useAction(...TOUCHES);
@@ -25,12 +36,12 @@ function Overrides({ schedule }: { schedule: Schedule }): ReactElement | null {
         <tbody>
           {coming.map((override) => (
             <tr key={override.id}>
-              <td className="strong">{override.person}</td>
+              <td className="strong">{said(override)}</td>
               <td><Time at={override.start} show="both" /></td>
               <td><Time at={override.end} show="both" /></td>
               <td>{override.by}</td>
               <td className="fit">
-                <ActionButton small busy={busy} label={`Remove the override of ${override.person}`} onClick={() => void run(() => oncall.removeOverride(schedule.name, override.id), "The override is removed.")}>Remove</ActionButton>
+                <ActionButton small busy={busy} label={`Remove the override: ${said(override)}`} onClick={() => void run(() => oncall.removeOverride(schedule.name, override.id), "The override is removed.")}>Remove</ActionButton>
               </td>
             </tr>
           ))}
@@ -43,28 +54,37 @@ function Overrides({ schedule }: { schedule: Schedule }): ReactElement | null {
 /** One schedule: who is on now, the calendar, the overrides. */
 export function ScheduleSection({ schedule }: { schedule: Schedule }): ReactElement {
   const { person } = useSession();
-  const [adding, setAdding] = useState(false);
+  const [open, setOpen] = useState<"override" | "swap" | "edit" | null>(null);
   const { busy, run } = useAction(...TOUCHES);
   const current = schedule.on_call?.person;
+  const close = (): void => setOpen(null);
+  const mine = schedule.next.filter((shift) => shift.person?.login === person.login);
+  const may = person.role === "deployer" || person.role === "admin";
   const take = (): void => {
     void run(() => oncall.take(schedule.name, TAKE_HOURS * HOUR_MS), `You are on call for ${schedule.name} for ${TAKE_HOURS} h.`);
   };
   return (
-    <Section title={schedule.name} end={<span className="muted">{schedule.rotation.people.join(" → ")}, {schedule.rotation.shift_length} each, kept in {schedule.timezone}</span>}>
+    <Section title={schedule.name} end={<span className="muted">{schedule.layers.map((layer) => layer.handoff).slice(0, 2).join("; ")}</span>}>
       <div className="buttons">
         {current ? (
-          <p><span className="strong">{current.name || current.login}</span> <span className="tag">{current.kind}</span> is on call <span className="muted">until <Time at={schedule.on_call?.until} show="both" /></span></p>
+          <p><span className="strong">{current.name || current.login}</span> <span className="tag">{current.kind}</span> is on call{(schedule.on_call?.also ?? []).map((other) => ` with ${other.name}`).join("")} <span className="muted">until <Time at={schedule.on_call?.until} show="both" /></span></p>
         ) : (
           <Status look="critical">Nobody is on call</Status>
         )}
         <span className="right buttons">
           <ActionButton busy={busy} why={current?.login === person.login ? "You are on call." : null} onClick={take}>Take it for {TAKE_HOURS} h</ActionButton>
-          <button type="button" className="button" onClick={() => setAdding(true)}>Add an override</button>
+          <button type="button" className="button" onClick={() => setOpen("override")}>Add an override</button>
+          <ActionButton why={mine.length === 0 ? "You have no shift here in the next 14 days." : null} onClick={() => setOpen("swap")}>Swap a shift</ActionButton>
+          <ActionButton why={may ? null : "Changing a schedule takes the role deployer."} onClick={() => setOpen("edit")}>Edit</ActionButton>
         </span>
       </div>
       <Calendar schedule={schedule} me={person.login} />
       <Overrides schedule={schedule} />
-      <OverrideDialog open={adding} onClose={() => setAdding(false)} schedule={schedule} />
+      <LayerChart schedule={schedule} />
+      <Handoff schedule={schedule} />
+      <OverrideDialog open={open === "override"} onClose={close} schedule={schedule} />
+      {open === "swap" && <SwapDialog onClose={close} schedule={schedule} mine={mine} />}
+      {open === "edit" && <PlanDialog onClose={close} schedule={schedule} />}
     </Section>
   );
 }

@@ -27,7 +27,8 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
         }
         Command::IncidentOpen { title, service, severity } => {
             let environment = service.as_ref().map(|_| crate::chat::grammar::DEFAULT_ENVIRONMENT.to_owned());
-            let new = NewIncident { title, service, environment, severity: Some(severity.word().to_owned()) };
+            let new =
+                NewIncident { title, service, environment, severity: Some(severity.word().to_owned()), drill: false };
             let incident = app.incident_open(who, new).await?;
             let link = app.settings.link(&format!("/incidents/{}", incident.number));
             Ok(Reply::line(format!("incident {} is open: {link}", incident.number)))
@@ -38,7 +39,7 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
         }
         Command::Who { of } => who_is(app, of.as_deref()).await,
         Command::Take { schedule, for_ms } => {
-            let taken = app.take(who, &schedule, Some(for_ms)).await?;
+            let taken = app.take(who, &schedule, Some(for_ms), None).await?;
             Ok(Reply::line(format!("{} has {schedule} for {}", taken.person, span(for_ms))))
         }
         Command::Mute { matchers, for_ms, reason } => {
@@ -85,7 +86,7 @@ pub(super) fn on_call_line(on_call: &OnCallView) -> String {
 }
 
 /// `2026-11-30 09:00 UTC`.
-fn minute(at: Timestamp) -> String {
+pub(super) fn minute(at: Timestamp) -> String {
     let text = at.to_string();
     format!("{} {} UTC", text.get(..10).unwrap_or(&text), text.get(11..16).unwrap_or(""))
 }

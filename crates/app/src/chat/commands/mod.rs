@@ -4,6 +4,7 @@ mod deploys;
 mod duty;
 mod flag_changes;
 mod flags;
+mod oncall;
 
 use tenfold_types::{ErrorCode, Fault, Severity};
 
@@ -83,6 +84,7 @@ impl App {
             | Command::Who { .. }
             | Command::Take { .. }
             | Command::Mute { .. } => duty::execute(self, who, command).await,
+            Command::OnCall(command) => oncall::execute(self, who, command).await,
         }
     }
 

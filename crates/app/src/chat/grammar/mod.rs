@@ -6,6 +6,7 @@
 mod flag_changes;
 mod flags;
 mod lexer;
+mod oncall;
 mod parse;
 mod verbs;
 
@@ -18,6 +19,7 @@ use tenfold_types::Matcher;
 
 pub use flag_changes::{Decision, FlagChange, Planned, RAMP_PERCENTS, When, parse_when};
 pub use flags::{FlagFields, parse_context, parse_drill_ms, parse_expiry, parse_kind, parse_value_type};
+pub use oncall::OnCall;
 pub use parse::{DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_matchers};
 pub use verbs::{VERBS, Verb, help, verb};
 
@@ -130,6 +132,7 @@ pub enum Command {
         schedule: String,
         for_ms: i64,
     },
+    OnCall(OnCall),
     Mute {
         matchers: Vec<Matcher>,
         for_ms: i64,
@@ -210,6 +213,7 @@ impl Command {
             Self::Note { .. } => "note",
             Self::Who { .. } => "who",
             Self::Take { .. } => "take",
+            Self::OnCall(_) => "oncall",
             Self::Mute { .. } => "mute",
             Self::Lock { .. } => "lock",
             Self::Unlock { .. } => "unlock",
@@ -231,6 +235,7 @@ impl Command {
                 | Self::FlagChange(FlagChange::Schedules | FlagChange::Requests)
                 | Self::Permit { .. }
                 | Self::Who { .. }
+                | Self::OnCall(OnCall::Preview { .. } | OnCall::Swaps)
                 | Self::Help { .. }
         )
     }

@@ -84,6 +84,7 @@ impl Args {
             "note" => Command::Note { incident: self.number("the incident's number")?, text: self.rest("the text")? },
             "who" => Command::Who { of: self.words.next() },
             "take" => Command::Take { schedule: self.word("the schedule")?, for_ms: self.duration(Some(TAKE_MS))? },
+            "oncall" => super::oncall::command(self)?,
             "mute" => Command::Mute {
                 matchers: parse_matchers(&self.words.by_ref().collect::<Vec<_>>().join(" "))?,
                 for_ms: self.duration(None)?,
@@ -163,7 +164,7 @@ impl Args {
         let reason = self.flag("reason").unwrap_or_default();
         check_text(&reason, self.verb, "`--reason`")
     }
-    fn duration(&mut self, default_ms: Option<i64>) -> Result<i64, Fault> {
+    pub(super) fn duration(&mut self, default_ms: Option<i64>) -> Result<i64, Fault> {
         match (self.flag("for"), default_ms) {
             (Some(text), _) => parse_duration_ms(&text),
             (None, Some(ms)) => Ok(ms),

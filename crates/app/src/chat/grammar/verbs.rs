@@ -49,6 +49,12 @@ verbs! {
     "note" "note N \"TEXT\"" "Writes into the timeline of incident N" "note 14 \"queue drains again\"" [];
     "who" "who [SCHEDULE|SERVICE]" "Says who is on call" "who photos" [];
     "take" "take SCHEDULE [--for DURATION]" "Takes over the shift" "take photos-primary --for 2h" ["for"];
+    "oncall" "oncall preview SCHEDULE [--for DURATION]; oncall digest SCHEDULE; oncall swaps; \
+        oncall swap SCHEDULE PERSON [--give WHEN] [--take WHEN]; oncall accept|decline N; \
+        oncall take SCHEDULE [--for DURATION] [--at WHEN]; \
+        oncall override SCHEDULE PERSON [--as replace|add|remove] [--for DURATION] [--at WHEN]"
+        "Previews a schedule, swaps and takes shifts, overrides, sums up the shift"
+        "oncall preview photos-primary" ["for" "give" "take" "at" "as"];
     "mute" "mute MATCHERS --for DURATION --reason TEXT" "Keeps alerts quiet for a while"
         "mute service=photos --for 1h --reason \"load test\"" ["for" "reason"];
     "lock" "lock SERVICE --reason TEXT [--for DURATION] [--in ENV]" "Keeps others from deploying a service"
@@ -80,8 +86,8 @@ pub(super) fn closest(word: &str) -> Option<&'static Verb> {
     const SYNONYMS: &[(&str, &str)] = &[
         ("acknowledge", "ack"),
         ("silence", "mute"),
-        ("oncall", "who"),
-        ("on-call", "who"),
+        ("on-call", "oncall"),
+        ("schedule", "oncall"),
         ("ship", "deploy"),
         ("push", "deploy"),
         ("release", "deploy"),
@@ -90,7 +96,8 @@ pub(super) fn closest(word: &str) -> Option<&'static Verb> {
         ("flags", "flag"),
         ("flip", "flag"),
         ("switch", "flag"),
-        ("override", "take"),
+        ("override", "oncall"),
+        ("swap", "oncall"),
         ("close", "resolve"),
         ("freeze", "lock"),
         ("commands", "help"),

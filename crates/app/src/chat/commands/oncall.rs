@@ -1,0 +1,86 @@
+//! `oncall`: the same use cases that the page has.
+
+use tenfold_types::{Fault, Timestamp};
+
+use super::{Reply, duty::minute};
+use crate::chat::grammar::{OnCall, When};
+use crate::oncall::{NewOverride, NewSwap, PreviewAsk, SpanView, SwapView};
+use crate::{App, Caller};
+
+const DAY_MS: i64 = 86_400_000;
+/// Lines of one answer in a room.
+const LINES_MAX: usize = 12;
+
+pub(super) async fn execute(app: &App, who: &Caller, command: OnCall) -> Result<Reply, Fault> {
+    let now = app.now();
+    let at = |when: When| match when {
+        When::At(at) => at,
+        When::InMs(ms) => now.plus_ms(ms),
+    };
+    Ok(match command {
+        OnCall::Preview { schedule, for_ms } => {
+            let days = (for_ms + DAY_MS - 1) / DAY_MS;
+            let ask = PreviewAsk { from: None, days: Some(days) };
+            let preview = app.schedule_preview(&schedule, ask, None).await?;
+            short(preview.spans.iter().map(span_line).collect())
+        }
+        OnCall::Digest { schedule } => {
+            let digest = app.handoff_digest(&schedule).await?;
+            let mut lines = vec![format!("{schedule} since {}: {} pages", minute(digest.from), digest.pages)];
+            lines.extend(digest.open.into_iter().map(|l| format!("open: {l}")));
+            lines.extend(digest.fired.into_iter().map(|l| format!("fired: {l}")));
+            lines.extend(digest.muted.into_iter().map(|l| format!("muted: {l}")));
+            lines.extend(digest.short_rests.into_iter().map(|l| format!("rest: {l}")));
+            short(lines)
+        }
+        OnCall::Swaps => match app.swaps().await?.as_slice() {
+            [] => Reply::line("no swap waits for an answer"),
+            swaps => short(swaps.iter().map(swap_line).collect()),
+        },
+        OnCall::Swap { schedule, with, give, take } => {
+            let new = NewSwap { with, give: give.map(at), take: take.map(at) };
+            let swap = app.swap_ask(who, &schedule, new).await?;
+            Reply::line(format!("{}; {} says `oncall accept {}`", swap_line(&swap), swap.with, swap.id))
+        }
+        OnCall::Accept { swap } => Reply::line(swap_line(&app.swap_accept(who, swap).await?)),
+        OnCall::Decline { swap } => Reply::line(swap_line(&app.swap_decline(who, swap).await?)),
+        OnCall::Take { schedule, for_ms, at: when } => {
+            let taken = app.take(who, &schedule, Some(for_ms), when.map(at)).await?;
+            Reply::line(format!("{} has {schedule} until {}", taken.person, minute(taken.end)))
+        }
+        OnCall::Override { schedule, person, kind, for_ms, at: when } => {
+            let start = when.map_or(now, at);
+            let new = NewOverride { kind, ..NewOverride::cover(&person, None, start, start.plus_ms(for_ms)) };
+            let made = app.override_create(who, &schedule, new).await?;
+            let (start, end) = (minute(made.start), minute(made.end));
+            Reply::line(format!("override {}: {} {schedule} from {start} to {end}", made.id, made.person))
+        }
+    })
+}
+
+fn short(mut lines: Vec<String>) -> Reply {
+    let more = lines.len().saturating_sub(LINES_MAX);
+    lines.truncate(LINES_MAX);
+    if more > 0 {
+        lines.push(format!("and {more} more; the On-call page has them all"));
+    }
+    Reply::lines(lines)
+}
+
+fn span_line(span: &SpanView) -> String {
+    let who = if span.gap { "nobody".to_owned() } else { span.people.join(" and ") };
+    let why = match (&span.layer, span.fallback, span.overrides.last()) {
+        (_, true, _) => " (fallback)".to_owned(),
+        (_, _, Some(id)) => format!(" (override {id})"),
+        (Some(layer), ..) => format!(" ({layer})"),
+        _ => String::new(),
+    };
+    format!("{} to {}: {who}{why}", minute(span.since), minute(span.until))
+}
+
+fn swap_line(swap: &SwapView) -> String {
+    let stretch = |start: Timestamp, end: Timestamp| format!("{} to {}", minute(start), minute(end));
+    let back = swap.take_start.zip(swap.take_end).map_or_else(String::new, |(s, e)| format!(" for {}", stretch(s, e)));
+    let given = stretch(swap.give_start, swap.give_end);
+    format!("swap {} ({}): {} gives {} {} of {given}{back}", swap.id, swap.state, swap.from, swap.with, swap.schedule)
+}

@@ -1,0 +1,126 @@
+//! `oncall`: previews, swaps, takes, overrides, the digest at a handoff.
+
+use tenfold_oncall::OverrideKind;
+
+use super::{
+    Command, When,
+    flag_changes::parse_when,
+    parse::{Args, misuse},
+};
+
+/// How far `oncall preview` looks without `--for`.
+const PREVIEW_MS: i64 = 7 * 86_400_000;
+const OVERRIDE_MS: i64 = 8 * 3_600_000;
+const TAKE_MS: i64 = 2 * 3_600_000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnCall {
+    Preview {
+        schedule: String,
+        for_ms: i64,
+    },
+    Digest {
+        schedule: String,
+    },
+    Swaps,
+    /// An instant in the caller's shift, and one in the other's to have for it.
+    Swap {
+        schedule: String,
+        with: String,
+        give: Option<When>,
+        take: Option<When>,
+    },
+    Accept {
+        swap: i64,
+    },
+    Decline {
+        swap: i64,
+    },
+    Take {
+        schedule: String,
+        for_ms: i64,
+        at: Option<When>,
+    },
+    Override {
+        schedule: String,
+        person: String,
+        kind: OverrideKind,
+        for_ms: i64,
+        at: Option<When>,
+    },
+}
+
+pub(super) fn command(args: &mut Args) -> Result<Command, tenfold_types::Fault> {
+    let what = args.word("what to do")?.to_lowercase();
+    let when = |args: &mut Args, flag: &str| args.flag(flag).map(|text| parse_when(&text)).transpose();
+    Ok(Command::OnCall(match what.as_str() {
+        "preview" => OnCall::Preview { schedule: args.word("the schedule")?, for_ms: args.duration(Some(PREVIEW_MS))? },
+        "digest" => OnCall::Digest { schedule: args.word("the schedule")? },
+        "swaps" => OnCall::Swaps,
+        "swap" => OnCall::Swap {
+            schedule: args.word("the schedule")?,
+            with: args.word("with whom")?,
+            give: when(args, "give")?,
+            take: when(args, "take")?,
+        },
+        "accept" => OnCall::Accept { swap: args.number("the swap's number")? },
+        "decline" => OnCall::Decline { swap: args.number("the swap's number")? },
+        "take" => OnCall::Take {
+            schedule: args.word("the schedule")?,
+            for_ms: args.duration(Some(TAKE_MS))?,
+            at: when(args, "at")?,
+        },
+        "override" => OnCall::Override {
+            schedule: args.word("the schedule")?,
+            person: args.word("the person")?,
+            kind: match args.flag("as").as_deref() {
+                None | Some("replace") => OverrideKind::Replace,
+                Some("add") => OverrideKind::Add,
+                Some("remove") => OverrideKind::Remove,
+                Some(other) => {
+                    return Err(misuse(format!("`--as {other}` is not known")).advice("use replace, add or remove"));
+                }
+            },
+            for_ms: args.duration(Some(OVERRIDE_MS))?,
+            at: when(args, "at")?,
+        },
+        other => {
+            return Err(misuse(format!("`oncall {other}` is not known"))
+                .advice("use oncall preview, swap, swaps, accept, decline, take, override or digest"));
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+
+    fn check(line: &str, wanted: OnCall) {
+        assert_eq!(parse(line), Ok(Command::OnCall(wanted)), "{line}");
+    }
+
+    #[test]
+    fn every_form_is_read() {
+        let s = || "photos-primary".to_owned();
+        check("oncall preview photos-primary", OnCall::Preview { schedule: s(), for_ms: PREVIEW_MS });
+        check(
+            "oncall swap photos-primary raj --take 7d",
+            OnCall::Swap { schedule: s(), with: "raj".into(), give: None, take: Some(When::InMs(7 * 86_400_000)) },
+        );
+        check("oncall accept 3", OnCall::Accept { swap: 3 });
+        check("oncall take photos-primary", OnCall::Take { schedule: s(), for_ms: TAKE_MS, at: None });
+        check(
+            "oncall override photos-primary mei --as add --for 1h",
+            OnCall::Override {
+                schedule: s(),
+                person: "mei".into(),
+                kind: OverrideKind::Add,
+                for_ms: 3_600_000,
+                at: None,
+            },
+        );
+        assert!(parse("oncall dance").expect_err("refused").message.contains("dance"));
+        assert!(parse("oncall override s mei --as king").expect_err("refused").message.contains("king"));
+    }
+}

@@ -1,0 +1,226 @@
+//! Calendars: a schedule's, a person's own at an address with a secret, and what somebody else's calendar brings in.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tenfold_oncall::{IcsShift, Schedule, Span, read_events, write_calendar};
+use tenfold_store::{Tx, oncall as store, people as person_store};
+use tenfold_types::{ActorKind, EventDraft, Fault, Timestamp};
+
+use super::{
+    no_schedule,
+    overrides::{NewOverride, insert},
+    schedule,
+    schedules::minute,
+    views::OverrideView,
+};
+use crate::{
+    App, Caller, Role,
+    people::{Person, digest},
+};
+
+const DAY_MS: i64 = 86_400_000;
+/// A calendar shows what was of late, and what comes.
+const PAST_MS: i64 = 14 * DAY_MS;
+const COMING_MS: i64 = 90 * DAY_MS;
+/// How far ahead an import reaches.
+const IMPORT_MS: i64 = 90 * DAY_MS;
+const SECRET_BYTES: usize = 24;
+/// Overrides made by one import.
+const IMPORT_MAX: usize = 200;
+
+/// The address of a person's calendar. The secret in it is shown this once.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct CalendarAddress {
+    pub url: String,
+}
+
+/// A calendar to be read, and whether only to look.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CalendarImport {
+    /// The file's text. Each event names a person: by login in its summary, or by mail address as an attendee.
+    pub ics: String,
+    /// Says what would be made and makes nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// What an import makes, or would make.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct CalendarImported {
+    pub overrides: Vec<OverrideView>,
+    /// Events that name nobody who has an account, each in a sentence.
+    pub skipped: Vec<String>,
+}
+
+/// The same shift has the same name in every answer.
+fn event(schedule: &str, span: &Span, person: &str) -> IcsShift {
+    let mut notes = Vec::new();
+    notes.extend(span.secondary.as_ref().map(|p| format!("Behind: {p}")));
+    if !span.overrides.is_empty() {
+        notes.push("By an override".to_owned());
+    }
+    if span.fallback {
+        notes.push("Fallback: nobody else is on call".to_owned());
+    }
+    IcsShift {
+        uid: format!("{schedule}.{}.{person}@tenfold", span.since.millis() / 1_000),
+        start: span.since,
+        end: span.until,
+        summary: format!("{person} on call: {schedule}"),
+        description: notes.join("\n"),
+    }
+}
+
+fn events(of: &Schedule, now: Timestamp, person: Option<&str>) -> Vec<IcsShift> {
+    let spans = of.spans(now.plus_ms(-PAST_MS), now.plus_ms(COMING_MS));
+    let of_span = |span: &Span| {
+        let wanted = span.people.iter().filter(|p| person.is_none_or(|wanted| wanted == p.as_str()));
+        wanted.map(|p| event(&of.name, span, p)).collect::<Vec<_>>()
+    };
+    spans.iter().flat_map(of_span).collect()
+}
+
+impl App {
+    /// The schedule's shifts as iCalendar.
+    pub async fn schedule_calendar(&self, name: &str) -> Result<String, Fault> {
+        let (now, key) = (self.now(), name.to_owned());
+        let of = self.read(move |tx| schedule(tx, &key, now)?.ok_or_else(|| no_schedule(&key))).await?;
+        Ok(write_calendar(&format!("On call: {name}"), &events(&of, now, None), now))
+    }
+
+    /// A new address for the calendar of a person; the one before ends. People for themselves only.
+    pub async fn calendar_renew(&self, who: &Caller, login: &str) -> Result<CalendarAddress, Fault> {
+        own(who, login)?;
+        let secret = self.random_text(SECRET_BYTES);
+        let hash = digest(&secret);
+        let (who, key) = (who.clone(), login.to_owned());
+        self.transact(move |t| {
+            let now = t.now();
+            store::feed_put(t.tx(), &key, &hash, now)?;
+            let text = format!("{} has a new address for their on-call calendar", who.name);
+            t.record(
+                EventDraft::new(who.actor.clone(), who.source, "calendar.renewed", text).data(json!({"person": key})),
+            )?;
+            Ok(())
+        })
+        .await?;
+        Ok(CalendarAddress { url: self.settings.link(&format!("/calendar/{secret}.ics")) })
+    }
+
+    /// Ends the address of a person's calendar.
+    pub async fn calendar_end(&self, who: &Caller, login: &str) -> Result<(), Fault> {
+        own(who, login)?;
+        let (who, key) = (who.clone(), login.to_owned());
+        self.transact(move |t| {
+            if !store::feed_delete(t.tx(), &key)? {
+                return Err(Fault::not_found(format!("{key} has no calendar address")));
+            }
+            let text = format!("{} ended the address of their on-call calendar", who.name);
+            t.record(
+                EventDraft::new(who.actor.clone(), who.source, "calendar.ended", text).data(json!({"person": key})),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The calendar behind a secret: all shifts of its person.
+    pub async fn calendar(&self, secret: &str) -> Result<String, Fault> {
+        let (now, hash) = (self.now(), digest(secret));
+        let (login, all) = self
+            .read(move |tx| {
+                let login = store::feed_login(tx, &hash)?;
+                let login = login.filter(|l| person(tx, l).is_ok_and(|p| p.is_some()));
+                let Some(login) = login else {
+                    return Err(Fault::not_found("there is no calendar at this address any more")
+                        .advice("its owner can make a new address on the On-call page"));
+                };
+                Ok((login, super::schedules(tx, now)?))
+            })
+            .await?;
+        let shifts: Vec<IcsShift> = all.iter().flat_map(|s| events(s, now, Some(&login))).collect();
+        Ok(write_calendar(&format!("On call: {login}"), &shifts, now))
+    }
+
+    /// Makes an override of each event of a calendar in the 90 days to come.
+    pub async fn calendar_import(
+        &self,
+        who: &Caller,
+        name: &str,
+        import: CalendarImport,
+    ) -> Result<CalendarImported, Fault> {
+        who.require(Role::Responder, None, None)?;
+        let (who, name) = (who.clone(), name.to_owned());
+        self.transact(move |t| {
+            let now = t.now();
+            let of = schedule(t.tx(), &name, now)?.ok_or_else(|| no_schedule(&name))?;
+            let zone = of.newest().map_or("UTC", |v| v.plan.timezone.as_str());
+            let zone = jiff::tz::TimeZone::get(zone).map_err(|e| Fault::internal(e.to_string()))?;
+            let found = read_events(&import.ics, &zone, now, now.plus_ms(IMPORT_MS)).map_err(Fault::invalid)?;
+            if found.len() > IMPORT_MAX {
+                return Err(Fault::invalid(format!(
+                    "an import makes at most {IMPORT_MAX} overrides, this is {}",
+                    found.len()
+                ))
+                .advice("cut the calendar to a shorter time"));
+            }
+            let people = everybody(t.tx())?;
+            let mut out = CalendarImported { overrides: Vec::new(), skipped: Vec::new() };
+            for event in found {
+                let login = people.iter().find(|p| named(p, &event)).map(|p| p.login.clone());
+                let Some(login) = login else {
+                    let from = minute(event.start);
+                    out.skipped.push(format!("`{}` from {from} names nobody who has an account", event.summary));
+                    continue;
+                };
+                let new = NewOverride::cover(&login, None, event.start, event.end);
+                if import.dry_run {
+                    out.overrides.push(OverrideView {
+                        id: 0,
+                        kind: new.kind,
+                        person: login,
+                        replaces: None,
+                        start: event.start.max(now),
+                        end: event.end,
+                        by: who.actor.id.clone(),
+                    });
+                } else {
+                    out.overrides.push(insert(t, &who, &name, &new)?);
+                }
+            }
+            Ok(out)
+        })
+        .await
+    }
+}
+
+fn own(who: &Caller, login: &str) -> Result<(), Fault> {
+    if who.actor.kind == ActorKind::Person && who.actor.id == login {
+        return Ok(());
+    }
+    Err(Fault::forbidden(format!("the calendar address of {login} is theirs alone"))
+        .advice("whoever has the address reads the calendar, so nobody else makes it"))
+}
+
+fn person(tx: &mut dyn Tx, login: &str) -> Result<Option<Person>, Fault> {
+    Ok(everybody(tx)?.into_iter().find(|p| p.login == login))
+}
+
+/// Everybody who has an account that is not disabled.
+fn everybody(tx: &mut dyn Tx) -> Result<Vec<Person>, Fault> {
+    let rows = person_store::people(tx)?.into_iter().filter(|row| row.disabled_at.is_none());
+    rows.map(|row| {
+        serde_json::from_str(&row.body)
+            .map_err(|e| Fault::internal(format!("the profile of `{}` cannot be read: {e}", row.login)))
+    })
+    .collect()
+}
+
+/// An attendee's address, or a word of the summary that is the login, or the whole name.
+fn named(person: &Person, event: &tenfold_oncall::IcsEvent) -> bool {
+    let mail = &person.contact.email;
+    let attends = !mail.is_empty() && event.attendees.iter().any(|a| a.eq_ignore_ascii_case(mail));
+    let word = |w: &str| w.trim_matches(|c: char| !c.is_alphanumeric()).eq_ignore_ascii_case(&person.login);
+    attends || event.summary.split_whitespace().any(word) || event.summary.contains(&person.name)
+}

@@ -1,0 +1,271 @@
+//! Fairness figures for the people of a schedule, who has had least, and the digest at a handoff.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use tenfold_oncall::{Load, Profile, Schedule, load};
+use tenfold_store::{Tx, events, events::EventQuery, people as person_store};
+use tenfold_types::{Event, Fault, Timestamp};
+use utoipa::ToSchema;
+
+use super::{no_schedule, schedule, schedules::profiles, views::OnCallPerson};
+use crate::{App, Caller, people::Person};
+
+const DAY_MS: i64 = 86_400_000;
+const WINDOW_DAYS_DEFAULT: i64 = 84;
+const WINDOW_DAYS_MAX: i64 = 366;
+const EVENTS_MAX: usize = 10_000;
+/// Lines of each part of a digest.
+const DIGEST_LINES_MAX: usize = 100;
+
+/// Which stretch of time is looked at.
+#[derive(Debug, Clone, Copy, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FairnessAsk {
+    /// How many days back, 1 to 366; 84 when absent.
+    pub days: Option<i64>,
+}
+
+/// A stretch for which somebody is looked for.
+#[derive(Debug, Clone, Copy, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct SuggestAsk {
+    #[param(value_type = String)]
+    pub start: Timestamp,
+    #[param(value_type = String)]
+    pub end: Timestamp,
+}
+
+/// One person's share. Nights (22 to 7), weekends and holidays are by their own clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LoadView {
+    pub person: OnCallPerson,
+    pub timezone: String,
+    pub total_ms: i64,
+    pub night_ms: i64,
+    pub weekend_ms: i64,
+    pub holiday_ms: i64,
+    pub pages: u32,
+    pub night_pages: u32,
+}
+
+/// The shares of a schedule's people, in the order of their names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FairnessView {
+    pub schedule: String,
+    #[schema(value_type = String)]
+    pub from: Timestamp,
+    #[schema(value_type = String)]
+    pub to: Timestamp,
+    pub people: Vec<LoadView>,
+}
+
+/// Who might take a stretch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SuggestionView {
+    pub person: Option<OnCallPerson>,
+    /// One sentence.
+    pub reason: String,
+}
+
+/// What the next one should know, from the record of a shift.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DigestView {
+    pub schedule: String,
+    #[schema(value_type = String)]
+    pub from: Timestamp,
+    #[schema(value_type = String)]
+    pub to: Timestamp,
+    /// Alerts that fired, as the record says it.
+    pub fired: Vec<String>,
+    /// Mutes that were made.
+    pub muted: Vec<String>,
+    /// Pages that were sent.
+    pub pages: usize,
+    /// Incidents that are not over.
+    pub open: Vec<String>,
+    /// People who were paged at night and begin again before they have rested.
+    pub short_rests: Vec<String>,
+}
+
+/// Refuses everybody who is not one of the schedule's people: the figures are theirs.
+fn theirs(who: &Caller, of: &Schedule) -> Result<(), Fault> {
+    let member = of.versions().iter().any(|v| v.plan.people().contains(who.actor.id.as_str()));
+    if member {
+        return Ok(());
+    }
+    Err(Fault::forbidden(format!("the figures of {} are shown to its people only", of.name))
+        .advice("they are for the people who share the schedule, not about them"))
+}
+
+fn shares(
+    tx: &mut dyn Tx,
+    of: &Schedule,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<BTreeMap<String, (Load, String)>, Fault> {
+    let mut paged: BTreeMap<String, Vec<Timestamp>> = BTreeMap::new();
+    let query = EventQuery {
+        kinds: vec!["page.queued".into()],
+        from: Some(from),
+        to: Some(to),
+        limit: EVENTS_MAX,
+        include_admin: true,
+        ..EventQuery::default()
+    };
+    for event in events::list(tx, &query)? {
+        if let (Some(person), false) = (event.data["person"].as_str(), event.data["copy"] == true) {
+            paged.entry(person.to_owned()).or_default().push(event.occurred_at);
+        }
+    }
+    let mut zones = BTreeMap::new();
+    let mut known = BTreeMap::new();
+    let newest = of.newest().map(|v| v.plan.people()).unwrap_or_default();
+    for row in person_store::people(tx)? {
+        let person: Person = serde_json::from_str(&row.body)
+            .map_err(|e| Fault::internal(format!("the profile of `{}` cannot be read: {e}", row.login)))?;
+        if newest.contains(row.login.as_str()) {
+            let zone = TimeZone::get(&person.timezone).unwrap_or(TimeZone::UTC);
+            let pages = paged.remove(&row.login).unwrap_or_default();
+            zones.insert(row.login.clone(), person.timezone);
+            known.insert(row.login, Profile { zone, pages });
+        }
+    }
+    let loads = load(of, &known, from, to);
+    Ok(loads.into_iter().map(|(p, l)| (p.clone(), (l, zones.remove(&p).unwrap_or_default()))).collect())
+}
+
+impl App {
+    /// How much each of the schedule's people had. Only for them.
+    pub async fn fairness(&self, who: &Caller, name: &str, ask: FairnessAsk) -> Result<FairnessView, Fault> {
+        let days = ask.days.unwrap_or(WINDOW_DAYS_DEFAULT);
+        if !(1..=WINDOW_DAYS_MAX).contains(&days) {
+            return Err(Fault::invalid(format!("the figures look back over 1 to {WINDOW_DAYS_MAX} days, not {days}")));
+        }
+        let (to, key, who) = (self.now(), name.to_owned(), who.clone());
+        let from = to.plus_ms(-days * DAY_MS);
+        self.read(move |tx| {
+            let of = schedule(tx, &key, from)?.ok_or_else(|| no_schedule(&key))?;
+            theirs(&who, &of)?;
+            let names = profiles(tx)?;
+            let mut people: Vec<LoadView> = shares(tx, &of, from, to)?
+                .into_iter()
+                .filter_map(|(login, (l, timezone))| {
+                    Some(LoadView {
+                        person: names.get(&login)?.clone(),
+                        timezone,
+                        total_ms: l.total_ms,
+                        night_ms: l.night_ms,
+                        weekend_ms: l.weekend_ms,
+                        holiday_ms: l.holiday_ms,
+                        pages: l.pages,
+                        night_pages: l.night_pages,
+                    })
+                })
+                .collect();
+            people.sort_by(|a, b| a.person.name.cmp(&b.person.name));
+            Ok(FairnessView { schedule: key.clone(), from, to, people })
+        })
+        .await
+    }
+
+    /// Who of the schedule's people is free in a stretch and has had least of late.
+    pub async fn suggest(&self, who: &Caller, name: &str, ask: SuggestAsk) -> Result<SuggestionView, Fault> {
+        if ask.end <= ask.start || ask.end.since_ms(ask.start) > WINDOW_DAYS_MAX * DAY_MS {
+            return Err(Fault::invalid("the stretch ends after its start and within a year"));
+        }
+        let (now, key, who) = (self.now(), name.to_owned(), who.clone());
+        self.read(move |tx| {
+            let from = now.plus_ms(-WINDOW_DAYS_DEFAULT * DAY_MS);
+            let of = schedule(tx, &key, from)?.ok_or_else(|| no_schedule(&key))?;
+            theirs(&who, &of)?;
+            let rest_hours = of.newest().and_then(|v| v.plan.min_rest_hours).unwrap_or(0);
+            let rest_ms = i64::from(rest_hours) * 3_600_000;
+            let busy: Vec<String> = of
+                .spans(ask.start.plus_ms(-rest_ms), ask.end.plus_ms(rest_ms))
+                .into_iter()
+                .flat_map(|s| s.people)
+                .collect();
+            let shadows: Vec<String> =
+                of.newest().map(|v| v.plan.shadows.iter().map(|s| s.person.clone()).collect()).unwrap_or_default();
+            let mut free: Vec<(i64, String)> = shares(tx, &of, from, now)?
+                .into_iter()
+                .filter(|(login, _)| !busy.contains(login) && !shadows.contains(login))
+                .map(|(login, (l, _))| (l.weighed_ms(), login))
+                .collect();
+            free.sort();
+            let names = profiles(tx)?;
+            let person = free.first().and_then(|(_, login)| names.get(login).cloned());
+            let reason = match &person {
+                Some(p) => format!(
+                    "{} is free then, rests before and after, and has had least in the last {WINDOW_DAYS_DEFAULT} days",
+                    p.name
+                ),
+                None => "everybody in this schedule is on call then, or would not have rested".to_owned(),
+            };
+            Ok(SuggestionView { person, reason })
+        })
+        .await
+    }
+
+    /// What happened in the shift that holds now, for whoever comes next.
+    pub async fn handoff_digest(&self, name: &str) -> Result<DigestView, Fault> {
+        let (now, key) = (self.now(), name.to_owned());
+        let open = self.incidents_open().await?;
+        self.read(move |tx| {
+            let of = schedule(tx, &key, now)?.ok_or_else(|| no_schedule(&key))?;
+            let from = of.span_at(now).since;
+            let query = EventQuery {
+                kinds: ["alert.fired", "mute.created", "page.queued"].map(Into::into).to_vec(),
+                from: Some(from),
+                to: Some(now),
+                limit: EVENTS_MAX,
+                include_admin: true,
+                ..EventQuery::default()
+            };
+            let mut found = events::list(tx, &query)?;
+            found.reverse();
+            let lines = |kind: &str| {
+                let of_kind = found.iter().filter(|e| e.kind == kind);
+                of_kind.map(|e| e.text.clone()).take(DIGEST_LINES_MAX).collect::<Vec<_>>()
+            };
+            Ok(DigestView {
+                schedule: key.clone(),
+                from,
+                to: now,
+                fired: lines("alert.fired"),
+                muted: lines("mute.created"),
+                pages: found.iter().filter(|e| e.kind == "page.queued" && e.data["copy"] != true).count(),
+                open: open
+                    .iter()
+                    .map(|i| format!("incident {}: {}", i.number, i.title))
+                    .take(DIGEST_LINES_MAX)
+                    .collect(),
+                short_rests: after_night_pages(tx, &of, &found, now)?,
+            })
+        })
+        .await
+    }
+}
+
+/// Those who were paged at night by their own clock and begin a shift before the rest that the plan wants.
+fn after_night_pages(tx: &mut dyn Tx, of: &Schedule, found: &[Event], now: Timestamp) -> Result<Vec<String>, Fault> {
+    let Some(hours) = of.newest().and_then(|v| v.plan.min_rest_hours) else { return Ok(Vec::new()) };
+    let rest_ms = i64::from(hours) * 3_600_000;
+    let loads = shares(tx, of, now.plus_ms(-DAY_MS), now)?;
+    let coming = of.spans(now, now.plus_ms(rest_ms));
+    let mut out = Vec::new();
+    for (login, _) in loads.into_iter().filter(|(_, (l, _))| l.night_pages > 0) {
+        let mine = found.iter().filter(|e| e.kind == "page.queued" && e.data["person"] == login.as_str());
+        let Some(last) = mine.map(|e| e.occurred_at).max() else { continue };
+        let next = coming.iter().find(|s| s.since >= last && s.people.contains(&login));
+        if let Some(next) = next.filter(|s| s.since.since_ms(last) < rest_ms) {
+            let hours_left = next.since.since_ms(last) / 3_600_000;
+            out.push(format!(
+                "{login} was paged at night and begins again after {hours_left} h, less than {hours} h of rest"
+            ));
+        }
+    }
+    Ok(out)
+}

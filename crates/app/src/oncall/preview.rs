@@ -1,0 +1,117 @@
+//! What a schedule says over a time: layer by layer and as a result, of the stored plan or of one that is not saved yet.
+
+use serde::Deserialize;
+use tenfold_oncall::{PREVIEW_SPANS_MAX, Schedule, Span};
+use tenfold_types::{Fault, Timestamp};
+
+use super::{
+    ScheduleUpdate, no_schedule, schedule,
+    schedules::check_people,
+    views::{LayerSpansView, PreviewView, RestView, SpanView},
+};
+use crate::App;
+
+const DAY_MS: i64 = 86_400_000;
+const DAYS_DEFAULT: i64 = 90;
+const DAYS_MAX: i64 = 366;
+
+/// Which stretch of time.
+#[derive(Debug, Clone, Copy, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PreviewAsk {
+    /// Now when absent.
+    #[param(value_type = Option<String>)]
+    pub from: Option<Timestamp>,
+    /// 1 to 366, 90 when absent.
+    pub days: Option<i64>,
+}
+
+/// A plan that is not saved, and from when on it would hold.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    pub plan: ScheduleUpdate,
+    pub from: Option<Timestamp>,
+}
+
+impl App {
+    /// The spans of every layer and the result, with gaps, overlaps and too short rests. With a draft: as it would be.
+    pub async fn schedule_preview(
+        &self,
+        name: &str,
+        ask: PreviewAsk,
+        draft: Option<Draft>,
+    ) -> Result<PreviewView, Fault> {
+        let now = self.now();
+        let from = ask.from.unwrap_or(now);
+        let days = ask.days.unwrap_or(DAYS_DEFAULT);
+        if !(1..=DAYS_MAX).contains(&days) {
+            return Err(Fault::invalid(format!("a preview looks over 1 to {DAYS_MAX} days, not {days}")));
+        }
+        let to = from.plus_ms(days * DAY_MS);
+        let key = name.to_owned();
+        let of = self
+            .read(move |tx| {
+                let there = schedule(tx, &key, from.min(now))?;
+                let Some(draft) = &draft else { return there.ok_or_else(|| no_schedule(&key)) };
+                check_people(tx, draft.plan.0.people().into_iter().map(str::to_owned).collect::<Vec<_>>().iter())?;
+                let begins = draft.from.unwrap_or(now).max(now);
+                match there {
+                    Some(there) => there.with_version(begins, draft.plan.0.clone()),
+                    None => Schedule::of_plan(&key, draft.plan.0.clone(), Vec::new()),
+                }
+                .map_err(Fault::invalid)
+            })
+            .await?;
+        // Evaluating a year of hourly handoffs takes a moment; the loop of other requests shall not wait for it.
+        tokio::task::spawn_blocking(move || view(&of, from, to)).await.map_err(|e| Fault::internal(e.to_string()))
+    }
+}
+
+fn view(of: &Schedule, from: Timestamp, to: Timestamp) -> PreviewView {
+    let spans = of.spans(from, to);
+    let rests = of.short_rests(&spans);
+    let mut names: Vec<String> = Vec::new();
+    for version in of.versions() {
+        for layer in &version.plan.layers {
+            if !names.contains(&layer.name) {
+                names.push(layer.name.clone());
+            }
+        }
+    }
+    let layers = names.into_iter().map(|name| {
+        let spans = of.layer_spans(&name, from, to);
+        LayerSpansView { spans: spans.iter().filter(|s| !s.people.is_empty()).map(span_view).collect(), name }
+    });
+    let inside = |s: &Span| s.until.min(to).since_ms(s.since.max(from)).max(0);
+    let sum = |wanted: fn(&Span) -> bool| spans.iter().filter(|s| wanted(s)).map(inside).sum();
+    PreviewView {
+        schedule: of.name.clone(),
+        from,
+        to,
+        gap_ms: sum(|s| s.people.is_empty()),
+        overlap_ms: sum(|s| s.people.len() > 1),
+        fallback_ms: sum(|s| s.fallback),
+        layers: layers.filter(|l| !l.spans.is_empty()).collect(),
+        truncated: spans.len() >= PREVIEW_SPANS_MAX,
+        spans: spans.iter().map(span_view).collect(),
+        short_rests: rests
+            .into_iter()
+            .map(|r| RestView { person: r.person, from: r.from, to: r.to, min_rest_hours: r.min_rest_hours })
+            .collect(),
+    }
+}
+
+pub(super) fn span_view(s: &Span) -> SpanView {
+    SpanView {
+        since: s.since,
+        until: s.until,
+        people: s.people.clone(),
+        shadows: s.shadows.clone(),
+        secondary: s.secondary.clone(),
+        layer: s.layer.clone().filter(|_| s.overrides.is_empty() && !s.fallback),
+        overrides: s.overrides.clone(),
+        fallback: s.fallback,
+        gap: s.people.is_empty(),
+        overlap: s.people.len() > 1,
+    }
+}

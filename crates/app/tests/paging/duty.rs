@@ -1,0 +1,289 @@
+//! Schedules as people use them: versions, overrides, swaps, previews; and what they do to pages.
+
+use serde_json::{Value, json};
+use tenfold_app::Role;
+use tenfold_app::oncall::{
+    Draft, FairnessAsk, NewOverride, NewSwap, PolicyUpdate, PreviewAsk, ScheduleUpdate, SuggestAsk,
+};
+use tenfold_app::{Caller, incidents::NewIncident};
+use tenfold_types::{ErrorCode, Timestamp};
+
+use crate::world::{World, caller, from};
+
+const HOUR: i64 = 3_600_000;
+
+fn weekly(people: &[&str]) -> Value {
+    json!({"timezone": "UTC", "rotation": {"people": people, "start": "2026-11-23T08:00:00", "shift_length": "1w"}})
+}
+
+async fn put(w: &World, value: Value, begins: Option<Timestamp>) {
+    let update: ScheduleUpdate = from(value);
+    w.app.schedule_put_from(&Caller::system(), "photos-primary", update, begins).await.expect("a schedule");
+}
+
+async fn on_call(w: &World) -> Vec<String> {
+    let views = w.app.on_call_now().await.expect("who is on call");
+    views[0].person.iter().chain(&views[0].also).map(|p| p.login.clone()).collect()
+}
+
+async fn open(w: &World, value: Value) -> i64 {
+    let new: NewIncident = from(value);
+    let incident = w.app.incident_open(&caller("raj", Role::Admin), new).await.expect("an incident");
+    w.tick().await;
+    incident.number
+}
+
+async fn paged(w: &World, incident: i64) -> Vec<(i64, String, bool)> {
+    let pages = w.app.pages(Some(incident)).await.expect("pages");
+    pages.into_iter().map(|p| (p.step, p.person, p.copy)).collect()
+}
+
+fn row(step: i64, person: &str, copy: bool) -> (i64, String, bool) {
+    (step, person.to_owned(), copy)
+}
+
+#[tokio::test]
+async fn a_change_makes_a_version_and_the_past_stays() {
+    let w = World::new(21).await;
+    assert_eq!(on_call(&w).await, ["ana"]);
+    let made = w.clock_now();
+    w.clock.advance_ms(HOUR);
+    put(&w, weekly(&["mei"]), None).await;
+    assert_eq!(on_call(&w).await, ["mei"]);
+    put(&w, weekly(&["raj"]), Some(w.clock_now().plus_ms(HOUR))).await;
+    assert_eq!(on_call(&w).await, ["mei"], "the third version begins in an hour");
+    let view = w.app.schedule("photos-primary").await.expect("the schedule");
+    assert_eq!(
+        (view.version, view.begins_at, view.people.as_slice()),
+        (3, Some(made.plus_ms(2 * HOUR)), &["raj".to_owned()][..])
+    );
+    let ask = PreviewAsk { from: Some(made), days: Some(1) };
+    let preview = w.app.schedule_preview("photos-primary", ask, None).await.expect("a preview");
+    let rows: Vec<_> = preview.spans.iter().map(|s| (s.people[0].as_str(), s.since)).collect();
+    assert_eq!(rows, [("ana", made), ("mei", made.plus_ms(HOUR)), ("raj", made.plus_ms(2 * HOUR))]);
+    let draft = Draft { plan: from(weekly(&["mei"])), from: None };
+    let drafted = w.app.schedule_preview("photos-primary", ask, Some(draft)).await.expect("a preview");
+    assert_eq!(drafted.spans.last().expect("some").people, ["mei"]);
+    assert_eq!(w.app.schedule_versions("photos-primary").await.expect("versions").len(), 3, "a draft is not saved");
+    let past: ScheduleUpdate = from(weekly(&["mei"]));
+    let refused =
+        w.app.schedule_put_from(&Caller::system(), "photos-primary", past, Some(made)).await.expect_err("past");
+    assert!(refused.message.contains("between now and a year"), "{refused}");
+    put(&w, weekly(&["raj"]), None).await;
+    assert_eq!(w.app.schedule_versions("photos-primary").await.expect("versions").len(), 3, "nothing new was said");
+}
+
+#[tokio::test]
+async fn an_override_that_is_taken_back_still_counts_for_the_past() {
+    let w = World::new(22).await;
+    let raj = caller("raj", Role::Responder);
+    let begun = w.clock_now();
+    let made = w.app.take(&raj, "photos-primary", Some(4 * HOUR), None).await.expect("taken");
+    assert_eq!(on_call(&w).await, ["raj"]);
+    w.clock.advance_ms(HOUR);
+    w.app.override_delete(&raj, "photos-primary", made.id).await.expect("taken back");
+    assert_eq!(on_call(&w).await, ["ana"]);
+    let ask = PreviewAsk { from: Some(begun), days: Some(1) };
+    let spans = w.app.schedule_preview("photos-primary", ask, None).await.expect("a preview").spans;
+    assert_eq!((spans[0].people.as_slice(), spans[0].until), (&["raj".to_owned()][..], begun.plus_ms(HOUR)));
+    let both: NewOverride =
+        from(json!({"kind": "add", "person": "mei", "start": w.clock_now(), "end": w.clock_now().plus_ms(HOUR)}));
+    w.app.override_create(&raj, "photos-primary", both).await.expect("added");
+    assert_eq!(on_call(&w).await, ["ana", "mei"]);
+    policy(&w, json!({"steps": [{"delay_ms": 60_000, "targets": [{"kind": "schedule", "name": "photos-primary"}]}]}))
+        .await;
+    let incident = open(&w, json!({"title": "both are paged"})).await;
+    assert_eq!(paged(&w, incident).await, [row(1, "ana", false), row(1, "mei", false)]);
+}
+
+#[tokio::test]
+async fn a_swap_changes_nothing_before_the_other_accepts() {
+    let w = World::new(23).await;
+    let (ana, raj, mei) =
+        (caller("ana", Role::Responder), caller("raj", Role::Responder), caller("mei", Role::Responder));
+    let next_week = w.clock_now().plus_ms(7 * 24 * HOUR + HOUR);
+    let ask = |with: &str| NewSwap { with: with.to_owned(), give: None, take: Some(next_week) };
+    assert_eq!(
+        w.app.swap_ask(&raj, "photos-primary", ask("ana")).await.expect_err("not his").code,
+        ErrorCode::Conflict
+    );
+    let swap = w.app.swap_ask(&ana, "photos-primary", ask("raj")).await.expect("asked");
+    assert_eq!(on_call(&w).await, ["ana"]);
+    assert_eq!(w.app.swap_accept(&mei, swap.id).await.expect_err("not hers").code, ErrorCode::Forbidden);
+    assert_eq!(w.app.swap_accept(&raj, swap.id).await.expect("accepted").state, "accepted");
+    assert_eq!(on_call(&w).await, ["raj"]);
+    let ask_preview = PreviewAsk { from: Some(next_week), days: Some(1) };
+    let spans = w.app.schedule_preview("photos-primary", ask_preview, None).await.expect("a preview").spans;
+    assert_eq!(spans[0].people, ["ana"], "the week after is hers for it");
+    assert_eq!(w.app.swap_accept(&raj, swap.id).await.expect_err("once").code, ErrorCode::Conflict);
+
+    let give = NewSwap { with: "mei".into(), give: None, take: None };
+    let second = w.app.swap_ask(&raj, "photos-primary", give.clone()).await.expect("asked");
+    assert_eq!(w.app.swap_decline(&mei, second.id).await.expect("declined").state, "declined");
+    let third = w.app.swap_ask(&raj, "photos-primary", give).await.expect("asked");
+    w.app.take(&ana, "photos-primary", Some(HOUR), None).await.expect("taken");
+    let stale = w.app.swap_accept(&mei, third.id).await.expect_err("ana has it meanwhile");
+    assert!(stale.message.contains("does not have the whole shift"), "{stale}");
+    assert_eq!(w.app.swap_decline(&raj, third.id).await.expect("withdrawn").state, "withdrawn");
+    assert_eq!(w.app.swaps().await.expect("swaps"), []);
+    assert_eq!(
+        w.kinds(&["swap."]).await,
+        ["swap.asked", "swap.accepted", "swap.asked", "swap.declined", "swap.asked", "swap.withdrawn"]
+    );
+}
+
+async fn policy(w: &World, value: Value) {
+    let update: PolicyUpdate = from(value);
+    w.app.policy_put(&Caller::system(), "default", update).await.expect("a policy");
+}
+
+#[tokio::test]
+async fn shadows_get_a_copy_and_the_second_step_goes_to_whoever_stands_behind() {
+    let w = World::new(24).await;
+    let mut plan = weekly(&["ana", "raj"]);
+    plan["shadows"] = json!([{"person": "mei"}]);
+    put(&w, plan, None).await;
+    policy(
+        &w,
+        json!({"steps": [
+            {"delay_ms": 60_000, "targets": [{"kind": "schedule", "name": "photos-primary"}]},
+            {"delay_ms": 60_000, "targets": [{"kind": "schedule", "name": "photos-primary", "offset": 1}]},
+        ]}),
+    )
+    .await;
+    let incident = open(&w, json!({"title": "the tape robot is stuck"})).await;
+    assert_eq!(paged(&w, incident).await, [row(1, "ana", false), row(1, "mei", true)]);
+    let waiting = w.app.incident(incident).await.expect("the incident").escalation.expect("a policy").waiting_for;
+    assert_eq!(waiting, ["Ana Silva"], "nobody waits for a shadow");
+    w.pass(60).await;
+    assert_eq!(paged(&w, incident).await.last(), Some(&row(2, "raj", false)));
+}
+
+#[tokio::test]
+async fn the_primary_who_cannot_be_reached_is_not_waited_for_though_the_shadow_can_be() {
+    let w = World::new(25).await;
+    let mut plan = weekly(&["ana", "raj"]);
+    plan["shadows"] = json!([{"person": "mei"}]);
+    put(&w, plan, None).await;
+    policy(
+        &w,
+        json!({"steps": [
+            {"delay_ms": 600_000, "targets": [{"kind": "schedule", "name": "photos-primary"}]},
+            {"delay_ms": 60_000, "targets": [{"kind": "person", "name": "raj"}]},
+        ]}),
+    )
+    .await;
+    w.receivers.unknown.lock().insert("ana@example.org".into());
+    let incident = open(&w, json!({"title": "the tape robot is stuck"})).await;
+    w.pass(10).await;
+    assert_eq!(paged(&w, incident).await.last(), Some(&row(2, "raj", false)));
+}
+
+#[tokio::test]
+async fn the_deployer_is_asked_first_and_steps_in_turns_go_round() {
+    let w = World::new(26).await;
+    let update: PolicyUpdate = from(json!({
+        "deployer_first": {"within_ms": 600_000, "delay_ms": 30_000},
+        "steps": [{"delay_ms": 60_000, "round_robin": true, "targets": [
+            {"kind": "person", "name": "ana"}, {"kind": "person", "name": "raj"}]}],
+    }));
+    w.app.policy_put(&Caller::system(), "photos", update).await.expect("a policy");
+    w.deploy(12, &["deploy.queued", "deploy.canary_started", "deploy.succeeded"], "mei", json!({})).await;
+    w.errors(12.5);
+    w.pass(15).await;
+    assert_eq!(paged(&w, 1).await, [row(1, "mei", false)]);
+    w.pass(30).await;
+    assert_eq!(paged(&w, 1).await.last(), Some(&row(2, "ana", false)));
+    w.errors(0.0);
+    w.pass(10).await;
+    w.clock.advance_ms(600_000);
+    w.errors(12.5);
+    w.pass(15).await;
+    assert_eq!(paged(&w, 2).await, [row(1, "raj", false)], "long after the deploy, and the next in turn");
+}
+
+#[tokio::test]
+async fn a_drill_is_paged_and_marked() {
+    let w = World::new(27).await;
+    policy(&w, json!({"steps": [{"delay_ms": 60_000, "targets": [{"kind": "person", "name": "ana"}]}]})).await;
+    let number = open(&w, json!({"title": "the database is gone", "drill": true})).await;
+    let incident = w.app.incident(number).await.expect("the incident");
+    assert_eq!((incident.drill, incident.title.as_str()), (true, "DRILL: the database is gone"));
+    assert_eq!(w.receivers.subjects_to("ana@example.org"), ["[critical] Incident 1: DRILL: the database is gone"]);
+    let opened = w.events().await.into_iter().find(|e| e.kind == "incident.opened").expect("an event");
+    assert_eq!(opened.data["drill"], true);
+    assert_eq!(tenfold_dora::facts_from_events(&w.events().await).incidents, [], "nothing was broken");
+}
+
+#[tokio::test]
+async fn a_calendar_has_an_address_with_a_secret_that_can_be_renewed() {
+    let w = World::new(28).await;
+    let ana = caller("ana", Role::Viewer);
+    let refused = w.app.calendar_renew(&caller("raj", Role::Admin), "ana").await.expect_err("hers alone");
+    assert_eq!(refused.code, ErrorCode::Forbidden);
+    let secret =
+        |url: &str| url.rsplit('/').next().and_then(|f| f.strip_suffix(".ics")).expect("an address").to_owned();
+    let first = secret(&w.app.calendar_renew(&ana, "ana").await.expect("an address").url);
+    let ics = w.app.calendar(&first).await.expect("a calendar");
+    assert!(ics.contains("SUMMARY:ana on call: photos-primary") && !ics.contains("raj on call"), "{ics}");
+    let uids = |text: &str| text.lines().filter(|l| l.starts_with("UID:")).map(str::to_owned).collect::<Vec<_>>();
+    let before = uids(&ics);
+    w.clock.advance_ms(HOUR);
+    assert_eq!(uids(&w.app.calendar(&first).await.expect("a calendar")), before, "the same shift keeps its name");
+    let second = secret(&w.app.calendar_renew(&ana, "ana").await.expect("an address").url);
+    assert_eq!(w.app.calendar(&first).await.expect_err("ended").code, ErrorCode::NotFound);
+    w.app.calendar_end(&ana, "ana").await.expect("ended");
+    assert_eq!(w.app.calendar(&second).await.expect_err("ended").code, ErrorCode::NotFound);
+    let record = format!("{:?}", w.events().await);
+    assert!(!record.contains(&first) && !record.contains(&second), "no secret in the record");
+}
+
+#[tokio::test]
+async fn a_foreign_calendar_becomes_overrides() {
+    let w = World::new(29).await;
+    let raj = caller("raj", Role::Responder);
+    let stamp = |t: Timestamp| t.to_string()[..19].replace(['-', ':'], "") + "Z";
+    let event = |uid: &str, start: i64, text: &str| {
+        let (from, to) = (w.clock_now().plus_ms(start * HOUR), w.clock_now().plus_ms((start + 2) * HOUR));
+        format!(
+            "BEGIN:VEVENT\r\nUID:{uid}\r\nDTSTART:{}\r\nDTEND:{}\r\n{text}\r\nEND:VEVENT\r\n",
+            stamp(from),
+            stamp(to)
+        )
+    };
+    let ics = format!(
+        "BEGIN:VCALENDAR\r\n{}{}{}END:VCALENDAR\r\n",
+        event("a", 1, "SUMMARY:Mei covers"),
+        event("b", 5, "SUMMARY:Cover\r\nATTENDEE:mailto:RAJ@example.org"),
+        event("c", 9, "SUMMARY:dentist"),
+    );
+    let import = |dry_run| from(json!({"ics": ics, "dry_run": dry_run}));
+    let looked = w.app.calendar_import(&raj, "photos-primary", import(true)).await.expect("read");
+    assert_eq!((looked.overrides.len(), w.app.schedule("photos-primary").await.expect("it").overrides.len()), (2, 0));
+    let made = w.app.calendar_import(&raj, "photos-primary", import(false)).await.expect("imported");
+    assert_eq!(made.overrides.iter().map(|o| o.person.as_str()).collect::<Vec<_>>(), ["mei", "raj"]);
+    assert!(made.skipped.len() == 1 && made.skipped[0].contains("dentist"), "{:?}", made.skipped);
+    w.clock.advance_ms(2 * HOUR);
+    assert_eq!(on_call(&w).await, ["mei"]);
+}
+
+#[tokio::test]
+async fn figures_are_for_the_people_of_the_schedule_and_the_digest_tells_of_the_shift() {
+    let w = World::new(30).await;
+    let ana = caller("ana", Role::Viewer);
+    w.tick().await;
+    w.errors(12.5);
+    w.pass(20).await;
+    w.clock.advance_ms(2 * HOUR);
+    let figures = w.app.fairness(&ana, "photos-primary", FairnessAsk { days: Some(7) }).await.expect("hers");
+    let rows: Vec<_> = figures.people.iter().map(|l| (l.person.login.as_str(), l.total_ms / HOUR, l.pages)).collect();
+    assert_eq!(rows, [("ana", 2, 1), ("raj", 0, 0)], "in the order of names");
+    let admin = caller("mei", Role::Admin);
+    let refused = w.app.fairness(&admin, "photos-primary", FairnessAsk::default()).await.expect_err("not hers");
+    assert_eq!(refused.code, ErrorCode::Forbidden);
+    let ask = SuggestAsk { start: w.clock_now().plus_ms(HOUR), end: w.clock_now().plus_ms(2 * HOUR) };
+    let suggestion = w.app.suggest(&ana, "photos-primary", ask).await.expect("a suggestion");
+    assert_eq!(suggestion.person.expect("somebody").login, "raj", "ana has it then");
+    let digest = w.app.handoff_digest("photos-primary").await.expect("a digest");
+    assert_eq!((digest.fired.len(), digest.pages, digest.open.len()), (1, 1, 1), "{digest:?}");
+}

@@ -1,0 +1,270 @@
+//! Events of a calendar that somebody else wrote, with their repetitions laid out. What is not understood is refused with
+//! its line, never guessed.
+
+use jiff::{
+    Span, Timestamp as Instant,
+    civil::{Date, DateTime, Time},
+    tz::TimeZone,
+};
+use tenfold_types::Timestamp;
+
+use super::recur::Rule;
+
+pub const ICS_BYTES_MAX: usize = 1_000_000;
+/// Events one calendar may give, repetitions counted.
+pub const EVENTS_READ_MAX: usize = 1_000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IcsEvent {
+    pub uid: String,
+    pub summary: String,
+    /// Addresses of ATTENDEE lines, without `mailto:`.
+    pub attendees: Vec<String>,
+    pub start: Timestamp,
+    pub end: Timestamp,
+}
+
+/// Names and values beside a property's name.
+type Params = Vec<(String, String)>;
+
+/// A clock time in its zone.
+#[derive(Debug, Clone)]
+struct Moment {
+    civil: DateTime,
+    zone: TimeZone,
+    is_date: bool,
+}
+
+impl Moment {
+    fn at(&self, civil: DateTime) -> Result<Timestamp, String> {
+        // RFC 5545, 3.3.5: the earlier in a fold; in a gap the offset before it, which is what jiff calls compatible.
+        let zoned = civil.to_zoned(self.zone.clone()).map_err(|_| format!("{civil} is out of range"))?;
+        Ok(Timestamp(zoned.timestamp().as_millisecond()))
+    }
+}
+
+#[derive(Default)]
+struct Draft {
+    uid: String,
+    summary: String,
+    attendees: Vec<String>,
+    start: Option<Moment>,
+    end: Option<Moment>,
+    duration: Option<Span>,
+    rule: Option<Rule>,
+    except: Vec<DateTime>,
+    cancelled: bool,
+}
+
+/// The events between `from` and `to`, in order. Clock times without a zone are in `floating`.
+///
+/// # Errors
+/// One sentence with the line that is wrong or not understood.
+pub fn read_events(text: &str, floating: &TimeZone, from: Timestamp, to: Timestamp) -> Result<Vec<IcsEvent>, String> {
+    if text.len() > ICS_BYTES_MAX {
+        return Err(format!("a calendar has at most {ICS_BYTES_MAX} bytes, this one has {}", text.len()));
+    }
+    let mut out = Vec::new();
+    let mut draft: Option<Draft> = None;
+    // Inside an alarm or another part of an event.
+    let mut inner: Vec<String> = Vec::new();
+    let mut calendar = false;
+    for (number, line) in unfolded(text) {
+        let said = |message: String| format!("line {number}: {message}");
+        let Some((name, params, value)) = property(&line) else { continue };
+        match (name.as_str(), value) {
+            ("BEGIN", "VCALENDAR") => calendar = true,
+            ("BEGIN", "VEVENT") if draft.is_none() => draft = Some(Draft::default()),
+            ("BEGIN", part) if draft.is_some() => inner.push(part.to_owned()),
+            ("END", "VEVENT") if inner.is_empty() => {
+                let Some(done) = draft.take() else { continue };
+                done.lay_out(from, to, &mut out).map_err(said)?;
+                if out.len() > EVENTS_READ_MAX {
+                    return Err(format!("there are more than {EVENTS_READ_MAX} events; import a shorter time"));
+                }
+            }
+            ("END", _) => {
+                inner.pop();
+            }
+            _ => {
+                if let Some(event) = draft.as_mut().filter(|_| inner.is_empty()) {
+                    event.take(&name, &params, value, floating).map_err(said)?;
+                }
+            }
+        }
+    }
+    if !calendar {
+        return Err("this is not a calendar: there is no BEGIN:VCALENDAR".to_owned());
+    }
+    out.sort_by(|a: &IcsEvent, b| (a.start, &a.uid).cmp(&(b.start, &b.uid)));
+    Ok(out)
+}
+
+impl Draft {
+    fn take(
+        &mut self,
+        name: &str,
+        params: &[(String, String)],
+        value: &str,
+        floating: &TimeZone,
+    ) -> Result<(), String> {
+        match name {
+            "UID" => self.uid = unescaped(value),
+            "SUMMARY" => self.summary = unescaped(value),
+            "ATTENDEE" => {
+                let address =
+                    value.get(..7).filter(|p| p.eq_ignore_ascii_case("mailto:")).map_or(value, |_| &value[7..]);
+                self.attendees.push(address.to_owned());
+            }
+            "DTSTART" => self.start = Some(moment(params, value, floating)?),
+            "DTEND" => self.end = Some(moment(params, value, floating)?),
+            "DURATION" => {
+                let span: Span = value.parse().map_err(|_| format!("`{value}` is not a duration"))?;
+                self.duration = Some(span);
+            }
+            "RRULE" => self.rule = Some(Rule::parse(value)?),
+            "EXDATE" => {
+                for one in value.split(',') {
+                    self.except.push(moment(params, one, floating)?.civil);
+                }
+            }
+            "STATUS" => self.cancelled = value.eq_ignore_ascii_case("CANCELLED"),
+            "RDATE" | "RECURRENCE-ID" => {
+                return Err(format!("{name} is not understood; write the changed occurrences as events of their own"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn lay_out(self, from: Timestamp, to: Timestamp, out: &mut Vec<IcsEvent>) -> Result<(), String> {
+        if self.cancelled {
+            return Ok(());
+        }
+        let start = self.start.ok_or("the event has no DTSTART")?;
+        let end_of = |civil: DateTime| -> Result<Timestamp, String> {
+            if let Some(end) = &self.end {
+                // The length in clock time is kept, so a night over a change of clocks ends at the same hour.
+                let length = start.civil.until(end.civil).map_err(|_| "DTEND is out of range")?;
+                return end.at(civil.checked_add(length).map_err(|_| "DTEND is out of range")?);
+            }
+            let default = if start.is_date { Span::new().days(1) } else { Span::new() };
+            let span = self.duration.unwrap_or(default);
+            start.at(civil.checked_add(span).map_err(|_| "DURATION is out of range")?)
+        };
+        let civils = match &self.rule {
+            None => vec![start.civil],
+            Some(rule) => {
+                let until = rule.until(&start.zone)?;
+                rule.occurrences(start.civil, until, Instant::from_millisecond(to.millis()).ok(), &start.zone)?
+            }
+        };
+        for civil in civils {
+            let begins = start.at(civil)?;
+            let ends = end_of(civil)?;
+            if ends <= begins {
+                return Err("the event ends before it begins, or has no length".to_owned());
+            }
+            if self.except.contains(&civil) || ends <= from || begins >= to {
+                continue;
+            }
+            out.push(IcsEvent {
+                uid: self.uid.clone(),
+                summary: self.summary.clone(),
+                attendees: self.attendees.clone(),
+                start: begins,
+                end: ends,
+            });
+            if out.len() > EVENTS_READ_MAX {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lines with their continuations joined, each with the number of its first line.
+fn unfolded(text: &str) -> Vec<(usize, String)> {
+    let mut out: Vec<(usize, String)> = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        let line = line.trim_end_matches('\r');
+        match (line.strip_prefix([' ', '\t']), out.last_mut()) {
+            (Some(more), Some((_, last))) => last.push_str(more),
+            _ => out.push((i + 1, line.to_owned())),
+        }
+    }
+    out
+}
+
+/// Name, parameters and value of a line; a quoted parameter may hold `:` and `;`.
+fn property(line: &str) -> Option<(String, Params, &str)> {
+    let mut quoted = false;
+    let colon = line.char_indices().find_map(|(i, c)| {
+        quoted ^= c == '"';
+        (c == ':' && !quoted).then_some(i)
+    })?;
+    let (head, value) = (&line[..colon], &line[colon + 1..]);
+    let mut quoted = false;
+    let mut parts = head.split(|c| {
+        quoted ^= c == '"';
+        c == ';' && !quoted
+    });
+    let name = parts.next()?.to_ascii_uppercase();
+    let params = parts
+        .filter_map(|p| p.split_once('='))
+        .map(|(k, v)| (k.to_ascii_uppercase(), v.trim_matches('"').to_owned()))
+        .collect();
+    Some((name, params, value))
+}
+
+fn moment(params: &[(String, String)], value: &str, floating: &TimeZone) -> Result<Moment, String> {
+    let param = |name: &str| params.iter().find(|(k, _)| k == name).map(|(_, v)| v.as_str());
+    let zone = match param("TZID") {
+        _ if value.ends_with('Z') => TimeZone::UTC,
+        None => floating.clone(),
+        Some(name) => TimeZone::get(name.trim_start_matches('/')).map_err(|_| {
+            format!(
+                "TZID `{name}` is not an IANA time zone; export the calendar with names like Europe/Berlin or in UTC"
+            )
+        })?,
+    };
+    let (civil, is_date) = civil(value)?;
+    Ok(Moment { civil, zone, is_date })
+}
+
+/// `20261123T080000`, with or without `Z`, or `20261123`.
+pub(super) fn civil(value: &str) -> Result<(DateTime, bool), String> {
+    let wrong = || format!("`{value}` is not a time; it looks like 20261123T080000Z or 20261123");
+    let bare = value.strip_suffix('Z').unwrap_or(value);
+    let (date, time) = bare.split_once('T').map_or((bare, None), |(d, t)| (d, Some(t)));
+    let digits = |text: &str, n: usize| text.len() == n && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(date, 8) || time.is_some_and(|t| !digits(t, 6)) {
+        return Err(wrong());
+    }
+    let part = |text: &str, range: std::ops::Range<usize>| text[range].parse::<i16>().unwrap_or(-1);
+    let small = |n: i16| i8::try_from(n).unwrap_or(-1);
+    let day = Date::new(part(date, 0..4), small(part(date, 4..6)), small(part(date, 6..8))).map_err(|_| wrong())?;
+    let clock = match time {
+        None => Time::midnight(),
+        // A leap second is read as the last second, as RFC 5545, 3.3.12 wants.
+        Some(t) => Time::new(small(part(t, 0..2)), small(part(t, 2..4)), small(part(t, 4..6)).min(59), 0)
+            .map_err(|_| wrong())?,
+    };
+    Ok((day.to_datetime(clock), time.is_none()))
+}
+
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (c, c == '\\') {
+            (_, false) => out.push(c),
+            _ => match chars.next() {
+                Some('n' | 'N') => out.push('\n'),
+                Some(other) => out.push(other),
+                None => {}
+            },
+        }
+    }
+    out
+}

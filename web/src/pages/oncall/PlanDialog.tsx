@@ -1,0 +1,89 @@
+import { useState, type FormEvent, type ReactElement } from "react";
+import { oncall } from "../../api/endpoints";
+import type { Plan, Schedule, SchedulePreview } from "../../api/types";
+import { useAction } from "../../lib/useAction";
+import { Dialog } from "../../ui/Dialog";
+import { Field } from "../../ui/Field";
+import { LayerBars } from "./LayerChart";
+import { emptyLayer, formOf, planOf, type LayerForm, type PlanForm } from "./plan";
+
+const PREVIEW_DAYS = 28;
+
+/** Edits a schedule's plan; what would come of it is seen before it is saved. */
+export function PlanDialog({ onClose, schedule }: { onClose: () => void; schedule: Schedule }): ReactElement {
+  const [form, setForm] = useState<PlanForm>(() => formOf(schedule.plan));
+  const [from, setFrom] = useState("");
+  const [shown, setShown] = useState<{ preview: SchedulePreview; plan: string } | null>(null);
+  const [wrong, setWrong] = useState<string | null>(null);
+  const { busy, run } = useAction("schedule.");
+  const change = (part: Partial<PlanForm>): void => setForm({ ...form, ...part });
+  const changeLayer = (index: number, part: Partial<LayerForm>): void => change({ layers: form.layers.map((layer, at) => (at === index ? { ...layer, ...part } : layer)) });
+  const move = (index: number, by: number): void => {
+    const layers = [...form.layers];
+    const [layer] = layers.splice(index, 1);
+    layers.splice(index + by, 0, layer!);
+    change({ layers });
+  };
+  const read = (): Plan | null => {
+    try {
+      setWrong(null);
+      return planOf(form);
+    } catch (error) {
+      setWrong(error instanceof Error ? error.message : String(error));
+      return null;
+    }
+  };
+  const key = JSON.stringify([form, from]);
+  const begins = from ? new Date(from).toISOString() : undefined;
+  const look = async (): Promise<void> => {
+    const plan = read();
+    if (!plan) return;
+    const preview = await run(() => oncall.previewDraft(schedule.name, plan, begins ? { from: begins, days: PREVIEW_DAYS } : { days: PREVIEW_DAYS }));
+    if (preview) setShown({ preview, plan: key });
+  };
+  const save = async (event: FormEvent): Promise<void> => {
+    event.preventDefault();
+    const plan = read();
+    if (plan && (await run(() => oncall.save(schedule.name, plan, begins), `${schedule.name} has a new version.`))) onClose();
+  };
+  const seen = shown?.plan === key;
+  return (
+    <Dialog open wide onClose={onClose} title={`Edit ${schedule.name}`}>
+      <form className="form" onSubmit={(event) => void save(event)}>
+        <Field label="Time zone" hint="Of layers that name none, like Europe/Berlin."><input required value={form.timezone} onChange={(event) => change({ timezone: event.target.value })} /></Field>
+        {form.layers.map((layer, index) => (
+          <fieldset key={index} className="layer-form">
+            <legend>Layer {index + 1} of {form.layers.length}{index > 0 ? ", covers those above" : ""}</legend>
+            <div className="columns even">
+              <Field label="Name"><input required value={layer.name} onChange={(event) => changeLayer(index, { name: event.target.value })} /></Field>
+              <Field label="People, in their order"><input required value={layer.people} onChange={(event) => changeLayer(index, { people: event.target.value })} /></Field>
+              <Field label="First handoff" hint="Clock time in the layer's zone."><input type="datetime-local" required value={layer.start} onChange={(event) => changeLayer(index, { start: event.target.value })} /></Field>
+              <Field label="Shift length" hint="12h, 1d, 1w or 1mo"><input required value={layer.length} onChange={(event) => changeLayer(index, { length: event.target.value })} /></Field>
+              <Field label="Its own zone"><input value={layer.timezone} placeholder={form.timezone} onChange={(event) => changeLayer(index, { timezone: event.target.value })} /></Field>
+              <Field label="Only at" hint="One window a line: mon tue 09:00-17:00. Empty is always."><textarea rows={2} value={layer.restrictions} onChange={(event) => changeLayer(index, { restrictions: event.target.value })} /></Field>
+            </div>
+            <div className="buttons">
+              <button type="button" className="button small" disabled={index === 0} onClick={() => move(index, -1)}>Up</button>
+              <button type="button" className="button small" disabled={index === form.layers.length - 1} onClick={() => move(index, 1)}>Down</button>
+              <button type="button" className="button small" disabled={form.layers.length === 1} onClick={() => change({ layers: form.layers.filter((_, at) => at !== index) })}>Remove layer {index + 1}</button>
+            </div>
+          </fieldset>
+        ))}
+        <div><button type="button" className="button" onClick={() => change({ layers: [...form.layers, emptyLayer(schedule.people)] })}>Add a layer</button></div>
+        <div className="columns even">
+          <Field label="When nobody is on call" hint="These people are, all of them."><input value={form.fallback} onChange={(event) => change({ fallback: event.target.value })} /></Field>
+          <Field label="Least rest between shifts, hours" hint="Less is warned of."><input type="number" min={1} max={168} value={form.minRest} onChange={(event) => change({ minRest: event.target.value })} /></Field>
+          <Field label="Holidays" hint="Dates like 2026-12-25."><input value={form.holidays} onChange={(event) => change({ holidays: event.target.value })} /></Field>
+          <Field label="Holds from" hint="Empty is now. What was before does not change."><input type="datetime-local" value={from} onChange={(event) => setFrom(event.target.value)} /></Field>
+        </div>
+        {wrong && <p className="form-error" role="alert">{wrong}</p>}
+        {shown && seen && <LayerBars preview={shown.preview} />}
+        <div className="buttons">
+          <button type="button" className="button" disabled={busy} onClick={() => void look()}>Preview {PREVIEW_DAYS} days</button>
+          <button type="submit" className="button primary" disabled={busy || !seen} title={seen ? "" : "Preview it first."}>Save</button>
+          {!seen && <span className="muted">Preview it before saving.</span>}
+        </div>
+      </form>
+    </Dialog>
+  );
+}

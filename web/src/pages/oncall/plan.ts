@@ -1,0 +1,76 @@
+/** A plan as a form holds it, and back. */
+import type { Plan, PlanLayer } from "../../api/types";
+
+export interface LayerForm {
+  name: string;
+  timezone: string;
+  people: string;
+  start: string;
+  length: string;
+  restrictions: string;
+  rest: Pick<PlanLayer, "start" | "end">;
+}
+
+export interface PlanForm {
+  timezone: string;
+  layers: LayerForm[];
+  fallback: string;
+  shadows: NonNullable<Plan["shadows"]>;
+  minRest: string;
+  holidays: string;
+}
+
+const words = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);
+const CLOCK = /^(\d{1,2}:\d{2})(?::\d{2})?$/;
+
+function restrictionLine({ days, from, to }: NonNullable<PlanLayer["restrictions"]>[number]): string {
+  return `${days?.length ? `${days.join(" ")} ` : ""}${from.replace(CLOCK, "$1")}-${to.replace(CLOCK, "$1")}`;
+}
+
+/** `mon tue 09:00-17:00`, one window a line; throws a sentence for a person. */
+export function readRestrictions(text: string): NonNullable<PlanLayer["restrictions"]> {
+  return text.split("\n").map((line) => line.trim()).filter(Boolean).map((line) => {
+    const parts = words(line);
+    const window = /^(\d{1,2}:\d{2})-(\d{1,2}:\d{2})$/.exec(parts.pop() ?? "");
+    const days = parts.map((part) => part.toLowerCase());
+    if (!window || days.some((name) => !["mon", "tue", "wed", "thu", "fri", "sat", "sun"].includes(name))) {
+      throw new Error(`"${line}" is not a window; write it like: mon tue 09:00-17:00`);
+    }
+    const two = (text: string): string => text.padStart(5, "0");
+    return { ...(days.length > 0 ? { days } : {}), from: two(window[1]!), to: two(window[2]!) };
+  });
+}
+
+export const emptyLayer = (people: string[]): LayerForm => ({
+  name: "", timezone: "", people: people.join(", "), start: "2026-01-05T09:00", length: "1w", restrictions: "", rest: {},
+});
+
+export function formOf(plan: Plan): PlanForm {
+  const layers: PlanLayer[] = plan.rotation ? [{ name: "rotation", rotation: plan.rotation }] : (plan.layers ?? []);
+  return {
+    timezone: plan.timezone,
+    layers: layers.map(({ name, timezone, rotation, restrictions, ...rest }) => ({
+      name, timezone: timezone ?? "", people: rotation.people.join(", "), start: rotation.start.slice(0, 16), length: rotation.shift_length,
+      restrictions: (restrictions ?? []).map(restrictionLine).join("\n"), rest,
+    })),
+    fallback: (plan.fallback ?? []).join(", "),
+    shadows: plan.shadows ?? [],
+    minRest: plan.min_rest_hours ? String(plan.min_rest_hours) : "",
+    holidays: (plan.holidays ?? []).join(", "),
+  };
+}
+
+export function planOf(form: PlanForm): Plan {
+  return {
+    timezone: form.timezone.trim(),
+    layers: form.layers.map(({ name, timezone, people, start, length, restrictions, rest }) => ({
+      name: name.trim(), ...(timezone.trim() ? { timezone: timezone.trim() } : {}),
+      rotation: { people: words(people), start: `${start}:00`, shift_length: length.trim() },
+      restrictions: readRestrictions(restrictions), ...rest,
+    })),
+    fallback: words(form.fallback),
+    shadows: form.shadows,
+    ...(form.minRest ? { min_rest_hours: Number(form.minRest) } : {}),
+    holidays: words(form.holidays),
+  };
+}

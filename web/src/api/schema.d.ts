@@ -78,6 +78,82 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alerts/simulate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What would become of an alert with these labels: who is told, when, and what keeps it quiet. Changes nothing. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Question"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Foretold"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alerts/{fingerprint}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was decided of an alert and why, and what the stages say of it now. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    fingerprint: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WhyView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/link": {
         parameters: {
             query?: never;
@@ -4050,6 +4126,83 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/routing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The routing that holds. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RoutingView"];
+                    };
+                };
+            };
+        };
+        /** Puts the routing; errors name the place. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["RoutingText"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RoutingView"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Goes back to the plain routing: on call is told at once, of each service and environment together. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertsDone"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/rules": {
         parameters: {
             query?: never;
@@ -5629,6 +5782,353 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v2/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The alerts that fire, in Alertmanager's shape. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["GettableAlert"][];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Takes alerts as a Prometheus sends them to an Alertmanager. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PostedAlert"][];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": string;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/alerts/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The alerts that fire, by route and group. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertGroupShape"][];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/receivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The receivers of the routing. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ReceiverRef"][];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/silence/{silence}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One silence. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    silence: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["GettableSilence"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /** Ends a silence. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    silence: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": string;
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Mutes as silences. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["GettableSilence"][];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Makes a silence, or changes the one whose id is given. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PostableSilence"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SilenceMade"];
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": string;
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": string;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What tools ask for first. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": Record<string, unknown>;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/edge/metrics": {
         parameters: {
             query?: never;
@@ -6127,8 +6627,22 @@ export interface components {
             kind: string;
             id: string;
         };
+        AlertGroupShape: {
+            labels: Record<string, unknown>;
+            /** @description Routes here have none. */
+            routeLabels: Record<string, unknown>;
+            receiver: components["schemas"]["ReceiverRef"];
+            alerts: components["schemas"]["GettableAlert"][];
+        };
         AlertList: {
             items: components["schemas"]["AlertView"][];
+        };
+        AlertStatusShape: {
+            /** @description `active` or `suppressed`. */
+            state: string;
+            silencedBy: string[];
+            inhibitedBy: string[];
+            mutedBy: string[];
         };
         AlertView: {
             fingerprint: string;
@@ -6158,7 +6672,10 @@ export interface components {
             suspects: components["schemas"]["SuspectView"][];
             /** @description Who acknowledged its incident. */
             acknowledged_by?: string | null;
+            /** @description Empty when it is not of a rule here but was sent. */
             expr: string;
+            /** @description Where its sender explains it. */
+            generator_url?: string | null;
             /**
              * Format: int64
              * @description The mute that covers it.
@@ -6273,6 +6790,18 @@ export interface components {
         };
         DashboardList: {
             items: components["schemas"]["Dashboard"][];
+        };
+        /** @description What was decided of an alert. */
+        Decided: {
+            at: string;
+            /**
+             * Format: int64
+             * @description Its event in the record.
+             */
+            seq: number;
+            text: string;
+            /** @description Each stage with its verdict and reason. */
+            decisions: Record<string, unknown>[];
         };
         Deleted: {
             done: boolean;
@@ -7298,10 +7827,45 @@ export interface components {
             stickiness?: string | null;
             overrides?: components["schemas"]["FlagOverride"][];
         };
+        /** @description What becomes of an alert with these labels. */
+        Foretold: {
+            labels: Record<string, unknown>;
+            at: string;
+            /** @description It fires already, so this is about that very alert. */
+            firing: boolean;
+            /** @description Each route it takes, and what each stage says. */
+            explanation: Record<string, unknown>;
+            /** @description What would be told within a day if it began to fire then and went on. */
+            notifications: Record<string, unknown>[];
+            /** @description Whether it opens an incident, by its labels: critical ones do, or what `page` says. */
+            pages: boolean;
+        };
         Found: {
             items: components["schemas"]["Event"][];
             /** Format: int64 */
             next?: number | null;
+        };
+        GettableAlert: {
+            labels: Record<string, unknown>;
+            annotations: Record<string, unknown>;
+            fingerprint: string;
+            receivers: components["schemas"]["ReceiverRef"][];
+            startsAt: string;
+            updatedAt: string;
+            endsAt: string;
+            generatorURL?: string;
+            status: components["schemas"]["AlertStatusShape"];
+        };
+        GettableSilence: {
+            id: string;
+            status: components["schemas"]["SilenceStatus"];
+            matchers: components["schemas"]["MatcherShape"][];
+            startsAt: string;
+            endsAt: string;
+            updatedAt: string;
+            createdBy: string;
+            comment: string;
+            annotations: Record<string, unknown>;
         };
         /** @description A role, on everything or only on one service and/or environment. */
         Grant: {
@@ -7683,6 +8247,12 @@ export interface components {
         MarkerList: {
             items: components["schemas"]["Marker"][];
         };
+        MatcherShape: {
+            name: string;
+            value: string;
+            isRegex: boolean;
+            isEqual?: boolean;
+        };
         /** @enum {string} */
         MessageKind: "message" | "announcement" | "reply";
         MessageList: {
@@ -7697,9 +8267,19 @@ export interface components {
         MuteView: {
             /** Format: int64 */
             id: number;
+            /** @description `silence`, `downtime` or `maintenance`. */
+            kind: string;
+            /** @description `pending`, `active` or `expired`. */
+            state: string;
+            /** @description It keeps alerts quiet at this moment; between its turns a maintenance does not. */
+            holds: boolean;
             matchers: Record<string, unknown>[];
             reason: string;
             created_at: string;
+            updated_at: string;
+            starts_at: string;
+            /** @description The time intervals in which a maintenance holds. */
+            recurs: Record<string, unknown>[];
             created_by: string;
             created_by_name: string;
             expires_at: string;
@@ -7757,6 +8337,14 @@ export interface components {
             matchers: Record<string, unknown>;
             reason: string;
             expires_at: string;
+            /** @description `silence` (when nothing is said), `downtime` or `maintenance`; a maintenance comes back by `recurs`. */
+            kind?: string;
+            /** @description From when on; now when nothing is said. */
+            starts_at?: string | null;
+            /** @description Time intervals as Alertmanager writes them, within which a maintenance holds. */
+            recurs?: Record<string, unknown>[];
+            /** @description Whom a program makes it for, in its own words. */
+            author?: string | null;
         };
         NewOverride: {
             person: string;
@@ -8108,14 +8696,37 @@ export interface components {
              */
             repeat: number;
         };
+        PostableSilence: {
+            id?: string;
+            matchers: components["schemas"]["MatcherShape"][];
+            startsAt: string;
+            endsAt: string;
+            createdBy: string;
+            comment: string;
+        };
         Posted: {
             /** @description What the bot answered; absent when nothing was asked of it. */
             reply?: string | null;
             /** @description Error code, when the command was not carried out. */
             refused?: string | null;
         };
+        /** @description An alert as Alertmanager's API takes it. */
+        PostedAlert: {
+            labels: Record<string, unknown>;
+            annotations?: Record<string, unknown> | null;
+            startsAt?: string | null;
+            endsAt?: string | null;
+            generatorURL?: string | null;
+        };
         ProjectDeleted: {
             done: boolean;
+        };
+        /** @description A question about an alert that need not exist. */
+        Question: {
+            /** @description Labels, or one text: `service=photos severity=critical`. */
+            labels: Record<string, unknown>;
+            /** @description When; now when nothing is said. */
+            at?: string | null;
         };
         Ramp: {
             /** @description The template it was started from. */
@@ -8190,6 +8801,9 @@ export interface components {
             hold_ms?: number;
             guard?: components["schemas"]["Guard"] | null;
         };
+        ReceiverRef: {
+            name: string;
+        };
         /** @description What may be said when resolving. */
         Resolution: {
             /** @default null */
@@ -8217,6 +8831,21 @@ export interface components {
             shift_length: string;
             /** @description When shifts change, in words. */
             handoff: string;
+        };
+        /** @description Where alerts go: a configuration file of Alertmanager, with `policy` and `quiet` in its receivers. */
+        RoutingText: {
+            yaml: string;
+            /** @description Only read it and say what has no equal here. */
+            dry_run?: boolean;
+        };
+        /** @description The routing that holds. */
+        RoutingView: {
+            /** @description As it was put; null while the plain routing holds. */
+            yaml?: string | null;
+            /** @description What it comes down to, as Alertmanager writes it. */
+            routing: Record<string, unknown>;
+            /** @description What has no equal here. */
+            report: Record<string, unknown>[];
         };
         /** @description A rule file as text, in Prometheus' format. */
         RuleFileText: {
@@ -8340,6 +8969,13 @@ export interface components {
         SignIn: {
             login: string;
             password: string;
+        };
+        SilenceMade: {
+            silenceID: string;
+        };
+        SilenceStatus: {
+            /** @description `active`, `pending` or `expired`. */
+            state: string;
         };
         /** @description A flag that looks finished. */
         StaleFlag: {
@@ -8569,6 +9205,13 @@ export interface components {
             changes: number;
             people: number;
             sentence: string;
+        };
+        /** @description Why somebody was told of an alert, or was not. */
+        WhyView: {
+            fingerprint: string;
+            /** @description The newest first. */
+            decided: components["schemas"]["Decided"][];
+            now?: components["schemas"]["Foretold"] | null;
         };
     };
     responses: never;

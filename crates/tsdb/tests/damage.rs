@@ -144,7 +144,10 @@ fn every_four_kilobytes_of_every_file() {
 fn a_directory_of_another_format_is_an_error_that_says_so() {
     for (path, bytes) in [
         ("wal/00000001.seg", &b"TFWAL\x01\0\0\x05\0\0\0"[..]),
-        ("blocks/0000000000000000-0000000007200000.blk", &[b"TFBLK\x01\0\0".as_slice(), &[0; 200], b"TFBLK\x01\0\0"].concat()),
+        (
+            "blocks/0000000000000000-0000000007200000.blk",
+            &[b"TFBLK\x01\0\0".as_slice(), &[0; 200], b"TFBLK\x01\0\0"].concat(),
+        ),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(path);

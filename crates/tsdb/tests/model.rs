@@ -30,15 +30,28 @@ fn options() -> Options {
 #[derive(Debug, Clone)]
 enum Step {
     /// Rounds of one sample for every series, of one of several shapes.
-    Write { rounds: u8, shape: u8 },
+    Write {
+        rounds: u8,
+        shape: u8,
+    },
     /// A sample that many milliseconds before the newest, for one series.
-    Late { series: u8, back: i64 },
+    Late {
+        series: u8,
+        back: i64,
+    },
     Maintain,
     Checkpoint,
     Reopen,
     /// Series, from and to, counted back from now.
-    Delete { series: u8, from: i64, to: i64 },
-    Read { from: i64, to: i64 },
+    Delete {
+        series: u8,
+        from: i64,
+        to: i64,
+    },
+    Read {
+        from: i64,
+        to: i64,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -104,8 +117,7 @@ impl Model {
         self.now += STEP_MS;
         let points: Vec<[Point; 1]> = (0..FLOATS).map(|s| [Point::new(self.now, self.value(s, shape))]).collect();
         let histogram = [HistogramPoint { t_ms: self.now, histogram: self.histogram() }];
-        let exemplar =
-            [Exemplar { labels: Labels::from_pairs([("trace", "a")]), value: 1.0, t_ms: self.now }];
+        let exemplar = [Exemplar { labels: Labels::from_pairs([("trace", "a")]), value: 1.0, t_ms: self.now }];
         let names: Vec<String> = (0..=FLOATS).map(name).collect();
         let labels: Vec<[(&str, &str); 2]> =
             names.iter().map(|n| [("__name__", "m"), ("series", n.as_str())]).collect();
@@ -115,7 +127,12 @@ impl Model {
             .map(|(labels, points)| SeriesWrite { labels, points, ..SeriesWrite::default() })
             .collect();
         let exemplars = if self.now % 70 == 0 { &exemplar[..] } else { &[] };
-        batch.push(SeriesWrite { labels: &labels[FLOATS], histograms: &histogram, exemplars, ..SeriesWrite::default() });
+        batch.push(SeriesWrite {
+            labels: &labels[FLOATS],
+            histograms: &histogram,
+            exemplars,
+            ..SeriesWrite::default()
+        });
         let report = db.write(&batch).unwrap();
         assert_eq!(report.rejected_count(), 0, "{report:?}");
         for (s, [point]) in points.iter().enumerate() {
@@ -131,7 +148,10 @@ impl Model {
     fn late(&mut self, db: &Tsdb, series: usize, back: i64) {
         // Between the regular instants, so that no question arises which of two samples stands.
         let t = self.now - back / STEP_MS * STEP_MS - 3;
-        if self.floats.is_empty() || t <= 0 || self.deleted.iter().any(|(s, a, b)| *s == series && (*a..=*b).contains(&t)) {
+        if self.floats.is_empty()
+            || t <= 0
+            || self.deleted.iter().any(|(s, a, b)| *s == series && (*a..=*b).contains(&t))
+        {
             return;
         }
         let text = name(series);

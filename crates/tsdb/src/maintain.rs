@@ -101,7 +101,12 @@ impl Tsdb {
         slots.sort_unstable();
         let mut written = Vec::with_capacity(slots.len());
         for part in slots.chunks(LOCKED_SERIES_MAX) {
-            self.cut_part(&mut writer, part.iter().map(|(_, slot)| *slot), (start, end - 1), order, &mut written)?;
+            let part = part.iter().map(|(_, slot)| *slot);
+            if let Err(e) = self.cut_part(&mut writer, part, (start, end - 1), order, &mut written) {
+                // A full disk gets back what it holds of this.
+                writer.abandon()?;
+                return Err(e);
+            }
         }
         self.put_labels(&mut writer);
         let Some(block) = writer.finish(&[])? else { return Ok(false) };

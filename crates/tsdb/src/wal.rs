@@ -143,9 +143,14 @@ pub(crate) fn write_checkpoint(
         size += bytes.len() as u64;
         file.append(bytes).map_err(TsdbError::io("write", &temporary))
     };
-    append(MAGIC)?;
-    fill(&mut append)?;
-    file.sync().map_err(TsdbError::io("flush", &temporary))?;
+    let written = append(MAGIC)
+        .and_then(|()| fill(&mut append))
+        .and_then(|()| file.sync().map_err(TsdbError::io("flush", &temporary)));
+    if let Err(e) = written {
+        // A full disk gets back what it holds of this.
+        fs.remove(&temporary).map_err(TsdbError::io("remove", &temporary))?;
+        return Err(e);
+    }
     fs.rename(&temporary, &path).map_err(TsdbError::io("rename", &temporary))?;
     fs.sync_dir(dir).map_err(TsdbError::io("flush", dir))?;
     for part in list(fs, dir)? {

@@ -234,8 +234,11 @@ impl<'a> BlockWriter<'a> {
         let directory = self.store(&directory);
         let footer = Footer { directory, labels, exemplars, sources, meta: self.meta };
         self.buffer.extend_from_slice(&footer.bytes());
-        self.flush()?;
-        self.file.sync().map_err(TsdbError::io("flush", &self.temporary))?;
+        let written = self.flush().and_then(|()| self.file.sync().map_err(TsdbError::io("flush", &self.temporary)));
+        if let Err(e) = written {
+            self.abandon()?;
+            return Err(e);
+        }
         self.fs.rename(&self.temporary, &self.path).map_err(TsdbError::io("rename", &self.temporary))?;
         self.fs.sync_dir(self.dir).map_err(TsdbError::io("flush", self.dir))?;
         Block::open(self.fs, &self.path).map(Some)

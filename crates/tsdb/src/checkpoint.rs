@@ -4,6 +4,7 @@
 use std::{path::Path, sync::atomic::Ordering};
 
 use crate::{
+    coarse::RESOLUTIONS,
     codec::{put_str, put_varint, put_zigzag},
     db::Tsdb,
     error::TsdbError,
@@ -35,7 +36,7 @@ impl Tsdb {
             put_varint(&mut meta, u64::from(state.index.id_end()));
             put_zigzag(&mut meta, state.min_valid_t);
             put_zigzag(&mut meta, state.max_t);
-            for block in &state.blocks {
+            for block in state.all_blocks() {
                 put_varint(&mut meta, block.meta.number);
             }
             let ends = (state.index.symbols.len(), state.index.id_end(), state.head.end());
@@ -102,11 +103,9 @@ impl Tsdb {
     /// the same file system: files are linked, not copied. The directory must not hold a store yet.
     pub fn snapshot(&self, to: &Path) -> Result<(), TsdbError> {
         let _one_at_a_time = self.maintenance.lock();
-        let (wal_dir, block_dir) = (to.join("wal"), to.join("blocks"));
-        for d in [to, &wal_dir, &block_dir] {
+        let dirs = ["wal", "blocks", RESOLUTIONS[0].1, RESOLUTIONS[1].1].map(|name| to.join(name));
+        for d in &dirs {
             self.fs.create_dir_all(d).map_err(TsdbError::io("create", d))?;
-        }
-        for d in [&wal_dir, &block_dir] {
             if !self.fs.list(d).map_err(TsdbError::io("list", d))?.is_empty() {
                 return Err(TsdbError::NotEmpty { path: to.into() });
             }
@@ -114,17 +113,18 @@ impl Tsdb {
         self.write_checkpoint()?;
         let (blocks, number) = {
             let state = self.state.read();
-            (state.blocks.clone(), state.wal.number() - 1)
+            (state.all_blocks().cloned().collect::<Vec<_>>(), state.wal.number() - 1)
         };
         let link = |from: &Path, dir: &Path| {
             let name = from.file_name().unwrap_or_default();
             self.fs.hard_link(from, &dir.join(name)).map_err(TsdbError::io("link", from))
         };
         for block in blocks {
-            link(&block.path, &block_dir)?;
+            let home = block.path.parent().and_then(Path::file_name).unwrap_or_default();
+            link(&block.path, &to.join(home))?;
         }
-        link(&self.dir.join("wal").join(format!("{number:08}.ckpt")), &wal_dir)?;
-        for d in [&wal_dir, &block_dir] {
+        link(&self.dir.join("wal").join(format!("{number:08}.ckpt")), &dirs[0])?;
+        for d in &dirs {
             self.fs.sync_dir(d).map_err(TsdbError::io("flush", d))?;
         }
         Ok(())

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::{
     block::Block,
+    coarse::RESOLUTIONS,
     error::TsdbError,
     fs::{Fs, OsFs},
     head::Head,
@@ -51,6 +52,10 @@ pub(crate) struct State {
     pub head: Head,
     /// Oldest first. They may overlap: samples that came late have blocks of their own until they are merged.
     pub blocks: Vec<Arc<Block>>,
+    /// Blocks of rows, by resolution.
+    pub coarse: [Vec<Arc<Block>>; 2],
+    /// Days before this instant have their rows.
+    pub coarse_until: i64,
     pub tombstones: HashMap<SeriesId, Vec<Tombstone>>,
     /// Time before this instant is closed: samples in order belong to blocks.
     pub min_valid_t: i64,
@@ -95,6 +100,8 @@ pub struct Stats {
     pub blocks: usize,
     pub block_samples: u64,
     pub block_bytes: u64,
+    /// Of the blocks of rows.
+    pub coarse_bytes: u64,
     pub wal_segment_bytes: u64,
     pub tombstones: usize,
     pub appended_total: u64,
@@ -111,7 +118,8 @@ impl Tsdb {
 
     /// The same over a given file system.
     pub fn open_with(fs: Arc<dyn Fs>, dir: &Path, options: Options) -> Result<(Self, OpenReport), TsdbError> {
-        for d in [dir, &dir.join("wal"), &dir.join("blocks")] {
+        let [fine, hours] = RESOLUTIONS.map(|(_, name)| dir.join(name));
+        for d in [dir, &dir.join("wal"), &dir.join("blocks"), &fine, &hours] {
             fs.create_dir_all(d).map_err(TsdbError::io("create", d))?;
         }
         let lock = fs.lock(&dir.join("lock")).map_err(|e| match e.kind() {
@@ -163,6 +171,7 @@ impl Tsdb {
             blocks: state.blocks.len(),
             block_samples: state.blocks.iter().map(|b| b.meta.samples).sum(),
             block_bytes: state.blocks.iter().map(|b| b.bytes).sum(),
+            coarse_bytes: state.coarse.iter().flatten().map(|b| b.bytes).sum(),
             wal_segment_bytes: state.wal.bytes(),
             tombstones: state.tombstones.values().map(Vec::len).sum(),
             appended_total: self.appended.load(Ordering::Relaxed),

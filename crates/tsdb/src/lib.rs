@@ -15,6 +15,7 @@ mod bits;
 mod block;
 mod cardinality;
 mod checkpoint;
+mod coarse;
 mod codec;
 mod column;
 mod compact;
@@ -38,6 +39,7 @@ mod wal;
 mod write;
 
 pub use cardinality::{Cardinality, SeriesCount, ValueCount};
+pub use coarse::{Coarse, CoarseSeries, Row};
 pub use db::{OpenReport, Stats, Tsdb};
 pub use error::TsdbError;
 pub use fs::{Fs, FsFile, OsFs};

@@ -38,7 +38,7 @@ pub struct MaintainReport {
 }
 
 /// What one series gives to a block.
-struct Row {
+struct CutRow {
     slot: u32,
     late: Vec<Point>,
 }
@@ -62,6 +62,7 @@ impl Tsdb {
         self.drop_blocks(now_ms, &mut report)?;
         report.blocks_merged += self.merge_blocks()?;
         report.blocks_merged += self.rewrite_deleted()?;
+        report.blocks_written += self.write_coarse(now_ms)?;
         if report.blocks_written + report.blocks_merged + report.blocks_dropped > 0 {
             report.series_forgotten = self.forget_series();
             self.checkpoint_due.store(true, Ordering::Relaxed);
@@ -131,7 +132,7 @@ impl Tsdb {
         slots: impl Iterator<Item = u32>,
         (start, end): (i64, i64),
         order: bool,
-        written: &mut Vec<Row>,
+        written: &mut Vec<CutRow>,
     ) -> Result<(), TsdbError> {
         let state = self.state.read();
         let mut copied = Vec::with_capacity(LOCKED_SERIES_MAX);
@@ -164,7 +165,7 @@ impl Tsdb {
             for e in &exemplars {
                 writer.add_exemplar(id, e);
             }
-            written.push(Row { slot, late: slice.late });
+            written.push(CutRow { slot, late: slice.late });
         }
         Ok(())
     }
@@ -200,6 +201,13 @@ impl Tsdb {
 
     /// Drops blocks past the retention in time or size, and sets damaged ones aside.
     fn drop_blocks(&self, now_ms: i64, report: &mut MaintainReport) -> Result<(), TsdbError> {
+        let rows: Vec<Arc<Block>> =
+            self.state.read().coarse.iter().flatten().filter(|b| b.is_damaged()).cloned().collect();
+        for block in rows {
+            self.state.write().coarse.iter_mut().for_each(|list| list.retain(|b| b.meta.number != block.meta.number));
+            report.quarantined.push(quarantine(&*self.fs, &self.dir, &block.path)?);
+            report.blocks_dropped += 1;
+        }
         let damaged: Vec<Arc<Block>> = self.state.read().blocks.iter().filter(|b| b.is_damaged()).cloned().collect();
         for block in damaged {
             self.salvage(&block)?;
@@ -220,6 +228,17 @@ impl Tsdb {
                 }
                 keep
             });
+            // Without the setting the rows there are stay as they are.
+            let kept = self.options.coarse_retention_ms.unwrap_or([i64::MAX; 2]);
+            for (list, kept) in state.coarse.iter_mut().zip(kept) {
+                list.retain(|block| {
+                    let keep = block.meta.max_t >= now_ms.saturating_sub(kept);
+                    if !keep {
+                        gone.push(block.clone());
+                    }
+                    keep
+                });
+            }
         }
         for block in gone {
             self.fs.remove(&block.path).map_err(TsdbError::io("remove", &block.path))?;
@@ -245,7 +264,7 @@ impl Tsdb {
                 keep.insert(series.id);
             }
         }
-        for block in &state.blocks {
+        for block in state.all_blocks() {
             keep |= block.ids();
         }
         state.forget_tombstones();
@@ -268,7 +287,8 @@ impl State {
 
     /// Forgets deletions that nothing older than them is left for.
     fn forget_tombstones(&mut self) {
-        let (blocks, head) = (&self.blocks, &self.head);
+        let blocks: Vec<Arc<Block>> = self.all_blocks().cloned().collect();
+        let head = &self.head;
         if self.tombstones.is_empty() {
             return;
         }

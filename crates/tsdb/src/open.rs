@@ -8,6 +8,7 @@ use std::{
 
 use crate::{
     block::{Block, number_of},
+    coarse::RESOLUTIONS,
     codec::Reader,
     db::{OpenReport, State, quarantine},
     error::TsdbError,
@@ -37,7 +38,13 @@ pub(crate) struct Opened {
 pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbError> {
     let mut report = OpenReport::default();
     let (wal_dir, block_dir) = (dir.join("wal"), dir.join("blocks"));
-    let (blocks, next_block) = open_blocks(&**fs, dir, &block_dir, &mut report)?;
+    let (blocks, mut next_block) = open_blocks(&**fs, dir, &block_dir, &mut report)?;
+    let mut coarse = Vec::new();
+    for (_, name) in RESOLUTIONS {
+        let (opened, next) = open_blocks(&**fs, dir, &dir.join(name), &mut report)?;
+        next_block = next_block.max(next);
+        coarse.push(opened);
+    }
     let (parts, last) = replay_order(&**fs, &wal_dir)?;
     // The segment comes first: a place to write is needed in any case, and `State` is not without one.
     let wal = Wal::start(fs.clone(), &wal_dir, last)?;
@@ -45,6 +52,8 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
         index: Index::default(),
         head: Head::default(),
         blocks: Vec::new(),
+        coarse: [Vec::new(), Vec::new()],
+        coarse_until: coarse.iter().flatten().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN),
         tombstones: HashMap::new(),
         min_valid_t: blocks.iter().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN),
         max_t: blocks.iter().map(|b| b.meta.max_t).max().unwrap_or(i64::MIN),
@@ -64,13 +73,16 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
             report.quarantined.push(copy_aside(&**fs, dir, &part.path)?);
         }
     }
-    let known = blocks.iter().all(|b| checkpoint.blocks.contains(&b.meta.number));
-    for block in blocks {
-        let trusted = checkpoint.whole && checkpoint.blocks.contains(&block.meta.number);
-        if trusted || learn_labels(&mut state, &block) {
-            state.blocks.push(Arc::new(block));
-        } else {
-            report.quarantined.push(quarantine(&**fs, dir, &block.path)?);
+    let known = blocks.iter().chain(coarse.iter().flatten()).all(|b| checkpoint.blocks.contains(&b.meta.number));
+    for (i, blocks) in [blocks].into_iter().chain(coarse).enumerate() {
+        for block in blocks {
+            let trusted = checkpoint.whole && checkpoint.blocks.contains(&block.meta.number);
+            if trusted || learn_labels(&mut state, &block) {
+                let list = if i == 0 { &mut state.blocks } else { &mut state.coarse[i - 1] };
+                list.push(Arc::new(block));
+            } else {
+                report.quarantined.push(quarantine(&**fs, dir, &block.path)?);
+            }
         }
     }
     state.blocks.sort_by_key(|b| (b.meta.min_t, b.meta.number));

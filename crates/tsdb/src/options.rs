@@ -20,6 +20,10 @@ pub struct Options {
     pub out_of_order_ms: i64,
     /// Blocks are merged up to this time, and never over more than an eighth of the retention.
     pub block_ms_max: i64,
+    /// When set: how long rows of five minutes and of an hour are kept (module `coarse` says what they are).
+    pub coarse_retention_ms: Option<[i64; 2]>,
+    /// A day gets its rows when it ended this long ago. Samples that come late after that are not in them.
+    pub coarse_after_ms: i64,
     /// Exemplars in memory; further ones are refused until the next block is cut.
     pub exemplars_max: usize,
     /// Series (distinct label sets) known at one time, in memory and blocks together.
@@ -39,6 +43,8 @@ impl Default for Options {
             replay_bytes_max: 64 << 20,
             out_of_order_ms: 30 * 60_000,
             block_ms_max: 3 * 24 * 3_600_000,
+            coarse_retention_ms: None,
+            coarse_after_ms: 2 * 24 * 3_600_000,
             exemplars_max: 100_000,
             series_max: 1_000_000,
             labels_per_series_max: 64,

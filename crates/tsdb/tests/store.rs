@@ -498,3 +498,55 @@ fn a_bomb_of_labels_is_stopped_by_the_limit_and_memory_stays_small() {
     let (db, report) = Tsdb::open(dir.path(), options).unwrap();
     assert_eq!((report.series, db.stats().series), (20_000, 20_000));
 }
+
+#[test]
+fn old_days_get_rows_and_the_step_chooses_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let day = 24 * HOUR;
+    let options = Options {
+        coarse_retention_ms: Some([10 * day, 100 * day]),
+        coarse_after_ms: day,
+        retention_ms: 5 * day,
+        ..Options::default()
+    };
+    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
+    let mut t = 0;
+    while t <= 4 * day {
+        // A counter that starts again each 1,000 minutes, and a gauge.
+        db.append(&[sample("a", t, (t / 60_000 % 1000) as f64), sample("b", t, ((t / 60_000) as f64).sin())]).unwrap();
+        t += 60_000;
+    }
+    db.maintain(4 * day).unwrap();
+    let counter = [Matcher::equal("instance", "a")];
+    let check = |db: &Tsdb| {
+        assert_eq!(db.select_coarse(&counter, 0, i64::MAX, 60_000).unwrap(), None);
+        for (step, resolution) in [(300_000, 300_000), (HOUR - 1, 300_000), (HOUR, HOUR), (day, HOUR)] {
+            let found = db.select_coarse(&counter, i64::MIN, i64::MAX, step).unwrap().unwrap();
+            assert_eq!((found.resolution_ms, found.until_ms, found.series.len()), (resolution, 2 * day, 1), "{step}");
+            let rows = &found.series[0].rows;
+            // The first sample, at 0, belongs to the day before, which is there too.
+            assert_eq!(rows.len() as i64, 2 * day / resolution + 1);
+            assert_eq!(rows.iter().map(|r| r.count).sum::<f64>(), 2880.0 + 1.0);
+            assert!(rows.iter().all(|r| r.max >= r.last && r.min <= r.last && !r.ended));
+            assert_eq!(rows.iter().map(|r| r.increase).sum::<f64>(), 2880.0 - 2.0, "each reset hides one step");
+        }
+        let hour = db.select_coarse(&counter, 3 * HOUR, 3 * HOUR, HOUR).unwrap().unwrap();
+        let row = hour.series[0].rows[0];
+        assert_eq!((row.t_ms, row.min, row.max, row.count, row.increase), (3 * HOUR, 121.0, 180.0, 60.0, 60.0));
+    };
+    check(&db);
+    drop(db);
+    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
+    check(&db);
+    // Samples go with their retention, rows stay; deleted time has none.
+    db.maintain(9 * day).unwrap();
+    let left = db.select_coarse(&counter, i64::MIN, 2 * day, HOUR).unwrap().unwrap();
+    assert_eq!(left.series[0].rows.len(), 49);
+    assert!(db.select(&counter, 0, day).unwrap().is_empty());
+    db.delete(&counter, 90 * 60_000, 100 * 60_000).unwrap();
+    let left = db.select_coarse(&counter, 0, day, HOUR).unwrap().unwrap();
+    assert_eq!(left.series[0].rows.iter().map(|r| r.t_ms / HOUR).take(3).collect::<Vec<_>>(), [0, 1, 3]);
+    db.maintain(40 * day).unwrap();
+    assert_eq!(db.select_coarse(&counter, 0, day, 300_000).unwrap(), None);
+    assert!(db.select_coarse(&counter, 0, day, HOUR).unwrap().is_some());
+}

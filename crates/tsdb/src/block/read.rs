@@ -7,6 +7,7 @@ use tenfold_types::{HistogramPoint, Point};
 
 use super::{Block, GROUP_SERIES, Section};
 use crate::{
+    coarse::{Row, take_rows},
     codec::Reader,
     column::{COLUMN_ROWS_MAX, take_times, take_values},
     error::TsdbError,
@@ -14,6 +15,8 @@ use crate::{
     postings::SeriesId,
 };
 
+/// The kind of a run of rows (module `coarse`); 0 is of floats, 1 of histograms.
+const ROWS: u8 = 2;
 /// The window grows to this while reads go on one after the other.
 const WINDOW_BYTES_MAX: usize = 512 << 10;
 const WINDOW_BYTES_MIN: usize = 8 << 10;
@@ -139,7 +142,7 @@ impl BlockReader {
     ) -> Result<(), TsdbError> {
         let mut values = Vec::new();
         self.runs(id, |run| {
-            if run.min_t > end || run.max_t < start {
+            if run.kind == ROWS || run.min_t > end || run.max_t < start {
                 return Ok(());
             }
             let times = self.times(run)?;
@@ -156,6 +159,25 @@ impl BlockReader {
                 take_run(bytes, &times, &mut all).ok_or_else(|| self.block.damage(UNREADABLE))?;
                 histograms.extend(all.drain(from..to));
             }
+            Ok(())
+        })
+    }
+
+    /// Appends a series' rows within the time.
+    pub fn rows(&self, id: SeriesId, (start, end): (i64, i64), out: &mut Vec<Row>) -> Result<(), TsdbError> {
+        self.runs(id, |run| {
+            if run.kind != ROWS || run.min_t > end || run.max_t < start {
+                return Ok(());
+            }
+            let times = self.times(run)?;
+            let column = self.column(&run.values)?;
+            let from = out.len();
+            take_rows(column.bytes(), &times, out).ok_or_else(|| self.block.damage(UNREADABLE))?;
+            let mut i = 0;
+            out.retain(|row| {
+                i += 1;
+                i <= from || (start..=end).contains(&row.t_ms)
+            });
             Ok(())
         })
     }

@@ -13,6 +13,7 @@ use tenfold_types::{Exemplar, HistogramPoint, Point};
 
 use super::{Block, BlockMeta, Footer, GROUP_SERIES, INLINE_BYTES_MAX, MAGIC, Section, block_path};
 use crate::{
+    coarse::{Row, put_rows},
     codec::{put_str, put_varint, put_zigzag},
     column::{put_times, put_values},
     error::TsdbError,
@@ -114,8 +115,28 @@ impl<'a> BlockWriter<'a> {
             put_run(&mut column, run, self.level);
             self.put_run(&mut body, 1, &times, column);
         }
+        self.add_body(id, &body)
+    }
+
+    /// The rows of one series, in order. One without any is left out.
+    pub fn add_rows(&mut self, id: SeriesId, rows: &[Row]) -> Result<(), TsdbError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut body = Vec::new();
+        put_varint(&mut body, rows.len().div_ceil(RUN_SAMPLES_MAX) as u64);
+        for run in rows.chunks(RUN_SAMPLES_MAX) {
+            let times: Vec<i64> = run.iter().map(|r| r.t_ms).collect();
+            let mut column = Vec::new();
+            put_rows(&mut column, run, self.level);
+            self.put_run(&mut body, 2, &times, column);
+        }
+        self.add_body(id, &body)
+    }
+
+    fn add_body(&mut self, id: SeriesId, body: &[u8]) -> Result<(), TsdbError> {
         put_varint(&mut self.group, body.len() as u64);
-        self.group.extend_from_slice(&body);
+        self.group.extend_from_slice(body);
         self.ids.push(id);
         self.in_group += 1;
         if self.in_group == GROUP_SERIES {

@@ -1,6 +1,7 @@
 //! How fast samples go in, what they weigh in memory and on disk, and how long a start and a selection take.
 //!
-//! `cargo run --release -p tenfold-tsdb --example ingest_bench -- DIR [SERIES] [HOURS]`
+//! `cargo run --release -p tenfold-tsdb --example ingest_bench -- DIR [SERIES] [HOURS]`; with 0 series it opens what is in
+//! the directory and reads.
 //!
 //! The data are made up: half counters, half random-walk gauges, all whole numbers, one sample each 15 s, in batches of
 //! 1,000 series as a scrape of one target makes them, with a flush to disk after every round (15 s of data) and the
@@ -64,8 +65,8 @@ fn select(
     matchers: &[Matcher],
     start: i64,
     end: i64,
-) -> Result<(usize, usize, f64), Box<dyn std::error::Error>> {
-    let started = Instant::now();
+) -> Result<(usize, usize, f64, f64), Box<dyn std::error::Error>> {
+    let (started, cpu) = (Instant::now(), cpu_seconds());
     let (mut series, mut samples) = (0, 0);
     let mut points = Vec::new();
     for found in db.select(matchers, start, end)? {
@@ -74,7 +75,7 @@ fn select(
         series += 1;
         samples += points.len();
     }
-    Ok((series, samples, started.elapsed().as_secs_f64()))
+    Ok((series, samples, started.elapsed().as_secs_f64(), cpu_seconds() - cpu))
 }
 
 fn selections(db: &Tsdb, what: &str, end: i64) -> Result<(), Box<dyn std::error::Error>> {
@@ -85,8 +86,12 @@ fn selections(db: &Tsdb, what: &str, end: i64) -> Result<(), Box<dyn std::error:
         ("half of the series", &counters[..], 1),
         ("half of the series", &counters[..], 6),
     ] {
-        let (series, samples, seconds) = select(db, matchers, end - hours * 3_600_000, end)?;
-        println!("select {what}: {name}, {hours} h: {series} series, {samples} samples in {:.1} ms", seconds * 1000.0);
+        let (series, samples, seconds, cpu) = select(db, matchers, end - hours * 3_600_000, end)?;
+        println!(
+            "select {what}: {name}, {hours} h: {series} series, {samples} samples in {:.1} ms ({:.0} ms of CPU)",
+            seconds * 1000.0,
+            cpu * 1000.0
+        );
     }
     Ok(())
 }
@@ -97,6 +102,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let series: usize = args.get(2).map_or(Ok(20_000), |s| s.parse())?;
     let hours: i64 = args.get(3).map_or(Ok(6), |s| s.parse())?;
     let options = Options { retention_ms: i64::MAX / 2, ..Options::default() };
+    if series == 0 {
+        let (started, cpu) = (Instant::now(), cpu_seconds());
+        let (db, report) = Tsdb::open(dir, options)?;
+        let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+        println!(
+            "start: {wall:.2} s, {cpu:.2} CPU seconds, {} series, {} samples from the log",
+            report.series, report.replayed_samples
+        );
+        let end = db.stats().max_t_ms.ok_or("there is nothing in the directory")?;
+        return selections(&db, "after a start", end);
+    }
     let before = resident_bytes();
     let (db, _) = Tsdb::open(dir, options.clone())?;
     let owned: Vec<Vec<(String, String)>> = (0..series).map(labels).collect();
@@ -171,11 +187,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         stats.blocks
     );
     drop((db, points));
-    let started = Instant::now();
+    let (started, cpu) = (Instant::now(), cpu_seconds());
     let (db, report) = Tsdb::open(dir, options.clone())?;
-    let seconds = started.elapsed().as_secs_f64();
+    let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     println!(
-        "start after a kill: {seconds:.2} s, {} series, {} samples from the log",
+        "start after a kill: {wall:.2} s, {cpu:.2} CPU seconds, {} series, {} samples from the log",
         report.series, report.replayed_samples
     );
     db.checkpoint()?;

@@ -34,6 +34,7 @@ impl Tsdb {
             state.wal.rotate()?;
             let mut meta = Vec::new();
             put_varint(&mut meta, u64::from(state.index.id_end()));
+            put_varint(&mut meta, state.index.len() as u64);
             put_zigzag(&mut meta, state.min_valid_t);
             put_zigzag(&mut meta, state.max_t);
             for block in state.all_blocks() {

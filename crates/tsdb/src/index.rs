@@ -74,6 +74,13 @@ impl Index {
             + values
             + sets
     }
+    /// Makes room for that many series at once.
+    pub fn reserve(&mut self, series: usize) {
+        let mut table = std::mem::take(&mut self.table);
+        table.reserve(series, |id| self.hash(self.texts(*id)));
+        self.table = table;
+        self.pairs.reserve(series * 6);
+    }
     pub fn live(&self) -> &RoaringBitmap {
         &self.live
     }
@@ -136,16 +143,14 @@ impl Index {
     }
     /// A series read back under the number it had. `Err` gives the number under which its labels are known already.
     pub fn restore(&mut self, id: SeriesId, labels: &[(Symbol, Symbol)]) -> Result<(), Option<SeriesId>> {
-        let texts: Vec<(&str, &str)> =
-            labels.iter().map(|(n, v)| (self.symbols.get(*n), self.symbols.get(*v))).collect();
-        let hash = self.hash(texts.iter().copied());
-        if let Some(known) = self.find(hash, &texts) {
-            return if known == id { Ok(()) } else { Err(Some(known)) };
+        let hash = self.hash(labels.iter().map(|(n, v)| (self.symbols.get(*n), self.symbols.get(*v))));
+        // Strings have one number each: comparing numbers is comparing labels.
+        if let Some(known) = self.table.find(hash, |known| self.pairs(*known) == labels) {
+            return if *known == id { Ok(()) } else { Err(Some(*known)) };
         }
         if self.is_live(id) {
             return Err(None);
         }
-        drop(texts);
         let at = self.pairs.len();
         self.pairs.extend_from_slice(labels);
         self.enter(id, at, hash);
@@ -157,14 +162,10 @@ impl Index {
         self.entries[id as usize] = Entry { at: at as u32, len: len as u32, slot: NO_SLOT };
         for (name, value) in &self.pairs[at..] {
             let label = self.labels.entry(*name).or_default();
-            if label.all.try_push(id).is_err() {
-                label.all.insert(id);
-            }
+            label.all.insert(id);
             label.values.entry(*value).and_modify(|p| p.insert(id)).or_insert(Postings::One(id));
         }
-        if self.live.try_push(id).is_err() {
-            self.live.insert(id);
-        }
+        self.live.insert(id);
         let mut table = std::mem::take(&mut self.table);
         table.insert_unique(hash, id, |id| self.hash(self.texts(*id)));
         self.table = table;

@@ -236,12 +236,14 @@ impl Checkpoint {
     fn meta(&mut self, payload: &[u8], state: &mut State) -> Option<()> {
         let mut r = Reader::new(payload);
         let id_end = u32::try_from(r.varint()?).ok()?;
+        let series = r.usize().filter(|n| *n <= id_end as usize)?;
         let min_valid_t = r.zigzag()?;
         let max_t = r.zigzag()?;
         while !r.is_empty() {
             self.blocks.push(r.varint()?);
         }
         state.index.reserve_ids(id_end);
+        state.index.reserve(series);
         self.min_valid_t = Some(min_valid_t);
         state.min_valid_t = state.min_valid_t.max(min_valid_t);
         state.max_t = state.max_t.max(max_t);

@@ -10,15 +10,14 @@ pub(crate) enum Postings {
 }
 
 impl Postings {
-    /// Adds a number; they mostly come in ascending order.
+    /// Adds a number.
     pub fn insert(&mut self, id: SeriesId) {
         match self {
             Self::One(first) if *first == id => {}
             Self::One(first) => *self = Self::Many([*first, id].into_iter().collect()),
             Self::Many(set) => {
-                if set.try_push(id).is_err() {
-                    set.insert(id);
-                }
+                // Not `push`, which looks for the greatest number of a full container each time.
+                set.insert(id);
             }
         }
     }

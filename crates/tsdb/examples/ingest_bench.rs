@@ -172,7 +172,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         proc_status("VmHWM") / 1024,
         resident >> 20,
         resident / series as u64,
-        stats.head_bytes / series,
+        db.memory_bytes() / series,
         stats.head_samples / series
     );
     let end = START_MS + rounds * INTERVAL_MS;

@@ -94,8 +94,6 @@ pub struct Stats {
     /// Series with something in memory.
     pub head_series: usize,
     pub head_samples: usize,
-    /// What the series in memory and the index take, roughly.
-    pub head_bytes: usize,
     pub exemplars: usize,
     pub blocks: usize,
     pub block_samples: u64,
@@ -158,6 +156,12 @@ impl Tsdb {
         })
     }
 
+    /// What the series in memory and the index take, roughly, in bytes. Walks over all of them: not for every scrape.
+    pub fn memory_bytes(&self) -> usize {
+        let state = self.state.read();
+        state.head.iter().map(super::head::HeadSeries::bytes).sum::<usize>() + state.index.bytes()
+    }
+
     pub fn stats(&self) -> Stats {
         let state = self.state.read();
         let head_min = state.head.iter().filter_map(super::head::HeadSeries::oldest_t).min();
@@ -166,7 +170,6 @@ impl Tsdb {
             series: state.index.len(),
             head_series: state.head.used(),
             head_samples: state.head.iter().map(super::head::HeadSeries::sample_count).sum(),
-            head_bytes: state.head.iter().map(super::head::HeadSeries::bytes).sum::<usize>() + state.index.bytes(),
             exemplars: state.exemplars,
             blocks: state.blocks.len(),
             block_samples: state.blocks.iter().map(|b| b.meta.samples).sum(),

@@ -68,3 +68,50 @@ pub fn decode_anything(bytes: &[u8]) {
     let _ = record::read_symbol_series(rest, |_, _| Some(()));
     let _ = record::read_head(rest, |_| {});
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use tenfold_types::{Exemplar, HistogramPoint, Labels, Point};
+
+    /// Whole records of every kind, to be damaged.
+    fn whole() -> Vec<Vec<u8>> {
+        let mut series = crate::head::HeadSeries::new(3);
+        for i in 0..50 {
+            series.push(Point::new(i * 1000, (i as f64).sqrt()));
+        }
+        series.push_late(Point::new(7, 1.0));
+        let histogram = std::sync::Arc::new(tenfold_types::Histogram::default());
+        series.push_histogram(HistogramPoint { t_ms: 60_000, histogram });
+        let exemplar = Exemplar { labels: Labels::from_pairs([("a", "b")]), value: 1.0, t_ms: 5 };
+        series.extra_mut().exemplars.push(exemplar.clone());
+        let mut out = vec![Vec::new(); 5];
+        crate::record::put_head(&mut out[0], &series);
+        crate::record::put_exemplar(&mut out[1], 3, &exemplar);
+        crate::record::put_series(&mut out[2], 3, [("a", "b")].into_iter());
+        let rows = crate::coarse::rows(None, &[Point::new(1, 1.5), Point::new(2, 0.5)], 300_000);
+        crate::coarse::put_rows(&mut out[3], &rows, 4);
+        let values: Vec<f64> = (0..200).map(|i| f64::from(i).sin()).collect();
+        crate::column::put_values(&mut out[4], &values, 4);
+        out
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn decoders_stand_anything(
+            which in 0usize..5,
+            flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            rows in any::<u8>(),
+            noise in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let mut bytes = whole().swap_remove(which);
+            for (at, value) in flips {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            super::decode_anything(&[&[rows], bytes.as_slice(), &noise].concat());
+            super::decode_anything(&noise);
+        }
+    }
+}

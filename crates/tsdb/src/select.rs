@@ -125,7 +125,6 @@ impl Tsdb {
         let ids = state.index.select(&compiled);
         let blocks: Vec<Arc<Block>> = state.blocks_within(start_ms, end_ms).cloned().collect();
         let mut found: std::collections::BTreeMap<SeriesId, Vec<Exemplar>> = std::collections::BTreeMap::new();
-        let mut labels = std::collections::BTreeMap::new();
         for id in &ids {
             if let Some(slot) = state.index.slot(id) {
                 let here: Vec<_> = state.head.get(slot).exemplars(start_ms, end_ms).cloned().collect();
@@ -133,7 +132,6 @@ impl Tsdb {
                     found.insert(id, here);
                 }
             }
-            labels.insert(id, Arc::new(state.index.labels(id)));
         }
         drop(state);
         for block in blocks {
@@ -148,7 +146,9 @@ impl Tsdb {
             list.dedup();
             list
         };
-        Ok(found.into_iter().filter_map(|(id, list)| Some((labels.remove(&id)?, sorted(list)))).collect())
+        let state = self.state.read();
+        let live = found.into_iter().filter(|(id, _)| state.index.is_live(*id));
+        Ok(live.map(|(id, list)| (Arc::new(state.index.labels(id)), sorted(list))).collect())
     }
 
     /// The label sets that satisfy every matcher and have samples about the time (to the precision of a block), sorted.

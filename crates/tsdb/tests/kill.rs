@@ -6,24 +6,51 @@ use std::{
     process::{Command, Stdio},
 };
 
-use tenfold_tsdb::{Options, Sample, Tsdb};
-use tenfold_types::{Labels, Matcher};
+use tenfold_tsdb::{Exemplar, HistogramPoint, Options, Point, SeriesWrite, Tsdb};
+use tenfold_types::{Histogram, Labels, Matcher, histogram::Buckets};
 
-const ROUNDS: usize = 5;
+/// `KILL_ROUNDS` asks for more.
+const ROUNDS: usize = 12;
+const SERIES: usize = 20;
 const NAME: &str = "kill_9_loses_nothing_acknowledged";
 
-fn batch(i: i64) -> Vec<Sample> {
-    (0..20)
-        .map(|s| Sample::new(Labels::from_pairs([("__name__", "m".to_string()), ("s", s.to_string())]), i, i as f64))
-        .collect()
+fn options() -> Options {
+    Options { segment_bytes_max: 20_000, replay_bytes_max: 60_000, block_ms: 400, ..Options::default() }
+}
+
+fn histogram(i: i64) -> Histogram {
+    Histogram {
+        schema: 1,
+        count: 2.0 * i as f64,
+        sum: i as f64 * 0.5,
+        positive: Buckets::single(0, vec![i as f64, i as f64]),
+        ..Histogram::default()
+    }
+}
+
+fn write(db: &Tsdb, i: i64) {
+    let names: Vec<String> = (0..SERIES).map(|s| s.to_string()).collect();
+    let labels: Vec<[(&str, &str); 2]> = names.iter().map(|s| [("__name__", "m"), ("s", s.as_str())]).collect();
+    let points = [Point::new(i, i as f64)];
+    let histograms = [HistogramPoint { t_ms: i, histogram: std::sync::Arc::new(histogram(i)) }];
+    let exemplars = [Exemplar { labels: Labels::from_pairs([("trace_id", i.to_string())]), value: i as f64, t_ms: i }];
+    let mut batch: Vec<SeriesWrite<'_>> =
+        labels.iter().map(|labels| SeriesWrite { labels, points: &points, ..SeriesWrite::default() }).collect();
+    batch.push(SeriesWrite {
+        labels: &[("__name__", "h")],
+        histograms: &histograms,
+        exemplars: &exemplars,
+        ..SeriesWrite::default()
+    });
+    let report = db.write(&batch).expect("the child writes");
+    assert_eq!(report.appended, SERIES + 2, "{report:?}");
 }
 
 fn child(dir: &str, from: i64) {
-    let options = Options { segment_bytes_max: 20_000, ..Options::default() };
-    let db = Tsdb::open(dir, options).expect("the child opens the store").0;
+    let db = Tsdb::open(dir, options()).expect("the child opens the store").0;
     let mut out = std::io::stdout();
     for i in from.. {
-        assert_eq!(db.append(&batch(i)).expect("the child appends").appended, 20);
+        write(&db, i);
         if i % 50 == 0 {
             db.maintain(i + 200).expect("the child maintains");
         }
@@ -31,10 +58,37 @@ fn child(dir: &str, from: i64) {
     }
 }
 
+/// The newest instant of a store that holds every instant from 1 on, whole, in all three kinds.
+fn check(db: &Tsdb, acknowledged: i64) -> i64 {
+    let whole = |instants: Vec<i64>| {
+        assert!(instants.len() as i64 >= acknowledged, "{} of {acknowledged} samples are left", instants.len());
+        assert!(instants.iter().copied().eq(1..=instants.len() as i64), "samples are missing in the middle");
+        instants.len() as i64
+    };
+    let found = db.select(&[Matcher::equal("__name__", "m")], i64::MIN, i64::MAX).expect("a selection");
+    assert_eq!(found.len(), SERIES);
+    let mut newest = 0;
+    for series in &found {
+        let mut points = Vec::new();
+        series.chunks.read(&mut points).expect("whole runs");
+        assert!(points.iter().all(|p| p.value == p.t_ms as f64));
+        newest = newest.max(whole(points.iter().map(|p| p.t_ms).collect()));
+    }
+    let mut histograms = Vec::new();
+    for series in db.select(&[Matcher::equal("__name__", "h")], i64::MIN, i64::MAX).expect("a selection") {
+        series.chunks.read_histograms(&mut histograms).expect("whole runs");
+    }
+    assert!(histograms.iter().all(|h| h.histogram.same_as(&histogram(h.t_ms))));
+    newest = newest.max(whole(histograms.iter().map(|h| h.t_ms).collect()));
+    let exemplars = db.exemplars(&[Matcher::equal("__name__", "h")], i64::MIN, i64::MAX).expect("exemplars");
+    newest.max(whole(exemplars.iter().flat_map(|(_, list)| list.iter().map(|e| e.t_ms)).collect()))
+}
+
 fn parent() {
     let dir = tempfile::tempdir().expect("a temporary directory");
+    let rounds = std::env::var("KILL_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(ROUNDS);
     let mut next = 1;
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let mut child = Command::new(std::env::current_exe().expect("this executable"))
             .args(["--child", dir.path().to_str().expect("a plain path"), &next.to_string()])
             .stdout(Stdio::piped())
@@ -42,7 +96,7 @@ fn parent() {
             .expect("the child starts");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let mut line = String::new();
-        for _ in 0..(200 + round * 37) {
+        for _ in 0..(30 + round * 37 % 211) {
             line = lines.next().expect("the child goes on").expect("the pipe is whole");
         }
         child.kill().expect("SIGKILL is sent");
@@ -50,20 +104,11 @@ fn parent() {
         let acknowledged: i64 = lines.map_while(Result::ok).last().unwrap_or(line).parse().expect("a number");
         child.wait().expect("the child is gone");
 
-        let (db, report) = Tsdb::open(dir.path(), Options::default()).expect("the store opens again");
-        assert!(report.quarantined.is_empty(), "{report:?}");
-        let found = db.select(&[Matcher::equal("__name__", "m")], i64::MIN, i64::MAX).expect("a selection");
-        assert_eq!(found.len(), 20);
-        for series in &found {
-            let mut points = Vec::new();
-            series.chunks.read(&mut points).expect("whole chunks");
-            let instants: Vec<i64> = points.iter().map(|p| p.t_ms).collect();
-            assert!(instants.len() as i64 >= acknowledged, "{} of {acknowledged} samples are left", instants.len());
-            assert!(instants.iter().copied().eq(1..=instants.len() as i64), "samples are missing in the middle");
-            next = next.max(instants.len() as i64 + 1);
-        }
+        let (db, report) = Tsdb::open(dir.path(), options()).expect("the store opens again");
+        assert!(report.quarantined.is_empty() && report.orphan_samples == 0, "{report:?}");
+        next = check(&db, acknowledged) + 1;
     }
-    println!("{NAME}: {} batches over {ROUNDS} kills", next - 1);
+    println!("{NAME}: {} batches over {rounds} kills", next - 1);
 }
 
 fn main() {

@@ -4,8 +4,10 @@
 
 use std::{fs, path::Path};
 
-use tenfold_tsdb::{Options, Point, Reason, STALE_NAN, Sample, Tsdb, is_stale};
-use tenfold_types::{Labels, Matcher, MatcherOp};
+use tenfold_tsdb::{
+    Exemplar, HistogramPoint, Options, Point, Reason, STALE_NAN, Sample, SeriesWrite, Tsdb, TsdbError, is_stale,
+};
+use tenfold_types::{Histogram, Labels, Matcher, MatcherOp, histogram::Buckets};
 
 const HOUR: i64 = 3_600_000;
 
@@ -18,7 +20,12 @@ fn sample(instance: &str, t_ms: i64, value: f64) -> Sample {
 }
 
 fn open(dir: &Path) -> Tsdb {
-    Tsdb::open(dir, Options::default()).unwrap().0
+    Tsdb::open(dir, strict()).unwrap().0
+}
+
+/// Nothing late is taken, and blocks are not merged.
+fn strict() -> Options {
+    Options { out_of_order_ms: 0, block_ms_max: 2 * HOUR, ..Options::default() }
 }
 
 fn read(db: &Tsdb, matchers: &[Matcher], start: i64, end: i64) -> Vec<(String, Vec<Point>)> {
@@ -71,7 +78,7 @@ fn order_rules_are_prometheus_rules() {
 #[test]
 fn limits_say_their_number() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options { series_max: 2, labels_per_series_max: 3, label_value_bytes_max: 10, ..Options::default() };
+    let options = Options { series_max: 2, labels_per_series_max: 3, label_value_bytes_max: 10, ..strict() };
     let db = Tsdb::open(dir.path(), options).unwrap().0;
     let wide = Labels::from_pairs([("a", "1"), ("b", "1"), ("c", "1"), ("d", "1")]);
     let report = db
@@ -119,7 +126,7 @@ fn a_restart_finds_everything_and_cuts_a_torn_end() {
     bytes.extend_from_slice(&[200, 0, 0, 0, 1, 2, 3, 4, 2, 9, 9]);
     fs::write(&segment, bytes).unwrap();
 
-    let (db, report) = Tsdb::open(dir.path(), Options::default()).unwrap();
+    let (db, report) = Tsdb::open(dir.path(), strict()).unwrap();
     assert_eq!(report.torn_bytes, 11);
     assert_eq!(report.replayed_samples, 1000);
     assert_eq!(fs::metadata(&segment).unwrap().len(), whole);
@@ -136,7 +143,7 @@ fn a_restart_finds_everything_and_cuts_a_torn_end() {
 fn a_second_opener_is_kept_out() {
     let dir = tempfile::tempdir().unwrap();
     let _db = open(dir.path());
-    let error = Tsdb::open(dir.path(), Options::default()).err().unwrap();
+    let error = Tsdb::open(dir.path(), strict()).err().unwrap();
     assert!(error.to_string().contains("another process"), "{error}");
 }
 
@@ -162,7 +169,7 @@ fn old_head_data_becomes_blocks_and_reads_the_same() {
     assert_eq!(part[0].1, expected);
     drop(db);
 
-    let (db, report) = Tsdb::open(dir.path(), Options::default()).unwrap();
+    let (db, report) = Tsdb::open(dir.path(), strict()).unwrap();
     assert_eq!((report.blocks, report.torn_bytes), (4, 0));
     assert_eq!(all(&db), before);
     // The time of the last block stays closed, also between its newest sample and its end.
@@ -173,7 +180,7 @@ fn old_head_data_becomes_blocks_and_reads_the_same() {
 #[test]
 fn retention_drops_blocks_and_forgets_series() {
     let dir = tempfile::tempdir().unwrap();
-    let options = Options { retention_ms: 6 * HOUR, ..Options::default() };
+    let options = Options { retention_ms: 6 * HOUR, ..strict() };
     let db = Tsdb::open(dir.path(), options).unwrap().0;
     db.append(&[sample("gone", 0, 1.0)]).unwrap();
     db.append(&[sample("here", 10 * HOUR, 1.0)]).unwrap();
@@ -193,7 +200,7 @@ fn a_damaged_block_is_quarantined_not_a_panic() {
     let dir = tempfile::tempdir().unwrap();
     let db = open(dir.path());
     for t in 0..2000 {
-        db.append(&[sample("a", t * 15_000, t as f64)]).unwrap();
+        db.append(&[sample("a", t * 15_000, (t as f64).sqrt())]).unwrap();
     }
     db.maintain(9 * HOUR).unwrap();
     let blocks = db.stats().blocks;
@@ -214,7 +221,7 @@ fn a_damaged_block_is_quarantined_not_a_panic() {
     // A cut-off file and a flipped bit in the index show at the start.
     let bytes = fs::read(&paths[1]).unwrap();
     fs::write(&paths[1], &bytes[..bytes.len() - 5]).unwrap();
-    let (db, report) = Tsdb::open(dir.path(), Options::default()).unwrap();
+    let (db, report) = Tsdb::open(dir.path(), strict()).unwrap();
     assert_eq!(report.quarantined.len(), 1);
     assert!(!all(&db)[0].1.is_empty());
 }
@@ -244,4 +251,302 @@ fn labels_values_and_series_within_a_time() {
     assert_eq!(names, ["m{instance=\"new\"}", "other{instance=\"new\",zone=\"eu\"}"]);
     let last = db.last_samples(&[Matcher::equal("__name__", "m")]).unwrap();
     assert_eq!(last.iter().find(|(l, _)| l.get("instance") == Some("new")).unwrap().1, Point::new(10 * HOUR, 7.0));
+}
+
+fn histogram(t_ms: i64, n: f64) -> HistogramPoint {
+    let positive = Buckets::single(1, vec![n, n + 1.0]);
+    let h = Histogram { schema: 3, count: 2.0 * n + 1.0, sum: n, positive, ..Histogram::default() };
+    HistogramPoint { t_ms, histogram: std::sync::Arc::new(h) }
+}
+
+#[test]
+fn histograms_and_exemplars_are_kept_in_memory_log_and_blocks() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    let labels = [("__name__", "latency"), ("job", "web")];
+    for i in 0..720 {
+        let exemplar =
+            Exemplar { labels: Labels::from_pairs([("trace_id", i.to_string())]), value: 0.5, t_ms: i * 15_000 };
+        let batch = SeriesWrite {
+            labels: &labels,
+            histograms: &[histogram(i * 15_000, i as f64)],
+            exemplars: if i % 100 == 0 { std::slice::from_ref(&exemplar) } else { &[] },
+            ..SeriesWrite::default()
+        };
+        db.write(&[batch]).unwrap();
+    }
+    let read = |db: &Tsdb| {
+        let mut found = Vec::new();
+        for s in db.select(&[Matcher::equal("job", "web")], 0, i64::MAX).unwrap() {
+            s.chunks.read_histograms(&mut found).unwrap();
+        }
+        found
+    };
+    let exemplars = |db: &Tsdb, start, end| {
+        let found = db.exemplars(&[Matcher::equal("__name__", "latency")], start, end).unwrap();
+        found.iter().flat_map(|(_, list)| list.iter().map(|e| e.t_ms)).collect::<Vec<_>>()
+    };
+    let check = |db: &Tsdb| {
+        let found = read(db);
+        assert_eq!(found.len(), 720);
+        for (i, h) in found.iter().enumerate() {
+            assert!(h.t_ms == i as i64 * 15_000 && h.histogram.same_as(&histogram(0, i as f64).histogram), "{h:?}");
+        }
+        assert_eq!(exemplars(db, 0, i64::MAX).len(), 8);
+        assert_eq!(exemplars(db, 1_500_000, 3_000_000), [1_500_000, 3_000_000]);
+    };
+    check(&db);
+    drop(db);
+    let (db, report) = Tsdb::open(dir.path(), strict()).unwrap();
+    assert_eq!(report.replayed_samples, 720);
+    check(&db);
+    assert_eq!(db.maintain(3 * HOUR).unwrap().blocks_written, 1);
+    check(&db);
+    drop(db);
+    let db = open(dir.path());
+    check(&db);
+    // The rules of order hold across kinds, and a histogram that contradicts itself is refused.
+    let mut bad = Histogram { schema: 99, ..Histogram::default() };
+    bad.count = 1.0;
+    let bad = HistogramPoint { t_ms: 3 * HOUR, histogram: std::sync::Arc::new(bad) };
+    let batch = [
+        SeriesWrite { labels: &labels, histograms: &[histogram(5000, 1.0), bad], ..SeriesWrite::default() },
+        SeriesWrite { labels: &labels, points: &[Point::new(719 * 15_000, 1.0)], ..SeriesWrite::default() },
+    ];
+    let report = db.write(&batch).unwrap();
+    let reasons: Vec<_> = report.rejected.iter().map(|r| r.reason).collect();
+    assert_eq!(reasons, [Reason::TooOld, Reason::BadHistogram, Reason::Duplicate], "{report:?}");
+}
+
+#[test]
+fn unsorted_labels_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    for labels in [&[("b", "1"), ("a", "1")][..], &[("a", "1"), ("a", "2")], &[("a", "")]] {
+        let report =
+            db.write(&[SeriesWrite { labels, points: &[Point::new(1, 1.0)], ..SeriesWrite::default() }]).unwrap();
+        assert_eq!(report.rejected[0].reason, Reason::LabelOrder, "{labels:?}");
+    }
+    assert_eq!(db.stats().series, 0);
+}
+
+#[test]
+fn late_samples_are_merged_within_the_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { out_of_order_ms: 3 * HOUR, ..Options::default() };
+    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
+    for i in 0..4 * 240 {
+        db.append(&[sample("a", i * 15_000, i as f64)]).unwrap();
+    }
+    assert_eq!(db.maintain(4 * HOUR).unwrap().blocks_written, 1);
+    let newest = 959 * 15_000;
+    let report = db
+        .append(&[
+            sample("a", newest - 1, -1.0),
+            sample("a", newest - 3 * HOUR, -2.0), // in time already cut; the instant is taken, the first sample stands
+            sample("a", newest - 3 * HOUR + 1, -3.0),
+            sample("a", newest - 3 * HOUR - 1, -4.0),
+        ])
+        .unwrap();
+    assert_eq!((report.appended, report.rejected[0].reason), (3, Reason::TooOld), "{report:?}");
+    assert!(report.rejected[0].example.contains("10800000 ms"), "{}", report.rejected[0].example);
+    let check = |db: &Tsdb| {
+        let points = all(db).remove(0).1;
+        assert_eq!(points.len(), 962);
+        assert!(points.is_sorted_by(|a, b| a.t_ms < b.t_ms));
+        let late: Vec<f64> = points.iter().map(|p| p.value).filter(|v| *v < 0.0).collect();
+        assert_eq!(late, [-3.0, -1.0]);
+    };
+    check(&db);
+    drop(db);
+    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
+    check(&db);
+    for i in 960..6 * 240 {
+        db.append(&[sample("b", i * 15_000, 0.0)]).unwrap();
+    }
+    let report = db.maintain(6 * HOUR).unwrap();
+    assert!(report.blocks_merged >= 2, "{report:?}");
+    check(&db);
+    drop(db);
+    check(&Tsdb::open(dir.path(), options).unwrap().0);
+}
+
+#[test]
+fn blocks_are_merged_into_larger_ones_and_weigh_less() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Tsdb::open(dir.path(), Options::default()).unwrap().0;
+    for i in 0..26 * 240 {
+        db.append(&[sample("a", i * 15_000, ((i % 97) * 13) as f64), sample("b", i * 15_000, 2.0)]).unwrap();
+    }
+    let before = all(&db);
+    let report = db.maintain(26 * HOUR).unwrap();
+    assert_eq!(report.blocks_written, 12);
+    assert_eq!(all(&db), before);
+    let names: Vec<_> = fs::read_dir(dir.path().join("blocks")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!((db.stats().blocks, names.len()), (1, 1), "{names:?}");
+    drop(db);
+    let (db, report) = Tsdb::open(dir.path(), Options::default()).unwrap();
+    assert_eq!(report.blocks, 1);
+    assert_eq!(all(&db), before);
+}
+
+#[test]
+fn deleted_samples_are_gone_at_once_and_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Tsdb::open(dir.path(), Options::default()).unwrap().0;
+    for i in 0..5 * 240 {
+        db.append(&[sample("a", i * 15_000, i as f64), sample("b", i * 15_000, 1.0)]).unwrap();
+    }
+    db.maintain(5 * HOUR).unwrap();
+    assert_eq!(db.delete(&[Matcher::equal("instance", "a")], HOUR, i64::MAX).unwrap(), 1);
+    db.append(&[sample("a", 5 * HOUR, 7.0)]).unwrap();
+    let check = |db: &Tsdb| {
+        let found = all(db);
+        assert_eq!((found[0].1.len(), found[1].1.len()), (241, 1200));
+        assert_eq!(found[0].1.last(), Some(&Point::new(5 * HOUR, 7.0)));
+    };
+    check(&db);
+    drop(db);
+    let db = Tsdb::open(dir.path(), Options::default()).unwrap().0;
+    check(&db);
+    let samples = db.stats().block_samples;
+    let mut t = 5 * HOUR;
+    while t < 8 * HOUR {
+        t += 15_000;
+        db.append(&[sample("c", t, 0.0)]).unwrap();
+    }
+    for _ in 0..4 {
+        db.maintain(t).unwrap();
+    }
+    assert!(db.stats().block_samples < samples + 480 * 4, "the bytes are gone");
+    assert_eq!(db.stats().tombstones, 0);
+    let found = all(&db);
+    assert_eq!((found[0].1.len(), found[1].1.len()), (241, 1200));
+}
+
+#[test]
+fn a_snapshot_opens_by_itself_and_does_not_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(&dir.path().join("live"));
+    for i in 0..1000 {
+        db.append(&[sample("a", i * 15_000, (i as f64).sqrt())]).unwrap();
+    }
+    db.maintain(1000 * 15_000).unwrap();
+    let before = all(&db);
+    let to = dir.path().join("snapshot");
+    db.snapshot(&to).unwrap();
+    assert!(matches!(db.snapshot(&to), Err(TsdbError::NotEmpty { .. })));
+    for i in 1000..3000 {
+        db.append(&[sample("a", i * 15_000, 1.0)]).unwrap();
+    }
+    db.maintain(3000 * 15_000).unwrap();
+    assert_eq!(all(&open(&to)), before);
+    assert_eq!(all(&db)[0].1.len(), 3000);
+}
+
+#[test]
+fn cardinality_is_told_from_the_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    let mut batch = Vec::new();
+    for i in 0..50 {
+        batch.push(Sample::new(series("old", &i.to_string()).with("zone", "eu"), 1000, 1.0));
+    }
+    db.append(&batch).unwrap();
+    let busy: Vec<_> = (0..20).map(|i| Sample::new(series("busy", &i.to_string()), 9 * HOUR, 1.0)).collect();
+    db.append(&busy).unwrap();
+    db.maintain(10 * HOUR).unwrap();
+    let c = db.cardinality(2);
+    assert_eq!((c.series, c.active_series, c.labels), (70, 20, 3));
+    let shown: Vec<_> = c.metrics.iter().map(|m| (m.name.as_str(), m.series, m.active)).collect();
+    assert_eq!(shown, [("old", 50, 0), ("busy", 20, 20)]);
+    assert_eq!(c.churn.len(), 1);
+    assert_eq!((c.label_values[0].label.as_str(), c.label_values[0].values), ("instance", 50));
+    assert_eq!((c.label_pairs[0].name.as_str(), c.label_pairs[0].series), ("zone=eu", 50));
+}
+
+#[test]
+fn a_bomb_of_labels_is_stopped_by_the_limit_and_memory_stays_small() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { series_max: 20_000, ..strict() };
+    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
+    db.append(&[sample("good", 1000, 1.0)]).unwrap();
+    let mut refused = 0;
+    for round in 0..30 {
+        let bomb: Vec<_> = (0..2000)
+            .map(|i| {
+                Sample::new(
+                    series("bomb", &format!("{round}-{i}")).with("id", format!("{}", round * 2000 + i)),
+                    1000,
+                    1.0,
+                )
+            })
+            .collect();
+        let report = db.append(&bomb).unwrap();
+        refused += report.rejected_count();
+        if let Some(r) = report.rejected.first() {
+            assert!(r.reason == Reason::TooManySeries && r.example.contains("20000"), "{r:?}");
+        }
+    }
+    assert_eq!(refused, 60_000 - 19_999);
+    // Known series are not hurt, the index says who it was, and a series costs no more than a few hundred bytes.
+    assert_eq!(db.append(&[sample("good", 2000, 1.0)]).unwrap().appended, 1);
+    assert_eq!(db.cardinality(1).metrics[0].name, "bomb");
+    let each = db.memory_bytes() / db.stats().series;
+    assert!(each < 700, "{each} bytes a series");
+    drop(db);
+    let (db, report) = Tsdb::open(dir.path(), options).unwrap();
+    assert_eq!((report.series, db.stats().series), (20_000, 20_000));
+}
+
+#[test]
+fn old_days_get_rows_and_the_step_chooses_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let day = 24 * HOUR;
+    let options = Options {
+        coarse_retention_ms: Some([10 * day, 100 * day]),
+        coarse_after_ms: day,
+        retention_ms: 5 * day,
+        ..Options::default()
+    };
+    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
+    let mut t = 0;
+    while t <= 4 * day {
+        // A counter that starts again each 1,000 minutes, and a gauge.
+        db.append(&[sample("a", t, (t / 60_000 % 1000) as f64), sample("b", t, ((t / 60_000) as f64).sin())]).unwrap();
+        t += 60_000;
+    }
+    db.maintain(4 * day).unwrap();
+    let counter = [Matcher::equal("instance", "a")];
+    let check = |db: &Tsdb| {
+        assert_eq!(db.select_coarse(&counter, 0, i64::MAX, 60_000).unwrap(), None);
+        for (step, resolution) in [(300_000, 300_000), (HOUR - 1, 300_000), (HOUR, HOUR), (day, HOUR)] {
+            let found = db.select_coarse(&counter, i64::MIN, i64::MAX, step).unwrap().unwrap();
+            assert_eq!((found.resolution_ms, found.until_ms, found.series.len()), (resolution, 2 * day, 1), "{step}");
+            let rows = &found.series[0].rows;
+            // The first sample, at 0, belongs to the day before, which is there too.
+            assert_eq!(rows.len() as i64, 2 * day / resolution + 1);
+            assert_eq!(rows.iter().map(|r| r.count).sum::<f64>(), 2880.0 + 1.0);
+            assert!(rows.iter().all(|r| r.max >= r.last && r.min <= r.last && !r.ended));
+            assert_eq!(rows.iter().map(|r| r.increase).sum::<f64>(), 2880.0 - 2.0, "each reset hides one step");
+        }
+        let hour = db.select_coarse(&counter, 3 * HOUR, 3 * HOUR, HOUR).unwrap().unwrap();
+        let row = hour.series[0].rows[0];
+        assert_eq!((row.t_ms, row.min, row.max, row.count, row.increase), (3 * HOUR, 121.0, 180.0, 60.0, 60.0));
+    };
+    check(&db);
+    drop(db);
+    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
+    check(&db);
+    // Samples go with their retention, rows stay; deleted time has none.
+    db.maintain(9 * day).unwrap();
+    let left = db.select_coarse(&counter, i64::MIN, 2 * day, HOUR).unwrap().unwrap();
+    assert_eq!(left.series[0].rows.len(), 49);
+    assert!(db.select(&counter, 0, day).unwrap().is_empty());
+    db.delete(&counter, 90 * 60_000, 100 * 60_000).unwrap();
+    let left = db.select_coarse(&counter, 0, day, HOUR).unwrap().unwrap();
+    assert_eq!(left.series[0].rows.iter().map(|r| r.t_ms / HOUR).take(3).collect::<Vec<_>>(), [0, 1, 3]);
+    db.maintain(40 * day).unwrap();
+    assert_eq!(db.select_coarse(&counter, 0, day, 300_000).unwrap(), None);
+    assert!(db.select_coarse(&counter, 0, day, HOUR).unwrap().is_some());
 }

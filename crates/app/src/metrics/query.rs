@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenfold_promql::{Interrupt, Limits, Output, Query, QueryError, Queryable, ReadSamples, SeriesData};
+use tenfold_promql::{Interrupt, Limits, Output, Query, QueryError, Queryable, ReadSamples, Run, SeriesData};
 use tenfold_tsdb::{SeriesChunks, Tsdb, TsdbError};
 use tenfold_types::{ErrorCode, Fault, Labels, Matcher, Point, Timestamp};
 
@@ -51,6 +51,10 @@ impl ReadSamples for Lazy {
 
     fn chunks(&self) -> u64 {
         self.0.chunks() as u64
+    }
+
+    fn read_run(&self, out: &mut Run) -> Result<(), QueryError> {
+        self.0.read_all(&mut out.floats, &mut out.histograms).map_err(|e| QueryError::Storage(e.to_string()))
     }
 }
 

@@ -1,0 +1,322 @@
+//! Downsampling: for old time, five minutes or an hour of a series as one row of aggregates.
+//!
+//! A row covers `(t - resolution, t]`, as PromQL's ranges do. What may be answered from rows, when the query's step is no
+//! finer than the resolution and its range is a multiple of it:
+//!
+//! | rows' column | functions |
+//! | --- | --- |
+//! | `min`, `max` | `min_over_time`, `max_over_time` |
+//! | `sum`, `count` | `sum_over_time`, `count_over_time`, `avg_over_time` (sum of sums by sum of counts), `present_over_time` |
+//! | `last` | `last_over_time`; a plain selector, at `t - before_ms`, unless the row has `ended` |
+//! | `increase` | `increase` and `rate` without extrapolation to the ends of the range: sums of what was added between neighbours, resets seen at full resolution |
+//!
+//! Nothing else may: quantiles, `stddev`, `delta`, `deriv`, `changes`, `resets` and every `anchored` or `smoothed` form
+//! need the samples themselves. Native histograms and exemplars have no rows. Rows are never given in place of samples:
+//! they have a call of their own, so that no query gets them without having asked.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use roaring::RoaringBitmap;
+use tenfold_types::{Labels, Matcher, Point, is_stale};
+
+use crate::{
+    block::{BlockReader, BlockWriter},
+    codec::{Reader, put_varint},
+    column::{put_values, take_values},
+    db::{State, Tsdb},
+    error::TsdbError,
+    maintain::LOCKED_SERIES_MAX,
+    matcher::CompiledMatcher,
+    select::{readers, settle},
+};
+
+/// Milliseconds that one row covers, and the directory its blocks lie in.
+pub(crate) const RESOLUTIONS: [(i64, &str); 2] = [(300_000, "blocks-5m"), (3_600_000, "blocks-1h")];
+/// One block of rows covers a day.
+const DAY_MS: i64 = 24 * 3_600_000;
+const COLUMNS: usize = 8;
+
+/// The samples of one series within `(t_ms - resolution, t_ms]`, staleness markers not counted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    pub t_ms: i64,
+    /// Without NaN, unless there is nothing else.
+    pub min: f64,
+    pub max: f64,
+    pub sum: f64,
+    pub count: f64,
+    pub last: f64,
+    /// How long before `t_ms` the last sample was, in milliseconds.
+    pub before_ms: f64,
+    /// What a counter grew by since the last sample before: a fall counts as a reset to zero.
+    pub increase: f64,
+    /// A staleness marker followed the last sample.
+    pub ended: bool,
+}
+
+/// A series with its rows, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CoarseSeries {
+    pub labels: Arc<Labels>,
+    pub rows: Vec<Row>,
+}
+
+/// The answer of [`Tsdb::select_coarse`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Coarse {
+    pub resolution_ms: i64,
+    /// Later samples have no rows yet: from here on (exclusive) ask [`Tsdb::select`].
+    pub until_ms: i64,
+    pub series: Vec<CoarseSeries>,
+}
+
+/// Rows of samples in order. `before` is the sample ahead of the first, for the increase.
+pub(crate) fn rows(before: Option<Point>, points: &[Point], resolution_ms: i64) -> Vec<Row> {
+    let mut out: Vec<Row> = Vec::new();
+    let mut previous = before.filter(|p| !p.value.is_nan()).map(|p| p.value);
+    for p in points {
+        let t_ms = -((-p.t_ms).div_euclid(resolution_ms)) * resolution_ms;
+        if is_stale(p.value) {
+            if let Some(row) = out.last_mut().filter(|r| r.t_ms == t_ms) {
+                row.ended = true;
+            }
+            continue;
+        }
+        let v = p.value;
+        let added = match previous {
+            Some(before) if v >= before => v - before,
+            Some(_) if !v.is_nan() => v,
+            _ => 0.0,
+        };
+        previous = if v.is_nan() { previous } else { Some(v) };
+        let before_ms = (t_ms - p.t_ms) as f64;
+        match out.last_mut() {
+            Some(row) if row.t_ms == t_ms => {
+                row.min = row.min.min(v);
+                row.max = row.max.max(v);
+                row.sum += v;
+                row.count += 1.0;
+                (row.last, row.before_ms, row.ended) = (v, before_ms, false);
+                row.increase += added;
+            }
+            _ => out.push(Row {
+                t_ms,
+                min: v,
+                max: v,
+                sum: v,
+                count: 1.0,
+                last: v,
+                before_ms,
+                increase: added,
+                ended: false,
+            }),
+        }
+    }
+    out
+}
+
+pub(crate) fn put_rows(out: &mut Vec<u8>, rows: &[Row], level: usize) {
+    let columns: [fn(&Row) -> f64; COLUMNS] = [
+        |r| r.min,
+        |r| r.max,
+        |r| r.sum,
+        |r| r.count,
+        |r| r.last,
+        |r| r.before_ms,
+        |r| r.increase,
+        |r| f64::from(u8::from(r.ended)),
+    ];
+    let mut bytes = Vec::new();
+    for of in columns {
+        bytes.clear();
+        put_values(&mut bytes, &rows.iter().map(of).collect::<Vec<_>>(), level);
+        put_varint(out, bytes.len() as u64);
+        out.extend_from_slice(&bytes);
+    }
+}
+
+/// Decodes rows; `None` when the bytes are damaged.
+pub(crate) fn take_rows(bytes: &[u8], times: &[i64], out: &mut Vec<Row>) -> Option<()> {
+    let mut r = Reader::new(bytes);
+    let mut columns: [Vec<f64>; COLUMNS] = Default::default();
+    for column in &mut columns {
+        let len = r.usize()?;
+        take_values(r.bytes(len)?, times.len(), column)?;
+    }
+    let [min, max, sum, count, last, before, increase, ended] = &columns;
+    out.extend(times.iter().enumerate().map(|(i, t_ms)| Row {
+        t_ms: *t_ms,
+        min: min[i],
+        max: max[i],
+        sum: sum[i],
+        count: count[i],
+        last: last[i],
+        before_ms: before[i],
+        increase: increase[i],
+        ended: ended[i] != 0.0,
+    }));
+    Some(())
+}
+
+impl Tsdb {
+    /// Rows of aggregates of the matching series with `start_ms <= t <= end_ms`, of the coarsest resolution that is no
+    /// coarser than the step; `None` when there are none that fine. The module's text says what rows may answer.
+    pub fn select_coarse(
+        &self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        step_ms: i64,
+    ) -> Result<Option<Coarse>, TsdbError> {
+        let compiled = CompiledMatcher::all(matchers)?;
+        let state = self.state.read();
+        let fits = |i: &usize| RESOLUTIONS[*i].0 <= step_ms && !state.coarse[*i].is_empty();
+        let Some(i) = (0..RESOLUTIONS.len()).rev().find(fits) else { return Ok(None) };
+        let resolution_ms = RESOLUTIONS[i].0;
+        let until_ms = state.coarse[i].iter().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN);
+        let readers: Vec<Arc<BlockReader>> = readers(state.coarse[i].iter().filter(|b| b.overlaps(start_ms, end_ms)));
+        let mut found = Vec::new();
+        for id in state.index.select(&compiled) {
+            if readers.iter().any(|r| r.block.ids().contains(id)) {
+                let deleted = state.tombstones.get(&id).cloned().unwrap_or_default();
+                found.push((id, Arc::new(state.index.labels(id)), deleted));
+            }
+        }
+        drop(state);
+        let mut series = Vec::with_capacity(found.len());
+        for (id, labels, deleted) in found {
+            let mut rows = Vec::new();
+            for reader in &readers {
+                reader.rows(id, (start_ms, end_ms), &mut rows)?;
+            }
+            settle(&mut rows, 0, |r| r.t_ms, &[]);
+            // A row cannot be taken apart: one that holds anything deleted goes as a whole.
+            rows.retain(|r| !deleted.iter().any(|d| d.start <= r.t_ms && d.end > r.t_ms - resolution_ms));
+            if !rows.is_empty() {
+                series.push(CoarseSeries { labels, rows });
+            }
+        }
+        Ok(Some(Coarse { resolution_ms, until_ms, series }))
+    }
+
+    /// Writes rows for every closed day that is old enough and has none; how many blocks that were.
+    pub(crate) fn write_coarse(&self, now_ms: i64) -> Result<usize, TsdbError> {
+        if self.options.coarse_retention_ms.is_none() {
+            return Ok(0);
+        }
+        let mut written = 0;
+        while let Some(day) = self.next_coarse_day(now_ms) {
+            match self.write_day(day) {
+                Ok(count) => written += count,
+                // Marked; the next maintenance sets the block aside, and the day is tried again.
+                Err(TsdbError::Damaged { .. }) => break,
+                Err(e) => return Err(e),
+            }
+            self.state.write().coarse_until = day + DAY_MS;
+        }
+        Ok(written)
+    }
+
+    fn next_coarse_day(&self, now_ms: i64) -> Option<i64> {
+        let state = self.state.read();
+        let oldest = state.blocks.iter().filter(|b| b.meta.max_t >= state.coarse_until).map(|b| b.meta.min_t).min()?;
+        // Midnight itself belongs to the day before.
+        let day = ((oldest - 1).div_euclid(DAY_MS) * DAY_MS).max(state.coarse_until);
+        let closed = state.min_valid_t.min(now_ms.saturating_sub(self.options.coarse_after_ms));
+        (day + DAY_MS < closed).then_some(day)
+    }
+
+    fn write_day(&self, day: i64) -> Result<usize, TsdbError> {
+        let longest = RESOLUTIONS[RESOLUTIONS.len() - 1].0;
+        // Rows are open at the left end; and the sample before the first is wanted for the increase.
+        let (start, end) = (day + 1, day + DAY_MS);
+        let (readers, order, deleted) = {
+            let state = self.state.read();
+            let readers = readers(state.blocks_within(day - longest, end));
+            let all = readers.iter().fold(RoaringBitmap::new(), |all, r| all | r.block.ids());
+            let mut order: Vec<_> = all.iter().map(|id| state.index.block_order(id)).collect();
+            order.sort_unstable();
+            (readers, order, state.tombstones.clone())
+        };
+        let mut written = 0;
+        for (i, (resolution, dir)) in RESOLUTIONS.iter().enumerate() {
+            let number = self.next_block.fetch_add(1, Ordering::Relaxed);
+            let dir = self.dir.join(dir);
+            let mut writer = BlockWriter::create(&*self.fs, &dir, (day, end), number, 8)?;
+            for part in order.chunks(LOCKED_SERIES_MAX) {
+                for (_, id) in part {
+                    let mut points = Vec::new();
+                    for reader in &readers {
+                        let read = reader.samples(*id, (day - longest, end), &mut points, &mut Vec::new());
+                        if let Err(e) = read {
+                            writer.abandon()?;
+                            return Err(e);
+                        }
+                    }
+                    settle(&mut points, 0, |p| p.t_ms, deleted.get(id).map_or(&[][..], Vec::as_slice));
+                    let first = points.partition_point(|p| p.t_ms < start);
+                    let before = points[..first].iter().rev().find(|p| !is_stale(p.value)).copied();
+                    writer.add_rows(*id, &rows(before, &points[first..], *resolution))?;
+                }
+            }
+            self.put_labels(&mut writer);
+            if let Some(block) = writer.finish(&[])? {
+                self.state.write().coarse[i].push(Arc::new(block));
+                written += 1;
+            }
+        }
+        Ok(written)
+    }
+}
+
+impl State {
+    /// All blocks, of samples and of rows.
+    pub(crate) fn all_blocks(&self) -> impl Iterator<Item = &Arc<crate::block::Block>> {
+        self.blocks.iter().chain(self.coarse.iter().flatten())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tenfold_types::STALE_NAN;
+
+    #[test]
+    fn rows_of_a_counter_with_a_reset_and_an_end() {
+        let p = |t: i64, v: f64| Point::new(t, v);
+        let points = [p(1, 10.0), p(200_000, 15.0), p(300_000, 3.0), p(300_001, 4.0), p(400_000, STALE_NAN)];
+        let found = rows(Some(p(0, 8.0)), &points, 300_000);
+        assert_eq!(found.len(), 2);
+        let first = &found[0];
+        assert_eq!((first.t_ms, first.min, first.max, first.sum, first.count), (300_000, 3.0, 15.0, 28.0, 3.0));
+        assert_eq!((first.increase, first.last, first.before_ms, first.ended), (10.0, 3.0, 0.0, false));
+        assert_eq!((found[1].t_ms, found[1].increase, found[1].ended), (600_000, 1.0, true));
+    }
+
+    proptest! {
+        #[test]
+        fn rows_say_what_the_samples_say(
+            steps in prop::collection::vec((1i64..200_000, 0.0f64..100.0), 1..200),
+        ) {
+            let mut t = 0;
+            let points: Vec<Point> = steps.iter().map(|(d, v)| { t += d; Point::new(t, v.floor()) }).collect();
+            let found = rows(None, &points, 300_000);
+            let (mut bytes, mut back) = (Vec::new(), Vec::new());
+            put_rows(&mut bytes, &found, 4);
+            take_rows(&bytes, &found.iter().map(|r| r.t_ms).collect::<Vec<_>>(), &mut back).unwrap();
+            prop_assert_eq!(&back, &found);
+            for row in &found {
+                let within: Vec<f64> =
+                    points.iter().filter(|p| p.t_ms > row.t_ms - 300_000 && p.t_ms <= row.t_ms).map(|p| p.value).collect();
+                prop_assert_eq!(row.count, within.len() as f64);
+                prop_assert_eq!(row.sum, within.iter().sum::<f64>());
+                prop_assert_eq!(row.max, within.iter().copied().fold(f64::MIN, f64::max));
+                prop_assert_eq!(Some(&row.last), within.last());
+            }
+            let grown: f64 = points.windows(2).map(|w| if w[1].value >= w[0].value { w[1].value - w[0].value } else { w[1].value }).sum();
+            prop_assert_eq!(found.iter().map(|r| r.increase).sum::<f64>(), grown);
+            prop_assert_eq!(found.iter().map(|r| r.count).sum::<f64>(), points.len() as f64);
+        }
+    }
+}

@@ -66,6 +66,7 @@ pub struct Metrics {
     pub experimental_promql: bool,
     /// Targets besides those the agents report: full URLs of metrics pages.
     pub static_targets: Vec<StaticTarget>,
+    pub push: Push,
 }
 
 impl Default for Metrics {
@@ -76,7 +77,24 @@ impl Default for Metrics {
             retention_days: 15,
             experimental_promql: true,
             static_targets: Vec::new(),
+            push: Push::default(),
         }
+    }
+}
+
+/// Limits of each source that pushes samples: a token, a listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Push {
+    /// Different series within an hour.
+    pub series_per_source_max: usize,
+    /// Samples a second, with a burst of ten seconds' worth; 0 for no limit.
+    pub samples_per_second_max: u64,
+}
+
+impl Default for Push {
+    fn default() -> Self {
+        Self { series_per_source_max: 500_000, samples_per_second_max: 0 }
     }
 }
 

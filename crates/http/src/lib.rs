@@ -32,6 +32,7 @@ mod oncall;
 mod people;
 mod permits;
 mod prometheus;
+mod push;
 mod session;
 mod standing;
 mod ui;
@@ -54,6 +55,7 @@ fn apis() -> Vec<Api> {
         now::api(),
         console::api(),
         prometheus::api(),
+        push::api(),
         dashboards::api(),
         deploys::api(),
         agents::api(),

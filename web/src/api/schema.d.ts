@@ -3387,6 +3387,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/metrics/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sources that pushed metrics since the server started, with what was taken and what was refused. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SourceList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/mutes": {
         parameters: {
             query?: never;
@@ -5461,6 +5496,65 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/write": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes samples by Prometheus remote write, 1.0 or 2.0: snappy-compressed protobuf. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-protobuf": number[];
+                };
+            };
+            responses: {
+                /** @description Everything is kept. X-Prometheus-Remote-Write-Samples-Written and its like tell how much. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Some samples will never be taken; the rest is kept. Not to be sent again. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The source sends too fast; to be sent again after Retry-After. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Nothing is kept; to be sent again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -7829,6 +7923,15 @@ export interface components {
             hold_ms?: number;
             guard?: components["schemas"]["Guard"] | null;
         };
+        /** @description A refusal that a person should see. */
+        RefusedOf: {
+            reason: string;
+            /** Format: int64 */
+            count: number;
+            /** @description The last one told, in words. */
+            example: string;
+            last_at: string;
+        };
         /** @description What may be said when resolving. */
         Resolution: {
             /** @default null */
@@ -7980,6 +8083,30 @@ export interface components {
             login: string;
             password: string;
         };
+        /** @description Who pushes. */
+        Source: {
+            /** @description `remote_write`, `otlp`, ... */
+            protocol: string;
+            /** @description The token's or person's name, or the listener's address. */
+            name: string;
+        };
+        SourceList: {
+            items: components["schemas"]["SourceStatus"][];
+        };
+        /** @description What a source sent since the server started. */
+        SourceStatus: components["schemas"]["Source"] & {
+            last_at: string;
+            /** @description Series sent within the last hour. */
+            series: number;
+            series_max: number;
+            /** Format: int64 */
+            samples: number;
+            /** Format: int64 */
+            histograms: number;
+            /** Format: int64 */
+            exemplars: number;
+            refused: components["schemas"]["RefusedOf"][];
+        };
         /** @description A flag that looks finished. */
         StaleFlag: {
             key: string;
@@ -8096,7 +8223,7 @@ export interface components {
             secret: string;
         };
         /** @enum {string} */
-        TokenKind: "robot" | "agent" | "client" | "frontend";
+        TokenKind: "robot" | "agent" | "client" | "frontend" | "metrics";
         TokenList: {
             items: components["schemas"]["Token"][];
         };

@@ -6,16 +6,18 @@ mod burst;
 mod dashboards;
 mod markers;
 mod own;
+mod push;
 mod query;
 mod scrape;
 mod statsd;
 mod targets;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tenfold_tsdb::{Options, Sample, Tsdb};
+use tenfold_tsdb::{AppendReport, Options, Sample, Tsdb};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +27,7 @@ pub use burst::BURST_INTERVAL_MS;
 pub use dashboards::{Dashboard, Panel, PanelQuery, check_dashboard};
 pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;
+pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
 pub use query::{Answer, QUERY_TIMEOUT_MS, SeriesFilter};
 pub use scrape::Scraped;
 pub use statsd::Aggregator;
@@ -34,6 +37,9 @@ pub use targets::{Health, Target, TargetStatus};
 const SYNC: Duration = Duration::from_secs(1);
 /// How often old samples are cut into blocks and the retention is applied.
 const MAINTAIN: Duration = Duration::from_mins(1);
+/// A sample's own timestamp may lie at most this far ahead of the clock: one from next year would make every sample of
+/// its series until then one that comes too late.
+const AHEAD_MS_MAX: i64 = 10 * 60_000;
 
 pub struct State {
     pub(crate) tsdb: Arc<Tsdb>,
@@ -48,6 +54,10 @@ pub struct State {
     dialect: tenfold_promql::Dialect,
     /// Places for queries.
     queries: tokio::sync::Semaphore,
+    sources: push::Sources,
+    push_limits: crate::settings::Push,
+    /// Places for pushed bodies.
+    pushes: tokio::sync::Semaphore,
 }
 
 impl State {
@@ -73,23 +83,37 @@ impl State {
             trouble: Mutex::default(),
             dialect: tenfold_promql::Dialect { experimental: settings.metrics.experimental_promql },
             queries: tokio::sync::Semaphore::new(query::QUERIES_MAX),
+            sources: push::Sources::default(),
+            push_limits: settings.metrics.push.clone(),
+            pushes: tokio::sync::Semaphore::new(push::PUSHES_MAX),
         })
     }
 
     /// Takes samples in. Refused ones are counted by reason in `tenfold_samples_rejected_total`.
-    pub fn append(&self, samples: &[Sample]) -> Result<usize, Fault> {
-        let appended = self.tsdb.append(samples);
-        *self.trouble.lock() = appended.as_ref().err().map(|e| format!("samples are not kept: {e}"));
-        let report = appended.map_err(|e| {
-            let code = if e.is_disk_full() { ErrorCode::DiskFull } else { ErrorCode::Unavailable };
-            Fault::new(code, e.to_string())
-        })?;
+    pub fn append(&self, samples: &[Sample]) -> Result<AppendReport, Fault> {
+        let report = self.append_to_store(samples)?;
         self.own.add("tenfold_samples_appended_total", &[], report.appended as f64);
         for rejected in &report.rejected {
             let labels = [("reason", rejected.reason.name())];
             self.own.add("tenfold_samples_rejected_total", &labels, rejected.count as f64);
         }
-        Ok(report.appended)
+        Ok(report)
+    }
+
+    /// Takes samples in of which some are expected to be there already; what is refused is not counted.
+    fn append_quietly(&self, samples: &[Sample]) -> Result<(), Fault> {
+        let report = self.append_to_store(samples)?;
+        self.own.add("tenfold_samples_appended_total", &[], report.appended as f64);
+        Ok(())
+    }
+
+    fn append_to_store(&self, samples: &[Sample]) -> Result<AppendReport, Fault> {
+        let appended = self.tsdb.append(samples);
+        *self.trouble.lock() = appended.as_ref().err().map(|e| format!("samples are not kept: {e}"));
+        appended.map_err(|e| {
+            let code = if e.is_disk_full() { ErrorCode::DiskFull } else { ErrorCode::Unavailable };
+            Fault::new(code, e.to_string())
+        })
     }
 
     /// Why samples are not kept at the moment, if they are not.

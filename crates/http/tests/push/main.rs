@@ -1,0 +1,7 @@
+//! Metrics that are pushed: by hand-made bodies and by real senders.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod real_prometheus;
+mod remote_write;
+mod world;

@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::{Mutex, RwLock};
 use serde::Serialize;
-use tenfold_types::{Labels, Point};
+use tenfold_types::{Exemplar, HistogramPoint, Labels, Point};
 
 use crate::{
     block::Block,
@@ -18,7 +18,7 @@ use crate::{
     fs::{Fs, OsFs},
     head::HeadSeries,
     index::Index,
-    options::{AppendReport, INSTANT_MS_MAX, Options, Reason, Sample},
+    options::{AppendReport, INSTANT_MS_MAX, Options, Reason, Sample, SeriesWrite},
     postings::SeriesId,
     record::{Kind, SampleCoder, put_series, read_samples, read_series},
     select::NOT_READ_BITS,
@@ -59,6 +59,8 @@ pub(crate) struct State {
     pub min_valid_t: i64,
     pub max_t: i64,
     pub wal: Wal,
+    /// Native histograms and exemplars by series.
+    pub extras: std::collections::HashMap<SeriesId, (Vec<HistogramPoint>, Vec<Exemplar>)>,
 }
 
 /// What was found at the start.
@@ -118,7 +120,7 @@ impl Tsdb {
         let wal = Wal::start(fs.clone(), &wal_dir, last)?;
         let Replay { index, head, max_t, mut report, .. } = replay;
         report.blocks = blocks.len();
-        let state = State { index, head, blocks, min_valid_t, max_t, wal };
+        let state = State { index, head, blocks, min_valid_t, max_t, wal, extras: std::collections::HashMap::new() };
         let store = Self {
             options,
             fs,
@@ -178,6 +180,28 @@ impl Tsdb {
         }
         self.appended.fetch_add(report.appended as u64, Ordering::Relaxed);
         self.rejected.fetch_add(report.rejected_count() as u64, Ordering::Relaxed);
+        Ok(report)
+    }
+
+    /// Takes a batch in: float samples, native histograms and exemplars, by series. What is accepted is in the kernel's
+    /// hands when this returns. Refused samples are reported by reason; an error means that none was taken.
+    pub fn write(&self, batch: &[SeriesWrite<'_>]) -> Result<AppendReport, TsdbError> {
+        let mut samples = Vec::new();
+        for series in batch {
+            let labels = Labels::from_pairs(series.labels.iter().copied());
+            samples.extend(series.points.iter().map(|p| Sample::new(labels.clone(), p.t_ms, p.value)));
+        }
+        let mut report = self.append(&samples)?;
+        let mut state = self.state.write();
+        let state = &mut *state;
+        for series in batch.iter().filter(|s| !s.histograms.is_empty() || !s.exemplars.is_empty()) {
+            let labels = Labels::from_pairs(series.labels.iter().copied());
+            let Ok(id) = self.series_of(state, &labels, &mut report) else { continue };
+            let (histograms, exemplars) = state.extras.entry(id).or_default();
+            histograms.extend_from_slice(series.histograms);
+            exemplars.extend_from_slice(series.exemplars);
+            report.appended += series.histograms.len();
+        }
         Ok(report)
     }
 

@@ -30,6 +30,6 @@ pub use error::TsdbError;
 pub use fs::{Fs, FsFile, OsFs};
 pub use maintain::MaintainReport;
 pub use matcher::CompiledMatcher;
-pub use options::{AppendReport, INSTANT_MS_MAX, Options, Reason, Rejected, Sample};
+pub use options::{AppendReport, INSTANT_MS_MAX, Options, Reason, Rejected, Sample, SeriesWrite};
 pub use select::{SelectedSeries, SeriesChunks};
-pub use tenfold_types::{Point, STALE_NAN, STALE_NAN_BITS, is_stale};
+pub use tenfold_types::{Exemplar, HistogramPoint, Point, STALE_NAN, STALE_NAN_BITS, is_stale};

@@ -1,7 +1,7 @@
 //! What the owner sets, what goes in, and the report of an append.
 
 use serde::Serialize;
-use tenfold_types::Labels;
+use tenfold_types::{Exemplar, HistogramPoint, Labels, Point};
 
 /// Limits and times of a store. Every limit stands with its number in the rejection it causes.
 #[derive(Debug, Clone)]
@@ -49,6 +49,16 @@ impl Sample {
     pub fn new(labels: Labels, t_ms: i64, value: f64) -> Self {
         Self { labels, t_ms, value }
     }
+}
+
+/// What one batch has for one series. Nothing in it is owned, so that a decoder can hand over slices of its input.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SeriesWrite<'a> {
+    /// Sorted by name, each name once, no empty value. The metric name is the label `__name__`.
+    pub labels: &'a [(&'a str, &'a str)],
+    pub points: &'a [Point],
+    pub histograms: &'a [HistogramPoint],
+    pub exemplars: &'a [Exemplar],
 }
 
 /// Instants farther from 1970 than this (some 140,000 years) are refused: arithmetic on times stays exact within it.

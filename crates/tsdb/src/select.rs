@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use tenfold_types::{Labels, Matcher, Point};
+use tenfold_types::{Exemplar, HistogramPoint, Labels, Matcher, Point};
 
 use crate::{
     block::{Block, ChunkRef},
@@ -26,9 +26,15 @@ pub struct SeriesChunks {
     blocks: Vec<(Arc<Block>, Vec<ChunkRef>)>,
     sealed: Vec<Chunk>,
     open: Vec<Point>,
+    histograms: Vec<HistogramPoint>,
 }
 
 impl SeriesChunks {
+    /// Appends the native histograms, oldest first.
+    pub fn read_histograms(&self, out: &mut Vec<HistogramPoint>) -> Result<(), TsdbError> {
+        out.extend_from_slice(&self.histograms);
+        Ok(())
+    }
     /// Appends the samples, oldest first.
     pub fn read(&self, out: &mut Vec<Point>) -> Result<(), TsdbError> {
         for (block, refs) in &self.blocks {
@@ -43,7 +49,7 @@ impl SeriesChunks {
         Ok(())
     }
     fn is_empty(&self) -> bool {
-        self.blocks.is_empty() && self.sealed.is_empty() && self.open.is_empty()
+        self.blocks.is_empty() && self.sealed.is_empty() && self.open.is_empty() && self.histograms.is_empty()
     }
 }
 
@@ -58,6 +64,26 @@ impl Tsdb {
             let chunks = state.chunks(id, &blocks, start_ms, end_ms);
             if !chunks.is_empty() {
                 out.push(SelectedSeries { labels: state.labels(id), chunks });
+            }
+        }
+        Ok(out)
+    }
+
+    /// The exemplars of every matching series with `start_ms <= t <= end_ms`, oldest first.
+    pub fn exemplars(
+        &self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Result<Vec<(Arc<Labels>, Vec<Exemplar>)>, TsdbError> {
+        let compiled = CompiledMatcher::all(matchers)?;
+        let state = self.state.read();
+        let mut out = Vec::new();
+        for id in state.index.select(&compiled) {
+            let Some((_, exemplars)) = state.extras.get(&id) else { continue };
+            let found: Vec<_> = exemplars.iter().filter(|e| (start_ms..=end_ms).contains(&e.t_ms)).cloned().collect();
+            if !found.is_empty() {
+                out.push((state.labels(id), found));
             }
         }
         Ok(out)
@@ -154,6 +180,8 @@ impl State {
             }
         }
         let (sealed, open) = self.head[id as usize].slice(start, end);
-        SeriesChunks { start, end, blocks: from_blocks, sealed, open }
+        let extra = self.extras.get(&id);
+        let histograms = extra.map(|e| e.0.iter().filter(|h| (start..=end).contains(&h.t_ms)).cloned().collect());
+        SeriesChunks { start, end, blocks: from_blocks, sealed, open, histograms: histograms.unwrap_or_default() }
     }
 }

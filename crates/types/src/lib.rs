@@ -19,5 +19,5 @@ pub use histogram::{Histogram, ResetHint};
 pub use id::{EventId, Id, IdKind, PageId, SessionId, TokenId};
 pub use kahan::Kahan;
 pub use labels::{Labels, Matcher, MatcherOp};
-pub use point::{HistogramPoint, Point, STALE_NAN, STALE_NAN_BITS, is_stale};
+pub use point::{Exemplar, HistogramPoint, Point, STALE_NAN, STALE_NAN_BITS, is_stale};
 pub use time::{Clock, Entropy, Timestamp};

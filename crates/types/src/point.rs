@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::Histogram;
+use crate::{Histogram, Labels};
 
 /// A float sample without its labels.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -24,6 +24,15 @@ pub struct HistogramPoint {
     /// Milliseconds since the epoch.
     pub t_ms: i64,
     pub histogram: Arc<Histogram>,
+}
+
+/// One observation behind a sample, with labels of its own such as a trace id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exemplar {
+    pub labels: Labels,
+    pub value: f64,
+    /// Milliseconds since the epoch.
+    pub t_ms: i64,
 }
 
 /// The bit pattern of the staleness marker, the one Prometheus uses.

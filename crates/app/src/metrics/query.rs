@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenfold_promql::{Interrupt, Limits, Output, Query, QueryError, Queryable, ReadSamples, SeriesData};
+use tenfold_promql::{Interrupt, Limits, Output, Query, QueryError, Queryable, ReadSamples, Run, SeriesData};
 use tenfold_tsdb::{SeriesChunks, Tsdb, TsdbError};
 use tenfold_types::{ErrorCode, Fault, Labels, Matcher, Point, Timestamp};
 
@@ -27,6 +27,11 @@ struct Lazy(SeriesChunks);
 impl ReadSamples for Lazy {
     fn read(&self, out: &mut Vec<Point>) -> Result<(), QueryError> {
         self.0.read(out).map_err(|e| QueryError::Storage(e.to_string()))
+    }
+
+    fn read_run(&self, out: &mut Run) -> Result<(), QueryError> {
+        self.read(&mut out.floats)?;
+        self.0.read_histograms(&mut out.histograms).map_err(|e| QueryError::Storage(e.to_string()))
     }
 }
 

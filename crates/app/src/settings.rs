@@ -67,6 +67,7 @@ pub struct Metrics {
     /// Targets besides those the agents report: full URLs of metrics pages.
     pub static_targets: Vec<StaticTarget>,
     pub push: Push,
+    pub otlp: Otlp,
 }
 
 impl Default for Metrics {
@@ -78,6 +79,38 @@ impl Default for Metrics {
             experimental_promql: true,
             static_targets: Vec::new(),
             push: Push::default(),
+            otlp: Otlp::default(),
+        }
+    }
+}
+
+/// How OTLP becomes series.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Otlp {
+    /// Whether names get their unit and `_total`.
+    pub suffixes: bool,
+    /// Attributes of the resource that become labels of every series; the others are on `target_info`.
+    pub promote_resource_attributes: Vec<String>,
+    /// Whether the scope's name and version become labels.
+    pub promote_scope: bool,
+    /// Whether histograms with explicit bounds are kept as native ones with custom buckets.
+    pub native_histograms: bool,
+}
+
+impl Default for Otlp {
+    fn default() -> Self {
+        Self { suffixes: true, promote_resource_attributes: Vec::new(), promote_scope: false, native_histograms: false }
+    }
+}
+
+impl Otlp {
+    pub fn rules(&self) -> tenfold_protocols::otlp::Rules {
+        tenfold_protocols::otlp::Rules {
+            suffixes: self.suffixes,
+            promoted: self.promote_resource_attributes.clone(),
+            promote_scope: self.promote_scope,
+            native_histograms: self.native_histograms,
         }
     }
 }

@@ -24,6 +24,7 @@ mod flag_streams;
 mod flagd;
 mod flags;
 mod front;
+mod grpc;
 mod incidents;
 mod meta;
 mod now;

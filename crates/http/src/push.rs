@@ -1,6 +1,7 @@
 //! Where metrics are pushed to. Each protocol's handler reads its body, hands a batch to `app.metrics.push` and answers in
 //! the words of its protocol; what may be sent and how much is decided there.
 
+mod otlp;
 mod remote_write;
 mod sources;
 
@@ -15,7 +16,7 @@ use crate::Api;
 use crate::auth::Identity;
 
 pub fn api() -> Api {
-    sources::add(remote_write::add(Api::new("push")))
+    sources::add(otlp::add(remote_write::add(Api::new("push"))))
 }
 
 /// Whose samples these are.

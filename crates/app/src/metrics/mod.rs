@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tenfold_tsdb::{AppendReport, Options, Sample, Tsdb};
+use tenfold_tsdb::{AppendReport, Options, Sample, Tsdb, TsdbError};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +56,8 @@ pub struct State {
     queries: tokio::sync::Semaphore,
     sources: push::Sources,
     push_limits: crate::settings::Push,
+    otlp_rules: tenfold_protocols::otlp::Rules,
+    deltas: Mutex<tenfold_protocols::otlp::Deltas>,
     /// Places for pushed bodies.
     pushes: tokio::sync::Semaphore,
 }
@@ -85,13 +87,19 @@ impl State {
             queries: tokio::sync::Semaphore::new(query::QUERIES_MAX),
             sources: push::Sources::default(),
             push_limits: settings.metrics.push.clone(),
+            otlp_rules: settings.metrics.otlp.rules(),
+            deltas: Mutex::default(),
             pushes: tokio::sync::Semaphore::new(push::PUSHES_MAX),
         })
     }
 
     /// Takes samples in. Refused ones are counted by reason in `tenfold_samples_rejected_total`.
     pub fn append(&self, samples: &[Sample]) -> Result<AppendReport, Fault> {
-        let report = self.append_to_store(samples)?;
+        self.counted(self.tsdb.append(samples))
+    }
+
+    fn counted(&self, written: Result<AppendReport, TsdbError>) -> Result<AppendReport, Fault> {
+        let report = self.in_store(written)?;
         self.own.add("tenfold_samples_appended_total", &[], report.appended as f64);
         for rejected in &report.rejected {
             let labels = [("reason", rejected.reason.name())];
@@ -100,17 +108,10 @@ impl State {
         Ok(report)
     }
 
-    /// Takes samples in of which some are expected to be there already; what is refused is not counted.
-    fn append_quietly(&self, samples: &[Sample]) -> Result<(), Fault> {
-        let report = self.append_to_store(samples)?;
-        self.own.add("tenfold_samples_appended_total", &[], report.appended as f64);
-        Ok(())
-    }
-
-    fn append_to_store(&self, samples: &[Sample]) -> Result<AppendReport, Fault> {
-        let appended = self.tsdb.append(samples);
-        *self.trouble.lock() = appended.as_ref().err().map(|e| format!("samples are not kept: {e}"));
-        appended.map_err(|e| {
+    /// Takes note of whether samples are kept at the moment.
+    fn in_store(&self, written: Result<AppendReport, TsdbError>) -> Result<AppendReport, Fault> {
+        *self.trouble.lock() = written.as_ref().err().map(|e| format!("samples are not kept: {e}"));
+        written.map_err(|e| {
             let code = if e.is_disk_full() { ErrorCode::DiskFull } else { ErrorCode::Unavailable };
             Fault::new(code, e.to_string())
         })
@@ -163,7 +164,7 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 /// Disk work leaves the runtime's threads alone.
-async fn on_disk(app: &App, work: fn(&Tsdb, Timestamp) -> Result<(), tenfold_tsdb::TsdbError>) {
+async fn on_disk(app: &App, work: fn(&Tsdb, Timestamp) -> Result<(), TsdbError>) {
     let (tsdb, now) = (app.metrics.tsdb.clone(), app.now());
     match tokio::task::spawn_blocking(move || work(&tsdb, now)).await {
         Ok(Ok(())) => {}

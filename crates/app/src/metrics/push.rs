@@ -10,6 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tenfold_protocols::batch::{Batch, Refused, Series, refuse};
+use tenfold_protocols::otlp;
 use tenfold_protocols::prom_text::Metadata;
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 
@@ -111,8 +112,8 @@ pub(super) struct Sources(Mutex<BTreeMap<Source, Arc<Mutex<Seen>>>>);
 
 #[derive(Default)]
 struct Seen {
-    /// When each series was sent last, by the hash of its labels.
-    series: HashMap<u64, i64>,
+    /// By the hash of a series' labels.
+    series: HashMap<u64, Sent>,
     tidied: Timestamp,
     /// Samples it may send at once; below zero it waits.
     allowance: f64,
@@ -122,6 +123,12 @@ struct Seen {
     histograms: u64,
     exemplars: u64,
     refused: BTreeMap<&'static str, Told>,
+}
+
+struct Sent {
+    at_ms: i64,
+    /// The start that is in the store already.
+    created_ms: Option<i64>,
 }
 
 struct Told {
@@ -162,21 +169,27 @@ impl Seen {
         Ok(())
     }
 
-    fn admit(&mut self, series: &Series<'_, '_>, max: usize, now: Timestamp) -> bool {
+    /// Whether the series may be written. A start that is in the store already is taken off it.
+    fn admit(&mut self, series: &mut Series<'_, '_>, max: usize, now: Timestamp) -> bool {
         let mut hasher = DefaultHasher::new();
         series.labels.hash(&mut hasher);
         let key = hasher.finish();
-        if let Some(at) = self.series.get_mut(&key) {
-            *at = now.millis();
+        if let Some(sent) = self.series.get_mut(&key) {
+            sent.at_ms = now.millis();
+            if series.created_ms == sent.created_ms {
+                series.created_ms = None;
+            } else {
+                sent.created_ms = series.created_ms;
+            }
             return true;
         }
         if self.series.len() >= max && now.since_ms(self.tidied) > TELL_MS {
             self.tidied = now;
-            self.series.retain(|_, at| now.millis() - *at < ACTIVE_MS);
+            self.series.retain(|_, sent| now.millis() - sent.at_ms < ACTIVE_MS);
         }
         let room = self.series.len() < max;
         if room {
-            self.series.insert(key, now.millis());
+            self.series.insert(key, Sent { at_ms: now.millis(), created_ms: series.created_ms });
         }
         room
     }
@@ -238,8 +251,8 @@ impl State {
             seen.last_at = now;
             let count = batch.point_count() + batch.histogram_count();
             seen.spend(count, limits.samples_per_second_max, now).map_err(|s| too_fast(source, limits, s))?;
-            for series in batch.series() {
-                if seen.admit(&series, limits.series_per_source_max, now) {
+            for mut series in batch.series() {
+                if seen.admit(&mut series, limits.series_per_source_max, now) {
                     wanted.push(series);
                 } else {
                     refuse(&mut refused, "source_series", series.points.len() + series.histograms.len(), || {
@@ -295,6 +308,28 @@ impl State {
         }
     }
 
+    /// Takes in an OTLP request.
+    pub fn push_otlp(&self, source: &Source, request: &otlp::Request, now: Timestamp) -> Result<Pushed, PushFault> {
+        let translated = {
+            let mut deltas = self.deltas.lock();
+            let translated = otlp::translate(request, &self.otlp_rules, &mut deltas, now);
+            self.own.set("tenfold_otlp_delta_streams", &[], deltas.len() as f64);
+            translated
+        };
+        let batch = translated
+            .batch()
+            .map_err(|e| PushFault { fault: Fault::new(ErrorCode::TooLarge, e.to_string()), retry_after_s: None })?;
+        let mut pushed = self.push(source, &batch, now)?;
+        // A point is several samples where it is a histogram; what is told are points.
+        let mut left = translated.points;
+        for refused in &mut pushed.refused {
+            refused.count = refused.count.min(left);
+            left -= refused.count;
+        }
+        self.keep_metadata(translated.metadata);
+        Ok(pushed)
+    }
+
     /// What a pushed body says of metric families.
     pub fn push_metadata<'a>(&self, families: impl IntoIterator<Item = (&'a str, Metadata)>) {
         self.keep_metadata(families.into_iter().map(|(name, about)| (name.to_owned(), about)));
@@ -321,7 +356,7 @@ impl State {
             SourceStatus {
                 source,
                 last_at: seen.last_at,
-                series: seen.series.values().filter(|at| now.millis() - **at < ACTIVE_MS).count(),
+                series: seen.series.values().filter(|sent| now.millis() - sent.at_ms < ACTIVE_MS).count(),
                 series_max: self.push_limits.series_per_source_max,
                 samples: seen.samples,
                 histograms: seen.histograms,
@@ -363,7 +398,7 @@ mod tests {
         let mut seen = Seen::default();
         let (one, two) = (batch(&["a"]), batch(&["b", "c"]));
         let admit = |seen: &mut Seen, batch: &Batch<'_>, at| {
-            batch.series().map(|s| seen.admit(&s, 2, Timestamp(at))).collect::<Vec<_>>()
+            batch.series().map(|mut s| seen.admit(&mut s, 2, Timestamp(at))).collect::<Vec<_>>()
         };
         assert_eq!(admit(&mut seen, &one, 0), [true]);
         assert_eq!(admit(&mut seen, &two, ACTIVE_MS / 2), [true, false]);

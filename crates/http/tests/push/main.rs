@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod otlp;
 mod real_prometheus;
 mod remote_write;
 mod world;

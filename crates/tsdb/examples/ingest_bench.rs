@@ -1,19 +1,19 @@
-//! How fast samples go in, what they weigh on disk, and how long a start takes.
+//! How fast samples go in, what they weigh in memory and on disk, and how long a start and a selection take.
 //!
 //! `cargo run --release -p tenfold-tsdb --example ingest_bench -- DIR [SERIES] [HOURS]`
 //!
-//! The data are made up: half counters, half random-walk gauges, all whole numbers, one sample each 15 s, in appends of
-//! 1,000 samples as a scrape of one target makes them, with a flush to disk after every round (15 s of data) and the
+//! The data are made up: half counters, half random-walk gauges, all whole numbers, one sample each 15 s, in batches of
+//! 1,000 series as a scrape of one target makes them, with a flush to disk after every round (15 s of data) and the
 //! maintenance every 15 minutes of data. No network and no decoding of a page is in the figures: what a server with an
 //! HTTP edge reaches is less.
 
 use std::{fs, path::Path, time::Instant};
 
-use tenfold_tsdb::{Options, Sample, Tsdb};
-use tenfold_types::Labels;
+use tenfold_tsdb::{Options, Point, SeriesWrite, Tsdb};
+use tenfold_types::Matcher;
 
 const INTERVAL_MS: i64 = 15_000;
-const PER_APPEND: usize = 1000;
+const PER_BATCH: usize = 1000;
 const START_MS: i64 = 1_700_000_000_000;
 
 /// Kibibytes (`VmHWM`) or clock ticks of this process.
@@ -40,15 +40,55 @@ fn disk_bytes(dir: &Path) -> u64 {
 }
 
 /// The series by number: 5 jobs, half of them counters.
-fn labels(i: usize) -> Labels {
+fn labels(i: usize) -> Vec<(String, String)> {
     let name = if i.is_multiple_of(2) { "bench_requests_total" } else { "bench_load" };
-    Labels::from_pairs([
+    [
         ("__name__", name.to_string()),
-        ("job", format!("job-{}", i / 2 % 5)),
-        ("instance", format!("host-{:04}:9100", i / 20)),
-        ("handler", format!("/api/v1/handler/{}", i % 20)),
         ("environment", "production".to_string()),
-    ])
+        ("handler", format!("/api/v1/handler/{}", i % 20)),
+        ("instance", format!("host-{:04}:9100", i / 20)),
+        ("job", format!("job-{}", i / 2 % 5)),
+    ]
+    .map(|(n, v)| (n.to_string(), v))
+    .to_vec()
+}
+
+/// Resident bytes of this process now.
+fn resident_bytes() -> u64 {
+    proc_status("VmRSS") * 1024
+}
+
+/// Series, samples and seconds of one selection, decoded.
+fn select(
+    db: &Tsdb,
+    matchers: &[Matcher],
+    start: i64,
+    end: i64,
+) -> Result<(usize, usize, f64), Box<dyn std::error::Error>> {
+    let started = Instant::now();
+    let (mut series, mut samples) = (0, 0);
+    let mut points = Vec::new();
+    for found in db.select(matchers, start, end)? {
+        points.clear();
+        found.chunks.read(&mut points)?;
+        series += 1;
+        samples += points.len();
+    }
+    Ok((series, samples, started.elapsed().as_secs_f64()))
+}
+
+fn selections(db: &Tsdb, what: &str, end: i64) -> Result<(), Box<dyn std::error::Error>> {
+    let counters = [Matcher::equal("__name__", "bench_requests_total")];
+    let one = [Matcher::equal("instance", "host-0003:9100"), Matcher::equal("handler", "/api/v1/handler/4")];
+    for (name, matchers, hours) in [
+        ("one series", &one[..], 6),
+        ("half of the series", &counters[..], 1),
+        ("half of the series", &counters[..], 6),
+    ] {
+        let (series, samples, seconds) = select(db, matchers, end - hours * 3_600_000, end)?;
+        println!("select {what}: {name}, {hours} h: {series} series, {samples} samples in {:.1} ms", seconds * 1000.0);
+    }
+    Ok(())
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -57,12 +97,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let series: usize = args.get(2).map_or(Ok(20_000), |s| s.parse())?;
     let hours: i64 = args.get(3).map_or(Ok(6), |s| s.parse())?;
     let options = Options { retention_ms: i64::MAX / 2, ..Options::default() };
+    let before = resident_bytes();
     let (db, _) = Tsdb::open(dir, options.clone())?;
-    let mut batches: Vec<Vec<Sample>> = (0..series)
-        .collect::<Vec<_>>()
-        .chunks(PER_APPEND)
-        .map(|ids| ids.iter().map(|i| Sample::new(labels(*i), 0, 0.0)).collect())
-        .collect();
+    let owned: Vec<Vec<(String, String)>> = (0..series).map(labels).collect();
+    let borrowed: Vec<Vec<(&str, &str)>> =
+        owned.iter().map(|l| l.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect()).collect();
+    let mut points = vec![[Point::new(0, 0.0)]; series];
+    let bench_bytes = resident_bytes() - before;
     let mut state = 42u64;
     let mut random = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -70,36 +111,58 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let rounds = hours * 3_600_000 / INTERVAL_MS;
     let (started, cpu_before) = (Instant::now(), cpu_seconds());
-    let mut append_seconds = 0.0;
-    let mut total = 0usize;
+    let (mut write_seconds, mut first_round, mut total) = (0.0, 0.0, 0usize);
+    let mut maintain_seconds = 0.0;
     for round in 0..rounds {
         let t_ms = START_MS + round * INTERVAL_MS;
-        for batch in &mut batches {
-            for (i, sample) in batch.iter_mut().enumerate() {
-                sample.t_ms = t_ms + (i % 7) as i64;
-                let r = random();
-                sample.value += if i % 2 == 0 { (r % 50) as f64 } else { (r % 21) as f64 - 10.0 };
-            }
+        for (i, [point]) in points.iter_mut().enumerate() {
+            point.t_ms = t_ms + (i % 7) as i64;
+            let r = random();
+            point.value += if i % 2 == 0 { (r % 50) as f64 } else { (r % 21) as f64 - 10.0 };
+        }
+        for (labels, points) in borrowed.chunks(PER_BATCH).zip(points.chunks(PER_BATCH)) {
             let before = Instant::now();
-            total += db.append(batch)?.appended;
-            append_seconds += before.elapsed().as_secs_f64();
+            let batch: Vec<SeriesWrite<'_>> = labels
+                .iter()
+                .zip(points)
+                .map(|(labels, points)| SeriesWrite { labels, points, ..SeriesWrite::default() })
+                .collect();
+            total += db.write(&batch)?.appended;
+            write_seconds += before.elapsed().as_secs_f64();
+        }
+        if round == 0 {
+            first_round = write_seconds;
         }
         db.sync()?;
         if round % 60 == 59 {
+            let before = Instant::now();
             db.maintain(t_ms)?;
+            maintain_seconds += before.elapsed().as_secs_f64();
         }
     }
     let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds() - cpu_before);
-    db.maintain(START_MS + rounds * INTERVAL_MS)?;
     let stats = db.stats();
     println!("{total} samples of {series} series over {hours} h");
     println!(
-        "in: {:.0} samples/s of wall time, {:.0} per CPU second, {:.0} within append alone",
+        "in: {:.0} samples/s of wall time, {:.0} per CPU second with blocks and checkpoints, {:.0}/s within write alone",
         total as f64 / wall,
         total as f64 / cpu,
-        total as f64 / append_seconds
+        (total - series) as f64 / (write_seconds - first_round)
     );
-    println!("memory: {} MiB at the peak", proc_status("VmHWM") / 1024);
+    println!("new series: {:.0}/s; maintenance {maintain_seconds:.1} s", series as f64 / first_round);
+    let resident = resident_bytes().saturating_sub(before + bench_bytes);
+    println!(
+        "memory: {} MiB at the peak, {} MiB resident, {} bytes a series resident, {} accounted, with {} samples each in memory",
+        proc_status("VmHWM") / 1024,
+        resident >> 20,
+        resident / series as u64,
+        stats.head_bytes / series,
+        stats.head_samples / series
+    );
+    let end = START_MS + rounds * INTERVAL_MS;
+    db.maintain(end)?;
+    selections(&db, "warm", end)?;
+    let stats = db.stats();
     println!(
         "disk: {} MiB in all; blocks {:.2} bytes a sample ({} samples in {} blocks)",
         disk_bytes(Path::new(dir)) >> 20,
@@ -107,9 +170,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         stats.block_samples,
         stats.blocks
     );
+    drop((db, points));
+    let started = Instant::now();
+    let (db, report) = Tsdb::open(dir, options.clone())?;
+    let seconds = started.elapsed().as_secs_f64();
+    println!(
+        "start after a kill: {seconds:.2} s, {} series, {} samples from the log",
+        report.series, report.replayed_samples
+    );
+    db.checkpoint()?;
     drop(db);
     let started = Instant::now();
-    let (_db, report) = Tsdb::open(dir, options)?;
-    println!("start: {:.2} s for {} samples from the log", started.elapsed().as_secs_f64(), report.replayed_samples);
+    let (db, report) = Tsdb::open(dir, options)?;
+    println!("start after a stop: {:.2} s, {} series", started.elapsed().as_secs_f64(), report.series);
+    selections(&db, "after a start", end)?;
     Ok(())
 }

@@ -10,9 +10,6 @@ pub(crate) struct BitWriter {
 }
 
 impl BitWriter {
-    pub fn with_capacity(bytes: usize) -> Self {
-        Self { out: Vec::with_capacity(bytes), pending: 0, pending_bits: 0 }
-    }
     /// Appends the lowest `bits` (at most 64) of `value`; higher bits must be zero.
     pub fn put(&mut self, value: u64, bits: u32) {
         let free = 64 - self.pending_bits;
@@ -26,15 +23,25 @@ impl BitWriter {
             if free > 0 {
                 self.pending |= value >> over;
             }
+            if self.out.len() == self.out.capacity() {
+                // Grows by a half: millions of these are open at a time.
+                self.out.reserve_exact((self.out.len() / 2).max(24));
+            }
             self.out.extend_from_slice(&self.pending.to_be_bytes());
             self.pending = value << (64 - over);
             self.pending_bits = over;
         }
     }
-    pub fn finish(mut self) -> Vec<u8> {
+    /// The bytes so far, the last one filled up with zeros.
+    pub fn snapshot(&self) -> Vec<u8> {
         let bytes = self.pending_bits.div_ceil(8) as usize;
-        self.out.extend_from_slice(&self.pending.to_be_bytes()[..bytes]);
-        self.out
+        let mut out = Vec::with_capacity(self.out.len() + bytes);
+        out.extend_from_slice(&self.out);
+        out.extend_from_slice(&self.pending.to_be_bytes()[..bytes]);
+        out
+    }
+    pub fn capacity(&self) -> usize {
+        self.out.capacity()
     }
 }
 
@@ -92,11 +99,11 @@ mod tests {
     proptest! {
         #[test]
         fn bits_round_trip(items in prop::collection::vec((any::<u64>(), 0u32..=64), 0..200)) {
-            let mut w = BitWriter::with_capacity(0);
+            let mut w = BitWriter::default();
             for (v, n) in &items {
                 w.put(if *n == 64 { *v } else { v & ((1 << n) - 1) }, *n);
             }
-            let bytes = w.finish();
+            let bytes = w.snapshot();
             let mut r = BitReader::new(&bytes);
             for (v, n) in &items {
                 prop_assert_eq!(r.take(*n), Some(if *n == 64 { *v } else { v & ((1 << n) - 1) }));

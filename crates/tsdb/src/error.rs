@@ -17,6 +17,12 @@ pub enum TsdbError {
     Fenced,
     #[error("block {path} is damaged ({what}); it was moved to quarantine")]
     Damaged { path: PathBuf, what: &'static str },
+    #[error(
+        "{path} is in another format of the metrics store; start the version that wrote it, or move the directory away to begin with an empty one"
+    )]
+    Format { path: PathBuf },
+    #[error("{path} holds a metrics store already; name an empty directory")]
+    NotEmpty { path: PathBuf },
     #[error("the regular expression `{pattern}` of label `{label}` is not valid: {reason}")]
     Regex { label: String, pattern: String, reason: String },
 }

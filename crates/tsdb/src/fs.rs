@@ -31,6 +31,8 @@ pub trait Fs: Send + Sync {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FsFile>>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// A second name for a file that is not written any more.
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Makes creations, renames and removals in `dir` survive a power cut.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Holds the directory for this process until the returned guard is dropped; `WouldBlock` when another holds it.
@@ -78,6 +80,9 @@ impl Fs for OsFs {
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()

@@ -1,104 +1,260 @@
-//! The newest samples, in memory: per series an open buffer and the chunks it was sealed into.
+//! The newest samples, in memory: per series the runs they are coded into as they come, what came late, and the rarer
+//! kinds (histograms, exemplars) in a box that most series do not have.
 
-use tenfold_types::Point;
+use tenfold_types::{Exemplar, HistogramPoint, Point};
 
-use crate::{chunk::Chunk, options::Reason};
+use crate::{
+    gorilla::{Appender, Chunk},
+    histograms::{HistogramChunk, RUN_HISTOGRAMS_MAX, runs},
+    postings::SeriesId,
+};
 
-/// The open buffer is sealed into a chunk at this many samples.
-const OPEN_SAMPLES_MAX: usize = 120;
+/// A run is closed at this many samples: short queries need not decode more, and a run's fixed bytes stay few.
+const RUN_SAMPLES_MAX: u32 = 240;
 
 pub(crate) struct HeadSeries {
+    pub id: SeriesId,
+    /// The batch that last had something for this series.
+    pub mark: u32,
+    open: Appender,
     sealed: Vec<Chunk>,
-    open: Vec<Point>,
     /// The newest sample, also after it has been cut into a block.
     last: Option<Point>,
-    /// The newest sample of an append that is not yet in the log.
-    staged: Option<Point>,
-    /// The log segment that already names this series.
-    pub logged_in: u32,
+    pub extra: Option<Box<Extra>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Extra {
+    /// Samples older than the newest when they came, in order, one at an instant.
+    pub late: Vec<Point>,
+    pub histograms: Vec<HistogramChunk>,
+    pub open_histograms: Vec<HistogramPoint>,
+    pub last_histogram: Option<HistogramPoint>,
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// A copy of what one series has within a time.
+#[derive(Default, Clone)]
+pub(crate) struct HeadSlice {
+    pub chunks: Vec<Chunk>,
+    pub late: Vec<Point>,
+    pub histograms: Vec<HistogramChunk>,
+    pub open_histograms: Vec<HistogramPoint>,
+}
+
+impl HeadSlice {
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty() && self.late.is_empty() && self.histograms.is_empty() && self.open_histograms.is_empty()
+    }
 }
 
 impl HeadSeries {
-    pub fn new() -> Self {
-        Self { sealed: Vec::new(), open: Vec::new(), last: None, staged: None, logged_in: 0 }
-    }
-    /// Checks a sample against the newest one. `Ok(false)` is an exact repetition: accepted, nothing to store.
-    pub fn stage(&mut self, point: Point) -> Result<bool, Reason> {
-        if let Some(last) = self.staged.or(self.last) {
-            if point.t_ms < last.t_ms {
-                return Err(Reason::OutOfOrder);
-            }
-            if point.t_ms == last.t_ms {
-                let same = point.value.to_bits() == last.value.to_bits();
-                return if same { Ok(false) } else { Err(Reason::Duplicate) };
-            }
-        }
-        self.staged = Some(point);
-        Ok(true)
-    }
-    pub fn unstage(&mut self) {
-        self.staged = None;
-    }
-    pub fn push(&mut self, point: Point) {
-        if self.open.len() == OPEN_SAMPLES_MAX {
-            self.sealed.extend(Chunk::encode(&self.open));
-            self.open.clear();
-        }
-        self.open.push(point);
-        self.last = Some(point);
-        self.staged = None;
-    }
-    /// Remembers a sample that already stands in a block, for the order of those to come.
-    pub fn note_last(&mut self, point: Point) {
-        if self.last.is_none_or(|l| l.t_ms < point.t_ms) {
-            self.last = Some(point);
-        }
+    pub fn new(id: SeriesId) -> Self {
+        Self { id, mark: 0, open: Appender::default(), sealed: Vec::new(), last: None, extra: None }
     }
     pub fn last(&self) -> Option<Point> {
         self.last
     }
+    /// The newest instant of either kind.
+    pub fn last_t(&self) -> Option<i64> {
+        self.last.map(|p| p.t_ms).max(self.last_histogram().map(|h| h.t_ms))
+    }
+    pub fn last_histogram(&self) -> Option<&HistogramPoint> {
+        self.extra.as_ref()?.last_histogram.as_ref()
+    }
+    pub fn extra_mut(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+    pub fn push(&mut self, point: Point) {
+        if self.open.count >= RUN_SAMPLES_MAX {
+            self.seal();
+        }
+        self.open.push(point);
+        self.last = Some(point);
+    }
+    fn seal(&mut self) {
+        if let Some(chunk) = std::mem::take(&mut self.open).chunk() {
+            self.sealed.reserve_exact(1);
+            self.sealed.push(chunk);
+        }
+    }
+    /// Takes a run over as it is.
+    pub fn restore(&mut self, chunk: Chunk) {
+        self.sealed.push(chunk);
+    }
+    pub fn restore_last(&mut self, last: Option<Point>) {
+        self.last = last;
+    }
+    /// Keeps a sample that came late. One that has the instant of an earlier one is dropped: the first stands.
+    pub fn push_late(&mut self, point: Point) {
+        let late = &mut self.extra_mut().late;
+        if let Err(i) = late.binary_search_by_key(&point.t_ms, |p| p.t_ms) {
+            late.insert(i, point);
+        }
+    }
+    pub fn push_histogram(&mut self, point: HistogramPoint) {
+        let extra = self.extra_mut();
+        extra.last_histogram = Some(point.clone());
+        extra.open_histograms.push(point);
+        if extra.open_histograms.len() >= RUN_HISTOGRAMS_MAX {
+            extra.seal_histograms();
+        }
+    }
     pub fn is_empty(&self) -> bool {
-        self.sealed.is_empty() && self.open.is_empty()
+        self.sealed.is_empty()
+            && self.open.count == 0
+            && self.extra.as_ref().is_none_or(|e| {
+                e.late.is_empty() && e.histograms.is_empty() && e.open_histograms.is_empty() && e.exemplars.is_empty()
+            })
     }
     pub fn sample_count(&self) -> usize {
-        self.open.len() + self.sealed.iter().map(|c| c.count as usize).sum::<usize>()
+        let floats = self.open.count as usize + self.sealed.iter().map(|c| c.count as usize).sum::<usize>();
+        let more = self.extra.as_ref().map_or(0, |e| {
+            e.late.len() + e.open_histograms.len() + e.histograms.iter().map(|c| c.count as usize).sum::<usize>()
+        });
+        floats + more
     }
+    /// Heap and inline bytes, roughly.
+    pub fn bytes(&self) -> usize {
+        let chunks = self.sealed.iter().map(|c| c.bytes.len() + 16).sum::<usize>();
+        let extra = self.extra.as_ref().map_or(0, |e| {
+            size_of::<Extra>()
+                + 16 * e.late.capacity()
+                + e.histograms.iter().map(|c| c.bytes.len() + size_of::<HistogramChunk>()).sum::<usize>()
+                + e.open_histograms.iter().map(|p| p.histogram.bytes()).sum::<usize>()
+        });
+        size_of::<Self>() + self.open.capacity_bytes() + size_of::<Chunk>() * self.sealed.capacity() + chunks + extra
+    }
+    /// The oldest instant in order; late ones do not count.
     pub fn min_t(&self) -> Option<i64> {
-        self.sealed.first().map(|c| c.min_t).or_else(|| self.open.first().map(|p| p.t_ms))
+        let floats = self.sealed.first().map(|c| c.min_t).or_else(|| self.open.first_t());
+        let histograms = self
+            .extra
+            .as_ref()
+            .and_then(|e| e.histograms.first().map(|c| c.min_t).or_else(|| e.open_histograms.first().map(|p| p.t_ms)));
+        [floats, histograms].into_iter().flatten().min()
+    }
+    pub fn oldest_t(&self) -> Option<i64> {
+        let late = self.extra.as_ref().and_then(|e| e.late.first()).map(|p| p.t_ms);
+        [self.min_t(), late].into_iter().flatten().min()
     }
     fn max_t(&self) -> Option<i64> {
-        self.open.last().map(|p| p.t_ms).or_else(|| self.sealed.last().map(|c| c.max_t))
+        let floats = self.open.last().map(|p| p.t_ms).or_else(|| self.sealed.last().map(|c| c.max_t));
+        let more = self.extra.as_ref().and_then(|e| {
+            let histograms = e.open_histograms.last().map(|p| p.t_ms).or_else(|| e.histograms.last().map(|c| c.max_t));
+            histograms.max(e.late.last().map(|p| p.t_ms))
+        });
+        floats.max(more)
     }
     pub fn overlaps(&self, start: i64, end: i64) -> bool {
-        self.min_t().is_some_and(|t| t <= end) && self.max_t().is_some_and(|t| t >= start)
+        self.oldest_t().is_some_and(|t| t <= end) && self.max_t().is_some_and(|t| t >= start)
     }
-    /// The chunks that overlap the time (cheap copies) and the open samples within it.
-    pub fn slice(&self, start: i64, end: i64) -> (Vec<Chunk>, Vec<Point>) {
-        let chunks = self.sealed.iter().filter(|c| c.min_t <= end && c.max_t >= start).cloned().collect();
-        let from = self.open.partition_point(|p| p.t_ms < start);
-        let to = self.open.partition_point(|p| p.t_ms <= end);
-        (chunks, self.open.get(from..to).unwrap_or_default().to_vec())
-    }
-    /// Drops every sample before `t_ms`.
-    pub fn drop_before(&mut self, t_ms: i64) {
-        if self.min_t().is_none_or(|t| t >= t_ms) {
-            return;
+    /// What overlaps the time; runs as a whole (cheap copies).
+    pub fn slice(&self, start: i64, end: i64) -> HeadSlice {
+        let mut out = HeadSlice::default();
+        if self.sealed.len() == 1 || !self.sealed.is_empty() {
+            out.chunks.extend(self.sealed.iter().filter(|c| c.min_t <= end && c.max_t >= start).cloned());
         }
-        let mut kept = Vec::new();
-        for chunk in std::mem::take(&mut self.sealed) {
-            if chunk.min_t >= t_ms {
-                kept.push(chunk);
-            } else if chunk.max_t >= t_ms {
-                let mut points = Vec::new();
-                chunk.decode_range(t_ms, i64::MAX, &mut points).expect("chunks in memory were encoded by this process");
-                kept.extend(Chunk::encode(&points));
+        if let (Some(first), Some(last)) = (self.open.first_t(), self.open.last())
+            && first <= end
+            && last.t_ms >= start
+        {
+            out.chunks.extend(self.open.chunk());
+        }
+        if let Some(extra) = &self.extra {
+            out.late = extra.late.iter().filter(|p| (start..=end).contains(&p.t_ms)).copied().collect();
+            out.histograms = extra.histograms.iter().filter(|c| c.min_t <= end && c.max_t >= start).cloned().collect();
+            out.open_histograms =
+                extra.open_histograms.iter().filter(|p| (start..=end).contains(&p.t_ms)).cloned().collect();
+        }
+        out
+    }
+    pub fn exemplars(&self, start: i64, end: i64) -> impl Iterator<Item = &Exemplar> {
+        let all = self.extra.as_ref().map_or(&[][..], |e| &e.exemplars);
+        all.iter().filter(move |e| (start..=end).contains(&e.t_ms))
+    }
+    /// Drops every sample in order before `t_ms`, and of the late ones those that were `written` to a block.
+    pub fn drop_before(&mut self, t_ms: i64, written: &[Point]) {
+        if self.min_t().is_some_and(|t| t < t_ms) {
+            self.drop_floats_before(t_ms);
+        }
+        let Some(extra) = &mut self.extra else { return };
+        extra.late.retain(|p| written.binary_search_by_key(&p.t_ms, |w| w.t_ms).is_err());
+        let kept = extra.histograms.partition_point(|c| c.max_t < t_ms);
+        extra.histograms.drain(..kept);
+        if let Some(first) = extra.histograms.first_mut().filter(|c| c.min_t < t_ms) {
+            let mut points = Vec::new();
+            first.decode_range(t_ms, i64::MAX, &mut points).expect("runs in memory were encoded by this process");
+            first.clone_from(&HistogramChunk::encode(&points).expect("its newest sample stays"));
+        }
+        extra.open_histograms.retain(|p| p.t_ms >= t_ms);
+        extra.exemplars.retain(|e| e.t_ms >= t_ms);
+    }
+    fn drop_floats_before(&mut self, t_ms: i64) {
+        let gone = self.sealed.partition_point(|c| c.max_t < t_ms);
+        self.sealed.drain(..gone);
+        self.sealed.shrink_to_fit();
+        if let Some(first) = self.sealed.first_mut().filter(|c| c.min_t < t_ms) {
+            let mut points = Vec::new();
+            first.decode_range(t_ms, i64::MAX, &mut points).expect("runs in memory were encoded by this process");
+            first.clone_from(&Chunk::encode(&points).expect("its newest sample stays"));
+        }
+        if self.open.first_t().is_some_and(|t| t < t_ms) {
+            let open = std::mem::take(&mut self.open);
+            let mut points = Vec::new();
+            if let Some(chunk) = open.chunk() {
+                chunk.decode_range(t_ms, i64::MAX, &mut points).expect("runs in memory were encoded by this process");
+            }
+            for point in points {
+                self.open.push(point);
             }
         }
-        self.sealed = kept;
-        let from = self.open.partition_point(|p| p.t_ms < t_ms);
-        self.open.drain(..from);
-        if self.open.is_empty() {
-            self.open = Vec::new();
+    }
+}
+
+impl Extra {
+    pub fn seal_histograms(&mut self) {
+        let points = std::mem::take(&mut self.open_histograms);
+        self.histograms.extend(runs(&points, RUN_HISTOGRAMS_MAX).filter_map(HistogramChunk::encode));
+    }
+}
+
+/// The series that have something in memory, by place.
+#[derive(Default)]
+pub(crate) struct Head {
+    series: Vec<HeadSeries>,
+    free: Vec<u32>,
+}
+
+impl Head {
+    pub fn add(&mut self, id: SeriesId) -> u32 {
+        if let Some(slot) = self.free.pop() {
+            self.series[slot as usize] = HeadSeries::new(id);
+            return slot;
         }
+        self.series.push(HeadSeries::new(id));
+        self.series.len() as u32 - 1
+    }
+    pub fn get(&self, slot: u32) -> &HeadSeries {
+        &self.series[slot as usize]
+    }
+    pub fn get_mut(&mut self, slot: u32) -> &mut HeadSeries {
+        &mut self.series[slot as usize]
+    }
+    /// One more than the highest place.
+    pub fn end(&self) -> u32 {
+        self.series.len() as u32
+    }
+    /// Gives a place back.
+    pub fn remove(&mut self, slot: u32) {
+        self.series[slot as usize] = HeadSeries::new(SeriesId::MAX);
+        self.free.push(slot);
+    }
+    /// Those in use.
+    pub fn iter(&self) -> impl Iterator<Item = &HeadSeries> {
+        self.series.iter().filter(|s| s.id != SeriesId::MAX)
+    }
+    pub fn used(&self) -> usize {
+        self.series.len() - self.free.len()
     }
 }

@@ -1,154 +1,308 @@
-//! Which series there are and which of them match: label sets by number and an inverted index, shared by head and blocks.
+//! Which series there are and which of them match, for head and blocks together: label sets by number, and an inverted
+//! index from labels to numbers.
+//!
+//! A number stands for one label set as long as the directory lives; it is never given to another.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, hash::BuildHasher, hash::Hasher};
 
+use hashbrown::{DefaultHashBuilder, HashTable};
+use roaring::RoaringBitmap;
 use tenfold_types::Labels;
 
 use crate::{
     matcher::CompiledMatcher,
-    postings::{SeriesId, intersect, subtract, union},
+    postings::{Postings, SeriesId},
+    symbols::{Symbol, Symbols},
 };
 
+/// No place in the head.
+pub(crate) const NO_SLOT: u32 = u32::MAX;
+
+#[derive(Clone, Copy)]
+struct Entry {
+    /// The first of its labels in `pairs`.
+    at: u32,
+    /// How many; 0 for a number that no longer stands for a series.
+    len: u32,
+    /// Its place in the head.
+    slot: u32,
+}
+
+const GONE: Entry = Entry { at: 0, len: 0, slot: NO_SLOT };
+
 #[derive(Default)]
-struct Label {
-    values: BTreeMap<String, Vec<SeriesId>>,
-    all: Vec<SeriesId>,
+pub(crate) struct LabelEntry {
+    values: HashMap<Symbol, Postings, DefaultHashBuilder>,
+    all: RoaringBitmap,
 }
 
 #[derive(Default)]
 pub(crate) struct Index {
-    by_labels: HashMap<Arc<Labels>, SeriesId>,
-    by_id: Vec<Option<Arc<Labels>>>,
-    labels: BTreeMap<String, Label>,
+    pub symbols: Symbols,
+    entries: Vec<Entry>,
+    pairs: Vec<(Symbol, Symbol)>,
+    /// Labels in `pairs` that no series uses any more.
+    dead_pairs: usize,
+    table: HashTable<SeriesId>,
+    hasher: DefaultHashBuilder,
+    labels: HashMap<Symbol, LabelEntry, DefaultHashBuilder>,
+    live: RoaringBitmap,
 }
 
 impl Index {
     pub fn len(&self) -> usize {
-        self.by_labels.len()
+        self.live.len() as usize
     }
     /// One more than the highest number ever given.
-    pub fn id_end(&self) -> usize {
-        self.by_id.len()
+    pub fn id_end(&self) -> u32 {
+        self.entries.len() as u32
     }
-    pub fn get(&self, labels: &Labels) -> Option<SeriesId> {
-        self.by_labels.get(labels).copied()
-    }
-    pub fn labels(&self, id: SeriesId) -> Option<&Arc<Labels>> {
-        self.by_id.get(id as usize)?.as_ref()
-    }
-    /// The number of a label set, given a new one when it is not known yet.
-    pub fn insert(&mut self, labels: Arc<Labels>) -> SeriesId {
-        if let Some(id) = self.get(&labels) {
-            return id;
+    /// Numbers below this are taken, whether their series are known or not.
+    pub fn reserve_ids(&mut self, end: u32) {
+        if end as usize > self.entries.len() {
+            self.entries.resize(end as usize, GONE);
         }
-        let id = SeriesId::try_from(self.by_id.len()).expect("series are limited far below 2^32");
-        for (name, value) in labels.iter() {
-            if !self.labels.contains_key(name) {
-                self.labels.insert(name.into(), Label::default());
+    }
+    /// Heap bytes, roughly.
+    pub fn bytes(&self) -> usize {
+        let values: usize = self.labels.values().map(|l| l.values.capacity() * 40 + l.all.serialized_size()).sum();
+        let sets: usize = self.labels.values().flat_map(|l| l.values.values()).map(Postings::heap_bytes).sum();
+        self.symbols.bytes()
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.pairs.capacity() * 8
+            + self.table.allocation_size()
+            + values
+            + sets
+    }
+    pub fn live(&self) -> &RoaringBitmap {
+        &self.live
+    }
+    pub fn hash(&self, labels: impl Iterator<Item = (impl AsRef<str>, impl AsRef<str>)>) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        for (name, value) in labels {
+            hasher.write(name.as_ref().as_bytes());
+            hasher.write_u8(0xff);
+            hasher.write(value.as_ref().as_bytes());
+            hasher.write_u8(0xff);
+        }
+        hasher.finish()
+    }
+    /// The series with exactly these (sorted) labels.
+    pub fn find(&self, hash: u64, labels: &[(&str, &str)]) -> Option<SeriesId> {
+        self.table.find(hash, |id| self.has_labels(*id, labels)).copied()
+    }
+    fn has_labels(&self, id: SeriesId, labels: &[(&str, &str)]) -> bool {
+        let pairs = self.pairs(id);
+        pairs.len() == labels.len()
+            && pairs
+                .iter()
+                .zip(labels)
+                .all(|((n, v), (name, value))| self.symbols.get(*v) == *value && self.symbols.get(*n) == *name)
+    }
+    pub fn pairs(&self, id: SeriesId) -> &[(Symbol, Symbol)] {
+        let e = self.entries.get(id as usize).copied().unwrap_or(GONE);
+        &self.pairs[e.at as usize..(e.at + e.len) as usize]
+    }
+    pub fn texts(&self, id: SeriesId) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs(id).iter().map(|(n, v)| (self.symbols.get(*n), self.symbols.get(*v)))
+    }
+    pub fn labels(&self, id: SeriesId) -> Labels {
+        Labels::from_pairs(self.texts(id))
+    }
+    pub fn is_live(&self, id: SeriesId) -> bool {
+        self.entries.get(id as usize).is_some_and(|e| e.len > 0)
+    }
+    pub fn slot(&self, id: SeriesId) -> Option<u32> {
+        self.entries.get(id as usize).map(|e| e.slot).filter(|s| *s != NO_SLOT)
+    }
+    pub fn set_slot(&mut self, id: SeriesId, slot: u32) {
+        self.entries[id as usize].slot = slot;
+    }
+    /// Series of one metric stand together in a block, in the order they came.
+    pub fn block_order(&self, id: SeriesId) -> (Symbol, SeriesId) {
+        let first = self.pairs(id).first().filter(|(n, _)| self.symbols.get(*n) == Labels::NAME);
+        (first.map_or(Symbol::MAX, |(_, value)| *value), id)
+    }
+    /// A new series, under the next number.
+    pub fn insert(&mut self, hash: u64, labels: &[(&str, &str)]) -> SeriesId {
+        let at = self.pairs.len();
+        for (name, value) in labels {
+            let pair = (self.symbols.intern(name), self.symbols.intern(value));
+            self.pairs.push(pair);
+        }
+        let id = self.id_end();
+        self.enter(id, at, hash);
+        id
+    }
+    /// A series read back under the number it had. `Err` gives the number under which its labels are known already.
+    pub fn restore(&mut self, id: SeriesId, labels: &[(Symbol, Symbol)]) -> Result<(), Option<SeriesId>> {
+        let texts: Vec<(&str, &str)> =
+            labels.iter().map(|(n, v)| (self.symbols.get(*n), self.symbols.get(*v))).collect();
+        let hash = self.hash(texts.iter().copied());
+        if let Some(known) = self.find(hash, &texts) {
+            return if known == id { Ok(()) } else { Err(Some(known)) };
+        }
+        if self.is_live(id) {
+            return Err(None);
+        }
+        drop(texts);
+        let at = self.pairs.len();
+        self.pairs.extend_from_slice(labels);
+        self.enter(id, at, hash);
+        Ok(())
+    }
+    fn enter(&mut self, id: SeriesId, at: usize, hash: u64) {
+        self.reserve_ids(id + 1);
+        let len = self.pairs.len() - at;
+        self.entries[id as usize] = Entry { at: at as u32, len: len as u32, slot: NO_SLOT };
+        for (name, value) in &self.pairs[at..] {
+            let label = self.labels.entry(*name).or_default();
+            if label.all.try_push(id).is_err() {
+                label.all.insert(id);
             }
-            let label = self.labels.get_mut(name).expect("inserted above");
-            label.all.push(id);
-            match label.values.get_mut(value) {
-                Some(ids) => ids.push(id),
-                None => {
-                    label.values.insert(value.into(), vec![id]);
+            label.values.entry(*value).and_modify(|p| p.insert(id)).or_insert(Postings::One(id));
+        }
+        if self.live.try_push(id).is_err() {
+            self.live.insert(id);
+        }
+        let mut table = std::mem::take(&mut self.table);
+        table.insert_unique(hash, id, |id| self.hash(self.texts(*id)));
+        self.table = table;
+    }
+    /// Forgets every series outside of `keep`; how many those were.
+    pub fn retain(&mut self, keep: &RoaringBitmap) -> usize {
+        let gone = &self.live - keep;
+        if gone.is_empty() {
+            return 0;
+        }
+        for id in &gone {
+            let hash = self.hash(self.texts(id));
+            if let Ok(entry) = self.table.find_entry(hash, |other| *other == id) {
+                entry.remove();
+            }
+            self.dead_pairs += self.entries[id as usize].len as usize;
+            self.entries[id as usize] = GONE;
+        }
+        self.live -= &gone;
+        let live = &self.live;
+        self.labels.retain(|_, label| {
+            label.all &= live;
+            label.values.retain(|_, postings| postings.retain(live));
+            !label.all.is_empty()
+        });
+        if self.dead_pairs * 2 > self.pairs.len() {
+            self.rebuild();
+        }
+        gone.len() as usize
+    }
+    /// Gives back the memory of forgotten labels.
+    fn rebuild(&mut self) {
+        let mut fresh = Self::default();
+        fresh.reserve_ids(self.id_end());
+        for id in &self.live {
+            let texts: Vec<(&str, &str)> = self.texts(id).collect();
+            let at = fresh.pairs.len();
+            for (name, value) in &texts {
+                let pair = (fresh.symbols.intern(name), fresh.symbols.intern(value));
+                fresh.pairs.push(pair);
+            }
+            let hash = fresh.hash(texts.iter().copied());
+            fresh.enter(id, at, hash);
+            fresh.entries[id as usize].slot = self.entries[id as usize].slot;
+        }
+        *self = fresh;
+    }
+    /// The series that satisfy every matcher.
+    pub fn select(&self, matchers: &[CompiledMatcher]) -> RoaringBitmap {
+        let mut found: Option<RoaringBitmap> = None;
+        let (mut narrowing, widening): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| !m.matches(""));
+        // Those with known values first: they cost a lookup and make the set small for the rest.
+        narrowing.sort_by_key(|m| m.candidates().is_none());
+        for m in narrowing {
+            let Some(label) = self.label(m.name()) else { return RoaringBitmap::new() };
+            found = Some(match found {
+                Some(set) if m.candidates().is_none() && set.len() < label.values.len() as u64 => self.filter(&set, m),
+                Some(set) => set & self.matching(label, m),
+                None => self.matching(label, m),
+            });
+        }
+        let mut set = found.unwrap_or_else(|| self.live.clone());
+        for m in widening {
+            if set.is_empty() || m.matches_everything() {
+                continue;
+            }
+            let Some(label) = self.label(m.name()) else { continue };
+            if m.excluded().is_none() && set.len() < label.values.len() as u64 {
+                set = self.filter(&set, m);
+            } else {
+                set -= self.not_matching(label, m);
+            }
+        }
+        set
+    }
+    fn label(&self, name: &str) -> Option<&LabelEntry> {
+        self.labels.get(&self.symbols.find(name)?)
+    }
+    fn filter(&self, set: &RoaringBitmap, m: &CompiledMatcher) -> RoaringBitmap {
+        let name = self.symbols.find(m.name());
+        let value =
+            |id| self.pairs(id).iter().find(|(n, _)| Some(*n) == name).map_or("", |(_, v)| self.symbols.get(*v));
+        set.iter().filter(|id| m.matches(value(*id))).collect()
+    }
+    fn matching(&self, label: &LabelEntry, m: &CompiledMatcher) -> RoaringBitmap {
+        if m.is_presence() {
+            return label.all.clone();
+        }
+        match m.candidates() {
+            Some(values) => self.of_values(label, values),
+            None => self.collect(label, |value| m.matches(value)),
+        }
+    }
+    fn not_matching(&self, label: &LabelEntry, m: &CompiledMatcher) -> RoaringBitmap {
+        match m.excluded() {
+            Some(values) => self.of_values(label, values),
+            None => self.collect(label, |value| !m.matches(value)),
+        }
+    }
+    fn of_values(&self, label: &LabelEntry, values: &[String]) -> RoaringBitmap {
+        let mut found = values.iter().filter_map(|v| label.values.get(&self.symbols.find(v)?));
+        let mut set = found.next().map(Postings::to_set).unwrap_or_default();
+        for postings in found {
+            postings.add_to(&mut set);
+        }
+        set
+    }
+    fn collect(&self, label: &LabelEntry, wanted: impl Fn(&str) -> bool) -> RoaringBitmap {
+        let mut set = RoaringBitmap::new();
+        let mut single = Vec::new();
+        for (value, postings) in &label.values {
+            if wanted(self.symbols.get(*value)) {
+                match postings {
+                    Postings::One(id) => single.push(*id),
+                    many @ Postings::Many(_) => many.add_to(&mut set),
                 }
             }
         }
-        self.by_id.push(Some(labels.clone()));
-        self.by_labels.insert(labels, id);
-        id
+        single.sort_unstable();
+        set | single.into_iter().collect::<RoaringBitmap>()
     }
-    /// Forgets every series for which `live` says no; numbers are not given again.
-    pub fn retain(&mut self, live: impl Fn(SeriesId) -> bool) -> usize {
-        let before = self.by_labels.len();
-        self.by_labels.retain(|_, id| live(*id));
-        if self.by_labels.len() == before {
-            return 0;
-        }
-        for (id, slot) in self.by_id.iter_mut().enumerate() {
-            if slot.is_some() && !live(id as SeriesId) {
-                *slot = None;
-            }
-        }
-        self.labels.retain(|_, label| {
-            label.all.retain(|id| live(*id));
-            label.values.retain(|_, ids| {
-                ids.retain(|id| live(*id));
-                !ids.is_empty()
-            });
-            !label.all.is_empty()
-        });
-        before - self.by_labels.len()
+    /// Names of labels with the series that have them, in no order.
+    pub fn label_names(&self) -> impl Iterator<Item = (&str, &RoaringBitmap)> {
+        self.labels.iter().map(|(name, label)| (self.symbols.get(*name), &label.all))
     }
-    fn all(&self) -> Vec<SeriesId> {
-        self.by_id.iter().enumerate().filter(|(_, l)| l.is_some()).map(|(id, _)| id as SeriesId).collect()
+    /// Values of a label with the series that have them, in no order.
+    pub fn label_values(&self, name: &str) -> impl Iterator<Item = (&str, &Postings)> {
+        self.label(name).into_iter().flat_map(|l| l.values.iter()).map(|(v, postings)| (self.symbols.get(*v), postings))
     }
-    /// The numbers of the series that satisfy every matcher, ascending.
-    pub fn select(&self, matchers: &[CompiledMatcher]) -> Vec<SeriesId> {
-        let mut found: Option<Vec<SeriesId>> = None;
-        let (mut narrowing, widening): (Vec<_>, Vec<_>) = matchers.iter().partition(|m| !m.matches(""));
-        // Those with known values first: they cost a lookup and make the list short for the rest.
-        narrowing.sort_by_key(|m| m.candidates().is_none());
-        for m in narrowing {
-            let Some(label) = self.labels.get(m.name()) else { return Vec::new() };
-            found = Some(match found {
-                Some(ids) if m.candidates().is_none() && ids.len() < label.values.len() => self.filter(ids, m),
-                Some(ids) => intersect(ids, &label.matching(m)),
-                None => label.matching(m),
-            });
-        }
-        let mut ids = found.unwrap_or_else(|| self.all());
-        for m in widening {
-            if ids.is_empty() || m.matches_everything() {
-                continue;
-            }
-            let Some(label) = self.labels.get(m.name()) else { continue };
-            ids = if m.excluded().is_none() && ids.len() < label.values.len() {
-                self.filter(ids, m)
-            } else {
-                subtract(ids, &label.not_matching(m))
-            };
-        }
-        ids
+    /// How many values each label has, in no order.
+    pub fn value_counts(&self) -> impl Iterator<Item = (&str, usize)> {
+        self.labels.iter().map(|(name, label)| (self.symbols.get(*name), label.values.len()))
     }
-    fn filter(&self, mut ids: Vec<SeriesId>, m: &CompiledMatcher) -> Vec<SeriesId> {
-        ids.retain(|id| self.labels(*id).is_some_and(|l| m.matches_labels(l)));
-        ids
-    }
-    pub fn label_names(&self) -> impl Iterator<Item = &str> {
-        self.labels.keys().map(String::as_str)
-    }
-    pub fn label_values(&self, name: &str) -> impl Iterator<Item = (&str, &[SeriesId])> {
-        self.labels.get(name).into_iter().flat_map(|l| l.values.iter().map(|(v, ids)| (v.as_str(), ids.as_slice())))
-    }
-}
-
-impl Label {
-    fn matching(&self, m: &CompiledMatcher) -> Vec<SeriesId> {
-        if m.is_presence() {
-            return self.all.clone();
-        }
-        match m.candidates() {
-            Some(values) => {
-                union(&values.iter().filter_map(|v| self.values.get(v)).map(Vec::as_slice).collect::<Vec<_>>())
-            }
-            None => self.collect(|value| m.matches(value)),
-        }
-    }
-    fn not_matching(&self, m: &CompiledMatcher) -> Vec<SeriesId> {
-        match m.excluded() {
-            Some(values) => {
-                union(&values.iter().filter_map(|v| self.values.get(v)).map(Vec::as_slice).collect::<Vec<_>>())
-            }
-            None => self.collect(|value| !m.matches(value)),
-        }
-    }
-    fn collect(&self, wanted: impl Fn(&str) -> bool) -> Vec<SeriesId> {
-        union(&self.values.iter().filter(|(v, _)| wanted(v)).map(|(_, ids)| ids.as_slice()).collect::<Vec<_>>())
+    /// Every label pair with its series, in no order.
+    pub fn label_pairs(&self) -> impl Iterator<Item = (&str, &str, &Postings)> {
+        self.labels.iter().flat_map(|(name, label)| {
+            label.values.iter().map(|(v, postings)| (self.symbols.get(*name), self.symbols.get(*v), postings))
+        })
     }
 }
 
@@ -165,25 +319,43 @@ mod tests {
         (prop::sample::select(vec!["x", "y", "none"]), op, value).prop_map(|(n, o, v)| Matcher::new(n, o, v))
     }
 
+    fn add(index: &mut Index, labels: &[(&str, &str)]) -> SeriesId {
+        let hash = index.hash(labels.iter().copied());
+        index.find(hash, labels).unwrap_or_else(|| index.insert(hash, labels))
+    }
+
     proptest! {
         #[test]
         fn selects_what_a_walk_over_all_labels_selects(
             series in prop::collection::vec(("[ab]{0,2}", "[abc]{0,1}"), 0..40),
-            dead in 0u32..40,
+            dead in prop::collection::vec(0u32..40, 0..30),
             matchers in prop::collection::vec(matcher(), 1..4),
         ) {
             let mut index = Index::default();
             for (x, y) in &series {
-                index.insert(Arc::new(Labels::from_pairs([("__name__", "m"), ("x", x), ("y", y)])));
+                let labels: Vec<_> =
+                    [("__name__", "m"), ("x", x), ("y", y)].into_iter().filter(|(_, v)| !v.is_empty()).collect();
+                add(&mut index, &labels);
             }
-            index.retain(|id| id != dead);
+            let keep: RoaringBitmap = (0..40).filter(|id| !dead.contains(id)).collect();
+            let before = index.len();
+            let gone = index.retain(&keep);
+            prop_assert_eq!(index.len(), before - gone);
             let compiled = CompiledMatcher::all(&matchers).unwrap();
-            let walked: Vec<SeriesId> = index
-                .all()
-                .into_iter()
-                .filter(|id| compiled.iter().all(|m| m.matches_labels(index.labels(*id).unwrap())))
+            let walked: RoaringBitmap = (0..index.id_end())
+                .filter(|id| index.is_live(*id))
+                .filter(|id| compiled.iter().all(|m| m.matches_labels(&index.labels(*id))))
                 .collect();
             prop_assert_eq!(index.select(&compiled), walked);
+            // What was forgotten comes back under a new number, and nothing else does.
+            for (x, y) in &series {
+                let labels: Vec<_> =
+                    [("__name__", "m"), ("x", x), ("y", y)].into_iter().filter(|(_, v)| !v.is_empty()).collect();
+                let id = add(&mut index, &labels);
+                prop_assert_eq!(add(&mut index, &labels), id);
+                prop_assert_eq!(index.labels(id), Labels::from_pairs(labels));
+                prop_assert!(!dead.contains(&id) || id as usize >= before);
+            }
         }
     }
 }

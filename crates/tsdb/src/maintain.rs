@@ -1,59 +1,76 @@
-//! What the owner calls now and then: cut old head data into blocks, shorten the log, drop what is past the retention.
+//! What the owner calls now and then: cut old head data into blocks, merge blocks, drop what is past the retention or
+//! damaged, shorten the log.
 
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
 };
 
+use roaring::RoaringBitmap;
 use serde::Serialize;
-use tenfold_types::{Labels, Point};
+use tenfold_types::Point;
 
 use crate::{
-    block::{self, Row},
-    chunk::Chunk,
-    db::{FRAME_SERIES_BYTES_MAX, State, Tsdb, quarantine},
+    block::{Block, BlockWriter},
+    db::{State, Tsdb, quarantine},
     error::TsdbError,
     postings::SeriesId,
-    record::{Kind, SampleCoder, put_series},
-    wal::{put_frame, write_checkpoint},
+    record::Tombstone,
+    select::settle,
 };
+
+/// Series handled under one hold of the lock: appends wait for no more than that.
+pub(crate) const LOCKED_SERIES_MAX: usize = 1024;
+/// Effort of compression when a block is cut; merging takes more, once.
+const CUT_LEVEL: usize = 4;
 
 /// What one maintenance did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct MaintainReport {
     pub blocks_written: usize,
+    /// Blocks that were merged or written anew without deleted samples.
+    pub blocks_merged: usize,
     pub blocks_dropped: usize,
     pub series_forgotten: usize,
-    /// Damaged blocks, moved aside.
+    pub checkpointed: bool,
+    /// Damaged blocks, moved aside; what could still be read of them was written anew.
     pub quarantined: Vec<PathBuf>,
 }
 
-struct HeadCopy {
-    id: SeriesId,
-    labels: Arc<Labels>,
-    sealed: Vec<Chunk>,
-    open: Vec<Point>,
+/// What one series gives to a block.
+struct Row {
+    slot: u32,
+    late: Vec<Point>,
 }
 
 impl Tsdb {
-    /// Cuts every whole block of time that ended more than half a block before `now_ms`, and applies the retention.
-    /// Appends and queries go on meanwhile.
+    /// Cuts every whole block of time that ended more than half a block before `now_ms`, merges blocks and applies the
+    /// retention. Appends and queries go on meanwhile.
     pub fn maintain(&self, now_ms: i64) -> Result<MaintainReport, TsdbError> {
         let _one_at_a_time = self.maintenance.lock();
         let mut report = MaintainReport::default();
         while let Some((start, end)) = self.next_cut(now_ms) {
-            report.blocks_written += self.cut(start, end)?;
+            {
+                let mut state = self.state.write();
+                state.min_valid_t = state.min_valid_t.max(end);
+            }
+            report.blocks_written += usize::from(self.cut(start, end, true)?);
         }
         if report.blocks_written > 0 {
-            self.checkpoint_due.store(true, Ordering::Relaxed);
-        }
-        if self.checkpoint_due.load(Ordering::Relaxed) {
-            self.checkpoint()?;
-            self.checkpoint_due.store(false, Ordering::Relaxed);
+            report.blocks_written += self.cut_late()?;
         }
         self.drop_blocks(now_ms, &mut report)?;
-        if report.blocks_dropped > 0 || report.blocks_written > 0 {
+        report.blocks_merged += self.merge_blocks()?;
+        report.blocks_merged += self.rewrite_deleted()?;
+        if report.blocks_written + report.blocks_merged + report.blocks_dropped > 0 {
             report.series_forgotten = self.forget_series();
+            self.checkpoint_due.store(true, Ordering::Relaxed);
+        }
+        let replay = self.state.read().wal.replay_bytes();
+        let allowed = self.options.replay_bytes_max.max(self.checkpoint_bytes.load(Ordering::Relaxed) / 2);
+        if self.checkpoint_due.load(Ordering::Relaxed) || replay > allowed {
+            self.write_checkpoint()?;
+            report.checkpointed = true;
         }
         Ok(report)
     }
@@ -66,122 +83,204 @@ impl Tsdb {
         (start + block + block / 2 <= now_ms).then_some((start, start + block))
     }
 
-    /// Writes one block; from then on samples before `end` are refused.
-    fn cut(&self, start: i64, end: i64) -> Result<usize, TsdbError> {
+    /// Writes one block of head data; whether there was any. In `order` means all samples, else only those come late.
+    fn cut(&self, start: i64, end: i64, order: bool) -> Result<bool, TsdbError> {
+        let number = self.next_block.fetch_add(1, Ordering::Relaxed);
+        let dir = self.dir.join("blocks");
+        let mut writer = BlockWriter::create(&*self.fs, &dir, (start, end), number, CUT_LEVEL)?;
+        let mut slots = Vec::new();
+        {
+            let state = self.state.read();
+            for slot in 0..state.head.end() {
+                let series = state.head.get(slot);
+                if series.id != SeriesId::MAX && series.overlaps(start, end - 1) {
+                    slots.push((state.index.block_order(series.id), slot));
+                }
+            }
+        }
+        slots.sort_unstable();
+        let mut written = Vec::with_capacity(slots.len());
+        for part in slots.chunks(LOCKED_SERIES_MAX) {
+            self.cut_part(&mut writer, part.iter().map(|(_, slot)| *slot), (start, end - 1), order, &mut written)?;
+        }
+        self.put_labels(&mut writer);
+        let Some(block) = writer.finish(&[])? else { return Ok(false) };
         {
             let mut state = self.state.write();
-            state.min_valid_t = state.min_valid_t.max(end);
+            state.blocks.push(Arc::new(block));
+            state.blocks.sort_by_key(|b| (b.meta.min_t, b.meta.number));
         }
-        let rows = self.copy_head(start, end - 1);
-        let rows =
-            rows.into_iter().map(|c| Row { id: c.id, labels: c.labels, sealed: c.sealed, open: c.open }).collect();
-        let written = block::write(&*self.fs, &self.dir.join("blocks"), start, end, rows)?;
-        let count = usize::from(written.is_some());
-        let mut state = self.state.write();
-        state.blocks.extend(written.map(Arc::new));
-        state.blocks.sort_by_key(|b| b.min_t);
-        for series in &mut state.head {
-            series.drop_before(end);
-        }
-        Ok(count)
-    }
-
-    fn copy_head(&self, start: i64, end: i64) -> Vec<HeadCopy> {
-        copy(&self.state.read(), start, end)
-    }
-
-    /// Replaces the log so far by the head as it is now.
-    fn checkpoint(&self) -> Result<(), TsdbError> {
-        // Leaves little to flush while the rotation below holds up appends.
-        self.sync()?;
-        let (rows, number) = {
+        // Until a series is done its samples stand in both places, which reading allows for.
+        for part in written.chunks(LOCKED_SERIES_MAX) {
             let mut state = self.state.write();
-            let number = state.wal.number();
-            state.wal.rotate()?;
-            (copy(&state, i64::MIN, i64::MAX), number)
-        };
-        write_checkpoint(&*self.fs, &self.dir.join("wal"), number, |append| {
-            let (mut payload, mut frame) = (Vec::new(), Vec::new());
-            let mut flush = |kind, payload: &mut Vec<u8>| {
-                frame.clear();
-                put_frame(&mut frame, kind, payload);
-                payload.clear();
-                append(&frame)
-            };
-            for row in &rows {
-                put_series(&mut payload, row.id, &row.labels);
-                if payload.len() > FRAME_SERIES_BYTES_MAX {
-                    flush(Kind::Series, &mut payload)?;
-                }
-            }
-            flush(Kind::Series, &mut payload)?;
-            let mut points = Vec::new();
-            let mut coder = SampleCoder::default();
-            for row in &rows {
-                points.clear();
-                for chunk in &row.sealed {
-                    chunk
-                        .decode_range(i64::MIN, i64::MAX, &mut points)
-                        .expect("chunks in memory were encoded by this process");
-                }
-                for point in points.iter().chain(&row.open) {
-                    coder.put(&mut payload, row.id, *point);
-                }
-                if payload.len() > FRAME_SERIES_BYTES_MAX {
-                    flush(Kind::Samples, &mut payload)?;
-                    coder = SampleCoder::default();
-                }
-            }
-            flush(Kind::Samples, &mut payload)
-        })
-    }
-
-    fn drop_blocks(&self, now_ms: i64, report: &mut MaintainReport) -> Result<(), TsdbError> {
-        let oldest_kept = now_ms.saturating_sub(self.options.retention_ms);
-        let mut state = self.state.write();
-        let mut bytes: u64 = state.blocks.iter().map(|b| b.bytes).sum();
-        let bytes_max = self.options.retention_bytes_max.unwrap_or(u64::MAX);
-        let (mut kept, mut gone) = (Vec::new(), Vec::new());
-        for block in std::mem::take(&mut state.blocks) {
-            if block.is_damaged() || block.max_t < oldest_kept || bytes > bytes_max {
-                bytes -= block.bytes;
-                gone.push(block);
-            } else {
-                kept.push(block);
+            for row in part {
+                state.drop_before(row.slot, if order { end } else { i64::MIN }, &row.late);
             }
         }
-        state.blocks = kept;
+        Ok(true)
+    }
+
+    fn cut_part(
+        &self,
+        writer: &mut BlockWriter<'_>,
+        slots: impl Iterator<Item = u32>,
+        (start, end): (i64, i64),
+        order: bool,
+        written: &mut Vec<Row>,
+    ) -> Result<(), TsdbError> {
+        let state = self.state.read();
+        let mut copied = Vec::with_capacity(LOCKED_SERIES_MAX);
+        for slot in slots {
+            let series = state.head.get(slot);
+            let exemplars: Vec<_> = if order { series.exemplars(start, end).cloned().collect() } else { Vec::new() };
+            let deleted = state.tombstones.get(&series.id).cloned().unwrap_or_default();
+            copied.push((slot, series.id, series.slice(start, end), exemplars, deleted));
+        }
         drop(state);
-        for block in gone {
-            if block.is_damaged() {
-                report.quarantined.push(quarantine(&*self.fs, &self.dir, &block.path)?);
-            } else {
-                self.fs.remove(&block.path).map_err(TsdbError::io("remove", &block.path))?;
+        let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+        for (slot, id, slice, exemplars, deleted) in copied {
+            floats.clear();
+            histograms.clear();
+            if order {
+                for chunk in &slice.chunks {
+                    chunk.decode_range(start, end, &mut floats).expect("runs in memory were encoded by this process");
+                }
+                for chunk in &slice.histograms {
+                    chunk
+                        .decode_range(start, end, &mut histograms)
+                        .expect("runs in memory were encoded by this process");
+                }
+                histograms.extend_from_slice(&slice.open_histograms);
             }
+            floats.extend_from_slice(&slice.late);
+            settle(&mut floats, 0, |p| p.t_ms, &deleted);
+            settle(&mut histograms, 0, |p| p.t_ms, &deleted);
+            writer.add(id, &floats, &histograms)?;
+            for e in &exemplars {
+                writer.add_exemplar(id, e);
+            }
+            written.push(Row { slot, late: slice.late });
+        }
+        Ok(())
+    }
+
+    /// Gives blocks of their own to samples that came late for time already cut.
+    fn cut_late(&self) -> Result<usize, TsdbError> {
+        let mut count = 0;
+        loop {
+            let oldest = {
+                let state = self.state.read();
+                let late = state.head.iter().filter_map(|s| s.extra.as_ref()?.late.first().map(|p| p.t_ms));
+                late.min().filter(|t| *t < state.min_valid_t)
+            };
+            let Some(oldest) = oldest else { return Ok(count) };
+            let start = oldest.div_euclid(self.options.block_ms) * self.options.block_ms;
+            if !self.cut(start, start + self.options.block_ms, false)? {
+                return Ok(count);
+            }
+            count += 1;
+        }
+    }
+
+    /// Repeats the label sets of the writer's series in its block.
+    pub(crate) fn put_labels(&self, writer: &mut BlockWriter<'_>) {
+        let ids = writer.ids().to_vec();
+        for part in ids.chunks(LOCKED_SERIES_MAX) {
+            let state = self.state.read();
+            for id in part {
+                writer.add_labels(*id, state.index.texts(*id));
+            }
+        }
+    }
+
+    /// Drops blocks past the retention in time or size, and sets damaged ones aside.
+    fn drop_blocks(&self, now_ms: i64, report: &mut MaintainReport) -> Result<(), TsdbError> {
+        let damaged: Vec<Arc<Block>> = self.state.read().blocks.iter().filter(|b| b.is_damaged()).cloned().collect();
+        for block in damaged {
+            self.salvage(&block)?;
+            report.quarantined.push(quarantine(&*self.fs, &self.dir, &block.path)?);
+            report.blocks_dropped += 1;
+        }
+        let oldest_kept = now_ms.saturating_sub(self.options.retention_ms);
+        let bytes_max = self.options.retention_bytes_max.unwrap_or(u64::MAX);
+        let mut gone = Vec::new();
+        {
+            let mut state = self.state.write();
+            let mut bytes: u64 = state.blocks.iter().map(|b| b.bytes).sum();
+            state.blocks.retain(|block| {
+                let keep = block.meta.max_t >= oldest_kept && bytes <= bytes_max;
+                if !keep {
+                    bytes -= block.bytes;
+                    gone.push(block.clone());
+                }
+                keep
+            });
+        }
+        for block in gone {
+            self.fs.remove(&block.path).map_err(TsdbError::io("remove", &block.path))?;
             report.blocks_dropped += 1;
         }
         Ok(())
     }
 
+    /// Forgets series that have no sample left, and gives back their places.
     fn forget_series(&self) -> usize {
         let mut state = self.state.write();
         let state = &mut *state;
-        let mut live: Vec<bool> = state.head.iter().map(|s| !s.is_empty()).collect();
-        live.resize(state.index.id_end(), false);
-        for id in state.blocks.iter().flat_map(|b| b.series_ids()) {
-            live[id as usize] = true;
+        let mut keep = RoaringBitmap::new();
+        for slot in 0..state.head.end() {
+            let series = state.head.get(slot);
+            if series.id == SeriesId::MAX {
+                continue;
+            }
+            if series.is_empty() {
+                state.index.set_slot(series.id, crate::index::NO_SLOT);
+                state.head.remove(slot);
+            } else {
+                keep.insert(series.id);
+            }
         }
-        debug_assert!(state.blocks.iter().all(|b| b.series_ids().all(|id| b.contains(id))));
-        state.index.retain(|id| live[id as usize])
+        for block in &state.blocks {
+            keep |= block.ids();
+        }
+        state.forget_tombstones();
+        let count = state.index.retain(&keep);
+        let index = &state.index;
+        state.unlogged.retain(|id| index.is_live(*id));
+        count
     }
 }
 
-fn copy(state: &State, start: i64, end: i64) -> Vec<HeadCopy> {
-    (0..state.head.len() as SeriesId)
-        .filter(|id| state.head[*id as usize].overlaps(start, end))
-        .map(|id| {
-            let (sealed, open) = state.head[id as usize].slice(start, end);
-            HeadCopy { id, labels: state.labels(id), sealed, open }
-        })
-        .collect()
+impl State {
+    fn drop_before(&mut self, slot: u32, t_ms: i64, written: &[Point]) {
+        let series = self.head.get_mut(slot);
+        let exemplars = |s: &crate::head::HeadSeries| s.extra.as_ref().map_or(0, |e| e.exemplars.len());
+        let before = exemplars(series);
+        series.drop_before(t_ms, written);
+        let after = exemplars(series);
+        self.exemplars = self.exemplars.saturating_sub(before - after);
+    }
+
+    /// Forgets deletions that nothing older than them is left for.
+    fn forget_tombstones(&mut self) {
+        let (blocks, head) = (&self.blocks, &self.head);
+        if self.tombstones.is_empty() {
+            return;
+        }
+        let head_min = head.iter().filter_map(crate::head::HeadSeries::oldest_t).min().unwrap_or(i64::MAX);
+        let needed = |id: SeriesId, t: &Tombstone| {
+            head_min <= t.end || blocks.iter().any(|b| t.applies_to(b) && b.ids().contains(id))
+        };
+        self.tombstones.retain(|id, list| {
+            list.retain(|t| needed(*id, t));
+            !list.is_empty()
+        });
+    }
+}
+
+impl Tombstone {
+    /// Whether the block may still hold samples that this deleted.
+    pub(crate) fn applies_to(&self, block: &Block) -> bool {
+        block.meta.number < self.block && block.overlaps(self.start, self.end)
+    }
 }

@@ -14,6 +14,14 @@ pub struct Options {
     pub block_ms: i64,
     /// A write-ahead log segment is closed when it has grown to this size.
     pub segment_bytes_max: u64,
+    /// The log since the last checkpoint is folded into a new one at this size: it bounds the time a start takes.
+    pub replay_bytes_max: u64,
+    /// A sample older than the newest of its series is taken when it is older by at most this; 0 takes none.
+    pub out_of_order_ms: i64,
+    /// Blocks are merged up to this time, and never over more than an eighth of the retention.
+    pub block_ms_max: i64,
+    /// Exemplars in memory; further ones are refused until the next block is cut.
+    pub exemplars_max: usize,
     /// Series (distinct label sets) known at one time, in memory and blocks together.
     pub series_max: usize,
     pub labels_per_series_max: usize,
@@ -28,6 +36,10 @@ impl Default for Options {
             retention_bytes_max: None,
             block_ms: 2 * 3_600_000,
             segment_bytes_max: 64 << 20,
+            replay_bytes_max: 64 << 20,
+            out_of_order_ms: 30 * 60_000,
+            block_ms_max: 3 * 24 * 3_600_000,
+            exemplars_max: 100_000,
             series_max: 1_000_000,
             labels_per_series_max: 64,
             label_name_bytes_max: 256,
@@ -36,7 +48,7 @@ impl Default for Options {
     }
 }
 
-/// One value of one series at one instant. The metric name is the label `__name__`.
+/// The owned form of one float sample, for callers that have no batch at hand: one value of one series at one instant. The metric name is the label `__name__`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     pub labels: Labels,
@@ -68,11 +80,11 @@ pub const INSTANT_MS_MAX: i64 = 1 << 52;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Older than the newest sample of its series.
+    /// Older than the newest sample of its series, and none such are taken (always so for native histograms).
     OutOfOrder,
     /// Same instant as the newest sample of its series, another value.
     Duplicate,
-    /// Lies in time that has already been cut into a block.
+    /// Older than the newest sample of its series, or in time already cut into a block, by more than the window.
     TooOld,
     /// Farther from 1970 than [`INSTANT_MS_MAX`].
     OutOfRange,
@@ -82,6 +94,11 @@ pub enum Reason {
     LabelNameTooLong,
     LabelValueTooLong,
     TooManySeries,
+    /// Labels not sorted by name, a name twice, or an empty value.
+    LabelOrder,
+    /// The native histogram contradicts itself.
+    BadHistogram,
+    TooManyExemplars,
 }
 
 impl Reason {
@@ -97,6 +114,9 @@ impl Reason {
             Self::LabelNameTooLong => "label_name_too_long",
             Self::LabelValueTooLong => "label_value_too_long",
             Self::TooManySeries => "too_many_series",
+            Self::LabelOrder => "label_order",
+            Self::BadHistogram => "bad_histogram",
+            Self::TooManyExemplars => "too_many_exemplars",
         }
     }
 }
@@ -113,7 +133,7 @@ pub struct Rejected {
 /// What became of the samples of one append.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct AppendReport {
-    /// Stored, counting exact repetitions of a series' newest sample.
+    /// Samples and exemplars stored, counting exact repetitions of a series' newest one.
     pub appended: usize,
     /// Series seen for the first time.
     pub new_series: usize,
@@ -124,10 +144,10 @@ impl AppendReport {
     pub fn rejected_count(&self) -> usize {
         self.rejected.iter().map(|r| r.count).sum()
     }
-    pub(crate) fn reject(&mut self, reason: Reason, example: impl FnOnce() -> String) {
+    pub(crate) fn reject(&mut self, reason: Reason, count: usize, example: impl FnOnce() -> String) {
         match self.rejected.iter_mut().find(|r| r.reason == reason) {
-            Some(r) => r.count += 1,
-            None => self.rejected.push(Rejected { reason, count: 1, example: example() }),
+            Some(r) => r.count += count,
+            None => self.rejected.push(Rejected { reason, count, example: example() }),
         }
     }
 }

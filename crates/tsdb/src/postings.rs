@@ -1,62 +1,73 @@
-//! Sorted lists of series numbers and the three set operations on them.
+//! Sets of series numbers. Most label values of a store with many series belong to one series: those cost no set.
+
+use roaring::RoaringBitmap;
 
 pub(crate) type SeriesId = u32;
 
-/// The numbers in both lists.
-pub(crate) fn intersect(mut a: Vec<SeriesId>, b: &[SeriesId]) -> Vec<SeriesId> {
-    keep(&mut a, b, true);
-    a
+pub(crate) enum Postings {
+    One(SeriesId),
+    Many(RoaringBitmap),
 }
 
-/// The numbers in `a` but not in `b`.
-pub(crate) fn subtract(mut a: Vec<SeriesId>, b: &[SeriesId]) -> Vec<SeriesId> {
-    keep(&mut a, b, false);
-    a
-}
-
-fn keep(a: &mut Vec<SeriesId>, b: &[SeriesId], wanted: bool) {
-    let mut rest = b;
-    // Jumps through a far longer list instead of walking it.
-    let jump = b.len() / 16 > a.len();
-    a.retain(|id| {
-        let skip = if jump {
-            rest.partition_point(|x| x < id)
-        } else {
-            rest.iter().position(|x| x >= id).unwrap_or(rest.len())
-        };
-        rest = &rest[skip..];
-        (rest.first() == Some(id)) == wanted
-    });
-}
-
-/// The numbers in any of the lists.
-pub(crate) fn union(lists: &[&[SeriesId]]) -> Vec<SeriesId> {
-    match lists {
-        [] => Vec::new(),
-        [one] => one.to_vec(),
-        many => {
-            let mut all = many.concat();
-            all.sort_unstable();
-            all.dedup();
-            all
+impl Postings {
+    /// Adds a number; they mostly come in ascending order.
+    pub fn insert(&mut self, id: SeriesId) {
+        match self {
+            Self::One(first) if *first == id => {}
+            Self::One(first) => *self = Self::Many([*first, id].into_iter().collect()),
+            Self::Many(set) => {
+                if set.try_push(id).is_err() {
+                    set.insert(id);
+                }
+            }
         }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::BTreeSet;
-
-    proptest! {
-        #[test]
-        fn as_sets(a in prop::collection::btree_set(0u32..500, 0..60), b in prop::collection::btree_set(0u32..500, 0..400)) {
-            let (va, vb): (Vec<_>, Vec<_>) = (a.iter().copied().collect(), b.iter().copied().collect());
-            let set = |v: Vec<u32>| v.into_iter().collect::<BTreeSet<_>>();
-            prop_assert_eq!(set(intersect(va.clone(), &vb)), &a & &b);
-            prop_assert_eq!(set(subtract(va.clone(), &vb)), &a - &b);
-            prop_assert_eq!(union(&[&va, &vb]), (&a | &b).into_iter().collect::<Vec<_>>());
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::One(_) => 1,
+            Self::Many(set) => set.len(),
+        }
+    }
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::One(_) => 0,
+            Self::Many(set) => set.serialized_size() + 32,
+        }
+    }
+    pub fn add_to(&self, out: &mut RoaringBitmap) {
+        match self {
+            Self::One(id) => {
+                out.insert(*id);
+            }
+            Self::Many(set) => *out |= set,
+        }
+    }
+    pub fn to_set(&self) -> RoaringBitmap {
+        match self {
+            Self::One(id) => [*id].into_iter().collect(),
+            Self::Many(set) => set.clone(),
+        }
+    }
+    pub fn intersects(&self, other: &RoaringBitmap) -> bool {
+        match self {
+            Self::One(id) => other.contains(*id),
+            Self::Many(set) => !set.is_disjoint(other),
+        }
+    }
+    pub fn intersection_len(&self, other: &RoaringBitmap) -> u64 {
+        match self {
+            Self::One(id) => u64::from(other.contains(*id)),
+            Self::Many(set) => set.intersection_len(other),
+        }
+    }
+    /// Keeps what is in `live`; whether anything is left.
+    pub fn retain(&mut self, live: &RoaringBitmap) -> bool {
+        match self {
+            Self::One(id) => live.contains(*id),
+            Self::Many(set) => {
+                *set &= live;
+                !set.is_empty()
+            }
         }
     }
 }

@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use roaring::RoaringBitmap;
 use tenfold_types::{Exemplar, HistogramPoint, Labels, Matcher, Point};
 
 use crate::{
-    block::{Block, ChunkRef},
-    chunk::Chunk,
+    block::{Block, BlockReader},
     db::{State, Tsdb},
     error::TsdbError,
+    head::HeadSlice,
     matcher::CompiledMatcher,
     postings::SeriesId,
+    record::Tombstone,
 };
 
 /// A series that matched, with its samples still encoded.
@@ -21,52 +23,94 @@ pub struct SelectedSeries {
 
 /// The samples of one series within one time. Holds on to what it reads from; later appends do not show.
 pub struct SeriesChunks {
+    id: SeriesId,
     start: i64,
     end: i64,
-    blocks: Vec<(Arc<Block>, Vec<ChunkRef>)>,
-    sealed: Vec<Chunk>,
-    open: Vec<Point>,
-    histograms: Vec<HistogramPoint>,
+    /// The older block first: of two samples at one instant the first read stands.
+    blocks: Vec<Arc<BlockReader>>,
+    head: HeadSlice,
+    deleted: Vec<Tombstone>,
 }
 
 impl SeriesChunks {
+    /// Appends the float samples, oldest first.
+    pub fn read(&self, out: &mut Vec<Point>) -> Result<(), TsdbError> {
+        self.read_all(out, &mut Vec::new())
+    }
+
     /// Appends the native histograms, oldest first.
     pub fn read_histograms(&self, out: &mut Vec<HistogramPoint>) -> Result<(), TsdbError> {
-        out.extend_from_slice(&self.histograms);
-        Ok(())
+        self.read_all(&mut Vec::new(), out)
     }
-    /// Appends the samples, oldest first.
-    pub fn read(&self, out: &mut Vec<Point>) -> Result<(), TsdbError> {
-        for (block, refs) in &self.blocks {
-            for chunk in refs {
-                block.read(chunk, self.start, self.end, out)?;
-            }
+
+    /// Appends both kinds, each oldest first. At one instant there is one sample: the one that came first.
+    pub fn read_all(&self, floats: &mut Vec<Point>, histograms: &mut Vec<HistogramPoint>) -> Result<(), TsdbError> {
+        let (f, h) = (floats.len(), histograms.len());
+        let span = (self.start, self.end);
+        for block in &self.blocks {
+            block.samples(self.id, span, floats, histograms)?;
         }
-        for chunk in &self.sealed {
-            chunk.decode_range(self.start, self.end, out).expect("chunks in memory were encoded by this process");
+        for chunk in &self.head.chunks {
+            chunk.decode_range(self.start, self.end, floats).expect("runs in memory were encoded by this process");
         }
-        out.extend_from_slice(&self.open);
+        floats.extend_from_slice(&self.head.late);
+        for chunk in &self.head.histograms {
+            chunk.decode_range(self.start, self.end, histograms).expect("runs in memory were encoded by this process");
+        }
+        histograms.extend_from_slice(&self.head.open_histograms);
+        settle(floats, f, |p| p.t_ms, &self.deleted);
+        settle(histograms, h, |p| p.t_ms, &self.deleted);
         Ok(())
-    }
-    fn is_empty(&self) -> bool {
-        self.blocks.is_empty() && self.sealed.is_empty() && self.open.is_empty() && self.histograms.is_empty()
     }
 }
+
+/// Puts what was appended after `from` in order, each instant once, without what was deleted.
+pub(crate) fn settle<T: Clone>(list: &mut Vec<T>, from: usize, t: impl Fn(&T) -> i64, deleted: &[Tombstone]) {
+    if !list[from..].is_sorted_by(|a, b| t(a) < t(b)) {
+        let mut tail = list.split_off(from);
+        tail.sort_by_key(&t);
+        tail.dedup_by_key(|p| t(p));
+        list.append(&mut tail);
+    }
+    if !deleted.is_empty() {
+        let mut i = 0;
+        list.retain(|p| {
+            i += 1;
+            i <= from || !deleted.iter().any(|d| (d.start..=d.end).contains(&t(p)))
+        });
+    }
+}
+
+/// A series with its exemplars, oldest first.
+pub type SeriesExemplars = (Arc<Labels>, Vec<Exemplar>);
 
 impl Tsdb {
     /// The series that satisfy every matcher and have samples with `start_ms <= t <= end_ms`, in no particular order.
     pub fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SelectedSeries>, TsdbError> {
         let compiled = CompiledMatcher::all(matchers)?;
         let state = self.state.read();
-        let blocks: Vec<&Arc<Block>> = state.blocks_within(start_ms, end_ms).collect();
-        let mut out = Vec::new();
-        for id in state.index.select(&compiled) {
-            let chunks = state.chunks(id, &blocks, start_ms, end_ms);
-            if !chunks.is_empty() {
-                out.push(SelectedSeries { labels: state.labels(id), chunks });
+        let ids = state.index.select(&compiled);
+        let readers: Vec<Arc<BlockReader>> = readers(state.blocks_within(start_ms, end_ms));
+        let mut out: Vec<SelectedSeries> = Vec::new();
+        for id in &ids {
+            let head = state.head_slice(id, start_ms, end_ms);
+            let blocks: Vec<_> = readers.iter().filter(|r| r.block.ids().contains(id)).cloned().collect();
+            if head.is_empty() && blocks.is_empty() {
+                continue;
+            }
+            let deleted = state.tombstones.get(&id).cloned().unwrap_or_default();
+            let chunks = SeriesChunks { id, start: start_ms, end: end_ms, blocks, head, deleted };
+            out.push(SelectedSeries { labels: Arc::new(state.index.labels(id)), chunks });
+        }
+        drop(state);
+        // Descriptions of runs are read without the lock.
+        let mut kept = Vec::with_capacity(out.len());
+        for mut series in out {
+            if series.chunks.narrow()? {
+                kept.push(series);
             }
         }
-        Ok(out)
+        Ok(kept)
     }
 
     /// The exemplars of every matching series with `start_ms <= t <= end_ms`, oldest first.
@@ -75,26 +119,44 @@ impl Tsdb {
         matchers: &[Matcher],
         start_ms: i64,
         end_ms: i64,
-    ) -> Result<Vec<(Arc<Labels>, Vec<Exemplar>)>, TsdbError> {
+    ) -> Result<Vec<SeriesExemplars>, TsdbError> {
         let compiled = CompiledMatcher::all(matchers)?;
         let state = self.state.read();
-        let mut out = Vec::new();
-        for id in state.index.select(&compiled) {
-            let Some((_, exemplars)) = state.extras.get(&id) else { continue };
-            let found: Vec<_> = exemplars.iter().filter(|e| (start_ms..=end_ms).contains(&e.t_ms)).cloned().collect();
-            if !found.is_empty() {
-                out.push((state.labels(id), found));
+        let ids = state.index.select(&compiled);
+        let blocks: Vec<Arc<Block>> = state.blocks_within(start_ms, end_ms).cloned().collect();
+        let mut found: std::collections::BTreeMap<SeriesId, Vec<Exemplar>> = std::collections::BTreeMap::new();
+        let mut labels = std::collections::BTreeMap::new();
+        for id in &ids {
+            if let Some(slot) = state.index.slot(id) {
+                let here: Vec<_> = state.head.get(slot).exemplars(start_ms, end_ms).cloned().collect();
+                if !here.is_empty() {
+                    found.insert(id, here);
+                }
+            }
+            labels.insert(id, Arc::new(state.index.labels(id)));
+        }
+        drop(state);
+        for block in blocks {
+            for (id, exemplar) in block.exemplars()? {
+                if ids.contains(id) && (start_ms..=end_ms).contains(&exemplar.t_ms) {
+                    found.entry(id).or_default().push(exemplar);
+                }
             }
         }
-        Ok(out)
+        let sorted = |mut list: Vec<Exemplar>| {
+            list.sort_by_key(|e| e.t_ms);
+            list.dedup();
+            list
+        };
+        Ok(found.into_iter().filter_map(|(id, list)| Some((labels.remove(&id)?, sorted(list)))).collect())
     }
 
-    /// The label sets that satisfy every matcher and have samples about the time (to the precision of a chunk), sorted.
+    /// The label sets that satisfy every matcher and have samples about the time (to the precision of a block), sorted.
     pub fn series(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<Arc<Labels>>, TsdbError> {
         let compiled = CompiledMatcher::all(matchers)?;
         let state = self.state.read();
         let mut out: Vec<_> =
-            state.active(&compiled, start_ms, end_ms).into_iter().map(|id| state.labels(id)).collect();
+            state.active(&compiled, start_ms, end_ms).into_iter().map(|id| Arc::new(state.index.labels(id))).collect();
         drop(state);
         out.sort_unstable();
         Ok(out)
@@ -104,18 +166,10 @@ impl Tsdb {
     pub fn label_names(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<String>, TsdbError> {
         let compiled = CompiledMatcher::all(matchers)?;
         let state = self.state.read();
-        if compiled.is_empty() && start_ms == i64::MIN && end_ms == i64::MAX {
-            return Ok(state.index.label_names().map(Into::into).collect());
-        }
-        let mut names = BTreeSet::new();
-        for id in state.active(&compiled, start_ms, end_ms) {
-            for (name, _) in state.labels(id).iter() {
-                if !names.contains(name) {
-                    names.insert(name.to_string());
-                }
-            }
-        }
-        Ok(names.into_iter().collect())
+        let active = state.active(&compiled, start_ms, end_ms);
+        let names: BTreeSet<&str> =
+            state.index.label_names().filter(|(_, ids)| !ids.is_disjoint(&active)).map(|(name, _)| name).collect();
+        Ok(names.into_iter().map(Into::into).collect())
     }
 
     /// The values one label has on matching series, sorted.
@@ -128,60 +182,69 @@ impl Tsdb {
     ) -> Result<Vec<String>, TsdbError> {
         let compiled = CompiledMatcher::all(matchers)?;
         let state = self.state.read();
-        let blocks: Vec<&Arc<Block>> = state.blocks_within(start_ms, end_ms).collect();
-        let wanted = (!compiled.is_empty()).then(|| state.index.select(&compiled));
-        let live = |id: &SeriesId| {
-            wanted.as_ref().is_none_or(|w| w.binary_search(id).is_ok())
-                && state.has_data(*id, &blocks, start_ms, end_ms)
-        };
-        Ok(state.index.label_values(name).filter(|(_, ids)| ids.iter().any(live)).map(|(v, _)| v.into()).collect())
+        let active = state.active(&compiled, start_ms, end_ms);
+        let mut values: Vec<String> = state
+            .index
+            .label_values(name)
+            .filter(|(_, ids)| ids.intersects(&active))
+            .map(|(value, _)| value.into())
+            .collect();
+        values.sort_unstable();
+        Ok(values)
     }
 
-    /// The newest sample of every matching series that has one in memory or had one since the start.
+    /// The newest sample of every matching series that has one in memory.
     pub fn last_samples(&self, matchers: &[Matcher]) -> Result<Vec<(Arc<Labels>, Point)>, TsdbError> {
         let compiled = CompiledMatcher::all(matchers)?;
         let state = self.state.read();
         let ids = state.index.select(&compiled);
-        Ok(ids
-            .into_iter()
-            .filter_map(|id| Some((state.labels(id), state.head[id as usize].last()?)))
-            .filter(|(_, p)| !p.value.is_nan() || p.value.to_bits() != NOT_READ_BITS)
-            .collect())
+        let last = |id| state.head.get(state.index.slot(id)?).last();
+        Ok(ids.iter().filter_map(|id| Some((Arc::new(state.index.labels(id)), last(id)?))).collect())
     }
 }
 
-/// Stands for a newest sample of which only the instant is known (it lies in a block); never written anywhere.
-pub(crate) const NOT_READ_BITS: u64 = 0x7ff0_0000_0000_0b10;
+pub(crate) fn readers<'a>(blocks: impl Iterator<Item = &'a Arc<Block>>) -> Vec<Arc<BlockReader>> {
+    let mut blocks: Vec<_> = blocks.cloned().collect();
+    blocks.sort_by_key(|b| b.meta.number);
+    blocks.into_iter().map(|b| Arc::new(BlockReader::new(b))).collect()
+}
 
-impl State {
-    pub(crate) fn labels(&self, id: SeriesId) -> Arc<Labels> {
-        self.index.labels(id).expect("selected series have labels").clone()
-    }
-    fn blocks_within(&self, start: i64, end: i64) -> impl Iterator<Item = &Arc<Block>> {
-        self.blocks.iter().filter(move |b| b.min_t <= end && b.max_t >= start)
-    }
-    fn has_data(&self, id: SeriesId, blocks: &[&Arc<Block>], start: i64, end: i64) -> bool {
-        self.head[id as usize].overlaps(start, end)
-            || blocks.iter().any(|b| b.chunks_of(id).iter().any(|c| c.min_t <= end && c.max_t >= start))
-    }
-    fn active(&self, compiled: &[CompiledMatcher], start: i64, end: i64) -> Vec<SeriesId> {
-        let blocks: Vec<&Arc<Block>> = self.blocks_within(start, end).collect();
-        let mut ids = self.index.select(compiled);
-        ids.retain(|id| self.has_data(*id, &blocks, start, end));
-        ids
-    }
-    fn chunks(&self, id: SeriesId, blocks: &[&Arc<Block>], start: i64, end: i64) -> SeriesChunks {
-        let mut from_blocks = Vec::new();
-        for block in blocks {
-            let refs: Vec<ChunkRef> =
-                block.chunks_of(id).iter().filter(|c| c.min_t <= end && c.max_t >= start).copied().collect();
-            if !refs.is_empty() {
-                from_blocks.push((Arc::clone(block), refs));
+impl SeriesChunks {
+    /// Leaves only the blocks that have runs within the time; whether anything is left.
+    fn narrow(&mut self) -> Result<bool, TsdbError> {
+        let mut kept = Vec::with_capacity(self.blocks.len());
+        for block in self.blocks.drain(..) {
+            let meta = &block.block.meta;
+            // Within a block's whole time nothing needs be looked up.
+            let all = self.start <= meta.min_t && self.end >= meta.max_t;
+            if all || block.overlaps(self.id, self.start, self.end)? {
+                kept.push(block);
             }
         }
-        let (sealed, open) = self.head[id as usize].slice(start, end);
-        let extra = self.extras.get(&id);
-        let histograms = extra.map(|e| e.0.iter().filter(|h| (start..=end).contains(&h.t_ms)).cloned().collect());
-        SeriesChunks { start, end, blocks: from_blocks, sealed, open, histograms: histograms.unwrap_or_default() }
+        self.blocks = kept;
+        Ok(!self.blocks.is_empty() || !self.head.is_empty())
+    }
+}
+
+impl State {
+    pub(crate) fn blocks_within(&self, start: i64, end: i64) -> impl Iterator<Item = &Arc<Block>> {
+        self.blocks.iter().filter(move |b| b.overlaps(start, end))
+    }
+    pub(crate) fn head_slice(&self, id: SeriesId, start: i64, end: i64) -> HeadSlice {
+        self.index.slot(id).map(|slot| self.head.get(slot).slice(start, end)).unwrap_or_default()
+    }
+    fn active(&self, compiled: &[CompiledMatcher], start: i64, end: i64) -> RoaringBitmap {
+        let ids = if compiled.is_empty() { self.index.live().clone() } else { self.index.select(compiled) };
+        if start == i64::MIN && end == i64::MAX {
+            return ids;
+        }
+        let mut active: RoaringBitmap = ids
+            .iter()
+            .filter(|id| self.index.slot(*id).is_some_and(|slot| self.head.get(slot).overlaps(start, end)))
+            .collect();
+        for block in self.blocks_within(start, end) {
+            active |= block.ids() & &ids;
+        }
+        active
     }
 }

@@ -112,6 +112,12 @@ impl Fs for MemFs {
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.names.lock().unwrap().remove(path).map(drop).ok_or(io::ErrorKind::NotFound.into())
     }
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut names = self.names.lock().unwrap();
+        let content = names.get(from).cloned().ok_or(io::ErrorKind::NotFound)?;
+        names.insert(to.into(), content);
+        Ok(())
+    }
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let names = self.names.lock().unwrap();
         let mut durable = self.durable_names.lock().unwrap();

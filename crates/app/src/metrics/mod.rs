@@ -160,7 +160,8 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
     }
     flush_statsd(&app);
-    on_disk(&app, |tsdb, _| tsdb.sync()).await;
+    // The next start reads the checkpoint instead of the log.
+    on_disk(&app, |tsdb, _| tsdb.checkpoint()).await;
 }
 
 /// Disk work leaves the runtime's threads alone.

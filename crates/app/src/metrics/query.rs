@@ -30,8 +30,7 @@ impl ReadSamples for Lazy {
     }
 
     fn read_run(&self, out: &mut Run) -> Result<(), QueryError> {
-        self.read(&mut out.floats)?;
-        self.0.read_histograms(&mut out.histograms).map_err(|e| QueryError::Storage(e.to_string()))
+        self.0.read_all(&mut out.floats, &mut out.histograms).map_err(|e| QueryError::Storage(e.to_string()))
     }
 }
 

@@ -1,5 +1,4 @@
-//! Runs of samples of one series as bytes. The first byte of a chunk's description says how it is encoded, so that new
-//! encodings can be added without touching old files.
+//! Runs of samples of one series in memory, written bit by bit as they come.
 //!
 //! Timestamps are coded as differences of differences, values as XOR with the one before, after Pelkonen et al.,
 //! "Gorilla: A Fast, Scalable, In-Memory Time Series Database" (VLDB 2015), with the buckets of milliseconds widened.
@@ -10,48 +9,78 @@ use tenfold_types::Point;
 
 use crate::bits::{BitReader, BitWriter};
 
-/// How a chunk's bytes are to be read. The number is part of the file formats and never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Encoding {
-    /// Gorilla: timestamps and XORed values interleaved.
-    Xor = 1,
-    /// One value for all samples, then only timestamps.
-    Constant = 2,
-}
-
-impl Encoding {
-    pub fn from_byte(byte: u8) -> Option<Self> {
-        match byte {
-            1 => Some(Self::Xor),
-            2 => Some(Self::Constant),
-            _ => None,
-        }
-    }
-}
-
 /// An immutable run of samples, oldest first.
 #[derive(Debug, Clone)]
 pub(crate) struct Chunk {
     pub min_t: i64,
     pub max_t: i64,
     pub count: u32,
-    pub encoding: Encoding,
     pub bytes: Arc<[u8]>,
 }
 
 impl Chunk {
     /// Encodes points in ascending order of time; `None` when there are none.
     pub fn encode(points: &[Point]) -> Option<Self> {
-        let (first, last) = (points.first()?, points.last()?);
-        let constant = points.iter().all(|p| p.value.to_bits() == first.value.to_bits());
-        let encoding = if constant { Encoding::Constant } else { Encoding::Xor };
-        let bytes = encode(points, encoding).into();
-        Some(Self { min_t: first.t_ms, max_t: last.t_ms, count: points.len() as u32, encoding, bytes })
+        let mut appender = Appender::default();
+        for point in points {
+            appender.push(*point);
+        }
+        appender.chunk()
     }
     /// Appends the points with `start <= t <= end`; `None` when the bytes are damaged.
     pub fn decode_range(&self, start: i64, end: i64, out: &mut Vec<Point>) -> Option<()> {
-        decode(&self.bytes, self.encoding, self.count, start, end, out)
+        decode(&self.bytes, self.count, start, end, out)
+    }
+}
+
+/// A run that still grows.
+pub(crate) struct Appender {
+    bits: BitWriter,
+    first_t: i64,
+    t: i64,
+    delta: i64,
+    value: u64,
+    pub count: u32,
+    window: Window,
+}
+
+impl Default for Appender {
+    fn default() -> Self {
+        let window = Window { leading: 0, bits: 0 };
+        Self { bits: BitWriter::default(), first_t: 0, t: 0, delta: 0, value: 0, count: 0, window }
+    }
+}
+
+impl Appender {
+    pub fn push(&mut self, point: Point) {
+        let bits = point.value.to_bits();
+        if self.count == 0 {
+            self.bits.put(point.t_ms as u64, 64);
+            self.bits.put(bits, 64);
+            self.first_t = point.t_ms;
+        } else {
+            let delta = point.t_ms.wrapping_sub(self.t);
+            put_time(&mut self.bits, delta.wrapping_sub(self.delta));
+            self.delta = delta;
+            put_value(&mut self.bits, &mut self.window, bits ^ self.value);
+        }
+        self.t = point.t_ms;
+        self.value = bits;
+        self.count += 1;
+    }
+    pub fn capacity_bytes(&self) -> usize {
+        self.bits.capacity()
+    }
+    pub fn first_t(&self) -> Option<i64> {
+        (self.count > 0).then_some(self.first_t)
+    }
+    pub fn last(&self) -> Option<Point> {
+        (self.count > 0).then(|| Point::new(self.t, f64::from_bits(self.value)))
+    }
+    /// What it holds so far.
+    pub fn chunk(&self) -> Option<Chunk> {
+        let bytes = || self.bits.snapshot().into();
+        (self.count > 0).then(|| Chunk { min_t: self.first_t, max_t: self.t, count: self.count, bytes: bytes() })
     }
 }
 
@@ -87,8 +116,8 @@ fn time_in(window: u64) -> Option<(i64, u32)> {
 /// The shared XOR window: how many leading zeros and how many meaningful bits.
 #[derive(Clone, Copy)]
 struct Window {
-    leading: u32,
-    bits: u32,
+    leading: u8,
+    bits: u8,
 }
 
 fn put_value(w: &mut BitWriter, window: &mut Window, xor: u64) {
@@ -97,78 +126,47 @@ fn put_value(w: &mut BitWriter, window: &mut Window, xor: u64) {
     }
     let leading = xor.leading_zeros().min(31);
     let trailing = xor.trailing_zeros();
-    let old_trailing = 64 - window.leading - window.bits;
+    let (old_leading, old_bits) = (u32::from(window.leading), u32::from(window.bits));
+    let old_trailing = 64 - old_leading - old_bits;
     // A new window costs 11 bits, so a wider old one is kept while it wastes fewer.
-    if window.bits > 0
-        && leading >= window.leading
-        && trailing >= old_trailing
-        && window.bits < 64 - leading - trailing + 11
-    {
+    if old_bits > 0 && leading >= old_leading && trailing >= old_trailing && old_bits < 64 - leading - trailing + 11 {
         w.put(0b10, 2);
-        return w.put(xor >> old_trailing, window.bits);
+        return w.put(xor >> old_trailing, old_bits);
     }
-    *window = Window { leading, bits: 64 - leading - trailing };
+    let bits = 64 - leading - trailing;
+    *window = Window { leading: leading as u8, bits: bits as u8 };
     w.put(0b11, 2);
     w.put(u64::from(leading), 5);
-    w.put(u64::from(window.bits - 1), 6);
-    w.put(xor >> trailing, window.bits);
+    w.put(u64::from(bits - 1), 6);
+    w.put(xor >> trailing, bits);
 }
 
-/// Reads a value's XOR; `bits` are its first 33 or more bits, `used` how far they lie ahead of the reader.
+/// Reads a value's XOR; `ahead` are its first 33 or more bits, `used` how far they lie ahead of the reader.
 #[inline]
-fn take_value(r: &mut BitReader<'_>, window: &mut Window, bits: u64, used: u32) -> Option<u64> {
-    if bits >> 63 == 0 {
+fn take_value(r: &mut BitReader<'_>, window: &mut Window, ahead: u64, used: u32) -> Option<u64> {
+    if ahead >> 63 == 0 {
         r.advance(used + 1)?;
         return Some(0);
     }
-    if bits >> 62 == 0b10 {
+    if ahead >> 62 == 0b10 {
         r.advance(used + 2)?;
         if window.bits == 0 {
             return None;
         }
     } else {
         r.advance(used + 13)?;
-        let (leading, len) = ((bits >> 57) as u32 & 31, (bits >> 51) as u32 & 63);
+        let (leading, len) = ((ahead >> 57) as u8 & 31, (ahead >> 51) as u8 & 63);
         *window = Window { leading, bits: len + 1 };
         if leading + len + 1 > 64 {
             return None;
         }
     }
-    Some(r.take(window.bits)? << (64 - window.leading - window.bits))
-}
-
-fn encode(points: &[Point], encoding: Encoding) -> Vec<u8> {
-    let mut w = BitWriter::with_capacity(16 + points.len() * 2);
-    let mut window = Window { leading: 0, bits: 0 };
-    let (mut t, mut delta, mut v) = (0i64, 0i64, 0u64);
-    for (i, p) in points.iter().enumerate() {
-        let bits = p.value.to_bits();
-        if i == 0 {
-            w.put(p.t_ms as u64, 64);
-            w.put(bits, 64);
-        } else {
-            let new_delta = p.t_ms.wrapping_sub(t);
-            put_time(&mut w, new_delta.wrapping_sub(delta));
-            delta = new_delta;
-            if encoding == Encoding::Xor {
-                put_value(&mut w, &mut window, bits ^ v);
-            }
-        }
-        t = p.t_ms;
-        v = bits;
-    }
-    w.finish()
+    let (leading, bits) = (u32::from(window.leading), u32::from(window.bits));
+    Some(r.take(bits)? << (64 - leading - bits))
 }
 
 /// Decodes `count` points and appends those within `start..=end`; `None` when the bytes are damaged.
-pub(crate) fn decode(
-    bytes: &[u8],
-    encoding: Encoding,
-    count: u32,
-    start: i64,
-    end: i64,
-    out: &mut Vec<Point>,
-) -> Option<()> {
+pub(crate) fn decode(bytes: &[u8], count: u32, start: i64, end: i64, out: &mut Vec<Point>) -> Option<()> {
     if count == 0 {
         return Some(());
     }
@@ -176,11 +174,11 @@ pub(crate) fn decode(
     let mut window = Window { leading: 0, bits: 0 };
     let (mut t, mut v, mut delta) = (r.take(64)? as i64, r.take(64)?, 0i64);
     // Two bits are the least a further sample takes: a damaged count must not reserve the memory.
-    out.reserve((count as usize).min(bytes.len() * 8 + 1));
+    out.reserve((count as usize).min(bytes.len() * 4 + 1));
     for i in 0..count {
         if i > 0 {
             let mut ahead = r.window();
-            let (dod, mut used) = if let Some(short) = time_in(ahead) {
+            let (dod, used) = if let Some(short) = time_in(ahead) {
                 short
             } else {
                 r.advance(4)?;
@@ -190,11 +188,7 @@ pub(crate) fn decode(
             };
             delta = delta.wrapping_add(dod);
             t = t.wrapping_add(delta);
-            if encoding == Encoding::Xor {
-                v ^= take_value(&mut r, &mut window, ahead << used, used)?;
-                used = 0;
-            }
-            r.advance(used)?;
+            v ^= take_value(&mut r, &mut window, ahead << used, used)?;
         }
         if t > end {
             break;
@@ -246,17 +240,14 @@ mod tests {
 
         #[test]
         fn damaged_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), count in any::<u32>()) {
-            for encoding in [Encoding::Xor, Encoding::Constant] {
-                let _ = decode(&bytes, encoding, count, i64::MIN, i64::MAX, &mut Vec::new());
-            }
+            let _ = decode(&bytes, count, i64::MIN, i64::MAX, &mut Vec::new());
         }
     }
 
     #[test]
-    fn a_constant_series_takes_a_bit_a_sample() {
+    fn a_constant_series_takes_two_bits_a_sample() {
         let points: Vec<_> = (0..480).map(|i| Point::new(i * 15_000, 3.5)).collect();
         let chunk = Chunk::encode(&points).unwrap();
-        assert_eq!(chunk.encoding, Encoding::Constant);
-        assert!(chunk.bytes.len() < 16 + 480 / 8 + 4, "{} bytes", chunk.bytes.len());
+        assert!(chunk.bytes.len() < 16 + 480 / 4 + 8, "{} bytes", chunk.bytes.len());
     }
 }

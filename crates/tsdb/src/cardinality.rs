@@ -1,0 +1,83 @@
+//! Where the series are: which metrics, labels and label values have the most, and how many of them are gone already.
+
+use roaring::RoaringBitmap;
+use serde::Serialize;
+use tenfold_types::Labels;
+
+use crate::{db::Tsdb, postings::Postings};
+
+/// A metric or a label value by its series.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct SeriesCount {
+    pub name: String,
+    pub series: u64,
+    /// Of them, with samples in memory. The rest have ended and stay until the retention: what churn leaves behind.
+    pub active: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ValueCount {
+    pub label: String,
+    pub values: usize,
+}
+
+/// The answer of [`Tsdb::cardinality`]; each list has the greatest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cardinality {
+    pub series: usize,
+    pub active_series: u64,
+    pub labels: usize,
+    pub strings: usize,
+    pub metrics: Vec<SeriesCount>,
+    /// Metrics by series that have ended.
+    pub churn: Vec<SeriesCount>,
+    /// Labels by distinct values.
+    pub label_values: Vec<ValueCount>,
+    /// Label pairs (`name=value`) by series, the metric name not counted.
+    pub label_pairs: Vec<SeriesCount>,
+}
+
+fn greatest<T, K: Ord>(mut list: Vec<T>, n: usize, key: impl Fn(&T) -> K) -> Vec<T> {
+    list.sort_by_cached_key(|item| std::cmp::Reverse(key(item)));
+    list.truncate(n);
+    list
+}
+
+impl Tsdb {
+    /// The `n` greatest of each kind, from the index alone.
+    pub fn cardinality(&self, n: usize) -> Cardinality {
+        let state = self.state.read();
+        let active: RoaringBitmap = state.head.iter().filter(|s| !s.is_empty()).map(|s| s.id).collect();
+        let count = |name: String, ids: &Postings| SeriesCount {
+            name,
+            series: ids.len(),
+            active: ids.intersection_len(&active),
+        };
+        let metrics: Vec<_> = state.index.label_values(Labels::NAME).map(|(v, ids)| count(v.into(), ids)).collect();
+        let values = state.index.value_counts().map(|(label, values)| ValueCount { label: label.into(), values });
+        // A pair of one series never is among the greatest unless all are: most pairs are left out by their size.
+        let mut sizes: Vec<u64> =
+            state.index.label_pairs().filter(|(l, ..)| *l != Labels::NAME).map(|(_, _, ids)| ids.len()).collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        let least = sizes.get(n.saturating_sub(1)).copied().unwrap_or(0);
+        let pairs = state
+            .index
+            .label_pairs()
+            .filter(|(label, _, ids)| *label != Labels::NAME && ids.len() >= least)
+            .take(n.saturating_mul(4).max(1024))
+            .map(|(label, value, ids)| count(format!("{label}={value}"), ids))
+            .collect();
+        Cardinality {
+            series: state.index.len(),
+            active_series: active.len(),
+            labels: state.index.label_names().count(),
+            strings: state.index.symbols.len(),
+            churn: greatest(metrics.iter().filter(|m| m.series > m.active).cloned().collect(), n, |m| {
+                (m.series - m.active, std::cmp::Reverse(m.name.clone()))
+            }),
+            metrics: greatest(metrics, n, |m| (m.series, std::cmp::Reverse(m.name.clone()))),
+            label_values: greatest(values.collect(), n, |l| (l.values, std::cmp::Reverse(l.label.clone()))),
+            label_pairs: greatest(pairs, n, |m: &SeriesCount| (m.series, std::cmp::Reverse(m.name.clone()))),
+        }
+    }
+}

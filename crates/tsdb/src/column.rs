@@ -1,0 +1,336 @@
+//! Columns of timestamps and of values in block files. The first byte says how a column is encoded, so that new
+//! encodings can be added without touching old files; the numbers are never reused.
+//!
+//! Columns that carry information are left to pco (Loncaric et al., "Pcodec: Better Compression for Numerical
+//! Sequences", 2025): measured on a real scrape it takes a third of Gorilla's bytes and decodes faster. Most series do
+//! not: constants, counters that grow by the same step and regular timestamps are a few bytes altogether.
+
+use pco::{
+    ChunkConfig, DeltaSpec, ModeSpec, PagingSpec,
+    data_types::Number,
+    wrapped::{FileCompressor, FileDecompressor},
+};
+use tenfold_types::STALE_NAN_BITS;
+
+use crate::codec::{Reader, put_varint, put_zigzag};
+
+/// A column has at most this many rows; a decoder refuses more.
+pub(crate) const COLUMN_ROWS_MAX: usize = 1 << 14;
+/// Below this, plain differences may be shorter than pco's tables.
+const SHORT_ROWS: usize = 96;
+
+const CONSTANT: u8 = 0;
+/// Whole numbers, each the one before plus the same step.
+const STEPS: u8 = 1;
+/// Whole numbers, differences as variable-length integers.
+const DIFFERENCES: u8 = 2;
+/// Whole numbers, by pco.
+const PCO_WHOLE: u8 = 3;
+/// Any numbers, by pco.
+const PCO_FLOAT: u8 = 4;
+const RAW: u8 = 5;
+/// Rows that hold the staleness marker, then a column that repeats the row before in their places.
+const WITH_STALE: u8 = 6;
+/// Whole numbers around a straight line, the distances by pco.
+const PCO_LINE: u8 = 7;
+
+/// Two bytes that pco's files begin with, which need not stand in each column.
+fn pco_header() -> Vec<u8> {
+    let mut out = Vec::new();
+    FileCompressor::default().write_header(&mut out).expect("a vector takes every write");
+    out
+}
+
+fn put_pco<T: Number>(out: &mut Vec<u8>, rows: &[T], mode: ModeSpec, delta: DeltaSpec, level: usize) -> Option<()> {
+    let config = ChunkConfig::default()
+        .with_compression_level(level)
+        .with_mode_spec(mode)
+        .with_delta_spec(delta)
+        .with_paging_spec(PagingSpec::Exact(vec![rows.len()]));
+    let mut chunk = FileCompressor::default().chunk_compressor(rows, &config).ok()?;
+    chunk.write_meta(&mut *out).ok()?;
+    chunk.write_page(0, &mut *out).ok()?;
+    Some(())
+}
+
+fn take_pco<T: Number + Default>(bytes: &[u8], rows: usize) -> Option<Vec<T>> {
+    thread_local! {
+        static FILE: FileDecompressor =
+            FileDecompressor::new(pco_header().as_slice()).expect("the header was written by the same library").0;
+    }
+    let mut out = vec![T::default(); rows];
+    FILE.with(|file| {
+        let (mut chunk, rest) = file.chunk_decompressor::<T, _>(bytes).ok()?;
+        let progress = chunk.page_decompressor(rest, rows).ok()?.read(&mut out).ok()?;
+        (progress.n_processed == rows && progress.finished).then_some(())
+    })?;
+    Some(out)
+}
+
+/// The number as an integer, when that loses nothing.
+pub(crate) fn whole(value: f64) -> Option<i64> {
+    let int = value as i64;
+    (int.unsigned_abs() <= 1 << 53 && (int as f64).to_bits() == value.to_bits()).then_some(int)
+}
+
+pub(crate) fn put_values(out: &mut Vec<u8>, values: &[f64], level: usize) {
+    let Some(first) = values.first() else { return };
+    if values.iter().all(|v| v.to_bits() == first.to_bits()) {
+        out.push(CONSTANT);
+        out.extend_from_slice(&first.to_bits().to_le_bytes());
+        return;
+    }
+    if values.iter().any(|v| v.to_bits() == STALE_NAN_BITS) {
+        return put_with_stale(out, values, level);
+    }
+    let ints: Option<Vec<i64>> = values.iter().map(|v| whole(*v)).collect();
+    match ints {
+        Some(ints) => put_whole(out, &ints, level),
+        None => put_floats(out, values, level),
+    }
+}
+
+fn put_with_stale(out: &mut Vec<u8>, values: &[f64], level: usize) {
+    out.push(WITH_STALE);
+    let stale: Vec<usize> = (0..values.len()).filter(|i| values[*i].to_bits() == STALE_NAN_BITS).collect();
+    put_varint(out, stale.len() as u64);
+    let mut next = 0;
+    for at in &stale {
+        put_varint(out, (at - next) as u64);
+        next = at + 1;
+    }
+    let mut plain = values.to_vec();
+    let mut before = values.iter().find(|v| v.to_bits() != STALE_NAN_BITS).copied().unwrap_or_default();
+    for value in &mut plain {
+        if value.to_bits() == STALE_NAN_BITS {
+            *value = before;
+        }
+        before = *value;
+    }
+    put_values(out, &plain, level);
+}
+
+fn put_whole(out: &mut Vec<u8>, ints: &[i64], level: usize) {
+    let step = ints[1].wrapping_sub(ints[0]);
+    if ints.windows(2).all(|w| w[1].wrapping_sub(w[0]) == step) {
+        out.push(STEPS);
+        put_zigzag(out, ints[0]);
+        put_zigzag(out, step);
+        return;
+    }
+    let at = out.len();
+    out.push(PCO_WHOLE);
+    let packed = put_pco(out, ints, ModeSpec::Auto, DeltaSpec::Auto, level);
+    if packed.is_none() || ints.len() <= SHORT_ROWS {
+        let mut plain = vec![DIFFERENCES];
+        let mut before = 0;
+        for int in ints {
+            put_zigzag(&mut plain, int.wrapping_sub(before));
+            before = *int;
+        }
+        if packed.is_none() || plain.len() < out.len() - at {
+            out.truncate(at);
+            out.extend_from_slice(&plain);
+        }
+    }
+}
+
+fn put_floats(out: &mut Vec<u8>, values: &[f64], level: usize) {
+    let at = out.len();
+    out.push(PCO_FLOAT);
+    let packed = put_pco(out, values, ModeSpec::Auto, DeltaSpec::Auto, level);
+    if packed.is_none() || out.len() - at > 1 + 8 * values.len() {
+        out.truncate(at);
+        out.push(RAW);
+        for value in values {
+            out.extend_from_slice(&value.to_bits().to_le_bytes());
+        }
+    }
+}
+
+/// Appends `rows` values; `None` when the bytes are damaged.
+pub(crate) fn take_values(bytes: &[u8], rows: usize, out: &mut Vec<f64>) -> Option<()> {
+    if rows == 0 || rows > COLUMN_ROWS_MAX {
+        return (rows == 0 && bytes.is_empty()).then_some(());
+    }
+    let mut r = Reader::new(bytes);
+    match r.byte()? {
+        CONSTANT => {
+            let value = f64::from_bits(r.u64()?);
+            out.resize(out.len() + rows, value);
+        }
+        STEPS => {
+            let (first, step) = (r.zigzag()?, r.zigzag()?);
+            out.extend((0..rows as i64).map(|i| first.wrapping_add(step.wrapping_mul(i)) as f64));
+        }
+        DIFFERENCES => {
+            let mut int = 0i64;
+            for _ in 0..rows {
+                int = int.wrapping_add(r.zigzag()?);
+                out.push(int as f64);
+            }
+        }
+        PCO_WHOLE => out.extend(take_pco::<i64>(r.rest(), rows)?.into_iter().map(|int| int as f64)),
+        PCO_FLOAT => out.extend(take_pco::<f64>(r.rest(), rows)?),
+        RAW => {
+            for _ in 0..rows {
+                out.push(f64::from_bits(r.u64()?));
+            }
+        }
+        WITH_STALE => {
+            let base = out.len();
+            let mut stale = Vec::new();
+            let mut next = 0usize;
+            for _ in 0..r.usize().filter(|n| *n <= rows)? {
+                let at = next.checked_add(r.usize()?).filter(|at| *at < rows)?;
+                stale.push(at);
+                next = at + 1;
+            }
+            // One level only: a damaged column must not recurse.
+            let rest = r.rest();
+            if rest.first() == Some(&WITH_STALE) {
+                return None;
+            }
+            take_values(rest, rows, out)?;
+            for at in stale {
+                out[base + at] = f64::from_bits(STALE_NAN_BITS);
+            }
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+/// Timestamps in ascending order.
+pub(crate) fn put_times(out: &mut Vec<u8>, times: &[i64]) {
+    let (Some(first), Some(last)) = (times.first(), times.last()) else { return };
+    let step = last.wrapping_sub(*first).checked_div(times.len() as i64 - 1).unwrap_or(0);
+    let line = |i: usize| first.wrapping_add(step.wrapping_mul(i as i64));
+    if times.iter().enumerate().all(|(i, t)| *t == line(i)) {
+        out.push(STEPS);
+        put_zigzag(out, *first);
+        put_zigzag(out, step);
+        return;
+    }
+    let at = out.len();
+    out.push(PCO_LINE);
+    put_zigzag(out, *first);
+    put_zigzag(out, step);
+    let off: Vec<i64> = times.iter().enumerate().map(|(i, t)| t.wrapping_sub(line(i))).collect();
+    let packed = put_pco(out, &off, ModeSpec::Auto, DeltaSpec::Auto, 4);
+    if packed.is_none() || times.len() <= SHORT_ROWS {
+        let mut plain = vec![DIFFERENCES];
+        let mut before = 0;
+        for t in times {
+            put_zigzag(&mut plain, t.wrapping_sub(before));
+            before = *t;
+        }
+        if packed.is_none() || plain.len() < out.len() - at {
+            out.truncate(at);
+            out.extend_from_slice(&plain);
+        }
+    }
+}
+
+/// The timestamps of a column; `None` when the bytes are damaged or do not ascend.
+pub(crate) fn take_times(bytes: &[u8], rows: usize) -> Option<Vec<i64>> {
+    if rows > COLUMN_ROWS_MAX {
+        return None;
+    }
+    let mut r = Reader::new(bytes);
+    let mut out = Vec::with_capacity(rows);
+    match r.byte()? {
+        STEPS => {
+            let (first, step) = (r.zigzag()?, r.zigzag()?);
+            out.extend((0..rows as i64).map(|i| first.wrapping_add(step.wrapping_mul(i))));
+        }
+        DIFFERENCES => {
+            let mut t = 0i64;
+            for _ in 0..rows {
+                t = t.wrapping_add(r.zigzag()?);
+                out.push(t);
+            }
+        }
+        PCO_LINE => {
+            let (first, step) = (r.zigzag()?, r.zigzag()?);
+            let off = take_pco::<i64>(r.rest(), rows)?;
+            let line = |i: usize| first.wrapping_add(step.wrapping_mul(i as i64));
+            out.extend(off.into_iter().enumerate().map(|(i, off)| line(i).wrapping_add(off)));
+        }
+        _ => return None,
+    }
+    out.is_sorted().then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tenfold_types::STALE_NAN;
+
+    fn values() -> impl Strategy<Value = Vec<f64>> {
+        let one = prop_oneof![
+            any::<f64>(),
+            (0u32..1000).prop_map(f64::from),
+            (0u32..1000).prop_map(|n| f64::from(n) / 10.0),
+            Just(1.0),
+            Just(-0.0),
+            Just(STALE_NAN),
+            any::<u64>().prop_map(f64::from_bits),
+        ];
+        let whole = (0u32..100).prop_map(f64::from);
+        prop_oneof![
+            prop::collection::vec(one, 1..300),
+            prop::collection::vec(whole, 1..600),
+            (any::<i32>(), any::<i32>(), 1usize..300)
+                .prop_map(|(a, b, n)| (0..n).map(|i| f64::from(a) + f64::from(b) * i as f64).collect()),
+            (any::<f64>(), 1usize..300).prop_map(|(v, n)| vec![v; n]),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn values_round_trip_to_the_bit(values in values(), level in prop::sample::select(vec![4usize, 8])) {
+            let (mut bytes, mut out) = (Vec::new(), Vec::new());
+            put_values(&mut bytes, &values, level);
+            take_values(&bytes, values.len(), &mut out).unwrap();
+            let bits = |v: &[f64]| v.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+            prop_assert_eq!(bits(&out), bits(&values));
+        }
+
+        #[test]
+        fn times_round_trip(first in any::<i32>(), steps in prop::collection::vec(prop_oneof![Just(15_000i64), 0i64..30_000, any::<u32>().prop_map(i64::from)], 0..400)) {
+            let mut t = i64::from(first);
+            let mut times = vec![t];
+            times.extend(steps.iter().map(|d| { t += d; t }));
+            let mut bytes = Vec::new();
+            put_times(&mut bytes, &times);
+            prop_assert_eq!(take_times(&bytes, times.len()).unwrap(), times);
+        }
+
+        #[test]
+        fn damaged_columns_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), tag in 0u8..9, rows in 0usize..40_000) {
+            let mut all = vec![tag];
+            all.extend(bytes);
+            let _ = take_values(&all, rows, &mut Vec::new());
+            let _ = take_times(&all, rows);
+        }
+    }
+
+    #[test]
+    fn series_without_information_take_a_few_bytes() {
+        let len = |values: &[f64]| {
+            let mut out = Vec::new();
+            put_values(&mut out, values, 4);
+            out.len()
+        };
+        assert_eq!(len(&[3.5; 480]), 9);
+        let mut ended = vec![3.5; 480];
+        ended[479] = STALE_NAN;
+        assert!(len(&ended) < 16);
+        assert!(len(&(0..480).map(|i| f64::from(i) * 15.0).collect::<Vec<_>>()) < 8);
+        let mut times = Vec::new();
+        put_times(&mut times, &(0..480).map(|i| 1_700_000_000_000 + i * 15_000).collect::<Vec<_>>());
+        assert!(times.len() < 12);
+    }
+}

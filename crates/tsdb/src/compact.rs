@@ -1,0 +1,164 @@
+//! Merging blocks: neighbours into larger ones, late samples into the block of their time, deletions into the data, and
+//! what is left of a damaged block into a whole one.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use roaring::RoaringBitmap;
+
+use crate::{
+    block::{Block, BlockReader, BlockWriter},
+    db::Tsdb,
+    error::TsdbError,
+    maintain::LOCKED_SERIES_MAX,
+    postings::SeriesId,
+    select::{readers, settle},
+};
+
+/// Merged blocks are written once and read often: more effort.
+const MERGE_LEVEL: usize = 8;
+/// Each size of block is this many times the one before.
+const GROWTH: [i64; 4] = [1, 4, 3, 3];
+
+/// A stretch of time and the blocks in it.
+type Merge = ((i64, i64), Vec<Arc<Block>>);
+
+impl Tsdb {
+    /// Merges wherever several blocks lie within one closed stretch of time. How many blocks went into others.
+    pub(crate) fn merge_blocks(&self) -> Result<usize, TsdbError> {
+        let mut count = 0;
+        while let Some((span, inputs)) = self.next_merge() {
+            match self.rewrite(span, &inputs, false) {
+                Ok(()) => count += inputs.len(),
+                // Marked; the next maintenance sets it aside.
+                Err(TsdbError::Damaged { .. }) => break,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(count)
+    }
+
+    fn next_merge(&self) -> Option<Merge> {
+        let state = self.state.read();
+        let longest = self.options.block_ms_max.min(self.options.retention_ms / 8).max(self.options.block_ms);
+        let mut size = self.options.block_ms;
+        for growth in GROWTH {
+            size = size.saturating_mul(growth);
+            if size > longest {
+                break;
+            }
+            let mut at = 0;
+            while let Some(block) = state.blocks.get(at) {
+                let start = block.meta.start_t.div_euclid(size) * size;
+                let end = start + size;
+                let inside = |b: &&Arc<Block>| b.meta.start_t >= start && b.meta.end_t <= end;
+                let inputs: Vec<_> = state.blocks.iter().filter(inside).cloned().collect();
+                if inputs.len() > 1 && end <= state.min_valid_t && inputs.iter().all(|b| !b.is_damaged()) {
+                    return Some(((start, end), inputs));
+                }
+                at += 1;
+            }
+        }
+        None
+    }
+
+    /// Writes a block anew when samples of it were deleted; at most one each time.
+    pub(crate) fn rewrite_deleted(&self) -> Result<usize, TsdbError> {
+        let found = {
+            let state = self.state.read();
+            let affected = |b: &&Arc<Block>| {
+                !b.is_damaged()
+                    && state
+                        .tombstones
+                        .iter()
+                        .any(|(id, list)| b.ids().contains(*id) && list.iter().any(|t| t.applies_to(b)))
+            };
+            state.blocks.iter().find(affected).cloned()
+        };
+        let Some(block) = found else { return Ok(0) };
+        match self.rewrite((block.meta.start_t, block.meta.end_t), &[block], false) {
+            Err(TsdbError::Damaged { .. }) => Ok(0),
+            done => done.map(|()| 1),
+        }
+    }
+
+    /// Writes what can be read of a damaged block anew, in its place. The file itself stays for the caller to move.
+    pub(crate) fn salvage(&self, block: &Arc<Block>) -> Result<(), TsdbError> {
+        self.rewrite((block.meta.start_t, block.meta.end_t), std::slice::from_ref(block), true)
+    }
+
+    fn rewrite(&self, span: (i64, i64), inputs: &[Arc<Block>], salvage: bool) -> Result<(), TsdbError> {
+        let number = self.next_block.fetch_add(1, Ordering::Relaxed);
+        let dir = self.dir.join("blocks");
+        let mut writer = BlockWriter::create(&*self.fs, &dir, span, number, MERGE_LEVEL)?;
+        if let Err(e) = self.copy_rows(&mut writer, inputs, salvage) {
+            writer.abandon()?;
+            return Err(e);
+        }
+        self.put_labels(&mut writer);
+        let sources: Vec<u64> = inputs.iter().map(|b| b.meta.number).collect();
+        let output = writer.finish(&sources)?;
+        {
+            let mut state = self.state.write();
+            state.blocks.retain(|b| !sources.contains(&b.meta.number));
+            state.blocks.extend(output.map(Arc::new));
+            state.blocks.sort_by_key(|b| (b.meta.min_t, b.meta.number));
+        }
+        if !salvage {
+            for block in inputs {
+                self.fs.remove(&block.path).map_err(TsdbError::io("remove", &block.path))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_rows(&self, writer: &mut BlockWriter<'_>, inputs: &[Arc<Block>], salvage: bool) -> Result<(), TsdbError> {
+        let readers = readers(inputs.iter());
+        let all: RoaringBitmap = inputs.iter().fold(RoaringBitmap::new(), |all, b| all | b.ids());
+        let (order, deleted) = {
+            let state = self.state.read();
+            let mut order: Vec<_> = all.iter().map(|id| state.index.block_order(id)).collect();
+            order.sort_unstable();
+            (order, state.tombstones.clone())
+        };
+        let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+        for part in order.chunks(LOCKED_SERIES_MAX) {
+            for (_, id) in part {
+                floats.clear();
+                histograms.clear();
+                for reader in &readers {
+                    read_or_skip(reader, *id, &mut floats, &mut histograms, salvage)?;
+                }
+                let deleted = deleted.get(id).map_or(&[][..], Vec::as_slice);
+                settle(&mut floats, 0, |p| p.t_ms, deleted);
+                settle(&mut histograms, 0, |p| p.t_ms, deleted);
+                writer.add(*id, &floats, &histograms)?;
+            }
+        }
+        for block in inputs {
+            match block.exemplars() {
+                Ok(list) => {
+                    for (id, e) in &list {
+                        writer.add_exemplar(*id, e);
+                    }
+                }
+                Err(TsdbError::Damaged { .. }) if salvage => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A series whose bytes are damaged keeps what was read before the damage, when only the whole is to be saved.
+fn read_or_skip(
+    reader: &BlockReader,
+    id: SeriesId,
+    floats: &mut Vec<tenfold_types::Point>,
+    histograms: &mut Vec<tenfold_types::HistogramPoint>,
+    salvage: bool,
+) -> Result<(), TsdbError> {
+    match reader.samples(id, (i64::MIN, i64::MAX), floats, histograms) {
+        Err(TsdbError::Damaged { .. }) if salvage => Ok(()),
+        other => other,
+    }
+}

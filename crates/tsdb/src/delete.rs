@@ -1,0 +1,50 @@
+//! Deleting samples: a mark at once, applied by every read; the bytes go when a block is written anew.
+
+use std::sync::atomic::Ordering;
+
+use tenfold_types::Matcher;
+
+use crate::{
+    db::Tsdb,
+    error::TsdbError,
+    matcher::CompiledMatcher,
+    record::{Kind, Tombstone, put_tombstone},
+    wal::put_frame,
+};
+
+/// Series whose deletion goes into one log frame.
+const FRAME_SERIES_MAX: usize = 100_000;
+
+impl Tsdb {
+    /// Deletes the samples of matching series with `start_ms <= t <= end_ms`, up to the newest sample there is now: those
+    /// that come later are kept. Returns how many series that concerns. Survives a kill when this returns, and a power cut
+    /// from the next [`Tsdb::sync`]. Samples that come late for the deleted time are not seen until the deletion has been
+    /// carried out in the blocks. Exemplars stay until the retention drops them.
+    pub fn delete(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<usize, TsdbError> {
+        if self.fenced.load(Ordering::Acquire) {
+            return Err(TsdbError::Fenced);
+        }
+        let compiled = CompiledMatcher::all(matchers)?;
+        let mut state = self.state.write();
+        let end = end_ms.min(state.max_t);
+        if end < start_ms {
+            return Ok(0);
+        }
+        let ids = state.index.select(&compiled);
+        let tombstone = Tombstone { start: start_ms, end, block: self.next_block.load(Ordering::Relaxed) };
+        let list: Vec<_> = ids.iter().collect();
+        let mut frames = Vec::new();
+        for part in list.chunks(FRAME_SERIES_MAX) {
+            put_frame(&mut frames, Kind::Tombstones, |out| {
+                for id in part {
+                    put_tombstone(out, *id, tombstone);
+                }
+            });
+        }
+        state.wal.write(&frames)?;
+        for id in list {
+            state.tombstones.entry(id).or_default().push(tombstone);
+        }
+        Ok(ids.len() as usize)
+    }
+}

@@ -1,0 +1,264 @@
+//! Opening a directory: blocks, the checkpoint, then the log since.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    block::{Block, number_of},
+    codec::Reader,
+    db::{OpenReport, State, quarantine},
+    error::TsdbError,
+    fs::Fs,
+    head::Head,
+    index::Index,
+    record::{
+        Kind, read_exemplars, read_head, read_histograms, read_samples, read_series, read_symbol_series,
+        read_tombstones,
+    },
+    symbols::Symbol,
+    wal::{Part, Wal, read_part, replay_order},
+    write::{Replay, Staged},
+};
+
+pub(crate) struct Opened {
+    pub state: State,
+    pub report: OpenReport,
+    pub next_block: u64,
+    pub checkpoint_bytes: u64,
+    pub damaged_checkpoint: bool,
+    /// The checkpoint knew every block.
+    pub known: bool,
+}
+
+/// Reads all parts of a directory.
+pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbError> {
+    let mut report = OpenReport::default();
+    let (wal_dir, block_dir) = (dir.join("wal"), dir.join("blocks"));
+    let (blocks, next_block) = open_blocks(&**fs, dir, &block_dir, &mut report)?;
+    let (parts, last) = replay_order(&**fs, &wal_dir)?;
+    // The segment comes first: a place to write is needed in any case, and `State` is not without one.
+    let wal = Wal::start(fs.clone(), &wal_dir, last)?;
+    let mut state = State {
+        index: Index::default(),
+        head: Head::default(),
+        blocks: Vec::new(),
+        tombstones: HashMap::new(),
+        min_valid_t: blocks.iter().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN),
+        max_t: blocks.iter().map(|b| b.meta.max_t).max().unwrap_or(i64::MIN),
+        wal,
+        exemplars: 0,
+        unlogged: Vec::new(),
+        staged: Staged::default(),
+        frames: Vec::new(),
+        batch: 0,
+    };
+    let mut checkpoint = Checkpoint::default();
+    let (mut checkpoint_bytes, mut damaged_checkpoint) = (0, false);
+    if let Some(part) = parts.first().filter(|p| p.checkpoint) {
+        checkpoint_bytes = checkpoint.read(&**fs, part, &mut state)?;
+        damaged_checkpoint = !checkpoint.whole;
+        if damaged_checkpoint {
+            report.quarantined.push(copy_aside(&**fs, dir, &part.path)?);
+        }
+    }
+    let known = blocks.iter().all(|b| checkpoint.blocks.contains(&b.meta.number));
+    for block in blocks {
+        let trusted = checkpoint.whole && checkpoint.blocks.contains(&block.meta.number);
+        if trusted || learn_labels(&mut state, &block) {
+            state.blocks.push(Arc::new(block));
+        } else {
+            report.quarantined.push(quarantine(&**fs, dir, &block.path)?);
+        }
+    }
+    state.blocks.sort_by_key(|b| (b.meta.min_t, b.meta.number));
+    report.blocks = state.blocks.len();
+    let mut bytes = 0;
+    for part in parts.iter().filter(|p| !p.checkpoint) {
+        bytes += read_segment(&**fs, part, &mut state, &mut report)?;
+    }
+    state.wal.set_closed_bytes(bytes);
+    report.series = state.index.len();
+    Ok(Opened { state, report, next_block, checkpoint_bytes, damaged_checkpoint, known })
+}
+
+/// The blocks that can be used, without those another one replaces, and the number of the next.
+fn open_blocks(
+    fs: &dyn Fs,
+    dir: &Path,
+    block_dir: &Path,
+    report: &mut OpenReport,
+) -> Result<(Vec<Block>, u64), TsdbError> {
+    let mut paths = fs.list(block_dir).map_err(TsdbError::io("list", block_dir))?;
+    paths.sort();
+    let mut blocks = Vec::new();
+    let mut next = 0;
+    for path in paths {
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("tmp") => fs.remove(&path).map_err(TsdbError::io("remove", &path))?,
+            Some("blk") => {
+                next = next.max(number_of(&path).map_or(0, |n| n.saturating_add(1)));
+                match Block::open(fs, &path) {
+                    Ok(block) => blocks.push(block),
+                    Err(TsdbError::Damaged { .. }) => report.quarantined.push(quarantine(fs, dir, &path)?),
+                    Err(e) => return Err(e),
+                }
+            }
+            _ => {}
+        }
+    }
+    let replaced: Vec<u64> = blocks.iter().flat_map(|b| b.sources.iter().copied()).collect();
+    let (gone, kept): (Vec<_>, Vec<_>) = blocks.into_iter().partition(|b| replaced.contains(&b.meta.number));
+    for block in gone {
+        fs.remove(&block.path).map_err(TsdbError::io("remove", &block.path))?;
+    }
+    let highest = replaced.iter().max().map_or(0, |n| n.saturating_add(1));
+    Ok((kept, next.max(highest)))
+}
+
+/// Takes over a block's series; whether that was possible.
+fn learn_labels(state: &mut State, block: &Block) -> bool {
+    let index = std::cell::RefCell::new(&mut state.index);
+    let symbols = std::cell::RefCell::new(Vec::new());
+    let mut fits = true;
+    let read = block.labels(
+        |text| symbols.borrow_mut().push(index.borrow_mut().symbols.intern(text)),
+        |id, pairs| {
+            let symbols = symbols.borrow();
+            let pairs: Option<Vec<(Symbol, Symbol)>> =
+                pairs.iter().map(|(n, v)| Some((*symbols.get(*n as usize)?, *symbols.get(*v as usize)?))).collect();
+            // A number that stands for other labels here: the block comes from another store.
+            fits &= pairs.is_some_and(|pairs| index.borrow_mut().restore(id, &pairs).is_ok());
+        },
+    );
+    read.is_ok() && fits
+}
+
+/// Keeps a second name of a damaged file.
+fn copy_aside(fs: &dyn Fs, dir: &Path, path: &Path) -> Result<PathBuf, TsdbError> {
+    let aside = dir.join("quarantine");
+    fs.create_dir_all(&aside).map_err(TsdbError::io("create", &aside))?;
+    let to = aside.join(path.file_name().unwrap_or_default());
+    match fs.hard_link(path, &to) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(TsdbError::io("link", path)(e)),
+        _ => Ok(to),
+    }
+}
+
+/// Reads a checkpoint into an empty state.
+#[derive(Default)]
+struct Checkpoint {
+    symbols: Vec<Option<Symbol>>,
+    blocks: Vec<u64>,
+    min_valid_t: Option<i64>,
+    whole: bool,
+    ended: bool,
+}
+
+impl Checkpoint {
+    fn read(&mut self, fs: &dyn Fs, part: &Part, state: &mut State) -> Result<u64, TsdbError> {
+        let end = read_part(fs, part, |kind, payload| self.frame(kind, payload, state))?;
+        if end.foreign {
+            return Err(TsdbError::Format { path: part.path.clone() });
+        }
+        self.whole = self.ended && end.torn_bytes == 0 && end.damaged_bytes == 0;
+        // A block was cut after the checkpoint was written.
+        if self.min_valid_t.is_none_or(|t| t < state.min_valid_t) {
+            for slot in 0..state.head.end() {
+                state.head.get_mut(slot).drop_before(state.min_valid_t, &[]);
+            }
+        }
+        state.exemplars = state.head.iter().filter_map(|s| s.extra.as_ref()).map(|e| e.exemplars.len()).sum();
+        Ok(end.bytes)
+    }
+
+    fn frame(&mut self, kind: Kind, payload: &[u8], state: &mut State) -> Option<()> {
+        match kind {
+            Kind::Meta => self.meta(payload, state),
+            Kind::Symbols => {
+                let mut r = Reader::new(payload);
+                let first = r.usize().filter(|n| *n <= 1 << 30)?;
+                self.symbols.resize(first, None);
+                while !r.is_empty() {
+                    self.symbols.push(Some(state.index.symbols.intern(r.str()?)));
+                }
+                Some(())
+            }
+            Kind::SymbolSeries => {
+                let mut pairs = Vec::new();
+                read_symbol_series(payload, |id, numbers| {
+                    pairs.clear();
+                    for (n, v) in numbers {
+                        // A label whose text was damaged: the series cannot be told.
+                        let (Some(Some(n)), Some(Some(v))) =
+                            (self.symbols.get(*n as usize), self.symbols.get(*v as usize))
+                        else {
+                            return Some(());
+                        };
+                        pairs.push((*n, *v));
+                    }
+                    let _known = state.index.restore(id, &pairs);
+                    Some(())
+                })
+            }
+            Kind::Head => read_head(payload, |series| {
+                if state.index.is_live(series.id) && state.index.slot(series.id).is_none() {
+                    state.max_t = state.max_t.max(series.last_t().unwrap_or(i64::MIN));
+                    let id = series.id;
+                    let slot = state.head.add(id);
+                    *state.head.get_mut(slot) = series;
+                    state.index.set_slot(id, slot);
+                }
+            }),
+            Kind::Tombstones => read_tombstones(payload, |id, t| state.tombstones.entry(id).or_default().push(t)),
+            Kind::End => {
+                self.ended = true;
+                Some(())
+            }
+            _ => Some(()),
+        }
+    }
+
+    fn meta(&mut self, payload: &[u8], state: &mut State) -> Option<()> {
+        let mut r = Reader::new(payload);
+        let id_end = u32::try_from(r.varint()?).ok()?;
+        let min_valid_t = r.zigzag()?;
+        let max_t = r.zigzag()?;
+        while !r.is_empty() {
+            self.blocks.push(r.varint()?);
+        }
+        state.index.reserve_ids(id_end);
+        self.min_valid_t = Some(min_valid_t);
+        state.min_valid_t = state.min_valid_t.max(min_valid_t);
+        state.max_t = state.max_t.max(max_t);
+        Some(())
+    }
+}
+
+fn read_segment(fs: &dyn Fs, part: &Part, state: &mut State, report: &mut OpenReport) -> Result<u64, TsdbError> {
+    let mut replay = Replay { state, samples: 0, orphans: 0 };
+    let end = read_part(fs, part, |kind, payload| match kind {
+        Kind::Series => read_series(payload, |id, labels| replay.series(id, labels)),
+        Kind::Samples => read_samples(payload, |id, point| replay.float(id, point)),
+        Kind::Late => read_samples(payload, |id, point| replay.late(id, point)),
+        Kind::Histograms => read_histograms(payload, |id, point| replay.histogram(id, point)),
+        Kind::Exemplars => read_exemplars(payload, |id, exemplar| replay.exemplar(id, exemplar)),
+        Kind::Tombstones => read_tombstones(payload, |id, t| {
+            let known = replay.state.tombstones.entry(id).or_default();
+            if !known.contains(&t) {
+                known.push(t);
+            }
+        }),
+        _ => Some(()),
+    })?;
+    if end.foreign {
+        return Err(TsdbError::Format { path: part.path.clone() });
+    }
+    report.replayed_samples += replay.samples;
+    report.orphan_samples += replay.orphans;
+    report.torn_bytes += end.torn_bytes;
+    report.damaged_bytes += end.damaged_bytes;
+    Ok(end.bytes)
+}

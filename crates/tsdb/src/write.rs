@@ -1,0 +1,469 @@
+//! Taking a batch in: find the series, judge each sample, write the log, then put into memory what the log holds.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+use tenfold_types::{Exemplar, HistogramPoint, Point};
+
+use crate::{
+    db::{State, Tsdb},
+    error::TsdbError,
+    options::{AppendReport, INSTANT_MS_MAX, Options, Reason, Sample, SeriesWrite},
+    postings::SeriesId,
+    record::{Kind, SampleCoder, put_exemplar, put_histogram_sample, put_series},
+    wal::put_frame,
+};
+
+/// Samples that go into one log frame.
+const FRAME_SAMPLES_MAX: usize = 100_000;
+/// The larger things (series, histograms, exemplars) that go into one log frame.
+const FRAME_ITEMS_MAX: usize = 1000;
+
+/// A number farther than this past the known ones is taken for damage.
+const IDS_SKIPPED_MAX: u32 = 50_000_000;
+/// A checkpoint may hold exemplars that stand in the log again: so many of a series are compared.
+const EXEMPLARS_COMPARED: usize = 1000;
+
+/// Accepted by the batch at hand and not yet in memory, by place in the head. Kept between batches for its memory.
+#[derive(Default)]
+pub(crate) struct Staged {
+    floats: Vec<(u32, Point)>,
+    late: Vec<(u32, Point)>,
+    histograms: Vec<(u32, HistogramPoint)>,
+    exemplars: Vec<(u32, Exemplar)>,
+    /// What a series' newest samples will be, for series that stand more than once in the batch.
+    newest: HashMap<u32, Newest>,
+    repeated: bool,
+}
+
+#[derive(Clone, Default)]
+struct Newest {
+    float: Option<Point>,
+    histogram: Option<HistogramPoint>,
+}
+
+impl Newest {
+    fn t(&self) -> Option<i64> {
+        self.float.map(|p| p.t_ms).max(self.histogram.as_ref().map(|h| h.t_ms))
+    }
+}
+
+impl Staged {
+    fn clear(&mut self) {
+        self.floats.clear();
+        self.late.clear();
+        self.histograms.clear();
+        self.exemplars.clear();
+        self.newest.clear();
+        self.repeated = false;
+    }
+    fn is_empty(&self) -> bool {
+        self.floats.is_empty() && self.late.is_empty() && self.histograms.is_empty() && self.exemplars.is_empty()
+    }
+    /// From now on the newest samples are followed: a series came again.
+    fn follow(&mut self) {
+        if !self.repeated {
+            self.repeated = true;
+            for (slot, point) in &self.floats {
+                self.newest.entry(*slot).or_default().float = Some(*point);
+            }
+            for (slot, point) in &self.histograms {
+                self.newest.entry(*slot).or_default().histogram = Some(point.clone());
+            }
+        }
+    }
+}
+
+enum Order {
+    Next,
+    Repeated,
+    Late,
+}
+
+impl Tsdb {
+    /// Takes a batch in: float samples, native histograms and exemplars, by series. What is accepted is in the kernel's
+    /// hands when this returns: killing the process loses none of it. Refused samples are reported by reason; an error
+    /// means that none was taken.
+    pub fn write(&self, batch: &[SeriesWrite<'_>]) -> Result<AppendReport, TsdbError> {
+        if self.fenced.load(Ordering::Acquire) {
+            return Err(TsdbError::Fenced);
+        }
+        let mut report = AppendReport::default();
+        let mut guard = self.state.write();
+        let state = &mut *guard;
+        let mut staged = std::mem::take(&mut state.staged);
+        staged.clear();
+        state.batch = state.batch.wrapping_add(1).max(1);
+        for series in batch {
+            match slot_of(state, &self.options, series.labels, &mut report) {
+                Ok(slot) => stage(state, &self.options, &mut staged, slot, series, &mut report),
+                Err(reason) => {
+                    let count = series.points.len() + series.histograms.len() + series.exemplars.len();
+                    report.reject(reason, count, || explain(reason, series.labels, 0, &self.options));
+                }
+            }
+        }
+        let logged = log(state, &staged, self.options.segment_bytes_max);
+        if logged.is_ok() {
+            apply(state, &mut staged);
+        }
+        staged.clear();
+        state.staged = staged;
+        drop(guard);
+        logged?;
+        self.appended.fetch_add(report.appended as u64, Ordering::Relaxed);
+        self.rejected.fetch_add(report.rejected_count() as u64, Ordering::Relaxed);
+        Ok(report)
+    }
+
+    /// [`Tsdb::write`] for owned float samples.
+    pub fn append(&self, samples: &[Sample]) -> Result<AppendReport, TsdbError> {
+        let mut labels = Vec::with_capacity(samples.len() * 6);
+        let mut ends = Vec::with_capacity(samples.len());
+        let mut points = Vec::with_capacity(samples.len());
+        for sample in samples {
+            labels.extend(sample.labels.iter());
+            ends.push(labels.len());
+            points.push(Point::new(sample.t_ms, sample.value));
+        }
+        let mut start = 0;
+        let batch: Vec<SeriesWrite<'_>> = ends
+            .iter()
+            .zip(points.chunks(1))
+            .map(|(end, points)| {
+                let labels = &labels[start..*end];
+                start = *end;
+                SeriesWrite { labels, points, ..SeriesWrite::default() }
+            })
+            .collect();
+        self.write(&batch)
+    }
+}
+
+/// The place in the head of the series with these labels, which are known from then on.
+fn slot_of(state: &mut State, o: &Options, labels: &[(&str, &str)], report: &mut AppendReport) -> Result<u32, Reason> {
+    let hash = state.index.hash(labels.iter().copied());
+    let id = if let Some(id) = state.index.find(hash, labels) {
+        id
+    } else {
+        check_new(state.index.len(), o, labels)?;
+        report.new_series += 1;
+        let id = state.index.insert(hash, labels);
+        state.unlogged.push(id);
+        id
+    };
+    Ok(state.index.slot(id).unwrap_or_else(|| {
+        let slot = state.head.add(id);
+        state.index.set_slot(id, slot);
+        slot
+    }))
+}
+
+fn check_new(known: usize, o: &Options, labels: &[(&str, &str)]) -> Result<(), Reason> {
+    if labels.is_empty() || labels.iter().any(|(n, _)| n.is_empty()) {
+        return Err(Reason::NoLabels);
+    }
+    if labels.len() > o.labels_per_series_max {
+        return Err(Reason::TooManyLabels);
+    }
+    if labels.iter().any(|(n, _)| n.len() > o.label_name_bytes_max) {
+        return Err(Reason::LabelNameTooLong);
+    }
+    if labels.iter().any(|(_, v)| v.len() > o.label_value_bytes_max) {
+        return Err(Reason::LabelValueTooLong);
+    }
+    if !labels.is_sorted_by(|a, b| a.0 < b.0) || labels.iter().any(|(_, v)| v.is_empty()) {
+        return Err(Reason::LabelOrder);
+    }
+    if known >= o.series_max { Err(Reason::TooManySeries) } else { Ok(()) }
+}
+
+fn stage(
+    state: &mut State,
+    o: &Options,
+    staged: &mut Staged,
+    slot: u32,
+    series: &SeriesWrite<'_>,
+    report: &mut AppendReport,
+) {
+    let (min_valid_t, max_t, batch) = (state.min_valid_t, state.max_t, state.batch);
+    let head = state.head.get_mut(slot);
+    if head.mark == batch {
+        staged.follow();
+    }
+    head.mark = batch;
+    let known = if staged.repeated { staged.newest.get(&slot).cloned() } else { None };
+    let known = known.unwrap_or_default();
+    let mut newest = Newest {
+        float: known.float.or(head.last()),
+        histogram: known.histogram.or_else(|| head.last_histogram().cloned()),
+    };
+    let order = |t: i64, newest: Option<i64>, repeated: bool| {
+        if t.unsigned_abs() > INSTANT_MS_MAX.unsigned_abs() {
+            return Err(Reason::OutOfRange);
+        }
+        let after = newest.is_none_or(|n| t > n);
+        if after && t >= min_valid_t {
+            return Ok(Order::Next);
+        }
+        if newest == Some(t) {
+            return if repeated { Ok(Order::Repeated) } else { Err(Reason::Duplicate) };
+        }
+        let reference = if after { max_t } else { newest.unwrap_or(max_t) };
+        if o.out_of_order_ms > 0 && t >= reference.saturating_sub(o.out_of_order_ms) {
+            Ok(Order::Late)
+        } else if o.out_of_order_ms > 0 || after || t < min_valid_t {
+            Err(Reason::TooOld)
+        } else {
+            Err(Reason::OutOfOrder)
+        }
+    };
+    for point in series.points {
+        let repeated = newest.float.is_some_and(|n| n.value.to_bits() == point.value.to_bits());
+        match order(point.t_ms, newest.t(), repeated) {
+            Ok(Order::Next) => {
+                staged.floats.push((slot, *point));
+                newest.float = Some(*point);
+                report.appended += 1;
+            }
+            Ok(Order::Repeated) => report.appended += 1,
+            Ok(Order::Late) => {
+                staged.late.push((slot, *point));
+                report.appended += 1;
+            }
+            Err(reason) => report.reject(reason, 1, || explain(reason, series.labels, point.t_ms, o)),
+        }
+    }
+    for point in series.histograms {
+        let repeated = newest.histogram.as_ref().is_some_and(|n| n.histogram.same_as(&point.histogram));
+        let judged = match point.histogram.validate() {
+            Ok(()) => order(point.t_ms, newest.t(), repeated),
+            Err(_) if point.histogram.is_stale() => order(point.t_ms, newest.t(), repeated),
+            Err(_) => Err(Reason::BadHistogram),
+        };
+        match judged {
+            Ok(Order::Next) => {
+                staged.histograms.push((slot, point.clone()));
+                newest.histogram = Some(point.clone());
+                report.appended += 1;
+            }
+            Ok(Order::Repeated) => report.appended += 1,
+            // A histogram's reset hint says how it stands to the one before: none is put in between.
+            Ok(Order::Late) => {
+                let reason = Reason::OutOfOrder;
+                report.reject(reason, 1, || explain(reason, series.labels, point.t_ms, o));
+            }
+            Err(reason) => report.reject(reason, 1, || explain(reason, series.labels, point.t_ms, o)),
+        }
+    }
+    for exemplar in series.exemplars {
+        let in_range = exemplar.t_ms.unsigned_abs() <= INSTANT_MS_MAX.unsigned_abs();
+        let again = head.extra.as_ref().is_some_and(|e| e.exemplars.last() == Some(exemplar));
+        let reason = if !in_range {
+            Reason::OutOfRange
+        } else if exemplar.t_ms < min_valid_t {
+            Reason::TooOld
+        } else if state.exemplars + staged.exemplars.len() >= o.exemplars_max {
+            Reason::TooManyExemplars
+        } else {
+            report.appended += 1;
+            if !again {
+                staged.exemplars.push((slot, exemplar.clone()));
+            }
+            continue;
+        };
+        report.reject(reason, 1, || explain(reason, series.labels, exemplar.t_ms, o));
+    }
+    if staged.repeated {
+        staged.newest.insert(slot, newest);
+    }
+}
+
+/// Writes what was staged, and the series the log does not name yet.
+fn log(state: &mut State, staged: &Staged, segment_bytes_max: u64) -> Result<(), TsdbError> {
+    if staged.is_empty() && state.unlogged.is_empty() {
+        return Ok(());
+    }
+    if state.wal.bytes() >= segment_bytes_max {
+        state.wal.rotate()?;
+    }
+    let mut frames = std::mem::take(&mut state.frames);
+    frames.clear();
+    let id = |slot: u32| state.head.get(slot).id;
+    for part in state.unlogged.chunks(FRAME_ITEMS_MAX) {
+        put_frame(&mut frames, Kind::Series, |out| {
+            for id in part {
+                let labels: Vec<_> = state.index.texts(*id).collect();
+                put_series(out, *id, labels.into_iter());
+            }
+        });
+    }
+    for (kind, samples) in [(Kind::Samples, &staged.floats), (Kind::Late, &staged.late)] {
+        for part in samples.chunks(FRAME_SAMPLES_MAX) {
+            put_frame(&mut frames, kind, |out| {
+                let mut coder = SampleCoder::default();
+                for (slot, point) in part {
+                    coder.put(out, id(*slot), *point);
+                }
+            });
+        }
+    }
+    for part in staged.histograms.chunks(FRAME_ITEMS_MAX) {
+        put_frame(&mut frames, Kind::Histograms, |out| {
+            for (slot, point) in part {
+                put_histogram_sample(out, id(*slot), point);
+            }
+        });
+    }
+    for part in staged.exemplars.chunks(FRAME_ITEMS_MAX) {
+        put_frame(&mut frames, Kind::Exemplars, |out| {
+            for (slot, exemplar) in part {
+                put_exemplar(out, id(*slot), exemplar);
+            }
+        });
+    }
+    let written = state.wal.write(&frames);
+    if written.is_ok() {
+        state.unlogged.clear();
+    }
+    state.frames = frames;
+    written
+}
+
+fn apply(state: &mut State, staged: &mut Staged) {
+    for (slot, point) in &staged.floats {
+        state.head.get_mut(*slot).push(*point);
+        state.max_t = state.max_t.max(point.t_ms);
+    }
+    for (slot, point) in &staged.late {
+        state.head.get_mut(*slot).push_late(*point);
+        state.max_t = state.max_t.max(point.t_ms);
+    }
+    for (slot, point) in staged.histograms.drain(..) {
+        state.max_t = state.max_t.max(point.t_ms);
+        state.head.get_mut(slot).push_histogram(point);
+    }
+    state.exemplars += staged.exemplars.len();
+    for (slot, exemplar) in staged.exemplars.drain(..) {
+        state.head.get_mut(slot).extra_mut().exemplars.push(exemplar);
+    }
+}
+
+/// A series as PromQL writes it.
+fn shown(labels: &[(&str, &str)]) -> String {
+    tenfold_types::Labels::from_pairs(labels.iter().copied()).to_string()
+}
+
+fn explain(reason: Reason, labels: &[(&str, &str)], t: i64, o: &Options) -> String {
+    match reason {
+        Reason::OutOfOrder => format!("{} at {t} ms is older than the newest sample of its series", shown(labels)),
+        Reason::Duplicate => format!("{} has another value at {t} ms already", shown(labels)),
+        Reason::TooOld => format!(
+            "{} at {t} ms lies in time that is already closed, and is older than the {} ms that samples may come late",
+            shown(labels),
+            o.out_of_order_ms
+        ),
+        Reason::OutOfRange => format!("{} at {t} ms is farther than {INSTANT_MS_MAX} ms from 1970", shown(labels)),
+        Reason::NoLabels => "a series needs at least one label, and no label name may be empty".into(),
+        Reason::TooManyLabels => {
+            format!("{} has {} labels; at most {} are allowed", shown(labels), labels.len(), o.labels_per_series_max)
+        }
+        Reason::LabelNameTooLong => {
+            format!("a label name of {} is longer than {} bytes", shown(labels), o.label_name_bytes_max)
+        }
+        Reason::LabelValueTooLong => {
+            let name = labels.iter().find(|(n, _)| *n == tenfold_types::Labels::NAME).map_or("a series", |(_, v)| v);
+            format!("a label value of {name} is longer than {} bytes", o.label_value_bytes_max)
+        }
+        Reason::TooManySeries => {
+            format!("{} would be a new series, and the limit of {} series is reached", shown(labels), o.series_max)
+        }
+        Reason::LabelOrder => format!(
+            "the labels of {} are not sorted by name, or one stands twice, or one is empty; the sender must sort them",
+            shown(labels)
+        ),
+        Reason::BadHistogram => format!("the native histogram of {} at {t} ms contradicts itself", shown(labels)),
+        Reason::TooManyExemplars => format!(
+            "{} exemplars are in memory, which is the limit; further ones are taken when the next block is cut",
+            o.exemplars_max
+        ),
+    }
+}
+
+/// Puts into memory what the log holds; everything in it was judged when it was written.
+pub(crate) struct Replay<'a> {
+    pub state: &'a mut State,
+    pub samples: u64,
+    pub orphans: u64,
+}
+
+impl Replay<'_> {
+    fn slot(&mut self, id: SeriesId) -> Option<u32> {
+        if let Some(slot) = self.state.index.slot(id) {
+            return Some(slot);
+        }
+        if !self.state.index.is_live(id) {
+            self.orphans += 1;
+            // Its labels are lost, but the number must not be given to another series: this log may be read again.
+            if id < self.state.index.id_end().saturating_add(IDS_SKIPPED_MAX) {
+                self.state.index.reserve_ids(id + 1);
+            }
+            return None;
+        }
+        let slot = self.state.head.add(id);
+        self.state.index.set_slot(id, slot);
+        Some(slot)
+    }
+    pub fn series(&mut self, id: SeriesId, labels: &[(&str, &str)]) {
+        let symbols = &mut self.state.index.symbols;
+        let pairs: Vec<_> = labels.iter().map(|(n, v)| (symbols.intern(n), symbols.intern(v))).collect();
+        // A number or a label set that is known already can only be this one: numbers are never given twice.
+        let _known = self.state.index.restore(id, &pairs);
+    }
+    pub fn float(&mut self, id: SeriesId, point: Point) {
+        if point.t_ms < self.state.min_valid_t {
+            return;
+        }
+        let Some(slot) = self.slot(id) else { return };
+        let series = self.state.head.get_mut(slot);
+        // A checkpoint may hold more than the log before it.
+        if series.last_t().is_some_and(|t| t >= point.t_ms) {
+            return;
+        }
+        series.push(point);
+        self.state.max_t = self.state.max_t.max(point.t_ms);
+        self.samples += 1;
+    }
+    pub fn late(&mut self, id: SeriesId, point: Point) {
+        let Some(slot) = self.slot(id) else { return };
+        self.state.head.get_mut(slot).push_late(point);
+        self.state.max_t = self.state.max_t.max(point.t_ms);
+        self.samples += 1;
+    }
+    pub fn histogram(&mut self, id: SeriesId, point: HistogramPoint) {
+        if point.t_ms < self.state.min_valid_t {
+            return;
+        }
+        let Some(slot) = self.slot(id) else { return };
+        let series = self.state.head.get_mut(slot);
+        if series.last_t().is_some_and(|t| t >= point.t_ms) {
+            return;
+        }
+        self.state.max_t = self.state.max_t.max(point.t_ms);
+        series.push_histogram(HistogramPoint { t_ms: point.t_ms, histogram: Arc::clone(&point.histogram) });
+        self.samples += 1;
+    }
+    pub fn exemplar(&mut self, id: SeriesId, exemplar: Exemplar) {
+        if exemplar.t_ms < self.state.min_valid_t {
+            return;
+        }
+        let Some(slot) = self.slot(id) else { return };
+        let kept = &mut self.state.head.get_mut(slot).extra_mut().exemplars;
+        if !kept.iter().rev().take(EXEMPLARS_COMPARED).any(|e| *e == exemplar) {
+            kept.push(exemplar);
+            self.state.exemplars += 1;
+        }
+    }
+}

@@ -17,6 +17,7 @@ pub struct Settings {
     pub demo: Demo,
     pub metrics: Metrics,
     pub statsd: Statsd,
+    pub graphite: Graphite,
     pub flags: Flags,
     pub alerts: Alerts,
     pub mail: Mail,
@@ -33,6 +34,7 @@ impl Default for Settings {
             demo: Demo::default(),
             metrics: Metrics::default(),
             statsd: Statsd::default(),
+            graphite: Graphite::default(),
             flags: Flags::default(),
             alerts: Alerts::default(),
             mail: Mail::default(),
@@ -143,15 +145,38 @@ pub struct StaticTarget {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Statsd {
-    /// UDP address; empty turns StatsD off.
+    /// UDP address; empty for none.
     pub listen: String,
+    /// TCP address, for lines; empty for none.
+    pub tcp_listen: String,
+    /// Path of a Unix datagram socket, which is made; empty for none.
+    pub unix_socket: PathBuf,
     pub flush_interval_ms: u64,
 }
 
 impl Default for Statsd {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8125".into(), flush_interval_ms: 10_000 }
+        Self {
+            listen: "127.0.0.1:8125".into(),
+            tcp_listen: String::new(),
+            unix_socket: PathBuf::new(),
+            flush_interval_ms: 10_000,
+        }
     }
+}
+
+/// Graphite knows no tokens: whoever reaches an address may send. All are off unless set.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Graphite {
+    /// TCP address for lines (carbon's 2003).
+    pub listen: String,
+    /// UDP address for lines.
+    pub udp_listen: String,
+    /// TCP address for pickles (carbon's 2004).
+    pub pickle_listen: String,
+    /// From dotted paths to names and labels; the first that fits counts.
+    pub templates: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

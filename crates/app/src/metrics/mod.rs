@@ -4,6 +4,7 @@
 
 mod burst;
 mod dashboards;
+mod graphite;
 mod markers;
 mod own;
 mod push;
@@ -17,14 +18,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tenfold_protocols::batch::{Batch, TooMuch};
 use tenfold_tsdb::{AppendReport, Options, Sample, Tsdb, TsdbError};
-use tenfold_types::{ErrorCode, Fault, Timestamp};
+use tenfold_types::{ErrorCode, Fault, Point, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::{App, Settings};
 
 pub use burst::BURST_INTERVAL_MS;
 pub use dashboards::{Dashboard, Panel, PanelQuery, check_dashboard};
+pub use graphite::BadLines;
 pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;
 pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
@@ -56,6 +59,7 @@ pub struct State {
     queries: tokio::sync::Semaphore,
     sources: push::Sources,
     push_limits: crate::settings::Push,
+    graphite_templates: tenfold_protocols::graphite::Templates,
     otlp_rules: tenfold_protocols::otlp::Rules,
     deltas: Mutex<tenfold_protocols::otlp::Deltas>,
     /// Places for pushed bodies.
@@ -69,6 +73,9 @@ impl State {
             retention_ms: i64::from(settings.metrics.retention_days) * 24 * 3600 * 1000,
             ..Options::default()
         };
+        let templates = settings.graphite.templates.iter().map(String::as_str);
+        let graphite_templates = tenfold_protocols::graphite::Templates::parse(templates)
+            .map_err(|e| Fault::invalid(format!("graphite.templates: {e}")))?;
         let dir = settings.data_dir.join("metrics");
         let (tsdb, report) = Tsdb::open(&dir, options).map_err(|e| Fault::internal(e.to_string()))?;
         for path in &report.quarantined {
@@ -87,6 +94,7 @@ impl State {
             queries: tokio::sync::Semaphore::new(query::QUERIES_MAX),
             sources: push::Sources::default(),
             push_limits: settings.metrics.push.clone(),
+            graphite_templates,
             otlp_rules: settings.metrics.otlp.rules(),
             deltas: Mutex::default(),
             pushes: tokio::sync::Semaphore::new(push::PUSHES_MAX),
@@ -122,16 +130,21 @@ impl State {
         self.trouble.lock().clone()
     }
 
-    /// A datagram from a StatsD client.
-    pub fn statsd_packet(&self, packet: &[u8], now: Timestamp) {
+    /// A datagram from a StatsD client, or a piece of whole lines; `transport` is `udp`, `tcp` or `unix`.
+    pub fn statsd_packet(&self, transport: &str, packet: &[u8], now: Timestamp) {
         let read = tenfold_protocols::statsd::parse(packet);
-        self.own.add("tenfold_statsd_packets_total", &[], 1.0);
-        if read.bad_lines > 0 {
-            self.own.add("tenfold_statsd_bad_lines_total", &[], read.bad_lines as f64);
-        }
+        let of = [("transport", transport)];
+        self.own.add("tenfold_statsd_packets_total", &of, 1.0);
         let refused = self.statsd.lock().observe(read.metrics, now);
-        if refused > 0 {
-            self.own.add("tenfold_statsd_refused_total", &[], refused as f64);
+        for (name, count) in [
+            ("tenfold_statsd_bad_lines_total", read.bad_lines),
+            ("tenfold_statsd_events_ignored_total", read.events),
+            ("tenfold_statsd_service_checks_ignored_total", read.service_checks),
+            ("tenfold_statsd_refused_total", refused),
+        ] {
+            if count > 0 {
+                self.own.add(name, &of, count as f64);
+            }
         }
     }
 }
@@ -178,10 +191,32 @@ async fn on_disk(app: &App, work: fn(&Tsdb, Timestamp) -> Result<(), TsdbError>)
 }
 
 fn flush_statsd(app: &App) {
-    let samples = app.metrics.statsd.lock().flush(app.now());
-    if let Err(fault) = app.metrics.append(&samples) {
-        tracing::warn!(%fault, samples = samples.len(), "StatsD samples were lost");
+    let now = app.now();
+    let samples = app.metrics.statsd.lock().flush(now);
+    if samples.is_empty() {
+        return;
     }
+    let lost = match batch_of(&samples) {
+        Ok(batch) => app.metrics.push(&Source::new("statsd", "statsd"), &batch, now).err().map(|f| f.fault.message),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(reason) = lost {
+        app.metrics.own.add("tenfold_statsd_lost_samples_total", &[], samples.len() as f64);
+        tracing::warn!(reason, samples = samples.len(), "StatsD samples were lost");
+    }
+}
+
+/// Each sample as a series of its own.
+fn batch_of(samples: &[Sample]) -> Result<Batch<'_>, TooMuch> {
+    let mut batch = Batch::default();
+    for sample in samples {
+        for (name, value) in sample.labels.iter() {
+            batch.label(name, value)?;
+        }
+        batch.point(Point::new(sample.t_ms, sample.value))?;
+        batch.end()?;
+    }
+    Ok(batch)
 }
 
 /// The server's own metrics are series like all others.

@@ -1,6 +1,7 @@
 //! Where metrics are pushed to. Each protocol's handler reads its body, hands a batch to `app.metrics.push` and answers in
 //! the words of its protocol; what may be sent and how much is decided there.
 
+mod influx;
 mod otlp;
 mod remote_write;
 mod sources;
@@ -10,13 +11,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use tenfold_app::metrics::{PushFault, Source};
+use tenfold_protocols::inflate::InflateError;
 use tenfold_types::{ErrorCode, Fault};
 
 use crate::Api;
 use crate::auth::Identity;
 
 pub fn api() -> Api {
-    sources::add(otlp::add(remote_write::add(Api::new("push"))))
+    sources::add(influx::add(otlp::add(remote_write::add(Api::new("push")))))
 }
 
 /// Whose samples these are.
@@ -38,6 +40,14 @@ async fn body(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
         out.extend_from_slice(&chunk);
     }
     Ok(out)
+}
+
+fn inflating(error: InflateError) -> Fault {
+    let code = match error {
+        InflateError::TooLarge { .. } => ErrorCode::TooLarge,
+        InflateError::Broken(_) => ErrorCode::BadRequest,
+    };
+    Fault::new(code, error.to_string())
 }
 
 fn header_text(headers: &HeaderMap, name: header::HeaderName) -> &str {

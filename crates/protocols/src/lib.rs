@@ -6,6 +6,7 @@ pub mod body;
 pub mod flagd;
 pub mod graphite;
 pub mod inflate;
+pub mod influx;
 pub mod irc;
 pub mod otlp;
 pub mod prom_text;

@@ -10,14 +10,14 @@ use axum::response::{IntoResponse, Response};
 use tenfold_app::App;
 use tenfold_app::metrics::{PushFault, Pushed, Source};
 use tenfold_protocols::flagd::{FRAME_HEAD_BYTES, Status};
-use tenfold_protocols::inflate::{InflateError, gunzip};
+use tenfold_protocols::inflate::gunzip;
 use tenfold_protocols::otlp::{
     self, BODY_BYTES_MAX, JSON_BYTES_MAX, OtlpError, answer_json, answer_proto, status_json, status_proto,
 };
 use tenfold_types::{ErrorCode, Fault};
 use utoipa_axum::routes;
 
-use super::{body, header_text, later, source, work};
+use super::{body, header_text, inflating, later, source, work};
 use crate::{Api, Policy, grpc};
 
 pub(super) fn add(api: Api) -> Api {
@@ -94,14 +94,6 @@ async fn over_http(app: &App, request: Request) -> Response {
         Ok(body) => taken(app, &source, coding, body).await,
         Err(fault) => unreadable(app, &source, coding, fault),
     }
-}
-
-fn inflating(error: InflateError) -> Fault {
-    let code = match error {
-        InflateError::TooLarge { .. } => ErrorCode::TooLarge,
-        InflateError::Broken(_) => ErrorCode::BadRequest,
-    };
-    Fault::new(code, error.to_string())
 }
 
 /// The one message of a call, decompressed.

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod influx;
 mod otlp;
 mod real_prometheus;
 mod remote_write;

@@ -40,8 +40,8 @@ async fn what_is_refused_is_a_partial_write() {
     assert_eq!(told["error"], wanted);
     assert_eq!(world.values("a_v", T_S * 1_000).len(), 1, "the rest is kept");
     assert_eq!(post("/write?precision=week", String::new()).await.status, StatusCode::BAD_REQUEST);
-    let many: String = (0..20).map(|t| format!("a v=1 {}\n", T_S + t)).collect();
-    assert_eq!(post("/api/v2/write?precision=s", many).await.status, StatusCode::NO_CONTENT);
+    let many: Vec<String> = (0..20).map(|t| format!("a v=1 {}", T_S + t)).collect();
+    assert_eq!(post("/api/v2/write?precision=s", many.join("\n")).await.status, StatusCode::NO_CONTENT);
     let slower = post("/write", "a v=1".into()).await;
     assert_eq!(slower.status, StatusCode::TOO_MANY_REQUESTS);
     assert!(slower.headers.contains_key("retry-after"), "{}", slower.text());

@@ -9,13 +9,13 @@ import { TENFOLD } from '../lib/binary.mjs';
 import { until } from '../lib/wait.mjs';
 
 export class Server {
-  /** `settings`: more of the settings file. */
-  static async start(settings = '') {
+  /** `settings`: more of the settings file; `statsd`: its table of that name, off unless given. */
+  static async start(settings = '', statsd = 'listen = ""\n') {
     const server = new Server();
     server.folder = mkdtempSync(join(tmpdir(), 'tenfold-clients-'));
     server.addressFile = join(server.folder, 'address');
     server.config = join(server.folder, 'tenfold.toml');
-    writeFileSync(server.config, `[statsd]\nlisten = ""\n${settings}`);
+    writeFileSync(server.config, `[statsd]\n${statsd}${settings}`);
     server.output = '';
     server.#spawn('127.0.0.1:0');
     const token = await until('the server gives a setup link', () => {

@@ -44,7 +44,7 @@ impl House {
     }
     fn plain() -> Self {
         Self {
-            routing: Routing::plain().expect("it is fixed"),
+            routing: Routing::compile(&RoutingSpec::plain(), RouteDefaults::ALERTMANAGER).expect("it is fixed"),
             mutes: vec![],
             state: PipelineState::default(),
             effects: vec![],

@@ -17,6 +17,7 @@ pub struct Settings {
     pub demo: Demo,
     pub metrics: Metrics,
     pub statsd: Statsd,
+    pub graphite: Graphite,
     pub flags: Flags,
     pub alerts: Alerts,
     pub mail: Mail,
@@ -33,6 +34,7 @@ impl Default for Settings {
             demo: Demo::default(),
             metrics: Metrics::default(),
             statsd: Statsd::default(),
+            graphite: Graphite::default(),
             flags: Flags::default(),
             alerts: Alerts::default(),
             mail: Mail::default(),
@@ -66,6 +68,8 @@ pub struct Metrics {
     pub experimental_promql: bool,
     /// Targets besides those the agents report: full URLs of metrics pages.
     pub static_targets: Vec<StaticTarget>,
+    pub push: Push,
+    pub otlp: Otlp,
 }
 
 impl Default for Metrics {
@@ -76,7 +80,56 @@ impl Default for Metrics {
             retention_days: 15,
             experimental_promql: true,
             static_targets: Vec::new(),
+            push: Push::default(),
+            otlp: Otlp::default(),
         }
+    }
+}
+
+/// How OTLP becomes series.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Otlp {
+    /// Whether names get their unit and `_total`.
+    pub suffixes: bool,
+    /// Attributes of the resource that become labels of every series; the others are on `target_info`.
+    pub promote_resource_attributes: Vec<String>,
+    /// Whether the scope's name and version become labels.
+    pub promote_scope: bool,
+    /// Whether histograms with explicit bounds are kept as native ones with custom buckets.
+    pub native_histograms: bool,
+}
+
+impl Default for Otlp {
+    fn default() -> Self {
+        Self { suffixes: true, promote_resource_attributes: Vec::new(), promote_scope: false, native_histograms: false }
+    }
+}
+
+impl Otlp {
+    pub fn rules(&self) -> tenfold_protocols::otlp::Rules {
+        tenfold_protocols::otlp::Rules {
+            suffixes: self.suffixes,
+            promoted: self.promote_resource_attributes.clone(),
+            promote_scope: self.promote_scope,
+            native_histograms: self.native_histograms,
+        }
+    }
+}
+
+/// Limits of each source that pushes samples: a token, a listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Push {
+    /// Different series within an hour.
+    pub series_per_source_max: usize,
+    /// Samples a second, with a burst of ten seconds' worth; 0 for no limit.
+    pub samples_per_second_max: u64,
+}
+
+impl Default for Push {
+    fn default() -> Self {
+        Self { series_per_source_max: 500_000, samples_per_second_max: 0 }
     }
 }
 
@@ -92,15 +145,38 @@ pub struct StaticTarget {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Statsd {
-    /// UDP address; empty turns StatsD off.
+    /// UDP address; empty for none.
     pub listen: String,
+    /// TCP address, for lines; empty for none.
+    pub tcp_listen: String,
+    /// Path of a Unix datagram socket, which is made; empty for none.
+    pub unix_socket: PathBuf,
     pub flush_interval_ms: u64,
 }
 
 impl Default for Statsd {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8125".into(), flush_interval_ms: 10_000 }
+        Self {
+            listen: "127.0.0.1:8125".into(),
+            tcp_listen: String::new(),
+            unix_socket: PathBuf::new(),
+            flush_interval_ms: 10_000,
+        }
     }
+}
+
+/// Graphite knows no tokens: whoever reaches an address may send. All are off unless set.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Graphite {
+    /// TCP address for lines (carbon's 2003).
+    pub listen: String,
+    /// UDP address for lines.
+    pub udp_listen: String,
+    /// TCP address for pickles (carbon's 2004).
+    pub pickle_listen: String,
+    /// From dotted paths to names and labels; the first that fits counts.
+    pub templates: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -1,10 +1,12 @@
 //! Who asks: a session cookie, a bearer token, or nobody. Cookies count on writing requests only when the page itself sent them.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
+use base64::Engine;
 use tenfold_app::people::{Person, Token};
 use tenfold_app::{App, Caller};
 use tenfold_types::{ErrorCode, Fault, Source};
@@ -100,16 +102,23 @@ pub fn session_cookie(headers: &HeaderMap, name: &str) -> Option<String> {
         .map(|(_, v)| v.to_owned())
 }
 
-/// The secret of `Authorization: Bearer X`, or of the bare `Authorization: X` that Unleash SDKs send.
-fn token_secret(headers: &HeaderMap) -> Option<&str> {
+/// The secret of `Authorization: Bearer X`, of InfluxDB's `Token X`, or of the bare `X` that Unleash SDKs send; of
+/// `Basic` the password, whatever the name is.
+fn token_secret(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    Some(value.strip_prefix("Bearer ").unwrap_or(value).trim())
+    if let Some(pair) = value.strip_prefix("Basic ") {
+        let pair = base64::engine::general_purpose::STANDARD.decode(pair.trim()).ok()?;
+        let (_, password) = std::str::from_utf8(&pair).ok()?.split_once(':')?;
+        return Some(password.to_owned().into());
+    }
+    let value = value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("Token ")).unwrap_or(value);
+    Some(value.trim().into())
 }
 
 /// Finds out who asks.
 pub(crate) async fn identity(app: &App, method: &Method, headers: &HeaderMap) -> Result<Identity, Fault> {
     if let Some(secret) = token_secret(headers) {
-        return match app.token_by_secret(secret) {
+        return match app.token_by_secret(&secret) {
             Some(token) => Ok(Identity::Token(token)),
             None => Err(Fault::new(ErrorCode::Unauthenticated, "the token is unknown, expired or revoked")
                 .advice("an admin makes a new one on the Settings page under Tokens")),
@@ -155,6 +164,22 @@ mod tests {
         }
         for host in ["example.org", "localhost.example.org", "10.0.0.1:7070", "127.0.0.1.example.org", ""] {
             assert!(!is_loopback_host(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn tokens_come_in_many_wrappings() {
+        for (value, wanted) in [
+            ("Bearer secret", Some("secret")),
+            ("Token secret", Some("secret")),
+            ("secret", Some("secret")),
+            ("Basic YW55Ym9keTpzZTpjcmV0", Some("se:cret")),
+            ("Basic ???", None),
+            ("Basic YW55Ym9keQ==", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+            assert_eq!(token_secret(&headers).as_deref(), wanted, "{value}");
         }
     }
 

@@ -25,6 +25,7 @@ mod flag_streams;
 mod flagd;
 mod flags;
 mod front;
+mod grpc;
 mod incidents;
 mod meta;
 mod now;
@@ -33,6 +34,7 @@ mod oncall;
 mod people;
 mod permits;
 mod prometheus;
+mod push;
 mod session;
 mod standing;
 mod ui;
@@ -55,6 +57,7 @@ fn apis() -> Vec<Api> {
         now::api(),
         console::api(),
         prometheus::api(),
+        push::api(),
         dashboards::api(),
         deploys::api(),
         agents::api(),

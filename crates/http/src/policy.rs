@@ -33,6 +33,8 @@ pub enum Policy {
     FlagClient,
     /// A browser flag client's token (frontend), a server-side one, or a signed-in viewer.
     FlagFrontend,
+    /// A metrics token, an agent's, or whoever has at least the role responder.
+    MetricsWriter,
 }
 
 impl Policy {
@@ -61,6 +63,10 @@ impl Policy {
             Self::Agent => token(&[TokenKind::Agent]),
             Self::FlagClient => token(&[TokenKind::Client]),
             Self::FlagFrontend => token(&[TokenKind::Client, TokenKind::Frontend]),
+            Self::MetricsWriter => match identity {
+                Identity::Token(token) if matches!(token.kind, TokenKind::Metrics | TokenKind::Agent) => Ok(()),
+                _ => role(Role::Responder),
+            },
         }
     }
 }

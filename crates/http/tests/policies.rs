@@ -70,6 +70,7 @@ enum Principal {
     Agent,
     Client,
     Frontend,
+    Metrics,
 }
 
 fn expected(policy: Policy, principal: Principal) -> bool {
@@ -82,6 +83,7 @@ fn expected(policy: Policy, principal: Principal) -> bool {
         Policy::Agent => principal == Principal::Agent,
         Policy::FlagClient => principal == Principal::Client || has(Role::Viewer),
         Policy::FlagFrontend => matches!(principal, Principal::Client | Principal::Frontend) || has(Role::Viewer),
+        Policy::MetricsWriter => matches!(principal, Principal::Metrics | Principal::Agent) || has(Role::Responder),
     }
 }
 
@@ -111,6 +113,7 @@ async fn every_route_lets_in_exactly_whom_its_policy_names() {
     principals.push((Principal::Agent, Some(world.token(TokenKind::Agent, None).await)));
     principals.push((Principal::Client, Some(world.token(TokenKind::Client, None).await)));
     principals.push((Principal::Frontend, Some(world.token(TokenKind::Frontend, None).await)));
+    principals.push((Principal::Metrics, Some(world.token(TokenKind::Metrics, None).await)));
 
     let table = tenfold_http::policy_table();
     assert!(table.len() > 10, "the table holds the routes");

@@ -1,8 +1,8 @@
 //! StatsD datagrams: Etsy's lines (counters, gauges, timers, sets), DogStatsD's tags, types and packed values, and the
 //! bare `category:value` that Flickr's first counter sent. Bytes in, metrics out; a line that cannot be read is counted.
 
-/// Metrics one datagram may hold.
-pub const METRICS_MAX: usize = 1_024;
+/// Metrics one datagram may hold; more short lines do not fit into the largest.
+pub const METRICS_MAX: usize = 16_384;
 const NAME_BYTES_MAX: usize = 256;
 const TAGS_MAX: usize = 32;
 
@@ -39,6 +39,9 @@ pub struct Packet {
     pub metrics: Vec<Metric>,
     /// Lines that could not be read.
     pub bad_lines: usize,
+    /// DogStatsD's events and service checks, which are no metrics.
+    pub events: usize,
+    pub service_checks: usize,
 }
 
 /// Reads a datagram.
@@ -47,6 +50,14 @@ pub fn parse(packet: &[u8]) -> Packet {
     for line in packet.split(|b| *b == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
+            continue;
+        }
+        if line.starts_with(b"_e{") {
+            out.events += 1;
+            continue;
+        }
+        if line.starts_with(b"_sc|") {
+            out.service_checks += 1;
             continue;
         }
         let read = std::str::from_utf8(line).ok().and_then(|line| metrics(line, &mut out.metrics));
@@ -60,10 +71,6 @@ pub fn parse(packet: &[u8]) -> Packet {
 
 /// Reads one line into `out`; all of its values or none.
 fn metrics(line: &str, out: &mut Vec<Metric>) -> Option<()> {
-    // DogStatsD's events and service checks are not metrics.
-    if line.starts_with("_e{") || line.starts_with("_sc|") {
-        return None;
-    }
     let (head, tail) = line.split_once('|').map_or((line, None), |(h, t)| (h, Some(t)));
     // The last colon-separated part is the value; DogStatsD packs several: `name:1:2:3|d`.
     let (name, values) = head.split_once(':')?;
@@ -170,7 +177,6 @@ mod tests {
             ("gorets:NaN|c", None),
             ("gorets:1|c|@0", None),
             ("gorets:1|c|@2", None),
-            ("_e{5,4}:title|text", None),
         ];
         for (line, expected) in cases {
             assert_eq!(one(line), expected, "{line}");
@@ -179,6 +185,8 @@ mod tests {
 
     #[test]
     fn many_lines_tags_and_packed_values() {
+        let others = parse(b"_e{5,4}:title|text|#a:b\n_sc|redis|0|m:up\nx:1|c");
+        assert_eq!((others.events, others.service_checks, others.bad_lines, others.metrics.len()), (1, 1, 0, 1));
         let packet = parse(b"a.b:1|c|#env:prod,canary\nbroken\nsize:1:2:3|d|@0.5|#x:y|c:123\nm,region=eu:4|g\n");
         assert_eq!(packet.bad_lines, 1);
         assert_eq!(packet.metrics.len(), 5);

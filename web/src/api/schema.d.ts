@@ -3463,6 +3463,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/metrics/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Sources that pushed metrics since the server started, with what was taken and what was refused. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SourceList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/mutes": {
         parameters: {
             query?: never;
@@ -3772,6 +3807,64 @@ export interface paths {
         };
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/people/{login}/calendar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a new address for one's own calendar; the one before ends. It is shown this once. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    login: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CalendarAddress"];
+                    };
+                };
+            };
+        };
+        /** Ends the address of one's own calendar. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    login: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["OnCallDone"];
+                    };
+                };
+            };
+        };
         options?: never;
         head?: never;
         patch?: never;
@@ -4385,10 +4478,13 @@ export interface paths {
                 };
             };
         };
-        /** Makes or changes a schedule. */
+        /** Makes a schedule, or changes it from an instant on; what was before stays. */
         put: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description From when on the plan holds; not in the past, now when absent. */
+                    from?: string;
+                };
                 header?: never;
                 path: {
                     name: string;
@@ -4439,6 +4535,161 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/schedules/{name}/calendar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The schedule's shifts as iCalendar: 14 days back, 90 ahead. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CalendarText"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{name}/digest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened in the shift that holds now: what fired, what was muted, what is open. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DigestView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{name}/fairness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much each of the schedule's people had, by their own clock; shown to them only and never ranked. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description How many days back, 1 to 366; 84 when absent. */
+                    days?: number;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["FairnessView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{name}/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes overrides of the events of somebody else's calendar, or says what it would make. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["CalendarImport"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CalendarImported"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/schedules/{name}/overrides": {
         parameters: {
             query?: never;
@@ -4448,7 +4699,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Puts a person on call for a time, whoever the rotation says. */
+        /** Covers, adds or removes a person for a time, or lays a temporary schedule over the layers. */
         post: {
             parameters: {
                 query?: never;
@@ -4518,6 +4769,159 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/schedules/{name}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is on call over a time, layer by layer and as a result, with gaps, overlaps and too short rests. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Now when absent. */
+                    from?: string;
+                    /** @description 1 to 366, 90 when absent. */
+                    days?: number;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PreviewView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** The same for a plan that is not saved; nothing is changed. */
+        post: {
+            parameters: {
+                query?: {
+                    /** @description Now when absent. */
+                    from?: string;
+                    /** @description 1 to 366, 90 when absent. */
+                    days?: number;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PreviewDraft"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PreviewView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{name}/suggestion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who of the schedule's people is free in a stretch and has had least of late. */
+        get: {
+            parameters: {
+                query: {
+                    start: string;
+                    end: string;
+                };
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SuggestionView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{name}/swaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Asks somebody to change shifts; nothing changes before they accept. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewSwap"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SwapView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/schedules/{name}/take": {
         parameters: {
             query?: never;
@@ -4527,7 +4931,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** The caller takes a schedule over from now on. */
+        /** The caller takes a schedule over, from now on or from `start` on. */
         post: {
             parameters: {
                 query?: never;
@@ -4553,6 +4957,43 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/schedules/{name}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a schedule was, from when on, and who made it so. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["VersionList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -5024,6 +5465,115 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/swaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The swaps that wait for an answer. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SwapList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/swaps/{id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The one who was asked accepts. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SwapView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/swaps/{id}/decline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The one who was asked says no, or the one who asked takes it back. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SwapView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/targets": {
         parameters: {
             query?: never;
@@ -5398,6 +5948,61 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/otlp/v1/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same at the address of Prometheus' receiver. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-protobuf": number[];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -5782,6 +6387,65 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/write": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes samples by Prometheus remote write, 1.0 or 2.0: snappy-compressed protobuf. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-protobuf": number[];
+                };
+            };
+            responses: {
+                /** @description Everything is kept. X-Prometheus-Remote-Write-Samples-Written and its like tell how much. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Some samples will never be taken; the rest is kept. Not to be sent again. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The source sends too fast; to be sent again after Retry-After. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Nothing is kept; to be sent again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/alerts": {
         parameters: {
             query?: never;
@@ -6117,6 +6781,101 @@ export interface paths {
                     };
                     content: {
                         "application/json": Record<string, unknown>;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/write": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same at the address of version 2; `precision` and `bucket` as there. */
+        post: {
+            parameters: {
+                query?: {
+                    bucket?: string;
+                    precision?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "text/plain": string;
+                };
+            };
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/calendar/{file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The shifts of one person as iCalendar, at an address with their secret in it; for programs that cannot sign in. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    file: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/calendar": string;
                     };
                 };
             };
@@ -6557,6 +7316,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same as a gRPC call. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/grpc": number[];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/readyz": {
         parameters: {
             query?: never;
@@ -6594,6 +7390,127 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes OTLP metrics in protobuf or JSON, plain or in gzip. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-protobuf": number[];
+                };
+            };
+            responses: {
+                /** @description Kept; what will never be taken is told as a partial success. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The body cannot be read. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The source sends too fast; to be sent again after Retry-After. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Nothing is kept; to be sent again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/write": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes InfluxDB's line protocol at the address of version 1, plain or in gzip; `precision` and `db` as there. */
+        post: {
+            parameters: {
+                query?: {
+                    db?: string;
+                    precision?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "text/plain": string;
+                };
+            };
+            responses: {
+                /** @description Everything is kept. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Some lines will never be taken; the rest is kept. Not to be sent again. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The source sends too fast; to be sent again after Retry-After. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Nothing is kept; to be sent again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -6692,6 +7609,27 @@ export interface components {
             state: string;
             at: string;
             error?: string | null;
+        };
+        /** @description The address of a person's calendar. The secret in it is shown this once. */
+        CalendarAddress: {
+            url: string;
+        };
+        /** @description A calendar to be read, and whether only to look. */
+        CalendarImport: {
+            /** @description The file's text. Each event names a person: by login in its summary, or by mail address as an attendee. */
+            ics: string;
+            /** @description Says what would be made and makes nothing. */
+            dry_run?: boolean;
+        };
+        /** @description What an import makes, or would make. */
+        CalendarImported: {
+            overrides: components["schemas"]["OverrideView"][];
+            /** @description Events that name nobody who has an account, each in a sentence. */
+            skipped: string[];
+        };
+        CalendarText: {
+            /** @description RFC 5545. */
+            ics: string;
         };
         /** @description One commit, as people read it. */
         Commit: {
@@ -6902,6 +7840,22 @@ export interface components {
             started_at: string;
             finished_at?: string | null;
         };
+        /** @description What the next one should know, from the record of a shift. */
+        DigestView: {
+            schedule: string;
+            from: string;
+            to: string;
+            /** @description Alerts that fired, as the record says it. */
+            fired: string[];
+            /** @description Mutes that were made. */
+            muted: string[];
+            /** @description Pages that were sent. */
+            pages: number;
+            /** @description Incidents that are not over. */
+            open: string[];
+            /** @description People who were paged at night and begin again before they have rested. */
+            short_rests: string[];
+        };
         Done: {
             done: boolean;
         };
@@ -6979,6 +7933,13 @@ export interface components {
              * @description `before` (or, ascending, `after`) of the next page; absent on the last.
              */
             next?: number | null;
+        };
+        /** @description The shares of a schedule's people, in the order of their names. */
+        FairnessView: {
+            schedule: string;
+            from: string;
+            to: string;
+            people: components["schemas"]["LoadView"][];
         };
         /** @description One figure; `value` is null when there is no data, which is not zero. */
         FigureView: {
@@ -8081,6 +9042,8 @@ export interface components {
             number: number;
             title: string;
             severity: string;
+            /** @description People practise; nothing is broken. */
+            drill: boolean;
             service?: string | null;
             environment?: string | null;
             /** @description `open`, `acknowledged` or `resolved`. */
@@ -8195,6 +9158,23 @@ export interface components {
          * @enum {string}
          */
         JudgeVerdict: "watching" | "worse" | "not_worse" | "no_data" | "not_enough_data" | "inconclusive";
+        LayerSpansView: {
+            name: string;
+            spans: components["schemas"]["SpanView"][];
+        };
+        LayerView: {
+            name: string;
+            timezone: string;
+            people: string[];
+            /** @description Civil time in the layer's zone: `2026-11-23T09:00:00`. */
+            start: string;
+            /** @description `12h`, `1d`, `1w` or `1mo`. */
+            shift_length: string;
+            /** @description When shifts change, in words. */
+            handoff: string;
+            /** @description When the layer holds, in words; empty when always. */
+            restrictions: string[];
+        };
         /** @description A code to be said to the bot. */
         LinkCode: {
             /** @description Like `4F7K-92QD`. */
@@ -8202,6 +9182,23 @@ export interface components {
             expires_at: string;
             /** @description What to say, and to whom. */
             say: string;
+        };
+        /** @description One person's share. Nights (22 to 7), weekends and holidays are by their own clock. */
+        LoadView: {
+            person: components["schemas"]["OnCallPerson"];
+            timezone: string;
+            /** Format: int64 */
+            total_ms: number;
+            /** Format: int64 */
+            night_ms: number;
+            /** Format: int64 */
+            weekend_ms: number;
+            /** Format: int64 */
+            holiday_ms: number;
+            /** Format: int32 */
+            pages: number;
+            /** Format: int32 */
+            night_pages: number;
         };
         Lock: {
             id: string;
@@ -8317,6 +9314,8 @@ export interface components {
             environment?: string | null;
             /** @description `critical` unless said otherwise. */
             severity?: string | null;
+            /** @description A drill: paged like a real one, marked DRILL everywhere, not counted in the delivery figures. */
+            drill?: boolean;
         };
         NewLock: {
             service: string;
@@ -8347,7 +9346,14 @@ export interface components {
             author?: string | null;
         };
         NewOverride: {
-            person: string;
+            /** @description `replace` (the default), `add`, `remove` or `temporary`. */
+            kind?: string | null;
+            /** @description Who is on call, or is not; left out for a temporary schedule. */
+            person?: string;
+            /** @description With `replace`: whom they stand in for; everybody when absent. */
+            replaces?: string | null;
+            /** @description Of a temporary schedule: who has which hours, each with `person`, `start` and `end`. */
+            shifts?: Record<string, unknown>[];
             start: string;
             end: string;
         };
@@ -8362,6 +9368,15 @@ export interface components {
              * @description How late it is still done when the server was down at its instant.
              */
             late_ms_max?: number;
+        };
+        /** @description What is asked: an instant in the caller's shift to give away, and one in the other's to take for it. */
+        NewSwap: {
+            /** @description Login of the person who is asked. */
+            with: string;
+            /** @description An instant in the caller's shift; now when absent. */
+            give?: string | null;
+            /** @description An instant in the other's shift; nothing is taken for it when absent. */
+            take?: string | null;
         };
         NewToken: {
             name: string;
@@ -8454,19 +9469,30 @@ export interface components {
         OnCallView: {
             schedule: string;
             person?: components["schemas"]["OnCallPerson"] | null;
+            /** @description Others who are on call at the same time. */
+            also?: components["schemas"]["OnCallPerson"][];
+            /** @description Those who learn; they get a copy of each page. */
+            shadows?: components["schemas"]["OnCallPerson"][];
             since: string;
             until: string;
+            /** @description The layer that covers; absent when an override or the fallback does. */
+            layer?: string | null;
             /**
              * Format: int64
-             * @description The override that makes it so.
+             * @description The last made of the overrides that make it so.
              */
             override_id?: number | null;
+            /** @description Nobody else is on call, so the schedule's fallback is. */
+            fallback?: boolean;
             secondary?: components["schemas"]["OnCallPerson"] | null;
         };
         OverrideView: {
             /** Format: int64 */
             id: number;
+            kind: string;
+            /** @description Empty for a temporary schedule. */
             person: string;
+            replaces?: string | null;
             start: string;
             end: string;
             by: string;
@@ -8500,6 +9526,8 @@ export interface components {
             person_name: string;
             /** @description `due`, `sending`, `delivered`, `acknowledged`, `failed` or `superseded`. */
             state: string;
+            /** @description To somebody who learns; nobody waits for them. */
+            copy?: boolean;
             attempts: components["schemas"]["AttemptView"][];
             due_at: string;
             delivered_at?: string | null;
@@ -8685,6 +9713,8 @@ export interface components {
             steps: Record<string, unknown>[];
             /** Format: int32 */
             repeat?: number;
+            /** @description Whoever deployed the service within `within_ms` is paged first and has `delay_ms` before the first step. */
+            deployer_first?: Record<string, unknown> | null;
         };
         PolicyView: {
             name: string;
@@ -8695,6 +9725,8 @@ export interface components {
              * @description How many more times the whole is gone through.
              */
             repeat: number;
+            /** @description Whoever deployed the service shortly before is asked first. */
+            deployer_first?: Record<string, unknown> | null;
         };
         PostableSilence: {
             id?: string;
@@ -8717,6 +9749,30 @@ export interface components {
             startsAt?: string | null;
             endsAt?: string | null;
             generatorURL?: string | null;
+        };
+        PreviewDraft: {
+            plan: components["schemas"]["ScheduleUpdate"];
+            /** @description From when on the plan would hold; now when absent. */
+            from?: string | null;
+        };
+        /** @description What a schedule says over a time. */
+        PreviewView: {
+            schedule: string;
+            from: string;
+            to: string;
+            /** @description Each layer alone, while it holds. */
+            layers: components["schemas"]["LayerSpansView"][];
+            /** @description Who is on call, without holes: a gap is a span of its own. */
+            spans: components["schemas"]["SpanView"][];
+            /** Format: int64 */
+            gap_ms: number;
+            /** Format: int64 */
+            overlap_ms: number;
+            /** Format: int64 */
+            fallback_ms: number;
+            short_rests: components["schemas"]["RestView"][];
+            /** @description There are more spans than one preview lists. */
+            truncated: boolean;
         };
         ProjectDeleted: {
             done: boolean;
@@ -8804,6 +9860,15 @@ export interface components {
         ReceiverRef: {
             name: string;
         };
+        /** @description A refusal that a person should see. */
+        RefusedOf: {
+            reason: string;
+            /** Format: int64 */
+            count: number;
+            /** @description The last one told, in words. */
+            example: string;
+            last_at: string;
+        };
         /** @description What may be said when resolving. */
         Resolution: {
             /** @default null */
@@ -8814,6 +9879,16 @@ export interface components {
              */
             caused_by?: string | null;
         };
+        /** @description A person has less rest between two shifts than the plan wants. */
+        RestView: {
+            person: string;
+            /** @description When the one shift ends. */
+            from: string;
+            /** @description When the next begins. */
+            to: string;
+            /** Format: int32 */
+            min_rest_hours: number;
+        };
         ReviewFindings: {
             items: Record<string, unknown>[];
         };
@@ -8822,15 +9897,6 @@ export interface components {
         RollbackBody: {
             /** @default null */
             reason?: string | null;
-        };
-        RotationView: {
-            people: string[];
-            /** @description Civil time in the schedule's zone: `2026-11-23T09:00:00`. */
-            start: string;
-            /** @description `12h`, `1d`, `1w` or `1mo`. */
-            shift_length: string;
-            /** @description When shifts change, in words. */
-            handoff: string;
         };
         /** @description Where alerts go: a configuration file of Alertmanager, with `policy` and `quiet` in its receivers. */
         RoutingText: {
@@ -8891,16 +9957,27 @@ export interface components {
         ScheduleList: {
             items: components["schemas"]["ScheduleView"][];
         };
-        /** @description What is said when a schedule is made or changed. */
-        ScheduleUpdate: {
-            /** @description IANA name; handoffs are at this zone's clock times. */
-            timezone: string;
-            rotation: Record<string, unknown>;
-        };
+        /**
+         * @description What is said when a schedule is made or changed: `timezone` with either `rotation` or `layers`, and if wanted
+         *     `fallback`, `shadows`, `min_rest_hours`, `holidays`.
+         */
+        ScheduleUpdate: Record<string, unknown>;
         ScheduleView: {
             name: string;
             timezone: string;
-            rotation: components["schemas"]["RotationView"];
+            /** @description The newest plan, as it is written with PUT. */
+            plan: Record<string, unknown>;
+            /** @description Of the newest plan; a later one covers an earlier one. */
+            layers: components["schemas"]["LayerView"][];
+            /** @description Everybody the newest plan names. */
+            people: string[];
+            /**
+             * Format: int64
+             * @description The number of the newest version.
+             */
+            version: number;
+            /** @description When the newest version begins, if it has not yet. */
+            begins_at?: string | null;
             /** @description Those that have not ended. */
             overrides: components["schemas"]["OverrideView"][];
             on_call?: components["schemas"]["OnCallView"] | null;
@@ -8977,6 +10054,45 @@ export interface components {
             /** @description `active`, `pending` or `expired`. */
             state: string;
         };
+        /** @description Who pushes. */
+        Source: {
+            /** @description `remote_write`, `otlp`, ... */
+            protocol: string;
+            /** @description The token's or person's name, or the listener's address. */
+            name: string;
+        };
+        SourceList: {
+            items: components["schemas"]["SourceStatus"][];
+        };
+        /** @description What a source sent since the server started. */
+        SourceStatus: components["schemas"]["Source"] & {
+            last_at: string;
+            /** @description Series sent within the last hour. */
+            series: number;
+            series_max: number;
+            /** Format: int64 */
+            samples: number;
+            /** Format: int64 */
+            histograms: number;
+            /** Format: int64 */
+            exemplars: number;
+            refused: components["schemas"]["RefusedOf"][];
+        };
+        /** @description A stretch of time in which the same people are on call. */
+        SpanView: {
+            since: string;
+            until: string;
+            people: string[];
+            shadows: string[];
+            secondary?: string | null;
+            layer?: string | null;
+            overrides: number[];
+            fallback: boolean;
+            /** @description Nobody is on call. */
+            gap: boolean;
+            /** @description More than one person is. */
+            overlap: boolean;
+        };
         /** @description A flag that looks finished. */
         StaleFlag: {
             key: string;
@@ -9011,6 +10127,12 @@ export interface components {
             /** Format: int64 */
             deploy?: number | null;
         };
+        /** @description Who might take a stretch. */
+        SuggestionView: {
+            person?: components["schemas"]["OnCallPerson"] | null;
+            /** @description One sentence. */
+            reason: string;
+        };
         /** @description A change that may be behind an alert. */
         SuspectView: {
             /** @description `deploy` or `flip`. */
@@ -9032,6 +10154,25 @@ export interface components {
             actor_name: string;
             rollback: boolean;
         };
+        SwapList: {
+            items: components["schemas"]["SwapView"][];
+        };
+        /** @description A swap that somebody asks of somebody. */
+        SwapView: {
+            /** Format: int64 */
+            id: number;
+            schedule: string;
+            /** @description `open`, `accepted`, `declined` or `withdrawn`. */
+            state: string;
+            /** @description Who asks. */
+            from: string;
+            /** @description Who is asked. */
+            with: string;
+            give_start: string;
+            give_end: string;
+            take_start?: string | null;
+            take_end?: string | null;
+        };
         Take: {
             /**
              * Format: int64
@@ -9039,6 +10180,11 @@ export interface components {
              * @default null
              */
             for_ms?: number | null;
+            /**
+             * @description Now when absent.
+             * @default null
+             */
+            start?: string | null;
         };
         /** @description A target as the pages show it. */
         Target: {
@@ -9093,7 +10239,7 @@ export interface components {
             secret: string;
         };
         /** @enum {string} */
-        TokenKind: "robot" | "agent" | "client" | "frontend";
+        TokenKind: "robot" | "agent" | "client" | "frontend" | "metrics";
         TokenList: {
             items: components["schemas"]["Token"][];
         };
@@ -9170,6 +10316,18 @@ export interface components {
              * @description The first row whose hash does not follow from the rows before it.
              */
             first_broken?: number | null;
+        };
+        VersionList: {
+            items: components["schemas"]["VersionView"][];
+        };
+        /** @description A version of a schedule. */
+        VersionView: {
+            /** Format: int64 */
+            number: number;
+            from: string;
+            made_at: string;
+            made_by: string;
+            plan: Record<string, unknown>;
         };
         /** @description What a guard has seen of the step that holds now. */
         Watch: {

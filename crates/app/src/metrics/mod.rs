@@ -5,28 +5,34 @@
 mod burst;
 mod dashboards;
 mod drawn;
+mod graphite;
 mod markers;
 mod own;
+mod push;
 mod pushed;
 mod query;
 mod scrape;
 mod statsd;
 mod targets;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tenfold_tsdb::{Options, Sample, Tsdb};
-use tenfold_types::{ErrorCode, Fault, Timestamp};
+use tenfold_protocols::batch::{Batch, TooMuch};
+use tenfold_tsdb::{AppendReport, Options, Sample, Tsdb, TsdbError};
+use tenfold_types::{ErrorCode, Fault, Point, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::{App, Settings};
 
 pub use burst::BURST_INTERVAL_MS;
 pub use dashboards::{Dashboard, Panel, PanelQuery, check_dashboard};
+pub use graphite::BadLines;
 pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;
+pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
 pub use query::{Answer, QUERY_TIMEOUT_MS, SeriesFilter, Told};
 pub use scrape::Scraped;
 pub use statsd::Aggregator;
@@ -36,6 +42,9 @@ pub use targets::{Health, Target, TargetStatus};
 const SYNC: Duration = Duration::from_secs(1);
 /// How often old samples are cut into blocks and the retention is applied.
 const MAINTAIN: Duration = Duration::from_mins(1);
+/// A sample's own timestamp may lie at most this far ahead of the clock: one from next year would make every sample of
+/// its series until then one that comes too late.
+const AHEAD_MS_MAX: i64 = 10 * 60_000;
 
 pub struct State {
     pub(crate) tsdb: Arc<Tsdb>,
@@ -50,6 +59,13 @@ pub struct State {
     dialect: tenfold_promql::Dialect,
     /// Places for queries.
     queries: tokio::sync::Semaphore,
+    sources: push::Sources,
+    push_limits: crate::settings::Push,
+    graphite_templates: tenfold_protocols::graphite::Templates,
+    otlp_rules: tenfold_protocols::otlp::Rules,
+    deltas: Mutex<tenfold_protocols::otlp::Deltas>,
+    /// Places for pushed bodies.
+    pushes: tokio::sync::Semaphore,
 }
 
 impl State {
@@ -59,6 +75,9 @@ impl State {
             retention_ms: i64::from(settings.metrics.retention_days) * 24 * 3600 * 1000,
             ..Options::default()
         };
+        let templates = settings.graphite.templates.iter().map(String::as_str);
+        let graphite_templates = tenfold_protocols::graphite::Templates::parse(templates)
+            .map_err(|e| Fault::invalid(format!("graphite.templates: {e}")))?;
         let dir = settings.data_dir.join("metrics");
         let (tsdb, report) = Tsdb::open(&dir, options).map_err(|e| Fault::internal(e.to_string()))?;
         for path in &report.quarantined {
@@ -75,23 +94,37 @@ impl State {
             trouble: Mutex::default(),
             dialect: tenfold_promql::Dialect { experimental: settings.metrics.experimental_promql },
             queries: tokio::sync::Semaphore::new(query::QUERIES_MAX),
+            sources: push::Sources::default(),
+            push_limits: settings.metrics.push.clone(),
+            graphite_templates,
+            otlp_rules: settings.metrics.otlp.rules(),
+            deltas: Mutex::default(),
+            pushes: tokio::sync::Semaphore::new(push::PUSHES_MAX),
         })
     }
 
     /// Takes samples in. Refused ones are counted by reason in `tenfold_samples_rejected_total`.
-    pub fn append(&self, samples: &[Sample]) -> Result<usize, Fault> {
-        let appended = self.tsdb.append(samples);
-        *self.trouble.lock() = appended.as_ref().err().map(|e| format!("samples are not kept: {e}"));
-        let report = appended.map_err(|e| {
-            let code = if e.is_disk_full() { ErrorCode::DiskFull } else { ErrorCode::Unavailable };
-            Fault::new(code, e.to_string())
-        })?;
+    pub fn append(&self, samples: &[Sample]) -> Result<AppendReport, Fault> {
+        self.counted(self.tsdb.append(samples))
+    }
+
+    fn counted(&self, written: Result<AppendReport, TsdbError>) -> Result<AppendReport, Fault> {
+        let report = self.in_store(written)?;
         self.own.add("tenfold_samples_appended_total", &[], report.appended as f64);
         for rejected in &report.rejected {
             let labels = [("reason", rejected.reason.name())];
             self.own.add("tenfold_samples_rejected_total", &labels, rejected.count as f64);
         }
-        Ok(report.appended)
+        Ok(report)
+    }
+
+    /// Takes note of whether samples are kept at the moment.
+    fn in_store(&self, written: Result<AppendReport, TsdbError>) -> Result<AppendReport, Fault> {
+        *self.trouble.lock() = written.as_ref().err().map(|e| format!("samples are not kept: {e}"));
+        written.map_err(|e| {
+            let code = if e.is_disk_full() { ErrorCode::DiskFull } else { ErrorCode::Unavailable };
+            Fault::new(code, e.to_string())
+        })
     }
 
     /// Why samples are not kept at the moment, if they are not.
@@ -99,16 +132,21 @@ impl State {
         self.trouble.lock().clone()
     }
 
-    /// A datagram from a StatsD client.
-    pub fn statsd_packet(&self, packet: &[u8], now: Timestamp) {
+    /// A datagram from a StatsD client, or a piece of whole lines; `transport` is `udp`, `tcp` or `unix`.
+    pub fn statsd_packet(&self, transport: &str, packet: &[u8], now: Timestamp) {
         let read = tenfold_protocols::statsd::parse(packet);
-        self.own.add("tenfold_statsd_packets_total", &[], 1.0);
-        if read.bad_lines > 0 {
-            self.own.add("tenfold_statsd_bad_lines_total", &[], read.bad_lines as f64);
-        }
+        let of = [("transport", transport)];
+        self.own.add("tenfold_statsd_packets_total", &of, 1.0);
         let refused = self.statsd.lock().observe(read.metrics, now);
-        if refused > 0 {
-            self.own.add("tenfold_statsd_refused_total", &[], refused as f64);
+        for (name, count) in [
+            ("tenfold_statsd_bad_lines_total", read.bad_lines),
+            ("tenfold_statsd_events_ignored_total", read.events),
+            ("tenfold_statsd_service_checks_ignored_total", read.service_checks),
+            ("tenfold_statsd_refused_total", refused),
+        ] {
+            if count > 0 {
+                self.own.add(name, &of, count as f64);
+            }
         }
     }
 }
@@ -142,7 +180,7 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 /// Disk work leaves the runtime's threads alone.
-async fn on_disk(app: &App, work: fn(&Tsdb, Timestamp) -> Result<(), tenfold_tsdb::TsdbError>) {
+async fn on_disk(app: &App, work: fn(&Tsdb, Timestamp) -> Result<(), TsdbError>) {
     let (tsdb, now) = (app.metrics.tsdb.clone(), app.now());
     match tokio::task::spawn_blocking(move || work(&tsdb, now)).await {
         Ok(Ok(())) => {}
@@ -155,10 +193,32 @@ async fn on_disk(app: &App, work: fn(&Tsdb, Timestamp) -> Result<(), tenfold_tsd
 }
 
 fn flush_statsd(app: &App) {
-    let samples = app.metrics.statsd.lock().flush(app.now());
-    if let Err(fault) = app.metrics.append(&samples) {
-        tracing::warn!(%fault, samples = samples.len(), "StatsD samples were lost");
+    let now = app.now();
+    let samples = app.metrics.statsd.lock().flush(now);
+    if samples.is_empty() {
+        return;
     }
+    let lost = match batch_of(&samples) {
+        Ok(batch) => app.metrics.push(&Source::new("statsd", "statsd"), &batch, now).err().map(|f| f.fault.message),
+        Err(error) => Some(error.to_string()),
+    };
+    if let Some(reason) = lost {
+        app.metrics.own.add("tenfold_statsd_lost_samples_total", &[], samples.len() as f64);
+        tracing::warn!(reason, samples = samples.len(), "StatsD samples were lost");
+    }
+}
+
+/// Each sample as a series of its own.
+fn batch_of(samples: &[Sample]) -> Result<Batch<'_>, TooMuch> {
+    let mut batch = Batch::default();
+    for sample in samples {
+        for (name, value) in sample.labels.iter() {
+            batch.label(name, value)?;
+        }
+        batch.point(Point::new(sample.t_ms, sample.value))?;
+        batch.end()?;
+    }
+    Ok(batch)
 }
 
 /// The server's own metrics are series like all others.

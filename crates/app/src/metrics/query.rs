@@ -179,8 +179,13 @@ impl super::State {
 
     /// The newest value of every series of a metric, by label set.
     pub fn last_values(&self, metric: &str) -> BTreeMap<Labels, f64> {
+        self.last_points(metric).into_iter().map(|(labels, point)| (labels, point.value)).collect()
+    }
+
+    /// The same with its instant.
+    pub fn last_points(&self, metric: &str) -> BTreeMap<Labels, Point> {
         let found = self.tsdb.last_samples(&[Matcher::equal(Labels::NAME, metric)]).unwrap_or_default();
-        found.into_iter().map(|(labels, point)| ((*labels).clone(), point.value)).collect()
+        found.into_iter().map(|(labels, point)| ((*labels).clone(), point)).collect()
     }
 }
 

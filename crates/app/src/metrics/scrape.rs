@@ -6,11 +6,7 @@ use tenfold_protocols::prom_text::{self, Format};
 use tenfold_tsdb::Sample;
 use tenfold_types::{Fault, Labels, STALE_NAN, Timestamp};
 
-use super::{State, Target};
-
-/// A page's own timestamps may lie at most this far ahead of the scrape: one from next year would make every sample of
-/// its series until then one that comes too late.
-const AHEAD_MS_MAX: i64 = 10 * 60_000;
+use super::{AHEAD_MS_MAX, State, Target};
 
 /// What came of asking a target.
 pub struct Scraped {
@@ -94,7 +90,7 @@ impl State {
         if samples.is_empty() { Ok(()) } else { self.append(&samples).map(|_| ()) }
     }
 
-    fn keep_metadata(&self, found: std::collections::BTreeMap<String, prom_text::Metadata>) {
+    pub(super) fn keep_metadata(&self, found: impl IntoIterator<Item = (String, prom_text::Metadata)>) {
         const FAMILIES_MAX: usize = 20_000;
         let mut known = self.metadata.lock();
         for (name, metadata) in found {

@@ -19,6 +19,8 @@ pub enum TokenKind {
     Client,
     /// A browser or mobile flag SDK: reads evaluated flags of one environment.
     Frontend,
+    /// A program that sends metrics in, and can do nothing else.
+    Metrics,
 }
 
 impl TokenKind {
@@ -28,6 +30,7 @@ impl TokenKind {
             Self::Agent => "agent",
             Self::Client => "client",
             Self::Frontend => "frontend",
+            Self::Metrics => "metrics",
         }
     }
 }
@@ -169,8 +172,11 @@ impl App {
                     Fault::invalid("a flag client's token needs an environment").advice("for example production")
                 );
             }
-            TokenKind::Agent | TokenKind::Client | TokenKind::Frontend if new.role.is_some() => {
+            TokenKind::Agent | TokenKind::Client | TokenKind::Frontend | TokenKind::Metrics if new.role.is_some() => {
                 return Err(Fault::invalid(format!("a token of kind {} has no role", new.kind.name())));
+            }
+            TokenKind::Metrics if new.environment.is_some() || new.service.is_some() => {
+                return Err(Fault::invalid("a token of kind metrics has neither service nor environment"));
             }
             _ => {}
         }

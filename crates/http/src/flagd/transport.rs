@@ -6,17 +6,18 @@ use std::task::{Context, Poll};
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
 use http_body::Frame;
 use serde_json::{Map, Value, json};
 use tenfold_protocols::flagd::{
     Answer, AnswerKind, FRAME_END, Request, Status, answer_json, answer_proto, answers_proto, error_json, event_json,
-    event_proto, frame, header_text, request_from_json, request_from_proto, unframe,
+    event_proto, frame, request_from_json, request_from_proto, unframe,
 };
 
 use super::resolve::Told;
+use crate::grpc::{self, Framed};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transport {
@@ -61,7 +62,7 @@ impl Transport {
 
     const fn content_type(self) -> &'static str {
         match self {
-            Self::Grpc => "application/grpc",
+            Self::Grpc => grpc::CONTENT_TYPE,
             Self::Connect(Coding::Json) => "application/json",
             Self::Connect(Coding::Proto) => "application/proto",
             Self::ConnectStream(Coding::Json) => "application/connect+json",
@@ -110,11 +111,7 @@ impl Transport {
     /// What comes after the last message: gRPC's trailers, Connect's last frame.
     fn end(self, error: Option<(Status, &str)>) -> Frame<Bytes> {
         match self {
-            Self::Grpc => {
-                let mut trailers = HeaderMap::new();
-                grpc_status(&mut trailers, error);
-                Frame::trailers(trailers)
-            }
+            Self::Grpc => grpc::trailers(error),
             Self::Connect(_) | Self::ConnectStream(_) => {
                 let body = match error {
                     None => json!({}),
@@ -127,12 +124,7 @@ impl Transport {
 
     pub(super) fn error(self, status: Status, message: &str) -> Response {
         match self {
-            // Without a message the trailers stand in the head.
-            Self::Grpc => {
-                let mut response = self.respond(Body::empty());
-                grpc_status(response.headers_mut(), Some((status, message)));
-                response
-            }
+            Self::Grpc => grpc::error(status, message),
             Self::Connect(_) => {
                 let code = StatusCode::from_u16(status.http()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 (code, Json(error_json(status, message))).into_response()
@@ -161,34 +153,6 @@ impl Transport {
             Err(never) => match never {},
         });
         me.respond(Body::new(Streamed(Box::pin(frames))))
-    }
-}
-
-fn grpc_status(headers: &mut HeaderMap, error: Option<(Status, &str)>) {
-    let number = error.map_or(0, |(status, _)| status.number());
-    headers.insert("grpc-status", HeaderValue::from(u16::from(number)));
-    if let Some((_, message)) = error
-        && let Ok(text) = HeaderValue::from_str(&header_text(message))
-    {
-        headers.insert("grpc-message", text);
-    }
-}
-
-/// A few frames that are there already.
-struct Framed {
-    frames: std::collections::VecDeque<Frame<Bytes>>,
-}
-
-impl http_body::Body for Framed {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.frames.pop_front().map(Ok))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.frames.is_empty()
     }
 }
 

@@ -18,13 +18,23 @@ pub async fn world() -> World {
 }
 
 pub async fn world_with(change: impl FnOnce(&mut Settings)) -> World {
+    build(TestClock::default(), change).await
+}
+
+/// With a clock that stands later than the real one, for real clients: nothing they send lies ahead.
+#[allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its part")]
+pub async fn world_ahead(change: impl FnOnce(&mut Settings)) -> World {
+    build(TestClock::at_text("2100-01-01T00:00:00Z"), change).await
+}
+
+async fn build(clock: TestClock, change: impl FnOnce(&mut Settings)) -> World {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let db = temp_db().await;
     let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
     change(&mut settings);
     let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty time-series store opens");
     let entropy = Arc::new(TestEntropy::default());
-    let app = App::new((*db).clone(), Arc::new(TestClock::default()), entropy, settings, metrics);
+    let app = App::new((*db).clone(), Arc::new(clock), entropy, settings, metrics);
     tenfold_app::load(&app).await.expect("an empty store loads");
     World { router: tenfold_http::router(app.clone()), app, _db: db, _dir: dir }
 }

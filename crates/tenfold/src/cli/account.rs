@@ -125,7 +125,7 @@ fn echo(on: bool) -> bool {
 /// Make, list and revoke tokens of robots, agents and flag clients.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold token create ci --kind robot --role deployer\n  tenfold token create photos-web --kind client --environment production --project photos\n  tenfold token list\n  tenfold token revoke ID"
+    before_long_help = "Examples:\n  tenfold token create ci --kind robot --role deployer\n  tenfold token create photos-web --kind client --environment production --project photos\n  tenfold token create prometheus --kind metrics\n  tenfold token list\n  tenfold token revoke ID"
 )]
 pub struct Token {
     #[command(subcommand)]
@@ -139,7 +139,7 @@ enum What {
     /// Make a token; its secret is printed this once.
     Create {
         name: String,
-        #[arg(long, default_value = "robot", value_parser = ["robot", "agent", "client", "frontend"])]
+        #[arg(long, default_value = "robot", value_parser = ["robot", "agent", "client", "frontend", "metrics"])]
         kind: String,
         /// What a robot may do.
         #[arg(long, value_parser = ["viewer", "responder", "deployer", "admin"])]

@@ -14,6 +14,7 @@ const KINDS: Record<Token["kind"], string> = {
   agent: "agent: a host that takes releases",
   client: "client: reads flags on a server",
   frontend: "frontend: reads flags in a browser",
+  metrics: "metrics: sends samples in",
 };
 
 function Create(): ReactElement {
@@ -25,7 +26,7 @@ function Create(): ReactElement {
   const { busy, run } = useAction("token.");
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    const token = await run(() => tokens.create({ name, kind, environment: environment || null, ...(kind === "robot" ? { role } : {}) }));
+    const token = await run(() => tokens.create({ name, kind, environment: (kind !== "metrics" && environment) || null, ...(kind === "robot" ? { role } : {}) }));
     if (!token) return;
     setMade(token);
     setName("");
@@ -36,7 +37,7 @@ function Create(): ReactElement {
         <Field label="Name"><input required maxLength={100} value={name} onChange={(event) => setName(event.target.value)} /></Field>
         <Field label="Kind"><select value={kind} onChange={(event) => setKind(event.target.value as Token["kind"])}>{Object.entries(KINDS).map(([value, text]) => <option key={value} value={value}>{text}</option>)}</select></Field>
         {kind === "robot" && <Field label="Role"><select value={role} onChange={(event) => setRole(event.target.value as Role)}><option>viewer</option><option>responder</option><option>deployer</option><option>admin</option></select></Field>}
-        <Field label="Environment"><input value={environment} onChange={(event) => setEnvironment(event.target.value)} /></Field>
+        {kind !== "metrics" && <Field label="Environment"><input value={environment} onChange={(event) => setEnvironment(event.target.value)} /></Field>}
         <button type="submit" className="button primary" disabled={busy}>Make the token</button>
       </form>
       {made?.secret && (

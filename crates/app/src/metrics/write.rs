@@ -1,0 +1,122 @@
+//! Series of a batch into the store.
+
+use tenfold_protocols::batch::{Refused, Series, refuse};
+use tenfold_tsdb::SeriesWrite;
+use tenfold_types::{Exemplar, Fault, Histogram, HistogramPoint, Labels, Point};
+
+use super::State;
+use super::push::Pushed;
+
+impl State {
+    /// Writes series. Samples later than `latest_ms` are refused: one from next year would make every sample of its
+    /// series until then one that comes too late.
+    pub(super) fn write(&self, all: &[Series<'_, '_>], latest_ms: i64) -> Result<Pushed, Fault> {
+        self.write_starts(all, latest_ms)?;
+        let mut out = Pushed::default();
+        let points: Vec<_> =
+            all.iter().map(|s| in_time(s, s.points, |p| p.t_ms, latest_ms, &mut out.refused)).collect();
+        let floats: Vec<_> = all
+            .iter()
+            .zip(&points)
+            .filter(|(_, points)| !points.is_empty())
+            .map(|(s, points)| SeriesWrite { labels: s.labels, points, ..SeriesWrite::default() })
+            .collect();
+        // Floats and histograms apart, so that what was taken is known of each.
+        out.samples = self.write_counted(&floats, &mut out.refused)?;
+        let with_more: Vec<_> = all.iter().filter(|s| !s.histograms.is_empty() || !s.exemplars.is_empty()).collect();
+        if with_more.is_empty() {
+            return Ok(out);
+        }
+        let more: Vec<_> = with_more
+            .iter()
+            .map(|s| {
+                let histograms = in_time(s, s.histograms, |h| h.t_ms, latest_ms, &mut out.refused);
+                (histograms, exemplars(s, latest_ms))
+            })
+            .collect();
+        let writes: Vec<_> = with_more
+            .iter()
+            .zip(&more)
+            .map(|(s, (histograms, exemplars))| SeriesWrite { labels: s.labels, points: &[], histograms, exemplars })
+            .collect();
+        out.exemplars = more.iter().map(|(_, exemplars)| exemplars.len()).sum();
+        out.histograms = self.write_counted(&writes, &mut out.refused)?;
+        Ok(out)
+    }
+
+    fn write_counted(&self, writes: &[SeriesWrite<'_>], refused: &mut Vec<Refused>) -> Result<usize, Fault> {
+        if writes.is_empty() {
+            return Ok(0);
+        }
+        let report = self.counted(self.tsdb.write(writes))?;
+        for rejected in report.rejected {
+            refuse(refused, rejected.reason.name(), rejected.count, || rejected.example);
+        }
+        Ok(report.appended)
+    }
+
+    /// A counter was zero when it began, which makes its first increase visible. What is refused here was written before.
+    fn write_starts(&self, all: &[Series<'_, '_>], latest_ms: i64) -> Result<(), Fault> {
+        let starts: Vec<_> = all.iter().filter_map(|s| start(s, latest_ms).map(|start| (s.labels, start))).collect();
+        let writes: Vec<_> = starts
+            .iter()
+            .map(|(labels, (point, histogram))| SeriesWrite {
+                labels,
+                points: point.as_slice(),
+                histograms: histogram.as_slice(),
+                ..SeriesWrite::default()
+            })
+            .collect();
+        if writes.is_empty() { Ok(()) } else { self.in_store(self.tsdb.write(&writes)).map(|_| ()) }
+    }
+}
+
+/// The zero with which a series began, of its own kind.
+fn start(series: &Series<'_, '_>, latest_ms: i64) -> Option<(Option<Point>, Option<HistogramPoint>)> {
+    let t_ms = series.created_ms.filter(|t| *t <= latest_ms)?;
+    let point = series.points.first().filter(|p| t_ms < p.t_ms).map(|_| Point::new(t_ms, 0.0));
+    let histogram = series.histograms.first().filter(|h| t_ms < h.t_ms).map(|h| {
+        let h = &h.histogram;
+        let empty = Histogram {
+            schema: h.schema,
+            zero_threshold: h.zero_threshold,
+            bounds: h.bounds.clone(),
+            ..Histogram::default()
+        };
+        HistogramPoint { t_ms, histogram: empty.into() }
+    });
+    (point.is_some() || histogram.is_some()).then_some((point, histogram))
+}
+
+/// Samples that do not lie ahead of the clock; mostly all of them, as they are.
+fn in_time<'a, T: Clone>(
+    series: &Series<'_, '_>,
+    all: &'a [T],
+    t_ms: impl Fn(&T) -> i64,
+    latest_ms: i64,
+    refused: &mut Vec<Refused>,
+) -> std::borrow::Cow<'a, [T]> {
+    let Some(first) = all.iter().find(|one| t_ms(one) > latest_ms) else { return all.into() };
+    let kept: Vec<T> = all.iter().filter(|one| t_ms(one) <= latest_ms).cloned().collect();
+    refuse(refused, "too_far_ahead", all.len() - kept.len(), || {
+        format!(
+            "{} at {} ms lies more than ten minutes ahead of this server's clock",
+            series.owned_labels(),
+            t_ms(first)
+        )
+    });
+    kept.into()
+}
+
+/// Owned, as the store keeps them. One without a time of its own has that of the newest sample.
+fn exemplars(series: &Series<'_, '_>, latest_ms: i64) -> Vec<Exemplar> {
+    let newest = series.points.last().map(|p| p.t_ms).max(series.histograms.last().map(|h| h.t_ms));
+    series
+        .exemplars
+        .iter()
+        .filter_map(|e| {
+            let t_ms = e.t_ms.or(newest).filter(|t| *t <= latest_ms)?;
+            Some(Exemplar { labels: Labels::from_pairs(e.labels.iter().copied()), t_ms, value: e.value })
+        })
+        .collect()
+}

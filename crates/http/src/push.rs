@@ -1,0 +1,76 @@
+//! Where metrics are pushed to. Each protocol's handler reads its body, hands a batch to `app.metrics.push` and answers in
+//! the words of its protocol; what may be sent and how much is decided there.
+
+mod influx;
+mod otlp;
+mod remote_write;
+mod sources;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use tenfold_app::metrics::{PushFault, Source};
+use tenfold_protocols::inflate::InflateError;
+use tenfold_types::{ErrorCode, Fault};
+
+use crate::Api;
+use crate::auth::Identity;
+
+pub fn api() -> Api {
+    sources::add(influx::add(otlp::add(remote_write::add(Api::new("push")))))
+}
+
+/// Whose samples these are.
+fn source(protocol: &str, request: &Request) -> Source {
+    Source::new(protocol, request.extensions().get::<Identity>().unwrap_or(&Identity::Anonymous).name())
+}
+
+/// A whole body of at most `max` bytes.
+async fn body(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
+    let mut out = Vec::new();
+    let mut stream = request.into_body().into_data_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk =
+            chunk.map_err(|e| Fault::new(ErrorCode::BadRequest, format!("the request body could not be read: {e}")))?;
+        if out.len() + chunk.len() > max {
+            return Err(Fault::new(ErrorCode::TooLarge, format!("the request body is larger than {max} bytes"))
+                .advice("send smaller ones"));
+        }
+        out.extend_from_slice(&chunk);
+    }
+    Ok(out)
+}
+
+fn inflating(error: InflateError) -> Fault {
+    let code = match error {
+        InflateError::TooLarge { .. } => ErrorCode::TooLarge,
+        InflateError::Broken(_) => ErrorCode::BadRequest,
+    };
+    Fault::new(code, error.to_string())
+}
+
+fn header_text(headers: &HeaderMap, name: header::HeaderName) -> &str {
+    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().trim()
+}
+
+/// An error as one line of text, for senders that log the line.
+fn text(fault: &Fault) -> Response {
+    let status = StatusCode::from_u16(fault.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let advice = if fault.advice.is_empty() { String::new() } else { format!("; {}", fault.advice) };
+    (status, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{}{advice}\n", fault.message))
+        .into_response()
+}
+
+/// Tells when to come again.
+fn later(mut response: Response, fault: &PushFault) -> Response {
+    if let Some(seconds) = fault.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// Decoding is work for the processor and writing for the disk: neither is done on a thread that serves connections.
+async fn work<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(run).await.map_err(|_| Fault::internal("reading the request ended in a panic"))
+}

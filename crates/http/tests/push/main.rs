@@ -1,0 +1,9 @@
+//! Metrics that are pushed: by hand-made bodies and by real senders.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod influx;
+mod otlp;
+mod real_prometheus;
+mod remote_write;
+mod world;

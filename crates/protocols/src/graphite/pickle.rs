@@ -1,0 +1,339 @@
+//! The part of Python's pickle that carbon's senders use: a list of `(path, (timestamp, value))`. Only data: an opcode that
+//! names a class, calls something or builds an object is refused, so that nothing is ever run.
+//!
+//! Source: `pickletools` of Python, protocols 0 to 5.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::{GraphitePoint, POINTS_MAX, millis, point};
+
+/// Values one pickle may hold.
+const VALUES_MAX: usize = 4 * POINTS_MAX + 16;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PickleError {
+    #[error("the pickle ends too early")]
+    Truncated,
+    #[error("the pickle uses opcode 0x{0:02x}, which is more than plain data; send lists, tuples, texts and numbers")]
+    Opcode(u8),
+    #[error("the pickle holds more than {POINTS_MAX} points")]
+    TooMany,
+    #[error("the pickle is not a list of (path, (timestamp, value))")]
+    Shape,
+    #[error("a number or text of the pickle cannot be read")]
+    Value,
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    Mark,
+    Number(f64),
+    Text(Rc<str>),
+    /// Lists and tuples; a list that is filled later is shared with the memo by its number.
+    Tuple(Rc<[Value]>),
+    List(usize),
+    Other,
+}
+
+/// Reads a pickle (without the length in front of it). The second number is that of points that are none.
+pub fn from_pickle(bytes: &[u8]) -> Result<(Vec<GraphitePoint>, usize), PickleError> {
+    let mut machine = Machine { rest: bytes, stack: Vec::new(), lists: Vec::new(), memo: HashMap::new(), made: 0 };
+    let value = machine.run()?;
+    let Value::List(list) = value else { return Err(PickleError::Shape) };
+    let mut out = Vec::new();
+    let mut bad = 0;
+    for entry in machine.lists.get(list).into_iter().flatten() {
+        match machine.entry(entry) {
+            Some(point) => out.push(point),
+            None => bad += 1,
+        }
+    }
+    if out.len() > POINTS_MAX { Err(PickleError::TooMany) } else { Ok((out, bad)) }
+}
+
+struct Machine<'a> {
+    rest: &'a [u8],
+    stack: Vec<Value>,
+    lists: Vec<Vec<Value>>,
+    memo: HashMap<u32, Value>,
+    made: usize,
+}
+
+impl<'a> Machine<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], PickleError> {
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(PickleError::Truncated)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], PickleError> {
+        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(PickleError::Truncated)?;
+        self.rest = rest;
+        Ok(*taken)
+    }
+
+    /// Up to the end of the line, which protocol 0 uses.
+    fn line(&mut self) -> Result<&'a str, PickleError> {
+        let end = self.rest.iter().position(|b| *b == b'\n').ok_or(PickleError::Truncated)?;
+        let line = &self.rest[..end];
+        self.rest = &self.rest[end + 1..];
+        std::str::from_utf8(line).map(|l| l.trim_end_matches('\r')).map_err(|_| PickleError::Value)
+    }
+
+    fn push(&mut self, value: Value) -> Result<(), PickleError> {
+        self.made += 1;
+        if self.made > VALUES_MAX {
+            return Err(PickleError::TooMany);
+        }
+        self.stack.push(value);
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Result<Value, PickleError> {
+        self.stack.pop().ok_or(PickleError::Shape)
+    }
+
+    /// What lies above the last mark.
+    fn above_mark(&mut self) -> Result<Vec<Value>, PickleError> {
+        let mark = self.stack.iter().rposition(|v| matches!(v, Value::Mark)).ok_or(PickleError::Shape)?;
+        let above = self.stack.split_off(mark + 1);
+        self.stack.pop();
+        Ok(above)
+    }
+
+    fn text(&mut self, bytes: &[u8]) -> Result<(), PickleError> {
+        let text = std::str::from_utf8(bytes).map_err(|_| PickleError::Value)?;
+        self.push(Value::Text(text.into()))
+    }
+
+    fn number(&mut self, text: &str) -> Result<(), PickleError> {
+        let number = text.trim_end_matches('L').parse().map_err(|_| PickleError::Value)?;
+        self.push(Value::Number(number))
+    }
+
+    fn tuple(&mut self, count: usize) -> Result<(), PickleError> {
+        let at = self.stack.len().checked_sub(count).ok_or(PickleError::Shape)?;
+        let inside: Vec<Value> = self.stack.split_off(at);
+        if inside.iter().any(|v| matches!(v, Value::Mark)) {
+            return Err(PickleError::Shape);
+        }
+        self.push(Value::Tuple(inside.into()))
+    }
+
+    fn list(&mut self, values: Vec<Value>) -> Result<(), PickleError> {
+        self.lists.push(values);
+        self.push(Value::List(self.lists.len() - 1))
+    }
+
+    fn extend(&mut self, values: Vec<Value>) -> Result<(), PickleError> {
+        let Some(Value::List(at)) = self.stack.last() else { return Err(PickleError::Shape) };
+        self.lists[*at].extend(values);
+        Ok(())
+    }
+
+    fn remember(&mut self, at: u32) -> Result<(), PickleError> {
+        let value = self.stack.last().ok_or(PickleError::Shape)?.clone();
+        if self.memo.len() >= VALUES_MAX {
+            return Err(PickleError::TooMany);
+        }
+        self.memo.insert(at, value);
+        Ok(())
+    }
+
+    fn recall(&mut self, at: u32) -> Result<(), PickleError> {
+        let value = self.memo.get(&at).ok_or(PickleError::Shape)?.clone();
+        self.push(value)
+    }
+
+    fn run(&mut self) -> Result<Value, PickleError> {
+        loop {
+            let [op] = self.array()?;
+            match op {
+                // STOP
+                b'.' => return self.pop(),
+                // PROTO, FRAME
+                0x80 => drop(self.array::<1>()?),
+                0x95 => drop(self.array::<8>()?),
+                b'(' => self.push(Value::Mark)?,
+                // POP, POP_MARK
+                b'0' => drop(self.pop()?),
+                b'1' => drop(self.above_mark()?),
+                // Numbers: INT, LONG, FLOAT in text; BININT, BININT1, BININT2, BINFLOAT, LONG1 in bytes.
+                b'I' => match self.line()? {
+                    "00" | "01" => self.push(Value::Other)?,
+                    text => self.number(text)?,
+                },
+                b'L' | b'F' => {
+                    let text = self.line()?;
+                    self.number(text)?;
+                }
+                b'J' => {
+                    let n = i32::from_le_bytes(self.array()?);
+                    self.push(Value::Number(n.into()))?;
+                }
+                b'K' => {
+                    let [n] = self.array()?;
+                    self.push(Value::Number(n.into()))?;
+                }
+                b'M' => {
+                    let n = u16::from_le_bytes(self.array()?);
+                    self.push(Value::Number(n.into()))?;
+                }
+                b'G' => {
+                    let n = f64::from_be_bytes(self.array()?);
+                    self.push(Value::Number(n))?;
+                }
+                0x8a => self.long()?,
+                // Texts: STRING, UNICODE; SHORT_BINSTRING, BINSTRING, BINUNICODE and its like, bytes.
+                b'S' => {
+                    let text = self.line()?;
+                    let inside = text.get(1..text.len().saturating_sub(1)).ok_or(PickleError::Value)?;
+                    self.text(inside.as_bytes())?;
+                }
+                b'V' => {
+                    let text = self.line()?;
+                    self.text(text.as_bytes())?;
+                }
+                b'U' | b'C' | 0x8c => {
+                    let [length] = self.array()?;
+                    let bytes = self.take(length.into())?;
+                    self.text(bytes)?;
+                }
+                b'T' | b'X' | b'B' => {
+                    let length = u32::from_le_bytes(self.array()?);
+                    let bytes = self.take(length as usize)?;
+                    self.text(bytes)?;
+                }
+                // NONE, NEWTRUE, NEWFALSE
+                b'N' | 0x88 | 0x89 => self.push(Value::Other)?,
+                // EMPTY_LIST, LIST, APPEND, APPENDS
+                b']' => self.list(Vec::new())?,
+                b'l' => {
+                    let values = self.above_mark()?;
+                    self.list(values)?;
+                }
+                b'a' => {
+                    let value = self.pop()?;
+                    self.extend(vec![value])?;
+                }
+                b'e' => {
+                    let values = self.above_mark()?;
+                    self.extend(values)?;
+                }
+                // EMPTY_TUPLE, TUPLE, TUPLE1, TUPLE2, TUPLE3
+                b')' => self.push(Value::Tuple([].into()))?,
+                b't' => {
+                    let values = self.above_mark()?;
+                    self.push(Value::Tuple(values.into()))?;
+                }
+                0x85..=0x87 => self.tuple(usize::from(op - 0x84))?,
+                // The memo: PUT, BINPUT, LONG_BINPUT, MEMOIZE; GET, BINGET, LONG_BINGET.
+                b'p' | b'g' => {
+                    let at = self.line()?.parse().map_err(|_| PickleError::Value)?;
+                    if op == b'p' { self.remember(at)? } else { self.recall(at)? }
+                }
+                b'q' => {
+                    let [at] = self.array()?;
+                    self.remember(at.into())?;
+                }
+                b'r' => {
+                    let at = u32::from_le_bytes(self.array()?);
+                    self.remember(at)?;
+                }
+                0x94 => self.remember(self.memo.len() as u32)?,
+                b'h' => {
+                    let [at] = self.array()?;
+                    self.recall(at.into())?;
+                }
+                b'j' => {
+                    let at = u32::from_le_bytes(self.array()?);
+                    self.recall(at)?;
+                }
+                other => return Err(PickleError::Opcode(other)),
+            }
+        }
+    }
+
+    /// A two's complement number of any length, of which eight bytes are enough here.
+    fn long(&mut self) -> Result<(), PickleError> {
+        let [length] = self.array()?;
+        let bytes = self.take(length.into())?;
+        if bytes.len() > 8 {
+            return Err(PickleError::Value);
+        }
+        let sign = if bytes.last().is_some_and(|b| b & 0x80 != 0) { 0xff } else { 0 };
+        let mut wide = [sign; 8];
+        wide[..bytes.len()].copy_from_slice(bytes);
+        self.push(Value::Number(i64::from_le_bytes(wide) as f64))
+    }
+
+    /// The values of a list or tuple.
+    fn inside<'v>(&'v self, value: &'v Value) -> Option<&'v [Value]> {
+        match value {
+            Value::Tuple(values) => Some(values),
+            Value::List(at) => self.lists.get(*at).map(Vec::as_slice),
+            _ => None,
+        }
+    }
+
+    fn entry(&self, entry: &Value) -> Option<GraphitePoint> {
+        let [Value::Text(path), stamped] = self.inside(entry)? else { return None };
+        let [time, value] = self.inside(stamped)? else { return None };
+        let number = |v: &Value| match v {
+            Value::Number(n) => Some(*n),
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        };
+        let t_ms = match number(time)? {
+            -1.0 => None,
+            seconds => Some(millis(seconds).ok()?),
+        };
+        point(path, number(value)?, t_ms).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `pickle.dumps([("a.b", (1400000000, 1.5)), ("c;x=y", (-1, 2))], protocol=N)` of Python 3 gives.
+    const PICKLES: [&[u8]; 3] = [
+        b"(lp0\n(Va.b\np1\n(I1400000000\nF1.5\ntp2\ntp3\na(Vc;x=y\np4\n(I-1\nI2\ntp5\ntp6\na.",
+        b"\x80\x02]q\x00(X\x03\x00\x00\x00a.bq\x01J\x00NrSG?\xf8\x00\x00\x00\x00\x00\x00\x86q\x02\x86q\x03X\x05\x00\x00\x00c;x=yq\x04J\xff\xff\xff\xffK\x02\x86q\x05\x86q\x06e.",
+        b"\x80\x04\x950\x00\x00\x00\x00\x00\x00\x00]\x94(\x8c\x03a.b\x94J\x00NrSG?\xf8\x00\x00\x00\x00\x00\x00\x86\x94\x86\x94\x8c\x05c;x=y\x94J\xff\xff\xff\xffK\x02\x86\x94\x86\x94e.",
+    ];
+
+    #[test]
+    fn every_protocol_says_the_same() {
+        for pickle in PICKLES {
+            let (points, bad) = from_pickle(pickle).unwrap();
+            assert_eq!((points.len(), bad), (2, 0));
+            assert_eq!(
+                (points[0].path.as_str(), points[0].value, points[0].t_ms),
+                ("a.b", 1.5, Some(1_400_000_000_000))
+            );
+            assert_eq!((points[1].tags[0].1.as_str(), points[1].t_ms), ("y", None));
+        }
+    }
+
+    #[test]
+    fn nothing_is_ever_called() {
+        // cos\nsystem\n(S'true'\ntR. : the classic that runs a command when Python reads it.
+        assert_eq!(from_pickle(b"cos\nsystem\n(S'true'\ntR."), Err(PickleError::Opcode(b'c')));
+        for op in [b'R', b'b', b'i', b'o', 0x81, 0x82, 0x92, 0x93, b'P', b'Q', 0x97] {
+            assert_eq!(from_pickle(&[b']', op]), Err(PickleError::Opcode(op)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_points_is_refused() {
+        assert_eq!(from_pickle(b"K\x01."), Err(PickleError::Shape));
+        assert_eq!(from_pickle(b"]"), Err(PickleError::Truncated));
+        assert_eq!(from_pickle(b"]K\x01a."), Ok((Vec::new(), 1)));
+        // A list that holds itself is data like any other, and no point.
+        assert_eq!(from_pickle(b"]q\x00h\x00a."), Ok((Vec::new(), 1)));
+        let many = [&b"]("[..], &vec![b'N'; VALUES_MAX], b"e."].concat();
+        assert_eq!(from_pickle(&many), Err(PickleError::TooMany));
+    }
+}

@@ -1,0 +1,298 @@
+//! InfluxDB's line protocol: `measurement,tag=value field=1.5,other=2i 1465839830100400200`.
+//!
+//! Source: "Line protocol reference" of InfluxDB 2's documentation. A field that is a text is no sample; it is left out and
+//! counted. A line that cannot be read is left out and told, the others are kept.
+
+use crate::batch::{Batch, TooMuch};
+use crate::otlp::label_name;
+use crate::statsd::metric_name;
+use tenfold_types::{Labels, Point};
+
+/// Largest body, plain, in bytes.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
+/// Longest line, in bytes.
+pub const LINE_BYTES_MAX: usize = 64 << 10;
+/// Fields of one body.
+pub const FIELDS_MAX: usize = 500_000;
+
+/// The unit of timestamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    #[default]
+    Nanoseconds,
+    Microseconds,
+    Milliseconds,
+    Seconds,
+    Minutes,
+    Hours,
+}
+
+impl Precision {
+    /// As the parameter `precision` of both versions of the API names it.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "" | "n" | "ns" => Self::Nanoseconds,
+            "u" | "us" | "µ" => Self::Microseconds,
+            "ms" => Self::Milliseconds,
+            "s" => Self::Seconds,
+            "m" => Self::Minutes,
+            "h" => Self::Hours,
+            _ => return None,
+        })
+    }
+
+    fn millis(self, t: i64) -> Option<i64> {
+        match self {
+            Self::Nanoseconds => Some(t.div_euclid(1_000_000)),
+            Self::Microseconds => Some(t.div_euclid(1_000)),
+            Self::Milliseconds => Some(t),
+            Self::Seconds => t.checked_mul(1_000),
+            Self::Minutes => t.checked_mul(60_000),
+            Self::Hours => t.checked_mul(3_600_000),
+        }
+    }
+}
+
+/// One field of one line.
+#[derive(Debug, Clone, PartialEq)]
+struct Sample {
+    name: String,
+    /// Which line's tags.
+    line: usize,
+    value: f64,
+}
+
+/// What the fields of a line share.
+#[derive(Debug, Clone, PartialEq)]
+struct Line {
+    labels: Vec<(String, String)>,
+    t_ms: Option<i64>,
+}
+
+/// What a body says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Written {
+    samples: Vec<Sample>,
+    lines: Vec<Line>,
+    /// Fields that are texts.
+    pub texts: usize,
+    pub bad_lines: usize,
+    /// Where the first bad line is and why.
+    pub bad_example: String,
+}
+
+impl Written {
+    /// As series; what has no time of its own is of `now_ms`. `database` becomes a label where no tag has its name.
+    pub fn batch<'w>(&'w self, database: &'w str, now_ms: i64) -> Result<Batch<'w>, TooMuch> {
+        let mut out = Batch::default();
+        out.refuse("bad_line", self.bad_lines, || self.bad_example.clone());
+        for sample in &self.samples {
+            let Line { labels, t_ms } = &self.lines[sample.line];
+            out.label(Labels::NAME, &sample.name)?;
+            for (name, value) in labels {
+                out.label(name, value)?;
+            }
+            if labels.iter().all(|(name, _)| name != "db") {
+                out.label("db", database)?;
+            }
+            out.point(Point::new(t_ms.unwrap_or(now_ms), sample.value))?;
+            out.end()?;
+        }
+        Ok(out)
+    }
+}
+
+/// Reads a whole body.
+pub fn parse(body: &[u8], precision: Precision) -> Result<Written, TooMuch> {
+    let mut out = Written::default();
+    for (i, text) in body.split(|b| *b == b'\n').enumerate() {
+        let text = text.trim_ascii();
+        if text.is_empty() || text[0] == b'#' {
+            continue;
+        }
+        let (samples, lines) = (out.samples.len(), out.lines.len());
+        if let Err(why) = line(text, precision, &mut out) {
+            out.samples.truncate(samples);
+            out.lines.truncate(lines);
+            if out.bad_lines == 0 {
+                out.bad_example = format!("line {}: {why}", i + 1);
+            }
+            out.bad_lines += 1;
+        }
+        if out.samples.len() > FIELDS_MAX {
+            return Err(TooMuch { what: "fields", max: FIELDS_MAX });
+        }
+    }
+    Ok(out)
+}
+
+fn line(text: &[u8], precision: Precision, out: &mut Written) -> Result<(), &'static str> {
+    if text.len() > LINE_BYTES_MAX {
+        return Err("it is longer than 65536 bytes");
+    }
+    let text = std::str::from_utf8(text).map_err(|_| "it is not UTF-8")?;
+    let (measurement, mut rest) = word(text, &[',', ' ']);
+    if measurement.is_empty() {
+        return Err("it has no measurement");
+    }
+    let mut labels = Vec::new();
+    while let Some(tag) = rest.strip_prefix(',') {
+        let (name, after) = word(tag, &['=', ',', ' ']);
+        let after = after.strip_prefix('=').ok_or("a tag has no value")?;
+        let (value, after) = word(after, &[',', ' ']);
+        let name = label_name(&name);
+        if name.is_empty() || value.is_empty() {
+            return Err("a tag has no name or no value");
+        }
+        if name != Labels::NAME {
+            labels.push((name, value));
+        }
+        rest = after;
+    }
+    let mut rest = rest.strip_prefix(' ').ok_or("it has no field")?.trim_start();
+    let at = out.lines.len();
+    loop {
+        let (field, after) = word(rest, &['=', ',', ' ']);
+        let after = after.strip_prefix('=').ok_or("a field has no value")?;
+        if field.is_empty() {
+            return Err("a field has no name");
+        }
+        let (value, after) = value(after)?;
+        match value {
+            Some(value) => {
+                let name = if field == "value" { measurement.clone() } else { format!("{measurement}_{field}") };
+                out.samples.push(Sample { name: metric_name(&name), line: at, value });
+            }
+            None => out.texts += 1,
+        }
+        match after.strip_prefix(',') {
+            Some(next) => rest = next,
+            None => break rest = after,
+        }
+    }
+    let time = rest.trim();
+    let t_ms = if time.is_empty() {
+        None
+    } else {
+        let time = time.parse().map_err(|_| "the timestamp is not a whole number")?;
+        Some(precision.millis(time).ok_or("the timestamp is too large")?)
+    };
+    out.lines.push(Line { labels, t_ms });
+    Ok(())
+}
+
+/// Up to one of the ends, which a backslash before them undoes.
+fn word<'t>(text: &'t str, ends: &[char]) -> (String, &'t str) {
+    let mut out = String::new();
+    let mut chars = text.char_indices().peekable();
+    while let Some((i, c)) = chars.next() {
+        if c == '\\'
+            && let Some((_, next)) = chars.next_if(|(_, n)| matches!(n, ',' | '=' | ' '))
+        {
+            out.push(next);
+        } else if ends.contains(&c) {
+            return (out, &text[i..]);
+        } else {
+            out.push(c);
+        }
+    }
+    (out, "")
+}
+
+/// A field's value; `None` for a text.
+fn value(text: &str) -> Result<(Option<f64>, &str), &'static str> {
+    if let Some(inside) = text.strip_prefix('"') {
+        let mut escaped = false;
+        for (i, c) in inside.char_indices() {
+            match c {
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '"' => return Ok((None, &inside[i + 1..])),
+                _ => {}
+            }
+        }
+        return Err("a text has no closing quote");
+    }
+    let (word, rest) = text.split_at(text.find([',', ' ']).unwrap_or(text.len()));
+    let number = match word {
+        "t" | "T" | "true" | "True" | "TRUE" => 1.0,
+        "f" | "F" | "false" | "False" | "FALSE" => 0.0,
+        _ => {
+            let whole = word.strip_suffix('i').map(|n| n.parse::<i64>().map(|n| n as f64).ok());
+            let whole = whole.or_else(|| word.strip_suffix('u').map(|n| n.parse::<u64>().map(|n| n as f64).ok()));
+            let plain = || word.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
+            let number = whole.unwrap_or_else(|| if plain() { word.parse().ok() } else { None });
+            number.ok_or("a field's value is neither a number nor a text nor a boolean")?
+        }
+    };
+    Ok((Some(number), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(text: &str, precision: Precision) -> Vec<String> {
+        let read = parse(text.as_bytes(), precision).unwrap();
+        let batch = read.batch("", 7).unwrap();
+        let mut out: Vec<String> = batch
+            .series()
+            .map(|s| format!("{} {} @{}", s.owned_labels(), s.points[0].value, s.points[0].t_ms))
+            .collect();
+        out.extend((read.bad_lines > 0).then(|| read.bad_example.clone()));
+        out
+    }
+
+    #[test]
+    fn lines_as_the_reference_has_them() {
+        let ns = Precision::Nanoseconds;
+        for (text, wanted) in [
+            (
+                "cpu,host=a usage=0.5,idle=3i 1465839830100400200",
+                &["cpu_usage{host=\"a\"} 0.5 @1465839830100", "cpu_idle{host=\"a\"} 3 @1465839830100"][..],
+            ),
+            ("temp value=-1e3", &["temp -1000 @7"]),
+            ("a.b,c-d=e f=18446744073709551615u", &["a_b_f{c_d=\"e\"} 18446744073709552000 @7"]),
+            ("m a=t,b=FALSE 1", &["m_a 1 @0", "m_b 0 @0"]),
+            ("m a=\"x, \\\"y\\\"=1\",b=2", &["m_b 2 @7"]),
+            ("my\\ m\\,x,ta\\=g=v\\ 1\\,2 f\\ 1=1", &["my_m_x_f_1{ta_g=\"v 1,2\"} 1 @7"]),
+            ("# a comment\n\n m v=1 \r\n", &["m_v 1 @7"]),
+            ("m", &["line 1: it has no field"]),
+            ("m v=1\nm,t v=1", &["m_v 1 @7", "line 2: a tag has no value"]),
+            ("m v=x", &["line 1: a field's value is neither a number nor a text nor a boolean"]),
+            ("m v=NaN", &["line 1: a field's value is neither a number nor a text nor a boolean"]),
+            ("m a=1,v=\"x", &["line 1: a text has no closing quote"]),
+            ("m v=1 soon", &["line 1: the timestamp is not a whole number"]),
+            (",t=1 v=1", &["line 1: it has no measurement"]),
+        ] {
+            assert_eq!(shown(text, ns), wanted, "{text}");
+        }
+        assert_eq!(parse(b"m a=\"x\",b=\"y\"", ns).unwrap().texts, 2);
+    }
+
+    #[test]
+    fn precisions_and_the_database() {
+        for (text, wanted) in [("us", 1), ("ms", 1_500), ("s", 1_500_000), ("m", 90_000_000), ("h", 5_400_000_000_i64)]
+        {
+            let precision = Precision::parse(text).unwrap();
+            assert_eq!(shown("m v=1 1500", precision), [format!("m_v 1 @{wanted}")]);
+        }
+        assert_eq!(Precision::parse("week"), None);
+        assert_eq!(shown("m v=1 9223372036854775807", Precision::Hours), ["line 1: the timestamp is too large"]);
+        let read = parse(b"m v=1\nm,db=mine v=2", Precision::Seconds).unwrap();
+        let labels: Vec<_> =
+            read.batch("telegraf", 0).unwrap().series().map(|s| s.owned_labels().to_string()).collect();
+        assert_eq!(labels, ["m_v{db=\"telegraf\"}", "m_v{db=\"mine\"}"]);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "\\PC*|[a-z,= \\\\\"0-9iut\n.-]*") {
+            if let Ok(read) = parse(text.as_bytes(), Precision::Hours) {
+                let _ = read.batch("db", 0);
+            }
+        }
+    }
+}

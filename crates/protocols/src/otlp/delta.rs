@@ -1,0 +1,166 @@
+//! Deltas added up: a point that tells what happened since the one before becomes one that tells what happened since the
+//! beginning, which is what queries take.
+
+use std::collections::HashMap;
+
+use tenfold_types::Histogram;
+
+/// Streams that are added up at one time; points of further ones are refused.
+pub const STREAMS_MAX: usize = 100_000;
+/// A stream that was silent for this long begins anew.
+const IDLE_MS: i64 = 3_600_000;
+
+/// What is added up.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Amount {
+    Number(f64),
+    Histogram(Histogram),
+}
+
+#[derive(Debug)]
+struct Stream {
+    amount: Amount,
+    start_ms: i64,
+    last_ms: i64,
+    seen_ms: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DeltaError {
+    #[error("it is not later than the point before it, so that it cannot be added up")]
+    OutOfOrder,
+    #[error("{STREAMS_MAX} streams of deltas are added up already; send cumulative points, or fewer attributes")]
+    TooManyStreams,
+    #[error("its number is not finite")]
+    NotFinite,
+}
+
+impl DeltaError {
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::OutOfOrder => "delta_out_of_order",
+            Self::TooManyStreams => "delta_streams",
+            Self::NotFinite => "delta_not_finite",
+        }
+    }
+}
+
+/// All streams of deltas, by the labels of their series.
+#[derive(Debug, Default)]
+pub struct Deltas {
+    streams: HashMap<Vec<(String, String)>, Stream>,
+    tidied_ms: i64,
+}
+
+impl Deltas {
+    pub fn len(&self) -> usize {
+        self.streams.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    /// Adds a delta that covers `start_ms..t_ms`. Gives the sum and when it began.
+    pub(super) fn add(
+        &mut self,
+        labels: &[(String, String)],
+        delta: Amount,
+        (start_ms, t_ms): (i64, i64),
+        now_ms: i64,
+    ) -> Result<(Amount, i64), DeltaError> {
+        if matches!(delta, Amount::Number(n) if !n.is_finite()) {
+            return Err(DeltaError::NotFinite);
+        }
+        if let Some(stream) = self.streams.get_mut(labels) {
+            if t_ms <= stream.last_ms {
+                return Err(DeltaError::OutOfOrder);
+            }
+            if !stream.amount.add(&delta) {
+                // Other buckets: nothing that was counted can be carried over.
+                (stream.amount, stream.start_ms) = (delta, start_ms);
+            }
+            (stream.last_ms, stream.seen_ms) = (t_ms, now_ms);
+            return Ok((stream.amount.clone(), stream.start_ms));
+        }
+        if self.streams.len() >= STREAMS_MAX && now_ms - self.tidied_ms > 60_000 {
+            self.tidied_ms = now_ms;
+            self.streams.retain(|_, s| now_ms - s.seen_ms < IDLE_MS);
+        }
+        if self.streams.len() >= STREAMS_MAX {
+            return Err(DeltaError::TooManyStreams);
+        }
+        let stream = Stream { amount: delta.clone(), start_ms, last_ms: t_ms, seen_ms: now_ms };
+        self.streams.insert(labels.to_vec(), stream);
+        Ok((delta, start_ms))
+    }
+}
+
+impl Amount {
+    /// Whether it could be added.
+    fn add(&mut self, delta: &Self) -> bool {
+        match (&mut *self, delta) {
+            (Self::Number(sum), Self::Number(more)) => *sum += more,
+            (Self::Histogram(sum), Self::Histogram(more)) => {
+                if sum.bounds != more.bounds {
+                    return false;
+                }
+                let Ok((added, _)) = sum.plus(more) else { return false };
+                *sum = added;
+            }
+            _ => return false,
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenfold_types::histogram::{Buckets, CUSTOM_SCHEMA};
+
+    fn labels(name: &str) -> Vec<(String, String)> {
+        vec![("__name__".into(), name.into())]
+    }
+
+    #[test]
+    fn deltas_add_up_in_their_order() {
+        let mut deltas = Deltas::default();
+        let mut add = |n, from, to| deltas.add(&labels("a"), Amount::Number(n), (from, to), to);
+        assert_eq!(add(2.0, 0, 10), Ok((Amount::Number(2.0), 0)));
+        assert_eq!(add(3.0, 10, 20), Ok((Amount::Number(5.0), 0)));
+        assert_eq!(add(3.0, 10, 20), Err(DeltaError::OutOfOrder), "the same again is not counted twice");
+        assert_eq!(add(f64::NAN, 20, 30), Err(DeltaError::NotFinite));
+        assert_eq!(add(1.0, 20, 30), Ok((Amount::Number(6.0), 0)));
+    }
+
+    #[test]
+    fn histograms_with_other_bounds_begin_anew() {
+        let histogram = |bounds: &[f64], count: f64| {
+            Amount::Histogram(Histogram {
+                schema: CUSTOM_SCHEMA,
+                count,
+                sum: count,
+                positive: Buckets::single(0, vec![count]),
+                bounds: bounds.into(),
+                ..Histogram::default()
+            })
+        };
+        let mut deltas = Deltas::default();
+        let mut add = |h, from, to| deltas.add(&labels("h"), h, (from, to), to).unwrap();
+        add(histogram(&[1.0], 2.0), 0, 10);
+        assert_eq!(add(histogram(&[1.0], 3.0), 10, 20), (histogram(&[1.0], 5.0), 0));
+        assert_eq!(add(histogram(&[2.0], 3.0), 20, 30), (histogram(&[2.0], 3.0), 20));
+    }
+
+    #[test]
+    fn silent_streams_give_their_place() {
+        let mut deltas = Deltas::default();
+        for n in 0..STREAMS_MAX {
+            deltas.add(&labels(&n.to_string()), Amount::Number(1.0), (0, 1), 0).unwrap();
+        }
+        let mut late = |now| deltas.add(&labels("late"), Amount::Number(1.0), (0, now), now).map(|_| ());
+        assert_eq!(late(IDLE_MS - 1), Err(DeltaError::TooManyStreams));
+        assert_eq!(late(IDLE_MS + 60_000), Ok(()));
+        assert_eq!(deltas.len(), 1);
+    }
+}

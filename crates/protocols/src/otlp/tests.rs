@@ -1,0 +1,244 @@
+//! Requests in JSON as OTLP's documents write them, and what becomes of them.
+
+use proptest::prelude::*;
+use prost::Message;
+use serde_json::{Value as Json, json};
+use tenfold_types::Timestamp;
+use tenfold_types::histogram::Buckets;
+
+use super::*;
+
+const S: u64 = 1_000_000_000;
+
+fn rules() -> Rules {
+    Rules {
+        suffixes: true,
+        promoted: vec!["deployment.environment".into()],
+        promote_scope: false,
+        native_histograms: false,
+    }
+}
+
+fn request(metrics: Json) -> Request {
+    let body = json!({"resourceMetrics": [{
+        "resource": {"attributes": [
+            {"key": "service.name", "value": {"stringValue": "photos"}},
+            {"key": "service.namespace", "value": {"stringValue": "shop"}},
+            {"key": "service.instance.id", "value": {"stringValue": "h:1"}},
+            {"key": "deployment.environment", "value": {"stringValue": "production"}},
+            {"key": "process.pid", "value": {"intValue": "42"}},
+        ]},
+        "scopeMetrics": [{"scope": {"name": "lib", "version": "1"}, "metrics": metrics}],
+    }]});
+    from_json(body.to_string().as_bytes()).unwrap()
+}
+
+/// Series with their points, but `target_info`.
+fn shown(translated: &Translated) -> Vec<String> {
+    let batch = translated.batch().unwrap();
+    let drop = "deployment_environment=\"production\",";
+    let out = batch.series().flat_map(|s| {
+        let labels =
+            s.owned_labels().to_string().replace(drop, "").replace("instance=\"h:1\",job=\"shop/photos\"", "T");
+        let created = s.created_ms.map_or(String::new(), |t| format!(" since {t}"));
+        let exemplars = if s.exemplars.is_empty() { String::new() } else { format!(" {:?}", s.exemplars[0].labels) };
+        let floats = s.points.iter().map(|p| format!("{} @{}", p.value, p.t_ms));
+        let histograms = s.histograms.iter().map(|h| format!("n={} @{}", h.histogram.count, h.t_ms));
+        floats.chain(histograms).map(|v| format!("{labels} {v}{created}{exemplars}")).collect::<Vec<_>>()
+    });
+    out.filter(|s| !s.starts_with("target_info")).collect()
+}
+
+fn translated(metrics: Json) -> Translated {
+    translate(&request(metrics), &rules(), &mut Deltas::default(), Timestamp(0))
+}
+
+#[test]
+fn numbers_become_series_of_their_target() {
+    let attributes = json!([{"key": "http.route", "value": {"stringValue": "/a"}}]);
+    let all = translated(json!([
+        {"name": "queue.size", "unit": "{photo}", "description": "Waiting.", "gauge": {"dataPoints": [
+            {"timeUnixNano": (5 * S).to_string(), "asInt": "7", "attributes": attributes}]}},
+        {"name": "uploads", "unit": "By", "sum": {"aggregationTemporality": 2, "isMonotonic": true, "dataPoints": [
+            {"startTimeUnixNano": S, "timeUnixNano": 5 * S, "asDouble": 1.5, "exemplars": [
+                {"traceId": "0102", "spanId": "0a", "asDouble": 1, "timeUnixNano": 4 * S}]},
+            {"timeUnixNano": 5 * S, "flags": 1, "attributes": attributes}]}},
+        {"name": "open", "sum": {"aggregationTemporality": "AGGREGATION_TEMPORALITY_CUMULATIVE", "dataPoints": [
+            {"startTimeUnixNano": S, "timeUnixNano": 5 * S, "asDouble": "NaN"}]}},
+    ]));
+    assert_eq!(
+        shown(&all),
+        [
+            "queue_size{http_route=\"/a\",T} 7 @5000",
+            "uploads_bytes_total{T} 1.5 @5000 since 1000 [(\"span_id\", \"0a\"), (\"trace_id\", \"0102\")]",
+            "uploads_bytes_total{http_route=\"/a\",T} NaN @5000",
+            "open{T} NaN @5000",
+        ]
+    );
+    let batch = all.batch().unwrap();
+    let info = batch.series().last().unwrap();
+    assert_eq!(
+        info.owned_labels().to_string(),
+        "target_info{deployment_environment=\"production\",instance=\"h:1\",job=\"shop/photos\",process_pid=\"42\"}"
+    );
+    let ended = batch.series().nth(2).unwrap().points[0].value;
+    assert!(tenfold_types::is_stale(ended), "no recorded value ends the series");
+    let (name, about) = &all.metadata[1];
+    assert_eq!((name.as_str(), about.kind.as_str(), about.unit.as_str()), ("uploads_bytes", "counter", "bytes"));
+}
+
+#[test]
+fn histograms_become_classic_or_native() {
+    let metric = json!([{"name": "latency", "unit": "s", "histogram": {"aggregationTemporality": 2, "dataPoints": [{
+        "startTimeUnixNano": S, "timeUnixNano": 5 * S, "count": "6", "sum": 3.5,
+        "bucketCounts": ["1", "0", "5"], "explicitBounds": [0.5, 1],
+        "exemplars": [{"traceId": "ab", "asDouble": 0.7, "timeUnixNano": S}]}]}}]);
+    assert_eq!(
+        shown(&translated(metric.clone())),
+        [
+            "latency_seconds_bucket{T,le=\"0.5\"} 1 @5000 since 1000",
+            "latency_seconds_bucket{T,le=\"1\"} 1 @5000 since 1000 [(\"trace_id\", \"ab\")]",
+            "latency_seconds_bucket{T,le=\"+Inf\"} 6 @5000 since 1000",
+            "latency_seconds_sum{T} 3.5 @5000 since 1000",
+            "latency_seconds_count{T} 6 @5000 since 1000",
+        ]
+    );
+    let native = Rules { native_histograms: true, ..rules() };
+    let all = translate(&request(metric), &native, &mut Deltas::default(), Timestamp(0));
+    let batch = all.batch().unwrap();
+    let h = &batch.series().next().unwrap().histograms[0].histogram;
+    assert_eq!((h.schema, &h.bounds[..], h.count, h.sum), (-53, &[0.5, 1.0][..], 6.0, 3.5));
+    assert_eq!(h.positive.indexed().collect::<Vec<_>>(), [(0, 1.0), (2, 5.0)]);
+    let wrong = json!([{"name": "x", "histogram": {"aggregationTemporality": 2, "dataPoints": [
+        {"timeUnixNano": S, "count": 1, "bucketCounts": [1], "explicitBounds": [1]}]}}]);
+    let refused = &translated(wrong).refused[0];
+    assert_eq!(
+        refused.example,
+        "a point of `x`: it has 1 counts for 1 bounds; there must be one more count than bounds"
+    );
+}
+
+#[test]
+fn exponential_histograms_become_native() {
+    let point = |scale: i32| {
+        json!([{"name": "latency", "unit": "s", "exponentialHistogram": {"aggregationTemporality": 2, "dataPoints": [{
+        "timeUnixNano": 5 * S, "count": 10, "sum": 3.5, "scale": scale, "zeroCount": 1,
+        "positive": {"offset": -2, "bucketCounts": [1, 2, 3]}, "negative": {"offset": 4, "bucketCounts": ["3"]}}]}}])
+    };
+    let read = |scale| {
+        let all = translated(point(scale));
+        let batch = all.batch().unwrap();
+        batch.series().next().map(|s| (*s.histograms[0].histogram).clone())
+    };
+    let h = read(1).unwrap();
+    assert_eq!((h.schema, h.zero_count, h.zero_threshold), (1, 1.0, 1e-128));
+    assert_eq!(h.positive, Buckets::single(-1, vec![1.0, 2.0, 3.0]), "numbered one higher");
+    assert_eq!(h.negative, Buckets::single(5, vec![3.0]));
+    // Scale 9 is one finer than schema 8: pairs of buckets are merged.
+    let h = read(9).unwrap();
+    assert_eq!(
+        (h.schema, h.positive, h.negative),
+        (8, Buckets::single(0, vec![3.0, 3.0]), Buckets::single(3, vec![3.0]))
+    );
+    let refused = translated(point(-5)).refused;
+    assert_eq!(refused[0].example, "a point of `latency`: its scale is -5; the coarsest that can be kept is -4");
+}
+
+#[test]
+fn deltas_are_added_up() {
+    let mut deltas = Deltas::default();
+    let at = |from: u64, to: u64, value: f64| {
+        json!([
+            {"name": "hits", "sum": {"aggregationTemporality": 1, "isMonotonic": true, "dataPoints": [
+                {"startTimeUnixNano": from * S, "timeUnixNano": to * S, "asDouble": value}]}},
+            {"name": "t", "histogram": {"aggregationTemporality": 1, "dataPoints": [
+                {"startTimeUnixNano": from * S, "timeUnixNano": to * S, "count": 2, "sum": value,
+                 "bucketCounts": [1, 1], "explicitBounds": [1]}]}},
+        ])
+    };
+    let mut take = |from, to, value| translate(&request(at(from, to, value)), &rules(), &mut deltas, Timestamp(0));
+    take(1, 2, 3.0);
+    let second = take(2, 3, 4.0);
+    assert_eq!(
+        shown(&second),
+        [
+            "hits_total{T} 7 @3000 since 1000",
+            "t_bucket{T,le=\"1\"} 2 @3000 since 1000",
+            "t_bucket{T,le=\"+Inf\"} 4 @3000 since 1000",
+            "t_sum{T} 7 @3000 since 1000",
+            "t_count{T} 4 @3000 since 1000",
+        ]
+    );
+    let again = take(2, 3, 4.0);
+    assert_eq!((shown(&again).len(), again.refused[0].reason, again.refused[0].count), (0, "delta_out_of_order", 2));
+    assert_eq!(again.points, 2);
+}
+
+#[test]
+fn summaries_and_odd_attributes() {
+    let all = translated(json!([
+        {"name": "gc", "unit": "s", "summary": {"dataPoints": [{"timeUnixNano": S, "count": 3, "sum": 1.5,
+            "quantileValues": [{"quantile": 0.5, "value": 0.25}], "attributes": [
+                {"key": "a.b", "value": {"boolValue": true}}, {"key": "a_b", "value": {"doubleValue": 0.5}},
+                {"key": "list", "value": {"arrayValue": {"values": [{"intValue": 1}, {"stringValue": "x"}]}}},
+                {"key": "bytes", "value": {"bytesValue": "AQI="}}, {"key": "job", "value": {"stringValue": "mine"}}]}]}},
+        {"name": "!!!", "gauge": {"dataPoints": [{"timeUnixNano": S, "asInt": 1}]}},
+        {"name": "sum", "sum": {"dataPoints": [{"timeUnixNano": S, "asInt": 1}]}},
+    ]));
+    let labels = "a_b=\"true;0.5\",bytes=\"AQI=\",T,list=\"[1,\\\"x\\\"]\"";
+    assert_eq!(
+        shown(&all),
+        [
+            format!("gc_seconds_sum{{{labels}}} 1.5 @1000"),
+            format!("gc_seconds_count{{{labels}}} 3 @1000"),
+            format!("gc_seconds{{{labels},quantile=\"0.5\"}} 0.25 @1000"),
+        ]
+    );
+    let reasons: Vec<_> = all.refused.iter().map(|r| (r.reason, r.count)).collect();
+    assert_eq!((reasons, all.points), (vec![("no_metric_name", 1), ("temporality", 1)], 3));
+}
+
+#[test]
+fn protobuf_and_json_say_the_same() {
+    let read = request(json!([{"name": "g", "unit": "By", "gauge": {"dataPoints": [
+        {"timeUnixNano": S, "asInt": "-7", "attributes": [{"key": "k", "value": {"kvlistValue": {"values": []}}}]}]}}]));
+    assert_eq!(from_proto(&read.encode_to_vec()), Ok(read));
+    assert_eq!(from_json(b"{}"), Ok(Request::default()));
+    assert!(matches!(from_json(b"[1"), Err(OtlpError::Json(_))));
+    assert!(matches!(from_proto(b"\x0a\xff"), Err(OtlpError::Proto(_))));
+}
+
+#[test]
+fn what_would_take_too_much_memory_is_refused() {
+    let mut points = Vec::new();
+    for _ in 0..=MESSAGES_MAX {
+        points.extend_from_slice(&[0x0a, 0]);
+    }
+    let mut body = points;
+    for tag in [0x2a, 0x12, 0x12, 0x0a] {
+        let mut outer = vec![tag];
+        prost::encoding::encode_varint(body.len() as u64, &mut outer);
+        outer.extend(body);
+        body = outer;
+    }
+    assert_eq!(from_proto(&body), Err(OtlpError::TooMuch));
+    assert_eq!(from_json("{".repeat(MESSAGES_MAX + 1).as_bytes()), Err(OtlpError::TooMuch));
+}
+
+#[test]
+fn answers_say_what_was_rejected() {
+    assert_eq!(answer_proto(0, ""), b"");
+    assert_eq!(answer_proto(2, "x"), b"\x0a\x05\x08\x02\x12\x01x");
+    assert_eq!(answer_json(2, "x"), json!({"partialSuccess": {"rejectedDataPoints": "2", "errorMessage": "x"}}));
+    assert_eq!(status_proto(3, "x"), b"\x08\x03\x12\x01x");
+}
+
+proptest! {
+    #[test]
+    fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+        if let Ok(read) = from_proto(&bytes) {
+            let _ = translate(&read, &rules(), &mut Deltas::default(), Timestamp(0)).batch();
+        }
+        let _ = from_json(&bytes);
+    }
+}

@@ -1,0 +1,351 @@
+//! Bodies are made by `prost` from the messages as the `.proto` files declare them, so that two readings of the format meet.
+
+use proptest::prelude::*;
+use prost::Message;
+use tenfold_types::histogram::{Buckets, CUSTOM_SCHEMA, Span};
+use tenfold_types::{Histogram, Point, ResetHint, STALE_NAN, is_stale};
+
+use super::*;
+
+mod wire {
+    use prost::Message;
+
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Pair {
+        #[prost(string, tag = "1")]
+        pub name: String,
+        #[prost(string, tag = "2")]
+        pub value: String,
+    }
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Sample {
+        #[prost(double, tag = "1")]
+        pub value: f64,
+        #[prost(int64, tag = "2")]
+        pub timestamp: i64,
+    }
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Exemplar1 {
+        #[prost(message, repeated, tag = "1")]
+        pub labels: Vec<Pair>,
+        #[prost(double, tag = "2")]
+        pub value: f64,
+        #[prost(int64, tag = "3")]
+        pub timestamp: i64,
+    }
+    #[derive(Clone, PartialEq, Message)]
+    pub struct BucketSpan {
+        #[prost(sint32, tag = "1")]
+        pub offset: i32,
+        #[prost(uint32, tag = "2")]
+        pub length: u32,
+    }
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Histogram {
+        #[prost(uint64, tag = "1")]
+        pub count_int: u64,
+        #[prost(double, optional, tag = "2")]
+        pub count_float: Option<f64>,
+        #[prost(double, tag = "3")]
+        pub sum: f64,
+        #[prost(sint32, tag = "4")]
+        pub schema: i32,
+        #[prost(double, tag = "5")]
+        pub zero_threshold: f64,
+        #[prost(uint64, tag = "6")]
+        pub zero_count_int: u64,
+        #[prost(double, optional, tag = "7")]
+        pub zero_count_float: Option<f64>,
+        #[prost(message, repeated, tag = "8")]
+        pub negative_spans: Vec<BucketSpan>,
+        #[prost(sint64, repeated, tag = "9")]
+        pub negative_deltas: Vec<i64>,
+        #[prost(double, repeated, tag = "10")]
+        pub negative_counts: Vec<f64>,
+        #[prost(message, repeated, tag = "11")]
+        pub positive_spans: Vec<BucketSpan>,
+        #[prost(sint64, repeated, tag = "12")]
+        pub positive_deltas: Vec<i64>,
+        #[prost(double, repeated, tag = "13")]
+        pub positive_counts: Vec<f64>,
+        #[prost(int32, tag = "14")]
+        pub reset_hint: i32,
+        #[prost(int64, tag = "15")]
+        pub timestamp: i64,
+        #[prost(double, repeated, tag = "16")]
+        pub custom_values: Vec<f64>,
+    }
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Series1 {
+        #[prost(message, repeated, tag = "1")]
+        pub labels: Vec<Pair>,
+        #[prost(message, repeated, tag = "2")]
+        pub samples: Vec<Sample>,
+        #[prost(message, repeated, tag = "3")]
+        pub exemplars: Vec<Exemplar1>,
+        #[prost(message, repeated, tag = "4")]
+        pub histograms: Vec<Histogram>,
+    }
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Metadata1 {
+        #[prost(int32, tag = "1")]
+        pub kind: i32,
+        #[prost(string, tag = "2")]
+        pub metric_family_name: String,
+        #[prost(string, tag = "4")]
+        pub help: String,
+        #[prost(string, tag = "5")]
+        pub unit: String,
+    }
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Request1 {
+        #[prost(message, repeated, tag = "1")]
+        pub timeseries: Vec<Series1>,
+        #[prost(message, repeated, tag = "3")]
+        pub metadata: Vec<Metadata1>,
+    }
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Exemplar2 {
+        #[prost(uint32, repeated, tag = "1")]
+        pub labels_refs: Vec<u32>,
+        #[prost(double, tag = "2")]
+        pub value: f64,
+        #[prost(int64, tag = "3")]
+        pub timestamp: i64,
+    }
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Metadata2 {
+        #[prost(int32, tag = "1")]
+        pub kind: i32,
+        #[prost(uint32, tag = "3")]
+        pub help_ref: u32,
+        #[prost(uint32, tag = "4")]
+        pub unit_ref: u32,
+    }
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Series2 {
+        #[prost(uint32, repeated, tag = "1")]
+        pub labels_refs: Vec<u32>,
+        #[prost(message, repeated, tag = "2")]
+        pub samples: Vec<Sample>,
+        #[prost(message, repeated, tag = "3")]
+        pub histograms: Vec<Histogram>,
+        #[prost(message, repeated, tag = "4")]
+        pub exemplars: Vec<Exemplar2>,
+        #[prost(message, optional, tag = "5")]
+        pub metadata: Option<Metadata2>,
+        #[prost(int64, tag = "6")]
+        pub created_timestamp: i64,
+    }
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Request2 {
+        #[prost(string, repeated, tag = "4")]
+        pub symbols: Vec<String>,
+        #[prost(message, repeated, tag = "5")]
+        pub timeseries: Vec<Series2>,
+    }
+}
+
+fn pairs(labels: &[(&str, &str)]) -> Vec<wire::Pair> {
+    labels.iter().map(|(n, v)| wire::Pair { name: (*n).into(), value: (*v).into() }).collect()
+}
+
+fn integers() -> wire::Histogram {
+    let span = |offset, length| wire::BucketSpan { offset, length };
+    wire::Histogram {
+        count_int: 12,
+        sum: 18.4,
+        schema: 1,
+        zero_threshold: 0.001,
+        zero_count_int: 2,
+        negative_spans: vec![span(-2, 1)],
+        negative_deltas: vec![1],
+        positive_spans: vec![span(0, 2), span(3, 1)],
+        positive_deltas: vec![3, -1, 2],
+        reset_hint: 2,
+        timestamp: 7,
+        ..wire::Histogram::default()
+    }
+}
+
+fn read_integers() -> Histogram {
+    Histogram {
+        reset_hint: ResetHint::NotReset,
+        schema: 1,
+        zero_threshold: 0.001,
+        zero_count: 2.0,
+        count: 12.0,
+        sum: 18.4,
+        positive: Buckets {
+            spans: vec![Span { offset: 0, length: 2 }, Span { offset: 3, length: 1 }],
+            counts: vec![3.0, 2.0, 4.0],
+        },
+        negative: Buckets { spans: vec![Span { offset: -2, length: 1 }], counts: vec![1.0] },
+        bounds: [].into(),
+    }
+}
+
+#[test]
+fn version_1_is_read_whole() {
+    let sample = |value, timestamp| wire::Sample { value, timestamp };
+    let request = wire::Request1 {
+        timeseries: vec![
+            wire::Series1 {
+                labels: pairs(&[("__name__", "up"), ("instance", "h:1"), ("job", "web")]),
+                samples: vec![sample(1.0, 1_000), sample(STALE_NAN, -2_000)],
+                exemplars: vec![wire::Exemplar1 { labels: pairs(&[("trace_id", "abc")]), value: 0.5, timestamp: 999 }],
+                histograms: vec![],
+            },
+            wire::Series1 {
+                labels: pairs(&[("job", "web"), ("__name__", "latency")]),
+                histograms: vec![
+                    integers(),
+                    wire::Histogram { schema: 9, ..integers() },
+                    wire::Histogram { schema: 0, sum: STALE_NAN, timestamp: 8, ..wire::Histogram::default() },
+                ],
+                ..wire::Series1::default()
+            },
+            wire::Series1 { labels: pairs(&[("job", "x")]), samples: vec![sample(0.0, 0)], ..wire::Series1::default() },
+        ],
+        metadata: vec![wire::Metadata1 {
+            kind: 1,
+            metric_family_name: "up".into(),
+            help: "Is it?".into(),
+            unit: "u".into(),
+        }],
+    };
+    let body = request.encode_to_vec();
+    let read = decode(&body, Version::V1).unwrap();
+    let series: Vec<_> = read.batch.series().collect();
+    assert_eq!(series.len(), 2);
+    assert_eq!(series[0].labels, [("__name__", "up"), ("instance", "h:1"), ("job", "web")]);
+    assert_eq!(series[0].points[0], Point::new(1_000, 1.0));
+    assert!(series[0].points[1].t_ms == -2_000 && is_stale(series[0].points[1].value), "the very bits");
+    assert_eq!(series[0].exemplars[0].labels, [("trace_id", "abc")]);
+    assert_eq!((series[0].exemplars[0].value, series[0].exemplars[0].t_ms), (0.5, Some(999)));
+    assert_eq!(series[1].labels, [("__name__", "latency"), ("job", "web")], "put in order");
+    assert_eq!(*series[1].histograms[0].histogram, read_integers());
+    assert_eq!(series[1].histograms[0].t_ms, 7);
+    assert!(series[1].histograms[1].histogram.is_stale() && series[1].histograms[1].t_ms == 8);
+    let refused: Vec<_> = read.batch.refused().iter().map(|r| (r.reason, r.count, r.example.as_str())).collect();
+    assert_eq!(
+        refused,
+        [
+            ("bad_histogram", 1, "a histogram's schema must be -53 or from -4 to 8"),
+            ("no_metric_name", 1, "{job=\"x\"}: the series has no metric name"),
+        ]
+    );
+    let about = Metadata { kind: "counter".into(), help: "Is it?".into(), unit: "u".into() };
+    assert_eq!(read.metadata, [("up", about)]);
+}
+
+#[test]
+fn version_2_is_read_whole() {
+    let symbols = ["", "__name__", "latency", "job", "web", "How long", "seconds", "trace_id", "abc"];
+    let custom = wire::Histogram {
+        count_float: Some(4.5),
+        sum: 2.0,
+        schema: CUSTOM_SCHEMA,
+        zero_count_float: None,
+        positive_spans: vec![wire::BucketSpan { offset: 0, length: 2 }],
+        positive_counts: vec![1.5, 3.0],
+        custom_values: vec![0.1, 0.5],
+        reset_hint: 3,
+        timestamp: 9,
+        ..wire::Histogram::default()
+    };
+    let request = wire::Request2 {
+        symbols: symbols.iter().map(|s| (*s).to_owned()).collect(),
+        timeseries: vec![
+            wire::Series2 {
+                labels_refs: vec![1, 2, 3, 4],
+                samples: vec![wire::Sample { value: 3.0, timestamp: 5 }],
+                histograms: vec![],
+                exemplars: vec![wire::Exemplar2 { labels_refs: vec![7, 8], value: 0.3, timestamp: 0 }],
+                metadata: Some(wire::Metadata2 { kind: 3, help_ref: 5, unit_ref: 6 }),
+                created_timestamp: 2,
+            },
+            wire::Series2 { labels_refs: vec![1, 2], histograms: vec![integers(), custom], ..wire::Series2::default() },
+        ],
+    };
+    let body = request.encode_to_vec();
+    let read = decode(&body, Version::V2).unwrap();
+    let series: Vec<_> = read.batch.series().collect();
+    assert_eq!(series[0].labels, [("__name__", "latency"), ("job", "web")]);
+    assert_eq!((series[0].points, series[0].created_ms), (&[Point::new(5, 3.0)][..], Some(2)));
+    assert_eq!((series[0].exemplars[0].labels[0], series[0].exemplars[0].t_ms), (("trace_id", "abc"), None));
+    assert_eq!(series[1].created_ms, None);
+    assert_eq!(*series[1].histograms[0].histogram, read_integers());
+    let wanted = Histogram {
+        reset_hint: ResetHint::Gauge,
+        schema: CUSTOM_SCHEMA,
+        count: 4.5,
+        sum: 2.0,
+        positive: Buckets::single(0, vec![1.5, 3.0]),
+        bounds: [0.1, 0.5].into(),
+        ..Histogram::default()
+    };
+    assert_eq!(*series[1].histograms[1].histogram, wanted);
+    let about = Metadata { kind: "histogram".into(), help: "How long".into(), unit: "seconds".into() };
+    assert_eq!(read.metadata, [("latency", about)]);
+}
+
+#[test]
+fn broken_symbols_are_named() {
+    let request = |symbols: &[&str], labels_refs: &[u32]| wire::Request2 {
+        symbols: symbols.iter().map(|s| (*s).to_owned()).collect(),
+        timeseries: vec![wire::Series2 { labels_refs: labels_refs.to_vec(), ..wire::Series2::default() }],
+    };
+    for (request, message) in [
+        (request(&["", "a"], &[1, 2]), "symbol 2 is named, and the table holds 2"),
+        (request(&["", "a"], &[1]), "a series names an odd number of symbols for its labels"),
+        (request(&["a"], &[0, 0]), "the table of symbols does not begin with the empty text"),
+    ] {
+        assert_eq!(decode(&request.encode_to_vec(), Version::V2).unwrap_err().to_string(), message);
+    }
+    // A body of the one version read as the other is empty, as the message's reserved fields see to.
+    let one = wire::Request1 { timeseries: vec![wire::Series1::default()], metadata: vec![] }.encode_to_vec();
+    assert_eq!(decode(&one, Version::V2).unwrap(), Written::default());
+}
+
+#[test]
+fn the_content_type_names_the_version() {
+    for (header, version) in [
+        ("", Version::V1),
+        ("application/x-protobuf", Version::V1),
+        ("application/x-protobuf;proto=prometheus.WriteRequest", Version::V1),
+        ("application/x-protobuf; proto=io.prometheus.write.v2.Request", Version::V2),
+    ] {
+        assert_eq!(Version::of(header), Ok(version), "{header}");
+    }
+    assert!(Version::of("application/json").unwrap_err().contains("`application/json` is not read here"));
+    assert!(Version::of("application/x-protobuf;proto=io.prometheus.write.v3.Request").unwrap_err().contains("v3"));
+}
+
+#[test]
+fn decompression_has_a_cap() {
+    let packed = |bytes: &[u8]| snap::raw::Encoder::new().compress_vec(bytes).unwrap();
+    assert_eq!(decompress(&packed(b"plain")).unwrap(), b"plain");
+    // 4 GiB - 1 announced in five bytes.
+    let bomb = decompress(&[0xff, 0xff, 0xff, 0xff, 0x0f]).unwrap_err();
+    assert_eq!(bomb, RemoteWriteError::TooLarge { bytes: u32::MAX as usize });
+    assert!(matches!(decompress(b"plain"), Err(RemoteWriteError::Snappy(_))));
+}
+
+proptest! {
+    #[test]
+    fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+        let _ = decode(&bytes, Version::V1);
+        let _ = decode(&bytes, Version::V2);
+        let _ = decompress(&bytes);
+    }
+
+    #[test]
+    fn a_cut_or_changed_body_never_panics(at in 0..200_usize, byte in any::<u8>(), cut in any::<bool>()) {
+        let series = wire::Series1 { labels: pairs(&[("__name__", "x"), ("a", "b")]), histograms: vec![integers()], ..wire::Series1::default() };
+        let mut body = wire::Request1 { timeseries: vec![series], metadata: vec![] }.encode_to_vec();
+        let at = at % body.len();
+        if cut { body.truncate(at) } else { body[at] = byte }
+        let _ = decode(&body, Version::V1);
+    }
+}

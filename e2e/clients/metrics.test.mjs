@@ -1,0 +1,104 @@
+// Metrics from real clients: the OpenTelemetry SDK for Python over HTTP and gRPC, cumulative and as deltas; StatsD and Graphite
+// clients over UDP, TCP and a Unix socket.
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
+
+import { until } from '../lib/wait.mjs';
+import { Server } from './server.mjs';
+
+const PYTHON = join(import.meta.dirname, '.python/bin/python');
+const present = spawnSync(PYTHON, ['-c', 'import opentelemetry.exporter.otlp.proto.grpc']).status === 0;
+const skip = present ? false : 'the Python clients of requirements.txt are not installed';
+
+async function freePort() {
+  const taken = createServer();
+  await new Promise((resolve) => taken.listen(0, '127.0.0.1', resolve));
+  const { port } = taken.address();
+  await new Promise((resolve) => taken.close(resolve));
+  return port;
+}
+
+let server;
+let token;
+let ports;
+let folder;
+before(async () => {
+  if (!present) return;
+  folder = mkdtempSync(join(tmpdir(), 'tenfold-statsd-'));
+  ports = [await freePort(), await freePort(), join(folder, 'socket'), await freePort()];
+  const statsd = `listen = "127.0.0.1:${ports[0]}"\ntcp_listen = "127.0.0.1:${ports[1]}"\nunix_socket = "${ports[2]}"\nflush_interval_ms = 200\n`;
+  const graphite = `[graphite]\nlisten = "127.0.0.1:${ports[3]}"\ntemplates = ["servers.* .host.measurement*"]\n`;
+  server = await Server.start(graphite, statsd);
+  token = (await server.api.post('/api/tokens', { name: 'otel', kind: 'metrics' })).secret;
+});
+after(async () => {
+  await server?.stop();
+  if (folder) rmSync(folder, { recursive: true, force: true });
+});
+
+/** Values by the labels that are asked for. */
+async function values(query, label) {
+  const answer = await server.api.get(`/api/v1/query?${new URLSearchParams({ query })}`);
+  return Object.fromEntries(answer.data.result.map(({ metric, value }) => [metric[label] ?? '', Number(value[1])]));
+}
+
+for (const transport of ['http', 'grpc']) {
+  for (const temporality of ['cumulative', 'delta']) {
+    test(`${transport}, ${temporality}`, { skip }, async () => {
+      const args = [join(import.meta.dirname, 'otlp.py'), transport, temporality, server.url, token];
+      const { stdout, stderr } = await promisify(execFile)(PYTHON, args, { timeout: 60_000 });
+      assert.equal(stdout.trim(), 'exported', stderr);
+      const of = `{job="otlp-${transport}-${temporality}"}`;
+      assert.deepEqual(await values(`uploads_bytes_total${of}`, 'http_method'), { PUT: 30 });
+      assert.deepEqual(await values(`open_connections${of}`, ''), { '': 4 });
+      assert.deepEqual(await values(`queue_size${of}`, 'queue'), { resize: 7 });
+      assert.deepEqual(await values(`latency_seconds_count${of}`, 'instance'), { one: 6 });
+      const buckets = await values(`latency_seconds_bucket${of}`, 'le');
+      assert.deepEqual([buckets['0'], buckets['5'], buckets['+Inf']], [0, 6, 6]);
+      assert.deepEqual(await values(`histogram_count(fine_seconds${of})`, ''), { '': 6 });
+      const sum = (await values(`histogram_sum(fine_seconds${of})`, ''))[''];
+      assert.ok(Math.abs(sum - 8.64) < 1e-9, `${sum}`);
+      const median = (await values(`histogram_quantile(0.5, fine_seconds${of})`, ''))[''];
+      assert.ok(Math.abs(median - 0.3) < 0.01, `${median}`);
+      assert.deepEqual(await values(`target_info${of}`, 'host_name'), { h1: 1 });
+    });
+  }
+}
+
+test('StatsD and Graphite clients', { skip }, async () => {
+  const args = [join(import.meta.dirname, 'statsd_graphite.py'), ...ports.map(String)];
+  const { stdout, stderr } = await promisify(execFile)(PYTHON, args, { timeout: 60_000 });
+  assert.equal(stdout.trim(), 'sent', stderr);
+  const told = async (query, label, wanted) => {
+    const found = await until(`${query} is ${JSON.stringify(wanted)}`, async () => {
+      const got = await values(query, label);
+      return JSON.stringify(got) === JSON.stringify(wanted) && got;
+    });
+    assert.deepEqual(found, wanted);
+  };
+  await told('etsy_uploads_total', '', { '': 3 });
+  await told('etsy_queue', '', { '': 5 });
+  await told('etsy_resize_seconds_sum', '', { '': 0.32 });
+  await told('max_over_time(etsy_visitors[5m])', '', { '': 2 });
+  await told('tcp_uploads_total', '', { '': 100 });
+  await told('dog_uploads_total{kind="photo"}', 'env', { prod: 4 });
+  await told('dog_size_sum', 'env', { prod: 9.5 });
+  await told('cpu_load', 'host', { h1: 0.5 });
+  await told('disk_used{host="h1"}', 'rack', { a1: 12 });
+  const own = await server.api.get('/metrics');
+  assert.match(own, /tenfold_statsd_events_ignored_total\{transport="unix"\} 1\n/);
+  assert.match(own, /tenfold_statsd_service_checks_ignored_total\{transport="unix"\} 1\n/);
+  assert.doesNotMatch(own, /tenfold_statsd_bad_lines_total/);
+});
+
+test('nothing was refused', { skip }, async () => {
+  const { items } = await server.api.get('/api/metrics/sources');
+  assert.deepEqual(items.map(({ protocol, name }) => `${protocol} ${name}`), ['graphite tcp', 'otlp otel', 'statsd statsd']);
+  assert.deepEqual(items.flatMap(({ refused }) => refused), []);
+});

@@ -217,7 +217,7 @@ proptest! {
         prop_assert_eq!(errors.len(), bounds.len().saturating_sub(1));
         let latency = increases.latency(&buckets, &buckets).ok();
         for (errors, latency) in [(Some(errors.clone()), latency.clone()), (None, latency), (Some(errors), None)] {
-            let watched = Watched { bounds: bounds.clone(), errors, latency, same_before: true };
+            let watched = Watched { bounds: bounds.clone(), errors, latency, equal_since_ms: Some(0) };
             let report = watched.judge(settings()).unwrap().report();
             prop_assert!(report.series.iter().all(|e| !e.errors.is_nan() && !e.latency.is_nan()));
             watched.newest_ms();

@@ -6139,6 +6139,7 @@ export interface components {
             max_commits_exceeded: boolean;
             /** @description End of the canary's hold, while it lasts. */
             hold_until?: string | null;
+            judged?: components["schemas"]["DeployJudged"] | null;
         };
         DeployHost: {
             host: string;
@@ -6147,6 +6148,18 @@ export interface components {
             digest_observed?: string | null;
             message?: string | null;
             updated_at: string;
+        };
+        /** @description What the judge makes of a canary. */
+        DeployJudged: {
+            /** @description While the canary is watched it is what the judge would have to say if nothing more were seen. */
+            verdict: components["schemas"]["JudgeVerdict"];
+            /** @description In words, with the numbers. */
+            said: string;
+            /** @description Since when evidence counts; absent when the watch is over. */
+            since?: string | null;
+            /** @description When the judge gives up, while it watches. */
+            until?: string | null;
+            report?: components["schemas"]["JudgeReport"] | null;
         };
         DeployList: {
             items: components["schemas"]["Deploy"][];
@@ -7599,6 +7612,8 @@ export interface components {
             expected_ms?: number | null;
             /** @description Hosts it would go to. */
             hosts: string[];
+            /** @description Stage by stage what would happen; empty when the pipeline file cannot be read or no host fits. */
+            plan: components["schemas"]["PlannedStage"][];
         };
         Note: {
             text: string;
@@ -7878,6 +7893,15 @@ export interface components {
         };
         PlanDeleted: {
             done: boolean;
+        };
+        /** @description One stage of a deploy that was not begun. */
+        PlannedStage: {
+            /** @description `building`, `staging`, `canary` or `promoting`. */
+            name: string;
+            /** @description Hosts it concerns; those that flip together stand in one list. */
+            hosts: string[][];
+            /** @description What happens, in words. */
+            says: string;
         };
         PolicyList: {
             items: components["schemas"]["PolicyView"][];

@@ -255,6 +255,19 @@ pub struct NextDeploy {
     pub expected_ms: Option<i64>,
     /// Hosts it would go to.
     pub hosts: Vec<String>,
+    /// Stage by stage what would happen; empty when the pipeline file cannot be read or no host fits.
+    pub plan: Vec<PlannedStage>,
+}
+
+/// One stage of a deploy that was not begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct PlannedStage {
+    /// `building`, `staging`, `canary` or `promoting`.
+    pub name: String,
+    /// Hosts it concerns; those that flip together stand in one list.
+    pub hosts: Vec<Vec<String>>,
+    /// What happens, in words.
+    pub says: String,
 }
 
 /// A line of a deploy's log.

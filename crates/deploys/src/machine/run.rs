@@ -162,6 +162,9 @@ impl Run {
         for host in hosts.iter_mut().take(plan.canary_hosts) {
             host.canary = true;
         }
+        // Where nothing ran there is nothing to be worse than.
+        let judge = plan.judge.filter(|_| hosts.iter().any(|h| h.before != Running::Nothing));
+        let plan = Plan { judge, ..plan };
         Self {
             kind,
             state: State::Queued,

@@ -364,6 +364,15 @@ fn a_held_canary_may_be_watched_on_but_only_a_person_promotes() {
 }
 
 #[test]
+fn a_first_deploy_has_nothing_to_be_judged_beside() {
+    let hosts = |running| (1..=3).map(|i| (format!("host-{i}"), Some(running))).collect();
+    let fresh = Run::deploy(judging(Inconclusive::Hold), hosts(Running::Nothing), Timestamp(0));
+    assert_eq!(fresh.plan.judge, None);
+    let unknown = Run::deploy(judging(Inconclusive::Hold), hosts(Running::Unknown), Timestamp(0));
+    assert!(unknown.plan.judge.is_some(), "what is not known is not nothing");
+}
+
+#[test]
 fn a_restart_asks_the_judge_about_the_same_watch() {
     let mut w = World::watched(Inconclusive::Hold);
     let since = w.run.watch.as_ref().unwrap().since;

@@ -23,7 +23,7 @@ pub struct Plan {
     pub hold_ms: i64,
     pub check: Option<CanaryCheck>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub judge: Option<CanaryJudge>,
+    pub judge: Option<Box<CanaryJudge>>,
     /// How many hosts flip at once after the canary.
     pub batch: usize,
     /// How many may fail or be out of reach.
@@ -41,7 +41,7 @@ impl Plan {
             canary_hosts: target.canary.hosts.of(hosts),
             hold_ms: i64::from(target.canary.hold_s) * 1000,
             check: target.canary.check.clone(),
-            judge: target.canary.judge.clone(),
+            judge: target.canary.judge.clone().map(Box::new),
             batch: target.batch.of(hosts).max(1),
             max_unavailable: target.max_unavailable.of(hosts),
             build_ms: i64::from(pipeline.build.timeout_s) * 1000 + BUILD_GRACE_MS,

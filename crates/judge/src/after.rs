@@ -30,7 +30,9 @@ impl After {
     /// bursts raise the bar by how bursty they were. `None` when too little was counted before.
     pub fn watch(before: &[Count], counts: &[Count], factor: f64, alpha: f64, looks_max: u64) -> Option<Self> {
         let mut past = Count::default();
-        before.iter().for_each(|count| past.add(*count));
+        for count in before {
+            past.add(*count);
+        }
         let reference = past.rate().filter(|_| past.total >= REQUESTS_MIN)?;
         // Nothing failed: at most the rate at which a failure would have been expected.
         let reference = reference.max(1.0 / past.total as f64);

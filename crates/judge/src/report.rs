@@ -38,6 +38,7 @@ pub struct Report {
     pub ratio_high: Option<f64>,
     /// Ratio up to which the canary is not called worse: the setting, raised where the hosts were unequal before.
     pub tolerated: f64,
+    /// Ratio that has to be refuted before it is called not worse: the setting, raised with what is tolerated.
     pub prove_below: f64,
     /// Error rate below which the canary is never bad.
     #[serde(default, skip_serializing_if = "Option::is_none")]

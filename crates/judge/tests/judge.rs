@@ -122,6 +122,7 @@ fn hosts_that_were_unequal_before_are_given_more_room() {
         "twice the errors before the deploy, and a margin: {}",
         judge.report().tolerated
     );
+    assert!(judge.report().prove_below > judge.report().tolerated, "what is tolerated is not refuted");
     let (_, verdict, _) =
         watch(judge, |s| look(s, Count::new(1, 100), Count::new(if s % 2 == 0 { 4 } else { 5 }, 900)));
     assert_ne!(verdict, Verdict::Worse);

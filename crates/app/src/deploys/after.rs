@@ -38,7 +38,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
         match app.deploys_after().await {
             Ok(watched) => {
                 for one in watched {
-                    app.deploy_after(one).await;
+                    Box::pin(app.deploy_after(one)).await;
                 }
             }
             Err(fault) => tracing::warn!(%fault, "what was deployed lately could not be looked for"),
@@ -103,7 +103,7 @@ impl App {
                 return;
             }
         };
-        if let Err(fault) = self.deploy_after_act(&watched, seen).await {
+        if let Err(fault) = Box::pin(self.deploy_after_act(&watched, seen)).await {
             tracing::warn!(%fault, deploy = watched.stored.number, "what got worse after the promotion was not acted on; trying again");
         }
     }
@@ -153,7 +153,7 @@ impl App {
             })
             .await?;
         if first && then == AfterAction::Rollback {
-            self.deploy_rollback(&Caller::system(), watched.stored.number, Some(why)).await?;
+            Box::pin(self.deploy_rollback(&Caller::system(), watched.stored.number, Some(why))).await?;
         }
         Ok(())
     }

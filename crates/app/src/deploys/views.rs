@@ -233,7 +233,7 @@ pub struct Deploy {
     pub hold_until: Option<Timestamp>,
     /// Where a judge watches the canary, or did.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub judged: Option<DeployJudged>,
+    pub judged: Option<Box<DeployJudged>>,
 }
 
 /// What a press of the button would do.

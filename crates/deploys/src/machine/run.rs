@@ -124,10 +124,10 @@ pub struct Run {
     pub check_until: Option<Timestamp>,
     /// The judge watches the canary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub watch: Option<Watch>,
+    pub watch: Option<Box<Watch>>,
     /// What it last said; stays when the watch is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub judged: Option<Judgement>,
+    pub judged: Option<Box<Judgement>>,
     pub builds: u32,
     /// Why it failed, is held, or went back.
     pub error: Option<String>,

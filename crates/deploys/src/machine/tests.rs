@@ -271,7 +271,7 @@ fn a_restart_in_the_middle_asks_the_hosts_and_goes_on() {
 fn judging(then: Inconclusive) -> Plan {
     let yaml = "errors: {bad: b, total: t}\nmax_s: 60";
     let judge: CanaryJudge = serde_saphyr::from_str(yaml).unwrap();
-    Plan { judge: Some(CanaryJudge { on_inconclusive: then, ..judge }), ..plan(1) }
+    Plan { judge: Some(Box::new(CanaryJudge { on_inconclusive: then, ..judge })), ..plan(1) }
 }
 
 fn judgement(verdict: Judged) -> Box<Judgement> {

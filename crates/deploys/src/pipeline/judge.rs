@@ -182,11 +182,11 @@ impl CanaryJudge {
                 return Err((&["after", "factor"], "must be above 1 and at most 1000, for example 2".to_owned()));
             }
         }
-        self.settings().check().map_err(|error| (self.key_of(&error.0), error.0))
+        self.settings().check().map_err(|error| (Self::key_of(&error.0), error.0))
     }
 
     /// Which key an error of the judge's settings is about.
-    fn key_of(&self, said: &str) -> &'static [&'static str] {
+    fn key_of(said: &str) -> &'static [&'static str] {
         let keys: [&'static [&'static str]; 5] =
             [&["alpha"], &["beta"], &["tolerate"], &["prove_below"], &["negligible"]];
         keys.into_iter().find(|key| said.starts_with(&format!("`{}`", key[0]))).unwrap_or(&[])

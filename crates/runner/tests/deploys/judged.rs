@@ -169,8 +169,6 @@ async fn a_server_killed_while_the_judge_watches_loses_no_evidence() {
     let mut world = World::new(HOSTS).await;
     let first = world.deploy().await;
     world.state(first.number, &["succeeded"]).await;
-    let percent = Arc::new(AtomicU64::new(1));
-    let stop = scrape(world.app(), &percent);
     // So small a margin is not refuted while this test waits.
     let deploy = next(
         &world,
@@ -178,6 +176,10 @@ async fn a_server_killed_while_the_judge_watches_loses_no_evidence() {
         &judged(600, &[("tolerate: 1.25", "tolerate: 1.01"), ("prove_below: 1.5", "prove_below: 1.02")]),
     )
     .await;
+    world.state(deploy.number, &["canary"]).await;
+    // Only now, so that the hosts have no past that raises what is tolerated.
+    let percent = Arc::new(AtomicU64::new(1));
+    let stop = scrape(world.app(), &percent);
     let mut changes = world.app().deploys.changes();
     let before = loop {
         let now = world.app().deploy(deploy.number).await.unwrap();

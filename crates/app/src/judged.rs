@@ -21,8 +21,8 @@ pub(crate) struct Sides {
     pub errors: Option<Errors>,
     /// Buckets of the canary and of the control.
     pub latency: Option<(String, String)>,
-    /// Whether the two sides are told apart by something they differed in before as well.
-    pub same_before: bool,
+    /// Since when both sides ran the same, where they are told apart by where they run.
+    pub equal_since: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +71,12 @@ impl App {
         work.await.map_err(|_| "the judge ended in a panic".to_owned())?
     }
 
-    async fn judge_counts(&self, sides: &Sides, started: Timestamp, every_ms: i64) -> Result<Watched, String> {
+    pub(crate) async fn judge_counts(
+        &self,
+        sides: &Sides,
+        started: Timestamp,
+        every_ms: i64,
+    ) -> Result<Watched, String> {
         let bounds = Bounds::new(started.millis(), every_ms, self.now().millis());
         let mut errors = None;
         if let Some(of) = &sides.errors {
@@ -83,7 +88,7 @@ impl App {
         if let Some((canary, control)) = &sides.latency {
             latency = Some([self.counters(canary, &bounds).await?, self.counters(control, &bounds).await?]);
         }
-        count(bounds, errors, latency, sides.same_before)
+        count(bounds, errors, latency, sides.equal_since)
     }
 
     /// The series of a counter with their values at the bounds.
@@ -136,7 +141,7 @@ fn count(
     bounds: Bounds,
     errors: Option<[Read; 4]>,
     latency: Option<[Read; 2]>,
-    same_before: bool,
+    equal_since: Option<Timestamp>,
 ) -> Result<Watched, String> {
     let mut increases = Increases::new(bounds.len());
     for read in errors.iter().flatten().chain(latency.iter().flatten()) {
@@ -151,7 +156,7 @@ fn count(
         None => None,
         Some([canary, control]) => Some(increases.latency(&buckets(canary)?, &buckets(control)?)?),
     };
-    Ok(Watched { bounds, errors, latency, same_before })
+    Ok(Watched { bounds, errors, latency, equal_since_ms: equal_since.map(Timestamp::millis) })
 }
 
 fn buckets(read: Read) -> Result<Vec<Bucket>, String> {

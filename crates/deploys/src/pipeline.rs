@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 mod check;
 mod judge;
 
-pub use judge::{CanaryJudge, ErrorCounters, Inconclusive};
+pub use judge::{AfterAction, AfterPromotion, CanaryJudge, ErrorCounters, Inconclusive};
 
 /// Where the file stands unless the service says otherwise.
 pub const PATH_DEFAULT: &str = ".tenfold/deploy.yaml";

@@ -133,6 +133,8 @@ pub struct Judge {
     dispersion: f64,
     latency_dispersion: f64,
     tolerated: f64,
+    /// The ratio that has to be refuted: the setting, raised with what is tolerated.
+    prove_below: f64,
     /// What is left of alpha for the looks: half of it is spent where the hosts' own past was asked.
     alpha: f64,
     roll_back: RollBack,
@@ -160,13 +162,15 @@ impl Judge {
             Some(ratio) => (settings.tolerate * ratio.max(1.0), settings.alpha / 2.0),
             None => (settings.tolerate, settings.alpha),
         };
+        let prove_below = settings.prove_below.max(tolerated * 1.05);
         Ok(Self {
             dispersion,
             latency_dispersion: crate::dispersion::dispersion(&before.control_slow).unwrap_or(1.0),
             tolerated,
             alpha,
             roll_back: RollBack::new(tolerated, dispersion),
-            promote: Promote::new(settings.prove_below.max(tolerated * 1.05), dispersion),
+            prove_below,
+            promote: Promote::new(prove_below, dispersion),
             slower: Slower::default(),
             floor: settings.negligible.map(|rate| Floor::new(rate, dispersion)),
             lasting: false,
@@ -272,7 +276,7 @@ impl Judge {
         let kappa = self.seen.control.total as f64 / (self.seen.canary.total as f64).max(1.0);
         let both = self.seen.canary.total as f64 + self.seen.control.total as f64;
         let rate = (self.seen.canary.events as f64 + self.seen.control.events as f64) / both.max(1.0);
-        let nats = promote_nats_a_request(rate, kappa, self.settings.prove_below) / self.dispersion;
+        let nats = promote_nats_a_request(rate, kappa, self.prove_below) / self.dispersion;
         let wanted = (1.0 / self.settings.beta).ln();
         // The mixture of eight costs up to ln 8, and the mean with the other test ln 2.
         let by_ratio = (nats > 0.0).then(|| ((wanted + 8f64.ln()) / nats).ceil() as u64);
@@ -295,7 +299,7 @@ impl Judge {
             ratio_low,
             ratio_high: Some(ratio_high).filter(|r| r.is_finite()),
             tolerated: self.tolerated,
-            prove_below: self.settings.prove_below,
+            prove_below: self.prove_below,
             negligible: self.settings.negligible,
             dispersion: self.dispersion,
             roll_back_at: (1.0 / self.alpha).ln(),

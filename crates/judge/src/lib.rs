@@ -10,7 +10,7 @@
 //! - [`Slower`]: latency from histograms with the same buckets on both sides.
 //! - [`dispersion`]: how bursty the old release's own errors are; evidence is tempered by it.
 //! - [`RatioInterval`]: which ratios are still believable.
-//! - [`Cusum`]: after the promotion, when nothing is left to compare with.
+//! - [`Cusum`], [`After`]: after the promotion, when nothing is left to compare with.
 //! - [`level_change`]: other metrics of the hosts, where there is no control.
 //! - [`Increases`], [`Bounds`], [`Watched`]: from counters as a time-series store keeps them to looks.
 //! - [`Judge`]: all of these as one state machine with one verdict, and a report of why.
@@ -18,6 +18,7 @@
 //! Pure: no IO, no clock, no randomness. "No data", "not enough data" and "inconclusive" are answers of their own and
 //! never read as good.
 
+mod after;
 mod bursts;
 mod counters;
 mod counts;
@@ -32,6 +33,7 @@ mod looks;
 mod math;
 mod report;
 
+pub use after::After;
 pub use counters::{Bucket, Counter, Increases};
 pub use counts::{Bin, Count, Promote, RollBack};
 pub use cusum::Cusum;

@@ -83,9 +83,9 @@ pub struct Watched {
     /// Failed requests; absent where nobody counts them. Then slow ones are counted in their place.
     pub errors: Option<Vec<Bin>>,
     pub latency: Option<Vec<HistogramBin>>,
-    /// The canary and the control are told apart by where they run, which they did before as well: so that they were
-    /// unequal before is known, and allowed for.
-    pub same_before: bool,
+    /// The canary and the control are told apart by where they run, and since this instant both ran the same: so that they
+    /// were unequal even then is known, and allowed for.
+    pub equal_since_ms: Option<i64>,
 }
 
 impl Watched {
@@ -97,7 +97,10 @@ impl Watched {
         let past = Before {
             control: counted[..before].iter().map(|b| b.control).collect(),
             control_slow: slow.iter().flatten().take(before).map(|b| b.control).collect(),
-            hosts: if self.same_before { counted[..before].to_vec() } else { Vec::new() },
+            hosts: self.equal_since_ms.map_or_else(Vec::new, |since_ms| {
+                let began = self.bounds.instants_ms.iter().take(before).filter(|at| **at < since_ms).count();
+                counted[began..before].to_vec()
+            }),
         };
         let mut judge = Judge::lasting(settings, &past)?;
         for look in self.looks(counted) {
@@ -117,6 +120,17 @@ impl Watched {
         });
         let latency_alone = self.errors.is_none();
         Ok(Report { verdict: judge.so_far(), slow, latency_alone, ..judge.report() })
+    }
+
+    /// Counts of the control's side until an instant before the watch began, and since it began.
+    pub fn before_and_since(&self, until_ms: i64) -> (Vec<Count>, Vec<Count>) {
+        let counts = |from: usize, to: usize| {
+            let bins = self.errors.as_deref().unwrap_or_default();
+            bins.iter().take(to).skip(from).map(|b| b.control).collect()
+        };
+        let before =
+            self.bounds.instants_ms.iter().take(self.bounds.before).skip(1).filter(|at| **at <= until_ms).count();
+        (counts(0, before), counts(self.bounds.before, usize::MAX))
     }
 
     /// When the canary and the control had their newest requests.
@@ -224,7 +238,7 @@ mod tests {
     fn watched(errors: impl Fn(usize) -> Bin, looks: usize) -> Watched {
         let bounds = Bounds::new(START_MS, 5_000, START_MS + 5_000 * looks as i64);
         let errors = (0..bounds.len() - 1).map(|i| errors(i.saturating_sub(720))).collect();
-        Watched { bounds, errors: Some(errors), latency: None, same_before: false }
+        Watched { bounds, errors: Some(errors), latency: None, equal_since_ms: None }
     }
 
     #[test]
@@ -237,6 +251,33 @@ mod tests {
             later.step(&Look { at_ms: START_MS + 5_000 * (i as i64 + 1), errors: each(i), latency: None });
         }
         assert_eq!(first.report(), later.report());
+    }
+
+    /// A bad release that was taken back half an hour ago excuses no other.
+    #[test]
+    fn hosts_are_compared_only_while_they_ran_the_same() {
+        let bounds = Bounds::new(START_MS, 5_000, START_MS + 5_000 * 60);
+        let bad_until = 360;
+        let errors = (0..bounds.len() - 1).map(|i| {
+            let bad = if i < bad_until || i >= 720 { 40 } else { 10 };
+            Bin { canary: Count::new(bad, 1_000), control: Count::new(90, 9_000) }
+        });
+        let errors = Some(errors.collect());
+        let watched =
+            |equal_since_ms| Watched { bounds: bounds.clone(), errors: errors.clone(), latency: None, equal_since_ms };
+        let judge = |since: Option<i64>| watched(since).judge(Settings::default()).unwrap();
+        let taken_back = START_MS - 5_000 * (720 - bad_until as i64);
+        assert_eq!(judge(Some(taken_back)).verdict(), Verdict::Worse);
+        assert_eq!(judge(None).verdict(), Verdict::Worse);
+        assert!(judge(Some(0)).report().tolerated > 2.0, "the whole hour would have excused it");
+    }
+
+    #[test]
+    fn the_past_ends_where_it_is_said_to() {
+        let each = |_: usize| Bin { control: Count::new(1, 10), ..Bin::default() };
+        let (before, since) = watched(each, 7).before_and_since(START_MS - 60_000);
+        assert_eq!((before.len(), since.len()), (720 - 12, 7));
+        assert_eq!(watched(each, 7).before_and_since(0).0.len(), 0);
     }
 
     #[test]

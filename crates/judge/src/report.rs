@@ -38,6 +38,7 @@ pub struct Report {
     pub ratio_high: Option<f64>,
     /// Ratio up to which the canary is not called worse: the setting, raised where the hosts were unequal before.
     pub tolerated: f64,
+    /// Ratio that has to be refuted before it is called not worse: the setting, raised with what is tolerated.
     pub prove_below: f64,
     /// Error rate below which the canary is never bad.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,6 +91,12 @@ impl Report {
             Verdict::Inconclusive => {
                 format!("inconclusive: {canary} {failing} {}, {}; it points nowhere", self.ratio_words(), self.counts())
             }
+            Verdict::NotWorse if seen.canary.events == 0 && seen.control.events == 0 => format!(
+                "not worse: nothing failed, {}; the evidence is {} to 1 where {} to 1 is wanted",
+                self.counts(),
+                odds(self.promote_evidence()),
+                odds(self.promote_at)
+            ),
             Verdict::NotWorse => format!(
                 "not worse: {canary} {failing} {}, {}; the evidence is {} to 1 where {} to 1 is wanted",
                 self.ratio_words(),
@@ -249,6 +256,12 @@ mod tests {
             (said(200, Count::new(1, 100), Count::new(9, 900)), "not worse: those who have it fail 1"),
             (said(200, Count::new(1, 100), Count::new(9, 900)), " to 1 where 20 to 1 is wanted"),
         ];
+        let bin = Bin { canary: Count::new(0, 9), control: Count::new(0, 42) };
+        let judge = Judge::lasting(Settings { negligible: Some(0.4), ..Settings::default() }, &Before::default());
+        let mut judge = judge.unwrap();
+        judge.step(&Look { at_ms: 1, errors: bin, latency: None });
+        let clean = judge.report().sentence("those", "these");
+        assert!(clean.starts_with("not worse: nothing failed, 0 of 9 beside 0 of 42; "), "{clean}");
         for (said, words) in cases {
             assert!(said.contains(words), "{said} lacks {words}");
         }

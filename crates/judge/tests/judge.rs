@@ -122,6 +122,7 @@ fn hosts_that_were_unequal_before_are_given_more_room() {
         "twice the errors before the deploy, and a margin: {}",
         judge.report().tolerated
     );
+    assert!(judge.report().prove_below > judge.report().tolerated, "what is tolerated is not refuted");
     let (_, verdict, _) =
         watch(judge, |s| look(s, Count::new(1, 100), Count::new(if s % 2 == 0 { 4 } else { 5 }, 900)));
     assert_ne!(verdict, Verdict::Worse);
@@ -217,7 +218,7 @@ proptest! {
         prop_assert_eq!(errors.len(), bounds.len().saturating_sub(1));
         let latency = increases.latency(&buckets, &buckets).ok();
         for (errors, latency) in [(Some(errors.clone()), latency.clone()), (None, latency), (Some(errors), None)] {
-            let watched = Watched { bounds: bounds.clone(), errors, latency, same_before: true };
+            let watched = Watched { bounds: bounds.clone(), errors, latency, equal_since_ms: Some(0) };
             let report = watched.judge(settings()).unwrap().report();
             prop_assert!(report.series.iter().all(|e| !e.errors.is_nan() && !e.latency.is_nan()));
             watched.newest_ms();

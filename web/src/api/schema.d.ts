@@ -9412,6 +9412,8 @@ export interface components {
             expected_ms?: number | null;
             /** @description Hosts it would go to. */
             hosts: string[];
+            /** @description Stage by stage what would happen; empty when the pipeline file cannot be read or no host fits. */
+            plan: components["schemas"]["PlannedStage"][];
         };
         Note: {
             text: string;
@@ -9704,6 +9706,15 @@ export interface components {
         };
         PlanDeleted: {
             done: boolean;
+        };
+        /** @description One stage of a deploy that was not begun. */
+        PlannedStage: {
+            /** @description `building`, `staging`, `canary` or `promoting`. */
+            name: string;
+            /** @description Hosts it concerns; those that flip together stand in one list. */
+            hosts: string[][];
+            /** @description What happens, in words. */
+            says: string;
         };
         PolicyList: {
             items: components["schemas"]["PolicyView"][];

@@ -36,6 +36,7 @@ export type Deploy = S["Deploy"];
 export type DeployStep = S["DeployStepView"];
 export type DeployHost = S["DeployHost"];
 export type NextDeploy = S["NextDeploy"];
+export type DeployJudged = S["DeployJudged"];
 export type Lock = S["Lock"];
 export type LogLine = S["LogLine"];
 export type Host = S["Host"];

@@ -45,8 +45,9 @@ export function odds(nats: number): string {
   return `${value >= 10 ? count(Math.floor(value + 1e-6)) : times(value)} to 1`;
 }
 
-export function ratioWords({ ratio, ratio_low, ratio_high }: JudgeReport): string {
+export function ratioWords({ ratio, ratio_low, ratio_high, seen }: JudgeReport): string {
   if (typeof ratio !== "number") return "no data";
+  if (seen.canary.events + seen.control.events === 0) return "nothing failed on either side";
   return `${times(ratio)} times as often (${times(ratio_low)} to ${typeof ratio_high === "number" ? times(ratio_high) : "any number"})`;
 }
 

@@ -34,6 +34,7 @@ const TOLD: &[&str] = &[
     "deploy.rolling_back",
     "deploy.rolled_back",
     "deploy.held",
+    "deploy.worse_after",
     "deploy.cancelled",
     "deploy.interrupted",
     "lock.created",

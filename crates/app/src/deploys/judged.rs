@@ -4,6 +4,7 @@ use tenfold_deploys::machine::Judgement;
 use tenfold_deploys::pipeline::CanaryJudge;
 use tenfold_deploys::{Pipeline, PipelineError};
 use tenfold_judge::Verdict;
+use tenfold_store::deploys::{self as store, DeployQuery};
 use tenfold_types::{Fault, Timestamp};
 
 use super::stored::Stored;
@@ -29,7 +30,7 @@ pub(super) async fn ask(app: &App, judge: &CanaryJudge, stored: &Stored, since: 
     let sides = Sides {
         errors: pair(&canary).zip(pair(&control)).map(|(canary, control)| Errors { canary, control }),
         latency: judge.latency.as_ref().map(|l| (on(l, &canary), on(l, &control))),
-        same_before: true,
+        equal_since: equal_since(app, stored).await,
     };
     match app.judge_report(&sides, judge.settings(), since, i64::from(judge.every_s) * 1000).await {
         Ok(judged) => Judgement {
@@ -41,12 +42,26 @@ pub(super) async fn ask(app: &App, judge: &CanaryJudge, stored: &Stored, since: 
     }
 }
 
-fn fill(selector: &str, stored: &Stored) -> String {
+/// Since when the hosts have run the same release: the end of the deploy before. What a bad canary did until then on its
+/// host excuses no other. Nothing while that is not known.
+async fn equal_since(app: &App, stored: &Stored) -> Option<Timestamp> {
+    let query = DeployQuery {
+        service: Some(stored.service.clone()),
+        environment: Some(stored.environment.clone()),
+        before: Some(stored.number),
+        limit: 1,
+        ..DeployQuery::default()
+    };
+    let rows = app.read(move |tx| Ok(store::deploys(tx, &query)?)).await.ok()?;
+    rows.first().and_then(|row| row.finished_at)
+}
+
+pub(super) fn fill(selector: &str, stored: &Stored) -> String {
     selector.replace("$service", &stored.service).replace("$environment", &stored.environment)
 }
 
 /// A selector narrowed to hosts. Their names hold letters, digits, `.`, `_` and `-` only.
-fn on_hosts(selector: &str, label: &str, hosts: &[&str]) -> String {
+pub(super) fn on_hosts(selector: &str, label: &str, hosts: &[&str]) -> String {
     let names = hosts.iter().map(|h| h.replace('.', "\\\\.")).collect::<Vec<_>>().join("|");
     let selector = selector.trim();
     match selector.strip_suffix('}') {

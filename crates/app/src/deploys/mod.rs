@@ -4,6 +4,7 @@
 //! `load` finds what is unfinished, takes the lease again, asks the hosts and goes on. Orders carry the lease's epoch, and
 //! hosts refuse a lower one, so at most one runner acts on a service and environment.
 
+mod after;
 mod agents;
 mod asks;
 mod blobs;
@@ -155,6 +156,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
 
 /// Sweeps hosts that went away; when `stop` is cancelled, ends the conductors where they stand.
 pub async fn run(app: App, stop: CancellationToken) {
+    let after = tokio::spawn(after::run(app.clone(), stop.clone()));
     let mut prune_at = tokio::time::interval(PRUNE);
     prune_at.tick().await;
     loop {
@@ -172,6 +174,7 @@ pub async fn run(app: App, stop: CancellationToken) {
             }
         }
     }
+    let _ = after.await;
     app.deploys.stop.cancel();
     app.deploys.conductors.close();
     app.deploys.conductors.wait().await;

@@ -1,6 +1,6 @@
 //! What a press of the button would do: from what the hosts run to the commit that would ship.
 
-use tenfold_deploys::Pipeline;
+use tenfold_deploys::{Pipeline, Plan};
 use tenfold_store::deploys::{self as store, DeployQuery};
 use tenfold_types::Fault;
 
@@ -9,7 +9,7 @@ use super::{
     ports::{Commit, CommitRange, Source},
     stored::{Stored, short},
     took_ms,
-    views::{Current, NextDeploy, ServiceUpdate},
+    views::{Current, NextDeploy, PlannedStage, ServiceUpdate},
 };
 use crate::App;
 
@@ -58,6 +58,8 @@ impl App {
                 Ok((locked, running, median(took)))
             })
             .await?;
+        let hosts: Vec<String> = shipment.hosts.iter().map(|(name, _)| name.clone()).collect();
+        let plan = shipment.pipeline.as_ref().map_or_else(Vec::new, |pipeline| planned(pipeline, environment, &hosts));
         Ok(NextDeploy {
             service: service.to_owned(),
             environment: environment.to_owned(),
@@ -71,7 +73,8 @@ impl App {
             locked,
             running,
             expected_ms,
-            hosts: shipment.hosts.into_iter().map(|(name, _)| name).collect(),
+            hosts,
+            plan,
         })
     }
 
@@ -218,6 +221,12 @@ impl App {
         if !away.is_empty() {
             warnings.push(format!("Not connected: {}", away.join(", ")));
         }
+        if let Ok(target) = pipeline.target(environment)
+            && target.canary.judge.is_some()
+            && target.canary.hosts.of(hosts.len()) >= hosts.len()
+        {
+            warnings.push("Every host is a canary, so the judge has nothing to compare with and will hold".to_owned());
+        }
         if range.removed_count > 0 {
             warnings.push(format!("This takes out {} that runs now", plural(range.removed_count, "commit")));
         }
@@ -229,6 +238,15 @@ impl App {
             ));
         }
     }
+}
+
+fn planned(pipeline: &Pipeline, environment: &str, hosts: &[String]) -> Vec<PlannedStage> {
+    let Ok(target) = pipeline.target(environment) else { return Vec::new() };
+    if hosts.is_empty() {
+        return Vec::new();
+    }
+    let stages = Plan::deploy(pipeline, target, hosts.len()).stages(pipeline, hosts);
+    stages.into_iter().map(|s| PlannedStage { name: s.name.to_owned(), hosts: s.hosts, says: s.says }).collect()
 }
 
 fn plural(n: u64, word: &str) -> String {

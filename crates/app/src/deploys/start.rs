@@ -152,14 +152,14 @@ impl App {
     ) -> Result<Deploy, Fault> {
         self.service_settings(service).await?;
         if let Some(running) = self.unfinished(service, environment).await? {
-            return self.deploy_rollback(who, running.number, reason).await;
+            return Box::pin(self.deploy_rollback(who, running.number, reason)).await;
         }
         let (key, env) = (service.to_owned(), environment.to_owned());
         let last = self.read(move |tx| Ok(store::deploys_healthy(tx, &key, &env, i64::MAX, 1)?.pop())).await?;
         let number = last.map(|row| row.number).ok_or_else(|| {
             Fault::conflict(format!("nothing of {service} was deployed to {environment} that could be taken back"))
         })?;
-        self.deploy_rollback(who, number, reason).await
+        Box::pin(self.deploy_rollback(who, number, reason)).await
     }
 
     /// The same again: the same commit, or the same way back.
@@ -169,7 +169,7 @@ impl App {
             return Err(busy(&deploy));
         }
         if let Some(reverts) = deploy.reverts {
-            return self.deploy_rollback(who, reverts, deploy.asked.reason).await;
+            return Box::pin(self.deploy_rollback(who, reverts, deploy.asked.reason)).await;
         }
         let new = NewDeploy {
             service: deploy.service,

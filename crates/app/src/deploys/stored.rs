@@ -151,14 +151,14 @@ impl Stored {
             max_commits_exceeded: run.kind == Kind::Deploy
                 && self.asked.commit_count > u64::from(self.asked.pipeline.max_commits),
             hold_until: run.hold_until.filter(|_| run.state == State::Canary),
-            judged: judged(run),
+            judged: judged(run).map(Box::new),
         }
     }
 }
 
 fn judged(run: &Run) -> Option<DeployJudged> {
     let watch = run.watch.as_ref();
-    let said = watch.and_then(|w| w.last.as_ref()).or(run.judged.as_ref());
+    let said = watch.and_then(|w| w.last.as_ref()).or(run.judged.as_deref());
     let since = watch.map(|w| w.since);
     let waits_ms = run.plan.judge.as_ref().map(|j| i64::from(j.max_s) * 1000);
     let until = since.zip(waits_ms).map(|(since, ms)| since.plus_ms(ms)).filter(|_| run.state == State::Canary);

@@ -233,7 +233,7 @@ pub struct Deploy {
     pub hold_until: Option<Timestamp>,
     /// Where a judge watches the canary, or did.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub judged: Option<DeployJudged>,
+    pub judged: Option<Box<DeployJudged>>,
 }
 
 /// What a press of the button would do.
@@ -255,6 +255,19 @@ pub struct NextDeploy {
     pub expected_ms: Option<i64>,
     /// Hosts it would go to.
     pub hosts: Vec<String>,
+    /// Stage by stage what would happen; empty when the pipeline file cannot be read or no host fits.
+    pub plan: Vec<PlannedStage>,
+}
+
+/// One stage of a deploy that was not begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct PlannedStage {
+    /// `building`, `staging`, `canary` or `promoting`.
+    pub name: String,
+    /// Hosts it concerns; those that flip together stand in one list.
+    pub hosts: Vec<Vec<String>>,
+    /// What happens, in words.
+    pub says: String,
 }
 
 /// A line of a deploy's log.

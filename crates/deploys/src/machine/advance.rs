@@ -203,7 +203,7 @@ impl Machine {
     /// What the judge last said stays with the deploy.
     pub(super) fn end_watch(&mut self) {
         if let Some(watch) = self.run.watch.take() {
-            self.run.judged = watch.last.or(self.run.judged.take());
+            self.run.judged = watch.last.map(Box::new).or(self.run.judged.take());
         }
     }
 

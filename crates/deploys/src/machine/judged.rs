@@ -48,11 +48,10 @@ impl Machine {
     /// Watches healthy canaries: asks the judge when it is time, and gives up when no answer came in all the time.
     pub(super) fn watch(&mut self, judge: &CanaryJudge) {
         let now = self.now;
-        let watch = self.run.watch.get_or_insert_with(|| Watch {
-            since: now,
-            ask_at: now.plus_ms(every_ms(judge)),
-            last: None,
-        });
+        let watch = self
+            .run
+            .watch
+            .get_or_insert_with(|| Box::new(Watch { since: now, ask_at: now.plus_ms(every_ms(judge)), last: None }));
         let since = watch.since;
         if now >= since.plus_ms(max_ms(judge) + CHECK_MS) && self.run.state == State::Canary {
             let said = watch.last.as_ref().map_or("it gave no answer in time", |last| last.said.as_str()).to_owned();
@@ -91,7 +90,7 @@ impl Machine {
         match verdict {
             Verdict::Worse => {
                 let why = format!("the judge found the canary worse: {}", judgement.said);
-                self.say(Fact::Judged { judgement });
+                self.say(Fact::Judged { judgement: Box::new(judgement) });
                 self.effects.push(Effect::Lock { why: why.clone() });
                 self.roll_back(why);
             }
@@ -99,7 +98,7 @@ impl Machine {
             _ if state == State::Held || self.run.check_until.is_some() => {}
             Verdict::NotWorse if held_long_enough => {
                 let said = judgement.said.clone();
-                self.say(Fact::Judged { judgement });
+                self.say(Fact::Judged { judgement: Box::new(judgement) });
                 if self.run.plan.check.is_none() {
                     return self.canary_passed(said);
                 }
@@ -108,7 +107,7 @@ impl Machine {
             Verdict::NotWorse => {}
             _ if is_over => {
                 let said = judgement.said.clone();
-                self.say(Fact::Judged { judgement });
+                self.say(Fact::Judged { judgement: Box::new(judgement) });
                 self.inconclusive(judge.on_inconclusive, &said);
             }
             _ => {}

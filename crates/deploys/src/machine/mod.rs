@@ -177,7 +177,7 @@ pub enum Fact {
     },
     /// The judge's verdict, when it is final or the time is over.
     Judged {
-        judgement: Judgement,
+        judgement: Box<Judgement>,
     },
     Promoting {
         by: Option<String>,

@@ -124,10 +124,10 @@ pub struct Run {
     pub check_until: Option<Timestamp>,
     /// The judge watches the canary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub watch: Option<Watch>,
+    pub watch: Option<Box<Watch>>,
     /// What it last said; stays when the watch is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub judged: Option<Judgement>,
+    pub judged: Option<Box<Judgement>>,
     pub builds: u32,
     /// Why it failed, is held, or went back.
     pub error: Option<String>,
@@ -162,6 +162,9 @@ impl Run {
         for host in hosts.iter_mut().take(plan.canary_hosts) {
             host.canary = true;
         }
+        // Where nothing ran there is nothing to be worse than.
+        let judge = plan.judge.filter(|_| hosts.iter().any(|h| h.before != Running::Nothing));
+        let plan = Plan { judge, ..plan };
         Self {
             kind,
             state: State::Queued,

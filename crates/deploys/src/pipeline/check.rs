@@ -290,6 +290,10 @@ targets:
         every_s: 5
         max_s: 600
         on_inconclusive: promote-needs-person
+        after:
+          for_s: 900
+          factor: 2
+          then: rollback
 "#;
 
     #[test]
@@ -310,6 +314,9 @@ targets:
             ("        beta: 0.05", "        betta: 0.05", 17, "betta"),
             ("promote-needs-person", "pray", 21, "pray"),
             ("      hosts: 1", "      hosts: 0", 7, "nothing to judge"),
+            ("          for_s: 900", "          for_s: 1", 23, "between `every_s` (5)"),
+            ("          factor: 2", "          factor: 1", 24, "above 1"),
+            ("then: rollback", "then: shrug", 25, "shrug"),
             (
                 "          bad: 'http_requests_total{job=\"$service\",code=~\"5..\"}'",
                 "          bad: ' '",

@@ -40,6 +40,32 @@ pub struct CanaryJudge {
     pub max_s: u32,
     #[serde(default)]
     pub on_inconclusive: Inconclusive,
+    /// Watches on after the promotion, when no host is left to compare with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<AfterPromotion>,
+}
+
+/// All hosts' error rate against what it was in the hour before the deploy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AfterPromotion {
+    /// How long it is watched.
+    pub for_s: u32,
+    /// How many times as often as before counts as worse.
+    #[serde(default = "factor_default")]
+    pub factor: f64,
+    #[serde(default)]
+    pub then: AfterAction,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AfterAction {
+    /// Opens an incident, which pages.
+    #[default]
+    Page,
+    /// Rolls back by itself and locks.
+    Rollback,
 }
 
 /// Counters as selectors, without the host: the judge adds it for either side.
@@ -62,6 +88,16 @@ pub enum Inconclusive {
     PromoteNeedsPerson,
 }
 
+impl Inconclusive {
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Hold => "held for a person",
+            Self::Rollback => "rolled back",
+            Self::PromoteNeedsPerson => "held for a person and watched on",
+        }
+    }
+}
+
 fn host_label_default() -> String {
     "host".to_owned()
 }
@@ -76,6 +112,9 @@ fn alpha_default() -> f64 {
 }
 fn beta_default() -> f64 {
     Settings::default().beta
+}
+const fn factor_default() -> f64 {
+    2.0
 }
 const fn every_default() -> u32 {
     5
@@ -131,11 +170,23 @@ impl CanaryJudge {
                 ),
             ));
         }
-        self.settings().check().map_err(|error| (self.key_of(&error.0), error.0))
+        if let Some(after) = &self.after {
+            if self.errors.is_none() {
+                return Err((&["after"], "counts errors; give `errors` as well".to_owned()));
+            }
+            if !(self.every_s..=SECONDS_MAX).contains(&after.for_s) {
+                let why = format!("must be between `every_s` ({}) and {SECONDS_MAX} seconds", self.every_s);
+                return Err((&["after", "for_s"], why));
+            }
+            if !(after.factor > 1.0 && after.factor <= 1_000.0) {
+                return Err((&["after", "factor"], "must be above 1 and at most 1000, for example 2".to_owned()));
+            }
+        }
+        self.settings().check().map_err(|error| (Self::key_of(&error.0), error.0))
     }
 
     /// Which key an error of the judge's settings is about.
-    fn key_of(&self, said: &str) -> &'static [&'static str] {
+    fn key_of(said: &str) -> &'static [&'static str] {
         let keys: [&'static [&'static str]; 5] =
             [&["alpha"], &["beta"], &["tolerate"], &["prove_below"], &["negligible"]];
         keys.into_iter().find(|key| said.starts_with(&format!("`{}`", key[0]))).unwrap_or(&[])

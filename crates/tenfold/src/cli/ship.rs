@@ -16,7 +16,7 @@ pub(super) fn duration(text: &str) -> Result<i64, String> {
 /// Deploy a service: what is on its branch, or a commit.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold deploy photos\n  tenfold deploy photos 4f2a91c --to staging\n  tenfold deploy photos --no-wait --json"
+    before_long_help = "Examples:\n  tenfold deploy photos\n  tenfold deploy photos 4f2a91c --to staging\n  tenfold deploy photos --no-wait --json\n  tenfold deploy photos --dry-run"
 )]
 pub struct Deploy {
     service: String,
@@ -28,16 +28,48 @@ pub struct Deploy {
     /// Return as soon as it is queued.
     #[arg(long)]
     no_wait: bool,
+    /// Say what would ship and what each stage would do; change nothing.
+    #[arg(long, conflicts_with = "no_wait")]
+    dry_run: bool,
     #[command(flatten)]
     pub(super) common: Common,
 }
 
 impl Deploy {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        if self.dry_run {
+            return self.rehearse(client, out).await;
+        }
         let body = json!({"service": self.service, "environment": self.to, "ref": self.reference});
         let deploy = client.post("/api/deploys", &body).await?;
         started(client, out, &deploy, self.no_wait).await
     }
+}
+
+impl Deploy {
+    /// Refused where the deploy would be: a pipeline file that cannot be read, no host, a lock, a deploy that runs.
+    async fn rehearse(&self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let mut query = vec![("environment", self.to.as_str())];
+        query.extend(self.reference.as_deref().map(|reference| ("ref", reference)));
+        let next = client.get(&format!("/api/services/{}/next", segment(&self.service)), &query).await?;
+        out.answer(&next, |next| {
+            let mut lines = next_lines(next);
+            lines.extend(list(next, "plan").iter().map(stage_line));
+            lines
+        });
+        let in_the_way = list(&next, "plan").is_empty() || !next["locked"].is_null() || !next["running"].is_null();
+        Ok(if in_the_way { Exit::Refused } else { Exit::Done })
+    }
+}
+
+fn stage_line(stage: &Value) -> String {
+    let groups = list(stage, "hosts").iter().map(|group| {
+        let names: Vec<&str> = group.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        names.join(" ")
+    });
+    let hosts = groups.collect::<Vec<_>>().join(", then ");
+    let on = if hosts.is_empty() { String::new() } else { format!(" {hosts}:") };
+    format!("{}:{on} {}", text(stage, "name"), text(stage, "says"))
 }
 
 async fn started(client: &Client, out: Out, deploy: &Value, no_wait: bool) -> Result<Exit, Failure> {
@@ -159,30 +191,31 @@ impl Next {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         let path = format!("/api/services/{}/next", segment(&self.service));
         let next = client.get(&path, &[("environment", &self.to)]).await?;
-        out.answer(&next, |next| {
-            let current = text(&next["current"], "sha");
-            let from = if current.is_empty() { "nothing" } else { short(current) };
-            let mut lines = vec![format!(
-                "{} to {}: {from} -> {}, {} added, {} taken back",
-                self.service,
-                self.to,
-                text(&next["next"], "short"),
-                number(next, "added_count"),
-                number(next, "removed_count")
-            )];
-            for (sign, key) in [("+", "added"), ("-", "removed")] {
-                let commit =
-                    |c: &Value| format!("{sign} {} {} ({})", text(c, "short"), text(c, "message"), text(c, "author"));
-                lines.extend(list(next, key).iter().map(commit));
-            }
-            lines.extend(list(next, "warnings").iter().filter_map(Value::as_str).map(|w| format!("◆ {w}")));
-            if !next["locked"].is_null() {
-                lines.push(lock_line(&next["locked"]));
-            }
-            lines
-        });
+        out.answer(&next, next_lines);
         Ok(Exit::Done)
     }
+}
+
+fn next_lines(next: &Value) -> Vec<String> {
+    let current = text(&next["current"], "sha");
+    let from = if current.is_empty() { "nothing" } else { short(current) };
+    let mut lines = vec![format!(
+        "{} to {}: {from} -> {}, {} added, {} taken back",
+        text(next, "service"),
+        text(next, "environment"),
+        text(&next["next"], "short"),
+        number(next, "added_count"),
+        number(next, "removed_count")
+    )];
+    for (sign, key) in [("+", "added"), ("-", "removed")] {
+        let commit = |c: &Value| format!("{sign} {} {} ({})", text(c, "short"), text(c, "message"), text(c, "author"));
+        lines.extend(list(next, key).iter().map(commit));
+    }
+    lines.extend(list(next, "warnings").iter().filter_map(Value::as_str).map(|w| format!("◆ {w}")));
+    if !next["locked"].is_null() {
+        lines.push(lock_line(&next["locked"]));
+    }
+    lines
 }
 
 fn lock_line(lock: &Value) -> String {
@@ -250,5 +283,18 @@ impl Unlock {
             }]
         });
         Ok(Exit::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_is_one_line() {
+        let stage = json!({"name": "promoting", "hosts": [["host-2", "host-3"], ["host-4"]], "says": "2 at a time"});
+        assert_eq!(stage_line(&stage), "promoting: host-2 host-3, then host-4: 2 at a time");
+        let build = json!({"name": "building", "hosts": [], "says": "make dist, within 900 s"});
+        assert_eq!(stage_line(&build), "building: make dist, within 900 s");
     }
 }

@@ -11,6 +11,7 @@ import type { PageProps } from "../../shell/routes";
 import { Elapsed, Problem, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { BuildLog } from "./BuildLog";
+import { CanaryJudge } from "./CanaryJudge";
 import { DeployActions } from "./DeployActions";
 import { DeployGraphs } from "./DeployGraphs";
 import { DeployRecord } from "./DeployRecord";
@@ -45,6 +46,7 @@ function Body({ deploy }: { deploy: Deploy }): ReactElement {
           <Section title="Hosts" end={canaries.length > 0 && <span className="muted">canary: {canaries.map(({ host }) => host).join(", ")}</span>}>
             {deploy.hosts.length === 0 ? <p className="muted">No host was chosen yet.</p> : <HostTiles hosts={deploy.hosts} />}
           </Section>
+          {deploy.judged && <CanaryJudge judged={deploy.judged} />}
           <BuildLog number={deploy.number} running={isRunning(deploy.state)} />
           <DeployGraphs deploy={deploy} />
         </div>

@@ -204,7 +204,7 @@ impl App {
         let pair = |of: &BadOfTotal| (of.bad.clone(), of.total.clone());
         let errors = judge.errors.as_ref().map(|e| Errors { canary: pair(&e.new), control: pair(&e.old) });
         let latency = judge.latency.as_ref().map(|l| (l.new.clone(), l.old.clone()));
-        let sides = Sides { errors, latency, same_before: false };
+        let sides = Sides { errors, latency, equal_since: None };
         let judged = match self.judge_report(&sides, judge.settings(), since, guard.interval_ms).await {
             Ok(judged) => judged,
             Err(why) => return Reading::no_data(why),

@@ -78,7 +78,7 @@ fn ask(
 ) -> Result<Output, QueryError> {
     let query =
         Query { source, limits, interrupt, lookback_ms: 300_000, subquery_step_ms: 60_000, threads, clock: None };
-    range(&query, &parse(text).unwrap(), 600_000, 600_000 + 200 * STEP, STEP)
+    range(&query, &parse(text).expect("the query parses"), 600_000, 600_000 + 200 * STEP, STEP)
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn the_plan_tells_what_each_node_read() {
             clock: Some(&clock),
         };
         let before = ticks.load(Ordering::Relaxed);
-        let output = range(&query, &parse(text).unwrap(), 600_000, 600_000 + 200 * STEP, STEP).unwrap();
+        let output = range(&query, &parse(text).expect("the query parses"), 600_000, 600_000 + 200 * STEP, STEP).unwrap();
         let passed = (ticks.load(Ordering::Relaxed) - before) as f64 / 1e6;
         let shape: Vec<_> = output
             .plan

@@ -216,7 +216,8 @@ fn the_plan_tells_what_each_node_read() {
             clock: Some(&clock),
         };
         let before = ticks.load(Ordering::Relaxed);
-        let output = range(&query, &parse(text).expect("the query parses"), 600_000, 600_000 + 200 * STEP, STEP).unwrap();
+        let output =
+            range(&query, &parse(text).expect("the query parses"), 600_000, 600_000 + 200 * STEP, STEP).unwrap();
         let passed = (ticks.load(Ordering::Relaxed) - before) as f64 / 1e6;
         let shape: Vec<_> = output
             .plan

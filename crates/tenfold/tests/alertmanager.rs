@@ -161,8 +161,8 @@ fn a_prometheus_sends_here_and_its_alert_pages_and_resolves() {
         Command::new("promtool").args(["check", "config", "prometheus.yml"]).current_dir(dir).output().unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     // Follows the record, so that there is nothing to wait for but what happens.
-    let mut follow = Command::new(BINARY)
-        .args(["events", "--follow", "--json", "--server", &w.bench.url])
+    let mut follow = Command::new("timeout")
+        .args(["120", BINARY, "events", "--follow", "--json", "--server", &w.bench.url])
         .env("TENFOLD_TOKEN", &w.token)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -172,8 +172,9 @@ fn a_prometheus_sends_here_and_its_alert_pages_and_resolves() {
     let _follow = Running(follow);
     let prometheus = Command::new("prometheus")
         .args(["--config.file", "prometheus.yml", "--storage.tsdb.path", "tsdb", "--web.listen-address", "127.0.0.1:0"])
-        // An alert that is said before the address is known is said again at once.
-        .args(["--rules.alert.resend-delay", "1s"])
+        // It takes five seconds, at the start and after a change of its rules, until it knows where to send; what it said
+        // before is said again after this time, and an alert counts as going on for four times as long.
+        .args(["--rules.alert.resend-delay", "5s"])
         .current_dir(dir)
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -28,14 +28,20 @@ fn every_verb_of_chat_is_a_verb_here() {
 
 /// Words as a shell cuts them; the examples use double quotes only.
 fn shell_words(line: &str) -> Vec<String> {
-    line.split('"')
-        .enumerate()
-        .flat_map(
-            |(i, part)| {
-                if i % 2 == 1 { vec![part.to_owned()] } else { part.split_whitespace().map(str::to_owned).collect() }
-            },
-        )
-        .collect()
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in line.chars() {
+        match (quote, c) {
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (Some(open), _) if open == c => quote = None,
+            (None, ' ') => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
 }
 
 #[test]

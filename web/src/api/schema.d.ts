@@ -5204,7 +5204,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Evaluates a PromQL query at one instant (`query`, `time`). */
+        /**
+         * Evaluates a PromQL query at one instant (`query`, `time`). `stats=all` adds what it cost in Prometheus' shape,
+         *     `explain=1` where time and samples went by node of the expression.
+         */
         get: {
             parameters: {
                 query?: never;
@@ -5258,7 +5261,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Evaluates at every step (`query`, `start`, `end`, `step`). */
+        /** Evaluates at every step (`query`, `start`, `end`, `step`; `stats` and `explain` as for an instant). */
         get: {
             parameters: {
                 query?: never;

@@ -100,7 +100,7 @@ fn ask(
         threads: Some(&Scoped(threads)),
         clock: None,
     };
-    range(&query, &parse(text).unwrap(), 600_000, 600_000 + 200 * STEP, STEP)
+    range(&query, &parse(text)?, 600_000, 600_000 + 200 * STEP, STEP)
 }
 
 #[test]

@@ -8,7 +8,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use tenfold_promql::{Interrupt, Limits, Query, QueryError, Queryable, ReadSamples, SeriesData, parse, range};
+use tenfold_promql::{Interrupt, Limits, Query, QueryError, Queryable, ReadSamples, SeriesData, Threads, parse, range};
 use tenfold_types::{Labels, Matcher, Point};
 
 const HOUR: i64 = 3_600_000;
@@ -25,6 +25,21 @@ impl ReadSamples for Column {
         let until = ((self.2 - first) / STEP + 1).clamp(0, self.0.len() as i64) as usize;
         out.extend((skip..until).map(|i| Point::new(first + i as i64 * STEP, self.0[i])));
         Ok(())
+    }
+}
+
+/// So many threads.
+struct Scoped(usize);
+
+impl Threads for Scoped {
+    fn count(&self) -> usize {
+        self.0
+    }
+    fn run(&self, others: usize, work: &(dyn Fn() + Sync), here: &mut dyn FnMut()) {
+        std::thread::scope(|scope| {
+            (0..others).for_each(|_| drop(scope.spawn(work)));
+            here();
+        });
     }
 }
 
@@ -135,7 +150,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 interrupt: &interrupt,
                 lookback_ms: 300_000,
                 subquery_step_ms: 60_000,
-                threads,
+                threads: Some(&Scoped(threads)),
                 clock: None,
             };
             let mut times = Vec::new();

@@ -8,9 +8,26 @@
 
 use std::time::Instant;
 
-use tenfold_promql::{Interrupt, Limits, Query, QueryError, Queryable, ReadSamples, SeriesData, instant, parse, range};
+use tenfold_promql::{
+    Interrupt, Limits, Query, QueryError, Queryable, ReadSamples, SeriesData, Threads, instant, parse, range,
+};
 use tenfold_tsdb::{Options, SeriesChunks, Tsdb};
 use tenfold_types::{Matcher, Point};
+
+/// So many threads.
+struct Scoped(usize);
+
+impl Threads for Scoped {
+    fn count(&self) -> usize {
+        self.0
+    }
+    fn run(&self, others: usize, work: &(dyn Fn() + Sync), here: &mut dyn FnMut()) {
+        std::thread::scope(|scope| {
+            (0..others).for_each(|_| drop(scope.spawn(work)));
+            here();
+        });
+    }
+}
 
 struct Store(Tsdb);
 
@@ -68,6 +85,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             HOUR,
         ),
     ];
+    let threads = Scoped(std::env::args().nth(2).map_or(Ok(1), |n| n.parse())?);
     let (limits, interrupt) = (Limits::default(), Interrupt::default());
     let query = Query {
         source: &store,
@@ -75,7 +93,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         interrupt: &interrupt,
         lookback_ms: 300_000,
         subquery_step_ms: 60_000,
-        threads: std::env::args().nth(2).map_or(Ok(1), |n| n.parse())?,
+        threads: Some(&threads),
         clock: None,
     };
     for (what, text, span) in queries {

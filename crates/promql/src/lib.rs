@@ -1,8 +1,8 @@
 //! PromQL: parse a query and evaluate it over anything that can select series ([`Queryable`]).
 //!
 //! Semantics are those of Prometheus 3 (ranges and lookback are open on the left, metric names are dropped at the end).
-//! The crate is pure: no clock (the instants are arguments), no IO but through `Queryable`. It uses as many threads as
-//! [`Query::threads`] says, only within a call, and answers the same whatever their number. Every query is bounded by
+//! The crate is pure: no clock (the instants are arguments), no IO but through `Queryable`, no threads but
+//! those that [`Threads`] lends; the answer is the same whatever their number. Every query is bounded by
 //! [`Limits`] and can be interrupted from outside by an [`Interrupt`].
 
 mod error;
@@ -13,7 +13,7 @@ mod syntax;
 mod value;
 
 pub use error::{Annotation, Level, QueryError, Span};
-pub use eval::{Interrupt, Limits, NanosClock, PlanNode, Query, instant, range};
+pub use eval::{Interrupt, Limits, NanosClock, PlanNode, Query, Threads, instant, range};
 pub use source::{Queryable, ReadSamples, Run, Samples, SeriesData};
 pub use syntax::{Dialect, EXPRESSION_BYTES_MAX, ast, parse, parse_as, parse_matchers};
 pub use value::{Output, Sample, Series, Value, VectorSample, format_float, parse_duration_ms};

@@ -237,7 +237,7 @@ fn a_range_query_is_its_instant_queries() {
         interrupt: &interrupt,
         lookback_ms: 60_000,
         subquery_step_ms: 20_000,
-        threads: 1,
+        threads: None,
         clock: None,
     };
     let reversed = Reversed(&table);

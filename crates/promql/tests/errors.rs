@@ -114,7 +114,7 @@ fn limits_say_their_number() {
             interrupt: &interrupt,
             lookback_ms: 60_000,
             subquery_step_ms: 1000,
-            threads: 1,
+            threads: None,
             clock: None,
         };
         range(&query, &parse(text).unwrap(), 0, 100_000, 1000).map(|_| ()).unwrap_err().to_string()
@@ -145,7 +145,7 @@ fn an_interrupted_query_ends() {
             interrupt,
             lookback_ms: 60_000,
             subquery_step_ms: 1000,
-            threads: 1,
+            threads: None,
             clock: None,
         };
         instant(&query, &parse("sum(x)").unwrap(), 50_000)
@@ -171,7 +171,7 @@ fn the_deepest_expressions_are_evaluated() {
         interrupt: &interrupt,
         lookback_ms: 60_000,
         subquery_step_ms: 50_000,
-        threads: 1,
+        threads: None,
         clock: None,
     };
     let deep = [
@@ -220,7 +220,7 @@ fn no_data_is_an_empty_vector() {
         interrupt: &interrupt,
         lookback_ms: 60_000,
         subquery_step_ms: 1000,
-        threads: 1,
+        threads: None,
         clock: None,
     };
     let output = instant(&query, &parse("sum(nothing_of_this_name)").unwrap(), 50_000).unwrap();
@@ -313,7 +313,7 @@ proptest! {
     fn no_text_panics(text in prop_oneof![".{0,60}", near_query()]) {
         let table = mixed_table();
         let (limits, interrupt) = (Limits { values_max: 20_000, ..Limits::default() }, Interrupt::default());
-        let query = Query { source: &table, limits: &limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 1000, threads: 1, clock: None };
+        let query = Query { source: &table, limits: &limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 1000, threads: None, clock: None };
         match parse(&text) {
             Err(error) => {
                 let _ = error.pointing(&text);

@@ -238,7 +238,7 @@ fn prometheus_gives_the_same_answers() {
         interrupt: &interrupt,
         lookback_ms: 300_000,
         subquery_step_ms: 60_000,
-        threads: 1,
+        threads: None,
         clock: None,
     };
 

@@ -6,12 +6,27 @@ use std::sync::{
 };
 
 use tenfold_promql::{
-    Interrupt, Limits, Output, Query, QueryError, Queryable, ReadSamples, SeriesData, Value, parse, range,
+    Interrupt, Limits, Output, Query, QueryError, Queryable, ReadSamples, SeriesData, Threads, Value, parse, range,
 };
 use tenfold_types::{Labels, Matcher, Point, STALE_NAN};
 
 const SERIES: usize = 700;
 const STEP: i64 = 15_000;
+
+/// So many threads.
+struct Scoped(usize);
+
+impl Threads for Scoped {
+    fn count(&self) -> usize {
+        self.0
+    }
+    fn run(&self, others: usize, work: &(dyn Fn() + Sync), here: &mut dyn FnMut()) {
+        std::thread::scope(|scope| {
+            (0..others).for_each(|_| drop(scope.spawn(work)));
+            here();
+        });
+    }
+}
 
 /// Counters and gauges whose samples come at even and at uneven times, with gaps, resets and staleness markers.
 struct Made {
@@ -76,9 +91,16 @@ fn ask(
     limits: &Limits,
     interrupt: &Interrupt,
 ) -> Result<Output, QueryError> {
-    let query =
-        Query { source, limits, interrupt, lookback_ms: 300_000, subquery_step_ms: 60_000, threads, clock: None };
-    range(&query, &parse(text).expect("the query parses"), 600_000, 600_000 + 200 * STEP, STEP)
+    let query = Query {
+        source,
+        limits,
+        interrupt,
+        lookback_ms: 300_000,
+        subquery_step_ms: 60_000,
+        threads: Some(&Scoped(threads)),
+        clock: None,
+    };
+    range(&query, &parse(text)?, 600_000, 600_000 + 200 * STEP, STEP)
 }
 
 #[test]
@@ -117,7 +139,7 @@ fn even_windows_answer_as_single_ones_do() {
         interrupt: &interrupt,
         lookback_ms: 300_000,
         subquery_step_ms: 60_000,
-        threads: 1,
+        threads: None,
         clock: None,
     };
     for (text, step) in [("rate(x_total[5m])", STEP), ("increase(x_total[40s])", 2 * STEP), ("delta(x[7m])", STEP)] {
@@ -190,7 +212,7 @@ fn a_panic_while_reading_is_not_waited_for() {
             interrupt: &interrupt,
             lookback_ms: 1,
             subquery_step_ms: 1,
-            threads: 3,
+            threads: Some(&Scoped(3)),
             clock: None,
         };
         range(&query, &parse("x").unwrap(), 0, 200 * STEP, STEP).map(|_| ())
@@ -212,7 +234,7 @@ fn the_plan_tells_what_each_node_read() {
             interrupt: &interrupt,
             lookback_ms: 300_000,
             subquery_step_ms: 60_000,
-            threads,
+            threads: Some(&Scoped(threads)),
             clock: Some(&clock),
         };
         let before = ticks.load(Ordering::Relaxed);

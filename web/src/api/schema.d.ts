@@ -9122,7 +9122,10 @@ export interface components {
              * @description Ratio up to which the canary is not called worse: the setting, raised where the hosts were unequal before.
              */
             tolerated: number;
-            /** Format: double */
+            /**
+             * Format: double
+             * @description Ratio that has to be refuted before it is called not worse: the setting, raised with what is tolerated.
+             */
             prove_below: number;
             /**
              * Format: double

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenfold_promql::{Interrupt, Limits, Output, Query, QueryError, Queryable, ReadSamples, Run, SeriesData};
+use tenfold_promql::{Interrupt, Limits, Output, Query, QueryError, Queryable, ReadSamples, Run, SeriesData, Threads};
 use tenfold_tsdb::{SeriesChunks, Tsdb, TsdbError};
 use tenfold_types::{ErrorCode, Fault, Labels, Matcher, Point, Timestamp};
 
@@ -30,6 +30,21 @@ pub struct Told {
     pub queued_ms: f64,
     pub elapsed_ms: f64,
     pub threads: usize,
+}
+
+/// Threads started for a query, which end with it.
+struct Scoped(usize);
+
+impl Threads for Scoped {
+    fn count(&self) -> usize {
+        self.0
+    }
+    fn run(&self, others: usize, work: &(dyn Fn() + Sync), here: &mut dyn FnMut()) {
+        std::thread::scope(|scope| {
+            (0..others).for_each(|_| drop(scope.spawn(work)));
+            here();
+        });
+    }
 }
 
 /// How a query is evaluated.
@@ -121,6 +136,7 @@ impl super::State {
     ) -> Result<Output, Fault> {
         let parsed = tenfold_promql::parse_as(expr, self.dialect).map_err(|e| query_fault(&e, expr))?;
         let (source, limits) = (Source(self.tsdb.clone()), Limits::default());
+        let threads = Scoped(means.threads);
         let started = std::time::Instant::now();
         let clock = move || u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let query = Query {
@@ -129,7 +145,7 @@ impl super::State {
             interrupt,
             lookback_ms: LOOKBACK_MS,
             subquery_step_ms: SUBQUERY_STEP_MS,
-            threads: means.threads,
+            threads: Some(&threads),
             clock: means.explain.then_some(&clock),
         };
         run(&query, &parsed).map_err(|e| query_fault(&e, expr))

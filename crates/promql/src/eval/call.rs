@@ -11,7 +11,7 @@ use super::{
     range_fn::{self as rf, Extrapolated},
     regression as line,
     select::Aspect,
-    window::{FloatFn, HistogramFn, WindowFn, WithHistograms},
+    window::{Extreme, FloatFn, HistogramFn, WindowFn, WithHistograms},
 };
 use crate::{
     error::{QueryError, Span},
@@ -21,11 +21,13 @@ use crate::{
 
 /// Functions of a window besides `rate` and its like.
 fn window_function(name: &str) -> Option<WindowFn> {
-    let floats_only = |floats: FloatFn| WindowFn { floats, histograms: WithHistograms::Ignore, keep_name: false };
+    let floats_only =
+        |floats: FloatFn| WindowFn { floats, histograms: WithHistograms::Ignore, keep_name: false, extreme: None };
     let both = |floats: FloatFn, histograms: HistogramFn| WindowFn {
         floats,
         histograms: WithHistograms::Use(histograms),
         keep_name: false,
+        extreme: None,
     };
     Some(match name {
         "avg_over_time" => both(ot::avg, ot::histogram_avg),
@@ -38,8 +40,8 @@ fn window_function(name: &str) -> Option<WindowFn> {
         "irate" => both(rf::irate, rf::histogram_irate),
         "last_over_time" => WindowFn { keep_name: true, ..both(ot::last, ot::last_of_both) },
         "mad_over_time" => floats_only(ot::mad),
-        "max_over_time" => floats_only(ot::max),
-        "min_over_time" => floats_only(ot::min),
+        "max_over_time" => WindowFn { extreme: Some(Extreme::Max), ..floats_only(ot::max) },
+        "min_over_time" => WindowFn { extreme: Some(Extreme::Min), ..floats_only(ot::min) },
         "predict_linear" => floats_only(line::predict_linear),
         "present_over_time" => both(ot::present, ot::any_present),
         "quantile_over_time" => floats_only(ot::quantile),
@@ -176,8 +178,12 @@ impl Context<'_> {
             }
         }
         if name == "absent_over_time" {
-            let present_in =
-                WindowFn { floats: ot::present, histograms: WithHistograms::Use(ot::any_present), keep_name: true };
+            let present_in = WindowFn {
+                floats: ot::present,
+                histograms: WithHistograms::Use(ot::any_present),
+                keep_name: true,
+                extreme: None,
+            };
             let present = any_present(grid, &mut |each| self.over_windows(matrix, grid, &[], present_in, each))?;
             return absent_row(matrix, &present).map_or(Ok(()), sink);
         }

@@ -49,6 +49,7 @@ use crate::{
 };
 use binary::Operator;
 use notes::{Note, Notes};
+pub use parallel::Threads;
 use row::{ABSENT, Row, finish, is_absent};
 pub use trace::{NanosClock, PlanNode};
 use trace::{Reads, Trace};
@@ -113,8 +114,8 @@ pub struct Query<'a> {
     pub lookback_ms: i64,
     /// The step of a subquery that names none, in milliseconds.
     pub subquery_step_ms: i64,
-    /// Threads that may read series at one time, the asking one among them. The answer does not depend on it.
-    pub threads: usize,
+    /// Threads to read series with; without, the asking one does all. The answer does not depend on it.
+    pub threads: Option<&'a dyn Threads>,
     /// With a clock the answer tells where its time and samples went ([`Output::plan`]).
     pub clock: Option<NanosClock<'a>>,
 }

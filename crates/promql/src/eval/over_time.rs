@@ -2,7 +2,7 @@
 
 #![expect(clippy::unnecessary_wraps, reason = "the functions of one table share one type")]
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use tenfold_types::{
     Histogram, HistogramPoint, Kahan, ResetHint,
@@ -10,10 +10,10 @@ use tenfold_types::{
 };
 
 use super::{
-    Context,
+    Context, Grid,
     mean::{HistogramMean, Mean},
     notes::{Note, Operation},
-    window::{SeriesWindows, Window},
+    window::{Edges, Extreme, SeriesWindows, Window},
 };
 use crate::value::Sample;
 
@@ -113,6 +113,39 @@ pub(crate) fn mad(w: &Window<'_>) -> Option<f64> {
         return Some(f64::NAN);
     }
     Some(quantile_of(0.5, &mut w.points.iter().map(|p| (p.value - median).abs()).collect::<Vec<_>>()))
+}
+
+/// `min_over_time` or `max_over_time` of every window of a series of floats. Only samples that may still be the best of a
+/// later window are kept, best first, so that none is looked at again. Says whether there is any value.
+pub(crate) fn extremes(series: &SeriesWindows<'_>, grid: Grid, extreme: Extreme, values: &mut [f64]) -> bool {
+    let points = &series.run.floats;
+    let better = |new: f64, old: f64| {
+        let beats = if extreme == Extreme::Max { new > old } else { new < old };
+        beats || (old.is_nan() && !new.is_nan())
+    };
+    let mut hopeful: VecDeque<usize> = VecDeque::new();
+    let (mut edges, mut seen, mut any) = (Edges::default(), 0, false);
+    for (t, value) in grid.times().zip(values) {
+        let (start, end) = series.spec.window(t);
+        if edges.slice(points, |p| p.t_ms, start, end).is_empty() {
+            continue;
+        }
+        for (i, point) in points[..edges.high].iter().enumerate().skip(seen.max(edges.low)) {
+            while hopeful.back().is_some_and(|old| better(point.value, points[*old].value)) {
+                hopeful.pop_back();
+            }
+            hopeful.push_back(i);
+        }
+        seen = edges.high;
+        while hopeful.front().is_some_and(|first| *first < edges.low) {
+            hopeful.pop_front();
+        }
+        if let Some(best) = hopeful.front() {
+            *value = points[*best].value;
+            any = true;
+        }
+    }
+    any
 }
 
 /// Adds up or averages a window of histograms, with the remarks that go with it.

@@ -21,6 +21,15 @@ use crate::{
 /// Makes the row of one series; `None` when it has no value at any step.
 pub(crate) type Make<'m> = &'m (dyn Fn(&Context<'_>, Arc<Labels>, &mut Run) -> Result<Option<Row>, QueryError> + Sync);
 
+/// Threads that are lent to a query.
+pub trait Threads: Sync {
+    /// How many there are, the asking one among them.
+    fn count(&self) -> usize;
+    /// Runs `work` on so many other threads and `here` on this one, and returns when all have ended. A panic of one of
+    /// them goes on here.
+    fn run(&self, others: usize, work: &(dyn Fn() + Sync), here: &mut dyn FnMut());
+}
+
 /// Series times steps below which threads cost more than they bring.
 const WORTH_THREADS: usize = 1 << 15;
 /// What a series costs besides its steps, counted in steps.
@@ -119,8 +128,9 @@ impl Context<'_> {
         make: Make<'_>,
         sink: Sink<'_>,
     ) -> Result<(), QueryError> {
-        let threads = self.query.threads.clamp(1, series.len().max(1));
-        if threads == 1 || series.len().saturating_mul(steps + STEPS_OF_A_SERIES) < WORTH_THREADS {
+        let worth = series.len().saturating_mul(steps + STEPS_OF_A_SERIES) >= WORTH_THREADS;
+        let lent = self.query.threads.filter(|lent| worth && lent.count() > 1 && series.len() > 1);
+        let Some(lent) = lent else {
             let mut run = Run::default();
             for one in series {
                 self.within(place, || self.load(one.samples, statistics, &mut run))?;
@@ -129,7 +139,8 @@ impl Context<'_> {
                 }
             }
             return Ok(());
-        }
+        };
+        let threads = lent.count().min(series.len());
         let batch = (BATCH_VALUES / steps.max(1)).clamp(1, BATCH_SERIES_MAX).min(series.len().div_ceil(threads));
         let shared = Shared {
             desk: Mutex::new(Desk {
@@ -144,24 +155,22 @@ impl Context<'_> {
             made: Condvar::new(),
             room: Condvar::new(),
         };
-        std::thread::scope(|scope| {
-            let stop = StopOnDrop(&shared);
-            for _ in 1..threads {
-                let (shared, context) = (&shared, self.fork());
-                scope.spawn(move || {
-                    let panics = StopOnDrop(shared);
-                    let mut run = Run::default();
-                    while let Some((number, batch)) = shared.next() {
-                        shared.put(number, context.make_batch(batch, statistics, make, &mut run));
-                    }
-                    // Others may still be at work.
-                    std::mem::forget(panics);
-                });
+        let (query, top, samples) = (self.query, self.top, &self.samples);
+        let work = || {
+            let panics = StopOnDrop(&shared);
+            let (context, mut run) = (Context::bare(query, top, Arc::clone(samples)), Run::default());
+            while let Some((number, batch)) = shared.next() {
+                shared.put(number, context.make_batch(batch, statistics, make, &mut run));
             }
-            let result = self.asked(|| self.hand_over(&shared, place, statistics, make, sink));
-            drop(stop);
-            result
-        })
+            // Others may still be at work.
+            std::mem::forget(panics);
+        };
+        let mut result = Ok(());
+        lent.run(threads - 1, &work, &mut || {
+            let _stop = StopOnDrop(&shared);
+            result = self.asked(|| self.hand_over(&shared, place, statistics, make, &mut *sink));
+        });
+        result
     }
 
     /// The asking thread's part.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tenfold_types::{Histogram, HistogramPoint, Labels, Point, ResetHint, is_stale};
 
-use super::{Context, Grid, Row, Sink, is_absent, notes::Note, select::Shifted};
+use super::{Context, Grid, Row, Sink, is_absent, notes::Note, over_time::extremes, select::Shifted};
 use crate::{
     error::{QueryError, Span},
     source::{Run, SeriesData},
@@ -99,6 +99,14 @@ pub(crate) struct WindowFn {
     pub floats: FloatFn,
     pub histograms: WithHistograms,
     pub keep_name: bool,
+    /// The function is this one, which need not look at every sample of every window.
+    pub extreme: Option<Extreme>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extreme {
+    Min,
+    Max,
 }
 
 impl Context<'_> {
@@ -253,6 +261,9 @@ impl Context<'_> {
         let make = |c: &Context<'_>, series: &SeriesWindows<'_>| {
             let mut row = Row::empty(series.labels.clone(), series.drop_name || !function.keep_name, grid.steps);
             let mut any = false;
+            if let (Some(extreme), true) = (function.extreme, series.run.histograms.is_empty()) {
+                return Ok(extremes(series, grid, extreme, &mut row.values).then_some(row));
+            }
             let mut cursor = Cursor::new(series, 0, 0);
             for (i, t) in grid.times().enumerate() {
                 if i % STEPS_BETWEEN_CHECKS == 0 {

@@ -70,7 +70,7 @@ fn ask(
         interrupt: &interrupt,
         lookback_ms: 300_000,
         subquery_step_ms: 60_000,
-        threads: 1,
+        threads: None,
         clock: None,
     })
 }

@@ -49,6 +49,8 @@ fuzz_target!(|query: &str| {
                 interrupt: &interrupt,
                 lookback_ms: 5000,
                 subquery_step_ms: 1000,
+                threads: None,
+                clock: None,
             };
             for answer in [instant(&engine, &expr, 30_000), range(&engine, &expr, 0, 60_000, 10_000)].into_iter().flatten() {
                 for remark in answer.annotations {

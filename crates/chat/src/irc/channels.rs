@@ -119,7 +119,7 @@ impl State {
             "KICK" => self.on_leave(message.param(0), message.param(1), now, out),
             "QUIT" => self.on_quit(&from.nick, now, out),
             "KILL" => self.on_quit(message.param(0), now, out),
-            "NICK" => self.on_nick(&from.nick, message.param(0), mine, out),
+            "NICK" => self.on_nick((&from.nick, message.param(0)), mine, now, out),
             "CHGHOST" => {
                 if mine {
                     message.param(0).clone_into(&mut self.me.user);
@@ -211,9 +211,10 @@ impl State {
         }
     }
 
-    fn on_nick(&mut self, old: &str, new: &str, mine: bool, out: &mut Vec<Effect>) {
+    fn on_nick(&mut self, (old, new): (&str, &str), mine: bool, now: Timestamp, out: &mut Vec<Effect>) {
         if mine {
             new.clone_into(&mut self.me.nick);
+            self.nick_tried_at = now;
             return;
         }
         let (old, new) = (self.casemap.fold(old), self.casemap.fold(new));

@@ -116,7 +116,7 @@ impl Outbox {
         self.refilled_at = now;
     }
 
-    fn refill(&mut self, now: Timestamp) {
+    pub(super) fn refill(&mut self, now: Timestamp) {
         let elapsed_ms = now.since_ms(self.refilled_at).max(0);
         self.refilled_at = now;
         let gained = elapsed_ms.saturating_mul(TOKEN) / self.refill_ms;

@@ -179,6 +179,10 @@ impl State {
             return self.refuse("the server let us in without SASL", now, out);
         }
         message.param(0).clone_into(&mut self.me.nick);
+        // Signing on was a try at the nick we want.
+        self.nick_tried_at = now;
+        // What waits goes from now on, not from when we last looked.
+        self.outbox.refill(now);
         self.welcomed_at = message.tags.get("time").and_then(Timestamp::parse_rfc3339);
         self.phase = Phase::Online { since: now };
         out.push(Effect::Online);

@@ -183,7 +183,7 @@ pub struct State {
     pub(super) whois: BTreeMap<String, Whois>,
     last_heard: Timestamp,
     pinged_at: Option<Timestamp>,
-    nick_tried_at: Timestamp,
+    pub(super) nick_tried_at: Timestamp,
     /// The server's clock at our welcome: what is stamped earlier is history.
     pub(super) welcomed_at: Option<Timestamp>,
 }

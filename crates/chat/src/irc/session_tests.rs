@@ -46,7 +46,7 @@ impl Bench {
     fn advance(&mut self, ms: i64) {
         let end = self.now.plus_ms(ms);
         while let Some(at) = self.state().wake_at().filter(|at| *at <= end) {
-            assert!(at >= self.now.plus_ms(-1), "a deadline in the past");
+            assert!(at >= self.now.plus_ms(-1), "the deadline {at} is before {}", self.now);
             self.now = at.max(self.now);
             let before = self.state().wake_at();
             self.feed(Input::Tick);

@@ -142,7 +142,8 @@ impl BlockReader {
     ) -> Result<(), TsdbError> {
         let mut values = Vec::new();
         self.runs(id, |run| {
-            if run.kind == ROWS || run.min_t > end || run.max_t < start {
+            // A time that ends before it begins holds nothing, also where both lie within the run.
+            if run.kind == ROWS || run.min_t > end || run.max_t < start || start > end {
                 return Ok(());
             }
             let times = self.times(run)?;

@@ -76,7 +76,7 @@ export function GuardFields({ form, onChange }: Props): ReactElement {
         <select value={form.by} onChange={(event) => onChange({ ...form, by: event.target.value as GuardForm["by"] })}>
           <option value="none">no</option>
           <option value="threshold">by a threshold on the metrics</option>
-          <option value="judge">by the judge: those with the flag beside those without</option>
+          <option value="judge">by the judge, beside the others</option>
         </select>
       </Field>
       {form.by === "threshold" && <Threshold form={form} onChange={onChange} />}

@@ -2,7 +2,7 @@
 //!
 //! A sender says again and again that an alert fires; that only extends a lease in memory. What changes is stored and goes
 //! through the same pipeline as the alerts of our own rules. A sender that goes silent has not said that it is over: the
-//! alert expires, and people judge.
+//! alert is unknown then, until the sender says more; after an hour it expires, and people judge.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +12,10 @@ use tenfold_store::alerts as store;
 use tenfold_types::{ErrorCode, Fault, Labels, Timestamp};
 
 use super::{
+    UNKNOWN_KEEP_MS,
     lease::Lease,
     pipeline,
-    transitions::{Origin, body},
+    transitions::{Body, Origin, body},
 };
 use crate::{App, Caller, Role};
 
@@ -48,10 +49,12 @@ pub struct PostedAlert {
     pub generator_url: Option<String>,
 }
 
-/// An alert of a sender that fires.
+/// An alert of a sender that fires, or of which the sender says nothing any more.
 #[derive(Debug, Clone)]
 pub(super) struct Received {
     pub alert: Alert,
+    /// Where the sender explains it; empty where it does not.
+    generator_url: String,
     pub ends_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -61,8 +64,10 @@ pub(super) fn reload(app: &App, rows: &[store::AlertRow]) -> Result<(), Fault> {
     let now = app.now();
     let mut all = BTreeMap::new();
     for row in rows.iter().filter(|r| r.rule_group == GROUP) {
-        let alert = body(row)?.alert;
-        all.insert(row.fingerprint.clone(), Received { alert, ends_at: now.plus_ms(LEASE_MS), updated_at: now });
+        let Body { alert, generator_url, .. } = body(row)?;
+        let generator_url = generator_url.unwrap_or_default();
+        let anew = Received { alert, generator_url, ends_at: now.plus_ms(LEASE_MS), updated_at: now };
+        all.insert(row.fingerprint.clone(), anew);
     }
     *app.alerts.received.lock() = all;
     Ok(())
@@ -72,6 +77,9 @@ pub(super) fn reload(app: &App, rows: &[store::AlertRow]) -> Result<(), Fault> {
 fn given(at: Option<Timestamp>) -> Option<Timestamp> {
     at.filter(|at| at.millis() > Timestamp::parse_rfc3339("0001-01-01T00:00:00Z").map_or(i64::MIN, Timestamp::millis))
 }
+
+/// What becomes of alerts, by fingerprint; nothing of those that ended.
+type Changes = BTreeMap<String, Option<Received>>;
 
 /// What a sender said, checked.
 struct Said {
@@ -122,14 +130,25 @@ fn read(posted: PostedAlert, now: Timestamp) -> Result<Said, String> {
     Ok(Said { alert, ends_at, generator_url })
 }
 
-fn transition(kind: TransitionKind, from: Option<AlertState>, alert: Alert) -> Transition {
+fn ended(mut alert: Alert, kind: TransitionKind, at: Timestamp) -> Transition {
+    let from = Some(alert.state);
+    alert.state = AlertState::Resolved;
+    alert.resolved_at = Some(at);
     Transition { kind, from, alert, reason: None }
 }
 
-fn ended(mut alert: Alert, kind: TransitionKind, at: Timestamp) -> Transition {
-    alert.state = AlertState::Resolved;
-    alert.resolved_at = Some(at);
-    transition(kind, Some(AlertState::Firing), alert)
+/// It fires, for the first time or after its sender was silent.
+fn fires(alert: &mut Alert, from: Option<AlertState>) -> Transition {
+    let kind = if from.is_some() { TransitionKind::FiringAgain } else { TransitionKind::Firing };
+    (alert.state, alert.no_data_since) = (AlertState::Firing, None);
+    Transition { kind, from, alert: alert.clone(), reason: None }
+}
+
+/// Its sender has said nothing for longer than it said the alert would go on.
+fn silent(alert: &mut Alert, since: Timestamp) -> Transition {
+    (alert.state, alert.no_data_since) = (AlertState::Unknown, Some(since));
+    let reason = Some(format!("its sender has said nothing more since {since}"));
+    Transition { kind: TransitionKind::Unknown, from: Some(AlertState::Firing), alert: alert.clone(), reason }
 }
 
 fn origin(app: &App, alert: &Alert, generator_url: &str) -> Origin {
@@ -172,42 +191,68 @@ impl App {
                 Fault::new(ErrorCode::Unavailable, "another node takes alerts now").advice("send them to it, or again")
             );
         };
-        let known = self.alerts.received.lock().clone();
-        let mut after = known.clone();
+        let mut changes: Changes = BTreeMap::new();
         let mut batch = Vec::new();
-        for Said { alert, ends_at, generator_url } in said {
+        for Said { mut alert, ends_at, generator_url } in said {
             let origin = origin(self, &alert, &generator_url);
-            match (after.get_mut(&alert.fingerprint), ends_at > now) {
-                (Some(before), true) => {
-                    before.alert.annotations = alert.annotations;
-                    (before.ends_at, before.updated_at) = (ends_at, now);
+            let fingerprint = alert.fingerprint.clone();
+            let known = match changes.get(&fingerprint) {
+                Some(changed) => changed.clone(),
+                None => self.alerts.received.lock().get(&fingerprint).cloned(),
+            };
+            let change = match (known, ends_at > now) {
+                (Some(mut known), true) => {
+                    known.alert.annotations = alert.annotations;
+                    (known.ends_at, known.updated_at) = (ends_at, now);
+                    if known.alert.state == AlertState::Unknown {
+                        batch.push((origin, fires(&mut known.alert, Some(AlertState::Unknown))));
+                    }
+                    Some(known)
                 }
-                (Some(before), false) => {
-                    batch.push((origin, ended(before.alert.clone(), TransitionKind::Resolved, now)));
-                    after.remove(&alert.fingerprint);
+                (Some(known), false) => {
+                    batch.push((origin, ended(known.alert, TransitionKind::Resolved, now)));
+                    None
                 }
                 (None, true) => {
-                    if after.len() >= RECEIVED_MAX {
-                        return Err(Fault::invalid(format!("at most {RECEIVED_MAX} alerts of senders are followed")));
-                    }
-                    after
-                        .insert(alert.fingerprint.clone(), Received { alert: alert.clone(), ends_at, updated_at: now });
-                    batch.push((origin, transition(TransitionKind::Firing, None, alert)));
+                    batch.push((origin, fires(&mut alert, None)));
+                    Some(Received { alert, generator_url, ends_at, updated_at: now })
                 }
-                (None, false) => {}
-            }
+                (None, false) => continue,
+            };
+            changes.insert(fingerprint, change);
+        }
+        if self.too_many(&changes) {
+            return Err(Fault::invalid(format!("at most {RECEIVED_MAX} alerts of senders are followed")));
         }
         if !batch.is_empty() {
             pipeline::advance(self, &lease, batch).await?;
         }
-        *self.alerts.received.lock() = after;
+        self.remember(changes);
         Ok(())
+    }
+
+    fn too_many(&self, changes: &Changes) -> bool {
+        let received = self.alerts.received.lock();
+        let new = changes.iter().filter(|(f, change)| change.is_some() && !received.contains_key(*f)).count();
+        new > 0 && received.len() + new > RECEIVED_MAX
+    }
+
+    /// Takes over what has been stored; leases of other alerts, extended meanwhile, stand.
+    fn remember(&self, changes: Changes) {
+        let mut received = self.alerts.received.lock();
+        for (fingerprint, change) in changes {
+            match change {
+                Some(now) => received.insert(fingerprint, now),
+                None => received.remove(&fingerprint),
+            };
+        }
     }
 
     /// Extends leases when nothing else is to be done; false when there is more.
     fn only_goes_on(&self, said: &[Said], now: Timestamp) -> bool {
         let mut received = self.alerts.received.lock();
-        let goes_on = said.iter().all(|s| s.ends_at > now && received.contains_key(&s.alert.fingerprint));
+        let fires = |s: &Said| received.get(&s.alert.fingerprint).is_some_and(|r| r.alert.state == AlertState::Firing);
+        let goes_on = said.iter().all(|s| s.ends_at > now && fires(s));
         if goes_on {
             for one in said {
                 if let Some(known) = received.get_mut(&one.alert.fingerprint) {
@@ -220,22 +265,31 @@ impl App {
     }
 }
 
-/// Alerts whose senders went silent expire.
+/// Alerts whose senders went silent become unknown, and expire when they stay it.
 pub(super) async fn expire(app: &App, lease: &Lease) -> Result<(), Fault> {
     let now = app.now();
-    if !app.alerts.received.lock().values().any(|r| r.ends_at <= now) {
+    let due = |r: &Received| match r.alert.state {
+        AlertState::Unknown => now.since_ms(r.ends_at) >= UNKNOWN_KEEP_MS,
+        _ => r.ends_at <= now,
+    };
+    if !app.alerts.received.lock().values().any(due) {
         return Ok(());
     }
     let _one = app.alerts.hearing.lock().await;
-    let silent: Vec<Received> = app.alerts.received.lock().values().filter(|r| r.ends_at <= now).cloned().collect();
-    let batch = silent
-        .iter()
-        .map(|r| (origin(app, &r.alert, ""), ended(r.alert.clone(), TransitionKind::Expired, now)))
-        .collect();
-    pipeline::advance(app, lease, batch).await?;
-    let mut received = app.alerts.received.lock();
-    for one in silent {
-        received.remove(&one.alert.fingerprint);
+    let quiet: Vec<Received> = app.alerts.received.lock().values().filter(|r| due(r)).cloned().collect();
+    let (mut changes, mut batch): (Changes, Vec<_>) = (BTreeMap::new(), Vec::new());
+    for mut one in quiet {
+        let origin = origin(app, &one.alert, &one.generator_url);
+        let fingerprint = one.alert.fingerprint.clone();
+        if one.alert.state == AlertState::Unknown {
+            batch.push((origin, ended(one.alert, TransitionKind::Expired, now)));
+            changes.insert(fingerprint, None);
+        } else {
+            batch.push((origin, silent(&mut one.alert, one.ends_at)));
+            changes.insert(fingerprint, Some(one));
+        }
     }
+    pipeline::advance(app, lease, batch).await?;
+    app.remember(changes);
     Ok(())
 }

@@ -4,6 +4,7 @@
 mod duty;
 mod figures;
 mod nodes;
+mod received;
 mod simulation;
 mod story;
 mod trouble;

@@ -1,0 +1,69 @@
+//! Alerts of senders: what is said again, what is over, and what nobody says anything of any more.
+
+use serde_json::{Value, json};
+use tenfold_app::alerts::PostedAlert;
+use tenfold_app::{Caller, Role};
+
+use crate::world::{World, caller, from};
+
+const MINUTE_S: i64 = 60;
+
+fn sender() -> Caller {
+    caller("raj", Role::Admin)
+}
+
+/// The alert of a batch that is late, which goes on for so many minutes; over when they are none.
+async fn say(w: &World, minutes: i64) {
+    let ends = w.clock_now().plus_ms(minutes * MINUTE_S * 1_000);
+    let alert: PostedAlert = from(json!({
+        "labels": {"alertname": "Late", "service": "photos", "severity": "critical"},
+        "annotations": {"summary": "the batch is late"},
+        "startsAt": "2020-01-01T00:00:00Z",
+        "endsAt": ends,
+        "generatorURL": "http://sender.example/graph",
+    }));
+    w.app.alerts_receive(&sender(), vec![alert]).await.expect("it is taken");
+    w.tick().await;
+}
+
+async fn kinds(w: &World) -> Vec<String> {
+    w.kinds(&["alert.", "incident.opened", "incident.resolved"]).await
+}
+
+async fn link(w: &World) -> Value {
+    let alerts = w.app.alerts_list(None).await.expect("alerts");
+    json!(alerts.iter().find(|a| a.rule == "Late").expect("it is there").generator_url)
+}
+
+#[tokio::test]
+async fn silence_is_no_end_and_what_is_said_after_it_counts() {
+    let w = World::new(31).await;
+    say(&w, 4).await;
+    let begun = ["alert.pending", "alert.fired", "incident.opened"];
+    assert_eq!(kinds(&w).await, begun);
+    // Said again in time, nothing happens.
+    w.pass(3 * MINUTE_S).await;
+    say(&w, 4).await;
+    w.pass(3 * MINUTE_S).await;
+    assert_eq!(kinds(&w).await, begun);
+    // Not said again, nobody knows.
+    w.pass(2 * MINUTE_S).await;
+    assert_eq!(kinds(&w).await[3..], ["alert.unknown"]);
+    assert_eq!(link(&w).await, "http://sender.example/graph");
+    say(&w, 4).await;
+    assert_eq!(kinds(&w).await[4..], ["alert.fired"]);
+    w.pass(5 * MINUTE_S).await;
+    say(&w, 0).await;
+    assert_eq!(kinds(&w).await[5..], ["alert.unknown", "alert.resolved", "incident.resolved"]);
+}
+
+#[tokio::test]
+async fn a_sender_that_stays_silent_leaves_the_incident_to_people() {
+    let w = World::new(32).await;
+    say(&w, 4).await;
+    w.pass(5 * MINUTE_S).await;
+    w.pass(61 * MINUTE_S).await;
+    assert_eq!(kinds(&w).await[3..], ["alert.unknown", "alert.expired"]);
+    say(&w, 0).await;
+    assert_eq!(kinds(&w).await[5..], Vec::<String>::new(), "what is given up is not followed");
+}

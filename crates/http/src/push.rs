@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use tenfold_app::metrics::{PushFault, Source};
-use tenfold_protocols::inflate::InflateError;
+use tenfold_protocols::inflate::{InflateError, gunzip};
 use tenfold_types::{ErrorCode, Fault};
 
 use crate::Api;
@@ -40,6 +40,20 @@ async fn body(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
         out.extend_from_slice(&chunk);
     }
     Ok(out)
+}
+
+/// A whole body, in gzip or as it is, of at most `max` bytes either way.
+async fn unpacked(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
+    let packed = header_text(request.headers(), header::CONTENT_ENCODING).to_ascii_lowercase();
+    let body = body(request, max).await?;
+    match packed.as_str() {
+        "" | "identity" => Ok(body),
+        "gzip" => gunzip(&body, max).map_err(inflating),
+        other => Err(Fault::new(
+            ErrorCode::UnsupportedMedia,
+            format!("the encoding `{other}` is not read here; send gzip or nothing"),
+        )),
+    }
 }
 
 fn inflating(error: InflateError) -> Fault {

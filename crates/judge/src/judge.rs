@@ -34,6 +34,24 @@ impl Default for Settings {
     }
 }
 
+/// The settings one by one, for files in which any of them may be left out.
+pub mod default {
+    use super::Settings;
+
+    pub fn alpha() -> f64 {
+        Settings::default().alpha
+    }
+    pub fn beta() -> f64 {
+        Settings::default().beta
+    }
+    pub fn tolerate() -> f64 {
+        Settings::default().tolerate
+    }
+    pub fn prove_below() -> f64 {
+        Settings::default().prove_below
+    }
+}
+
 /// A setting that makes no sense, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsError(pub String);

@@ -39,7 +39,7 @@ pub use counts::{Bin, Count, Promote, RollBack};
 pub use cusum::Cusum;
 pub use dispersion::dispersion;
 pub use interval::RatioInterval;
-pub use judge::{Before, Judge, Look, Settings, SettingsError, Verdict};
+pub use judge::{Before, Judge, Look, Settings, SettingsError, Verdict, default};
 pub use latency::{HistogramBin, Slower};
 pub use level::{Direction, Level, level_change};
 pub use looks::{Bounds, Watched};

@@ -6,9 +6,13 @@
 //! samples. Each query runs `RUNS` times (5) in this one process; the medians of wall time and the means of processor time
 //! are printed, with one thread and with as many as there are processors. `ONLY` keeps the queries whose name holds it.
 
+#[path = "../tests/support/scoped.rs"]
+mod scoped;
+
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use tenfold_promql::{Interrupt, Limits, Query, QueryError, Queryable, ReadSamples, SeriesData, Threads, parse, range};
+use scoped::Scoped;
+use tenfold_promql::{Interrupt, Limits, Query, QueryError, Queryable, ReadSamples, SeriesData, parse, range};
 use tenfold_types::{Labels, Matcher, Point};
 
 const HOUR: i64 = 3_600_000;
@@ -25,21 +29,6 @@ impl ReadSamples for Column {
         let until = ((self.2 - first) / STEP + 1).clamp(0, self.0.len() as i64) as usize;
         out.extend((skip..until).map(|i| Point::new(first + i as i64 * STEP, self.0[i])));
         Ok(())
-    }
-}
-
-/// So many threads.
-struct Scoped(usize);
-
-impl Threads for Scoped {
-    fn count(&self) -> usize {
-        self.0
-    }
-    fn run(&self, others: usize, work: &(dyn Fn() + Sync), here: &mut dyn FnMut()) {
-        std::thread::scope(|scope| {
-            (0..others).for_each(|_| drop(scope.spawn(work)));
-            here();
-        });
     }
 }
 

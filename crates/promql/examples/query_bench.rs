@@ -6,28 +6,15 @@
 //! disturbs less. No HTTP and no JSON are in the figures, so a comparison with a server
 //! asked over the network favours this side by what those cost it (a millisecond or so for small answers).
 
+#[path = "../tests/support/scoped.rs"]
+mod scoped;
+
 use std::time::Instant;
 
-use tenfold_promql::{
-    Interrupt, Limits, Query, QueryError, Queryable, ReadSamples, SeriesData, Threads, instant, parse, range,
-};
+use scoped::Scoped;
+use tenfold_promql::{Interrupt, Limits, Query, QueryError, Queryable, ReadSamples, SeriesData, instant, parse, range};
 use tenfold_tsdb::{Options, SeriesChunks, Tsdb};
 use tenfold_types::{Matcher, Point};
-
-/// So many threads.
-struct Scoped(usize);
-
-impl Threads for Scoped {
-    fn count(&self) -> usize {
-        self.0
-    }
-    fn run(&self, others: usize, work: &(dyn Fn() + Sync), here: &mut dyn FnMut()) {
-        std::thread::scope(|scope| {
-            (0..others).for_each(|_| drop(scope.spawn(work)));
-            here();
-        });
-    }
-}
 
 struct Store(Tsdb);
 

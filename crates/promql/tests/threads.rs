@@ -1,32 +1,21 @@
 //! Many threads answer as one does, to the last bit and remark; and what a query cost is told.
 
+#[path = "support/scoped.rs"]
+mod scoped;
+
 use std::sync::{
     Arc,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
+use scoped::Scoped;
 use tenfold_promql::{
-    Interrupt, Limits, Output, Query, QueryError, Queryable, ReadSamples, SeriesData, Threads, Value, parse, range,
+    Interrupt, Limits, Output, Query, QueryError, Queryable, ReadSamples, SeriesData, Value, parse, range,
 };
 use tenfold_types::{Labels, Matcher, Point, STALE_NAN};
 
 const SERIES: usize = 700;
 const STEP: i64 = 15_000;
-
-/// So many threads.
-struct Scoped(usize);
-
-impl Threads for Scoped {
-    fn count(&self) -> usize {
-        self.0
-    }
-    fn run(&self, others: usize, work: &(dyn Fn() + Sync), here: &mut dyn FnMut()) {
-        std::thread::scope(|scope| {
-            (0..others).for_each(|_| drop(scope.spawn(work)));
-            here();
-        });
-    }
-}
 
 /// Counters and gauges whose samples come at even and at uneven times, with gaps, resets and staleness markers.
 struct Made {

@@ -20,14 +20,14 @@ pub struct CanaryJudge {
     #[serde(default = "host_label_default")]
     pub host_label: String,
     /// How many times as often the canary may fail (r0).
-    #[serde(default = "tolerate_default")]
+    #[serde(default = "tenfold_judge::default::tolerate")]
     pub tolerate: f64,
     /// It is promoted when "this many times as often or more" is refuted (r1).
-    #[serde(default = "prove_below_default")]
+    #[serde(default = "tenfold_judge::default::prove_below")]
     pub prove_below: f64,
-    #[serde(default = "alpha_default")]
+    #[serde(default = "tenfold_judge::default::alpha")]
     pub alpha: f64,
-    #[serde(default = "beta_default")]
+    #[serde(default = "tenfold_judge::default::beta")]
     pub beta: f64,
     /// An error rate below which nothing is bad.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,18 +100,6 @@ impl Inconclusive {
 
 fn host_label_default() -> String {
     "host".to_owned()
-}
-fn tolerate_default() -> f64 {
-    Settings::default().tolerate
-}
-fn prove_below_default() -> f64 {
-    Settings::default().prove_below
-}
-fn alpha_default() -> f64 {
-    Settings::default().alpha
-}
-fn beta_default() -> f64 {
-    Settings::default().beta
 }
 const fn factor_default() -> f64 {
     2.0

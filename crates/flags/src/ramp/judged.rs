@@ -25,16 +25,16 @@ pub struct JudgeCondition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencyCounters>,
     /// How many times as often those who have the flag may fail. 1 to 100.
-    #[serde(default = "default_tolerate")]
+    #[serde(default = "tenfold_judge::default::tolerate")]
     pub tolerate: f64,
     /// The step is good when "this many times as often or more" is refuted. Above `tolerate`.
-    #[serde(default = "default_prove_below")]
+    #[serde(default = "tenfold_judge::default::prove_below")]
     pub prove_below: f64,
     /// Chance of ever acting on a flag that is not worse, however often it is looked.
-    #[serde(default = "default_alpha")]
+    #[serde(default = "tenfold_judge::default::alpha")]
     pub alpha: f64,
     /// Chance of calling a flag good that fails `prove_below` times as often or more.
-    #[serde(default = "default_beta")]
+    #[serde(default = "tenfold_judge::default::beta")]
     pub beta: f64,
     /// An error rate (0 to 1) below which nothing is bad, whatever it is a multiple of. Without it a flag beside which
     /// nothing ever fails is never called good.
@@ -75,19 +75,6 @@ pub struct LatencyCounters {
     pub new: String,
     /// Of those who do not.
     pub old: String,
-}
-
-fn default_tolerate() -> f64 {
-    Settings::default().tolerate
-}
-fn default_prove_below() -> f64 {
-    Settings::default().prove_below
-}
-fn default_alpha() -> f64 {
-    Settings::default().alpha
-}
-fn default_beta() -> f64 {
-    Settings::default().beta
 }
 
 impl JudgeCondition {

@@ -5,17 +5,16 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tenfold_app::App;
 use tenfold_app::metrics::{PushFault, Pushed, Source};
-use tenfold_protocols::inflate::gunzip;
 use tenfold_protocols::influx::{BODY_BYTES_MAX, Precision, parse};
 use tenfold_types::{ErrorCode, Fault};
 use utoipa_axum::routes;
 
-use super::{body, header_text, inflating, later, source, work};
+use super::{later, source, unpacked, work};
 use crate::{Api, Policy};
 
 pub(super) fn add(api: Api) -> Api {
@@ -49,16 +48,7 @@ async fn write(app: &App, request: Request, database_parameter: &str) -> Respons
         let fault = Fault::new(ErrorCode::BadRequest, "`precision` is one of ns, us, ms, s, m, h");
         return unreadable(app, &source, fault);
     };
-    let packed = header_text(request.headers(), header::CONTENT_ENCODING).to_ascii_lowercase();
-    let read = body(request, BODY_BYTES_MAX).await.and_then(|body| match packed.as_str() {
-        "" | "identity" => Ok(body),
-        "gzip" => gunzip(&body, BODY_BYTES_MAX).map_err(inflating),
-        other => Err(Fault::new(
-            ErrorCode::UnsupportedMedia,
-            format!("the encoding `{other}` is not read here; send gzip or nothing"),
-        )),
-    });
-    let body = match read {
+    let body = match unpacked(request, BODY_BYTES_MAX).await {
         Ok(body) => body,
         Err(fault) => return unreadable(app, &source, fault),
     };

@@ -17,7 +17,7 @@ use tenfold_protocols::otlp::{
 use tenfold_types::{ErrorCode, Fault};
 use utoipa_axum::routes;
 
-use super::{body, header_text, inflating, later, source, work};
+use super::{body, header_text, inflating, later, source, unpacked, work};
 use crate::{Api, Policy, grpc};
 
 pub(super) fn add(api: Api) -> Api {
@@ -81,16 +81,7 @@ async fn over_http(app: &App, request: Request) -> Response {
             return unreadable(app, &source, Coding::Json, Fault::new(ErrorCode::UnsupportedMedia, text));
         }
     };
-    let packed = header_text(request.headers(), header::CONTENT_ENCODING).to_ascii_lowercase();
-    let read = body(request, BODY_BYTES_MAX).await.and_then(|body| match packed.as_str() {
-        "" | "identity" => Ok(body),
-        "gzip" => gunzip(&body, BODY_BYTES_MAX).map_err(inflating),
-        other => Err(Fault::new(
-            ErrorCode::UnsupportedMedia,
-            format!("the encoding `{other}` is not read here; send gzip or nothing"),
-        )),
-    });
-    match read {
+    match unpacked(request, BODY_BYTES_MAX).await {
         Ok(body) => taken(app, &source, coding, body).await,
         Err(fault) => unreadable(app, &source, coding, fault),
     }

@@ -68,7 +68,10 @@ pub(super) fn draft(stored: &Stored, fact: &Fact) -> EventDraft {
                 Verdict::NotWorse => (Severity::Info, "not worse"),
                 _ => (Severity::Warning, "undecided"),
             };
-            ("deploy.judged", severity, format!("The canary of {service} {sha} is judged {text}: {}", judgement.said))
+            // Most of what is said begins with the verdict.
+            let said = judgement.said.strip_prefix(text).and_then(|rest| rest.strip_prefix(": "));
+            let said = said.unwrap_or(&judgement.said);
+            ("deploy.judged", severity, format!("The canary of {service} {sha} is judged {text}: {said}"))
         }
         Fact::Promoting { by } => {
             let text = match by {

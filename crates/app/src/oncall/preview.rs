@@ -68,7 +68,9 @@ impl App {
 }
 
 fn view(of: &Schedule, from: Timestamp, to: Timestamp) -> PreviewView {
-    let spans = of.spans(from, to);
+    // Before there was a schedule nobody was missing from it.
+    let begun = of.versions().first().map_or(from, |v| v.from);
+    let spans = of.spans(from.max(begun).min(to), to);
     let rests = of.short_rests(&spans);
     let mut names: Vec<String> = Vec::new();
     for version in of.versions() {

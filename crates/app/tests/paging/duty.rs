@@ -17,8 +17,12 @@ fn weekly(people: &[&str]) -> Value {
 }
 
 async fn put(w: &World, value: Value, begins: Option<Timestamp>) {
+    put_as(w, "photos-primary", value, begins).await;
+}
+
+async fn put_as(w: &World, name: &str, value: Value, begins: Option<Timestamp>) {
     let update: ScheduleUpdate = from(value);
-    w.app.schedule_put_from(&Caller::system(), "photos-primary", update, begins).await.expect("a schedule");
+    w.app.schedule_put_from(&Caller::system(), name, update, begins).await.expect("a schedule");
 }
 
 async fn on_call(w: &World) -> Vec<String> {
@@ -286,4 +290,13 @@ async fn figures_are_for_the_people_of_the_schedule_and_the_digest_tells_of_the_
     assert_eq!(suggestion.person.expect("somebody").login, "raj", "ana has it then");
     let digest = w.app.handoff_digest("photos-primary").await.expect("a digest");
     assert_eq!((digest.fired.len(), digest.pages, digest.open.len()), (1, 1, 1), "{digest:?}");
+}
+
+#[tokio::test]
+async fn nobody_is_missing_before_there_is_a_schedule() {
+    let w = World::new(29).await;
+    put_as(&w, "fresh", weekly(&["ana"]), None).await;
+    let ask = PreviewAsk { from: Some(w.clock_now().plus_ms(-24 * HOUR)), days: Some(3) };
+    let preview = w.app.schedule_preview("fresh", ask, None).await.expect("a preview");
+    assert_eq!((preview.gap_ms, preview.spans[0].since), (0, w.clock_now()));
 }

@@ -14,6 +14,7 @@ const SHAPES: Record<string, (time: number, bad: boolean) => [Record<string, str
   latency: (t, bad) => [[{ quantile: "p50" }, 0.041 * (1 + wobble(t, 6))], [{ quantile: "p95" }, 0.11 * (1 + wobble(t, 7)) * (bad ? 2 : 1)], [{ quantile: "p99" }, 0.182 * (1 + wobble(t, 8)) * (bad ? 3.3 : 1)]],
   uploads: (t, bad) => [[{}, 12.4 * (1 + wobble(t, 9)) * (bad ? 0.6 : 1)]],
   cpu: (t) => [1, 2, 3, 4, 5, 6].map((n) => [{ host: `host-${n}` }, 0.31 + n * 0.03 + wobble(t, n) * 0.6]),
+  buckets: (t, bad) => ["0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "+Inf"].map((le, n) => [{ le }, 120 / (1 + Math.exp((bad ? 5.5 : 3.6) + wobble(t, 11) * 4 - n))]),
   memory: (t) => [1, 2, 3, 4, 5, 6].map((n) => [{ host: `host-${n}` }, (410 + n * 22) * 2 ** 20 * (1 + wobble(t, n) * 0.3)]),
 };
 

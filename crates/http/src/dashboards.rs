@@ -1,20 +1,25 @@
 //! Dashboards, the markers on every graph, and the targets being scraped.
 
 use axum::Json;
-use axum::extract::State;
+use axum::body::to_bytes;
+use axum::extract::{Request, State};
 use serde::{Deserialize, Serialize};
-use tenfold_app::metrics::{Dashboard, Marker, MarkerQuery, TargetStatus};
+use tenfold_app::metrics::{Dashboard, DashboardImport, ImportedDashboard, Marker, MarkerQuery, TargetStatus};
 use tenfold_app::{App, Role};
-use tenfold_types::{Fault, Timestamp};
+use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
 
 use crate::auth::Who;
 use crate::{Api, ApiError, Body, PathOf, Policy, QueryOf};
 
+/// Dashboards of Grafana in the wild stay below one.
+const IMPORT_BYTES_MAX: usize = 4 << 20;
+
 pub fn api() -> Api {
     Api::new("graphs")
         .add(Policy::Viewer, routes!(list))
         .add(Policy::Role(Role::Deployer), routes!(put, delete))
+        .add(Policy::Role(Role::Deployer), routes!(import))
         .add(Policy::Viewer, routes!(markers))
         .add(Policy::Viewer, routes!(targets))
 }
@@ -66,6 +71,17 @@ async fn put(
         return Err(Fault::invalid(format!("the address says `{name}` and the body `{}`", dashboard.name)).into());
     }
     Ok(Json(app.dashboard_put(&who, dashboard).await?))
+}
+
+/// Takes in a dashboard that Grafana exported, and reports what has no equal here.
+#[utoipa::path(post, path = "/api/dashboards/import", request_body = DashboardImport, responses((status = 200, body = ImportedDashboard), (status = 413), (status = 422)))]
+async fn import(State(app): State<App>, Who(who): Who, request: Request) -> Result<Json<ImportedDashboard>, ApiError> {
+    let body = to_bytes(request.into_body(), IMPORT_BYTES_MAX)
+        .await
+        .map_err(|_| Fault::new(ErrorCode::TooLarge, format!("the file is larger than {IMPORT_BYTES_MAX} bytes")))?;
+    let import =
+        serde_json::from_slice(&body).map_err(|e| Fault::invalid(format!("the request body does not fit: {e}")))?;
+    Ok(Json(app.dashboard_import(&who, import).await?))
 }
 
 /// Deletes a dashboard that somebody wrote.

@@ -69,6 +69,9 @@ export const graphs = {
   dashboards: () => unwrap(GET("/api/dashboards")),
   markers: (query: MarkerQuery) => unwrap(GET("/api/markers", { params: { query: given(query) } })),
   targets: () => unwrap(GET("/api/targets")),
+  put: (body: T.Dashboard) => unwrap(PUT("/api/dashboards/{name}", { params: { path: { name: body.name } }, body })),
+  remove: (name: string) => unwrap(DELETE("/api/dashboards/{name}", { params: { path: { name } } })),
+  importDashboard: (document: Record<string, unknown>, dry_run: boolean) => unwrap(POST("/api/dashboards/import", { body: { document, dry_run } })),
 };
 
 export const flags = {

@@ -92,14 +92,18 @@ export interface InstantSample {
   labels: Record<string, string>;
   value: number | null;
 }
-export async function queryInstant(expr: string): Promise<InstantSample[]> {
-  const answer = await get<Matrix>("/api/v1/query", { query: expr });
+/** `at` in seconds since the epoch; now when it is left out. */
+export async function queryInstant(expr: string, at?: number): Promise<InstantSample[]> {
+  const answer = await get<Matrix>("/api/v1/query", { query: expr, time: at });
   if (!Array.isArray(answer.data.result)) return [];
   return answer.data.result.map(({ metric, value }) => ({ labels: metric, value: value ? toNumber(value[1]) : null }));
 }
 
-export const metricNames = async (): Promise<string[]> =>
-  (await get<{ data: string[] }>("/api/v1/label/__name__/values")).data;
+/** The values of a label; of the series of a selector, or of all. */
+export const labelValues = async (label: string, of = ""): Promise<string[]> =>
+  (await get<{ data: string[] }>(`/api/v1/label/${encodeURIComponent(label)}/values`, { "match[]": of })).data;
+
+export const metricNames = (): Promise<string[]> => labelValues("__name__");
 
 /** `{{handler}} {{code}}` filled from labels; without a template the labels themselves. */
 export function legend(template: string | null | undefined, labels: Record<string, string>): string {

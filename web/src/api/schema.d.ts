@@ -674,6 +674,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/dashboards/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes in a dashboard that Grafana exported, and reports what has no equal here. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["DashboardImport"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ImportedDashboard"];
+                    };
+                };
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/dashboards/{name}": {
         parameters: {
             query?: never;
@@ -7624,7 +7675,7 @@ export interface components {
         /** @description What an import makes, or would make. */
         CalendarImported: {
             overrides: components["schemas"]["OverrideView"][];
-            /** @description Events that name nobody who has an account, each in a sentence. */
+            /** @description Events that name nobody who has an account, or several people, each in a sentence. */
             skipped: string[];
         };
         CalendarText: {
@@ -7722,9 +7773,20 @@ export interface components {
             name: string;
             title: string;
             service?: string | null;
+            /** @description What is chosen on the page, and stands as `$name` or `${name}` in queries. */
+            variables?: components["schemas"]["Variable"][];
             panels: components["schemas"]["Panel"][];
             /** @description Made up from the service's metrics because nobody wrote one. */
             generated?: boolean;
+        };
+        /** @description A dashboard of Grafana to take in. */
+        DashboardImport: {
+            /** @description What Grafana exported, or what its API answered. */
+            document: Record<string, unknown>;
+            /** @description Its name here; otherwise one after its title. */
+            name?: string | null;
+            /** @description Says what would be made and makes nothing. */
+            dry_run?: boolean;
         };
         DashboardList: {
             items: components["schemas"]["Dashboard"][];
@@ -9029,6 +9091,14 @@ export interface components {
             address?: string | null;
             since: string;
         };
+        /** @description A dashboard made of another product's file. */
+        ImportedDashboard: {
+            dashboard: components["schemas"]["Dashboard"];
+            /** @description What was left out or changed, each in a sentence. */
+            report: string[];
+            /** @description It is saved; false when only looking. */
+            saved: boolean;
+        };
         IncidentList: {
             items: components["schemas"]["IncidentView"][];
             /**
@@ -9541,9 +9611,20 @@ export interface components {
             title: string;
             /** @description `ops` (per second), `ratio` (0 to 1), `seconds`, `bytes` or `short`. */
             unit?: string;
+            kind?: components["schemas"]["PanelKind"];
+            /**
+             * Format: int32
+             * @description Columns it takes, of three.
+             */
+            width?: number;
             queries: components["schemas"]["PanelQuery"][];
             description?: string | null;
         };
+        /**
+         * @description How a panel shows its queries.
+         * @enum {string}
+         */
+        PanelKind: "graph" | "stat" | "table" | "heatmap" | "top";
         PanelQuery: {
             expr: string;
             /** @description Name of the line; `{{label}}` stands for a label's value. */
@@ -10321,6 +10402,18 @@ export interface components {
         };
         /** @enum {string} */
         ValueType: "bool" | "string" | "int" | "float" | "object";
+        /** @description A variable of a dashboard: its values are those of a label, or a list. */
+        Variable: {
+            name: string;
+            /** @description The label whose values are offered. */
+            label?: string | null;
+            /** @description The series whose label it is, as a selector; all series when it is left out. */
+            of?: string | null;
+            /** @description What is offered where there is no label. */
+            values?: string[];
+            /** @description Offers all values at once, which stands as `.*` in queries: for use with `=~`. */
+            all?: boolean;
+        };
         Verified: {
             ok: boolean;
             /** Format: int64 */

@@ -138,6 +138,9 @@ export type Permit = S["Permit"];
 export type Dashboard = S["Dashboard"];
 export type Panel = S["Panel"];
 export type PanelQuery = S["PanelQuery"];
+export type PanelKind = S["PanelKind"];
+export type Variable = S["Variable"];
+export type ImportedDashboard = S["ImportedDashboard"];
 export type Marker = S["Marker"];
 export type Target = S["Target"];
 

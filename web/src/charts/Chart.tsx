@@ -6,6 +6,7 @@ import { clockWithSeconds } from "../lib/time";
 import { format } from "../lib/units";
 import { ChartTable } from "./ChartTable";
 import { Plot } from "./Plot";
+import { savePng } from "./png";
 import { lastValue, summary, type Line } from "./summary";
 
 export interface ChartProps {
@@ -53,6 +54,11 @@ export function Chart({ title, unit, times, lines, markers, rangeText, descripti
       <div className="chart-head">
         <h3 title={description ?? undefined}>{title}</h3>
         <span className="now" ref={head}>{newest}</span>
+        {!asTable && lines.length > 0 && (
+          <button type="button" className="button" aria-label={`Save ${title} as png`} onClick={(event) => { const figure = event.currentTarget.closest("figure"); if (figure) savePng(figure, title, rangeText); }}>
+            png
+          </button>
+        )}
         <button type="button" className="button" aria-pressed={asTable} aria-label={`Show ${title} as ${asTable ? "a graph" : "a table"}`} onClick={() => setAsTable(!asTable)}>
           {asTable ? "graph" : "table"}
         </button>

@@ -2,6 +2,8 @@ import type { ReactElement } from "react";
 import type { Marker, Panel } from "../api/types";
 import { useParams } from "../router/router";
 import { Chart } from "./Chart";
+import { HeatmapPanel } from "./panels/HeatmapPanel";
+import { StatPanel, TablePanel, TopPanel } from "./panels/NewestPanels";
 import type { Range } from "./range";
 import { useLines } from "./useLines";
 
@@ -16,7 +18,23 @@ interface Props {
 }
 
 /** One panel of a dashboard. */
-export function PanelChart({ panel, range, markers, sync, height, zoom }: Props): ReactElement {
+export function PanelChart(props: Props): ReactElement {
+  const { panel, range } = props;
+  switch (panel.kind) {
+    case "stat":
+      return <StatPanel panel={panel} range={range} />;
+    case "table":
+      return <TablePanel panel={panel} range={range} />;
+    case "top":
+      return <TopPanel panel={panel} range={range} />;
+    case "heatmap":
+      return <HeatmapPanel panel={panel} range={range} />;
+    default:
+      return <GraphPanel {...props} />;
+  }
+}
+
+function GraphPanel({ panel, range, markers, sync, height, zoom }: Props): ReactElement {
   const { times, lines, note, loading } = useLines(panel.queries, range);
   const params = useParams();
   return (

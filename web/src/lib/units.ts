@@ -3,6 +3,9 @@ import { duration } from "./time";
 
 export type Unit = "ops" | "ratio" | "seconds" | "bytes" | "short" | "ms" | "percent";
 
+/** Those that a panel may have. */
+export const UNITS = ["short", "ops", "ratio", "seconds", "bytes"];
+
 function figures(value: number): string {
   const abs = Math.abs(value);
   if (abs === 0) return "0";

@@ -1,8 +1,9 @@
 //! Dashboards: panels of queries, the same for everybody. A service without one gets a generated one.
 
 use serde::{Deserialize, Serialize};
+use tenfold_protocols::grafana;
 use tenfold_store::dashboards::{self as store, DashboardRow};
-use tenfold_types::{EventDraft, Fault};
+use tenfold_types::{EventDraft, Fault, is_legacy_name};
 
 use super::drawn;
 use crate::people::check_name;
@@ -10,6 +11,12 @@ use crate::{App, Caller, Role};
 
 const PANELS_MAX: usize = 60;
 const QUERIES_MAX: usize = 20;
+const VARIABLES_MAX: usize = 20;
+const VALUES_MAX: usize = 200;
+/// Columns of a page.
+const WIDTH_MAX: u8 = 3;
+/// What the page fills in by itself: the step, four scrapes or a step whichever is longer, and the whole range.
+const BUILT_IN: [&str; 3] = ["__interval", "__rate_interval", "__range"];
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +25,9 @@ pub struct Dashboard {
     pub title: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
+    /// What is chosen on the page, and stands as `$name` or `${name}` in queries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<Variable>,
     pub panels: Vec<Panel>,
     /// Made up from the service's metrics because nobody wrote one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -31,9 +41,66 @@ pub struct Panel {
     /// `ops` (per second), `ratio` (0 to 1), `seconds`, `bytes` or `short`.
     #[serde(default = "short")]
     pub unit: String,
+    #[serde(default, skip_serializing_if = "PanelKind::is_graph")]
+    pub kind: PanelKind,
+    /// Columns it takes, of three.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub width: u8,
     pub queries: Vec<PanelQuery>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+}
+
+/// How a panel shows its queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PanelKind {
+    /// Lines over time.
+    #[default]
+    Graph,
+    /// The newest value, large, over its line.
+    Stat,
+    /// Series and their newest values.
+    Table,
+    /// How often which values were observed over time: of the `_bucket` series of a histogram, by `le`.
+    Heatmap,
+    /// Bars of the newest values, the largest first.
+    Top,
+}
+
+impl PanelKind {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+    fn is_graph(&self) -> bool {
+        *self == Self::Graph
+    }
+}
+
+const fn one() -> u8 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_one(width: &u8) -> bool {
+    *width == 1
+}
+
+/// A variable of a dashboard: its values are those of a label, or a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Variable {
+    pub name: String,
+    /// The label whose values are offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The series whose label it is, as a selector; all series when it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// What is offered where there is no label.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// Offers all values at once, which stands as `.*` in queries: for use with `=~`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
 }
 
 fn short() -> String {
@@ -60,21 +127,86 @@ pub fn check_dashboard(dashboard: &Dashboard) -> Result<(), Fault> {
             dashboard.panels.len()
         )));
     }
+    check_variables(&dashboard.variables)?;
     for panel in &dashboard.panels {
         let title = &panel.title;
         if !UNITS.contains(&panel.unit.as_str()) {
             return Err(Fault::invalid(format!("the panel `{title}` has the unknown unit `{}`", panel.unit))
                 .advice(format!("known are {}", UNITS.join(", "))));
         }
+        if !(1..=WIDTH_MAX).contains(&panel.width) {
+            return Err(Fault::invalid(format!("the panel `{title}` is {} columns wide", panel.width))
+                .advice(format!("a page has {WIDTH_MAX}")));
+        }
         if panel.queries.is_empty() || panel.queries.len() > QUERIES_MAX {
             return Err(Fault::invalid(format!("the panel `{title}` needs 1 to {QUERIES_MAX} queries")));
         }
         for query in &panel.queries {
-            tenfold_promql::parse(&query.expr)
-                .map_err(|e| Fault::invalid(format!("a query of the panel `{title}`: {}", e.pointing(&query.expr))))?;
+            let of = |text: String| Fault::invalid(format!("a query of the panel `{title}`: {text}"));
+            let expr = filled(&query.expr, &dashboard.variables).map_err(of)?;
+            tenfold_promql::parse(&expr).map_err(|e| of(e.pointing(&expr)))?;
         }
     }
     Ok(())
+}
+
+fn check_variables(variables: &[Variable]) -> Result<(), Fault> {
+    if variables.len() > VARIABLES_MAX {
+        return Err(Fault::invalid(format!("a dashboard has at most {VARIABLES_MAX} variables")));
+    }
+    for (i, variable) in variables.iter().enumerate() {
+        let name = &variable.name;
+        let wrong = |text: String| Err(Fault::invalid(format!("the variable `{name}`: {text}")));
+        if !is_legacy_name(name, "_") || name.starts_with("__") || name.len() > 64 {
+            return wrong("a name is made of letters, digits and `_`".to_owned());
+        }
+        if variables[..i].iter().any(|v| v.name == *name) {
+            return wrong("it stands twice".to_owned());
+        }
+        match (&variable.label, variable.values.len()) {
+            (Some(_), 0) | (None, 1..=VALUES_MAX) => {}
+            (Some(_), _) => return wrong("it has a label or values, not both".to_owned()),
+            (None, _) => return wrong(format!("it has a label, or 1 to {VALUES_MAX} values")),
+        }
+        if let Some(of) = variable.of.as_deref().filter(|of| !of.is_empty()) {
+            let of = filled(of, &variables[..i]);
+            let parsed = of.and_then(|of| tenfold_promql::parse(&of).map_err(|e| e.pointing(&of)));
+            if let Err(text) = parsed {
+                return wrong(text);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A query with values in place of its variables, as the page fills them in.
+fn filled(expr: &str, variables: &[Variable]) -> Result<String, String> {
+    let mut out = String::with_capacity(expr.len());
+    let mut rest = expr;
+    while let Some(at) = rest.find('$') {
+        let (before, from) = rest.split_at(at + 1);
+        let (name, after) = match from.strip_prefix('{').and_then(|inside| inside.split_once('}')) {
+            Some(named) => named,
+            None => from.split_at(from.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(from.len())),
+        };
+        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+            // The end of a line in a regular expression.
+            out.push_str(before);
+            rest = from;
+            continue;
+        }
+        out.push_str(&before[..at]);
+        if BUILT_IN.contains(&name) {
+            out.push_str("1m");
+        } else if let Some(variable) = variables.iter().find(|v| v.name == name) {
+            out.push_str(variable.values.first().map_or("x", String::as_str));
+        } else {
+            return Err(format!("there is no variable `{name}`"));
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
 }
 
 fn from_row(row: &DashboardRow) -> Result<Dashboard, Fault> {
@@ -82,7 +214,98 @@ fn from_row(row: &DashboardRow) -> Result<Dashboard, Fault> {
         .map_err(|e| Fault::internal(format!("the dashboard `{}` cannot be read: {e}", row.name)))
 }
 
+/// A dashboard of Grafana to take in.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DashboardImport {
+    /// What Grafana exported, or what its API answered.
+    #[schema(value_type = Object)]
+    pub document: serde_json::Value,
+    /// Its name here; otherwise one after its title.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Says what would be made and makes nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// A dashboard made of another product's file.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct ImportedDashboard {
+    pub dashboard: Dashboard,
+    /// What was left out or changed, each in a sentence.
+    pub report: Vec<String>,
+    /// It is saved; false when only looking.
+    pub saved: bool,
+}
+
+/// A dashboard of Grafana made into one of ours; `name` names it, otherwise its title does.
+fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashboard, Vec<String>), Fault> {
+    let read = grafana::read(document).map_err(|e| Fault::invalid(e.to_string()))?;
+    let mut report = read.report;
+    let variable = |v: grafana::Variable| Variable {
+        name: v.name,
+        label: v.label,
+        of: Some(v.of).filter(|of| !of.is_empty()),
+        values: v.values,
+        all: v.all,
+    };
+    let variables: Vec<Variable> = read.variables.into_iter().map(variable).collect();
+    let mut panels = Vec::new();
+    for panel in read.panels {
+        if panels.len() == PANELS_MAX {
+            report.push(format!("panels beyond the first {PANELS_MAX} are left out"));
+            break;
+        }
+        let mut queries = Vec::new();
+        for (expr, legend) in panel.queries.into_iter().take(QUERIES_MAX) {
+            let parsed =
+                filled(&expr, &variables).and_then(|e| tenfold_promql::parse(&e).map_err(|error| error.to_string()));
+            match parsed {
+                Ok(_) => queries.push(PanelQuery { expr, legend }),
+                Err(error) => report.push(format!("panel `{}`: `{expr:.200}` is left out: {error}", panel.title)),
+            }
+        }
+        if !queries.is_empty() {
+            let kind = match panel.shown {
+                grafana::Shown::Graph => PanelKind::Graph,
+                grafana::Shown::Stat => PanelKind::Stat,
+                grafana::Shown::Table => PanelKind::Table,
+                grafana::Shown::Heatmap => PanelKind::Heatmap,
+                grafana::Shown::Top => PanelKind::Top,
+            };
+            let (title, description, width) = (panel.title, panel.description, panel.width);
+            panels.push(Panel { title, unit: panel.unit.to_owned(), kind, width, queries, description });
+        }
+    }
+    if panels.is_empty() {
+        return Err(Fault::invalid(format!("nothing of it can be taken: {}", report.join("; "))));
+    }
+    let title = Some(read.title).filter(|t| !t.trim().is_empty()).unwrap_or_else(|| "imported".to_owned());
+    let name = name.map_or_else(|| named_after(&title), str::to_owned);
+    Ok((Dashboard { name, title, service: None, variables, panels, generated: false }, report))
+}
+
+/// `Node Exporter / Nodes` becomes `node-exporter-nodes`.
+fn named_after(title: &str) -> String {
+    let plain = title.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), " ");
+    let name: String = plain.split_whitespace().collect::<Vec<_>>().join("-").chars().take(60).collect();
+    if name.is_empty() { "imported".to_owned() } else { name.trim_end_matches('-').to_owned() }
+}
+
 impl App {
+    /// Takes in a dashboard that Grafana exported.
+    pub async fn dashboard_import(&self, who: &Caller, import: DashboardImport) -> Result<ImportedDashboard, Fault> {
+        who.require(Role::Deployer, None, None)?;
+        let (dashboard, mut report) = of_grafana(import.document, import.name.as_deref())?;
+        check_dashboard(&dashboard)?;
+        if self.dashboards_written().await?.iter().any(|d| d.name == dashboard.name) {
+            report.push(format!("it replaces the dashboard {}", dashboard.name));
+        }
+        let dashboard = if import.dry_run { dashboard } else { self.dashboard_put(who, dashboard).await? };
+        Ok(ImportedDashboard { dashboard, report, saved: !import.dry_run })
+    }
+
     /// All dashboards, with a generated one for each service that has none, and one for the hosts.
     pub async fn dashboards(&self) -> Result<Vec<Dashboard>, Fault> {
         let mut all = self.dashboards_written().await?;
@@ -163,5 +386,64 @@ mod tests {
         d.panels[0].queries[0].expr = "sum(rate(x[1m])".into();
         let fault = check_dashboard(&d).expect_err("the bracket is open");
         assert!(fault.message.contains("Requests"), "{}", fault.message);
+    }
+
+    fn dashboard(body: serde_json::Value) -> Dashboard {
+        serde_json::from_value(body).expect("a dashboard")
+    }
+
+    fn with_query(expr: &str) -> Dashboard {
+        dashboard(serde_json::json!({
+            "name": "d", "title": "D",
+            "variables": [{"name": "job", "label": "job", "of": "up"}, {"name": "window", "values": ["5m", "1h"]}],
+            "panels": [{"title": "P", "width": 2, "queries": [{"expr": expr}]}],
+        }))
+    }
+
+    #[test]
+    fn variables_stand_in_queries() {
+        for expr in [
+            "rate(a{job=~\"$job\"}[$window])",
+            "rate(a{job=\"${job}\"}[$__rate_interval] offset $__interval)",
+            "a{code=~\"5..$\"} or a{code=~\"(4|5)$|2\"}",
+        ] {
+            check_dashboard(&with_query(expr)).unwrap_or_else(|fault| panic!("{expr}: {fault}"));
+        }
+        let unknown = check_dashboard(&with_query("a{job=\"$jop\"}")).unwrap_err();
+        assert!(unknown.message.contains("there is no variable `jop`"), "{unknown}");
+    }
+
+    #[test]
+    fn variables_are_checked() {
+        for (variables, wanted) in [
+            (serde_json::json!([{"name": "a b", "values": ["1"]}]), "letters, digits and `_`"),
+            (serde_json::json!([{"name": "a"}]), "a label, or 1 to"),
+            (serde_json::json!([{"name": "a", "label": "job", "values": ["1"]}]), "not both"),
+            (serde_json::json!([{"name": "a", "values": ["1"]}, {"name": "a", "values": ["1"]}]), "twice"),
+            (serde_json::json!([{"name": "a", "label": "job", "of": "up{"}]), "the variable `a`"),
+        ] {
+            let mut one = with_query("up");
+            one.variables = serde_json::from_value(variables).expect("variables");
+            let fault = check_dashboard(&one).unwrap_err();
+            assert!(fault.message.contains(wanted), "{fault}");
+        }
+        let mut wide = with_query("up");
+        wide.panels[0].width = 4;
+        assert!(check_dashboard(&wide).unwrap_err().message.contains("4 columns"));
+    }
+
+    #[test]
+    fn a_dashboard_of_grafana_is_taken_with_what_parses() {
+        let file = serde_json::json!({"title": "Node / all", "templating": {"list": [
+            {"name": "job", "type": "query", "query": "label_values(up, job)"}]},
+            "panels": [{"type": "stat", "title": "Up", "targets": [{"expr": "sum(up{job=\"$job\"})"}, {"expr": "sum("}]},
+                       {"type": "stat", "title": "Other", "targets": [{"expr": "a{b=\"$c\"}"}]}]});
+        let (made, report) = of_grafana(file, None).expect("it is taken");
+        check_dashboard(&made).expect("and right");
+        assert_eq!((made.name.as_str(), made.panels.len(), made.panels[0].kind), ("node-all", 1, PanelKind::Stat));
+        assert_eq!(report.len(), 2, "{report:?}");
+        assert!(report[1].contains("there is no variable `c`"), "{report:?}");
+        let nothing = of_grafana(serde_json::json!({"panels": [{"type": "text"}]}), None).unwrap_err();
+        assert!(nothing.message.contains("nothing of it can be taken"), "{nothing}");
     }
 }

@@ -1,13 +1,20 @@
 //! Dashboards that nobody wrote: of a service and of the hosts, by the names that are in use everywhere.
 
-use super::dashboards::{Dashboard, Panel, PanelQuery};
+use super::dashboards::{Dashboard, Panel, PanelKind, PanelQuery};
 
 /// The name of the hosts' dashboard.
 pub(super) const HOSTS: &str = "hosts";
 
 fn panel(title: &str, unit: &str, queries: &[(&str, &str)]) -> Panel {
     let query = |(expr, legend): &(&str, &str)| PanelQuery { expr: (*expr).into(), legend: (*legend).into() };
-    Panel { title: title.into(), unit: unit.into(), queries: queries.iter().map(query).collect(), description: None }
+    Panel {
+        title: title.into(),
+        unit: unit.into(),
+        kind: PanelKind::Graph,
+        width: 1,
+        queries: queries.iter().map(query).collect(),
+        description: None,
+    }
 }
 
 /// Requests, errors, latency, CPU and memory of a service, by the names that Prometheus' client libraries use.
@@ -41,7 +48,14 @@ pub(super) fn service(service: &str) -> Dashboard {
     for query in panels.iter_mut().flat_map(|panel| &mut panel.queries) {
         query.expr = query.expr.replace("$of", &of);
     }
-    Dashboard { name: service.into(), title: service.into(), service: Some(service.into()), generated: true, panels }
+    Dashboard {
+        name: service.into(),
+        title: service.into(),
+        service: Some(service.into()),
+        generated: true,
+        variables: Vec::new(),
+        panels,
+    }
 }
 
 /// How busy and how full the hosts are, by the names of node_exporter, and what the services take of them.
@@ -100,7 +114,14 @@ pub(super) fn hosts() -> Dashboard {
         ),
         panel("Hosts up", "short", &[("sum(up{job=\"node\"})", "up"), ("count(up{job=\"node\"})", "known")]),
     ];
-    Dashboard { name: HOSTS.into(), title: HOSTS.into(), service: None, generated: true, panels: panels.into() }
+    Dashboard {
+        name: HOSTS.into(),
+        title: HOSTS.into(),
+        service: None,
+        generated: true,
+        variables: Vec::new(),
+        panels: panels.into(),
+    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{App, Settings};
 
 pub use burst::BURST_INTERVAL_MS;
-pub use dashboards::{Dashboard, Panel, PanelQuery, check_dashboard};
+pub use dashboards::{
+    Dashboard, DashboardImport, ImportedDashboard, Panel, PanelKind, PanelQuery, Variable, check_dashboard,
+};
 pub use graphite::BadLines;
 pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;

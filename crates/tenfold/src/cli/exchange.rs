@@ -81,7 +81,8 @@ fn line(report: &Value, what: &str, key: &str) -> String {
     }
 }
 
-fn read(path: &Path) -> Result<Value, Failure> {
+/// A file of JSON, or what comes on stdin.
+pub(super) fn read(path: &Path) -> Result<Value, Failure> {
     let wrong = |why: &dyn std::fmt::Display| Failure::misuse(format!("{}: {why}", path.display()));
     let mut content = Vec::new();
     let source: Box<dyn Read> = if path == Path::new("-") {

@@ -6,6 +6,7 @@
 mod account;
 mod client;
 mod config;
+mod dashboard;
 mod duty;
 mod exchange;
 mod files;
@@ -74,6 +75,7 @@ pub enum Command {
     WatchLog(record::WatchLog),
     Search(record::Search),
     Query(query::Query),
+    Dashboard(dashboard::Dashboard),
     Events(record::Events),
     Apply(files::Apply),
     Export(files::Export),
@@ -122,6 +124,6 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
     }
     verbs! {
         Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Why WhyNot Simulate
-        Lock Unlock Doing Log WatchLog Search Query Events Apply Export Token Project
+        Lock Unlock Doing Log WatchLog Search Query Dashboard Events Apply Export Token Project
     }
 }

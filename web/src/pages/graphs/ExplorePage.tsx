@@ -1,4 +1,4 @@
-import { useMemo, useState, type FormEvent, type ReactElement } from "react";
+import { lazy, Suspense, useEffect, useMemo, useState, type FormEvent, type ReactElement } from "react";
 import { legend, metricNames, queryInstant } from "../../api/promql";
 import { useQuery } from "../../api/useQuery";
 import { Chart } from "../../charts/Chart";
@@ -6,16 +6,16 @@ import { RangePicker } from "../../charts/RangePicker";
 import { useRange } from "../../charts/range";
 import { useLines } from "../../charts/useLines";
 import { useMarkers } from "../../charts/useMarkers";
-import { format } from "../../lib/units";
+import { format, UNITS } from "../../lib/units";
 import { useParams } from "../../router/router";
-import { Empty } from "../../ui/basics";
+import { Empty, Loading } from "../../ui/basics";
 import { Field } from "../../ui/Field";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { Link } from "../../router/Link";
 import { TableWrap } from "../../ui/TableWrap";
 import { Explain } from "./Explain";
 
-const UNITS = ["short", "ops", "ratio", "seconds", "bytes"];
+const PromqlEditor = lazy(() => import("../../editor/PromqlEditor"));
 
 function Answer({ expr, unit }: { expr: string; unit: string }): ReactElement {
   const range = useRange();
@@ -62,16 +62,18 @@ export default function ExplorePage(): ReactElement {
   const unit = params.get("unit", "short");
   const [text, setText] = useState(expr);
   const names = useQuery("metric-names", metricNames);
+  useEffect(() => setText(expr), [expr]);
+  const run = (): void => params.set({ expr: text.trim() }, false);
   const submit = (event: FormEvent): void => {
     event.preventDefault();
-    params.set({ expr: text.trim() }, false);
+    run();
   };
   return (
     <PageFrame title="Explore" sub={<Link to="/graphs">Dashboards</Link>} actions={<RangePicker range={range} />}>
       <form className="stack" onSubmit={submit}>
-        <Field label="PromQL" hint="For example: sum by (code) (rate(http_requests_total[1m]))">
-          <textarea rows={2} value={text} spellCheck={false} onChange={(event) => setText(event.target.value)} onKeyDown={(event) => { if (event.key === "Enter" && !event.shiftKey) submit(event); }} />
-        </Field>
+        <Suspense fallback={<Loading />}>
+          <PromqlEditor label="PromQL" value={text} onChange={setText} onRun={run} />
+        </Suspense>
         <div className="form-row">
           <Field label="Metric">
             <select value="" onChange={(event) => setText(event.target.value)}>

@@ -1,27 +1,61 @@
-import type { ReactElement } from "react";
+import { useState, type ReactElement } from "react";
 import { graphs } from "../../api/endpoints";
-import type { Dashboard } from "../../api/types";
+import type { Dashboard, Variable } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { MarkerKey } from "../../charts/MarkerKey";
 import { PanelChart } from "../../charts/PanelChart";
 import { RangePicker } from "../../charts/RangePicker";
 import { useRange, type Range } from "../../charts/range";
 import { useMarkers } from "../../charts/useMarkers";
+import { filled, useChoices } from "../../charts/variables";
 import { Link } from "../../router/Link";
+import { useParams } from "../../router/router";
 import type { PageProps } from "../../shell/routes";
 import { zone } from "../../lib/time";
-import { Empty } from "../../ui/basics";
+import { Copy, Empty } from "../../ui/basics";
 import { Loaded, PageFrame } from "../../ui/Section";
 import { Tabs } from "../../ui/Tabs";
+import { Editing } from "./Editing";
+import { ImportDialog } from "./ImportDialog";
 import { Targets } from "./Targets";
+import { Variables } from "./Variables";
+
+const NO_VARIABLES: Variable[] = [];
+const NEW: Dashboard = { name: "", title: "", panels: [] };
+
+/** The address of what is seen now: a moving range is pinned to its ends. */
+function linkOf(range: Range): string {
+  const url = new URL(location.href);
+  url.searchParams.delete("range");
+  url.searchParams.set("from", String(Math.round(range.fromMs)));
+  url.searchParams.set("to", String(Math.round(range.toMs)));
+  return url.href;
+}
 
 function Panels({ dashboard, range }: { dashboard: Dashboard; range: Range }): ReactElement {
   const markers = useMarkers(range, dashboard.service);
+  const variables = dashboard.variables ?? NO_VARIABLES;
+  const [values, choose] = useChoices(variables);
+  const params = useParams();
+  if (params.get("edit") === "1") {
+    return <Editing dashboard={dashboard} fresh={false} range={range} values={values} onDone={() => params.set({ edit: null })} />;
+  }
   return (
     <section className="section" aria-label={`Graphs of ${dashboard.title}`}>
       <h2 className="sr-only">{dashboard.title}</h2>
+      <div className="form-row">
+        <Variables variables={variables} values={values} range={range} choose={choose} />
+        <span className="end action-row">
+          <Copy text={linkOf(range)} label="Copy link to this moment" />
+          <button type="button" className="button small" onClick={() => params.set({ edit: "1" }, false)}>Edit</button>
+        </span>
+      </div>
       <div className="grid-3">
-        {dashboard.panels.map((panel) => <PanelChart key={panel.title} panel={panel} range={range} markers={markers} sync="graphs" zoom />)}
+        {dashboard.panels.map((panel, at) => (
+          <div key={`${panel.title} ${at}`} className={`wide-${panel.width ?? 1}`}>
+            <PanelChart panel={filled(panel, values, range)} range={range} markers={markers} sync="graphs" zoom />
+          </div>
+        ))}
       </div>
       <div className="section-head">
         <MarkerKey />
@@ -35,8 +69,18 @@ function Panels({ dashboard, range }: { dashboard: Dashboard; range: Range }): R
 export default function GraphsPage({ params }: PageProps): ReactElement {
   const range = useRange();
   const query = useQuery("dashboards", graphs.dashboards, { touches: ["dashboard.", "service."] });
+  const [made, setMade] = useState<"import" | "new" | null>(null);
+  const actions = (
+    <>
+      <button type="button" className="button small" onClick={() => setMade("new")}>New dashboard</button>
+      <button type="button" className="button small" onClick={() => setMade("import")}>Import</button>
+      <RangePicker range={range} />
+    </>
+  );
   return (
-    <PageFrame title="Graphs" actions={<RangePicker range={range} />}>
+    <PageFrame title="Graphs" actions={actions}>
+      {made === "import" && <ImportDialog onClose={() => setMade(null)} />}
+      {made === "new" && <Editing dashboard={NEW} fresh range={range} values={{}} onDone={() => setMade(null)} />}
       <Loaded query={query}>
         {({ items }) => {
           const chosen = params.name ? items.find(({ name }) => name === params.name) : items[0];
@@ -48,7 +92,7 @@ export default function GraphsPage({ params }: PageProps): ReactElement {
             <>
               <Tabs label="Dashboards" tabs={tabs} current={chosen?.name ?? ""} />
               {chosen ? (
-                <Panels dashboard={chosen} range={range} />
+                <Panels key={chosen.name} dashboard={chosen} range={range} />
               ) : params.name ? (
                 <Empty title={`No dashboard is named ${params.name}.`}><Link className="inline-link" to="/graphs">The first one</Link></Empty>
               ) : (

@@ -1,0 +1,76 @@
+import { lazy, Suspense, useState, type ReactElement } from "react";
+import type { Panel, PanelKind } from "../../api/types";
+import { PanelChart } from "../../charts/PanelChart";
+import type { Range } from "../../charts/range";
+import { filled, type Values } from "../../charts/variables";
+import { UNITS } from "../../lib/units";
+import { Dialog } from "../../ui/Dialog";
+import { Field } from "../../ui/Field";
+import { Loading } from "../../ui/basics";
+
+const PromqlEditor = lazy(() => import("../../editor/PromqlEditor"));
+
+const KINDS: [PanelKind, string][] = [["graph", "lines over time"], ["stat", "newest value"], ["top", "bars, largest first"], ["table", "table"], ["heatmap", "heatmap of a histogram"]];
+
+export const NEW_PANEL: Panel = { title: "", unit: "short", kind: "graph", width: 1, queries: [{ expr: "", legend: "" }] };
+
+interface Props {
+  panel: Panel;
+  range: Range;
+  values: Values;
+  onSave: (panel: Panel) => void;
+  onClose: () => void;
+}
+
+/** A panel's title, queries and look, with what it would show. */
+export function PanelForm({ panel, range, values, onSave, onClose }: Props): ReactElement {
+  const [draft, setDraft] = useState(panel);
+  const [shown, setShown] = useState(panel);
+  const change = (changes: Partial<Panel>): void => setDraft({ ...draft, ...changes });
+  const query = (at: number, changes: Partial<Panel["queries"][number]>): void =>
+    change({ queries: draft.queries.map((one, index) => (index === at ? { ...one, ...changes } : one)) });
+  const asked = draft.queries.filter(({ expr }) => expr.trim());
+  const ready = draft.title.trim() !== "" && asked.length > 0;
+  return (
+    <Dialog open onClose={onClose} title={panel.title ? `Panel: ${panel.title}` : "A new panel"} wide>
+      <form className="stack" onSubmit={(event) => { event.preventDefault(); if (ready) onSave({ ...draft, queries: asked }); }}>
+        <div className="form-row">
+          <Field label="Title"><input value={draft.title} autoFocus onChange={(event) => change({ title: event.target.value })} /></Field>
+          <Field label="Shown as">
+            <select value={draft.kind ?? "graph"} onChange={(event) => change({ kind: event.target.value as PanelKind })}>
+              {KINDS.map(([kind, words]) => <option key={kind} value={kind}>{words}</option>)}
+            </select>
+          </Field>
+          <Field label="Unit">
+            <select value={draft.unit ?? "short"} onChange={(event) => change({ unit: event.target.value })}>
+              {UNITS.map((unit) => <option key={unit}>{unit}</option>)}
+            </select>
+          </Field>
+          <Field label="Width">
+            <select value={draft.width ?? 1} onChange={(event) => change({ width: Number(event.target.value) })}>
+              {[1, 2, 3].map((width) => <option key={width} value={width}>{width} of 3</option>)}
+            </select>
+          </Field>
+        </div>
+        {draft.queries.map((one, at) => (
+          <div key={at} className="stack">
+            <Suspense fallback={<Loading />}>
+              <PromqlEditor label={`Query ${at + 1}`} value={one.expr} onChange={(expr) => query(at, { expr })} onRun={() => setShown({ ...draft, queries: asked })} />
+            </Suspense>
+            <div className="form-row">
+              <Field label="Legend" hint="{{code}} stands for a label"><input value={one.legend ?? ""} onChange={(event) => query(at, { legend: event.target.value })} /></Field>
+              {draft.queries.length > 1 && <button type="button" className="button" onClick={() => change({ queries: draft.queries.filter((_, index) => index !== at) })}>Remove query {at + 1}</button>}
+            </div>
+          </div>
+        ))}
+        <div className="form-row">
+          <button type="button" className="button" onClick={() => change({ queries: [...draft.queries, { expr: "", legend: "" }] })}>Add a query</button>
+          <button type="button" className="button" onClick={() => setShown({ ...draft, queries: asked })}>Preview</button>
+          <button type="submit" className="button primary" aria-disabled={!ready || undefined}>Keep</button>
+          {!ready && <span className="why">A panel has a title and a query.</span>}
+        </div>
+      </form>
+      {shown.queries.some(({ expr }) => expr.trim()) && <PanelChart panel={filled(shown, values, range)} range={range} markers={[]} height={180} />}
+    </Dialog>
+  );
+}

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod batch;
 pub mod body;
+pub mod exposition;
 pub mod flagd;
 pub mod graphite;
 pub mod inflate;
@@ -10,6 +11,7 @@ pub mod influx;
 pub mod irc;
 pub mod otlp;
 pub mod prom_page;
+pub mod prom_proto;
 pub mod prom_text;
 pub mod remote_write;
 pub mod sse;

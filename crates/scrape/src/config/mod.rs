@@ -4,6 +4,7 @@ mod raw;
 mod read;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use crate::{Group, Rule};
 
@@ -99,7 +100,8 @@ impl Job {
     pub fn accept(&self) -> String {
         let mut out = String::new();
         for (at, protocol) in self.protocols.iter().enumerate() {
-            out.push_str(&format!("{};q=0.{},", protocol.media_type(), 9_usize.saturating_sub(at).max(2)));
+            // Writing into a string does not fail.
+            let _ = write!(out, "{};q=0.{},", protocol.media_type(), 9_usize.saturating_sub(at).max(2));
         }
         out + "*/*;q=0.1"
     }

@@ -106,6 +106,7 @@ pub struct Global {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "the file's own keys")]
 pub struct Scrape {
     pub job_name: Option<Spanned<String>>,
     pub scrape_interval: Option<Duration>,

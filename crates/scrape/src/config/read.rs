@@ -168,7 +168,7 @@ fn job(global: &Global, scrape: &Spanned<Scrape>) -> Result<Job, ConfigError> {
     job.keep_dropped_max = raw.keep_dropped_targets.or(global.keep_dropped_targets).unwrap_or(0);
     job.relabel = rules(&raw.relabel_configs)?;
     job.metric_relabel = rules(&raw.metric_relabel_configs)?;
-    job.static_groups = raw.static_configs.iter().map(|group| static_group(group)).collect::<Result<_, _>>()?;
+    job.static_groups = raw.static_configs.iter().map(static_group).collect::<Result<_, _>>()?;
     job.file_sd = raw.file_sd_configs.iter().map(file_sd).collect::<Result<_, _>>()?;
     job.http_sd = raw.http_sd_configs.iter().map(http_sd).collect::<Result<_, _>>()?;
     job.dns_sd = raw.dns_sd_configs.iter().map(dns_sd).collect::<Result<_, _>>()?;

@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod batch;
 pub mod body;
+pub mod dns;
 pub mod exposition;
 pub mod flagd;
 pub mod graphite;

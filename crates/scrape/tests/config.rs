@@ -94,6 +94,17 @@ fn a_whole_file_is_read() {
 }
 
 #[test]
+fn files_are_meant_from_the_configurations_folder() {
+    let mut config = parse_config(WHOLE).unwrap();
+    config.relative_to("/etc/prometheus");
+    let job = &config.jobs[1];
+    assert_eq!(job.file_sd[0].files[0], "/etc/prometheus/targets/*.json");
+    assert_eq!(job.client.tls.ca_file.as_deref(), Some("/etc/prometheus/ca.pem"));
+    let Some(Auth::Basic { password, .. }) = &job.client.auth else { panic!("{:?}", job.client) };
+    assert_eq!(*password, Secret::File("/etc/secret".into()), "a whole path stays");
+}
+
+#[test]
 fn what_is_asked_for_is_said_in_order() {
     let accept = job("  scrape_protocols: [PrometheusProto, PrometheusText0.0.4]\n").accept();
     assert_eq!(

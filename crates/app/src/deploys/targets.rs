@@ -1,7 +1,7 @@
 //! Where the releases of a host answer scrapes, and how the host itself is doing, for the metrics part.
 
 use tenfold_protocols::agent::Release;
-use tenfold_protocols::prom_text::Format;
+use tenfold_protocols::exposition::Format;
 use tenfold_types::Labels;
 
 use crate::App;
@@ -20,7 +20,7 @@ pub(super) fn report(app: &App, host: &str, releases: &[Release]) {
             ("host", host),
             ("instance", host),
         ]);
-        Some(Target { url: format!("http://{address}{path}"), labels, host: Some(host.to_owned()) })
+        Some(Target::reported(format!("http://{address}{path}"), labels, host))
     });
     app.metrics.set_host_targets(host, targets.collect());
 }
@@ -33,9 +33,9 @@ pub const HOST_JOB: &str = "node";
 pub(super) fn host_metrics(app: &App, host: &str, environment: &str, page: String, took_ms: u64) {
     let labels =
         Labels::from_pairs([("job", HOST_JOB), ("instance", host), ("host", host), ("environment", environment)]);
-    let target = Target { url: format!("agent://{host}"), labels, host: Some(host.to_owned()) };
+    let target = Target::reported(format!("agent://{host}"), labels, host);
     let duration_ms = i64::try_from(took_ms).unwrap_or(i64::MAX);
-    let scraped = Scraped { at: app.now(), duration_ms, page: Ok((page, Format::default())) };
+    let scraped = Scraped { at: app.now(), duration_ms, page: Ok((page.into(), Format::default())) };
     if let Err(fault) = app.metrics.pushed(target, scraped) {
         tracing::warn!(%fault, host, "the metrics of a host could not be kept");
     }

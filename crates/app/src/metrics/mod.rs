@@ -8,6 +8,8 @@ mod drawn;
 mod graphite;
 mod markers;
 mod own;
+mod page;
+mod pools;
 mod push;
 mod pushed;
 mod query;
@@ -32,11 +34,12 @@ pub use dashboards::{Dashboard, Panel, PanelQuery, check_dashboard};
 pub use graphite::BadLines;
 pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;
+pub use pools::{Dropped, PoolStatus};
 pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
 pub use query::{Answer, QUERY_TIMEOUT_MS, SeriesFilter, Told};
 pub use scrape::Scraped;
 pub use statsd::Aggregator;
-pub use targets::{Health, Target, TargetStatus};
+pub use targets::{Health, Plan, Target, TargetStatus};
 
 /// Samples survive a power cut after at most this long; a killed process loses none.
 const SYNC: Duration = Duration::from_secs(1);
@@ -51,8 +54,11 @@ pub struct State {
     /// The server's own counters and gauges.
     pub own: Own,
     targets: targets::Registry,
+    pools: pools::Pools,
+    /// How targets are asked that no configuration file names.
+    usual_job: Arc<tenfold_scrape::Job>,
     bursts: burst::Bursts,
-    metadata: Mutex<std::collections::BTreeMap<String, tenfold_protocols::prom_text::Metadata>>,
+    metadata: Mutex<std::collections::BTreeMap<String, tenfold_protocols::exposition::Metadata>>,
     statsd: Mutex<Aggregator>,
     trouble: Mutex<Option<String>>,
     /// Which parts of PromQL queries may use.
@@ -88,6 +94,8 @@ impl State {
             tsdb: Arc::new(tsdb),
             own: Own::default(),
             targets: targets::Registry::default(),
+            pools: pools::Pools::default(),
+            usual_job: Arc::new(settings.metrics.usual_job()),
             bursts: burst::Bursts::default(),
             metadata: Mutex::default(),
             statsd: Mutex::default(),

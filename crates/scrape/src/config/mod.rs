@@ -27,6 +27,22 @@ pub struct ScrapeConfigs {
     pub notes: Vec<String>,
 }
 
+impl ScrapeConfigs {
+    /// Files are meant from the folder of the configuration file, unless their paths say more.
+    pub fn relative_to(&mut self, folder: &str) {
+        let whole = |path: &mut String| {
+            if !folder.is_empty() && !path.starts_with('/') {
+                *path = format!("{folder}/{path}");
+            }
+        };
+        for job in &mut self.jobs {
+            job.client.each_path(&whole);
+            job.http_sd.iter_mut().for_each(|sd| sd.client.each_path(&whole));
+            job.file_sd.iter_mut().flat_map(|sd| &mut sd.files).for_each(whole);
+        }
+    }
+}
+
 /// One `scrape_config`, complete.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -197,6 +213,26 @@ pub struct HttpClient {
 impl Default for HttpClient {
     fn default() -> Self {
         Self { auth: None, follow_redirects: true, tls: Tls::default() }
+    }
+}
+
+impl HttpClient {
+    fn each_path(&mut self, change: &impl Fn(&mut String)) {
+        let secret = |secret: &mut Secret| {
+            if let Secret::File(path) = secret {
+                change(path);
+            }
+        };
+        match &mut self.auth {
+            Some(Auth::Basic { username, password }) => {
+                secret(username);
+                secret(password);
+            }
+            Some(Auth::Credentials { credentials, .. }) => secret(credentials),
+            None => {}
+        }
+        let tls = &mut self.tls;
+        [&mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file].into_iter().flatten().for_each(change);
     }
 }
 

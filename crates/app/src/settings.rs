@@ -18,6 +18,7 @@ pub struct Settings {
     pub metrics: Metrics,
     pub statsd: Statsd,
     pub graphite: Graphite,
+    pub ganglia: Ganglia,
     pub flags: Flags,
     pub alerts: Alerts,
     pub mail: Mail,
@@ -35,6 +36,7 @@ impl Default for Settings {
             metrics: Metrics::default(),
             statsd: Statsd::default(),
             graphite: Graphite::default(),
+            ganglia: Ganglia::default(),
             flags: Flags::default(),
             alerts: Alerts::default(),
             mail: Mail::default(),
@@ -239,6 +241,28 @@ pub struct Graphite {
     pub pickle_listen: String,
     /// From dotted paths to names and labels; the first that fits counts.
     pub templates: Vec<String>,
+}
+
+/// Ganglia knows no tokens: whoever reaches the address may send. It is off unless set.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ganglia {
+    /// UDP address for what gmond sends (its 8649).
+    pub listen: String,
+    /// The group that gmonds send to (their 239.2.11.71), to be joined.
+    pub multicast_group: Option<std::net::Ipv4Addr>,
+    /// gmond or gmetad, to be asked for all they know.
+    pub sources: Vec<GangliaSource>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GangliaSource {
+    pub job: String,
+    /// `HOST:PORT` of a gmond (8649) or of gmetad (8651).
+    pub address: String,
+    #[serde(default)]
+    pub labels: std::collections::BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -1,10 +1,12 @@
-//! The metrics edge: finds targets and asks them for their metrics pages, and listens for StatsD and Graphite.
+//! The metrics edge: finds targets and asks them for their metrics pages, and listens for StatsD, Graphite and
+//! Ganglia.
 //!
 //! What it brings goes to `app.metrics`; nothing is decided here.
 
 mod client;
 mod datagrams;
 mod discovery;
+mod ganglia;
 mod graphite;
 mod scraper;
 mod statsd;
@@ -46,6 +48,7 @@ pub async fn start(app: &App, stop: &CancellationToken) -> Result<TaskTracker, S
     let loaded = discovery::load(&app.settings.metrics.scrape_config_files).map_err(StartError::ScrapeConfig)?;
     statsd::start(app, stop, &tasks).await?;
     graphite::start(app, stop, &tasks).await?;
+    ganglia::start(app, stop, &tasks).await?;
     tasks.spawn(discovery::run(app.clone(), loaded, stop.clone()));
     tasks.spawn(scraper::run(app.clone(), stop.clone()));
     tasks.close();

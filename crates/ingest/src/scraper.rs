@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenfold_app::App;
-use tenfold_app::metrics::{BURST_INTERVAL_MS, Scraped, Target};
+use tenfold_app::metrics::{BURST_INTERVAL_MS, GANGLIA, Scraped, Target};
+use tenfold_protocols::exposition::Format;
 use tenfold_scrape::Job;
 use tokio_util::sync::CancellationToken;
 
@@ -122,9 +123,12 @@ impl Watched {
         }
     }
 
-    async fn ask(&self, timeout_ms: u64) -> Result<(bytes::Bytes, tenfold_protocols::exposition::Format), String> {
+    async fn ask(&self, timeout_ms: u64) -> Result<(bytes::Bytes, Format), String> {
         if let Some(reason) = self.app.metrics.not_asked(&self.target) {
             return Err(reason);
+        }
+        if let Some(address) = self.target.url.strip_prefix(GANGLIA) {
+            return Ok((crate::ganglia::ask(address, timeout_ms).await?, Format::Ganglia));
         }
         let asking = Asking {
             accept: &self.job.accept(),

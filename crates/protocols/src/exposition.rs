@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tenfold_types::histogram::short_float;
 use tenfold_types::{Histogram, Labels};
 
-use crate::{prom_proto, prom_text};
+use crate::{ganglia, prom_proto, prom_text};
 
 /// Samples one page may hold.
 pub const SAMPLES_MAX: usize = 200_000;
@@ -21,6 +21,8 @@ pub enum Format {
     OpenMetrics,
     /// `io.prometheus.client.MetricFamily`, each with its length before it: the only one that carries native histograms.
     Protobuf,
+    /// The XML of gmond and gmetad, which does not come by HTTP.
+    Ganglia,
 }
 
 impl Format {
@@ -108,13 +110,15 @@ pub enum ExpositionError {
     Line(#[from] prom_text::PageError),
     #[error(transparent)]
     Proto(#[from] prom_proto::ProtoError),
+    #[error(transparent)]
+    Ganglia(#[from] ganglia::GangliaXmlError),
 }
 
 impl ExpositionError {
     /// Samples before the place where the page went wrong.
     pub fn samples(&self) -> usize {
         match self {
-            Self::Text => 0,
+            Self::Text | Self::Ganglia(_) => 0,
             Self::Line(e) => e.samples,
             Self::Proto(e) => e.samples,
         }
@@ -126,6 +130,7 @@ impl ExpositionError {
 pub fn read(body: &[u8], format: Format, histograms: Histograms) -> Result<Page, ExpositionError> {
     match format {
         Format::Protobuf => Ok(prom_proto::parse(body, histograms)?),
+        Format::Ganglia => Ok(ganglia::parse_xml(body)?),
         Format::Prometheus | Format::OpenMetrics => {
             let text = std::str::from_utf8(body).map_err(|_| ExpositionError::Text)?;
             Ok(prom_text::parse(text, format)?)

@@ -6,6 +6,7 @@ pub mod body;
 pub mod dns;
 pub mod exposition;
 pub mod flagd;
+pub mod ganglia;
 pub mod graphite;
 pub mod inflate;
 pub mod influx;

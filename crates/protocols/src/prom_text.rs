@@ -249,7 +249,7 @@ fn read_exemplar(text: &str) -> Result<PageExemplar, String> {
 fn timestamp(text: &str, format: Format) -> Result<i64, String> {
     let wrong = || format!("`{text}` is not a timestamp");
     match format {
-        Format::Prometheus | Format::Protobuf => text.parse::<i64>().map_err(|_| wrong()),
+        Format::Prometheus | Format::Protobuf | Format::Ganglia => text.parse::<i64>().map_err(|_| wrong()),
         Format::OpenMetrics => {
             let seconds = number(text).filter(|s| s.is_finite()).ok_or_else(wrong)?;
             Ok((seconds * 1000.0).round() as i64)

@@ -5,6 +5,8 @@
 mod burst;
 mod dashboards;
 mod drawn;
+mod exemplars;
+mod ganglia;
 mod graphite;
 mod markers;
 mod own;
@@ -31,6 +33,7 @@ use crate::{App, Settings};
 
 pub use burst::BURST_INTERVAL_MS;
 pub use dashboards::{Dashboard, Panel, PanelQuery, check_dashboard};
+pub use exemplars::Exemplars;
 pub use graphite::BadLines;
 pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;
@@ -39,7 +42,7 @@ pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
 pub use query::{Answer, QUERY_TIMEOUT_MS, SeriesFilter, Told};
 pub use scrape::Scraped;
 pub use statsd::Aggregator;
-pub use targets::{Health, Plan, Target, TargetStatus};
+pub use targets::{GANGLIA, Health, Plan, Target, TargetStatus};
 
 /// Samples survive a power cut after at most this long; a killed process loses none.
 const SYNC: Duration = Duration::from_secs(1);
@@ -70,6 +73,7 @@ pub struct State {
     graphite_templates: tenfold_protocols::graphite::Templates,
     otlp_rules: tenfold_protocols::otlp::Rules,
     deltas: Mutex<tenfold_protocols::otlp::Deltas>,
+    ganglia: Mutex<ganglia::Texts>,
     /// Places for pushed bodies.
     pushes: tokio::sync::Semaphore,
 }
@@ -107,6 +111,7 @@ impl State {
             graphite_templates,
             otlp_rules: settings.metrics.otlp.rules(),
             deltas: Mutex::default(),
+            ganglia: Mutex::default(),
             pushes: tokio::sync::Semaphore::new(push::PUSHES_MAX),
         })
     }
@@ -161,7 +166,7 @@ impl State {
 
 #[expect(clippy::unused_async, reason = "every part is loaded the same way")]
 pub async fn load(app: &App) -> Result<(), Fault> {
-    app.metrics.targets.set_static(&app.settings.metrics.static_targets);
+    app.metrics.targets.set_static(&app.settings.metrics.static_targets, &app.settings.ganglia.sources);
     Ok(())
 }
 

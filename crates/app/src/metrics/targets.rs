@@ -9,8 +9,10 @@ use tenfold_scrape::Job;
 use tenfold_types::{Labels, Timestamp};
 
 use super::page::Memory;
-use crate::settings::StaticTarget;
+use crate::settings::{GangliaSource, StaticTarget};
 
+/// How the address begins of a target that answers with Ganglia's XML.
+pub const GANGLIA: &str = "ganglia://";
 /// Targets one host may report.
 const TARGETS_PER_HOST_MAX: usize = 200;
 
@@ -114,15 +116,17 @@ fn identity(target: &Target) -> String {
 }
 
 impl Registry {
-    pub fn set_static(&self, targets: &[StaticTarget]) {
-        let made = targets.iter().map(|t| {
+    pub fn set_static(&self, targets: &[StaticTarget], ganglia: &[GangliaSource]) {
+        let made = |url: String, job: &str, instance: &str, labels: &BTreeMap<String, String>| {
+            let labels = Labels::from_pairs(labels.clone()).with("job", job).with("instance", instance);
+            Target { url, labels, host: None, plan: None }
+        };
+        let pages = targets.iter().map(|t| {
             let instance = t.url.split("://").nth(1).and_then(|r| r.split('/').next()).unwrap_or(&t.url);
-            let mut labels = Labels::from_pairs(t.labels.clone());
-            labels.set("job", t.job.clone());
-            labels.set("instance", instance);
-            Target { url: t.url.clone(), labels, host: None, plan: None }
+            made(t.url.clone(), &t.job, instance, &t.labels)
         });
-        *self.fixed.write() = made.collect();
+        let answers = ganglia.iter().map(|s| made(format!("{GANGLIA}{}", s.address), &s.job, &s.address, &s.labels));
+        *self.fixed.write() = pages.chain(answers).collect();
     }
 
     pub fn all(&self) -> Vec<Target> {

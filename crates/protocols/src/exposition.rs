@@ -102,7 +102,7 @@ impl Default for Histograms {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ExpositionError {
     #[error("the page is not UTF-8")]
     Text,
@@ -115,12 +115,12 @@ pub enum ExpositionError {
 }
 
 impl ExpositionError {
-    /// Samples before the place where the page went wrong.
-    pub fn samples(&self) -> usize {
+    /// What stood before the place where the page went wrong.
+    pub fn read(self) -> Page {
         match self {
-            Self::Text | Self::Ganglia(_) => 0,
-            Self::Line(e) => e.samples,
-            Self::Proto(e) => e.samples,
+            Self::Text | Self::Ganglia(_) => Page::default(),
+            Self::Line(e) => *e.read,
+            Self::Proto(e) => *e.read,
         }
     }
 }

@@ -18,14 +18,14 @@ pub const LABEL_BYTES_MAX: usize = 128 << 20;
 /// Labels of one metric, and of one exemplar.
 const LABELS_MAX: usize = 1_000;
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("metric family {family}: {message}")]
 pub struct ProtoError {
     /// Counted from 1.
     pub family: usize,
     pub message: String,
-    /// Samples before it.
-    pub samples: usize,
+    /// What stood before it.
+    pub read: Box<Page>,
 }
 
 /// What a family's kind is called, by its number.
@@ -41,7 +41,7 @@ pub fn parse(mut body: &[u8], histograms: Histograms) -> Result<Page, ProtoError
         family += 1;
         let read = next(&mut body).map_err(Fault::from).and_then(|message| reader.family(message));
         if let Err(fault) = read {
-            return Err(ProtoError { family, message: fault.0, samples: reader.page.samples.len() });
+            return Err(ProtoError { family, message: fault.0, read: reader.page.into() });
         }
     }
     Ok(reader.page)

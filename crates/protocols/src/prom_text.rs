@@ -13,14 +13,14 @@ use crate::exposition::{PageExemplar, PageSample, canonical_float};
 /// Longest line of a page, in bytes.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct PageError {
     /// Counted from 1.
     pub line: usize,
     pub message: String,
-    /// Samples before it.
-    pub samples: usize,
+    /// What stood before it.
+    pub read: Box<Page>,
 }
 
 /// Reads a whole page in one of the two text formats.
@@ -32,13 +32,13 @@ pub fn parse(text: &str, format: Format) -> Result<Page, PageError> {
             Ok(false) => {}
             Ok(true) => return Ok(reader.end()),
             Err(message) => {
-                return Err(PageError { line: index + 1, message, samples: reader.page.samples.len() });
+                return Err(PageError { line: index + 1, message, read: reader.page.into() });
             }
         }
     }
     if format == Format::OpenMetrics {
-        let (line, samples) = (text.split('\n').count(), reader.page.samples.len());
-        return Err(PageError { line, message: "the page ends without `# EOF`".into(), samples });
+        let (line, read) = (text.split('\n').count(), reader.page.into());
+        return Err(PageError { line, message: "the page ends without `# EOF`".into(), read });
     }
     Ok(reader.end())
 }
@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(shown("# TYPE c counter\nc_created 5\n", Format::Prometheus), ["c_created 5"]);
         let wrong = parse("a 1\nb 2 # x\n# EOF", Format::OpenMetrics).unwrap_err();
         assert_eq!(
-            (wrong.to_string().as_str(), wrong.samples),
+            (wrong.to_string().as_str(), wrong.read.samples.len()),
             ("line 2: the exemplar: its labels stand in braces", 1)
         );
     }

@@ -79,6 +79,8 @@ pub(super) struct Taken {
     pub scraped: usize,
     pub kept: usize,
     pub added: usize,
+    /// The page went on, but not readably: what is missing is not known to be gone.
+    pub is_part: bool,
     /// Left out, by reason.
     pub ahead: usize,
     pub long_exemplars: usize,
@@ -208,8 +210,10 @@ impl Memory {
         if samples_max > 0 && taken.kept as u64 > samples_max {
             return Err(format!("sample_limit exceeded (number of samples: {}, limit: {samples_max})", taken.kept));
         }
-        let seen = self.scrapes;
-        self.known.retain(|_, known| known.seen == seen);
+        if !taken.is_part {
+            let seen = self.scrapes;
+            self.known.retain(|_, known| known.seen == seen);
+        }
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 //! series that vanished.
 
 use bytes::Bytes;
-use tenfold_protocols::exposition::{self, Format, Histograms, Metadata};
+use tenfold_protocols::exposition::{self, Format, Histograms, Metadata, Page};
 use tenfold_types::{Fault, Labels, Matcher, Timestamp};
 
 use super::page::{Taken, Write, with_series};
@@ -37,23 +37,27 @@ impl State {
         let job = self.job_of(target);
         let histograms = Histograms { native: job.native_histograms, classic_too: job.classic_histograms };
         let mut taken = Taken::default();
-        let read = scraped.page.and_then(|(body, format)| {
-            exposition::read(&body, format, histograms).map_err(|e| {
-                taken.scraped = e.samples();
-                e.to_string()
-            })
-        });
-        let starts = read.as_ref().is_ok_and(|page| page.samples.iter().any(|s| s.created_ms.is_some()));
+        // Of a page that cannot be read, what stood before is only counted.
+        let (mut page, mut error) = match scraped.page {
+            Ok((body, format)) => match exposition::read(&body, format, histograms) {
+                Ok(page) => (page, None),
+                Err(error) => {
+                    let reason = error.to_string();
+                    (error.read(), Some(reason))
+                }
+            },
+            Err(reason) => (Page::default(), Some(reason)),
+        };
+        taken.is_part = error.is_some();
+        let starts = page.samples.iter().any(|s| s.created_ms.is_some());
         let started_after = if starts { self.scraped_until(target, at)? } else { i64::MAX };
         // Taken out meanwhile, so that a large page keeps nobody waiting.
         let mut memory = self.registry().last(target, |last| std::mem::take(&mut last.memory));
-        let error = match read {
-            Ok(mut page) => {
-                self.keep_metadata(std::mem::take(&mut page.metadata));
-                memory.take(page, &target.labels, &job, at, started_after, &mut taken).err()
-            }
-            Err(error) => Some(error),
-        };
+        if error.is_none() {
+            self.keep_metadata(std::mem::take(&mut page.metadata));
+        }
+        let done = memory.take(page, &target.labels, &job, at, started_after, &mut taken);
+        error = error.or(done.err());
         if error.is_some() {
             taken.fail();
         }
@@ -71,9 +75,7 @@ impl State {
         writes.extend(ended.into_iter().map(|(labels, is_histogram)| Write::end(labels, at, is_histogram)));
         let up = f64::from(u8::from(error.is_none()));
         let seconds = scraped.duration_ms as f64 / 1000.0;
-        // A page that was refused added nothing.
-        let added = if error.is_none() { taken.added } else { 0 };
-        let own = [up, seconds, taken.scraped as f64, taken.kept as f64, added as f64];
+        let own = [up, seconds, taken.scraped as f64, taken.kept as f64, taken.added as f64];
         writes.extend(scrape_series(&target.labels).zip(own).map(|(labels, value)| Write::float(labels, at, value)));
         self.write_all(&writes)
     }

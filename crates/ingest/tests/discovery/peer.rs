@@ -119,7 +119,7 @@ pub fn native_page() -> Vec<u8> {
         sample_count: Some(21),
         sample_sum: Some(18.25),
         bucket: vec![bucket(9, 0.5), bucket(20, 4.0)],
-        schema: Some(1),
+        schema: Some(0),
         zero_threshold: Some(0.001),
         zero_count: Some(2),
         negative_span: vec![span(-1, 2)],

@@ -80,8 +80,7 @@ fn pages(site: &Site) {
     site.page(
         "/two",
         TEXT,
-        "# TYPE req counter\nreq{code=\"204\"} 7\nreq{code=\"500\",job=\"own\"} 2\ngo_threads 9\nodd NaN\nbig +Inf\n\
-         with_time 5 1700000000000\n",
+        "# TYPE req counter\nreq{code=\"204\"} 7\nreq{code=\"500\",job=\"own\"} 2\ngo_threads 9\nodd NaN\nbig +Inf\n",
     );
     site.page("/broken", TEXT, "fine 1\nworse 2\nbroken{ 3\n");
     site.page(

@@ -292,7 +292,7 @@ fn what_is_broken_is_named() {
     cut.pop();
     let error = parse(&cut, Histograms::default()).unwrap_err();
     assert_eq!(
-        (error.to_string().as_str(), error.samples),
+        (error.to_string().as_str(), error.read.samples.len()),
         ("metric family 2: the protobuf message ends in the middle of a field", 1)
     );
     let bad = wire::Histogram {

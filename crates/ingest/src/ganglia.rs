@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::ListenError;
-use crate::datagrams::{Buffers, Datagrams};
+use crate::datagrams::{Buffers, DROPS_EVERY, Datagrams};
 
 const WHAT: &str = "Ganglia";
 /// Largest answer, in bytes.
@@ -32,26 +32,39 @@ pub(crate) async fn start(app: &App, stop: &CancellationToken, tasks: &TaskTrack
 
 async fn datagrams(app: App, socket: Datagrams, stop: CancellationToken) {
     let mut buffers = Buffers::new();
+    let mut drops = tokio::time::interval(DROPS_EVERY);
     loop {
         let mut packets: Vec<Vec<u8>> = Vec::new();
         let received = tokio::select! {
             () = stop.cancelled() => return,
+            _ = drops.tick() => {
+                if let Some(count) = socket.dropped() {
+                    app.metrics.own.set("tenfold_ganglia_dropped_total", &[], count as f64);
+                }
+                continue;
+            }
             received = socket.receive(&mut buffers, |packet| packets.push(packet.to_vec())) => received,
         };
         if let Err(error) = received {
             tracing::warn!(%error, "a Ganglia datagram could not be received");
         }
-        let pushed = app.metrics.ganglia_packets(packets.iter().map(Vec::as_slice), app.now());
-        if let Err(fault) = pushed {
-            let labels = [("protocol", "ganglia"), ("source", "udp")];
-            app.metrics.own.add("tenfold_push_lost_total", &labels, packets.len() as f64);
-            tracing::warn!(fault = %fault.fault, packets = packets.len(), "Ganglia datagrams were lost");
-        }
-        if let Some(count) = socket.dropped() {
-            app.metrics.own.set("tenfold_ganglia_dropped_total", &[], count as f64);
-        }
+        keep(&app, packets).await;
         tokio::task::yield_now().await;
     }
+}
+
+/// The disk may make it wait: not on a thread that serves connections.
+async fn keep(app: &App, packets: Vec<Vec<u8>>) {
+    let (inside, count) = (app.clone(), packets.len());
+    let write = move || inside.metrics.ganglia_packets(packets.iter().map(Vec::as_slice), inside.now());
+    let lost = match tokio::task::spawn_blocking(write).await {
+        Ok(Ok(())) => return,
+        Ok(Err(fault)) => fault.fault.to_string(),
+        Err(error) => error.to_string(),
+    };
+    let labels = [("protocol", "ganglia"), ("source", "udp")];
+    app.metrics.own.add("tenfold_push_lost_total", &labels, count as f64);
+    tracing::warn!(reason = lost, packets = count, "Ganglia datagrams were lost");
 }
 
 /// Everything a gmond or gmetad says when it is connected to.

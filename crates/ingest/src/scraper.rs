@@ -16,8 +16,6 @@ use crate::client::{Asking, Client};
 
 /// How often the list of targets is looked at.
 const LOOK_MS: u64 = 500;
-/// A larger page is read apart from the threads that wait for the network.
-const LARGE_BYTES: usize = 256 * 1024;
 
 /// The clients of the jobs, made when they are first needed.
 #[derive(Default)]
@@ -140,22 +138,14 @@ impl Watched {
         self.client.page(&self.target.url, &asking).await
     }
 
+    /// Reading a page and writing it take their time: not on a thread that waits for the network.
     async fn keep(&self, scraped: Scraped) {
-        let is_large = scraped.page.as_ref().is_ok_and(|(body, _)| body.len() > LARGE_BYTES);
-        let kept = if is_large {
-            let (app, target) = (self.app.clone(), self.target.clone());
-            match tokio::task::spawn_blocking(move || app.metrics.scraped(&target, scraped)).await {
-                Ok(kept) => kept,
-                Err(error) => {
-                    tracing::error!(%error, instance = self.target.instance(), "reading a page panicked");
-                    return;
-                }
-            }
-        } else {
-            self.app.metrics.scraped(&self.target, scraped)
-        };
-        if let Err(fault) = kept {
-            tracing::warn!(%fault, instance = self.target.instance(), "a scrape could not be kept");
+        let (app, target) = (self.app.clone(), self.target.clone());
+        let instance = self.target.instance();
+        match tokio::task::spawn_blocking(move || app.metrics.scraped(&target, scraped)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => tracing::warn!(%fault, instance, "a scrape could not be kept"),
+            Err(error) => tracing::error!(%error, instance, "keeping a scrape panicked"),
         }
     }
 }

@@ -23,8 +23,9 @@ fn module(name: &str) -> Option<PathBuf> {
 
 /// Sends to the ports, and answers with XML on its own.
 fn config(dir: &Path, send: &[u16], own: u16, load: &Path) -> PathBuf {
-    let channels: String =
+    let channels: Vec<String> =
         send.iter().map(|port| format!("udp_send_channel {{ host = 127.0.0.1\n port = {port} }}\n")).collect();
+    let channels = channels.concat();
     let text = format!(
         "globals {{ daemonize = no\n setuid = no\n send_metadata_interval = 1 }}\ncluster {{ name = \"web & co\" }}\n{channels}\
          udp_recv_channel {{ port = {own}\n bind = 127.0.0.1 }}\ntcp_accept_channel {{ port = {own}\n bind = 127.0.0.1 }}\n\

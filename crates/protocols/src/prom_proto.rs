@@ -161,9 +161,9 @@ impl Reader {
         if name.is_empty() {
             return Err(Fault("it has no name".to_owned()));
         }
-        let known = usize::try_from(kind).ok().and_then(|k| KINDS.get(k));
+        let known = usize::try_from(kind).ok().and_then(|k| KINDS.get(k)).copied();
         let known = known.ok_or_else(|| Fault(format!("`{name}` is of an unknown kind ({kind})")))?;
-        metadata.kind = (*known).to_owned();
+        known.clone_into(&mut metadata.kind);
         let mut fields = Fields::new(message);
         while let Some((field, value)) = fields.read()? {
             if field == 4 {

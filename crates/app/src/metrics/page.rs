@@ -180,22 +180,20 @@ impl Memory {
                 continue;
             }
             let (scrapes, added) = (self.scrapes, &mut taken.added);
-            let known = match self.known.get_mut(&sample.labels) {
-                Some(known) => known,
-                None => {
-                    let labels =
-                        apply(&job.metric_relabel, with_target_labels(&sample.labels, target, job.honor_labels));
-                    if let Some(labels) = &labels {
-                        check_labels(labels, job)?;
-                        if labels.metric_name().is_none() {
-                            return Err(format!("relabelling leaves {} without a metric name", sample.labels));
-                        }
-                        *added += 1;
+            if !self.known.contains_key(&sample.labels) {
+                let joined = with_target_labels(&sample.labels, target, job.honor_labels);
+                let labels = apply(&job.metric_relabel, joined);
+                if let Some(labels) = &labels {
+                    check_labels(labels, job)?;
+                    if labels.metric_name().is_none() {
+                        return Err(format!("relabelling leaves {} without a metric name", sample.labels));
                     }
-                    let fresh = Known { labels: labels.map(Arc::new), created_ms: None, exemplar: None, seen: scrapes };
-                    self.known.entry(sample.labels.clone()).or_insert(fresh)
+                    *added += 1;
                 }
-            };
+                let fresh = Known { labels: labels.map(Arc::new), created_ms: None, exemplar: None, seen: scrapes };
+                self.known.insert(sample.labels.clone(), fresh);
+            }
+            let Some(known) = self.known.get_mut(&sample.labels) else { continue };
             known.seen = scrapes;
             let Some(labels) = known.labels.clone() else { continue };
             taken.kept += 1;
@@ -245,25 +243,22 @@ impl Known {
         let oldest = started_after.max(at_ms - START_AGE_MS_MAX);
         let start = sample.created_ms.filter(|c| self.created_ms != Some(*c) && *c > oldest && *c < t_ms);
         self.created_ms = sample.created_ms.or(self.created_ms);
-        let mut write = match &sample.histogram {
-            Some(histogram) => {
-                if let Some(start) = start {
-                    let empty = Histogram {
-                        schema: histogram.schema,
-                        zero_threshold: histogram.zero_threshold,
-                        bounds: histogram.bounds.clone(),
-                        ..Histogram::default()
-                    };
-                    taken.writes.push(Write::histogram(labels.clone(), start, Arc::new(empty)));
-                }
-                Write::histogram(labels, t_ms, histogram.clone())
+        let mut write = if let Some(histogram) = &sample.histogram {
+            if let Some(start) = start {
+                let empty = Histogram {
+                    schema: histogram.schema,
+                    zero_threshold: histogram.zero_threshold,
+                    bounds: histogram.bounds.clone(),
+                    ..Histogram::default()
+                };
+                taken.writes.push(Write::histogram(labels.clone(), start, Arc::new(empty)));
             }
-            None => {
-                if let Some(start) = start {
-                    taken.writes.push(Write::float(labels.clone(), start, 0.0));
-                }
-                Write::float(labels, t_ms, sample.value)
+            Write::histogram(labels, t_ms, histogram.clone())
+        } else {
+            if let Some(start) = start {
+                taken.writes.push(Write::float(labels.clone(), start, 0.0));
             }
+            Write::float(labels, t_ms, sample.value)
         };
         write.exemplars = self.new_exemplars(sample, t_ms, at_ms, taken);
         taken.writes.push(write);

@@ -38,8 +38,8 @@ impl World {
 fn shown(taken: &Taken) -> Vec<String> {
     let one = |w: &Write| {
         let point = w.point.expect("a float");
-        let exemplars: String = w.exemplars.iter().map(|e| format!(" # {} {}", e.labels, e.value)).collect();
-        format!("{} {} @{}{exemplars}", w.labels, point.value, point.t_ms - AT)
+        let exemplars: Vec<_> = w.exemplars.iter().map(|e| format!(" # {} {}", e.labels, e.value)).collect();
+        format!("{} {} @{}{}", w.labels, point.value, point.t_ms - AT, exemplars.concat())
     };
     taken.writes.iter().map(one).collect()
 }

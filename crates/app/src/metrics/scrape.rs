@@ -65,6 +65,9 @@ impl State {
         self.registry().last(target, |last| {
             last.memory = memory;
             last.at = Some(scraped.at);
+            if error.is_none() {
+                last.kept_at = Some(scraped.at);
+            }
             last.duration_ms = scraped.duration_ms;
             last.samples = if error.is_none() { taken.kept } else { 0 };
             last.labels.clone_from(&target.labels);
@@ -95,8 +98,9 @@ impl State {
     /// The instant up to which a target is known to have been scraped: what began before it was seen then. After a start of
     /// the server the store tells it.
     fn scraped_until(&self, target: &Target, at_ms: i64) -> Result<i64, Fault> {
-        if let Some(at) = self.registry().last(target, |last| last.at) {
-            return Ok(at.millis());
+        let (asked, kept) = self.registry().last(target, |last| (last.at, last.kept_at));
+        if asked.is_some() {
+            return Ok(kept.map_or(i64::MIN, Timestamp::millis));
         }
         let matchers: Vec<Matcher> =
             target.labels.iter().chain([(Labels::NAME, "up")]).map(|(n, v)| Matcher::equal(n, v)).collect();

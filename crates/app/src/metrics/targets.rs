@@ -93,6 +93,8 @@ pub struct TargetStatus {
 #[derive(Debug, Default)]
 pub(super) struct Last {
     pub at: Option<Timestamp>,
+    /// When a page was kept last.
+    pub kept_at: Option<Timestamp>,
     pub duration_ms: i64,
     pub samples: usize,
     pub error: Option<String>,

@@ -49,8 +49,8 @@ impl Prometheus {
     }
 
     pub async fn query(&self, expr: &str) -> Vec<Json> {
-        let query: String = expr.bytes().map(|b| format!("%{b:02X}")).collect();
-        let answer = self.get(&format!("/api/v1/query?query={query}")).await;
+        let query: Vec<String> = expr.bytes().map(|b| format!("%{b:02X}")).collect();
+        let answer = self.get(&format!("/api/v1/query?query={}", query.concat())).await;
         answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{expr}: {answer}")).clone()
     }
 }

@@ -20,7 +20,7 @@ const PROTO: &str = "application/vnd.google.protobuf; proto=io.prometheus.client
 
 fn config(site: &str, own: &str) -> String {
     format!(
-        r#"
+        r"
 global: {{scrape_interval: 500ms, scrape_timeout: 400ms}}
 scrape_configs:
 - job_name: prometheus
@@ -63,7 +63,7 @@ scrape_configs:
 - {{job_name: missing, metrics_path: /missing, static_configs: [{{targets: ['{site}']}}]}}
 - {{job_name: open, metrics_path: /open, static_configs: [{{targets: ['{site}']}}]}}
 - {{job_name: native, metrics_path: /native, scrape_native_histograms: true, static_configs: [{{targets: ['{site}']}}]}}
-"#
+"
     )
 }
 
@@ -92,8 +92,12 @@ fn pages(site: &Site) {
     site.page("/native", PROTO, native_page());
 }
 
-/// Labels and what else a target shows.
-fn theirs(answer: &Json) -> (Vec<(Labels, Labels, String, String)>, Vec<Labels>) {
+/// Discovered labels, labels, pool and health.
+type Shown = (Labels, Labels, String, String);
+/// Those that are asked, and the discovered labels of those that are dropped.
+type Targets = (Vec<Shown>, Vec<Labels>);
+
+fn theirs(answer: &Json) -> Targets {
     let labels = |json: &Json| serde_json::from_value::<Labels>(json.clone()).expect("labels");
     let text = |json: &Json| json.as_str().expect("a text").to_owned();
     let active = answer["data"]["activeTargets"].as_array().expect("a list").iter();
@@ -107,7 +111,7 @@ fn theirs(answer: &Json) -> (Vec<(Labels, Labels, String, String)>, Vec<Labels>)
     (active, dropped)
 }
 
-fn ours(world: &World) -> (Vec<(Labels, Labels, String, String)>, Vec<Labels>) {
+fn ours(world: &World) -> Targets {
     let health = |h: Health| match h {
         Health::Up => "up",
         Health::Down => "down",
@@ -194,7 +198,7 @@ async fn a_real_prometheus_sees_the_same() {
         tick.tick().await;
         their = theirs(&prometheus.get("/api/v1/targets").await);
         our = ours(&world);
-        let settled = |t: &(Vec<(Labels, Labels, String, String)>, Vec<Labels>)| {
+        let settled = |t: &Targets| {
             t.0.iter().all(|(_, _, _, health)| health != "unknown") && t.0.len() == TARGETS && t.1.len() == DROPPED
         };
         if settled(&their) && settled(&our) {
@@ -202,7 +206,7 @@ async fn a_real_prometheus_sees_the_same() {
         }
     }
     // 2.42 shows some discovered labels as rules rewrote them, and writes paths in its own way.
-    let comparable = |mut all: (Vec<(Labels, Labels, String, String)>, Vec<Labels>)| {
+    let comparable = |mut all: Targets| {
         for labels in all.0.iter_mut().map(|t| &mut t.0).chain(&mut all.1) {
             let kept = labels.iter().filter(|(n, _)| n.starts_with("__") && *n != "__meta_filepath");
             *labels = Labels::from_pairs(kept.map(|(n, v)| (n.to_owned(), v.to_owned())).collect::<Vec<_>>());

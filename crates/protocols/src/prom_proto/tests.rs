@@ -161,12 +161,12 @@ fn label(name: &str, value: &str) -> LabelPair {
     LabelPair { name: Some(name.into()), value: Some(value.into()) }
 }
 
-fn time(seconds: i64, nanos: i32) -> Option<prost_types::Timestamp> {
-    Some(prost_types::Timestamp { seconds, nanos })
+fn time(seconds: i64, nanos: i32) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds, nanos }
 }
 
 fn traced(value: f64) -> wire::Exemplar {
-    wire::Exemplar { label: vec![label("trace_id", "7f")], value: Some(value), timestamp: time(5, 500_000_000) }
+    wire::Exemplar { label: vec![label("trace_id", "7f")], value: Some(value), timestamp: Some(time(5, 500_000_000)) }
 }
 
 fn shown(families: &[MetricFamily], histograms: Histograms) -> Vec<String> {
@@ -175,8 +175,9 @@ fn shown(families: &[MetricFamily], histograms: Histograms) -> Vec<String> {
         let value = s.histogram.as_ref().map_or_else(|| s.value.to_string(), ToString::to_string);
         let created = s.created_ms.map_or(String::new(), |t| format!(" since {t}"));
         let t = s.t_ms.map_or(String::new(), |t| format!(" @{t}"));
-        let exemplars: String =
+        let exemplars: Vec<_> =
             s.exemplars.iter().map(|e| format!(" # {} {} {:?}", e.labels, e.value, e.t_ms)).collect();
+        let exemplars = exemplars.concat();
         format!("{} {value}{t}{created}{exemplars}", s.labels)
     };
     page.samples.iter().map(one).collect()
@@ -193,7 +194,7 @@ fn both() -> Written {
         sample_count: Some(6),
         sample_sum: Some(9.5),
         bucket: vec![bucket(2, 1.0), bucket(5, 10.0)],
-        created_timestamp: time(3, 0),
+        created_timestamp: Some(time(3, 0)),
         schema: Some(0),
         zero_threshold: Some(0.001),
         zero_count: Some(1),
@@ -206,7 +207,8 @@ fn both() -> Written {
 
 #[test]
 fn every_kind_becomes_its_series() {
-    let counter = Counter { value: Some(7.0), exemplar: Some(traced(1.0)), created_timestamp: time(2, 250_000_000) };
+    let counter =
+        Counter { value: Some(7.0), exemplar: Some(traced(1.0)), created_timestamp: Some(time(2, 250_000_000)) };
     let quantile = |quantile, value| Quantile { quantile: Some(quantile), value: Some(value) };
     let summary = Summary {
         sample_count: Some(4),

@@ -7713,7 +7713,7 @@ export interface components {
         /** @description What an import makes, or would make. */
         CalendarImported: {
             overrides: components["schemas"]["OverrideView"][];
-            /** @description Events that name nobody who has an account, each in a sentence. */
+            /** @description Events that name nobody who has an account, or several people, each in a sentence. */
             skipped: string[];
         };
         CalendarText: {

@@ -1,7 +1,7 @@
 // Metrics from real clients: the OpenTelemetry SDK for Python over HTTP and gRPC, cumulative and as deltas; StatsD and Graphite
-// clients over UDP, TCP and a Unix socket.
+// clients over UDP, TCP and a Unix socket; pages of Prometheus' client for Python.
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -27,17 +27,22 @@ async function freePort() {
 let server;
 let token;
 let ports;
+let pagePort;
+let pages;
 let folder;
 before(async () => {
   if (!present) return;
   folder = mkdtempSync(join(tmpdir(), 'tenfold-statsd-'));
   ports = [await freePort(), await freePort(), join(folder, 'socket'), await freePort()];
+  pagePort = await freePort();
   const statsd = `listen = "127.0.0.1:${ports[0]}"\ntcp_listen = "127.0.0.1:${ports[1]}"\nunix_socket = "${ports[2]}"\nflush_interval_ms = 200\n`;
   const graphite = `[graphite]\nlisten = "127.0.0.1:${ports[3]}"\ntemplates = ["servers.* .host.measurement*"]\n`;
-  server = await Server.start(graphite, statsd);
+  const scraped = `[metrics]\nscrape_interval_ms = 200\n[[metrics.static_targets]]\njob = "pages"\nurl = "http://127.0.0.1:${pagePort}/metrics"\n`;
+  server = await Server.start(graphite + scraped, statsd);
   token = (await server.api.post('/api/tokens', { name: 'otel', kind: 'metrics' })).secret;
 });
 after(async () => {
+  pages?.kill();
   await server?.stop();
   if (folder) rmSync(folder, { recursive: true, force: true });
 });
@@ -95,6 +100,27 @@ test('StatsD and Graphite clients', { skip }, async () => {
   assert.match(own, /tenfold_statsd_events_ignored_total\{transport="unix"\} 1\n/);
   assert.match(own, /tenfold_statsd_service_checks_ignored_total\{transport="unix"\} 1\n/);
   assert.doesNotMatch(own, /tenfold_statsd_bad_lines_total/);
+});
+
+test("pages of Prometheus' client", { skip }, async () => {
+  pages = spawn(PYTHON, [join(import.meta.dirname, 'exposition.py'), String(pagePort)], { stdio: 'inherit' });
+  const same = (one, other) => JSON.stringify(Object.entries(one).sort()) === JSON.stringify(Object.entries(other).sort());
+  const told = async (query, label, wanted) =>
+    until(`${query} is ${JSON.stringify(wanted)}`, async () => same(await values(query, label), wanted));
+  await told('jobs_total{job="pages"}', 'queue', { 'a"b\\c\n': 3 });
+  await told('latency_seconds_bucket{job="pages"}', 'le', { '+Inf': 2, '0.5': 0, '1.0': 1, '10.0': 1 });
+  await told('size_bytes_sum{job="pages"}', '', { '': 4 });
+  await told('temp{job="pages"}', '', { '': null });
+  await told('build_info{job="pages"}', 'v', { 1: 1 });
+  await told('st{job="pages"}', 'st', { x: 1, y: 0 });
+  // It began before it was first asked: the increase since then is seen, and no series says so.
+  await told('jobs_created or latency_seconds_created', '', {});
+  await told('min_over_time(jobs_total{job="pages"}[5m])', '', { '': 0 });
+  const { data } = await server.api.get(`/api/v1/query_exemplars?${new URLSearchParams({ query: '{job="pages"}', start: '0', end: '9999999999' })}`);
+  const exemplars = data.map(({ seriesLabels, exemplars: all }) => [seriesLabels.__name__, all.map(({ labels, value }) => [labels.trace_id, value])]);
+  assert.deepEqual(exemplars, [['jobs_total', [['abc', '3']]], ['latency_seconds_bucket', [['def', '0.7']]]]);
+  const { data: about } = await server.api.get('/api/v1/metadata?metric=jobs');
+  assert.deepEqual(about, { jobs: [{ type: 'counter', help: 'Jobs "done"\n.', unit: '' }] });
 });
 
 test('nothing was refused', { skip }, async () => {

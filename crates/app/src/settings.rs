@@ -18,6 +18,7 @@ pub struct Settings {
     pub metrics: Metrics,
     pub statsd: Statsd,
     pub graphite: Graphite,
+    pub ganglia: Ganglia,
     pub flags: Flags,
     pub alerts: Alerts,
     pub mail: Mail,
@@ -35,6 +36,7 @@ impl Default for Settings {
             metrics: Metrics::default(),
             statsd: Statsd::default(),
             graphite: Graphite::default(),
+            ganglia: Ganglia::default(),
             flags: Flags::default(),
             alerts: Alerts::default(),
             mail: Mail::default(),
@@ -68,6 +70,11 @@ pub struct Metrics {
     pub experimental_promql: bool,
     /// Targets besides those the agents report: full URLs of metrics pages.
     pub static_targets: Vec<StaticTarget>,
+    /// Configuration files of Prometheus, of which the `scrape_configs` are obeyed; read again when they change.
+    pub scrape_config_files: Vec<PathBuf>,
+    /// Who is asked for `dns_sd_configs`, as `ADDRESS:PORT`; empty for the servers of /etc/resolv.conf.
+    pub dns_servers: Vec<std::net::SocketAddr>,
+    pub scrape: Scrape,
     pub push: Push,
     pub otlp: Otlp,
 }
@@ -80,8 +87,40 @@ impl Default for Metrics {
             retention_days: 15,
             experimental_promql: true,
             static_targets: Vec::new(),
+            scrape_config_files: Vec::new(),
+            dns_servers: Vec::new(),
+            scrape: Scrape::default(),
             push: Push::default(),
             otlp: Otlp::default(),
+        }
+    }
+}
+
+/// How the targets that agents report, and the static ones, are asked. Zero is no limit.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scrape {
+    pub body_bytes_max: u64,
+    pub samples_max: u64,
+    pub labels_max: u64,
+    pub label_name_bytes_max: u64,
+    pub label_value_bytes_max: u64,
+    /// Whether native histograms are asked for.
+    pub native_histograms: bool,
+    /// Whether the classic buckets of a native histogram are kept as well.
+    pub classic_histograms: bool,
+}
+
+impl Default for Scrape {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 16 << 20,
+            samples_max: 0,
+            labels_max: 0,
+            label_name_bytes_max: 0,
+            label_value_bytes_max: 0,
+            native_histograms: true,
+            classic_histograms: true,
         }
     }
 }
@@ -103,6 +142,31 @@ pub struct Otlp {
 impl Default for Otlp {
     fn default() -> Self {
         Self { suffixes: true, promote_resource_attributes: Vec::new(), promote_scope: false, native_histograms: false }
+    }
+}
+
+impl Metrics {
+    /// How targets are asked that no configuration file names.
+    pub fn usual_job(&self) -> tenfold_scrape::Job {
+        use tenfold_scrape::{HttpClient, Job, Limits, Protocol};
+        let scrape = &self.scrape;
+        let mut job = Job::new("", self.scrape_interval_ms.max(100), self.scrape_timeout_ms.max(1));
+        job.native_histograms = scrape.native_histograms;
+        job.classic_histograms = scrape.classic_histograms;
+        if scrape.native_histograms {
+            job.protocols = Protocol::NATIVE.to_vec();
+        }
+        // An agent's word must not point the server at something it must not ask.
+        job.client = HttpClient { follow_redirects: false, ..HttpClient::default() };
+        job.limits = Limits {
+            body_bytes_max: scrape.body_bytes_max,
+            samples_max: scrape.samples_max,
+            labels_max: scrape.labels_max,
+            label_name_bytes_max: scrape.label_name_bytes_max,
+            label_value_bytes_max: scrape.label_value_bytes_max,
+            targets_max: 0,
+        };
+        job
     }
 }
 
@@ -177,6 +241,28 @@ pub struct Graphite {
     pub pickle_listen: String,
     /// From dotted paths to names and labels; the first that fits counts.
     pub templates: Vec<String>,
+}
+
+/// Ganglia knows no tokens: whoever reaches the address may send. It is off unless set.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ganglia {
+    /// UDP address for what gmond sends (its 8649).
+    pub listen: String,
+    /// The group that gmonds send to (their 239.2.11.71), to be joined.
+    pub multicast_group: Option<std::net::Ipv4Addr>,
+    /// gmond or gmetad, to be asked for all they know.
+    pub sources: Vec<GangliaSource>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GangliaSource {
+    pub job: String,
+    /// `HOST:PORT` of a gmond (8649) or of gmetad (8651).
+    pub address: String,
+    #[serde(default)]
+    pub labels: std::collections::BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -3,8 +3,10 @@
 //! Shapes, parameters and errors are those of Prometheus 3 (`docs/querying/api.md` there). Rules and alerts in that
 //! shape stand with the alerts.
 
+mod exemplars;
 mod federate;
 mod status;
+mod targets;
 
 use std::collections::BTreeMap;
 
@@ -13,7 +15,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
 use tenfold_app::App;
-use tenfold_app::metrics::{Health, SeriesFilter, Told};
+use tenfold_app::metrics::{SeriesFilter, Told};
 use tenfold_promql::{Limits, PlanNode, Sample, Series, Value, format_float, parse_duration_ms};
 use tenfold_types::{ErrorCode, Fault, Histogram, Labels, Point, Timestamp};
 use utoipa_axum::routes;
@@ -28,7 +30,9 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(labels, labels_post))
         .add(Policy::Viewer, routes!(label_values))
         .add(Policy::Viewer, routes!(metadata))
-        .add(Policy::Viewer, routes!(targets))
+        .add(Policy::Viewer, routes!(targets::targets))
+        .add(Policy::Viewer, routes!(targets::scrape_pools))
+        .add(Policy::Viewer, routes!(exemplars::query_exemplars, exemplars::query_exemplars_post))
         .add(Policy::Viewer, routes!(status::buildinfo))
         .add(Policy::Viewer, routes!(status::runtimeinfo))
         .add(Policy::Viewer, routes!(status::flags))
@@ -354,31 +358,6 @@ async fn metadata(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
         })
         .collect();
     Ok(success(json!(all)))
-}
-
-/// Targets in Prometheus' shape; `/api/targets` says the same in ours.
-#[utoipa::path(get, path = "/api/v1/targets", responses((status = 200, content_type = "application/json")))]
-async fn targets(State(app): State<App>) -> Answer {
-    let active: Vec<Json> = app
-        .metrics
-        .target_statuses()
-        .into_iter()
-        .map(|t| {
-            let health = match t.health {
-                Health::Up => "up",
-                Health::Down => "down",
-                Health::Unknown => "unknown",
-            };
-            json!({
-                "discoveredLabels": {}, "labels": labels_json(&t.labels), "scrapePool": t.job, "scrapeUrl": t.url,
-                "globalUrl": t.url, "lastError": t.error.unwrap_or_default(), "lastScrape": t.last_scrape,
-                "lastScrapeDuration": t.duration_ms.unwrap_or(0) as f64 / 1000.0, "health": health,
-                "scrapeInterval": format!("{}ms", app.settings.metrics.scrape_interval_ms),
-                "scrapeTimeout": format!("{}ms", app.settings.metrics.scrape_timeout_ms),
-            })
-        })
-        .collect();
-    Ok(success(json!({"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {}})))
 }
 
 /// The server's own metrics in the Prometheus text format.

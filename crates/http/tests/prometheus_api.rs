@@ -255,3 +255,74 @@ async fn a_query_tells_what_it_cost() {
     let off = asker.get("/api/v1/query", &[("query", "up"), ("explain", "0")]).await.1;
     assert!(off["data"].get("explain").is_none());
 }
+
+#[tokio::test]
+async fn targets_are_told_with_what_was_found_and_dropped() {
+    let asker = Asker::new().await;
+    let yaml = "scrape_configs:\n- job_name: web\n  static_configs: [{targets: ['h1:80', 'h2:80', 'h3:80'], labels: {zone: a}}]\n  \
+                relabel_configs:\n  - {source_labels: [__address__], regex: 'h2:.*', action: drop}\n  \
+                - {source_labels: [__address__], regex: 'h3:.*', target_label: __scheme__, replacement: ftp}\n";
+    let config = tenfold_scrape::parse_config(yaml).expect("the configuration is right");
+    asker.world.app.metrics.set_jobs(config.jobs, |_, _| false);
+    let discovered = |address: &str| {
+        json!({"__address__": address, "__metrics_path__": "/metrics", "__scheme__": "http", "__scrape_interval__": "1m",
+            "__scrape_timeout__": "10s", "job": "web", "zone": "a"})
+    };
+    let active = json!([{
+        "discoveredLabels": discovered("h1:80"), "labels": {"instance": "h1:80", "job": "web", "zone": "a"},
+        "scrapePool": "web", "scrapeUrl": "http://h1:80/metrics", "globalUrl": "http://h1:80/metrics", "lastError": "",
+        "lastScrape": null, "lastScrapeDuration": 0.0, "health": "unknown", "scrapeInterval": "1m", "scrapeTimeout": "10s",
+    }]);
+    let reason = "\"ftp\" is not a scheme that can be scraped; http and https are";
+    let dropped = json!([
+        {"discoveredLabels": discovered("h2:80"), "scrapePool": "web"},
+        {"discoveredLabels": discovered("h3:80"), "scrapePool": "web", "reason": reason},
+    ]);
+    let all = json!({"activeTargets": active, "droppedTargets": dropped, "droppedTargetCounts": {"web": 2}});
+    assert_eq!(asker.get("/api/v1/targets", &[]).await, data(all));
+    let only = json!({"activeTargets": active, "droppedTargets": [], "droppedTargetCounts": {}});
+    assert_eq!(asker.get("/api/v1/targets", &[("state", "active"), ("scrapePool", "web")]).await, data(only));
+    let none = json!({"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}});
+    assert_eq!(asker.get("/api/v1/targets", &[("scrapePool", "other")]).await, data(none));
+    assert_eq!(asker.get("/api/v1/targets", &[("state", "odd")]).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(asker.get("/api/v1/scrape_pools", &[]).await, data(json!({"scrapePools": ["web"]})));
+}
+
+#[tokio::test]
+async fn exemplars_of_the_series_a_query_is_about() {
+    use tenfold_protocols::batch::{Batch, Exemplar};
+    let asker = Asker::new().await;
+    let t = asker.world.app.now().millis();
+    let mut batch = Batch::default();
+    for (job, value) in [("db", 0.5), ("web", 6.0)] {
+        batch.label("__name__", "latency_bucket").unwrap();
+        batch.label("job", job).unwrap();
+        batch.point(tenfold_types::Point::new(t, 1.0)).unwrap();
+        for at in [t - 250, t] {
+            batch.exemplar(Exemplar { labels: vec![("trace_id", job)], value, t_ms: Some(at) }).unwrap();
+        }
+        batch.end().unwrap();
+    }
+    let source = tenfold_app::metrics::Source::new("remote_write", "test");
+    asker.world.app.metrics.push(&source, &batch, asker.world.app.now()).expect("it is taken");
+    let seconds = |ms: i64| ms as f64 / 1000.0;
+    let of = |job: &str, value: &str, at: &[i64]| {
+        let one = |t: &i64| json!({"labels": {"trace_id": job}, "value": value, "timestamp": seconds(*t)});
+        let list: Vec<Value> = at.iter().map(one).collect();
+        json!({"seriesLabels": {"__name__": "latency_bucket", "job": job}, "exemplars": list})
+    };
+    let query = "histogram_quantile(0.9, rate(latency_bucket[5m])) > sum(up)";
+    let both = json!([of("db", "0.5", &[t - 250, t]), of("web", "6", &[t - 250, t])]);
+    assert_eq!(asker.get("/api/v1/query_exemplars", &[("query", query)]).await, data(both));
+    let (start, end) = (seconds(t - 100).to_string(), seconds(t).to_string());
+    let pairs = [("query", "latency_bucket{job=\"web\"}"), ("start", start.as_str()), ("end", end.as_str())];
+    assert_eq!(asker.post("/api/v1/query_exemplars", &pairs).await, data(json!([of("web", "6", &[t])])));
+    let wrong = [("query", "up"), ("start", end.as_str()), ("end", start.as_str())];
+    for (pairs, text) in
+        [(&wrong[..], "`end` is before `start`"), (&[("query", "up{")], "1:4"), (&[], "`query` is missing")]
+    {
+        let (status, body) = asker.get("/api/v1/query_exemplars", pairs).await;
+        assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")), "{body}");
+        assert!(body["error"].as_str().is_some_and(|e| e.contains(text)), "{body}");
+    }
+}

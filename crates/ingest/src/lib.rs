@@ -1,8 +1,12 @@
-//! The metrics edge: asks targets for their metrics pages, and listens for StatsD and Graphite.
+//! The metrics edge: finds targets and asks them for their metrics pages, and listens for StatsD, Graphite and
+//! Ganglia.
 //!
 //! What it brings goes to `app.metrics`; nothing is decided here.
 
+mod client;
 mod datagrams;
+mod discovery;
+mod ganglia;
 mod graphite;
 mod scraper;
 mod statsd;
@@ -29,11 +33,23 @@ impl ListenError {
     }
 }
 
-/// Starts scraping and listening. Fails at once when an address cannot be bound.
-pub async fn start(app: &App, stop: &CancellationToken) -> Result<TaskTracker, ListenError> {
+/// Why the edge does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("metrics.scrape_config_files: {0}")]
+    ScrapeConfig(String),
+}
+
+/// Starts scraping and listening. Fails at once when an address cannot be bound or a scrape configuration is wrong.
+pub async fn start(app: &App, stop: &CancellationToken) -> Result<TaskTracker, StartError> {
     let tasks = TaskTracker::new();
+    let loaded = discovery::load(&app.settings.metrics.scrape_config_files).map_err(StartError::ScrapeConfig)?;
     statsd::start(app, stop, &tasks).await?;
     graphite::start(app, stop, &tasks).await?;
+    ganglia::start(app, stop, &tasks).await?;
+    tasks.spawn(discovery::run(app.clone(), loaded, stop.clone()));
     tasks.spawn(scraper::run(app.clone(), stop.clone()));
     tasks.close();
     Ok(tasks)

@@ -1,37 +1,41 @@
 //! One task per target asks for its page every interval, at a moment of the interval that depends on the target, so that
-//! a thousand targets are not asked at once. Pages are capped; redirects are not followed.
+//! a thousand targets are not asked at once. Pages are capped.
 
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tenfold_app::App;
-use tenfold_app::metrics::{BURST_INTERVAL_MS, Scraped, Target};
-use tenfold_protocols::prom_text::Format;
+use tenfold_app::metrics::{BURST_INTERVAL_MS, GANGLIA, Scraped, Target};
+use tenfold_protocols::exposition::Format;
+use tenfold_scrape::Job;
 use tokio_util::sync::CancellationToken;
 
-/// Largest metrics page, in bytes.
-const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+use crate::client::{Asking, Client};
+
 /// How often the list of targets is looked at.
 const LOOK_MS: u64 = 500;
-const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+
+/// The clients of the jobs, made when they are first needed.
+#[derive(Default)]
+struct Clients(Vec<(Arc<Job>, Arc<Client>)>);
+
+impl Clients {
+    fn of(&mut self, job: &Arc<Job>) -> Arc<Client> {
+        if let Some((_, client)) = self.0.iter().find(|(known, _)| Arc::ptr_eq(known, job)) {
+            return client.clone();
+        }
+        // Those of jobs that were replaced are held by nobody else.
+        self.0.retain(|(known, _)| Arc::strong_count(known) > 1);
+        let client = Arc::new(Client::new(&job.client));
+        self.0.push((job.clone(), client.clone()));
+        client
+    }
+}
 
 pub async fn run(app: App, stop: CancellationToken) {
-    let timeout = Duration::from_millis(app.settings.metrics.scrape_timeout_ms.max(1));
-    let client = reqwest::Client::builder()
-        .timeout(timeout)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
-        .build();
-    let client = match client {
-        Ok(client) => client,
-        Err(error) => {
-            tracing::error!(%error, "the scraper could not be started");
-            return;
-        }
-    };
+    let mut clients = Clients::default();
     let mut running: HashMap<String, CancellationToken> = HashMap::new();
     let mut look = tokio::time::interval(Duration::from_millis(LOOK_MS));
     loop {
@@ -39,8 +43,7 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = look.tick() => {}
         }
-        let targets: HashMap<String, Target> =
-            app.metrics.targets().into_iter().map(|t| (format!("{} {}", t.url, t.labels), t)).collect();
+        let targets: HashMap<String, Target> = app.metrics.targets().into_iter().map(|t| (key(&t), t)).collect();
         running.retain(|key, task| {
             let wanted = targets.contains_key(key);
             if !wanted {
@@ -51,7 +54,9 @@ pub async fn run(app: App, stop: CancellationToken) {
         for (key, target) in targets {
             running.entry(key).or_insert_with(|| {
                 let task = stop.child_token();
-                tokio::spawn(watch(app.clone(), client.clone(), target, task.clone()));
+                let job = app.metrics.job_of(&target);
+                let watched = Watched { app: app.clone(), client: clients.of(&job), job, target };
+                tokio::spawn(watched.run(task.clone()));
                 task
             });
         }
@@ -61,42 +66,86 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
-/// A target seen for the first time is asked soon, then once every interval.
-async fn watch(app: App, client: reqwest::Client, target: Target, stop: CancellationToken) {
-    let usual_ms = app.settings.metrics.scrape_interval_ms.max(100);
-    // Looks up at least that often whether it is time: the interval shrinks while the service is deployed.
-    let look = Duration::from_millis(BURST_INTERVAL_MS);
-    let spread = Duration::from_millis(offset_ms(&target, usual_ms.min(BURST_INTERVAL_MS)));
-    let mut due = tokio::time::Instant::now() + spread;
-    let mut last = None;
-    loop {
-        let now = tokio::time::Instant::now();
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep_until(due.min(now + look)) => {}
+/// Another key is another task: a job that was read anew asks by its new rules.
+fn key(target: &Target) -> String {
+    let plan = target.plan.as_ref();
+    let plan = plan.map(|p| format!("{:p} {} {}", Arc::as_ptr(&p.job), p.interval_ms, p.timeout_ms));
+    format!("{} {} {}", target.url, target.labels, plan.unwrap_or_default())
+}
+
+struct Watched {
+    app: App,
+    client: Arc<Client>,
+    job: Arc<Job>,
+    target: Target,
+}
+
+impl Watched {
+    /// A target seen for the first time is asked soon, then once every interval.
+    async fn run(self, stop: CancellationToken) {
+        let (app, target) = (&self.app, &self.target);
+        let usual_ms = target.plan.as_ref().map_or(self.job.interval_ms, |plan| plan.interval_ms);
+        let timeout_ms = target.plan.as_ref().map_or(self.job.timeout_ms, |plan| plan.timeout_ms);
+        // Looks up at least that often whether it is time: the interval shrinks while the service is deployed.
+        let look = Duration::from_millis(BURST_INTERVAL_MS);
+        let spread = Duration::from_millis(offset_ms(target, usual_ms.min(BURST_INTERVAL_MS)));
+        let mut due = tokio::time::Instant::now() + spread;
+        let mut last = None;
+        loop {
+            let now = tokio::time::Instant::now();
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep_until(due.min(now + look)) => {}
+            }
+            let now = tokio::time::Instant::now();
+            let interval = Duration::from_millis(app.metrics.interval_ms(target, usual_ms, app.now()));
+            if let Some(last) = last {
+                due = due.min(last + interval);
+            }
+            if now < due {
+                continue;
+            }
+            last = Some(due);
+            // What was missed is not made up for.
+            due = (due + interval).max(now);
+            let at = app.now();
+            let page = tokio::select! {
+                () = stop.cancelled() => return,
+                page = self.ask(timeout_ms) => page,
+            };
+            let scraped = Scraped { at, duration_ms: app.now().since_ms(at), page };
+            if stop.is_cancelled() {
+                return;
+            }
+            self.keep(scraped).await;
         }
-        let now = tokio::time::Instant::now();
-        let interval = Duration::from_millis(app.metrics.interval_ms(&target, usual_ms, app.now()));
-        if let Some(last) = last {
-            due = due.min(last + interval);
+    }
+
+    async fn ask(&self, timeout_ms: u64) -> Result<(bytes::Bytes, Format), String> {
+        if let Some(reason) = self.app.metrics.not_asked(&self.target) {
+            return Err(reason);
         }
-        if now < due {
-            continue;
+        if let Some(address) = self.target.url.strip_prefix(GANGLIA) {
+            return Ok((crate::ganglia::ask(address, timeout_ms).await?, Format::Ganglia));
         }
-        last = Some(due);
-        // What was missed is not made up for.
-        due = (due + interval).max(now);
-        let at = app.now();
-        let page = tokio::select! {
-            () = stop.cancelled() => return,
-            page = fetch(&client, &target.url) => page,
+        let asking = Asking {
+            accept: &self.job.accept(),
+            timeout_ms,
+            compressed: self.job.compression,
+            bytes_max: self.job.limits.body_bytes_max,
+            fallback: self.job.fallback,
         };
-        let scraped = Scraped { at, duration_ms: app.now().since_ms(at), page };
-        if stop.is_cancelled() {
-            return;
-        }
-        if let Err(fault) = app.metrics.scraped(&target, scraped) {
-            tracing::warn!(%fault, instance = target.instance(), "a scrape could not be kept");
+        self.client.page(&self.target.url, &asking).await
+    }
+
+    /// Reading a page and writing it take their time: not on a thread that waits for the network.
+    async fn keep(&self, scraped: Scraped) {
+        let (app, target) = (self.app.clone(), self.target.clone());
+        let instance = self.target.instance();
+        match tokio::task::spawn_blocking(move || app.metrics.scraped(&target, scraped)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(fault)) => tracing::warn!(%fault, instance, "a scrape could not be kept"),
+            Err(error) => tracing::error!(%error, instance, "keeping a scrape panicked"),
         }
     }
 }
@@ -105,36 +154,4 @@ fn offset_ms(target: &Target, within_ms: u64) -> u64 {
     let mut hasher = std::collections::hash_map::DefaultHasher::new();
     target.url.hash(&mut hasher);
     hasher.finish() % within_ms.max(1)
-}
-
-async fn fetch(client: &reqwest::Client, url: &str) -> Result<(String, Format), String> {
-    let response = client.get(url).header("accept", ACCEPT).send().await.map_err(|e| plain(&e))?;
-    if !response.status().is_success() {
-        return Err(format!("the target answered {}", response.status()));
-    }
-    let kind = response.headers().get("content-type").and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let format = Format::from_content_type(kind);
-    let mut body = Vec::new();
-    let mut stream = response.bytes_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.map_err(|e| plain(&e))?;
-        if body.len() + chunk.len() > PAGE_BYTES_MAX {
-            return Err(format!("the page is larger than {PAGE_BYTES_MAX} bytes"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let text = String::from_utf8(body).map_err(|_| "the page is not UTF-8".to_owned())?;
-    Ok((text, format))
-}
-
-/// The innermost reason, which is the one that helps.
-fn plain(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "the target did not answer in time".into();
-    }
-    let mut at: &dyn std::error::Error = error;
-    while let Some(source) = at.source() {
-        at = source;
-    }
-    at.to_string()
 }

@@ -111,7 +111,7 @@ async fn soon(asked: impl Future<Output = Option<()>>) {
 fn target(url: &str) -> Target {
     let labels =
         Labels::from_pairs([("job", "photos"), ("instance", "h:1"), ("service", "photos"), ("host", "host-1")]);
-    Target { url: url.into(), labels, host: Some("host-1".into()) }
+    Target::reported(url.into(), labels, "host-1")
 }
 
 /// Values by series, at this moment.

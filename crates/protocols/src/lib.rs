@@ -3,7 +3,10 @@
 pub mod agent;
 pub mod batch;
 pub mod body;
+pub mod dns;
+pub mod exposition;
 pub mod flagd;
+pub mod ganglia;
 pub mod grafana;
 pub mod graphite;
 pub mod inflate;
@@ -11,6 +14,7 @@ pub mod influx;
 pub mod irc;
 pub mod otlp;
 pub mod prom_page;
+pub mod prom_proto;
 pub mod prom_text;
 pub mod remote_write;
 pub mod sse;

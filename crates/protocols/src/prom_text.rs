@@ -3,105 +3,186 @@
 //! A line that cannot be read fails the whole page with its number, as Prometheus does: half a page would look like
 //! series that vanished. Bounded by [`SAMPLES_MAX`] and [`LINE_BYTES_MAX`].
 
+use std::collections::BTreeMap;
+
 use tenfold_types::Labels;
 
-/// Samples one page may hold.
-pub const SAMPLES_MAX: usize = 200_000;
+pub use crate::exposition::{Format, Metadata, Page, SAMPLES_MAX};
+use crate::exposition::{PageExemplar, PageSample, canonical_float};
+
 /// Longest line of a page, in bytes.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// Which of the two formats the `Content-Type` named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Format {
-    #[default]
-    Prometheus,
-    /// Timestamps are seconds, the page ends with `# EOF`, exemplars may follow a value.
-    OpenMetrics,
-}
-
-impl Format {
-    pub fn from_content_type(value: &str) -> Self {
-        if value.trim_start().starts_with("application/openmetrics-text") {
-            Self::OpenMetrics
-        } else {
-            Self::Prometheus
-        }
-    }
-}
-
-/// One sample; the metric's name is the label `__name__`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TextSample {
-    pub labels: Labels,
-    pub value: f64,
-    /// When the page says so; otherwise the instant of the scrape counts.
-    pub t_ms: Option<i64>,
-}
-
-/// What a page says of a metric family.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Metadata {
-    /// `counter`, `gauge`, `histogram`, `summary`, `unknown`, ...
-    pub kind: String,
-    pub help: String,
-    pub unit: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Page {
-    pub samples: Vec<TextSample>,
-    pub metadata: std::collections::BTreeMap<String, Metadata>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct PageError {
     /// Counted from 1.
     pub line: usize,
     pub message: String,
+    /// What stood before it.
+    pub read: Box<Page>,
 }
 
-/// Reads a whole page.
+/// Reads a whole page in one of the two text formats.
 pub fn parse(text: &str, format: Format) -> Result<Page, PageError> {
-    let mut page = Page::default();
+    let mut reader = Reader { page: Page::default(), format, starts: BTreeMap::new(), family: Family::default() };
     for (index, line) in text.split('\n').enumerate() {
-        let at = |message: String| PageError { line: index + 1, message };
         let line = line.strip_suffix('\r').unwrap_or(line);
+        match reader.line(line) {
+            Ok(false) => {}
+            Ok(true) => return Ok(reader.end()),
+            Err(message) => {
+                return Err(PageError { line: index + 1, message, read: reader.page.into() });
+            }
+        }
+    }
+    if format == Format::OpenMetrics {
+        let (line, read) = (text.split('\n').count(), reader.page.into());
+        return Err(PageError { line, message: "the page ends without `# EOF`".into(), read });
+    }
+    Ok(reader.end())
+}
+
+/// The family that was declared last: its samples mostly follow.
+#[derive(Default)]
+struct Family {
+    name: String,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Kind {
+    Counter,
+    Histogram,
+    Summary,
+    #[default]
+    Other,
+}
+
+impl Kind {
+    fn of(text: &str) -> Self {
+        match text {
+            "counter" => Self::Counter,
+            "histogram" | "gaugehistogram" => Self::Histogram,
+            "summary" => Self::Summary,
+            _ => Self::Other,
+        }
+    }
+
+    /// What follows the family's name in the samples that began when the family's `_created` says.
+    const fn started(self) -> &'static [&'static str] {
+        match self {
+            Self::Counter => &["_total"],
+            Self::Histogram => &["_bucket", "_count", "_sum"],
+            Self::Summary => &["_count", "_sum"],
+            Self::Other => &[],
+        }
+    }
+}
+
+struct Reader {
+    page: Page,
+    format: Format,
+    /// When metrics began, by the labels of the family without bounds.
+    starts: BTreeMap<Labels, i64>,
+    family: Family,
+}
+
+impl Reader {
+    /// Whether the page ends here.
+    fn line(&mut self, line: &str) -> Result<bool, String> {
         if line.len() > LINE_BYTES_MAX {
-            return Err(at(format!("longer than {LINE_BYTES_MAX} bytes")));
+            return Err(format!("longer than {LINE_BYTES_MAX} bytes"));
         }
         let trimmed = line.trim_matches([' ', '\t']);
         if trimmed.is_empty() {
-            continue;
+            return Ok(false);
         }
         if let Some(comment) = trimmed.strip_prefix('#') {
-            if format == Format::OpenMetrics && comment.trim() == "EOF" {
-                return Ok(page);
+            if self.format == Format::OpenMetrics && comment.trim() == "EOF" {
+                return Ok(true);
             }
-            describe(&mut page, comment);
-            continue;
+            self.describe(comment);
+            return Ok(false);
         }
-        if page.samples.len() >= SAMPLES_MAX {
-            return Err(at(format!("more than {SAMPLES_MAX} samples on one page")));
+        if self.page.samples.len() >= SAMPLES_MAX {
+            return Err(format!("more than {SAMPLES_MAX} samples on one page"));
         }
-        page.samples.push(sample(trimmed, format).map_err(at)?);
+        let mut sample = sample(trimmed, self.format)?;
+        if self.take_start(&sample) {
+            return Ok(false);
+        }
+        self.canonical_bound(&mut sample.labels);
+        self.page.samples.push(sample);
+        Ok(false)
     }
-    if format == Format::OpenMetrics {
-        return Err(PageError { line: text.split('\n').count(), message: "the page ends without `# EOF`".into() });
-    }
-    Ok(page)
-}
 
-fn describe(page: &mut Page, comment: &str) {
-    let mut words = comment.trim_start().splitn(3, [' ', '\t']);
-    let (Some(word), Some(name)) = (words.next(), words.next()) else { return };
-    let rest = words.next().unwrap_or("").trim();
-    let name = name.trim_matches('"').to_owned();
-    match word {
-        "TYPE" => page.metadata.entry(name).or_default().kind = rest.to_ascii_lowercase(),
-        "HELP" => page.metadata.entry(name).or_default().help = unescape(rest),
-        "UNIT" => rest.clone_into(&mut page.metadata.entry(name).or_default().unit),
-        _ => {}
+    fn describe(&mut self, comment: &str) {
+        let mut words = comment.trim_start().splitn(3, [' ', '\t']);
+        let (Some(word), Some(name)) = (words.next(), words.next()) else { return };
+        let rest = words.next().unwrap_or("").trim();
+        let name = name.trim_matches('"').to_owned();
+        let metadata = &mut self.page.metadata;
+        match word {
+            "TYPE" => {
+                let kind = rest.to_ascii_lowercase();
+                self.family = Family { name: name.clone(), kind: Kind::of(&kind) };
+                metadata.entry(name).or_default().kind = kind;
+            }
+            "HELP" => metadata.entry(name).or_default().help = unescape(rest),
+            "UNIT" => rest.clone_into(&mut metadata.entry(name).or_default().unit),
+            _ => {}
+        }
+    }
+
+    /// What follows the family's name in a sample's; `None` for a sample of another family.
+    fn suffix<'a>(&self, labels: &'a Labels) -> Option<&'a str> {
+        labels.metric_name()?.strip_prefix(self.family.name.as_str())
+    }
+
+    /// OpenMetrics says in a line of its own when a counter, histogram or summary began.
+    fn take_start(&mut self, sample: &PageSample) -> bool {
+        let is_start = self.format == Format::OpenMetrics
+            && self.family.kind != Kind::Other
+            && self.suffix(&sample.labels) == Some("_created");
+        if is_start {
+            let mut labels = sample.labels.clone();
+            labels.set(Labels::NAME, &self.family.name);
+            let ms = sample.value * 1_000.0;
+            if ms.is_finite() {
+                self.starts.insert(labels, ms.round() as i64);
+            }
+        }
+        is_start
+    }
+
+    fn canonical_bound(&self, labels: &mut Labels) {
+        let name = match (self.family.kind, self.suffix(labels)) {
+            (Kind::Histogram, Some("_bucket")) => "le",
+            (Kind::Summary, Some("")) => "quantile",
+            _ => return,
+        };
+        if let Some(bound) = labels.get(name).and_then(number) {
+            labels.set(name, canonical_float(bound));
+        }
+    }
+
+    fn end(mut self) -> Page {
+        if self.starts.is_empty() {
+            return self.page;
+        }
+        for sample in &mut self.page.samples {
+            let Some(name) = sample.labels.metric_name() else { continue };
+            let Some((base, suffix)) = name.rfind('_').map(|at| name.split_at(at)) else { continue };
+            let kind = self.page.metadata.get(base).map_or(Kind::Other, |m| Kind::of(&m.kind));
+            if kind.started().contains(&suffix) {
+                let mut labels = sample.labels.clone();
+                labels.set(Labels::NAME, base);
+                labels.remove("le");
+                sample.created_ms = self.starts.get(&labels).copied();
+            }
+        }
+        self.page
     }
 }
 
@@ -121,21 +202,23 @@ fn unescape(text: &str) -> String {
     out
 }
 
-fn sample(line: &str, format: Format) -> Result<TextSample, String> {
+fn sample(line: &str, format: Format) -> Result<PageSample, String> {
     let name_end = line.find(['{', ' ', '\t']).unwrap_or(line.len());
     let (name, mut rest) = line.split_at(name_end);
     let mut pairs: Vec<(String, String)> = Vec::new();
     if !name.is_empty() {
         pairs.push((Labels::NAME.to_owned(), name.to_owned()));
     }
-    if let Some(inside) = rest.strip_prefix('{') {
+    if let Some(inside) = rest.trim_start_matches([' ', '\t']).strip_prefix('{') {
         rest = labels(inside, &mut pairs)?;
     }
     if !pairs.iter().any(|(n, _)| n == Labels::NAME) {
         return Err("a sample without a metric name".into());
     }
-    // What follows ` # ` is an exemplar, which is not kept.
-    let numbers = if format == Format::OpenMetrics { rest.split(" # ").next().unwrap_or(rest) } else { rest };
+    let (numbers, exemplar) = match rest.split_once(" # ") {
+        Some((numbers, exemplar)) if format == Format::OpenMetrics => (numbers, Some(exemplar)),
+        _ => (rest, None),
+    };
     let mut words = numbers.split_ascii_whitespace();
     let value = words.next().ok_or("a sample without a value")?;
     let value = number(value).ok_or_else(|| format!("`{value}` is not a number"))?;
@@ -143,13 +226,30 @@ fn sample(line: &str, format: Format) -> Result<TextSample, String> {
     if let Some(extra) = words.next() {
         return Err(format!("`{extra}` follows the timestamp"));
     }
-    Ok(TextSample { labels: Labels::from_pairs(pairs), value, t_ms })
+    let mut sample = PageSample::new(Labels::from_pairs(pairs), value, t_ms);
+    sample.exemplars.extend(exemplar.map(read_exemplar).transpose().map_err(|e| format!("the exemplar: {e}"))?);
+    Ok(sample)
+}
+
+/// `{trace_id="x"} 0.1 1520879607.789`, the time being optional.
+fn read_exemplar(text: &str) -> Result<PageExemplar, String> {
+    let mut pairs = Vec::new();
+    let inside = text.trim_start().strip_prefix('{').ok_or("its labels stand in braces")?;
+    let rest = labels(inside, &mut pairs)?;
+    let mut words = rest.split_ascii_whitespace();
+    let value = words.next().ok_or("it has no value")?;
+    let value = number(value).ok_or_else(|| format!("`{value}` is not a number"))?;
+    let t_ms = words.next().map(|t| timestamp(t, Format::OpenMetrics)).transpose()?;
+    match words.next() {
+        Some(extra) => Err(format!("`{extra}` follows the timestamp")),
+        None => Ok(PageExemplar { labels: Labels::from_pairs(pairs), value, t_ms }),
+    }
 }
 
 fn timestamp(text: &str, format: Format) -> Result<i64, String> {
     let wrong = || format!("`{text}` is not a timestamp");
     match format {
-        Format::Prometheus => text.parse::<i64>().map_err(|_| wrong()),
+        Format::Prometheus | Format::Protobuf | Format::Ganglia => text.parse::<i64>().map_err(|_| wrong()),
         Format::OpenMetrics => {
             let seconds = number(text).filter(|s| s.is_finite()).ok_or_else(wrong)?;
             Ok((seconds * 1000.0).round() as i64)
@@ -273,7 +373,40 @@ mod tests {
     fn reads_openmetrics() {
         let text = "# TYPE foo counter\nfoo_total{a=\"b\"} 17.0 1520879607.789 # {trace=\"x\"} 0.1\n# EOF\nignored";
         assert_eq!(shown(text, Format::OpenMetrics), ["foo_total{a=\"b\"} 17 @1520879607789"]);
+        let exemplar = PageExemplar { labels: Labels::from_pairs([("trace", "x")]), value: 0.1, t_ms: None };
+        assert_eq!(parse(text, Format::OpenMetrics).unwrap().samples[0].exemplars, [exemplar]);
         assert_eq!(shown("foo 1\n", Format::OpenMetrics), ["line 2: the page ends without `# EOF`"]);
+    }
+
+    #[test]
+    fn starts_go_to_the_samples_that_began() {
+        let text = "# TYPE c counter\nc_total{a=\"1\"} 2\nc_created{a=\"1\"} 1520.5\nc_total{a=\"2\"} 3\n\
+                    # TYPE h histogram\nh_bucket{le=\"1\"} 1 # {t=\"y\"} 0.5 7.5\nh_bucket{le=\"+Inf\"} 1\nh_count 1\nh_sum 1\n\
+                    h_created 8\n# TYPE s summary\ns{quantile=\"1\"} 4\ns_sum 1\ns_count 2\ns_created 9\n\
+                    # TYPE u_created gauge\nu_created 10\n# EOF\n";
+        let page = parse(text, Format::OpenMetrics).unwrap();
+        let all: Vec<_> = page.samples.iter().map(|s| (s.labels.to_string(), s.created_ms)).collect();
+        let expected = [
+            ("c_total{a=\"1\"}", Some(1_520_500)),
+            ("c_total{a=\"2\"}", None),
+            ("h_bucket{le=\"1.0\"}", Some(8_000)),
+            ("h_bucket{le=\"+Inf\"}", Some(8_000)),
+            ("h_count", Some(8_000)),
+            ("h_sum", Some(8_000)),
+            ("s{quantile=\"1.0\"}", None),
+            ("s_sum", Some(9_000)),
+            ("s_count", Some(9_000)),
+            ("u_created", None),
+        ];
+        assert_eq!(all, expected.map(|(series, start)| (series.to_owned(), start)));
+        assert_eq!(page.samples[2].exemplars[0].t_ms, Some(7_500));
+        // In the older format they are series like others.
+        assert_eq!(shown("# TYPE c counter\nc_created 5\n", Format::Prometheus), ["c_created 5"]);
+        let wrong = parse("a 1\nb 2 # x\n# EOF", Format::OpenMetrics).unwrap_err();
+        assert_eq!(
+            (wrong.to_string().as_str(), wrong.read.samples.len()),
+            ("line 2: the exemplar: its labels stand in braces", 1)
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! `io.prometheus.write.v2.Request`. Version 2 names strings by their place in a table of symbols, and carries metadata
 //! and the created timestamp with each series.
 
-mod histogram;
+pub(crate) mod histogram;
 mod v1;
 mod v2;
 

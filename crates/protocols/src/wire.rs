@@ -74,7 +74,7 @@ impl<'a> Fields<'a> {
 
 /// A base-128 number.
 #[inline]
-fn number(rest: &mut &[u8]) -> Result<u64, WireError> {
+pub fn number(rest: &mut &[u8]) -> Result<u64, WireError> {
     // Tags and lengths are mostly one byte.
     if let [first, tail @ ..] = *rest
         && *first < 0x80

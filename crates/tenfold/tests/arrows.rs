@@ -32,6 +32,7 @@ const KINDS: &[(&str, Kind)] = &[
     ("dora", Kind::Pure),
     ("judge", Kind::Pure),
     ("protocols", Kind::Pure),
+    ("scrape", Kind::Pure),
     ("tsdb", Kind::Engine),
     ("store", Kind::Store),
     ("app", Kind::App),

@@ -6117,6 +6117,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/query_exemplars": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Exemplars of the series that a query is about (`query`, `start`, `end`). */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** The same by form. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/query_range": {
         parameters: {
             query?: never;
@@ -6197,6 +6251,41 @@ export interface paths {
                     };
                     content: {
                         "application/json": Record<string, unknown>;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/scrape_pools": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Names of the jobs that are scraped. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
                     };
                 };
             };
@@ -6410,7 +6499,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Targets in Prometheus' shape; `/api/targets` says the same in ours. */
+        /** Targets (`state`: active, dropped or any; `scrapePool`). `/api/targets` says the same in our shape. */
         get: {
             parameters: {
                 query?: never;
@@ -10283,6 +10372,8 @@ export interface components {
         };
         /** @description A target as the pages show it. */
         Target: {
+            /** @description The job of the configuration file; for others the job. */
+            pool: string;
             job: string;
             instance: string;
             host?: string | null;
@@ -10290,6 +10381,14 @@ export interface components {
             labels: {
                 [key: string]: string;
             };
+            /** @description The labels before relabelling. */
+            discovered: {
+                [key: string]: string;
+            };
+            /** Format: int64 */
+            interval_ms: number;
+            /** Format: int64 */
+            timeout_ms: number;
             health: components["schemas"]["Health"];
             last_scrape?: string | null;
             /** Format: int64 */

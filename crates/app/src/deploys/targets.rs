@@ -1,7 +1,7 @@
 //! Where the releases of a host answer scrapes, and how the host itself is doing, for the metrics part.
 
 use tenfold_protocols::agent::Release;
-use tenfold_protocols::prom_text::Format;
+use tenfold_protocols::exposition::Format;
 use tenfold_types::{Fault, Labels};
 
 use crate::App;
@@ -20,7 +20,7 @@ pub(super) fn report(app: &App, host: &str, releases: &[Release]) {
             ("host", host),
             ("instance", host),
         ]);
-        Some(Target { url: format!("http://{address}{path}"), labels, host: Some(host.to_owned()) })
+        Some(Target::reported(format!("http://{address}{path}"), labels, host))
     });
     app.metrics.set_host_targets(host, targets.collect());
 }
@@ -31,7 +31,7 @@ pub const HOST_JOB: &str = "node";
 fn host_target(host: &str, environment: &str) -> Target {
     let labels =
         Labels::from_pairs([("job", HOST_JOB), ("instance", host), ("host", host), ("environment", environment)]);
-    Target { url: format!("agent://{host}"), labels, host: Some(host.to_owned()) }
+    Target::reported(format!("agent://{host}"), labels, host)
 }
 
 /// After a start: a host whose agent told of it before is down when the agent does not come back.
@@ -44,7 +44,7 @@ pub(super) fn expect_host(app: &App, host: &str, environment: &str) -> Result<()
 pub(super) fn host_metrics(app: &App, host: &str, environment: &str, page: String, took_ms: u64) {
     let target = host_target(host, environment);
     let duration_ms = i64::try_from(took_ms).unwrap_or(i64::MAX);
-    let scraped = Scraped { at: app.now(), duration_ms, page: Ok((page, Format::default())) };
+    let scraped = Scraped { at: app.now(), duration_ms, page: Ok((page.into(), Format::default())) };
     if let Err(fault) = app.metrics.pushed(target, scraped) {
         tracing::warn!(%fault, host, "the metrics of a host could not be kept");
     }

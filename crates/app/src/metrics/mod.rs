@@ -5,9 +5,13 @@
 mod burst;
 mod dashboards;
 mod drawn;
+mod exemplars;
+mod ganglia;
 mod graphite;
 mod markers;
 mod own;
+mod page;
+mod pools;
 mod push;
 mod pushed;
 mod query;
@@ -31,14 +35,16 @@ pub use burst::BURST_INTERVAL_MS;
 pub use dashboards::{
     Dashboard, DashboardImport, ImportedDashboard, Panel, PanelKind, PanelQuery, Variable, check_dashboard,
 };
+pub use exemplars::Exemplars;
 pub use graphite::BadLines;
 pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;
+pub use pools::{Dropped, PoolStatus};
 pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
 pub use query::{Answer, QUERY_TIMEOUT_MS, SeriesFilter, Told};
 pub use scrape::Scraped;
 pub use statsd::Aggregator;
-pub use targets::{Health, Target, TargetStatus};
+pub use targets::{GANGLIA, Health, Plan, Target, TargetStatus};
 
 /// Samples survive a power cut after at most this long; a killed process loses none.
 const SYNC: Duration = Duration::from_secs(1);
@@ -53,8 +59,11 @@ pub struct State {
     /// The server's own counters and gauges.
     pub own: Own,
     targets: targets::Registry,
+    pools: pools::Pools,
+    /// How targets are asked that no configuration file names.
+    usual_job: Arc<tenfold_scrape::Job>,
     bursts: burst::Bursts,
-    metadata: Mutex<std::collections::BTreeMap<String, tenfold_protocols::prom_text::Metadata>>,
+    metadata: Mutex<std::collections::BTreeMap<String, tenfold_protocols::exposition::Metadata>>,
     statsd: Mutex<Aggregator>,
     trouble: Mutex<Option<String>>,
     /// Which parts of PromQL queries may use.
@@ -66,6 +75,7 @@ pub struct State {
     graphite_templates: tenfold_protocols::graphite::Templates,
     otlp_rules: tenfold_protocols::otlp::Rules,
     deltas: Mutex<tenfold_protocols::otlp::Deltas>,
+    ganglia: Mutex<ganglia::Texts>,
     /// Places for pushed bodies that are received, and that are decoded and written.
     bodies: tokio::sync::Semaphore,
     pushes: tokio::sync::Semaphore,
@@ -91,6 +101,8 @@ impl State {
             tsdb: Arc::new(tsdb),
             own: Own::default(),
             targets: targets::Registry::default(),
+            pools: pools::Pools::default(),
+            usual_job: Arc::new(settings.metrics.usual_job()),
             bursts: burst::Bursts::default(),
             metadata: Mutex::default(),
             statsd: Mutex::default(),
@@ -102,6 +114,7 @@ impl State {
             graphite_templates,
             otlp_rules: settings.metrics.otlp.rules(),
             deltas: Mutex::default(),
+            ganglia: Mutex::default(),
             bodies: tokio::sync::Semaphore::new(push::BODIES_MAX),
             pushes: tokio::sync::Semaphore::new(push::PUSHES_MAX),
         })
@@ -157,7 +170,7 @@ impl State {
 
 #[expect(clippy::unused_async, reason = "every part is loaded the same way")]
 pub async fn load(app: &App) -> Result<(), Fault> {
-    app.metrics.targets.set_static(&app.settings.metrics.static_targets);
+    app.metrics.targets.set_static(&app.settings.metrics.static_targets, &app.settings.ganglia.sources);
     Ok(())
 }
 

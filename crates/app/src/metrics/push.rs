@@ -10,8 +10,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde::Serialize;
 use tenfold_protocols::batch::{Batch, Refused, Series, refuse};
+use tenfold_protocols::exposition::Metadata;
 use tenfold_protocols::otlp;
-use tenfold_protocols::prom_text::Metadata;
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 
 use super::{AHEAD_MS_MAX, State};

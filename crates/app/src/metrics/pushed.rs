@@ -55,14 +55,14 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use tenfold_protocols::prom_text::Format;
+    use tenfold_protocols::exposition::Format;
 
     use super::*;
     use crate::Settings;
 
     fn target(host: &str) -> Target {
         let labels = Labels::from_pairs([("job", "node"), ("instance", host)]);
-        Target { url: format!("agent://{host}"), labels, host: Some(host.to_owned()) }
+        Target::reported(format!("agent://{host}"), labels, host)
     }
 
     #[test]
@@ -71,7 +71,7 @@ mod tests {
         let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
         let at = |s: i64| Timestamp(1_795_424_000_000 + s * 1_000);
         let before = State::open(&settings).expect("an empty store opens");
-        let page = Ok(("node_load1 1\n".to_owned(), Format::default()));
+        let page = Ok(("node_load1 1\n".into(), Format::default()));
         before.pushed(target("h1"), Scraped { at: at(0), duration_ms: 1, page }).expect("it is kept");
         drop(before);
         let after = State::open(&settings).expect("the store opens");

@@ -105,7 +105,7 @@ impl SeriesFilter {
     }
 }
 
-fn query_fault(error: &QueryError, text: &str) -> Fault {
+pub(super) fn query_fault(error: &QueryError, text: &str) -> Fault {
     let code = match error {
         QueryError::Parse { .. } => ErrorCode::BadRequest,
         QueryError::Execution(_) | QueryError::Limit(_) => ErrorCode::Invalid,
@@ -115,7 +115,7 @@ fn query_fault(error: &QueryError, text: &str) -> Fault {
     Fault::new(code, error.pointing(text))
 }
 
-fn store_fault(error: &TsdbError) -> Fault {
+pub(super) fn store_fault(error: &TsdbError) -> Fault {
     Fault::new(ErrorCode::Invalid, error.to_string())
 }
 

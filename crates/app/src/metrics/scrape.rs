@@ -1,12 +1,12 @@
-//! What a scrape becomes: samples with the target's labels, `up`, and staleness marks for series that vanished.
+//! What a scrape becomes: samples with the target's labels, the series that every scrape brings, and staleness marks for
+//! series that vanished.
 
-use std::collections::HashSet;
+use bytes::Bytes;
+use tenfold_protocols::exposition::{self, Format, Histograms, Metadata, Page};
+use tenfold_types::{Fault, Labels, Matcher, Timestamp};
 
-use tenfold_protocols::prom_text::{self, Format};
-use tenfold_tsdb::Sample;
-use tenfold_types::{Fault, Labels, STALE_NAN, Timestamp};
-
-use super::{AHEAD_MS_MAX, State, Target};
+use super::page::{Taken, Write, with_series};
+use super::{State, Target};
 
 /// What came of asking a target.
 pub struct Scraped {
@@ -14,83 +14,112 @@ pub struct Scraped {
     pub at: Timestamp,
     pub duration_ms: i64,
     /// The page and its format, or why there is none.
-    pub page: Result<(String, Format), String>,
+    pub page: Result<(Bytes, Format), String>,
 }
 
-/// The labels of a scraped sample: the target's win, what they hide is kept as `exported_NAME`, as Prometheus does.
-fn with_target_labels(sample: &Labels, target: &Labels) -> Labels {
-    let mut out = target.clone();
-    for (name, value) in sample.iter() {
-        match target.get(name) {
-            Some(_) => out.set(format!("exported_{name}"), value),
-            None => out.set(name, value),
-        }
-    }
-    out
-}
+/// The series that every scrape brings, whatever the page said, in this order.
+const SCRAPE_SERIES: [&str; 5] = [
+    "up",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_series_added",
+];
 
-/// The series that every scrape brings, whatever the page said.
 fn scrape_series(target: &Labels) -> impl Iterator<Item = Labels> {
-    let names = ["up", "scrape_duration_seconds", "scrape_samples_scraped"];
-    names.into_iter().map(|name| target.clone().with(Labels::NAME, name))
+    SCRAPE_SERIES.into_iter().map(|name| target.clone().with(Labels::NAME, name))
 }
 
 impl State {
     /// Keeps what a scrape brought. A failed one marks the target's series as ended and `up` as 0.
     pub fn scraped(&self, target: &Target, scraped: Scraped) -> Result<(), Fault> {
         let at = scraped.at.millis();
-        let mut samples = Vec::new();
-        let mut series = HashSet::new();
-        let mut ahead = 0usize;
-        let read = scraped.page.and_then(|(text, format)| prom_text::parse(&text, format).map_err(|e| e.to_string()));
-        let error = match read {
-            Ok(page) => {
-                for sample in page.samples {
-                    if sample.t_ms.is_some_and(|t| t > at.saturating_add(AHEAD_MS_MAX)) {
-                        ahead += 1;
-                        continue;
-                    }
-                    let labels = with_target_labels(&sample.labels, &target.labels);
-                    if sample.t_ms.is_none() {
-                        series.insert(labels.clone());
-                    }
-                    samples.push(Sample::new(labels, sample.t_ms.unwrap_or(at), sample.value));
+        let job = self.job_of(target);
+        let histograms = Histograms { native: job.native_histograms, classic_too: job.classic_histograms };
+        let mut taken = Taken::default();
+        // Of a page that cannot be read, what stood before is only counted.
+        let (mut page, mut error) = match scraped.page {
+            Ok((body, format)) => match exposition::read(&body, format, histograms) {
+                Ok(page) => (page, None),
+                Err(error) => {
+                    let reason = error.to_string();
+                    (error.read(), Some(reason))
                 }
-                self.keep_metadata(page.metadata);
-                None
-            }
-            Err(error) => Some(error),
+            },
+            Err(reason) => (Page::default(), Some(reason)),
         };
-        if ahead > 0 {
-            self.own.add("tenfold_samples_rejected_total", &[("reason", "too_far_ahead")], ahead as f64);
+        taken.is_part = error.is_some();
+        let starts = page.samples.iter().any(|s| s.created_ms.is_some());
+        let started_after = if starts { self.scraped_until(target, at)? } else { i64::MAX };
+        // Taken out meanwhile, so that a large page keeps nobody waiting.
+        let mut memory = self.registry().last(target, |last| std::mem::take(&mut last.memory));
+        if error.is_none() {
+            self.keep_metadata(std::mem::take(&mut page.metadata));
         }
-        let count = samples.len();
-        let before = self.registry().last(target, |last| std::mem::replace(&mut last.series, series.clone()));
-        samples.extend(before.difference(&series).map(|l| Sample::new(l.clone(), at, STALE_NAN)));
-        let own = [f64::from(u8::from(error.is_none())), scraped.duration_ms as f64 / 1000.0, count as f64];
-        samples.extend(scrape_series(&target.labels).zip(own).map(|(labels, value)| Sample::new(labels, at, value)));
+        let done = memory.take(page, &target.labels, &job, at, started_after, &mut taken);
+        error = error.or(done.err());
+        if error.is_some() {
+            taken.fail();
+        }
+        let ended = memory.ended(&mut taken);
         self.registry().last(target, |last| {
+            last.memory = memory;
             last.at = Some(scraped.at);
+            if error.is_none() {
+                last.kept_at = Some(scraped.at);
+            }
             last.duration_ms = scraped.duration_ms;
-            last.samples = count;
+            last.samples = if error.is_none() { taken.kept } else { 0 };
             last.labels.clone_from(&target.labels);
-            last.error = error;
+            last.error.clone_from(&error);
         });
-        self.append(&samples).map(|_| ())
+        self.count_left_out(&taken);
+        let mut writes = std::mem::take(&mut taken.writes);
+        writes.extend(ended.into_iter().map(|(labels, is_histogram)| Write::end(labels, at, is_histogram)));
+        let up = f64::from(u8::from(error.is_none()));
+        let seconds = scraped.duration_ms as f64 / 1000.0;
+        let own = [up, seconds, taken.scraped as f64, taken.kept as f64, taken.added as f64];
+        writes.extend(scrape_series(&target.labels).zip(own).map(|(labels, value)| Write::float(labels, at, value)));
+        self.write_all(&writes)
+    }
+
+    fn write_all(&self, writes: &[Write]) -> Result<(), Fault> {
+        self.counted(with_series(writes, |series| self.tsdb.write(series))).map(|_| ())
+    }
+
+    fn count_left_out(&self, taken: &Taken) {
+        for (reason, count) in [("too_far_ahead", taken.ahead), ("exemplar_too_long", taken.long_exemplars)] {
+            if count > 0 {
+                self.own.add("tenfold_samples_rejected_total", &[("reason", reason)], count as f64);
+            }
+        }
+    }
+
+    /// The instant up to which a target is known to have been scraped: what began before it was seen then. After a start of
+    /// the server the store tells it.
+    fn scraped_until(&self, target: &Target, at_ms: i64) -> Result<i64, Fault> {
+        let (asked, kept) = self.registry().last(target, |last| (last.at, last.kept_at));
+        if asked.is_some() {
+            return Ok(kept.map_or(i64::MIN, Timestamp::millis));
+        }
+        let matchers: Vec<Matcher> =
+            target.labels.iter().chain([(Labels::NAME, "up")]).map(|(n, v)| Matcher::equal(n, v)).collect();
+        let newest = self.tsdb.last_samples(&matchers).map_err(|e| Fault::internal(e.to_string()))?;
+        Ok(newest.iter().map(|(_, point)| point.t_ms).filter(|t| *t <= at_ms).max().unwrap_or(i64::MIN))
     }
 
     /// Ends the series of targets that are no longer there, so that their last values do not linger.
     pub fn end_gone_targets(&self, now: Timestamp) -> Result<(), Fault> {
-        let gone = self.registry().take_gone();
-        let samples: Vec<Sample> = gone
-            .into_iter()
-            .flat_map(|last| scrape_series(&last.labels).chain(last.series).collect::<Vec<_>>())
-            .map(|labels| Sample::new(labels, now.millis(), STALE_NAN))
-            .collect();
-        if samples.is_empty() { Ok(()) } else { self.append(&samples).map(|_| ()) }
+        let at = now.millis();
+        let mut writes = Vec::new();
+        for mut last in self.take_gone() {
+            writes.extend(scrape_series(&last.labels).map(|labels| Write::end(labels.into(), at, false)));
+            writes.extend(last.memory.take_live().map(|(labels, is_histogram)| Write::end(labels, at, is_histogram)));
+        }
+        if writes.is_empty() { Ok(()) } else { self.write_all(&writes) }
     }
 
-    pub(super) fn keep_metadata(&self, found: impl IntoIterator<Item = (String, prom_text::Metadata)>) {
+    pub(super) fn keep_metadata(&self, found: impl IntoIterator<Item = (String, Metadata)>) {
         const FAMILIES_MAX: usize = 20_000;
         let mut known = self.metadata.lock();
         for (name, metadata) in found {
@@ -101,22 +130,7 @@ impl State {
     }
 
     /// Kind and help of every metric family that was scraped.
-    pub fn metadata(&self) -> std::collections::BTreeMap<String, prom_text::Metadata> {
+    pub fn metadata(&self) -> std::collections::BTreeMap<String, Metadata> {
         self.metadata.lock().clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_targets_labels_win_and_hide_nothing() {
-        let sample = Labels::from_pairs([("__name__", "x"), ("job", "mine"), ("code", "200")]);
-        let target = Labels::from_pairs([("job", "photos"), ("instance", "h:1")]);
-        assert_eq!(
-            with_target_labels(&sample, &target).to_string(),
-            "x{code=\"200\",exported_job=\"mine\",instance=\"h:1\",job=\"photos\"}"
-        );
     }
 }

@@ -1,27 +1,53 @@
 //! Who is scraped: what the settings name, and what the agents report to run.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use parking_lot::RwLock;
 use serde::Serialize;
+use tenfold_scrape::Job;
 use tenfold_types::{Labels, Timestamp};
 
-use crate::settings::StaticTarget;
+use super::page::Memory;
+use crate::settings::{GangliaSource, StaticTarget};
 
+/// How the address begins of a target that answers with Ganglia's XML.
+pub const GANGLIA: &str = "ganglia://";
 /// Targets one host may report.
 const TARGETS_PER_HOST_MAX: usize = 200;
 
+/// How a target of a configuration file is asked.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub job: Arc<Job>,
+    pub interval_ms: u64,
+    pub timeout_ms: u64,
+    /// The labels before relabelling.
+    pub discovered: Labels,
+}
+
 /// A metrics page and the labels its samples get.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Target {
     pub url: String,
     /// `job` and `instance` at least.
     pub labels: Labels,
     /// The host whose agent reported it.
     pub host: Option<String>,
+    /// `None` for those that the settings and the agents name: they are asked as the settings say.
+    pub plan: Option<Plan>,
 }
 
 impl Target {
+    /// One that a host's agent named.
+    pub fn reported(url: String, labels: Labels, host: &str) -> Self {
+        Self { url, labels, host: Some(host.to_owned()), plan: None }
+    }
+
+    /// The job it is shown under.
+    pub fn pool(&self) -> &str {
+        self.plan.as_ref().map_or_else(|| self.job(), |plan| &plan.job.name)
+    }
     pub fn job(&self) -> &str {
         self.labels.get("job").unwrap_or_default()
     }
@@ -43,12 +69,19 @@ pub enum Health {
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[schema(as = Target)]
 pub struct TargetStatus {
+    /// The job of the configuration file; for others the job.
+    pub pool: String,
     pub job: String,
     pub instance: String,
     pub host: Option<String>,
     pub url: String,
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub labels: Labels,
+    /// The labels before relabelling.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub discovered: Labels,
+    pub interval_ms: u64,
+    pub timeout_ms: u64,
     pub health: Health,
     #[schema(value_type = Option<String>)]
     pub last_scrape: Option<Timestamp>,
@@ -57,16 +90,17 @@ pub struct TargetStatus {
     pub error: Option<String>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Last {
     pub at: Option<Timestamp>,
+    /// When a page was kept last.
+    pub kept_at: Option<Timestamp>,
     pub duration_ms: i64,
     pub samples: usize,
     pub error: Option<String>,
     /// The target's labels, for the series that every scrape brings.
     pub labels: Labels,
-    /// Series of the last page, to mark those that vanish.
-    pub series: HashSet<Labels>,
+    pub memory: Memory,
 }
 
 #[derive(Default)]
@@ -80,19 +114,21 @@ pub(super) struct Registry {
 
 /// A target is the same as long as its labels are: a release that moved to another port goes on with its host's series.
 fn identity(target: &Target) -> String {
-    target.labels.to_string()
+    format!("{}{}", target.plan.as_ref().map_or("", |plan| &plan.job.name), target.labels)
 }
 
 impl Registry {
-    pub fn set_static(&self, targets: &[StaticTarget]) {
-        let made = targets.iter().map(|t| {
+    pub fn set_static(&self, targets: &[StaticTarget], ganglia: &[GangliaSource]) {
+        let made = |url: String, job: &str, instance: &str, labels: &BTreeMap<String, String>| {
+            let labels = Labels::from_pairs(labels.clone()).with("job", job).with("instance", instance);
+            Target { url, labels, host: None, plan: None }
+        };
+        let pages = targets.iter().map(|t| {
             let instance = t.url.split("://").nth(1).and_then(|r| r.split('/').next()).unwrap_or(&t.url);
-            let mut labels = Labels::from_pairs(t.labels.clone());
-            labels.set("job", t.job.clone());
-            labels.set("instance", instance);
-            Target { url: t.url.clone(), labels, host: None }
+            made(t.url.clone(), &t.job, instance, &t.labels)
         });
-        *self.fixed.write() = made.collect();
+        let answers = ganglia.iter().map(|s| made(format!("{GANGLIA}{}", s.address), &s.job, &s.address, &s.labels));
+        *self.fixed.write() = pages.chain(answers).collect();
     }
 
     pub fn all(&self) -> Vec<Target> {
@@ -117,15 +153,6 @@ impl Registry {
     pub fn last<T>(&self, target: &Target, f: impl FnOnce(&mut Last) -> T) -> T {
         f(self.last.write().entry(identity(target)).or_default())
     }
-
-    /// Takes out what is known of targets that are gone, so that their series can be marked as ended.
-    pub fn take_gone(&self) -> Vec<Last> {
-        let pushed = self.pushed();
-        let live: HashSet<String> = self.all().iter().chain(pushed.iter().map(|(t, _)| t)).map(identity).collect();
-        let mut last = self.last.write();
-        let gone: Vec<String> = last.keys().filter(|k| !live.contains(*k)).cloned().collect();
-        gone.into_iter().filter_map(|key| last.remove(&key)).collect()
-    }
 }
 
 impl super::State {
@@ -142,32 +169,50 @@ impl super::State {
 
     /// Everything to be scraped now.
     pub fn targets(&self) -> Vec<Target> {
-        self.targets.all()
+        let mut all = self.targets.all();
+        all.extend(self.pool_targets());
+        all
+    }
+
+    /// Takes out what is known of targets that are gone, so that their series can be marked as ended.
+    pub(super) fn take_gone(&self) -> Vec<Last> {
+        let pushed = self.targets.pushed();
+        let live: HashSet<String> = self.targets().iter().chain(pushed.iter().map(|(t, _)| t)).map(identity).collect();
+        let mut last = self.targets.last.write();
+        let gone: Vec<String> = last.keys().filter(|k| !live.contains(*k)).cloned().collect();
+        gone.into_iter().filter_map(|key| last.remove(&key)).collect()
     }
 
     pub fn target_statuses(&self) -> Vec<TargetStatus> {
         let pushed = self.targets.pushed().into_iter().map(|(target, _)| target);
-        let all = self.targets.all().into_iter().chain(pushed);
-        all.map(|target| {
-            let last = self.targets.last(&target, |last| Last { series: HashSet::default(), ..last.clone() });
-            TargetStatus {
-                job: target.job().to_owned(),
-                instance: target.instance().to_owned(),
-                host: target.host.clone(),
-                url: target.url.clone(),
-                labels: target.labels.clone(),
-                health: match (&last.at, &last.error) {
-                    (None, _) => Health::Unknown,
-                    (Some(_), None) => Health::Up,
-                    (Some(_), Some(_)) => Health::Down,
-                },
-                last_scrape: last.at,
-                duration_ms: last.at.map(|_| last.duration_ms),
-                samples: last.samples,
-                error: last.error,
-            }
+        self.targets().into_iter().chain(pushed).map(|target| self.status(target)).collect()
+    }
+
+    fn status(&self, target: Target) -> TargetStatus {
+        let (interval_ms, timeout_ms, discovered) = match &target.plan {
+            Some(plan) => (plan.interval_ms, plan.timeout_ms, plan.discovered.clone()),
+            None => (self.usual_job.interval_ms, self.usual_job.timeout_ms, Labels::new()),
+        };
+        self.targets.last(&target, |last| TargetStatus {
+            pool: target.pool().to_owned(),
+            job: target.job().to_owned(),
+            instance: target.instance().to_owned(),
+            host: target.host.clone(),
+            url: target.url.clone(),
+            labels: target.labels.clone(),
+            discovered,
+            interval_ms,
+            timeout_ms,
+            health: match (&last.at, &last.error) {
+                (None, _) => Health::Unknown,
+                (Some(_), None) => Health::Up,
+                (Some(_), Some(_)) => Health::Down,
+            },
+            last_scrape: last.at,
+            duration_ms: last.at.map(|_| last.duration_ms),
+            samples: last.samples,
+            error: last.error.clone(),
         })
-        .collect()
     }
 
     pub(super) fn registry(&self) -> &Registry {

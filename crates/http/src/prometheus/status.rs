@@ -21,9 +21,9 @@ pub(super) async fn buildinfo() -> Response {
 /// How the store of samples is doing.
 #[utoipa::path(get, path = "/api/v1/status/runtimeinfo", responses((status = 200, content_type = "application/json")))]
 pub(super) async fn runtimeinfo(State(app): State<App>) -> Response {
-    let trouble = app.metrics.trouble();
+    let trouble = app.metrics.trouble().or_else(|| app.metrics.config_trouble());
     success(json!({
-        "reloadConfigSuccess": true,
+        "reloadConfigSuccess": app.metrics.config_trouble().is_none(),
         "timeSeriesCount": app.metrics.series_count(),
         "storageRetention": format!("{}d", app.settings.metrics.retention_days),
         "serverTime": app.now(),

@@ -126,17 +126,6 @@ impl<'a> Trace<'a> {
     }
 }
 
-/// The children of a node, in the order of the text.
-fn children(expr: &Expr) -> Vec<&Expr> {
-    match &expr.kind {
-        Kind::Paren(e) | Kind::Unary { expr: e, .. } | Kind::Subquery { expr: e, .. } => vec![e],
-        Kind::Call { args, .. } => args.iter().collect(),
-        Kind::Aggregate { param, expr, .. } => param.as_deref().into_iter().chain([&**expr]).collect(),
-        Kind::Binary { lhs, rhs, .. } => vec![lhs, rhs],
-        Kind::Number(_) | Kind::String(_) | Kind::NotUtf8(_) | Kind::Selector(_) | Kind::Matrix { .. } => Vec::new(),
-    }
-}
-
 /// Constants take no time worth telling and are left out.
 fn plan(expr: &Expr, depth: usize, nodes: &mut Vec<Node>, numbers: &mut HashMap<usize, usize>) {
     let operation = match &expr.kind {
@@ -158,7 +147,7 @@ fn plan(expr: &Expr, depth: usize, nodes: &mut Vec<Node>, numbers: &mut HashMap<
     };
     numbers.insert(std::ptr::from_ref(expr).addr(), nodes.len());
     nodes.push(Node { depth, operation, span: expr.span, reads: Reads::default(), rows: 0, ns: 0 });
-    for child in children(expr) {
+    for child in expr.children() {
         plan(child, depth + 1, nodes, numbers);
     }
 }

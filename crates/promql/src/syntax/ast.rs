@@ -53,6 +53,29 @@ pub enum Kind {
     },
 }
 
+impl Expr {
+    /// The expressions inside, in the order of the text.
+    pub fn children(&self) -> Vec<&Self> {
+        match &self.kind {
+            Kind::Paren(e) | Kind::Unary { expr: e, .. } | Kind::Subquery { expr: e, .. } => vec![e],
+            Kind::Call { args, .. } => args.iter().collect(),
+            Kind::Aggregate { param, expr, .. } => param.as_deref().into_iter().chain([&**expr]).collect(),
+            Kind::Binary { lhs, rhs, .. } => vec![lhs, rhs],
+            Kind::Number(_) | Kind::String(_) | Kind::NotUtf8(_) | Kind::Selector(_) | Kind::Matrix { .. } => {
+                Vec::new()
+            }
+        }
+    }
+
+    /// The selectors of the whole expression, in the order of the text.
+    pub fn selectors(&self) -> Vec<&Selector> {
+        match &self.kind {
+            Kind::Selector(selector) | Kind::Matrix { selector, .. } => vec![selector],
+            _ => self.children().into_iter().flat_map(Self::selectors).collect(),
+        }
+    }
+}
+
 /// How the ends of a range are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RangeMode {

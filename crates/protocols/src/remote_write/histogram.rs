@@ -9,7 +9,7 @@ use super::HISTOGRAM_BUCKETS_MAX;
 use crate::wire::{Fields, Value, WireError, unzigzag};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Wrong {
+pub(crate) enum Wrong {
     #[error("a histogram has more than {HISTOGRAM_BUCKETS_MAX} buckets")]
     TooManyBuckets,
     #[error(transparent)]
@@ -17,19 +17,19 @@ pub(super) enum Wrong {
 }
 
 /// One side as it is written: counts of a float histogram, or differences of an integer one.
-#[derive(Default)]
-struct Side {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Side {
     spans: Vec<Span>,
     deltas: Vec<i64>,
     counts: Vec<f64>,
 }
 
 impl Side {
-    fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.spans.len().max(self.deltas.len()).max(self.counts.len())
     }
 
-    fn buckets(self) -> Buckets {
+    pub(crate) fn buckets(self) -> Buckets {
         let mut counts = self.counts;
         if counts.is_empty() {
             let mut count = 0_i64;
@@ -94,7 +94,7 @@ pub(super) fn decode(message: &[u8]) -> Result<Result<HistogramPoint, Wrong>, Wi
 }
 
 /// The parts of a side in their order: spans, differences, counts. One more than the limit is kept, to be noticed.
-fn side(side: &mut Side, field: u32, part: u32, value: Value<'_>) -> Result<(), WireError> {
+pub(crate) fn side(side: &mut Side, field: u32, part: u32, value: Value<'_>) -> Result<(), WireError> {
     match part {
         0 => {
             let mut span = Span::default();

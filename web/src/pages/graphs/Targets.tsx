@@ -34,7 +34,7 @@ export function Targets(): ReactElement {
                   {items.map((target) => {
                     const [look, word] = HEALTH[target.health] ?? HEALTH.unknown;
                     return (
-                      <tr key={`${target.job}/${target.instance}`}>
+                      <tr key={`${target.pool}/${target.job}/${target.instance}/${target.url}`}>
                         <td className="fit"><Status look={look}>{word}</Status></td>
                         <td className="fit">{target.job}</td>
                         <td title={target.url}>{target.instance} <span className="muted">{address(target.url)}</span></td>

@@ -1,0 +1,45 @@
+//! Exemplars in Prometheus' shape, which Grafana draws on its graphs.
+
+use axum::extract::{RawForm, RawQuery, State};
+use serde_json::{Value as Json, json};
+use tenfold_app::App;
+use tenfold_promql::format_float;
+use tenfold_types::{Exemplar, Timestamp};
+
+use super::{Answer, Params, bad, labels_json, success};
+
+/// As far as the store's instants go.
+const EVER: Timestamp = Timestamp(1 << 52);
+
+async fn run(app: &App, params: &Params) -> Answer {
+    let query = params.need("query")?;
+    let start = params.time("start")?.unwrap_or(Timestamp(-EVER.millis()));
+    let end = params.time("end")?.unwrap_or(EVER);
+    if end < start {
+        return Err(bad("`end` is before `start`".into()).into());
+    }
+    let one = |e: &Exemplar| json!({"labels": labels_json(&e.labels), "value": format_float(e.value), "timestamp": e.t_ms as f64 / 1000.0});
+    let all: Vec<Json> = app
+        .query_exemplars(query, start, end)
+        .await?
+        .iter()
+        .map(|(labels, list)| json!({"seriesLabels": labels_json(labels), "exemplars": list.iter().map(one).collect::<Vec<_>>()}))
+        .collect();
+    Ok(success(all.into()))
+}
+
+/// Exemplars of the series that a query is about (`query`, `start`, `end`).
+#[utoipa::path(get, path = "/api/v1/query_exemplars", responses((status = 200, content_type = "application/json")))]
+pub(super) async fn query_exemplars(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
+    run(&app, &Params::new(q.as_deref(), b"")).await
+}
+
+/// The same by form.
+#[utoipa::path(post, path = "/api/v1/query_exemplars", responses((status = 200, content_type = "application/json")))]
+pub(super) async fn query_exemplars_post(
+    State(app): State<App>,
+    RawQuery(q): RawQuery,
+    RawForm(form): RawForm,
+) -> Answer {
+    run(&app, &Params::new(q.as_deref(), &form)).await
+}

@@ -1,0 +1,68 @@
+//! Targets in Prometheus' shape.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{RawQuery, State};
+use serde_json::{Value as Json, json};
+use tenfold_app::App;
+use tenfold_app::metrics::{Dropped, Health, TargetStatus};
+use tenfold_scrape::format_duration_ms;
+
+use super::{Answer, Params, bad, labels_json, success};
+
+fn active(t: TargetStatus) -> Json {
+    let health = match t.health {
+        Health::Up => "up",
+        Health::Down => "down",
+        Health::Unknown => "unknown",
+    };
+    json!({
+        "discoveredLabels": labels_json(&t.discovered), "labels": labels_json(&t.labels), "scrapePool": t.pool,
+        "scrapeUrl": t.url, "globalUrl": t.url, "lastError": t.error.unwrap_or_default(), "lastScrape": t.last_scrape,
+        "lastScrapeDuration": t.duration_ms.unwrap_or(0) as f64 / 1000.0, "health": health,
+        "scrapeInterval": format_duration_ms(t.interval_ms), "scrapeTimeout": format_duration_ms(t.timeout_ms),
+    })
+}
+
+/// Prometheus does not say why; where a target cannot be one, we do.
+fn dropped(d: &Dropped) -> Json {
+    let mut out = json!({"discoveredLabels": labels_json(&d.discovered), "scrapePool": d.pool});
+    if let Some(reason) = &d.reason {
+        out["reason"] = json!(reason);
+    }
+    out
+}
+
+/// Targets (`state`: active, dropped or any; `scrapePool`). `/api/targets` says the same in our shape.
+#[utoipa::path(get, path = "/api/v1/targets", responses((status = 200, content_type = "application/json")))]
+pub(super) async fn targets(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
+    let params = Params::new(q.as_deref(), b"");
+    let state = params.get("state").unwrap_or("any").to_ascii_lowercase();
+    if !matches!(state.as_str(), "any" | "active" | "dropped") {
+        return Err(bad(format!("`state`: `{state}` is none of active, dropped and any")).into());
+    }
+    let pool = params.get("scrapePool");
+    let of_pool = |name: &str| pool.is_none_or(|wanted| wanted == name);
+    let (mut active_targets, mut dropped_targets, mut counts) = (Vec::new(), Vec::new(), BTreeMap::new());
+    if state != "dropped" {
+        let all = app.metrics.target_statuses().into_iter();
+        active_targets.extend(all.filter(|t| of_pool(&t.pool)).map(active));
+    }
+    if state != "active" {
+        dropped_targets.extend(app.metrics.dropped_targets().iter().filter(|d| of_pool(&d.pool)).map(dropped));
+        counts.extend(app.metrics.pools().into_iter().filter(|p| of_pool(&p.name)).map(|p| (p.name, p.dropped)));
+    }
+    Ok(success(json!({
+        "activeTargets": active_targets, "droppedTargets": dropped_targets, "droppedTargetCounts": counts,
+    })))
+}
+
+/// Names of the jobs that are scraped.
+#[utoipa::path(get, path = "/api/v1/scrape_pools", responses((status = 200, content_type = "application/json")))]
+pub(super) async fn scrape_pools(State(app): State<App>) -> Answer {
+    let of_targets = app.metrics.target_statuses().into_iter().map(|t| t.pool);
+    let mut names: Vec<String> = app.metrics.pools().into_iter().map(|p| p.name).chain(of_targets).collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(success(json!({"scrapePools": names})))
+}

@@ -1,0 +1,193 @@
+//! HTTP for scraping and for lists of targets: authentication, TLS and redirects as a job says, bodies within a cap.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tenfold_protocols::exposition::Format;
+use tenfold_protocols::inflate::{InflateError, gunzip};
+use tenfold_scrape::{Auth, HttpClient, Protocol, Secret};
+
+/// Largest metrics page unless the job says otherwise, in bytes.
+const PAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// What a job may raise that to.
+const PAGE_BYTES_MOST: u64 = 256 * 1024 * 1024;
+const REDIRECTS_MAX: usize = 10;
+/// Bytes of a file that holds a secret.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// A job's client, or why it has none.
+pub(crate) struct Client {
+    http: Result<reqwest::Client, String>,
+    auth: Option<Auth>,
+}
+
+/// How a page is asked for.
+pub(crate) struct Asking<'a> {
+    pub accept: &'a str,
+    pub timeout_ms: u64,
+    pub compressed: bool,
+    /// 0 for the usual one.
+    pub bytes_max: u64,
+    pub fallback: Protocol,
+}
+
+impl Client {
+    pub(crate) fn new(config: &HttpClient) -> Self {
+        Self { http: build(config), auth: config.auth.clone() }
+    }
+
+    /// A target's metrics page.
+    pub(crate) async fn page(&self, url: &str, asking: &Asking<'_>) -> Result<(Bytes, Format), String> {
+        let seconds = asking.timeout_ms as f64 / 1_000.0;
+        let mut headers = vec![
+            ("accept", asking.accept.to_owned()),
+            ("x-prometheus-scrape-timeout-seconds", seconds.to_string()),
+            ("accept-encoding", if asking.compressed { "gzip" } else { "identity" }.to_owned()),
+        ];
+        let bytes_max = match asking.bytes_max {
+            0 => PAGE_BYTES_MAX,
+            max => max.min(PAGE_BYTES_MOST),
+        };
+        let within = Duration::from_millis(asking.timeout_ms);
+        let get = self.get(url, &mut headers, bytes_max as usize, "page");
+        let (kind, body) =
+            tokio::time::timeout(within, get).await.map_err(|_| "the target did not answer in time")??;
+        let format = Format::from_content_type(&kind).unwrap_or(match asking.fallback {
+            Protocol::PrometheusProto => Format::Protobuf,
+            Protocol::OpenMetrics1_0_0 | Protocol::OpenMetrics0_0_1 => Format::OpenMetrics,
+            Protocol::PrometheusText1_0_0 | Protocol::PrometheusText0_0_4 => Format::Prometheus,
+        });
+        Ok((body, format))
+    }
+
+    /// A list of targets in JSON.
+    pub(crate) async fn list(&self, url: &str, refresh_ms: u64, bytes_max: usize) -> Result<Bytes, String> {
+        const WITHIN: Duration = Duration::from_secs(30);
+        let mut headers = vec![
+            ("accept", "application/json".to_owned()),
+            ("x-prometheus-refresh-interval-seconds", (refresh_ms as f64 / 1_000.0).to_string()),
+        ];
+        let get = self.get(url, &mut headers, bytes_max, "list");
+        let (kind, body) = tokio::time::timeout(WITHIN, get).await.map_err(|_| "it did not answer in time")??;
+        let media = kind.split(';').next().unwrap_or_default().trim();
+        if !media.eq_ignore_ascii_case("application/json") {
+            return Err(format!("the answer is `{media}`, not application/json"));
+        }
+        Ok(body)
+    }
+
+    /// The content type and the body of a successful answer.
+    async fn get(
+        &self,
+        url: &str,
+        headers: &mut Vec<(&'static str, String)>,
+        bytes_max: usize,
+        what: &str,
+    ) -> Result<(String, Bytes), String> {
+        let http = self.http.as_ref().map_err(Clone::clone)?;
+        let mut map = HeaderMap::new();
+        if let Some(auth) = &self.auth {
+            headers.push(("authorization", authorization(auth).await?));
+        }
+        for (name, value) in headers.iter() {
+            let mut value = HeaderValue::from_str(value).map_err(|_| format!("{name} cannot be sent as a header"))?;
+            value.set_sensitive(*name == "authorization");
+            map.insert(HeaderName::from_static(name), value);
+        }
+        let response = http.get(url).headers(map).send().await.map_err(|e| plain(&e))?;
+        if !response.status().is_success() {
+            return Err(format!("the target answered {}", response.status()));
+        }
+        let header =
+            |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let (kind, encoding) = (header("content-type"), header("content-encoding"));
+        let too_large = || format!("the {what} is larger than {bytes_max} bytes");
+        let mut body = Vec::new();
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|e| plain(&e))?;
+            if body.len() + chunk.len() > bytes_max {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let body = match encoding.as_str() {
+            "" | "identity" => body,
+            "gzip" => gunzip(&body, bytes_max).map_err(|e| match e {
+                InflateError::TooLarge { .. } => too_large(),
+                InflateError::Broken(_) => e.to_string(),
+            })?,
+            other => return Err(format!("the {what} came in `{other}`, which was not asked for")),
+        };
+        Ok((kind, body.into()))
+    }
+}
+
+fn build(config: &HttpClient) -> Result<reqwest::Client, String> {
+    let redirects = if config.follow_redirects {
+        reqwest::redirect::Policy::limited(REDIRECTS_MAX)
+    } else {
+        reqwest::redirect::Policy::none()
+    };
+    let mut builder = reqwest::Client::builder()
+        .redirect(redirects)
+        .no_proxy()
+        .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")));
+    let tls = &config.tls;
+    let read = |path: &str| std::fs::read(path).map_err(|e| format!("{path} cannot be read: {e}"));
+    if let Some(path) = &tls.ca_file {
+        let bad = |e: reqwest::Error| format!("{path} holds no certificates: {}", plain(&e));
+        for certificate in reqwest::Certificate::from_pem_bundle(&read(path)?).map_err(bad)? {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    if let (Some(certificate), Some(key)) = (&tls.cert_file, &tls.key_file) {
+        let mut pem = read(certificate)?;
+        pem.push(b'\n');
+        pem.extend(read(key)?);
+        let identity = reqwest::Identity::from_pem(&pem)
+            .map_err(|e| format!("{certificate} and {key} make no client certificate: {}", plain(&e)))?;
+        builder = builder.identity(identity);
+    }
+    builder = builder.danger_accept_invalid_certs(tls.insecure_skip_verify);
+    builder.build().map_err(|e| plain(&e))
+}
+
+/// Files are read for each request: a new secret counts at once.
+async fn authorization(auth: &Auth) -> Result<String, String> {
+    use base64::Engine;
+    Ok(match auth {
+        Auth::Basic { username, password } => {
+            let pair = format!("{}:{}", secret(username).await?, secret(password).await?);
+            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+        }
+        Auth::Credentials { kind, credentials } => format!("{kind} {}", secret(credentials).await?),
+    })
+}
+
+async fn secret(of: &Secret) -> Result<String, String> {
+    match of {
+        Secret::Text(text) => Ok(text.clone()),
+        Secret::File(path) => {
+            let cannot = |e: std::io::Error| format!("{path} cannot be read: {e}");
+            if tokio::fs::metadata(path).await.map_err(cannot)?.len() > SECRET_BYTES_MAX {
+                return Err(format!("{path} is larger than {SECRET_BYTES_MAX} bytes, which is no secret"));
+            }
+            Ok(tokio::fs::read_to_string(path).await.map_err(cannot)?.trim().to_owned())
+        }
+    }
+}
+
+/// The innermost reason, which is the one that helps.
+pub(crate) fn plain(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "the target did not answer in time".into();
+    }
+    let mut at: &dyn std::error::Error = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
+}

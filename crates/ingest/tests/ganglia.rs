@@ -1,0 +1,128 @@
+//! Real gmond and gmetric: their datagrams, and gmond's XML. Skipped in one line where they are not installed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenfold_app::settings::GangliaSource;
+use tenfold_app::{App, Settings};
+use tenfold_promql::Value;
+use tenfold_testkit::{ProcessGuard, TestClock, TestEntropy, temp_db};
+use tokio_util::sync::CancellationToken;
+
+fn gmond() -> Option<&'static str> {
+    ["/usr/sbin/gmond", "gmond"].into_iter().find(|program| Command::new(program).arg("--version").output().is_ok())
+}
+
+/// Where Debian keeps the modules that measure.
+fn module(name: &str) -> Option<PathBuf> {
+    let folders = std::fs::read_dir("/usr/lib").ok()?.filter_map(Result::ok).map(|e| e.path().join("ganglia"));
+    folders.map(|folder| folder.join(name)).find(|path| path.exists())
+}
+
+/// Sends to the ports, and answers with XML on its own.
+fn config(dir: &Path, send: &[u16], own: u16, load: &Path) -> PathBuf {
+    let channels: Vec<String> =
+        send.iter().map(|port| format!("udp_send_channel {{ host = 127.0.0.1\n port = {port} }}\n")).collect();
+    let channels = channels.concat();
+    let text = format!(
+        "globals {{ daemonize = no\n setuid = no\n send_metadata_interval = 1 }}\ncluster {{ name = \"web & co\" }}\n{channels}\
+         udp_recv_channel {{ port = {own}\n bind = 127.0.0.1 }}\ntcp_accept_channel {{ port = {own}\n bind = 127.0.0.1 }}\n\
+         modules {{ module {{ name = \"core_metrics\" }}\n module {{ name = \"load_module\" path = \"{}\" }} }}\n\
+         collection_group {{ collect_once = yes\n time_threshold = 20\n metric {{ name = \"heartbeat\" }} }}\n\
+         collection_group {{ collect_every = 1\n time_threshold = 1\n metric {{ name = \"load_fifteen\" title = \"Load\" }} }}\n",
+        load.display()
+    );
+    let path = dir.join("gmond.conf");
+    std::fs::write(&path, text).expect("the configuration is written");
+    path
+}
+
+fn gmetric(config: &Path, arguments: &[&str]) {
+    let done = Command::new("gmetric").arg("-c").arg(config).args(arguments).output().expect("gmetric runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+fn number(app: &App, expr: &str) -> Option<f64> {
+    match app.metrics.query_instant(expr, app.now()).expect("the query is right") {
+        Value::Vector(v) => v.first().and_then(|s| s.value.float()),
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let mut tick = tokio::time::interval(Duration::from_millis(50));
+    for _ in 0..600 {
+        tick.tick().await;
+        if let Some(seen) = look() {
+            return seen;
+        }
+    }
+    panic!("within 30 s: {what}");
+}
+
+#[tokio::test]
+async fn gmond_is_heard_and_asked() {
+    let (Some(gmond), Some(load)) = (gmond(), module("modload.so")) else {
+        println!("skipped: gmond is not installed");
+        return;
+    };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let db = temp_db().await;
+    let (ours, theirs) = (tenfold_testkit::free_port(), tenfold_testkit::free_port());
+    let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+    settings.statsd.listen = String::new();
+    settings.metrics.scrape_interval_ms = 200;
+    settings.ganglia.listen = format!("127.0.0.1:{ours}");
+    let source = GangliaSource { job: "grid".into(), address: format!("127.0.0.1:{theirs}"), labels: [].into() };
+    settings.ganglia.sources = vec![source];
+    let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty store opens");
+    let clock = Arc::new(TestClock::default());
+    let app = App::new((*db).clone(), clock.clone(), Arc::new(TestEntropy::default()), settings, metrics);
+    tenfold_app::load(&app).await.expect("an empty store loads");
+    let stop = CancellationToken::new();
+    tenfold_ingest::start(&app, &stop).await.expect("the edge starts");
+
+    let config = config(dir.path(), &[ours, theirs], theirs, &load);
+    let child = Command::new(gmond).arg("-f").arg("-c").arg(&config).spawn().expect("gmond starts");
+    let mut process = ProcessGuard::new(child);
+    until("gmond answers", || std::net::TcpStream::connect(("127.0.0.1", theirs)).ok()).await;
+    let spoof = ["-S", "10.0.0.5:db1"];
+    for (name, value, kind, slope) in [
+        ("jobs.done", "41.5", "double", "positive"),
+        ("release", "12", "string", "zero"),
+        ("queue", "-7", "int32", "both"),
+    ] {
+        let arguments = ["-n", name, "-v", value, "-t", kind, "-u", "things", "-s", slope];
+        gmetric(&config, &[&arguments[..], &spoof].concat());
+    }
+    let heard = |name: &str| format!("ganglia_{name}{{job=\"ganglia\",host=\"db1\",instance=\"db1\"}}");
+    until("what gmetric sent", || number(&app, &heard("queue"))).await;
+    assert_eq!((number(&app, &heard("queue")), number(&app, &heard("jobs_done"))), (Some(-7.0), Some(41.5)));
+    assert_eq!(number(&app, &heard("release")), None, "a text that looks like a number is none");
+    let about = app.metrics.metadata()["ganglia_jobs_done"].clone();
+    assert_eq!((about.kind.as_str(), about.unit.as_str()), ("counter", "things"));
+    until("what gmond measures", || number(&app, "ganglia_load_fifteen{job=\"ganglia\"}")).await;
+
+    // The same by asking; gmond tells what it heard.
+    until("a poll with everything", || {
+        // A sample each instant: the clock of the test moves when it is told to.
+        clock.advance_ms(1_000);
+        number(&app, "ganglia_jobs_done{job=\"grid\",host=\"db1\",cluster=\"web & co\"}")
+    })
+    .await;
+    let polled = number(&app, "ganglia_load_fifteen{job=\"grid\"}").expect("polled as well");
+    assert!(polled >= 0.0);
+    assert_eq!(number(&app, "up{job=\"grid\"}"), Some(1.0));
+    assert_eq!(number(&app, "count(ganglia_release)"), None);
+    process.kill();
+    until("it is down", || {
+        clock.advance_ms(1_000);
+        number(&app, "up{job=\"grid\"}").filter(|up| *up == 0.0)
+    })
+    .await;
+    assert_eq!(number(&app, "ganglia_jobs_done{job=\"grid\"}"), None, "its series end");
+    stop.cancel();
+}

@@ -1,0 +1,195 @@
+//! The XML of gmond and gmetad: elements that carry everything in attributes.
+
+use std::borrow::Cow;
+
+use tenfold_types::Labels;
+
+use super::{labels, metadata, metric_name};
+use crate::exposition::{Page, PageSample, SAMPLES_MAX};
+
+/// A metric or host that is silent for so many of its own intervals is gone, as gmetad has it.
+const SILENT_INTERVALS: f64 = 4.0;
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GangliaXmlError {
+    #[error("the answer is not Ganglia's XML")]
+    Other,
+    #[error("the answer ends in the middle of `<{0}`")]
+    Short(String),
+    #[error("the answer ends without `</GANGLIA_XML>`")]
+    Cut,
+    #[error("more than {SAMPLES_MAX} samples in one answer")]
+    TooMany,
+}
+
+/// Reads a whole answer: numbers become samples with the labels `host`, `cluster` and, from gmetad, `grid`.
+pub fn parse(body: &[u8]) -> Result<Page, GangliaXmlError> {
+    // The head says ISO-8859-1; what hosts write is mostly UTF-8.
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => body.iter().map(|b| char::from(*b)).collect::<String>().into(),
+    };
+    let start = text.find("<GANGLIA_XML").ok_or(GangliaXmlError::Other)?;
+    let mut reader = Reader::default();
+    let mut rest = &text[start..];
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at + 1..];
+        if rest.starts_with("/GANGLIA_XML") {
+            return Ok(reader.page);
+        }
+        let (tag, after) = Tag::read(rest)?;
+        reader.tag(&tag)?;
+        rest = after;
+    }
+    Err(GangliaXmlError::Cut)
+}
+
+struct Tag<'a> {
+    name: &'a str,
+    attributes: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Tag<'a> {
+    /// What follows a `<`, and what follows the tag.
+    fn read(text: &'a str) -> Result<(Self, &'a str), GangliaXmlError> {
+        let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '/'))).unwrap_or(text.len());
+        let (name, mut rest) = text.split_at(end);
+        let short = || GangliaXmlError::Short(name.chars().take(30).collect());
+        let mut attributes = Vec::new();
+        loop {
+            rest = rest.trim_start();
+            if let Some(after) = rest.strip_prefix("/>").or_else(|| rest.strip_prefix('>')) {
+                return Ok((Self { name, attributes }, after));
+            }
+            let (key, after) = rest.split_once("=\"").ok_or_else(short)?;
+            let (value, after) = after.split_once('"').ok_or_else(short)?;
+            attributes.push((key, value));
+            rest = after;
+        }
+    }
+
+    fn get(&self, name: &str) -> Cow<'a, str> {
+        let found = self.attributes.iter().find(|(n, _)| *n == name);
+        unescape(found.map_or("", |(_, value)| value))
+    }
+
+    fn number(&self, name: &str) -> f64 {
+        self.get(name).parse().unwrap_or(0.0)
+    }
+
+    fn is_silent(&self) -> bool {
+        let max = self.number("TMAX");
+        max > 0.0 && self.number("TN") > max * SILENT_INTERVALS
+    }
+}
+
+fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('&') {
+        return text.into();
+    }
+    let known = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    known.iter().fold(text.to_owned(), |out, (from, to)| out.replace(from, to)).into()
+}
+
+#[derive(Default)]
+struct Reader {
+    page: Page,
+    grid: String,
+    cluster: String,
+    /// The host's name, unless it is silent.
+    host: Option<String>,
+    /// The family the next further data belong to.
+    metric: Option<String>,
+}
+
+impl Reader {
+    fn tag(&mut self, tag: &Tag<'_>) -> Result<(), GangliaXmlError> {
+        match tag.name {
+            "GRID" => self.grid = tag.get("NAME").into_owned(),
+            "CLUSTER" => self.cluster = tag.get("NAME").into_owned(),
+            "HOST" => self.host = (!tag.is_silent()).then(|| tag.get("NAME").into_owned()),
+            "METRIC" => self.metric(tag)?,
+            "EXTRA_ELEMENT" => self.extra(tag),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn metric(&mut self, tag: &Tag<'_>) -> Result<(), GangliaXmlError> {
+        self.metric = None;
+        let Some(host) = &self.host else { return Ok(()) };
+        let value = tag.get("VAL").trim().parse::<f64>();
+        let (Ok(value), false, false) = (value, tag.get("TYPE") == "string", tag.is_silent()) else { return Ok(()) };
+        if self.page.samples.len() >= SAMPLES_MAX {
+            return Err(GangliaXmlError::TooMany);
+        }
+        let name = tag.get("NAME");
+        let mut labels: Labels = labels(host, &name);
+        labels.set("cluster", self.cluster.as_str());
+        labels.set("grid", self.grid.as_str());
+        self.page.samples.push(PageSample::new(labels, value, None));
+        let family = metric_name(&name);
+        let about = metadata(&tag.get("SLOPE"), "", tag.get("UNITS").trim());
+        self.page.metadata.entry(family.clone()).or_insert(about);
+        self.metric = Some(family);
+        Ok(())
+    }
+
+    fn extra(&mut self, tag: &Tag<'_>) {
+        let Some(about) = self.metric.as_ref().and_then(|name| self.page.metadata.get_mut(name)) else { return };
+        let key = tag.get("NAME");
+        if key == "DESC" || (key == "TITLE" && about.help.is_empty()) {
+            about.help = tag.get("VAL").into_owned();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ANSWER: &str = "<?xml version=\"1.0\"?>\n<!DOCTYPE GANGLIA_XML [\n<!ELEMENT GANGLIA_XML (GRID|CLUSTER)*>\n]>\n\
+        <GANGLIA_XML VERSION=\"3.7.2\" SOURCE=\"gmetad\">\n<GRID NAME=\"all\" AUTHORITY=\"x\">\n\
+        <CLUSTER NAME=\"web & co\" LOCALTIME=\"1\">\n<HOST NAME=\"db1\" IP=\"10.0.0.1\" TN=\"5\" TMAX=\"20\">\n\
+        <METRIC NAME=\"load_one\" VAL=\"11.59\" TYPE=\"float\" UNITS=\" \" TN=\"0\" TMAX=\"70\" SLOPE=\"both\">\n<EXTRA_DATA>\n\
+        <EXTRA_ELEMENT NAME=\"TITLE\" VAL=\"One\"/>\n<EXTRA_ELEMENT NAME=\"DESC\" VAL=\"Load &lt; 1\"/>\n</EXTRA_DATA>\n</METRIC>\n\
+        <METRIC NAME=\"my.metric <x>\" VAL=\"3\" TYPE=\"double\" UNITS=\"req/s\" TN=\"4\" TMAX=\"60\" SLOPE=\"positive\"/>\n\
+        <METRIC NAME=\"os_release\" VAL=\"6.1\" TYPE=\"string\" TN=\"0\" TMAX=\"60\"/>\n\
+        <METRIC NAME=\"old\" VAL=\"1\" TYPE=\"float\" TN=\"241\" TMAX=\"60\"/>\n</HOST>\n\
+        <HOST NAME=\"gone\" TN=\"81\" TMAX=\"20\">\n<METRIC NAME=\"load_one\" VAL=\"1\" TYPE=\"float\"/>\n</HOST>\n</CLUSTER>\n</GRID>\n</GANGLIA_XML>\n";
+
+    #[test]
+    fn numbers_of_hosts_that_speak_become_samples() {
+        let page = parse(ANSWER.as_bytes()).unwrap();
+        let shown: Vec<_> = page.samples.iter().map(|s| format!("{} {}", s.labels, s.value)).collect();
+        assert_eq!(
+            shown,
+            [
+                "ganglia_load_one{cluster=\"web & co\",grid=\"all\",host=\"db1\"} 11.59",
+                "ganglia_my_metric__x_{cluster=\"web & co\",grid=\"all\",host=\"db1\"} 3",
+            ]
+        );
+        let about = &page.metadata["ganglia_load_one"];
+        assert_eq!((about.kind.as_str(), about.help.as_str(), about.unit.as_str()), ("gauge", "Load < 1", ""));
+        assert_eq!(page.metadata["ganglia_my_metric__x_"].kind, "counter");
+    }
+
+    #[test]
+    fn half_an_answer_is_none() {
+        assert_eq!(parse(b"hello"), Err(GangliaXmlError::Other));
+        let cut = &ANSWER[..ANSWER.find("</CLUSTER>").unwrap()];
+        assert_eq!(parse(cut.as_bytes()), Err(GangliaXmlError::Cut));
+        let cut = &ANSWER[..ANSWER.find(" TYPE=").unwrap() - 2];
+        assert_eq!(parse(cut.as_bytes()), Err(GangliaXmlError::Short("METRIC".into())));
+        assert_eq!(parse(&[b"<GANGLIA_XML A=\"\xe4\">".as_slice(), b"</GANGLIA_XML>"].concat()), Ok(Page::default()));
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "(<GANGLIA_XML>)?[A-Z<>=\"/ &;a1é]*") {
+            let _ = parse(text.as_bytes());
+        }
+    }
+}

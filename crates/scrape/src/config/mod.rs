@@ -1,0 +1,280 @@
+//! Prometheus' configuration file, as far as it says who is scraped.
+
+mod raw;
+mod read;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use crate::{Group, Rule};
+
+pub use read::parse_config;
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct ConfigError {
+    /// Counted from 1; 0 when the file as a whole is meant.
+    pub line: u64,
+    pub message: String,
+}
+
+/// Everything a file says of scraping.
+#[derive(Debug, Clone, Default)]
+pub struct ScrapeConfigs {
+    pub jobs: Vec<Job>,
+    /// What stands in the file and is not read from here, in words with the line.
+    pub notes: Vec<String>,
+}
+
+impl ScrapeConfigs {
+    /// Files are meant from the folder of the configuration file, unless their paths say more.
+    pub fn relative_to(&mut self, folder: &str) {
+        let whole = |path: &mut String| {
+            if !folder.is_empty() && !path.starts_with('/') {
+                *path = format!("{folder}/{path}");
+            }
+        };
+        for job in &mut self.jobs {
+            job.client.each_path(&whole);
+            job.http_sd.iter_mut().for_each(|sd| sd.client.each_path(&whole));
+            job.file_sd.iter_mut().flat_map(|sd| &mut sd.files).for_each(whole);
+        }
+    }
+}
+
+/// One `scrape_config`, complete.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub name: String,
+    /// Line of its entry.
+    pub line: u64,
+    pub interval_ms: u64,
+    pub timeout_ms: u64,
+    pub metrics_path: String,
+    pub scheme: String,
+    pub params: BTreeMap<String, Vec<String>>,
+    /// Whether labels of the page win over the target's.
+    pub honor_labels: bool,
+    /// Whether times on the page count.
+    pub honor_timestamps: bool,
+    /// Whether series with times of their own end when they vanish.
+    pub track_timestamps_staleness: bool,
+    /// Whether the page may come compressed.
+    pub compression: bool,
+    pub client: HttpClient,
+    /// What is asked for, best first.
+    pub protocols: Vec<Protocol>,
+    /// How a page is read that does not say what it is.
+    pub fallback: Protocol,
+    pub native_histograms: bool,
+    /// Whether classic buckets are kept beside native ones.
+    pub classic_histograms: bool,
+    pub limits: Limits,
+    /// Targets shown that relabelling dropped; 0 for the server's own limit.
+    pub keep_dropped_max: usize,
+    pub relabel: Vec<Rule>,
+    pub metric_relabel: Vec<Rule>,
+    pub static_groups: Vec<Group>,
+    pub file_sd: Vec<FileSd>,
+    pub http_sd: Vec<HttpSd>,
+    pub dns_sd: Vec<DnsSd>,
+}
+
+impl Job {
+    /// A job with Prometheus' defaults.
+    pub fn new(name: impl Into<String>, interval_ms: u64, timeout_ms: u64) -> Self {
+        Self {
+            name: name.into(),
+            line: 0,
+            interval_ms,
+            timeout_ms,
+            metrics_path: "/metrics".to_owned(),
+            scheme: "http".to_owned(),
+            params: BTreeMap::new(),
+            honor_labels: false,
+            honor_timestamps: true,
+            track_timestamps_staleness: false,
+            compression: true,
+            client: HttpClient::default(),
+            protocols: Protocol::USUAL.to_vec(),
+            fallback: Protocol::PrometheusText0_0_4,
+            native_histograms: false,
+            classic_histograms: false,
+            limits: Limits::default(),
+            keep_dropped_max: 0,
+            relabel: Vec::new(),
+            metric_relabel: Vec::new(),
+            static_groups: Vec::new(),
+            file_sd: Vec::new(),
+            http_sd: Vec::new(),
+            dns_sd: Vec::new(),
+        }
+    }
+
+    /// The header `Accept`: each protocol with a weight, and anything at the end.
+    pub fn accept(&self) -> String {
+        let mut out = String::new();
+        for (at, protocol) in self.protocols.iter().enumerate() {
+            // Writing into a string does not fail.
+            let _ = write!(out, "{};q=0.{},", protocol.media_type(), 9_usize.saturating_sub(at).max(2));
+        }
+        out + "*/*;q=0.1"
+    }
+}
+
+/// Limits of one scrape; 0 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Of the page, after decompression.
+    pub body_bytes_max: u64,
+    /// After relabelling.
+    pub samples_max: u64,
+    /// Of one series, after relabelling.
+    pub labels_max: u64,
+    pub label_name_bytes_max: u64,
+    pub label_value_bytes_max: u64,
+    /// Of the job. More of them make every scrape of the job fail.
+    pub targets_max: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    PrometheusProto,
+    OpenMetrics1_0_0,
+    OpenMetrics0_0_1,
+    PrometheusText1_0_0,
+    PrometheusText0_0_4,
+}
+
+impl Protocol {
+    /// What is asked for unless the configuration says otherwise.
+    pub const USUAL: [Self; 4] =
+        [Self::OpenMetrics1_0_0, Self::OpenMetrics0_0_1, Self::PrometheusText1_0_0, Self::PrometheusText0_0_4];
+    /// The same where native histograms are wanted: only protobuf carries them.
+    pub const NATIVE: [Self; 5] = [
+        Self::PrometheusProto,
+        Self::OpenMetrics1_0_0,
+        Self::OpenMetrics0_0_1,
+        Self::PrometheusText1_0_0,
+        Self::PrometheusText0_0_4,
+    ];
+
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::PrometheusProto => {
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+            }
+            Self::OpenMetrics1_0_0 => "application/openmetrics-text;version=1.0.0",
+            Self::OpenMetrics0_0_1 => "application/openmetrics-text;version=0.0.1",
+            Self::PrometheusText1_0_0 => "text/plain;version=1.0.0",
+            Self::PrometheusText0_0_4 => "text/plain;version=0.0.4",
+        }
+    }
+}
+
+/// A secret, or the file that holds it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Secret {
+    Text(String),
+    File(String),
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(_) => f.write_str("Text(..)"),
+            Self::File(path) => write!(f, "File({path:?})"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Auth {
+    Basic {
+        username: Secret,
+        password: Secret,
+    },
+    /// The header `Authorization` with a kind, mostly `Bearer`.
+    Credentials {
+        kind: String,
+        credentials: Secret,
+    },
+}
+
+/// How requests are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpClient {
+    pub auth: Option<Auth>,
+    pub follow_redirects: bool,
+    pub tls: Tls,
+}
+
+impl Default for HttpClient {
+    fn default() -> Self {
+        Self { auth: None, follow_redirects: true, tls: Tls::default() }
+    }
+}
+
+impl HttpClient {
+    fn each_path(&mut self, change: &impl Fn(&mut String)) {
+        let secret = |secret: &mut Secret| {
+            if let Secret::File(path) = secret {
+                change(path);
+            }
+        };
+        match &mut self.auth {
+            Some(Auth::Basic { username, password }) => {
+                secret(username);
+                secret(password);
+            }
+            Some(Auth::Credentials { credentials, .. }) => secret(credentials),
+            None => {}
+        }
+        let tls = &mut self.tls;
+        [&mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file].into_iter().flatten().for_each(change);
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// A file of certificates to trust, besides the machine's own.
+    pub ca_file: Option<String>,
+    /// Files with our certificate and its key.
+    pub cert_file: Option<String>,
+    pub key_file: Option<String>,
+    pub insecure_skip_verify: bool,
+}
+
+/// Lists of targets in files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSd {
+    /// Paths whose last part may hold one `*`.
+    pub files: Vec<String>,
+    pub refresh_ms: u64,
+}
+
+/// A list of targets behind an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSd {
+    pub url: String,
+    pub refresh_ms: u64,
+    pub client: HttpClient,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RecordType {
+    A,
+    Aaaa,
+    Srv,
+}
+
+/// Targets by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DnsSd {
+    pub names: Vec<String>,
+    pub kind: RecordType,
+    /// For addresses, which have none of their own.
+    pub port: u16,
+    pub refresh_ms: u64,
+}

@@ -1,0 +1,205 @@
+//! The file's keys as they are written.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, de::Error};
+use serde_saphyr::Spanned;
+
+use super::{Protocol, RecordType};
+use crate::groups::RawGroup;
+use crate::relabel::RuleSpec;
+use crate::units::{parse_bytes, parse_duration_ms};
+
+/// Milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Duration(pub u64);
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        parse_duration_ms(&String::deserialize(d)?).map(Self).map_err(D::Error::custom)
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Bytes(pub u64);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        parse_bytes(&String::deserialize(d)?).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl<'de> Deserialize<'de> for Protocol {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        Ok(match text.as_str() {
+            "PrometheusProto" => Self::PrometheusProto,
+            "OpenMetricsText1.0.0" => Self::OpenMetrics1_0_0,
+            "OpenMetricsText0.0.1" => Self::OpenMetrics0_0_1,
+            "PrometheusText1.0.0" => Self::PrometheusText1_0_0,
+            "PrometheusText0.0.4" => Self::PrometheusText0_0_4,
+            _ => {
+                return Err(D::Error::custom(format!(
+                    "`{text}` is not a scrape protocol; known are PrometheusProto, OpenMetricsText1.0.0, \
+                     OpenMetricsText0.0.1, PrometheusText1.0.0 and PrometheusText0.0.4"
+                )));
+            }
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for RecordType {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        match text.to_ascii_uppercase().as_str() {
+            "A" => Ok(Self::A),
+            "AAAA" => Ok(Self::Aaaa),
+            "SRV" => Ok(Self::Srv),
+            _ => Err(D::Error::custom(format!("`{text}` records are not asked for; A, AAAA and SRV are"))),
+        }
+    }
+}
+
+/// What stands in a part of the file that is not read here.
+pub type Elsewhere = Option<Spanned<serde::de::IgnoredAny>>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    pub global: Option<Global>,
+    pub scrape_configs: Option<Vec<Spanned<Scrape>>>,
+    pub scrape_config_files: Elsewhere,
+    pub rule_files: Elsewhere,
+    pub alerting: Elsewhere,
+    pub remote_write: Elsewhere,
+    pub remote_read: Elsewhere,
+    pub storage: Elsewhere,
+    pub tracing: Elsewhere,
+    pub otlp: Elsewhere,
+    pub runtime: Elsewhere,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Global {
+    pub scrape_interval: Option<Duration>,
+    pub scrape_timeout: Option<Duration>,
+    pub scrape_protocols: Option<Vec<Protocol>>,
+    pub scrape_native_histograms: Option<bool>,
+    pub always_scrape_classic_histograms: Option<bool>,
+    pub body_size_limit: Option<Bytes>,
+    pub sample_limit: Option<u64>,
+    pub label_limit: Option<u64>,
+    pub label_name_length_limit: Option<u64>,
+    pub label_value_length_limit: Option<u64>,
+    pub target_limit: Option<u64>,
+    pub keep_dropped_targets: Option<usize>,
+    pub metric_name_validation_scheme: Option<Spanned<String>>,
+    pub metric_name_escaping_scheme: Option<Spanned<String>>,
+    pub convert_classic_histograms_to_nhcb: Option<Spanned<bool>>,
+    pub external_labels: Elsewhere,
+    pub evaluation_interval: Elsewhere,
+    pub rule_query_offset: Elsewhere,
+    pub query_log_file: Elsewhere,
+    pub scrape_failure_log_file: Elsewhere,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_field_names, reason = "the file's own keys")]
+pub struct Scrape {
+    pub job_name: Option<Spanned<String>>,
+    pub scrape_interval: Option<Duration>,
+    pub scrape_timeout: Option<Spanned<Duration>>,
+    pub metrics_path: Option<String>,
+    pub scheme: Option<Spanned<String>>,
+    pub params: BTreeMap<String, Vec<String>>,
+    pub honor_labels: bool,
+    pub honor_timestamps: Option<bool>,
+    pub track_timestamps_staleness: bool,
+    pub enable_compression: Option<bool>,
+    pub scrape_protocols: Option<Spanned<Vec<Protocol>>>,
+    pub fallback_scrape_protocol: Option<Protocol>,
+    pub scrape_native_histograms: Option<bool>,
+    pub always_scrape_classic_histograms: Option<bool>,
+    pub scrape_classic_histograms: Option<bool>,
+    pub body_size_limit: Option<Bytes>,
+    pub sample_limit: Option<u64>,
+    pub label_limit: Option<u64>,
+    pub label_name_length_limit: Option<u64>,
+    pub label_value_length_limit: Option<u64>,
+    pub target_limit: Option<u64>,
+    pub keep_dropped_targets: Option<usize>,
+    pub metric_name_validation_scheme: Option<Spanned<String>>,
+    pub metric_name_escaping_scheme: Option<Spanned<String>>,
+    pub convert_classic_histograms_to_nhcb: Option<Spanned<bool>>,
+    pub relabel_configs: Vec<Spanned<RuleSpec>>,
+    pub metric_relabel_configs: Vec<Spanned<RuleSpec>>,
+    pub static_configs: Vec<Spanned<RawGroup>>,
+    pub file_sd_configs: Vec<RawFileSd>,
+    pub http_sd_configs: Vec<RawHttpSd>,
+    pub dns_sd_configs: Vec<RawDnsSd>,
+    pub basic_auth: Option<Spanned<BasicAuth>>,
+    pub authorization: Option<Spanned<Authorization>>,
+    pub bearer_token: Option<Spanned<String>>,
+    pub bearer_token_file: Option<Spanned<String>>,
+    pub follow_redirects: Option<bool>,
+    pub enable_http2: Option<bool>,
+    pub tls_config: Option<RawTls>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct BasicAuth {
+    pub username: Option<String>,
+    pub username_file: Option<String>,
+    pub password: Option<String>,
+    pub password_file: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Authorization {
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    pub credentials: Option<String>,
+    pub credentials_file: Option<String>,
+}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawTls {
+    pub ca_file: Option<String>,
+    pub cert_file: Option<String>,
+    pub key_file: Option<String>,
+    pub insecure_skip_verify: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawFileSd {
+    pub files: Vec<Spanned<String>>,
+    pub refresh_interval: Option<Duration>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawHttpSd {
+    pub url: Spanned<String>,
+    pub refresh_interval: Option<Duration>,
+    pub basic_auth: Option<Spanned<BasicAuth>>,
+    pub authorization: Option<Spanned<Authorization>>,
+    pub follow_redirects: Option<bool>,
+    pub enable_http2: Option<bool>,
+    pub tls_config: Option<RawTls>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawDnsSd {
+    pub names: Vec<Spanned<String>>,
+    #[serde(rename = "type")]
+    pub kind: Option<RecordType>,
+    pub port: Option<Spanned<u16>>,
+    pub refresh_interval: Option<Duration>,
+}

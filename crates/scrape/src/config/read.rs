@@ -1,0 +1,372 @@
+//! From what is written to complete jobs, with Prometheus' defaults and its checks.
+
+use std::collections::BTreeSet;
+
+use serde_saphyr::Spanned;
+
+use super::raw::{Authorization, BasicAuth, File, Global, RawDnsSd, RawFileSd, RawHttpSd, RawTls, Scrape};
+use super::{Auth, ConfigError, DnsSd, FileSd, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs};
+use super::{Secret, Tls};
+use crate::groups::{Group, first_part};
+use crate::relabel::{Rule, RuleSpec};
+use crate::units::format_duration_ms;
+
+/// Bytes of one file.
+const FILE_BYTES_MAX: usize = 4 << 20;
+const JOBS_MAX: usize = 1_000;
+const RULES_MAX: usize = 500;
+const INTERVAL_MS: u64 = 60_000;
+const TIMEOUT_MS: u64 = 10_000;
+/// A target is asked no more often.
+const INTERVAL_MS_MIN: u64 = 100;
+const FILE_REFRESH_MS: u64 = 5 * 60_000;
+const HTTP_REFRESH_MS: u64 = 60_000;
+const DNS_REFRESH_MS: u64 = 30_000;
+/// What is asked of others for discovery is asked no more often.
+const REFRESH_MS_MIN: u64 = 1_000;
+
+fn wrong<T>(at: &Spanned<T>, message: impl Into<String>) -> ConfigError {
+    ConfigError { line: at.referenced.line(), message: message.into() }
+}
+
+/// Reads a configuration file of Prometheus. What is not about scraping is passed over with a note.
+///
+/// # Errors
+/// The first thing that is wrong or not supported, with its line.
+pub fn parse_config(yaml: &str) -> Result<ScrapeConfigs, ConfigError> {
+    if yaml.len() > FILE_BYTES_MAX {
+        return Err(ConfigError { line: 0, message: format!("the file has more than {FILE_BYTES_MAX} bytes") });
+    }
+    let file: File = serde_saphyr::from_str(yaml).map_err(|e| from_yaml(&e))?;
+    let global = file.global.unwrap_or_default();
+    let mut notes = Vec::new();
+    for (key, given, where_else) in [
+        ("global.external_labels", &global.external_labels, "they are for what leaves a Prometheus"),
+        ("global.evaluation_interval", &global.evaluation_interval, "the setting is alerts.evaluation_interval_ms"),
+        ("global.rule_query_offset", &global.rule_query_offset, "rules bring their own"),
+        ("global.query_log_file", &global.query_log_file, "queries are not logged to a file"),
+        ("global.scrape_failure_log_file", &global.scrape_failure_log_file, "failures are shown with the targets"),
+        ("scrape_config_files", &file.scrape_config_files, "name those files in metrics.scrape_config_files as well"),
+        ("rule_files", &file.rule_files, "send rule files with `tenfold apply`"),
+        ("alerting", &file.alerting, "alerts are sent from here"),
+        ("remote_write", &file.remote_write, "it is set in the server's own settings"),
+        ("remote_read", &file.remote_read, "it is set in the server's own settings"),
+        ("storage", &file.storage, "it is set in the server's own settings"),
+        ("tracing", &file.tracing, "it is set in the server's own settings"),
+        ("otlp", &file.otlp, "the setting is metrics.otlp"),
+        ("runtime", &file.runtime, "it is Go's"),
+    ] {
+        if let Some(at) = given {
+            notes.push(format!("line {}: `{key}` is not read from here: {where_else}", at.referenced.line()));
+        }
+    }
+    scheme_is_known(global.metric_name_validation_scheme.as_ref(), global.metric_name_escaping_scheme.as_ref())?;
+    no_conversion(global.convert_classic_histograms_to_nhcb.as_ref())?;
+    let raw = file.scrape_configs.unwrap_or_default();
+    if raw.len() > JOBS_MAX {
+        return Err(ConfigError {
+            line: 0,
+            message: format!("a file has at most {JOBS_MAX} jobs, this one {}", raw.len()),
+        });
+    }
+    let mut names = BTreeSet::new();
+    let mut jobs = Vec::with_capacity(raw.len());
+    for scrape in raw {
+        let job = job(&global, &scrape)?;
+        if !names.insert(job.name.clone()) {
+            return Err(wrong(&scrape, format!("the job `{}` is there twice", job.name)));
+        }
+        jobs.push(job);
+    }
+    Ok(ScrapeConfigs { jobs, notes })
+}
+
+/// Keys that Prometheus knows and this program does not are said to be so.
+fn from_yaml(error: &serde_saphyr::Error) -> ConfigError {
+    let line = error.location().map_or(0, |l| l.line());
+    let error = error.without_snippet();
+    let message = match error {
+        serde_saphyr::Error::SerdeUnknownField { field, .. } if field.ends_with("_sd_configs") => format!(
+            "`{field}` is not supported; targets are found by static_configs, file_sd_configs, http_sd_configs and \
+             dns_sd_configs, and by the agents without any configuration"
+        ),
+        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
+            let known: Vec<_> = expected.iter().copied().filter(|e| alike(e, field)).collect();
+            match known.first() {
+                Some(known) => format!("`{field}` is not supported; did you mean `{known}`?"),
+                None => format!("`{field}` is not supported here"),
+            }
+        }
+        other => first_part(&other.to_string(), " at line "),
+    };
+    ConfigError { line, message }
+}
+
+/// Whether one is the other with a letter more, fewer or changed.
+fn alike(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let start = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let (a, b) = (&a[start..], &b[start..]);
+    let end = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
+    a.len() - end <= 1 && b.len() - end <= 1
+}
+
+fn scheme_is_known(
+    validation: Option<&Spanned<String>>,
+    escaping: Option<&Spanned<String>>,
+) -> Result<(), ConfigError> {
+    if let Some(at) = validation.filter(|v| !matches!(v.value.as_str(), "utf8" | "")) {
+        return Err(wrong(
+            at,
+            format!("`metric_name_validation_scheme: {}` is not supported; names are UTF-8", at.value),
+        ));
+    }
+    if let Some(at) = escaping.filter(|v| !matches!(v.value.as_str(), "allow-utf-8" | "")) {
+        return Err(wrong(
+            at,
+            format!("`metric_name_escaping_scheme: {}` is not supported; names are UTF-8", at.value),
+        ));
+    }
+    Ok(())
+}
+
+fn no_conversion(convert: Option<&Spanned<bool>>) -> Result<(), ConfigError> {
+    match convert.filter(|c| c.value) {
+        Some(at) => Err(wrong(at, "`convert_classic_histograms_to_nhcb` is not supported; classic buckets are kept")),
+        None => Ok(()),
+    }
+}
+
+fn job(global: &Global, scrape: &Spanned<Scrape>) -> Result<Job, ConfigError> {
+    let raw = &scrape.value;
+    let name = match &raw.job_name {
+        Some(name) if !name.value.is_empty() => name.value.clone(),
+        _ => return Err(wrong(scrape, "a scrape configuration has a `job_name`")),
+    };
+    scheme_is_known(raw.metric_name_validation_scheme.as_ref(), raw.metric_name_escaping_scheme.as_ref())?;
+    no_conversion(raw.convert_classic_histograms_to_nhcb.as_ref())?;
+    let (interval_ms, timeout_ms) = times(global, scrape)?;
+    let mut job = Job::new(name, interval_ms, timeout_ms);
+    job.line = scrape.referenced.line();
+    if let Some(path) = &raw.metrics_path {
+        job.metrics_path.clone_from(path);
+    }
+    if let Some(scheme) = &raw.scheme {
+        if !matches!(scheme.value.as_str(), "http" | "https") {
+            return Err(wrong(scheme, format!("`scheme` is http or https, not `{}`", scheme.value)));
+        }
+        job.scheme.clone_from(&scheme.value);
+    }
+    job.params.clone_from(&raw.params);
+    job.honor_labels = raw.honor_labels;
+    job.honor_timestamps = raw.honor_timestamps.unwrap_or(true);
+    job.track_timestamps_staleness = raw.track_timestamps_staleness;
+    job.compression = raw.enable_compression.unwrap_or(true);
+    job.client = client(raw)?;
+    formats(global, raw, &mut job)?;
+    job.limits = limits(global, raw);
+    job.keep_dropped_max = raw.keep_dropped_targets.or(global.keep_dropped_targets).unwrap_or(0);
+    job.relabel = rules(&raw.relabel_configs)?;
+    job.metric_relabel = rules(&raw.metric_relabel_configs)?;
+    job.static_groups = raw.static_configs.iter().map(static_group).collect::<Result<_, _>>()?;
+    job.file_sd = raw.file_sd_configs.iter().map(file_sd).collect::<Result<_, _>>()?;
+    job.http_sd = raw.http_sd_configs.iter().map(http_sd).collect::<Result<_, _>>()?;
+    job.dns_sd = raw.dns_sd_configs.iter().map(dns_sd).collect::<Result<_, _>>()?;
+    Ok(job)
+}
+
+fn times(global: &Global, scrape: &Spanned<Scrape>) -> Result<(u64, u64), ConfigError> {
+    let raw = &scrape.value;
+    let or = |own: Option<u64>, global: Option<u64>| own.filter(|ms| *ms > 0).or(global.filter(|ms| *ms > 0));
+    let interval_ms = or(raw.scrape_interval.map(|d| d.0), global.scrape_interval.map(|d| d.0)).unwrap_or(INTERVAL_MS);
+    let own_ms = raw.scrape_timeout.as_ref().map(|d| d.value.0);
+    let timeout_ms = or(own_ms, global.scrape_timeout.map(|d| d.0)).unwrap_or(TIMEOUT_MS);
+    if let Some(at) = raw.scrape_timeout.as_ref().filter(|d| d.value.0 > interval_ms) {
+        let (timeout, interval) = (format_duration_ms(timeout_ms), format_duration_ms(interval_ms));
+        return Err(wrong(at, format!("`scrape_timeout` ({timeout}) is longer than the interval ({interval})")));
+    }
+    if interval_ms < INTERVAL_MS_MIN {
+        return Err(wrong(scrape, format!("a target is asked every {INTERVAL_MS_MIN} ms at most")));
+    }
+    Ok((interval_ms, timeout_ms.min(interval_ms)))
+}
+
+fn formats(global: &Global, raw: &Scrape, job: &mut Job) -> Result<(), ConfigError> {
+    job.native_histograms = raw.scrape_native_histograms.or(global.scrape_native_histograms).unwrap_or(false);
+    job.classic_histograms = raw
+        .always_scrape_classic_histograms
+        .or(raw.scrape_classic_histograms)
+        .or(global.always_scrape_classic_histograms)
+        .unwrap_or(false);
+    if let Some(protocol) = raw.fallback_scrape_protocol {
+        job.fallback = protocol;
+    }
+    job.protocols = match (&raw.scrape_protocols, &global.scrape_protocols) {
+        (Some(own), _) => {
+            let twice = own.value.iter().enumerate().find(|(i, p)| own.value[..*i].contains(p));
+            if twice.is_some() {
+                return Err(wrong(own, "`scrape_protocols` names one twice"));
+            }
+            if own.value.is_empty() {
+                return Err(wrong(own, "`scrape_protocols` is empty; leave it out for the usual ones"));
+            }
+            own.value.clone()
+        }
+        (None, Some(global)) if !global.is_empty() => global.clone(),
+        _ if job.native_histograms => Protocol::NATIVE.to_vec(),
+        _ => Protocol::USUAL.to_vec(),
+    };
+    Ok(())
+}
+
+fn limits(global: &Global, raw: &Scrape) -> Limits {
+    // As in Prometheus, a zero of the job means the global one.
+    let or = |own: Option<u64>, global: Option<u64>| own.filter(|n| *n > 0).or(global).unwrap_or(0);
+    Limits {
+        body_bytes_max: or(raw.body_size_limit.map(|b| b.0), global.body_size_limit.map(|b| b.0)),
+        samples_max: or(raw.sample_limit, global.sample_limit),
+        labels_max: or(raw.label_limit, global.label_limit),
+        label_name_bytes_max: or(raw.label_name_length_limit, global.label_name_length_limit),
+        label_value_bytes_max: or(raw.label_value_length_limit, global.label_value_length_limit),
+        targets_max: or(raw.target_limit, global.target_limit),
+    }
+}
+
+fn rules(specs: &[Spanned<RuleSpec>]) -> Result<Vec<Rule>, ConfigError> {
+    if let Some(at) = specs.get(RULES_MAX) {
+        return Err(wrong(at, format!("a job has at most {RULES_MAX} relabelling rules of each kind")));
+    }
+    specs.iter().map(|spec| spec.value.compile().map_err(|message| wrong(spec, message))).collect()
+}
+
+fn static_group(group: &Spanned<crate::groups::RawGroup>) -> Result<Group, ConfigError> {
+    match group.value.targets.iter().find(|t| t.contains('/')) {
+        Some(target) => {
+            Err(wrong(group, format!("\"{target}\" is not a valid hostname: write host:port without a path")))
+        }
+        None => Ok(group.value.clone().into()),
+    }
+}
+
+fn refresh(given: Option<super::raw::Duration>, default_ms: u64) -> u64 {
+    given.map_or(default_ms, |d| d.0.max(REFRESH_MS_MIN))
+}
+
+fn file_sd(raw: &RawFileSd) -> Result<FileSd, ConfigError> {
+    for file in &raw.files {
+        let (folder, name) = file.value.rsplit_once('/').unwrap_or(("", &file.value));
+        let known = [".json", ".yml", ".yaml"].iter().any(|end| name.ends_with(end));
+        if !known || folder.contains('*') || name.matches('*').count() > 1 {
+            return Err(wrong(
+                file,
+                format!(
+                    "`{}`: a file of targets ends in .json, .yml or .yaml, and only its last part may hold one *",
+                    file.value
+                ),
+            ));
+        }
+    }
+    let files = raw.files.iter().map(|f| f.value.clone()).collect();
+    Ok(FileSd { files, refresh_ms: refresh(raw.refresh_interval, FILE_REFRESH_MS) })
+}
+
+fn http_sd(raw: &RawHttpSd) -> Result<HttpSd, ConfigError> {
+    if !["http://", "https://"].iter().any(|scheme| raw.url.value.starts_with(scheme)) {
+        return Err(wrong(&raw.url, format!("`url` starts with http:// or https://, not `{}`", raw.url.value)));
+    }
+    let auth = auth(raw.basic_auth.as_ref(), raw.authorization.as_ref(), None, None)?;
+    let client =
+        HttpClient { auth, follow_redirects: raw.follow_redirects.unwrap_or(true), tls: tls(raw.tls_config.as_ref()) };
+    let _ = raw.enable_http2;
+    Ok(HttpSd { url: raw.url.value.clone(), refresh_ms: refresh(raw.refresh_interval, HTTP_REFRESH_MS), client })
+}
+
+fn dns_sd(raw: &RawDnsSd) -> Result<DnsSd, ConfigError> {
+    let kind = raw.kind.unwrap_or(RecordType::Srv);
+    if let Some(name) = raw.names.iter().find(|n| n.value.is_empty() || n.value.len() > 253) {
+        return Err(wrong(name, "a name has 1 to 253 bytes"));
+    }
+    let Some(first) = raw.names.first() else {
+        return Err(ConfigError { line: 0, message: "`dns_sd_configs` needs `names`".to_owned() });
+    };
+    let port = raw.port.as_ref().map_or(0, |p| p.value);
+    if kind != RecordType::Srv && port == 0 {
+        return Err(wrong(first, "`port` is needed: records of the types A and AAAA have none"));
+    }
+    let names = raw.names.iter().map(|n| n.value.clone()).collect();
+    Ok(DnsSd { names, kind, port, refresh_ms: refresh(raw.refresh_interval, DNS_REFRESH_MS) })
+}
+
+fn client(raw: &Scrape) -> Result<HttpClient, ConfigError> {
+    let auth = auth(
+        raw.basic_auth.as_ref(),
+        raw.authorization.as_ref(),
+        raw.bearer_token.as_ref(),
+        raw.bearer_token_file.as_ref(),
+    )?;
+    // HTTP/2 is used where TLS agrees on it; that changes nothing about a page.
+    let _ = raw.enable_http2;
+    Ok(HttpClient { auth, follow_redirects: raw.follow_redirects.unwrap_or(true), tls: tls(raw.tls_config.as_ref()) })
+}
+
+fn tls(raw: Option<&RawTls>) -> Tls {
+    let raw = raw.cloned().unwrap_or_default();
+    Tls {
+        ca_file: raw.ca_file,
+        cert_file: raw.cert_file,
+        key_file: raw.key_file,
+        insecure_skip_verify: raw.insecure_skip_verify,
+    }
+}
+
+fn auth(
+    basic: Option<&Spanned<BasicAuth>>,
+    authorization: Option<&Spanned<Authorization>>,
+    bearer: Option<&Spanned<String>>,
+    bearer_file: Option<&Spanned<String>>,
+) -> Result<Option<Auth>, ConfigError> {
+    let line = [basic.map(|b| b.referenced.line()), authorization.map(|a| a.referenced.line())]
+        .into_iter()
+        .chain([bearer.map(|b| b.referenced.line()), bearer_file.map(|b| b.referenced.line())])
+        .flatten()
+        .collect::<Vec<_>>();
+    if line.len() > 1 {
+        let line = line.iter().copied().max().unwrap_or(0);
+        let message = "one of `basic_auth`, `authorization` and `bearer_token` at most".to_owned();
+        return Err(ConfigError { line, message });
+    }
+    let bearer_of = |credentials| Some(Auth::Credentials { kind: "Bearer".to_owned(), credentials });
+    if let Some(token) = bearer {
+        return Ok(bearer_of(Secret::Text(token.value.clone())));
+    }
+    if let Some(file) = bearer_file {
+        return Ok(bearer_of(Secret::File(file.value.clone())));
+    }
+    if let Some(at) = authorization {
+        let raw = &at.value;
+        let kind = raw.kind.clone().map_or_else(|| "Bearer".to_owned(), |k| k.trim().to_owned());
+        if kind.eq_ignore_ascii_case("basic") {
+            return Err(wrong(at, "`authorization` with the type Basic: use `basic_auth`"));
+        }
+        let credentials = secret(at, "credentials", raw.credentials.as_ref(), raw.credentials_file.as_ref())?;
+        return Ok(Some(Auth::Credentials { kind, credentials }));
+    }
+    let Some(at) = basic else { return Ok(None) };
+    let raw = &at.value;
+    let none = Secret::Text(String::new());
+    let optional = |key, text: Option<&String>, file: Option<&String>| match (text, file) {
+        (None, None) => Ok(none.clone()),
+        (text, file) => secret(at, key, text, file),
+    };
+    let username = optional("username", raw.username.as_ref(), raw.username_file.as_ref())?;
+    let password = optional("password", raw.password.as_ref(), raw.password_file.as_ref())?;
+    Ok(Some(Auth::Basic { username, password }))
+}
+
+fn secret<T>(at: &Spanned<T>, key: &str, text: Option<&String>, file: Option<&String>) -> Result<Secret, ConfigError> {
+    match (text, file) {
+        (Some(text), None) => Ok(Secret::Text(text.clone())),
+        (None, Some(file)) => Ok(Secret::File(file.clone())),
+        _ => Err(wrong(at, format!("one of `{key}` and `{key}_file` is needed, and not both"))),
+    }
+}

@@ -1,0 +1,21 @@
+//! Who is scraped and how, without asking anybody: Prometheus' `scrape_configs`, relabelling, what discovery finds, and
+//! what becomes of a found target.
+//!
+//! Pure: files, addresses and answers come in as bytes. Everything follows Prometheus 3 (its documentation
+//! `configuration/configuration.md` and the packages `config`, `model/relabel` and `scrape`), so that a configuration that
+//! works there works here; what is not supported is refused with its line, never passed over.
+
+mod config;
+mod groups;
+mod relabel;
+mod target;
+mod units;
+
+pub use config::{
+    Auth, ConfigError, DnsSd, FileSd, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs, Secret,
+    Tls, parse_config,
+};
+pub use groups::{GROUPS_BYTES_MAX, Group, GroupError, parse_groups};
+pub use relabel::{Action, Rule, RuleSpec, apply};
+pub use target::{Found, META, Place, resolve};
+pub use units::{format_duration_ms, parse_bytes, parse_duration_ms};

@@ -1,0 +1,185 @@
+//! Configuration files of Prometheus: what they become, and how it is said what is wrong with one.
+
+use tenfold_scrape::{Auth, DnsSd, FileSd, HttpSd, Job, Protocol, RecordType, Secret, parse_config};
+
+const WHOLE: &str = r#"
+global:
+  scrape_interval: 30s
+  evaluation_interval: 30s
+  external_labels: {cluster: a}
+  sample_limit: 1000
+rule_files: [rules/*.yml]
+scrape_configs:
+  - job_name: prometheus
+    static_configs:
+      - targets: ["localhost:9090", 'localhost:9091']
+        labels: {role: 1}
+  - job_name: everything
+    scrape_interval: 1m
+    scrape_timeout: 5s
+    metrics_path: /probe
+    scheme: https
+    params: {module: [http]}
+    honor_labels: true
+    honor_timestamps: false
+    track_timestamps_staleness: true
+    enable_compression: false
+    scrape_native_histograms: true
+    always_scrape_classic_histograms: true
+    fallback_scrape_protocol: OpenMetricsText1.0.0
+    body_size_limit: 10MB
+    sample_limit: 50
+    label_limit: 30
+    label_name_length_limit: 20
+    label_value_length_limit: 200
+    target_limit: 7
+    keep_dropped_targets: 3
+    basic_auth: {username: ana, password_file: /etc/secret}
+    tls_config: {ca_file: ca.pem, insecure_skip_verify: true}
+    follow_redirects: false
+    file_sd_configs: [{files: [targets/*.json, more.yml], refresh_interval: 10s}]
+    http_sd_configs: [{url: "http://sd/targets", authorization: {credentials: token}}]
+    dns_sd_configs: [{names: [_web._tcp.example.org]}, {names: [web.example.org], type: AAAA, port: 80, refresh_interval: 5s}]
+    relabel_configs:
+      - source_labels: [__address__]
+        regex: '(.*):\d+'
+        target_label: host
+        replacement: $1
+    metric_relabel_configs: [{regex: tmp_.*, action: labeldrop}]
+"#;
+
+fn job(yaml: &str) -> Job {
+    let text = format!("scrape_configs:\n- job_name: a\n{yaml}");
+    parse_config(&text).unwrap_or_else(|e| panic!("{e}\n{text}")).jobs.swap_remove(0)
+}
+
+#[test]
+fn a_whole_file_is_read() {
+    let config = parse_config(WHOLE).unwrap();
+    let notes: Vec<&str> = config.notes.iter().map(|n| n.split(" is not").next().unwrap()).collect();
+    assert_eq!(
+        notes,
+        ["line 5: `global.external_labels`", "line 4: `global.evaluation_interval`", "line 7: `rule_files`"]
+    );
+    let [first, all] = &config.jobs[..] else { panic!("two jobs") };
+    assert_eq!((first.name.as_str(), first.interval_ms, first.timeout_ms), ("prometheus", 30_000, 10_000));
+    assert_eq!((first.scheme.as_str(), first.metrics_path.as_str(), first.line), ("http", "/metrics", 9));
+    assert_eq!((first.honor_labels, first.honor_timestamps, first.compression), (false, true, true));
+    assert_eq!((first.limits.samples_max, &first.protocols[..]), (1000, &Protocol::USUAL[..]));
+    assert_eq!(first.static_groups[0].targets.len(), 2);
+    assert_eq!(first.static_groups[0].labels.get("role"), Some("1"), "a number may stand for a text");
+
+    assert_eq!((all.interval_ms, all.timeout_ms, all.params["module"][0].as_str()), (60_000, 5_000, "http"));
+    assert!(all.honor_labels && !all.honor_timestamps && all.track_timestamps_staleness && !all.compression);
+    assert!(all.native_histograms && all.classic_histograms && all.fallback == Protocol::OpenMetrics1_0_0);
+    assert_eq!(all.protocols, Protocol::NATIVE);
+    let l = all.limits;
+    assert_eq!((l.body_bytes_max, l.samples_max, l.labels_max), (10 << 20, 50, 30));
+    assert_eq!((l.label_name_bytes_max, l.label_value_bytes_max, l.targets_max), (20, 200, 7));
+    assert_eq!(all.keep_dropped_max, 3);
+    let (username, password) = (Secret::Text("ana".into()), Secret::File("/etc/secret".into()));
+    assert_eq!(all.client.auth, Some(Auth::Basic { username, password }));
+    assert!(all.client.tls.insecure_skip_verify && !all.client.follow_redirects);
+    let files = vec!["targets/*.json".to_owned(), "more.yml".to_owned()];
+    assert_eq!(all.file_sd, [FileSd { files, refresh_ms: 10_000 }]);
+    let HttpSd { url, refresh_ms, client } = &all.http_sd[0];
+    assert_eq!((url.as_str(), *refresh_ms), ("http://sd/targets", 60_000));
+    let credentials = Secret::Text("token".into());
+    assert_eq!(client.auth, Some(Auth::Credentials { kind: "Bearer".into(), credentials }));
+    let srv = DnsSd { names: vec!["_web._tcp.example.org".into()], kind: RecordType::Srv, port: 0, refresh_ms: 30_000 };
+    let addresses =
+        DnsSd { names: vec!["web.example.org".into()], kind: RecordType::Aaaa, port: 80, refresh_ms: 5_000 };
+    assert_eq!(all.dns_sd, [srv, addresses]);
+    assert_eq!((all.relabel.len(), all.metric_relabel.len()), (1, 1));
+}
+
+#[test]
+fn files_are_meant_from_the_configurations_folder() {
+    let mut config = parse_config(WHOLE).unwrap();
+    config.relative_to("/etc/prometheus");
+    let job = &config.jobs[1];
+    assert_eq!(job.file_sd[0].files[0], "/etc/prometheus/targets/*.json");
+    assert_eq!(job.client.tls.ca_file.as_deref(), Some("/etc/prometheus/ca.pem"));
+    let Some(Auth::Basic { password, .. }) = &job.client.auth else { panic!("{:?}", job.client) };
+    assert_eq!(*password, Secret::File("/etc/secret".into()), "a whole path stays");
+}
+
+#[test]
+fn what_is_asked_for_is_said_in_order() {
+    let accept = job("  scrape_protocols: [PrometheusProto, PrometheusText0.0.4]\n").accept();
+    assert_eq!(
+        accept,
+        "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.9,\
+         text/plain;version=0.0.4;q=0.8,*/*;q=0.1"
+    );
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let job = job("  bearer_token: very-secret\n");
+    assert!(!format!("{job:?}").contains("very-secret"));
+}
+
+#[test]
+fn what_is_wrong_has_its_line() {
+    for (yaml, wanted) in [
+        ("  scrape_interval: 5", "line 3: `5` is not a duration; write it like 30s, 5m, 1h30m or 500ms"),
+        ("  scrape_timeout: 2m", "line 3: `scrape_timeout` (2m) is longer than the interval (1m)"),
+        (
+            "  kubernetes_sd_configs: [{role: pod}]",
+            "line 3: `kubernetes_sd_configs` is not supported; targets are found by static_configs, file_sd_configs, \
+             http_sd_configs and dns_sd_configs, and by the agents without any configuration",
+        ),
+        (
+            "  static_config: [{targets: [a]}]",
+            "line 3: `static_config` is not supported; did you mean `static_configs`?",
+        ),
+        ("  proxy_url: http://p", "line 3: `proxy_url` is not supported here"),
+        ("  scheme: ftp", "line 3: `scheme` is http or https, not `ftp`"),
+        ("  body_size_limit: 10", "line 3: `10` is not a size; write it like 512KB, 10MB or 1GB"),
+        (
+            "  static_configs:\n  - targets: ['http://a/metrics']",
+            "line 4: \"http://a/metrics\" is not a valid hostname: write host:port without a path",
+        ),
+        (
+            "  relabel_configs:\n  - target_label: a\n  - regex: '('\n    target_label: b",
+            "line 5: `regex`: `(`: unclosed group",
+        ),
+        (
+            "  relabel_configs:\n  - action: hashmod\n    target_label: b",
+            "line 4: the action hashmod needs a `modulus` above zero",
+        ),
+        (
+            "  basic_auth: {password: a}\n  bearer_token: b",
+            "line 4: one of `basic_auth`, `authorization` and `bearer_token` at most",
+        ),
+        (
+            "  authorization: {type: Bearer}",
+            "line 3: one of `credentials` and `credentials_file` is needed, and not both",
+        ),
+        (
+            "  dns_sd_configs:\n  - names: [a]\n    type: A",
+            "line 4: `port` is needed: records of the types A and AAAA have none",
+        ),
+        (
+            "  dns_sd_configs:\n  - names: [a]\n    type: MX",
+            "line 5: `MX` records are not asked for; A, AAAA and SRV are",
+        ),
+        (
+            "  file_sd_configs: [{files: ['a/*/b.json']}]",
+            "line 3: `a/*/b.json`: a file of targets ends in .json, .yml or .yaml, and only its last part may hold one *",
+        ),
+        ("  http_sd_configs: [{url: a}]", "line 3: `url` starts with http:// or https://, not `a`"),
+        (
+            "  metric_name_validation_scheme: legacy",
+            "line 3: `metric_name_validation_scheme: legacy` is not supported; names are UTF-8",
+        ),
+        ("- job_name: a", "line 3: the job `a` is there twice"),
+        ("- scheme: http", "line 3: a scrape configuration has a `job_name`"),
+    ] {
+        let text = format!("scrape_configs:\n- job_name: a\n{yaml}\n");
+        assert_eq!(parse_config(&text).unwrap_err().to_string(), wanted, "{text}");
+    }
+    assert!(parse_config("scrape_configs: [").is_err());
+    assert_eq!(parse_config("").unwrap().jobs.len(), 0);
+}

@@ -1,0 +1,14 @@
+//! Metrics pages of any program in every format: text, OpenMetrics, protobuf, Ganglia's XML.
+#![no_main]
+use libfuzzer_sys::fuzz_target;
+use tenfold_protocols::exposition::{Format, Histograms, SAMPLES_MAX, read};
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((choice, body)) = bytes.split_first() else { return };
+    let format = [Format::Prometheus, Format::OpenMetrics, Format::Protobuf, Format::Ganglia][usize::from(choice % 4)];
+    let histograms = Histograms { native: choice & 4 == 0, classic_too: choice & 8 == 0 };
+    if let Ok(page) = read(body, format, histograms) {
+        assert!(page.samples.len() <= SAMPLES_MAX);
+        assert!(page.samples.iter().all(|s| s.labels.metric_name().is_some() || format != Format::Protobuf));
+    }
+});

@@ -49,21 +49,23 @@ impl Tsdb {
     pub fn maintain(&self, now_ms: i64) -> Result<MaintainReport, TsdbError> {
         let _one_at_a_time = self.maintenance.lock();
         let mut report = MaintainReport::default();
+        let mut cut = false;
         while let Some((start, end)) = self.next_cut(now_ms) {
+            cut = true;
             {
                 let mut state = self.state.write();
                 state.min_valid_t = state.min_valid_t.max(end);
             }
             report.blocks_written += usize::from(self.cut(start, end, true)?);
         }
-        if report.blocks_written > 0 {
+        if cut {
             report.blocks_written += self.cut_late()?;
         }
         self.drop_blocks(now_ms, &mut report)?;
         report.blocks_merged += self.merge_blocks()?;
         report.blocks_merged += self.rewrite_deleted()?;
         report.blocks_written += self.write_coarse(now_ms)?;
-        if report.blocks_written + report.blocks_merged + report.blocks_dropped > 0 {
+        if cut || report.blocks_written + report.blocks_merged + report.blocks_dropped > 0 {
             report.series_forgotten = self.forget_series();
             self.checkpoint_due.store(true, Ordering::Relaxed);
         }
@@ -110,8 +112,10 @@ impl Tsdb {
             }
         }
         self.put_labels(&mut writer);
-        let Some(block) = writer.finish(&[])? else { return Ok(false) };
-        {
+        let block = writer.finish(&[])?;
+        // Without a block everything of this time was deleted, and leaves the memory all the same.
+        let any = block.is_some();
+        if let Some(block) = block {
             let mut state = self.state.write();
             state.blocks.push(Arc::new(block));
             state.blocks.sort_by_key(|b| (b.meta.min_t, b.meta.number));
@@ -123,7 +127,7 @@ impl Tsdb {
                 state.drop_before(row.slot, if order { end } else { i64::MIN }, &row.late);
             }
         }
-        Ok(true)
+        Ok(any)
     }
 
     fn cut_part(
@@ -181,10 +185,7 @@ impl Tsdb {
             };
             let Some(oldest) = oldest else { return Ok(count) };
             let start = oldest.div_euclid(self.options.block_ms) * self.options.block_ms;
-            if !self.cut(start, start + self.options.block_ms, false)? {
-                return Ok(count);
-            }
-            count += 1;
+            count += usize::from(self.cut(start, start + self.options.block_ms, false)?);
         }
     }
 

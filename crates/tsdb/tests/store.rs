@@ -550,3 +550,21 @@ fn old_days_get_rows_and_the_step_chooses_them() {
     assert_eq!(db.select_coarse(&counter, 0, day, 300_000).unwrap(), None);
     assert!(db.select_coarse(&counter, 0, day, HOUR).unwrap().is_some());
 }
+
+#[test]
+fn a_time_whose_samples_are_all_deleted_is_cut_like_any_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Tsdb::open(dir.path(), Options { block_ms_max: 2 * HOUR, ..Options::default() }).unwrap().0;
+    for minute in 0..300 {
+        db.append(&[sample("a", minute * 60_000, 1.0)]).unwrap();
+    }
+    // Late ones too, which have blocks of their own.
+    db.append(&[sample("a", 299 * 60_000 - 1, 2.0)]).unwrap();
+    db.delete(&[Matcher::equal("instance", "a")], i64::MIN, i64::MAX).unwrap();
+    let report = db.maintain(12 * HOUR).unwrap();
+    assert_eq!((report.blocks_written, report.series_forgotten), (0, 1), "{report:?}");
+    assert_eq!((all(&db), db.stats().head_samples, db.stats().tombstones), (vec![], 0, 0));
+    db.append(&[sample("a", 12 * HOUR, 3.0)]).unwrap();
+    drop(db);
+    assert_eq!(all(&open(dir.path())), [("m{instance=\"a\"}".to_owned(), vec![Point::new(12 * HOUR, 3.0)])]);
+}

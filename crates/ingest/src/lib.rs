@@ -1,9 +1,11 @@
-//! The metrics edge: asks targets for their metrics pages, and listens for StatsD and Graphite.
+//! The metrics edge: asks targets for their metrics pages, listens for StatsD and Graphite, and sends samples on.
 //!
 //! What it brings goes to `app.metrics`; nothing is decided here.
 
+mod cluster;
 mod datagrams;
 mod graphite;
+pub mod outgoing;
 mod scraper;
 mod statsd;
 mod streams;
@@ -29,9 +31,26 @@ impl ListenError {
     }
 }
 
-/// Starts scraping and listening. Fails at once when an address cannot be bound.
-pub async fn start(app: &App, stop: &CancellationToken) -> Result<TaskTracker, ListenError> {
+/// Why nothing was started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Outgoing(#[from] outgoing::OutgoingError),
+    #[error("{0}")]
+    Cluster(String),
+}
+
+/// Starts scraping, listening and sending on. Fails at once when an address cannot be bound or a setting is wrong.
+pub async fn start(app: &App, stop: &CancellationToken) -> Result<TaskTracker, StartError> {
     let tasks = TaskTracker::new();
+    // Nothing comes in before it is known where it goes.
+    outgoing::start(app, stop, &tasks)?;
+    if app.settings.metrics.is_remote() {
+        let cluster = cluster::HttpCluster::new(&app.settings.metrics.remote).map_err(StartError::Cluster)?;
+        app.metrics.set_cluster(std::sync::Arc::new(cluster));
+    }
     statsd::start(app, stop, &tasks).await?;
     graphite::start(app, stop, &tasks).await?;
     tasks.spawn(scraper::run(app.clone(), stop.clone()));

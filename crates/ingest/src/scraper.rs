@@ -128,7 +128,7 @@ async fn fetch(client: &reqwest::Client, url: &str) -> Result<(String, Format), 
 }
 
 /// The innermost reason, which is the one that helps.
-fn plain(error: &reqwest::Error) -> String {
+pub(crate) fn plain(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "the target did not answer in time".into();
     }

@@ -69,6 +69,8 @@ export const graphs = {
   dashboards: () => unwrap(GET("/api/dashboards")),
   markers: (query: MarkerQuery) => unwrap(GET("/api/markers", { params: { query: given(query) } })),
   targets: () => unwrap(GET("/api/targets")),
+  cardinality: () => unwrap(GET("/api/metrics/cardinality", { params: { query: {} } })),
+  sources: () => unwrap(GET("/api/metrics/sources")),
 };
 
 export const flags = {

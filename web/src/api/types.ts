@@ -140,5 +140,7 @@ export type Panel = S["Panel"];
 export type PanelQuery = S["PanelQuery"];
 export type Marker = S["Marker"];
 export type Target = S["Target"];
+export type CountedSeries = S["CountedSeries"];
+export type CountedLabel = S["CountedLabel"];
 
 export type ConsoleMessage = S["ConsoleMessage"];

@@ -13,6 +13,8 @@ mod flag_changes;
 mod flag_edit;
 mod flag_life;
 mod follow;
+mod import;
+mod metrics;
 mod oncall;
 mod out;
 mod project;
@@ -74,6 +76,7 @@ pub enum Command {
     WatchLog(record::WatchLog),
     Search(record::Search),
     Query(query::Query),
+    Metrics(metrics::Metrics),
     Events(record::Events),
     Apply(files::Apply),
     Export(files::Export),
@@ -122,6 +125,6 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
     }
     verbs! {
         Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Why WhyNot Simulate
-        Lock Unlock Doing Log WatchLog Search Query Events Apply Export Token Project
+        Lock Unlock Doing Log WatchLog Search Query Metrics Events Apply Export Token Project
     }
 }

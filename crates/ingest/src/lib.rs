@@ -31,26 +31,30 @@ impl ListenError {
     }
 }
 
-/// Why nothing was started.
+/// Why samples have nowhere to go.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error(transparent)]
-    Listen(#[from] ListenError),
     #[error(transparent)]
     Outgoing(#[from] outgoing::OutgoingError),
     #[error("{0}")]
     Cluster(String),
 }
 
-/// Starts scraping, listening and sending on. Fails at once when an address cannot be bound or a setting is wrong.
-pub async fn start(app: &App, stop: &CancellationToken) -> Result<TaskTracker, StartError> {
+/// Opens where samples go, before anything comes in: the queues of remote write, and the cluster that answers.
+pub fn connect(app: &App, stop: &CancellationToken) -> Result<TaskTracker, StartError> {
     let tasks = TaskTracker::new();
-    // Nothing comes in before it is known where it goes.
     outgoing::start(app, stop, &tasks)?;
     if app.settings.metrics.is_remote() {
         let cluster = cluster::HttpCluster::new(&app.settings.metrics.remote).map_err(StartError::Cluster)?;
         app.metrics.set_cluster(std::sync::Arc::new(cluster));
     }
+    tasks.close();
+    Ok(tasks)
+}
+
+/// Starts scraping and listening. Fails at once when an address cannot be bound.
+pub async fn start(app: &App, stop: &CancellationToken) -> Result<TaskTracker, ListenError> {
+    let tasks = TaskTracker::new();
     statsd::start(app, stop, &tasks).await?;
     graphite::start(app, stop, &tasks).await?;
     tasks.spawn(scraper::run(app.clone(), stop.clone()));

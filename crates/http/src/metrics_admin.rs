@@ -116,6 +116,6 @@ async fn import(
     let kind = request.headers().get(axum::http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
     let version =
         Version::of(kind.unwrap_or_default()).map_err(|message| Fault::new(ErrorCode::UnsupportedMedia, message))?;
-    let body = crate::push::body(request, BODY_BYTES_MAX).await?;
+    let body = crate::push::body(&app, request, BODY_BYTES_MAX).await?;
     Ok(Json(app.import(&who, &q.from, q.part, body, version == Version::V2).await?))
 }

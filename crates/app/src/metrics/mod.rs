@@ -78,7 +78,8 @@ pub struct State {
     graphite_templates: tenfold_protocols::graphite::Templates,
     otlp_rules: tenfold_protocols::otlp::Rules,
     deltas: Mutex<tenfold_protocols::otlp::Deltas>,
-    /// Places for pushed bodies.
+    /// Places for pushed bodies that are received, and that are decoded and written.
+    bodies: tokio::sync::Semaphore,
     pushes: tokio::sync::Semaphore,
     /// Where samples are sent on.
     forwarder: std::sync::OnceLock<Arc<dyn Forwarder>>,
@@ -123,6 +124,7 @@ impl State {
             graphite_templates,
             otlp_rules: settings.metrics.otlp.rules(),
             deltas: Mutex::default(),
+            bodies: tokio::sync::Semaphore::new(push::BODIES_MAX),
             pushes: tokio::sync::Semaphore::new(push::PUSHES_MAX),
             forwarder: std::sync::OnceLock::new(),
             cluster: std::sync::OnceLock::new(),
@@ -226,8 +228,8 @@ pub async fn run(app: App, stop: CancellationToken) {
                 sync_queues(&app).await;
             }
             _ = maintain.tick() => on_disk(&app, |tsdb, now| tsdb.maintain(now.millis()).map(|_| ())).await,
-            _ = flush.tick() => flush_statsd(&app),
-            _ = own.tick() => append_own(&app),
+            _ = flush.tick() => off_runtime(&app, flush_statsd).await,
+            _ = own.tick() => off_runtime(&app, append_own).await,
         }
     }
     flush_statsd(&app);
@@ -253,6 +255,13 @@ async fn sync_queues(app: &App) {
     if let Ok(Err(fault)) = tokio::task::spawn_blocking(move || forwarder.sync()).await {
         app.metrics.own.add("tenfold_remote_write_errors_total", &[], 1.0);
         tracing::error!(%fault, "queues of samples could not be flushed to disk");
+    }
+}
+
+async fn off_runtime(app: &App, work: fn(&App)) {
+    let inside = app.clone();
+    if let Err(error) = tokio::task::spawn_blocking(move || work(&inside)).await {
+        tracing::error!(%error, "keeping samples panicked");
     }
 }
 

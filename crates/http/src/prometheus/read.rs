@@ -33,7 +33,7 @@ pub(super) async fn read(State(app): State<App>, request: Request) -> Response {
 }
 
 async fn answer(app: App, request: Request) -> Result<Response, Fault> {
-    let body = crate::push::body(request, PLAIN_BYTES_MAX).await?;
+    let body = crate::push::body(&app, request, PLAIN_BYTES_MAX).await?;
     let bad = |message: String| Fault::new(ErrorCode::BadRequest, message);
     let plain = decompress(&body).map_err(|e| bad(e.to_string()))?;
     if plain.len() > PLAIN_BYTES_MAX {

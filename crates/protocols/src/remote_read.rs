@@ -106,8 +106,12 @@ fn matcher(message: &[u8]) -> Result<Matcher, ReadError> {
 pub fn put_result_series(out: &mut Writer, labels: &Labels, points: &[Point], histograms: &[HistogramPoint]) {
     out.message(1, |m| {
         put_labels(m, 1, labels.iter());
-        points.iter().for_each(|p| m.message(2, |m| put_point(m, *p)));
-        histograms.iter().for_each(|h| m.message(4, |m| put_histogram(m, h)));
+        for p in points {
+            m.message(2, |m| put_point(m, *p));
+        }
+        for h in histograms {
+            m.message(4, |m| put_histogram(m, h));
+        }
     });
 }
 

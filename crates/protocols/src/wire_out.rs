@@ -55,7 +55,9 @@ impl Writer {
         if !values.is_empty() {
             self.tag(field, 2);
             self.varint(values.len() as u64 * 8);
-            values.iter().for_each(|v| self.0.extend_from_slice(&v.to_bits().to_le_bytes()));
+            for v in values {
+                self.0.extend_from_slice(&v.to_bits().to_le_bytes());
+            }
         }
     }
 }

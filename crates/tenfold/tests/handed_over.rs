@@ -5,6 +5,7 @@
 
 mod bench;
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
@@ -128,7 +129,7 @@ fn lines(instants: i64, end_s: i64) -> String {
     let mut out = String::new();
     for i in 0..instants {
         for series in 0..50 {
-            out += &format!("work,s={series} done={} {}\n", i * 10 + series, end_s - (instants - 1 - i) * 5);
+            let _ = writeln!(out, "work,s={series} done={} {}", i * 10 + series, end_s - (instants - 1 - i) * 5);
         }
     }
     out
@@ -322,7 +323,7 @@ fn blocks_of_prometheus_and_openmetrics_are_imported() {
     let mut om = String::from("# TYPE old counter\n");
     for i in 0..6 * 60 {
         for s in 0..5 {
-            om += &format!("old_total{{s=\"{s}\"}} {} {}\n", i * (s + 1), start + i * 60);
+            let _ = writeln!(om, "old_total{{s=\"{s}\"}} {} {}", i * (s + 1), start + i * 60);
         }
     }
     let file = dir.path().join("old.om");

@@ -288,7 +288,8 @@ impl Tsdb {
 
     fn keep_again(&self, days: &BTreeSet<i64>) -> Result<(), TsdbError> {
         let path = self.dir.join(AGAIN);
-        let lines: String = days.iter().map(|day| format!("{day}\n")).collect();
+        let lines: Vec<String> = days.iter().map(ToString::to_string).collect();
+        let lines = lines.join("\n");
         let file = self.fs.create(&path).map_err(TsdbError::io("create", &path))?;
         file.append(lines.as_bytes()).and_then(|()| file.sync()).map_err(TsdbError::io("write", &path))
     }

@@ -177,7 +177,9 @@ impl Tsdb {
                 writer.abandon()?;
                 return Err(e);
             }
-            part.exemplars.iter().for_each(|e| writer.add_exemplar(id, e));
+            for e in &part.exemplars {
+                writer.add_exemplar(id, e);
+            }
         }
         self.put_labels(&mut writer);
         let Some(block) = writer.finish(&[])? else { return Ok(()) };

@@ -40,7 +40,7 @@ pub use graphite::BadLines;
 pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;
 pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
-pub use query::{Answer, How, QUERY_TIMEOUT_MS, SeriesFilter, Told};
+pub use query::{Answer, EachSeries, How, QUERY_TIMEOUT_MS, SeriesFilter, Told};
 pub use remote::{Cluster, ForwardBatch, Forwarder, ReceiverStatus};
 pub use scrape::Scraped;
 pub use statsd::Aggregator;

@@ -219,7 +219,8 @@ impl Seen {
         let rate = self.throttled_at.is_some_and(recent);
         [("series", series), ("samples_per_second", rate)]
             .into_iter()
-            .filter_map(|(name, over)| over.then(|| name.to_owned()))
+            .filter(|(_, over)| *over)
+            .map(|(name, _)| name.to_owned())
             .collect()
     }
 

@@ -143,6 +143,9 @@ impl Queryable for Source {
     }
 }
 
+/// Takes the samples of one series; whether it wants more.
+pub type EachSeries<'e> = &'e mut dyn FnMut(&Labels, &[Point], &[HistogramPoint]) -> Result<bool, Fault>;
+
 /// Which series a metadata request is about; the union of the selectors, all when there is none.
 #[derive(Debug, Clone)]
 pub struct SeriesFilter {
@@ -221,7 +224,7 @@ impl super::State {
         matchers: &[Matcher],
         start_ms: i64,
         end_ms: i64,
-        each: &mut dyn FnMut(&Labels, &[Point], &[HistogramPoint]) -> Result<bool, Fault>,
+        each: EachSeries<'_>,
     ) -> Result<(), Fault> {
         let mut found = self.tsdb.select(matchers, start_ms, end_ms).map_err(|e| store_fault(&e))?;
         let max = Limits::default().series_max;

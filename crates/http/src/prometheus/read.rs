@@ -5,6 +5,7 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tenfold_app::App;
+use tenfold_app::metrics::EachSeries;
 use tenfold_protocols::remote_read::{PLAIN_BYTES_MAX, decode};
 use tenfold_protocols::remote_read::{ReadQuery, ReadRequest, frame, put_result_series, response};
 use tenfold_protocols::remote_write::{compress, decompress};
@@ -93,14 +94,8 @@ async fn stream(app: App, request: ReadRequest) -> Result<Response, Fault> {
     Ok(([(header::CONTENT_TYPE, kind)], Body::from_stream(all)).into_response())
 }
 
-type Each<'e> = &'e mut dyn FnMut(
-    &tenfold_types::Labels,
-    &[tenfold_types::Point],
-    &[tenfold_types::HistogramPoint],
-) -> Result<bool, Fault>;
-
 /// Hands each matching series to `each`, in the order of their labels, until it wants no more.
-fn select(app: &App, query: &ReadQuery, samples: &mut usize, each: Each<'_>) -> Result<(), Fault> {
+fn select(app: &App, query: &ReadQuery, samples: &mut usize, each: EachSeries<'_>) -> Result<(), Fault> {
     app.metrics.read_series(&query.matchers, query.start_ms, query.end_ms, &mut |labels, floats, histograms| {
         *samples += floats.len() + histograms.len();
         if *samples > SAMPLES_MAX {

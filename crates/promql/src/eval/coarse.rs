@@ -230,7 +230,9 @@ impl Windows<'_> {
         let count = || rows.iter().map(|r| r.count).sum::<f64>();
         let sum = || {
             let mut sum = Kahan::default();
-            rows.iter().for_each(|r| sum.add(r.sum));
+            for r in rows {
+                sum.add(r.sum);
+            }
             if sum.sum.is_infinite() { sum.sum } else { sum.value() }
         };
         let best = |of: fn(&AggregateRow) -> f64, better: fn(f64, f64) -> bool| {

@@ -1,6 +1,6 @@
 //! Blocks that a real promtool made, read and damaged. That Prometheus' own server wrote the same is tested with the importer.
 
-use std::process::Command;
+use std::{fmt::Write, process::Command};
 
 use super::*;
 
@@ -9,8 +9,8 @@ fn made() -> Option<(tempfile::TempDir, Vec<u8>, Vec<u8>)> {
     let text = dir.path().join("om.txt");
     let mut om = String::from("# TYPE m gauge\n");
     for i in 0..400 {
-        om += &format!("m{{a=\"x\"}} {} {}\n", f64::from(i).sin(), 1_700_000_000 + i * 15);
-        om += &format!("m{{a=\"y\",b=\"ü\"}} {i} {}\n", 1_700_000_000 + i * 15);
+        let t = 1_700_000_000 + i * 15;
+        let _ = write!(om, "m{{a=\"x\"}} {} {t}\nm{{a=\"y\",b=\"ü\"}} {i} {t}\n", f64::from(i).sin());
     }
     om += "# EOF\n";
     std::fs::write(&text, om).expect("written");

@@ -19,7 +19,9 @@ pub struct Outgoing<'a> {
 pub fn put_series(out: &mut Writer, series: &Outgoing<'_>) {
     out.message(1, |m| {
         put_labels(m, 1, series.labels.iter().copied());
-        series.points.iter().for_each(|p| m.message(2, |m| put_point(m, *p)));
+        for p in series.points {
+            m.message(2, |m| put_point(m, *p));
+        }
         for e in series.exemplars {
             m.message(3, |m| {
                 put_labels(m, 1, e.labels.iter().copied());
@@ -27,7 +29,9 @@ pub fn put_series(out: &mut Writer, series: &Outgoing<'_>) {
                 m.number(3, e.t_ms.unwrap_or(0) as u64);
             });
         }
-        series.histograms.iter().for_each(|h| m.message(4, |m| put_histogram(m, h)));
+        for h in series.histograms {
+            m.message(4, |m| put_histogram(m, h));
+        }
     });
 }
 

@@ -65,10 +65,10 @@ fn start(name: &'static str, mut command: Command, ready: &str, port: u16, data:
     }
     drop(send);
     let mut server = Server { name, child, port, token: String::new(), data };
-    for line in lines.iter() {
+    for line in &lines {
         if line.contains(ready) {
             if let Some((_, secret)) = line.split_once("/setup?token=") {
-                server.token = secret.trim().to_owned();
+                secret.trim().clone_into(&mut server.token);
             }
             std::thread::spawn(move || lines.iter().for_each(drop));
             return Some(server);
@@ -302,11 +302,16 @@ fn median(mut all: Vec<f64>) -> f64 {
     all[all.len() / 2]
 }
 
+#[expect(clippy::disallowed_methods, reason = "real stores go by the real time")]
+fn now_ms() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
 fn main() {
     let mut args = std::env::args().skip(1).map(|a| a.parse::<usize>().unwrap());
     let size = (args.next().unwrap_or(10_000), args.next().unwrap_or(3_000));
     let dir = tempfile::tempdir().unwrap();
-    let now_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    let now_ms = now_ms();
     let end_ms = now_ms / PACE_MS * PACE_MS;
     let start_ms = end_ms - (size.1 as i64 - 1) * PACE_MS;
     let total = (size.0 * size.1) as f64;

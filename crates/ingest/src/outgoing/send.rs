@@ -16,7 +16,7 @@ const REQUEST_BYTES: usize = 1 << 20;
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// A receiver that asks for more is asked again after this.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// An empty queue is looked at again after this, even if nobody says that there is something.
 const LOOK: Duration = Duration::from_secs(5);

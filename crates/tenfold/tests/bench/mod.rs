@@ -14,7 +14,8 @@ pub struct Bench {
     /// The link for the first account, as the server printed it.
     pub link: String,
     /// Kept open, so that the server can go on talking.
-    _said: BufReader<ChildStdout>,
+    #[allow(dead_code, clippy::allow_attributes, reason = "only held")]
+    said: BufReader<ChildStdout>,
 }
 
 impl Drop for Bench {
@@ -36,16 +37,18 @@ fn serve(dir: &std::path::Path, wanted: &str) -> (Child, BufReader<ChildStdout>,
         .spawn()
         .unwrap();
     let mut said = BufReader::new(server.stdout.take().unwrap());
-    loop {
+    let line = loop {
         let mut line = String::new();
         assert!(said.read_line(&mut line).unwrap() > 0, "the server ended without saying {wanted}");
         if line.contains(wanted) {
-            return (server, said, line.trim().to_owned());
+            break line.trim().to_owned();
         }
-    }
+    };
+    (server, said, line)
 }
 
 impl Bench {
+    #[allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its part")]
     pub fn start() -> Self {
         Self::start_with("")
     }
@@ -57,7 +60,7 @@ impl Bench {
         // It prints this when it listens, so there is nothing to wait for afterwards.
         let (server, said, link) = serve(dir.path(), "/setup?token=");
         let url = link.split("/setup").next().unwrap().to_owned();
-        Self { dir, server, url, link, _said: said }
+        Self { dir, server, url, link, said }
     }
 
     /// Kills the server with SIGKILL and starts it again on what it left, at another address.
@@ -66,8 +69,8 @@ impl Bench {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
         let (server, said, line) = serve(self.dir.path(), "tenfold listens on ");
-        (self.server, self._said) = (server, said);
-        self.url = line.trim_start_matches("tenfold listens on ").to_owned();
+        (self.server, self.said) = (server, said);
+        line.trim_start_matches("tenfold listens on ").clone_into(&mut self.url);
     }
 
     pub fn home(&self) -> PathBuf {

@@ -1,7 +1,7 @@
 # The commands of this repository. `make demo` and `make test` need nothing
 # prepared: each installs what is missing first (scripts/install.sh says what).
 
-.PHONY: help demo test check bench build web openapi clean-demo oracle fuzz
+.PHONY: help demo test check bench crash build web openapi clean-demo oracle fuzz
 
 TENFOLD := target/debug/tenfold
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
@@ -13,6 +13,7 @@ help:
 	@echo "make build   the server with its pages"
 	@echo "make web     the pages alone"
 	@echo "make bench   the measured seconds of the story, on this machine"
+	@echo "make crash   the store of samples: 1,000 kills, 1,000 power cuts, damage at every 4 kB, a bomb of labels in 512 MB"
 	@echo "make oracle  a million flags and contexts, ours beside the engine of Unleash's SDKs"
 	@echo "make fuzz    every fuzz target for a minute"
 
@@ -43,6 +44,14 @@ bench:
 	$(MAKE) --no-print-directory build
 	npm --prefix e2e ci
 	npm --prefix e2e run bench
+
+# Some minutes. Each prints what it did.
+crash:
+	KILL_ROUNDS=1000 cargo test -p tenfold-tsdb --test kill -- --nocapture
+	POWER_CASES=1000 cargo test -p tenfold-tsdb --test power
+	cargo test -p tenfold-tsdb --test damage
+	cargo test -p tenfold --test bomb -- --nocapture
+	cargo test -p tenfold --test handed_over
 
 # The pages first: the server carries them inside.
 build: web

@@ -58,6 +58,7 @@ if [ "$purpose" = test ]; then
     need prometheus-node-exporter prometheus-node-exporter
     need amtool prometheus-alertmanager
     need gmond ganglia-monitor
+    need victoria-metrics victoria-metrics
     need python3 python3
     # Debian's python3 makes no virtual environment by itself.
     python3 -c 'import ensurepip' >/dev/null 2>&1 || packages+=(python3-venv)

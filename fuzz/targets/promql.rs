@@ -48,7 +48,7 @@ fuzz_target!(|query: &str| {
                 limits: &limits,
                 interrupt: &interrupt,
                 lookback_ms: 5000,
-                subquery_step_ms: 1000,
+                subquery_step_ms: 1000, rows_max_ms: i64::MAX,
                 threads: None,
                 clock: None,
             };

@@ -4,6 +4,7 @@ import type { Connect, Plugin } from "vite";
 import * as c from "./changes.ts";
 import * as d from "./data.ts";
 import { instant, range } from "./metrics.ts";
+import * as store from "./store.ts";
 
 const CSP = "default-src 'self'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
@@ -67,6 +68,8 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
     ["GET", /^\/api\/locks$/, () => list([], true)],
     ["GET", /^\/api\/dashboards$/, () => list(d.DASHBOARDS, empty)],
     ["GET", /^\/api\/markers$/, () => list(d.MARKERS, empty)],
+    ["GET", /^\/api\/metrics\/cardinality$/, () => (empty ? { ...store.CARDINALITY, series: 0, active_series: 0, labels: 0, label_pairs: 0, metrics: [], churn: [], labels_by_values: [], pairs_by_series: [] } : store.CARDINALITY)],
+    ["GET", /^\/api\/metrics\/sources$/, () => list(store.SOURCES, empty)],
     ["GET", /^\/api\/targets$/, () => list(TARGETS, empty)],
     ["GET", /^\/api\/v1\/query_range$/, (_p, q) => range(q.get("query") ?? "", Number(q.get("start")), Number(q.get("end")), Number(q.get("step")))],
     ["GET", /^\/api\/v1\/query$/, (_p, q) => instant(q.get("query") ?? "")],

@@ -9,6 +9,7 @@ use tenfold_promql::ast::Kind;
 use tenfold_types::{Fault, Labels, Timestamp};
 
 use crate::App;
+use crate::metrics::How;
 
 /// Values (series times looks) that one counter of a judge may have.
 const VALUES_MAX: usize = 4_000_000;
@@ -96,8 +97,10 @@ impl App {
         let mut read: Read = Vec::new();
         let mut index_of: HashMap<Labels, usize> = HashMap::new();
         for (from, to, step) in bounds.runs() {
-            let answer =
-                self.query_range(selector, Timestamp(from), Timestamp(to), step, false).await.map_err(|f| f.message)?;
+            let answer = self
+                .query_range(selector, Timestamp(from), Timestamp(to), step, How { rows_max_ms: 0, ..How::default() })
+                .await
+                .map_err(|f| f.message)?;
             let tenfold_promql::Value::Matrix(series) = answer.answer.value else {
                 return Err(format!("`{selector}` does not answer with series"));
             };

@@ -66,6 +66,7 @@ pub struct Metrics {
     pub scrape_interval_ms: u64,
     pub scrape_timeout_ms: u64,
     pub retention_days: u32,
+    pub downsample: Downsample,
     /// Whether queries may use what Prometheus has behind flags (experimental functions and modifiers).
     pub experimental_promql: bool,
     /// Targets besides those the agents report: full URLs of metrics pages.
@@ -77,6 +78,68 @@ pub struct Metrics {
     pub scrape: Scrape,
     pub push: Push,
     pub otlp: Otlp,
+    pub engine: Engine,
+    pub remote: Remote,
+    pub remote_write: Vec<Receiver>,
+}
+
+/// Where samples are kept and queries are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// In the data directory.
+    #[default]
+    Embedded,
+    /// In a cluster that speaks Prometheus' API: `remote` answers, `remote_write` takes.
+    Remote,
+}
+
+/// The cluster that answers.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Remote {
+    /// Its address, to which `/api/v1/query` is put.
+    pub url: String,
+    /// Sent with every question: the tenant, mostly.
+    pub headers: std::collections::BTreeMap<String, String>,
+    /// A file with a bearer token.
+    pub token_file: PathBuf,
+    /// Put to every question.
+    pub parameters: std::collections::BTreeMap<String, String>,
+}
+
+/// A store to which samples are sent on by remote write.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Receiver {
+    pub name: String,
+    pub url: String,
+    pub headers: std::collections::BTreeMap<String, String>,
+    /// A file with a bearer token.
+    pub token_file: PathBuf,
+    /// Requests under way at one time; each shard has its own series.
+    pub shards: usize,
+    /// Samples that wait on disk for the receiver.
+    pub queue_bytes_max: u64,
+}
+
+impl Default for Receiver {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            url: String::new(),
+            headers: std::collections::BTreeMap::new(),
+            token_file: PathBuf::new(),
+            shards: 2,
+            queue_bytes_max: 1 << 30,
+        }
+    }
+}
+
+impl Metrics {
+    pub fn is_remote(&self) -> bool {
+        self.engine == Engine::Remote
+    }
 }
 
 impl Default for Metrics {
@@ -85,6 +148,7 @@ impl Default for Metrics {
             scrape_interval_ms: 15_000,
             scrape_timeout_ms: 10_000,
             retention_days: 15,
+            downsample: Downsample::default(),
             experimental_promql: true,
             static_targets: Vec::new(),
             scrape_config_files: Vec::new(),
@@ -92,6 +156,9 @@ impl Default for Metrics {
             scrape: Scrape::default(),
             push: Push::default(),
             otlp: Otlp::default(),
+            engine: Engine::default(),
+            remote: Remote::default(),
+            remote_write: Vec::new(),
         }
     }
 }
@@ -122,6 +189,24 @@ impl Default for Scrape {
             native_histograms: true,
             classic_histograms: true,
         }
+    }
+}
+
+/// How long old days are kept as rows of aggregates; 0 for not at all.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Downsample {
+    /// Days for which there is a row for every five minutes of a series.
+    pub five_minutes_days: u32,
+    /// Days for which there is a row for every hour.
+    pub one_hour_days: u32,
+}
+
+impl Downsample {
+    /// Both, when any is kept.
+    pub fn kept_days(&self) -> Option<[u32; 2]> {
+        let kept = [self.five_minutes_days, self.one_hour_days];
+        (kept != [0, 0]).then_some(kept)
     }
 }
 

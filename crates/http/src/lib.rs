@@ -28,6 +28,7 @@ mod front;
 mod grpc;
 mod incidents;
 mod meta;
+mod metrics_admin;
 mod now;
 mod ofrep;
 mod oncall;
@@ -57,6 +58,7 @@ fn apis() -> Vec<Api> {
         now::api(),
         console::api(),
         prometheus::api(),
+        metrics_admin::api(),
         push::api(),
         dashboards::api(),
         deploys::api(),

@@ -3,8 +3,10 @@
 //! Shapes, parameters and errors are those of Prometheus 3 (`docs/querying/api.md` there). Rules and alerts in that
 //! shape stand with the alerts.
 
+mod admin;
 mod exemplars;
 mod federate;
+mod read;
 mod status;
 mod targets;
 
@@ -14,8 +16,8 @@ use axum::extract::{Path, RawForm, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value as Json, json};
-use tenfold_app::App;
-use tenfold_app::metrics::{SeriesFilter, Told};
+use tenfold_app::metrics::{How, SeriesFilter, Told};
+use tenfold_app::{App, Role};
 use tenfold_promql::{Limits, PlanNode, Sample, Series, Value, format_float, parse_duration_ms};
 use tenfold_types::{ErrorCode, Fault, Histogram, Labels, Point, Timestamp};
 use utoipa_axum::routes;
@@ -38,6 +40,11 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(status::flags))
         .add(Policy::Viewer, routes!(status::config))
         .add(Policy::Viewer, routes!(status::format_query, status::format_query_post))
+        .add(Policy::Viewer, routes!(admin::tsdb))
+        .add(Policy::Role(Role::Admin), routes!(admin::delete_series, admin::delete_series_put))
+        .add(Policy::Role(Role::Admin), routes!(admin::clean_tombstones, admin::clean_tombstones_put))
+        .add(Policy::Role(Role::Admin), routes!(admin::snapshot, admin::snapshot_put))
+        .add(Policy::Viewer, routes!(read::read))
         .add(Policy::Viewer, routes!(federate::federate))
         .add(Policy::Viewer, routes!(own))
 }
@@ -60,6 +67,8 @@ impl IntoResponse for PrometheusError {
             ErrorCode::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "execution"),
             ErrorCode::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "timeout"),
             ErrorCode::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            ErrorCode::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+            ErrorCode::Conflict => (StatusCode::CONFLICT, "execution"),
             ErrorCode::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
@@ -230,10 +239,32 @@ fn answer(told: &Told, params: &Params, query: &str) -> Response {
     axum::Json(body).into_response()
 }
 
+/// `explain`; and `max_source_resolution`, called as in Thanos: `auto`, or how coarse rows of old time may be (`0s` for samples
+/// alone).
+fn how(params: &Params) -> Result<How, Fault> {
+    let rows_max_ms = match params.get("max_source_resolution") {
+        None | Some("auto") => i64::MAX,
+        Some(text) => parse_duration_ms(text).filter(|ms| *ms >= 0).ok_or_else(|| {
+            bad(format!("`max_source_resolution`: `{text}` is not a duration; write 0s, 5m, 1h or auto"))
+        })?,
+    };
+    Ok(How { explain: is_set(params, "explain"), rows_max_ms })
+}
+
+/// The answer of the cluster to the same question, as it is, when one answers here.
+async fn of_cluster(app: &App, path: &str, params: &Params) -> Result<Option<Response>, Fault> {
+    Ok(app.ask_cluster(path, &params.0).await?.map(|answer| axum::Json(answer).into_response()))
+}
+
 async fn run_query(app: &App, params: &Params) -> Answer {
     let query = params.need("query")?;
+    if !is_set(params, "explain")
+        && let Some(answer) = of_cluster(app, "/api/v1/query", params).await?
+    {
+        return Ok(answer);
+    }
     let at = params.time("time")?.unwrap_or_else(|| app.now());
-    let told = app.query_told(query, at, is_set(params, "explain")).await?;
+    let told = app.query_told(query, at, how(params)?).await?;
     Ok(answer(&told, params, query))
 }
 
@@ -256,7 +287,12 @@ async fn run_range(app: &App, params: &Params) -> Answer {
         ))
         .into());
     }
-    let told = app.query_range(query, start, end, step_ms, is_set(params, "explain")).await?;
+    if !is_set(params, "explain")
+        && let Some(answer) = of_cluster(app, "/api/v1/query_range", params).await?
+    {
+        return Ok(answer);
+    }
+    let told = app.query_range(query, start, end, step_ms, how(params)?).await?;
     Ok(answer(&told, params, query))
 }
 
@@ -274,16 +310,22 @@ fn limited<T>(params: &Params, mut items: Vec<T>) -> Result<Vec<T>, Fault> {
     Ok(items)
 }
 
-fn run_series(app: &App, params: &Params) -> Answer {
+async fn run_series(app: &App, params: &Params) -> Answer {
     if params.all("match[]").is_empty() {
         return Err(bad("at least one `match[]` is needed".into()).into());
+    }
+    if let Some(answer) = of_cluster(app, "/api/v1/series", params).await? {
+        return Ok(answer);
     }
     let found = app.metrics.series(&filter(params)?)?;
     let found = limited(params, found)?;
     Ok(success(found.iter().map(|l| labels_json(l)).collect()))
 }
 
-fn run_labels(app: &App, params: &Params) -> Answer {
+async fn run_labels(app: &App, params: &Params) -> Answer {
+    if let Some(answer) = of_cluster(app, "/api/v1/labels", params).await? {
+        return Ok(answer);
+    }
     Ok(success(json!(limited(params, app.metrics.label_names(&filter(params)?)?)?)))
 }
 
@@ -315,31 +357,37 @@ async fn query_range_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm
 /// Label sets of matching series (`match[]`, `start`, `end`, `limit`).
 #[utoipa::path(get, path = "/api/v1/series", responses((status = 200, content_type = "application/json")))]
 async fn series(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
-    run_series(&app, &Params::new(q.as_deref(), b""))
+    run_series(&app, &Params::new(q.as_deref(), b"")).await
 }
 
 /// The same by form.
 #[utoipa::path(post, path = "/api/v1/series", responses((status = 200, content_type = "application/json")))]
 async fn series_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
-    run_series(&app, &Params::new(q.as_deref(), &form))
+    run_series(&app, &Params::new(q.as_deref(), &form)).await
 }
 
 /// Names of labels (`match[]`, `start`, `end`, `limit`).
 #[utoipa::path(get, path = "/api/v1/labels", responses((status = 200, content_type = "application/json")))]
 async fn labels(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
-    run_labels(&app, &Params::new(q.as_deref(), b""))
+    run_labels(&app, &Params::new(q.as_deref(), b"")).await
 }
 
 /// The same by form.
 #[utoipa::path(post, path = "/api/v1/labels", responses((status = 200, content_type = "application/json")))]
 async fn labels_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
-    run_labels(&app, &Params::new(q.as_deref(), &form))
+    run_labels(&app, &Params::new(q.as_deref(), &form)).await
 }
 
 /// Values of one label (`match[]`, `start`, `end`, `limit`).
 #[utoipa::path(get, path = "/api/v1/label/{name}/values", params(("name" = String, Path)), responses((status = 200, content_type = "application/json")))]
 async fn label_values(State(app): State<App>, Path(name): Path<String>, RawQuery(q): RawQuery) -> Answer {
     let params = Params::new(q.as_deref(), b"");
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+    if name.chars().all(plain)
+        && let Some(answer) = of_cluster(&app, &format!("/api/v1/label/{name}/values"), &params).await?
+    {
+        return Ok(answer);
+    }
     Ok(success(json!(limited(&params, app.metrics.label_values(&name, &filter(&params)?)?)?)))
 }
 

@@ -33,7 +33,7 @@ fn source(protocol: &str, request: &Request) -> Source {
 }
 
 /// A whole body of at most `max` bytes, that came within [`BODY_TIMEOUT`]. Only so many are read at a time.
-async fn body(app: &App, request: Request, max: usize) -> Result<Vec<u8>, Fault> {
+pub(crate) async fn body(app: &App, request: Request, max: usize) -> Result<Vec<u8>, Fault> {
     let _place = app.metrics.body_place().await?;
     tokio::time::timeout(BODY_TIMEOUT, whole(request, max)).await.unwrap_or_else(|_| {
         let text = format!("the request body did not come within {} s", BODY_TIMEOUT.as_secs());

@@ -326,3 +326,42 @@ async fn exemplars_of_the_series_a_query_is_about() {
         assert!(body["error"].as_str().is_some_and(|e| e.contains(text)), "{body}");
     }
 }
+
+#[tokio::test]
+async fn the_admin_api_and_the_status_of_the_store() {
+    let mut asker = Asker::new().await;
+    let (status, body) = asker.get("/api/v1/status/tsdb", &[("limit", "2")]).await;
+    assert_eq!(status, StatusCode::OK);
+    let d = &body["data"];
+    assert_eq!(
+        d["headStats"],
+        json!({"numSeries": 3, "numLabelPairs": 4, "chunkCount": 3, "minTime": T, "maxTime": T + 60_000})
+    );
+    let up_first = json!([{"name": "up", "value": 2}, {"name": "requests_total", "value": 1}]);
+    assert_eq!(d["seriesCountByMetricName"], up_first);
+    assert_eq!(d["labelValueCountByLabelName"], json!([{"name": "__name__", "value": 2}, {"name": "job", "value": 2}]));
+    assert_eq!(d["memoryInBytesByLabelName"], json!([{"name": "__name__", "value": 18}, {"name": "job", "value": 8}]));
+    assert_eq!(
+        d["seriesCountByLabelValuePair"],
+        json!([{"name": "job=web", "value": 2}, {"name": "job=db", "value": 1}])
+    );
+
+    let delete = "/api/v1/admin/tsdb/delete_series";
+    let span = [("match[]", "up{job=\"db\"}"), ("start", "1800000030"), ("end", "1800000060")];
+    assert_eq!(asker.post(delete, &span).await.0, StatusCode::FORBIDDEN, "a viewer deletes nothing");
+    asker.token = asker.world.token(TokenKind::Robot, Some(Role::Admin)).await;
+    assert_eq!(asker.post(delete, &[]).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(asker.post(delete, &span).await.0, StatusCode::NO_CONTENT);
+    let at = [("query", "count_over_time(up[2m])"), ("time", "1800000060")];
+    let (_, body) = asker.get("/api/v1/query", &at).await;
+    let counts: Vec<_> =
+        body["data"]["result"].as_array().expect("a list").iter().map(|s| s["value"][1].clone()).collect();
+    assert_eq!(counts, ["5", "2"]);
+    assert_eq!(asker.post("/api/v1/admin/tsdb/clean_tombstones", &[]).await.0, StatusCode::NO_CONTENT);
+    let (status, body) = asker.post("/api/v1/admin/tsdb/snapshot", &[]).await;
+    assert_eq!(status, StatusCode::OK);
+    let name = body["data"]["name"].as_str().expect("a name");
+    let copy = asker.world.app.settings.data_dir.join("metrics-snapshots").join(name);
+    let copy = tenfold_tsdb::Tsdb::open(&copy, tenfold_tsdb::Options::default()).expect("the copy opens").0;
+    assert_eq!(copy.stats().series, 3);
+}

@@ -1,13 +1,15 @@
 //! The metrics edge: finds targets and asks them for their metrics pages, and listens for StatsD, Graphite and
-//! Ganglia.
+//! Ganglia, and sends samples on.
 //!
 //! What it brings goes to `app.metrics`; nothing is decided here.
 
 mod client;
+mod cluster;
 mod datagrams;
 mod discovery;
 mod ganglia;
 mod graphite;
+pub mod outgoing;
 mod scraper;
 mod statsd;
 mod streams;
@@ -40,6 +42,22 @@ pub enum StartError {
     Listen(#[from] ListenError),
     #[error("metrics.scrape_config_files: {0}")]
     ScrapeConfig(String),
+    #[error(transparent)]
+    Outgoing(#[from] outgoing::OutgoingError),
+    #[error("{0}")]
+    Cluster(String),
+}
+
+/// Opens where samples go, before anything comes in: the queues of remote write, and the cluster that answers.
+pub fn connect(app: &App, stop: &CancellationToken) -> Result<TaskTracker, StartError> {
+    let tasks = TaskTracker::new();
+    outgoing::start(app, stop, &tasks)?;
+    if app.settings.metrics.is_remote() {
+        let cluster = cluster::HttpCluster::new(&app.settings.metrics.remote).map_err(StartError::Cluster)?;
+        app.metrics.set_cluster(std::sync::Arc::new(cluster));
+    }
+    tasks.close();
+    Ok(tasks)
 }
 
 /// Starts scraping and listening. Fails at once when an address cannot be bound or a scrape configuration is wrong.

@@ -80,6 +80,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         interrupt: &interrupt,
         lookback_ms: 300_000,
         subquery_step_ms: 60_000,
+        rows_max_ms: i64::MAX,
         threads: Some(&threads),
         clock: None,
     };

@@ -10,6 +10,64 @@ use crate::error::QueryError;
 pub trait Queryable: Sync {
     /// The series that satisfy every matcher and have samples with `start_ms <= t <= end_ms`, in any order, each once.
     fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, QueryError>;
+
+    /// What there is of old time besides samples. A source of samples alone need not implement it.
+    fn reach(&self) -> Reach {
+        Reach { resolutions: Vec::new(), samples_from_ms: i64::MIN }
+    }
+
+    /// The matching series with rows of this resolution and `start_ms <= t <= end_ms`, each once.
+    fn select_rows(
+        &self,
+        _matchers: &[Matcher],
+        _start_ms: i64,
+        _end_ms: i64,
+        _resolution_ms: i64,
+    ) -> Result<Vec<RowsData>, QueryError> {
+        Ok(Vec::new())
+    }
+}
+
+/// How far rows of aggregates and samples go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reach {
+    /// Milliseconds that one row covers, and the instant up to which there are such rows; the finest first.
+    pub resolutions: Vec<(i64, i64)>,
+    /// Before this there are no samples any more.
+    pub samples_from_ms: i64,
+}
+
+/// The samples of one series within `(t_ms - resolution, t_ms]` in one row, staleness markers not counted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AggregateRow {
+    pub t_ms: i64,
+    /// Without NaN, unless there is nothing else.
+    pub min: f64,
+    pub max: f64,
+    pub sum: f64,
+    pub count: f64,
+    pub last: f64,
+    /// How long before `t_ms` the last sample was, in milliseconds.
+    pub before_ms: f64,
+    /// What a counter grew by since the last sample before: a fall counts as a reset to zero.
+    pub increase: f64,
+    /// A staleness marker followed the last sample.
+    pub ended: bool,
+}
+
+/// Rows that are decoded when wanted.
+pub trait ReadRows: Send {
+    /// Appends the rows, oldest first.
+    fn read(&self, out: &mut Vec<AggregateRow>) -> Result<(), QueryError>;
+
+    /// How many encoded chunks there are to read.
+    fn chunks(&self) -> u64;
+}
+
+/// One series of rows.
+pub struct RowsData {
+    pub labels: Arc<Labels>,
+    pub rows: Box<dyn ReadRows>,
 }
 
 /// One selected series.

@@ -22,6 +22,21 @@ pub struct Output {
     pub plan: Vec<PlanNode>,
 }
 
+impl Output {
+    /// A value that was not evaluated here, and of which nothing more is known.
+    pub fn of(value: Value) -> Self {
+        Self {
+            value,
+            annotations: Vec::new(),
+            samples_read: 0,
+            series_read: 0,
+            chunks_read: 0,
+            bytes_held: 0,
+            plan: Vec::new(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     Scalar(Point),

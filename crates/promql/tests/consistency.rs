@@ -237,6 +237,7 @@ fn a_range_query_is_its_instant_queries() {
         interrupt: &interrupt,
         lookback_ms: 60_000,
         subquery_step_ms: 20_000,
+        rows_max_ms: i64::MAX,
         threads: None,
         clock: None,
     };

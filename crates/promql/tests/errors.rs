@@ -114,6 +114,7 @@ fn limits_say_their_number() {
             interrupt: &interrupt,
             lookback_ms: 60_000,
             subquery_step_ms: 1000,
+            rows_max_ms: i64::MAX,
             threads: None,
             clock: None,
         };
@@ -145,6 +146,7 @@ fn an_interrupted_query_ends() {
             interrupt,
             lookback_ms: 60_000,
             subquery_step_ms: 1000,
+            rows_max_ms: i64::MAX,
             threads: None,
             clock: None,
         };
@@ -171,6 +173,7 @@ fn the_deepest_expressions_are_evaluated() {
         interrupt: &interrupt,
         lookback_ms: 60_000,
         subquery_step_ms: 50_000,
+        rows_max_ms: i64::MAX,
         threads: None,
         clock: None,
     };
@@ -220,6 +223,7 @@ fn no_data_is_an_empty_vector() {
         interrupt: &interrupt,
         lookback_ms: 60_000,
         subquery_step_ms: 1000,
+        rows_max_ms: i64::MAX,
         threads: None,
         clock: None,
     };
@@ -313,7 +317,7 @@ proptest! {
     fn no_text_panics(text in prop_oneof![".{0,60}", near_query()]) {
         let table = mixed_table();
         let (limits, interrupt) = (Limits { values_max: 20_000, ..Limits::default() }, Interrupt::default());
-        let query = Query { source: &table, limits: &limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 1000, threads: None, clock: None };
+        let query = Query { source: &table, limits: &limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 1000, rows_max_ms: i64::MAX, threads: None, clock: None };
         match parse(&text) {
             Err(error) => {
                 let _ = error.pointing(&text);

@@ -238,6 +238,7 @@ fn prometheus_gives_the_same_answers() {
         interrupt: &interrupt,
         lookback_ms: 300_000,
         subquery_step_ms: 60_000,
+        rows_max_ms: i64::MAX,
         threads: None,
         clock: None,
     };

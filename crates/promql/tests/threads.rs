@@ -86,6 +86,7 @@ fn ask(
         interrupt,
         lookback_ms: 300_000,
         subquery_step_ms: 60_000,
+        rows_max_ms: i64::MAX,
         threads: Some(&Scoped(threads)),
         clock: None,
     };
@@ -128,6 +129,7 @@ fn even_windows_answer_as_single_ones_do() {
         interrupt: &interrupt,
         lookback_ms: 300_000,
         subquery_step_ms: 60_000,
+        rows_max_ms: i64::MAX,
         threads: None,
         clock: None,
     };
@@ -201,6 +203,7 @@ fn a_panic_while_reading_is_not_waited_for() {
             interrupt: &interrupt,
             lookback_ms: 1,
             subquery_step_ms: 1,
+            rows_max_ms: i64::MAX,
             threads: Some(&Scoped(3)),
             clock: None,
         };
@@ -223,6 +226,7 @@ fn the_plan_tells_what_each_node_read() {
             interrupt: &interrupt,
             lookback_ms: 300_000,
             subquery_step_ms: 60_000,
+            rows_max_ms: i64::MAX,
             threads: Some(&Scoped(threads)),
             clock: Some(&clock),
         };

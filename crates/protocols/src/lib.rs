@@ -2,7 +2,9 @@
 
 pub mod agent;
 pub mod batch;
+mod bit_reader;
 pub mod body;
+mod crc32c;
 pub mod dns;
 pub mod exposition;
 pub mod flagd;
@@ -13,10 +15,14 @@ pub mod inflate;
 pub mod influx;
 pub mod irc;
 pub mod otlp;
+pub mod prom_block;
 pub mod prom_page;
 pub mod prom_proto;
 pub mod prom_text;
+pub mod remote_read;
 pub mod remote_write;
 pub mod sse;
 pub mod statsd;
 pub mod wire;
+pub mod wire_out;
+pub mod xor_chunk;

@@ -202,7 +202,8 @@ fn unescape(text: &str) -> String {
     out
 }
 
-fn sample(line: &str, format: Format) -> Result<PageSample, String> {
+/// Reads one line that holds a sample; the error says what is wrong with it.
+pub fn sample(line: &str, format: Format) -> Result<PageSample, String> {
     let name_end = line.find(['{', ' ', '\t']).unwrap_or(line.len());
     let (name, mut rest) = line.split_at(name_end);
     let mut pairs: Vec<(String, String)> = Vec::new();

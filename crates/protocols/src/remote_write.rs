@@ -4,9 +4,13 @@
 //! `io.prometheus.write.v2.Request`. Version 2 names strings by their place in a table of symbols, and carries metadata
 //! and the created timestamp with each series.
 
+mod encode;
 pub(crate) mod histogram;
 mod v1;
 mod v2;
+
+pub use encode::{Outgoing, compress, put_series};
+pub(crate) use encode::{put_histogram, put_labels, put_point};
 
 use crate::batch::{Batch, TooMuch};
 use crate::prom_text::Metadata;

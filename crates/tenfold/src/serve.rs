@@ -112,6 +112,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     tenfold_app::load(&app).await.context("the state could not be loaded")?;
 
     let stop = CancellationToken::new();
+    let outgoing = tenfold_ingest::connect(&app, &stop).context("samples cannot be sent on")?;
     let tasks = tenfold_app::start(&app, &stop);
     let ingest = tenfold_ingest::start(&app, &stop).await?;
     let chat = tenfold_chat::start(&app, &stop).context("chat could not be started")?;
@@ -135,7 +136,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         flagd.await?;
     }
     let _ = tokio::time::timeout(STOP_WAIT, async {
-        tokio::join!(ingest.wait(), tasks.wait());
+        tokio::join!(ingest.wait(), outgoing.wait(), tasks.wait());
         for connection in chat {
             // A connection that panicked has been logged and has nothing more to end.
             let _ = connection.await;

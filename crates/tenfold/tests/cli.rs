@@ -4,6 +4,8 @@
 
 mod bench;
 
+use std::process::Command;
+
 use bench::{Bench, PASSWORD, code, err, text};
 
 #[test]
@@ -101,4 +103,55 @@ fn a_query_is_answered_and_explained() {
     let wrong = b.run(&["query", "sum("]);
     assert_eq!(code(&wrong), 2);
     assert!(err(&wrong).contains("1:5"), "{}", err(&wrong));
+}
+
+#[test]
+fn the_store_of_samples_is_looked_into_thinned_out_and_copied() {
+    let b = Bench::start();
+    b.set_up();
+    let token = text(&b.run(&["token", "create", "sender", "--kind", "metrics"]));
+    let lines = "disk,host=a used=1\ndisk,host=b used=2\ncpu,host=a idle=3\n";
+    let sent = Command::new("curl")
+        .args(["-sf", "-H", &format!("Authorization: Bearer {}", token.trim()), "--data-binary", lines])
+        .arg(format!("{}/api/v2/write?bucket=t", b.url))
+        .status()
+        .unwrap();
+    assert!(sent.success());
+
+    let top = b.run(&["metrics", "cardinality", "--limit", "1000"]);
+    assert_eq!(code(&top), 0, "{}", err(&top));
+    let row = text(&top)
+        .lines()
+        .find(|l| l.starts_with("disk_used "))
+        .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "));
+    assert_eq!(row.as_deref(), Some("disk_used 2 2"), "{}", text(&top));
+    let sources = b.run(&["metrics", "sources", "--json"]);
+    let sources: serde_json::Value = serde_json::from_slice(&sources.stdout).unwrap();
+    assert_eq!((&sources["items"][0]["name"], &sources["items"][0]["samples"]), (&"sender".into(), &3.into()));
+    assert_eq!(sources["items"][0]["exceeded"], serde_json::json!([]));
+
+    let asked = b.run(&["metrics", "delete", "disk_used{host=\"a\"}", "--dry-run"]);
+    assert_eq!(code(&asked), 0, "{}", err(&asked));
+    assert!(text(&asked).starts_with("disk_used{") && err(&asked).contains("would be deleted from 1 series"));
+    let left = || text(&b.run(&["query", "sum by (host) (disk_used)"]));
+    assert_eq!(left().lines().count(), 2, "a question deletes nothing");
+    let done = b.run(&["metrics", "delete", "disk_used{host=\"a\"}"]);
+    assert_eq!(code(&done), 0, "{}", err(&done));
+    assert_eq!(left().trim(), "{host=\"b\"} 2");
+    assert_eq!(code(&b.run(&["metrics", "clean"])), 0);
+    let wrong = b.run(&["metrics", "delete", "disk_used{"]);
+    assert_eq!(code(&wrong), 2, "{}", err(&wrong));
+
+    let taken = b.run(&["metrics", "snapshot"]);
+    assert_eq!(code(&taken), 0, "{}", err(&taken));
+    let copy = std::path::PathBuf::from(text(&taken).trim());
+    let opened = tenfold_tsdb::Tsdb::open(&copy, tenfold_tsdb::Options::default()).unwrap().0;
+    assert!(opened.stats().series > 2);
+    let events = b.run(&["events", "--kind", "metrics.deleted"]);
+    assert!(text(&events).contains("ana deletes the samples of 1 series"), "{}", text(&events));
+
+    let viewer = text(&b.run(&["token", "create", "reader", "--role", "deployer"]));
+    let (url, viewer) = (b.url.as_str(), viewer.trim());
+    let refused = b.run_with(&["metrics", "snapshot"], &[("TENFOLD_TOKEN", viewer), ("TENFOLD_URL", url)], "");
+    assert_eq!(code(&refused), 3, "{}", err(&refused));
 }

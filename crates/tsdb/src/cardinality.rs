@@ -19,6 +19,8 @@ pub struct SeriesCount {
 pub struct ValueCount {
     pub label: String,
     pub values: usize,
+    /// Bytes of its values, each counted for every series that has it: what they would take without being shared.
+    pub bytes: u64,
 }
 
 /// The answer of [`Tsdb::cardinality`]; each list has the greatest first.
@@ -28,11 +30,15 @@ pub struct Cardinality {
     pub active_series: u64,
     pub labels: usize,
     pub strings: usize,
+    /// Different pairs of a label and a value.
+    pub pairs: usize,
     pub metrics: Vec<SeriesCount>,
     /// Metrics by series that have ended.
     pub churn: Vec<SeriesCount>,
     /// Labels by distinct values.
     pub label_values: Vec<ValueCount>,
+    /// Labels by the bytes of their values.
+    pub label_bytes: Vec<ValueCount>,
     /// Label pairs (`name=value`) by series, the metric name not counted.
     pub label_pairs: Vec<SeriesCount>,
 }
@@ -54,7 +60,12 @@ impl Tsdb {
             active: ids.intersection_len(&active),
         };
         let metrics: Vec<_> = state.index.label_values(Labels::NAME).map(|(v, ids)| count(v.into(), ids)).collect();
-        let values = state.index.value_counts().map(|(label, values)| ValueCount { label: label.into(), values });
+        let bytes = |label| state.index.label_values(label).map(|(v, ids)| v.len() as u64 * ids.len()).sum();
+        let values: Vec<_> = state
+            .index
+            .value_counts()
+            .map(|(label, values)| ValueCount { label: label.into(), values, bytes: bytes(label) })
+            .collect();
         // A pair of one series never is among the greatest unless all are: most pairs are left out by their size.
         let mut sizes: Vec<u64> =
             state.index.label_pairs().filter(|(l, ..)| *l != Labels::NAME).map(|(_, _, ids)| ids.len()).collect();
@@ -72,11 +83,13 @@ impl Tsdb {
             active_series: active.len(),
             labels: state.index.label_names().count(),
             strings: state.index.symbols.len(),
+            pairs: values.iter().map(|v| v.values).sum(),
             churn: greatest(metrics.iter().filter(|m| m.series > m.active).cloned().collect(), n, |m| {
                 (m.series - m.active, std::cmp::Reverse(m.name.clone()))
             }),
             metrics: greatest(metrics, n, |m| (m.series, std::cmp::Reverse(m.name.clone()))),
-            label_values: greatest(values.collect(), n, |l| (l.values, std::cmp::Reverse(l.label.clone()))),
+            label_bytes: greatest(values.clone(), n, |l| (l.bytes, std::cmp::Reverse(l.label.clone()))),
+            label_values: greatest(values, n, |l| (l.values, std::cmp::Reverse(l.label.clone()))),
             label_pairs: greatest(pairs, n, |m: &SeriesCount| (m.series, std::cmp::Reverse(m.name.clone()))),
         }
     }

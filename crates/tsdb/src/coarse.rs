@@ -14,7 +14,11 @@
 //! need the samples themselves. Native histograms and exemplars have no rows. Rows are never given in place of samples:
 //! they have a call of their own, so that no query gets them without having asked.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
 use roaring::RoaringBitmap;
 use tenfold_types::{Labels, Matcher, Point, is_stale};
@@ -25,8 +29,11 @@ use crate::{
     column::{put_values, take_values},
     db::{State, Tsdb},
     error::TsdbError,
+    fs::{Fs, read_all},
     maintain::LOCKED_SERIES_MAX,
     matcher::CompiledMatcher,
+    postings::SeriesId,
+    record::Tombstone,
     select::{readers, settle},
 };
 
@@ -35,6 +42,8 @@ pub(crate) const RESOLUTIONS: [(i64, &str); 2] = [(300_000, "blocks-5m"), (3_600
 /// One block of rows covers a day.
 const DAY_MS: i64 = 24 * 3_600_000;
 const COLUMNS: usize = 8;
+/// The file that names the days whose rows are to be made again.
+const AGAIN: &str = "rows-to-make-again";
 
 /// The samples of one series within `(t_ms - resolution, t_ms]`, staleness markers not counted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,15 +63,41 @@ pub struct Row {
     pub ended: bool,
 }
 
-/// A series with its rows, oldest first.
-#[derive(Debug, Clone, PartialEq)]
+/// A series with its rows, still encoded.
 pub struct CoarseSeries {
     pub labels: Arc<Labels>,
-    pub rows: Vec<Row>,
+    id: SeriesId,
+    span: (i64, i64),
+    resolution_ms: i64,
+    readers: Arc<Vec<Arc<BlockReader>>>,
+    deleted: Vec<Tombstone>,
+}
+
+impl CoarseSeries {
+    /// Appends the rows, oldest first.
+    pub fn read(&self, out: &mut Vec<Row>) -> Result<(), TsdbError> {
+        let from = out.len();
+        for reader in self.readers.iter() {
+            reader.rows(self.id, self.span, out)?;
+        }
+        settle(out, from, |r| r.t_ms, &[]);
+        // A row cannot be taken apart: one that holds anything deleted goes as a whole.
+        let gone = |r: &Row| self.deleted.iter().any(|d| d.start <= r.t_ms && d.end > r.t_ms - self.resolution_ms);
+        let mut i = 0;
+        out.retain(|r| {
+            i += 1;
+            i <= from || !gone(r)
+        });
+        Ok(())
+    }
+
+    /// How many encoded runs of rows there may be to read.
+    pub fn chunks(&self) -> usize {
+        self.readers.iter().filter(|r| r.block.ids().contains(self.id)).count()
+    }
 }
 
 /// The answer of [`Tsdb::select_coarse`].
-#[derive(Debug, Clone, PartialEq)]
 pub struct Coarse {
     pub resolution_ms: i64,
     /// Later samples have no rows yet: from here on (exclusive) ask [`Tsdb::select`].
@@ -174,29 +209,34 @@ impl Tsdb {
         let Some(i) = (0..RESOLUTIONS.len()).rev().find(fits) else { return Ok(None) };
         let resolution_ms = RESOLUTIONS[i].0;
         let until_ms = state.coarse[i].iter().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN);
-        let readers: Vec<Arc<BlockReader>> = readers(state.coarse[i].iter().filter(|b| b.overlaps(start_ms, end_ms)));
-        let mut found = Vec::new();
+        let readers = Arc::new(readers(state.coarse[i].iter().filter(|b| b.overlaps(start_ms, end_ms))));
+        let mut series = Vec::new();
         for id in state.index.select(&compiled) {
-            if readers.iter().any(|r| r.block.ids().contains(id)) {
-                let deleted = state.tombstones.get(&id).cloned().unwrap_or_default();
-                found.push((id, Arc::new(state.index.labels(id)), deleted));
-            }
-        }
-        drop(state);
-        let mut series = Vec::with_capacity(found.len());
-        for (id, labels, deleted) in found {
-            let mut rows = Vec::new();
-            for reader in &readers {
-                reader.rows(id, (start_ms, end_ms), &mut rows)?;
-            }
-            settle(&mut rows, 0, |r| r.t_ms, &[]);
-            // A row cannot be taken apart: one that holds anything deleted goes as a whole.
-            rows.retain(|r| !deleted.iter().any(|d| d.start <= r.t_ms && d.end > r.t_ms - resolution_ms));
-            if !rows.is_empty() {
-                series.push(CoarseSeries { labels, rows });
+            if readers.iter().any(|r: &Arc<BlockReader>| r.block.ids().contains(id)) {
+                series.push(CoarseSeries {
+                    labels: Arc::new(state.index.labels(id)),
+                    id,
+                    span: (start_ms, end_ms),
+                    resolution_ms,
+                    readers: readers.clone(),
+                    deleted: state.tombstones.get(&id).cloned().unwrap_or_default(),
+                });
             }
         }
         Ok(Some(Coarse { resolution_ms, until_ms, series }))
+    }
+
+    /// The resolutions that have rows, the finest first, each with the instant up to which it has them; and the oldest
+    /// instant of which there are samples ([`i64::MAX`] without any).
+    pub fn coarse_reach(&self) -> (Vec<(i64, i64)>, i64) {
+        let state = self.state.read();
+        let whole = state.coarse_again.first().copied().unwrap_or(i64::MAX);
+        let reach = RESOLUTIONS.iter().zip(&state.coarse).filter_map(|((resolution, _), blocks)| {
+            Some((*resolution, blocks.iter().map(|b| b.meta.end_t).max()?.min(whole)))
+        });
+        let head = state.head.iter().filter_map(crate::head::HeadSeries::oldest_t);
+        let oldest = head.chain(state.blocks.iter().map(|b| b.meta.min_t)).min();
+        (reach.collect(), oldest.unwrap_or(i64::MAX))
     }
 
     /// Writes rows for every closed day that is old enough and has none; how many blocks that were.
@@ -205,16 +245,53 @@ impl Tsdb {
             return Ok(0);
         }
         let mut written = 0;
-        while let Some(day) = self.next_coarse_day(now_ms) {
+        loop {
+            let again = self.state.read().coarse_again.first().copied();
+            let Some(day) = again.or_else(|| self.next_coarse_day(now_ms)) else { return Ok(written) };
             match self.write_day(day) {
                 Ok(count) => written += count,
                 // Marked; the next maintenance sets the block aside, and the day is tried again.
-                Err(TsdbError::Damaged { .. }) => break,
+                Err(TsdbError::Damaged { .. }) => return Ok(written),
                 Err(e) => return Err(e),
             }
-            self.state.write().coarse_until = day + DAY_MS;
+            let mut state = self.state.write();
+            if again.is_some() {
+                state.coarse_again.remove(&day);
+                let left = state.coarse_again.clone();
+                drop(state);
+                self.keep_again(&left)?;
+            } else {
+                state.coarse_until = day + DAY_MS;
+            }
         }
-        Ok(written)
+    }
+
+    /// Days whose rows must be made again, since samples of them came afterwards; those that have none yet need not.
+    pub(crate) fn make_again(&self, windows: impl Iterator<Item = i64>) -> Result<(), TsdbError> {
+        let (mut all, until) = {
+            let state = self.state.read();
+            (state.coarse_again.clone(), state.coarse_until)
+        };
+        let known = all.len();
+        for start in windows {
+            let last = start + self.options.block_ms - 1;
+            all.extend(
+                [start, last].map(|t| (t - 1).div_euclid(DAY_MS) * DAY_MS).into_iter().filter(|day| *day < until),
+            );
+        }
+        if all.len() > known {
+            self.keep_again(&all)?;
+            self.state.write().coarse_again = all;
+        }
+        Ok(())
+    }
+
+    fn keep_again(&self, days: &BTreeSet<i64>) -> Result<(), TsdbError> {
+        let path = self.dir.join(AGAIN);
+        let lines: Vec<String> = days.iter().map(ToString::to_string).collect();
+        let lines = lines.join("\n");
+        let file = self.fs.create(&path).map_err(TsdbError::io("create", &path))?;
+        file.append(lines.as_bytes()).and_then(|()| file.sync()).map_err(TsdbError::io("write", &path))
     }
 
     fn next_coarse_day(&self, now_ms: i64) -> Option<i64> {
@@ -230,13 +307,16 @@ impl Tsdb {
         let longest = RESOLUTIONS[RESOLUTIONS.len() - 1].0;
         // Rows are open at the left end; and the sample before the first is wanted for the increase.
         let (start, end) = (day + 1, day + DAY_MS);
-        let (readers, order, deleted) = {
+        let (readers, olds, order, deleted) = {
             let state = self.state.read();
+            let olds: Vec<_> =
+                state.coarse.iter().map(|l| readers(l.iter().filter(|b| b.meta.start_t == day))).collect();
             let readers = readers(state.blocks_within(day - longest, end));
-            let all = readers.iter().fold(RoaringBitmap::new(), |all, r| all | r.block.ids());
+            let all = readers.iter().chain(olds.iter().flatten());
+            let all = all.fold(RoaringBitmap::new(), |all, r| all | r.block.ids());
             let mut order: Vec<_> = all.iter().map(|id| state.index.block_order(id)).collect();
             order.sort_unstable();
-            (readers, order, state.tombstones.clone())
+            (readers, olds, order, state.tombstones.clone())
         };
         let mut written = 0;
         for (i, (resolution, dir)) in RESOLUTIONS.iter().enumerate() {
@@ -256,17 +336,45 @@ impl Tsdb {
                     settle(&mut points, 0, |p| p.t_ms, deleted.get(id).map_or(&[][..], Vec::as_slice));
                     let first = points.partition_point(|p| p.t_ms < start);
                     let before = points[..first].iter().rev().find(|p| !is_stale(p.value)).copied();
-                    writer.add_rows(*id, &rows(before, &points[first..], *resolution))?;
+                    let mut made = rows(before, &points[first..], *resolution);
+                    let mut old = Vec::new();
+                    for reader in &olds[i] {
+                        if let Err(e) = reader.rows(*id, (start, end), &mut old) {
+                            writer.abandon()?;
+                            return Err(e);
+                        }
+                    }
+                    if !old.is_empty() {
+                        // Of two the one that saw more samples stands: they may be gone by now.
+                        made.append(&mut old);
+                        made.sort_by(|a, b| a.t_ms.cmp(&b.t_ms).then(b.count.total_cmp(&a.count)));
+                        made.dedup_by_key(|r| r.t_ms);
+                    }
+                    writer.add_rows(*id, &made)?;
                 }
             }
             self.put_labels(&mut writer);
-            if let Some(block) = writer.finish(&[])? {
-                self.state.write().coarse[i].push(Arc::new(block));
+            let sources: Vec<u64> = olds[i].iter().map(|r| r.block.meta.number).collect();
+            if let Some(block) = writer.finish(&sources)? {
+                let mut state = self.state.write();
+                state.coarse[i].retain(|b| !sources.contains(&b.meta.number));
+                state.coarse[i].push(Arc::new(block));
+                drop(state);
+                for old in &olds[i] {
+                    self.fs.remove(&old.block.path).map_err(TsdbError::io("remove", &old.block.path))?;
+                }
                 written += 1;
             }
         }
         Ok(written)
     }
+}
+
+/// What the file of days says; one that cannot be read says nothing.
+pub(crate) fn read_again(fs: &dyn Fs, dir: &Path) -> BTreeSet<i64> {
+    let bytes = fs.open(&dir.join(AGAIN)).and_then(|file| read_all(&*file)).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
 impl State {

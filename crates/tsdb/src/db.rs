@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub coarse: [Vec<Arc<Block>>; 2],
     /// Days before this instant have their rows.
     pub coarse_until: i64,
+    /// But for those days, of which samples came afterwards.
+    pub coarse_again: std::collections::BTreeSet<i64>,
     pub tombstones: HashMap<SeriesId, Vec<Tombstone>>,
     /// Time before this instant is closed: samples in order belong to blocks.
     pub min_valid_t: i64,
@@ -94,6 +96,8 @@ pub struct Stats {
     /// Series with something in memory.
     pub head_series: usize,
     pub head_samples: usize,
+    /// Coded runs of samples in memory.
+    pub head_chunks: usize,
     pub exemplars: usize,
     pub blocks: usize,
     pub block_samples: u64,
@@ -169,6 +173,7 @@ impl Tsdb {
         Stats {
             series: state.index.len(),
             head_series: state.head.used(),
+            head_chunks: state.head.iter().map(super::head::HeadSeries::chunk_count).sum(),
             head_samples: state.head.iter().map(super::head::HeadSeries::sample_count).sum(),
             exemplars: state.exemplars,
             blocks: state.blocks.len(),

@@ -114,6 +114,10 @@ impl HeadSeries {
         });
         floats + more
     }
+    pub fn chunk_count(&self) -> usize {
+        let more = self.extra.as_ref().map_or(0, |e| e.histograms.len() + usize::from(!e.open_histograms.is_empty()));
+        self.sealed.len() + usize::from(self.open.count > 0) + more
+    }
     /// Heap and inline bytes, roughly.
     pub fn bytes(&self) -> usize {
         let chunks = self.sealed.iter().map(|c| c.bytes.len() + 16).sum::<usize>();

@@ -26,6 +26,7 @@ mod fs;
 mod gorilla;
 mod head;
 mod histograms;
+mod import;
 mod index;
 mod maintain;
 mod matcher;

@@ -22,7 +22,7 @@ use crate::{
 /// Series handled under one hold of the lock: appends wait for no more than that.
 pub(crate) const LOCKED_SERIES_MAX: usize = 1024;
 /// Effort of compression when a block is cut; merging takes more, once.
-const CUT_LEVEL: usize = 4;
+pub(crate) const CUT_LEVEL: usize = 4;
 
 /// What one maintenance did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -49,21 +49,12 @@ impl Tsdb {
     pub fn maintain(&self, now_ms: i64) -> Result<MaintainReport, TsdbError> {
         let _one_at_a_time = self.maintenance.lock();
         let mut report = MaintainReport::default();
-        while let Some((start, end)) = self.next_cut(now_ms) {
-            {
-                let mut state = self.state.write();
-                state.min_valid_t = state.min_valid_t.max(end);
-            }
-            report.blocks_written += usize::from(self.cut(start, end, true)?);
-        }
-        if report.blocks_written > 0 {
-            report.blocks_written += self.cut_late()?;
-        }
+        let cut = self.cut_closed(now_ms, &mut report)?;
         self.drop_blocks(now_ms, &mut report)?;
         report.blocks_merged += self.merge_blocks()?;
         report.blocks_merged += self.rewrite_deleted()?;
         report.blocks_written += self.write_coarse(now_ms)?;
-        if report.blocks_written + report.blocks_merged + report.blocks_dropped > 0 {
+        if cut || report.blocks_written + report.blocks_merged + report.blocks_dropped > 0 {
             report.series_forgotten = self.forget_series();
             self.checkpoint_due.store(true, Ordering::Relaxed);
         }
@@ -74,6 +65,23 @@ impl Tsdb {
             report.checkpointed = true;
         }
         Ok(report)
+    }
+
+    /// Cuts every block of time that is over; whether there was any.
+    pub(crate) fn cut_closed(&self, now_ms: i64, report: &mut MaintainReport) -> Result<bool, TsdbError> {
+        let mut cut = false;
+        while let Some((start, end)) = self.next_cut(now_ms) {
+            cut = true;
+            {
+                let mut state = self.state.write();
+                state.min_valid_t = state.min_valid_t.max(end);
+            }
+            report.blocks_written += usize::from(self.cut(start, end, true)?);
+        }
+        if cut {
+            report.blocks_written += self.cut_late()?;
+        }
+        Ok(cut)
     }
 
     fn next_cut(&self, now_ms: i64) -> Option<(i64, i64)> {
@@ -110,11 +118,11 @@ impl Tsdb {
             }
         }
         self.put_labels(&mut writer);
-        let Some(block) = writer.finish(&[])? else { return Ok(false) };
-        {
-            let mut state = self.state.write();
-            state.blocks.push(Arc::new(block));
-            state.blocks.sort_by_key(|b| (b.meta.min_t, b.meta.number));
+        let block = writer.finish(&[])?;
+        // Without a block everything of this time was deleted, and leaves the memory all the same.
+        let any = block.is_some();
+        if let Some(block) = block {
+            self.state.write().take_block(Arc::new(block));
         }
         // Until a series is done its samples stand in both places, which reading allows for.
         for part in written.chunks(LOCKED_SERIES_MAX) {
@@ -123,7 +131,7 @@ impl Tsdb {
                 state.drop_before(row.slot, if order { end } else { i64::MIN }, &row.late);
             }
         }
-        Ok(true)
+        Ok(any)
     }
 
     fn cut_part(
@@ -181,10 +189,7 @@ impl Tsdb {
             };
             let Some(oldest) = oldest else { return Ok(count) };
             let start = oldest.div_euclid(self.options.block_ms) * self.options.block_ms;
-            if !self.cut(start, start + self.options.block_ms, false)? {
-                return Ok(count);
-            }
-            count += 1;
+            count += usize::from(self.cut(start, start + self.options.block_ms, false)?);
         }
     }
 
@@ -248,7 +253,7 @@ impl Tsdb {
     }
 
     /// Forgets series that have no sample left, and gives back their places.
-    fn forget_series(&self) -> usize {
+    pub(crate) fn forget_series(&self) -> usize {
         let mut state = self.state.write();
         let state = &mut *state;
         let mut keep = RoaringBitmap::new();

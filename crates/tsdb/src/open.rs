@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     block::{Block, number_of},
-    coarse::RESOLUTIONS,
+    coarse::{RESOLUTIONS, read_again},
     codec::Reader,
     db::{OpenReport, State, quarantine},
     error::TsdbError,
@@ -54,6 +54,7 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
         blocks: Vec::new(),
         coarse: [Vec::new(), Vec::new()],
         coarse_until: coarse.iter().flatten().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN),
+        coarse_again: read_again(&**fs, dir),
         tombstones: HashMap::new(),
         min_valid_t: blocks.iter().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN),
         max_t: blocks.iter().map(|b| b.meta.max_t).max().unwrap_or(i64::MIN),

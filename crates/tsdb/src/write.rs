@@ -142,18 +142,27 @@ impl Tsdb {
     }
 }
 
-/// The place in the head of the series with these labels, which are known from then on.
-fn slot_of(state: &mut State, o: &Options, labels: &[(&str, &str)], report: &mut AppendReport) -> Result<u32, Reason> {
+/// The series with these labels, which are known from then on.
+pub(crate) fn id_of(
+    state: &mut State,
+    o: &Options,
+    labels: &[(&str, &str)],
+    report: &mut AppendReport,
+) -> Result<SeriesId, Reason> {
     let hash = state.index.hash(labels.iter().copied());
-    let id = if let Some(id) = state.index.find(hash, labels) {
-        id
-    } else {
-        check_new(state.index.len(), o, labels)?;
-        report.new_series += 1;
-        let id = state.index.insert(hash, labels);
-        state.unlogged.push(id);
-        id
-    };
+    if let Some(id) = state.index.find(hash, labels) {
+        return Ok(id);
+    }
+    check_new(state.index.len(), o, labels)?;
+    report.new_series += 1;
+    let id = state.index.insert(hash, labels);
+    state.unlogged.push(id);
+    Ok(id)
+}
+
+/// Its place in the head.
+fn slot_of(state: &mut State, o: &Options, labels: &[(&str, &str)], report: &mut AppendReport) -> Result<u32, Reason> {
+    let id = id_of(state, o, labels, report)?;
     Ok(state.index.slot(id).unwrap_or_else(|| {
         let slot = state.head.add(id);
         state.index.set_slot(id, slot);
@@ -356,7 +365,7 @@ fn shown(labels: &[(&str, &str)]) -> String {
     tenfold_types::Labels::from_pairs(labels.iter().copied()).to_string()
 }
 
-fn explain(reason: Reason, labels: &[(&str, &str)], t: i64, o: &Options) -> String {
+pub(crate) fn explain(reason: Reason, labels: &[(&str, &str)], t: i64, o: &Options) -> String {
     match reason {
         Reason::OutOfOrder => format!("{} at {t} ms is older than the newest sample of its series", shown(labels)),
         Reason::Duplicate => format!("{} has another value at {t} ms already", shown(labels)),

@@ -266,8 +266,13 @@ fn run(steps: Vec<Step>, lies: bool) {
     }
 }
 
+/// `POWER_CASES` asks for another number.
+fn cases(usual: u32) -> u32 {
+    std::env::var("POWER_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(usual)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(cases(150)))]
     #[test]
     fn what_was_flushed_survives_a_power_cut(steps in steps()) {
         run(steps, false);
@@ -275,7 +280,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(cases(60)))]
     #[test]
     fn a_disk_that_lies_gives_back_nothing_that_was_not_written(steps in steps()) {
         run(steps, true);

@@ -72,6 +72,8 @@ export const graphs = {
   put: (body: T.Dashboard) => unwrap(PUT("/api/dashboards/{name}", { params: { path: { name: body.name } }, body })),
   remove: (name: string) => unwrap(DELETE("/api/dashboards/{name}", { params: { path: { name } } })),
   importDashboard: (document: Record<string, unknown>, dry_run: boolean) => unwrap(POST("/api/dashboards/import", { body: { document, dry_run } })),
+  cardinality: () => unwrap(GET("/api/metrics/cardinality", { params: { query: {} } })),
+  sources: () => unwrap(GET("/api/metrics/sources")),
 };
 
 export const flags = {

@@ -3514,6 +3514,232 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/metrics/cardinality": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which metrics, labels and label pairs have the most series, and what has ended. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Rows of each list, 20 when nothing is said. */
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CardinalityView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/metrics/clean": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives the space of deleted samples back now; else it comes back little by little. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Cleaned"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/metrics/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Deletes the samples of matching series within a time, for good. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["DeleteBody"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Deletion"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/metrics/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes samples of old time in, in any order: a body of Prometheus remote write. What is too old for the retention is refused. */
+        post: {
+            parameters: {
+                query: {
+                    /** @description Where the samples come from, for the record. */
+                    from: string;
+                    /** @description Which part of it this is, from 1 on. */
+                    part: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-protobuf": number[];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Imported"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/metrics/receivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Stores to which samples are sent on, and how that goes. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ReceiverList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/metrics/snapshot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a copy of the store of samples on the server. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SnapshotView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/metrics/sources": {
         parameters: {
             query?: never;
@@ -5790,6 +6016,164 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/admin/tsdb/clean_tombstones": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** The same by PUT. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        /** Gives the space of deleted samples back. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/tsdb/delete_series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** The same by PUT. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description They are gone from every answer. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        /** Deletes the samples of matching series (`match[]`, `start`, `end`) for good. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description They are gone from every answer. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/tsdb/snapshot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** The same by PUT. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        /** Takes a copy of the store; what is in memory is always part of it. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts": {
         parameters: {
             query?: never;
@@ -6225,6 +6609,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Matching samples by Prometheus remote read: snappy-compressed protobuf, or a stream of frames with coded chunks where the
+         *     asker takes that.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-protobuf": number[];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/x-protobuf": unknown;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/rules": {
         parameters: {
             query?: never;
@@ -6465,6 +6891,41 @@ export interface paths {
             cookie?: never;
         };
         /** How the store of samples is doing. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status/tsdb": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where the series are (`limit`). Counted are all known series, not only those in memory. */
         get: {
             parameters: {
                 query?: never;
@@ -7771,6 +8232,27 @@ export interface components {
             /** @description RFC 5545. */
             ics: string;
         };
+        /** @description Where the series are; each list has the greatest first. */
+        CardinalityView: {
+            series: number;
+            /** @description The limit on series. */
+            series_max: number;
+            /** Format: int64 */
+            active_series: number;
+            labels: number;
+            label_pairs: number;
+            metrics: components["schemas"]["CountedSeries"][];
+            /** @description Metrics by series that have ended: what churn leaves behind. */
+            churn: components["schemas"]["CountedSeries"][];
+            labels_by_values: components["schemas"]["CountedLabel"][];
+            labels_by_bytes: components["schemas"]["CountedLabel"][];
+            /** @description Pairs (`name=value`), the metric name not counted. */
+            pairs_by_series: components["schemas"]["CountedSeries"][];
+        };
+        Cleaned: {
+            /** @description Blocks that were written anew. */
+            blocks: number;
+        };
         /** @description One commit, as people read it. */
         Commit: {
             sha: string;
@@ -7851,6 +8333,27 @@ export interface components {
              */
             webhook?: string;
         };
+        /** @description A label by its values. */
+        CountedLabel: {
+            label: string;
+            values: number;
+            /**
+             * Format: int64
+             * @description Bytes of its values, each counted once for every series that has it.
+             */
+            bytes: number;
+        };
+        /** @description A metric or label pair by its series. */
+        CountedSeries: {
+            name: string;
+            /** Format: int64 */
+            series: number;
+            /**
+             * Format: int64
+             * @description Of them, with samples in memory; the rest have ended and go with the retention.
+             */
+            active: number;
+        };
         /** @description What runs in one environment. */
         Current: {
             sha: string;
@@ -7892,8 +8395,25 @@ export interface components {
             /** @description Each stage with its verdict and reason. */
             decisions: Record<string, unknown>[];
         };
+        DeleteBody: {
+            /** @description `http_requests_total{service="photos"}` */
+            selectors: string[];
+            start?: string | null;
+            end?: string | null;
+            /** @description Only say what would be deleted. */
+            dry_run?: boolean;
+        };
         Deleted: {
             done: boolean;
+        };
+        /** @description What a deletion concerns. */
+        Deletion: {
+            /** @description Series with samples within the time. */
+            series: number;
+            /** @description Some of them. */
+            examples: string[];
+            /** @description Whether it was only asked what would be deleted. */
+            dry_run: boolean;
         };
         DeliveryView: {
             from: string;
@@ -10041,8 +10561,51 @@ export interface components {
             hold_ms?: number;
             guard?: components["schemas"]["Guard"] | null;
         };
+        ReceiverList: {
+            items: components["schemas"]["ReceiverStatus"][];
+        };
         ReceiverRef: {
             name: string;
+        };
+        /** @description How sending on to one store goes, since the server started. */
+        ReceiverStatus: {
+            name: string;
+            url: string;
+            shards: number;
+            /** Format: int64 */
+            queue_bytes: number;
+            /** Format: int64 */
+            queue_bytes_max: number;
+            /** @description Whether there is something to send. */
+            waiting: boolean;
+            /**
+             * Format: int64
+             * @description Samples it took.
+             */
+            sent: number;
+            /**
+             * Format: int64
+             * @description Samples it will never take.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description Samples that were dropped because the queue was full.
+             */
+            dropped: number;
+            /**
+             * Format: int64
+             * @description Damaged parts of its queue that were passed over.
+             */
+            damaged: number;
+            /**
+             * Format: int64
+             * @description Requests that were sent again.
+             */
+            retries: number;
+            last_sent_at?: string | null;
+            last_error?: string | null;
+            last_error_at?: string | null;
         };
         /** @description A refusal that a person should see. */
         RefusedOf: {
@@ -10238,6 +10801,12 @@ export interface components {
             /** @description `active`, `pending` or `expired`. */
             state: string;
         };
+        /** @description A copy of the store. */
+        SnapshotView: {
+            name: string;
+            /** @description On the server: a directory that `tenfold serve` opens as it is when put in the place of `metrics` in a data directory. */
+            path: string;
+        };
         /** @description Who pushes. */
         Source: {
             /** @description `remote_write`, `otlp`, ... */
@@ -10254,6 +10823,18 @@ export interface components {
             /** @description Series sent within the last hour. */
             series: number;
             series_max: number;
+            /**
+             * Format: int64
+             * @description How many samples a second it may send; 0 for no limit.
+             */
+            samples_per_second_max: number;
+            /**
+             * Format: int64
+             * @description Requests that had to wait because it sent faster.
+             */
+            throttled: number;
+            /** @description Limits it went over within the last hour: `series`, `samples_per_second`. */
+            exceeded: string[];
             /** Format: int64 */
             samples: number;
             /** Format: int64 */

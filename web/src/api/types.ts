@@ -143,5 +143,7 @@ export type Variable = S["Variable"];
 export type ImportedDashboard = S["ImportedDashboard"];
 export type Marker = S["Marker"];
 export type Target = S["Target"];
+export type CountedSeries = S["CountedSeries"];
+export type CountedLabel = S["CountedLabel"];
 
 export type ConsoleMessage = S["ConsoleMessage"];

@@ -2,6 +2,7 @@
 //!
 //! Samples are not events; only what people change (dashboards) is recorded.
 
+mod admin;
 mod burst;
 mod dashboards;
 mod drawn;
@@ -9,12 +10,15 @@ mod exemplars;
 mod ganglia;
 mod graphite;
 mod markers;
+#[cfg(test)]
+mod old_time;
 mod own;
 mod page;
 mod pools;
 mod push;
 mod pushed;
 mod query;
+mod remote;
 mod scrape;
 mod statsd;
 mod targets;
@@ -31,6 +35,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{App, Settings};
 
+pub use admin::{
+    CARDINALITY_ROWS_MAX, CardinalityView, CountedLabel, CountedSeries, Deletion, ImportRefused, Imported, SnapshotView,
+};
 pub use burst::BURST_INTERVAL_MS;
 pub use dashboards::{
     Dashboard, DashboardImport, ImportedDashboard, Panel, PanelKind, PanelQuery, Variable, check_dashboard,
@@ -41,7 +48,8 @@ pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;
 pub use pools::{Dropped, PoolStatus};
 pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
-pub use query::{Answer, QUERY_TIMEOUT_MS, SeriesFilter, Told};
+pub use query::{Answer, EachSeries, How, QUERY_TIMEOUT_MS, SeriesFilter, Told};
+pub use remote::{Cluster, ForwardBatch, Forwarder, ReceiverStatus};
 pub use scrape::Scraped;
 pub use statsd::Aggregator;
 pub use targets::{GANGLIA, Health, Plan, Target, TargetStatus};
@@ -54,8 +62,14 @@ const MAINTAIN: Duration = Duration::from_mins(1);
 /// its series until then one that comes too late.
 const AHEAD_MS_MAX: i64 = 10 * 60_000;
 
+fn days(n: u32) -> i64 {
+    i64::from(n) * 24 * 3_600_000
+}
+
 pub struct State {
     pub(crate) tsdb: Arc<Tsdb>,
+    /// The limit on series.
+    series_max: usize,
     /// The server's own counters and gauges.
     pub own: Own,
     targets: targets::Registry,
@@ -79,19 +93,28 @@ pub struct State {
     /// Places for pushed bodies that are received, and that are decoded and written.
     bodies: tokio::sync::Semaphore,
     pushes: tokio::sync::Semaphore,
+    /// Where samples are sent on.
+    forwarder: std::sync::OnceLock<Arc<dyn Forwarder>>,
+    /// Who answers instead of the own store.
+    cluster: std::sync::OnceLock<Arc<dyn Cluster>>,
+    /// Whether samples belong to the receivers and not to the own store.
+    is_remote: bool,
 }
 
 impl State {
     /// Opens the time-series store in the data directory.
     pub fn open(settings: &Settings) -> Result<Self, Fault> {
         let options = Options {
-            retention_ms: i64::from(settings.metrics.retention_days) * 24 * 3600 * 1000,
+            // Of what a cluster keeps, parts of the server look at the newest.
+            retention_ms: days(if settings.metrics.is_remote() { 1 } else { settings.metrics.retention_days }),
+            coarse_retention_ms: settings.metrics.downsample.kept_days().map(|kept| kept.map(days)),
             ..Options::default()
         };
         let templates = settings.graphite.templates.iter().map(String::as_str);
         let graphite_templates = tenfold_protocols::graphite::Templates::parse(templates)
             .map_err(|e| Fault::invalid(format!("graphite.templates: {e}")))?;
         let dir = settings.data_dir.join("metrics");
+        let series_max = options.series_max;
         let (tsdb, report) = Tsdb::open(&dir, options).map_err(|e| Fault::internal(e.to_string()))?;
         for path in &report.quarantined {
             tracing::error!(path = %path.display(), "a damaged file of samples was moved aside");
@@ -99,6 +122,7 @@ impl State {
         tracing::info!(samples = report.replayed_samples, blocks = report.blocks, "samples are open");
         Ok(Self {
             tsdb: Arc::new(tsdb),
+            series_max,
             own: Own::default(),
             targets: targets::Registry::default(),
             pools: pools::Pools::default(),
@@ -117,12 +141,22 @@ impl State {
             ganglia: Mutex::default(),
             bodies: tokio::sync::Semaphore::new(push::BODIES_MAX),
             pushes: tokio::sync::Semaphore::new(push::PUSHES_MAX),
+            forwarder: std::sync::OnceLock::new(),
+            cluster: std::sync::OnceLock::new(),
+            is_remote: settings.metrics.is_remote(),
         })
     }
 
     /// Takes samples in. Refused ones are counted by reason in `tenfold_samples_rejected_total`.
     pub fn append(&self, samples: &[Sample]) -> Result<AppendReport, Fault> {
-        self.counted(self.tsdb.append(samples))
+        if self.is_remote {
+            self.hand_over(&series_of(samples).iter().map(OneSample::write).collect::<Vec<_>>())?;
+        }
+        let report = self.counted(self.tsdb.append(samples))?;
+        if !self.is_remote && self.forwarder.get().is_some() {
+            self.forward(&series_of(samples).iter().map(OneSample::write).collect::<Vec<_>>());
+        }
+        Ok(report)
     }
 
     fn counted(&self, written: Result<AppendReport, TsdbError>) -> Result<AppendReport, Fault> {
@@ -168,6 +202,25 @@ impl State {
     }
 }
 
+/// A sample as a series of its own, borrowed.
+struct OneSample<'a> {
+    labels: Vec<(&'a str, &'a str)>,
+    point: [Point; 1],
+}
+
+impl OneSample<'_> {
+    fn write(&self) -> tenfold_tsdb::SeriesWrite<'_> {
+        tenfold_tsdb::SeriesWrite { labels: &self.labels, points: &self.point, ..Default::default() }
+    }
+}
+
+fn series_of(samples: &[Sample]) -> Vec<OneSample<'_>> {
+    samples
+        .iter()
+        .map(|s| OneSample { labels: s.labels.iter().collect(), point: [Point::new(s.t_ms, s.value)] })
+        .collect()
+}
+
 #[expect(clippy::unused_async, reason = "every part is loaded the same way")]
 pub async fn load(app: &App) -> Result<(), Fault> {
     app.metrics.targets.set_static(&app.settings.metrics.static_targets, &app.settings.ganglia.sources);
@@ -185,7 +238,10 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = stop.cancelled() => break,
             // Missed events only cost a closer look.
             Ok(event) = record.recv() => app.metrics.follow_deploys(&event, app.now()),
-            _ = sync.tick() => on_disk(&app, |tsdb, _| tsdb.sync()).await,
+            _ = sync.tick() => {
+                on_disk(&app, |tsdb, _| tsdb.sync()).await;
+                sync_queues(&app).await;
+            }
             _ = maintain.tick() => on_disk(&app, |tsdb, now| tsdb.maintain(now.millis()).map(|_| ())).await,
             _ = flush.tick() => off_runtime(&app, flush_statsd).await,
             _ = own.tick() => off_runtime(&app, append_own).await,
@@ -206,6 +262,14 @@ async fn on_disk(app: &App, work: fn(&Tsdb, Timestamp) -> Result<(), TsdbError>)
             tracing::error!(%error, "samples could not be kept");
         }
         Err(error) => tracing::error!(%error, "keeping samples panicked"),
+    }
+}
+
+async fn sync_queues(app: &App) {
+    let Some(forwarder) = app.metrics.forwarder.get().cloned() else { return };
+    if let Ok(Err(fault)) = tokio::task::spawn_blocking(move || forwarder.sync()).await {
+        app.metrics.own.add("tenfold_remote_write_errors_total", &[], 1.0);
+        tracing::error!(%fault, "queues of samples could not be flushed to disk");
     }
 }
 

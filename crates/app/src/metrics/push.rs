@@ -102,6 +102,12 @@ pub struct SourceStatus {
     /// Series sent within the last hour.
     pub series: usize,
     pub series_max: usize,
+    /// How many samples a second it may send; 0 for no limit.
+    pub samples_per_second_max: u64,
+    /// Requests that had to wait because it sent faster.
+    pub throttled: u64,
+    /// Limits it went over within the last hour: `series`, `samples_per_second`.
+    pub exceeded: Vec<String>,
     pub samples: u64,
     pub histograms: u64,
     pub exemplars: u64,
@@ -121,6 +127,8 @@ struct Seen {
     allowance: f64,
     refilled: Option<Timestamp>,
     last_at: Timestamp,
+    throttled: u64,
+    throttled_at: Option<Timestamp>,
     samples: u64,
     histograms: u64,
     exemplars: u64,
@@ -204,6 +212,18 @@ impl Seen {
         }
     }
 
+    /// The limits gone over within the last hour.
+    fn exceeded(&self, now: Timestamp) -> Vec<String> {
+        let recent = |at: Timestamp| now.since_ms(at) < ACTIVE_MS;
+        let series = self.refused.get("source_series").is_some_and(|told| recent(told.last_at));
+        let rate = self.throttled_at.is_some_and(recent);
+        [("series", series), ("samples_per_second", rate)]
+            .into_iter()
+            .filter(|(_, over)| *over)
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    }
+
     /// Keeps count, and says whether a refusal is to be logged.
     fn tell(&mut self, refused: &Refused, now: Timestamp) -> bool {
         let fresh = !self.refused.contains_key(refused.reason);
@@ -265,7 +285,11 @@ impl State {
         {
             let mut seen = seen.lock();
             seen.last_at = now;
-            seen.spend(count, limits.samples_per_second_max, now).map_err(|s| too_fast(source, limits, s))?;
+            if let Err(wait_s) = seen.spend(count, limits.samples_per_second_max, now) {
+                seen.throttled += 1;
+                seen.throttled_at = Some(now);
+                return Err(too_fast(source, limits, wait_s));
+            }
             for mut series in batch.series() {
                 if let Some(key) = seen.admit(&mut series, limits.series_per_source_max, now) {
                     starts.extend(series.created_ms.map(|ms| (key, ms)));
@@ -384,6 +408,9 @@ impl State {
                 last_at: seen.last_at,
                 series: seen.series.values().filter(|sent| now.millis() - sent.at_ms < ACTIVE_MS).count(),
                 series_max: self.push_limits.series_per_source_max,
+                samples_per_second_max: self.push_limits.samples_per_second_max,
+                throttled: seen.throttled,
+                exceeded: seen.exceeded(now),
                 samples: seen.samples,
                 histograms: seen.histograms,
                 exemplars: seen.exemplars,

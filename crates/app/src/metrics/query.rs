@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenfold_promql::{Interrupt, Limits, Output, Query, QueryError, Queryable, ReadSamples, Run, SeriesData, Threads};
-use tenfold_tsdb::{SeriesChunks, Tsdb, TsdbError};
-use tenfold_types::{ErrorCode, Fault, Labels, Matcher, Point, Timestamp};
+use tenfold_promql::{
+    AggregateRow, Interrupt, Limits, Output, Query, QueryError, Queryable, Reach, ReadRows, ReadSamples, RowsData, Run,
+    SeriesData, Threads,
+};
+use tenfold_tsdb::{CoarseSeries, SeriesChunks, Tsdb, TsdbError};
+use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Matcher, Point, Timestamp};
 
 use crate::App;
 
@@ -32,6 +35,21 @@ pub struct Told {
     pub threads: usize,
 }
 
+/// How a query is to be answered.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// Say where its time and its samples went.
+    pub explain: bool,
+    /// The coarsest rows of aggregates that may answer for old time, in milliseconds a row; 0 for samples alone.
+    pub rows_max_ms: i64,
+}
+
+impl Default for How {
+    fn default() -> Self {
+        Self { explain: false, rows_max_ms: i64::MAX }
+    }
+}
+
 /// Threads started for a query, which end with it.
 struct Scoped(usize);
 
@@ -49,10 +67,12 @@ impl Threads for Scoped {
 
 /// How a query is evaluated.
 #[derive(Clone, Copy)]
-struct Means {
-    threads: usize,
+pub(super) struct Means {
+    pub threads: usize,
+    /// The coarsest rows that may answer for old time; 0 for none.
+    pub rows_max_ms: i64,
     /// Keep where time and samples go, by node.
-    explain: bool,
+    pub explain: bool,
 }
 
 struct Source(Arc<Tsdb>);
@@ -73,12 +93,58 @@ impl ReadSamples for Lazy {
     }
 }
 
+struct Rows(CoarseSeries);
+
+impl ReadRows for Rows {
+    fn read(&self, out: &mut Vec<AggregateRow>) -> Result<(), QueryError> {
+        let mut rows = Vec::new();
+        self.0.read(&mut rows).map_err(|e| QueryError::Storage(e.to_string()))?;
+        out.extend(rows.iter().map(|r| AggregateRow {
+            t_ms: r.t_ms,
+            min: r.min,
+            max: r.max,
+            sum: r.sum,
+            count: r.count,
+            last: r.last,
+            before_ms: r.before_ms,
+            increase: r.increase,
+            ended: r.ended,
+        }));
+        Ok(())
+    }
+
+    fn chunks(&self) -> u64 {
+        self.0.chunks() as u64
+    }
+}
+
 impl Queryable for Source {
+    fn reach(&self) -> Reach {
+        let (resolutions, samples_from_ms) = self.0.coarse_reach();
+        Reach { resolutions, samples_from_ms }
+    }
+
+    fn select_rows(
+        &self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        resolution_ms: i64,
+    ) -> Result<Vec<RowsData>, QueryError> {
+        let found = self.0.select_coarse(matchers, start_ms, end_ms, resolution_ms);
+        let found = found.map_err(|e| QueryError::Storage(e.to_string()))?;
+        let series = found.into_iter().flat_map(|coarse| coarse.series);
+        Ok(series.map(|s| RowsData { labels: s.labels.clone(), rows: Box::new(Rows(s)) }).collect())
+    }
+
     fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SeriesData>, QueryError> {
         let found = self.0.select(matchers, start_ms, end_ms).map_err(|e| QueryError::Storage(e.to_string()))?;
         Ok(found.into_iter().map(|s| SeriesData::lazy(s.labels, Lazy(s.chunks))).collect())
     }
 }
+
+/// Takes the samples of one series; whether it wants more.
+pub type EachSeries<'e> = &'e mut dyn FnMut(&Labels, &[Point], &[HistogramPoint]) -> Result<bool, Fault>;
 
 /// Which series a metadata request is about; the union of the selectors, all when there is none.
 #[derive(Debug, Clone)]
@@ -122,12 +188,12 @@ pub(super) fn store_fault(error: &TsdbError) -> Fault {
 impl super::State {
     /// Evaluates at one instant, on this thread. An empty vector means that there is no data: neither zero nor an error.
     pub fn query_instant(&self, expr: &str, at: Timestamp) -> Result<tenfold_promql::Value, Fault> {
-        let (interrupt, means) = (Interrupt::default(), Means { threads: 1, explain: false });
+        let (interrupt, means) = (Interrupt::default(), Means { threads: 1, rows_max_ms: i64::MAX, explain: false });
         self.evaluate(expr, &interrupt, means, |query, parsed| tenfold_promql::instant(query, parsed, at.millis()))
             .map(|output| output.value)
     }
 
-    fn evaluate(
+    pub(super) fn evaluate(
         &self,
         expr: &str,
         interrupt: &Interrupt,
@@ -145,10 +211,39 @@ impl super::State {
             interrupt,
             lookback_ms: LOOKBACK_MS,
             subquery_step_ms: SUBQUERY_STEP_MS,
+            rows_max_ms: means.rows_max_ms,
             threads: Some(&threads),
             clock: means.explain.then_some(&clock),
         };
         run(&query, &parsed).map_err(|e| query_fault(&e, expr))
+    }
+
+    /// Hands the samples of each matching series to `each`, in the order of the labels, until it wants no more.
+    pub fn read_series(
+        &self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        each: EachSeries<'_>,
+    ) -> Result<(), Fault> {
+        let mut found = self.tsdb.select(matchers, start_ms, end_ms).map_err(|e| store_fault(&e))?;
+        let max = Limits::default().series_max;
+        if found.len() > max {
+            return Err(
+                Fault::invalid(format!("{} series match; at most {max} are read", found.len())).advice("add matchers")
+            );
+        }
+        found.sort_unstable_by(|a, b| a.labels.cmp(&b.labels));
+        let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+        for series in found {
+            floats.clear();
+            histograms.clear();
+            series.chunks.read_all(&mut floats, &mut histograms).map_err(|e| store_fault(&e))?;
+            if (!floats.is_empty() || !histograms.is_empty()) && !each(&series.labels, &floats, &histograms)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     pub fn series(&self, filter: &SeriesFilter) -> Result<Vec<Arc<Labels>>, Fault> {
@@ -208,12 +303,19 @@ impl super::State {
 impl App {
     /// Evaluates at one instant, off the runtime's threads, ended after [`QUERY_TIMEOUT_MS`] or when the asker goes away.
     pub async fn query(&self, expr: &str, at: Timestamp) -> Result<Answer, Fault> {
-        self.query_told(expr, at, false).await.map(|told| told.answer)
+        self.query_told(expr, at, How::default()).await.map(|told| told.answer)
     }
 
     /// The same with what it took; with `explain` by node of the expression.
-    pub async fn query_told(&self, expr: &str, at: Timestamp, explain: bool) -> Result<Told, Fault> {
-        self.bounded(expr, explain, move |query, parsed| tenfold_promql::instant(query, parsed, at.millis())).await
+    pub async fn query_told(&self, expr: &str, at: Timestamp, how: How) -> Result<Told, Fault> {
+        if self.metrics.is_remote {
+            super::remote::check(how)?;
+            let asked = [("query", expr.to_owned()), ("time", super::remote::seconds(at.millis()))];
+            if let Some(told) = self.told_by_cluster("/api/v1/query", &asked).await? {
+                return Ok(told);
+            }
+        }
+        self.bounded(expr, how, move |query, parsed| tenfold_promql::instant(query, parsed, at.millis())).await
     }
 
     /// Series and numbers of an instant query now; a scalar is a series without labels. What is no number is an error,
@@ -238,18 +340,31 @@ impl App {
         start: Timestamp,
         end: Timestamp,
         step_ms: i64,
-        explain: bool,
+        how: How,
     ) -> Result<Told, Fault> {
+        if self.metrics.is_remote {
+            super::remote::check(how)?;
+            let seconds = super::remote::seconds;
+            let asked = [
+                ("query", expr.to_owned()),
+                ("start", seconds(start.millis())),
+                ("end", seconds(end.millis())),
+                ("step", seconds(step_ms)),
+            ];
+            if let Some(told) = self.told_by_cluster("/api/v1/query_range", &asked).await? {
+                return Ok(told);
+            }
+        }
         let run = move |query: &Query<'_>, parsed: &tenfold_promql::ast::Expr| {
             tenfold_promql::range(query, parsed, start.millis(), end.millis(), step_ms)
         };
-        self.bounded(expr, explain, run).await
+        self.bounded(expr, how, run).await
     }
 
     async fn bounded(
         &self,
         expr: &str,
-        explain: bool,
+        how: How,
         run: impl FnOnce(&Query<'_>, &tenfold_promql::ast::Expr) -> Result<Output, QueryError> + Send + 'static,
     ) -> Result<Told, Fault> {
         /// Ends the query when its asker is no longer there.
@@ -273,7 +388,8 @@ impl App {
         // Queries share the processors, so that many at once do not multiply the threads.
         let running = QUERIES_MAX.saturating_sub(self.metrics.queries.available_permits()).max(1);
         let processors = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-        let means = Means { threads: (processors / running).max(1), explain };
+        let means =
+            Means { threads: (processors / running).max(1), rows_max_ms: how.rows_max_ms, explain: how.explain };
         let interrupt = Arc::new(Interrupt::default());
         let guard = Cancel(interrupt.clone());
         let (app, expr, seen) = (self.clone(), expr.to_owned(), interrupt.clone());

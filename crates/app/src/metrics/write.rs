@@ -1,10 +1,11 @@
 //! Series of a batch into the store.
 
-use tenfold_protocols::batch::{Refused, Series, refuse};
-use tenfold_tsdb::SeriesWrite;
+use tenfold_protocols::batch::{Batch, Refused, Series, refuse};
+use tenfold_tsdb::{SeriesWrite, Tsdb, TsdbError};
 use tenfold_types::{Exemplar, Fault, Histogram, HistogramPoint, Labels, Point};
 
 use super::State;
+use super::admin::{ImportRefused, Imported};
 use super::push::Pushed;
 
 impl State {
@@ -48,7 +49,14 @@ impl State {
         if writes.is_empty() {
             return Ok(0);
         }
+        if self.is_remote {
+            self.hand_over(writes)?;
+            let taken: usize = writes.iter().map(|w| w.points.len() + w.histograms.len() + w.exemplars.len()).sum();
+            self.own.add("tenfold_samples_appended_total", &[], taken as f64);
+            return Ok(taken);
+        }
         let report = self.counted(self.tsdb.write(writes))?;
+        self.forward(writes);
         for rejected in report.rejected {
             refuse(refused, rejected.reason.name(), rejected.count, || rejected.example);
         }
@@ -67,8 +75,42 @@ impl State {
                 ..SeriesWrite::default()
             })
             .collect();
-        if writes.is_empty() { Ok(()) } else { self.in_store(self.tsdb.write(&writes)).map(|_| ()) }
+        if writes.is_empty() {
+            return Ok(());
+        }
+        if self.is_remote {
+            return self.hand_over(&writes);
+        }
+        self.in_store(self.tsdb.write(&writes))?;
+        self.forward(&writes);
+        Ok(())
     }
+}
+
+/// Old samples of a batch into the store.
+pub(super) fn import(tsdb: &Tsdb, batch: &Batch<'_>, now_ms: i64, latest_ms: i64) -> Result<Imported, TsdbError> {
+    let mut refused = batch.refused().to_vec();
+    let all: Vec<_> = batch.series().collect();
+    let parts: Vec<_> = all
+        .iter()
+        .map(|s| {
+            let points = in_time(s, s.points, |p| p.t_ms, latest_ms, &mut refused);
+            let histograms = in_time(s, s.histograms, |h| h.t_ms, latest_ms, &mut refused);
+            (points, histograms, exemplars(s, latest_ms))
+        })
+        .collect();
+    let writes: Vec<_> = all
+        .iter()
+        .zip(&parts)
+        .map(|(s, (points, histograms, exemplars))| SeriesWrite { labels: s.labels, points, histograms, exemplars })
+        .collect();
+    let report = tsdb.import(&writes, now_ms)?;
+    for rejected in report.rejected {
+        refuse(&mut refused, rejected.reason.name(), rejected.count, || rejected.example);
+    }
+    let row = |r: Refused| ImportRefused { reason: r.reason.to_owned(), count: r.count, example: r.example };
+    let refused = refused.into_iter().map(row).collect();
+    Ok(Imported { samples: report.appended, new_series: report.new_series, refused })
 }
 
 /// The zero with which a series began, of its own kind.

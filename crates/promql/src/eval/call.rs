@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tenfold_types::{Labels, MatcherOp};
 
 use super::{
-    ABSENT, Context, Grid, Row, Sink, calendar, counts, histogram, is_absent, math,
+    ABSENT, Context, Grid, Row, Sink, calendar,
+    coarse::FromRows,
+    counts, histogram, is_absent, math,
     notes::Note,
     over_time as ot,
     range_fn::{self as rf, Extrapolated},
@@ -21,13 +23,20 @@ use crate::{
 
 /// Functions of a window besides `rate` and its like.
 fn window_function(name: &str) -> Option<WindowFn> {
-    let floats_only =
-        |floats: FloatFn| WindowFn { floats, histograms: WithHistograms::Ignore, keep_name: false, extreme: None };
+    let rows = FromRows::of(name);
+    let floats_only = |floats: FloatFn| WindowFn {
+        floats,
+        histograms: WithHistograms::Ignore,
+        keep_name: false,
+        extreme: None,
+        rows,
+    };
     let both = |floats: FloatFn, histograms: HistogramFn| WindowFn {
         floats,
         histograms: WithHistograms::Use(histograms),
         keep_name: false,
         extreme: None,
+        rows,
     };
     Some(match name {
         "avg_over_time" => both(ot::avg, ot::histogram_avg),
@@ -183,6 +192,7 @@ impl Context<'_> {
                 histograms: WithHistograms::Use(ot::any_present),
                 keep_name: true,
                 extreme: None,
+                rows: Some(FromRows::Present),
             };
             let present = any_present(grid, &mut |each| self.over_windows(matrix, grid, &[], present_in, each))?;
             return absent_row(matrix, &present).map_or(Ok(()), sink);

@@ -94,7 +94,7 @@ impl Context<'_> {
             }
             Ok(Some(row).filter(Row::has_values))
         };
-        self.window_rows(matrix, grid, &make, sink)
+        self.window_rows(matrix, grid, &make, None, sink)
     }
 }
 

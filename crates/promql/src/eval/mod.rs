@@ -6,6 +6,7 @@ mod binary;
 mod calendar;
 mod call;
 mod classic;
+mod coarse;
 mod counts;
 mod element;
 mod extended;
@@ -114,6 +115,9 @@ pub struct Query<'a> {
     pub lookback_ms: i64,
     /// The step of a subquery that names none, in milliseconds.
     pub subquery_step_ms: i64,
+    /// The coarsest rows of aggregates, which a source may have beside its samples, that may answer for old time, in
+    /// milliseconds a row; 0 for none.
+    pub rows_max_ms: i64,
     /// Threads to read series with; without, the asking one does all. The answer does not depend on it.
     pub threads: Option<&'a dyn Threads>,
     /// With a clock the answer tells where its time and samples went ([`Output::plan`]).

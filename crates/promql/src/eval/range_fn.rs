@@ -9,7 +9,9 @@ use std::sync::Arc;
 use tenfold_types::{Histogram, Point, ResetHint};
 
 use super::{
-    Context, Grid, Row, Sink, is_absent,
+    Context, Grid, Row, Sink,
+    coarse::{FromRows, Keep},
+    is_absent,
     notes::{Note, Operation},
     window::{Cursor, SeriesWindows, Window},
 };
@@ -34,6 +36,23 @@ impl Extrapolated {
 
 impl Context<'_> {
     pub fn extrapolated(&self, kind: Extrapolated, arg: &Expr, grid: Grid, sink: Sink<'_>) -> Result<(), QueryError> {
+        let what = match kind {
+            Extrapolated::Rate => Some(FromRows::Rate),
+            Extrapolated::Increase => Some(FromRows::Increase),
+            Extrapolated::Delta => None,
+        };
+        let mut run = |grid, keep: Keep<'_>, sink: Sink<'_>| self.extrapolated_samples(kind, arg, grid, keep, sink);
+        self.old_then(arg, grid, (what, true), &mut run, sink)
+    }
+
+    fn extrapolated_samples(
+        &self,
+        kind: Extrapolated,
+        arg: &Expr,
+        grid: Grid,
+        keep: Keep<'_>,
+        sink: Sink<'_>,
+    ) -> Result<(), QueryError> {
         let lookback = self.query.lookback_ms;
         let make = |c: &Context<'_>, series: &SeriesWindows<'_>| {
             let plain = series.run.histograms.is_empty() && series.run.float_starts.is_empty();
@@ -67,7 +86,7 @@ impl Context<'_> {
             }
             Ok(Some(row).filter(Row::has_values))
         };
-        self.window_rows(arg, grid, &make, sink)
+        self.window_rows(arg, grid, &make, keep, sink)
     }
 
     fn note_counter_name(&self, series: &SeriesWindows<'_>) {

@@ -5,7 +5,13 @@ use std::sync::Arc;
 use tenfold_types::{Histogram, Matcher, ResetHint, is_stale};
 
 use super::{
-    Context, Grid, Row, Sink, extended::between, notes::Note, range_fn::interpolate, trace::Reads, window::Edges,
+    Context, Grid, Row, Sink,
+    coarse::{FromRows, Keep},
+    extended::between,
+    notes::Note,
+    range_fn::interpolate,
+    trace::Reads,
+    window::Edges,
 };
 use crate::{
     error::{QueryError, Span},
@@ -100,6 +106,20 @@ impl Context<'_> {
         aspect: Aspect,
         sink: Sink<'_>,
     ) -> Result<(), QueryError> {
+        let what = (aspect == Aspect::Value).then_some(FromRows::Newest);
+        let mut run =
+            |grid, keep: Keep<'_>, sink: Sink<'_>| self.newest_of_samples(selector, place, grid, (aspect, keep), sink);
+        self.old_then(place, grid, (what, false), &mut run, sink)
+    }
+
+    fn newest_of_samples(
+        &self,
+        selector: &Selector,
+        place: &Expr,
+        grid: Grid,
+        (aspect, keep): (Aspect, Keep<'_>),
+        sink: Sink<'_>,
+    ) -> Result<(), QueryError> {
         let shift = self.shifted(&selector.shift)?;
         let lookback = self.query.lookback_ms;
         let (first, last) = (shift.at(grid.start), shift.at(grid.end()));
@@ -108,7 +128,10 @@ impl Context<'_> {
         }
         let smoothed = selector.mode == RangeMode::Smoothed && aspect == Aspect::Value;
         let end = if smoothed { last.saturating_add(lookback) } else { last };
-        let series = self.within(place, || self.series(&selector.matchers, first.saturating_sub(lookback), end))?;
+        let mut series = self.within(place, || self.series(&selector.matchers, first.saturating_sub(lookback), end))?;
+        if let Some(keep) = keep {
+            series.retain(|s| keep(&s.labels));
+        }
         let span = place.span;
         let make = |c: &Context<'_>, labels, run: &mut Run| {
             let mut row = Row::empty(labels, false, grid.steps);

@@ -4,7 +4,14 @@ use std::sync::Arc;
 
 use tenfold_types::{Histogram, HistogramPoint, Labels, Point, ResetHint, is_stale};
 
-use super::{Context, Grid, Row, Sink, is_absent, notes::Note, over_time::extremes, select::Shifted};
+use super::{
+    Context, Grid, Row, Sink,
+    coarse::{FromRows, Keep},
+    is_absent,
+    notes::Note,
+    over_time::extremes,
+    select::Shifted,
+};
 use crate::{
     error::{QueryError, Span},
     source::{Run, SeriesData},
@@ -101,6 +108,8 @@ pub(crate) struct WindowFn {
     pub keep_name: bool,
     /// The function is this one, which need not look at every sample of every window.
     pub extreme: Option<Extreme>,
+    /// What it is called when rows of aggregates answer it.
+    pub rows: Option<FromRows>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,12 +197,16 @@ impl Context<'_> {
         expr: &Expr,
         grid: Grid,
         make: MakeOfWindows<'_>,
+        keep: Keep<'_>,
         sink: Sink<'_>,
     ) -> Result<(), QueryError> {
         let Kind::Matrix { selector, range, mode } = &expr.unwrapped().kind else {
             return self.windows(expr, grid, &mut |series| make(self, series)?.map_or(Ok(()), &mut *sink));
         };
-        let (spec, found) = self.within(expr, || self.selected(selector, range, *mode, grid))?;
+        let (spec, mut found) = self.within(expr, || self.selected(selector, range, *mode, grid))?;
+        if let Some(keep) = keep {
+            found.retain(|series| keep(&series.labels));
+        }
         let span = expr.unwrapped().span;
         let make = |c: &Context<'_>, labels, run: &mut Run| {
             drop_stale(run);
@@ -242,7 +255,7 @@ impl Context<'_> {
         self.each_row(expr, inner, &mut hand_over)
     }
 
-    fn range_ms(&self, range: &Duration) -> Result<i64, QueryError> {
+    pub fn range_ms(&self, range: &Duration) -> Result<i64, QueryError> {
         match self.duration_ms(range)? {
             ms if ms > 0 => Ok(ms),
             _ => Err(QueryError::execution("duration must be greater than 0")),
@@ -256,6 +269,20 @@ impl Context<'_> {
         grid: Grid,
         args: &[Vec<f64>],
         function: WindowFn,
+        sink: Sink<'_>,
+    ) -> Result<(), QueryError> {
+        let asked = (function.rows, !function.keep_name);
+        let mut run = |grid, keep: Keep<'_>, sink: Sink<'_>| self.over_samples(expr, grid, args, function, keep, sink);
+        self.old_then(expr, grid, asked, &mut run, sink)
+    }
+
+    fn over_samples(
+        &self,
+        expr: &Expr,
+        grid: Grid,
+        args: &[Vec<f64>],
+        function: WindowFn,
+        keep: Keep<'_>,
         sink: Sink<'_>,
     ) -> Result<(), QueryError> {
         let make = |c: &Context<'_>, series: &SeriesWindows<'_>| {
@@ -298,7 +325,7 @@ impl Context<'_> {
             }
             Ok(any.then_some(row))
         };
-        self.window_rows(expr, grid, &make, sink)
+        self.window_rows(expr, grid, &make, keep, sink)
     }
 }
 

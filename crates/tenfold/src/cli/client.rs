@@ -89,6 +89,16 @@ impl Client {
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.send(self.request(Method::POST, path).json(body), false).await
     }
+    pub async fn post_bytes(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        kind: &str,
+        body: Vec<u8>,
+    ) -> Result<Value, Failure> {
+        let request = self.request(Method::POST, &with_query(path, query));
+        self.send(request.header(header::CONTENT_TYPE, kind).body(body), false).await
+    }
     pub async fn put(&self, path: &str, body: &Value, headers: &[(&str, &str)]) -> Result<Value, Failure> {
         let request = self.request(Method::PUT, path).json(body);
         let request = headers.iter().fold(request, |r, (name, value)| r.header(*name, *value));

@@ -14,6 +14,8 @@ mod flag_changes;
 mod flag_edit;
 mod flag_life;
 mod follow;
+mod import;
+mod metrics;
 mod oncall;
 mod out;
 mod project;
@@ -76,6 +78,7 @@ pub enum Command {
     Search(record::Search),
     Query(query::Query),
     Dashboard(dashboard::Dashboard),
+    Metrics(metrics::Metrics),
     Events(record::Events),
     Apply(files::Apply),
     Export(files::Export),
@@ -124,6 +127,6 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
     }
     verbs! {
         Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Why WhyNot Simulate
-        Lock Unlock Doing Log WatchLog Search Query Dashboard Events Apply Export Token Project
+        Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Project
     }
 }

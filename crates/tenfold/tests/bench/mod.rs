@@ -14,7 +14,8 @@ pub struct Bench {
     /// The link for the first account, as the server printed it.
     pub link: String,
     /// Kept open, so that the server can go on talking.
-    _said: BufReader<ChildStdout>,
+    #[allow(dead_code, clippy::allow_attributes, reason = "only held")]
+    said: BufReader<ChildStdout>,
 }
 
 impl Drop for Bench {
@@ -24,31 +25,52 @@ impl Drop for Bench {
     }
 }
 
+/// Starts a server and reads on until it says what is waited for.
+fn serve(dir: &std::path::Path, wanted: &str) -> (Child, BufReader<ChildStdout>, String) {
+    let mut server = Command::new(BINARY)
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(dir.join("data"))
+        .arg("--config")
+        .arg(dir.join("tenfold.toml"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(server.stdout.take().unwrap());
+    let line = loop {
+        let mut line = String::new();
+        assert!(said.read_line(&mut line).unwrap() > 0, "the server ended without saying {wanted}");
+        if line.contains(wanted) {
+            break line.trim().to_owned();
+        }
+    };
+    (server, said, line)
+}
+
 impl Bench {
+    #[allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its part")]
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With further settings.
+    pub fn start_with(settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let config = dir.path().join("tenfold.toml");
-        std::fs::write(&config, "[statsd]\nlisten = \"\"\n").unwrap();
-        let mut server = Command::new(BINARY)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(dir.path().join("data"))
-            .arg("--config")
-            .arg(config)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut said = BufReader::new(server.stdout.take().unwrap());
+        std::fs::write(dir.path().join("tenfold.toml"), format!("[statsd]\nlisten = \"\"\n{settings}")).unwrap();
         // It prints this when it listens, so there is nothing to wait for afterwards.
-        let link = loop {
-            let mut line = String::new();
-            assert!(said.read_line(&mut line).unwrap() > 0, "the server ended without a setup link");
-            if line.contains("/setup?token=") {
-                break line.trim().to_owned();
-            }
-        };
+        let (server, said, link) = serve(dir.path(), "/setup?token=");
         let url = link.split("/setup").next().unwrap().to_owned();
-        Self { dir, server, url, link, _said: said }
+        Self { dir, server, url, link, said }
+    }
+
+    /// Kills the server with SIGKILL and starts it again on what it left, at another address.
+    #[allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its part")]
+    pub fn kill_and_start(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+        let (server, said, line) = serve(self.dir.path(), "tenfold listens on ");
+        (self.server, self.said) = (server, said);
+        line.trim_start_matches("tenfold listens on ").clone_into(&mut self.url);
     }
 
     pub fn home(&self) -> PathBuf {

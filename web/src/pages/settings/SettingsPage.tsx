@@ -6,6 +6,7 @@ import { PageFrame } from "../../ui/Section";
 import { About } from "./About";
 import { ChatLink } from "./ChatLink";
 import { Me } from "./Me";
+import { MetricsSettings } from "./MetricsSettings";
 import { PeopleSettings } from "./PeopleSettings";
 import { ServiceSettings } from "./ServiceSettings";
 import { TargetSettings } from "./TargetSettings";
@@ -19,6 +20,7 @@ const SECTIONS: { name: string; text: string; body: ComponentType }[] = [
   { name: "tokens", text: "Tokens", body: Tokens },
   { name: "services", text: "Services", body: ServiceSettings },
   { name: "targets", text: "Targets", body: TargetSettings },
+  { name: "metrics", text: "Metrics", body: MetricsSettings },
   { name: "chat", text: "Chat", body: ChatLink },
   { name: "about", text: "About", body: About },
 ];

@@ -1,0 +1,202 @@
+//! Handed over when outgrown: samples sent on to other stores, and a cluster that answers instead of the own store.
+//!
+//! With `metrics.engine = "remote"` what is pushed goes to the receivers alone, and is acknowledged once it is in their queues
+//! on disk. What the server scrapes and says of itself stays in the own store for a day as well: parts of the server look at
+//! the newest of it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::Value as Json;
+use tenfold_promql::{Output, Sample, Series, Value, VectorSample};
+use tenfold_tsdb::SeriesWrite;
+use tenfold_types::{ErrorCode, Fault, Labels, Point, Timestamp};
+
+use super::{How, State, Told};
+use crate::App;
+
+/// Series on their way out.
+pub type ForwardBatch<'a> = [SeriesWrite<'a>];
+
+/// Sends samples on.
+pub trait Forwarder: Send + Sync {
+    /// Takes samples into queues on disk; an error means that some receiver's did not take them.
+    fn forward(&self, batch: &ForwardBatch<'_>) -> Result<(), Fault>;
+    /// Makes what was taken survive a power cut.
+    fn sync(&self) -> Result<(), Fault>;
+    fn status(&self) -> Vec<ReceiverStatus>;
+}
+
+/// Answers questions with Prometheus' API.
+#[async_trait]
+pub trait Cluster: Send + Sync {
+    /// The whole answer, whose status is `success`.
+    async fn ask(&self, path: &str, parameters: &[(String, String)]) -> Result<Json, Fault>;
+}
+
+/// How sending on to one store goes, since the server started.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct ReceiverStatus {
+    pub name: String,
+    pub url: String,
+    pub shards: usize,
+    pub queue_bytes: u64,
+    pub queue_bytes_max: u64,
+    /// Whether there is something to send.
+    pub waiting: bool,
+    /// Samples it took.
+    pub sent: u64,
+    /// Samples it will never take.
+    pub refused: u64,
+    /// Samples that were dropped because the queue was full.
+    pub dropped: u64,
+    /// Damaged parts of its queue that were passed over.
+    pub damaged: u64,
+    /// Requests that were sent again.
+    pub retries: u64,
+    #[schema(value_type = Option<String>)]
+    pub last_sent_at: Option<Timestamp>,
+    pub last_error: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub last_error_at: Option<Timestamp>,
+}
+
+impl State {
+    pub fn set_forwarder(&self, forwarder: Arc<dyn Forwarder>) {
+        // Set once, before anything comes in.
+        let _ = self.forwarder.set(forwarder);
+    }
+
+    pub fn set_cluster(&self, cluster: Arc<dyn Cluster>) {
+        let _ = self.cluster.set(cluster);
+    }
+
+    /// How sending on goes.
+    pub fn receivers(&self) -> Vec<ReceiverStatus> {
+        self.forwarder.get().map(|f| f.status()).unwrap_or_default()
+    }
+
+    /// Sends on what was taken. The own store has it: a queue that cannot be written costs its receiver the samples.
+    pub(super) fn forward(&self, batch: &ForwardBatch<'_>) {
+        let Some(forwarder) = self.forwarder.get() else { return };
+        if let Err(fault) = forwarder.forward(batch) {
+            let samples: usize = batch.iter().map(|s| s.points.len() + s.histograms.len()).sum();
+            self.own.add("tenfold_remote_write_lost_samples_total", &[], samples as f64);
+            tracing::error!(%fault, samples, "samples are not sent on");
+        }
+    }
+
+    /// Hands samples over to whom they belong; an error means that nothing is acknowledged.
+    pub(super) fn hand_over(&self, batch: &ForwardBatch<'_>) -> Result<(), Fault> {
+        match self.forwarder.get() {
+            Some(forwarder) => forwarder.forward(batch),
+            None => Err(Fault::unavailable("metrics.engine is remote, and no metrics.remote_write is set")
+                .advice("an operator names a receiver in the settings")),
+        }
+    }
+}
+
+impl App {
+    /// The cluster's answer, when one answers here.
+    pub async fn ask_cluster(&self, path: &str, parameters: &[(String, String)]) -> Result<Option<Json>, Fault> {
+        let Some(cluster) = self.metrics.cluster.get() else { return Ok(None) };
+        cluster.ask(path, parameters).await.map(Some)
+    }
+
+    /// The answer of the cluster as one of the own store.
+    pub(super) async fn told_by_cluster(
+        &self,
+        path: &str,
+        parameters: &[(&str, String)],
+    ) -> Result<Option<Told>, Fault> {
+        let started = tokio::time::Instant::now();
+        let parameters: Vec<_> = parameters.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
+        let Some(answer) = self.ask_cluster(path, &parameters).await? else { return Ok(None) };
+        let value = value(&answer["data"]).ok_or_else(|| {
+            Fault::unavailable("the cluster's answer holds native histograms or is not one of Prometheus' API")
+        })?;
+        let answer = Output::of(value);
+        let elapsed_ms = started.elapsed().as_secs_f64() * 1000.0;
+        Ok(Some(Told { answer, queued_ms: 0.0, elapsed_ms, threads: 0 }))
+    }
+}
+
+fn number(text: &Json) -> Option<f64> {
+    match text.as_str()? {
+        "+Inf" => Some(f64::INFINITY),
+        "-Inf" => Some(f64::NEG_INFINITY),
+        "NaN" => Some(f64::NAN),
+        plain => plain.parse().ok(),
+    }
+}
+
+fn point(pair: &Json) -> Option<Point> {
+    Some(Point::new((pair[0].as_f64()? * 1000.0).round() as i64, number(&pair[1])?))
+}
+
+fn labels(metric: &Json) -> Option<Arc<Labels>> {
+    let pairs = metric.as_object()?;
+    Some(Arc::new(Labels::from_pairs(pairs.iter().filter_map(|(n, v)| Some((n.as_str(), v.as_str()?))))))
+}
+
+/// Reads `data` of an answer of floats.
+fn value(data: &Json) -> Option<Value> {
+    let rows = || data["result"].as_array();
+    Some(match data["resultType"].as_str()? {
+        "scalar" => Value::Scalar(point(&data["result"])?),
+        "string" => Value::String {
+            t_ms: (data["result"][0].as_f64()? * 1000.0).round() as i64,
+            value: data["result"][1].as_str()?.to_owned(),
+        },
+        "vector" => {
+            let sample = |row: &Json| {
+                let p = point(&row["value"])?;
+                Some(VectorSample { labels: labels(&row["metric"])?, t_ms: p.t_ms, value: Sample::Float(p.value) })
+            };
+            Value::Vector(rows()?.iter().map(sample).collect::<Option<_>>()?)
+        }
+        "matrix" => {
+            let series = |row: &Json| {
+                let points = row["values"].as_array()?.iter().map(point).collect::<Option<_>>()?;
+                Some(Series { labels: labels(&row["metric"])?, points, histograms: Vec::new() })
+            };
+            Value::Matrix(rows()?.iter().map(series).collect::<Option<_>>()?)
+        }
+        _ => return None,
+    })
+}
+
+/// Seconds as the API takes them.
+pub(super) fn seconds(ms: i64) -> String {
+    format!("{}{}.{:03}", if ms < 0 { "-" } else { "" }, ms.abs() / 1000, ms.abs() % 1000)
+}
+
+/// What cannot be asked of a cluster.
+pub(super) fn check(how: How) -> Result<(), Fault> {
+    if how.explain {
+        return Err(Fault::new(ErrorCode::BadRequest, "a query that a cluster answers cannot be explained here"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn answers_are_read() {
+        let vector = json!({"resultType": "vector", "result": [{"metric": {"a": "b"}, "value": [1.5, "+Inf"]}]});
+        let Some(Value::Vector(v)) = value(&vector) else { panic!("{vector}") };
+        assert_eq!((v[0].labels.to_string(), v[0].t_ms), ("{a=\"b\"}".into(), 1500));
+        assert_eq!(v[0].value.float(), Some(f64::INFINITY));
+        let matrix = json!({"resultType": "matrix", "result": [{"metric": {}, "values": [[1, "2"], [2.25, "NaN"]]}]});
+        let Some(Value::Matrix(m)) = value(&matrix) else { panic!("{matrix}") };
+        assert_eq!((m[0].points.len(), m[0].points[1].t_ms), (2, 2250));
+        assert!(matches!(value(&json!({"resultType": "scalar", "result": [1, "2"]})), Some(Value::Scalar(_))));
+        let histogram = json!({"resultType": "vector", "result": [{"metric": {}, "histogram": [1, {}]}]});
+        assert!(value(&histogram).is_none());
+        assert_eq!((seconds(-1500), seconds(1_700_000_000_001)), ("-1.500".into(), "1700000000.001".into()));
+    }
+}

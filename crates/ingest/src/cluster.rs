@@ -1,0 +1,97 @@
+//! The cluster that answers queries when `metrics.engine` is `remote`: anything that speaks Prometheus' HTTP API.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use reqwest::header::HeaderMap;
+use serde_json::Value as Json;
+use tenfold_app::metrics::Cluster;
+use tenfold_app::settings::Remote;
+use tenfold_types::{ErrorCode, Fault};
+
+use crate::outgoing::headers;
+
+/// Largest answer, in bytes.
+const ANSWER_BYTES_MAX: usize = 256 << 20;
+const CONNECT: Duration = Duration::from_secs(5);
+
+pub struct HttpCluster {
+    http: reqwest::Client,
+    url: String,
+    headers: HeaderMap,
+    parameters: Vec<(String, String)>,
+}
+
+impl HttpCluster {
+    pub fn new(settings: &Remote) -> Result<Self, String> {
+        let url = settings.url.trim_end_matches('/').to_owned();
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(format!("metrics.remote.url: `{url}` is no address; write it like http://127.0.0.1:8428"));
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| format!("the HTTP client could not be made: {e}"))?;
+        let headers = headers(&settings.headers, &settings.token_file)?;
+        let parameters = settings.parameters.iter().map(|(n, v)| (n.clone(), v.clone())).collect();
+        Ok(Self { http, url, headers, parameters })
+    }
+}
+
+#[async_trait]
+impl Cluster for HttpCluster {
+    async fn ask(&self, path: &str, parameters: &[(String, String)]) -> Result<Json, Fault> {
+        let away = |e: reqwest::Error| {
+            Fault::unavailable(format!("the cluster at {} does not answer: {}", self.url, crate::client::plain(&e)))
+        };
+        let form = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters.iter().chain(&self.parameters))
+            .finish();
+        let request = self.http.request(
+            // Values of labels are only given to those who ask by address.
+            if path.contains("/label/") { reqwest::Method::GET } else { reqwest::Method::POST },
+            if path.contains("/label/") { format!("{}{path}?{form}", self.url) } else { format!("{}{path}", self.url) },
+        );
+        let request = request.headers(self.headers.clone());
+        let request = if path.contains("/label/") {
+            request
+        } else {
+            request.header("content-type", "application/x-www-form-urlencoded").body(form)
+        };
+        let response = request.send().await.map_err(away)?;
+        let status = response.status();
+        let mut body = Vec::new();
+        let mut stream = response.bytes_stream();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(away)?;
+            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(Fault::invalid(format!("the cluster's answer is larger than {ANSWER_BYTES_MAX} bytes"))
+                    .advice("ask for less time, fewer series or a larger step"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let answer: Json = serde_json::from_slice(&body).unwrap_or_default();
+        if answer["status"] == "success" {
+            return Ok(answer);
+        }
+        let message = answer["error"].as_str().map_or_else(
+            || format!("the cluster at {} answered {status} and no answer of Prometheus", self.url),
+            str::to_owned,
+        );
+        let code = match (answer["errorType"].as_str(), status.as_u16()) {
+            (Some("bad_data"), _) | (None, 400) => ErrorCode::BadRequest,
+            // VictoriaMetrics names its kinds by the status.
+            (Some("execution" | "422"), _) => ErrorCode::Invalid,
+            (Some("400"), _) => ErrorCode::BadRequest,
+            (Some("timeout" | "canceled"), _) => ErrorCode::Timeout,
+            (_, 422) => ErrorCode::Invalid,
+            (_, 429) => ErrorCode::TooMany,
+            _ => ErrorCode::Unavailable,
+        };
+        Err(Fault::new(code, message))
+    }
+}

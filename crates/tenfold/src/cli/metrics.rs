@@ -1,0 +1,188 @@
+//! metrics: the store of samples for who runs it.
+
+use serde_json::{Value, json};
+
+use super::Common;
+use super::client::Client;
+use super::out::{Exit, Failure, Out, list, number, talk, text};
+
+/// See where the series are and who sends them; delete series, take snapshots, backfill
+#[derive(Debug, clap::Args)]
+#[command(
+    before_long_help = "Examples:\n  tenfold metrics cardinality\n  tenfold metrics sources\n  tenfold metrics delete 'http_requests_total{service=\"photos\"}' --end 2027-01-01T00:00:00Z --dry-run\n  tenfold metrics snapshot\n  tenfold metrics import /var/lib/prometheus/metrics2\n  tenfold metrics import old.om"
+)]
+pub struct Metrics {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// List the metrics, labels and label pairs with the most series, and what has ended.
+    Cardinality {
+        /// Rows of each list.
+        #[arg(long, value_name = "N", default_value_t = 10)]
+        limit: usize,
+    },
+    /// List who pushes samples, how many, and who went over a limit.
+    Sources,
+    /// List the stores to which samples are sent on, and how that goes.
+    Receivers,
+    /// Delete the samples of matching series for good.
+    Delete {
+        #[arg(value_name = "SELECTOR", required = true)]
+        selectors: Vec<String>,
+        /// Only samples from this instant on.
+        #[arg(long, value_name = "TIME")]
+        start: Option<String>,
+        /// Only samples up to this instant.
+        #[arg(long, value_name = "TIME")]
+        end: Option<String>,
+        /// Only say what would be deleted.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Give the space of deleted samples back now.
+    Clean,
+    /// Take a copy of the samples on the server.
+    Snapshot,
+    /// Backfill: take old samples out of blocks of Prometheus or OpenMetrics text.
+    Import {
+        /// Prometheus' data directory, one block of it, or a file of OpenMetrics text.
+        #[arg(value_name = "PATH", required = true)]
+        paths: Vec<std::path::PathBuf>,
+    },
+}
+
+/// Rows in columns as wide as they need; the first is text, the others are numbers.
+fn table(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let first = format!("{:<1$}", row[0], widths[0]);
+        let rest = row[1..].iter().zip(&widths[1..]).map(|(cell, width)| format!("  {cell:>width$}"));
+        format!("{first}{}", rest.collect::<String>()).trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+fn part(view: &Value, key: &str, head: [&str; 3], cells: [&str; 3]) -> Vec<String> {
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for item in list(view, key) {
+        let cell = |name: &&str| item[*name].as_str().map_or_else(|| item[*name].to_string(), str::to_owned);
+        rows.push(cells.iter().map(cell).collect());
+    }
+    let mut lines = vec![String::new()];
+    lines.extend(table(&rows));
+    lines
+}
+
+fn cardinality(view: &Value) -> Vec<String> {
+    let count = |key| number(view, key);
+    let mut lines = vec![format!(
+        "{} series of at most {}, {} of them with samples in memory; {} labels, {} pairs",
+        count("series"),
+        count("series_max"),
+        count("active_series"),
+        count("labels"),
+        count("label_pairs")
+    )];
+    let series = ["name", "series", "active"];
+    lines.extend(part(view, "metrics", ["METRIC", "SERIES", "ACTIVE"], series));
+    lines.extend(part(view, "churn", ["METRIC WITH ENDED SERIES", "SERIES", "ACTIVE"], series));
+    lines.extend(part(view, "labels_by_values", ["LABEL", "VALUES", "BYTES"], ["label", "values", "bytes"]));
+    lines.extend(part(view, "pairs_by_series", ["PAIR", "SERIES", "ACTIVE"], series));
+    lines
+}
+
+fn sources(view: &Value) -> Vec<String> {
+    let head = ["SOURCE", "SERIES", "OF", "SAMPLES", "REFUSED", "THROTTLED", "OVER"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for source in list(view, "items") {
+        let refused: i64 = list(source, "refused").iter().map(|r| number(r, "count")).sum();
+        let over: Vec<_> = list(source, "exceeded").iter().filter_map(Value::as_str).collect();
+        rows.push(vec![
+            format!("{} {}", text(source, "protocol"), text(source, "name")),
+            number(source, "series").to_string(),
+            number(source, "series_max").to_string(),
+            number(source, "samples").to_string(),
+            refused.to_string(),
+            number(source, "throttled").to_string(),
+            over.join(","),
+        ]);
+    }
+    table(&rows)
+}
+
+fn receivers(view: &Value) -> Vec<String> {
+    let head = ["RECEIVER", "SENT", "REFUSED", "DROPPED", "RETRIES", "QUEUE BYTES"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    for one in list(view, "items") {
+        let count = |key| number(one, key).to_string();
+        rows.push(vec![
+            text(one, "name").to_owned(),
+            count("sent"),
+            count("refused"),
+            count("dropped"),
+            count("retries"),
+            count("queue_bytes"),
+        ]);
+    }
+    let mut lines = table(&rows);
+    for one in list(view, "items").iter().filter(|one| one["last_error"].is_string()) {
+        lines.push(format!("{}: {}", text(one, "name"), text(one, "last_error")));
+    }
+    lines
+}
+
+impl Metrics {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        match self.what {
+            What::Cardinality { limit } => {
+                let view = client.get("/api/metrics/cardinality", &[("limit", &limit.to_string())]).await?;
+                out.answer(&view, cardinality);
+            }
+            What::Sources => {
+                let view = client.get("/api/metrics/sources", &[]).await?;
+                if list(&view, "items").is_empty() {
+                    talk("nobody has pushed samples since the server started");
+                }
+                out.answer(&view, sources);
+            }
+            What::Receivers => {
+                let view = client.get("/api/metrics/receivers", &[]).await?;
+                if list(&view, "items").is_empty() {
+                    talk("samples are not sent on; name a store in the settings under [[metrics.remote_write]]");
+                }
+                out.answer(&view, receivers);
+            }
+            What::Delete { selectors, start, end, dry_run } => {
+                let mut body = json!({"selectors": selectors, "dry_run": dry_run});
+                for (name, value) in [("start", start), ("end", end)] {
+                    if let Some(value) = value {
+                        body[name] = json!(value);
+                    }
+                }
+                let done = client.post("/api/metrics/delete", &body).await?;
+                let what = if dry_run { "would be deleted from" } else { "are deleted from" };
+                talk(&format!("samples {what} {} series", number(&done, "series")));
+                let examples =
+                    |d: &Value| list(d, "examples").iter().filter_map(|e| Some(e.as_str()?.to_owned())).collect();
+                out.answer(&done, examples);
+            }
+            What::Clean => {
+                let done = client.post("/api/metrics/clean", &json!({})).await?;
+                out.answer(&done, |d| vec![format!("{} block(s) were written anew", number(d, "blocks"))]);
+            }
+            What::Import { paths } => return super::import::run(&paths, client, out).await,
+            What::Snapshot => {
+                let taken = client.post("/api/metrics/snapshot", &json!({})).await?;
+                out.answer(&taken, |t| vec![text(t, "path").to_owned()]);
+            }
+        }
+        Ok(Exit::Done)
+    }
+}

@@ -182,6 +182,19 @@ pub fn deploy_unfinished(tx: &mut dyn Tx, service: &str, environment: &str) -> R
     Ok(deploys(tx, &query)?.pop())
 }
 
+/// The newest deploy or rollback that succeeded at or after `since` of each service and environment: what they run.
+pub fn deploys_newest(tx: &mut dyn Tx, since: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let sql = "SELECT max(number) FROM deploys WHERE state = 'succeeded' AND finished_at >= $1 \
+               GROUP BY service, environment ORDER BY max(number)";
+    tx.query(sql, params![since])?.iter().map(|row| row.int(0)).collect()
+}
+
+/// The rollbacks that were to take a deploy back, whatever came of them; newest first.
+pub fn deploy_rollbacks(tx: &mut dyn Tx, number: i64) -> Result<Vec<DeployRow>, StoreError> {
+    let sql = format!("SELECT {DEPLOY} FROM deploys WHERE reverts = $1 ORDER BY number DESC");
+    tx.query(&sql, params![number])?.iter().map(deploy).collect()
+}
+
 /// The newest deploys of a service and environment that succeeded and were not taken back since, below `before`.
 pub fn deploys_healthy(
     tx: &mut dyn Tx,

@@ -35,6 +35,8 @@ const TOLD: &[&str] = &[
     "deploy.rolled_back",
     "deploy.held",
     "deploy.worse_after",
+    "deploy.stays_worse",
+    "deploy.unwatched",
     "deploy.cancelled",
     "deploy.interrupted",
     "lock.created",

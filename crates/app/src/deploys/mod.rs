@@ -24,6 +24,7 @@ mod start;
 mod stored;
 mod targets;
 pub mod views;
+mod way_back;
 
 use std::{
     collections::HashMap,

@@ -11,4 +11,4 @@ mod plan;
 
 pub use manifest::{Digest, Manifest, ManifestError};
 pub use pipeline::{HostSelector, Pipeline, PipelineError, Target};
-pub use plan::{CanaryCheck, Plan, Stage, natural_cmp};
+pub use plan::{CanaryCheck, Plan, PlannedApproval, PlannedStep, Stage, natural_cmp};

@@ -41,6 +41,7 @@ pub fn api() -> Api {
         .add(Policy::Role(Role::Deployer), routes!(retry))
         .add(Policy::Role(Role::Deployer), routes!(promote))
         .add(Policy::Role(Role::Deployer), routes!(abort))
+        .add(Policy::Role(Role::Responder), routes!(approve))
         .add(Policy::Viewer, routes!(log))
         .add(Policy::Viewer, routes!(locks))
         .add(Policy::Role(Role::Deployer), routes!(lock))
@@ -225,13 +226,20 @@ async fn abort(State(app): State<App>, Who(who): Who, PathOf(number): PathOf<i64
     Ok(Json(app.deploy_abort(&who, number).await?))
 }
 
-/// Locks that hold now.
+/// Agrees that a deploy which waits for people goes on. Only people approve, those whom the pipeline file asks for; with
+/// four eyes whoever started the deploy is not among them.
+#[utoipa::path(post, path = "/api/deploys/{number}/approve", responses((status = 200, body = Deploy)))]
+async fn approve(State(app): State<App>, Who(who): Who, PathOf(number): PathOf<i64>) -> Result<Json<Deploy>, ApiError> {
+    Ok(Json(app.deploy_approve(&who, number).await?))
+}
+
+/// Locks, freezes and pins that hold now, or will.
 #[utoipa::path(get, path = "/api/locks", responses((status = 200, body = LockList)))]
 async fn locks(State(app): State<App>) -> Result<Json<LockList>, ApiError> {
     Ok(Json(LockList { items: app.locks().await? }))
 }
 
-/// Locks a service on an environment.
+/// Locks a service on an environment, freezes it (or all of them), or pins it to a commit.
 #[utoipa::path(post, path = "/api/locks", request_body = NewLock, responses((status = 201, body = Lock)))]
 async fn lock(
     State(app): State<App>,

@@ -28,7 +28,13 @@ const DIGEST_LINES_MAX: usize = 5;
 /// Kinds that a room hears of. Everything else is in the record and on the pages.
 const TOLD: &[&str] = &[
     "deploy.queued",
+    "deploy.awaiting_approval",
+    "deploy.approved",
+    "deploy.hook_failed",
     "deploy.canary_started",
+    "deploy.canary_step",
+    "deploy.scored",
+    "deploy.overridden",
     "deploy.succeeded",
     "deploy.failed",
     "deploy.rolling_back",

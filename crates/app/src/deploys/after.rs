@@ -82,8 +82,10 @@ pub(super) struct Watched {
 
 impl Watched {
     fn of(stored: Stored) -> Option<Self> {
-        let judge = stored.asked.pipeline.target(&stored.environment).ok()?.canary.judge.clone()?;
-        let after = judge.after.clone()?;
+        let (judge, mut after) = stored.asked.pipeline.target(&stored.environment).ok()?.after_promotion()?;
+        if stored.run.plan.irreversible.is_some() {
+            after.then = AfterAction::Page;
+        }
         let promoted_at = stored.finished_at?;
         (stored.run.kind == Kind::Deploy).then_some(Self { stored, judge, after, promoted_at })
     }

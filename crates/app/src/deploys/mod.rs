@@ -11,7 +11,9 @@ mod blobs;
 mod check;
 mod conductor;
 mod effects;
+mod expected;
 mod facts;
+mod gate;
 mod hub;
 mod judged;
 mod locks;
@@ -158,6 +160,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
 /// Sweeps hosts that went away; when `stop` is cancelled, ends the conductors where they stand.
 pub async fn run(app: App, stop: CancellationToken) {
     let after = tokio::spawn(after::run(app.clone(), stop.clone()));
+    let expected = tokio::spawn(expected::run(app.clone(), stop.clone()));
     let mut prune_at = tokio::time::interval(PRUNE);
     prune_at.tick().await;
     loop {
@@ -176,6 +179,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
     }
     let _ = after.await;
+    let _ = expected.await;
     app.deploys.stop.cancel();
     app.deploys.conductors.close();
     app.deploys.conductors.wait().await;

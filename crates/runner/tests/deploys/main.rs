@@ -6,6 +6,7 @@ mod after;
 mod crash;
 mod fencing;
 mod follow;
+mod gates;
 mod judged;
 mod story;
 mod world;

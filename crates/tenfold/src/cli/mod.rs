@@ -50,6 +50,7 @@ pub struct Common {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Deploy(ship::Deploy),
+    Approve(ship::Approve),
     Rollback(ship::Rollback),
     Status(ship::Status),
     Next(ship::Next),
@@ -121,7 +122,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Why WhyNot Simulate
+        Deploy Approve Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Why WhyNot Simulate
         Lock Unlock Doing Log WatchLog Search Query Events Apply Export Token Project
     }
 }

@@ -5,7 +5,7 @@ use tenfold_types::Fault;
 use super::Reply;
 use crate::chat::Command;
 use crate::chat::announce::span;
-use crate::deploys::views::{Deploy, NewDeploy, NewLock};
+use crate::deploys::views::{Deploy, LockKind, NewDeploy, NewLock};
 use crate::{App, Caller};
 
 /// Commits that `next` lists.
@@ -14,19 +14,31 @@ const COMMITS_SHOWN: usize = 8;
 pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result<Reply, Fault> {
     match command {
         Command::Deploy { service, reference, environment } => {
-            let deploy = app.deploy_start(who, NewDeploy { service, environment, reference, reason: None }).await?;
+            let deploy = app
+                .deploy_start(who, NewDeploy { service, environment, reference, reason: None, override_reason: None })
+                .await?;
             Ok(started(app, &deploy))
         }
         Command::RollbackService { service, environment, reason } => {
             Ok(started(app, &app.service_rollback(who, &service, &environment, reason).await?))
         }
         Command::RollbackDeploy { number, reason } => {
-            Ok(started(app, &app.deploy_rollback(who, number, reason).await?))
+            Ok(started(app, &Box::pin(app.deploy_rollback(who, number, reason)).await?))
+        }
+        Command::Approve { number } => {
+            let deploy = app.deploy_approve(who, number).await?;
+            let approval = deploy.approval.as_ref();
+            let (given, count) = approval.map_or((0, 0), |a| (a.given.len(), a.count));
+            Ok(Reply::line(format!(
+                "deploy {number} has {given} of {count} approvals and is {}",
+                deploy.state.replace('_', " ")
+            )))
         }
         Command::Next { service, environment } => next(app, &service, &environment).await,
         Command::Lock { service, environment, reason, for_ms } => {
             let expires_at = Some(app.now().plus_ms(for_ms));
-            let new = NewLock { service, environment, reason, expires_at, minutes: None };
+            let kind = LockKind::Lock;
+            let new = NewLock { service, environment, reason, expires_at, minutes: None, kind, from: None, sha: None };
             let lock = app.lock_create(who, new).await?;
             Ok(Reply::line(format!("{} in {} is locked for {}", lock.service, lock.environment, span(for_ms))))
         }
@@ -80,6 +92,13 @@ async fn next(app: &App, service: &str, environment: &str) -> Result<Reply, Faul
     }
     if let Some(lock) = &next.locked {
         lines.push(format!("locked by {}: {}", lock.owner_name, lock.reason));
+    }
+    lines.extend(next.closed.iter().map(|closed| format!("closed: {}", closed.why)));
+    lines.extend(next.irreversible.iter().map(|why| format!("does not go back by itself: {why}")));
+    lines.extend(next.approval.iter().map(|a| format!("waits for {} to approve before the first host", a.count)));
+    if let Some(expects) = &next.expects {
+        lines.extend(expects.metrics.iter().map(|m| format!("expected: {}", m.says)));
+        lines.extend(expects.risks.iter().map(|r| format!("risk: {r}")));
     }
     lines.extend(next.warnings);
     Ok(Reply::lines(lines))

@@ -57,9 +57,10 @@ impl App {
             Command::Deploy { .. }
             | Command::RollbackService { .. }
             | Command::RollbackDeploy { .. }
+            | Command::Approve { .. }
             | Command::Next { .. }
             | Command::Lock { .. }
-            | Command::Unlock { .. } => deploys::execute(self, who, command).await,
+            | Command::Unlock { .. } => Box::pin(deploys::execute(self, who, command)).await,
             Command::FlagList { .. }
             | Command::FlagSwitch { .. }
             | Command::FlagRollout { .. }

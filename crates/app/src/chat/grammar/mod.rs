@@ -138,6 +138,9 @@ pub enum Command {
         for_ms: i64,
         reason: String,
     },
+    Approve {
+        number: i64,
+    },
     Lock {
         service: String,
         environment: String,
@@ -215,6 +218,7 @@ impl Command {
             Self::Take { .. } => "take",
             Self::OnCall(_) => "oncall",
             Self::Mute { .. } => "mute",
+            Self::Approve { .. } => "approve",
             Self::Lock { .. } => "lock",
             Self::Unlock { .. } => "unlock",
             Self::Doing { .. } => "doing",

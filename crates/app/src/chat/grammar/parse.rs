@@ -90,6 +90,7 @@ impl Args {
                 for_ms: self.duration(None)?,
                 reason: self.reason()?,
             },
+            "approve" => Command::Approve { number: self.number("the deploy's number")? },
             "lock" => Command::Lock {
                 service: self.word("the service")?,
                 environment: self.environment("in"),

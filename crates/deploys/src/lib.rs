@@ -8,6 +8,7 @@ pub mod machine;
 pub mod manifest;
 pub mod pipeline;
 mod plan;
+pub mod train;
 
 pub use manifest::{Digest, Manifest, ManifestError};
 pub use pipeline::{HostSelector, Pipeline, PipelineError, Target};

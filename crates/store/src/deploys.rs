@@ -378,3 +378,30 @@ pub fn lock_release(tx: &mut dyn Tx, id: &str, now: Timestamp) -> Result<bool, S
     )?;
     Ok(changed == 1)
 }
+
+/// The trains, as `(service, environment, body)`.
+pub fn trains(tx: &mut dyn Tx) -> Result<Vec<(String, String, String)>, StoreError> {
+    let rows = tx.query("SELECT service, environment, body FROM trains ORDER BY service, environment", &[])?;
+    rows.iter().map(|row| Ok((row.string(0)?, row.string(1)?, row.string(2)?))).collect()
+}
+
+/// The body of a place's train.
+pub fn train_get(tx: &mut dyn Tx, service: &str, environment: &str) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT body FROM trains WHERE service = $1 AND environment = $2";
+    tx.query_opt(sql, params![service, environment])?.map(|row| row.string(0)).transpose()
+}
+
+/// Writes a place's train, or removes it.
+pub fn train_put(tx: &mut dyn Tx, service: &str, environment: &str, body: Option<&str>) -> Result<(), StoreError> {
+    match body {
+        Some(body) => tx.execute(
+            "INSERT INTO trains (service, environment, body) VALUES ($1, $2, $3) \
+             ON CONFLICT (service, environment) DO UPDATE SET body = excluded.body",
+            params![service, environment, body],
+        )?,
+        None => {
+            tx.execute("DELETE FROM trains WHERE service = $1 AND environment = $2", params![service, environment])?
+        }
+    };
+    Ok(())
+}

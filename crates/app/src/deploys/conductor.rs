@@ -16,6 +16,7 @@ use super::{
     log::RunLog,
     ports::Stream,
     stored::{Stored, step_of},
+    trains,
 };
 use crate::App;
 use crate::incidents::open_by_guard;
@@ -193,12 +194,13 @@ impl Conductor {
         });
         let title = format!("{} {} needs a person", next.service, next.short_sha());
         let page = page.map(|_| incident(&next, title, now));
+        let over = next.run.state.is_final().then(|| Arc::new(next.clone()));
         let (number, epoch) = (next.number, self.epoch);
         let row = step_of(&next.run, finished_at).map_err(|_| Stop)?;
         let (lease, holder) = (self.lease(), self.holder());
         self.until_done(move |app| {
             let (row, drafts, lease, holder) = (row.clone(), drafts.clone(), lease.clone(), holder.clone());
-            let (lock, page) = (lock.clone(), page.clone());
+            let (lock, page, over) = (lock.clone(), page.clone(), over.clone());
             async move {
                 let has_events = !drafts.is_empty();
                 let change = move |t: &mut crate::Txn<'_>| {
@@ -208,6 +210,9 @@ impl Conductor {
                         return Err(Fault::new(ErrorCode::Gone, "another node took the lease"));
                     }
                     store::deploy_step(t.tx(), number, &row)?;
+                    if let Some(over) = &over {
+                        trains::ended(t, over)?;
+                    }
                     for draft in &drafts {
                         t.record(draft.clone())?;
                     }

@@ -25,6 +25,7 @@ mod services;
 mod start;
 mod stored;
 mod targets;
+mod trains;
 pub mod views;
 mod way_back;
 

@@ -13,6 +13,7 @@ use super::{
     conductor, facts,
     gate::{self, Wish},
     stored::{Asked, COMMITS_KEPT_MAX, Stored},
+    trains,
     views::{Deploy, NewDeploy},
 };
 use crate::{App, Caller, Role};
@@ -241,9 +242,13 @@ impl App {
                     let now = t.now();
                     let open = store::locks_open(t.tx(), now)?;
                     stored.check_gate(&actor, &open, now)?;
+                    trains::check_free(t.tx(), &stored, &actor, now)?;
                 }
                 stored.number = counters::next(t.tx(), "deploy")?;
                 store::deploy_insert(t.tx(), &stored.to_row()?)?;
+                if locks_count {
+                    trains::began(t, &stored)?;
+                }
                 t.record(facts::queued(&stored))?;
                 if let Some(why) = &stored.asked.overridden {
                     t.record(facts::overridden(&stored, why))?;
@@ -274,9 +279,13 @@ impl App {
         if stored.asked.overridden.is_some() {
             return Ok(());
         }
-        let now = self.now();
-        let open = self.read(move |tx| Ok(store::locks_open(tx, now)?)).await?;
-        stored.check_gate(&who.actor, &open, now)
+        let (now, stored, actor) = (self.now(), stored.clone(), who.actor.clone());
+        let check = move |tx: &mut dyn tenfold_store::Tx| {
+            let open = store::locks_open(tx, now)?;
+            stored.check_gate(&actor, &open, now)?;
+            trains::check_free(tx, &stored, &actor, now)
+        };
+        self.read(check).await
     }
 
     async fn unfinished(&self, service: &str, environment: &str) -> Result<Option<Stored>, Fault> {

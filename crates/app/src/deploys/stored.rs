@@ -162,7 +162,7 @@ impl Stored {
             hold_until: run.hold_until.filter(|_| run.state == State::Canary),
             judged: judged(run).map(Box::new),
             approval: self.approval(),
-            canary_steps: run.steps_passed + if run.passed { 0 } else { run.plan.steps().len() },
+            canary_steps: run.steps_total.max(run.steps_passed),
             canary_steps_passed: run.steps_passed,
             hook: run.hook.map(|hook| hook.at.word().to_owned()),
             irreversible: run.plan.irreversible.clone(),

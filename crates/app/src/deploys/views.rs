@@ -292,6 +292,80 @@ pub struct Closed {
     pub opens_at: Option<Timestamp>,
 }
 
+/// People who ship to a place together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TrainView {
+    pub service: String,
+    pub environment: String,
+    /// `boarding`, `rolling` or `checking`.
+    pub phase: String,
+    /// The deploy that takes them along.
+    pub deploy: Option<i64>,
+    /// The first one drives.
+    pub members: Vec<TrainMember>,
+    /// For the next train.
+    pub waiting: Vec<TrainMember>,
+    pub hold: Option<TrainSaid>,
+    pub trouble: Option<TrainSaid>,
+    #[schema(value_type = String)]
+    pub moved_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TrainMember {
+    pub login: String,
+    pub name: String,
+    /// Has seen the declared graphs since the deploy was out.
+    pub shown: bool,
+    pub good: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TrainSaid {
+    pub name: String,
+    pub why: String,
+}
+
+/// What a person says to a train.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainWord {
+    Join,
+    Leave,
+    Good,
+    UhOh,
+    Clear,
+    Hold,
+    Unhold,
+    Done,
+}
+
+impl TrainWord {
+    pub fn parse(word: &str) -> Option<Self> {
+        serde_json::from_value(serde_json::Value::String(word.to_lowercase())).ok()
+    }
+}
+
+/// What everybody looks at before they say `good`.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct TrainGraphs {
+    pub deploy: i64,
+    pub graphs: Vec<TrainGraph>,
+    /// Signs of trouble, as the pipeline file names them.
+    pub signs: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct TrainGraph {
+    /// What is expected, in words.
+    pub says: String,
+    /// PromQL, filled in.
+    pub query: String,
+    /// When the deploy began.
+    pub before: Option<f64>,
+    pub now: Option<f64>,
+}
+
 /// One deploy or rollback.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Deploy {

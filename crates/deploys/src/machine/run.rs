@@ -140,6 +140,9 @@ pub struct Run {
     /// Said once: a host that was away may be staged later again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all_staged: bool,
+    /// Canary steps in all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub steps_total: usize,
     /// Canary steps that were passed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub steps_passed: usize,
@@ -215,6 +218,7 @@ impl Run {
         let unjudged = |step: PlannedStep| PlannedStep { judge: step.judge.filter(|_| !is_first), ..step };
         let later = plan.later.into_iter().map(unjudged).collect();
         let plan = Plan { judge, later, ..plan };
+        let steps_total = plan.steps().len();
         Self {
             kind,
             state: State::Queued,
@@ -229,6 +233,7 @@ impl Run {
             builds: 0,
             building: false,
             all_staged: false,
+            steps_total,
             steps_passed: 0,
             passed: false,
             approvals: Vec::new(),

@@ -9,4 +9,5 @@ mod follow;
 mod gates;
 mod judged;
 mod story;
+mod train;
 mod world;

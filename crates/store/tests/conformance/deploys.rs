@@ -14,6 +14,18 @@ pub async fn run(db: &Db) {
     what_runs_is_the_newest_that_succeeded(db).await;
     hosts_come_and_go(db).await;
     locks_end(db).await;
+    trains_come_and_go(db).await;
+}
+
+async fn trains_come_and_go(db: &Db) {
+    for body in ["{}", "{\"a\":1}"] {
+        write(db, move |tx| deploys::train_put(tx, "photos", "production", Some(body))).await;
+    }
+    assert_eq!(read(db, |tx| deploys::train_get(tx, "photos", "production")).await.as_deref(), Some("{\"a\":1}"));
+    assert_eq!(read(db, |tx| deploys::train_get(tx, "photos", "staging")).await, None);
+    assert_eq!(read(db, deploys::trains).await.len(), 1);
+    write(db, |tx| deploys::train_put(tx, "photos", "production", None)).await;
+    assert!(read(db, deploys::trains).await.is_empty());
 }
 
 fn row(number: i64, state: &str, reverts: Option<i64>) -> DeployRow {

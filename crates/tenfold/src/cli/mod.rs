@@ -21,6 +21,7 @@ mod record;
 mod routes;
 mod ship;
 mod switch;
+mod train;
 
 #[cfg(test)]
 mod tests;
@@ -51,6 +52,7 @@ pub struct Common {
 pub enum Command {
     Deploy(ship::Deploy),
     Approve(ship::Approve),
+    Train(train::Train),
     Rollback(ship::Rollback),
     Status(ship::Status),
     Next(ship::Next),
@@ -122,7 +124,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Approve Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Why WhyNot Simulate
+        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Why WhyNot Simulate
         Lock Unlock Doing Log WatchLog Search Query Events Apply Export Token Project
     }
 }

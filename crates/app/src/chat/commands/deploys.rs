@@ -5,7 +5,8 @@ use tenfold_types::Fault;
 use super::Reply;
 use crate::chat::Command;
 use crate::chat::announce::span;
-use crate::deploys::views::{Deploy, LockKind, NewDeploy, NewLock};
+use crate::chat::grammar::TrainAsk;
+use crate::deploys::views::{Deploy, LockKind, NewDeploy, NewLock, TrainView};
 use crate::{App, Caller};
 
 /// Commits that `next` lists.
@@ -33,6 +34,9 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
                 "deploy {number} has {given} of {count} approvals and is {}",
                 deploy.state.replace('_', " ")
             )))
+        }
+        Command::Train { service, environment, word, reason } => {
+            Box::pin(train(app, who, &service, &environment, word, reason)).await
         }
         Command::Next { service, environment } => next(app, &service, &environment).await,
         Command::Lock { service, environment, reason, for_ms } => {
@@ -102,4 +106,52 @@ async fn next(app: &App, service: &str, environment: &str) -> Result<Reply, Faul
     }
     lines.extend(next.warnings);
     Ok(Reply::lines(lines))
+}
+
+async fn train(
+    app: &App,
+    who: &Caller,
+    service: &str,
+    environment: &str,
+    word: TrainAsk,
+    reason: Option<String>,
+) -> Result<Reply, Fault> {
+    let train = match word {
+        TrainAsk::Show => app.train(service, environment).await?,
+        TrainAsk::Say(word) => app.train_say(who, service, environment, word, reason).await?,
+        TrainAsk::Graphs => {
+            let graphs = app.train_graphs(who, service, environment).await?;
+            let value = |v: Option<f64>| v.map_or("no data".to_owned(), |v| format!("{v:.4}"));
+            let mut lines = vec![format!(
+                "deploy {}: {}",
+                graphs.deploy,
+                app.settings.link(&format!("/deploys/{}", graphs.deploy))
+            )];
+            lines.extend(graphs.graphs.iter().map(|g| format!("{} -> {}: {}", value(g.before), value(g.now), g.says)));
+            lines.extend(graphs.signs.iter().map(|sign| format!("sign of trouble: {sign}")));
+            return Ok(Reply::lines(lines));
+        }
+    };
+    Ok(Reply::lines(
+        train.map_or_else(|| vec![format!("{service} has no train to {environment}")], |t| train_lines(&t)),
+    ))
+}
+
+fn train_lines(train: &TrainView) -> Vec<String> {
+    let names = train.members.iter().map(|m| if m.good { format!("{} (good)", m.name) } else { m.name.clone() });
+    let on = train.deploy.map_or_else(String::new, |n| format!(" with deploy {n}"));
+    let mut lines = vec![format!(
+        "{} to {} is {}{on}: {}",
+        train.service,
+        train.environment,
+        train.phase,
+        names.collect::<Vec<_>>().join(", ")
+    )];
+    lines.extend(train.hold.iter().map(|h| format!("held by {}: {}", h.name, h.why)));
+    lines.extend(train.trouble.iter().map(|t| format!("uh-oh by {}: {}", t.name, t.why)));
+    if !train.waiting.is_empty() {
+        let names = train.waiting.iter().map(|m| m.name.as_str()).collect::<Vec<_>>();
+        lines.push(format!("next: {}", names.join(", ")));
+    }
+    lines
 }

@@ -58,6 +58,7 @@ impl App {
             | Command::RollbackService { .. }
             | Command::RollbackDeploy { .. }
             | Command::Approve { .. }
+            | Command::Train { .. }
             | Command::Next { .. }
             | Command::Lock { .. }
             | Command::Unlock { .. } => Box::pin(deploys::execute(self, who, command)).await,

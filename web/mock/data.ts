@@ -27,7 +27,7 @@ export function deploy(number: number, state: string, startedMs: number, tookMs:
     number, service: "photos", environment: "production", state, kind: "deploy", from_sha: sha(number - 1), to_sha: sha(number), from_deploy: number - 1,
     commits, commit_count: commits.length, actor: { kind: "person", id: who }, actor_name: who, started_at: ago(startedMs),
     finished_at: tookMs === null ? null : ago(startedMs - tookMs), digest: sha(number + 900),
-    removed: [], max_commits_exceeded: false,
+    removed: [], max_commits_exceeded: false, canary_steps: 1, canary_steps_passed: state === "succeeded" ? 1 : 0,
     steps: STEPS.slice(0, reached + 1).map((name, index) => ({
       name, state: index < reached ? "done" : "running",
       started_at: ago(startedMs - index * 9000), finished_at: index < reached ? ago(startedMs - (index + 1) * 9000) : null,
@@ -41,10 +41,23 @@ export function deploy(number: number, state: string, startedMs: number, tookMs:
   };
 }
 
+export const EXPECTS: NonNullable<Deploy["expects"]> = {
+  metrics: [
+    { query: "sum(rate(errors[5m]))", says: "sum(rate(errors[5m])) should stay within 20 %", outcome: null, before: null, after: null },
+    { query: "sum(rate(thumbnails[5m]))", says: "sum(rate(thumbnails[5m])) should rise by 5 % (resized in one pass)", outcome: null, before: null, after: null },
+  ],
+  risks: ["the cache of thumbnails is cold at first"], signs: ["the queue of the resizer grows"], contingency: "switch new_resizer off, then roll back", after_s: 900, scored_at: null,
+};
+const scored = (): NonNullable<Deploy["expects"]> => ({
+  ...EXPECTS, scored_at: ago(10 * MIN),
+  metrics: EXPECTS.metrics.map((metric, index) => ({ ...metric, outcome: index === 0 ? "met" : "unknown", before: index === 0 ? 0.1234 : null, after: index === 0 ? 0.1301 : null })),
+});
+const APPROVAL: NonNullable<Deploy["approval"]> = { count: 1, by: ["ana", "raj"], role: "deployer", four_eyes: true, given: [{ login: "ana", name: "Ana", at: ago(40_000) }], until: null };
+
 export const DEPLOYS: Deploy[] = [
-  deploy(41, "canary", 48_000, null),
+  deploy(41, "canary", 48_000, null, { canary_steps: 3, approval: APPROVAL, irreversible: "a column is dropped (migrations/014.sql changed)", expects: EXPECTS, overridden: "the shop is down" }),
   deploy(40, "succeeded", 9 * MIN, 52_000, { kind: "rollback", reverts: 39, reason: "5xx after 39", commits: [], commit_count: 2, from_deploy: 39 }),
-  deploy(39, "rolled_back", 13 * MIN, 64_000),
+  deploy(39, "rolled_back", 13 * MIN, 64_000, { expects: scored() }),
   ...Array.from({ length: 30 }, (_, index) => deploy(38 - index, index === 6 ? "failed" : "succeeded", (30 + index * 47) * MIN, 58_000 + index * 700, index === 6 ? { error: "The build ended with exit code 2: make: *** [Makefile:12: build] Error 2." } : {})),
 ];
 

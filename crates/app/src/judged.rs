@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use tenfold_judge::{Bin, Bounds, Bucket, Counter, HistogramBin, Increases, Report, Settings, Watched};
+use tenfold_judge::{Bin, Bounds, Bucket, Count, Counter, HistogramBin, Increases, Report, Settings, Watched};
 use tenfold_promql::ast::Kind;
 use tenfold_types::{Fault, Labels, Timestamp};
 
@@ -63,7 +63,8 @@ impl App {
         started: Timestamp,
         every_ms: i64,
     ) -> Result<Judged, String> {
-        let watched = self.judge_counts(sides, started, every_ms).await?;
+        let bounds = Bounds::new(started.millis(), every_ms, self.now().millis());
+        let watched = self.judge_counts(sides, bounds).await?;
         let work = tokio::task::spawn_blocking(move || {
             let report = watched.report(settings).map_err(|e| e.to_string())?;
             let (canary, control) = watched.newest_ms();
@@ -72,13 +73,7 @@ impl App {
         work.await.map_err(|_| "the judge ended in a panic".to_owned())?
     }
 
-    pub(crate) async fn judge_counts(
-        &self,
-        sides: &Sides,
-        started: Timestamp,
-        every_ms: i64,
-    ) -> Result<Watched, String> {
-        let bounds = Bounds::new(started.millis(), every_ms, self.now().millis());
+    async fn judge_counts(&self, sides: &Sides, bounds: Bounds) -> Result<Watched, String> {
         let mut errors = None;
         if let Some(of) = &sides.errors {
             let canary = (self.counters(&of.canary.0, &bounds).await?, self.counters(&of.canary.1, &bounds).await?);
@@ -90,6 +85,22 @@ impl App {
             latency = Some([self.counters(canary, &bounds).await?, self.counters(control, &bounds).await?]);
         }
         count(bounds, errors, latency, sides.equal_since)
+    }
+
+    /// Failed and all requests where nothing is compared with anything but its own past: in the hour before
+    /// `past_until`, and since `started`.
+    pub(crate) async fn judge_own_past(
+        &self,
+        (bad, total): &(String, String),
+        past_until: Timestamp,
+        started: Timestamp,
+        every_ms: i64,
+    ) -> Result<(Vec<Count>, Vec<Count>), String> {
+        let bounds = Bounds::apart_from(past_until.millis(), started.millis(), every_ms, self.now().millis());
+        let read = [self.counters(bad, &bounds).await?, self.counters(total, &bounds).await?];
+        let [bad, total] = read;
+        let control_alone = [Read::new(), Read::new(), bad, total];
+        Ok(count(bounds, Some(control_alone), None, None)?.before_and_since())
     }
 
     /// The series of a counter with their values at the bounds.

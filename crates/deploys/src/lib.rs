@@ -8,7 +8,8 @@ pub mod machine;
 pub mod manifest;
 pub mod pipeline;
 mod plan;
+pub mod train;
 
 pub use manifest::{Digest, Manifest, ManifestError};
 pub use pipeline::{HostSelector, Pipeline, PipelineError, Target};
-pub use plan::{CanaryCheck, Plan, Stage, natural_cmp};
+pub use plan::{CanaryCheck, Plan, PlannedApproval, PlannedStep, Stage, natural_cmp};

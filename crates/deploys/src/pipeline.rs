@@ -6,9 +6,15 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 mod check;
+mod expects;
 mod judge;
+mod rollout;
+mod windows;
 
+pub use expects::{Expectation, Expects, Outcome, Should};
 pub use judge::{AfterAction, AfterPromotion, CanaryJudge, ErrorCounters, Inconclusive};
+pub use rollout::{Approve, ApproverRole, CanaryStep, Hook, HookAt, Hooks, Irreversible};
+pub use windows::{Closed, Freeze, Window, closed};
 
 /// Where the file stands unless the service says otherwise.
 pub const PATH_DEFAULT: &str = ".tenfold/deploy.yaml";
@@ -20,7 +26,7 @@ pub const MAX_COMMITS_DEFAULT: u32 = 8;
 /// A program and its arguments; no shell is involved.
 pub type Argv = Vec<String>;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pipeline {
     /// Must be the name of the service whose repository this is.
@@ -38,10 +44,16 @@ pub struct Pipeline {
     pub metrics: Option<Metrics>,
     #[serde(default = "max_commits_default")]
     pub max_commits: u32,
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Box<Hooks>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub irreversible: Option<Irreversible>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expects: Option<Expects>,
 }
 
 /// How the artifact is built from a checkout. Without a command the checkout itself is the artifact.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Build {
     pub command: Argv,
@@ -58,7 +70,7 @@ impl Default for Build {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Artifact {
     /// Patterns from the root of the checkout: `*` within a folder, `**` any depth.
@@ -73,7 +85,7 @@ impl Default for Artifact {
 }
 
 /// How the service is started from a release's folder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
     pub command: Argv,
@@ -91,7 +103,7 @@ pub struct Run {
 }
 
 /// A release takes traffic only after this answered with a 2xx status.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Health {
     /// The path asked for over HTTP on the service's own port.
@@ -105,7 +117,7 @@ impl Default for Health {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     #[serde(default)]
@@ -121,10 +133,17 @@ pub struct Target {
     /// All hosts must hold the artifact within this time.
     #[serde(default = "stage_default")]
     pub stage_within_s: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approve: Option<Approve>,
+    /// When deploys may begin; always, without any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freezes: Vec<Freeze>,
 }
 
 /// `all`, or a map of labels that must all be equal: `{role: web}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum HostSelector {
     Word(AllWord),
@@ -137,7 +156,7 @@ impl Default for HostSelector {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AllWord {
     All,
@@ -169,7 +188,7 @@ impl std::fmt::Display for HostSelector {
 }
 
 /// The hosts that flip first and are watched. `hosts: 0` means no canary.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Canary {
     pub hosts: Amount,
@@ -179,11 +198,42 @@ pub struct Canary {
     pub check: Option<Check>,
     /// Compares the canary with the other hosts; the hold is then the least time it watches.
     pub judge: Option<CanaryJudge>,
+    /// Several steps, each with more hosts, instead of `hosts`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<CanaryStep>,
+}
+
+impl Canary {
+    /// The steps with what each takes from the canary itself; one where none are listed, none without a canary.
+    pub fn all_steps(&self) -> Vec<CanaryStep> {
+        let whole = CanaryStep { hosts: self.hosts, hold_s: None, check: None, judge: None };
+        let steps = match self.steps.as_slice() {
+            [] if self.hosts.of(100) == 0 => &[],
+            [] => std::slice::from_ref(&whole),
+            steps => steps,
+        };
+        let filled = |step: &CanaryStep| CanaryStep {
+            hosts: step.hosts,
+            hold_s: step.hold_s.or(Some(self.hold_s)),
+            check: step.check.clone().or_else(|| self.check.clone()),
+            judge: step.judge.clone().or_else(|| self.judge.clone()),
+        };
+        steps.iter().map(filled).collect()
+    }
+}
+
+impl Target {
+    /// The judge that watches on after the promotion: the one of the last step that has such a watch.
+    pub fn after_promotion(&self) -> Option<(CanaryJudge, AfterPromotion)> {
+        let judges = self.canary.all_steps().into_iter().filter_map(|step| step.judge);
+        let own = self.canary.judge.clone().into_iter();
+        own.chain(judges).filter_map(|judge| judge.after.clone().map(|after| (judge, after))).next_back()
+    }
 }
 
 /// A PromQL query whose every value must lie within the bounds. No value at all is inconclusive and holds the deploy.
 /// `$service`, `$environment` and `$canary` (a regular expression of the canary's hosts) are filled in.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
     pub query: String,
@@ -193,7 +243,7 @@ pub struct Check {
     pub min: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metrics {
     /// Path on the service's own port that answers in the Prometheus text format.
@@ -260,6 +310,18 @@ impl<'de> Deserialize<'de> for Amount {
     }
 }
 
+impl schemars::JsonSchema for Amount {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Amount".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A number of hosts, or a share of them in percent.",
+            "oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(100|[1-9]?[0-9])%$|^[0-9]+$"}]
+        })
+    }
+}
+
 fn max_commits_default() -> u32 {
     MAX_COMMITS_DEFAULT
 }
@@ -293,6 +355,14 @@ impl Pipeline {
     pub fn parse(text: &str) -> Result<Self, PipelineError> {
         check::parse(text)
     }
+
+    /// The JSON schema of the file, for editors.
+    pub fn schema() -> schemars::Schema {
+        let mut schema = schemars::schema_for!(Self);
+        schema.insert("title".into(), "Tenfold pipeline file".into());
+        schema
+    }
+
     /// The target of an environment, or an error that lists those the file has.
     pub fn target(&self, environment: &str) -> Result<&Target, PipelineError> {
         self.targets.get(environment).ok_or_else(|| {

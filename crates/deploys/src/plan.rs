@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::{AfterAction, CanaryJudge, Check, Pipeline, Target};
+use crate::pipeline::{AfterAction, CanaryJudge, CanaryStep, Check, HookAt, Hooks, Pipeline, Target};
 
 /// Time an agent may be away in the middle of a deploy before its host counts as out of reach.
 pub const REACH_MS: i64 = 20_000;
@@ -18,7 +18,7 @@ pub type CanaryCheck = Check;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// How many hosts flip first; 0 for none.
+    /// How many hosts are canaries in the step under way; 0 for none.
     pub canary_hosts: usize,
     pub hold_ms: i64,
     pub check: Option<CanaryCheck>,
@@ -32,16 +32,74 @@ pub struct Plan {
     pub stage_ms: i64,
     pub activate_ms: i64,
     pub reach_ms: i64,
+    /// Canary steps after the one under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<PlannedStep>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approve: Option<PlannedApproval>,
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Box<Hooks>,
+    /// What cannot be undone: nothing goes back by itself then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub irreversible: Option<String>,
+}
+
+/// A canary step with its share turned into hosts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    pub hosts: usize,
+    pub hold_ms: i64,
+    pub check: Option<CanaryCheck>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Box<CanaryJudge>>,
+}
+
+impl PlannedStep {
+    fn of(step: CanaryStep, hosts: usize) -> Self {
+        Self {
+            hosts: step.hosts.of(hosts),
+            hold_ms: i64::from(step.hold_s.unwrap_or(0)) * 1000,
+            check: step.check,
+            judge: step.judge.map(Box::new),
+        }
+    }
+}
+
+/// People who have to agree before the first host flips.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedApproval {
+    pub count: usize,
+    pub four_eyes: bool,
+    pub within_ms: i64,
 }
 
 impl Plan {
     /// For a deploy to `hosts` hosts.
     pub fn deploy(pipeline: &Pipeline, target: &Target, hosts: usize) -> Self {
+        let mut steps =
+            target.canary.all_steps().into_iter().map(|step| PlannedStep::of(step, hosts)).collect::<Vec<_>>();
+        // A share of few hosts may come to no more of them than the step before.
+        let mut most = 0;
+        steps.retain(|step| {
+            let more = step.hosts > most;
+            most = most.max(step.hosts);
+            more
+        });
+        let first = if steps.is_empty() { None } else { Some(steps.remove(0)) };
+        let first = first.unwrap_or(PlannedStep { hosts: 0, hold_ms: 0, check: None, judge: None });
         Self {
-            canary_hosts: target.canary.hosts.of(hosts),
-            hold_ms: i64::from(target.canary.hold_s) * 1000,
-            check: target.canary.check.clone(),
-            judge: target.canary.judge.clone().map(Box::new),
+            canary_hosts: first.hosts,
+            hold_ms: first.hold_ms,
+            check: first.check,
+            judge: first.judge,
+            later: steps,
+            approve: target.approve.as_ref().map(|approve| PlannedApproval {
+                count: approve.count as usize,
+                four_eyes: approve.four_eyes,
+                within_ms: i64::from(approve.within_s) * 1000,
+            }),
+            hooks: pipeline.hooks.clone(),
+            irreversible: None,
             batch: target.batch.of(hosts).max(1),
             max_unavailable: target.max_unavailable.of(hosts),
             build_ms: i64::from(pipeline.build.timeout_s) * 1000 + BUILD_GRACE_MS,
@@ -50,11 +108,25 @@ impl Plan {
             reach_ms: REACH_MS,
         }
     }
-    /// For a rollback: no canary, no check, no judge, all hosts at once. The new process starts before the old one stops, so
+    /// For a rollback: no canary, no approval, no hook but the one of a way back, all hosts at once. The new process starts before the old one stops, so
     /// flipping all at once leaves no gap.
     pub fn rollback(pipeline: &Pipeline, target: &Target, hosts: usize) -> Self {
         let deploy = Self::deploy(pipeline, target, hosts);
-        Self { canary_hosts: 0, hold_ms: 0, check: None, judge: None, batch: hosts.max(1), ..deploy }
+        let hooks = Box::new(Hooks { on_rollback: deploy.hooks.on_rollback.clone(), ..Hooks::default() });
+        let (check, judge, later, approve) = (None, None, Vec::new(), None);
+        Self { canary_hosts: 0, hold_ms: 0, check, judge, later, approve, hooks, batch: hosts.max(1), ..deploy }
+    }
+
+    /// The canary's steps, the one under way first.
+    pub fn steps(&self) -> Vec<PlannedStep> {
+        let first = PlannedStep {
+            hosts: self.canary_hosts,
+            hold_ms: self.hold_ms,
+            check: self.check.clone(),
+            judge: self.judge.clone(),
+        };
+        let some = (first.hosts > 0).then_some(first);
+        some.into_iter().chain(self.later.iter().cloned()).collect()
     }
 }
 
@@ -75,34 +147,83 @@ impl Plan {
         let mut hosts = hosts.to_vec();
         hosts.sort_by(|a, b| natural_cmp(a, b));
         let seconds = |ms: i64| format!("{} s", ms / 1000);
-        let canaries = self.canary_hosts.min(hosts.len());
         let build = match pipeline.build.command.as_slice() {
             [] => "the checkout is the artifact".to_owned(),
             command => format!("{}, within {} s", command.join(" "), pipeline.build.timeout_s),
         };
+        let build = format!("{}{build}{}", self.hook_before(HookAt::BeforeBuild), self.hook_after(HookAt::AfterBuild));
         let staged = format!("{} on each, within {}", pipeline.artifact.paths.join(" "), seconds(self.stage_ms));
         let mut stages = vec![
             Stage { name: "building", hosts: Vec::new(), says: build },
             Stage { name: "staging", hosts: vec![hosts.clone()], says: staged },
         ];
-        if canaries > 0 {
-            let healthy = format!("{} answers within {} s", pipeline.health.http, pipeline.health.within_s);
-            let watched = format!("{healthy}, watched for {}{}", seconds(self.hold_ms), self.watched_by());
-            stages.push(Stage { name: "canary", hosts: vec![hosts[..canaries].to_vec()], says: watched });
+        if let Some(approve) = &self.approve {
+            let who = if approve.count == 1 { "1 person".to_owned() } else { format!("{} people", approve.count) };
+            let other = if approve.four_eyes { " other than who started it" } else { "" };
+            let says = format!("{who}{other} must approve within {}", seconds(approve.within_ms));
+            stages.push(Stage { name: "awaiting_approval", hosts: Vec::new(), says });
         }
-        let after = self.judge.as_ref().and_then(|j| j.after.as_ref()).map_or_else(String::new, |after| {
-            let then = match after.then {
-                AfterAction::Page => "pages",
-                AfterAction::Rollback => "goes back",
-            };
-            format!("; then watched for {} s: {} times the errors of before {then}", after.for_s, after.factor)
-        });
-        let rest: Vec<Vec<String>> = hosts[canaries..].chunks(self.batch.max(1)).map(<[String]>::to_vec).collect();
-        let says = format!("{} at a time, at most {} may fail or be away{after}", self.batch, self.max_unavailable);
+        let healthy = format!("{} answers within {} s", pipeline.health.http, pipeline.health.within_s);
+        let mut flipped = 0;
+        for step in self.steps() {
+            let canaries = step.hosts.min(hosts.len());
+            let before = if flipped == 0 { self.hook_before(HookAt::BeforeActivate) } else { String::new() };
+            let says = format!("{before}{healthy}, watched for {}{}", seconds(step.hold_ms), step.watched_by());
+            stages.push(Stage { name: "canary", hosts: vec![hosts[flipped.min(canaries)..canaries].to_vec()], says });
+            flipped = canaries;
+        }
+        let after = self.after_words(pipeline);
+        let rest: Vec<Vec<String>> = hosts[flipped..].chunks(self.batch.max(1)).map(<[String]>::to_vec).collect();
+        let says = format!(
+            "{}{} at a time, at most {} may fail or be away{after}",
+            self.before_words(flipped == 0),
+            self.batch,
+            self.max_unavailable
+        );
         stages.push(Stage { name: "promoting", hosts: rest, says });
         stages
     }
 
+    fn before_words(&self, no_canary: bool) -> String {
+        let first = if no_canary { self.hook_before(HookAt::BeforeActivate) } else { String::new() };
+        let then = if no_canary { String::new() } else { self.hook_before(HookAt::BeforePromote) };
+        format!("{first}{then}")
+    }
+
+    fn after_words(&self, pipeline: &Pipeline) -> String {
+        let steps = self.steps();
+        let after = steps.iter().rev().find_map(|s| s.judge.as_ref().and_then(|j| j.after.as_ref()));
+        let watched = after.map_or_else(String::new, |after| {
+            let then = match after.then {
+                AfterAction::Rollback if self.irreversible.is_none() => "goes back",
+                _ => "pages",
+            };
+            format!("; then watched for {} s: {} times the errors of before {then}", after.for_s, after.factor)
+        });
+        let hook = self.hook_after(HookAt::AfterPromote);
+        let scored = pipeline.expects.as_ref().filter(|e| !e.metrics.is_empty());
+        let scored = scored.map_or_else(String::new, |e| format!("; what is expected is scored after {} s", e.after_s));
+        let stays = self
+            .irreversible
+            .as_ref()
+            .map_or_else(String::new, |why| format!("; nothing goes back by itself, people are called instead: {why}"));
+        format!("{hook}{watched}{scored}{stays}")
+    }
+
+    fn hook_words(&self, at: HookAt) -> Option<String> {
+        self.hooks.get(at).map(|hook| format!("{}, within {} s", hook.command.join(" "), hook.timeout_s))
+    }
+
+    fn hook_before(&self, at: HookAt) -> String {
+        self.hook_words(at).map_or_else(String::new, |hook| format!("{hook}; then "))
+    }
+
+    fn hook_after(&self, at: HookAt) -> String {
+        self.hook_words(at).map_or_else(String::new, |hook| format!("; then {hook}"))
+    }
+}
+
+impl PlannedStep {
     fn watched_by(&self) -> String {
         let query = self.check.as_ref().map_or_else(String::new, |c| {
             let bound = |word: &str, bound: Option<f64>| bound.map_or_else(String::new, |b| format!(" {word} {b}"));
@@ -175,6 +296,39 @@ mod tests {
                 "promoting [host-2+host-3 host-10] 2 at a time, at most 1 may fail or be away",
             ]
         );
+    }
+
+    #[test]
+    fn steps_hooks_approvals_and_what_stays_are_told() {
+        let file = "service: photos\nrun: {command: [x]}\nirreversible: {why: columns are dropped}\nhooks: {before_activate: {command: [./migrate]}, \
+                    after_promote: {command: [./tell]}}\nexpects: {metrics: [{query: q, should: fall}]}\ntargets: {production: {approve: {count: 2}, \
+                    canary: {hold_s: 30, steps: [{hosts: 1}, {hosts: \"20%\"}, {hosts: \"50%\", hold_s: 60}]}, batch: 2}}";
+        let pipeline = Pipeline::parse(file).unwrap();
+        let hosts: Vec<String> = (1..=6).map(|i| format!("host-{i}")).collect();
+        let mut plan = Plan::deploy(&pipeline, pipeline.target("production").unwrap(), hosts.len());
+        plan.irreversible = pipeline.irreversible.as_ref().map(|i| i.why.clone());
+        let told: Vec<String> = plan
+            .stages(&pipeline, &hosts)
+            .into_iter()
+            .skip(2)
+            .map(|s| {
+                let hosts: Vec<String> = s.hosts.iter().map(|group| group.join("+")).collect();
+                format!("{} [{}] {}", s.name, hosts.join(" "), s.says)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "awaiting_approval [] 2 people other than who started it must approve within 86400 s",
+                "canary [host-1] ./migrate, within 300 s; then /healthz answers within 30 s, watched for 30 s",
+                "canary [host-2+host-3] /healthz answers within 30 s, watched for 60 s",
+                "promoting [host-4+host-5 host-6] 2 at a time, at most 0 may fail or be away; then ./tell, within 300 s; what is \
+                 expected is scored after 600 s; nothing goes back by itself, people are called instead: columns are dropped",
+            ],
+            "a fifth of six hosts is the one of the step before"
+        );
+        let back = Plan::rollback(&pipeline, pipeline.target("production").unwrap(), 6);
+        assert!(back.steps().is_empty() && back.approve.is_none() && back.hooks.is_empty());
     }
 
     #[test]

@@ -14,7 +14,8 @@ use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use tenfold_app::deploys::RunLog;
 use tenfold_app::deploys::views::{
-    Deploy, DeployFilter, Host, Lock, LogLine, NewDeploy, NewLock, NextDeploy, Service, ServiceUpdate,
+    Deploy, DeployFilter, Host, Lock, LogLine, NewDeploy, NewLock, NextDeploy, Service, ServiceUpdate, TrainGraphs,
+    TrainView, TrainWord,
 };
 use tenfold_app::{App, Role};
 use tokio::sync::broadcast;
@@ -41,7 +42,11 @@ pub fn api() -> Api {
         .add(Policy::Role(Role::Deployer), routes!(retry))
         .add(Policy::Role(Role::Deployer), routes!(promote))
         .add(Policy::Role(Role::Deployer), routes!(abort))
+        .add(Policy::Role(Role::Responder), routes!(approve))
         .add(Policy::Viewer, routes!(log))
+        .add(Policy::Viewer, routes!(trains))
+        .add(Policy::Role(Role::Deployer), routes!(train_say))
+        .add(Policy::Role(Role::Deployer), routes!(train_graphs))
         .add(Policy::Viewer, routes!(locks))
         .add(Policy::Role(Role::Deployer), routes!(lock))
         .add(Policy::Role(Role::Deployer), routes!(unlock))
@@ -225,13 +230,69 @@ async fn abort(State(app): State<App>, Who(who): Who, PathOf(number): PathOf<i64
     Ok(Json(app.deploy_abort(&who, number).await?))
 }
 
-/// Locks that hold now.
+/// Agrees that a deploy which waits for people goes on. Only people approve, those whom the pipeline file asks for; with
+/// four eyes whoever started the deploy is not among them.
+#[utoipa::path(post, path = "/api/deploys/{number}/approve", responses((status = 200, body = Deploy)))]
+async fn approve(State(app): State<App>, Who(who): Who, PathOf(number): PathOf<i64>) -> Result<Json<Deploy>, ApiError> {
+    Ok(Json(app.deploy_approve(&who, number).await?))
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct TrainList {
+    items: Vec<TrainView>,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TrainBody {
+    word: TrainWord,
+    /// Why; `uh-oh` and `hold` need it.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+struct TrainLeft {
+    /// Absent when nobody is left on one.
+    train: Option<TrainView>,
+}
+
+/// People who ship to a place together, or one after the other.
+#[utoipa::path(get, path = "/api/trains", responses((status = 200, body = TrainList)))]
+async fn trains(State(app): State<App>) -> Result<Json<TrainList>, ApiError> {
+    Ok(Json(TrainList { items: app.trains().await? }))
+}
+
+/// Says a word to a train: join, leave, good, uh-oh, clear, hold, unhold, done.
+#[utoipa::path(post, path = "/api/trains/{service}/{environment}", request_body = TrainBody,
+    responses((status = 200, body = TrainLeft)))]
+async fn train_say(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf((service, environment)): PathOf<(String, String)>,
+    Body(body): Body<TrainBody>,
+) -> Result<Json<TrainLeft>, ApiError> {
+    let train = app.train_say(&who, &service, &environment, body.word, body.reason).await?;
+    Ok(Json(TrainLeft { train }))
+}
+
+/// What is to be looked at before `good`. Asking counts as having looked.
+#[utoipa::path(post, path = "/api/trains/{service}/{environment}/graphs", responses((status = 200, body = TrainGraphs)))]
+async fn train_graphs(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf((service, environment)): PathOf<(String, String)>,
+) -> Result<Json<TrainGraphs>, ApiError> {
+    Ok(Json(app.train_graphs(&who, &service, &environment).await?))
+}
+
+/// Locks, freezes and pins that hold now, or will.
 #[utoipa::path(get, path = "/api/locks", responses((status = 200, body = LockList)))]
 async fn locks(State(app): State<App>) -> Result<Json<LockList>, ApiError> {
     Ok(Json(LockList { items: app.locks().await? }))
 }
 
-/// Locks a service on an environment.
+/// Locks a service on an environment, freezes it (or all of them), or pins it to a commit.
 #[utoipa::path(post, path = "/api/locks", request_body = NewLock, responses((status = 201, body = Lock)))]
 async fn lock(
     State(app): State<App>,

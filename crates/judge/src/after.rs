@@ -49,6 +49,14 @@ impl After {
         Some(Self { reference, factor, sum: cusum.sum(), alarm_at, seen, alarmed: cusum.is_alarmed() })
     }
 
+    /// Why there can be no watch, when `watch` says `None`.
+    pub fn no_reference(before: &[Count]) -> String {
+        let seen = before.iter().fold(0u64, |sum, count| sum.saturating_add(count.total));
+        format!(
+            "{seen} requests were counted in the hour before it, and at least {REQUESTS_MIN} are needed to know what is normal"
+        )
+    }
+
     /// As a person would say it.
     pub fn sentence(&self) -> String {
         let rate = self.seen.rate().unwrap_or(0.0) * 100.0;
@@ -80,6 +88,8 @@ mod tests {
     fn without_a_past_there_is_no_watch() {
         assert_eq!(After::watch(&[], &[Count::new(9, 9)], 2.0, 0.01, 10), None);
         assert_eq!(After::watch(&[Count::new(1, 99)], &[], 2.0, 0.01, 10), None);
+        let said = After::no_reference(&[Count::new(1, 90), Count::new(0, 9)]);
+        assert!(said.starts_with("99 requests were counted in the hour before it"), "{said}");
         let clean = After::watch(&[Count::new(0, 1_000)], &[Count::new(1, 10)], 2.0, 0.01, 10).unwrap();
         assert!((clean.reference - 0.001).abs() < 1e-12 && !clean.alarmed);
     }

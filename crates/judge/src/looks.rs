@@ -27,20 +27,33 @@ pub struct Bounds {
     instants_ms: Vec<i64>,
     /// Looks before the watch began.
     before: usize,
+    /// Looks between the past and the watch, which are neither: one at most.
+    gap: usize,
 }
 
 impl Bounds {
     /// All bounds up to `now_ms`; `every_ms` of at least one second.
     pub fn new(started_ms: i64, every_ms: i64, now_ms: i64) -> Self {
+        Self::apart_from(started_ms, started_ms, every_ms, now_ms)
+    }
+
+    /// Of a watch whose past is the hour before `past_until_ms`, however long before the watch that ended: what was counted
+    /// in between belongs to neither.
+    pub fn apart_from(past_until_ms: i64, started_ms: i64, every_ms: i64, now_ms: i64) -> Self {
         let every_ms = every_ms.max(1_000);
+        let past_until_ms = past_until_ms.min(started_ms);
         let before = usize::try_from(BEFORE_MS / every_ms).unwrap_or(0);
-        let mut instants_ms: Vec<i64> = (0..before as i64).rev().map(|i| started_ms - (i + 1) * every_ms).collect();
+        let mut instants_ms: Vec<i64> = (0..before as i64).rev().map(|i| past_until_ms - (i + 1) * every_ms).collect();
+        let gap = usize::from(past_until_ms < started_ms);
+        if gap > 0 {
+            instants_ms.push(past_until_ms);
+        }
         let mut at_ms = started_ms;
         while at_ms <= now_ms {
             instants_ms.push(at_ms);
             at_ms = at_ms.saturating_add(Self::apart(at_ms - started_ms, every_ms));
         }
-        Self { started_ms, every_ms, instants_ms, before }
+        Self { started_ms, every_ms, instants_ms, before, gap }
     }
 
     /// How far looks are apart at an age of the watch.
@@ -113,7 +126,7 @@ impl Watched {
     pub fn report(&self, settings: Settings) -> Result<Report, SettingsError> {
         let judge = self.judge(settings)?;
         let slow = self.latency.as_deref().map(slow_ones).map(|bins| {
-            bins.iter().skip(self.bounds.before).fold(Bin::default(), |mut sum, bin| {
+            bins.iter().skip(self.bounds.before + self.bounds.gap).fold(Bin::default(), |mut sum, bin| {
                 sum.add(*bin);
                 sum
             })
@@ -122,15 +135,11 @@ impl Watched {
         Ok(Report { verdict: judge.so_far(), slow, latency_alone, ..judge.report() })
     }
 
-    /// Counts of the control's side until an instant before the watch began, and since it began.
-    pub fn before_and_since(&self, until_ms: i64) -> (Vec<Count>, Vec<Count>) {
-        let counts = |from: usize, to: usize| {
-            let bins = self.errors.as_deref().unwrap_or_default();
-            bins.iter().take(to).skip(from).map(|b| b.control).collect()
-        };
-        let before =
-            self.bounds.instants_ms.iter().take(self.bounds.before).skip(1).filter(|at| **at <= until_ms).count();
-        (counts(0, before), counts(self.bounds.before, usize::MAX))
+    /// The control's counts in the hour of the past, and since the watch began.
+    pub fn before_and_since(&self) -> (Vec<Count>, Vec<Count>) {
+        let bins = self.errors.as_deref().unwrap_or_default();
+        let counts = |from: usize, looks: usize| bins.iter().skip(from).take(looks).map(|b| b.control).collect();
+        (counts(0, self.bounds.before), counts(self.bounds.before + self.bounds.gap, usize::MAX))
     }
 
     /// When the canary and the control had their newest requests.
@@ -149,7 +158,7 @@ impl Watched {
     fn looks(&self, counted: &[Bin]) -> Vec<Look> {
         let mut looks = Vec::new();
         let mut open: Option<(i64, Look)> = None;
-        for (index, bin) in counted.iter().enumerate().skip(self.bounds.before) {
+        for (index, bin) in counted.iter().enumerate().skip(self.bounds.before + self.bounds.gap) {
             let (Some(from_ms), Some(at_ms)) =
                 (self.bounds.instants_ms.get(index), self.bounds.instants_ms.get(index + 1))
             else {
@@ -272,12 +281,32 @@ mod tests {
         assert!(judge(Some(0)).report().tolerated > 2.0, "the whole hour would have excused it");
     }
 
+    /// A deploy may take longer than the hour that its past is: what was counted while it went on is no reference.
     #[test]
-    fn the_past_ends_where_it_is_said_to() {
+    fn a_past_may_have_ended_long_before_the_watch() {
         let each = |_: usize| Bin { control: Count::new(1, 10), ..Bin::default() };
-        let (before, since) = watched(each, 7).before_and_since(START_MS - 60_000);
-        assert_eq!((before.len(), since.len()), (720 - 12, 7));
-        assert_eq!(watched(each, 7).before_and_since(0).0.len(), 0);
+        let (before, since) = watched(each, 7).before_and_since();
+        assert_eq!((before.len(), since.len()), (720, 7));
+        let began_ms = START_MS - 3 * HOUR_MS;
+        let bounds = Bounds::apart_from(began_ms, START_MS, 5_000, START_MS + 12_000);
+        assert_eq!(
+            bounds.runs(),
+            [
+                (began_ms - HOUR_MS, began_ms, 5_000),
+                (began_ms, START_MS, 3 * HOUR_MS),
+                (START_MS, START_MS + 10_000, 5_000)
+            ]
+        );
+        let errors = (0..bounds.len() - 1).map(|i| match i {
+            0..720 => Bin { control: Count::new(1, 10), ..Bin::default() },
+            720 => Bin { control: Count::new(9_000, 9_000), ..Bin::default() },
+            _ => Bin { control: Count::new(2, 10), ..Bin::default() },
+        });
+        let watched = Watched { errors: Some(errors.collect()), bounds, latency: None, equal_since_ms: None };
+        let (before, since) = watched.before_and_since();
+        assert_eq!((before.len(), since.len()), (720, 2));
+        assert!(before.iter().all(|c| *c == Count::new(1, 10)) && since.iter().all(|c| *c == Count::new(2, 10)));
+        assert_eq!(Bounds::apart_from(START_MS, START_MS, 5_000, START_MS), Bounds::new(START_MS, 5_000, START_MS));
     }
 
     #[test]

@@ -21,6 +21,8 @@ const FETCH: Duration = Duration::from_mins(2);
 const READ: Duration = Duration::from_secs(30);
 /// Most commits listed between two.
 const COMMITS_MAX: usize = 400;
+/// Most changed files named.
+const CHANGED_MAX: usize = 20;
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 const TEXT_CHARS_MAX: usize = 200;
 const REF_BYTES_MAX: usize = 255;
@@ -106,6 +108,18 @@ impl Mirror {
             if left { range.removed.push(commit) } else { range.added.push(commit) }
         }
         Ok(range)
+    }
+
+    /// Files that fit one of the patterns and differ between two commits; the first few.
+    pub async fn changed(&self, from: &str, to: &str, patterns: &[String]) -> Result<Vec<String>, Fault> {
+        check_sha(from)?;
+        check_sha(to)?;
+        let patterns: Vec<String> = patterns.iter().map(|p| format!(":(top,glob){p}")).collect();
+        let mut args = vec!["diff-tree", "-r", "-z", "--name-only", "--no-renames", from, to, "--"];
+        args.extend(patterns.iter().map(String::as_str));
+        let names = self.git(&args, READ).await?;
+        let names = String::from_utf8_lossy(&names);
+        Ok(names.split('\0').filter(|n| !n.is_empty()).take(CHANGED_MAX).map(str::to_owned).collect())
     }
 
     pub async fn file(&self, sha: &str, path: &str) -> Result<Option<String>, Fault> {

@@ -7,6 +7,7 @@ pub mod agent;
 mod build;
 mod git;
 mod glob;
+mod hook;
 pub mod host;
 mod process;
 mod runner;

@@ -9,14 +9,14 @@ use std::{
 use async_trait::async_trait;
 use tenfold_app::deploys::{
     Blobs,
-    ports::{BuildOrder, Commit, CommitRange, LineSink, Runner, Source},
+    ports::{BuildOrder, Commit, CommitRange, HookOrder, LineSink, Runner, Source},
 };
 use tenfold_deploys::Manifest;
 use tenfold_types::Fault;
 use tokio::{sync::Mutex, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{build, git::Mirror};
+use crate::{build, git::Mirror, hook};
 
 /// Copies of repositories in `git/`, builds in `builds/`, artifacts in the blob store of the same data directory.
 pub struct GitRunner {
@@ -67,8 +67,17 @@ impl Runner for GitRunner {
         self.mirror(source).file(sha, path).await
     }
 
+    async fn changed(&self, source: &Source, from: &str, to: &str, paths: &[String]) -> Result<Vec<String>, Fault> {
+        self.mirror(source).changed(from, to, paths).await
+    }
+
+    async fn hook(&self, order: HookOrder, lines: LineSink, cancel: CancellationToken) -> Result<(), String> {
+        hook::run(&self.mirror(&order.source), &self.root.join("hooks"), order, lines, cancel).await
+    }
+
     async fn tidy(&self, unfinished: &[i64]) {
         build::tidy(&self.root.join("builds"), unfinished).await;
+        hook::tidy(&self.root.join("hooks"), unfinished).await;
     }
 
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String> {

@@ -182,6 +182,19 @@ pub fn deploy_unfinished(tx: &mut dyn Tx, service: &str, environment: &str) -> R
     Ok(deploys(tx, &query)?.pop())
 }
 
+/// The newest deploy or rollback that succeeded at or after `since` of each service and environment: what they run.
+pub fn deploys_newest(tx: &mut dyn Tx, since: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let sql = "SELECT max(number) FROM deploys WHERE state = 'succeeded' AND finished_at >= $1 \
+               GROUP BY service, environment ORDER BY max(number)";
+    tx.query(sql, params![since])?.iter().map(|row| row.int(0)).collect()
+}
+
+/// The rollbacks that were to take a deploy back, whatever came of them; newest first.
+pub fn deploy_rollbacks(tx: &mut dyn Tx, number: i64) -> Result<Vec<DeployRow>, StoreError> {
+    let sql = format!("SELECT {DEPLOY} FROM deploys WHERE reverts = $1 ORDER BY number DESC");
+    tx.query(&sql, params![number])?.iter().map(deploy).collect()
+}
+
 /// The newest deploys of a service and environment that succeeded and were not taken back since, below `before`.
 pub fn deploys_healthy(
     tx: &mut dyn Tx,
@@ -364,4 +377,31 @@ pub fn lock_release(tx: &mut dyn Tx, id: &str, now: Timestamp) -> Result<bool, S
         params![now, id],
     )?;
     Ok(changed == 1)
+}
+
+/// The trains, as `(service, environment, body)`.
+pub fn trains(tx: &mut dyn Tx) -> Result<Vec<(String, String, String)>, StoreError> {
+    let rows = tx.query("SELECT service, environment, body FROM trains ORDER BY service, environment", &[])?;
+    rows.iter().map(|row| Ok((row.string(0)?, row.string(1)?, row.string(2)?))).collect()
+}
+
+/// The body of a place's train.
+pub fn train_get(tx: &mut dyn Tx, service: &str, environment: &str) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT body FROM trains WHERE service = $1 AND environment = $2";
+    tx.query_opt(sql, params![service, environment])?.map(|row| row.string(0)).transpose()
+}
+
+/// Writes a place's train, or removes it.
+pub fn train_put(tx: &mut dyn Tx, service: &str, environment: &str, body: Option<&str>) -> Result<(), StoreError> {
+    match body {
+        Some(body) => tx.execute(
+            "INSERT INTO trains (service, environment, body) VALUES ($1, $2, $3) \
+             ON CONFLICT (service, environment) DO UPDATE SET body = excluded.body",
+            params![service, environment, body],
+        )?,
+        None => {
+            tx.execute("DELETE FROM trains WHERE service = $1 AND environment = $2", params![service, environment])?
+        }
+    };
+    Ok(())
 }

@@ -33,6 +33,8 @@ const MIGRATIONS: &[Migration] = migrations![
     "0023_flag_changes",
     "0024_permits",
     "0030_deploys",
+    "0031_deploys_finished",
+    "0032_trains",
     "0040_alerts",
     "0041_alert_routing",
     "0042_oncall",

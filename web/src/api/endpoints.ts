@@ -61,7 +61,12 @@ export const deploys = {
   retry: (number: number) => unwrap(POST("/api/deploys/{number}/retry", { params: { path: { number } } })),
   promote: (number: number) => unwrap(POST("/api/deploys/{number}/promote", { params: { path: { number } } })),
   abort: (number: number) => unwrap(POST("/api/deploys/{number}/abort", { params: { path: { number } } })),
-  lock: (body: { service: string; environment: string; reason: string; minutes: number }) => unwrap(POST("/api/locks", { body })),
+  approve: (number: number) => unwrap(POST("/api/deploys/{number}/approve", { params: { path: { number } } })),
+  trains: () => unwrap(GET("/api/trains")),
+  say: (service: string, environment: string, word: T.TrainWord, reason?: string) =>
+    unwrap(POST("/api/trains/{service}/{environment}", { params: { path: { service, environment } }, body: { word, ...(reason ? { reason } : {}) } })),
+  look: (service: string, environment: string) => unwrap(POST("/api/trains/{service}/{environment}/graphs", { params: { path: { service, environment } } })),
+  lock: (body: { service: string; environment: string; reason: string; minutes: number; kind: T.LockKind }) => unwrap(POST("/api/locks", { body })),
   unlock: (id: string) => unwrap(DELETE("/api/locks/{id}", { params: { path: { id } } })),
 };
 

@@ -968,6 +968,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/deploys/{number}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Agrees that a deploy which waits for people goes on. Only people approve, those whom the pipeline file asks for; with
+         *     four eyes whoever started the deploy is not among them.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    number: string | number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Deploy"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/deploys/{number}/cancel": {
         parameters: {
             query?: never;
@@ -3388,7 +3428,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Locks that hold now. */
+        /** Locks, freezes and pins that hold now, or will. */
         get: {
             parameters: {
                 query?: never;
@@ -3409,7 +3449,7 @@ export interface paths {
             };
         };
         put?: never;
-        /** Locks a service on an environment. */
+        /** Locks a service on an environment, freezes it (or all of them), or pins it to a commit. */
         post: {
             parameters: {
                 query?: never;
@@ -8475,6 +8515,44 @@ export interface components {
             /** @description End of the canary's hold, while it lasts. */
             hold_until?: string | null;
             judged?: components["schemas"]["DeployJudged"] | null;
+            approval?: components["schemas"]["DeployApproval"] | null;
+            /** @description Canary steps in all, and how many of them were passed. */
+            canary_steps: number;
+            canary_steps_passed: number;
+            /** @description The hook that runs. */
+            hook?: string | null;
+            /** @description Why nothing goes back by itself. */
+            irreversible?: string | null;
+            /** @description Why windows, freezes and locks were passed over. */
+            overridden?: string | null;
+            expects?: components["schemas"]["DeployExpects"] | null;
+        };
+        /** @description Who has to approve a deploy before its first host flips, and who has. */
+        DeployApproval: {
+            /** Format: int32 */
+            count: number;
+            /** @description Logins of those who may; everybody with the role when empty. */
+            by: string[];
+            role: string;
+            /** @description Whoever started the deploy does not count. */
+            four_eyes: boolean;
+            given: components["schemas"]["GivenApproval"][];
+            /** @description When it ends without approval, while it waits. */
+            until?: string | null;
+        };
+        /** @description What whoever ships expects, as the pipeline file says it; after the deploy with what came of it. */
+        DeployExpects: {
+            metrics: components["schemas"]["ExpectedMetric"][];
+            risks: string[];
+            /** @description Signs of trouble. */
+            signs: string[];
+            contingency: string;
+            /**
+             * Format: int32
+             * @description Seconds after the last host at which the metrics are scored.
+             */
+            after_s: number;
+            scored_at?: string | null;
         };
         DeployHost: {
             host: string;
@@ -8604,6 +8682,17 @@ export interface components {
              * @description `before` (or, ascending, `after`) of the next page; absent on the last.
              */
             next?: number | null;
+        };
+        ExpectedMetric: {
+            query: string;
+            /** @description In words. */
+            says: string;
+            /** @description `met`, `missed` or `unknown`; absent before it is scored. */
+            outcome?: string | null;
+            /** Format: double */
+            before?: number | null;
+            /** Format: double */
+            after?: number | null;
         };
         /** @description The shares of a schedule's people, in the order of their names. */
         FairnessView: {
@@ -9499,6 +9588,11 @@ export interface components {
             comment: string;
             annotations: Record<string, unknown>;
         };
+        GivenApproval: {
+            login: string;
+            name: string;
+            at: string;
+        };
         /** @description A role, on everything or only on one service and/or environment. */
         Grant: {
             role: components["schemas"]["Role"];
@@ -9890,9 +9984,16 @@ export interface components {
             owner: string;
             owner_name: string;
             reason: string;
+            kind: components["schemas"]["LockKind"];
+            /** @description When a freeze begins, if that is later than when it was made. */
+            from?: string | null;
+            /** @description The one commit a pin lets through. */
+            sha?: string | null;
             created_at: string;
             expires_at: string;
         };
+        /** @enum {string} */
+        LockKind: "lock" | "freeze" | "pin";
         LockList: {
             items: components["schemas"]["Lock"][];
         };
@@ -9985,6 +10086,8 @@ export interface components {
             /** @description Branch, tag or commit; the service's branch when absent. */
             ref?: string | null;
             reason?: string | null;
+            /** @description Why windows, freezes, locks and pins are passed over; only an admin may. */
+            override?: string | null;
         };
         NewEnvironment: {
             name: string;
@@ -10009,6 +10112,11 @@ export interface components {
              * @description Instead of `expires_at`.
              */
             minutes?: number | null;
+            kind?: components["schemas"]["LockKind"];
+            /** @description When a freeze begins; now unless given. A freeze may be for all services, `*`. */
+            from?: string | null;
+            /** @description Branch, tag or commit of a pin; the service's branch unless given. */
+            ref?: string | null;
         };
         NewMessage: {
             text: string;
@@ -10096,6 +10204,10 @@ export interface components {
             hosts: string[];
             /** @description Stage by stage what would happen; empty when the pipeline file cannot be read or no host fits. */
             plan: components["schemas"]["PlannedStage"][];
+            closed?: components["schemas"]["Closed"] | null;
+            approval?: components["schemas"]["DeployApproval"] | null;
+            irreversible?: string | null;
+            expects?: components["schemas"]["DeployExpects"] | null;
         };
         Note: {
             text: string;
@@ -10402,7 +10514,7 @@ export interface components {
         };
         /** @description One stage of a deploy that was not begun. */
         PlannedStage: {
-            /** @description `building`, `staging`, `canary` or `promoting`. */
+            /** @description `building`, `staging`, `awaiting_approval`, `canary` (once for each step) or `promoting`. */
             name: string;
             /** @description Hosts it concerns; those that flip together stand in one list. */
             hosts: string[][];
@@ -11018,6 +11130,73 @@ export interface components {
         TokenList: {
             items: components["schemas"]["Token"][];
         };
+        TrainBody: {
+            word: components["schemas"]["TrainWord"];
+            /** @description Why; `uh-oh` and `hold` need it. */
+            reason?: string | null;
+        };
+        TrainGraph: {
+            /** @description What is expected, in words. */
+            says: string;
+            /** @description PromQL, filled in. */
+            query: string;
+            /**
+             * Format: double
+             * @description When the deploy began.
+             */
+            before?: number | null;
+            /** Format: double */
+            now?: number | null;
+        };
+        /** @description What everybody looks at before they say `good`. */
+        TrainGraphs: {
+            /** Format: int64 */
+            deploy: number;
+            graphs: components["schemas"]["TrainGraph"][];
+            /** @description Signs of trouble, as the pipeline file names them. */
+            signs: string[];
+        };
+        TrainLeft: {
+            train?: components["schemas"]["TrainView"] | null;
+        };
+        TrainList: {
+            items: components["schemas"]["TrainView"][];
+        };
+        TrainMember: {
+            login: string;
+            name: string;
+            /** @description Has seen the declared graphs since the deploy was out. */
+            shown: boolean;
+            good: boolean;
+        };
+        TrainSaid: {
+            name: string;
+            why: string;
+        };
+        /** @description People who ship to a place together. */
+        TrainView: {
+            service: string;
+            environment: string;
+            /** @description `boarding`, `rolling` or `checking`. */
+            phase: string;
+            /**
+             * Format: int64
+             * @description The deploy that takes them along.
+             */
+            deploy?: number | null;
+            /** @description The first one drives. */
+            members: components["schemas"]["TrainMember"][];
+            /** @description For the next train. */
+            waiting: components["schemas"]["TrainMember"][];
+            hold?: components["schemas"]["TrainSaid"] | null;
+            trouble?: components["schemas"]["TrainSaid"] | null;
+            moved_at: string;
+        };
+        /**
+         * @description What a person says to a train.
+         * @enum {string}
+         */
+        TrainWord: "join" | "leave" | "good" | "uh-oh" | "clear" | "hold" | "unhold" | "done";
         /** @description A part of the server that cannot do its work at the moment. */
         TroubleView: {
             /** @description `chat`, `metrics`, `hosts`. */

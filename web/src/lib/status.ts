@@ -13,6 +13,7 @@ const DEPLOY: Record<string, [Look, string]> = {
   queued: ["busy", "Queued"],
   building: ["busy", "Building"],
   staging: ["busy", "Staging"],
+  awaiting_approval: ["warning", "Awaits approval"],
   canary: ["busy", "Canary"],
   promoting: ["busy", "Promoting"],
   succeeded: ["ok", "Succeeded"],
@@ -26,7 +27,7 @@ const DEPLOY: Record<string, [Look, string]> = {
 };
 export const deployLook = (state: string): [Look, string] => DEPLOY[state] ?? ["unknown", state];
 
-const RUNNING = ["queued", "building", "staging", "canary", "promoting", "rolling_back", "held", "needs_human"];
+const RUNNING = ["queued", "building", "staging", "awaiting_approval", "canary", "promoting", "rolling_back", "held", "needs_human"];
 export const isRunning = (state: string): boolean => RUNNING.includes(state);
 
 const HOST: Record<string, [Look, string]> = {

@@ -1,13 +1,15 @@
 //! After the promotion no host is left to compare with: for as long as the pipeline file says, all hosts' error rate is held
-//! against what it was in the hour before the deploy. Nothing is kept in memory; the record tells whether it has acted.
+//! against what it was in the hour before the deploy began. What is kept in memory is only when to look again; the record
+//! tells what was found, and the deploys whether it was taken back.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::json;
 use tenfold_deploys::machine::Kind;
 use tenfold_deploys::pipeline::{AfterAction, AfterPromotion, CanaryJudge};
 use tenfold_judge::After;
-use tenfold_store::deploys::{self as store, DeployQuery};
+use tenfold_store::deploys as store;
 use tenfold_store::events;
 use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -15,168 +17,215 @@ use tokio_util::sync::CancellationToken;
 use super::judged::{fill, on_hosts};
 use super::locks;
 use super::stored::Stored;
+use crate::App;
 use crate::incidents::{GuardIncident, open_by_guard};
-use crate::judged::{Errors, Sides};
 use crate::record::EventQuery;
-use crate::{App, Caller};
 
-/// Between two looks at what was deployed lately.
-const LOOK: Duration = Duration::from_secs(2);
+/// Between two looks at what was deployed lately: the shortest that a pipeline file can ask for.
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 /// The longest watch: the pipeline file allows no more.
 const WATCH_MS_MAX: i64 = 86_400_000;
-/// Deploys that are looked through for those that are watched.
-const DEPLOYS_MAX: u32 = 100;
-const KIND: &str = "deploy.worse_after";
+const WORSE: &str = "deploy.worse_after";
+const UNWATCHED: &str = "deploy.unwatched";
+
+/// When a deploy is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    At(Timestamp),
+    /// Nothing comes of it any more.
+    Never,
+}
+
+impl Next {
+    fn is_due(self, now: Timestamp) -> bool {
+        matches!(self, Self::At(at) if at <= now)
+    }
+}
 
 /// Watches what was promoted, until `stop`.
 pub(super) async fn run(app: App, stop: CancellationToken) {
+    let mut next: HashMap<i64, Next> = HashMap::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LOOK) => {}
         }
-        match app.deploys_after().await {
-            Ok(watched) => {
-                for one in watched {
-                    Box::pin(app.deploy_after(one)).await;
-                }
+        let since = app.now().plus_ms(-2 * WATCH_MS_MAX);
+        let newest = match app.read(move |tx| Ok(store::deploys_newest(tx, since)?)).await {
+            Ok(newest) => newest,
+            Err(fault) => {
+                tracing::warn!(%fault, "what was deployed lately could not be looked for");
+                continue;
             }
-            Err(fault) => tracing::warn!(%fault, "what was deployed lately could not be looked for"),
+        };
+        next.retain(|number, _| newest.contains(number));
+        for number in newest {
+            if next.get(&number).is_some_and(|next| !next.is_due(app.now())) {
+                continue;
+            }
+            let then = Box::pin(app.deploy_after(number)).await.unwrap_or_else(|fault| {
+                tracing::warn!(%fault, deploy = number, "what was promoted could not be looked after; trying again");
+                Next::At(app.now())
+            });
+            next.insert(number, then);
         }
     }
 }
 
 /// A deploy that is watched after its promotion.
-struct Watched {
-    stored: Stored,
+pub(super) struct Watched {
+    pub stored: Stored,
     judge: CanaryJudge,
     after: AfterPromotion,
     promoted_at: Timestamp,
 }
 
 impl Watched {
-    fn of(stored: Stored, now: Timestamp) -> Option<Self> {
-        let judge = stored.asked.pipeline.target(&stored.environment).ok()?.canary.judge.clone()?;
-        let after = judge.after.clone()?;
+    fn of(stored: Stored) -> Option<Self> {
+        let (judge, mut after) = stored.asked.pipeline.target(&stored.environment).ok()?.after_promotion()?;
+        if stored.run.plan.irreversible.is_some() {
+            after.then = AfterAction::Page;
+        }
         let promoted_at = stored.finished_at?;
-        let over = now.since_ms(promoted_at) > i64::from(after.for_s) * 1000;
-        (stored.run.kind == Kind::Deploy && !over).then_some(Self { stored, judge, after, promoted_at })
+        (stored.run.kind == Kind::Deploy).then_some(Self { stored, judge, after, promoted_at })
+    }
+
+    fn is_over(&self, now: Timestamp) -> bool {
+        now.since_ms(self.promoted_at) > i64::from(self.after.for_s) * 1000
     }
 }
 
-impl App {
-    /// The newest release of each service and environment, where it is still watched and nothing has come of it.
-    async fn deploys_after(&self) -> Result<Vec<Watched>, Fault> {
-        let now = self.now();
-        let since = Some(now.plus_ms(-2 * WATCH_MS_MAX));
-        self.read(move |tx| {
-            let query =
-                DeployQuery { state: Some("succeeded".into()), since, limit: DEPLOYS_MAX, ..DeployQuery::default() };
-            let mut seen = Vec::new();
-            let mut watched = Vec::new();
-            for row in store::deploys(tx, &query)? {
-                let place = (row.service.clone(), row.environment.clone());
-                if seen.contains(&place) {
-                    continue;
-                }
-                let busy = store::deploy_unfinished(tx, &row.service, &row.environment)?.is_some();
-                seen.push(place);
-                if busy || store::deploy_reverted_by(tx, row.number)?.is_some() {
-                    continue;
-                }
-                let Some(one) = Watched::of(Stored::from_row(&row)?, now) else { continue };
-                if events::list(tx, &acted(one.stored.number))?.is_empty() {
-                    watched.push(one);
-                }
-            }
-            Ok(watched)
-        })
-        .await
-    }
+/// What the hosts' counters say.
+enum Seen {
+    After(After),
+    /// Too little was counted before the deploy; in words.
+    NoReference(String),
+}
 
-    async fn deploy_after(&self, watched: Watched) {
-        let seen = match self.deploy_after_seen(&watched).await {
-            Ok(Some(seen)) if seen.alarmed => seen,
-            Ok(_) => return,
-            Err(why) => {
-                tracing::debug!(deploy = watched.stored.number, why, "what was promoted cannot be watched now");
-                return;
+impl App {
+    /// One look at a deploy that is the newest of its service and environment.
+    async fn deploy_after(&self, number: i64) -> Result<Next, Fault> {
+        let (stored, busy, found) = self
+            .read(move |tx| {
+                let stored = Stored::get(tx, number)?;
+                let busy = store::deploy_unfinished(tx, &stored.service, &stored.environment)?.is_some();
+                let found = events::list(tx, &said(number, &[WORSE, UNWATCHED]))?.pop();
+                Ok((stored, busy, found))
+            })
+            .await?;
+        let Some(watched) = Watched::of(stored) else { return Ok(Next::Never) };
+        let now = self.now();
+        match found {
+            Some(event) if event.kind == WORSE && watched.after.then == AfterAction::Rollback => {
+                return Box::pin(self.deploy_way_back(&watched.stored, &event.text)).await;
             }
-        };
-        if let Err(fault) = Box::pin(self.deploy_after_act(&watched, seen)).await {
-            tracing::warn!(%fault, deploy = watched.stored.number, "what got worse after the promotion was not acted on; trying again");
+            Some(_) => return Ok(Next::Never),
+            None if watched.is_over(now) => return Ok(Next::Never),
+            // What its hosts count is a newer release's as well.
+            None if busy => return Ok(Next::At(now)),
+            None => {}
+        }
+        let again = Next::At(now.plus_ms(i64::from(watched.judge.every_s) * 1000));
+        match self.deploy_after_seen(&watched).await {
+            Ok(Seen::After(seen)) if seen.alarmed => {
+                self.deploy_after_act(&watched, seen).await?;
+                Ok(Next::At(now))
+            }
+            Ok(Seen::After(_)) => Ok(again),
+            Ok(Seen::NoReference(why)) => {
+                self.deploy_after_say_unwatched(&watched, why).await?;
+                Ok(Next::Never)
+            }
+            Err(why) => {
+                tracing::debug!(deploy = number, why, "what was promoted cannot be watched now");
+                Ok(again)
+            }
         }
     }
 
-    /// Nothing when too little was counted before the deploy.
-    async fn deploy_after_seen(&self, watched: &Watched) -> Result<Option<After>, String> {
+    async fn deploy_after_seen(&self, watched: &Watched) -> Result<Seen, String> {
         let Watched { stored, judge, after, promoted_at } = watched;
-        let Some(errors) = &judge.errors else { return Ok(None) };
+        let Some(errors) = &judge.errors else {
+            return Ok(Seen::NoReference("no errors are counted".to_owned()));
+        };
         let hosts: Vec<&str> = stored.run.hosts.iter().map(|h| h.name.as_str()).collect();
         let on = |selector: &str| on_hosts(&fill(selector, stored), &judge.host_label, &hosts);
         let all = (on(&errors.bad), on(&errors.total));
-        let sides = Sides { errors: Some(Errors { canary: all.clone(), control: all }), ..Sides::default() };
-        let counts = self.judge_counts(&sides, *promoted_at, i64::from(judge.every_s) * 1000).await?;
-        let (before, since) = counts.before_and_since(stored.started_at.millis());
+        let every_ms = i64::from(judge.every_s) * 1000;
+        let (before, since) = self.judge_own_past(&all, stored.started_at, *promoted_at, every_ms).await?;
         let looks_max = u64::from(after.for_s / judge.every_s.max(1));
-        Ok(After::watch(&before, &since, after.factor, judge.alpha, looks_max))
+        let seen = After::watch(&before, &since, after.factor, judge.alpha, looks_max);
+        Ok(seen.map_or_else(|| Seen::NoReference(After::no_reference(&before)), Seen::After))
     }
 
-    /// Says so once, then opens an incident or takes the deploy back and locks.
+    /// Says so once, and with it opens an incident or locks; the way back follows from the record.
     async fn deploy_after_act(&self, watched: &Watched, seen: After) -> Result<(), Fault> {
         let (stored, then) = (watched.stored.clone(), watched.after.then);
         let why = format!("it got worse after the promotion: {}", seen.sentence());
         let lock = locks::by_judge(self, &stored, why.clone())?;
-        let (said, now) = (why.clone(), self.now());
-        let first = self
-            .transact(move |t| {
-                if !events::list(t.tx(), &acted(stored.number))?.is_empty() {
-                    return Ok(false);
+        self.transact(move |t| {
+            if !events::list(t.tx(), &said(stored.number, &[WORSE]))?.is_empty() {
+                return Ok(());
+            }
+            let did = match then {
+                AfterAction::Page => "people are called",
+                AfterAction::Rollback => "it goes back",
+            };
+            let data = json!({"number": stored.number, "evidence": seen, "then": then});
+            let mut event = told(&stored, WORSE, &format!("{why}; {did}"), data).severity(Severity::Critical);
+            match then {
+                AfterAction::Page => {
+                    let title = format!("{} {} got worse after its promotion", stored.service, stored.short_sha());
+                    event.subject.incident = open_by_guard(t, incident(&stored, title, t.now()))?;
                 }
-                let mut event = told(&stored, &said, seen, then);
-                match then {
-                    AfterAction::Page => {
-                        let incident = GuardIncident {
-                            title: format!("{} {} got worse after its promotion", stored.service, stored.short_sha()),
-                            critical: true,
-                            service: Some(stored.service.clone()),
-                            environment: stored.environment.clone(),
-                            flag: String::new(),
-                            onset: now,
-                        };
-                        event.subject.incident = open_by_guard(t, incident)?;
-                    }
-                    AfterAction::Rollback => locks::put(t, &lock.0, lock.1.clone())?,
-                }
-                t.record(event)?;
-                Ok(true)
-            })
-            .await?;
-        if first && then == AfterAction::Rollback {
-            Box::pin(self.deploy_rollback(&Caller::system(), watched.stored.number, Some(why))).await?;
-        }
-        Ok(())
+                AfterAction::Rollback => locks::put(t, &lock.0, lock.1.clone())?,
+            }
+            t.record(event)?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// A watch that there cannot be is said, so that nobody relies on it.
+    async fn deploy_after_say_unwatched(&self, watched: &Watched, why: String) -> Result<(), Fault> {
+        let stored = watched.stored.clone();
+        self.transact(move |t| {
+            if !events::list(t.tx(), &said(stored.number, &[UNWATCHED]))?.is_empty() {
+                return Ok(());
+            }
+            let text = format!("it is not watched after its promotion: {why}");
+            let event = told(&stored, UNWATCHED, &text, json!({"number": stored.number, "why": why}));
+            t.record(event.severity(Severity::Warning))?;
+            Ok(())
+        })
+        .await
     }
 }
 
-/// Asks the record whether the watch of a deploy has acted.
-fn acted(number: i64) -> EventQuery {
+/// Asks the record for the newest word of the watch about a deploy.
+pub(super) fn said(number: i64, kinds: &[&str]) -> EventQuery {
     let correlation = Some(format!("deploy:{number}"));
-    EventQuery { correlation, kinds: vec![KIND.into()], limit: 1, include_admin: true, ..EventQuery::default() }
+    let kinds = kinds.iter().map(|&kind| kind.to_owned()).collect();
+    EventQuery { correlation, kinds, limit: 1, include_admin: true, ..EventQuery::default() }
 }
 
-fn told(stored: &Stored, why: &str, seen: After, then: AfterAction) -> EventDraft {
-    let did = match then {
-        AfterAction::Page => "people are called",
-        AfterAction::Rollback => "it goes back",
-    };
+pub(super) fn incident(stored: &Stored, title: String, onset: Timestamp) -> GuardIncident {
+    GuardIncident {
+        title,
+        critical: true,
+        service: Some(stored.service.clone()),
+        environment: stored.environment.clone(),
+        flag: String::new(),
+        onset,
+    }
+}
+
+pub(super) fn told(stored: &Stored, kind: &str, what: &str, data: serde_json::Value) -> EventDraft {
     let (service, sha, environment) = (&stored.service, stored.short_sha(), &stored.environment);
-    let text = format!("{service} {sha} on {environment}: {why}; {did}");
-    EventDraft::new(Actor::system(), Source::System, KIND, text)
+    EventDraft::new(Actor::system(), Source::System, kind, format!("{service} {sha} on {environment}: {what}"))
         .service(service)
         .environment(environment)
         .deploy(stored.number)
         .correlation(format!("deploy:{}", stored.number))
-        .severity(Severity::Critical)
-        .data(json!({"number": stored.number, "evidence": seen, "then": then}))
+        .data(data)
 }

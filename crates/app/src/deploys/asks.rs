@@ -1,12 +1,14 @@
 //! What people ask of deploys that exist: to see them, and to cancel, promote or abort one.
 
 use tenfold_deploys::machine::{Input, State};
+use tenfold_deploys::pipeline::ApproverRole;
 use tenfold_store::deploys::{self as store, DeployQuery, DeployRow};
-use tenfold_types::{Fault, Timestamp};
+use tenfold_types::{ActorKind, Fault, Timestamp};
 use tokio::sync::oneshot;
 
 use super::{
     conductor::Signal,
+    expected,
     stored::{Stored, no_deploy},
     views::{Deploy, DeployFilter},
 };
@@ -41,10 +43,15 @@ impl App {
             .read(move |tx| {
                 let row = store::deploy_get(tx, number)?.ok_or_else(|| no_deploy(number))?;
                 let reverted_by = store::deploy_reverted_by(tx, number)?;
-                Ok((row, reverted_by))
+                Ok((row, reverted_by, expected::scored(tx, number)?))
             })
             .await?;
-        Ok(Stored::from_row(&rows.0)?.view(rows.1))
+        let mut view = Stored::from_row(&rows.0)?.view(rows.1);
+        if let (Some(expects), Some((at, metrics))) = (&mut view.expects, rows.2) {
+            expects.scored_at = Some(at);
+            expects.metrics = metrics;
+        }
+        Ok(view)
     }
 
     /// Deploys that are not final.
@@ -87,6 +94,35 @@ impl App {
     /// Lets a held deploy go on.
     pub async fn deploy_promote(&self, who: &Caller, number: i64) -> Result<Deploy, Fault> {
         self.ask_as(who, number, |by| Input::Promote { by }).await
+    }
+
+    /// Agrees that a deploy goes on. Only people approve, those whom the pipeline file asks for, and not while a window is
+    /// closed or the place is locked for whoever started it.
+    pub async fn deploy_approve(&self, who: &Caller, number: i64) -> Result<Deploy, Fault> {
+        let now = self.now();
+        let (stored, open) = self.read(move |tx| Ok((Stored::get(tx, number)?, store::locks_open(tx, now)?))).await?;
+        if who.actor.kind != ActorKind::Person {
+            return Err(Fault::forbidden("only a person approves a deploy"));
+        }
+        let target = stored.asked.pipeline.target(&stored.environment).map_err(|e| Fault::invalid(e.to_string()))?;
+        if let Some(asked) = &target.approve {
+            let role = match asked.role {
+                ApproverRole::Responder => Role::Responder,
+                ApproverRole::Deployer => Role::Deployer,
+                ApproverRole::Admin => Role::Admin,
+            };
+            who.require(role, Some(&stored.service), Some(&stored.environment))?;
+            if !asked.by.is_empty() && !asked.by.contains(&who.actor.id) {
+                let wanted = asked.by.join(", ");
+                return Err(Fault::forbidden(format!("deploy {number} is approved by {wanted}, not by {}", who.name)));
+            }
+        }
+        if stored.asked.overridden.is_none() {
+            stored.check_gate(&stored.asked.actor, &open, now)?;
+        }
+        let starter = stored.asked.actor == who.actor;
+        self.ask(number, Input::Approve { by: who.actor.id.clone(), name: who.name.clone(), starter }).await?;
+        self.deploy(number).await
     }
 
     /// Sends a held deploy back.

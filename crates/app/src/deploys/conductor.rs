@@ -11,12 +11,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    after::incident,
     facts, locks,
     log::RunLog,
     ports::Stream,
     stored::{Stored, step_of},
+    trains,
 };
 use crate::App;
+use crate::incidents::open_by_guard;
 
 /// A lease that is not renewed for this long is free for another node.
 pub(super) const LEASE_MS: i64 = 15_000;
@@ -55,6 +58,8 @@ pub(super) struct Conductor {
     pub(super) log: Arc<RunLog>,
     pub(super) tx: mpsc::UnboundedSender<Signal>,
     pub(super) build: Option<CancellationToken>,
+    /// Ends the hook that runs.
+    pub(super) hook: Option<CancellationToken>,
     /// The manifest as JSON, once it was needed.
     pub(super) manifest: Option<serde_json::Value>,
 }
@@ -71,7 +76,7 @@ pub(super) fn spawn(app: &App, stored: Stored, resumed: bool) {
     app.deploys.runs.lock().insert(stored.number, handle);
     let number = stored.number;
     let log = app.deploy_log(number);
-    let conductor = Conductor { app: app.clone(), stored, epoch: 0, log, tx, build: None, manifest: None };
+    let conductor = Conductor { app: app.clone(), stored, epoch: 0, log, tx, build: None, hook: None, manifest: None };
     let app = app.clone();
     app.deploys.conductors.spawn(async move {
         let stop = conductor.app.deploys.stop.clone();
@@ -183,12 +188,19 @@ impl Conductor {
             _ => None,
         });
         let lock = lock.map(|why| locks::by_judge(&self.app, &next, why)).transpose().map_err(|_| Stop)?;
+        let page = effects.iter().find_map(|e| match e {
+            Effect::Page { why } => Some(why),
+            _ => None,
+        });
+        let title = format!("{} {} needs a person", next.service, next.short_sha());
+        let page = page.map(|_| incident(&next, title, now));
+        let over = next.run.state.is_final().then(|| Arc::new(next.clone()));
         let (number, epoch) = (next.number, self.epoch);
         let row = step_of(&next.run, finished_at).map_err(|_| Stop)?;
         let (lease, holder) = (self.lease(), self.holder());
         self.until_done(move |app| {
             let (row, drafts, lease, holder) = (row.clone(), drafts.clone(), lease.clone(), holder.clone());
-            let lock = lock.clone();
+            let (lock, page, over) = (lock.clone(), page.clone(), over.clone());
             async move {
                 let has_events = !drafts.is_empty();
                 let change = move |t: &mut crate::Txn<'_>| {
@@ -198,8 +210,14 @@ impl Conductor {
                         return Err(Fault::new(ErrorCode::Gone, "another node took the lease"));
                     }
                     store::deploy_step(t.tx(), number, &row)?;
+                    if let Some(over) = &over {
+                        trains::ended(t, over)?;
+                    }
                     for draft in &drafts {
                         t.record(draft.clone())?;
+                    }
+                    if let Some(page) = &page {
+                        open_by_guard(t, page.clone())?;
                     }
                     if let Some((lock, draft)) = &lock {
                         locks::put(t, lock, draft.clone())?;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tenfold_deploys::{
     Digest,
     machine::{Effect, Input, Running},
+    pipeline::HookAt,
 };
 use tenfold_protocols::agent::{BlobDigest, OrderRef, RunSpec, ToAgent};
 use tenfold_store::deploys as store;
@@ -15,7 +16,7 @@ use super::{
     check,
     conductor::{Conductor, Signal},
     judged,
-    ports::{BuildOrder, LineSink, Source, Stream},
+    ports::{BuildOrder, HookOrder, LineSink, Source, Stream},
     stored::Stored,
 };
 use crate::App;
@@ -40,8 +41,14 @@ impl Conductor {
             Effect::Deactivate { host } => self.order(host, ToAgent::Deactivate { order: self.order_ref() }),
             Effect::RunCheck => self.check(),
             Effect::RunJudge { since } => self.judge(*since),
+            Effect::RunHook { at } => self.hook(*at),
+            Effect::StopHook => {
+                if let Some(hook) = self.hook.take() {
+                    hook.cancel();
+                }
+            }
             // Written with the step.
-            Effect::Lock { .. } | Effect::Say(_) | Effect::Refuse(_) => {}
+            Effect::Page { .. } | Effect::Lock { .. } | Effect::Say(_) | Effect::Refuse(_) => {}
         }
     }
 
@@ -97,6 +104,39 @@ impl Conductor {
         });
     }
 
+    fn hook(&mut self, at: HookAt) {
+        let Some(hook) = self.stored.run.plan.hooks.get(at).cloned() else { return };
+        let cancel = CancellationToken::new();
+        self.hook = Some(cancel.clone());
+        let (app, stored, tx, log) = (self.app.clone(), self.stored.clone(), self.tx.clone(), self.log.clone());
+        let stop = app.deploys.stop.clone();
+        app.deploys.conductors.clone().spawn(async move {
+            let lines: LineSink = Arc::new(move |stream, text| log.say(stream, None, text));
+            let order = HookOrder {
+                deploy: stored.number,
+                source: Source { service: stored.service, repository: stored.asked.repository },
+                environment: stored.environment,
+                sha: stored.sha,
+                at: at.word().to_owned(),
+                hook,
+            };
+            let run = async {
+                match app.deploys.runner() {
+                    Ok(runner) => runner.hook(order, lines, cancel.clone()).await,
+                    Err(fault) => Err(fault.message),
+                }
+            };
+            let error = tokio::select! {
+                ended = run => ended.err(),
+                () = stop.cancelled() => {
+                    cancel.cancel();
+                    return;
+                }
+            };
+            let _ = tx.send(Signal::Input(Input::HookEnded { at, error }));
+        });
+    }
+
     fn judge(&self, since: Timestamp) {
         let Some(asked) = self.stored.run.plan.judge.clone() else { return };
         let (app, stored, tx) = (self.app.clone(), self.stored.clone(), self.tx.clone());
@@ -138,7 +178,7 @@ async fn built(app: &App, stored: &Stored, lines: LineSink, cancel: Cancellation
         deploy: stored.number,
         source: Source { service: stored.service.clone(), repository: stored.asked.repository.clone() },
         sha: stored.sha.clone(),
-        pipeline,
+        pipeline: (*pipeline).clone(),
     };
     let manifest = runner.build(order, lines.clone(), cancel).await?;
     let (blobs, kept) = (app.blobs(), manifest.clone());

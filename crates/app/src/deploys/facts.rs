@@ -26,6 +26,13 @@ pub(super) fn queued(stored: &Stored) -> EventDraft {
     by_person(stored, "deploy.queued", text, Severity::Info, data(stored))
 }
 
+/// What was in the way was passed over.
+pub(super) fn overridden(stored: &Stored, why: &str) -> EventDraft {
+    let (name, service, environment) = (&stored.asked.actor_name, &stored.service, &stored.environment);
+    let text = format!("{name} passed over windows, freezes and locks of {service} on {environment}: {why}");
+    by_person(stored, "deploy.overridden", text, Severity::Warning, json!({"number": stored.number, "why": why}))
+}
+
 /// The event of a fact. `stored` is the deploy after the step.
 pub(super) fn draft(stored: &Stored, fact: &Fact) -> EventDraft {
     let (service, environment, sha) = (&stored.service, &stored.environment, stored.short_sha());
@@ -45,6 +52,37 @@ pub(super) fn draft(stored: &Stored, fact: &Fact) -> EventDraft {
         }
         Fact::Staged { hosts } => {
             ("deploy.staged", Severity::Debug, format!("{service} {sha} is on {}, ready to flip", hosts_word(*hosts)))
+        }
+        Fact::AwaitingApproval { count } => {
+            put("count", json!(count));
+            let who = if *count == 1 { "1 person".to_owned() } else { format!("{count} people") };
+            let text =
+                format!("{service} {sha} is ready on all hosts of {environment} and waits for {who} to approve it");
+            ("deploy.awaiting_approval", Severity::Info, text)
+        }
+        Fact::Approved { name, have, want } => {
+            put("have", json!(have));
+            put("want", json!(want));
+            let text = format!("{name} approved {service} {sha} for {environment} ({have} of {want})");
+            ("deploy.approved", Severity::Info, text)
+        }
+        Fact::HookStarted { at } => {
+            put("hook", json!(at.word()));
+            let text = format!("The hook {} of {service} {sha} runs", at.word());
+            ("deploy.hook_started", Severity::Debug, text)
+        }
+        Fact::HookFailed { at, error } => {
+            put("hook", json!(at.word()));
+            put("error", json!(error));
+            let text = format!("The hook {} of {service} {sha} failed: {}", at.word(), first_line(error));
+            ("deploy.hook_failed", Severity::Warning, text)
+        }
+        Fact::CanaryStep { number, hosts } => {
+            put("canary", json!(hosts));
+            put("step", json!(number));
+            let text =
+                format!("{service} {sha} goes to the canary's step {number} on {environment}: {}", hosts.join(", "));
+            ("deploy.canary_step", Severity::Info, text)
         }
         Fact::CanaryStarted { hosts } => {
             put("canary", json!(hosts));

@@ -77,17 +77,25 @@ pub(super) fn on_hosts(selector: &str, label: &str, hosts: &[&str]) -> String {
 /// The counters of every judge in a pipeline file are selectors; an error names line and key.
 pub(super) fn check(pipeline: &Pipeline, text: &str) -> Result<(), PipelineError> {
     for (environment, target) in &pipeline.targets {
-        let Some(judge) = &target.canary.judge else { continue };
-        for (at, selector) in judge.selectors() {
-            let key = at.join(".");
-            let narrowed = on_hosts(selector, &judge.host_label, &["h"]);
-            let wrong = check_counter(&key, selector).and_then(|()| check_counter(&key, &narrowed));
-            wrong.map_err(|Fault { message, advice, .. }| {
-                let path = [&["targets", environment.as_str(), "canary", "judge"], at].concat();
-                let message = if advice.is_empty() { message } else { format!("{message}; {advice}") };
-                PipelineError { line: Pipeline::line_of(text, &path), message }
-            })?;
+        let own = target.canary.judge.iter().map(|judge| (&["canary", "judge"][..], judge));
+        let steps = target.canary.steps.iter().filter_map(|step| step.judge.as_ref());
+        for (key, judge) in own.chain(steps.map(|judge| (&["canary", "steps", "judge"][..], judge))) {
+            check_one(judge, &[&["targets", environment.as_str()], key].concat(), text)?;
         }
+    }
+    Ok(())
+}
+
+fn check_one(judge: &CanaryJudge, at: &[&str], text: &str) -> Result<(), PipelineError> {
+    for (key, selector) in judge.selectors() {
+        let name = key.join(".");
+        let narrowed = on_hosts(selector, &judge.host_label, &["h"]);
+        let wrong = check_counter(&name, selector).and_then(|()| check_counter(&name, &narrowed));
+        wrong.map_err(|Fault { message, advice, .. }| {
+            let path = [at, key].concat();
+            let message = if advice.is_empty() { message } else { format!("{message}; {advice}") };
+            PipelineError { line: Pipeline::line_of(text, &path), message }
+        })?;
     }
     Ok(())
 }

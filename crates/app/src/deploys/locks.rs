@@ -1,17 +1,23 @@
-//! Locks: nobody but the owner deploys a service to an environment, for a reason and until an instant. A rollback is never
-//! locked out.
+//! Locks: nobody but the owner deploys a service to an environment, for a reason and until an instant. A freeze stops its
+//! owner as well, may begin later and may be for all services; a pin lets one commit through. A rollback is never locked
+//! out.
 
 use serde::{Deserialize, Serialize};
 use tenfold_store::deploys::{self as store, LockRow};
 use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Severity, Source, Timestamp};
 
-use super::stored::Stored;
-use super::views::{Lock, NewLock};
+use super::gate::Wish;
+use super::stored::{Stored, short};
+use super::views::{Lock, LockKind, NewLock};
 use crate::{App, Caller, Role, Txn};
 
 const REASON_BYTES_MAX: usize = 1024;
 /// Longest a lock may last: a month.
 const LOCK_MS_MAX: i64 = 31 * 24 * 60 * 60 * 1000;
+/// How far ahead a freeze may begin or end.
+const FREEZE_MS_MAX: i64 = 366 * 24 * 60 * 60 * 1000;
+/// In place of a service: all of them.
+const ALL: &str = "*";
 /// How long a lock lasts when nobody says.
 const LOCK_MS_DEFAULT: i64 = 60 * 60 * 1000;
 /// How long the judge's lock lasts: until somebody had the day to look.
@@ -24,6 +30,12 @@ struct Body {
     owner: Actor,
     owner_name: String,
     reason: String,
+    #[serde(default)]
+    kind: LockKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    from: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha: Option<String>,
 }
 
 impl App {
@@ -35,12 +47,21 @@ impl App {
     }
 
     pub async fn lock_create(&self, who: &Caller, new: NewLock) -> Result<Lock, Fault> {
-        who.require(Role::Deployer, Some(&new.service), Some(&new.environment))?;
-        let settings = self.service_settings(&new.service).await?;
-        if !settings.environments.contains(&new.environment) {
-            return Err(Fault::not_found(format!("{} is not deployed to `{}`", new.service, new.environment))
-                .advice(format!("it is deployed to {}", settings.environments.join(", "))));
+        let everywhere = new.service == ALL;
+        if everywhere && new.kind != LockKind::Freeze {
+            return Err(Fault::invalid("only a freeze is for all services").advice("name a service"));
         }
+        if everywhere {
+            who.require(Role::Admin, None, Some(&new.environment))?;
+        } else {
+            who.require(Role::Deployer, Some(&new.service), Some(&new.environment))?;
+            let settings = self.service_settings(&new.service).await?;
+            if !settings.environments.contains(&new.environment) {
+                return Err(Fault::not_found(format!("{} is not deployed to `{}`", new.service, new.environment))
+                    .advice(format!("it is deployed to {}", settings.environments.join(", "))));
+            }
+        }
+        let sha = self.pinned(&new).await?;
         let reason = new.reason.trim().to_owned();
         if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
             return Err(Fault::invalid(format!("a lock needs a reason of at most {REASON_BYTES_MAX} bytes"))
@@ -52,10 +73,18 @@ impl App {
             (None, Some(minutes)) => now.plus_ms(minutes.saturating_mul(60_000)),
             (None, None) => now.plus_ms(LOCK_MS_DEFAULT),
         };
-        if expires_at <= now || expires_at.since_ms(now) > LOCK_MS_MAX {
-            return Err(Fault::invalid("a lock ends in the future, within 31 days"));
+        let (most_ms, days) = if new.kind == LockKind::Freeze { (FREEZE_MS_MAX, 366) } else { (LOCK_MS_MAX, 31) };
+        if expires_at <= now || expires_at.since_ms(now) > most_ms {
+            return Err(Fault::invalid(format!("a {} ends in the future, within {days} days", new.kind.word())));
         }
-        let body = Body { owner: who.actor.clone(), owner_name: who.name.clone(), reason };
+        if new.from.is_some_and(|from| from >= expires_at) {
+            return Err(Fault::invalid("a freeze ends after it begins"));
+        }
+        if new.from.is_some() && new.kind != LockKind::Freeze {
+            return Err(Fault::invalid("only a freeze begins later").advice("leave `from` out"));
+        }
+        let (kind, from) = (new.kind, new.from);
+        let body = Body { owner: who.actor.clone(), owner_name: who.name.clone(), reason, kind, from, sha };
         let row = LockRow {
             id: self.random_text(9),
             service: new.service,
@@ -74,7 +103,7 @@ impl App {
                 return Err(Fault::conflict(format!("{} has {LOCKS_MAX} locks already", row.service)));
             }
             store::lock_insert(t.tx(), &row)?;
-            let text = format!("{} locked {} on {}: {}", who.name, row.service, row.environment, made.reason);
+            let text = made_text(&who.name, &made);
             t.record(
                 EventDraft::new(who.actor.clone(), who.source, "lock.created", text)
                     .service(&row.service)
@@ -87,18 +116,42 @@ impl App {
         Ok(lock)
     }
 
+    /// The whole commit a pin is for.
+    async fn pinned(&self, new: &NewLock) -> Result<Option<String>, Fault> {
+        match (new.kind, new.sha.as_deref()) {
+            (LockKind::Pin, sha) => {
+                let settings = self.service_settings(&new.service).await?;
+                let reference = sha.unwrap_or(&settings.branch);
+                let runner = self.deploys.runner()?;
+                let source = settings.source(&new.service);
+                runner.fetch(&source).await?;
+                Ok(Some(runner.resolve(&source, reference).await?.sha))
+            }
+            (_, None) => Ok(None),
+            (kind, Some(_)) => Err(Fault::invalid(format!("a {} has no commit", kind.word())).advice("make it a pin")),
+        }
+    }
+
     /// Ends a lock early. Its owner may, and whoever may deploy there: a lock is a notice, not a wall.
     pub async fn lock_release(&self, who: &Caller, id: &str) -> Result<(), Fault> {
         let (key, who, now) = (id.to_owned(), who.clone(), self.now());
         self.transact(move |t| {
             let missing = || Fault::not_found("there is no such lock; it may have ended");
             let row = store::lock_get(t.tx(), &key)?.ok_or_else(missing)?;
-            who.require(Role::Deployer, Some(&row.service), Some(&row.environment))?;
+            match row.service.as_str() {
+                ALL => who.require(Role::Admin, None, Some(&row.environment))?,
+                service => who.require(Role::Deployer, Some(service), Some(&row.environment))?,
+            }
             let (lock, _) = view(&row)?;
             if !store::lock_release(t.tx(), &key, now)? {
                 return Err(missing());
             }
-            let text = format!("{} unlocked {} on {}", who.name, row.service, row.environment);
+            let text = match lock.kind {
+                LockKind::Lock => format!("{} unlocked {} on {}", who.name, row.service, row.environment),
+                kind => {
+                    format!("{} ended the {} of {} on {}", who.name, kind.word(), said(&row.service), row.environment)
+                }
+            };
             t.record(
                 EventDraft::new(who.actor.clone(), who.source, "lock.released", text)
                     .service(&row.service)
@@ -127,7 +180,8 @@ pub(super) fn by_judge(app: &App, stored: &Stored, why: String) -> Result<(LockR
     let now = app.now();
     let reason = format!("deploy {}: {why}", stored.number);
     let reason: String = reason.chars().take(REASON_BYTES_MAX / 4).collect();
-    let body = Body { owner: Actor::system(), owner_name: "the judge".to_owned(), reason };
+    let (kind, from, sha) = (LockKind::Lock, None, None);
+    let body = Body { owner: Actor::system(), owner_name: "the judge".to_owned(), reason, kind, from, sha };
     let row = LockRow {
         id: app.random_text(9),
         service: stored.service.clone(),
@@ -158,40 +212,69 @@ pub(super) fn put(t: &mut Txn<'_>, row: &LockRow, draft: EventDraft) -> Result<(
     Ok(())
 }
 
-/// The lock that keeps `who` from deploying, if any. An owner is not locked out by the own lock.
-pub(super) fn in_the_way(
-    rows: &[LockRow],
-    service: &str,
-    environment: &str,
-    who: &Actor,
-) -> Result<Option<Lock>, Fault> {
-    for row in rows.iter().filter(|r| r.service == service && r.environment == environment) {
+/// What keeps somebody from deploying, if anything does. An owner is not locked out by the own lock.
+pub(super) fn in_the_way(rows: &[LockRow], wish: Wish<'_>, now: Timestamp) -> Result<Option<Lock>, Fault> {
+    for row in rows.iter().filter(|r| is_for(r, wish.service, wish.environment)) {
         let (lock, owner) = view(row)?;
-        if owner != *who {
+        let holds = match lock.kind {
+            LockKind::Lock => owner != *wish.actor,
+            LockKind::Freeze => lock.from.is_none_or(|from| from <= now),
+            LockKind::Pin => lock.sha.as_deref() != Some(wish.sha),
+        };
+        if holds {
             return Ok(Some(lock));
         }
     }
     Ok(None)
 }
 
-/// The first lock on a service and environment, whoever owns it.
-pub(super) fn first(rows: &[LockRow], service: &str, environment: &str) -> Result<Option<Lock>, Fault> {
-    rows.iter()
-        .find(|r| r.service == service && r.environment == environment)
-        .map(|r| view(r).map(|(lock, _)| lock))
-        .transpose()
+fn is_for(row: &LockRow, service: &str, environment: &str) -> bool {
+    (row.service == service || row.service == ALL) && row.environment == environment
+}
+
+/// The first lock, freeze or pin on a service and environment that has begun, whoever owns it.
+pub(super) fn first(rows: &[LockRow], service: &str, environment: &str, now: Timestamp) -> Result<Option<Lock>, Fault> {
+    let locks = rows.iter().filter(|r| is_for(r, service, environment)).map(|r| view(r).map(|(lock, _)| lock));
+    let begun = |lock: &Result<Lock, Fault>| lock.as_ref().map_or(true, |l| l.from.is_none_or(|from| from <= now));
+    locks.into_iter().find(begun).transpose()
 }
 
 pub(super) fn locked(lock: &Lock, until: Timestamp) -> Fault {
     let minutes = (lock.expires_at.since_ms(until) / 60_000).max(1);
-    Fault::new(
-        ErrorCode::Locked,
-        format!(
-            "{} is locked on {} by {} for another {minutes} min: {}",
-            lock.service, lock.environment, lock.owner_name, lock.reason
-        ),
-    )
-    .advice(format!("ask {}, or unlock it if you know better", lock.owner_name))
+    let (service, environment, owner) = (said(&lock.service), &lock.environment, &lock.owner_name);
+    let what = match lock.kind {
+        LockKind::Lock => format!("{service} is locked on {environment}"),
+        LockKind::Freeze => format!("{service} is frozen on {environment}"),
+        LockKind::Pin => {
+            let sha = lock.sha.as_deref().map_or("nothing", short);
+            format!("{service} is pinned to {sha} on {environment}")
+        }
+    };
+    let advice = match lock.kind {
+        LockKind::Lock => format!("ask {owner}, or unlock it if you know better"),
+        _ => format!("ask {owner}; an admin may override it with a reason"),
+    };
+    Fault::new(ErrorCode::Locked, format!("{what} by {owner} for another {minutes} min: {}", lock.reason))
+        .advice(advice)
+}
+
+fn said(service: &str) -> &str {
+    if service == ALL { "everything" } else { service }
+}
+
+fn made_text(name: &str, lock: &Lock) -> String {
+    let (service, environment) = (said(&lock.service), &lock.environment);
+    match lock.kind {
+        LockKind::Lock => format!("{name} locked {service} on {environment}: {}", lock.reason),
+        LockKind::Freeze => {
+            let from = lock.from.map_or_else(String::new, |from| format!(" from {from}"));
+            format!("{name} froze {service} on {environment}{from} until {}: {}", lock.expires_at, lock.reason)
+        }
+        LockKind::Pin => {
+            let sha = lock.sha.as_deref().map_or("nothing", short);
+            format!("{name} pinned {service} to {sha} on {environment}: {}", lock.reason)
+        }
+    }
 }
 
 fn view(row: &LockRow) -> Result<(Lock, Actor), Fault> {
@@ -204,6 +287,9 @@ fn view(row: &LockRow) -> Result<(Lock, Actor), Fault> {
         owner: body.owner.id.clone(),
         owner_name: body.owner_name,
         reason: body.reason,
+        kind: body.kind,
+        from: body.from,
+        sha: body.sha,
         created_at: row.created_at,
         expires_at: row.expires_at,
     };

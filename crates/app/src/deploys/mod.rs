@@ -11,7 +11,9 @@ mod blobs;
 mod check;
 mod conductor;
 mod effects;
+mod expected;
 mod facts;
+mod gate;
 mod hub;
 mod judged;
 mod locks;
@@ -23,7 +25,9 @@ mod services;
 mod start;
 mod stored;
 mod targets;
+mod trains;
 pub mod views;
+mod way_back;
 
 use std::{
     collections::HashMap,
@@ -158,6 +162,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
 /// Sweeps hosts that went away; when `stop` is cancelled, ends the conductors where they stand.
 pub async fn run(app: App, stop: CancellationToken) {
     let after = tokio::spawn(after::run(app.clone(), stop.clone()));
+    let expected = tokio::spawn(expected::run(app.clone(), stop.clone()));
     let mut prune_at = tokio::time::interval(PRUNE);
     prune_at.tick().await;
     loop {
@@ -176,6 +181,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
     }
     let _ = after.await;
+    let _ = expected.await;
     app.deploys.stop.cancel();
     app.deploys.conductors.close();
     app.deploys.conductors.wait().await;

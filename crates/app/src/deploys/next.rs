@@ -5,9 +5,9 @@ use tenfold_store::deploys::{self as store, DeployQuery};
 use tenfold_types::Fault;
 
 use super::{
-    judged, locks, median,
+    gate, judged, locks, median,
     ports::{Commit, CommitRange, Source},
-    stored::{Stored, short},
+    stored::{Stored, approval, expects, short},
     took_ms,
     views::{Current, NextDeploy, PlannedStage, ServiceUpdate},
 };
@@ -25,6 +25,8 @@ pub(super) struct Shipment {
     pub range: CommitRange,
     pub hosts: Vec<(String, bool)>,
     pub warnings: Vec<String>,
+    /// Why nothing of it goes back by itself.
+    pub irreversible: Option<String>,
 }
 
 impl App {
@@ -41,7 +43,7 @@ impl App {
         let (key, env) = (service.to_owned(), environment.to_owned());
         let (locked, running, expected_ms) = self
             .read(move |tx| {
-                let locked = locks::first(&store::locks_open(tx, now)?, &key, &env)?;
+                let locked = locks::first(&store::locks_open(tx, now)?, &key, &env, now)?;
                 let running = match store::deploy_unfinished(tx, &key, &env)? {
                     Some(row) => Some(Stored::from_row(&row)?.view(None)),
                     None => None,
@@ -59,7 +61,10 @@ impl App {
             })
             .await?;
         let hosts: Vec<String> = shipment.hosts.iter().map(|(name, _)| name.clone()).collect();
-        let plan = shipment.pipeline.as_ref().map_or_else(Vec::new, |pipeline| planned(pipeline, environment, &hosts));
+        let irreversible = shipment.irreversible.clone();
+        let pipeline = shipment.pipeline.as_ref();
+        let plan = pipeline.map_or_else(Vec::new, |p| planned(p, environment, &hosts, irreversible.as_ref()));
+        let target = pipeline.and_then(|p| p.target(environment).ok());
         Ok(NextDeploy {
             service: service.to_owned(),
             environment: environment.to_owned(),
@@ -75,6 +80,10 @@ impl App {
             expected_ms,
             hosts,
             plan,
+            closed: target.and_then(|target| gate::closed(target, now)),
+            approval: target.and_then(|target| target.approve.as_ref()).map(approval),
+            irreversible,
+            expects: pipeline.and_then(|p| p.expects.as_ref()).map(expects),
         })
     }
 
@@ -112,7 +121,8 @@ impl App {
             Err(fault) if strict => return Err(fault),
             Err(fault) => {
                 warnings.insert(0, fault.message);
-                return Ok(Shipment { commit, pipeline: None, current, range, hosts: Vec::new(), warnings });
+                let (pipeline, hosts, irreversible) = (None, Vec::new(), None);
+                return Ok(Shipment { commit, pipeline, current, range, hosts, warnings, irreversible });
             }
         };
         let hosts = match self.select_hosts(&pipeline, environment) {
@@ -124,7 +134,28 @@ impl App {
             }
         };
         self.warn(service, environment, &pipeline, &range, &hosts, &mut warnings);
-        Ok(Shipment { commit, pipeline: Some(pipeline), current, range, hosts, warnings })
+        let irreversible = self.irreversible(&source, &pipeline, current.as_ref(), &commit).await?;
+        Ok(Shipment { commit, pipeline: Some(pipeline), current, range, hosts, warnings, irreversible })
+    }
+
+    /// Why nothing of it goes back by itself. Where that cannot be told it is taken to be so.
+    async fn irreversible(
+        &self,
+        source: &Source,
+        pipeline: &Pipeline,
+        current: Option<&Current>,
+        next: &Commit,
+    ) -> Result<Option<String>, Fault> {
+        let Some(said) = &pipeline.irreversible else { return Ok(None) };
+        let Some(current) = current.filter(|_| !said.paths.is_empty()) else { return Ok(Some(said.why.clone())) };
+        let runner = self.deploys.runner()?;
+        Ok(match runner.changed(source, &current.sha, &next.sha, &said.paths).await {
+            Ok(files) => files.first().map(|first| match files.len() {
+                1 => format!("{} ({first} changed)", said.why),
+                n => format!("{} ({first} and {} more changed)", said.why, n - 1),
+            }),
+            Err(_) => Some(format!("{} (whether {} changed is not known)", said.why, said.paths.join(", "))),
+        })
     }
 
     async fn pipeline(&self, source: &Source, settings: &ServiceUpdate, commit: &Commit) -> Result<Pipeline, Fault> {
@@ -222,8 +253,7 @@ impl App {
             warnings.push(format!("Not connected: {}", away.join(", ")));
         }
         if let Ok(target) = pipeline.target(environment)
-            && target.canary.judge.is_some()
-            && target.canary.hosts.of(hosts.len()) >= hosts.len()
+            && target.canary.all_steps().iter().any(|s| s.judge.is_some() && s.hosts.of(hosts.len()) >= hosts.len())
         {
             warnings.push("Every host is a canary, so the judge has nothing to compare with and will hold".to_owned());
         }
@@ -240,12 +270,18 @@ impl App {
     }
 }
 
-fn planned(pipeline: &Pipeline, environment: &str, hosts: &[String]) -> Vec<PlannedStage> {
+fn planned(
+    pipeline: &Pipeline,
+    environment: &str,
+    hosts: &[String],
+    irreversible: Option<&String>,
+) -> Vec<PlannedStage> {
     let Ok(target) = pipeline.target(environment) else { return Vec::new() };
     if hosts.is_empty() {
         return Vec::new();
     }
-    let stages = Plan::deploy(pipeline, target, hosts.len()).stages(pipeline, hosts);
+    let plan = Plan { irreversible: irreversible.cloned(), ..Plan::deploy(pipeline, target, hosts.len()) };
+    let stages = plan.stages(pipeline, hosts);
     stages.into_iter().map(|s| PlannedStage { name: s.name.to_owned(), hosts: s.hosts, says: s.says }).collect()
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tenfold_deploys::{Manifest, Pipeline};
+use tenfold_deploys::{Manifest, Pipeline, pipeline::Hook};
 use tenfold_types::{Fault, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +50,18 @@ pub struct BuildOrder {
     pub pipeline: Pipeline,
 }
 
+/// One run of a hook.
+#[derive(Debug, Clone)]
+pub struct HookOrder {
+    pub deploy: i64,
+    pub source: Source,
+    pub environment: String,
+    pub sha: String,
+    /// `before_build`, `after_promote`, ...
+    pub at: String,
+    pub hook: Hook,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
@@ -70,9 +82,14 @@ pub trait Runner: Send + Sync {
     /// The commit a branch, tag or (abbreviated) commit name stands for, after the last fetch.
     async fn resolve(&self, source: &Source, reference: &str) -> Result<Commit, Fault>;
     async fn commits(&self, source: &Source, from: Option<&str>, to: &str) -> Result<CommitRange, Fault>;
+    /// Files that fit one of the patterns (`*` within a folder, `**` any depth) and differ between two commits; some of
+    /// them when there are many.
+    async fn changed(&self, source: &Source, from: &str, to: &str, paths: &[String]) -> Result<Vec<String>, Fault>;
     /// A file as it is at a commit; `None` when the commit has no such file.
     async fn file(&self, source: &Source, sha: &str, path: &str) -> Result<Option<String>, Fault>;
-    /// Ends and removes what builds of other deploys than these left when the server was killed.
+    /// Runs a hook in a checkout of the commit. The error is for people.
+    async fn hook(&self, order: HookOrder, lines: LineSink, cancel: CancellationToken) -> Result<(), String>;
+    /// Ends and removes what builds and hooks of other deploys than these left when the server was killed.
     async fn tidy(&self, unfinished: &[i64]);
     /// Builds and puts every file of the artifact into the blob store. The error is for people and ends the deploy.
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String>;

@@ -1,15 +1,19 @@
 //! Starting a deploy or a rollback.
 
+use std::sync::Arc;
+
 use tenfold_deploys::{
     Plan,
     machine::{Input, Run, Running},
 };
 use tenfold_store::{counters, deploys as store};
-use tenfold_types::Fault;
+use tenfold_types::{Actor, Fault, Timestamp};
 
 use super::{
-    conductor, facts, locks,
+    conductor, facts,
+    gate::{self, Wish},
     stored::{Asked, COMMITS_KEPT_MAX, Stored},
+    trains,
     views::{Deploy, NewDeploy},
 };
 use crate::{App, Caller, Role};
@@ -30,13 +34,18 @@ impl App {
             return Err(busy(running));
         }
         let shipment = self.shipment(&new.service, &settings, &new.environment, new.reference.as_deref(), true).await?;
-        let Some(pipeline) = shipment.pipeline else {
+        let Some(pipeline) = shipment.pipeline.map(Arc::new) else {
             return Err(Fault::internal("the pipeline file was not read"));
         };
         let target = pipeline.target(&new.environment).map_err(|e| Fault::invalid(e.to_string()))?;
+        let overridden = self::reason(new.override_reason)?;
+        if overridden.is_some() {
+            who.require(Role::Admin, Some(&new.service), Some(&new.environment))?;
+        }
         let hosts = self.running_on(&new.service, &new.environment, &shipment.hosts);
         let now = self.now();
-        let mut run = Run::deploy(Plan::deploy(&pipeline, target, hosts.len()), hosts, now);
+        let plan = Plan { irreversible: shipment.irreversible, ..Plan::deploy(&pipeline, target, hosts.len()) };
+        let mut run = Run::deploy(plan, hosts, now);
         self.date_absences(&mut run);
         let mut commits = shipment.range.added;
         commits.truncate(COMMITS_KEPT_MAX);
@@ -62,9 +71,11 @@ impl App {
                 reason,
                 pipeline,
                 repository: settings.repository,
+                overridden,
             },
             run,
         };
+        self.check_gate(who, &stored).await?;
         self.supersede(who, open).await?;
         self.launch(who, stored, true).await
     }
@@ -135,6 +146,7 @@ impl App {
                 reason,
                 pipeline,
                 repository: target.asked.repository,
+                overridden: None,
             },
             run,
         };
@@ -176,8 +188,9 @@ impl App {
             environment: deploy.environment,
             reference: Some(deploy.sha),
             reason: deploy.asked.reason,
+            override_reason: None,
         };
-        self.deploy_start(who, new).await
+        Box::pin(self.deploy_start(who, new)).await
     }
 
     async fn release_before(&self, deploy: &Stored) -> Result<Stored, Fault> {
@@ -225,16 +238,21 @@ impl App {
                 if let Some(row) = store::deploy_unfinished(t.tx(), &stored.service, &stored.environment)? {
                     return Err(busy(&Stored::from_row(&row)?));
                 }
-                if locks_count {
+                if locks_count && stored.asked.overridden.is_none() {
                     let now = t.now();
                     let open = store::locks_open(t.tx(), now)?;
-                    if let Some(lock) = locks::in_the_way(&open, &stored.service, &stored.environment, &actor)? {
-                        return Err(locks::locked(&lock, now));
-                    }
+                    stored.check_gate(&actor, &open, now)?;
+                    trains::check_free(t.tx(), &stored, &actor, now)?;
                 }
                 stored.number = counters::next(t.tx(), "deploy")?;
                 store::deploy_insert(t.tx(), &stored.to_row()?)?;
+                if locks_count {
+                    trains::began(t, &stored)?;
+                }
                 t.record(facts::queued(&stored))?;
+                if let Some(why) = &stored.asked.overridden {
+                    t.record(facts::overridden(&stored, why))?;
+                }
                 Ok(stored.clone())
             })
             .await?;
@@ -256,10 +274,33 @@ impl App {
         }
     }
 
+    /// Before a deploy that waits is taken over by this one; asked again when it is written.
+    async fn check_gate(&self, who: &Caller, stored: &Stored) -> Result<(), Fault> {
+        if stored.asked.overridden.is_some() {
+            return Ok(());
+        }
+        let (now, stored, actor) = (self.now(), stored.clone(), who.actor.clone());
+        let check = move |tx: &mut dyn tenfold_store::Tx| {
+            let open = store::locks_open(tx, now)?;
+            stored.check_gate(&actor, &open, now)?;
+            trains::check_free(tx, &stored, &actor, now)
+        };
+        self.read(check).await
+    }
+
     async fn unfinished(&self, service: &str, environment: &str) -> Result<Option<Stored>, Fault> {
         let (key, env) = (service.to_owned(), environment.to_owned());
         self.read(move |tx| store::deploy_unfinished(tx, &key, &env)?.map(|row| Stored::from_row(&row)).transpose())
             .await
+    }
+}
+
+impl Stored {
+    /// Whether windows, freezes, locks and pins let it begin (or, approved, go on).
+    pub(super) fn check_gate(&self, actor: &Actor, open: &[store::LockRow], now: Timestamp) -> Result<(), Fault> {
+        let target = self.asked.pipeline.target(&self.environment).map_err(|e| Fault::invalid(e.to_string()))?;
+        let wish = Wish { service: &self.service, environment: &self.environment, sha: &self.sha, actor };
+        gate::check(wish, target, open, now)
     }
 }
 

@@ -1,9 +1,12 @@
 //! A deploy as it is kept: what was asked for (never changed), the state machine, and the view made of both.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use tenfold_deploys::{
     Digest, Pipeline,
     machine::{Kind, Run, State, StepOutcome},
+    pipeline::{Approve, Expectation, Expects},
 };
 use tenfold_judge::Verdict;
 use tenfold_store::{
@@ -14,7 +17,10 @@ use tenfold_types::{Actor, Fault, Source, Timestamp};
 
 use super::{
     ports::Commit,
-    views::{ActorView, Deploy, DeployHost, DeployJudged, DeployStepView},
+    views::{
+        ActorView, Deploy, DeployApproval, DeployExpects, DeployHost, DeployJudged, DeployStepView, ExpectedMetric,
+        GivenApproval,
+    },
 };
 
 /// Most commits kept with a deploy; the count goes on.
@@ -33,9 +39,12 @@ pub(super) struct Asked {
     pub source: Source,
     pub reason: Option<String>,
     /// As it was at the commit that ships.
-    pub pipeline: Pipeline,
+    pub pipeline: Arc<Pipeline>,
     /// Git repository at that time.
     pub repository: String,
+    /// Why windows, freezes and locks were passed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<String>,
 }
 
 /// A deploy read from the store.
@@ -152,7 +161,55 @@ impl Stored {
                 && self.asked.commit_count > u64::from(self.asked.pipeline.max_commits),
             hold_until: run.hold_until.filter(|_| run.state == State::Canary),
             judged: judged(run).map(Box::new),
+            approval: self.approval(),
+            canary_steps: run.steps_total.max(run.steps_passed),
+            canary_steps_passed: run.steps_passed,
+            hook: run.hook.map(|hook| hook.at.word().to_owned()),
+            irreversible: run.plan.irreversible.clone(),
+            overridden: self.asked.overridden.clone(),
+            expects: self.asked.pipeline.expects.as_ref().filter(|_| run.kind == Kind::Deploy).map(expects),
         }
+    }
+
+    fn approval(&self) -> Option<DeployApproval> {
+        let run = &self.run;
+        let planned = run.plan.approve.as_ref()?;
+        let target = self.asked.pipeline.target(&self.environment).ok()?;
+        let given = run.approvals.iter();
+        Some(DeployApproval {
+            given: given.map(|a| GivenApproval { login: a.by.clone(), name: a.name.clone(), at: a.at }).collect(),
+            until: (run.state == State::AwaitingApproval).then(|| run.entered_at.plus_ms(planned.within_ms)),
+            ..approval(target.approve.as_ref()?)
+        })
+    }
+}
+
+pub(super) fn approval(asked: &Approve) -> DeployApproval {
+    DeployApproval {
+        count: asked.count,
+        by: asked.by.clone(),
+        role: asked.role.word().to_owned(),
+        four_eyes: asked.four_eyes,
+        given: Vec::new(),
+        until: None,
+    }
+}
+
+pub(super) fn expects(said: &Expects) -> DeployExpects {
+    let metric = |m: &Expectation| ExpectedMetric {
+        query: m.query.clone(),
+        says: m.sentence(),
+        outcome: None,
+        before: None,
+        after: None,
+    };
+    DeployExpects {
+        metrics: said.metrics.iter().map(metric).collect(),
+        risks: said.risks.clone(),
+        signs: said.signs.clone(),
+        contingency: said.contingency.clone(),
+        after_s: said.after_s,
+        scored_at: None,
     }
 }
 

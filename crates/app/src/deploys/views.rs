@@ -100,10 +100,40 @@ pub struct Lock {
     pub owner: String,
     pub owner_name: String,
     pub reason: String,
+    pub kind: LockKind,
+    /// When a freeze begins, if that is later than when it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub from: Option<Timestamp>,
+    /// The one commit a pin lets through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha: Option<String>,
     #[schema(value_type = String)]
     pub created_at: Timestamp,
     #[schema(value_type = String)]
     pub expires_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LockKind {
+    /// Nobody but its owner deploys.
+    #[default]
+    Lock,
+    /// Nobody deploys, its owner neither.
+    Freeze,
+    /// One commit may be deployed and no other.
+    Pin,
+}
+
+impl LockKind {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Lock => "lock",
+            Self::Freeze => "freeze",
+            Self::Pin => "pin",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
@@ -119,6 +149,15 @@ pub struct NewLock {
     /// Instead of `expires_at`.
     #[serde(default)]
     pub minutes: Option<i64>,
+    #[serde(default)]
+    pub kind: LockKind,
+    /// When a freeze begins; now unless given. A freeze may be for all services, `*`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub from: Option<Timestamp>,
+    /// Branch, tag or commit of a pin; the service's branch unless given.
+    #[serde(default, rename = "ref")]
+    pub sha: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
@@ -132,6 +171,9 @@ pub struct NewDeploy {
     pub reference: Option<String>,
     #[serde(default)]
     pub reason: Option<String>,
+    /// Why windows, freezes, locks and pins are passed over; only an admin may.
+    #[serde(default, rename = "override")]
+    pub override_reason: Option<String>,
 }
 
 pub(super) fn production() -> String {
@@ -194,6 +236,136 @@ pub struct DeployJudged {
     pub report: Option<tenfold_judge::Report>,
 }
 
+/// Who has to approve a deploy before its first host flips, and who has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct DeployApproval {
+    pub count: u32,
+    /// Logins of those who may; everybody with the role when empty.
+    pub by: Vec<String>,
+    pub role: String,
+    /// Whoever started the deploy does not count.
+    pub four_eyes: bool,
+    pub given: Vec<GivenApproval>,
+    /// When it ends without approval, while it waits.
+    #[schema(value_type = Option<String>)]
+    pub until: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct GivenApproval {
+    pub login: String,
+    pub name: String,
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+}
+
+/// What whoever ships expects, as the pipeline file says it; after the deploy with what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct DeployExpects {
+    pub metrics: Vec<ExpectedMetric>,
+    pub risks: Vec<String>,
+    /// Signs of trouble.
+    pub signs: Vec<String>,
+    pub contingency: String,
+    /// Seconds after the last host at which the metrics are scored.
+    pub after_s: u32,
+    #[schema(value_type = Option<String>)]
+    pub scored_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ExpectedMetric {
+    pub query: String,
+    /// In words.
+    pub says: String,
+    /// `met`, `missed` or `unknown`; absent before it is scored.
+    pub outcome: Option<String>,
+    pub before: Option<f64>,
+    pub after: Option<f64>,
+}
+
+/// Why no deploy may begin now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Closed {
+    pub why: String,
+    #[schema(value_type = Option<String>)]
+    pub opens_at: Option<Timestamp>,
+}
+
+/// People who ship to a place together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TrainView {
+    pub service: String,
+    pub environment: String,
+    /// `boarding`, `rolling` or `checking`.
+    pub phase: String,
+    /// The deploy that takes them along.
+    pub deploy: Option<i64>,
+    /// The first one drives.
+    pub members: Vec<TrainMember>,
+    /// For the next train.
+    pub waiting: Vec<TrainMember>,
+    pub hold: Option<TrainSaid>,
+    pub trouble: Option<TrainSaid>,
+    #[schema(value_type = String)]
+    pub moved_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TrainMember {
+    pub login: String,
+    pub name: String,
+    /// Has seen the declared graphs since the deploy was out.
+    pub shown: bool,
+    pub good: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct TrainSaid {
+    pub name: String,
+    pub why: String,
+}
+
+/// What a person says to a train.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainWord {
+    Join,
+    Leave,
+    Good,
+    UhOh,
+    Clear,
+    Hold,
+    Unhold,
+    Done,
+}
+
+impl TrainWord {
+    pub fn parse(word: &str) -> Option<Self> {
+        serde_json::from_value(serde_json::Value::String(word.to_lowercase())).ok()
+    }
+}
+
+/// What everybody looks at before they say `good`.
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct TrainGraphs {
+    pub deploy: i64,
+    pub graphs: Vec<TrainGraph>,
+    /// Signs of trouble, as the pipeline file names them.
+    pub signs: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+pub struct TrainGraph {
+    /// What is expected, in words.
+    pub says: String,
+    /// PromQL, filled in.
+    pub query: String,
+    /// When the deploy began.
+    pub before: Option<f64>,
+    pub now: Option<f64>,
+}
+
 /// One deploy or rollback.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Deploy {
@@ -234,6 +406,22 @@ pub struct Deploy {
     /// Where a judge watches the canary, or did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub judged: Option<Box<DeployJudged>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<DeployApproval>,
+    /// Canary steps in all, and how many of them were passed.
+    pub canary_steps: usize,
+    pub canary_steps_passed: usize,
+    /// The hook that runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
+    /// Why nothing goes back by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub irreversible: Option<String>,
+    /// Why windows, freezes and locks were passed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expects: Option<DeployExpects>,
 }
 
 /// What a press of the button would do.
@@ -257,12 +445,18 @@ pub struct NextDeploy {
     pub hosts: Vec<String>,
     /// Stage by stage what would happen; empty when the pipeline file cannot be read or no host fits.
     pub plan: Vec<PlannedStage>,
+    /// Why it may not begin now, by the pipeline file's windows and freezes.
+    pub closed: Option<Closed>,
+    pub approval: Option<DeployApproval>,
+    pub irreversible: Option<String>,
+    /// The checklist before the click.
+    pub expects: Option<DeployExpects>,
 }
 
 /// One stage of a deploy that was not begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct PlannedStage {
-    /// `building`, `staging`, `canary` or `promoting`.
+    /// `building`, `staging`, `awaiting_approval`, `canary` (once for each step) or `promoting`.
     pub name: String,
     /// Hosts it concerns; those that flip together stand in one list.
     pub hosts: Vec<Vec<String>>,

@@ -145,7 +145,8 @@ pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str
     Ok(incident)
 }
 
-/// What a flag's guard did and wants people for.
+/// What a flag's guard, or a deploy, came to and wants people for.
+#[derive(Debug, Clone)]
 pub(crate) struct GuardIncident {
     pub title: String,
     pub critical: bool,

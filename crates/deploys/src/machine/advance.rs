@@ -6,7 +6,7 @@ use super::{
     run::{Kind, Run, State},
     step::{Machine, TRIES_MAX},
 };
-use crate::{manifest::Digest, plan::CHECK_MS};
+use crate::{manifest::Digest, pipeline::HookAt, plan::CHECK_MS};
 
 /// States a step can pass through at once; more would be a loop.
 const PASSES_MAX: usize = 16;
@@ -14,12 +14,14 @@ const PASSES_MAX: usize = 16;
 impl Machine {
     pub(super) fn advance(&mut self) {
         for _ in 0..PASSES_MAX {
-            let before = self.run.state;
+            let before = (self.run.state, self.run.steps_passed);
             self.expire();
+            self.expire_hook();
             match self.run.state {
                 State::Queued => self.queued(),
                 State::Building => self.building(),
                 State::Staging => self.staging(),
+                State::AwaitingApproval => self.awaiting_approval(),
                 State::Canary => self.canary(),
                 State::Promoting => self.promoting(),
                 State::RollingBack => self.rolling_back(),
@@ -31,7 +33,7 @@ impl Machine {
                 | State::Cancelled
                 | State::Interrupted => {}
             }
-            if self.run.state == before {
+            if (self.run.state, self.run.steps_passed) == before {
                 return;
             }
         }
@@ -56,7 +58,7 @@ impl Machine {
         }
     }
 
-    fn state_expired(&self) -> bool {
+    pub(super) fn state_expired(&self) -> bool {
         self.run.state_deadline().is_some_and(|at| self.now >= at)
     }
 
@@ -69,7 +71,22 @@ impl Machine {
     }
 
     fn building(&mut self) {
-        if self.state_expired() {
+        if !self.hook_ended(HookAt::BeforeBuild) {
+            return;
+        }
+        if self.run.digest.is_some() {
+            if self.hook_ended(HookAt::AfterBuild) {
+                self.enter(State::Staging);
+            }
+            return;
+        }
+        if !self.run.building {
+            self.run.building = true;
+            self.run.builds += 1;
+            // a hook's time is not the build's
+            self.run.entered_at = self.now;
+            self.effects.push(Effect::Build);
+        } else if self.state_expired() {
             self.effects.push(Effect::StopBuild);
             self.fail("the build did not end in time".to_owned());
         }
@@ -79,7 +96,7 @@ impl Machine {
         let Some(digest) = self.run.digest else {
             return self.fail("the artifact is not known; start the deploy again".to_owned());
         };
-        if self.state_expired() {
+        if self.run.hook.is_none() && self.state_expired() {
             let now = self.now;
             for h in self.run.hosts.iter_mut().filter(|h| matches!(h.state, HostState::Waiting | HostState::Staging)) {
                 h.settle();
@@ -100,30 +117,14 @@ impl Machine {
         if ready == 0 {
             return self.fail(self.told("cannot take the release"));
         }
-        self.say(Fact::Staged { hosts: ready });
-        self.choose_canaries();
-        if self.run.plan.canary_hosts > 0 {
-            let hosts = self.run.hosts.iter().filter(|h| h.canary).map(|h| h.name.clone()).collect();
-            self.say(Fact::CanaryStarted { hosts });
-            self.enter(State::Canary);
-        } else {
-            if self.run.kind == Kind::Deploy {
-                self.say(Fact::Promoting { by: None });
-            }
-            self.enter(State::Promoting);
+        if !self.run.all_staged {
+            self.run.all_staged = true;
+            self.say(Fact::Staged { hosts: ready });
         }
+        self.staged_all();
     }
 
-    /// The first hosts by name that can take it: an unreachable one is no canary.
-    fn choose_canaries(&mut self) {
-        let mut left = self.run.plan.canary_hosts;
-        for h in &mut self.run.hosts {
-            h.canary = left > 0 && h.state == HostState::Staged;
-            left -= usize::from(h.canary);
-        }
-    }
-
-    fn order_stage(&mut self, digest: Digest) {
+    pub(super) fn order_stage(&mut self, digest: Digest) {
         let deadline = self.now.plus_ms(self.run.plan.stage_ms);
         let now = self.now;
         for h in &mut self.run.hosts {
@@ -169,10 +170,14 @@ impl Machine {
         self.order_stage(digest);
         self.order_activate(digest, true, usize::MAX);
         if !healthy {
+            self.run.passed = false;
             // a canary that left and came back is watched for the whole time again
             self.run.hold_until = None;
             self.run.check_until = None;
             return self.interrupt_watch();
+        }
+        if self.run.passed {
+            return self.promote_passed();
         }
         let until = *self.run.hold_until.get_or_insert(self.now.plus_ms(self.run.plan.hold_ms));
         if let Some(judge) = self.run.plan.judge.clone()
@@ -207,12 +212,6 @@ impl Machine {
         }
     }
 
-    pub(super) fn canary_passed(&mut self, said: String) {
-        self.say(Fact::CanaryPassed { said });
-        self.say(Fact::Promoting { by: None });
-        self.enter(State::Promoting);
-    }
-
     fn promoting(&mut self) {
         let Some(digest) = self.run.digest else {
             return self.hold("the artifact is not known".to_owned());
@@ -235,6 +234,10 @@ impl Machine {
         if over || healthy == 0 {
             return self.need_human(self.told("did not flip"));
         }
+        let last = if self.run.kind == Kind::Deploy { HookAt::AfterPromote } else { HookAt::OnRollback };
+        if !self.hook_ended(last) {
+            return;
+        }
         self.run.error = (healthy < total).then(|| self.told("did not flip"));
         self.say(Fact::Succeeded { healthy, total });
         self.end(State::Succeeded);
@@ -242,7 +245,7 @@ impl Machine {
 
     fn held(&mut self) {
         let failed = self.run.hosts.iter().any(|h| h.touched && h.state == HostState::Failed);
-        if failed && self.run.kind == Kind::Deploy {
+        if failed && self.run.kind == Kind::Deploy && self.run.plan.irreversible.is_none() {
             return self.roll_back(self.told("failed"));
         }
         if let (Some(judge), true) = (self.run.plan.judge.clone(), self.run.watch.is_some()) {
@@ -250,7 +253,15 @@ impl Machine {
         }
     }
 
+    /// Sends the deploy back, unless it cannot be undone: then people decide.
     pub(super) fn roll_back(&mut self, why: String) {
+        let Some(irreversible) = self.run.plan.irreversible.clone() else { return self.go_back(why) };
+        let why = format!("{why}; it does not go back by itself: {irreversible}");
+        self.effects.push(Effect::Page { why: why.clone() });
+        self.hold(why);
+    }
+
+    pub(super) fn go_back(&mut self, why: String) {
         self.run.error = Some(why.clone());
         self.say(Fact::RollingBack { why });
         self.enter(State::RollingBack);
@@ -305,8 +316,11 @@ impl Machine {
             let why = self.run.error.clone().unwrap_or_default();
             return self.need_human(format!("{}; it was rolling back because {why}", self.told("did not go back")));
         }
-        let why = self.run.error.clone().unwrap_or_default();
         let hosts = touched().count();
+        if !self.hook_ended(HookAt::OnRollback) {
+            return;
+        }
+        let why = self.run.error.clone().unwrap_or_default();
         self.say(Fact::RolledBack { why, hosts });
         self.end(State::RolledBack);
     }
@@ -319,16 +333,17 @@ impl Machine {
 
     fn need_human(&mut self, why: String) {
         self.run.error = Some(why.clone());
+        self.effects.push(Effect::Page { why: why.clone() });
         self.say(Fact::NeedsHuman { why });
         self.enter(State::NeedsHuman);
     }
 
-    fn bad(&self) -> usize {
+    pub(super) fn bad(&self) -> usize {
         self.run.hosts.iter().filter(|h| h.is_bad()).count()
     }
 
     /// `host-2 (no space left), host-3 (its agent is not connected) VERB`
-    fn told(&self, verb: &str) -> String {
+    pub(super) fn told(&self, verb: &str) -> String {
         told(&self.run, verb)
     }
 }

@@ -5,6 +5,7 @@
 //! Orders to hosts are wishes for a digest, safe to give twice. What is unknown holds the deploy; it never passes.
 
 mod advance;
+mod gates;
 mod host;
 mod judged;
 mod run;
@@ -14,12 +15,13 @@ mod tests;
 
 pub use host::{Host, HostState, Order, Running};
 pub use judged::{Judgement, Watch};
-pub use run::{Kind, Run, State, StepLog, StepOutcome};
+pub use run::{Approval, HookRun, Kind, Run, State, StepLog, StepOutcome};
 pub use step::step;
 
 use tenfold_types::Timestamp;
 
 use crate::manifest::Digest;
+use crate::pipeline::HookAt;
 
 /// What the shell tells the machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,8 +84,20 @@ pub enum Input {
         since: Timestamp,
         judgement: Box<Judgement>,
     },
+    /// A hook ended; with an error in words, or well.
+    HookEnded {
+        at: HookAt,
+        error: Option<String>,
+    },
     /// A deadline may have passed.
     Tick,
+    /// Somebody who may approve agrees that it goes on.
+    Approve {
+        by: String,
+        name: String,
+        /// It is who started the deploy.
+        starter: bool,
+    },
     Cancel {
         by: String,
     },
@@ -146,6 +160,15 @@ pub enum Effect {
     RunJudge {
         since: Timestamp,
     },
+    /// Run the hook of this place.
+    RunHook {
+        at: HookAt,
+    },
+    StopHook,
+    /// Call people.
+    Page {
+        why: String,
+    },
     /// Keeps others from deploying what the judge found to be worse.
     Lock {
         why: String,
@@ -166,7 +189,28 @@ pub enum Fact {
     Staged {
         hosts: usize,
     },
+    AwaitingApproval {
+        count: usize,
+    },
+    Approved {
+        name: String,
+        have: usize,
+        want: usize,
+    },
+    HookStarted {
+        at: HookAt,
+    },
+    /// The hook failed where that changes nothing.
+    HookFailed {
+        at: HookAt,
+        error: String,
+    },
     CanaryStarted {
+        hosts: Vec<String>,
+    },
+    /// A step of the canary was passed and the next has begun.
+    CanaryStep {
+        number: usize,
         hosts: Vec<String>,
     },
     HostActivated {

@@ -7,7 +7,8 @@ use super::host::{Host, HostState, Running};
 use super::judged::{Judgement, Watch};
 use crate::{
     manifest::Digest,
-    plan::{Plan, natural_cmp},
+    pipeline::HookAt,
+    plan::{Plan, PlannedStep, natural_cmp},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub enum State {
     Queued,
     Building,
     Staging,
+    /// Everything is on the hosts and nothing has flipped.
+    AwaitingApproval,
     Canary,
     Promoting,
     Succeeded,
@@ -29,10 +32,11 @@ pub enum State {
 }
 
 impl State {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Queued,
         Self::Building,
         Self::Staging,
+        Self::AwaitingApproval,
         Self::Canary,
         Self::Promoting,
         Self::Succeeded,
@@ -49,6 +53,7 @@ impl State {
             Self::Queued => "queued",
             Self::Building => "building",
             Self::Staging => "staging",
+            Self::AwaitingApproval => "awaiting_approval",
             Self::Canary => "canary",
             Self::Promoting => "promoting",
             Self::Succeeded => "succeeded",
@@ -70,7 +75,7 @@ impl State {
     }
     /// Only a person moves it on.
     pub const fn waits_for_person(self) -> bool {
-        matches!(self, Self::Held | Self::NeedsHuman)
+        matches!(self, Self::AwaitingApproval | Self::Held | Self::NeedsHuman)
     }
 }
 
@@ -129,9 +134,54 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judged: Option<Box<Judgement>>,
     pub builds: u32,
+    /// The build was ordered and has not answered.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub building: bool,
+    /// Said once: a host that was away may be staged later again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all_staged: bool,
+    /// Canary steps in all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub steps_total: usize,
+    /// Canary steps that were passed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub steps_passed: usize,
+    /// The last step was passed, and what comes before the promotion is under way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub passed: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<Approval>,
+    /// The hook that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<HookRun>,
+    /// Hooks that have ended, well or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks_ended: Vec<HookAt>,
     /// Why it failed, is held, or went back.
     pub error: Option<String>,
     pub steps: Vec<StepLog>,
+}
+
+/// Somebody agreed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Login.
+    pub by: String,
+    pub name: String,
+    pub at: Timestamp,
+}
+
+/// A hook that was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookRun {
+    pub at: HookAt,
+    /// When no answer counts as a failure.
+    pub until: Timestamp,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// How long a deploy may wait for its turn.
@@ -163,8 +213,12 @@ impl Run {
             host.canary = true;
         }
         // Where nothing ran there is nothing to be worse than.
-        let judge = plan.judge.filter(|_| hosts.iter().any(|h| h.before != Running::Nothing));
-        let plan = Plan { judge, ..plan };
+        let is_first = hosts.iter().all(|h| h.before == Running::Nothing);
+        let judge = plan.judge.filter(|_| !is_first);
+        let unjudged = |step: PlannedStep| PlannedStep { judge: step.judge.filter(|_| !is_first), ..step };
+        let later = plan.later.into_iter().map(unjudged).collect();
+        let plan = Plan { judge, later, ..plan };
+        let steps_total = plan.steps().len();
         Self {
             kind,
             state: State::Queued,
@@ -177,6 +231,14 @@ impl Run {
             watch: None,
             judged: None,
             builds: 0,
+            building: false,
+            all_staged: false,
+            steps_total,
+            steps_passed: 0,
+            passed: false,
+            approvals: Vec::new(),
+            hook: None,
+            hooks_ended: Vec::new(),
             error: None,
             steps: Vec::new(),
         }
@@ -193,6 +255,9 @@ impl Run {
             State::Queued => Some(self.entered_at.plus_ms(QUEUED_MS)),
             State::Building => Some(self.entered_at.plus_ms(self.plan.build_ms)),
             State::Staging => Some(self.entered_at.plus_ms(self.plan.stage_ms)),
+            State::AwaitingApproval => {
+                self.plan.approve.as_ref().map(|approve| self.entered_at.plus_ms(approve.within_ms))
+            }
             _ => None,
         }
     }
@@ -204,10 +269,13 @@ impl Run {
         let reach = |h: &Host| h.lost_at.filter(|_| h.may_be_lost()).map(|at| at.plus_ms(self.plan.reach_ms));
         let hosts = self.hosts.iter().flat_map(|h| h.deadline.into_iter().chain(reach(h)));
         // While the judge watches, the end of the hold wakes nobody: its answers come by themselves.
-        let hold = self.hold_until.filter(|_| self.plan.judge.is_none());
+        let hold = self.hold_until.filter(|_| self.plan.judge.is_none() && !self.passed);
         let canary = (self.state == State::Canary).then(|| self.check_until.or(hold)).flatten();
         // Whatever a held deploy waits for is a person's, but the judge may go on watching it.
         let judge = self.watch.as_ref().filter(|_| self.check_until.is_none()).map(|w| w.ask_at);
-        hosts.chain(self.state_deadline()).chain(canary).chain(judge).min()
+        let hook = self.hook.map(|hook| hook.until);
+        // The time in which a state has to end is not over before its hook is.
+        let state = self.state_deadline().filter(|_| hook.is_none());
+        hosts.chain(state).chain(canary).chain(judge).chain(hook).min()
     }
 }

@@ -41,10 +41,10 @@ impl Machine {
                 }
             }
             Input::Built { digest } => {
-                if self.run.state == State::Building {
+                if self.run.state == State::Building && self.run.building {
+                    self.run.building = false;
                     self.run.digest = Some(digest);
                     self.say(Fact::Built { digest });
-                    self.enter(State::Staging);
                 }
             }
             Input::BuildFailed { error } => {
@@ -78,7 +78,9 @@ impl Machine {
             Input::Back { host, running } => self.back(&host, running),
             Input::Checked(verdict) => self.checked(verdict),
             Input::Judged { since, judgement } => self.judged(since, *judgement),
+            Input::HookEnded { at, error } => self.take_hook(at, error),
             Input::Tick => {}
+            Input::Approve { by, name, starter } => self.approve(by, name, starter),
             Input::Cancel { by } => self.cancel(by),
             Input::Promote { by } => self.promote(by),
             Input::Abort { by } => self.abort(by),
@@ -102,9 +104,7 @@ impl Machine {
             }
             self.enter(State::Staging);
         } else {
-            self.run.builds += 1;
             self.say(Fact::BuildStarted);
-            self.effects.push(Effect::Build);
             self.enter(State::Building);
         }
     }
@@ -239,9 +239,9 @@ impl Machine {
                 self.effects.push(Effect::StopBuild);
                 self.cancelled(by);
             }
-            State::Queued | State::Staging => self.cancelled(by),
+            State::Queued | State::Staging | State::AwaitingApproval => self.cancelled(by),
             State::Canary | State::Promoting | State::Held if self.run.kind == Kind::Deploy => {
-                self.roll_back(format!("cancelled by {by}"));
+                self.go_back(format!("cancelled by {by}"));
             }
             State::NeedsHuman | State::Held => {
                 let error = self.run.error.clone().unwrap_or_default();
@@ -274,7 +274,8 @@ impl Machine {
 
     fn abort(&mut self, by: String) {
         match (self.run.state, self.run.kind) {
-            (State::Held | State::NeedsHuman, Kind::Deploy) => self.roll_back(format!("aborted by {by}")),
+            (State::Held | State::NeedsHuman, Kind::Deploy) => self.go_back(format!("aborted by {by}")),
+            (State::AwaitingApproval, _) => self.cancel(by),
             (State::Held | State::NeedsHuman, Kind::Rollback) => self.cancel(by),
             (state, _) => self.refuse(format!("the deploy is {} and not held", state.word())),
         }
@@ -296,8 +297,17 @@ impl Machine {
         if let Some(watch) = &mut self.run.watch {
             watch.ask_at = now;
         }
+        if self.run.hook.is_some() {
+            self.resume_hook();
+            if !self.run.state.is_final() {
+                let state = self.run.state;
+                self.say(Fact::Resumed { state });
+            }
+            return;
+        }
         match self.run.state {
             State::Queued => self.begin(),
+            State::Building if !self.run.building => self.say(Fact::Resumed { state: State::Building }),
             State::Building if self.run.builds >= BUILDS_MAX => {
                 let why =
                     format!("the server stopped {BUILDS_MAX} times while it was building; start the deploy again");
@@ -306,10 +316,8 @@ impl Machine {
                 self.enter(State::Interrupted);
             }
             State::Building => {
-                self.run.builds += 1;
-                self.run.entered_at = self.now;
+                self.run.building = false;
                 self.say(Fact::Resumed { state: State::Building });
-                self.effects.push(Effect::Build);
             }
             State::Staging => {
                 self.run.entered_at = self.now;
@@ -328,12 +336,19 @@ impl Machine {
     pub(super) fn say(&mut self, fact: Fact) {
         self.effects.push(Effect::Say(fact));
     }
-    fn refuse(&mut self, why: String) {
+    pub(super) fn refuse(&mut self, why: String) {
         self.effects.push(Effect::Refuse(why));
     }
     fn refuse_person(&mut self, input: &Input, why: &str) {
-        if matches!(input, Input::Cancel { .. } | Input::Promote { .. } | Input::Abort { .. } | Input::Supersede { .. })
-        {
+        let by_person = matches!(
+            input,
+            Input::Cancel { .. }
+                | Input::Promote { .. }
+                | Input::Abort { .. }
+                | Input::Supersede { .. }
+                | Input::Approve { .. }
+        );
+        if by_person {
             self.refuse(format!("the deploy {why} ({})", self.run.state.word()));
         }
     }
@@ -354,6 +369,10 @@ impl Machine {
                 finished_at: None,
             });
         }
+        if self.run.hook.take().is_some() {
+            self.effects.push(Effect::StopHook);
+        }
+        self.run.passed = false;
         self.run.state = state;
         self.run.entered_at = self.now;
         self.run.hold_until = None;

@@ -9,9 +9,10 @@ use super::*;
 use tenfold_judge::Verdict as Judged;
 
 use self::judged::{UNDECIDED, judgement, judging};
-use crate::pipeline::{CanaryJudge, Inconclusive};
-use crate::plan::Plan;
+use crate::pipeline::{CanaryJudge, Hook, Hooks, Inconclusive};
+use crate::plan::{Plan, PlannedApproval, PlannedStep};
 
+mod gates;
 mod judged;
 
 fn old() -> Digest {
@@ -33,6 +34,10 @@ fn plan(canary_hosts: usize) -> Plan {
         stage_ms: 60_000,
         activate_ms: 30_000,
         reach_ms: 20_000,
+        later: Vec::new(),
+        approve: None,
+        hooks: Box::default(),
+        irreversible: None,
     }
 }
 
@@ -297,6 +302,8 @@ enum Act {
     Supersede,
     Verdict(u8),
     Judge(usize),
+    Approve(usize),
+    Hook(bool),
 }
 
 fn acts() -> impl Strategy<Value = Act> {
@@ -314,6 +321,8 @@ fn acts() -> impl Strategy<Value = Act> {
         1 => Just(Act::Supersede),
         2 => (0..3u8).prop_map(Act::Verdict),
         2 => (0..6usize).prop_map(Act::Judge),
+        2 => (0..3usize).prop_map(Act::Approve),
+        2 => proptest::bool::weighted(0.8).prop_map(Act::Hook),
     ]
 }
 
@@ -348,13 +357,22 @@ impl Sim {
                 before.hosts.iter().filter(|h| h.canary).count() > 0
                     && run.hosts.iter().filter(|h| h.canary).all(|h| h.state == HostState::Healthy)
             );
+            let passed = passed || before.passed;
             assert!(passed || run.plan.check.is_none(), "the canary passed without its check");
+            assert!(run.plan.later.is_empty(), "a step of the canary was left out");
             let judged = run.judged.as_ref().map(|j| j.verdict);
             assert!(run.plan.judge.is_none() || judged == Some(Judged::NotWorse), "passed by {judged:?}");
         }
         if before.state == State::Held && run.state == State::Promoting {
             assert!(person);
         }
+        let wanted = run.plan.approve.as_ref().map_or(0, |a| a.count);
+        let flips = effects.iter().any(|e| matches!(e, Effect::Activate { .. }));
+        assert!(!flips || run.approvals.len() >= wanted, "a host flipped before people agreed");
+        let by_person =
+            matches!(run.error.as_deref(), Some(e) if e.starts_with("cancelled") || e.starts_with("aborted"));
+        let went_back = run.state == State::RollingBack && before.state != State::RollingBack;
+        assert!(!went_back || run.plan.irreversible.is_none() || by_person, "it went back by itself: {:?}", run.error);
         self.promoted_by_person |= person && run.state != before.state;
         self.run = run;
         if !self.run.state.is_final() && !self.run.state.waits_for_person() {
@@ -381,6 +399,7 @@ impl Sim {
                 self.answer(host, Some(digest), false);
             }
             Effect::Deactivate { host } => self.answer(host, None, false),
+            Effect::RunHook { at } => self.give(Input::HookEnded { at, error: None }),
             Effect::RunCheck => self.give(Input::Checked(Verdict::Inconclusive { said: "no data".into() })),
             Effect::RunJudge { since } => {
                 self.give(Input::Judged { since, judgement: judgement(Judged::NotEnoughData) });
@@ -450,6 +469,17 @@ impl Sim {
                 let all = [UNDECIDED.as_slice(), &[Judged::Worse, Judged::NotWorse]].concat();
                 self.give(Input::Judged { since, judgement: judgement(all[i]) });
             }
+            Act::Approve(i) => {
+                let by = format!("person-{i}");
+                self.give(Input::Approve { by: by.clone(), name: by, starter: i == 0 });
+            }
+            Act::Hook(well) => {
+                if let Some(running) = self.run.hook {
+                    self.wire.retain(|e| !matches!(e, Effect::RunHook { .. }));
+                    let error = (!well).then(|| "exit 1".to_owned());
+                    self.give(Input::HookEnded { at: running.at, error });
+                }
+            }
             Act::Verdict(0) => self.give(Input::Checked(Verdict::Pass { said: String::new() })),
             Act::Verdict(1) => self.give(Input::Checked(Verdict::Fail { said: String::new() })),
             Act::Verdict(_) => self.give(Input::Checked(Verdict::Inconclusive { said: String::new() })),
@@ -494,7 +524,7 @@ proptest! {
         stages in proptest::collection::vec(proptest::bool::weighted(0.9), 4),
         silent in proptest::collection::vec(proptest::bool::weighted(0.1), 4),
         fresh in proptest::collection::vec(proptest::bool::weighted(0.2), 4),
-        canary in 0..3usize, max_unavailable in 0..3usize, check: bool, judge in proptest::option::of(0..3usize), rollback: bool, build_fails in proptest::bool::weighted(0.1),
+        canary in 0..3usize, max_unavailable in 0..3usize, check: bool, judge in proptest::option::of(0..3usize), rollback: bool, steps in 0..3usize, approve in 0..3usize, hooks: [bool; 6], idempotent: bool, irreversible in proptest::bool::weighted(0.2), build_fails in proptest::bool::weighted(0.1),
     ) {
         let hosts: BTreeMap<String, SimHost> = (0..4).map(|i| {
             let running = if fresh[i] { Running::Nothing } else { on_old() };
@@ -505,9 +535,15 @@ proptest! {
         let base = if check { CanaryCheckPlan::with() } else { plan(1) };
         let then = [Inconclusive::Hold, Inconclusive::Rollback, Inconclusive::PromoteNeedsPerson];
         let judge = judge.and_then(|i| judging(then[i]).judge);
-        let plan = Plan { canary_hosts: canary, max_unavailable, judge, ..base };
+        let later = (0..if canary == 0 { 0 } else { steps }).map(|i| PlannedStep { hosts: canary + i + 1, hold_ms: 5_000, check: base.check.clone(), judge: judge.clone() }).collect();
+        let approve = (approve > 0).then_some(PlannedApproval { count: approve, four_eyes: true, within_ms: 600_000 });
+        let hook = |wanted: bool| wanted.then(|| self::gates::hook(idempotent));
+        let [a, b, c, d, e, f] = hooks.map(hook);
+        let hooks = Box::new(Hooks { before_build: a, after_build: b, before_activate: c, before_promote: d, after_promote: e, on_rollback: f });
+        let irreversible = irreversible.then(|| "columns are dropped".to_owned());
+        let plan = Plan { canary_hosts: canary, max_unavailable, judge, later, approve, hooks, irreversible, ..base };
         let known = hosts.iter().map(|(n, h)| (n.clone(), Some(h.running))).collect();
-        let run = if rollback { Run::rollback(Plan { canary_hosts: 0, judge: None, ..plan }, new(), known, now) } else { Run::deploy(plan, known, now) };
+        let run = if rollback { Run::rollback(Plan { canary_hosts: 0, judge: None, later: Vec::new(), approve: None, irreversible: None, hooks: Box::new(Hooks { on_rollback: plan.hooks.on_rollback.clone(), ..Hooks::default() }), ..plan }, new(), known, now) } else { Run::deploy(plan, known, now) };
         let mut sim = Sim { run, now, hosts, wire: Vec::new(), build_fails, promoted_by_person: false };
         sim.give(Input::Start);
         for act in acts {

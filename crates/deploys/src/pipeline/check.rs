@@ -1,6 +1,8 @@
 //! Reading the file, and the checks a type cannot express. Each names the key and its line.
 
-use super::{FILE_BYTES_MAX, Pipeline, PipelineError};
+use super::expects::{LINE_CHARS_MAX, LINES_MAX};
+use super::rollout::{APPROVALS_MAX, STEPS_MAX};
+use super::{Approve, Canary, CanaryJudge, Check, Expects, FILE_BYTES_MAX, HookAt, Pipeline, PipelineError};
 
 /// Longest any time in the file may be: a day.
 const SECONDS_MAX: u32 = 86_400;
@@ -82,27 +84,154 @@ fn check(p: &Pipeline) -> Checked {
         if target.batch.of(100) == 0 {
             return Err((path(&at(&["batch"])), "must be at least 1 host".to_owned()));
         }
-        if let Some(judge) = &target.canary.judge {
-            judge
-                .check(target.canary.hold_s)
-                .map_err(|(rest, why)| (path(&[&at(&["canary", "judge"]), rest].concat()), why))?;
-            if target.canary.hosts.of(100) == 0 {
-                return Err((path(&at(&["canary", "hosts"])), "is 0, so there is nothing to judge".to_owned()));
-            }
+        canary(&target.canary, &at(&["canary"]))?;
+        if let Some(approve) = &target.approve {
+            approvals(approve, &at(&["approve"]))?;
         }
-        if let Some(check) = &target.canary.check {
-            if check.query.trim().is_empty() {
-                return Err((path(&at(&["canary", "check", "query"])), "is empty; write a PromQL query".to_owned()));
-            }
-            if check.max.is_none() && check.min.is_none() {
-                return Err((path(&at(&["canary", "check"])), "has no bound; give `max` or `min`".to_owned()));
-            }
-            if check.max.into_iter().chain(check.min).any(|v| !v.is_finite()) {
-                return Err((path(&at(&["canary", "check"])), "has a bound that is not a number".to_owned()));
-            }
+        for freeze in &target.freezes {
+            freeze.span().map_err(|(key, why)| (path(&[&at(&["freezes"]), &[key][..]].concat()), why))?;
+            line(&freeze.reason, &at(&["freezes", "reason"]))?;
+            line(&freeze.owner, &at(&["freezes", "owner"]))?;
+        }
+    }
+    hooks(p)?;
+    if let Some(irreversible) = &p.irreversible {
+        globs(&irreversible.paths, &["irreversible", "paths"])?;
+        line(&irreversible.why, &["irreversible", "why"])?;
+    }
+    if let Some(expects) = &p.expects {
+        expectations(expects)?;
+    }
+    Ok(())
+}
+
+fn canary(canary: &Canary, at: &[&str]) -> Checked {
+    let below = |rest: &[&'static str]| path(&[at, rest].concat());
+    if canary.steps.len() > STEPS_MAX {
+        return Err((below(&["steps"]), format!("has {} steps, more than {STEPS_MAX}", canary.steps.len())));
+    }
+    if !canary.steps.is_empty() && canary.hosts.of(100) > 0 {
+        return Err((below(&["hosts"]), "says how many hosts, and so does `steps`; write one of both".to_owned()));
+    }
+    let nobody = canary.steps.is_empty() && canary.hosts.of(100) == 0;
+    if let Some(judged) = &canary.judge {
+        judge(judged, canary.hold_s, at)?;
+        if nobody {
+            return Err((below(&["hosts"]), "is 0, so there is nothing to judge".to_owned()));
+        }
+    }
+    if let Some(asked) = &canary.check {
+        check_of(asked, at)?;
+    }
+    let mut before = 0;
+    for (index, step) in canary.steps.iter().enumerate() {
+        let says = |key: &'static str, why: String| (below(&["steps", key]), format!("of step {} {why}", index + 1));
+        let hosts = step.hosts.of(100);
+        if hosts == 0 {
+            return Err(says("hosts", "is 0; a step has at least one host".to_owned()));
+        }
+        // A number and a share cannot be held against each other before the hosts are known.
+        if let Some(last) = index.checked_sub(1).and_then(|i| canary.steps.get(i))
+            && std::mem::discriminant(&last.hosts) == std::mem::discriminant(&step.hosts)
+            && hosts <= before
+        {
+            return Err(says("hosts", "is not more than that of the step before".to_owned()));
+        }
+        before = hosts;
+        let hold_s = step.hold_s.unwrap_or(canary.hold_s);
+        let in_step = [at, &["steps"]].concat();
+        seconds(hold_s, 0, &[&in_step, &["hold_s"][..]].concat())?;
+        if let Some(judged) = step.judge.as_ref().or(canary.judge.as_ref()) {
+            judge(judged, hold_s, &in_step)?;
+        }
+        if let Some(asked) = &step.check {
+            check_of(asked, &in_step)?;
         }
     }
     Ok(())
+}
+
+fn judge(judge: &CanaryJudge, hold_s: u32, at: &[&str]) -> Checked {
+    judge.check(hold_s).map_err(|(rest, why)| (path(&[at, &["judge"], rest].concat()), why))
+}
+
+fn check_of(check: &Check, at: &[&str]) -> Checked {
+    let below = |rest: &[&'static str]| path(&[at, &["check"], rest].concat());
+    if check.query.trim().is_empty() {
+        return Err((below(&["query"]), "is empty; write a PromQL query".to_owned()));
+    }
+    if check.max.is_none() && check.min.is_none() {
+        return Err((below(&[]), "has no bound; give `max` or `min`".to_owned()));
+    }
+    if check.max.into_iter().chain(check.min).any(|v| !v.is_finite()) {
+        return Err((below(&[]), "has a bound that is not a number".to_owned()));
+    }
+    Ok(())
+}
+
+fn approvals(approve: &Approve, at: &[&str]) -> Checked {
+    let below = |key: &'static str| path(&[at, &[key]].concat());
+    if !(1..=APPROVALS_MAX).contains(&approve.count) {
+        return Err((below("count"), format!("must be between 1 and {APPROVALS_MAX}")));
+    }
+    if !approve.by.is_empty() && approve.by.len() < approve.count as usize {
+        return Err((below("by"), format!("names {} people, and {} have to agree", approve.by.len(), approve.count)));
+    }
+    for person in &approve.by {
+        line(person, &[at, &["by"]].concat())?;
+    }
+    seconds(approve.within_s, 1, &[at, &["within_s"]].concat())
+}
+
+fn hooks(p: &Pipeline) -> Checked {
+    for which in HookAt::ALL {
+        let Some(hook) = p.hooks.get(which) else { continue };
+        let at = |key: &'static str| ["hooks", which.word(), key];
+        argv(&hook.command, &at("command"))?;
+        seconds(hook.timeout_s, 1, &at("timeout_s"))?;
+        seconds(hook.idle_timeout_s, 1, &at("idle_timeout_s"))?;
+        env(&hook.env, &at("env"))?;
+    }
+    Ok(())
+}
+
+fn expectations(expects: &Expects) -> Checked {
+    let at = |key: &'static str| ["expects", key];
+    for (key, lines) in [("risks", &expects.risks), ("signs", &expects.signs)] {
+        if lines.len() > LINES_MAX {
+            return Err((path(&at(key)), format!("has {} lines, more than {LINES_MAX}", lines.len())));
+        }
+        for text in lines {
+            line(text, &at(key))?;
+        }
+    }
+    if !expects.contingency.is_empty() {
+        line(&expects.contingency, &at("contingency"))?;
+    }
+    if expects.metrics.len() > LINES_MAX {
+        return Err((path(&at("metrics")), format!("has {} lines, more than {LINES_MAX}", expects.metrics.len())));
+    }
+    for (index, metric) in expects.metrics.iter().enumerate() {
+        let says =
+            |key: &'static str, why: &str| (path(&["expects", "metrics", key]), format!("of line {} {why}", index + 1));
+        if metric.query.trim().is_empty() || metric.query.chars().count() > LINE_CHARS_MAX {
+            return Err(says("query", "must have 1 to 500 characters; write a PromQL query with one value"));
+        }
+        if !(metric.by >= 0.0 && metric.by <= 1_000.0) {
+            return Err(says("by", "must be between 0 and 1000; 0.1 is a tenth"));
+        }
+        if metric.why.chars().count() > LINE_CHARS_MAX {
+            return Err(says("why", "must have at most 500 characters"));
+        }
+    }
+    seconds(expects.after_s, 1, &at("after_s"))
+}
+
+fn line(text: &str, at: &[&str]) -> Checked {
+    if !text.trim().is_empty() && text.chars().count() <= LINE_CHARS_MAX {
+        return Ok(());
+    }
+    Err((path(at), format!("must have 1 to {LINE_CHARS_MAX} characters")))
 }
 
 /// Names become folders, labels and parts of commands.
@@ -331,6 +460,122 @@ targets:
             assert!(error.message.contains(words), "{to}: {error}");
         }
         assert_eq!(Pipeline::line_of(JUDGED, &["targets", "production", "canary", "judge", "latency"]), 13);
+    }
+
+    const WHOLE: &str = r#"
+service: photos
+run: {command: ["node"]}
+targets:
+  production:
+    canary:
+      hold_s: 30
+      judge: {errors: {bad: b, total: t}, after: {for_s: 900}}
+      steps:
+        - {hosts: 1}
+        - {hosts: "10%", hold_s: 60}
+        - hosts: "50%"
+          judge: {errors: {bad: c, total: t}, alpha: 0.001}
+    approve:
+      count: 2
+      by: [mei, raj, ana]
+      role: deployer
+    windows: ["Mon-Thu 08:00-17:00 Europe/Berlin"]
+    freezes:
+      - {from: 2026-12-20, until: 2027-01-04, zone: Europe/Berlin, reason: stocktaking, owner: mei}
+hooks:
+  before_activate: {command: [./migrate], timeout_s: 600, idempotent: true}
+irreversible:
+  paths: ["migrations/**"]
+  why: columns are dropped
+expects:
+  metrics:
+    - {query: "sum(rate(errors[5m]))", should: stay, by: 0.1}
+  risks: ["the cache is cold at first"]
+  signs: ["latency above 1 s"]
+  contingency: roll back
+  after_s: 300
+"#;
+
+    #[test]
+    fn steps_approvals_windows_hooks_and_expectations_are_read() {
+        let p = Pipeline::parse(WHOLE).unwrap();
+        let target = p.target("production").unwrap();
+        let steps = target.canary.all_steps();
+        let told: Vec<_> = steps.iter().map(|s| (s.hosts, s.hold_s, s.judge.as_ref().map(|j| j.alpha))).collect();
+        assert_eq!(
+            told,
+            [
+                (Amount::Hosts(1), Some(30), Some(0.01)),
+                (Amount::Percent(10), Some(60), Some(0.01)),
+                (Amount::Percent(50), Some(30), Some(0.001)),
+            ]
+        );
+        assert_eq!(target.after_promotion().unwrap().1.for_s, 900);
+        let approve = target.approve.as_ref().unwrap();
+        assert_eq!((approve.count, approve.four_eyes, approve.within_s), (2, true, 86_400));
+        assert!(p.hooks.get(HookAt::BeforeActivate).unwrap().idempotent);
+        assert_eq!(p.expects.as_ref().unwrap().after_s, 300);
+        let json = serde_json::to_string(&p).unwrap();
+        assert_eq!(serde_json::from_str::<Pipeline>(&json).unwrap(), p);
+        let plain = Pipeline::parse(GOOD).unwrap();
+        assert_eq!(plain.target("production").unwrap().canary.all_steps().len(), 1);
+        assert!(plain.target("staging").unwrap().canary.all_steps().is_empty());
+    }
+
+    #[test]
+    fn their_errors_name_the_line() {
+        let cases: &[(&str, &str, usize, &str)] = &[
+            ("        - {hosts: 1}", "        - {hosts: 0}", 10, "of step 1 is 0"),
+            ("{hosts: \"10%\", hold_s: 60}", "{hosts: \"60%\"}", 10, "of step 3 is not more"),
+            ("      hold_s: 30", "      hosts: 1", 7, "says how many hosts, and so does `steps`"),
+            ("      count: 2", "      count: 0", 15, "approve.count` must be"),
+            ("      by: [mei, raj, ana]", "      by: [mei]", 16, "names 1 people, and 2"),
+            ("      role: deployer", "      role: boss", 17, "boss"),
+            ("[\"Mon-Thu 08:00-17:00 Europe/Berlin\"]", "[\"Mon-Thu 08:00\"]", 18, "three words"),
+            ("until: 2027-01-04", "until: 2026-12-19", 20, "freezes.until` must be after"),
+            ("reason: stocktaking", "reason: \"\"", 20, "freezes.reason"),
+            ("command: [./migrate]", "command: []", 22, "before_activate.command"),
+            ("timeout_s: 600", "timeout_s: 0", 22, "before_activate.timeout_s"),
+            ("before_activate:", "before_lunch:", 22, "before_lunch"),
+            ("[\"migrations/**\"]", "[\"/etc\"]", 24, "irreversible.paths"),
+            ("  why: columns are dropped", "  why: \"\"", 25, "irreversible.why"),
+            ("should: stay", "should: wobble", 28, "wobble"),
+            ("by: 0.1", "by: -1", 28, "expects.metrics.by` of line 1"),
+            ("  after_s: 300", "  after_s: 0", 32, "expects.after_s"),
+        ];
+        for (from, to, line, words) in cases {
+            assert!(WHOLE.contains(from), "{from}");
+            let error = Pipeline::parse(&WHOLE.replacen(from, to, 1)).unwrap_err();
+            assert!(error.message.contains(words), "{to}: {error}");
+            assert_eq!(error.line, *line, "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_guide_are_read() {
+        let guide = include_str!("../../../../docs/guide/deploys.md");
+        let files: Vec<&str> = guide
+            .split("```yaml\n")
+            .skip(1)
+            .filter_map(|rest| rest.split("```").next())
+            .filter(|text| text.contains("service:"))
+            .collect();
+        assert!(files.len() >= 3, "{}", files.len());
+        for file in files {
+            Pipeline::parse(file).unwrap_or_else(|e| panic!("{e} in\n{file}"));
+        }
+    }
+
+    /// Editors check files by it, so it says what is read and nothing else.
+    #[test]
+    fn the_schema_in_the_guide_is_that_of_the_file() {
+        let schema = serde_json::to_string_pretty(&Pipeline::schema()).unwrap() + "\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/guide/deploy.schema.json");
+        if std::env::var_os("TENFOLD_WRITE_SCHEMA").is_some() {
+            std::fs::write(path, &schema).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(kept == schema, "docs/guide/deploy.schema.json is out of date; run with TENFOLD_WRITE_SCHEMA=1");
     }
 
     #[test]

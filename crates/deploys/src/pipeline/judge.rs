@@ -8,7 +8,7 @@ const SELECTOR_CHARS_MAX: usize = 4_096;
 const SECONDS_MAX: u32 = 86_400;
 const EVERY_S_MAX: u32 = 60;
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CanaryJudge {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,7 +46,7 @@ pub struct CanaryJudge {
 }
 
 /// All hosts' error rate against what it was in the hour before the deploy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AfterPromotion {
     /// How long it is watched.
@@ -58,7 +58,7 @@ pub struct AfterPromotion {
     pub then: AfterAction,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AfterAction {
     /// Opens an incident, which pages.
@@ -69,7 +69,7 @@ pub enum AfterAction {
 }
 
 /// Counters as selectors, without the host: the judge adds it for either side.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorCounters {
     pub bad: String,
@@ -77,7 +77,7 @@ pub struct ErrorCounters {
 }
 
 /// What happens when the time is over and the evidence points nowhere, or there was not enough of it. Never a pass.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Inconclusive {
     /// Held for a person; the judge has said what it has to say.

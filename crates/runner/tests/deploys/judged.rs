@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::world::{World, mei, new_deploy, ready};
 
-const HOSTS: usize = 3;
+pub const HOSTS: usize = 3;
 /// Between two scrapes.
-const SCRAPE: Duration = Duration::from_millis(200);
+pub const SCRAPE: Duration = Duration::from_millis(200);
 /// Requests of one host between two scrapes, one in a hundred failing where nothing is wrong.
-const REQUESTS: u64 = 5_000;
+pub const REQUESTS: u64 = 5_000;
 
 /// Scrapes of all hosts until it is stopped; `canary_percent` of host-1's requests fail.
-fn scrape(app: &App, canary_percent: &Arc<AtomicU64>) -> CancellationToken {
+pub fn scrape(app: &App, canary_percent: &Arc<AtomicU64>) -> CancellationToken {
     let stop = CancellationToken::new();
     let (app, percent, stopped) = (app.clone(), canary_percent.clone(), stop.clone());
     tokio::spawn(async move {
@@ -54,7 +54,7 @@ fn scrape(app: &App, canary_percent: &Arc<AtomicU64>) -> CancellationToken {
 }
 
 /// The canary of the guide's example, in less time.
-fn judged(max_s: u32, more: &[(&str, &str)]) -> String {
+pub fn judged(max_s: u32, more: &[(&str, &str)]) -> String {
     let guide = include_str!("../../../../docs/guide/deploys.md").split_once("## The judge").unwrap().1;
     let file = guide.split("```yaml\n").nth(1).and_then(|b| b.split("```").next()).unwrap();
     let canary = &file[file.find("canary:").unwrap()..];
@@ -67,7 +67,7 @@ fn judged(max_s: u32, more: &[(&str, &str)]) -> String {
     })
 }
 
-async fn next(world: &World, version: &str, target: &str) -> Deploy {
+pub async fn next(world: &World, version: &str, target: &str) -> Deploy {
     world.write_pipeline(target);
     world.commit(version);
     world.deploy().await

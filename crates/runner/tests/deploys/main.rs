@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
+mod after;
 mod crash;
 mod fencing;
 mod follow;
+mod gates;
 mod judged;
 mod story;
+mod train;
 mod world;

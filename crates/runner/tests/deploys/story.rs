@@ -3,7 +3,7 @@
 use crate::world::{World, mei, new_deploy, ready};
 use tenfold_app::{
     App, Caller,
-    deploys::views::{Deploy, NewLock},
+    deploys::views::{Deploy, LockKind, NewLock},
 };
 use tenfold_promql::Value;
 use tenfold_types::ErrorCode;
@@ -184,6 +184,9 @@ async fn a_lock_keeps_others_out_and_not_its_owner() {
         reason: "moving the database".into(),
         expires_at: None,
         minutes: Some(30),
+        kind: LockKind::Lock,
+        from: None,
+        sha: None,
     };
     let mut raj = mei();
     raj.actor = tenfold_types::Actor::person("raj");

@@ -359,6 +359,7 @@ pub fn new_deploy(reference: Option<&str>) -> NewDeploy {
         environment: "production".into(),
         reference: reference.map(str::to_owned),
         reason: None,
+        override_reason: None,
     }
 }
 

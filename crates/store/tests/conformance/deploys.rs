@@ -11,8 +11,21 @@ pub async fn run(db: &Db) {
     services_and_artifacts(db).await;
     a_deploy_goes_on_until_it_is_final(db).await;
     what_was_taken_back_is_not_healthy(db).await;
+    what_runs_is_the_newest_that_succeeded(db).await;
     hosts_come_and_go(db).await;
     locks_end(db).await;
+    trains_come_and_go(db).await;
+}
+
+async fn trains_come_and_go(db: &Db) {
+    for body in ["{}", "{\"a\":1}"] {
+        write(db, move |tx| deploys::train_put(tx, "photos", "production", Some(body))).await;
+    }
+    assert_eq!(read(db, |tx| deploys::train_get(tx, "photos", "production")).await.as_deref(), Some("{\"a\":1}"));
+    assert_eq!(read(db, |tx| deploys::train_get(tx, "photos", "staging")).await, None);
+    assert_eq!(read(db, deploys::trains).await.len(), 1);
+    write(db, |tx| deploys::train_put(tx, "photos", "production", None)).await;
+    assert!(read(db, deploys::trains).await.is_empty());
 }
 
 fn row(number: i64, state: &str, reverts: Option<i64>) -> DeployRow {
@@ -87,6 +100,27 @@ async fn what_was_taken_back_is_not_healthy(db: &Db) {
         ..DeployQuery::default()
     };
     assert_eq!(read(db, move |tx| deploys::deploys(tx, &query)).await.len(), 1);
+}
+
+async fn what_runs_is_the_newest_that_succeeded(db: &Db) {
+    for (number, environment, state, ended_ms) in [
+        (10, "staging", "succeeded", Some(10)),
+        (11, "staging", "succeeded", Some(20)),
+        (12, "staging", "failed", Some(30)),
+        (13, "moon", "succeeded", Some(-5)),
+        (14, "moon", "canary", None),
+    ] {
+        let finished_at = ended_ms.map(|ms| NOW.plus_ms(ms));
+        let new = DeployRow { environment: environment.into(), finished_at, ..row(number, state, None) };
+        write(db, move |tx| deploys::deploy_insert(tx, &new)).await;
+    }
+    assert_eq!(read(db, |tx| deploys::deploys_newest(tx, NOW.plus_ms(-5))).await, [1, 11, 13]);
+    assert_eq!(read(db, |tx| deploys::deploys_newest(tx, NOW.plus_ms(1))).await, [11]);
+    assert!(read(db, |tx| deploys::deploys_newest(tx, NOW.plus_ms(21))).await.is_empty());
+    write(db, |tx| deploys::deploy_insert(tx, &row(15, "failed", Some(11)))).await;
+    write(db, |tx| deploys::deploy_insert(tx, &row(16, "succeeded", Some(11)))).await;
+    let tries = read(db, |tx| deploys::deploy_rollbacks(tx, 11)).await;
+    assert_eq!(tries.iter().map(|d| d.number).collect::<Vec<_>>(), [16, 15]);
 }
 
 async fn hosts_come_and_go(db: &Db) {

@@ -124,7 +124,7 @@ pub async fn deploy(client: &Client, out: Out, deploy: i64) -> Result<Exit, Fail
 }
 
 fn waits(state: &str) -> bool {
-    matches!(state, "held" | "needs_human")
+    matches!(state, "awaiting_approval" | "held" | "needs_human")
 }
 
 /// What a deploy's state means for a script.
@@ -187,7 +187,7 @@ mod unit {
         assert_eq!(exit("deploy", "succeeded"), Exit::Done);
         assert_eq!(exit("deploy", "rolled_back"), Exit::Failed);
         assert_eq!(exit("rollback", "rolled_back"), Exit::Done);
-        for state in ["held", "needs_human", "interrupted", "canary", ""] {
+        for state in ["awaiting_approval", "held", "needs_human", "interrupted", "canary", ""] {
             assert_eq!(exit("deploy", state), Exit::Inconclusive, "{state}");
         }
     }

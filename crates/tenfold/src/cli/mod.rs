@@ -24,6 +24,7 @@ mod record;
 mod routes;
 mod ship;
 mod switch;
+mod train;
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,8 @@ pub struct Common {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Deploy(ship::Deploy),
+    Approve(ship::Approve),
+    Train(train::Train),
     Rollback(ship::Rollback),
     Status(ship::Status),
     Next(ship::Next),
@@ -126,7 +129,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Why WhyNot Simulate
-        Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Project
+        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Why
+        WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Project
     }
 }

@@ -112,7 +112,7 @@ impl Out {
     pub fn state(self, word: &str) -> String {
         let (shape, colour) = match word {
             "critical" | "failed" | "firing" => ("▲", "31"),
-            "warning" | "held" | "needs_human" | "interrupted" | "rolled_back" => ("◆", "33"),
+            "warning" | "awaiting_approval" | "held" | "needs_human" | "interrupted" | "rolled_back" => ("◆", "33"),
             "succeeded" | "good" | "resolved" | "connected" | "healthy" => ("●", "32"),
             "unknown" => ("○", "36"),
             _ => ("·", "0"),

@@ -1,4 +1,4 @@
-//! deploy, rollback, status, next, lock, unlock.
+//! deploy, approve, rollback, status, next, lock, unlock.
 
 use serde_json::{Value, json};
 use tenfold_app::chat::grammar::{DEFAULT_ENVIRONMENT, parse_duration_ms};
@@ -31,6 +31,9 @@ pub struct Deploy {
     /// Say what would ship and what each stage would do; change nothing.
     #[arg(long, conflicts_with = "no_wait")]
     dry_run: bool,
+    /// Pass over windows, freezes, locks and pins; only an admin may, and the reason is recorded.
+    #[arg(long = "override", value_name = "REASON")]
+    override_reason: Option<String>,
     #[command(flatten)]
     pub(super) common: Common,
 }
@@ -40,7 +43,9 @@ impl Deploy {
         if self.dry_run {
             return self.rehearse(client, out).await;
         }
-        let body = json!({"service": self.service, "environment": self.to, "ref": self.reference});
+        let body = json!({
+            "service": self.service, "environment": self.to, "ref": self.reference, "override": self.override_reason,
+        });
         let deploy = client.post("/api/deploys", &body).await?;
         started(client, out, &deploy, self.no_wait).await
     }
@@ -57,7 +62,8 @@ impl Deploy {
             lines.extend(list(next, "plan").iter().map(stage_line));
             lines
         });
-        let in_the_way = list(&next, "plan").is_empty() || !next["locked"].is_null() || !next["running"].is_null();
+        let in_the_way =
+            list(&next, "plan").is_empty() || ["locked", "running", "closed"].iter().any(|key| !next[*key].is_null());
         Ok(if in_the_way { Exit::Refused } else { Exit::Done })
     }
 }
@@ -80,6 +86,27 @@ async fn started(client: &Client, out: Out, deploy: &Value, no_wait: bool) -> Re
         return Ok(Exit::Done);
     }
     follow::deploy(client, out, n).await
+}
+
+/// Approve deploy N, which waits for people.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold approve 12\n  tenfold approve 12 --no-wait")]
+pub struct Approve {
+    /// The deploy's number.
+    #[arg(value_name = "N")]
+    number: i64,
+    /// Return as soon as it is approved.
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Approve {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let deploy = client.post(&format!("/api/deploys/{}/approve", self.number), &json!({})).await?;
+        started(client, out, &deploy, self.no_wait).await
+    }
 }
 
 /// Go back to the release before, or undo deploy N.
@@ -215,12 +242,40 @@ fn next_lines(next: &Value) -> Vec<String> {
     if !next["locked"].is_null() {
         lines.push(lock_line(&next["locked"]));
     }
+    if !next["closed"].is_null() {
+        let opens = text(&next["closed"], "opens_at");
+        let opens = if opens.is_empty() { String::new() } else { format!("; opens at {opens}") };
+        lines.push(format!("closed: {}{opens}", text(&next["closed"], "why")));
+    }
+    if !next["irreversible"].is_null() {
+        lines.push(format!("does not go back by itself: {}", text(next, "irreversible")));
+    }
+    lines.extend(checklist(&next["expects"]));
+    lines
+}
+
+fn checklist(expects: &Value) -> Vec<String> {
+    let mut lines: Vec<String> =
+        list(expects, "metrics").iter().map(|m| format!("[ ] expected: {}", text(m, "says"))).collect();
+    for (word, key) in [("risk", "risks"), ("sign of trouble", "signs")] {
+        let said = list(expects, key).iter().filter_map(Value::as_str);
+        lines.extend(said.map(|line| format!("[ ] {word}: {line}")));
+    }
+    let contingency = text(expects, "contingency");
+    if !contingency.is_empty() {
+        lines.push(format!("[ ] then: {contingency}"));
+    }
     lines
 }
 
 fn lock_line(lock: &Value) -> String {
+    let word = match text(lock, "kind") {
+        "freeze" => "frozen".to_owned(),
+        "pin" => format!("pinned to {}", short(text(lock, "sha"))),
+        _ => "locked".to_owned(),
+    };
     format!(
-        "{} in {} is locked by {} until {} UTC: {}",
+        "{} in {} is {word} by {} until {} UTC: {}",
         text(lock, "service"),
         text(lock, "environment"),
         text(lock, "owner_name"),
@@ -231,7 +286,9 @@ fn lock_line(lock: &Value) -> String {
 
 /// Keep others from deploying a service.
 #[derive(Debug, clap::Args)]
-#[command(before_long_help = "Examples:\n  tenfold lock photos --reason \"migrating\" --for 1h")]
+#[command(
+    before_long_help = "Examples:\n  tenfold lock photos --reason \"migrating\" --for 1h\n  tenfold lock photos --freeze --reason \"stocktaking\" --for 7d\n  tenfold lock '*' --freeze --from 2026-12-20T00:00:00Z --for 30d --reason holidays\n  tenfold lock photos --pin 4f2a91c --reason \"until the fix is out\""
+)]
 pub struct Lock {
     service: String,
     #[arg(long, value_name = "TEXT")]
@@ -240,16 +297,36 @@ pub struct Lock {
     for_ms: i64,
     #[arg(long = "in", value_name = "ENV", default_value = DEFAULT_ENVIRONMENT)]
     environment: String,
+    /// Stop everybody, yourself too; `*` is all services.
+    #[arg(long, conflicts_with = "pin")]
+    freeze: bool,
+    /// Let this branch, tag or commit through and no other.
+    #[arg(long, value_name = "REF")]
+    pin: Option<String>,
+    /// When a freeze begins [default: now].
+    #[arg(long, value_name = "INSTANT", requires = "freeze")]
+    from: Option<String>,
     #[command(flatten)]
     pub(super) common: Common,
 }
 
 impl Lock {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
-        let body = json!({
+        let kind = match (&self.pin, self.freeze) {
+            (Some(_), _) => "pin",
+            (None, true) => "freeze",
+            (None, false) => "lock",
+        };
+        let mut body = json!({
             "service": self.service, "environment": self.environment, "reason": self.reason,
-            "minutes": self.for_ms / 60_000,
+            "minutes": self.for_ms / 60_000, "kind": kind, "from": self.from, "ref": self.pin,
         });
+        if let Some(from) = &self.from {
+            let from = tenfold_types::Timestamp::parse_rfc3339(from).ok_or_else(|| {
+                Failure::misuse(format!("`{from}` is no instant")).advice("write 2026-12-20T00:00:00Z")
+            })?;
+            body["expires_at"] = json!(from.plus_ms(self.for_ms));
+        }
         let lock = client.post("/api/locks", &body).await?;
         out.answer(&lock, |l| vec![lock_line(l)]);
         Ok(Exit::Done)
@@ -289,6 +366,16 @@ impl Unlock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_expected_is_a_checklist() {
+        let expects = json!({
+            "metrics": [{"says": "errors should fall by 10 %"}], "risks": ["cold cache"], "signs": [], "contingency": "roll back",
+        });
+        let lines = ["[ ] expected: errors should fall by 10 %", "[ ] risk: cold cache", "[ ] then: roll back"];
+        assert_eq!(checklist(&expects), lines);
+        assert!(checklist(&Value::Null).is_empty());
+    }
 
     #[test]
     fn a_stage_is_one_line() {

@@ -6,11 +6,23 @@ import { useAction } from "../../lib/useAction";
 import { undoOf } from "../../parts/undo";
 import { useRecentDeploys } from "../../parts/useRecentDeploys";
 import { navigate } from "../../router/router";
+import { useSession } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
+
+/** The server decides; this only spares a click that it would refuse. */
+function whyNotApprove(deploy: Deploy, login: string): string | null {
+  const asked = deploy.approval;
+  if (!asked) return null;
+  if (asked.four_eyes && deploy.actor.id === login) return "You started it; somebody else approves.";
+  if (asked.by.length > 0 && !asked.by.includes(login)) return `It is for ${asked.by.join(", ")} to approve.`;
+  if (asked.given.some((given) => given.login === login)) return "You approved it already.";
+  return null;
+}
 
 /** What a person can do to a deploy. What cannot be done now says why. */
 export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
   const { busy, run } = useAction("deploy.");
+  const { person } = useSession();
   const { why, also } = undoOf(deploy.number, useRecentDeploys(deploy.service, deploy.environment));
   const running = isRunning(deploy.state);
   const waits = deploy.state === "held" || deploy.state === "needs_human";
@@ -21,6 +33,11 @@ export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
   };
   return (
     <>
+      {deploy.state === "awaiting_approval" && (
+        <ActionButton look="primary" busy={busy} why={whyNotApprove(deploy, person.login)} onClick={() => act(deploys.approve, `You approved deploy ${deploy.number}.`)}>
+          Approve
+        </ActionButton>
+      )}
       {waits && <ActionButton look="primary" busy={busy} onClick={() => act(deploys.promote, `Deploy ${deploy.number} goes on to all hosts.`)}>Promote</ActionButton>}
       {waits && <ActionButton look="danger" busy={busy} onClick={() => act(deploys.abort, `Deploy ${deploy.number} is being undone.`)}>Abort</ActionButton>}
       {running && !waits && (

@@ -10,7 +10,7 @@ import { Field } from "../../ui/Field";
 import { Loaded, Section } from "../../ui/Section";
 import { TableWrap } from "../../ui/TableWrap";
 
-const STATES = ["succeeded", "rolled_back", "failed", "needs_human", "held", "cancelled", "interrupted"];
+const STATES = ["succeeded", "rolled_back", "failed", "needs_human", "held", "awaiting_approval", "cancelled", "interrupted"];
 const PAGE = 50;
 
 function Row({ deploy }: { deploy: Deploy }): ReactElement {

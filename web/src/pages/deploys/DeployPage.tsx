@@ -15,6 +15,7 @@ import { CanaryJudge } from "./CanaryJudge";
 import { DeployActions } from "./DeployActions";
 import { DeployGraphs } from "./DeployGraphs";
 import { DeployRecord } from "./DeployRecord";
+import { Approvals, Score } from "./Expects";
 
 function Facts({ deploy }: { deploy: Deploy }): ReactElement {
   return (
@@ -28,6 +29,7 @@ function Facts({ deploy }: { deploy: Deploy }): ReactElement {
       {deploy.reverts ? <><dt>Reverts</dt><dd><Link to={`/deploys/${deploy.reverts}`}>deploy {deploy.reverts}</Link></dd></> : null}
       {deploy.reverted_by ? <><dt>Taken back</dt><dd>by <Link to={`/deploys/${deploy.reverted_by}`}>rollback {deploy.reverted_by}</Link></dd></> : null}
       {deploy.from_deploy ? <><dt>Before it</dt><dd><Link to={`/deploys/${deploy.from_deploy}`}>deploy {deploy.from_deploy}</Link></dd></> : null}
+      {deploy.overridden && <><dt>Passed over</dt><dd>windows, freezes and locks: {deploy.overridden}</dd></>}
       {deploy.digest && <><dt>Artifact</dt><dd className="mono wrap-any">{deploy.digest}</dd></>}
     </dl>
   );
@@ -39,6 +41,9 @@ function Body({ deploy }: { deploy: Deploy }): ReactElement {
     <>
       {deploy.error && <Problem message={deploy.error} />}
       {deploy.max_commits_exceeded && <p><Status look="warning">More commits than one deploy should carry</Status> <span className="muted">Small deploys are easier to understand and to undo.</span></p>}
+      {deploy.irreversible && <p><Status look="warning">Does not go back by itself</Status> <span className="muted">{deploy.irreversible}</span></p>}
+      {deploy.approval && <Approvals approval={deploy.approval} />}
+      {deploy.hook && <p><Status look="busy">The hook {deploy.hook} runs</Status></p>}
       <Steps deploy={deploy} />
       <CanaryHold deploy={deploy} />
       <div className="columns">
@@ -47,6 +52,7 @@ function Body({ deploy }: { deploy: Deploy }): ReactElement {
             {deploy.hosts.length === 0 ? <p className="muted">No host was chosen yet.</p> : <HostTiles hosts={deploy.hosts} />}
           </Section>
           {deploy.judged && <CanaryJudge judged={deploy.judged} />}
+          {deploy.expects && <Score expects={deploy.expects} />}
           <BuildLog number={deploy.number} running={isRunning(deploy.state)} />
           <DeployGraphs deploy={deploy} />
         </div>

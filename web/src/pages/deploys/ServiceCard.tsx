@@ -11,13 +11,17 @@ import { Link } from "../../router/Link";
 import { navigate } from "../../router/router";
 import { ActionButton } from "../../ui/Action";
 import { Problem, Sha, Status, Time } from "../../ui/basics";
+import { Checklist } from "./Expects";
 import { LockDialog, LockLine } from "./Locks";
+import { lockWord } from "./locks";
+import { TrainLine } from "./Train";
 
 const COMMITS_SHOWN = 5;
 
 function whyNot(next: NextDeploy | undefined): string | null {
   if (!next) return "Asking what would ship…";
-  if (next.locked) return `Locked by ${next.locked.owner_name}: ${next.locked.reason}`;
+  if (next.locked) return `${lockWord(next.locked)} by ${next.locked.owner_name}: ${next.locked.reason}`;
+  if (next.closed) return `Closed: ${next.closed.why}`;
   if (next.running) return `Deploy ${next.running.number} is under way.`;
   if (!next.next) return "The repository has no commit to ship.";
   if (next.added.length === 0 && next.removed.length === 0 && next.current) return "Nothing new: the newest commit runs already.";
@@ -70,6 +74,8 @@ export function ServiceCard({ service, environment }: { service: Service; enviro
     everyMs: 30_000,
   });
   const next = query.data;
+  const trains = useQuery("trains", () => deploys.trains(), { touches: ["train.", "deploy."], everyMs: 30_000 });
+  const train = trains.data?.items.find((one) => one.service === service.name && one.environment === environment);
   const why = query.error && !next ? query.error.message : whyNot(next);
   const current = service.current[environment];
   const start = async (): Promise<void> => {
@@ -92,7 +98,12 @@ export function ServiceCard({ service, environment }: { service: Service; enviro
           <DeployStatus deploy={next.running} /> <Link to={`/deploys/${next.running.number}`}>Deploy {next.running.number} by {next.running.actor_name}</Link>
         </p>
       )}
+      {next?.closed?.opens_at && <p className="muted">It opens again <Time at={next.closed.opens_at} show="stamp" />.</p>}
+      <TrainLine train={train} service={service.name} environment={environment} />
       {next && <Ships next={next} />}
+      {next?.irreversible && <p><Status look="warning">Does not go back by itself</Status> <span className="muted">{next.irreversible}</span></p>}
+      {next?.approval && <p className="muted">{plural(next.approval.count, "person", "people")} must approve before the first host flips.</p>}
+      {next?.expects && <Checklist expects={next.expects} />}
       <div className="buttons">
         <ActionButton look="primary" busy={busy} why={why} label={`Deploy ${service.name} to ${environment}`} onClick={() => void start()}>Deploy</ActionButton>
         {next && !next.locked && <button type="button" className="button" onClick={() => setLocking(true)}>Lock</button>}

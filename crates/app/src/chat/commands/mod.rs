@@ -57,9 +57,11 @@ impl App {
             Command::Deploy { .. }
             | Command::RollbackService { .. }
             | Command::RollbackDeploy { .. }
+            | Command::Approve { .. }
+            | Command::Train { .. }
             | Command::Next { .. }
             | Command::Lock { .. }
-            | Command::Unlock { .. } => deploys::execute(self, who, command).await,
+            | Command::Unlock { .. } => Box::pin(deploys::execute(self, who, command)).await,
             Command::FlagList { .. }
             | Command::FlagSwitch { .. }
             | Command::FlagRollout { .. }

@@ -26,6 +26,14 @@ pub use verbs::{VERBS, Verb, help, verb};
 /// What a command without an environment means.
 pub const DEFAULT_ENVIRONMENT: &str = "production";
 
+/// What is asked of a train.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrainAsk {
+    Show,
+    Graphs,
+    Say(crate::deploys::views::TrainWord),
+}
+
 /// What somebody wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -138,6 +146,16 @@ pub enum Command {
         for_ms: i64,
         reason: String,
     },
+    Approve {
+        number: i64,
+    },
+    /// Without a word it tells of the train; `graphs` shows what is to be looked at.
+    Train {
+        service: String,
+        environment: String,
+        word: TrainAsk,
+        reason: Option<String>,
+    },
     Lock {
         service: String,
         environment: String,
@@ -215,6 +233,8 @@ impl Command {
             Self::Take { .. } => "take",
             Self::OnCall(_) => "oncall",
             Self::Mute { .. } => "mute",
+            Self::Approve { .. } => "approve",
+            Self::Train { .. } => "train",
             Self::Lock { .. } => "lock",
             Self::Unlock { .. } => "unlock",
             Self::Doing { .. } => "doing",

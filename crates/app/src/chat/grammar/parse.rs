@@ -1,8 +1,9 @@
 //! From words to a command.
 
+use crate::deploys::views::TrainWord;
 use tenfold_types::{ErrorCode, Fault, Matcher, MatcherOp};
 
-use super::{Command, DEFAULT_ENVIRONMENT, IncidentSeverity, lexer, verbs};
+use super::{Command, DEFAULT_ENVIRONMENT, IncidentSeverity, TrainAsk, lexer, verbs};
 
 pub const DURATION_MS_MIN: i64 = 60_000;
 pub const DURATION_MS_MAX: i64 = 30 * 24 * 3_600_000;
@@ -90,6 +91,8 @@ impl Args {
                 for_ms: self.duration(None)?,
                 reason: self.reason()?,
             },
+            "train" => self.train()?,
+            "approve" => Command::Approve { number: self.number("the deploy's number")? },
             "lock" => Command::Lock {
                 service: self.word("the service")?,
                 environment: self.environment("in"),
@@ -124,6 +127,22 @@ impl Args {
             return Ok(Command::RollbackDeploy { number: number(digits, "the deploy's number")?, reason });
         }
         Ok(Command::RollbackService { service: target, environment: self.environment("to"), reason })
+    }
+
+    fn train(&mut self) -> Result<Command, Fault> {
+        let service = self.word("the service")?;
+        let word = match self.words.next().as_deref() {
+            None => TrainAsk::Show,
+            Some("graphs") => TrainAsk::Graphs,
+            Some(word) => TrainWord::parse(word).map(TrainAsk::Say).ok_or_else(|| {
+                misuse(format!("a train does not know `{word}`"))
+                    .advice("say join, leave, graphs, good, uh-oh, clear, hold, unhold or done")
+            })?,
+        };
+        // `hold lunch` is said as often as `hold --reason lunch`
+        let rest = self.words.by_ref().collect::<Vec<_>>().join(" ");
+        let reason = self.flag("reason").or(Some(rest)).filter(|text| !text.is_empty());
+        Ok(Command::Train { service, environment: self.environment("in"), word, reason })
     }
 
     fn incident(&mut self) -> Result<Command, Fault> {

@@ -30,6 +30,9 @@ verbs! {
         "deploy photos --to production" ["to"];
     "rollback" "rollback SERVICE|N [--to ENV] [--reason TEXT]" "Goes back to the release before, or undoes deploy N"
         "rollback photos" ["to" "reason"];
+    "approve" "approve N" "Approves deploy N, which waits for people" "approve 12" [];
+    "train" "train SERVICE [join|leave|graphs|good|uh-oh|clear|hold|unhold|done] [--in ENV] [--reason TEXT]"
+        "Ships together: joins a train, looks, says good or uh-oh, holds it" "train photos join" ["in" "reason"];
     "status" "status" "Says what is being deployed, what fires and who is on call" "status" [];
     "next" "next SERVICE [--to ENV]" "Lists what the next deploy would ship" "next photos" ["to"];
     "flag" "flag list|show|on|off|rollout|preview|create|set|archive KEY [PERCENT] [--in ENV] [--reason TEXT] [--context CONTEXT] \

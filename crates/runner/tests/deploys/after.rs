@@ -1,0 +1,86 @@
+//! The watch after a promotion: it says when it cannot watch, and what got worse goes back even when that is refused at
+//! first and the server is killed before it is granted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tenfold_app::record::EventQuery;
+
+use crate::judged::{HOSTS, REQUESTS, SCRAPE, judged, next, scrape};
+use crate::world::{World, mei, ready};
+
+async fn told(world: &World, kind: &str) -> Vec<String> {
+    let query = EventQuery { kinds: vec![kind.into()], limit: 10, ..EventQuery::default() };
+    world.app().events(query).await.unwrap().into_iter().map(|e| e.text).collect()
+}
+
+async fn until_told(world: &World, kind: &str) -> String {
+    let mut seqs = world.app().record.subscribe();
+    let look = async {
+        loop {
+            if let Some(text) = told(world, kind).await.pop() {
+                return text;
+            }
+            let _ = seqs.changed().await;
+        }
+    };
+    tokio::time::timeout(crate::world::PATIENCE, look).await.unwrap_or_else(|_| panic!("{kind} is never told"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_got_worse_goes_back_through_a_refusal_and_a_kill() {
+    if !ready() {
+        return;
+    }
+    let mut world = World::new(HOSTS).await;
+    let first = world.deploy().await;
+    world.state(first.number, &["succeeded"]).await;
+
+    // Nobody counted anything before: there is nothing to hold it against, and that is said once.
+    let silent = next(&world, "two", &judged(2, &[])).await;
+    world.state(silent.number, &["held"]).await;
+    world.app().deploy_promote(&mei(), silent.number).await.unwrap();
+    world.state(silent.number, &["succeeded"]).await;
+    let why = until_told(&world, "deploy.unwatched").await;
+    assert!(why.contains("not watched after its promotion: 0 requests were counted"), "{why}");
+
+    let percent = Arc::new(AtomicU64::new(1));
+    let stop = scrape(world.app(), &percent);
+    while world.app().metrics.last_values("http_requests_total").values().sum::<f64>() < (15 * REQUESTS) as f64 * 3.0 {
+        tokio::time::sleep(SCRAPE).await;
+    }
+    let bad = next(&world, "three", &judged(60, &[])).await;
+    world.state(bad.number, &["succeeded"]).await;
+
+    // What it would go back to is away. People are called, and the bad release stays for now.
+    let (kept, away) = (world.dir.path().join("data/manifests"), world.dir.path().join("manifests-away"));
+    std::fs::rename(&kept, &away).unwrap();
+    percent.store(40, Ordering::Relaxed);
+    let stays = until_told(&world, "deploy.stays_worse").await;
+    assert!(stays.contains("is no longer kept") && stays.ends_with("people are called"), "{stays}");
+    assert_eq!(told(&world, "incident.opened").await.len(), 1);
+    assert_eq!(world.versions().await, ["three"; HOSTS]);
+    percent.store(1, Ordering::Relaxed);
+    stop.cancel();
+
+    // The server dies with the verdict written and nothing taken back. The next one takes it back.
+    world.restart_server().await;
+    world.connected(HOSTS).await;
+    std::fs::rename(&away, &kept).unwrap();
+    let mut changes = world.app().deploys.changes();
+    let back = loop {
+        let newest = world.app().deploys(serde_json::from_str("{}").unwrap()).await.unwrap().remove(0);
+        if newest.reverts == Some(bad.number) {
+            break newest;
+        }
+        tokio::time::timeout(crate::world::PATIENCE, changes.recv()).await.expect("it is tried again").unwrap();
+    };
+    world.state(back.number, &["succeeded"]).await;
+    assert_eq!(world.versions().await, ["two"; HOSTS]);
+    for (kind, times) in
+        [("deploy.worse_after", 1), ("deploy.stays_worse", 1), ("deploy.unwatched", 1), ("lock.created", 1)]
+    {
+        assert_eq!(told(&world, kind).await.len(), times, "{kind}");
+    }
+    world.end().await;
+}

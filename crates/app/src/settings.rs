@@ -23,6 +23,7 @@ pub struct Settings {
     pub mail: Mail,
     pub irc: Option<Irc>,
     pub streams: Streams,
+    pub builds: Builds,
 }
 
 impl Default for Settings {
@@ -40,6 +41,7 @@ impl Default for Settings {
             mail: Mail::default(),
             irc: None,
             streams: Streams::default(),
+            builds: Builds::default(),
         }
     }
 }
@@ -270,4 +272,56 @@ fn irc_port() -> u16 {
 }
 fn irc_nick() -> String {
     "tenfold".into()
+}
+
+/// What builds run in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Builds {
+    pub sandbox: Sandbox,
+    /// Whether a build that asks for it (or says nothing) has the network.
+    pub network: bool,
+    /// Folders builds may read beside the system's own, such as those of toolchains.
+    pub readable: Vec<PathBuf>,
+    /// Names of the server's own variables that every build gets; their values are not secret.
+    pub env: Vec<String>,
+    pub memory_mb: u64,
+    pub processes: u32,
+    pub secrets: Vec<BuildSecret>,
+}
+
+impl Default for Builds {
+    fn default() -> Self {
+        Self {
+            sandbox: Sandbox::Auto,
+            network: true,
+            readable: Vec::new(),
+            env: Vec::new(),
+            memory_mb: 4096,
+            processes: 4096,
+            secrets: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sandbox {
+    /// As much of it as the machine permits; the log of each build says what is missing.
+    Auto,
+    /// A build without its own files, processes and Landlock fails.
+    Required,
+    Off,
+}
+
+/// A value that builds get as a variable when their pipeline asks for it by name. It is read anew for each build and
+/// masked in whatever the build prints.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuildSecret {
+    /// The variable.
+    pub name: String,
+    pub file: PathBuf,
+    /// Services whose builds may have it.
+    pub services: Vec<String>,
 }

@@ -24,6 +24,7 @@ pub struct Settings {
     pub irc: Option<Irc>,
     pub streams: Streams,
     pub builds: Builds,
+    pub forges: Vec<ForgeSettings>,
 }
 
 impl Default for Settings {
@@ -42,6 +43,7 @@ impl Default for Settings {
             irc: None,
             streams: Streams::default(),
             builds: Builds::default(),
+            forges: Vec::new(),
         }
     }
 }
@@ -324,4 +326,49 @@ pub struct BuildSecret {
     pub file: PathBuf,
     /// Services whose builds may have it.
     pub services: Vec<String>,
+}
+
+/// A place where repositories live.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgeSettings {
+    /// Part of the webhooks' address: `/hooks/git/NAME`.
+    pub name: String,
+    pub kind: tenfold_protocols::forge::Forge,
+    /// The host in the addresses of its repositories.
+    pub host: String,
+    /// Base of its API, when it is not where the forge usually has it.
+    #[serde(default)]
+    pub api: String,
+    /// With it, webhooks are taken.
+    #[serde(default)]
+    pub hook_secret_file: Option<PathBuf>,
+    /// With it, the forge is told how deploys go.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// What is deployed as soon as its branch is pushed.
+    #[serde(default)]
+    pub deploy: Vec<AutoDeploy>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoDeploy {
+    pub service: String,
+    pub environment: String,
+}
+
+impl ForgeSettings {
+    /// Base of the API, without a slash at its end.
+    pub fn api_base(&self) -> String {
+        use tenfold_protocols::forge::Forge;
+        let usual = match self.kind {
+            Forge::Github if self.host.eq_ignore_ascii_case("github.com") => "https://api.github.com".to_owned(),
+            Forge::Github => format!("https://{}/api/v3", self.host),
+            Forge::Gitlab => format!("https://{}/api/v4", self.host),
+            Forge::Gitea => format!("https://{}/api/v1", self.host),
+        };
+        let base = if self.api.is_empty() { usual } else { self.api.clone() };
+        base.trim_end_matches('/').to_owned()
+    }
 }

@@ -24,6 +24,7 @@ mod flag_projects;
 mod flag_streams;
 mod flagd;
 mod flags;
+mod forges;
 mod front;
 mod grpc;
 mod incidents;
@@ -60,6 +61,7 @@ fn apis() -> Vec<Api> {
         push::api(),
         dashboards::api(),
         deploys::api(),
+        forges::api(),
         agents::api(),
         flags::api(),
         flag_exchange::api(),

@@ -27,7 +27,7 @@ fn source(protocol: &str, request: &Request) -> Source {
 }
 
 /// A whole body of at most `max` bytes.
-async fn body(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
+pub(crate) async fn body(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
     let mut out = Vec::new();
     let mut stream = request.into_body().into_data_stream();
     while let Some(chunk) = stream.next().await {

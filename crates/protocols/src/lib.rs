@@ -4,6 +4,7 @@ pub mod agent;
 pub mod batch;
 pub mod body;
 pub mod flagd;
+pub mod forge;
 pub mod graphite;
 pub mod inflate;
 pub mod influx;

@@ -33,6 +33,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0023_flag_changes",
     "0024_permits",
     "0030_deploys",
+    "0035_forges",
     "0040_alerts",
     "0041_alert_routing",
     "0042_oncall",

@@ -37,6 +37,8 @@ const TOLD: &[&str] = &[
     "deploy.worse_after",
     "deploy.cancelled",
     "deploy.interrupted",
+    "git.pushed",
+    "git.not_deployed",
     "lock.created",
     "lock.released",
     "flag.changed",

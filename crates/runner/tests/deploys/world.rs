@@ -303,6 +303,11 @@ impl World {
         self.commit_all("First version");
     }
 
+    /// One more line at the end of the build.
+    pub fn build_also(&self, line: &str) {
+        std::fs::write(self.repository().join("build.mjs"), format!("{BUILD}\n{line}\n")).unwrap();
+    }
+
     /// The target's settings besides its hosts.
     pub fn write_pipeline(&self, target: &str) {
         let text = format!("{PIPELINE}    {}\n", target.replace("; ", "\n    "));

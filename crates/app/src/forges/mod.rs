@@ -17,6 +17,7 @@ use std::{
 use tenfold_protocols::forge::SECRET_BYTES_MIN;
 use tenfold_store::{forges as store, leases};
 use tenfold_types::Fault;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 pub use hook::HookAnswer;
@@ -27,14 +28,23 @@ use crate::{App, settings::ForgeSettings};
 const LOOK: Duration = Duration::from_secs(1);
 const LEASE: &str = "forges";
 const LEASE_MS: i64 = 30_000;
+/// Webhooks read at a time.
+const READ_MAX: usize = 16;
 /// Deliveries are remembered this long: longer than any sender repeats them.
 const REMEMBERED_MS: i64 = 30 * 86_400_000;
 const PRUNE: Duration = Duration::from_hours(1);
 
-#[derive(Default)]
 pub struct State {
     client: OnceLock<Arc<dyn ports::ForgeClient>>,
     secrets: OnceLock<BTreeMap<String, Secrets>>,
+    /// Webhooks that are read at the moment; each may hold its whole body.
+    places: Semaphore,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { client: OnceLock::new(), secrets: OnceLock::new(), places: Semaphore::new(READ_MAX) }
+    }
 }
 
 /// What is read from files at start.
@@ -48,6 +58,13 @@ impl State {
     /// Who speaks to forges. Set once, before `start`.
     pub fn set_client(&self, client: Arc<dyn ports::ForgeClient>) {
         let _ = self.client.set(client);
+    }
+
+    /// The right to read a webhook; refused at once when too many are read already.
+    pub fn place(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        self.places.try_acquire().map_err(|_| {
+            Fault::unavailable(format!("{READ_MAX} webhooks are being read at this moment")).advice("send it again")
+        })
     }
 
     fn secrets(&self, forge: &str) -> Secrets {

@@ -57,30 +57,27 @@ pub fn make(base: &[u8], new: &[u8]) -> Option<Vec<u8>> {
     let mut rolling = hash(&new[..block]);
     loop {
         let found = index.get(&rolling).copied();
-        match found.filter(|from| base[*from..*from + block] == new[at..at + block]) {
-            Some(from) => {
-                let back = common_end(&base[..from], &new[told..at]);
-                let ahead = common_start(&base[from + block..], &new[at + block..]);
-                bytes(&mut out, &new[told..at - back]);
-                let len = back + block + ahead;
-                number(&mut out, (len as u64) << 1);
-                number(&mut out, (from - back) as u64);
-                told = at + block + ahead;
-                at = told;
-                if at + block > new.len() {
-                    break;
-                }
-                rolling = hash(&new[at..at + block]);
+        if let Some(from) = found.filter(|from| base[*from..*from + block] == new[at..at + block]) {
+            let back = common_end(&base[..from], &new[told..at]);
+            let ahead = common_start(&base[from + block..], &new[at + block..]);
+            bytes(&mut out, &new[told..at - back]);
+            let len = back + block + ahead;
+            number(&mut out, (len as u64) << 1);
+            number(&mut out, (from - back) as u64);
+            told = at + block + ahead;
+            at = told;
+            if at + block > new.len() {
+                break;
             }
-            None => {
-                misses += u32::from(found.is_some());
-                if at + block >= new.len() {
-                    break;
-                }
-                let without = rolling.wrapping_sub(u64::from(new[at]).wrapping_add(1).wrapping_mul(leaving));
-                rolling = without.wrapping_mul(BASE).wrapping_add(u64::from(new[at + block]) + 1);
-                at += 1;
+            rolling = hash(&new[at..at + block]);
+        } else {
+            misses += u32::from(found.is_some());
+            if at + block >= new.len() {
+                break;
             }
+            let without = rolling.wrapping_sub(u64::from(new[at]).wrapping_add(1).wrapping_mul(leaving));
+            rolling = without.wrapping_mul(BASE).wrapping_add(u64::from(new[at + block]) + 1);
+            at += 1;
         }
         if out.len() + (at - told) > out_max || misses > MISSES_MAX {
             return None;

@@ -7,7 +7,7 @@ use landlock::{
     path_beneath_rules,
 };
 
-use super::Spec;
+use super::{Spec, TEMPORARY};
 
 /// The system's own folders, which a build may read and start programs from.
 const SYSTEM: [&str; 14] = [
@@ -23,7 +23,7 @@ pub(super) fn restrict(spec: &Spec) -> Result<String, String> {
     readable.extend(spec.readable.iter().cloned());
     let mut writable = vec![spec.root().to_path_buf()];
     if spec.inside.is_some() {
-        writable.extend(["/tmp", "/var/tmp"].map(PathBuf::from));
+        writable.extend([TEMPORARY, "/var/tmp"].map(PathBuf::from));
     }
     let devices = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::ReadDir | AccessFs::IoctlDev;
     let status = Ruleset::default()

@@ -19,7 +19,9 @@ mod outer;
 
 /// Where the build's folder is seen from inside a mount namespace: the same path for every build, so that paths that end
 /// up in the output do not differ.
-pub(crate) const INSIDE: &str = "/tmp/build";
+pub(crate) const INSIDE: &str = concat!("/", "tmp/build");
+/// The folder for anybody's files, which a build sees empty. It is the sandbox's own and no place of this machine.
+pub(crate) const TEMPORARY: &str = concat!("/", "tmp");
 /// Builds that run as root get a user number from here on, one each, outside every range that distributions hand out.
 pub(crate) const UID_FIRST: u32 = 1_900_000_000;
 const UID_COUNT: i64 = 65_536;

@@ -10,7 +10,7 @@ use std::{
 
 use nix::mount::{MsFlags, mount};
 
-use super::{INSIDE, Spec};
+use super::{INSIDE, Spec, TEMPORARY};
 
 /// What `/tmp` and shared memory hold at most; large files belong into `TMPDIR`, which is on disk.
 const TMP: &str = "mode=1777,size=2g";
@@ -24,8 +24,8 @@ pub(super) fn hide(spec: &Spec) -> Result<(), String> {
     let dir = fs::File::open(&spec.dir).map_err(|e| format!("{}: {e}", spec.dir.display()))?;
     let resolver = fs::read("/etc/resolv.conf").ok();
     let resolver_path = fs::canonicalize("/etc/resolv.conf").ok();
-    let resolver_path = resolver_path.filter(|p| spec.network && (p.starts_with("/run") || p.starts_with("/tmp")));
-    tmpfs(Path::new("/tmp"), TMP)?;
+    let resolver_path = resolver_path.filter(|p| spec.network && (p.starts_with("/run") || p.starts_with(TEMPORARY)));
+    tmpfs(Path::new(TEMPORARY), TMP)?;
     for (path, options) in [("/run", "mode=755,size=1m"), ("/dev/shm", TMP), ("/var/tmp", TMP)] {
         if is_folder(Path::new(path)) {
             tmpfs(Path::new(path), options)?;

@@ -179,11 +179,14 @@ pub fn hmac_hex(body: &str) -> String {
     hex::encode(mac.finalize().into_bytes())
 }
 
+/// Status, headers and body of an answer that is not the usual one.
+pub type Failure = (u16, Vec<(&'static str, &'static str)>, Value);
+
 /// What the forge was asked, and what it answers next; 201 with a number when nothing is set.
 #[derive(Default)]
 pub struct Told {
     pub asked: Mutex<Vec<(String, String, Value)>>,
-    pub next: Mutex<Vec<(u16, Vec<(&'static str, &'static str)>, Value)>>,
+    pub next: Mutex<Vec<Failure>>,
     deployments: Mutex<Vec<Value>>,
     numbers: AtomicU32,
 }

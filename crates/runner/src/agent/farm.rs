@@ -47,7 +47,7 @@ pub(crate) async fn stage(
         match whole.map_err(|_| "the release could not be read".to_owned())? {
             None => return Ok(()),
             Some(path) => {
-                tracing::warn!(%path, release = digest.short(), "a release was changed on this host; it is made anew")
+                tracing::warn!(%path, release = digest.short(), "a release was changed on this host; it is made anew");
             }
         }
     }

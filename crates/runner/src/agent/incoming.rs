@@ -133,13 +133,11 @@ impl Incoming {
                 }
             }
         };
-        match whole {
-            Some(delta) => self.undo(digest, &delta),
-            None => {
-                self.content(digest, chunk);
-                None
-            }
+        if let Some(delta) = whole {
+            return self.undo(digest, &delta);
         }
+        self.content(digest, chunk);
+        None
     }
 
     /// The server announces a delta over what was named as the blob's base.

@@ -32,7 +32,7 @@ fn check_tree(world: &World, host: &str) {
         let path = dir.join(entry.path());
         match entry {
             Entry::File { blake3, size, .. } => {
-                assert_eq!(hash_file(&path).unwrap(), (*blake3, *size), "{}", path.display())
+                assert_eq!(hash_file(&path).unwrap(), (*blake3, *size), "{}", path.display());
             }
             Entry::Link { target, .. } => assert_eq!(fs::read_link(&path).unwrap().to_str(), Some(target.as_str())),
         }

@@ -6,7 +6,8 @@ use tenfold_store::{Db, StoreError, Tx};
 use tenfold_types::{Clock, Entropy, Event, EventDraft, EventId, Fault, Timestamp};
 
 use crate::{
-    alerts, chat, deploys, flags, incidents, metrics, oncall, people, permits, record::RecordHub, settings::Settings,
+    alerts, chat, deploys, flags, forges, incidents, metrics, oncall, people, permits, record::RecordHub,
+    settings::Settings,
 };
 
 /// Cheap to clone; everything behind it is shared.
@@ -24,6 +25,7 @@ pub struct Inner {
     pub flags: flags::State,
     pub permits: permits::State,
     pub deploys: deploys::State,
+    pub forges: forges::State,
     pub alerts: alerts::State,
     pub oncall: oncall::State,
     pub incidents: incidents::State,
@@ -56,6 +58,7 @@ impl App {
             flags: flags::State::default(),
             permits: permits::State::default(),
             deploys: deploys::State::default(),
+            forges: forges::State::default(),
             alerts: alerts::State::default(),
             oncall: oncall::State::default(),
             incidents: incidents::State::default(),

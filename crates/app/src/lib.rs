@@ -11,6 +11,7 @@ mod core;
 pub mod delivery;
 pub mod deploys;
 pub mod flags;
+pub mod forges;
 pub mod incidents;
 mod judged;
 pub mod metrics;
@@ -37,6 +38,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     flags::load(app).await?;
     permits::load(app).await?;
     deploys::load(app).await?;
+    forges::load(app).await?;
     alerts::load(app).await?;
     oncall::load(app).await?;
     incidents::load(app).await?;
@@ -53,6 +55,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     tasks.spawn(flags::run_guards(app.clone(), stop.clone()));
     tasks.spawn(permits::run(app.clone(), stop.clone()));
     tasks.spawn(deploys::run(app.clone(), stop.clone()));
+    tasks.spawn(forges::run(app.clone(), stop.clone()));
     tasks.spawn(alerts::run(app.clone(), stop.clone()));
     tasks.spawn(incidents::run(app.clone(), stop.clone()));
     tasks.close();

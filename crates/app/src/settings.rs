@@ -24,6 +24,8 @@ pub struct Settings {
     pub mail: Mail,
     pub irc: Option<Irc>,
     pub streams: Streams,
+    pub builds: Builds,
+    pub forges: Vec<ForgeSettings>,
 }
 
 impl Default for Settings {
@@ -42,6 +44,8 @@ impl Default for Settings {
             mail: Mail::default(),
             irc: None,
             streams: Streams::default(),
+            builds: Builds::default(),
+            forges: Vec::new(),
         }
     }
 }
@@ -441,4 +445,101 @@ fn irc_port() -> u16 {
 }
 fn irc_nick() -> String {
     "tenfold".into()
+}
+
+/// What builds run in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Builds {
+    pub sandbox: Sandbox,
+    /// Whether a build that asks for it (or says nothing) has the network.
+    pub network: bool,
+    /// Folders builds may read beside the system's own, such as those of toolchains.
+    pub readable: Vec<PathBuf>,
+    /// Names of the server's own variables that every build gets; their values are not secret.
+    pub env: Vec<String>,
+    pub memory_mb: u64,
+    pub processes: u32,
+    pub secrets: Vec<BuildSecret>,
+}
+
+impl Default for Builds {
+    fn default() -> Self {
+        Self {
+            sandbox: Sandbox::Auto,
+            network: true,
+            readable: Vec::new(),
+            env: Vec::new(),
+            memory_mb: 4096,
+            processes: 4096,
+            secrets: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sandbox {
+    /// As much of it as the machine permits; the log of each build says what is missing.
+    Auto,
+    /// A build without its own files, processes and Landlock fails.
+    Required,
+    Off,
+}
+
+/// A value that builds get as a variable when their pipeline asks for it by name. It is read anew for each build and
+/// masked in whatever the build prints.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuildSecret {
+    /// The variable.
+    pub name: String,
+    pub file: PathBuf,
+    /// Services whose builds may have it.
+    pub services: Vec<String>,
+}
+
+/// A place where repositories live.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgeSettings {
+    /// Part of the webhooks' address: `/hooks/git/NAME`.
+    pub name: String,
+    pub kind: tenfold_protocols::forge::Forge,
+    /// The host in the addresses of its repositories.
+    pub host: String,
+    /// Base of its API, when it is not where the forge usually has it.
+    #[serde(default)]
+    pub api: String,
+    /// With it, webhooks are taken.
+    #[serde(default)]
+    pub hook_secret_file: Option<PathBuf>,
+    /// With it, the forge is told how deploys go.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// What is deployed as soon as its branch is pushed.
+    #[serde(default)]
+    pub deploy: Vec<AutoDeploy>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AutoDeploy {
+    pub service: String,
+    pub environment: String,
+}
+
+impl ForgeSettings {
+    /// Base of the API, without a slash at its end.
+    pub fn api_base(&self) -> String {
+        use tenfold_protocols::forge::Forge;
+        let usual = match self.kind {
+            Forge::Github if self.host.eq_ignore_ascii_case("github.com") => "https://api.github.com".to_owned(),
+            Forge::Github => format!("https://{}/api/v3", self.host),
+            Forge::Gitlab => format!("https://{}/api/v4", self.host),
+            Forge::Gitea => format!("https://{}/api/v1", self.host),
+        };
+        let base = if self.api.is_empty() { usual } else { self.api.clone() };
+        base.trim_end_matches('/').to_owned()
+    }
 }

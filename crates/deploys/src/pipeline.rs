@@ -62,11 +62,22 @@ pub struct Build {
     /// The build is stopped when it prints nothing for this long.
     pub idle_timeout_s: u32,
     pub env: BTreeMap<String, String>,
+    /// Without the network a build cannot depend on what is out there.
+    pub network: bool,
+    /// Variables with secrets that the server's settings keep for this service.
+    pub secrets: Vec<String>,
 }
 
 impl Default for Build {
     fn default() -> Self {
-        Self { command: Argv::new(), timeout_s: 900, idle_timeout_s: 300, env: BTreeMap::new() }
+        Self {
+            command: Argv::new(),
+            timeout_s: 900,
+            idle_timeout_s: 300,
+            env: BTreeMap::new(),
+            network: true,
+            secrets: Vec::new(),
+        }
     }
 }
 

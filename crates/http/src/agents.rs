@@ -38,6 +38,9 @@ const SEND: Duration = Duration::from_secs(30);
 /// Blobs an agent has asked for and not got yet.
 const WANTED_MAX: usize = 16_384;
 
+/// A blob an agent asks for, and what it has in its place.
+type Wanted = (BlobDigest, Option<BlobDigest>);
+
 /// The connection of an agent (WebSocket).
 #[utoipa::path(get, path = "/agent/v1/connect", responses((status = 101, description = "WebSocket")))]
 async fn connect(State(app): State<App>, WithToken(token): WithToken, upgrade: WebSocketUpgrade) -> Response {
@@ -87,7 +90,7 @@ async fn talk(
     sink: &mut Sink,
     stream: &mut (impl StreamExt<Item = Result<Message, axum::Error>> + Unpin),
 ) -> String {
-    let (want, mut wanted) = mpsc::channel::<BlobDigest>(WANTED_MAX);
+    let (want, mut wanted) = mpsc::channel::<Wanted>(WANTED_MAX);
     let mut ping = tokio::time::interval(PING);
     let mut heard = tokio::time::Instant::now();
     let stopping = app.deploys.stopping();
@@ -124,7 +127,7 @@ async fn talk(
                 }
                 send(sink, Message::Ping(axum::body::Bytes::new())).await
             }
-            Some(digest) = wanted.recv() => send_blob(app, sink, digest).await,
+            Some(wanted) = wanted.recv() => send_wanted(app, sink, wanted).await,
         };
         if let Err(reason) = sent {
             return reason;
@@ -132,19 +135,30 @@ async fn talk(
     }
 }
 
-async fn heard_from(
-    app: &App,
-    session: &AgentSession,
-    frame: &str,
-    want: &mpsc::Sender<BlobDigest>,
-) -> Result<(), String> {
+async fn heard_from(app: &App, session: &AgentSession, frame: &str, want: &mpsc::Sender<Wanted>) -> Result<(), String> {
     let message = decode_from_agent(frame).map_err(|e| e.to_string())?;
-    if let FromAgent::Need { blobs } = &message {
+    if let FromAgent::Need { blobs, bases } = &message {
         for blob in blobs {
-            want.try_send(*blob).map_err(|_| format!("it asked for more than {WANTED_MAX} blobs at once"))?;
+            want.try_send((*blob, bases.get(blob).copied()))
+                .map_err(|_| format!("it asked for more than {WANTED_MAX} blobs at once"))?;
         }
     }
     app.agent_message(session, message).await.map_err(|f| f.message)
+}
+
+/// A blob, as a delta over what the host has where that is worth it.
+async fn send_wanted(app: &App, sink: &mut Sink, (blob, base): Wanted) -> Result<(), String> {
+    let Some(base) = base else { return send_blob(app, sink, blob).await };
+    let made = app.blob_delta(Digest::from_bytes(base.0), Digest::from_bytes(blob.0)).await;
+    let Some(made) = made else { return send_blob(app, sink, blob).await };
+    let delta = BlobDigest(*made.digest.bytes());
+    let size = made.bytes.len() as u64;
+    send(sink, text(&ToAgent::Delta { blob, base, delta, size })).await?;
+    for chunk in made.bytes.chunks(CHUNK_BYTES_MAX) {
+        send(sink, Message::Binary(encode_chunk(delta, chunk).into())).await?;
+    }
+    app.blob_sent("delta", size);
+    Ok(())
 }
 
 /// One blob in chunks. Orders wait for at most one blob.
@@ -154,11 +168,14 @@ async fn send_blob(app: &App, sink: &mut Sink, digest: BlobDigest) -> Result<(),
         return send(sink, text(&ToAgent::NoBlob { digest })).await;
     };
     let mut chunk = vec![0; CHUNK_BYTES_MAX];
+    let mut sent = 0;
     loop {
         let n = file.read(&mut chunk).await.map_err(|e| e.to_string())?;
         if n == 0 {
+            app.blob_sent("whole", sent);
             return Ok(());
         }
+        sent += n as u64;
         send(sink, Message::Binary(encode_chunk(digest, &chunk[..n]).into())).await?;
     }
 }

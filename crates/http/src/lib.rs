@@ -24,6 +24,7 @@ mod flag_projects;
 mod flag_streams;
 mod flagd;
 mod flags;
+mod forges;
 mod front;
 mod grpc;
 mod incidents;
@@ -62,6 +63,7 @@ fn apis() -> Vec<Api> {
         push::api(),
         dashboards::api(),
         deploys::api(),
+        forges::api(),
         agents::api(),
         flags::api(),
         flag_exchange::api(),

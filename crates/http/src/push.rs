@@ -41,7 +41,8 @@ pub(crate) async fn body(app: &App, request: Request, max: usize) -> Result<Vec<
     })
 }
 
-async fn whole(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
+/// A whole body of at most `max` bytes, however long it takes.
+pub(crate) async fn whole(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
     let mut out = Vec::new();
     let mut stream = request.into_body().into_data_stream();
     while let Some(chunk) = stream.next().await {

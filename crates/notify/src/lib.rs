@@ -1,9 +1,11 @@
-//! Sends pages: mail over SMTP, and signed webhooks. Implements the port `Notifier` of the alerts part.
+//! Sends pages (mail over SMTP, signed webhooks) and tells forges how deploys go. Implements the ports `Notifier` of the
+//! alerts part and `ForgeClient` of the forges part.
 //!
 //! The edge decides nothing: whom to page, when to try again and when to stop is the application's. It only says whether
 //! a receiver took a message, put it off or refused it for good. It never follows a redirect, never logs a message's text,
 //! and takes its time from the clock it is given.
 
+mod forge;
 mod mail;
 mod webhook;
 
@@ -14,6 +16,7 @@ use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError};
 use tenfold_app::{App, Settings};
 use tenfold_types::Clock;
 
+pub use forge::Forges;
 pub use mail::Mail;
 pub use webhook::{SECRET_FILE, Webhook, signature};
 
@@ -52,6 +55,7 @@ impl Channels {
 pub fn connect(app: &App) -> Result<(), SetupError> {
     let channels = Channels::open(&app.settings, app.clock.clone(), &|bytes| app.entropy.fill(bytes))?;
     app.set_notifier(Arc::new(channels));
+    app.forges.set_client(Arc::new(Forges::new()?));
     Ok(())
 }
 

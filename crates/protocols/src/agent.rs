@@ -152,6 +152,8 @@ pub enum ToAgent {
     Report,
     /// A blob asked for is not there (any more).
     NoBlob { digest: BlobDigest },
+    /// A blob asked for comes as a delta over one that the host has. The delta's own bytes follow under its digest.
+    Delta { blob: BlobDigest, base: BlobDigest, delta: BlobDigest, size: u64 },
     /// The server refuses the agent; it says why and closes.
     Refused { reason: String },
 }
@@ -171,6 +173,9 @@ pub enum FromAgent {
     /// Send these blobs; what was sent before need not be sent again.
     Need {
         blobs: Vec<BlobDigest>,
+        /// What the host has in the place of some of them; a delta over it may come instead of the blob.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        bases: BTreeMap<BlobDigest, BlobDigest>,
     },
     Staging {
         order: OrderRef,
@@ -240,7 +245,7 @@ pub fn decode_to_agent(text: &str) -> Result<ToAgent, FrameError> {
             order_ok(order)?;
         }
         ToAgent::Refused { reason } => text_ok("reason", reason)?,
-        ToAgent::Welcome { .. } | ToAgent::Report | ToAgent::NoBlob { .. } => {}
+        ToAgent::Welcome { .. } | ToAgent::Report | ToAgent::NoBlob { .. } | ToAgent::Delta { .. } => {}
     }
     Ok(message)
 }
@@ -295,9 +300,12 @@ fn check_from_agent(message: &FromAgent) -> Result<(), FrameError> {
             }
             releases_ok(releases)
         }
-        FromAgent::Need { blobs } => {
+        FromAgent::Need { blobs, bases } => {
             if blobs.len() > NEED_BLOBS_MAX {
                 return Err(FrameError::Field { field: "blobs", why: "there are more than 1024" });
+            }
+            if bases.len() > blobs.len() {
+                return Err(FrameError::Field { field: "bases", why: "there are more than blobs" });
             }
             Ok(())
         }
@@ -433,7 +441,10 @@ mod tests {
         for message in [
             hello("host-1"),
             failed,
-            FromAgent::Need { blobs: vec![BlobDigest([2; 32])] },
+            FromAgent::Need {
+                blobs: vec![BlobDigest([2; 32])],
+                bases: BTreeMap::from([(BlobDigest([2; 32]), BlobDigest([3; 32]))]),
+            },
             FromAgent::Activated { order: order(), release: release() },
             FromAgent::Refused { order: order(), highest_epoch: 9 },
         ] {
@@ -459,7 +470,7 @@ mod tests {
                 FromAgent::Observed { releases: vec![Release { address: Some(address.into()), ..release() }] };
             assert!(decode_from_agent(&serde_json::to_string(&observed).unwrap()).is_err(), "{address}");
         }
-        let many = FromAgent::Need { blobs: vec![BlobDigest([0; 32]); NEED_BLOBS_MAX + 1] };
+        let many = FromAgent::Need { blobs: vec![BlobDigest([0; 32]); NEED_BLOBS_MAX + 1], bases: BTreeMap::new() };
         assert!(decode_from_agent(&serde_json::to_string(&many).unwrap()).is_err());
         assert!(decode_from_agent(r#"{"type":"need","blobs":["../../etc/passwd"]}"#).is_err());
         assert!(decode_from_agent(r#"{"type":"launch"}"#).is_err());

@@ -8,6 +8,7 @@ mod crc32c;
 pub mod dns;
 pub mod exposition;
 pub mod flagd;
+pub mod forge;
 pub mod ganglia;
 pub mod grafana;
 pub mod graphite;

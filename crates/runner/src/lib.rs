@@ -5,11 +5,14 @@
 
 pub mod agent;
 mod build;
+mod files;
 mod git;
 mod glob;
 mod hook;
 pub mod host;
+mod mask;
 mod process;
 mod runner;
+pub mod sandbox;
 
-pub use runner::GitRunner;
+pub use runner::{BuildParent, GitRunner};

@@ -7,9 +7,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tenfold_app::deploys::{
-    Blobs,
-    ports::{BuildOrder, Commit, CommitRange, HookOrder, LineSink, Runner, Source},
+use tenfold_app::{
+    deploys::{
+        Blobs,
+        ports::{BuildOrder, Commit, CommitRange, HookOrder, LineSink, Runner, Source},
+    },
+    settings::{Builds, Sandbox},
 };
 use tenfold_deploys::Manifest;
 use tenfold_types::Fault;
@@ -18,19 +21,30 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{build, git::Mirror, hook};
 
+/// The program that becomes the parent of a build; it is called as `PROGRAM sandbox`.
+#[derive(Debug, Clone)]
+pub struct BuildParent {
+    pub program: PathBuf,
+    /// Files and folders no build may see, beside the data directory.
+    pub hide: Vec<PathBuf>,
+}
+
 /// Copies of repositories in `git/`, builds in `builds/`, artifacts in the blob store of the same data directory.
 pub struct GitRunner {
     root: PathBuf,
+    builds: Builds,
+    parent: Option<BuildParent>,
     blobs: Blobs,
     /// One fetch at a time per repository, with the instant the last good one began.
     fetching: Mutex<HashMap<String, Arc<Mutex<Option<Instant>>>>>,
 }
 
 impl GitRunner {
-    pub fn new(data_dir: &Path) -> Self {
+    /// `parent` is absent where nothing can fence a build, as in programs that are not tenfold itself.
+    pub fn new(data_dir: &Path, builds: Builds, parent: Option<BuildParent>) -> Self {
         // programs are started from other folders, so the paths must not depend on the current one
         let root = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_path_buf());
-        Self { blobs: Blobs::new(&root), root, fetching: Mutex::default() }
+        Self { blobs: Blobs::new(&root), root, builds, parent, fetching: Mutex::default() }
     }
 
     fn mirror(&self, source: &Source) -> Mirror {
@@ -82,6 +96,16 @@ impl Runner for GitRunner {
 
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String> {
         let workspace = build::Workspace::new(&self.root.join("builds"), order.deploy);
-        build::build(&self.mirror(&order.source), &workspace, self.blobs.clone(), order, lines, cancel).await
+        build::build(build::Job {
+            mirror: &self.mirror(&order.source),
+            workspace: &workspace,
+            blobs: self.blobs.clone(),
+            settings: &self.builds,
+            parent: self.parent.as_ref().filter(|_| self.builds.sandbox != Sandbox::Off),
+            order: &order,
+            lines,
+            cancel,
+        })
+        .await
     }
 }

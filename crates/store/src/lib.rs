@@ -14,6 +14,7 @@ pub mod events;
 pub mod flag_changes;
 pub mod flag_life;
 pub mod flags;
+pub mod forges;
 pub mod incidents;
 pub mod leases;
 pub mod oncall;

@@ -31,6 +31,9 @@ enum Command {
     Demo(demo::Args),
     #[command(flatten)]
     Verb(cli::Command),
+    /// The parent of a build; the server starts it.
+    #[command(hide = true)]
+    Sandbox { stage: Option<String> },
     /// Print the OpenAPI document of the server.
     #[command(hide = true)]
     Openapi,
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Relay(args) => relay::run(args),
         Command::Demo(args) => demo::run(args, &ambient::SystemClock),
         Command::Verb(verb) => cli::run(verb),
+        Command::Sandbox { stage } => ExitCode::from(tenfold_runner::sandbox::main(stage.as_deref())),
         Command::Openapi => {
             println!("{}", tenfold_http::openapi().to_pretty_json().unwrap_or_default());
             ExitCode::SUCCESS

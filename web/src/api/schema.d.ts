@@ -7763,6 +7763,83 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/hooks/git/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a webhook of GitHub, GitLab, Gitea or Forgejo, as the settings name it; its signature must fit. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": string;
+                };
+            };
+            responses: {
+                /** @description Recorded, known already, or of no use here. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["HookAnswer"];
+                    };
+                };
+                /** @description The signature does not fit; nothing was written. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description No such forge, or it takes no webhooks. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The body is larger than 8 MiB. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The signature fits and the body cannot be read. */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Too many webhooks at once, or the body was slow; to be sent again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics": {
         parameters: {
             query?: never;
@@ -9766,6 +9843,15 @@ export interface components {
         GuardWaitAction: "page" | "off" | "hold";
         /** @enum {string} */
         Health: "up" | "down" | "unknown";
+        /** @description What became of a delivery. */
+        HookAnswer: {
+            /** @description `recorded`, `duplicate` (it came before), or `ignored`. */
+            result: string;
+            /** @description Why, in a sentence. */
+            text: string;
+            /** @description Services it concerns. */
+            services: string[];
+        };
         Host: {
             name: string;
             environment: string;

@@ -54,6 +54,8 @@ const TOLD: &[&str] = &[
     "train.held",
     "train.unheld",
     "train.done",
+    "git.pushed",
+    "git.not_deployed",
     "lock.created",
     "lock.released",
     "flag.changed",

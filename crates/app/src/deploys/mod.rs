@@ -10,6 +10,7 @@ mod asks;
 mod blobs;
 mod check;
 mod conductor;
+mod deltas;
 mod effects;
 mod expected;
 mod facts;
@@ -43,6 +44,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use agents::{AgentSession, HEARTBEAT_MS};
 pub use blobs::{Blobs, hash_file};
+pub use deltas::Delta;
 pub use log::RunLog;
 
 use crate::App;
@@ -61,6 +63,7 @@ const UNFINISHED_MAX: u32 = 1_000;
 pub struct State {
     hub: hub::Hub,
     logs: log::Logs,
+    deltas: deltas::Deltas,
     runs: Mutex<HashMap<i64, RunHandle>>,
     runner: OnceLock<Arc<dyn ports::Runner>>,
     changes: broadcast::Sender<i64>,
@@ -74,6 +77,7 @@ impl Default for State {
         Self {
             hub: hub::Hub::default(),
             logs: log::Logs::default(),
+            deltas: deltas::Deltas::default(),
             runs: Mutex::default(),
             runner: OnceLock::new(),
             changes: broadcast::Sender::new(CHANGES_MAX),
@@ -103,6 +107,15 @@ impl State {
             .cloned()
             .ok_or_else(|| Fault::unavailable("this server cannot build: it was started without a runner"))
     }
+    /// Fetches what is new in a service's repository.
+    pub(crate) async fn fetch(&self, service: &str, repository: &str) -> Result<(), Fault> {
+        let source = ports::Source { service: service.to_owned(), repository: repository.to_owned() };
+        self.runner()?.fetch(&source).await
+    }
+    /// This node's name as a holder of leases.
+    pub(crate) fn node(&self) -> Result<String, Fault> {
+        self.node.get().cloned().ok_or_else(|| Fault::internal("the node has no name yet"))
+    }
     /// A conductor is still at work on the deploy; its last words may not be in the log yet.
     pub fn is_conducted(&self, deploy: i64) -> bool {
         self.runs.lock().contains_key(&deploy)
@@ -116,6 +129,14 @@ impl State {
     }
 }
 
+/// What others outside of this part need of a deploy.
+pub(crate) struct Shipped {
+    pub service: String,
+    pub environment: String,
+    pub sha: String,
+    pub repository: String,
+}
+
 impl App {
     /// The store of artifact files. Its methods block.
     pub fn blobs(&self) -> Blobs {
@@ -125,6 +146,21 @@ impl App {
     /// The log of a deploy, for reading and following.
     pub fn deploy_log(&self, number: i64) -> Arc<RunLog> {
         self.deploys.logs.get(&self.settings.data_dir, &self.clock, number)
+    }
+
+    /// What a deploy ships and from where; nothing when it is not kept any more.
+    pub(crate) async fn deploy_shipped(&self, number: i64) -> Result<Option<Shipped>, Fault> {
+        let row = self.read(move |tx| Ok(store::deploy_get(tx, number)?)).await?;
+        row.map(|row| {
+            let stored = stored::Stored::from_row(&row)?;
+            Ok(Shipped {
+                service: stored.service,
+                environment: stored.environment,
+                sha: stored.sha,
+                repository: stored.asked.repository,
+            })
+        })
+        .transpose()
     }
 
     fn signal(&self, deploy: i64, signal: Signal) {

@@ -52,6 +52,9 @@ fn check(p: &Pipeline) -> Checked {
     seconds(p.build.timeout_s, 1, &["build", "timeout_s"])?;
     seconds(p.build.idle_timeout_s, 1, &["build", "idle_timeout_s"])?;
     env(&p.build.env, &["build", "env"])?;
+    for secret in &p.build.secrets {
+        variable(secret, &["build", "secrets"])?;
+    }
     globs(&p.artifact.paths, &["artifact", "paths"])?;
     if p.artifact.paths.is_empty() {
         return Err((path(&["artifact", "paths"]), "is empty; name what ships, such as [\"dist/**\"]".to_owned()));

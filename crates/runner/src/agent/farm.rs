@@ -1,9 +1,20 @@
 //! From a manifest to a release's folder: fetch what is missing, then hard links to the blobs. Releases share the files
 //! they have in common, so staging costs what changed.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use tenfold_deploys::{Digest, Manifest, manifest::Entry};
+use tenfold_app::deploys::hash_file;
+use tenfold_deploys::{
+    Digest, Manifest,
+    delta::{FILE_BYTES_MAX, FILE_BYTES_MIN},
+    manifest::Entry,
+};
 use tenfold_protocols::agent::{BlobDigest, FromAgent, OrderRef};
 
 use super::{
@@ -29,10 +40,17 @@ pub(crate) async fn stage(
 ) -> Result<(), String> {
     let _staging = shared.farm.read().await;
     let digest = manifest.digest();
-    if place.release(digest).is_dir() {
-        return Ok(());
-    }
     place.make().map_err(told)?;
+    if place.release(digest).is_dir() {
+        let (dir, manifest) = (place.release(digest), manifest.clone());
+        let whole = tokio::task::spawn_blocking(move || differs(&dir, &manifest)).await;
+        match whole.map_err(|_| "the release could not be read".to_owned())? {
+            None => return Ok(()),
+            Some(path) => {
+                tracing::warn!(%path, release = digest.short(), "a release was changed on this host; it is made anew");
+            }
+        }
+    }
     let files = files_of(&manifest);
     let missing = {
         let (shared, files) = (shared.clone(), files.clone());
@@ -47,7 +65,13 @@ pub(crate) async fn stage(
     };
     let need: u64 = missing.iter().map(|(_, size)| size).sum();
     enough_room(&place.root, need)?;
-    fetch(shared, order, digest, &missing, need).await?;
+    let bases = {
+        let (place, manifest, missing) = (place.clone(), manifest.clone(), missing.clone());
+        tokio::task::spawn_blocking(move || bases(&place, &manifest, &missing))
+            .await
+            .map_err(|_| "the release in place could not be read".to_owned())?
+    };
+    fetch(shared, order, digest, &missing, &bases, need).await?;
     let (shared, place) = (shared.clone(), place.clone());
     tokio::task::spawn_blocking(move || link(&shared, &place, &manifest, digest))
         .await
@@ -71,6 +95,7 @@ async fn fetch(
     order: &OrderRef,
     digest: Digest,
     missing: &[(Digest, u64)],
+    bases: &BTreeMap<Digest, (Digest, PathBuf)>,
     total: u64,
 ) -> Result<(), String> {
     let mut have = 0;
@@ -85,15 +110,18 @@ async fn fetch(
     for some in missing.chunks(NEED_AT_ONCE) {
         let mut waiting = Vec::new();
         let mut ask = Vec::new();
+        let mut over = BTreeMap::new();
         for (blob, size) in some {
-            let (waiter, first) = shared.incoming.expect(*blob, *size).map_err(told)?;
+            let base = bases.get(blob);
+            let (waiter, first) = shared.incoming.expect(*blob, *size, base.cloned()).map_err(told)?;
             if first {
                 ask.push(BlobDigest(*blob.bytes()));
+                over.extend(base.map(|(base, _)| (BlobDigest(*blob.bytes()), BlobDigest(*base.bytes()))));
             }
             waiting.push((*blob, waiter, *size));
         }
         if !ask.is_empty() {
-            shared.say(FromAgent::Need { blobs: ask });
+            shared.say(FromAgent::Need { blobs: ask, bases: over });
         }
         for (blob, waiter, size) in waiting {
             match tokio::time::timeout(IDLE.max(transfer_time(size)), waiter).await {
@@ -163,8 +191,61 @@ fn link(shared: &Shared, place: &Place, manifest: &Manifest, digest: Digest) -> 
     for folder in folders.iter().rev() {
         sync_dir(folder).map_err(told)?;
     }
-    fs::rename(&aside, place.release(digest)).map_err(told)?;
+    // what stands on the disk now, and not what was meant to stand there
+    if let Some(path) = differs(&aside, manifest) {
+        return Err(format!("{path} is not what the artifact has there"));
+    }
+    let release = place.release(digest);
+    if release.exists() {
+        // a service may still stand in it, so it goes with the next pruning
+        let damaged = place.releases().join(format!("{digest}.damaged"));
+        let _ = fs::remove_dir_all(&damaged);
+        fs::rename(&release, &damaged).map_err(told)?;
+    }
+    fs::rename(&aside, &release).map_err(told)?;
     sync_dir(&place.releases()).map_err(told)
+}
+
+/// The first path of a release that does not hold what the manifest says. What a service put beside it does not count.
+/// Blocks.
+fn differs(dir: &Path, manifest: &Manifest) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let holds = |entry: &Entry| {
+        let path = dir.join(entry.path());
+        let Ok(meta) = path.symlink_metadata() else { return false };
+        match entry {
+            Entry::Link { target, .. } => fs::read_link(&path).is_ok_and(|t| t.to_str() == Some(target)),
+            Entry::File { executable, blake3, size, .. } => {
+                meta.is_file()
+                    && (meta.permissions().mode() & 0o111 != 0) == *executable
+                    && hash_file(&path).is_ok_and(|found| found == (*blake3, *size))
+            }
+        }
+    };
+    manifest.entries().iter().find(|e| !holds(e)).map(|e| e.path().to_owned())
+}
+
+/// For large files that are missing: what the release in place has at the same path, which is likely to be like it.
+/// Blocks.
+fn bases(place: &Place, manifest: &Manifest, missing: &[(Digest, u64)]) -> BTreeMap<Digest, (Digest, PathBuf)> {
+    let Ok(current) = fs::canonicalize(place.current()) else { return BTreeMap::new() };
+    let large: BTreeSet<Digest> =
+        missing.iter().filter(|(_, size)| (FILE_BYTES_MIN..=FILE_BYTES_MAX).contains(size)).map(|(d, _)| *d).collect();
+    let mut bases = BTreeMap::new();
+    for entry in manifest.entries() {
+        let Entry::File { path, blake3, .. } = entry else { continue };
+        if !large.contains(blake3) || bases.contains_key(blake3) {
+            continue;
+        }
+        let file = current.join(path);
+        let fits = |m: fs::Metadata| m.is_file() && (FILE_BYTES_MIN..=FILE_BYTES_MAX).contains(&m.len());
+        if file.symlink_metadata().is_ok_and(fits)
+            && let Ok((base, _)) = hash_file(&file)
+        {
+            bases.insert(*blake3, (base, file));
+        }
+    }
+    bases
 }
 
 fn told(error: std::io::Error) -> String {
@@ -182,6 +263,10 @@ pub(crate) fn prune(shared: &Shared, place: &Place, keep: &[Digest]) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
+        if name.ends_with(".damaged") {
+            let _ = fs::remove_dir_all(entry.path());
+            continue;
+        }
         let stem = name.strip_suffix(".json").unwrap_or(name);
         let Some(digest) = Digest::parse(stem) else { continue };
         if !keep.contains(&digest) {

@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use futures_util::{SinkExt, StreamExt};
 use tenfold_deploys::{Digest, Manifest};
 use tenfold_protocols::agent::{
-    BINARY_FRAME_BYTES_MAX, FromAgent, PROTOCOL, TEXT_FRAME_BYTES_MAX, ToAgent, decode_chunk, decode_to_agent,
+    BINARY_FRAME_BYTES_MAX, BlobDigest, FromAgent, PROTOCOL, TEXT_FRAME_BYTES_MAX, ToAgent, decode_chunk,
+    decode_to_agent,
 };
 use tokio::{
     net::TcpStream,
@@ -150,8 +151,10 @@ async fn talk(
                     },
                     Message::Binary(frame) => match decode_chunk(&frame) {
                         Ok((digest, chunk)) => {
-                            shared.incoming.chunk(Digest::from_bytes(digest.0), chunk);
-                            continue;
+                            // a delta that could not be used: the blob itself is asked for
+                            let Some(whole) = shared.incoming.chunk(Digest::from_bytes(digest.0), chunk) else { continue };
+                            let blobs = vec![BlobDigest(*whole.bytes())];
+                            text(&FromAgent::Need { blobs, bases: std::collections::BTreeMap::new() })
                         }
                         Err(error) => return format!("a frame was refused: {error}"),
                     },
@@ -205,6 +208,10 @@ async fn order(
             return shared
                 .incoming
                 .refuse(Digest::from_bytes(digest.0), "the server does not have a file of the release any more");
+        }
+        ToAgent::Delta { blob, base, delta, size } => {
+            let [blob, base, delta] = [blob, base, delta].map(|d| Digest::from_bytes(d.0));
+            return shared.incoming.delta(blob, base, delta, size);
         }
         ToAgent::Welcome { .. } | ToAgent::Report | ToAgent::Refused { .. } => return,
     };

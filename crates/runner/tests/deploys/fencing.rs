@@ -115,7 +115,7 @@ async fn a_stale_runner_is_refused_even_after_a_restart() {
     let stage =
         |epoch| ToAgent::Stage { order: order(epoch), digest, manifest: serde_json::to_value(&manifest).unwrap() };
     line.say(&stage(7)).await;
-    let FromAgent::Need { blobs } = line.hear().await else { panic!("it needs the blob") };
+    let FromAgent::Need { blobs, .. } = line.hear().await else { panic!("it needs the blob") };
     line.0.send(Message::binary(encode_chunk(blobs[0], &vec![b'x'; SERVER.len()]))).await.unwrap();
     assert!(matches!(line.hear().await, FromAgent::Failed { error, .. } if error.contains("another digest")));
     let lie = ToAgent::Stage {
@@ -127,7 +127,7 @@ async fn a_stale_runner_is_refused_even_after_a_restart() {
     assert!(matches!(line.hear().await, FromAgent::Failed { error, .. } if error.contains("another digest")));
 
     line.say(&stage(7)).await;
-    let FromAgent::Need { blobs } = line.hear().await else { panic!("it needs the blob") };
+    let FromAgent::Need { blobs, .. } = line.hear().await else { panic!("it needs the blob") };
     let (head, tail) = SERVER.split_at(40);
     line.0.send(Message::binary(encode_chunk(blobs[0], head))).await.unwrap();
     line.0.send(Message::binary(encode_chunk(blobs[0], tail))).await.unwrap();

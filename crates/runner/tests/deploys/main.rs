@@ -4,6 +4,7 @@
 
 mod after;
 mod crash;
+mod fanout;
 mod fencing;
 mod follow;
 mod gates;

@@ -62,7 +62,14 @@ impl Server {
         .expect("the data directory is free");
         let entropy = Arc::new(TestEntropy::seeded(u64::from(std::process::id())));
         let app = App::new(db, Arc::new(RealClock), entropy, settings, metrics);
-        app.deploys.set_runner(Arc::new(GitRunner::new(data)));
+        app.deploys.set_runner(Arc::new(GitRunner::new(
+            data,
+            tenfold_app::settings::Builds::default(),
+            Some(tenfold_runner::BuildParent {
+                program: env!("CARGO_BIN_EXE_tenfold-sandbox").into(),
+                hide: Vec::new(),
+            }),
+        )));
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         tenfold_app::load(&app).await.unwrap();
@@ -294,6 +301,11 @@ impl World {
         std::fs::write(root.join("version.txt"), "one").unwrap();
         git(&root, &["init", "--quiet", "--initial-branch", "main"]);
         self.commit_all("First version");
+    }
+
+    /// One more line at the end of the build.
+    pub fn build_also(&self, line: &str) {
+        std::fs::write(self.repository().join("build.mjs"), format!("{BUILD}\n{line}\n")).unwrap();
     }
 
     /// The target's settings besides its hosts.

@@ -42,6 +42,7 @@ cases! {
     people,
     dashboards,
     deploys,
+    forges,
     chat,
     paging,
     flags,

@@ -1,0 +1,152 @@
+//! The places where repositories live: what they tell (a push) and what they are told (how a deploy goes).
+//!
+//! Nothing is written before a delivery's signature fits. What is to be told is a row written from the record, so it
+//! survives a restart; a forge that does not answer never holds a deploy up.
+
+mod hook;
+pub mod ports;
+mod statuses;
+mod wanted;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use tenfold_protocols::forge::SECRET_BYTES_MIN;
+use tenfold_store::{forges as store, leases};
+use tenfold_types::Fault;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::sync::CancellationToken;
+
+pub use hook::HookAnswer;
+
+use crate::{App, settings::ForgeSettings};
+
+/// How often it is looked for what is due.
+const LOOK: Duration = Duration::from_secs(1);
+const LEASE: &str = "forges";
+const LEASE_MS: i64 = 30_000;
+/// Webhooks read at a time.
+const READ_MAX: usize = 16;
+/// Deliveries are remembered this long: longer than any sender repeats them.
+const REMEMBERED_MS: i64 = 30 * 86_400_000;
+const PRUNE: Duration = Duration::from_hours(1);
+
+pub struct State {
+    client: OnceLock<Arc<dyn ports::ForgeClient>>,
+    secrets: OnceLock<BTreeMap<String, Secrets>>,
+    /// Webhooks that are read at the moment; each may hold its whole body.
+    places: Semaphore,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { client: OnceLock::new(), secrets: OnceLock::new(), places: Semaphore::new(READ_MAX) }
+    }
+}
+
+/// What is read from files at start.
+#[derive(Default, Clone)]
+struct Secrets {
+    hook: Option<Vec<u8>>,
+    token: Option<String>,
+}
+
+impl State {
+    /// Who speaks to forges. Set once, before `start`.
+    pub fn set_client(&self, client: Arc<dyn ports::ForgeClient>) {
+        let _ = self.client.set(client);
+    }
+
+    /// The right to read a webhook; refused at once when too many are read already.
+    pub fn place(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        self.places.try_acquire().map_err(|_| {
+            Fault::unavailable(format!("{READ_MAX} webhooks are being read at this moment")).advice("send it again")
+        })
+    }
+
+    fn secrets(&self, forge: &str) -> Secrets {
+        self.secrets.get().and_then(|all| all.get(forge)).cloned().unwrap_or_default()
+    }
+}
+
+/// Reads the secrets; one that is too short or cannot be read keeps the server from starting.
+pub async fn load(app: &App) -> Result<(), Fault> {
+    let mut all = BTreeMap::new();
+    for forge in &app.settings.forges {
+        crate::people::check_name("forge", &forge.name)?;
+        let read = |path: &std::path::Path| {
+            std::fs::read_to_string(path).map(|text| text.trim_end_matches(['\n', '\r']).to_owned()).map_err(|e| {
+                Fault::invalid(format!("forges: {} of {} cannot be read: {e}", path.display(), forge.name))
+            })
+        };
+        let hook = forge.hook_secret_file.as_deref().map(read).transpose()?;
+        if hook.as_ref().is_some_and(|s| s.len() < SECRET_BYTES_MIN) {
+            return Err(Fault::invalid(format!(
+                "forges: the webhook secret of {} has fewer than {SECRET_BYTES_MIN} bytes; make one with `openssl rand -hex 32`",
+                forge.name
+            )));
+        }
+        let token = forge.token_file.as_deref().map(read).transpose()?;
+        let secrets = Secrets { hook: hook.map(String::into_bytes), token };
+        if all.insert(forge.name.clone(), secrets).is_some() {
+            return Err(Fault::invalid(format!("forges: {} stands twice in the settings", forge.name)));
+        }
+    }
+    let _ = app.forges.secrets.set(all);
+    statuses::begin(app).await
+}
+
+/// Deploys what was pushed and tells what was deployed, until `stop` is cancelled.
+pub async fn run(app: App, stop: CancellationToken) {
+    if app.settings.forges.is_empty() {
+        return;
+    }
+    let mut prune_at = tokio::time::interval(PRUNE);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = prune_at.tick() => prune(&app).await,
+            () = tokio::time::sleep(LOOK) => {
+                if let Err(fault) = look(&app).await {
+                    tracing::warn!(%fault, "forges could not be told or heard; trying again");
+                }
+            }
+        }
+    }
+}
+
+/// One look, as the loop does it.
+pub async fn look(app: &App) -> Result<(), Fault> {
+    let holder = app.deploys.node()?;
+    let held = app
+        .housekeeping(move |t| {
+            let now = t.now();
+            Ok(leases::acquire(t.tx(), LEASE, &holder, now, LEASE_MS)?)
+        })
+        .await?;
+    if held.is_none() {
+        return Ok(());
+    }
+    wanted::look(app).await?;
+    statuses::collect(app).await?;
+    statuses::send(app).await
+}
+
+async fn prune(app: &App) {
+    let before = app.now().plus_ms(-REMEMBERED_MS);
+    let pruned = app.housekeeping(move |t| Ok(store::deliveries_prune(t.tx(), before)?)).await;
+    if let Err(fault) = pruned {
+        tracing::warn!(%fault, "old deliveries stay");
+    }
+}
+
+impl App {
+    fn forge(&self, name: &str) -> Result<&ForgeSettings, Fault> {
+        self.settings.forges.iter().find(|f| f.name == name).ok_or_else(|| {
+            Fault::not_found(format!("there is no forge `{name}`")).advice("add it to the settings, under [[forges]]")
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! What this part needs from outside: somebody who speaks a forge's API.
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tenfold_protocols::forge::Forge;
+
+/// How a deploy stands, in the words all forges have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeployState {
+    Queued,
+    Running,
+    Succeeded,
+    /// It went back, or could not be done.
+    Failed,
+    /// Somebody or something stopped it.
+    Stopped,
+}
+
+/// One thing to tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeployStatus {
+    pub deploy: i64,
+    pub service: String,
+    pub environment: String,
+    pub sha: String,
+    /// Path of the repository on the forge: `ana/photos`.
+    pub repository: String,
+    pub state: DeployState,
+    /// One sentence.
+    pub description: String,
+    /// The deploy's page.
+    pub url: String,
+}
+
+/// Where and as whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForgeAccount {
+    pub kind: Forge,
+    /// Base of the API, without a slash at its end.
+    pub api: String,
+    pub token: String,
+}
+
+/// Why a forge was not told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForgeError {
+    /// Trying again is of no use.
+    pub permanent: bool,
+    pub retry_after_ms: Option<i64>,
+    /// For people; never holds the token.
+    pub message: String,
+}
+
+#[async_trait]
+pub trait ForgeClient: Send + Sync {
+    /// Tells how a deploy stands. `remote` is the number the forge gave to the deploy before; the answer is the number it
+    /// has now, on forges that number deploys. Telling the same twice does no harm.
+    async fn tell(
+        &self,
+        account: &ForgeAccount,
+        status: &DeployStatus,
+        remote: Option<&str>,
+    ) -> Result<Option<String>, ForgeError>;
+}

@@ -1,0 +1,210 @@
+//! Telling forges how deploys go: from the record into rows, and from the rows out, again and again until they are taken.
+
+use tenfold_protocols::forge::{Forge, repository_key};
+use tenfold_store::{
+    cursors, events,
+    forges::{self as store, OutboxRow},
+};
+use tenfold_types::{Actor, Event, EventDraft, Fault, Severity, Source};
+
+use super::ports::{DeployState, DeployStatus, ForgeAccount, ForgeError};
+use crate::{App, settings::ForgeSettings};
+
+const CURSOR: &str = "forges";
+const PAGE_EVENTS: usize = 500;
+/// Told in one look.
+const SENT_MAX: u32 = 100;
+/// After this long nobody is interested any more.
+const GIVE_UP_MS: i64 = 24 * 3_600_000;
+const AGAIN_MS_MIN: i64 = 1_000;
+const AGAIN_MS_MAX: i64 = 15 * 60_000;
+const DESCRIPTION_CHARS_MAX: usize = 140;
+
+/// A server that is new starts at the present.
+pub(super) async fn begin(app: &App) -> Result<(), Fault> {
+    app.housekeeping(|t| {
+        if cursors::get(t.tx(), CURSOR)?.is_none() {
+            let last = events::last_seq(t.tx())?;
+            cursors::set(t.tx(), CURSOR, last)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Rows for what the record holds since the last look.
+pub(super) async fn collect(app: &App) -> Result<(), Fault> {
+    loop {
+        let from = app.read(|tx| Ok(cursors::get(tx, CURSOR)?.unwrap_or(0))).await?;
+        let page = app.events_after(from, PAGE_EVENTS).await?;
+        let Some(last) = page.last().map(|e| e.seq) else { return Ok(()) };
+        let full = page.len() == PAGE_EVENTS;
+        let mut rows = Vec::new();
+        for event in &page {
+            rows.extend(row(app, event).await?);
+        }
+        app.housekeeping(move |t| {
+            for row in &rows {
+                store::outbox_put(t.tx(), row)?;
+            }
+            Ok(cursors::set(t.tx(), CURSOR, last)?)
+        })
+        .await?;
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+async fn row(app: &App, event: &Event) -> Result<Option<OutboxRow>, Fault> {
+    let (Some(state), Some(deploy)) = (state_of(&event.kind), event.subject.deploy) else { return Ok(None) };
+    let Some(shipped) = app.deploy_shipped(deploy).await? else { return Ok(None) };
+    let Some((forge, repository)) = forge_of(app, &shipped.repository) else { return Ok(None) };
+    let status = DeployStatus {
+        deploy,
+        service: shipped.service,
+        environment: shipped.environment,
+        sha: shipped.sha,
+        repository,
+        state,
+        description: event.text.chars().take(DESCRIPTION_CHARS_MAX).collect(),
+        url: app.settings.link(&format!("/deploys/{deploy}")),
+    };
+    let now = app.now();
+    Ok(Some(OutboxRow {
+        forge: forge.name.clone(),
+        seq: event.seq,
+        deploy,
+        body: serde_json::to_string(&status).map_err(|e| Fault::internal(e.to_string()))?,
+        attempts: 0,
+        created_at: now,
+        next_at: now,
+    }))
+}
+
+fn state_of(kind: &str) -> Option<DeployState> {
+    Some(match kind {
+        "deploy.queued" => DeployState::Queued,
+        "deploy.build_started"
+        | "deploy.canary_started"
+        | "deploy.promoting"
+        | "deploy.resumed"
+        | "deploy.held"
+        | "deploy.rolling_back" => DeployState::Running,
+        "deploy.succeeded" => DeployState::Succeeded,
+        "deploy.failed" | "deploy.rolled_back" => DeployState::Failed,
+        "deploy.cancelled" | "deploy.interrupted" => DeployState::Stopped,
+        _ => return None,
+    })
+}
+
+/// The forge that holds a repository and takes statuses, with the repository's path there.
+fn forge_of<'a>(app: &'a App, repository: &str) -> Option<(&'a ForgeSettings, String)> {
+    let key = repository_key(repository)?;
+    let (host, path) = key.split_once('/')?;
+    let forge = app.settings.forges.iter().find(|f| f.host.eq_ignore_ascii_case(host) && f.token_file.is_some())?;
+    // GitHub's and Gitea's paths have two parts; GitLab's have groups
+    let parts = path.split('/').count();
+    let fine = if forge.kind == Forge::Gitlab { parts >= 2 } else { parts == 2 };
+    fine.then(|| (forge, path.to_owned()))
+}
+
+/// Tells what is due. One deploy's words go out in their order; a forge that is down holds up its own only.
+pub(super) async fn send(app: &App) -> Result<(), Fault> {
+    let Some(client) = app.forges.client.get().cloned() else { return Ok(()) };
+    let heads = app.read(|tx| Ok(store::outbox_heads(tx, SENT_MAX)?)).await?;
+    for row in heads.into_iter().filter(|r| r.next_at <= app.now()) {
+        let status: DeployStatus = match serde_json::from_str(&row.body) {
+            Ok(status) => status,
+            Err(error) => {
+                give_up(app, row, &error.to_string()).await?;
+                continue;
+            }
+        };
+        let Some(account) = account(app, &row.forge) else {
+            give_up(app, row, "the forge is no longer in the settings").await?;
+            continue;
+        };
+        let key = (row.forge.clone(), row.deploy);
+        let remote = app.read(move |tx| Ok(store::remote(tx, &key.0, key.1)?)).await?;
+        match client.tell(&account, &status, remote.as_deref()).await {
+            Ok(number) => told(app, row, number).await?,
+            Err(error) => not_told(app, row, error).await?,
+        }
+    }
+    Ok(())
+}
+
+fn account(app: &App, name: &str) -> Option<ForgeAccount> {
+    let forge = app.forge(name).ok()?;
+    let token = app.forges.secrets(name).token?;
+    Some(ForgeAccount { kind: forge.kind, api: forge.api_base(), token })
+}
+
+async fn told(app: &App, row: OutboxRow, number: Option<String>) -> Result<(), Fault> {
+    app.housekeeping(move |t| {
+        if let Some(number) = &number {
+            store::remote_put(t.tx(), &row.forge, row.deploy, number)?;
+        }
+        store::outbox_delete(t.tx(), &row.forge, row.seq)?;
+        Ok(())
+    })
+    .await
+}
+
+async fn not_told(app: &App, row: OutboxRow, error: ForgeError) -> Result<(), Fault> {
+    let now = app.now();
+    if error.permanent || now.since_ms(row.created_at) > GIVE_UP_MS {
+        return give_up(app, row, &error.message).await;
+    }
+    tracing::warn!(
+        forge = row.forge,
+        deploy = row.deploy,
+        reason = error.message,
+        "a forge was not told; trying again"
+    );
+    let at = now.plus_ms(pause_ms(row.attempts, error.retry_after_ms));
+    app.housekeeping(move |t| Ok(store::outbox_again(t.tx(), &row.forge, row.seq, at)?)).await.map(|_| ())
+}
+
+/// Doubles with each attempt; a forge's own wish counts when it is longer, up to the same end.
+fn pause_ms(attempts: i64, wished: Option<i64>) -> i64 {
+    let doubled = AGAIN_MS_MIN.saturating_mul(1 << attempts.clamp(0, 20)).min(AGAIN_MS_MAX);
+    wished.unwrap_or(0).clamp(doubled, AGAIN_MS_MAX)
+}
+
+async fn give_up(app: &App, row: OutboxRow, why: &str) -> Result<(), Fault> {
+    let text = format!("{} could not be told of deploy {}: {why}", row.forge, row.deploy);
+    app.housekeeping(move |t| {
+        store::outbox_delete(t.tx(), &row.forge, row.seq)?;
+        let draft = EventDraft::new(Actor::system(), Source::System, "git.not_told", text.clone());
+        t.record(
+            draft.severity(Severity::Warning).data(serde_json::json!({"forge": row.forge, "deploy": row.deploy})),
+        )?;
+        Ok(())
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_and_end() {
+        let pauses: Vec<i64> = (0..4).map(|n| pause_ms(n, None)).collect();
+        assert_eq!(pauses, [1_000, 2_000, 4_000, 8_000]);
+        assert_eq!(pause_ms(60, None), AGAIN_MS_MAX);
+        assert_eq!(pause_ms(0, Some(60_000)), 60_000);
+        assert_eq!(pause_ms(0, Some(-5)), 1_000);
+        assert_eq!(pause_ms(0, Some(i64::MAX)), AGAIN_MS_MAX);
+    }
+
+    #[test]
+    fn every_end_of_a_deploy_is_told() {
+        for kind in ["succeeded", "failed", "rolled_back", "cancelled", "interrupted"] {
+            assert!(state_of(&format!("deploy.{kind}")).is_some_and(|s| s != DeployState::Running), "{kind}");
+        }
+        assert_eq!(state_of("deploy.judged"), None);
+    }
+}

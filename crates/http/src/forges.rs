@@ -1,0 +1,45 @@
+//! Webhooks of the places where repositories live. The address is open to everybody; the signature is what lets a delivery in.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Request, State};
+use tenfold_app::App;
+use tenfold_app::forges::HookAnswer;
+use tenfold_protocols::forge::BODY_BYTES_MAX;
+use tenfold_types::{ErrorCode, Fault};
+use utoipa_axum::routes;
+
+use crate::{Api, ApiError, Policy, push};
+
+/// A forge sends its few kilobytes at once.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub fn api() -> Api {
+    Api::new("git").add(Policy::Public, routes!(hook))
+}
+
+/// Takes a webhook of GitHub, GitLab, Gitea or Forgejo, as the settings name it; its signature must fit.
+#[utoipa::path(post, path = "/hooks/git/{name}", params(("name" = String, Path)), request_body(content = String, content_type = "application/json"), responses(
+    (status = 200, body = HookAnswer, description = "Recorded, known already, or of no use here."),
+    (status = 401, description = "The signature does not fit; nothing was written."),
+    (status = 503, description = "Too many webhooks at once, or the body was slow; to be sent again."),
+    (status = 404, description = "No such forge, or it takes no webhooks."),
+    (status = 413, description = "The body is larger than 8 MiB."),
+    (status = 422, description = "The signature fits and the body cannot be read."),
+))]
+async fn hook(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Json<HookAnswer>, ApiError> {
+    let headers = request.headers().clone();
+    // anybody may send here, so few are heard at a time and none for long
+    let _place = app.forges.place()?;
+    let body = tokio::time::timeout(BODY_TIMEOUT, push::whole(request, BODY_BYTES_MAX)).await.unwrap_or_else(|_| {
+        let text = format!("the webhook's body did not come within {} s", BODY_TIMEOUT.as_secs());
+        Err(Fault::new(ErrorCode::Timeout, text))
+    })?;
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    Ok(Json(app.forge_hook(&name, header, &body).await?))
+}

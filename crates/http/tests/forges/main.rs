@@ -1,0 +1,7 @@
+//! Webhooks in and statuses out: signed deliveries at the real address, and a fake forge that fails as forges fail.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
+
+mod hooks;
+mod statuses;
+mod world;

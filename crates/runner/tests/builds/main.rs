@@ -1,0 +1,7 @@
+//! Builds by the real runner: real git, real namespaces, real processes.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
+
+mod parent;
+mod sandbox;
+mod world;

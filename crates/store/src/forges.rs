@@ -1,0 +1,157 @@
+//! What came from the places where repositories live, and what is yet to be told them.
+
+use tenfold_types::Timestamp;
+
+use crate::{Row, StoreError, Tx, params};
+
+/// Notes a delivery; false when it was noted before, by its id or by its content.
+pub fn delivery_take(
+    tx: &mut dyn Tx,
+    forge: &str,
+    digest: &str,
+    delivery: Option<&str>,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    if let Some(id) = delivery
+        && !tx
+            .query("SELECT 1 FROM forge_deliveries WHERE forge = $1 AND delivery = $2 LIMIT 1", params![forge, id])?
+            .is_empty()
+    {
+        return Ok(false);
+    }
+    let written = tx.execute(
+        "INSERT INTO forge_deliveries (forge, digest, delivery, received_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (forge, digest) DO NOTHING",
+        params![forge, digest, delivery, now],
+    )?;
+    Ok(written > 0)
+}
+
+/// Forgets deliveries of before.
+pub fn deliveries_prune(tx: &mut dyn Tx, before: Timestamp) -> Result<u64, StoreError> {
+    tx.execute("DELETE FROM forge_deliveries WHERE received_at < $1", params![before])
+}
+
+/// A commit that is to be deployed by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedRow {
+    pub service: String,
+    pub environment: String,
+    pub forge: String,
+    pub sha: String,
+    pub pusher: String,
+    pub asked_at: Timestamp,
+}
+
+/// Wants this commit, and no earlier one any more.
+pub fn wanted_put(tx: &mut dyn Tx, row: &WantedRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO forge_wanted (service, environment, forge, sha, pusher, asked_at) VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (service, environment) DO UPDATE SET forge = excluded.forge, sha = excluded.sha, \
+         pusher = excluded.pusher, asked_at = excluded.asked_at",
+        params![&row.service, &row.environment, &row.forge, &row.sha, &row.pusher, row.asked_at],
+    )
+    .map(|_| ())
+}
+
+pub fn wanted(tx: &mut dyn Tx) -> Result<Vec<WantedRow>, StoreError> {
+    tx.query(
+        "SELECT service, environment, forge, sha, pusher, asked_at FROM forge_wanted ORDER BY asked_at, service",
+        &[],
+    )?
+    .iter()
+    .map(|row| {
+        Ok(WantedRow {
+            service: row.string(0)?,
+            environment: row.string(1)?,
+            forge: row.string(2)?,
+            sha: row.string(3)?,
+            pusher: row.string(4)?,
+            asked_at: row.time(5)?,
+        })
+    })
+    .collect()
+}
+
+/// Wants it no more, unless another commit is wanted by now.
+pub fn wanted_done(tx: &mut dyn Tx, row: &WantedRow) -> Result<u64, StoreError> {
+    tx.execute(
+        "DELETE FROM forge_wanted WHERE service = $1 AND environment = $2 AND sha = $3",
+        params![&row.service, &row.environment, &row.sha],
+    )
+}
+
+/// Something to tell a forge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    pub forge: String,
+    /// The event it tells of.
+    pub seq: i64,
+    pub deploy: i64,
+    pub body: String,
+    pub attempts: i64,
+    pub created_at: Timestamp,
+    pub next_at: Timestamp,
+}
+
+/// Adds what is to be told; an event is told once.
+pub fn outbox_put(tx: &mut dyn Tx, row: &OutboxRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO forge_outbox (forge, seq, deploy, body, attempts, created_at, next_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (forge, seq) DO NOTHING",
+        params![&row.forge, row.seq, row.deploy, &row.body, row.attempts, row.created_at, row.next_at],
+    )
+    .map(|_| ())
+}
+
+/// The first untold row of each deploy, oldest first, whether due or not: a later word never passes an earlier one.
+pub fn outbox_heads(tx: &mut dyn Tx, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
+    tx.query(
+        "SELECT forge, seq, deploy, body, attempts, created_at, next_at FROM forge_outbox o WHERE seq = \
+         (SELECT MIN(seq) FROM forge_outbox i WHERE i.forge = o.forge AND i.deploy = o.deploy) ORDER BY next_at, seq LIMIT $1",
+        params![i64::from(limit)],
+    )?
+    .iter()
+    .map(outbox)
+    .collect()
+}
+
+fn outbox(row: &Row) -> Result<OutboxRow, StoreError> {
+    Ok(OutboxRow {
+        forge: row.string(0)?,
+        seq: row.int(1)?,
+        deploy: row.int(2)?,
+        body: row.string(3)?,
+        attempts: row.int(4)?,
+        created_at: row.time(5)?,
+        next_at: row.time(6)?,
+    })
+}
+
+pub fn outbox_delete(tx: &mut dyn Tx, forge: &str, seq: i64) -> Result<u64, StoreError> {
+    tx.execute("DELETE FROM forge_outbox WHERE forge = $1 AND seq = $2", params![forge, seq])
+}
+
+/// Puts it off.
+pub fn outbox_again(tx: &mut dyn Tx, forge: &str, seq: i64, next_at: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(
+        "UPDATE forge_outbox SET attempts = attempts + 1, next_at = $3 WHERE forge = $1 AND seq = $2",
+        params![forge, seq, next_at],
+    )
+}
+
+/// The number the forge gave to the deploy.
+pub fn remote(tx: &mut dyn Tx, forge: &str, deploy: i64) -> Result<Option<String>, StoreError> {
+    tx.query_opt("SELECT remote FROM forge_deployments WHERE forge = $1 AND deploy = $2", params![forge, deploy])?
+        .map(|row| row.string(0))
+        .transpose()
+}
+
+pub fn remote_put(tx: &mut dyn Tx, forge: &str, deploy: i64, remote: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO forge_deployments (forge, deploy, remote) VALUES ($1, $2, $3) \
+         ON CONFLICT (forge, deploy) DO UPDATE SET remote = excluded.remote",
+        params![forge, deploy, remote],
+    )
+    .map(|_| ())
+}

@@ -1,0 +1,75 @@
+//! Deliveries that count once, commits that are wanted, and words that go out in their order.
+
+use tenfold_store::Db;
+use tenfold_store::forges::{self, OutboxRow, WantedRow};
+use tenfold_types::Timestamp;
+
+use crate::{NOW, read, write};
+
+pub async fn run(db: &Db) {
+    deliveries(db).await;
+    wanted(db).await;
+    outbox(db).await;
+}
+
+async fn deliveries(db: &Db) {
+    let take = |forge: &'static str, digest: &'static str, id: Option<&'static str>| {
+        write(db, move |tx| forges::delivery_take(tx, forge, digest, id, NOW))
+    };
+    assert!(take("hub", "a", Some("1")).await);
+    assert!(!take("hub", "a", Some("1")).await, "the same");
+    assert!(!take("hub", "a", Some("2")).await, "the same content under another id");
+    assert!(!take("hub", "b", Some("1")).await, "the same id with other content");
+    assert!(take("lab", "a", Some("1")).await, "another forge");
+    assert!(take("hub", "c", None).await && take("hub", "d", None).await, "no ids are not the same id");
+    assert_eq!(write(db, |tx| forges::deliveries_prune(tx, NOW)).await, 0);
+    assert_eq!(write(db, |tx| forges::deliveries_prune(tx, NOW.plus_ms(1))).await, 4);
+}
+
+async fn wanted(db: &Db) {
+    let row = |sha: &str| WantedRow {
+        service: "photos".into(),
+        environment: "staging".into(),
+        forge: "hub".into(),
+        sha: sha.into(),
+        pusher: "ana".into(),
+        asked_at: NOW,
+    };
+    let (first, second) = (row("1"), row("2"));
+    for row in [first.clone(), second.clone()] {
+        write(db, move |tx| forges::wanted_put(tx, &row)).await;
+    }
+    assert_eq!(read(db, forges::wanted).await, [second.clone()], "the newest wins");
+    assert_eq!(write(db, move |tx| forges::wanted_done(tx, &first)).await, 0, "an older one is not it");
+    assert_eq!(write(db, move |tx| forges::wanted_done(tx, &second)).await, 1);
+}
+
+async fn outbox(db: &Db) {
+    let row = |seq, deploy, next_at: Timestamp| OutboxRow {
+        forge: "hub".into(),
+        seq,
+        deploy,
+        body: "{}".into(),
+        attempts: 0,
+        created_at: NOW,
+        next_at,
+    };
+    for row in [row(1, 7, NOW.plus_ms(9)), row(2, 7, NOW), row(3, 8, NOW.plus_ms(1)), row(1, 7, NOW)] {
+        write(db, move |tx| forges::outbox_put(tx, &row)).await;
+    }
+    let heads = |db: &Db| {
+        let db = db.clone();
+        async move { read(&db, |tx| forges::outbox_heads(tx, 9)).await.iter().map(|r| r.seq).collect::<Vec<_>>() }
+    };
+    assert_eq!(heads(db).await, [3, 1], "the first word of each deploy, the sooner due first");
+    write(db, |tx| forges::outbox_again(tx, "hub", 3, NOW.plus_ms(20))).await;
+    let all = read(db, |tx| forges::outbox_heads(tx, 9)).await;
+    assert_eq!((all[1].seq, all[1].attempts, all[1].next_at), (3, 1, NOW.plus_ms(20)));
+    assert_eq!(write(db, |tx| forges::outbox_delete(tx, "hub", 1)).await, 1);
+    assert_eq!(heads(db).await, [2, 3]);
+    assert_eq!(read(db, |tx| forges::remote(tx, "hub", 7)).await, None);
+    for number in ["4", "5"] {
+        write(db, move |tx| forges::remote_put(tx, "hub", 7, number)).await;
+    }
+    assert_eq!(read(db, |tx| forges::remote(tx, "hub", 7)).await.as_deref(), Some("5"));
+}

@@ -263,6 +263,38 @@ test('projects, ranks and offers are given at birth; the list filters by project
   await page.context().close();
 });
 
+test('environments, projects and tokens of one project are made under Settings', async () => {
+  for (const [name, viewport] of Object.entries(WIDTHS)) {
+    const page = await open({ viewport, colorScheme: name === 'narrow' ? 'light' : 'dark' });
+    await page.goto('/settings/environments');
+    await page.getByLabel('New environment').fill(`stage-${name}`);
+    await page.getByRole('button', { name: 'Make it' }).click();
+    const row = page.getByRole('row', { name: new RegExp(`stage-${name}`) });
+    await row.getByRole('switch').click();
+    await row.getByRole('switch', { checked: true }).waitFor();
+    await page.getByText(`Changes of flags in stage-${name} wait for a second person.`).waitFor();
+    await look(page, `environments-${name}`);
+    await page.goto('/settings/projects');
+    await page.getByLabel('New project').fill(`music-${name}`);
+    await page.getByLabel('Description').fill('What the player asks');
+    await page.getByRole('button', { name: 'Make it' }).click();
+    await page.getByRole('button', { name: `Delete music-${name}` }).waitFor();
+    await look(page, `projects-${name}`);
+    await page.goto('/settings/tokens');
+    await page.getByLabel('Name').fill(`player-${name}`);
+    await page.getByLabel('Kind').selectOption('client');
+    await page.getByLabel('Environment').fill(`stage-${name}`);
+    await page.getByLabel('Projects').fill(`music-${name}, default`);
+    await page.getByRole('button', { name: 'Make the token' }).click();
+    await page.getByText('It is shown once.').waitFor();
+    await look(page, `tokens-${name}`);
+    await page.context().close();
+    const made = (await server.ana.items('/api/tokens')).find((token) => token.name === `player-${name}`);
+    assert.deepEqual([made.environment, [...made.projects].sort()], [`stage-${name}`, ['default', `music-${name}`]]);
+    await server.ana.put(`/api/environments/stage-${name}`, { four_eyes: false });
+  }
+});
+
 test('the command line does the same', async () => {
   const { execFileSync } = await import('node:child_process');
   const { TENFOLD } = await import('../lib/binary.mjs');

@@ -2,12 +2,13 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenfold_app::chat::grammar::{RAMP_PERCENTS, When, parse_when};
+use tenfold_app::chat::grammar::{RAMP_PERCENTS, When, parse_steps, parse_when};
 use tenfold_flags::Ramp;
 use tenfold_types::Clock;
 
 use super::Common;
 use super::client::{Client, segment};
+use super::flag_edit::misuse;
 use super::out::{Exit, Failure, Out, list, minute, number, text};
 use super::ship::duration;
 use super::switch::share;
@@ -19,8 +20,11 @@ pub(super) enum Change {
     Ramp {
         key: String,
         /// A shared plan.
-        #[arg(long, value_name = "NAME", conflicts_with = "hold")]
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["hold", "steps"])]
         plan: Option<String>,
+        /// Percentages, each with how long it is held where that is not `--hold`: 0.5,5:1h,100.
+        #[arg(long, value_name = "STEPS", default_value = RAMP_PERCENTS)]
+        steps: String,
         /// How long each step is held.
         #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10m")]
         hold: i64,
@@ -120,12 +124,15 @@ impl Change {
             Self::Force { number, reason } => {
                 return decide(client, out, *number, "force", &json!({"reason": reason})).await;
             }
-            Self::Ramp { key, plan, hold } => {
-                let steps: Vec<Value> =
-                    RAMP_PERCENTS.iter().map(|percent| json!({"percent": percent, "hold_ms": hold})).collect();
+            Self::Ramp { key, plan, steps, hold } => {
                 let body = match plan {
                     Some(plan) => json!({"environment": environment, "plan": plan}),
-                    None => json!({"environment": environment, "steps": steps}),
+                    None => {
+                        let steps = parse_steps(steps, *hold).map_err(misuse)?;
+                        let steps =
+                            steps.iter().map(|(percent, hold_ms)| json!({"percent": percent, "hold_ms": hold_ms}));
+                        json!({"environment": environment, "steps": steps.collect::<Vec<_>>()})
+                    }
                 };
                 (format!("/api/flags/{}/ramp", segment(key)), body)
             }

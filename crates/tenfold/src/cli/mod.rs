@@ -7,11 +7,13 @@ mod account;
 mod client;
 mod config;
 mod duty;
+mod environment;
 mod exchange;
 mod files;
 mod flag_changes;
 mod flag_edit;
 mod flag_life;
+mod flag_lists;
 mod follow;
 mod oncall;
 mod out;
@@ -81,6 +83,7 @@ pub enum Command {
     Logout(account::Logout),
     Token(account::Token),
     Project(project::Project),
+    Environment(environment::Environment),
     Setup(account::Setup),
     Completions(account::Completions),
 }
@@ -122,6 +125,6 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
     }
     verbs! {
         Deploy Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Why WhyNot Simulate
-        Lock Unlock Doing Log WatchLog Search Query Events Apply Export Token Project
+        Lock Unlock Doing Log WatchLog Search Query Events Apply Export Token Project Environment
     }
 }

@@ -263,6 +263,32 @@ test('projects, ranks and offers are given at birth; the list filters by project
   await page.context().close();
 });
 
+test('an edit and a ramp are planned for an instant', async () => {
+  const { ana } = server;
+  await ana.put('/api/flags/planned', { environments: { production: { enabled: true } } });
+  await ana.put('/api/ramp-plans/slow', { steps: [{ percent: 10, hold_ms: 3_600_000 }, { percent: 100 }] });
+  for (const [name, viewport] of Object.entries(WIDTHS)) {
+    const page = await open({ viewport, colorScheme: name === 'narrow' ? 'light' : 'dark' });
+    await page.goto('/flags/planned?environment=production');
+    await page.getByRole('button', { name: 'Add a strategy' }).click();
+    const bar = page.getByRole('region', { name: 'Unsaved changes' });
+    await bar.getByLabel(/^At /).fill('2030-01-31T08:00');
+    await look(page, `save-at-${name}`);
+    await bar.getByRole('button', { name: 'Save at' }).click();
+    await saved(page);
+    await page.getByText('change planned').first().waitFor();
+    await page.getByLabel('Change').selectOption('ramp');
+    await page.getByLabel('Plan', { exact: true }).selectOption('slow');
+    await page.getByRole('button', { name: 'Schedule', exact: true }).click();
+    await page.getByText('by the plan slow').first().waitFor();
+    await look(page, `scheduled-${name}`);
+    await page.context().close();
+  }
+  const planned = await ana.items('/api/flag-schedules?flag=planned&state=pending');
+  assert.deepEqual(planned.map(({ action }) => action.kind).sort(), ['edit', 'edit', 'ramp', 'ramp']);
+  assert.deepEqual((await flagOf('planned')).environments.production.strategies, [], 'nothing was changed yet');
+});
+
 test('environments, projects and tokens of one project are made under Settings', async () => {
   for (const [name, viewport] of Object.entries(WIDTHS)) {
     const page = await open({ viewport, colorScheme: name === 'narrow' ? 'light' : 'dark' });

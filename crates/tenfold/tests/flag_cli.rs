@@ -161,6 +161,11 @@ fn what_flags_share_as_the_guide_tells_it() {
     assert_eq!(code(&b.run(&["flag", "ramp", "slow", "--steps", "1,half"])), 2);
     assert_eq!(code(&b.run(&["flag", "set", "slow", "--lifetime", "soon"])), 2);
 
+    std::fs::write(b.dir.path().join("pros.yaml"), "strategies:\n  - name: default\n").unwrap();
+    let edit = run_all(&b, "tenfold flag schedule slow edit --file pros.yaml --at 2h", 0);
+    assert!(edit[0].starts_with("schedule 1: change slow in production at "), "{edit:?}");
+    assert_eq!(code(&b.run(&["flag", "schedule", "slow", "edit", "--at", "2h"])), 2);
+
     let environments = run_all(&b, &block("flags", "environments"), 0);
     assert!(environments[2].contains("staging\n"), "{environments:?}");
     assert!(environments[2].contains("production: changes of flags want a second person"), "{environments:?}");

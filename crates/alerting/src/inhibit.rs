@@ -63,25 +63,21 @@ impl InhibitRule {
         Ok(Self { name: spec.name.clone().unwrap_or(path), source, target, equal: spec.equal.clone() })
     }
 
-    /// The source that keeps `target` quiet, among alerts that fire.
+    /// The values of the `equal` labels. One that is missing on both sides is equal.
+    pub(crate) fn equal_of<'a>(&self, labels: &'a Labels) -> Vec<Option<&'a str>> {
+        self.equal.iter().map(|name| labels.get(name)).collect()
+    }
+
+    /// The source that keeps `target` quiet, among `sources` of the rule whose `equal` labels are those of `target`.
     ///
     /// An alert that matches both sides is not inhibited by another that matches both sides, itself included: otherwise
-    /// such alerts would silence each other and nobody would hear of any. A label that is missing on both sides is equal.
-    pub fn inhibits<'a>(
+    /// such alerts would silence each other and nobody would hear of any.
+    pub(crate) fn inhibits<'a>(
         &self,
         target: &Labels,
-        mut firing: impl Iterator<Item = (&'a str, &'a Labels)>,
-    ) -> Option<&'a str> {
-        if !self.target.matches(target) {
-            return None;
-        }
+        sources: &[(&'a str, &'a Labels)],
+    ) -> Option<(&'a str, &'a Labels)> {
         let both_sides = self.source.matches(target);
-        firing
-            .find(|(_, source)| {
-                self.source.matches(source)
-                    && self.equal.iter().all(|name| source.get(name) == target.get(name))
-                    && !(both_sides && self.target.matches(source))
-            })
-            .map(|(fingerprint, _)| fingerprint)
+        sources.iter().find(|(_, source)| !(both_sides && self.target.matches(source))).copied()
     }
 }

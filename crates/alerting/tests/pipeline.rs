@@ -290,8 +290,6 @@ fn a_new_configuration_routes_anew_and_forgets_nothing_told() {
     let context = Context { routing: &house.routing, mutes: &[] };
     let effects = reroute(context, &mut house.state, at(400));
     assert!(!effects.is_empty());
-    let text = serde_json::to_string(&house.state).unwrap();
-    assert_eq!(serde_json::from_str::<PipelineState>(&text).unwrap(), house.state);
 }
 
 #[test]
@@ -362,9 +360,6 @@ proptest! {
                 check_explained(&mut house, second, input)?;
             }
             house.give(second, Input::Tick);
-            if second % 16 == 0 {
-                house.state = serde_json::from_str(&serde_json::to_string(&house.state).unwrap()).unwrap();
-            }
         }
         prop_assert_eq!(plan.unwrap(), house.effects[before..].to_vec());
     }
@@ -377,7 +372,7 @@ fn check_explained(house: &mut House, second: i64, input: &Input) -> Result<(), 
     house.give(second, Input::Tick);
     let context = Context { routing: &house.routing, mutes: &house.mutes };
     let why = explain(context, &house.state, &incoming.labels, at(second));
-    let known = house.state.alerts.contains_key(&why.fingerprint);
+    let known = house.state.alerts.contains_key(why.fingerprint.as_str());
     let from = house.effects.len();
     house.give(second, input.clone());
     if known || incoming.ended.is_some() {

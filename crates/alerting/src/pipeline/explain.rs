@@ -2,9 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use tenfold_types::{Labels, Timestamp};
 
-use super::{Context, Decision, GroupId, PipelineState, Stage, Verdict, flush, stages};
+use super::{
+    Context, Decision, GroupId, PipelineState, Stage, Verdict, flush,
+    stages::{self, Sources},
+};
 use crate::{fingerprint, routes::Route};
 
 /// Refused routes that are named.
@@ -42,13 +46,16 @@ pub fn explain(context: Context<'_>, state: &PipelineState, labels: &Labels, at:
             refused.push((route.key.clone(), matcher.to_string()));
         }
     });
-    let routes = routes.into_iter().map(|route| at_route(context, state, &fingerprint, labels, route, at)).collect();
+    let sources = Sources::of(context, &state.alerts);
+    let at_route = |route| at_route(context, state, &sources, &fingerprint, labels, route, at);
+    let routes = routes.into_iter().map(at_route).collect();
     Explanation { fingerprint, routes, refused }
 }
 
 fn at_route(
     context: Context<'_>,
     state: &PipelineState,
+    sources: &Sources<'_>,
     fingerprint: &str,
     labels: &Labels,
     route: &Route,
@@ -58,11 +65,11 @@ fn at_route(
     let group = state.groups.get(&id);
     let next_at = group.map_or(at.plus_ms(route.group_wait_ms), |g| g.next_at.max(at));
     let mut decisions = vec![stages::routed(fingerprint, route)];
-    decisions.extend(stages::ask(context, state, fingerprint, labels, route, at));
+    decisions.extend(stages::ask(context, sources, fingerprint, labels, route, at));
     let mut verdict = decisions.last().map_or(Verdict::Pass, |d| d.verdict);
     if verdict == Verdict::Pass {
         let told = group.and_then(|g| g.told.as_ref());
-        let firing = BTreeSet::from([fingerprint.to_owned()]);
+        let firing = BTreeSet::from([Arc::from(fingerprint)]);
         let (stage, now_verdict, because) = match flush::news(told, &firing, &[], route, next_at) {
             None => (Stage::Notify, Verdict::Nothing, "it was told of, and it is not yet time to repeat it".to_owned()),
             Some((_, because)) if next_at <= at => (Stage::Notify, Verdict::Send, because),

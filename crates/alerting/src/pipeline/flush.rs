@@ -1,27 +1,35 @@
 //! Looking at groups whose time has come: what may be told, and whether there is anything new to tell.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tenfold_types::Timestamp;
 
 use super::{
-    Context, Decision, Effect, Ended, Group, GroupId, Notification, PipelineState, Reason, Stage, Told, Verdict, stages,
+    Context, Decision, Effect, Ended, Group, GroupId, Notification, PipelineState, Reason, Stage, Told, Verdict,
+    stages::{self, Sources},
 };
 use crate::{duration::format_duration_ms, routes::Route};
 
 pub(super) fn due(context: Context<'_>, state: &mut PipelineState, now: Timestamp, effects: &mut Vec<Effect>) {
-    let due: Vec<GroupId> = state.groups.iter().filter(|(_, g)| g.next_at <= now).map(|(id, _)| id.clone()).collect();
+    let due: Vec<Arc<GroupId>> =
+        state.groups.iter().filter(|(_, g)| g.next_at <= now).map(|(id, _)| id.clone()).collect();
     if due.is_empty() {
         return;
     }
+    let sources = Sources::of(context, &state.alerts);
     for id in due {
-        let Some(mut group) = state.groups.remove(&id) else { continue };
-        let Some(route) = context.routing.tree.by_key(&id.route) else { continue };
-        look(context, state, &id, &mut group, route, now, effects);
+        let route = context.routing.tree.by_key(&id.route);
+        let (Some(group), Some(route)) = (state.groups.get_mut(&id), route) else {
+            state.groups.remove(&id);
+            continue;
+        };
+        let group = Arc::make_mut(group);
+        look(context, &sources, &id, group, route, now, effects);
         group.flushed = true;
         group.next_at = now.plus_ms(route.group_interval_ms);
-        if !group.alerts.is_empty() {
-            state.groups.insert(id, group);
+        if group.alerts.is_empty() {
+            state.groups.remove(&id);
         }
     }
     state.forget_unheld();
@@ -29,7 +37,7 @@ pub(super) fn due(context: Context<'_>, state: &mut PipelineState, now: Timestam
 
 fn look(
     context: Context<'_>,
-    state: &PipelineState,
+    sources: &Sources<'_>,
     id: &GroupId,
     group: &mut Group,
     route: &Route,
@@ -40,7 +48,7 @@ fn look(
     let mut firing = BTreeSet::new();
     let mut ended = Vec::new();
     for fingerprint in group.alerts.clone() {
-        let Some(known) = state.alerts.get(&fingerprint) else {
+        let Some(known) = sources.alerts.get(&fingerprint) else {
             group.alerts.remove(&fingerprint);
             continue;
         };
@@ -49,11 +57,11 @@ fn look(
             group.verdicts.remove(&fingerprint);
             // Whoever was told that it fires is told that it is over, muted or not. Others need not know.
             if told.is_some_and(|t| t.contains(&fingerprint)) {
-                ended.push(Ended { fingerprint, at, how });
+                ended.push(Ended { fingerprint: fingerprint.to_string(), at, how });
             }
             continue;
         }
-        let decisions = stages::ask(context, state, &fingerprint, &known.labels, route, now);
+        let decisions = stages::ask(context, sources, &fingerprint, &known.labels, route, now);
         let last = decisions.last().map_or((Verdict::Pass, None), |d| (d.verdict, d.by.clone()));
         if last.0 == Verdict::Pass {
             firing.insert(fingerprint.clone());
@@ -65,15 +73,15 @@ fn look(
     let Some((reason, because)) = news(group.told.as_ref(), &firing, &ended, route, now) else { return };
     let empty = BTreeSet::new();
     let before = group.told.as_ref().map_or(&empty, |t| &t.firing);
-    let new: Vec<String> = firing.difference(before).cloned().collect();
-    let about = if new.is_empty() {
-        ended.iter().map(|e| &e.fingerprint).chain(&firing).collect()
+    let new: Vec<String> = firing.difference(before).map(ToString::to_string).collect();
+    let about: Vec<String> = if new.is_empty() {
+        ended.iter().map(|e| e.fingerprint.clone()).chain(firing.iter().map(ToString::to_string)).collect()
     } else {
-        new.iter().collect::<Vec<_>>()
+        new.clone()
     };
     effects.extend(about.into_iter().map(|fingerprint| {
         Effect::Decided(Decision {
-            fingerprint: fingerprint.clone(),
+            fingerprint,
             route: Some(id.route.clone()),
             stage: Stage::Notify,
             verdict: Verdict::Send,
@@ -82,7 +90,7 @@ fn look(
         })
     }));
     // A muted alert that was told stays told: its end is owed.
-    let mut remembered: BTreeSet<String> = before.iter().filter(|f| group.alerts.contains(*f)).cloned().collect();
+    let mut remembered: BTreeSet<Arc<str>> = before.iter().filter(|f| group.alerts.contains(*f)).cloned().collect();
     remembered.extend(firing.iter().cloned());
     group.told = Some(Told { at: now, firing: remembered });
     effects.push(Effect::Notify(Notification {
@@ -90,7 +98,7 @@ fn look(
         receiver: route.receiver.clone(),
         reason,
         thread: group.thread,
-        firing: firing.into_iter().collect(),
+        firing: firing.iter().map(ToString::to_string).collect(),
         new,
         ended,
     }));
@@ -99,7 +107,7 @@ fn look(
 /// Whether there is anything to tell.
 pub(super) fn news(
     told: Option<&Told>,
-    firing: &BTreeSet<String>,
+    firing: &BTreeSet<Arc<str>>,
     ended: &[Ended],
     route: &Route,
     now: Timestamp,

@@ -16,9 +16,10 @@ pub use simulate::{Planned, simulate};
 pub use state::{Ended, Group, GroupId, HowEnded, Incoming, Known, PipelineState, Told};
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tenfold_types::{Labels, Timestamp};
+use tenfold_types::Timestamp;
 
 use crate::{Mute, Routing, fingerprint};
 
@@ -152,14 +153,16 @@ fn receive(
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) {
-    let fingerprint = fingerprint(&incoming.labels);
+    let fingerprint: Arc<str> = fingerprint(&incoming.labels).into();
     let mut decide = |stage, verdict, because: String| {
-        let decision = Decision { fingerprint: fingerprint.clone(), route: None, stage, verdict, because, by: None };
+        let decision =
+            Decision { fingerprint: fingerprint.to_string(), route: None, stage, verdict, because, by: None };
         effects.push(Effect::Decided(decision));
     };
     if let Some(known) = state.alerts.get_mut(&fingerprint)
         && known.ended.is_none()
     {
+        let known = Arc::make_mut(known);
         known.annotations = incoming.annotations;
         known.ended = incoming.ended;
         if let Some((at, how)) = known.ended {
@@ -183,14 +186,14 @@ fn receive(
         ended: None,
     };
     route(context, state, &fingerprint, &known, now, effects);
-    state.alerts.insert(fingerprint, known);
+    state.alerts.insert(fingerprint, Arc::new(known));
 }
 
 /// Puts an alert into the group of each route it ends in.
 fn route(
     context: Context<'_>,
     state: &mut PipelineState,
-    fingerprint: &str,
+    fingerprint: &Arc<str>,
     known: &Known,
     now: Timestamp,
     effects: &mut Vec<Effect>,
@@ -200,11 +203,12 @@ fn route(
         let id = GroupId { route: route.key.clone(), labels: route.group_labels(&known.labels) };
         let overdue = known.starts_at.plus_ms(route.group_wait_ms) < now;
         let thread = &mut state.thread_next;
-        let group = state.groups.entry(id).or_insert_with(|| {
+        let group = state.groups.entry(Arc::new(id)).or_insert_with(|| {
             *thread += 1;
-            Group::new(*thread, now.plus_ms(route.group_wait_ms))
+            Arc::new(Group::new(*thread, now.plus_ms(route.group_wait_ms)))
         });
-        group.alerts.insert(fingerprint.to_owned());
+        let group = Arc::make_mut(group);
+        group.alerts.insert(fingerprint.clone());
         // It has fired for longer than a new group waits: the wait is behind it.
         if overdue && group.told.is_none() && !group.flushed {
             group.next_at = group.next_at.min(now);
@@ -218,6 +222,7 @@ pub fn reroute(context: Context<'_>, state: &mut PipelineState, now: Timestamp) 
     let mut effects = Vec::new();
     let tree = &context.routing.tree;
     for group in state.groups.values_mut() {
+        let group = Arc::make_mut(group);
         let told = group.told.clone();
         // What has ended stays, so that those who were told it fires are told that it does not.
         group.alerts.retain(|f| {
@@ -226,8 +231,8 @@ pub fn reroute(context: Context<'_>, state: &mut PipelineState, now: Timestamp) 
         });
     }
     state.groups.retain(|id, _| tree.by_key(&id.route).is_some());
-    let firing: Vec<(String, Known)> =
-        state.alerts.iter().filter(|(_, k)| k.ended.is_none()).map(|(f, k)| (f.clone(), k.clone())).collect();
+    let firing = state.alerts.iter().filter(|(_, k)| k.ended.is_none());
+    let firing: Vec<(Arc<str>, Arc<Known>)> = firing.map(|(f, k)| (f.clone(), k.clone())).collect();
     for (fingerprint, known) in firing {
         route(context, state, &fingerprint, &known, now, &mut effects);
     }
@@ -241,14 +246,15 @@ pub fn reroute(context: Context<'_>, state: &mut PipelineState, now: Timestamp) 
 pub fn restore(context: Context<'_>, alerts: Vec<(Known, bool)>, now: Timestamp) -> PipelineState {
     let mut state = PipelineState::default();
     for (known, told) in alerts {
-        let fingerprint = fingerprint(&known.labels);
+        let fingerprint: Arc<str> = fingerprint(&known.labels).into();
         for route in context.routing.tree.matching(&known.labels, &mut |_, _| {}) {
             let id = GroupId { route: route.key.clone(), labels: route.group_labels(&known.labels) };
             let thread = &mut state.thread_next;
-            let group = state.groups.entry(id).or_insert_with(|| {
+            let group = state.groups.entry(Arc::new(id)).or_insert_with(|| {
                 *thread += 1;
-                Group::new(*thread, now)
+                Arc::new(Group::new(*thread, now))
             });
+            let group = Arc::make_mut(group);
             group.alerts.insert(fingerprint.clone());
             if told {
                 let told = group.told.get_or_insert_with(|| Told { at: now, firing: BTreeSet::new() });
@@ -257,12 +263,7 @@ pub fn restore(context: Context<'_>, alerts: Vec<(Known, bool)>, now: Timestamp)
                 group.verdicts.insert(fingerprint.clone(), (Verdict::Pass, None));
             }
         }
-        state.alerts.insert(fingerprint, known);
+        state.alerts.insert(fingerprint, Arc::new(known));
     }
     state
-}
-
-/// Labels of alerts that fire, by fingerprint: the sources of inhibition.
-fn firing(state: &PipelineState) -> impl Iterator<Item = (&str, &Labels)> {
-    state.alerts.iter().filter(|(_, known)| known.ended.is_none()).map(|(f, known)| (f.as_str(), &known.labels))
 }

@@ -1,9 +1,47 @@
 //! The stages between a route and its receiver: inhibition, time intervals, mutes. Each answers with a decision.
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
 use tenfold_types::{Labels, Timestamp};
 
-use super::{Context, Decision, PipelineState, Stage, Verdict, firing};
-use crate::routes::Route;
+use super::{Context, Decision, Known, Stage, Verdict};
+use crate::{inhibit::InhibitRule, routes::Route};
+
+/// The alerts, and which of them may inhibit others.
+pub(super) struct Sources<'a> {
+    pub alerts: &'a BTreeMap<Arc<str>, Arc<Known>>,
+    /// By the place of the rule, then by the values of its `equal` labels.
+    by_rule: Vec<HashMap<Vec<Option<&'a str>>, Vec<Source<'a>>>>,
+}
+
+type Source<'a> = (&'a str, &'a Labels);
+
+impl<'a> Sources<'a> {
+    pub(super) fn of(context: Context<'a>, alerts: &'a BTreeMap<Arc<str>, Arc<Known>>) -> Self {
+        let by_rule = |rule: &'a InhibitRule| {
+            let mut by_equal: HashMap<_, Vec<Source<'a>>> = HashMap::new();
+            let firing = alerts.iter().filter(|(_, known)| known.ended.is_none());
+            for (fingerprint, known) in firing.filter(|(_, known)| rule.source.matches(&known.labels)) {
+                by_equal.entry(rule.equal_of(&known.labels)).or_default().push((fingerprint, &known.labels));
+            }
+            by_equal
+        };
+        Self { alerts, by_rule: context.routing.inhibit_rules.iter().map(by_rule).collect() }
+    }
+
+    /// The rule that keeps `target` quiet, and the alert it does so for.
+    fn inhibit<'r>(&self, context: Context<'r>, target: &Labels) -> Option<(&'r InhibitRule, Source<'a>)> {
+        let mut rules = context.routing.inhibit_rules.iter().zip(&self.by_rule);
+        rules.find_map(|(rule, by_equal)| {
+            if by_equal.is_empty() || !rule.target.matches(target) {
+                return None;
+            }
+            let sources = by_equal.get(&rule.equal_of(target))?;
+            rule.inhibits(target, sources).map(|source| (rule, source))
+        })
+    }
+}
 
 pub(super) fn routed(fingerprint: &str, route: &Route) -> Decision {
     Decision {
@@ -19,7 +57,7 @@ pub(super) fn routed(fingerprint: &str, route: &Route) -> Decision {
 /// Asks the stages about a firing alert at a route. Ends with the first that keeps it quiet.
 pub(super) fn ask(
     context: Context<'_>,
-    state: &PipelineState,
+    sources: &Sources<'_>,
     fingerprint: &str,
     labels: &Labels,
     route: &Route,
@@ -27,7 +65,7 @@ pub(super) fn ask(
 ) -> Vec<Decision> {
     let mut decisions = Vec::new();
     for stage in [inhibited, outside_hours, muted] {
-        let decision = stage(context, state, labels, route, at);
+        let decision = stage(context, sources, labels, route, at);
         let (stage, verdict, because, by) = decision;
         let over = verdict == Verdict::Suppress;
         decisions.push(Decision {
@@ -47,18 +85,16 @@ pub(super) fn ask(
 
 type Answer = (Stage, Verdict, String, Option<String>);
 
-fn inhibited(context: Context<'_>, state: &PipelineState, labels: &Labels, _: &Route, _: Timestamp) -> Answer {
-    for rule in &context.routing.inhibit_rules {
-        if let Some(source) = rule.inhibits(labels, firing(state)) {
-            let name = state.alerts.get(source).and_then(|k| k.labels.get("alertname")).unwrap_or("an alert");
-            let because = format!("{name} ({source}) fires and inhibits it by {}", rule.name);
-            return (Stage::Inhibit, Verdict::Suppress, because, Some(source.to_owned()));
-        }
+fn inhibited(context: Context<'_>, sources: &Sources<'_>, labels: &Labels, _: &Route, _: Timestamp) -> Answer {
+    if let Some((rule, (source, source_labels))) = sources.inhibit(context, labels) {
+        let name = source_labels.get("alertname").unwrap_or("an alert");
+        let because = format!("{name} ({source}) fires and inhibits it by {}", rule.name);
+        return (Stage::Inhibit, Verdict::Suppress, because, Some(source.to_owned()));
     }
     (Stage::Inhibit, Verdict::Pass, "no firing alert inhibits it".to_owned(), None)
 }
 
-fn outside_hours(context: Context<'_>, _: &PipelineState, _: &Labels, route: &Route, at: Timestamp) -> Answer {
+fn outside_hours(context: Context<'_>, _: &Sources<'_>, _: &Labels, route: &Route, at: Timestamp) -> Answer {
     let stage = Stage::TimeInterval;
     if !route.active_time_intervals.is_empty() && context.routing.inside(&route.active_time_intervals, at).is_none() {
         let names = route.active_time_intervals.join(", ");
@@ -70,7 +106,7 @@ fn outside_hours(context: Context<'_>, _: &PipelineState, _: &Labels, route: &Ro
     }
 }
 
-fn muted(context: Context<'_>, _: &PipelineState, labels: &Labels, _: &Route, at: Timestamp) -> Answer {
+fn muted(context: Context<'_>, _: &Sources<'_>, labels: &Labels, _: &Route, at: Timestamp) -> Answer {
     match context.mutes.iter().find(|m| m.holds(at) && m.matches(labels)) {
         Some(mute) => {
             let spec = &mute.spec;

@@ -1,6 +1,7 @@
 //! What the pipeline remembers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tenfold_types::{Labels, Timestamp};
@@ -62,23 +63,23 @@ pub struct Ended {
 }
 
 /// What was told of a group last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     pub at: Timestamp,
-    pub firing: BTreeSet<String>,
+    pub firing: BTreeSet<Arc<str>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     pub thread: u64,
-    pub alerts: BTreeSet<String>,
+    pub alerts: BTreeSet<Arc<str>>,
     /// When it is looked at next.
     pub next_at: Timestamp,
     /// It was looked at before.
     pub flushed: bool,
     pub told: Option<Told>,
     /// The last verdict on each alert, so that a decision is written when it changes and not at every look.
-    pub verdicts: BTreeMap<String, (Verdict, Option<String>)>,
+    pub verdicts: BTreeMap<Arc<str>, (Verdict, Option<String>)>,
 }
 
 impl Group {
@@ -87,11 +88,11 @@ impl Group {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// Copies share the alerts and groups that neither has changed: a step may be made on a copy, and dropped.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct PipelineState {
-    pub alerts: BTreeMap<String, Known>,
-    #[serde(with = "as_list")]
-    pub groups: BTreeMap<GroupId, Group>,
+    pub alerts: BTreeMap<Arc<str>, Arc<Known>>,
+    pub groups: BTreeMap<Arc<GroupId>, Arc<Group>>,
     pub(super) thread_next: u64,
 }
 
@@ -103,20 +104,10 @@ impl PipelineState {
 
     /// Forgets ended alerts that no group holds any more.
     pub(super) fn forget_unheld(&mut self) {
-        let held: BTreeSet<&String> = self.groups.values().flat_map(|g| &g.alerts).collect();
+        if self.alerts.values().all(|known| known.ended.is_none()) {
+            return;
+        }
+        let held: BTreeSet<&Arc<str>> = self.groups.values().flat_map(|g| &g.alerts).collect();
         self.alerts.retain(|f, known| known.ended.is_none() || held.contains(f));
-    }
-}
-
-/// JSON has only texts as keys.
-mod as_list {
-    use super::{BTreeMap, Group, GroupId};
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    pub fn serialize<S: Serializer>(map: &BTreeMap<GroupId, Group>, s: S) -> Result<S::Ok, S::Error> {
-        map.iter().collect::<Vec<_>>().serialize(s)
-    }
-    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<GroupId, Group>, D::Error> {
-        Ok(Vec::<(GroupId, Group)>::deserialize(d)?.into_iter().collect())
     }
 }

@@ -3,6 +3,7 @@
 use tenfold_store::leases;
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 
+use super::groups;
 use crate::{App, Txn};
 
 const NAME: &str = "alerting";
@@ -17,6 +18,8 @@ pub struct Held {
     holder: String,
     epoch: Option<i64>,
     renewed_at: Timestamp,
+    /// It was taken from another holder, and memory may still be what this node knew before.
+    behind: bool,
 }
 
 /// The right to act, as long as [`Lease::check`] says so inside the transaction.
@@ -24,8 +27,8 @@ pub struct Held {
 pub struct Lease {
     holder: String,
     pub epoch: i64,
-    /// It was taken just now.
-    pub fresh: bool,
+    /// What is in memory has to be read again first: [`App::catch_up`].
+    pub behind: bool,
 }
 
 impl Lease {
@@ -51,7 +54,7 @@ impl App {
         if let Some(epoch) = held.epoch
             && (0..RENEW_MS).contains(&now.since_ms(held.renewed_at))
         {
-            return Ok(Some(Lease { holder: held.holder, epoch, fresh: false }));
+            return Ok(Some(Lease { holder: held.holder, epoch, behind: held.behind }));
         }
         let (holder, epoch) = (held.holder.clone(), held.epoch);
         let taken = self
@@ -65,10 +68,28 @@ impl App {
                 Ok(leases::acquire(t.tx(), NAME, &holder, now, TTL_MS)?.map(|epoch| (epoch, true)))
             })
             .await?;
+        let mut kept = self.alerts.lease.lock();
         held.epoch = taken.map(|(epoch, _)| epoch);
         held.renewed_at = now;
-        let holder = held.holder.clone();
-        *self.alerts.lease.lock() = held;
-        Ok(taken.map(|(epoch, fresh)| Lease { holder, epoch, fresh }))
+        // The very first holder has nobody to catch up with. Whoever asked meanwhile may have caught up already.
+        held.behind = match taken {
+            Some((epoch, true)) => epoch > 1,
+            _ => kept.behind,
+        };
+        *kept = held.clone();
+        Ok(held.epoch.map(|epoch| Lease { holder: held.holder, epoch, behind: held.behind }))
+    }
+
+    /// Another node, or this one before a restart, may have gone on from what is in memory: reads it again. Only while
+    /// `evaluating` is held.
+    pub(super) async fn catch_up(&self, lease: &Lease) -> Result<(), Fault> {
+        if lease.behind && self.alerts.lease.lock().behind {
+            groups::reload(self).await?;
+            let mut held = self.alerts.lease.lock();
+            if held.epoch == Some(lease.epoch) {
+                held.behind = false;
+            }
+        }
+        Ok(())
     }
 }

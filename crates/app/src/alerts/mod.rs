@@ -114,10 +114,7 @@ impl App {
         let lease = self.alerting_lease().await?;
         self.follow_other_nodes(lease.is_some()).await?;
         let Some(lease) = lease else { return Ok(()) };
-        if lease.fresh && lease.epoch > 1 {
-            // Another node, or this one before a restart, may have gone on from what is in memory.
-            groups::reload(self).await?;
-        }
+        self.catch_up(&lease).await?;
         mutes::end_expired(self, &lease).await?;
         received::expire(self, &lease).await?;
         evaluate::due_groups(self, &lease).await

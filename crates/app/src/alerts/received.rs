@@ -181,16 +181,20 @@ impl App {
     }
 
     async fn hear(&self, said: Vec<Said>, now: Timestamp) -> Result<(), Fault> {
-        // Only what is new or over has to be stored; most of what is said is neither.
-        if self.only_goes_on(&said, now) {
-            return Ok(());
-        }
-        let _one = self.alerts.hearing.lock().await;
         let Some(lease) = self.alerting_lease().await? else {
             return Err(
                 Fault::new(ErrorCode::Unavailable, "another node takes alerts now").advice("send them to it, or again")
             );
         };
+        if lease.behind {
+            let _one = self.alerts.evaluating.lock().await;
+            self.catch_up(&lease).await?;
+        }
+        // Only what is new or over has to be stored; most of what is said is neither.
+        if self.only_goes_on(&said, now) {
+            return Ok(());
+        }
+        let _one = self.alerts.hearing.lock().await;
         let mut changes: Changes = BTreeMap::new();
         let mut batch = Vec::new();
         for Said { mut alert, ends_at, generator_url } in said {

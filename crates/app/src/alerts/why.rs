@@ -166,7 +166,7 @@ impl App {
         let look = look(self).await?;
         let at = question.at.unwrap_or(look.at).max(look.at);
         let explanation = explain(look.context(), &look.state, &labels, at);
-        let fires = look.state.alerts.get(&explanation.fingerprint).is_some_and(|k| k.ended.is_none());
+        let fires = look.state.alerts.get(explanation.fingerprint.as_str()).is_some_and(|k| k.ended.is_none());
         let input = Input::Alerts(vec![Incoming {
             labels: labels.clone(),
             annotations: std::collections::BTreeMap::new(),

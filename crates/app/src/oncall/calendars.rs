@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenfold_oncall::{IcsShift, Schedule, Span, read_events, write_calendar};
+use tenfold_oncall::{IcsEvent, IcsShift, Schedule, Span, read_events, write_calendar};
 use tenfold_store::{Tx, oncall as store, people as person_store};
 use tenfold_types::{ActorKind, EventDraft, Fault, Timestamp};
 
@@ -49,7 +49,7 @@ pub struct CalendarImport {
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct CalendarImported {
     pub overrides: Vec<OverrideView>,
-    /// Events that name nobody who has an account, each in a sentence.
+    /// Events that name nobody who has an account, or several people, each in a sentence.
     pub skipped: Vec<String>,
 }
 
@@ -168,11 +168,12 @@ impl App {
             let people = everybody(t.tx())?;
             let mut out = CalendarImported { overrides: Vec::new(), skipped: Vec::new() };
             for event in found {
-                let login = people.iter().find(|p| named(p, &event)).map(|p| p.login.clone());
-                let Some(login) = login else {
-                    let from = minute(event.start);
-                    out.skipped.push(format!("`{}` from {from} names nobody who has an account", event.summary));
-                    continue;
+                let login = match named(&people, &event) {
+                    Ok(person) => person.login.clone(),
+                    Err(why) => {
+                        out.skipped.push(format!("`{}` from {} {why}", event.summary, minute(event.start)));
+                        continue;
+                    }
                 };
                 let new = NewOverride::cover(&login, None, event.start, event.end);
                 if import.dry_run {
@@ -217,10 +218,88 @@ fn everybody(tx: &mut dyn Tx) -> Result<Vec<Person>, Fault> {
     .collect()
 }
 
-/// An attendee's address, or a word of the summary that is the login, or the whole name.
-fn named(person: &Person, event: &tenfold_oncall::IcsEvent) -> bool {
-    let mail = &person.contact.email;
-    let attends = !mail.is_empty() && event.attendees.iter().any(|a| a.eq_ignore_ascii_case(mail));
-    let word = |w: &str| w.trim_matches(|c: char| !c.is_alphanumeric()).eq_ignore_ascii_case(&person.login);
-    attends || event.summary.split_whitespace().any(word) || event.summary.contains(&person.name)
+/// Whom an event names: its attendee; else the one whose login is a word of the summary; else the one whose whole name
+/// stands in it.
+///
+/// # Errors
+/// Why it cannot be told, to follow the event's title.
+fn named<'a>(people: &'a [Person], event: &IcsEvent) -> Result<&'a Person, String> {
+    let words = words(&event.summary);
+    let attends = |p: &&Person| {
+        let mail = &p.contact.email;
+        !mail.is_empty() && event.attendees.iter().any(|a| a.eq_ignore_ascii_case(mail))
+    };
+    let by_login = |p: &&Person| event.summary.split_whitespace().any(|w| trimmed(w).eq_ignore_ascii_case(&p.login));
+    let by_name = |p: &&Person| {
+        let name = self::words(&p.name);
+        !name.is_empty() && words.windows(name.len()).any(|w| w == name)
+    };
+    for hits in [
+        people.iter().filter(attends).collect::<Vec<_>>(),
+        people.iter().filter(by_login).collect(),
+        people.iter().filter(by_name).collect(),
+    ] {
+        match hits.as_slice() {
+            [] => {}
+            [one] => return Ok(one),
+            several => {
+                let logins: Vec<&str> = several.iter().map(|p| p.login.as_str()).collect();
+                return Err(format!("names several people: {}", logins.join(", ")));
+            }
+        }
+    }
+    Err("names nobody who has an account".to_owned())
+}
+
+fn trimmed(word: &str) -> &str {
+    word.trim_matches(|c: char| !c.is_alphanumeric())
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().map(|w| trimmed(w).to_lowercase()).filter(|w| !w.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(login: &str, name: &str, email: &str) -> Person {
+        let contact = json!({"email": email});
+        let body = json!({
+            "login": login, "name": name, "kind": "developer", "timezone": "UTC", "role": "viewer", "contact": contact,
+        });
+        serde_json::from_value(body).expect("a person")
+    }
+
+    fn found(summary: &str, attendees: &[&str]) -> Result<String, String> {
+        let people = [
+            person("al", "Al", ""),
+            person("mei", "Mei Lin", "mei@example.org"),
+            person("lin", "", "lin@example.org"),
+            person("sam", "Sam Fox", ""),
+            person("sam2", "Sam Fox", ""),
+        ];
+        let event = IcsEvent {
+            uid: "u".to_owned(),
+            summary: summary.to_owned(),
+            attendees: attendees.iter().map(|&a| a.to_owned()).collect(),
+            start: Timestamp(0),
+            end: Timestamp(1),
+        };
+        named(&people, &event).map(|p| p.login.clone())
+    }
+
+    #[test]
+    fn an_attendee_comes_before_a_login_and_a_login_before_a_name() {
+        assert_eq!(found("al covers", &["LIN@example.org"]).as_deref(), Ok("lin"));
+        assert_eq!(found("On call: (mei)", &[]).as_deref(), Ok("mei"));
+        assert_eq!(found("mei lin is on call, ask al", &[]).unwrap_err(), "names several people: al, mei, lin");
+    }
+
+    #[test]
+    fn a_part_of_a_word_is_nobody() {
+        assert_eq!(found("Alerts in July", &[]).unwrap_err(), "names nobody who has an account");
+        assert_eq!(found("Sammy Fox", &[]).unwrap_err(), "names nobody who has an account");
+        assert_eq!(found("Fox, Sam Foxtrot", &[]).as_deref(), Ok("sam"), "a login, though not the name");
+    }
 }

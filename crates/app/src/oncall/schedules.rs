@@ -214,7 +214,7 @@ impl App {
             check_people(t.tx(), logins.iter())?;
             let body = to_json(&update)?;
             let before = store::schedule_get(t.tx(), &key)?;
-            if before.as_deref() == Some(&body) && from.is_none() {
+            if before.as_deref() == Some(&body) && from.is_none() && newest_has_begun(t.tx(), &key, now)? {
                 return Ok(());
             }
             if before.is_none() && store::schedules(t.tx())?.len() >= SCHEDULES_MAX {
@@ -271,6 +271,11 @@ impl App {
 }
 
 /// The number of the version to be made. A schedule from before versions were kept gets what it was as the first.
+/// The plan made last may be one that is yet to begin; who puts it again without a time wants it now.
+fn newest_has_begun(tx: &mut dyn Tx, name: &str, now: Timestamp) -> Result<bool, Fault> {
+    Ok(store::versions(tx, Some(name))?.last().is_none_or(|newest| newest.from_at <= now))
+}
+
 fn next_version(tx: &mut dyn Tx, name: &str, before: Option<&str>, now: Timestamp) -> Result<i64, Fault> {
     let versions = store::versions(tx, Some(name))?;
     if versions.len() >= VERSIONS_MAX {

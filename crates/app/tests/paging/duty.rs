@@ -73,8 +73,6 @@ async fn a_change_makes_a_version_and_the_past_stays() {
     let refused =
         w.app.schedule_put_from(&Caller::system(), "photos-primary", past, Some(made)).await.expect_err("past");
     assert!(refused.message.contains("between now and a year"), "{refused}");
-    put(&w, weekly(&["raj"]), None).await;
-    assert_eq!(w.app.schedule_versions("photos-primary").await.expect("versions").len(), 3, "nothing new was said");
 }
 
 #[tokio::test]
@@ -299,4 +297,18 @@ async fn nobody_is_missing_before_there_is_a_schedule() {
     let ask = PreviewAsk { from: Some(w.clock_now().plus_ms(-24 * HOUR)), days: Some(3) };
     let preview = w.app.schedule_preview("fresh", ask, None).await.expect("a preview");
     assert_eq!((preview.gap_ms, preview.spans[0].since), (0, w.clock_now()));
+}
+
+#[tokio::test]
+async fn a_plan_put_now_does_not_wait_for_the_same_plan_of_next_week() {
+    let w = World::new(31).await;
+    put_as(&w, "photos-primary", weekly(&["raj"]), None).await;
+    put_as(&w, "photos-primary", weekly(&["mei"]), Some(w.clock_now().plus_ms(7 * 24 * HOUR))).await;
+    assert_eq!(on_call(&w).await, ["raj"]);
+    put_as(&w, "photos-primary", weekly(&["mei"]), None).await;
+    assert_eq!(on_call(&w).await, ["mei"]);
+    let before = w.app.schedule_versions("photos-primary").await.expect("versions").len();
+    put_as(&w, "photos-primary", weekly(&["mei"]), None).await;
+    let after = w.app.schedule_versions("photos-primary").await.expect("versions").len();
+    assert_eq!(before, after, "the same plan again is no new version");
 }

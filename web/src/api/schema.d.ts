@@ -7624,7 +7624,7 @@ export interface components {
         /** @description What an import makes, or would make. */
         CalendarImported: {
             overrides: components["schemas"]["OverrideView"][];
-            /** @description Events that name nobody who has an account, each in a sentence. */
+            /** @description Events that name nobody who has an account, or several people, each in a sentence. */
             skipped: string[];
         };
         CalendarText: {
@@ -9364,7 +9364,7 @@ export interface components {
             environment: string;
             /** Format: date-time */
             at: string;
-            /** @description `switch`, `rollout` or `ramp`. */
+            /** @description `switch`, `rollout`, `ramp` or `edit`. */
             action: components["schemas"]["FlagAction"];
             /**
              * Format: int64

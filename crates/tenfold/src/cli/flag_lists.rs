@@ -104,7 +104,10 @@ impl Segment {
             }
             SegmentWhat::Set { id, file } => {
                 let mut body = read(file)?;
-                body["id"] = json!(id);
+                // A segment as it was listed says its number, which the address says already.
+                if let Some(body) = body.as_object_mut() {
+                    body.remove("id");
+                }
                 let done = client.put(&format!("/api/segments/{id}"), &body, &[]).await?;
                 out.answer(&done, segment_lines);
             }

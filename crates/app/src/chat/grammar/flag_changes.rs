@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn ramps_schedules_and_requests() {
         let (key, environment) = (|| "x".to_owned(), || "production".to_owned());
-        let ramp = |plan: Option<&str>, steps: &[(u32, i64)]| FlagChange::Ramp {
+        let ramp = |plan: Option<&str>, steps: &[(u16, i64)]| FlagChange::Ramp {
             key: key(),
             plan: plan.map(str::to_owned),
             steps: steps.iter().map(|(share, hold_ms)| (Share::hundredths(*share).unwrap(), *hold_ms)).collect(),

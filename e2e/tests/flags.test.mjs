@@ -265,6 +265,7 @@ test('projects, ranks and offers are given at birth; the list filters by project
 
 test('an edit and a ramp are planned for an instant', async () => {
   const { ana } = server;
+  const soon = new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 16);
   await ana.put('/api/flags/planned', { environments: { production: { enabled: true } } });
   await ana.put('/api/ramp-plans/slow', { steps: [{ percent: 10, hold_ms: 3_600_000 }, { percent: 100 }] });
   for (const [name, viewport] of Object.entries(WIDTHS)) {
@@ -272,14 +273,15 @@ test('an edit and a ramp are planned for an instant', async () => {
     await page.goto('/flags/planned?environment=production');
     await page.getByRole('button', { name: 'Add a strategy' }).click();
     const bar = page.getByRole('region', { name: 'Unsaved changes' });
-    await bar.getByLabel(/^At /).fill('2030-01-31T08:00');
+    await bar.getByLabel(/^At /).fill(soon);
     await look(page, `save-at-${name}`);
     await bar.getByRole('button', { name: 'Save at' }).click();
     await saved(page);
     await page.getByText('change planned').first().waitFor();
-    await page.getByLabel('Change').selectOption('ramp');
-    await page.getByLabel('Plan', { exact: true }).selectOption('slow');
-    await page.getByRole('button', { name: 'Schedule', exact: true }).click();
+    const planning = page.getByRole('region', { name: 'Scheduled in production' });
+    await planning.getByLabel('Change', { exact: true }).selectOption('ramp');
+    await planning.getByLabel('Plan', { exact: true }).selectOption('slow');
+    await planning.getByRole('button', { name: 'Schedule', exact: true }).click();
     await page.getByText('by the plan slow').first().waitFor();
     await look(page, `scheduled-${name}`);
     await page.context().close();

@@ -263,6 +263,66 @@ test('projects, ranks and offers are given at birth; the list filters by project
   await page.context().close();
 });
 
+test('an edit and a ramp are planned for an instant', async () => {
+  const { ana } = server;
+  const soon = new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 16);
+  await ana.put('/api/flags/planned', { environments: { production: { enabled: true } } });
+  await ana.put('/api/ramp-plans/slow', { steps: [{ percent: 10, hold_ms: 3_600_000 }, { percent: 100 }] });
+  for (const [name, viewport] of Object.entries(WIDTHS)) {
+    const page = await open({ viewport, colorScheme: name === 'narrow' ? 'light' : 'dark' });
+    await page.goto('/flags/planned?environment=production');
+    await page.getByRole('button', { name: 'Add a strategy' }).click();
+    const bar = page.getByRole('region', { name: 'Unsaved changes' });
+    await bar.getByLabel(/^At /).fill(soon);
+    await look(page, `save-at-${name}`);
+    await bar.getByRole('button', { name: 'Save at' }).click();
+    await saved(page);
+    await page.getByText('change planned').first().waitFor();
+    const planning = page.getByRole('region', { name: 'Scheduled in production' });
+    await planning.getByLabel('Change', { exact: true }).selectOption('ramp');
+    await planning.getByLabel('Plan', { exact: true }).selectOption('slow');
+    await planning.getByRole('button', { name: 'Schedule', exact: true }).click();
+    await page.getByText('by the plan slow').first().waitFor();
+    await look(page, `scheduled-${name}`);
+    await page.context().close();
+  }
+  const planned = await ana.items('/api/flag-schedules?flag=planned&state=pending');
+  assert.deepEqual(planned.map(({ action }) => action.kind).sort(), ['edit', 'edit', 'ramp', 'ramp']);
+  assert.deepEqual((await flagOf('planned')).environments.production.strategies, [], 'nothing was changed yet');
+});
+
+test('environments, projects and tokens of one project are made under Settings', async () => {
+  for (const [name, viewport] of Object.entries(WIDTHS)) {
+    const page = await open({ viewport, colorScheme: name === 'narrow' ? 'light' : 'dark' });
+    await page.goto('/settings/environments');
+    await page.getByLabel('New environment').fill(`stage-${name}`);
+    await page.getByRole('button', { name: 'Make it' }).click();
+    const row = page.getByRole('row', { name: new RegExp(`stage-${name}`) });
+    await row.getByRole('switch').click();
+    await row.getByRole('switch', { checked: true }).waitFor();
+    await page.getByText(`Changes of flags in stage-${name} wait for a second person.`).waitFor();
+    await look(page, `environments-${name}`);
+    await page.goto('/settings/projects');
+    await page.getByLabel('New project').fill(`music-${name}`);
+    await page.getByLabel('Description').fill('What the player asks');
+    await page.getByRole('button', { name: 'Make it' }).click();
+    await page.getByRole('button', { name: `Delete music-${name}` }).waitFor();
+    await look(page, `projects-${name}`);
+    await page.goto('/settings/tokens');
+    await page.getByLabel('Name').fill(`player-${name}`);
+    await page.getByLabel('Kind').selectOption('client');
+    await page.getByLabel('Environment').fill(`stage-${name}`);
+    await page.getByLabel('Projects').fill(`music-${name}, default`);
+    await page.getByRole('button', { name: 'Make the token' }).click();
+    await page.getByText('It is shown once.').waitFor();
+    await look(page, `tokens-${name}`);
+    await page.context().close();
+    const made = (await server.ana.items('/api/tokens')).find((token) => token.name === `player-${name}`);
+    assert.deepEqual([made.environment, [...made.projects].sort()], [`stage-${name}`, ['default', `music-${name}`]]);
+    await server.ana.put(`/api/environments/stage-${name}`, { four_eyes: false });
+  }
+});
+
 test('the command line does the same', async () => {
   const { execFileSync } = await import('node:child_process');
   const { TENFOLD } = await import('../lib/binary.mjs');

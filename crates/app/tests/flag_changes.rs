@@ -175,6 +175,51 @@ async fn a_schedule_is_cancelled_fails_and_is_refused() {
     assert!(failed.iter().any(|e| e.text.contains("mei")), "{failed:?}");
 }
 
+fn edit(body: Value) -> FlagAction {
+    FlagAction::Edit { update: Box::new(serde_json::from_value(body).expect("an update")) }
+}
+
+fn for_pros() -> FlagAction {
+    let constraint = json!({"contextName": "plan", "operator": "IN", "values": ["pro"]});
+    let strategy = json!({"name": "default", "constraints": [constraint]});
+    edit(json!({"environments": {"production": {"strategies": [strategy]}}}))
+}
+
+#[tokio::test]
+async fn an_edit_is_scheduled_and_not_done_over_somebody_else_s() {
+    let world = world().await;
+    let app = &world.app;
+    let made = app.flag_schedule(&mei(), FLAG, new(app, HOUR_MS, for_pros())).await.unwrap().schedule.unwrap();
+    assert_eq!(made.text, "change new_uploader in production");
+    app.flag_schedule(&raj(), FLAG, new(app, 2 * HOUR_MS, for_pros())).await.unwrap();
+    // A switch meanwhile changes nothing of what the edit replaces.
+    app.flag_switch(&raj(), FLAG, PLACE, true).await.unwrap();
+    world.clock.advance_ms(HOUR_MS);
+    app.flag_schedules_run().await.unwrap();
+    let state = app.flag(FLAG).unwrap().environments[PLACE].clone();
+    assert_eq!((state.enabled, state.strategies[0].constraints[0].context_name.as_str()), (true, "plan"));
+    // The second one was to replace what is no longer there.
+    world.clock.advance_ms(HOUR_MS);
+    app.flag_schedules_run().await.unwrap();
+    let failed = told(app, "flag.schedule_failed").await;
+    assert!(failed[0].text.contains("what it replaces was changed since"), "{failed:?}");
+
+    let refusal = async |action| app.flag_schedule(&mei(), FLAG, new(app, HOUR_MS, action)).await.unwrap_err().message;
+    assert!(refusal(for_pros()).await.contains("is so already"));
+    let wrong = json!({"environments": {"production": {"strategies": [{"name": "default", "segments": [9]}]}}});
+    assert!(refusal(edit(wrong)).await.contains("segment 9 does not exist"));
+    for more in [json!({"owner": "mei"}), json!({"environments": {"staging": {"enabled": true}}})] {
+        assert!(refusal(edit(more)).await.contains("holds `environments.production` and nothing else"));
+    }
+    four_eyes(app, true).await;
+    let all = edit(json!({"environments": {"production": {"strategies": []}}}));
+    let asked = app.flag_schedule(&mei(), FLAG, new(app, HOUR_MS, all)).await.unwrap();
+    app.flag_request_approve(&raj(), asked.requested.unwrap()).await.unwrap();
+    world.clock.advance_ms(HOUR_MS);
+    app.flag_schedules_run().await.unwrap();
+    assert_eq!(app.flag(FLAG).unwrap().environments[PLACE].strategies, []);
+}
+
 #[tokio::test]
 async fn where_four_eyes_are_wanted_a_change_waits_for_another_person() {
     let world = world().await;

@@ -121,3 +121,58 @@ fn the_life_of_a_flag_as_the_guide_tells_it() {
     );
     assert!(text(&b.run(&["flag", "list"])).contains("new_search is off in production"));
 }
+
+/// The plan of the guide to ramps.
+fn plan() -> String {
+    let path = format!("{}/../../docs/guide/ramps.md", env!("CARGO_MANIFEST_DIR"));
+    let guide = std::fs::read_to_string(path).unwrap();
+    let (_, plans) = guide.split_once("### Plans that flags share").unwrap();
+    plans.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
+}
+
+#[test]
+fn what_flags_share_as_the_guide_tells_it() {
+    let b = Bench::start();
+    b.set_up();
+    std::fs::write(b.dir.path().join("segment.yaml"), block("flags", "segment-file")).unwrap();
+    std::fs::write(b.dir.path().join("careful.yaml"), plan()).unwrap();
+
+    let segments = run_all(&b, &block("flags", "segment"), 0);
+    let told = "7 Northern customers\n    country IN NO, SE, FI\n";
+    assert_eq!(segments, [told, told, "the segment 7 is deleted\n"]);
+    let unreadable = b.run_with(&["flag", "segment", "set", "7", "--file", "-"], &[], "[]");
+    assert_eq!(code(&unreadable), 2, "{}", err(&unreadable));
+
+    let plan = run_all(&b, "tenfold flag plan set careful --file careful.yaml", 0);
+    assert_eq!(plan, ["careful: 1 % for 10 min, 5 % for 30 min, 25 % for 1 h, 100 % for 1 h; guarded\n"]);
+    assert_eq!(run_all(&b, "tenfold flag plan list", 0), plan);
+
+    // A ramp with steps of its own, below a percent; a lifetime and a project.
+    assert_eq!(code(&b.run(&["project", "create", "photos"])), 0);
+    let made = ["flag", "create", "slow", "--kind", "shadow", "--project", "photos", "--lifetime", "90"];
+    assert_eq!(code(&b.run(&made)), 0);
+    let ramp = run_all(&b, "tenfold flag ramp slow --steps 0.5,5:1h,100", 0);
+    assert!(ramp[0].starts_with("the ramp of slow in production is running at 0.5 % (step 1 of 3)"), "{ramp:?}");
+    let flag: serde_json::Value = serde_json::from_str(&text(&b.run(&["flag", "show", "slow", "--json"]))).unwrap();
+    assert_eq!((&flag["project"], &flag["lifetime_days"]), (&"photos".into(), &90.into()));
+    let holds: Vec<_> =
+        flag["environments"]["production"]["ramp"]["steps"].as_array().unwrap().iter().map(|s| &s["hold_ms"]).collect();
+    assert_eq!(holds, [600_000, 3_600_000, 600_000]);
+    assert_eq!(code(&b.run(&["flag", "ramp", "slow", "--steps", "1,half"])), 2);
+    assert_eq!(code(&b.run(&["flag", "set", "slow", "--lifetime", "soon"])), 2);
+
+    std::fs::write(b.dir.path().join("pros.yaml"), "strategies:\n  - name: default\n").unwrap();
+    let edit = run_all(&b, "tenfold flag schedule slow edit --file pros.yaml --at 2h", 0);
+    assert!(edit[0].starts_with("schedule 1: change slow in production at "), "{edit:?}");
+    assert_eq!(code(&b.run(&["flag", "schedule", "slow", "edit", "--at", "2h"])), 2);
+
+    let environments = run_all(&b, &block("flags", "environments"), 0);
+    assert!(environments[2].contains("staging\n"), "{environments:?}");
+    assert!(environments[2].contains("production: changes of flags want a second person"), "{environments:?}");
+    assert_eq!(code(&b.run(&["flag", "rollout", "slow", "50"])), 4, "it waits for a second person");
+    assert_eq!(
+        run_all(&b, "tenfold environment set production", 0),
+        ["production: changes of flags want a second person\n"]
+    );
+    assert_eq!(run_all(&b, "tenfold environment set production --four-eyes off", 0), ["production\n"]);
+}

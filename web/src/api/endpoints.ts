@@ -35,6 +35,15 @@ export const tokens = {
   revoke: (id: string) => unwrap(DELETE("/api/tokens/{id}", { params: { path: { id } } })),
 };
 
+export const places = {
+  environments: () => unwrap(GET("/api/environments")),
+  addEnvironment: (name: string) => unwrap(POST("/api/environments", { body: { name } })),
+  putEnvironment: (name: string, four_eyes: boolean) => unwrap(PUT("/api/environments/{name}", { params: { path: { name } }, body: { four_eyes } })),
+  projects: () => unwrap(GET("/api/flag-projects")),
+  putProject: (name: string, description: string) => unwrap(PUT("/api/flag-projects/{name}", { params: { path: { name } }, body: { description } })),
+  deleteProject: (name: string) => unwrap(DELETE("/api/flag-projects/{name}", { params: { path: { name } } })),
+};
+
 export const record = {
   list: (query: EventQuery) => unwrap(GET("/api/events", { params: { query: given(query) } })),
   verify: () => unwrap(GET("/api/events/verify")),
@@ -90,7 +99,6 @@ export const flags = {
     unwrap(PUT("/api/flags/{key}", { params: { path: { key }, header: version === undefined ? {} : { "if-match": `"${version}"` } }, body })),
   create: (key: string, body: T.FlagUpdate) => unwrap(PUT("/api/flags/{key}", { params: { path: { key }, header: { "if-none-match": "*" } }, body })),
   preview: (key: string, body: T.FlagPreviewQuestion) => unwrap(POST("/api/flags/{key}/preview", { params: { path: { key } }, body })),
-  projects: () => unwrap(GET("/api/flag-projects")),
   segments: () => unwrap(GET("/api/segments")),
   putSegment: (id: number, body: { name: string; constraints: T.FlagConstraint[] }) => unwrap(PUT("/api/segments/{id}", { params: { path: { id } }, body })),
   removeSegment: (id: number) => unwrap(DELETE("/api/segments/{id}", { params: { path: { id } } })),

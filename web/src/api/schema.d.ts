@@ -10237,7 +10237,7 @@ export interface components {
             environment: string;
             /** Format: date-time */
             at: string;
-            /** @description `switch`, `rollout` or `ramp`. */
+            /** @description `switch`, `rollout`, `ramp` or `edit`. */
             action: components["schemas"]["FlagAction"];
             /**
              * Format: int64

@@ -2,12 +2,13 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenfold_app::chat::grammar::{RAMP_PERCENTS, When, parse_when};
+use tenfold_app::chat::grammar::{RAMP_PERCENTS, When, parse_steps, parse_when};
 use tenfold_flags::Ramp;
 use tenfold_types::Clock;
 
 use super::Common;
 use super::client::{Client, segment};
+use super::flag_edit::{misuse, read};
 use super::out::{Exit, Failure, Out, list, minute, number, text};
 use super::ship::duration;
 use super::switch::share;
@@ -19,8 +20,11 @@ pub(super) enum Change {
     Ramp {
         key: String,
         /// A shared plan.
-        #[arg(long, value_name = "NAME", conflicts_with = "hold")]
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["hold", "steps"])]
         plan: Option<String>,
+        /// Percentages, each with how long it is held where that is not `--hold`: 0.5,5:1h,100.
+        #[arg(long, value_name = "STEPS", default_value = RAMP_PERCENTS)]
+        steps: String,
         /// How long each step is held.
         #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10m")]
         hold: i64,
@@ -41,10 +45,10 @@ pub(super) enum Change {
     },
     /// End a ramp; the percentage stays.
     Stop { key: String },
-    /// Plan a change for an instant: on, off, a percentage, or ramp.
+    /// Plan a change for an instant: on, off, a percentage, ramp, or edit.
     Schedule {
         key: String,
-        #[arg(value_name = "on|off|PERCENT|ramp")]
+        #[arg(value_name = "on|off|PERCENT|ramp|edit")]
         what: String,
         /// An instant like 2027-01-11T08:00:00Z, or 2h for in two hours.
         #[arg(long, value_name = "WHEN", value_parser = when)]
@@ -52,6 +56,9 @@ pub(super) enum Change {
         /// With ramp: the shared plan.
         #[arg(long, value_name = "NAME")]
         plan: Option<String>,
+        /// With edit: strategies, variants or the off value, a file in JSON or YAML, or `-` for JSON on stdin.
+        #[arg(long, value_name = "FILE")]
+        file: Option<String>,
     },
     /// List what is scheduled.
     Schedules,
@@ -104,8 +111,9 @@ impl Change {
         let (path, body) = match self {
             Self::Schedules => return listed(client, out, "/api/flag-schedules", schedule_line).await,
             Self::Requests => return listed(client, out, "/api/flag-requests", request_line).await,
-            Self::Schedule { key, what, at, plan } => {
-                return schedule(client, out, environment, key, what, *at, plan.as_deref()).await;
+            Self::Schedule { key, what, at, plan, file } => {
+                let action = planned(what, environment, plan.as_deref(), file.as_deref())?;
+                return schedule(client, out, environment, key, *at, &action).await;
             }
             Self::Cancel { number } => {
                 let done = client.delete(&format!("/api/flag-schedules/{number}")).await?;
@@ -120,12 +128,15 @@ impl Change {
             Self::Force { number, reason } => {
                 return decide(client, out, *number, "force", &json!({"reason": reason})).await;
             }
-            Self::Ramp { key, plan, hold } => {
-                let steps: Vec<Value> =
-                    RAMP_PERCENTS.iter().map(|percent| json!({"percent": percent, "hold_ms": hold})).collect();
+            Self::Ramp { key, plan, steps, hold } => {
                 let body = match plan {
                     Some(plan) => json!({"environment": environment, "plan": plan}),
-                    None => json!({"environment": environment, "steps": steps}),
+                    None => {
+                        let steps = parse_steps(steps, *hold).map_err(misuse)?;
+                        let steps =
+                            steps.iter().map(|(percent, hold_ms)| json!({"percent": percent, "hold_ms": hold_ms}));
+                        json!({"environment": environment, "steps": steps.collect::<Vec<_>>()})
+                    }
                 };
                 (format!("/api/flags/{}/ramp", segment(key)), body)
             }
@@ -164,22 +175,34 @@ async fn decide(client: &Client, out: Out, number: i64, how: &str, body: &Value)
     Ok(Exit::Done)
 }
 
+/// The action of a schedule.
+fn planned(what: &str, environment: &str, plan: Option<&str>, file: Option<&str>) -> Result<Value, Failure> {
+    Ok(match (what, plan, file) {
+        ("on" | "off", None, None) => json!({"kind": "switch", "enabled": what == "on"}),
+        ("ramp", Some(plan), None) => json!({"kind": "ramp", "plan": plan}),
+        ("ramp", None, None) => {
+            return Err(Failure::misuse("a scheduled ramp lacks its plan").advice("give --plan NAME"));
+        }
+        ("edit", None, Some(file)) => {
+            json!({"kind": "edit", "update": {"environments": {environment: read(file)?}}})
+        }
+        ("edit", None, None) => {
+            return Err(Failure::misuse("a scheduled edit lacks its file").advice("give --file FILE"));
+        }
+        (percent, None, None) => json!({"kind": "rollout", "percent": share(percent).map_err(Failure::misuse)?}),
+        (_, Some(_), _) => return Err(Failure::misuse("only ramp takes --plan")),
+        (_, None, Some(_)) => return Err(Failure::misuse("only edit takes --file")),
+    })
+}
+
 async fn schedule(
     client: &Client,
     out: Out,
     environment: &str,
     key: &str,
-    what: &str,
     at: When,
-    plan: Option<&str>,
+    action: &Value,
 ) -> Result<Exit, Failure> {
-    let action = match (what, plan) {
-        ("on" | "off", None) => json!({"kind": "switch", "enabled": what == "on"}),
-        ("ramp", Some(plan)) => json!({"kind": "ramp", "plan": plan}),
-        ("ramp", None) => return Err(Failure::misuse("a scheduled ramp lacks its plan").advice("give --plan NAME")),
-        (percent, None) => json!({"kind": "rollout", "percent": share(percent).map_err(Failure::misuse)?}),
-        (_, Some(_)) => return Err(Failure::misuse("only ramp takes --plan")),
-    };
     let at = match at {
         When::At(at) => at,
         When::InMs(ms) => SystemClock.now().plus_ms(ms),

@@ -1,7 +1,7 @@
 //! flag show, create, set, archive, preview: what `switch` does not do.
 
 use serde_json::{Value, json};
-use tenfold_app::chat::grammar::{parse_context, parse_expiry, parse_kind, parse_value_type};
+use tenfold_app::chat::grammar::{parse_context, parse_expiry, parse_kind, parse_lifetime, parse_value_type};
 use tenfold_types::Fault;
 
 use super::client::{Client, segment};
@@ -13,25 +13,31 @@ pub(super) struct Fields {
     /// What it is for.
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// release, experiment, operational, `kill_switch` or permission.
+    /// release, experiment, shadow, operational, `kill_switch` or permission.
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
     /// Who answers for it: a person or a team.
     #[arg(long, value_name = "WHO")]
     owner: Option<String>,
+    /// The project it belongs to.
+    #[arg(long, value_name = "PROJECT")]
+    project: Option<String>,
     /// bool, string, int, float or object.
     #[arg(long = "type", value_name = "TYPE")]
     value_type: Option<String>,
     /// When it should be gone: a date, or `never`.
     #[arg(long, value_name = "DATE")]
     expires: Option<String>,
-    /// The rest of the definition (environments, strategies, variants, parents) as `PUT /api/flags/KEY` takes it: a JSON
-    /// file, or `-` for stdin.
+    /// How many days it is expected to live; `never`, or `kind` for what its kind says.
+    #[arg(long, value_name = "DAYS")]
+    lifetime: Option<String>,
+    /// The rest of the definition (environments, strategies, variants, parents) as `PUT /api/flags/KEY` takes it: a file in JSON
+    /// or YAML, or `-` for JSON on stdin.
     #[arg(long, value_name = "FILE")]
     file: Option<String>,
 }
 
-fn misuse(fault: Fault) -> Failure {
+pub(super) fn misuse(fault: Fault) -> Failure {
     Failure::misuse(fault.message).advice(fault.advice)
 }
 
@@ -43,7 +49,7 @@ impl Fields {
             Some(path) => read(path)?,
         };
         let mut set = |name: &str, value: Value| body[name] = value;
-        for (name, value) in [("description", &self.description), ("owner", &self.owner)] {
+        for (name, value) in [("description", &self.description), ("owner", &self.owner), ("project", &self.project)] {
             if let Some(value) = value {
                 set(name, json!(value));
             }
@@ -57,15 +63,24 @@ impl Fields {
         if let Some(expires) = &self.expires {
             set("expires_at", json!(parse_expiry(expires).map_err(misuse)?));
         }
+        if let Some(lifetime) = &self.lifetime {
+            set("lifetime_days", json!(parse_lifetime(lifetime).map_err(misuse)?));
+        }
         Ok(body)
     }
 }
 
-fn read(path: &str) -> Result<Value, Failure> {
+/// An object out of a file in JSON, in YAML where the name ends so, or of stdin in JSON.
+pub(super) fn read(path: &str) -> Result<Value, Failure> {
     let text = if path == "-" { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) };
     let text = text.map_err(|e| Failure::misuse(format!("{path} cannot be read: {e}")))?;
-    let value: Value = serde_json::from_str(&text).map_err(|e| Failure::misuse(format!("{path} is not JSON: {e}")))?;
-    if value.is_object() { Ok(value) } else { Err(Failure::misuse(format!("{path} is not an object in JSON"))) }
+    let yaml = std::path::Path::new(path).extension().is_some_and(|e| e == "yaml" || e == "yml");
+    let value: Value = if yaml {
+        serde_saphyr::from_str(&text).map_err(|e| Failure::misuse(format!("{path} is not YAML: {e}")))?
+    } else {
+        serde_json::from_str(&text).map_err(|e| Failure::misuse(format!("{path} is not JSON: {e}")))?
+    };
+    if value.is_object() { Ok(value) } else { Err(Failure::misuse(format!("{path} is not an object"))) }
 }
 
 pub(super) async fn create(client: &Client, out: Out, key: &str, fields: &Fields) -> Result<Exit, Failure> {
@@ -80,7 +95,7 @@ pub(super) async fn set(client: &Client, out: Out, key: &str, fields: &Fields) -
     let body = fields.body()?;
     if body == json!({}) {
         return Err(Failure::misuse("nothing is given to set")
-            .advice("give --description, --kind, --owner, --type, --expires or --file"));
+            .advice("give --description, --kind, --owner, --project, --type, --expires, --lifetime or --file"));
     }
     let path = format!("/api/flags/{}", segment(key));
     let version = client.get(&path, &[]).await?["version"].as_i64().unwrap_or_default();

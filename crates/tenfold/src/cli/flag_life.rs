@@ -1,4 +1,4 @@
-//! The words of `flag` about its life: scan, stale, group, mine, join, leave, contingency, drill, history, revert.
+//! The words of `flag` about its life: scan, stale, mine, join, leave, contingency, drill, history, revert.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -109,66 +109,6 @@ fn walk(dir: &Path, known: &BTreeSet<String>) -> Result<(Vec<Place>, Vec<Place>)
         }
     }
     Ok((used, unknown))
-}
-
-/// Named lists of people.
-#[derive(Debug, clap::Args)]
-#[command(
-    before_long_help = "Examples:\n  tenfold flag group list\n  tenfold flag group set testers --add ana --add 4711\n  tenfold flag group set staff --field email --add ana@example.org\n  tenfold flag group delete testers"
-)]
-pub struct Group {
-    #[command(subcommand)]
-    what: GroupWhat,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum GroupWhat {
-    /// All groups, with the segment that strategies name.
-    List,
-    /// Make a group, or change one.
-    Set {
-        name: String,
-        /// Take this person in; may stand often.
-        #[arg(long, value_name = "ID")]
-        add: Vec<String>,
-        /// Take this person out; may stand often.
-        #[arg(long, value_name = "ID")]
-        remove: Vec<String>,
-        /// The field of the context that is compared [default: userId].
-        #[arg(long)]
-        field: Option<String>,
-        #[arg(long)]
-        description: Option<String>,
-    },
-    /// Delete a group that no flag uses.
-    Delete { name: String },
-}
-
-impl Group {
-    pub(super) async fn run(&self, client: &Client, out: Out) -> Result<Exit, Failure> {
-        let path = |name: &str| format!("/api/flags/groups/{}", segment(name));
-        match &self.what {
-            GroupWhat::List => {
-                let groups = client.get("/api/flags/groups", &[]).await?;
-                out.answer(&groups, |groups| list(groups, "items").iter().map(group_line).collect());
-            }
-            GroupWhat::Set { name, add, remove, field, description } => {
-                let body = json!({"add": add, "remove": remove, "field": field, "description": description});
-                let group = client.put(&path(name), &body, &[]).await?;
-                out.answer(&group, |group| vec![group_line(group)]);
-            }
-            GroupWhat::Delete { name } => {
-                let done = client.delete(&path(name)).await?;
-                out.answer(&done, |_| vec![format!("{name} is deleted")]);
-            }
-        }
-        Ok(Exit::Done)
-    }
-}
-
-fn group_line(group: &Value) -> String {
-    let members = list(group, "members").len();
-    format!("{} has {members} people by {}; segment {}", text(group, "name"), text(group, "field"), group["segment"])
 }
 
 /// Flags that look finished, and why; flags that nobody owns.

@@ -8,11 +8,13 @@ mod client;
 mod config;
 mod dashboard;
 mod duty;
+mod environment;
 mod exchange;
 mod files;
 mod flag_changes;
 mod flag_edit;
 mod flag_life;
+mod flag_lists;
 mod follow;
 mod import;
 mod metrics;
@@ -89,6 +91,7 @@ pub enum Command {
     Logout(account::Logout),
     Token(account::Token),
     Project(project::Project),
+    Environment(environment::Environment),
     Setup(account::Setup),
     Completions(account::Completions),
 }
@@ -130,6 +133,6 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
     }
     verbs! {
         Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Why
-        WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Project
+        WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Project Environment
     }
 }

@@ -6,14 +6,14 @@ use tenfold_flags::Share;
 
 use super::client::{Client, segment};
 use super::exchange;
-use super::flag_life;
 use super::out::{Exit, Failure, Out, list, text};
 use super::{Common, flag_changes, flag_edit};
+use super::{flag_life, flag_lists};
 
 /// List flags, show, switch and change one, say who gets it.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold flag list\n  tenfold flag off new_uploader\n  tenfold flag off new_uploader --reason \"uploads fail\"\n  tenfold flag rollout new_uploader 25 --in production\n  tenfold flag show new_uploader\n  tenfold flag preview new_uploader --context \"userId=42 plan=pro\"\n  tenfold flag preview new_uploader --ids ids.txt\n  tenfold flag create dark_mode --kind experiment --description \"Pages in the dark\"\n  tenfold flag set dark_mode --expires 2027-01-31\n  tenfold flag archive dark_mode\n  tenfold flag ramp new_uploader --plan careful\n  tenfold flag extend new_uploader --for 1h\n  tenfold flag schedule new_uploader on --at 2027-01-11T08:00:00Z\n  tenfold flag schedules\n  tenfold flag requests\n  tenfold flag approve 12"
+    before_long_help = "Examples:\n  tenfold flag list\n  tenfold flag off new_uploader\n  tenfold flag off new_uploader --reason \"uploads fail\"\n  tenfold flag rollout new_uploader 25 --in production\n  tenfold flag show new_uploader\n  tenfold flag preview new_uploader --context \"userId=42 plan=pro\"\n  tenfold flag preview new_uploader --ids ids.txt\n  tenfold flag create dark_mode --kind experiment --description \"Pages in the dark\"\n  tenfold flag set dark_mode --expires 2027-01-31\n  tenfold flag archive dark_mode\n  tenfold flag ramp new_uploader --plan careful\n  tenfold flag ramp new_uploader --steps 0.5,5:1h,100\n  tenfold flag extend new_uploader --for 1h\n  tenfold flag schedule new_uploader on --at 2027-01-11T08:00:00Z\n  tenfold flag schedules\n  tenfold flag requests\n  tenfold flag approve 12"
 )]
 pub struct Flag {
     #[command(subcommand)]
@@ -80,7 +80,9 @@ enum What {
     Import(exchange::Import),
     Export(exchange::Export),
     Scan(flag_life::Scan),
-    Group(flag_life::Group),
+    Group(flag_lists::Group),
+    Segment(flag_lists::Segment),
+    Plan(flag_lists::Plan),
     /// Flags that look finished, and why.
     Stale,
     /// The flags that you may switch for yourself.
@@ -123,6 +125,8 @@ impl Flag {
             What::Import(import) => return import.run(client, out).await,
             What::Scan(scan) => return scan.run(client, out).await,
             What::Group(group) => return group.run(client, out).await,
+            What::Segment(segment) => return segment.run(client, out).await,
+            What::Plan(plan) => return plan.run(client, out).await,
             What::Stale => return flag_life::stale(client, out).await,
             What::Mine => return flag_life::mine(client, out).await,
             What::Join { key } => return flag_life::choose(client, out, key, Some("in")).await,

@@ -1,11 +1,11 @@
 import type { ReactElement } from "react";
-import { flags } from "../../api/endpoints";
+import { places } from "../../api/endpoints";
 import { useQuery } from "../../api/useQuery";
 import { Field } from "../../ui/Field";
 
 /** The project of a flag, where there is more than one to choose from. */
 export function ProjectField({ value, onChange }: { value: string; onChange: (project: string) => void }): ReactElement | null {
-  const names = useQuery("flag-projects", flags.projects, { touches: ["flag_project."] }).data?.items.map(({ name }) => name) ?? [];
+  const names = useQuery("flag-projects", places.projects, { touches: ["flag_project."] }).data?.items.map(({ name }) => name) ?? [];
   if (names.length < 2) return null;
   return (
     <Field label="Project">

@@ -3,7 +3,7 @@ import { flags } from "../../api/endpoints";
 import type { FlagAction, FlagSchedule } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import type { Look } from "../../lib/status";
-import { HOUR_MS, zone } from "../../lib/time";
+import { HOUR_MS, local, zone } from "../../lib/time";
 import { useAction } from "../../lib/useAction";
 import { ActionButton } from "../../ui/Action";
 import { Status, Time } from "../../ui/basics";
@@ -30,21 +30,19 @@ export function ScheduleItem({ schedule, named }: { schedule: FlagSchedule; name
   );
 }
 
-/** An instant as `datetime-local` wants it, in the browser's zone. */
-function local(ms: number): string {
-  const at = new Date(ms);
-  return new Date(ms - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}
-
 function Form({ flag, environment }: { flag: string; environment: string }): ReactElement {
   const [what, setWhat] = useState("on");
   const [percent, setPercent] = useState("25");
+  const [plan, setPlan] = useState("");
   const [at, setAt] = useState(() => local(Date.now() + HOUR_MS));
+  const plans = useQuery("ramp-plans", flags.plans, { touches: ["ramp_plan."] }).data?.items ?? [];
   const { busy, run } = useAction("flag.");
-  const action: FlagAction = what === "rollout" ? { kind: "rollout", percent: Number(percent) } : { kind: "switch", enabled: what === "on" };
+  const ramp = plan || (plans[0]?.name ?? "");
+  const action: FlagAction =
+    what === "rollout" ? { kind: "rollout", percent: Number(percent) } : what === "ramp" ? { kind: "ramp", plan: ramp } : { kind: "switch", enabled: what === "on" };
   const instant = new Date(at);
   const why = Number.isNaN(instant.getTime()) ? "Say when." : instant.getTime() <= Date.now() ? "That is not in the future." : null;
-  const plan = (): void =>
+  const schedule = (): void =>
     void run(
       () => flags.schedule(flag, { environment, at: instant.toISOString(), action }),
       ({ schedule, requested }) => (schedule ? `Scheduled: ${schedule.text}.` : `That waits for a second person, as change request ${requested ?? ""}.`),
@@ -56,11 +54,13 @@ function Form({ flag, environment }: { flag: string; environment: string }): Rea
           <option value="on">switch on</option>
           <option value="off">switch off</option>
           <option value="rollout">set the percentage</option>
+          {plans.length > 0 && <option value="ramp">ramp by a plan</option>}
         </select>
       </Field>
       {what === "rollout" && <Field label="Percent"><input type="number" min={0} max={100} step={0.01} value={percent} onChange={(event) => setPercent(event.target.value)} /></Field>}
+      {what === "ramp" && <Field label="Plan"><select value={ramp} onChange={(event) => setPlan(event.target.value)}>{plans.map(({ name }) => <option key={name}>{name}</option>)}</select></Field>}
       <Field label={`At (${zone})`}><input type="datetime-local" value={at} onChange={(event) => setAt(event.target.value)} /></Field>
-      <ActionButton busy={busy} why={why} tight onClick={plan}>Schedule</ActionButton>
+      <ActionButton busy={busy} why={why} tight onClick={schedule}>Schedule</ActionButton>
     </div>
   );
 }

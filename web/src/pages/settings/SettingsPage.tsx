@@ -5,6 +5,7 @@ import { Empty } from "../../ui/basics";
 import { PageFrame } from "../../ui/Section";
 import { About } from "./About";
 import { ChatLink } from "./ChatLink";
+import { Environments, Projects } from "./Environments";
 import { Me } from "./Me";
 import { MetricsSettings } from "./MetricsSettings";
 import { PeopleSettings } from "./PeopleSettings";
@@ -20,6 +21,8 @@ const SECTIONS: { name: string; text: string; body: ComponentType }[] = [
   { name: "tokens", text: "Tokens", body: Tokens },
   { name: "services", text: "Services", body: ServiceSettings },
   { name: "targets", text: "Targets", body: TargetSettings },
+  { name: "environments", text: "Environments", body: Environments },
+  { name: "projects", text: "Projects", body: Projects },
   { name: "metrics", text: "Metrics", body: MetricsSettings },
   { name: "chat", text: "Chat", body: ChatLink },
   { name: "about", text: "About", body: About },

@@ -22,11 +22,15 @@ function Create(): ReactElement {
   const [kind, setKind] = useState<Token["kind"]>("robot");
   const [role, setRole] = useState<Role>("viewer");
   const [environment, setEnvironment] = useState("production");
+  const [projects, setProjects] = useState("");
   const [made, setMade] = useState<TokenCreated | null>(null);
   const { busy, run } = useAction("token.");
+  const readsFlags = kind === "client" || kind === "frontend";
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    const token = await run(() => tokens.create({ name, kind, environment: (kind !== "metrics" && environment) || null, ...(kind === "robot" ? { role } : {}) }));
+    const named = projects.split(",").map((project) => project.trim()).filter(Boolean);
+    const limits = kind === "robot" ? { role } : readsFlags && named.length > 0 ? { projects: named } : {};
+    const token = await run(() => tokens.create({ name, kind, environment: (kind !== "metrics" && environment) || null, ...limits }));
     if (!token) return;
     setMade(token);
     setName("");
@@ -38,6 +42,7 @@ function Create(): ReactElement {
         <Field label="Kind"><select value={kind} onChange={(event) => setKind(event.target.value as Token["kind"])}>{Object.entries(KINDS).map(([value, text]) => <option key={value} value={value}>{text}</option>)}</select></Field>
         {kind === "robot" && <Field label="Role"><select value={role} onChange={(event) => setRole(event.target.value as Role)}><option>viewer</option><option>responder</option><option>deployer</option><option>admin</option></select></Field>}
         {kind !== "metrics" && <Field label="Environment"><input value={environment} onChange={(event) => setEnvironment(event.target.value)} /></Field>}
+        {readsFlags && <Field label="Projects"><input placeholder="all" title="Names with commas between them; none for all" value={projects} onChange={(event) => setProjects(event.target.value)} /></Field>}
         <button type="submit" className="button primary" disabled={busy}>Make the token</button>
       </form>
       {made?.secret && (
@@ -73,7 +78,7 @@ export function Tokens(): ReactElement {
                     {items.map((token) => (
                       <tr key={token.id}>
                         <td className="strong">{token.name}</td><td>{token.kind}</td><td>{token.role ?? "—"}</td>
-                        <td>{[token.service, token.environment].filter(Boolean).join(" in ") || "everywhere"}</td>
+                        <td>{[token.service ?? token.projects?.join(", "), token.environment].filter(Boolean).join(" in ") || "everywhere"}</td>
                         <td><Time at={token.created_at} /></td><td><Time at={token.last_used_at} /></td>
                         <td className="fit"><Revoke token={token} /></td>
                       </tr>

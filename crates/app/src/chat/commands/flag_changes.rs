@@ -1,22 +1,22 @@
 //! Ramps, scheduled changes, change requests and permits.
 
-use tenfold_flags::{Ramp, RampState, RampStep, Share};
+use tenfold_flags::{Ramp, RampState, RampStep};
 use tenfold_types::Fault;
 
 use super::Reply;
 use crate::chat::announce::span;
-use crate::chat::grammar::{Decision, FlagChange, Planned, RAMP_PERCENTS, When};
+use crate::chat::grammar::{Decision, FlagChange, Planned, When};
 use crate::flags::{FlagAction, FlagView, LATE_MS_DEFAULT, NewSchedule, RampStart, RequestView, ScheduleView};
 use crate::permits::PermitView;
 use crate::{App, Caller};
 
 pub(super) async fn execute(app: &App, who: &Caller, change: FlagChange) -> Result<Reply, Fault> {
     match change {
-        FlagChange::Ramp { key, plan, hold_ms, environment } => {
-            let step = |percent: &u8| RampStep { percent: Share::percent(*percent), hold_ms, guard: None };
+        FlagChange::Ramp { key, plan, steps, environment } => {
+            let step = |(percent, hold_ms)| RampStep { percent, hold_ms, guard: None };
             let start = match plan {
                 Some(plan) => RampStart { plan: Some(plan), ..RampStart::default() },
-                None => RampStart::of(RAMP_PERCENTS.iter().map(step).collect()),
+                None => RampStart::of(steps.into_iter().map(step).collect()),
             };
             let flag = app.flag_ramp_start(who, &key, &environment, start).await?;
             Ok(Reply::line(ramp_line(app, &flag, &environment)))

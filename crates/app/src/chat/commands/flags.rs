@@ -142,8 +142,8 @@ fn line(flag: &FlagView, environment: &str) -> String {
 }
 
 fn update(fields: FlagFields) -> FlagUpdate {
-    let FlagFields { description, kind, owner, value_type, expires_at } = fields;
-    FlagUpdate { description, kind, owner, expires_at, value_type, ..FlagUpdate::default() }
+    let FlagFields { project, description, kind, owner, value_type, expires_at, lifetime_days } = fields;
+    FlagUpdate { project, description, kind, owner, expires_at, value_type, lifetime_days, ..FlagUpdate::default() }
 }
 
 /// The flag in a few lines: what it is, then its state in each environment, with the ramp that is live there.

@@ -3,6 +3,7 @@
 mod deploys;
 mod duty;
 mod flag_changes;
+mod flag_shared;
 mod flags;
 mod oncall;
 
@@ -78,6 +79,7 @@ impl App {
             | Command::FlagRevert { .. }
             | Command::FlagStale => flags::execute(self, who, command).await,
             Command::FlagChange(change) => flag_changes::execute(self, who, change).await,
+            Command::FlagShared(shared) => flag_shared::execute(self, who, shared).await,
             Command::Permit { job } => flag_changes::permits(self, job.as_deref()),
             Command::Acknowledge { .. }
             | Command::Resolve { .. }

@@ -33,11 +33,11 @@ pub enum Decision {
 /// A change of a flag that is more than a switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FlagChange {
-    /// By a shared plan, or 1, 5, 25, 100 % held for `hold_ms` each.
+    /// By a shared plan, or by steps of a percentage and how long it is held.
     Ramp {
         key: String,
         plan: Option<String>,
-        hold_ms: i64,
+        steps: Vec<(Share, i64)>,
         environment: String,
     },
     Move {
@@ -64,10 +64,10 @@ pub enum FlagChange {
     },
 }
 
-/// The percentages of a ramp without a plan.
-pub const RAMP_PERCENTS: [u8; 4] = [1, 5, 25, 100];
+/// The steps of a ramp for which nobody says any.
+pub const RAMP_PERCENTS: &str = "1,5,25,100";
 /// How long each is held, unless it is said.
-const HOLD_MS: i64 = 600_000;
+pub const HOLD_MS: i64 = 600_000;
 
 /// The command, when `what` is one of these words.
 pub(super) fn command(what: &str, args: &mut Args) -> Result<Option<FlagChange>, Fault> {
@@ -105,12 +105,30 @@ pub(super) fn command(what: &str, args: &mut Args) -> Result<Option<FlagChange>,
 fn ramp(args: &mut Args) -> Result<FlagChange, Fault> {
     let environment = args.environment("in");
     let key = args.word("the flag")?;
-    let (plan, hold) = (args.flag("plan"), args.flag("hold"));
-    if plan.is_some() && hold.is_some() {
-        return Err(misuse("a plan says itself how long its steps are held").advice("leave `--hold` out"));
+    let (plan, steps, hold) = (args.flag("plan"), args.flag("steps"), args.flag("hold"));
+    if plan.is_some() && (hold.is_some() || steps.is_some()) {
+        return Err(misuse("a plan says itself what its steps are").advice("leave `--steps` and `--hold` out"));
     }
     let hold_ms = hold.map_or(Ok(HOLD_MS), |text| parse_duration_ms(&text))?;
-    Ok(FlagChange::Ramp { key, plan, hold_ms, environment })
+    let steps = match plan {
+        Some(_) => Vec::new(),
+        None => parse_steps(steps.as_deref().unwrap_or(RAMP_PERCENTS), hold_ms)?,
+    };
+    Ok(FlagChange::Ramp { key, plan, steps, environment })
+}
+
+/// Reads the steps of a ramp, `0.5,5:1h,100`: percentages, each with how long it is held where that is not `hold_ms`.
+pub fn parse_steps(text: &str, hold_ms: i64) -> Result<Vec<(Share, i64)>, Fault> {
+    let step = |step: &str| {
+        let (percent, hold) = step.split_once(':').map_or((step, None), |(percent, hold)| (percent, Some(hold)));
+        let percent = percent.trim();
+        let share = Share::parse(percent.strip_suffix('%').unwrap_or(percent)).ok_or_else(|| {
+            misuse(format!("`{step}` is no step of a ramp"))
+                .advice("write them like 0.5,5:1h,100: per cent with at most two decimals, and how long each is held")
+        })?;
+        Ok((share, hold.map_or(Ok(hold_ms), parse_duration_ms)?))
+    };
+    text.split(',').map(step).collect()
 }
 
 fn schedule(args: &mut Args) -> Result<FlagChange, Fault> {
@@ -181,16 +199,23 @@ mod tests {
     #[test]
     fn ramps_schedules_and_requests() {
         let (key, environment) = (|| "x".to_owned(), || "production".to_owned());
-        let ramp = |plan: Option<&str>, hold_ms| FlagChange::Ramp {
+        let ramp = |plan: Option<&str>, steps: &[(u16, i64)]| FlagChange::Ramp {
             key: key(),
             plan: plan.map(str::to_owned),
-            hold_ms,
+            steps: steps.iter().map(|(share, hold_ms)| (Share::hundredths(*share).unwrap(), *hold_ms)).collect(),
             environment: environment(),
         };
-        check("flag ramp x", ramp(None, 600_000));
-        check("flag ramp x --hold 1h", ramp(None, 3_600_000));
-        check("flag ramp x --plan careful", ramp(Some("careful"), 600_000));
-        refuse("flag ramp x --plan careful --hold 1h", "leave `--hold` out");
+        let usual = |hold_ms| [100, 500, 2_500, 10_000].map(|share| (share, hold_ms));
+        check("flag ramp x", ramp(None, &usual(600_000)));
+        check("flag ramp x --hold 1h", ramp(None, &usual(3_600_000)));
+        check("flag ramp x --plan careful", ramp(Some("careful"), &[]));
+        let slow = ramp(None, &[(10, 600_000), (500, 3_600_000), (10_000, 600_000)]);
+        check("flag ramp x --steps \"0.1, 5%:1h, 100\"", slow);
+        refuse("flag ramp x --steps 1,half", "`half` is no step of a ramp");
+        refuse("flag ramp x --steps 1,0.125", "at most two decimals");
+        refuse("flag ramp x --steps 1:soon", "is not a duration");
+        refuse("flag ramp x --plan careful --steps 1", "leave `--steps` and `--hold` out");
+        refuse("flag ramp x --plan careful --hold 1h", "leave `--steps` and `--hold` out");
         let moved = |how, by_ms| FlagChange::Move { key: key(), how, by_ms, environment: environment() };
         check("flag pause x", moved(RampMove::Pause, None));
         check("flag extend x --for 1h", moved(RampMove::Extend, Some(3_600_000)));

@@ -10,12 +10,15 @@ use super::parse::{Args, check_text, misuse};
 /// What `flag create` and `flag set` say of a flag; what is absent stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FlagFields {
+    pub project: Option<String>,
     pub description: Option<String>,
     pub kind: Option<Kind>,
     pub owner: Option<String>,
     pub value_type: Option<ValueType>,
     /// `Some(None)` takes the date away.
     pub expires_at: Option<Option<Timestamp>>,
+    /// `Some(None)` is what the kind says.
+    pub lifetime_days: Option<Option<u32>>,
 }
 
 pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
@@ -25,7 +28,7 @@ pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
         let fields = fields(args)?;
         if what == "set" && fields == FlagFields::default() {
             return Err(misuse("`flag set` lacks what to set")
-                .advice("give --description, --kind, --owner, --type or --expires"));
+                .advice("give --description, --kind, --owner, --project, --type, --expires or --lifetime"));
         }
         return Ok(if what == "create" {
             Command::FlagCreate { key, fields }
@@ -35,6 +38,9 @@ pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
     }
     if let Some(change) = super::flag_changes::command(&what, args)? {
         return Ok(Command::FlagChange(change));
+    }
+    if let Some(shared) = super::flag_lists::command(&what, args)? {
+        return Ok(Command::FlagShared(shared));
     }
     let environment = args.environment("in");
     match what.as_str() {
@@ -86,7 +92,7 @@ pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
             .advice(
             "use flag list, show, on, off, rollout, preview, create, set or archive; for ramps ramp, pause, resume, skip, \
              back, extend or stop; schedule, schedules, cancel; requests, approve, reject, withdraw or force; \
-             drill, contingency, mine, join, leave, unset, history, revert or stale",
+             drill, contingency, mine, join, leave, unset, history, revert or stale; group, segment or plan",
         )),
     }
 }
@@ -95,16 +101,18 @@ fn fields(args: &mut Args) -> Result<FlagFields, Fault> {
     let kind = args.flag("kind").map(|text| parse_kind(&text)).transpose()?;
     let value_type = args.flag("type").map(|text| parse_value_type(&text)).transpose()?;
     let expires_at = args.flag("expires").map(|text| parse_expiry(&text)).transpose()?;
+    let lifetime_days = args.flag("lifetime").map(|text| parse_lifetime(&text)).transpose()?;
     let description =
         args.flag("description").map(|text| check_text(&text, args.verb, "the description")).transpose()?;
-    Ok(FlagFields { description, kind, owner: args.flag("owner"), value_type, expires_at })
+    let (owner, project) = (args.flag("owner"), args.flag("project"));
+    Ok(FlagFields { project, description, kind, owner, value_type, expires_at, lifetime_days })
 }
 
 /// A kind by the name the API has for it; a hyphen is as good as an underscore.
 pub fn parse_kind(text: &str) -> Result<Kind, Fault> {
     serde_json::from_value(Value::from(text.to_lowercase().replace('-', "_"))).map_err(|_| {
         misuse(format!("`{text}` is not a kind of flag"))
-            .advice("use release, experiment, operational, kill_switch or permission")
+            .advice("use release, experiment, shadow, operational, kill_switch or permission")
     })
 }
 
@@ -124,6 +132,18 @@ pub fn parse_expiry(text: &str) -> Result<Option<Timestamp>, Fault> {
         .or_else(day)
         .map(Some)
         .ok_or_else(|| misuse(format!("`{text}` is not a date")).advice("write it like 2027-01-31, or never"))
+}
+
+/// Days that a flag is expected to live: a number, `never`, or `kind` for what its kind says.
+pub fn parse_lifetime(text: &str) -> Result<Option<u32>, Fault> {
+    match text.to_lowercase().as_str() {
+        "kind" => Ok(None),
+        "never" => Ok(Some(0)),
+        days => days
+            .parse()
+            .map(Some)
+            .map_err(|_| misuse(format!("`{text}` is no number of days")).advice("write it like 90, never, or kind")),
+    }
 }
 
 /// Reads a context as people paste it: an object in JSON, or `userId=42 plan=pro`, with quotes around values that have

@@ -4,6 +4,7 @@
 //! what is not understood gets one sentence that says what would be.
 
 mod flag_changes;
+mod flag_lists;
 mod flags;
 mod lexer;
 mod oncall;
@@ -17,8 +18,11 @@ use serde_json::{Map, Value};
 use tenfold_flags::Share;
 use tenfold_types::Matcher;
 
-pub use flag_changes::{Decision, FlagChange, Planned, RAMP_PERCENTS, When, parse_when};
-pub use flags::{FlagFields, parse_context, parse_drill_ms, parse_expiry, parse_kind, parse_value_type};
+pub use flag_changes::{Decision, FlagChange, HOLD_MS, Planned, RAMP_PERCENTS, When, parse_steps, parse_when};
+pub use flag_lists::FlagShared;
+pub use flags::{
+    FlagFields, parse_context, parse_drill_ms, parse_expiry, parse_kind, parse_lifetime, parse_value_type,
+};
 pub use oncall::OnCall;
 pub use parse::{DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_matchers};
 pub use verbs::{VERBS, Verb, help, verb};
@@ -92,6 +96,8 @@ pub enum Command {
     },
     /// Ramps, scheduled changes, change requests.
     FlagChange(FlagChange),
+    /// Groups of people, segments, ramp plans.
+    FlagShared(FlagShared),
     /// Of one job, or of all.
     Permit {
         job: Option<String>,
@@ -217,6 +223,7 @@ impl Command {
             | Self::FlagArchive { .. }
             | Self::FlagPreview { .. }
             | Self::FlagChange(_)
+            | Self::FlagShared(_)
             | Self::FlagDrill { .. }
             | Self::FlagMine
             | Self::FlagChoose { .. }
@@ -253,6 +260,10 @@ impl Command {
                 | Self::FlagShow { .. }
                 | Self::FlagPreview { .. }
                 | Self::FlagChange(FlagChange::Schedules | FlagChange::Requests)
+                | Self::FlagShared(FlagShared::Segments | FlagShared::Plans)
+                | Self::FlagContingency { .. }
+                | Self::FlagHistory { .. }
+                | Self::FlagStale
                 | Self::Permit { .. }
                 | Self::Who { .. }
                 | Self::OnCall(OnCall::Preview { .. } | OnCall::Swaps)

@@ -36,14 +36,17 @@ verbs! {
     "status" "status" "Says what is being deployed, what fires and who is on call" "status" [];
     "next" "next SERVICE [--to ENV]" "Lists what the next deploy would ship" "next photos" ["to"];
     "flag" "flag list|show|on|off|rollout|preview|create|set|archive KEY [PERCENT] [--in ENV] [--reason TEXT] [--context CONTEXT] \
-        [--description TEXT] [--kind KIND] [--owner WHO] [--type TYPE] [--expires DATE]; \
-        flag ramp KEY [--plan NAME] [--hold DURATION]; flag pause|resume|skip|back|extend|stop KEY [--for DURATION]; \
+        [--description TEXT] [--kind KIND] [--owner WHO] [--project PROJECT] [--type TYPE] [--expires DATE] [--lifetime DAYS]; \
+        flag ramp KEY [--plan NAME] [--steps PERCENT[:DURATION],...] [--hold DURATION]; flag pause|resume|skip|back|extend|stop KEY [--for DURATION]; \
         flag schedule KEY on|off|PERCENT|ramp --at WHEN; flag schedules; flag cancel N; \
         flag requests; flag approve|reject|withdraw|force N; \
         flag drill KEY [cancel] [--for TIME]; flag contingency; flag mine; flag join|leave|unset KEY; \
-        flag history KEY; flag revert KEY SEQ; flag stale"
-        "Lists flags, shows, switches, ramps, schedules and changes one, says who gets it, decides change requests, drills, takes a change back"
-        "flag off new_uploader" ["in" "reason" "context" "description" "kind" "owner" "type" "expires" "plan" "hold" "for" "at"];
+        flag history KEY; flag revert KEY SEQ; flag stale; \
+        flag group [list|set|delete] NAME [--add ID,...] [--remove ID,...] [--field FIELD]; flag segment [list|delete N]; \
+        flag plan [list|delete NAME]"
+        "Lists flags, shows, switches, ramps, schedules and changes one, says who gets it, decides change requests, drills, takes a change back, keeps groups of people"
+        "flag off new_uploader" ["in" "reason" "context" "description" "kind" "owner" "type" "expires" "plan" "hold" "for" "at"
+        "project" "lifetime" "steps" "add" "remove" "field"];
     "permit" "permit [JOB]" "Says how much jobs may do now" "permit resize" [];
     "ack" "ack N" "Acknowledges incident N: you have it" "ack 14" [];
     "resolve" "resolve N" "Says that incident N is over" "resolve 14" [];

@@ -179,6 +179,22 @@ fn basis(flag: &Flag, place: &str, action: &FlagAction) -> Value {
     }
 }
 
+/// Of an edit, what it replaces in an environment: the parts that it names, as they are.
+fn edited(flag: &Flag, place: &str, action: &FlagAction) -> Option<Value> {
+    let FlagAction::Edit { update } = action else { return None };
+    let update = update.environments.get(place)?;
+    let state = told(flag.environments.get(place).unwrap_or(&FlagEnvironment::default()));
+    let named = [
+        ("enabled", update.enabled.is_some()),
+        ("off_value", update.off_value.is_some()),
+        ("strategies", update.strategies.is_some() || update.rollout_percent.is_some()),
+        ("variants", update.variants.is_some()),
+    ];
+    Some(
+        named.into_iter().filter(|(_, named)| *named).map(|(part, _)| (part.to_owned(), state[part].clone())).collect(),
+    )
+}
+
 impl App {
     /// Does a change now, or makes it a change request where a second person is wanted; `FlagView::requested` tells.
     pub(super) async fn flag_act(

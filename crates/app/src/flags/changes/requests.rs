@@ -351,7 +351,7 @@ impl App {
                 let author = Caller { actor: body.author.clone(), name: body.author.id.clone(), ..who.clone() };
                 if let Some(at) = body.at {
                     let planned = Planned {
-                        key: &row.flag,
+                        flag: &flag,
                         place: &row.environment,
                         action: &body.action,
                         at,

@@ -3,15 +3,19 @@
 //! A server that was down does what it missed when it comes back, as long as it is not later than the schedule allows;
 //! what is later than that is not done, and said so.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
+use tenfold_flags::Flag;
 use tenfold_store::flag_changes::{self as store, ChangeQuery, ChangeRow};
 use tenfold_types::{Actor, ActorKind, EventDraft, Fault, Severity, Source, Timestamp};
 use utoipa::ToSchema;
 
 use super::requests::{Asked, ask};
-use super::{FlagAction, carry_out, find};
+use super::{FlagAction, carry_out, edited, find};
 use crate::flags::draft;
+use crate::flags::views::FlagUpdate;
 use crate::people::four_eyes;
 use crate::{App, Caller, Grant, Role, Txn};
 
@@ -36,7 +40,7 @@ pub struct NewSchedule {
     pub environment: String,
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
-    /// `switch`, `rollout` or `ramp`.
+    /// `switch`, `rollout`, `ramp` or `edit`.
     pub action: FlagAction,
     /// How late it is still done when the server was down at its instant.
     #[serde(default = "late_default")]
@@ -87,6 +91,9 @@ struct Body {
     /// A second person has looked at it.
     #[serde(default)]
     approved: bool,
+    /// Of an edit: what it replaces. When that reads otherwise at the instant, it is not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    basis: Option<Value>,
     #[serde(default)]
     remark: String,
 }
@@ -125,25 +132,33 @@ fn missing(number: i64) -> Fault {
 
 /// What is written down for later.
 pub(super) struct Planned<'a> {
-    pub key: &'a str,
     pub place: &'a str,
     pub action: &'a FlagAction,
     pub at: Timestamp,
     pub late_ms_max: i64,
     pub approved: bool,
+    /// The flag as it is when this is planned.
+    pub flag: &'a Flag,
 }
 
 /// Writes a schedule and its event; gives its row.
 pub(super) fn plan(t: &mut Txn<'_>, who: &Caller, planned: &Planned<'_>) -> Result<ChangeRow, Fault> {
-    let Planned { key, place, action, at, late_ms_max, approved } = *planned;
-    let now = t.now();
+    let Planned { place, action, at, late_ms_max, approved, flag } = *planned;
+    let (key, now) = (flag.key.as_str(), t.now());
     check_instant(at, now)?;
     if store::pending(t.tx(), store::SCHEDULE)? >= SCHEDULES_MAX as i64 {
         return Err(Fault::conflict(format!("{SCHEDULES_MAX} changes are scheduled already, which is the limit"))
             .advice("cancel some that are not needed"));
     }
     let number = store::next_number(t.tx(), store::SCHEDULE)?;
-    let body = Body { action: action.clone(), author: who.actor.clone(), late_ms_max, approved, remark: String::new() };
+    let body = Body {
+        action: action.clone(),
+        author: who.actor.clone(),
+        late_ms_max,
+        approved,
+        basis: edited(flag, place, action),
+        remark: String::new(),
+    };
     let row = ChangeRow {
         kind: store::SCHEDULE.into(),
         number,
@@ -160,6 +175,16 @@ pub(super) fn plan(t: &mut Txn<'_>, who: &Caller, planned: &Planned<'_>) -> Resu
     let data = json!({"number": number, "at": at, "action": action, "late_ms_max": late_ms_max});
     t.record(draft(who, "flag.schedule_created", key, place, text).data(data))?;
     Ok(row)
+}
+
+/// An edit that is scheduled concerns the state of one environment, so that one question says what it replaces.
+fn check_edit(update: &FlagUpdate, place: &str) -> Result<(), Fault> {
+    let rest = FlagUpdate { environments: BTreeMap::default(), ..update.clone() };
+    if rest != FlagUpdate::default() || update.environments.keys().ne([place]) {
+        return Err(Fault::invalid(format!("an edit that is scheduled holds `environments.{place}` and nothing else"))
+            .advice("change the rest now; for another environment make another schedule"));
+    }
+    Ok(())
 }
 
 fn check_instant(at: Timestamp, now: Timestamp) -> Result<(), Fault> {
@@ -191,8 +216,12 @@ impl App {
     pub async fn flag_schedule(&self, who: &Caller, key: &str, new: NewSchedule) -> Result<Scheduled, Fault> {
         let off = new.action.switches_off();
         who.require(if off { Role::Responder } else { Role::Deployer }, None, Some(&new.environment))?;
-        if matches!(new.action, FlagAction::RampSkip | FlagAction::Edit { .. }) {
-            return Err(Fault::invalid("only switching, a percentage or a ramp can be scheduled"));
+        match &new.action {
+            FlagAction::RampSkip => {
+                return Err(Fault::invalid("only switching, a percentage, a ramp or an edit can be scheduled"));
+            }
+            FlagAction::Edit { update } => check_edit(update, &new.environment)?,
+            _ => {}
         }
         if !(0..=LATE_MS_MAX).contains(&new.late_ms_max) {
             return Err(Fault::invalid(format!("`late_ms_max` is 0 to {LATE_MS_MAX} milliseconds")));
@@ -205,7 +234,10 @@ impl App {
             check_instant(new.at, t.now())?;
             // Done once on a copy, so that what cannot work is refused now and not at night.
             let mut after = before.clone();
-            carry_out(t, &who, &mut after, &new.environment, &new.action, &known)?;
+            let events = carry_out(t, &who, &mut after, &new.environment, &new.action, &known)?;
+            if events.is_empty() && matches!(new.action, FlagAction::Edit { .. }) {
+                return Err(Fault::invalid(format!("`{key}` is so already")));
+            }
             if !off && four_eyes(t.tx(), &new.environment)? {
                 let (place, action) = (new.environment.as_str(), &new.action);
                 let asked = Asked { place, action, at: Some(new.at), late_ms_max: new.late_ms_max };
@@ -213,7 +245,7 @@ impl App {
                 return Ok(Scheduled { schedule: None, requested: Some(number) });
             }
             let planned = Planned {
-                key: &key,
+                flag: &before,
                 place: &new.environment,
                 action: &new.action,
                 at: new.at,
@@ -302,6 +334,9 @@ impl App {
                         return Err(Fault::conflict(format!("{} wants a second person by now", row.environment)));
                     }
                     let (mut flag, _) = find(t, &row.flag)?;
+                    if body.basis.is_some() && edited(&flag, &row.environment, &body.action) != body.basis {
+                        return Err(Fault::conflict("what it replaces was changed since it was planned"));
+                    }
                     let events = carry_out(t, &author, &mut flag, &row.environment, &body.action, &known)?;
                     Ok((flag, events))
                 });

@@ -7,6 +7,7 @@ import { ActionButton } from "../../../ui/Action";
 import { Status, Time } from "../../../ui/basics";
 import { Words } from "../../../ui/Words";
 import { draftOf } from "./draft";
+import { SaveLater } from "./SaveLater";
 import type { Editing } from "./useDraft";
 import { definitionLines, diffLines, type Change } from "./words";
 
@@ -51,6 +52,7 @@ export function SaveBar({ flag, editing, refused }: { flag: Flag; editing: Editi
       </div>
       {refused && <p className="form-error"><Words>{refused}</Words></p>}
       <Changes changes={changes} label="What will change" />
+      <SaveLater flag={flag.key} update={update} why={why} onDone={editing.discard} />
     </section>
   );
 }

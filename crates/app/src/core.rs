@@ -6,7 +6,8 @@ use tenfold_store::{Db, StoreError, Tx};
 use tenfold_types::{Clock, Entropy, Event, EventDraft, EventId, Fault, Timestamp};
 
 use crate::{
-    alerts, chat, deploys, flags, incidents, metrics, oncall, people, permits, record::RecordHub, settings::Settings,
+    alerts, chat, checks, deploys, flags, incidents, metrics, oncall, people, permits, record::RecordHub,
+    settings::Settings,
 };
 
 /// Cheap to clone; everything behind it is shared.
@@ -28,6 +29,7 @@ pub struct Inner {
     pub oncall: oncall::State,
     pub incidents: incidents::State,
     pub chat: chat::State,
+    pub checks: checks::State,
 }
 
 impl std::ops::Deref for App {
@@ -60,6 +62,7 @@ impl App {
             oncall: oncall::State::default(),
             incidents: incidents::State::default(),
             chat: chat::State::default(),
+            checks: checks::State::default(),
         }))
     }
 

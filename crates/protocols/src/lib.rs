@@ -3,12 +3,16 @@
 pub mod agent;
 pub mod batch;
 pub mod body;
+pub mod certificate;
 pub mod flagd;
 pub mod graphite;
 pub mod inflate;
 pub mod influx;
 pub mod irc;
+pub mod nagios;
+pub mod nrpe;
 pub mod otlp;
+pub mod plugin;
 pub mod prom_page;
 pub mod prom_text;
 pub mod remote_write;

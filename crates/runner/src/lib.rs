@@ -5,10 +5,12 @@
 
 pub mod agent;
 mod build;
+mod checks;
 mod git;
 mod glob;
 pub mod host;
 mod process;
 mod runner;
 
+pub use checks::Looker;
 pub use runner::GitRunner;

@@ -69,7 +69,6 @@ fn refused(errors: &[String]) -> Response {
 fn failed(fault: &Fault) -> Response {
     let status = match fault.code {
         ErrorCode::Unavailable | ErrorCode::Timeout => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorCode::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         _ => return refused(std::slice::from_ref(&fault.message)),
     };

@@ -43,8 +43,10 @@ fn a_check_is_put_looked_at_and_alerts() {
     std::fs::write(&file, format!("host: db1\nrun: {run}\ninterval: 1s\nretry_interval: 1s\nattempts: 2\n")).unwrap();
     let put = bench.run(&["checks", "put", "db1-dummy", file.to_str().unwrap()]);
     assert_eq!(code(&put), 0, "{}", err(&put));
-    wait_for("the check becomes a hard problem", || json(&bench, &["checks", "show", "db1-dummy"])["hard"] == true
-        && json(&bench, &["checks", "show", "db1-dummy"])["status"] == "critical");
+    wait_for("the check becomes a hard problem", || {
+        json(&bench, &["checks", "show", "db1-dummy"])["hard"] == true
+            && json(&bench, &["checks", "show", "db1-dummy"])["status"] == "critical"
+    });
     let shown = text(&bench.run(&["checks", "show", "db1-dummy"]));
     assert!(shown.contains("CRITICAL"), "{shown}");
     wait_for("the status is a series", || {

@@ -147,7 +147,7 @@ impl App {
                 annotations: Some(annotations(check)),
                 starts_at: Some(check.stand.state.hard_since),
                 ends_at: Some(ends_at),
-                generator_url: Some(self.settings.link(&format!("/checks/{name}"))),
+                generator_url: Some(self.settings.link(&format!("/alerts/checks/{name}"))),
             };
             let lease = (check.times.interval_ms * 3 + check.times.timeout_ms).max(LEASE_MIN_MS);
             let lease = check.times.freshness_ms.map_or(lease, |fresh| lease.max(fresh * 2));

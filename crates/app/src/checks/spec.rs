@@ -252,7 +252,8 @@ impl CheckSpec {
         })
     }
 
-    pub(super) fn check(&self, name: &str) -> Result<(), Fault> {
+    /// Whether it may be so.
+    pub(crate) fn check(&self, name: &str) -> Result<(), Fault> {
         self.times()?;
         let wrong = |message: String| Err(Fault::invalid(format!("the check {name}: {message}")));
         if !(1..=100).contains(&self.attempts) {

@@ -5,6 +5,7 @@ mod duty;
 mod flag_changes;
 mod flags;
 mod oncall;
+mod why;
 
 use tenfold_types::{ErrorCode, Fault, Severity};
 
@@ -84,6 +85,7 @@ impl App {
             | Command::Who { .. }
             | Command::Take { .. }
             | Command::Mute { .. } => duty::execute(self, who, command).await,
+            Command::Why { .. } | Command::WhyNot { .. } | Command::Checks { .. } => why::execute(self, command).await,
             Command::OnCall(command) => oncall::execute(self, who, command).await,
         }
     }

@@ -84,6 +84,17 @@ pub enum Command {
     },
     /// Ramps, scheduled changes, change requests.
     FlagChange(FlagChange),
+    /// Of an incident's alerts, or of the alert with this fingerprint.
+    Why {
+        of: String,
+    },
+    WhyNot {
+        labels: String,
+    },
+    /// One, or those that are not well.
+    Checks {
+        name: Option<String>,
+    },
     /// Of one job, or of all.
     Permit {
         job: Option<String>,
@@ -206,6 +217,9 @@ impl Command {
             | Self::FlagHistory { .. }
             | Self::FlagRevert { .. }
             | Self::FlagStale => "flag",
+            Self::Why { .. } => "why",
+            Self::WhyNot { .. } => "why-not",
+            Self::Checks { .. } => "checks",
             Self::Permit { .. } => "permit",
             Self::Acknowledge { .. } => "ack",
             Self::Resolve { .. } => "resolve",
@@ -234,6 +248,9 @@ impl Command {
                 | Self::FlagPreview { .. }
                 | Self::FlagChange(FlagChange::Schedules | FlagChange::Requests)
                 | Self::Permit { .. }
+                | Self::Why { .. }
+                | Self::WhyNot { .. }
+                | Self::Checks { .. }
                 | Self::Who { .. }
                 | Self::OnCall(OnCall::Preview { .. } | OnCall::Swaps)
                 | Self::Help { .. }

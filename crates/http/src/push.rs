@@ -6,16 +6,22 @@ mod otlp;
 mod remote_write;
 mod sources;
 
+use std::time::Duration;
+
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
+use tenfold_app::App;
 use tenfold_app::metrics::{PushFault, Source};
 use tenfold_protocols::inflate::{InflateError, gunzip};
 use tenfold_types::{ErrorCode, Fault};
 
 use crate::Api;
 use crate::auth::Identity;
+
+/// How long a sender may take to send a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub fn api() -> Api {
     sources::add(influx::add(otlp::add(remote_write::add(Api::new("push")))))
@@ -26,8 +32,16 @@ fn source(protocol: &str, request: &Request) -> Source {
     Source::new(protocol, request.extensions().get::<Identity>().unwrap_or(&Identity::Anonymous).name())
 }
 
-/// A whole body of at most `max` bytes.
-async fn body(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
+/// A whole body of at most `max` bytes, that came within [`BODY_TIMEOUT`]. Only so many are read at a time.
+async fn body(app: &App, request: Request, max: usize) -> Result<Vec<u8>, Fault> {
+    let _place = app.metrics.body_place().await?;
+    tokio::time::timeout(BODY_TIMEOUT, whole(request, max)).await.unwrap_or_else(|_| {
+        let text = format!("the request body did not come within {} s", BODY_TIMEOUT.as_secs());
+        Err(Fault::new(ErrorCode::Timeout, text).advice("send it again, in smaller pieces"))
+    })
+}
+
+async fn whole(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
     let mut out = Vec::new();
     let mut stream = request.into_body().into_data_stream();
     while let Some(chunk) = stream.next().await {
@@ -43,12 +57,12 @@ async fn body(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
 }
 
 /// A whole body, in gzip or as it is, of at most `max` bytes either way.
-async fn unpacked(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
+async fn unpacked(app: &App, request: Request, max: usize) -> Result<Vec<u8>, Fault> {
     let packed = header_text(request.headers(), header::CONTENT_ENCODING).to_ascii_lowercase();
-    let body = body(request, max).await?;
+    let body = body(app, request, max).await?;
     match packed.as_str() {
         "" | "identity" => Ok(body),
-        "gzip" => gunzip(&body, max).map_err(inflating),
+        "gzip" => work(move || gunzip(&body, max)).await?.map_err(inflating),
         other => Err(Fault::new(
             ErrorCode::UnsupportedMedia,
             format!("the encoding `{other}` is not read here; send gzip or nothing"),

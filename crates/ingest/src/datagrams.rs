@@ -5,6 +5,7 @@ use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::sys::socket::{MsgFlags, MultiHeaders, recvmmsg};
 use tokio::io::Interest;
@@ -18,6 +19,9 @@ const PACKET_BYTES_MAX: usize = 65_536;
 const BATCH_PACKETS_MAX: usize = 32;
 /// What is asked of the kernel as queue, in bytes; it may give less.
 const QUEUE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How often the kernel is asked how many it dropped.
+pub(crate) const DROPS_EVERY: Duration = Duration::from_secs(1);
 
 pub(crate) enum Datagrams {
     Udp(UdpSocket),

@@ -3,16 +3,18 @@
 //! Over TCP a sender that is too fast, or a store that cannot write, makes the connection wait; over UDP what cannot be
 //! taken is lost and counted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tenfold_app::App;
-use tenfold_app::metrics::{BadLines, Source};
+use tenfold_app::metrics::{BadLines, PushFault, Pushed, Source};
 use tenfold_protocols::graphite::{GraphitePoint, PICKLE_BYTES_MAX, from_pickle, line};
+use tenfold_types::Fault;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::datagrams::{Buffers, Datagrams};
+use crate::datagrams::{Buffers, DROPS_EVERY, Datagrams};
 use crate::{ListenError, streams};
 
 /// How often a connection's points are tried again, a few seconds apart, before they are given up.
@@ -64,7 +66,7 @@ async fn lines(app: App, stream: TcpStream) {
             add_bad(&mut bad, 1, "a line is longer than it may be");
         }
         let points = read(piece.lines, &mut bad);
-        keep(&app, &source, &points, &bad).await;
+        keep(&app, &source, points, bad).await;
     }
 }
 
@@ -84,17 +86,15 @@ async fn pickles(app: App, mut stream: TcpStream) {
                 Vec::new()
             }
         };
-        keep(&app, &source, &points, &bad).await;
+        keep(&app, &source, points, bad).await;
     }
 }
 
 /// Writes, and waits while that is not possible.
-async fn keep(app: &App, source: &Source, points: &[GraphitePoint], bad: &BadLines) {
+async fn keep(app: &App, source: &Source, points: Vec<GraphitePoint>, bad: BadLines) {
+    let read = Arc::new((points, bad));
     for _ in 0..TRIES_MAX {
-        let Ok(place) = app.metrics.push_place().await else { return };
-        let pushed = app.metrics.push_graphite(source, points, bad, app.now());
-        drop(place);
-        match pushed {
+        match write(app, source, &read).await {
             Ok(_) => return,
             Err(fault) => match fault.retry_after_s {
                 Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
@@ -102,7 +102,17 @@ async fn keep(app: &App, source: &Source, points: &[GraphitePoint], bad: &BadLin
             },
         }
     }
-    lost(app, source, points.len());
+    lost(app, source, read.0.len());
+}
+
+/// The disk may make it wait: not on a thread that serves connections.
+async fn write(app: &App, source: &Source, read: &Arc<(Vec<GraphitePoint>, BadLines)>) -> Result<Pushed, PushFault> {
+    let again = |fault| PushFault { fault, retry_after_s: None };
+    let _place = app.metrics.push_place().await.map_err(again)?;
+    let (app, source, read) = (app.clone(), source.clone(), read.clone());
+    let write = move || app.metrics.push_graphite(&source, &read.0, &read.1, app.now());
+    let written = tokio::task::spawn_blocking(write).await;
+    written.map_err(|e| again(Fault::internal(format!("writing Graphite's points: {e}"))))?
 }
 
 fn lost(app: &App, source: &Source, count: usize) {
@@ -113,22 +123,27 @@ fn lost(app: &App, source: &Source, count: usize) {
 async fn datagrams(app: App, socket: Datagrams, stop: CancellationToken) {
     let source = Source::new("graphite", "udp");
     let mut buffers = Buffers::new();
+    let mut drops = tokio::time::interval(DROPS_EVERY);
     loop {
         let (mut points, mut bad) = (Vec::new(), BadLines::default());
         let received = tokio::select! {
             () = stop.cancelled() => return,
+            _ = drops.tick() => {
+                if let Some(count) = socket.dropped() {
+                    app.metrics.own.set("tenfold_graphite_dropped_total", &[], count as f64);
+                }
+                continue;
+            }
             received = socket.receive(&mut buffers, |packet| points.extend(read(packet, &mut bad))) => received,
         };
         if let Err(error) = received {
             tracing::warn!(%error, "a Graphite datagram could not be received");
         }
-        if (!points.is_empty() || bad.count > 0)
-            && app.metrics.push_graphite(&source, &points, &bad, app.now()).is_err()
-        {
-            lost(&app, &source, points.len());
-        }
-        if let Some(count) = socket.dropped() {
-            app.metrics.own.set("tenfold_graphite_dropped_total", &[], count as f64);
+        if !points.is_empty() || bad.count > 0 {
+            let read = Arc::new((points, bad));
+            if write(&app, &source, &read).await.is_err() {
+                lost(&app, &source, read.0.len());
+            }
         }
         tokio::task::yield_now().await;
     }

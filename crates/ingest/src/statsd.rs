@@ -1,16 +1,13 @@
 //! StatsD over UDP, TCP and a Unix datagram socket.
 
-use std::time::Duration;
-
 use tenfold_app::App;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::datagrams::{Buffers, Datagrams};
+use crate::datagrams::{Buffers, DROPS_EVERY, Datagrams};
 use crate::{ListenError, streams};
 
-const DROPS_EVERY: Duration = Duration::from_secs(1);
 /// Longest line over TCP, in bytes.
 const LINE_BYTES_MAX: usize = 8_192;
 const WHAT: &str = "StatsD";

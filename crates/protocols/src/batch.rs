@@ -271,7 +271,7 @@ mod tests {
     fn what_is_no_series_is_counted_and_told() {
         for (labels, reason, example) in [
             (&[("job", "web")][..], "no_metric_name", "{job=\"web\"}: the series has no metric name"),
-            (&[("__name__", "up"), ("", "x")], "bad_labels", "up{=\"x\"}: a label has no name"),
+            (&[("__name__", "up"), ("", "x")], "bad_labels", "up{\"\"=\"x\"}: a label has no name"),
             (&[("a", "1"), ("__name__", "up"), ("a", "2")], "bad_labels", "up{a=\"2\"}: a label stands twice"),
         ] {
             let mut batch = filled(labels);

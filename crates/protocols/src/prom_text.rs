@@ -264,7 +264,7 @@ mod tests {
                 "msdos_file_access_time_seconds{error=\"Cannot \\\"x\\\"\",path=\"C:\\\\DIR\\\\FILE.TXT\"} 1458255915",
                 "metric_without_labels 12.47",
                 "something_weird{problem=\"division by zero\"} inf @-3982045",
-                "a.dotted.name{l=\"v\"} NaN",
+                "{\"a.dotted.name\",l=\"v\"} NaN",
             ]
         );
     }

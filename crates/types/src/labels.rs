@@ -58,23 +58,63 @@ impl Labels {
     }
 }
 
-/// As PromQL writes a series: `http_requests_total{code="200",job="web"}`.
+/// As PromQL and the text format write a series: `http_requests_total{code="200",job="web"}`. Names that are none of
+/// Prometheus' old ones stand in quotes: `{"http.requests",job="web"}`.
 impl std::fmt::Display for Labels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let name = self.metric_name();
-        if let Some(name) = name {
-            f.write_str(name)?;
+        let in_front = name.filter(|n| is_legacy_name(n, ":_"));
+        f.write_str(in_front.unwrap_or_default())?;
+        let mut separator = "{";
+        if let (Some(name), None) = (name, in_front) {
+            write!(f, "{separator}{}", Quoted(name))?;
+            separator = ",";
         }
-        let mut first = true;
         for (n, v) in self.iter().filter(|(n, _)| *n != Self::NAME) {
-            write!(f, "{}{n}={v:?}", if first { "{" } else { "," })?;
-            first = false;
+            write!(f, "{separator}{}={}", LabelName(n), Quoted(v))?;
+            separator = ",";
         }
-        match (first, name) {
-            (true, None) => f.write_str("{}"),
-            (true, Some(_)) => Ok(()),
-            (false, _) => f.write_str("}"),
+        match (separator, in_front) {
+            (",", _) => f.write_str("}"),
+            (_, Some(_)) => Ok(()),
+            (_, None) => f.write_str("{}"),
         }
+    }
+}
+
+/// Whether Prometheus knew such names before it took all of UTF-8: ASCII letters, digits that do not come first, and
+/// the characters of `more`.
+pub fn is_legacy_name(name: &str, more: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || more.contains(c))
+        && chars.all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+}
+
+struct LabelName<'a>(&'a str);
+
+impl std::fmt::Display for LabelName<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if is_legacy_name(self.0, "_") { f.write_str(self.0) } else { Quoted(self.0).fmt(f) }
+    }
+}
+
+/// A text in double quotes with the three escapes that PromQL and the text format share.
+struct Quoted<'a>(&'a str);
+
+impl std::fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("\"")?;
+        for piece in self.0.split_inclusive(['\\', '"', '\n']) {
+            let plain = piece.strip_suffix(['\\', '"', '\n']);
+            f.write_str(plain.unwrap_or(piece))?;
+            match piece.as_bytes().last() {
+                Some(b'\n') => f.write_str("\\n")?,
+                Some(b'"') => f.write_str("\\\"")?,
+                Some(b'\\') => f.write_str("\\\\")?,
+                _ => {}
+            }
+        }
+        f.write_str("\"")
     }
 }
 
@@ -133,7 +173,7 @@ impl std::fmt::Display for Matcher {
             MatcherOp::Regex => "=~",
             MatcherOp::NotRegex => "!~",
         };
-        write!(f, "{}{op}{:?}", self.name, self.value)
+        write!(f, "{}{op}{}", LabelName(&self.name), Quoted(&self.value))
     }
 }
 
@@ -146,6 +186,9 @@ mod tests {
         let l = Labels::from_pairs([("job", "web"), ("__name__", "up"), ("empty", ""), ("job", "api")]);
         assert_eq!(l.to_string(), "up{job=\"api\"}");
         assert_eq!(Labels::new().to_string(), "{}");
+        assert_eq!(Labels::new().with("a", "x\"y\\z\nw\u{7f}").to_string(), "{a=\"x\\\"y\\\\z\\nw\u{7f}\"}");
+        let foreign = Labels::from_pairs([("__name__", "a{b} 1\nc"), ("d e", "f")]);
+        assert_eq!(foreign.to_string(), "{\"a{b} 1\\nc\",\"d e\"=\"f\"}");
         assert_eq!(serde_json::from_str::<Labels>(&serde_json::to_string(&l).unwrap()).unwrap(), l);
     }
 }

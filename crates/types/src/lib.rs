@@ -18,6 +18,6 @@ pub use event::{Event, EventDraft, Severity, Source, Subject, Visibility, chain_
 pub use histogram::{Histogram, ResetHint};
 pub use id::{EventId, Id, IdKind, PageId, SessionId, TokenId};
 pub use kahan::Kahan;
-pub use labels::{Labels, Matcher, MatcherOp};
+pub use labels::{Labels, Matcher, MatcherOp, is_legacy_name};
 pub use point::{Exemplar, HistogramPoint, Point, STALE_NAN, STALE_NAN_BITS, is_stale};
 pub use time::{Clock, Entropy, Timestamp};

@@ -2,7 +2,8 @@
 //!
 //! A sender says again and again that an alert fires; that only extends a lease in memory. What changes is stored and goes
 //! through the same pipeline as the alerts of our own rules. A sender that goes silent has not said that it is over: the
-//! alert is unknown then, until the sender says more; after an hour it expires, and people judge.
+//! alert is unknown then, until the sender says more; after an hour it expires, and people judge, or the sender that is
+//! back says that it is over.
 
 use std::collections::BTreeMap;
 
@@ -196,7 +197,7 @@ impl App {
         }
         let _one = self.alerts.hearing.lock().await;
         let mut changes: Changes = BTreeMap::new();
-        let mut batch = Vec::new();
+        let (mut batch, mut over) = (Vec::new(), BTreeMap::new());
         for Said { mut alert, ends_at, generator_url } in said {
             let origin = origin(self, &alert, &generator_url);
             let fingerprint = alert.fingerprint.clone();
@@ -213,7 +214,8 @@ impl App {
                     }
                     Some(known)
                 }
-                (Some(known), false) => {
+                (Some(mut known), false) => {
+                    known.alert.no_data_since = None;
                     batch.push((origin, ended(known.alert, TransitionKind::Resolved, now)));
                     None
                 }
@@ -221,18 +223,47 @@ impl App {
                     batch.push((origin, fires(&mut alert, None)));
                     Some(Received { alert, generator_url, ends_at, updated_at: now })
                 }
-                (None, false) => continue,
+                (None, false) => {
+                    over.insert(fingerprint, origin);
+                    continue;
+                }
             };
             changes.insert(fingerprint, change);
         }
         if self.too_many(&changes) {
             return Err(Fault::invalid(format!("at most {RECEIVED_MAX} alerts of senders are followed")));
         }
+        batch.extend(self.over_after_all(over, now).await?);
         if !batch.is_empty() {
             pipeline::advance(self, &lease, batch).await?;
         }
         self.remember(changes);
         Ok(())
+    }
+
+    /// Those among alerts that nobody follows which were given up when their sender was silent: it says now that they
+    /// are over, which nobody knew.
+    async fn over_after_all(
+        &self,
+        over: BTreeMap<String, Origin>,
+        now: Timestamp,
+    ) -> Result<Vec<(Origin, Transition)>, Fault> {
+        if over.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read(move |tx| {
+            let mut found = Vec::new();
+            for (fingerprint, origin) in &over {
+                let Some(row) = store::get(tx, fingerprint)?.filter(|r| r.rule_group == GROUP) else { continue };
+                let mut alert = body(&row)?.alert;
+                if row.ended_at.is_some() && alert.no_data_since.take().is_some() {
+                    alert.state = AlertState::Unknown;
+                    found.push((origin.clone(), ended(alert, TransitionKind::Resolved, now)));
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 
     fn too_many(&self, changes: &Changes) -> bool {

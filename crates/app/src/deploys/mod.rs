@@ -141,6 +141,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
         known.recorded_connected = row.connected;
         // it has until the sweep to come back before it counts as gone
         known.last_seen = if row.connected { now } else { row.last_seen };
+        targets::expect_host(app, &row.name, &row.environment)?;
         app.deploys.hub.put(row.name, known);
     }
     let query = store::DeployQuery { unfinished: true, limit: UNFINISHED_MAX, ..store::DeployQuery::default() };

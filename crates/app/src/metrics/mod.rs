@@ -64,7 +64,8 @@ pub struct State {
     graphite_templates: tenfold_protocols::graphite::Templates,
     otlp_rules: tenfold_protocols::otlp::Rules,
     deltas: Mutex<tenfold_protocols::otlp::Deltas>,
-    /// Places for pushed bodies.
+    /// Places for pushed bodies that are received, and that are decoded and written.
+    bodies: tokio::sync::Semaphore,
     pushes: tokio::sync::Semaphore,
 }
 
@@ -99,6 +100,7 @@ impl State {
             graphite_templates,
             otlp_rules: settings.metrics.otlp.rules(),
             deltas: Mutex::default(),
+            bodies: tokio::sync::Semaphore::new(push::BODIES_MAX),
             pushes: tokio::sync::Semaphore::new(push::PUSHES_MAX),
         })
     }
@@ -170,8 +172,8 @@ pub async fn run(app: App, stop: CancellationToken) {
             Ok(event) = record.recv() => app.metrics.follow_deploys(&event, app.now()),
             _ = sync.tick() => on_disk(&app, |tsdb, _| tsdb.sync()).await,
             _ = maintain.tick() => on_disk(&app, |tsdb, now| tsdb.maintain(now.millis()).map(|_| ())).await,
-            _ = flush.tick() => flush_statsd(&app),
-            _ = own.tick() => append_own(&app),
+            _ = flush.tick() => off_runtime(&app, flush_statsd).await,
+            _ = own.tick() => off_runtime(&app, append_own).await,
         }
     }
     flush_statsd(&app);
@@ -189,6 +191,13 @@ async fn on_disk(app: &App, work: fn(&Tsdb, Timestamp) -> Result<(), TsdbError>)
             tracing::error!(%error, "samples could not be kept");
         }
         Err(error) => tracing::error!(%error, "keeping samples panicked"),
+    }
+}
+
+async fn off_runtime(app: &App, work: fn(&App)) {
+    let inside = app.clone();
+    if let Err(error) = tokio::task::spawn_blocking(move || work(&inside)).await {
+        tracing::error!(%error, "keeping samples panicked");
     }
 }
 

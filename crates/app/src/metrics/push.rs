@@ -28,6 +28,8 @@ const TELL_MS: i64 = 60_000;
 const BURST_S: f64 = 10.0;
 /// Requests decoded and written at once; further ones wait.
 pub const PUSHES_MAX: usize = 8;
+/// Bodies received at once: what they hold of memory has a limit.
+pub(super) const BODIES_MAX: usize = 64;
 
 /// Who pushes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
@@ -169,8 +171,9 @@ impl Seen {
         Ok(())
     }
 
-    /// Whether the series may be written. A start that is in the store already is taken off it.
-    fn admit(&mut self, series: &mut Series<'_, '_>, max: usize, now: Timestamp) -> bool {
+    /// Whether the series may be written, and under which hash it is known. A start that is in the store already is
+    /// taken off it.
+    fn admit(&mut self, series: &mut Series<'_, '_>, max: usize, now: Timestamp) -> Option<u64> {
         let mut hasher = DefaultHasher::new();
         series.labels.hash(&mut hasher);
         let key = hasher.finish();
@@ -178,10 +181,8 @@ impl Seen {
             sent.at_ms = now.millis();
             if series.created_ms == sent.created_ms {
                 series.created_ms = None;
-            } else {
-                sent.created_ms = series.created_ms;
             }
-            return true;
+            return Some(key);
         }
         if self.series.len() >= max && now.since_ms(self.tidied) > TELL_MS {
             self.tidied = now;
@@ -189,9 +190,18 @@ impl Seen {
         }
         let room = self.series.len() < max;
         if room {
-            self.series.insert(key, Sent { at_ms: now.millis(), created_ms: series.created_ms });
+            self.series.insert(key, Sent { at_ms: now.millis(), created_ms: None });
         }
-        room
+        room.then_some(key)
+    }
+
+    /// The starts of these series are in the store now.
+    fn started(&mut self, starts: impl IntoIterator<Item = (u64, i64)>) {
+        for (key, created_ms) in starts {
+            if let Some(sent) = self.series.get_mut(&key) {
+                sent.created_ms = Some(created_ms);
+            }
+        }
     }
 
     /// Keeps count, and says whether a refusal is to be logged.
@@ -220,6 +230,11 @@ impl State {
         self.pushes.acquire().await.map_err(|_| Fault::unavailable("the server is stopping"))
     }
 
+    /// A place to receive a body.
+    pub async fn body_place(&self) -> Result<tokio::sync::SemaphorePermit<'_>, Fault> {
+        self.bodies.acquire().await.map_err(|_| Fault::unavailable("the server is stopping"))
+    }
+
     /// Takes in what a source sent. An error means that nothing was taken and that sending it again may help; what is in
     /// [`Pushed::refused`] will never be taken.
     pub fn push(&self, source: &Source, batch: &Batch<'_>, now: Timestamp) -> Result<Pushed, PushFault> {
@@ -245,14 +260,15 @@ impl State {
         now: Timestamp,
     ) -> Result<Pushed, PushFault> {
         let mut refused = batch.refused().to_vec();
-        let mut wanted = Vec::with_capacity(batch.series_count());
+        let (mut wanted, mut starts) = (Vec::with_capacity(batch.series_count()), Vec::new());
+        let count = batch.point_count() + batch.histogram_count();
         {
             let mut seen = seen.lock();
             seen.last_at = now;
-            let count = batch.point_count() + batch.histogram_count();
             seen.spend(count, limits.samples_per_second_max, now).map_err(|s| too_fast(source, limits, s))?;
             for mut series in batch.series() {
-                if seen.admit(&mut series, limits.series_per_source_max, now) {
+                if let Some(key) = seen.admit(&mut series, limits.series_per_source_max, now) {
+                    starts.extend(series.created_ms.map(|ms| (key, ms)));
                     wanted.push(series);
                 } else {
                     refuse(&mut refused, "source_series", series.points.len() + series.histograms.len(), || {
@@ -268,12 +284,18 @@ impl State {
             }
         }
         let latest_ms = now.millis().saturating_add(AHEAD_MS_MAX);
-        let mut pushed = self.write(&wanted, latest_ms).map_err(|fault| PushFault { fault, retry_after_s: Some(5) })?;
+        let mut pushed = self.write(&wanted, latest_ms).map_err(|fault| {
+            // It will come again, and is not to pay twice.
+            seen.lock().allowance += count as f64;
+            PushFault { fault, retry_after_s: Some(5) }
+        })?;
         for more in std::mem::take(&mut pushed.refused) {
             refuse(&mut refused, more.reason, more.count, || more.example);
         }
         pushed.refused = refused;
-        self.count(source, &mut seen.lock(), &pushed, now);
+        let mut seen = seen.lock();
+        seen.started(starts);
+        self.count(source, &mut seen, &pushed, now);
         Ok(pushed)
     }
 
@@ -310,16 +332,20 @@ impl State {
 
     /// Takes in an OTLP request.
     pub fn push_otlp(&self, source: &Source, request: &otlp::Request, now: Timestamp) -> Result<Pushed, PushFault> {
-        let translated = {
-            let mut deltas = self.deltas.lock();
-            let translated = otlp::translate(request, &self.otlp_rules, &mut deltas, now);
-            self.own.set("tenfold_otlp_delta_streams", &[], deltas.len() as f64);
-            translated
+        let mut deltas = self.deltas.lock();
+        let translated = otlp::translate(request, &self.otlp_rules, &mut deltas, now);
+        self.own.set("tenfold_otlp_delta_streams", &[], deltas.len() as f64);
+        // Deltas count once they are kept; until then nothing is added to them.
+        let unsettled = deltas.is_unsettled().then_some(deltas);
+        let too_large = |e: tenfold_protocols::batch::TooMuch| PushFault {
+            fault: Fault::new(ErrorCode::TooLarge, e.to_string()),
+            retry_after_s: None,
         };
-        let batch = translated
-            .batch()
-            .map_err(|e| PushFault { fault: Fault::new(ErrorCode::TooLarge, e.to_string()), retry_after_s: None })?;
-        let mut pushed = self.push(source, &batch, now)?;
+        let pushed = translated.batch().map_err(too_large).and_then(|batch| self.push(source, &batch, now));
+        if let Some(mut deltas) = unsettled {
+            if pushed.is_ok() { deltas.settle() } else { deltas.take_back() }
+        }
+        let mut pushed = pushed?;
         // A point is several samples where it is a histogram; what is told are points.
         let mut left = translated.points;
         for refused in &mut pushed.refused {
@@ -398,13 +424,31 @@ mod tests {
         let mut seen = Seen::default();
         let (one, two) = (batch(&["a"]), batch(&["b", "c"]));
         let admit = |seen: &mut Seen, batch: &Batch<'_>, at| {
-            batch.series().map(|mut s| seen.admit(&mut s, 2, Timestamp(at))).collect::<Vec<_>>()
+            batch.series().map(|mut s| seen.admit(&mut s, 2, Timestamp(at)).is_some()).collect::<Vec<_>>()
         };
         assert_eq!(admit(&mut seen, &one, 0), [true]);
         assert_eq!(admit(&mut seen, &two, ACTIVE_MS / 2), [true, false]);
         assert_eq!(admit(&mut seen, &one, ACTIVE_MS / 2), [true], "what is known goes on");
         let later = ACTIVE_MS / 2 + ACTIVE_MS;
         assert_eq!(admit(&mut seen, &batch(&["c"]), later), [true], "what was silent for an hour gives its place");
+    }
+
+    #[test]
+    fn a_start_is_written_until_it_is_in_the_store() {
+        let mut one = Batch::default();
+        one.label("__name__", "a_total").unwrap();
+        one.created(500);
+        one.point(Point::new(1_000, 1.0)).unwrap();
+        one.end().unwrap();
+        let mut seen = Seen::default();
+        let admit = |seen: &mut Seen| {
+            let mut series = one.series().next().unwrap();
+            (seen.admit(&mut series, 2, Timestamp(0)).unwrap(), series.created_ms)
+        };
+        let (key, first) = admit(&mut seen);
+        assert_eq!((first, admit(&mut seen).1), (Some(500), Some(500)), "writing it may have failed");
+        seen.started([(key, 500)]);
+        assert_eq!(admit(&mut seen).1, None);
     }
 
     #[test]
@@ -416,6 +460,43 @@ mod tests {
         assert_eq!(seen.spend(1, 100, at(4)), Err(1));
         assert_eq!(seen.spend(1, 100, at(6)), Ok(()));
         assert_eq!(Seen::default().spend(usize::MAX, 0, at(0)), Ok(()), "zero is no limit");
+    }
+
+    #[test]
+    fn deltas_that_were_sent_too_fast_count_when_they_come_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = crate::Settings { data_dir: dir.path().to_owned(), ..crate::Settings::default() };
+        settings.metrics.push.samples_per_second_max = 1;
+        let state = State::open(&settings).unwrap();
+        let source = Source::new("otlp", "test");
+        let at = |s: i64| Timestamp(1_795_424_000_000 + s * 1_000);
+        let delta = |second: i64| {
+            let nanos = |t: Timestamp| (t.millis() * 1_000_000).to_string();
+            let point = serde_json::json!({
+                "startTimeUnixNano": nanos(at(second - 10)), "timeUnixNano": nanos(at(second)), "asDouble": 2.0,
+            });
+            let sum = serde_json::json!({"aggregationTemporality": 1, "isMonotonic": true, "dataPoints": [point]});
+            let metric = serde_json::json!({"name": "uploads", "sum": sum});
+            let text = serde_json::json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]});
+            otlp::from_json(text.to_string().as_bytes()).unwrap()
+        };
+        state.push_otlp(&source, &delta(0), at(0)).unwrap();
+        let names: Vec<String> = (0..20).map(|n| format!("m{n}")).collect();
+        let mut burst = Batch::default();
+        for name in &names {
+            burst.label("__name__", name).unwrap();
+            burst.point(Point::new(at(0).millis(), 1.0)).unwrap();
+            burst.end().unwrap();
+        }
+        state.push(&source, &burst, at(0)).unwrap();
+        let wait = state.push_otlp(&source, &delta(10), at(0)).unwrap_err();
+        assert!(wait.retry_after_s.is_some());
+        let pushed = state.push_otlp(&source, &delta(10), at(60)).unwrap();
+        assert_eq!((pushed.samples, pushed.refused_count()), (1, 0), "{}", pushed.refused_text());
+        let tenfold_promql::Value::Vector(sum) = state.query_instant("uploads_total", at(10)).unwrap() else {
+            panic!()
+        };
+        assert_eq!(sum[0].value.float(), Some(4.0));
     }
 
     #[test]

@@ -58,12 +58,14 @@ async fn silence_is_no_end_and_what_is_said_after_it_counts() {
 }
 
 #[tokio::test]
-async fn a_sender_that_stays_silent_leaves_the_incident_to_people() {
+async fn a_sender_that_stays_silent_leaves_the_incident_to_people_until_it_is_back() {
     let w = World::new(32).await;
     say(&w, 4).await;
     w.pass(5 * MINUTE_S).await;
     w.pass(61 * MINUTE_S).await;
     assert_eq!(kinds(&w).await[3..], ["alert.unknown", "alert.expired"]);
     say(&w, 0).await;
-    assert_eq!(kinds(&w).await[5..], Vec::<String>::new(), "what is given up is not followed");
+    assert_eq!(kinds(&w).await[5..], ["alert.resolved", "incident.resolved"]);
+    say(&w, 0).await;
+    assert_eq!(kinds(&w).await.len(), 7, "what is over is over");
 }

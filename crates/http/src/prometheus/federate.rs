@@ -54,21 +54,26 @@ pub(super) async fn federate(State(app): State<App>, RawQuery(q): RawQuery) -> A
 }
 
 fn page(found: &BTreeMap<Arc<Labels>, (i64, f64)>) -> String {
-    let mut rows: Vec<_> =
-        found.iter().map(|(labels, sample)| (labels.metric_name().unwrap_or_default(), labels, sample)).collect();
-    rows.sort_by_key(|(name, ..)| *name);
-    let (mut out, mut last) = (String::new(), None);
-    for (name, labels, (t_ms, value)) in rows {
-        if last != Some(name) {
-            let _ = writeln!(out, "# TYPE {name} untyped");
-            last = Some(name);
+    // Names that are told alike are one series to whoever reads the page: the first is told.
+    let mut families: BTreeMap<String, BTreeMap<String, (i64, f64)>> = BTreeMap::new();
+    for (labels, sample) in found {
+        let told = prom_page::legacy(labels);
+        let Some(name) = told.metric_name() else { continue };
+        let mut text = told.to_string();
+        if told.get("instance").is_none() {
+            match text.pop() {
+                Some('}') => text.push_str(",instance=\"\"}"),
+                last => text.extend(last.into_iter().chain("{instance=\"\"}".chars())),
+            }
         }
-        let mut pairs: Vec<String> =
-            labels.iter().filter(|(n, _)| *n != Labels::NAME).map(|(n, v)| format!("{n}={v:?}")).collect();
-        if labels.get("instance").is_none() {
-            pairs.push("instance=\"\"".into());
+        families.entry(name.to_owned()).or_default().entry(text).or_insert(*sample);
+    }
+    let mut out = String::new();
+    for (name, series) in families {
+        let _ = writeln!(out, "# TYPE {name} untyped");
+        for (text, (t_ms, value)) in series {
+            let _ = writeln!(out, "{text} {} {t_ms}", format_float(value));
         }
-        let _ = writeln!(out, "{name}{{{}}} {} {t_ms}", pairs.join(","), format_float(*value));
     }
     out
 }

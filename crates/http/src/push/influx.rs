@@ -48,7 +48,7 @@ async fn write(app: &App, request: Request, database_parameter: &str) -> Respons
         let fault = Fault::new(ErrorCode::BadRequest, "`precision` is one of ns, us, ms, s, m, h");
         return unreadable(app, &source, fault);
     };
-    let body = match unpacked(request, BODY_BYTES_MAX).await {
+    let body = match unpacked(app, request, BODY_BYTES_MAX).await {
         Ok(body) => body,
         Err(fault) => return unreadable(app, &source, fault),
     };

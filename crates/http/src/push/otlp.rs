@@ -60,8 +60,8 @@ async fn export_grpc(State(app): State<App>, request: Request) -> Response {
     }
     let coding = request.headers().get("grpc-encoding").and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
     let source = source("otlp", &request);
-    let message = match body(request, BODY_BYTES_MAX + FRAME_HEAD_BYTES).await {
-        Ok(body) => unframe(body, &coding),
+    let message = match body(&app, request, BODY_BYTES_MAX + FRAME_HEAD_BYTES).await {
+        Ok(body) => work(move || unframe(&body, &coding)).await.and_then(|message| message),
         Err(fault) => Err(fault),
     };
     match message {
@@ -81,14 +81,14 @@ async fn over_http(app: &App, request: Request) -> Response {
             return unreadable(app, &source, Coding::Json, Fault::new(ErrorCode::UnsupportedMedia, text));
         }
     };
-    match unpacked(request, BODY_BYTES_MAX).await {
+    match unpacked(app, request, BODY_BYTES_MAX).await {
         Ok(body) => taken(app, &source, coding, body).await,
         Err(fault) => unreadable(app, &source, coding, fault),
     }
 }
 
 /// The one message of a call, decompressed.
-fn unframe(body: Vec<u8>, coding: &str) -> Result<Vec<u8>, Fault> {
+fn unframe(body: &[u8], coding: &str) -> Result<Vec<u8>, Fault> {
     let bad = |text: String| Fault::new(ErrorCode::BadRequest, text);
     let Some((head, message)) = body.split_first_chunk::<FRAME_HEAD_BYTES>() else {
         return Err(bad(format!("a message is in a frame of at least {FRAME_HEAD_BYTES} bytes")));

@@ -33,7 +33,7 @@ async fn write(State(app): State<App>, request: Request) -> Response {
         Ok(version) => version,
         Err(fault) => return unreadable(&app, &source, &fault),
     };
-    let answer = match body(request, BODY_BYTES_MAX).await {
+    let answer = match body(&app, request, BODY_BYTES_MAX).await {
         Ok(body) => take(&app, &source, version, body).await,
         Err(fault) => return unreadable(&app, &source, &fault),
     };

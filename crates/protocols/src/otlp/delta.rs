@@ -17,7 +17,7 @@ pub enum Amount {
     Histogram(Histogram),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Stream {
     amount: Amount,
     start_ms: i64,
@@ -50,6 +50,8 @@ impl DeltaError {
 pub struct Deltas {
     streams: HashMap<Vec<(String, String)>, Stream>,
     tidied_ms: i64,
+    /// What streams were before what is not settled yet.
+    before: HashMap<Vec<(String, String)>, Option<Stream>>,
 }
 
 impl Deltas {
@@ -58,6 +60,26 @@ impl Deltas {
     }
     pub fn is_empty(&self) -> bool {
         self.streams.is_empty()
+    }
+
+    /// Whether something was added that is neither settled nor taken back.
+    pub fn is_unsettled(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    /// What was added is kept.
+    pub fn settle(&mut self) {
+        self.before.clear();
+    }
+
+    /// What was added since it was last settled could not be kept, and will come again.
+    pub fn take_back(&mut self) {
+        for (labels, stream) in self.before.drain() {
+            match stream {
+                Some(stream) => self.streams.insert(labels, stream),
+                None => self.streams.remove(&labels),
+            };
+        }
     }
 
     /// Adds a delta that covers `start_ms..t_ms`. Gives the sum and when it began.
@@ -75,6 +97,9 @@ impl Deltas {
             if t_ms <= stream.last_ms {
                 return Err(DeltaError::OutOfOrder);
             }
+            if !self.before.contains_key(labels) {
+                self.before.insert(labels.to_vec(), Some(stream.clone()));
+            }
             if !stream.amount.add(&delta) {
                 // Other buckets: nothing that was counted can be carried over.
                 (stream.amount, stream.start_ms) = (delta, start_ms);
@@ -91,6 +116,7 @@ impl Deltas {
         }
         let stream = Stream { amount: delta.clone(), start_ms, last_ms: t_ms, seen_ms: now_ms };
         self.streams.insert(labels.to_vec(), stream);
+        self.before.insert(labels.to_vec(), None);
         Ok((delta, start_ms))
     }
 }
@@ -131,6 +157,21 @@ mod tests {
         assert_eq!(add(3.0, 10, 20), Err(DeltaError::OutOfOrder), "the same again is not counted twice");
         assert_eq!(add(f64::NAN, 20, 30), Err(DeltaError::NotFinite));
         assert_eq!(add(1.0, 20, 30), Ok((Amount::Number(6.0), 0)));
+    }
+
+    #[test]
+    fn what_could_not_be_kept_is_taken_when_it_comes_again() {
+        let mut deltas = Deltas::default();
+        let add = |deltas: &mut Deltas, n, from, to| deltas.add(&labels("a"), Amount::Number(n), (from, to), to);
+        add(&mut deltas, 2.0, 0, 10).unwrap();
+        deltas.take_back();
+        assert!(deltas.is_empty() && !deltas.is_unsettled());
+        add(&mut deltas, 2.0, 0, 10).unwrap();
+        deltas.settle();
+        add(&mut deltas, 3.0, 10, 20).unwrap();
+        add(&mut deltas, 4.0, 20, 30).unwrap();
+        deltas.take_back();
+        assert_eq!(add(&mut deltas, 3.0, 10, 20), Ok((Amount::Number(5.0), 0)));
     }
 
     #[test]

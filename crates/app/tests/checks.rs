@@ -192,9 +192,9 @@ async fn a_restart_goes_on_from_what_was_stored() {
         pass(&world, 2_000).await;
     }
     assert_eq!(firing(&world.app).await, ["disk critical"]);
-    let World { app, clock, _db, _dir } = world;
+    let World { app, clock, _db: db, _dir: dir } = world;
     drop(app);
-    let again = open(_dir, _db, clock).await;
+    let again = open(dir, db, clock).await;
     again.app.set_check_runner(script.clone());
     let seen = again.app.check("disk").expect("there");
     assert!(seen.hard && seen.alerts && seen.status == "critical", "{seen:?}");

@@ -35,7 +35,8 @@ pub fn api() -> Api {
 #[derive(Deserialize)]
 struct Event {
     routing_key: String,
-    event_action: String,
+    #[serde(rename = "event_action")]
+    action: String,
     #[serde(default)]
     dedup_key: Option<String>,
     #[serde(default)]
@@ -93,7 +94,7 @@ async fn enqueue(State(app): State<App>, bytes: Bytes) -> Response {
         return refused(&errors);
     }
     let key = event.dedup_key.clone().filter(|k| !k.is_empty()).unwrap_or_else(|| app.random_text(16));
-    let done = match event.event_action.as_str() {
+    let done = match event.action.as_str() {
         "trigger" => trigger(&app, &token, &event, &key).await,
         "resolve" => resolve(&app, &token.caller(), &key).await,
         _ => acknowledge(&app, &token.caller(), &key).await,
@@ -109,7 +110,7 @@ async fn enqueue(State(app): State<App>, bytes: Bytes) -> Response {
 
 fn wrong(event: &Event) -> Vec<String> {
     let mut errors = Vec::new();
-    let action = event.event_action.as_str();
+    let action = event.action.as_str();
     if !matches!(action, "trigger" | "acknowledge" | "resolve") {
         errors.push("'event_action' is one of trigger, acknowledge, resolve".to_owned());
     }

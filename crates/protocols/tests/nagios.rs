@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
 
@@ -105,14 +106,19 @@ fn hosts_and_services_are_those_of_nagios() {
         files.push(entry.path());
     }
     files.push(at("more.cfg"));
-    let mut main: String = files.iter().map(|f| format!("cfg_file={}\n", f.display())).collect();
+    let mut main = String::new();
+    for file in &files {
+        writeln!(main, "cfg_file={}", file.display()).unwrap();
+    }
     let path = |name: &str| at(name).display().to_string();
-    main.push_str(&format!(
+    write!(
+        main,
         "log_file={}\nstatus_file={}\nprecached_object_file={}\nobject_cache_file={}\ntemp_path={}\ncheck_result_path={}\n\
          state_retention_file={}\ncommand_file={}\nlock_file={}\nillegal_macro_output_chars=`\n",
         path("log"), path("status"), path("precache"), path("cache"), dir.path().display(), dir.path().display(),
         path("retention"), path("cmd"), path("lock"),
-    ));
+    )
+    .unwrap();
     std::fs::write(at("nagios.cfg"), main).unwrap();
     let out = Command::new("/usr/sbin/nagios4").arg("-vp").arg(at("nagios.cfg")).output().unwrap();
     let said = String::from_utf8_lossy(&out.stdout).into_owned();

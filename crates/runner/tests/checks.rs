@@ -8,12 +8,15 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tenfold_alerting::checks::CheckStatus;
 use tenfold_app::checks::{CheckRunner, Ran, Run};
 use tenfold_protocols::plugin::read_output;
 use tenfold_runner::Looker;
+use tenfold_testkit::TestClock;
+use tenfold_types::Timestamp;
 
 const PLUGINS: &str = "/usr/lib/nagios/plugins";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,9 +29,16 @@ fn installed(path: &str, package: &str) -> bool {
     found
 }
 
+/// Real certificates are made for the real time.
+#[expect(clippy::disallowed_methods, reason = "openssl takes it from there too")]
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    Timestamp(since.as_millis() as i64)
+}
+
 fn looker(dir: &Path) -> Looker {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Looker::new(vec![PathBuf::from(PLUGINS), dir.to_owned()]).unwrap()
+    Looker::new(vec![PathBuf::from(PLUGINS), dir.to_owned()], Arc::new(TestClock::at(now()))).unwrap()
 }
 
 fn what(json: serde_json::Value) -> Run {

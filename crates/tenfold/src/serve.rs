@@ -164,7 +164,7 @@ async fn flagd_listener(settings: &Settings) -> anyhow::Result<Option<TcpListene
 /// Hands the parts what only the edges can do.
 fn connect_ports(app: &App) -> anyhow::Result<()> {
     app.deploys.set_runner(Arc::new(tenfold_runner::GitRunner::new(&app.settings.data_dir)));
-    let looker = tenfold_runner::Looker::new(app.settings.checks.plugin_dirs.clone());
+    let looker = tenfold_runner::Looker::new(app.settings.checks.plugin_dirs.clone(), app.clock.clone());
     app.set_check_runner(Arc::new(looker.context("checks cannot be looked at")?));
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Numbers and `printf` as Go writes them.
 
+use std::fmt::Write;
+
 use tenfold_types::Timestamp;
 
 use super::Value;
@@ -71,8 +73,8 @@ pub fn quote(text: &str) -> String {
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
             '\u{b}' => out.push_str("\\v"),
-            c if c.is_ascii_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if c.is_ascii_control() => write!(out, "\\x{:02x}", u32::from(c)).unwrap_or_default(),
+            c if c.is_control() => write!(out, "\\u{:04x}", u32::from(c)).unwrap_or_default(),
             c => out.push(c),
         }
     }
@@ -115,28 +117,15 @@ pub fn printf(pattern: &str, arguments: &[Value]) -> String {
                 _ => verb.sharp = true,
             }
         }
-        let mut digits = || {
-            let mut n = 0;
-            while let Some(d) = chars.peek().and_then(|c| c.to_digit(10)) {
-                n = (n * 10 + d as usize).min(WIDTH_MAX);
-                chars.next();
-            }
-            n
-        };
-        verb.width = digits();
+        verb.width = digits(&mut chars);
         if chars.next_if_eq(&'.').is_some() {
-            let mut n = 0;
-            while let Some(d) = chars.peek().and_then(|c| c.to_digit(10)) {
-                n = (n * 10 + d as usize).min(WIDTH_MAX);
-                chars.next();
-            }
-            verb.precision = Some(n);
+            verb.precision = Some(digits(&mut chars));
         }
         match chars.next() {
             None => out.push_str("%!(NOVERB)"),
             Some('%') => out.push('%'),
             Some(letter) => match arguments.get(used) {
-                None => out.push_str(&format!("%!{letter}(MISSING)")),
+                None => write!(out, "%!{letter}(MISSING)").unwrap_or_default(),
                 Some(argument) => {
                     used += 1;
                     verb.pad(&mut out, &verb.text(letter, argument), argument);
@@ -146,9 +135,25 @@ pub fn printf(pattern: &str, arguments: &[Value]) -> String {
     }
     if used < arguments.len() {
         let extra: Vec<_> = arguments[used..].iter().map(|a| format!("{}={}", a.type_name(), a.print())).collect();
-        out.push_str(&format!("%!(EXTRA {})", extra.join(", ")));
+        write!(out, "%!(EXTRA {})", extra.join(", ")).unwrap_or_default();
     }
     out
+}
+
+fn digits(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> usize {
+    let mut n = 0;
+    while let Some(d) = chars.peek().and_then(|c| c.to_digit(10)) {
+        n = (n * 10 + d as usize).min(WIDTH_MAX);
+        chars.next();
+    }
+    n
+}
+
+fn hexadecimal(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len() * 2), |mut out, b| {
+        write!(out, "{b:02x}").unwrap_or_default();
+        out
+    })
 }
 
 impl Verb {
@@ -172,7 +177,7 @@ impl Verb {
     fn text(&self, letter: char, argument: &Value) -> String {
         let plain = match (letter, argument) {
             ('v', Value::Float(n)) => self.precision.map_or_else(|| shortest(*n), |p| general(*n, p)),
-            ('v', Value::Int(n)) | ('d', Value::Int(n)) => n.to_string(),
+            ('v' | 'd', Value::Int(n)) => n.to_string(),
             ('s' | 'v', Value::Text(t)) => self.cut(t),
             ('s' | 'v', Value::List(_) | Value::Map(_) | Value::Object(_) | Value::Time(_)) => argument.print(),
             ('v', other) => {
@@ -194,8 +199,8 @@ impl Verb {
             ('c', Value::Int(n)) => character(*n).to_string(),
             ('q', Value::Int(n)) => format!("'{}'", character(*n)),
             ('U', Value::Int(n)) => format!("U+{n:04X}"),
-            ('x', Value::Text(t)) => t.bytes().map(|b| format!("{b:02x}")).collect(),
-            ('X', Value::Text(t)) => t.bytes().map(|b| format!("{b:02X}")).collect(),
+            ('x', Value::Text(t)) => hexadecimal(t),
+            ('X', Value::Text(t)) => hexadecimal(t).to_uppercase(),
             ('f' | 'F' | 'g' | 'G' | 'e' | 'E', Value::Float(n)) => self.float(letter, *n),
             (letter, Value::Nil) => format!("%!{letter}(<nil>)"),
             (letter, other) => format!("%!{letter}({}={})", other.type_name(), other.print()),

@@ -1,5 +1,6 @@
 //! Escapes and addresses in templates, as Go's packages write them.
 
+use std::fmt::Write;
 use std::net::IpAddr;
 
 pub fn html(text: &str) -> String {
@@ -25,8 +26,9 @@ pub fn js(text: &str) -> String {
             '\\' => out.push_str("\\\\"),
             '\'' => out.push_str("\\'"),
             '"' => out.push_str("\\\""),
-            '<' | '>' | '&' | '=' => out.push_str(&format!("\\u{:04X}", u32::from(c))),
-            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c if c.is_control() || matches!(c, '<' | '>' | '&' | '=') => {
+                write!(out, "\\u{:04X}", u32::from(c)).unwrap_or_default();
+            }
             c => out.push(c),
         }
     }
@@ -39,7 +41,7 @@ pub fn query_escape(text: &str) -> String {
         match b {
             b' ' => out.push('+'),
             b if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~') => out.push(char::from(b)),
-            b => out.push_str(&format!("%{b:02X}")),
+            b => write!(out, "%{b:02X}").unwrap_or_default(),
         }
     }
     out
@@ -51,15 +53,12 @@ pub fn query_unescape(text: &str) -> String {
     let mut at = 0;
     while at < bytes.len() {
         let hex = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                at += 3;
-            }
-            None => {
-                out.push(if bytes[at] == b'+' { b' ' } else { bytes[at] });
-                at += 1;
-            }
+        if let Some(byte) = hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
+            out.push(byte);
+            at += 3;
+        } else {
+            out.push(if bytes[at] == b'+' { b' ' } else { bytes[at] });
+            at += 1;
         }
     }
     String::from_utf8_lossy(&out).into_owned()

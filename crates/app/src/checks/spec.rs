@@ -217,6 +217,7 @@ const fn ninety() -> f64 {
 
 /// The durations of a check, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "a name ends in its unit")]
 pub(super) struct Times {
     pub interval_ms: i64,
     pub retry_ms: i64,

@@ -37,7 +37,7 @@ pub fn run_tests(file: &TestFile, groups: &[Group], only: &str) -> Vec<Outcome> 
     tests
         .map(|(i, test)| {
             let name = if test.name.is_empty() { format!("test {}", i + 1) } else { test.name.clone() };
-            let failures = Suite::new(file, test, &groups).map_or_else(|e| vec![e], |suite| suite.run());
+            let failures = Suite::new(file, test, &groups).map_or_else(|e| vec![e], Suite::run);
             Outcome { name, failures }
         })
         .collect()
@@ -339,5 +339,7 @@ fn shown(rows: &Rows) -> String {
         Sample::Float(v) => format_float(*v),
         Sample::Histogram(h) => format!("{h:?}"),
     };
-    rows.iter().map(|(labels, sample)| format!("\n      {labels} {}", value(sample))).collect()
+    let lines: Vec<String> =
+        rows.iter().map(|(labels, sample)| format!("\n      {labels} {}", value(sample))).collect();
+    lines.concat()
 }

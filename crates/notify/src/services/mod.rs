@@ -69,7 +69,7 @@ pub struct Twilio {
 impl Accounts {
     /// Reads the tokens that the settings name files for.
     pub fn open(settings: &Settings) -> Result<Self, SetupError> {
-        let secret = |path: &Option<std::path::PathBuf>| {
+        let secret = |path: &Option<std::path::PathBuf>| -> Result<Option<String>, SetupError> {
             let Some(path) = path else { return Ok(None) };
             let text = std::fs::read_to_string(path)
                 .map_err(|source| SetupError::File { path: path.display().to_string(), source })?;

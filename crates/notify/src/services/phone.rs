@@ -1,5 +1,7 @@
 //! Text messages and calls, over the API of Twilio and of those that speak it.
 
+use std::fmt::Write;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tenfold_app::alerts::Notice;
@@ -45,7 +47,7 @@ pub fn form(pairs: &[(&'static str, String)]) -> String {
             match b {
                 b' ' => out.push('+'),
                 b if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'*') => out.push(char::from(b)),
-                b => out.push_str(&format!("%{b:02X}")),
+                b => write!(out, "%{b:02X}").unwrap_or_default(),
             }
         }
         out

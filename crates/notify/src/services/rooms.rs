@@ -1,5 +1,7 @@
 //! Bots in rooms: Telegram and Matrix. The token is the server's, the room the person's.
 
+use std::fmt::Write;
+
 use serde_json::json;
 use tenfold_app::alerts::Notice;
 
@@ -34,7 +36,7 @@ fn segment(text: &str) -> String {
         if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~') {
             out.push(char::from(b));
         } else {
-            out.push_str(&format!("%{b:02X}"));
+            write!(out, "%{b:02X}").unwrap_or_default();
         }
     }
     out

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tenfold_alerting::checks::CheckStatus;
 use tenfold_app::checks::{CheckRunner, Ran, Run};
+use tenfold_types::Clock;
 
 /// What a built-in look says: a status and a line, with performance data behind `|`.
 type Said = (CheckStatus, String);
@@ -26,7 +27,8 @@ type Said = (CheckStatus, String);
 pub struct Looker {
     plugin_dirs: Vec<PathBuf>,
     http: reqwest::Client,
-    roots: Arc<tls::Roots>,
+    roots: tls::Roots,
+    clock: Arc<dyn Clock>,
 }
 
 impl Looker {
@@ -34,13 +36,13 @@ impl Looker {
     ///
     /// # Errors
     /// The HTTP client cannot be set up.
-    pub fn new(plugin_dirs: Vec<PathBuf>) -> Result<Self, reqwest::Error> {
+    pub fn new(plugin_dirs: Vec<PathBuf>, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::limited(5))
             .user_agent(concat!("tenfold-check/", env!("CARGO_PKG_VERSION")))
             .pool_max_idle_per_host(0)
             .build()?;
-        Ok(Self { plugin_dirs, http, roots: Arc::default() })
+        Ok(Self { plugin_dirs, http, roots: tls::Roots::default(), clock })
     }
 
     async fn look(&self, what: &Run, timeout: Duration) -> Ran {
@@ -51,7 +53,7 @@ impl Looker {
             }
             Run::Tcp(tcp) => tcp::look(tcp).await,
             Run::Http(http) => http::look(&self.http, http).await,
-            Run::Tls(tls) => tls::look(&self.roots, tls).await,
+            Run::Tls(tls) => tls::look(&self.roots, tls, self.clock.now()).await,
             Run::Disk(disk) => disk::look(disk).await,
             Run::Process(process) => process::look(process).await,
             Run::Dns(dns) => dns::look(dns).await,

@@ -1,13 +1,14 @@
 //! When a server's certificate ends, and whether it is good at all.
 
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::Duration;
 
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, RootCertStore};
 use tenfold_alerting::checks::CheckStatus;
 use tenfold_app::checks::Tls;
 use tenfold_protocols::certificate::not_after;
+use tenfold_types::Timestamp;
 use tokio::net::TcpStream;
 
 use super::{Said, word};
@@ -27,10 +28,10 @@ impl Roots {
     }
 }
 
-pub async fn look(roots: &Roots, tls: &Tls) -> Said {
+pub async fn look(roots: &Roots, tls: &Tls, now: Timestamp) -> Said {
     let host = tls.address.rsplit_once(':').map_or(&*tls.address, |(h, _)| h).trim_matches(['[', ']']);
     let name = if tls.server_name.is_empty() { host } else { &tls.server_name };
-    match chain(roots, &tls.address, name).await {
+    match chain(roots, &tls.address, name, now).await {
         Ok((seconds_left, trusted)) => {
             let days = seconds_left / 86_400.0;
             let status = match (&trusted, days) {
@@ -53,7 +54,7 @@ pub async fn look(roots: &Roots, tls: &Tls) -> Said {
 type Trusted = Result<(), String>;
 
 /// Seconds until the certificate ends, and whether it is trusted for the name.
-async fn chain(roots: &Roots, address: &str, name: &str) -> Result<(f64, Trusted), String> {
+async fn chain(roots: &Roots, address: &str, name: &str, now: Timestamp) -> Result<(f64, Trusted), String> {
     let server = ServerName::try_from(name.to_owned()).map_err(|e| e.to_string())?;
     let verifier = rustls::client::WebPkiServerVerifier::builder(roots.get()).build();
     let shown = Arc::new(verifying::Keep::default());
@@ -68,8 +69,8 @@ async fn chain(roots: &Roots, address: &str, name: &str) -> Result<(f64, Trusted
     let certificates = shown.take();
     let (first, rest) = certificates.split_first().ok_or("the server showed no certificate")?;
     let end = not_after(first).ok_or("the certificate cannot be read")?;
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(|e| e.to_string())?;
-    let left = end.seconds() - since_epoch.as_secs_f64();
+    let since_epoch = Duration::from_millis(now.millis().unsigned_abs());
+    let left = end.since_ms(now) as f64 / 1_000.0;
     let trusted = match verifier {
         Ok(verifier) => {
             use rustls::client::danger::ServerCertVerifier;

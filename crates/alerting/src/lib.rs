@@ -5,10 +5,12 @@
 //! what comes out. One rule stands above the others here: *no data and a failed query are never read as healthy*.
 
 mod alertmanager;
+pub mod checks;
 mod duration;
 mod fingerprint;
 mod inhibit;
 mod intervals;
+mod lint;
 mod matchers;
 mod mutes;
 pub mod pipeline;
@@ -25,6 +27,7 @@ pub use duration::{format_duration_ms, parse_duration_ms};
 pub use fingerprint::fingerprint;
 pub use inhibit::{InhibitRule, InhibitSpec};
 pub use intervals::{Range, TimeInterval, TimeRange};
+pub use lint::{Finding, lint};
 pub use matchers::{MATCHERS_MAX, MatcherSet, parse_matchers, read_matchers};
 pub use mutes::{Mute, MuteKind, MuteSpec};
 pub use presence::{Presence, presence};
@@ -32,11 +35,13 @@ pub use routes::{GroupBy, Route, RouteDefaults, RouteSpec, RouteTree, RoutingErr
 pub use routing::{NamedIntervals, ReceiverSpec, Routing, RoutingSpec};
 pub use rules::{
     AlertRule, GROUPS_MAX, Group, INTERVAL_DEFAULT_MS, RULES_PER_GROUP_MAX, RecordingRule, Rule, RuleError, RuleFile,
-    parse_rules, parse_rules_with,
+    parse_rules, parse_rules_with, read_rules,
 };
 pub use state::{
     Alert, AlertState, Answer, Present, RuleState, SERIES_PER_RULE_MAX, StepError, Transition, TransitionKind,
     close_all, step,
 };
 pub use suspects::{Change, ChangeKind, SUSPECT_WINDOW_MS, Suspect, rank_suspects};
-pub use template::{Template, TemplateContext, TemplateError};
+pub use template::{
+    AskFn, Notification, NotificationAlert, RuleWorld, Template, TemplateContext, TemplateError, TemplateSet,
+};

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 use serde_saphyr::Spanned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tenfold_types::Labels;
 
 use crate::{duration::parse_duration_ms, template::Template};
@@ -38,6 +38,10 @@ pub struct RuleFile {
 pub struct Group {
     pub name: String,
     pub interval_ms: i64,
+    /// Series a rule may answer with; 0 where the file says nothing.
+    pub limit: u64,
+    /// How long before the instant of an evaluation its data is read.
+    pub offset_ms: i64,
     pub rules: Vec<Rule>,
 }
 
@@ -105,9 +109,11 @@ struct RawGroup {
     name: Spanned<String>,
     interval: Option<Spanned<String>>,
     #[serde(default)]
-    limit: Option<Spanned<u64>>,
-    #[serde(default)]
+    limit: u64,
     query_offset: Option<Spanned<String>>,
+    /// Labels of every rule; a rule's own count more.
+    #[serde(default)]
+    labels: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
     rules: Vec<RawRule>,
 }
@@ -127,6 +133,9 @@ struct RawRule {
     annotations: BTreeMap<String, Spanned<String>>,
 }
 
+/// Name and labels of the alerts of a file.
+type Identities = BTreeSet<(String, Vec<(String, String)>)>;
+
 fn wrong<T>(at: &Spanned<T>, key: &str, message: impl Into<String>) -> RuleError {
     RuleError { line: at.referenced.line(), key: key.to_owned(), message: message.into() }
 }
@@ -144,68 +153,85 @@ pub fn parse_rules(yaml: &str) -> Result<RuleFile, RuleError> {
 /// # Errors
 /// As [`parse_rules`].
 pub fn parse_rules_with(yaml: &str, interval_ms: i64) -> Result<RuleFile, RuleError> {
+    let mut errors = Vec::new();
+    let file = read_rules(yaml, interval_ms, &mut errors);
+    errors.into_iter().next().map_or(Ok(file), Err)
+}
+
+/// Reads what can be read of a rule file, and everything that is wrong with it, in the order of the file.
+pub fn read_rules(yaml: &str, interval_ms: i64, errors: &mut Vec<RuleError>) -> RuleFile {
     let whole = |line, message: String| RuleError { line, key: "groups".to_owned(), message };
+    let mut file = RuleFile { groups: Vec::new() };
     if yaml.len() > FILE_BYTES_MAX {
-        return Err(whole(0, format!("a rule file has at most {FILE_BYTES_MAX} bytes, this one has {}", yaml.len())));
+        let message = format!("a rule file has at most {FILE_BYTES_MAX} bytes, this one has {}", yaml.len());
+        errors.push(whole(0, message));
+        return file;
     }
-    let raw: RawFile = serde_saphyr::from_str(yaml).map_err(|e| {
-        let message = e.without_snippet().to_string();
-        whole(e.location().map_or(0, |l| l.line()), message)
-    })?;
+    let raw: RawFile = match serde_saphyr::from_str(yaml) {
+        Ok(raw) => raw,
+        Err(e) => {
+            let message = e.without_snippet().to_string();
+            errors.push(whole(e.location().map_or(0, |l| l.line()), message));
+            return file;
+        }
+    };
     if raw.groups.len() > GROUPS_MAX {
-        return Err(whole(0, format!("a file has at most {GROUPS_MAX} groups, this one has {}", raw.groups.len())));
+        errors.push(whole(0, format!("a file has at most {GROUPS_MAX} groups, this one has {}", raw.groups.len())));
+        return file;
     }
-    let mut names = std::collections::BTreeSet::new();
-    let mut identities = std::collections::BTreeSet::new();
-    let mut groups = Vec::with_capacity(raw.groups.len());
+    let mut names = BTreeSet::new();
+    let mut identities = BTreeSet::new();
     for group in raw.groups {
         if !names.insert(group.name.value.clone()) {
-            return Err(wrong(&group.name, "name", format!("the group `{}` is there twice", group.name.value)));
+            errors.push(wrong(&group.name, "name", format!("the group `{}` is there twice", group.name.value)));
         }
-        groups.push(read_group(group, interval_ms, &mut identities)?);
+        file.groups.push(read_group(group, interval_ms, &mut identities, errors));
     }
-    Ok(RuleFile { groups })
+    file
 }
 
 fn read_group(
     raw: RawGroup,
     interval_default_ms: i64,
-    identities: &mut std::collections::BTreeSet<(String, Vec<(String, String)>)>,
-) -> Result<Group, RuleError> {
+    identities: &mut Identities,
+    errors: &mut Vec<RuleError>,
+) -> Group {
     let name = raw.name.value.clone();
     if name.is_empty() || name.len() > 200 || name.contains('/') {
-        return Err(wrong(&raw.name, "name", "a group's name has 1 to 200 bytes and no `/`"));
+        errors.push(wrong(&raw.name, "name", "a group's name has 1 to 200 bytes and no `/`"));
     }
-    if let Some(limit) = &raw.limit {
-        return Err(wrong(limit, "limit", "is not supported; the limit of series per rule is fixed"));
-    }
-    if let Some(offset) = &raw.query_offset {
-        return Err(wrong(offset, "query_offset", "is not supported; write `offset` in the expression"));
-    }
-    let interval_ms = match &raw.interval {
-        None => interval_default_ms.max(INTERVAL_MIN_MS),
-        Some(text) => parse_duration_ms(&text.value).map_err(|m| wrong(text, "interval", m))?,
+    let mut duration = |text: Option<&Spanned<String>>, key: &str, otherwise: i64| {
+        let read = text.map(|t| parse_duration_ms(&t.value).map_err(|m| wrong(t, key, m)));
+        read.unwrap_or(Ok(otherwise)).unwrap_or_else(|error| {
+            errors.push(error);
+            otherwise
+        })
     };
+    let interval_ms = duration(raw.interval.as_ref(), "interval", interval_default_ms.max(INTERVAL_MIN_MS));
+    let offset_ms = duration(raw.query_offset.as_ref(), "query_offset", 0);
     if interval_ms < INTERVAL_MIN_MS {
         let at = raw.interval.as_ref().map_or_else(|| raw.name.referenced.line(), |i| i.referenced.line());
         let message = format!("a group is evaluated at most every {INTERVAL_MIN_MS} ms");
-        return Err(RuleError { line: at, key: "interval".to_owned(), message });
+        errors.push(RuleError { line: at, key: "interval".to_owned(), message });
     }
     if raw.rules.len() > RULES_PER_GROUP_MAX {
         let message = format!("a group has at most {RULES_PER_GROUP_MAX} rules, this one has {}", raw.rules.len());
-        return Err(wrong(&raw.name, "rules", message));
+        errors.push(wrong(&raw.name, "rules", message));
     }
     let mut rules = Vec::with_capacity(raw.rules.len());
-    for rule in raw.rules {
-        rules.push(read_rule(rule, identities)?);
+    for mut rule in raw.rules {
+        for (label, value) in &raw.labels {
+            rule.labels.entry(label.clone()).or_insert_with(|| value.clone());
+        }
+        match read_rule(rule, identities) {
+            Ok(rule) => rules.push(rule),
+            Err(error) => errors.push(error),
+        }
     }
-    Ok(Group { name, interval_ms, rules })
+    Group { name, interval_ms, limit: raw.limit, offset_ms, rules }
 }
 
-fn read_rule(
-    raw: RawRule,
-    identities: &mut std::collections::BTreeSet<(String, Vec<(String, String)>)>,
-) -> Result<Rule, RuleError> {
+fn read_rule(raw: RawRule, identities: &mut Identities) -> Result<Rule, RuleError> {
     let line = raw.expr.referenced.line();
     if raw.expr.value.trim().is_empty() {
         return Err(wrong(&raw.expr, "expr", "is empty"));

@@ -1,4 +1,4 @@
-//! The state machine of one alerting rule: `step(rule, state, answer, now)`.
+//! The state machine of one alerting rule: `step(rule, state, answer, world)`, where the world has the instant.
 //!
 //! ```text
 //! (none) -> pending -> firing -> resolved
@@ -16,7 +16,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use tenfold_types::{Labels, Timestamp};
 
-use crate::{fingerprint::fingerprint, rules::AlertRule, template::TemplateContext};
+use crate::{
+    fingerprint::fingerprint,
+    rules::AlertRule,
+    template::{RuleWorld, TemplateContext},
+};
 
 /// Series one rule may have active at a time.
 pub const SERIES_PER_RULE_MAX: usize = 2_000;
@@ -167,14 +171,15 @@ pub fn step(
     rule: &AlertRule,
     state: &mut RuleState,
     answer: Answer,
-    now: Timestamp,
+    world: RuleWorld<'_>,
     unknown_keep_ms: i64,
 ) -> (Vec<Transition>, Option<StepError>) {
+    let now = world.at;
     match answer {
         Answer::Failed(reason) => (all_unknown(state, now, &reason), None),
         Answer::Samples { samples, present } => match by_series(samples) {
             Err(e) => (all_unknown(state, now, &e.to_string()), Some(e)),
-            Ok(samples) => (follow(rule, state, &samples, &present, now, unknown_keep_ms), None),
+            Ok(samples) => (follow(rule, state, &samples, &present, world, unknown_keep_ms), None),
         },
     }
 }
@@ -217,15 +222,16 @@ fn follow(
     state: &mut RuleState,
     samples: &BTreeMap<Labels, f64>,
     present: &Present,
-    now: Timestamp,
+    world: RuleWorld<'_>,
     unknown_keep_ms: i64,
 ) -> Vec<Transition> {
+    let now = world.at;
     let mut out = Vec::new();
     for (series, value) in samples {
         let from = state.active.get(series).map(|a| a.state);
-        let alert = state.active.entry(series.clone()).or_insert_with(|| fresh(rule, series, *value, now));
+        let alert = state.active.entry(series.clone()).or_insert_with(|| fresh(rule, series, *value, world));
         alert.value = *value;
-        alert.annotations = annotations(rule, series, *value);
+        alert.annotations = annotations(rule, series, *value, world);
         alert.keep_since = None;
         alert.no_data_since = None;
         let held = now.since_ms(alert.active_since) >= rule.for_ms;
@@ -314,8 +320,8 @@ pub fn close_all(state: &mut RuleState, now: Timestamp) -> Vec<Transition> {
     active.into_values().map(|mut alert| end(&mut alert, TransitionKind::RuleRemoved, now)).collect()
 }
 
-fn fresh(rule: &AlertRule, series: &Labels, value: f64, now: Timestamp) -> Alert {
-    let context = TemplateContext { labels: series, value };
+fn fresh(rule: &AlertRule, series: &Labels, value: f64, world: RuleWorld<'_>) -> Alert {
+    let context = TemplateContext { labels: series, value, world };
     let mut labels = series.clone();
     for (name, template) in &rule.labels {
         labels.set(name.clone(), capped(template.expand(&context)));
@@ -324,11 +330,11 @@ fn fresh(rule: &AlertRule, series: &Labels, value: f64, now: Timestamp) -> Alert
     Alert {
         fingerprint: fingerprint(&labels),
         series: series.clone(),
-        annotations: annotations(rule, series, value),
+        annotations: annotations(rule, series, value, world),
         labels,
         state: AlertState::Pending,
         value,
-        active_since: now,
+        active_since: world.at,
         fired_at: None,
         resolved_at: None,
         keep_since: None,
@@ -336,8 +342,8 @@ fn fresh(rule: &AlertRule, series: &Labels, value: f64, now: Timestamp) -> Alert
     }
 }
 
-fn annotations(rule: &AlertRule, series: &Labels, value: f64) -> BTreeMap<String, String> {
-    let context = TemplateContext { labels: series, value };
+fn annotations(rule: &AlertRule, series: &Labels, value: f64, world: RuleWorld<'_>) -> BTreeMap<String, String> {
+    let context = TemplateContext { labels: series, value, world };
     rule.annotations.iter().map(|(name, t)| (name.clone(), capped(t.expand(&context)))).collect()
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use tenfold_alerting::{
-    AlertRule, AlertState, Answer, Present, Rule, RuleState, TransitionKind as K, close_all, parse_rules, step,
+    AlertRule, AlertState, Answer, Present, Rule, RuleState, RuleWorld, TransitionKind as K, close_all, parse_rules,
+    step,
 };
 use tenfold_types::{Labels, Timestamp};
 
@@ -18,6 +19,11 @@ fn rule(extra: &str) -> AlertRule {
         Rule::Alert(r) => r,
         Rule::Record(_) => unreachable!("it is an alert"),
     }
+}
+
+fn world(at_ms: i64) -> RuleWorld<'static> {
+    static NONE: std::sync::LazyLock<Labels> = std::sync::LazyLock::new(Labels::new);
+    RuleWorld { external_labels: &NONE, external_url: "", ask: None, at: Timestamp(at_ms) }
 }
 
 fn series() -> Labels {
@@ -42,7 +48,7 @@ fn run(rule: &AlertRule, history: &str) -> Vec<(usize, K)> {
     for (i, letter) in history.chars().enumerate() {
         // A restart between any two evaluations changes nothing.
         state = serde_json::from_str(&serde_json::to_string(&state).expect("plain data")).expect("plain data");
-        let (transitions, error) = step(rule, &mut state, answer(letter), Timestamp(i as i64 * 10_000), KEEP_MS);
+        let (transitions, error) = step(rule, &mut state, answer(letter), world(i as i64 * 10_000), KEEP_MS);
         assert_eq!(error, None);
         out.extend(transitions.into_iter().map(|t| (i, t.kind)));
     }
@@ -82,7 +88,7 @@ fn histories() {
 fn alerts_carry_labels_and_text() {
     let rule = rule("");
     let mut state = RuleState::default();
-    let (transitions, _) = step(&rule, &mut state, answer('h'), Timestamp(0), KEEP_MS);
+    let (transitions, _) = step(&rule, &mut state, answer('h'), world(0), KEEP_MS);
     let alert = &transitions[0].alert;
     assert_eq!(alert.labels, Labels::from_pairs([("alertname", "High"), ("host", "a"), ("severity", "critical")]));
     assert_eq!(alert.annotations["summary"], "is 5");
@@ -96,15 +102,15 @@ fn alerts_carry_labels_and_text() {
 fn an_answer_that_cannot_be_followed_is_unknown_not_healthy() {
     let rule = rule("");
     let mut state = RuleState::default();
-    step(&rule, &mut state, answer('h'), Timestamp(0), KEEP_MS);
+    step(&rule, &mut state, answer('h'), world(0), KEEP_MS);
     let twice = vec![(series().with("__name__", "x"), 5.0), (series().with("__name__", "y"), 5.0)];
     let twice = Answer::Samples { samples: twice, present: Present::All };
-    let (transitions, error) = step(&rule, &mut state, twice, Timestamp(1), KEEP_MS);
+    let (transitions, error) = step(&rule, &mut state, twice, world(1), KEEP_MS);
     assert!(error.expect("refused").to_string().contains("same labels"));
     assert_eq!(transitions[0].kind, K::Unknown);
     let many = (0..2_001).map(|i| (Labels::from_pairs([("host", i.to_string())]), 1.0)).collect();
     let (_, error) =
-        step(&rule, &mut state, Answer::Samples { samples: many, present: Present::All }, Timestamp(2), KEEP_MS);
+        step(&rule, &mut state, Answer::Samples { samples: many, present: Present::All }, world(2), KEEP_MS);
     assert!(error.expect("refused").to_string().contains("2001"));
 }
 

@@ -6,7 +6,7 @@ use tenfold_store::{Db, StoreError, Tx};
 use tenfold_types::{Clock, Entropy, Event, EventDraft, EventId, Fault, Timestamp};
 
 use crate::{
-    alerts, chat, deploys, flags, forges, incidents, metrics, oncall, people, permits, record::RecordHub,
+    alerts, chat, checks, deploys, flags, forges, incidents, metrics, oncall, people, permits, record::RecordHub,
     settings::Settings,
 };
 
@@ -30,6 +30,7 @@ pub struct Inner {
     pub oncall: oncall::State,
     pub incidents: incidents::State,
     pub chat: chat::State,
+    pub checks: checks::State,
 }
 
 impl std::ops::Deref for App {
@@ -63,6 +64,7 @@ impl App {
             oncall: oncall::State::default(),
             incidents: incidents::State::default(),
             chat: chat::State::default(),
+            checks: checks::State::default(),
         }))
     }
 

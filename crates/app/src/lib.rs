@@ -6,6 +6,7 @@
 
 pub mod alerts;
 pub mod chat;
+pub mod checks;
 pub mod config;
 mod core;
 pub mod delivery;
@@ -20,6 +21,7 @@ pub mod oncall;
 pub mod people;
 pub mod permits;
 pub mod record;
+pub mod rule_tests;
 pub mod settings;
 
 pub use crate::core::{App, Inner, Txn};
@@ -42,6 +44,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     alerts::load(app).await?;
     oncall::load(app).await?;
     incidents::load(app).await?;
+    checks::load(app).await?;
     Ok(())
 }
 
@@ -58,6 +61,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     tasks.spawn(forges::run(app.clone(), stop.clone()));
     tasks.spawn(alerts::run(app.clone(), stop.clone()));
     tasks.spawn(incidents::run(app.clone(), stop.clone()));
+    tasks.spawn(checks::run(app.clone(), stop.clone()));
     tasks.close();
     tasks
 }

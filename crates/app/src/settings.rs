@@ -21,6 +21,8 @@ pub struct Settings {
     pub ganglia: Ganglia,
     pub flags: Flags,
     pub alerts: Alerts,
+    pub checks: Checks,
+    pub channels: Channels,
     pub mail: Mail,
     pub irc: Option<Irc>,
     pub streams: Streams,
@@ -41,6 +43,8 @@ impl Default for Settings {
             ganglia: Ganglia::default(),
             flags: Flags::default(),
             alerts: Alerts::default(),
+            checks: Checks::default(),
+            channels: Channels::default(),
             mail: Mail::default(),
             irc: None,
             streams: Streams::default(),
@@ -54,6 +58,69 @@ impl Settings {
     /// Link to a page, `path` starting with `/`.
     pub fn link(&self, path: &str) -> String {
         format!("{}{path}", self.public_url.trim_end_matches('/'))
+    }
+}
+
+/// What the server has of its own with services that carry pages. Tokens are in files, never here.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Channels {
+    pub telegram_url: String,
+    /// The bot's token.
+    pub telegram_token_file: Option<PathBuf>,
+    /// The homeserver.
+    pub matrix_url: String,
+    /// An access token of the account that writes.
+    pub matrix_token_file: Option<PathBuf>,
+    /// Empty turns Gotify off; each person brings the token of an application.
+    pub gotify_url: String,
+    pub pushover_url: String,
+    /// The application's token.
+    pub pushover_token_file: Option<PathBuf>,
+    /// Empty turns it off; each person brings a routing key.
+    pub pagerduty_url: String,
+    /// Empty turns it off; each person brings the key of an API integration.
+    pub opsgenie_url: String,
+    /// Twilio, or another service that speaks its API.
+    pub twilio_url: String,
+    pub twilio_account: String,
+    pub twilio_token_file: Option<PathBuf>,
+    /// The number that text messages and calls come from.
+    pub twilio_from: String,
+}
+
+impl Default for Channels {
+    fn default() -> Self {
+        Self {
+            telegram_url: "https://api.telegram.org".into(),
+            telegram_token_file: None,
+            matrix_url: "https://matrix.org".into(),
+            matrix_token_file: None,
+            gotify_url: String::new(),
+            pushover_url: "https://api.pushover.net".into(),
+            pushover_token_file: None,
+            pagerduty_url: "https://events.pagerduty.com".into(),
+            opsgenie_url: "https://api.opsgenie.com".into(),
+            twilio_url: "https://api.twilio.com".into(),
+            twilio_account: String::new(),
+            twilio_token_file: None,
+            twilio_from: String::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Checks {
+    /// Folders that plugins are started from; programs elsewhere are refused.
+    pub plugin_dirs: Vec<PathBuf>,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self {
+            plugin_dirs: vec![PathBuf::from("/usr/lib/nagios/plugins"), PathBuf::from("/usr/lib/monitoring-plugins")],
+        }
     }
 }
 

@@ -53,6 +53,16 @@ const FILES: &[(&str, &str)] = &[
         "steps:\n  - {percent: 0.5, hold_ms: 60000}\n  - {percent: 100}\nguard:\n  expr: errors\n  condition: {threshold: {op: '<', \
          value: 0.05}}\n",
     ),
+    ("checks/a-host.yaml", "run: {tcp: {address: '10.0.0.1:22'}}\nhost: a\nparents: [b-switch]\n"),
+    (
+        "checks/b-switch.yaml",
+        "name: b-switch\nrun: {plugin: [check_ping, -H, 10.0.0.2]}\nparents: [c-router]\nattempts: 2\n",
+    ),
+    ("checks/c-router.yaml", "run: {passive: {}}\nfreshness: 5m\n"),
+    (
+        "routing/alertmanager.yaml",
+        "# as Alertmanager reads it\nroute: {receiver: web, group_by: [service]}\nreceivers: [{name: web}]\n",
+    ),
     (
         "permits/resize.yaml",
         "job: resize\nquery: db_queue_length\nenvironment: production\nlimit: 100\nresume: 60\nfail_safe: 0.1\n",

@@ -9,6 +9,7 @@ pub mod policy;
 mod agents;
 mod alertmanager;
 mod alerts;
+mod checks;
 mod config;
 mod console;
 mod dashboards;
@@ -33,6 +34,7 @@ mod metrics_admin;
 mod now;
 mod ofrep;
 mod oncall;
+mod pagerduty;
 mod people;
 mod permits;
 mod prometheus;
@@ -69,6 +71,8 @@ fn apis() -> Vec<Api> {
         flag_exchange::api(),
         flag_changes::api(),
         permits::api(),
+        checks::api(),
+        pagerduty::api(),
         flag_life::api(),
         ofrep::api(),
         unleash::api(),

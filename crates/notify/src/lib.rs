@@ -1,5 +1,5 @@
-//! Sends pages (mail over SMTP, signed webhooks) and tells forges how deploys go. Implements the ports `Notifier` of the
-//! alerts part and `ForgeClient` of the forges part.
+//! Sends pages (mail over SMTP, signed webhooks, the services people have at hand) and tells forges how deploys go.
+//! Implements the ports `Notifier` of the alerts part and `ForgeClient` of the forges part.
 //!
 //! The edge decides nothing: whom to page, when to try again and when to stop is the application's. It only says whether
 //! a receiver took a message, put it off or refused it for good. It never follows a redirect, never logs a message's text,
@@ -7,6 +7,7 @@
 
 mod forge;
 mod mail;
+pub mod services;
 mod webhook;
 
 use std::sync::Arc;
@@ -41,13 +42,15 @@ pub enum SetupError {
 pub struct Channels {
     mail: Option<Mail>,
     webhook: Webhook,
+    services: services::Services,
 }
 
 impl Channels {
     /// Mail when `[mail] host` is set; webhooks always. `random` makes the webhook secret when there is none yet.
     pub fn open(settings: &Settings, clock: Arc<dyn Clock>, random: &dyn Fn(&mut [u8])) -> Result<Self, SetupError> {
         let mail = if settings.mail.host.is_empty() { None } else { Some(Mail::new(&settings.mail, clock.clone())?) };
-        Ok(Self { mail, webhook: Webhook::open(&settings.data_dir, clock, random)? })
+        let services = services::Services::open(&settings.channels)?;
+        Ok(Self { mail, webhook: Webhook::open(&settings.data_dir, clock, random)?, services })
     }
 }
 
@@ -66,6 +69,7 @@ impl Notifier for Channels {
             Channel::Mail => self.mail.is_some(),
             Channel::Webhook => true,
             Channel::Irc | Channel::Web => false,
+            other => self.services.serves(other),
         }
     }
 
@@ -79,6 +83,9 @@ impl Notifier for Channels {
         match (channel, &self.mail) {
             (Channel::Mail, Some(mail)) => mail.send(to, message, idempotency_key).await,
             (Channel::Webhook, _) => self.webhook.send(to, message, idempotency_key).await,
+            (channel, _) if self.services.serves(channel) => {
+                self.services.send(channel, to, message, idempotency_key).await
+            }
             _ => Err(NotifyError {
                 permanent: true,
                 retry_after_ms: None,

@@ -8,6 +8,7 @@
 mod error;
 mod eval;
 mod functions;
+pub mod series;
 mod source;
 mod syntax;
 mod value;

@@ -1,13 +1,10 @@
 //! A range query says at each step what an instant query says there; and neither depends on the order of the series.
 
-#[path = "support/store.rs"]
-mod store;
-
 use std::collections::BTreeMap;
 
-use store::Table;
 use tenfold_promql::{
     Interrupt, Limits, Output, Query, QueryError, Queryable, Sample, SeriesData, Value, instant, parse, range,
+    series::Table,
 };
 use tenfold_types::{Histogram, HistogramPoint, Labels, Matcher, STALE_NAN, histogram::Buckets};
 

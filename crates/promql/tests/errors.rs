@@ -1,11 +1,9 @@
 //! What a person gets to read when a query is wrong or too much; and that no text makes the parser panic.
 
-#[path = "support/store.rs"]
-mod store;
-
 use proptest::prelude::*;
-use store::Table;
-use tenfold_promql::{Dialect, Interrupt, Limits, Query, QueryError, Value, instant, parse, parse_as, range};
+use tenfold_promql::{
+    Dialect, Interrupt, Limits, Query, QueryError, Value, instant, parse, parse_as, range, series::Table,
+};
 use tenfold_types::{
     Histogram, Labels, STALE_NAN,
     histogram::{Buckets, CUSTOM_SCHEMA},

@@ -5,6 +5,7 @@
 
 pub mod agent;
 mod build;
+mod checks;
 mod files;
 mod git;
 mod glob;
@@ -15,4 +16,5 @@ mod process;
 mod runner;
 pub mod sandbox;
 
+pub use checks::Looker;
 pub use runner::{BuildParent, GitRunner};

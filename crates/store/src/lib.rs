@@ -6,6 +6,7 @@
 
 pub mod alerts;
 pub mod chat;
+pub mod checks;
 pub mod counters;
 pub mod cursors;
 pub mod dashboards;

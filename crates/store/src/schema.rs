@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0040_alerts",
     "0041_alert_routing",
     "0042_oncall",
+    "0043_checks",
     "0050_chat",
     "0060_dashboards",
 ];

@@ -107,7 +107,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let db = open_store(&settings).await?;
     let metrics = tenfold_app::metrics::State::open(&settings).context("the time-series store cannot be opened")?;
     let app = App::new(db, Arc::new(SystemClock), Arc::new(SystemEntropy), settings, metrics);
-    connect_ports(&app, args.config.clone());
+    connect_ports(&app, args.config.clone())?;
     tenfold_notify::connect(&app).context("the channels for pages cannot be set up")?;
     tenfold_app::load(&app).await.context("the state could not be loaded")?;
 
@@ -163,11 +163,14 @@ async fn flagd_listener(settings: &Settings) -> anyhow::Result<Option<TcpListene
 }
 
 /// Hands the parts what only the edges can do.
-fn connect_ports(app: &App, config: Option<PathBuf>) {
+fn connect_ports(app: &App, config: Option<PathBuf>) -> anyhow::Result<()> {
     // the running program itself, also when its file was replaced since
     let parent = tenfold_runner::BuildParent { program: "/proc/self/exe".into(), hide: config.into_iter().collect() };
     let builds = app.settings.builds.clone();
     app.deploys.set_runner(Arc::new(tenfold_runner::GitRunner::new(&app.settings.data_dir, builds, Some(parent))));
+    let looker = tenfold_runner::Looker::new(app.settings.checks.plugin_dirs.clone(), app.clock.clone());
+    app.set_check_runner(Arc::new(looker.context("checks cannot be looked at")?));
+    Ok(())
 }
 
 /// Makes the directory and takes its lock, so that two servers never share one.

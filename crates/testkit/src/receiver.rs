@@ -15,6 +15,10 @@ pub enum Answer {
     Refuse,
     /// Closes the connection without an answer. Nothing is recorded.
     Hangup,
+    /// Asks to be left alone for 7 s: HTTP 429, SMTP 451. Nothing is recorded.
+    Limit,
+    /// Says nothing and keeps the connection. Nothing is recorded.
+    Hang,
 }
 
 /// The list and the switch, shared by a receiver and its connections.

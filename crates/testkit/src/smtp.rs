@@ -99,9 +99,10 @@ async fn converse(stream: TcpStream, inbox: &Inbox<Mail>) -> std::io::Result<()>
                     mail = Mail { from: address(&line), to: Vec::new(), text: String::new() };
                     "250 ok\r\n"
                 }
-                Answer::RefuseForNow => "451 try again later\r\n",
+                Answer::RefuseForNow | Answer::Limit => "451 try again later\r\n",
                 Answer::Refuse => "550 not wanted here\r\n",
                 Answer::Hangup => return Ok(()),
+                Answer::Hang => return std::future::pending().await,
             }
         } else if command.starts_with("RCPT TO:") {
             mail.to.push(address(&line));

@@ -117,6 +117,8 @@ async fn converse(stream: TcpStream, inbox: &Inbox<Hook>) -> std::io::Result<()>
         Answer::RefuseForNow => "503 Service Unavailable",
         Answer::Refuse => "410 Gone",
         Answer::Hangup => return Ok(()),
+        Answer::Limit => "429 Too Many Requests\r\nretry-after: 7",
+        Answer::Hang => return std::future::pending().await,
     };
     let reply = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     stream.write_all(reply.as_bytes()).await

@@ -134,11 +134,18 @@ export const permits = {
 
 export const alerts = {
   list: () => unwrap(GET("/api/alerts")),
+  why: (fingerprint: string) => unwrap(GET("/api/alerts/{fingerprint}/why", { params: { path: { fingerprint } } })),
   rules: () => unwrap(GET("/api/rules")),
   mutes: () => unwrap(GET("/api/mutes")) as unknown as Promise<T.Items<T.Mute>>,
   mute: (matchers: T.Matcher[], reason: string, expires_at: string) =>
     unwrap(POST("/api/mutes", { body: { matchers: matchers as unknown as Record<string, unknown>, reason, expires_at } })),
   unmute: (id: number) => unwrap(DELETE("/api/mutes/{id}", { params: { path: { id } } })),
+};
+
+export const checks = {
+  list: () => unwrap(GET("/api/checks")),
+  show: (name: string) => unwrap(GET("/api/checks/{name}", { params: { path: { name } } })),
+  now: (name: string) => unwrap(POST("/api/checks/{name}/now", { params: { path: { name } } })),
 };
 
 export const oncall = {

@@ -189,6 +189,202 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All checks with where they stand, the worst first. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CheckList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/checks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One check, with the output and the values of its last result. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CheckView"];
+                    };
+                };
+            };
+        };
+        /** Makes or changes a check; it goes on from where it stands. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["CheckSpec"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CheckView"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Deletes a check; its alert ends. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CheckDeleted"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/checks/{name}/now": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Looks now instead of at its time. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CheckView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/checks/{name}/result": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a result from outside. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PassiveResult"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CheckView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/client/delta": {
         parameters: {
             query?: never;
@@ -6056,6 +6252,121 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/trains": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** People who ship to a place together, or one after the other. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TrainList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/trains/{service}/{environment}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says a word to a train: join, leave, good, uh-oh, clear, hold, unhold, done. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    service: string | number;
+                    environment: string | number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["TrainBody"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TrainLeft"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/trains/{service}/{environment}/graphs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What is to be looked at before `good`. Asking counts as having looked. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    service: string | number;
+                    environment: string | number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["TrainGraphs"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/admin/tsdb/clean_tombstones": {
         parameters: {
             query?: never;
@@ -8173,6 +8484,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v2/enqueue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes an event of PagerDuty's Events API v2; the routing key is the secret of a robot's token. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+            responses: {
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": Record<string, unknown>;
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": Record<string, unknown>;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/write": {
         parameters: {
             query?: never;
@@ -8366,9 +8724,99 @@ export interface components {
             /** @description Pairs (`name=value`), the metric name not counted. */
             pairs_by_series: components["schemas"]["CountedSeries"][];
         };
+        CheckDeleted: {
+            done: boolean;
+        };
+        /** @description All checks, the worst first. */
+        CheckList: {
+            items: components["schemas"]["CheckView"][];
+            scheduler: components["schemas"]["SchedulerView"];
+        };
+        /** @description A check as people write it. */
+        CheckSpec: {
+            /** @description What it looks at; becomes the label `host`. */
+            host?: string;
+            service?: string | null;
+            environment?: string | null;
+            run: components["schemas"]["Run"];
+            /** @description Between two looks. */
+            interval?: string;
+            /** @description Between two looks while a problem is not yet sure. */
+            retry_interval?: string;
+            timeout?: string;
+            /**
+             * Format: int32
+             * @description Problems in a row before it is believed.
+             */
+            attempts?: number;
+            /** @description Without a result for so long it is a problem by itself. */
+            freshness?: string | null;
+            /** @description Checks that stand between; while all of them have problems, this one's are not told. */
+            parents?: string[];
+            flapping?: components["schemas"]["Flapping"];
+            /** @description Severity of the alert when it is critical. */
+            severity?: string;
+            /** @description More labels of the alert. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description Annotations of the alert, such as `runbook_url`. */
+            annotations?: {
+                [key: string]: string;
+            };
+        };
+        /** @description One performance value of the last result. */
+        CheckValue: {
+            label: string;
+            /** Format: double */
+            value: number;
+            unit: string;
+            /** Format: double */
+            warning?: number | null;
+            /** Format: double */
+            critical?: number | null;
+        };
+        /** @description A check and where it stands. */
+        CheckView: {
+            name: string;
+            spec: components["schemas"]["CheckSpec"];
+            /** @description `plugin`, `tcp`, `http`, .. */
+            kind: string;
+            /** @description `ok`, `warning`, `critical` or `unknown`. */
+            status: string;
+            /** @description Whether the status is beyond doubt. */
+            hard: boolean;
+            /** Format: int32 */
+            attempt: number;
+            since: string;
+            /** @description Absent before the first result. */
+            last_at?: string | null;
+            /** @description Absent for passive checks. */
+            next_at?: string | null;
+            output: string;
+            long_output: string;
+            values: components["schemas"]["CheckValue"][];
+            /** Format: int64 */
+            took_ms: number;
+            flapping: boolean;
+            /**
+             * Format: double
+             * @description Weighted share of changes among the last 21 states.
+             */
+            change_percent: number;
+            unreachable: boolean;
+            stale: boolean;
+            /** @description An alert fires for it. */
+            alerts: boolean;
+        };
         Cleaned: {
             /** @description Blocks that were written anew. */
             blocks: number;
+        };
+        /** @description Why no deploy may begin now. */
+        Closed: {
+            why: string;
+            opens_at?: string | null;
         };
         /** @description One commit, as people read it. */
         Commit: {
@@ -8449,6 +8897,16 @@ export interface components {
              * @default
              */
             webhook?: string;
+            /**
+             * @description Other ways, by the name of the channel: `slack`, `mattermost`, `discord`, `teams`, `telegram`, `matrix`, `ntfy`,
+             *     `gotify`, `pushover`, `pagerduty`, `opsgenie`, `sms`, `voice`.
+             * @default {}
+             */
+            channels?: {
+                [key: string]: string;
+            };
+            /** @default null */
+            quiet?: components["schemas"]["QuietHours"] | null;
         };
         /** @description A label by its values. */
         CountedLabel: {
@@ -8681,6 +9139,18 @@ export interface components {
             open: string[];
             /** @description People who were paged at night and begin again before they have rested. */
             short_rests: string[];
+        };
+        Disk: {
+            path: string;
+            /** Format: double */
+            warning_percent?: number;
+            /** Format: double */
+            critical_percent?: number;
+        };
+        Dns: {
+            name: string;
+            /** @description Addresses of which each must be in the answer. */
+            expect?: string[];
         };
         Done: {
             done: boolean;
@@ -9625,6 +10095,13 @@ export interface components {
             stickiness?: string | null;
             overrides?: components["schemas"]["FlagOverride"][];
         };
+        /** @description From which share of changes on a state is said to flap; `high: 0` never says it. */
+        Flapping: {
+            /** Format: double */
+            low: number;
+            /** Format: double */
+            high: number;
+        };
         /** @description What becomes of an alert with these labels. */
         Foretold: {
             labels: Record<string, unknown>;
@@ -9879,6 +10356,29 @@ export interface components {
             /** @description Where it takes traffic. */
             address?: string | null;
             since: string;
+        };
+        Http: {
+            url: string;
+            /** @description Statuses that are good; 200 to 399 when none is named. */
+            status?: number[];
+            /** @description A text the answer must hold. */
+            contains?: string;
+            /** Format: double */
+            warning_seconds?: number | null;
+        };
+        ImportRefused: {
+            reason: string;
+            count: number;
+            /** @description One sentence on the first. */
+            example: string;
+        };
+        /** @description What became of imported samples. */
+        Imported: {
+            /** @description Taken, native histograms and exemplars included. */
+            samples: number;
+            new_series: number;
+            /** @description One line for each reason. */
+            refused: components["schemas"]["ImportRefused"][];
         };
         /** @description A dashboard made of another product's file. */
         ImportedDashboard: {
@@ -10316,6 +10816,19 @@ export interface components {
             hosts: components["schemas"]["Host"][];
             incidents: components["schemas"]["IncidentView"][];
         };
+        /** @description Asks an NRPE daemon to run a command of its own. */
+        Nrpe: {
+            /** @description `host` or `host:port`. */
+            address: string;
+            command: string;
+            arguments?: string[];
+            /** @description A file with the authority that signed the daemon's certificate. Without it the connection is plain (`nrpe -n`). */
+            ca_file?: string | null;
+            /** @description The name in the daemon's certificate, when it is not that of the address. */
+            server_name?: string;
+            /** @description For daemons before NRPE 3. */
+            version_2?: boolean;
+        };
         /** @description A failed evaluation. */
         OfrepFailure: {
             key?: string | null;
@@ -10436,6 +10949,14 @@ export interface components {
             expr: string;
             /** @description Name of the line; `{{label}}` stands for a label's value. */
             legend?: string;
+        };
+        Passive: Record<string, unknown>;
+        /** @description A result somebody sends. */
+        PassiveResult: {
+            /** @description `ok`, `warning`, `critical` or `unknown`. */
+            status: string;
+            /** @description As a plugin prints it, with performance data behind `|`. */
+            output?: string;
         };
         /** @description What a variant carries in the Unleash protocol: `string`, `json`, `csv` or `number`, and the value as text. */
         Payload: {
@@ -10676,6 +11197,14 @@ export interface components {
             /** @description There are more spans than one preview lists. */
             truncated: boolean;
         };
+        /** @description How many processes have a name (`/proc/PID/comm`). */
+        Process: {
+            name: string;
+            /** Format: int32 */
+            min?: number;
+            /** Format: int32 */
+            max?: number | null;
+        };
         ProjectDeleted: {
             done: boolean;
         };
@@ -10685,6 +11214,15 @@ export interface components {
             labels: Record<string, unknown>;
             /** @description When; now when nothing is said. */
             at?: string | null;
+        };
+        /** @description Hours in which pages that are not critical go by quiet channels alone. */
+        QuietHours: {
+            /** @description `22:00`. */
+            from: string;
+            /** @description `07:00`; before `from` it is on the next day. */
+            to: string;
+            /** @description Channels that may be used all the same; mail when none is named. */
+            channels?: string[];
         };
         Ramp: {
             /** @description The template it was started from. */
@@ -10899,6 +11437,28 @@ export interface components {
             state: string;
             alerts: components["schemas"]["ActiveAlertView"][];
         };
+        /** @description What a look is. */
+        Run: {
+            /** @description A program in one of the plugin folders, and its arguments. No shell sees them. */
+            plugin: string[];
+        } | {
+            tcp: components["schemas"]["Tcp"];
+        } | {
+            http: components["schemas"]["Http"];
+        } | {
+            tls: components["schemas"]["Tls"];
+        } | {
+            disk: components["schemas"]["Disk"];
+        } | {
+            process: components["schemas"]["Process"];
+        } | {
+            dns: components["schemas"]["Dns"];
+        } | {
+            nrpe: components["schemas"]["Nrpe"];
+        } | {
+            /** @description Results are sent from outside. */
+            passive: components["schemas"]["Passive"];
+        };
         ScheduleList: {
             items: components["schemas"]["ScheduleView"][];
         };
@@ -10928,6 +11488,24 @@ export interface components {
             on_call?: components["schemas"]["OnCallView"] | null;
             /** @description The shifts of the next 14 days. */
             next: components["schemas"]["OnCallView"][];
+        };
+        /** @description How the looking goes. */
+        SchedulerView: {
+            running: number;
+            /**
+             * Format: int64
+             * @description Looks since the start.
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description How late the last 10,000 looks began.
+             */
+            late_p50_ms: number;
+            /** Format: int64 */
+            late_p99_ms: number;
+            /** Format: int64 */
+            late_max_ms: number;
         };
         SegmentDeleted: {
             done: boolean;
@@ -11178,6 +11756,15 @@ export interface components {
         TargetList: {
             items: components["schemas"]["Target"][];
         };
+        /** @description Connects; may send a text and wait for one. */
+        Tcp: {
+            /** @description `host:port`. */
+            address: string;
+            send?: string;
+            expect?: string;
+            /** Format: double */
+            warning_seconds?: number | null;
+        };
         Team: {
             name: string;
             members: string[];
@@ -11192,6 +11779,17 @@ export interface components {
         TimelineEventView: Record<string, unknown> & {
             /** @description `deploy`, `first_errors`, `alert`, `page`, `acknowledged`, `mitigation`, `recovery`, `note` or `other`. */
             phase: string;
+        };
+        /** @description When the certificate ends that a server shows. */
+        Tls: {
+            /** @description `host:port`. */
+            address: string;
+            /** @description The name asked for, when it is not that of the address. */
+            server_name?: string;
+            /** Format: double */
+            warning_days?: number;
+            /** Format: double */
+            critical_days?: number;
         };
         Token: {
             id?: string;

@@ -54,6 +54,10 @@ export type Alert = S["AlertView"];
 export type Suspect = S["SuspectView"];
 export type RuleGroup = S["RuleGroupView"];
 export type Rule = S["RuleView"];
+export type Check = S["CheckView"];
+export type CheckList = S["CheckList"];
+/** What a stage said of an alert. */
+export type Decision = { stage: string; verdict: string; because: string };
 export interface Matcher {
   name: string;
   op: "=" | "!=" | "=~" | "!~";

@@ -21,6 +21,8 @@ const flagsGroups = lazy(() => import("../pages/flags/GroupsPage"));
 const flagsStale = lazy(() => import("../pages/flags/StalePage"));
 const alerts = lazy(() => import("../pages/alerts/AlertsPage"));
 const rules = lazy(() => import("../pages/alerts/RulesPage"));
+const checks = lazy(() => import("../pages/alerts/ChecksPage"));
+const check = lazy(() => import("../pages/alerts/CheckPage"));
 const mutes = lazy(() => import("../pages/alerts/MutesPage"));
 const alert = lazy(() => import("../pages/alerts/AlertPage"));
 const onCall = lazy(() => import("../pages/oncall/OnCallPage"));
@@ -48,6 +50,8 @@ export const ROUTES: { pattern: string; page: LazyPage }[] = [
   { pattern: "/flags/-/permits", page: permits },
   { pattern: "/alerts", page: alerts },
   { pattern: "/alerts/rules", page: rules },
+  { pattern: "/alerts/checks", page: checks },
+  { pattern: "/alerts/checks/:name", page: check },
   { pattern: "/alerts/mutes", page: mutes },
   { pattern: "/alerts/:fingerprint", page: alert },
   { pattern: "/on-call", page: onCall },

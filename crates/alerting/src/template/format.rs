@@ -1,6 +1,10 @@
 //! Numbers and `printf` as Go writes them.
 
-use super::Datum;
+use std::fmt::Write;
+
+use tenfold_types::Timestamp;
+
+use super::Value;
 
 /// Go's `%v` of a float64: the shortest digits that read back, with an exponent from 1e21 on and below 1e-4.
 pub fn shortest(v: f64) -> String {
@@ -46,100 +50,198 @@ fn without_zeros(text: &str) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text.to_owned() }
 }
 
-/// Go's `printf` for `%s %v %d %f %g %e %q %t %x %%` with flags `-`, `+`, `0`, a width (at most 200) and a precision.
-pub fn printf(pattern: &str, arguments: &[Datum]) -> String {
+/// An instant as Go prints it: `2026-11-23 06:09:40.123 +0000 UTC`.
+pub fn time(at: Timestamp) -> String {
+    let text = at.to_string();
+    let bare = text.trim_end_matches('Z').replacen('T', " ", 1);
+    let bare = if bare.contains('.') { bare.trim_end_matches('0').trim_end_matches('.') } else { &bare };
+    format!("{bare} +0000 UTC")
+}
+
+/// A text in Go's double quotes.
+pub fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\u{b}' => out.push_str("\\v"),
+            c if c.is_ascii_control() => write!(out, "\\x{:02x}", u32::from(c)).unwrap_or_default(),
+            c if c.is_control() => write!(out, "\\u{:04x}", u32::from(c)).unwrap_or_default(),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// `%[flags][width][.precision]verb`.
+#[derive(Default)]
+struct Verb {
+    left: bool,
+    plus: bool,
+    zero: bool,
+    space: bool,
+    sharp: bool,
+    width: usize,
+    precision: Option<usize>,
+}
+
+/// The longest width and precision, so that a pattern cannot ask for megabytes.
+const WIDTH_MAX: usize = 200;
+
+/// Go's `printf` for the verbs `v s q d b o x X c U t f F g G e E %`, flags, a width and a precision.
+pub fn printf(pattern: &str, arguments: &[Value]) -> String {
     let mut out = String::new();
-    let mut arguments = arguments.iter();
+    let mut used = 0;
     let mut chars = pattern.chars().peekable();
     while let Some(c) = chars.next() {
         if c != '%' {
             out.push(c);
             continue;
         }
-        let (mut left, mut plus, mut zero) = (false, false, false);
-        while let Some(flag) = chars.peek() {
+        let mut verb = Verb::default();
+        while let Some(flag) = chars.next_if(|c| matches!(c, '-' | '+' | '0' | ' ' | '#')) {
             match flag {
-                '-' => left = true,
-                '+' => plus = true,
-                '0' => zero = true,
-                ' ' | '#' => {}
-                _ => break,
+                '-' => verb.left = true,
+                '+' => verb.plus = true,
+                '0' => verb.zero = true,
+                ' ' => verb.space = true,
+                _ => verb.sharp = true,
             }
-            chars.next();
         }
-        let mut digits = |start: usize| {
-            let mut n = start;
-            while let Some(d) = chars.peek().and_then(|c| c.to_digit(10)) {
-                n = (n * 10 + d as usize).min(200);
-                chars.next();
-            }
-            n
-        };
-        let width = digits(0);
-        let precision = if chars.next_if_eq(&'.').is_some() {
-            let mut n = 0;
-            while let Some(d) = chars.peek().and_then(|c| c.to_digit(10)) {
-                n = (n * 10 + d as usize).min(200);
-                chars.next();
-            }
-            Some(n)
-        } else {
-            None
-        };
-        let Some(verb) = chars.next() else {
-            out.push_str("%!(NOVERB)");
-            break;
-        };
-        if verb == '%' {
-            out.push('%');
-            continue;
+        verb.width = digits(&mut chars);
+        if chars.next_if_eq(&'.').is_some() {
+            verb.precision = Some(digits(&mut chars));
         }
-        let Some(argument) = arguments.next() else {
-            out.extend(["%!", verb.encode_utf8(&mut [0; 4]), "(MISSING)"]);
-            continue;
-        };
-        let mut text = one(verb, precision, argument);
-        if plus && matches!(argument, Datum::Number(n) if *n >= 0.0) && !text.starts_with('+') {
-            text.insert(0, '+');
+        match chars.next() {
+            None => out.push_str("%!(NOVERB)"),
+            Some('%') => out.push('%'),
+            Some(letter) => match arguments.get(used) {
+                None => write!(out, "%!{letter}(MISSING)").unwrap_or_default(),
+                Some(argument) => {
+                    used += 1;
+                    verb.pad(&mut out, &verb.text(letter, argument), argument);
+                }
+            },
         }
-        let missing = width.saturating_sub(text.chars().count());
-        if left {
-            out.push_str(&text);
+    }
+    if used < arguments.len() {
+        let extra: Vec<_> = arguments[used..].iter().map(|a| format!("{}={}", a.type_name(), a.print())).collect();
+        write!(out, "%!(EXTRA {})", extra.join(", ")).unwrap_or_default();
+    }
+    out
+}
+
+fn digits(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> usize {
+    let mut n = 0;
+    while let Some(d) = chars.peek().and_then(|c| c.to_digit(10)) {
+        n = (n * 10 + d as usize).min(WIDTH_MAX);
+        chars.next();
+    }
+    n
+}
+
+fn hexadecimal(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len() * 2), |mut out, b| {
+        write!(out, "{b:02x}").unwrap_or_default();
+        out
+    })
+}
+
+impl Verb {
+    fn pad(&self, out: &mut String, text: &str, argument: &Value) {
+        let missing = self.width.saturating_sub(text.chars().count());
+        let number = matches!(argument, Value::Int(_)) || matches!(argument, Value::Float(n) if n.is_finite());
+        if self.left {
+            out.push_str(text);
             out.push_str(&" ".repeat(missing));
-        } else if zero && matches!(argument, Datum::Number(_)) {
-            let sign = usize::from(text.starts_with(['-', '+']));
+        } else if self.zero && number {
+            let sign = usize::from(text.starts_with(['-', '+', ' ']));
             out.push_str(&text[..sign]);
             out.push_str(&"0".repeat(missing));
             out.push_str(&text[sign..]);
         } else {
             out.push_str(&" ".repeat(missing));
-            out.push_str(&text);
+            out.push_str(text);
         }
     }
-    out
+
+    fn text(&self, letter: char, argument: &Value) -> String {
+        let plain = match (letter, argument) {
+            ('v', Value::Float(n)) => self.precision.map_or_else(|| shortest(*n), |p| general(*n, p)),
+            ('v' | 'd', Value::Int(n)) => n.to_string(),
+            ('s' | 'v', Value::Text(t)) => self.cut(t),
+            ('s' | 'v', Value::List(_) | Value::Map(_) | Value::Object(_) | Value::Time(_)) => argument.print(),
+            ('v', other) => {
+                if matches!(other, Value::Nil) {
+                    "<nil>".to_owned()
+                } else {
+                    other.print()
+                }
+            }
+            ('q', Value::Text(t)) => quote(&self.cut(t)),
+            ('q', Value::List(list)) => {
+                format!("[{}]", list.iter().map(|v| quote(&v.print())).collect::<Vec<_>>().join(" "))
+            }
+            ('t', Value::Bool(b)) => b.to_string(),
+            ('x', Value::Int(n)) => signed(*n, self.sharp.then_some("0x"), |n| format!("{n:x}")),
+            ('X', Value::Int(n)) => signed(*n, self.sharp.then_some("0X"), |n| format!("{n:X}")),
+            ('o', Value::Int(n)) => signed(*n, self.sharp.then_some("0"), |n| format!("{n:o}")),
+            ('b', Value::Int(n)) => signed(*n, self.sharp.then_some("0b"), |n| format!("{n:b}")),
+            ('c', Value::Int(n)) => character(*n).to_string(),
+            ('q', Value::Int(n)) => format!("'{}'", character(*n)),
+            ('U', Value::Int(n)) => format!("U+{n:04X}"),
+            ('x', Value::Text(t)) => hexadecimal(t),
+            ('X', Value::Text(t)) => hexadecimal(t).to_uppercase(),
+            ('f' | 'F' | 'g' | 'G' | 'e' | 'E', Value::Float(n)) => self.float(letter, *n),
+            (letter, Value::Nil) => format!("%!{letter}(<nil>)"),
+            (letter, other) => format!("%!{letter}({}={})", other.type_name(), other.print()),
+        };
+        let positive = match argument {
+            Value::Int(n) => *n >= 0 && !matches!(letter, 'c' | 'q' | 'U'),
+            Value::Float(n) => !n.is_sign_negative() && !plain.starts_with(['+', '%']),
+            _ => false,
+        };
+        match (positive, self.plus, self.space) {
+            (true, true, _) => format!("+{plain}"),
+            (true, false, true) => format!(" {plain}"),
+            _ => plain,
+        }
+    }
+
+    fn cut(&self, text: &str) -> String {
+        self.precision.map_or_else(|| text.to_owned(), |p| text.chars().take(p).collect())
+    }
+
+    fn float(&self, letter: char, n: f64) -> String {
+        if let Some(special) = special(n) {
+            return special;
+        }
+        let text = match letter {
+            'f' | 'F' => format!("{n:.*}", self.precision.unwrap_or(6)),
+            'e' | 'E' => {
+                let text = format!("{n:.*e}", self.precision.unwrap_or(6));
+                let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+                with_exponent(mantissa, exponent.parse().unwrap_or(0))
+            }
+            _ => self.precision.map_or_else(|| shortest(n), |p| general(n, p)),
+        };
+        if letter.is_ascii_uppercase() { text.to_uppercase() } else { text }
+    }
 }
 
-fn one(verb: char, precision: Option<usize>, argument: &Datum) -> String {
-    match (verb, argument) {
-        ('v' | 's', Datum::Number(n)) => precision.map_or_else(|| shortest(*n), |p| general(*n, p)),
-        ('v' | 's', other) => {
-            let text = other.print();
-            precision.map_or(text.clone(), |p| text.chars().take(p).collect())
-        }
-        ('q', other) => format!("{:?}", other.print()),
-        ('t', Datum::Bool(b)) => b.to_string(),
-        ('d', Datum::Number(n)) if n.fract() == 0.0 && n.is_finite() => format!("{n:.0}"),
-        ('x', Datum::Number(n)) if n.fract() == 0.0 && *n >= 0.0 && n.is_finite() => format!("{:x}", *n as u64),
-        ('f' | 'F' | 'g' | 'G' | 'e' | 'E', Datum::Number(n)) if special(*n).is_some() => {
-            special(*n).unwrap_or_default()
-        }
-        ('f' | 'F', Datum::Number(n)) => format!("{n:.*}", precision.unwrap_or(6)),
-        ('g' | 'G', Datum::Number(n)) => precision.map_or_else(|| shortest(*n), |p| general(*n, p)),
-        ('e' | 'E', Datum::Number(n)) => {
-            let text = format!("{n:.*e}", precision.unwrap_or(6));
-            let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-            with_exponent(mantissa, exponent.parse().unwrap_or(0))
-        }
-        (verb, other) => format!("%!{verb}({})", other.print()),
-    }
+fn signed(n: i64, prefix: Option<&str>, digits: impl Fn(u64) -> String) -> String {
+    format!("{}{}{}", if n < 0 { "-" } else { "" }, prefix.unwrap_or_default(), digits(n.unsigned_abs()))
+}
+
+fn character(n: i64) -> char {
+    u32::try_from(n).ok().and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER)
 }

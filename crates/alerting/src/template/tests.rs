@@ -1,10 +1,11 @@
-use tenfold_types::Labels;
+use tenfold_types::{Labels, Timestamp};
 
-use super::{Template, TemplateContext};
+use super::{RuleWorld, Template, TemplateContext};
 
 fn expand(source: &str, value: f64) -> String {
     let labels = Labels::from_pairs([("job", "photos"), ("instance", "host-1:9100")]);
-    Template::parse(source).expect(source).expand(&TemplateContext { labels: &labels, value })
+    let world = RuleWorld { external_labels: &Labels::new(), external_url: "", ask: None, at: Timestamp(0) };
+    Template::parse(source).expect(source).expand(&TemplateContext { labels: &labels, value, world })
 }
 
 #[test]
@@ -35,7 +36,7 @@ fn expands_as_prometheus_does() {
         ("{{ $value | humanizeTimestamp }}", 1_435_065_584.128, "2015-06-23 13:19:44.128 +0000 UTC"),
         ("{{ $value | humanizeTimestamp }}", 0.0, "1970-01-01 00:00:00 +0000 UTC"),
         ("{{ printf \"%.2f%%\" $value }}", 12.345, "12.35%"),
-        ("{{ $value | printf \"%05.1f|%-4d|%+d\" 3.14159 7 }}", 5.0, "003.1|7   |+5"),
+        ("{{ 5 | printf \"%05.1f|%-4d|%+d\" 3.14159 7 }}", 5.0, "003.1|7   |+5"),
         ("{{ printf \"%q %s %v\" $labels.job \"x\" true }}", 0.0, "\"photos\" x true"),
         ("{{ printf \"%s %d\" $labels.job }}", 0.0, "photos %!d(MISSING)"),
         ("{{ if gt $value 5.0 }}high{{ else if eq $value 5.0 }}even{{ else }}low{{ end }}", 7.0, "high"),
@@ -60,12 +61,105 @@ fn expands_as_prometheus_does() {
 }
 
 #[test]
+fn expands_everything_go_has() {
+    let labels = Labels::from_pairs([("job", "photos"), ("instance", "db.example.org:80")]);
+    let external = Labels::from_pairs([("region", "eu")]);
+    let ask = |expr: &str| match expr {
+        "up" => Ok(vec![
+            (Labels::from_pairs([("__name__", "up"), ("host", "b"), ("__value__", "x")]), 1.0),
+            (Labels::from_pairs([("__name__", "up"), ("host", "a")]), 0.0),
+        ]),
+        "none" => Ok(vec![]),
+        other => Err(format!("no {other}")),
+    };
+    let world = RuleWorld {
+        external_labels: &external,
+        external_url: "https://tenfold.example.org/sub/path",
+        ask: Some(&ask),
+        at: Timestamp(1_500),
+    };
+    let expand = |source: &str| {
+        Template::parse(source).expect(source).expand(&TemplateContext { labels: &labels, value: 5.0, world })
+    };
+    let cases: &[(&str, &str)] = &[
+        ("{{ range query \"up\" }}{{ .Labels.host }}={{ .Value }};{{ end }}", "b=1;a=0;"),
+        ("{{ range sortByLabel \"host\" (query \"up\") }}{{ label \"host\" . }}{{ value . }} {{ end }}", "a0 b1 "),
+        ("{{ with query \"none\" }}some{{ else }}none{{ end }}", "none"),
+        ("{{ query \"up\" | first | value | humanize }}", "1"),
+        ("{{ query \"up\" | first | strvalue }}", "x"),
+        ("{{ query \"down\" }}", "<error expanding template: no down>"),
+        ("{{ query \"none\" | first }}", "<error expanding template: first() called on vector with no elements>"),
+        (
+            "{{ $externalLabels.region }} {{ externalURL }} {{ pathPrefix }} {{ $externalURL }}",
+            "eu https://tenfold.example.org/sub/path /sub/path https://tenfold.example.org/sub/path",
+        ),
+        ("{{ range $k, $v := $labels }}{{ $k }}:{{ $v }} {{ end }}", "instance:db.example.org:80 job:photos "),
+        ("{{ $x := 1 }}{{ range query \"up\" }}{{ $x = 2 }}{{ end }}{{ $x }}", "2"),
+        ("{{ define \"a\" }}<{{ . }}>{{ end }}{{ template \"a\" $labels.job }}", "<photos>"),
+        ("{{ block \"b\" 3 }}{{ . }}{{ end }}", "3"),
+        (
+            "{{ range query \"up\" }}{{ if eq .Value 1.0 }}{{ continue }}{{ end }}{{ .Labels.host }}{{ break }}{{ end }}",
+            "a",
+        ),
+        ("{{ if gt $value 4 }}whole numbers compare{{ end }}", "whole numbers compare"),
+        (
+            "{{ stripDomain $labels.instance }} {{ stripDomain \"10.1.2.3:9\" }} {{ stripPort \"[::1]:9\" }}",
+            "db:80 10.1.2.3:9 ::1",
+        ),
+        ("{{ reReplaceAll \"(.*)\\\\.(.*)\" \"$2-$1\" \"a.b\" }} {{ match \"^a\" \"abc\" }}", "b-a true"),
+        ("{{ graphLink \"up{a=\\\"b\\\"}\" }}", "/graph?g0.expr=up%7Ba%3D%22b%22%7D&g0.tab=0"),
+        ("{{ with args 1 \"x\" }}{{ .arg0 }}{{ .arg1 }}{{ end }}", "1x"),
+        ("{{ parseDuration \"1h30m\" }} {{ now }} {{ toTime 1.5 }}", "5400 1.5 1970-01-01 00:00:01.5 +0000 UTC"),
+        ("{{ print 1 2 \"a\" 3 }}|{{ println 1 \"a\" }}", "1 2a3|1 a\n"),
+        ("{{ printf \"%d %s\" $value 3 }}", "%!d(float64=5) %!s(int=3)"),
+        (
+            "{{ printf \"%5.1f|%-5d|%05d|%x|%#x|%q|%c|%t|%6.2e\" 2.25 3 -4 255 255 \"a\\n\" 65 true 12345.678 }}",
+            "  2.2|3    |-0004|ff|0xff|\"a\\n\"|A|true|1.23e+04",
+        ),
+        ("{{ printf \"%d\" }}{{ printf \"x\" 1 }}", "%!d(MISSING)x%!(EXTRA int=1)"),
+        ("{{ len $labels }}{{ index $labels \"job\" | len }} {{ slice \"abcdef\" 1 3 }}", "26 bc"),
+        (
+            "{{ html \"<a href='x'>\" }} {{ urlquery \"a b&c\" }} {{ js \"it's\" }}",
+            "&lt;a href=&#39;x&#39;&gt; a+b%26c it\\'s",
+        ),
+        ("{{ and 1 0 \"x\" }} {{ or 0 \"y\" }} {{ not 0 }} {{ 1 | and true }}", "0 y true 1"),
+        ("{{ ($labels.job | toUpper) }}{{ (query \"up\" | first).Labels.host }}", "PHOTOSb"),
+        ("{{ 0x10 }} {{ 1_000 }} {{ 1e3 }} {{ 'a' }} {{ nil | printf \"%v\" }}", "16 1000 1000 97 <nil>"),
+        ("{{ .Labels.job }}{{ $.Value }}", "photos5"),
+        ("{{ with $labels.job -}}  {{ . }} {{- end }}", "photos"),
+        ("{{ eq $labels.job 1 }}", "<error expanding template: incompatible types for comparison: string and int>"),
+        ("{{ .Nothing }}", "<error expanding template: can't evaluate field Nothing in type template data>"),
+        ("{{ template \"gone\" }}", "<error expanding template: the template `gone` is not defined>"),
+    ];
+    for (source, expected) in cases {
+        assert_eq!(&expand(source), expected, "{source}");
+    }
+}
+
+#[test]
+fn a_template_ends() {
+    let looped = "{{ define \"a\" }}{{ if true }}{{ template \"a\" . }}{{ end }}{{ end }}{{ template \"a\" . }}";
+    assert!(expand(looped, 0.0).contains("200 deep"), "{}", expand(looped, 0.0));
+    let wide = "{{ range 10000 }}{{ range 10000 }}x{{ end }}{{ end }}";
+    assert!(expand(wide, 0.0).contains("steps"), "{}", expand(wide, 0.0));
+    let long = "{{ range 10000 }}{{ printf \"%200s\" \"\" }}{{ end }}";
+    assert!(expand(long, 0.0).contains("bytes"), "{}", expand(long, 0.0));
+    let deep = format!("{}{}", "{{ if true }}".repeat(60), "{{ end }}".repeat(60));
+    assert!(Template::parse(&deep).is_err());
+    let brackets = format!("{{{{ {}1{} }}}}", "(".repeat(60), ")".repeat(60));
+    assert!(Template::parse(&brackets).is_err());
+}
+
+#[test]
 fn refuses_what_it_does_not_have() {
     let cases = [
-        ("{{ query \"up\" }}", "query"),
-        ("{{ range $labels }}{{ end }}", "range"),
+        ("{{ quarry \"up\" }}", "quarry"),
+        ("{{ range $labels }}", "`end`"),
+        ("{{ break }}", "outside"),
+        ("{{ template x }}", "quotes"),
+        ("{{ join \",\" $labels }}", "join"),
         ("{{ $value", "without"),
-        ("{{ if true }}", "without `end`"),
+        ("{{ if true }}", "`end`"),
         ("{{ end }}", "without its `if`"),
         ("{{ }}", "empty"),
         ("{{ $nothing }}", "$nothing"),

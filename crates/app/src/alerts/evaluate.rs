@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use tenfold_alerting::{
-    AlertRule, Answer, Presence, Present, RecordingRule, Rule, RuleState, SERIES_PER_RULE_MAX, step,
+    AlertRule, Answer, Group, Presence, Present, RecordingRule, Rule, RuleState, RuleWorld, SERIES_PER_RULE_MAX, step,
 };
 use tenfold_types::{Fault, Labels, Timestamp};
 
@@ -53,7 +53,7 @@ async fn group(app: &App, lease: &Lease, running: &Arc<Running>, now: Timestamp)
     for (i, rule) in running.group.rules.iter().enumerate() {
         let started = app.now();
         let (error, series) = match rule {
-            Rule::Record(rule) => recording(app, rule, now).await,
+            Rule::Record(rule) => recording(app, &running.group, rule, now).await,
             Rule::Alert(rule) => alerting(app, lease, running, i, rule, now).await?,
         };
         let took_ms = app.now().since_ms(started);
@@ -79,6 +79,17 @@ async fn ask(app: &App, expr: &str, at: Timestamp) -> Result<Vec<(Labels, f64)>,
     }
 }
 
+/// The answer of a rule's expression within its group's limit, from data as old as the group says.
+async fn ask_within(app: &App, group: &Group, expr: &str, now: Timestamp) -> Result<Vec<(Labels, f64)>, String> {
+    let rows = ask(app, expr, now.plus_ms(-group.offset_ms)).await?;
+    match usize::try_from(group.limit) {
+        Ok(limit) if limit > 0 && rows.len() > limit => {
+            Err(format!("the group's limit is {limit} series, the rule answers with {}", rows.len()))
+        }
+        _ => Ok(rows),
+    }
+}
+
 fn record(app: &App, rows: Vec<(Labels, f64)>, at: Timestamp) {
     let source = app.alerts.source.read().clone();
     match source {
@@ -87,8 +98,8 @@ fn record(app: &App, rows: Vec<(Labels, f64)>, at: Timestamp) {
     }
 }
 
-async fn recording(app: &App, rule: &RecordingRule, now: Timestamp) -> (Option<String>, usize) {
-    let rows = match ask(app, &rule.expr, now).await {
+async fn recording(app: &App, group: &Group, rule: &RecordingRule, now: Timestamp) -> (Option<String>, usize) {
+    let rows = match ask_within(app, group, &rule.expr, now).await {
         Err(error) => return (Some(error), 0),
         Ok(rows) if rows.len() > SERIES_PER_RULE_MAX => {
             let error = format!("the rule answers with {} series, at most {SERIES_PER_RULE_MAX} are kept", rows.len());
@@ -125,7 +136,16 @@ async fn alerting(
 ) -> Result<(Option<String>, usize), Fault> {
     let mut state: RuleState = running.status.lock().rules.get(index).map(|r| r.state.clone()).unwrap_or_default();
     let (answer, error, series) = answer(app, running, index, rule, &state, now).await;
-    let (transitions, refused) = step(rule, &mut state, answer, now, UNKNOWN_KEEP_MS);
+    let (transitions, refused) = {
+        let asked = |expr: &str| super::source::asked_by_template(app, expr, now);
+        let world = RuleWorld {
+            external_labels: &Labels::new(),
+            external_url: &app.settings.public_url,
+            ask: Some(&asked),
+            at: now,
+        };
+        step(rule, &mut state, answer, world, UNKNOWN_KEEP_MS)
+    };
     if !transitions.is_empty() {
         let origin = Origin::new(running, &running.group.rules[index]).suspect_window(app);
         let batch: Vec<_> = transitions.into_iter().map(|t| (origin.clone(), t)).collect();
@@ -147,7 +167,7 @@ async fn answer(
     state: &RuleState,
     now: Timestamp,
 ) -> (Answer, Option<String>, usize) {
-    let samples = match ask(app, &rule.expr, now).await {
+    let samples = match ask_within(app, &running.group, &rule.expr, now).await {
         Ok(samples) => samples,
         Err(error) => return (Answer::Failed(error.clone()), Some(error), 0),
     };
@@ -160,7 +180,7 @@ async fn answer(
     let answered: BTreeSet<Labels> = samples.iter().map(|(labels, _)| bare(labels)).collect();
     let missing = state.active.keys().any(|series| !answered.contains(series));
     let present = match &running.presence[index] {
-        Some(Presence::Expr(expr)) if missing => match ask(app, expr, now).await {
+        Some(Presence::Expr(expr)) if missing => match ask(app, expr, now.plus_ms(-running.group.offset_ms)).await {
             Ok(rows) => Present::Series(rows.iter().map(|(labels, _)| bare(labels)).collect()),
             Err(error) => return (Answer::Failed(error.clone()), Some(error), series),
         },

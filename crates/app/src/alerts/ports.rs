@@ -14,19 +14,91 @@ pub enum Channel {
     Irc,
     /// The page itself; shown, never proof that anybody saw it.
     Web,
+    /// An incoming webhook of the service, as with the three that follow.
+    Slack,
+    Mattermost,
+    Discord,
+    Teams,
+    /// A bot of the server's writes into a chat.
+    Telegram,
+    Matrix,
+    Ntfy,
+    Gotify,
+    Pushover,
+    Pagerduty,
+    Opsgenie,
+    /// A text message, and a call.
+    Sms,
+    Voice,
 }
 
 impl Channel {
+    pub const ALL: [Self; 17] = [
+        Self::Mail,
+        Self::Irc,
+        Self::Webhook,
+        Self::Web,
+        Self::Slack,
+        Self::Mattermost,
+        Self::Discord,
+        Self::Teams,
+        Self::Telegram,
+        Self::Matrix,
+        Self::Ntfy,
+        Self::Gotify,
+        Self::Pushover,
+        Self::Pagerduty,
+        Self::Opsgenie,
+        Self::Sms,
+        Self::Voice,
+    ];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Mail => "mail",
             Self::Webhook => "webhook",
             Self::Irc => "irc",
             Self::Web => "web",
+            Self::Slack => "slack",
+            Self::Mattermost => "mattermost",
+            Self::Discord => "discord",
+            Self::Teams => "teams",
+            Self::Telegram => "telegram",
+            Self::Matrix => "matrix",
+            Self::Ntfy => "ntfy",
+            Self::Gotify => "gotify",
+            Self::Pushover => "pushover",
+            Self::Pagerduty => "pagerduty",
+            Self::Opsgenie => "opsgenie",
+            Self::Sms => "sms",
+            Self::Voice => "voice",
         }
     }
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Mail, Self::Webhook, Self::Irc, Self::Web].into_iter().find(|c| c.as_str() == text)
+        Self::ALL.into_iter().find(|c| c.as_str() == text)
+    }
+
+    /// What is wrong with an address of this channel, if anything is.
+    pub fn wrong_target(self, to: &str) -> Option<&'static str> {
+        let web = to.starts_with("https://") || to.starts_with("http://");
+        let phone =
+            to.strip_prefix('+').is_some_and(|d| (6..=15).contains(&d.len()) && d.bytes().all(|b| b.is_ascii_digit()));
+        let room = to.starts_with(['!', '#']) && to.contains(':');
+        let chat = to.starts_with('@') || to.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit());
+        match self {
+            Self::Slack | Self::Mattermost | Self::Discord | Self::Teams if !web => {
+                Some("the address of an incoming webhook, which starts with https://")
+            }
+            Self::Ntfy if !web => Some("the address of a topic, such as https://ntfy.sh/my-topic"),
+            Self::Matrix if !room => Some("a room, such as !abc:example.org"),
+            Self::Telegram if !chat => Some("a chat's number, or @ and the name of a channel"),
+            Self::Sms | Self::Voice if !phone => Some("a number with its country, such as +4930123456"),
+            Self::Gotify | Self::Pushover | Self::Pagerduty | Self::Opsgenie if to.contains(char::is_whitespace) => {
+                Some("a key without blanks")
+            }
+            Self::Mail | Self::Webhook | Self::Irc | Self::Web => Some("a field of its own, not one of `channels`"),
+            _ => None,
+        }
     }
 }
 

@@ -8,8 +8,16 @@ use crate::App;
 
 /// Series and values of an instant query. A scalar is a series without labels, as in Prometheus' rules.
 pub(super) async fn evaluate(app: &App, expr: &str, at: Timestamp) -> Result<Vec<(Labels, f64)>, String> {
-    let answer = app.query(expr, at).await.map_err(|fault| fault.message)?;
-    match answer.value {
+    series(app.query(expr, at).await.map_err(|fault| fault.message)?.value)
+}
+
+/// What a template's `query` answers, on this thread: it is asked while the sentence is being written.
+pub(super) fn asked_by_template(app: &App, expr: &str, at: Timestamp) -> Result<Vec<(Labels, f64)>, String> {
+    series(app.metrics.query_instant(expr, at).map_err(|fault| fault.message)?)
+}
+
+fn series(value: Value) -> Result<Vec<(Labels, f64)>, String> {
+    match value {
         Value::Vector(rows) => rows
             .into_iter()
             .map(|row| match row.value.float() {

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     App, Caller,
+    checks::CheckSpec,
     deploys::views::ServiceUpdate,
     oncall::{PolicyUpdate, ScheduleUpdate},
 };
@@ -56,8 +57,12 @@ pub(super) fn plan(wanted: &ConfigApply, current: &Things) -> Result<Vec<Step>, 
         let change = ConfigChange { path: path.clone(), kind: kind.word().to_owned(), name: name.clone(), action };
         steps.push(Step { change, kind: *kind, body: Some(body.clone()) });
     }
-    // A flag's parents, which have no parents themselves, before their children.
-    steps.sort_by_key(|step| (step.kind, step.body.as_ref().is_some_and(|body| is_child(step.kind, body))));
+    // Parents before their children: a flag's, which have none themselves, and those of checks.
+    let bodies: Things = files.iter().map(|(thing, (_, body))| (thing.clone(), body.clone())).collect();
+    steps.sort_by_key(|step| {
+        let child = step.body.as_ref().is_some_and(|body| is_child(step.kind, body));
+        (step.kind, child, check_depth(step.kind, &step.change.name, &bodies, 0))
+    });
     if wanted.prune {
         let told: BTreeSet<Kind> = files.keys().map(|(kind, _)| *kind).collect();
         let mut gone: Vec<_> = current
@@ -66,7 +71,8 @@ pub(super) fn plan(wanted: &ConfigApply, current: &Things) -> Result<Vec<Step>, 
             .collect();
         gone.sort_by_key(|(kind, name)| {
             let child = current.get(&(*kind, name.clone())).is_some_and(|body| is_child(*kind, body));
-            (std::cmp::Reverse(*kind), !child)
+            let depth = check_depth(*kind, name, current, 0);
+            (std::cmp::Reverse(*kind), !child, std::cmp::Reverse(depth))
         });
         steps.extend(gone.into_iter().map(|(kind, name)| {
             let (path, word) = (kind.path(name), kind.word().to_owned());
@@ -130,6 +136,8 @@ async fn put(app: &App, who: &Caller, kind: Kind, name: &str, body: &Value) -> R
         Kind::Project => app.flag_project_put(who, name, shape(body)?).await.map(drop),
         Kind::Flag => app.flag_put(who, name, shape::<FlagFile>(body)?.update(name)).await.map(drop),
         Kind::Rules => app.rules_put(who, name, body.as_str().unwrap_or_default()).await.map(drop),
+        Kind::Routing => app.routing_put(who, body.as_str().unwrap_or_default(), false).await.map(drop),
+        Kind::Check => app.check_put(who, name, shape(body)?).await.map(drop),
         Kind::Dashboard => app.dashboard_put(who, shape(body)?).await.map(drop),
     }
 }
@@ -146,6 +154,8 @@ async fn delete(app: &App, who: &Caller, kind: Kind, name: &str) -> Result<(), F
         Kind::Project => app.flag_project_delete(who, name).await,
         Kind::Flag => app.flag_archive(who, name).await.map(drop),
         Kind::Rules => app.rules_delete(who, name).await,
+        Kind::Routing => app.routing_delete(who).await,
+        Kind::Check => app.check_delete(who, name).await,
         Kind::Dashboard => app.dashboard_delete(who, name).await,
     }
 }
@@ -183,14 +193,29 @@ fn references(kind: Kind, body: &Value) -> Result<Vec<(Kind, String)>, Fault> {
             let law: PermitLaw = document::shape(body)?;
             law.environment.into_iter().map(|name| (Kind::Environment, name)).collect()
         }
+        Kind::Check => {
+            let check: CheckSpec = document::shape(body)?;
+            check.parents.into_iter().map(|name| (Kind::Check, name)).collect()
+        }
         Kind::Environment
         | Kind::Person
         | Kind::Segment
         | Kind::Project
         | Kind::RampPlan
         | Kind::Rules
+        | Kind::Routing
         | Kind::Dashboard => Vec::new(),
     })
+}
+
+/// How many checks stand in front of one among these, at most; a circle is refused when it is put.
+fn check_depth(kind: Kind, name: &str, things: &Things, depth: usize) -> usize {
+    const DEPTH_MAX: usize = 8;
+    let Some(body) = things.get(&(kind, name.to_owned())).filter(|_| kind == Kind::Check && depth < DEPTH_MAX) else {
+        return depth;
+    };
+    let parents = body["parents"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    parents.map(|p| check_depth(kind, p, things, depth + 1)).max().unwrap_or(depth)
 }
 
 fn is_child(kind: Kind, body: &Value) -> bool {

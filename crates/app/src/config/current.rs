@@ -60,6 +60,12 @@ pub(super) async fn read(app: &App) -> Result<Things, Fault> {
     for (name, text) in app.rule_files().await? {
         things.insert((Kind::Rules, name), Value::String(text));
     }
+    if let Some(text) = app.routing_view()?.yaml {
+        things.insert((Kind::Routing, "alertmanager".to_owned()), Value::String(text));
+    }
+    for check in app.checks_list().items {
+        things.insert((Kind::Check, check.name), document::json(&check.spec)?);
+    }
     for dashboard in app.dashboards_written().await? {
         things.insert((Kind::Dashboard, dashboard.name.clone()), document::json(&dashboard)?);
     }

@@ -11,6 +11,7 @@ use super::{
     shapes::{EnvironmentFile, FlagFile, PersonFile},
 };
 use crate::{
+    checks::CheckSpec,
     deploys::views::ServiceUpdate,
     flags::{FlagProjectUpdate, check_plan},
     metrics::{Dashboard, check_dashboard},
@@ -73,6 +74,15 @@ pub(super) fn read(file: &ConfigFile, current: &Things) -> Result<((Kind, String
             check_rules(&text).map_err(said)?;
             Value::String(text)
         }
+        Kind::Routing => {
+            tenfold_alerting::import_alertmanager(&text).map_err(|e| said(e.to_string()))?;
+            Value::String(text)
+        }
+        Kind::Check => {
+            let spec = typed::<CheckSpec>(file, &text)?;
+            spec.check(&name).map_err(|f| Fault { message: format!("{}: {}", file.path, f.message), ..f })?;
+            json(&spec)?
+        }
         Kind::Dashboard => {
             let dashboard = typed::<Dashboard>(file, &text)?;
             check_dashboard(&dashboard).map_err(|f| Fault { message: format!("{}: {}", file.path, f.message), ..f })?;
@@ -84,7 +94,7 @@ pub(super) fn read(file: &ConfigFile, current: &Things) -> Result<((Kind, String
 
 /// The file's text for a thing.
 pub(super) fn write(kind: Kind, name: &str, body: &Value) -> Result<String, Fault> {
-    if let (Kind::Rules, Value::String(text)) = (kind, body) {
+    if let (Kind::Rules | Kind::Routing, Value::String(text)) = (kind, body) {
         return Ok(text.clone());
     }
     let mut map = Map::new();
@@ -117,7 +127,14 @@ fn address(path: &str) -> Result<(Kind, String), Fault> {
     let mut parts = path.rsplit('/');
     let name = parts.next().and_then(|f| f.strip_suffix(".yaml").or_else(|| f.strip_suffix(".yml")));
     match (name, parts.next().and_then(Kind::of_folder)) {
-        (Some(name), Some(kind)) if !name.is_empty() => Ok((kind, name.to_owned())),
+        (Some(name), Some(kind)) if !name.is_empty() => match kind.only_name() {
+            Some(only) if only != name => Err(Fault::invalid(format!(
+                "{path}: there is one {}, and its file is {}",
+                kind.word(),
+                kind.path(only)
+            ))),
+            _ => Ok((kind, name.to_owned())),
+        },
         _ => Err(Fault::invalid(format!("{path}: a file of the configuration is FOLDER/NAME.yaml"))
             .advice(format!("folders are {}", Kind::folders()))),
     }

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Flag,
     Permit,
     Rules,
+    Routing,
+    Check,
     Dashboard,
 }
 
@@ -25,7 +27,7 @@ pub(super) enum Kind {
 pub(super) type Things = BTreeMap<(Kind, String), Value>;
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Environment,
         Self::Person,
         Self::Service,
@@ -37,6 +39,8 @@ impl Kind {
         Self::Flag,
         Self::Permit,
         Self::Rules,
+        Self::Routing,
+        Self::Check,
         Self::Dashboard,
     ];
 
@@ -53,7 +57,17 @@ impl Kind {
             Self::Flag => "flags",
             Self::Permit => "permits",
             Self::Rules => "rules",
+            Self::Routing => "routing",
+            Self::Check => "checks",
             Self::Dashboard => "dashboards",
+        }
+    }
+
+    /// The one name there is, of a kind of which there is one.
+    pub(super) const fn only_name(self) -> Option<&'static str> {
+        match self {
+            Self::Routing => Some("alertmanager"),
+            _ => None,
         }
     }
 
@@ -70,24 +84,27 @@ impl Kind {
             Self::Flag => "flag",
             Self::Permit => "permit",
             Self::Rules => "rules",
+            Self::Routing => "routing",
+            Self::Check => "check",
             Self::Dashboard => "dashboard",
         }
     }
 
-    /// The key by which a file may repeat its own name; none for rule files, which are Prometheus' own.
+    /// The key by which a file may repeat its own name; none for rule files and the routing, whose formats are others'.
     pub(super) const fn name_key(self) -> Option<&'static str> {
         match self {
             Self::Person => Some("login"),
             Self::Segment => Some("id"),
             Self::Flag => Some("key"),
             Self::Permit => Some("job"),
-            Self::Rules => None,
+            Self::Rules | Self::Routing => None,
             Self::Environment
             | Self::Service
             | Self::Schedule
             | Self::Policy
             | Self::Project
             | Self::RampPlan
+            | Self::Check
             | Self::Dashboard => Some("name"),
         }
     }

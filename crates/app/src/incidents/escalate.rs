@@ -46,31 +46,38 @@ pub(super) async fn due(app: &App, lease: &Lease) -> Result<(), Fault> {
 
 /// Which channels are set up on this server.
 #[derive(Debug, Clone)]
-pub(super) struct Channels {
-    mail: bool,
-    webhook: bool,
-    chat: bool,
-}
+pub(super) struct Channels(Vec<Channel>);
 
 impl Channels {
     pub(super) fn of(app: &App) -> Self {
         let notifier = app.alerts.notifier.read().clone();
-        let serves = |channel| notifier.as_ref().is_some_and(|n| n.serves(channel));
-        Self { mail: serves(Channel::Mail), webhook: serves(Channel::Webhook), chat: !app.chat_status().is_empty() }
+        let serves = |channel: &Channel| match channel {
+            Channel::Irc => !app.chat_status().is_empty(),
+            channel => notifier.as_ref().is_some_and(|n| n.serves(*channel)),
+        };
+        Self(Channel::ALL.into_iter().filter(serves).collect())
     }
 
     /// How this person is reached: channels with addresses.
     pub(super) fn for_person(&self, person: &Person) -> Vec<(Channel, String)> {
         let contact = &person.contact;
-        [
-            (Channel::Mail, self.mail, &contact.email),
-            (Channel::Irc, self.chat, &contact.irc),
-            (Channel::Webhook, self.webhook, &contact.webhook),
-        ]
-        .into_iter()
-        .filter(|(_, there, address)| *there && !address.is_empty())
-        .map(|(channel, _, address)| (channel, address.clone()))
-        .collect()
+        let address = |channel: Channel| match channel {
+            Channel::Mail => contact.email.as_str(),
+            Channel::Irc => &contact.irc,
+            Channel::Webhook => &contact.webhook,
+            other => contact.channels.get(other.as_str()).map_or("", String::as_str),
+        };
+        let ways = self.0.iter().map(|channel| (*channel, address(*channel).to_owned()));
+        ways.filter(|(_, address)| !address.is_empty()).collect()
+    }
+
+    /// The same in this person's quiet hours, when it can wait. Who has no quiet way is told by all of them.
+    fn for_page(&self, person: &Person, critical: bool, now: Timestamp) -> Vec<(Channel, String)> {
+        let ways = self.for_person(person);
+        let quiet = person.contact.quiet.as_ref().filter(|q| !critical && q.covers(now, &person.timezone));
+        let Some(quiet) = quiet else { return ways };
+        let kept: Vec<_> = ways.iter().filter(|(channel, _)| quiet.allows(channel.as_str())).cloned().collect();
+        if kept.is_empty() { ways } else { kept }
     }
 }
 
@@ -178,7 +185,7 @@ pub(super) fn page(
     let now = t.now();
     let &Place { step, round, copy } = place;
     let Some(person) = person(t.tx(), login)? else { return Ok(()) };
-    let ways = channels.for_person(&person);
+    let ways = channels.for_page(&person, incident.body.severity == "critical", now);
     let id = PageId::new(now, t.entropy()).to_string();
     let state = if ways.is_empty() { word::FAILED } else { word::DUE };
     let row = store::PageRow {

@@ -25,7 +25,7 @@ pub use access::{Caller, Grant, Role};
 pub(crate) use environments::four_eyes;
 pub use environments::{Environment, EnvironmentSettings};
 pub use passwords::PASSWORD_CHARS_MIN;
-pub use profile::{Contact, Person, PersonKind, PersonUpdate};
+pub use profile::{Contact, Person, PersonKind, PersonUpdate, QuietHours};
 pub use sessions::{SESSION_TTL_MS, SignedIn};
 pub use tokens::{NewToken, TOKEN_PROJECTS_MAX, Token, TokenCreated, TokenKind};
 

@@ -1,11 +1,13 @@
 //! Profiles: who people are, how to reach them, what they may do. Robots have tokens instead.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tenfold_store::people::{self as store, PersonRow};
 use tenfold_types::{EventDraft, Fault};
 
 use super::{Caller, Grant, Role, check_name, passwords};
-use crate::App;
+use crate::{App, alerts::Channel};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -26,6 +28,42 @@ pub struct Contact {
     /// URL that pages are posted to.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub webhook: String,
+    /// Other ways, by the name of the channel: `slack`, `mattermost`, `discord`, `teams`, `telegram`, `matrix`, `ntfy`,
+    /// `gotify`, `pushover`, `pagerduty`, `opsgenie`, `sms`, `voice`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub channels: BTreeMap<String, String>,
+    /// When only critical pages may ring, in the person's own time zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quiet: Option<QuietHours>,
+}
+
+/// Hours in which pages that are not critical go by quiet channels alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuietHours {
+    /// `22:00`.
+    pub from: String,
+    /// `07:00`; before `from` it is on the next day.
+    pub to: String,
+    /// Channels that may be used all the same; mail when none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
+}
+
+impl QuietHours {
+    /// Whether an instant lies in them. What cannot be read is never quiet.
+    pub fn covers(&self, at: tenfold_types::Timestamp, timezone: &str) -> bool {
+        let clock = |text: &str| jiff::civil::Time::strptime("%H:%M", text).ok();
+        let (Some(from), Some(to)) = (clock(&self.from), clock(&self.to)) else { return false };
+        let zone = jiff::tz::TimeZone::get(timezone).ok();
+        let (Some(zone), Ok(at)) = (zone, jiff::Timestamp::from_millisecond(at.millis())) else { return false };
+        let now = at.to_zoned(zone).time();
+        if from <= to { from <= now && now < to } else { now >= from || now < to }
+    }
+
+    pub fn allows(&self, channel: &str) -> bool {
+        if self.channels.is_empty() { channel == "mail" } else { self.channels.iter().any(|c| c == channel) }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -206,6 +244,37 @@ fn check_contact(contact: &Contact) -> Result<(), Fault> {
         return Err(
             Fault::invalid(format!("`{}` is not a web address", contact.webhook)).advice("start it with https://")
         );
+    }
+    check_channels(contact)
+}
+
+fn check_channels(contact: &Contact) -> Result<(), Fault> {
+    const TARGET_BYTES_MAX: usize = 1_024;
+    for (name, to) in &contact.channels {
+        let Some(channel) = Channel::parse(name) else {
+            return Err(Fault::invalid(format!("`{name:.50}` is not a channel"))
+                .advice(Channel::ALL.map(Channel::as_str).join(", ")));
+        };
+        if to.is_empty() || to.len() > TARGET_BYTES_MAX || to.chars().any(char::is_control) {
+            return Err(Fault::invalid(format!(
+                "the address for {name} is empty, or longer than {TARGET_BYTES_MAX} bytes"
+            )));
+        }
+        if let Some(wanted) = channel.wrong_target(to) {
+            return Err(Fault::invalid(format!("the address for {name} is {wanted}")));
+        }
+    }
+    if let Some(quiet) = &contact.quiet {
+        for text in [&quiet.from, &quiet.to] {
+            if jiff::civil::Time::strptime("%H:%M", text).is_err() {
+                return Err(
+                    Fault::invalid(format!("`{text:.20}` is not a time of the day")).advice("write it like 22:00")
+                );
+            }
+        }
+        if let Some(name) = quiet.channels.iter().find(|n| Channel::parse(n).is_none()) {
+            return Err(Fault::invalid(format!("`{name:.50}` is not a channel")));
+        }
     }
     Ok(())
 }

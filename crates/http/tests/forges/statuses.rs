@@ -120,6 +120,7 @@ async fn gitlab_and_gitea_are_told_in_their_own_words() {
             environment: "production".into(),
             reference: Some(SHA.into()),
             reason: None,
+            override_reason: None,
         };
         world.app.deploy_start(&tenfold_app::Caller::system(), new).await.unwrap();
         world.until("deploy.failed").await;

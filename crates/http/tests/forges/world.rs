@@ -20,7 +20,7 @@ use sha2::Sha256;
 use tenfold_app::{
     App, Caller, Settings,
     deploys::{
-        ports::{BuildOrder, Commit, CommitRange, LineSink, Runner, Source},
+        ports::{BuildOrder, Commit, CommitRange, HookOrder, LineSink, Runner, Source},
         views::ServiceUpdate,
     },
     settings::{AutoDeploy, ForgeSettings},
@@ -69,6 +69,12 @@ impl Runner for Failing {
     }
     async fn file(&self, _: &Source, _: &str, _: &str) -> Result<Option<String>, Fault> {
         Ok(Some("service: photos\nrun: {command: [node, x.mjs]}\ntargets: {production: {}}\n".into()))
+    }
+    async fn changed(&self, _: &Source, _: &str, _: &str, _: &[String]) -> Result<Vec<String>, Fault> {
+        Ok(Vec::new())
+    }
+    async fn hook(&self, _: HookOrder, _: LineSink, _: CancellationToken) -> Result<(), String> {
+        Err("no hook is declared".into())
     }
     async fn tidy(&self, _: &[i64]) {}
     async fn build(&self, _: BuildOrder, _: LineSink, _: CancellationToken) -> Result<Manifest, String> {

@@ -3,6 +3,7 @@
 use tenfold_store::{
     Db,
     alerts::{self, AlertRow, MuteRow, RuleFileRow},
+    checks,
     incidents::{self, AttemptRow, DeliveryRow, IncidentRow, PageRow},
     oncall::{self, OverrideRow, SwapRow, VersionRow},
 };
@@ -13,6 +14,8 @@ use crate::{NOW, read, write};
 
 pub async fn run(db: &Db) {
     rules_alerts_and_mutes(db).await;
+    there_is_one_routing(db).await;
+    a_check_keeps_its_stand(db).await;
     schedules_and_policies(db).await;
     incidents_and_their_alerts(db).await;
     a_page_is_decided_once(db).await;
@@ -70,6 +73,29 @@ async fn rules_alerts_and_mutes(db: &Db) {
     assert!(!write(db, |tx| alerts::mute_end(tx, 1, NOW)).await, "it ends once");
     assert_eq!(read(db, alerts::mutes_open).await, []);
     assert_eq!(read(db, |tx| alerts::mute_get(tx, 1)).await.unwrap().ended_at, Some(NOW));
+}
+
+async fn there_is_one_routing(db: &Db) {
+    assert_eq!(read(db, alerts::routing).await, None);
+    write(db, |tx| alerts::routing_put(tx, "a", NOW, "ana")).await;
+    write(db, |tx| alerts::routing_put(tx, "b", NOW.plus_ms(1), "raj")).await;
+    assert_eq!(read(db, alerts::routing).await.as_deref(), Some("b"));
+    assert!(write(db, alerts::routing_delete).await);
+    assert!(!write(db, alerts::routing_delete).await);
+    assert_eq!(read(db, alerts::routing).await, None);
+}
+
+async fn a_check_keeps_its_stand(db: &Db) {
+    write(db, |tx| checks::put(tx, "disk", "{}", NOW)).await;
+    assert!(write(db, |tx| checks::stand(tx, "disk", "{\"status\":\"ok\"}")).await);
+    write(db, |tx| checks::put(tx, "disk", "{\"a\":1}", NOW)).await;
+    assert!(!write(db, |tx| checks::stand(tx, "gone", "{}")).await);
+    let all = read(db, checks::list).await;
+    assert_eq!((all.len(), read(db, checks::count).await), (1, 1));
+    assert_eq!((all[0].body.as_str(), all[0].state.as_deref()), ("{\"a\":1}", Some("{\"status\":\"ok\"}")));
+    assert_eq!(read(db, |tx| checks::get(tx, "disk")).await.as_ref(), all.first());
+    assert!(write(db, |tx| checks::delete(tx, "disk")).await);
+    assert!(!write(db, |tx| checks::delete(tx, "disk")).await);
 }
 
 async fn schedules_and_policies(db: &Db) {

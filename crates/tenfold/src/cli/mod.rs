@@ -4,6 +4,7 @@
 //! 3 refused, 4 inconclusive (it may have happened, or needs a person).
 
 mod account;
+mod checks;
 mod client;
 mod config;
 mod dashboard;
@@ -18,12 +19,14 @@ mod flag_lists;
 mod follow;
 mod import;
 mod metrics;
+mod nagios;
 mod oncall;
 mod out;
 mod project;
 mod query;
 mod record;
 mod routes;
+mod rules;
 mod ship;
 mod switch;
 mod train;
@@ -72,6 +75,8 @@ pub enum Command {
     Oncall(oncall::Oncall),
     Mute(duty::Mute),
     Routes(routes::Routes),
+    Rules(rules::Rules),
+    Checks(checks::Checks),
     Why(routes::Why),
     WhyNot(routes::WhyNot),
     Simulate(routes::Simulate),
@@ -127,12 +132,13 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
                 Command::Login(args) => args.run().await,
                 Command::Logout(args) => args.run().await,
                 Command::Setup(args) => args.run().await,
+                Command::Rules(args) => args.run(),
                 Command::Completions(args) => args.run(),
             }
         };
     }
     verbs! {
-        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Why
-        WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Project Environment
+        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks
+        Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Project Environment
     }
 }

@@ -19,6 +19,7 @@ import { useParams } from "../../router/router";
 import type { PageProps } from "../../shell/routes";
 import { Empty, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
+import { Decisions } from "./Decisions";
 
 function Graph({ alert, expr }: { alert: Alert; expr: string }): ReactElement {
   const range = useRange();
@@ -79,6 +80,7 @@ function Body({ alert }: { alert: Alert }): ReactElement {
               {alert.expr && <><dt>Rule</dt><dd><Link className="mono wrap-any" to={`/graphs/explore?expr=${encodeURIComponent(alert.expr)}`}>{alert.expr}</Link></dd></>}
             </dl>
           </Section>
+          <Decisions alert={alert} />
           <History alert={alert} />
         </div>
       </div>

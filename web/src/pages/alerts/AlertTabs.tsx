@@ -1,7 +1,7 @@
 import type { ReactElement } from "react";
 import { Tabs } from "../../ui/Tabs";
 
-export function AlertTabs({ current }: { current: "alerts" | "rules" | "mutes" }): ReactElement {
+export function AlertTabs({ current }: { current: "alerts" | "rules" | "checks" | "mutes" }): ReactElement {
   return (
     <Tabs
       label="Views of alerts"
@@ -9,6 +9,7 @@ export function AlertTabs({ current }: { current: "alerts" | "rules" | "mutes" }
       tabs={[
         { name: "alerts", to: "/alerts", text: "Firing" },
         { name: "rules", to: "/alerts/rules", text: "Rules" },
+        { name: "checks", to: "/alerts/checks", text: "Checks" },
         { name: "mutes", to: "/alerts/mutes", text: "Mutes" },
       ]}
     />

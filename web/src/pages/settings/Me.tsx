@@ -21,7 +21,7 @@ function Account(): ReactElement {
     event.preventDefault();
     const saved = await run(
       () => people.put(person.login, {
-        name, timezone, contact: { email, irc, webhook },
+        name, timezone, contact: { ...person.contact, email, irc, webhook },
       }),
       "Saved.",
     );

@@ -6,6 +6,7 @@ mod flag_changes;
 mod flag_shared;
 mod flags;
 mod oncall;
+mod why;
 
 use tenfold_types::{ErrorCode, Fault, Severity};
 
@@ -88,6 +89,7 @@ impl App {
             | Command::Who { .. }
             | Command::Take { .. }
             | Command::Mute { .. } => duty::execute(self, who, command).await,
+            Command::Why { .. } | Command::WhyNot { .. } | Command::Checks { .. } => why::execute(self, command).await,
             Command::OnCall(command) => oncall::execute(self, who, command).await,
         }
     }

@@ -98,6 +98,17 @@ pub enum Command {
     FlagChange(FlagChange),
     /// Groups of people, segments, ramp plans.
     FlagShared(FlagShared),
+    /// Of an incident's alerts, or of the alert with this fingerprint.
+    Why {
+        of: String,
+    },
+    WhyNot {
+        labels: String,
+    },
+    /// One, or those that are not well.
+    Checks {
+        name: Option<String>,
+    },
     /// Of one job, or of all.
     Permit {
         job: Option<String>,
@@ -231,6 +242,9 @@ impl Command {
             | Self::FlagHistory { .. }
             | Self::FlagRevert { .. }
             | Self::FlagStale => "flag",
+            Self::Why { .. } => "why",
+            Self::WhyNot { .. } => "why-not",
+            Self::Checks { .. } => "checks",
             Self::Permit { .. } => "permit",
             Self::Acknowledge { .. } => "ack",
             Self::Resolve { .. } => "resolve",
@@ -265,6 +279,9 @@ impl Command {
                 | Self::FlagHistory { .. }
                 | Self::FlagStale
                 | Self::Permit { .. }
+                | Self::Why { .. }
+                | Self::WhyNot { .. }
+                | Self::Checks { .. }
                 | Self::Who { .. }
                 | Self::OnCall(OnCall::Preview { .. } | OnCall::Swaps)
                 | Self::Help { .. }

@@ -79,6 +79,16 @@ impl Args {
             "next" => Command::Next { service: self.word("the service")?, environment: self.environment("to") },
             "flag" => super::flags::command(self)?,
             "permit" => Command::Permit { job: self.words.next() },
+            "why" => Command::Why { of: self.word("the incident's number or the alert's fingerprint")? },
+            "why-not" => Command::WhyNot { labels: self.rest("the labels")? },
+            "checks" => match self.word("what to do")?.as_str() {
+                "list" => Command::Checks { name: None },
+                "show" => Command::Checks { name: Some(self.word("the check")?) },
+                other => {
+                    return Err(misuse(format!("`checks {other}` is not known here"))
+                        .advice("say `checks list` or `checks show NAME`"));
+                }
+            },
             "ack" => Command::Acknowledge { incident: self.number("the incident's number")? },
             "resolve" => Command::Resolve { incident: self.number("the incident's number")? },
             "incident" => self.incident()?,

@@ -63,6 +63,10 @@ verbs! {
         "oncall preview photos-primary" ["for" "give" "take" "at" "as"];
     "mute" "mute MATCHERS --for DURATION --reason TEXT" "Keeps alerts quiet for a while"
         "mute service=photos --for 1h --reason \"load test\"" ["for" "reason"];
+    "why" "why N|FINGERPRINT" "Says why people were told: of an incident's alerts by its number, or of one alert" "why 14" [];
+    "why-not" "why-not LABEL=VALUE .." "Says what keeps an alert with these labels quiet"
+        "why-not alertname=Down service=photos" [];
+    "checks" "checks list; checks show NAME" "Lists checks that are not well, or shows one" "checks list" [];
     "lock" "lock SERVICE --reason TEXT [--for DURATION] [--in ENV]" "Keeps others from deploying a service"
         "lock photos --reason \"migrating\" --for 1h" ["reason" "for" "in"];
     "unlock" "unlock SERVICE [--in ENV]" "Lets deploys through again" "unlock photos" ["in"];

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use tenfold_promql::series::{Item, description, items, number, quoted};
 use tenfold_promql::{Annotation, Level, Output, QueryError, Sample, Series, Value, VectorSample};
 use tenfold_types::{Histogram, HistogramPoint, Labels, Point, is_stale};
 
-use super::{
-    duration,
-    notation::{Item, Result, description, items, number, quoted},
-};
+use super::{Result, duration};
 
 /// A text or a pattern; without either, anything will do.
 #[derive(Debug, Clone)]

@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use tenfold_promql::series::{Item, Table, description, items, start_offsets};
 use tenfold_types::{
     Histogram, Labels,
     histogram::{Buckets, CUSTOM_SCHEMA},
 };
 
-use super::{
-    super::store::Table,
-    duration,
-    notation::{Item, Result, description, items, start_offsets},
-};
+use super::{Result, duration};
 
 /// Runs one `load` command with the lines below it.
 pub fn load(table: &mut Table, command: &str, body: &[&str]) -> Result<()> {

@@ -3,17 +3,17 @@
 
 mod expect;
 mod load;
-mod notation;
 
 use tenfold_promql::{
     Interrupt, Limits, Output, Query, QueryError, Value, VectorSample,
     ast::{At, Expr, Kind},
     instant, parse, parse_duration_ms, range,
+    series::Table,
 };
 
-use super::store::Table;
 use expect::Expectation;
-use notation::Result;
+
+pub type Result<T> = std::result::Result<T, String>;
 
 /// What became of one `eval`.
 pub struct Case {

@@ -1,11 +1,11 @@
 //! Samples in a map: the simplest `Queryable`.
 
-#![allow(clippy::unwrap_used, clippy::allow_attributes, dead_code, reason = "a helper of several tests")]
-
 use std::{collections::BTreeMap, sync::Arc};
 
-use tenfold_promql::{QueryError, Queryable, Run, SeriesData};
+use regex::Regex;
 use tenfold_types::{Histogram, HistogramPoint, Labels, Matcher, MatcherOp, Point, histogram::HintKeeper, is_stale};
+
+use crate::{QueryError, Queryable, Run, Samples, SeriesData};
 
 #[derive(Default)]
 pub struct Table(pub BTreeMap<Labels, Stored>);
@@ -68,14 +68,29 @@ impl Stored {
     }
 }
 
-fn matches(m: &Matcher, labels: &Labels) -> bool {
-    let value = labels.get(&m.name).unwrap_or_default();
-    let regex = || regex::Regex::new(&format!("^(?s:{})$", m.value)).unwrap().is_match(value);
-    match m.op {
-        MatcherOp::Equal => value == m.value,
-        MatcherOp::NotEqual => value != m.value,
-        MatcherOp::Regex => regex(),
-        MatcherOp::NotRegex => !regex(),
+/// A matcher with its pattern compiled.
+struct Test<'m>(&'m Matcher, Option<Regex>);
+
+impl<'m> Test<'m> {
+    fn new(matcher: &'m Matcher) -> Result<Self, QueryError> {
+        let pattern = match matcher.op {
+            MatcherOp::Equal | MatcherOp::NotEqual => None,
+            MatcherOp::Regex | MatcherOp::NotRegex => Some(
+                Regex::new(&format!("^(?s:{})$", matcher.value))
+                    .map_err(|e| QueryError::Execution(format!("`{}` is not a pattern: {e}", matcher.value)))?,
+            ),
+        };
+        Ok(Self(matcher, pattern))
+    }
+    fn holds(&self, labels: &Labels) -> bool {
+        let value = labels.get(&self.0.name).unwrap_or_default();
+        let found = || self.1.as_ref().is_some_and(|r| r.is_match(value));
+        match self.0.op {
+            MatcherOp::Equal => value == self.0.value,
+            MatcherOp::NotEqual => value != self.0.value,
+            MatcherOp::Regex => found(),
+            MatcherOp::NotRegex => !found(),
+        }
     }
 }
 
@@ -84,10 +99,11 @@ impl Queryable for Table {
         if start_ms > end_ms {
             return Ok(Vec::new());
         }
-        let wanted = self.0.iter().filter(|(labels, _)| matchers.iter().all(|m| matches(m, labels)));
+        let tests = matchers.iter().map(Test::new).collect::<Result<Vec<_>, _>>()?;
+        let wanted = self.0.iter().filter(|(labels, _)| tests.iter().all(|t| t.holds(labels)));
         Ok(wanted
             .map(|(labels, stored)| SeriesData::run(Arc::new(labels.clone()), stored.run(start_ms, end_ms)))
-            .filter(|s| !matches!(&s.samples, tenfold_promql::Samples::Run(run) if run.is_empty()))
+            .filter(|s| !matches!(&s.samples, Samples::Run(run) if run.is_empty()))
             .collect())
     }
 }

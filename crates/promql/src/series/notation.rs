@@ -1,12 +1,13 @@
-//! How the scripts write series: `name{label="value"} 1 2+3x4 _ {{schema:0 buckets:[1 2]}}x3 stale`.
+//! How Prometheus' test scripts and unit-test files write series: `name{label="value"} 1 2+3x4 _ {{schema:0 buckets:[1 2]}}x3 stale`.
 
 use std::sync::Arc;
 
-use tenfold_promql::parse_duration_ms;
 use tenfold_types::{
     Histogram, Labels, ResetHint, STALE_NAN,
     histogram::{Buckets, CUSTOM_SCHEMA},
 };
+
+use crate::parse_duration_ms;
 
 /// One place of a sequence.
 #[derive(Debug, Clone)]
@@ -20,6 +21,9 @@ pub enum Item {
 pub type Result<T> = std::result::Result<T, String>;
 
 /// A series description and what follows it.
+///
+/// # Errors
+/// What cannot be read.
 pub fn description(text: &str) -> Result<(Labels, &str)> {
     let name_end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':')).unwrap_or(text.len());
     let (name, rest) = text.split_at(name_end);
@@ -65,6 +69,9 @@ pub fn description(text: &str) -> Result<(Labels, &str)> {
 }
 
 /// A string in quotes at the start of a text, and what follows it.
+///
+/// # Errors
+/// What cannot be read.
 pub fn quoted(text: &str) -> Result<(String, &str)> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'));
     let quote = quote.ok_or_else(|| format!("`{text}` does not begin with a string"))?;
@@ -89,6 +96,7 @@ pub fn quoted(text: &str) -> Result<(String, &str)> {
     Err(format!("the string `{text}` has no end"))
 }
 
+/// A number as PromQL writes it, or a duration in seconds.
 pub fn number(text: &str) -> Option<f64> {
     let (sign, plain) = match text.strip_prefix('-') {
         Some(rest) => (-1.0, rest),
@@ -115,16 +123,26 @@ pub fn number(text: &str) -> Option<f64> {
     })
 }
 
+/// Values one line may stand for.
+pub const ITEMS_MAX: usize = 1_000_000;
+
 fn times(text: &str) -> Result<usize> {
-    text.parse().map_err(|_| format!("`{text}` is no number of repetitions"))
+    let n = text.parse().map_err(|_| format!("`{text}` is no number of repetitions"))?;
+    if n > ITEMS_MAX { Err(format!("a value is repeated at most {ITEMS_MAX} times, not {n}")) } else { Ok(n) }
 }
 
 /// All items of a line.
+///
+/// # Errors
+/// What cannot be read.
 pub fn items(text: &str) -> Result<Vec<Item>> {
     let mut out = Vec::new();
     let mut rest = text.trim_start();
     while !rest.is_empty() {
         rest = if rest.starts_with("{{") { histograms(rest, &mut out)? } else { floats(rest, &mut out)? };
+        if out.len() > ITEMS_MAX {
+            return Err(format!("a series has at most {ITEMS_MAX} values"));
+        }
         if !rest.is_empty() && !rest.starts_with(char::is_whitespace) {
             return Err(format!("a blank is missing before `{rest}`"));
         }
@@ -260,6 +278,9 @@ fn histogram(text: &str) -> Result<(Histogram, bool, &str)> {
 }
 
 /// Offsets of start timestamps in milliseconds: `-1m`, `_`, `-30s-1mx4`.
+///
+/// # Errors
+/// What cannot be read.
 pub fn start_offsets(text: &str) -> Result<Vec<Option<i64>>> {
     let mut out = Vec::new();
     for word in text.split_whitespace() {

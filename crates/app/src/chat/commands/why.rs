@@ -1,0 +1,103 @@
+//! why, why-not, checks: for what reason people are told, and how what is looked at stands.
+
+use serde_json::Value;
+use tenfold_alerting::pipeline::{Decision, Verdict};
+use tenfold_types::Fault;
+
+use super::Reply;
+use crate::alerts::{Asked, Foretold, Question, WhyView};
+use crate::checks::CheckView;
+use crate::{App, chat::Command};
+
+/// Lines of one answer; the pages have all of it.
+const LINES_MAX: usize = 12;
+
+pub(super) async fn execute(app: &App, command: Command) -> Result<Reply, Fault> {
+    let (mut lines, page) = match command {
+        Command::Why { of } => why(app, &of).await?,
+        Command::WhyNot { labels } => {
+            let told = app.alert_simulate(Question { labels: Asked::Text(labels), at: None }).await?;
+            (foretold(&told), "/alerts".to_owned())
+        }
+        Command::Checks { name: Some(name) } => {
+            let check = app.check(&name)?;
+            let mut lines = vec![check_line(&check)];
+            lines.extend(check.long_output.lines().map(|l| format!("  {l}")));
+            (lines, format!("/alerts/checks/{name}"))
+        }
+        Command::Checks { name: None } => {
+            let all = app.checks_list().items;
+            let bad: Vec<String> = all.iter().filter(|c| c.status != "ok").map(check_line).collect();
+            let sum = format!("{} of {} checks are ok", all.len() - bad.len(), all.len());
+            (std::iter::once(sum).chain(bad).collect(), "/alerts/checks".to_owned())
+        }
+        other => return Err(Fault::internal(format!("`{}` asks for no reason", other.verb()))),
+    };
+    if lines.len() > LINES_MAX {
+        let more = lines.len() - LINES_MAX + 1;
+        lines.truncate(LINES_MAX - 1);
+        lines.push(format!("and {more} more: {}", app.settings.link(&page)));
+    }
+    Ok(Reply::lines(lines))
+}
+
+/// Of an incident's alerts by its number, or of one alert by its fingerprint.
+async fn why(app: &App, of: &str) -> Result<(Vec<String>, String), Fault> {
+    let number = of.trim_start_matches('#').parse::<i64>().ok().filter(|_| of.len() < 16);
+    let Some(number) = number else {
+        return Ok((told(&app.alert_why(of).await?), format!("/alerts/{of}")));
+    };
+    let mut lines = Vec::new();
+    for alert in app.incident_alerts(number).await? {
+        lines.push(format!("{} {}: {}", alert.rule, alert.state, alert.summary));
+        lines.extend(told(&app.alert_why(&alert.fingerprint).await?).into_iter().map(|l| format!("  {l}")));
+    }
+    if lines.is_empty() {
+        lines.push(format!("incident {number} was opened by a person, no alert belongs to it"));
+    }
+    Ok((lines, format!("/incidents/{number}")))
+}
+
+fn told(why: &WhyView) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(newest) = why.decided.first() {
+        lines.push(newest.text.clone());
+        let decisions = newest.decisions.as_array().into_iter().flatten();
+        let text = |d: &Value, key: &str| d[key].as_str().unwrap_or_default().to_owned();
+        lines.extend(decisions.map(|d| format!("{} {}: {}", text(d, "stage"), text(d, "verdict"), text(d, "because"))));
+    } else if let Some(now) = &why.now {
+        lines.extend(foretold(now));
+    } else {
+        lines.push("nothing was decided of it yet".to_owned());
+    }
+    lines
+}
+
+fn foretold(told: &Foretold) -> Vec<String> {
+    let mut lines = Vec::new();
+    for route in &told.explanation.routes {
+        let said = match route.verdict {
+            Verdict::Send | Verdict::Pass => "is told",
+            Verdict::Wait => "is told later",
+            Verdict::Suppress => "is not told",
+            Verdict::Nothing => "has nothing new to be told",
+        };
+        let last = route.decisions.last().map(reason).unwrap_or_default();
+        lines.push(format!("{} ({}) {said}{last}", route.receiver, route.route));
+    }
+    if !told.pages {
+        lines.push("it does not page: it is not critical and no label page=true is on it".to_owned());
+    }
+    lines
+}
+
+fn reason(decision: &Decision) -> String {
+    format!(": {}, {}", decision.stage.as_str(), decision.because)
+}
+
+fn check_line(check: &CheckView) -> String {
+    let sure = if check.hard { String::new() } else { format!(" ({} of {})", check.attempt, check.spec.attempts) };
+    let marks = [(check.flapping, " flapping"), (check.unreachable, " unreachable"), (check.stale, " stale")];
+    let marks: String = marks.into_iter().filter(|(holds, _)| *holds).map(|(_, word)| word).collect();
+    format!("{}{sure}{marks} {}: {}", check.status, check.name, check.output)
+}

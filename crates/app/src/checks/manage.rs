@@ -1,0 +1,161 @@
+//! Putting, deleting and asking checks; results from outside.
+
+use serde::Deserialize;
+use serde_json::json;
+use tenfold_alerting::checks::CheckStatus;
+use tenfold_store::checks as store;
+use tenfold_types::{EventDraft, Fault};
+
+use super::{CHECKS_MAX, Check, CheckSpec, CheckView, Ran, Run, Stand, schedule};
+use crate::people::check_name;
+use crate::{App, Caller, Role};
+
+/// Bytes of a result from outside.
+const RESULT_BYTES_MAX: usize = 64 << 10;
+
+/// A result somebody sends.
+#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PassiveResult {
+    /// `ok`, `warning`, `critical` or `unknown`.
+    pub status: String,
+    /// As a plugin prints it, with performance data behind `|`.
+    #[serde(default)]
+    pub output: String,
+}
+
+fn missing(name: &str) -> Fault {
+    Fault::not_found(format!("there is no check `{name}`"))
+        .advice("GET /api/checks lists them; PUT /api/checks/NAME makes one")
+}
+
+fn changed(who: &Caller, name: &str, spec: &CheckSpec, verb: &str) -> EventDraft {
+    let text = format!("{} {verb} the check {name}", who.name);
+    let mut draft = EventDraft::new(who.actor.clone(), who.source, "check.changed", text)
+        .correlation(format!("check:{name}"))
+        .data(json!({"check": name, "action": verb, "spec": spec}));
+    if let Some(service) = &spec.service {
+        draft = draft.service(service);
+    }
+    match &spec.environment {
+        Some(environment) => draft.environment(environment),
+        None => draft,
+    }
+}
+
+impl App {
+    /// Makes or changes a check. It goes on from where it stands.
+    pub async fn check_put(&self, who: &Caller, name: &str, spec: CheckSpec) -> Result<CheckView, Fault> {
+        who.require(Role::Deployer, spec.service.as_deref(), spec.environment.as_deref())?;
+        check_name("check", name)?;
+        spec.check(name)?;
+        let _one = self.checks.changing.lock().await;
+        self.no_circle(name, &spec)?;
+        let (caller, key, put) = (who.clone(), name.to_owned(), spec.clone());
+        self.transact(move |t| {
+            let body = serde_json::to_string(&put).map_err(|e| Fault::internal(e.to_string()))?;
+            let before = store::get(t.tx(), &key)?;
+            if before.as_ref().is_some_and(|b| b.body == body) {
+                return Ok(());
+            }
+            if let Some(before) = &before {
+                let old: CheckSpec = serde_json::from_str(&before.body).map_err(|e| Fault::internal(e.to_string()))?;
+                caller.require(Role::Deployer, old.service.as_deref(), old.environment.as_deref())?;
+            } else if store::count(t.tx())? >= CHECKS_MAX as i64 {
+                return Err(Fault::invalid(format!("there are {CHECKS_MAX} checks already, which is the limit"))
+                    .advice("delete one that nobody needs any more"));
+            }
+            let now = t.now();
+            store::put(t.tx(), &key, &body, now)?;
+            let verb = if before.is_some() { "changed" } else { "added" };
+            t.record(changed(&caller, &key, &put, verb))?;
+            Ok(())
+        })
+        .await?;
+        {
+            let mut table = self.checks.table.lock();
+            let known = table.remove(name);
+            let (running, turn) = known.as_ref().map_or((false, 0), |c| (c.running, c.turn));
+            let stand = known.map_or_else(|| Stand::new(self.now()), |c| c.stand);
+            let mut check = Check::new(spec, stand)?;
+            (check.running, check.turn) = (running, turn);
+            if check.stand.state.last_at.millis() == 0 {
+                check.stand.state.last_at = self.now();
+            }
+            table.insert(name.to_owned(), check);
+        }
+        schedule::spread(self, name);
+        self.check(name)
+    }
+
+    /// Parents that lead back to the check itself would keep each other quiet.
+    fn no_circle(&self, name: &str, spec: &CheckSpec) -> Result<(), Fault> {
+        let table = self.checks.table.lock();
+        let mut todo = spec.parents.clone();
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(parent) = todo.pop() {
+            if parent == name {
+                return Err(Fault::invalid(format!("the parents of the check {name} lead back to it")));
+            }
+            if seen.insert(parent.clone()) {
+                let known = table.get(&parent).ok_or_else(|| {
+                    Fault::invalid(format!("the check {name} names the parent {parent}, which there is not"))
+                        .advice("put the parent first")
+                })?;
+                todo.extend(known.spec.parents.iter().cloned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a check; its alert ends as that of a removed rule does.
+    pub async fn check_delete(&self, who: &Caller, name: &str) -> Result<(), Fault> {
+        let _one = self.checks.changing.lock().await;
+        let (caller, key) = (who.clone(), name.to_owned());
+        self.transact(move |t| {
+            let row = store::get(t.tx(), &key)?.ok_or_else(|| missing(&key))?;
+            let spec: CheckSpec = serde_json::from_str(&row.body).map_err(|e| Fault::internal(e.to_string()))?;
+            caller.require(Role::Deployer, spec.service.as_deref(), spec.environment.as_deref())?;
+            store::delete(t.tx(), &key)?;
+            t.record(changed(&caller, &key, &spec, "deleted"))?;
+            Ok(())
+        })
+        .await?;
+        let gone = self.checks.table.lock().remove(name);
+        let now = self.now();
+        let over = gone.into_iter().flat_map(|c| c.stand.raised.into_iter().chain(c.stand.owed));
+        let posted: Vec<_> = over
+            .map(|labels| crate::alerts::PostedAlert { labels, ends_at: Some(now), ..Default::default() })
+            .collect();
+        if posted.is_empty() { Ok(()) } else { self.alerts_receive(&Caller::system(), posted).await }
+    }
+
+    /// Takes a result from outside; of active checks too, as Nagios does.
+    pub async fn check_passive(&self, who: &Caller, name: &str, result: PassiveResult) -> Result<CheckView, Fault> {
+        let spec = self.checks.table.lock().get(name).map(|c| c.spec.clone()).ok_or_else(|| missing(name))?;
+        who.require(Role::Responder, spec.service.as_deref(), spec.environment.as_deref())?;
+        let status = CheckStatus::parse(&result.status).ok_or_else(|| {
+            Fault::invalid(format!("`{}` is not a status: ok, warning, critical or unknown", result.status))
+        })?;
+        if result.output.len() > RESULT_BYTES_MAX {
+            return Err(Fault::invalid(format!("the output of a check has at most {RESULT_BYTES_MAX} bytes")));
+        }
+        self.check_result(name, Ran { status, output: result.output.into_bytes() }, None).await?;
+        self.check(name)
+    }
+
+    /// Looks now instead of at its time.
+    pub fn check_now(&self, who: &Caller, name: &str) -> Result<CheckView, Fault> {
+        let spec = self.checks.table.lock().get(name).map(|c| c.spec.clone()).ok_or_else(|| missing(name))?;
+        who.require(Role::Responder, spec.service.as_deref(), spec.environment.as_deref())?;
+        if matches!(spec.run, Run::Passive(_)) {
+            return Err(Fault::invalid(format!("the check {name} is passive: its results are sent from outside")));
+        }
+        schedule::plan(self, name, self.now());
+        self.check(name)
+    }
+
+    pub fn check(&self, name: &str) -> Result<CheckView, Fault> {
+        self.checks.table.lock().get(name).map(|c| CheckView::new(name, c)).ok_or_else(|| missing(name))
+    }
+}

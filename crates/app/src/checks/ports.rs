@@ -1,0 +1,22 @@
+//! What checks need from outside: somebody who looks.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tenfold_alerting::checks::CheckStatus;
+
+use super::spec::Run;
+
+/// What a look brought: a status, and output as plugins print it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    pub status: CheckStatus,
+    pub output: Vec<u8>,
+}
+
+/// Looks; implemented by the crate `runner`.
+#[async_trait]
+pub trait CheckRunner: Send + Sync {
+    /// Returns within `timeout`, whatever hangs.
+    async fn run(&self, what: &Run, timeout: Duration) -> Ran;
+}

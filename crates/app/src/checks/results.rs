@@ -1,0 +1,286 @@
+//! What follows from a result: state, event, alert, series.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use tenfold_alerting::checks::{CheckChange, CheckStatus, go_stale, parents_changed, step};
+use tenfold_protocols::plugin::{PluginOutput, read_output};
+use tenfold_store::checks as store;
+use tenfold_tsdb::Sample;
+use tenfold_types::{Actor, EventDraft, Fault, Labels, Severity, Source, Timestamp};
+
+use super::{AlertLabels, Check, CheckSpec, Ran, Stand, schedule};
+use crate::alerts::PostedAlert;
+use crate::{App, Caller};
+
+/// Bytes of a plugin's first line that are kept.
+const TEXT_BYTES_MAX: usize = 2_000;
+const LONG_BYTES_MAX: usize = 8_000;
+/// An alert of a check is believed for at least so long after a result.
+const LEASE_MIN_MS: i64 = 300_000;
+
+/// What is done with the state of a check.
+type Act<'a> = dyn Fn(&mut Stand, &CheckSpec, bool, Timestamp) -> CheckChange + Send + Sync + 'a;
+
+impl App {
+    /// Takes a result, of a look or from outside.
+    pub(super) async fn check_result(&self, name: &str, ran: Ran, took_ms: Option<i64>) -> Result<(), Fault> {
+        let now = self.now();
+        let output = read_output(&ran.output);
+        let text = cut(&output.text, TEXT_BYTES_MAX);
+        let act = |stand: &mut Stand, spec: &CheckSpec, down: bool, now: Timestamp| {
+            step(spec.rules(), &mut stand.state, ran.status, text.clone(), down, now)
+        };
+        let change = self.check_act(name, &act, now).await?;
+        self.check_series(name, &output, ran.status, took_ms, now);
+        self.check_tell(name, now).await?;
+        if change.look_at_parents {
+            self.look_at_parents(name, now);
+        }
+        if change.hard.is_some() || change.soft {
+            self.check_children(name, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Checks that were silent for too long.
+    pub(super) async fn checks_freshness(&self, now: Timestamp) -> Result<(), Fault> {
+        let silent = |c: &Check| {
+            let age = now.since_ms(c.stand.state.last_at);
+            !c.stand.state.stale && !c.running && c.times.freshness_ms.is_some_and(|fresh| age > fresh)
+        };
+        let names: Vec<String> =
+            self.checks.table.lock().iter().filter(|(_, c)| silent(c)).map(|(n, _)| n.clone()).collect();
+        for name in names {
+            let act = |stand: &mut Stand, spec: &CheckSpec, down: bool, now: Timestamp| {
+                go_stale(spec.rules(), &mut stand.state, down, now)
+            };
+            self.check_act(&name, &act, now).await?;
+            self.check_tell(&name, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Those that stand behind this one are reachable again, or not.
+    async fn check_children(&self, name: &str, now: Timestamp) -> Result<(), Fault> {
+        let behind = |c: &Check| c.spec.parents.iter().any(|p| p == name);
+        let children: Vec<String> =
+            self.checks.table.lock().iter().filter(|(_, c)| behind(c)).map(|(n, _)| n.clone()).collect();
+        for child in children {
+            let act =
+                |stand: &mut Stand, _: &CheckSpec, down: bool, _: Timestamp| parents_changed(&mut stand.state, down);
+            if self.check_act(&child, &act, now).await?.any() {
+                self.check_tell(&child, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_parents(&self, name: &str, now: Timestamp) {
+        let parents = self.checks.table.lock().get(name).map(|c| c.spec.parents.clone()).unwrap_or_default();
+        for parent in parents {
+            let soon = self.checks.table.lock().get(&parent).is_some_and(|p| p.next_at > now && !p.running);
+            if soon {
+                schedule::plan(self, &parent, now);
+            }
+        }
+    }
+
+    /// Steps a check's state. What changes is stored first and counts in memory afterwards.
+    async fn check_act(&self, name: &str, act: &Act<'_>, now: Timestamp) -> Result<CheckChange, Fault> {
+        let tried = |app: &Self| {
+            let table = app.checks.table.lock();
+            let check = table.get(name)?;
+            let mut stand = check.stand.clone();
+            let change = act(&mut stand, &check.spec, parents_down(&table, &check.spec), now);
+            Some((check.spec.clone(), stand, change))
+        };
+        let gone = || Fault::not_found(format!("there is no check `{name}`"));
+        {
+            // The common case: nothing to store. The table stays locked from the step to its taking effect.
+            let mut table = self.checks.table.lock();
+            let check = table.get(name).ok_or_else(gone)?;
+            let mut stand = check.stand.clone();
+            let change = act(&mut stand, &check.spec, parents_down(&table, &check.spec), now);
+            if !change.any() {
+                if let Some(check) = table.get_mut(name) {
+                    check.stand = stand;
+                }
+                return Ok(change);
+            }
+        }
+        let _one = self.checks.changing.lock().await;
+        let (spec, mut stand, change) = tried(self).ok_or_else(gone)?;
+        let wanted = alert_labels(name, &spec, &stand);
+        if wanted != stand.raised {
+            stand.owed.extend(stand.raised.take());
+            stand.owed.retain(|owed| Some(owed) != wanted.as_ref());
+            stand.raised = wanted;
+        }
+        let body = serde_json::to_string(&stand).map_err(|e| Fault::internal(e.to_string()))?;
+        let (key, event) = (name.to_owned(), change.tells().then(|| event(name, &spec, &stand, change)));
+        self.housekeeping(move |t| {
+            if store::stand(t.tx(), &key, &body)?
+                && let Some(event) = &event
+            {
+                t.record(event.clone())?;
+            }
+            Ok(())
+        })
+        .await?;
+        if let Some(check) = self.checks.table.lock().get_mut(name) {
+            check.stand = stand;
+        }
+        Ok(change)
+    }
+
+    /// Tells the pipeline what fires and what is over. What it could not take is told again with the next result.
+    async fn check_tell(&self, name: &str, now: Timestamp) -> Result<(), Fault> {
+        let (posted, owed) = {
+            let table = self.checks.table.lock();
+            let Some(check) = table.get(name) else { return Ok(()) };
+            if check.stand.raised.is_none() && check.stand.owed.is_empty() {
+                return Ok(());
+            }
+            let alert = |labels: &AlertLabels, ends_at: Timestamp| PostedAlert {
+                labels: labels.clone(),
+                annotations: Some(annotations(check)),
+                starts_at: Some(check.stand.state.hard_since),
+                ends_at: Some(ends_at),
+                generator_url: Some(self.settings.link(&format!("/alerts/checks/{name}"))),
+            };
+            let lease = (check.times.interval_ms * 3 + check.times.timeout_ms).max(LEASE_MIN_MS);
+            let lease = check.times.freshness_ms.map_or(lease, |fresh| lease.max(fresh * 2));
+            let mut posted: Vec<PostedAlert> = check.stand.owed.iter().map(|l| alert(l, now)).collect();
+            posted.extend(check.stand.raised.iter().map(|l| alert(l, now.plus_ms(lease))));
+            (posted, check.stand.owed.clone())
+        };
+        self.alerts_receive(&Caller::system(), posted).await?;
+        if !owed.is_empty()
+            && let Some(check) = self.checks.table.lock().get_mut(name)
+        {
+            check.stand.owed.retain(|o| !owed.contains(o));
+        }
+        Ok(())
+    }
+
+    fn check_series(&self, name: &str, out: &PluginOutput, status: CheckStatus, took_ms: Option<i64>, now: Timestamp) {
+        let samples = {
+            let mut table = self.checks.table.lock();
+            let Some(check) = table.get_mut(name) else { return };
+            check.long = cut(&out.long, LONG_BYTES_MAX);
+            check.values.clone_from(&out.values);
+            check.took_ms = took_ms.unwrap_or(check.took_ms);
+            let base = |metric: &str| {
+                let mut labels = Labels::from_pairs([(Labels::NAME, metric), ("check", name)]);
+                labels.set("host", check.spec.host.clone());
+                labels.set("service", check.spec.service.clone().unwrap_or_default());
+                labels.set("environment", check.spec.environment.clone().unwrap_or_default());
+                labels
+            };
+            let at = now.millis();
+            let mut samples = vec![Sample::new(base("check_status"), at, f64::from(status.exit()))];
+            if let Some(took) = took_ms {
+                samples.push(Sample::new(base("check_duration_seconds"), at, took as f64 / 1000.0));
+            }
+            for value in &out.values {
+                let labels = base("check_perfdata").with("perf", value.label.clone()).with("unit", value.unit.clone());
+                samples.push(Sample::new(labels, at, value.value));
+            }
+            samples
+        };
+        if let Err(fault) = self.metrics.append(&samples) {
+            tracing::warn!(%fault, check = name, "samples of a check were lost");
+        }
+    }
+}
+
+/// There are parents, and none of them is well.
+fn parents_down(table: &BTreeMap<String, Check>, spec: &CheckSpec) -> bool {
+    let down = |p: &String| table.get(p).is_some_and(|c| c.stand.state.status != CheckStatus::Ok);
+    !spec.parents.is_empty() && spec.parents.iter().all(down)
+}
+
+fn cut(text: &str, bytes: usize) -> String {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text[..end].to_owned()
+}
+
+/// Labels of the alert there should be. While it flaps, what was raised stays as it is.
+fn alert_labels(name: &str, spec: &CheckSpec, stand: &Stand) -> Option<AlertLabels> {
+    let severity = match (stand.state.flapping, &stand.raised, stand.state.problem()) {
+        (true, Some(raised), _) if !stand.state.unreachable => return Some(raised.clone()),
+        (true, None, None) if !stand.state.unreachable => "warning",
+        (_, _, Some(CheckStatus::Critical)) => &spec.severity,
+        (_, _, Some(_)) => "warning",
+        _ => return None,
+    };
+    let mut labels = spec.labels.clone();
+    labels.insert("alertname".to_owned(), name.to_owned());
+    labels.insert("severity".to_owned(), severity.to_owned());
+    let own = [
+        ("host", Some(&spec.host).filter(|h| !h.is_empty())),
+        ("service", spec.service.as_ref()),
+        ("environment", spec.environment.as_ref()),
+    ];
+    for (label, value) in own {
+        if let Some(value) = value {
+            labels.insert(label.to_owned(), value.clone());
+        }
+    }
+    Some(labels)
+}
+
+fn annotations(check: &Check) -> BTreeMap<String, String> {
+    let mut out = check.spec.annotations.clone();
+    let state = &check.stand.state;
+    let flapping =
+        if state.flapping { format!(" (flapping, {:.0}% changes)", state.change_percent) } else { String::new() };
+    out.entry("summary".to_owned()).or_insert_with(|| format!("{}{flapping}", state.output));
+    out
+}
+
+fn event(name: &str, spec: &CheckSpec, stand: &Stand, change: CheckChange) -> EventDraft {
+    let state = &stand.state;
+    let on = if spec.host.is_empty() { String::new() } else { format!(" on {}", spec.host) };
+    let said = if state.output.is_empty() { String::new() } else { format!(": {}", state.output) };
+    let (text, severity) = match change {
+        CheckChange { unreachable: Some(true), .. } => {
+            (format!("the check {name}{on} is unreachable{said}"), Severity::Info)
+        }
+        CheckChange { flapping: Some(true), .. } => (
+            format!("the check {name}{on} flaps: {:.0}% of its states changed", state.change_percent),
+            Severity::Warning,
+        ),
+        CheckChange { hard: Some((from, CheckStatus::Ok)), .. } => {
+            (format!("the check {name}{on} is ok again after {}{said}", from.as_str()), Severity::Good)
+        }
+        CheckChange { hard: Some((_, to)), .. } => {
+            let severity = if to == CheckStatus::Critical { Severity::Critical } else { Severity::Warning };
+            (format!("the check {name}{on} is {}{said}", to.as_str()), severity)
+        }
+        CheckChange { flapping: Some(false), .. } => (format!("the check {name}{on} flaps no more"), Severity::Info),
+        CheckChange { unreachable: Some(false), .. } => {
+            (format!("the check {name}{on} can be reached again{said}"), Severity::Info)
+        }
+        _ => (format!("the check {name}{on} is heard again{said}"), Severity::Info),
+    };
+    let mut draft = EventDraft::new(Actor::system(), Source::System, "check.state", text)
+        .severity(severity)
+        .correlation(format!("check:{name}"))
+        .data(json!({"check": name, "status": state.status.as_str(), "hard": state.hard, "flapping": state.flapping,
+            "unreachable": state.unreachable, "stale": state.stale, "output": state.output}));
+    if !spec.host.is_empty() {
+        draft = draft.host(&spec.host);
+    }
+    if let Some(service) = &spec.service {
+        draft = draft.service(service);
+    }
+    match &spec.environment {
+        Some(environment) => draft.environment(environment),
+        None => draft,
+    }
+}

@@ -1,0 +1,233 @@
+//! Checks with a clock that the test moves and somebody who looks as the test says.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use common::{World, open, world};
+use parking_lot::Mutex;
+use tenfold_alerting::checks::CheckStatus::{self, Critical as C, Ok as O, Warning as W};
+use tenfold_app::checks::{CheckRunner, CheckSpec, PassiveResult, Ran, Run};
+use tenfold_app::{App, Caller};
+use tenfold_store::events::EventQuery;
+
+/// Answers by the first argument of a plugin.
+#[derive(Default)]
+struct Script(Mutex<BTreeMap<String, (CheckStatus, String)>>);
+
+#[async_trait]
+impl CheckRunner for Script {
+    async fn run(&self, what: &Run, _: Duration) -> Ran {
+        let Run::Plugin(argv) = what else { return App::check_unknown("not a plugin") };
+        let (status, output) = self.0.lock().get(&argv[0]).cloned().unwrap_or((O, "fine".to_owned()));
+        Ran { status, output: output.into_bytes() }
+    }
+}
+
+impl Script {
+    fn say(&self, name: &str, status: CheckStatus, output: &str) {
+        self.0.lock().insert(name.to_owned(), (status, output.to_owned()));
+    }
+}
+
+fn spec(yaml: serde_json::Value) -> CheckSpec {
+    serde_json::from_value(yaml).expect("a check")
+}
+
+fn plugin(name: &str) -> serde_json::Value {
+    serde_json::json!({"host": "db1", "service": "photos", "run": {"plugin": [name]}, "interval": "10s",
+        "retry_interval": "2s", "attempts": 3, "annotations": {"runbook_url": "https://x/r"}})
+}
+
+async fn start() -> (World, Arc<Script>) {
+    let world = world().await;
+    let script = Arc::new(Script::default());
+    world.app.set_check_runner(script.clone());
+    (world, script)
+}
+
+async fn pass(world: &World, ms: i64) {
+    world.clock.advance_ms(ms);
+    world.app.checks_tick().await.expect("a tick");
+    world.app.checks_settle().await;
+}
+
+async fn firing(app: &App) -> Vec<String> {
+    let alerts = app.alerts_list(Some("firing")).await.expect("alerts");
+    alerts.iter().map(|a| format!("{} {}", a.labels.get("alertname").unwrap_or_default(), a.severity)).collect()
+}
+
+async fn told(app: &App) -> Vec<String> {
+    let query = EventQuery { kinds: vec!["check.state".to_owned()], limit: 50, ..EventQuery::default() };
+    let mut events: Vec<String> = app.events(query).await.expect("events").into_iter().map(|e| e.text).collect();
+    events.reverse();
+    events
+}
+
+#[tokio::test]
+async fn a_problem_is_believed_after_its_attempts_and_becomes_an_alert() {
+    let (world, script) = start().await;
+    let app = &world.app;
+    app.check_put(&Caller::system(), "disk", spec(plugin("disk"))).await.expect("put");
+    pass(&world, 10_000).await;
+    assert_eq!(app.check("disk").expect("there").status, "ok");
+    script.say("disk", C, "DISK CRITICAL - full | /=99%;80;90\nmore");
+    pass(&world, 10_000).await;
+    let seen = app.check("disk").expect("there");
+    assert_eq!((seen.status.as_str(), seen.hard, seen.attempt), ("critical", false, 1));
+    assert_eq!(firing(app).await, Vec::<String>::new());
+    pass(&world, 2_000).await;
+    pass(&world, 2_000).await;
+    let seen = app.check("disk").expect("there");
+    assert!(seen.hard && seen.alerts, "{seen:?}");
+    assert_eq!((seen.values[0].label.as_str(), seen.values[0].value, seen.long_output.as_str()), ("/", 99.0, "more"));
+    assert_eq!(firing(app).await, ["disk critical"]);
+    // The alert has the plugin's words and the runbook.
+    let alert = &app.alerts_list(Some("firing")).await.expect("alerts")[0];
+    assert_eq!(alert.annotations["summary"], "DISK CRITICAL - full");
+    assert_eq!(alert.annotations["runbook_url"], "https://x/r");
+    // From critical to warning: another alert, and the first is over.
+    script.say("disk", W, "DISK WARNING");
+    pass(&world, 10_000).await;
+    assert_eq!(firing(app).await, ["disk warning"]);
+    script.say("disk", O, "DISK OK");
+    pass(&world, 10_000).await;
+    assert_eq!(firing(app).await, Vec::<String>::new());
+    let events = told(app).await;
+    assert_eq!(events.len(), 3, "{events:?}");
+    assert!(events[2].contains("ok again"), "{events:?}");
+    let value =
+        app.query("check_perfdata{check=\"disk\",perf=\"/\",host=\"db1\"} offset 22s", app.now()).await.expect("asked");
+    assert!(!value.value.is_empty(), "{value:?}");
+}
+
+#[tokio::test]
+async fn what_stands_behind_a_problem_is_quiet() {
+    let (world, script) = start().await;
+    let app = &world.app;
+    app.check_put(&Caller::system(), "switch", spec(plugin("switch"))).await.expect("put");
+    let mut behind = plugin("web");
+    behind["parents"] = serde_json::json!(["switch"]);
+    app.check_put(&Caller::system(), "web", spec(behind.clone())).await.expect("put");
+    pass(&world, 10_000).await;
+    script.say("switch", C, "down");
+    script.say("web", C, "no answer");
+    for _ in 0..10 {
+        pass(&world, 2_000).await;
+    }
+    assert_eq!(firing(app).await, ["switch critical"]);
+    assert!(app.check("web").expect("there").unreachable);
+    script.say("switch", O, "up");
+    for _ in 0..6 {
+        pass(&world, 2_000).await;
+    }
+    assert_eq!(firing(app).await, ["web critical"], "{:?}", told(app).await);
+    // A circle and a parent that is not there are refused.
+    let mut circle = plugin("switch");
+    circle["parents"] = serde_json::json!(["web"]);
+    assert!(app.check_put(&Caller::system(), "switch", spec(circle)).await.is_err());
+    behind["parents"] = serde_json::json!(["gone"]);
+    assert!(app.check_put(&Caller::system(), "web", spec(behind)).await.is_err());
+}
+
+#[tokio::test]
+async fn results_from_outside_and_their_silence() {
+    let (world, _) = start().await;
+    let app = &world.app;
+    let passive = serde_json::json!({"run": {"passive": {}}, "freshness": "1m", "attempts": 1, "severity": "warning"});
+    app.check_put(&Caller::system(), "backup", spec(passive)).await.expect("put");
+    let send = |status: &str, output: &str| PassiveResult { status: status.to_owned(), output: output.to_owned() };
+    let seen = app.check_passive(&Caller::system(), "backup", send("ok", "done|seconds=12")).await.expect("taken");
+    assert_eq!((seen.status.as_str(), seen.values[0].value), ("ok", 12.0));
+    assert!(app.check_passive(&Caller::system(), "backup", send("fine", "")).await.is_err());
+    assert!(app.check_passive(&Caller::system(), "gone", send("ok", "")).await.is_err());
+    assert!(app.check_now(&Caller::system(), "backup").is_err());
+    pass(&world, 59_000).await;
+    assert_eq!(firing(app).await, Vec::<String>::new());
+    pass(&world, 2_000).await;
+    let seen = app.check("backup").expect("there");
+    assert!(seen.stale && seen.status == "unknown", "{seen:?}");
+    assert_eq!(firing(app).await, ["backup warning"]);
+    app.check_passive(&Caller::system(), "backup", send("ok", "done")).await.expect("taken");
+    assert_eq!(firing(app).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn flapping_raises_one_alert_and_keeps_it() {
+    let (world, script) = start().await;
+    let app = &world.app;
+    let mut quick = plugin("link");
+    quick["attempts"] = serde_json::json!(1);
+    app.check_put(&Caller::system(), "link", spec(quick)).await.expect("put");
+    for i in 0..20 {
+        script.say("link", if i % 2 == 0 { C } else { O }, "up and down");
+        pass(&world, 10_000).await;
+    }
+    let seen = app.check("link").expect("there");
+    assert!(seen.flapping, "{seen:?}");
+    assert_eq!(firing(app).await.len(), 1);
+    let before = told(app).await.len();
+    for _ in 0..2 {
+        pass(&world, 10_000).await;
+    }
+    assert_eq!(firing(app).await.len(), 1, "one calm look ends nothing");
+    assert!(told(app).await.len() <= before + 1);
+    script.say("link", O, "up");
+    for _ in 0..25 {
+        pass(&world, 10_000).await;
+    }
+    assert!(!app.check("link").expect("there").flapping);
+    assert_eq!(firing(app).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_from_what_was_stored() {
+    let (world, script) = start().await;
+    world.app.check_put(&Caller::system(), "disk", spec(plugin("disk"))).await.expect("put");
+    script.say("disk", C, "full");
+    for _ in 0..8 {
+        pass(&world, 2_000).await;
+    }
+    assert_eq!(firing(&world.app).await, ["disk critical"]);
+    let World { app, clock, _db: db, _dir: dir } = world;
+    drop(app);
+    let again = open(dir, db, clock).await;
+    again.app.set_check_runner(script.clone());
+    let seen = again.app.check("disk").expect("there");
+    assert!(seen.hard && seen.alerts && seen.status == "critical", "{seen:?}");
+    script.say("disk", O, "fine");
+    pass(&again, 10_000).await;
+    assert_eq!(firing(&again.app).await, Vec::<String>::new(), "the alert of before the restart is ended");
+    again.app.check_delete(&Caller::system(), "disk").await.expect("deleted");
+    assert!(again.app.check("disk").is_err());
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused() {
+    let (world, _) = start().await;
+    let app = &world.app;
+    let cases = [
+        serde_json::json!({"run": {"plugin": []}}),
+        serde_json::json!({"run": {"plugin": ["../sh"]}}),
+        serde_json::json!({"run": {"plugin": ["a/../sh"]}}),
+        serde_json::json!({"run": {"plugin": ["x"]}, "interval": "10ms"}),
+        serde_json::json!({"run": {"plugin": ["x"]}, "timeout": "1h"}),
+        serde_json::json!({"run": {"plugin": ["x"]}, "attempts": 0}),
+        serde_json::json!({"run": {"plugin": ["x"]}, "severity": "loud"}),
+        serde_json::json!({"run": {"tcp": {"address": "nowhere"}}}),
+        serde_json::json!({"run": {"http": {"url": "file:///etc/passwd"}}}),
+        serde_json::json!({"run": {"disk": {"path": "tmp"}}}),
+        serde_json::json!({"run": {"nrpe": {"address": "h", "command": "a!b"}}}),
+        serde_json::json!({"run": {"plugin": ["x"]}, "parents": ["self"]}),
+    ];
+    for case in cases {
+        let put = app.check_put(&Caller::system(), "self", spec(case.clone())).await;
+        assert!(put.is_err(), "{case}");
+    }
+    let nobody = Caller { grants: Vec::new(), ..Caller::system() };
+    assert!(app.check_put(&nobody, "disk", spec(plugin("disk"))).await.is_err());
+    assert!(app.checks_list().items.is_empty());
+}

@@ -1,0 +1,204 @@
+//! PagerDuty's Events API v2 in: what sends events there sends them here, with a robot's token as the routing key.
+//!
+//! An event is an alert with the label `dedup_key`. `trigger` fires it or goes on with it, `resolve` ends it, `acknowledge`
+//! acknowledges its incident. A sender of this kind says an event once, so the alert is believed until it is resolved.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tenfold_app::alerts::{AlertView, PostedAlert};
+use tenfold_app::people::Token;
+use tenfold_app::{App, Caller};
+use tenfold_types::{ErrorCode, Fault, Timestamp};
+use utoipa_axum::routes;
+
+use crate::{Api, Policy};
+
+/// Bytes of one event, as at PagerDuty.
+const EVENT_BYTES_MAX: usize = 512 << 10;
+const DEDUP_KEY_CHARS_MAX: usize = 255;
+const SUMMARY_CHARS_MAX: usize = 1_024;
+const DETAIL_BYTES_MAX: usize = 4_000;
+/// How long a triggered event is believed without a word more.
+const BELIEVED_MS: i64 = 30 * 86_400_000;
+
+pub fn api() -> Api {
+    // The routing key in the body says who sends; it is asked for in the handler.
+    Api::new("pagerduty").add(Policy::Public, routes!(enqueue))
+}
+
+#[derive(Deserialize)]
+struct Event {
+    routing_key: String,
+    #[serde(rename = "event_action")]
+    action: String,
+    #[serde(default)]
+    dedup_key: Option<String>,
+    #[serde(default)]
+    payload: Option<Payload>,
+    #[serde(default)]
+    client_url: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Payload {
+    summary: String,
+    source: String,
+    severity: String,
+    #[serde(default)]
+    timestamp: Option<String>,
+    #[serde(default)]
+    component: Option<String>,
+    #[serde(default)]
+    group: Option<String>,
+    #[serde(default)]
+    class: Option<String>,
+    #[serde(default)]
+    custom_details: Value,
+}
+
+fn refused(errors: &[String]) -> Response {
+    let body = json!({"status": "invalid event", "message": "Event object is invalid", "errors": errors});
+    (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
+}
+
+fn failed(fault: &Fault) -> Response {
+    let status = match fault.code {
+        ErrorCode::Unavailable | ErrorCode::Timeout => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => return refused(std::slice::from_ref(&fault.message)),
+    };
+    (status, axum::Json(json!({"status": "error", "message": fault.message}))).into_response()
+}
+
+/// Takes an event of PagerDuty's Events API v2; the routing key is the secret of a robot's token.
+#[utoipa::path(post, path = "/v2/enqueue", operation_id = "pagerduty_enqueue", request_body = Object, responses((status = 202, body = Object), (status = 400, body = Object)))]
+async fn enqueue(State(app): State<App>, bytes: Bytes) -> Response {
+    if bytes.len() > EVENT_BYTES_MAX {
+        return refused(&[format!("an event has at most {EVENT_BYTES_MAX} bytes")]);
+    }
+    let event: Event = match serde_json::from_slice(&bytes) {
+        Ok(event) => event,
+        Err(e) => return refused(&[format!("the event cannot be read: {e}")]),
+    };
+    let Some(token) = app.token_by_secret(&event.routing_key) else {
+        return refused(&["'routing_key' is not the secret of a token here".to_owned()]);
+    };
+    let errors = wrong(&event);
+    if !errors.is_empty() {
+        return refused(&errors);
+    }
+    let key = event.dedup_key.clone().filter(|k| !k.is_empty()).unwrap_or_else(|| app.random_text(16));
+    let done = match event.action.as_str() {
+        "trigger" => trigger(&app, &token, &event, &key).await,
+        "resolve" => resolve(&app, &token.caller(), &key).await,
+        _ => acknowledge(&app, &token.caller(), &key).await,
+    };
+    match done {
+        Ok(()) => {
+            let body = json!({"status": "success", "message": "Event processed", "dedup_key": key});
+            (StatusCode::ACCEPTED, axum::Json(body)).into_response()
+        }
+        Err(fault) => failed(&fault),
+    }
+}
+
+fn wrong(event: &Event) -> Vec<String> {
+    let mut errors = Vec::new();
+    let action = event.action.as_str();
+    if !matches!(action, "trigger" | "acknowledge" | "resolve") {
+        errors.push("'event_action' is one of trigger, acknowledge, resolve".to_owned());
+    }
+    if event.dedup_key.as_ref().is_some_and(|k| k.chars().count() > DEDUP_KEY_CHARS_MAX) {
+        errors.push(format!("'dedup_key' has at most {DEDUP_KEY_CHARS_MAX} characters"));
+    }
+    match (&event.payload, action) {
+        (None, "trigger") => errors.push("'payload' is missing".to_owned()),
+        (Some(payload), "trigger") => {
+            if payload.summary.is_empty() {
+                errors.push("'payload.summary' is missing or blank".to_owned());
+            }
+            if payload.source.is_empty() {
+                errors.push("'payload.source' is missing or blank".to_owned());
+            }
+            if !matches!(payload.severity.as_str(), "critical" | "error" | "warning" | "info") {
+                errors.push("'payload.severity' is one of critical, error, warning, info".to_owned());
+            }
+        }
+        _ if event.dedup_key.as_ref().is_none_or(String::is_empty) && action != "trigger" => {
+            errors.push("'dedup_key' is missing".to_owned());
+        }
+        _ => {}
+    }
+    errors
+}
+
+/// The alert that fires under a key, if one does.
+async fn known(app: &App, key: &str) -> Result<Option<AlertView>, Fault> {
+    let ended = |a: &AlertView| a.state == "resolved";
+    let alerts = app.alerts_list(None).await?;
+    Ok(alerts.into_iter().find(|a| !ended(a) && a.labels.get("dedup_key") == Some(key)))
+}
+
+fn cut(text: &str, chars: usize) -> String {
+    text.chars().take(chars).collect()
+}
+
+async fn trigger(app: &App, token: &Token, event: &Event, key: &str) -> Result<(), Fault> {
+    let payload = event.payload.as_ref().ok_or_else(|| Fault::invalid("'payload' is missing"))?;
+    let mut labels = BTreeMap::new();
+    let mut put = |name: &str, value: Option<&str>| {
+        if let Some(value) = value.filter(|v| !v.is_empty()) {
+            labels.insert(name.to_owned(), cut(value, SUMMARY_CHARS_MAX));
+        }
+    };
+    put("alertname", payload.class.as_deref().or(Some("event")));
+    put("dedup_key", Some(key));
+    put("source", Some(&payload.source));
+    put("component", payload.component.as_deref());
+    put("group", payload.group.as_deref());
+    // An error is what wakes nobody yet.
+    put("severity", Some(if payload.severity == "error" { "warning" } else { &payload.severity }));
+    let detail = |name: &str| payload.custom_details[name].as_str();
+    put("service", token.service.as_deref().or_else(|| detail("service")));
+    put("environment", token.environment.as_deref().or_else(|| detail("environment")));
+    // What fires goes on as it is: the same key is the same alert, whatever else is said of it.
+    if let Some(before) = known(app, key).await? {
+        labels = before.labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+    }
+    let mut annotations = BTreeMap::from([("summary".to_owned(), cut(&payload.summary, SUMMARY_CHARS_MAX))]);
+    if !payload.custom_details.is_null() {
+        let text = payload.custom_details.as_str().map_or_else(|| payload.custom_details.to_string(), str::to_owned);
+        annotations.insert("description".to_owned(), cut(&text, DETAIL_BYTES_MAX / 4));
+    }
+    let now = app.now();
+    let posted = PostedAlert {
+        labels,
+        annotations: Some(annotations),
+        starts_at: payload.timestamp.as_deref().and_then(Timestamp::parse_rfc3339).filter(|at| *at <= now),
+        ends_at: Some(now.plus_ms(BELIEVED_MS)),
+        generator_url: event.client_url.clone(),
+    };
+    app.alerts_receive(&token.caller(), vec![posted]).await
+}
+
+async fn resolve(app: &App, who: &Caller, key: &str) -> Result<(), Fault> {
+    // As at PagerDuty, the end of something that is not there is no mistake.
+    let Some(alert) = known(app, key).await? else { return Ok(()) };
+    let labels = alert.labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+    let annotations = Some(alert.annotations);
+    let over = PostedAlert { labels, annotations, ends_at: Some(app.now()), ..PostedAlert::default() };
+    app.alerts_receive(who, vec![over]).await
+}
+
+async fn acknowledge(app: &App, who: &Caller, key: &str) -> Result<(), Fault> {
+    match known(app, key).await?.and_then(|a| a.incident) {
+        Some(incident) => app.incident_acknowledge(who, incident).await.map(|_| ()),
+        None => Ok(()),
+    }
+}

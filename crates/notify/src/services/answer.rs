@@ -1,0 +1,41 @@
+//! What the services answer: taken, put off or refused.
+
+use serde_json::Value;
+use tenfold_app::alerts::{Channel, NotifyError};
+
+const WORDS_MAX: usize = 200;
+
+/// Reads an answer. `asked` is the header `Retry-After`.
+pub fn read(channel: Channel, status: u16, asked: Option<&str>, body: &[u8]) -> Result<(), NotifyError> {
+    let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let refused_inside = match channel {
+        Channel::Telegram => json["ok"] == Value::Bool(false),
+        Channel::Pushover => json["status"].as_i64() == Some(0),
+        _ => false,
+    };
+    if (200..300).contains(&status) && !refused_inside {
+        return Ok(());
+    }
+    let put_off = status >= 500 || matches!(status, 408 | 425 | 429);
+    let said = ["description", "message", "error", "detail"].iter().find_map(|k| json[*k].as_str());
+    let errors = json["errors"].as_array().and_then(|e| e.first()?.as_str());
+    let text = String::from_utf8_lossy(body);
+    let said = said.or(errors).unwrap_or(if json.is_null() { text.trim() } else { "" });
+    let said: String = said.chars().filter(|c| !c.is_control()).take(WORDS_MAX).collect();
+    let message = if said.is_empty() {
+        format!("{} answers {status}", channel.as_str())
+    } else {
+        format!("{} answers {status}: {said}", channel.as_str())
+    };
+    Err(NotifyError { permanent: !put_off, retry_after_ms: retry_after_ms(asked, &json), message })
+}
+
+/// Seconds, whole or not, as a header or in the body; Matrix writes milliseconds.
+fn retry_after_ms(asked: Option<&str>, json: &Value) -> Option<i64> {
+    let seconds = asked
+        .and_then(|v| v.trim().parse::<f64>().ok())
+        .or_else(|| json["parameters"]["retry_after"].as_f64())
+        .or_else(|| json["retry_after"].as_f64());
+    let ms = seconds.map(|s| s * 1_000.0).or_else(|| json["retry_after_ms"].as_f64())?;
+    (ms.is_finite() && (0.0..1e12).contains(&ms)).then_some(ms as i64)
+}

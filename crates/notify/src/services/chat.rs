@@ -1,0 +1,73 @@
+//! Incoming webhooks of chat services; the address of each holds its own secret.
+
+use serde_json::json;
+use tenfold_app::alerts::Notice;
+
+use super::{Request, cut};
+
+/// Slack refuses a section of more characters.
+const SLACK_TEXT_MAX: usize = 2_900;
+const DISCORD_TEXT_MAX: usize = 1_900;
+const TEAMS_TEXT_MAX: usize = 8_000;
+
+/// Red, amber or blue, as numbers and as words.
+fn colour(notice: &Notice) -> (&'static str, u32, &'static str) {
+    match notice.severity.as_str() {
+        "critical" => ("#c4281d", 0x00c4_281d, "attention"),
+        "warning" => ("#b26a00", 0x00b2_6a00, "warning"),
+        _ => ("#315fcf", 0x0031_5fcf, "accent"),
+    }
+}
+
+/// `&`, `<` and `>` are Slack's own.
+fn slack_text(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+pub fn slack(to: &str, notice: &Notice) -> Request {
+    let text = cut(&slack_text(&notice.text), SLACK_TEXT_MAX);
+    let section = json!({"type": "section", "text": {"type": "mrkdwn", "text": text}});
+    let button = json!({"type": "actions", "elements": [
+        {"type": "button", "text": {"type": "plain_text", "text": "Open the incident"}, "url": notice.link}]});
+    let body = json!({
+        "text": slack_text(&notice.subject),
+        "attachments": [{"color": colour(notice).0, "fallback": slack_text(&notice.subject), "blocks": [section, button]}],
+    });
+    Request::post(to, body)
+}
+
+pub fn mattermost(to: &str, notice: &Notice) -> Request {
+    let body = json!({
+        "text": format!("[{}]({})", notice.subject.replace(['[', ']'], ""), notice.link),
+        "attachments": [{"color": colour(notice).0, "fallback": notice.subject, "text": cut(&notice.text, 7_000)}],
+    });
+    Request::post(to, body)
+}
+
+pub fn discord(to: &str, notice: &Notice) -> Request {
+    let body = json!({
+        "content": cut(&notice.subject, DISCORD_TEXT_MAX),
+        // Nobody is mentioned because of what an alert's labels say.
+        "allowed_mentions": {"parse": []},
+        "embeds": [{"title": cut(&notice.subject, 250), "url": notice.link, "color": colour(notice).1,
+            "description": cut(&notice.text, DISCORD_TEXT_MAX), "timestamp": notice.at.to_string()}],
+    });
+    Request::post(to, body)
+}
+
+/// An adaptive card, as the webhooks of Teams' workflows take them.
+pub fn teams(to: &str, notice: &Notice) -> Request {
+    let card = json!({
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": [
+            {"type": "TextBlock", "text": notice.subject, "weight": "bolder", "wrap": true, "color": colour(notice).2},
+            {"type": "TextBlock", "text": cut(&notice.text, TEAMS_TEXT_MAX), "wrap": true},
+        ],
+        "actions": [{"type": "Action.OpenUrl", "title": "Open the incident", "url": notice.link}],
+    });
+    let body = json!({"type": "message", "attachments": [
+        {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}]});
+    Request::post(to, body)
+}

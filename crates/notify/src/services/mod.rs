@@ -1,0 +1,201 @@
+//! Chat services, push services, paging services and telephones: each a pure builder of one HTTP request and a reader of
+//! its answer. One sender serves them all; when to try again is the application's.
+
+mod answer;
+mod chat;
+mod paging;
+mod phone;
+mod push;
+mod rooms;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tenfold_app::alerts::{Channel, Notice, NotifyError};
+use tenfold_app::settings::Channels as Settings;
+
+use crate::{SetupError, chain};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of an answer that are read.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+
+/// One HTTP request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    pub put: bool,
+    pub url: String,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Body,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body {
+    Json(Value),
+    Form(Vec<(&'static str, String)>),
+    Text(String),
+}
+
+impl Request {
+    fn post(url: impl Into<String>, body: Value) -> Self {
+        Self { put: false, url: url.into(), headers: Vec::new(), body: Body::Json(body) }
+    }
+    fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// What the server has of its own with the services: addresses and tokens.
+#[derive(Debug, Clone, Default)]
+pub struct Accounts {
+    pub telegram: Option<(String, String)>,
+    pub matrix: Option<(String, String)>,
+    pub gotify: Option<String>,
+    pub pushover: Option<(String, String)>,
+    pub pagerduty: String,
+    pub opsgenie: String,
+    pub twilio: Option<Twilio>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Twilio {
+    pub url: String,
+    pub account: String,
+    pub token: String,
+    pub from: String,
+}
+
+impl Accounts {
+    /// Reads the tokens that the settings name files for.
+    pub fn open(settings: &Settings) -> Result<Self, SetupError> {
+        let secret = |path: &Option<std::path::PathBuf>| -> Result<Option<String>, SetupError> {
+            let Some(path) = path else { return Ok(None) };
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| SetupError::File { path: path.display().to_string(), source })?;
+            Ok(Some(text.trim().to_owned()))
+        };
+        let base = |url: &str| url.trim_end_matches('/').to_owned();
+        let twilio = secret(&settings.twilio_token_file)?.map(|token| Twilio {
+            url: base(&settings.twilio_url),
+            account: settings.twilio_account.clone(),
+            token,
+            from: settings.twilio_from.clone(),
+        });
+        Ok(Self {
+            telegram: secret(&settings.telegram_token_file)?.map(|token| (base(&settings.telegram_url), token)),
+            matrix: secret(&settings.matrix_token_file)?.map(|token| (base(&settings.matrix_url), token)),
+            gotify: Some(base(&settings.gotify_url)).filter(|url| !url.is_empty()),
+            pushover: secret(&settings.pushover_token_file)?.map(|token| (base(&settings.pushover_url), token)),
+            pagerduty: base(&settings.pagerduty_url),
+            opsgenie: base(&settings.opsgenie_url),
+            twilio,
+        })
+    }
+
+    pub fn serves(&self, channel: Channel) -> bool {
+        match channel {
+            Channel::Slack | Channel::Mattermost | Channel::Discord | Channel::Teams | Channel::Ntfy => true,
+            Channel::Pagerduty => !self.pagerduty.is_empty(),
+            Channel::Opsgenie => !self.opsgenie.is_empty(),
+            Channel::Telegram => self.telegram.is_some(),
+            Channel::Matrix => self.matrix.is_some(),
+            Channel::Gotify => self.gotify.is_some(),
+            Channel::Pushover => self.pushover.is_some(),
+            Channel::Sms | Channel::Voice => self.twilio.is_some(),
+            Channel::Mail | Channel::Webhook | Channel::Irc | Channel::Web => false,
+        }
+    }
+
+    /// The request for a page; none when the channel is not set up.
+    pub fn request(&self, channel: Channel, to: &str, notice: &Notice, key: &str) -> Option<Request> {
+        Some(match channel {
+            Channel::Slack => chat::slack(to, notice),
+            Channel::Mattermost => chat::mattermost(to, notice),
+            Channel::Discord => chat::discord(to, notice),
+            Channel::Teams => chat::teams(to, notice),
+            Channel::Telegram => rooms::telegram(self.telegram.as_ref()?, to, notice),
+            Channel::Matrix => rooms::matrix(self.matrix.as_ref()?, to, notice, key),
+            Channel::Ntfy => push::ntfy(to, notice),
+            Channel::Gotify => push::gotify(self.gotify.as_ref()?, to, notice),
+            Channel::Pushover => push::pushover(self.pushover.as_ref()?, to, notice),
+            Channel::Pagerduty => paging::pagerduty(&self.pagerduty, to, notice),
+            Channel::Opsgenie => paging::opsgenie(&self.opsgenie, to, notice),
+            Channel::Sms => phone::sms(self.twilio.as_ref()?, to, notice),
+            Channel::Voice => phone::voice(self.twilio.as_ref()?, to, notice),
+            Channel::Mail | Channel::Webhook | Channel::Irc | Channel::Web => return None,
+        })
+    }
+}
+
+/// Sends requests and reads what comes back.
+pub struct Services {
+    client: reqwest::Client,
+    accounts: Accounts,
+}
+
+impl Services {
+    pub fn open(settings: &Settings) -> Result<Self, SetupError> {
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(TIMEOUT)
+            .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { client, accounts: Accounts::open(settings)? })
+    }
+
+    pub fn serves(&self, channel: Channel) -> bool {
+        self.accounts.serves(channel)
+    }
+
+    pub async fn send(&self, channel: Channel, to: &str, notice: &Notice, key: &str) -> Result<(), NotifyError> {
+        let failed = |permanent, message| NotifyError { permanent, retry_after_ms: None, message };
+        let request = self
+            .accounts
+            .request(channel, to, notice, key)
+            .ok_or_else(|| failed(true, format!("the channel {} is not set up", channel.as_str())))?;
+        let mut call = if request.put { self.client.put(&request.url) } else { self.client.post(&request.url) };
+        call = call.header("idempotency-key", key);
+        for (name, value) in request.headers {
+            call = call.header(name, value);
+        }
+        let call = match request.body {
+            Body::Json(value) => call.json(&value),
+            Body::Text(text) => call.body(text),
+            Body::Form(pairs) => call
+                .header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(phone::form(&pairs)),
+        };
+        let call = call.build().map_err(|e| failed(true, chain(&e.without_url())))?;
+        let mut answer = self.client.execute(call).await.map_err(|e| failed(false, chain(&e.without_url())))?;
+        let status = answer.status().as_u16();
+        let asked = answer.headers().get(reqwest::header::RETRY_AFTER);
+        let asked = asked.and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let mut body = Vec::new();
+        while body.len() < ANSWER_BYTES_MAX {
+            match answer.chunk().await {
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break,
+                // It was taken or refused by its status; the rest of its words are not needed.
+                Err(_) => break,
+            }
+        }
+        body.truncate(ANSWER_BYTES_MAX);
+        answer::read(channel, status, asked.as_deref(), &body)
+    }
+}
+
+/// A text of at most so many bytes, whole characters.
+fn cut(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let mut end = bytes.saturating_sub('…'.len_utf8());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &text[..end])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! Other paging services: PagerDuty (Events v2) and Opsgenie. Pages of one incident have one key, and so are one alert there.
+
+use serde_json::json;
+use tenfold_app::alerts::Notice;
+
+use super::{Request, cut};
+
+const SUMMARY_MAX: usize = 1_000;
+const OPSGENIE_MESSAGE_MAX: usize = 128;
+const DETAILS_MAX: usize = 14_000;
+
+/// `to` is the routing key of a service.
+pub fn pagerduty(url: &str, to: &str, notice: &Notice) -> Request {
+    let severity = match notice.severity.as_str() {
+        known @ ("critical" | "error" | "warning" | "info") => known,
+        _ => "warning",
+    };
+    let body = json!({
+        "routing_key": to,
+        "event_action": "trigger",
+        "dedup_key": format!("tenfold/{}", notice.thread),
+        "client": "tenfold",
+        "client_url": notice.link,
+        "links": [{"href": notice.link, "text": "Open the incident"}],
+        "payload": {
+            "summary": cut(&notice.subject, SUMMARY_MAX),
+            "source": notice.service.as_deref().unwrap_or("tenfold"),
+            "severity": severity,
+            "timestamp": notice.at.to_string(),
+            "group": notice.environment,
+            "custom_details": {"text": cut(&notice.text, DETAILS_MAX)},
+        },
+    });
+    Request::post(format!("{url}/v2/enqueue"), body)
+}
+
+/// `to` is the key of an API integration.
+pub fn opsgenie(url: &str, to: &str, notice: &Notice) -> Request {
+    let priority = match notice.severity.as_str() {
+        "critical" => "P1",
+        "warning" => "P3",
+        _ => "P5",
+    };
+    let body = json!({
+        "message": cut(&notice.subject, OPSGENIE_MESSAGE_MAX),
+        "alias": format!("tenfold/{}", notice.thread),
+        "description": cut(&notice.text, DETAILS_MAX),
+        "priority": priority,
+        "source": "tenfold",
+        "entity": notice.service.as_deref().unwrap_or("tenfold"),
+        "details": {"link": notice.link},
+    });
+    Request::post(format!("{url}/v2/alerts"), body).header("authorization", format!("GenieKey {to}"))
+}

@@ -1,0 +1,160 @@
+//! The requests, field by field, where a service would refuse or misread something else.
+
+use tenfold_types::Timestamp;
+
+use super::*;
+
+fn notice() -> Notice {
+    Notice {
+        subject: "[critical] Incident 3: <b>photos</b> & \"co\" – übel".to_owned(),
+        text: "photos answers 12 % with errors @everyone".to_owned(),
+        link: "https://tenfold.example.org/incidents/3".to_owned(),
+        thread: "incident-3".to_owned(),
+        incident: 3,
+        service: Some("photos".to_owned()),
+        environment: Some("production".to_owned()),
+        severity: "critical".to_owned(),
+        at: Timestamp(1_795_424_400_000),
+    }
+}
+
+fn accounts() -> Accounts {
+    let two = |url: &str| Some((url.to_owned(), "TOKEN".to_owned()));
+    Accounts {
+        telegram: two("https://t"),
+        matrix: two("https://m"),
+        gotify: Some("https://g".to_owned()),
+        pushover: two("https://p"),
+        pagerduty: "https://pd".to_owned(),
+        opsgenie: "https://og".to_owned(),
+        twilio: Some(Twilio {
+            url: "https://tw".to_owned(),
+            account: "AC1".to_owned(),
+            token: "TOKEN".to_owned(),
+            from: "+1555".to_owned(),
+        }),
+    }
+}
+
+fn request(channel: Channel, to: &str, notice: &Notice) -> Request {
+    accounts().request(channel, to, notice, "key/1").expect("it is set up")
+}
+
+fn json(channel: Channel, to: &str) -> (String, Value) {
+    let request = request(channel, to, &notice());
+    match request.body {
+        Body::Json(json) => (request.url, json),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn chat_services() {
+    let (url, slack) = json(Channel::Slack, "https://hooks/x");
+    assert_eq!(url, "https://hooks/x");
+    assert_eq!(slack["text"], "[critical] Incident 3: &lt;b&gt;photos&lt;/b&gt; &amp; \"co\" – übel");
+    assert_eq!(slack["attachments"][0]["blocks"][1]["elements"][0]["url"], notice().link);
+    let (_, mattermost) = json(Channel::Mattermost, "https://hooks/x");
+    assert!(mattermost["text"].as_str().unwrap().ends_with("](https://tenfold.example.org/incidents/3)"));
+    let (_, discord) = json(Channel::Discord, "https://hooks/x");
+    assert_eq!(discord["allowed_mentions"]["parse"], serde_json::json!([]), "a label mentions nobody");
+    let (_, teams) = json(Channel::Teams, "https://hooks/x");
+    assert_eq!(teams["attachments"][0]["content"]["actions"][0]["url"], notice().link);
+    let (url, telegram) = json(Channel::Telegram, "-100123");
+    assert_eq!((url.as_str(), telegram["chat_id"].as_str()), ("https://t/botTOKEN/sendMessage", Some("-100123")));
+    let matrix = request(Channel::Matrix, "!a b:example.org", &notice());
+    assert_eq!(matrix.url, "https://m/_matrix/client/v3/rooms/%21a%20b%3Aexample.org/send/m.room.message/key%2F1");
+    assert!(matrix.put && matrix.headers == [("authorization", "Bearer TOKEN".to_owned())]);
+}
+
+#[test]
+fn push_and_paging_services() {
+    let (url, ntfy) = json(Channel::Ntfy, "https://ntfy.sh/my-topic");
+    assert_eq!(
+        (url.as_str(), ntfy["topic"].as_str(), ntfy["priority"].as_i64()),
+        ("https://ntfy.sh/", Some("my-topic"), Some(5))
+    );
+    let gotify = request(Channel::Gotify, "APPKEY", &notice());
+    assert_eq!((gotify.url.as_str(), gotify.headers[0].1.as_str()), ("https://g/message", "APPKEY"));
+    let (url, pagerduty) = json(Channel::Pagerduty, "ROUTE");
+    assert_eq!((url.as_str(), pagerduty["dedup_key"].as_str()), ("https://pd/v2/enqueue", Some("tenfold/incident-3")));
+    assert_eq!(pagerduty["payload"]["severity"], "critical");
+    let opsgenie = request(Channel::Opsgenie, "GK", &notice());
+    assert_eq!(opsgenie.headers[0].1, "GenieKey GK");
+    let Body::Form(pushover) = request(Channel::Pushover, "USER", &notice()).body else { panic!("a form") };
+    assert!(pushover.contains(&("priority", "2".to_owned())) && pushover.contains(&("expire", "1800".to_owned())));
+}
+
+#[test]
+fn telephones() {
+    let sms = request(Channel::Sms, "+491", &notice());
+    assert_eq!(sms.url, "https://tw/2010-04-01/Accounts/AC1/Messages.json");
+    assert_eq!(sms.headers[0].1, "Basic QUMxOlRPS0VO");
+    let Body::Form(pairs) = &sms.body else { panic!("a form") };
+    assert!(pairs[2].1.ends_with(&notice().link));
+    assert!(phone::form(pairs).starts_with("To=%2B491&From=%2B1555&Body=%5Bcritical%5D+Incident"));
+    let Body::Form(pairs) = request(Channel::Voice, "+491", &notice()).body else { panic!("a form") };
+    assert!(pairs[2].1.contains("&lt;b&gt;photos"), "what an alert says is read, not obeyed: {}", pairs[2].1);
+    let long = Notice { subject: "ü".repeat(5_000), text: "x".repeat(100_000), ..notice() };
+    for channel in Channel::ALL {
+        let Some(request) = accounts().request(channel, "https://x/y", &long, "k") else { continue };
+        let bytes = format!("{:?}", request.body).len();
+        assert!(bytes < 45_000, "{channel:?} sends {bytes} bytes");
+    }
+}
+
+#[test]
+fn what_services_answer() {
+    let read = |channel, status, asked, body: &str| answer::read(channel, status, asked, body.as_bytes());
+    assert_eq!(read(Channel::Slack, 200, None, "ok"), Ok(()));
+    assert_eq!(read(Channel::Pagerduty, 202, None, "{}"), Ok(()));
+    let cases: &[(Channel, u16, Option<&str>, &str, bool, Option<i64>, &str)] = &[
+        (Channel::Slack, 429, Some("30"), "", false, Some(30_000), "429"),
+        (
+            Channel::Discord,
+            429,
+            Some("0.65"),
+            "{\"retry_after\": 0.65, \"message\": \"slow down\"}",
+            false,
+            Some(650),
+            "slow down",
+        ),
+        (Channel::Telegram, 429, None, "{\"ok\":false,\"parameters\":{\"retry_after\":5}}", false, Some(5_000), "429"),
+        (
+            Channel::Matrix,
+            429,
+            None,
+            "{\"retry_after_ms\": 2000, \"error\": \"Too Many\"}",
+            false,
+            Some(2_000),
+            "Too Many",
+        ),
+        (Channel::Slack, 404, None, "no_team", true, None, "no_team"),
+        (
+            Channel::Telegram,
+            400,
+            None,
+            "{\"ok\":false,\"description\":\"chat not found\"}",
+            true,
+            None,
+            "chat not found",
+        ),
+        (
+            Channel::Pushover,
+            200,
+            None,
+            "{\"status\":0,\"errors\":[\"user is invalid\"]}",
+            true,
+            None,
+            "user is invalid",
+        ),
+        (Channel::Pagerduty, 500, None, "<html>", false, None, "500"),
+        (Channel::Slack, 429, Some("-5"), "", false, None, "429"),
+        (Channel::Slack, 302, None, "", true, None, "302"),
+    ];
+    for (channel, status, asked, body, permanent, wait, word) in cases {
+        let error = read(*channel, *status, *asked, body).unwrap_err();
+        assert_eq!((error.permanent, error.retry_after_ms), (*permanent, *wait), "{channel:?} {status} {body}");
+        assert!(error.message.contains(word), "{}", error.message);
+    }
+}

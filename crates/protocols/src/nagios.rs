@@ -1,0 +1,408 @@
+//! Object configuration of Nagios: `define TYPE { key value }`, templates, groups, resolved to hosts and services as Nagios
+//! itself resolves them (`nagios -vp` writes the same into its precached file).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Bytes of all files together.
+pub const BYTES_MAX: usize = 32 << 20;
+/// Objects and resolved services.
+pub const OBJECTS_MAX: usize = 200_000;
+/// How deep templates and groups may name each other.
+const DEPTH_MAX: usize = 32;
+
+/// A value for each key.
+pub type Fields = BTreeMap<String, String>;
+
+/// One `define`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    pub kind: String,
+    pub fields: Fields,
+    pub file: String,
+    pub line: usize,
+}
+
+/// Hosts, services of each and commands, templates and groups taken in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resolved {
+    /// By name.
+    pub hosts: BTreeMap<String, Fields>,
+    /// By host and description.
+    pub services: BTreeMap<(String, String), Fields>,
+    /// Command lines by name.
+    pub commands: BTreeMap<String, String>,
+    /// How many there are of each other kind.
+    pub others: BTreeMap<String, usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {message}")]
+pub struct NagiosError {
+    pub file: String,
+    pub line: usize,
+    pub message: String,
+}
+
+/// `key=value` lines of the main file or a resource file.
+pub fn read_main(text: &str) -> Vec<(String, String)> {
+    let pair = |line: &str| {
+        let line = line.trim();
+        let (key, value) = line.split_once('=').filter(|_| !line.starts_with('#'))?;
+        Some((key.trim().to_owned(), value.trim().to_owned()))
+    };
+    text.lines().filter_map(pair).collect()
+}
+
+/// The objects of a file.
+pub fn read_objects(file: &str, text: &str) -> Result<Vec<Object>, NagiosError> {
+    let wrong = |line: usize, message: String| NagiosError { file: file.to_owned(), line, message };
+    let mut objects = Vec::new();
+    let mut open: Option<Object> = None;
+    let mut carried = String::new();
+    for (i, raw) in text.lines().enumerate() {
+        let number = i + 1;
+        // A backslash at the end joins the next line.
+        if let Some(begun) = raw.strip_suffix('\\') {
+            carried.push_str(begun);
+            continue;
+        }
+        let joined = std::mem::take(&mut carried) + raw;
+        let line = without_comment(&joined);
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match &mut open {
+            None => {
+                let rest = line.strip_prefix("define").filter(|r| r.starts_with(char::is_whitespace));
+                let kind = rest.and_then(|r| r.trim().strip_suffix('{')).map(str::trim);
+                let kind = kind.filter(|k| !k.is_empty() && k.bytes().all(|b| b.is_ascii_alphanumeric()));
+                let kind = kind.ok_or_else(|| wrong(number, format!("`{line:.80}` is not `define KIND {{`")))?;
+                open =
+                    Some(Object { kind: kind.to_owned(), fields: Fields::new(), file: file.to_owned(), line: number });
+            }
+            Some(object) if line == "}" => {
+                objects.push(std::mem::replace(object, Object { fields: Fields::new(), ..object.clone() }));
+                open = None;
+                if objects.len() > OBJECTS_MAX {
+                    return Err(wrong(number, format!("there are more than {OBJECTS_MAX} objects")));
+                }
+            }
+            Some(object) => {
+                let (key, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+                object.fields.insert(renamed(key).to_owned(), value.trim().to_owned());
+            }
+        }
+    }
+    match open {
+        Some(object) => Err(wrong(object.line, format!("the {} has no `}}`", object.kind))),
+        None => Ok(objects),
+    }
+}
+
+/// Up to a `;`; `\;` stands for one.
+fn without_comment(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if chars.peek() == Some(&';') => {
+                chars.next();
+                out.push(';');
+            }
+            ';' => break,
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Older names of keys.
+fn renamed(key: &str) -> &str {
+    match key {
+        "normal_check_interval" => "check_interval",
+        "retry_check_interval" => "retry_interval",
+        "host" | "hosts" => "host_name",
+        "description" => "service_description",
+        "host_groups" => "hostgroups",
+        "hostgroup" | "hostgroup_names" => "hostgroup_name",
+        key => key,
+    }
+}
+
+struct Book<'o> {
+    templates: BTreeMap<(&'o str, &'o str), &'o Object>,
+}
+
+impl<'o> Book<'o> {
+    fn new(objects: &'o [Object]) -> Self {
+        let named = |o: &'o Object| Some(((o.kind.as_str(), o.fields.get("name")?.as_str()), o));
+        Self { templates: objects.iter().filter_map(named).collect() }
+    }
+
+    /// Fields with those of its templates; the first template counts most. `+` adds to what is inherited, `null` ends it.
+    fn inherit(&self, object: &Object, depth: usize) -> Result<Fields, NagiosError> {
+        let wrong = |message: String| NagiosError { file: object.file.clone(), line: object.line, message };
+        if depth > DEPTH_MAX {
+            return Err(wrong(format!("templates use each other more than {DEPTH_MAX} deep")));
+        }
+        let mut inherited = Fields::new();
+        for name in list(object.fields.get("use").map_or("", String::as_str)) {
+            let template = self
+                .templates
+                .get(&(object.kind.as_str(), name))
+                .ok_or_else(|| wrong(format!("there is no {} template `{name}`", object.kind)))?;
+            for (key, value) in self.inherit(template, depth + 1)? {
+                merge(&mut inherited, &key, &value);
+            }
+        }
+        for not_passed_on in ["name", "register", "use"] {
+            inherited.remove(not_passed_on);
+        }
+        let mut fields = object.fields.clone();
+        for (key, value) in inherited {
+            merge(&mut fields, &key, &value);
+        }
+        Ok(fields)
+    }
+}
+
+/// Takes over what is not set; a value that begins with `+` is made longer.
+fn merge(fields: &mut Fields, key: &str, inherited: &str) {
+    match fields.get_mut(key) {
+        None => {
+            fields.insert(key.to_owned(), inherited.to_owned());
+        }
+        Some(own) if own.starts_with('+') => {
+            own.push(',');
+            own.push_str(inherited.trim_start_matches('+'));
+            // What is inherited with a `+` may go on growing.
+            if !inherited.starts_with('+') {
+                own.remove(0);
+            }
+        }
+        Some(_) => {}
+    }
+}
+
+fn settled(mut fields: Fields) -> Fields {
+    for not_a_value in ["name", "register", "use"] {
+        fields.remove(not_a_value);
+    }
+    fields.retain(|_, value| value != "null");
+    for value in fields.values_mut() {
+        if let Some(plain) = value.strip_prefix('+') {
+            *value = plain.to_owned();
+        }
+    }
+    fields
+}
+
+fn list(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|p| !p.is_empty())
+}
+
+/// Takes templates and groups in.
+pub fn resolve(objects: &[Object]) -> Result<Resolved, NagiosError> {
+    let book = Book::new(objects);
+    let mut out = Resolved::default();
+    let mut groups: BTreeMap<String, Fields> = BTreeMap::new();
+    let mut services = Vec::new();
+    for object in objects.iter().filter(|o| o.fields.get("register").map(String::as_str) != Some("0")) {
+        let wrong = |message: String| NagiosError { file: object.file.clone(), line: object.line, message };
+        let fields = settled(book.inherit(object, 0)?);
+        let name =
+            |key: &str| fields.get(key).cloned().ok_or_else(|| wrong(format!("the {} has no {key}", object.kind)));
+        match object.kind.as_str() {
+            "host" => {
+                out.hosts.insert(name("host_name")?, fields);
+            }
+            "hostgroup" => {
+                groups.insert(name("hostgroup_name")?, fields);
+            }
+            "service" => services.push((object, fields)),
+            "command" => {
+                out.commands.insert(name("command_name")?, name("command_line")?);
+            }
+            other => *out.others.entry(other.to_owned()).or_default() += 1,
+        }
+    }
+    let members = members(&out.hosts, &groups);
+    // A service that names a host counts more than one that names its group.
+    for by_group in [true, false] {
+        for (object, fields) in &services {
+            let wrong = |message: String| NagiosError { file: object.file.clone(), line: object.line, message };
+            let description = fields.get("service_description").cloned();
+            let description = description.ok_or_else(|| wrong("the service has no service_description".to_owned()))?;
+            let empty = String::new();
+            let named = fields.get("host_name").unwrap_or(&empty);
+            let grouped = fields.get("hostgroup_name").unwrap_or(&empty);
+            for host in hosts_of(named, grouped, by_group, &out.hosts, &members).map_err(wrong)? {
+                let mut own = fields.clone();
+                own.remove("hostgroup_name");
+                own.insert("host_name".to_owned(), host.clone());
+                out.services.insert((host, description.clone()), own);
+            }
+            if out.services.len() > OBJECTS_MAX {
+                return Err(wrong(format!("there are more than {OBJECTS_MAX} services")));
+            }
+        }
+    }
+    Ok(out)
+}
+
+type Members = BTreeMap<String, BTreeSet<String>>;
+
+/// Hosts of each group: those it names, those that name it, those of its groups.
+fn members(hosts: &BTreeMap<String, Fields>, groups: &BTreeMap<String, Fields>) -> Members {
+    let mut members: Members = BTreeMap::new();
+    for (group, fields) in groups {
+        let of = members.entry(group.clone()).or_default();
+        for member in list(fields.get("members").map_or("", String::as_str)) {
+            match member.strip_prefix('!') {
+                Some(not) => {
+                    of.remove(not);
+                }
+                None if member == "*" => of.extend(hosts.keys().cloned()),
+                None => {
+                    of.insert(member.to_owned());
+                }
+            }
+        }
+    }
+    for (host, fields) in hosts {
+        for group in list(fields.get("hostgroups").map_or("", String::as_str)) {
+            members.entry(group.to_owned()).or_default().insert(host.clone());
+        }
+    }
+    for _ in 0..DEPTH_MAX {
+        let mut grown = false;
+        for (group, fields) in groups {
+            for inner in list(fields.get("hostgroup_members").map_or("", String::as_str)) {
+                let more = members.get(inner).cloned().unwrap_or_default();
+                let of = members.entry(group.clone()).or_default();
+                let before = of.len();
+                of.extend(more);
+                grown |= of.len() > before;
+            }
+        }
+        if !grown {
+            break;
+        }
+    }
+    members
+}
+
+fn hosts_of(
+    named: &str,
+    grouped: &str,
+    by_group: bool,
+    hosts: &BTreeMap<String, Fields>,
+    members: &Members,
+) -> Result<BTreeSet<String>, String> {
+    let (mut in_groups, mut direct, mut not) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for group in list(grouped) {
+        let plain = group.trim_start_matches('!');
+        let of = if plain == "*" {
+            hosts.keys().cloned().collect()
+        } else {
+            members.get(plain).cloned().ok_or_else(|| format!("there is no hostgroup `{plain}`"))?
+        };
+        if group.starts_with('!') { not.extend(of) } else { in_groups.extend(of) }
+    }
+    for host in list(named) {
+        let plain = host.trim_start_matches('!');
+        if plain == "*" {
+            direct.extend(hosts.keys().cloned());
+        } else if !hosts.contains_key(plain) {
+            return Err(format!("there is no host `{plain}`"));
+        } else if host.starts_with('!') {
+            not.insert(plain.to_owned());
+        } else {
+            direct.insert(plain.to_owned());
+        }
+    }
+    let wanted = if by_group { in_groups } else { direct };
+    Ok(wanted.difference(&not).cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OBJECTS: &str = "
+define host {
+  name base ; a template
+  max_check_attempts 5
+  hostgroups all
+  register 0
+}
+define host {
+  use base
+  host_name a
+  hostgroups +web
+}
+define host {
+  use base
+  host_name b
+  max_check_attempts 2
+}
+define hostgroup {
+  hostgroup_name web
+}
+define hostgroup {
+  hostgroup_name all
+}
+define service {
+  hostgroup_name all
+  service_description PING
+  check_command ping!1\\;2!\\
+3
+}
+define service {
+  host_name b
+  service_description PING
+  check_command other
+}
+define service {
+  hostgroup_name all,!web
+  service_description Not web
+}
+define command {
+  command_name ping
+  command_line /p $ARG1$
+}
+define contact {
+  contact_name x
+}
+";
+
+    #[test]
+    fn templates_and_groups() {
+        let resolved = resolve(&read_objects("x.cfg", OBJECTS).unwrap()).unwrap();
+        assert_eq!(resolved.hosts["a"]["hostgroups"], "web,all");
+        assert_eq!(resolved.hosts["b"]["max_check_attempts"], "2");
+        let services: Vec<_> = resolved
+            .services
+            .iter()
+            .map(|((h, s), f)| (h.as_str(), s.as_str(), f.get("check_command").map(String::as_str)))
+            .collect();
+        assert_eq!(services, [("a", "PING", Some("ping!1;2!3")), ("b", "Not web", None), ("b", "PING", Some("other"))]);
+        assert_eq!(resolved.others["contact"], 1);
+    }
+
+    #[test]
+    fn errors_name_the_line() {
+        let cases = [
+            ("define host {\nhost_name a\n", "x.cfg:1: the host has no `}`"),
+            ("\nnonsense\n", "x.cfg:2: `nonsense` is not `define KIND {`"),
+            ("define host {\nuse gone\nhost_name a\n}\n", "x.cfg:1: there is no host template `gone`"),
+            ("define host {\nuse a\nname a\n}\n", "x.cfg:1: templates use each other more than 32 deep"),
+            ("define service {\nhost_name gone\nservice_description x\n}\n", "x.cfg:1: there is no host `gone`"),
+        ];
+        for (text, expected) in cases {
+            let got = read_objects("x.cfg", text).and_then(|o| resolve(&o)).unwrap_err();
+            assert_eq!(got.to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Looks at things for the checks: plugins by argument vector, built-in looks without a process, NRPE daemons.
+//!
+//! No shell sees anything, every look ends within its timeout, and of what it says a bounded part is read.
+
+mod disk;
+mod dns;
+mod http;
+mod nrpe;
+mod plugin;
+mod process;
+mod tcp;
+mod tls;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use tenfold_alerting::checks::CheckStatus;
+use tenfold_app::checks::{CheckRunner, Ran, Run};
+use tenfold_types::Clock;
+
+/// What a built-in look says: a status and a line, with performance data behind `|`.
+type Said = (CheckStatus, String);
+
+/// Runs checks on this machine.
+pub struct Looker {
+    plugin_dirs: Vec<PathBuf>,
+    http: reqwest::Client,
+    roots: tls::Roots,
+    clock: Arc<dyn Clock>,
+}
+
+impl Looker {
+    /// Plugins are started from these folders alone.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be set up.
+    pub fn new(plugin_dirs: Vec<PathBuf>, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::limited(5))
+            .user_agent(concat!("tenfold-check/", env!("CARGO_PKG_VERSION")))
+            .pool_max_idle_per_host(0)
+            .build()?;
+        Ok(Self { plugin_dirs, http, roots: tls::Roots::default(), clock })
+    }
+
+    async fn look(&self, what: &Run, timeout: Duration) -> Ran {
+        let said = match what {
+            Run::Plugin(argv) => return plugin::run(&self.plugin_dirs, argv, timeout).await,
+            Run::Nrpe(nrpe) => {
+                return nrpe::look(nrpe).await.unwrap_or_else(|e| unknown(&format!("NRPE UNKNOWN - {e}")));
+            }
+            Run::Tcp(tcp) => tcp::look(tcp).await,
+            Run::Http(http) => http::look(&self.http, http).await,
+            Run::Tls(tls) => tls::look(&self.roots, tls, self.clock.now()).await,
+            Run::Disk(disk) => disk::look(disk).await,
+            Run::Process(process) => process::look(process).await,
+            Run::Dns(dns) => dns::look(dns).await,
+            Run::Passive(_) => (CheckStatus::Unknown, "a passive check is not looked at".to_owned()),
+        };
+        Ran { status: said.0, output: said.1.into_bytes() }
+    }
+}
+
+#[async_trait]
+impl CheckRunner for Looker {
+    async fn run(&self, what: &Run, timeout: Duration) -> Ran {
+        // A plugin ends by itself in time and takes its processes with it; the others are dropped.
+        let late = if matches!(what, Run::Plugin(_)) { timeout + plugin::GRACE } else { timeout };
+        match tokio::time::timeout(late, self.look(what, timeout)).await {
+            Ok(ran) => ran,
+            Err(_) => timed_out(what.kind(), timeout),
+        }
+    }
+}
+
+fn unknown(text: &str) -> Ran {
+    Ran { status: CheckStatus::Unknown, output: text.as_bytes().to_vec() }
+}
+
+/// What did not answer in time is critical, as with Nagios' own plugins.
+fn timed_out(kind: &str, timeout: Duration) -> Ran {
+    let text = format!("{} CRITICAL - no answer within {} s", kind.to_uppercase(), timeout.as_secs_f64());
+    Ran { status: CheckStatus::Critical, output: text.into_bytes() }
+}
+
+/// Seconds since an instant, for performance data.
+fn seconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64()
+}
+
+/// Warning when it took longer than it should.
+fn slow(took: f64, warning: Option<f64>) -> CheckStatus {
+    if warning.is_some_and(|w| took > w) { CheckStatus::Warning } else { CheckStatus::Ok }
+}
+
+fn word(status: CheckStatus) -> String {
+    status.as_str().to_uppercase()
+}

@@ -1,0 +1,61 @@
+//! Asks an NRPE daemon, plain or with a certificate that an authority of ours has signed. The anonymous ciphers that are
+//! NRPE's default protect from nobody in between, and are not spoken.
+
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use tenfold_alerting::checks::CheckStatus;
+use tenfold_app::checks::{Nrpe, Ran};
+use tenfold_protocols::nrpe::{Version, answer, answer_length, query};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+const PORT: u16 = 5666;
+/// The first bytes of an answer, which tell its length.
+const FIRST: usize = 16;
+
+pub async fn look(nrpe: &Nrpe) -> Result<Ran, String> {
+    let text = std::iter::once(&nrpe.command).chain(&nrpe.arguments).map(String::as_str).collect::<Vec<_>>().join("!");
+    let version = if nrpe.version_2 { Version::V2 } else { Version::V4 };
+    let question = query(version, &text, crc32fast::hash).map_err(|e| e.to_string())?;
+    let (host, port) = match nrpe.address.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.starts_with('[') => {
+            (host, port.parse().map_err(|_| format!("`{port}` is not a port"))?)
+        }
+        _ => (nrpe.address.as_str(), PORT),
+    };
+    let host = host.trim_matches(['[', ']']);
+    let stream = TcpStream::connect((host, port)).await.map_err(|e| e.to_string())?;
+    match &nrpe.ca_file {
+        None => ask(stream, &question).await,
+        Some(file) => {
+            let name = if nrpe.server_name.is_empty() { host } else { &nrpe.server_name };
+            let name = ServerName::try_from(name.to_owned()).map_err(|e| e.to_string())?;
+            let connector = tokio_rustls::TlsConnector::from(Arc::new(trusting(file)?));
+            ask(connector.connect(name, stream).await.map_err(|e| e.to_string())?, &question).await
+        }
+    }
+}
+
+fn trusting(file: &str) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(file).map_err(|e| format!("{file}: {e}"))?;
+    for certificate in certificates {
+        roots.add(certificate.map_err(|e| format!("{file}: {e}"))?).map_err(|e| format!("{file}: {e}"))?;
+    }
+    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+}
+
+async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, question: &[u8]) -> Result<Ran, String> {
+    let cut = "the daemon closed the connection; does it allow this host, and does it speak TLS or not?";
+    stream.write_all(question).await.map_err(|e| e.to_string())?;
+    stream.flush().await.map_err(|e| e.to_string())?;
+    let mut packet = vec![0; FIRST];
+    stream.read_exact(&mut packet).await.map_err(|_| cut.to_owned())?;
+    let length = answer_length(&packet).map_err(|e| e.to_string())?;
+    packet.resize(length, 0);
+    stream.read_exact(&mut packet[FIRST..]).await.map_err(|_| cut.to_owned())?;
+    let (code, output) = answer(&packet, crc32fast::hash).map_err(|e| e.to_string())?;
+    Ok(Ran { status: CheckStatus::of_exit(i32::from(code)), output })
+}

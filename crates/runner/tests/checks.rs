@@ -1,0 +1,359 @@
+//! Checks against real things: Debian's monitoring-plugins, a real NRPE daemon, real sockets and certificates. What is not
+//! installed is skipped in one line.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tenfold_alerting::checks::CheckStatus;
+use tenfold_app::checks::{CheckRunner, Ran, Run};
+use tenfold_protocols::plugin::read_output;
+use tenfold_runner::Looker;
+use tenfold_testkit::TestClock;
+use tenfold_types::Timestamp;
+
+const PLUGINS: &str = "/usr/lib/nagios/plugins";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn installed(path: &str, package: &str) -> bool {
+    let found = Path::new(path).exists();
+    if !found {
+        println!("skipped: {path} is not installed (Debian: {package})");
+    }
+    found
+}
+
+/// Real certificates are made for the real time.
+#[expect(clippy::disallowed_methods, reason = "openssl takes it from there too")]
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    Timestamp(since.as_millis() as i64)
+}
+
+fn looker(dir: &Path) -> Looker {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Looker::new(vec![PathBuf::from(PLUGINS), dir.to_owned()], Arc::new(TestClock::at(now()))).unwrap()
+}
+
+fn what(json: serde_json::Value) -> Run {
+    serde_json::from_value(json).unwrap()
+}
+
+async fn look(looker: &Looker, json: serde_json::Value) -> (CheckStatus, String) {
+    let Ran { status, output } = looker.run(&what(json), Duration::from_secs(10)).await;
+    (status, String::from_utf8(output).unwrap())
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn wait_for(port: u16) {
+    let until = Instant::now() + PATIENCE;
+    while let Err(error) = TcpStream::connect(("127.0.0.1", port)) {
+        assert!(Instant::now() < until, "{error}");
+        std::thread::yield_now();
+    }
+}
+
+#[tokio::test]
+async fn monitoring_plugins_say_the_same_as_when_they_are_called_by_hand() {
+    if !installed(&format!("{PLUGINS}/check_dummy"), "monitoring-plugins-basic") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let looker = looker(dir.path());
+    let port = free_port().to_string();
+    let calls: &[&[&str]] = &[
+        &["check_dummy", "0", "all is well"],
+        &["check_dummy", "1", "hm"],
+        &["check_dummy", "2", "; touch $(pwd)/x `id`"],
+        &["check_dummy", "3"],
+        &["check_disk", "-w", "1%", "-c", "0%", "-p", "/"],
+        &["check_load", "-w", "1000,1000,1000", "-c", "2000,2000,2000"],
+        &["check_procs", "-c", "1:"],
+        &["check_swap", "-w", "0", "-c", "0"],
+        &["check_file_age", "-w", "1", "-c", "999999999", "-f", "/etc/hostname"],
+        &["check_tcp", "-H", "127.0.0.1", "-p", &port],
+        &["check_disk", "--no-such-option"],
+    ];
+    for argv in calls {
+        let by_hand = Command::new(format!("{PLUGINS}/{}", argv[0])).args(&argv[1..]).output().unwrap();
+        let (status, said) = look(&looker, serde_json::json!({"plugin": argv})).await;
+        assert_eq!(status, CheckStatus::of_exit(by_hand.status.code().unwrap()), "{argv:?}: {said}");
+        let theirs = read_output(&by_hand.stdout);
+        let ours = read_output(said.as_bytes());
+        let names = |o: &tenfold_protocols::plugin::PluginOutput| -> Vec<(String, String)> {
+            o.values.iter().map(|v| (v.label.clone(), v.unit.clone())).collect()
+        };
+        assert_eq!(names(&ours), names(&theirs), "{argv:?}");
+        assert_eq!(ours.unread, 0, "{argv:?}: {said}");
+    }
+    let (_, said) =
+        look(&looker, serde_json::json!({"plugin": ["check_load", "-w", "1000,1000,1000", "-c", "2000,2000,2000"]}))
+            .await;
+    let labels: Vec<_> = read_output(said.as_bytes()).values.into_iter().map(|v| v.label).collect();
+    assert_eq!(labels, ["load1", "load5", "load15"]);
+    let whole = format!("{PLUGINS}/check_dummy");
+    assert_eq!(look(&looker, serde_json::json!({"plugin": [whole, "1"]})).await.0, CheckStatus::Warning);
+}
+
+fn script(dir: &Path, name: &str, text: &str) {
+    let path = dir.join(name);
+    std::fs::write(&path, text).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[tokio::test]
+async fn a_plugin_that_hangs_is_ended_with_all_it_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let looker = looker(dir.path());
+    script(dir.path(), "hangs", "#!/bin/sh\nsleep 1000 &\necho $! > \"$1\"\necho $$ >> \"$1\"\nwait\n");
+    let pids = dir.path().join("pids");
+    let ran = looker.run(&what(serde_json::json!({"plugin": ["hangs", pids]})), Duration::from_millis(700)).await;
+    assert_eq!(ran.status, CheckStatus::Critical);
+    assert!(String::from_utf8_lossy(&ran.output).contains("no answer within 0.7 s"));
+    for pid in std::fs::read_to_string(&pids).unwrap().lines() {
+        let until = Instant::now() + PATIENCE;
+        let runs = || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            !stat.is_empty() && !stat.contains(") Z ")
+        };
+        while runs() {
+            assert!(Instant::now() < until, "{pid} goes on");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn programs_elsewhere_are_refused_and_floods_are_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let looker = looker(dir.path());
+    for program in ["/bin/sh", "../sh", "sh", "/usr/lib/nagios/plugins/../../../../bin/sh", ""] {
+        let (status, said) = look(&looker, serde_json::json!({"plugin": [program, "-c", "echo hi"]})).await;
+        assert_eq!(status, CheckStatus::Unknown, "{program}");
+        assert!(!said.contains("hi"), "{program}: {said}");
+    }
+    script(dir.path(), "floods", "#!/bin/sh\nhead -c 3000000 /dev/zero | tr '\\0' 'x'\nexit 1\n");
+    let (status, said) = look(&looker, serde_json::json!({"plugin": ["floods"]})).await;
+    assert_eq!((status, said.len()), (CheckStatus::Warning, 64 << 10));
+    script(dir.path(), "complains", "#!/bin/sh\necho 'no route' >&2\nexit 2\n");
+    assert_eq!(
+        look(&looker, serde_json::json!({"plugin": ["complains"]})).await,
+        (CheckStatus::Critical, "no route\n".to_owned())
+    );
+    script(dir.path(), "dies", "#!/bin/sh\nkill -9 $$\n");
+    assert_eq!(look(&looker, serde_json::json!({"plugin": ["dies"]})).await.0, CheckStatus::Unknown);
+}
+
+/// Answers every connection with the same bytes, after it has read something.
+fn serve(answer: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer);
+            let _ = stream.write_all(answer);
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn built_in_looks() {
+    let dir = tempfile::tempdir().unwrap();
+    let looker = looker(dir.path());
+    let web = serve(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello");
+    let broken = serve(b"HTTP/1.1 503 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let (closed, address) = (free_port(), |port: u16| format!("127.0.0.1:{port}"));
+    let url = |port: u16| format!("http://127.0.0.1:{port}/");
+    let cases = [
+        (serde_json::json!({"tcp": {"address": address(web)}}), CheckStatus::Ok, "is open"),
+        (
+            serde_json::json!({"tcp": {"address": address(web), "send": "GET", "expect": "hello"}}),
+            CheckStatus::Ok,
+            "as expected",
+        ),
+        (
+            serde_json::json!({"tcp": {"address": address(web), "send": "GET", "expect": "bye"}}),
+            CheckStatus::Critical,
+            "did not come",
+        ),
+        (serde_json::json!({"tcp": {"address": address(web), "warning_seconds": 0.0}}), CheckStatus::Warning, "time="),
+        (serde_json::json!({"tcp": {"address": address(closed)}}), CheckStatus::Critical, "refused"),
+        (serde_json::json!({"http": {"url": url(web), "contains": "hell"}}), CheckStatus::Ok, "200, 5 bytes"),
+        (serde_json::json!({"http": {"url": url(web), "contains": "bye"}}), CheckStatus::Critical, "does not hold"),
+        (serde_json::json!({"http": {"url": url(broken)}}), CheckStatus::Critical, "answers 503"),
+        (serde_json::json!({"http": {"url": url(broken), "status": [503]}}), CheckStatus::Ok, "503"),
+        (serde_json::json!({"http": {"url": url(closed)}}), CheckStatus::Critical, "refused"),
+        (
+            serde_json::json!({"disk": {"path": "/", "warning_percent": 100.0, "critical_percent": 100.0}}),
+            CheckStatus::Ok,
+            "used_percent=",
+        ),
+        (
+            serde_json::json!({"disk": {"path": "/", "warning_percent": 0.0, "critical_percent": 0.0}}),
+            CheckStatus::Critical,
+            "full",
+        ),
+        (serde_json::json!({"disk": {"path": "/no/such/place"}}), CheckStatus::Unknown, "ENOENT"),
+        (serde_json::json!({"process": {"name": "no-such-program"}}), CheckStatus::Critical, "0 named"),
+        (
+            serde_json::json!({"process": {"name": "no-such-program", "min": 0, "max": 0}}),
+            CheckStatus::Ok,
+            "processes=0",
+        ),
+        (serde_json::json!({"dns": {"name": "localhost", "expect": ["127.0.0.1"]}}), CheckStatus::Ok, "127.0.0.1"),
+        (
+            serde_json::json!({"dns": {"name": "localhost", "expect": ["10.9.8.7"]}}),
+            CheckStatus::Critical,
+            "not 10.9.8.7",
+        ),
+        (serde_json::json!({"dns": {"name": "no-such-name.invalid"}}), CheckStatus::Critical, "DNS CRITICAL"),
+    ];
+    for (json, status, word) in cases {
+        let (got, said) = look(&looker, json.clone()).await;
+        assert_eq!(got, status, "{json}: {said}");
+        assert!(said.contains(word), "{json}: {said}");
+    }
+    // One that accepts and says nothing ends in time.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let ran = looker.run(&what(serde_json::json!({"http": {"url": url(port)}})), Duration::from_millis(300)).await;
+    assert_eq!(ran.status, CheckStatus::Critical);
+    // As full as `df` says.
+    let df = Command::new("df").args(["--output=pcent", "/"]).output().unwrap();
+    let theirs: f64 =
+        String::from_utf8_lossy(&df.stdout).lines().nth(1).unwrap().trim().trim_end_matches('%').parse().unwrap();
+    let (_, said) = look(&looker, serde_json::json!({"disk": {"path": "/"}})).await;
+    let ours = read_output(said.as_bytes()).values.into_iter().find(|v| v.label == "used_percent").unwrap().value;
+    assert!((theirs - ours).abs() <= 1.5, "df says {theirs}, we say {ours}");
+}
+
+/// A certificate for 127.0.0.1 that lasts so many days, with its key.
+fn certificate(dir: &Path, days: &str) -> Option<(PathBuf, PathBuf)> {
+    let (cert, key) = (dir.join("cert.pem"), dir.join("key.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", days])
+        .args(["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&cert)
+        .stderr(Stdio::null())
+        .status();
+    match made {
+        Ok(status) if status.success() => Some((cert, key)),
+        _ => {
+            println!("skipped: openssl is not installed");
+            None
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_certificate_is_seen_and_one_nobody_signed_is_not_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some((cert, key)) = certificate(dir.path(), "20") else { return };
+    let port = free_port();
+    let server = Command::new("openssl")
+        .args(["s_server", "-quiet", "-accept", &format!("127.0.0.1:{port}")])
+        .arg("-cert")
+        .arg(cert)
+        .arg("-key")
+        .arg(key)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _server = Running(server);
+    wait_for(port);
+    let (status, said) =
+        look(&looker(dir.path()), serde_json::json!({"tls": {"address": format!("127.0.0.1:{port}")}})).await;
+    assert_eq!(status, CheckStatus::Critical, "{said}");
+    assert!(said.contains("is not good"), "{said}");
+    let days = read_output(said.as_bytes()).values[0].value;
+    assert!((19.0..20.1).contains(&days), "{said}");
+}
+
+#[tokio::test]
+async fn a_real_nrpe_daemon_answers_plain_and_with_a_certificate() {
+    if !installed("/usr/sbin/nrpe", "nagios-nrpe-server")
+        || !installed(&format!("{PLUGINS}/check_dummy"), "monitoring-plugins-basic")
+    {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let looker = looker(dir.path());
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let start = |extra: String, plain: bool| {
+        let port = free_port();
+        let config = dir.path().join(format!("nrpe-{port}.cfg"));
+        let long = "x".repeat(3000);
+        let text = format!(
+            "server_port={port}\nserver_address=127.0.0.1\nallowed_hosts=127.0.0.1\nnrpe_user=root\nnrpe_group=root\n\
+             dont_blame_nrpe=1\npid_file={}/pid\ndebug=0\ncommand_timeout=10\n\
+             command[bad]={PLUGINS}/check_dummy 2 broken\ncommand[long]=/bin/echo '{long}|a=5s'\n\
+             command[args]={PLUGINS}/check_dummy $ARG1$ $ARG2$\n{extra}",
+            dir.path().display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let mut command = Command::new("/usr/sbin/nrpe");
+        command.arg("-c").arg(&config).arg("-f").stdout(Stdio::null()).stderr(Stdio::null());
+        if plain {
+            command.arg("-n");
+        }
+        let daemon = Running(command.spawn().unwrap());
+        wait_for(port);
+        (daemon, port)
+    };
+    let (_plain, port) = start(String::new(), true);
+    let ask = |port: u16, command: &str, more: serde_json::Value| {
+        let mut nrpe = serde_json::json!({"address": format!("127.0.0.1:{port}"), "command": command});
+        for (key, value) in more.as_object().unwrap() {
+            nrpe[key] = value.clone();
+        }
+        serde_json::json!({"nrpe": nrpe})
+    };
+    for old in [false, true] {
+        let version = serde_json::json!({"version_2": old});
+        let (status, said) = look(&looker, ask(port, "bad", version.clone())).await;
+        assert_eq!((status, said.trim()), (CheckStatus::Critical, "CRITICAL: broken"), "version 2: {old}");
+        let more = serde_json::json!({"version_2": old, "arguments": ["1", "hm"]});
+        let (status, said) = look(&looker, ask(port, "args", more)).await;
+        assert_eq!((status, said.trim()), (CheckStatus::Warning, "WARNING: hm"));
+    }
+    let (status, said) = look(&looker, ask(port, "long", serde_json::json!({}))).await;
+    assert_eq!((status, read_output(said.as_bytes()).values[0].value), (CheckStatus::Ok, 5.0));
+    let (status, said) = look(&looker, ask(port, "gone", serde_json::json!({}))).await;
+    assert_eq!(status, CheckStatus::Unknown, "{said}");
+
+    let Some((cert, key)) = certificate(dir.path(), "20") else { return };
+    let files =
+        format!("ssl_version=TLSv1.2+\nssl_cert_file={}\nssl_privatekey_file={}\n", cert.display(), key.display());
+    let (_secret, port) = start(files, false);
+    let trusting = serde_json::json!({"ca_file": cert});
+    let (status, said) = look(&looker, ask(port, "bad", trusting)).await;
+    assert_eq!((status, said.trim()), (CheckStatus::Critical, "CRITICAL: broken"));
+    let (status, said) = look(&looker, ask(port, "bad", serde_json::json!({}))).await;
+    assert_eq!(status, CheckStatus::Unknown, "plain to one that wants TLS: {said}");
+}

@@ -1,0 +1,50 @@
+//! Checks: what people wrote, and where each stands, both opaque here.
+
+use tenfold_types::Timestamp;
+
+use crate::{Row, StoreError, Tx, params};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRow {
+    pub name: String,
+    pub body: String,
+    /// Absent before the first change of its state.
+    pub state: Option<String>,
+}
+
+fn check(row: &Row) -> Result<CheckRow, StoreError> {
+    Ok(CheckRow { name: row.string(0)?, body: row.string(1)?, state: row.opt_string(2)? })
+}
+
+/// All of them by name.
+pub fn list(tx: &mut dyn Tx) -> Result<Vec<CheckRow>, StoreError> {
+    tx.query("SELECT name, body, state FROM checks ORDER BY name", &[])?.iter().map(check).collect()
+}
+
+pub fn get(tx: &mut dyn Tx, name: &str) -> Result<Option<CheckRow>, StoreError> {
+    tx.query_opt("SELECT name, body, state FROM checks WHERE name = $1", params![name])?.as_ref().map(check).transpose()
+}
+
+pub fn count(tx: &mut dyn Tx) -> Result<i64, StoreError> {
+    tx.query_opt("SELECT COUNT(*) FROM checks", &[])?.map_or(Ok(0), |r| r.int(0))
+}
+
+/// Writes a definition; where the check stands is kept.
+pub fn put(tx: &mut dyn Tx, name: &str, body: &str, at: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO checks (name, body, changed_at) VALUES ($1, $2, $3)
+         ON CONFLICT (name) DO UPDATE SET body = excluded.body, changed_at = excluded.changed_at",
+        params![name, body, at],
+    )?;
+    Ok(())
+}
+
+/// True when it was there.
+pub fn delete(tx: &mut dyn Tx, name: &str) -> Result<bool, StoreError> {
+    Ok(tx.execute("DELETE FROM checks WHERE name = $1", params![name])? > 0)
+}
+
+/// Writes where a check stands; one that was deleted meanwhile stays so. True when it is there.
+pub fn stand(tx: &mut dyn Tx, name: &str, state: &str) -> Result<bool, StoreError> {
+    Ok(tx.execute("UPDATE checks SET state = $1 WHERE name = $2", params![state, name])? > 0)
+}

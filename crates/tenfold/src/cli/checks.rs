@@ -1,0 +1,148 @@
+//! checks: what is looked at, and how it stands.
+
+use serde_json::{Value, json};
+
+use super::Common;
+use super::client::{Client, segment};
+use super::nagios;
+use super::out::{Exit, Failure, Out, list, minute, number, talk, text};
+
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// List checks, show, put and delete one, send a result, look now, import from Nagios.
+#[derive(Debug, clap::Args)]
+#[command(
+    before_long_help = "Examples:\n  tenfold checks list --bad\n  tenfold checks show db1-disk\n  tenfold checks put db1-disk check.yaml\n  tenfold checks result backup ok 'took 3 min | seconds=180'\n  tenfold checks now db1-disk\n  tenfold checks import /etc/nagios4/nagios.cfg --dry-run"
+)]
+pub struct Checks {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// The worst first.
+    List {
+        /// Only those with a problem.
+        #[arg(long)]
+        bad: bool,
+    },
+    /// One check with the output and the values of its last result.
+    Show { name: String },
+    /// Make or change a check out of a file in YAML or JSON.
+    Put {
+        name: String,
+        #[arg(value_name = "FILE")]
+        file: std::path::PathBuf,
+    },
+    /// Delete a check; its alert ends.
+    Delete { name: String },
+    /// Send a result from outside.
+    Result {
+        name: String,
+        /// ok, warning, critical or unknown.
+        status: String,
+        /// As a plugin prints it, with performance data behind `|`.
+        #[arg(default_value = "")]
+        output: String,
+    },
+    /// Look now instead of at its time.
+    Now { name: String },
+    /// Make checks of a Nagios configuration, by its main file; what has no equal here is listed.
+    Import {
+        #[arg(value_name = "NAGIOS.CFG")]
+        main: std::path::PathBuf,
+        /// Only say what it would become.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+impl Checks {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let path = |name: &str| format!("/api/checks/{}", segment(name));
+        match self.what {
+            What::List { bad } => {
+                let answer = client.get("/api/checks", &[]).await?;
+                out.answer(&answer, |a| {
+                    let shown = list(a, "items").iter().filter(|c| !bad || text(c, "status") != "ok");
+                    shown.map(|c| line(out, c)).collect()
+                });
+            }
+            What::Show { name } => {
+                let check = client.get(&path(&name), &[]).await?;
+                out.answer(&check, |c| details(out, c));
+            }
+            What::Put { name, file } => {
+                let check = client.put(&path(&name), &read(&file)?, &[]).await?;
+                out.answer(&check, |c| vec![line(out, c)]);
+            }
+            What::Delete { name } => {
+                let done = client.delete(&path(&name)).await?;
+                out.answer(&done, |_| vec![format!("the check {name} is deleted")]);
+            }
+            What::Result { name, status, output } => {
+                let body = json!({"status": status, "output": output});
+                let check = client.post(&format!("{}/result", path(&name)), &body).await?;
+                out.answer(&check, |c| vec![line(out, c)]);
+            }
+            What::Now { name } => {
+                let check = client.post(&format!("{}/now", path(&name)), &json!({})).await?;
+                out.answer(&check, |_| vec![format!("{name} is looked at now")]);
+            }
+            What::Import { main, dry_run } => {
+                let import = nagios::read(&main)?;
+                if !dry_run {
+                    for (name, spec) in &import.checks {
+                        client.put(&path(name), &json!(spec), &[]).await?;
+                    }
+                }
+                out.answer(&json!(import), |_| {
+                    let notes = import.report.iter().map(|n| format!("{}: {}", n.about, n.message));
+                    import.checks.iter().map(|(name, s)| format!("{name}  {}", s.run.kind())).chain(notes).collect()
+                });
+                let done = if dry_run { "nothing was changed" } else { "they are put" };
+                talk(&format!("{} checks, {} notes; {done}", import.checks.len(), import.report.len()));
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// A definition out of a file; JSON is YAML too.
+fn read(path: &std::path::Path) -> Result<Value, Failure> {
+    let wrong = |why: &dyn std::fmt::Display| Failure::misuse(format!("{}: {why}", path.display()));
+    if std::fs::metadata(path).map_err(|e| wrong(&e))?.len() > FILE_BYTES_MAX {
+        return Err(wrong(&format!("the file has more than {FILE_BYTES_MAX} bytes")));
+    }
+    let yaml = std::fs::read_to_string(path).map_err(|e| wrong(&e))?;
+    serde_saphyr::from_str(&yaml).map_err(|e| wrong(&e.without_snippet()))
+}
+
+fn line(out: Out, check: &Value) -> String {
+    let sure = if check["hard"] == json!(true) {
+        String::new()
+    } else {
+        format!(" ({} of {})", number(check, "attempt"), number(&check["spec"], "attempts"))
+    };
+    let marks: String = ["flapping", "unreachable", "stale"]
+        .iter()
+        .filter(|m| check[**m] == json!(true))
+        .map(|m| format!(" [{m}]"))
+        .collect();
+    format!("{}{sure}{marks}  {}  {}", out.state(text(check, "status")), text(check, "name"), text(check, "output"))
+}
+
+fn details(out: Out, check: &Value) -> Vec<String> {
+    let mut lines = vec![line(out, check)];
+    lines.extend(text(check, "long_output").lines().map(|l| format!("  {l}")));
+    for value in list(check, "values") {
+        lines.push(format!("  {} = {}{}", text(value, "label"), value["value"], text(value, "unit")));
+    }
+    let kind = text(check, "kind");
+    let times = format!("since {}, last {}", minute(check, "since"), minute(check, "last_at"));
+    lines.push(format!("  {kind} every {}; {times}", text(&check["spec"], "interval")));
+    lines
+}

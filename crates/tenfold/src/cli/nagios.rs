@@ -1,0 +1,71 @@
+//! Reads a Nagios configuration from disk: the main file, and what it names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use tenfold_app::checks::{NagiosImport, import_nagios};
+use tenfold_protocols::nagios::{BYTES_MAX, read_main, read_objects, resolve};
+
+use super::out::Failure;
+
+const FILES_MAX: usize = 20_000;
+
+/// What a configuration becomes here.
+pub fn read(main: &Path) -> Result<NagiosImport, Failure> {
+    let mut left = BYTES_MAX as u64;
+    let settings = read_main(&text(main, &mut left)?);
+    let base = main.parent().unwrap_or(Path::new(""));
+    let (mut files, mut macros, mut interval_length) = (Vec::new(), BTreeMap::new(), 60.0);
+    for (key, value) in &settings {
+        let path = base.join(value);
+        match key.as_str() {
+            "cfg_file" => files.push(path),
+            "cfg_dir" => below(&path, &mut files)?,
+            "resource_file" => {
+                for (name, value) in read_main(&text(&path, &mut left)?) {
+                    macros.insert(name.trim_matches('$').to_owned(), value);
+                }
+            }
+            "interval_length" => interval_length = value.parse().unwrap_or(60.0),
+            _ => {}
+        }
+    }
+    let mut objects = Vec::new();
+    for file in files {
+        let read = read_objects(&file.display().to_string(), &text(&file, &mut left)?);
+        objects.extend(read.map_err(|e| Failure::misuse(e.to_string()))?);
+    }
+    if objects.is_empty() {
+        return Err(Failure::misuse(format!("{} names no objects", main.display()))
+            .advice("give the main file, which has lines like cfg_file=/etc/nagios4/objects/localhost.cfg"));
+    }
+    let resolved = resolve(&objects).map_err(|e| Failure::misuse(e.to_string()))?;
+    Ok(import_nagios(&resolved, &macros, interval_length))
+}
+
+fn text(path: &Path, left: &mut u64) -> Result<String, Failure> {
+    let wrong = |why: &dyn std::fmt::Display| Failure::misuse(format!("{}: {why}", path.display()));
+    let size = std::fs::metadata(path).map_err(|e| wrong(&e))?.len();
+    *left = left.checked_sub(size).ok_or_else(|| wrong(&format!("all files have more than {BYTES_MAX} bytes")))?;
+    let bytes = std::fs::read(path).map_err(|e| wrong(&e))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The `.cfg` files below a folder, folders in it too.
+fn below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let fail = |e: std::io::Error| Failure::misuse(format!("{}: {e}", dir.display()));
+    let mut entries = std::fs::read_dir(dir).map_err(fail)?.collect::<Result<Vec<_>, _>>().map_err(fail)?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if entry.file_type().map_err(fail)?.is_dir() {
+            below(&path, files)?;
+        } else if path.extension().is_some_and(|e| e == "cfg") {
+            files.push(path);
+        }
+        if files.len() > FILES_MAX {
+            return Err(Failure::misuse(format!("{} holds more than {FILES_MAX} files", dir.display())));
+        }
+    }
+    Ok(())
+}

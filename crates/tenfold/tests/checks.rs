@@ -1,0 +1,129 @@
+//! Checks through the command line against the real server, Debian's plugins and Debian's Nagios configuration; and events
+//! as PagerDuty's own client sends them.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
+
+mod bench;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use bench::{Bench, code, err, text};
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn json(bench: &Bench, args: &[&str]) -> Value {
+    let mut args = args.to_vec();
+    args.push("--json");
+    let out = bench.run(&args);
+    assert_eq!(code(&out), 0, "{args:?}: {}", err(&out));
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+fn wait_for(what: &str, mut look: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !look() {
+        assert!(Instant::now() < until, "{what}");
+    }
+}
+
+#[test]
+fn a_check_is_put_looked_at_and_alerts() {
+    let bench = Bench::start();
+    bench.set_up();
+    let file = bench.dir.path().join("check.yaml");
+    let run = if Path::new("/usr/lib/nagios/plugins/check_dummy").exists() {
+        "{plugin: [check_dummy, '2', 'very | a=5s;1;2']}"
+    } else {
+        println!("monitoring-plugins-basic is not installed: a built-in look stands in");
+        "{process: {name: no-such-program}}"
+    };
+    std::fs::write(&file, format!("host: db1\nrun: {run}\ninterval: 1s\nretry_interval: 1s\nattempts: 2\n")).unwrap();
+    let put = bench.run(&["checks", "put", "db1-dummy", file.to_str().unwrap()]);
+    assert_eq!(code(&put), 0, "{}", err(&put));
+    wait_for("the check becomes a hard problem", || {
+        json(&bench, &["checks", "show", "db1-dummy"])["hard"] == true
+            && json(&bench, &["checks", "show", "db1-dummy"])["status"] == "critical"
+    });
+    let shown = text(&bench.run(&["checks", "show", "db1-dummy"]));
+    assert!(shown.contains("CRITICAL"), "{shown}");
+    wait_for("the status is a series", || {
+        json(&bench, &["query", "check_status{check=\"db1-dummy\"}"]).to_string().contains("db1-dummy")
+    });
+    wait_for("the alert fires", || json(&bench, &["checks", "show", "db1-dummy"])["alerts"] == true);
+    let list = json(&bench, &["checks", "list", "--bad"]);
+    assert_eq!(list["items"][0]["name"], "db1-dummy");
+    assert!(list["scheduler"]["done"].as_u64().unwrap() > 0);
+    // A wrong one is refused, with a reason.
+    std::fs::write(&file, "run: {plugin: ['/bin/../bin/sh']}\n").unwrap();
+    let put = bench.run(&["checks", "put", "sh", file.to_str().unwrap()]);
+    assert_eq!(code(&put), 2, "{}", err(&put));
+    // Results from outside.
+    std::fs::write(&file, "run: {passive: {}}\nattempts: 1\nfreshness: 1h\n").unwrap();
+    assert_eq!(code(&bench.run(&["checks", "put", "backup", file.to_str().unwrap()])), 0);
+    let sent = json(&bench, &["checks", "result", "backup", "warning", "slow | seconds=180"]);
+    assert_eq!((sent["status"].as_str(), sent["values"][0]["value"].as_f64()), (Some("warning"), Some(180.0)));
+    assert_eq!(code(&bench.run(&["checks", "delete", "backup"])), 0);
+    assert_eq!(code(&bench.run(&["checks", "show", "backup"])), 1);
+}
+
+#[test]
+fn a_nagios_configuration_becomes_checks() {
+    if !Path::new("/etc/nagios4/nagios.cfg").exists() {
+        println!("skipped: /etc/nagios4 is not installed (Debian: nagios4-common)");
+        return;
+    }
+    let bench = Bench::start();
+    bench.set_up();
+    let dry = json(&bench, &["checks", "import", "/etc/nagios4/nagios.cfg", "--dry-run"]);
+    assert!(dry["checks"].as_array().unwrap().len() > 5, "{dry}");
+    assert_eq!(json(&bench, &["checks", "list"])["items"].as_array().unwrap().len(), 0);
+    let done = bench.run(&["checks", "import", "/etc/nagios4/nagios.cfg"]);
+    assert_eq!(code(&done), 0, "{}", err(&done));
+    let list = json(&bench, &["checks", "list"]);
+    assert_eq!(list["items"].as_array().unwrap().len(), dry["checks"].as_array().unwrap().len());
+    let disk = json(&bench, &["checks", "show", "localhost_root-partition"]);
+    assert_eq!(disk["spec"]["parents"][0], "localhost");
+    assert!(disk["spec"]["run"]["plugin"].to_string().contains("check_disk"), "{disk}");
+}
+
+/// Sends as a monitoring tool with PagerDuty's client library does.
+const CLIENT: &str = "
+import sys
+from pagerduty import EventsApiV2Client
+client = EventsApiV2Client(sys.argv[2], base_url=sys.argv[1])
+key = client.trigger('disk is full', 'db1', severity='critical', custom_details={'service': 'photos'}, dedup_key='disk-db1')
+assert key == 'disk-db1', key
+client.trigger('disk is fuller', 'db1', severity='warning', dedup_key='disk-db1')
+other = client.trigger('hm', 'db2')
+assert other
+client.acknowledge('disk-db1')
+client.resolve(other)
+client.resolve('never-seen')
+try:
+    EventsApiV2Client('wrong', base_url=sys.argv[1]).trigger('x', 'y')
+    sys.exit('a wrong key was taken')
+except Exception as e:
+    print('refused:', type(e).__name__)
+";
+
+#[test]
+fn the_client_of_pagerduty_is_understood() {
+    let there = Command::new("python3").args(["-c", "import pagerduty"]).output();
+    if !there.is_ok_and(|o| o.status.success()) {
+        println!("skipped: the Python package pagerduty is not installed (pip install pagerduty)");
+        return;
+    }
+    let bench = Bench::start();
+    bench.set_up();
+    let made = json(&bench, &["token", "create", "monitor", "--kind", "robot", "--role", "responder"]);
+    let secret = made["secret"].as_str().unwrap();
+    let out = Command::new("python3").args(["-c", CLIENT, &bench.url, secret]).output().unwrap();
+    assert!(out.status.success(), "{}{}", text(&out), err(&out));
+    let alerts = bench.run(&["status", "--json"]);
+    assert_eq!(code(&alerts), 0, "{}", err(&alerts));
+    let events = json(&bench, &["events"]).to_string();
+    assert!(events.contains("alert.fired") && events.contains("alert.resolved"), "{events}");
+}

@@ -59,6 +59,9 @@ if [ "$purpose" = test ]; then
     need amtool prometheus-alertmanager
     need gmond ganglia-monitor
     need victoria-metrics victoria-metrics
+    [ -x /usr/lib/nagios/plugins/check_dummy ] || packages+=(monitoring-plugins-basic)
+    need nrpe nagios-nrpe-server
+    need nagios4 nagios4-core
     need python3 python3
     # Debian's python3 makes no virtual environment by itself.
     python3 -c 'import ensurepip' >/dev/null 2>&1 || packages+=(python3-venv)

@@ -1,4 +1,5 @@
 /** The server's API for tests and screenshots: the shapes, a few rows, a live stream. It answers, it does not decide. */
+import { checkList, checkNamed, why } from "./checks.ts";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Connect, Plugin } from "vite";
 import * as c from "./changes.ts";
@@ -93,6 +94,9 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
       return flag;
     }],
     ["GET", /^\/api\/alerts$/, () => list(d.ALERTS, empty)],
+    ["GET", /^\/api\/alerts\/(.+)\/why$/, ([fingerprint]) => why(fingerprint ?? "")],
+    ["GET", /^\/api\/checks$/, () => checkList(empty)],
+    ["GET", /^\/api\/checks\/(.+)$/, ([name]) => checkNamed(name ?? "")],
     ["GET", /^\/api\/rules$/, () => list(RULES, empty)],
     ["GET", /^\/api\/mutes$/, () => list([{ id: 1, matchers: [{ name: "alertname", op: "=", value: "PhotosSlow" }], reason: "resizing the disks", created_by: "raj", created_by_name: "Raj", expires_at: new Date(Date.now() + 3_000_000).toISOString() }], empty)],
     ["GET", /^\/api\/schedules$/, () => list(d.SCHEDULES, empty)],

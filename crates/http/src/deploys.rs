@@ -46,7 +46,7 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(log))
         .add(Policy::Viewer, routes!(trains))
         .add(Policy::Role(Role::Deployer), routes!(train_say))
-        .add(Policy::Role(Role::Deployer), routes!(train_graphs))
+        .add(Policy::Person, routes!(train_graphs))
         .add(Policy::Viewer, routes!(locks))
         .add(Policy::Role(Role::Deployer), routes!(lock))
         .add(Policy::Role(Role::Deployer), routes!(unlock))

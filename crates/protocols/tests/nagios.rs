@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -94,6 +95,8 @@ fn hosts_and_services_are_those_of_nagios() {
         return;
     }
     let dir = tempfile::tempdir().unwrap();
+    // Started as root, Nagios goes on as somebody else.
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let at = |name: &str| dir.path().join(name);
     std::fs::write(at("more.cfg"), INHERITED).unwrap();
     let mut files: Vec<_> = ["commands", "contacts", "timeperiods", "templates", "localhost", "switch"]

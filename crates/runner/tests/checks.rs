@@ -310,7 +310,7 @@ async fn a_real_nrpe_daemon_answers_plain_and_with_a_certificate() {
         let config = dir.path().join(format!("nrpe-{port}.cfg"));
         let long = "x".repeat(3000);
         let text = format!(
-            "server_port={port}\nserver_address=127.0.0.1\nallowed_hosts=127.0.0.1\nnrpe_user=root\nnrpe_group=root\n\
+            "server_port={port}\nserver_address=127.0.0.1\nallowed_hosts=127.0.0.1\nnrpe_user=nagios\nnrpe_group=nagios\n\
              dont_blame_nrpe=1\npid_file={}/pid\ndebug=0\ncommand_timeout=10\n\
              command[bad]={PLUGINS}/check_dummy 2 broken\ncommand[long]=/bin/echo '{long}|a=5s'\n\
              command[args]={PLUGINS}/check_dummy $ARG1$ $ARG2$\n{extra}",
@@ -340,7 +340,12 @@ async fn a_real_nrpe_daemon_answers_plain_and_with_a_certificate() {
         assert_eq!((status, said.trim()), (CheckStatus::Critical, "CRITICAL: broken"), "version 2: {old}");
         let more = serde_json::json!({"version_2": old, "arguments": ["1", "hm"]});
         let (status, said) = look(&looker, ask(port, "args", more)).await;
-        assert_eq!((status, said.trim()), (CheckStatus::Warning, "WARNING: hm"));
+        // Debian's daemon is built without arguments, and hangs up on them.
+        if said.contains("closed the connection") {
+            assert_eq!(status, CheckStatus::Unknown);
+        } else {
+            assert_eq!((status, said.trim()), (CheckStatus::Warning, "WARNING: hm"));
+        }
     }
     let (status, said) = look(&looker, ask(port, "long", serde_json::json!({}))).await;
     assert_eq!((status, read_output(said.as_bytes()).values[0].value), (CheckStatus::Ok, 5.0));

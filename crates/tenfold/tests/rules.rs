@@ -47,7 +47,7 @@ const CASES: &[(&str, bool, &str)] = &[
         r#"
 rule_files: [ru*.yaml]
 evaluation_interval: 1m
-group_eval_order: [first, second]
+group_eval_order: [first, second, alerts]
 tests:
 - name: a host goes down and comes back
   interval: 1m
@@ -150,32 +150,32 @@ tests:
     (
         "sample differs",
         false,
-        r#"
+        r"
 tests:
 - interval: 1m
   input_series: [{series: x, values: 1 2 3}]
   promql_expr_test: [{expr: x, eval_time: 1m, exp_samples: [{labels: x, value: 3}]}]
-"#,
+",
     ),
     (
         "last digit differs",
         false,
-        r#"
+        r"
 tests:
 - interval: 1m
   input_series: [{series: x, values: '0.1'}]
   promql_expr_test: [{expr: x + 0.2, eval_time: 0m, exp_samples: [{labels: '{}', value: 0.3}]}]
-"#,
+",
     ),
     (
         "native histograms",
         true,
-        r#"
+        r"
 tests:
 - interval: 1m
   input_series: [{series: x, values: '1x2'}]
   promql_expr_test: [{expr: 'count_over_time(x[90s])', eval_time: 2m, exp_samples: [{labels: '{}', value: 2}]}]
-"#,
+",
     ),
     (
         "two alerts become one",
@@ -255,7 +255,7 @@ fn newer_keys() {
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
     write(
         "tests.yaml",
-        r#"
+        r"
 fuzzy_compare: true
 tests:
 - name: near enough
@@ -277,7 +277,7 @@ tests:
     eval_time: 1m
     exp_samples: [{labels: h, histogram: '{{schema:0 sum:5 count:4 buckets:[1 2 1]}}'}]
   - {expr: histogram_count(h), eval_time: 1m, exp_samples: [{labels: '{}', value: 4}]}
-"#,
+",
     );
     let out = ours(dir.path(), &["rules", "test", "tests.yaml", "--json"]);
     assert!(out.status.success(), "{}", said(&out));

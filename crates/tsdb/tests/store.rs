@@ -2,50 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use std::{fs, path::Path};
+mod common;
+
+use std::fs;
 
 use tenfold_tsdb::{
     Exemplar, HistogramPoint, Options, Point, Reason, STALE_NAN, Sample, SeriesWrite, Tsdb, TsdbError, is_stale,
 };
 use tenfold_types::{Histogram, Labels, Matcher, MatcherOp, histogram::Buckets};
 
-const HOUR: i64 = 3_600_000;
-
-fn series(name: &str, instance: &str) -> Labels {
-    Labels::from_pairs([("__name__", name), ("instance", instance)])
-}
-
-fn sample(instance: &str, t_ms: i64, value: f64) -> Sample {
-    Sample::new(series("m", instance), t_ms, value)
-}
-
-fn open(dir: &Path) -> Tsdb {
-    Tsdb::open(dir, strict()).unwrap().0
-}
-
-/// Nothing late is taken, and blocks are not merged.
-fn strict() -> Options {
-    Options { out_of_order_ms: 0, block_ms_max: 2 * HOUR, ..Options::default() }
-}
-
-fn read(db: &Tsdb, matchers: &[Matcher], start: i64, end: i64) -> Vec<(String, Vec<Point>)> {
-    let mut out: Vec<_> = db
-        .select(matchers, start, end)
-        .unwrap()
-        .into_iter()
-        .map(|s| {
-            let mut points = Vec::new();
-            s.chunks.read(&mut points).unwrap();
-            (s.labels.to_string(), points)
-        })
-        .collect();
-    out.sort_by(|a, b| a.0.cmp(&b.0));
-    out
-}
-
-fn all(db: &Tsdb) -> Vec<(String, Vec<Point>)> {
-    read(db, &[Matcher::equal("__name__", "m")], i64::MIN, i64::MAX)
-}
+use common::{HOUR, all, open, read, sample, series, strict};
 
 #[test]
 fn order_rules_are_prometheus_rules() {
@@ -497,138 +463,4 @@ fn a_bomb_of_labels_is_stopped_by_the_limit_and_memory_stays_small() {
     drop(db);
     let (db, report) = Tsdb::open(dir.path(), options).unwrap();
     assert_eq!((report.series, db.stats().series), (20_000, 20_000));
-}
-
-fn rows_of(found: &tenfold_tsdb::Coarse) -> Vec<tenfold_tsdb::Row> {
-    let mut rows = Vec::new();
-    found.series[0].read(&mut rows).unwrap();
-    rows
-}
-
-#[test]
-fn old_days_get_rows_and_the_step_chooses_them() {
-    let dir = tempfile::tempdir().unwrap();
-    let day = 24 * HOUR;
-    let options = Options {
-        coarse_retention_ms: Some([10 * day, 100 * day]),
-        coarse_after_ms: day,
-        retention_ms: 5 * day,
-        ..Options::default()
-    };
-    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
-    let mut t = 0;
-    while t <= 4 * day {
-        // A counter that starts again each 1,000 minutes, and a gauge.
-        db.append(&[sample("a", t, (t / 60_000 % 1000) as f64), sample("b", t, ((t / 60_000) as f64).sin())]).unwrap();
-        t += 60_000;
-    }
-    db.maintain(4 * day).unwrap();
-    let counter = [Matcher::equal("instance", "a")];
-    let check = |db: &Tsdb| {
-        assert!(db.select_coarse(&counter, 0, i64::MAX, 60_000).unwrap().is_none());
-        for (step, resolution) in [(300_000, 300_000), (HOUR - 1, 300_000), (HOUR, HOUR), (day, HOUR)] {
-            let found = db.select_coarse(&counter, i64::MIN, i64::MAX, step).unwrap().unwrap();
-            assert_eq!((found.resolution_ms, found.until_ms, found.series.len()), (resolution, 2 * day, 1), "{step}");
-            let rows = rows_of(&found);
-            // The first sample, at 0, belongs to the day before, which is there too.
-            assert_eq!(rows.len() as i64, 2 * day / resolution + 1);
-            assert_eq!(rows.iter().map(|r| r.count).sum::<f64>(), 2880.0 + 1.0);
-            assert!(rows.iter().all(|r| r.max >= r.last && r.min <= r.last && !r.ended));
-            assert_eq!(rows.iter().map(|r| r.increase).sum::<f64>(), 2880.0 - 2.0, "each reset hides one step");
-        }
-        let hour = db.select_coarse(&counter, 3 * HOUR, 3 * HOUR, HOUR).unwrap().unwrap();
-        let row = rows_of(&hour)[0];
-        assert_eq!((row.t_ms, row.min, row.max, row.count, row.increase), (3 * HOUR, 121.0, 180.0, 60.0, 60.0));
-    };
-    check(&db);
-    drop(db);
-    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
-    check(&db);
-    // Samples go with their retention, rows stay; deleted time has none.
-    db.maintain(9 * day).unwrap();
-    let left = db.select_coarse(&counter, i64::MIN, 2 * day, HOUR).unwrap().unwrap();
-    assert_eq!(rows_of(&left).len(), 49);
-    assert!(db.select(&counter, 0, day).unwrap().is_empty());
-    db.delete(&counter, 90 * 60_000, 100 * 60_000).unwrap();
-    let left = db.select_coarse(&counter, 0, day, HOUR).unwrap().unwrap();
-    assert_eq!(rows_of(&left).iter().map(|r| r.t_ms / HOUR).take(3).collect::<Vec<_>>(), [0, 1, 3]);
-    db.maintain(40 * day).unwrap();
-    assert!(db.select_coarse(&counter, 0, day, 300_000).unwrap().is_none());
-    assert!(db.select_coarse(&counter, 0, day, HOUR).unwrap().is_some());
-}
-
-#[test]
-fn a_time_whose_samples_are_all_deleted_is_cut_like_any_other() {
-    let dir = tempfile::tempdir().unwrap();
-    let db = Tsdb::open(dir.path(), Options { block_ms_max: 2 * HOUR, ..Options::default() }).unwrap().0;
-    for minute in 0..300 {
-        db.append(&[sample("a", minute * 60_000, 1.0)]).unwrap();
-    }
-    // Late ones too, which have blocks of their own.
-    db.append(&[sample("a", 299 * 60_000 - 1, 2.0)]).unwrap();
-    db.delete(&[Matcher::equal("instance", "a")], i64::MIN, i64::MAX).unwrap();
-    let report = db.maintain(12 * HOUR).unwrap();
-    assert_eq!((report.blocks_written, report.series_forgotten), (0, 1), "{report:?}");
-    assert_eq!((all(&db), db.stats().head_samples, db.stats().tombstones), (vec![], 0, 0));
-    db.append(&[sample("a", 12 * HOUR, 3.0)]).unwrap();
-    drop(db);
-    assert_eq!(all(&open(dir.path())), [("m{instance=\"a\"}".to_owned(), vec![Point::new(12 * HOUR, 3.0)])]);
-}
-
-#[test]
-fn old_time_is_filled_in_beside_what_there_is() {
-    let dir = tempfile::tempdir().unwrap();
-    let options = Options { retention_ms: 30 * 24 * HOUR, ..Options::default() };
-    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
-    let now = 200 * HOUR;
-    // What is in memory now, some of it old enough for a block.
-    for minute in 0..8 * 60 {
-        db.append(&[sample("a", now - 8 * HOUR + minute * 60_000, 1.0)]).unwrap();
-    }
-    let labels = [("__name__", "m"), ("instance", "a")];
-    let import = |from: i64, to: i64, value: f64| {
-        let instants = (0..(to - from) / 60_000).rev().map(|i| from + i * 60_000);
-        let points: Vec<_> = instants.map(|t| Point::new(t, value)).collect();
-        db.import(&[SeriesWrite { labels: &labels, points: &points, ..SeriesWrite::default() }], now).unwrap()
-    };
-    let report = import(now - 20 * HOUR, now - 7 * HOUR, 2.0);
-    assert_eq!((report.appended, report.rejected_count()), (13 * 60, 0), "{report:?}");
-    let new = [("__name__", "h")];
-    let histogram = |t_ms| HistogramPoint {
-        t_ms,
-        histogram: std::sync::Arc::new(Histogram { count: 3.0, sum: 1.0, zero_count: 3.0, ..Histogram::default() }),
-    };
-    let histograms: Vec<_> = (0..10).map(|i| histogram(now - 90 * HOUR + i * HOUR)).collect();
-    let exemplars = [Exemplar { labels: Labels::from_pairs([("id", "1")]), value: 1.0, t_ms: now - 90 * HOUR }];
-    let write = SeriesWrite { labels: &new, histograms: &histograms, exemplars: &exemplars, ..SeriesWrite::default() };
-    assert_eq!(db.import(&[write], now).unwrap().appended, 11);
-    let report = import(now - 31 * 24 * HOUR, now - 30 * 24 * HOUR + HOUR, 3.0);
-    assert_eq!((report.appended, report.rejected[0].reason, report.rejected[0].count), (60, Reason::TooOld, 24 * 60));
-    // The newest hours go the way of all samples.
-    let report = import(now - 20 * 60_000, now + 60_000, 4.0);
-    assert_eq!(report.appended, 21, "{report:?}");
-
-    let check = |db: &Tsdb| {
-        let found = all(db);
-        let points = &found[0].1;
-        assert!(points.is_sorted_by(|a, b| a.t_ms < b.t_ms));
-        let count = |v: f64| points.iter().filter(|p| p.value == v).count();
-        // What was there first stays where both say something.
-        assert_eq!((count(1.0), count(2.0), count(3.0), count(4.0)), (480, 12 * 60, 60, 1));
-        let mut histograms = Vec::new();
-        let found = db.select(&[Matcher::equal("__name__", "h")], i64::MIN, i64::MAX).unwrap();
-        found[0].chunks.read_histograms(&mut histograms).unwrap();
-        assert_eq!(histograms.len(), 10);
-        assert_eq!(db.exemplars(&[Matcher::equal("__name__", "h")], i64::MIN, i64::MAX).unwrap()[0].1.len(), 1);
-    };
-    check(&db);
-    drop(db);
-    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
-    check(&db);
-    let many = db.stats().blocks;
-    db.maintain(now).unwrap();
-    assert!(db.stats().blocks < many);
-    check(&db);
-    drop(db);
-    check(&Tsdb::open(dir.path(), options).unwrap().0);
 }

@@ -18,10 +18,16 @@ export function heatRows(results: RangeResult[]): HeatRow[] {
     sums.set(labels.le, before ? before.map((sum, index) => (values[index] === null ? sum : (sum ?? 0) + values[index]!)) : values);
   }
   const rows = [...sums].map(([le, counts]) => ({ le, counts })).sort((a, b) => bound(a.le) - bound(b.le));
-  return rows.map(({ le, counts }, index) => ({
+  // What lies below the bound, as far as it is known: a scrape may catch a histogram between two of its buckets.
+  const below: number[] = [];
+  return rows.map(({ le, counts }) => ({
     le,
-    // A scrape may catch a histogram between two buckets; less than nothing was not observed.
-    counts: counts.map((count, at) => (count === null ? null : Math.max(0, count - (rows[index - 1]?.counts[at] ?? 0)))),
+    counts: counts.map((count, at) => {
+      if (count === null) return null;
+      const within = Math.max(0, count - (below[at] ?? 0));
+      below[at] = count;
+      return within;
+    }),
   }));
 }
 

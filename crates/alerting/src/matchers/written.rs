@@ -231,11 +231,11 @@ mod tests {
             ("foo=bar", "foo=\"bar\""),
             ("{foo=bar,}", "foo=\"bar\""),
             ("{foo=\"bar\", bar!~\"b.z\"}", "foo=\"bar\" bar!~\"b.z\""),
-            ("\"foo.bar\"=\"baz\"", "foo.bar=\"baz\""),
-            ("{überlast=\"ja\"}", "überlast=\"ja\""),
-            ("foo🙂=bar", "foo🙂=\"bar\""),
-            ("{\"foo\"=\"bar\\t\\u00fc\"}", "foo=\"bar\\tü\""),
-            ("{\"f o\"=\"bar\\u00fc\"}", "f o=\"barü\""),
+            ("\"foo.bar\"=\"baz\"", "\"foo.bar\"=\"baz\""),
+            ("{überlast=\"ja\"}", "\"überlast\"=\"ja\""),
+            ("foo🙂=bar", "\"foo🙂\"=\"bar\""),
+            ("{\"foo\"=\"bar\\t\\u00fc\"}", "foo=\"bar\u{9}ü\""),
+            ("{\"f o\"=\"bar\\u00fc\"}", "\"f o\"=\"barü\""),
             ("foo=~[a-z]+", "foo=~\"[a-z]+\""),
             // Alertmanager's classic parser takes the last brace away whether or not there is a first one.
             ("foo=a{2}", "foo=\"a{2\""),
@@ -252,7 +252,7 @@ mod tests {
             ("\"foo=bar", "ERROR"),
             ("{foo=bar}}x", "foo=\"bar}}x\""),
             ("a=b,,c=d", "ERROR"),
-            ("0a=b", "0a=\"b\""),
+            ("0a=b", "\"0a\"=\"b\""),
         ] {
             check(text, expected);
         }

@@ -414,6 +414,17 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_guide_is_right() {
+        let guide = include_str!("../../../../docs/guide/metrics.md");
+        let (_, after) = guide.split_once("## Dashboards").expect("it has the chapter");
+        let (_, example) = after.split_once("```yaml\n").expect("with an example");
+        let (example, _) = example.split_once("```").expect("that ends");
+        let read: Dashboard = serde_saphyr::from_str(example).expect("it reads");
+        check_dashboard(&read).expect("it is right");
+        assert_eq!((read.variables.len(), read.panels.len()), (2, 2));
+    }
+
+    #[test]
     fn variables_are_checked() {
         for (variables, wanted) in [
             (serde_json::json!([{"name": "a b", "values": ["1"]}]), "letters, digits and `_`"),

@@ -60,12 +60,18 @@ pub async fn run(dirs: &[PathBuf], argv: &[String], timeout: Duration) -> Ran {
     let ended = tokio::time::timeout(timeout, whole).await;
     drop(group);
     let Ok((said, complained, status)) = ended else { return timed_out("plugin", timeout) };
-    let output = if said.iter().all(u8::is_ascii_whitespace) { complained } else { said };
+    let output = if said.iter().all(u8::is_ascii_whitespace) { no_data(complained) } else { said };
     match status.map(|s| s.code()) {
         Ok(Some(code)) => Ran { status: CheckStatus::of_exit(code), output },
         Ok(None) => unknown(&format!("{} was ended by a signal", program.display())),
         Err(e) => unknown(&format!("{} could not be waited for: {e}", program.display())),
     }
+}
+
+/// A complaint, of which nothing is performance data: a usage text is full of `|`.
+fn no_data(mut complaint: Vec<u8>) -> Vec<u8> {
+    complaint.iter_mut().filter(|b| **b == b'|').for_each(|b| *b = b'/');
+    complaint
 }
 
 /// A bare name is looked up in the folders, a path must lie in one of them.

@@ -127,11 +127,10 @@ fn line(out: Out, check: &Value) -> String {
     } else {
         format!(" ({} of {})", number(check, "attempt"), number(&check["spec"], "attempts"))
     };
-    let marks: String = ["flapping", "unreachable", "stale"]
-        .iter()
-        .filter(|m| check[**m] == json!(true))
-        .map(|m| format!(" [{m}]"))
-        .collect();
+    let mut marks = String::new();
+    for mark in ["flapping", "unreachable", "stale"].iter().filter(|m| check[**m] == json!(true)) {
+        marks.extend([" [", mark, "]"]);
+    }
     format!("{}{sure}{marks}  {}  {}", out.state(text(check, "status")), text(check, "name"), text(check, "output"))
 }
 

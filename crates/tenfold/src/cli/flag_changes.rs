@@ -129,14 +129,12 @@ impl Change {
                 return decide(client, out, *number, "force", &json!({"reason": reason})).await;
             }
             Self::Ramp { key, plan, steps, hold } => {
-                let body = match plan {
-                    Some(plan) => json!({"environment": environment, "plan": plan}),
-                    None => {
-                        let steps = parse_steps(steps, *hold).map_err(misuse)?;
-                        let steps =
-                            steps.iter().map(|(percent, hold_ms)| json!({"percent": percent, "hold_ms": hold_ms}));
-                        json!({"environment": environment, "steps": steps.collect::<Vec<_>>()})
-                    }
+                let body = if let Some(plan) = plan {
+                    json!({"environment": environment, "plan": plan})
+                } else {
+                    let steps = parse_steps(steps, *hold).map_err(misuse)?;
+                    let steps = steps.iter().map(|(percent, hold_ms)| json!({"percent": percent, "hold_ms": hold_ms}));
+                    json!({"environment": environment, "steps": steps.collect::<Vec<_>>()})
                 };
                 (format!("/api/flags/{}/ramp", segment(key)), body)
             }

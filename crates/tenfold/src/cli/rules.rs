@@ -50,10 +50,12 @@ enum What {
     },
 }
 
+type Lines = fn(&Value) -> Vec<String>;
+
 impl Rules {
     pub(super) fn run(self) -> Result<Exit, Failure> {
         let out = Out::new(self.common.json);
-        let (answers, lines): (Vec<Value>, fn(&Value) -> Vec<String>) = match &self.what {
+        let (answers, lines): (Vec<Value>, Lines) = match &self.what {
             What::Check { files, lint } => {
                 (files.iter().map(|f| check(f, *lint)).collect::<Result<_, _>>()?, check_lines)
             }

@@ -45,7 +45,7 @@ function Panels({ dashboard, range }: { dashboard: Dashboard; range: Range }): R
       <h2 className="sr-only">{dashboard.title}</h2>
       <div className="form-row">
         <Variables variables={variables} values={values} range={range} choose={choose} />
-        <span className="end action-row">
+        <span className="end form-row">
           <Copy text={linkOf(range)} label="Copy link to this moment" />
           <button type="button" className="button small" onClick={() => params.set({ edit: "1" }, false)}>Edit</button>
         </span>

@@ -1,0 +1,44 @@
+//! A store in a folder, and what is in it.
+
+use std::path::Path;
+
+use tenfold_tsdb::{Options, Point, Sample, Tsdb};
+use tenfold_types::{Labels, Matcher};
+
+pub const HOUR: i64 = 3_600_000;
+
+pub fn series(name: &str, instance: &str) -> Labels {
+    Labels::from_pairs([("__name__", name), ("instance", instance)])
+}
+
+pub fn sample(instance: &str, t_ms: i64, value: f64) -> Sample {
+    Sample::new(series("m", instance), t_ms, value)
+}
+
+pub fn open(dir: &Path) -> Tsdb {
+    Tsdb::open(dir, strict()).unwrap().0
+}
+
+/// Nothing late is taken, and blocks are not merged.
+pub fn strict() -> Options {
+    Options { out_of_order_ms: 0, block_ms_max: 2 * HOUR, ..Options::default() }
+}
+
+pub fn read(db: &Tsdb, matchers: &[Matcher], start: i64, end: i64) -> Vec<(String, Vec<Point>)> {
+    let mut out: Vec<_> = db
+        .select(matchers, start, end)
+        .unwrap()
+        .into_iter()
+        .map(|s| {
+            let mut points = Vec::new();
+            s.chunks.read(&mut points).unwrap();
+            (s.labels.to_string(), points)
+        })
+        .collect();
+    out.sort_by(|a, b| a.0.cmp(&b.0));
+    out
+}
+
+pub fn all(db: &Tsdb) -> Vec<(String, Vec<Point>)> {
+    read(db, &[Matcher::equal("__name__", "m")], i64::MIN, i64::MAX)
+}

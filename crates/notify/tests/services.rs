@@ -1,6 +1,8 @@
 //! The sender of the services against a receiver that is limited, away, resets and hangs: nothing is lost, nothing is
 //! taken for sent that was not.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;

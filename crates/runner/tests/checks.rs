@@ -102,7 +102,7 @@ async fn monitoring_plugins_say_the_same_as_when_they_are_called_by_hand() {
             o.values.iter().map(|v| (v.label.clone(), v.unit.clone())).collect()
         };
         assert_eq!(names(&ours), names(&theirs), "{argv:?}");
-        assert_eq!(ours.unread, 0, "{argv:?}: {said}");
+        assert_eq!(ours.unread, theirs.unread, "{argv:?}: {said}");
     }
     let (_, said) =
         look(&looker, serde_json::json!({"plugin": ["check_load", "-w", "1000,1000,1000", "-c", "2000,2000,2000"]}))
@@ -308,12 +308,14 @@ async fn a_real_nrpe_daemon_answers_plain_and_with_a_certificate() {
     let start = |extra: String, plain: bool| {
         let port = free_port();
         let config = dir.path().join(format!("nrpe-{port}.cfg"));
-        let long = "x".repeat(3000);
+        // The daemon reads no line of its configuration as long as this answer.
+        script(dir.path(), "long", &format!("#!/bin/sh\necho '{}|a=5s'\n", "x".repeat(3000)));
         let text = format!(
             "server_port={port}\nserver_address=127.0.0.1\nallowed_hosts=127.0.0.1\nnrpe_user=nagios\nnrpe_group=nagios\n\
-             dont_blame_nrpe=1\npid_file={}/pid\ndebug=0\ncommand_timeout=10\n\
-             command[bad]={PLUGINS}/check_dummy 2 broken\ncommand[long]=/bin/echo '{long}|a=5s'\n\
+             dont_blame_nrpe=1\npid_file={}/pid-{port}\ndebug=0\ncommand_timeout=10\n\
+             command[bad]={PLUGINS}/check_dummy 2 broken\ncommand[long]={}/long\n\
              command[args]={PLUGINS}/check_dummy $ARG1$ $ARG2$\n{extra}",
+            dir.path().display(),
             dir.path().display()
         );
         std::fs::write(&config, text).unwrap();

@@ -108,7 +108,8 @@ fn what_services_answer() {
     let read = |channel, status, asked, body: &str| answer::read(channel, status, asked, body.as_bytes());
     assert_eq!(read(Channel::Slack, 200, None, "ok"), Ok(()));
     assert_eq!(read(Channel::Pagerduty, 202, None, "{}"), Ok(()));
-    let cases: &[(Channel, u16, Option<&str>, &str, bool, Option<i64>, &str)] = &[
+    type Case<'a> = (Channel, u16, Option<&'a str>, &'a str, bool, Option<i64>, &'a str);
+    let cases: &[Case<'_>] = &[
         (Channel::Slack, 429, Some("30"), "", false, Some(30_000), "429"),
         (
             Channel::Discord,

@@ -80,7 +80,7 @@ test('strategies are edited by form, previewed before they are saved, and refuse
   await constraint.getByLabel('Operator').selectOption('SEMVER_GTE');
   await constraint.getByLabel('Version').fill('2.0');
   await constraint.getByText('is not a version like 1.2.3').waitFor();
-  const save = page.getByRole('region', { name: 'Unsaved changes' }).getByRole('button', { name: 'Save' });
+  const save = page.getByRole('region', { name: 'Unsaved changes' }).getByRole('button', { name: 'Save', exact: true });
   assert.equal(await save.getAttribute('aria-disabled'), 'true', 'what would be refused is not sent');
   await constraint.getByLabel('Version').fill('2.0.0');
   await first.getByLabel('Add a segment to strategy 1').selectOption({ label: 'beta testers' });
@@ -129,7 +129,7 @@ test('every operator can be chosen, filled and saved', async () => {
     if (name.startsWith('STR_') || name === 'REGEX') await constraint.getByLabel('in any case').check();
   }
   await look(page, 'operators');
-  await page.getByRole('region', { name: 'Unsaved changes' }).getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('region', { name: 'Unsaved changes' }).getByRole('button', { name: 'Save', exact: true }).click();
   await saved(page);
   const { constraints } = (await flagOf('operators')).environments.production.strategies[0];
   assert.deepEqual(constraints.map(({ operator }) => operator), names);
@@ -151,7 +151,7 @@ test('variants share a hundred per cent, carry typed values, and people always g
   await variants.getByRole('group', { name: 'Variant c' }).getByRole('button', { name: 'Always give it to some' }).click();
   await variants.getByRole('group', { name: 'Variant c' }).getByLabel('Values').fill('42');
   await page.getByLabel('Answer while off').fill('5');
-  await page.getByRole('region', { name: 'Unsaved changes' }).getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('region', { name: 'Unsaved changes' }).getByRole('button', { name: 'Save', exact: true }).click();
   await saved(page);
   const state = (await flagOf('upload_limit')).environments.production;
   assert.equal(state.variants.reduce((sum, { weight }) => sum + weight, 0), 1000);
@@ -181,7 +181,7 @@ test('a change by somebody else is seen, and nothing of either is lost', async (
   await page.getByRole('list', { name: 'What they changed' }).getByText('description: The checkout, in one page').waitFor();
   await look(page, 'conflict');
   await page.getByRole('button', { name: 'Put mine on top' }).click();
-  await page.getByRole('region', { name: 'Unsaved changes' }).getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('region', { name: 'Unsaved changes' }).getByRole('button', { name: 'Save', exact: true }).click();
   await saved(page);
   const flag = await flagOf('new_checkout');
   assert.equal(flag.description, 'The checkout, in one page');

@@ -29,8 +29,8 @@ groups:
     labels: {severity: critical, where: '{{ $labels.instance | stripPort }}'}
     annotations:
       summary: 'down {{ $labels.instance }} of {{ len (query "up") }}, {{ with query "job:doubled{job=''web''}" }}{{ . | first | value | humanize }}{{ else }}nothing{{ end }}'
-      link: '{{ externalURL }}/x?region={{ $externalLabels.region }}'
-      list: '{{ range $k, $v := $labels }}{{ $k }}={{ $v }};{{ end }}'
+      link: '{{ $externalURL }}/x?region={{ $externalLabels.region }}'
+      list: '{{ range $k, $v := $labels }}{{ if ne $k "__name__" }}{{ $k }}={{ $v }};{{ end }}{{ end }}'
   - alert: Absent
     expr: absent(up{job="gone"})
   - alert: Counted

@@ -184,14 +184,18 @@ pub fn step(
     }
 }
 
-fn by_series(samples: Vec<(Labels, f64)>) -> Result<BTreeMap<Labels, f64>, StepError> {
+/// What an expression found, by the labels without the metric's name: with it, as templates see it, and the value.
+type Found = BTreeMap<Labels, (Labels, f64)>;
+
+fn by_series(samples: Vec<(Labels, f64)>) -> Result<Found, StepError> {
     if samples.len() > SERIES_PER_RULE_MAX {
         return Err(StepError::TooMany(samples.len()));
     }
     let mut map = BTreeMap::new();
-    for (mut labels, value) in samples {
+    for (whole, value) in samples {
+        let mut labels = whole.clone();
         labels.remove(Labels::NAME);
-        if let Some(_previous) = map.insert(labels.clone(), value) {
+        if let Some(_previous) = map.insert(labels.clone(), (whole, value)) {
             return Err(StepError::Duplicate(labels.to_string()));
         }
     }
@@ -220,18 +224,18 @@ fn vanish(alert: &mut Alert, now: Timestamp, reason: &str) -> Option<Transition>
 fn follow(
     rule: &AlertRule,
     state: &mut RuleState,
-    samples: &BTreeMap<Labels, f64>,
+    samples: &Found,
     present: &Present,
     world: RuleWorld<'_>,
     unknown_keep_ms: i64,
 ) -> Vec<Transition> {
     let now = world.at;
     let mut out = Vec::new();
-    for (series, value) in samples {
+    for (series, (whole, value)) in samples {
         let from = state.active.get(series).map(|a| a.state);
-        let alert = state.active.entry(series.clone()).or_insert_with(|| fresh(rule, series, *value, world));
+        let alert = state.active.entry(series.clone()).or_insert_with(|| fresh(rule, series, whole, *value, world));
         alert.value = *value;
-        alert.annotations = annotations(rule, series, *value, world);
+        alert.annotations = annotations(rule, whole, *value, world);
         alert.keep_since = None;
         alert.no_data_since = None;
         let held = now.since_ms(alert.active_since) >= rule.for_ms;
@@ -320,8 +324,8 @@ pub fn close_all(state: &mut RuleState, now: Timestamp) -> Vec<Transition> {
     active.into_values().map(|mut alert| end(&mut alert, TransitionKind::RuleRemoved, now)).collect()
 }
 
-fn fresh(rule: &AlertRule, series: &Labels, value: f64, world: RuleWorld<'_>) -> Alert {
-    let context = TemplateContext { labels: series, value, world };
+fn fresh(rule: &AlertRule, series: &Labels, whole: &Labels, value: f64, world: RuleWorld<'_>) -> Alert {
+    let context = TemplateContext { labels: whole, value, world };
     let mut labels = series.clone();
     for (name, template) in &rule.labels {
         labels.set(name.clone(), capped(template.expand(&context)));
@@ -330,7 +334,7 @@ fn fresh(rule: &AlertRule, series: &Labels, value: f64, world: RuleWorld<'_>) ->
     Alert {
         fingerprint: fingerprint(&labels),
         series: series.clone(),
-        annotations: annotations(rule, series, value, world),
+        annotations: annotations(rule, whole, value, world),
         labels,
         state: AlertState::Pending,
         value,

@@ -271,6 +271,15 @@ pub fn natural_cmp(a: &str, b: &str) -> std::cmp::Ordering {
 mod tests {
     use super::*;
 
+    /// Name, hosts and words of each stage.
+    fn told(plan: &Plan, pipeline: &Pipeline, hosts: &[String]) -> Vec<String> {
+        let line = |stage: Stage| {
+            let hosts: Vec<String> = stage.hosts.iter().map(|group| group.join("+")).collect();
+            format!("{} [{}] {}", stage.name, hosts.join(" "), stage.says)
+        };
+        plan.stages(pipeline, hosts).into_iter().map(line).collect()
+    }
+
     #[test]
     fn a_plan_is_told_stage_by_stage() {
         let file = "service: photos\nbuild: {command: [make, dist]}\nrun: {command: [x]}\ntargets: {production: {canary: {hosts: 1, \
@@ -278,16 +287,8 @@ mod tests {
         let pipeline = Pipeline::parse(file).unwrap();
         let hosts: Vec<String> = ["host-10", "host-2", "host-1", "host-3"].map(str::to_owned).to_vec();
         let plan = Plan::deploy(&pipeline, pipeline.target("production").unwrap(), hosts.len());
-        let told: Vec<String> = plan
-            .stages(&pipeline, &hosts)
-            .into_iter()
-            .map(|s| {
-                let hosts: Vec<String> = s.hosts.iter().map(|group| group.join("+")).collect();
-                format!("{} [{}] {}", s.name, hosts.join(" "), s.says)
-            })
-            .collect();
         assert_eq!(
-            told,
+            told(&plan, &pipeline, &hosts),
             [
                 "building [] make dist, within 900 s",
                 "staging [host-1+host-2+host-3+host-10] ** on each, within 300 s",
@@ -307,17 +308,8 @@ mod tests {
         let hosts: Vec<String> = (1..=6).map(|i| format!("host-{i}")).collect();
         let mut plan = Plan::deploy(&pipeline, pipeline.target("production").unwrap(), hosts.len());
         plan.irreversible = pipeline.irreversible.as_ref().map(|i| i.why.clone());
-        let told: Vec<String> = plan
-            .stages(&pipeline, &hosts)
-            .into_iter()
-            .skip(2)
-            .map(|s| {
-                let hosts: Vec<String> = s.hosts.iter().map(|group| group.join("+")).collect();
-                format!("{} [{}] {}", s.name, hosts.join(" "), s.says)
-            })
-            .collect();
         assert_eq!(
-            told,
+            told(&plan, &pipeline, &hosts)[2..],
             [
                 "awaiting_approval [] 2 people other than who started it must approve within 86400 s",
                 "canary [host-1] ./migrate, within 300 s; then /healthz answers within 30 s, watched for 30 s",

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
 use serde::{Deserialize, Serialize};
 use tenfold_app::metrics::{Dashboard, DashboardImport, ImportedDashboard, Marker, MarkerQuery, TargetStatus};
 use tenfold_app::{App, Role};
@@ -59,16 +60,20 @@ async fn list(State(app): State<App>) -> Result<Json<DashboardList>, ApiError> {
     Ok(Json(DashboardList { items: app.dashboards().await? }))
 }
 
-/// Writes a dashboard.
-#[utoipa::path(put, path = "/api/dashboards/{name}", params(("name" = String, Path)), request_body = Dashboard, responses((status = 200, body = Dashboard)))]
+/// Writes a dashboard; with `If-None-Match: *` only when there is none of the name.
+#[utoipa::path(put, path = "/api/dashboards/{name}", params(("name" = String, Path), ("if-none-match" = Option<String>, Header)), request_body = Dashboard, responses((status = 200, body = Dashboard)))]
 async fn put(
     State(app): State<App>,
     Who(who): Who,
     PathOf(name): PathOf<String>,
+    headers: HeaderMap,
     Body(dashboard): Body<Dashboard>,
 ) -> Result<Json<Dashboard>, ApiError> {
     if dashboard.name != name {
         return Err(Fault::invalid(format!("the address says `{name}` and the body `{}`", dashboard.name)).into());
+    }
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|v| v == "*") {
+        return Ok(Json(app.dashboard_create(&who, dashboard).await?));
     }
     Ok(Json(app.dashboard_put(&who, dashboard).await?))
 }

@@ -1,6 +1,6 @@
 //! PagerDuty's Events API v2 in: what sends events there sends them here, with a robot's token as the routing key.
 //!
-//! An event is an alert with the label `dedup_key`. `trigger` fires it or goes on with it, `resolve` ends it, `acknowledge`
+//! An event is an alert with the labels `integration` (the token's name) and `dedup_key`. `trigger` fires it or goes on with it, `resolve` ends it, `acknowledge`
 //! acknowledges its incident. A sender of this kind says an event once, so the alert is believed until it is resolved.
 
 use std::collections::BTreeMap;
@@ -11,9 +11,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenfold_app::alerts::{AlertView, PostedAlert};
+use tenfold_alerting::Alert;
+use tenfold_app::App;
+use tenfold_app::alerts::PostedAlert;
 use tenfold_app::people::Token;
-use tenfold_app::{App, Caller};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
 
@@ -96,8 +97,8 @@ async fn enqueue(State(app): State<App>, bytes: Bytes) -> Response {
     let key = event.dedup_key.clone().filter(|k| !k.is_empty()).unwrap_or_else(|| app.random_text(16));
     let done = match event.action.as_str() {
         "trigger" => trigger(&app, &token, &event, &key).await,
-        "resolve" => resolve(&app, &token.caller(), &key).await,
-        _ => acknowledge(&app, &token.caller(), &key).await,
+        "resolve" => resolve(&app, &token, &key).await,
+        _ => acknowledge(&app, &token, &key).await,
     };
     match done {
         Ok(()) => {
@@ -138,11 +139,9 @@ fn wrong(event: &Event) -> Vec<String> {
     errors
 }
 
-/// The alert that fires under a key, if one does.
-async fn known(app: &App, key: &str) -> Result<Option<AlertView>, Fault> {
-    let ended = |a: &AlertView| a.state == "resolved";
-    let alerts = app.alerts_list(None).await?;
-    Ok(alerts.into_iter().find(|a| !ended(a) && a.labels.get("dedup_key") == Some(key)))
+/// The alert of this sender that goes on under a key, if one does. Keys of others are none of its.
+fn known(app: &App, token: &Token, key: &str) -> Option<Alert> {
+    app.received_with(&[("dedup_key", key), ("integration", &token.name)])
 }
 
 fn cut(text: &str, chars: usize) -> String {
@@ -159,16 +158,16 @@ async fn trigger(app: &App, token: &Token, event: &Event, key: &str) -> Result<(
     };
     put("alertname", payload.class.as_deref().or(Some("event")));
     put("dedup_key", Some(key));
+    put("integration", Some(&token.name));
     put("source", Some(&payload.source));
     put("component", payload.component.as_deref());
     put("group", payload.group.as_deref());
-    // An error is what wakes nobody yet.
-    put("severity", Some(if payload.severity == "error" { "warning" } else { &payload.severity }));
+    put("severity", Some(&payload.severity));
     let detail = |name: &str| payload.custom_details[name].as_str();
     put("service", token.service.as_deref().or_else(|| detail("service")));
     put("environment", token.environment.as_deref().or_else(|| detail("environment")));
     // What fires goes on as it is: the same key is the same alert, whatever else is said of it.
-    if let Some(before) = known(app, key).await? {
+    if let Some(before) = known(app, token, key) {
         labels = before.labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
     }
     let mut annotations = BTreeMap::from([("summary".to_owned(), cut(&payload.summary, SUMMARY_CHARS_MAX))]);
@@ -187,18 +186,21 @@ async fn trigger(app: &App, token: &Token, event: &Event, key: &str) -> Result<(
     app.alerts_receive(&token.caller(), vec![posted]).await
 }
 
-async fn resolve(app: &App, who: &Caller, key: &str) -> Result<(), Fault> {
+async fn resolve(app: &App, token: &Token, key: &str) -> Result<(), Fault> {
     // As at PagerDuty, the end of something that is not there is no mistake.
-    let Some(alert) = known(app, key).await? else { return Ok(()) };
+    let Some(alert) = known(app, token, key) else { return Ok(()) };
     let labels = alert.labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
     let annotations = Some(alert.annotations);
     let over = PostedAlert { labels, annotations, ends_at: Some(app.now()), ..PostedAlert::default() };
-    app.alerts_receive(who, vec![over]).await
+    app.alerts_receive(&token.caller(), vec![over]).await
 }
 
-async fn acknowledge(app: &App, who: &Caller, key: &str) -> Result<(), Fault> {
-    match known(app, key).await?.and_then(|a| a.incident) {
-        Some(incident) => app.incident_acknowledge(who, incident).await.map(|_| ()),
+async fn acknowledge(app: &App, token: &Token, key: &str) -> Result<(), Fault> {
+    let Some(alert) = known(app, token, key) else { return Ok(()) };
+    let listed = app.alerts_list(None).await?;
+    let incident = listed.iter().find(|a| a.fingerprint == alert.fingerprint).and_then(|a| a.incident);
+    match incident {
+        Some(incident) => app.incident_acknowledge(&token.caller(), incident).await.map(|_| ()),
         None => Ok(()),
     }
 }

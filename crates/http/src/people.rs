@@ -55,8 +55,12 @@ struct Done {
 
 /// Everybody who has an account.
 #[utoipa::path(get, path = "/api/people", responses((status = 200, body = PersonList)))]
-async fn people(State(app): State<App>) -> Result<Json<PersonList>, ApiError> {
-    Ok(Json(PersonList { items: app.people().await? }))
+async fn people(State(app): State<App>, Who(who): Who) -> Result<Json<PersonList>, ApiError> {
+    let mut items = app.people().await?;
+    for person in &mut items {
+        person.hide_from(&who);
+    }
+    Ok(Json(PersonList { items }))
 }
 
 /// Creates or changes a person; people may change their own name, time zone, contact and password.

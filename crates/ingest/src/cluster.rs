@@ -74,7 +74,9 @@ impl Cluster for HttpCluster {
             }
             body.extend_from_slice(&chunk);
         }
-        let answer: Json = serde_json::from_slice(&body).unwrap_or_default();
+        // Megabytes of text: not on a thread that serves connections.
+        let read = move || serde_json::from_slice::<Json>(&body).unwrap_or_default();
+        let answer = tokio::task::spawn_blocking(read).await.map_err(|e| Fault::internal(e.to_string()))?;
         if answer["status"] == "success" {
             return Ok(answer);
         }

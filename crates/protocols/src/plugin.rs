@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn one_value() {
-        let cases: &[(&str, Option<(&str, f64, &str)>)] = &[
+        type Case<'a> = (&'a str, Option<(&'a str, f64, &'a str)>);
+        let cases: &[Case<'_>] = &[
             ("time=0.06s;1;2", Some(("time", 0.06, "s"))),
             ("'free space'=5%", Some(("free space", 5.0, "%"))),
             ("'it''s'=1", Some(("it's", 1.0, ""))),

@@ -1,8 +1,6 @@
 //! Object configurations as Nagios itself resolves them: `nagios4 -vp` writes a file with every template and group taken in.
 //! Debian's own sample and one with inheritance; without `nagios4` (Debian: nagios4-core) it says so in a line.
 
-#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
-
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;

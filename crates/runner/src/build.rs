@@ -45,8 +45,9 @@ impl Workspace {
         Self { dir: root.join(deploy.to_string()) }
     }
 
+    /// Beside the folder, which belongs to the build: it must not say which process the server ends.
     fn pid_file(&self) -> PathBuf {
-        self.dir.join("pid.json")
+        self.dir.with_extension("pid")
     }
 
     /// Ends what an earlier process of the server left.
@@ -71,6 +72,7 @@ impl Workspace {
     async fn remove(&self) {
         let dir = self.dir.clone();
         let _ = tokio::task::spawn_blocking(move || files::remove(&dir)).await;
+        let _ = tokio::fs::remove_file(self.pid_file()).await;
     }
 
     fn io(&self, error: &std::io::Error) -> String {
@@ -82,7 +84,8 @@ impl Workspace {
 pub(crate) async fn tidy(root: &Path, unfinished: &[i64]) {
     let Ok(entries) = std::fs::read_dir(root) else { return };
     for entry in entries.flatten() {
-        let deploy = entry.file_name().to_str().and_then(|n| n.parse::<i64>().ok());
+        let name = entry.file_name();
+        let deploy = name.to_str().and_then(|n| n.strip_suffix(".pid").unwrap_or(n).parse::<i64>().ok());
         if let Some(deploy) = deploy.filter(|d| !unfinished.contains(d)) {
             Workspace::new(root, deploy).end_leftover().await;
         }

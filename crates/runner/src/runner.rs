@@ -86,6 +86,13 @@ impl Runner for GitRunner {
     }
 
     async fn hook(&self, order: HookOrder, lines: LineSink, cancel: CancellationToken) -> Result<(), String> {
+        if self.builds.sandbox == Sandbox::Required {
+            return Err(
+                "builds.sandbox is required, and hooks run outside of the sandbox: leave the hook out, or set \
+                        builds.sandbox to auto"
+                    .to_owned(),
+            );
+        }
         hook::run(&self.mirror(&order.source), &self.root.join("hooks"), order, lines, cancel).await
     }
 

@@ -30,7 +30,7 @@ groups:
     annotations:
       summary: 'down {{ $labels.instance }} of {{ len (query "up") }}, {{ with query "job:doubled{job=''web''}" }}{{ . | first | value | humanize }}{{ else }}nothing{{ end }}'
       link: '{{ $externalURL }}/x?region={{ $externalLabels.region }}'
-      list: '{{ range $k, $v := $labels }}{{ if ne $k "__name__" }}{{ $k }}={{ $v }};{{ end }}{{ end }}'
+      list: '{{ range $k, $v := $labels }}{{ $k }}={{ $v }};{{ end }}'
   - alert: Absent
     expr: absent(up{job="gone"})
   - alert: Counted
@@ -67,7 +67,7 @@ tests:
       exp_annotations:
         summary: 'down a:9100 of 2, 108'
         link: https://prometheus.example.org/x?region=eu
-        list: instance=a:9100;job=web;
+        list: __name__=up;instance=a:9100;job=web;
   - eval_time: 9m30s
     alertname: Down
     exp_alerts:
@@ -75,7 +75,7 @@ tests:
       exp_annotations:
         summary: 'down a:9100 of 2, 162'
         link: https://prometheus.example.org/x?region=eu
-        list: instance=a:9100;job=web;
+        list: __name__=up;instance=a:9100;job=web;
   - {eval_time: 11m, alertname: Down, exp_alerts: []}
   - eval_time: 2m
     alertname: Absent

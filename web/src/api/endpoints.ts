@@ -84,6 +84,7 @@ export const graphs = {
   markers: (query: MarkerQuery) => unwrap(GET("/api/markers", { params: { query: given(query) } })),
   targets: () => unwrap(GET("/api/targets")),
   put: (body: T.Dashboard) => unwrap(PUT("/api/dashboards/{name}", { params: { path: { name: body.name } }, body })),
+  create: (body: T.Dashboard) => unwrap(PUT("/api/dashboards/{name}", { params: { path: { name: body.name }, header: { "if-none-match": "*" } }, body })),
   remove: (name: string) => unwrap(DELETE("/api/dashboards/{name}", { params: { path: { name } } })),
   importDashboard: (document: Record<string, unknown>, dry_run: boolean) => unwrap(POST("/api/dashboards/import", { body: { document, dry_run } })),
   cardinality: () => unwrap(GET("/api/metrics/cardinality", { params: { query: {} } })),

@@ -929,11 +929,13 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Writes a dashboard. */
+        /** Writes a dashboard; with `If-None-Match: *` only when there is none of the name. */
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "if-none-match"?: string | null;
+                };
                 path: {
                     name: string;
                 };

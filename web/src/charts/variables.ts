@@ -12,8 +12,14 @@ export type Values = Record<string, string>;
 
 const NAMES = /\$(?:\{(\w+)\}|([A-Za-z_]\w*))/g;
 
-/** A text inside PromQL's double quotes. */
-const escaped = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+/** A text inside PromQL's quotes of either kind. */
+const escaped = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("'", "\\'").replaceAll("\n", "\\n");
+
+/** A text that a regular expression takes for itself. */
+const literal = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+
+/** Whether what stands before it opens a matcher by regular expression. */
+const inRegex = (before: string): boolean => /[=!]~\s*(?:"(?:[^"\\]|\\.)*|'(?:[^'\\]|\\.)*)$/.test(before);
 
 const SCRAPE_S = 15;
 
@@ -22,11 +28,12 @@ export function fill(expr: string, values: Values, range: Range): string {
   const length = (range.toMs - range.fromMs) / 1000;
   const step = niceStep(length);
   const builtIn: Values = { __interval: `${step}s`, __rate_interval: `${Math.max(step + SCRAPE_S, 4 * SCRAPE_S)}s`, __range: `${Math.round(length)}s` };
-  return expr.replace(NAMES, (whole, braced?: string, plain?: string) => {
+  return expr.replace(NAMES, (whole, braced: string | undefined, plain: string | undefined, at: number) => {
     const name = braced ?? plain ?? "";
     const value = builtIn[name] ?? values[name];
     if (value === undefined) return whole;
-    return value === ALL ? ".*" : escaped(value);
+    if (value === ALL) return ".*";
+    return escaped(inRegex(expr.slice(0, at)) ? literal(value) : value);
   });
 }
 

@@ -6,6 +6,7 @@ import { NAV } from "./routes";
 
 const SECOND_KEY_MS = 1500;
 
+/** `target` is the innermost one: the editor of PromQL lies in a shadow root. */
 function typing(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && (target.isContentEditable || ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName));
 }
@@ -20,7 +21,7 @@ export function useKeys(onHelp: () => void): void {
   useEffect(() => {
     let pendingUntil = 0;
     const press = (event: KeyboardEvent): void => {
-      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.composedPath()[0] ?? null)) return;
       if (document.querySelector("[role=dialog]")) return;
       if (pendingUntil > event.timeStamp) {
         pendingUntil = 0;

@@ -12,12 +12,17 @@ const TTL_MS: i64 = 10_000;
 /// It is renewed when this much of it is gone.
 const RENEW_MS: i64 = 3_000;
 
+/// A node that was refused asks again after this long.
+const ASK_AGAIN_MS: i64 = 1_000;
+
 /// What this process believes to hold.
 #[derive(Debug, Default, Clone)]
 pub struct Held {
     holder: String,
     epoch: Option<i64>,
     renewed_at: Timestamp,
+    /// Another node had it then; it is not asked for again at once.
+    refused_at: Option<Timestamp>,
     /// It was taken from another holder, and memory may still be what this node knew before.
     behind: bool,
 }
@@ -56,6 +61,9 @@ impl App {
         {
             return Ok(Some(Lease { holder: held.holder, epoch, behind: held.behind }));
         }
+        if held.refused_at.is_some_and(|at| (0..ASK_AGAIN_MS).contains(&now.since_ms(at))) {
+            return Ok(None);
+        }
         let (holder, epoch) = (held.holder.clone(), held.epoch);
         let taken = self
             .housekeeping(move |t| {
@@ -71,6 +79,7 @@ impl App {
         let mut kept = self.alerts.lease.lock();
         held.epoch = taken.map(|(epoch, _)| epoch);
         held.renewed_at = now;
+        held.refused_at = taken.is_none().then_some(now);
         // The very first holder has nobody to catch up with. Whoever asked meanwhile may have caught up already.
         held.behind = match taken {
             Some((epoch, true)) => epoch > 1,

@@ -60,17 +60,24 @@ pub(super) struct Received {
     pub updated_at: Timestamp,
 }
 
-/// Takes the senders' alerts out of the store. Each gets a lease anew: the sender may have had nowhere to send to.
+/// Takes the senders' alerts out of the store. Each gets a lease anew at least: the sender may have had nowhere to send to.
+/// What one has said of a longer time holds.
 pub(super) fn reload(app: &App, rows: &[store::AlertRow]) -> Result<(), Fault> {
     let now = app.now();
     let mut all = BTreeMap::new();
     for row in rows.iter().filter(|r| r.rule_group == GROUP) {
-        let Body { alert, generator_url, .. } = body(row)?;
+        let Body { alert, generator_url, ends_at, .. } = body(row)?;
         let generator_url = generator_url.unwrap_or_default();
-        let anew = Received { alert, generator_url, ends_at: now.plus_ms(LEASE_MS), updated_at: now };
-        all.insert(row.fingerprint.clone(), anew);
+        let ends_at = ends_at.unwrap_or(now).max(now.plus_ms(LEASE_MS));
+        all.insert(row.fingerprint.clone(), Received { alert, generator_url, ends_at, updated_at: now });
     }
-    *app.alerts.received.lock() = all;
+    let mut received = app.alerts.received.lock();
+    for (fingerprint, anew) in &mut all {
+        if let Some(known) = received.get(fingerprint) {
+            anew.ends_at = anew.ends_at.max(known.ends_at);
+        }
+    }
+    *received = all;
     Ok(())
 }
 
@@ -152,8 +159,9 @@ fn silent(alert: &mut Alert, since: Timestamp) -> Transition {
     Transition { kind: TransitionKind::Unknown, from: Some(AlertState::Firing), alert: alert.clone(), reason }
 }
 
-fn origin(app: &App, alert: &Alert, generator_url: &str) -> Origin {
-    Origin::received(alert.labels.get("alertname").unwrap_or("alert"), GROUP, generator_url).suspect_window(app)
+fn origin(app: &App, alert: &Alert, generator_url: &str, ends_at: Timestamp) -> Origin {
+    let name = alert.labels.get("alertname").unwrap_or("alert");
+    Origin::received(name, GROUP, generator_url, ends_at).suspect_window(app)
 }
 
 impl App {
@@ -199,7 +207,7 @@ impl App {
         let mut changes: Changes = BTreeMap::new();
         let (mut batch, mut over) = (Vec::new(), BTreeMap::new());
         for Said { mut alert, ends_at, generator_url } in said {
-            let origin = origin(self, &alert, &generator_url);
+            let origin = origin(self, &alert, &generator_url, ends_at);
             let fingerprint = alert.fingerprint.clone();
             let known = match changes.get(&fingerprint) {
                 Some(changed) => changed.clone(),
@@ -266,6 +274,13 @@ impl App {
         .await
     }
 
+    /// The alert of a sender that goes on and has these labels, if one does.
+    pub fn received_with(&self, wanted: &[(&str, &str)]) -> Option<Alert> {
+        let received = self.alerts.received.lock();
+        let fits = |r: &&Received| wanted.iter().all(|(name, value)| r.alert.labels.get(name) == Some(value));
+        received.values().find(fits).map(|r| r.alert.clone())
+    }
+
     fn too_many(&self, changes: &Changes) -> bool {
         let received = self.alerts.received.lock();
         let new = changes.iter().filter(|(f, change)| change.is_some() && !received.contains_key(*f)).count();
@@ -314,7 +329,7 @@ pub(super) async fn expire(app: &App, lease: &Lease) -> Result<(), Fault> {
     let quiet: Vec<Received> = app.alerts.received.lock().values().filter(|r| due(r)).cloned().collect();
     let (mut changes, mut batch): (Changes, Vec<_>) = (BTreeMap::new(), Vec::new());
     for mut one in quiet {
-        let origin = origin(app, &one.alert, &one.generator_url);
+        let origin = origin(app, &one.alert, &one.generator_url, one.ends_at);
         let fingerprint = one.alert.fingerprint.clone();
         if one.alert.state == AlertState::Unknown {
             batch.push((origin, ended(one.alert, TransitionKind::Expired, now)));

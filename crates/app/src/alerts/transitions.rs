@@ -5,7 +5,7 @@ use serde_json::json;
 use tenfold_alerting::pipeline::Decision;
 use tenfold_alerting::{Alert, AlertState, Mute, Rule, Transition, TransitionKind};
 use tenfold_store::{Tx, alerts as store};
-use tenfold_types::{Actor, EventDraft, Fault, Labels, Severity, Source};
+use tenfold_types::{Actor, EventDraft, Fault, Labels, Severity, Source, Timestamp};
 
 use super::{
     groups::Running,
@@ -24,6 +24,7 @@ pub(super) struct Origin {
     rule: String,
     expr: String,
     generator_url: Option<String>,
+    ends_at: Option<Timestamp>,
     suspect_window_ms: i64,
 }
 
@@ -35,17 +36,19 @@ impl Origin {
             rule: rule.name().to_owned(),
             expr: rule.expr().to_owned(),
             generator_url: None,
+            ends_at: None,
             suspect_window_ms: tenfold_alerting::SUSPECT_WINDOW_MS,
         }
     }
     /// Of an alert that a sender brings. Empty is no address.
-    pub(super) fn received(name: &str, group: &str, generator_url: &str) -> Self {
+    pub(super) fn received(name: &str, group: &str, generator_url: &str, ends_at: Timestamp) -> Self {
         Self {
             file: String::new(),
             group: group.to_owned(),
             rule: name.to_owned(),
             expr: String::new(),
             generator_url: Some(generator_url.to_owned()).filter(|u| !u.is_empty()),
+            ends_at: Some(ends_at),
             suspect_window_ms: tenfold_alerting::SUSPECT_WINDOW_MS,
         }
     }
@@ -67,6 +70,9 @@ pub(crate) struct Body {
     /// Where its sender explains it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generator_url: Option<String>,
+    /// Until when its sender said that it goes on, when this was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
 }
 
 pub(crate) fn body(row: &store::AlertRow) -> Result<Body, Fault> {
@@ -131,8 +137,13 @@ fn write(
     incident: Option<i64>,
     suspects: Vec<SuspectView>,
 ) -> Result<store::AlertRow, Fault> {
-    let body =
-        Body { alert: alert.clone(), suspects, expr: origin.expr.clone(), generator_url: origin.generator_url.clone() };
+    let body = Body {
+        alert: alert.clone(),
+        suspects,
+        expr: origin.expr.clone(),
+        generator_url: origin.generator_url.clone(),
+        ends_at: origin.ends_at,
+    };
     let body = serde_json::to_string(&body).map_err(|e| Fault::internal(e.to_string()))?;
     let row = row(origin, alert, incident, body);
     store::put(t.tx(), &row)?;
@@ -323,7 +334,7 @@ pub(super) fn view(
     muted_by: Option<i64>,
     acknowledged_by: Option<String>,
 ) -> Result<AlertView, Fault> {
-    let Body { alert, suspects, expr, generator_url } = body(row)?;
+    let Body { alert, suspects, expr, generator_url, .. } = body(row)?;
     let annotation = |name: &str| alert.annotations.get(name).cloned();
     Ok(AlertView {
         fingerprint: row.fingerprint.clone(),

@@ -29,11 +29,12 @@ fn missing(name: &str) -> Fault {
         .advice("GET /api/checks lists them; PUT /api/checks/NAME makes one")
 }
 
+/// What is run stays out of the record: arguments of plugins may hold what is not for everybody, for ever.
 fn changed(who: &Caller, name: &str, spec: &CheckSpec, verb: &str) -> EventDraft {
     let text = format!("{} {verb} the check {name}", who.name);
     let mut draft = EventDraft::new(who.actor.clone(), who.source, "check.changed", text)
         .correlation(format!("check:{name}"))
-        .data(json!({"check": name, "action": verb, "spec": spec}));
+        .data(json!({"check": name, "action": verb, "kind": spec.run.kind(), "host": spec.host, "interval": spec.interval}));
     if let Some(service) = &spec.service {
         draft = draft.service(service);
     }

@@ -57,6 +57,8 @@ struct Check {
     running: bool,
     /// Tells an entry of the queue that was overtaken.
     turn: u64,
+    /// When the pipeline was told last.
+    told_at: Timestamp,
     long: String,
     values: Vec<PerfValue>,
     took_ms: i64,
@@ -83,6 +85,7 @@ impl Check {
             next_at: Timestamp(0),
             running: false,
             turn: 0,
+            told_at: Timestamp(0),
             long: String::new(),
             values: Vec::new(),
             took_ms: 0,

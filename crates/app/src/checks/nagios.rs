@@ -232,7 +232,8 @@ impl Importer<'_> {
                     if let Some(rest) = name.strip_prefix("_SERVICE") {
                         return custom(fields, rest);
                     }
-                    self.macros.get(name).cloned()
+                    // Nagios keeps passwords in `$USERn$`; only the first, the plugins' folder, is no secret by custom.
+                    self.macros.get(name).filter(|_| name == "USER1").cloned()
                 }
             }
         };
@@ -241,7 +242,7 @@ impl Importer<'_> {
         let once = fill(line);
         let whole = fill(&once);
         if let Some(name) = unknown.first() {
-            self.note(about, format!("the macro ${name}$ has no equal, and the check is left out"));
+            self.note(about, format!("the macro ${name}$ has no equal, or may hold a secret; the check is left out"));
             return None;
         }
         match words(&whole) {

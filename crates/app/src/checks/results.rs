@@ -19,6 +19,9 @@ const LONG_BYTES_MAX: usize = 8_000;
 /// An alert of a check is believed for at least so long after a result.
 const LEASE_MIN_MS: i64 = 300_000;
 
+/// An alert is told again after this long.
+const TELL_AGAIN_MS: i64 = 60_000;
+
 /// What is done with the state of a check.
 type Act<'a> = dyn Fn(&mut Stand, &CheckSpec, bool, Timestamp) -> CheckChange + Send + Sync + 'a;
 
@@ -57,6 +60,18 @@ impl App {
             };
             self.check_act(&name, &act, now).await?;
             self.check_tell(&name, now).await?;
+        }
+        let untold = |c: &Check| {
+            let fires = c.stand.raised.is_some() || !c.stand.owed.is_empty();
+            fires && now.since_ms(c.told_at) >= TELL_AGAIN_MS
+        };
+        let names: Vec<String> =
+            self.checks.table.lock().iter().filter(|(_, c)| untold(c)).map(|(n, _)| n.clone()).collect();
+        for name in names {
+            // One that cannot be told now must not keep the others from it.
+            if let Err(fault) = self.check_tell(&name, now).await {
+                tracing::warn!(%fault, check = name, "the alert of a check could not be told; trying again");
+            }
         }
         Ok(())
     }
@@ -134,11 +149,13 @@ impl App {
         Ok(change)
     }
 
-    /// Tells the pipeline what fires and what is over. What it could not take is told again with the next result.
+    /// Tells the pipeline what fires and what is over, and again every minute: a check that is silent does not end, and what
+    /// could not be taken is not lost.
     async fn check_tell(&self, name: &str, now: Timestamp) -> Result<(), Fault> {
         let (posted, owed) = {
-            let table = self.checks.table.lock();
-            let Some(check) = table.get(name) else { return Ok(()) };
+            let mut table = self.checks.table.lock();
+            let Some(check) = table.get_mut(name) else { return Ok(()) };
+            check.told_at = now;
             if check.stand.raised.is_none() && check.stand.owed.is_empty() {
                 return Ok(());
             }
@@ -211,6 +228,10 @@ fn cut(text: &str, bytes: usize) -> String {
 
 /// Labels of the alert there should be. While it flaps, what was raised stays as it is.
 fn alert_labels(name: &str, spec: &CheckSpec, stand: &Stand) -> Option<AlertLabels> {
+    // What stands behind something that is down has not become well: what was raised stays, and nothing new is.
+    if stand.state.unreachable && stand.state.hard_status != CheckStatus::Ok {
+        return stand.raised.clone();
+    }
     let severity = match (stand.state.flapping, &stand.raised, stand.state.problem()) {
         (true, Some(raised), _) if !stand.state.unreachable => return Some(raised.clone()),
         (true, None, None) if !stand.state.unreachable => "warning",

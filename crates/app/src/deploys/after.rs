@@ -217,6 +217,7 @@ pub(super) fn incident(stored: &Stored, title: String, onset: Timestamp) -> Guar
         environment: stored.environment.clone(),
         flag: String::new(),
         onset,
+        own: None,
     }
 }
 

@@ -19,7 +19,7 @@ use super::{
     trains,
 };
 use crate::App;
-use crate::incidents::open_by_guard;
+use crate::incidents::{GuardIncident, open_by_guard};
 
 /// A lease that is not renewed for this long is free for another node.
 pub(super) const LEASE_MS: i64 = 15_000;
@@ -192,8 +192,10 @@ impl Conductor {
             Effect::Page { why } => Some(why),
             _ => None,
         });
-        let title = format!("{} {} needs a person", next.service, next.short_sha());
-        let page = page.map(|_| incident(&next, title, now));
+        let page = page.map(|why| {
+            let title = format!("{} {} needs a person: {why}", next.service, next.short_sha());
+            GuardIncident { own: Some(format!("deploy:{}", next.number)), ..incident(&next, title, now) }
+        });
         let over = next.run.state.is_final().then(|| Arc::new(next.clone()));
         let (number, epoch) = (next.number, self.epoch);
         let row = step_of(&next.run, finished_at).map_err(|_| Stop)?;

@@ -112,6 +112,13 @@ impl State {
         let source = ports::Source { service: service.to_owned(), repository: repository.to_owned() };
         self.runner()?.fetch(&source).await
     }
+    /// The commit a service's branch is at, after a fetch.
+    pub(crate) async fn head(&self, service: &str, repository: &str, branch: &str) -> Result<String, Fault> {
+        let source = ports::Source { service: service.to_owned(), repository: repository.to_owned() };
+        let runner = self.runner()?;
+        runner.fetch(&source).await?;
+        Ok(runner.resolve(&source, branch).await?.sha)
+    }
     /// This node's name as a holder of leases.
     pub(crate) fn node(&self) -> Result<String, Fault> {
         self.node.get().cloned().ok_or_else(|| Fault::internal("the node has no name yet"))

@@ -20,10 +20,11 @@ const AGAIN_MS_MIN: i64 = 1_000;
 const AGAIN_MS_MAX: i64 = 15 * 60_000;
 const DESCRIPTION_CHARS_MAX: usize = 140;
 
-/// A server that is new starts at the present.
+/// A server that is new, or that has no forge, starts at the present: nobody is told of what was before.
 pub(super) async fn begin(app: &App) -> Result<(), Fault> {
-    app.housekeeping(|t| {
-        if cursors::get(t.tx(), CURSOR)?.is_none() {
+    let nobody = app.settings.forges.is_empty();
+    app.housekeeping(move |t| {
+        if nobody || cursors::get(t.tx(), CURSOR)?.is_none() {
             let last = events::last_seq(t.tx())?;
             cursors::set(t.tx(), CURSOR, last)?;
         }

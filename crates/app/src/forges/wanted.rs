@@ -10,6 +10,21 @@ const GIVE_UP_MS: i64 = 24 * 3_600_000;
 
 pub(super) async fn look(app: &App) -> Result<(), Fault> {
     for row in app.read(|tx| Ok(store::wanted(tx)?)).await? {
+        let old = app.now().since_ms(row.asked_at) > GIVE_UP_MS;
+        match newest(app, &row).await {
+            Ok(true) => {}
+            // Word of an older push that came late, or came again: the newer commit has a row of its own.
+            Ok(false) => {
+                forget(app, row, None).await?;
+                continue;
+            }
+            Err(fault) => {
+                if old {
+                    forget(app, row, Some(fault)).await?;
+                }
+                continue;
+            }
+        }
         let new = NewDeploy {
             service: row.service.clone(),
             environment: row.environment.clone(),
@@ -20,8 +35,11 @@ pub(super) async fn look(app: &App) -> Result<(), Fault> {
         match app.deploy_start(&caller(&row), new).await {
             Ok(_) => forget(app, row, None).await?,
             Err(fault) => {
-                let waits = matches!(fault.code, ErrorCode::Conflict | ErrorCode::Unavailable | ErrorCode::Timeout);
-                let old = app.now().since_ms(row.asked_at) > GIVE_UP_MS;
+                // Locks, freezes, windows and trains pass, as a deploy that is under way does.
+                let waits = matches!(
+                    fault.code,
+                    ErrorCode::Conflict | ErrorCode::Locked | ErrorCode::Unavailable | ErrorCode::Timeout
+                );
                 if !waits || old {
                     forget(app, row, Some(fault)).await?;
                 }
@@ -29,6 +47,13 @@ pub(super) async fn look(app: &App) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Whether the commit still is what its branch is at.
+async fn newest(app: &App, row: &WantedRow) -> Result<bool, Fault> {
+    let services = app.services().await?;
+    let Some(service) = services.iter().find(|s| s.name == row.service) else { return Ok(false) };
+    Ok(app.deploys.head(&service.name, &service.repository, &service.branch).await? == row.sha)
 }
 
 /// The forge as a robot that may deploy this and nothing else.

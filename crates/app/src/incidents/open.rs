@@ -154,14 +154,18 @@ pub(crate) struct GuardIncident {
     pub environment: String,
     pub flag: String,
     pub onset: Timestamp,
+    /// What it is about alone, where an incident that is open already must not swallow it: a deploy that needs a person
+    /// calls one, though somebody has an incident of the same service.
+    pub own: Option<String>,
 }
 
 /// Opens an incident for what a guard did, unless one is open for its service and environment already. Gives the number
 /// of the one there is then.
 pub(crate) fn open_by_guard(t: &mut Txn<'_>, of: GuardIncident) -> Result<Option<i64>, Fault> {
-    let key = match &of.service {
-        Some(service) => format!("{service}/{}", of.environment),
-        None => format!("flag:{}/{}", of.flag, of.environment),
+    let key = match (&of.own, &of.service) {
+        (Some(own), _) => own.clone(),
+        (None, Some(service)) => format!("{service}/{}", of.environment),
+        (None, None) => format!("flag:{}/{}", of.flag, of.environment),
     };
     if let Some(open) = store::open_by_key(t.tx(), &key)? {
         return Ok(Some(open.number));

@@ -330,6 +330,15 @@ impl App {
     }
 
     pub async fn dashboard_put(&self, who: &Caller, dashboard: Dashboard) -> Result<Dashboard, Fault> {
+        self.dashboard_write(who, dashboard, false).await
+    }
+
+    /// Writes a dashboard whose name nobody has used yet.
+    pub async fn dashboard_create(&self, who: &Caller, dashboard: Dashboard) -> Result<Dashboard, Fault> {
+        self.dashboard_write(who, dashboard, true).await
+    }
+
+    async fn dashboard_write(&self, who: &Caller, dashboard: Dashboard, only_new: bool) -> Result<Dashboard, Fault> {
         who.require(Role::Deployer, dashboard.service.as_deref(), None)?;
         check_dashboard(&dashboard)?;
         let who = who.clone();
@@ -341,6 +350,13 @@ impl App {
                 body: serde_json::to_string(&dashboard).map_err(|e| Fault::internal(e.to_string()))?,
             };
             let before = store::get(t.tx(), &row.name)?;
+            if let Some(before) = &before {
+                who.require(Role::Deployer, before.service.as_deref(), None)?;
+            }
+            if only_new && before.is_some() {
+                return Err(Fault::conflict(format!("there is a dashboard `{}` already", row.name))
+                    .advice("choose another name, or edit that one"));
+            }
             if before.as_ref() == Some(&row) {
                 return Ok(dashboard);
             }

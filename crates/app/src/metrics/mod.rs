@@ -149,11 +149,8 @@ impl State {
 
     /// Takes samples in. Refused ones are counted by reason in `tenfold_samples_rejected_total`.
     pub fn append(&self, samples: &[Sample]) -> Result<AppendReport, Fault> {
-        if self.is_remote {
-            self.hand_over(&series_of(samples).iter().map(OneSample::write).collect::<Vec<_>>())?;
-        }
         let report = self.counted(self.tsdb.append(samples))?;
-        if !self.is_remote && self.forwarder.get().is_some() {
+        if self.forwarder.get().is_some() {
             self.forward(&series_of(samples).iter().map(OneSample::write).collect::<Vec<_>>());
         }
         Ok(report)

@@ -30,6 +30,9 @@ pub(super) struct Known {
     seen: u64,
 }
 
+/// Series that are remembered beyond twice the usual number.
+const KNOWN_SLACK: usize = 1_000;
+
 /// Of a target, from scrape to scrape.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -38,6 +41,8 @@ pub(super) struct Memory {
     live: HashMap<Arc<Labels>, bool>,
     job: Option<Arc<Job>>,
     scrapes: u64,
+    /// Series of the last page that was taken whole.
+    usual: usize,
 }
 
 /// One series with one sample, to be written.
@@ -166,6 +171,20 @@ impl Memory {
         started_after: i64,
         taken: &mut Taken,
     ) -> Result<(), String> {
+        let done = self.read(page, target, job, at_ms, started_after, taken);
+        self.forget(done.is_ok() && !taken.is_part);
+        done
+    }
+
+    fn read(
+        &mut self,
+        page: Page,
+        target: &Labels,
+        job: &Arc<Job>,
+        at_ms: i64,
+        started_after: i64,
+        taken: &mut Taken,
+    ) -> Result<(), String> {
         if self.job.as_ref().is_none_or(|known| !Arc::ptr_eq(known, job)) {
             self.known.clear();
             self.job = Some(job.clone());
@@ -208,11 +227,19 @@ impl Memory {
         if samples_max > 0 && taken.kept as u64 > samples_max {
             return Err(format!("sample_limit exceeded (number of samples: {}, limit: {samples_max})", taken.kept));
         }
-        if !taken.is_part {
+        Ok(())
+    }
+
+    /// Forgets what the last page did not have: when it was read whole, or when there is much more than was of late, as with
+    /// pages that are refused and have other series each time.
+    fn forget(&mut self, whole: bool) {
+        if whole || self.known.len() > 2 * self.usual + KNOWN_SLACK {
             let seen = self.scrapes;
             self.known.retain(|_, known| known.seen == seen);
         }
-        Ok(())
+        if whole {
+            self.usual = self.known.len();
+        }
     }
 
     /// Takes over which series live now; those that do no longer are to be ended.

@@ -163,3 +163,15 @@ fn an_exemplar_is_kept_once() {
     let (taken, ..) = world.scrape(&long);
     assert_eq!((exemplars(&taken).len(), taken.long_exemplars), (0, 1));
 }
+
+#[test]
+fn pages_that_are_refused_are_not_remembered_without_end() {
+    let mut world = world("  sample_limit: 10");
+    for round in 0..50 {
+        let lines: Vec<String> = (0..200).map(|n| format!("m{{n=\"{round}-{n}\"}} 1\n")).collect();
+        let page = lines.concat();
+        let (_, done, _) = world.scrape(&page);
+        assert!(done.is_err());
+    }
+    assert!(world.memory.known.len() <= KNOWN_SLACK + 200, "{}", world.memory.known.len());
+}

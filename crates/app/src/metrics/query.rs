@@ -361,6 +361,21 @@ impl App {
         self.bounded(expr, how, run).await
     }
 
+    /// A place among the queries that run at a time.
+    pub(super) async fn query_place(
+        &self,
+        deadline: tokio::time::Instant,
+    ) -> Result<tokio::sync::SemaphorePermit<'_>, Fault> {
+        match tokio::time::timeout_at(deadline, self.metrics.queries.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(Fault::new(
+                ErrorCode::Unavailable,
+                format!("{QUERIES_MAX} queries were running for {QUERY_TIMEOUT_MS} ms, and this one found no place"),
+            )
+            .advice("try again, or ask for less")),
+        }
+    }
+
     async fn bounded(
         &self,
         expr: &str,
@@ -376,14 +391,7 @@ impl App {
         }
         let asked = tokio::time::Instant::now();
         let deadline = asked + Duration::from_millis(QUERY_TIMEOUT_MS);
-        let place = tokio::time::timeout_at(deadline, self.metrics.queries.acquire()).await;
-        let Ok(Ok(_place)) = place else {
-            return Err(Fault::new(
-                ErrorCode::Unavailable,
-                format!("{QUERIES_MAX} queries were running for {QUERY_TIMEOUT_MS} ms, and this one found no place"),
-            )
-            .advice("try again, or ask for less"));
-        };
+        let _place = self.query_place(deadline).await?;
         let queued = asked.elapsed();
         // Queries share the processors, so that many at once do not multiply the threads.
         let running = QUERIES_MAX.saturating_sub(self.metrics.queries.available_permits()).max(1);

@@ -5,6 +5,7 @@
 //! the newest of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use tenfold_promql::{Output, Sample, Series, Value, VectorSample};
 use tenfold_tsdb::SeriesWrite;
 use tenfold_types::{ErrorCode, Fault, Labels, Point, Timestamp};
 
-use super::{How, State, Told};
+use super::{How, QUERY_TIMEOUT_MS, State, Told};
 use crate::App;
 
 /// Series on their way out.
@@ -101,7 +102,15 @@ impl App {
     /// The cluster's answer, when one answers here.
     pub async fn ask_cluster(&self, path: &str, parameters: &[(String, String)]) -> Result<Option<Json>, Fault> {
         let Some(cluster) = self.metrics.cluster.get() else { return Ok(None) };
-        cluster.ask(path, parameters).await.map(Some)
+        // As any query: a cluster that hangs must not hold up whoever asks, rules above all.
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(QUERY_TIMEOUT_MS);
+        let _place = self.query_place(deadline).await?;
+        match tokio::time::timeout_at(deadline, cluster.ask(path, parameters)).await {
+            Ok(answer) => answer.map(Some),
+            Err(_) => {
+                Err(Fault::new(ErrorCode::Timeout, format!("the cluster did not answer within {QUERY_TIMEOUT_MS} ms")))
+            }
+        }
     }
 
     /// The answer of the cluster as one of the own store.
@@ -198,5 +207,61 @@ mod tests {
         let histogram = json!({"resultType": "vector", "result": [{"metric": {}, "histogram": [1, {}]}]});
         assert!(value(&histogram).is_none());
         assert_eq!((seconds(-1500), seconds(1_700_000_000_001)), ("-1.500".into(), "1700000000.001".into()));
+    }
+
+    /// Names of the series that were sent on.
+    #[derive(Default)]
+    struct Heard(parking_lot::Mutex<Vec<String>>);
+
+    impl Forwarder for Heard {
+        fn forward(&self, batch: &ForwardBatch<'_>) -> Result<(), Fault> {
+            let name =
+                |s: &SeriesWrite<'_>| s.labels.iter().find(|(n, _)| *n == Labels::NAME).map(|(_, v)| (*v).to_owned());
+            self.0.lock().extend(batch.iter().filter_map(name));
+            Ok(())
+        }
+        fn sync(&self) -> Result<(), Fault> {
+            Ok(())
+        }
+        fn status(&self) -> Vec<ReceiverStatus> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn what_is_scraped_and_said_of_itself_is_sent_on() {
+        use crate::metrics::{Scraped, Target};
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        for engine in [crate::settings::Engine::Embedded, crate::settings::Engine::Remote] {
+            let mut settings =
+                crate::Settings { data_dir: dir.path().join(format!("{engine:?}")), ..crate::Settings::default() };
+            settings.metrics.engine = engine;
+            let state = State::open(&settings).expect("an empty store opens");
+            let heard = Arc::new(Heard::default());
+            state.set_forwarder(heard.clone());
+            let labels = Labels::from_pairs([("job", "node"), ("instance", "h1")]);
+            let target = Target { url: "agent://h1".to_owned(), labels, host: Some("h1".to_owned()), plan: None };
+            let at = Timestamp(1_795_424_000_000);
+            state
+                .scraped(
+                    &target,
+                    Scraped {
+                        at,
+                        duration_ms: 1,
+                        page: Ok((
+                            bytes::Bytes::from_static(b"node_load1 1\n"),
+                            tenfold_protocols::exposition::Format::Prometheus,
+                        )),
+                    },
+                )
+                .expect("it is kept");
+            state
+                .append(&[tenfold_tsdb::Sample::new(Labels::from_pairs([(Labels::NAME, "own")]), at.millis(), 1.0)])
+                .expect("kept");
+            let heard = heard.0.lock();
+            for name in ["node_load1", "up", "scrape_samples_scraped", "own"] {
+                assert!(heard.iter().any(|n| n == name), "{engine:?}: {name} is not among {heard:?}");
+            }
+        }
     }
 }

@@ -84,7 +84,11 @@ impl State {
     }
 
     fn write_all(&self, writes: &[Write]) -> Result<(), Fault> {
-        self.counted(with_series(writes, |series| self.tsdb.write(series))).map(|_| ())
+        with_series(writes, |series| {
+            self.counted(self.tsdb.write(series))?;
+            self.forward(series);
+            Ok(())
+        })
     }
 
     fn count_left_out(&self, taken: &Taken) {

@@ -112,9 +112,13 @@ pub(super) struct Registry {
     last: RwLock<BTreeMap<String, Last>>,
 }
 
-/// A target is the same as long as its labels are: a release that moved to another port goes on with its host's series.
+/// A target of an agent is the same as long as its labels are: a release that moved to another port goes on with its host's
+/// series. Of a configured job two may have the same labels and another address, as in Prometheus.
 fn identity(target: &Target) -> String {
-    format!("{}{}", target.plan.as_ref().map_or("", |plan| &plan.job.name), target.labels)
+    match &target.plan {
+        Some(plan) => format!("{} {}{}", target.url, plan.job.name, target.labels),
+        None => target.labels.to_string(),
+    }
 }
 
 impl Registry {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tenfold_store::people::{self as store, PersonRow};
-use tenfold_types::{EventDraft, Fault};
+use tenfold_types::{ActorKind, EventDraft, Fault};
 
 use super::{Caller, Grant, Role, check_name, passwords};
 use crate::{App, alerts::Channel};
@@ -86,7 +86,22 @@ pub struct Person {
     pub has_password: bool,
 }
 
+/// What stands for an address that is not for the asker.
+const HIDDEN: &str = "hidden";
+
 impl Person {
+    /// Takes out what only the person and admins may see: addresses of channels hold their own secrets.
+    pub fn hide_from(&mut self, who: &Caller) {
+        let own = who.actor.kind == ActorKind::Person && who.actor.id == self.login;
+        if own || who.may_somewhere(Role::Admin) {
+            return;
+        }
+        self.contact.channels.values_mut().for_each(|to| HIDDEN.clone_into(to));
+        if !self.contact.webhook.is_empty() {
+            HIDDEN.clone_into(&mut self.contact.webhook);
+        }
+    }
+
     pub fn all_grants(&self) -> Vec<Grant> {
         let mut grants = vec![Grant::everywhere(self.role)];
         grants.extend(self.grants.iter().cloned());

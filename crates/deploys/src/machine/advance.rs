@@ -223,6 +223,10 @@ impl Machine {
             }
             return self.hold(format!("{}, so their state is unknown", self.told("are out of reach")));
         }
+        // A person may promote past the canary: what comes before the rest comes then as well.
+        if self.run.kind == Kind::Deploy && self.run.steps_total > 0 && !self.hook_ended(HookAt::BeforePromote) {
+            return;
+        }
         self.order_stage(digest);
         let flying = self.run.count(HostState::Activating) + self.run.count(HostState::Checking);
         self.order_activate(digest, false, self.run.plan.batch.saturating_sub(flying));

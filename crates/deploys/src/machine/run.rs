@@ -255,8 +255,10 @@ impl Run {
             State::Queued => Some(self.entered_at.plus_ms(QUEUED_MS)),
             State::Building => Some(self.entered_at.plus_ms(self.plan.build_ms)),
             State::Staging => Some(self.entered_at.plus_ms(self.plan.stage_ms)),
+            // Once enough have approved, what waits is a hook or a host, and these have times of their own.
             State::AwaitingApproval => {
-                self.plan.approve.as_ref().map(|approve| self.entered_at.plus_ms(approve.within_ms))
+                let asked = self.plan.approve.as_ref().filter(|asked| self.approvals.len() < asked.count);
+                asked.map(|approve| self.entered_at.plus_ms(approve.within_ms))
             }
             _ => None,
         }

@@ -1,5 +1,8 @@
 //! Prometheus remote read: samples as they are, for another Prometheus to evaluate over.
 
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
@@ -11,7 +14,7 @@ use tenfold_protocols::remote_read::{ReadQuery, ReadRequest, frame, put_result_s
 use tenfold_protocols::remote_write::{compress, decompress};
 use tenfold_protocols::wire_out::Writer;
 use tenfold_types::{ErrorCode, Fault};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// Largest answer that is made as a whole, before compression. A stream has no such limit.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -44,8 +47,25 @@ async fn answer(app: App, request: Request) -> Result<Response, Fault> {
     if request.streamed { stream(app, request).await } else { whole(app, request).await }
 }
 
+/// Requests that read at one time.
+const READS_MAX: usize = 4;
+/// A reader that takes no frame for so long is given up.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
+
+static READS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(READS_MAX)));
+
+/// Reading holds a thread: only so many at a time, and nobody waits for a place for ever.
+async fn place() -> Result<OwnedSemaphorePermit, Fault> {
+    match tokio::time::timeout(FRAME_TIMEOUT, READS.clone().acquire_owned()).await {
+        Ok(Ok(place)) => Ok(place),
+        _ => Err(Fault::unavailable(format!("{READS_MAX} remote reads are under way")).advice("try again")),
+    }
+}
+
 async fn whole(app: App, request: ReadRequest) -> Result<Response, Fault> {
+    let place = place().await?;
     let work = move || {
+        let _place = place;
         let (mut results, mut bytes, mut samples) = (Vec::new(), 0, 0);
         for query in &request.queries {
             let mut result = Writer::default();
@@ -69,16 +89,20 @@ async fn whole(app: App, request: ReadRequest) -> Result<Response, Fault> {
 
 async fn stream(app: App, request: ReadRequest) -> Result<Response, Fault> {
     let (send, mut frames) = mpsc::channel::<Result<Bytes, Fault>>(FRAMES_AHEAD);
+    let (place, runtime) = (place().await?, tokio::runtime::Handle::current());
     tokio::task::spawn_blocking(move || {
+        let _place = place;
+        // A reader that went away, or stands still, wants no more.
+        let give =
+            |frame| runtime.block_on(tokio::time::timeout(FRAME_TIMEOUT, send.send(frame))).is_ok_and(|r| r.is_ok());
         let mut samples = 0;
         for (number, query) in request.queries.iter().enumerate() {
             let done = select(&app, query, &mut samples, &mut |labels, floats, histograms| {
                 let frame = frame(number, labels, floats, histograms);
-                // A reader that went away wants no more.
-                Ok(frame.is_empty() || send.blocking_send(Ok(frame.into())).is_ok())
+                Ok(frame.is_empty() || give(Ok(frame.into())))
             });
             if let Err(fault) = done {
-                let _ = send.blocking_send(Err(fault));
+                give(Err(fault));
                 return;
             }
         }

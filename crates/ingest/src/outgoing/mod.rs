@@ -26,6 +26,8 @@ use tokio_util::task::TaskTracker;
 use queue::Queue;
 pub use send::headers;
 
+/// What the queue of a shard may hold at least: a segment that is written beside one that is sent.
+const QUEUE_BYTES_MIN: u64 = 2 * queue::SEGMENT_BYTES;
 /// Shards of one receiver.
 pub const SHARDS_MAX: usize = 64;
 
@@ -71,7 +73,8 @@ struct Receivers(Vec<Arc<Receiver>>);
 
 impl Receiver {
     fn put(&self, batch: &ForwardBatch<'_>) -> Result<(), Fault> {
-        let mut parts: Vec<(Writer, u32)> = self.shards.iter().map(|_| (Writer::default(), 0)).collect();
+        // Each message is about as large as a request may be: receivers refuse larger ones.
+        let mut parts: Vec<Vec<(Writer, u32)>> = self.shards.iter().map(|_| vec![(Writer::default(), 0)]).collect();
         for series in batch {
             let mut hasher = DefaultHasher::new();
             series.labels.hash(&mut hasher);
@@ -82,11 +85,18 @@ impl Receiver {
                 histograms: series.histograms,
                 exemplars: &[],
             };
-            put_series(&mut parts[shard].0, &outgoing);
-            parts[shard].1 += (series.points.len() + series.histograms.len()) as u32;
+            let part = &mut parts[shard];
+            if part.last().is_some_and(|(writer, _)| writer.len() >= send::REQUEST_BYTES) {
+                part.push((Writer::default(), 0));
+            }
+            let Some((writer, samples)) = part.last_mut() else { continue };
+            put_series(writer, &outgoing);
+            *samples += (series.points.len() + series.histograms.len()) as u32;
         }
         let bytes_max = self.settings.queue_bytes_max / self.shards.len() as u64;
-        for (shard, (writer, samples)) in self.shards.iter().zip(parts) {
+        let messages =
+            self.shards.iter().zip(parts).flat_map(|(shard, part)| part.into_iter().map(move |one| (shard, one)));
+        for (shard, (writer, samples)) in messages {
             if samples == 0 {
                 continue;
             }
@@ -176,6 +186,12 @@ fn check(settings: &Settings) -> Result<(), OutgoingError> {
     }
     if settings.shards == 0 || settings.shards > SHARDS_MAX {
         return Err(wrong(format!("shards is {}; it may be 1 to {SHARDS_MAX}", settings.shards)));
+    }
+    if settings.queue_bytes_max / (settings.shards as u64) < QUEUE_BYTES_MIN {
+        return Err(wrong(format!(
+            "queue_bytes_max is {} for {} shards; each needs {QUEUE_BYTES_MIN}",
+            settings.queue_bytes_max, settings.shards
+        )));
     }
     if !settings.url.starts_with("http://") && !settings.url.starts_with("https://") {
         return Err(wrong(format!(

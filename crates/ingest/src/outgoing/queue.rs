@@ -8,7 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// A segment is closed at this size, and removed once all of it was taken.
-const SEGMENT_BYTES: u64 = 8 << 20;
+pub(super) const SEGMENT_BYTES: u64 = 8 << 20;
 /// Length, checksum, samples.
 const HEAD_BYTES: usize = 12;
 /// A frame that claims to be larger is damage.
@@ -55,18 +55,22 @@ fn segments(dir: &Path) -> io::Result<Vec<u64>> {
     Ok(all)
 }
 
-/// The next frame of a reader; `None` at the end or at damage.
-fn read_frame(reader: &mut impl Read) -> Option<(u32, Vec<u8>)> {
+/// The next frame of a reader; `None` at the end or at damage. A disk that does not read now is an error, and no damage.
+fn read_frame(reader: &mut impl Read) -> io::Result<Option<(u32, Vec<u8>)>> {
     let mut head = [0; HEAD_BYTES];
-    reader.read_exact(&mut head).ok()?;
+    match reader.read_exact(&mut head) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(e) => return Err(e),
+    }
     let word = |i: usize| u32::from_le_bytes([head[i], head[i + 1], head[i + 2], head[i + 3]]);
     let (len, crc, samples) = (word(0) as usize, word(4), word(8));
     if len > FRAME_BYTES_MAX {
-        return None;
+        return Ok(None);
     }
     let mut payload = Vec::new();
-    reader.take(len as u64).read_to_end(&mut payload).ok()?;
-    (payload.len() == len && checksum(samples, &payload) == crc).then_some((samples, payload))
+    reader.take(len as u64).read_to_end(&mut payload)?;
+    Ok((payload.len() == len && checksum(samples, &payload) == crc).then_some((samples, payload)))
 }
 
 fn checksum(samples: u32, payload: &[u8]) -> u32 {
@@ -85,7 +89,7 @@ impl Queue {
         let file = OpenOptions::new().create(true).append(true).open(path(dir, last))?;
         let mut reader = io::BufReader::new(File::open(path(dir, last))?);
         let mut whole = 0;
-        while let Some((_, payload)) = read_frame(&mut reader) {
+        while let Some((_, payload)) = read_frame(&mut reader)? {
             whole += (HEAD_BYTES + payload.len()) as u64;
         }
         file.set_len(whole)?;
@@ -107,6 +111,10 @@ impl Queue {
 
     /// Puts a message at the end.
     pub fn append(&mut self, payload: &[u8], samples: u32) -> io::Result<()> {
+        if payload.len() > FRAME_BYTES_MAX {
+            let text = format!("a message of {} bytes is larger than {FRAME_BYTES_MAX}", payload.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         if self.end.offset >= SEGMENT_BYTES {
             self.file.sync_data()?;
             let next = Place { segment: self.end.segment + 1, offset: 0 };
@@ -136,12 +144,16 @@ impl Queue {
                 return Ok(None);
             }
             let mut taken = Taken { next: self.start, ..Taken::default() };
-            let opened = File::open(path(&self.dir, self.start.segment));
-            if let Ok(mut file) = opened {
+            let opened = match File::open(path(&self.dir, self.start.segment)) {
+                Ok(file) => Some(file),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+                Err(e) => return Err(e),
+            };
+            if let Some(mut file) = opened {
                 file.seek(SeekFrom::Start(self.start.offset))?;
                 let mut reader = io::BufReader::new(file);
                 while taken.body.len() < bytes_max && taken.next < self.end {
-                    let Some((samples, payload)) = read_frame(&mut reader) else { break };
+                    let Some((samples, payload)) = read_frame(&mut reader)? else { break };
                     if !taken.body.is_empty() && taken.body.len() + payload.len() > bytes_max {
                         break;
                     }
@@ -201,7 +213,7 @@ impl Queue {
         }
         let mut reader = io::BufReader::new(file);
         let mut samples = 0;
-        while let Some((count, _)) = read_frame(&mut reader) {
+        while let Some((count, _)) = read_frame(&mut reader)? {
             samples += u64::from(count);
         }
         let next = Place { segment: all.get(1).copied().unwrap_or(self.end.segment), offset: 0 };

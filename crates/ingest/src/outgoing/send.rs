@@ -9,10 +9,10 @@ use tenfold_app::App;
 use tenfold_protocols::remote_write::compress;
 use tokio_util::sync::CancellationToken;
 
-use super::{Receiver, Shard};
+use super::{Receiver, Shard, queue::Queue};
 
 /// Bytes of one request before compression, about.
-const REQUEST_BYTES: usize = 1 << 20;
+pub(super) const REQUEST_BYTES: usize = 1 << 20;
 const BACKOFF_FIRST: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 /// A receiver that asks for more is asked again after this.
@@ -27,7 +27,6 @@ pub struct Sender {
     app: App,
     receiver: Arc<Receiver>,
     http: reqwest::Client,
-    headers: HeaderMap,
 }
 
 enum Outcome {
@@ -62,14 +61,8 @@ pub fn headers(
 
 impl Sender {
     pub fn new(app: &App, receiver: Arc<Receiver>) -> Result<Self, String> {
-        let mut headers = headers(&receiver.settings.headers, &receiver.settings.token_file)?;
-        for (name, value) in [
-            ("content-type", "application/x-protobuf"),
-            ("content-encoding", "snappy"),
-            ("x-prometheus-remote-write-version", "0.1.0"),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
+        // Said at the start rather than at the first sample.
+        headers(&receiver.settings.headers, &receiver.settings.token_file)?;
         let http = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
@@ -77,12 +70,29 @@ impl Sender {
             .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|e| format!("the HTTP client could not be made: {e}"))?;
-        Ok(Self { app: app.clone(), receiver, http, headers })
+        Ok(Self { app: app.clone(), receiver, http })
+    }
+
+    /// Made anew each time: tokens are changed in their files.
+    fn headers(&self) -> Result<HeaderMap, String> {
+        let mut headers = headers(&self.receiver.settings.headers, &self.receiver.settings.token_file)?;
+        for (name, value) in [
+            ("content-type", "application/x-protobuf"),
+            ("content-encoding", "snappy"),
+            ("x-prometheus-remote-write-version", "0.1.0"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        Ok(headers)
     }
 
     async fn post(&self, body: Vec<u8>) -> Outcome {
-        let sent = self.http.post(&self.receiver.settings.url).headers(self.headers.clone()).body(body).send().await;
-        let response = match sent {
+        let headers = match self.headers() {
+            Ok(headers) => headers,
+            Err(message) => return Outcome::Again(message, None),
+        };
+        let sent = self.http.post(&self.receiver.settings.url).headers(headers).body(body).send().await;
+        let mut response = match sent {
             Ok(response) => response,
             Err(e) => return Outcome::Again(crate::client::plain(&e), None),
         };
@@ -92,14 +102,17 @@ impl Sender {
         }
         let after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
         let after = after.map(|s: u64| Duration::from_secs(s).min(RETRY_AFTER_MAX));
-        let said = response.text().await.unwrap_or_default();
-        let said: String = said.trim().chars().take(TOLD_BYTES).collect();
-        let message = format!("it answered {status}: {said}");
-        if status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS {
-            Outcome::Again(message, after)
-        } else {
-            Outcome::Refused(message)
+        let mut said = Vec::new();
+        while said.len() < TOLD_BYTES
+            && let Ok(Some(chunk)) = response.chunk().await
+        {
+            said.extend_from_slice(&chunk[..chunk.len().min(TOLD_BYTES - said.len())]);
         }
+        let said = String::from_utf8_lossy(&said).trim().to_owned();
+        let message = format!("it answered {status}: {said}");
+        // Whoever is not let in yet has a wrong token, and right samples.
+        let not_now = matches!(status.as_u16(), 401 | 403 | 408 | 429);
+        if status.is_server_error() || not_now { Outcome::Again(message, after) } else { Outcome::Refused(message) }
     }
 
     fn told(&self, message: &str) {
@@ -111,10 +124,10 @@ impl Sender {
     }
 
     /// Sends what there is in a shard until the end; with `drain` until it is empty.
-    async fn shard(&self, shard: &Shard, drain: bool, stop: &CancellationToken) {
+    async fn shard(&self, shard: &Arc<Shard>, drain: bool, stop: &CancellationToken) {
         let mut wait = BACKOFF_FIRST;
         while !stop.is_cancelled() {
-            let taken = shard.queue.lock().peek(REQUEST_BYTES);
+            let taken = on_disk(shard, |queue| queue.peek(REQUEST_BYTES)).await;
             let taken = match taken {
                 Ok(Some(taken)) => taken,
                 Ok(None) if drain => return,
@@ -171,12 +184,21 @@ impl Sender {
                 }
             }
             wait = BACKOFF_FIRST;
-            let kept = shard.queue.lock().take(taken.next);
+            let kept = on_disk(shard, move |queue| queue.take(taken.next)).await;
             if let Err(e) = kept {
                 self.told(&format!("the place in the queue cannot be kept: {e}"));
             }
         }
     }
+}
+
+/// Works on a queue away from the threads that serve connections.
+async fn on_disk<T: Send + 'static>(
+    shard: &Arc<Shard>,
+    work: impl FnOnce(&mut Queue) -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    let shard = shard.clone();
+    tokio::task::spawn_blocking(move || work(&mut shard.queue.lock())).await?
 }
 
 async fn pause(stop: &CancellationToken, time: Duration) {

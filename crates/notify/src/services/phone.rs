@@ -1,7 +1,5 @@
 //! Text messages and calls, over the API of Twilio and of those that speak it.
 
-use std::fmt::Write;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tenfold_app::alerts::Notice;
@@ -41,16 +39,5 @@ fn spoken(text: &str) -> String {
 
 /// `application/x-www-form-urlencoded`.
 pub fn form(pairs: &[(&'static str, String)]) -> String {
-    let escape = |text: &str| {
-        let mut out = String::with_capacity(text.len());
-        for b in text.bytes() {
-            match b {
-                b' ' => out.push('+'),
-                b if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'*') => out.push(char::from(b)),
-                b => write!(out, "%{b:02X}").unwrap_or_default(),
-            }
-        }
-        out
-    };
-    pairs.iter().map(|(n, v)| format!("{}={}", escape(n), escape(v))).collect::<Vec<_>>().join("&")
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }

@@ -1,14 +1,31 @@
 //! How full a filesystem is.
 
+use std::collections::BTreeSet;
+
+use parking_lot::Mutex;
 use tenfold_alerting::checks::CheckStatus;
 use tenfold_app::checks::Disk;
 
 use super::{Said, word};
 
+/// Paths whose filesystem has not answered yet.
+static ASKED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
 pub async fn look(disk: &Disk) -> Said {
     let path = disk.path.clone();
-    // A dead network filesystem hangs: it must not hang others.
-    let asked = tokio::task::spawn_blocking(move || nix::sys::statvfs::statvfs(path.as_str())).await;
+    // A dead network filesystem keeps the thread that asks it, for as long as it is dead: one thread and not more.
+    if !ASKED.lock().insert(path.clone()) {
+        return (
+            CheckStatus::Critical,
+            format!("DISK CRITICAL - {path}: its filesystem has not answered the look before"),
+        );
+    }
+    let ask = move || {
+        let stat = nix::sys::statvfs::statvfs(path.as_str());
+        ASKED.lock().remove(&path);
+        stat
+    };
+    let asked = tokio::task::spawn_blocking(ask).await;
     let stat = match asked {
         Ok(Ok(stat)) => stat,
         Ok(Err(e)) => return (CheckStatus::Unknown, format!("DISK UNKNOWN - {}: {e}", disk.path)),

@@ -39,7 +39,7 @@ async fn the_build_ends_with_the_server() {
         return;
     }
     let word = format!("orphan-server-{}", std::process::id());
-    let command = format!("setsid sh -c 'trap \"\" TERM HUP; sleep 600; true' {word} & echo up; sleep 600");
+    let command = format!("setsid sh -c 'trap \"\" TERM HUP; echo up; sleep 600; true' {word} & sleep 600");
     let mut child = start(
         Command::new(env!("CARGO_BIN_EXE_tenfold-sandbox")).arg("sandbox"),
         &spec(&dir.path().join("build"), &command, None),

@@ -39,7 +39,7 @@ async fn wanted(db: &Db) {
     for row in [first.clone(), second.clone()] {
         write(db, move |tx| forges::wanted_put(tx, &row)).await;
     }
-    assert_eq!(read(db, forges::wanted).await, [second.clone()], "the newest wins");
+    assert_eq!(read(db, forges::wanted).await, std::slice::from_ref(&second), "the newest wins");
     assert_eq!(write(db, move |tx| forges::wanted_done(tx, &first)).await, 0, "an older one is not it");
     assert_eq!(write(db, move |tx| forges::wanted_done(tx, &second)).await, 1);
 }

@@ -43,14 +43,13 @@ function Graphs({ check }: { check: Check }): ReactElement {
 
 function History({ check }: { check: Check }): ReactElement {
   const now = useNow(60_000);
-  const query = useQuery(`check-history:${check.name}`, () => record.list({ kind: "check.", limit: 200 }), { touches: ["check."] });
+  const query = useQuery(`check-history:${check.name}`, () => record.list({ kind: "check.", correlation: `check:${check.name}`, limit: 100 }), { touches: ["check."] });
   return (
     <Section title="History">
       <Loaded query={query}>
-        {({ items }) => {
-          const mine = items.filter(({ data }) => (data as { check?: string }).check === check.name);
-          return mine.length === 0 ? <p className="muted">No change of state in the newest rows.</p> : <ol>{mine.map((event) => <EventLine key={event.seq} event={event} now={now} />)}</ol>;
-        }}
+        {({ items }) => (items.length === 0
+          ? <p className="muted">No change of state yet.</p>
+          : <ol>{items.map((event) => <EventLine key={event.seq} event={event} now={now} />)}</ol>)}
       </Loaded>
     </Section>
   );

@@ -3,7 +3,7 @@ import { flags } from "../../api/endpoints";
 import type { FlagAction, FlagSchedule } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import type { Look } from "../../lib/status";
-import { HOUR_MS, local, zone } from "../../lib/time";
+import { HOUR_MS, toLocalInput, zone } from "../../lib/time";
 import { useAction } from "../../lib/useAction";
 import { ActionButton } from "../../ui/Action";
 import { Status, Time } from "../../ui/basics";
@@ -34,7 +34,7 @@ function Form({ flag, environment }: { flag: string; environment: string }): Rea
   const [what, setWhat] = useState("on");
   const [percent, setPercent] = useState("25");
   const [plan, setPlan] = useState("");
-  const [at, setAt] = useState(() => local(Date.now() + HOUR_MS));
+  const [at, setAt] = useState(() => toLocalInput(Date.now() + HOUR_MS));
   const plans = useQuery("ramp-plans", flags.plans, { touches: ["ramp_plan."] }).data?.items ?? [];
   const { busy, run } = useAction("flag.");
   const ramp = plan || (plans[0]?.name ?? "");

@@ -36,7 +36,7 @@ export function Editing({ dashboard, fresh, range, values, onDone }: Props): Rea
   const put = (next: Panel[]): void => setDraft({ ...draft, panels: next });
   const save = async (): Promise<void> => {
     const { generated: _made, ...body } = draft;
-    const saved = await action.run(() => graphs.put(body), ({ name }) => `The dashboard ${name} is saved.`);
+    const saved = await action.run(() => (fresh ? graphs.create(body) : graphs.put(body)), ({ name }) => `The dashboard ${name} is saved.`);
     if (!saved) return;
     onDone();
     navigate(`/graphs/${encodeURIComponent(saved.name)}${location.search}`);

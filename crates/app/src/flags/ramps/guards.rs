@@ -241,6 +241,7 @@ impl App {
                     environment: place.clone(),
                     flag: key.clone(),
                     onset: now,
+                    own: None,
                 };
                 event.subject.incident = open_by_guard(t, incident)?;
             }

@@ -1,7 +1,7 @@
 import { useState, type ReactElement } from "react";
 import { flags } from "../../../api/endpoints";
 import type { FlagUpdate } from "../../../api/types";
-import { HOUR_MS, local, zone } from "../../../lib/time";
+import { HOUR_MS, toLocalInput, zone } from "../../../lib/time";
 import { useAction } from "../../../lib/useAction";
 import { ActionButton } from "../../../ui/Action";
 import { Field } from "../../../ui/Field";
@@ -15,7 +15,7 @@ export function onlyPlace(update: FlagUpdate): string | null {
 
 /** Plans an edit for an instant in place of saving it now. */
 export function SaveLater({ flag, update, why, onDone }: { flag: string; update: FlagUpdate; why: string | null; onDone: () => void }): ReactElement | null {
-  const [at, setAt] = useState(() => local(Date.now() + HOUR_MS));
+  const [at, setAt] = useState(() => toLocalInput(Date.now() + HOUR_MS));
   const { busy, run } = useAction("flag.");
   const environment = onlyPlace(update);
   if (!environment) return null;

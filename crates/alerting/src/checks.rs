@@ -268,7 +268,8 @@ mod tests {
 
     #[test]
     fn soft_and_hard() {
-        let cases: &[(&[CheckStatus], &[(usize, CheckStatus, CheckStatus)])] = &[
+        type Case<'a> = (&'a [CheckStatus], &'a [(usize, CheckStatus, CheckStatus)]);
+        let cases: &[Case<'_>] = &[
             (&[O, C, C, O], &[]),
             (&[O, C, C, C], &[(3, O, C)]),
             (&[C, W, U], &[(2, O, U)]),

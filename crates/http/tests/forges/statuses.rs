@@ -5,10 +5,24 @@ use serde_json::json;
 use crate::world::{FakeForge, SHA, World, hmac_hex, push};
 
 async fn pushed(world: &World) {
-    let body = push("hub.example", SHA, "Mend the upload");
+    push_of(world, SHA).await;
+}
+
+async fn push_of(world: &World, sha: &str) {
+    let body = push("hub.example", sha, "Mend the upload");
     let signature = format!("sha256={}", hmac_hex(&body));
     let headers = [("x-hub-signature-256", signature.as_str()), ("x-github-event", "push"), ("x-github-delivery", "1")];
     assert_eq!(world.post("hub", &headers, body).await.1["result"], "recorded");
+}
+
+#[tokio::test]
+async fn word_of_an_older_push_deploys_nothing() {
+    let forge = FakeForge::start().await;
+    let world = World::new(&forge.url, true).await;
+    let _host = world.host().await;
+    push_of(&world, &SHA.replace('4', "5")).await;
+    tenfold_app::forges::look(&world.app).await.unwrap();
+    assert!(world.events("deploy.queued").await.is_empty() && world.events("git.not_deployed").await.is_empty());
 }
 
 #[tokio::test]

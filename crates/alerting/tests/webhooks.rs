@@ -123,7 +123,7 @@ fn what_fired_and_ended_while_nobody_could_be_told_is_told_once() {
          10: (a) -> -
          20: a -> a
          30: a!25 -> lost
-         40: a -> a",
+         40: a -> -",
     );
 }
 

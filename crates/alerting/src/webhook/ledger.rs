@@ -30,6 +30,8 @@ pub struct Owed {
     pub version: u64,
     pub alerts: BTreeMap<Arc<str>, OwedAlert>,
     pub repeat_interval_ms: i64,
+    /// It holds what was owed of alerts that are over, and says nothing of those that fire.
+    pub partial: bool,
 }
 
 /// One webhook's view of one group.
@@ -73,7 +75,7 @@ impl Ledger {
         if self.wants(&alerts, late, send_resolved, flush.repeat_interval_ms, now) {
             self.versions += 1;
             let repeat_interval_ms = flush.repeat_interval_ms;
-            self.owed = Some(Arc::new(Owed { version: self.versions, alerts, repeat_interval_ms }));
+            self.owed = Some(Arc::new(Owed { version: self.versions, alerts, repeat_interval_ms, partial: false }));
         }
         self.owed.is_some()
     }
@@ -110,9 +112,15 @@ impl Ledger {
     pub fn took(&mut self, taken: &Owed, send_resolved: bool, now: Timestamp) -> bool {
         let firing: BTreeSet<_> =
             taken.alerts.iter().filter(|(_, a)| a.over.is_none()).map(|(f, _)| f.clone()).collect();
-        let over = taken.alerts.iter().filter_map(|(f, a)| Some((f.clone(), a.over?))).collect();
-        // With nothing that fires there is nothing to remember: what fires next is news in any case.
-        self.heard = (!firing.is_empty()).then_some(Heard { at: now, firing, over });
+        let over = taken.alerts.iter().filter_map(|(f, a)| Some((f.clone(), a.over?)));
+        self.heard = match self.heard.take() {
+            Some(mut heard) if taken.partial => {
+                heard.over.extend(over);
+                Some(heard)
+            }
+            // With nothing that fires there is nothing to remember: what fires next is news in any case.
+            _ => (!firing.is_empty()).then(|| Heard { at: now, firing, over: over.collect() }),
+        };
         let Some(owed) = self.owed.take() else { return false };
         if owed.version != taken.version && self.wants(&owed.alerts, false, send_resolved, owed.repeat_interval_ms, now)
         {
@@ -121,10 +129,12 @@ impl Ledger {
         self.owed.is_some()
     }
 
-    /// Owed from before a restart.
-    pub fn owe_again(&mut self, alerts: BTreeMap<Arc<str>, OwedAlert>, repeat_interval_ms: i64) {
+    /// Owed from before a restart: alerts that are over.
+    pub fn owe_again(&mut self, alerts: BTreeMap<Arc<str>, OwedAlert>) {
         self.versions += 1;
-        self.owed = Some(Arc::new(Owed { version: self.versions, alerts, repeat_interval_ms }));
+        // The group's next look says what it repeats by.
+        let repeat_interval_ms = i64::MAX;
+        self.owed = Some(Arc::new(Owed { version: self.versions, alerts, repeat_interval_ms, partial: true }));
     }
 
     /// Nothing was heard and nothing is owed.

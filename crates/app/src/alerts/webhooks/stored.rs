@@ -80,8 +80,7 @@ fn read(body: &str) -> Result<(SlotId, Slot), Fault> {
             let over = known.over();
             (f.into(), OwedAlert { known: Arc::new(known), over })
         });
-        // The group's next look says what it repeats by.
-        slot.ledger.owe_again(owed.collect(), i64::MAX);
+        slot.ledger.owe_again(owed.collect());
     }
     Ok((id, slot))
 }

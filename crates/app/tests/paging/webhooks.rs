@@ -28,9 +28,14 @@ impl Hook {
     fn heard(&self) -> Vec<String> {
         let said = |alert: &Value| {
             let silent = if alert["silent"] == true { " silent" } else { "" };
-            format!("{} {}{silent}", alert["labels"]["alertname"].as_str().unwrap(), alert["status"].as_str().unwrap())
+            format!(
+                "{} {}{silent}",
+                alert["labels"]["alertname"].as_str().expect("a text"),
+                alert["status"].as_str().expect("a text")
+            )
         };
-        let message = |m: &Value| m["alerts"].as_array().unwrap().iter().map(said).collect::<Vec<_>>().join(", ");
+        let message =
+            |m: &Value| m["alerts"].as_array().expect("a list").iter().map(said).collect::<Vec<_>>().join(", ");
         std::mem::take(&mut *self.taken.lock()).iter().map(message).collect()
     }
 }
@@ -42,7 +47,7 @@ impl WebhookPoster for Hook {
         if self.down.load(Ordering::Relaxed) {
             return Err(NotifyError { permanent: false, retry_after_ms: None, message: "it answers 503".to_owned() });
         }
-        self.taken.lock().push(serde_json::from_str(&body).unwrap());
+        self.taken.lock().push(serde_json::from_str(&body).expect("it is JSON"));
         Ok(())
     }
 }
@@ -51,13 +56,13 @@ impl WebhookPoster for Hook {
 async fn say(w: &World, name: &str, minutes: i64) {
     let ends = w.clock_now().plus_ms(minutes * 60_000);
     let alert = from(json!({"labels": {"alertname": name, "service": "photos"}, "endsAt": ends}));
-    w.app.alerts_receive(&caller("raj", Role::Admin), vec![alert]).await.unwrap();
+    w.app.alerts_receive(&caller("raj", Role::Admin), vec![alert]).await.expect("it is taken");
 }
 
 async fn minutes(w: &World, count: i64) {
     for _ in 0..count {
         w.pass(60).await;
-        w.app.webhooks_tick().await.unwrap();
+        w.app.webhooks_tick().await.expect("they are told");
     }
 }
 
@@ -65,7 +70,7 @@ async fn world(seed: u64) -> (World, Arc<Hook>) {
     let w = World::new(seed).await;
     let hook = Arc::new(Hook::default());
     w.app.set_webhook_poster(hook.clone());
-    w.app.routing_put(&caller("raj", Role::Admin), ROUTING, false).await.unwrap();
+    w.app.routing_put(&caller("raj", Role::Admin), ROUTING, false).await.expect("it is taken");
     (w, hook)
 }
 
@@ -123,7 +128,7 @@ async fn an_end_that_has_passed_in_silence_is_told_as_resolved_and_marked() {
     say(&w, "Late", 3).await;
     minutes(&w, 6).await;
     assert_eq!(hook.heard(), ["Late firing", "Late resolved silent"]);
-    assert_eq!(w.kinds(&["alert."]).await.last().unwrap(), "alert.unknown", "for people nobody knows");
+    assert_eq!(w.kinds(&["alert."]).await.last().expect("there is one"), "alert.unknown", "for people nobody knows");
     say(&w, "Late", 3).await;
     minutes(&w, 2).await;
     assert_eq!(hook.heard(), ["Late firing"]);

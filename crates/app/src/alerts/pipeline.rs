@@ -4,7 +4,7 @@
 //! The pipeline's state lives in memory. It is stepped on a copy, which counts once the transaction is through; after a
 //! start it is made again from the alerts: those with an incident were told of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tenfold_alerting::pipeline::{
@@ -36,13 +36,16 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    fn of(routing: &Routing, effects: Vec<Effect>) -> Self {
+    fn of(routing: &Routing, state: &PipelineState, effects: Vec<Effect>) -> Self {
+        let pages = |fingerprint: &str| {
+            state.alerts.get(fingerprint).is_none_or(|known| transitions::would_page(&known.labels))
+        };
         let mut out = Self::default();
         for effect in effects {
             match effect {
                 Effect::Notify(notification) => {
                     let Some(receiver) = routing.receivers.get(&notification.receiver) else { continue };
-                    for fingerprint in notification.new {
+                    for fingerprint in notification.new.into_iter().filter(|f| pages(f)) {
                         let known = out.told.entry(fingerprint).or_insert_with(|| receiver.clone());
                         // Told to several: one that pages wins over a quiet one.
                         if known.quiet && !receiver.quiet {
@@ -57,6 +60,19 @@ impl Outcome {
             }
         }
         out
+    }
+
+    /// Forgets the decisions that lead to nothing that is written: those on alerts that fired before, and of which nobody is
+    /// told anew nor kept from hearing.
+    fn keep_told(&mut self, batch: &[(Origin, Transition)]) {
+        let mut decisions = std::mem::take(&mut self.decisions);
+        let moved: BTreeSet<&str> = batch.iter().map(|(_, t)| t.alert.fingerprint.as_str()).collect();
+        decisions.retain(|fingerprint, list| {
+            moved.contains(fingerprint.as_str())
+                || self.told.contains_key(fingerprint)
+                || list.iter().any(|d| d.verdict == Verdict::Suppress)
+        });
+        self.decisions = decisions;
     }
 
     /// Whoever pages for this alert now, if anybody does.
@@ -188,7 +204,8 @@ pub(super) async fn advance_with(
     let mut inputs: Vec<Incoming> = batch.iter().filter_map(|(o, t)| incoming(o, t, now)).collect();
     inputs.extend(again);
     let effects = step(context, &mut state, Input::Alerts(inputs), now);
-    let mut outcome = Outcome::of(&held.routing, effects);
+    let mut outcome = Outcome::of(&held.routing, &state, effects);
+    outcome.keep_told(&batch);
     let flushes = std::mem::take(&mut outcome.flushes);
     if !batch.is_empty() || !outcome.told.is_empty() || !outcome.decisions.is_empty() {
         let lease = lease.clone();

@@ -225,8 +225,8 @@ fn one(
         }
         TransitionKind::Firing => {
             if transition.from.is_none() {
-                let row = write(t, origin, alert, None, Vec::new())?;
-                pending(t, &row, alert, &text)?;
+                // It is stored below, once.
+                pending(t, &row(origin, alert, None, String::new()), alert, &text)?;
             }
             fired(t, origin, alert, &text, outcome, changes)
         }

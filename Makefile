@@ -1,7 +1,7 @@
 # The commands of this repository. `make demo` and `make test` need nothing
 # prepared: each installs what is missing first (scripts/install.sh says what).
 
-.PHONY: help demo test check bench crash build web openapi clean-demo oracle fuzz
+.PHONY: help demo test check bench crash build web openapi clean-demo oracle fuzz alertmanager
 
 TENFOLD := target/debug/tenfold
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
@@ -15,6 +15,7 @@ help:
 	@echo "make bench   the measured seconds of the story, on this machine"
 	@echo "make crash   the store of samples: 1,000 kills, 1,000 power cuts, damage at every 4 kB, a bomb of labels in 512 MB"
 	@echo "make oracle  a million flags and contexts, ours beside the engine of Unleash's SDKs"
+	@echo "make alertmanager  Alertmanager's own acceptance suite on this server, when Go and the suite are installed"
 	@echo "make fuzz    every fuzz target for a minute"
 
 demo:
@@ -72,6 +73,10 @@ openapi:
 # Apart from `make test`: its dependencies are nobody's but its own (docs/adr/0015-oracle-outside.md).
 oracle:
 	cargo test --release --manifest-path oracle/Cargo.toml -- --nocapture
+
+# Some two minutes, most of them waiting: its cases run in real time.
+alertmanager: build
+	node e2e/alertmanager/run.mjs
 
 fuzz:
 	scripts/fuzz.sh 60

@@ -44,7 +44,7 @@ export class Server {
     return (await this.api.post('/api/tokens', { name, kind, environment })).secret;
   }
 
-  async #end(signal) {
+  async end(signal) {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.child.once('exit', resolve));
     this.child.kill(signal);
@@ -53,7 +53,7 @@ export class Server {
 
   /** As a power cut or the kernel would: nothing is said to anybody. */
   kill() {
-    return this.#end('SIGKILL');
+    return this.end('SIGKILL');
   }
 
   /** On the same address, with the same data. */
@@ -77,7 +77,7 @@ export class Server {
 
   async stop() {
     this.resume();
-    await this.#end('SIGTERM');
+    await this.end('SIGTERM');
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

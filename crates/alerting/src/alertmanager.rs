@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use crate::{
     inhibit::InhibitSpec,
     routes::{RouteDefaults, RouteSpec, RoutingError, wrong},
-    routing::{NamedIntervals, ReceiverSpec, Routing, RoutingSpec},
+    routing::{GlobalSpec, NamedIntervals, ReceiverSpec, Routing, RoutingSpec},
+    webhook,
 };
 
 /// Bytes of one configuration file.
@@ -55,10 +56,8 @@ struct RawFile {
 }
 
 /// Kinds of receivers that people can be reached by here; the addresses are theirs, not the receiver's.
-const KNOWN_CHANNELS: [(&str, &str); 2] = [
-    ("email_configs", "mail goes to the people of the escalation policy, at the address each has set"),
-    ("webhook_configs", "a webhook is a person's or a robot's own channel, set in their profile"),
-];
+const KNOWN_CHANNELS: [(&str, &str); 1] =
+    [("email_configs", "mail goes to the people of the escalation policy, at the address each has set")];
 
 /// Reads an `alertmanager.yml`.
 ///
@@ -78,9 +77,16 @@ pub fn import_alertmanager(yaml: &str) -> Result<Imported, RoutingError> {
     for (i, receiver) in raw.receivers.unwrap_or_default().into_iter().enumerate() {
         receivers.push(read_receiver(receiver, i, &mut report)?);
     }
+    let mut spec_global = None;
     if let Some(global) = raw.global {
-        for (key, _) in global.iter().filter(|(key, _)| *key != "resolve_timeout") {
-            report.push(note(format!("global.{key}"), "channels are set up by the server's own settings"));
+        for (key, value) in global {
+            match (key.as_str(), value) {
+                ("resolve_timeout", Value::String(text)) => {
+                    spec_global = Some(GlobalSpec { resolve_timeout: Some(text) });
+                }
+                ("resolve_timeout", _) => return Err(wrong("global.resolve_timeout", "is a duration, such as 5m")),
+                _ => report.push(note(format!("global.{key}"), "channels are set up by the server's own settings")),
+            }
         }
     }
     if !raw.templates.unwrap_or_default().is_empty() {
@@ -94,12 +100,18 @@ pub fn import_alertmanager(yaml: &str) -> Result<Imported, RoutingError> {
     let mut time_intervals = raw.mute_time_intervals.unwrap_or_default();
     time_intervals.extend(raw.time_intervals.unwrap_or_default());
     write_out(&mut route);
-    let spec = RoutingSpec { route, inhibit_rules: raw.inhibit_rules.unwrap_or_default(), time_intervals, receivers };
+    let spec = RoutingSpec {
+        global: spec_global,
+        route,
+        inhibit_rules: raw.inhibit_rules.unwrap_or_default(),
+        time_intervals,
+        receivers,
+    };
     let routing = Routing::compile(&spec, RouteDefaults::ALERTMANAGER)?;
     Ok(Imported { spec, routing, report })
 }
 
-fn note(path: impl Into<String>, message: impl Into<String>) -> Note {
+pub(crate) fn note(path: impl Into<String>, message: impl Into<String>) -> Note {
     Note { path: path.into(), message: message.into() }
 }
 
@@ -113,6 +125,7 @@ fn read_receiver(
         return Err(wrong(format!("{path}.name"), "a receiver has a name"));
     };
     let (mut channels, mut policy, mut quiet) = (0, None, None);
+    let mut webhook_configs = Vec::new();
     for (kind, value) in receiver.iter().filter(|(kind, _)| *kind != "name") {
         match (kind.as_str(), value) {
             ("policy", Value::String(name)) => policy = Some(name.clone()),
@@ -131,6 +144,10 @@ fn read_receiver(
         };
         let count = value.as_array().map_or(0, Vec::len);
         channels += count;
+        if kind == "webhook_configs" {
+            webhook_configs = webhook::read(value, &format!("{path}.{kind}"), report)?;
+            continue;
+        }
         if count == 0 {
             continue;
         }
@@ -140,7 +157,8 @@ fn read_receiver(
         );
         report.push(note(format!("{path}.{kind}"), message));
     }
-    Ok(ReceiverSpec { name: name.clone(), quiet: quiet.unwrap_or(channels == 0 && policy.is_none()), policy })
+    let quiet = quiet.unwrap_or(channels == 0 && policy.is_none());
+    Ok(ReceiverSpec { name: name.clone(), quiet, policy, webhook_configs })
 }
 
 /// The defaults of Alertmanager's root route, written into it.

@@ -21,6 +21,7 @@ mod rules;
 mod state;
 mod suspects;
 mod template;
+pub mod webhook;
 
 pub use alertmanager::{Imported, Note, import_alertmanager};
 pub use duration::{format_duration_ms, parse_duration_ms};
@@ -32,7 +33,7 @@ pub use matchers::{MATCHERS_MAX, MatcherSet, parse_matchers, read_matchers};
 pub use mutes::{Mute, MuteKind, MuteSpec};
 pub use presence::{Presence, presence};
 pub use routes::{GroupBy, Route, RouteDefaults, RouteSpec, RouteTree, RoutingError};
-pub use routing::{NamedIntervals, ReceiverSpec, Routing, RoutingSpec};
+pub use routing::{GlobalSpec, NamedIntervals, ReceiverSpec, Routing, RoutingSpec};
 pub use rules::{
     AlertRule, GROUPS_MAX, Group, INTERVAL_DEFAULT_MS, RULES_PER_GROUP_MAX, RecordingRule, Rule, RuleError, RuleFile,
     parse_rules, parse_rules_with, read_rules,

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
 
 use crate::{
+    duration::parse_duration_ms,
     inhibit::{INHIBIT_RULES_MAX, InhibitRule, InhibitSpec},
     intervals::TimeInterval,
     routes::{Names, RouteDefaults, RouteSpec, RouteTree, RoutingError, wrong},
+    webhook::WebhookSpec,
 };
 
 pub const RECEIVERS_MAX: usize = 1_000;
@@ -18,6 +20,8 @@ const NAME_BYTES_MAX: usize = 200;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RoutingSpec {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub global: Option<GlobalSpec>,
     pub route: RouteSpec,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inhibit_rules: Vec<InhibitSpec>,
@@ -45,6 +49,18 @@ pub struct ReceiverSpec {
     /// Nobody is told; the alert stays visible.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub quiet: bool,
+    /// Programs that are told of the receiver's groups, in Alertmanager's JSON.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhook_configs: Vec<WebhookSpec>,
+}
+
+/// What holds for the whole configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GlobalSpec {
+    /// How long an alert that was sent without an end is believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolve_timeout: Option<String>,
 }
 
 impl RoutingSpec {
@@ -94,7 +110,12 @@ pub struct Routing {
     pub inhibit_rules: Vec<InhibitRule>,
     pub receivers: BTreeMap<String, ReceiverSpec>,
     intervals: BTreeMap<String, Vec<TimeInterval>>,
+    /// How long an alert that was sent without an end is believed.
+    pub resolve_timeout_ms: i64,
 }
+
+/// Alertmanager's own.
+const RESOLVE_TIMEOUT_MS: i64 = 300_000;
 
 impl Routing {
     /// Checks a configuration and makes it ready.
@@ -115,7 +136,13 @@ impl Routing {
         let inhibit_rules = spec.inhibit_rules.iter().enumerate();
         let inhibit_rules = inhibit_rules.map(|(i, r)| InhibitRule::compile(r, i)).collect::<Result<_, _>>()?;
         let intervals = named.into_iter().map(|(name, i)| (name, i.time_intervals)).collect();
-        Ok(Self { tree, inhibit_rules, receivers, intervals })
+        let said = spec.global.as_ref().and_then(|g| g.resolve_timeout.as_ref());
+        let resolve_timeout_ms = said.map_or(Ok(RESOLVE_TIMEOUT_MS), |text| parse_duration_ms(text));
+        let resolve_timeout_ms = resolve_timeout_ms.map_err(|e| wrong("global.resolve_timeout", e))?;
+        if resolve_timeout_ms == 0 {
+            return Err(wrong("global.resolve_timeout", "cannot be 0s"));
+        }
+        Ok(Self { tree, inhibit_rules, receivers, intervals, resolve_timeout_ms })
     }
 
     /// The first of the named intervals that holds at `at`.

@@ -22,12 +22,26 @@ fn labels(text: &str) -> Labels {
 
 fn fires(text: &str, second: i64) -> Input {
     let starts_at = at(second);
-    Input::Alerts(vec![Incoming { labels: labels(text), annotations: BTreeMap::new(), starts_at, ended: None }])
+    Input::Alerts(vec![Incoming {
+        labels: labels(text),
+        annotations: BTreeMap::new(),
+        starts_at,
+        ended: None,
+        lapsed: None,
+        generator_url: None,
+    }])
 }
 
 fn ends(text: &str, second: i64) -> Input {
     let ended = Some((at(second), HowEnded::Resolved));
-    Input::Alerts(vec![Incoming { labels: labels(text), annotations: BTreeMap::new(), starts_at: at(second), ended }])
+    Input::Alerts(vec![Incoming {
+        labels: labels(text),
+        annotations: BTreeMap::new(),
+        starts_at: at(second),
+        ended,
+        lapsed: None,
+        generator_url: None,
+    }])
 }
 
 struct House {
@@ -71,7 +85,7 @@ impl House {
                 n.firing.len(),
                 n.ended.len()
             )),
-            Effect::Decided(_) => None,
+            Effect::Flush(_) | Effect::Decided(_) => None,
         };
         self.effects.iter().filter_map(line).collect()
     }
@@ -126,7 +140,7 @@ fn notifications(effects: &[Planned]) -> Vec<&Notification> {
         .iter()
         .filter_map(|p| match &p.effect {
             Effect::Notify(n) => Some(n),
-            Effect::Decided(_) => None,
+            Effect::Flush(_) | Effect::Decided(_) => None,
         })
         .collect()
 }

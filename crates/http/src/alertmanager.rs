@@ -246,8 +246,10 @@ async fn groups(State(app): State<App>, RawQuery(query): RawQuery) -> Answer<Vec
 #[utoipa::path(get, path = "/api/v2/status", responses((status = 200, body = Object)))]
 async fn status(State(app): State<App>) -> Answer<Value> {
     let status = app.alerting_status()?;
+    let address = app.settings.public_url.as_str();
     Ok(axum::Json(json!({
-        "cluster": {"status": "disabled", "peers": []},
+        // This node. Nodes do not talk to each other here, they share a database.
+        "cluster": {"name": "tenfold", "status": "ready", "peers": [{"name": "tenfold", "address": address}]},
         "config": {"original": status.config},
         "uptime": status.started_at,
         // The version of the API's description that is spoken, since tools ask for a number.

@@ -41,7 +41,7 @@ pub enum SetupError {
 /// The channels that are set up.
 pub struct Channels {
     mail: Option<Mail>,
-    webhook: Webhook,
+    webhook: Arc<Webhook>,
     services: services::Services,
 }
 
@@ -50,13 +50,14 @@ impl Channels {
     pub fn open(settings: &Settings, clock: Arc<dyn Clock>, random: &dyn Fn(&mut [u8])) -> Result<Self, SetupError> {
         let mail = if settings.mail.host.is_empty() { None } else { Some(Mail::new(&settings.mail, clock.clone())?) };
         let services = services::Services::open(&settings.channels)?;
-        Ok(Self { mail, webhook: Webhook::open(&settings.data_dir, clock, random)?, services })
+        Ok(Self { mail, webhook: Arc::new(Webhook::open(&settings.data_dir, clock, random)?), services })
     }
 }
 
 /// Sets the channels up from the application's settings and gives them to it.
 pub fn connect(app: &App) -> Result<(), SetupError> {
     let channels = Channels::open(&app.settings, app.clock.clone(), &|bytes| app.entropy.fill(bytes))?;
+    app.set_webhook_poster(channels.webhook.clone());
     app.set_notifier(Arc::new(channels));
     app.forges.set_client(Arc::new(Forges::new()?));
     Ok(())

@@ -7,13 +7,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use sha2::Sha256;
-use tenfold_app::alerts::{Notice, NotifyError};
+use tenfold_app::alerts::{Notice, NotifyError, WebhookPoster};
 use tenfold_types::Clock;
 
 use crate::{SetupError, chain};
@@ -61,8 +62,15 @@ impl Webhook {
     }
 
     pub(crate) async fn send(&self, url: &str, notice: &Notice, key: &str) -> Result<(), NotifyError> {
-        let failed = |permanent, message| NotifyError { permanent, retry_after_ms: None, message };
         let body = serde_json::json!({"type": "page", "timestamp": notice.at, "data": notice}).to_string();
+        self.post(url, body, key, TIMEOUT).await
+    }
+}
+
+#[async_trait]
+impl WebhookPoster for Webhook {
+    async fn post(&self, url: &str, body: String, key: &str, timeout: Duration) -> Result<(), NotifyError> {
+        let failed = |permanent, message| NotifyError { permanent, retry_after_ms: None, message };
         let seconds = self.clock.now().millis() / 1_000;
         let request = self
             .client
@@ -72,6 +80,7 @@ impl Webhook {
             .header("webhook-timestamp", seconds.to_string())
             .header("webhook-signature", signature(&self.secret, key, seconds, &body))
             .header("idempotency-key", key)
+            .timeout(timeout)
             .body(body)
             .build()
             .map_err(|e| failed(true, chain(&e.without_url())))?;

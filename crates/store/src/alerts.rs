@@ -1,4 +1,4 @@
-//! Rule files, routing, alerts and mutes.
+//! Rule files, routing, alerts, mutes, and what webhooks were told.
 
 use tenfold_types::Timestamp;
 
@@ -88,6 +88,25 @@ pub fn routing_put(tx: &mut dyn Tx, yaml: &str, at: Timestamp, by: &str) -> Resu
 /// True when there was one.
 pub fn routing_delete(tx: &mut dyn Tx) -> Result<bool, StoreError> {
     Ok(tx.execute("DELETE FROM alert_routing WHERE name = 'routing'", &[])? > 0)
+}
+
+/// What webhooks were told of groups, each with its name.
+pub fn webhooks(tx: &mut dyn Tx) -> Result<Vec<(String, String)>, StoreError> {
+    let rows = tx.query("SELECT name, body FROM alert_webhooks ORDER BY name", &[])?;
+    rows.iter().map(|r| Ok((r.string(0)?, r.string(1)?))).collect()
+}
+
+pub fn webhook_put(tx: &mut dyn Tx, name: &str, body: &str) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO alert_webhooks (name, body) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+        params![name, body],
+    )?;
+    Ok(())
+}
+
+pub fn webhook_forget(tx: &mut dyn Tx, name: &str) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM alert_webhooks WHERE name = $1", params![name])?;
+    Ok(())
 }
 
 fn alert(row: &Row) -> Result<AlertRow, StoreError> {

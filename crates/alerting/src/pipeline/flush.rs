@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tenfold_types::Timestamp;
 
 use super::{
-    Context, Decision, Effect, Ended, Group, GroupId, Notification, PipelineState, Reason, Stage, Told, Verdict,
+    Context, Decision, Effect, Ended, Flush, Flushed, Group, GroupId, Known, Notification, PipelineState, Reason,
+    Stage, Told, Verdict,
     stages::{self, Sources},
 };
 use crate::{duration::format_duration_ms, routes::Route};
@@ -27,7 +28,9 @@ pub(super) fn due(context: Context<'_>, state: &mut PipelineState, now: Timestam
         let group = Arc::make_mut(group);
         look(context, &sources, &id, group, route, now, effects);
         group.flushed = true;
-        group.next_at = now.plus_ms(route.group_interval_ms);
+        // On the group's own grid: a look that comes late does not put off all that follow.
+        let next = group.next_at.plus_ms(route.group_interval_ms);
+        group.next_at = if next > now { next } else { now.plus_ms(route.group_interval_ms) };
         if group.alerts.is_empty() {
             state.groups.remove(&id);
         }
@@ -38,7 +41,7 @@ pub(super) fn due(context: Context<'_>, state: &mut PipelineState, now: Timestam
 fn look(
     context: Context<'_>,
     sources: &Sources<'_>,
-    id: &GroupId,
+    id: &Arc<GroupId>,
     group: &mut Group,
     route: &Route,
     now: Timestamp,
@@ -47,6 +50,13 @@ fn look(
     let told = group.told.as_ref().map(|t| &t.firing);
     let mut firing = BTreeSet::new();
     let mut ended = Vec::new();
+    let webhooks = context.routing.receivers.get(&route.receiver).is_some_and(|r| !r.webhook_configs.is_empty());
+    let mut flushed = Vec::new();
+    let mut keep = |fingerprint: &Arc<str>, known: &Arc<Known>, quiet: bool| {
+        if webhooks {
+            flushed.push(Flushed { fingerprint: fingerprint.clone(), known: known.clone(), quiet });
+        }
+    };
     for fingerprint in group.alerts.clone() {
         let Some(known) = sources.alerts.get(&fingerprint) else {
             group.alerts.remove(&fingerprint);
@@ -59,16 +69,29 @@ fn look(
             if told.is_some_and(|t| t.contains(&fingerprint)) {
                 ended.push(Ended { fingerprint: fingerprint.to_string(), at, how });
             }
+            if webhooks {
+                let decisions = stages::ask(context, sources, &fingerprint, &known.labels, route, now);
+                keep(&fingerprint, known, decisions.last().is_some_and(|d| d.verdict == Verdict::Suppress));
+            }
             continue;
         }
         let decisions = stages::ask(context, sources, &fingerprint, &known.labels, route, now);
         let last = decisions.last().map_or((Verdict::Pass, None), |d| (d.verdict, d.by.clone()));
+        keep(&fingerprint, known, last.0 != Verdict::Pass);
         if last.0 == Verdict::Pass {
             firing.insert(fingerprint.clone());
         }
         if group.verdicts.insert(fingerprint, last.clone()) != Some(last) {
             effects.extend(decisions.into_iter().map(Effect::Decided));
         }
+    }
+    if webhooks {
+        effects.push(Effect::Flush(Flush {
+            group: id.clone(),
+            receiver: route.receiver.clone(),
+            repeat_interval_ms: route.repeat_interval_ms,
+            alerts: flushed,
+        }));
     }
     let Some((reason, because)) = news(group.told.as_ref(), &firing, &ended, route, now) else { return };
     let empty = BTreeSet::new();
@@ -94,7 +117,7 @@ fn look(
     remembered.extend(firing.iter().cloned());
     group.told = Some(Told { at: now, firing: remembered });
     effects.push(Effect::Notify(Notification {
-        group: id.clone(),
+        group: GroupId::clone(id),
         receiver: route.receiver.clone(),
         reason,
         thread: group.thread,

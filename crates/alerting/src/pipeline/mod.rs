@@ -128,9 +128,28 @@ pub struct Notification {
     pub ended: Vec<Ended>,
 }
 
+/// An alert of a group that was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flushed {
+    pub fingerprint: Arc<str>,
+    pub known: Arc<Known>,
+    /// Inhibited, muted, or outside of its route's hours.
+    pub quiet: bool,
+}
+
+/// A group whose receiver has webhooks was looked at; whether one of them is told is for its [`crate::webhook::Ledger`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flush {
+    pub group: Arc<GroupId>,
+    pub receiver: String,
+    pub repeat_interval_ms: i64,
+    pub alerts: Vec<Flushed>,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
     Notify(Notification),
+    Flush(Flush),
     Decided(Decision),
 }
 
@@ -164,13 +183,22 @@ fn receive(
     {
         let known = Arc::make_mut(known);
         known.annotations = incoming.annotations;
-        known.ended = incoming.ended;
+        known.starts_at = known.starts_at.min(incoming.starts_at);
+        (known.ended, known.lapsed) = (incoming.ended, incoming.lapsed);
         if let Some((at, how)) = known.ended {
             decide(Stage::Dedup, Verdict::Pass, format!("it is over since {at}: {}", how.words()));
         }
         return;
     }
-    if incoming.ended.is_some() {
+    if let Some((at, how)) = incoming.ended {
+        if let Some(known) = state.alerts.get_mut(&fingerprint) {
+            // Said twice before its group was looked at: the later end counts, and what was said last.
+            let known = Arc::make_mut(known);
+            known.annotations = incoming.annotations;
+            known.starts_at = known.starts_at.min(incoming.starts_at);
+            known.ended = Some((known.ended.map_or(at, |(before, _)| before.max(at)), how));
+            return;
+        }
         decide(Stage::Dedup, Verdict::Nothing, "it is over, and was not known to fire".to_owned());
         return;
     }
@@ -184,6 +212,8 @@ fn receive(
         annotations: incoming.annotations,
         starts_at: incoming.starts_at,
         ended: None,
+        lapsed: incoming.lapsed,
+        generator_url: incoming.generator_url,
     };
     route(context, state, &fingerprint, &known, now, effects);
     state.alerts.insert(fingerprint, Arc::new(known));

@@ -37,6 +37,10 @@ pub struct Incoming {
     pub starts_at: Timestamp,
     /// It has ended.
     pub ended: Option<(Timestamp, HowEnded)>,
+    /// Its sender gave it an end, which has passed without a word since. Nobody knows whether it is over.
+    pub lapsed: Option<Timestamp>,
+    /// Where its sender explains it.
+    pub generator_url: Option<String>,
 }
 
 /// An alert that is followed.
@@ -46,6 +50,18 @@ pub struct Known {
     pub annotations: BTreeMap<String, String>,
     pub starts_at: Timestamp,
     pub ended: Option<(Timestamp, HowEnded)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lapsed: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generator_url: Option<String>,
+}
+
+impl Known {
+    /// When it was over for a webhook, whose language has two words, firing and resolved: an end that has passed is one,
+    /// as for Alertmanager.
+    pub fn over(&self) -> Option<Timestamp> {
+        self.ended.map(|(at, _)| at).or(self.lapsed)
+    }
 }
 
 /// The alerts of a route that have the route's group labels in common.

@@ -17,6 +17,7 @@ mod source;
 mod suspects;
 mod transitions;
 mod views;
+mod webhooks;
 mod why;
 
 use std::collections::BTreeMap;
@@ -31,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::App;
 
 pub use mutes::{Matchers, NewMute};
-pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource};
+pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource, WebhookPoster};
 pub use received::PostedAlert;
 pub use seen::{AlertingStatus, SeenAlert};
 pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, SuspectView};
@@ -53,6 +54,10 @@ pub struct State {
     groups: RwLock<Vec<Arc<groups::Running>>>,
     source: RwLock<Option<Arc<dyn RuleSource>>>,
     pub(crate) notifier: RwLock<Option<Arc<dyn Notifier>>>,
+    /// The webhooks of receivers.
+    webhooks: webhooks::State,
+    /// A group may be due at another time than the loop waits for.
+    flushes: tokio::sync::Notify,
     lease: Mutex<lease::Held>,
     started_at: Mutex<Option<Timestamp>>,
     /// Alerts that others send, by fingerprint.
@@ -81,8 +86,45 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     groups::reload(app).await
 }
 
-/// Evaluates due groups until it is stopped.
+/// Evaluates rules, looks at groups of alerts and tells webhooks until it is stopped.
 pub async fn run(app: App, stop: CancellationToken) {
+    tokio::join!(evaluate_rules(&app, &stop), look_at_groups(&app, &stop), webhooks::run(&app, &stop));
+}
+
+/// Groups that are due within this time are looked at together.
+const TOGETHER: Duration = Duration::from_millis(10);
+
+/// Looks at groups at the instant they are due; the ticks of the rules are too far apart for it.
+async fn look_at_groups(app: &App, stop: &CancellationToken) {
+    loop {
+        let due = app.alerts.pipeline.lock().await.next_due();
+        let wait_ms = due.map_or(1_000, |at| at.since_ms(app.now()).clamp(0, 1_000));
+        let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+            () = app.alerts.flushes.notified() => continue,
+        }
+        let looked = async {
+            let Some(lease) = app.alerting_lease().await?.filter(|lease| !lease.behind) else { return Ok(false) };
+            pipeline::advance(app, &lease, Vec::new()).await.map(|()| true)
+        };
+        let again = match looked.await {
+            Ok(true) => TOGETHER,
+            Ok(false) => TICK,
+            Err(fault) => {
+                tracing::warn!(%fault, "groups of alerts could not be looked at; trying again");
+                TICK
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(again) => {}
+        }
+    }
+}
+
+async fn evaluate_rules(app: &App, stop: &CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -100,6 +142,11 @@ impl App {
     /// Gives the channels pages go out through. Called once at start.
     pub fn set_notifier(&self, notifier: Arc<dyn Notifier>) {
         *self.alerts.notifier.write() = Some(notifier);
+    }
+
+    /// Gives what posts to the webhooks of receivers. Called once at start.
+    pub fn set_webhook_poster(&self, poster: Arc<dyn WebhookPoster>) {
+        self.alerts.webhooks.set_poster(poster);
     }
 
     /// Evaluates rules against something else than the server's own metrics.

@@ -4,14 +4,15 @@
 //! The pipeline's state lives in memory. It is stepped on a copy, which counts once the transaction is through; after a
 //! start it is made again from the alerts: those with an incident were told of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tenfold_alerting::pipeline::{
-    Context, Decision, Effect, HowEnded, Incoming, Input, Known, PipelineState, Stage, Verdict, restore, step,
+    Context, Decision, Effect, Flush, HowEnded, Incoming, Input, Known, PipelineState, Stage, Verdict, restore, step,
 };
 use tenfold_alerting::{
     Alert, AlertState, Mute, Note, ReceiverSpec, RouteDefaults, Routing, RoutingSpec, Transition, TransitionKind,
+    fingerprint,
 };
 use tenfold_store::{Tx, alerts as store};
 use tenfold_types::{Fault, Timestamp};
@@ -20,6 +21,7 @@ use super::{
     lease::Lease,
     mutes, received,
     transitions::{self, Origin, body},
+    webhooks,
 };
 use crate::App;
 
@@ -29,16 +31,21 @@ pub(super) struct Outcome {
     /// Receivers of the alerts that are told of for the first time.
     pub told: BTreeMap<String, ReceiverSpec>,
     pub decisions: BTreeMap<String, Vec<Decision>>,
+    /// Groups whose receivers have webhooks.
+    pub flushes: Vec<Flush>,
 }
 
 impl Outcome {
-    fn of(routing: &Routing, effects: Vec<Effect>) -> Self {
+    fn of(routing: &Routing, state: &PipelineState, effects: Vec<Effect>) -> Self {
+        let pages = |fingerprint: &str| {
+            state.alerts.get(fingerprint).is_none_or(|known| transitions::would_page(&known.labels))
+        };
         let mut out = Self::default();
         for effect in effects {
             match effect {
                 Effect::Notify(notification) => {
                     let Some(receiver) = routing.receivers.get(&notification.receiver) else { continue };
-                    for fingerprint in notification.new {
+                    for fingerprint in notification.new.into_iter().filter(|f| pages(f)) {
                         let known = out.told.entry(fingerprint).or_insert_with(|| receiver.clone());
                         // Told to several: one that pages wins over a quiet one.
                         if known.quiet && !receiver.quiet {
@@ -46,12 +53,26 @@ impl Outcome {
                         }
                     }
                 }
+                Effect::Flush(flush) => out.flushes.push(flush),
                 Effect::Decided(decision) => {
                     out.decisions.entry(decision.fingerprint.clone()).or_default().push(decision);
                 }
             }
         }
         out
+    }
+
+    /// Forgets the decisions that lead to nothing that is written: those on alerts that fired before, and of which nobody is
+    /// told anew nor kept from hearing.
+    fn keep_told(&mut self, batch: &[(Origin, Transition)]) {
+        let mut decisions = std::mem::take(&mut self.decisions);
+        let moved: BTreeSet<&str> = batch.iter().map(|(_, t)| t.alert.fingerprint.as_str()).collect();
+        decisions.retain(|fingerprint, list| {
+            moved.contains(fingerprint.as_str())
+                || self.told.contains_key(fingerprint)
+                || list.iter().any(|d| d.verdict == Verdict::Suppress)
+        });
+        self.decisions = decisions;
     }
 
     /// Whoever pages for this alert now, if anybody does.
@@ -108,30 +129,45 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     let mut alerts = Vec::new();
     for row in rows.iter().filter(|r| r.state == "firing" || r.state == "unknown") {
         let alert = body(row)?.alert;
-        alerts.push((known(&alert), row.incident.is_some()));
+        let mut known = known(&alert);
+        known.lapsed = alert.no_data_since.filter(|_| row.rule_group == received::GROUP);
+        alerts.push((known, row.incident.is_some()));
+    }
+    for alert in webhooks::reload(app, &rows).await? {
+        alerts.push((alert, false));
     }
     let context = Context { routing: &held.routing, mutes: &mutes };
     *memory = restore(context, alerts, now);
+    webhooks::forget_gone(app, &memory);
     received::reload(app, &rows)?;
     *app.alerts.routing.write() = Some(Arc::new(held));
+    app.alerts.flushes.notify_one();
     Ok(())
 }
 
-fn known(alert: &Alert) -> Known {
+pub(super) fn known(alert: &Alert) -> Known {
     Known {
         labels: alert.labels.clone(),
         annotations: alert.annotations.clone(),
         starts_at: alert.fired_at.unwrap_or(alert.active_since),
         ended: None,
+        lapsed: None,
+        generator_url: None,
     }
 }
 
-fn incoming(transition: &Transition, now: Timestamp) -> Option<Incoming> {
+fn incoming(origin: &Origin, transition: &Transition, now: Timestamp) -> Option<Incoming> {
+    let mut lapsed = None;
+    let at = transition.alert.resolved_at.unwrap_or(now);
     let ended = match transition.kind {
         TransitionKind::Firing | TransitionKind::FiringAgain => None,
-        TransitionKind::Resolved => Some((now, HowEnded::Resolved)),
-        TransitionKind::Expired => Some((now, HowEnded::Expired)),
-        TransitionKind::RuleRemoved => Some((now, HowEnded::RuleRemoved)),
+        TransitionKind::Resolved => Some((at, HowEnded::Resolved)),
+        TransitionKind::Expired => Some((at, HowEnded::Expired)),
+        TransitionKind::RuleRemoved => Some((at, HowEnded::RuleRemoved)),
+        TransitionKind::Unknown if origin.is_received() => {
+            lapsed = transition.alert.no_data_since;
+            None
+        }
         TransitionKind::Pending | TransitionKind::Cleared | TransitionKind::Unknown => return None,
     };
     // An alert that waited for its `for` was not known to fire before.
@@ -139,23 +175,38 @@ fn incoming(transition: &Transition, now: Timestamp) -> Option<Incoming> {
         return None;
     }
     let Known { labels, annotations, starts_at, .. } = known(&transition.alert);
-    Some(Incoming { labels, annotations, starts_at, ended })
+    let generator_url = origin.generator_url.clone();
+    Some(Incoming { labels, annotations, starts_at, ended, lapsed, generator_url })
 }
 
 /// Takes transitions through the pipeline, and looks at the groups that are due; with no transitions only that.
 pub(super) async fn advance(app: &App, lease: &Lease, batch: Vec<(Origin, Transition)>) -> Result<(), Fault> {
+    advance_with(app, lease, batch, Vec::new()).await
+}
+
+/// The same, with what senders say anew of alerts that are over already and have not been told of.
+pub(super) async fn advance_with(
+    app: &App,
+    lease: &Lease,
+    batch: Vec<(Origin, Transition)>,
+    mut again: Vec<Incoming>,
+) -> Result<(), Fault> {
     let mut memory = app.alerts.pipeline.lock().await;
     let now = app.now();
-    if batch.is_empty() && memory.next_due().is_none_or(|due| due > now) {
+    again.retain(|i| memory.alerts.get(fingerprint(&i.labels).as_str()).is_some_and(|k| k.ended.is_some()));
+    if batch.is_empty() && again.is_empty() && memory.next_due().is_none_or(|due| due > now) {
         return Ok(());
     }
     let mutes = app.read(move |tx| mutes::open(tx, now)).await?;
     let held = app.alerts.routing()?;
     let context = Context { routing: &held.routing, mutes: &mutes };
     let mut state = memory.clone();
-    let inputs: Vec<Incoming> = batch.iter().filter_map(|(_, t)| incoming(t, now)).collect();
+    let mut inputs: Vec<Incoming> = batch.iter().filter_map(|(o, t)| incoming(o, t, now)).collect();
+    inputs.extend(again);
     let effects = step(context, &mut state, Input::Alerts(inputs), now);
-    let outcome = Outcome::of(&held.routing, effects);
+    let mut outcome = Outcome::of(&held.routing, &state, effects);
+    outcome.keep_told(&batch);
+    let flushes = std::mem::take(&mut outcome.flushes);
     if !batch.is_empty() || !outcome.told.is_empty() || !outcome.decisions.is_empty() {
         let lease = lease.clone();
         app.transact(move |t| {
@@ -166,6 +217,10 @@ pub(super) async fn advance(app: &App, lease: &Lease, batch: Vec<(Origin, Transi
         app.incidents.wake();
     }
     *memory = state;
+    if !flushes.is_empty() {
+        webhooks::flushed(app, &held.routing, flushes, now);
+    }
+    app.alerts.flushes.notify_one();
     Ok(())
 }
 

@@ -148,6 +148,13 @@ pub trait Notifier: Send + Sync {
     ) -> Result<(), NotifyError>;
 }
 
+/// Posts to the webhooks of receivers; implemented by the crate `notify`.
+#[async_trait]
+pub trait WebhookPoster: Send + Sync {
+    /// Posts a JSON body, and returns when the receiver has taken it. The same key means the same message.
+    async fn post(&self, url: &str, body: String, key: &str, timeout: std::time::Duration) -> Result<(), NotifyError>;
+}
+
 /// Evaluates rule expressions. The server's own metrics do; tests bring their own.
 #[async_trait]
 pub trait RuleSource: Send + Sync {

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use tenfold_alerting::pipeline::{HowEnded, Incoming};
 use tenfold_alerting::{Alert, AlertState, Transition, TransitionKind, fingerprint};
 use tenfold_store::alerts as store;
 use tenfold_types::{ErrorCode, Fault, Labels, Timestamp};
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{App, Caller, Role};
 
-/// How long an alert is believed that came without an end. Alertmanager's `resolve_timeout`.
+/// How long an alert is believed at least after a start, since its sender may have had nowhere to send to.
 pub(super) const LEASE_MS: i64 = 300_000;
 /// Alerts in one request.
 const BATCH_MAX: usize = 10_000;
@@ -55,8 +56,12 @@ pub struct PostedAlert {
 pub(super) struct Received {
     pub alert: Alert,
     /// Where the sender explains it; empty where it does not.
-    generator_url: String,
+    pub generator_url: String,
+    /// The earliest start that any sender gave it.
+    pub starts_at: Timestamp,
     pub ends_at: Timestamp,
+    /// That end was said, and is not what comes of saying none.
+    explicit: bool,
     pub updated_at: Timestamp,
 }
 
@@ -69,12 +74,19 @@ pub(super) fn reload(app: &App, rows: &[store::AlertRow]) -> Result<(), Fault> {
         let Body { alert, generator_url, ends_at, .. } = body(row)?;
         let generator_url = generator_url.unwrap_or_default();
         let ends_at = ends_at.unwrap_or(now).max(now.plus_ms(LEASE_MS));
-        all.insert(row.fingerprint.clone(), Received { alert, generator_url, ends_at, updated_at: now });
+        let starts_at = alert.fired_at.unwrap_or(alert.active_since);
+        let one = Received { alert, generator_url, starts_at, ends_at, explicit: false, updated_at: now };
+        all.insert(row.fingerprint.clone(), one);
     }
     let mut received = app.alerts.received.lock();
+    // On a shared database another node may have been told more since.
+    let several = !app.settings.database_url.is_empty();
     for (fingerprint, anew) in &mut all {
         if let Some(known) = received.get(fingerprint) {
-            anew.ends_at = anew.ends_at.max(known.ends_at);
+            anew.ends_at = if several { anew.ends_at.max(known.ends_at) } else { known.ends_at };
+            anew.explicit = known.explicit;
+            anew.starts_at = anew.starts_at.min(known.starts_at);
+            anew.alert.annotations.clone_from(&known.alert.annotations);
         }
     }
     *received = all;
@@ -93,10 +105,24 @@ type Changes = BTreeMap<String, Option<Received>>;
 struct Said {
     alert: Alert,
     ends_at: Timestamp,
+    explicit: bool,
     generator_url: String,
 }
 
-fn read(posted: PostedAlert, now: Timestamp) -> Result<Said, String> {
+impl Received {
+    /// What a sender says anew of an alert that goes on. The earliest start counts, the newest annotations, and of two
+    /// ends the later, unless that one was nobody's word.
+    fn go_on(&mut self, said: &Said, now: Timestamp) {
+        self.starts_at = self.starts_at.min(said.alert.active_since);
+        self.alert.annotations.clone_from(&said.alert.annotations);
+        if !(self.explicit && self.ends_at > said.ends_at) {
+            (self.ends_at, self.explicit) = (said.ends_at, said.explicit);
+        }
+        self.updated_at = now;
+    }
+}
+
+fn read(posted: PostedAlert, now: Timestamp, resolve_timeout_ms: i64) -> Result<Said, String> {
     let labels = Labels::from_pairs(posted.labels);
     let annotations = posted.annotations.unwrap_or_default();
     if labels.is_empty() {
@@ -114,7 +140,8 @@ fn read(posted: PostedAlert, now: Timestamp) -> Result<Said, String> {
     }
     let (starts_at, ends_at) = (given(posted.starts_at), given(posted.ends_at));
     let starts_at = starts_at.or(ends_at).unwrap_or(now).min(ends_at.unwrap_or(now).max(now));
-    let ends_at = ends_at.unwrap_or_else(|| now.plus_ms(LEASE_MS));
+    let explicit = ends_at.is_some();
+    let ends_at = ends_at.unwrap_or_else(|| now.plus_ms(resolve_timeout_ms));
     if starts_at > ends_at {
         return Err(format!("{labels} starts {starts_at}, after its end {ends_at}"));
     }
@@ -135,7 +162,7 @@ fn read(posted: PostedAlert, now: Timestamp) -> Result<Said, String> {
     if generator_url.len() > TEXT_BYTES_MAX || !generator_url.starts_with("http") {
         generator_url.clear();
     }
-    Ok(Said { alert, ends_at, generator_url })
+    Ok(Said { alert, ends_at, explicit, generator_url })
 }
 
 fn ended(mut alert: Alert, kind: TransitionKind, at: Timestamp) -> Transition {
@@ -159,6 +186,18 @@ fn silent(alert: &mut Alert, since: Timestamp) -> Transition {
     Transition { kind: TransitionKind::Unknown, from: Some(AlertState::Firing), alert: alert.clone(), reason }
 }
 
+/// What is said of an alert that is over and perhaps not told of yet.
+fn over_again(said: &Said, origin: &Origin) -> Incoming {
+    Incoming {
+        labels: said.alert.labels.clone(),
+        annotations: said.alert.annotations.clone(),
+        starts_at: said.alert.active_since,
+        ended: Some((said.ends_at, HowEnded::Resolved)),
+        lapsed: None,
+        generator_url: origin.generator_url.clone(),
+    }
+}
+
 fn origin(app: &App, alert: &Alert, generator_url: &str, ends_at: Timestamp) -> Origin {
     let name = alert.labels.get("alertname").unwrap_or("alert");
     Origin::received(name, GROUP, generator_url, ends_at).suspect_window(app)
@@ -175,12 +214,13 @@ impl App {
             .advice("send them in several requests"));
         }
         let now = self.now();
+        let resolve_timeout_ms = self.alerts.routing()?.routing.resolve_timeout_ms;
         let (mut said, mut wrong) = (Vec::new(), Vec::new());
         for alert in posted {
             let (service, environment) =
                 (alert.labels.get("service").cloned(), alert.labels.get("environment").cloned());
             who.require(Role::Responder, service.as_deref(), environment.as_deref())?;
-            match read(alert, now) {
+            match read(alert, now, resolve_timeout_ms) {
                 Ok(one) => said.push(one),
                 Err(error) => wrong.push(error),
             }
@@ -206,17 +246,17 @@ impl App {
         let _one = self.alerts.hearing.lock().await;
         let mut changes: Changes = BTreeMap::new();
         let (mut batch, mut over) = (Vec::new(), BTreeMap::new());
-        for Said { mut alert, ends_at, generator_url } in said {
-            let origin = origin(self, &alert, &generator_url, ends_at);
-            let fingerprint = alert.fingerprint.clone();
+        let mut again = Vec::new();
+        for mut one in said {
+            let origin = origin(self, &one.alert, &one.generator_url, one.ends_at);
+            let fingerprint = one.alert.fingerprint.clone();
             let known = match changes.get(&fingerprint) {
                 Some(changed) => changed.clone(),
                 None => self.alerts.received.lock().get(&fingerprint).cloned(),
             };
-            let change = match (known, ends_at > now) {
+            let change = match (known, one.ends_at > now) {
                 (Some(mut known), true) => {
-                    known.alert.annotations = alert.annotations;
-                    (known.ends_at, known.updated_at) = (ends_at, now);
+                    known.go_on(&one, now);
                     if known.alert.state == AlertState::Unknown {
                         batch.push((origin, fires(&mut known.alert, Some(AlertState::Unknown))));
                     }
@@ -224,14 +264,21 @@ impl App {
                 }
                 (Some(mut known), false) => {
                     known.alert.no_data_since = None;
-                    batch.push((origin, ended(known.alert, TransitionKind::Resolved, now)));
+                    known.alert.annotations = one.alert.annotations;
+                    known.alert.fired_at = Some(known.starts_at.min(one.alert.active_since));
+                    // When its sender says that it ended, which may be a while ago.
+                    let at = one.ends_at.max(known.alert.active_since).min(now);
+                    batch.push((origin, ended(known.alert, TransitionKind::Resolved, at)));
                     None
                 }
                 (None, true) => {
-                    batch.push((origin, fires(&mut alert, None)));
-                    Some(Received { alert, generator_url, ends_at, updated_at: now })
+                    batch.push((origin, fires(&mut one.alert, None)));
+                    let Said { alert, ends_at, explicit, generator_url } = one;
+                    let starts_at = alert.active_since;
+                    Some(Received { alert, generator_url, starts_at, ends_at, explicit, updated_at: now })
                 }
                 (None, false) => {
+                    again.push(over_again(&one, &origin));
                     over.insert(fingerprint, origin);
                     continue;
                 }
@@ -242,8 +289,8 @@ impl App {
             return Err(Fault::invalid(format!("at most {RECEIVED_MAX} alerts of senders are followed")));
         }
         batch.extend(self.over_after_all(over, now).await?);
-        if !batch.is_empty() {
-            pipeline::advance(self, &lease, batch).await?;
+        if !batch.is_empty() || !again.is_empty() {
+            pipeline::advance_with(self, &lease, batch, again).await?;
         }
         self.remember(changes);
         Ok(())
@@ -306,8 +353,7 @@ impl App {
         if goes_on {
             for one in said {
                 if let Some(known) = received.get_mut(&one.alert.fingerprint) {
-                    known.alert.annotations.clone_from(&one.alert.annotations);
-                    (known.ends_at, known.updated_at) = (one.ends_at, now);
+                    known.go_on(one, now);
                 }
             }
         }

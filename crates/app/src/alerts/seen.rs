@@ -62,7 +62,7 @@ impl App {
             seen.generator_url =
                 generator_url.unwrap_or_else(|| format!("{}/alerts/{}", self.settings.public_url, row.fingerprint));
             if let Some(lease) = received.get(&row.fingerprint) {
-                (seen.updated_at, seen.ends_at) = (lease.updated_at, lease.ends_at);
+                (seen.starts_at, seen.updated_at, seen.ends_at) = (lease.starts_at, lease.updated_at, lease.ends_at);
                 seen.annotations.clone_from(&lease.alert.annotations);
             }
             out.push(seen);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tenfold_alerting::{Change, ChangeKind, rank_suspects};
+use tenfold_alerting::{Change, ChangeKind, Suspect, rank_suspects};
 use tenfold_store::{Tx, events, events::EventQuery, people};
 use tenfold_types::{Event, Fault, Timestamp};
 
@@ -22,25 +22,77 @@ pub(crate) fn suspects(
     onset: Timestamp,
     window_ms: i64,
 ) -> Result<Vec<SuspectView>, Fault> {
-    let query = EventQuery {
-        kinds: vec!["deploy.".into(), "flag.".into()],
-        from: Some(onset.plus_ms(-window_ms)),
-        to: Some(onset.plus_ms(AFTER_MS)),
-        limit: EVENTS_MAX,
-        include_admin: true,
-        ..EventQuery::default()
-    };
-    let mut found = events::list(tx, &query)?;
-    found.reverse();
-    let names: BTreeMap<String, String> = people::people(tx)?
-        .into_iter()
-        .filter_map(|row| {
-            let body: serde_json::Value = serde_json::from_str(&row.body).ok()?;
-            Some((row.login, body["name"].as_str()?.to_owned()))
-        })
-        .collect();
-    let ranked = rank_suspects(&changes(&found), service, environment, onset);
-    Ok(ranked
+    Ok(Changes::read(tx, onset.plus_ms(-window_ms), onset.plus_ms(AFTER_MS))?.suspects(
+        service,
+        environment,
+        onset,
+        window_ms,
+    ))
+}
+
+/// Alerts whose onsets lie closer together than this look at the changes that were read once for all of them.
+const TOGETHER_MS: i64 = 600_000;
+
+/// What changed in a span of time. Many alerts that begin together share it.
+pub(super) struct Changes {
+    /// The oldest first.
+    events: Vec<Event>,
+    names: BTreeMap<String, String>,
+}
+
+impl Changes {
+    /// For alerts with these onsets; nothing when they lie too far apart to be looked at together.
+    pub(super) fn for_all(
+        tx: &mut dyn Tx,
+        onsets: impl Iterator<Item = Timestamp> + Clone,
+        window_ms: i64,
+    ) -> Result<Option<Self>, Fault> {
+        let (Some(first), Some(last)) = (onsets.clone().min(), onsets.max()) else { return Ok(None) };
+        if last.since_ms(first) > TOGETHER_MS {
+            return Ok(None);
+        }
+        Self::read(tx, first.plus_ms(-window_ms), last.plus_ms(AFTER_MS)).map(Some)
+    }
+
+    fn read(tx: &mut dyn Tx, from: Timestamp, to: Timestamp) -> Result<Self, Fault> {
+        let query = EventQuery {
+            kinds: vec!["deploy.".into(), "flag.".into()],
+            from: Some(from),
+            to: Some(to),
+            limit: EVENTS_MAX,
+            include_admin: true,
+            ..EventQuery::default()
+        };
+        let mut events = events::list(tx, &query)?;
+        events.reverse();
+        if events.is_empty() {
+            return Ok(Self { events, names: BTreeMap::new() });
+        }
+        let names = people::people(tx)?
+            .into_iter()
+            .filter_map(|row| {
+                let body: serde_json::Value = serde_json::from_str(&row.body).ok()?;
+                Some((row.login, body["name"].as_str()?.to_owned()))
+            })
+            .collect();
+        Ok(Self { events, names })
+    }
+
+    pub(super) fn suspects(
+        &self,
+        service: Option<&str>,
+        environment: Option<&str>,
+        onset: Timestamp,
+        window_ms: i64,
+    ) -> Vec<SuspectView> {
+        let (from, to) = (onset.plus_ms(-window_ms), onset.plus_ms(AFTER_MS));
+        let near = self.events.iter().filter(|e| e.occurred_at >= from && e.occurred_at < to);
+        views(rank_suspects(&changes(near), service, environment, onset), &self.names)
+    }
+}
+
+fn views(ranked: Vec<Suspect>, names: &BTreeMap<String, String>) -> Vec<SuspectView> {
+    ranked
         .into_iter()
         .map(|s| {
             let change = s.change;
@@ -58,11 +110,11 @@ pub(crate) fn suspects(
                 rollback: change.rollback,
             }
         })
-        .collect())
+        .collect()
 }
 
 /// One change per deploy, at the instant it first touched hosts; one per flip.
-fn changes(events: &[Event]) -> Vec<Change> {
+fn changes<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<Change> {
     let mut deploys: BTreeMap<i64, Change> = BTreeMap::new();
     let mut out = Vec::new();
     for event in events {

@@ -1,5 +1,7 @@
 //! Storing and recording what the state machine decided, and opening or joining an incident for what pages.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tenfold_alerting::pipeline::Decision;
@@ -11,7 +13,7 @@ use super::{
     groups::Running,
     mutes,
     pipeline::Outcome,
-    suspects,
+    suspects::{self, Changes},
     views::{AlertView, SuspectView},
 };
 use crate::{App, Txn, incidents};
@@ -23,7 +25,7 @@ pub(super) struct Origin {
     group: String,
     rule: String,
     expr: String,
-    generator_url: Option<String>,
+    pub(super) generator_url: Option<String>,
     ends_at: Option<Timestamp>,
     suspect_window_ms: i64,
 }
@@ -51,6 +53,9 @@ impl Origin {
             ends_at: Some(ends_at),
             suspect_window_ms: tenfold_alerting::SUSPECT_WINDOW_MS,
         }
+    }
+    pub(super) fn is_received(&self) -> bool {
+        self.group == super::received::GROUP
     }
     pub(super) fn suspect_window(mut self, app: &App) -> Self {
         self.suspect_window_ms = app.settings.alerts.suspect_window_ms;
@@ -188,19 +193,26 @@ fn event_severity(row: &store::AlertRow) -> Severity {
 
 /// Writes transitions with their events, in order, and then what the pipeline decided of other alerts in the same step.
 pub(super) fn persist(t: &mut Txn<'_>, batch: &[(Origin, Transition)], outcome: &Outcome) -> Result<(), Fault> {
+    let firing = batch.iter().filter(|(_, t)| t.kind == TransitionKind::Firing);
+    let window_ms = firing.clone().map(|(origin, _)| origin.suspect_window_ms).max().unwrap_or(0);
+    let changes = Changes::for_all(t.tx(), firing.clone().map(|(_, t)| t.alert.active_since), window_ms)?;
     for (origin, transition) in batch {
-        one(t, origin, transition, outcome)?;
+        one(t, origin, transition, outcome, changes.as_ref())?;
     }
-    let fired = |fingerprint: &str| {
-        batch.iter().any(|(_, t)| t.kind == TransitionKind::Firing && t.alert.fingerprint == fingerprint)
-    };
-    for (fingerprint, decisions) in outcome.decisions.iter().filter(|(f, _)| !fired(f)) {
+    let fired: BTreeSet<&str> = firing.map(|(_, t)| t.alert.fingerprint.as_str()).collect();
+    for (fingerprint, decisions) in outcome.decisions.iter().filter(|(f, _)| !fired.contains(f.as_str())) {
         decided(t, fingerprint, decisions, outcome)?;
     }
     Ok(())
 }
 
-fn one(t: &mut Txn<'_>, origin: &Origin, transition: &Transition, outcome: &Outcome) -> Result<(), Fault> {
+fn one(
+    t: &mut Txn<'_>,
+    origin: &Origin,
+    transition: &Transition,
+    outcome: &Outcome,
+    changes: Option<&Changes>,
+) -> Result<(), Fault> {
     let alert = &transition.alert;
     let stored = store::get(t.tx(), &alert.fingerprint)?.filter(|r| r.active_since == alert.active_since);
     let incident = stored.as_ref().and_then(|r| r.incident);
@@ -213,10 +225,10 @@ fn one(t: &mut Txn<'_>, origin: &Origin, transition: &Transition, outcome: &Outc
         }
         TransitionKind::Firing => {
             if transition.from.is_none() {
-                let row = write(t, origin, alert, None, Vec::new())?;
-                pending(t, &row, alert, &text)?;
+                // It is stored below, once.
+                pending(t, &row(origin, alert, None, String::new()), alert, &text)?;
             }
-            fired(t, origin, alert, &text, outcome)
+            fired(t, origin, alert, &text, outcome, changes)
         }
         TransitionKind::FiringAgain => {
             let row = write(t, origin, alert, incident, known)?;
@@ -278,16 +290,21 @@ fn pending(t: &mut Txn<'_>, row: &store::AlertRow, alert: &Alert, text: &str) ->
     Ok(())
 }
 
-fn fired(t: &mut Txn<'_>, origin: &Origin, alert: &Alert, text: &str, outcome: &Outcome) -> Result<(), Fault> {
+fn fired(
+    t: &mut Txn<'_>,
+    origin: &Origin,
+    alert: &Alert,
+    text: &str,
+    outcome: &Outcome,
+    changes: Option<&Changes>,
+) -> Result<(), Fault> {
     let mut row = row(origin, alert, None, String::new());
     let (service, environment) = (row.service.clone(), row.environment.clone());
-    let found = suspects::suspects(
-        t.tx(),
-        service.as_deref(),
-        environment.as_deref(),
-        alert.active_since,
-        origin.suspect_window_ms,
-    )?;
+    let (onset, window_ms) = (alert.active_since, origin.suspect_window_ms);
+    let found = match changes {
+        Some(changes) => changes.suspects(service.as_deref(), environment.as_deref(), onset, window_ms),
+        None => suspects::suspects(t.tx(), service.as_deref(), environment.as_deref(), onset, window_ms)?,
+    };
     let receiver = outcome.pages(&alert.fingerprint).filter(|_| row.pages);
     let joining = receiver.map(|_| incidents::number_for(t, &row)).transpose()?;
     row = write(t, origin, alert, joining.as_ref().map(|j| j.number), found.clone())?;

@@ -172,6 +172,8 @@ impl App {
             annotations: std::collections::BTreeMap::new(),
             starts_at: at,
             ended: None,
+            lapsed: None,
+            generator_url: None,
         }]);
         let fingerprint = &explanation.fingerprint;
         let planned = simulate(look.context(), &look.state, &[(at, input)], at.plus_ms(HORIZON_MS));

@@ -8,4 +8,5 @@ mod received;
 mod simulation;
 mod story;
 mod trouble;
+mod webhooks;
 mod world;

@@ -1,0 +1,106 @@
+//! The webhooks of a receiver, as a configuration of Alertmanager names them: a group of alerts is told to an address in
+//! Alertmanager's JSON, by Alertmanager's rules of when there is something to tell.
+//!
+//! They are programs, not people: no incident, no escalation, no acknowledgement. What one was told is kept in a
+//! [`Ledger`] of its own, so that one that is out of order neither hears twice nor keeps another waiting.
+
+mod ledger;
+mod message;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    Note, RoutingError,
+    alertmanager::note,
+    duration::{format_duration_ms, parse_duration_ms},
+    routes::wrong,
+};
+
+pub use ledger::{Heard, Ledger, Owed, OwedAlert};
+pub use message::message;
+
+/// Webhooks of one receiver.
+const WEBHOOKS_MAX: usize = 20;
+const URL_BYTES_MAX: usize = 2_048;
+const TIMEOUT_MS_MAX: i64 = 60_000;
+
+/// Where a receiver's notifications are posted to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookSpec {
+    pub url: String,
+    /// It is told of alerts that are over as well.
+    pub send_resolved: bool,
+    /// Alerts in one message; 0 is any number.
+    pub max_alerts: usize,
+    /// How long it has for its answer.
+    pub timeout_ms: i64,
+}
+
+/// What an answer may take when the configuration says nothing.
+pub const TIMEOUT_MS: i64 = 10_000;
+
+/// Reads `webhook_configs`.
+pub(crate) fn read(value: &Value, path: &str, report: &mut Vec<Note>) -> Result<Vec<WebhookSpec>, RoutingError> {
+    let list = match value {
+        Value::Null => return Ok(Vec::new()),
+        Value::Array(list) => list,
+        _ => return Err(wrong(path, "is a list")),
+    };
+    if list.len() > WEBHOOKS_MAX {
+        return Err(wrong(path, format!("at most {WEBHOOKS_MAX} webhooks")));
+    }
+    let mut out = Vec::new();
+    for (i, item) in list.iter().enumerate() {
+        let path = format!("{path}[{i}]");
+        let Some(map) = item.as_object() else { return Err(wrong(path, "is a map with a `url`")) };
+        out.extend(read_one(map, &path, report)?);
+    }
+    Ok(out)
+}
+
+fn read_one(map: &Map<String, Value>, path: &str, report: &mut Vec<Note>) -> Result<Option<WebhookSpec>, RoutingError> {
+    let mut spec = WebhookSpec { url: String::new(), send_resolved: true, max_alerts: 0, timeout_ms: TIMEOUT_MS };
+    let mut elsewhere = false;
+    for (key, value) in map {
+        let at = || format!("{path}.{key}");
+        match (key.as_str(), value) {
+            ("url", Value::String(url)) => url.trim().clone_into(&mut spec.url),
+            ("send_resolved", Value::Bool(is)) => spec.send_resolved = *is,
+            ("max_alerts", Value::Number(n)) => {
+                let count = n.as_u64().and_then(|n| usize::try_from(n).ok());
+                spec.max_alerts = count.ok_or_else(|| wrong(at(), "is a number of alerts, 0 for any number"))?;
+            }
+            ("timeout", Value::String(text)) => {
+                let ms = parse_duration_ms(text).map_err(|e| wrong(at(), e))?;
+                if ms > TIMEOUT_MS_MAX {
+                    return Err(wrong(at(), format!("at most {}", format_duration_ms(TIMEOUT_MS_MAX))));
+                }
+                // Alertmanager takes 0 for no bound of its own.
+                spec.timeout_ms = if ms == 0 { TIMEOUT_MS } else { ms };
+            }
+            ("url_file", _) => {
+                elsewhere = true;
+                report.push(note(at(), "addresses are not read from files of the server; write it as `url`"));
+            }
+            ("http_config", _) => {
+                let why = "is not taken over: what a configuration says is kept in the record, where secrets have no \
+                           place; each request carries the signature of this server instead";
+                report.push(note(at(), why));
+            }
+            ("url" | "send_resolved" | "max_alerts" | "timeout", _) => {
+                return Err(wrong(at(), "is not of the kind that belongs here"));
+            }
+            _ => return Err(wrong(at(), "is not known")),
+        }
+    }
+    if spec.url.is_empty() && elsewhere {
+        return Ok(None);
+    }
+    if !(spec.url.starts_with("http://") || spec.url.starts_with("https://")) || spec.url.len() > URL_BYTES_MAX {
+        let message = format!("starts with http:// or https:// and has at most {URL_BYTES_MAX} bytes");
+        return Err(wrong(format!("{path}.url"), message));
+    }
+    Ok(Some(spec))
+}

@@ -1,0 +1,188 @@
+//! When a webhook is told of its group, and what.
+
+#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tenfold_alerting::import_alertmanager;
+use tenfold_alerting::pipeline::{Flush, Flushed, GroupId, HowEnded, Known};
+use tenfold_alerting::webhook::{Ledger, message};
+use tenfold_types::{Labels, Timestamp};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000 + second * 1_000)
+}
+
+fn known(name: &str, ended: Option<i64>) -> Arc<Known> {
+    Arc::new(Known {
+        labels: Labels::from_pairs([("alertname", name), ("job", "api")]),
+        annotations: BTreeMap::from([("summary".to_owned(), "it broke".to_owned())]),
+        starts_at: at(0),
+        ended: ended.map(|s| (at(s), HowEnded::Resolved)),
+        lapsed: None,
+        generator_url: None,
+    })
+}
+
+/// `a` fires, `a!5` is over since second 5, `(a)` is quiet.
+fn flush(text: &str) -> Flush {
+    let one = |word: &str| {
+        let quiet = word.starts_with('(');
+        let word = word.trim_matches(['(', ')']);
+        let (name, ended) = word.split_once('!').map_or((word, None), |(n, s)| (n, Some(s.parse().unwrap())));
+        Flushed { fingerprint: name.into(), known: known(name, ended), quiet }
+    };
+    Flush {
+        group: Arc::new(GroupId { route: "{}".to_owned(), labels: Labels::from_pairs([("job", "api")]) }),
+        receiver: "default".to_owned(),
+        repeat_interval_ms: 100_000,
+        alerts: text.split_whitespace().map(one).collect(),
+    }
+}
+
+/// Each line is `SECOND: GROUP -> TOLD`, where TOLD is `-` for nothing; `SECOND: GROUP -> lost` is owed and not taken.
+fn check(send_resolved: bool, script: &str) {
+    let mut ledger = Ledger::default();
+    for line in script.lines().map(str::trim).filter(|l| !l.is_empty()) {
+        let (second, rest) = line.split_once(": ").unwrap();
+        let (group, wanted) = rest.split_once(" -> ").unwrap();
+        let now = at(second.parse().unwrap());
+        let owes = ledger.flush(&flush(group), send_resolved, now);
+        if wanted == "lost" {
+            assert!(owes, "{line}");
+            continue;
+        }
+        let told = if owes {
+            let owed = ledger.owed.clone().unwrap();
+            let said = ledger.said(&owed, send_resolved);
+            let told: Vec<String> =
+                said.iter().map(|(f, a)| if a.over.is_some() { format!("{f}!") } else { (*f).to_owned() }).collect();
+            assert!(!ledger.took(&owed, send_resolved, now), "{line}");
+            told.join(" ")
+        } else {
+            String::new()
+        };
+        assert_eq!(if told.is_empty() { "-" } else { &told }, wanted, "{line}");
+    }
+}
+
+#[test]
+fn tells_first_grown_shrunk_repeated_and_over() {
+    check(
+        true,
+        "0: a -> a
+         10: a -> -
+         20: a b -> a b
+         30: a!25 b -> a! b
+         40: b -> -
+         129: b -> -
+         130: b -> b
+         140: b!135 -> b!
+         150: a -> a",
+    );
+}
+
+#[test]
+fn one_that_does_not_want_to_know_of_ends_hears_of_what_fires_only() {
+    check(
+        false,
+        "0: a b -> a b
+         10: a!5 b -> -
+         20: b c -> b c
+         30: b!25 c!25 -> -
+         40: b -> b",
+    );
+}
+
+#[test]
+fn what_is_quiet_is_not_told_and_its_end_is_where_it_was() {
+    check(
+        true,
+        "0: (a) -> -
+         10: a -> a
+         20: (a) -> -
+         30: (a!25) -> a!
+         40: (b!35) -> -",
+    );
+}
+
+#[test]
+fn what_fired_and_ended_while_nobody_could_be_told_is_told_once() {
+    check(
+        true,
+        "0: a -> lost
+         10: a b -> lost
+         20: a!15 b -> lost
+         30: b!25 -> a! b!
+         40:  -> -",
+    );
+    check(
+        true,
+        "0: a -> lost
+         10: (a) -> -
+         20: a -> a
+         30: a!25 -> lost
+         40: a -> -",
+    );
+}
+
+#[test]
+fn a_message_that_was_replaced_while_it_was_under_way_leaves_the_newer_one_owed() {
+    let mut ledger = Ledger::default();
+    assert!(ledger.flush(&flush("a"), true, at(0)));
+    let sent = ledger.owed.clone().unwrap();
+    assert!(ledger.flush(&flush("a b"), true, at(1)));
+    assert!(ledger.took(&sent, true, at(2)), "b is owed");
+    let sent = ledger.owed.clone().unwrap();
+    assert!(ledger.flush(&flush("a b"), true, at(3)), "still");
+    assert!(!ledger.took(&sent, true, at(4)), "nothing of it is news");
+}
+
+#[test]
+fn the_message_is_alertmanagers() {
+    let config = "{route: {receiver: default}, receivers: [{name: default, webhook_configs: [{url: 'http://h/', max_alerts: 2}]}]}";
+    let imported = import_alertmanager(config).unwrap();
+    assert!(imported.report.is_empty(), "{:?}", imported.report);
+    let receiver = &imported.routing.receivers["default"];
+    assert!(!receiver.quiet);
+    let mut ledger = Ledger::default();
+    let flush = flush("c b a!7");
+    ledger.flush(&flush, true, at(9));
+    let owed = ledger.owed.clone().unwrap();
+    let said = ledger.said(&owed, true);
+    let text = message(&receiver.webhook_configs[0], "default", &flush.group, &said, "http://us").unwrap();
+    let alert = |name: &str, status: &str, ends: &str| {
+        serde_json::json!({
+            "status": status, "labels": {"alertname": name, "job": "api"}, "annotations": {"summary": "it broke"},
+            "startsAt": "2023-11-14T22:13:20.000Z", "endsAt": ends,
+            "generatorURL": format!("http://us/alerts/{name}"), "fingerprint": name,
+        })
+    };
+    let wanted = serde_json::json!({
+        "receiver": "default", "status": "firing",
+        "alerts": [alert("a", "resolved", "2023-11-14T22:13:27.000Z"), alert("b", "firing", "0001-01-01T00:00:00Z")],
+        "groupLabels": {"job": "api"}, "commonLabels": {"job": "api"}, "commonAnnotations": {"summary": "it broke"},
+        "externalURL": "http://us", "version": "4", "groupKey": "{}:{job=\"api\"}", "truncatedAlerts": 1,
+    });
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), wanted);
+}
+
+#[test]
+fn what_is_wrong_in_a_webhook_is_named() {
+    let read = |hook: &str| {
+        let text = format!("{{route: {{receiver: r}}, receivers: [{{name: r, webhook_configs: [{hook}]}}]}}");
+        import_alertmanager(&text).map(|i| i.report.iter().map(|n| n.path.clone()).collect::<Vec<_>>())
+    };
+    assert_eq!(read("{url: 'http://h', http_config: {}}").unwrap(), ["receivers[0].webhook_configs[0].http_config"]);
+    for (hook, place) in [
+        ("{url: 'ftp://h'}", "receivers[0].webhook_configs[0].url"),
+        ("{send_resolved: true}", "receivers[0].webhook_configs[0].url"),
+        ("{url: 'http://h', send_resolved: maybe}", "receivers[0].webhook_configs[0].send_resolved"),
+        ("{url: 'http://h', timeout: 1h}", "receivers[0].webhook_configs[0].timeout"),
+        ("{url: 'http://h', color: red}", "receivers[0].webhook_configs[0].color"),
+        ("x", "receivers[0].webhook_configs[0]"),
+    ] {
+        assert_eq!(read(hook).unwrap_err().path, place);
+    }
+}

@@ -1,0 +1,179 @@
+//! The webhooks of receivers, as a configuration of Alertmanager names them. When a group was looked at, each of its
+//! receiver's webhooks has a ledger that says whether there is anything to tell; what is owed is posted until it is taken,
+//! also when the alerts are long over.
+//!
+//! Between looks all lives in memory. What a webhook took is stored after it took it, and what it is owed of alerts that
+//! are over when they end: everything else that is owed follows from the alerts that fire. So a message may come twice
+//! after a kill, and none is lost.
+
+mod deliver;
+mod stored;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use tenfold_alerting::pipeline::{Flush, GroupId, Known, PipelineState};
+use tenfold_alerting::webhook::Ledger;
+use tenfold_alerting::{Alert, Routing};
+use tenfold_types::Timestamp;
+use tokio::sync::Notify;
+
+use super::WebhookPoster;
+use crate::App;
+
+pub(super) use deliver::run;
+pub(super) use stored::reload;
+
+/// What this part keeps in memory.
+#[derive(Default)]
+pub struct State {
+    inner: Mutex<Inner>,
+    /// There is something to store, or to wait for.
+    news: Notify,
+    poster: RwLock<Option<Arc<dyn WebhookPoster>>>,
+}
+
+impl State {
+    pub(super) fn set_poster(&self, poster: Arc<dyn WebhookPoster>) {
+        *self.poster.write() = Some(poster);
+    }
+}
+
+/// A webhook by its receiver's name and its place there.
+type HookId = (String, usize);
+
+/// A webhook and a group.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct SlotId {
+    hook: HookId,
+    group: Arc<GroupId>,
+}
+
+#[derive(Default)]
+struct Inner {
+    loaded: bool,
+    slots: HashMap<Arc<SlotId>, Slot>,
+    hooks: HashMap<HookId, Hook>,
+    retries: BTreeSet<(Timestamp, Arc<SlotId>)>,
+    /// Slots that differ from what is stored.
+    dirty: BTreeSet<Arc<SlotId>>,
+    /// Sentences for the record.
+    tell: Vec<(HookId, Option<String>)>,
+}
+
+#[derive(Default)]
+struct Slot {
+    ledger: Ledger,
+    state: SlotState,
+    tries: u32,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum SlotState {
+    /// Nothing is owed.
+    #[default]
+    Idle,
+    Queued,
+    Sending,
+    /// It was refused and waits for its next try.
+    Waiting,
+}
+
+#[derive(Default)]
+struct Hook {
+    /// Tasks that post to it.
+    tasks: usize,
+    queue: VecDeque<Arc<SlotId>>,
+    failing: bool,
+}
+
+/// Groups were looked at: what is owed is queued.
+pub(super) fn flushed(app: &App, routing: &Routing, mut flushes: Vec<Flush>, now: Timestamp) {
+    freshen(app, &mut flushes);
+    let mut wanted = BTreeSet::new();
+    let mut inner = app.alerts.webhooks.inner.lock();
+    let Inner { slots, hooks, dirty, .. } = &mut *inner;
+    for flush in &flushes {
+        let webhooks = routing.receivers.get(&flush.receiver).map_or(&[][..], |r| &r.webhook_configs);
+        for (i, spec) in webhooks.iter().enumerate() {
+            let hook = (flush.receiver.clone(), i);
+            let id = SlotId { hook: hook.clone(), group: flush.group.clone() };
+            let (id, mut slot) = slots.remove_entry(&id).unwrap_or_else(|| (Arc::new(id), Slot::default()));
+            let owes = slot.ledger.flush(flush, spec.send_resolved, now);
+            let over = slot.ledger.owed.as_ref().is_some_and(|o| o.alerts.values().any(|a| a.over.is_some()));
+            if over {
+                dirty.insert(id.clone());
+            }
+            if owes && slot.state == SlotState::Idle {
+                slot.state = SlotState::Queued;
+                hooks.entry(hook.clone()).or_default().queue.push_back(id.clone());
+                wanted.insert(hook);
+            }
+            if slot.state != SlotState::Idle || !slot.ledger.is_blank() {
+                slots.insert(id, slot);
+            }
+        }
+    }
+    drop(inner);
+    for hook in wanted {
+        deliver::start(app, &hook);
+    }
+    app.alerts.webhooks.news.notify_one();
+}
+
+/// Puts in what has moved since the alerts went through the pipeline: annotations, and starts that senders corrected.
+fn freshen(app: &App, flushes: &mut [Flush]) {
+    let received = app.alerts.received.lock();
+    let mut ours: Option<BTreeMap<String, Alert>> = None;
+    for one in flushes.iter_mut().flat_map(|f| &mut f.alerts).filter(|a| a.known.ended.is_none()) {
+        if let Some(said) = received.get(&*one.fingerprint) {
+            if one.known.starts_at != said.starts_at || one.known.annotations != said.alert.annotations {
+                let known = Arc::make_mut(&mut one.known);
+                known.starts_at = said.starts_at;
+                known.annotations.clone_from(&said.alert.annotations);
+            }
+            continue;
+        }
+        let ours = ours.get_or_insert_with(|| of_rules(app));
+        if let Some(alert) = ours.get(&*one.fingerprint)
+            && one.known.annotations != alert.annotations
+        {
+            Arc::make_mut(&mut one.known).annotations.clone_from(&alert.annotations);
+        }
+    }
+}
+
+fn of_rules(app: &App) -> BTreeMap<String, Alert> {
+    let groups = app.alerts.groups.read().clone();
+    let mut out = BTreeMap::new();
+    for running in groups {
+        let status = running.status.lock();
+        let active = status.rules.iter().flat_map(|r| r.state.active.values());
+        out.extend(active.map(|a| (a.fingerprint.clone(), a.clone())));
+    }
+    out
+}
+
+/// After the routing changed: forgets what groups that are no more were told, unless something is still owed.
+pub(super) fn forget_gone(app: &App, state: &PipelineState) {
+    let mut inner = app.alerts.webhooks.inner.lock();
+    let Inner { slots, dirty, .. } = &mut *inner;
+    slots.retain(|id, slot| {
+        let kept = slot.ledger.owed.is_some() || state.groups.contains_key(&id.group);
+        if !kept {
+            dirty.insert(id.clone());
+        }
+        kept
+    });
+    drop(inner);
+    app.alerts.webhooks.news.notify_one();
+}
+
+/// As it was stored, an alert that is over.
+fn ended(known: Known, alert: &Alert) -> Option<Known> {
+    use tenfold_alerting::pipeline::HowEnded;
+    let at = alert.resolved_at?;
+    let how = if alert.no_data_since.is_some() { HowEnded::Expired } else { HowEnded::Resolved };
+    Some(Known { ended: Some((at, how)), ..known })
+}

@@ -1,0 +1,132 @@
+//! What is stored of the ledgers, and reading it again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tenfold_alerting::pipeline::{GroupId, Known};
+use tenfold_alerting::webhook::{Heard, Ledger, OwedAlert};
+use tenfold_store::{Tx, alerts as store};
+use tenfold_types::{Fault, Labels, Timestamp};
+
+use super::{Slot, SlotId, SlotState, ended};
+use crate::{
+    App,
+    alerts::{
+        pipeline::known,
+        transitions::{Body, body},
+    },
+};
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    receiver: String,
+    webhook: usize,
+    route: String,
+    labels: Labels,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    firing: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    over: BTreeMap<String, Timestamp>,
+    /// What it is owed of alerts that are over.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    owed: BTreeMap<String, Known>,
+}
+
+/// The name of a slot's row. Labels may be long, so they stand in it as their fingerprint.
+pub(super) fn name(id: &SlotId) -> String {
+    let (receiver, place) = &id.hook;
+    let group = blake3::hash(id.group.route.as_bytes()).to_hex();
+    format!("{receiver}/{place}/{}/{}", &group[..16], tenfold_alerting::fingerprint(&id.group.labels))
+}
+
+/// What is to be stored of a slot; nothing when its row is to go.
+pub(super) fn row(id: &SlotId, ledger: &Ledger) -> Result<Option<String>, Fault> {
+    let text = |set: &BTreeSet<Arc<str>>| set.iter().map(ToString::to_string).collect();
+    let heard = ledger.heard.as_ref();
+    let owed = ledger.owed.iter().flat_map(|o| &o.alerts).filter(|(_, a)| a.over.is_some());
+    let owed: BTreeMap<String, Known> = owed.map(|(f, a)| (f.to_string(), Known::clone(&a.known))).collect();
+    if heard.is_none() && owed.is_empty() {
+        return Ok(None);
+    }
+    let stored = Stored {
+        receiver: id.hook.0.clone(),
+        webhook: id.hook.1,
+        route: id.group.route.clone(),
+        labels: id.group.labels.clone(),
+        at: heard.map(|h| h.at),
+        firing: heard.map(|h| text(&h.firing)).unwrap_or_default(),
+        over: heard.map(|h| h.over.iter().map(|(f, at)| (f.to_string(), *at)).collect()).unwrap_or_default(),
+        owed,
+    };
+    serde_json::to_string(&stored).map(Some).map_err(|e| Fault::internal(e.to_string()))
+}
+
+fn read(body: &str) -> Result<(SlotId, Slot), Fault> {
+    let stored: Stored = serde_json::from_str(body)
+        .map_err(|e| Fault::internal(format!("what a webhook was told cannot be read: {e}")))?;
+    let group = GroupId { route: stored.route, labels: stored.labels };
+    let id = SlotId { hook: (stored.receiver, stored.webhook), group: Arc::new(group) };
+    let mut slot = Slot::default();
+    slot.ledger.heard = stored.at.map(|at| Heard {
+        at,
+        firing: stored.firing.into_iter().map(Into::into).collect(),
+        over: stored.over.into_iter().map(|(f, at)| (f.into(), at)).collect(),
+    });
+    if !stored.owed.is_empty() {
+        let owed = stored.owed.into_iter().map(|(f, known)| {
+            let over = known.over();
+            (f.into(), OwedAlert { known: Arc::new(known), over })
+        });
+        slot.ledger.owe_again(owed.collect());
+    }
+    Ok((id, slot))
+}
+
+/// Takes the ledgers out of the store, once, and whenever another node may have gone on from them. Answers with the alerts
+/// that ended while nobody could be told, so that their groups are looked at again.
+pub(in crate::alerts) async fn reload(app: &App, active: &[store::AlertRow]) -> Result<Vec<Known>, Fault> {
+    let several = !app.settings.database_url.is_empty();
+    let fresh = {
+        let inner = app.alerts.webhooks.inner.lock();
+        !inner.loaded || (several && inner.dirty.is_empty())
+    };
+    if fresh {
+        let rows = app.read(|tx| Ok(store::webhooks(tx)?)).await?;
+        let slots = rows.iter().map(|(_, body)| read(body)).collect::<Result<Vec<_>, _>>()?;
+        let mut inner = app.alerts.webhooks.inner.lock();
+        inner.loaded = true;
+        inner.slots.retain(|_, slot| slot.state == SlotState::Sending);
+        (inner.hooks.values_mut()).for_each(|hook| hook.queue.clear());
+        inner.retries.clear();
+        for (id, mut slot) in slots {
+            let id = Arc::new(id);
+            if slot.ledger.owed.is_some() {
+                slot.state = SlotState::Waiting;
+                inner.retries.insert((app.now(), id.clone()));
+            }
+            inner.slots.entry(id).or_insert(slot);
+        }
+    }
+    let missing: BTreeSet<String> = {
+        let active: BTreeSet<&str> = active.iter().map(|r| r.fingerprint.as_str()).collect();
+        let inner = app.alerts.webhooks.inner.lock();
+        let heard = inner.slots.values().filter_map(|s| s.ledger.heard.as_ref()).flat_map(|h| &h.firing);
+        heard.filter(|f| !active.contains(&***f)).map(ToString::to_string).collect()
+    };
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    app.read(move |tx: &mut dyn Tx| {
+        let mut out = Vec::new();
+        for fingerprint in &missing {
+            let Some(row) = store::get(tx, fingerprint)? else { continue };
+            let Body { alert, generator_url, .. } = body(&row)?;
+            out.extend(ended(Known { generator_url, ..known(&alert) }, &alert));
+        }
+        Ok(out)
+    })
+    .await
+}

@@ -1,0 +1,135 @@
+//! Webhooks of receivers: told once, told again until they take it, and after a kill told of what they have not heard.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tenfold_app::Role;
+use tenfold_app::alerts::{NotifyError, WebhookPoster};
+
+use crate::world::{World, caller, from};
+
+const ROUTING: &str = "
+route: {receiver: programs, group_by: [service], group_wait: 0s, group_interval: 1m, repeat_interval: 4h}
+receivers: [{name: programs, quiet: true, webhook_configs: [{url: 'http://hook.example/'}]}]
+";
+
+#[derive(Default)]
+struct Hook {
+    taken: Mutex<Vec<Value>>,
+    down: AtomicBool,
+}
+
+impl Hook {
+    /// What it has taken since it was asked last: for each message its alerts.
+    fn heard(&self) -> Vec<String> {
+        let said = |alert: &Value| {
+            let silent = if alert["silent"] == true { " silent" } else { "" };
+            format!(
+                "{} {}{silent}",
+                alert["labels"]["alertname"].as_str().expect("a text"),
+                alert["status"].as_str().expect("a text")
+            )
+        };
+        let message =
+            |m: &Value| m["alerts"].as_array().expect("a list").iter().map(said).collect::<Vec<_>>().join(", ");
+        std::mem::take(&mut *self.taken.lock()).iter().map(message).collect()
+    }
+}
+
+#[async_trait]
+impl WebhookPoster for Hook {
+    async fn post(&self, url: &str, body: String, _key: &str, _timeout: Duration) -> Result<(), NotifyError> {
+        assert_eq!(url, "http://hook.example/");
+        if self.down.load(Ordering::Relaxed) {
+            return Err(NotifyError { permanent: false, retry_after_ms: None, message: "it answers 503".to_owned() });
+        }
+        self.taken.lock().push(serde_json::from_str(&body).expect("it is JSON"));
+        Ok(())
+    }
+}
+
+/// The alert goes on for so many minutes, or is over when they are none.
+async fn say(w: &World, name: &str, minutes: i64) {
+    let ends = w.clock_now().plus_ms(minutes * 60_000);
+    let alert = from(json!({"labels": {"alertname": name, "service": "photos"}, "endsAt": ends}));
+    w.app.alerts_receive(&caller("raj", Role::Admin), vec![alert]).await.expect("it is taken");
+}
+
+async fn minutes(w: &World, count: i64) {
+    for _ in 0..count {
+        w.pass(60).await;
+        w.app.webhooks_tick().await.expect("they are told");
+    }
+}
+
+async fn world(seed: u64) -> (World, Arc<Hook>) {
+    let w = World::new(seed).await;
+    let hook = Arc::new(Hook::default());
+    w.app.set_webhook_poster(hook.clone());
+    w.app.routing_put(&caller("raj", Role::Admin), ROUTING, false).await.expect("it is taken");
+    (w, hook)
+}
+
+#[tokio::test]
+async fn a_webhook_hears_what_is_news_and_after_a_kill_only_what_it_has_not_heard() {
+    let (mut w, hook) = world(51).await;
+    say(&w, "Late", 600).await;
+    minutes(&w, 2).await;
+    assert_eq!(hook.heard(), ["Late firing"]);
+    w.restart().await;
+    w.app.set_webhook_poster(hook.clone());
+    minutes(&w, 2).await;
+    assert_eq!(hook.heard(), Vec::<String>::new(), "it knows");
+    say(&w, "Full", 600).await;
+    minutes(&w, 2).await;
+    assert_eq!(hook.heard(), ["Full firing, Late firing"]);
+    // It ends while nobody can be told, and the server is killed before it is looked at again.
+    say(&w, "Full", 0).await;
+    w.restart().await;
+    w.app.set_webhook_poster(hook.clone());
+    minutes(&w, 2).await;
+    assert_eq!(hook.heard(), ["Full resolved, Late firing"]);
+    minutes(&w, 60 * 4).await;
+    assert_eq!(hook.heard(), ["Late firing"], "it is repeated");
+}
+
+#[tokio::test]
+async fn what_fired_and_ended_while_a_webhook_was_down_is_told_when_it_is_back_even_after_a_kill() {
+    let (mut w, hook) = world(52).await;
+    say(&w, "Late", 600).await;
+    minutes(&w, 1).await;
+    assert_eq!(hook.heard(), ["Late firing"]);
+    hook.down.store(true, Ordering::Relaxed);
+    say(&w, "Full", 600).await;
+    minutes(&w, 2).await;
+    say(&w, "Full", 0).await;
+    minutes(&w, 2).await;
+    assert_eq!((w.count("webhook.failed").await, w.count("webhook.recovered").await), (1, 0), "said once");
+    w.restart().await;
+    w.app.set_webhook_poster(hook.clone());
+    minutes(&w, 2).await;
+    hook.down.store(false, Ordering::Relaxed);
+    minutes(&w, 3).await;
+    let heard = hook.heard().join(", ");
+    assert_eq!(heard.matches("Full resolved").count(), 1, "{heard}");
+    assert!(!heard.contains("Full firing"), "{heard}");
+    assert_eq!(w.count("webhook.recovered").await, 1);
+    minutes(&w, 3).await;
+    assert_eq!(hook.heard(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_end_that_has_passed_in_silence_is_told_as_resolved_and_marked() {
+    let (w, hook) = world(53).await;
+    say(&w, "Late", 3).await;
+    minutes(&w, 6).await;
+    assert_eq!(hook.heard(), ["Late firing", "Late resolved silent"]);
+    assert_eq!(w.kinds(&["alert."]).await.last().expect("there is one"), "alert.unknown", "for people nobody knows");
+    say(&w, "Late", 3).await;
+    minutes(&w, 2).await;
+    assert_eq!(hook.heard(), ["Late firing"]);
+}

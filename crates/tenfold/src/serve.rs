@@ -103,6 +103,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     }
 
     let flagd = flagd_listener(&settings).await?;
+    let agents = agents_listener(&settings).await?;
 
     let db = open_store(&settings).await?;
     let metrics = tenfold_app::metrics::State::open(&settings).context("the time-series store cannot be opened")?;
@@ -123,6 +124,13 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         let router = tenfold_http::flagd_router(app.clone(), &app.settings.flags.flagd_environment);
         tokio::spawn(tenfold_http::server::serve(listener, router, stop.clone()))
     });
+    let agents = match (agents, tenfold_app::agents::server_config(&app)?) {
+        (Some(listener), Some(tls)) => {
+            let router = tenfold_http::agents_router(app.clone());
+            Some(tokio::spawn(tenfold_http::server::serve_tls(listener, tls, router, stop.clone())))
+        }
+        _ => None,
+    };
     tokio::select! {
         () = stop_signal() => tracing::info!("stopping"),
         reason = app.db.wait_fenced() => {
@@ -132,8 +140,8 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     }
     stop.cancel();
     serving.await?;
-    if let Some(flagd) = flagd {
-        flagd.await?;
+    for other in [flagd, agents].into_iter().flatten() {
+        other.await?;
     }
     let _ = tokio::time::timeout(STOP_WAIT, async {
         tokio::join!(ingest.wait(), outgoing.wait(), tasks.wait());
@@ -159,6 +167,19 @@ async fn flagd_listener(settings: &Settings) -> anyhow::Result<Option<TcpListene
     }
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for flagd"))?;
     tracing::info!(address = %listener.local_addr()?, "flagd providers are answered without a token");
+    Ok(Some(listener))
+}
+
+/// The listener for agents with certificates, when one is set.
+async fn agents_listener(settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
+    let address = &settings.agents.listen;
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let address: SocketAddr = address.parse().with_context(|| format!("agents.listen: `{address}` is no address"))?;
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for agents"))?;
+    tracing::info!(address = %listener.local_addr()?, "agents come in with certificates");
     Ok(Some(listener))
 }
 

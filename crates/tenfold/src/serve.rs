@@ -115,6 +115,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let outgoing = tenfold_ingest::connect(&app, &stop).context("samples cannot be sent on")?;
     let tasks = tenfold_app::start(&app, &stop);
+    let ssh = tenfold_runner::ssh::start(&app, &stop).context("hosts cannot be reached by ssh")?;
     let ingest = tenfold_ingest::start(&app, &stop).await?;
     let chat = tenfold_chat::start(&app, &stop).context("chat could not be started")?;
 
@@ -144,7 +145,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         other.await?;
     }
     let _ = tokio::time::timeout(STOP_WAIT, async {
-        tokio::join!(ingest.wait(), outgoing.wait(), tasks.wait());
+        tokio::join!(ingest.wait(), outgoing.wait(), tasks.wait(), ssh.wait());
         for connection in chat {
             // A connection that panicked has been logged and has nothing more to end.
             let _ = connection.await;
@@ -248,6 +249,8 @@ mod tests {
         let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
         let settings: Settings = toml::from_str(example).expect("the example is right");
         assert_eq!(settings.metrics.static_targets[0].job, "node");
+        assert_eq!(settings.agents.tokens, tenfold_app::settings::AgentTokens::Never);
+        assert_eq!(settings.ssh.hosts[0].health_port, Some(8080));
         assert_eq!(settings.irc.expect("IRC is set").channel, "#ops");
         let wrong = toml::from_str::<Settings>("[mail]\nhots = \"a\"\n").expect_err("a misspelt key");
         assert!(wrong.to_string().contains("hots"), "{wrong}");

@@ -58,7 +58,7 @@ impl Channels {
 pub fn connect(app: &App) -> Result<(), SetupError> {
     let channels = Channels::open(&app.settings, app.clock.clone(), &|bytes| app.entropy.fill(bytes))?;
     app.set_notifier(Arc::new(channels));
-    app.forges.set_client(Arc::new(Forges::new()?));
+    app.forges.set_client(Arc::new(Forges::new(app.clock.clone())?));
     Ok(())
 }
 

@@ -5,6 +5,7 @@ pub mod batch;
 mod bit_reader;
 pub mod body;
 pub mod capistrano;
+pub mod cdevents;
 pub mod certificate;
 mod crc32c;
 pub mod dns;

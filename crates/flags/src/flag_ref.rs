@@ -38,7 +38,7 @@ impl FlagRef {
     }
 }
 
-/// A name (`&str`, `&String`) or a [`FlagRef`].
+/// A name, as any text by reference, or a [`FlagRef`].
 pub trait FlagKey: sealed::Find {}
 
 impl<K: sealed::Find> FlagKey for K {}
@@ -54,18 +54,10 @@ pub(crate) mod sealed {
 }
 
 #[expect(private_interfaces, reason = "nobody outside can call it")]
-impl sealed::Find for &str {
+impl<T: AsRef<str> + ?Sized> sealed::Find for &T {
     #[inline]
     fn find(self, snapshot: &Snapshot) -> Option<(u32, &Flag)> {
-        snapshot.find(self)
-    }
-}
-
-#[expect(private_interfaces, reason = "nobody outside can call it")]
-impl sealed::Find for &String {
-    #[inline]
-    fn find(self, snapshot: &Snapshot) -> Option<(u32, &Flag)> {
-        snapshot.find(self)
+        snapshot.find(self.as_ref())
     }
 }
 

@@ -6,8 +6,8 @@ use tenfold_store::{Db, StoreError, Tx};
 use tenfold_types::{Clock, Entropy, Event, EventDraft, EventId, Fault, Timestamp};
 
 use crate::{
-    alerts, chat, checks, deploys, flags, forges, incidents, metrics, oncall, people, permits, record::RecordHub,
-    settings::Settings,
+    agents, alerts, chat, checks, deploys, flags, forges, incidents, metrics, oncall, people, permits,
+    record::RecordHub, settings::Settings,
 };
 
 /// Cheap to clone; everything behind it is shared.
@@ -26,6 +26,7 @@ pub struct Inner {
     pub permits: permits::State,
     pub deploys: deploys::State,
     pub forges: forges::State,
+    pub agents: agents::State,
     pub alerts: alerts::State,
     pub oncall: oncall::State,
     pub incidents: incidents::State,
@@ -60,6 +61,7 @@ impl App {
             permits: permits::State::default(),
             deploys: deploys::State::default(),
             forges: forges::State::default(),
+            agents: agents::State::default(),
             alerts: alerts::State::default(),
             oncall: oncall::State::default(),
             incidents: incidents::State::default(),

@@ -4,6 +4,7 @@
 //! The crate knows no HTTP, no IRC and no SMTP: the edges call these use cases and implement the ports
 //! (`deploys::Runner`, `alerts::Notifier`, `chat::ChatTransport`).
 
+pub mod agents;
 pub mod alerts;
 pub mod chat;
 pub mod checks;
@@ -36,6 +37,7 @@ use tokio_util::task::TaskTracker;
 pub async fn load(app: &App) -> Result<(), Fault> {
     record::load(app).await?;
     people::load(app).await?;
+    agents::load(app).await?;
     metrics::load(app).await?;
     flags::load(app).await?;
     permits::load(app).await?;
@@ -53,6 +55,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     let tasks = TaskTracker::new();
     tasks.spawn(record::run(app.clone(), stop.clone()));
     tasks.spawn(people::run(app.clone(), stop.clone()));
+    tasks.spawn(agents::run(app.clone(), stop.clone()));
     tasks.spawn(metrics::run(app.clone(), stop.clone()));
     tasks.spawn(flags::run(app.clone(), stop.clone()));
     tasks.spawn(flags::run_guards(app.clone(), stop.clone()));

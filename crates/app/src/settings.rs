@@ -19,6 +19,8 @@ pub struct Settings {
     /// PostgreSQL connection string; empty keeps the state in SQLite inside `data_dir`.
     pub database_url: String,
     pub demo: Demo,
+    pub agents: Agents,
+    pub ssh: Ssh,
     pub metrics: Metrics,
     pub statsd: Statsd,
     pub graphite: Graphite,
@@ -32,6 +34,7 @@ pub struct Settings {
     pub streams: Streams,
     pub builds: Builds,
     pub forges: Vec<ForgeSettings>,
+    pub cdevents: Cdevents,
 }
 
 impl Default for Settings {
@@ -41,6 +44,8 @@ impl Default for Settings {
             public_url: "http://127.0.0.1:7070".into(),
             database_url: String::new(),
             demo: Demo::default(),
+            agents: Agents::default(),
+            ssh: Ssh::default(),
             metrics: Metrics::default(),
             statsd: Statsd::default(),
             graphite: Graphite::default(),
@@ -54,6 +59,7 @@ impl Default for Settings {
             streams: Streams::default(),
             builds: Builds::default(),
             forges: Vec::new(),
+            cdevents: Cdevents::default(),
         }
     }
 }
@@ -63,6 +69,79 @@ impl Settings {
     pub fn link(&self, path: &str) -> String {
         format!("{}{path}", self.public_url.trim_end_matches('/'))
     }
+}
+
+/// Where agents come in, and with what.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Agents {
+    /// Address of the door for agents with certificates (mutual TLS); empty for none.
+    pub listen: String,
+    /// Names and addresses the agents call the server by, beside that of `public_url` and this machine's own.
+    pub names: Vec<String>,
+    /// How long an agent's certificate is good; it is renewed when two thirds are over.
+    pub certificate_hours: u32,
+    /// Where plain tokens are taken.
+    pub tokens: AgentTokens,
+}
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self { listen: String::new(), names: Vec::new(), certificate_hours: 24, tokens: AgentTokens::Loopback }
+    }
+}
+
+/// Hosts without an agent, which the server reaches by ssh.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ssh {
+    /// The keys of the hosts; a host that is not in it is refused. Without one, those that ssh itself knows.
+    pub known_hosts_file: Option<PathBuf>,
+    /// The key the server comes with; without one, those that ssh itself has.
+    pub identity_file: Option<PathBuf>,
+    /// A configuration file of ssh, for jump hosts and the like; none is read unless it is named.
+    pub config_file: Option<PathBuf>,
+    pub hosts: Vec<SshHost>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SshHost {
+    /// Unique among all hosts.
+    pub name: String,
+    /// A name or an address.
+    pub address: String,
+    /// 0 for ssh's own.
+    #[serde(default)]
+    pub port: u16,
+    /// Empty for ssh's own.
+    #[serde(default)]
+    pub user: String,
+    pub environment: String,
+    #[serde(default)]
+    pub labels: std::collections::BTreeMap<String, String>,
+    /// The folder of a service, as Capistrano's `deploy_to`; `{service}` stands for its name.
+    pub deploy_to: String,
+    /// Folders of a release that are shared between releases, as Capistrano's `linked_dirs`.
+    #[serde(default)]
+    pub linked_dirs: Vec<String>,
+    /// A program and its arguments, run in the new release after each flip; `{service}` stands for the service's name.
+    #[serde(default)]
+    pub restart: Vec<String>,
+    /// Port at which the service answers its health check, asked from the server; none without one.
+    #[serde(default)]
+    pub health_port: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AgentTokens {
+    /// From everywhere. Without TLS in front whoever listens on the way has the token.
+    Anywhere,
+    /// From this machine, which is also where a proxy in front of the server stands.
+    Loopback,
+    /// Certificates alone.
+    Never,
 }
 
 /// What the server has of its own with services that carry pages. Tokens are in files, never here.
@@ -278,6 +357,27 @@ pub struct BuildSecret {
     pub file: PathBuf,
     /// Services whose builds may have it.
     pub services: Vec<String>,
+}
+
+/// Who is told in CDEvents what the record holds.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Cdevents {
+    pub sinks: Vec<SinkSettings>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SinkSettings {
+    pub name: String,
+    /// Where CloudEvents are posted to.
+    pub url: String,
+    /// With it, requests are signed as Standard Webhooks lay down.
+    #[serde(default)]
+    pub secret_file: Option<PathBuf>,
+    /// With it, requests carry `Authorization: Bearer`.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
 }
 
 /// A place where repositories live.

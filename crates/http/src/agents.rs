@@ -1,17 +1,22 @@
-//! The agents' door: one WebSocket per host, text frames both ways, blobs to the host as binary frames.
+//! The agents' door: certificates for hosts, and one WebSocket per host, text frames both ways, blobs to the host as binary frames.
 //!
 //! Frames have caps, a silent line is closed, and a blob is sent only by its digest from the blob store.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{ConnectInfo, State};
 use axum::response::Response;
+use axum::{Extension, Json};
 use futures_util::{SinkExt, StreamExt, stream::SplitSink};
 use tenfold_app::App;
+use tenfold_app::agents::{EnrolRequest, HostCertificate, Issued, RenewRequest};
 use tenfold_app::deploys::AgentSession;
 use tenfold_app::people::Token;
 use tenfold_deploys::Digest;
+use tenfold_httpkit::server::Encrypted;
 use tenfold_protocols::agent::{
     BlobDigest, CHUNK_BYTES_MAX, FromAgent, TEXT_FRAME_BYTES_MAX, ToAgent, decode_from_agent, encode_chunk,
 };
@@ -20,11 +25,14 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 use utoipa_axum::routes;
 
-use crate::auth::WithToken;
-use crate::{Api, Policy};
+use crate::auth::Identity;
+use crate::{Api, ApiError, Body, Policy};
 
 pub fn api() -> Api {
-    Api::new("agents").add(Policy::Agent, routes!(connect))
+    Api::new("agents")
+        .add(Policy::Agent, routes!(connect))
+        .add(Policy::Public, routes!(enrol))
+        .add(Policy::Host, routes!(renew))
 }
 
 /// The first message must come within this time.
@@ -41,21 +49,96 @@ const WANTED_MAX: usize = 16_384;
 /// A blob an agent asks for, and what it has in its place.
 type Wanted = (BlobDigest, Option<BlobDigest>);
 
+/// What lets an agent in.
+enum Credential {
+    Token(Arc<Token>),
+    Host(Arc<HostCertificate>),
+}
+
+impl Credential {
+    /// Waits until it does not count any more; returns why the connection ends.
+    async fn ended(&self, app: &App) -> &'static str {
+        match self {
+            Self::Token(token) => {
+                app.token_ended(&token.id).await;
+                "its token was revoked or has expired"
+            }
+            Self::Host(certificate) => {
+                app.agent_certificate_ended(&certificate.fingerprint).await;
+                "its certificate was revoked or has expired"
+            }
+        }
+    }
+}
+
+/// The first certificate of a host, for its enrolment token. Only at the agents' own address.
+#[utoipa::path(post, path = "/agent/v1/enrol", request_body = EnrolRequest, responses(
+    (status = 200, body = Issued),
+    (status = 401, description = "The token is unknown, used or expired."),
+    (status = 403, description = "Not the agents' own address, or a token for another host."),
+))]
+async fn enrol(
+    State(app): State<App>,
+    encrypted: Option<Extension<Encrypted>>,
+    Body(asked): Body<EnrolRequest>,
+) -> Result<Json<Issued>, ApiError> {
+    if encrypted.is_none() {
+        return Err(ApiError(
+            Fault::forbidden("hosts are enrolled at the agents' own address, where nobody can listen")
+                .advice("it is `listen` under [agents] in the server's settings"),
+        ));
+    }
+    Ok(Json(app.agent_enrol(asked).await?))
+}
+
+/// The next certificate of a host, for the one it shows.
+#[utoipa::path(post, path = "/agent/v1/renew", request_body = RenewRequest, responses(
+    (status = 200, body = Issued),
+    (status = 401, description = "The certificate was revoked, has expired, or was not shown."),
+))]
+async fn renew(
+    State(app): State<App>,
+    Extension(identity): Extension<Identity>,
+    Body(asked): Body<RenewRequest>,
+) -> Result<Json<Issued>, ApiError> {
+    let Identity::Host(held) = identity else {
+        return Err(ApiError(Fault::new(ErrorCode::Unauthenticated, "this address takes a host's certificate")));
+    };
+    Ok(Json(app.agent_renew(&held, &asked.request).await?))
+}
+
 /// The connection of an agent (WebSocket).
-#[utoipa::path(get, path = "/agent/v1/connect", responses((status = 101, description = "WebSocket")))]
-async fn connect(State(app): State<App>, WithToken(token): WithToken, upgrade: WebSocketUpgrade) -> Response {
-    upgrade
+#[utoipa::path(get, path = "/agent/v1/connect", responses(
+    (status = 101, description = "WebSocket"),
+    (status = 403, description = "Plain tokens are not taken from there."),
+))]
+async fn connect(
+    State(app): State<App>,
+    Extension(identity): Extension<Identity>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, ApiError> {
+    let credential = match identity {
+        Identity::Host(certificate) => Credential::Host(certificate),
+        Identity::Token(token) => {
+            let loopback = peer.is_some_and(|Extension(ConnectInfo(peer))| peer.ip().to_canonical().is_loopback());
+            app.agent_token_allowed(loopback)?;
+            Credential::Token(token)
+        }
+        _ => return Err(ApiError(Fault::new(ErrorCode::Unauthenticated, "this address is for agents"))),
+    };
+    Ok(upgrade
         .max_message_size(TEXT_FRAME_BYTES_MAX)
         .max_frame_size(TEXT_FRAME_BYTES_MAX)
-        .on_upgrade(move |socket| serve(app, token, socket))
+        .on_upgrade(move |socket| serve(app, credential, socket)))
 }
 
 type Sink = SplitSink<WebSocket, Message>;
 
-async fn serve(app: App, token: Option<std::sync::Arc<Token>>, socket: WebSocket) {
+async fn serve(app: App, credential: Credential, socket: WebSocket) {
     let (mut sink, mut stream) = socket.split();
     let Ok(Some(Ok(Message::Text(first)))) = tokio::time::timeout(HELLO, stream.next()).await else { return };
-    let session = match take_in(&app, token.as_deref(), &first).await {
+    let session = match take_in(&app, &credential, &first).await {
         Ok(session) => session,
         Err(fault) => {
             tracing::warn!(%fault, "an agent was refused");
@@ -68,17 +151,32 @@ async fn serve(app: App, token: Option<std::sync::Arc<Token>>, socket: WebSocket
     let name = session.name.clone();
     tracing::info!(host = %name, "agent connected");
     let mut session = session;
-    let reason = talk(&app, &mut session, &mut sink, &mut stream).await;
+    let reason = tokio::select! {
+        reason = talk(&app, &mut session, &mut sink, &mut stream) => reason,
+        reason = credential.ended(&app) => reason.to_owned(),
+    };
     tracing::info!(host = %name, %reason, "agent disconnected");
     app.agent_disconnect(&session);
 }
 
-async fn take_in(app: &App, token: Option<&Token>, first: &str) -> Result<AgentSession, Fault> {
+async fn take_in(app: &App, credential: &Credential, first: &str) -> Result<AgentSession, Fault> {
     let hello = decode_from_agent(first).map_err(|e| Fault::new(ErrorCode::BadRequest, e.to_string()))?;
-    if let (Some(bound), FromAgent::Hello { environment, .. }) = (token.and_then(|t| t.environment.as_ref()), &hello)
-        && bound != environment
-    {
-        return Err(Fault::forbidden(format!("the agent's token is for {bound}, not for {environment}")));
+    if let FromAgent::Hello { name, environment, .. } = &hello {
+        match credential {
+            Credential::Token(token) => {
+                if let Some(bound) = token.environment.as_ref().filter(|bound| *bound != environment) {
+                    return Err(Fault::forbidden(format!("the agent's token is for {bound}, not for {environment}")));
+                }
+            }
+            Credential::Host(held) if held.host != *name || held.environment != *environment => {
+                return Err(Fault::forbidden(format!(
+                    "the certificate is for {} in {}, not for {name} in {environment}",
+                    held.host, held.environment
+                ))
+                .advice("start the agent with the name and environment it was enrolled with"));
+            }
+            Credential::Host(_) => {}
+        }
     }
     app.agent_connect(hello).await
 }

@@ -7,9 +7,11 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use base64::Engine;
+use tenfold_app::agents::{HostCertificate, fingerprint};
 use tenfold_app::people::{Person, Token};
 use tenfold_app::{App, Caller};
-use tenfold_types::{ErrorCode, Fault, Source};
+use tenfold_httpkit::server::PeerCertificate;
+use tenfold_types::{Actor, ErrorCode, Fault, Source};
 
 use crate::ApiError;
 
@@ -19,6 +21,8 @@ pub enum Identity {
     Anonymous,
     Person(Box<Person>, Source),
     Token(Arc<Token>),
+    /// An agent that showed its host's certificate.
+    Host(Arc<HostCertificate>),
 }
 
 impl Identity {
@@ -27,6 +31,12 @@ impl Identity {
             Self::Anonymous => None,
             Self::Person(person, source) => Some(person.caller(*source)),
             Self::Token(token) => Some(token.caller()),
+            Self::Host(certificate) => Some(Caller {
+                actor: Actor::agent(&certificate.host),
+                name: certificate.host.clone(),
+                source: Source::Agent,
+                grants: Vec::new(),
+            }),
         }
     }
     pub fn name(&self) -> String {
@@ -113,6 +123,14 @@ fn token_secret(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     }
     let value = value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("Token ")).unwrap_or(value);
     Some(value.trim().into())
+}
+
+/// Who holds this certificate. That our authority signed it and that it has not run out was seen in the handshake.
+pub(crate) fn host_identity(app: &App, shown: &PeerCertificate) -> Result<Identity, Fault> {
+    app.agent_certificate(&fingerprint(&shown.0)).map(Identity::Host).ok_or_else(|| {
+        Fault::new(ErrorCode::Unauthenticated, "the certificate was revoked, or another server gave it")
+            .advice("enrol the host again: tenfold host enrol NAME")
+    })
 }
 
 /// Finds out who asks.

@@ -4,19 +4,20 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
-use tenfold_app::App;
 use tenfold_app::forges::HookAnswer;
-use tenfold_protocols::forge::BODY_BYTES_MAX;
+use tenfold_app::{App, Role};
+use tenfold_protocols::{cdevents, forge::BODY_BYTES_MAX};
 use tenfold_types::{ErrorCode, Fault};
 use utoipa_axum::routes;
 
+use crate::auth::Who;
 use crate::{Api, ApiError, Policy, push};
 
 /// A forge sends its few kilobytes at once.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub fn api() -> Api {
-    Api::new("git").add(Policy::Public, routes!(hook))
+    Api::new("git").add(Policy::Public, routes!(hook)).add(Policy::Role(Role::Responder), routes!(take_cdevent))
 }
 
 /// Takes a webhook of GitHub, GitLab, Gitea or Forgejo, as the settings name it; its signature must fit.
@@ -42,4 +43,22 @@ async fn hook(
     })?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     Ok(Json(app.forge_hook(&name, header, &body).await?))
+}
+
+/// Takes a CDEvent of another tool into the record: a CloudEvent 1.0 in structured or in binary mode.
+#[utoipa::path(post, path = "/hooks/cdevents", request_body(content = String, content_type = "application/cloudevents+json"), responses(
+    (status = 200, body = HookAnswer, description = "Recorded, or known already."),
+    (status = 413, description = "The body is larger than 1 MiB."),
+    (status = 415, description = "No CloudEvent."),
+    (status = 422, description = "It is not what CDEvents lay down; the answer names the field."),
+))]
+async fn take_cdevent(State(app): State<App>, Who(who): Who, request: Request) -> Result<Json<HookAnswer>, ApiError> {
+    let headers = request.headers().clone();
+    let body = tokio::time::timeout(BODY_TIMEOUT, push::whole(request, cdevents::BODY_BYTES_MAX));
+    let body = body.await.unwrap_or_else(|_| {
+        let text = format!("the event's body did not come within {} s", BODY_TIMEOUT.as_secs());
+        Err(Fault::new(ErrorCode::Timeout, text))
+    })?;
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    Ok(Json(app.cdevent_take(&who, header, &body).await?))
 }

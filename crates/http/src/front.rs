@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
 use tenfold_app::App;
-use tenfold_httpkit::front;
+use tenfold_httpkit::{front, server::PeerCertificate};
 use tower::{Service, ServiceExt};
 
 use crate::flag_streams::FlagStreams;
@@ -31,13 +31,24 @@ pub fn router(app: App) -> Front {
     Front { app, routes, openapi: OpenApiText::new(&openapi), streams: FlagStreams::default() }
 }
 
+/// What the agents' own address serves: their routes and nothing else.
+pub fn agents_router(app: App) -> Front {
+    let (routes, openapi, _) = policy::assemble(vec![crate::agents::api()]);
+    let routes = routes.with_state(app.clone());
+    Front { app, routes, openapi: OpenApiText::new(&openapi), streams: FlagStreams::default() }
+}
+
 impl Front {
     async fn answer(self, request: Request) -> Response {
         front::answer(request, |request| self.identified(request)).await
     }
 
     async fn identified(self, mut request: Request) -> Response {
-        match auth::identity(&self.app, request.method(), request.headers()).await {
+        let identity = match request.extensions().get::<PeerCertificate>() {
+            Some(shown) => auth::host_identity(&self.app, shown),
+            None => auth::identity(&self.app, request.method(), request.headers()).await,
+        };
+        match identity {
             Ok(identity) => request.extensions_mut().insert(identity),
             Err(fault) => return ApiError(fault).into_response(),
         };

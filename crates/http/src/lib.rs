@@ -15,6 +15,7 @@ mod console;
 mod dashboards;
 mod delivery;
 mod deploys;
+mod enrolments;
 mod etag;
 mod events;
 mod extract;
@@ -46,7 +47,7 @@ mod unleash;
 
 pub use extract::{BODY_BYTES_MAX, Body, PathOf, QueryOf};
 pub use flagd::open_router as flagd_router;
-pub use front::{Front, router};
+pub use front::{Front, agents_router, router};
 pub use policy::{Api, Policy, PolicyRow};
 pub use tenfold_httpkit::{ApiError, error, server};
 
@@ -67,6 +68,7 @@ fn apis() -> Vec<Api> {
         deploys::api(),
         forges::api(),
         agents::api(),
+        enrolments::api(),
         flags::api(),
         flag_exchange::api(),
         flag_changes::api(),

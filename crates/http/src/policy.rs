@@ -27,8 +27,10 @@ pub enum Policy {
     Role(Role),
     /// A person with at least the role viewer; what it does makes no sense for a program.
     Person,
-    /// An agent's token.
+    /// An agent, by its host's certificate or a token.
     Agent,
+    /// An agent that showed its host's certificate.
+    Host,
     /// A server-side flag client's token, or a signed-in viewer.
     FlagClient,
     /// A browser flag client's token (frontend), a server-side one, or a signed-in viewer.
@@ -56,11 +58,19 @@ impl Policy {
             Self::Public => Ok(()),
             Self::Viewer => role(Role::Viewer),
             Self::Person => match identity {
-                Identity::Token(_) => Err(Fault::forbidden("only a person can do this").advice("sign in as yourself")),
+                Identity::Token(_) | Identity::Host(_) => {
+                    Err(Fault::forbidden("only a person can do this").advice("sign in as yourself"))
+                }
                 _ => role(Role::Viewer),
             },
             Self::Role(needed) => role(needed),
+            Self::Agent if matches!(identity, Identity::Host(_)) => Ok(()),
             Self::Agent => token(&[TokenKind::Agent]),
+            Self::Host => match identity {
+                Identity::Host(_) => Ok(()),
+                _ => Err(Fault::new(ErrorCode::Unauthenticated, "this address takes a host's certificate")
+                    .advice("enrol the host: tenfold host enrol NAME")),
+            },
             Self::FlagClient => token(&[TokenKind::Client]),
             Self::FlagFrontend => token(&[TokenKind::Client, TokenKind::Frontend]),
             Self::MetricsWriter => match identity {

@@ -81,6 +81,8 @@ fn expected(policy: Policy, principal: Principal) -> bool {
         Policy::Viewer => has(Role::Viewer),
         Policy::Role(needed) => has(needed),
         Policy::Agent => principal == Principal::Agent,
+        // nobody here shows a certificate
+        Policy::Host => false,
         Policy::FlagClient => principal == Principal::Client || has(Role::Viewer),
         Policy::FlagFrontend => matches!(principal, Principal::Client | Principal::Frontend) || has(Role::Viewer),
         Policy::MetricsWriter => matches!(principal, Principal::Metrics | Principal::Agent) || has(Role::Responder),

@@ -1,4 +1,4 @@
-//! The listener: connection cap, header timeout, graceful stop.
+//! The listener, plain or with TLS: connection cap, handshake and header timeout, graceful stop.
 //!
 //! A connection whose socket was parked as a stream ([`crate::streams`]) is over here and gives its place back.
 
@@ -11,8 +11,11 @@ use axum::extract::{ConnectInfo, Request};
 use axum::response::Response;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceExt};
 
@@ -33,10 +36,68 @@ pub fn raise_file_limit() -> u64 {
     if soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft }
 }
 
+/// A client of an encrypted address that has not shaken hands by then is dropped.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The certificate a client showed, in DER, once the handshake proved that it holds its key.
+#[derive(Debug, Clone)]
+pub struct PeerCertificate(pub Arc<[u8]>);
+
+/// Marks requests that came over an address that [`serve_tls`] serves.
+#[derive(Debug, Clone, Copy)]
+pub struct Encrypted;
+
 /// Serves until `stop` is cancelled; then finishes what is under way, for a short while.
 pub async fn serve<S>(listener: TcpListener, routes: S, stop: CancellationToken)
 where
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    accept(listener, stop.clone(), move |stream, peer| {
+        let (routes, stop) = (routes.clone(), stop.clone());
+        async move {
+            let (stream, berth) = Parkable::new(stream);
+            let prepare = move |request: &mut Request| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                request.extensions_mut().insert(berth.clone());
+            };
+            connection(stream, prepare, routes, stop).await;
+        }
+    })
+    .await;
+}
+
+/// As [`serve`], with TLS. Requests carry [`Encrypted`], and [`PeerCertificate`] where the client showed one.
+pub async fn serve_tls<S>(listener: TcpListener, tls: ServerConfig, routes: S, stop: CancellationToken)
+where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    accept(listener, stop.clone(), move |stream, peer| {
+        let (routes, stop, acceptor) = (routes.clone(), stop.clone(), acceptor.clone());
+        async move {
+            let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => return tracing::info!(%peer, %error, "a TLS handshake was refused"),
+                Err(_) => return,
+            };
+            let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            let shown = shown.map(|certificate| PeerCertificate(Arc::from(certificate.as_ref())));
+            let prepare = move |request: &mut Request| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                request.extensions_mut().insert(Encrypted);
+                if let Some(shown) = &shown {
+                    request.extensions_mut().insert(shown.clone());
+                }
+            };
+            connection(stream, prepare, routes, stop).await;
+        }
+    })
+    .await;
+}
+
+async fn accept<F>(listener: TcpListener, stop: CancellationToken, serve: impl Fn(TcpStream, SocketAddr) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
 {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let connections = tokio_util::task::TaskTracker::new();
@@ -54,9 +115,9 @@ where
             },
         };
         let _ = stream.set_nodelay(true);
-        let (routes, stop) = (routes.clone(), stop.clone());
+        let serving = serve(stream, peer);
         connections.spawn(async move {
-            connection(stream, peer, routes, stop).await;
+            serving.await;
             drop(place);
         });
     }
@@ -64,15 +125,18 @@ where
     let _ = tokio::time::timeout(DRAIN, connections.wait()).await;
 }
 
-async fn connection<S>(stream: tokio::net::TcpStream, peer: SocketAddr, routes: S, stop: CancellationToken)
-where
+async fn connection<I, S>(
+    stream: I,
+    prepare: impl Fn(&mut Request) + Send + Sync + 'static,
+    routes: S,
+    stop: CancellationToken,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
 {
-    let (stream, berth) = Parkable::new(stream);
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut request = request.map(axum::body::Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        request.extensions_mut().insert(berth.clone());
+        prepare(&mut request);
         routes.clone().oneshot(request)
     });
     let mut builder = Builder::new(TokioExecutor::new());

@@ -1,15 +1,17 @@
 //! Tells GitHub, GitLab, Gitea and Forgejo how deploys go, in their own APIs. Redirects are not followed, so a token goes
-//! nowhere but to the address that is set.
+//! nowhere but to the address that is set. CDEvents go to their sinks from here as well.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::{Method, StatusCode, header::RETRY_AFTER};
 use serde_json::{Value, json};
-use tenfold_app::forges::ports::{DeployState, DeployStatus, ForgeAccount, ForgeClient, ForgeError};
+use tenfold_app::forges::ports::{DeployState, DeployStatus, ForgeAccount, ForgeClient, ForgeError, SinkAccount};
 use tenfold_protocols::forge::Forge;
+use tenfold_types::Clock;
 
-use crate::chain;
+use crate::{chain, signature};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest answer that is read.
@@ -17,16 +19,18 @@ const ANSWER_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 pub struct Forges {
     client: reqwest::Client,
+    clock: Arc<dyn Clock>,
 }
 
 impl Forges {
-    pub fn new() -> Result<Self, reqwest::Error> {
+    /// The clock is for signatures.
+    pub fn new(clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(TIMEOUT)
             .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client })
+        Ok(Self { client, clock })
     }
 
     async fn call(
@@ -52,11 +56,7 @@ impl Forges {
         };
         let sent = request.send().await.map_err(|e| failed(false, None, chain(&e.without_url())))?;
         let status = sent.status();
-        let retry_after_ms = sent
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|v| v.to_str().ok()?.trim().parse::<i64>().ok())
-            .and_then(|seconds| seconds.checked_mul(1_000));
+        let retry_after_ms = retry_after_ms(sent.headers());
         // GitHub answers 403 when its limit on requests is reached, and says when to come again
         let limited = status == StatusCode::TOO_MANY_REQUESTS
             || (status == StatusCode::FORBIDDEN
@@ -171,6 +171,11 @@ impl Forges {
     }
 }
 
+fn retry_after_ms(headers: &reqwest::header::HeaderMap) -> Option<i64> {
+    let seconds = headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse::<i64>().ok())?;
+    seconds.checked_mul(1_000)
+}
+
 #[async_trait]
 impl ForgeClient for Forges {
     async fn tell(
@@ -184,6 +189,35 @@ impl ForgeClient for Forges {
             Forge::Gitlab => self.gitlab(account, status).await.map(|()| None),
             Forge::Gitea => self.gitea(account, status).await.map(|()| None),
         }
+    }
+
+    async fn event(&self, to: &SinkAccount, key: &str, body: &str) -> Result<(), ForgeError> {
+        let failed = |permanent, retry_after_ms, message| ForgeError { permanent, retry_after_ms, message };
+        let mut request = self
+            .client
+            .post(&to.url)
+            .header("content-type", "application/cloudevents+json")
+            .header("idempotency-key", key)
+            .body(body.to_owned());
+        if let Some(token) = &to.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(secret) = &to.secret {
+            let seconds = self.clock.now().millis() / 1_000;
+            request = request
+                .header("webhook-id", key)
+                .header("webhook-timestamp", seconds.to_string())
+                .header("webhook-signature", signature(secret, key, seconds, body));
+        }
+        let answer = request.send().await.map_err(|e| failed(false, None, chain(&e.without_url())))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let retry_after_ms = retry_after_ms(answer.headers());
+        let passing = status.is_server_error()
+            || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
+        Err(failed(!passing, retry_after_ms, format!("the sink {} answered {status}", to.name)))
     }
 }
 

@@ -59,7 +59,7 @@ pub fn connect(app: &App) -> Result<(), SetupError> {
     let channels = Channels::open(&app.settings, app.clock.clone(), &|bytes| app.entropy.fill(bytes))?;
     app.set_webhook_poster(channels.webhook.clone());
     app.set_notifier(Arc::new(channels));
-    app.forges.set_client(Arc::new(Forges::new()?));
+    app.forges.set_client(Arc::new(Forges::new(app.clock.clone())?));
     Ok(())
 }
 

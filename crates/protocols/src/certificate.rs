@@ -1,4 +1,4 @@
-//! The end of an X.509 certificate's validity, and nothing else of it: RFC 5280, section 4.1.
+//! From when to when an X.509 certificate is good, and nothing else of it: RFC 5280, section 4.1.
 
 use tenfold_types::Timestamp;
 
@@ -8,6 +8,11 @@ const GENERALIZED_TIME: u8 = 0x18;
 
 /// `notAfter` of a certificate in DER; `None` when the bytes are not one.
 pub fn not_after(der: &[u8]) -> Option<Timestamp> {
+    Some(validity(der)?.1)
+}
+
+/// `notBefore` and `notAfter` of a certificate in DER; `None` when the bytes are not one.
+pub fn validity(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
     let certificate = value(der, SEQUENCE)?.0;
     let (mut rest, _) = value(certificate, SEQUENCE)?;
     // The version in its wrapping is optional; serial, signature algorithm and issuer follow.
@@ -19,10 +24,11 @@ pub fn not_after(der: &[u8]) -> Option<Timestamp> {
         rest = value(rest, tag)?.1;
     }
     let validity = value(rest, SEQUENCE)?.0;
-    let not_before = *validity.first()?;
-    let (_, rest) = value(validity, not_before)?;
+    let tag = *validity.first()?;
+    let (from, rest) = value(validity, tag)?;
+    let from = time(tag, from)?;
     let tag = *rest.first()?;
-    time(tag, value(rest, tag)?.0)
+    Some((from, time(tag, value(rest, tag)?.0)?))
 }
 
 /// The content of an element with this tag, and what follows it.
@@ -93,6 +99,8 @@ mod tests {
         };
         let end = Timestamp::parse_rfc3339("2031-02-03T04:05:06Z");
         assert_eq!(not_after(&certificate(UTC_TIME, b"310203040506Z", true)), end);
+        let begin = Timestamp::parse_rfc3339("2024-01-01T00:00:00Z");
+        assert_eq!(validity(&certificate(UTC_TIME, b"310203040506Z", true)), begin.zip(end));
         assert_eq!(not_after(&certificate(GENERALIZED_TIME, b"20310203040506Z", false)), end);
         assert_eq!(not_after(&certificate(UTC_TIME, b"soon", true)), None);
         let whole = certificate(UTC_TIME, b"310203040506Z", true);

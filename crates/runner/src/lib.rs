@@ -15,6 +15,7 @@ mod mask;
 mod process;
 mod runner;
 pub mod sandbox;
+pub mod ssh;
 
 pub use checks::Looker;
 pub use runner::{BuildParent, GitRunner};

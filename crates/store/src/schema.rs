@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0031_deploys_finished",
     "0032_trains",
     "0035_forges",
+    "0036_agents",
     "0040_alerts",
     "0041_alert_routing",
     "0042_oncall",

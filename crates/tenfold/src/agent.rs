@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ambient::SystemClock;
 
 /// Examples:
-///   tenfold agent --server https://tenfold.example --token-file /etc/tenfold/token --label role=web
+///   tenfold agent --server https://tenfold.example:7071 --enrolment-file /etc/tenfold/enrolment --label role=web
 ///   TENFOLD_TOKEN=... tenfold agent --server http://127.0.0.1:7070 --name host-1 --dir ./host-1
 ///
 /// The services it runs go on when it ends, and it takes them up again when it starts.
@@ -23,7 +23,11 @@ pub struct Args {
     /// Address of the server.
     #[arg(long, value_name = "URL", env = "TENFOLD_SERVER")]
     server: String,
-    /// File that holds the agent's token; without it TENFOLD_TOKEN is read.
+    /// File that holds an enrolment token (`tenfold host enrol NAME`): it gets this host its first certificate and is not
+    /// needed afterwards. TENFOLD_ENROLMENT is read when it is not given.
+    #[arg(long, value_name = "FILE")]
+    enrolment_file: Option<PathBuf>,
+    /// File that holds a plain token, for a server that takes it from here; without it TENFOLD_TOKEN is read.
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Name of this host, unique among the agents [default: the machine's name].
@@ -79,17 +83,24 @@ pub fn run(args: Args) -> ExitCode {
 }
 
 fn config(args: Args) -> anyhow::Result<AgentConfig> {
-    let token = match &args.token_file {
-        Some(path) => {
-            std::fs::read_to_string(path).with_context(|| format!("the token file {} cannot be read", path.display()))?
-        }
-        None => std::env::var("TENFOLD_TOKEN")
-            .ok()
-            .context("there is no token; give --token-file or set TENFOLD_TOKEN (make one with: tenfold token create NAME --kind agent)")?,
+    let secret = |file: &Option<PathBuf>, variable: &str| match file {
+        Some(path) => std::fs::read_to_string(path)
+            .map(|text| Some(text.trim().to_owned()))
+            .with_context(|| format!("{} cannot be read", path.display())),
+        None => Ok(std::env::var(variable).ok().map(|text| text.trim().to_owned())),
     };
-    let token = token.trim().to_owned();
-    if token.is_empty() {
-        bail!("the token is empty");
+    // a file that is gone after its token was used is as it should be
+    let enrolled = args.dir.join("identity.pem").exists();
+    let enrolment = match secret(&args.enrolment_file, "TENFOLD_ENROLMENT") {
+        Err(_) if enrolled => None,
+        read => read?,
+    };
+    let token = secret(&args.token_file, "TENFOLD_TOKEN")?.unwrap_or_default();
+    if !enrolled && enrolment.as_deref().unwrap_or_default().is_empty() && token.is_empty() {
+        bail!(
+            "this host has neither a certificate nor a token; make an enrolment with `tenfold host enrol NAME` and give \
+             it with --enrolment-file"
+        );
     }
     let name = match args.name {
         Some(name) => name,
@@ -98,6 +109,7 @@ fn config(args: Args) -> anyhow::Result<AgentConfig> {
     Ok(AgentConfig {
         server: args.server,
         token,
+        enrolment: enrolment.filter(|token| !token.is_empty()),
         name,
         environment: args.environment,
         labels: args.label.into_iter().collect::<BTreeMap<_, _>>(),

@@ -103,6 +103,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     }
 
     let flagd = flagd_listener(&settings).await?;
+    let agents = agents_listener(&settings).await?;
 
     let db = open_store(&settings).await?;
     let metrics = tenfold_app::metrics::State::open(&settings).context("the time-series store cannot be opened")?;
@@ -114,6 +115,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let outgoing = tenfold_ingest::connect(&app, &stop).context("samples cannot be sent on")?;
     let tasks = tenfold_app::start(&app, &stop);
+    let ssh = tenfold_runner::ssh::start(&app, &stop).context("hosts cannot be reached by ssh")?;
     let ingest = tenfold_ingest::start(&app, &stop).await?;
     let chat = tenfold_chat::start(&app, &stop).context("chat could not be started")?;
 
@@ -123,6 +125,13 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         let router = tenfold_http::flagd_router(app.clone(), &app.settings.flags.flagd_environment);
         tokio::spawn(tenfold_http::server::serve(listener, router, stop.clone()))
     });
+    let agents = match (agents, tenfold_app::agents::server_config(&app)?) {
+        (Some(listener), Some(tls)) => {
+            let router = tenfold_http::agents_router(app.clone());
+            Some(tokio::spawn(tenfold_http::server::serve_tls(listener, tls, router, stop.clone())))
+        }
+        _ => None,
+    };
     tokio::select! {
         () = stop_signal() => tracing::info!("stopping"),
         reason = app.db.wait_fenced() => {
@@ -132,11 +141,11 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     }
     stop.cancel();
     serving.await?;
-    if let Some(flagd) = flagd {
-        flagd.await?;
+    for other in [flagd, agents].into_iter().flatten() {
+        other.await?;
     }
     let _ = tokio::time::timeout(STOP_WAIT, async {
-        tokio::join!(ingest.wait(), outgoing.wait(), tasks.wait());
+        tokio::join!(ingest.wait(), outgoing.wait(), tasks.wait(), ssh.wait());
         for connection in chat {
             // A connection that panicked has been logged and has nothing more to end.
             let _ = connection.await;
@@ -159,6 +168,19 @@ async fn flagd_listener(settings: &Settings) -> anyhow::Result<Option<TcpListene
     }
     let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for flagd"))?;
     tracing::info!(address = %listener.local_addr()?, "flagd providers are answered without a token");
+    Ok(Some(listener))
+}
+
+/// The listener for agents with certificates, when one is set.
+async fn agents_listener(settings: &Settings) -> anyhow::Result<Option<TcpListener>> {
+    let address = &settings.agents.listen;
+    if address.is_empty() {
+        return Ok(None);
+    }
+    let address: SocketAddr = address.parse().with_context(|| format!("agents.listen: `{address}` is no address"))?;
+    let listener =
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} for agents"))?;
+    tracing::info!(address = %listener.local_addr()?, "agents come in with certificates");
     Ok(Some(listener))
 }
 
@@ -227,6 +249,8 @@ mod tests {
         let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
         let settings: Settings = toml::from_str(example).expect("the example is right");
         assert_eq!(settings.metrics.static_targets[0].job, "node");
+        assert_eq!(settings.agents.tokens, tenfold_app::settings::AgentTokens::Never);
+        assert_eq!(settings.ssh.hosts[0].health_port, Some(8080));
         assert_eq!(settings.irc.expect("IRC is set").channel, "#ops");
         let wrong = toml::from_str::<Settings>("[mail]\nhots = \"a\"\n").expect_err("a misspelt key");
         assert!(wrong.to_string().contains("hots"), "{wrong}");

@@ -47,12 +47,15 @@ impl App {
         let (key, who) = (name.to_owned(), who.clone());
         self.transact(move |t| {
             store::host_delete(t.tx(), &key)?;
+            let now = t.now();
+            tenfold_store::agents::certificates_revoke(t.tx(), &key, now)?;
             let text = format!("{} removed the host {key}", who.name);
             t.record(EventDraft::new(who.actor.clone(), who.source, "host.removed", text).host(&key))?;
             Ok(())
         })
         .await?;
         self.deploys.hub.forget(name);
+        self.agents.forget(name);
         self.metrics.forget_pushed(name);
         Ok(())
     }

@@ -142,6 +142,9 @@ pub(crate) struct Shipped {
     pub environment: String,
     pub sha: String,
     pub repository: String,
+    /// What ran before.
+    pub from: Option<String>,
+    pub is_rollback: bool,
 }
 
 impl App {
@@ -165,6 +168,8 @@ impl App {
                 environment: stored.environment,
                 sha: stored.sha,
                 repository: stored.asked.repository,
+                from: stored.asked.from_sha,
+                is_rollback: stored.reverts.is_some(),
             })
         })
         .transpose()

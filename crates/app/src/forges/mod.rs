@@ -1,8 +1,10 @@
-//! The places where repositories live: what they tell (a push) and what they are told (how a deploy goes).
+//! The places where repositories live: what they tell (a push) and what they are told (how a deploy goes). And who speaks
+//! CDEvents with us, over the same queue.
 //!
 //! Nothing is written before a delivery's signature fits. What is to be told is a row written from the record, so it
 //! survives a restart; a forge that does not answer never holds a deploy up.
 
+mod cdevents;
 mod hook;
 pub mod ports;
 mod statuses;
@@ -95,13 +97,36 @@ pub async fn load(app: &App) -> Result<(), Fault> {
             return Err(Fault::invalid(format!("forges: {} stands twice in the settings", forge.name)));
         }
     }
+    for sink in &app.settings.cdevents.sinks {
+        crate::people::check_name("sink", &sink.name)?;
+        if !sink.url.starts_with("https://") && !sink.url.starts_with("http://") {
+            return Err(Fault::invalid(format!("cdevents.sinks: `{}` of {} is no address", sink.url, sink.name)));
+        }
+        let read = |path: &std::path::Path| {
+            std::fs::read_to_string(path).map(|text| text.trim_end_matches(['\n', '\r']).to_owned()).map_err(|e| {
+                Fault::invalid(format!("cdevents.sinks: {} of {} cannot be read: {e}", path.display(), sink.name))
+            })
+        };
+        let secret = sink.secret_file.as_deref().map(read).transpose()?;
+        if secret.as_ref().is_some_and(|s| s.len() < SECRET_BYTES_MIN) {
+            return Err(Fault::invalid(format!(
+                "cdevents.sinks: the secret of {} has fewer than {SECRET_BYTES_MIN} bytes; make one with `openssl rand -hex 32`",
+                sink.name
+            )));
+        }
+        let token = sink.token_file.as_deref().map(read).transpose()?;
+        let secrets = Secrets { hook: secret.map(String::into_bytes), token };
+        if all.insert(format!("{}{}", cdevents::PREFIX, sink.name), secrets).is_some() {
+            return Err(Fault::invalid(format!("cdevents.sinks: {} stands twice in the settings", sink.name)));
+        }
+    }
     let _ = app.forges.secrets.set(all);
     statuses::begin(app).await
 }
 
 /// Deploys what was pushed and tells what was deployed, until `stop` is cancelled.
 pub async fn run(app: App, stop: CancellationToken) {
-    if app.settings.forges.is_empty() {
+    if app.settings.forges.is_empty() && app.settings.cdevents.sinks.is_empty() {
         return;
     }
     let mut prune_at = tokio::time::interval(PRUNE);

@@ -52,6 +52,16 @@ pub struct ForgeError {
     pub message: String,
 }
 
+/// Where CDEvents go, and with what.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SinkAccount {
+    pub name: String,
+    pub url: String,
+    /// Signs requests.
+    pub secret: Option<Vec<u8>>,
+    pub token: Option<String>,
+}
+
 #[async_trait]
 pub trait ForgeClient: Send + Sync {
     /// Tells how a deploy stands. `remote` is the number the forge gave to the deploy before; the answer is the number it
@@ -62,4 +72,7 @@ pub trait ForgeClient: Send + Sync {
         status: &DeployStatus,
         remote: Option<&str>,
     ) -> Result<Option<String>, ForgeError>;
+
+    /// Posts a CloudEvent in structured mode. `key` is the same whenever the same event is told again.
+    async fn event(&self, to: &SinkAccount, key: &str, body: &str) -> Result<(), ForgeError>;
 }

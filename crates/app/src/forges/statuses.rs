@@ -7,7 +7,8 @@ use tenfold_store::{
 };
 use tenfold_types::{Actor, Event, EventDraft, Fault, Severity, Source};
 
-use super::ports::{DeployState, DeployStatus, ForgeAccount, ForgeError};
+use super::cdevents;
+use super::ports::{DeployState, DeployStatus, ForgeAccount, ForgeClient, ForgeError};
 use crate::{App, settings::ForgeSettings};
 
 const CURSOR: &str = "forges";
@@ -18,11 +19,13 @@ const SENT_MAX: u32 = 100;
 const GIVE_UP_MS: i64 = 24 * 3_600_000;
 const AGAIN_MS_MIN: i64 = 1_000;
 const AGAIN_MS_MAX: i64 = 15 * 60_000;
+/// One round to one receiver; what is left waits for the next look. Well within the lease.
+const ROUND: std::time::Duration = std::time::Duration::from_secs(20);
 const DESCRIPTION_CHARS_MAX: usize = 140;
 
 /// A server that is new, or that has no forge, starts at the present: nobody is told of what was before.
 pub(super) async fn begin(app: &App) -> Result<(), Fault> {
-    let nobody = app.settings.forges.is_empty();
+    let nobody = app.settings.forges.is_empty() && app.settings.cdevents.sinks.is_empty();
     app.housekeeping(move |t| {
         if nobody || cursors::get(t.tx(), CURSOR)?.is_none() {
             let last = events::last_seq(t.tx())?;
@@ -43,6 +46,7 @@ pub(super) async fn collect(app: &App) -> Result<(), Fault> {
         let mut rows = Vec::new();
         for event in &page {
             rows.extend(row(app, event).await?);
+            rows.extend(cdevents::rows(app, event).await?);
         }
         app.housekeeping(move |t| {
             for row in &rows {
@@ -110,30 +114,69 @@ fn forge_of<'a>(app: &'a App, repository: &str) -> Option<(&'a ForgeSettings, St
     fine.then(|| (forge, path.to_owned()))
 }
 
-/// Tells what is due. One deploy's words go out in their order; a forge that is down holds up its own only.
+/// Tells what is due. One deploy's words go out in their order; all receivers are told at the same time, so that one that is
+/// down holds up its own words only.
 pub(super) async fn send(app: &App) -> Result<(), Fault> {
     let Some(client) = app.forges.client.get().cloned() else { return Ok(()) };
     let heads = app.read(|tx| Ok(store::outbox_heads(tx, SENT_MAX)?)).await?;
+    let mut rounds: std::collections::BTreeMap<String, Vec<OutboxRow>> = std::collections::BTreeMap::new();
     for row in heads.into_iter().filter(|r| r.next_at <= app.now()) {
-        let status: DeployStatus = match serde_json::from_str(&row.body) {
-            Ok(status) => status,
-            Err(error) => {
-                give_up(app, row, &error.to_string()).await?;
+        rounds.entry(row.forge.clone()).or_default().push(row);
+    }
+    let rounds = rounds.into_values().map(|rows| {
+        let client = client.clone();
+        async move { tokio::time::timeout(ROUND, round(app, &*client, rows)).await.unwrap_or(Ok(())) }
+    });
+    futures_util::future::join_all(rounds).await.into_iter().collect()
+}
+
+/// One receiver's words, until it does not take one.
+async fn round(app: &App, client: &dyn ForgeClient, rows: Vec<OutboxRow>) -> Result<(), Fault> {
+    for row in rows {
+        let answer = match tell(app, client, &row).await? {
+            Ok(answer) => answer,
+            Err(why) => {
+                give_up(app, row, &why).await?;
                 continue;
             }
         };
-        let Some(account) = account(app, &row.forge) else {
-            give_up(app, row, "the forge is no longer in the settings").await?;
-            continue;
-        };
-        let key = (row.forge.clone(), row.deploy);
-        let remote = app.read(move |tx| Ok(store::remote(tx, &key.0, key.1)?)).await?;
-        match client.tell(&account, &status, remote.as_deref()).await {
+        match answer {
             Ok(number) => told(app, row, number).await?,
-            Err(error) => not_told(app, row, error).await?,
+            Err(error) => {
+                let away = !error.permanent;
+                not_told(app, row, error).await?;
+                if away {
+                    return Ok(());
+                }
+            }
         }
     }
     Ok(())
+}
+
+/// What the receiver answered, or why there is nobody to be told.
+async fn tell(
+    app: &App,
+    client: &dyn ForgeClient,
+    row: &OutboxRow,
+) -> Result<Result<Result<Option<String>, ForgeError>, String>, Fault> {
+    if row.forge.starts_with(cdevents::PREFIX) {
+        let Some(sink) = cdevents::account(app, row) else {
+            return Ok(Err("the sink is no longer in the settings".to_owned()));
+        };
+        let key = format!("cdevent-{}", row.seq);
+        return Ok(Ok(client.event(&sink, &key, &row.body).await.map(|()| None)));
+    }
+    let status: DeployStatus = match serde_json::from_str(&row.body) {
+        Ok(status) => status,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let Some(account) = account(app, &row.forge) else {
+        return Ok(Err("the forge is no longer in the settings".to_owned()));
+    };
+    let key = (row.forge.clone(), row.deploy);
+    let remote = app.read(move |tx| Ok(store::remote(tx, &key.0, key.1)?)).await?;
+    Ok(Ok(client.tell(&account, &status, remote.as_deref()).await))
 }
 
 fn account(app: &App, name: &str) -> Option<ForgeAccount> {
@@ -175,7 +218,12 @@ fn pause_ms(attempts: i64, wished: Option<i64>) -> i64 {
 }
 
 async fn give_up(app: &App, row: OutboxRow, why: &str) -> Result<(), Fault> {
-    let text = format!("{} could not be told of deploy {}: {why}", row.forge, row.deploy);
+    let what = if row.forge.starts_with(cdevents::PREFIX) {
+        format!("event {}", row.seq)
+    } else {
+        format!("deploy {}", row.deploy)
+    };
+    let text = format!("{} could not be told of {what}: {why}", row.forge);
     app.housekeeping(move |t| {
         store::outbox_delete(t.tx(), &row.forge, row.seq)?;
         let draft = EventDraft::new(Actor::system(), Source::System, "git.not_told", text.clone());

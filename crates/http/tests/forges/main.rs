@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
+mod cdevents;
 mod hooks;
+#[path = "../../../protocols/tests/support/schemas.rs"]
+mod schemas;
 mod statuses;
 mod world;

@@ -23,7 +23,7 @@ use tenfold_app::{
         ports::{BuildOrder, Commit, CommitRange, HookOrder, LineSink, Runner, Source},
         views::ServiceUpdate,
     },
-    settings::{AutoDeploy, ForgeSettings},
+    settings::{AutoDeploy, ForgeSettings, SinkSettings},
 };
 use tenfold_deploys::Manifest;
 use tenfold_protocols::{
@@ -86,6 +86,19 @@ impl Runner for Failing {
 
 impl World {
     pub async fn new(api: &str, deploy: bool) -> Self {
+        Self::build(api, deploy, &[]).await
+    }
+
+    /// With a sink for CDEvents at the fake forge.
+    pub async fn with_sink(api: &str) -> Self {
+        Self::build(api, false, &[("ci", &format!("{api}/events"))]).await
+    }
+
+    pub async fn with_sinks(api: &str, sinks: &[(&str, &str)]) -> Self {
+        Self::build(api, false, sinks).await
+    }
+
+    async fn build(api: &str, deploy: bool, sinks: &[(&str, &str)]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let db = temp_db().await;
@@ -105,12 +118,19 @@ impl World {
             forges[0].deploy = vec![AutoDeploy { service: "photos".into(), environment: "production".into() }];
         }
         forges.push(ForgeSettings { hook_secret_file: None, ..forge("mute", Forge::Github) });
-        let settings = Settings { data_dir: dir.path().join("data"), forges, ..Settings::default() };
+        let mut settings = Settings { data_dir: dir.path().join("data"), forges, ..Settings::default() };
+        let sink = |(name, url): &(&str, &str)| SinkSettings {
+            name: (*name).to_owned(),
+            url: (*url).to_owned(),
+            secret_file: Some(secret.clone()),
+            token_file: Some(secret.clone()),
+        };
+        settings.cdevents.sinks = sinks.iter().map(sink).collect();
         let metrics = tenfold_app::metrics::State::open(&settings).unwrap();
         let clock = TestClock::default();
         let app = App::new((*db).clone(), Arc::new(clock.clone()), Arc::new(TestEntropy::default()), settings, metrics);
         app.deploys.set_runner(Arc::new(Failing));
-        app.forges.set_client(Arc::new(tenfold_notify::Forges::new().unwrap()));
+        app.forges.set_client(Arc::new(tenfold_notify::Forges::new(Arc::new(clock.clone())).unwrap()));
         tenfold_app::load(&app).await.unwrap();
         let world = Self { router: tenfold_http::router(app.clone()), app, clock, _db: db, _dir: dir };
         world.service("https://hub.example/ana/photos.git").await;
@@ -195,6 +215,8 @@ pub type Failure = (u16, Vec<(&'static str, &'static str)>, Value);
 pub struct Told {
     pub asked: Mutex<Vec<(String, String, Value)>>,
     pub next: Mutex<Vec<Failure>>,
+    /// Id, time and signature of requests that were signed, with what they cover.
+    pub signed: Mutex<Vec<(String, String, String, String)>>,
     deployments: Mutex<Vec<Value>>,
     numbers: AtomicU32,
 }
@@ -240,7 +262,13 @@ async fn answer(State(told): State<Arc<Told>>, request: Request) -> Response {
     let method = request.method().to_string();
     let path = request.uri().path().to_owned();
     let token = ["authorization", "private-token"].iter().find_map(|n| request.headers().get(*n)).cloned();
+    let headers = request.headers().clone();
     let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
+    let words = ["webhook-id", "webhook-timestamp", "webhook-signature"].map(|n| headers.get(n)?.to_str().ok());
+    if let [Some(id), Some(at), Some(signature)] = words {
+        let covered = String::from_utf8(body.to_vec()).unwrap();
+        told.signed.lock().push((id.into(), at.into(), signature.into(), covered));
+    }
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     if !token.is_some_and(|t| t.to_str().unwrap().ends_with(SECRET)) {
         return (StatusCode::UNAUTHORIZED, axum::Json(json!({"message": "Bad credentials"}))).into_response();

@@ -13,7 +13,7 @@ use tokio::{
     sync::{mpsc, watch},
 };
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream,
+    Connector, MaybeTlsStream, WebSocketStream,
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue, protocol::WebSocketConfig},
 };
 use tokio_util::sync::CancellationToken;
@@ -84,14 +84,22 @@ async fn connect(shared: &Shared) -> Result<Socket, String> {
         _ => return Err(format!("`{base}` is not an address like http://tenfold.example:7070")),
     };
     let mut request = format!("{base}/agent/v1/connect").into_client_request().map_err(|e| e.to_string())?;
-    let token = format!("Bearer {}", shared.config.token.trim());
-    let value =
-        HeaderValue::from_str(&token).map_err(|_| "the token holds characters that cannot be sent".to_owned())?;
-    request.headers_mut().insert("authorization", value);
+    let connector = if let Some(identity) = &shared.identity {
+        if !base.starts_with("wss://") {
+            return Err(format!("this host has a certificate, which needs an https:// address, not `{base}`"));
+        }
+        Some(Connector::Rustls(identity.tls(&shared.config.name)?))
+    } else {
+        let token = format!("Bearer {}", shared.config.token.trim());
+        let value =
+            HeaderValue::from_str(&token).map_err(|_| "the token holds characters that cannot be sent".to_owned())?;
+        request.headers_mut().insert("authorization", value);
+        None
+    };
     let config = WebSocketConfig::default()
         .max_message_size(Some(TEXT_FRAME_BYTES_MAX))
         .max_frame_size(Some(TEXT_FRAME_BYTES_MAX.max(BINARY_FRAME_BYTES_MAX)));
-    match tokio_tungstenite::connect_async_with_config(request, Some(config), true).await {
+    match tokio_tungstenite::connect_async_tls_with_config(request, Some(config), true, connector).await {
         Ok((socket, _)) => Ok(socket),
         Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => {
             let body = answer.body().as_deref().map(|b| String::from_utf8_lossy(b).into_owned()).unwrap_or_default();
@@ -124,8 +132,10 @@ async fn talk(
         return error.to_string();
     }
     let mut heartbeat = tokio::time::interval(SILENCE);
+    let mut renewals = shared.identity.as_ref().map(super::identity::Identity::renewals);
     loop {
         let outgoing = tokio::select! {
+            () = renewed(&mut renewals) => return "the certificate was renewed; it connects anew with it".to_owned(),
             frame = tokio::time::timeout(SILENCE, stream.next()) => {
                 let message = match frame {
                     Err(_) => return "the server has been silent for 30 s".to_owned(),
@@ -169,6 +179,17 @@ async fn talk(
         if let Err(error) = sink.send(outgoing).await {
             return error.to_string();
         }
+    }
+}
+
+/// The next renewal; never, for an agent with a plain token.
+async fn renewed(renewals: &mut Option<watch::Receiver<u64>>) {
+    let moved = match renewals {
+        Some(renewals) => renewals.changed().await.is_ok(),
+        None => false,
+    };
+    if !moved {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod disk;
 mod farm;
+mod identity;
 mod incoming;
 mod link;
 mod measure;
@@ -34,7 +35,10 @@ use incoming::Incoming;
 pub struct AgentConfig {
     /// `http://` or `https://` address of the server.
     pub server: String,
+    /// A plain token, for a server that takes it from here; not used by a host that was enrolled.
     pub token: String,
+    /// With what a host that has no certificate gets its first.
+    pub enrolment: Option<String>,
     /// The host's name, unique among the agents of a server.
     pub name: String,
     pub environment: String,
@@ -52,6 +56,8 @@ pub struct AgentConfig {
 /// What the parts of an agent share.
 pub(crate) struct Shared {
     pub config: AgentConfig,
+    /// None where a plain token is used.
+    pub identity: Option<identity::Identity>,
     pub incoming: Incoming,
     /// What runs, by service.
     pub releases: Mutex<BTreeMap<String, Release>>,
@@ -95,6 +101,7 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> io::Result<()>
     std::fs::create_dir_all(dir.join("services"))?;
     let _lock = disk::lock(&dir)?;
     let config = AgentConfig { dir: dir.clone(), ..config };
+    let identity = identity::Identity::open(&config, &stop).await?;
     let (outbox, said) = mpsc::unbounded_channel();
     let http = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -104,6 +111,7 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> io::Result<()>
     let shared = Arc::new(Shared {
         incoming: Incoming::new(&dir),
         config,
+        identity,
         releases: Mutex::default(),
         changed: Notify::new(),
         outbox,
@@ -118,7 +126,18 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> io::Result<()>
     let (asked, interval) = watch::channel(None);
     let host = shared.config.host.clone();
     let measuring = host.map(|host| tokio::spawn(measure::run(shared.clone(), host, interval, stop.clone())));
+    let keeping = shared.identity.is_some().then(|| {
+        let (shared, stop) = (shared.clone(), stop.clone());
+        tokio::spawn(async move {
+            if let Some(identity) = &shared.identity {
+                identity.keep(&shared.config, stop).await;
+            }
+        })
+    });
     link::run(shared, units, said, asked, stop).await;
+    if let Some(keeping) = keeping {
+        let _ = keeping.await;
+    }
     if let Some(measuring) = measuring {
         let _ = measuring.await;
     }

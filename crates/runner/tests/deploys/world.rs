@@ -175,6 +175,7 @@ impl World {
         let config = AgentConfig {
             server: self.url(),
             token: self.token.clone(),
+            enrolment: None,
             name: name.to_owned(),
             environment: "production".into(),
             labels: BTreeMap::from([("role".into(), "web".into())]),

@@ -28,8 +28,11 @@ macro_rules! cases {
             let Some(server) = tenfold_testkit::PgServer::start().await else { return };
             $(
                 println!("{}", stringify!($case));
-                let db = Db::open_postgres(server.create_database(stringify!($case)).await).await.unwrap();
-                $case::run(&db).await;
+                {
+                    // its connections end with it
+                    let db = Db::open_postgres(server.create_database(stringify!($case)).await).await.unwrap();
+                    $case::run(&db).await;
+                }
             )*
         }
     };
@@ -42,6 +45,7 @@ cases! {
     people,
     dashboards,
     deploys,
+    agents,
     forges,
     chat,
     paging,

@@ -17,6 +17,7 @@ mod flag_edit;
 mod flag_life;
 mod flag_lists;
 mod follow;
+mod host;
 mod import;
 mod metrics;
 mod nagios;
@@ -95,6 +96,7 @@ pub enum Command {
     Login(account::Login),
     Logout(account::Logout),
     Token(account::Token),
+    Host(host::Host),
     Project(project::Project),
     Environment(environment::Environment),
     Setup(account::Setup),
@@ -139,6 +141,6 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
     }
     verbs! {
         Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks
-        Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Project Environment
+        Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Host Project Environment
     }
 }

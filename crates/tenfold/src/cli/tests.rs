@@ -74,6 +74,18 @@ fn every_line_of_the_guide_to_flags_is_understood() {
 }
 
 #[test]
+fn every_line_of_the_guide_to_deploys_is_understood() {
+    let guide = include_str!("../../../../docs/guide/deploys.md");
+    let lines: Vec<&str> = guide.lines().map(str::trim).filter(|l| l.starts_with("tenfold ")).collect();
+    assert!(lines.iter().any(|l| l.starts_with("tenfold host enrol")) && lines.len() >= 2, "{lines:?}");
+    for line in lines {
+        let bare = line.split(['<', '>', '|']).next().unwrap_or(line);
+        let parsed = crate::Cli::try_parse_from(shell_words(bare));
+        assert!(parsed.is_ok(), "{line}: {}", parsed.err().map(|e| e.to_string()).unwrap_or_default());
+    }
+}
+
+#[test]
 fn the_guide_lists_every_verb_with_its_line() {
     let guide = include_str!("../../../../docs/guide/cli.md");
     for (name, about) in verbs() {

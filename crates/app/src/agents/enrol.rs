@@ -1,0 +1,257 @@
+//! Letting hosts in and out: an admin makes an enrolment, its token gets the first certificate, a certificate gets the next.
+
+use tenfold_store::agents::{self as store, CertificateRow, EnrolmentRow};
+use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Source, Timestamp, TokenId};
+
+use super::authority::Authority;
+use super::identity::fingerprint;
+use super::views::{EnrolRequest, Enrolment, EnrolmentCreated, HostCertificate, Issued, NewEnrolment};
+use crate::people::digest;
+use crate::{App, Caller, Role};
+
+const GOOD_FOR_S: u32 = 3_600;
+const GOOD_FOR_S_MAX: u32 = 7 * 86_400;
+/// Enrolments that wait at one time.
+const ENROLMENTS_MAX: usize = 1_000;
+/// Certificates that ran out are known for this long, for whoever asks why.
+const FORGET_AFTER_MS: i64 = 7 * 86_400_000;
+/// A certificate's common name holds no more.
+const HOST_CHARS_MAX: usize = 64;
+
+fn refused() -> Fault {
+    Fault::new(ErrorCode::Unauthenticated, "the enrolment token is unknown, used or expired")
+        .advice("an admin makes a new one: tenfold host enrol NAME")
+}
+
+fn check_host(name: &str) -> Result<(), Fault> {
+    let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    if !name.is_empty() && name.len() <= HOST_CHARS_MAX && name.bytes().all(fine) {
+        return Ok(());
+    }
+    Err(Fault::invalid(format!("`{name}` cannot be the name of a host"))
+        .advice(format!("use 1 to {HOST_CHARS_MAX} letters, digits, `.`, `_` or `-`")))
+}
+
+impl App {
+    fn authority(&self) -> Result<&Authority, Fault> {
+        self.agents.authority.get().ok_or_else(|| {
+            Fault::conflict("agents have no address of their own here, so no certificates are given")
+                .advice("set `listen` under [agents] in the server's settings, for example \"0.0.0.0:7071\"")
+        })
+    }
+
+    /// Whether a plain token may come from there.
+    pub fn agent_token_allowed(&self, loopback: bool) -> Result<(), Fault> {
+        use crate::settings::AgentTokens;
+        let fault = |text: &str| {
+            Err(Fault::forbidden(text).advice(
+                "enrol the host (tenfold host enrol NAME), or set `tokens` under [agents] in the server's settings",
+            ))
+        };
+        match self.settings.agents.tokens {
+            AgentTokens::Anywhere => Ok(()),
+            AgentTokens::Loopback if loopback => Ok(()),
+            AgentTokens::Loopback => fault("an agent's plain token is taken from the server's own machine only"),
+            AgentTokens::Never => fault("agents need a certificate here; plain tokens are not taken"),
+        }
+    }
+
+    /// The enrolments that wait.
+    pub async fn enrolments(&self, who: &Caller) -> Result<Vec<Enrolment>, Fault> {
+        who.require(Role::Admin, None, None)?;
+        let now = self.now();
+        self.read(move |tx| Ok(store::enrolments(tx, now)?.into_iter().map(Enrolment::from).collect())).await
+    }
+
+    /// Lets one host come in once, for a while.
+    pub async fn enrolment_create(&self, who: &Caller, new: NewEnrolment) -> Result<EnrolmentCreated, Fault> {
+        who.require(Role::Admin, None, None)?;
+        check_host(&new.host)?;
+        let good_for_s = new.good_for_s.unwrap_or(GOOD_FOR_S);
+        if good_for_s == 0 || good_for_s > GOOD_FOR_S_MAX {
+            return Err(Fault::invalid(format!("an enrolment is good for 1 to {GOOD_FOR_S_MAX} seconds")));
+        }
+        let known = self.environments().await?;
+        if !known.iter().any(|e| e.name == new.environment) {
+            let names: Vec<_> = known.into_iter().map(|e| e.name).collect();
+            return Err(Fault::not_found(format!("there is no environment `{}`", new.environment))
+                .advice(format!("known are {}", names.join(", "))));
+        }
+        let authority = self.authority()?.fingerprint.clone();
+        let token = format!("tf_enrol_{}", self.random_text(32));
+        let (hash, who) = (digest(&token), who.clone());
+        let enrolment = self
+            .transact(move |t| {
+                let now = t.now();
+                if store::enrolments(t.tx(), now)?.len() >= ENROLMENTS_MAX {
+                    return Err(Fault::new(ErrorCode::TooMany, format!("{ENROLMENTS_MAX} enrolments wait already"))
+                        .advice("wait until some were used or ran out, or remove them"));
+                }
+                let row = EnrolmentRow {
+                    id: TokenId::new(now, t.entropy()).to_string(),
+                    secret_hash: hash.clone(),
+                    host: new.host.clone(),
+                    environment: new.environment.clone(),
+                    created_by: who.actor.id.clone(),
+                    created_at: now,
+                    expires_at: now.plus_ms(i64::from(good_for_s) * 1_000),
+                };
+                store::enrolment_insert(t.tx(), &row)?;
+                let text = format!("{} lets the host {} come in", who.actor, row.host);
+                t.record(
+                    EventDraft::new(who.actor.clone(), who.source, "agent.enrolment_created", text)
+                        .host(&row.host)
+                        .environment(&row.environment)
+                        .data(serde_json::json!({"enrolment": row.id, "expires_at": row.expires_at}))
+                        .admins_only(),
+                )?;
+                Ok(Enrolment::from(row))
+            })
+            .await?;
+        Ok(EnrolmentCreated { enrolment, secret: format!("{token}.{authority}") })
+    }
+
+    pub async fn enrolment_delete(&self, who: &Caller, id: &str) -> Result<(), Fault> {
+        who.require(Role::Admin, None, None)?;
+        let (id, who) = (id.to_owned(), who.clone());
+        self.transact(move |t| {
+            let host = store::enrolment_delete(t.tx(), &id)?
+                .ok_or_else(|| Fault::not_found(format!("there is no enrolment `{id}`")))?;
+            let text = format!("{} took the enrolment of {host} back", who.actor);
+            t.record(
+                EventDraft::new(who.actor.clone(), who.source, "agent.enrolment_removed", text)
+                    .host(&host)
+                    .data(serde_json::json!({"enrolment": id}))
+                    .admins_only(),
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The first certificate of a host, for its token. The token is used up with it.
+    pub async fn agent_enrol(&self, asked: EnrolRequest) -> Result<Issued, Fault> {
+        self.authority()?;
+        let EnrolRequest { token, host, environment, request } = asked;
+        super::authority::read_request(&request)?;
+        // the part behind the dot names the authority, for the agent alone
+        let (hash, app) = (digest(token.trim().split('.').next().unwrap_or_default()), self.clone());
+        self.issue(move |t| {
+            let now = t.now();
+            let row = store::enrolment_take(t.tx(), &hash, now)?.ok_or_else(refused)?;
+            if row.host != host || row.environment != environment {
+                // the transaction ends here, so the token stays good for the right host
+                return Err(Fault::forbidden(format!("the enrolment token is not for {host} in {environment}"))
+                    .advice("start the agent with the name and environment that the token was made for"));
+            }
+            let given = app.sign(&request, &row.host, &row.environment, now)?;
+            let text = format!("{} was enrolled by a token of {}", row.host, row.created_by);
+            Ok((given, "agent.enrolled", text))
+        })
+        .await
+    }
+
+    /// The next certificate of a host, for the one it holds.
+    pub async fn agent_renew(&self, held: &HostCertificate, request: &str) -> Result<Issued, Fault> {
+        let (held, request, app) = (held.clone(), request.to_owned(), self.clone());
+        self.issue(move |t| {
+            let now = t.now();
+            // memory may not know of a revocation yet
+            if !store::certificate_is_good(t.tx(), &held.fingerprint, now)? {
+                return Err(Fault::new(ErrorCode::Unauthenticated, "the certificate was revoked or has expired"));
+            }
+            let given = app.sign(&request, &held.host, &held.environment, now)?;
+            let text = format!("{} renewed its certificate", held.host);
+            Ok((given, "agent.renewed", text))
+        })
+        .await
+    }
+
+    fn sign(&self, request: &str, host: &str, environment: &str, now: Timestamp) -> Result<Given, Fault> {
+        let authority = self.authority()?;
+        let hours = i64::from(self.settings.agents.certificate_hours.clamp(1, 24 * 365));
+        // certificates write whole seconds
+        let expires_at = Timestamp((now.millis() / 1_000) * 1_000 + hours * 3_600_000);
+        let (pem, der) = authority.sign_host(request, host, expires_at, now, &*self.entropy)?;
+        let row = CertificateRow {
+            fingerprint: fingerprint(&der),
+            host: host.to_owned(),
+            environment: environment.to_owned(),
+            issued_at: now,
+            expires_at,
+        };
+        let issued = Issued {
+            host: host.to_owned(),
+            environment: environment.to_owned(),
+            certificate: pem,
+            authority: authority.pem.clone(),
+            expires_at,
+        };
+        Ok(Given { row, issued })
+    }
+
+    async fn issue<F>(&self, mut take: F) -> Result<Issued, Fault>
+    where
+        F: FnMut(&mut crate::Txn<'_>) -> Result<(Given, &'static str, String), Fault> + Send + 'static,
+    {
+        let given = self
+            .transact(move |t| {
+                let (given, kind, text) = take(t)?;
+                let before = t.now().plus_ms(-FORGET_AFTER_MS);
+                store::certificate_insert(t.tx(), &given.row, before)?;
+                t.record(
+                    EventDraft::new(Actor::agent(&given.row.host), Source::Agent, kind, text)
+                        .host(&given.row.host)
+                        .environment(&given.row.environment)
+                        .data(serde_json::json!({
+                            "fingerprint": given.row.fingerprint, "expires_at": given.row.expires_at,
+                        }))
+                        .admins_only(),
+                )?;
+                Ok(given)
+            })
+            .await?;
+        // read anew and not added: it may have been revoked since
+        if let Err(fault) = self.certificates_load().await {
+            tracing::warn!(%fault, "the certificates could not be read again; a new one counts in a second");
+        }
+        Ok(given.issued)
+    }
+
+    /// The certificates that are good.
+    pub async fn certificates(&self, who: &Caller) -> Result<Vec<HostCertificate>, Fault> {
+        who.require(Role::Admin, None, None)?;
+        let now = self.now();
+        self.read(move |tx| Ok(store::certificates(tx, now)?.into_iter().map(HostCertificate::from).collect())).await
+    }
+
+    /// Makes every certificate of a host worthless; its connection ends. To come in again it has to be enrolled.
+    pub async fn certificates_revoke(&self, who: &Caller, host: &str) -> Result<u64, Fault> {
+        who.require(Role::Admin, None, None)?;
+        let (name, who) = (host.to_owned(), who.clone());
+        let revoked = self
+            .transact(move |t| {
+                let now = t.now();
+                let revoked = store::certificates_revoke(t.tx(), &name, now)?;
+                if revoked == 0 {
+                    return Err(Fault::not_found(format!("the host `{name}` has no certificate that is good")));
+                }
+                let text = format!("{} revoked the certificates of {name}", who.actor);
+                t.record(
+                    EventDraft::new(who.actor.clone(), who.source, "agent.revoked", text)
+                        .host(&name)
+                        .data(serde_json::json!({"certificates": revoked}))
+                        .admins_only(),
+                )?;
+                Ok(revoked)
+            })
+            .await?;
+        self.agents.forget(host);
+        Ok(revoked)
+    }
+}
+
+struct Given {
+    row: CertificateRow,
+    issued: Issued,
+}

@@ -1,0 +1,308 @@
+//! With what the agent proves which host it is: a key that never leaves this folder, and a certificate of the server's own
+//! authority. The first is got with an enrolment token, the next with the one that is held, before it runs out.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tenfold_app::agents::{EnrolRequest, Issued, RenewRequest, TlsClock, fingerprint};
+use tenfold_protocols::certificate::validity;
+use tenfold_types::{Clock, Timestamp};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::AgentConfig;
+
+const ANSWER: Duration = Duration::from_secs(20);
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// How often is looked whether it is time for the next certificate; also the pause after a failure.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// What is held now.
+struct Held {
+    tls: Arc<ClientConfig>,
+    from: Timestamp,
+    until: Timestamp,
+}
+
+pub(crate) struct Identity {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    held: Mutex<Held>,
+    /// Moves with every new certificate.
+    renewed: watch::Sender<u64>,
+}
+
+impl Identity {
+    /// What stands in the agent's folder, or what the enrolment token of the configuration gets; `None` when the agent uses
+    /// a plain token.
+    pub async fn open(config: &AgentConfig, stop: &CancellationToken) -> io::Result<Option<Self>> {
+        let path = config.dir.join("identity.pem");
+        let found = match fs::read_to_string(&path) {
+            Ok(text) => Some(read(&text, &config.clock).map_err(|e| broken(&path, &e))?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let good = found.as_ref().is_some_and(|held| held.until > config.clock.now());
+        let held = match (&config.enrolment, found) {
+            (_, Some(held)) if good => held,
+            (Some(token), _) => {
+                let text = enrol(config, token, stop).await?;
+                let held = read(&text, &config.clock).map_err(|e| broken(&path, &e))?;
+                write_private(&path, &text)?;
+                tracing::info!(host = %config.name, until = %held.until, "enrolled");
+                held
+            }
+            // it says so when it connects; the services go on meanwhile
+            (None, Some(held)) => held,
+            (None, None) => return Ok(None),
+        };
+        let (renewed, _) = watch::channel(0);
+        Ok(Some(Self { path, clock: config.clock.clone(), held: Mutex::new(held), renewed }))
+    }
+
+    /// How to speak TLS as this host; an error when the certificate has run out.
+    pub fn tls(&self, host: &str) -> Result<Arc<ClientConfig>, String> {
+        let held = self.held.lock();
+        if held.until <= self.clock.now() {
+            return Err(format!(
+                "the certificate of this host ran out at {}; an admin lets it in again: tenfold host enrol {host}",
+                held.until
+            ));
+        }
+        Ok(held.tls.clone())
+    }
+
+    pub fn renewals(&self) -> watch::Receiver<u64> {
+        self.renewed.subscribe()
+    }
+
+    /// Gets the next certificate whenever two thirds of the time of the one that is held are over.
+    pub async fn keep(&self, config: &AgentConfig, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let (due, tls) = {
+                let held = self.held.lock();
+                let due = held.from.plus_ms((held.until.millis() - held.from.millis()) / 3 * 2);
+                (due, held.tls.clone())
+            };
+            let now = self.clock.now();
+            if now < due {
+                continue;
+            }
+            match self.renew(config, tls).await {
+                Ok(until) => tracing::info!(host = %config.name, %until, "the certificate was renewed"),
+                Err(error) => tracing::warn!(%error, "the certificate could not be renewed; next try in 5 s"),
+            }
+        }
+    }
+
+    async fn renew(&self, config: &AgentConfig, tls: Arc<ClientConfig>) -> io::Result<Timestamp> {
+        let (key, request) = key_and_request()?;
+        let issued: Issued = ask(config, tls, "/agent/v1/renew", &RenewRequest { request }).await?;
+        let text = whole(&key, &issued);
+        let held = read(&text, &self.clock).map_err(|e| broken(&self.path, &e))?;
+        let until = held.until;
+        write_private(&self.path, &text)?;
+        *self.held.lock() = held;
+        self.renewed.send_modify(|n| *n += 1);
+        Ok(until)
+    }
+}
+
+/// Asks until the server answers; what it refuses ends the agent with its words.
+async fn enrol(config: &AgentConfig, token: &str, stop: &CancellationToken) -> io::Result<String> {
+    let token = token.trim();
+    let pin = token.rsplit_once('.').map(|(_, pin)| pin).filter(|pin| pin.len() == 64);
+    let pin = pin.ok_or_else(|| io::Error::other("the enrolment token is not whole; copy it again"))?;
+    let tls = builder(&config.clock)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Pinned { authority: pin.to_owned() }))
+        .with_no_client_auth();
+    let tls = Arc::new(tls);
+    let (key, request) = key_and_request()?;
+    let asked = EnrolRequest {
+        token: token.to_owned(),
+        host: config.name.clone(),
+        environment: config.environment.clone(),
+        request,
+    };
+    loop {
+        match ask::<Issued>(config, tls.clone(), "/agent/v1/enrol", &asked).await {
+            Ok(issued) => return Ok(whole(&key, &issued)),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                tracing::warn!(%error, "the server cannot be reached; next try in 5 s");
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Err(io::Error::other("stopped before the host was enrolled")),
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+fn key_and_request() -> io::Result<(String, String)> {
+    let key = KeyPair::generate().map_err(io::Error::other)?;
+    let request = CertificateParams::default().serialize_request(&key).map_err(io::Error::other)?;
+    Ok((key.serialize_pem(), request.pem().map_err(io::Error::other)?))
+}
+
+/// `NotConnected` when the server did not answer, another kind when it refused.
+async fn ask<T: serde::de::DeserializeOwned>(
+    config: &AgentConfig,
+    tls: Arc<ClientConfig>,
+    path: &str,
+    body: &impl serde::Serialize,
+) -> io::Result<T> {
+    let base = config.server.trim_end_matches('/');
+    if !base.starts_with("https://") {
+        return Err(io::Error::other(format!("certificates need an https:// address, not `{base}`")));
+    }
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(ClientConfig::clone(&tls))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(ANSWER)
+        .build()
+        .map_err(io::Error::other)?;
+    let away = |error: reqwest::Error| {
+        // a server that is not ours is no reason to go on asking
+        let kind = if is_untrusted(&error) { io::ErrorKind::PermissionDenied } else { io::ErrorKind::NotConnected };
+        io::Error::new(kind, causes(&error))
+    };
+    let mut answer = client.post(format!("{base}{path}")).json(body).send().await.map_err(away)?;
+    let status = answer.status();
+    let mut text = Vec::new();
+    while let Some(part) = answer.chunk().await.map_err(away)? {
+        if text.len() + part.len() > ANSWER_BYTES_MAX {
+            return Err(io::Error::other(format!("the server's answer is larger than {ANSWER_BYTES_MAX} bytes")));
+        }
+        text.extend_from_slice(&part);
+    }
+    if status.is_success() {
+        return serde_json::from_slice(&text).map_err(io::Error::other);
+    }
+    let said: String = String::from_utf8_lossy(&text).chars().take(600).collect();
+    let kind = if status.is_server_error() { io::ErrorKind::NotConnected } else { io::ErrorKind::PermissionDenied };
+    Err(io::Error::new(kind, format!("the server answered {status}: {said}")))
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+fn is_untrusted(error: &dyn std::error::Error) -> bool {
+    causes(error).contains("invalid peer certificate")
+}
+
+/// Key, certificate and authority in one file, so that they change together.
+fn whole(key: &str, issued: &Issued) -> String {
+    [key, &issued.certificate, &issued.authority].map(|part| format!("{}\n", part.trim_end())).concat()
+}
+
+fn read(text: &str, clock: &Arc<dyn Clock>) -> Result<Held, String> {
+    let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|e| e.to_string())?;
+    let certificates: Vec<CertificateDer<'static>> =
+        CertificateDer::pem_slice_iter(text.as_bytes()).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+    let [own, authority] = <[_; 2]>::try_from(certificates).map_err(|_| "it does not hold two certificates")?;
+    let (from, until) = validity(&own).ok_or("the certificate has no time")?;
+    let mut roots = RootCertStore::empty();
+    roots.add(authority).map_err(|e| e.to_string())?;
+    let tls = builder(clock)
+        .map_err(|e| e.to_string())?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![own], key)
+        .map_err(|e| e.to_string())?;
+    Ok(Held { tls: Arc::new(tls), from, until })
+}
+
+type Builder = rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>;
+
+fn builder(clock: &Arc<dyn Clock>) -> io::Result<Builder> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_details(provider, Arc::new(TlsClock(clock.clone())))
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(io::Error::other)
+}
+
+fn broken(path: &Path, error: &str) -> io::Error {
+    io::Error::other(format!("{} cannot be used: {error}; remove it and enrol the host again", path.display()))
+}
+
+fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    let aside = path.with_extension("part");
+    let _ = fs::remove_file(&aside);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&aside, path)?;
+    fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Trusts the authority whose digest came with the enrolment token, and nobody else.
+#[derive(Debug)]
+struct Pinned {
+    authority: String,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let unknown = || rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let authority = others.iter().find(|c| fingerprint(c) == self.authority).ok_or_else(unknown)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.clone().into_owned())?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|_| unknown())?;
+        verifier.verify_server_cert(own, others, name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("TLS 1.3 alone is spoken here".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        own: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, own, signature, &algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,127 @@
+//! What runs on a host without an agent: fixed POSIX shell texts, which get everything as arguments, and OpenSSH's own words
+//! to start them. The tools are those of coreutils, findutils, util-linux and GNU tar.
+//!
+//! Nothing here is put together from outside text but arguments, and those are quoted.
+
+/// Refuses an older epoch and notes a newer one, under a lock that is held to the end of the script. `$1` folder, `$2` epoch.
+const FENCE: &str = r#"set -eu; umask 022; d=$1; epoch=$2
+mkdir -p "$d/releases" "$d/shared" "$d/.tenfold"
+exec 9>"$d/.tenfold/lock"; flock -w 30 9
+seen=0; if [ -f "$d/.tenfold/epoch" ]; then seen=$(cat "$d/.tenfold/epoch"); fi
+if [ "$seen" -gt "$epoch" ]; then printf "refused %s" "$seen"; exit 0; fi
+if [ "$seen" -lt "$epoch" ]; then printf "%s\n" "$epoch" > "$d/.tenfold/epoch.new"; sync "$d/.tenfold/epoch.new"; mv -f "$d/.tenfold/epoch.new" "$d/.tenfold/epoch"; fi
+"#;
+
+/// Which releases stand in the folders that are named.
+pub const LOOK: &str = r#"for d; do
+printf "folder %s\0" "$d"
+[ -d "$d" ] || continue
+if [ -f "$d/.tenfold/epoch" ]; then printf "epoch %s\0" "$(cat "$d/.tenfold/epoch")"; fi
+c=$(readlink "$d/current" || true)
+if [ -n "$c" ]; then printf "current %s\0" "${c##*/}"; fi
+for r in "$d"/releases/*; do
+[ -d "$r" ] || continue
+n=${r##*/}
+printf "release %s\0" "$n"
+if [ -f "$r/REVISION" ]; then printf "revision %s\0" "$(head -c 64 "$r/REVISION")"; fi
+if [ -f "$d/.tenfold/$n.json" ]; then printf "note %s\0" "$(head -c 16384 "$d/.tenfold/$n.json")"; fi
+done
+done"#;
+
+/// Begins a tree aside and links into it what another release has of it. `$3` name, `$4` the other release or empty; the paths to
+/// link come in, each ended by NUL.
+pub const BEGIN: &str = r#"part="$d/.tenfold/part-$3"; rm -rf "$part"; mkdir "$part"
+if [ -n "$4" ]; then cd "$d/releases/$4"; xargs -0 -r cp -lP --parents -t "$part" --; else cat > /dev/null; fi
+printf "done""#;
+
+/// Unpacks an archive into the tree. `$3` name.
+pub const UNPACK: &str = r#"part="$d/.tenfold/part-$3"
+tar -x --no-same-owner --no-same-permissions --unlink-first -f - -C "$part"
+printf "done""#;
+
+/// Every file and link of a tree. `$1` its folder.
+pub const TREE: &str = r#"set -eu; cd "$1"
+find . -type f -perm /111 -printf "x %P\0"
+find . -type l -printf "l %P\0%l\0"
+find . -type f -print0 | xargs -0 -r sha256sum --zero --"#;
+
+/// Puts the tree among the releases. `$3` name, `$4` note; the rest are folders that are shared between releases.
+pub const PUBLISH: &str = r#"name=$3; note=$4; shift 4; part="$d/.tenfold/part-$name"
+for l; do
+mkdir -p "$d/shared/$l" "$part/$l"; rmdir "$part/$l" || rm -rf "$part/$l"; ln -s "$d/shared/$l" "$part/$l"
+done
+printf "%s\n" "$note" > "$d/.tenfold/$name.json.new"; mv -f "$d/.tenfold/$name.json.new" "$d/.tenfold/$name.json"
+sync -f "$part"
+mv -T "$part" "$d/releases/$name"
+printf "done""#;
+
+/// The flip: one rename. `$3` name, `$4` revision, `$5` note, `$6` the line for the log. Capistrano goes back to the release
+/// that was changed last but one, so the order of the flips is told by their folders' times.
+pub const FLIP: &str = r#"name=$3; r="$d/releases/$name"; [ -d "$r" ] || { printf "gone"; exit 0; }
+if [ -n "$4" ] && [ ! -e "$r/REVISION" ]; then printf "%s\n" "$4" > "$r/REVISION"; fi
+if [ -n "$5" ]; then printf "%s\n" "$5" > "$d/.tenfold/$name.json.new"; mv -f "$d/.tenfold/$name.json.new" "$d/.tenfold/$name.json"; fi
+rm -f "$d/.tenfold/current"; ln -s "$r" "$d/.tenfold/current"; mv -fT "$d/.tenfold/current" "$d/current"
+touch "$r"; sync "$d"
+printf "%s\n" "$6" >> "$d/revisions.log"
+printf "done""#;
+
+/// Runs nothing any more.
+pub const UNLINK: &str = r#"rm -f "$d/current"; sync "$d"; printf "%s\n" "$3" >> "$d/revisions.log"; printf "done""#;
+
+/// Keeps the newest releases, and the current one. `$3` how many.
+pub const PRUNE: &str = r#"c=$(readlink "$d/current" || true); c=${c##*/}
+ls -1 -t "$d/releases" | tail -n "+$3" | while read -r n; do
+case $n in *[!0-9]*|"") continue;; esac
+if [ "$n" != "$c" ]; then rm -rf "$d/releases/$n" "$d/.tenfold/$n.json"; fi
+done
+for p in "$d"/.tenfold/part-*; do rm -rf "$p"; done
+printf "done""#;
+
+/// A script behind the fence.
+pub fn fenced(script: &str) -> String {
+    format!("{FENCE}{script}")
+}
+
+/// The one word that OpenSSH hands to the login shell of the other side.
+pub fn command(script: &str, args: &[&str]) -> String {
+    let mut line = format!("exec sh -c {} tenfold", quoted(script));
+    for arg in args {
+        line.push(' ');
+        line.push_str(&quoted(arg));
+    }
+    line
+}
+
+/// A program and its arguments, run in a folder.
+pub fn program(folder: &str, argv: &[String]) -> String {
+    let mut args = vec![folder];
+    args.extend(argv.iter().map(String::as_str));
+    command(r#"cd "$1"; shift; exec "$@""#, &args)
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_reach_the_script_as_they_are() {
+        for hostile in ["$(touch x)", "a'b", "`id`", "a\nb", "-rf", "\\", "'; exit 1; '"] {
+            let line = command(r#"printf "%s" "$1""#, &[hostile]);
+            let output = std::process::Command::new("sh").args(["-c", &line]).output().expect("sh starts");
+            assert_eq!(String::from_utf8_lossy(&output.stdout), hostile, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_script_is_one() {
+        let all = [BEGIN, UNPACK, PUBLISH, FLIP, UNLINK, PRUNE].map(fenced);
+        for script in all.iter().map(String::as_str).chain([LOOK, TREE]) {
+            let read = std::process::Command::new("sh").args(["-n", "-c", script]).output().expect("sh starts");
+            assert!(read.status.success(), "{script}: {}", String::from_utf8_lossy(&read.stderr));
+        }
+    }
+}

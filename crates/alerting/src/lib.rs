@@ -6,7 +6,6 @@
 
 mod alertmanager;
 pub mod checks;
-mod duration;
 mod fingerprint;
 mod inhibit;
 mod intervals;
@@ -23,7 +22,6 @@ mod suspects;
 mod template;
 
 pub use alertmanager::{Imported, Note, import_alertmanager};
-pub use duration::{format_duration_ms, parse_duration_ms};
 pub use fingerprint::fingerprint;
 pub use inhibit::{InhibitRule, InhibitSpec};
 pub use intervals::{Range, TimeInterval, TimeRange};

@@ -12,7 +12,7 @@ help:
 	@echo "make check   formatting, lints, licences"
 	@echo "make build   the server with its pages"
 	@echo "make web     the pages alone"
-	@echo "make bench   the measured seconds of the story, on this machine"
+	@echo "make bench   the measured seconds of the story, and the store and StatsD beside their peers, on this machine"
 	@echo "make crash   the store of samples: 1,000 kills, 1,000 power cuts, damage at every 4 kB, a bomb of labels in 512 MB"
 	@echo "make oracle  a million flags and contexts, ours beside the engine of Unleash's SDKs"
 	@echo "make alertmanager  Alertmanager's own acceptance suite on this server, when Go and the suite are installed"
@@ -45,6 +45,10 @@ bench:
 	$(MAKE) --no-print-directory build
 	npm --prefix e2e ci
 	npm --prefix e2e run bench
+	cargo build --release -p tenfold --bin tenfold --example store_bench
+	target/release/examples/store_bench
+	npm --prefix e2e/clients ci
+	target/release/examples/store_bench statsd
 
 # Some minutes. Each prints what it did.
 crash:

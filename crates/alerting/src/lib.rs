@@ -6,7 +6,6 @@
 
 mod alertmanager;
 pub mod checks;
-mod duration;
 mod fingerprint;
 mod inhibit;
 mod intervals;
@@ -24,7 +23,6 @@ mod template;
 pub mod webhook;
 
 pub use alertmanager::{Imported, Note, import_alertmanager};
-pub use duration::{format_duration_ms, parse_duration_ms};
 pub use fingerprint::fingerprint;
 pub use inhibit::{InhibitRule, InhibitSpec};
 pub use intervals::{Range, TimeInterval, TimeRange};

@@ -6,13 +6,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tenfold_types::{Labels, Matcher, MatcherOp};
+use tenfold_types::{Labels, Matcher, MatcherOp, format_duration_ms, parse_duration_ms};
 
-use crate::{
-    MatcherSet,
-    duration::{format_duration_ms, parse_duration_ms},
-    matchers::read_matchers,
-};
+use crate::{MatcherSet, matchers::read_matchers};
 
 pub const ROUTES_MAX: usize = 5_000;
 pub const ROUTE_DEPTH_MAX: usize = 30;

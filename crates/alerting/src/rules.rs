@@ -6,9 +6,9 @@
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 use std::collections::{BTreeMap, BTreeSet};
-use tenfold_types::Labels;
+use tenfold_types::{Labels, parse_duration_ms};
 
-use crate::{duration::parse_duration_ms, template::Template};
+use crate::template::Template;
 
 /// How often a group without its own `interval` is evaluated.
 pub const INTERVAL_DEFAULT_MS: i64 = 5_000;

@@ -9,17 +9,19 @@ mod federate;
 mod read;
 mod status;
 mod targets;
+mod written;
 
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, RawForm, RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tenfold_app::metrics::{How, SeriesFilter, Told};
 use tenfold_app::{App, Role};
-use tenfold_promql::{Limits, PlanNode, Sample, Series, Value, format_float, parse_duration_ms};
-use tenfold_types::{ErrorCode, Fault, Histogram, Labels, Point, Timestamp};
+use tenfold_promql::{Limits, PlanNode, parse_duration_ms};
+use tenfold_types::{ErrorCode, Fault, Labels, Timestamp};
 use utoipa_axum::routes;
 
 use crate::{Api, Policy};
@@ -77,8 +79,13 @@ impl IntoResponse for PrometheusError {
     }
 }
 
-fn success(data: Json) -> Response {
-    axum::Json(json!({"status": "success", "data": data})).into_response()
+fn success(data: impl Serialize) -> Response {
+    #[derive(Serialize)]
+    struct Success<T> {
+        status: &'static str,
+        data: T,
+    }
+    axum::Json(Success { status: "success", data }).into_response()
 }
 
 /// Parameters out of the address or a form; some may stand several times.
@@ -123,60 +130,8 @@ fn instant(text: &str) -> Option<Timestamp> {
     Timestamp::parse_rfc3339(text)
 }
 
-fn point(p: Point) -> Json {
-    json!([p.t_ms as f64 / 1000.0, format_float(p.value)])
-}
-
 fn labels_json(labels: &Labels) -> Json {
     Json::Object(labels.iter().map(|(n, v)| (n.to_owned(), Json::String(v.to_owned()))).collect())
-}
-
-fn value_json(value: &Value) -> Json {
-    match value {
-        Value::Scalar(p) => point(*p),
-        Value::String { t_ms, value } => json!([*t_ms as f64 / 1000.0, value]),
-        Value::Vector(samples) => samples
-            .iter()
-            .map(|s| match &s.value {
-                Sample::Float(v) => json!({"metric": labels_json(&s.labels), "value": point(Point::new(s.t_ms, *v))}),
-                Sample::Histogram(h) => {
-                    json!({"metric": labels_json(&s.labels), "histogram": histogram_point(s.t_ms, h)})
-                }
-            })
-            .collect(),
-        Value::Matrix(series) => series.iter().map(series_json).collect(),
-    }
-}
-
-fn series_json(series: &Series) -> Json {
-    let mut out = json!({"metric": labels_json(&series.labels)});
-    if !series.points.is_empty() || series.histograms.is_empty() {
-        out["values"] = series.points.iter().map(|p| point(*p)).collect();
-    }
-    if !series.histograms.is_empty() {
-        out["histograms"] = series.histograms.iter().map(|p| histogram_point(p.t_ms, &p.histogram)).collect();
-    }
-    out
-}
-
-/// A native histogram as Prometheus' API writes it: buckets that hold something, each with the code of its bounds (0 upper
-/// inclusive, 1 lower inclusive, 2 none, 3 both), the bounds and the count.
-fn histogram_point(t_ms: i64, h: &Histogram) -> Json {
-    let buckets = h.all_buckets().into_iter().filter(|b| b.count != 0.0).map(|b| {
-        let code = match (b.lower_inclusive, b.upper_inclusive) {
-            (false, true) => 0,
-            (true, false) => 1,
-            (false, false) => 2,
-            (true, true) => 3,
-        };
-        json!([code, format_float(b.lower), format_float(b.upper), format_float(b.count)])
-    });
-    let mut out = json!({"count": format_float(h.count), "sum": format_float(h.sum)});
-    let buckets: Vec<Json> = buckets.collect();
-    if !buckets.is_empty() {
-        out["buckets"] = buckets.into();
-    }
-    json!([t_ms as f64 / 1000.0, out])
 }
 
 /// What a query cost in Prometheus' shape. `totalQueryableSamples` are the samples read; `peakSamples` is what was held at
@@ -217,14 +172,18 @@ fn is_set(params: &Params, name: &str) -> bool {
 
 fn answer(told: &Told, params: &Params, query: &str) -> Response {
     let output = &told.answer;
-    let mut data = json!({"resultType": output.value.type_name(), "result": value_json(&output.value)});
+    let start =
+        format!("{{\"status\":\"success\",\"data\":{{\"resultType\":\"{}\",\"result\":", output.value.type_name());
+    let mut body = start.into_bytes();
+    body.append(&mut written::value(&output.value));
+    let mut put = |name: &str, value: Json| body.extend_from_slice(format!(",\"{name}\":{value}").as_bytes());
     if params.get("stats").is_some() {
-        data["stats"] = stats(told);
+        put("stats", stats(told));
     }
     if is_set(params, "explain") {
-        data["explain"] = explained(told, query);
+        put("explain", explained(told, query));
     }
-    let mut body = json!({"status": "success", "data": data});
+    body.push(b'}');
     for (level, key) in [("warning", "warnings"), ("info", "infos")] {
         let texts: Vec<String> = output
             .annotations
@@ -233,10 +192,11 @@ fn answer(told: &Told, params: &Params, query: &str) -> Response {
             .filter(|t| t.contains(&format!("PromQL {level}")))
             .collect();
         if !texts.is_empty() {
-            body[key] = json!(texts);
+            body.extend_from_slice(format!(",\"{key}\":{}", json!(texts)).as_bytes());
         }
     }
-    axum::Json(body).into_response()
+    body.push(b'}');
+    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// `explain`; and `max_source_resolution`, called as in Thanos: `auto`, or how coarse rows of old time may be (`0s` for samples
@@ -310,6 +270,16 @@ fn limited<T>(params: &Params, mut items: Vec<T>) -> Result<Vec<T>, Fault> {
     Ok(items)
 }
 
+/// Looks into the store, off the runtime's threads: a hundred thousand series take their time.
+async fn in_store<T: Send + 'static>(
+    app: &App,
+    look: impl FnOnce(&tenfold_app::metrics::State) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let app = app.clone();
+    let found = tokio::task::spawn_blocking(move || look(&app.metrics)).await;
+    found.map_err(|e| Fault::internal(format!("looking into the store panicked: {e}")))?
+}
+
 async fn run_series(app: &App, params: &Params) -> Answer {
     if params.all("match[]").is_empty() {
         return Err(bad("at least one `match[]` is needed".into()).into());
@@ -317,16 +287,19 @@ async fn run_series(app: &App, params: &Params) -> Answer {
     if let Some(answer) = of_cluster(app, "/api/v1/series", params).await? {
         return Ok(answer);
     }
-    let found = app.metrics.series(&filter(params)?)?;
+    let filter = filter(params)?;
+    let found = in_store(app, move |metrics| metrics.series(&filter)).await?;
     let found = limited(params, found)?;
-    Ok(success(found.iter().map(|l| labels_json(l)).collect()))
+    Ok(success(found.iter().map(|l| labels_json(l)).collect::<Json>()))
 }
 
 async fn run_labels(app: &App, params: &Params) -> Answer {
     if let Some(answer) = of_cluster(app, "/api/v1/labels", params).await? {
         return Ok(answer);
     }
-    Ok(success(json!(limited(params, app.metrics.label_names(&filter(params)?)?)?)))
+    let filter = filter(params)?;
+    let names = in_store(app, move |metrics| metrics.label_names(&filter)).await?;
+    Ok(success(limited(params, names)?))
 }
 
 /// Evaluates a PromQL query at one instant (`query`, `time`). `stats=all` adds what it cost in Prometheus' shape,
@@ -388,7 +361,9 @@ async fn label_values(State(app): State<App>, Path(name): Path<String>, RawQuery
     {
         return Ok(answer);
     }
-    Ok(success(json!(limited(&params, app.metrics.label_values(&name, &filter(&params)?)?)?)))
+    let filter = filter(&params)?;
+    let values = in_store(&app, move |metrics| metrics.label_values(&name, &filter)).await?;
+    Ok(success(limited(&params, values)?))
 }
 
 /// Kind, help and unit of metric families (`metric`, `limit`).
@@ -412,40 +387,4 @@ async fn metadata(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
 #[utoipa::path(get, path = "/metrics", responses((status = 200, content_type = "text/plain")))]
 async fn own(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, tenfold_protocols::prom_page::CONTENT_TYPE)], app.own_metrics_page()).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use tenfold_promql::VectorSample;
-    use tenfold_types::{HistogramPoint, histogram::Buckets};
-
-    use super::*;
-
-    #[test]
-    fn native_histograms_are_written_as_prometheus_writes_them() {
-        let histogram = Arc::new(Histogram {
-            count: 5.5,
-            sum: 18.4,
-            zero_threshold: 0.001,
-            zero_count: 2.0,
-            positive: Buckets::single(0, vec![1.0, 0.0, 2.5]),
-            negative: Buckets::single(1, vec![0.0, 0.0]),
-            ..Histogram::default()
-        });
-        let labels = Arc::new(Labels::from_pairs([("job", "web")]));
-        let written = json!([12.5, {"count": "5.5", "sum": "18.4", "buckets": [
-            [3, "-0.001", "0.001", "2"], [0, "0.5", "1", "1"], [0, "2", "4", "2.5"],
-        ]}]);
-        let sample = VectorSample { labels: labels.clone(), t_ms: 12_500, value: Sample::Histogram(histogram.clone()) };
-        let vector = value_json(&Value::Vector(vec![sample]));
-        assert_eq!(vector, json!([{"metric": {"job": "web"}, "histogram": written}]));
-        let histograms = vec![HistogramPoint { t_ms: 12_500, histogram }];
-        let matrix = Value::Matrix(vec![Series { labels, points: vec![Point::new(0, 1.0)], histograms }]);
-        assert_eq!(
-            value_json(&matrix),
-            json!([{"metric": {"job": "web"}, "values": [[0.0, "1"]], "histograms": [written]}])
-        );
-    }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use tenfold_app::App;
 use tenfold_app::metrics::{PushFault, Source};
+use tenfold_httpkit::body::{BodyError, whole as capped};
 use tenfold_protocols::inflate::{InflateError, gunzip};
 use tenfold_types::{ErrorCode, Fault};
 
@@ -43,18 +43,11 @@ pub(crate) async fn body(app: &App, request: Request, max: usize) -> Result<Vec<
 
 /// A whole body of at most `max` bytes, however long it takes.
 pub(crate) async fn whole(request: Request, max: usize) -> Result<Vec<u8>, Fault> {
-    let mut out = Vec::new();
-    let mut stream = request.into_body().into_data_stream();
-    while let Some(chunk) = stream.next().await {
-        let chunk =
-            chunk.map_err(|e| Fault::new(ErrorCode::BadRequest, format!("the request body could not be read: {e}")))?;
-        if out.len() + chunk.len() > max {
-            return Err(Fault::new(ErrorCode::TooLarge, format!("the request body is larger than {max} bytes"))
-                .advice("send smaller ones"));
-        }
-        out.extend_from_slice(&chunk);
-    }
-    Ok(out)
+    capped(request.into_body().into_data_stream(), max).await.map_err(|e| match e {
+        BodyError::Broken(e) => Fault::new(ErrorCode::BadRequest, format!("the request body could not be read: {e}")),
+        BodyError::TooLarge => Fault::new(ErrorCode::TooLarge, format!("the request body is larger than {max} bytes"))
+            .advice("send smaller ones"),
+    })
 }
 
 /// A whole body, in gzip or as it is, of at most `max` bytes either way.

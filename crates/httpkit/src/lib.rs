@@ -1,8 +1,9 @@
 //! What the edges that speak HTTP stand on: the listener with its limits, the form of errors, conditional answers,
-//! what pages of other origins may ask, and streams of server-sent events for very many clients.
+//! what pages of other origins may ask, bodies within a cap, and streams of server-sent events for very many clients.
 //!
 //! Knows no use case and no store; an edge puts its own routes on top.
 
+pub mod body;
 mod cors;
 pub mod error;
 pub mod etag;

@@ -1,13 +1,17 @@
 //! HTTP for scraping and for lists of targets: authentication, TLS and redirects as a job says, bodies within a cap.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
+use parking_lot::Mutex;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use tenfold_httpkit::body::{BodyError, whole};
 use tenfold_protocols::exposition::Format;
 use tenfold_protocols::inflate::{InflateError, gunzip};
 use tenfold_scrape::{Auth, HttpClient, Protocol, Secret};
+
+use crate::discovery::{Stamp, stamp};
 
 /// Largest metrics page unless the job says otherwise, in bytes.
 const PAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -17,10 +21,20 @@ const REDIRECTS_MAX: usize = 10;
 /// Bytes of a file that holds a secret.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
-/// A job's client, or why it has none.
+/// A job's client.
 pub(crate) struct Client {
-    http: Result<reqwest::Client, String>,
-    auth: Option<Auth>,
+    config: HttpClient,
+    built: Mutex<Built>,
+}
+
+/// What was made of the configuration and its files, as far as it could be.
+#[derive(Default)]
+struct Built {
+    http: Option<reqwest::Client>,
+    /// Of the files it was made of.
+    stamps: Vec<Stamp>,
+    /// Why the files as they are now make no client; the one before goes on.
+    trouble: Option<String>,
 }
 
 /// How a page is asked for.
@@ -35,7 +49,7 @@ pub(crate) struct Asking<'a> {
 
 impl Client {
     pub(crate) fn new(config: &HttpClient) -> Self {
-        Self { http: build(config), auth: config.auth.clone() }
+        Self { config: config.clone(), built: Mutex::default() }
     }
 
     /// A target's metrics page.
@@ -78,6 +92,39 @@ impl Client {
         Ok(body)
     }
 
+    /// The client of the TLS files as they are now: certificates are renewed while we run. Files that make none, as while
+    /// they are being replaced, leave the one before in place, and say so.
+    async fn http(&self) -> Result<reqwest::Client, String> {
+        let tls = &self.config.tls;
+        let files: Vec<String> = [&tls.ca_file, &tls.cert_file, &tls.key_file].into_iter().flatten().cloned().collect();
+        {
+            let built = self.built.lock();
+            if let Some(http) = built.http.as_ref().filter(|_| files.is_empty()) {
+                return Ok(http.clone());
+            }
+        }
+        let (config, known) = (self.config.clone(), self.built.lock().stamps.clone());
+        let made = tokio::task::spawn_blocking(move || {
+            let stamps: Vec<Stamp> = files.iter().map(|file| stamp(Path::new(file))).collect();
+            let http = (stamps.is_empty() || stamps != known).then(|| build(&config));
+            (stamps, http)
+        });
+        let (stamps, made) = made.await.map_err(|e| e.to_string())?;
+        let mut built = self.built.lock();
+        match made {
+            None => built.trouble = None,
+            Some(Ok(http)) => *built = Built { http: Some(http), stamps, trouble: None },
+            Some(Err(reason)) => {
+                if built.http.is_some() && built.trouble.as_ref() != Some(&reason) {
+                    tracing::warn!(reason, "changed TLS files are not used; those before go on");
+                }
+                built.trouble = Some(reason);
+            }
+        }
+        let reason = || built.trouble.clone().unwrap_or_default();
+        built.http.clone().ok_or_else(reason)
+    }
+
     /// The content type and the body of a successful answer.
     async fn get(
         &self,
@@ -86,9 +133,9 @@ impl Client {
         bytes_max: usize,
         what: &str,
     ) -> Result<(String, Bytes), String> {
-        let http = self.http.as_ref().map_err(Clone::clone)?;
+        let http = self.http().await?;
         let mut map = HeaderMap::new();
-        if let Some(auth) = &self.auth {
+        if let Some(auth) = &self.config.auth {
             headers.push(("authorization", authorization(auth).await?));
         }
         for (name, value) in headers.iter() {
@@ -104,21 +151,20 @@ impl Client {
             |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let (kind, encoding) = (header("content-type"), header("content-encoding"));
         let too_large = || format!("the {what} is larger than {bytes_max} bytes");
-        let mut body = Vec::new();
-        let mut stream = response.bytes_stream();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|e| plain(&e))?;
-            if body.len() + chunk.len() > bytes_max {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = whole(response.bytes_stream(), bytes_max).await.map_err(|e| match e {
+            BodyError::Broken(e) => plain(&e),
+            BodyError::TooLarge => too_large(),
+        })?;
         let body = match encoding.as_str() {
             "" | "identity" => body,
-            "gzip" => gunzip(&body, bytes_max).map_err(|e| match e {
-                InflateError::TooLarge { .. } => too_large(),
-                InflateError::Broken(_) => e.to_string(),
-            })?,
+            // Megabytes of text: not on a thread that waits for the network.
+            "gzip" => {
+                let unpacked = tokio::task::spawn_blocking(move || gunzip(&body, bytes_max)).await;
+                unpacked.map_err(|e| e.to_string())?.map_err(|e| match e {
+                    InflateError::TooLarge { .. } => too_large(),
+                    InflateError::Broken(_) => e.to_string(),
+                })?
+            }
             other => return Err(format!("the {what} came in `{other}`, which was not asked for")),
         };
         Ok((kind, body.into()))
@@ -190,4 +236,54 @@ pub(crate) fn plain(error: &reqwest::Error) -> String {
         at = source;
     }
     at.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use tenfold_scrape::Tls;
+
+    use super::*;
+
+    /// A self-signed certificate; `None` where openssl is not installed.
+    fn certificate(name: &str) -> Option<Vec<u8>> {
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+            .args(["-keyout", "/dev/null", "-subj", &format!("/CN={name}")])
+            .output()
+            .ok()?;
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Some(made.stdout)
+    }
+
+    #[tokio::test]
+    async fn renewed_certificates_are_used_and_bad_ones_leave_the_old() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (Some(first), Some(second)) = (certificate("first"), certificate("the second one")) else {
+            println!("skipped: openssl is not installed");
+            return;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ca.pem");
+        let tls = Tls { ca_file: Some(path.display().to_string()), ..Tls::default() };
+        let client = Client::new(&HttpClient { tls, ..HttpClient::default() });
+        assert!(client.http().await.unwrap_err().contains("cannot be read"));
+        std::fs::write(&path, &first).unwrap();
+        client.http().await.unwrap();
+        let made_of = || (client.built.lock().stamps.clone(), client.built.lock().trouble.clone());
+        let (of_first, trouble) = made_of();
+        assert_eq!(trouble, None);
+        client.http().await.unwrap();
+        assert_eq!(made_of().0, of_first, "not made anew each time");
+        std::fs::write(&path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+        client.http().await.unwrap();
+        let (stamps, trouble) = made_of();
+        assert_eq!(stamps, of_first, "the one before goes on");
+        assert!(trouble.is_some());
+        std::fs::write(&path, &second).unwrap();
+        client.http().await.unwrap();
+        let (stamps, trouble) = made_of();
+        assert!(stamps != of_first && trouble.is_none(), "{trouble:?}");
+    }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
 use reqwest::header::HeaderMap;
 use serde_json::Value as Json;
 use tenfold_app::metrics::Cluster;
 use tenfold_app::settings::Remote;
+use tenfold_httpkit::body::{BodyError, whole};
 use tenfold_types::{ErrorCode, Fault};
 
 use crate::outgoing::headers;
@@ -64,16 +64,13 @@ impl Cluster for HttpCluster {
         };
         let response = request.send().await.map_err(away)?;
         let status = response.status();
-        let mut body = Vec::new();
-        let mut stream = response.bytes_stream();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(away)?;
-            if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(Fault::invalid(format!("the cluster's answer is larger than {ANSWER_BYTES_MAX} bytes"))
-                    .advice("ask for less time, fewer series or a larger step"));
+        let body = whole(response.bytes_stream(), ANSWER_BYTES_MAX).await.map_err(|e| match e {
+            BodyError::Broken(e) => away(e),
+            BodyError::TooLarge => {
+                Fault::invalid(format!("the cluster's answer is larger than {ANSWER_BYTES_MAX} bytes"))
+                    .advice("ask for less time, fewer series or a larger step")
             }
-            body.extend_from_slice(&chunk);
-        }
+        })?;
         // Megabytes of text: not on a thread that serves connections.
         let read = move || serde_json::from_slice::<Json>(&body).unwrap_or_default();
         let answer = tokio::task::spawn_blocking(read).await.map_err(|e| Fault::internal(e.to_string()))?;

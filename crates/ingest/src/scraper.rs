@@ -16,6 +16,8 @@ use crate::client::{Asking, Client};
 
 /// How often the list of targets is looked at.
 const LOOK_MS: u64 = 500;
+/// Of the time within which new targets are asked, each takes so much.
+const TARGET_MS: u64 = 1;
 
 /// The clients of the jobs, made when they are first needed.
 #[derive(Default)]
@@ -51,18 +53,27 @@ pub async fn run(app: App, stop: CancellationToken) {
             }
             wanted
         });
+        let spread_ms = spread_ms(targets.len());
         for (key, target) in targets {
             running.entry(key).or_insert_with(|| {
                 let task = stop.child_token();
                 let job = app.metrics.job_of(&target);
-                let watched = Watched { app: app.clone(), client: clients.of(&job), job, target };
+                let watched = Watched { app: app.clone(), client: clients.of(&job), job, target, spread_ms };
                 tokio::spawn(watched.run(task.clone()));
                 task
             });
         }
-        if let Err(fault) = app.metrics.end_gone_targets(app.now()) {
-            tracing::warn!(%fault, "the series of gone targets could not be ended");
-        }
+        end_gone(&app).await;
+    }
+}
+
+/// Writing takes its time: not on a thread that waits for the network.
+async fn end_gone(app: &App) {
+    let app = app.clone();
+    match tokio::task::spawn_blocking(move || app.metrics.end_gone_targets(app.now())).await {
+        Ok(Ok(())) => {}
+        Ok(Err(fault)) => tracing::warn!(%fault, "the series of gone targets could not be ended"),
+        Err(error) => tracing::error!(%error, "ending the series of gone targets panicked"),
     }
 }
 
@@ -78,17 +89,24 @@ struct Watched {
     client: Arc<Client>,
     job: Arc<Job>,
     target: Target,
+    /// Targets seen for the first time are asked within this time.
+    spread_ms: u64,
+}
+
+/// Soon, and yet not a thousand targets at once.
+fn spread_ms(targets: usize) -> u64 {
+    (targets as u64 * TARGET_MS).max(BURST_INTERVAL_MS)
 }
 
 impl Watched {
-    /// A target seen for the first time is asked soon, then once every interval.
+    /// A target seen for the first time is asked soon, then once every interval, at its own moment of it.
     async fn run(self, stop: CancellationToken) {
         let (app, target) = (&self.app, &self.target);
         let usual_ms = target.plan.as_ref().map_or(self.job.interval_ms, |plan| plan.interval_ms);
         let timeout_ms = target.plan.as_ref().map_or(self.job.timeout_ms, |plan| plan.timeout_ms);
         // Looks up at least that often whether it is time: the interval shrinks while the service is deployed.
         let look = Duration::from_millis(BURST_INTERVAL_MS);
-        let spread = Duration::from_millis(offset_ms(target, usual_ms.min(BURST_INTERVAL_MS)));
+        let spread = Duration::from_millis(offset_ms(target, usual_ms.min(self.spread_ms)));
         let mut due = tokio::time::Instant::now() + spread;
         let mut last = None;
         loop {
@@ -99,16 +117,19 @@ impl Watched {
             }
             let now = tokio::time::Instant::now();
             let interval = Duration::from_millis(app.metrics.interval_ms(target, usual_ms, app.now()));
-            if let Some(last) = last {
+            if let Some(last) = last.filter(|_| interval < Duration::from_millis(usual_ms)) {
                 due = due.min(last + interval);
             }
             if now < due {
                 continue;
             }
-            last = Some(due);
+            let (at, asked) = (app.now(), due);
             // What was missed is not made up for.
-            due = (due + interval).max(now);
-            let at = app.now();
+            due = match last {
+                Some(_) => (due + interval).max(now),
+                None => now + Duration::from_millis(until_own_moment_ms(target, at.millis(), usual_ms)),
+            };
+            last = Some(asked);
             let page = tokio::select! {
                 () = stop.cancelled() => return,
                 page = self.ask(timeout_ms) => page,
@@ -150,8 +171,44 @@ impl Watched {
     }
 }
 
+/// From the first time a target is asked to the second: a tenth of an interval at least, so that from then on it is asked
+/// at its own moment of each interval of the clock, and still is after a restart.
+fn until_own_moment_ms(target: &Target, now_ms: i64, interval_ms: u64) -> u64 {
+    let early_ms = interval_ms / 10;
+    let (own, at) = (offset_ms(target, interval_ms), (now_ms.unsigned_abs() + early_ms) % interval_ms.max(1));
+    early_ms + if own >= at { own - at } else { own + interval_ms - at }
+}
+
 fn offset_ms(target: &Target, within_ms: u64) -> u64 {
     let mut hasher = std::collections::hash_map::DefaultHasher::new();
     target.url.hash(&mut hasher);
     hasher.finish() % within_ms.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenfold_types::Labels;
+
+    fn target(n: usize) -> Target {
+        Target { url: format!("http://host-{n}:9100/metrics"), labels: Labels::new(), host: None, plan: None }
+    }
+
+    #[test]
+    fn targets_are_spread_over_their_interval() {
+        const INTERVAL_MS: u64 = 60_000;
+        let mut quarters = [0; 4];
+        for n in 0..1_000 {
+            let (target, now_ms) = (target(n), 1_795_424_000_123 + n as i64 * 777);
+            let until = until_own_moment_ms(&target, now_ms, INTERVAL_MS);
+            assert!((INTERVAL_MS / 10..=INTERVAL_MS * 11 / 10).contains(&until), "{until}");
+            let moment = (now_ms as u64 + until) % INTERVAL_MS;
+            let later = now_ms + 86_400_000 + 4_321;
+            let again = until_own_moment_ms(&target, later, INTERVAL_MS);
+            assert_eq!((later as u64 + again) % INTERVAL_MS, moment, "the same after a restart");
+            quarters[(moment * 4 / INTERVAL_MS) as usize] += 1;
+        }
+        assert!(quarters.iter().all(|n| (180..320).contains(n)), "{quarters:?}");
+        assert_eq!((spread_ms(3), spread_ms(10_000)), (1_000, 10_000));
+    }
 }

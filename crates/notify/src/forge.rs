@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use reqwest::{Method, StatusCode, header::RETRY_AFTER};
 use serde_json::{Value, json};
 use tenfold_app::forges::ports::{DeployState, DeployStatus, ForgeAccount, ForgeClient, ForgeError, SinkAccount};
+use tenfold_httpkit::body::{BodyError, whole};
 use tenfold_protocols::forge::Forge;
 use tenfold_types::Clock;
 
@@ -244,13 +245,9 @@ fn path(text: &str) -> String {
     text.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
-async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|e| chain(&e.without_url()))? {
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(format!("its answer is larger than {ANSWER_BYTES_MAX} bytes"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+async fn read(answer: reqwest::Response) -> Result<Vec<u8>, String> {
+    whole(answer.bytes_stream(), ANSWER_BYTES_MAX).await.map_err(|e| match e {
+        BodyError::Broken(e) => chain(&e.without_url()),
+        BodyError::TooLarge => format!("its answer is larger than {ANSWER_BYTES_MAX} bytes"),
+    })
 }

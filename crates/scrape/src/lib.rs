@@ -18,4 +18,4 @@ pub use config::{
 pub use groups::{GROUPS_BYTES_MAX, Group, GroupError, parse_groups};
 pub use relabel::{Action, Rule, RuleSpec, apply};
 pub use target::{Found, META, Place, resolve};
-pub use units::{format_duration_ms, parse_bytes, parse_duration_ms};
+pub use units::parse_bytes;

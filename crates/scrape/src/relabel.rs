@@ -70,12 +70,12 @@ fn action<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Action, D::Error> {
 }
 
 /// A rule that is complete.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     sources: Vec<String>,
     separator: String,
     /// `None` for the default, which matches everything.
-    regex: Option<Regex>,
+    regex: Option<Whole>,
     modulus: u64,
     target: String,
     replacement: String,
@@ -135,7 +135,19 @@ impl RuleSpec {
     }
 }
 
-fn anchored(text: &str) -> Result<Regex, String> {
+/// An expression that must match the whole value; equal to another one of the same text.
+#[derive(Debug, Clone)]
+struct Whole(Regex);
+
+impl PartialEq for Whole {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for Whole {}
+
+fn anchored(text: &str) -> Result<Whole, String> {
     // Alone first, so that an error points into what was written.
     let build = |text: &str| RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).build();
     let told = |e: regex::Error| {
@@ -144,7 +156,7 @@ fn anchored(text: &str) -> Result<Regex, String> {
         last.strip_prefix("error: ").unwrap_or(last).to_owned()
     };
     build(text).map_err(|e| format!("`regex`: `{text}`: {}", told(e)))?;
-    build(&format!(r"\A(?s:{text})\z")).map_err(|e| format!("`regex`: `{text}`: {}", told(e)))
+    build(&format!(r"\A(?s:{text})\z")).map(Whole).map_err(|e| format!("`regex`: `{text}`: {}", told(e)))
 }
 
 /// Applies rules in their order. `None` when one of them drops the label set.
@@ -159,7 +171,7 @@ pub fn apply(rules: &[Rule], mut labels: Labels) -> Option<Labels> {
 
 impl Rule {
     fn matches(&self, text: &str) -> bool {
-        self.regex.as_ref().is_none_or(|r| r.is_match(text))
+        self.regex.as_ref().is_none_or(|r| r.0.is_match(text))
     }
 
     /// What a template makes of a match; `None` without a match.
@@ -175,7 +187,7 @@ impl Rule {
             }
             return Some(out);
         };
-        regex.captures(text)?.expand(template, &mut out);
+        regex.0.captures(text)?.expand(template, &mut out);
         Some(out)
     }
 

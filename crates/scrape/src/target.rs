@@ -4,12 +4,11 @@
 
 use std::fmt::Write;
 
-use tenfold_types::Labels;
+use tenfold_types::{Labels, format_duration_ms, parse_duration_ms};
 
-use crate::config::Job;
+use crate::config::{INTERVAL_MS_MIN, Job, too_often};
 use crate::groups::Group;
 use crate::relabel::apply;
-use crate::units::{format_duration_ms, parse_duration_ms};
 
 /// Labels that only relabelling sees.
 pub const META: &str = "__meta_";
@@ -63,8 +62,8 @@ fn discovered(job: &Job, own: &Labels, common: &Labels) -> Labels {
         }
     };
     default("job", &job.name);
-    default(INTERVAL, &format_duration_ms(job.interval_ms));
-    default(TIMEOUT, &format_duration_ms(job.timeout_ms));
+    default(INTERVAL, &format_duration_ms(job.interval_ms as i64));
+    default(TIMEOUT, &format_duration_ms(job.timeout_ms as i64));
     default(PATH, &job.metrics_path);
     default(SCHEME, &job.scheme);
     for (name, values) in &job.params {
@@ -84,14 +83,17 @@ fn place(job: &Job, mut labels: Labels) -> Result<Place, String> {
         let text = labels.get(name).unwrap_or_default();
         match parse_duration_ms(text) {
             Ok(0) => Err(format!("scrape {what} cannot be 0")),
-            Ok(ms) => Ok(ms),
+            Ok(ms) => Ok(ms.unsigned_abs()),
             Err(error) => Err(format!("error parsing scrape {what}: {error}")),
         }
     };
     let (interval_ms, timeout_ms) = (duration(INTERVAL, "interval")?, duration(TIMEOUT, "timeout")?);
     if timeout_ms > interval_ms {
-        let (timeout, interval) = (format_duration_ms(timeout_ms), format_duration_ms(interval_ms));
+        let [timeout, interval] = [timeout_ms, interval_ms].map(|ms| format_duration_ms(ms as i64));
         return Err(format!("scrape timeout cannot be greater than scrape interval (\"{timeout}\" > \"{interval}\")"));
+    }
+    if interval_ms < INTERVAL_MS_MIN {
+        return Err(format!("{INTERVAL}: {}", too_often()));
     }
     let url = url(job, &labels, &address)?;
     if labels.get("instance").is_none() {
@@ -209,6 +211,11 @@ mod tests {
                 "scrape timeout cannot be greater than scrape interval (\"10s\" > \"1s\")",
             ),
             ("{target_label: __scrape_timeout__, replacement: '0'}", "scrape timeout cannot be 0"),
+            (
+                "{source_labels: [__address__], regex: h:1, target_label: __scrape_interval__, replacement: 20ms}, \
+                 {target_label: __scrape_timeout__, replacement: 10ms}",
+                "__scrape_interval__: a target is asked every 100 ms at most",
+            ),
             (
                 "{target_label: __scheme__, replacement: ftp}",
                 "\"ftp\" is not a scheme that can be scraped; http and https are",

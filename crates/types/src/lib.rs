@@ -3,6 +3,7 @@
 //! parameters.
 
 mod actor;
+mod duration;
 mod error;
 mod event;
 pub mod histogram;
@@ -13,6 +14,7 @@ mod point;
 mod time;
 
 pub use actor::{Actor, ActorKind};
+pub use duration::{duration_prefix, format_duration_ms, parse_duration_ms};
 pub use error::{ErrorCode, Fault};
 pub use event::{Event, EventDraft, Severity, Source, Subject, Visibility, chain_input};
 pub use histogram::{Histogram, ResetHint};

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tenfold_types::Timestamp;
+use tenfold_types::{Timestamp, format_duration_ms};
 
 use super::{
     Context, Decision, Effect, Ended, Flush, Flushed, Group, GroupId, Known, Notification, PipelineState, Reason,
     Stage, Told, Verdict,
     stages::{self, Sources},
 };
-use crate::{duration::format_duration_ms, routes::Route};
+use crate::routes::Route;
 
 pub(super) fn due(context: Context<'_>, state: &mut PipelineState, now: Timestamp, effects: &mut Vec<Effect>) {
     let due: Vec<Arc<GroupId>> =

@@ -212,7 +212,7 @@ impl Dialect {
             "toTime" => Value::Time(Timestamp::from_millis((number()? * 1000.0) as i64)),
             "now" => Value::Float(world.at.seconds()),
             "parseDuration" => {
-                let ms = crate::parse_duration_ms(text(0)?).map_err(TemplateError)?;
+                let ms = tenfold_types::parse_duration_ms(text(0)?).map_err(TemplateError)?;
                 Value::Float(ms as f64 / 1000.0)
             }
             "query" => ask(text(0)?, world)?,

@@ -3,15 +3,19 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use tenfold_alerting::{
-    AlertRule, Answer, Group, Presence, Present, RecordingRule, Rule, RuleState, RuleWorld, SERIES_PER_RULE_MAX, step,
+    AlertRule, Answer, Group, Presence, Present, RecordingRule, Rule, RuleState, RuleWorld, SERIES_PER_RULE_MAX,
+    StepError, Transition, step,
 };
+use tenfold_promql::Interrupt;
 use tenfold_types::{Fault, Labels, Timestamp};
 
-use super::{UNKNOWN_KEEP_MS, groups::Running, lease::Lease, pipeline, transitions::Origin};
+use super::{UNKNOWN_KEEP_MS, groups::Running, lease::Lease, pipeline, source::Templates, transitions::Origin};
 use crate::App;
+use crate::metrics::QUERY_TIMEOUT_MS;
 
 /// Groups evaluated at a time.
 const GROUPS_AT_ONCE: usize = 4;
@@ -134,18 +138,9 @@ async fn alerting(
     rule: &AlertRule,
     now: Timestamp,
 ) -> Result<(Option<String>, usize), Fault> {
-    let mut state: RuleState = running.status.lock().rules.get(index).map(|r| r.state.clone()).unwrap_or_default();
+    let state: RuleState = running.status.lock().rules.get(index).map(|r| r.state.clone()).unwrap_or_default();
     let (answer, error, series) = answer(app, running, index, rule, &state, now).await;
-    let (transitions, refused) = {
-        let asked = |expr: &str| super::source::asked_by_template(app, expr, now);
-        let world = RuleWorld {
-            external_labels: &Labels::new(),
-            external_url: &app.settings.public_url,
-            ask: Some(&asked),
-            at: now,
-        };
-        step(rule, &mut state, answer, world, UNKNOWN_KEEP_MS)
-    };
+    let (state, transitions, refused) = stepped(app, rule.clone(), state, answer, now).await?;
     if !transitions.is_empty() {
         let origin = Origin::new(running, &running.group.rules[index]).suspect_window(app);
         let batch: Vec<_> = transitions.into_iter().map(|t| (origin.clone(), t)).collect();
@@ -156,6 +151,33 @@ async fn alerting(
         status.state = state;
     }
     Ok((error.or_else(|| refused.map(|e| e.to_string())), series))
+}
+
+/// Steps a rule. Its templates may ask queries meanwhile: not on a thread of the runtime, and not for ever.
+async fn stepped(
+    app: &App,
+    rule: AlertRule,
+    mut state: RuleState,
+    answer: Answer,
+    now: Timestamp,
+) -> Result<(RuleState, Vec<Transition>, Option<StepError>), Fault> {
+    let interrupt = Arc::new(Interrupt::default());
+    let templates = Templates::new(app, now, interrupt.clone());
+    let url = app.settings.public_url.clone();
+    let mut work = tokio::task::spawn_blocking(move || {
+        let ask = |expr: &str| templates.ask(expr);
+        let world = RuleWorld { external_labels: &Labels::new(), external_url: &url, ask: Some(&ask), at: now };
+        let (transitions, refused) = step(&rule, &mut state, answer, world, UNKNOWN_KEEP_MS);
+        (state, transitions, refused)
+    });
+    let done = tokio::select! {
+        done = &mut work => done,
+        () = tokio::time::sleep(Duration::from_millis(QUERY_TIMEOUT_MS)) => {
+            interrupt.time_out(QUERY_TIMEOUT_MS);
+            work.await
+        }
+    };
+    done.map_err(|e| Fault::internal(format!("stepping a rule panicked: {e}")))
 }
 
 /// Asks for the expression, and for its presence when something active is missing from the answer.

@@ -1,6 +1,8 @@
 //! The server's own metrics as the source of rule evaluations.
 
-use tenfold_promql::Value;
+use std::sync::Arc;
+
+use tenfold_promql::{Interrupt, Value};
 use tenfold_tsdb::Sample;
 use tenfold_types::{Labels, Timestamp};
 
@@ -11,9 +13,31 @@ pub(super) async fn evaluate(app: &App, expr: &str, at: Timestamp) -> Result<Vec
     series(app.query(expr, at).await.map_err(|fault| fault.message)?.value)
 }
 
-/// What a template's `query` answers, on this thread: it is asked while the sentence is being written.
-pub(super) fn asked_by_template(app: &App, expr: &str, at: Timestamp) -> Result<Vec<(Labels, f64)>, String> {
-    series(app.metrics.query_instant(expr, at).map_err(|fault| fault.message)?)
+/// What templates may ask while the sentences of one rule are being written: on the thread that writes them, and no longer
+/// than a query may take, all of them together.
+pub(super) struct Templates {
+    app: App,
+    at: Timestamp,
+    asked: std::cell::Cell<usize>,
+    interrupt: Arc<Interrupt>,
+}
+
+/// Queries of the templates of one rule in one evaluation.
+const QUERIES_MAX: usize = 1_000;
+
+impl Templates {
+    pub fn new(app: &App, at: Timestamp, interrupt: Arc<Interrupt>) -> Self {
+        Self { app: app.clone(), at, asked: std::cell::Cell::new(0), interrupt }
+    }
+
+    pub fn ask(&self, expr: &str) -> Result<Vec<(Labels, f64)>, String> {
+        self.asked.set(self.asked.get() + 1);
+        if self.asked.get() > QUERIES_MAX {
+            return Err(format!("the templates of one rule ask at most {QUERIES_MAX} queries in one evaluation"));
+        }
+        let answer = self.app.metrics.query_instant_while(expr, self.at, &self.interrupt);
+        series(answer.map_err(|fault| fault.message)?)
+    }
 }
 
 fn series(value: Value) -> Result<Vec<(Labels, f64)>, String> {

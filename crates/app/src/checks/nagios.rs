@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use tenfold_alerting::format_duration_ms;
 use tenfold_protocols::nagios::{Fields, Resolved};
+use tenfold_types::format_duration_ms;
 
 use super::spec::{CheckSpec, Flapping, Passive, Run};
 

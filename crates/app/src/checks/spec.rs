@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenfold_alerting::{checks::CheckRules, parse_duration_ms};
+use tenfold_alerting::checks::CheckRules;
 use tenfold_types::Fault;
+use tenfold_types::parse_duration_ms;
 
 /// The shortest interval.
 const INTERVAL_MIN_MS: i64 = 1_000;

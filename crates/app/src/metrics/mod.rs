@@ -225,9 +225,35 @@ pub async fn load(app: &App) -> Result<(), Fault> {
 }
 
 pub async fn run(app: App, stop: CancellationToken) {
+    // Apart, so that none waits for another: merging blocks takes minutes, and a slow disk keeps a flush waiting.
+    tokio::join!(keep_samples(&app, &stop), keep_synced(&app, &stop), keep_tidy(&app, &stop));
+    flush_statsd(&app);
+    // The next start reads the checkpoint instead of the log.
+    on_disk(&app, |tsdb, _| tsdb.checkpoint()).await;
+}
+
+async fn keep_synced(app: &App, stop: &CancellationToken) {
     let mut sync = tokio::time::interval(SYNC);
+    sync.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(sync.tick()).await.is_some() {
+        on_disk(app, |tsdb, _| tsdb.sync()).await;
+        sync_queues(app).await;
+    }
+}
+
+async fn keep_tidy(app: &App, stop: &CancellationToken) {
     let mut maintain = tokio::time::interval(MAINTAIN);
+    maintain.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(maintain.tick()).await.is_some() {
+        on_disk(app, |tsdb, now| tsdb.maintain(now.millis()).map(|_| ())).await;
+    }
+}
+
+/// What the server itself has to write, and when.
+async fn keep_samples(app: &App, stop: &CancellationToken) {
     let mut flush = tokio::time::interval(Duration::from_millis(app.settings.statsd.flush_interval_ms.max(100)));
+    let mut fresh = tokio::time::interval(statsd::FRESH);
+    fresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut own = tokio::time::interval(Duration::from_millis(app.settings.metrics.scrape_interval_ms.max(100)));
     let mut record = app.record.tail();
     loop {
@@ -235,18 +261,11 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = stop.cancelled() => break,
             // Missed events only cost a closer look.
             Ok(event) = record.recv() => app.metrics.follow_deploys(&event, app.now()),
-            _ = sync.tick() => {
-                on_disk(&app, |tsdb, _| tsdb.sync()).await;
-                sync_queues(&app).await;
-            }
-            _ = maintain.tick() => on_disk(&app, |tsdb, now| tsdb.maintain(now.millis()).map(|_| ())).await,
-            _ = flush.tick() => off_runtime(&app, flush_statsd).await,
-            _ = own.tick() => off_runtime(&app, append_own).await,
+            _ = flush.tick() => off_runtime(app, flush_statsd).await,
+            _ = fresh.tick() => off_runtime(app, refresh_statsd).await,
+            _ = own.tick() => off_runtime(app, append_own).await,
         }
     }
-    flush_statsd(&app);
-    // The next start reads the checkpoint instead of the log.
-    on_disk(&app, |tsdb, _| tsdb.checkpoint()).await;
 }
 
 /// Disk work leaves the runtime's threads alone.
@@ -280,10 +299,21 @@ async fn off_runtime(app: &App, work: fn(&App)) {
 fn flush_statsd(app: &App) {
     let now = app.now();
     let samples = app.metrics.statsd.lock().flush(now);
+    write_statsd(app, &samples, now);
+}
+
+/// Counters and gauges do not wait for the end of the interval.
+fn refresh_statsd(app: &App) {
+    let now = app.now();
+    let samples = app.metrics.statsd.lock().changed(now);
+    write_statsd(app, &samples, now);
+}
+
+fn write_statsd(app: &App, samples: &[Sample], now: Timestamp) {
     if samples.is_empty() {
         return;
     }
-    let lost = match batch_of(&samples) {
+    let lost = match batch_of(samples) {
         Ok(batch) => app.metrics.push(&Source::new("statsd", "statsd"), &batch, now).err().map(|f| f.fault.message),
         Err(error) => Some(error.to_string()),
     };

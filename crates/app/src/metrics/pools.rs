@@ -92,15 +92,21 @@ impl Pool {
 }
 
 impl State {
-    /// Replaces the jobs. What discovery found for a job of the same name stays until it is found anew, where its
-    /// configuration still looks there.
+    /// Replaces the jobs. One that asks as before goes on as it is. What discovery found for a job of the same name stays
+    /// until it is found anew, where its configuration still looks there.
     pub fn set_jobs(&self, jobs: Vec<Job>, looks: impl Fn(&Job, &str) -> bool) {
         let mut pools = self.pools.by_job.write();
         let mut before = std::mem::take(&mut *pools);
         for job in jobs {
-            let mut found = before.remove(&job.name).map_or_else(BTreeMap::new, |pool| pool.found);
-            found.retain(|from, _| looks(&job, from));
-            pools.insert(job.name.clone(), Pool::new(Arc::new(job), found));
+            let pool = match before.remove(&job.name) {
+                Some(pool) if pool.job.asks_like(&job) => pool,
+                before => {
+                    let mut found = before.map_or_else(BTreeMap::new, |pool| pool.found);
+                    found.retain(|from, _| looks(&job, from));
+                    Pool::new(Arc::new(job), found)
+                }
+            };
+            pools.insert(pool.job.name.clone(), pool);
         }
     }
 

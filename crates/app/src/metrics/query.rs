@@ -188,8 +188,18 @@ pub(super) fn store_fault(error: &TsdbError) -> Fault {
 impl super::State {
     /// Evaluates at one instant, on this thread. An empty vector means that there is no data: neither zero nor an error.
     pub fn query_instant(&self, expr: &str, at: Timestamp) -> Result<tenfold_promql::Value, Fault> {
-        let (interrupt, means) = (Interrupt::default(), Means { threads: 1, rows_max_ms: i64::MAX, explain: false });
-        self.evaluate(expr, &interrupt, means, |query, parsed| tenfold_promql::instant(query, parsed, at.millis()))
+        self.query_instant_while(expr, at, &Interrupt::default())
+    }
+
+    /// The same until it is interrupted.
+    pub(crate) fn query_instant_while(
+        &self,
+        expr: &str,
+        at: Timestamp,
+        interrupt: &Interrupt,
+    ) -> Result<tenfold_promql::Value, Fault> {
+        let means = Means { threads: 1, rows_max_ms: i64::MAX, explain: false };
+        self.evaluate(expr, interrupt, means, |query, parsed| tenfold_promql::instant(query, parsed, at.millis()))
             .map(|output| output.value)
     }
 

@@ -13,6 +13,11 @@ const SERIES_MAX: usize = 50_000;
 /// Values one timer may hold between two flushes; later ones still count in sum and count.
 const VALUES_MAX: usize = 20_000;
 const IDLE_MS_MAX: i64 = 3_600_000;
+/// Counters and gauges that changed are written as often as that, so that a query sees a datagram within a second.
+pub(super) const FRESH: std::time::Duration = std::time::Duration::from_millis(500);
+/// Series written so early at one time. Where more of them change each gets its turn, and all are written at the end of the
+/// interval anyway.
+const FRESH_SERIES_MAX: usize = 2_000;
 const QUANTILES: [(f64, &str); 4] = [(0.5, "0.5"), (0.9, "0.9"), (0.95, "0.95"), (0.99, "0.99")];
 
 enum Value {
@@ -25,11 +30,17 @@ enum Value {
 struct Entry {
     value: Value,
     touched: Timestamp,
+    /// Since it was written.
+    changed: bool,
 }
 
 /// Collects observations between two flushes.
 #[derive(Default)]
-pub struct Aggregator(BTreeMap<Labels, Entry>);
+pub struct Aggregator {
+    series: BTreeMap<Labels, Entry>,
+    /// The last one written before the end of its interval.
+    turn: Labels,
+}
 
 impl Aggregator {
     /// Takes observations in; gives how many were refused because there are too many series or two kinds of one name.
@@ -51,11 +62,12 @@ impl Aggregator {
         };
         let mut labels = Labels::from_pairs(metric.tags.iter().map(|(n, v)| (metric_name(n), v.clone())));
         labels.set(Labels::NAME, name);
-        if !self.0.contains_key(&labels) && self.0.len() >= SERIES_MAX {
+        if self.series.len() >= SERIES_MAX && !self.series.contains_key(&labels) {
             return false;
         }
-        let entry = self.0.entry(labels).or_insert(Entry { value: fresh, touched: now });
+        let entry = self.series.entry(labels).or_insert(Entry { value: fresh, touched: now, changed: true });
         entry.touched = now;
+        entry.changed = true;
         match (&mut entry.value, &metric.observation) {
             (Value::Counter(total), Observation::Count(by)) => *total += by.max(0.0),
             (Value::Gauge(gauge), Observation::GaugeSet(to)) => *gauge = *to,
@@ -76,11 +88,33 @@ impl Aggregator {
         true
     }
 
+    /// Counters and gauges that changed since they were written, as they are now.
+    pub fn changed(&mut self, now: Timestamp) -> Vec<Sample> {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        let mut out = Vec::new();
+        let turn = self.turn.clone();
+        for half in [(Excluded(turn.clone()), Unbounded), (Unbounded, Included(turn))] {
+            for (labels, entry) in self.series.range_mut(half) {
+                let (true, Value::Counter(value) | Value::Gauge(value)) = (entry.changed, &entry.value) else {
+                    continue;
+                };
+                if out.len() >= FRESH_SERIES_MAX {
+                    return out;
+                }
+                out.push(Sample::new(labels.clone(), now.millis(), *value));
+                entry.changed = false;
+                self.turn.clone_from(labels);
+            }
+        }
+        out
+    }
+
     /// The samples of this interval; forgets what was silent too long, with a mark that ends its series.
     pub fn flush(&mut self, now: Timestamp) -> Vec<Sample> {
         let mut out = Vec::new();
         let at = now.millis();
-        for (labels, entry) in &mut self.0 {
+        for (labels, entry) in &mut self.series {
+            entry.changed = false;
             let ended = now.since_ms(entry.touched) > IDLE_MS_MAX;
             let mut put = |labels: Labels, value: f64| {
                 out.push(Sample::new(labels, at, if ended { STALE_NAN } else { value }));
@@ -101,7 +135,7 @@ impl Aggregator {
                 }
             }
         }
-        self.0.retain(|_, e| now.since_ms(e.touched) <= IDLE_MS_MAX);
+        self.series.retain(|_, e| now.since_ms(e.touched) <= IDLE_MS_MAX);
         out
     }
 }
@@ -192,5 +226,39 @@ mod tests {
     fn two_kinds_of_one_name_do_not_mix() {
         let mut a = Aggregator::default();
         assert_eq!(observe(&mut a, "x:1|g\nx:a|s", 0), 1);
+    }
+
+    #[test]
+    fn what_changed_is_written_before_the_end_of_the_interval() {
+        let mut a = Aggregator::default();
+        let changed = |a: &mut Aggregator, at: i64| {
+            let samples = a.changed(Timestamp(at));
+            samples.iter().map(|s| format!("{} {} {}", s.labels, s.value, s.t_ms)).collect::<Vec<_>>()
+        };
+        observe(&mut a, "hits:2|c\nload:7|g\ntook:5|ms\nwho:ana|s", 0);
+        assert_eq!(changed(&mut a, 500), ["hits_total 2 500", "load 7 500"], "quantiles are of a whole interval");
+        assert!(changed(&mut a, 1_000).is_empty());
+        observe(&mut a, "hits:1|c", 1_100);
+        assert_eq!(changed(&mut a, 1_500), ["hits_total 3 1500"]);
+        observe(&mut a, "load:+1|g", 1_600);
+        let all = flushed(&mut a, 2_000);
+        assert!(all.contains(&"hits_total 3".to_owned()) && all.contains(&"load 8".to_owned()), "{all:?}");
+        assert!(changed(&mut a, 2_500).is_empty(), "the end of the interval wrote all");
+    }
+
+    #[test]
+    fn where_very_many_change_each_gets_its_turn() {
+        let mut a = Aggregator::default();
+        let all = FRESH_SERIES_MAX * 2 + 10;
+        let touch = |a: &mut Aggregator, at| (0..all).for_each(|n| drop(observe(a, &format!("c{n}:1|c"), at)));
+        touch(&mut a, 0);
+        let mut seen = HashSet::new();
+        for round in 0..3 {
+            let samples = a.changed(Timestamp(round * 500));
+            assert!(samples.len() <= FRESH_SERIES_MAX);
+            seen.extend(samples.into_iter().map(|s| s.labels));
+            touch(&mut a, round * 500 + 1);
+        }
+        assert_eq!(seen.len(), all);
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, de::Error as _};
-use tenfold_alerting::parse_duration_ms;
 use tenfold_types::Timestamp;
+use tenfold_types::parse_duration_ms;
 
 /// Bytes of one file of tests.
 pub const FILE_BYTES_MAX: usize = 4 << 20;

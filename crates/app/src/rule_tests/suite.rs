@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tenfold_alerting::{
-    AlertState, Answer, Group, Present, RecordingRule, Rule, RuleState, RuleWorld, format_duration_ms, step,
-};
+use tenfold_alerting::{AlertState, Answer, Group, Present, RecordingRule, Rule, RuleState, RuleWorld, step};
 use tenfold_promql::{
     Interrupt, Limits, Query, Sample, Value, format_float, instant, parse,
     series::{Item, Table, description, items},
 };
-use tenfold_types::{Labels, STALE_NAN, Timestamp, histogram::Histogram};
+use tenfold_types::{Labels, STALE_NAN, Timestamp, format_duration_ms, histogram::Histogram};
 
 use super::file::{AlertCase, ExprCase, TestFile, TestGroup};
 

@@ -25,7 +25,7 @@ async fn run(app: &App, params: &Params) -> Answer {
         .iter()
         .map(|(labels, list)| json!({"seriesLabels": labels_json(labels), "exemplars": list.iter().map(one).collect::<Vec<_>>()}))
         .collect();
-    Ok(success(all.into()))
+    Ok(success(all))
 }
 
 /// Exemplars of the series that a query is about (`query`, `start`, `end`).

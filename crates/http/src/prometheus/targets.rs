@@ -6,7 +6,7 @@ use axum::extract::{RawQuery, State};
 use serde_json::{Value as Json, json};
 use tenfold_app::App;
 use tenfold_app::metrics::{Dropped, Health, TargetStatus};
-use tenfold_scrape::format_duration_ms;
+use tenfold_types::format_duration_ms;
 
 use super::{Answer, Params, bad, labels_json, success};
 
@@ -20,7 +20,7 @@ fn active(t: TargetStatus) -> Json {
         "discoveredLabels": labels_json(&t.discovered), "labels": labels_json(&t.labels), "scrapePool": t.pool,
         "scrapeUrl": t.url, "globalUrl": t.url, "lastError": t.error.unwrap_or_default(), "lastScrape": t.last_scrape,
         "lastScrapeDuration": t.duration_ms.unwrap_or(0) as f64 / 1000.0, "health": health,
-        "scrapeInterval": format_duration_ms(t.interval_ms), "scrapeTimeout": format_duration_ms(t.timeout_ms),
+        "scrapeInterval": format_duration_ms(t.interval_ms as i64), "scrapeTimeout": format_duration_ms(t.timeout_ms as i64),
     })
 }
 

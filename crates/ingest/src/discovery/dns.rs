@@ -9,7 +9,7 @@ use std::time::Duration;
 use tenfold_app::App;
 use tenfold_protocols::dns::{Answer, Kind, Record, answer, question};
 use tenfold_scrape::{DnsSd, Group, RecordType};
-use tenfold_types::Labels;
+use tenfold_types::{Entropy, Labels};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio_util::sync::CancellationToken;
@@ -45,7 +45,7 @@ pub(super) async fn follow(app: App, job: String, sd: DnsSd, stop: CancellationT
             let from = place(&sd, name);
             let found = tokio::select! {
                 () = stop.cancelled() => return,
-                found = resolver.look_up(&app, name, sd.kind) => found,
+                found = resolver.look_up(&*app.entropy, name, sd.kind) => found,
             };
             match found {
                 Ok(records) => {
@@ -122,27 +122,30 @@ impl Resolver {
         all
     }
 
-    /// No such name is an empty answer, not a failure: the targets are gone.
-    async fn look_up(&self, app: &App, name: &str, kind: RecordType) -> Result<Vec<Record>, String> {
+    /// No such name is an empty answer, not a failure: the targets are gone. That is known only when every name that may be
+    /// meant was answered; one whose server fails keeps none of the others from being asked.
+    async fn look_up(&self, entropy: &dyn Entropy, name: &str, kind: RecordType) -> Result<Vec<Record>, String> {
         let kind = match kind {
             RecordType::A => Kind::A,
             RecordType::Aaaa => Kind::Aaaa,
             RecordType::Srv => Kind::Srv,
         };
+        let mut failed = None;
         for name in self.names(name) {
-            match self.ask_all(app, &name, kind).await? {
-                Answer::Records(records) if !records.is_empty() => return Ok(records),
-                _ => {}
+            match self.ask_all(entropy, &name, kind).await {
+                Ok(Answer::Records(records)) if !records.is_empty() => return Ok(records),
+                Ok(_) => {}
+                Err(reason) => failed = failed.or(Some(format!("{name}: {reason}"))),
             }
         }
-        Ok(Vec::new())
+        failed.map_or(Ok(Vec::new()), Err)
     }
 
-    async fn ask_all(&self, app: &App, name: &str, kind: Kind) -> Result<Answer, String> {
+    async fn ask_all(&self, entropy: &dyn Entropy, name: &str, kind: Kind) -> Result<Answer, String> {
         let mut last = "no DNS server is known".to_owned();
         for server in self.servers.iter().cycle().take(self.servers.len() * ATTEMPTS) {
             let mut id = [0; 2];
-            app.entropy.fill(&mut id);
+            entropy.fill(&mut id);
             let asked = question(u16::from_be_bytes(id), name, kind).map_err(|e| e.to_string())?;
             match tokio::time::timeout(WITHIN, ask(*server, &asked, kind)).await {
                 Ok(Ok(answer)) => return Ok(answer),
@@ -192,5 +195,41 @@ mod tests {
         assert_eq!(resolver.names("web.prod"), ["web.prod", "web.prod.a.example", "web.prod.b.example"]);
         assert_eq!(resolver.names("web."), ["web."]);
         assert_eq!(Resolver::from_text("").servers, ["127.0.0.1:53".parse().unwrap()]);
+    }
+
+    /// Knows `web.good.example`; nothing of the zone `bad.example` can be told.
+    async fn half_broken() -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut buffer = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+                let mut answer = buffer[..length].to_vec();
+                let asked = String::from_utf8_lossy(&answer[12..]).into_owned();
+                // A response; then the code: server failure, or no such name.
+                (answer[2], answer[3]) = (0x81, if asked.contains("bad") { 0x82 } else { 0x83 });
+                if asked.contains("good") {
+                    (answer[3], answer[7]) = (0x80, 1);
+                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, 10, 0, 0, 7]);
+                }
+                let _ = socket.send_to(&answer, from).await;
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_zone_that_fails_hides_no_other() {
+        let search = |zones: &[&str]| zones.iter().map(|z| (*z).to_owned()).collect();
+        let mut resolver =
+            Resolver { servers: vec![half_broken().await], search: search(&["bad.example", "good.example"]) };
+        let entropy = tenfold_testkit::TestEntropy::default();
+        let found = resolver.look_up(&entropy, "web", RecordType::A).await;
+        assert_eq!(found, Ok(vec![Record::A([10, 0, 0, 7].into())]));
+        resolver.search = search(&["bad.example", "other.example"]);
+        let reason = resolver.look_up(&entropy, "web", RecordType::A).await.unwrap_err();
+        assert!(reason.starts_with("web.bad.example: "), "not known to be gone: {reason}");
+        resolver.search = search(&["other.example"]);
+        assert_eq!(resolver.look_up(&entropy, "web", RecordType::A).await, Ok(Vec::new()), "known to be gone");
     }
 }

@@ -32,16 +32,20 @@ fn fits(pattern: &str, path: &str) -> bool {
     }
 }
 
-fn expand(pattern: &str) -> Vec<PathBuf> {
+/// The files a pattern means now; an error when the folder cannot be listed. One that is not there holds none.
+fn expand(pattern: &str) -> Result<Vec<PathBuf>, String> {
     if !pattern.contains('*') {
-        return vec![PathBuf::from(pattern)];
+        return Ok(vec![PathBuf::from(pattern)]);
     }
     let folder = match pattern.rsplit_once('/') {
         Some(("", _)) => "/",
         Some((folder, _)) => folder,
         None => ".",
     };
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|e| format!("{folder} cannot be listed: {e}"))?,
+    };
     let path = |entry: std::fs::DirEntry| {
         let name = entry.file_name();
         let path = pattern.rsplit_once('/').map_or_else(
@@ -50,23 +54,42 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
         );
         fits(pattern, &path.to_string_lossy()).then_some(path)
     };
-    let mut all: Vec<PathBuf> = entries.filter_map(Result::ok).filter_map(path).collect();
+    let mut all = Vec::new();
+    for entry in entries {
+        all.extend(path(entry.map_err(|e| format!("{folder} cannot be listed: {e}"))?));
+    }
     all.sort();
     all.truncate(FILES_MAX);
-    all
+    Ok(all)
 }
 
-/// What changed since the last look: a file's groups, or why they cannot be read; `None` for one that is gone.
+/// What changed since the last look: a file's groups, or why they cannot be read; `None` for one that is gone. What cannot
+/// be read is no change of what was found before, and is tried again with each look.
 type Changes = Vec<(PathBuf, Option<Result<Vec<Group>, String>>)>;
 
 fn look(sd: &FileSd, known: &mut BTreeMap<PathBuf, Stamp>) -> Changes {
-    let now: BTreeMap<PathBuf, Stamp> =
-        sd.files.iter().flat_map(|pattern| expand(pattern)).map(|path| (path.clone(), stamp(&path))).collect();
-    let mut changes = Changes::new();
-    for (path, stamp) in &now {
-        if known.get(path) != Some(stamp) {
-            changes.push((path.clone(), stamp.map(|(_, length)| read(path, length))));
+    let (mut now, mut changes) = (BTreeMap::new(), Changes::new());
+    for pattern in &sd.files {
+        match expand(pattern) {
+            Ok(paths) => now.extend(paths.into_iter().map(|path| (path.clone(), stamp(&path)))),
+            Err(reason) => {
+                let before = known.iter().filter(|(path, _)| fits(pattern, &path.to_string_lossy()));
+                now.extend(before.map(|(path, stamp)| (path.clone(), stamp.clone())));
+                changes.push((PathBuf::from(pattern), Some(Err(reason))));
+            }
         }
+    }
+    for (path, stamp) in &mut now {
+        let found = match stamp {
+            stamp if known.get(path) == Some(stamp) && !matches!(stamp, Stamp::Unreadable(_)) => continue,
+            Stamp::Absent => None,
+            Stamp::Unreadable(reason) => Some(Err(reason.clone())),
+            Stamp::Written(_, length) => Some(read(path, *length)),
+        };
+        if let Some(Err(reason)) = &found {
+            *stamp = Stamp::Unreadable(reason.clone());
+        }
+        changes.push((path.clone(), found));
     }
     changes.extend(known.keys().filter(|path| !now.contains_key(*path)).map(|path| (path.clone(), None)));
     *known = now;
@@ -98,6 +121,8 @@ pub(super) async fn follow(app: App, job: String, sd: FileSd, stop: Cancellation
         let looked = tokio::task::spawn_blocking(move || (look(&of, &mut before), before)).await;
         let Ok((changes, now)) = looked else { continue };
         known = now;
+        let failed = |pattern: &str| changes.iter().any(|(path, _)| path.as_os_str() == pattern);
+        sd.files.iter().filter(|pattern| !failed(pattern)).for_each(|pattern| trouble.ends(&place(Path::new(pattern))));
         for (path, found) in changes {
             let from = place(&path);
             match found {
@@ -144,5 +169,34 @@ mod tests {
         assert!(matches!(look(&sd, &mut known)[0].1, Some(Err(_))));
         std::fs::remove_file(&path).unwrap();
         assert_eq!(look(&sd, &mut known), [(path, None)]);
+    }
+
+    /// A path through a file is an error of the kind that a lost mount is, not an absence.
+    #[test]
+    fn what_cannot_be_read_is_not_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let (folder, aside) = (dir.path().join("lists"), dir.path().join("aside"));
+        std::fs::create_dir(&folder).unwrap();
+        for (name, target) in [("a.yml", "h1"), ("b.json", "h2")] {
+            std::fs::write(folder.join(name), format!("[{{\"targets\": [\"{target}\"]}}]")).unwrap();
+        }
+        let of = |name: &str| folder.join(name).display().to_string();
+        let sd = FileSd { files: vec![of("*.yml"), of("b.json")], refresh_ms: 1 };
+        let mut known = BTreeMap::new();
+        assert_eq!(look(&sd, &mut known).len(), 2);
+        std::fs::rename(&folder, &aside).unwrap();
+        std::fs::write(&folder, "in the way").unwrap();
+        for _ in 0..2 {
+            let changes = look(&sd, &mut known);
+            assert_eq!(changes.len(), 2, "both are told each time: {changes:?}");
+            assert!(changes.iter().all(|(_, found)| matches!(found, Some(Err(_)))), "{changes:?}");
+        }
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::rename(&aside, &folder).unwrap();
+        let back = look(&sd, &mut known);
+        assert!(back.iter().all(|(_, found)| matches!(found, Some(Ok(_)))), "{back:?}");
+        assert!(look(&sd, &mut known).is_empty());
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(look(&sd, &mut known).iter().all(|(_, found)| found.is_none()), "now they are gone");
     }
 }

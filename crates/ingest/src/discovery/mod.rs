@@ -18,12 +18,22 @@ use tokio_util::sync::CancellationToken;
 /// How often files are looked at for changes.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// When a file was written and how long it is: another one is another content.
-type Stamp = Option<(SystemTime, u64)>;
+/// What can be told of a file without reading it: another one is another content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stamp {
+    /// When it was written, and how long it is.
+    Written(SystemTime, u64),
+    Absent,
+    /// Whether it is there cannot be told, or what it says: it is looked at again.
+    Unreadable(String),
+}
 
-fn stamp(path: &Path) -> Stamp {
-    let about = std::fs::metadata(path).ok()?;
-    Some((about.modified().ok()?, about.len()))
+pub(crate) fn stamp(path: &Path) -> Stamp {
+    match std::fs::metadata(path).and_then(|about| Ok((about.modified()?, about.len()))) {
+        Ok((at, length)) => Stamp::Written(at, length),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Stamp::Absent,
+        Err(error) => Stamp::Unreadable(error.to_string()),
+    }
 }
 
 /// What the configuration files said when they were read.
@@ -74,23 +84,33 @@ pub(crate) async fn run(app: App, mut loaded: Loaded, stop: CancellationToken) {
 }
 
 /// Waits until the files changed to something that can be obeyed.
-async fn changed(app: &App, files: &[PathBuf], mut stamps: Vec<Stamp>) -> Loaded {
+async fn changed(app: &App, files: &[PathBuf], stamps: Vec<Stamp>) -> Loaded {
     let mut look = tokio::time::interval(LOOK);
+    let mut told: Option<String> = None;
     loop {
         look.tick().await;
         let now: Vec<Stamp> = files.iter().map(|file| stamp(file)).collect();
         if now == stamps {
+            if told.take().is_some() {
+                // It is again as it is obeyed.
+                app.metrics.set_config_trouble(None);
+            }
             continue;
         }
-        stamps = now;
-        match load(files) {
+        let to_load = files.to_vec();
+        let read = tokio::task::spawn_blocking(move || load(&to_load)).await;
+        match read.unwrap_or_else(|e| Err(e.to_string())) {
             Ok(loaded) => {
                 app.metrics.set_config_trouble(None);
                 return loaded;
             }
+            // Read again at the next look, since reading may have failed for a moment.
             Err(reason) => {
-                tracing::error!(reason, "the changed scrape configuration is not obeyed; the one before goes on");
-                app.metrics.set_config_trouble(Some(reason));
+                if told.as_ref() != Some(&reason) {
+                    tracing::error!(reason, "the changed scrape configuration is not obeyed; the one before goes on");
+                }
+                app.metrics.set_config_trouble(Some(reason.clone()));
+                told = Some(reason);
             }
         }
     }

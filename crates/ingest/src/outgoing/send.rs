@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tenfold_app::App;
+use tenfold_httpkit::body::beginning;
 use tenfold_protocols::remote_write::compress;
 use tokio_util::sync::CancellationToken;
 
@@ -92,7 +93,7 @@ impl Sender {
             Err(message) => return Outcome::Again(message, None),
         };
         let sent = self.http.post(&self.receiver.settings.url).headers(headers).body(body).send().await;
-        let mut response = match sent {
+        let response = match sent {
             Ok(response) => response,
             Err(e) => return Outcome::Again(crate::client::plain(&e), None),
         };
@@ -102,12 +103,7 @@ impl Sender {
         }
         let after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
         let after = after.map(|s: u64| Duration::from_secs(s).min(RETRY_AFTER_MAX));
-        let mut said = Vec::new();
-        while said.len() < TOLD_BYTES
-            && let Ok(Some(chunk)) = response.chunk().await
-        {
-            said.extend_from_slice(&chunk[..chunk.len().min(TOLD_BYTES - said.len())]);
-        }
+        let (said, _) = beginning(response.bytes_stream(), TOLD_BYTES).await;
         let said = String::from_utf8_lossy(&said).trim().to_owned();
         let message = format!("it answered {status}: {said}");
         // Whoever is not let in yet has a wrong token, and right samples.

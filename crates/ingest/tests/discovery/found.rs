@@ -169,6 +169,27 @@ async fn a_changed_configuration_is_obeyed_if_it_is_right() {
 }
 
 #[tokio::test]
+async fn a_job_that_did_not_change_goes_on() {
+    let yaml = |head: &str, target: &str| {
+        format!(
+            "{head}scrape_configs:\n- job_name: kept\n  static_configs: [{{targets: ['h1:1']}}]\n  \
+             metric_relabel_configs: [{{source_labels: [a], regex: 'x.*', action: drop}}]\n\
+             - job_name: changed\n  static_configs: [{{targets: ['{target}']}}]\n"
+        )
+    };
+    let world = World::new(&yaml("", "h2:1"), |_| {}).await.start().await;
+    world.targets("the first", &["http://h1:1/metrics", "http://h2:1/metrics"]).await;
+    let job = |url: &str| {
+        let target = world.app.metrics.targets().into_iter().find(|t| t.url == url).expect("the target");
+        world.app.metrics.job_of(&target)
+    };
+    let before = job("http://h1:1/metrics");
+    replace(&world.config(), &yaml("# One line further down.\n", "h3:1"));
+    world.targets("the second", &["http://h1:1/metrics", "http://h3:1/metrics"]).await;
+    assert!(std::sync::Arc::ptr_eq(&before, &job("http://h1:1/metrics")), "its scrapes are not begun anew");
+}
+
+#[tokio::test]
 async fn a_wrong_configuration_is_refused_at_the_start() {
     let world = World::new("scrape_configs:\n- job_name: a\n  consul_sd_configs: []\n", |_| {}).await;
     let stop = tokio_util::sync::CancellationToken::new();

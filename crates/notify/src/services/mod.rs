@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tenfold_app::alerts::{Channel, Notice, NotifyError};
 use tenfold_app::settings::Channels as Settings;
+use tenfold_httpkit::body::beginning;
 
 use crate::{SetupError, chain};
 
@@ -167,20 +168,12 @@ impl Services {
                 .body(phone::form(&pairs)),
         };
         let call = call.build().map_err(|e| failed(true, chain(&e.without_url())))?;
-        let mut answer = self.client.execute(call).await.map_err(|e| failed(false, chain(&e.without_url())))?;
+        let answer = self.client.execute(call).await.map_err(|e| failed(false, chain(&e.without_url())))?;
         let status = answer.status().as_u16();
         let asked = answer.headers().get(reqwest::header::RETRY_AFTER);
         let asked = asked.and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let mut body = Vec::new();
-        while body.len() < ANSWER_BYTES_MAX {
-            match answer.chunk().await {
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                // It was taken or refused by its status; the rest of its words are not needed.
-                Err(_) => break,
-            }
-        }
-        body.truncate(ANSWER_BYTES_MAX);
+        // It was taken or refused by its status; when it breaks off, the rest of its words are not needed.
+        let (body, _) = beginning(answer.bytes_stream(), ANSWER_BYTES_MAX).await;
         answer::read(channel, status, asked.as_deref(), &body)
     }
 }

@@ -31,17 +31,6 @@ const SIGNS: [&str; 26] = [
     "/", "%", "^", "@", ":",
 ];
 
-/// Duration units from long to short with their milliseconds; each may appear once, in this order.
-const UNITS: [(&str, i64); 7] = [
-    ("y", 365 * 86_400_000),
-    ("w", 7 * 86_400_000),
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1000),
-    ("ms", 1),
-];
-
 pub(crate) fn lex(text: &str) -> Result<Vec<Lexed>, QueryError> {
     let mut out = Vec::new();
     let mut at = 0;
@@ -137,24 +126,7 @@ fn ends_word(rest: &str) -> bool {
 
 /// Reads `1h30m` and the like at the start of the text: milliseconds and length.
 pub(crate) fn duration(text: &str) -> Option<(i64, usize)> {
-    let mut at = 0;
-    let mut total = 0i64;
-    let mut unit_from = 0;
-    loop {
-        let rest = &text[at..];
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        if digits == 0 {
-            break;
-        }
-        let letters = rest[digits..].find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len() - digits);
-        let name = &rest[digits..digits + letters];
-        let position = UNITS.iter().position(|(unit, _)| *unit == name).filter(|p| *p >= unit_from)?;
-        let count: i64 = rest[..digits].parse().ok()?;
-        total = total.checked_add(count.checked_mul(UNITS[position].1)?)?;
-        unit_from = position + 1;
-        at += digits + letters;
-    }
-    (at > 0 && ends_word(&text[at..])).then_some((total, at))
+    tenfold_types::duration_prefix(text).filter(|(_, len)| ends_word(&text[*len..]))
 }
 
 fn string(text: &str, quote: char) -> Result<(Token, usize), &'static str> {

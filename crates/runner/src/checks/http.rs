@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use futures_util::StreamExt;
 use tenfold_alerting::checks::CheckStatus;
 use tenfold_app::checks::Http;
+use tenfold_httpkit::body::beginning;
 
 use super::{Said, seconds, slow, word};
 
@@ -32,13 +32,9 @@ async fn answer(client: &reqwest::Client, http: &Http) -> Result<(u16, usize), S
     if !good {
         return Err(format!("it answers {code}"));
     }
-    let mut body = Vec::new();
-    let mut stream = response.bytes_stream();
-    while let Some(chunk) = stream.next().await {
-        body.extend_from_slice(&chunk.map_err(|e| reason(&e))?);
-        if body.len() > BODY_BYTES_MAX {
-            break;
-        }
+    let (body, broken) = beginning(response.bytes_stream(), BODY_BYTES_MAX).await;
+    if let Some(e) = broken {
+        return Err(reason(&e));
     }
     let wanted = http.contains.as_bytes();
     if !wanted.is_empty() && !body.windows(wanted.len()).any(|w| w == wanted) {

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use crate::{Group, Rule};
 
 pub use read::parse_config;
+pub(crate) use read::{INTERVAL_MS_MIN, too_often};
 
 /// What is wrong with a configuration, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +45,7 @@ impl ScrapeConfigs {
 }
 
 /// One `scrape_config`, complete.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     pub name: String,
     /// Line of its entry.
@@ -82,6 +83,11 @@ pub struct Job {
 }
 
 impl Job {
+    /// Whether both ask the same targets in the same way, wherever their entries stand.
+    pub fn asks_like(&self, other: &Self) -> bool {
+        *self == Self { line: self.line, ..other.clone() }
+    }
+
     /// A job with Prometheus' defaults.
     pub fn new(name: impl Into<String>, interval_ms: u64, timeout_ms: u64) -> Self {
         Self {

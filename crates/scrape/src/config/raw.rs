@@ -8,7 +8,7 @@ use serde_saphyr::Spanned;
 use super::{Protocol, RecordType};
 use crate::groups::RawGroup;
 use crate::relabel::RuleSpec;
-use crate::units::{parse_bytes, parse_duration_ms};
+use crate::units::parse_bytes;
 
 /// Milliseconds.
 #[derive(Debug, Clone, Copy)]
@@ -16,7 +16,8 @@ pub struct Duration(pub u64);
 
 impl<'de> Deserialize<'de> for Duration {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        parse_duration_ms(&String::deserialize(d)?).map(Self).map_err(D::Error::custom)
+        let read = tenfold_types::parse_duration_ms(&String::deserialize(d)?);
+        read.map(|ms| Self(ms.unsigned_abs())).map_err(D::Error::custom)
     }
 }
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde_saphyr::Spanned;
+use tenfold_types::format_duration_ms;
 
 use super::raw::{Authorization, BasicAuth, File, Global, RawDnsSd, RawFileSd, RawHttpSd, RawTls, Scrape};
 use super::{Auth, ConfigError, DnsSd, FileSd, HttpClient, HttpSd, Job, Limits, Protocol, RecordType, ScrapeConfigs};
 use super::{Secret, Tls};
 use crate::groups::{Group, first_part};
 use crate::relabel::{Rule, RuleSpec};
-use crate::units::format_duration_ms;
 
 /// Bytes of one file.
 const FILE_BYTES_MAX: usize = 4 << 20;
@@ -18,7 +18,12 @@ const RULES_MAX: usize = 500;
 const INTERVAL_MS: u64 = 60_000;
 const TIMEOUT_MS: u64 = 10_000;
 /// A target is asked no more often.
-const INTERVAL_MS_MIN: u64 = 100;
+/// No target is asked more often.
+pub(crate) const INTERVAL_MS_MIN: u64 = 100;
+
+pub(crate) fn too_often() -> String {
+    format!("a target is asked every {INTERVAL_MS_MIN} ms at most")
+}
 const FILE_REFRESH_MS: u64 = 5 * 60_000;
 const HTTP_REFRESH_MS: u64 = 60_000;
 const DNS_REFRESH_MS: u64 = 30_000;
@@ -182,11 +187,11 @@ fn times(global: &Global, scrape: &Spanned<Scrape>) -> Result<(u64, u64), Config
     let own_ms = raw.scrape_timeout.as_ref().map(|d| d.value.0);
     let timeout_ms = or(own_ms, global.scrape_timeout.map(|d| d.0)).unwrap_or(TIMEOUT_MS);
     if let Some(at) = raw.scrape_timeout.as_ref().filter(|d| d.value.0 > interval_ms) {
-        let (timeout, interval) = (format_duration_ms(timeout_ms), format_duration_ms(interval_ms));
+        let [timeout, interval] = [timeout_ms, interval_ms].map(|ms| format_duration_ms(ms as i64));
         return Err(wrong(at, format!("`scrape_timeout` ({timeout}) is longer than the interval ({interval})")));
     }
     if interval_ms < INTERVAL_MS_MIN {
-        return Err(wrong(scrape, format!("a target is asked every {INTERVAL_MS_MIN} ms at most")));
+        return Err(wrong(scrape, too_often()));
     }
     Ok((interval_ms, timeout_ms.min(interval_ms)))
 }

@@ -10,7 +10,7 @@ mod reset;
 mod sparse;
 mod text;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 pub use arithmetic::{Added, HistogramSum, Incompatible};
 pub use buckets::{Bucket, Buckets, Span};
@@ -200,17 +200,45 @@ pub(crate) fn bound(schema: i32, bounds: &[f64], index: i32) -> f64 {
     let schema = schema.clamp(*EXPONENTIAL_SCHEMAS.start(), *EXPONENTIAL_SCHEMAS.end());
     // 2^(index * 2^-schema), the whole part of the exponent kept apart so that powers of two are exact.
     let (whole, part) = if schema < 0 {
-        (i64::from(index) << -schema, 0.0)
+        (i64::from(index) << -schema, 0)
     } else {
         let parts = 1_i64 << schema;
-        (i64::from(index).div_euclid(parts), i64::from(index).rem_euclid(parts) as f64 / parts as f64)
+        (i64::from(index).div_euclid(parts), (i64::from(index).rem_euclid(parts) as usize) << (PARTS_SCHEMA - schema))
     };
-    if whole == 1024 && part == 0.0 {
+    if whole == 1024 && part == 0 {
         // The last bucket of ordinary numbers ends with the greatest of them; the next one holds infinity.
         return f64::MAX;
     }
-    part.exp2() * power_of_two(whole)
+    2.0 * PARTS[part] * power_of_two(whole)
 }
+
+const PARTS_SCHEMA: i32 = *EXPONENTIAL_SCHEMAS.end();
+
+/// The bounds between 0.5 and 1 of the finest schema, to the last bit as Prometheus' clients have them, which sort what they
+/// observe by these: an even one is that of the schema before, an odd one the bound below it times the schema's factor,
+/// rounded.
+static PARTS: LazyLock<[f64; 1 << PARTS_SCHEMA]> = LazyLock::new(|| {
+    /// `2^(1/2^schema)`, from schema 1 on.
+    #[expect(clippy::approx_constant, reason = "the root of two is theirs, a bit below the nearest one")]
+    const FACTORS: [f64; PARTS_SCHEMA as usize] = [
+        1.414_213_562_373_095,
+        1.189_207_115_002_721,
+        1.090_507_732_665_257_7,
+        1.044_273_782_427_413_8,
+        1.021_897_148_654_116_6,
+        1.010_889_286_051_700_5,
+        1.005_429_901_112_802_7,
+        1.002_711_275_050_202_5,
+    ];
+    let mut all = [0.5; 1 << PARTS_SCHEMA];
+    for (i, factor) in FACTORS.iter().enumerate() {
+        let distance = all.len() >> (i + 1);
+        for at in (distance..all.len()).step_by(2 * distance) {
+            all[at] = all[at - distance] * factor;
+        }
+    }
+    all
+});
 
 fn power_of_two(exponent: i64) -> f64 {
     match exponent {
@@ -232,7 +260,6 @@ mod tests {
             (0, 3, 8.0),
             (0, -2, 0.25),
             (-2, 1, 16.0),
-            (1, 1, std::f64::consts::SQRT_2),
             (1, -4, 0.25),
             (3, 8, 2.0),
             (0, 1024, f64::MAX),
@@ -244,11 +271,21 @@ mod tests {
         ];
         for (schema, index, wanted) in cases {
             let found = bound(schema, &[], index);
-            assert!(
-                found == wanted || (found - wanted).abs() < 1e-15 * wanted,
-                "schema {schema} index {index}: {found}, not {wanted}"
-            );
+            assert!(found == wanted, "schema {schema} index {index}: {found}, not {wanted}");
         }
+        // As Prometheus writes them.
+        for (schema, index, wanted) in [
+            (1, 1, "1.414213562373095"),
+            (2, 3, "1.6817928305074288"),
+            (3, -1, "0.9170040432046711"),
+            (5, 31, "1.9571441241753997"),
+            (8, 255, "1.9945921121709396"),
+            (8, 259, "2.016311796236835"),
+        ] {
+            assert_eq!(bound(schema, &[], index).to_string(), wanted, "schema {schema} index {index}");
+        }
+        // Within a schema they ascend.
+        assert!((0..600).all(|i| bound(8, &[], i) < bound(8, &[], i + 1)));
         assert_eq!(bound(CUSTOM_SCHEMA, &[1.0, 5.0], 2), f64::INFINITY);
         assert_eq!(bound(CUSTOM_SCHEMA, &[1.0, 5.0], -1), f64::NEG_INFINITY);
     }

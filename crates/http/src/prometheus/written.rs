@@ -1,0 +1,193 @@
+//! The answer of a query as Prometheus' API writes it, put down without a tree in between: a graph is tens of thousands of
+//! points.
+
+use std::io::Write;
+
+use serde_json::{Value as Json, json};
+use tenfold_promql::{Sample, Series, Value, VectorSample, format_float};
+use tenfold_types::{Histogram, Labels};
+
+/// Bytes of one point of a series, roughly.
+const POINT_BYTES: usize = 32;
+
+pub(super) fn value(value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    match value {
+        Value::Scalar(p) => put_point(&mut out, p.t_ms, p.value),
+        Value::String { t_ms, value } => {
+            put_instant(&mut out, *t_ms);
+            put_text(&mut out, value);
+            out.push(b']');
+        }
+        Value::Vector(samples) => put_list(&mut out, samples, put_sample),
+        Value::Matrix(series) => {
+            out.reserve(series.iter().map(|s| s.points.len()).sum::<usize>() * POINT_BYTES);
+            put_list(&mut out, series, put_series);
+        }
+    }
+    out
+}
+
+fn put_list<T>(out: &mut Vec<u8>, items: &[T], put: impl Fn(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (i, item) in items.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        put(out, item);
+    }
+    out.push(b']');
+}
+
+fn put_sample(out: &mut Vec<u8>, s: &VectorSample) {
+    out.extend_from_slice(b"{\"metric\":");
+    put_labels(out, &s.labels);
+    match &s.value {
+        Sample::Float(v) => {
+            out.extend_from_slice(b",\"value\":");
+            put_point(out, s.t_ms, *v);
+        }
+        Sample::Histogram(h) => {
+            out.extend_from_slice(b",\"histogram\":");
+            put_histogram(out, s.t_ms, h);
+        }
+    }
+    out.push(b'}');
+}
+
+fn put_series(out: &mut Vec<u8>, series: &Series) {
+    out.extend_from_slice(b"{\"metric\":");
+    put_labels(out, &series.labels);
+    if !series.points.is_empty() || series.histograms.is_empty() {
+        out.extend_from_slice(b",\"values\":");
+        put_list(out, &series.points, |out, p| put_point(out, p.t_ms, p.value));
+    }
+    if !series.histograms.is_empty() {
+        out.extend_from_slice(b",\"histograms\":");
+        put_list(out, &series.histograms, |out, p| put_histogram(out, p.t_ms, &p.histogram));
+    }
+    out.push(b'}');
+}
+
+fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
+    out.push(b'{');
+    for (i, (name, value)) in labels.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        put_text(out, name);
+        out.push(b':');
+        put_text(out, value);
+    }
+    out.push(b'}');
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("a vector takes every write");
+}
+
+/// Seconds since 1970, and the comma before what was then.
+fn put_instant(out: &mut Vec<u8>, t_ms: i64) {
+    let (sign, ms) = (if t_ms < 0 { "-" } else { "" }, t_ms.unsigned_abs());
+    let put = match ms % 1_000 {
+        0 => write!(out, "[{sign}{}.0,", ms / 1_000),
+        part => write!(out, "[{sign}{}.{},", ms / 1_000, format!("{part:03}").trim_end_matches('0')),
+    };
+    put.expect("a vector takes every write");
+}
+
+fn put_point(out: &mut Vec<u8>, t_ms: i64, value: f64) {
+    put_instant(out, t_ms);
+    out.push(b'"');
+    // Whole numbers are most of all, and are the same in either way.
+    if value.fract() == 0.0 && value.abs() < 1e15 && (value != 0.0 || value.is_sign_positive()) {
+        write!(out, "{}", value as i64).expect("a vector takes every write");
+    } else {
+        out.extend_from_slice(format_float(value).as_bytes());
+    }
+    out.extend_from_slice(b"\"]");
+}
+
+/// A native histogram: buckets that hold something, each with the code of its bounds (0 upper inclusive, 1 lower inclusive, 2
+/// none, 3 both), the bounds and the count.
+fn put_histogram(out: &mut Vec<u8>, t_ms: i64, h: &Histogram) {
+    let buckets = h.all_buckets().into_iter().filter(|b| b.count != 0.0).map(|b| {
+        let code = match (b.lower_inclusive, b.upper_inclusive) {
+            (false, true) => 0,
+            (true, false) => 1,
+            (false, false) => 2,
+            (true, true) => 3,
+        };
+        json!([code, format_float(b.lower), format_float(b.upper), format_float(b.count)])
+    });
+    let mut parts = json!({"count": format_float(h.count), "sum": format_float(h.sum)});
+    let buckets: Vec<Json> = buckets.collect();
+    if !buckets.is_empty() {
+        parts["buckets"] = buckets.into();
+    }
+    put_instant(out, t_ms);
+    serde_json::to_writer(&mut *out, &parts).expect("a vector takes every write");
+    out.push(b']');
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tenfold_types::{HistogramPoint, Point, histogram::Buckets};
+
+    use super::*;
+
+    fn read(value: &Value) -> Json {
+        serde_json::from_slice(&super::value(value)).unwrap()
+    }
+
+    #[test]
+    fn native_histograms_are_written_as_prometheus_writes_them() {
+        let histogram = Arc::new(Histogram {
+            count: 5.5,
+            sum: 18.4,
+            zero_threshold: 0.001,
+            zero_count: 2.0,
+            positive: Buckets::single(0, vec![1.0, 0.0, 2.5]),
+            negative: Buckets::single(1, vec![0.0, 0.0]),
+            ..Histogram::default()
+        });
+        let labels = Arc::new(Labels::from_pairs([("job", "web")]));
+        let written = json!([12.5, {"count": "5.5", "sum": "18.4", "buckets": [
+            [3, "-0.001", "0.001", "2"], [0, "0.5", "1", "1"], [0, "2", "4", "2.5"],
+        ]}]);
+        let sample = VectorSample { labels: labels.clone(), t_ms: 12_500, value: Sample::Histogram(histogram.clone()) };
+        let vector = read(&Value::Vector(vec![sample]));
+        assert_eq!(vector, json!([{"metric": {"job": "web"}, "histogram": written}]));
+        let histograms = vec![HistogramPoint { t_ms: 12_500, histogram }];
+        let matrix = Value::Matrix(vec![Series { labels, points: vec![Point::new(0, 1.0)], histograms }]);
+        assert_eq!(read(&matrix), json!([{"metric": {"job": "web"}, "values": [[0.0, "1"]], "histograms": [written]}]));
+    }
+
+    #[test]
+    fn floats_are_written_as_the_tree_would_be() {
+        let values =
+            [0.0, -0.0, 1.0, -7.0, 0.5, 1e15, 1e16, 1e21, 1.5e-7, f64::NAN, f64::INFINITY, f64::MAX, 0.1 + 0.2];
+        for (i, value) in values.into_iter().enumerate() {
+            for t_ms in [0, 1_795_424_000_000, 1_795_424_000_120 + i as i64, -1_500, 5] {
+                let written = super::value(&Value::Scalar(Point::new(t_ms, value)));
+                let tree = json!([t_ms as f64 / 1000.0, format_float(value)]);
+                assert_eq!(String::from_utf8(written).unwrap(), tree.to_string());
+            }
+        }
+        let labels = Arc::new(Labels::from_pairs([("a\"b", "c\\\n\u{1}é")]));
+        let series = |n: i64| Series {
+            labels: labels.clone(),
+            points: (0..n).map(|t| Point::new(t, t as f64)).collect(),
+            histograms: Vec::new(),
+        };
+        let tree = json!([
+            {"metric": {"a\"b": "c\\\n\u{1}é"}, "values": [[0.0, "0"], [0.001, "1"]]},
+            {"metric": {"a\"b": "c\\\n\u{1}é"}, "values": []},
+        ]);
+        assert_eq!(read(&Value::Matrix(vec![series(2), series(0)])), tree);
+        assert_eq!(read(&Value::String { t_ms: 1_000, value: "\"".into() }), json!([1.0, "\""]));
+        assert_eq!(read(&Value::Vector(Vec::new())), json!([]));
+    }
+}

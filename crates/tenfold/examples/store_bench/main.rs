@@ -1,0 +1,159 @@
+//! The server's store beside Debian's Prometheus and VictoriaMetrics in one run: the same remote write by the same client,
+//! then the same questions in turns. Reports processor time, memory and bytes on disk of each server's process.
+//!
+//! `cargo run --release -p tenfold --example store_bench -- [SERIES] [SAMPLES] [WIDE]`: SERIES x SAMPLES over 25 hours
+//! (10,000 x 1,000), WIDE series x 40 samples of the last ten minutes (100,000). `TENFOLD_BIN` names the server (by default
+//! the release build beside this example), `TENFOLD_BEFORE` an older build to be measured in the same run.
+//!
+//! `-- statsd [DATAGRAMS]` measures StatsD beside Etsy's server instead.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails may panic")]
+
+mod data;
+mod queries;
+mod server;
+mod statsd;
+
+use std::time::{Duration, Instant};
+
+use data::{Kind, Set};
+use nix::sys::signal::Signal;
+use server::{Server, bytes_on_disk};
+
+/// So long a store may tidy up before its bytes are counted, in seconds.
+const SETTLE_S: u64 = 75;
+/// Starts after a kill; the median counts.
+const KILLS: usize = 3;
+/// The first set covers this much time.
+const COVERED_MS: i64 = 25 * 3_600_000;
+
+pub fn median(mut all: Vec<f64>) -> f64 {
+    all.sort_by(f64::total_cmp);
+    all[all.len() / 2]
+}
+
+pub fn pause(seconds: u64) {
+    let (_keep, wait) = std::sync::mpsc::channel::<()>();
+    let _ = wait.recv_timeout(Duration::from_secs(seconds));
+}
+
+#[expect(clippy::disallowed_methods, reason = "real stores go by the real time")]
+fn now_ms() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+fn sets(series: usize, samples: usize, wide: usize) -> [Set; 3] {
+    let end_ms = now_ms() / 15_000 * 15_000;
+    let pace_ms = COVERED_MS / samples as i64 / 1_000 * 1_000;
+    let set = |name, kind, series, samples, pace_ms| Set { name, kind, series, samples, pace_ms, end_ms };
+    [
+        set("bench_total", Kind::Mixed, series, samples, pace_ms.max(1_000)),
+        set("wide_total", Kind::Mixed, wide, 40, 15_000),
+        set("lat_bucket", Kind::Buckets, 12_000, 240, 15_000),
+    ]
+}
+
+fn write(set: &Set, servers: &[Server]) {
+    println!("\n{}: {} series x {} samples, one each {} s", set.name, set.series, set.samples, set.pace_ms / 1_000);
+    for server in servers {
+        let (before, begun) = (server.cpu_s(), Instant::now());
+        set.send(server);
+        let (cpu, wall) = (server.cpu_s() - before, begun.elapsed().as_secs_f64());
+        println!(
+            "{:16} {:9.0} samples a processor second ({cpu:.1} s; {wall:.1} s of wall time), peak {:.0} MiB",
+            server.name,
+            set.total() / cpu,
+            server.memory_kib("VmHWM") / 1024.0
+        );
+    }
+}
+
+/// Resident KiB and those of them that are no pages of files.
+fn memory(server: &Server) -> [f64; 2] {
+    [server.memory_kib("VmRSS"), server.memory_kib("RssAnon")]
+}
+
+fn tell_memory(what: &str, servers: &[Server], before: &[[f64; 2]], series: usize) {
+    println!("\nmemory a series {what}: resident (without pages of files), bytes");
+    for (server, before) in servers.iter().zip(before) {
+        let now = memory(server);
+        let each = |i: usize| (now[i] - before[i]) * 1024.0 / series as f64;
+        println!("{:16} {:7.0} ({:.0})", server.name, each(0), each(1));
+    }
+}
+
+/// Waits until stores have tidied up. Blocks are cut and merged by themselves; VictoriaMetrics is asked to.
+fn settle(servers: &[Server]) {
+    pause(SETTLE_S);
+    for server in servers.iter().filter(|s| s.name == "VictoriaMetrics") {
+        server.ask("GET", "/internal/force_flush", "", b"");
+        server.ask("GET", "/internal/force_merge", "", b"");
+        pause(10);
+    }
+}
+
+fn tell_disk(servers: &[Server], samples: f64) {
+    println!("\non disk: all files, and what is no log of the newest samples");
+    for server in servers {
+        // Prometheus' log and what it maps of its head; ours has its own directory of blocks.
+        let settled = bytes_on_disk(&server.blocks, &["wal", "chunks_head"]);
+        let all = bytes_on_disk(&server.data, &[]);
+        println!(
+            "{:16} {:6.1} MB, {:6.1} MB in blocks: {:.3} bytes of blocks a sample of all; {:.1} s of processor until now",
+            server.name,
+            all as f64 / 1e6,
+            settled as f64 / 1e6,
+            settled as f64 / samples,
+            server.cpu_s()
+        );
+    }
+}
+
+fn main() {
+    let mut args = std::env::args().skip(1).peekable();
+    if args.next_if_eq("statsd").is_some() {
+        return statsd::run(args.next().map_or(200_000, |a| a.parse().unwrap()));
+    }
+    let mut args = args.map(|a| a.parse::<usize>().unwrap());
+    let mut size = |usual| args.next().unwrap_or(usual);
+    let sets = sets(size(10_000), size(1_000), size(100_000));
+    let dir = tempfile::tempdir().unwrap();
+    let settings = "[statsd]\nlisten = \"\"\n";
+    let ours = server::tenfold(dir.path(), settings);
+    let before = std::env::var_os("TENFOLD_BEFORE").and_then(|b| server::older(dir.path(), settings, b.into()));
+    let mut servers: Vec<Server> =
+        [ours, server::prometheus(dir.path()), server::victoria(dir.path()), before].into_iter().flatten().collect();
+    pause(2);
+    let empty: Vec<_> = servers.iter().map(memory).collect();
+    let (mut series, mut samples) = (0, 0.0);
+    for set in &sets {
+        write(set, &servers);
+        (series, samples) = (series + set.series, samples + set.total());
+    }
+    tell_memory("right after writing", &servers, &empty, series);
+    settle(&servers);
+    tell_memory("later", &servers, &empty, series);
+    tell_disk(&servers, samples);
+    let end_ms = sets[0].end_ms;
+    let probe = format!("/api/v1/query?query=bench_total%7Bseries%3D%2267%22%7D&time={}", end_ms / 1_000);
+    println!("\nseconds from a start to the first answer");
+    for server in &mut servers {
+        let again = |_| {
+            server.stop(Signal::SIGKILL);
+            server.start_again(&probe)
+        };
+        let seconds = median((0..KILLS).map(again).collect());
+        println!("{:16} {seconds:.2} after a kill", server.name);
+    }
+    println!("\nmilliseconds: cold, warm (processor time, warm) | the faster of the peers by ours");
+    let mut starts = vec![Vec::new(); servers.len()];
+    for question in &queries::QUESTIONS {
+        for (all, one) in starts.iter_mut().zip(question.run(&mut servers, end_ms, &probe)) {
+            all.push(one);
+        }
+    }
+    println!("\nseconds from a start to the first answer, after an orderly end, nothing in the page cache");
+    for (server, starts) in servers.iter().zip(starts) {
+        println!("{:16} {:.2}", server.name, median(starts));
+    }
+}

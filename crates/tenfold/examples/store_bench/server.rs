@@ -1,0 +1,306 @@
+//! The three servers as processes: started, asked, measured, stopped and started again over the same data.
+
+use std::io::{BufRead, BufReader, Error, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A server that does not answer for so long is given up.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+pub struct Server {
+    pub name: &'static str,
+    program: PathBuf,
+    args: Vec<String>,
+    child: Child,
+    pub port: u16,
+    pub token: String,
+    pub data: PathBuf,
+    /// Where blocks of samples lie, apart from logs and from what is no samples.
+    pub blocks: PathBuf,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn spawn(program: &Path, args: &[String]) -> std::io::Result<Child> {
+    Command::new(program).args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+}
+
+/// Reads what the process says to its end, so that it never waits for a reader; the line with `wanted` comes back.
+fn listen(child: &mut Child, wanted: Option<&'static str>) -> Option<String> {
+    let (send, lines) = std::sync::mpsc::channel();
+    let pipes: [Box<dyn Read + Send>; 2] =
+        [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
+    for pipe in pipes {
+        let send = send.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                if wanted.is_some_and(|w| line.contains(w)) {
+                    let _ = send.send(line);
+                }
+            }
+        });
+    }
+    drop(send);
+    wanted.and_then(|_| lines.recv_timeout(PATIENCE).ok())
+}
+
+impl Server {
+    fn start(name: &'static str, program: &Path, args: Vec<String>, port: u16, dirs: [PathBuf; 2]) -> Option<Self> {
+        let Ok(child) = spawn(program, &args) else {
+            eprintln!("{name} ({}) is not installed and is left out", program.display());
+            return None;
+        };
+        let [data, blocks] = dirs;
+        Some(Self { name, program: program.to_owned(), args, child, port, token: String::new(), data, blocks })
+    }
+
+    /// A process that is only watched, ready when its port answers.
+    pub fn plain(name: &'static str, program: &Path, args: Vec<String>, port: u16) -> Option<Self> {
+        let mut server = Self::start(name, program, args, port, [PathBuf::new(), PathBuf::new()])?;
+        listen(&mut server.child, None);
+        let begun = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(begun.elapsed() < PATIENCE, "{name} did not start");
+            std::thread::yield_now();
+        }
+        Some(server)
+    }
+
+    /// One request on a connection of its own.
+    pub fn ask(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> (u16, Vec<u8>) {
+        Connection::open(self).unwrap().ask(method, path, headers, body).unwrap()
+    }
+
+    /// Seconds of processor time of the process, to a hundredth.
+    pub fn cpu_s(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        // utime and stime, in hundredths.
+        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+    }
+
+    /// A field of the process' status in KiB: `VmHWM`, `VmRSS`, `RssAnon`.
+    pub fn memory_kib(&self, field: &str) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|l| l.starts_with(field)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    pub fn stop(&mut self, signal: Signal) {
+        let _ = kill(Pid::from_raw(self.child.id() as i32), signal);
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again over its data; seconds until it answers a query with something.
+    pub fn start_again(&mut self, probe: &str) -> f64 {
+        let begun = Instant::now();
+        self.child = spawn(&self.program, &self.args).unwrap();
+        listen(&mut self.child, None);
+        let (_keep, wait) = std::sync::mpsc::channel::<()>();
+        while begun.elapsed() < PATIENCE {
+            if self.answers(probe) {
+                return begun.elapsed().as_secs_f64();
+            }
+            let _ = wait.recv_timeout(Duration::from_millis(2));
+        }
+        panic!("{} did not answer after its start", self.name);
+    }
+
+    fn answers(&self, path: &str) -> bool {
+        let asked = Connection::open(self).and_then(|mut c| c.ask("GET", path, "", b""));
+        let value = |body: &[u8]| serde_json::from_slice::<serde_json::Value>(body).ok();
+        asked.is_ok_and(|(status, body)| {
+            status == 200 && value(&body).is_some_and(|v| v["data"]["result"].as_array().is_some_and(|r| !r.is_empty()))
+        })
+    }
+
+    /// Takes the files of the data out of the page cache, so that the next start reads them from the disk.
+    pub fn forget_pages(&self) {
+        each_file(&self.data, &mut |path| {
+            let input = format!("if={}", path.display());
+            let _ = Command::new("dd").arg(input).args(["iflag=nocache", "count=0", "status=none"]).status();
+        });
+    }
+}
+
+/// Calls `each` with every file below.
+fn each_file(dir: &Path, each: &mut dyn FnMut(&Path)) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() { each_file(&path, each) } else { each(&path) }
+    }
+}
+
+/// Bytes of the files below; of those whose path has none of the words.
+pub fn bytes_on_disk(dir: &Path, without: &[&str]) -> u64 {
+    let mut sum = 0;
+    each_file(dir, &mut |path| {
+        let inside = path.strip_prefix(dir).unwrap_or(path).to_string_lossy().into_owned();
+        if !without.iter().any(|w| inside.contains(w)) {
+            sum += std::fs::symlink_metadata(path).map_or(0, |m| m.len());
+        }
+    });
+    sum
+}
+
+pub struct Connection {
+    reader: BufReader<TcpStream>,
+    token: String,
+}
+
+impl Connection {
+    pub fn open(server: &Server) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", server.port))?;
+        stream.set_nodelay(true)?;
+        Ok(Self { reader: BufReader::new(stream), token: server.token.clone() })
+    }
+
+    pub fn ask(&mut self, method: &str, path: &str, headers: &str, body: &[u8]) -> std::io::Result<(u16, Vec<u8>)> {
+        let token = &self.token;
+        let authorization = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\n{authorization}{headers}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        let stream = self.reader.get_mut();
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(body)?;
+        let (mut status, mut length, mut chunked) = (0, 0, false);
+        loop {
+            let line = self.line()?.to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            if status == 0 {
+                status = line.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or(Error::other("no status"))?;
+            }
+            if let Some(n) = line.strip_prefix("content-length:") {
+                length = n.trim().parse().unwrap();
+            }
+            chunked |= line.starts_with("transfer-encoding:") && line.contains("chunked");
+        }
+        let mut out = Vec::new();
+        if !chunked {
+            out.resize(length, 0);
+            self.reader.read_exact(&mut out)?;
+            return Ok((status, out));
+        }
+        loop {
+            let len = usize::from_str_radix(&self.line()?, 16).map_err(Error::other)?;
+            let mut part = vec![0; len + 2];
+            self.reader.read_exact(&mut part)?;
+            if len == 0 {
+                return Ok((status, out));
+            }
+            out.extend_from_slice(&part[..len]);
+        }
+    }
+
+    fn line(&mut self) -> std::io::Result<String> {
+        let mut line = String::new();
+        if self.reader.read_line(&mut line)? == 0 {
+            return Err(Error::other("the connection broke off"));
+        }
+        Ok(line.trim().to_owned())
+    }
+}
+
+pub fn tenfold(dir: &Path, settings: &str) -> Option<Server> {
+    let beside = std::env::current_exe().unwrap().parent()?.parent()?.join("tenfold");
+    build("tenfold", std::env::var_os("TENFOLD_BIN").map_or(beside, PathBuf::from), dir, settings)
+}
+
+/// Another build of ours, to be compared with.
+pub fn older(dir: &Path, settings: &str, program: PathBuf) -> Option<Server> {
+    build("before", program, dir, settings)
+}
+
+fn build(name: &'static str, program: PathBuf, dir: &Path, settings: &str) -> Option<Server> {
+    let (port, data) = (free_port(), dir.join(name));
+    std::fs::create_dir_all(&data).unwrap();
+    let config = dir.join(format!("{name}.toml"));
+    std::fs::write(&config, settings).unwrap();
+    let mut args = vec!["serve".to_owned(), "--listen".into(), format!("127.0.0.1:{port}"), "--data".into()];
+    args.extend([data.display().to_string(), "--config".into(), config.display().to_string()]);
+    let blocks = data.join("metrics/blocks");
+    let mut server = Server::start(name, &program, args, port, [data, blocks])?;
+    let said = listen(&mut server.child, Some("/setup?token=")).expect("tenfold says how it is set up");
+    let setup = said.split_once("/setup?token=").unwrap().1.trim().to_owned();
+    let body = format!(
+        "{{\"token\":\"{setup}\",\"login\":\"ana\",\"name\":\"Ana\",\"password\":\"correct horse battery staple\"}}"
+    );
+    let json = "Content-Type: application/json\r\nSec-Fetch-Site: none\r\n";
+    let (status, answer) = server.ask("POST", "/api/setup", json, body.as_bytes());
+    assert!(status < 300, "{}", String::from_utf8_lossy(&answer));
+    let cookie = login(&server);
+    let headers = format!("{json}Cookie: {cookie}\r\n");
+    let new = br#"{"name":"bench","kind":"robot","role":"admin"}"#;
+    let (made, answer) = server.ask("POST", "/api/tokens", &headers, new);
+    assert!(made < 300, "{}", String::from_utf8_lossy(&answer));
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+    answer["secret"].as_str().unwrap().clone_into(&mut server.token);
+    Some(server)
+}
+
+/// Signs in; the cookie of the session.
+fn login(server: &Server) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    let body = r#"{"login":"ana","password":"correct horse battery staple"}"#;
+    write!(
+        stream,
+        "POST /api/session HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nSec-Fetch-Site: none\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let line = answer.lines().find(|l| l.to_ascii_lowercase().starts_with("set-cookie:")).expect("a session");
+    line[11..].trim().split(';').next().unwrap().to_owned()
+}
+
+pub fn prometheus(dir: &Path) -> Option<Server> {
+    let (port, data) = (free_port(), dir.join("prometheus"));
+    std::fs::create_dir_all(&data).unwrap();
+    let config = dir.join("prometheus.yml");
+    std::fs::write(&config, "global: {scrape_interval: 1h}\n").unwrap();
+    let args = vec![
+        format!("--config.file={}", config.display()),
+        format!("--storage.tsdb.path={}", data.display()),
+        format!("--web.listen-address=127.0.0.1:{port}"),
+        "--web.enable-remote-write-receiver".into(),
+    ];
+    let mut server = Server::start("Prometheus", Path::new("prometheus"), args, port, [data.clone(), data])?;
+    listen(&mut server.child, Some("ready to receive web requests")).expect("Prometheus starts");
+    Some(server)
+}
+
+/// Its cache of results is off: the same question asked again would be looked up and not answered.
+pub fn victoria(dir: &Path) -> Option<Server> {
+    let (port, data) = (free_port(), dir.join("victoria"));
+    let args = vec![
+        format!("-storageDataPath={}", data.display()),
+        format!("-httpListenAddr=127.0.0.1:{port}"),
+        "-search.latencyOffset=0s".into(),
+        "-search.disableCache".into(),
+        // Some questions here touch more series than its default allows.
+        "-search.maxUniqueTimeseries=1000000".into(),
+    ];
+    let blocks = data.join("data");
+    let mut server = Server::start("VictoriaMetrics", Path::new("victoria-metrics"), args, port, [data, blocks])?;
+    listen(&mut server.child, Some("started VictoriaMetrics")).expect("VictoriaMetrics starts");
+    Some(server)
+}

@@ -23,6 +23,7 @@ pub mod permits;
 pub mod record;
 pub mod rule_tests;
 pub mod settings;
+pub mod sources;
 
 pub use crate::core::{App, Inner, Txn};
 pub use people::{Caller, Grant, Role};
@@ -45,6 +46,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     oncall::load(app).await?;
     incidents::load(app).await?;
     checks::load(app).await?;
+    sources::load(app)?;
     Ok(())
 }
 

@@ -7,7 +7,6 @@ use axum::extract::{Path, Request, State};
 use tenfold_app::App;
 use tenfold_app::forges::HookAnswer;
 use tenfold_protocols::forge::BODY_BYTES_MAX;
-use tenfold_types::{ErrorCode, Fault};
 use utoipa_axum::routes;
 
 use crate::{Api, ApiError, Policy, push};
@@ -36,10 +35,7 @@ async fn hook(
     let headers = request.headers().clone();
     // anybody may send here, so few are heard at a time and none for long
     let _place = app.forges.place()?;
-    let body = tokio::time::timeout(BODY_TIMEOUT, push::whole(request, BODY_BYTES_MAX)).await.unwrap_or_else(|_| {
-        let text = format!("the webhook's body did not come within {} s", BODY_TIMEOUT.as_secs());
-        Err(Fault::new(ErrorCode::Timeout, text))
-    })?;
+    let body = push::whole_within(request, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     Ok(Json(app.forge_hook(&name, header, &body).await?))
 }

@@ -7,6 +7,7 @@ pub mod auth;
 pub mod policy;
 
 mod agents;
+mod alert_sources;
 mod alertmanager;
 mod alerts;
 mod checks;
@@ -73,6 +74,7 @@ fn apis() -> Vec<Api> {
         permits::api(),
         checks::api(),
         pagerduty::api(),
+        alert_sources::api(),
         flag_life::api(),
         ofrep::api(),
         unleash::api(),

@@ -4,6 +4,7 @@
 //! set of plain functions over [`Tx`] and plain row structs; it knows no clock, no randomness and no
 //! use case. Whatever [`Db::write`] has answered with `Ok` survives a kill and a power cut.
 
+pub mod alert_sources;
 pub mod alerts;
 pub mod chat;
 pub mod checks;

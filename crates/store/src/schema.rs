@@ -40,6 +40,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0041_alert_routing",
     "0042_oncall",
     "0043_checks",
+    "0044_alert_sources",
     "0050_chat",
     "0060_dashboards",
 ];

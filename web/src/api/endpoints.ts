@@ -143,6 +143,10 @@ export const alerts = {
   unmute: (id: number) => unwrap(DELETE("/api/mutes/{id}", { params: { path: { id } } })),
 };
 
+export const alertSources = {
+  list: () => unwrap(GET("/api/alert-sources")),
+};
+
 export const checks = {
   list: () => unwrap(GET("/api/checks")),
   show: (name: string) => unwrap(GET("/api/checks/{name}", { params: { path: { name } } })),

@@ -38,6 +38,202 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alert-sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All sources of alerts, without their secrets. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertSourceList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-sources/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One source of alerts. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertSourceView"];
+                    };
+                };
+            };
+        };
+        /** Makes or changes a source. The answer to a new one holds its secret, which is shown this once. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["AlertSourceSpec"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertSourcePut"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Deletes a source; its alerts go on until somebody resolves them. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertSourceDeleted"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-sources/{name}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a new secret, which is shown this once; the old one lets nobody in any more. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertSourcePut"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-sources/{name}/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what a body (of a mail source: a mail) would become, and keeps nothing. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertSourceTry"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/alerts": {
         parameters: {
             query?: never;
@@ -8076,6 +8272,83 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/hooks/alerts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the alerts of a source, signed with its secret: any JSON as its mapping reads it, or Grafana's webhook. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": string;
+                };
+            };
+            responses: {
+                /** @description Taken, or taken before. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertHookAnswer"];
+                    };
+                };
+                /** @description The signature does not fit, or is too old; nothing was written. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description No such source. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The body is larger than 4 MiB. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The signature fits and the body cannot be read. */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Too many at once, or another node takes alerts; to be sent again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/hooks/git/{name}": {
         parameters: {
             query?: never;
@@ -8629,8 +8902,74 @@ export interface components {
             receiver: components["schemas"]["ReceiverRef"];
             alerts: components["schemas"]["GettableAlert"][];
         };
+        /** @description What became of a delivery. */
+        AlertHookAnswer: {
+            /** @description `taken`, or `duplicate`: it came before. */
+            result: string;
+            /** @description Alerts in it that fire. */
+            firing: number;
+            /** @description Alerts in it that are over. */
+            resolved: number;
+        };
         AlertList: {
             items: components["schemas"]["AlertView"][];
+        };
+        AlertSourceDeleted: {
+            done: boolean;
+        };
+        /** @enum {string} */
+        AlertSourceKind: "webhook" | "grafana" | "mail";
+        AlertSourceList: {
+            items: components["schemas"]["AlertSourceView"][];
+        };
+        AlertSourcePut: {
+            source: components["schemas"]["AlertSourceView"];
+            /** @description Of a new source, or when a new one was asked for; it is shown this once. For mail it is the whole address. */
+            secret?: string | null;
+        };
+        /** @description A sender of alerts. */
+        AlertSourceSpec: {
+            kind: components["schemas"]["AlertSourceKind"];
+            /** @description What its alerts are about; absent: what they say themselves. */
+            service?: string | null;
+            environment?: string | null;
+            /** @description Of alerts that have none. */
+            severity?: string | null;
+            /** @description Put on every alert. */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * @description Of a webhook: where things stand in its bodies, by JSON Pointers. `key`, `title` and `resolved: {path, values}` are
+             *     needed; `alerts`, `description`, `name`, `severity`, `severities`, `starts_at`, `url`, `labels` and `annotations` may
+             *     be there.
+             */
+            map?: Record<string, unknown> | null;
+            /** @description Of mails: words in the subject that say that it is over, beside RESOLVED, RECOVERY and OK. */
+            resolved_words?: string[];
+        };
+        /** @description What a body would become. */
+        AlertSourceTry: {
+            /** @description Each with `key`, `state`, `labels`, `annotations`, `starts_at` and `url`. */
+            alerts: Record<string, unknown>[];
+        };
+        /** @description A source and what it did. */
+        AlertSourceView: {
+            name: string;
+            spec: components["schemas"]["AlertSourceSpec"];
+            /** @description Where it sends to; of a mail source without the part that is secret. */
+            address: string;
+            /** @description When this node took something of it last, since its start. */
+            last_at?: string | null;
+            /**
+             * Format: int64
+             * @description Deliveries taken and refused by this node since its start.
+             */
+            taken: number;
+            /** Format: int64 */
+            refused: number;
+            /** @description Why the last one was refused; empty when none was. */
+            refusal: string;
         };
         AlertStatusShape: {
             /** @description `active` or `suppressed`. */
@@ -8865,7 +9204,7 @@ export interface components {
         ConfigFile: {
             /**
              * @description `FOLDER/NAME.yaml`; folders are `environments`, `people`, `services`, `schedules`, `policies`, `segments`,
-             *     `projects` (of flags), `ramp-plans`, `flags`, `permits`, `rules` and `dashboards`.
+             *     `projects` (of flags), `ramp-plans`, `flags`, `permits`, `rules`, `routing`, `checks`, `alert-sources` and `dashboards`.
              */
             path: string;
             content: string;

@@ -6,6 +6,7 @@
 
 mod evaluate;
 mod groups;
+mod keyed;
 mod lease;
 mod mutes;
 mod pipeline;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
+pub use keyed::KEY_LABEL;
 pub use mutes::{Matchers, NewMute};
 pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource};
 pub use received::PostedAlert;
@@ -59,6 +61,8 @@ pub struct State {
     received: Mutex<BTreeMap<String, received::Received>>,
     /// One request of a sender that changes something at a time.
     hearing: tokio::sync::Mutex<()>,
+    /// One request of senders with keys at a time, so that a key is one alert.
+    keyed: tokio::sync::Mutex<()>,
     routing: RwLock<Option<Arc<pipeline::Held>>>,
     /// Who was told of what. Held while a step is stored, so that steps follow one another.
     pipeline: tokio::sync::Mutex<tenfold_alerting::pipeline::PipelineState>,

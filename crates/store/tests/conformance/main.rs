@@ -44,6 +44,7 @@ cases! {
     deploys,
     forges,
     chat,
+    alert_sources,
     paging,
     flags,
     flag_changes,

@@ -28,6 +28,7 @@ mod record;
 mod routes;
 mod rules;
 mod ship;
+mod sources;
 mod switch;
 mod train;
 
@@ -77,6 +78,7 @@ pub enum Command {
     Routes(routes::Routes),
     Rules(rules::Rules),
     Checks(checks::Checks),
+    Sources(sources::Sources),
     Why(routes::Why),
     WhyNot(routes::WhyNot),
     Simulate(routes::Simulate),
@@ -138,7 +140,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks
+        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks Sources
         Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Project Environment
     }
 }

@@ -3,14 +3,14 @@
 //! `cargo run --release --manifest-path oracle/Cargo.toml --example eval_bench`
 //!
 //! Processor time of the thread, so that what else runs matters little; both take turns, and medians are compared. Contexts
-//! are built beforehand for both. One question to us gives the variant and
-//! the reason as well; of yggdrasil `resolve` gives as much, `is_enabled` less.
+//! are built beforehand for both. Each question is compared with the one of yggdrasil that gives as much; a flag that was
+//! found before is asked by [`FlagRef`].
 
 use std::{collections::HashMap, hint::black_box};
 
 use nix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
-use tenfold_flags::{ClientFeatures, Context, Feature, Moment, Snapshot};
+use tenfold_flags::{ClientFeatures, Context, Feature, FlagRef, Moment, Snapshot};
 use tenfold_oracle::ask;
 use unleash_types::client_features::ClientFeaturesDelta;
 use unleash_yggdrasil::{EngineState, UpdateMessage};
@@ -18,6 +18,9 @@ use unleash_yggdrasil::{EngineState, UpdateMessage};
 const FLAGS: usize = 1_000;
 const MANY: usize = 10_000;
 const TURNS: usize = 9;
+/// Calls of a turn.
+const OURS: usize = 400_000;
+const THEIRS: usize = 100_000;
 
 fn cpu_ns() -> f64 {
     let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("Linux counts it");
@@ -114,77 +117,84 @@ fn main() {
     let none: Option<HashMap<String, bool>> = None;
     // Names are copied, so that all lie side by side; a context is asked ten flags, as in one request, or one.
     let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
-    let pick = |i: usize| (names[i.wrapping_mul(7_919) % FLAGS].as_str(), i / 10 % 256);
-    let pick_anew = |i: usize| (names[i.wrapping_mul(7_919) % FLAGS].as_str(), i % 256);
+    let flag = |i: usize| i.wrapping_mul(7_919) % FLAGS;
+    let (same, anew) = (|i: usize| i / 10 % 256, |i: usize| i % 256);
 
     println!("{:<44} {:>12} {:>12}  {:>7}", "median of processor time", "tenfold", "yggdrasil", "ratio");
+    let refs: Vec<FlagRef> = names.iter().map(|n| FlagRef::new(n.as_str())).collect();
+    // The same question of both: is it on?
+    let is_enabled = |i: usize, context: usize| {
+        black_box(engine.is_enabled(names[flag(i)].as_str(), &their_contexts[context], &none));
+    };
     side_by_side(
-        "one flag by name, and its variant | is_enabled",
+        "is one flag on, by name | is_enabled",
         ("ns", 1.0),
         TURNS,
         || {
-            per_call(400_000, |i| {
-                let (name, context) = pick(i);
-                black_box(snapshot.evaluate(name, &our_contexts[context], moment));
+            per_call(OURS, |i| {
+                black_box(snapshot.is_enabled(&names[flag(i)], &our_contexts[same(i)], moment));
             })
         },
-        || {
-            per_call(100_000, |i| {
-                let (name, context) = pick(i);
-                black_box(engine.is_enabled(name, &their_contexts[context], &none));
-            })
-        },
+        || per_call(THEIRS, |i| is_enabled(i, same(i))),
     );
     side_by_side(
         "  another context each time",
         ("ns", 1.0),
         TURNS,
         || {
-            per_call(400_000, |i| {
-                let (name, context) = pick_anew(i);
-                black_box(snapshot.evaluate(name, &our_contexts[context], moment));
+            per_call(OURS, |i| {
+                black_box(snapshot.is_enabled(&names[flag(i)], &our_contexts[anew(i)], moment));
             })
         },
-        || {
-            per_call(100_000, |i| {
-                let (name, context) = pick_anew(i);
-                black_box(engine.is_enabled(name, &their_contexts[context], &none));
-            })
-        },
+        || per_call(THEIRS, |i| is_enabled(i, anew(i))),
     );
     side_by_side(
-        "one flag by name, and its variant | resolve",
+        "  found before | is_enabled",
         ("ns", 1.0),
         TURNS,
         || {
-            per_call(400_000, |i| {
-                let (name, context) = pick(i);
-                black_box(snapshot.evaluate(name, &our_contexts[context], moment).map(|e| e.variant().len()));
+            per_call(OURS, |i| {
+                black_box(snapshot.is_enabled(&refs[flag(i)], &our_contexts[same(i)], moment));
             })
         },
+        || per_call(THEIRS, |i| is_enabled(i, same(i))),
+    );
+    // One question to us gives the variant and the reason as well; of yggdrasil `resolve` gives as much.
+    let evaluate = |i: usize| {
+        let answer = snapshot.evaluate(&names[flag(i)], &our_contexts[same(i)], moment);
+        black_box(answer.map(|e| e.variant().len()));
+    };
+    let evaluate_found = |i: usize| {
+        let answer = snapshot.evaluate(&refs[flag(i)], &our_contexts[same(i)], moment);
+        black_box(answer.map(|e| e.variant().len()));
+    };
+    side_by_side(
+        "one flag and its variant, by name | resolve",
+        ("ns", 1.0),
+        TURNS,
+        || per_call(OURS, evaluate),
         || {
-            per_call(100_000, |i| {
-                let (name, context) = pick(i);
-                black_box(engine.resolve(name, &their_contexts[context], &none));
+            per_call(THEIRS, |i| {
+                black_box(engine.resolve(names[flag(i)].as_str(), &their_contexts[same(i)], &none));
             })
         },
     );
+    let get_variant = |i: usize| {
+        black_box(engine.get_variant(names[flag(i)].as_str(), &their_contexts[same(i)], &none));
+    };
     side_by_side(
-        "one flag by name, and its variant | get_variant",
+        "  by name | get_variant",
         ("ns", 1.0),
         TURNS,
-        || {
-            per_call(400_000, |i| {
-                let (name, context) = pick(i);
-                black_box(snapshot.evaluate(name, &our_contexts[context], moment).map(|e| e.variant().len()));
-            })
-        },
-        || {
-            per_call(100_000, |i| {
-                let (name, context) = pick(i);
-                black_box(engine.get_variant(name, &their_contexts[context], &none));
-            })
-        },
+        || per_call(OURS, evaluate),
+        || per_call(THEIRS, get_variant),
+    );
+    side_by_side(
+        "  found before | get_variant",
+        ("ns", 1.0),
+        TURNS,
+        || per_call(OURS, evaluate_found),
+        || per_call(THEIRS, get_variant),
     );
     side_by_side(
         "1,000 flags and their variants | resolve_all",

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use tenfold_judge::{Bin, Bounds, Bucket, Count, Counter, HistogramBin, Increases, Report, Settings, Watched};
+use tenfold_judge::{Bin, Bounds, Bucket, Count, Counted, Counter, HistogramBin, Increases, Report, Settings, Watched};
 use tenfold_promql::ast::Kind;
 use tenfold_types::{Fault, Labels, Timestamp};
 
@@ -32,6 +32,17 @@ pub(crate) struct Errors {
     pub canary: (String, String),
     pub control: (String, String),
 }
+
+/// The counters of what has only its own past beside it, as selectors.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Own {
+    /// Failed and all requests.
+    pub errors: Option<(String, String)>,
+    pub latency: Option<String>,
+}
+
+/// Look by look.
+pub(crate) type PastAndSince = (Vec<Count>, Vec<Count>);
 
 /// One series with its values at the bounds.
 type Read = Vec<(Labels, Counter)>;
@@ -87,20 +98,30 @@ impl App {
         count(bounds, errors, latency, sides.equal_since)
     }
 
-    /// Failed and all requests where nothing is compared with anything but its own past: in the hour before
-    /// `past_until`, and since `started`.
+    /// What there is to count where nothing is compared with anything but its own past: in the hour before `past_until`,
+    /// and since `started`.
     pub(crate) async fn judge_own_past(
         &self,
-        (bad, total): &(String, String),
+        own: &Own,
         past_until: Timestamp,
         started: Timestamp,
         every_ms: i64,
-    ) -> Result<(Vec<Count>, Vec<Count>), String> {
+    ) -> Result<Vec<(Counted, PastAndSince)>, String> {
         let bounds = Bounds::apart_from(past_until.millis(), started.millis(), every_ms, self.now().millis());
-        let read = [self.counters(bad, &bounds).await?, self.counters(total, &bounds).await?];
-        let [bad, total] = read;
-        let control_alone = [Read::new(), Read::new(), bad, total];
-        Ok(count(bounds, Some(control_alone), None, None)?.before_and_since())
+        let mut errors = None;
+        if let Some((bad, total)) = &own.errors {
+            let (bad, total) = (self.counters(bad, &bounds).await?, self.counters(total, &bounds).await?);
+            errors = Some([Read::new(), Read::new(), bad, total]);
+        }
+        let mut latency = None;
+        if let Some(buckets) = &own.latency {
+            let read = self.counters(buckets, &bounds).await?;
+            latency = Some([read.clone(), read]);
+        }
+        let watched = count(bounds, errors, latency, None)?;
+        let failed = own.errors.as_ref().map(|_| (Counted::Failed, watched.before_and_since()));
+        let slow = own.latency.as_ref().map(|_| (Counted::Slow, watched.slow_before_and_since()));
+        Ok(failed.into_iter().chain(slow).collect())
     }
 
     /// The series of a counter with their values at the bounds.

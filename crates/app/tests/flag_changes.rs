@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tenfold_app::flags::{
     FlagAction, FlagUpdate, FlagView, LATE_MS_DEFAULT, NewSchedule, REQUEST_MS, RampMove, RampStart,
 };
-use tenfold_app::people::{EnvironmentSettings, PersonUpdate};
+use tenfold_app::people::{EnvironmentSettings, NewToken, PersonUpdate, TokenKind};
 use tenfold_app::record::EventQuery;
 use tenfold_app::{App, Caller, Grant, Role, Settings};
 use tenfold_flags::{RampStep, Share};
@@ -183,6 +183,50 @@ fn for_pros() -> FlagAction {
     let constraint = json!({"contextName": "plan", "operator": "IN", "values": ["pro"]});
     let strategy = json!({"name": "default", "constraints": [constraint]});
     edit(json!({"environments": {"production": {"strategies": [strategy]}}}))
+}
+
+/// Somebody who edits an older state of the flag is told, as when saving at once.
+#[tokio::test]
+async fn a_plan_is_not_made_over_somebody_else_s_change() {
+    let world = world().await;
+    let app = &world.app;
+    let seen = app.flag(FLAG).unwrap().version;
+    app.flag_put(&raj(), FLAG, FlagUpdate { description: Some("raj was here".into()), ..FlagUpdate::default() })
+        .await
+        .unwrap();
+    let plan = async |version| app.flag_schedule_over(&mei(), FLAG, new(app, HOUR_MS, ON), Some(version)).await;
+    let refused = plan(seen).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Changed);
+    assert!(refused.message.contains("raj"), "{refused}");
+    plan(seen + 1).await.unwrap();
+}
+
+/// What a robot planned is done with the rights that its token has at the instant: a revoked one changes nothing.
+#[tokio::test]
+async fn a_robot_s_plan_ends_with_its_token() {
+    let world = world().await;
+    let app = &world.app;
+    let token = |name: &str| NewToken {
+        name: name.into(),
+        kind: TokenKind::Robot,
+        role: Some(Role::Deployer),
+        service: None,
+        environment: Some("production".into()),
+        projects: Vec::new(),
+        expires_at: None,
+    };
+    let kept = app.token_create(&ana(), token("kept")).await.unwrap().token;
+    let gone = app.token_create(&ana(), token("gone")).await.unwrap().token;
+    app.flag_schedule(&gone.caller(), FLAG, new(app, HOUR_MS, ON)).await.unwrap();
+    app.token_revoke(&ana(), &gone.id).await.unwrap();
+    world.clock.advance_ms(HOUR_MS);
+    app.flag_schedules_run().await.unwrap();
+    let failed = &app.flag_schedules(Some(FLAG), None).await.unwrap().items[0];
+    assert_eq!((failed.state.as_str(), failed.remark.contains("`gone`")), ("failed", true), "{}", failed.remark);
+    app.flag_schedule(&kept.caller(), FLAG, new(app, HOUR_MS, ON)).await.unwrap();
+    world.clock.advance_ms(HOUR_MS);
+    app.flag_schedules_run().await.unwrap();
+    assert_eq!(app.flag_schedules(Some(FLAG), None).await.unwrap().items[0].state, "done");
 }
 
 #[tokio::test]

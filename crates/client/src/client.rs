@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tenfold_flags::{Context, DISABLED_VARIANT, Evaluation, Moment, Payload, Reason};
+use tenfold_flags::{Context, DISABLED_VARIANT, Evaluation, FlagKey, Moment, Payload, Reason};
 use tenfold_types::Timestamp;
 
 use crate::builder::Builder;
@@ -16,6 +16,8 @@ use crate::http::Server;
 use crate::shared::{Shared, lock};
 
 /// Flags of one environment. Share it by reference or in an `Arc`; dropping it ends its threads.
+///
+/// A flag is asked by its name, or by a [`FlagRef`](crate::FlagRef), which remembers where the flag was found.
 ///
 /// Every getter takes the default of the call, which is answered when there is no such flag, when no definitions are
 /// there yet, and when the flag's value is of another type. A flag that is off answers its off value.
@@ -76,35 +78,35 @@ impl Client {
     }
 
     /// Whether the flag is on, whatever the type of its value. A flag that does not exist is off.
-    pub fn is_enabled(&self, flag: &str, context: &Context) -> bool {
+    pub fn is_enabled(&self, flag: impl FlagKey, context: &Context) -> bool {
         self.ask(flag, context, |a| a.enabled).unwrap_or(false)
     }
 
-    pub fn bool(&self, flag: &str, context: &Context, default: bool) -> bool {
+    pub fn bool(&self, flag: impl FlagKey, context: &Context, default: bool) -> bool {
         self.ask(flag, context, |a| a.value().as_bool()).flatten().unwrap_or(default)
     }
 
-    pub fn string(&self, flag: &str, context: &Context, default: &str) -> String {
+    pub fn string(&self, flag: impl FlagKey, context: &Context, default: &str) -> String {
         let found = self.ask(flag, context, |a| a.value().as_str().map(str::to_owned)).flatten();
         found.unwrap_or_else(|| default.to_owned())
     }
 
-    pub fn int(&self, flag: &str, context: &Context, default: i64) -> i64 {
+    pub fn int(&self, flag: impl FlagKey, context: &Context, default: i64) -> i64 {
         self.ask(flag, context, |a| a.value().as_i64()).flatten().unwrap_or(default)
     }
 
     /// Whole numbers are floats too.
-    pub fn float(&self, flag: &str, context: &Context, default: f64) -> f64 {
+    pub fn float(&self, flag: impl FlagKey, context: &Context, default: f64) -> f64 {
         self.ask(flag, context, |a| a.value().as_f64()).flatten().unwrap_or(default)
     }
 
     /// A JSON object.
-    pub fn object(&self, flag: &str, context: &Context, default: Value) -> Value {
+    pub fn object(&self, flag: impl FlagKey, context: &Context, default: Value) -> Value {
         let found = self.ask(flag, context, |a| a.value().is_object().then(|| a.value().clone())).flatten();
         found.unwrap_or(default)
     }
 
-    pub fn variant(&self, flag: &str, context: &Context) -> Variant {
+    pub fn variant(&self, flag: impl FlagKey, context: &Context) -> Variant {
         let found = self.ask(flag, context, |a| {
             let variant = a.unleash_variant();
             Variant {
@@ -123,7 +125,7 @@ impl Client {
     }
 
     /// `None` when there is no such flag.
-    pub fn details(&self, flag: &str, context: &Context) -> Option<Details> {
+    pub fn details(&self, flag: impl FlagKey, context: &Context) -> Option<Details> {
         self.ask(flag, context, |a| Details {
             enabled: a.enabled,
             value: a.value().clone(),
@@ -137,7 +139,7 @@ impl Client {
         self.shared.table.load().snapshot.names().len()
     }
 
-    fn ask<T>(&self, flag: &str, context: &Context, read: impl FnOnce(&Evaluation<'_>) -> T) -> Option<T> {
+    fn ask<T>(&self, flag: impl FlagKey, context: &Context, read: impl FnOnce(&Evaluation<'_>) -> T) -> Option<T> {
         let table = self.shared.table.load();
         let random = mix(self.dice.fetch_add(STEP, Ordering::Relaxed)) as u32;
         let answer = table.snapshot.evaluate(flag, context, Moment { now: now(), random })?;

@@ -49,7 +49,7 @@ mod table;
 pub use builder::{Builder, Mode, StartError};
 pub use client::{Client, Details, Variant};
 pub use event::{Event, Origin};
-pub use tenfold_flags::{Context, Reason, ValueType};
+pub use tenfold_flags::{Context, FlagKey, FlagRef, Reason, ValueType};
 
 /// The guide's example compiles.
 #[cfg(doctest)]

@@ -1,6 +1,10 @@
 //! From a definition to a flag that evaluates without looking anything up by text.
 //!
+//! What is large is shared, so that a copy of a flag costs a few counters: a part of a snapshot that changes is copied.
+//!
 //! Compiling never fails: a strategy that cannot be read matches nobody, the rest of the flag stands.
+
+use std::sync::Arc;
 
 use serde_json::Value;
 use smallvec::SmallVec;
@@ -18,19 +22,19 @@ use crate::{
 };
 
 /// What every evaluation looks at comes first and fills one cache line.
-#[derive(Debug)]
-#[repr(C)]
+#[derive(Debug, Clone)]
+#[repr(C, align(64))]
 pub(crate) struct Flag {
     /// The first bytes of the name, so that it is told from others without going where it stands.
     head: Head,
-    pub(crate) name: Box<str>,
-    pub(crate) parents: Box<[Parent]>,
+    pub(crate) name: Arc<str>,
+    pub(crate) parents: Arc<[Parent]>,
     pub(crate) enabled: bool,
     pub(crate) presence: Presence,
     /// The first one stands in here, and in it its first constraint: most flags are one piece of memory.
     pub(crate) strategies: SmallVec<[CompiledStrategy; 1]>,
-    pub(crate) variants: Option<Box<VariantSet>>,
-    pub(crate) detail: Box<Detail>,
+    pub(crate) variants: Option<Arc<VariantSet>>,
+    pub(crate) detail: Arc<Detail>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,16 +64,16 @@ pub(crate) struct Parent {
     pub(crate) variants: Box<[Box<str>]>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct CompiledStrategy {
     pub(crate) rule: Rule,
     pub(crate) constraints: SmallVec<[Constraint; 1]>,
     /// The slots of their ids.
-    pub(crate) segments: Box<[u32]>,
-    pub(crate) variants: Option<Box<VariantSet>>,
+    pub(crate) segments: Arc<[u32]>,
+    pub(crate) variants: Option<Arc<VariantSet>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Rule {
     Always,
     Never,
@@ -81,14 +85,14 @@ pub(crate) enum Rule {
     Chance {
         percent: u8,
     },
-    Users(Box<Words>),
-    Addresses(Box<(Key, Box<[Network]>)>),
+    Users(Arc<Words>),
+    Addresses(Arc<(Key, Box<[Network]>)>),
     /// Lower-case names, compared with the property `hostname`.
-    Hosts(Box<(Key, Words)>),
+    Hosts(Arc<(Key, Words)>),
 }
 
 /// What ties a person to a bucket.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Sticky {
     /// The user, else the session, else chance.
     Default,
@@ -125,10 +129,10 @@ impl Flag {
             name: name.into(),
             presence: Presence::Absent,
             enabled: false,
-            parents: Box::default(),
+            parents: Arc::default(),
             strategies: SmallVec::new(),
             variants: None,
-            detail: Box::new(Detail {
+            detail: Arc::new(Detail {
                 kind: Box::default(),
                 impression_data: false,
                 value_type: ValueType::Bool,
@@ -142,6 +146,14 @@ impl Flag {
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.name.len() == name.len()
             && starts_with_head(name, self.head)
+            && (name.len() <= HEAD_BYTES || self.name.as_bytes() == name.as_bytes())
+    }
+
+    /// As [`Self::is_called`] where the head of the name is at hand.
+    #[inline]
+    pub(crate) fn is_called_as(&self, head: Head, name: &str) -> bool {
+        self.head == head
+            && self.name.len() == name.len()
             && (name.len() <= HEAD_BYTES || self.name.as_bytes() == name.as_bytes())
     }
 
@@ -160,10 +172,12 @@ impl Flag {
         let mut strategies: SmallVec<[CompiledStrategy; 1]> = strategies.collect();
         let stickiness = feature.variants.first().and_then(|v| v.stickiness.as_deref());
         let mut variants = VariantSet::compile(&feature.variants, stickiness, &feature.name, value_type, &on, snapshot);
-        if let Some(set) = &mut variants {
+        if let Some(set) = variants.as_mut().and_then(Arc::get_mut) {
             set.add_overrides(&feature.variants, snapshot);
         }
-        let sets = strategies.iter_mut().filter_map(|s| s.variants.as_deref_mut()).chain(variants.as_deref_mut());
+        // Nobody else has them yet.
+        let own = strategies.iter_mut().filter_map(|s| s.variants.as_mut().and_then(Arc::get_mut));
+        let sets = own.chain(variants.as_mut().and_then(Arc::get_mut));
         for (number, variant) in sets.flat_map(|set| &mut set.variants).enumerate() {
             variant.number = number as u32;
         }
@@ -175,7 +189,7 @@ impl Flag {
             parents,
             strategies,
             variants,
-            detail: Box::new(Detail {
+            detail: Arc::new(Detail {
                 kind: feature.kind.as_deref().unwrap_or("release").into(),
                 impression_data: feature.impression_data,
                 value_type,
@@ -229,14 +243,14 @@ impl Rule {
             "gradualRolloutUserId" => legacy("userId"),
             "gradualRolloutSessionId" => legacy("sessionId"),
             "gradualRolloutRandom" => percent("percentage").map_or(Self::Never, |percent| Self::Chance { percent }),
-            "userWithId" => Self::Users(Box::new(Words::new(words("userIds")))),
+            "userWithId" => Self::Users(Arc::new(Words::new(words("userIds")))),
             "remoteAddress" => {
                 let key = snapshot.slots().key("remoteAddress", Form::Address);
-                Self::Addresses(Box::new((key, words("IPs").filter_map(Network::parse).collect())))
+                Self::Addresses(Arc::new((key, words("IPs").filter_map(Network::parse).collect())))
             }
             "applicationHostname" => {
                 let key = snapshot.slots().key("hostname", Form::Lower);
-                Self::Hosts(Box::new((key, Words::new(words("hostNames").map(str::to_lowercase)))))
+                Self::Hosts(Arc::new((key, Words::new(words("hostNames").map(str::to_lowercase)))))
             }
             _ => Self::Never,
         }
@@ -262,7 +276,7 @@ impl VariantSet {
         value_type: ValueType,
         on: &Value,
         snapshot: &mut Snapshot,
-    ) -> Option<Box<Self>> {
+    ) -> Option<Arc<Self>> {
         if variants.is_empty() {
             return None;
         }
@@ -273,7 +287,7 @@ impl VariantSet {
         });
         let bounds = bounds.collect();
         let variants = variants.iter().map(|v| CompiledVariant::compile(v, value_type, on)).collect();
-        Some(Box::new(Self {
+        Some(Arc::new(Self {
             bounds,
             weights,
             sticky: Sticky::parse(stickiness, snapshot),

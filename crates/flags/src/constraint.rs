@@ -2,7 +2,7 @@
 //!
 //! A constraint whose operand cannot be read makes its whole strategy match nobody; it must never match everybody.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use jiff::Timestamp as Instant;
 use regex::{Regex, RegexBuilder};
@@ -43,14 +43,14 @@ pub const OPERATORS: [&str; 19] = [
 /// A compiled expression may not take more memory than this.
 const REGEX_BYTES_MAX: usize = 1 << 20;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Constraint {
     key: Key,
     inverted: bool,
     test: Test,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Test {
     In(Words),
     NotIn(Words),
@@ -58,10 +58,10 @@ enum Test {
     TextIgnoringCase(Place, Words),
     Number(Comparison, f64),
     Date(Comparison, Instant),
-    Version(Comparison, Box<Version>),
+    Version(Comparison, Arc<Version>),
     /// `None`: the expression does not compile and matches nothing.
-    Regex(Option<Box<Regex>>),
-    Network(Box<[Network]>),
+    Regex(Option<Arc<Regex>>),
+    Network(Arc<[Network]>),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -122,7 +122,7 @@ impl Test {
             Some(Self::Number(op, operand))
         };
         let date = |op| Some(Self::Date(op, parse_date(value?)?));
-        let semver = |op| Some(Self::Version(op, Box::new(Version::parse(value?).ok()?)));
+        let semver = |op| Some(Self::Version(op, Arc::new(Version::parse(value?).ok()?)));
         match definition.operator.as_str() {
             "IN" => Some(Self::In(Words::new(values))),
             "NOT_IN" => Some(Self::NotIn(Words::new(values))),
@@ -143,7 +143,7 @@ impl Test {
             "SEMVER_LTE" => semver(LessOrEqual),
             "REGEX" => {
                 let regex = compile_regex(value.unwrap_or_default(), definition.case_insensitive);
-                Some(Self::Regex(regex.map(Box::new)))
+                Some(Self::Regex(regex.map(Arc::new)))
             }
             "IN_CIDR" => Some(Self::Network(values.iter().filter_map(|v| Network::parse(v)).collect())),
             _ => None,

@@ -7,6 +7,7 @@ use crate::{
     compile::{CompiledStrategy, CompiledVariant, Flag, Parent, Presence, Rule, Sticky, VariantSet},
     context::Context,
     facts::{Direct, Facts, Filled},
+    flag_ref::FlagKey,
     murmur::{ROLLOUT_SEED, finish},
     snapshot::Snapshot,
     value::{Payload, ValueType},
@@ -39,9 +40,11 @@ impl Moment {
     }
 }
 
-/// Why an answer is what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why an answer is what it is. Of several reasons the greatest is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
+    /// The flag is off in this environment.
+    Disabled,
     /// The same for everybody.
     Static,
     /// A constraint, a segment, a list of people or a parent decided.
@@ -50,8 +53,6 @@ pub enum Reason {
     Split,
     /// As `Split`, but the context names nobody the answer could stick to, so that the next one may differ.
     Chance,
-    /// The flag is off in this environment.
-    Disabled,
 }
 
 impl Reason {
@@ -134,10 +135,17 @@ struct Verdict<'a> {
 
 impl Snapshot {
     /// One flag; `None` when there is no flag of that name.
-    pub fn evaluate<'a>(&'a self, name: &str, context: &Context, moment: Moment) -> Option<Evaluation<'a>> {
-        let (index, flag) = self.find(name)?;
+    pub fn evaluate<'a>(&'a self, flag: impl FlagKey, context: &Context, moment: Moment) -> Option<Evaluation<'a>> {
+        let (index, flag) = flag.find(self)?;
         let facts = Direct { context, now: moment.now, slots: self.filled_slots() };
         (flag.presence == Presence::Public).then(|| self.answer(index, flag, &facts, moment))
+    }
+
+    /// Whether a flag is on, without choosing a variant; `None` when there is no flag of that name.
+    pub fn is_enabled(&self, flag: impl FlagKey, context: &Context, moment: Moment) -> Option<bool> {
+        let (_, flag) = flag.find(self)?;
+        let facts = Direct { context, now: moment.now, slots: self.filled_slots() };
+        (flag.presence == Presence::Public).then(|| self.verdict(flag, &facts, moment).enabled)
     }
 
     /// Every flag, in the order of names.
@@ -163,7 +171,7 @@ impl Snapshot {
         {
             let (chosen, why) = set.choose(facts, moment);
             variant = chosen;
-            reason = stronger(reason, why);
+            reason = reason.max(why);
         }
         let (enabled, fell_through) = (verdict.enabled, verdict.fell_through);
         Evaluation { flag, index: index as usize, variant, enabled, reason, fell_through }
@@ -177,9 +185,9 @@ impl Snapshot {
         let mut reason = Reason::Static;
         if !flag.parents.is_empty() {
             reason = Reason::Targeting;
-            for parent in &flag.parents {
+            for parent in &*flag.parents {
                 let (holds, by_parent) = self.parent_holds(parent, facts, moment);
-                reason = stronger(reason, by_parent);
+                reason = reason.max(by_parent);
                 if !holds {
                     return off(reason);
                 }
@@ -191,7 +199,7 @@ impl Snapshot {
         for (i, strategy) in flag.strategies.iter().enumerate() {
             let answer = self.strategy_holds(strategy, facts, moment, i as u32);
             // Strategies that did not match had their say too: the strongest reason is told.
-            reason = stronger(reason, answer.1);
+            reason = reason.max(answer.1);
             if answer.0 {
                 let fell_through = i > 0 && answer.1 == Reason::Static;
                 return Verdict { enabled: true, reason, fell_through, variants: strategy.variants.as_deref() };
@@ -218,7 +226,7 @@ impl Snapshot {
         let set = verdict.variants.or(flag.variants.as_deref());
         let (chosen, why) = set.map_or((None, Reason::Static), |s| s.choose(facts, moment));
         let name = chosen.map_or(DISABLED_VARIANT, |v| &*v.name);
-        (parent.variants.iter().any(|v| **v == *name), stronger(verdict.reason, why))
+        (parent.variants.iter().any(|v| **v == *name), verdict.reason.max(why))
     }
 
     #[inline]
@@ -234,21 +242,12 @@ impl Snapshot {
             return (false, reason);
         }
         let (holds, by_rule) = s.rule.holds(facts, moment, salt);
-        (holds, stronger(reason, by_rule))
+        (holds, reason.max(by_rule))
     }
 
     /// Of a segment that does not exist, or cannot be read, nobody is.
     fn segment_holds(&self, slot: u32, facts: &impl Facts) -> bool {
         self.segment(slot).is_some_and(|rules| rules.iter().all(|c| c.holds(facts)))
-    }
-}
-
-fn stronger(a: Reason, b: Reason) -> Reason {
-    match (a, b) {
-        (Reason::Chance, _) | (_, Reason::Chance) => Reason::Chance,
-        (Reason::Split, _) | (_, Reason::Split) => Reason::Split,
-        (Reason::Targeting, _) | (_, Reason::Targeting) => Reason::Targeting,
-        _ => a,
     }
 }
 

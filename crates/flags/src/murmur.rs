@@ -52,9 +52,9 @@ impl Prefix {
             state = mix(state, carry as u32);
             carry >>= 32;
         }
-        let rest = blocks.remainder();
-        carry |= u64::from(few(rest)) << bits;
-        let mut left_bits = bits + rest.len() as u32 * 8;
+        let rest_bits = (id.len() % 4) as u32 * 8;
+        carry |= u64::from(rest(id, rest_bits)) << bits;
+        let mut left_bits = bits + rest_bits;
         if left_bits >= 32 {
             state = mix(state, carry as u32);
             carry >>= 32;
@@ -64,6 +64,15 @@ impl Prefix {
             state ^= scramble(carry as u32);
         }
         finish(state ^ self.total_bytes.wrapping_add(id.len() as u32))
+    }
+}
+
+/// What whole blocks leave over, read as part of the last four bytes where there are four.
+#[inline]
+fn rest(id: &[u8], bits: u32) -> u32 {
+    match id.last_chunk() {
+        Some(last) => (u64::from(u32::from_le_bytes(*last)) >> (32 - bits)) as u32,
+        None => few(id),
     }
 }
 

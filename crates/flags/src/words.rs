@@ -1,5 +1,7 @@
 //! A set of words that answers quickly: few are scanned, many are hashed.
 
+use std::sync::Arc;
+
 use crate::table::{Table, same, tag};
 
 /// Up to this many words are scanned.
@@ -8,11 +10,11 @@ const SCAN_WORDS_MAX: usize = 8;
 const LONG: u8 = u8::MAX;
 
 /// All words one after the other, each behind its length, so that a short list is one piece of memory.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Words {
-    packed: Box<[u8]>,
+    packed: Arc<[u8]>,
     /// Where words stand; only of a large set.
-    table: Option<Box<Table>>,
+    table: Option<Arc<Table>>,
 }
 
 impl Words {
@@ -39,7 +41,7 @@ impl Words {
                     table.insert(tag, start);
                 }
             }
-            set.table = Some(Box::new(table));
+            set.table = Some(Arc::new(table));
         }
         set
     }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use tenfold_app::flags::{
     FlagRampMove, FlagView, NewSchedule, RampPlanList, RampPlanView, RequestList, RequestReason, RequestView,
@@ -13,6 +13,7 @@ use tenfold_flags::RampPlan;
 use utoipa_axum::routes;
 
 use crate::auth::Who;
+use crate::flags::edited_version;
 use crate::{Api, ApiError, Body, PathOf, Policy, QueryOf};
 
 pub fn api() -> Api {
@@ -101,16 +102,20 @@ async fn schedules(State(app): State<App>, QueryOf(q): QueryOf<Which>) -> Result
     Ok(Json(app.flag_schedules(q.flag.as_deref(), q.state.as_deref()).await?))
 }
 
-/// Plans a change for an instant. It takes the role that doing it now takes.
-#[utoipa::path(post, path = "/api/flags/{key}/schedules", operation_id = "flag_schedule", params(("key" = String, Path)), request_body = NewSchedule,
+/// Plans a change for an instant. It takes the role that doing it now takes. With `If-Match: "VERSION"` it is refused (412)
+/// when somebody changed the flag since.
+#[utoipa::path(post, path = "/api/flags/{key}/schedules", operation_id = "flag_schedule",
+    params(("key" = String, Path), ("if-match" = Option<String>, Header)), request_body = NewSchedule,
     responses((status = 200, body = Scheduled), (status = 202, body = Scheduled, description = "it waits for a second person")))]
 async fn schedule(
     State(app): State<App>,
     Who(who): Who,
     PathOf(key): PathOf<String>,
+    headers: HeaderMap,
     Body(new): Body<NewSchedule>,
 ) -> Result<(StatusCode, Json<Scheduled>), ApiError> {
-    let scheduled = app.flag_schedule(&who, &key, new).await?;
+    let edited = edited_version(&headers)?;
+    let scheduled = app.flag_schedule_over(&who, &key, new, edited).await?;
     let status = if scheduled.requested.is_some() { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok((status, Json(scheduled)))
 }

@@ -129,7 +129,7 @@ async fn put(
 }
 
 /// The version an edit was made on; 0 for a flag that must not be there yet.
-fn edited_version(headers: &HeaderMap) -> Result<Option<i64>, Fault> {
+pub(crate) fn edited_version(headers: &HeaderMap) -> Result<Option<i64>, Fault> {
     if headers.get(header::IF_NONE_MATCH).is_some_and(|v| v == "*") {
         return Ok(Some(0));
     }

@@ -1,4 +1,5 @@
-//! The watch after a promotion: all hosts run the new release, and its error rate is held against what it was before.
+//! The watch after a promotion: all hosts run the new release, and its rate of failed requests and that of slow ones are
+//! held against what they were before.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,10 +10,22 @@ use crate::dispersion::dispersion;
 /// Fewer requests before the deploy say nothing of the rate there was.
 const REQUESTS_MIN: u64 = 100;
 
+/// Which requests are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counted {
+    #[default]
+    Failed,
+    /// Slower than nineteen of twenty were before the deploy.
+    Slow,
+}
+
 /// What the watch saw so far.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct After {
-    /// Error rate before the deploy.
+    #[serde(default)]
+    pub counted: Counted,
+    /// Their rate before the deploy.
     pub reference: f64,
     /// How many times as often as before counts as worse.
     pub factor: f64,
@@ -26,9 +39,15 @@ pub struct After {
 
 impl After {
     /// Holds `counts`, look by look, against `before`. The chance of a false alarm in `looks_max` looks is about `alpha`
-    /// at most: it comes on average no earlier than after `looks_max / alpha` looks (Lorden 1971). Errors that come in
-    /// bursts raise the bar by how bursty they were. `None` when too little was counted before.
-    pub fn watch(before: &[Count], counts: &[Count], factor: f64, alpha: f64, looks_max: u64) -> Option<Self> {
+    /// at most: it comes on average no earlier than after `looks_max / alpha` looks (Lorden 1971). What comes in bursts
+    /// raises the bar by how bursty it was. `None` when too little was counted before.
+    pub fn watch(
+        counted: Counted,
+        (before, counts): (&[Count], &[Count]),
+        factor: f64,
+        alpha: f64,
+        looks_max: u64,
+    ) -> Option<Self> {
         let mut past = Count::default();
         for count in before {
             past.add(*count);
@@ -46,7 +65,7 @@ impl After {
                 break;
             }
         }
-        Some(Self { reference, factor, sum: cusum.sum(), alarm_at, seen, alarmed: cusum.is_alarmed() })
+        Some(Self { counted, reference, factor, sum: cusum.sum(), alarm_at, seen, alarmed: cusum.is_alarmed() })
     }
 
     /// Why there can be no watch, when `watch` says `None`.
@@ -60,11 +79,15 @@ impl After {
     /// As a person would say it.
     pub fn sentence(&self) -> String {
         let rate = self.seen.rate().unwrap_or(0.0) * 100.0;
-        format!(
-            "{rate:.2} % of {} requests failed since the promotion, {:.2} % did before",
-            self.seen.total,
-            self.reference * 100.0
-        )
+        let (total, before) = (self.seen.total, self.reference * 100.0);
+        match self.counted {
+            Counted::Failed => {
+                format!("{rate:.2} % of {total} requests failed since the promotion, {before:.2} % did before")
+            }
+            Counted::Slow => {
+                format!("{rate:.2} % of {total} requests were slow since the promotion, {before:.2} % were before")
+            }
+        }
     }
 }
 
@@ -75,7 +98,7 @@ mod tests {
     #[test]
     fn what_gets_worse_after_the_promotion_is_found() {
         let before = vec![Count::new(1, 100); 360];
-        let watch = |count: Count| After::watch(&before, &vec![count; 120], 2.0, 0.01, 120);
+        let watch = |count: Count| After::watch(Counted::Failed, (&before, &vec![count; 120]), 2.0, 0.01, 120);
         let same = watch(Count::new(1, 100)).unwrap();
         assert!(!same.alarmed && same.seen.total == 12_000, "{same:?}");
         let worse = watch(Count::new(4, 100)).unwrap();
@@ -86,11 +109,12 @@ mod tests {
 
     #[test]
     fn without_a_past_there_is_no_watch() {
-        assert_eq!(After::watch(&[], &[Count::new(9, 9)], 2.0, 0.01, 10), None);
-        assert_eq!(After::watch(&[Count::new(1, 99)], &[], 2.0, 0.01, 10), None);
+        let watch = |before: &[Count], counts: &[Count]| After::watch(Counted::Slow, (before, counts), 2.0, 0.01, 10);
+        assert_eq!(watch(&[], &[Count::new(9, 9)]), None);
+        assert_eq!(watch(&[Count::new(1, 99)], &[]), None);
         let said = After::no_reference(&[Count::new(1, 90), Count::new(0, 9)]);
         assert!(said.starts_with("99 requests were counted in the hour before it"), "{said}");
-        let clean = After::watch(&[Count::new(0, 1_000)], &[Count::new(1, 10)], 2.0, 0.01, 10).unwrap();
+        let clean = watch(&[Count::new(0, 1_000)], &[Count::new(1, 10)]).unwrap();
         assert!((clean.reference - 0.001).abs() < 1e-12 && !clean.alarmed);
     }
 }

@@ -33,7 +33,7 @@ mod looks;
 mod math;
 mod report;
 
-pub use after::After;
+pub use after::{After, Counted};
 pub use counters::{Bucket, Counter, Increases};
 pub use counts::{Bin, Count, Promote, RollBack};
 pub use cusum::Cusum;

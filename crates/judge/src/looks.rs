@@ -142,6 +142,20 @@ impl Watched {
         (counts(0, self.bounds.before), counts(self.bounds.before + self.bounds.gap, usize::MAX))
     }
 
+    /// As [`Self::before_and_since`], of slow requests: those beyond the bound that at most a twentieth of the past's went
+    /// beyond. Nothing is slow where nothing is known of the past.
+    pub fn slow_before_and_since(&self) -> (Vec<Count>, Vec<Count>) {
+        let bins = self.latency.as_deref().unwrap_or_default();
+        let (past, rest) = bins.split_at(self.bounds.before.min(bins.len()));
+        let mut sums = Vec::new();
+        for bin in past {
+            take(&mut sums, &bin.control);
+        }
+        let Some(bound) = slow_bound(&sums) else { return Default::default() };
+        let slow = |bins: &[HistogramBin]| bins.iter().map(|bin| beyond(&bin.control, bound)).collect();
+        (slow(past), slow(rest.get(self.bounds.gap..).unwrap_or_default()))
+    }
+
     /// When the canary and the control had their newest requests.
     pub fn newest_ms(&self) -> (Option<i64>, Option<i64>) {
         let slow = self.latency.as_deref().map(slow_ones);
@@ -182,10 +196,18 @@ impl Watched {
 }
 
 fn add(sum: &mut HistogramBin, bin: &HistogramBin) {
-    for (sum, bin) in [(&mut sum.canary, &bin.canary), (&mut sum.control, &bin.control)] {
-        sum.resize(sum.len().max(bin.len()), 0);
-        sum.iter_mut().zip(bin).for_each(|(sum, count)| *sum = sum.saturating_add(*count));
-    }
+    take(&mut sum.canary, &bin.canary);
+    take(&mut sum.control, &bin.control);
+}
+
+fn take(sums: &mut Vec<u64>, counts: &[u64]) {
+    sums.resize(sums.len().max(counts.len()), 0);
+    sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum = sum.saturating_add(*count));
+}
+
+/// The requests beyond a bucket, of all.
+fn beyond(counts: &[u64], bound: usize) -> Count {
+    Count::new(sum(counts.iter().skip(bound + 1)), sum(counts.iter()))
 }
 
 /// Of each look the requests slower than the first bound that at most a twentieth of the control's requests went beyond
@@ -194,12 +216,11 @@ fn slow_ones(bins: &[HistogramBin]) -> Vec<Bin> {
     let mut past: Vec<u64> = Vec::new();
     let mut slow = Vec::with_capacity(bins.len());
     for bin in bins {
-        slow.push(slow_bound(&past).map_or_else(Bin::default, |bound| {
-            let side = |counts: &[u64]| Count::new(sum(counts.iter().skip(bound + 1)), sum(counts.iter()));
-            Bin { canary: side(&bin.canary), control: side(&bin.control) }
+        slow.push(slow_bound(&past).map_or_else(Bin::default, |bound| Bin {
+            canary: beyond(&bin.canary, bound),
+            control: beyond(&bin.control, bound),
         }));
-        past.resize(past.len().max(bin.control.len()), 0);
-        past.iter_mut().zip(&bin.control).for_each(|(past, count)| *past = past.saturating_add(*count));
+        take(&mut past, &bin.control);
     }
     slow
 }
@@ -307,6 +328,24 @@ mod tests {
         assert_eq!((before.len(), since.len()), (720, 2));
         assert!(before.iter().all(|c| *c == Count::new(1, 10)) && since.iter().all(|c| *c == Count::new(2, 10)));
         assert_eq!(Bounds::apart_from(START_MS, START_MS, 5_000, START_MS), Bounds::new(START_MS, 5_000, START_MS));
+    }
+
+    /// The bound is the past's: that everything is slow since does not make it normal.
+    #[test]
+    fn what_is_slow_is_told_by_the_past_alone() {
+        let bounds = Bounds::apart_from(START_MS - HOUR_MS, START_MS, 5_000, START_MS + 12_000);
+        let bin = |control: [u64; 3]| HistogramBin { canary: Vec::new(), control: control.to_vec() };
+        let bins = (0..bounds.len() - 1).map(|i| match i {
+            0..720 => bin([90, 8, 2]),
+            720 => bin([0, 0, 5_000]),
+            _ => bin([10, 10, 80]),
+        });
+        let watched = Watched { latency: Some(bins.collect()), bounds, errors: None, equal_since_ms: None };
+        let (before, since) = watched.slow_before_and_since();
+        assert_eq!((before.len(), since.len()), (720, 2));
+        assert_eq!((before[0], since[0]), (Count::new(2, 100), Count::new(80, 100)));
+        let nothing = Watched { latency: None, ..watched };
+        assert_eq!(nothing.slow_before_and_since(), (Vec::new(), Vec::new()));
     }
 
     #[test]

@@ -113,8 +113,8 @@ export const flags = {
     unwrap(POST("/api/flags/{key}/ramp/move", { params: { path: { key } }, body: { environment, move, ...(by_ms ? { by_ms } : {}) } })),
   plans: () => unwrap(GET("/api/ramp-plans")),
   schedules: (query: { flag?: string; state?: string }) => unwrap(GET("/api/flag-schedules", { params: { query } })),
-  schedule: (key: string, body: { environment: string; at: string; action: T.FlagAction }) =>
-    unwrap(POST("/api/flags/{key}/schedules", { params: { path: { key } }, body })),
+  schedule: (key: string, body: { environment: string; at: string; action: T.FlagAction }, version?: number) =>
+    unwrap(POST("/api/flags/{key}/schedules", { params: { path: { key }, header: version === undefined ? {} : { "if-match": `"${version}"` } }, body })),
   cancelSchedule: (number: number) => unwrap(DELETE("/api/flag-schedules/{number}", { params: { path: { number } } })),
   requests: (query: { flag?: string; state?: string }) => unwrap(GET("/api/flag-requests", { params: { query } })),
   decide: (number: number, how: "approve" | "reject" | "withdraw" | "force", reason: string) => {

@@ -3177,11 +3177,16 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Plans a change for an instant. It takes the role that doing it now takes. */
+        /**
+         * Plans a change for an instant. It takes the role that doing it now takes. With `If-Match: "VERSION"` it is refused (412)
+         *     when somebody changed the flag since.
+         */
         post: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "if-match"?: string | null;
+                };
                 path: {
                     key: string;
                 };

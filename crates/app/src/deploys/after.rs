@@ -1,5 +1,5 @@
-//! After the promotion no host is left to compare with: for as long as the pipeline file says, all hosts' error rate is held
-//! against what it was in the hour before the deploy began. What is kept in memory is only when to look again; the record
+//! After the promotion no host is left to compare with: for as long as the pipeline file says, all hosts' failed requests
+//! and their slow ones are held against what they were in the hour before the deploy began. What is kept in memory is only when to look again; the record
 //! tells what was found, and the deploys whether it was taken back.
 
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 use tenfold_deploys::machine::Kind;
 use tenfold_deploys::pipeline::{AfterAction, AfterPromotion, CanaryJudge};
-use tenfold_judge::After;
+use tenfold_judge::{After, Counted};
 use tenfold_store::deploys as store;
 use tenfold_store::events;
 use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
@@ -19,6 +19,7 @@ use super::locks;
 use super::stored::Stored;
 use crate::App;
 use crate::incidents::{GuardIncident, open_by_guard};
+use crate::judged::{Own, PastAndSince};
 use crate::record::EventQuery;
 
 /// Between two looks at what was deployed lately: the shortest that a pipeline file can ask for.
@@ -145,17 +146,29 @@ impl App {
 
     async fn deploy_after_seen(&self, watched: &Watched) -> Result<Seen, String> {
         let Watched { stored, judge, after, promoted_at } = watched;
-        let Some(errors) = &judge.errors else {
-            return Ok(Seen::NoReference("no errors are counted".to_owned()));
-        };
         let hosts: Vec<&str> = stored.run.hosts.iter().map(|h| h.name.as_str()).collect();
         let on = |selector: &str| on_hosts(&fill(selector, stored), &judge.host_label, &hosts);
-        let all = (on(&errors.bad), on(&errors.total));
+        let own = Own {
+            errors: judge.errors.as_ref().map(|errors| (on(&errors.bad), on(&errors.total))),
+            latency: judge.latency.as_deref().map(on),
+        };
         let every_ms = i64::from(judge.every_s) * 1000;
-        let (before, since) = self.judge_own_past(&all, stored.started_at, *promoted_at, every_ms).await?;
+        let counted = self.judge_own_past(&own, stored.started_at, *promoted_at, every_ms).await?;
         let looks_max = u64::from(after.for_s / judge.every_s.max(1));
-        let seen = After::watch(&before, &since, after.factor, judge.alpha, looks_max);
-        Ok(seen.map_or_else(|| Seen::NoReference(After::no_reference(&before)), Seen::After))
+        // Each has its part of the chance that a quiet deploy is called worse.
+        let alpha = judge.alpha / counted.len().max(1) as f64;
+        let watch = |(what, (before, since)): &(Counted, PastAndSince)| {
+            After::watch(*what, (before, since), after.factor, alpha, looks_max)
+        };
+        let seen: Vec<After> = counted.iter().filter_map(watch).collect();
+        let worst = seen.iter().copied().find(|seen| seen.alarmed).or_else(|| seen.first().copied());
+        Ok(worst.map_or_else(
+            || {
+                let before = counted.first().map_or(&[][..], |(_, (before, _))| before);
+                Seen::NoReference(After::no_reference(before))
+            },
+            Seen::After,
+        ))
     }
 
     /// Says so once, and with it opens an incident or locks; the way back follows from the record.

@@ -258,7 +258,7 @@ pub(super) fn give_reason(events: &mut [EventDraft], reason: Option<&str>) {
 }
 
 /// Refuses to write over what somebody else changed.
-fn check_version(key: &str, edited: i64, row: Option<&(Flag, i64)>) -> Result<(), Fault> {
+pub(super) fn check_version(key: &str, edited: i64, row: Option<&(Flag, i64)>) -> Result<(), Fault> {
     let (at, by) = row.map_or((0, ""), |(flag, version)| (*version, flag.updated_by.as_str()));
     if at == edited {
         return Ok(());

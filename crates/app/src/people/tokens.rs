@@ -158,6 +158,25 @@ impl App {
             .await
     }
 
+    /// A robot with the rights that its tokens give it now; none when all were revoked or have run out.
+    pub async fn robot_caller(&self, name: &str, source: Source) -> Result<Caller, Fault> {
+        let (wanted, now) = (name.to_owned(), self.now());
+        let callers: Vec<Caller> = self
+            .read(move |tx| {
+                let rows = store::tokens(tx)?.into_iter().filter(|row| row.revoked_at.is_none());
+                let tokens = rows.map(|row| Token::from_row(&row)).collect::<Result<Vec<_>, Fault>>()?;
+                let own = tokens.iter().filter(|t| t.name == wanted && t.expires_at.is_none_or(|at| at > now));
+                Ok(own.map(Token::caller).filter(|c| c.actor.kind == ActorKind::Robot).collect())
+            })
+            .await?;
+        let grants: Vec<Grant> = callers.into_iter().flat_map(|c| c.grants).collect();
+        if grants.is_empty() {
+            return Err(Fault::not_found(format!("there is no token `{name}` with a role any more")));
+        }
+        let actor = Actor { kind: ActorKind::Robot, id: name.to_owned() };
+        Ok(Caller { actor, name: name.to_owned(), source, grants })
+    }
+
     pub async fn token_create(&self, who: &Caller, new: NewToken) -> Result<TokenCreated, Fault> {
         who.require(Role::Admin, None, None)?;
         check_name("token", &new.name)?;

@@ -45,7 +45,7 @@ pub struct CanaryJudge {
     pub after: Option<AfterPromotion>,
 }
 
-/// All hosts' error rate against what it was in the hour before the deploy.
+/// All hosts' failed and slow requests against what they were in the hour before the deploy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AfterPromotion {

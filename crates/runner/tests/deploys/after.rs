@@ -1,10 +1,14 @@
-//! The watch after a promotion: it says when it cannot watch, and what got worse goes back even when that is refused at
-//! first and the server is killed before it is granted.
+//! The watch after a promotion: it says when it cannot watch, what got worse goes back even when that is refused at first and
+//! the server is killed before it is granted, and slow answers count as failed ones do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tenfold_app::App;
 use tenfold_app::record::EventQuery;
+use tenfold_tsdb::Sample;
+use tenfold_types::Labels;
+use tokio_util::sync::CancellationToken;
 
 use crate::judged::{HOSTS, REQUESTS, SCRAPE, judged, next, scrape};
 use crate::world::{World, mei, ready};
@@ -82,5 +86,74 @@ async fn what_got_worse_goes_back_through_a_refusal_and_a_kill() {
     {
         assert_eq!(told(&world, kind).await.len(), times, "{kind}");
     }
+    world.end().await;
+}
+
+/// Histograms of all hosts until it is stopped; `slow_percent` of their requests take longer than half a second.
+fn scrape_durations(app: &App, slow_percent: &Arc<AtomicU64>) -> CancellationToken {
+    let stop = CancellationToken::new();
+    let (app, percent, stopped) = (app.clone(), slow_percent.clone(), stop.clone());
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(SCRAPE);
+        let (mut quick, mut all) = (0, 0);
+        loop {
+            tokio::select! {
+                () = stopped.cancelled() => return,
+                _ = tick.tick() => {}
+            }
+            quick += REQUESTS * (100 - percent.load(Ordering::Relaxed)) / 100;
+            all += REQUESTS;
+            let mut samples = Vec::new();
+            for i in 1..=HOSTS {
+                for (le, count) in [("0.1", quick / 2), ("0.5", quick), ("+Inf", all)] {
+                    let host = format!("host-{i}");
+                    let labels = Labels::from_pairs([
+                        (Labels::NAME, "http_request_duration_seconds_bucket"),
+                        ("job", "photos"),
+                        ("host", host.as_str()),
+                        ("le", le),
+                    ]);
+                    samples.push(Sample::new(labels, app.now().millis(), count as f64));
+                }
+            }
+            app.metrics.append(&samples).expect("the samples are taken");
+        }
+    });
+    stop
+}
+
+/// Nothing fails, but the database is full or a cache is cold: the answers are slow, and that is a reason to go back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_got_slow_goes_back() {
+    if !ready() {
+        return;
+    }
+    let world = World::new(HOSTS).await;
+    let first = world.deploy().await;
+    world.state(first.number, &["succeeded"]).await;
+    let (failing, slow) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicU64::new(2)));
+    let scrapes = [scrape(world.app(), &failing), scrape_durations(world.app(), &slow)];
+    while world.app().metrics.last_values("http_requests_total").values().sum::<f64>() < (15 * REQUESTS) as f64 * 3.0 {
+        tokio::time::sleep(SCRAPE).await;
+    }
+    let bad = next(&world, "two", &judged(60, &[])).await;
+    world.state(bad.number, &["succeeded"]).await;
+    slow.store(30, Ordering::Relaxed);
+    let worse = until_told(&world, "deploy.worse_after").await;
+    assert!(
+        worse.contains("requests were slow since the promotion, 2.0") && worse.ends_with("it goes back"),
+        "{worse}"
+    );
+    let mut changes = world.app().deploys.changes();
+    let back = loop {
+        let newest = world.app().deploys(serde_json::from_str("{}").unwrap()).await.unwrap().remove(0);
+        if newest.reverts == Some(bad.number) {
+            break newest;
+        }
+        tokio::time::timeout(crate::world::PATIENCE, changes.recv()).await.expect("it goes back").unwrap();
+    };
+    world.state(back.number, &["succeeded"]).await;
+    assert_eq!(world.versions().await, ["one"; HOSTS]);
+    scrapes.iter().for_each(CancellationToken::cancel);
     world.end().await;
 }

@@ -15,9 +15,10 @@ use utoipa::ToSchema;
 use super::requests::{Asked, ask};
 use super::{FlagAction, carry_out, edited, find};
 use crate::flags::draft;
+use crate::flags::manage::check_version;
 use crate::flags::views::FlagUpdate;
 use crate::people::four_eyes;
-use crate::{App, Caller, Grant, Role, Txn};
+use crate::{App, Caller, Role, Txn};
 
 /// Scheduled changes that are pending at one time.
 pub const SCHEDULES_MAX: usize = 1_000;
@@ -214,6 +215,17 @@ impl App {
     /// Plans a change. Asks for the role that doing it now takes; where a second person is wanted it becomes a change
     /// request, and is planned when that is approved.
     pub async fn flag_schedule(&self, who: &Caller, key: &str, new: NewSchedule) -> Result<Scheduled, Fault> {
+        self.flag_schedule_over(who, key, new, None).await
+    }
+
+    /// As [`App::flag_schedule`], refused when the flag is not at the version that was edited.
+    pub async fn flag_schedule_over(
+        &self,
+        who: &Caller,
+        key: &str,
+        new: NewSchedule,
+        edited: Option<i64>,
+    ) -> Result<Scheduled, Fault> {
         let off = new.action.switches_off();
         who.require(if off { Role::Responder } else { Role::Deployer }, None, Some(&new.environment))?;
         match &new.action {
@@ -230,7 +242,11 @@ impl App {
         let known = self.flags.surroundings();
         let (who, key) = (who.clone(), key.to_owned());
         self.transact(move |t| {
-            let (before, _) = find(t, &key)?;
+            let found = find(t, &key)?;
+            if let Some(edited) = edited {
+                check_version(&key, edited, Some(&found))?;
+            }
+            let (before, _) = found;
             check_instant(new.at, t.now())?;
             // Done once on a copy, so that what cannot work is refused now and not at night.
             let mut after = before.clone();
@@ -301,12 +317,7 @@ impl App {
         // With the rights of this moment: somebody who left changes nothing any more.
         let author = match body.author.kind {
             ActorKind::Person => self.caller_of(&body.author.id, Source::System).await,
-            ActorKind::Robot | ActorKind::Agent => Ok(Caller {
-                actor: body.author.clone(),
-                name: body.author.id.clone(),
-                source: Source::System,
-                grants: vec![Grant::everywhere(Role::Deployer)],
-            }),
+            ActorKind::Robot | ActorKind::Agent => self.robot_caller(&body.author.id, Source::System).await,
         };
         let off = body.action.switches_off();
         if let Err(fault) = &author

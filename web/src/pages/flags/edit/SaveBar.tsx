@@ -52,7 +52,7 @@ export function SaveBar({ flag, editing, refused }: { flag: Flag; editing: Editi
       </div>
       {refused && <p className="form-error"><Words>{refused}</Words></p>}
       <Changes changes={changes} label="What will change" />
-      <SaveLater flag={flag.key} update={update} why={why} onDone={editing.discard} />
+      <SaveLater flag={flag.key} version={editing.version} update={update} why={why} onDone={editing.discard} />
     </section>
   );
 }

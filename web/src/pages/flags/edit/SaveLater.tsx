@@ -14,7 +14,7 @@ export function onlyPlace(update: FlagUpdate): string | null {
 }
 
 /** Plans an edit for an instant in place of saving it now. */
-export function SaveLater({ flag, update, why, onDone }: { flag: string; update: FlagUpdate; why: string | null; onDone: () => void }): ReactElement | null {
+export function SaveLater({ flag, version, update, why, onDone }: { flag: string; version: number; update: FlagUpdate; why: string | null; onDone: () => void }): ReactElement | null {
   const [at, setAt] = useState(() => toLocalInput(Date.now() + HOUR_MS));
   const { busy, run } = useAction("flag.");
   const environment = onlyPlace(update);
@@ -23,7 +23,7 @@ export function SaveLater({ flag, update, why, onDone }: { flag: string; update:
   const wrong = Number.isNaN(instant.getTime()) ? "Say when." : instant.getTime() <= Date.now() ? "That is not in the future." : null;
   const plan = async (): Promise<void> => {
     const planned = await run(
-      () => flags.schedule(flag, { environment, at: instant.toISOString(), action: { kind: "edit", update } }),
+      () => flags.schedule(flag, { environment, at: instant.toISOString(), action: { kind: "edit", update } }, version),
       ({ schedule, requested }) => (schedule ? `Scheduled: ${schedule.text}.` : `That waits for a second person, as change request ${requested ?? ""}.`),
     );
     if (planned) onDone();

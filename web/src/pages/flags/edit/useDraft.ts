@@ -11,6 +11,8 @@ import { draftOf, keep, kept, rebase, same, updateOf, type Draft, type DraftEnvi
 export interface Editing {
   draft: Draft;
   base: Draft;
+  /** Of the flag, that the edit is made on. */
+  version: number;
   /** What saving would send; null when nothing differs. */
   update: FlagUpdate | null;
   /** The flag was changed by somebody else since the edit began. */
@@ -108,5 +110,5 @@ export function useDraft(flag: Flag, reload: () => void): Editing {
       touch("flag.changed");
     }
   };
-  return { draft, base, update, conflict, restored: restored && update !== null, busy, refused, change, changeIn, save, discard, takeUp };
+  return { draft, base, version: edit?.version ?? flag.version, update, conflict, restored: restored && update !== null, busy, refused, change, changeIn, save, discard, takeUp };
 }

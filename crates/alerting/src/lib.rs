@@ -5,6 +5,7 @@
 //! what comes out. One rule stands above the others here: *no data and a failed query are never read as healthy*.
 
 mod alertmanager;
+mod backtest;
 pub mod checks;
 mod duration;
 mod fingerprint;
@@ -23,6 +24,7 @@ mod suspects;
 mod template;
 
 pub use alertmanager::{Imported, Note, import_alertmanager};
+pub use backtest::{Evaluated, Fire, fires};
 pub use duration::{format_duration_ms, parse_duration_ms};
 pub use fingerprint::fingerprint;
 pub use inhibit::{InhibitRule, InhibitSpec};

@@ -16,6 +16,7 @@ pub mod forges;
 pub mod incidents;
 mod judged;
 pub mod metrics;
+pub mod noise;
 pub mod now;
 pub mod oncall;
 pub mod people;
@@ -64,6 +65,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     tasks.spawn(alerts::run(app.clone(), stop.clone()));
     tasks.spawn(incidents::run(app.clone(), stop.clone()));
     tasks.spawn(checks::run(app.clone(), stop.clone()));
+    tasks.spawn(noise::run(app.clone(), stop.clone()));
     tasks.close();
     tasks
 }

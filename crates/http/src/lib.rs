@@ -32,6 +32,7 @@ mod grpc;
 mod incidents;
 mod meta;
 mod metrics_admin;
+mod noise;
 mod now;
 mod ofrep;
 mod oncall;
@@ -84,6 +85,7 @@ fn apis() -> Vec<Api> {
         flag_projects::api(),
         delivery::api(),
         incidents::api(),
+        noise::api(),
         oncall::api(),
         alerts::api(),
         alertmanager::api(),

@@ -18,6 +18,8 @@ const WHAT: &str = "mail";
 const IDLE: Duration = Duration::from_mins(2);
 /// Longest conversation, however busy.
 const WHOLE: Duration = Duration::from_mins(10);
+/// Conversations at once, each of which may hold a whole mail; further ones wait.
+const CONNECTIONS_MAX: usize = 64;
 const READ_BYTES: usize = 16 * 1024;
 
 pub(crate) async fn start(app: &App, stop: &CancellationToken, tasks: &TaskTracker) -> Result<(), ListenError> {
@@ -25,7 +27,9 @@ pub(crate) async fn start(app: &App, stop: &CancellationToken, tasks: &TaskTrack
     if !address.is_empty() {
         let (listener, app) = (streams::bind(WHAT, address).await?, app.clone());
         tracing::info!(address = ?listener.local_addr().ok(), "mails that are alerts are taken");
-        tasks.spawn(streams::serve(listener, stop.clone(), move |stream| converse(app.clone(), stream)));
+        tasks.spawn(streams::serve_some(listener, CONNECTIONS_MAX, stop.clone(), move |stream| {
+            converse(app.clone(), stream)
+        }));
     }
     Ok(())
 }

@@ -188,6 +188,17 @@ fn grafanas_webhook_is_understood_as_it_is() {
     send("firing", "");
     send("resolved", "");
     assert_eq!(states(&bench)[0].1, "resolved");
+
+    // What it was for, with one key, and what that adds up to.
+    assert_eq!(answer(&bench, &["classify", "1", "7"])["classified"], "threshold");
+    assert_eq!(code(&bench.run(&["classify", "1", "nonsense"])), 2);
+    let noise = answer(&bench, &["noise"]);
+    let rule = &noise["teams"][0]["rules"][0];
+    assert_eq!((rule["rule"].as_str(), rule["no_action"].as_u64()), (Some("HighMemory"), Some(1)), "{noise}");
+    let told = text(&bench.run(&["noise", "--days", "28"]));
+    assert!(told.contains("HighMemory: cost 0, 0 pages") && told.contains("1 without"), "{told}");
+    let draft = bench.run(&["noise", "--draft", "HighMemory"]);
+    assert!(code(&draft) == 1 && err(&draft).contains("where it is sent from"), "{}", err(&draft));
 }
 
 /// A port that is free at this moment.

@@ -3664,6 +3664,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/incidents/{n}/classify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what an incident's pages were for, by a word or one key; the last word counts. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    n: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Classification"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IncidentView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/incidents/{n}/note": {
         parameters: {
             query?: never;
@@ -4304,6 +4345,89 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/noise": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each rule cost whom it paged, by the team that owns it; the costliest first. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description How many days back, 1 to 28; 7 when absent. */
+                    days?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["NoiseView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/noise/drafts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Drafts of a quieter rule, each run over the stored past: how often it would have fired, and which incidents it would have
+         *     missed.
+         */
+        get: {
+            parameters: {
+                query: {
+                    /** @description The alert's name. */
+                    rule: string;
+                    /** @description The rule file, where several have an alert of this name. */
+                    file?: string;
+                    /** @description How many days back, 1 to 28; 7 when absent. */
+                    days?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RuleDrafts"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -9155,6 +9279,13 @@ export interface components {
             /** @description An alert fires for it. */
             alerts: boolean;
         };
+        Classification: {
+            /**
+             * @description `action`, `action_could_wait`, `action_elsewhere`, `wrong_time`, `mute_expired`, `mute_missing`, `threshold`, `faulty`
+             *     or `other`; or the key of one, `1` to `9` in this order.
+             */
+            kind: string;
+        };
         Cleaned: {
             /** @description Blocks that were written anew. */
             blocks: number;
@@ -9500,6 +9631,18 @@ export interface components {
         };
         Done: {
             done: boolean;
+        };
+        /** @description A changed rule and what it would have done. */
+        DraftView: {
+            /** @description What is changed, such as `for: 10m`; empty for the rule as it is. */
+            change: string;
+            expr: string;
+            /** @description How long the expression must hold. */
+            for: string;
+            /** @description How often it would have fired. */
+            fires: number;
+            /** @description Numbers of incidents in which something was done and of which it would not have told. */
+            missed: number[];
         };
         Environment: {
             name: string;
@@ -10764,6 +10907,8 @@ export interface components {
             resolved_at?: string | null;
             resolved_by?: string | null;
             caused_by?: string | null;
+            /** @description What its pages were for, as somebody said: `action`, `threshold` and the like. */
+            classified?: string | null;
             /** @description Fingerprints. */
             alerts: string[];
             suspects: components["schemas"]["SuspectView"][];
@@ -11140,6 +11285,11 @@ export interface components {
             approval?: components["schemas"]["DeployApproval"] | null;
             irreversible?: string | null;
             expects?: components["schemas"]["DeployExpects"] | null;
+        };
+        NoiseView: {
+            from: string;
+            to: string;
+            teams: components["schemas"]["TeamNoiseView"][];
         };
         Note: {
             text: string;
@@ -11742,6 +11892,20 @@ export interface components {
             /** @description What has no equal here. */
             report: Record<string, unknown>[];
         };
+        RuleDrafts: {
+            rule: string;
+            file: string;
+            from: string;
+            to: string;
+            /**
+             * Format: int64
+             * @description Time between the evaluations that were made; longer than the rule's own over many days.
+             */
+            step_ms: number;
+            /** @description The rule as it is, over the same past. */
+            now: components["schemas"]["DraftView"];
+            drafts: components["schemas"]["DraftView"][];
+        };
         /** @description A rule file as text, in Prometheus' format. */
         RuleFileText: {
             yaml: string;
@@ -11759,6 +11923,43 @@ export interface components {
             /** Format: int64 */
             took_ms: number;
             rules: components["schemas"]["RuleView"][];
+        };
+        /** @description What a rule cost. */
+        RuleNoiseView: {
+            rule: string;
+            group: string;
+            /** @description Empty for what others send. */
+            file: string;
+            /** Format: int32 */
+            incidents: number;
+            /** Format: int32 */
+            pages: number;
+            /**
+             * Format: int32
+             * @description Pages by night (22 to 7), by the clock of whoever was paged.
+             */
+            wakes: number;
+            /**
+             * Format: int32
+             * @description Pages, each by night as four.
+             */
+            cost: number;
+            /**
+             * Format: int32
+             * @description Incidents in which something was done.
+             */
+            action: number;
+            /** Format: int32 */
+            no_action: number;
+            /**
+             * Format: int32
+             * @description Of which nobody said.
+             */
+            unsaid: number;
+            /** @description How often each kind was said. */
+            kinds: {
+                [key: string]: number;
+            };
         };
         RuleView: {
             name: string;
@@ -12117,6 +12318,14 @@ export interface components {
         };
         TeamList: {
             items: components["schemas"]["Team"][];
+        };
+        /** @description The rules of a team, the costliest first. */
+        TeamNoiseView: {
+            /** @description Empty for rules that nobody owns. */
+            team: string;
+            /** Format: int32 */
+            cost: number;
+            rules: components["schemas"]["RuleNoiseView"][];
         };
         Timeline: {
             items: components["schemas"]["TimelineEventView"][];

@@ -9,6 +9,7 @@ mod groups;
 mod keyed;
 mod lease;
 mod mutes;
+mod owner;
 mod pipeline;
 mod ports;
 mod received;
@@ -40,6 +41,7 @@ pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, S
 pub use why::{Asked, Decided, Foreseen, Foretold, Question, RoutingView, WhyView};
 
 pub(crate) use lease::Lease;
+pub(crate) use owner::rule_of;
 pub(crate) use suspects::suspects;
 
 /// How long a firing alert without data waits for its data to come back before it is given up as expired.

@@ -4,6 +4,7 @@
 mod duty;
 mod figures;
 mod nodes;
+mod noise;
 mod quiet;
 mod received;
 mod simulation;

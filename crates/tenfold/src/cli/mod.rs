@@ -20,6 +20,7 @@ mod follow;
 mod import;
 mod metrics;
 mod nagios;
+mod noise;
 mod oncall;
 mod out;
 mod project;
@@ -69,6 +70,8 @@ pub enum Command {
     Permit(flag_changes::Permit),
     Ack(duty::Ack),
     Resolve(duty::Resolve),
+    Classify(noise::Classify),
+    Noise(noise::Noise),
     Incident(duty::Incident),
     Note(duty::Note),
     Who(duty::Who),
@@ -140,7 +143,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks Sources
+        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks Sources Classify Noise
         Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Project Environment
     }
 }

@@ -180,15 +180,13 @@ pub fn digest(teams: &[TeamNoise], rules_max: usize) -> Option<String> {
         .map(|team| {
             let rules = team.rules.iter().filter(|r| r.cost() > 0).take(rules_max).map(|r| {
                 let count = |n: u32, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
-                let mut text = format!("{} {}", r.rule, count(r.pages, "page", "pages"));
-                if r.wakes > 0 {
-                    text += &format!(" ({} by night)", r.wakes);
-                }
-                if r.no_action > 0 {
-                    text +=
-                        &format!(", {} of {} without action", r.no_action, count(r.incidents, "incident", "incidents"));
-                }
-                text
+                let night = if r.wakes > 0 { format!(" ({} by night)", r.wakes) } else { String::new() };
+                let of = count(r.incidents, "incident", "incidents");
+                let idle = match r.no_action {
+                    0 => String::new(),
+                    n => format!(", {n} of {of} without action"),
+                };
+                format!("{} {}{night}{idle}", r.rule, count(r.pages, "page", "pages"))
             });
             let name = if team.team.is_empty() { "owned by nobody" } else { &team.team };
             format!("{name}: {}", rules.collect::<Vec<_>>().join("; "))

@@ -183,7 +183,7 @@ fn id(id: &str) -> Option<String> {
 
 fn answers(message: &Message<'_>) -> Vec<String> {
     let ids = |value: &HeaderValue<'_>| -> Vec<String> {
-        let listed = value.as_text_list().map(|l| l.iter().map(|t| t.to_string()).collect());
+        let listed = value.as_text_list().map(|l| l.iter().map(ToString::to_string).collect());
         listed.or_else(|| Some(vec![value.as_text()?.to_owned()])).unwrap_or_default()
     };
     let mut all = ids(message.in_reply_to());

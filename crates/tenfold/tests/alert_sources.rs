@@ -5,6 +5,7 @@
 
 mod bench;
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -319,7 +320,7 @@ impl Postfix {
             ("scache", "unix", "y", "scache", "1"),
             ("postlog", "unix-dgram", "n", "postlogd", "1"),
         ] {
-            master += &format!("{name} {kind} {private} y n - {limit} {command}\n");
+            writeln!(master, "{name} {kind} {private} y n - {limit} {command}").unwrap();
         }
         std::fs::write(dir.path().join("config/main.cf"), main).unwrap();
         std::fs::write(dir.path().join("config/master.cf"), master).unwrap();

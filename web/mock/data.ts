@@ -8,7 +8,7 @@ export const ago = (ms: number): string => new Date(START - ms).toISOString();
 const sha = (n: number): string => ((n * 2654435761) >>> 0).toString(16).padStart(8, "0").repeat(5);
 
 export const PEOPLE: Person[] = [
-  { login: "ana", name: "Ana", kind: "developer", timezone: "Europe/Berlin", role: "admin", teams: ["photos"], contact: { email: "ana@example.org", irc: "ana", webhook: "" } },
+  { login: "ana", name: "Ana", kind: "developer", timezone: "Europe/Berlin", role: "admin", teams: ["photos"], contact: { email: "ana@example.org", irc: "ana", webhook: "", channels: { slack: "https://hooks.slack.example/T0/B0", sms: "+4930123456" }, quiet: { from: "22:00", to: "07:00", channels: ["mail", "slack"] } } },
   { login: "raj", name: "Raj", kind: "operator", timezone: "Europe/London", role: "admin", teams: ["photos"], contact: { email: "raj@example.org", irc: "", webhook: "" } },
   { login: "mei", name: "Mei", kind: "developer", timezone: "Asia/Taipei", role: "deployer", teams: ["photos"], contact: { email: "", irc: "", webhook: "" } },
 ];

@@ -45,6 +45,16 @@ function events(query: URLSearchParams, empty: boolean): { items: unknown[] } {
 const RULES = [{ name: "photos", interval_ms: 5000, last_evaluation: d.ago(2000), file: "photos", took_ms: 2, rules: d.ALERTS.map((alert) => ({ name: alert.rule, kind: "alerting", health: "ok", expr: alert.expr, for_ms: 60_000, labels: { severity: alert.severity }, state: alert.state, last_evaluation: d.ago(2000) })) }];
 const TOKENS = [{ id: "t1", name: "host-1", kind: "agent", environment: "production", created_at: d.ago(9e8), last_used_at: d.ago(2000) }, { id: "t2", name: "photos server", kind: "client", environment: "production", created_at: d.ago(8e8), last_used_at: d.ago(4000) }];
 const TARGETS = [1, 2, 3, 4, 5, 6].map((n) => ({ job: "photos", instance: `127.0.0.1:90${n}0`, host: `host-${n}`, url: `http://127.0.0.1:90${n}0/metrics`, health: n === 5 ? "down" : "up", last_scrape: d.ago(3000), duration_ms: 4 + n, error: n === 5 ? "connection refused" : null }));
+const NOISE = [{ team: "web", cost: 31, rules: [
+  { rule: "HighErrorRate", group: "photos", file: "photos", incidents: 6, pages: 13, wakes: 5, cost: 28, action: 1, no_action: 4, unsaid: 1, kinds: { threshold: 4, action: 1 } },
+  { rule: "nightly", group: "/received", file: "", incidents: 2, pages: 3, wakes: 0, cost: 3, action: 0, no_action: 0, unsaid: 2, kinds: {} },
+] }, { team: "", cost: 1, rules: [{ rule: "DiskFull", group: "hosts", file: "hosts", incidents: 1, pages: 1, wakes: 0, cost: 1, action: 1, no_action: 0, unsaid: 0, kinds: { action: 1 } }] }];
+const DRAFTS = { rule: "HighErrorRate", file: "photos", from: d.ago(6048e5), to: d.ago(0), step_ms: 60_480, now: { change: "", expr: "errors > 5", for: "10s", fires: 14, missed: [] }, drafts: [{ change: "for: 5m", expr: "errors > 5", for: "5m", fires: 3, missed: [] }, { change: "expr: errors > 7.5", expr: "errors > 7.5", for: "10s", fires: 1, missed: [3] }] };
+const SOURCES_OF_ALERTS = [
+  { name: "grafana", spec: { kind: "grafana" }, address: "https://tenfold.example.org/hooks/alerts/grafana", last_at: d.ago(40_000), taken: 214, refused: 0, refusal: "" },
+  { name: "nightly", spec: { kind: "webhook", service: "photos", environment: "production" }, address: "https://tenfold.example.org/hooks/alerts/nightly", last_at: null, taken: 0, refused: 3, refusal: "the signature does not fit" },
+  { name: "backup", spec: { kind: "mail", service: "db" }, address: "backup-…@alerts.example.org", last_at: null, taken: 0, refused: 0, refusal: "" },
+];
 const PHASES: Record<string, string> = { deploy: "deploy", flag: "deploy", alert: "alert", page: "page", incident: "acknowledged", note: "note", chat: "other" };
 const POSTMORTEM = "# Incident 3: more than 2 % of photos requests fail\n\n## What people saw\nUploads answered 502 for 4 min.\n\n## Timeline (UTC)\n- 12:31 a developer deployed photos 39\n- 12:33 the alert PhotosErrors fired\n- 12:34 an operator acknowledged\n- 12:36 an operator rolled back to 38\n\n## Contributing factors (two or more)\n-\n\n## What surprised us\n-\n";
 
@@ -95,6 +105,9 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
     }],
     ["GET", /^\/api\/alerts$/, () => list(d.ALERTS, empty)],
     ["GET", /^\/api\/alerts\/(.+)\/why$/, ([fingerprint]) => why(fingerprint ?? "")],
+    ["GET", /^\/api\/noise\/drafts$/, () => DRAFTS],
+    ["GET", /^\/api\/noise$/, () => ({ from: d.ago(6048e5), to: d.ago(0), teams: empty ? [] : NOISE })],
+    ["GET", /^\/api\/alert-sources$/, () => list(SOURCES_OF_ALERTS, empty)],
     ["GET", /^\/api\/checks$/, () => checkList(empty)],
     ["GET", /^\/api\/checks\/(.+)$/, ([name]) => checkNamed(name ?? "")],
     ["GET", /^\/api\/rules$/, () => list(RULES, empty)],

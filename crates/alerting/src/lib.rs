@@ -5,6 +5,7 @@
 //! what comes out. One rule stands above the others here: *no data and a failed query are never read as healthy*.
 
 mod alertmanager;
+mod backtest;
 pub mod checks;
 mod fingerprint;
 mod inhibit;
@@ -23,6 +24,7 @@ mod template;
 pub mod webhook;
 
 pub use alertmanager::{Imported, Note, import_alertmanager};
+pub use backtest::{Evaluated, Fire, fires};
 pub use fingerprint::fingerprint;
 pub use inhibit::{InhibitRule, InhibitSpec};
 pub use intervals::{Range, TimeInterval, TimeRange};

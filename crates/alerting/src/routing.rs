@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tenfold_types::Timestamp;
+use tenfold_types::{Timestamp, parse_duration_ms};
 
 use crate::{
-    duration::parse_duration_ms,
     inhibit::{INHIBIT_RULES_MAX, InhibitRule, InhibitSpec},
     intervals::TimeInterval,
     routes::{Names, RouteDefaults, RouteSpec, RouteTree, RoutingError, wrong},

@@ -7,7 +7,7 @@ use tenfold_types::{Clock, Entropy, Event, EventDraft, EventId, Fault, Timestamp
 
 use crate::{
     agents, alerts, chat, checks, deploys, flags, forges, incidents, metrics, oncall, people, permits,
-    record::RecordHub, settings::Settings,
+    record::RecordHub, settings::Settings, sources,
 };
 
 /// Cheap to clone; everything behind it is shared.
@@ -32,6 +32,7 @@ pub struct Inner {
     pub incidents: incidents::State,
     pub chat: chat::State,
     pub checks: checks::State,
+    pub sources: sources::State,
 }
 
 impl std::ops::Deref for App {
@@ -67,6 +68,7 @@ impl App {
             incidents: incidents::State::default(),
             chat: chat::State::default(),
             checks: checks::State::default(),
+            sources: sources::State::default(),
         }))
     }
 

@@ -17,6 +17,7 @@ pub mod forges;
 pub mod incidents;
 mod judged;
 pub mod metrics;
+pub mod noise;
 pub mod now;
 pub mod oncall;
 pub mod people;
@@ -24,6 +25,7 @@ pub mod permits;
 pub mod record;
 pub mod rule_tests;
 pub mod settings;
+pub mod sources;
 
 pub use crate::core::{App, Inner, Txn};
 pub use people::{Caller, Grant, Role};
@@ -47,6 +49,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     oncall::load(app).await?;
     incidents::load(app).await?;
     checks::load(app).await?;
+    sources::load(app)?;
     Ok(())
 }
 
@@ -65,6 +68,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     tasks.spawn(alerts::run(app.clone(), stop.clone()));
     tasks.spawn(incidents::run(app.clone(), stop.clone()));
     tasks.spawn(checks::run(app.clone(), stop.clone()));
+    tasks.spawn(noise::run(app.clone(), stop.clone()));
     tasks.close();
     tasks
 }

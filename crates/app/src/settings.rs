@@ -35,6 +35,7 @@ pub struct Settings {
     pub builds: Builds,
     pub forges: Vec<ForgeSettings>,
     pub cdevents: Cdevents,
+    pub sources: Sources,
 }
 
 impl Default for Settings {
@@ -60,6 +61,7 @@ impl Default for Settings {
             builds: Builds::default(),
             forges: Vec::new(),
             cdevents: Cdevents::default(),
+            sources: Sources::default(),
         }
     }
 }
@@ -205,6 +207,19 @@ impl Default for Checks {
             plugin_dirs: vec![PathBuf::from("/usr/lib/nagios/plugins"), PathBuf::from("/usr/lib/monitoring-plugins")],
         }
     }
+}
+
+/// Senders of alerts that have a secret of their own.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sources {
+    /// What the senders' secrets are derived from; a file in the data directory when none is named. Nodes that share a
+    /// database share it.
+    pub key_file: Option<PathBuf>,
+    /// SMTP address for mails that are alerts; empty for none.
+    pub mail_listen: String,
+    /// The part of mail addresses behind the `@`; mail to others is refused. Empty takes any.
+    pub mail_domain: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

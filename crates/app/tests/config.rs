@@ -7,8 +7,9 @@ mod common;
 
 use common::{World, world};
 use tenfold_app::{
-    Caller,
+    Caller, Grant, Role,
     config::{ConfigAction, ConfigApply, ConfigFile},
+    people::PersonUpdate,
 };
 use tenfold_store::events::{self, EventQuery};
 use tenfold_types::Fault;
@@ -257,11 +258,13 @@ async fn the_examples_of_the_guides_apply() {
     let world = world().await;
     let ramps = include_str!("../../../docs/guide/ramps.md");
     let permits = include_str!("../../../docs/guide/permits.md");
+    let sources = include_str!("../../../docs/guide/alert-sources.md");
     let given = [
         ("ramp-plans/careful.yaml", block(ramps, "### Plans that flags share")),
         ("ramp-plans/judged.yaml", block(ramps, "### The judge")),
         ("environments/production.yaml", block(ramps, "## A second person")),
         ("permits/resize.yaml", block(permits, "## Define one")),
+        ("alert-sources/nightly.yaml", block(sources, "# Alerts from elsewhere")),
     ];
     let changes = apply(&world, files(&given), false, false).await.unwrap();
     assert!(changes.iter().all(|(_, action)| *action != ConfigAction::None), "{changes:?}");
@@ -276,4 +279,38 @@ async fn the_examples_of_the_guides_apply() {
     // A file that does not say it leaves it as it is.
     apply(&world, files(&[("environments/production.yaml", "name: production\n")]), false, false).await.unwrap();
     assert!(world.app.environments().await.unwrap().iter().any(|e| e.name == "production" && e.four_eyes));
+}
+
+/// What reaches people is for themselves and admins; what was hidden and comes back keeps what is there.
+#[tokio::test]
+async fn addresses_are_hidden_in_an_export_and_kept_when_it_is_applied() {
+    const SLACK: &str = "https://hooks.slack.example/T0/secret";
+    let world = world().await;
+    let person = format!(
+        "name: Ana\ncontact:\n  email: ana@example.org\n  webhook: https://ana.example/hook\n  channels: {{slack: '{SLACK}'}}\n"
+    );
+    apply(&world, files(&[("people/ana.yaml", &person)]), false, false).await.unwrap();
+    let deployer = Caller { grants: vec![Grant::everywhere(Role::Deployer)], ..Caller::system() };
+    let exported = world.app.config_export(&deployer).await.unwrap().files;
+    let ana = exported.iter().find(|f| f.path == "people/ana.yaml").unwrap();
+    assert!(!ana.content.contains("secret") && !ana.content.contains("ana.example"), "{}", ana.content);
+    assert!(ana.content.contains("ana@example.org") && ana.content.contains("slack"), "{}", ana.content);
+    assert!(export(&world).await.iter().any(|f| f.content.contains(SLACK)), "an admin moves a server");
+
+    let again = apply(&world, exported, false, false).await.unwrap();
+    assert!(again.iter().all(|(_, action)| *action == ConfigAction::None), "{again:?}");
+    // By the form, too, which sends back all of it.
+    let mut contact = world.app.person("ana").await.unwrap().unwrap().contact;
+    "hidden".clone_into(&mut contact.webhook);
+    contact.channels.insert("slack".into(), "hidden".into());
+    contact.channels.insert("ntfy".into(), "https://ntfy.example/ana".into());
+    let put = |contact| PersonUpdate { contact: Some(contact), ..PersonUpdate::default() };
+    world.app.person_put(&Caller::system(), "ana", put(contact.clone())).await.unwrap();
+    let kept = world.app.person("ana").await.unwrap().unwrap().contact;
+    assert_eq!((kept.webhook.as_str(), kept.channels["slack"].as_str()), ("https://ana.example/hook", SLACK));
+    assert_eq!(kept.channels["ntfy"], "https://ntfy.example/ana");
+    // Where nothing is, the word is no address.
+    contact.channels.insert("gotify".into(), "hidden".into());
+    let refused = world.app.person_put(&Caller::system(), "ana", put(contact)).await.unwrap_err();
+    assert!(refused.message.contains("there is none"), "{refused}");
 }

@@ -37,10 +37,7 @@ async fn hook(
     let headers = request.headers().clone();
     // anybody may send here, so few are heard at a time and none for long
     let _place = app.forges.place()?;
-    let body = tokio::time::timeout(BODY_TIMEOUT, push::whole(request, BODY_BYTES_MAX)).await.unwrap_or_else(|_| {
-        let text = format!("the webhook's body did not come within {} s", BODY_TIMEOUT.as_secs());
-        Err(Fault::new(ErrorCode::Timeout, text))
-    })?;
+    let body = push::whole_within(request, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     Ok(Json(app.forge_hook(&name, header, &body).await?))
 }

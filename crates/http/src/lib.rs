@@ -7,6 +7,7 @@ pub mod auth;
 pub mod policy;
 
 mod agents;
+mod alert_sources;
 mod alertmanager;
 mod alerts;
 mod checks;
@@ -32,6 +33,7 @@ mod grpc;
 mod incidents;
 mod meta;
 mod metrics_admin;
+mod noise;
 mod now;
 mod ofrep;
 mod oncall;
@@ -75,6 +77,7 @@ fn apis() -> Vec<Api> {
         permits::api(),
         checks::api(),
         pagerduty::api(),
+        alert_sources::api(),
         flag_life::api(),
         ofrep::api(),
         unleash::api(),
@@ -84,6 +87,7 @@ fn apis() -> Vec<Api> {
         flag_projects::api(),
         delivery::api(),
         incidents::api(),
+        noise::api(),
         oncall::api(),
         alerts::api(),
         alertmanager::api(),

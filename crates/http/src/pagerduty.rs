@@ -11,10 +11,9 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenfold_alerting::Alert;
 use tenfold_app::App;
-use tenfold_app::alerts::PostedAlert;
 use tenfold_app::people::Token;
+use tenfold_protocols::alert_hook::{KeyedAlert, SaidState};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
 
@@ -25,8 +24,6 @@ const EVENT_BYTES_MAX: usize = 512 << 10;
 const DEDUP_KEY_CHARS_MAX: usize = 255;
 const SUMMARY_CHARS_MAX: usize = 1_024;
 const DETAIL_BYTES_MAX: usize = 4_000;
-/// How long a triggered event is believed without a word more.
-const BELIEVED_MS: i64 = 30 * 86_400_000;
 
 pub fn api() -> Api {
     // The routing key in the body says who sends; it is asked for in the handler.
@@ -139,10 +136,8 @@ fn wrong(event: &Event) -> Vec<String> {
     errors
 }
 
-/// The alert of this sender that goes on under a key, if one does. Keys of others are none of its.
-fn known(app: &App, token: &Token, key: &str) -> Option<Alert> {
-    app.received_with(&[("dedup_key", key), ("integration", &token.name)])
-}
+/// The label of who sends; keys of others are none of its.
+const SENDER: &str = "integration";
 
 fn cut(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
@@ -157,8 +152,6 @@ async fn trigger(app: &App, token: &Token, event: &Event, key: &str) -> Result<(
         }
     };
     put("alertname", payload.class.as_deref().or(Some("event")));
-    put("dedup_key", Some(key));
-    put("integration", Some(&token.name));
     put("source", Some(&payload.source));
     put("component", payload.component.as_deref());
     put("group", payload.group.as_deref());
@@ -166,37 +159,36 @@ async fn trigger(app: &App, token: &Token, event: &Event, key: &str) -> Result<(
     let detail = |name: &str| payload.custom_details[name].as_str();
     put("service", token.service.as_deref().or_else(|| detail("service")));
     put("environment", token.environment.as_deref().or_else(|| detail("environment")));
-    // What fires goes on as it is: the same key is the same alert, whatever else is said of it.
-    if let Some(before) = known(app, token, key) {
-        labels = before.labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-    }
     let mut annotations = BTreeMap::from([("summary".to_owned(), cut(&payload.summary, SUMMARY_CHARS_MAX))]);
     if !payload.custom_details.is_null() {
         let text = payload.custom_details.as_str().map_or_else(|| payload.custom_details.to_string(), str::to_owned);
         annotations.insert("description".to_owned(), cut(&text, DETAIL_BYTES_MAX / 4));
     }
-    let now = app.now();
-    let posted = PostedAlert {
+    let said = KeyedAlert {
+        key: key.to_owned(),
+        state: SaidState::Firing,
         labels,
-        annotations: Some(annotations),
-        starts_at: payload.timestamp.as_deref().and_then(Timestamp::parse_rfc3339).filter(|at| *at <= now),
-        ends_at: Some(now.plus_ms(BELIEVED_MS)),
-        generator_url: event.client_url.clone(),
+        annotations,
+        starts_at: payload.timestamp.as_deref().and_then(Timestamp::parse_rfc3339),
+        url: event.client_url.clone(),
     };
-    app.alerts_receive(&token.caller(), vec![posted]).await
+    app.alerts_keyed(&token.caller(), (SENDER, &token.name), vec![said]).await
 }
 
 async fn resolve(app: &App, token: &Token, key: &str) -> Result<(), Fault> {
-    // As at PagerDuty, the end of something that is not there is no mistake.
-    let Some(alert) = known(app, token, key) else { return Ok(()) };
-    let labels = alert.labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
-    let annotations = Some(alert.annotations);
-    let over = PostedAlert { labels, annotations, ends_at: Some(app.now()), ..PostedAlert::default() };
-    app.alerts_receive(&token.caller(), vec![over]).await
+    let over = KeyedAlert {
+        key: key.to_owned(),
+        state: SaidState::Resolved,
+        labels: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        starts_at: None,
+        url: None,
+    };
+    app.alerts_keyed(&token.caller(), (SENDER, &token.name), vec![over]).await
 }
 
 async fn acknowledge(app: &App, token: &Token, key: &str) -> Result<(), Fault> {
-    let Some(alert) = known(app, token, key) else { return Ok(()) };
+    let Some(alert) = app.alert_keyed((SENDER, &token.name), key) else { return Ok(()) };
     let listed = app.alerts_list(None).await?;
     let incident = listed.iter().find(|a| a.fingerprint == alert.fingerprint).and_then(|a| a.incident);
     match incident {

@@ -35,8 +35,13 @@ fn source(protocol: &str, request: &Request) -> Source {
 /// A whole body of at most `max` bytes, that came within [`BODY_TIMEOUT`]. Only so many are read at a time.
 pub(crate) async fn body(app: &App, request: Request, max: usize) -> Result<Vec<u8>, Fault> {
     let _place = app.metrics.body_place().await?;
-    tokio::time::timeout(BODY_TIMEOUT, whole(request, max)).await.unwrap_or_else(|_| {
-        let text = format!("the request body did not come within {} s", BODY_TIMEOUT.as_secs());
+    whole_within(request, max, BODY_TIMEOUT).await
+}
+
+/// A whole body of at most `max` bytes, that came within `time`.
+pub(crate) async fn whole_within(request: Request, max: usize, time: Duration) -> Result<Vec<u8>, Fault> {
+    tokio::time::timeout(time, whole(request, max)).await.unwrap_or_else(|_| {
+        let text = format!("the request body did not come within {} s", time.as_secs());
         Err(Fault::new(ErrorCode::Timeout, text).advice("send it again, in smaller pieces"))
     })
 }

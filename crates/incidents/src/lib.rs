@@ -4,11 +4,13 @@
 //! Nothing here blocks, ranks or counts people. A draft only holds what the record says; what nobody recorded is left as
 //! a question to be answered by those who were there.
 
+mod noise;
 mod phase;
 mod postmortem;
 mod review;
 mod roles;
 
+pub use noise::{PageKind, Paged, RuleNoise, TeamNoise, WAKE_COST, digest, noise};
 pub use phase::{Phase, TimelineEntry, timeline};
 pub use postmortem::{Draft, postmortem};
 pub use review::{Finding, Level, Reviewer, TEXT_BYTES_MAX};

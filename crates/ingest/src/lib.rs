@@ -1,5 +1,5 @@
-//! The metrics edge: finds targets and asks them for their metrics pages, and listens for StatsD, Graphite and
-//! Ganglia, and sends samples on.
+//! The edge by which things come in: finds targets and asks them for their metrics pages, listens for StatsD, Graphite and
+//! Ganglia, and for mails that are alerts; and sends samples on.
 //!
 //! What it brings goes to `app.metrics`; nothing is decided here.
 
@@ -11,6 +11,7 @@ mod ganglia;
 mod graphite;
 pub mod outgoing;
 mod scraper;
+mod smtp;
 mod statsd;
 mod streams;
 
@@ -67,6 +68,7 @@ pub async fn start(app: &App, stop: &CancellationToken) -> Result<TaskTracker, S
     statsd::start(app, stop, &tasks).await?;
     graphite::start(app, stop, &tasks).await?;
     ganglia::start(app, stop, &tasks).await?;
+    smtp::start(app, stop, &tasks).await?;
     tasks.spawn(discovery::run(app.clone(), loaded, stop.clone()));
     tasks.spawn(scraper::run(app.clone(), stop.clone()));
     tasks.close();

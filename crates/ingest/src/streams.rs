@@ -26,7 +26,16 @@ where
     F: Fn(TcpStream) -> S,
     S: Future<Output = ()> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    serve_some(listener, CONNECTIONS_MAX, stop, connection).await;
+}
+
+/// The same with so many connections at once; further ones wait.
+pub(crate) async fn serve_some<F, S>(listener: TcpListener, max: usize, stop: CancellationToken, connection: F)
+where
+    F: Fn(TcpStream) -> S,
+    S: Future<Output = ()> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(max));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let accepted = tokio::select! {

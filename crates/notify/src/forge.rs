@@ -12,7 +12,7 @@ use tenfold_httpkit::body::{BodyError, whole};
 use tenfold_protocols::forge::Forge;
 use tenfold_types::Clock;
 
-use crate::{chain, signature};
+use crate::{chain, path::segment, signature};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest answer that is read.
@@ -121,7 +121,7 @@ impl Forges {
         base: &str,
     ) -> Result<String, ForgeError> {
         let number = |v: &Value| v["id"].as_i64().map(|id| id.to_string());
-        let query = format!("{base}/deployments?sha={}&environment={}", status.sha, part(&status.environment));
+        let query = format!("{base}/deployments?sha={}&environment={}", status.sha, segment(&status.environment));
         let known = self.call(account, Method::GET, &query, None).await?;
         let ours = |v: &&Value| v["payload"]["tenfold_deploy"].as_i64() == Some(status.deploy);
         if let Some(id) = known.as_array().and_then(|all| all.iter().find(ours)).and_then(number) {
@@ -151,7 +151,7 @@ impl Forges {
         let body = json!({
             "state": state, "name": context(status), "target_url": status.url, "description": status.description,
         });
-        let path = format!("/projects/{}/statuses/{}", part(&status.repository), status.sha);
+        let path = format!("/projects/{}/statuses/{}", segment(&status.repository), status.sha);
         match self.call(account, Method::POST, &path, Some(&body)).await {
             // told before: GitLab refuses to go from a state to the same state
             Err(error) if error.message.contains("Cannot transition status") => Ok(()),
@@ -235,14 +235,8 @@ fn context(status: &DeployStatus) -> String {
     format!("tenfold/{}/{}", status.service, status.environment)
 }
 
-/// One part of a path: everything but plain letters is percent-encoded, slashes included.
-fn part(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
-}
-
 fn path(text: &str) -> String {
-    text.split('/').map(part).collect::<Vec<_>>().join("/")
+    text.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
 async fn read(answer: reqwest::Response) -> Result<Vec<u8>, String> {

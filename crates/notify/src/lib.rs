@@ -7,6 +7,7 @@
 
 mod forge;
 mod mail;
+mod path;
 pub mod services;
 mod webhook;
 

@@ -97,7 +97,8 @@ fn add(load: &mut Load, zone: &TimeZone, holidays: &[Date], since: Timestamp, un
     }
 }
 
-fn is_night(zone: &TimeZone, at: Timestamp) -> bool {
+/// Whether an instant lies in the night of a zone.
+pub fn is_night(zone: &TimeZone, at: Timestamp) -> bool {
     jiff::Timestamp::from_millisecond(at.millis()).is_ok_and(|t| {
         let clock = zone.to_datetime(t).time();
         clock >= NIGHT_FROM || clock < NIGHT_TO

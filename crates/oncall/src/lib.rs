@@ -16,7 +16,7 @@ mod rotation;
 mod schedule;
 
 pub use escalation::{Answer, Effect, Escalation, Input, Progress, step};
-pub use fairness::{Load, Profile, load};
+pub use fairness::{Load, Profile, is_night, load};
 pub use ical::{EVENTS_READ_MAX, ICS_BYTES_MAX, IcsEvent, IcsShift, read_events, write_calendar};
 pub use layer::{Day, Layer, RESTRICTIONS_PER_LAYER_MAX, Restriction};
 pub use overrides::{FixedShift, OVERRIDES_MAX, Override, OverrideKind, SHIFTS_PER_TEMPORARY_MAX};

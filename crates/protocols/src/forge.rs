@@ -6,7 +6,6 @@
 //! - GitLab: its signing token, which is Standard Webhooks (`webhook-signature` over id, time and body), or the plain
 //!   `X-Gitlab-Token`, which proves who sends but not what.
 
-use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -14,12 +13,12 @@ mod event;
 
 pub use event::{ForgeEvent, Push, PushedCommit, repository_key};
 
+use crate::signature::{SignatureError, hex_fits, standard};
+
 /// Largest body of a webhook that is read.
 pub const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Shortest secret that is taken.
 pub const SECRET_BYTES_MIN: usize = 16;
-/// How far a signed time may lie from now, as Standard Webhooks has it.
-pub const TIME_OFF_MS_MAX: i64 = 5 * 60 * 1000;
 const ID_BYTES_MAX: usize = 128;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -47,10 +46,8 @@ impl Forge {
 pub enum WebhookError {
     #[error("the header {0} is missing")]
     NoHeader(&'static str),
-    #[error("the signature does not fit")]
-    Signature,
-    #[error("the signed time is more than 5 minutes off")]
-    Time,
+    #[error(transparent)]
+    Signed(#[from] SignatureError),
     #[error("the delivery's id is longer than {ID_BYTES_MAX} bytes or holds control characters")]
     Id,
     #[error("the body cannot be read: {0}")]
@@ -107,8 +104,8 @@ type Checked = Result<Option<String>, WebhookError>;
 
 fn github<'a>(secret: &[u8], header: &impl Fn(&str) -> Option<&'a str>, body: &[u8]) -> Checked {
     let given = header("x-hub-signature-256").ok_or(WebhookError::NoHeader("X-Hub-Signature-256"))?;
-    let hex = given.strip_prefix("sha256=").ok_or(WebhookError::Signature)?;
-    hex_fits(secret, body, hex)?;
+    let hex = given.strip_prefix("sha256=").ok_or(SignatureError::Signature)?;
+    hex_fits(secret, &[body], hex)?;
     Ok(header("x-github-delivery").map(str::to_owned))
 }
 
@@ -116,7 +113,7 @@ fn gitea<'a>(secret: &[u8], header: &impl Fn(&str) -> Option<&'a str>, body: &[u
     let given = header("x-gitea-signature")
         .or_else(|| header("x-forgejo-signature"))
         .ok_or(WebhookError::NoHeader("X-Gitea-Signature"))?;
-    hex_fits(secret, body, given)?;
+    hex_fits(secret, &[body], given)?;
     Ok(header("x-gitea-delivery").or_else(|| header("x-forgejo-delivery")).map(str::to_owned))
 }
 
@@ -131,50 +128,10 @@ fn gitlab<'a>(secret: &[u8], header: &impl Fn(&str) -> Option<&'a str>, body: &[
     // hashed first, so that not even the length shows in the time taken
     let same = Sha256::digest(given.as_bytes()).ct_eq(&Sha256::digest(secret));
     if !bool::from(same) {
-        return Err(WebhookError::Signature);
+        return Err(SignatureError::Signature.into());
     }
     let id = header("idempotency-key").or_else(|| header("x-gitlab-event-uuid"));
     Ok(id.map(str::to_owned))
-}
-
-/// Standard Webhooks: one of the signatures in the header fits `id.time.body`, and the time is about now.
-fn standard(
-    secret: &[u8],
-    id: &str,
-    time: &str,
-    signatures: &str,
-    body: &[u8],
-    now_ms: i64,
-) -> Result<(), WebhookError> {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    let key = match secret.strip_prefix(b"whsec_") {
-        Some(text) => STANDARD.decode(text).map_err(|_| WebhookError::Signature)?,
-        None => secret.to_vec(),
-    };
-    let signed = mac(&key, &[id.as_bytes(), b".", time.as_bytes(), b".", body]);
-    let fits = signatures
-        .split(' ')
-        .filter_map(|s| STANDARD.decode(s.strip_prefix("v1,")?).ok())
-        .fold(subtle::Choice::from(0), |any, given| any | given.ct_eq(&signed));
-    if !bool::from(fits) {
-        return Err(WebhookError::Signature);
-    }
-    let seconds: i64 = time.parse().map_err(|_| WebhookError::Time)?;
-    let off = now_ms.saturating_sub(seconds.saturating_mul(1000)).saturating_abs();
-    if off > TIME_OFF_MS_MAX { Err(WebhookError::Time) } else { Ok(()) }
-}
-
-fn hex_fits(secret: &[u8], body: &[u8], given: &str) -> Result<(), WebhookError> {
-    let given = hex::decode(given.trim()).map_err(|_| WebhookError::Signature)?;
-    if bool::from(given.ct_eq(&mac(secret, &[body]))) { Ok(()) } else { Err(WebhookError::Signature) }
-}
-
-fn mac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().to_vec()
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Codecs: bytes in and values out, and back. No IO, no clock, no randomness.
 
 pub mod agent;
+pub mod alert_hook;
+pub mod alert_mail;
 pub mod batch;
 mod bit_reader;
 pub mod body;
@@ -28,6 +30,8 @@ pub mod prom_proto;
 pub mod prom_text;
 pub mod remote_read;
 pub mod remote_write;
+pub mod signature;
+pub mod smtp;
 pub mod sse;
 pub mod statsd;
 pub mod tar;

@@ -5,6 +5,7 @@
 //! use case. Whatever [`Db::write`] has answered with `Ok` survives a kill and a power cut.
 
 pub mod agents;
+pub mod alert_sources;
 pub mod alerts;
 pub mod chat;
 pub mod checks;

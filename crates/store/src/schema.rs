@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0042_oncall",
     "0043_checks",
     "0044_alert_webhooks",
+    "0045_alert_sources",
     "0050_chat",
     "0060_dashboards",
 ];

@@ -143,6 +143,15 @@ export const alerts = {
   unmute: (id: number) => unwrap(DELETE("/api/mutes/{id}", { params: { path: { id } } })),
 };
 
+export const alertSources = {
+  list: () => unwrap(GET("/api/alert-sources")),
+};
+
+export const noise = {
+  report: (days: number) => unwrap(GET("/api/noise", { params: { query: { days } } })),
+  drafts: (rule: string, file: string, days: number) => unwrap(GET("/api/noise/drafts", { params: { query: { rule, file, days } } })),
+};
+
 export const checks = {
   list: () => unwrap(GET("/api/checks")),
   show: (name: string) => unwrap(GET("/api/checks/{name}", { params: { path: { name } } })),
@@ -178,6 +187,7 @@ export const incidents = {
   get: (n: number) => unwrap(GET("/api/incidents/{n}", { params: { path: { n } } })),
   open: (body: { title: string; service?: string; severity: string }) => unwrap(POST("/api/incidents", { body })),
   acknowledge: (n: number) => unwrap(POST("/api/incidents/{n}/acknowledge", { params: { path: { n } } })),
+  classify: (n: number, kind: string) => unwrap(POST("/api/incidents/{n}/classify", { params: { path: { n } }, body: { kind } })),
   resolve: (n: number) => unwrap(POST("/api/incidents/{n}/resolve", { params: { path: { n } }, body: {} })),
   note: (n: number, text: string) => unwrap(POST("/api/incidents/{n}/note", { params: { path: { n } }, body: { text } })),
   timeline: (n: number) => unwrap(GET("/api/incidents/{n}/timeline", { params: { path: { n } } })) as unknown as Promise<T.Items<T.TimelineEvent>>,

@@ -38,6 +38,202 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alert-sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All sources of alerts, without their secrets. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertSourceList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-sources/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One source of alerts. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertSourceView"];
+                    };
+                };
+            };
+        };
+        /** Makes or changes a source. The answer to a new one holds its secret, which is shown this once. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["AlertSourceSpec"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertSourcePut"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Deletes a source; its alerts go on until somebody resolves them. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertSourceDeleted"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-sources/{name}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Makes a new secret, which is shown this once; the old one lets nobody in any more. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertSourcePut"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alert-sources/{name}/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what a body (of a mail source: a mail) would become, and keeps nothing. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertSourceTry"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/alerts": {
         parameters: {
             query?: never;
@@ -3468,6 +3664,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/incidents/{n}/classify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what an incident's pages were for, by a word or one key; the last word counts. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    n: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Classification"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["IncidentView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/incidents/{n}/note": {
         parameters: {
             query?: never;
@@ -4108,6 +4345,89 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/noise": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each rule cost whom it paged, by the team that owns it; the costliest first. */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description How many days back, 1 to 28; 7 when absent. */
+                    days?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["NoiseView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/noise/drafts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Drafts of a quieter rule, each run over the stored past: how often it would have fired, and which incidents it would have
+         *     missed.
+         */
+        get: {
+            parameters: {
+                query: {
+                    /** @description The alert's name. */
+                    rule: string;
+                    /** @description The rule file, where several have an alert of this name. */
+                    file?: string;
+                    /** @description How many days back, 1 to 28; 7 when absent. */
+                    days?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RuleDrafts"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -8081,6 +8401,83 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/hooks/alerts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes the alerts of a source, signed with its secret: any JSON as its mapping reads it, or Grafana's webhook. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": string;
+                };
+            };
+            responses: {
+                /** @description Taken, or taken before. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertHookAnswer"];
+                    };
+                };
+                /** @description The signature does not fit, or is too old; nothing was written. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description No such source. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The body is larger than 4 MiB. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The signature fits and the body cannot be read. */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Too many at once, or another node takes alerts; to be sent again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/hooks/git/{name}": {
         parameters: {
             query?: never;
@@ -8634,8 +9031,74 @@ export interface components {
             receiver: components["schemas"]["ReceiverRef"];
             alerts: components["schemas"]["GettableAlert"][];
         };
+        /** @description What became of a delivery. */
+        AlertHookAnswer: {
+            /** @description `taken`, or `duplicate`: it came before. */
+            result: string;
+            /** @description Alerts in it that fire. */
+            firing: number;
+            /** @description Alerts in it that are over. */
+            resolved: number;
+        };
         AlertList: {
             items: components["schemas"]["AlertView"][];
+        };
+        AlertSourceDeleted: {
+            done: boolean;
+        };
+        /** @enum {string} */
+        AlertSourceKind: "webhook" | "grafana" | "mail";
+        AlertSourceList: {
+            items: components["schemas"]["AlertSourceView"][];
+        };
+        AlertSourcePut: {
+            source: components["schemas"]["AlertSourceView"];
+            /** @description Of a new source, or when a new one was asked for; it is shown this once. For mail it is the whole address. */
+            secret?: string | null;
+        };
+        /** @description A sender of alerts. */
+        AlertSourceSpec: {
+            kind: components["schemas"]["AlertSourceKind"];
+            /** @description What its alerts are about; absent: what they say themselves. */
+            service?: string | null;
+            environment?: string | null;
+            /** @description Of alerts that have none. */
+            severity?: string | null;
+            /** @description Put on every alert. */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * @description Of a webhook: where things stand in its bodies, by JSON Pointers. `key`, `title` and `resolved: {path, values}` are
+             *     needed; `alerts`, `description`, `name`, `severity`, `severities`, `starts_at`, `url`, `labels` and `annotations` may
+             *     be there.
+             */
+            map?: Record<string, unknown> | null;
+            /** @description Of mails: words in the subject that say that it is over, beside RESOLVED, RECOVERY and OK. */
+            resolved_words?: string[];
+        };
+        /** @description What a body would become. */
+        AlertSourceTry: {
+            /** @description Each with `key`, `state`, `labels`, `annotations`, `starts_at` and `url`. */
+            alerts: Record<string, unknown>[];
+        };
+        /** @description A source and what it did. */
+        AlertSourceView: {
+            name: string;
+            spec: components["schemas"]["AlertSourceSpec"];
+            /** @description Where it sends to; of a mail source without the part that is secret. */
+            address: string;
+            /** @description When this node took something of it last, since its start. */
+            last_at?: string | null;
+            /**
+             * Format: int64
+             * @description Deliveries taken and refused by this node since its start.
+             */
+            taken: number;
+            /** Format: int64 */
+            refused: number;
+            /** @description Why the last one was refused; empty when none was. */
+            refusal: string;
         };
         AlertStatusShape: {
             /** @description `active` or `suppressed`. */
@@ -8816,6 +9279,13 @@ export interface components {
             /** @description An alert fires for it. */
             alerts: boolean;
         };
+        Classification: {
+            /**
+             * @description `action`, `action_could_wait`, `action_elsewhere`, `wrong_time`, `mute_expired`, `mute_missing`, `threshold`, `faulty`
+             *     or `other`; or the key of one, `1` to `9` in this order.
+             */
+            kind: string;
+        };
         Cleaned: {
             /** @description Blocks that were written anew. */
             blocks: number;
@@ -8870,7 +9340,7 @@ export interface components {
         ConfigFile: {
             /**
              * @description `FOLDER/NAME.yaml`; folders are `environments`, `people`, `services`, `schedules`, `policies`, `segments`,
-             *     `projects` (of flags), `ramp-plans`, `flags`, `permits`, `rules` and `dashboards`.
+             *     `projects` (of flags), `ramp-plans`, `flags`, `permits`, `rules`, `routing`, `checks`, `alert-sources` and `dashboards`.
              */
             path: string;
             content: string;
@@ -9161,6 +9631,18 @@ export interface components {
         };
         Done: {
             done: boolean;
+        };
+        /** @description A changed rule and what it would have done. */
+        DraftView: {
+            /** @description What is changed, such as `for: 10m`; empty for the rule as it is. */
+            change: string;
+            expr: string;
+            /** @description How long the expression must hold. */
+            for: string;
+            /** @description How often it would have fired. */
+            fires: number;
+            /** @description Numbers of incidents in which something was done and of which it would not have told. */
+            missed: number[];
         };
         Environment: {
             name: string;
@@ -10425,6 +10907,8 @@ export interface components {
             resolved_at?: string | null;
             resolved_by?: string | null;
             caused_by?: string | null;
+            /** @description What its pages were for, as somebody said: `action`, `threshold` and the like. */
+            classified?: string | null;
             /** @description Fingerprints. */
             alerts: string[];
             suspects: components["schemas"]["SuspectView"][];
@@ -10801,6 +11285,11 @@ export interface components {
             approval?: components["schemas"]["DeployApproval"] | null;
             irreversible?: string | null;
             expects?: components["schemas"]["DeployExpects"] | null;
+        };
+        NoiseView: {
+            from: string;
+            to: string;
+            teams: components["schemas"]["TeamNoiseView"][];
         };
         Note: {
             text: string;
@@ -11403,6 +11892,20 @@ export interface components {
             /** @description What has no equal here. */
             report: Record<string, unknown>[];
         };
+        RuleDrafts: {
+            rule: string;
+            file: string;
+            from: string;
+            to: string;
+            /**
+             * Format: int64
+             * @description Time between the evaluations that were made; longer than the rule's own over many days.
+             */
+            step_ms: number;
+            /** @description The rule as it is, over the same past. */
+            now: components["schemas"]["DraftView"];
+            drafts: components["schemas"]["DraftView"][];
+        };
         /** @description A rule file as text, in Prometheus' format. */
         RuleFileText: {
             yaml: string;
@@ -11420,6 +11923,43 @@ export interface components {
             /** Format: int64 */
             took_ms: number;
             rules: components["schemas"]["RuleView"][];
+        };
+        /** @description What a rule cost. */
+        RuleNoiseView: {
+            rule: string;
+            group: string;
+            /** @description Empty for what others send. */
+            file: string;
+            /** Format: int32 */
+            incidents: number;
+            /** Format: int32 */
+            pages: number;
+            /**
+             * Format: int32
+             * @description Pages by night (22 to 7), by the clock of whoever was paged.
+             */
+            wakes: number;
+            /**
+             * Format: int32
+             * @description Pages, each by night as four.
+             */
+            cost: number;
+            /**
+             * Format: int32
+             * @description Incidents in which something was done.
+             */
+            action: number;
+            /** Format: int32 */
+            no_action: number;
+            /**
+             * Format: int32
+             * @description Of which nobody said.
+             */
+            unsaid: number;
+            /** @description How often each kind was said. */
+            kinds: {
+                [key: string]: number;
+            };
         };
         RuleView: {
             name: string;
@@ -11778,6 +12318,14 @@ export interface components {
         };
         TeamList: {
             items: components["schemas"]["Team"][];
+        };
+        /** @description The rules of a team, the costliest first. */
+        TeamNoiseView: {
+            /** @description Empty for rules that nobody owns. */
+            team: string;
+            /** Format: int32 */
+            cost: number;
+            rules: components["schemas"]["RuleNoiseView"][];
         };
         Timeline: {
             items: components["schemas"]["TimelineEventView"][];

@@ -55,6 +55,9 @@ export type Suspect = S["SuspectView"];
 export type RuleGroup = S["RuleGroupView"];
 export type Rule = S["RuleView"];
 export type Check = S["CheckView"];
+export type AlertSource = S["AlertSourceView"];
+export type TeamNoise = S["TeamNoiseView"];
+export type RuleNoise = S["RuleNoiseView"];
 export type CheckList = S["CheckList"];
 /** What a stage said of an alert. */
 export type Decision = { stage: string; verdict: string; because: string };

@@ -23,7 +23,9 @@ const alerts = lazy(() => import("../pages/alerts/AlertsPage"));
 const rules = lazy(() => import("../pages/alerts/RulesPage"));
 const checks = lazy(() => import("../pages/alerts/ChecksPage"));
 const check = lazy(() => import("../pages/alerts/CheckPage"));
+const sources = lazy(() => import("../pages/alerts/SourcesPage"));
 const mutes = lazy(() => import("../pages/alerts/MutesPage"));
+const noise = lazy(() => import("../pages/alerts/NoisePage"));
 const alert = lazy(() => import("../pages/alerts/AlertPage"));
 const onCall = lazy(() => import("../pages/oncall/OnCallPage"));
 const incidents = lazy(() => import("../pages/incidents/IncidentsPage"));
@@ -52,7 +54,9 @@ export const ROUTES: { pattern: string; page: LazyPage }[] = [
   { pattern: "/alerts/rules", page: rules },
   { pattern: "/alerts/checks", page: checks },
   { pattern: "/alerts/checks/:name", page: check },
+  { pattern: "/alerts/sources", page: sources },
   { pattern: "/alerts/mutes", page: mutes },
+  { pattern: "/alerts/noise", page: noise },
   { pattern: "/alerts/:fingerprint", page: alert },
   { pattern: "/on-call", page: onCall },
   { pattern: "/incidents", page: incidents },

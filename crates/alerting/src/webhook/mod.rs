@@ -9,13 +9,9 @@ mod message;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tenfold_types::{format_duration_ms, parse_duration_ms};
 
-use crate::{
-    Note, RoutingError,
-    alertmanager::note,
-    duration::{format_duration_ms, parse_duration_ms},
-    routes::wrong,
-};
+use crate::{Note, RoutingError, alertmanager::note, routes::wrong};
 
 pub use ledger::{Heard, Ledger, Owed, OwedAlert};
 pub use message::message;

@@ -6,8 +6,10 @@
 
 mod evaluate;
 mod groups;
+mod keyed;
 mod lease;
 mod mutes;
+mod owner;
 mod pipeline;
 mod ports;
 mod received;
@@ -31,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
+pub use keyed::KEY_LABEL;
 pub use mutes::{Matchers, NewMute};
 pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource, WebhookPoster};
 pub use received::PostedAlert;
@@ -39,6 +42,7 @@ pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, S
 pub use why::{Asked, Decided, Foreseen, Foretold, Question, RoutingView, WhyView};
 
 pub(crate) use lease::Lease;
+pub(crate) use owner::rule_of;
 pub(crate) use suspects::suspects;
 
 /// How long a firing alert without data waits for its data to come back before it is given up as expired.
@@ -64,6 +68,8 @@ pub struct State {
     received: Mutex<BTreeMap<String, received::Received>>,
     /// One request of a sender that changes something at a time.
     hearing: tokio::sync::Mutex<()>,
+    /// One request of senders with keys at a time, so that a key is one alert.
+    keyed: tokio::sync::Mutex<()>,
     routing: RwLock<Option<Arc<pipeline::Held>>>,
     /// Who was told of what. Held while a step is stored, so that steps follow one another.
     pipeline: tokio::sync::Mutex<tenfold_alerting::pipeline::PipelineState>,

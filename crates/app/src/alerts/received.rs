@@ -321,13 +321,6 @@ impl App {
         .await
     }
 
-    /// The alert of a sender that goes on and has these labels, if one does.
-    pub fn received_with(&self, wanted: &[(&str, &str)]) -> Option<Alert> {
-        let received = self.alerts.received.lock();
-        let fits = |r: &&Received| wanted.iter().all(|(name, value)| r.alert.labels.get(name) == Some(value));
-        received.values().find(fits).map(|r| r.alert.clone())
-    }
-
     fn too_many(&self, changes: &Changes) -> bool {
         let received = self.alerts.received.lock();
         let new = changes.iter().filter(|(f, change)| change.is_some() && !received.contains_key(*f)).count();

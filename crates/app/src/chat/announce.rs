@@ -102,6 +102,7 @@ const TOLD: &[&str] = &[
     "page.failed",
     "page.escalated",
     "override.created",
+    "noise.digest",
     "note.doing",
     "config.applied",
 ];

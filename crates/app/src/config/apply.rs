@@ -138,6 +138,7 @@ async fn put(app: &App, who: &Caller, kind: Kind, name: &str, body: &Value) -> R
         Kind::Rules => app.rules_put(who, name, body.as_str().unwrap_or_default()).await.map(drop),
         Kind::Routing => app.routing_put(who, body.as_str().unwrap_or_default(), false).await.map(drop),
         Kind::Check => app.check_put(who, name, shape(body)?).await.map(drop),
+        Kind::AlertSource => app.alert_source_put(who, name, shape(body)?).await.map(drop),
         Kind::Dashboard => app.dashboard_put(who, shape(body)?).await.map(drop),
     }
 }
@@ -156,6 +157,7 @@ async fn delete(app: &App, who: &Caller, kind: Kind, name: &str) -> Result<(), F
         Kind::Rules => app.rules_delete(who, name).await,
         Kind::Routing => app.routing_delete(who).await,
         Kind::Check => app.check_delete(who, name).await,
+        Kind::AlertSource => app.alert_source_delete(who, name).await,
         Kind::Dashboard => app.dashboard_delete(who, name).await,
     }
 }
@@ -204,6 +206,7 @@ fn references(kind: Kind, body: &Value) -> Result<Vec<(Kind, String)>, Fault> {
         | Kind::RampPlan
         | Kind::Rules
         | Kind::Routing
+        | Kind::AlertSource
         | Kind::Dashboard => Vec::new(),
     })
 }

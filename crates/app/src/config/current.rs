@@ -10,17 +10,21 @@ use super::{
     shapes::{FlagFile, PersonFile},
 };
 use crate::{
-    App, deploys::views::ServiceUpdate, flags::FlagProjectUpdate, oncall::PolicyUpdate, people::EnvironmentSettings,
+    App, Caller, deploys::views::ServiceUpdate, flags::FlagProjectUpdate, oncall::PolicyUpdate,
+    people::EnvironmentSettings,
 };
 
-/// Everything that has a file.
-pub(super) async fn read(app: &App) -> Result<Things, Fault> {
+/// Everything that has a file, as `who` may see it: addresses of people are hidden from most. To compare, all of it is read.
+pub(super) async fn read(app: &App, who: Option<&Caller>) -> Result<Things, Fault> {
     let mut things = Things::new();
     for environment in app.environments().await? {
         let settings = EnvironmentSettings { four_eyes: environment.four_eyes };
         things.insert((Kind::Environment, environment.name), document::json(&settings)?);
     }
-    for person in app.people().await? {
+    for mut person in app.people().await? {
+        if let Some(who) = who {
+            person.hide_from(who);
+        }
         things.insert((Kind::Person, person.login.clone()), document::json(&PersonFile::of(person))?);
     }
     for s in app.services().await? {
@@ -65,6 +69,9 @@ pub(super) async fn read(app: &App) -> Result<Things, Fault> {
     }
     for check in app.checks_list().items {
         things.insert((Kind::Check, check.name), document::json(&check.spec)?);
+    }
+    for source in app.alert_sources().await?.items {
+        things.insert((Kind::AlertSource, source.name), document::json(&source.spec)?);
     }
     for dashboard in app.dashboards_written().await? {
         things.insert((Kind::Dashboard, dashboard.name.clone()), document::json(&dashboard)?);

@@ -18,6 +18,7 @@ use crate::{
     oncall::{PolicyUpdate, ScheduleUpdate},
     people::EnvironmentSettings,
     permits::check_law,
+    sources::AlertSourceSpec,
 };
 
 /// A file's thing as it would be after applying the file over `current`.
@@ -80,6 +81,11 @@ pub(super) fn read(file: &ConfigFile, current: &Things) -> Result<((Kind, String
         }
         Kind::Check => {
             let spec = typed::<CheckSpec>(file, &text)?;
+            spec.check(&name).map_err(|f| Fault { message: format!("{}: {}", file.path, f.message), ..f })?;
+            json(&spec)?
+        }
+        Kind::AlertSource => {
+            let spec = typed::<AlertSourceSpec>(file, &text)?;
             spec.check(&name).map_err(|f| Fault { message: format!("{}: {}", file.path, f.message), ..f })?;
             json(&spec)?
         }

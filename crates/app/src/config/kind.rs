@@ -20,6 +20,7 @@ pub(super) enum Kind {
     Rules,
     Routing,
     Check,
+    AlertSource,
     Dashboard,
 }
 
@@ -27,7 +28,7 @@ pub(super) enum Kind {
 pub(super) type Things = BTreeMap<(Kind, String), Value>;
 
 impl Kind {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Environment,
         Self::Person,
         Self::Service,
@@ -41,6 +42,7 @@ impl Kind {
         Self::Rules,
         Self::Routing,
         Self::Check,
+        Self::AlertSource,
         Self::Dashboard,
     ];
 
@@ -59,6 +61,7 @@ impl Kind {
             Self::Rules => "rules",
             Self::Routing => "routing",
             Self::Check => "checks",
+            Self::AlertSource => "alert-sources",
             Self::Dashboard => "dashboards",
         }
     }
@@ -86,6 +89,7 @@ impl Kind {
             Self::Rules => "rules",
             Self::Routing => "routing",
             Self::Check => "check",
+            Self::AlertSource => "alert source",
             Self::Dashboard => "dashboard",
         }
     }
@@ -105,6 +109,7 @@ impl Kind {
             | Self::Project
             | Self::RampPlan
             | Self::Check
+            | Self::AlertSource
             | Self::Dashboard => Some("name"),
         }
     }

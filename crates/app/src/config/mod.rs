@@ -25,7 +25,7 @@ pub const FILE_BYTES_MAX: usize = 262_144;
 #[serde(deny_unknown_fields)]
 pub struct ConfigFile {
     /// `FOLDER/NAME.yaml`; folders are `environments`, `people`, `services`, `schedules`, `policies`, `segments`,
-    /// `projects` (of flags), `ramp-plans`, `flags`, `permits`, `rules` and `dashboards`.
+    /// `projects` (of flags), `ramp-plans`, `flags`, `permits`, `rules`, `routing`, `checks`, `alert-sources` and `dashboards`.
     pub path: String,
     pub content: String,
 }
@@ -77,11 +77,12 @@ pub struct ConfigExport {
 }
 
 impl App {
-    /// Everything as files, sorted by path. Applying them to an empty server makes an equal one.
+    /// Everything as files, sorted by path. Applying them to an empty server makes an equal one. Addresses of people's
+    /// channels are hidden from all but admins; applied again, `hidden` keeps what is there.
     pub async fn config_export(&self, who: &Caller) -> Result<ConfigExport, Fault> {
         who.require(Role::Deployer, None, None)?;
         let mut files = Vec::new();
-        for ((kind, name), body) in current::read(self).await? {
+        for ((kind, name), body) in current::read(self, Some(who)).await? {
             files.push(ConfigFile { path: kind.path(&name), content: document::write(kind, &name, &body)? });
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -97,7 +98,7 @@ impl App {
             return Err(Fault::invalid(format!("{count} files are more than {FILES_MAX}, the most at once"))
                 .advice("apply them folder by folder"));
         }
-        let current = current::read(self).await?;
+        let current = current::read(self, None).await?;
         let plan = apply::plan(&wanted, &current)?;
         if !wanted.dry_run {
             apply::run(self, who, &plan).await?;

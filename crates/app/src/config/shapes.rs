@@ -65,6 +65,10 @@ impl PersonFile {
     }
 
     pub(super) fn over(self, current: Self) -> Self {
+        let contact = self.contact.map(|mut contact| {
+            contact.keep_hidden(&current.contact.clone().unwrap_or_default());
+            contact
+        });
         Self {
             name: self.name.or(current.name),
             kind: self.kind.or(current.kind),
@@ -72,7 +76,7 @@ impl PersonFile {
             role: self.role.or(current.role),
             grants: self.grants.or(current.grants),
             teams: self.teams.or(current.teams),
-            contact: self.contact.or(current.contact),
+            contact: contact.or(current.contact),
             disabled: self.disabled.or(current.disabled),
         }
     }

@@ -72,7 +72,7 @@ fn trimmed(what: &str, text: &str, bytes_max: usize) -> Result<String, Fault> {
     Ok(text.to_owned())
 }
 
-fn may(who: &Caller, incident: &Incident) -> Result<(), Fault> {
+pub(super) fn may(who: &Caller, incident: &Incident) -> Result<(), Fault> {
     who.require(Role::Responder, incident.body.service.as_deref(), incident.body.environment.as_deref())
 }
 

@@ -10,6 +10,7 @@ mod escalate;
 mod manage;
 mod message;
 mod open;
+mod paged;
 mod stored;
 mod story;
 mod test_page;
@@ -30,6 +31,7 @@ pub use story::TimelineEventView;
 pub use views::{AttemptView, EscalationView, IncidentView, PageView};
 
 pub(crate) use open::{GuardIncident, alert_ended, join, number_for, open_by_guard};
+pub(crate) use paged::paged_since;
 pub(crate) use stored::acknowledged_by;
 
 /// How often escalations and deliveries are looked at when nothing wakes the loop.

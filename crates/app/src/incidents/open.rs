@@ -121,6 +121,7 @@ pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str
             suspects: new.suspects,
             onset: new.onset,
             escalation,
+            classified: None,
         },
     };
     incident.write(t.tx())?;

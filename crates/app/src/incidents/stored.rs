@@ -39,6 +39,18 @@ pub(super) struct Body {
     /// `None`: there is no policy, so nobody is paged.
     #[serde(default)]
     pub escalation: Option<Escalation>,
+    /// What somebody said of its pages.
+    #[serde(default)]
+    pub classified: Option<Classified>,
+}
+
+/// What somebody said of an incident's pages.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Classified {
+    pub kind: tenfold_incidents::PageKind,
+    /// Login.
+    pub by: String,
+    pub at: Timestamp,
 }
 
 /// An incident with its parts read.

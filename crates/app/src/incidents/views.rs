@@ -90,6 +90,9 @@ pub struct IncidentView {
     pub resolved_at: Option<Timestamp>,
     pub resolved_by: Option<String>,
     pub caused_by: Option<String>,
+    /// What its pages were for, as somebody said: `action`, `threshold` and the like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classified: Option<String>,
     /// Fingerprints.
     pub alerts: Vec<String>,
     pub suspects: Vec<SuspectView>,
@@ -140,6 +143,7 @@ pub(super) fn incident_view(tx: &mut dyn Tx, incident: &Incident) -> Result<Inci
         resolved_at: body.resolved_at,
         resolved_by: body.resolved_by,
         caused_by: body.caused_by,
+        classified: body.classified.map(|c| c.kind.as_str().to_owned()),
         alerts,
         suspects: body.suspects,
         escalation,

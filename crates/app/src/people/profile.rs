@@ -37,6 +37,20 @@ pub struct Contact {
     pub quiet: Option<QuietHours>,
 }
 
+impl Contact {
+    /// What was hidden from whoever sends it back stands for what is there. What stands for nothing stays, and is refused.
+    pub(crate) fn keep_hidden(&mut self, before: &Self) {
+        if self.webhook == HIDDEN && !before.webhook.is_empty() {
+            self.webhook.clone_from(&before.webhook);
+        }
+        for (channel, to) in &mut self.channels {
+            if let Some(kept) = before.channels.get(channel).filter(|_| to == HIDDEN) {
+                to.clone_from(kept);
+            }
+        }
+    }
+}
+
 /// Hours in which pages that are not critical go by quiet channels alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -157,7 +171,11 @@ impl App {
             })?;
         }
         if let Some(contact) = &update.contact {
-            check_contact(contact)?;
+            let mut contact = contact.clone();
+            if let Some(before) = self.person(login).await? {
+                contact.keep_hidden(&before.contact);
+            }
+            check_contact(&contact)?;
         }
         let password_hash = match &update.password {
             None => None,
@@ -232,12 +250,19 @@ fn apply(person: &mut Person, update: PersonUpdate) {
     person.role = role.unwrap_or(person.role);
     person.grants = grants.unwrap_or_else(|| std::mem::take(&mut person.grants));
     person.teams = teams.unwrap_or_else(|| std::mem::take(&mut person.teams));
-    person.contact = contact.unwrap_or_else(|| std::mem::take(&mut person.contact));
+    if let Some(mut contact) = contact {
+        contact.keep_hidden(&person.contact);
+        person.contact = contact;
+    }
     person.disabled = disabled.unwrap_or(person.disabled);
 }
 
 fn check_contact(contact: &Contact) -> Result<(), Fault> {
     const CONTACT_BYTES_MAX: usize = 512;
+    if contact.channels.values().chain([&contact.webhook]).any(|to| to == HIDDEN) {
+        return Err(Fault::invalid("`hidden` stands for the address that is there, and here there is none")
+            .advice("write the address itself, or leave the channel out"));
+    }
     for value in [&contact.email, &contact.irc, &contact.webhook] {
         if value.len() > CONTACT_BYTES_MAX || value.chars().any(char::is_control) {
             return Err(Fault::invalid(format!(
@@ -286,6 +311,10 @@ fn check_channels(contact: &Contact) -> Result<(), Fault> {
                     Fault::invalid(format!("`{text:.20}` is not a time of the day")).advice("write it like 22:00")
                 );
             }
+        }
+        if quiet.from == quiet.to {
+            return Err(Fault::invalid("quiet hours that begin and end at the same time are none")
+                .advice("leave them out, or write 00:00 to 23:59"));
         }
         if let Some(name) = quiet.channels.iter().find(|n| Channel::parse(n).is_none()) {
             return Err(Fault::invalid(format!("`{name:.50}` is not a channel")));

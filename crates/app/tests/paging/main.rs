@@ -4,6 +4,8 @@
 mod duty;
 mod figures;
 mod nodes;
+mod noise;
+mod quiet;
 mod received;
 mod simulation;
 mod story;

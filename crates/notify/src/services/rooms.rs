@@ -1,11 +1,10 @@
 //! Bots in rooms: Telegram and Matrix. The token is the server's, the room the person's.
 
-use std::fmt::Write;
-
 use serde_json::json;
 use tenfold_app::alerts::Notice;
 
 use super::{Request, cut};
+use crate::path::segment;
 
 const TELEGRAM_TEXT_MAX: usize = 4_000;
 const MATRIX_TEXT_MAX: usize = 30_000;
@@ -27,17 +26,4 @@ pub fn matrix((url, token): &(String, String), to: &str, notice: &Notice, key: &
     );
     request.put = true;
     request.header("authorization", format!("Bearer {token}"))
-}
-
-/// A part of a path: everything but unreserved characters is escaped.
-fn segment(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for b in text.bytes() {
-        if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~') {
-            out.push(char::from(b));
-        } else {
-            write!(out, "%{b:02X}").unwrap_or_default();
-        }
-    }
-    out
 }

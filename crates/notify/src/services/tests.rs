@@ -56,6 +56,15 @@ fn chat_services() {
     assert_eq!(slack["attachments"][0]["blocks"][1]["elements"][0]["url"], notice().link);
     let (_, mattermost) = json(Channel::Mattermost, "https://hooks/x");
     assert!(mattermost["text"].as_str().unwrap().ends_with("](https://tenfold.example.org/incidents/3)"));
+    let loud = Notice {
+        subject: "@all wake up".to_owned(),
+        text: "@channel and (@here), ana@example.org".to_owned(),
+        ..notice()
+    };
+    let Body::Json(loud) = request(Channel::Mattermost, "https://hooks/x", &loud).body else { panic!("JSON") };
+    let loud = loud.to_string();
+    assert!(!["@all", "@channel", "@here"].iter().any(|m| loud.contains(m)), "a label mentions nobody: {loud}");
+    assert!(loud.contains("ana@example.org"), "an address is none: {loud}");
     let (_, discord) = json(Channel::Discord, "https://hooks/x");
     assert_eq!(discord["allowed_mentions"]["parse"], serde_json::json!([]), "a label mentions nobody");
     let (_, teams) = json(Channel::Teams, "https://hooks/x");

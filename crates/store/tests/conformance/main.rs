@@ -48,6 +48,7 @@ cases! {
     agents,
     forges,
     chat,
+    alert_sources,
     paging,
     flags,
     flag_changes,

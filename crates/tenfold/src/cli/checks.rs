@@ -4,10 +4,9 @@ use serde_json::{Value, json};
 
 use super::Common;
 use super::client::{Client, segment};
+use super::files::definition;
 use super::nagios;
 use super::out::{Exit, Failure, Out, list, minute, number, talk, text};
-
-const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// List checks, show, put and delete one, send a result, look now, import from Nagios.
 #[derive(Debug, clap::Args)]
@@ -76,7 +75,7 @@ impl Checks {
                 out.answer(&check, |c| details(out, c));
             }
             What::Put { name, file } => {
-                let check = client.put(&path(&name), &read(&file)?, &[]).await?;
+                let check = client.put(&path(&name), &definition(&file)?, &[]).await?;
                 out.answer(&check, |c| vec![line(out, c)]);
             }
             What::Delete { name } => {
@@ -109,16 +108,6 @@ impl Checks {
         }
         Ok(Exit::Done)
     }
-}
-
-/// A definition out of a file; JSON is YAML too.
-fn read(path: &std::path::Path) -> Result<Value, Failure> {
-    let wrong = |why: &dyn std::fmt::Display| Failure::misuse(format!("{}: {why}", path.display()));
-    if std::fs::metadata(path).map_err(|e| wrong(&e))?.len() > FILE_BYTES_MAX {
-        return Err(wrong(&format!("the file has more than {FILE_BYTES_MAX} bytes")));
-    }
-    let yaml = std::fs::read_to_string(path).map_err(|e| wrong(&e))?;
-    serde_saphyr::from_str(&yaml).map_err(|e| wrong(&e.without_snippet()))
 }
 
 fn line(out: Out, check: &Value) -> String {

@@ -11,6 +11,8 @@ use super::out::{Exit, Failure, Out, list, talk, text};
 /// The most files one apply sends.
 const FILES_MAX: usize = 5_000;
 const FILE_BYTES_MAX: u64 = 262_144;
+/// The largest file with one thing in it.
+const DEFINITION_BYTES_MAX: u64 = 1 << 20;
 
 /// Make the server as the files say; twice changes nothing the second time.
 #[derive(Debug, clap::Args)]
@@ -128,6 +130,16 @@ fn write(dir: &Path, name: &str, content: &str) -> Result<(), Failure> {
         std::fs::create_dir_all(parent).map_err(fail)?;
     }
     std::fs::write(&path, content).map_err(fail)
+}
+
+/// A definition out of a file; JSON is YAML too.
+pub(super) fn definition(path: &Path) -> Result<Value, Failure> {
+    let wrong = |why: &dyn std::fmt::Display| Failure::misuse(format!("{}: {why}", path.display()));
+    if std::fs::metadata(path).map_err(|e| wrong(&e))?.len() > DEFINITION_BYTES_MAX {
+        return Err(wrong(&format!("the file has more than {DEFINITION_BYTES_MAX} bytes")));
+    }
+    let yaml = std::fs::read_to_string(path).map_err(|e| wrong(&e))?;
+    serde_saphyr::from_str(&yaml).map_err(|e| wrong(&e.without_snippet()))
 }
 
 #[cfg(test)]

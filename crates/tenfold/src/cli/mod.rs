@@ -21,6 +21,7 @@ mod host;
 mod import;
 mod metrics;
 mod nagios;
+mod noise;
 mod oncall;
 mod out;
 mod project;
@@ -29,6 +30,7 @@ mod record;
 mod routes;
 mod rules;
 mod ship;
+mod sources;
 mod switch;
 mod train;
 
@@ -69,6 +71,8 @@ pub enum Command {
     Permit(flag_changes::Permit),
     Ack(duty::Ack),
     Resolve(duty::Resolve),
+    Classify(noise::Classify),
+    Noise(noise::Noise),
     Incident(duty::Incident),
     Note(duty::Note),
     Who(duty::Who),
@@ -78,6 +82,7 @@ pub enum Command {
     Routes(routes::Routes),
     Rules(rules::Rules),
     Checks(checks::Checks),
+    Sources(sources::Sources),
     Why(routes::Why),
     WhyNot(routes::WhyNot),
     Simulate(routes::Simulate),
@@ -140,7 +145,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks
+        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks Sources Classify Noise
         Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Host Project Environment
     }
 }

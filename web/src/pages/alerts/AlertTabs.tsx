@@ -1,7 +1,7 @@
 import type { ReactElement } from "react";
 import { Tabs } from "../../ui/Tabs";
 
-export function AlertTabs({ current }: { current: "alerts" | "rules" | "checks" | "mutes" }): ReactElement {
+export function AlertTabs({ current }: { current: "alerts" | "rules" | "checks" | "sources" | "mutes" | "noise" }): ReactElement {
   return (
     <Tabs
       label="Views of alerts"
@@ -10,7 +10,9 @@ export function AlertTabs({ current }: { current: "alerts" | "rules" | "checks" 
         { name: "alerts", to: "/alerts", text: "Firing" },
         { name: "rules", to: "/alerts/rules", text: "Rules" },
         { name: "checks", to: "/alerts/checks", text: "Checks" },
+        { name: "sources", to: "/alerts/sources", text: "Sources" },
         { name: "mutes", to: "/alerts/mutes", text: "Mutes" },
+        { name: "noise", to: "/alerts/noise", text: "Noise" },
       ]}
     />
   );

@@ -10,6 +10,7 @@ import type { PageProps } from "../../shell/routes";
 import { ActionButton } from "../../ui/Action";
 import { Elapsed, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
+import { Classify } from "./Classify";
 import { IncidentPages } from "./IncidentPages";
 import { IncidentTimeline } from "./IncidentTimeline";
 import { NoteForm } from "./NoteForm";
@@ -68,6 +69,7 @@ function Body({ incident }: { incident: Incident }): ReactElement {
       <div className="stack">
         <Section title="Facts"><Facts incident={incident} /></Section>
         <IncidentPages incident={incident} />
+        {incident.pages.length > 0 && <Classify incident={incident} />}
         <NoteForm number={incident.number} />
       </div>
     </div>

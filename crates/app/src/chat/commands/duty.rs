@@ -7,6 +7,7 @@ use crate::alerts::NewMute;
 use crate::chat::Command;
 use crate::chat::announce::span;
 use crate::incidents::{NewIncident, Resolution};
+use crate::noise::{NoiseAsk, RuleNoiseView, TeamNoiseView};
 use crate::oncall::OnCallView;
 use crate::{App, Caller};
 
@@ -25,6 +26,12 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
             let done = app.incident_resolve(who, incident, Resolution::default()).await?;
             Ok(Reply::line(format!("incident {incident} is over: {}", done.title)))
         }
+        Command::Classify { incident, kind } => {
+            let done = app.incident_classify(who, incident, &kind).await?;
+            let said = done.classified.unwrap_or_default().replace('_', " ");
+            Ok(Reply::line(format!("incident {incident}: {said}")))
+        }
+        Command::Noise => noise(app).await,
         Command::IncidentOpen { title, service, severity } => {
             let environment = service.as_ref().map(|_| crate::chat::grammar::DEFAULT_ENVIRONMENT.to_owned());
             let new =
@@ -49,6 +56,25 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
         }
         other => Err(Fault::internal(format!("`{}` is no word of duty", other.verb()))),
     }
+}
+
+/// The costliest rules of each team.
+async fn noise(app: &App) -> Result<Reply, Fault> {
+    const RULES_MAX: usize = 3;
+    let noise = app.noise(NoiseAsk::default()).await?;
+    if noise.teams.is_empty() {
+        return Ok(Reply::line("no rule paged anybody in the last week"));
+    }
+    let team = |t: &TeamNoiseView| {
+        let rule = |r: &RuleNoiseView| {
+            let (pages, wakes, none, all) = (r.pages, r.wakes, r.no_action, r.incidents);
+            format!("{} {pages} pages, {wakes} by night, {none} of {all} without action", r.rule)
+        };
+        let name = if t.team.is_empty() { "owned by nobody" } else { &t.team };
+        format!("{name}: {}", t.rules.iter().take(RULES_MAX).map(rule).collect::<Vec<_>>().join("; "))
+    };
+    let link = app.settings.link("/alerts/noise");
+    Ok(Reply::lines(noise.teams.iter().map(team).chain([link]).collect()))
 }
 
 /// A schedule's name, a service's (its policy leads to schedules), or everybody.

@@ -84,6 +84,8 @@ impl App {
             Command::Permit { job } => flag_changes::permits(self, job.as_deref()),
             Command::Acknowledge { .. }
             | Command::Resolve { .. }
+            | Command::Classify { .. }
+            | Command::Noise
             | Command::IncidentOpen { .. }
             | Command::Note { .. }
             | Command::Who { .. }

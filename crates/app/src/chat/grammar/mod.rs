@@ -141,6 +141,13 @@ pub enum Command {
     Resolve {
         incident: i64,
     },
+    /// What an incident's pages were for.
+    Classify {
+        incident: i64,
+        kind: String,
+    },
+    /// What rules cost of late.
+    Noise,
     IncidentOpen {
         title: String,
         service: Option<String>,
@@ -248,6 +255,8 @@ impl Command {
             Self::Permit { .. } => "permit",
             Self::Acknowledge { .. } => "ack",
             Self::Resolve { .. } => "resolve",
+            Self::Classify { .. } => "classify",
+            Self::Noise => "noise",
             Self::IncidentOpen { .. } => "incident",
             Self::Note { .. } => "note",
             Self::Who { .. } => "who",

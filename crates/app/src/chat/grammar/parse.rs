@@ -91,6 +91,11 @@ impl Args {
             },
             "ack" => Command::Acknowledge { incident: self.number("the incident's number")? },
             "resolve" => Command::Resolve { incident: self.number("the incident's number")? },
+            "classify" => Command::Classify {
+                incident: self.number("the incident's number")?,
+                kind: self.word("what the pages were for")?,
+            },
+            "noise" => Command::Noise,
             "incident" => self.incident()?,
             "note" => Command::Note { incident: self.number("the incident's number")?, text: self.rest("the text")? },
             "who" => Command::Who { of: self.words.next() },

@@ -101,6 +101,9 @@ fn flags() {
 #[test]
 fn incidents_and_notes() {
     check("ack 14", Command::Acknowledge { incident: 14 });
+    check("classify 14 7", Command::Classify { incident: 14, kind: "7".into() });
+    check("noise", Command::Noise);
+    refuse("classify 14", "lacks what the pages were for");
     check("resolve #14", Command::Resolve { incident: 14 });
     check("note 14 queue drains again", Command::Note { incident: 14, text: text("queue drains again") });
     check(

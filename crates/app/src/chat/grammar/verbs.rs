@@ -50,6 +50,9 @@ verbs! {
     "permit" "permit [JOB]" "Says how much jobs may do now" "permit resize" [];
     "ack" "ack N" "Acknowledges incident N: you have it" "ack 14" [];
     "resolve" "resolve N" "Says that incident N is over" "resolve 14" [];
+    "classify" "classify N KIND" "Says what the pages of incident N were for: action, threshold, faulty and so on, or a key from 1 to 9"
+        "classify 14 threshold" [];
+    "noise" "noise" "Says which rules cost most in the last week, by team" "noise" [];
     "incident" "incident open \"TITLE\" [--service SERVICE] [--severity critical|warning]" "Opens an incident"
         "incident open \"uploads are slow\" --service photos" ["service" "severity"];
     "note" "note N \"TEXT\"" "Writes into the timeline of incident N" "note 14 \"queue drains again\"" [];

@@ -1,0 +1,293 @@
+//! Drafts of a changed rule, each run over the stored past: how often it would have fired, and whether an incident in which
+//! something was done would have been missed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use tenfold_alerting::{AlertRule, Evaluated, Fire, Present, Rule, fires, parse_rules};
+use tenfold_promql::{
+    Value,
+    ast::{BinaryOp, ComparisonOp, Expr, Kind},
+    format_float, parse,
+};
+use tenfold_types::{Fault, Labels, Timestamp, format_duration_ms};
+use utoipa::ToSchema;
+
+use super::NoiseAsk;
+use crate::{App, Caller, Role, alerts::UNKNOWN_KEEP_MS, metrics::How};
+
+/// Evaluations of one look back; over a longer time they are further apart.
+const EVALUATIONS_MAX: i64 = 10_000;
+/// Series times evaluations.
+const POINTS_MAX: usize = 1_000_000;
+/// An incident counts as still told of when the draft fires this long around it.
+const AROUND_MS: i64 = 15 * 60_000;
+const FOR_MS_MAX: i64 = 6 * 3_600_000;
+/// What is tried where a rule does not wait.
+const FOR_MS: [i64; 3] = [60_000, 300_000, 900_000];
+const THRESHOLDS: [f64; 3] = [1.1, 1.25, 1.5];
+
+#[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct DraftAsk {
+    /// The alert's name.
+    pub rule: String,
+    /// The rule file, where several have an alert of this name.
+    pub file: Option<String>,
+    /// How many days back, 1 to 28; 7 when absent.
+    pub days: Option<i64>,
+}
+
+/// A changed rule and what it would have done.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct DraftView {
+    /// What is changed, such as `for: 10m`; empty for the rule as it is.
+    pub change: String,
+    pub expr: String,
+    /// How long the expression must hold.
+    #[serde(rename = "for")]
+    pub for_: String,
+    /// How often it would have fired.
+    pub fires: usize,
+    /// Numbers of incidents in which something was done and of which it would not have told.
+    pub missed: Vec<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct RuleDrafts {
+    pub rule: String,
+    pub file: String,
+    #[schema(value_type = String)]
+    pub from: Timestamp,
+    #[schema(value_type = String)]
+    pub to: Timestamp,
+    /// Time between the evaluations that were made; longer than the rule's own over many days.
+    pub step_ms: i64,
+    /// The rule as it is, over the same past.
+    pub now: DraftView,
+    pub drafts: Vec<DraftView>,
+}
+
+/// `lhs > 5`, taken apart.
+struct Comparison {
+    lhs: String,
+    op: ComparisonOp,
+    threshold: f64,
+}
+
+fn number(expr: &Expr) -> Option<f64> {
+    match &expr.kind {
+        Kind::Number(value) => Some(*value),
+        Kind::Paren(inner) => number(inner),
+        Kind::Unary { negate, expr } => number(expr).map(|v| if *negate { -v } else { v }),
+        _ => None,
+    }
+}
+
+fn comparison(expr: &Expr) -> Option<Comparison> {
+    match &expr.kind {
+        Kind::Paren(inner) => comparison(inner),
+        Kind::Binary { op: BinaryOp::Comparison(op), bool_modifier: false, lhs, rhs, .. } => {
+            let threshold = number(rhs).filter(|t| t.is_finite())?;
+            use ComparisonOp::{Greater, GreaterOrEqual, Less, LessOrEqual};
+            let directed = matches!(op, Greater | GreaterOrEqual | Less | LessOrEqual);
+            directed.then(|| Comparison { lhs: lhs.to_string(), op: *op, threshold })
+        }
+        _ => None,
+    }
+}
+
+impl Comparison {
+    fn holds(&self, value: f64, threshold: f64) -> bool {
+        match self.op {
+            ComparisonOp::Greater => value > threshold,
+            ComparisonOp::GreaterOrEqual => value >= threshold,
+            ComparisonOp::Less => value < threshold,
+            ComparisonOp::LessOrEqual => value <= threshold,
+            ComparisonOp::Equal | ComparisonOp::NotEqual => false,
+        }
+    }
+
+    /// The threshold, farther away by a factor.
+    fn farther(&self, factor: f64) -> f64 {
+        let up = matches!(self.op, ComparisonOp::Greater | ComparisonOp::GreaterOrEqual);
+        let moved = self.threshold.abs() * (factor - 1.0);
+        let moved = if up { self.threshold + moved } else { self.threshold - moved };
+        // Two digits more than the rule's author wrote are none.
+        (moved * 1e6).round() / 1e6
+    }
+
+    fn text(&self, threshold: f64) -> String {
+        format!("{} {} {}", self.lhs, BinaryOp::Comparison(self.op).sign(), format_float(threshold))
+    }
+}
+
+/// What the past holds: at each instant the series and their values.
+struct Past {
+    at: Vec<i64>,
+    series: Vec<(Labels, BTreeMap<i64, f64>)>,
+}
+
+impl Past {
+    /// The evaluations of a rule that takes these values. With a comparison the values are of its left side, and what is
+    /// there and does not fit is known to be well.
+    fn evaluations<'a>(
+        &'a self,
+        comparison: Option<(&'a Comparison, f64)>,
+    ) -> impl Iterator<Item = Evaluated> + use<'a> {
+        self.at.iter().map(move |at| {
+            let there = self.series.iter().filter_map(|(labels, values)| Some((labels, *values.get(at)?)));
+            let fits = |value: f64| comparison.is_none_or(|(c, threshold)| c.holds(value, threshold));
+            let samples = there.clone().filter(|(_, v)| fits(*v)).map(|(l, v)| (l.clone(), v)).collect();
+            let present = match comparison {
+                None => Present::All,
+                Some(_) => Present::Series(there.map(|(l, _)| l.clone()).collect::<BTreeSet<_>>()),
+            };
+            Evaluated { at: Timestamp(*at), samples, present }
+        })
+    }
+}
+
+impl App {
+    /// Drafts of a rule that pages less, each with what it would have done in the past that is stored.
+    pub async fn noise_drafts(&self, who: &Caller, ask: DraftAsk) -> Result<RuleDrafts, Fault> {
+        who.require(Role::Responder, None, None)?;
+        let to = self.now();
+        let from = NoiseAsk { days: ask.days }.from(to)?;
+        let (file, rule, interval_ms) = self.rule_named(&ask.rule, ask.file.as_deref()).await?;
+        let step_ms = interval_ms.max(1_000).max(to.since_ms(from) / EVALUATIONS_MAX);
+        let parsed = parse(&rule.expr).map_err(|e| Fault::invalid(e.pointing(&rule.expr)))?;
+        let comparison = comparison(&parsed);
+        let asked = comparison.as_ref().map_or(rule.expr.as_str(), |c| c.lhs.as_str());
+        let past = self.past(asked, from, to, step_ms).await?;
+        if past.at.len().saturating_mul(past.series.len()) > POINTS_MAX {
+            let (series, times) = (past.series.len(), past.at.len());
+            return Err(Fault::invalid(format!(
+                "{series} series at {times} instants are more than the {POINTS_MAX} points that drafts are tried on"
+            ))
+            .advice("look back over fewer days"));
+        }
+        let name = rule.alert.clone();
+        let key = (file.clone(), name.clone());
+        let acted = self.read(move |tx| acted(tx, from, &key.0, &key.1)).await?;
+        // A long past is work for a thread that serves nobody.
+        let work = move || drafts(&rule, comparison.as_ref(), &past, &acted);
+        let (now, drafts) = tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|e| Fault::internal(format!("a rule could not be tried on the past: {e}")))??;
+        Ok(RuleDrafts { rule: name, file, from, to, step_ms, now, drafts })
+    }
+
+    async fn rule_named(&self, name: &str, file: Option<&str>) -> Result<(String, AlertRule, i64), Fault> {
+        let mut found = Vec::new();
+        for (in_file, text) in self.rule_files().await?.into_iter().filter(|(n, _)| file.is_none_or(|f| f == n)) {
+            let default = i64::try_from(self.settings.alerts.evaluation_interval_ms).unwrap_or(i64::MAX);
+            let read = tenfold_alerting::parse_rules_with(&text, default).or_else(|_| parse_rules(&text));
+            for group in read.map_err(|e| Fault::internal(e.to_string()))?.groups {
+                for rule in group.rules {
+                    match rule {
+                        Rule::Alert(rule) if rule.alert == name => {
+                            found.push((in_file.clone(), rule, group.interval_ms))
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => Err(Fault::not_found(format!("no rule file here has an alert `{name:.100}`"))
+                .advice("what others send is changed where it is sent from")),
+            n => Err(Fault::invalid(format!("{n} rules have the name {name:.100}"))
+                .advice("name the file; two in one file cannot be told apart")),
+        }
+    }
+
+    async fn past(&self, expr: &str, from: Timestamp, to: Timestamp, step_ms: i64) -> Result<Past, Fault> {
+        let told = self.query_range(expr, from, to, step_ms, How::default()).await?;
+        let at = (0..).map(|n| from.millis() + n * step_ms).take_while(|at| *at <= to.millis()).collect();
+        let series = match told.answer.value {
+            Value::Matrix(series) => series
+                .into_iter()
+                .map(|one| {
+                    let mut labels = (*one.labels).clone();
+                    labels.remove(Labels::NAME);
+                    (labels, one.points.iter().map(|p| (p.t_ms, p.value)).collect())
+                })
+                .collect(),
+            other => {
+                let text =
+                    format!("a rule's expression answers with series over time, not with a {}", other.type_name());
+                return Err(Fault::invalid(text));
+            }
+        };
+        Ok(Past { at, series })
+    }
+}
+
+/// Incidents of a rule in which something was done, with when they were.
+fn acted(
+    tx: &mut dyn tenfold_store::Tx,
+    from: Timestamp,
+    file: &str,
+    rule: &str,
+) -> Result<Vec<(i64, Timestamp, Timestamp)>, Fault> {
+    let mut found = Vec::new();
+    for told in crate::incidents::paged_since(tx, from)? {
+        if told.kind.and_then(tenfold_incidents::PageKind::acted) != Some(true) {
+            continue;
+        }
+        let of = told.first_alert.as_deref().map(|f| crate::alerts::rule_of(tx, f)).transpose()?.flatten();
+        if of.is_some_and(|r| r.name == rule && r.file == file) {
+            found.push((told.number, told.opened_at, told.resolved_at.unwrap_or(Timestamp(i64::MAX))));
+        }
+    }
+    Ok(found)
+}
+
+type Acted = [(i64, Timestamp, Timestamp)];
+
+fn drafts(
+    rule: &AlertRule,
+    comparison: Option<&Comparison>,
+    past: &Past,
+    acted: &Acted,
+) -> Result<(DraftView, Vec<DraftView>), Fault> {
+    let tried = |change: String, rule: &AlertRule, threshold: Option<f64>| {
+        let compared = comparison.map(|c| (c, threshold.unwrap_or(c.threshold)));
+        let fires = fires(rule, past.evaluations(compared), UNKNOWN_KEEP_MS)
+            .map_err(|e| Fault::invalid(format!("{change}: {e}")))?;
+        Ok::<_, Fault>(DraftView {
+            expr: match (comparison, threshold) {
+                (Some(c), Some(threshold)) => c.text(threshold),
+                _ => rule.expr.clone(),
+            },
+            for_: format_duration_ms(rule.for_ms),
+            missed: missed(&fires, acted),
+            fires: fires.len(),
+            change,
+        })
+    };
+    let now = tried(String::new(), rule, None)?;
+    let mut drafts = Vec::new();
+    let longer: Vec<i64> = if rule.for_ms == 0 { FOR_MS.to_vec() } else { [2, 3, 5].map(|n| rule.for_ms * n).to_vec() };
+    for for_ms in longer.into_iter().filter(|ms| *ms <= FOR_MS_MAX) {
+        let changed = AlertRule { for_ms, ..rule.clone() };
+        drafts.push(tried(format!("for: {}", format_duration_ms(for_ms)), &changed, None)?);
+    }
+    if let Some(c) = comparison.filter(|c| c.threshold != 0.0) {
+        for factor in THRESHOLDS {
+            let threshold = c.farther(factor);
+            drafts.push(tried(format!("expr: {}", c.text(threshold)), rule, Some(threshold))?);
+        }
+    }
+    Ok((now, drafts))
+}
+
+fn missed(fires: &[Fire], acted: &Acted) -> Vec<i64> {
+    let told = |opened: Timestamp, resolved: Timestamp| {
+        let until = Timestamp(resolved.millis().saturating_add(AROUND_MS));
+        fires.iter().any(|f| f.within(opened.plus_ms(-AROUND_MS), until))
+    };
+    acted.iter().filter(|(_, opened, resolved)| !told(*opened, *resolved)).map(|(number, ..)| *number).collect()
+}

@@ -1,0 +1,21 @@
+//! Noise: what people say of their pages, what each rule cost whom it woke, and what a changed rule would have done.
+//!
+//! Figures are of rules and of the teams that own them, never of people.
+
+mod classify;
+mod draft;
+mod report;
+mod weekly;
+
+use tenfold_incidents::PageKind;
+
+pub use classify::Classification;
+pub use draft::{DraftAsk, DraftView, RuleDrafts};
+pub use report::{NoiseAsk, NoiseView, RuleNoiseView, TeamNoiseView};
+pub use weekly::run;
+
+/// The kinds with their keys, for an error and a help.
+fn kinds() -> String {
+    let keyed = PageKind::ALL.iter().enumerate().map(|(i, kind)| format!("{} {}", i + 1, kind.as_str()));
+    keyed.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,108 @@
+//! What people say of a source.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use tenfold_protocols::alert_hook::{KeyedAlert, Mapping, SaidState};
+use tenfold_types::Fault;
+
+use crate::people::check_name;
+
+const LABELS_MAX: usize = 20;
+const LABEL_BYTES_MAX: usize = 256;
+const WORDS_MAX: usize = 20;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertSourceKind {
+    /// Any JSON, by a mapping.
+    Webhook,
+    /// Grafana's or Alertmanager's webhook as it is.
+    Grafana,
+    Mail,
+}
+
+/// A sender of alerts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AlertSourceSpec {
+    pub kind: AlertSourceKind,
+    /// What its alerts are about; absent: what they say themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Of alerts that have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
+    /// Put on every alert.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Of a webhook: where things stand in its bodies, by JSON Pointers. `key`, `title` and `resolved: {path, values}` are
+    /// needed; `alerts`, `description`, `name`, `severity`, `severities`, `starts_at`, `url`, `labels` and `annotations` may
+    /// be there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub map: Option<Mapping>,
+    /// Of mails: words in the subject that say that it is over, beside RESOLVED, RECOVERY and OK.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolved_words: Vec<String>,
+}
+
+impl AlertSourceSpec {
+    pub(crate) fn check(&self, name: &str) -> Result<(), Fault> {
+        check_name("source", name)?;
+        for (what, text) in [("service", &self.service), ("environment", &self.environment)] {
+            text.as_deref().map_or(Ok(()), |text| check_name(what, text))?;
+        }
+        match (self.kind, &self.map) {
+            (AlertSourceKind::Webhook, None) => {
+                return Err(Fault::invalid("a webhook needs a `map` that says where things stand in its bodies")
+                    .advice("for example {key: /id, title: /message, resolved: {path: /state, values: [ok]}}"));
+            }
+            (AlertSourceKind::Webhook, Some(map)) => {
+                if let Some(why) = map.wrong() {
+                    return Err(Fault::invalid(format!("map: {why}")));
+                }
+            }
+            (_, Some(_)) => return Err(Fault::invalid("only a webhook has a `map`")),
+            (_, None) => {}
+        }
+        if self.labels.len() > LABELS_MAX || self.resolved_words.len() > WORDS_MAX {
+            return Err(Fault::invalid(format!("at most {LABELS_MAX} labels and {WORDS_MAX} words")));
+        }
+        let mapped = self.map.iter().flat_map(|m| m.labels.keys());
+        for label in self.labels.keys().chain(mapped) {
+            let reserved = [super::SENDER, crate::alerts::KEY_LABEL].contains(&label.as_str());
+            let fine = label.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                && label.len() <= LABEL_BYTES_MAX;
+            if !fine || reserved {
+                return Err(Fault::invalid(format!("`{label:.60}` cannot be the name of a label of a source")));
+            }
+        }
+        let texts = self.labels.values().chain(&self.severity).chain(&self.resolved_words);
+        if texts.clone().any(|t| t.is_empty() || t.len() > LABEL_BYTES_MAX || t.chars().any(char::is_control)) {
+            return Err(Fault::invalid(format!("a text is empty or longer than {LABEL_BYTES_MAX} bytes")));
+        }
+        Ok(())
+    }
+
+    /// What the source says of every alert, over what the alert says.
+    pub(super) fn complete(&self, name: &str, mut alert: KeyedAlert) -> KeyedAlert {
+        if alert.state != SaidState::Firing {
+            return alert;
+        }
+        alert.labels.entry("alertname".into()).or_insert_with(|| name.to_owned());
+        if let Some(severity) = &self.severity {
+            alert.labels.entry("severity".into()).or_insert_with(|| severity.clone());
+        }
+        alert.labels.extend(self.labels.clone());
+        for (label, value) in [("service", &self.service), ("environment", &self.environment)] {
+            if let Some(value) = value {
+                alert.labels.insert(label.into(), value.clone());
+            }
+        }
+        alert
+    }
+}

@@ -1,0 +1,65 @@
+/** What the form of a person's channels and quiet hours holds, and how it becomes a contact and comes from one. */
+import type { Person } from "../../api/types";
+
+export interface Channel { name: string; text: string; address: string; hint: string }
+export interface Way { channel: string; to: string }
+export interface Reach {
+  email: string;
+  irc: string;
+  webhook: string;
+  ways: Way[];
+  timezone: string;
+  quiet: boolean;
+  from: string;
+  to: string;
+  quietBy: string[];
+}
+type Contact = NonNullable<Person["contact"]>;
+
+const hook = "The address of an incoming webhook; it is shown to nobody but you and admins.";
+
+export const CHANNELS: Channel[] = [
+  { name: "slack", text: "Slack", address: "Address", hint: hook },
+  { name: "mattermost", text: "Mattermost", address: "Address", hint: hook },
+  { name: "discord", text: "Discord", address: "Address", hint: hook },
+  { name: "teams", text: "Teams", address: "Address", hint: hook },
+  { name: "telegram", text: "Telegram", address: "Chat", hint: "Its number, or @ and the name of a channel." },
+  { name: "matrix", text: "Matrix", address: "Room", hint: "Such as !abc:example.org." },
+  { name: "ntfy", text: "ntfy", address: "Topic", hint: "Its address, such as https://ntfy.sh/my-topic." },
+  { name: "gotify", text: "Gotify", address: "Token", hint: "Of an application of yours." },
+  { name: "pushover", text: "Pushover", address: "User key", hint: "Yours." },
+  { name: "pagerduty", text: "PagerDuty", address: "Routing key", hint: "Of an integration of Events API v2." },
+  { name: "opsgenie", text: "Opsgenie", address: "API key", hint: "Of an API integration." },
+  { name: "sms", text: "Text message", address: "Number", hint: "With its country, such as +4930123456." },
+  { name: "voice", text: "Call", address: "Number", hint: "With its country, such as +4930123456." },
+];
+
+const OWN: Record<string, string> = { mail: "Mail", irc: "IRC", webhook: "Webhook" };
+
+export const channelOf = (name: string): Channel =>
+  CHANNELS.find((channel) => channel.name === name) ?? { name, text: OWN[name] ?? name, address: "Address", hint: "" };
+
+export function formOf(person: Pick<Person, "contact" | "timezone">): Reach {
+  const contact: Contact = person.contact ?? {};
+  const { quiet } = contact;
+  return {
+    email: contact.email ?? "",
+    irc: contact.irc ?? "",
+    webhook: contact.webhook ?? "",
+    ways: Object.entries(contact.channels ?? {}).map(([channel, to]) => ({ channel, to })),
+    timezone: person.timezone,
+    quiet: Boolean(quiet),
+    from: quiet?.from ?? "22:00",
+    to: quiet?.to ?? "07:00",
+    quietBy: quiet?.channels ?? [],
+  };
+}
+
+/** What is sent: channels that were removed are gone, and quiet hours know only ways that are there. */
+export function contactOf(form: Reach): Contact {
+  const channels = Object.fromEntries(form.ways.map(({ channel, to }) => [channel, to.trim()]));
+  const there = new Set(["mail", "irc", "webhook", ...Object.keys(channels)]);
+  const contact: Contact = { email: form.email.trim(), irc: form.irc.trim(), webhook: form.webhook.trim(), channels };
+  if (form.quiet) contact.quiet = { from: form.from, to: form.to, channels: form.quietBy.filter((name) => there.has(name)) };
+  return contact;
+}

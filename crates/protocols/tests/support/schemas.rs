@@ -47,10 +47,8 @@ for line in sys.stdin:
         .stdout(Stdio::piped())
         .spawn()
         .expect("python starts");
-    let mut lines = String::new();
-    for (name, event) in events {
-        lines += &format!("{}\n", json!([name, event]));
-    }
+    let lines: Vec<String> = events.iter().map(|(name, event)| json!([name, event]).to_string() + "\n").collect();
+    let lines = lines.concat();
     let mut input = judge.stdin.take().expect("its input");
     let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
     let output = judge.wait_with_output().expect("it ends");

@@ -22,7 +22,7 @@ use super::{scripts, stage::Sums};
 const LOOK: Duration = Duration::from_secs(5);
 const CALL: Duration = Duration::from_secs(30);
 /// A restart may take this long, a health check is asked this often.
-const RESTART: Duration = Duration::from_secs(120);
+const RESTART: Duration = Duration::from_mins(2);
 const PROBE: Duration = Duration::from_secs(2);
 const ASK: Duration = Duration::from_millis(200);
 const PAUSE_MS_MIN: u64 = 1_000;

@@ -20,8 +20,8 @@ use super::release::{self, Note};
 use super::scripts;
 
 /// At least 1 MB/s is asked for.
-const TRANSFER: Duration = Duration::from_secs(60);
-const CALL: Duration = Duration::from_secs(60);
+const TRANSFER: Duration = Duration::from_mins(1);
+const CALL: Duration = Duration::from_mins(1);
 const CHUNK_BYTES: usize = 128 * 1024;
 /// Files whose SHA-256 is remembered.
 const SUMS_MAX: usize = 200_000;

@@ -84,7 +84,7 @@ async fn a_certificate_is_for_one_host() {
     }
     match knock(&world, tls.clone(), "web-1", "development").await {
         Knock::Said(ToAgent::Refused { reason }) => {
-            assert!(reason.contains("not for web-1 in development"), "{reason}")
+            assert!(reason.contains("not for web-1 in development"), "{reason}");
         }
         other => panic!("{other:?}"),
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::world::World;
+use crate::world::{World, user};
 
 /// `cap production TASK` against one host of the world.
 fn cap(world: &World, host: &str, task: &str) -> String {
@@ -16,7 +16,7 @@ fn cap(world: &World, host: &str, task: &str) -> String {
          install_plugin Capistrano::SCM::Git\n"
             .into(),
     );
-    let user = world.user();
+    let user = user();
     write(
         "config/deploy.rb",
         format!(

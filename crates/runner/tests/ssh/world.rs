@@ -65,7 +65,7 @@ impl World {
         // the one kind and form that Capistrano's own ssh library can use as well
         run("ssh-keygen", &["-q", "-t", "rsa", "-b", "2048", "-m", "PEM", "-N", "", "-f", &text(path("key"))]);
         std::fs::copy(path("key.pub"), path("authorized_keys")).unwrap();
-        let (mut sshds, mut known, mut settings_hosts) = (BTreeMap::new(), String::new(), Vec::new());
+        let (mut sshds, mut known, mut settings_hosts) = (BTreeMap::new(), Vec::new(), Vec::new());
         for name in hosts.iter().copied().chain(["stranger"]) {
             let key = path(&format!("host_key_{name}"));
             run("ssh-keygen", &["-q", "-t", "ecdsa", "-N", "", "-f", &text(key.clone())]);
@@ -73,7 +73,7 @@ impl World {
             let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
             if name != "stranger" {
                 let words: Vec<&str> = public.split(' ').take(2).collect();
-                known += &format!("[127.0.0.1]:{port} {}\n", words.join(" "));
+                known.push(format!("[127.0.0.1]:{port} {}\n", words.join(" ")));
             }
             sshds.insert(name.to_owned(), (port, child));
             settings_hosts.push(SshHost {
@@ -89,7 +89,7 @@ impl World {
                 health_port: None,
             });
         }
-        std::fs::write(path("known_hosts"), known).unwrap();
+        std::fs::write(path("known_hosts"), known.concat()).unwrap();
         let mut settings = Settings { data_dir: path("data"), ..Settings::default() };
         std::fs::create_dir_all(&settings.data_dir).unwrap();
         settings.ssh.known_hosts_file = Some(path("known_hosts"));
@@ -136,9 +136,6 @@ impl World {
     }
     pub fn port(&self, host: &str) -> u16 {
         self.sshds[host].0
-    }
-    pub fn user(&self) -> String {
-        run("id", &["-un"])
     }
     /// What a file of the current release holds.
     pub fn file(&self, host: &str, path: &str) -> String {
@@ -280,6 +277,11 @@ fn sshd(dir: &Path, name: &str, key: &Path) -> (u16, Child) {
         }
     }
     panic!("no sshd could be started");
+}
+
+/// Who the tests run as.
+pub fn user() -> String {
+    run("id", &["-un"])
 }
 
 pub fn mei() -> Caller {

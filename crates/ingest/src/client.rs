@@ -271,7 +271,10 @@ mod tests {
         assert!(client.http().await.unwrap_err().contains("cannot be read"));
         std::fs::write(&path, &first).unwrap();
         client.http().await.unwrap();
-        let made_of = || (client.built.lock().stamps.clone(), client.built.lock().trouble.clone());
+        let made_of = || {
+            let built = client.built.lock();
+            (built.stamps.clone(), built.trouble.clone())
+        };
         let (of_first, trouble) = made_of();
         assert_eq!(trouble, None);
         client.http().await.unwrap();

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use bench::{Bench, code, err, text};
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn answer(bench: &Bench, args: &[&str]) -> Value {
     let mut args = args.to_vec();
@@ -149,7 +149,7 @@ fn the_guides_webhook_is_signed_mapped_and_resolved() {
 }
 
 fn now() -> String {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().to_string()
+    text(&Command::new("date").arg("+%s").output().unwrap()).trim().to_owned()
 }
 
 /// Signs as Grafana does and sends its body.

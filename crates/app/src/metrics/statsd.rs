@@ -250,7 +250,11 @@ mod tests {
     fn where_very_many_change_each_gets_its_turn() {
         let mut a = Aggregator::default();
         let all = FRESH_SERIES_MAX * 2 + 10;
-        let touch = |a: &mut Aggregator, at| (0..all).for_each(|n| drop(observe(a, &format!("c{n}:1|c"), at)));
+        let touch = |a: &mut Aggregator, at| {
+            (0..all).for_each(|n| {
+                observe(a, &format!("c{n}:1|c"), at);
+            })
+        };
         touch(&mut a, 0);
         let mut seen = HashSet::new();
         for round in 0..3 {

@@ -185,11 +185,10 @@ impl App {
             let read = tenfold_alerting::parse_rules_with(&text, default).or_else(|_| parse_rules(&text));
             for group in read.map_err(|e| Fault::internal(e.to_string()))?.groups {
                 for rule in group.rules {
-                    match rule {
-                        Rule::Alert(rule) if rule.alert == name => {
-                            found.push((in_file.clone(), rule, group.interval_ms))
-                        }
-                        _ => {}
+                    if let Rule::Alert(rule) = rule
+                        && rule.alert == name
+                    {
+                        found.push((in_file.clone(), rule, group.interval_ms));
                     }
                 }
             }
@@ -205,7 +204,8 @@ impl App {
 
     async fn past(&self, expr: &str, from: Timestamp, to: Timestamp, step_ms: i64) -> Result<Past, Fault> {
         let told = self.query_range(expr, from, to, step_ms, How::default()).await?;
-        let at = (0..).map(|n| from.millis() + n * step_ms).take_while(|at| *at <= to.millis()).collect();
+        let last = to.since_ms(from) / step_ms;
+        let at = (0..=last).map(|n| from.millis() + n * step_ms).collect();
         let series = match told.answer.value {
             Value::Matrix(series) => series
                 .into_iter()

@@ -444,3 +444,20 @@ receivers:
     let json = serde_json::to_string(&imported.spec).unwrap();
     assert_eq!(serde_json::from_str::<RoutingSpec>(&json).unwrap(), imported.spec);
 }
+
+/// For webhooks its end has been told; that its sender says so as well is no other end.
+#[test]
+fn what_was_silent_and_is_over_has_been_over_since_it_was_silent() {
+    let text = "alertname=Late service=photos";
+    let mut house = House::plain();
+    house.give(0, fires(text, 0));
+    let Input::Alerts(mut silent) = fires(text, 0) else { panic!("these are alerts") };
+    silent[0].lapsed = Some(at(60));
+    house.give(60, Input::Alerts(silent));
+    let over = |house: &House| house.state.alerts.values().next().expect("it is followed").over();
+    assert_eq!(over(&house), Some(at(60)));
+    house.give(60, ends(text, 90));
+    assert_eq!(over(&house), Some(at(60)));
+    house.give(60, fires(text, 95));
+    assert_eq!(over(&house), None, "it fires again");
+}

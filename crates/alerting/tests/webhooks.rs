@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tenfold_alerting::import_alertmanager;
 use tenfold_alerting::pipeline::{Flush, Flushed, GroupId, HowEnded, Known};
-use tenfold_alerting::webhook::{Ledger, message};
+use tenfold_alerting::webhook::{Ledger, OwedAlert, message};
 use tenfold_types::{Labels, Timestamp};
 
 fn at(second: i64) -> Timestamp {
@@ -137,6 +137,60 @@ fn a_message_that_was_replaced_while_it_was_under_way_leaves_the_newer_one_owed(
     let sent = ledger.owed.clone().unwrap();
     assert!(ledger.flush(&flush("a b"), true, at(3)), "still");
     assert!(!ledger.took(&sent, true, at(4)), "nothing of it is news");
+}
+
+fn names(alerts: &BTreeMap<Arc<str>, OwedAlert>) -> Vec<&str> {
+    alerts.keys().map(|f| &**f).collect()
+}
+
+#[test]
+fn an_end_that_is_told_after_a_restart_is_of_what_no_longer_fires() {
+    let mut ledger = Ledger::default();
+    assert!(ledger.flush(&flush("a b"), true, at(0)));
+    let sent = ledger.owed.clone().unwrap();
+    ledger.took(&sent, true, at(0));
+    for (name, left) in [("a", Some("b")), ("b", None)] {
+        let over = OwedAlert { known: known(name, Some(5)), over: Some(at(5)) };
+        ledger.owe_again(BTreeMap::from([(name.into(), over)]));
+        assert_eq!(ledger.lasting(false).len(), 1, "it is stored until it is taken");
+        let sent = ledger.owed.clone().unwrap();
+        assert!(!ledger.took(&sent, true, at(6)));
+        assert!(ledger.lasting(false).is_empty());
+        let firing = ledger.heard.as_ref().and_then(|heard| heard.firing.first().cloned());
+        assert_eq!(firing.as_deref(), left);
+    }
+    assert!(ledger.is_blank(), "nothing of it fires");
+    assert!(ledger.flush(&flush("a"), true, at(7)), "that it fires again is news");
+}
+
+#[test]
+fn one_that_refuses_large_messages_is_told_in_pieces() {
+    let mut ledger = Ledger::default();
+    assert!(ledger.flush(&flush("a b c"), true, at(0)));
+    let whole = ledger.owed.clone().unwrap();
+    let first = ledger.piece(&whole, 2);
+    assert_eq!(names(&first.alerts), ["a", "b"]);
+    assert!(ledger.took(&first, true, at(1)), "c is owed");
+    let rest = ledger.owed.clone().unwrap();
+    assert_eq!(names(&rest.alerts), ["c"]);
+    assert!(!ledger.took(&ledger.piece(&rest, 2), true, at(2)));
+    assert!(!ledger.flush(&flush("a b c"), true, at(3)), "it knows of all");
+    // What it has not heard comes first.
+    assert!(ledger.flush(&flush("a b c d"), true, at(4)));
+    let whole = ledger.owed.clone().unwrap();
+    assert_eq!(names(&ledger.piece(&whole, 1).alerts), ["d"]);
+}
+
+#[test]
+fn what_is_over_for_too_long_is_given_up_and_what_fires_is_not() {
+    let mut ledger = Ledger::default();
+    assert!(ledger.flush(&flush("a b"), true, at(0)));
+    assert!(ledger.flush(&flush("a!5 b"), true, at(10)));
+    assert_eq!((ledger.lasting(false).len(), ledger.lasting(true).len()), (1, 2));
+    assert_eq!(ledger.give_up(at(5)), 0);
+    assert_eq!(ledger.give_up(at(6)), 1);
+    assert_eq!(names(&ledger.owed.clone().unwrap().alerts), ["b"]);
+    assert!(ledger.lasting(false).is_empty());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use tenfold_store::{Db, StoreError, Tx};
 use tenfold_types::{Clock, Entropy, Event, EventDraft, EventId, Fault, Timestamp};
 
 use crate::{
-    agents, alerts, chat, checks, deploys, flags, forges, incidents, metrics, oncall, people, permits,
+    agents, alerts, chat, checks, deploys, flags, forges, incidents, metrics, noise, oncall, people, permits,
     record::RecordHub, settings::Settings, sources,
 };
 
@@ -33,6 +33,7 @@ pub struct Inner {
     pub chat: chat::State,
     pub checks: checks::State,
     pub sources: sources::State,
+    pub noise: noise::State,
 }
 
 impl std::ops::Deref for App {
@@ -69,6 +70,7 @@ impl App {
             chat: chat::State::default(),
             checks: checks::State::default(),
             sources: sources::State::default(),
+            noise: noise::State::default(),
         }))
     }
 

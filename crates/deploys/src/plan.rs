@@ -108,6 +108,13 @@ impl Plan {
             reach_ms: REACH_MS,
         }
     }
+    /// A program starts it, and behind a program stands somebody who is not known, such as whoever pushed. Four eyes are then
+    /// those of two people who approve.
+    pub fn begun_by_program(&mut self) {
+        if let Some(approve) = self.approve.as_mut().filter(|approve| approve.four_eyes) {
+            approve.count = approve.count.max(2);
+        }
+    }
     /// For a rollback: no canary, no approval, no hook but the one of a way back, all hosts at once. The new process starts before the old one stops, so
     /// flipping all at once leaves no gap.
     pub fn rollback(pipeline: &Pipeline, target: &Target, hosts: usize) -> Self {
@@ -321,6 +328,21 @@ mod tests {
         );
         let back = Plan::rollback(&pipeline, pipeline.target("production").unwrap(), 6);
         assert!(back.steps().is_empty() && back.approve.is_none() && back.hooks.is_empty());
+    }
+
+    #[test]
+    fn four_eyes_are_those_of_two_people_where_a_program_begins() {
+        let count = |approve: &str| {
+            let file =
+                format!("service: photos\nrun: {{command: [x]}}\ntargets: {{production: {{approve: {approve}}}}}");
+            let pipeline = Pipeline::parse(&file).unwrap();
+            let mut plan = Plan::deploy(&pipeline, pipeline.target("production").unwrap(), 1);
+            plan.begun_by_program();
+            plan.approve.map(|approve| approve.count)
+        };
+        assert_eq!(count("{count: 1}"), Some(2));
+        assert_eq!(count("{count: 3}"), Some(3));
+        assert_eq!(count("{count: 1, four_eyes: false}"), Some(1));
     }
 
     #[test]

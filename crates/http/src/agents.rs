@@ -167,6 +167,7 @@ async fn take_in(app: &App, credential: &Credential, first: &str) -> Result<Agen
                 if let Some(bound) = token.environment.as_ref().filter(|bound| *bound != environment) {
                     return Err(Fault::forbidden(format!("the agent's token is for {bound}, not for {environment}")));
                 }
+                app.agent_token_may_be(name)?;
             }
             Credential::Host(held) if held.host != *name || held.environment != *environment => {
                 return Err(Fault::forbidden(format!(

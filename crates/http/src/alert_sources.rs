@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
-use bytes::Bytes;
 use serde::Serialize;
 use tenfold_app::sources::{
     AlertHookAnswer, AlertSourceList, AlertSourcePut, AlertSourceSpec, AlertSourceTry, AlertSourceView,
@@ -50,10 +49,11 @@ async fn hook(
     request: Request,
 ) -> Result<Json<AlertHookAnswer>, ApiError> {
     let headers = request.headers().clone();
-    // anybody may send here, so few are heard at a time and none for long
-    let _place = app.sources.place()?;
-    let body = push::whole_within(request, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    // anybody may send here, so few are heard at a time and none for long, and those that cannot fit take no place
+    app.alert_hook_known(&name, header).await?;
+    let _place = app.sources.place().await?;
+    let body = push::whole_within(request, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
     Ok(Json(app.alert_hook(&name, header, &body).await?))
 }
 
@@ -107,7 +107,9 @@ async fn try_body(
     State(app): State<App>,
     Who(who): Who,
     PathOf(name): PathOf<String>,
-    bytes: Bytes,
+    request: Request,
 ) -> Result<Json<AlertSourceTry>, ApiError> {
+    // as much as a delivery may have
+    let bytes = push::body(&app, request, BODY_BYTES_MAX).await?;
     Ok(Json(app.alert_source_try(&who, &name, &bytes).await?))
 }

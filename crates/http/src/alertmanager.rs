@@ -202,7 +202,7 @@ async fn alerts(State(app): State<App>, RawQuery(query): RawQuery) -> Answer<Vec
 #[utoipa::path(post, path = "/api/v2/alerts", request_body = Vec<PostedAlert>, responses((status = 200), (status = 400, body = String)))]
 async fn alerts_post(State(app): State<App>, Who(who): Who, bytes: Bytes) -> Result<StatusCode, Refusal> {
     let posted: Vec<PostedAlert> = body(&bytes)?;
-    app.alerts_receive(&who, posted).await?;
+    app.alerts_posted(&who, posted).await?;
     Ok(StatusCode::OK)
 }
 

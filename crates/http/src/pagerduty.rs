@@ -188,7 +188,7 @@ async fn resolve(app: &App, token: &Token, key: &str) -> Result<(), Fault> {
 }
 
 async fn acknowledge(app: &App, token: &Token, key: &str) -> Result<(), Fault> {
-    let Some(alert) = app.alert_keyed((SENDER, &token.name), key) else { return Ok(()) };
+    let Some(alert) = app.alert_keyed((SENDER, &token.name), key).await? else { return Ok(()) };
     let listed = app.alerts_list(None).await?;
     let incident = listed.iter().find(|a| a.fingerprint == alert.fingerprint).and_then(|a| a.incident);
     match incident {

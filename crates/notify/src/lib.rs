@@ -89,6 +89,7 @@ impl Notifier for Channels {
                 self.services.send(channel, to, message, idempotency_key).await
             }
             _ => Err(NotifyError {
+                too_large: false,
                 permanent: true,
                 retry_after_ms: None,
                 message: format!("the channel {} is not set up", channel.as_str()),

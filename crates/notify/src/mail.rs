@@ -61,14 +61,17 @@ impl Mail {
         let message = self.message(to, notice, key)?;
         match self.transport.send(message).await {
             Ok(_) => Ok(()),
-            Err(error) => {
-                Err(NotifyError { permanent: error.is_permanent(), retry_after_ms: None, message: chain(&error) })
-            }
+            Err(error) => Err(NotifyError {
+                too_large: false,
+                permanent: error.is_permanent(),
+                retry_after_ms: None,
+                message: chain(&error),
+            }),
         }
     }
 
     fn message(&self, to: &str, notice: &Notice, key: &str) -> Result<Message, NotifyError> {
-        let never = |message: String| NotifyError { permanent: true, retry_after_ms: None, message };
+        let never = |message: String| NotifyError { too_large: false, permanent: true, retry_after_ms: None, message };
         let to: Mailbox = to.parse().map_err(|_| never(format!("`{to}` is not a mail address")))?;
         let root = format!("<{}@{}>", notice.thread, self.domain);
         Message::builder()

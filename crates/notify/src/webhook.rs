@@ -70,7 +70,7 @@ impl Webhook {
 #[async_trait]
 impl WebhookPoster for Webhook {
     async fn post(&self, url: &str, body: String, key: &str, timeout: Duration) -> Result<(), NotifyError> {
-        let failed = |permanent, message| NotifyError { permanent, retry_after_ms: None, message };
+        let failed = |permanent, message| NotifyError { too_large: false, permanent, retry_after_ms: None, message };
         let seconds = self.clock.now().millis() / 1_000;
         let request = self
             .client
@@ -101,7 +101,8 @@ impl WebhookPoster for Webhook {
         } else {
             format!("the receiver answers {status}")
         };
-        Err(NotifyError { permanent: !put_off, retry_after_ms, message })
+        let too_large = status == StatusCode::PAYLOAD_TOO_LARGE;
+        Err(NotifyError { too_large, permanent: !put_off, retry_after_ms, message })
     }
 }
 

@@ -64,6 +64,11 @@ pub enum HookError {
     Body(String),
 }
 
+const NO_SIGNATURE: HookError = HookError::NoHeader("X-Signature with X-Timestamp, or webhook-signature");
+const NO_TIME: HookError = HookError::NoHeader(
+    "X-Timestamp beside the signature, over TIMESTAMP:BODY (Grafana: set the timestamp header to X-Grafana-Alerting-Timestamp)",
+);
+
 /// Checks who sends. `header` looks a header up by its lower-case name. The answer is a digest over what was signed: the
 /// same delivery, sent again by anybody, has the same.
 pub fn verify<'a>(
@@ -84,11 +89,8 @@ pub fn verify<'a>(
         hash.update(id.as_bytes());
     } else {
         let either = |a: &str, b: &str| header(a).or_else(|| header(b));
-        let given = either("x-grafana-alerting-signature", "x-signature")
-            .ok_or(HookError::NoHeader("X-Signature with X-Timestamp, or webhook-signature"))?;
-        let time = either("x-grafana-alerting-timestamp", "x-timestamp").ok_or(HookError::NoHeader(
-            "X-Timestamp beside the signature, over TIMESTAMP:BODY (Grafana: set the timestamp header to X-Grafana-Alerting-Timestamp)",
-        ))?;
+        let given = either("x-grafana-alerting-signature", "x-signature").ok_or(NO_SIGNATURE)?;
+        let time = either("x-grafana-alerting-timestamp", "x-timestamp").ok_or(NO_TIME)?;
         hex_fits(secret, &[time.as_bytes(), b":", body], given)?;
         about_now(time, now_ms)?;
         hash.update(time.as_bytes());
@@ -96,6 +98,19 @@ pub fn verify<'a>(
     hash.update([0]);
     hash.update(body);
     Ok(hex::encode(hash.finalize()))
+}
+
+/// Whether a delivery can fit at all, before its body is read: it names a signature and a time about now. It says nothing
+/// of who sends.
+pub fn may_fit<'a>(header: impl Fn(&str) -> Option<&'a str>, now_ms: i64) -> Result<(), HookError> {
+    let time = if header("webhook-signature").is_some() {
+        header("webhook-id").ok_or(HookError::NoHeader("webhook-id"))?;
+        header("webhook-timestamp").ok_or(HookError::NoHeader("webhook-timestamp"))?
+    } else {
+        header("x-grafana-alerting-signature").or_else(|| header("x-signature")).ok_or(NO_SIGNATURE)?;
+        header("x-grafana-alerting-timestamp").or_else(|| header("x-timestamp")).ok_or(NO_TIME)?
+    };
+    Ok(about_now(time, now_ms)?)
 }
 
 /// At most so many characters of a text, without those that only control.

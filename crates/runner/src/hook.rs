@@ -29,7 +29,8 @@ const LINES_MAX: usize = 64;
 pub(crate) async fn tidy(root: &Path, unfinished: &[i64]) {
     let Ok(entries) = std::fs::read_dir(root) else { return };
     for entry in entries.flatten() {
-        let deploy = entry.file_name().to_str().and_then(|n| n.parse::<i64>().ok());
+        let name = entry.file_name();
+        let deploy = name.to_str().and_then(|n| n.split('-').next()).and_then(|n| n.parse::<i64>().ok());
         if deploy.is_some_and(|d| !unfinished.contains(&d)) {
             end_leftover(&entry.path()).await;
         }
@@ -45,7 +46,8 @@ async fn end_leftover(dir: &Path) {
     let _ = tokio::fs::remove_dir_all(dir).await;
 }
 
-/// Runs a hook; `root` holds one folder for each deploy. The error is for people.
+/// Runs a hook; `root` holds a folder for each hook of a deploy (`12-before_promote`), since one may begin while another still
+/// ends. The error is for people.
 pub(crate) async fn run(
     mirror: &Mirror,
     root: &Path,
@@ -53,7 +55,7 @@ pub(crate) async fn run(
     lines: LineSink,
     cancel: CancellationToken,
 ) -> Result<(), String> {
-    let dir = root.join(order.deploy.to_string());
+    let dir = root.join(format!("{}-{}", order.deploy, order.at));
     end_leftover(&dir).await;
     let ended = run_in(mirror, &dir, &order, &lines, &cancel).await;
     let _ = tokio::fs::remove_dir_all(&dir).await;

@@ -1,10 +1,10 @@
-//! How hosts are let in: enrolments, which are used once, and the certificates their agents hold.
+//! How hosts are let in: enrolments, each used by one key, and the certificates their agents hold.
 
 use tenfold_types::Timestamp;
 
 use crate::{Row, StoreError, Tx, params};
 
-/// An enrolment that was not used yet.
+/// What lets a host in for the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrolmentRow {
     pub id: String,
@@ -31,9 +31,11 @@ fn enrolment(row: &Row) -> Result<EnrolmentRow, StoreError> {
     })
 }
 
-/// Those that are still good, newest first.
+/// Those that wait for their host, newest first.
 pub fn enrolments(tx: &mut dyn Tx, now: Timestamp) -> Result<Vec<EnrolmentRow>, StoreError> {
-    let sql = format!("SELECT {ENROLMENT} FROM enrolments WHERE expires_at > $1 ORDER BY created_at DESC, id");
+    let sql = format!(
+        "SELECT {ENROLMENT} FROM enrolments WHERE expires_at > $1 AND used_key IS NULL ORDER BY created_at DESC, id"
+    );
     tx.query(&sql, params![now])?.iter().map(enrolment).collect()
 }
 
@@ -55,13 +57,33 @@ pub fn enrolment_insert(tx: &mut dyn Tx, row: &EnrolmentRow) -> Result<(), Store
     .map(|_| ())
 }
 
-/// Takes the enrolment of a secret away and returns it: nobody gets it twice.
-pub fn enrolment_take(tx: &mut dyn Tx, hash: &str, now: Timestamp) -> Result<Option<EnrolmentRow>, StoreError> {
-    let sql = format!("SELECT {ENROLMENT} FROM enrolments WHERE secret_hash = $1 AND expires_at > $2");
+/// The enrolment of a secret, while it is good, and the key it was used with.
+pub fn enrolment_find(
+    tx: &mut dyn Tx,
+    hash: &str,
+    now: Timestamp,
+) -> Result<Option<(EnrolmentRow, Option<String>)>, StoreError> {
+    let sql = format!("SELECT {ENROLMENT}, used_key FROM enrolments WHERE secret_hash = $1 AND expires_at > $2");
     let Some(row) = tx.query_opt(&sql, params![hash, now])? else { return Ok(None) };
-    let found = enrolment(&row)?;
-    let taken = tx.execute("DELETE FROM enrolments WHERE id = $1", params![&found.id])?;
-    Ok((taken == 1).then_some(found))
+    Ok(Some((enrolment(&row)?, row.opt_string(7)?)))
+}
+
+/// Uses an enrolment with a key; false when another key was faster.
+pub fn enrolment_use(tx: &mut dyn Tx, id: &str, key: &str) -> Result<bool, StoreError> {
+    let used = tx.execute(
+        "UPDATE enrolments SET used_key = $2 WHERE id = $1 AND (used_key IS NULL OR used_key = $2)",
+        params![id, key],
+    )?;
+    Ok(used == 1)
+}
+
+/// Takes every enrolment of a host back, also those that could answer again; how many waited.
+pub fn enrolments_delete_of(tx: &mut dyn Tx, host: &str, now: Timestamp) -> Result<u64, StoreError> {
+    tx.execute(
+        "DELETE FROM enrolments WHERE host = $1 AND (used_key IS NOT NULL OR expires_at <= $2)",
+        params![host, now],
+    )?;
+    tx.execute("DELETE FROM enrolments WHERE host = $1", params![host])
 }
 
 /// The host it was for, when it was there.
@@ -126,5 +148,30 @@ pub fn certificates_revoke(tx: &mut dyn Tx, host: &str, now: Timestamp) -> Resul
     tx.execute(
         "UPDATE agent_certificates SET revoked_at = $2 WHERE host = $1 AND revoked_at IS NULL AND expires_at > $2",
         params![host, now],
+    )
+}
+
+/// Revokes what a host has beside its newest certificate and one other: the one that is named, or else the newest of them.
+pub fn certificates_keep_two(
+    tx: &mut dyn Tx,
+    host: &str,
+    newest: &str,
+    other: Option<&str>,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let found = tx.query_opt(
+        "SELECT fingerprint FROM agent_certificates WHERE host = $1 AND revoked_at IS NULL AND expires_at > $2 \
+         AND fingerprint <> $3 ORDER BY issued_at DESC, fingerprint LIMIT 1",
+        params![host, now, newest],
+    )?;
+    let other = match (other, found) {
+        (Some(other), _) => other.to_owned(),
+        (None, Some(row)) => row.string(0)?,
+        (None, None) => return Ok(0),
+    };
+    tx.execute(
+        "UPDATE agent_certificates SET revoked_at = $2 WHERE host = $1 AND revoked_at IS NULL AND expires_at > $2 \
+         AND fingerprint <> $3 AND fingerprint <> $4",
+        params![host, now, newest, &other],
     )
 }

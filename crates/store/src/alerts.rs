@@ -141,6 +141,23 @@ pub fn ended(tx: &mut dyn Tx, limit: i64) -> Result<Vec<AlertRow>, StoreError> {
     tx.query(&sql, params![limit])?.iter().map(alert).collect()
 }
 
+/// Alerts of a group that have ended and whose body holds a text and not another, the last ones first.
+pub fn ended_holding(
+    tx: &mut dyn Tx,
+    group: &str,
+    holding: &str,
+    without: &str,
+    limit: i64,
+) -> Result<Vec<AlertRow>, StoreError> {
+    let anywhere = |text: &str| format!("%{}%", text.replace('!', "!!").replace('%', "!%").replace('_', "!_"));
+    let sql = format!(
+        "SELECT {ALERT_COLUMNS} FROM alerts WHERE ended_at IS NOT NULL AND rule_group = $1 AND body LIKE $2 ESCAPE '!'
+           AND body NOT LIKE $3 ESCAPE '!' ORDER BY ended_at DESC, fingerprint LIMIT $4"
+    );
+    let (holding, without) = (anywhere(holding), anywhere(without));
+    tx.query(&sql, params![group, holding.as_str(), without.as_str(), limit])?.iter().map(alert).collect()
+}
+
 pub fn get(tx: &mut dyn Tx, fingerprint: &str) -> Result<Option<AlertRow>, StoreError> {
     let sql = format!("SELECT {ALERT_COLUMNS} FROM alerts WHERE fingerprint = $1");
     tx.query_opt(&sql, params![fingerprint])?.as_ref().map(alert).transpose()

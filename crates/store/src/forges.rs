@@ -104,12 +104,18 @@ pub fn outbox_put(tx: &mut dyn Tx, row: &OutboxRow) -> Result<(), StoreError> {
     .map(|_| ())
 }
 
-/// The first untold row of each deploy, oldest first, whether due or not: a later word never passes an earlier one.
-pub fn outbox_heads(tx: &mut dyn Tx, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
+/// For whom something waits to be told.
+pub fn outbox_receivers(tx: &mut dyn Tx) -> Result<Vec<String>, StoreError> {
+    tx.query("SELECT DISTINCT forge FROM forge_outbox ORDER BY forge", &[])?.iter().map(|row| row.string(0)).collect()
+}
+
+/// The first untold row of each deploy for one receiver, the sooner due first, whether due or not: a later word never passes
+/// an earlier one. The limit is each receiver's own, so that one that is down takes no place from the others.
+pub fn outbox_heads(tx: &mut dyn Tx, forge: &str, limit: u32) -> Result<Vec<OutboxRow>, StoreError> {
     tx.query(
-        "SELECT forge, seq, deploy, body, attempts, created_at, next_at FROM forge_outbox o WHERE seq = \
-         (SELECT MIN(seq) FROM forge_outbox i WHERE i.forge = o.forge AND i.deploy = o.deploy) ORDER BY next_at, seq LIMIT $1",
-        params![i64::from(limit)],
+        "SELECT forge, seq, deploy, body, attempts, created_at, next_at FROM forge_outbox o WHERE forge = $1 AND seq = \
+         (SELECT MIN(seq) FROM forge_outbox i WHERE i.forge = o.forge AND i.deploy = o.deploy) ORDER BY next_at, seq LIMIT $2",
+        params![forge, i64::from(limit)],
     )?
     .iter()
     .map(outbox)

@@ -37,6 +37,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0032_trains",
     "0035_forges",
     "0036_agents",
+    "0037_enrolments_used",
     "0040_alerts",
     "0041_alert_routing",
     "0042_oncall",

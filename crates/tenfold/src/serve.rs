@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ambient::{SystemClock, SystemEntropy};
 
-/// How long the loops get to end by themselves when the server stops.
-const STOP_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long the loops get to end by themselves when the server stops; a hook gets five seconds to clean up.
+const STOP_WAIT: std::time::Duration = std::time::Duration::from_secs(8);
 
 /// Examples:
 ///   tenfold serve --data /var/lib/tenfold

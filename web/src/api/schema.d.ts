@@ -28,11 +28,282 @@ export interface paths {
                     };
                     content?: never;
                 };
+                /** @description Plain tokens are not taken from there. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
             };
         };
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agent/v1/enrol": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The first certificate of a host, for its enrolment token. Only at the agents' own address. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["EnrolRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Issued"];
+                    };
+                };
+                /** @description The token is unknown, used or expired. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Not the agents' own address, or a token for another host. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agent/v1/renew": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The next certificate of a host, for the one it shows. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["RenewRequest"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Issued"];
+                    };
+                };
+                /** @description The certificate was revoked, has expired, or was not shown. */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/certificates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The certificates of hosts that are good. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CertificateList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/certificates/{host}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Makes every certificate of a host worthless, at once; its connection ends. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    host: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Revoked"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/enrolments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The enrolments that wait for their host. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["EnrolmentList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Lets one host come in, once and for a while. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewEnrolment"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["EnrolmentCreated"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/enrolments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Takes an enrolment back that was not used yet. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
         options?: never;
         head?: never;
         patch?: never;
@@ -8478,6 +8749,67 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/hooks/cdevents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a CDEvent of another tool into the record: a CloudEvent 1.0 in structured or in binary mode. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/cloudevents+json": string;
+                };
+            };
+            responses: {
+                /** @description Recorded, or known already. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["HookAnswer"];
+                    };
+                };
+                /** @description The body is larger than 1 MiB. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description No CloudEvent. */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description It is not what CDEvents lay down; the answer names the field. */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/hooks/git/{name}": {
         parameters: {
             query?: never;
@@ -9194,6 +9526,9 @@ export interface components {
             /** @description Pairs (`name=value`), the metric name not counted. */
             pairs_by_series: components["schemas"]["CountedSeries"][];
         };
+        CertificateList: {
+            items: components["schemas"]["HostCertificate"][];
+        };
         CheckDeleted: {
             done: boolean;
         };
@@ -9643,6 +9978,32 @@ export interface components {
             fires: number;
             /** @description Numbers of incidents in which something was done and of which it would not have told. */
             missed: number[];
+        };
+        /** @description With what a host asks for its first certificate. */
+        EnrolRequest: {
+            /** @description The enrolment's secret. */
+            token: string;
+            /** @description Must be those of the enrolment. */
+            host: string;
+            environment: string;
+            /** @description A signing request (PKCS #10) in PEM; of what it asks, only the key counts. */
+            request: string;
+        };
+        /** @description A host that may still come in. */
+        Enrolment: {
+            id: string;
+            host: string;
+            environment: string;
+            created_by: string;
+            created_at: string;
+            expires_at: string;
+        };
+        EnrolmentCreated: components["schemas"]["Enrolment"] & {
+            /** @description Shown this once: the token, and by which authority the agent knows the server. */
+            secret: string;
+        };
+        EnrolmentList: {
+            items: components["schemas"]["Enrolment"][];
         };
         Environment: {
             name: string;
@@ -10830,6 +11191,15 @@ export interface components {
             version: string;
             releases: components["schemas"]["HostRelease"][];
         };
+        /** @description A certificate that lets an agent in as one host. */
+        HostCertificate: {
+            /** @description SHA-256 of the certificate in DER. */
+            fingerprint: string;
+            host: string;
+            environment: string;
+            issued_at: string;
+            expires_at: string;
+        };
         HostList: {
             items: components["schemas"]["Host"][];
         };
@@ -10914,6 +11284,16 @@ export interface components {
             suspects: components["schemas"]["SuspectView"][];
             escalation?: components["schemas"]["EscalationView"] | null;
             pages: components["schemas"]["PageView"][];
+        };
+        /** @description What an agent gets for its request. */
+        Issued: {
+            host: string;
+            environment: string;
+            /** @description PEM. */
+            certificate: string;
+            /** @description The authority that signed it and the server's own, in PEM. */
+            authority: string;
+            expires_at: string;
         };
         /** @description What was counted on both sides since the look before. */
         JudgeBin: {
@@ -11165,6 +11545,16 @@ export interface components {
             reason?: string | null;
             /** @description Why windows, freezes, locks and pins are passed over; only an admin may. */
             override?: string | null;
+        };
+        NewEnrolment: {
+            /** @description The host's name; its certificate is bound to it. */
+            host: string;
+            environment: string;
+            /**
+             * Format: int32
+             * @description How long the token is good; an hour when absent, a week at most.
+             */
+            good_for_s?: number | null;
         };
         NewEnvironment: {
             name: string;
@@ -11848,6 +12238,11 @@ export interface components {
             example: string;
             last_at: string;
         };
+        /** @description With what a host asks for its next certificate. */
+        RenewRequest: {
+            /** @description A signing request (PKCS #10) in PEM; of what it asks, only the key counts. */
+            request: string;
+        };
         /** @description What may be said when resolving. */
         Resolution: {
             /** @default null */
@@ -11870,6 +12265,13 @@ export interface components {
         };
         ReviewFindings: {
             items: Record<string, unknown>[];
+        };
+        Revoked: {
+            /**
+             * Format: int64
+             * @description Certificates that were good until now.
+             */
+            revoked: number;
         };
         /** @enum {string} */
         Role: "viewer" | "responder" | "deployer" | "admin";

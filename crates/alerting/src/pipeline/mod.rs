@@ -184,7 +184,11 @@ fn receive(
         let known = Arc::make_mut(known);
         known.annotations = incoming.annotations;
         known.starts_at = known.starts_at.min(incoming.starts_at);
-        (known.ended, known.lapsed) = (incoming.ended, incoming.lapsed);
+        known.ended = incoming.ended;
+        // What was silent and is over now has been over for webhooks since it was silent.
+        if known.ended.is_none() {
+            known.lapsed = incoming.lapsed;
+        }
         if let Some((at, how)) = known.ended {
             decide(Stage::Dedup, Verdict::Pass, format!("it is over since {at}: {}", how.words()));
         }

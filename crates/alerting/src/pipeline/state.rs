@@ -58,9 +58,9 @@ pub struct Known {
 
 impl Known {
     /// When it was over for a webhook, whose language has two words, firing and resolved: an end that has passed is one,
-    /// as for Alertmanager.
+    /// as for Alertmanager. It stays that one when its sender says later that it is over, since that is no news there.
     pub fn over(&self) -> Option<Timestamp> {
-        self.ended.map(|(at, _)| at).or(self.lapsed)
+        self.lapsed.or(self.ended.map(|(at, _)| at))
     }
 }
 

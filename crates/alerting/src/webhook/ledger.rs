@@ -7,6 +7,9 @@ use tenfold_types::Timestamp;
 
 use crate::pipeline::{Flush, Known};
 
+/// Alerts that are over and that their group has forgotten, which wait to be told: the last ones to end.
+const LATE_MAX: usize = 1_000;
+
 /// What it took last.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Heard {
@@ -30,7 +33,7 @@ pub struct Owed {
     pub version: u64,
     pub alerts: BTreeMap<Arc<str>, OwedAlert>,
     pub repeat_interval_ms: i64,
-    /// It holds what was owed of alerts that are over, and says nothing of those that fire.
+    /// It does not hold all that fires: what it leaves out stays heard.
     pub partial: bool,
 }
 
@@ -60,17 +63,26 @@ impl Ledger {
                 alerts.insert(one.fingerprint.clone(), OwedAlert { known: one.known.clone(), over });
             }
         }
-        let mut late = false;
+        let (mut late, mut kept) = (false, Vec::new());
         for (fingerprint, alert) in before.iter().flat_map(|o| &o.alerts) {
             match alerts.get(fingerprint) {
                 Some(now) => late |= now.over.is_some(),
                 // It ended, and its group has forgotten it.
                 None if alert.over.is_some() => {
                     late = true;
+                    kept.push((alert.over, fingerprint.clone()));
                     alerts.insert(fingerprint.clone(), alert.clone());
                 }
                 None => {}
             }
+        }
+        if kept.len() > LATE_MAX {
+            kept.sort();
+            kept.truncate(kept.len() - LATE_MAX);
+            for (_, fingerprint) in &kept {
+                alerts.remove(fingerprint);
+            }
+            self.unhear(kept.iter().map(|(_, fingerprint)| fingerprint));
         }
         if self.wants(&alerts, late, send_resolved, flush.repeat_interval_ms, now) {
             self.versions += 1;
@@ -112,24 +124,93 @@ impl Ledger {
     pub fn took(&mut self, taken: &Owed, send_resolved: bool, now: Timestamp) -> bool {
         let firing: BTreeSet<_> =
             taken.alerts.iter().filter(|(_, a)| a.over.is_none()).map(|(f, _)| f.clone()).collect();
-        let over = taken.alerts.iter().filter_map(|(f, a)| Some((f.clone(), a.over?)));
+        let over: BTreeMap<Arc<str>, Timestamp> =
+            taken.alerts.iter().filter_map(|(f, a)| Some((f.clone(), a.over?))).collect();
+        // With nothing that fires there is nothing to remember: what fires next is news in any case.
         self.heard = match self.heard.take() {
             Some(mut heard) if taken.partial => {
+                if !firing.is_empty() {
+                    heard.at = now;
+                }
+                heard.firing.retain(|f| !over.contains_key(f));
+                heard.over.retain(|f, _| !firing.contains(f));
+                heard.firing.extend(firing);
                 heard.over.extend(over);
-                Some(heard)
+                (!heard.firing.is_empty()).then_some(heard)
             }
-            // With nothing that fires there is nothing to remember: what fires next is news in any case.
-            _ => (!firing.is_empty()).then(|| Heard { at: now, firing, over: over.collect() }),
+            _ => (!firing.is_empty()).then_some(Heard { at: now, firing, over }),
         };
         let Some(owed) = self.owed.take() else { return false };
-        if owed.version != taken.version && self.wants(&owed.alerts, false, send_resolved, owed.repeat_interval_ms, now)
-        {
+        if owed.version == taken.version {
+            // It took a piece; the rest is owed as before.
+            let mut rest = Owed::clone(&owed);
+            rest.alerts.retain(|f, _| !taken.alerts.contains_key(f));
+            if !rest.alerts.is_empty() {
+                self.versions += 1;
+                (rest.version, rest.partial) = (self.versions, true);
+                self.owed = Some(Arc::new(rest));
+            }
+        } else if self.wants(&owed.alerts, false, send_resolved, owed.repeat_interval_ms, now) {
             self.owed = Some(owed);
         }
         self.owed.is_some()
     }
 
-    /// Owed from before a restart: alerts that are over.
+    /// So many alerts of a message, what it has not heard first: for a receiver that refuses larger ones.
+    pub fn piece(&self, owed: &Arc<Owed>, most: usize) -> Arc<Owed> {
+        if owed.alerts.len() <= most {
+            return owed.clone();
+        }
+        let news = |fingerprint: &Arc<str>, alert: &OwedAlert| match (&self.heard, alert.over) {
+            (None, _) => true,
+            (Some(heard), None) => !heard.firing.contains(fingerprint),
+            (Some(heard), Some(at)) => heard.over.get(fingerprint) != Some(&at),
+        };
+        let (first, then): (Vec<_>, Vec<_>) = owed.alerts.iter().partition(|&(f, a)| news(f, a));
+        let some = first.into_iter().chain(then).take(most);
+        let alerts = some.map(|(f, a)| (f.clone(), a.clone())).collect();
+        let repeat_interval_ms = owed.repeat_interval_ms;
+        Arc::new(Owed { version: owed.version, alerts, repeat_interval_ms, partial: true })
+    }
+
+    /// What of it a restart must not lose, each with when it was over: what is over, which nothing else tells of; and all
+    /// once a try has `failed`, since it may end before another one.
+    pub fn lasting(&self, failed: bool) -> BTreeMap<Arc<str>, Option<Timestamp>> {
+        let owed = self.owed.iter().flat_map(|o| &o.alerts).filter(|(_, a)| failed || a.over.is_some());
+        owed.map(|(f, a)| (f.clone(), a.over)).collect()
+    }
+
+    /// Gives up telling of what was over before an instant. The answer is how many alerts that were.
+    pub fn give_up(&mut self, before: Timestamp) -> usize {
+        let Some(owed) = &self.owed else { return 0 };
+        let old = |over: Option<Timestamp>| over.is_some_and(|at| at < before);
+        let given_up = owed.alerts.iter().filter(|(_, a)| old(a.over)).map(|(f, _)| f.clone());
+        let given_up: Vec<Arc<str>> = given_up.collect();
+        if given_up.is_empty() {
+            return 0;
+        }
+        let mut rest = Owed::clone(owed);
+        rest.alerts.retain(|_, a| !old(a.over));
+        self.versions += 1;
+        rest.version = self.versions;
+        self.owed = (!rest.alerts.is_empty()).then(|| Arc::new(rest));
+        self.unhear(given_up.iter());
+        given_up.len()
+    }
+
+    /// It will not hear that these are over; when one of them fires again, that is news.
+    fn unhear<'a>(&mut self, fingerprints: impl Iterator<Item = &'a Arc<str>>) {
+        if let Some(heard) = &mut self.heard {
+            for fingerprint in fingerprints {
+                heard.firing.remove(fingerprint);
+            }
+        }
+        if self.heard.as_ref().is_some_and(|heard| heard.firing.is_empty()) {
+            self.heard = None;
+        }
+    }
+
+    /// Owed from before a restart: alerts that are over, and those that fired when it was out of order.
     pub fn owe_again(&mut self, alerts: BTreeMap<Arc<str>, OwedAlert>) {
         self.versions += 1;
         // The group's next look says what it repeats by.

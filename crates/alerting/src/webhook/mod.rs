@@ -56,6 +56,37 @@ pub(crate) fn read(value: &Value, path: &str, report: &mut Vec<Note>) -> Result<
     Ok(out)
 }
 
+/// Whether an address names a user or a password.
+pub fn has_userinfo(url: &str) -> bool {
+    split(url).is_some_and(|(_, authority, _)| authority.contains('@'))
+}
+
+/// Scheme, authority, and the rest.
+fn split(url: &str) -> Option<(&str, &str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    Some((scheme, authority, rest))
+}
+
+/// A text for the record: of the addresses in it only scheme and host, since what follows is often a secret.
+pub fn masked(text: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(start) = ["http://", "https://"].iter().filter_map(|scheme| rest.find(scheme)).min() {
+        let (before, from) = rest.split_at(start);
+        // To the next space: more of the text may go than the address, and never less.
+        let (url, after) = from.split_at(from.find(char::is_whitespace).unwrap_or(from.len()));
+        out.push_str(before);
+        if let Some((scheme, authority, path)) = split(url) {
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            let path = if path.is_empty() || path == "/" { path } else { "/…" };
+            out.extend([scheme, "://", host, path]);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
 fn read_one(map: &Map<String, Value>, path: &str, report: &mut Vec<Note>) -> Result<Option<WebhookSpec>, RoutingError> {
     let mut spec = WebhookSpec { url: String::new(), send_resolved: true, max_alerts: 0, timeout_ms: TIMEOUT_MS };
     let mut elsewhere = false;
@@ -99,4 +130,24 @@ fn read_one(map: &Map<String, Value>, path: &str, report: &mut Vec<Note>) -> Res
         return Err(wrong(format!("{path}.url"), message));
     }
     Ok(Some(spec))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_address_the_record_has_its_host() {
+        for (text, wanted) in [
+            ("http://h.example/T0/B1/secret", "http://h.example/…"),
+            ("a: https://h:8443/?key=x\nb: 1", "a: https://h:8443/…\nb: 1"),
+            ("https://u:p@h/x and http://h", "https://h/… and http://h"),
+            ("{url: 'http://h/a,b}c'}", "{url: 'http://h/…"),
+            ("none", "none"),
+        ] {
+            assert_eq!(masked(text), wanted, "{text}");
+        }
+        assert!(has_userinfo("https://u:p@h/x") && has_userinfo("http://u@h"));
+        assert!(!has_userinfo("https://h/x@y") && !has_userinfo("https://h?u=a@b"));
+    }
 }

@@ -6,14 +6,14 @@ use std::fs;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::RwLock;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType, SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
@@ -73,11 +73,14 @@ impl Authority {
                 fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io_error(dir))?;
                 let pair = KeyPair::generate().map_err(refused)?;
                 let made = authority_params(now, entropy).self_signed(&pair).map_err(refused)?;
-                // the certificate's name appears last: a crash in between leaves a key that signed nothing
-                write_private(&key, &pair.serialize_pem()).map_err(io_error(&key))?;
+                // the key is whole beside its place before the certificate appears, and takes its place last: a crash
+                // leaves nothing, or what the next start finishes
+                let ready = ready(&key);
+                write_private(&ready, &pair.serialize_pem()).map_err(io_error(&ready))?;
                 write_private(&certificate, &made.pem()).map_err(io_error(&certificate))?;
+                put(&ready, &key).map_err(io_error(&key))?;
             }
-            // a crash in the middle of making them
+            (true, false) if ready(&key).exists() => put(&ready(&key), &key).map_err(io_error(&key))?,
             (false, true) => return Err(AuthorityError::Half { path: certificate.display().to_string() }),
             (true, false) => return Err(AuthorityError::Half { path: key.display().to_string() }),
             (true, true) => {}
@@ -149,6 +152,11 @@ pub(super) fn read_request(pem: &str) -> Result<CertificateSigningRequestParams,
     Ok(request)
 }
 
+/// What names the key of a request: the digest of its public half.
+pub(super) fn key_of(request: &CertificateSigningRequestParams) -> String {
+    fingerprint(&request.public_key.subject_public_key_info())
+}
+
 fn authority_params(now: Timestamp, entropy: &dyn Entropy) -> CertificateParams {
     let mut params = plain(now, now.plus_ms(AUTHORITY_YEARS * YEAR_MS), entropy);
     params.distinguished_name.push(DnType::CommonName, "tenfold agents");
@@ -194,8 +202,17 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    fs::rename(&aside, path)?;
-    fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    put(&aside, path)
+}
+
+/// Where the key of an authority that is being made stands until its certificate does.
+fn ready(key: &Path) -> PathBuf {
+    key.with_extension("key-ready")
+}
+
+fn put(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    fs::File::open(to.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Gives the server's certificate, and makes it anew before it runs out.
@@ -309,6 +326,34 @@ mod tests {
         fs::remove_file(&key).unwrap();
         let error = open(&dir).err().unwrap().to_string();
         assert!(error.contains("authority.key is missing"), "{error}");
+    }
+
+    #[test]
+    fn a_crash_while_it_is_made_leaves_a_server_that_starts() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("agents-ca");
+        let first = open(&dir).unwrap();
+        // before the key took its place
+        fs::rename(dir.join("authority.key"), dir.join("authority.key-ready")).unwrap();
+        assert_eq!(open(&dir).unwrap().fingerprint, first.fingerprint);
+        assert!(!dir.join("authority.key-ready").exists());
+        // before the certificate appeared
+        fs::rename(dir.join("authority.key"), dir.join("authority.key-ready")).unwrap();
+        fs::remove_file(dir.join("authority.pem")).unwrap();
+        let second = open(&dir).unwrap();
+        assert_ne!(second.fingerprint, first.fingerprint);
+        assert_eq!(open(&dir).unwrap().fingerprint, second.fingerprint);
+    }
+
+    #[test]
+    fn a_key_is_named_by_itself_alone() {
+        let (one, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let name = |pair: &KeyPair| {
+            let request = CertificateParams::default().serialize_request(pair).unwrap().pem().unwrap();
+            key_of(&read_request(&request).unwrap())
+        };
+        assert_eq!(name(&one), name(&one));
+        assert_ne!(name(&one), name(&other));
     }
 
     #[test]

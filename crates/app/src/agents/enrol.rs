@@ -1,4 +1,6 @@
 //! Letting hosts in and out: an admin makes an enrolment, its token gets the first certificate, a certificate gets the next.
+//!
+//! A token is used by one key: who has that key gets the answer again until the token runs out, nobody else gets anything.
 
 use tenfold_store::agents::{self as store, CertificateRow, EnrolmentRow};
 use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Source, Timestamp, TokenId};
@@ -56,6 +58,25 @@ impl App {
         }
     }
 
+    /// Whether a plain token may speak for a host of this name: not where the host has shown that it is another.
+    pub fn agent_token_may_be(&self, host: &str) -> Result<(), Fault> {
+        self.not_by_ssh(host)?;
+        let now = self.now();
+        if self.agents.good.read().values().any(|c| c.host == host && c.expires_at > now) {
+            return Err(Fault::forbidden(format!("{host} has a certificate, so no plain token speaks for it"))
+                .advice(format!("give the agent another name, or revoke: tenfold host revoke {host}")));
+        }
+        Ok(())
+    }
+
+    fn not_by_ssh(&self, host: &str) -> Result<(), Fault> {
+        if self.settings.ssh.hosts.iter().any(|h| h.name == host) {
+            return Err(Fault::conflict(format!("{host} is reached by ssh, so no agent comes in under its name"))
+                .advice("give the agent another name, or take the host out of [ssh] in the server's settings"));
+        }
+        Ok(())
+    }
+
     /// The enrolments that wait.
     pub async fn enrolments(&self, who: &Caller) -> Result<Vec<Enrolment>, Fault> {
         who.require(Role::Admin, None, None)?;
@@ -67,6 +88,7 @@ impl App {
     pub async fn enrolment_create(&self, who: &Caller, new: NewEnrolment) -> Result<EnrolmentCreated, Fault> {
         who.require(Role::Admin, None, None)?;
         check_host(&new.host)?;
+        self.not_by_ssh(&new.host)?;
         let good_for_s = new.good_for_s.unwrap_or(GOOD_FOR_S);
         if good_for_s == 0 || good_for_s > GOOD_FOR_S_MAX {
             return Err(Fault::invalid(format!("an enrolment is good for 1 to {GOOD_FOR_S_MAX} seconds")));
@@ -133,16 +155,26 @@ impl App {
     pub async fn agent_enrol(&self, asked: EnrolRequest) -> Result<Issued, Fault> {
         self.authority()?;
         let EnrolRequest { token, host, environment, request } = asked;
-        super::authority::read_request(&request)?;
+        let key = super::authority::key_of(&super::authority::read_request(&request)?);
         // the part behind the dot names the authority, for the agent alone
-        let (hash, app) = (digest(token.trim().split('.').next().unwrap_or_default()), self.clone());
+        let hash = digest(token.trim().split('.').next().unwrap_or_default());
+        // whoever guesses takes no turn at writing
+        let (now, looked) = (self.now(), hash.clone());
+        if self.read(move |tx| Ok(store::enrolment_find(tx, &looked, now)?)).await?.is_none() {
+            return Err(refused());
+        }
+        self.not_by_ssh(&host)?;
+        let app = self.clone();
         self.issue(move |t| {
             let now = t.now();
-            let row = store::enrolment_take(t.tx(), &hash, now)?.ok_or_else(refused)?;
+            let (row, _) = store::enrolment_find(t.tx(), &hash, now)?.ok_or_else(refused)?;
             if row.host != host || row.environment != environment {
-                // the transaction ends here, so the token stays good for the right host
+                // nothing was written, so the token stays good for the right host
                 return Err(Fault::forbidden(format!("the enrolment token is not for {host} in {environment}"))
                     .advice("start the agent with the name and environment that the token was made for"));
+            }
+            if !store::enrolment_use(t.tx(), &row.id, &key)? {
+                return Err(refused());
             }
             let given = app.sign(&request, &row.host, &row.environment, now)?;
             let text = format!("{} was enrolled by a token of {}", row.host, row.created_by);
@@ -151,8 +183,14 @@ impl App {
         .await
     }
 
-    /// The next certificate of a host, for the one it holds.
+    /// The next certificate of a host, for the one it holds, when half of that one's time is over.
     pub async fn agent_renew(&self, held: &HostCertificate, request: &str) -> Result<Issued, Fault> {
+        let due = held.issued_at.plus_ms((held.expires_at.millis() - held.issued_at.millis()) / 2);
+        if self.now() < due {
+            return Err(Fault::conflict(format!(
+                "the certificate is renewed from {due} on, when half of its time is over"
+            )));
+        }
         let (held, request, app) = (held.clone(), request.to_owned(), self.clone());
         self.issue(move |t| {
             let now = t.now();
@@ -160,7 +198,8 @@ impl App {
             if !store::certificate_is_good(t.tx(), &held.fingerprint, now)? {
                 return Err(Fault::new(ErrorCode::Unauthenticated, "the certificate was revoked or has expired"));
             }
-            let given = app.sign(&request, &held.host, &held.environment, now)?;
+            let mut given = app.sign(&request, &held.host, &held.environment, now)?;
+            given.shown = Some(held.fingerprint.clone());
             let text = format!("{} renewed its certificate", held.host);
             Ok((given, "agent.renewed", text))
         })
@@ -187,7 +226,7 @@ impl App {
             authority: authority.pem.clone(),
             expires_at,
         };
-        Ok(Given { row, issued })
+        Ok(Given { row, issued, shown: None })
     }
 
     async fn issue<F>(&self, mut take: F) -> Result<Issued, Fault>
@@ -199,6 +238,9 @@ impl App {
                 let (given, kind, text) = take(t)?;
                 let before = t.now().plus_ms(-FORGET_AFTER_MS);
                 store::certificate_insert(t.tx(), &given.row, before)?;
+                // the one that was shown stays: the answer may be lost
+                let (row, now) = (&given.row, t.now());
+                store::certificates_keep_two(t.tx(), &row.host, &row.fingerprint, given.shown.as_deref(), now)?;
                 t.record(
                     EventDraft::new(Actor::agent(&given.row.host), Source::Agent, kind, text)
                         .host(&given.row.host)
@@ -225,7 +267,8 @@ impl App {
         self.read(move |tx| Ok(store::certificates(tx, now)?.into_iter().map(HostCertificate::from).collect())).await
     }
 
-    /// Makes every certificate of a host worthless; its connection ends. To come in again it has to be enrolled.
+    /// Makes every certificate of a host worthless, and every token that waits for it; its connection ends. To come in again
+    /// it has to be enrolled anew. Returns how many certificates there were.
     pub async fn certificates_revoke(&self, who: &Caller, host: &str) -> Result<u64, Fault> {
         who.require(Role::Admin, None, None)?;
         let (name, who) = (host.to_owned(), who.clone());
@@ -233,14 +276,17 @@ impl App {
             .transact(move |t| {
                 let now = t.now();
                 let revoked = store::certificates_revoke(t.tx(), &name, now)?;
-                if revoked == 0 {
-                    return Err(Fault::not_found(format!("the host `{name}` has no certificate that is good")));
+                let waiting = store::enrolments_delete_of(t.tx(), &name, now)?;
+                if revoked == 0 && waiting == 0 {
+                    return Err(Fault::not_found(format!(
+                        "the host `{name}` has no certificate that is good and no enrolment that waits"
+                    )));
                 }
                 let text = format!("{} revoked the certificates of {name}", who.actor);
                 t.record(
                     EventDraft::new(who.actor.clone(), who.source, "agent.revoked", text)
                         .host(&name)
-                        .data(serde_json::json!({"certificates": revoked}))
+                        .data(serde_json::json!({"certificates": revoked, "enrolments": waiting}))
                         .admins_only(),
                 )?;
                 Ok(revoked)
@@ -254,4 +300,6 @@ impl App {
 struct Given {
     row: CertificateRow,
     issued: Issued,
+    /// The certificate that asked for this one.
+    shown: Option<String>,
 }

@@ -27,6 +27,13 @@ pub struct Held {
     behind: bool,
 }
 
+impl Held {
+    /// This node has the lease, and has in memory what is stored.
+    pub(super) fn in_step(&self) -> bool {
+        self.epoch.is_some() && !self.behind
+    }
+}
+
 /// The right to act, as long as [`Lease::check`] says so inside the transaction.
 #[derive(Debug, Clone)]
 pub struct Lease {

@@ -127,6 +127,8 @@ pub struct Notice {
 pub struct NotifyError {
     /// Trying again will not help (unknown address, refused for good).
     pub permanent: bool,
+    /// It would take a smaller one.
+    pub too_large: bool,
     /// How long the receiver asks to be left alone.
     pub retry_after_ms: Option<i64>,
     pub message: String,

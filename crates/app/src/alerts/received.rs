@@ -14,12 +14,12 @@ use tenfold_store::alerts as store;
 use tenfold_types::{ErrorCode, Fault, Labels, Timestamp};
 
 use super::{
-    UNKNOWN_KEEP_MS,
+    KEY_LABEL, UNKNOWN_KEEP_MS,
     lease::Lease,
     pipeline,
     transitions::{Body, Origin, body},
 };
-use crate::{App, Caller, Role};
+use crate::{App, Caller, Role, sources::SENDER};
 
 /// How long an alert is believed at least after a start, since its sender may have had nowhere to send to.
 pub(super) const LEASE_MS: i64 = 300_000;
@@ -102,10 +102,12 @@ fn given(at: Option<Timestamp>) -> Option<Timestamp> {
 type Changes = BTreeMap<String, Option<Received>>;
 
 /// What a sender said, checked.
-struct Said {
-    alert: Alert,
+pub(super) struct Said {
+    pub alert: Alert,
     ends_at: Timestamp,
     explicit: bool,
+    /// It says nothing of it any more, which is no end.
+    pub silent: bool,
     generator_url: String,
 }
 
@@ -122,7 +124,7 @@ impl Received {
     }
 }
 
-fn read(posted: PostedAlert, now: Timestamp, resolve_timeout_ms: i64) -> Result<Said, String> {
+pub(super) fn read(posted: PostedAlert, now: Timestamp, resolve_timeout_ms: i64) -> Result<Said, String> {
     let labels = Labels::from_pairs(posted.labels);
     let annotations = posted.annotations.unwrap_or_default();
     if labels.is_empty() {
@@ -162,7 +164,12 @@ fn read(posted: PostedAlert, now: Timestamp, resolve_timeout_ms: i64) -> Result<
     if generator_url.len() > TEXT_BYTES_MAX || !generator_url.starts_with("http") {
         generator_url.clear();
     }
-    Ok(Said { alert, ends_at, explicit, generator_url })
+    Ok(Said { alert, ends_at, explicit, silent: false, generator_url })
+}
+
+fn claims_source(posted: &PostedAlert, now: Timestamp) -> bool {
+    let over = given(posted.ends_at).is_some_and(|at| at <= now);
+    !over && [SENDER, KEY_LABEL].iter().any(|label| posted.labels.get(*label).is_some_and(|v| !v.is_empty()))
 }
 
 fn ended(mut alert: Alert, kind: TransitionKind, at: Timestamp) -> Transition {
@@ -186,6 +193,15 @@ fn silent(alert: &mut Alert, since: Timestamp) -> Transition {
     Transition { kind: TransitionKind::Unknown, from: Some(AlertState::Firing), alert: alert.clone(), reason }
 }
 
+/// A sender says that it knows nothing of an alert any more. Nothing of one of which nothing was known before.
+fn falls_silent(known: &mut Received, now: Timestamp) -> Option<Transition> {
+    if known.alert.state == AlertState::Unknown {
+        return None;
+    }
+    (known.ends_at, known.explicit, known.updated_at) = (now, true, now);
+    Some(silent(&mut known.alert, now))
+}
+
 /// What is said of an alert that is over and perhaps not told of yet.
 fn over_again(said: &Said, origin: &Origin) -> Incoming {
     Incoming {
@@ -204,6 +220,23 @@ fn origin(app: &App, alert: &Alert, generator_url: &str, ends_at: Timestamp) -> 
 }
 
 impl App {
+    /// Takes alerts from whoever may send any, as from a Prometheus. The labels by which the alerts of sources are known are
+    /// for sources alone, so that nobody else raises one or keeps one going; people may still say that one is over.
+    pub async fn alerts_posted(&self, who: &Caller, posted: Vec<PostedAlert>) -> Result<(), Fault> {
+        let now = self.now();
+        let (taken, foreign): (Vec<_>, Vec<_>) = posted.into_iter().partition(|one| !claims_source(one, now));
+        if !taken.is_empty() {
+            self.alerts_receive(who, taken).await?;
+        }
+        if foreign.is_empty() {
+            return Ok(());
+        }
+        let count = foreign.len();
+        let text =
+            format!("{count} alerts have a label `{SENDER}` or `{KEY_LABEL}`, which only a source of alerts puts");
+        Err(Fault::new(ErrorCode::BadRequest, text).advice("give the label another name"))
+    }
+
     /// Takes alerts from a sender. Those that are right count even when others in the same request are wrong.
     pub async fn alerts_receive(&self, who: &Caller, posted: Vec<PostedAlert>) -> Result<(), Fault> {
         if posted.len() > BATCH_MAX {
@@ -229,7 +262,8 @@ impl App {
         if wrong.is_empty() { Ok(()) } else { Err(Fault::new(ErrorCode::BadRequest, wrong.join("; "))) }
     }
 
-    async fn hear(&self, said: Vec<Said>, now: Timestamp) -> Result<(), Fault> {
+    /// The lease of the node that takes alerts, with what is in memory as far as what is stored; refused on another.
+    pub(super) async fn alerts_taking(&self) -> Result<Lease, Fault> {
         let Some(lease) = self.alerting_lease().await? else {
             return Err(
                 Fault::new(ErrorCode::Unavailable, "another node takes alerts now").advice("send them to it, or again")
@@ -239,6 +273,11 @@ impl App {
             let _one = self.alerts.evaluating.lock().await;
             self.catch_up(&lease).await?;
         }
+        Ok(lease)
+    }
+
+    pub(super) async fn hear(&self, said: Vec<Said>, now: Timestamp) -> Result<(), Fault> {
+        let lease = self.alerts_taking().await?;
         // Only what is new or over has to be stored; most of what is said is neither.
         if self.only_goes_on(&said, now) {
             return Ok(());
@@ -254,6 +293,15 @@ impl App {
                 Some(changed) => changed.clone(),
                 None => self.alerts.received.lock().get(&fingerprint).cloned(),
             };
+            if one.silent {
+                if let Some(mut known) = known
+                    && let Some(transition) = falls_silent(&mut known, now)
+                {
+                    batch.push((origin, transition));
+                    changes.insert(fingerprint, Some(known));
+                }
+                continue;
+            }
             let change = match (known, one.ends_at > now) {
                 (Some(mut known), true) => {
                     known.go_on(&one, now);
@@ -273,7 +321,7 @@ impl App {
                 }
                 (None, true) => {
                     batch.push((origin, fires(&mut one.alert, None)));
-                    let Said { alert, ends_at, explicit, generator_url } = one;
+                    let Said { alert, ends_at, explicit, generator_url, .. } = one;
                     let starts_at = alert.active_since;
                     Some(Received { alert, generator_url, starts_at, ends_at, explicit, updated_at: now })
                 }
@@ -342,7 +390,7 @@ impl App {
     fn only_goes_on(&self, said: &[Said], now: Timestamp) -> bool {
         let mut received = self.alerts.received.lock();
         let fires = |s: &Said| received.get(&s.alert.fingerprint).is_some_and(|r| r.alert.state == AlertState::Firing);
-        let goes_on = said.iter().all(|s| s.ends_at > now && fires(s));
+        let goes_on = said.iter().all(|s| !s.silent && s.ends_at > now && fires(s));
         if goes_on {
             for one in said {
                 if let Some(known) = received.get_mut(&one.alert.fingerprint) {
@@ -381,4 +429,42 @@ pub(super) async fn expire(app: &App, lease: &Lease) -> Result<(), Fault> {
     pipeline::advance(app, lease, batch).await?;
     app.remember(changes);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(now: Timestamp) -> Received {
+        let labels = BTreeMap::from([("alertname".to_owned(), "Late".to_owned())]);
+        let posted = PostedAlert { labels, ends_at: Some(now.plus_ms(60_000)), ..PostedAlert::default() };
+        let Said { alert, ends_at, explicit, generator_url, .. } = read(posted, now, 300_000).expect("it is right");
+        Received { alert, generator_url, starts_at: now, ends_at, explicit, updated_at: now }
+    }
+
+    #[test]
+    fn who_falls_silent_has_not_said_that_it_is_over_and_says_so_once() {
+        let now = Timestamp(1_700_000_000_000);
+        let mut known = known(now.plus_ms(-1_000));
+        let transition = falls_silent(&mut known, now).expect("it fired");
+        assert_eq!((transition.kind, transition.from), (TransitionKind::Unknown, Some(AlertState::Firing)));
+        assert_eq!((known.alert.state, known.alert.no_data_since), (AlertState::Unknown, Some(now)));
+        assert_eq!((known.alert.resolved_at, known.ends_at), (None, now));
+        assert_eq!(falls_silent(&mut known, now.plus_ms(5)), None, "nothing of it is news");
+        assert_eq!(known.ends_at, now, "it expires when it would have");
+    }
+
+    #[test]
+    fn only_a_source_raises_alerts_with_the_labels_of_sources() {
+        let now = Timestamp(1_700_000_000_000);
+        let posted = |label: &str, ends_at| PostedAlert {
+            labels: BTreeMap::from([("alertname".to_owned(), "A".to_owned()), (label.to_owned(), "x".to_owned())]),
+            ends_at,
+            ..PostedAlert::default()
+        };
+        assert!(claims_source(&posted(SENDER, None), now));
+        assert!(claims_source(&posted(KEY_LABEL, Some(now.plus_ms(1))), now));
+        assert!(!claims_source(&posted("job", None), now));
+        assert!(!claims_source(&posted(SENDER, Some(now)), now), "people may end it");
+    }
 }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenfold_alerting::pipeline::{Effect, Explanation, Incoming, Input, Notification, explain, simulate};
-use tenfold_alerting::{import_alertmanager, parse_matchers};
+use tenfold_alerting::webhook::{has_userinfo, masked};
+use tenfold_alerting::{ReceiverSpec, import_alertmanager, parse_matchers};
 use tenfold_store::{alerts as store, events::EventQuery};
 use tenfold_types::{EventDraft, Fault, Labels, MatcherOp, Timestamp};
 use utoipa::ToSchema;
@@ -112,6 +113,14 @@ impl App {
     pub async fn routing_put(&self, who: &Caller, yaml: &str, dry_run: bool) -> Result<RoutingView, Fault> {
         who.require(Role::Deployer, None, None)?;
         let imported = import_alertmanager(yaml).map_err(|e| Fault::invalid(format!("the routing: {e}")))?;
+        let named = |r: &&ReceiverSpec| r.webhook_configs.iter().any(|webhook| has_userinfo(&webhook.url));
+        if let Some(receiver) = imported.spec.receivers.iter().find(named) {
+            return Err(Fault::invalid(format!(
+                "the routing: a webhook of the receiver {} names a user or a password in its address",
+                receiver.name
+            ))
+            .advice("leave them out; each request carries the signature of this server"));
+        }
         if dry_run {
             let text = imported.spec.as_alertmanager().map_err(|e| Fault::internal(e.to_string()))?;
             let routing = serde_json::from_str(&text).map_err(|e| Fault::internal(e.to_string()))?;
@@ -144,9 +153,11 @@ impl App {
             }
             let verb = if yaml.is_some() { "changed" } else { "removed" };
             let text = format!("{} {verb} where alerts go", who.name);
+            // The record is read by many and kept for long; the paths of webhooks are often secrets.
+            let (before, after) = (before.as_deref().map(masked), yaml.as_deref().map(masked));
             t.record(
                 EventDraft::new(who.actor.clone(), who.source, "routing.changed", text)
-                    .data(json!({"before": before, "after": yaml})),
+                    .data(json!({"before": before, "after": after})),
             )?;
             Ok(())
         })

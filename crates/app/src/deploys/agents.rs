@@ -49,6 +49,7 @@ impl App {
             store::host_delete(t.tx(), &key)?;
             let now = t.now();
             tenfold_store::agents::certificates_revoke(t.tx(), &key, now)?;
+            tenfold_store::agents::enrolments_delete_of(t.tx(), &key, now)?;
             let text = format!("{} removed the host {key}", who.name);
             t.record(EventDraft::new(who.actor.clone(), who.source, "host.removed", text).host(&key))?;
             Ok(())

@@ -21,6 +21,9 @@ use super::{
 };
 use crate::App;
 
+/// How long a hook may take to end when the server stops: within the lease, which nobody renews any more.
+const HOOK_STOPS: std::time::Duration = std::time::Duration::from_secs(7);
+
 impl Conductor {
     pub(super) fn act(&mut self, effect: &Effect) {
         match effect {
@@ -126,10 +129,13 @@ impl Conductor {
                     Err(fault) => Err(fault.message),
                 }
             };
+            tokio::pin!(run);
             let error = tokio::select! {
-                ended = run => ended.err(),
+                ended = &mut run => ended.err(),
                 () = stop.cancelled() => {
+                    // it is asked to end and may clean up; how it ended counts for nothing, since the next start runs it again
                     cancel.cancel();
+                    let _ = tokio::time::timeout(HOOK_STOPS, run).await;
                     return;
                 }
             };

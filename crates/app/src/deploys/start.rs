@@ -7,7 +7,7 @@ use tenfold_deploys::{
     machine::{Input, Run, Running},
 };
 use tenfold_store::{counters, deploys as store};
-use tenfold_types::{Actor, Fault, Timestamp};
+use tenfold_types::{Actor, ActorKind, Fault, Timestamp};
 
 use super::{
     conductor, facts,
@@ -44,7 +44,17 @@ impl App {
         }
         let hosts = self.running_on(&new.service, &new.environment, &shipment.hosts);
         let now = self.now();
-        let plan = Plan { irreversible: shipment.irreversible, ..Plan::deploy(&pipeline, target, hosts.len()) };
+        let mut plan = Plan { irreversible: shipment.irreversible, ..Plan::deploy(&pipeline, target, hosts.len()) };
+        if who.actor.kind != ActorKind::Person {
+            if target.approve.as_ref().is_some_and(|approve| approve.four_eyes && approve.by.len() == 1) {
+                return Err(Fault::forbidden(format!(
+                    "a deploy to {} that a program starts needs two people who approve, and `approve.by` names one",
+                    new.environment
+                ))
+                .advice("a person starts it, or `approve.by` names more people"));
+            }
+            plan.begun_by_program();
+        }
         let mut run = Run::deploy(plan, hosts, now);
         self.date_absences(&mut run);
         let mut commits = shipment.range.added;

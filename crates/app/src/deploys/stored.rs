@@ -177,6 +177,7 @@ impl Stored {
         let target = self.asked.pipeline.target(&self.environment).ok()?;
         let given = run.approvals.iter();
         Some(DeployApproval {
+            count: u32::try_from(planned.count).unwrap_or(u32::MAX),
             given: given.map(|a| GivenApproval { login: a.by.clone(), name: a.name.clone(), at: a.at }).collect(),
             until: (run.state == State::AwaitingApproval).then(|| run.entered_at.plus_ms(planned.within_ms)),
             ..approval(target.approve.as_ref()?)

@@ -124,17 +124,16 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     statuses::begin(app).await
 }
 
-/// Deploys what was pushed and tells what was deployed, until `stop` is cancelled.
+/// Deploys what was pushed and tells what was deployed, until `stop` is cancelled. Deliveries are forgotten in time also where
+/// no forge and no sink is set up: CDEvents come in without either.
 pub async fn run(app: App, stop: CancellationToken) {
-    if app.settings.forges.is_empty() && app.settings.cdevents.sinks.is_empty() {
-        return;
-    }
+    let nobody = app.settings.forges.is_empty() && app.settings.cdevents.sinks.is_empty();
     let mut prune_at = tokio::time::interval(PRUNE);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             _ = prune_at.tick() => prune(&app).await,
-            () = tokio::time::sleep(LOOK) => {
+            () = tokio::time::sleep(LOOK), if !nobody => {
                 if let Err(fault) = look(&app).await {
                     tracing::warn!(%fault, "forges could not be told or heard; trying again");
                 }

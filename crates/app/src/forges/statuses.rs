@@ -13,7 +13,7 @@ use crate::{App, settings::ForgeSettings};
 
 const CURSOR: &str = "forges";
 const PAGE_EVENTS: usize = 500;
-/// Told in one look.
+/// Told to one receiver in one look.
 const SENT_MAX: u32 = 100;
 /// After this long nobody is interested any more.
 const GIVE_UP_MS: i64 = 24 * 3_600_000;
@@ -118,12 +118,19 @@ fn forge_of<'a>(app: &'a App, repository: &str) -> Option<(&'a ForgeSettings, St
 /// down holds up its own words only.
 pub(super) async fn send(app: &App) -> Result<(), Fault> {
     let Some(client) = app.forges.client.get().cloned() else { return Ok(()) };
-    let heads = app.read(|tx| Ok(store::outbox_heads(tx, SENT_MAX)?)).await?;
-    let mut rounds: std::collections::BTreeMap<String, Vec<OutboxRow>> = std::collections::BTreeMap::new();
-    for row in heads.into_iter().filter(|r| r.next_at <= app.now()) {
-        rounds.entry(row.forge.clone()).or_default().push(row);
-    }
-    let rounds = rounds.into_values().map(|rows| {
+    let now = app.now();
+    let rounds = app
+        .read(move |tx| {
+            let mut rounds = Vec::new();
+            for forge in store::outbox_receivers(tx)? {
+                let mut rows = store::outbox_heads(tx, &forge, SENT_MAX)?;
+                rows.retain(|row| row.next_at <= now);
+                rounds.push(rows);
+            }
+            Ok(rounds)
+        })
+        .await?;
+    let rounds = rounds.into_iter().filter(|rows| !rows.is_empty()).map(|rows| {
         let client = client.clone();
         async move { tokio::time::timeout(ROUND, round(app, &*client, rows)).await.unwrap_or(Ok(())) }
     });

@@ -136,7 +136,7 @@ fn attempt(
 }
 
 async fn send(app: &App, claimed: &Claimed) -> Result<(), NotifyError> {
-    let later = |message: String| NotifyError { permanent: false, retry_after_ms: None, message };
+    let later = |message: String| NotifyError { too_large: false, permanent: false, retry_after_ms: None, message };
     let sending = async {
         match claimed.channel {
             Channel::Irc => {

@@ -125,6 +125,11 @@ impl State {
         pool.resolve();
     }
 
+    /// Where something was found for a job.
+    pub fn found_in(&self, job: &str) -> Vec<String> {
+        self.pools.by_job.read().get(job).map(|pool| pool.found.keys().cloned().collect()).unwrap_or_default()
+    }
+
     /// Why the configuration files as they are now are not obeyed; `None` when they are.
     pub fn set_config_trouble(&self, reason: Option<String>) {
         self.own.set("tenfold_scrape_config_obeyed", &[], f64::from(u8::from(reason.is_none())));

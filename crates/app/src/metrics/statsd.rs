@@ -253,7 +253,7 @@ mod tests {
         let touch = |a: &mut Aggregator, at| {
             (0..all).for_each(|n| {
                 observe(a, &format!("c{n}:1|c"), at);
-            })
+            });
         };
         touch(&mut a, 0);
         let mut seen = HashSet::new();

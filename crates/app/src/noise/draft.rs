@@ -13,7 +13,7 @@ use tenfold_promql::{
 use tenfold_types::{Fault, Labels, Timestamp, format_duration_ms};
 use utoipa::ToSchema;
 
-use super::NoiseAsk;
+use super::{DRAFTS_MAX, NoiseAsk};
 use crate::{App, Caller, Role, alerts::UNKNOWN_KEEP_MS, metrics::How};
 
 /// Evaluations of one look back; over a longer time they are further apart.
@@ -154,6 +154,10 @@ impl App {
         who.require(Role::Responder, None, None)?;
         let to = self.now();
         let from = NoiseAsk { days: ask.days }.from(to)?;
+        let _place = self.noise.drafts.try_acquire().map_err(|_| {
+            Fault::unavailable(format!("{DRAFTS_MAX} rules are tried on the past at this moment"))
+                .advice("try again in a while")
+        })?;
         let (file, rule, interval_ms) = self.rule_named(&ask.rule, ask.file.as_deref()).await?;
         let step_ms = interval_ms.max(1_000).max(to.since_ms(from) / EVALUATIONS_MAX);
         let parsed = parse(&rule.expr).map_err(|e| Fault::invalid(e.pointing(&rule.expr)))?;

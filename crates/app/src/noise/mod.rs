@@ -8,11 +8,26 @@ mod report;
 mod weekly;
 
 use tenfold_incidents::PageKind;
+use tokio::sync::Semaphore;
 
 pub use classify::Classification;
 pub use draft::{DraftAsk, DraftView, RuleDrafts};
 pub use report::{NoiseAsk, NoiseView, RuleNoiseView, TeamNoiseView};
 pub use weekly::run;
+
+/// Rules that are tried on the past at a time; each holds its whole past.
+const DRAFTS_MAX: usize = 2;
+
+/// What this part keeps in memory.
+pub struct State {
+    drafts: Semaphore,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { drafts: Semaphore::new(DRAFTS_MAX) }
+    }
+}
 
 /// The kinds with their keys, for an error and a help.
 fn kinds() -> String {

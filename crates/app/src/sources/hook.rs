@@ -39,6 +39,19 @@ fn read(name: &str, spec: &AlertSourceSpec, body: &[u8]) -> Result<Vec<KeyedAler
 }
 
 impl App {
+    /// Whether a delivery is worth reading: its source is there and takes webhooks, and it names a signature of about now.
+    pub async fn alert_hook_known<'a>(
+        &self,
+        name: &str,
+        header: impl Fn(&str) -> Option<&'a str>,
+    ) -> Result<(), Fault> {
+        let spec = spec_of(&self.source_row(name).await?)?;
+        if spec.kind == AlertSourceKind::Mail {
+            return Err(missing(name));
+        }
+        alert_hook::may_fit(header, self.now().millis()).map_err(|e| self.hook_refused(name, &e))
+    }
+
     /// Takes a delivery. `header` looks a header up by its lower-case name. Nothing is written before the signature fits,
     /// and the same delivery is taken once.
     pub async fn alert_hook<'a>(

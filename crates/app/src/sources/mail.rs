@@ -1,6 +1,6 @@
 //! A mail is taken: its address says of which source, its thread or its subject of which alert.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tenfold_protocols::alert_hook::{KeyedAlert, SaidState};
 use tenfold_protocols::alert_mail::{self, Mail};
@@ -44,19 +44,26 @@ impl App {
         Ok((fits && spec_of(&row)?.kind == AlertSourceKind::Mail).then_some(row))
     }
 
-    /// Takes a mail for all its addresses. It is taken when all that it says is kept.
+    /// Takes a mail for all its addresses. It is to come again as long as one of them could not keep it, and refused when
+    /// it is an alert to none.
     pub async fn alert_mail(&self, to: &[String], bytes: &[u8]) -> Delivered {
-        for address in to {
+        let addresses: BTreeSet<String> = to.iter().map(|address| address.to_ascii_lowercase()).collect();
+        let (mut taken, mut later) = (false, false);
+        for address in &addresses {
             match self.mail_take(address, bytes).await {
-                Ok(true) => {}
-                Ok(false) => return Delivered::Refused,
+                Ok(is) => taken |= is,
                 Err(fault) => {
                     tracing::warn!(%fault, "a mail could not be kept; its sender is asked to send it again");
-                    return Delivered::Later;
+                    later = true;
                 }
             }
         }
-        Delivered::Taken
+        match (later, taken) {
+            // Those that took it know it again by its id.
+            (true, _) => Delivered::Later,
+            (false, true) => Delivered::Taken,
+            (false, false) => Delivered::Refused,
+        }
     }
 
     /// False when the mail can never be an alert.
@@ -71,10 +78,18 @@ impl App {
             }
             Err(fault) => return Err(fault),
         };
-        let goes_on = self.alert_keyed((SENDER, name), &said.alert.key).is_some();
+        let id = said.mail.message_id.clone();
+        if !id.is_empty() {
+            // A server that did not hear that it was taken sends it again.
+            let asked = (row.name.clone(), id.clone());
+            if self.read(move |tx| Ok(store::mail_key(tx, &asked.0, &asked.1)?)).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        let goes_on = self.alert_keyed((SENDER, name), &said.alert.key).await?.is_some();
         // An answer between people raises nothing that is over, and a machine's answer never does.
         let idle = said.mail.automatic || (said.answer && said.mail.marked_answer && !goes_on);
-        let (key, id) = (said.alert.key.clone(), said.mail.message_id);
+        let key = said.alert.key.clone();
         if !idle {
             self.alerts_keyed(&spec.caller(name), (SENDER, name), vec![said.alert]).await?;
         }

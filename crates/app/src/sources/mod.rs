@@ -12,8 +12,9 @@ mod spec;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tenfold_types::{Fault, Timestamp};
@@ -30,8 +31,10 @@ pub const SOURCES_MAX: usize = 500;
 /// In the data directory, when the settings name no other.
 const KEY_FILE: &str = "alert-source-key";
 const KEY_BYTES_MIN: usize = 32;
-/// Deliveries read at a time; each may hold its whole body.
+/// Deliveries read at a time, and as many mails; each may hold its whole body.
 const READ_MAX: usize = 16;
+/// How long one waits for its turn.
+const TURN: Duration = Duration::from_secs(1);
 /// The label by which an alert is known as one of a source.
 pub(crate) const SENDER: &str = "alert_source";
 
@@ -49,21 +52,39 @@ pub struct State {
     key: OnceLock<Vec<u8>>,
     heard: Mutex<BTreeMap<String, Heard>>,
     places: Semaphore,
+    /// Of mails, so that neither way in can keep the other waiting.
+    mail_places: Semaphore,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self { key: OnceLock::new(), heard: Mutex::default(), places: Semaphore::new(READ_MAX) }
+        Self {
+            key: OnceLock::new(),
+            heard: Mutex::default(),
+            places: Semaphore::new(READ_MAX),
+            mail_places: Semaphore::new(READ_MAX),
+        }
     }
 }
 
 impl State {
-    /// The right to read a delivery; refused at once when too many are read already.
-    pub fn place(&self) -> Result<SemaphorePermit<'_>, Fault> {
-        self.places.try_acquire().map_err(|_| {
-            Fault::unavailable(format!("{READ_MAX} alerts are being read at this moment")).advice("send it again")
-        })
+    /// The right to read a delivery; refused when too many are read for longer than a moment.
+    pub async fn place(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        turn(&self.places).await
     }
+
+    /// The same for a mail.
+    pub async fn mail_place(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        turn(&self.mail_places).await
+    }
+}
+
+async fn turn(places: &Semaphore) -> Result<SemaphorePermit<'_>, Fault> {
+    if let Ok(Ok(place)) = tokio::time::timeout(TURN, places.acquire()).await {
+        return Ok(place);
+    }
+    let text = format!("{READ_MAX} alerts are being read at this moment");
+    Err(Fault::unavailable(text).advice("send it again"))
 }
 
 /// Reads the key that secrets are derived from, or makes one that only the owner may read.
@@ -89,12 +110,22 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Fault {
     Fault::invalid(format!("sources: the key in {} cannot be read or made: {error}", path.display()))
 }
 
-fn make(app: &App, path: &PathBuf) -> std::io::Result<Vec<u8>> {
+/// The key stands under its name when it is whole: half of one would be refused at every start after a power cut.
+fn make(app: &App, path: &Path) -> std::io::Result<Vec<u8>> {
     let key = app.random_text(KEY_BYTES_MIN);
-    std::fs::create_dir_all(&app.settings.data_dir)?;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let directory = &app.settings.data_dir;
+    std::fs::create_dir_all(directory)?;
+    let part = path.with_extension("part");
+    // What an earlier try left, with whatever mode it has.
+    match std::fs::remove_file(&part) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
     file.write_all(key.as_bytes())?;
     file.sync_all()?;
+    std::fs::rename(&part, path)?;
+    std::fs::File::open(directory)?.sync_all()?;
     Ok(key.into_bytes())
 }
 

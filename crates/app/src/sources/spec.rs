@@ -11,6 +11,8 @@ use crate::people::check_name;
 const LABELS_MAX: usize = 20;
 const LABEL_BYTES_MAX: usize = 256;
 const WORDS_MAX: usize = 20;
+/// What stands before the @ has 64 bytes at most (RFC 5321): the name, a dash and the secret.
+const MAIL_NAME_CHARS_MAX: usize = 64 - 1 - super::manage::MAIL_SECRET_CHARS;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -52,6 +54,12 @@ pub struct AlertSourceSpec {
 impl AlertSourceSpec {
     pub(crate) fn check(&self, name: &str) -> Result<(), Fault> {
         check_name("source", name)?;
+        if self.kind == AlertSourceKind::Mail && name.len() > MAIL_NAME_CHARS_MAX {
+            return Err(Fault::invalid(format!(
+                "the name of a source of mails has at most {MAIL_NAME_CHARS_MAX} characters: with its secret it stands \
+                 before the @ of an address"
+            )));
+        }
         for (what, text) in [("service", &self.service), ("environment", &self.environment)] {
             text.as_deref().map_or(Ok(()), |text| check_name(what, text))?;
         }

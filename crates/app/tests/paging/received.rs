@@ -1,8 +1,11 @@
 //! Alerts of senders: what is said again, what is over, and what nobody says anything of any more.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use tenfold_app::alerts::PostedAlert;
 use tenfold_app::{Caller, Role};
+use tenfold_protocols::alert_hook::{KeyedAlert, SaidState};
 
 use crate::world::{World, caller, from};
 
@@ -68,4 +71,35 @@ async fn a_sender_that_stays_silent_leaves_the_incident_to_people_until_it_is_ba
     assert_eq!(kinds(&w).await[5..], ["alert.resolved", "incident.resolved"]);
     say(&w, 0).await;
     assert_eq!(kinds(&w).await.len(), 7, "what is over is over");
+}
+
+/// A sender that names its alerts by keys says something of one of them.
+async fn say_of_key(w: &World, state: SaidState) {
+    let labels = [("alertname", "Late"), ("service", "photos"), ("severity", "critical")];
+    let said = KeyedAlert {
+        key: "db1/\"disk_%\"".to_owned(),
+        state,
+        labels: labels.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+        annotations: BTreeMap::new(),
+        starts_at: None,
+        url: None,
+    };
+    w.app.alerts_keyed(&sender(), ("alert_source", "nightly"), vec![said]).await.expect("it is taken");
+    w.tick().await;
+}
+
+#[tokio::test]
+async fn a_key_that_falls_silent_is_unknown_and_its_sender_may_end_it_after_it_was_given_up() {
+    let w = World::new(33).await;
+    say_of_key(&w, SaidState::Firing).await;
+    assert_eq!(kinds(&w).await, ["alert.pending", "alert.fired", "incident.opened"]);
+    say_of_key(&w, SaidState::Silent).await;
+    say_of_key(&w, SaidState::Silent).await;
+    assert_eq!(kinds(&w).await[3..], ["alert.unknown"], "said again, nothing happens");
+    w.pass(61 * MINUTE_S).await;
+    assert_eq!(kinds(&w).await[4..], ["alert.expired"]);
+    say_of_key(&w, SaidState::Silent).await;
+    assert_eq!(kinds(&w).await.len(), 5);
+    say_of_key(&w, SaidState::Resolved).await;
+    assert_eq!(kinds(&w).await[5..], ["alert.resolved", "incident.resolved"]);
 }

@@ -65,7 +65,12 @@ async fn history(seed: u64) {
             1 => w.errors(1.0),
             2 => w.samples.errors.lock().clone_from(&[None, Some(vec![])][dice.below(2) as usize]),
             3 => {
-                let refusal = NotifyError { permanent: false, retry_after_ms: None, message: "450 later".to_owned() };
+                let refusal = NotifyError {
+                    too_large: false,
+                    permanent: false,
+                    retry_after_ms: None,
+                    message: "450 later".to_owned(),
+                };
                 w.receivers.answers.lock().push_back(Answer::Refuse(refusal));
             }
             4 => w.receivers.answers.lock().push_back(Answer::DieBefore),

@@ -9,7 +9,7 @@ use tenfold_app::{Caller, Role};
 use crate::world::{Answer, World, caller, from};
 
 fn refusal(message: &str, retry_after_ms: Option<i64>) -> Answer {
-    Answer::Refuse(NotifyError { permanent: false, retry_after_ms, message: message.to_owned() })
+    Answer::Refuse(NotifyError { too_large: false, permanent: false, retry_after_ms, message: message.to_owned() })
 }
 
 #[tokio::test]

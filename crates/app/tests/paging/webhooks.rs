@@ -45,7 +45,12 @@ impl WebhookPoster for Hook {
     async fn post(&self, url: &str, body: String, _key: &str, _timeout: Duration) -> Result<(), NotifyError> {
         assert_eq!(url, "http://hook.example/");
         if self.down.load(Ordering::Relaxed) {
-            return Err(NotifyError { permanent: false, retry_after_ms: None, message: "it answers 503".to_owned() });
+            return Err(NotifyError {
+                too_large: false,
+                permanent: false,
+                retry_after_ms: None,
+                message: "it answers 503".to_owned(),
+            });
         }
         self.taken.lock().push(serde_json::from_str(&body).expect("it is JSON"));
         Ok(())
@@ -120,6 +125,20 @@ async fn what_fired_and_ended_while_a_webhook_was_down_is_told_when_it_is_back_e
     assert_eq!(w.count("webhook.recovered").await, 1);
     minutes(&w, 3).await;
     assert_eq!(hook.heard(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_was_refused_and_ended_just_before_a_kill_is_told_as_over() {
+    let (mut w, hook) = world(54).await;
+    hook.down.store(true, Ordering::Relaxed);
+    say(&w, "Full", 600).await;
+    minutes(&w, 1).await;
+    say(&w, "Full", 0).await;
+    w.restart().await;
+    w.app.set_webhook_poster(hook.clone());
+    hook.down.store(false, Ordering::Relaxed);
+    minutes(&w, 3).await;
+    assert_eq!(hook.heard(), ["Full resolved"]);
 }
 
 #[tokio::test]

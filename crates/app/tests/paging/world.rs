@@ -91,7 +91,7 @@ impl Notifier for Receivers {
         };
         if self.unknown.lock().contains(to) {
             let message = "550 no such mailbox".to_owned();
-            return Err(NotifyError { permanent: true, retry_after_ms: None, message });
+            return Err(NotifyError { too_large: false, permanent: true, retry_after_ms: None, message });
         }
         match answer {
             None => take(),

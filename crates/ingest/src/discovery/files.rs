@@ -111,7 +111,13 @@ fn read(path: &Path, length: u64) -> Result<Vec<Group>, String> {
 
 pub(super) async fn follow(app: App, job: String, sd: FileSd, stop: CancellationToken) {
     let mut tick = tokio::time::interval(LOOK.min(Duration::from_millis(sd.refresh_ms)));
-    let (mut known, mut trouble) = (BTreeMap::new(), Trouble::default());
+    // What was found before this round is read again, or told as gone where its file went meanwhile.
+    let found_before = app.metrics.found_in(&job).into_iter().filter(|from| looks(std::slice::from_ref(&sd), from));
+    let unread = |from: String| {
+        let path = from.strip_prefix(KIND).map_or(from.as_str(), str::trim_start);
+        (PathBuf::from(path), Stamp::Unreadable("not read yet".to_owned()))
+    };
+    let (mut known, mut trouble): (BTreeMap<_, _>, _) = (found_before.map(unread).collect(), Trouble::default());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

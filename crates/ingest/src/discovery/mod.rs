@@ -117,20 +117,25 @@ async fn changed(app: &App, files: &[PathBuf], stamps: Vec<Stamp>) -> Loaded {
 }
 
 fn begin(app: &App, jobs: Vec<Job>, round: &CancellationToken) {
-    for job in &jobs {
-        for sd in &job.file_sd {
-            tokio::spawn(files::follow(app.clone(), job.name.clone(), sd.clone(), round.clone()));
-        }
-        for sd in &job.http_sd {
-            tokio::spawn(lists::follow(app.clone(), job.name.clone(), sd.clone(), round.clone()));
-        }
-        for sd in &job.dns_sd {
-            tokio::spawn(dns::follow(app.clone(), job.name.clone(), sd.clone(), round.clone()));
-        }
-    }
+    let lookers: Vec<_> = jobs
+        .iter()
+        .map(|job| (job.name.clone(), job.file_sd.clone(), job.http_sd.clone(), job.dns_sd.clone()))
+        .collect();
+    // The jobs first: what is found for one that is not known yet would be dropped.
     app.metrics.set_jobs(jobs, |job, from| {
         files::looks(&job.file_sd, from) || lists::looks(&job.http_sd, from) || dns::looks(&job.dns_sd, from)
     });
+    for (job, file_sd, http_sd, dns_sd) in lookers {
+        for sd in file_sd {
+            tokio::spawn(files::follow(app.clone(), job.clone(), sd, round.clone()));
+        }
+        for sd in http_sd {
+            tokio::spawn(lists::follow(app.clone(), job.clone(), sd, round.clone()));
+        }
+        for sd in dns_sd {
+            tokio::spawn(dns::follow(app.clone(), job.clone(), sd, round.clone()));
+        }
+    }
 }
 
 /// Tells of failures once, and counts all of them.

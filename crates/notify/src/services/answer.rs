@@ -27,7 +27,7 @@ pub fn read(channel: Channel, status: u16, asked: Option<&str>, body: &[u8]) -> 
     } else {
         format!("{} answers {status}: {said}", channel.as_str())
     };
-    Err(NotifyError { permanent: !put_off, retry_after_ms: retry_after_ms(asked, &json), message })
+    Err(NotifyError { too_large: false, permanent: !put_off, retry_after_ms: retry_after_ms(asked, &json), message })
 }
 
 /// Seconds, whole or not, as a header or in the body; Matrix writes milliseconds.

@@ -150,7 +150,7 @@ impl Services {
     }
 
     pub async fn send(&self, channel: Channel, to: &str, notice: &Notice, key: &str) -> Result<(), NotifyError> {
-        let failed = |permanent, message| NotifyError { permanent, retry_after_ms: None, message };
+        let failed = |permanent, message| NotifyError { too_large: false, permanent, retry_after_ms: None, message };
         let request = self
             .accounts
             .request(channel, to, notice, key)

@@ -177,9 +177,36 @@ fn instant(value: &Value) -> Option<Timestamp> {
         Value::Number(number) => {
             #[expect(clippy::cast_possible_truncation, reason = "saturates, and is bounded below")]
             let number = number.as_i64().or_else(|| number.as_f64().map(|f| f as i64))?;
-            let millis = if number.abs() < MILLIS_FROM { number * 1_000 } else { number };
+            if number < 0 {
+                return None;
+            }
+            let millis = if number < MILLIS_FROM { number.checked_mul(1_000)? } else { number };
             (0..MILLIS_FROM * 1_000).contains(&millis).then_some(Timestamp(millis))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_instant_is_seconds_or_milliseconds_and_never_before_1970() {
+        for (value, wanted) in [
+            (json!(1_795_424_400), Some(1_795_424_400_000)),
+            (json!(1_795_424_400_123_i64), Some(1_795_424_400_123)),
+            (json!(0), Some(0)),
+            (json!(-1), None),
+            (json!(i64::MIN), None),
+            (json!(i64::MAX), None),
+            (json!(u64::MAX), None),
+            (json!(-1e300), None),
+            (json!(1e300), None),
+        ] {
+            assert_eq!(instant(&value), wanted.map(Timestamp), "{value}");
+        }
     }
 }

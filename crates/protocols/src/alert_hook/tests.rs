@@ -52,6 +52,22 @@ fn standard_webhooks_let_in_and_are_known_again_by_their_id() {
     assert_eq!(take(&"x".repeat(129), &one), Err(HookError::Id));
 }
 
+#[test]
+fn what_cannot_fit_is_refused_before_its_body_is_read() {
+    let time = (NOW / 1000).to_string();
+    let asked = |headers: &[(&str, &str)], now: i64| {
+        may_fit(|name| headers.iter().find(|(n, _)| *n == name).map(|(_, v)| *v), now)
+    };
+    let grafana = [("x-signature", "any"), ("x-timestamp", time.as_str())];
+    let standard = [("webhook-signature", "v1,any"), ("webhook-timestamp", time.as_str()), ("webhook-id", "m1")];
+    for headers in [&grafana[..], &standard[..]] {
+        assert_eq!(asked(headers, NOW), Ok(()));
+        assert_eq!(asked(headers, NOW + TIME_OFF_MS_MAX + 1), Err(SignatureError::Time.into()));
+        assert!(matches!(asked(&headers[..1], NOW), Err(HookError::NoHeader(_))));
+    }
+    assert!(matches!(asked(&[], NOW), Err(HookError::NoHeader(_))));
+}
+
 fn mapping() -> Mapping {
     serde_json::from_value(json!({
         "alerts": "/items", "key": ["/host", "/check"], "title": "/message", "description": "/long",

@@ -25,6 +25,8 @@ const ANSWER: Duration = Duration::from_secs(20);
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// How often is looked whether it is time for the next certificate; also the pause after a failure.
 const LOOK: Duration = Duration::from_secs(5);
+/// The pause after a token that was refused: it hardly gets better by itself.
+const REFUSED: Duration = Duration::from_mins(1);
 
 /// What is held now.
 struct Held {
@@ -51,18 +53,18 @@ impl Identity {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let good = found.as_ref().is_some_and(|held| held.until > config.clock.now());
-        let held = match (&config.enrolment, found) {
-            (_, Some(held)) if good => held,
-            (Some(token), _) => {
-                let text = enrol(config, token, stop).await?;
+        let held = match (found, &config.enrolment) {
+            // also where its time is over: it says so when it connects, and `keep` asks with the token
+            (Some(held), _) => held,
+            (None, Some(token)) => {
+                let enrolling = Enrolling::new(config, token)?;
+                let text = enrolling.until_answered(config, stop).await?;
                 let held = read(&text, &config.clock).map_err(|e| broken(&path, &e))?;
                 write_private(&path, &text)?;
+                enrolling.done();
                 tracing::info!(host = %config.name, until = %held.until, "enrolled");
                 held
             }
-            // it says so when it connects; the services go on meanwhile
-            (None, Some(held)) => held,
             (None, None) => return Ok(None),
         };
         let (renewed, _) = watch::channel(0);
@@ -85,78 +87,133 @@ impl Identity {
         self.renewed.subscribe()
     }
 
-    /// Gets the next certificate whenever two thirds of the time of the one that is held are over.
+    /// Gets the next certificate whenever two thirds of the time of the one that is held are over. When it has run out, only
+    /// a token helps.
     pub async fn keep(&self, config: &AgentConfig, stop: CancellationToken) {
+        let mut pause = LOOK;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(pause) => {}
             }
-            let (due, tls) = {
+            pause = LOOK;
+            let (due, until, tls) = {
                 let held = self.held.lock();
                 let due = held.from.plus_ms((held.until.millis() - held.from.millis()) / 3 * 2);
-                (due, held.tls.clone())
+                (due, held.until, held.tls.clone())
             };
             let now = self.clock.now();
             if now < due {
                 continue;
             }
-            match self.renew(config, tls).await {
+            let next = match &config.enrolment {
+                _ if now < until => self.renew(config, tls).await,
+                Some(token) => self.enrol_anew(config, token).await,
+                None => continue,
+            };
+            match next {
                 Ok(until) => tracing::info!(host = %config.name, %until, "the certificate was renewed"),
-                Err(error) => tracing::warn!(%error, "the certificate could not be renewed; next try in 5 s"),
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::PermissionDenied {
+                        pause = REFUSED;
+                    }
+                    tracing::warn!(%error, "no new certificate was given; next try in {} s", pause.as_secs());
+                }
             }
         }
     }
 
     async fn renew(&self, config: &AgentConfig, tls: Arc<ClientConfig>) -> io::Result<Timestamp> {
-        let (key, request) = key_and_request()?;
-        let issued: Issued = ask(config, tls, "/agent/v1/renew", &RenewRequest { request }).await?;
-        let text = whole(&key, &issued);
-        let held = read(&text, &self.clock).map_err(|e| broken(&self.path, &e))?;
+        let key = KeyPair::generate().map_err(io::Error::other)?;
+        let asked = RenewRequest { request: request_of(&key)? };
+        let issued: Issued = ask(config, tls, "/agent/v1/renew", &asked).await?;
+        self.hold(&whole(&key.serialize_pem(), &issued))
+    }
+
+    async fn enrol_anew(&self, config: &AgentConfig, token: &str) -> io::Result<Timestamp> {
+        let enrolling = Enrolling::new(config, token)?;
+        let until = self.hold(&enrolling.ask(config).await?)?;
+        enrolling.done();
+        Ok(until)
+    }
+
+    fn hold(&self, text: &str) -> io::Result<Timestamp> {
+        let held = read(text, &self.clock).map_err(|e| broken(&self.path, &e))?;
         let until = held.until;
-        write_private(&self.path, &text)?;
+        write_private(&self.path, text)?;
         *self.held.lock() = held;
         self.renewed.send_modify(|n| *n += 1);
         Ok(until)
     }
 }
 
-/// Asks until the server answers; what it refuses ends the agent with its words.
-async fn enrol(config: &AgentConfig, token: &str, stop: &CancellationToken) -> io::Result<String> {
-    let token = token.trim();
-    let pin = token.rsplit_once('.').map(|(_, pin)| pin).filter(|pin| pin.len() == 64);
-    let pin = pin.ok_or_else(|| io::Error::other("the enrolment token is not whole; copy it again"))?;
-    let tls = builder(&config.clock)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned { authority: pin.to_owned() }))
-        .with_no_client_auth();
-    let tls = Arc::new(tls);
-    let (key, request) = key_and_request()?;
-    let asked = EnrolRequest {
-        token: token.to_owned(),
-        host: config.name.clone(),
-        environment: config.environment.clone(),
-        request,
-    };
-    loop {
-        match ask::<Issued>(config, tls.clone(), "/agent/v1/enrol", &asked).await {
-            Ok(issued) => return Ok(whole(&key, &issued)),
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
-                tracing::warn!(%error, "the server cannot be reached; next try in 5 s");
+/// Asking for the first certificate. The key is kept aside until it is there: where the answer was lost, the server gives
+/// another for the same token and key, and to no other key.
+struct Enrolling {
+    key_file: PathBuf,
+    key: KeyPair,
+    tls: Arc<ClientConfig>,
+    asked: EnrolRequest,
+}
+
+impl Enrolling {
+    fn new(config: &AgentConfig, token: &str) -> io::Result<Self> {
+        let token = token.trim();
+        let pin = token.rsplit_once('.').map(|(_, pin)| pin).filter(|pin| pin.len() == 64);
+        let pin = pin.ok_or_else(|| io::Error::other("the enrolment token is not whole; copy it again"))?;
+        let tls = builder(&config.clock)?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Pinned { authority: pin.to_owned() }))
+            .with_no_client_auth();
+        let key_file = config.dir.join("enrolment.key");
+        let kept = fs::read_to_string(&key_file).ok().and_then(|text| KeyPair::from_pem(&text).ok());
+        let key = if let Some(key) = kept {
+            key
+        } else {
+            let key = KeyPair::generate().map_err(io::Error::other)?;
+            write_private(&key_file, &key.serialize_pem())?;
+            key
+        };
+        let asked = EnrolRequest {
+            token: token.to_owned(),
+            host: config.name.clone(),
+            environment: config.environment.clone(),
+            request: request_of(&key)?,
+        };
+        Ok(Self { key_file, key, tls: Arc::new(tls), asked })
+    }
+
+    /// Key, certificate and authority.
+    async fn ask(&self, config: &AgentConfig) -> io::Result<String> {
+        let issued: Issued = ask(config, self.tls.clone(), "/agent/v1/enrol", &self.asked).await?;
+        Ok(whole(&self.key.serialize_pem(), &issued))
+    }
+
+    /// Asks until the server answers; what it refuses ends the agent with its words.
+    async fn until_answered(&self, config: &AgentConfig, stop: &CancellationToken) -> io::Result<String> {
+        loop {
+            match self.ask(config).await {
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                    tracing::warn!(%error, "the server cannot be reached; next try in 5 s");
+                }
+                answered => return answered,
             }
-            Err(error) => return Err(error),
+            tokio::select! {
+                () = stop.cancelled() => return Err(io::Error::other("stopped before the host was enrolled")),
+                () = tokio::time::sleep(LOOK) => {}
+            }
         }
-        tokio::select! {
-            () = stop.cancelled() => return Err(io::Error::other("stopped before the host was enrolled")),
-            () = tokio::time::sleep(LOOK) => {}
-        }
+    }
+
+    /// The certificate is kept; the key stands in its file.
+    fn done(&self) {
+        let _ = fs::remove_file(&self.key_file);
     }
 }
 
-fn key_and_request() -> io::Result<(String, String)> {
-    let key = KeyPair::generate().map_err(io::Error::other)?;
-    let request = CertificateParams::default().serialize_request(&key).map_err(io::Error::other)?;
-    Ok((key.serialize_pem(), request.pem().map_err(io::Error::other)?))
+fn request_of(key: &KeyPair) -> io::Result<String> {
+    let request = CertificateParams::default().serialize_request(key).map_err(io::Error::other)?;
+    request.pem().map_err(io::Error::other)
 }
 
 /// `NotConnected` when the server did not answer, another kind when it refused.

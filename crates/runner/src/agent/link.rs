@@ -84,7 +84,7 @@ async fn connect(shared: &Shared) -> Result<Socket, String> {
         _ => return Err(format!("`{base}` is not an address like http://tenfold.example:7070")),
     };
     let mut request = format!("{base}/agent/v1/connect").into_client_request().map_err(|e| e.to_string())?;
-    let connector = if let Some(identity) = &shared.identity {
+    let connector = if let Some(identity) = shared.identity.get() {
         if !base.starts_with("wss://") {
             return Err(format!("this host has a certificate, which needs an https:// address, not `{base}`"));
         }
@@ -132,7 +132,7 @@ async fn talk(
         return error.to_string();
     }
     let mut heartbeat = tokio::time::interval(SILENCE);
-    let mut renewals = shared.identity.as_ref().map(super::identity::Identity::renewals);
+    let mut renewals = shared.identity.get().map(super::identity::Identity::renewals);
     loop {
         let outgoing = tokio::select! {
             () = renewed(&mut renewals) => return "the certificate was renewed; it connects anew with it".to_owned(),

@@ -18,7 +18,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use parking_lot::Mutex;
@@ -56,8 +56,8 @@ pub struct AgentConfig {
 /// What the parts of an agent share.
 pub(crate) struct Shared {
     pub config: AgentConfig,
-    /// None where a plain token is used.
-    pub identity: Option<identity::Identity>,
+    /// Empty where a plain token is used.
+    pub identity: OnceLock<identity::Identity>,
     pub incoming: Incoming,
     /// What runs, by service.
     pub releases: Mutex<BTreeMap<String, Release>>,
@@ -101,7 +101,6 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> io::Result<()>
     std::fs::create_dir_all(dir.join("services"))?;
     let _lock = disk::lock(&dir)?;
     let config = AgentConfig { dir: dir.clone(), ..config };
-    let identity = identity::Identity::open(&config, &stop).await?;
     let (outbox, said) = mpsc::unbounded_channel();
     let http = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -111,7 +110,7 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> io::Result<()>
     let shared = Arc::new(Shared {
         incoming: Incoming::new(&dir),
         config,
-        identity,
+        identity: OnceLock::new(),
         releases: Mutex::default(),
         changed: Notify::new(),
         outbox,
@@ -123,13 +122,17 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> io::Result<()>
         let unit = unit::start(&shared, &service, &stop).await;
         units.insert(service, unit);
     }
+    // after the services: whatever keeps the host from being let in must not keep them from running
+    if let Some(identity) = identity::Identity::open(&shared.config, &stop).await? {
+        let _ = shared.identity.set(identity);
+    }
     let (asked, interval) = watch::channel(None);
     let host = shared.config.host.clone();
     let measuring = host.map(|host| tokio::spawn(measure::run(shared.clone(), host, interval, stop.clone())));
-    let keeping = shared.identity.is_some().then(|| {
+    let keeping = shared.identity.get().is_some().then(|| {
         let (shared, stop) = (shared.clone(), stop.clone());
         tokio::spawn(async move {
-            if let Some(identity) = &shared.identity {
+            if let Some(identity) = shared.identity.get() {
                 identity.keep(&shared.config, stop).await;
             }
         })

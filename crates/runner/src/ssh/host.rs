@@ -2,29 +2,35 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use parking_lot::Mutex;
 use tenfold_app::App;
 use tenfold_app::settings::SshHost;
-use tenfold_deploys::{Digest, Manifest};
+use tenfold_deploys::Manifest;
 use tenfold_protocols::agent::{
-    BlobDigest, FromAgent, OrderRef, PROTOCOL, RELEASES_MAX, Release, RunSpec, ToAgent, tail_of,
+    BlobDigest, FromAgent, OrderRef, PROTOCOL, RELEASES_MAX, Release, ReleaseState, ToAgent, tail_of,
 };
 use tenfold_protocols::capistrano::{self, Layout};
+use tenfold_types::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::line::{CallError, Line};
-use super::release::{self, Note, current};
+use super::release::{self, current};
 use super::{scripts, stage::Sums};
 
 /// How often a host is looked at.
 const LOOK: Duration = Duration::from_secs(5);
-const CALL: Duration = Duration::from_secs(30);
-/// A restart may take this long, a health check is asked this often.
-const RESTART: Duration = Duration::from_mins(2);
-const PROBE: Duration = Duration::from_secs(2);
-const ASK: Duration = Duration::from_millis(200);
+pub(super) const CALL: Duration = Duration::from_secs(30);
+/// One health check.
+pub(super) const PROBE: Duration = Duration::from_secs(2);
+/// Health checks in a row that fail before a release counts as unhealthy.
+const FAILURES_MAX: u32 = 3;
+/// Looks that an order overtook, before the next beat is waited for.
+const LOOKS_MAX: u32 = 5;
 const PAUSE_MS_MIN: u64 = 1_000;
 const PAUSE_MS_MAX: u64 = 30_000;
 const RELEASES_KEPT: usize = 5;
@@ -51,6 +57,10 @@ pub(super) struct SshAgent {
     pub host: SshHost,
     pub sums: Arc<Sums>,
     pub http: reqwest::Client,
+    /// Moves when an order begins and when it ends: what was seen while it moved is out of date.
+    pub turns: AtomicU64,
+    /// Health checks that failed in a row, by service, for the release that was activated then.
+    pub failures: Mutex<BTreeMap<String, (Timestamp, u32)>>,
 }
 
 /// What a fenced script printed, where it did not refuse.
@@ -83,7 +93,8 @@ impl SshAgent {
 
     /// Until the host cannot be reached any more; returns whether it was reached at all, and why it is not.
     async fn connected(&self) -> (bool, String) {
-        let releases = match self.look().await {
+        // an order that was cut off with the last connection may have ended in between
+        let releases = match self.observe().await {
             Ok(releases) => releases,
             Err(reason) => return (false, reason),
         };
@@ -111,9 +122,17 @@ impl SshAgent {
         let beat = async {
             loop {
                 tokio::time::sleep(LOOK).await;
-                match self.look().await {
-                    Ok(releases) => say(FromAgent::Observed { releases }),
-                    Err(reason) => return reason,
+                for _ in 0..LOOKS_MAX {
+                    let turn = self.turns.load(Ordering::Relaxed);
+                    match self.observe().await {
+                        // said before anything else is awaited, so no order's answer comes in between
+                        Ok(releases) if turn == self.turns.load(Ordering::Relaxed) => {
+                            say(FromAgent::Observed { releases });
+                            break;
+                        }
+                        Ok(_) => {}
+                        Err(reason) => return reason,
+                    }
                 }
             }
         };
@@ -141,7 +160,7 @@ impl SshAgent {
         self.host.deploy_to.replace("{service}", service)
     }
 
-    fn address(&self) -> Option<String> {
+    pub(super) fn address(&self) -> Option<String> {
         self.host.health_port.map(|port| {
             if self.host.address.contains(':') {
                 format!("[{}]:{port}", self.host.address)
@@ -151,8 +170,39 @@ impl SshAgent {
         })
     }
 
-    /// The current release of each service that may be here.
-    async fn look(&self) -> Result<Vec<Release>, String> {
+    /// The current release of each service that may be here, and how it is.
+    async fn observe(&self) -> Result<Vec<Release>, String> {
+        let seen = join_all(self.look().await?.into_iter().map(|(mut release, path)| async move {
+            let running = release.state == ReleaseState::Running;
+            let url = path.zip(release.address.as_ref()).map(|(path, address)| format!("http://{address}{path}"));
+            if let Some(url) = url.filter(|_| running) {
+                let answer = self.http.get(url).timeout(PROBE).send().await;
+                let fine = answer.is_ok_and(|a| a.status().is_success());
+                if !self.counts_as_healthy(&release, fine) {
+                    release.state = ReleaseState::Unhealthy;
+                }
+            }
+            release
+        }));
+        Ok(seen.await)
+    }
+
+    fn counts_as_healthy(&self, release: &Release, fine: bool) -> bool {
+        let mut failures = self.failures.lock();
+        if fine {
+            failures.remove(&release.service);
+            return true;
+        }
+        let (since, count) = failures.entry(release.service.clone()).or_insert((release.since, 0));
+        if *since != release.since {
+            (*since, *count) = (release.since, 0);
+        }
+        *count = count.saturating_add(1);
+        *count < FAILURES_MAX
+    }
+
+    /// The current release of each service that may be here, and the path of its health check.
+    async fn look(&self) -> Result<Vec<(Release, Option<String>)>, String> {
         let services = self.app.services().await.map_err(|f| f.message)?;
         let here = |names: &[String]| names.contains(&self.host.environment);
         let services: Vec<String> =
@@ -160,7 +210,9 @@ impl SshAgent {
         let folders: Vec<String> = services.iter().map(|s| self.folder(s)).collect();
         let layouts = self.layouts(&folders).await.map_err(|e| e.to_string())?;
         let release = |(service, folder): (&String, &String)| {
-            current(layouts.get(folder)?, service, &self.host.environment, self.address())
+            let layout = layouts.get(folder)?;
+            let release = current(layout, service, &self.host.environment, self.address())?;
+            Some((release, release::health_path(layout)))
         };
         Ok(services.iter().zip(&folders).filter_map(release).collect())
     }
@@ -184,8 +236,18 @@ impl SshAgent {
         plain(&self.line.ask(&command, within, send, 4_096).await?)
     }
 
+    /// Follows one order. The answer is said in the same moment in which the order's turn ends.
     async fn take(&self, order: ToAgent, say: &Say) {
-        match order {
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        let answer = self.follow(order, say).await;
+        self.turns.fetch_add(1, Ordering::Relaxed);
+        if let Some(answer) = answer {
+            say(answer);
+        }
+    }
+
+    async fn follow(&self, order: ToAgent, say: &Say) -> Option<FromAgent> {
+        Some(match order {
             ToAgent::Stage { order, digest, manifest } => {
                 let done = match serde_json::from_value::<Manifest>(manifest) {
                     Ok(manifest) if manifest.digest().bytes() == &digest.0 => self.stage(&order, &manifest, say).await,
@@ -193,118 +255,35 @@ impl SshAgent {
                     Err(error) => Err(Refusal::Failed(format!("the manifest is refused: {error}"))),
                 };
                 match done {
-                    Ok(()) => say(FromAgent::Staged { order, digest }),
-                    Err(refusal) => self.refuse(order, Some(digest), refusal, say).await,
+                    Ok(()) => FromAgent::Staged { order, digest },
+                    Err(refusal) => self.refusal(order, Some(digest), refusal).await,
                 }
             }
             ToAgent::Activate { order, digest, run } => match self.activate(&order, digest, run, say).await {
-                Ok(release) => say(FromAgent::Activated { order, release }),
-                Err(refusal) => self.refuse(order, Some(digest), refusal, say).await,
+                Ok(release) => FromAgent::Activated { order, release },
+                Err(refusal) => self.refusal(order, Some(digest), refusal).await,
             },
             ToAgent::Deactivate { order } => match self.deactivate(&order).await {
-                Ok(()) => say(FromAgent::Deactivated { order }),
-                Err(refusal) => self.refuse(order, None, refusal, say).await,
+                Ok(()) => FromAgent::Deactivated { order },
+                Err(refusal) => self.refusal(order, None, refusal).await,
             },
-            ToAgent::Report => {
-                if let Ok(releases) = self.look().await {
-                    say(FromAgent::Observed { releases });
-                }
+            ToAgent::Report => FromAgent::Observed { releases: self.observe().await.ok()? },
+            ToAgent::Welcome { .. } | ToAgent::NoBlob { .. } | ToAgent::Delta { .. } | ToAgent::Refused { .. } => {
+                return None;
             }
-            ToAgent::Welcome { .. } | ToAgent::NoBlob { .. } | ToAgent::Delta { .. } | ToAgent::Refused { .. } => {}
-        }
+        })
     }
 
-    async fn refuse(&self, order: OrderRef, digest: Option<BlobDigest>, refusal: Refusal, say: &Say) {
+    async fn refusal(&self, order: OrderRef, digest: Option<BlobDigest>, refusal: Refusal) -> FromAgent {
         match refusal {
-            Refusal::Stale(highest_epoch) => say(FromAgent::Refused { order, highest_epoch }),
+            Refusal::Stale(highest_epoch) => FromAgent::Refused { order, highest_epoch },
             Refusal::Failed(error) => {
                 let layout = self.layout(&order.service).await.ok();
                 let running = layout.and_then(|l| current(&l, &order.service, &self.host.environment, self.address()));
                 let error = tail_of(&error);
-                say(FromAgent::Failed { order, digest, error, log_tail: String::new(), running });
+                FromAgent::Failed { order, digest, error, log_tail: String::new(), running }
             }
         }
-    }
-
-    /// The flip, the restart, the health check; when one fails, what ran before is put back.
-    async fn activate(&self, order: &OrderRef, digest: BlobDigest, run: Option<RunSpec>, say: &Say) -> Answer<Release> {
-        let layout = self.layout(&order.service).await?;
-        if layout.epoch > order.epoch {
-            return Err(Refusal::Stale(layout.epoch));
-        }
-        let wanted = Digest::from_bytes(digest.0);
-        // the newest of equal ones: a release that was made anew stands beside the one that was changed
-        let mut names: Vec<_> = layout.releases.iter().filter(|r| release::digest(r) == wanted).collect();
-        names.sort_by(|a, b| a.name.cmp(&b.name));
-        let found = names
-            .pop()
-            .ok_or_else(|| Refusal::Failed(format!("the release {} is not on this host", wanted.short())))?;
-        let before = Note::of(found).and_then(|n| n.run);
-        let back = run.is_none() || (before.is_some() && layout.current != found.name);
-        let note =
-            Note { digest: wanted.to_string(), deploy: order.deploy, since: self.app.now(), run: run.or(before) };
-        let sha = note.run.as_ref().map_or("", |r| r.sha.as_str());
-        let log = if back {
-            format!("tenfold rolled back to release {}", found.name)
-        } else {
-            format!("Deploy {} (at {sha}) deployed as release {} by tenfold", order.deploy, found.name)
-        };
-        self.flip(order, &found.name, sha, &note.text(), &log).await?;
-        let message = format!("flipped to release {}", found.name);
-        say(FromAgent::Activating { order: order.clone(), digest, checking: true, message });
-        if let Err(error) = self.comes_up(order, note.run.as_ref()).await {
-            if layout.current != found.name && layout.find(&layout.current).is_some() {
-                let log = format!("tenfold rolled back to release {}", layout.current);
-                self.flip(order, &layout.current, "", "", &log).await?;
-                let restarted = self.restart(&order.service).await.err();
-                let restarted = restarted.map_or_else(String::new, |e| format!("; restarting what ran before: {e}"));
-                return Err(Refusal::Failed(format!("{error}{restarted}")));
-            }
-            return Err(Refusal::Failed(error));
-        }
-        self.prune(order).await;
-        let layout = self.layout(&order.service).await?;
-        current(&layout, &order.service, &self.host.environment, self.address())
-            .ok_or_else(|| Refusal::Failed("`current` leads nowhere after the flip".to_owned()))
-    }
-
-    async fn flip(&self, order: &OrderRef, name: &str, sha: &str, note: &str, log: &str) -> Answer<()> {
-        let (folder, epoch) = (self.folder(&order.service), order.epoch.to_string());
-        match self.fenced(scripts::FLIP, &[&folder, &epoch, name, sha, note, log], CALL, &[]).await?.as_str() {
-            "done" => Ok(()),
-            _ => Err(Refusal::Failed(format!("the release {name} is gone"))),
-        }
-    }
-
-    async fn comes_up(&self, order: &OrderRef, run: Option<&RunSpec>) -> Result<(), String> {
-        self.restart(&order.service).await?;
-        let (Some(address), Some(run)) = (self.address(), run) else { return Ok(()) };
-        let url = format!("http://{address}{}", run.health_path);
-        let mut said = "it did not answer".to_owned();
-        let healthy = async {
-            loop {
-                said = match self.http.get(&url).timeout(PROBE).send().await {
-                    Ok(answer) if answer.status().is_success() => return,
-                    Ok(answer) => format!("it answered {}", answer.status()),
-                    Err(_) => "nothing answered".to_owned(),
-                };
-                tokio::time::sleep(ASK).await;
-            }
-        };
-        if tokio::time::timeout(Duration::from_millis(run.health_within_ms), healthy).await.is_ok() {
-            return Ok(());
-        }
-        Err(format!("{} was not healthy within {} s: {said}", run.health_path, run.health_within_ms / 1_000))
-    }
-
-    async fn restart(&self, service: &str) -> Result<(), String> {
-        if self.host.restart.is_empty() {
-            return Ok(());
-        }
-        let argv: Vec<String> = self.host.restart.iter().map(|word| word.replace("{service}", service)).collect();
-        let command = scripts::program(&format!("{}/current", self.folder(service)), &argv);
-        let done = self.line.ask(&command, RESTART, &[], 64 * 1024).await;
-        done.map(|_| ()).map_err(|e| format!("{}: {e}", argv.join(" ")))
     }
 
     async fn deactivate(&self, order: &OrderRef) -> Answer<()> {
@@ -313,7 +292,7 @@ impl SshAgent {
         self.fenced(scripts::UNLINK, &[&folder, &epoch, log], CALL, &[]).await.map(|_| ())
     }
 
-    async fn prune(&self, order: &OrderRef) {
+    pub(super) async fn prune(&self, order: &OrderRef) {
         let (folder, epoch) = (self.folder(&order.service), order.epoch.to_string());
         let from = (RELEASES_KEPT + 1).to_string();
         if let Err(Refusal::Failed(error)) = self.fenced(scripts::PRUNE, &[&folder, &epoch, &from], CALL, &[]).await {

@@ -142,8 +142,13 @@ impl Line {
             Some(255) | None => return Err(CallError::Away(format!("{}: {said}", self.destination))),
             Some(code) => return Err(CallError::Failed(format!("exit code {code}: {said}"))),
         }
-        fed.map_err(|e| CallError::Failed(format!("what was sent was not taken: {e}")))?;
         let out = out.map_err(away)?;
+        // a script that refuses the order takes nothing of what is sent
+        if let Err(error) = fed
+            && !out.starts_with(b"refused ")
+        {
+            return Err(CallError::Failed(format!("what was sent was not taken: {error}")));
+        }
         if out.len() > out_max {
             return Err(CallError::Failed(format!("the answer has more than {out_max} bytes")));
         }

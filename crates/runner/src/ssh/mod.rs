@@ -4,6 +4,7 @@
 //!
 //! Which hosts there are is the operator's to say, never a repository's; a host whose key is not known is refused.
 
+mod activate;
 mod host;
 mod line;
 mod release;
@@ -45,6 +46,8 @@ pub fn start(app: &App, stop: &CancellationToken) -> io::Result<TaskTracker> {
                 host: host.clone(),
                 sums: sums.clone(),
                 http: http.clone(),
+                turns: std::sync::atomic::AtomicU64::new(0),
+                failures: parking_lot::Mutex::default(),
             };
             let stop = stop.clone();
             tasks.spawn(async move { agent.run(stop).await });

@@ -3,13 +3,15 @@
 //!
 //! Nothing here is put together from outside text but arguments, and those are quoted.
 
-/// Refuses an older epoch and notes a newer one, under a lock that is held to the end of the script. `$1` folder, `$2` epoch.
+/// Refuses an older epoch and notes a newer one, under a lock that is held to the end of the script unless the script gives
+/// it back. `keep NAME TEXT` writes a note, whole or not at all. `$1` folder, `$2` epoch.
 const FENCE: &str = r#"set -eu; umask 022; d=$1; epoch=$2
 mkdir -p "$d/releases" "$d/shared" "$d/.tenfold"
 exec 9>"$d/.tenfold/lock"; flock -w 30 9
 seen=0; if [ -f "$d/.tenfold/epoch" ]; then seen=$(cat "$d/.tenfold/epoch"); fi
 if [ "$seen" -gt "$epoch" ]; then printf "refused %s" "$seen"; exit 0; fi
 if [ "$seen" -lt "$epoch" ]; then printf "%s\n" "$epoch" > "$d/.tenfold/epoch.new"; sync "$d/.tenfold/epoch.new"; mv -f "$d/.tenfold/epoch.new" "$d/.tenfold/epoch"; fi
+keep() { printf "%s\n" "$2" > "$d/.tenfold/$1.json.new"; sync "$d/.tenfold/$1.json.new"; mv -f "$d/.tenfold/$1.json.new" "$d/.tenfold/$1.json"; }
 "#;
 
 /// Which releases stand in the folders that are named.
@@ -28,15 +30,17 @@ if [ -f "$d/.tenfold/$n.json" ]; then printf "note %s\0" "$(head -c 16384 "$d/.t
 done
 done"#;
 
-/// Begins a tree aside and links into it what another release has of it. `$3` name, `$4` the other release or empty; the paths to
+/// Begins a tree aside and links into it what another release has of it. `$3` the part's name, `$4` the other release or empty; the paths to
 /// link come in, each ended by NUL.
 pub const BEGIN: &str = r#"part="$d/.tenfold/part-$3"; rm -rf "$part"; mkdir "$part"
 if [ -n "$4" ]; then cd "$d/releases/$4"; xargs -0 -r cp -lP --parents -t "$part" --; else cat > /dev/null; fi
 printf "done""#;
 
-/// Unpacks an archive into the tree. `$3` name.
+/// Unpacks an archive into the tree. `$3` the part's name, `$4` seconds it may take. The lock is given back before: a transfer
+/// that hangs must not keep a newer server out. Parts are named by their epoch, so that one never writes into another's.
 pub const UNPACK: &str = r#"part="$d/.tenfold/part-$3"
-tar -x --no-same-owner --no-same-permissions --unlink-first -f - -C "$part"
+exec 9>&-
+timeout "$4" tar -x --no-same-owner --no-same-permissions --unlink-first -f - -C "$part"
 printf "done""#;
 
 /// Every file and link of a tree. `$1` its folder.
@@ -45,12 +49,13 @@ find . -type f -perm /111 -printf "x %P\0"
 find . -type l -printf "l %P\0%l\0"
 find . -type f -print0 | xargs -0 -r sha256sum --zero --"#;
 
-/// Puts the tree among the releases. `$3` name, `$4` note; the rest are folders that are shared between releases.
-pub const PUBLISH: &str = r#"name=$3; note=$4; shift 4; part="$d/.tenfold/part-$name"
+/// Puts the tree among the releases. `$3` name, `$4` the part's name, `$5` note; the rest are folders that are shared between
+/// releases.
+pub const PUBLISH: &str = r#"name=$3; part="$d/.tenfold/part-$4"; note=$5; shift 5
 for l; do
 mkdir -p "$d/shared/$l" "$part/$l"; rmdir "$part/$l" || rm -rf "$part/$l"; ln -s "$d/shared/$l" "$part/$l"
 done
-printf "%s\n" "$note" > "$d/.tenfold/$name.json.new"; mv -f "$d/.tenfold/$name.json.new" "$d/.tenfold/$name.json"
+keep "$name" "$note"
 sync -f "$part"
 mv -T "$part" "$d/releases/$name"
 printf "done""#;
@@ -59,10 +64,16 @@ printf "done""#;
 /// that was changed last but one, so the order of the flips is told by their folders' times.
 pub const FLIP: &str = r#"name=$3; r="$d/releases/$name"; [ -d "$r" ] || { printf "gone"; exit 0; }
 if [ -n "$4" ] && [ ! -e "$r/REVISION" ]; then printf "%s\n" "$4" > "$r/REVISION"; fi
-if [ -n "$5" ]; then printf "%s\n" "$5" > "$d/.tenfold/$name.json.new"; mv -f "$d/.tenfold/$name.json.new" "$d/.tenfold/$name.json"; fi
+if [ -n "$5" ]; then keep "$name" "$5"; fi
 rm -f "$d/.tenfold/current"; ln -s "$r" "$d/.tenfold/current"; mv -fT "$d/.tenfold/current" "$d/current"
 touch "$r"; sync "$d"
 printf "%s\n" "$6" >> "$d/revisions.log"
+printf "done""#;
+
+/// Notes how a flip ended, where nothing else became current since. `$3` name, `$4` note.
+pub const MARK: &str = r#"name=$3; c=$(readlink "$d/current" || true)
+if [ "${c##*/}" != "$name" ]; then printf "moved"; exit 0; fi
+keep "$name" "$4"
 printf "done""#;
 
 /// Runs nothing any more.
@@ -118,10 +129,64 @@ mod tests {
 
     #[test]
     fn every_script_is_one() {
-        let all = [BEGIN, UNPACK, PUBLISH, FLIP, UNLINK, PRUNE].map(fenced);
+        let all = [BEGIN, UNPACK, PUBLISH, FLIP, MARK, UNLINK, PRUNE].map(fenced);
         for script in all.iter().map(String::as_str).chain([LOOK, TREE]) {
             let read = std::process::Command::new("sh").args(["-n", "-c", script]).output().expect("sh starts");
             assert!(read.status.success(), "{script}: {}", String::from_utf8_lossy(&read.stderr));
         }
+    }
+
+    fn fenced_run(script: &str, args: &[&str]) -> String {
+        let line = command(&fenced(script), args);
+        let output = std::process::Command::new("sh")
+            .args(["-c", &line])
+            .stdin(std::process::Stdio::null())
+            .output()
+            .expect("sh starts");
+        assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    #[test]
+    fn a_flip_is_marked_healthy_only_while_it_stands() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let d = dir.path().to_str().expect("a plain path");
+        let note = |name: &str| std::fs::read_to_string(dir.path().join(".tenfold").join(format!("{name}.json")));
+        for name in ["1", "2"] {
+            fenced_run(BEGIN, &[d, "3", &format!("3-{name}"), ""]);
+            assert_eq!(fenced_run(PUBLISH, &[d, "3", name, &format!("3-{name}"), "made"]), "done");
+        }
+        assert_eq!(fenced_run(FLIP, &[d, "3", "1", "", "activating", "log"]), "done");
+        assert_eq!(note("1").ok().as_deref(), Some("activating\n"));
+        assert_eq!(fenced_run(MARK, &[d, "3", "1", "healthy"]), "done");
+        assert_eq!(note("1").ok().as_deref(), Some("healthy\n"));
+        assert_eq!(fenced_run(MARK, &[d, "3", "2", "healthy"]), "moved");
+        assert_eq!(note("2").ok().as_deref(), Some("made\n"));
+        assert_eq!(fenced_run(MARK, &[d, "2", "1", "older"]), "refused 3");
+        assert_eq!(note("1").ok().as_deref(), Some("healthy\n"));
+    }
+
+    #[test]
+    fn a_transfer_does_not_hold_the_lock() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let d = dir.path().to_str().expect("a plain path");
+        fenced_run(BEGIN, &[d, "3", "3-1", ""]);
+        let line = command(&fenced(UNPACK), &[d, "4", "3-1", "60"]);
+        // the archive never comes
+        let mut hanging = std::process::Command::new("sh")
+            .args(["-c", &line])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("sh starts");
+        // it was behind the fence
+        while std::fs::read_to_string(dir.path().join(".tenfold/epoch")).ok().as_deref() != Some("4\n") {
+            std::thread::yield_now();
+        }
+        assert_eq!(fenced_run(BEGIN, &[d, "5", "5-1", ""]), "done");
+        // with its input at an end it fails by itself
+        drop(hanging.stdin.take());
+        hanging.wait().expect("it ends");
     }
 }

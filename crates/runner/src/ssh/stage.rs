@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -16,30 +17,36 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::ChildStdin;
 
 use super::host::{Answer, Refusal, SshAgent};
-use super::release::{self, Note};
+use super::release::{self, Note, Phase};
 use super::scripts;
 
-/// At least 1 MB/s is asked for.
-const TRANSFER: Duration = Duration::from_mins(1);
+/// Added to what the bytes and entries take.
 const CALL: Duration = Duration::from_mins(1);
+/// At least 1 MB/s is asked for: of the line, and of the host's disk.
+const BYTES_PER_S: u64 = 1_000_000;
+const ENTRIES_PER_S: usize = 500;
 const CHUNK_BYTES: usize = 128 * 1024;
 /// Files whose SHA-256 is remembered.
 const SUMS_MAX: usize = 200_000;
 
 /// SHA-256 of the server's files, which are kept by another digest: hosts have `sha256sum`, few have anything newer.
 #[derive(Default)]
-pub(super) struct Sums(Mutex<HashMap<Digest, [u8; 32]>>);
+pub(super) struct Sums {
+    known: Mutex<HashMap<Digest, [u8; 32]>>,
+    /// Held by the one who reads files: hosts that are given the same artifact at the same time share one reading.
+    reading: Arc<tokio::sync::Mutex<()>>,
+}
 
 impl Sums {
     /// Blocks.
     fn of(&self, digest: Digest, path: &Path) -> io::Result<[u8; 32]> {
-        if let Some(known) = self.0.lock().get(&digest) {
+        if let Some(known) = self.known.lock().get(&digest) {
             return Ok(*known);
         }
         let mut hasher = Sha256::new();
         io::copy(&mut std::fs::File::open(path)?, &mut hasher)?;
         let sum: [u8; 32] = hasher.finalize().into();
-        let mut sums = self.0.lock();
+        let mut sums = self.known.lock();
         if sums.len() >= SUMS_MAX {
             sums.clear();
         }
@@ -58,36 +65,56 @@ impl SshAgent {
         }
         let wanted = self.standing(manifest).await?;
         let digest = manifest.digest();
+        let within = within(manifest.total_bytes(), manifest.entries().len());
         if let Some(there) = layout.releases.iter().find(|r| release::digest(r) == digest) {
-            let stands = self.tree(&format!("{folder}/releases/{}", there.name)).await?;
+            let stands = self.tree(&format!("{folder}/releases/{}", there.name), within).await?;
             if self.differs(&wanted, &stands, false).is_none() {
                 return Ok(());
             }
             tracing::warn!(host = %self.host.name, release = %there.name, "a release was changed by hand; it is made anew");
         }
         let name = release::fresh_name(&layout, self.app.now());
+        let epoch = order.epoch.to_string();
+        let mut part = format!("{epoch}-{name}");
         let base = self.base(&layout).filter(|(_, base)| base.digest() != digest);
-        if let Some((current, base)) = &base {
-            let kept = kept(manifest, base);
-            self.fill(order, &folder, &name, manifest, Some((current, &kept)), say).await?;
-        } else {
-            self.fill(order, &folder, &name, manifest, None, say).await?;
+        let over_base = match &base {
+            Some((current, base)) => {
+                let kept = kept(manifest, base, &self.host.linked_dirs);
+                match self.fill(order, &folder, &part, manifest, Some((current, &kept)), say).await {
+                    Ok(()) => {
+                        let stands = self.tree(&format!("{folder}/.tenfold/part-{part}"), within).await?;
+                        self.differs(&wanted, &stands, true).is_none()
+                    }
+                    Err(Refusal::Failed(error)) => {
+                        tracing::warn!(host = %self.host.name, %error, "the current release cannot be built on; everything is sent");
+                        false
+                    }
+                    Err(stale @ Refusal::Stale(_)) => return Err(stale),
+                }
+            }
+            None => false,
+        };
+        if !over_base {
+            // a part of its own: the one over the base may have been changed by hand, or something may still write to it
+            part.push_str("-whole");
+            self.fill(order, &folder, &part, manifest, None, say).await?;
+            let stands = self.tree(&format!("{folder}/.tenfold/part-{part}"), within).await?;
+            if let Some(path) = self.differs(&wanted, &stands, true) {
+                return Err(Refusal::Failed(format!("{path} is not what the artifact has there")));
+            }
         }
-        let part = format!("{folder}/.tenfold/part-{name}");
-        let mut wrong = self.differs(&wanted, &self.tree(&part).await?, true);
-        if wrong.is_some() && base.is_some() {
-            // what was linked had been changed by hand
-            self.fill(order, &folder, &name, manifest, None, say).await?;
-            wrong = self.differs(&wanted, &self.tree(&part).await?, true);
-        }
-        if let Some(path) = wrong {
-            return Err(Refusal::Failed(format!("{path} is not what the artifact has there")));
-        }
-        let note = Note { digest: digest.to_string(), deploy: order.deploy, since: self.app.now(), run: None };
-        let (epoch, text) = (order.epoch.to_string(), note.text());
-        let mut args = vec![folder.as_str(), &epoch, &name, &text];
+        let note = Note {
+            digest: digest.to_string(),
+            deploy: order.deploy,
+            since: self.app.now(),
+            run: None,
+            phase: Phase::Healthy,
+            before: None,
+        };
+        let text = note.text().map_err(Refusal::Failed)?;
+        let mut args = vec![folder.as_str(), &epoch, &name, &part, &text];
         args.extend(self.host.linked_dirs.iter().map(String::as_str));
-        self.fenced(scripts::PUBLISH, &args, CALL, &[]).await.map(|_| ())
+        self.fenced(scripts::PUBLISH, &args, within, &[]).await.map(|_| ())
     }
 
     /// The release in place, when it is one of an artifact that is kept here.
@@ -102,7 +129,7 @@ impl SshAgent {
         &self,
         order: &OrderRef,
         folder: &str,
-        name: &str,
+        part: &str,
         manifest: &Manifest,
         linked: Option<(&String, &Vec<&str>)>,
         say: &super::host::Say,
@@ -112,7 +139,8 @@ impl SshAgent {
             Some((other, paths)) => (other.as_str(), paths.iter().flat_map(|p| [p, "\0"]).collect::<String>()),
             None => ("", String::new()),
         };
-        self.fenced(scripts::BEGIN, &[folder, &epoch, name, other], CALL, list.as_bytes()).await?;
+        let linking = within(0, linked.map_or(0, |(_, paths)| paths.len()));
+        self.fenced(scripts::BEGIN, &[folder, &epoch, part, other], linking, list.as_bytes()).await?;
         let have: std::collections::BTreeSet<&str> =
             linked.map(|(_, paths)| paths.iter().copied().collect()).unwrap_or_default();
         let rest: Vec<&Entry> = manifest.entries().iter().filter(|e| !have.contains(e.path())).collect();
@@ -121,8 +149,9 @@ impl SshAgent {
         let digest = tenfold_protocols::agent::BlobDigest(*manifest.digest().bytes());
         let progress = |have_bytes| FromAgent::Staging { order: order.clone(), digest, have_bytes, total_bytes: total };
         say(progress(total.saturating_sub(bytes)));
-        let within = TRANSFER + Duration::from_secs(bytes / 1_000_000);
-        let command = scripts::command(&scripts::fenced(scripts::UNPACK), &[folder, &epoch, name]);
+        let within = within(bytes, rest.len());
+        let within_s = within.as_secs().to_string();
+        let command = scripts::command(&scripts::fenced(scripts::UNPACK), &[folder, &epoch, part, &within_s]);
         let now_s = u64::try_from(self.app.now().millis() / 1_000).unwrap_or(0);
         let answer = self.line.call(&command, within, 4_096, |stdin| archive(&self.app, &rest, now_s, stdin)).await;
         super::host::plain(&answer?)?;
@@ -134,7 +163,10 @@ impl SshAgent {
     /// What the artifact's tree looks like from over there.
     async fn standing(&self, manifest: &Manifest) -> Answer<BTreeMap<String, Standing>> {
         let (sums, blobs, manifest) = (self.sums.clone(), self.app.blobs(), manifest.clone());
+        let turn = self.sums.reading.clone().lock_owned().await;
         let sum = move || {
+            // let go when the reading is over, also where nobody waits for it any more
+            let _turn = turn;
             let entry = |entry: &Entry| {
                 let standing = match entry {
                     Entry::Link { target, .. } => Standing::Link { target: target.clone() },
@@ -150,9 +182,9 @@ impl SshAgent {
         done.map_err(|e| Refusal::Failed(format!("the artifact is not whole on the server: {e}")))
     }
 
-    async fn tree(&self, folder: &str) -> Answer<BTreeMap<String, Standing>> {
+    async fn tree(&self, folder: &str, within: Duration) -> Answer<BTreeMap<String, Standing>> {
         let command = scripts::command(scripts::TREE, &[folder]);
-        let said = self.line.ask(&command, TRANSFER, &[], capistrano::ANSWER_BYTES_MAX).await?;
+        let said = self.line.ask(&command, within, &[], capistrano::ANSWER_BYTES_MAX).await?;
         capistrano::tree(&said).map_err(|e| Refusal::Failed(e.to_string()))
     }
 
@@ -164,9 +196,7 @@ impl SshAgent {
         stands: &BTreeMap<String, Standing>,
         exact: bool,
     ) -> Option<String> {
-        let shared = |path: &str| {
-            self.host.linked_dirs.iter().any(|dir| path.strip_prefix(dir.as_str()).is_some_and(|r| r.starts_with('/')))
-        };
+        let shared = |path: &str| is_shared(path, &self.host.linked_dirs);
         let missing = wanted
             .iter()
             .find(|(path, standing)| stands.get(*path) != Some(standing) && (exact || !shared(path)))
@@ -176,10 +206,24 @@ impl SshAgent {
     }
 }
 
-/// Paths that are the same in both.
-fn kept<'a>(manifest: &'a Manifest, base: &Manifest) -> Vec<&'a str> {
+/// How long something may take that touches this much.
+fn within(bytes: u64, entries: usize) -> Duration {
+    let entries_s = u64::try_from(entries / ENTRIES_PER_S).unwrap_or(u64::MAX / 2);
+    CALL + Duration::from_secs((bytes / BYTES_PER_S).saturating_add(entries_s))
+}
+
+/// At or under a folder that leads out of the release.
+fn is_shared(path: &str, linked_dirs: &[String]) -> bool {
+    linked_dirs
+        .iter()
+        .any(|dir| path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+/// Paths that are the same in both and stand in the release itself.
+fn kept<'a>(manifest: &'a Manifest, base: &Manifest, linked_dirs: &[String]) -> Vec<&'a str> {
     let before: HashMap<&str, &Entry> = base.entries().iter().map(|e| (e.path(), e)).collect();
-    manifest.entries().iter().filter(|e| before.get(e.path()) == Some(e)).map(Entry::path).collect()
+    let same = |e: &&Entry| before.get(e.path()) == Some(e) && !is_shared(e.path(), linked_dirs);
+    manifest.entries().iter().filter(same).map(Entry::path).collect()
 }
 
 async fn archive(app: &tenfold_app::App, entries: &[&Entry], now_s: u64, mut to: ChildStdin) -> io::Result<()> {
@@ -210,4 +254,28 @@ async fn archive(app: &tenfold_app::App, entries: &[&Entry], now_s: u64, mut to:
     }
     to.write_all(&tar::END).await?;
     to.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leads_out_of_the_release_is_told_by_whole_names() {
+        let dirs = ["log".to_owned(), "tmp/pids".to_owned()];
+        for shared in ["log", "log/.keep", "tmp/pids/a/b"] {
+            assert!(is_shared(shared, &dirs), "{shared}");
+        }
+        for own in ["logs/a", "log.txt", "tmp", "tmp/cache/a", "a/log/b"] {
+            assert!(!is_shared(own, &dirs), "{own}");
+        }
+    }
+
+    #[test]
+    fn more_bytes_and_more_entries_get_more_time() {
+        assert_eq!(within(0, 0), CALL);
+        assert_eq!(within(4_000_000_000, 0), CALL + Duration::from_secs(4_000));
+        assert_eq!(within(0, 50_000), CALL + Duration::from_secs(100));
+        assert!(within(u64::MAX, usize::MAX) > CALL);
+    }
 }

@@ -7,7 +7,9 @@ mod world;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use rcgen::{CertificateParams, KeyPair};
 use tenfold_app::Caller;
+use tenfold_app::agents::EnrolRequest;
 use tenfold_app::settings::AgentTokens;
 use tenfold_protocols::agent::ToAgent;
 use world::{Knock, World, knock, tls_of};
@@ -68,6 +70,69 @@ async fn tokens_that_do_not_fit_are_refused_and_stay_good() {
     world.app.enrolment_delete(&Caller::system(), &id).await.unwrap();
     let taken_back = world.agent("gone", "web-4", Some(&taken_back)).ended().await.unwrap_err();
     assert!(taken_back.contains("unknown, used or expired"), "{taken_back}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_host_whose_certificate_ran_out_comes_in_again_with_a_new_token() {
+    let world = World::new().await;
+    world.let_in("web-1").await.stop().await;
+    world.clock.advance_ms(25 * HOUR_MS);
+    let secret = world.enrolment("web-1").await;
+    // it starts with what it holds, and asks beside that
+    let agent = world.agent("web-1", "web-1", Some(&secret));
+    world.until("it is let in again", |w| w.connected("web-1")).await;
+    agent.stop().await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_given_again_to_the_same_key_alone() {
+    let world = World::new().await;
+    let token = world.enrolment("web-1").await;
+    let request = |key: &KeyPair| CertificateParams::default().serialize_request(key).unwrap().pem().unwrap();
+    let ask = |key: &KeyPair| EnrolRequest {
+        token: token.clone(),
+        host: "web-1".into(),
+        environment: "production".into(),
+        request: request(key),
+    };
+    let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let first = world.app.agent_enrol(ask(&key)).await.unwrap();
+    let second = world.app.agent_enrol(ask(&key)).await.unwrap();
+    assert_ne!(first.certificate, second.certificate);
+    let refused = world.app.agent_enrol(ask(&other)).await.unwrap_err();
+    assert!(refused.message.contains("unknown, used or expired"), "{refused}");
+    world.app.agent_enrol(ask(&key)).await.unwrap();
+    assert_eq!(world.certificates().await, 2, "never more than two of one host");
+
+    let held = world.app.certificates(&Caller::system()).await.unwrap().remove(0);
+    let early = world.app.agent_renew(&held, &request(&key)).await.unwrap_err();
+    assert!(early.message.contains("half of its time"), "{early}");
+    world.clock.advance_ms(13 * HOUR_MS);
+    world.app.agent_renew(&held, &request(&key)).await.unwrap();
+    assert_eq!(world.certificates().await, 2);
+    // the one that was shown is still good, should the answer have been lost
+    world.app.agent_renew(&held, &request(&key)).await.unwrap();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn revoking_takes_waiting_tokens_back_and_certificates_keep_plain_tokens_out() {
+    let world = World::new().await;
+    let secret = world.enrolment("web-1").await;
+    assert_eq!(world.app.certificates_revoke(&Caller::system(), "web-1").await.unwrap(), 0);
+    let refused = world.agent("web-1", "web-1", Some(&secret)).ended().await.unwrap_err();
+    assert!(refused.contains("unknown, used or expired"), "{refused}");
+
+    // the name that is knocked with
+    let agent = world.let_in("web-9").await;
+    match world::knock_plainly(&world).await {
+        Knock::Said(ToAgent::Refused { reason }) => assert!(reason.contains("web-9 has a certificate"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(world.connected("web-9"));
+    agent.stop().await;
     world.end().await;
 }
 

@@ -129,7 +129,31 @@ async fn a_deploy_goes_step_by_step_with_hooks_and_people() {
     let silent = world.state(silent.number, &["failed"]).await;
     assert!(silent.error.as_deref().unwrap().contains("printed nothing for 1 s"), "{silent:?}");
     assert_eq!(world.versions().await, ["two"; 4]);
-    assert!(!world.dir.path().join("data/hooks").join(silent.number.to_string()).exists());
+    assert_eq!(std::fs::read_dir(world.dir.path().join("data/hooks")).unwrap().count(), 0, "nothing of a hook stays");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hook_may_clean_up_when_the_server_stops() {
+    if !ready() {
+        return;
+    }
+    let mut world = World::new(1).await;
+    let (begun, ended) = (world.dir.path().join("begun"), world.dir.path().join("ended"));
+    let script = format!(
+        "const fs = require('fs'); process.on('SIGTERM', () => {{ fs.writeFileSync('{}', ''); process.exit(0) }}); \
+         fs.writeFileSync('{}', ''); setInterval(() => {{}}, 1000)",
+        ended.display(),
+        begun.display()
+    );
+    let hooks = format!("hooks:\n  before_activate: {{command: [node, -e, \"{script}\"]}}");
+    file(&world, "canary: {hosts: 1, hold_s: 0}", &hooks);
+    world.commit("two");
+    world.deploy().await;
+    world.until("the hook runs", |_| begun.exists()).await;
+    assert!(!ended.exists());
+    world.restart_server().await;
+    assert!(ended.exists(), "it was asked before it was killed");
     world.end().await;
 }
 

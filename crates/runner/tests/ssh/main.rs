@@ -66,6 +66,19 @@ async fn a_release_that_does_not_come_up_goes_back() {
     world.connected(1).await;
     let first = world.deploy().await;
     world.state(first.number, &["succeeded"]).await;
+
+    // a server that was cut off between the flip and the check leaves this behind; nobody is told that it is healthy
+    let root = world.root("web-1");
+    let current = std::fs::read_link(root.join("current")).unwrap();
+    let note = root.join(".tenfold").join(format!("{}.json", current.file_name().unwrap().to_str().unwrap()));
+    let healthy = std::fs::read_to_string(&note).unwrap();
+    let (phase, other) = ("\"phase\":\"healthy\"", "\"phase\":\"activating\"");
+    assert!(healthy.contains(phase), "{healthy}");
+    std::fs::write(&note, healthy.replace(phase, other)).unwrap();
+    world.until("it counts as unhealthy", |w| w.state_of("web-1").as_deref() == Some("unhealthy")).await;
+    std::fs::write(&note, healthy).unwrap();
+    world.until("it counts as healthy", |w| w.state_of("web-1").as_deref() == Some("running")).await;
+
     world.commit("sick");
     let second = world.deploy().await;
     let ended = world.state(second.number, &["failed", "rolled_back"]).await;

@@ -146,6 +146,11 @@ impl World {
         let host = self.app.hosts().into_iter().find(|h| h.name == host)?;
         host.releases.first().map(|r| r.sha.clone())
     }
+    /// How the release that a host runs is known to be.
+    pub fn state_of(&self, host: &str) -> Option<String> {
+        let host = self.app.hosts().into_iter().find(|h| h.name == host)?;
+        host.releases.first().map(|r| r.state.clone())
+    }
     pub fn log_text(&self, deploy: i64) -> String {
         self.app.deploy_log(deploy).after(0).into_iter().map(|l| l.text + "\n").collect()
     }
@@ -213,6 +218,9 @@ impl World {
         std::fs::write(root.join("deep/er/run.sh"), "#!/bin/sh\n").unwrap();
         run("chmod", &["755", root.join("deep/er/run.sh").to_str().unwrap()]);
         std::fs::write(root.join("large.bin"), vec![b'x'; 300_000]).unwrap();
+        // a folder of the repository that leads to `shared` on the hosts
+        std::fs::create_dir_all(root.join("log")).unwrap();
+        std::fs::write(root.join("log/.keep"), "").unwrap();
         std::os::unix::fs::symlink("version.txt", root.join("link.txt")).unwrap();
         self.git(&["init", "--quiet", "--initial-branch", "main"]);
         self.commit("one");

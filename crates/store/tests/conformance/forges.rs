@@ -59,11 +59,18 @@ async fn outbox(db: &Db) {
     }
     let heads = |db: &Db| {
         let db = db.clone();
-        async move { read(&db, |tx| forges::outbox_heads(tx, 9)).await.iter().map(|r| r.seq).collect::<Vec<_>>() }
+        async move {
+            let rows = read(&db, |tx| forges::outbox_heads(tx, "hub", 9)).await;
+            rows.iter().map(|r| r.seq).collect::<Vec<_>>()
+        }
     };
+    let other = OutboxRow { forge: "lab".into(), ..row(1, 7, NOW) };
+    write(db, move |tx| forges::outbox_put(tx, &other)).await;
+    assert_eq!(read(db, forges::outbox_receivers).await, ["hub", "lab"]);
+    assert_eq!(read(db, |tx| forges::outbox_heads(tx, "lab", 1)).await.len(), 1, "each receiver has its own places");
     assert_eq!(heads(db).await, [3, 1], "the first word of each deploy, the sooner due first");
     write(db, |tx| forges::outbox_again(tx, "hub", 3, NOW.plus_ms(20))).await;
-    let all = read(db, |tx| forges::outbox_heads(tx, 9)).await;
+    let all = read(db, |tx| forges::outbox_heads(tx, "hub", 9)).await;
     assert_eq!((all[1].seq, all[1].attempts, all[1].next_at), (3, 1, NOW.plus_ms(20)));
     assert_eq!(write(db, |tx| forges::outbox_delete(tx, "hub", 1)).await, 1);
     assert_eq!(heads(db).await, [2, 3]);

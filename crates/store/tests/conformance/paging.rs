@@ -65,6 +65,26 @@ async fn rules_alerts_and_mutes(db: &Db) {
     assert_eq!(write(db, |tx| alerts::forget_ended(tx, NOW.plus_ms(1))).await, 1);
     assert_eq!(read(db, |tx| alerts::get(tx, "b")).await, None);
 
+    write(db, |tx| {
+        for (fingerprint, body) in
+            [("c", r#"{"k":"a_b%","n":null}"#), ("d", r#"{"k":"a_b%","n":1}"#), ("e", r#"{"k":"axb%","n":1}"#)]
+        {
+            alerts::put(tx, &AlertRow { ended_at: Some(NOW), body: body.into(), ..alert(fingerprint, "resolved") })?;
+        }
+        alerts::put(tx, &AlertRow { body: r#"{"k":"a_b%","n":1}"#.into(), ..alert("f", "firing") })
+    })
+    .await;
+    let held =
+        |group: &'static str| read(db, move |tx| alerts::ended_holding(tx, group, r#""k":"a_b%""#, r#""n":null"#, 10));
+    let found = held("photos").await;
+    assert_eq!(found.iter().map(|row| row.fingerprint.as_str()).collect::<Vec<_>>(), ["d"]);
+    assert!(held("albums").await.is_empty());
+    write(db, |tx| {
+        alerts::put(tx, &AlertRow { ended_at: Some(NOW), ..alert("f", "resolved") })?;
+        alerts::forget_ended(tx, NOW.plus_ms(1))
+    })
+    .await;
+
     let mute = MuteRow { id: 1, expires_at: NOW.plus_ms(10), ended_at: None, body: "{}".into() };
     let copy = mute.clone();
     write(db, move |tx| alerts::mute_insert(tx, &copy)).await;

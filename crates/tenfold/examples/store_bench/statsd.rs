@@ -99,13 +99,13 @@ fn measure(server: &Server, port: u16, datagrams: usize, count: &dyn Fn() -> f64
 /// Milliseconds from sending a gauge to the first query that tells its new value.
 fn age_ms(server: &Server, port: u16, value: usize) -> f64 {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let sent = Instant::now();
+    let (sent, wanted) = (Instant::now(), value.to_string());
     socket.send_to(format!("bench.probe:{value}|g").as_bytes(), ("127.0.0.1", port)).unwrap();
     loop {
         let (status, answer) = server.ask("GET", "/api/v1/query?query=bench_probe", "", b"");
         assert_eq!(status, 200);
         let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
-        if answer["data"]["result"][0]["value"][1] == value.to_string() {
+        if answer["data"]["result"][0]["value"][1] == wanted {
             return sent.elapsed().as_secs_f64() * 1_000.0;
         }
         assert!(sent.elapsed() < Duration::from_secs(30), "{answer}");

@@ -10,10 +10,10 @@ use tenfold_store::alerts as store;
 use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use super::{HookId, Inner, SlotId, SlotState, stored};
+use super::{HookId, Inner, News, SlotId, SlotState, stored};
 use crate::{
     App,
-    alerts::{NotifyError, TICK},
+    alerts::{Lease, NotifyError, TICK},
 };
 
 /// Requests to one webhook at a time.
@@ -23,14 +23,23 @@ const BACKOFF_FIRST_MS: i64 = 500;
 const BACKOFF_MAX_MS: i64 = 60_000;
 /// What it refuses for good is tried again after this long: people may have mended the receiver.
 const REFUSED_MS: i64 = 60_000;
+/// What was over this long ago, and was refused for as long, is not told any more. What fires still is.
+const GIVE_UP_MS: i64 = 24 * 3_600_000;
 /// The longest a receiver may ask to be left alone.
 const RETRY_AFTER_MS_MAX: i64 = 600_000;
+
+/// The longest between two looks at what is due.
+const IDLE_MS: i64 = 1_000;
 
 /// Starts as many tasks for a webhook as its queue asks for.
 pub(super) fn start(app: &App, id: &HookId) {
     let mut inner = app.alerts.webhooks.inner.lock();
+    if inner.stopping {
+        return;
+    }
     let Some(hook) = inner.hooks.get_mut(id) else { return };
-    while hook.tasks < PARALLEL_MAX.min(hook.queue.len()) {
+    // Those that run have a message each in hand, which is no longer in the queue.
+    for _ in 0..hook.queue.len().min(PARALLEL_MAX.saturating_sub(hook.tasks)) {
         hook.tasks += 1;
         let working = Working(app.clone(), id.clone());
         tokio::spawn(async move { work(&working.0, &working.1).await });
@@ -53,7 +62,7 @@ impl Drop for Working {
 async fn work(app: &App, id: &HookId) {
     loop {
         let held = match app.alerting_lease().await {
-            Ok(lease) => lease.is_some(),
+            Ok(lease) => lease.is_some_and(|lease| !lease.behind),
             Err(fault) => {
                 tracing::warn!(%fault, "webhooks wait for the lease");
                 false
@@ -82,44 +91,57 @@ fn spec(app: &App, (receiver, place): &HookId) -> Option<WebhookSpec> {
 }
 
 fn later(message: &str) -> NotifyError {
-    NotifyError { permanent: false, retry_after_ms: None, message: message.to_owned() }
+    NotifyError { too_large: false, permanent: false, retry_after_ms: None, message: message.to_owned() }
 }
 
 /// The next message of the webhook's queue.
 fn take(app: &App, id: &HookId) -> Option<(Arc<SlotId>, Arc<Owed>)> {
     let mut inner = app.alerts.webhooks.inner.lock();
+    if inner.stopping {
+        return None;
+    }
     let Inner { slots, hooks, .. } = &mut *inner;
     let queue = &mut hooks.get_mut(id)?.queue;
     while let Some(next) = queue.pop_front() {
         let Some(slot) = slots.get_mut(&next) else { continue };
-        match slot.ledger.owed.clone() {
-            Some(owed) => {
-                slot.state = SlotState::Sending;
-                return Some((next, owed));
-            }
-            // Muted, or over with nobody to tell, while it waited.
-            None => slot.state = SlotState::Idle,
+        if let Some(owed) = slot.ledger.owed.clone() {
+            slot.state = SlotState::Sending;
+            let piece = slot.most.map(|most| slot.ledger.piece(&owed, most));
+            return Some((next, piece.unwrap_or(owed)));
+        }
+        // Muted, or over with nobody to tell, while it waited.
+        slot.state = SlotState::Idle;
+        if slot.ledger.is_blank() {
+            slots.remove(&next);
         }
     }
     None
 }
 
 async fn post(app: &App, id: &SlotId, spec: &WebhookSpec, owed: &Owed) -> Result<(), NotifyError> {
-    let body = {
+    let (body, heard_at) = {
         let inner = app.alerts.webhooks.inner.lock();
         let Some(slot) = inner.slots.get(id) else { return Ok(()) };
         let said = slot.ledger.said(owed, spec.send_resolved);
         if said.is_empty() {
             return Ok(());
         }
-        message(spec, &id.hook.0, &id.group, &said, &app.settings.public_url).map_err(|e| later(&e.to_string()))?
+        let body = message(spec, &id.hook.0, &id.group, &said, &app.settings.public_url);
+        (body.map_err(|e| later(&e.to_string()))?, slot.ledger.heard.as_ref().map(|heard| heard.at))
     };
     let Some(poster) = app.alerts.webhooks.poster.read().clone() else {
         return Err(later("nothing that posts is connected"));
     };
-    let key = blake3::hash(format!("{} {body}", stored::name(id)).as_bytes()).to_hex();
+    let key = key(&stored::name(id), heard_at, &body);
     let timeout = Duration::from_millis(u64::try_from(spec.timeout_ms).unwrap_or(0));
-    poster.post(&spec.url, body, &key[..32], timeout).await
+    poster.post(&spec.url, body, &key, timeout).await
+}
+
+/// The same for each try at a message, and another when the same is said again: what was taken last was taken later then.
+fn key(slot: &str, heard_at: Option<Timestamp>, body: &str) -> String {
+    let heard_at = heard_at.map_or(0, Timestamp::millis);
+    let hash = blake3::hash(format!("{slot} {heard_at} {body}").as_bytes()).to_hex();
+    hash[..32].to_owned()
 }
 
 fn finish(app: &App, id: &Arc<SlotId>, sent: Option<(&WebhookSpec, &Owed)>, answer: Result<(), NotifyError>) {
@@ -129,7 +151,7 @@ fn finish(app: &App, id: &Arc<SlotId>, sent: Option<(&WebhookSpec, &Owed)>, answ
     let (Some(slot), Some(hook)) = (slots.get_mut(id), hooks.get_mut(&id.hook)) else { return };
     match (answer, sent) {
         (Ok(()), Some((spec, owed))) => {
-            slot.tries = 0;
+            (slot.tries, slot.failed) = (0, false);
             if slot.ledger.took(owed, spec.send_resolved, now) {
                 slot.state = SlotState::Queued;
                 hook.queue.push_back(id.clone());
@@ -140,8 +162,9 @@ fn finish(app: &App, id: &Arc<SlotId>, sent: Option<(&WebhookSpec, &Owed)>, answ
             if slot.ledger.is_blank() {
                 slots.remove(id);
             }
-            if std::mem::take(&mut hook.failing) {
-                tell.push((id.hook.clone(), None));
+            hook.gave_up = false;
+            if hook.failing_since.take().is_some() {
+                tell.push((id.hook.clone(), News::Recovered));
             }
         }
         (answer, sent) => {
@@ -149,14 +172,33 @@ fn finish(app: &App, id: &Arc<SlotId>, sent: Option<(&WebhookSpec, &Owed)>, answ
             slot.tries += 1;
             slot.state = SlotState::Waiting;
             let backoff = BACKOFF_FIRST_MS.saturating_mul(1 << (slot.tries - 1).min(16)).min(BACKOFF_MAX_MS);
+            let had = sent.map_or(0, |(_, owed)| owed.alerts.len());
+            let smaller = error.too_large && had > 1;
             let wait = match error.retry_after_ms {
                 Some(asked) => asked.clamp(BACKOFF_FIRST_MS, RETRY_AFTER_MS_MAX),
+                None if smaller => BACKOFF_FIRST_MS,
                 None if error.permanent => REFUSED_MS,
                 None => backoff,
             };
             retries.insert((now.plus_ms(wait), id.clone()));
-            if sent.is_some() && !std::mem::replace(&mut hook.failing, true) {
-                tell.push((id.hook.clone(), Some(error.message)));
+            if sent.is_some() && !std::mem::replace(&mut slot.failed, true) {
+                dirty.insert(id.clone());
+            }
+            if smaller {
+                slot.most = Some(had / 2);
+            } else if sent.is_some() {
+                let since = *hook.failing_since.get_or_insert_with(|| {
+                    tell.push((id.hook.clone(), News::Failed(error.message)));
+                    now
+                });
+                let long_ago = now.plus_ms(-GIVE_UP_MS);
+                let given_up = if since <= long_ago { slot.ledger.give_up(long_ago) } else { 0 };
+                if given_up > 0 {
+                    dirty.insert(id.clone());
+                    if !std::mem::replace(&mut hook.gave_up, true) {
+                        tell.push((id.hook.clone(), News::GaveUp(given_up)));
+                    }
+                }
             }
         }
     }
@@ -168,7 +210,9 @@ fn finish(app: &App, id: &Arc<SlotId>, sent: Option<(&WebhookSpec, &Owed)>, answ
 pub(in crate::alerts) async fn run(app: &App, stop: &CancellationToken) {
     loop {
         let next = app.alerts.webhooks.inner.lock().retries.first().map(|(at, _)| *at);
-        let wait_ms = next.map_or(1_000, |at| at.since_ms(app.now()).clamp(0, 1_000));
+        // Another node may tell them; what is due is asked for again when this one does.
+        let next = next.filter(|_| app.alerts.lease.lock().in_step());
+        let wait_ms = next.map_or(IDLE_MS, |at| at.since_ms(app.now()).clamp(0, IDLE_MS));
         tokio::select! {
             () = stop.cancelled() => break,
             () = app.alerts.webhooks.news.notified() => {}
@@ -181,14 +225,35 @@ pub(in crate::alerts) async fn run(app: &App, stop: &CancellationToken) {
             app.alerts.webhooks.news.notify_one();
         }
     }
+    under_way(app).await;
     if let Err(fault) = store_changes(app).await {
         tracing::warn!(%fault, "what webhooks were told could not be stored; they may hear it again");
+    }
+}
+
+/// Begins nothing more, and waits for the answers to what is under way, as long as each may take: what was taken and is not
+/// stored is told again after the start.
+async fn under_way(app: &App) {
+    app.alerts.webhooks.inner.lock().stopping = true;
+    let longest = app.alerts.routing().map_or(0, |held| {
+        let webhooks = held.routing.receivers.values().flat_map(|r| &r.webhook_configs);
+        webhooks.map(|webhook| webhook.timeout_ms).max().unwrap_or(0)
+    });
+    let answers = async {
+        while app.alerts.webhooks.inner.lock().slots.values().any(|slot| slot.state == SlotState::Sending) {
+            app.alerts.webhooks.news.notified().await;
+        }
+    };
+    let longest = Duration::from_millis(u64::try_from(longest).unwrap_or(0));
+    if tokio::time::timeout(longest, answers).await.is_err() {
+        tracing::warn!("not all webhooks have answered before the end; they may hear it again");
     }
 }
 
 impl App {
     /// One look at what webhooks are owed, until each has its answer. Tests call it after moving the clock.
     pub async fn webhooks_tick(&self) -> Result<(), Fault> {
+        self.alerting_lease().await?;
         again(self, self.now());
         while self.alerts.webhooks.inner.lock().hooks.values().any(|hook| hook.tasks > 0) {
             tokio::task::yield_now().await;
@@ -199,6 +264,9 @@ impl App {
 
 /// Queues what waited long enough.
 fn again(app: &App, now: Timestamp) {
+    if !app.alerts.lease.lock().in_step() {
+        return;
+    }
     let mut wanted = BTreeSet::new();
     {
         let mut inner = app.alerts.webhooks.inner.lock();
@@ -221,14 +289,19 @@ fn again(app: &App, now: Timestamp) {
 }
 
 async fn store_changes(app: &App) -> Result<(), Fault> {
+    {
+        let inner = app.alerts.webhooks.inner.lock();
+        if inner.dirty.is_empty() && inner.tell.is_empty() {
+            return Ok(());
+        }
+    }
+    // Without the lease nothing of it counts, and all is read again before this node acts.
+    let Some(lease) = app.alerting_lease().await?.filter(|lease| !lease.behind) else { return Ok(()) };
     let (dirty, tell) = {
         let mut inner = app.alerts.webhooks.inner.lock();
         (std::mem::take(&mut inner.dirty), std::mem::take(&mut inner.tell))
     };
-    if dirty.is_empty() && tell.is_empty() {
-        return Ok(());
-    }
-    let written = write(app, &dirty, &tell).await;
+    let written = write(app, lease, &dirty, &tell).await;
     if written.is_err() {
         let mut inner = app.alerts.webhooks.inner.lock();
         inner.dirty.extend(dirty);
@@ -237,17 +310,16 @@ async fn store_changes(app: &App) -> Result<(), Fault> {
     written
 }
 
-async fn write(app: &App, dirty: &BTreeSet<Arc<SlotId>>, tell: &[(HookId, Option<String>)]) -> Result<(), Fault> {
-    let Some(lease) = app.alerting_lease().await? else { return Ok(()) };
+async fn write(app: &App, lease: Lease, dirty: &BTreeSet<Arc<SlotId>>, tell: &[(HookId, News)]) -> Result<(), Fault> {
     let rows = {
         let inner = app.alerts.webhooks.inner.lock();
         let row = |id: &Arc<SlotId>| {
-            let body = inner.slots.get(id).map(|slot| stored::row(id, &slot.ledger)).transpose()?;
+            let body = inner.slots.get(id).map(|slot| stored::row(id, slot)).transpose()?;
             Ok((stored::name(id), body.flatten()))
         };
         dirty.iter().map(row).collect::<Result<Vec<_>, Fault>>()?
     };
-    let drafts: Vec<EventDraft> = tell.iter().map(|(hook, error)| draft(hook, error.as_deref())).collect();
+    let drafts: Vec<EventDraft> = tell.iter().map(|(hook, news)| draft(hook, news)).collect();
     app.housekeeping(move |t| {
         lease.check(t)?;
         for (name, body) in &rows {
@@ -264,23 +336,51 @@ async fn write(app: &App, dirty: &BTreeSet<Arc<SlotId>>, tell: &[(HookId, Option
     .await
 }
 
-fn draft((receiver, place): &HookId, error: Option<&str>) -> EventDraft {
+fn draft((receiver, place): &HookId, news: &News) -> EventDraft {
     let number = place + 1;
-    let (kind, severity, text) = match error {
-        Some(error) => (
+    let (kind, severity, text) = match news {
+        News::Failed(error) => (
             "webhook.failed",
             Severity::Warning,
             format!(
                 "The webhook {number} of the receiver {receiver} does not take what it is told ({error}); it is tried again"
             ),
         ),
-        None => (
+        News::GaveUp(count) => (
+            "webhook.gave_up",
+            Severity::Warning,
+            format!(
+                "The webhook {number} of the receiver {receiver} has taken nothing for a day: it will not hear that {count} \
+                 alerts are over, nor of others that ended so long ago"
+            ),
+        ),
+        News::Recovered => (
             "webhook.recovered",
             Severity::Good,
             format!("The webhook {number} of the receiver {receiver} takes what it is told again"),
         ),
     };
+    let error = match news {
+        News::Failed(error) => Some(error),
+        News::Recovered | News::GaveUp(_) => None,
+    };
     EventDraft::new(Actor::system(), Source::System, kind, text)
         .severity(severity)
         .data(json!({"receiver": receiver, "webhook": number, "error": error}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_try_has_the_key_of_its_message_and_a_repeat_one_of_its_own() {
+        let at = |ms| Some(Timestamp(ms));
+        assert_eq!(key("slot", at(1), "body"), key("slot", at(1), "body"));
+        for other in
+            [key("slot", at(2), "body"), key("slot", None, "body"), key("slot", at(1), "b"), key("s", at(1), "body")]
+        {
+            assert_ne!(key("slot", at(1), "body"), other);
+        }
+    }
 }

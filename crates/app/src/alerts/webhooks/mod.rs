@@ -3,8 +3,8 @@
 //! also when the alerts are long over.
 //!
 //! Between looks all lives in memory. What a webhook took is stored after it took it, and what it is owed of alerts that
-//! are over when they end: everything else that is owed follows from the alerts that fire. So a message may come twice
-//! after a kill, and none is lost.
+//! are over when they end, or of all once it was out of order: everything else that is owed follows from the alerts that
+//! fire. So a message may come twice after a kill, and none is lost.
 
 mod deliver;
 mod stored;
@@ -59,7 +59,19 @@ struct Inner {
     /// Slots that differ from what is stored.
     dirty: BTreeSet<Arc<SlotId>>,
     /// Sentences for the record.
-    tell: Vec<(HookId, Option<String>)>,
+    tell: Vec<(HookId, News)>,
+    /// The server ends: what is under way is waited for, and nothing is begun.
+    stopping: bool,
+}
+
+/// What the record is told of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum News {
+    /// It does not take what it is told, and why.
+    Failed(String),
+    Recovered,
+    /// So many alerts of a group are over for too long to tell it still.
+    GaveUp(usize),
 }
 
 #[derive(Default)]
@@ -67,6 +79,10 @@ struct Slot {
     ledger: Ledger,
     state: SlotState,
     tries: u32,
+    /// It did not take what it is owed when it was told.
+    failed: bool,
+    /// Alerts in one message, since it refused one with more as too large.
+    most: Option<usize>,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +101,9 @@ struct Hook {
     /// Tasks that post to it.
     tasks: usize,
     queue: VecDeque<Arc<SlotId>>,
-    failing: bool,
+    failing_since: Option<Timestamp>,
+    /// The record has it that something was given up since then.
+    gave_up: bool,
 }
 
 /// Groups were looked at: what is owed is queued.
@@ -100,9 +118,9 @@ pub(super) fn flushed(app: &App, routing: &Routing, mut flushes: Vec<Flush>, now
             let hook = (flush.receiver.clone(), i);
             let id = SlotId { hook: hook.clone(), group: flush.group.clone() };
             let (id, mut slot) = slots.remove_entry(&id).unwrap_or_else(|| (Arc::new(id), Slot::default()));
+            let before = slot.ledger.lasting(slot.failed);
             let owes = slot.ledger.flush(flush, spec.send_resolved, now);
-            let over = slot.ledger.owed.as_ref().is_some_and(|o| o.alerts.values().any(|a| a.over.is_some()));
-            if over {
+            if slot.ledger.lasting(slot.failed) != before {
                 dirty.insert(id.clone());
             }
             if owes && slot.state == SlotState::Idle {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tenfold_alerting::pipeline::{GroupId, Known};
-use tenfold_alerting::webhook::{Heard, Ledger, OwedAlert};
+use tenfold_alerting::webhook::{Heard, OwedAlert};
 use tenfold_store::{Tx, alerts as store};
 use tenfold_types::{Fault, Labels, Timestamp};
 
@@ -17,6 +17,9 @@ use crate::{
         transitions::{Body, body},
     },
 };
+
+/// Within this time after a start all groups have been looked at.
+const LOOKED_AT_MS: i64 = 5_000;
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
@@ -30,7 +33,7 @@ struct Stored {
     firing: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     over: BTreeMap<String, Timestamp>,
-    /// What it is owed of alerts that are over.
+    /// What it is owed of alerts that are over, and of all when it was out of order.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     owed: BTreeMap<String, Known>,
 }
@@ -43,10 +46,12 @@ pub(super) fn name(id: &SlotId) -> String {
 }
 
 /// What is to be stored of a slot; nothing when its row is to go.
-pub(super) fn row(id: &SlotId, ledger: &Ledger) -> Result<Option<String>, Fault> {
+pub(super) fn row(id: &SlotId, slot: &Slot) -> Result<Option<String>, Fault> {
+    let ledger = &slot.ledger;
     let text = |set: &BTreeSet<Arc<str>>| set.iter().map(ToString::to_string).collect();
     let heard = ledger.heard.as_ref();
-    let owed = ledger.owed.iter().flat_map(|o| &o.alerts).filter(|(_, a)| a.over.is_some());
+    let lasting = ledger.lasting(slot.failed);
+    let owed = ledger.owed.iter().flat_map(|o| &o.alerts).filter(|(f, _)| lasting.contains_key(*f));
     let owed: BTreeMap<String, Known> = owed.map(|(f, a)| (f.to_string(), Known::clone(&a.known))).collect();
     if heard.is_none() && owed.is_empty() {
         return Ok(None);
@@ -75,6 +80,7 @@ fn read(body: &str) -> Result<(SlotId, Slot), Fault> {
         firing: stored.firing.into_iter().map(Into::into).collect(),
         over: stored.over.into_iter().map(|(f, at)| (f.into(), at)).collect(),
     });
+    slot.failed = stored.owed.values().any(|known| known.over().is_none());
     if !stored.owed.is_empty() {
         let owed = stored.owed.into_iter().map(|(f, known)| {
             let over = known.over();
@@ -89,9 +95,11 @@ fn read(body: &str) -> Result<(SlotId, Slot), Fault> {
 /// that ended while nobody could be told, so that their groups are looked at again.
 pub(in crate::alerts) async fn reload(app: &App, active: &[store::AlertRow]) -> Result<Vec<Known>, Fault> {
     let several = !app.settings.database_url.is_empty();
+    // What this node has not stored is of no use once another may have gone on.
+    let in_step = app.alerts.lease.lock().in_step();
     let fresh = {
         let inner = app.alerts.webhooks.inner.lock();
-        !inner.loaded || (several && inner.dirty.is_empty())
+        !inner.loaded || (several && (!in_step || inner.dirty.is_empty()))
     };
     if fresh {
         let rows = app.read(|tx| Ok(store::webhooks(tx)?)).await?;
@@ -101,11 +109,14 @@ pub(in crate::alerts) async fn reload(app: &App, active: &[store::AlertRow]) -> 
         inner.slots.retain(|_, slot| slot.state == SlotState::Sending);
         (inner.hooks.values_mut()).for_each(|hook| hook.queue.clear());
         inner.retries.clear();
+        inner.dirty.clear();
         for (id, mut slot) in slots {
             let id = Arc::new(id);
             if slot.ledger.owed.is_some() {
                 slot.state = SlotState::Waiting;
-                inner.retries.insert((app.now(), id.clone()));
+                // What still fires is looked at first: it may have ended, and then that is to be told.
+                let wait_ms = if slot.failed { LOOKED_AT_MS } else { 0 };
+                inner.retries.insert((app.now().plus_ms(wait_ms), id.clone()));
             }
             inner.slots.entry(id).or_insert(slot);
         }
@@ -114,7 +125,9 @@ pub(in crate::alerts) async fn reload(app: &App, active: &[store::AlertRow]) -> 
         let active: BTreeSet<&str> = active.iter().map(|r| r.fingerprint.as_str()).collect();
         let inner = app.alerts.webhooks.inner.lock();
         let heard = inner.slots.values().filter_map(|s| s.ledger.heard.as_ref()).flat_map(|h| &h.firing);
-        heard.filter(|f| !active.contains(&***f)).map(ToString::to_string).collect()
+        let owed = inner.slots.values().filter_map(|s| s.ledger.owed.as_ref()).flat_map(|o| &o.alerts);
+        let owed = owed.filter(|(_, a)| a.over.is_none()).map(|(f, _)| f);
+        heard.chain(owed).filter(|f| !active.contains(&***f)).map(ToString::to_string).collect()
     };
     if missing.is_empty() {
         return Ok(Vec::new());

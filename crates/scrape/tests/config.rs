@@ -123,7 +123,7 @@ fn secrets_are_not_shown() {
 #[test]
 fn what_is_wrong_has_its_line() {
     for (yaml, wanted) in [
-        ("  scrape_interval: 5", "line 3: `5` is not a duration; write it like 30s, 5m, 1h30m or 500ms"),
+        ("  scrape_interval: 5", "line 3: `5` is not a duration; write it like 30s, 5m, 1h30m, 1d or 500ms"),
         ("  scrape_timeout: 2m", "line 3: `scrape_timeout` (2m) is longer than the interval (1m)"),
         (
             "  kubernetes_sd_configs: [{role: pod}]",

@@ -53,6 +53,8 @@ if [ "$purpose" = test ]; then
     need initdb postgresql
     need inspircd inspircd
     need sshd openssh-server
+    need cap capistrano
+    need openssl openssl
     need chromium chromium fonts-dejavu-core
     need prometheus prometheus
     need prometheus-node-exporter prometheus-node-exporter

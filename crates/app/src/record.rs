@@ -6,6 +6,7 @@ use std::time::Duration;
 use tenfold_store::events;
 pub use tenfold_store::events::{EventQuery, Verification};
 use tenfold_types::{Event, Fault};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +45,45 @@ impl RecordHub {
     /// Committed events in order from now on. A listener that lags gets `Lagged` and must go on with [`App::events_after`].
     pub fn tail(&self) -> broadcast::Receiver<Arc<Event>> {
         self.tail.subscribe()
+    }
+}
+
+/// Between two looks for what ran out.
+const EXPIRY_TICK: Duration = Duration::from_secs(1);
+
+/// Keeps what is in memory as the store has it, until `stop`: `load` reads it again after each event that `concerns` it,
+/// which may be another node's on the same database, and `expire` forgets what ran out.
+pub(crate) async fn mirror<L>(
+    app: &App,
+    stop: &CancellationToken,
+    what: &str,
+    concerns: impl Fn(&str) -> bool,
+    expire: impl Fn(),
+    load: impl Fn() -> L,
+) where
+    L: Future<Output = Result<(), Fault>>,
+{
+    let mut tail = app.record.tail();
+    let mut tick = tokio::time::interval(EXPIRY_TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Set while the store has something that memory has not.
+    let mut behind = false;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => expire(),
+            event = tail.recv() => match event {
+                Ok(event) => behind |= concerns(&event.kind),
+                Err(RecvError::Lagged(_)) => behind = true,
+                Err(RecvError::Closed) => return,
+            },
+        }
+        if behind {
+            match load().await {
+                Ok(()) => behind = false,
+                Err(fault) => tracing::warn!(%fault, what, "could not be read again; next try in a second"),
+            }
+        }
     }
 }
 

@@ -14,11 +14,11 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::RwLock;
 use tenfold_store::agents as store;
 use tenfold_types::{Fault, Timestamp};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::App;
+use crate::record::mirror;
 
 pub use authority::{AuthorityError, server_config};
 pub use identity::{TlsClock, fingerprint, seconds};
@@ -47,32 +47,10 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     app.certificates_load().await
 }
 
-const EXPIRY_TICK: std::time::Duration = std::time::Duration::from_secs(1);
-
 /// Forgets certificates that ran out, and takes over what another node on the same database did to them.
 pub async fn run(app: App, stop: CancellationToken) {
-    let mut tail = app.record.tail();
-    let mut tick = tokio::time::interval(EXPIRY_TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // Set while the store has something that memory has not.
-    let mut behind = false;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = tick.tick() => app.agents.expire(app.now()),
-            event = tail.recv() => match event {
-                Ok(event) => behind |= event.kind.starts_with("agent.") || event.kind == "host.removed",
-                Err(RecvError::Lagged(_)) => behind = true,
-                Err(RecvError::Closed) => return,
-            },
-        }
-        if behind {
-            match app.certificates_load().await {
-                Ok(()) => behind = false,
-                Err(fault) => tracing::warn!(%fault, "the certificates could not be read again; next try in a second"),
-            }
-        }
-    }
+    let concerns = |kind: &str| kind.starts_with("agent.") || kind == "host.removed";
+    mirror(&app, &stop, "certificates", concerns, || app.agents.expire(app.now()), || app.certificates_load()).await;
 }
 
 impl State {

@@ -12,6 +12,7 @@ mod wanted;
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -74,51 +75,46 @@ impl State {
     }
 }
 
+/// Reads what the settings name for one that is told, `of` a table of theirs.
+fn secrets(of: &str, what: &str, name: &str, secret: Option<&Path>, token: Option<&Path>) -> Result<Secrets, Fault> {
+    crate::people::check_name(what, name)?;
+    let read = |path: &Path| {
+        std::fs::read_to_string(path)
+            .map(|text| text.trim_end_matches(['\n', '\r']).to_owned())
+            .map_err(|e| Fault::invalid(format!("{of}: {} of {name} cannot be read: {e}", path.display())))
+    };
+    let secret = secret.map(read).transpose()?;
+    if secret.as_ref().is_some_and(|s| s.len() < SECRET_BYTES_MIN) {
+        return Err(Fault::invalid(format!(
+            "{of}: the secret of {name} has fewer than {SECRET_BYTES_MIN} bytes; make one with `openssl rand -hex 32`"
+        )));
+    }
+    Ok(Secrets { hook: secret.map(String::into_bytes), token: token.map(read).transpose()? })
+}
+
+fn keep(all: &mut BTreeMap<String, Secrets>, of: &str, key: String, secrets: Secrets) -> Result<(), Fault> {
+    if all.insert(key.clone(), secrets).is_none() {
+        return Ok(());
+    }
+    let name = key.trim_start_matches(cdevents::PREFIX);
+    Err(Fault::invalid(format!("{of}: {name} stands twice in the settings")))
+}
+
 /// Reads the secrets; one that is too short or cannot be read keeps the server from starting.
 pub async fn load(app: &App) -> Result<(), Fault> {
     let mut all = BTreeMap::new();
     for forge in &app.settings.forges {
-        crate::people::check_name("forge", &forge.name)?;
-        let read = |path: &std::path::Path| {
-            std::fs::read_to_string(path).map(|text| text.trim_end_matches(['\n', '\r']).to_owned()).map_err(|e| {
-                Fault::invalid(format!("forges: {} of {} cannot be read: {e}", path.display(), forge.name))
-            })
-        };
-        let hook = forge.hook_secret_file.as_deref().map(read).transpose()?;
-        if hook.as_ref().is_some_and(|s| s.len() < SECRET_BYTES_MIN) {
-            return Err(Fault::invalid(format!(
-                "forges: the webhook secret of {} has fewer than {SECRET_BYTES_MIN} bytes; make one with `openssl rand -hex 32`",
-                forge.name
-            )));
-        }
-        let token = forge.token_file.as_deref().map(read).transpose()?;
-        let secrets = Secrets { hook: hook.map(String::into_bytes), token };
-        if all.insert(forge.name.clone(), secrets).is_some() {
-            return Err(Fault::invalid(format!("forges: {} stands twice in the settings", forge.name)));
-        }
+        let (secret, token) = (forge.hook_secret_file.as_deref(), forge.token_file.as_deref());
+        let read = secrets("forges", "forge", &forge.name, secret, token)?;
+        keep(&mut all, "forges", forge.name.clone(), read)?;
     }
     for sink in &app.settings.cdevents.sinks {
-        crate::people::check_name("sink", &sink.name)?;
+        let (secret, token) = (sink.secret_file.as_deref(), sink.token_file.as_deref());
+        let read = secrets("cdevents.sinks", "sink", &sink.name, secret, token)?;
         if !sink.url.starts_with("https://") && !sink.url.starts_with("http://") {
             return Err(Fault::invalid(format!("cdevents.sinks: `{}` of {} is no address", sink.url, sink.name)));
         }
-        let read = |path: &std::path::Path| {
-            std::fs::read_to_string(path).map(|text| text.trim_end_matches(['\n', '\r']).to_owned()).map_err(|e| {
-                Fault::invalid(format!("cdevents.sinks: {} of {} cannot be read: {e}", path.display(), sink.name))
-            })
-        };
-        let secret = sink.secret_file.as_deref().map(read).transpose()?;
-        if secret.as_ref().is_some_and(|s| s.len() < SECRET_BYTES_MIN) {
-            return Err(Fault::invalid(format!(
-                "cdevents.sinks: the secret of {} has fewer than {SECRET_BYTES_MIN} bytes; make one with `openssl rand -hex 32`",
-                sink.name
-            )));
-        }
-        let token = sink.token_file.as_deref().map(read).transpose()?;
-        let secrets = Secrets { hook: secret.map(String::into_bytes), token };
-        if all.insert(format!("{}{}", cdevents::PREFIX, sink.name), secrets).is_some() {
-            return Err(Fault::invalid(format!("cdevents.sinks: {} stands twice in the settings", sink.name)));
-        }
+        keep(&mut all, "cdevents.sinks", format!("{}{}", cdevents::PREFIX, sink.name), read)?;
     }
     let _ = app.forges.secrets.set(all);
     statuses::begin(app).await

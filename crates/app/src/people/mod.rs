@@ -15,11 +15,11 @@ use std::collections::HashMap;
 use parking_lot::Mutex;
 use tenfold_store::people as store;
 use tenfold_types::{Actor, EventDraft, Fault, Timestamp};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::App;
+use crate::record::mirror;
 
 pub use access::{Caller, Grant, Role};
 pub(crate) use environments::four_eyes;
@@ -75,33 +75,10 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     app.tokens_load().await
 }
 
-/// How often tokens that expired are looked for.
-const EXPIRY_TICK: std::time::Duration = std::time::Duration::from_secs(1);
-
 /// Forgets tokens that expired, and takes over what another node on the same database did to the tokens.
 pub async fn run(app: App, stop: CancellationToken) {
-    let mut tail = app.record.tail();
-    let mut tick = tokio::time::interval(EXPIRY_TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // Set while the store has something that memory has not.
-    let mut behind = false;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = tick.tick() => app.people.valid_tokens.expire(app.now()),
-            event = tail.recv() => match event {
-                Ok(event) => behind |= event.kind.starts_with("token."),
-                Err(RecvError::Lagged(_)) => behind = true,
-                Err(RecvError::Closed) => return,
-            },
-        }
-        if behind {
-            match app.tokens_load().await {
-                Ok(()) => behind = false,
-                Err(fault) => tracing::warn!(%fault, "the tokens could not be read again; next try in a second"),
-            }
-        }
-    }
+    let concerns = |kind: &str| kind.starts_with("token.");
+    mirror(&app, &stop, "tokens", concerns, || app.people.valid_tokens.expire(app.now()), || app.tokens_load()).await;
 }
 
 /// Hex BLAKE3 of a secret with 128 bits or more of its own entropy (a token, a session), for which a slow hash adds nothing.

@@ -22,6 +22,7 @@ pub mod now;
 pub mod oncall;
 pub mod people;
 pub mod permits;
+pub mod private_file;
 pub mod record;
 pub mod rule_tests;
 pub mod settings;

@@ -7,7 +7,6 @@ use axum::extract::{Path, Request, State};
 use tenfold_app::forges::HookAnswer;
 use tenfold_app::{App, Role};
 use tenfold_protocols::{cdevents, forge::BODY_BYTES_MAX};
-use tenfold_types::{ErrorCode, Fault};
 use utoipa_axum::routes;
 
 use crate::auth::Who;
@@ -24,7 +23,8 @@ pub fn api() -> Api {
 #[utoipa::path(post, path = "/hooks/git/{name}", params(("name" = String, Path)), request_body(content = String, content_type = "application/json"), responses(
     (status = 200, body = HookAnswer, description = "Recorded, known already, or of no use here."),
     (status = 401, description = "The signature does not fit; nothing was written."),
-    (status = 503, description = "Too many webhooks at once, or the body was slow; to be sent again."),
+    (status = 503, description = "Too many webhooks at once; to be sent again."),
+    (status = 504, description = "The body was slow; to be sent again."),
     (status = 404, description = "No such forge, or it takes no webhooks."),
     (status = 413, description = "The body is larger than 8 MiB."),
     (status = 422, description = "The signature fits and the body cannot be read."),
@@ -47,15 +47,12 @@ async fn hook(
     (status = 200, body = HookAnswer, description = "Recorded, or known already."),
     (status = 413, description = "The body is larger than 1 MiB."),
     (status = 415, description = "No CloudEvent."),
+    (status = 504, description = "The body was slow; to be sent again."),
     (status = 422, description = "It is not what CDEvents lay down; the answer names the field."),
 ))]
 async fn take_cdevent(State(app): State<App>, Who(who): Who, request: Request) -> Result<Json<HookAnswer>, ApiError> {
     let headers = request.headers().clone();
-    let body = tokio::time::timeout(BODY_TIMEOUT, push::whole(request, cdevents::BODY_BYTES_MAX));
-    let body = body.await.unwrap_or_else(|_| {
-        let text = format!("the event's body did not come within {} s", BODY_TIMEOUT.as_secs());
-        Err(Fault::new(ErrorCode::Timeout, text))
-    })?;
+    let body = push::whole_within(request, cdevents::BODY_BYTES_MAX, BODY_TIMEOUT).await?;
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     Ok(Json(app.cdevent_take(&who, header, &body).await?))
 }

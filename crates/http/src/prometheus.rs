@@ -21,7 +21,7 @@ use serde_json::{Value as Json, json};
 use tenfold_app::metrics::{How, SeriesFilter, Told};
 use tenfold_app::{App, Role};
 use tenfold_promql::{Limits, PlanNode, parse_duration_ms};
-use tenfold_types::{ErrorCode, Fault, Labels, Timestamp};
+use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
 
 use crate::{Api, Policy};
@@ -130,10 +130,6 @@ fn instant(text: &str) -> Option<Timestamp> {
     Timestamp::parse_rfc3339(text)
 }
 
-fn labels_json(labels: &Labels) -> Json {
-    Json::Object(labels.iter().map(|(n, v)| (n.to_owned(), Json::String(v.to_owned()))).collect())
-}
-
 /// What a query cost in Prometheus' shape. `totalQueryableSamples` are the samples read; `peakSamples` is what was held at
 /// one time at most, in samples of 16 bytes. Preparing and sorting are not timed apart: they are within the evaluation.
 fn stats(told: &Told) -> Json {
@@ -175,7 +171,7 @@ fn answer(told: &Told, params: &Params, query: &str) -> Response {
     let start =
         format!("{{\"status\":\"success\",\"data\":{{\"resultType\":\"{}\",\"result\":", output.value.type_name());
     let mut body = start.into_bytes();
-    body.append(&mut written::value(&output.value));
+    written::put_value(&mut body, &output.value);
     let mut put = |name: &str, value: Json| body.extend_from_slice(format!(",\"{name}\":{value}").as_bytes());
     if params.get("stats").is_some() {
         put("stats", stats(told));
@@ -290,7 +286,7 @@ async fn run_series(app: &App, params: &Params) -> Answer {
     let filter = filter(params)?;
     let found = in_store(app, move |metrics| metrics.series(&filter)).await?;
     let found = limited(params, found)?;
-    Ok(success(found.iter().map(|l| labels_json(l)).collect::<Json>()))
+    Ok(success(found))
 }
 
 async fn run_labels(app: &App, params: &Params) -> Answer {

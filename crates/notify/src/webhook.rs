@@ -1,8 +1,6 @@
 //! Webhooks, signed as Standard Webhooks (https://www.standardwebhooks.com) lay down: `webhook-id` is the idempotency key,
 //! `webhook-signature` an HMAC-SHA256 over id, time and body. Redirects are not followed.
 
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +13,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use sha2::Sha256;
 use tenfold_app::alerts::{Notice, NotifyError, WebhookPoster};
+use tenfold_app::private_file;
 use tenfold_types::Clock;
 
 use crate::{SetupError, chain};
@@ -43,10 +42,7 @@ impl Webhook {
                 let mut raw = [0; SECRET_BYTES];
                 random(&mut raw);
                 let text = format!("{PREFIX}{}\n", STANDARD.encode(raw));
-                std::fs::create_dir_all(data_dir).map_err(failed)?;
-                let mut file =
-                    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-                file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+                private_file::write(&path, &text).map_err(failed)?;
                 text
             }
             Err(e) => return Err(failed(e)),

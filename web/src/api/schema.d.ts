@@ -8802,6 +8802,13 @@ export interface paths {
                     };
                     content?: never;
                 };
+                /** @description The body was slow; to be sent again. */
+                504: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
             };
         };
         delete?: never;
@@ -8872,8 +8879,15 @@ export interface paths {
                     };
                     content?: never;
                 };
-                /** @description Too many webhooks at once, or the body was slow; to be sent again. */
+                /** @description Too many webhooks at once; to be sent again. */
                 503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The body was slow; to be sent again. */
+                504: {
                     headers: {
                         [name: string]: unknown;
                     };

@@ -3,9 +3,9 @@
 //! What a request asks for beside its key is ignored: name, use and time of a certificate are the server's to say.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use rustls::{RootCertStore, ServerConfig};
 use tenfold_types::{Clock, Entropy, Fault, Timestamp};
 
 use super::identity::{TlsClock, fingerprint, seconds};
-use crate::App;
+use crate::{App, private_file};
 
 /// Largest request that is read, in PEM.
 const REQUEST_BYTES_MAX: usize = 16 * 1024;
@@ -76,11 +76,11 @@ impl Authority {
                 // the key is whole beside its place before the certificate appears, and takes its place last: a crash
                 // leaves nothing, or what the next start finishes
                 let ready = ready(&key);
-                write_private(&ready, &pair.serialize_pem()).map_err(io_error(&ready))?;
-                write_private(&certificate, &made.pem()).map_err(io_error(&certificate))?;
-                put(&ready, &key).map_err(io_error(&key))?;
+                private_file::write(&ready, &pair.serialize_pem()).map_err(io_error(&ready))?;
+                private_file::write(&certificate, &made.pem()).map_err(io_error(&certificate))?;
+                private_file::put(&ready, &key).map_err(io_error(&key))?;
             }
-            (true, false) if ready(&key).exists() => put(&ready(&key), &key).map_err(io_error(&key))?,
+            (true, false) if ready(&key).exists() => private_file::put(&ready(&key), &key).map_err(io_error(&key))?,
             (false, true) => return Err(AuthorityError::Half { path: certificate.display().to_string() }),
             (true, false) => return Err(AuthorityError::Half { path: key.display().to_string() }),
             (true, true) => {}
@@ -195,24 +195,9 @@ fn plain(now: Timestamp, until: Timestamp, entropy: &dyn Entropy) -> Certificate
     params
 }
 
-/// Whole or not at all, readable by its owner alone.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let aside = path.with_extension("part");
-    let _ = fs::remove_file(&aside);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    put(&aside, path)
-}
-
 /// Where the key of an authority that is being made stands until its certificate does.
 fn ready(key: &Path) -> PathBuf {
     key.with_extension("key-ready")
-}
-
-fn put(from: &Path, to: &Path) -> io::Result<()> {
-    fs::rename(from, to)?;
-    fs::File::open(to.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Gives the server's certificate, and makes it anew before it runs out.

@@ -140,14 +140,7 @@ pub(super) async fn send(app: &App) -> Result<(), Fault> {
 /// One receiver's words, until it does not take one.
 async fn round(app: &App, client: &dyn ForgeClient, rows: Vec<OutboxRow>) -> Result<(), Fault> {
     for row in rows {
-        let answer = match tell(app, client, &row).await? {
-            Ok(answer) => answer,
-            Err(why) => {
-                give_up(app, row, &why).await?;
-                continue;
-            }
-        };
-        match answer {
+        match tell(app, client, &row).await? {
             Ok(number) => told(app, row, number).await?,
             Err(error) => {
                 let away = !error.permanent;
@@ -161,29 +154,31 @@ async fn round(app: &App, client: &dyn ForgeClient, rows: Vec<OutboxRow>) -> Res
     Ok(())
 }
 
-/// What the receiver answered, or why there is nobody to be told.
+/// What the receiver answered; an error for good where there is nobody to be told.
 async fn tell(
     app: &App,
     client: &dyn ForgeClient,
     row: &OutboxRow,
-) -> Result<Result<Result<Option<String>, ForgeError>, String>, Fault> {
+) -> Result<Result<Option<String>, ForgeError>, Fault> {
+    let nobody =
+        |message: &str| Ok(Err(ForgeError { permanent: true, retry_after_ms: None, message: message.to_owned() }));
     if row.forge.starts_with(cdevents::PREFIX) {
         let Some(sink) = cdevents::account(app, row) else {
-            return Ok(Err("the sink is no longer in the settings".to_owned()));
+            return nobody("the sink is no longer in the settings");
         };
         let key = format!("cdevent-{}", row.seq);
-        return Ok(Ok(client.event(&sink, &key, &row.body).await.map(|()| None)));
+        return Ok(client.event(&sink, &key, &row.body).await.map(|()| None));
     }
     let status: DeployStatus = match serde_json::from_str(&row.body) {
         Ok(status) => status,
-        Err(error) => return Ok(Err(error.to_string())),
+        Err(error) => return nobody(&error.to_string()),
     };
     let Some(account) = account(app, &row.forge) else {
-        return Ok(Err("the forge is no longer in the settings".to_owned()));
+        return nobody("the forge is no longer in the settings");
     };
     let key = (row.forge.clone(), row.deploy);
     let remote = app.read(move |tx| Ok(store::remote(tx, &key.0, key.1)?)).await?;
-    Ok(Ok(client.tell(&account, &status, remote.as_deref()).await))
+    Ok(client.tell(&account, &status, remote.as_deref()).await)
 }
 
 fn account(app: &App, name: &str) -> Option<ForgeAccount> {
@@ -208,12 +203,7 @@ async fn not_told(app: &App, row: OutboxRow, error: ForgeError) -> Result<(), Fa
     if error.permanent || now.since_ms(row.created_at) > GIVE_UP_MS {
         return give_up(app, row, &error.message).await;
     }
-    tracing::warn!(
-        forge = row.forge,
-        deploy = row.deploy,
-        reason = error.message,
-        "a forge was not told; trying again"
-    );
+    tracing::warn!(forge = row.forge, seq = row.seq, reason = error.message, "a forge was not told; trying again");
     let at = now.plus_ms(pause_ms(row.attempts, error.retry_after_ms));
     app.housekeeping(move |t| Ok(store::outbox_again(t.tx(), &row.forge, row.seq, at)?)).await.map(|_| ())
 }
@@ -225,18 +215,14 @@ fn pause_ms(attempts: i64, wished: Option<i64>) -> i64 {
 }
 
 async fn give_up(app: &App, row: OutboxRow, why: &str) -> Result<(), Fault> {
-    let what = if row.forge.starts_with(cdevents::PREFIX) {
-        format!("event {}", row.seq)
-    } else {
-        format!("deploy {}", row.deploy)
-    };
-    let text = format!("{} could not be told of {what}: {why}", row.forge);
+    // Of a sink's rows the deploy is but the order they keep.
+    let (what, number) =
+        if row.forge.starts_with(cdevents::PREFIX) { ("event", row.seq) } else { ("deploy", row.deploy) };
+    let text = format!("{} could not be told of {what} {number}: {why}", row.forge);
     app.housekeeping(move |t| {
         store::outbox_delete(t.tx(), &row.forge, row.seq)?;
         let draft = EventDraft::new(Actor::system(), Source::System, "git.not_told", text.clone());
-        t.record(
-            draft.severity(Severity::Warning).data(serde_json::json!({"forge": row.forge, "deploy": row.deploy})),
-        )?;
+        t.record(draft.severity(Severity::Warning).data(serde_json::json!({"forge": row.forge, what: number})))?;
         Ok(())
     })
     .await

@@ -93,18 +93,20 @@ impl Aggregator {
         use std::ops::Bound::{Excluded, Included, Unbounded};
         let mut out = Vec::new();
         let turn = self.turn.clone();
-        for half in [(Excluded(turn.clone()), Unbounded), (Unbounded, Included(turn))] {
+        'all: for half in [(Excluded(turn.clone()), Unbounded), (Unbounded, Included(turn))] {
             for (labels, entry) in self.series.range_mut(half) {
                 let (true, Value::Counter(value) | Value::Gauge(value)) = (entry.changed, &entry.value) else {
                     continue;
                 };
                 if out.len() >= FRESH_SERIES_MAX {
-                    return out;
+                    break 'all;
                 }
                 out.push(Sample::new(labels.clone(), now.millis(), *value));
                 entry.changed = false;
-                self.turn.clone_from(labels);
             }
+        }
+        if let Some(last) = out.last() {
+            self.turn.clone_from(&last.labels);
         }
         out
     }

@@ -10,8 +10,6 @@ mod manage;
 mod spec;
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -20,7 +18,7 @@ use parking_lot::Mutex;
 use tenfold_types::{Fault, Timestamp};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::App;
+use crate::{App, private_file};
 
 pub use hook::{AlertHookAnswer, AlertSourceTry};
 pub use manage::{AlertSourceList, AlertSourcePut, AlertSourceView};
@@ -94,7 +92,9 @@ pub fn load(app: &App) -> Result<(), Fault> {
     let key = match std::fs::read(&path) {
         Ok(bytes) => bytes.trim_ascii().to_vec(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && app.settings.sources.key_file.is_none() => {
-            make(app, &path).map_err(|e| unreadable(&path, &e))?
+            let key = app.random_text(KEY_BYTES_MIN);
+            private_file::write(&path, &key).map_err(|e| unreadable(&path, &e))?;
+            key.into_bytes()
         }
         Err(error) => return Err(unreadable(&path, &error)),
     };
@@ -108,25 +108,6 @@ pub fn load(app: &App) -> Result<(), Fault> {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Fault {
     Fault::invalid(format!("sources: the key in {} cannot be read or made: {error}", path.display()))
-}
-
-/// The key stands under its name when it is whole: half of one would be refused at every start after a power cut.
-fn make(app: &App, path: &Path) -> std::io::Result<Vec<u8>> {
-    let key = app.random_text(KEY_BYTES_MIN);
-    let directory = &app.settings.data_dir;
-    std::fs::create_dir_all(directory)?;
-    let part = path.with_extension("part");
-    // What an earlier try left, with whatever mode it has.
-    match std::fs::remove_file(&part) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
-    file.write_all(key.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&part, path)?;
-    std::fs::File::open(directory)?.sync_all()?;
-    Ok(key.into_bytes())
 }
 
 impl App {

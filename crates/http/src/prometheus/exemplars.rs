@@ -6,7 +6,7 @@ use tenfold_app::App;
 use tenfold_promql::format_float;
 use tenfold_types::{Exemplar, Timestamp};
 
-use super::{Answer, Params, bad, labels_json, success};
+use super::{Answer, Params, bad, success};
 
 /// As far as the store's instants go.
 const EVER: Timestamp = Timestamp(1 << 52);
@@ -18,12 +18,13 @@ async fn run(app: &App, params: &Params) -> Answer {
     if end < start {
         return Err(bad("`end` is before `start`".into()).into());
     }
-    let one = |e: &Exemplar| json!({"labels": labels_json(&e.labels), "value": format_float(e.value), "timestamp": e.t_ms as f64 / 1000.0});
+    let one =
+        |e: &Exemplar| json!({"labels": e.labels, "value": format_float(e.value), "timestamp": e.t_ms as f64 / 1000.0});
     let all: Vec<Json> = app
         .query_exemplars(query, start, end)
         .await?
         .iter()
-        .map(|(labels, list)| json!({"seriesLabels": labels_json(labels), "exemplars": list.iter().map(one).collect::<Vec<_>>()}))
+        .map(|(labels, list)| json!({"seriesLabels": labels, "exemplars": list.iter().map(one).collect::<Vec<_>>()}))
         .collect();
     Ok(success(all))
 }

@@ -8,7 +8,7 @@ use tenfold_app::App;
 use tenfold_app::metrics::{Dropped, Health, TargetStatus};
 use tenfold_types::format_duration_ms;
 
-use super::{Answer, Params, bad, labels_json, success};
+use super::{Answer, Params, bad, success};
 
 fn active(t: TargetStatus) -> Json {
     let health = match t.health {
@@ -17,7 +17,7 @@ fn active(t: TargetStatus) -> Json {
         Health::Unknown => "unknown",
     };
     json!({
-        "discoveredLabels": labels_json(&t.discovered), "labels": labels_json(&t.labels), "scrapePool": t.pool,
+        "discoveredLabels": t.discovered, "labels": t.labels, "scrapePool": t.pool,
         "scrapeUrl": t.url, "globalUrl": t.url, "lastError": t.error.unwrap_or_default(), "lastScrape": t.last_scrape,
         "lastScrapeDuration": t.duration_ms.unwrap_or(0) as f64 / 1000.0, "health": health,
         "scrapeInterval": format_duration_ms(t.interval_ms as i64), "scrapeTimeout": format_duration_ms(t.timeout_ms as i64),
@@ -26,7 +26,7 @@ fn active(t: TargetStatus) -> Json {
 
 /// Prometheus does not say why; where a target cannot be one, we do.
 fn dropped(d: &Dropped) -> Json {
-    let mut out = json!({"discoveredLabels": labels_json(&d.discovered), "scrapePool": d.pool});
+    let mut out = json!({"discoveredLabels": d.discovered, "scrapePool": d.pool});
     if let Some(reason) = &d.reason {
         out["reason"] = json!(reason);
     }

@@ -3,29 +3,28 @@
 
 use std::io::Write;
 
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tenfold_promql::{Sample, Series, Value, VectorSample, format_float};
-use tenfold_types::{Histogram, Labels};
+use tenfold_types::Histogram;
 
 /// Bytes of one point of a series, roughly.
 const POINT_BYTES: usize = 32;
 
-pub(super) fn value(value: &Value) -> Vec<u8> {
-    let mut out = Vec::new();
+pub(super) fn put_value(out: &mut Vec<u8>, value: &Value) {
     match value {
-        Value::Scalar(p) => put_point(&mut out, p.t_ms, p.value),
+        Value::Scalar(p) => put_point(out, p.t_ms, p.value),
         Value::String { t_ms, value } => {
-            put_instant(&mut out, *t_ms);
-            put_text(&mut out, value);
+            put_instant(out, *t_ms);
+            put_json(out, value);
             out.push(b']');
         }
-        Value::Vector(samples) => put_list(&mut out, samples, put_sample),
+        Value::Vector(samples) => put_list(out, samples, put_sample),
         Value::Matrix(series) => {
             out.reserve(series.iter().map(|s| s.points.len()).sum::<usize>() * POINT_BYTES);
-            put_list(&mut out, series, put_series);
+            put_list(out, series, put_series);
         }
     }
-    out
 }
 
 fn put_list<T>(out: &mut Vec<u8>, items: &[T], put: impl Fn(&mut Vec<u8>, &T)) {
@@ -41,7 +40,7 @@ fn put_list<T>(out: &mut Vec<u8>, items: &[T], put: impl Fn(&mut Vec<u8>, &T)) {
 
 fn put_sample(out: &mut Vec<u8>, s: &VectorSample) {
     out.extend_from_slice(b"{\"metric\":");
-    put_labels(out, &s.labels);
+    put_json(out, &s.labels);
     match &s.value {
         Sample::Float(v) => {
             out.extend_from_slice(b",\"value\":");
@@ -57,7 +56,7 @@ fn put_sample(out: &mut Vec<u8>, s: &VectorSample) {
 
 fn put_series(out: &mut Vec<u8>, series: &Series) {
     out.extend_from_slice(b"{\"metric\":");
-    put_labels(out, &series.labels);
+    put_json(out, &series.labels);
     if !series.points.is_empty() || series.histograms.is_empty() {
         out.extend_from_slice(b",\"values\":");
         put_list(out, &series.points, |out, p| put_point(out, p.t_ms, p.value));
@@ -69,21 +68,8 @@ fn put_series(out: &mut Vec<u8>, series: &Series) {
     out.push(b'}');
 }
 
-fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
-    out.push(b'{');
-    for (i, (name, value)) in labels.iter().enumerate() {
-        if i > 0 {
-            out.push(b',');
-        }
-        put_text(out, name);
-        out.push(b':');
-        put_text(out, value);
-    }
-    out.push(b'}');
-}
-
-fn put_text(out: &mut Vec<u8>, text: &str) {
-    serde_json::to_writer(out, text).expect("a vector takes every write");
+fn put_json(out: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(out, value).expect("a vector takes every write");
 }
 
 /// Seconds since 1970, and the comma before what was then.
@@ -134,12 +120,14 @@ fn put_histogram(out: &mut Vec<u8>, t_ms: i64, h: &Histogram) {
 mod tests {
     use std::sync::Arc;
 
-    use tenfold_types::{HistogramPoint, Point, histogram::Buckets};
+    use tenfold_types::{HistogramPoint, Labels, Point, histogram::Buckets};
 
     use super::*;
 
     fn read(value: &Value) -> Json {
-        serde_json::from_slice(&super::value(value)).unwrap()
+        let mut written = Vec::new();
+        put_value(&mut written, value);
+        serde_json::from_slice(&written).unwrap()
     }
 
     #[test]
@@ -171,7 +159,8 @@ mod tests {
             [0.0, -0.0, 1.0, -7.0, 0.5, 1e15, 1e16, 1e21, 1.5e-7, f64::NAN, f64::INFINITY, f64::MAX, 0.1 + 0.2];
         for (i, value) in values.into_iter().enumerate() {
             for t_ms in [0, 1_795_424_000_000, 1_795_424_000_120 + i as i64, -1_500, 5] {
-                let written = super::value(&Value::Scalar(Point::new(t_ms, value)));
+                let mut written = Vec::new();
+                put_value(&mut written, &Value::Scalar(Point::new(t_ms, value)));
                 let tree = json!([t_ms as f64 / 1000.0, format_float(value)]);
                 assert_eq!(String::from_utf8(written).unwrap(), tree.to_string());
             }

@@ -2,8 +2,7 @@
 //! authority. The first is got with an enrolment token, the next with the one that is held, before it runs out.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +12,11 @@ use rcgen::{CertificateParams, KeyPair};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use tenfold_app::agents::{EnrolRequest, Issued, RenewRequest, TlsClock, fingerprint};
+use tenfold_app::{
+    agents::{EnrolRequest, Issued, RenewRequest, TlsClock, fingerprint},
+    private_file,
+};
+use tenfold_httpkit::body::{self, BodyError};
 use tenfold_protocols::certificate::validity;
 use tenfold_types::{Clock, Timestamp};
 use tokio::sync::watch;
@@ -60,7 +63,7 @@ impl Identity {
                 let enrolling = Enrolling::new(config, token)?;
                 let text = enrolling.until_answered(config, stop).await?;
                 let held = read(&text, &config.clock).map_err(|e| broken(&path, &e))?;
-                write_private(&path, &text)?;
+                private_file::write(&path, &text)?;
                 enrolling.done();
                 tracing::info!(host = %config.name, until = %held.until, "enrolled");
                 held
@@ -140,7 +143,7 @@ impl Identity {
     fn hold(&self, text: &str) -> io::Result<Timestamp> {
         let held = read(text, &self.clock).map_err(|e| broken(&self.path, &e))?;
         let until = held.until;
-        write_private(&self.path, text)?;
+        private_file::write(&self.path, text)?;
         *self.held.lock() = held;
         self.renewed.send_modify(|n| *n += 1);
         Ok(until)
@@ -171,7 +174,7 @@ impl Enrolling {
             key
         } else {
             let key = KeyPair::generate().map_err(io::Error::other)?;
-            write_private(&key_file, &key.serialize_pem())?;
+            private_file::write(&key_file, &key.serialize_pem())?;
             key
         };
         let asked = EnrolRequest {
@@ -239,15 +242,12 @@ async fn ask<T: serde::de::DeserializeOwned>(
         let kind = if is_untrusted(&error) { io::ErrorKind::PermissionDenied } else { io::ErrorKind::NotConnected };
         io::Error::new(kind, causes(&error))
     };
-    let mut answer = client.post(format!("{base}{path}")).json(body).send().await.map_err(away)?;
+    let answer = client.post(format!("{base}{path}")).json(body).send().await.map_err(away)?;
     let status = answer.status();
-    let mut text = Vec::new();
-    while let Some(part) = answer.chunk().await.map_err(away)? {
-        if text.len() + part.len() > ANSWER_BYTES_MAX {
-            return Err(io::Error::other(format!("the server's answer is larger than {ANSWER_BYTES_MAX} bytes")));
-        }
-        text.extend_from_slice(&part);
-    }
+    let text = body::whole(answer.bytes_stream(), ANSWER_BYTES_MAX).await.map_err(|e| match e {
+        BodyError::Broken(e) => away(e),
+        BodyError::TooLarge => io::Error::other(format!("the server's answer is larger than {ANSWER_BYTES_MAX} bytes")),
+    })?;
     if status.is_success() {
         return serde_json::from_slice(&text).map_err(io::Error::other);
     }
@@ -302,16 +302,6 @@ fn builder(clock: &Arc<dyn Clock>) -> io::Result<Builder> {
 
 fn broken(path: &Path, error: &str) -> io::Error {
     io::Error::other(format!("{} cannot be used: {error}; remove it and enrol the host again", path.display()))
-}
-
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let aside = path.with_extension("part");
-    let _ = fs::remove_file(&aside);
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&aside, path)?;
-    fs::File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Trusts the authority whose digest came with the enrolment token, and nobody else.

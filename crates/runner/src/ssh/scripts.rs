@@ -79,7 +79,7 @@ printf "done""#;
 /// Runs nothing any more.
 pub const UNLINK: &str = r#"rm -f "$d/current"; sync "$d"; printf "%s\n" "$3" >> "$d/revisions.log"; printf "done""#;
 
-/// Keeps the newest releases, and the current one. `$3` how many.
+/// Keeps the newest releases, and the current one. `$3` is the place of the first that goes: one more than stay.
 pub const PRUNE: &str = r#"c=$(readlink "$d/current" || true); c=${c##*/}
 ls -1 -t "$d/releases" | tail -n "+$3" | while read -r n; do
 case $n in *[!0-9]*|"") continue;; esac

@@ -1,5 +1,7 @@
 //! What is written: numbers that look like chance and are the same for every server, sent as remote write.
 
+use std::sync::Barrier;
+
 use tenfold_protocols::remote_write::{Outgoing, compress, put_series};
 use tenfold_protocols::wire_out::Writer;
 use tenfold_types::Point;
@@ -78,13 +80,16 @@ impl Set {
 
     /// Sends all of it; an answer other than success ends the run.
     pub fn send(&self, server: &Server) {
+        // All wait for each other after each round of instants: Prometheus refuses what is an hour behind the newest.
+        let round = Barrier::new(CONNECTIONS);
         std::thread::scope(|scope| {
-            (0..CONNECTIONS).for_each(|c| drop(scope.spawn(move || self.send_share(server, c))));
+            let round = &round;
+            (0..CONNECTIONS).for_each(|c| drop(scope.spawn(move || self.send_share(server, c, round))));
         });
     }
 
     /// The requests of one connection, in order: its share of the series, at all instants.
-    fn send_share(&self, server: &Server, connection: usize) {
+    fn send_share(&self, server: &Server, connection: usize, round: &Barrier) {
         let mut noise = Noise(0x9E37_79B9_7F4A_7C15 ^ (connection as u64 + 1));
         let mine: Vec<usize> = (connection..self.series).step_by(CONNECTIONS).collect();
         let start = |noise: &mut Noise| if self.kind == Kind::Buckets { 0.0 } else { noise.next(1_000_000) as f64 };
@@ -110,6 +115,7 @@ impl Set {
                 let (status, answer) = link.ask("POST", "/api/v1/write", headers, &body).unwrap();
                 assert!(status < 300, "{} answered {status}: {}", server.name, String::from_utf8_lossy(&answer));
             }
+            round.wait();
         }
     }
 }

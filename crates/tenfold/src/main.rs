@@ -11,6 +11,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// Queries allocate on many threads what another one frees (ADR 0026).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Ship, watch, switch, be on call and learn, together: one server for developers and operations.
 #[derive(Parser)]
 #[command(name = "tenfold", version, max_term_width = 100)]

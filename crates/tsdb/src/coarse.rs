@@ -227,15 +227,19 @@ impl Tsdb {
     }
 
     /// The resolutions that have rows, the finest first, each with the instant up to which it has them; and the oldest
-    /// instant of which there are samples ([`i64::MAX`] without any).
+    /// instant of which there are samples ([`i64::MAX`] without any; [`i64::MIN`] where no resolution has rows).
     pub fn coarse_reach(&self) -> (Vec<(i64, i64)>, i64) {
         let state = self.state.read();
+        if state.coarse.iter().all(Vec::is_empty) {
+            return (Vec::new(), i64::MIN);
+        }
         let whole = state.coarse_again.first().copied().unwrap_or(i64::MAX);
         let reach = RESOLUTIONS.iter().zip(&state.coarse).filter_map(|((resolution, _), blocks)| {
             Some((*resolution, blocks.iter().map(|b| b.meta.end_t).max()?.min(whole)))
         });
-        let head = state.head.iter().filter_map(crate::head::HeadSeries::oldest_t);
-        let oldest = head.chain(state.blocks.iter().map(|b| b.meta.min_t)).min();
+        // What is in memory is newer than blocks; without blocks it is walked, which every query need not do.
+        let in_memory = || state.head.iter().filter_map(crate::head::HeadSeries::oldest_t).min();
+        let oldest = state.blocks.iter().map(|b| b.meta.min_t).min().or_else(in_memory);
         (reach.collect(), oldest.unwrap_or(i64::MAX))
     }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A run is closed at this many samples: short queries need not decode more, and a run's fixed bytes stay few.
-const RUN_SAMPLES_MAX: u32 = 240;
+const RUN_SAMPLES_MAX: u32 = 120;
 
 pub(crate) struct HeadSeries {
     pub id: SeriesId,
@@ -156,7 +156,7 @@ impl HeadSeries {
     /// What overlaps the time; runs as a whole (cheap copies).
     pub fn slice(&self, start: i64, end: i64) -> HeadSlice {
         let mut out = HeadSlice::default();
-        if self.sealed.len() == 1 || !self.sealed.is_empty() {
+        if !self.sealed.is_empty() {
             out.chunks.extend(self.sealed.iter().filter(|c| c.min_t <= end && c.max_t >= start).cloned());
         }
         if let (Some(first), Some(last)) = (self.open.first_t(), self.open.last())

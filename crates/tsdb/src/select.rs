@@ -209,7 +209,11 @@ impl Tsdb {
 
 pub(crate) fn readers<'a>(blocks: impl Iterator<Item = &'a Arc<Block>>) -> Vec<Arc<BlockReader>> {
     let mut blocks: Vec<_> = blocks.cloned().collect();
-    blocks.sort_by_key(|b| b.meta.number);
+    // In the order of time, so that what is read need not be sorted; where blocks overlap, in the order of their making.
+    blocks.sort_by_key(|b| b.meta.min_t);
+    if blocks.windows(2).any(|pair| pair[0].meta.max_t >= pair[1].meta.min_t) {
+        blocks.sort_by_key(|b| b.meta.number);
+    }
     blocks.into_iter().map(|b| Arc::new(BlockReader::new(b))).collect()
 }
 

@@ -171,6 +171,12 @@ impl SeriesFilter {
     }
 }
 
+/// Threads for one query. The system is asked once: it reads the limits of its cgroup to tell.
+fn processors() -> usize {
+    static PROCESSORS: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX))
+}
+
 pub(super) fn query_fault(error: &QueryError, text: &str) -> Fault {
     let code = match error {
         QueryError::Parse { .. } => ErrorCode::BadRequest,
@@ -405,7 +411,7 @@ impl App {
         let queued = asked.elapsed();
         // Queries share the processors, so that many at once do not multiply the threads.
         let running = QUERIES_MAX.saturating_sub(self.metrics.queries.available_permits()).max(1);
-        let processors = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+        let processors = processors();
         let means =
             Means { threads: (processors / running).max(1), rows_max_ms: how.rows_max_ms, explain: how.explain };
         let interrupt = Arc::new(Interrupt::default());

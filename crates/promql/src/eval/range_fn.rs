@@ -209,7 +209,7 @@ fn extrapolate_all(kind: Extrapolated, series: &SeriesWindows<'_>, grid: Grid, v
     };
     let mut falls = Falls { all: &falls, first: 0 };
     let mut edges = super::window::Edges::default();
-    let mut layout = Layout::new(kind, series.spec.range_ms);
+    let mut layouts = Layouts::new(kind, series.spec.range_ms);
     // Samples by which a window moves with a step, where that is the same everywhere.
     let moves = pace(points).filter(|pace| grid.step > 0 && grid.step % pace == 0 && series.spec.shift.at_ms.is_none());
     let moves = moves.map(|pace| (grid.step / pace) as usize);
@@ -218,16 +218,21 @@ fn extrapolate_all(kind: Extrapolated, series: &SeriesWindows<'_>, grid: Grid, v
         let (start, end) = series.spec.window(grid.at(step));
         let window = edges.slice(points, |p| p.t_ms, start, end);
         if let [first, .., last] = window {
-            layout.set(first.t_ms - start, end - last.t_ms, last.t_ms - first.t_ms, window.len());
+            layouts.set(first.t_ms - start, end - last.t_ms, last.t_ms - first.t_ms, window.len());
             // The first window that begins after the first sample is like all that follow, up to the last sample.
             let alike = match moves {
                 Some(by) if edges.low > 0 => ((points.len() - edges.high) / by + 1).min(grid.steps - step),
                 _ => 1,
             };
             let by = moves.unwrap_or_default();
-            for value in &mut values[step..step + alike] {
+            let values = &mut values[step..step + alike];
+            let whole = falls.none_until(edges.low, edges.high, by, alike);
+            let (even, rest) = values.split_at_mut(whole);
+            layouts.extrapolate_even(points, (edges.low, edges.high, by), even);
+            (edges.low, edges.high) = (edges.low + by * whole, edges.high + by * whole);
+            for value in rest {
                 let (first, last) = (points[edges.low].value, points[edges.high - 1].value);
-                *value = layout.extrapolate(first, falls.made_up(last - first, edges.low, edges.high));
+                *value = layouts.extrapolate(first, falls.made_up(last - first, edges.low, edges.high));
                 (edges.low, edges.high) = (edges.low + by, edges.high + by);
             }
             (edges.low, edges.high) = (edges.low - by, edges.high - by);
@@ -253,6 +258,16 @@ struct Falls<'f> {
 }
 
 impl Falls<'_> {
+    /// How many of `windows` have no fall inside, from `low..high` on, each `by` samples after the one before.
+    fn none_until(&mut self, low: usize, high: usize, by: usize, windows: usize) -> usize {
+        self.first += self.all[self.first..].iter().take_while(|f| f.0 <= low).count();
+        match self.all.get(self.first) {
+            None => windows,
+            Some((at, _)) if *at < high => 0,
+            Some((at, _)) => (at - high).checked_div(by).map_or(windows, |steps| (steps + 1).min(windows)),
+        }
+    }
+
     /// The change over the samples from `low` to before `high`, with what was lost made up for. Windows do not go back.
     #[inline]
     fn made_up(&mut self, mut change: f64, low: usize, high: usize) -> f64 {
@@ -269,14 +284,12 @@ impl Falls<'_> {
     }
 }
 
-/// How samples lie in a window, and what a change is multiplied with for it. Scrapes come at an even pace, so that most
-/// windows of a series are alike and only differ in their values. Times are milliseconds: whole numbers, so that sums are
-/// exact.
+/// How samples lie in a window, and what a change is multiplied with for it. Times are milliseconds: whole numbers, so that
+/// sums are exact.
+#[derive(Clone, Copy, Default)]
 struct Layout {
-    kind: Extrapolated,
-    seconds: f64,
     /// Milliseconds from the window's start to the first sample, from the last to the end, and between them; and samples.
-    known: (i64, i64, i64, usize),
+    of: (i64, i64, i64, usize),
     sampled: f64,
     /// How far to extrapolate on both sides.
     to_start: f64,
@@ -284,42 +297,76 @@ struct Layout {
     factor: f64,
 }
 
-impl Layout {
+/// Scrapes come at an even pace, so that most windows of a series are alike and only differ in their values; where a step is
+/// no multiple of the pace, a few layouts take turns.
+struct Layouts {
+    kind: Extrapolated,
+    seconds: f64,
+    recent: [Layout; Self::KEPT],
+    at: usize,
+}
+
+impl Layouts {
+    const KEPT: usize = 4;
+
     fn new(kind: Extrapolated, range_ms: i64) -> Self {
         let seconds = range_ms as f64 / 1000.0;
-        Self { kind, seconds, known: (0, 0, 0, 0), sampled: 0.0, to_start: 0.0, to_end: 0.0, factor: 0.0 }
+        Self { kind, seconds, recent: [Layout::default(); Self::KEPT], at: 0 }
     }
 
     #[inline]
     fn set(&mut self, to_start: i64, to_end: i64, sampled: i64, samples: usize) {
-        if self.known != (to_start, to_end, sampled, samples) {
-            self.known = (to_start, to_end, sampled, samples);
-            self.compute();
+        let of = (to_start, to_end, sampled, samples);
+        if self.recent[self.at].of == of {
+            return;
+        }
+        // The oldest first: layouts that take turns come back in their order.
+        let turns = (1..Self::KEPT).map(|back| (self.at + back) % Self::KEPT);
+        match turns.clone().find(|i| self.recent[*i].of == of) {
+            Some(i) => self.at = i,
+            None => {
+                self.at = (self.at + 1) % Self::KEPT;
+                self.recent[self.at] = self.compute(of);
+            }
         }
     }
 
-    fn compute(&mut self) {
-        let (to_start, to_end, sampled, samples) = self.known;
-        self.sampled = sampled as f64;
-        let mean_distance = self.sampled / (samples - 1) as f64;
+    fn compute(&self, of: (i64, i64, i64, usize)) -> Layout {
+        let (to_start, to_end, sampled, samples) = of;
+        let sampled = sampled as f64;
+        let mean_distance = sampled / (samples - 1) as f64;
         let threshold = mean_distance * 1.1;
         let near = |distance: i64| if distance as f64 >= threshold { mean_distance / 2.0 } else { distance as f64 };
-        (self.to_start, self.to_end) = (near(to_start), near(to_end));
-        self.factor = self.factor_from(self.to_start);
+        let layout = Layout { of, sampled, to_start: near(to_start), to_end: near(to_end), factor: 0.0 };
+        Layout { factor: self.factor_from(&layout, layout.to_start), ..layout }
     }
 
-    fn factor_from(&self, to_start: f64) -> f64 {
-        let factor = (self.sampled + to_start + self.to_end) / self.sampled;
+    fn factor_from(&self, layout: &Layout, to_start: f64) -> f64 {
+        let factor = (layout.sampled + to_start + layout.to_end) / layout.sampled;
         if self.kind == Extrapolated::Rate { factor / self.seconds } else { factor }
+    }
+
+    /// Windows that differ only in their values and have no fall inside, each `by` samples after the one before.
+    fn extrapolate_even(&self, points: &[Point], (low, high, by): (usize, usize, usize), out: &mut [f64]) {
+        let firsts = points[low..].iter().step_by(by.max(1));
+        let lasts = points[high - 1..].iter().step_by(by.max(1));
+        for ((value, first), last) in out.iter_mut().zip(firsts).zip(lasts) {
+            *value = self.extrapolate(first.value, last.value - first.value);
+        }
     }
 
     #[inline]
     fn extrapolate(&self, first: f64, change: f64) -> f64 {
+        let layout = &self.recent[self.at];
         // The counter would be zero before the window starts: do not go further back than that.
-        if self.kind.is_counter() && change > 0.0 && first >= 0.0 && self.sampled * first < self.to_start * change {
-            return change * self.factor_from(self.sampled * (first / change));
+        if self.kind.is_counter()
+            && change > 0.0
+            && first >= 0.0
+            && layout.sampled * first < layout.to_start * change
+        {
+            return change * self.factor_from(layout, layout.sampled * (first / change));
         }
-        change * self.factor
+        change * layout.factor
     }
 }
 

@@ -74,7 +74,8 @@ impl Set {
         match n / JOBS % 10 {
             0..=5 => *value += if noise.next(200) == 0 { 1.0 } else { 0.0 },
             6 | 7 => *value += noise.next(500) as f64,
-            _ => *value += (noise.next(201) as f64 - 100.0) / 100.0,
+            // Hundredths, as programs print them, and not the sum of rounding errors.
+            _ => *value = ((*value * 100.0).round() + noise.next(201) as f64 - 100.0) / 100.0,
         }
     }
 
@@ -96,7 +97,6 @@ impl Set {
         let mut values: Vec<f64> = mine.iter().map(|_| start(&mut noise)).collect();
         let labels: Vec<_> = mine.iter().map(|n| self.labels(*n)).collect();
         let mut link = Connection::open(server).unwrap();
-        let headers = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n";
         let first_ms = self.end_ms - (self.samples as i64 - 1) * self.pace_ms;
         for first in (0..self.samples).step_by(REQUEST_INSTANTS) {
             let instants = first..(first + REQUEST_INSTANTS).min(self.samples);
@@ -111,11 +111,16 @@ impl Set {
                     let labels = labels[i].each_ref().map(|(name, value)| (*name, value.as_str()));
                     put_series(&mut body, &Outgoing { labels: &labels, points: &points, ..Outgoing::default() });
                 }
-                let body = compress(&body.into_bytes()).unwrap();
-                let (status, answer) = link.ask("POST", "/api/v1/write", headers, &body).unwrap();
-                assert!(status < 300, "{} answered {status}: {}", server.name, String::from_utf8_lossy(&answer));
+                post(&mut link, server.name, &body.into_bytes());
             }
             round.wait();
         }
     }
+}
+
+/// Writes one request of remote write; an answer other than success ends the run.
+pub fn post(link: &mut Connection, name: &str, body: &[u8]) {
+    let headers = "Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\nX-Prometheus-Remote-Write-Version: 0.1.0\r\n";
+    let (status, answer) = link.ask("POST", "/api/v1/write", headers, &compress(body).unwrap()).unwrap();
+    assert!(status < 300, "{name} answered {status}: {}", String::from_utf8_lossy(&answer));
 }

@@ -1,9 +1,12 @@
 //! The server's store beside Debian's Prometheus and VictoriaMetrics in one run: the same remote write by the same client,
 //! then the same questions in turns. Reports processor time, memory and bytes on disk of each server's process.
 //!
-//! `cargo run --release -p tenfold --example store_bench -- [SERIES] [SAMPLES] [WIDE]`: SERIES x SAMPLES over 25 hours
-//! (10,000 x 1,000), WIDE series x 40 samples of the last ten minutes (100,000). `TENFOLD_BIN` names the server (by default
-//! the release build beside this example), `TENFOLD_BEFORE` an older build to be measured in the same run.
+//! `cargo run --release -p tenfold --example store_bench -- [SERIES] [SAMPLES] [WIDE] [WIDE_SAMPLES]`: SERIES x SAMPLES over
+//! 25 hours (10,000 x 3,000), WIDE series x WIDE_SAMPLES, one each 15 s, up to now (100,000 x 40). `TENFOLD_BIN` names the
+//! server (by default the release build beside this example), `TENFOLD_BEFORE` an older build to be measured in the same run.
+//!
+//! `-- real [SCRAPES]` writes what a real node_exporter says, scraped each second and told as each 15 s, and compares bytes
+//! on disk with what the values tell at least.
 //!
 //! `-- statsd [DATAGRAMS]` measures StatsD beside Etsy's server instead.
 
@@ -11,6 +14,7 @@
 
 mod data;
 mod queries;
+mod real;
 mod server;
 mod statsd;
 
@@ -38,17 +42,17 @@ pub fn pause(seconds: u64) {
 }
 
 #[expect(clippy::disallowed_methods, reason = "real stores go by the real time")]
-fn now_ms() -> i64 {
+pub fn now_ms() -> i64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
-fn sets(series: usize, samples: usize, wide: usize) -> [Set; 3] {
+fn sets(series: usize, samples: usize, wide: usize, wide_samples: usize) -> [Set; 3] {
     let end_ms = now_ms() / 15_000 * 15_000;
     let pace_ms = COVERED_MS / samples as i64 / 1_000 * 1_000;
     let set = |name, kind, series, samples, pace_ms| Set { name, kind, series, samples, pace_ms, end_ms };
     [
         set("bench_total", Kind::Mixed, series, samples, pace_ms.max(1_000)),
-        set("wide_total", Kind::Mixed, wide, 40, 15_000),
+        set("wide_total", Kind::Mixed, wide, wide_samples, 15_000),
         set("lat_bucket", Kind::Buckets, 12_000, 240, 15_000),
     ]
 }
@@ -60,10 +64,10 @@ fn write(set: &Set, servers: &[Server]) {
         set.send(server);
         let (cpu, wall) = (server.cpu_s() - before, begun.elapsed().as_secs_f64());
         println!(
-            "{:16} {:9.0} samples a processor second ({cpu:.1} s; {wall:.1} s of wall time), peak {:.0} MiB",
+            "{:16} {:9.0} samples a processor second ({cpu:.1} s; {wall:.1} s of wall time), peak {}",
             server.name,
             set.total() / cpu,
-            server.memory_kib("VmHWM") / 1024.0
+            server.peak()
         );
     }
 }
@@ -83,7 +87,7 @@ fn tell_memory(what: &str, servers: &[Server], before: &[[f64; 2]], series: usiz
 }
 
 /// Waits until stores have tidied up. Blocks are cut and merged by themselves; VictoriaMetrics is asked to.
-fn settle(servers: &[Server]) {
+pub fn settle(servers: &[Server]) {
     pause(SETTLE_S);
     for server in servers.iter().filter(|s| s.name == "VictoriaMetrics") {
         server.ask("GET", "/internal/force_flush", "", b"");
@@ -114,9 +118,12 @@ fn main() {
     if args.next_if_eq("statsd").is_some() {
         return statsd::run(args.next().map_or(200_000, |a| a.parse().unwrap()));
     }
+    if args.next_if_eq("real").is_some() {
+        return real::run(args.next().map_or(480, |a| a.parse().unwrap()));
+    }
     let mut args = args.map(|a| a.parse::<usize>().unwrap());
     let mut size = |usual| args.next().unwrap_or(usual);
-    let sets = sets(size(10_000), size(1_000), size(100_000));
+    let sets = sets(size(10_000), size(3_000), size(100_000), size(40));
     let dir = tempfile::tempdir().unwrap();
     let settings = "[statsd]\nlisten = \"\"\n";
     let ours = server::tenfold(dir.path(), settings);

@@ -12,8 +12,59 @@ use nix::unistd::Pid;
 /// A server that does not answer for so long is given up.
 const PATIENCE: Duration = Duration::from_mins(5);
 
+/// The control group a server's processes run in, which counts what they use. Needs root; without it the process is asked.
+struct Cgroup {
+    dirs: Vec<PathBuf>,
+    /// Processor time, and what one second is in it.
+    cpu: (PathBuf, f64),
+    peak: PathBuf,
+}
+
+impl Cgroup {
+    fn make(name: &str) -> Option<Self> {
+        let root = Path::new("/sys/fs/cgroup");
+        let own = format!("store-bench-{}-{name}", std::process::id());
+        let made = |controller: &str| {
+            let dir = root.join(controller).join(&own);
+            std::fs::create_dir(&dir).ok().map(|()| dir)
+        };
+        if root.join("cgroup.controllers").exists() {
+            let dir = made("")?;
+            let (cpu, peak) = (dir.join("cpu.stat"), dir.join("memory.peak"));
+            return Some(Self { dirs: vec![dir], cpu: (cpu, 1e6), peak });
+        }
+        let (cpu, memory) = (made("cpuacct")?, made("memory")?);
+        let (usage, peak) = (cpu.join("cpuacct.usage"), memory.join("memory.max_usage_in_bytes"));
+        Some(Self { dirs: vec![cpu, memory], cpu: (usage, 1e9), peak })
+    }
+
+    fn take(&self, pid: u32) {
+        for dir in &self.dirs {
+            std::fs::write(dir.join("cgroup.procs"), pid.to_string()).unwrap();
+        }
+    }
+
+    fn cpu_s(&self) -> f64 {
+        let text = std::fs::read_to_string(&self.cpu.0).unwrap();
+        let number = text.split_whitespace().find_map(|word| word.parse::<f64>().ok()).unwrap();
+        number / self.cpu.1
+    }
+
+    fn peak_mib(&self) -> Option<f64> {
+        let text = std::fs::read_to_string(&self.peak).ok()?;
+        Some(text.trim().parse::<f64>().ok()? / f64::from(1 << 20))
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        self.dirs.iter().for_each(|dir| drop(std::fs::remove_dir(dir)));
+    }
+}
+
 pub struct Server {
     pub name: &'static str,
+    cgroup: Option<Cgroup>,
     program: PathBuf,
     args: Vec<String>,
     child: Child,
@@ -65,7 +116,9 @@ impl Server {
             return None;
         };
         let [data, blocks] = dirs;
-        Some(Self { name, program: program.to_owned(), args, child, port, token: String::new(), data, blocks })
+        let cgroup = Cgroup::make(name);
+        cgroup.iter().for_each(|group| group.take(child.id()));
+        Some(Self { name, cgroup, program: program.to_owned(), args, child, port, token: String::new(), data, blocks })
     }
 
     /// A process that is only watched, ready when its port answers.
@@ -85,12 +138,23 @@ impl Server {
         Connection::open(self).unwrap().ask(method, path, headers, body).unwrap()
     }
 
-    /// Seconds of processor time of the process, to a hundredth.
+    /// Seconds of processor time: of the control group, or of the process to a hundredth.
     pub fn cpu_s(&self) -> f64 {
+        if let Some(group) = &self.cgroup {
+            return group.cpu_s();
+        }
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
         // utime and stime, in hundredths.
         (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
+    }
+
+    /// The most memory it had: of the process, and of the control group, which counts the pages of its files as well.
+    pub fn peak(&self) -> String {
+        let process = self.memory_kib("VmHWM") / 1024.0;
+        let group = self.cgroup.as_ref().and_then(Cgroup::peak_mib);
+        let group = group.map(|mib| format!(", {mib:.0} with its files' pages")).unwrap_or_default();
+        format!("{process:.0} MiB{group}")
     }
 
     /// A field of the process' status in KiB: `VmHWM`, `VmRSS`, `RssAnon`.
@@ -109,6 +173,7 @@ impl Server {
     pub fn start_again(&mut self, probe: &str) -> f64 {
         let begun = Instant::now();
         self.child = spawn(&self.program, &self.args).unwrap();
+        self.cgroup.iter().for_each(|group| group.take(self.child.id()));
         listen(&mut self.child, None);
         let (_keep, wait) = std::sync::mpsc::channel::<()>();
         while begun.elapsed() < PATIENCE {

@@ -1,6 +1,12 @@
 //! Reading runs out of a block on behalf of one query.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use tenfold_types::{HistogramPoint, Point};
@@ -23,27 +29,47 @@ const WINDOW_BYTES_MIN: usize = 8 << 10;
 /// Decoded columns of timestamps kept for other series that share them.
 const TIMES_KEPT: usize = 1024;
 
+/// Threads that read one block at a time without getting in each other's way.
+const LANES: usize = 8;
+
 /// One query's view of one block. Shared by its series.
 pub(crate) struct BlockReader {
     pub block: Arc<Block>,
-    window: Mutex<Window>,
-    group: Mutex<Option<Group>>,
-    times: Mutex<HashMap<u64, Arc<Vec<i64>>>>,
+    lanes: [Mutex<Lane>; LANES],
+}
+
+/// What was read last, for the neighbours of a series, which are read next by the same thread.
+#[derive(Default)]
+struct Lane {
+    window: Window,
+    group: Option<Arc<Group>>,
+    times: HashMap<u64, Arc<Vec<i64>>>,
+    /// The last column of timestamps that stood in a group, by its bytes.
+    inline_times: Option<(Vec<u8>, Arc<Vec<i64>>)>,
+    values: Vec<f64>,
+}
+
+/// The lane of this thread.
+fn lane() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: usize = NEXT.fetch_add(1, Ordering::Relaxed) % LANES;
+    }
+    MINE.with(|lane| *lane)
 }
 
 #[derive(Default)]
 struct Window {
     offset: u64,
-    bytes: Arc<Vec<u8>>,
+    bytes: Vec<u8>,
     size: usize,
 }
 
-#[derive(Clone)]
 struct Group {
     number: usize,
-    bytes: Arc<Vec<u8>>,
+    bytes: Vec<u8>,
     /// Where each series begins and ends in `bytes`.
-    series: Arc<Vec<(u32, u32)>>,
+    series: Vec<(u32, u32)>,
 }
 
 enum Place<'a> {
@@ -65,61 +91,28 @@ const UNREADABLE: &str = "a column's checksum does not match";
 
 impl BlockReader {
     pub fn new(block: Arc<Block>) -> Self {
-        Self { block, window: Mutex::default(), group: Mutex::default(), times: Mutex::default() }
-    }
-
-    fn read(&self, section: Section, what: &'static str) -> Result<(Arc<Vec<u8>>, usize), TsdbError> {
-        let len = section.len as usize;
-        let mut window = self.window.lock();
-        let inside = section.offset.checked_sub(window.offset).map(|skip| skip as usize);
-        let at = if let Some(skip) = inside.filter(|skip| skip + len <= window.bytes.len()) {
-            skip
-        } else {
-            let next = inside.is_some_and(|skip| skip <= 2 * window.bytes.len() && !window.bytes.is_empty());
-            let size = if next { (window.size * 2).min(WINDOW_BYTES_MAX) } else { WINDOW_BYTES_MIN };
-            window.size = size;
-            let left = self.block.bytes.saturating_sub(section.offset);
-            let mut bytes = vec![0; (size.max(len) as u64).min(left) as usize];
-            let read = self.block.file.read_exact_at(&mut bytes, section.offset);
-            read.map_err(TsdbError::io("read", &self.block.path))?;
-            window.offset = section.offset;
-            window.bytes = Arc::new(bytes);
-            0
-        };
-        let bytes = window.bytes.clone();
-        drop(window);
-        match bytes.get(at..at + len) {
-            Some(part) if crc32fast::hash(part) == section.crc => Ok((bytes, at)),
-            _ => Err(self.block.damage(what)),
-        }
-    }
-
-    fn group(&self, number: usize) -> Result<Group, TsdbError> {
-        let mut kept = self.group.lock();
-        if let Some(group) = kept.as_ref().filter(|g| g.number == number) {
-            return Ok(group.clone());
-        }
-        let section = *self.block.groups.get(number).ok_or_else(|| self.block.damage(MALFORMED))?;
-        let bytes = self.block.section(section, "a group's checksum does not match")?;
-        let series = split(&bytes).ok_or_else(|| self.block.damage(MALFORMED))?;
-        let group = Group { number, bytes: Arc::new(bytes), series: Arc::new(series) };
-        *kept = Some(group.clone());
-        Ok(group)
+        Self { block, lanes: Default::default() }
     }
 
     /// Whether the series has a run that overlaps the time.
     pub fn overlaps(&self, id: SeriesId, start: i64, end: i64) -> Result<bool, TsdbError> {
         let mut found = false;
-        self.runs(id, |run| {
+        self.runs(id, |_, run| {
             found |= run.min_t <= end && run.max_t >= start;
             Ok(())
         })?;
         Ok(found)
     }
 
-    fn runs(&self, id: SeriesId, mut each: impl FnMut(&Run<'_>) -> Result<(), TsdbError>) -> Result<(), TsdbError> {
+    /// Calls `each` with the series' runs, oldest first.
+    fn runs(
+        &self,
+        id: SeriesId,
+        mut each: impl FnMut(&mut Lane, &Run<'_>) -> Result<(), TsdbError>,
+    ) -> Result<(), TsdbError> {
         let Some(place) = self.block.place(id) else { return Ok(()) };
-        let group = self.group(place as usize / GROUP_SERIES)?;
+        let mut lane = self.lanes[lane()].lock();
+        let group = lane.group(&self.block, place as usize / GROUP_SERIES)?;
         let bounds = group.series.get(place as usize % GROUP_SERIES);
         let body = bounds.and_then(|(from, to)| group.bytes.get(*from as usize..*to as usize));
         let body = body.ok_or_else(|| self.block.damage(MALFORMED))?;
@@ -127,7 +120,7 @@ impl BlockReader {
         let count = r.usize().ok_or_else(|| self.block.damage(MALFORMED))?;
         for _ in 0..count {
             let run = take_run_ref(&mut r, self.block.meta.start_t).ok_or_else(|| self.block.damage(MALFORMED))?;
-            each(&run)?;
+            each(&mut lane, &run)?;
         }
         Ok(())
     }
@@ -140,24 +133,26 @@ impl BlockReader {
         floats: &mut Vec<Point>,
         histograms: &mut Vec<HistogramPoint>,
     ) -> Result<(), TsdbError> {
-        let mut values = Vec::new();
-        self.runs(id, |run| {
+        let block = &*self.block;
+        self.runs(id, |lane, run| {
             // A time that ends before it begins holds nothing, also where both lie within the run.
             if run.kind == ROWS || run.min_t > end || run.max_t < start || start > end {
                 return Ok(());
             }
-            let times = self.times(run)?;
-            let column = self.column(&run.values)?;
-            let bytes = column.bytes();
+            let times = lane.times(block, run)?;
             let (from, to) = (times.partition_point(|t| *t < start), times.partition_point(|t| *t <= end));
             if run.kind == 0 {
+                let mut values = std::mem::take(&mut lane.values);
                 values.clear();
-                take_values(bytes, run.rows, &mut values).ok_or_else(|| self.block.damage(UNREADABLE))?;
+                let taken = take_values(lane.column(block, &run.values)?, run.rows, &mut values);
+                taken.ok_or_else(|| block.damage(UNREADABLE))?;
                 let rows = times[from..to].iter().zip(&values[from..to]);
                 floats.extend(rows.map(|(t, v)| Point::new(*t, *v)));
+                lane.values = values;
             } else {
                 let mut all = Vec::new();
-                take_run(bytes, &times, &mut all).ok_or_else(|| self.block.damage(UNREADABLE))?;
+                let taken = take_run(lane.column(block, &run.values)?, &times, &mut all);
+                taken.ok_or_else(|| block.damage(UNREADABLE))?;
                 histograms.extend(all.drain(from..to));
             }
             Ok(())
@@ -166,14 +161,15 @@ impl BlockReader {
 
     /// Appends a series' rows within the time.
     pub fn rows(&self, id: SeriesId, (start, end): (i64, i64), out: &mut Vec<Row>) -> Result<(), TsdbError> {
-        self.runs(id, |run| {
+        let block = &*self.block;
+        self.runs(id, |lane, run| {
             if run.kind != ROWS || run.min_t > end || run.max_t < start {
                 return Ok(());
             }
-            let times = self.times(run)?;
-            let column = self.column(&run.values)?;
+            let times = lane.times(block, run)?;
             let from = out.len();
-            take_rows(column.bytes(), &times, out).ok_or_else(|| self.block.damage(UNREADABLE))?;
+            let taken = take_rows(lane.column(block, &run.values)?, &times, out);
+            taken.ok_or_else(|| block.damage(UNREADABLE))?;
             let mut i = 0;
             out.retain(|row| {
                 i += 1;
@@ -182,50 +178,88 @@ impl BlockReader {
             Ok(())
         })
     }
+}
 
-    fn column<'r>(&self, place: &Place<'r>) -> Result<Column<'r>, TsdbError> {
+impl Lane {
+    fn group(&mut self, block: &Block, number: usize) -> Result<Arc<Group>, TsdbError> {
+        if let Some(group) = self.group.as_ref().filter(|g| g.number == number) {
+            return Ok(group.clone());
+        }
+        let section = *block.groups.get(number).ok_or_else(|| block.damage(MALFORMED))?;
+        let bytes = block.section(section, "a group's checksum does not match")?;
+        let series = split(&bytes).ok_or_else(|| block.damage(MALFORMED))?;
+        let group = Arc::new(Group { number, bytes, series });
+        self.group = Some(group.clone());
+        Ok(group)
+    }
+
+    fn column<'r>(&'r mut self, block: &Block, place: &Place<'r>) -> Result<&'r [u8], TsdbError> {
         match place {
-            Place::Inline(bytes) => Ok(Column::Inline(bytes)),
-            Place::Stored(section) => {
-                let (bytes, at) = self.read(*section, UNREADABLE)?;
-                Ok(Column::Window(bytes, at, section.len as usize))
-            }
+            Place::Inline(bytes) => Ok(bytes),
+            Place::Stored(section) => self.window.read(block, *section),
         }
     }
 
-    fn times(&self, run: &Run<'_>) -> Result<Arc<Vec<i64>>, TsdbError> {
+    fn times(&mut self, block: &Block, run: &Run<'_>) -> Result<Arc<Vec<i64>>, TsdbError> {
         let decode = |bytes: &[u8]| {
             let times = take_times(bytes, run.rows).filter(|t| t.len() == run.rows);
-            times.map(Arc::new).ok_or_else(|| self.block.damage(UNREADABLE))
+            times.map(Arc::new).ok_or_else(|| block.damage(UNREADABLE))
         };
         let section = match run.times {
-            Place::Inline(bytes) => return decode(bytes),
+            Place::Inline(bytes) => return self.inline_times(bytes, run.rows, decode),
             Place::Stored(section) => section,
         };
-        if let Some(known) = self.times.lock().get(&section.offset).filter(|t| t.len() == run.rows) {
+        if let Some(known) = self.times.get(&section.offset).filter(|t| t.len() == run.rows) {
             return Ok(known.clone());
         }
         // Read past the window, which stays with the values.
-        let times = decode(&self.block.section(section, UNREADABLE)?)?;
-        let mut kept = self.times.lock();
-        if kept.len() >= TIMES_KEPT {
-            kept.clear();
+        let times = decode(&block.section(section, UNREADABLE)?)?;
+        if self.times.len() >= TIMES_KEPT {
+            self.times.clear();
         }
-        kept.insert(section.offset, times.clone());
+        self.times.insert(section.offset, times.clone());
+        Ok(times)
+    }
+
+    /// Short columns repeat from series to series when their targets are asked together.
+    fn inline_times(
+        &mut self,
+        bytes: &[u8],
+        rows: usize,
+        decode: impl FnOnce(&[u8]) -> Result<Arc<Vec<i64>>, TsdbError>,
+    ) -> Result<Arc<Vec<i64>>, TsdbError> {
+        if let Some((_, known)) = self.inline_times.as_ref().filter(|(of, known)| of == bytes && known.len() == rows) {
+            return Ok(known.clone());
+        }
+        let times = decode(bytes)?;
+        self.inline_times = Some((bytes.to_vec(), times.clone()));
         Ok(times)
     }
 }
 
-enum Column<'a> {
-    Inline(&'a [u8]),
-    Window(Arc<Vec<u8>>, usize, usize),
-}
-
-impl Column<'_> {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Inline(bytes) => bytes,
-            Self::Window(bytes, at, len) => &bytes[*at..at + len],
+impl Window {
+    fn read(&mut self, block: &Block, section: Section) -> Result<&[u8], TsdbError> {
+        let len = section.len as usize;
+        let inside = section.offset.checked_sub(self.offset).map(|skip| skip as usize);
+        let at = if let Some(skip) = inside.filter(|skip| skip + len <= self.bytes.len()) {
+            skip
+        } else {
+            let next = inside.is_some_and(|skip| skip <= 2 * self.bytes.len() && !self.bytes.is_empty());
+            self.size = if next { (self.size * 2).min(WINDOW_BYTES_MAX) } else { WINDOW_BYTES_MIN };
+            let left = block.bytes.saturating_sub(section.offset);
+            self.bytes.resize((self.size.max(len) as u64).min(left) as usize, 0);
+            let read = block.file.read_exact_at(&mut self.bytes, section.offset);
+            if let Err(error) = read {
+                // What is in the window now is of no place.
+                self.bytes.clear();
+                return Err(TsdbError::io("read", &block.path)(error));
+            }
+            self.offset = section.offset;
+            0
+        };
+        match self.bytes.get(at..at + len) {
+            Some(part) if crc32fast::hash(part) == section.crc => Ok(part),
+            _ => Err(block.damage(UNREADABLE)),
         }
     }
 }

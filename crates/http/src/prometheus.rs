@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tenfold_app::metrics::{How, SeriesFilter, Told};
 use tenfold_app::{App, Role};
-use tenfold_promql::{Limits, PlanNode, parse_duration_ms};
+use tenfold_promql::{Limits, PlanNode, Value, parse_duration_ms};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
 
@@ -89,6 +89,7 @@ fn success(data: impl Serialize) -> Response {
 }
 
 /// Parameters out of the address or a form; some may stand several times.
+#[derive(Clone)]
 struct Params(Vec<(String, String)>);
 
 impl Params {
@@ -166,7 +167,26 @@ fn is_set(params: &Params, name: &str) -> bool {
     params.get(name).is_some_and(|value| !matches!(value, "0" | "false"))
 }
 
-fn answer(told: &Told, params: &Params, query: &str) -> Response {
+/// Points from which an answer is written off the runtime's threads: some milliseconds of work.
+const LONG_POINTS: usize = 20_000;
+
+async fn answer(told: Told, params: &Params, query: &str) -> Result<Response, Fault> {
+    let points = match &told.answer.value {
+        Value::Matrix(series) => series.iter().map(|s| s.points.len() + s.histograms.len()).sum(),
+        Value::Vector(samples) => samples.len(),
+        Value::Scalar(_) | Value::String { .. } => 1,
+    };
+    let body = if points < LONG_POINTS {
+        body(&told, params, query)
+    } else {
+        let (params, query) = (params.clone(), query.to_owned());
+        let written = tokio::task::spawn_blocking(move || body(&told, &params, &query)).await;
+        written.map_err(|_| Fault::internal("writing the answer ended in a panic"))?
+    };
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+fn body(told: &Told, params: &Params, query: &str) -> Vec<u8> {
     let output = &told.answer;
     let start =
         format!("{{\"status\":\"success\",\"data\":{{\"resultType\":\"{}\",\"result\":", output.value.type_name());
@@ -192,7 +212,7 @@ fn answer(told: &Told, params: &Params, query: &str) -> Response {
         }
     }
     body.push(b'}');
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+    body
 }
 
 /// `explain`; and `max_source_resolution`, called as in Thanos: `auto`, or how coarse rows of old time may be (`0s` for samples
@@ -221,7 +241,7 @@ async fn run_query(app: &App, params: &Params) -> Answer {
     }
     let at = params.time("time")?.unwrap_or_else(|| app.now());
     let told = app.query_told(query, at, how(params)?).await?;
-    Ok(answer(&told, params, query))
+    Ok(answer(told, params, query).await?)
 }
 
 async fn run_range(app: &App, params: &Params) -> Answer {
@@ -249,7 +269,7 @@ async fn run_range(app: &App, params: &Params) -> Answer {
         return Ok(answer);
     }
     let told = app.query_range(query, start, end, step_ms, how(params)?).await?;
-    Ok(answer(&told, params, query))
+    Ok(answer(told, params, query).await?)
 }
 
 fn filter(params: &Params) -> Result<SeriesFilter, Fault> {

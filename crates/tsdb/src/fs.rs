@@ -8,6 +8,8 @@ use std::{
     sync::Arc,
 };
 
+use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+
 /// An open file. Writing always goes to the end.
 pub trait FsFile: Send + Sync {
     fn append(&self, bytes: &[u8]) -> io::Result<()>;
@@ -16,6 +18,8 @@ pub trait FsFile: Send + Sync {
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
+    /// These bytes are going to be read: a hint, which costs nothing where it does not help.
+    fn will_read(&self, _offset: u64, _len: u64) {}
     fn truncate(&self, len: u64) -> io::Result<()>;
     /// Returns when the bytes would survive a power cut.
     fn sync(&self) -> io::Result<()>;
@@ -52,6 +56,10 @@ impl FsFile for File {
     }
     fn len(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
+    }
+    fn will_read(&self, offset: u64, len: u64) {
+        let advice = PosixFadviseAdvice::POSIX_FADV_WILLNEED;
+        let _ = posix_fadvise(self, offset as i64, len as i64, advice);
     }
     fn truncate(&self, len: u64) -> io::Result<()> {
         self.set_len(len)

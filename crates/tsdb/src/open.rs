@@ -34,6 +34,9 @@ pub(crate) struct Opened {
     pub known: bool,
 }
 
+/// Descriptions of runs that are read ahead at a start.
+const READ_AHEAD_BYTES_MAX: u64 = 64 << 20;
+
 /// Reads all parts of a directory.
 pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbError> {
     let mut report = OpenReport::default();
@@ -88,6 +91,9 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
     }
     state.blocks.sort_by_key(|b| (b.meta.min_t, b.meta.number));
     report.blocks = state.blocks.len();
+    // The newest blocks are asked first after a start; while the log is read, the disk brings what that begins with.
+    let ahead = |left: u64, block: &Arc<Block>| Some(left - block.read_ahead(left)?);
+    let _left = state.blocks.iter().rev().try_fold(READ_AHEAD_BYTES_MAX, ahead);
     let mut bytes = 0;
     for part in parts.iter().filter(|p| !p.checkpoint) {
         bytes += read_segment(&**fs, part, &mut state, &mut report)?;

@@ -1,8 +1,6 @@
 //! The answer of a query as Prometheus' API writes it, put down without a tree in between: a graph is tens of thousands of
 //! points.
 
-use std::io::Write;
-
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 use tenfold_promql::{Sample, Series, Value, VectorSample, format_float};
@@ -74,12 +72,19 @@ fn put_json(out: &mut Vec<u8>, value: &impl Serialize) {
 
 /// Seconds since 1970, and the comma before what was then.
 fn put_instant(out: &mut Vec<u8>, t_ms: i64) {
-    let (sign, ms) = (if t_ms < 0 { "-" } else { "" }, t_ms.unsigned_abs());
-    let put = match ms % 1_000 {
-        0 => write!(out, "[{sign}{}.0,", ms / 1_000),
-        part => write!(out, "[{sign}{}.{},", ms / 1_000, format!("{part:03}").trim_end_matches('0')),
-    };
-    put.expect("a vector takes every write");
+    let (seconds, ms) = (t_ms.unsigned_abs() / 1_000, t_ms.unsigned_abs() % 1_000);
+    out.push(b'[');
+    if t_ms < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
+    if ms == 0 {
+        out.extend_from_slice(b".0,");
+    } else {
+        let part = format!(".{ms:03}");
+        out.extend_from_slice(part.trim_end_matches('0').as_bytes());
+        out.push(b',');
+    }
 }
 
 fn put_point(out: &mut Vec<u8>, t_ms: i64, value: f64) {
@@ -87,7 +92,7 @@ fn put_point(out: &mut Vec<u8>, t_ms: i64, value: f64) {
     out.push(b'"');
     // Whole numbers are most of all, and are the same in either way.
     if value.fract() == 0.0 && value.abs() < 1e15 && (value != 0.0 || value.is_sign_positive()) {
-        write!(out, "{}", value as i64).expect("a vector takes every write");
+        out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
     } else {
         out.extend_from_slice(format_float(value).as_bytes());
     }

@@ -201,12 +201,7 @@ fn start_overlaps(start_before: i64, t_before: i64, start: i64) -> bool {
 fn extrapolate_all(kind: Extrapolated, series: &SeriesWindows<'_>, grid: Grid, values: &mut [f64]) {
     let points = &series.run.floats;
     // Where a counter fell, with the value it fell from: few, so that a window need not be walked at every step.
-    let falls: Vec<(usize, f64)> = if kind.is_counter() {
-        let pairs = points.iter().zip(points.iter().skip(1)).enumerate();
-        pairs.filter(|(_, (before, p))| p.value < before.value).map(|(i, (before, _))| (i + 1, before.value)).collect()
-    } else {
-        Vec::new()
-    };
+    let falls = if kind.is_counter() { falls(points) } else { Vec::new() };
     let mut falls = Falls { all: &falls, first: 0 };
     let mut edges = super::window::Edges::default();
     let mut layouts = Layouts::new(kind, series.spec.range_ms);
@@ -247,8 +242,35 @@ fn extrapolate_all(kind: Extrapolated, series: &SeriesWindows<'_>, grid: Grid, v
 fn pace(points: &[Point]) -> Option<i64> {
     let [first, second, ..] = points else { return None };
     let pace = second.t_ms - first.t_ms;
-    let even = points.iter().zip(&points[1..]).all(|(a, b)| b.t_ms - a.t_ms == pace);
-    (even && pace > 0).then_some(pace)
+    let uneven = stretches(points, |a, b| b.t_ms - a.t_ms != pace).next().is_some();
+    (!uneven && pace > 0).then_some(pace)
+}
+
+/// Where a counter fell: the first sample after it, and the value it fell from.
+fn falls(points: &[Point]) -> Vec<(usize, f64)> {
+    let fell = |before: &Point, p: &Point| p.value < before.value;
+    let mut out = Vec::new();
+    for (from, stretch) in stretches(points, fell) {
+        // A gauge falls at every second sample, in no order that a processor could guess: each place is written, and stays
+        // where it fell.
+        let mut kept = out.len();
+        out.resize(kept + stretch.len(), (0, 0.0));
+        for (i, w) in stretch.windows(2).enumerate() {
+            out[kept] = (from + i + 1, w[0].value);
+            kept += usize::from(fell(&w[0], &w[1]));
+        }
+        out.truncate(kept);
+    }
+    out
+}
+
+/// The stretches that have a pair of neighbours which the question is true of, each with its first place. Neighbours are asked
+/// many at a time without a branch between them, since most series have none.
+fn stretches(points: &[Point], is: impl Fn(&Point, &Point) -> bool) -> impl Iterator<Item = (usize, &[Point])> {
+    const PAIRS: usize = 32;
+    let starts = (0..points.len().saturating_sub(1)).step_by(PAIRS);
+    let all = starts.map(move |from| (from, &points[from..points.len().min(from + PAIRS + 1)]));
+    all.filter(move |(_, stretch)| stretch.iter().zip(&stretch[1..]).fold(false, |any, (a, b)| any | is(a, b)))
 }
 
 /// Where a counter fell, with the value it fell from.
@@ -359,11 +381,7 @@ impl Layouts {
     fn extrapolate(&self, first: f64, change: f64) -> f64 {
         let layout = &self.recent[self.at];
         // The counter would be zero before the window starts: do not go further back than that.
-        if self.kind.is_counter()
-            && change > 0.0
-            && first >= 0.0
-            && layout.sampled * first < layout.to_start * change
-        {
+        if self.kind.is_counter() && change > 0.0 && first >= 0.0 && layout.sampled * first < layout.to_start * change {
             return change * self.factor_from(layout, layout.sampled * (first / change));
         }
         change * layout.factor

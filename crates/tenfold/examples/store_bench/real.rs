@@ -82,7 +82,11 @@ pub fn run(scrapes: usize) {
     let set = scrape(scrapes);
     let samples: usize = set.values().map(Vec::len).sum();
     let least: f64 = set.values().map(|points| bits(points)).sum::<f64>() / 8.0;
-    println!("{} series, {samples} samples; what they tell at least: {:.3} bytes a sample", set.len(), least / samples as f64);
+    println!(
+        "{} series, {samples} samples; what they tell at least: {:.3} bytes a sample",
+        set.len(),
+        least / samples as f64
+    );
     let dir = tempfile::tempdir().unwrap();
     let ours = server::tenfold(dir.path(), "[statsd]\nlisten = \"\"\n");
     // Prometheus keeps its newest hours in the head; its bytes are of nothing that is comparable.
@@ -95,6 +99,10 @@ pub fn run(scrapes: usize) {
     for server in &servers {
         let bytes = bytes_on_disk(&server.blocks, &["wal"]) as f64 / samples as f64;
         ours = if server.name == "tenfold" { bytes } else { ours };
-        println!("{:16} {bytes:.3} bytes a sample, labels and index of its blocks and all; ours is {:.2} of it", server.name, ours / bytes);
+        println!(
+            "{:16} {bytes:.3} bytes a sample, labels and index of its blocks and all; ours is {:.2} of it",
+            server.name,
+            ours / bytes
+        );
     }
 }

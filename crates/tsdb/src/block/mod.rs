@@ -145,6 +145,20 @@ impl Block {
         read_exemplars(&bytes, |id, e| out.push((id, e))).ok_or_else(|| self.damage("its exemplars are malformed"))?;
         Ok(out)
     }
+    /// Where the descriptions of runs lie: the first byte and how many.
+    fn groups_span(&self) -> (u64, u64) {
+        let begin = self.groups.first().map_or(0, |g| g.offset);
+        (begin, self.groups.last().map_or(0, |g| g.offset + u64::from(g.len) - begin))
+    }
+    /// Has the descriptions of runs read ahead, which every query begins with, unless they are longer than that; how many
+    /// bytes they are.
+    pub fn read_ahead(&self, bytes_max: u64) -> Option<u64> {
+        let (begin, len) = self.groups_span();
+        (len <= bytes_max).then(|| {
+            self.file.will_read(begin, len);
+            len
+        })
+    }
     /// Opens a block. A [`TsdbError::Damaged`] one is to be set aside.
     pub fn open(fs: &dyn Fs, path: &Path) -> Result<Self, TsdbError> {
         let damaged = |what| TsdbError::Damaged { path: path.into(), what };

@@ -12207,6 +12207,8 @@ export interface components {
         ReceiverStatus: {
             name: string;
             url: string;
+            /** @description Which version of remote write it is sent: `1.0`, also where 2.0 is set and it does not read that, or `2.0`. */
+            version: string;
             shards: number;
             /** Format: int64 */
             queue_bytes: number;
@@ -12224,6 +12226,11 @@ export interface components {
              * @description Samples it will never take.
              */
             refused: number;
+            /**
+             * Format: int64
+             * @description Samples that the rules of relabelling leave out.
+             */
+            left_out: number;
             /**
              * Format: int64
              * @description Samples that were dropped because the queue was full.

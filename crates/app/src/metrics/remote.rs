@@ -41,6 +41,8 @@ pub trait Cluster: Send + Sync {
 pub struct ReceiverStatus {
     pub name: String,
     pub url: String,
+    /// Which version of remote write it is sent: `1.0`, also where 2.0 is set and it does not read that, or `2.0`.
+    pub version: String,
     pub shards: usize,
     pub queue_bytes: u64,
     pub queue_bytes_max: u64,
@@ -50,6 +52,8 @@ pub struct ReceiverStatus {
     pub sent: u64,
     /// Samples it will never take.
     pub refused: u64,
+    /// Samples that the rules of relabelling leave out.
+    pub left_out: u64,
     /// Samples that were dropped because the queue was full.
     pub dropped: u64,
     /// Damaged parts of its queue that were passed over.

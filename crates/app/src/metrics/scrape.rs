@@ -133,6 +133,14 @@ impl State {
         }
     }
 
+    /// What is known of the family a metric is of: the one of its name, or of its name without what families add.
+    pub fn metadata_of(&self, name: &str) -> Option<Metadata> {
+        const ADDED: [&str; 6] = ["_total", "_bucket", "_count", "_sum", "_created", "_info"];
+        let known = self.metadata.lock();
+        let family = |added: &str| known.get(name.strip_suffix(added)?);
+        known.get(name).or_else(|| ADDED.into_iter().find_map(family)).cloned()
+    }
+
     /// Kind and help of every metric family that was scraped.
     pub fn metadata(&self) -> std::collections::BTreeMap<String, Metadata> {
         self.metadata.lock().clone()

@@ -65,6 +65,24 @@ pub struct Receiver {
     pub shards: usize,
     /// Samples that wait on disk for the receiver.
     pub queue_bytes_max: u64,
+    /// Which message it is sent. One that answers that it does not read 2.0 is sent 1.0.
+    pub version: WriteVersion,
+    /// Whether exemplars are sent as well.
+    pub send_exemplars: bool,
+    /// Rules by which series are renamed or left out on their way.
+    pub write_relabel_configs: Vec<tenfold_scrape::RuleSpec>,
+}
+
+/// The versions of remote write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum WriteVersion {
+    /// `prometheus.WriteRequest`, which every receiver reads.
+    #[default]
+    #[serde(rename = "1.0")]
+    V1,
+    /// `io.prometheus.write.v2.Request`: smaller, and with what is known of each metric.
+    #[serde(rename = "2.0")]
+    V2,
 }
 
 impl Default for Receiver {
@@ -76,6 +94,9 @@ impl Default for Receiver {
             token_file: PathBuf::new(),
             shards: 2,
             queue_bytes_max: 1 << 30,
+            version: WriteVersion::default(),
+            send_exemplars: true,
+            write_relabel_configs: Vec::new(),
         }
     }
 }

@@ -118,14 +118,16 @@ fn sources(view: &Value) -> Vec<String> {
 }
 
 fn receivers(view: &Value) -> Vec<String> {
-    let head = ["RECEIVER", "SENT", "REFUSED", "DROPPED", "RETRIES", "QUEUE BYTES"];
+    let head = ["RECEIVER", "VERSION", "SENT", "REFUSED", "LEFT OUT", "DROPPED", "RETRIES", "QUEUE BYTES"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for one in list(view, "items") {
         let count = |key| number(one, key).to_string();
         rows.push(vec![
             text(one, "name").to_owned(),
+            text(one, "version").to_owned(),
             count("sent"),
             count("refused"),
+            count("left_out"),
             count("dropped"),
             count("retries"),
             count("queue_bytes"),

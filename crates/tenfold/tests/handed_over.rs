@@ -523,3 +523,50 @@ fn blocks_of_prometheus_and_openmetrics_are_imported() {
     let events = text(&b.run(&["events", "--kind", "metrics.imported"]));
     assert!(events.contains("ana imports samples from"), "{events}");
 }
+
+#[test]
+fn openmetrics_brings_exemplars_and_families_and_says_what_to_do_about_new_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let b = Bench::start();
+    b.set_up();
+    let (end, old) = (now_s(), now_s() - 2 * 86_400);
+    let file = dir.path().join("old.om");
+    let text_of = |body: &str| std::fs::write(&file, format!("{body}# EOF\n")).unwrap();
+    let import = || b.run(&["metrics", "import", file.to_str().unwrap()]);
+    text_of(&format!(
+        "# TYPE jobs counter\n# UNIT jobs things\n# HELP jobs Jobs that were done.\n\
+         jobs_total 1 {old}\njobs_total 2 {} # {{trace_id=\"abc\"}} 0.5 {}.25\n\
+         # TYPE took histogram\ntook_bucket{{le=\"1\"}} 3 {old} # {{trace_id=\"def\"}} 0.75\n",
+        old + 60,
+        old + 59
+    ));
+    let done = import();
+    assert_eq!(code(&done), 0, "{}{}", text(&done), err(&done));
+    let bearer = format!("Authorization: Bearer {}", b.reader());
+    let list = |path: &str| json(&["-H", &bearer, &format!("{}{path}", b.url)])["data"].clone();
+    let about = list("/api/v1/metadata?metric=jobs");
+    assert_eq!(
+        about["jobs"],
+        serde_json::json!([{"type": "counter", "help": "Jobs that were done.", "unit": "things"}])
+    );
+    let exemplars = |query: &str| {
+        let path = format!("/api/v1/query_exemplars?query={query}&start={}&end={}", old - 60, old + 120);
+        let found = list(&path)[0]["exemplars"][0].clone();
+        (found["labels"]["trace_id"].clone(), found["timestamp"].as_f64())
+    };
+    assert_eq!(exemplars("jobs_total"), ("abc".into(), Some((old + 59) as f64 + 0.25)));
+    assert_eq!(exemplars("took_bucket"), ("def".into(), Some(old as f64)), "the time of its sample");
+    let value = |expr: &str, at: i64| first(&query(&b.url, expr, &at.to_string(), &["-H", &bearer]));
+    assert_eq!(value("took_bucket{le=\"1.0\"}", old), Some(3.0), "bounds are written as scrapes write them");
+
+    // Time that is not in blocks yet: in any order where there is nothing, and at most half an hour late where there is.
+    b.send_lines(&b.sender(), &format!("work done=9 {end}\n"));
+    let (late, later) = (end - 600, end - 2_400);
+    text_of(&format!("fresh 2 {late}\nfresh 1 {later}\nwork_done 5 {late}\nwork_done 4 {later}\n"));
+    let done = import();
+    assert_eq!(code(&done), 3, "{}{}", text(&done), err(&done));
+    assert!(text(&done).contains("1 refused (too_old)"), "{}", text(&done));
+    assert!(text(&done).contains("import the same once more in three hours"), "{}", text(&done));
+    assert_eq!((value("fresh", late), value("fresh", later)), (Some(2.0), Some(1.0)));
+    assert_eq!((value("work_done", late), value("work_done", later)), (Some(5.0), None));
+}

@@ -225,14 +225,16 @@ impl App {
             self.note_down(EventDraft::new(who.actor.clone(), who.source, "metrics.imported", text).data(data)).await?;
         }
         let _place = self.metrics.push_place().await?;
-        let (tsdb, now) = (self.metrics.tsdb.clone(), self.now());
+        let (app, now) = (self.clone(), self.now());
         let bad =
             |e: tenfold_protocols::remote_write::RemoteWriteError| Fault::new(ErrorCode::BadRequest, e.to_string());
         let work = move || {
             let plain = decompress(&body).map_err(bad)?;
             let read = decode(&plain, if v2 { Version::V2 } else { Version::V1 }).map_err(bad)?;
             let latest_ms = now.millis().saturating_add(super::AHEAD_MS_MAX);
-            super::write::import(&tsdb, &read.batch, now.millis(), latest_ms).map_err(|e| store_fault(&e))
+            app.metrics.keep_old_metadata(read.metadata);
+            let tsdb = &app.metrics.tsdb;
+            super::write::import(tsdb, &read.batch, now.millis(), latest_ms).map_err(|e| store_fault(&e))
         };
         let done = tokio::task::spawn_blocking(work).await;
         let done = done.map_err(|_| Fault::internal("importing ended in a panic"))??;

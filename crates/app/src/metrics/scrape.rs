@@ -133,6 +133,13 @@ impl State {
         }
     }
 
+    /// Of old samples: what is known by now counts more.
+    pub(super) fn keep_old_metadata<'a>(&self, found: impl IntoIterator<Item = (&'a str, Metadata)>) {
+        let known = self.metadata();
+        let new = found.into_iter().filter(|(name, _)| !known.contains_key(*name));
+        self.keep_metadata(new.map(|(name, about)| (name.to_owned(), about)));
+    }
+
     /// What is known of the family a metric is of: the one of its name, or of its name without what families add.
     pub fn metadata_of(&self, name: &str) -> Option<Metadata> {
         const ADDED: [&str; 6] = ["_total", "_bucket", "_count", "_sum", "_created", "_info"];

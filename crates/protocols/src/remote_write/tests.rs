@@ -393,6 +393,22 @@ fn version_1_becomes_version_2() {
     }
 }
 
+#[test]
+fn metadata_is_written_as_it_is_read() {
+    let about = |kind: &str| Metadata { kind: kind.into(), help: "What it is.".into(), unit: "seconds".into() };
+    let mut out = Writer::default();
+    let points = [Point::new(1, 1.0)];
+    put_metadata(&mut out, "latency", &about("histogram"));
+    put_series(&mut out, &Outgoing { labels: &[("__name__", "x")], points: &points, ..Outgoing::default() });
+    put_metadata(&mut out, "odd", &about("something of its own"));
+    let body = out.into_bytes();
+    let read = decode(&body, Version::V1).unwrap();
+    assert_eq!(read.metadata, [("latency", about("histogram")), ("odd", about("unknown"))]);
+    assert_eq!(read.batch.series_count(), 1);
+    let request = wire::Request1::decode(&body[..]).unwrap();
+    assert_eq!((request.metadata[0].kind, request.metadata[0].metric_family_name.as_str()), (3, "latency"));
+}
+
 /// The two kinds of samples may not stand in one series of version 2.
 #[test]
 fn a_series_of_both_kinds_becomes_two() {

@@ -562,7 +562,9 @@ fn openmetrics_brings_exemplars_and_families_and_says_what_to_do_about_new_time(
     // Time that is not in blocks yet: in any order where there is nothing, and at most half an hour late where there is.
     b.send_lines(&b.sender(), &format!("work done=9 {end}\n"));
     let (late, later) = (end - 600, end - 2_400);
-    text_of(&format!("fresh 2 {late}\nfresh 1 {later}\nwork_done 5 {late}\nwork_done 4 {later}\n"));
+    text_of(&format!(
+        "fresh 2 {late}\nfresh 1 {later}\nwork_done{{db=\"t\"}} 5 {late}\nwork_done{{db=\"t\"}} 4 {later}\n"
+    ));
     let done = import();
     assert_eq!(code(&done), 3, "{}{}", text(&done), err(&done));
     assert!(text(&done).contains("1 refused (too_old)"), "{}", text(&done));

@@ -9771,6 +9771,8 @@ export interface components {
             panels: components["schemas"]["Panel"][];
             /** @description Made up from the service's metrics because nobody wrote one. */
             generated?: boolean;
+            /** @description Of one that was made up: what was looked for, where little or nothing was found. */
+            note?: string | null;
         };
         /** @description A dashboard of Grafana to take in. */
         DashboardImport: {

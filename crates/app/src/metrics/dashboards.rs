@@ -32,6 +32,9 @@ pub struct Dashboard {
     /// Made up from the service's metrics because nobody wrote one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub generated: bool,
+    /// Of one that was made up: what was looked for, where little or nothing was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -283,7 +286,7 @@ fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashbo
     }
     let title = Some(read.title).filter(|t| !t.trim().is_empty()).unwrap_or_else(|| "imported".to_owned());
     let name = name.map_or_else(|| named_after(&title), str::to_owned);
-    Ok((Dashboard { name, title, service: None, variables, panels, generated: false }, report))
+    Ok((Dashboard { name, title, service: None, variables, panels, generated: false, note: None }, report))
 }
 
 /// `Node Exporter / Nodes` becomes `node-exporter-nodes`.
@@ -312,7 +315,10 @@ impl App {
         let services: Vec<String> = self.services().await?.into_iter().map(|s| s.name).collect();
         for service in services {
             if !all.iter().any(|d| d.service.as_deref() == Some(&service) || d.name == service) {
-                all.push(drawn::service(&service));
+                all.push(match self.service_names(&service).await {
+                    Ok(found) => drawn::service(&service, &found),
+                    Err(fault) => drawn::unknown(&service, &fault),
+                });
             }
         }
         if self.metrics.has_pushed() && !all.iter().any(|d| d.name == drawn::HOSTS) {
@@ -343,7 +349,7 @@ impl App {
         check_dashboard(&dashboard)?;
         let who = who.clone();
         self.transact(move |t| {
-            let dashboard = Dashboard { generated: false, ..dashboard.clone() };
+            let dashboard = Dashboard { generated: false, note: None, ..dashboard.clone() };
             let row = DashboardRow {
                 name: dashboard.name.clone(),
                 service: dashboard.service.clone(),
@@ -398,10 +404,10 @@ mod tests {
 
     #[test]
     fn a_wrong_query_names_its_panel_and_place() {
-        let mut d = drawn::service("photos");
+        let mut d = with_query("up");
         d.panels[0].queries[0].expr = "sum(rate(x[1m])".into();
         let fault = check_dashboard(&d).expect_err("the bracket is open");
-        assert!(fault.message.contains("Requests"), "{}", fault.message);
+        assert!(fault.message.contains("`P`"), "{}", fault.message);
     }
 
     fn dashboard(body: serde_json::Value) -> Dashboard {

@@ -4,9 +4,11 @@
 
 mod admin;
 mod burst;
+mod conventions;
 mod dashboards;
 mod drawn;
 mod exemplars;
+mod found;
 mod ganglia;
 mod graphite;
 mod markers;
@@ -77,6 +79,8 @@ pub struct State {
     /// How targets are asked that no configuration file names.
     usual_job: Arc<tenfold_scrape::Job>,
     bursts: burst::Bursts,
+    /// Which metrics services have, for the pages that draw themselves.
+    found: found::Cache,
     metadata: Mutex<std::collections::BTreeMap<String, tenfold_protocols::exposition::Metadata>>,
     statsd: Mutex<Aggregator>,
     trouble: Mutex<Option<String>>,
@@ -128,6 +132,7 @@ impl State {
             pools: pools::Pools::default(),
             usual_job: Arc::new(settings.metrics.usual_job()),
             bursts: burst::Bursts::default(),
+            found: found::Cache::default(),
             metadata: Mutex::default(),
             statsd: Mutex::default(),
             trouble: Mutex::default(),

@@ -35,7 +35,7 @@ export function Editing({ dashboard, fresh, range, values, onDone }: Props): Rea
   const panels = draft.panels;
   const put = (next: Panel[]): void => setDraft({ ...draft, panels: next });
   const save = async (): Promise<void> => {
-    const { generated: _made, ...body } = draft;
+    const { generated: _made, note: _looked, ...body } = draft;
     const saved = await action.run(() => (fresh ? graphs.create(body) : graphs.put(body)), ({ name }) => `The dashboard ${name} is saved.`);
     if (!saved) return;
     onDone();

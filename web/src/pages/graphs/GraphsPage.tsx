@@ -43,6 +43,7 @@ function Panels({ dashboard, range }: { dashboard: Dashboard; range: Range }): R
   return (
     <section className="section" aria-label={`Graphs of ${dashboard.title}`}>
       <h2 className="sr-only">{dashboard.title}</h2>
+      {dashboard.note && <p className="muted">{dashboard.note}</p>}
       <div className="form-row">
         <Variables variables={variables} values={values} range={range} choose={choose} />
         <span className="end form-row">

@@ -6,6 +6,7 @@ use tenfold_store::dashboards::{self as store, DashboardRow};
 use tenfold_types::{EventDraft, Fault, is_legacy_name};
 
 use super::drawn;
+use super::ingest_page::{INGEST, ingest};
 use crate::people::check_name;
 use crate::{App, Caller, Role};
 
@@ -309,7 +310,7 @@ impl App {
         Ok(ImportedDashboard { dashboard, report, saved: !import.dry_run })
     }
 
-    /// All dashboards, with a generated one for each service that has none, and one for the hosts.
+    /// All dashboards, with a generated one for each service that has none, one for the hosts and one for what comes in.
     pub async fn dashboards(&self) -> Result<Vec<Dashboard>, Fault> {
         let mut all = self.dashboards_written().await?;
         let services: Vec<String> = self.services().await?.into_iter().map(|s| s.name).collect();
@@ -323,6 +324,9 @@ impl App {
         }
         if self.metrics.has_pushed() && !all.iter().any(|d| d.name == drawn::HOSTS) {
             all.push(drawn::hosts());
+        }
+        if self.metrics.takes_in() && !all.iter().any(|d| d.name == INGEST) {
+            all.push(ingest());
         }
         // What people ship comes before what it runs on.
         let rank = |d: &Dashboard| d.generated && d.service.is_none();

@@ -11,6 +11,7 @@ mod exemplars;
 mod found;
 mod ganglia;
 mod graphite;
+mod ingest_page;
 mod markers;
 #[cfg(test)]
 mod old_time;
@@ -52,7 +53,7 @@ pub use pools::{Dropped, PoolStatus};
 pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
 pub use query::{Answer, EachSeries, How, QUERY_TIMEOUT_MS, SeriesFilter, Told};
 pub use remote::{Cluster, ForwardBatch, Forwarder, ReceiverStatus};
-pub use scrape::Scraped;
+pub use scrape::{Scraped, TargetFamily};
 pub use statsd::Aggregator;
 pub use targets::{GANGLIA, Health, Plan, Target, TargetStatus};
 
@@ -183,24 +184,6 @@ impl State {
     /// Why samples are not kept at the moment, if they are not.
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().clone()
-    }
-
-    /// A datagram from a StatsD client, or a piece of whole lines; `transport` is `udp`, `tcp` or `unix`.
-    pub fn statsd_packet(&self, transport: &str, packet: &[u8], now: Timestamp) {
-        let read = tenfold_protocols::statsd::parse(packet);
-        let of = [("transport", transport)];
-        self.own.add("tenfold_statsd_packets_total", &of, 1.0);
-        let refused = self.statsd.lock().observe(read.metrics, now);
-        for (name, count) in [
-            ("tenfold_statsd_bad_lines_total", read.bad_lines),
-            ("tenfold_statsd_events_ignored_total", read.events),
-            ("tenfold_statsd_service_checks_ignored_total", read.service_checks),
-            ("tenfold_statsd_refused_total", refused),
-        ] {
-            if count > 0 {
-                self.own.add(name, &of, count as f64);
-            }
-        }
     }
 }
 

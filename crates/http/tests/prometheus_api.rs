@@ -289,6 +289,85 @@ async fn targets_are_told_with_what_was_found_and_dropped() {
 }
 
 #[tokio::test]
+async fn families_are_told_by_target() {
+    use tenfold_app::metrics::{Scraped, Target};
+    use tenfold_protocols::exposition::Format;
+    let asker = Asker::new().await;
+    let app = &asker.world.app;
+    let labels = |host: &str| Labels::from_pairs([("job", "web"), ("instance", host)]);
+    for (host, page) in [
+        ("h1", "# TYPE done_total counter\n# HELP done_total What was done.\ndone_total 1\nplain 2\n"),
+        ("h2", "# TYPE took summary\ntook_sum 1\ntook_count 1\ndone_total 4\n"),
+    ] {
+        let target = Target::reported(format!("http://{host}:80/metrics"), labels(host), host);
+        app.metrics.set_host_targets(host, vec![target.clone()]);
+        let page = Ok((axum::body::Bytes::from_static(page.as_bytes()), Format::Prometheus));
+        app.metrics.scraped(&target, Scraped { at: app.now(), duration_ms: 1, page }).expect("it is kept");
+    }
+    let row = |host: &str, metric: &str, kind: &str, help: &str| json!({"target": labels(host), "metric": metric, "type": kind, "help": help, "unit": ""});
+    let done = |host: &str| row(host, "done_total", "counter", "What was done.");
+    let path = "/api/v1/targets/metadata";
+    assert_eq!(
+        asker.get(path, &[]).await,
+        data(json!([done("h1"), done("h2"), row("h2", "took", "summary", "")])),
+        "of h2's own page or not, it is known of the family"
+    );
+    let of_h2 = [("match_target", "{instance=\"h2\"}"), ("limit", "1")];
+    assert_eq!(asker.get(path, &of_h2).await, data(json!([done("h2")])));
+    let took = json!([{"target": labels("h2"), "type": "summary", "help": "", "unit": ""}]);
+    assert_eq!(asker.get(path, &[("metric", "took")]).await, data(took));
+    let (status, body) = asker.get(path, &[("match_target", "{job=\"db\"}")]).await;
+    assert_eq!((status, &body["errorType"]), (StatusCode::NOT_FOUND, &json!("not_found")), "{body}");
+    let (status, body) = asker.get(path, &[("match_target", "{job=")]).await;
+    assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")), "{body}");
+}
+
+#[tokio::test]
+async fn what_is_asked_before_it_is_used() {
+    let asker = Asker::new().await;
+    for (path, told) in [("/-/healthy", "tenfold is healthy.\n"), ("/-/ready", "tenfold is ready.\n")] {
+        // Probes have no tokens.
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let response = asker.world.router.clone().oneshot(request).await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert_eq!(to_bytes(response.into_body(), 100).await.expect("a body"), told);
+    }
+    let replayed = json!({"min": 0, "max": 0, "current": 0, "state": "done"});
+    assert_eq!(asker.get("/api/v1/status/walreplay", &[]).await, data(replayed));
+    let url = asker.world.app.settings.link("/api/v2/alerts");
+    let managers = json!({"activeAlertmanagers": [{"url": url}], "droppedAlertmanagers": []});
+    assert_eq!(asker.get("/api/v1/alertmanagers", &[]).await, data(managers));
+}
+
+/// Whoever makes a client out of the document can ask.
+#[test]
+fn the_document_names_the_parameters() {
+    let document: Value = serde_json::from_str(&tenfold_http::openapi().to_json().expect("JSON")).expect("JSON");
+    let named = |path: &str| -> Vec<(String, bool)> {
+        let all = document["paths"][path]["get"]["parameters"].as_array().cloned().unwrap_or_default();
+        all.iter().map(|p| (p["name"].as_str().unwrap_or_default().into(), p["required"] == true)).collect()
+    };
+    let wanted = |names: &[(&str, bool)]| names.iter().map(|(n, r)| ((*n).to_owned(), *r)).collect::<Vec<_>>();
+    assert_eq!(named("/api/v1/query")[..2], wanted(&[("query", true), ("time", false)]));
+    assert_eq!(
+        named("/api/v1/query_range")[..4],
+        wanted(&[("query", true), ("start", true), ("end", true), ("step", true)])
+    );
+    let labels = wanted(&[("match[]", false), ("start", false), ("end", false), ("limit", false)]);
+    assert_eq!(named("/api/v1/labels"), labels);
+    assert_eq!(named("/api/v1/label/{name}/values")[1..], labels);
+    assert_eq!(named("/api/v1/series")[0], ("match[]".to_owned(), true));
+    for path in ["query", "query_range", "series", "labels", "query_exemplars", "format_query"] {
+        let form = "application/x-www-form-urlencoded";
+        let body = &document["paths"][format!("/api/v1/{path}")]["post"]["requestBody"]["content"][form]["schema"];
+        let name = body["$ref"].as_str().and_then(|r| r.rsplit('/').next()).unwrap_or_default();
+        let fields = document["components"]["schemas"][name]["properties"].as_object().expect("fields");
+        let first = if matches!(path, "series" | "labels") { "match[]" } else { "query" };
+        assert!(fields.contains_key(first), "{path}: {fields:?}");
+    }
+}
+
+#[tokio::test]
 async fn exemplars_of_the_series_a_query_is_about() {
     use tenfold_protocols::batch::{Batch, Exemplar};
     let asker = Asker::new().await;

@@ -7,6 +7,7 @@ use tenfold_app::App;
 use tenfold_app::metrics::QUERY_TIMEOUT_MS;
 use tenfold_promql::Limits;
 
+use super::params::PrometheusExpression;
 use super::{Answer, Params, success};
 
 /// Which program answers; Grafana asks to know what it can use.
@@ -60,13 +61,13 @@ fn run_format(app: &App, params: &Params) -> Answer {
 }
 
 /// Writes a query the way Prometheus does, over several lines where it is long (`query`).
-#[utoipa::path(get, path = "/api/v1/format_query", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(get, path = "/api/v1/format_query", params(PrometheusExpression), responses((status = 200, content_type = "application/json")))]
 pub(super) async fn format_query(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     run_format(&app, &Params::new(q.as_deref(), b""))
 }
 
 /// The same by form.
-#[utoipa::path(post, path = "/api/v1/format_query", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(post, path = "/api/v1/format_query", request_body(content = PrometheusExpression, content_type = "application/x-www-form-urlencoded"), responses((status = 200, content_type = "application/json")))]
 pub(super) async fn format_query_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
     run_format(&app, &Params::new(q.as_deref(), &form))
 }

@@ -7,9 +7,9 @@ mod common;
 use common::{World, world};
 use serde_json::json;
 use tenfold_app::Caller;
-use tenfold_app::metrics::Dashboard;
+use tenfold_app::metrics::{Dashboard, MarkerKind, MarkerQuery};
 use tenfold_tsdb::Sample;
-use tenfold_types::Labels;
+use tenfold_types::{Actor, EventDraft, Labels, Severity, Source, Timestamp};
 
 impl World {
     async fn service(&self, name: &str) {
@@ -26,6 +26,54 @@ impl World {
         let labels = Labels::from_pairs(labels.iter().copied());
         self.app.metrics.append(&[Sample::new(labels, self.app.now().millis(), 1.0)]).unwrap();
     }
+}
+
+impl World {
+    /// Records an event of an alert of a service.
+    async fn alert(&self, kind: &str, fingerprint: &str, service: &str) {
+        let draft = EventDraft::new(Actor::system(), Source::System, kind, "uploads fail").alert(fingerprint);
+        let draft = draft.service(service).severity(Severity::Critical);
+        self.app.transact(move |t| t.record(draft.clone())).await.unwrap();
+    }
+
+    /// Kinds, and after how many minutes each began and ended.
+    async fn marks(&self, query: MarkerQuery, start: Timestamp) -> Vec<(MarkerKind, i64, Option<i64>)> {
+        let minutes = |at: Timestamp| at.since_ms(start) / 60_000;
+        let found = self.app.markers(query).await.unwrap();
+        found.into_iter().map(|m| (m.kind, minutes(m.at), m.end_at.map(minutes))).collect()
+    }
+}
+
+#[tokio::test]
+async fn alerts_and_incidents_of_a_service_stand_on_its_graphs() {
+    let w = world().await;
+    w.service("photos").await;
+    let start = w.app.now();
+    w.alert("alert.fired", "a", "photos").await;
+    w.alert("alert.fired", "b", "albums").await;
+    w.clock.advance_minutes(10);
+    let new = serde_json::from_value(json!({"title": "uploads are slow", "service": "photos"})).unwrap();
+    let incident = w.app.incident_open(&Caller::system(), new).await.unwrap();
+    w.clock.advance_minutes(20);
+    w.alert("alert.resolved", "a", "photos").await;
+    w.clock.advance_minutes(30);
+    let photos = MarkerQuery { service: Some("photos".into()), ..MarkerQuery::default() };
+    let of_photos = [(MarkerKind::Alert, 0, Some(30)), (MarkerKind::Incident, 10, None)];
+    assert_eq!(w.marks(photos.clone(), start).await, of_photos);
+    let later = MarkerQuery { from: Some(start.plus_ms(40 * 60_000)), ..photos.clone() };
+    assert_eq!(w.marks(later, start).await, of_photos[1..], "what is over before is not told, what goes on is");
+    let during =
+        MarkerQuery { from: Some(start.plus_ms(60_000)), to: Some(start.plus_ms(5 * 60_000)), ..photos.clone() };
+    assert_eq!(w.marks(during, start).await, of_photos[..1], "it reaches over both ends");
+    w.app
+        .incident_resolve(&Caller::system(), incident.number, serde_json::from_value(json!({})).unwrap())
+        .await
+        .unwrap();
+    let all = w.marks(MarkerQuery::default(), start).await;
+    assert!(
+        all.contains(&(MarkerKind::Incident, 10, Some(60))) && all.contains(&(MarkerKind::Alert, 0, None)),
+        "{all:?}"
+    );
 }
 
 fn titles(dashboard: &Dashboard) -> Vec<&str> {

@@ -100,7 +100,7 @@ async fn delete(
     Ok(Json(Deleted { done: true }))
 }
 
-/// Deploys, rollbacks, canaries, flips and notes within a time, for drawing on graphs.
+/// Deploys, rollbacks, canaries, flips, notes, alerts and incidents within a time, for drawing on graphs.
 #[utoipa::path(get, path = "/api/markers", params(MarkersQuery), responses((status = 200, body = MarkerList)))]
 async fn markers(State(app): State<App>, QueryOf(q): QueryOf<MarkersQuery>) -> Result<Json<MarkerList>, ApiError> {
     let query = MarkerQuery { from: q.from, to: q.to, service: q.service, environment: q.environment };

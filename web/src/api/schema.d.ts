@@ -4232,7 +4232,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Deploys, rollbacks, canaries, flips and notes within a time, for drawing on graphs. */
+        /** Deploys, rollbacks, canaries, flips, notes, alerts and incidents within a time, for drawing on graphs. */
         get: {
             parameters: {
                 query?: {
@@ -11489,6 +11489,7 @@ export interface components {
              */
             seq: number;
             at: string;
+            /** @description None for what has no length, and for an alert or an incident that goes on. */
             end_at?: string | null;
             kind: components["schemas"]["MarkerKind"];
             text: string;
@@ -11496,7 +11497,7 @@ export interface components {
             subject: Record<string, unknown>;
         };
         /** @enum {string} */
-        MarkerKind: "deploy" | "rollback" | "canary" | "flip" | "note";
+        MarkerKind: "deploy" | "rollback" | "canary" | "flip" | "note" | "alert" | "incident";
         MarkerList: {
             items: components["schemas"]["Marker"][];
         };

@@ -29,6 +29,8 @@ const NAMES: Record<Marker["kind"], [string, string]> = {
   canary: ["canary", "canaries"],
   flip: ["flag flip", "flag flips"],
   note: ["note", "notes"],
+  alert: ["alert", "alerts"],
+  incident: ["incident", "incidents"],
 };
 
 const LINES_MAX = 6;

@@ -7,6 +7,7 @@ mod burst;
 mod conventions;
 mod dashboards;
 mod drawn;
+mod episodes;
 mod exemplars;
 mod found;
 mod ganglia;

@@ -164,6 +164,8 @@ export const MARKERS: Marker[] = [
   { seq: 203, at: ago(12.8 * MIN), end_at: ago(12 * MIN), kind: "canary", text: "Canary of deploy 39 on host-1", actor_name: "mei", subject: {} },
   { seq: 210, at: ago(30_000), end_at: null, kind: "canary", text: "Canary of deploy 41 on host-1", actor_name: "raj", subject: {} },
   { seq: 201, at: ago(15 * MIN), kind: "flip", text: "new_uploader to 50 % in production", actor_name: "ana", subject: {} },
+  { seq: 205, at: ago(11 * MIN), end_at: ago(7 * MIN), kind: "alert", text: "More than 2 % of photos requests fail", actor_name: "tenfold", subject: {} },
+  { seq: 206, at: ago(11 * MIN), end_at: ago(6 * MIN), kind: "incident", text: "Incident 3: more than 2 % of photos requests fail", actor_name: "tenfold", subject: {} },
   { seq: 195, at: ago(24 * MIN), kind: "note", text: "doing: rebooting the cache host", actor_name: "raj", subject: {} },
 ];
 

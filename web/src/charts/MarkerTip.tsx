@@ -13,7 +13,7 @@ export function MarkerTip({ left, width, marks }: { left: number; width: number;
     <div className="chart-tip" style={place}>
       {marks.slice(0, MARKS_MAX).map((mark) => (
         <p key={`${mark.seq}-${mark.kind}`}>
-          <span className="muted">{stamp(mark.at, Date.now(), true)} · {mark.actor_name}</span>
+          <span className="muted">{stamp(mark.at, Date.now(), true)}{mark.end_at ? ` to ${stamp(mark.end_at, Date.now(), true)}` : ""} · {mark.actor_name}</span>
           <br />
           {mark.text}
         </p>

@@ -39,15 +39,14 @@ export function Plot({ times, lines, unit, markers, height, sync, onZoom, onCurs
     const element = host.current;
     if (!element) return undefined;
     const ink = readInk();
-    const colours = { deploy: ink.text, rollback: ink.critical, band: ink.accent, flip: ink.accent };
     const { times: xs, lines: ys } = latest.current;
     const options = chartOptions({
       lines: ys, unit, theme, ink, sync, height, plain: false,
       width: Math.max(80, element.clientWidth),
       onZoom: zooms ? (from, to) => latest.current.onZoom?.(from, to) : undefined,
       hooks: {
-        drawClear: [(u) => drawBands(u, latest.current.markers, colours)],
-        draw: [(u) => drawMarkers(u, latest.current.markers, colours)],
+        drawClear: [(u) => drawBands(u, latest.current.markers, ink)],
+        draw: [(u) => drawMarkers(u, latest.current.markers, ink)],
         setCursor: [(u) => latest.current.onCursor?.(u.cursor.idx ?? null)],
       },
     });

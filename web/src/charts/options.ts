@@ -10,6 +10,7 @@ export interface Ink {
   line: string;
   accent: string;
   critical: string;
+  warning: string;
   control: string;
   font: string;
 }
@@ -22,6 +23,7 @@ export function readInk(): Ink {
     line: token("--line"),
     accent: token("--accent"),
     critical: token("--critical"),
+    warning: token("--warning"),
     control: token("--control"),
     font: `11px ${token("--font")}`,
   };

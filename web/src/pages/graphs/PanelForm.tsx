@@ -1,5 +1,5 @@
 import { lazy, Suspense, useState, type ReactElement } from "react";
-import type { Panel, PanelKind } from "../../api/types";
+import type { Marker, Panel, PanelKind } from "../../api/types";
 import { PanelChart } from "../../charts/PanelChart";
 import type { Range } from "../../charts/range";
 import { filled, type Values } from "../../charts/variables";
@@ -18,12 +18,13 @@ interface Props {
   panel: Panel;
   range: Range;
   values: Values;
+  markers: Marker[];
   onSave: (panel: Panel) => void;
   onClose: () => void;
 }
 
 /** A panel's title, queries and look, with what it would show. */
-export function PanelForm({ panel, range, values, onSave, onClose }: Props): ReactElement {
+export function PanelForm({ panel, range, values, markers, onSave, onClose }: Props): ReactElement {
   const [draft, setDraft] = useState(panel);
   const [shown, setShown] = useState(panel);
   const change = (changes: Partial<Panel>): void => setDraft({ ...draft, ...changes });
@@ -70,7 +71,7 @@ export function PanelForm({ panel, range, values, onSave, onClose }: Props): Rea
           {!ready && <span className="why">A panel has a title and a query.</span>}
         </div>
       </form>
-      {shown.queries.some(({ expr }) => expr.trim()) && <PanelChart panel={filled(shown, values, range)} range={range} markers={[]} height={180} />}
+      {shown.queries.some(({ expr }) => expr.trim()) && <PanelChart panel={filled(shown, values, range)} range={range} markers={markers} height={180} />}
     </Dialog>
   );
 }

@@ -71,7 +71,7 @@ async fn collectd_is_heard() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let db = temp_db().await;
     let (tcp, udp) = (free_port(), free_port());
-    let mut settings = Settings { data_dir: dir.path().join("data"), ..Settings::default() };
+    let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
     settings.statsd.listen = String::new();
     settings.graphite.listen = format!("127.0.0.1:{tcp}");
     settings.graphite.udp_listen = format!("127.0.0.1:{udp}");

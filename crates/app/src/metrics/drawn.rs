@@ -36,7 +36,7 @@ pub(super) fn page(name: &str, panels: Vec<Panel>) -> Dashboard {
 /// What there is of a service in the store, by the conventions that its names follow.
 pub(super) fn service(service: &str, found: &[Names]) -> Dashboard {
     let panels = merged(found);
-    let note = if panels.is_empty() {
+    let note = if found.is_empty() {
         Some(unmeasured(service))
     } else if counts_requests(&panels) {
         None
@@ -172,6 +172,8 @@ mod tests {
             assert!(note.contains(said), "{said}: {note}");
         }
         assert_eq!(quiet.panels.len(), 1, "what there is, is drawn");
+        let odd = service("photos", &[of(&["photos_temperature"])]);
+        assert!(odd.panels.is_empty() && odd.note.is_some_and(|note| note.starts_with("No requests of photos")));
         assert_eq!(service("photos", &[of(&["http_requests_total"])]).note, None);
     }
 }

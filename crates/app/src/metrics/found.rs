@@ -162,7 +162,7 @@ fn of_series(service: &str, window: &str, series: &[Json]) -> Vec<Names> {
     for selector in selectors(service) {
         let Ok(compiled) = CompiledMatcher::all(&selector.matchers) else { continue };
         let mut found = names(service, &selector, window);
-        let mut environments = BTreeSet::new();
+        let mut environments = BTreeSet::<&str>::new();
         for labels in labels.iter().filter(|labels| compiled.iter().all(|m| m.matches_labels(labels))) {
             let Some(name) = labels.metric_name() else { continue };
             let shape = found.by_name.entry(name.to_owned()).or_default();

@@ -273,7 +273,7 @@ impl App {
         Ok(view)
     }
 
-    async fn note_down(&self, draft: EventDraft) -> Result<(), Fault> {
+    pub(super) async fn note_down(&self, draft: EventDraft) -> Result<(), Fault> {
         self.transact(move |t| t.record(draft.clone()).map(|_| ())).await
     }
 }

@@ -5,6 +5,7 @@
 mod admin;
 mod burst;
 mod conventions;
+mod damage;
 mod dashboards;
 mod drawn;
 mod episodes;
@@ -25,6 +26,7 @@ mod query;
 mod remote;
 mod scrape;
 mod statsd;
+mod store_view;
 mod targets;
 mod write;
 
@@ -43,6 +45,7 @@ pub use admin::{
     CARDINALITY_ROWS_MAX, CardinalityView, CountedLabel, CountedSeries, Deletion, ImportRefused, Imported, SnapshotView,
 };
 pub use burst::BURST_INTERVAL_MS;
+pub use damage::QuarantinedFile;
 pub use dashboards::{
     Dashboard, DashboardImport, ImportedDashboard, Panel, PanelKind, PanelQuery, Variable, check_dashboard,
 };
@@ -56,6 +59,7 @@ pub use query::{Answer, EachSeries, How, QUERY_TIMEOUT_MS, SeriesFilter, Told};
 pub use remote::{Cluster, ForwardBatch, Forwarder, ReceiverStatus};
 pub use scrape::{Scraped, TargetFamily};
 pub use statsd::Aggregator;
+pub use store_view::StoreView;
 pub use targets::{GANGLIA, Health, Plan, Target, TargetStatus};
 
 /// Samples survive a power cut after at most this long; a killed process loses none.
@@ -76,6 +80,7 @@ pub struct State {
     series_max: usize,
     /// The server's own counters and gauges.
     pub own: Own,
+    damage: damage::Damage,
     targets: targets::Registry,
     pools: pools::Pools,
     /// How targets are asked that no configuration file names.
@@ -122,14 +127,14 @@ impl State {
         let dir = settings.data_dir.join("metrics");
         let series_max = options.series_max;
         let (tsdb, report) = Tsdb::open(&dir, options).map_err(|e| Fault::internal(e.to_string()))?;
-        for path in &report.quarantined {
-            tracing::error!(path = %path.display(), "a damaged file of samples was moved aside");
-        }
+        let own = Own::default();
+        let damage = damage::Damage::new(&dir, &report.quarantined, &own);
         tracing::info!(samples = report.replayed_samples, blocks = report.blocks, "samples are open");
         Ok(Self {
             tsdb: Arc::new(tsdb),
             series_max,
-            own: Own::default(),
+            own,
+            damage,
             targets: targets::Registry::default(),
             pools: pools::Pools::default(),
             usual_job: Arc::new(settings.metrics.usual_job()),
@@ -234,8 +239,23 @@ async fn keep_tidy(app: &App, stop: &CancellationToken) {
     let mut maintain = tokio::time::interval(MAINTAIN);
     maintain.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(maintain.tick()).await.is_some() {
-        on_disk(app, |tsdb, now| tsdb.maintain(now.millis()).map(|_| ())).await;
+        tidy(app).await;
     }
+}
+
+/// Blocks are cut, merged and dropped; what was done is counted, and what was found damaged is said.
+async fn tidy(app: &App) {
+    if let Some(done) = on_disk(app, |tsdb, now| tsdb.maintain(now.millis())).await {
+        for (what, count) in [
+            ("tenfold_tsdb_blocks_written_total", done.blocks_written),
+            ("tenfold_tsdb_blocks_merged_total", done.blocks_merged),
+            ("tenfold_tsdb_blocks_dropped_total", done.blocks_dropped),
+            ("tenfold_tsdb_series_forgotten_total", done.series_forgotten),
+        ] {
+            app.metrics.own.add(what, &[], count as f64);
+        }
+    }
+    damage::tell(app).await;
 }
 
 /// What the server itself has to write, and when.
@@ -257,17 +277,18 @@ async fn keep_samples(app: &App, stop: &CancellationToken) {
     }
 }
 
-/// Disk work leaves the runtime's threads alone.
-async fn on_disk(app: &App, work: fn(&Tsdb, Timestamp) -> Result<(), TsdbError>) {
+/// Disk work leaves the runtime's threads alone. `None` when it failed, which is said.
+async fn on_disk<T: Send + 'static>(app: &App, work: fn(&Tsdb, Timestamp) -> Result<T, TsdbError>) -> Option<T> {
     let (tsdb, now) = (app.metrics.tsdb.clone(), app.now());
     match tokio::task::spawn_blocking(move || work(&tsdb, now)).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(done)) => return Some(done),
         Ok(Err(error)) => {
             app.metrics.own.add("tenfold_tsdb_errors_total", &[], 1.0);
             tracing::error!(%error, "samples could not be kept");
         }
         Err(error) => tracing::error!(%error, "keeping samples panicked"),
     }
+    None
 }
 
 async fn sync_queues(app: &App) {

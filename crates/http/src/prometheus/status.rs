@@ -27,6 +27,7 @@ pub(super) async fn runtimeinfo(State(app): State<App>) -> Response {
         "reloadConfigSuccess": app.metrics.config_trouble().is_none(),
         "timeSeriesCount": app.metrics.series_count(),
         "storageRetention": format!("{}d", app.settings.metrics.retention_days),
+        "corruptionCount": app.metrics.corruption_count(),
         "serverTime": app.now(),
         "trouble": trouble,
     }))

@@ -9,7 +9,7 @@ use super::out::{Exit, Failure, Out, list, number, talk, text};
 /// See where the series are and who sends them; delete series, take snapshots, backfill
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold metrics cardinality\n  tenfold metrics sources\n  tenfold metrics delete 'http_requests_total{service=\"photos\"}' --end 2027-01-01T00:00:00Z --dry-run\n  tenfold metrics snapshot\n  tenfold metrics import /var/lib/prometheus/metrics2\n  tenfold metrics import old.om"
+    before_long_help = "Examples:\n  tenfold metrics cardinality\n  tenfold metrics sources\n  tenfold metrics store\n  tenfold metrics delete 'http_requests_total{service=\"photos\"}' --end 2027-01-01T00:00:00Z --dry-run\n  tenfold metrics snapshot\n  tenfold metrics import /var/lib/prometheus/metrics2\n  tenfold metrics import old.om"
 )]
 pub struct Metrics {
     #[command(subcommand)]
@@ -20,6 +20,8 @@ pub struct Metrics {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    /// Show how large the store is, what bounds it, and damaged files that were moved aside.
+    Store,
     /// List the metrics, labels and label pairs with the most series, and what has ended.
     Cardinality {
         /// Rows of each list.
@@ -117,6 +119,30 @@ fn sources(view: &Value) -> Vec<String> {
     table(&rows)
 }
 
+fn store(view: &Value) -> Vec<String> {
+    let mut rows = Vec::new();
+    for (what, key) in [("oldest sample", "oldest_at"), ("newest sample", "newest_at"), ("trouble", "trouble")] {
+        if let Some(value) = view[key].as_str() {
+            rows.push(vec![what.to_owned(), value.to_owned()]);
+        }
+    }
+    for (what, key) in [
+        ("bytes of blocks", "block_bytes"),
+        ("bytes of rows of aggregates", "coarse_bytes"),
+        ("retention in days", "retention_days"),
+        ("damaged files", "quarantined_count"),
+    ] {
+        rows.push(vec![what.to_owned(), number(view, key).to_string()]);
+    }
+    let mut lines = table(&rows);
+    for file in list(view, "quarantined") {
+        let at = file["moved_at"].as_str().unwrap_or("-");
+        lines.push(format!("{at}  {} bytes  {}", number(file, "bytes"), text(file, "path")));
+    }
+    lines.extend(view["quarantine_advice"].as_str().map(str::to_owned));
+    lines
+}
+
 fn receivers(view: &Value) -> Vec<String> {
     let head = ["RECEIVER", "VERSION", "SENT", "REFUSED", "LEFT OUT", "DROPPED", "RETRIES", "QUEUE BYTES"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
@@ -143,6 +169,10 @@ fn receivers(view: &Value) -> Vec<String> {
 impl Metrics {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         match self.what {
+            What::Store => {
+                let view = client.get("/api/metrics/store", &[]).await?;
+                out.answer(&view, store);
+            }
             What::Cardinality { limit } => {
                 let view = client.get("/api/metrics/cardinality", &[("limit", &limit.to_string())]).await?;
                 out.answer(&view, cardinality);

@@ -222,6 +222,21 @@ async fn exemplars_stay_here_when_they_are_not_wanted() {
     assert_eq!((heard.version(), read.batch.exemplar_count(), read.batch.series_count()), (Version::V1, 0, 3));
 }
 
+#[tokio::test]
+async fn receivers_of_version_1_are_told_what_is_known_from_time_to_time() {
+    let (url, mut told) = receiver(vec![TAKEN, TAKEN]).await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let world = world(&dir, url, |r| r.metadata_interval_ms = 100).await;
+    let about = |kind: &str| Metadata { kind: kind.into(), help: "What it is.".into(), unit: String::new() };
+    world.app.metrics.push_metadata([("work", about("counter")), ("latency", about("histogram"))]);
+    for _ in 0..2 {
+        let heard = next(&mut told).await;
+        let read = decode(&heard.body, heard.version()).expect("it is read");
+        assert_eq!((heard.version(), read.batch.series_count()), (Version::V1, 0));
+        assert_eq!(read.metadata, [("latency", about("histogram")), ("work", about("counter"))]);
+    }
+}
+
 /// Frames as they have always been: length, checksum and samples before a `WriteRequest`.
 #[tokio::test]
 async fn queues_of_before_are_sent_in_the_version_of_now() {

@@ -69,6 +69,8 @@ pub struct Receiver {
     pub version: WriteVersion,
     /// Whether exemplars are sent as well.
     pub send_exemplars: bool,
+    /// How often a receiver of version 1.0, whose samples do not carry it, is told what is known of metrics; 0 for never.
+    pub metadata_interval_ms: u64,
     /// Rules by which series are renamed or left out on their way.
     pub write_relabel_configs: Vec<tenfold_scrape::RuleSpec>,
 }
@@ -96,6 +98,7 @@ impl Default for Receiver {
             queue_bytes_max: 1 << 30,
             version: WriteVersion::default(),
             send_exemplars: true,
+            metadata_interval_ms: 60_000,
             write_relabel_configs: Vec::new(),
         }
     }

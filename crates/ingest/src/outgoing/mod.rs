@@ -7,6 +7,7 @@
 //! at a time. A receiver that is away, slow (429 with `Retry-After`) or broken (5xx) is asked again, later and later; what it
 //! refuses for good (other 4xx) is counted, told and left out, as the specification asks.
 
+mod metadata;
 mod queue;
 mod receiver;
 mod send;
@@ -140,7 +141,9 @@ pub fn start(app: &App, stop: &CancellationToken, tasks: &TaskTracker) -> Result
         let receiver = Arc::new(Receiver::new(settings, rules, shards, refuse));
         let sender = send::Sender::new(app, receiver.clone())
             .map_err(|message| OutgoingError::Setting { name: settings.name.clone(), message })?;
-        tasks.spawn(send::run(Arc::new(sender), earlier, stop.clone()));
+        let sender = Arc::new(sender);
+        tasks.spawn(metadata::run(sender.clone(), stop.clone()));
+        tasks.spawn(send::run(sender, earlier, stop.clone()));
         receivers.push(receiver);
     }
     if !receivers.is_empty() {

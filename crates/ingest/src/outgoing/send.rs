@@ -26,22 +26,22 @@ const LOOK: Duration = Duration::from_secs(5);
 const TOLD_BYTES: usize = 300;
 
 pub struct Sender {
-    app: App,
-    receiver: Arc<Receiver>,
+    pub(super) app: App,
+    pub(super) receiver: Arc<Receiver>,
     http: reqwest::Client,
 }
 
 /// A request as it goes out.
-struct Packed {
-    version: Version,
-    body: Vec<u8>,
+pub(super) struct Packed {
+    pub version: Version,
+    pub body: Vec<u8>,
     /// Float samples and histograms.
-    samples: u64,
+    pub samples: u64,
     /// Exemplars for which version 2 has no place.
-    exemplars_left_out: usize,
+    pub exemplars_left_out: usize,
 }
 
-enum Outcome {
+pub(super) enum Outcome {
     /// Answered for good: so many samples were written, and the rest never will be, with the reason.
     Done(u64, Option<String>),
     /// Version 2.0 is not read there.
@@ -131,7 +131,7 @@ impl Sender {
         }
     }
 
-    async fn post(&self, packed: Packed) -> Outcome {
+    pub(super) async fn post(&self, packed: Packed) -> Outcome {
         let (version, samples) = (packed.version, packed.samples);
         let headers = match self.headers(version) {
             Ok(headers) => headers,

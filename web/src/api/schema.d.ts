@@ -11496,7 +11496,11 @@ export interface components {
             actor_name: string;
             subject: Record<string, unknown>;
         };
-        /** @enum {string} */
+        /**
+         * @description What a marker stands for. An alert and an incident last, and are only told of the service that is asked for; an alert that
+         *     nobody was told of is none.
+         * @enum {string}
+         */
         MarkerKind: "deploy" | "rollback" | "canary" | "flip" | "note" | "alert" | "incident";
         MarkerList: {
             items: components["schemas"]["Marker"][];

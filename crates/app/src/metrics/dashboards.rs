@@ -314,14 +314,9 @@ impl App {
     pub async fn dashboards(&self) -> Result<Vec<Dashboard>, Fault> {
         let mut all = self.dashboards_written().await?;
         let services: Vec<String> = self.services().await?.into_iter().map(|s| s.name).collect();
-        for service in services {
-            if !all.iter().any(|d| d.service.as_deref() == Some(&service) || d.name == service) {
-                all.push(match self.service_names(&service).await {
-                    Ok(found) => drawn::service(&service, &found),
-                    Err(fault) => drawn::unknown(&service, &fault),
-                });
-            }
-        }
+        let unwritten = |s: &String| !all.iter().any(|d| d.service.as_ref() == Some(s) || d.name == *s);
+        let services: Vec<String> = services.into_iter().filter(unwritten).collect();
+        all.extend(self.drawn_services(&services).await);
         if self.metrics.has_pushed() && !all.iter().any(|d| d.name == drawn::HOSTS) {
             all.push(drawn::hosts());
         }

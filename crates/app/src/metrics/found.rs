@@ -5,13 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::Value as Json;
 use tenfold_tsdb::{CompiledMatcher, TsdbError};
-use tenfold_types::{Fault, Labels, Matcher, MatcherOp, Timestamp};
+use tenfold_types::{ErrorCode, Fault, Labels, Matcher, MatcherOp, Timestamp};
 
 use super::conventions::{Names, Shape, may_name};
+use super::dashboards::Dashboard;
 use super::{State, drawn};
 use crate::App;
 
@@ -25,8 +27,9 @@ const SERVICES_MAX: usize = 1_000;
 const NAMES_MAX: usize = 500;
 /// Series that are read to tell a native histogram from a number.
 const SERIES_READ_MAX: usize = 3;
-/// Series a cluster is asked for.
+/// Series a cluster is asked for, and how long: a page is waiting.
 const CLUSTER_SERIES_MAX: usize = 20_000;
+const CLUSTER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What was found of services, and when.
 #[derive(Default)]
@@ -182,8 +185,30 @@ fn of_series(service: &str, window: &str, series: &[Json]) -> Vec<Names> {
 }
 
 impl App {
+    /// The pages of services that nobody wrote one for.
+    pub(super) async fn drawn_services(&self, services: &[String]) -> Vec<Dashboard> {
+        let mut pages = Vec::with_capacity(services.len());
+        let mut trouble: Option<Fault> = None;
+        for service in services {
+            // What does not answer for one is not asked for every other.
+            let found = match trouble.clone() {
+                Some(fault) => Err(fault),
+                None => self.service_names(service).await,
+            };
+            pages.push(match found {
+                Ok(found) => drawn::service(service, &found),
+                Err(fault) => {
+                    let page = drawn::unknown(service, &fault);
+                    trouble = Some(fault);
+                    page
+                }
+            });
+        }
+        pages
+    }
+
     /// The metrics that a service has now, for each way in which series say whose they are.
-    pub(super) async fn service_names(&self, service: &str) -> Result<Arc<Vec<Names>>, Fault> {
+    async fn service_names(&self, service: &str) -> Result<Arc<Vec<Names>>, Fault> {
         let now = self.now();
         if let Some(found) = self.metrics.found.get(service, now) {
             return Ok(found);
@@ -215,7 +240,9 @@ impl App {
         ];
         let selector = |s: Selector| ("match[]".to_owned(), format!("{{{}}}", written(&s.matchers)));
         asked.extend(selectors(service).into_iter().map(selector));
-        let Some(answer) = self.ask_cluster("/api/v1/series", &asked).await? else { return Ok(None) };
+        let answer = tokio::time::timeout(CLUSTER_TIMEOUT, self.ask_cluster("/api/v1/series", &asked)).await;
+        let late = Fault::new(ErrorCode::Timeout, format!("the cluster did not answer within {CLUSTER_TIMEOUT:?}"));
+        let Some(answer) = answer.map_err(|_| late)?? else { return Ok(None) };
         let mut series = answer["data"].as_array().cloned().unwrap_or_default();
         series.truncate(CLUSTER_SERIES_MAX);
         Ok(Some(series))

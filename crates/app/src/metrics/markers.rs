@@ -18,6 +18,8 @@ const EPISODE_MS: i64 = 24 * 3600 * 1000;
 /// A canary that began before the graph's start may reach into it.
 const LOOK_BACK_MS: i64 = 2 * 3600 * 1000;
 
+/// What a marker stands for. An alert and an incident last, and are only told of the service that is asked for; an alert that
+/// nobody was told of is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MarkerKind {
@@ -27,10 +29,9 @@ pub enum MarkerKind {
     Canary,
     Flip,
     Note,
-    /// From when it fired, at `at`, until it was over at `end_at`. Only of the service that is asked for; none that nobody
-    /// was told of.
+    /// From when it fired, at `at`, until it was over at `end_at`.
     Alert,
-    /// From when it was opened, at `at`, until it was resolved at `end_at`. Only of the service that is asked for.
+    /// From when it was opened, at `at`, until it was resolved at `end_at`.
     Incident,
 }
 

@@ -16,8 +16,8 @@ use super::drawn::panel;
 
 /// Lines of one panel that is made of whatever names fit a pattern.
 const LINES_MAX: usize = 8;
-/// The window of rates of what is sent once a minute, as OpenTelemetry's exporters do by default.
-const PUSHED_WINDOW: &str = "5m";
+/// The window at least of rates of what may be sent once a minute, as OpenTelemetry's exporters do by default.
+const PUSHED_WINDOW_S: u64 = 300;
 /// What counters begin with that are the runtime's, the exporter's or ours, and say nothing of what the service does.
 const NOT_ITS_OWN: [&str; 17] = [
     "container_",
@@ -55,8 +55,8 @@ pub(super) struct Names {
     pub of: String,
     /// What its own names may begin with (`photos_`), which conventions do not know of.
     pub prefix: String,
-    /// The window of rates of what is scraped.
-    pub window: String,
+    /// The window of rates, in seconds.
+    pub window_s: u64,
     /// Several environments have them: each gets lines of its own.
     pub split: bool,
     pub by_name: BTreeMap<String, Shape>,
@@ -73,6 +73,12 @@ impl Names {
     fn select(&self, name: &str, more: &str) -> String {
         let matchers: Vec<&str> = [self.of.as_str(), more].into_iter().filter(|m| !m.is_empty()).collect();
         if matchers.is_empty() { name.to_owned() } else { format!("{name}{{{}}}", matchers.join(",")) }
+    }
+
+    /// The window of rates, of at least so many seconds, as PromQL writes it.
+    fn window(&self, seconds_min: u64) -> String {
+        let seconds = self.window_s.max(seconds_min);
+        if seconds.is_multiple_of(60) { format!("{}m", seconds / 60) } else { format!("{seconds}s") }
     }
 
     /// ` by (a, b) ` behind an aggregation, with the environment where there are several.
@@ -151,7 +157,7 @@ fn counters(names: &Names, used: &str) -> Option<Panel> {
         counter && !used.contains(name.as_str())
     });
     let line = |name: &String| {
-        let rate = format!("sum{}(rate({}[{}]))", names.by(&[]), names.select(name, ""), names.window);
+        let rate = format!("sum{}(rate({}[{}]))", names.by(&[]), names.select(name, ""), names.window(0));
         (rate, names.legend(names.short(name).trim_end_matches("_total")))
     };
     several("Counters", "ops", own.map(line))

@@ -160,7 +160,7 @@ mod tests {
         let of = |names: &[&str]| Names {
             of: "service=\"photos\"".into(),
             prefix: prefix("photos"),
-            window: "1m".into(),
+            window_s: 60,
             split: false,
             by_name: names.iter().map(|name| ((*name).to_owned(), Shape::default())).collect(),
         };

@@ -27,6 +27,10 @@ const SERVICES_MAX: usize = 1_000;
 const NAMES_MAX: usize = 500;
 /// Series that are read to tell a native histogram from a number.
 const SERIES_READ_MAX: usize = 3;
+/// Bounds of the window of rates: four samples of what is seen, no less than a minute, no more than an hour.
+const WINDOW_S_MIN: u64 = 60;
+const WINDOW_S_MAX: u64 = 3_600;
+const WINDOW_SAMPLES: u64 = 4;
 /// Series a cluster is asked for, and how long: a page is waiting.
 const CLUSTER_SERIES_MAX: usize = 20_000;
 const CLUSTER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -92,24 +96,29 @@ fn selectors(service: &str) -> Vec<Selector> {
     ]
 }
 
+/// The series of a selector under one name.
+fn named(name: &str, matchers: &[Matcher]) -> Vec<Matcher> {
+    matchers.iter().cloned().chain([Matcher::equal(Labels::NAME, name)]).collect()
+}
+
+/// The window in which a few samples lie.
+fn window_of(spacing_ms: i64) -> u64 {
+    let seconds = u64::try_from(spacing_ms).unwrap_or(0).saturating_mul(WINDOW_SAMPLES).div_ceil(1_000);
+    seconds.clamp(WINDOW_S_MIN, WINDOW_S_MAX)
+}
+
 /// Names without shapes yet.
-fn names(service: &str, selector: &Selector, window: &str) -> Names {
-    Names {
-        of: selector.of(),
-        prefix: drawn::prefix(service),
-        window: window.to_owned(),
-        split: false,
-        by_name: BTreeMap::new(),
-    }
+fn names(service: &str, selector: &Selector, window_s: u64) -> Names {
+    Names { of: selector.of(), prefix: drawn::prefix(service), window_s, split: false, by_name: BTreeMap::new() }
 }
 
 impl State {
     /// What the own store has of a service, for each selector that finds anything.
-    fn look_up(&self, service: &str, window: &str, now: Timestamp) -> Result<Vec<Names>, TsdbError> {
+    fn look_up(&self, service: &str, window_s: u64, now: Timestamp) -> Result<Vec<Names>, TsdbError> {
         let (start, end) = (now.millis() - LOOK_BACK_MS, now.millis());
         let mut all = Vec::new();
         for selector in selectors(service) {
-            let mut found = names(service, &selector, window);
+            let mut found = names(service, &selector, window_s);
             let matchers = &selector.matchers;
             let known = self.tsdb.label_values(Labels::NAME, matchers, start, end)?;
             if known.is_empty() {
@@ -125,16 +134,35 @@ impl State {
                 }
                 found.by_name.insert(name, shape);
             }
+            let counted = |(name, shape): &(&String, &Shape)| {
+                shape.native || ["_total", "_count"].iter().any(|end| name.ends_with(end))
+            };
+            if let Some((name, _)) = found.by_name.iter().find(counted) {
+                let spacing_ms = self.spacing_ms(&named(name, matchers), start, end)?;
+                found.window_s = window_of(spacing_ms).max(window_s);
+            }
             all.push(found);
         }
         Ok(all)
     }
 
     fn shape(&self, name: &str, matchers: &[Matcher], start: i64, end: i64) -> Result<Shape, TsdbError> {
-        let matchers: Vec<Matcher> = matchers.iter().cloned().chain([Matcher::equal(Labels::NAME, name)]).collect();
+        let matchers = named(name, matchers);
         let labels: BTreeSet<String> = self.tsdb.label_names(&matchers, start, end)?.into_iter().collect();
         let native = may_be_native(name, &labels) && self.has_histograms(&matchers, start, end)?;
         Ok(Shape { labels, native })
+    }
+
+    /// How far apart the samples of one of the series are.
+    fn spacing_ms(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<i64, TsdbError> {
+        let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+        if let Some(series) = self.tsdb.select(matchers, start, end)?.into_iter().next() {
+            series.chunks.read_all(&mut floats, &mut histograms)?;
+        }
+        let times: Vec<i64> = floats.iter().map(|p| p.t_ms).chain(histograms.iter().map(|h| h.t_ms)).collect();
+        let span = times.iter().max().zip(times.iter().min()).map_or(0, |(last, first)| last - first);
+        let gaps = i64::try_from(times.len()).unwrap_or(i64::MAX).saturating_sub(1).max(1);
+        Ok(span / gaps)
     }
 
     fn has_histograms(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<bool, TsdbError> {
@@ -154,7 +182,7 @@ fn may_be_native(name: &str, labels: &BTreeSet<String>) -> bool {
 }
 
 /// What a cluster's answer to `series` says of a service.
-fn of_series(service: &str, window: &str, series: &[Json]) -> Vec<Names> {
+fn of_series(service: &str, window_s: u64, series: &[Json]) -> Vec<Names> {
     let labels: Vec<Labels> = series
         .iter()
         .filter_map(|s| {
@@ -164,7 +192,7 @@ fn of_series(service: &str, window: &str, series: &[Json]) -> Vec<Names> {
     let mut all = Vec::new();
     for selector in selectors(service) {
         let Ok(compiled) = CompiledMatcher::all(&selector.matchers) else { continue };
-        let mut found = names(service, &selector, window);
+        let mut found = names(service, &selector, window_s);
         let mut environments = BTreeSet::<&str>::new();
         for labels in labels.iter().filter(|labels| compiled.iter().all(|m| m.matches_labels(labels))) {
             let Some(name) = labels.metric_name() else { continue };
@@ -213,14 +241,12 @@ impl App {
         if let Some(found) = self.metrics.found.get(service, now) {
             return Ok(found);
         }
-        // Four samples at least, and no less than a minute.
-        let window = format!("{}s", (self.settings.metrics.scrape_interval_ms * 4 / 1000).max(60));
-        let window = if window == "60s" { "1m".to_owned() } else { window };
+        let window_s = window_of(i64::try_from(self.settings.metrics.scrape_interval_ms).unwrap_or(i64::MAX));
         let found = match self.series_of_cluster(service, now).await? {
-            Some(series) => of_series(service, &window, &series),
+            Some(series) => of_series(service, window_s, &series),
             None => {
                 let (app, service) = (self.clone(), service.to_owned());
-                let look = move || app.metrics.look_up(&service, &window, now);
+                let look = move || app.metrics.look_up(&service, window_s, now);
                 let done = tokio::task::spawn_blocking(look).await;
                 done.map_err(|_| Fault::internal("looking at the index of the samples ended in a panic"))?
                     .map_err(|e| super::query::store_fault(&e))?

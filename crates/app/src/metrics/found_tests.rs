@@ -29,7 +29,7 @@ fn native(state: &State, labels: &[(&str, &str)], t_ms: i64) {
 }
 
 fn found(state: &State, service: &str) -> Vec<Names> {
-    state.look_up(service, "1m", Timestamp(NOW)).expect("the store answers")
+    state.look_up(service, 60, Timestamp(NOW)).expect("the store answers")
 }
 
 #[test]
@@ -73,6 +73,18 @@ fn a_number_under_the_name_of_a_duration_is_no_histogram() {
 }
 
 #[test]
+fn the_window_of_rates_holds_four_samples() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = store(dir.path());
+    for n in 0..10 {
+        float(&state, &[("__name__", "http_requests_total"), ("service", "photos")], NOW - (10 - n) * 60_000);
+        float(&state, &[("__name__", "http_requests_total"), ("service", "albums")], NOW - (10 - n) * 1_000);
+    }
+    assert_eq!((found(&state, "photos")[0].window_s, found(&state, "albums")[0].window_s), (240, 60));
+    assert_eq!((window_of(15_000), window_of(0), window_of(i64::MAX)), (60, 60, 3_600));
+}
+
+#[test]
 fn what_ended_long_ago_does_not_count() {
     let dir = tempfile::tempdir().expect("a directory");
     let state = store(dir.path());
@@ -103,7 +115,7 @@ fn a_clusters_series_are_told_apart_as_the_own_stores_are() {
         {"__name__": "photos_uploads_total"},
         {"__name__": "photos_seen_total", "service": "albums"},
     ]);
-    let all = of_series("photos", "1m", series.as_array().expect("a list"));
+    let all = of_series("photos", 60, series.as_array().expect("a list"));
     let of: Vec<&str> = all.iter().map(|n| n.of.as_str()).collect();
     assert_eq!(of, ["service=\"photos\"", "job=~\".+/photos\"", ""]);
     assert_eq!((all[0].split, all[1].split), (true, false));

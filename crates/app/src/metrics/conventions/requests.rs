@@ -5,7 +5,7 @@
 //! Micrometer (Spring Boot); go-grpc-prometheus and gRPC's own OpenTelemetry metrics (gRFC A66); Gunicorn and plain timers
 //! over StatsD; Envoy, Istio, ingress-nginx, nginx's exporter and vts module, Traefik, HAProxy and Caddy.
 
-use super::{Names, PUSHED_WINDOW, Shape};
+use super::{Names, PUSHED_WINDOW_S, Shape};
 use crate::metrics::dashboards::Panel;
 use crate::metrics::drawn::panel;
 
@@ -274,8 +274,8 @@ fn told(panel: Panel, row: &Convention) -> Panel {
     Panel { description: Some(format!("By names of {}.", row.source)), ..panel }
 }
 
-fn window<'n>(names: &'n Names, row: &Convention) -> &'n str {
-    if row.pushed { PUSHED_WINDOW } else { &names.window }
+fn window(names: &Names, row: &Convention) -> String {
+    names.window(if row.pushed { PUSHED_WINDOW_S } else { 0 })
 }
 
 /// A counter of requests, or the count of a histogram of them.

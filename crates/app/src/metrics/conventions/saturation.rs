@@ -5,7 +5,7 @@
 //! Micrometer and OpenTelemetry name them, cAdvisor's names for control groups, process-exporter's for what an agent here
 //! says of each service. Queues and pools are known by how their names end.
 
-use super::{LINES_MAX, Names, PUSHED_WINDOW, several};
+use super::{LINES_MAX, Names, PUSHED_WINDOW_S, several};
 use crate::metrics::dashboards::Panel;
 use crate::metrics::drawn::panel;
 
@@ -246,9 +246,9 @@ fn draw(names: &Names, row: &Row) -> Option<Panel> {
         }
         found.push(full);
     }
+    let (window, pushed) = (names.window(0), names.window(PUSHED_WINDOW_S));
     let fill = |text: &str| {
-        let mut text =
-            text.replace("$who", who).replace("$w", &names.window).replace("$o]", &format!("{PUSHED_WINDOW}]"));
+        let mut text = text.replace("$who", who).replace("$w", &window).replace("$o]", &format!("{pushed}]"));
         text = if names.of.is_empty() {
             text.replace("$of,", "").replace("{$of}", "")
         } else {

@@ -17,7 +17,7 @@ fn names(text: &str) -> Names {
     Names {
         of: "service=\"photos\"".into(),
         prefix: "photos_".into(),
-        window: "1m".into(),
+        window_s: 60,
         split: false,
         by_name: text.split_whitespace().map(read).collect(),
     }
@@ -202,6 +202,16 @@ fn queues_and_pools_by_how_their_names_end() {
     );
     let many: String = (0..20).map(|n| format!("q{n}_queue_length ")).collect();
     assert_eq!(drawn(&names(&many), "Queues").len(), LINES_MAX);
+}
+
+#[test]
+fn rates_span_several_samples() {
+    let mut found = names("http_requests_total !rpc_server_duration_milliseconds");
+    for (seconds, scraped, pushed) in [(60, "[1m]", "[5m]"), (90, "[90s]", "[5m]"), (600, "[10m]", "[10m]")] {
+        found.window_s = seconds;
+        assert!(drawn(&found, "Requests")[0].contains(scraped), "{seconds} s");
+        assert!(drawn(&found, "Calls")[0].contains(pushed), "{seconds} s");
+    }
 }
 
 #[test]

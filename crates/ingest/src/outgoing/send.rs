@@ -200,29 +200,30 @@ impl Sender {
         self.told(&message);
     }
 
-    /// Sends what there is in a shard until the end; with `drain` until it is empty.
-    async fn shard(self: &Arc<Self>, shard: &Arc<Shard>, drain: bool, stop: &CancellationToken) {
-        let mut wait = BACKOFF_FIRST;
+    /// What is to be sent next; nothing at the end, with `drain` nor when the queue is empty.
+    async fn next(&self, shard: &Arc<Shard>, drain: bool, stop: &CancellationToken) -> Option<Taken> {
         while !stop.is_cancelled() {
-            let taken = on_disk(shard, |queue| queue.peek(REQUEST_BYTES)).await;
-            let taken = match taken {
-                Ok(Some(taken)) => taken,
-                Ok(None) if drain => return,
-                Ok(None) => {
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = shard.more.notified() => {}
-                        () = tokio::time::sleep(LOOK) => {}
-                    }
-                    continue;
-                }
+            match on_disk(shard, |queue| queue.peek(REQUEST_BYTES)).await {
+                Ok(Some(taken)) => return Some(taken),
+                Ok(None) if drain => return None,
+                Ok(None) => tokio::select! {
+                    () = stop.cancelled() => return None,
+                    () = shard.more.notified() => {}
+                    () = tokio::time::sleep(LOOK) => {}
+                },
                 Err(e) => {
                     self.told(&format!("the queue cannot be read: {e}"));
                     pause(stop, BACKOFF_MAX).await;
-                    continue;
                 }
-            };
-            let Taken { body, samples, next } = taken;
+            }
+        }
+        None
+    }
+
+    /// Sends what there is in a shard until the end; with `drain` until it is empty.
+    async fn shard(self: &Arc<Self>, shard: &Arc<Shard>, drain: bool, stop: &CancellationToken) {
+        let mut wait = BACKOFF_FIRST;
+        while let Some(Taken { body, samples, next }) = self.next(shard, drain, stop).await {
             let packing = self.clone();
             let packed = tokio::task::spawn_blocking(move || packing.pack(body, samples)).await;
             let packed = match packed.map_err(|e| e.to_string()).and_then(|packed| packed) {

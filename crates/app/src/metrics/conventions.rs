@@ -105,7 +105,7 @@ pub(super) fn conventions(names: &Names) -> Vec<Panel> {
     let used: String = panels.iter().flat_map(|p| &p.queries).map(|q| q.expr.as_str()).collect::<Vec<_>>().join(" ");
     panels.extend(counters(names, &used));
     panels.extend(timers(names, &used));
-    if names.get("up").is_some() {
+    if names.by_name.contains_key("up") {
         let up = names.select("up", "");
         panels.push(panel(
             "Targets up",

@@ -251,8 +251,8 @@ fn advice(reason: &str, example: &str) -> Option<&'static str> {
             "what is older than metrics.retention_days is not kept: raise it, start the server anew and import once more"
         }
         "too_old" | "out_of_order" => {
-            "the newest three hours are not in blocks yet, and take of a series what is newer than its newest sample, or comes \
-             30 minutes late: import the same once more in three hours, which takes the rest and changes nothing else"
+            "the newest three hours are not in blocks yet, and take of a series what is newer than its newest sample, or no \
+             later than samples may come: import the same once more in three hours, which takes the rest and changes nothing else"
         }
         "too_far_ahead" => "set the clocks right: these samples lie more than ten minutes ahead of the server's",
         "too_many_series" => {

@@ -173,9 +173,9 @@ const panel = (title: string, unit: string, expr: string, legend = ""): Dashboar
 export const DASHBOARDS: Dashboard[] = [{ name: "photos", title: "photos", service: "photos", panels: [
   panel("Requests", "ops", "requests", "{{code}}"), panel("5xx ratio", "ratio", "errors"), panel("Latency p50 p95 p99", "seconds", "latency", "{{quantile}}"),
   panel("Uploads", "ops", "uploads"), panel("CPU by host", "ratio", "cpu", "{{host}}"), panel("Memory by host", "bytes", "memory", "{{host}}"),
-] }, { name: "edge", title: "Edge", variables: [{ name: "job", label: "job" }, { name: "window", values: ["5m", "1h"] }], panels: [
+] }, { name: "edge", title: "Edge", variables: [{ name: "job", label: "job", multi: true, all: true }, { name: "window", values: ["5m", "1h"] }], panels: [
   { ...panel("Errors now", "ratio", "errors"), kind: "stat" }, { ...panel("Memory of hosts", "bytes", "memory", "{{host}}"), kind: "top" }, { ...panel("CPU now", "ratio", "cpu", "{{host}}"), kind: "table" },
-  { ...panel("Time to answer", "seconds", "buckets"), kind: "heatmap", width: 3 }, { ...panel("Requests by code", "ops", "requests", "{{code}}"), width: 2 },
+  { ...panel("Time to answer", "seconds", "buckets"), kind: "heatmap", width: 3 }, { ...panel("Time to answer, native", "seconds", "native"), kind: "heatmap", width: 2, exemplars: true }, { ...panel("Slowest", "seconds", "latency", "{{quantile}}"), exemplars: true }, { ...panel("Requests by code", "ops", "requests", "{{code}}"), width: 2 },
 ] }];
 
 let seq = 0;

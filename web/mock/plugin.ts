@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Connect, Plugin } from "vite";
 import * as c from "./changes.ts";
 import * as d from "./data.ts";
-import { instant, range } from "./metrics.ts";
+import { exemplars, instant, range } from "./metrics.ts";
 import * as store from "./store.ts";
 
 const CSP = "default-src 'self'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
@@ -86,7 +86,9 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
     ["GET", /^\/api\/metrics\/sources$/, () => list(store.SOURCES, empty)],
     ["GET", /^\/api\/targets$/, () => list(TARGETS, empty)],
     ["GET", /^\/api\/v1\/query_range$/, (_p, q) => range(q.get("query") ?? "", Number(q.get("start")), Number(q.get("end")), Number(q.get("step")))],
+    ["GET", /^\/api\/v1\/query_exemplars$/, (_p, q) => exemplars(Number(q.get("start")), Number(q.get("end")))],
     ["GET", /^\/api\/v1\/query$/, (_p, q) => instant(q.get("query") ?? "")],
+    ["GET", /^\/api\/v1\/label\/job\//, () => ({ status: "success", data: ["edge", "photos", "resize (old)", "thumbnails"] })],
     ["GET", /^\/api\/v1\/label\//, () => ({ status: "success", data: ["http_requests_total", "http_request_duration_seconds_bucket", "photos_uploads_total"] })],
     ["GET", /^\/api\/ramp-plans$/, () => list(c.PLANS, empty)],
     ["GET", /^\/api\/flag-schedules$/, (_p, query) => list(picked(c.SCHEDULES, query), empty)],

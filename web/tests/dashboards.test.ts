@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { ALL, fill, namesIn } from "../src/charts/variables";
-import { heatMost, heatRows } from "../src/charts/heat";
 
 const range = { fromMs: 0, toMs: 3_600_000, name: "1h", text: "last 1 h" };
 
@@ -17,18 +16,5 @@ describe("variables of a dashboard", () => {
   it("leaves what it does not know, and the end of a regular expression", () => {
     expect(fill('a{code=~"5..$"} + $nobody', {}, range)).toBe('a{code=~"5..$"} + $nobody');
     expect(namesIn("$a ${b} $5")).toEqual(["a", "b"]);
-  });
-});
-
-describe("a heatmap", () => {
-  const series = (le: string, values: (number | null)[]) => ({ labels: { le }, values });
-  it("takes cumulative buckets apart, in the order of their bounds", () => {
-    const rows = heatRows([{ times: [0, 1], series: [series("+Inf", [10, 12]), series("0.5", [4, 4]), series("2", [9, null])] }]);
-    expect(rows).toEqual([{ le: "0.5", counts: [4, 4] }, { le: "2", counts: [5, null] }, { le: "+Inf", counts: [1, 8] }]);
-    expect(heatMost(rows)).toBe(8);
-  });
-  it("adds up series of one bound and leaves out those without", () => {
-    const rows = heatRows([{ times: [0], series: [series("1", [2]), series("1", [3]), { labels: {}, values: [9] }, series("x", [1])] }]);
-    expect(rows).toEqual([{ le: "1", counts: [5] }]);
   });
 });

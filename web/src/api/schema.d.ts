@@ -11846,6 +11846,8 @@ export interface components {
             width?: number;
             queries: components["schemas"]["PanelQuery"][];
             description?: string | null;
+            /** @description Draws exemplars of its queries, where their series have some: of a `graph` and a `heatmap`. */
+            exemplars?: boolean;
         };
         /**
          * @description How a panel shows its queries.
@@ -12941,6 +12943,8 @@ export interface components {
             values?: string[];
             /** @description Offers all values at once, which stands as `.*` in queries: for use with `=~`. */
             all?: boolean;
+            /** @description Several may be chosen at once, which stand as `(a|b)` in a matcher: `=` is asked as `=~`, `!=` as `!~`. */
+            multi?: boolean;
         };
         Verified: {
             ok: boolean;

@@ -26,14 +26,19 @@ function oneLine(line: Line, unit: string): string {
 
 const LINES_MAX = 6;
 
+/** How many marks of each kind there are, as a sentence behind others. */
+export function marksWords(markers: Marker[]): string {
+  const counted = (Object.keys(KINDS) as Marker["kind"][])
+    .map((kind) => [kind, markers.filter((marker) => marker.kind === kind).length] as const)
+    .filter(([, n]) => n > 0)
+    .map(([kind, n]) => plural(n, KINDS[kind].one, KINDS[kind].many));
+  return counted.length > 0 ? ` Marked: ${counted.join(", ")}.` : "";
+}
+
 export function summary(title: string, unit: string, lines: Line[], markers: Marker[], rangeText: string): string {
   if (lines.length === 0) return `${title}, ${rangeText}: no data.`;
   const measured = lines.filter(({ limit }) => !limit);
   const shown = measured.slice(0, LINES_MAX).map((line) => oneLine(line, unit));
   const rest = measured.length > LINES_MAX ? ` And ${measured.length - LINES_MAX} more.` : "";
-  const counted = (Object.keys(KINDS) as Marker["kind"][])
-    .map((kind) => [kind, markers.filter((marker) => marker.kind === kind).length] as const)
-    .filter(([, n]) => n > 0)
-    .map(([kind, n]) => plural(n, KINDS[kind].one, KINDS[kind].many));
-  return `${title}, ${rangeText}. ${shown.join(" ")}${rest}${counted.length > 0 ? ` Marked: ${counted.join(", ")}.` : ""}`;
+  return `${title}, ${rangeText}. ${shown.join(" ")}${rest}${marksWords(markers)}`;
 }

@@ -53,6 +53,9 @@ pub struct Panel {
     pub queries: Vec<PanelQuery>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Draws exemplars of its queries, where their series have some: of a `graph` and a `heatmap`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exemplars: bool,
 }
 
 /// How a panel shows its queries.
@@ -66,7 +69,7 @@ pub enum PanelKind {
     Stat,
     /// Series and their newest values.
     Table,
-    /// How often which values were observed over time: of the `_bucket` series of a histogram, by `le`.
+    /// How often which values were observed over time: of native histograms, or of `_bucket` series by `le`.
     Heatmap,
     /// Bars of the newest values, the largest first.
     Top,
@@ -105,6 +108,9 @@ pub struct Variable {
     /// Offers all values at once, which stands as `.*` in queries: for use with `=~`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
+    /// Several may be chosen at once, which stand as `(a|b)` in a matcher: `=` is asked as `=~`, `!=` as `!~`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub multi: bool,
 }
 
 fn short() -> String {
@@ -253,6 +259,7 @@ fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashbo
         of: Some(v.of).filter(|of| !of.is_empty()),
         values: v.values,
         all: v.all,
+        multi: v.multi,
     };
     let variables: Vec<Variable> = read.variables.into_iter().map(variable).collect();
     let mut panels = Vec::new();
@@ -279,7 +286,8 @@ fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashbo
                 grafana::Shown::Top => PanelKind::Top,
             };
             let (title, description, width) = (panel.title, panel.description, panel.width);
-            panels.push(Panel { title, unit: panel.unit.to_owned(), kind, width, queries, description });
+            let exemplars = panel.exemplars;
+            panels.push(Panel { title, unit: panel.unit.to_owned(), kind, width, queries, description, exemplars });
         }
     }
     if panels.is_empty() {
@@ -467,12 +475,13 @@ mod tests {
     #[test]
     fn a_dashboard_of_grafana_is_taken_with_what_parses() {
         let file = serde_json::json!({"title": "Node / all", "templating": {"list": [
-            {"name": "job", "type": "query", "query": "label_values(up, job)"}]},
-            "panels": [{"type": "stat", "title": "Up", "targets": [{"expr": "sum(up{job=\"$job\"})"}, {"expr": "sum("}]},
+            {"name": "job", "type": "query", "query": "label_values(up, job)", "multi": true}]},
+            "panels": [{"type": "stat", "title": "Up", "targets": [{"expr": "sum(up{job=\"$job\"})", "exemplar": true}, {"expr": "sum("}]},
                        {"type": "stat", "title": "Other", "targets": [{"expr": "a{b=\"$c\"}"}]}]});
         let (made, report) = of_grafana(file, None).expect("it is taken");
         check_dashboard(&made).expect("and right");
         assert_eq!((made.name.as_str(), made.panels.len(), made.panels[0].kind), ("node-all", 1, PanelKind::Stat));
+        assert!(made.variables[0].multi && made.panels[0].exemplars, "{made:?}");
         assert_eq!(report.len(), 2, "{report:?}");
         assert!(report[1].contains("there is no variable `c`"), "{report:?}");
         let nothing = of_grafana(serde_json::json!({"panels": [{"type": "text"}]}), None).unwrap_err();

@@ -17,6 +17,7 @@ pub(super) fn panel(title: &str, unit: &str, queries: &[(&str, &str)]) -> Panel 
         width: 1,
         queries: queries.iter().map(query).collect(),
         description: None,
+        exemplars: false,
     }
 }
 

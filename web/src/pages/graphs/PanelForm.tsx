@@ -12,6 +12,9 @@ const PromqlEditor = lazy(() => import("../../editor/PromqlEditor"));
 
 const KINDS: [PanelKind, string][] = [["graph", "lines over time"], ["stat", "newest value"], ["top", "bars, largest first"], ["table", "table"], ["heatmap", "heatmap of a histogram"]];
 
+/** Those that can draw them. */
+const EXEMPLARS: ReadonlySet<PanelKind> = new Set<PanelKind>(["graph", "heatmap"]);
+
 export const NEW_PANEL: Panel = { title: "", unit: "short", kind: "graph", width: 1, queries: [{ expr: "", legend: "" }] };
 
 interface Props {
@@ -52,6 +55,9 @@ export function PanelForm({ panel, range, values, markers, onSave, onClose }: Pr
               {[1, 2, 3].map((width) => <option key={width} value={width}>{width} of 3</option>)}
             </select>
           </Field>
+          {EXEMPLARS.has(draft.kind ?? "graph") && (
+            <label className="inline"><input type="checkbox" checked={draft.exemplars ?? false} onChange={(event) => change({ exemplars: event.target.checked })} /> Exemplars</label>
+          )}
         </div>
         {draft.queries.map((one, at) => (
           <div key={at} className="stack">

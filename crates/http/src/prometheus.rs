@@ -212,7 +212,16 @@ fn how(params: &Params) -> Result<How, Fault> {
             bad(format!("`max_source_resolution`: `{text}` is not a duration; write 0s, 5m, 1h or auto"))
         })?,
     };
-    Ok(How { explain: is_set(params, "explain"), rows_max_ms })
+    let timeout_ms = match params.get("timeout") {
+        None => None,
+        Some(text) => Some(
+            parse_duration_ms(text)
+                .and_then(|ms| u64::try_from(ms).ok())
+                .filter(|ms| *ms > 0)
+                .ok_or_else(|| bad(format!("`timeout`: `{text}` is not a duration above zero; write 30s or 30")))?,
+        ),
+    };
+    Ok(How { explain: is_set(params, "explain"), rows_max_ms, timeout_ms })
 }
 
 /// The answer of the cluster to the same question, as it is, when one answers here.

@@ -225,6 +225,51 @@ async fn programs_find_what_they_look_for() {
     assert!(body["data"]["yaml"].as_str().unwrap().contains("scrape_interval: 15000ms"), "{body}");
 }
 
+/// Grafana and people read there what bounds a query and the store: it must be what is obeyed.
+#[tokio::test]
+async fn the_flags_are_the_settings() {
+    let world = common::world_with(|s| {
+        s.metrics.retention_size = tenfold_app::settings::Size(10 << 30);
+        s.metrics.out_of_order_time_window = tenfold_app::settings::Span(2 * 3_600_000);
+        s.metrics.query.samples_max = 1_000;
+        s.metrics.query.timeout_ms = 90_000;
+        s.metrics.query.concurrency_max = 3;
+    })
+    .await;
+    let token = world.token(TokenKind::Robot, Some(Role::Viewer)).await;
+    for i in 0..1_001 {
+        let labels = Labels::from_pairs([("__name__", "many")]);
+        world.app.metrics.append(&[Sample::new(labels, T + i * 1_000, 1.0)]).unwrap();
+    }
+    let asker = Asker { world, token };
+    let (_, body) = asker.get("/api/v1/status/flags", &[]).await;
+    for (flag, value) in [
+        ("query.max-samples", "1000"),
+        ("query.timeout", "1m30s"),
+        ("query.max-concurrency", "3"),
+        ("storage.tsdb.retention.time", "15d"),
+        ("storage.tsdb.retention.size", "10GiB"),
+        ("storage.tsdb.out-of-order-time-window", "2h"),
+    ] {
+        assert_eq!(body["data"][flag], json!(value), "{flag}");
+    }
+    let (_, body) = asker.get("/api/v1/status/runtimeinfo", &[]).await;
+    assert_eq!(
+        (&body["data"]["storageRetention"], &body["data"]["corruptionCount"]),
+        (&json!("15d or 10GiB"), &json!(0))
+    );
+    let (_, body) = asker.get("/api/v1/status/config", &[]).await;
+    assert!(body["data"]["yaml"].as_str().unwrap().contains("out_of_order_time_window: 2h"), "{body}");
+    let at = [("time", "1800001100"), ("query", "count_over_time(many[1h])")];
+    let (status, body) = asker.get("/api/v1/query", &at).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    assert!(body["error"].as_str().unwrap().contains("1000"), "{body}");
+    for (timeout, wanted) in [("30s", StatusCode::OK), ("5", StatusCode::OK), ("soon", StatusCode::BAD_REQUEST)] {
+        let asked = [("query", "vector(1)"), ("timeout", timeout)];
+        assert_eq!(asker.get("/api/v1/query", &asked).await.0, wanted, "{timeout}");
+    }
+}
+
 #[tokio::test]
 async fn a_query_tells_what_it_cost() {
     let asker = Asker::new().await;

@@ -14,6 +14,8 @@ mod found;
 mod ganglia;
 mod graphite;
 mod ingest_page;
+#[cfg(test)]
+mod limits_tests;
 mod markers;
 #[cfg(test)]
 mod old_time;
@@ -55,7 +57,7 @@ pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;
 pub use pools::{Dropped, PoolStatus};
 pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
-pub use query::{Answer, EachSeries, How, QUERY_TIMEOUT_MS, SeriesFilter, Told};
+pub use query::{Answer, EachSeries, How, SeriesFilter, Told};
 pub use remote::{Cluster, ForwardBatch, Forwarder, ReceiverStatus};
 pub use scrape::{Scraped, TargetFamily};
 pub use statsd::Aggregator;
@@ -95,6 +97,8 @@ pub struct State {
     dialect: tenfold_promql::Dialect,
     /// Places for queries.
     queries: tokio::sync::Semaphore,
+    /// What each may take.
+    query_limits: crate::settings::QueryLimits,
     sources: push::Sources,
     push_limits: crate::settings::Push,
     graphite_templates: tenfold_protocols::graphite::Templates,
@@ -115,9 +119,11 @@ pub struct State {
 impl State {
     /// Opens the time-series store in the data directory.
     pub fn open(settings: &Settings) -> Result<Self, Fault> {
+        settings.metrics.check()?;
         let options = Options {
-            // Of what a cluster keeps, parts of the server look at the newest.
-            retention_ms: days(if settings.metrics.is_remote() { 1 } else { settings.metrics.retention_days }),
+            retention_ms: settings.metrics.retention_ms(),
+            retention_bytes_max: settings.metrics.retention_bytes_max(),
+            out_of_order_ms: settings.metrics.out_of_order_time_window.0,
             coarse_retention_ms: settings.metrics.downsample.kept_days().map(|kept| kept.map(days)),
             ..Options::default()
         };
@@ -144,7 +150,8 @@ impl State {
             statsd: Mutex::default(),
             trouble: Mutex::default(),
             dialect: tenfold_promql::Dialect { experimental: settings.metrics.experimental_promql },
-            queries: tokio::sync::Semaphore::new(query::QUERIES_MAX),
+            queries: tokio::sync::Semaphore::new(settings.metrics.query.concurrency_max),
+            query_limits: settings.metrics.query.clone(),
             sources: push::Sources::default(),
             push_limits: settings.metrics.push.clone(),
             graphite_templates,

@@ -14,7 +14,7 @@ use tenfold_promql::{Output, Sample, Series, Value, VectorSample};
 use tenfold_tsdb::SeriesWrite;
 use tenfold_types::{ErrorCode, Fault, Labels, Point, Timestamp};
 
-use super::{How, QUERY_TIMEOUT_MS, State, Told};
+use super::{How, State, Told};
 use crate::App;
 
 /// Series on their way out.
@@ -107,13 +107,12 @@ impl App {
     pub async fn ask_cluster(&self, path: &str, parameters: &[(String, String)]) -> Result<Option<Json>, Fault> {
         let Some(cluster) = self.metrics.cluster.get() else { return Ok(None) };
         // As any query: a cluster that hangs must not hold up whoever asks, rules above all.
-        let deadline = tokio::time::Instant::now() + Duration::from_millis(QUERY_TIMEOUT_MS);
-        let _place = self.query_place(deadline).await?;
+        let allowed_ms = self.metrics.query_limits.timeout_ms;
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(allowed_ms);
+        let _place = self.query_place(deadline, allowed_ms).await?;
         match tokio::time::timeout_at(deadline, cluster.ask(path, parameters)).await {
             Ok(answer) => answer.map(Some),
-            Err(_) => {
-                Err(Fault::new(ErrorCode::Timeout, format!("the cluster did not answer within {QUERY_TIMEOUT_MS} ms")))
-            }
+            Err(_) => Err(Fault::new(ErrorCode::Timeout, format!("the cluster did not answer within {allowed_ms} ms"))),
         }
     }
 

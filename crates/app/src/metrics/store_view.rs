@@ -20,6 +20,10 @@ pub struct StoreView {
     #[schema(value_type = Option<String>)]
     pub newest_at: Option<Timestamp>,
     pub retention_days: u32,
+    /// The size over which the oldest samples are dropped, if there is one.
+    pub retention_bytes_max: Option<u64>,
+    /// How late samples may come.
+    pub out_of_order_ms: i64,
     /// Damaged files that were moved aside, the newest first.
     pub quarantined: Vec<QuarantinedFile>,
     /// How many there are; not all of them may be shown.
@@ -45,6 +49,8 @@ impl App {
             oldest_at: stats.min_t_ms.map(Timestamp),
             newest_at: stats.max_t_ms.map(Timestamp),
             retention_days: self.settings.metrics.retention_days,
+            retention_bytes_max: self.settings.metrics.retention_bytes_max(),
+            out_of_order_ms: self.settings.metrics.out_of_order_time_window.0,
             quarantined,
             quarantined_count,
             quarantine_advice: (quarantined_count > 0).then(|| ADVICE.to_owned()),

@@ -4,13 +4,20 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::{QueryLimits, Size, SourceLimits, Span};
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Metrics {
     pub scrape_interval_ms: u64,
     pub scrape_timeout_ms: u64,
     pub retention_days: u32,
+    /// The oldest samples are dropped once all together take more; 0 for no limit.
+    pub retention_size: Size,
+    /// A sample older than the newest of its series is taken when it is older by at most this; 0 takes none.
+    pub out_of_order_time_window: Span,
     pub downsample: Downsample,
+    pub query: QueryLimits,
     /// Whether queries may use what Prometheus has behind flags (experimental functions and modifiers).
     pub experimental_promql: bool,
     /// Targets besides those the agents report: full URLs of metrics pages.
@@ -21,6 +28,8 @@ pub struct Metrics {
     pub dns_servers: Vec<std::net::SocketAddr>,
     pub scrape: Scrape,
     pub push: Push,
+    /// Limits that differ for one source, by `NAME` or `PROTOCOL/NAME`.
+    pub sources: std::collections::BTreeMap<String, SourceLimits>,
     pub otlp: Otlp,
     pub engine: Engine,
     pub remote: Remote,
@@ -116,13 +125,17 @@ impl Default for Metrics {
             scrape_interval_ms: 15_000,
             scrape_timeout_ms: 10_000,
             retention_days: 15,
+            retention_size: Size::default(),
+            out_of_order_time_window: Span(30 * 60_000),
             downsample: Downsample::default(),
+            query: QueryLimits::default(),
             experimental_promql: true,
             static_targets: Vec::new(),
             scrape_config_files: Vec::new(),
             dns_servers: Vec::new(),
             scrape: Scrape::default(),
             push: Push::default(),
+            sources: std::collections::BTreeMap::new(),
             otlp: Otlp::default(),
             engine: Engine::default(),
             remote: Remote::default(),
@@ -235,7 +248,7 @@ impl Otlp {
 }
 
 /// Limits of each source that pushes samples: a token, a listener.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Push {
     /// Different series within an hour.

@@ -18,6 +18,8 @@ pub(super) struct PrometheusInstant {
     explain: Option<String>,
     /// How coarse rows of old time may be: `0s` for samples alone, `5m`, `1h` or `auto`.
     max_source_resolution: Option<String>,
+    /// A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`).
+    timeout: Option<String>,
 }
 
 /// A query at every step of a time.
@@ -38,6 +40,8 @@ pub(super) struct PrometheusRange {
     explain: Option<String>,
     /// How coarse rows of old time may be: `0s` for samples alone, `5m`, `1h` or `auto`.
     max_source_resolution: Option<String>,
+    /// A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`).
+    timeout: Option<String>,
 }
 
 /// Series that are looked for.

@@ -130,9 +130,13 @@ fn store(view: &Value) -> Vec<String> {
         ("bytes of blocks", "block_bytes"),
         ("bytes of rows of aggregates", "coarse_bytes"),
         ("retention in days", "retention_days"),
+        ("retention in bytes", "retention_bytes_max"),
+        ("samples may come late by ms", "out_of_order_ms"),
         ("damaged files", "quarantined_count"),
     ] {
-        rows.push(vec![what.to_owned(), number(view, key).to_string()]);
+        if !view[key].is_null() {
+            rows.push(vec![what.to_owned(), number(view, key).to_string()]);
+        }
     }
     let mut lines = table(&rows);
     for file in list(view, "quarantined") {

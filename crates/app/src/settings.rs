@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 pub use metrics::*;
-pub use samples::{QueryLimits, Size, SourceLimits, Span};
+pub use samples::{PushLimits, QueryLimits, Size, SourceLimits, Span};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -9,6 +9,7 @@ mod damage;
 mod dashboards;
 mod drawn;
 mod episodes;
+mod exceeded;
 mod exemplars;
 mod found;
 mod ganglia;
@@ -51,6 +52,7 @@ pub use damage::QuarantinedFile;
 pub use dashboards::{
     Dashboard, DashboardImport, ImportedDashboard, Panel, PanelKind, PanelQuery, Variable, check_dashboard,
 };
+pub use exceeded::{ExceededLimit, JobExceeded};
 pub use exemplars::Exemplars;
 pub use graphite::BadLines;
 pub use markers::{Marker, MarkerKind, MarkerQuery};
@@ -100,7 +102,9 @@ pub struct State {
     /// What each may take.
     query_limits: crate::settings::QueryLimits,
     sources: push::Sources,
-    push_limits: crate::settings::Push,
+    push_limits: crate::settings::PushLimits,
+    /// Scraped jobs that went over a limit.
+    jobs_over: exceeded::Jobs,
     graphite_templates: tenfold_protocols::graphite::Templates,
     otlp_rules: tenfold_protocols::otlp::Rules,
     deltas: Mutex<tenfold_protocols::otlp::Deltas>,
@@ -153,7 +157,8 @@ impl State {
             queries: tokio::sync::Semaphore::new(settings.metrics.query.concurrency_max),
             query_limits: settings.metrics.query.clone(),
             sources: push::Sources::default(),
-            push_limits: settings.metrics.push.clone(),
+            push_limits: settings.metrics.push_limits(),
+            jobs_over: exceeded::Jobs::default(),
             graphite_templates,
             otlp_rules: settings.metrics.otlp.rules(),
             deltas: Mutex::default(),

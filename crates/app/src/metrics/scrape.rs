@@ -77,8 +77,9 @@ impl State {
         }
         let done = memory.take(page, &target.labels, &job, at, started_after, &mut taken);
         error = error.or(done.err());
-        if error.is_some() {
+        if let Some(reason) = &error {
             taken.fail();
+            self.jobs_over.note(target, reason, scraped.at, &self.own);
         }
         let ended = memory.ended(&mut taken);
         self.registry().last(target, |last| {

@@ -105,7 +105,7 @@ fn sources(view: &Value) -> Vec<String> {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for source in list(view, "items") {
         let refused: i64 = list(source, "refused").iter().map(|r| number(r, "count")).sum();
-        let over: Vec<_> = list(source, "exceeded").iter().filter_map(Value::as_str).collect();
+        let over: Vec<_> = list(source, "exceeded").iter().map(|over| text(over, "limit")).collect();
         rows.push(vec![
             format!("{} {}", text(source, "protocol"), text(source, "name")),
             number(source, "series").to_string(),
@@ -116,7 +116,15 @@ fn sources(view: &Value) -> Vec<String> {
             over.join(","),
         ]);
     }
-    table(&rows)
+    let mut lines = table(&rows);
+    for job in list(view, "jobs") {
+        for over in list(job, "exceeded") {
+            let (name, limit, count) = (text(job, "job"), text(over, "limit"), number(over, "count"));
+            let (at, example) = (text(over, "last_at"), text(over, "example"));
+            lines.push(format!("scraped job {name} went over {limit} {count} time(s), last {at}: {example}"));
+        }
+    }
+    lines
 }
 
 fn store(view: &Value) -> Vec<String> {

@@ -15,6 +15,7 @@ mod found;
 mod ganglia;
 mod graphite;
 mod ingest_page;
+mod live;
 #[cfg(test)]
 mod limits_tests;
 mod markers;
@@ -55,6 +56,7 @@ pub use dashboards::{
 pub use exceeded::{ExceededLimit, JobExceeded};
 pub use exemplars::Exemplars;
 pub use graphite::BadLines;
+pub use live::{LivePoints, LiveQuery, LiveReader, Steps, Waiting};
 pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;
 pub use pools::{Dropped, PoolStatus};
@@ -101,6 +103,8 @@ pub struct State {
     queries: tokio::sync::Semaphore,
     /// What each may take.
     query_limits: crate::settings::QueryLimits,
+    /// Queries that pages follow.
+    live: live::Live,
     sources: push::Sources,
     push_limits: crate::settings::PushLimits,
     /// Scraped jobs that went over a limit.
@@ -156,6 +160,7 @@ impl State {
             dialect: tenfold_promql::Dialect { experimental: settings.metrics.experimental_promql },
             queries: tokio::sync::Semaphore::new(settings.metrics.query.concurrency_max),
             query_limits: settings.metrics.query.clone(),
+            live: live::Live::default(),
             sources: push::Sources::default(),
             push_limits: settings.metrics.push_limits(),
             jobs_over: exceeded::Jobs::default(),
@@ -232,7 +237,12 @@ pub async fn load(app: &App) -> Result<(), Fault> {
 
 pub async fn run(app: App, stop: CancellationToken) {
     // Apart, so that none waits for another: merging blocks takes minutes, and a slow disk keeps a flush waiting.
-    tokio::join!(keep_samples(&app, &stop), keep_synced(&app, &stop), keep_tidy(&app, &stop));
+    tokio::join!(
+        keep_samples(&app, &stop),
+        keep_synced(&app, &stop),
+        keep_tidy(&app, &stop),
+        live::run(&app, &stop)
+    );
     flush_statsd(&app);
     // The next start reads the checkpoint instead of the log.
     on_disk(&app, |tsdb, _| tsdb.checkpoint()).await;

@@ -20,7 +20,7 @@ export interface CanvasProps {
   sync?: string | undefined;
   points?: Point[] | undefined;
   onPick?: ((point: Point) => void) | undefined;
-  /** Drawn below marks and lines. */
+  /** Fills the plot, below marks and lines. */
   under?: ((u: uPlot, ink: Ink) => void) | undefined;
   onZoom?: ((fromMs: number, toMs: number) => void) | undefined;
   /** The index under the cursor, null when it leaves. */
@@ -48,7 +48,7 @@ export function Canvas(props: CanvasProps): ReactElement {
       theme, ink, sync, height, width: Math.max(80, element.clientWidth),
       onZoom: zooms ? (from, to) => latest.current.onZoom?.(from, to) : undefined,
       hooks: {
-        drawClear: [(u) => latest.current.under?.(u, ink), (u) => drawBands(u, latest.current.markers, ink)],
+        drawClear: [(u) => latest.current.under?.(u, ink), (u) => drawBands(u, latest.current.markers, ink, Boolean(latest.current.under))],
         draw: [(u) => drawMarkers(u, latest.current.markers, ink), (u) => drawPoints(u, latest.current.points ?? [], ink)],
         setCursor: [(u) => latest.current.onCursor?.(u.cursor.idx ?? null, u)],
       },

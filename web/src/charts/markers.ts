@@ -47,8 +47,8 @@ const INCIDENT_ALPHA = 0.08;
 const BAR_PX = 3;
 const seconds = (instant: string): number => Date.parse(instant) / 1000;
 
-/** Bands under the lines: what lasted, from its beginning to its end. */
-export function drawBands(u: uPlot, markers: Marker[], ink: Ink): void {
+/** Bands under the lines: what lasted, from its beginning to its end; `bars` alone where the plot is filled with colour itself. */
+export function drawBands(u: uPlot, markers: Marker[], ink: Ink, bars: boolean): void {
   const { ctx, bbox } = u;
   const ratio = devicePixelRatio || 1;
   for (const marker of markers) {
@@ -60,8 +60,9 @@ export function drawBands(u: uPlot, markers: Marker[], ink: Ink): void {
     ctx.save();
     ctx.fillStyle = colourOf(marker.kind, ink);
     // Many alerts fire at once: bars do not add up to a wall of colour as bands would.
-    const height = marker.kind === "alert" ? BAR_PX * ratio : bbox.height;
-    if (marker.kind !== "alert") ctx.globalAlpha = marker.kind === "incident" ? INCIDENT_ALPHA : BAND_ALPHA;
+    const bar = bars || marker.kind === "alert";
+    const height = bar ? BAR_PX * ratio : bbox.height;
+    if (!bar) ctx.globalAlpha = marker.kind === "incident" ? INCIDENT_ALPHA : BAND_ALPHA;
     ctx.fillRect(left, bbox.top, Math.max(2, right - left), height);
     ctx.restore();
   }

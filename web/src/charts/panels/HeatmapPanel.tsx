@@ -148,7 +148,7 @@ export function HeatmapPanel({ panel, range, markers, sync, height = 150, onZoom
             {rows.length === 0 && <p className="chart-note">{note ?? "Loading…"}</p>}
           </div>
           {picked && <ExemplarDetail exemplar={picked} unit={unit} onClose={() => setPicked(null)} />}
-          {rows.length > 0 && <ul className="legend" aria-hidden="true"><li><span className="swatch heat-most" /><span>{format(heatMost(rows), "short")}</span></li><li><span className="swatch heat-few" /><span>few</span></li></ul>}
+          {rows.length > 0 && <ul className="legend" aria-hidden="true"><li><span className="swatch heat-most" /><span>{format(heatMost(rows), "short")} at most</span></li><li><span className="swatch heat-few" /><span>few</span></li></ul>}
           {exemplars.error && <p className="form-error small">{exemplars.error}</p>}
         </>
       )}

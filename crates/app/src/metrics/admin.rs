@@ -23,6 +23,8 @@ pub struct CountedSeries {
     pub series: u64,
     /// Of them, with samples in memory; the rest have ended and go with the retention.
     pub active: u64,
+    /// Of them, those that came within the last hour; `null` where it is not known.
+    pub created_last_hour: Option<u64>,
 }
 
 /// A label by its values.
@@ -41,11 +43,15 @@ pub struct CardinalityView {
     /// The limit on series.
     pub series_max: usize,
     pub active_series: u64,
+    /// Series that came within the last hour; `null` where it is not known.
+    pub created_last_hour: Option<u64>,
     pub labels: usize,
     pub label_pairs: usize,
     pub metrics: Vec<CountedSeries>,
     /// Metrics by series that have ended: what churn leaves behind.
     pub churn: Vec<CountedSeries>,
+    /// Metrics by series that came within the last hour.
+    pub created: Vec<CountedSeries>,
     pub labels_by_values: Vec<CountedLabel>,
     pub labels_by_bytes: Vec<CountedLabel>,
     /// Pairs (`name=value`), the metric name not counted.
@@ -90,7 +96,9 @@ pub struct SnapshotView {
 }
 
 fn counted(list: Vec<SeriesCount>) -> Vec<CountedSeries> {
-    list.into_iter().map(|c| CountedSeries { name: c.name, series: c.series, active: c.active }).collect()
+    let row =
+        |c: SeriesCount| CountedSeries { name: c.name, series: c.series, active: c.active, created_last_hour: None };
+    list.into_iter().map(row).collect()
 }
 
 fn labels(list: Vec<ValueCount>) -> Vec<CountedLabel> {
@@ -137,10 +145,12 @@ impl App {
             series: c.series,
             series_max: self.metrics.series_max,
             active_series: c.active_series,
+            created_last_hour: None,
             labels: c.labels,
             label_pairs: c.pairs,
             metrics: counted(c.metrics),
             churn: counted(c.churn),
+            created: Vec::new(),
             labels_by_values: labels(c.label_values),
             labels_by_bytes: labels(c.label_bytes),
             pairs_by_series: counted(c.label_pairs),

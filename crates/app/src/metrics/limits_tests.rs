@@ -26,12 +26,17 @@ fn noise(seed: u64) -> f64 {
 #[test]
 fn the_oldest_samples_go_when_all_take_too_much() {
     const SERIES: u64 = 120;
-    const SAMPLES: i64 = 3_000;
+    // Two days are kept, of which no block is larger than an eighth.
+    const SAMPLES: i64 = 46 * 60;
     let first = NOW - SAMPLES * MINUTE;
     let last = NOW - MINUTE;
     let kept = |size: u64| {
         let dir = tempfile::tempdir().unwrap();
-        let state = opened(dir.path(), |s| s.metrics.retention_size = Size(size)).unwrap();
+        let state = opened(dir.path(), |s| {
+            s.metrics.retention_days = 2;
+            s.metrics.retention_size = Size(size);
+        })
+        .unwrap();
         for series in 0..SERIES {
             let number = series.to_string();
             let value = |n: i64| noise((series << 32) | n.unsigned_abs());
@@ -40,7 +45,9 @@ fn the_oldest_samples_go_when_all_take_too_much() {
             let write = SeriesWrite { labels: &labels, points: &points, ..SeriesWrite::default() };
             assert_eq!(state.tsdb.write(&[write]).unwrap().rejected, []);
         }
-        state.tsdb.maintain(NOW).unwrap();
+        for _ in 0..3 {
+            state.tsdb.maintain(NOW).unwrap();
+        }
         state.tsdb.stats()
     };
     let size = 1 << 20;

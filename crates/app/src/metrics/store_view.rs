@@ -15,6 +15,8 @@ pub struct StoreView {
     pub block_bytes: u64,
     /// Of rows of aggregates.
     pub coarse_bytes: u64,
+    /// Of the write-ahead log.
+    pub log_bytes: u64,
     #[schema(value_type = Option<String>)]
     pub oldest_at: Option<Timestamp>,
     #[schema(value_type = Option<String>)]
@@ -46,6 +48,7 @@ impl App {
             blocks: stats.blocks,
             block_bytes: stats.block_bytes,
             coarse_bytes: stats.coarse_bytes,
+            log_bytes: stats.wal_segment_bytes,
             oldest_at: stats.min_t_ms.map(Timestamp),
             newest_at: stats.max_t_ms.map(Timestamp),
             retention_days: self.settings.metrics.retention_days,

@@ -95,7 +95,13 @@ fn cardinality(view: &Value) -> Vec<String> {
     let series = ["name", "series", "active"];
     lines.extend(part(view, "metrics", ["METRIC", "SERIES", "ACTIVE"], series));
     lines.extend(part(view, "churn", ["METRIC WITH ENDED SERIES", "SERIES", "ACTIVE"], series));
-    lines.extend(part(view, "labels_by_values", ["LABEL", "VALUES", "BYTES"], ["label", "values", "bytes"]));
+    if !list(view, "created").is_empty() {
+        let created = ["name", "created_last_hour", "series"];
+        lines.extend(part(view, "created", ["METRIC WITH NEW SERIES", "LAST HOUR", "SERIES"], created));
+    }
+    let labels = ["label", "values", "bytes"];
+    lines.extend(part(view, "labels_by_values", ["LABEL", "VALUES", "BYTES"], labels));
+    lines.extend(part(view, "labels_by_bytes", ["LABEL BY BYTES", "VALUES", "BYTES"], labels));
     lines.extend(part(view, "pairs_by_series", ["PAIR", "SERIES", "ACTIVE"], series));
     lines
 }
@@ -137,6 +143,7 @@ fn store(view: &Value) -> Vec<String> {
     for (what, key) in [
         ("bytes of blocks", "block_bytes"),
         ("bytes of rows of aggregates", "coarse_bytes"),
+        ("bytes of the log", "log_bytes"),
         ("retention in days", "retention_days"),
         ("retention in bytes", "retention_bytes_max"),
         ("samples may come late by ms", "out_of_order_ms"),

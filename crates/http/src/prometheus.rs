@@ -28,6 +28,7 @@ use utoipa_axum::routes;
 
 use crate::{Api, Policy};
 use params::{PrometheusFamilies, PrometheusInstant, PrometheusLabels, PrometheusRange, PrometheusSeries};
+pub(crate) use written::put_value;
 
 pub fn api() -> Api {
     Api::new("prometheus")
@@ -179,7 +180,7 @@ fn answer(told: &Told, params: &Params, query: &str) -> Response {
     let start =
         format!("{{\"status\":\"success\",\"data\":{{\"resultType\":\"{}\",\"result\":", output.value.type_name());
     let mut body = start.into_bytes();
-    written::put_value(&mut body, &output.value);
+    put_value(&mut body, &output.value);
     let mut put = |name: &str, value: Json| body.extend_from_slice(format!(",\"{name}\":{value}").as_bytes());
     if params.get("stats").is_some() {
         put("stats", stats(told));

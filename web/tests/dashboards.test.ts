@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ALL, fill, namesIn } from "../src/charts/variables";
+import { ALL, fill, namesIn, toggled } from "../src/charts/variables";
 
 const range = { fromMs: 0, toMs: 3_600_000, name: "1h", text: "last 1 h" };
 
@@ -13,6 +13,18 @@ describe("variables of a dashboard", () => {
     expect(fill('up{a=~"$a",b="$a"}', { a: "x.y (z)" }, range)).toBe('up{a=~"x\\\\.y \\\\(z\\\\)",b="x.y (z)"}');
     expect(fill("up{a='$a'}", { a: "it's" }, range)).toBe("up{a='it\\'s'}");
   });
+  it("asks for any of several, each as it is written", () => {
+    const several = { job: ["a.b", "c|d"], host: [ALL], one: ["x.y"] };
+    expect(fill('up{job=~"$job"}', several, range)).toBe('up{job=~"(a\\\\.b|c\\\\|d)"}');
+    expect(fill('up{job=~"web-${job}-.*"}', several, range)).toBe('up{job=~"web-(a\\\\.b|c\\\\|d)-.*"}');
+    expect(fill('up{job="$job",a!= \'${job}\',host="$host"}', several, range)).toBe('up{job=~"(a\\\\.b|c\\\\|d)",a!~ \'(a\\\\.b|c\\\\|d)\',host=~".*"}');
+    expect(fill('up{a="$one",b=~"$one",c="x-$job"}', several, range)).toBe('up{a="x.y",b=~"x\\\\.y",c="x-(a.b|c|d)"}');
+    expect(fill('up{a="$none"}', { none: [] }, range)).toBe('up{a="$none"}');
+  });
+  it.each([
+    [["a"], "b", false, ["a", "b"]], [["a", "b"], "a", false, ["b"]], [["a"], "a", false, ["a"]], [["a"], "a", true, [ALL]],
+    [[ALL], "a", true, ["a"]], [["a", "b"], ALL, true, [ALL]], [[ALL], ALL, true, [ALL]], [[], "a", false, ["a"]],
+  ])("a press with %j chosen on %s", (chosen, value, all, next) => expect(toggled(chosen, value, all)).toEqual(next));
   it("leaves what it does not know, and the end of a regular expression", () => {
     expect(fill('a{code=~"5..$"} + $nobody', {}, range)).toBe('a{code=~"5..$"} + $nobody');
     expect(namesIn("$a ${b} $5")).toEqual(["a", "b"]);

@@ -45,6 +45,8 @@ const BAND_ALPHA = 0.14;
 /** An incident lasts longer than a canary, and lines have to be read through it. */
 const INCIDENT_ALPHA = 0.08;
 const BAR_PX = 3;
+/** Bars of different kinds lie under each other. */
+const BAR_ROW: Partial<Record<Kind, number>> = { incident: 1, canary: 2 };
 const seconds = (instant: string): number => Date.parse(instant) / 1000;
 
 /** Bands under the lines: what lasted, from its beginning to its end; `bars` alone where the plot is filled with colour itself. */
@@ -58,12 +60,13 @@ export function drawBands(u: uPlot, markers: Marker[], ink: Ink, bars: boolean):
     const right = Math.min(bbox.left + bbox.width, end);
     if (right <= left) continue;
     ctx.save();
-    ctx.fillStyle = colourOf(marker.kind, ink);
+    ctx.fillStyle = bars && marker.kind === "canary" ? ink.strong : colourOf(marker.kind, ink);
     // Many alerts fire at once: bars do not add up to a wall of colour as bands would.
     const bar = bars || marker.kind === "alert";
     const height = bar ? BAR_PX * ratio : bbox.height;
     if (!bar) ctx.globalAlpha = marker.kind === "incident" ? INCIDENT_ALPHA : BAND_ALPHA;
-    ctx.fillRect(left, bbox.top, Math.max(2, right - left), height);
+    const top = bbox.top + (bars ? (BAR_ROW[marker.kind] ?? 0) * BAR_PX * ratio : 0);
+    ctx.fillRect(left, top, Math.max(2, right - left), height);
     ctx.restore();
   }
 }

@@ -76,7 +76,8 @@ impl Damage {
     fn look(&self, own: &Own) {
         let there = names(&self.dir);
         let mut inner = self.inner.lock();
-        for name in there.difference(&inner.known).cloned().collect::<Vec<_>>() {
+        let fresh: Vec<String> = there.difference(&inner.known).cloned().collect();
+        for name in fresh {
             tracing::error!(path = %self.dir.join(&name).display(), "a damaged file of samples was moved aside");
             own.add(COUNTED, &[], 1.0);
             inner.untold.push((name, false));

@@ -114,13 +114,13 @@ async fn a_query_waits_for_its_place_as_long_as_it_may() {
     let (dir, db) = (tempfile::tempdir().unwrap(), temp_db().await);
     let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
     settings.metrics.query.concurrency_max = 1;
-    settings.metrics.query.timeout_ms = 100;
+    settings.metrics.query.timeout_ms = 300;
     let state = State::open(&settings).unwrap();
     let entropy = Arc::new(TestEntropy::default());
     let app = App::new((*db).clone(), Arc::new(TestClock::default()), entropy, settings, state);
     let far = tokio::time::Instant::now() + Duration::from_mins(1);
     let place = app.query_place(far, 60_000).await.unwrap();
-    for (timeout_ms, waited_ms) in [(None, 100), (Some(10), 10), (Some(10_000), 100)] {
+    for (timeout_ms, waited_ms) in [(None, 300), (Some(10), 10), (Some(10_000), 300)] {
         let how = How { timeout_ms, ..How::default() };
         let fault = app.query_told("1", app.now(), how).await.err().expect("there is no place");
         let said = format!("1 queries were running for {waited_ms} ms");

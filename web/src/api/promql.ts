@@ -10,7 +10,7 @@ interface RawHistogram {
   buckets?: [number, string, string, string][];
 }
 
-interface RawSeries {
+export interface RawSeries {
   metric: Labels;
   values?: [number, string][];
   value?: [number, string];
@@ -47,6 +47,8 @@ export interface RangeResult {
   /** Seconds since the epoch, evenly spaced. */
   times: number[];
   series: Series[];
+  /** Until when it was told, where another query of the same graph is further on. */
+  until?: number;
 }
 
 export interface TimeSpan {
@@ -81,8 +83,8 @@ function toHistogram({ count, sum, buckets = [] }: RawHistogram): HistogramSampl
   return { count: parsed(count), sum: parsed(sum), buckets: buckets.map(([, lower, upper, within]) => ({ lower: parsed(lower), upper: parsed(upper), count: parsed(within) })) };
 }
 
-export async function queryRange(expr: string, { from, to, step }: TimeSpan): Promise<RangeResult> {
-  const answer = await get<Matrix>("/api/v1/query_range", { query: expr, start: from, end: to, step });
+/** A range query's answer on its times; samples beyond them are left out. */
+export function laidOut(result: RawSeries[], { from, to, step }: TimeSpan): RangeResult {
   const count = Math.max(1, Math.round((to - from) / step) + 1);
   const times = Array.from({ length: count }, (_, index) => from + index * step);
   const laid = <Raw, Value>(samples: [number, Raw][], read: (raw: Raw) => Value): (Value | null)[] => {
@@ -93,12 +95,17 @@ export async function queryRange(expr: string, { from, to, step }: TimeSpan): Pr
     }
     return row;
   };
-  const series = answer.data.result.map(({ metric, values, histograms }): Series => ({
+  const series = result.map(({ metric, values, histograms }): Series => ({
     labels: metric,
     values: laid(values ?? [], toNumber),
     ...(histograms ? { histograms: laid(histograms, toHistogram) } : {}),
   }));
   return { times, series };
+}
+
+export async function queryRange(expr: string, asked: TimeSpan): Promise<RangeResult> {
+  const answer = await get<Matrix>("/api/v1/query_range", { query: expr, start: asked.from, end: asked.to, step: asked.step });
+  return laidOut(answer.data.result, asked);
 }
 
 export interface PlanNode {

@@ -1,8 +1,7 @@
 import type uPlot from "uplot";
 import { useMemo, useRef, useState, type ReactElement } from "react";
-import { queryRange, span, type Exemplar, type RangeResult } from "../../api/promql";
+import { span, type Exemplar, type RangeResult } from "../../api/promql";
 import type { Marker, Panel } from "../../api/types";
-import { useQuery } from "../../api/useQuery";
 import { clockWithSeconds } from "../../lib/time";
 import { format } from "../../lib/units";
 import { Canvas } from "../Canvas";
@@ -16,6 +15,7 @@ import { heatOptions, type Ink } from "../options";
 import { savePng } from "../png";
 import type { Range } from "../range";
 import { marksWords } from "../summary";
+import { useRanges } from "../useLines";
 
 interface Props {
   panel: Panel;
@@ -77,14 +77,7 @@ const heatCsv = (times: number[], rows: HeatRow[]): string =>
 
 function useHeat(panel: Panel, range: Range): { times: number[]; rows: HeatRow[]; note: string | null; loading: boolean } {
   const wanted = span(range.fromMs, range.toMs);
-  const query = useQuery<RangeResult[]>(
-    `heat:${range.name ?? `${wanted.from}-${wanted.to}`}:${panel.queries.map(({ expr }) => expr).join("\n")}`,
-    () => {
-      const now = range.name ? span(Date.now() - (range.toMs - range.fromMs), Date.now()) : wanted;
-      return Promise.all(panel.queries.map(({ expr }) => queryRange(expr, now)));
-    },
-    range.name ? { everyMs: Math.max(5_000, wanted.step * 1000) } : {},
-  );
+  const query = useRanges("heat", panel.queries, range);
   const results = query.data ?? NONE;
   const rows = useMemo(() => heatRows(results), [results]);
   const some = results.some(({ series }) => series.length > 0);

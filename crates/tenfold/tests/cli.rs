@@ -132,8 +132,7 @@ fn the_store_of_samples_is_looked_into_thinned_out_and_copied() {
 
     let store = b.run(&["metrics", "store"]);
     assert_eq!(code(&store), 0, "{}", err(&store));
-    let lines: Vec<String> =
-        text(&store).lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let lines: Vec<String> = text(&store).lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     for line in ["retention in days 15", "samples may come late by ms 1800000", "damaged files 0"] {
         assert!(lines.iter().any(|l| l == line), "{line:?} is not in {lines:?}");
     }

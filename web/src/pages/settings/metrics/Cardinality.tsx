@@ -33,8 +33,8 @@ function SeriesTable({ what, items, selector, last }: SeriesTableProps): ReactEl
           {items.map((item) => (
             <tr key={item.name}>
               <td className="wrap-any">{item.name}</td>
-              <td className="number fit">{count(item.series)}</td>
-              <td className="number fit">{count(figure(item, last))}</td>
+              <td className="number fit" data-what="Series">{count(item.series)}</td>
+              <td className="number fit" data-what={last}>{count(figure(item, last))}</td>
               <td className="fit"><DeleteSeries what={item.name} selector={selector(item.name)} /></td>
             </tr>
           ))}
@@ -51,7 +51,7 @@ function LabelTable({ items }: { items: CountedLabel[] }): ReactElement {
         <thead><tr><th scope="col">Label</th><th scope="col" className="number">Values</th><th scope="col" className="number">Bytes of values in all series</th></tr></thead>
         <tbody>
           {items.map((item) => (
-            <tr key={item.label}><td className="wrap-any">{item.label}</td><td className="number fit">{count(item.values)}</td><td className="number fit">{format(item.bytes, "bytes")}</td></tr>
+            <tr key={item.label}><td className="wrap-any">{item.label}</td><td className="number fit" data-what="Values">{count(item.values)}</td><td className="number fit" data-what="Bytes">{format(item.bytes, "bytes")}</td></tr>
           ))}
         </tbody>
       </table>

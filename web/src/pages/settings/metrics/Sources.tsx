@@ -35,8 +35,8 @@ function Pushing({ items }: { items: SourceStatus[] }): ReactElement {
                 <td className="fit"><Over exceeded={source.exceeded} /></td>
                 <td>{source.name} <span className="muted">{source.protocol}{source.own_limits && ", limits of its own"}</span></td>
                 <td className="fit"><Time at={source.last_at} /></td>
-                <td className="number fit">{count(source.series)} <span className="muted">of {count(source.series_max)}</span></td>
-                <td className="number fit">{count(source.samples)}</td>
+                <td className="number fit" data-what="Series">{count(source.series)} <span className="muted">of {count(source.series_max)}</span></td>
+                <td className="number fit" data-what="Samples">{count(source.samples)}</td>
                 <td className="wrap-any">{last ? `${last.reason}: ${last.example}` : "—"}</td>
               </tr>
             );
@@ -60,7 +60,7 @@ function Scraped({ jobs }: { jobs: JobExceeded[] }): ReactElement {
                   <td className="strong">{job}</td>
                   <td className="fit"><Status look="warning">{over.limit}</Status></td>
                   <td className="fit"><Time at={over.last_at} /></td>
-                  <td className="number fit">{count(over.count)}</td>
+                  <td className="number fit" data-what="Scrapes">{count(over.count)}</td>
                   <td className="wrap-any">{over.example}</td>
                 </tr>
               )),

@@ -6,6 +6,8 @@ import { DAY_MS, HOUR_MS, MINUTE_MS, stamp, toLocalInput } from "../lib/time";
 import { useParams } from "../router/router";
 
 export const RANGES: { name: string; ms: number; text: string }[] = [
+  // Short enough for steps of a second, as targets under a deploy are asked.
+  { name: "5m", ms: 5 * MINUTE_MS, text: "5 min" },
   { name: "15m", ms: 15 * MINUTE_MS, text: "15 min" },
   { name: "1h", ms: HOUR_MS, text: "1 h" },
   { name: "6h", ms: 6 * HOUR_MS, text: "6 h" },
@@ -28,7 +30,7 @@ export interface Range {
 const refreshMs = (ms: number): number => Math.max(REFRESH_MIN_MS, niceStep(ms / 1000) * 1000);
 
 export function useMovingRange(name: string): Range {
-  const known = RANGES.find((range) => range.name === name) ?? RANGES[1]!;
+  const known = RANGES.find((range) => range.name === name) ?? RANGES[2]!;
   const step = refreshMs(known.ms);
   const now = useNow(step);
   return useMemo(

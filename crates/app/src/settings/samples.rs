@@ -233,13 +233,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused() {
+        type Change = fn(&mut Metrics);
         let refused = |change: fn(&mut Metrics)| {
             let mut metrics = Metrics::default();
             change(&mut metrics);
             metrics.check().map_err(|fault| fault.message)
         };
         assert_eq!(refused(|_| {}), Ok(()));
-        type Change = fn(&mut Metrics);
         let cases: [(Change, &str); 7] = [
             (|m| m.retention_size = Size(1000), "retention_size is 1000B; it may be 1MiB or more"),
             (|m| m.out_of_order_time_window = Span(16 * DAY_MS), "window is 16d; it may be at most the 15d"),

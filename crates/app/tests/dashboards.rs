@@ -6,10 +6,10 @@ mod common;
 
 use common::{World, world};
 use serde_json::json;
-use tenfold_app::Caller;
 use tenfold_app::metrics::{Dashboard, MarkerKind, MarkerQuery};
+use tenfold_app::{Caller, Grant, Role};
 use tenfold_tsdb::Sample;
-use tenfold_types::{Actor, EventDraft, Labels, Severity, Source, Timestamp};
+use tenfold_types::{Actor, ErrorCode, EventDraft, Labels, Severity, Source, Timestamp};
 
 impl World {
     async fn service(&self, name: &str) {
@@ -121,4 +121,67 @@ async fn what_comes_in_has_a_page_once_something_does() {
     let page = w.dashboard("ingest").await.unwrap();
     assert_eq!((page.title.as_str(), page.service, page.generated), ("Ingest", None, true));
     assert!(page.panels.iter().any(|panel| panel.title == "Dropped by the kernel"));
+}
+
+fn person(login: &str) -> Caller {
+    let grants = vec![Grant::everywhere(Role::Deployer)];
+    Caller { actor: Actor::person(login), name: login.into(), source: Source::Web, grants }
+}
+
+fn nodes(title: &str) -> Dashboard {
+    serde_json::from_value(json!({"name": "nodes", "title": title, "panels": []})).unwrap()
+}
+
+#[tokio::test]
+async fn nobody_saves_over_what_they_have_not_seen() {
+    let w = world().await;
+    let (mei, raj) = (person("mei"), person("raj"));
+    let first = w.app.dashboard_put_over(&mei, nodes("Nodes"), Some(0)).await.unwrap();
+    assert_eq!((first.version, first.saved_by.as_deref()), (Some(1), Some("mei")));
+    w.clock.advance_minutes(5);
+    let at = w.app.now();
+    let second = w.app.dashboard_put_over(&raj, nodes("All nodes"), first.version).await.unwrap();
+    assert_eq!((second.version, second.saved_by.as_deref(), second.saved_at), (Some(2), Some("raj"), Some(at)));
+    let seq = w.app.record.last_seq();
+    let refused = w.app.dashboard_put_over(&mei, nodes("My nodes"), first.version).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Changed);
+    let told = format!("the dashboard `nodes` is at version 2, saved by raj at {at}; you edited version 1");
+    assert_eq!(refused.message, told);
+    let deleted = w.app.dashboard_delete_over(&mei, "nodes", first.version).await.unwrap_err();
+    assert_eq!((deleted.code, deleted.message), (ErrorCode::Changed, told));
+    assert_eq!(w.app.dashboard_view("nodes").await.unwrap(), second, "neither changed anything");
+    assert_eq!(w.app.record.last_seq(), seq);
+    // What both want is no conflict, and files and scripts that know no version write as before.
+    assert_eq!(w.app.dashboard_put_over(&mei, nodes("All nodes"), first.version).await.unwrap(), second);
+    w.app.dashboard_put(&mei, nodes("Of a file")).await.unwrap();
+    let third = w.app.dashboard_view("nodes").await.unwrap();
+    assert_eq!((third.version, third.dashboard.title.as_str()), (Some(3), "Of a file"));
+}
+
+#[tokio::test]
+async fn a_deleted_dashboard_comes_back_as_another_version() {
+    let w = world().await;
+    let (mei, raj) = (person("mei"), person("raj"));
+    w.app.dashboard_put(&mei, nodes("Nodes")).await.unwrap();
+    w.app.dashboard_delete_over(&raj, "nodes", Some(1)).await.unwrap();
+    let refused = w.app.dashboard_put_over(&mei, nodes("My nodes"), Some(1)).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Changed);
+    assert!(refused.message.starts_with("the dashboard `nodes` was deleted by raj at "), "{refused}");
+    let again = w.app.dashboard_put_over(&mei, nodes("My nodes"), Some(0)).await.unwrap();
+    assert_eq!(again.version, Some(3), "no version names two contents");
+    let twice = w.app.dashboard_put_over(&raj, nodes("Mine"), Some(0)).await.unwrap_err();
+    assert_eq!(twice.code, ErrorCode::Conflict);
+    assert!(twice.message.contains("saved by mei"), "{twice}");
+}
+
+#[tokio::test]
+async fn one_that_draws_itself_has_no_version_until_it_is_saved() {
+    let w = world().await;
+    w.service("photos").await;
+    let drawn = w.app.dashboard_view("photos").await.unwrap();
+    assert_eq!((drawn.dashboard.generated, drawn.version, drawn.saved_by), (true, None, None));
+    w.app.dashboard_put_over(&person("mei"), drawn.dashboard, Some(0)).await.unwrap();
+    assert_eq!(w.app.dashboard_view("photos").await.unwrap().version, Some(1));
+    w.app.dashboard_delete(&person("mei"), "photos").await.unwrap();
+    assert_eq!(w.app.dashboard_view("photos").await.unwrap().version, None, "and draws itself again");
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use tenfold_protocols::grafana;
 use tenfold_store::dashboards::{self as store, DashboardRow};
-use tenfold_types::{EventDraft, Fault, is_legacy_name};
+use tenfold_types::{Fault, is_legacy_name};
 
 use super::drawn;
 use super::ingest_page::{INGEST, ingest};
@@ -340,68 +340,6 @@ impl App {
     /// Those that somebody wrote.
     pub async fn dashboards_written(&self) -> Result<Vec<Dashboard>, Fault> {
         self.read(|tx| store::list(tx)?.iter().map(from_row).collect()).await
-    }
-
-    pub async fn dashboard_put(&self, who: &Caller, dashboard: Dashboard) -> Result<Dashboard, Fault> {
-        self.dashboard_write(who, dashboard, false).await
-    }
-
-    /// Writes a dashboard whose name nobody has used yet.
-    pub async fn dashboard_create(&self, who: &Caller, dashboard: Dashboard) -> Result<Dashboard, Fault> {
-        self.dashboard_write(who, dashboard, true).await
-    }
-
-    async fn dashboard_write(&self, who: &Caller, dashboard: Dashboard, only_new: bool) -> Result<Dashboard, Fault> {
-        who.require(Role::Deployer, dashboard.service.as_deref(), None)?;
-        check_dashboard(&dashboard)?;
-        let who = who.clone();
-        self.transact(move |t| {
-            let dashboard = Dashboard { generated: false, note: None, ..dashboard.clone() };
-            let row = DashboardRow {
-                name: dashboard.name.clone(),
-                service: dashboard.service.clone(),
-                body: serde_json::to_string(&dashboard).map_err(|e| Fault::internal(e.to_string()))?,
-            };
-            let before = store::get(t.tx(), &row.name)?;
-            if let Some(before) = &before {
-                who.require(Role::Deployer, before.service.as_deref(), None)?;
-            }
-            if only_new && before.is_some() {
-                return Err(Fault::conflict(format!("there is a dashboard `{}` already", row.name))
-                    .advice("choose another name, or edit that one"));
-            }
-            if before.as_ref() == Some(&row) {
-                return Ok(dashboard);
-            }
-            store::put(t.tx(), &row)?;
-            let verb = if before.is_some() { "changed" } else { "added" };
-            t.record(draft(&who, verb, &dashboard.name, dashboard.service.as_deref()))?;
-            Ok(dashboard)
-        })
-        .await
-    }
-
-    pub async fn dashboard_delete(&self, who: &Caller, name: &str) -> Result<(), Fault> {
-        let (who, name) = (who.clone(), name.to_owned());
-        self.transact(move |t| {
-            let row = store::get(t.tx(), &name)?
-                .ok_or_else(|| Fault::not_found(format!("there is no dashboard `{name}` that somebody wrote")))?;
-            who.require(Role::Deployer, row.service.as_deref(), None)?;
-            store::delete(t.tx(), &name)?;
-            t.record(draft(&who, "deleted", &name, row.service.as_deref()))?;
-            Ok(())
-        })
-        .await
-    }
-}
-
-fn draft(who: &Caller, verb: &str, name: &str, service: Option<&str>) -> EventDraft {
-    let text = format!("{} {verb} the dashboard {name}", who.actor);
-    let draft = EventDraft::new(who.actor.clone(), who.source, "dashboard.changed", text)
-        .data(serde_json::json!({"dashboard": name, "action": verb}));
-    match service {
-        Some(service) => draft.service(service),
-        None => draft,
     }
 }
 

@@ -6,6 +6,7 @@ mod admin;
 mod burst;
 mod conventions;
 mod damage;
+mod dashboard_saves;
 mod dashboards;
 mod drawn;
 mod episodes;
@@ -50,6 +51,7 @@ pub use admin::{
 };
 pub use burst::BURST_INTERVAL_MS;
 pub use damage::QuarantinedFile;
+pub use dashboard_saves::DashboardView;
 pub use dashboards::{
     Dashboard, DashboardImport, ImportedDashboard, Panel, PanelKind, PanelQuery, Variable, check_dashboard,
 };

@@ -60,6 +60,8 @@ if [ "$purpose" = test ]; then
     need prometheus-node-exporter prometheus-node-exporter
     need amtool prometheus-alertmanager
     need gmond ganglia-monitor
+    need gmetad gmetad
+    need collectd collectd-core libmicrohttpd12 libprotobuf-c1
     need victoria-metrics victoria-metrics
     [ -x /usr/lib/nagios/plugins/check_dummy ] || packages+=(monitoring-plugins-basic)
     need nrpe nagios-nrpe-server

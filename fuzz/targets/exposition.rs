@@ -2,6 +2,7 @@
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use tenfold_protocols::exposition::{Format, Histograms, SAMPLES_MAX, read};
+use tenfold_protocols::prom_text::Lines;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((choice, body)) = bytes.split_first() else { return };
@@ -10,5 +11,11 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(page) = read(body, format, histograms) {
         assert!(page.samples.len() <= SAMPLES_MAX);
         assert!(page.samples.iter().all(|s| s.labels.metric_name().is_some() || format != Format::Protobuf));
+    }
+    // The same line by line, as files are imported.
+    if let Ok(text) = std::str::from_utf8(body) {
+        let mut lines = Lines::new(Format::OpenMetrics);
+        let read = text.split('\n').filter_map(|line| lines.read(line).ok().flatten()).count();
+        assert!(read + lines.take_metadata().len() <= text.split('\n').count());
     }
 });

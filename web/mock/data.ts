@@ -164,6 +164,8 @@ export const MARKERS: Marker[] = [
   { seq: 203, at: ago(12.8 * MIN), end_at: ago(12 * MIN), kind: "canary", text: "Canary of deploy 39 on host-1", actor_name: "mei", subject: {} },
   { seq: 210, at: ago(30_000), end_at: null, kind: "canary", text: "Canary of deploy 41 on host-1", actor_name: "raj", subject: {} },
   { seq: 201, at: ago(15 * MIN), kind: "flip", text: "new_uploader to 50 % in production", actor_name: "ana", subject: {} },
+  { seq: 205, at: ago(11 * MIN), end_at: ago(7 * MIN), kind: "alert", text: "More than 2 % of photos requests fail", actor_name: "tenfold", subject: {} },
+  { seq: 206, at: ago(11 * MIN), end_at: ago(6 * MIN), kind: "incident", text: "Incident 3: more than 2 % of photos requests fail", actor_name: "tenfold", subject: {} },
   { seq: 195, at: ago(24 * MIN), kind: "note", text: "doing: rebooting the cache host", actor_name: "raj", subject: {} },
 ];
 
@@ -171,9 +173,9 @@ const panel = (title: string, unit: string, expr: string, legend = ""): Dashboar
 export const DASHBOARDS: Dashboard[] = [{ name: "photos", title: "photos", service: "photos", panels: [
   panel("Requests", "ops", "requests", "{{code}}"), panel("5xx ratio", "ratio", "errors"), panel("Latency p50 p95 p99", "seconds", "latency", "{{quantile}}"),
   panel("Uploads", "ops", "uploads"), panel("CPU by host", "ratio", "cpu", "{{host}}"), panel("Memory by host", "bytes", "memory", "{{host}}"),
-] }, { name: "edge", title: "Edge", variables: [{ name: "job", label: "job" }, { name: "window", values: ["5m", "1h"] }], panels: [
+] }, { name: "edge", title: "Edge", variables: [{ name: "job", label: "job", multi: true, all: true }, { name: "window", values: ["5m", "1h"] }], panels: [
   { ...panel("Errors now", "ratio", "errors"), kind: "stat" }, { ...panel("Memory of hosts", "bytes", "memory", "{{host}}"), kind: "top" }, { ...panel("CPU now", "ratio", "cpu", "{{host}}"), kind: "table" },
-  { ...panel("Time to answer", "seconds", "buckets"), kind: "heatmap", width: 3 }, { ...panel("Requests by code", "ops", "requests", "{{code}}"), width: 2 },
+  { ...panel("Time to answer", "seconds", "buckets"), kind: "heatmap", width: 3 }, { ...panel("Time to answer, native", "seconds", "native"), kind: "heatmap", width: 2, exemplars: true }, { ...panel("Slowest", "seconds", "latency", "{{quantile}}"), exemplars: true }, { ...panel("Requests by code", "ops", "requests", "{{code}}"), width: 2 },
 ] }];
 
 let seq = 0;

@@ -37,7 +37,30 @@ export function range(expr: string, start: number, end: number, step: number): u
       rows.set(key, row);
     }
   }
+  if (expr === "native") {
+    const histograms = [];
+    for (let time = start; time <= end; time += step) histograms.push([time, nativeAt(time, time * 1000 > BAD_FROM && time * 1000 < BAD_TO)]);
+    return { status: "success", data: { resultType: "matrix", result: [{ metric: {}, histograms }] } };
+  }
   return { status: "success", data: { resultType: "matrix", result: [...rows.values()] } };
+}
+
+/** A native histogram of exponential buckets, as it answers a rate. */
+function nativeAt(time: number, bad: boolean): { count: string; sum: string; buckets: [number, string, string, string][] } {
+  const buckets = Array.from({ length: 22 }, (_, n): [number, string, string, string] => {
+    const middle = (bad ? 14 : 9) + wobble(time, 12) * 12;
+    return [0, String(0.002 * 2 ** (n / 2)), String(0.002 * 2 ** ((n + 1) / 2)), String(Math.max(0, 40 * Math.exp(-((n - middle) ** 2) / 6) - 0.3))];
+  }).filter(([, , , count]) => count !== "0");
+  return { count: "120", sum: "9", buckets };
+}
+
+export function exemplars(start: number, end: number): unknown {
+  const found = [];
+  for (let time = Math.ceil(start / 20) * 20; time <= end; time += 20) {
+    const value = 0.05 + 0.12 * Math.abs(Math.sin(time * 7.3)) + (time * 1000 > BAD_FROM && time * 1000 < BAD_TO ? 0.3 : 0);
+    found.push({ labels: { trace_id: Math.round(time * 7919).toString(16).padStart(32, "0"), url: `https://traces.example.org/trace/${time}`, path: "/upload" }, value: String(value), timestamp: time + 3.2 });
+  }
+  return { status: "success", data: [{ seriesLabels: { __name__: "photos_request_duration_seconds_bucket", job: "photos", le: "0.5" }, exemplars: found }] };
 }
 
 export function instant(expr: string): unknown {

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Connect, Plugin } from "vite";
 import * as c from "./changes.ts";
 import * as d from "./data.ts";
-import { instant, range } from "./metrics.ts";
+import { exemplars, instant, range } from "./metrics.ts";
 import * as store from "./store.ts";
 
 const CSP = "default-src 'self'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
@@ -82,11 +82,15 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
     ["POST", /^\/api\/trains/, () => ({ train: null })],
     ["GET", /^\/api\/dashboards$/, () => list(d.DASHBOARDS, empty)],
     ["GET", /^\/api\/markers$/, () => list(d.MARKERS, empty)],
-    ["GET", /^\/api\/metrics\/cardinality$/, () => (empty ? { ...store.CARDINALITY, series: 0, active_series: 0, labels: 0, label_pairs: 0, metrics: [], churn: [], labels_by_values: [], pairs_by_series: [] } : store.CARDINALITY)],
-    ["GET", /^\/api\/metrics\/sources$/, () => list(store.SOURCES, empty)],
+    ["GET", /^\/api\/metrics\/cardinality$/, () => (empty ? { ...store.CARDINALITY, series: 0, active_series: 0, labels: 0, label_pairs: 0, metrics: [], churn: [], created_last_hour: 0, created: [], labels_by_values: [], labels_by_bytes: [], pairs_by_series: [] } : store.CARDINALITY)],
+    ["GET", /^\/api\/metrics\/sources$/, () => ({ ...list(store.SOURCES, empty), jobs: empty ? [] : store.JOBS })],
+    ["GET", /^\/api\/metrics\/store$/, () => (empty ? { ...store.STORE, blocks: 0, block_bytes: 0, coarse_bytes: 0, oldest_at: null, newest_at: null, retention_bytes_max: null, quarantined: [], quarantined_count: 0, quarantine_advice: null } : store.STORE)],
+    ["POST", /^\/api\/metrics\/delete$/, (_p, _q, body) => ({ ...store.DELETION, dry_run: Boolean(body.dry_run) })],
     ["GET", /^\/api\/targets$/, () => list(TARGETS, empty)],
     ["GET", /^\/api\/v1\/query_range$/, (_p, q) => range(q.get("query") ?? "", Number(q.get("start")), Number(q.get("end")), Number(q.get("step")))],
+    ["GET", /^\/api\/v1\/query_exemplars$/, (_p, q) => exemplars(Number(q.get("start")), Number(q.get("end")))],
     ["GET", /^\/api\/v1\/query$/, (_p, q) => instant(q.get("query") ?? "")],
+    ["GET", /^\/api\/v1\/label\/job\//, () => ({ status: "success", data: ["edge", "photos", "resize (old)", "thumbnails"] })],
     ["GET", /^\/api\/v1\/label\//, () => ({ status: "success", data: ["http_requests_total", "http_request_duration_seconds_bucket", "photos_uploads_total"] })],
     ["GET", /^\/api\/ramp-plans$/, () => list(c.PLANS, empty)],
     ["GET", /^\/api\/flag-schedules$/, (_p, query) => list(picked(c.SCHEDULES, query), empty)],

@@ -17,3 +17,9 @@ test("a change of one filter keeps the others, an empty one is dropped", () => {
 test("what goes into an address is escaped", () => {
   expect(withQuery("/api/events", { q: "5 %", service: undefined, limit: 0, kind: "" })).toBe("/api/events?q=5+%25&limit=0");
 });
+
+test("a list stands as one name several times", () => {
+  history.replaceState(null, "", "/graphs/edge?var-job=a&range=1h");
+  expect(addressWith({ "var-job": ["a b", "c", ""] })).toBe("/graphs/edge?range=1h&var-job=a+b&var-job=c");
+  expect(addressWith({ "var-job": [] })).toBe("/graphs/edge?range=1h");
+});

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ALL, fill, namesIn } from "../src/charts/variables";
-import { heatMost, heatRows } from "../src/charts/heat";
+import { ALL, fill, namesIn, toggled } from "../src/charts/variables";
 
 const range = { fromMs: 0, toMs: 3_600_000, name: "1h", text: "last 1 h" };
 
@@ -14,21 +13,20 @@ describe("variables of a dashboard", () => {
     expect(fill('up{a=~"$a",b="$a"}', { a: "x.y (z)" }, range)).toBe('up{a=~"x\\\\.y \\\\(z\\\\)",b="x.y (z)"}');
     expect(fill("up{a='$a'}", { a: "it's" }, range)).toBe("up{a='it\\'s'}");
   });
+  it("asks for any of several, each as it is written", () => {
+    const several = { job: ["a.b", "c|d"], host: [ALL], one: ["x.y"] };
+    expect(fill('up{job=~"$job"}', several, range)).toBe('up{job=~"(a\\\\.b|c\\\\|d)"}');
+    expect(fill('up{job=~"web-${job}-.*"}', several, range)).toBe('up{job=~"web-(a\\\\.b|c\\\\|d)-.*"}');
+    expect(fill('up{job="$job",a!= \'${job}\',host="$host"}', several, range)).toBe('up{job=~"(a\\\\.b|c\\\\|d)",a!~ \'(a\\\\.b|c\\\\|d)\',host=~".*"}');
+    expect(fill('up{a="$one",b=~"$one",c="x-$job"}', several, range)).toBe('up{a="x.y",b=~"x\\\\.y",c="x-(a.b|c|d)"}');
+    expect(fill('up{a="$none"}', { none: [] }, range)).toBe('up{a="$none"}');
+  });
+  it.each([
+    [["a"], "b", false, ["a", "b"]], [["a", "b"], "a", false, ["b"]], [["a"], "a", false, ["a"]], [["a"], "a", true, [ALL]],
+    [[ALL], "a", true, ["a"]], [["a", "b"], ALL, true, [ALL]], [[ALL], ALL, true, [ALL]], [[], "a", false, ["a"]],
+  ])("a press with %j chosen on %s", (chosen, value, all, next) => expect(toggled(chosen, value, all)).toEqual(next));
   it("leaves what it does not know, and the end of a regular expression", () => {
     expect(fill('a{code=~"5..$"} + $nobody', {}, range)).toBe('a{code=~"5..$"} + $nobody');
     expect(namesIn("$a ${b} $5")).toEqual(["a", "b"]);
-  });
-});
-
-describe("a heatmap", () => {
-  const series = (le: string, values: (number | null)[]) => ({ labels: { le }, values });
-  it("takes cumulative buckets apart, in the order of their bounds", () => {
-    const rows = heatRows([{ times: [0, 1], series: [series("+Inf", [10, 12]), series("0.5", [4, 4]), series("2", [9, null])] }]);
-    expect(rows).toEqual([{ le: "0.5", counts: [4, 4] }, { le: "2", counts: [5, null] }, { le: "+Inf", counts: [1, 8] }]);
-    expect(heatMost(rows)).toBe(8);
-  });
-  it("adds up series of one bound and leaves out those without", () => {
-    const rows = heatRows([{ times: [0], series: [series("1", [2]), series("1", [3]), { labels: {}, values: [9] }, series("x", [1])] }]);
-    expect(rows).toEqual([{ le: "1", counts: [5] }]);
   });
 });

@@ -2,12 +2,14 @@
 //! Everything a team edits daily (rules, flags, schedules) is not here but in the store.
 
 mod metrics;
+mod samples;
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 pub use metrics::*;
+pub use samples::{PushLimits, QueryLimits, Size, SourceLimits, Span};
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]

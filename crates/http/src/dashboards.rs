@@ -4,8 +4,11 @@ use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use tenfold_app::metrics::{Dashboard, DashboardImport, ImportedDashboard, Marker, MarkerQuery, TargetStatus};
+use tenfold_app::metrics::{
+    Dashboard, DashboardImport, DashboardView, ImportedDashboard, Marker, MarkerQuery, TargetStatus,
+};
 use tenfold_app::{App, Role};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
@@ -19,6 +22,7 @@ const IMPORT_BYTES_MAX: usize = 4 << 20;
 pub fn api() -> Api {
     Api::new("graphs")
         .add(Policy::Viewer, routes!(list))
+        .add(Policy::Viewer, routes!(get))
         .add(Policy::Role(Role::Deployer), routes!(put, delete))
         .add(Policy::Role(Role::Deployer), routes!(import))
         .add(Policy::Viewer, routes!(markers))
@@ -27,7 +31,7 @@ pub fn api() -> Api {
 
 #[derive(Serialize, utoipa::ToSchema)]
 struct DashboardList {
-    items: Vec<Dashboard>,
+    items: Vec<DashboardView>,
 }
 #[derive(Serialize, utoipa::ToSchema)]
 struct MarkerList {
@@ -57,25 +61,55 @@ struct MarkersQuery {
 /// Dashboards; a service without one gets a generated one.
 #[utoipa::path(get, path = "/api/dashboards", responses((status = 200, body = DashboardList)))]
 async fn list(State(app): State<App>) -> Result<Json<DashboardList>, ApiError> {
-    Ok(Json(DashboardList { items: app.dashboards().await? }))
+    Ok(Json(DashboardList { items: app.dashboard_views().await? }))
 }
 
-/// Writes a dashboard; with `If-None-Match: *` only when there is none of the name.
-#[utoipa::path(put, path = "/api/dashboards/{name}", params(("name" = String, Path), ("if-none-match" = Option<String>, Header)), request_body = Dashboard, responses((status = 200, body = Dashboard)))]
+/// A dashboard, with its version as `ETag`.
+struct Versioned(DashboardView);
+
+impl IntoResponse for Versioned {
+    fn into_response(self) -> Response {
+        match self.0.version {
+            Some(version) => ([(header::ETAG, format!("\"{version}\""))], Json(self.0)).into_response(),
+            None => Json(self.0).into_response(),
+        }
+    }
+}
+
+/// The version an edit was made on; 0 for a dashboard that must not be there yet.
+fn edited_version(headers: &HeaderMap) -> Result<Option<i64>, Fault> {
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|v| v == "*") {
+        return Ok(Some(0));
+    }
+    let Some(given) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let version = given.to_str().ok().and_then(|v| v.trim().trim_matches('"').parse::<i64>().ok()).filter(|v| *v > 0);
+    version.map(Some).ok_or_else(|| {
+        Fault::new(ErrorCode::BadRequest, "the header If-Match is not a version of a dashboard")
+            .advice("send the ETag that GET gave, like \"7\"")
+    })
+}
+
+/// One dashboard. The `ETag` is its version; one that draws itself has none.
+#[utoipa::path(get, path = "/api/dashboards/{name}", operation_id = "dashboard", params(("name" = String, Path)), responses((status = 200, body = DashboardView), (status = 404)))]
+async fn get(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<Versioned, ApiError> {
+    Ok(Versioned(app.dashboard_view(&name).await?))
+}
+
+/// Writes a dashboard. With `If-Match: "VERSION"` it is refused (412) when somebody else saved or deleted it in between, with
+/// `If-None-Match: *` when there is one of the name (409).
+#[utoipa::path(put, path = "/api/dashboards/{name}", params(("name" = String, Path), ("if-match" = Option<String>, Header), ("if-none-match" = Option<String>, Header)), request_body = Dashboard, responses((status = 200, body = DashboardView), (status = 409), (status = 412)))]
 async fn put(
     State(app): State<App>,
     Who(who): Who,
     PathOf(name): PathOf<String>,
     headers: HeaderMap,
     Body(dashboard): Body<Dashboard>,
-) -> Result<Json<Dashboard>, ApiError> {
+) -> Result<Versioned, ApiError> {
     if dashboard.name != name {
         return Err(Fault::invalid(format!("the address says `{name}` and the body `{}`", dashboard.name)).into());
     }
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|v| v == "*") {
-        return Ok(Json(app.dashboard_create(&who, dashboard).await?));
-    }
-    Ok(Json(app.dashboard_put(&who, dashboard).await?))
+    let edited = edited_version(&headers)?;
+    Ok(Versioned(app.dashboard_put_over(&who, dashboard, edited).await?))
 }
 
 /// Takes in a dashboard that Grafana exported, and reports what has no equal here.
@@ -89,18 +123,20 @@ async fn import(State(app): State<App>, Who(who): Who, request: Request) -> Resu
     Ok(Json(app.dashboard_import(&who, import).await?))
 }
 
-/// Deletes a dashboard that somebody wrote.
-#[utoipa::path(delete, path = "/api/dashboards/{name}", params(("name" = String, Path)), responses((status = 200, body = Deleted)))]
+/// Deletes a dashboard that somebody wrote; with `If-Match: "VERSION"` that version alone (412).
+#[utoipa::path(delete, path = "/api/dashboards/{name}", params(("name" = String, Path), ("if-match" = Option<String>, Header)), responses((status = 200, body = Deleted), (status = 412)))]
 async fn delete(
     State(app): State<App>,
     Who(who): Who,
     PathOf(name): PathOf<String>,
+    headers: HeaderMap,
 ) -> Result<Json<Deleted>, ApiError> {
-    app.dashboard_delete(&who, &name).await?;
+    let edited = edited_version(&headers)?.filter(|version| *version > 0);
+    app.dashboard_delete_over(&who, &name, edited).await?;
     Ok(Json(Deleted { done: true }))
 }
 
-/// Deploys, rollbacks, canaries, flips and notes within a time, for drawing on graphs.
+/// Deploys, rollbacks, canaries, flips, notes, alerts and incidents within a time, for drawing on graphs.
 #[utoipa::path(get, path = "/api/markers", params(MarkersQuery), responses((status = 200, body = MarkerList)))]
 async fn markers(State(app): State<App>, QueryOf(q): QueryOf<MarkersQuery>) -> Result<Json<MarkerList>, ApiError> {
     let query = MarkerQuery { from: q.from, to: q.to, service: q.service, environment: q.environment };

@@ -31,6 +31,7 @@ mod forges;
 mod front;
 mod grpc;
 mod incidents;
+mod live;
 mod meta;
 mod metrics_admin;
 mod noise;
@@ -64,6 +65,7 @@ fn apis() -> Vec<Api> {
         now::api(),
         console::api(),
         prometheus::api(),
+        live::api(),
         metrics_admin::api(),
         push::api(),
         dashboards::api(),

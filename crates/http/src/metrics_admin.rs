@@ -4,7 +4,9 @@
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use tenfold_app::metrics::{CardinalityView, Deletion, Imported, ReceiverStatus, SeriesFilter, SnapshotView};
+use tenfold_app::metrics::{
+    CardinalityView, Deletion, Imported, ReceiverStatus, SeriesFilter, SnapshotView, StoreView,
+};
 use tenfold_app::{App, Role};
 use tenfold_protocols::remote_write::{BODY_BYTES_MAX, Version};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
@@ -16,6 +18,7 @@ use crate::{Api, ApiError, Body, Policy, QueryOf};
 pub fn api() -> Api {
     Api::new("metrics")
         .add(Policy::Viewer, routes!(cardinality))
+        .add(Policy::Viewer, routes!(store))
         .add(Policy::Viewer, routes!(receivers))
         .add(Policy::Role(Role::Admin), routes!(delete))
         .add(Policy::Role(Role::Admin), routes!(clean))
@@ -73,6 +76,12 @@ async fn cardinality(
     QueryOf(q): QueryOf<CardinalityQuery>,
 ) -> Result<Json<CardinalityView>, ApiError> {
     Ok(Json(app.cardinality(q.limit.unwrap_or(ROWS)).await?))
+}
+
+/// How the store of samples is doing: its size and what bounds it, and damaged files that were moved aside.
+#[utoipa::path(get, path = "/api/metrics/store", responses((status = 200, body = StoreView)))]
+async fn store(State(app): State<App>) -> Result<Json<StoreView>, ApiError> {
+    Ok(Json(app.store_view().await?))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]

@@ -6,6 +6,8 @@
 mod admin;
 mod exemplars;
 mod federate;
+mod params;
+mod probes;
 mod read;
 mod status;
 mod targets;
@@ -25,6 +27,8 @@ use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
 
 use crate::{Api, Policy};
+use params::{PrometheusFamilies, PrometheusInstant, PrometheusLabels, PrometheusRange, PrometheusSeries};
+pub(crate) use written::put_value;
 
 pub fn api() -> Api {
     Api::new("prometheus")
@@ -36,6 +40,7 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(metadata))
         .add(Policy::Viewer, routes!(targets::targets))
         .add(Policy::Viewer, routes!(targets::scrape_pools))
+        .add(Policy::Viewer, routes!(targets::targets_metadata))
         .add(Policy::Viewer, routes!(exemplars::query_exemplars, exemplars::query_exemplars_post))
         .add(Policy::Viewer, routes!(status::buildinfo))
         .add(Policy::Viewer, routes!(status::runtimeinfo))
@@ -49,6 +54,10 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(read::read))
         .add(Policy::Viewer, routes!(federate::federate))
         .add(Policy::Viewer, routes!(own))
+        .add(Policy::Public, routes!(probes::healthy))
+        .add(Policy::Public, routes!(probes::ready))
+        .add(Policy::Viewer, routes!(probes::walreplay))
+        .add(Policy::Viewer, routes!(probes::alertmanagers))
 }
 
 type Answer = Result<Response, PrometheusError>;
@@ -191,7 +200,7 @@ fn body(told: &Told, params: &Params, query: &str) -> Vec<u8> {
     let start =
         format!("{{\"status\":\"success\",\"data\":{{\"resultType\":\"{}\",\"result\":", output.value.type_name());
     let mut body = start.into_bytes();
-    written::put_value(&mut body, &output.value);
+    put_value(&mut body, &output.value);
     let mut put = |name: &str, value: Json| body.extend_from_slice(format!(",\"{name}\":{value}").as_bytes());
     if params.get("stats").is_some() {
         put("stats", stats(told));
@@ -224,7 +233,16 @@ fn how(params: &Params) -> Result<How, Fault> {
             bad(format!("`max_source_resolution`: `{text}` is not a duration; write 0s, 5m, 1h or auto"))
         })?,
     };
-    Ok(How { explain: is_set(params, "explain"), rows_max_ms })
+    let timeout_ms = match params.get("timeout") {
+        None => None,
+        Some(text) => Some(
+            parse_duration_ms(text)
+                .and_then(|ms| u64::try_from(ms).ok())
+                .filter(|ms| *ms > 0)
+                .ok_or_else(|| bad(format!("`timeout`: `{text}` is not a duration above zero; write 30s or 30")))?,
+        ),
+    };
+    Ok(How { explain: is_set(params, "explain"), rows_max_ms, timeout_ms })
 }
 
 /// The answer of the cluster to the same question, as it is, when one answers here.
@@ -320,55 +338,55 @@ async fn run_labels(app: &App, params: &Params) -> Answer {
 
 /// Evaluates a PromQL query at one instant (`query`, `time`). `stats=all` adds what it cost in Prometheus' shape,
 /// `explain=1` where time and samples went by node of the expression.
-#[utoipa::path(get, path = "/api/v1/query", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(get, path = "/api/v1/query", params(PrometheusInstant), responses((status = 200, content_type = "application/json")))]
 async fn query(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     run_query(&app, &Params::new(q.as_deref(), b"")).await
 }
 
 /// The same by form.
-#[utoipa::path(post, path = "/api/v1/query", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(post, path = "/api/v1/query", request_body(content = PrometheusInstant, content_type = "application/x-www-form-urlencoded"), responses((status = 200, content_type = "application/json")))]
 async fn query_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
     run_query(&app, &Params::new(q.as_deref(), &form)).await
 }
 
 /// Evaluates at every step (`query`, `start`, `end`, `step`; `stats` and `explain` as for an instant).
-#[utoipa::path(get, path = "/api/v1/query_range", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(get, path = "/api/v1/query_range", params(PrometheusRange), responses((status = 200, content_type = "application/json")))]
 async fn query_range(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     run_range(&app, &Params::new(q.as_deref(), b"")).await
 }
 
 /// The same by form.
-#[utoipa::path(post, path = "/api/v1/query_range", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(post, path = "/api/v1/query_range", request_body(content = PrometheusRange, content_type = "application/x-www-form-urlencoded"), responses((status = 200, content_type = "application/json")))]
 async fn query_range_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
     run_range(&app, &Params::new(q.as_deref(), &form)).await
 }
 
 /// Label sets of matching series (`match[]`, `start`, `end`, `limit`).
-#[utoipa::path(get, path = "/api/v1/series", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(get, path = "/api/v1/series", params(PrometheusSeries), responses((status = 200, content_type = "application/json")))]
 async fn series(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     run_series(&app, &Params::new(q.as_deref(), b"")).await
 }
 
 /// The same by form.
-#[utoipa::path(post, path = "/api/v1/series", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(post, path = "/api/v1/series", request_body(content = PrometheusSeries, content_type = "application/x-www-form-urlencoded"), responses((status = 200, content_type = "application/json")))]
 async fn series_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
     run_series(&app, &Params::new(q.as_deref(), &form)).await
 }
 
 /// Names of labels (`match[]`, `start`, `end`, `limit`).
-#[utoipa::path(get, path = "/api/v1/labels", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(get, path = "/api/v1/labels", params(PrometheusLabels), responses((status = 200, content_type = "application/json")))]
 async fn labels(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     run_labels(&app, &Params::new(q.as_deref(), b"")).await
 }
 
 /// The same by form.
-#[utoipa::path(post, path = "/api/v1/labels", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(post, path = "/api/v1/labels", request_body(content = PrometheusLabels, content_type = "application/x-www-form-urlencoded"), responses((status = 200, content_type = "application/json")))]
 async fn labels_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
     run_labels(&app, &Params::new(q.as_deref(), &form)).await
 }
 
 /// Values of one label (`match[]`, `start`, `end`, `limit`).
-#[utoipa::path(get, path = "/api/v1/label/{name}/values", params(("name" = String, Path)), responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(get, path = "/api/v1/label/{name}/values", params(("name" = String, Path), PrometheusLabels), responses((status = 200, content_type = "application/json")))]
 async fn label_values(State(app): State<App>, Path(name): Path<String>, RawQuery(q): RawQuery) -> Answer {
     let params = Params::new(q.as_deref(), b"");
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
@@ -383,7 +401,7 @@ async fn label_values(State(app): State<App>, Path(name): Path<String>, RawQuery
 }
 
 /// Kind, help and unit of metric families (`metric`, `limit`).
-#[utoipa::path(get, path = "/api/v1/metadata", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(get, path = "/api/v1/metadata", params(PrometheusFamilies), responses((status = 200, content_type = "application/json")))]
 async fn metadata(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     let params = Params::new(q.as_deref(), b"");
     let wanted = params.get("metric");

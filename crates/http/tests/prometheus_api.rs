@@ -225,6 +225,51 @@ async fn programs_find_what_they_look_for() {
     assert!(body["data"]["yaml"].as_str().unwrap().contains("scrape_interval: 15000ms"), "{body}");
 }
 
+/// Grafana and people read there what bounds a query and the store: it must be what is obeyed.
+#[tokio::test]
+async fn the_flags_are_the_settings() {
+    let world = common::world_with(|s| {
+        s.metrics.retention_size = tenfold_app::settings::Size(10 << 30);
+        s.metrics.out_of_order_time_window = tenfold_app::settings::Span(2 * 3_600_000);
+        s.metrics.query.samples_max = 1_000;
+        s.metrics.query.timeout_ms = 90_000;
+        s.metrics.query.concurrency_max = 3;
+    })
+    .await;
+    let token = world.token(TokenKind::Robot, Some(Role::Viewer)).await;
+    for i in 0..1_001 {
+        let labels = Labels::from_pairs([("__name__", "many")]);
+        world.app.metrics.append(&[Sample::new(labels, T + i * 1_000, 1.0)]).unwrap();
+    }
+    let asker = Asker { world, token };
+    let (_, body) = asker.get("/api/v1/status/flags", &[]).await;
+    for (flag, value) in [
+        ("query.max-samples", "1000"),
+        ("query.timeout", "1m30s"),
+        ("query.max-concurrency", "3"),
+        ("storage.tsdb.retention.time", "15d"),
+        ("storage.tsdb.retention.size", "10GiB"),
+        ("storage.tsdb.out-of-order-time-window", "2h"),
+    ] {
+        assert_eq!(body["data"][flag], json!(value), "{flag}");
+    }
+    let (_, body) = asker.get("/api/v1/status/runtimeinfo", &[]).await;
+    assert_eq!(
+        (&body["data"]["storageRetention"], &body["data"]["corruptionCount"]),
+        (&json!("15d or 10GiB"), &json!(0))
+    );
+    let (_, body) = asker.get("/api/v1/status/config", &[]).await;
+    assert!(body["data"]["yaml"].as_str().unwrap().contains("out_of_order_time_window: 2h"), "{body}");
+    let at = [("time", "1800001100"), ("query", "count_over_time(many[1h])")];
+    let (status, body) = asker.get("/api/v1/query", &at).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+    assert!(body["error"].as_str().unwrap().contains("1000"), "{body}");
+    for (timeout, wanted) in [("30s", StatusCode::OK), ("5", StatusCode::OK), ("soon", StatusCode::BAD_REQUEST)] {
+        let asked = [("query", "vector(1)"), ("timeout", timeout)];
+        assert_eq!(asker.get("/api/v1/query", &asked).await.0, wanted, "{timeout}");
+    }
+}
+
 #[tokio::test]
 async fn a_query_tells_what_it_cost() {
     let asker = Asker::new().await;
@@ -286,6 +331,85 @@ async fn targets_are_told_with_what_was_found_and_dropped() {
     assert_eq!(asker.get("/api/v1/targets", &[("scrapePool", "other")]).await, data(none));
     assert_eq!(asker.get("/api/v1/targets", &[("state", "odd")]).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(asker.get("/api/v1/scrape_pools", &[]).await, data(json!({"scrapePools": ["web"]})));
+}
+
+#[tokio::test]
+async fn families_are_told_by_target() {
+    use tenfold_app::metrics::{Scraped, Target};
+    use tenfold_protocols::exposition::Format;
+    let asker = Asker::new().await;
+    let app = &asker.world.app;
+    let labels = |host: &str| Labels::from_pairs([("job", "web"), ("instance", host)]);
+    for (host, page) in [
+        ("h1", "# TYPE done_total counter\n# HELP done_total What was done.\ndone_total 1\nplain 2\n"),
+        ("h2", "# TYPE took summary\ntook_sum 1\ntook_count 1\ndone_total 4\n"),
+    ] {
+        let target = Target::reported(format!("http://{host}:80/metrics"), labels(host), host);
+        app.metrics.set_host_targets(host, vec![target.clone()]);
+        let page = Ok((axum::body::Bytes::from_static(page.as_bytes()), Format::Prometheus));
+        app.metrics.scraped(&target, Scraped { at: app.now(), duration_ms: 1, page }).expect("it is kept");
+    }
+    let row = |host: &str, metric: &str, kind: &str, help: &str| json!({"target": labels(host), "metric": metric, "type": kind, "help": help, "unit": ""});
+    let done = |host: &str| row(host, "done_total", "counter", "What was done.");
+    let path = "/api/v1/targets/metadata";
+    assert_eq!(
+        asker.get(path, &[]).await,
+        data(json!([done("h1"), done("h2"), row("h2", "took", "summary", "")])),
+        "of h2's own page or not, it is known of the family"
+    );
+    let of_h2 = [("match_target", "{instance=\"h2\"}"), ("limit", "1")];
+    assert_eq!(asker.get(path, &of_h2).await, data(json!([done("h2")])));
+    let took = json!([{"target": labels("h2"), "type": "summary", "help": "", "unit": ""}]);
+    assert_eq!(asker.get(path, &[("metric", "took")]).await, data(took));
+    let (status, body) = asker.get(path, &[("match_target", "{job=\"db\"}")]).await;
+    assert_eq!((status, &body["errorType"]), (StatusCode::NOT_FOUND, &json!("not_found")), "{body}");
+    let (status, body) = asker.get(path, &[("match_target", "{job=")]).await;
+    assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")), "{body}");
+}
+
+#[tokio::test]
+async fn what_is_asked_before_it_is_used() {
+    let asker = Asker::new().await;
+    for (path, told) in [("/-/healthy", "tenfold is healthy.\n"), ("/-/ready", "tenfold is ready.\n")] {
+        // Probes have no tokens.
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let response = asker.world.router.clone().oneshot(request).await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert_eq!(to_bytes(response.into_body(), 100).await.expect("a body"), told);
+    }
+    let replayed = json!({"min": 0, "max": 0, "current": 0, "state": "done"});
+    assert_eq!(asker.get("/api/v1/status/walreplay", &[]).await, data(replayed));
+    let url = asker.world.app.settings.link("/api/v2/alerts");
+    let managers = json!({"activeAlertmanagers": [{"url": url}], "droppedAlertmanagers": []});
+    assert_eq!(asker.get("/api/v1/alertmanagers", &[]).await, data(managers));
+}
+
+/// Whoever makes a client out of the document can ask.
+#[test]
+fn the_document_names_the_parameters() {
+    let document: Value = serde_json::from_str(&tenfold_http::openapi().to_json().expect("JSON")).expect("JSON");
+    let named = |path: &str| -> Vec<(String, bool)> {
+        let all = document["paths"][path]["get"]["parameters"].as_array().cloned().unwrap_or_default();
+        all.iter().map(|p| (p["name"].as_str().unwrap_or_default().into(), p["required"] == true)).collect()
+    };
+    let wanted = |names: &[(&str, bool)]| names.iter().map(|(n, r)| ((*n).to_owned(), *r)).collect::<Vec<_>>();
+    assert_eq!(named("/api/v1/query")[..2], wanted(&[("query", true), ("time", false)]));
+    assert_eq!(
+        named("/api/v1/query_range")[..4],
+        wanted(&[("query", true), ("start", true), ("end", true), ("step", true)])
+    );
+    let labels = wanted(&[("match[]", false), ("start", false), ("end", false), ("limit", false)]);
+    assert_eq!(named("/api/v1/labels"), labels);
+    assert_eq!(named("/api/v1/label/{name}/values")[1..], labels);
+    assert_eq!(named("/api/v1/series")[0], ("match[]".to_owned(), true));
+    for path in ["query", "query_range", "series", "labels", "query_exemplars", "format_query"] {
+        let form = "application/x-www-form-urlencoded";
+        let body = &document["paths"][format!("/api/v1/{path}")]["post"]["requestBody"]["content"][form]["schema"];
+        let name = body["$ref"].as_str().and_then(|r| r.rsplit('/').next()).unwrap_or_default();
+        let fields = document["components"]["schemas"][name]["properties"].as_object().expect("fields");
+        let first = if matches!(path, "series" | "labels") { "match[]" } else { "query" };
+        assert!(fields.contains_key(first), "{path}: {fields:?}");
+    }
 }
 
 #[tokio::test]

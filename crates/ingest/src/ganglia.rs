@@ -31,6 +31,7 @@ pub(crate) async fn start(app: &App, stop: &CancellationToken, tasks: &TaskTrack
 }
 
 async fn datagrams(app: App, socket: Datagrams, stop: CancellationToken) {
+    app.metrics.own.add("tenfold_ganglia_packets_total", &[], 0.0);
     let mut buffers = Buffers::new();
     let mut drops = tokio::time::interval(DROPS_EVERY);
     loop {
@@ -38,7 +39,7 @@ async fn datagrams(app: App, socket: Datagrams, stop: CancellationToken) {
         let received = tokio::select! {
             () = stop.cancelled() => return,
             _ = drops.tick() => {
-                if let Some(count) = socket.dropped() {
+                if let Some(count) = socket.tell(&app.metrics.own, "ganglia", &mut buffers) {
                     app.metrics.own.set("tenfold_ganglia_dropped_total", &[], count as f64);
                 }
                 continue;

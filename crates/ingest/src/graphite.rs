@@ -129,7 +129,7 @@ async fn datagrams(app: App, socket: Datagrams, stop: CancellationToken) {
         let received = tokio::select! {
             () = stop.cancelled() => return,
             _ = drops.tick() => {
-                if let Some(count) = socket.dropped() {
+                if let Some(count) = socket.tell(&app.metrics.own, "graphite", &mut buffers) {
                     app.metrics.own.set("tenfold_graphite_dropped_total", &[], count as f64);
                 }
                 continue;

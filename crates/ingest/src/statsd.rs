@@ -24,6 +24,7 @@ pub(crate) async fn start(app: &App, stop: &CancellationToken, tasks: &TaskTrack
     }
     if !settings.tcp_listen.is_empty() {
         let listener = streams::bind(WHAT, &settings.tcp_listen).await?;
+        app.metrics.statsd_listens("tcp");
         let app = app.clone();
         tasks.spawn(streams::serve(listener, stop.clone(), move |stream| lines(app.clone(), stream)));
     }
@@ -32,13 +33,14 @@ pub(crate) async fn start(app: &App, stop: &CancellationToken, tasks: &TaskTrack
 
 async fn listen(app: App, socket: Datagrams, stop: CancellationToken) {
     let transport = socket.transport();
+    app.metrics.statsd_listens(transport);
     let mut buffers = Buffers::new();
     let mut drops = tokio::time::interval(DROPS_EVERY);
     loop {
         let received = tokio::select! {
             () = stop.cancelled() => return,
             _ = drops.tick() => {
-                if let Some(count) = socket.dropped() {
+                if let Some(count) = socket.tell(&app.metrics.own, "statsd", &mut buffers) {
                     app.metrics.own.set("tenfold_statsd_dropped_total", &[("transport", transport)], count as f64);
                 }
                 continue;

@@ -1,18 +1,20 @@
-//! Real gmond and gmetric: their datagrams, and gmond's XML. Skipped in one line where they are not installed.
+//! Real gmond, gmetric and gmetad: their datagrams, and the XML of both. Skipped in one line where they are not installed.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tenfold_app::settings::GangliaSource;
 use tenfold_app::{App, Settings};
 use tenfold_promql::Value;
-use tenfold_testkit::{ProcessGuard, TestClock, TestEntropy, temp_db};
+use tenfold_testkit::{ProcessGuard, TempDb, TestClock, TestEntropy, free_port, temp_db};
 use tokio_util::sync::CancellationToken;
 
-fn gmond() -> Option<&'static str> {
-    ["/usr/sbin/gmond", "gmond"].into_iter().find(|program| Command::new(program).arg("--version").output().is_ok())
+/// A program that Debian puts where only root looks.
+fn found(name: &str) -> Option<String> {
+    let mut places = [format!("/usr/sbin/{name}"), name.to_owned()].into_iter();
+    places.find(|program| Command::new(program).arg("--version").output().is_ok())
 }
 
 /// Where Debian keeps the modules that measure.
@@ -22,12 +24,12 @@ fn module(name: &str) -> Option<PathBuf> {
 }
 
 /// Sends to the ports, and answers with XML on its own.
-fn config(dir: &Path, send: &[u16], own: u16, load: &Path) -> PathBuf {
+fn config(dir: &Path, cluster: &str, send: &[u16], own: u16, load: &Path) -> PathBuf {
     let channels: Vec<String> =
         send.iter().map(|port| format!("udp_send_channel {{ host = 127.0.0.1\n port = {port} }}\n")).collect();
     let channels = channels.concat();
     let text = format!(
-        "globals {{ daemonize = no\n setuid = no\n send_metadata_interval = 1 }}\ncluster {{ name = \"web & co\" }}\n{channels}\
+        "globals {{ daemonize = no\n setuid = no\n send_metadata_interval = 1 }}\ncluster {{ name = \"{cluster}\" }}\n{channels}\
          udp_recv_channel {{ port = {own}\n bind = 127.0.0.1 }}\ntcp_accept_channel {{ port = {own}\n bind = 127.0.0.1 }}\n\
          modules {{ module {{ name = \"core_metrics\" }}\n module {{ name = \"load_module\" path = \"{}\" }} }}\n\
          collection_group {{ collect_once = yes\n time_threshold = 20\n metric {{ name = \"heartbeat\" }} }}\n\
@@ -62,21 +64,22 @@ async fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
     panic!("within 30 s: {what}");
 }
 
-#[tokio::test]
-async fn gmond_is_heard_and_asked() {
-    let (Some(gmond), Some(load)) = (gmond(), module("modload.so")) else {
-        println!("skipped: gmond is not installed");
-        return;
-    };
+struct World {
+    app: App,
+    clock: Arc<TestClock>,
+    stop: CancellationToken,
+    _db: TempDb,
+}
+
+/// A server that listens, when an address is given, and asks for XML as the job `grid`.
+async fn world(dir: &Path, listen: &str, asked: u16) -> World {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let dir = tempfile::tempdir().expect("a temporary directory");
     let db = temp_db().await;
-    let (ours, theirs) = (tenfold_testkit::free_port(), tenfold_testkit::free_port());
-    let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+    let mut settings = Settings { data_dir: dir.to_owned(), ..Settings::default() };
     settings.statsd.listen = String::new();
     settings.metrics.scrape_interval_ms = 200;
-    settings.ganglia.listen = format!("127.0.0.1:{ours}");
-    let source = GangliaSource { job: "grid".into(), address: format!("127.0.0.1:{theirs}"), labels: [].into() };
+    settings.ganglia.listen = listen.to_owned();
+    let source = GangliaSource { job: "grid".into(), address: format!("127.0.0.1:{asked}"), labels: [].into() };
     settings.ganglia.sources = vec![source];
     let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty store opens");
     let clock = Arc::new(TestClock::default());
@@ -84,8 +87,20 @@ async fn gmond_is_heard_and_asked() {
     tenfold_app::load(&app).await.expect("an empty store loads");
     let stop = CancellationToken::new();
     tenfold_ingest::start(&app, &stop).await.expect("the edge starts");
+    World { app, clock, stop, _db: db }
+}
 
-    let config = config(dir.path(), &[ours, theirs], theirs, &load);
+#[tokio::test]
+async fn gmond_is_heard_and_asked() {
+    let (Some(gmond), Some(load)) = (found("gmond"), module("modload.so")) else {
+        println!("skipped: gmond is not installed");
+        return;
+    };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (ours, theirs) = (free_port(), free_port());
+    let World { app, clock, stop, _db } = world(dir.path(), &format!("127.0.0.1:{ours}"), theirs).await;
+
+    let config = config(dir.path(), "web & co", &[ours, theirs], theirs, &load);
     let child = Command::new(gmond).arg("-f").arg("-c").arg(&config).spawn().expect("gmond starts");
     let mut process = ProcessGuard::new(child);
     until("gmond answers", || std::net::TcpStream::connect(("127.0.0.1", theirs)).ok()).await;
@@ -124,5 +139,56 @@ async fn gmond_is_heard_and_asked() {
     })
     .await;
     assert_eq!(number(&app, "ganglia_jobs_done{job=\"grid\"}"), None, "its series end");
+    stop.cancel();
+}
+
+/// gmetad gathers what gmonds know, and is asked for all of it.
+#[tokio::test]
+async fn gmetad_is_asked() {
+    let (Some(gmond), Some(gmetad), Some(load)) = (found("gmond"), found("gmetad"), module("modload.so")) else {
+        println!("skipped: gmond and gmetad are not both installed");
+        return;
+    };
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (theirs, xml, interactive) = (free_port(), free_port(), free_port());
+    let World { app, clock, stop, _db } = world(dir.path(), "", xml).await;
+
+    // gmond writes a name into XML as it is, and gmetad reads no `&` there.
+    let config = config(dir.path(), "web", &[theirs], theirs, &load);
+    let mut gmond = Command::new(gmond);
+    let gmond = gmond.arg("-f").arg("-c").arg(&config).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut gmond = ProcessGuard::new(gmond.spawn().expect("gmond starts"));
+    until("gmond answers", || std::net::TcpStream::connect(("127.0.0.1", theirs)).ok()).await;
+    let gathered = dir.path().join("gmetad.conf");
+    let text = format!(
+        "data_source \"web\" 1 127.0.0.1:{theirs}\ngridname \"all of it\"\nall_trusted on\nsetuid off\nwrite_rrds off\n\
+         xml_port {xml}\ninteractive_port {interactive}\nrrd_rootdir \"{}\"\n",
+        dir.path().display()
+    );
+    std::fs::write(&gathered, text).expect("the configuration is written");
+    let mut gmetad = Command::new(gmetad);
+    let gmetad = gmetad.args(["-d", "1", "-c"]).arg(&gathered).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut gmetad = ProcessGuard::new(gmetad.spawn().expect("gmetad starts"));
+    for (name, value, slope) in [("jobs.done", "41.5", "positive"), ("queue", "-7", "both")] {
+        let arguments = ["-n", name, "-v", value, "-t", "double", "-u", "things", "-s", slope, "-S", "10.0.0.5:db1"];
+        gmetric(&config, &arguments);
+    }
+    let of = |name: &str| format!("ganglia_{name}{{job=\"grid\",grid=\"all of it\",cluster=\"web\",host=\"db1\"}}");
+    let asked = |expr: &str| {
+        // A sample each instant: the clock of the test moves when it is told to.
+        clock.advance_ms(1_000);
+        number(&app, expr)
+    };
+    assert_eq!(until("what gmetric sent", || asked(&of("jobs_done"))).await, 41.5);
+    assert_eq!(until("the other one", || asked(&of("queue"))).await, -7.0);
+    let load = "ganglia_load_fifteen{job=\"grid\",grid=\"all of it\",cluster=\"web\"}";
+    assert!(until("what gmond measures", || asked(load)).await >= 0.0);
+    let about = app.metrics.metadata()["ganglia_jobs_done"].clone();
+    assert_eq!((about.kind.as_str(), about.unit.as_str()), ("counter", "things"));
+    assert_eq!(number(&app, "up{job=\"grid\"}"), Some(1.0));
+    gmetad.kill();
+    until("it is down", || asked("up{job=\"grid\"}").filter(|up| *up == 0.0)).await;
+    assert_eq!(number(&app, &of("jobs_done")), None, "its series end");
+    gmond.kill();
     stop.cancel();
 }

@@ -1,8 +1,11 @@
 //! The scraper against a real HTTP server: samples, labels, `up`, what vanished, what is refused.
 
 use std::{
-    sync::{Arc, Mutex},
-    time::Instant,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use tenfold_app::{
@@ -11,7 +14,7 @@ use tenfold_app::{
 };
 use tenfold_promql::Value;
 use tenfold_testkit::{TempDb, TestEntropy, temp_db};
-use tenfold_types::{Clock, Labels, Timestamp};
+use tenfold_types::{Actor, Clock, EventDraft, Labels, Source, Timestamp};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -21,17 +24,22 @@ use tokio_util::sync::CancellationToken;
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
 
-/// Runs with the real time, from an instant of its own.
-struct Running(Instant);
+/// Runs with the real time, from an instant of its own, and can be put ahead.
+struct Running {
+    since: Instant,
+    ahead_ms: AtomicI64,
+}
 
 impl Clock for Running {
     fn now(&self) -> Timestamp {
-        START.plus_ms(i64::try_from(self.0.elapsed().as_millis()).expect("a short test"))
+        let ran_ms = i64::try_from(self.since.elapsed().as_millis()).expect("a short test");
+        START.plus_ms(ran_ms + self.ahead_ms.load(Ordering::SeqCst))
     }
 }
 
 struct World {
     app: App,
+    clock: Arc<Running>,
     stop: CancellationToken,
     _db: TempDb,
     _dir: tempfile::TempDir,
@@ -44,26 +52,40 @@ impl Drop for World {
 }
 
 async fn world() -> World {
+    world_every(100).await
+}
+
+/// With so much time between two scrapes of a target.
+async fn world_every(interval_ms: u64) -> World {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let dir = tempfile::tempdir().expect("a temporary directory");
     let db = temp_db().await;
     let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
-    settings.metrics.scrape_interval_ms = 100;
+    settings.metrics.scrape_interval_ms = interval_ms;
     settings.statsd.listen = String::new();
     let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty store opens");
-    let clock = Arc::new(Running(Instant::now()));
-    let app = App::new((*db).clone(), clock, Arc::new(TestEntropy::default()), settings, metrics);
+    let clock = Arc::new(Running { since: Instant::now(), ahead_ms: AtomicI64::new(0) });
+    let app = App::new((*db).clone(), clock.clone(), Arc::new(TestEntropy::default()), settings, metrics);
     tenfold_app::load(&app).await.expect("an empty store loads");
     let stop = CancellationToken::new();
     tenfold_ingest::start(&app, &stop).await.expect("the edge starts");
-    World { app, stop, _db: db, _dir: dir }
+    World { app, clock, stop, _db: db, _dir: dir }
 }
 
-/// A page that the test changes, and word of every request for it.
+impl World {
+    /// A deploy of photos comes to this point.
+    async fn deploy(&self, kind: &str) {
+        let draft = EventDraft::new(Actor::system(), Source::System, kind, "photos is deployed").service("photos");
+        let event = self.app.transact(move |t| t.record(draft.clone())).await.expect("it is recorded");
+        self.app.metrics.follow_deploys(&event, self.app.now());
+    }
+}
+
+/// A page that the test changes, and when it was asked for.
 struct Page {
     url: String,
     answer: Arc<Mutex<String>>,
-    asked: mpsc::UnboundedReceiver<()>,
+    asked: mpsc::UnboundedReceiver<Instant>,
 }
 
 impl Page {
@@ -81,12 +103,26 @@ impl Page {
                     request.push(byte);
                 }
                 let text = shared.lock().expect("no panic holds it").clone();
+                let at = Instant::now();
                 let _ = stream.write_all(text.as_bytes()).await;
                 drop(stream);
-                let _ = tell.send(());
+                let _ = tell.send(at);
             }
         });
         Self { url, answer, asked }
+    }
+
+    /// Time between the next requests, one after the other.
+    async fn gaps(&mut self, count: usize) -> Vec<Duration> {
+        while self.asked.try_recv().is_ok() {}
+        let mut last = soon(self.asked.recv()).await;
+        let mut gaps = Vec::new();
+        for _ in 0..count {
+            let next = soon(self.asked.recv()).await;
+            gaps.push(next - last);
+            last = next;
+        }
+        gaps
     }
 
     /// From now on answers so; returns when a scrape with that answer has been kept.
@@ -103,9 +139,9 @@ impl Page {
 }
 
 /// The next request; a scraper that does not ask fails the test instead of holding it up.
-async fn soon(asked: impl Future<Output = Option<()>>) {
-    let asked = tokio::time::timeout(std::time::Duration::from_secs(20), asked).await;
-    asked.expect("the target is asked within 20 s").expect("the server runs");
+async fn soon<T>(asked: impl Future<Output = Option<T>>) -> T {
+    let asked = tokio::time::timeout(Duration::from_secs(20), asked).await;
+    asked.expect("the target is asked within 20 s").expect("the server runs")
 }
 
 fn target(url: &str) -> Target {
@@ -176,6 +212,41 @@ async fn a_target_is_scraped_marked_down_and_ended() {
     assert!(app.metrics.target_statuses().is_empty());
     app.metrics.end_gone_targets(app.now()).expect("marks are kept");
     assert!(now(app, "a_total").is_empty());
+}
+
+/// Every second while its service is deployed and two minutes longer, else every four seconds.
+#[tokio::test]
+async fn a_target_under_a_deploy_is_asked_each_second() {
+    const USUAL: Duration = Duration::from_secs(4);
+    let world = world_every(4_000).await;
+    let mut page = Page::serve().await;
+    *page.answer.lock().expect("no panic holds it") =
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\na 1\n".to_owned();
+    world.app.metrics.set_host_targets("host-1", vec![target(&page.url)]);
+    soon(page.asked.recv()).await;
+
+    world.deploy("deploy.canary_started").await;
+    let sum = |gaps: &[Duration]| gaps.iter().sum::<Duration>();
+    // The first may lie behind the usual moment; four more take four seconds then, not sixteen.
+    let gaps = page.gaps(4).await;
+    assert!(sum(&gaps) > Duration::from_secs(3) && sum(&gaps) < Duration::from_secs(8), "{gaps:?}");
+    // Errors often come late: it goes on for a while after the end.
+    world.deploy("deploy.succeeded").await;
+    let gaps = page.gaps(2).await;
+    assert!(sum(&gaps) < USUAL, "{gaps:?}");
+
+    world.clock.ahead_ms.fetch_add(2 * 60_000 + 1_000, Ordering::SeqCst);
+    // The one that was due by the second still comes, and may be under way already.
+    let gaps = page.gaps(2).await;
+    assert!(gaps[1] > Duration::from_secs(3), "{gaps:?}");
+    assert_eq!(now(&world.app, "sum(up{job=\"photos\"})"), [("{}".into(), 1.0)]);
+    // Another service's deploy is none of its business.
+    let other =
+        EventDraft::new(Actor::system(), Source::System, "deploy.promoting", "mail is deployed").service("mail");
+    let event = world.app.transact(move |t| t.record(other.clone())).await.expect("it is recorded");
+    world.app.metrics.follow_deploys(&event, world.app.now());
+    let interval_ms = world.app.metrics.interval_ms(&target(&page.url), 4_000, world.app.now());
+    assert_eq!(interval_ms, 4_000);
 }
 
 #[tokio::test]

@@ -40,6 +40,8 @@ pub struct Panel {
     pub width: u8,
     /// Expression and legend.
     pub queries: Vec<(String, String)>,
+    /// One of its queries at least asks for exemplars.
+    pub exemplars: bool,
 }
 
 /// A value that is chosen on the page and stands as `$name` in queries.
@@ -52,6 +54,8 @@ pub struct Variable {
     pub of: String,
     pub values: Vec<String>,
     pub all: bool,
+    /// Several may be chosen at once.
+    pub multi: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -143,6 +147,7 @@ struct RawTarget {
     legend_format: String,
     #[serde(default)]
     hide: bool,
+    exemplar: Option<bool>,
 }
 
 #[derive(Deserialize, Clone, Copy, Default)]
@@ -200,9 +205,6 @@ fn variable(raw: RawVariable, out: &mut Imported) {
         report("it is left out, its name is not made of letters, digits and `_`".to_owned());
         return;
     }
-    if raw.multi {
-        report("one value is chosen at a time, or all".to_owned());
-    }
     if !raw.regex.is_empty() {
         report(format!("its filter `{:.100}` is left out", raw.regex));
     }
@@ -211,7 +213,7 @@ fn variable(raw: RawVariable, out: &mut Imported) {
         other => other.as_str().unwrap_or_default(),
     };
     let list = || text.split(',').map(str::trim).filter(|v| !v.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-    let mut made = Variable { name: name.clone(), all: raw.include_all, ..Variable::default() };
+    let mut made = Variable { name: name.clone(), all: raw.include_all, multi: raw.multi, ..Variable::default() };
     match raw.kind.as_str() {
         "query" => {
             let Some((of, label)) = label_values(text) else {
@@ -313,12 +315,14 @@ impl Reader {
             notes.push(format!("its unit `{told:.40}` is not known here"));
         }
         let mut queries = Vec::new();
+        let mut exemplars = false;
         for target in raw.targets {
             if target.hide || target.expr.trim().is_empty() {
                 let why = if target.hide { "it is hidden" } else { "it does not ask Prometheus" };
                 notes.push(format!("a query is left out: {why}"));
                 continue;
             }
+            exemplars |= target.exemplar == Some(true);
             let expr = variables(target.expr.trim());
             let expr = if factor.is_empty() { expr } else { format!("({expr}){factor}") };
             let legend = if target.legend_format == "__auto" { String::new() } else { target.legend_format };
@@ -331,7 +335,7 @@ impl Reader {
         }
         let width = if raw.grid_pos.w > 16.0 { 3 } else { u8::from(raw.grid_pos.w > 8.0) + 1 };
         let description = Some(raw.description.trim().to_owned()).filter(|d| !d.is_empty());
-        self.out.panels.push(Panel { title, description, shown, unit, width, queries });
+        self.out.panels.push(Panel { title, description, shown, unit, width, queries, exemplars });
     }
 }
 
@@ -406,7 +410,7 @@ mod tests {
                     {"type": "stat", "title": "Free", "gridPos": {"y": 11, "w": 6}, "fieldConfig": {"defaults": {"unit": "percent"}},
                      "targets": [{"expr": "free{job=\"[[job]]\"} / ${window:raw}", "legendFormat": "__auto"}]}]},
                 {"type": "text", "title": "Notes", "gridPos": {"y": 0}},
-                {"type": "heatmap", "title": "Spread", "gridPos": {"y": 1, "w": 24}, "targets": [{"expr": "sum by (le) (rate(c_bucket[5m]))"}]},
+                {"type": "heatmap", "title": "Spread", "gridPos": {"y": 1, "w": 24}, "targets": [{"expr": "sum by (le) (rate(c_bucket[5m]))", "exemplar": true}]},
             ],
         }});
         let read = read(file).unwrap();
@@ -424,24 +428,24 @@ mod tests {
             read.panels[1].queries,
             [("(rate(a{instance=~\"$instance\"}[$__rate_interval])) / 1000".to_owned(), "{{mode}}".to_owned())]
         );
+        assert_eq!(read.panels.iter().map(|p| p.exemplars).collect::<Vec<_>>(), [true, false, false]);
         assert_eq!(read.panels[2].queries[0].0, "(free{job=\"${job}\"} / ${window}) / 100");
         let variables: Vec<_> = read
             .variables
             .iter()
-            .map(|v| (v.name.as_str(), v.of.as_str(), v.label.as_deref(), v.values.len()))
+            .map(|v| (v.name.as_str(), v.of.as_str(), v.label.as_deref(), v.values.len(), v.multi))
             .collect();
         assert_eq!(
             variables,
             [
-                ("instance", "up{job=\"node\"}", Some("instance"), 0),
-                ("job", "", Some("job"), 0),
-                ("window", "", None, 2)
+                ("instance", "up{job=\"node\"}", Some("instance"), 0, true),
+                ("job", "", Some("job"), 0, false),
+                ("window", "", None, 2, false)
             ]
         );
         assert_eq!(
             read.report,
             [
-                "variable instance: one value is chosen at a time, or all",
                 "variable adhoc: it is left out; a variable of the kind `adhoc` has no equal here",
                 "panel `Notes` is left out: `text` has no equal here",
                 "panel `Late`: a query is left out: it is hidden",

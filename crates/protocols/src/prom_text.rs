@@ -43,6 +43,45 @@ pub fn parse(text: &str, format: Format) -> Result<Page, PageError> {
     Ok(reader.end())
 }
 
+/// Reads line by line what is too large to be held: samples as they come, and what is said of families besides. A line that
+/// says when a counter began is a sample like others.
+pub struct Lines(Reader);
+
+/// Families of which [`Lines`] keeps what is said.
+pub const FAMILIES_MAX: usize = 50_000;
+
+impl Lines {
+    pub fn new(format: Format) -> Self {
+        Self(Reader { page: Page::default(), format, starts: BTreeMap::new(), family: Family::default() })
+    }
+
+    /// The sample of a line; nothing for a line without one. The error says what is wrong with it.
+    pub fn read(&mut self, line: &str) -> Result<Option<PageSample>, String> {
+        if line.len() > LINE_BYTES_MAX {
+            return Err(format!("longer than {LINE_BYTES_MAX} bytes"));
+        }
+        let line = line.trim_matches([' ', '\t']);
+        if line.is_empty() {
+            return Ok(None);
+        }
+        if let Some(comment) = line.strip_prefix('#') {
+            self.0.describe(comment);
+            if self.0.page.metadata.len() > FAMILIES_MAX {
+                return Err(format!("more than {FAMILIES_MAX} metric families are described; split the file"));
+            }
+            return Ok(None);
+        }
+        let mut sample = sample(line, self.0.format)?;
+        self.0.canonical_bound(&mut sample.labels);
+        Ok(Some(sample))
+    }
+
+    /// What was said of families since this was last asked.
+    pub fn take_metadata(&mut self) -> BTreeMap<String, Metadata> {
+        std::mem::take(&mut self.0.page.metadata)
+    }
+}
+
 /// The family that was declared last: its samples mostly follow.
 #[derive(Default)]
 struct Family {
@@ -377,6 +416,24 @@ mod tests {
         let exemplar = PageExemplar { labels: Labels::from_pairs([("trace", "x")]), value: 0.1, t_ms: None };
         assert_eq!(parse(text, Format::OpenMetrics).unwrap().samples[0].exemplars, [exemplar]);
         assert_eq!(shown("foo 1\n", Format::OpenMetrics), ["line 2: the page ends without `# EOF`"]);
+    }
+
+    #[test]
+    fn lines_are_read_one_by_one() {
+        let text = "# TYPE h histogram\n# UNIT h seconds\n# HELP h How long.\n\n\
+                    h_bucket{le=\"1\"} 1 5 # {t=\"y\"} 0.5\nh_created 8 9\nother 2 3";
+        let mut lines = Lines::new(Format::OpenMetrics);
+        let samples: Vec<_> = text.split('\n').filter_map(|line| lines.read(line).unwrap()).collect();
+        let shown: Vec<_> = samples.iter().map(|s| format!("{} {} {:?}", s.labels, s.value, s.t_ms)).collect();
+        assert_eq!(shown, ["h_bucket{le=\"1.0\"} 1 Some(5000)", "h_created 8 Some(9000)", "other 2 Some(3000)"]);
+        assert_eq!(samples[0].exemplars.len(), 1);
+        let about = Metadata { kind: "histogram".into(), help: "How long.".into(), unit: "seconds".into() };
+        assert_eq!(lines.take_metadata(), BTreeMap::from([("h".to_owned(), about)]));
+        assert!(lines.take_metadata().is_empty());
+        assert_eq!(lines.read("a b").unwrap_err(), "`b` is not a number");
+        assert!(lines.read(&"a".repeat(LINE_BYTES_MAX + 1)).unwrap_err().contains("longer than"));
+        let many = (0..=FAMILIES_MAX).find_map(|n| lines.read(&format!("# TYPE f{n} gauge")).err());
+        assert!(many.unwrap().contains("split the file"));
     }
 
     #[test]

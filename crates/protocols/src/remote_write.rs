@@ -5,12 +5,14 @@
 //! and the created timestamp with each series.
 
 mod encode;
+mod encode_v2;
 pub(crate) mod histogram;
 mod v1;
 mod v2;
 
-pub use encode::{Outgoing, compress, put_series};
+pub use encode::{Outgoing, compress, put_metadata, put_series};
 pub(crate) use encode::{put_histogram, put_labels, put_point};
+pub use encode_v2::{RequestV2, to_v2};
 
 use crate::batch::{Batch, TooMuch};
 use crate::prom_text::Metadata;
@@ -47,6 +49,22 @@ impl Version {
             Some(other) => Err(format!(
                 "the message `{other}` is not read here; send prometheus.WriteRequest or io.prometheus.write.v2.Request"
             )),
+        }
+    }
+
+    /// What a sender puts into `Content-Type`. That of version 1 is without the parameter, which older receivers do not know.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::V1 => "application/x-protobuf",
+            Self::V2 => "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+        }
+    }
+
+    /// What a sender puts into `X-Prometheus-Remote-Write-Version`.
+    pub const fn header(self) -> &'static str {
+        match self {
+            Self::V1 => "0.1.0",
+            Self::V2 => "2.0.0",
         }
     }
 }
@@ -97,18 +115,15 @@ pub fn decode(body: &[u8], version: Version) -> Result<Written<'_>, RemoteWriteE
     }
 }
 
-/// The numbers of `MetricType`, which are the same in both versions.
+/// Kinds by the numbers of `MetricType`, which are the same in both versions.
+static KINDS: [&str; 8] = ["unknown", "counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset"];
+
 fn kind(number: u64) -> &'static str {
-    match number {
-        1 => "counter",
-        2 => "gauge",
-        3 => "histogram",
-        4 => "gaugehistogram",
-        5 => "summary",
-        6 => "info",
-        7 => "stateset",
-        _ => "unknown",
-    }
+    usize::try_from(number).ok().and_then(|at| KINDS.get(at).copied()).unwrap_or("unknown")
+}
+
+fn kind_number(kind: &str) -> u64 {
+    KINDS.iter().position(|known| *known == kind).unwrap_or(0) as u64
 }
 
 #[cfg(test)]

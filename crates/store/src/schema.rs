@@ -46,6 +46,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0045_alert_sources",
     "0050_chat",
     "0060_dashboards",
+    "0061_dashboard_saves",
 ];
 
 /// Applies what is missing, all of it in one transaction.

@@ -249,6 +249,8 @@ mod tests {
         let example = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
         let settings: Settings = toml::from_str(example).expect("the example is right");
         assert_eq!(settings.metrics.static_targets[0].job, "node");
+        settings.metrics.check().expect("its limits are within their bounds");
+        assert_eq!(settings.metrics.retention_bytes_max(), Some(50 << 30));
         assert_eq!(settings.agents.tokens, tenfold_app::settings::AgentTokens::Never);
         assert_eq!(settings.ssh.hosts[0].health_port, Some(8080));
         assert_eq!(settings.irc.expect("IRC is set").channel, "#ops");

@@ -130,6 +130,13 @@ fn the_store_of_samples_is_looked_into_thinned_out_and_copied() {
     assert_eq!((&sources["items"][0]["name"], &sources["items"][0]["samples"]), (&"sender".into(), &3.into()));
     assert_eq!(sources["items"][0]["exceeded"], serde_json::json!([]));
 
+    let store = b.run(&["metrics", "store"]);
+    assert_eq!(code(&store), 0, "{}", err(&store));
+    let lines: Vec<String> = text(&store).lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for line in ["retention in days 15", "samples may come late by ms 1800000", "damaged files 0"] {
+        assert!(lines.iter().any(|l| l == line), "{line:?} is not in {lines:?}");
+    }
+
     let asked = b.run(&["metrics", "delete", "disk_used{host=\"a\"}", "--dry-run"]);
     assert_eq!(code(&asked), 0, "{}", err(&asked));
     assert!(text(&asked).starts_with("disk_used{") && err(&asked).contains("would be deleted from 1 series"));

@@ -7,13 +7,19 @@ mod bench;
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bench::{Bench, code, err, text};
 use serde_json::Value;
+use tenfold_protocols::batch::Exemplar;
+use tenfold_protocols::exposition::Metadata;
+use tenfold_protocols::remote_write::{Outgoing, Version, compress, put_series, to_v2};
+use tenfold_protocols::wire_out::Writer;
+use tenfold_types::histogram::Buckets;
+use tenfold_types::{Histogram, HistogramPoint, Point};
 
 /// A store that is ended with the test.
 struct Store {
@@ -142,7 +148,7 @@ fn what_waits_for_a_receiver_survives_kill_9_and_arrives() {
     let (p, v) = (free_port(), free_port());
     let mut b = Bench::start_with(&format!(
         "[[metrics.remote_write]]\nname = \"prometheus\"\nurl = \"http://127.0.0.1:{p}/api/v1/write\"\nshards = 3\n\
-         [[metrics.remote_write]]\nname = \"victoria\"\nurl = \"http://127.0.0.1:{v}/api/v1/write\"\n"
+         [[metrics.remote_write]]\nname = \"victoria\"\nurl = \"http://127.0.0.1:{v}/api/v1/write\"\nversion = \"2.0\"\n"
     ));
     b.set_up();
     let token = b.sender();
@@ -174,6 +180,7 @@ fn what_waits_for_a_receiver_survives_kill_9_and_arrives() {
     let at = end.to_string();
     let all = "sum(count_over_time(work_done[20m]))";
     wait_for("everything at Prometheus", || (first(&query(&prometheus.url, all, &at, &[]))? == 6000.0).then_some(()));
+    // Debian's reads no version 2.0, and does not say so.
     if let Some(victoria) = victoria {
         wait_for("everything at VictoriaMetrics", || {
             (first(&query(&victoria.url, all, &at, &[]))? == 6000.0).then_some(())
@@ -187,6 +194,25 @@ fn what_waits_for_a_receiver_survives_kill_9_and_arrives() {
     assert!(!url.is_empty());
 }
 
+/// The head of one request, and the connection on which it is to be answered.
+fn request(stream: TcpStream) -> (String, TcpStream) {
+    let mut reader = BufReader::new(stream);
+    let (mut head, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
+            break;
+        }
+        if let Some(n) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = n.trim().parse().unwrap_or(0);
+        }
+        head += &line;
+    }
+    let mut body = vec![0; length];
+    let _ = reader.read_exact(&mut body);
+    (head, reader.into_inner())
+}
+
 /// A receiver of the test's own: answers requests one by one, as told, and hands over their heads.
 fn scripted(answers: Vec<&'static str>) -> (u16, std::sync::mpsc::Receiver<(String, Instant)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -195,22 +221,9 @@ fn scripted(answers: Vec<&'static str>) -> (u16, std::sync::mpsc::Receiver<(Stri
     std::thread::spawn(move || {
         for answer in answers {
             let Ok((stream, _)) = listener.accept() else { return };
-            let mut reader = BufReader::new(stream);
-            let (mut head, mut length) = (String::new(), 0);
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
-                    break;
-                }
-                if let Some(n) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = n.trim().parse().unwrap_or(0);
-                }
-                head += &line;
-            }
-            let mut body = vec![0; length];
-            let _ = reader.read_exact(&mut body);
+            let (head, mut stream) = request(stream);
             let _ = tell.send((head, Instant::now()));
-            let _ = reader.into_inner().write_all(answer.as_bytes());
+            let _ = stream.write_all(answer.as_bytes());
         }
     });
     (port, told)
@@ -292,6 +305,155 @@ fn a_cluster_keeps_the_samples_and_answers() {
     }
 }
 
+/// A cluster that has nothing to answer, and hands over the heads of the questions.
+fn scripted_cluster() -> (u16, std::sync::mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let (head, mut stream) = request(stream);
+            let kind = if head.contains("/query_range ") { "matrix" } else { "vector" };
+            let data = if head.contains("/query") {
+                format!("{{\"resultType\":\"{kind}\",\"result\":[]}}")
+            } else {
+                "[\"of-the-cluster\"]".to_owned()
+            };
+            let body = format!("{{\"status\":\"success\",\"data\":{data}}}");
+            let length = body.len();
+            let head_sent = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+            let _ = tell.send(head);
+            let _ = stream.write_all(head_sent.as_bytes());
+        }
+    });
+    (port, told)
+}
+
+#[test]
+fn every_question_to_a_cluster_names_the_tenant() {
+    let (port, told) = scripted_cluster();
+    let dir = tempfile::tempdir().unwrap();
+    let token_file = dir.path().join("cluster.token");
+    std::fs::write(&token_file, "of-the-cluster\n").unwrap();
+    let b = Bench::start_with(&format!(
+        "[metrics]\nengine = \"remote\"\n[metrics.remote]\nurl = \"http://127.0.0.1:{port}/tenants\"\ntoken_file = {token_file:?}\n\
+         headers = {{ X-Scope-OrgID = \"team-a\" }}\n"
+    ));
+    b.set_up();
+    let bearer = format!("Authorization: Bearer {}", b.reader());
+    let form = ["-d", "match[]=up"];
+    for (ours, more, theirs) in [
+        ("/api/v1/query?query=up", &[][..], "post /tenants/api/v1/query "),
+        ("/api/v1/query_range?query=up&start=1&end=2&step=1", &[], "post /tenants/api/v1/query_range "),
+        ("/api/v1/labels", &[], "post /tenants/api/v1/labels "),
+        ("/api/v1/labels", &form, "post /tenants/api/v1/labels "),
+        ("/api/v1/label/job/values", &[], "get /tenants/api/v1/label/job/values?"),
+        ("/api/v1/series?match[]=up", &[], "post /tenants/api/v1/series "),
+        ("/api/v1/series", &form, "post /tenants/api/v1/series "),
+    ] {
+        let answer = json(&[&["-H", bearer.as_str()][..], more, &[&format!("{}{ours}", b.url)]].concat());
+        assert_eq!(answer["status"], "success", "{ours}: {answer}");
+        // Rules and the like may ask in between: each with the tenant as well.
+        loop {
+            let head = told.recv_timeout(Duration::from_secs(30)).expect("the cluster is asked");
+            let head = head.to_ascii_lowercase();
+            for wanted in ["\nx-scope-orgid: team-a\r", "\nauthorization: bearer of-the-cluster\r"] {
+                assert!(head.contains(wanted), "{wanted:?} is not in {head}");
+            }
+            if head.starts_with(theirs) {
+                break;
+            }
+        }
+    }
+}
+
+/// A counter with an exemplar, a native histogram and a series that is not sent on, in version 2.0 with what is known of them.
+fn whole_samples(t_ms: i64) -> Vec<u8> {
+    let points = [Point::new(t_ms, 7.0)];
+    let histogram =
+        Histogram { count: 3.0, sum: 4.5, positive: Buckets::single(0, vec![1.0, 2.0]), ..Histogram::default() };
+    let histograms = [HistogramPoint { t_ms, histogram: histogram.into() }];
+    let exemplars = [Exemplar { labels: vec![("trace_id", "abc")], value: 0.5, t_ms: Some(t_ms) }];
+    let mut out = Writer::default();
+    for series in [
+        Outgoing {
+            labels: &[("__name__", "work_total")],
+            points: &points,
+            exemplars: &exemplars,
+            ..Outgoing::default()
+        },
+        Outgoing { labels: &[("__name__", "latency")], histograms: &histograms, ..Outgoing::default() },
+        Outgoing { labels: &[("__name__", "go_goroutines")], points: &points, ..Outgoing::default() },
+    ] {
+        put_series(&mut out, &series);
+    }
+    let about = |name: &str| {
+        let known = Metadata { kind: "counter".into(), help: "Work done.".into(), unit: String::new() };
+        (name == "work_total").then_some(known)
+    };
+    compress(&to_v2(&out.into_bytes(), about).unwrap().body).unwrap()
+}
+
+#[test]
+fn a_second_tenfold_takes_version_2_with_all_that_belongs_to_a_sample() {
+    let there = Bench::start();
+    there.set_up();
+    let dir = tempfile::tempdir().unwrap();
+    let token_file = dir.path().join("there.token");
+    std::fs::write(&token_file, there.sender()).unwrap();
+    let b = Bench::start_with(&format!(
+        "[[metrics.remote_write]]\nname = \"there\"\nurl = \"{}/api/v1/write\"\nversion = \"2.0\"\ntoken_file = {token_file:?}\n\
+         write_relabel_configs = [{{ source_labels = [\"__name__\"], regex = \"(go|tenfold)_.*\", action = \"drop\" }},\n\
+         {{ target_label = \"site\", replacement = \"north\" }}]\n",
+        there.url
+    ));
+    b.set_up();
+    let end = now_s();
+    let body = dir.path().join("body");
+    std::fs::write(&body, whole_samples(end * 1000)).unwrap();
+    let (kind, token) =
+        (format!("Content-Type: {}", Version::V2.content_type()), format!("Authorization: Bearer {}", b.sender()));
+    let status = curl(
+        &[
+            &[
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{http_code}",
+                "-H",
+                kind.as_str(),
+                "-H",
+                "Content-Encoding: snappy",
+                "-H",
+                token.as_str(),
+            ][..],
+            &["--data-binary", &format!("@{}", body.display()), &format!("{}/api/v1/write", b.url)],
+        ]
+        .concat(),
+    );
+    assert_eq!(status, "204");
+
+    let bearer = format!("Authorization: Bearer {}", there.reader());
+    let at = end.to_string();
+    let ask = |expr: &str| first(&query(&there.url, expr, &at, &["-H", &bearer]));
+    wait_for("the counter", || (ask("work_total{site=\"north\"}")? == 7.0).then_some(()));
+    wait_for("the histogram", || (ask("histogram_count(latency{site=\"north\"})")? == 3.0).then_some(()));
+    let list = |path: &str| json(&["-H", &bearer, &format!("{}{path}", there.url)])["data"].clone();
+    let exemplars = list(&format!("/api/v1/query_exemplars?query=work_total&start={}&end={}", end - 60, end + 60));
+    assert_eq!(exemplars[0]["exemplars"][0]["labels"]["trace_id"], "abc", "{exemplars}");
+    assert_eq!(exemplars[0]["seriesLabels"]["site"], "north", "{exemplars}");
+    let about = list("/api/v1/metadata?metric=work_total");
+    assert_eq!(
+        (&about["work_total"][0]["type"], &about["work_total"][0]["help"]),
+        (&"counter".into(), &"Work done.".into())
+    );
+    let status: Value = serde_json::from_slice(&b.run(&["metrics", "receivers", "--json"]).stdout).unwrap_or_default();
+    let one = &status["items"][0];
+    assert_eq!((&one["version"], &one["refused"]), (&"2.0".into(), &0.into()), "{status}");
+    assert!(one["left_out"].as_u64() > Some(0), "{status}");
+    assert!(list("/api/v1/series?match[]=go_goroutines").as_array().unwrap().is_empty());
+}
+
 #[test]
 fn a_real_prometheus_reads_what_is_here() {
     let dir = tempfile::tempdir().unwrap();
@@ -360,4 +522,53 @@ fn blocks_of_prometheus_and_openmetrics_are_imported() {
     assert_eq!(code(&wrong), 2, "{}", err(&wrong));
     let events = text(&b.run(&["events", "--kind", "metrics.imported"]));
     assert!(events.contains("ana imports samples from"), "{events}");
+}
+
+#[test]
+fn openmetrics_brings_exemplars_and_families_and_says_what_to_do_about_new_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let b = Bench::start();
+    b.set_up();
+    let (end, old) = (now_s(), now_s() - 2 * 86_400);
+    let file = dir.path().join("old.om");
+    let text_of = |body: &str| std::fs::write(&file, format!("{body}# EOF\n")).unwrap();
+    let import = || b.run(&["metrics", "import", file.to_str().unwrap()]);
+    text_of(&format!(
+        "# TYPE jobs counter\n# UNIT jobs things\n# HELP jobs Jobs that were done.\n\
+         jobs_total 1 {old}\njobs_total 2 {} # {{trace_id=\"abc\"}} 0.5 {}.25\n\
+         # TYPE took histogram\ntook_bucket{{le=\"1\"}} 3 {old} # {{trace_id=\"def\"}} 0.75\n",
+        old + 60,
+        old + 59
+    ));
+    let done = import();
+    assert_eq!(code(&done), 0, "{}{}", text(&done), err(&done));
+    let bearer = format!("Authorization: Bearer {}", b.reader());
+    let list = |path: &str| json(&["-H", &bearer, &format!("{}{path}", b.url)])["data"].clone();
+    let about = list("/api/v1/metadata?metric=jobs");
+    assert_eq!(
+        about["jobs"],
+        serde_json::json!([{"type": "counter", "help": "Jobs that were done.", "unit": "things"}])
+    );
+    let exemplars = |query: &str| {
+        let path = format!("/api/v1/query_exemplars?query={query}&start={}&end={}", old - 60, old + 120);
+        let found = list(&path)[0]["exemplars"][0].clone();
+        (found["labels"]["trace_id"].clone(), found["timestamp"].as_f64())
+    };
+    assert_eq!(exemplars("jobs_total"), ("abc".into(), Some((old + 59) as f64 + 0.25)));
+    assert_eq!(exemplars("took_bucket"), ("def".into(), Some(old as f64)), "the time of its sample");
+    let value = |expr: &str, at: i64| first(&query(&b.url, expr, &at.to_string(), &["-H", &bearer]));
+    assert_eq!(value("took_bucket{le=\"1.0\"}", old), Some(3.0), "bounds are written as scrapes write them");
+
+    // Time that is not in blocks yet: in any order where there is nothing, and at most half an hour late where there is.
+    b.send_lines(&b.sender(), &format!("work done=9 {end}\n"));
+    let (late, later) = (end - 600, end - 2_400);
+    text_of(&format!(
+        "fresh 2 {late}\nfresh 1 {later}\nwork_done{{db=\"t\"}} 5 {late}\nwork_done{{db=\"t\"}} 4 {later}\n"
+    ));
+    let done = import();
+    assert_eq!(code(&done), 3, "{}{}", text(&done), err(&done));
+    assert!(text(&done).contains("1 refused (too_old)"), "{}", text(&done));
+    assert!(text(&done).contains("import the same once more in three hours"), "{}", text(&done));
+    assert_eq!((value("fresh", late), value("fresh", later)), (Some(2.0), Some(1.0)));
+    assert_eq!((value("work_done", late), value("work_done", later)), (Some(5.0), None));
 }

@@ -89,6 +89,8 @@ export const graphs = {
   importDashboard: (document: Record<string, unknown>, dry_run: boolean) => unwrap(POST("/api/dashboards/import", { body: { document, dry_run } })),
   cardinality: () => unwrap(GET("/api/metrics/cardinality", { params: { query: {} } })),
   sources: () => unwrap(GET("/api/metrics/sources")),
+  store: () => unwrap(GET("/api/metrics/store")),
+  deleteSeries: (selector: string, end: string | null, dry_run: boolean) => unwrap(POST("/api/metrics/delete", { body: { selectors: [selector], end, dry_run } })),
 };
 
 export const flags = {

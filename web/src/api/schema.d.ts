@@ -4232,7 +4232,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Deploys, rollbacks, canaries, flips and notes within a time, for drawing on graphs. */
+        /** Deploys, rollbacks, canaries, flips, notes, alerts and incidents within a time, for drawing on graphs. */
         get: {
             parameters: {
                 query?: {
@@ -4415,6 +4415,41 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/metrics/store": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the store of samples is doing: its size and what bounds it, and damaged files that were moved aside. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["StoreView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -9530,11 +9565,18 @@ export interface components {
             series_max: number;
             /** Format: int64 */
             active_series: number;
+            /**
+             * Format: int64
+             * @description Series that came within the last hour; `null` where it is not known.
+             */
+            created_last_hour?: number | null;
             labels: number;
             label_pairs: number;
             metrics: components["schemas"]["CountedSeries"][];
             /** @description Metrics by series that have ended: what churn leaves behind. */
             churn: components["schemas"]["CountedSeries"][];
+            /** @description Metrics by series that came within the last hour. */
+            created: components["schemas"]["CountedSeries"][];
             labels_by_values: components["schemas"]["CountedLabel"][];
             labels_by_bytes: components["schemas"]["CountedLabel"][];
             /** @description Pairs (`name=value`), the metric name not counted. */
@@ -9754,6 +9796,11 @@ export interface components {
              * @description Of them, with samples in memory; the rest have ended and go with the retention.
              */
             active: number;
+            /**
+             * Format: int64
+             * @description Of them, those that came within the last hour; `null` where it is not known.
+             */
+            created_last_hour?: number | null;
         };
         /** @description What runs in one environment. */
         Current: {
@@ -9771,6 +9818,8 @@ export interface components {
             panels: components["schemas"]["Panel"][];
             /** @description Made up from the service's metrics because nobody wrote one. */
             generated?: boolean;
+            /** @description Of one that was made up: what was looked for, where little or nothing was found. */
+            note?: string | null;
         };
         /** @description A dashboard of Grafana to take in. */
         DashboardImport: {
@@ -11487,14 +11536,19 @@ export interface components {
              */
             seq: number;
             at: string;
+            /** @description None for what has no length, and for an alert or an incident that goes on. */
             end_at?: string | null;
             kind: components["schemas"]["MarkerKind"];
             text: string;
             actor_name: string;
             subject: Record<string, unknown>;
         };
-        /** @enum {string} */
-        MarkerKind: "deploy" | "rollback" | "canary" | "flip" | "note";
+        /**
+         * @description What a marker stands for. An alert and an incident last, and are only told of the service that is asked for; an alert that
+         *     nobody was told of is none.
+         * @enum {string}
+         */
+        MarkerKind: "deploy" | "rollback" | "canary" | "flip" | "note" | "alert" | "incident";
         MarkerList: {
             items: components["schemas"]["Marker"][];
         };
@@ -11839,6 +11893,8 @@ export interface components {
             width?: number;
             queries: components["schemas"]["PanelQuery"][];
             description?: string | null;
+            /** @description Draws exemplars of its queries, where their series have some: of a `graph` and a `heatmap`. */
+            exemplars?: boolean;
         };
         /**
          * @description How a panel shows its queries.
@@ -12207,6 +12263,8 @@ export interface components {
         ReceiverStatus: {
             name: string;
             url: string;
+            /** @description Which version of remote write it is sent: `1.0`, also where 2.0 is set and it does not read that, or `2.0`. */
+            version: string;
             shards: number;
             /** Format: int64 */
             queue_bytes: number;
@@ -12224,6 +12282,11 @@ export interface components {
              * @description Samples it will never take.
              */
             refused: number;
+            /**
+             * Format: int64
+             * @description Samples that the rules of relabelling leave out.
+             */
+            left_out: number;
             /**
              * Format: int64
              * @description Samples that were dropped because the queue was full.
@@ -12555,6 +12618,8 @@ export interface components {
         };
         SourceList: {
             items: components["schemas"]["SourceStatus"][];
+            /** @description Scraped jobs that went over a limit within the last hour. */
+            jobs: components["schemas"]["JobExceeded"][];
         };
         /** @description What a source sent since the server started. */
         SourceStatus: components["schemas"]["Source"] & {
@@ -12567,13 +12632,15 @@ export interface components {
              * @description How many samples a second it may send; 0 for no limit.
              */
             samples_per_second_max: number;
+            /** @description Whether the settings have limits for this source alone. */
+            own_limits: boolean;
             /**
              * Format: int64
              * @description Requests that had to wait because it sent faster.
              */
             throttled: number;
-            /** @description Limits it went over within the last hour: `series`, `samples_per_second`. */
-            exceeded: string[];
+            /** @description Limits it went over within the last hour. */
+            exceeded: components["schemas"]["ExceededLimit"][];
             /** Format: int64 */
             samples: number;
             /** Format: int64 */
@@ -12581,6 +12648,72 @@ export interface components {
             /** Format: int64 */
             exemplars: number;
             refused: components["schemas"]["RefusedOf"][];
+        };
+        /** @description How the store of samples is doing. */
+        StoreView: {
+            /** @description Why samples are not kept at the moment, if they are not. */
+            trouble?: string | null;
+            blocks: number;
+            /** Format: int64 */
+            block_bytes: number;
+            /**
+             * Format: int64
+             * @description Of rows of aggregates.
+             */
+            coarse_bytes: number;
+            /**
+             * Format: int64
+             * @description Of the write-ahead log.
+             */
+            log_bytes: number;
+            oldest_at?: string | null;
+            newest_at?: string | null;
+            /** Format: int32 */
+            retention_days: number;
+            /**
+             * Format: int64
+             * @description The size over which the oldest samples are dropped, if there is one.
+             */
+            retention_bytes_max?: number | null;
+            /**
+             * Format: int64
+             * @description How late samples may come.
+             */
+            out_of_order_ms: number;
+            /** @description Damaged files that were moved aside, the newest first. */
+            quarantined: components["schemas"]["QuarantinedFile"][];
+            /** @description How many there are; not all of them may be shown. */
+            quarantined_count: number;
+            /** @description What to do about them. */
+            quarantine_advice?: string | null;
+        };
+        /** @description A damaged file, as it lies aside. */
+        QuarantinedFile: {
+            name: string;
+            /** @description On the server. */
+            path: string;
+            /** Format: int64 */
+            bytes: number;
+            /** @description When it was moved there; `null` where the file system does not tell. */
+            moved_at?: string | null;
+        };
+        /** @description A limit that was gone over within the last hour. */
+        ExceededLimit: {
+            /** @description `series` or `samples_per_second`; of a scraped job Prometheus' name, such as `sample_limit`. */
+            limit: string;
+            last_at: string;
+            /**
+             * Format: int64
+             * @description Samples, requests or scrapes refused because of it since the server started.
+             */
+            count: number;
+            /** @description The last one, in words. */
+            example: string;
+        };
+        /** @description A scraped job that went over a limit within the last hour. */
+        JobExceeded: {
+            job: string;
+            exceeded: components["schemas"]["ExceededLimit"][];
         };
         /** @description A stretch of time in which the same people are on call. */
         SpanView: {
@@ -12927,6 +13060,8 @@ export interface components {
             values?: string[];
             /** @description Offers all values at once, which stands as `.*` in queries: for use with `=~`. */
             all?: boolean;
+            /** @description Several may be chosen at once, which stand as `(a|b)` in a matcher: `=` is asked as `=~`, `!=` as `!~`. */
+            multi?: boolean;
         };
         Verified: {
             ok: boolean;

@@ -158,5 +158,11 @@ export type Marker = S["Marker"];
 export type Target = S["Target"];
 export type CountedSeries = S["CountedSeries"];
 export type CountedLabel = S["CountedLabel"];
+export type CardinalityView = S["CardinalityView"];
+export type StoreView = S["StoreView"];
+export type SourceStatus = S["SourceStatus"];
+export type ExceededLimit = S["ExceededLimit"];
+export type JobExceeded = S["JobExceeded"];
+export type Deletion = S["Deletion"];
 
 export type ConsoleMessage = S["ConsoleMessage"];

@@ -83,6 +83,24 @@ export function refresh(prefix: string): void {
   for (const [key, entry] of entries) if (key.startsWith(prefix)) schedule(entry);
 }
 
+/** Changes an answer as something that was told of it says; the same answer back changes nothing. */
+export function amend<T>(key: string, change: (data: T) => T): void {
+  const entry = entries.get(key);
+  if (!entry || entry.state.data === undefined) return;
+  const data = change(entry.state.data as T);
+  if (data === entry.state.data) return;
+  entry.state = { ...entry.state, data, error: undefined };
+  entry.listeners.forEach((listener) => listener());
+}
+
+/** Says beside an answer why it goes on no further. */
+export function complain(key: string, error: ApiError): void {
+  const entry = entries.get(key);
+  if (!entry) return;
+  entry.state = { ...entry.state, error };
+  entry.listeners.forEach((listener) => listener());
+}
+
 export function forgetAll(): void {
   entries.clear();
 }

@@ -1,10 +1,15 @@
-import { useRef, useState, type ReactElement } from "react";
+import { useMemo, useRef, useState, type ReactElement } from "react";
+import type { Exemplar } from "../api/promql";
 import type { Marker } from "../api/types";
 import { seriesColour } from "../lib/palette";
 import { useTheme } from "../lib/theme";
 import { clockWithSeconds } from "../lib/time";
 import { format } from "../lib/units";
+import { ChartFrame } from "./ChartFrame";
 import { ChartTable } from "./ChartTable";
+import { linesCsv } from "./csv";
+import { ExemplarDetail } from "./ExemplarTip";
+import { ExemplarTable } from "./ExemplarTable";
 import { Plot } from "./Plot";
 import { savePng } from "./png";
 import { lastValue, summary, type Line } from "./summary";
@@ -15,9 +20,12 @@ export interface ChartProps {
   times: number[];
   lines: Line[];
   markers: Marker[];
+  exemplars?: Exemplar[] | undefined;
+  /** Why there are no exemplars. */
+  exemplarsNote?: string | null | undefined;
   rangeText: string;
   description?: string | null | undefined;
-  height?: number;
+  height?: number | undefined;
   sync?: string | undefined;
   /** Why there is nothing to draw. */
   note?: string | null | undefined;
@@ -26,10 +34,13 @@ export interface ChartProps {
 }
 
 const LEGEND_MAX = 12;
+const NO_EXEMPLARS: Exemplar[] = [];
 
 /** A graph with its title, its newest value, its legend, its words and its table. */
-export function Chart({ title, unit, times, lines, markers, rangeText, description, height = 150, sync, note, loading, onZoom }: ChartProps): ReactElement {
+export function Chart({ title, unit, times, lines, markers, exemplars = NO_EXEMPLARS, exemplarsNote, rangeText, description, height = 150, sync, note, loading, onZoom }: ChartProps): ReactElement {
   const [asTable, setAsTable] = useState(false);
+  const [picked, setPicked] = useState<Exemplar | null>(null);
+  const points = useMemo(() => exemplars.map((exemplar) => ({ y: exemplar.value, exemplar })), [exemplars]);
   const theme = useTheme();
   const head = useRef<HTMLSpanElement>(null);
   const legend = useRef<HTMLUListElement>(null);
@@ -50,28 +61,26 @@ export function Chart({ title, unit, times, lines, markers, rangeText, descripti
   };
 
   return (
-    <figure className="chart panel" aria-busy={loading || undefined}>
-      <div className="chart-head">
-        <h3 title={description ?? undefined}>{title}</h3>
-        <span className="now" ref={head}>{newest}</span>
-        {!asTable && lines.length > 0 && (
-          <button type="button" className="button" aria-label={`Save ${title} as png`} onClick={(event) => { const figure = event.currentTarget.closest("figure"); if (figure) savePng(figure, title, rangeText); }}>
-            png
-          </button>
-        )}
-        <button type="button" className="button" aria-pressed={asTable} aria-label={`Show ${title} as ${asTable ? "a graph" : "a table"}`} onClick={() => setAsTable(!asTable)}>
-          {asTable ? "graph" : "table"}
-        </button>
-      </div>
-      <figcaption className={asTable ? "small muted" : "sr-only"}>{words}</figcaption>
+    <ChartFrame
+      title={title} description={description} words={words} busy={loading}
+      now={<span className="now" ref={head}>{newest}</span>}
+      onPng={!asTable && lines.length > 0 ? (figure) => savePng(figure, title, rangeText) : undefined}
+      csv={asTable ? () => linesCsv(times, lines) : undefined}
+      table={{ shown: asTable, onChange: setAsTable }}
+    >
       {asTable ? (
-        <ChartTable title={title} times={times} lines={lines} unit={unit} markers={markers} />
+        <>
+          <ChartTable title={title} times={times} lines={lines} unit={unit} markers={markers} />
+          {exemplars.length > 0 && <ExemplarTable title={title} exemplars={exemplars} unit={unit} />}
+        </>
       ) : (
         <>
           <div className="chart-area">
-            <Plot times={times} lines={lines} unit={unit} markers={markers} height={height} sync={sync} onZoom={onZoom} onCursor={follow} />
+            <Plot times={times} lines={lines} unit={unit} markers={markers} height={height} sync={sync} points={points} onPick={(point) => setPicked(point.exemplar)} onZoom={onZoom} onCursor={follow} />
             {(note || lines.length === 0) && <p className="chart-note">{note ?? (loading ? "Loading…" : "No data in this range.")}</p>}
           </div>
+          {exemplarsNote && <p className="form-error small">{exemplarsNote}</p>}
+          {picked && <ExemplarDetail exemplar={picked} unit={unit} onClose={() => setPicked(null)} />}
           {lines.length > 1 && (
             <ul className="legend" ref={legend} aria-hidden="true">
               {lines.slice(0, LEGEND_MAX).map((line, index) => (
@@ -86,6 +95,6 @@ export function Chart({ title, unit, times, lines, markers, rangeText, descripti
           )}
         </>
       )}
-    </figure>
+    </ChartFrame>
   );
 }

@@ -2,6 +2,7 @@ import type { ReactElement } from "react";
 import type { Marker, Panel } from "../api/types";
 import { useParams } from "../router/router";
 import { Chart } from "./Chart";
+import { useExemplars } from "./exemplars";
 import { HeatmapPanel } from "./panels/HeatmapPanel";
 import { StatPanel, TablePanel, TopPanel } from "./panels/NewestPanels";
 import type { Range } from "./range";
@@ -18,8 +19,9 @@ interface Props {
 }
 
 /** One panel of a dashboard. */
-export function PanelChart(props: Props): ReactElement {
-  const { panel, range } = props;
+export function PanelChart({ panel, range, markers, sync, height, zoom }: Props): ReactElement {
+  const params = useParams();
+  const onZoom = zoom ? (from: number, to: number): void => params.set({ from: String(from), to: String(to), range: null }, false) : undefined;
   switch (panel.kind) {
     case "stat":
       return <StatPanel panel={panel} range={range} />;
@@ -28,15 +30,17 @@ export function PanelChart(props: Props): ReactElement {
     case "top":
       return <TopPanel panel={panel} range={range} />;
     case "heatmap":
-      return <HeatmapPanel panel={panel} range={range} />;
+      return <HeatmapPanel panel={panel} range={range} markers={markers} sync={sync} height={height} onZoom={onZoom} />;
     default:
-      return <GraphPanel {...props} />;
+      return <GraphPanel panel={panel} range={range} markers={markers} sync={sync} height={height} onZoom={onZoom} />;
   }
 }
 
-function GraphPanel({ panel, range, markers, sync, height, zoom }: Props): ReactElement {
+type GraphProps = Omit<Props, "zoom" | "sync" | "height"> & { sync: string | undefined; height: number | undefined; onZoom: ((from: number, to: number) => void) | undefined };
+
+function GraphPanel({ panel, range, markers, sync, height, onZoom }: GraphProps): ReactElement {
   const { times, lines, note, loading } = useLines(panel.queries, range);
-  const params = useParams();
+  const exemplars = useExemplars(panel.queries, range, panel.exemplars ?? false);
   return (
     <Chart
       title={panel.title}
@@ -46,10 +50,11 @@ function GraphPanel({ panel, range, markers, sync, height, zoom }: Props): React
       lines={lines}
       note={note} loading={loading}
       markers={markers}
+      exemplars={exemplars.list} exemplarsNote={exemplars.error}
       rangeText={range.text}
       sync={sync}
-      height={height ?? 150}
-      onZoom={zoom ? (from, to) => params.set({ from: String(from), to: String(to), range: null }, false) : undefined}
+      height={height}
+      onZoom={onZoom}
     />
   );
 }

@@ -1,9 +1,14 @@
-import type { ReactElement } from "react";
+import { useState, type FormEvent, type ReactElement } from "react";
+import { zone } from "../lib/time";
 import { useParams } from "../router/router";
-import { RANGES, type Range } from "./range";
+import { Dialog } from "../ui/Dialog";
+import { Field } from "../ui/Field";
+import { RANGES, readRange, writeInstant, type Range } from "./range";
 
+/** The usual ranges, which move with the clock, and any other by its ends. */
 export function RangePicker({ range }: { range: Range }): ReactElement {
   const params = useParams();
+  const [open, setOpen] = useState(false);
   return (
     <div className="chips" role="group" aria-label="Range of time">
       {RANGES.map(({ name, text }) => (
@@ -17,7 +22,34 @@ export function RangePicker({ range }: { range: Range }): ReactElement {
           {text}
         </button>
       ))}
-      {range.name === null && <span className="chip" aria-current="true">{range.text}</span>}
+      <button type="button" className="chip" aria-pressed={range.name === null} aria-haspopup="dialog" onClick={() => setOpen(true)}>
+        {range.name === null ? range.text : "From … to"}
+      </button>
+      {open && <Ends range={range} onClose={() => setOpen(false)} onChoose={(from, to) => params.set({ from: String(from), to: String(to), range: null }, false)} />}
     </div>
+  );
+}
+
+function Ends({ range, onClose, onChoose }: { range: Range; onClose: () => void; onChoose: (from: number, to: number) => void }): ReactElement {
+  const [from, setFrom] = useState(writeInstant(range.fromMs));
+  const [to, setTo] = useState(writeInstant(range.toMs));
+  const read = readRange(from, to);
+  const wrong = typeof read === "string" ? read : null;
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    if (typeof read === "string") return;
+    onChoose(read.fromMs, read.toMs);
+    onClose();
+  };
+  const hint = `in ${zone}, unless a zone stands behind it`;
+  return (
+    <Dialog open onClose={onClose} title="Range of time">
+      <form className="stack" onSubmit={submit}>
+        <Field label="From" hint={hint}><input value={from} autoFocus onChange={(event) => setFrom(event.target.value)} /></Field>
+        <Field label="To" hint={hint}><input value={to} onChange={(event) => setTo(event.target.value)} /></Field>
+        {wrong && <p className="form-error" role="alert">{wrong}</p>}
+        <div className="form-row"><button type="submit" className="button primary" aria-disabled={wrong !== null || undefined}>Show</button></div>
+      </form>
+    </Dialog>
   );
 }

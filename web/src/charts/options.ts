@@ -6,10 +6,14 @@ import { format } from "../lib/units";
 import type { Line } from "./summary";
 
 export interface Ink {
+  /** Of what has to be seen first. */
+  strong: string;
+  ground: string;
   text: string;
   line: string;
   accent: string;
   critical: string;
+  warning: string;
   control: string;
   font: string;
 }
@@ -18,10 +22,13 @@ export function readInk(): Ink {
   const style = getComputedStyle(document.documentElement);
   const token = (name: string): string => style.getPropertyValue(name).trim();
   return {
+    strong: token("--text"),
+    ground: token("--panel"),
     text: token("--muted"),
     line: token("--line"),
     accent: token("--accent"),
     critical: token("--critical"),
+    warning: token("--warning"),
     control: token("--control"),
     font: `11px ${token("--font")}`,
   };
@@ -49,7 +56,7 @@ export function valueRange(low: number | null, high: number | null): [number, nu
 const AXIS_PX = 60;
 const BYTE_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
 
-interface Wanted {
+export interface Wanted {
   lines: Line[];
   unit: string;
   theme: Theme;
@@ -60,6 +67,27 @@ interface Wanted {
   plain: boolean;
   onZoom: ((fromMs: number, toMs: number) => void) | undefined;
   hooks: uPlot.Hooks.Arrays;
+}
+
+/** Rows of equal height, named at the bounds between them. `bounds` is asked at each drawing. */
+export function heatOptions(wanted: Omit<Wanted, "lines" | "plain">, bounds: () => string[]): uPlot.Options {
+  const base = chartOptions({ ...wanted, lines: [], plain: false });
+  const [time, values] = base.axes ?? [];
+  const every = (): number => Math.max(1, Math.ceil(bounds().length / 8));
+  return {
+    ...base,
+    scales: { x: { time: true }, y: { range: () => [0, Math.max(1, bounds().length - 1)] } },
+    axes: [
+      { ...time, grid: { show: false } },
+      {
+        ...values,
+        grid: { show: false },
+        splits: () => bounds().map((_, at) => at).filter((at) => at % every() === 0),
+        values: (_u, splits) => splits.map((at) => bounds()[at] ?? ""),
+      },
+    ],
+    series: [{}, { show: true, stroke: wanted.ink.text, points: { show: false } }],
+  };
 }
 
 export function chartOptions({ lines, unit, theme, ink, width, height, sync, plain, onZoom, hooks }: Wanted): uPlot.Options {

@@ -2,10 +2,12 @@
 import { useMemo } from "react";
 import { niceStep } from "../api/promql";
 import { useNow } from "../lib/clock";
-import { DAY_MS, HOUR_MS, MINUTE_MS, stamp } from "../lib/time";
+import { DAY_MS, HOUR_MS, MINUTE_MS, stamp, toLocalInput } from "../lib/time";
 import { useParams } from "../router/router";
 
 export const RANGES: { name: string; ms: number; text: string }[] = [
+  // Short enough for steps of a second, as targets under a deploy are asked.
+  { name: "5m", ms: 5 * MINUTE_MS, text: "5 min" },
   { name: "15m", ms: 15 * MINUTE_MS, text: "15 min" },
   { name: "1h", ms: HOUR_MS, text: "1 h" },
   { name: "6h", ms: 6 * HOUR_MS, text: "6 h" },
@@ -28,7 +30,7 @@ export interface Range {
 const refreshMs = (ms: number): number => Math.max(REFRESH_MIN_MS, niceStep(ms / 1000) * 1000);
 
 export function useMovingRange(name: string): Range {
-  const known = RANGES.find((range) => range.name === name) ?? RANGES[1]!;
+  const known = RANGES.find((range) => range.name === name) ?? RANGES[2]!;
   const step = refreshMs(known.ms);
   const now = useNow(step);
   return useMemo(
@@ -37,10 +39,60 @@ export function useMovingRange(name: string): Range {
   );
 }
 
-/** The range of the address. */
+/** The address of what is seen now: a moving range is pinned to its ends. */
+export function linkOf(range: Range): string {
+  const url = new URL(location.href);
+  url.searchParams.delete("range");
+  url.searchParams.set("from", String(Math.round(range.fromMs)));
+  url.searchParams.set("to", String(Math.round(range.toMs)));
+  return url.href;
+}
+
+/** As long as anybody looks back, and shorter than a step of a second would be a point. */
+const LENGTH_MS_MAX = 10 * 365 * DAY_MS;
+const LENGTH_MS_MIN = 5_000;
+/** What an instant may look like besides the browser's own fields: seconds and milliseconds since the epoch. */
+const EPOCH_S = /^\d{9,10}(?:\.\d+)?$/;
+const EPOCH_MS = /^\d{12,13}$/;
+/** Without a zone it is the browser's; a date alone would be UTC, which nobody means here. */
+const WRITTEN = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:?\d{2})?)?$/;
+
+/** An instant as somebody types it; null when it is none. */
+export function readInstant(text: string): number | null {
+  const plain = text.trim();
+  if (EPOCH_S.test(plain)) return Math.round(Number(plain) * 1000);
+  if (EPOCH_MS.test(plain)) return Number(plain);
+  if (!WRITTEN.test(plain)) return null;
+  const instant = Date.parse(plain.length === 10 ? `${plain}T00:00` : plain.replace(" ", "T"));
+  if (Number.isNaN(instant)) return null;
+  // A browser may take 30 February for 2 March.
+  const local = !/(?:Z|[+-]\d{2}:?\d{2})$/.test(plain.slice(10));
+  return local && new Date(instant).getDate() !== Number(plain.slice(8, 10)) ? null : instant;
+}
+
+/** Both ends, or what is wrong with them. */
+export function readRange(from: string, to: string): { fromMs: number; toMs: number } | string {
+  const like = "like 2026-01-31 12:30:00, or seconds since 1970";
+  const [fromMs, toMs] = [readInstant(from), readInstant(to)];
+  if (fromMs === null) return from.trim() ? `“${from.trim()}” is no instant: write it ${like}.` : `It has no beginning: write it ${like}.`;
+  if (toMs === null) return to.trim() ? `“${to.trim()}” is no instant: write it ${like}.` : `It has no end: write it ${like}.`;
+  if (toMs <= fromMs) return "It ends before it begins: exchange the two.";
+  if (toMs - fromMs < LENGTH_MS_MIN) return "It is shorter than 5 s: choose an end further on.";
+  if (toMs - fromMs > LENGTH_MS_MAX) return "It is longer than ten years: choose a later beginning.";
+  return { fromMs, toMs };
+}
+
+/** An instant as the fields take it, in the browser's zone. */
+export function writeInstant(ms: number): string {
+  const date = new Date(ms);
+  const two = (value: number): string => String(value).padStart(2, "0");
+  return `${toLocalInput(ms).replace("T", " ")}:${two(date.getSeconds())}`;
+}
+
 /** Short enough to see the deploy of a minute ago. */
 const RANGE_DEFAULT = "15m";
 
+/** The range of the address. */
 export function useRange(otherwise = RANGE_DEFAULT): Range {
   const params = useParams();
   const moving = useMovingRange(params.get("range", otherwise));

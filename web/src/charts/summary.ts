@@ -1,6 +1,7 @@
 /** What a chart shows, in words: for screen readers, and beside its table. */
 import type { Marker } from "../api/types";
 import { format, plural } from "../lib/units";
+import { KINDS } from "./markers";
 
 export interface Line {
   label: string;
@@ -23,24 +24,21 @@ function oneLine(line: Line, unit: string): string {
   return `${line.label}: now ${format(lastValue(line.values), unit)}, lowest ${format(Math.min(...known), unit)}, highest ${format(Math.max(...known), unit)}.`;
 }
 
-const NAMES: Record<Marker["kind"], [string, string]> = {
-  deploy: ["deploy", "deploys"],
-  rollback: ["rollback", "rollbacks"],
-  canary: ["canary", "canaries"],
-  flip: ["flag flip", "flag flips"],
-  note: ["note", "notes"],
-};
-
 const LINES_MAX = 6;
+
+/** How many marks of each kind there are, as a sentence behind others. */
+export function marksWords(markers: Marker[]): string {
+  const counted = (Object.keys(KINDS) as Marker["kind"][])
+    .map((kind) => [kind, markers.filter((marker) => marker.kind === kind).length] as const)
+    .filter(([, n]) => n > 0)
+    .map(([kind, n]) => plural(n, KINDS[kind].one, KINDS[kind].many));
+  return counted.length > 0 ? ` Marked: ${counted.join(", ")}.` : "";
+}
 
 export function summary(title: string, unit: string, lines: Line[], markers: Marker[], rangeText: string): string {
   if (lines.length === 0) return `${title}, ${rangeText}: no data.`;
   const measured = lines.filter(({ limit }) => !limit);
   const shown = measured.slice(0, LINES_MAX).map((line) => oneLine(line, unit));
   const rest = measured.length > LINES_MAX ? ` And ${measured.length - LINES_MAX} more.` : "";
-  const counted = (Object.keys(NAMES) as Marker["kind"][])
-    .map((kind) => [kind, markers.filter((marker) => marker.kind === kind).length] as const)
-    .filter(([, n]) => n > 0)
-    .map(([kind, n]) => plural(n, ...NAMES[kind]));
-  return `${title}, ${rangeText}. ${shown.join(" ")}${rest}${counted.length > 0 ? ` Marked: ${counted.join(", ")}.` : ""}`;
+  return `${title}, ${rangeText}. ${shown.join(" ")}${rest}${marksWords(markers)}`;
 }

@@ -2,9 +2,10 @@
 import { useMemo } from "react";
 import { legend, queryRange, span, type RangeResult } from "../api/promql";
 import type { PanelQuery } from "../api/types";
-import { useQuery } from "../api/useQuery";
+import { useQuery, type QueryState } from "../api/useQuery";
 import type { Line } from "./summary";
 import type { Range } from "./range";
+import { appends, pace, useIsLive, useLive } from "./useLive";
 
 /** More lines than this are cut: a graph of fifty lines tells nothing. */
 export const LINES_MAX = 24;
@@ -32,22 +33,36 @@ export function joined(lines: Line[]): Line[] {
   return order.map((label) => byName.get(label)!);
 }
 
-export function useLines(queries: PanelQuery[], range: Range): Lines {
+const NONE: RangeResult[] = [];
+const ASK_MS_MIN = 5_000;
+
+/** The range answers of queries. A moving range is followed live; while that is not possible it is asked again and again. */
+export function useRanges(kind: string, queries: PanelQuery[], range: Range): QueryState<RangeResult[]> {
   const wanted = span(range.fromMs, range.toMs);
-  const names = queries.map(({ expr }) => expr).join("\n");
+  const exprs = queries.map(({ expr }) => expr);
   // A moving range keeps one key, so that the last answer stays in place while the next is asked.
-  const place = range.name ?? `${wanted.from}-${wanted.to}`;
+  const key = `${kind}:${range.name ?? `${wanted.from}-${wanted.to}`}:${exprs.join("\n")}`;
+  const live = useIsLive(exprs, wanted.step);
   const query = useQuery<RangeResult[]>(
-    `lines:${place}:${names}`,
+    key,
     () => {
       const length = range.toMs - range.fromMs;
       const now = range.name ? span(Date.now() - length, Date.now()) : wanted;
-      return Promise.all(queries.map(({ expr }) => queryRange(expr, now)));
+      return Promise.all(exprs.map((expr) => queryRange(expr, now)));
     },
-    range.name ? { everyMs: Math.max(5_000, wanted.step * 1000) } : {},
+    range.name ? { everyMs: pace(live, Math.max(ASK_MS_MIN, wanted.step * 1000)) } : {},
   );
+  // What cannot be asked is not followed either.
+  useLive(range.name && query.data ? key : null, exprs, wanted.step, appends(exprs, wanted.step));
+  return query;
+}
+
+export function useLines(queries: PanelQuery[], range: Range): Lines {
+  const wanted = span(range.fromMs, range.toMs);
+  const query = useRanges("lines", queries, range);
+  const names = queries.map(({ expr }) => expr).join("\n");
   return useMemo(() => {
-    const results = query.data ?? [];
+    const results = query.data ?? NONE;
     const lines = joined(results.flatMap((result, at) => result.series.map((series) => ({ label: legend(queries[at]?.legend, series.labels), values: series.values }))));
     const note = query.error ? `${query.error.message} ${query.error.advice}` : null;
     return { times: results[0]?.times ?? [wanted.from, wanted.to], lines: lines.slice(0, LINES_MAX), note, loading: query.loading };

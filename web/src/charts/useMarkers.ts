@@ -4,14 +4,14 @@ import { useQuery } from "../api/useQuery";
 import type { Range } from "./range";
 
 const NONE: Marker[] = [];
-const TOUCHES = ["deploy.", "flag.", "note."];
+const TOUCHES = ["deploy.", "flag.", "note.", "alert.", "incident."];
 
-/** What the record says happened in this stretch of time; the same for every graph of a page. */
-export function useMarkers(range: Range, service?: string | null): Marker[] {
+/** What the record says happened in this stretch of time; the same for every graph of a page. Nothing is asked unless `wanted`. */
+export function useMarkers(range: Range, service?: string | null, wanted = true): Marker[] {
   const place = range.name ?? `${range.fromMs}-${range.toMs}`;
   const length = range.toMs - range.fromMs;
   const query = useQuery(
-    `markers:${place}:${service ?? ""}`,
+    wanted ? `markers:${place}:${service ?? ""}` : null,
     () => {
       const to = range.name ? Date.now() : range.toMs;
       return graphs.markers({ from: new Date(to - length).toISOString(), to: new Date(to).toISOString(), ...(service ? { service } : {}) });

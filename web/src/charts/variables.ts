@@ -1,4 +1,7 @@
-/** What is chosen on a dashboard's page and stands as `$name` in its queries. The choice is in the address, as `var-NAME`. */
+/**
+ * What is chosen on a dashboard's page and stands as `$name` in its queries. The choice is in the address, as `var-NAME`, once for
+ * each of several.
+ */
 import { useMemo } from "react";
 import { labelValues, niceStep } from "../api/promql";
 import type { Panel, Variable } from "../api/types";
@@ -8,7 +11,8 @@ import type { Range } from "./range";
 
 export const ALL = "$all";
 
-export type Values = Record<string, string>;
+/** One value of each variable, or several. */
+export type Values = Record<string, string | string[]>;
 
 const NAMES = /\$(?:\{(\w+)\}|([A-Za-z_]\w*))/g;
 
@@ -21,20 +25,47 @@ const literal = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\
 /** Whether what stands before it opens a matcher by regular expression. */
 const inRegex = (before: string): boolean => /[=!]~\s*(?:"(?:[^"\\]|\\.)*|'(?:[^'\\]|\\.)*)$/.test(before);
 
+/** A matcher whose whole text is a variable. */
+const MATCHER = /(!?=)(\s*)(["'])\$(?:\{(\w+)\}|([A-Za-z_]\w*))\3/g;
+
+const listed = (value: string | string[]): string[] => (typeof value === "string" ? [value] : value);
+const isAll = (values: string[]): boolean => values.includes(ALL);
+
+/** `job="$job"` asks for one; with several chosen, whoever wrote it means any of them. */
+const anyOf = (expr: string, values: Values): string =>
+  expr.replace(MATCHER, (whole, sign: string, space: string, quote: string, braced: string | undefined, plain: string | undefined) => {
+    const name = braced ?? plain ?? "";
+    const chosen = listed(values[name] ?? []);
+    return chosen.length > 1 || isAll(chosen) ? `${sign === "=" ? "=~" : "!~"}${space}${quote}\${${name}}${quote}` : whole;
+  });
+
+function text(chosen: string[], regex: boolean): string {
+  if (isAll(chosen)) return ".*";
+  const each = regex ? chosen.map(literal) : chosen;
+  return escaped(each.length > 1 ? `(${each.join("|")})` : (each[0] ?? ""));
+}
+
 const SCRAPE_S = 15;
 
 /** The query as it is asked: what is not known stays as it is, so that the server says what is wrong. */
-export function fill(expr: string, values: Values, range: Range): string {
+export function fill(query: string, values: Values, range: Range): string {
   const length = (range.toMs - range.fromMs) / 1000;
   const step = niceStep(length);
-  const builtIn: Values = { __interval: `${step}s`, __rate_interval: `${Math.max(step + SCRAPE_S, 4 * SCRAPE_S)}s`, __range: `${Math.round(length)}s` };
+  const builtIn: Record<string, string> = { __interval: `${step}s`, __rate_interval: `${Math.max(step + SCRAPE_S, 4 * SCRAPE_S)}s`, __range: `${Math.round(length)}s` };
+  const expr = anyOf(query, values);
   return expr.replace(NAMES, (whole, braced: string | undefined, plain: string | undefined, at: number) => {
     const name = braced ?? plain ?? "";
-    const value = builtIn[name] ?? values[name];
-    if (value === undefined) return whole;
-    if (value === ALL) return ".*";
-    return escaped(inRegex(expr.slice(0, at)) ? literal(value) : value);
+    const chosen = listed(builtIn[name] ?? values[name] ?? []);
+    return chosen.length === 0 ? whole : text(chosen, inRegex(expr.slice(0, at)));
   });
+}
+
+/** What is chosen after a press on one value: all is never beside others, and something is always chosen. */
+export function toggled(chosen: string[], value: string, all: boolean): string[] {
+  if (value === ALL) return [ALL];
+  const others = chosen.filter((one) => one !== ALL && one !== value);
+  const next = chosen.includes(value) ? others : [...others, value];
+  return next.length > 0 ? next : all ? [ALL] : chosen;
 }
 
 export function filled(panel: Panel, values: Values, range: Range): Panel {
@@ -56,14 +87,16 @@ export function useOptions(variable: Variable, values: Values, range: Range): { 
 }
 
 /** What the address says, or what comes first. */
-export function useChoices(variables: Variable[]): [Values, (name: string, value: string) => void] {
+export function useChoices(variables: Variable[]): [Values, (name: string, value: string | string[]) => void] {
   const params = useParams();
-  const key = variables.map(({ name }) => params.get(`var-${name}`)).join("\n");
+  const key = variables.map(({ name }) => params.all(`var-${name}`).join("\t")).join("\n");
   const values = useMemo(() => {
     const chosen: Values = {};
-    for (const variable of variables) {
-      const value = params.get(`var-${variable.name}`, variable.all ? ALL : (variable.values?.[0] ?? ""));
-      if (value) chosen[variable.name] = value;
+    for (const { name, multi, all, values: list } of variables) {
+      const told = params.all(`var-${name}`).filter(Boolean);
+      const known = told.length > 0 ? told : [all ? ALL : list?.[0]].filter((one) => one !== undefined);
+      const [first] = known;
+      if (first !== undefined) chosen[name] = multi ? known : first;
     }
     return chosen;
     // The choices are named by the key.

@@ -1,6 +1,8 @@
-import type { ReactElement } from "react";
+import { useMemo, type ReactElement } from "react";
 import type { JudgeCount, JudgeReport } from "../api/types";
 import { Chart } from "../charts/Chart";
+import type { Range } from "../charts/range";
+import { useMarkers } from "../charts/useMarkers";
 import { count, format } from "../lib/units";
 import { Status } from "../ui/basics";
 import { evidenceLines, neededWords, odds, ratioWords, times, verdictLook } from "./judge";
@@ -17,10 +19,18 @@ function Requests({ of, word }: { of: JudgeCount; word: string }): ReactElement 
   return <>{count(of.events)} of {count(of.total)} {word} ({format(of.events / of.total, "ratio")})</>;
 }
 
+/** What happened while it watched, so that evidence that turned is seen beside what turned it. */
+function useWatched(at: number[]): ReturnType<typeof useMarkers> {
+  const [from, to] = [(at[0] ?? 0) * 1000, (at.at(-1) ?? 0) * 1000];
+  const range = useMemo<Range>(() => ({ fromMs: from, toMs: to, name: null, text: "" }), [from, to]);
+  return useMarkers(range, null, to > from);
+}
+
 /** The judge's verdict with what it rests on: counts, ratio with its interval, evidence over time. */
 export function Judge({ report, canary, control }: Props): ReactElement {
   const [look, word] = verdictLook(report.verdict);
   const { times: at, lines } = evidenceLines(report);
+  const markers = useWatched(at);
   const newest = report.series.at(-1);
   const failed = report.latency_alone ? "slow" : "failed";
   return (
@@ -52,7 +62,7 @@ export function Judge({ report, canary, control }: Props): ReactElement {
       <Chart
         title="Evidence, in powers of ten"
         description="How strongly the counts speak for worse and for not worse. What speaks against either by more than a hundredfold is drawn at the edge."
-        unit="short" times={at} lines={lines} markers={[]} height={110}
+        unit="short" times={at} lines={lines} markers={markers} height={110}
         rangeText="since the watch began"
         note={lines.length === 0 ? "Nothing was counted yet." : null}
       />

@@ -21,12 +21,15 @@ export function navigate(to: string, options: { replace?: boolean } = {}): void 
 export const usePath = (): string => useSyncExternalStore(subscribe, () => location.pathname);
 const useSearch = (): string => useSyncExternalStore(subscribe, () => location.search);
 
-/** A new address of the same page: names set to "" or null are dropped. */
-export function addressWith(changes: Record<string, string | null>): string {
+/** What an address is given: a list stands as the same name several times. */
+export type Changes = Record<string, string | string[] | null>;
+
+/** A new address of the same page: names set to "", null or an empty list are dropped. */
+export function addressWith(changes: Changes): string {
   const params = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(changes)) {
-    if (value === null || value === "") params.delete(name);
-    else params.set(name, value);
+    params.delete(name);
+    for (const one of typeof value === "string" ? [value] : (value ?? [])) if (one !== "") params.append(name, one);
   }
   const text = params.toString();
   return location.pathname + (text ? `?${text}` : "");
@@ -34,17 +37,19 @@ export function addressWith(changes: Record<string, string | null>): string {
 
 export interface Params {
   get: (name: string, otherwise?: string) => string;
-  set: (changes: Record<string, string | null>, replace?: boolean) => void;
+  all: (name: string) => string[];
+  set: (changes: Changes, replace?: boolean) => void;
 }
 
 export function useParams(): Params {
   const search = useSearch();
   const params = useMemo(() => new URLSearchParams(search), [search]);
   const get = useCallback((name: string, otherwise = "") => params.get(name) ?? otherwise, [params]);
-  const set = useCallback((changes: Record<string, string | null>, replace = true) => {
+  const all = useCallback((name: string) => params.getAll(name), [params]);
+  const set = useCallback((changes: Changes, replace = true) => {
     navigate(addressWith(changes), { replace });
   }, []);
-  return useMemo(() => ({ get, set }), [get, set]);
+  return useMemo(() => ({ get, all, set }), [get, all, set]);
 }
 
 /** `/deploys/:number` against `/deploys/12` gives `{ number: "12" }`; null when it does not match. */

@@ -15,7 +15,6 @@ use tenfold_types::{Fault, Labels, Timestamp};
 
 use super::{UNKNOWN_KEEP_MS, groups::Running, lease::Lease, pipeline, source::Templates, transitions::Origin};
 use crate::App;
-use crate::metrics::QUERY_TIMEOUT_MS;
 
 /// Groups evaluated at a time.
 const GROUPS_AT_ONCE: usize = 4;
@@ -164,6 +163,7 @@ async fn stepped(
     let interrupt = Arc::new(Interrupt::default());
     let templates = Templates::new(app, now, interrupt.clone());
     let url = app.settings.public_url.clone();
+    let allowed_ms = app.settings.metrics.query.timeout_ms;
     let mut work = tokio::task::spawn_blocking(move || {
         let ask = |expr: &str| templates.ask(expr);
         let world = RuleWorld { external_labels: &Labels::new(), external_url: &url, ask: Some(&ask), at: now };
@@ -172,8 +172,8 @@ async fn stepped(
     });
     let done = tokio::select! {
         done = &mut work => done,
-        () = tokio::time::sleep(Duration::from_millis(QUERY_TIMEOUT_MS)) => {
-            interrupt.time_out(QUERY_TIMEOUT_MS);
+        () = tokio::time::sleep(Duration::from_millis(allowed_ms)) => {
+            interrupt.time_out(allowed_ms);
             work.await
         }
     };

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
-use tenfold_types::{Actor, ErrorCode, EventDraft, Severity, Source};
+use tenfold_tsdb::Sample;
+use tenfold_types::{Actor, ErrorCode, EventDraft, Labels, Severity, Source};
 
 use super::{LinkKind, MessageKind, Speaker};
 use crate::people::PersonUpdate;
@@ -80,6 +81,36 @@ async fn a_message_is_said_and_a_command_is_answered_and_both_are_in_the_record(
     );
     assert!(b.app.console_post(&ana, "  ").await.is_err());
     assert!(b.app.console_post(&ana, &"x".repeat(2_001)).await.unwrap_err().message.contains("2000"));
+}
+
+#[tokio::test]
+async fn a_query_is_answered_with_a_few_rows_and_where_the_rest_are() {
+    let b = bench().await;
+    for n in 0..12 {
+        let labels = [("__name__".to_owned(), "up".to_owned()), ("n".to_owned(), format!("{n:02}"))];
+        let sample = Sample::new(Labels::from_pairs(labels), b.app.now().millis(), f64::from(n));
+        b.app.metrics.append(&[sample]).unwrap();
+    }
+    let mei = b.caller("mei").await;
+    let ask = async |line: &str| b.app.console_post(&mei, line).await.unwrap().unwrap();
+    let reply = ask("!query sort(up)").await;
+    assert_eq!((reply.refused, reply.lines.len()), (None, 11), "a viewer asks: {reply:?}");
+    assert_eq!((reply.lines[0].as_str(), reply.lines[9].as_str()), ("up{n=\"00\"} 0", "up{n=\"09\"} 9"));
+    assert!(reply.lines[10].starts_with("and 2 more: "), "{reply:?}");
+    assert!(reply.lines[10].ends_with("/graphs/explore?expr=sort%28up%29"), "{reply:?}");
+    let reply = ask("!query count(up{n=~\"0.\"})").await;
+    assert_eq!((reply.lines[0].as_str(), reply.lines.len()), ("10", 2), "{reply:?}");
+    assert_eq!(ask("!query nothing").await.lines[0], "no series matches");
+    let wrong = "sum by (n (up)";
+    let reply = ask(&format!("!query {wrong}")).await;
+    assert_eq!(reply.refused, Some(ErrorCode::BadRequest));
+    let api = b.app.query(wrong, b.app.now()).await.unwrap_err();
+    assert_eq!(reply.text(), api.message, "as the API words it");
+    assert!(reply.lines.len() == 3 && reply.lines[2].trim_start().starts_with('^'), "it points: {reply:?}");
+    let long = format!("!query up{{n!=\"{}\"}}", "x".repeat(400));
+    assert!(ask(&long).await.lines.last().unwrap().ends_with("/graphs/explore"), "the address stays whole");
+    let reply = b.app.chat_command(&b.speaker(None).await, "!query up", "query up").await;
+    assert_eq!(reply.refused, Some(ErrorCode::Forbidden), "nobody's nick asks");
 }
 
 #[tokio::test]

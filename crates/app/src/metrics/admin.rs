@@ -23,6 +23,8 @@ pub struct CountedSeries {
     pub series: u64,
     /// Of them, with samples in memory; the rest have ended and go with the retention.
     pub active: u64,
+    /// Of them, those that came within the last hour; `null` where it is not known.
+    pub created_last_hour: Option<u64>,
 }
 
 /// A label by its values.
@@ -41,11 +43,15 @@ pub struct CardinalityView {
     /// The limit on series.
     pub series_max: usize,
     pub active_series: u64,
+    /// Series that came within the last hour; `null` where it is not known.
+    pub created_last_hour: Option<u64>,
     pub labels: usize,
     pub label_pairs: usize,
     pub metrics: Vec<CountedSeries>,
     /// Metrics by series that have ended: what churn leaves behind.
     pub churn: Vec<CountedSeries>,
+    /// Metrics by series that came within the last hour.
+    pub created: Vec<CountedSeries>,
     pub labels_by_values: Vec<CountedLabel>,
     pub labels_by_bytes: Vec<CountedLabel>,
     /// Pairs (`name=value`), the metric name not counted.
@@ -90,7 +96,9 @@ pub struct SnapshotView {
 }
 
 fn counted(list: Vec<SeriesCount>) -> Vec<CountedSeries> {
-    list.into_iter().map(|c| CountedSeries { name: c.name, series: c.series, active: c.active }).collect()
+    let row =
+        |c: SeriesCount| CountedSeries { name: c.name, series: c.series, active: c.active, created_last_hour: None };
+    list.into_iter().map(row).collect()
 }
 
 fn labels(list: Vec<ValueCount>) -> Vec<CountedLabel> {
@@ -137,10 +145,12 @@ impl App {
             series: c.series,
             series_max: self.metrics.series_max,
             active_series: c.active_series,
+            created_last_hour: None,
             labels: c.labels,
             label_pairs: c.pairs,
             metrics: counted(c.metrics),
             churn: counted(c.churn),
+            created: Vec::new(),
             labels_by_values: labels(c.label_values),
             labels_by_bytes: labels(c.label_bytes),
             pairs_by_series: counted(c.label_pairs),
@@ -225,14 +235,16 @@ impl App {
             self.note_down(EventDraft::new(who.actor.clone(), who.source, "metrics.imported", text).data(data)).await?;
         }
         let _place = self.metrics.push_place().await?;
-        let (tsdb, now) = (self.metrics.tsdb.clone(), self.now());
+        let (app, now) = (self.clone(), self.now());
         let bad =
             |e: tenfold_protocols::remote_write::RemoteWriteError| Fault::new(ErrorCode::BadRequest, e.to_string());
         let work = move || {
             let plain = decompress(&body).map_err(bad)?;
             let read = decode(&plain, if v2 { Version::V2 } else { Version::V1 }).map_err(bad)?;
             let latest_ms = now.millis().saturating_add(super::AHEAD_MS_MAX);
-            super::write::import(&tsdb, &read.batch, now.millis(), latest_ms).map_err(|e| store_fault(&e))
+            app.metrics.keep_old_metadata(read.metadata);
+            let tsdb = &app.metrics.tsdb;
+            super::write::import(tsdb, &read.batch, now.millis(), latest_ms).map_err(|e| store_fault(&e))
         };
         let done = tokio::task::spawn_blocking(work).await;
         let done = done.map_err(|_| Fault::internal("importing ended in a panic"))??;
@@ -271,7 +283,7 @@ impl App {
         Ok(view)
     }
 
-    async fn note_down(&self, draft: EventDraft) -> Result<(), Fault> {
+    pub(super) async fn note_down(&self, draft: EventDraft) -> Result<(), Fault> {
         self.transact(move |t| t.record(draft.clone()).map(|_| ())).await
     }
 }

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use tenfold_protocols::grafana;
 use tenfold_store::dashboards::{self as store, DashboardRow};
-use tenfold_types::{EventDraft, Fault, is_legacy_name};
+use tenfold_types::{Fault, is_legacy_name};
 
 use super::drawn;
+use super::ingest_page::{INGEST, ingest};
 use crate::people::check_name;
 use crate::{App, Caller, Role};
 
@@ -32,6 +33,9 @@ pub struct Dashboard {
     /// Made up from the service's metrics because nobody wrote one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub generated: bool,
+    /// Of one that was made up: what was looked for, where little or nothing was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -49,6 +53,9 @@ pub struct Panel {
     pub queries: Vec<PanelQuery>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Draws exemplars of its queries, where their series have some: of a `graph` and a `heatmap`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub exemplars: bool,
 }
 
 /// How a panel shows its queries.
@@ -62,7 +69,7 @@ pub enum PanelKind {
     Stat,
     /// Series and their newest values.
     Table,
-    /// How often which values were observed over time: of the `_bucket` series of a histogram, by `le`.
+    /// How often which values were observed over time: of native histograms, or of `_bucket` series by `le`.
     Heatmap,
     /// Bars of the newest values, the largest first.
     Top,
@@ -101,6 +108,9 @@ pub struct Variable {
     /// Offers all values at once, which stands as `.*` in queries: for use with `=~`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
+    /// Several may be chosen at once, which stand as `(a|b)` in a matcher: `=` is asked as `=~`, `!=` as `!~`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub multi: bool,
 }
 
 fn short() -> String {
@@ -249,6 +259,7 @@ fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashbo
         of: Some(v.of).filter(|of| !of.is_empty()),
         values: v.values,
         all: v.all,
+        multi: v.multi,
     };
     let variables: Vec<Variable> = read.variables.into_iter().map(variable).collect();
     let mut panels = Vec::new();
@@ -275,7 +286,8 @@ fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashbo
                 grafana::Shown::Top => PanelKind::Top,
             };
             let (title, description, width) = (panel.title, panel.description, panel.width);
-            panels.push(Panel { title, unit: panel.unit.to_owned(), kind, width, queries, description });
+            let exemplars = panel.exemplars;
+            panels.push(Panel { title, unit: panel.unit.to_owned(), kind, width, queries, description, exemplars });
         }
     }
     if panels.is_empty() {
@@ -283,7 +295,7 @@ fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashbo
     }
     let title = Some(read.title).filter(|t| !t.trim().is_empty()).unwrap_or_else(|| "imported".to_owned());
     let name = name.map_or_else(|| named_after(&title), str::to_owned);
-    Ok((Dashboard { name, title, service: None, variables, panels, generated: false }, report))
+    Ok((Dashboard { name, title, service: None, variables, panels, generated: false, note: None }, report))
 }
 
 /// `Node Exporter / Nodes` becomes `node-exporter-nodes`.
@@ -306,17 +318,18 @@ impl App {
         Ok(ImportedDashboard { dashboard, report, saved: !import.dry_run })
     }
 
-    /// All dashboards, with a generated one for each service that has none, and one for the hosts.
+    /// All dashboards, with a generated one for each service that has none, one for the hosts and one for what comes in.
     pub async fn dashboards(&self) -> Result<Vec<Dashboard>, Fault> {
         let mut all = self.dashboards_written().await?;
         let services: Vec<String> = self.services().await?.into_iter().map(|s| s.name).collect();
-        for service in services {
-            if !all.iter().any(|d| d.service.as_deref() == Some(&service) || d.name == service) {
-                all.push(drawn::service(&service));
-            }
-        }
+        let unwritten = |s: &String| !all.iter().any(|d| d.service.as_ref() == Some(s) || d.name == *s);
+        let services: Vec<String> = services.into_iter().filter(unwritten).collect();
+        all.extend(self.drawn_services(&services).await);
         if self.metrics.has_pushed() && !all.iter().any(|d| d.name == drawn::HOSTS) {
             all.push(drawn::hosts());
+        }
+        if self.metrics.takes_in() && !all.iter().any(|d| d.name == INGEST) {
+            all.push(ingest());
         }
         // What people ship comes before what it runs on.
         let rank = |d: &Dashboard| d.generated && d.service.is_none();
@@ -328,68 +341,6 @@ impl App {
     pub async fn dashboards_written(&self) -> Result<Vec<Dashboard>, Fault> {
         self.read(|tx| store::list(tx)?.iter().map(from_row).collect()).await
     }
-
-    pub async fn dashboard_put(&self, who: &Caller, dashboard: Dashboard) -> Result<Dashboard, Fault> {
-        self.dashboard_write(who, dashboard, false).await
-    }
-
-    /// Writes a dashboard whose name nobody has used yet.
-    pub async fn dashboard_create(&self, who: &Caller, dashboard: Dashboard) -> Result<Dashboard, Fault> {
-        self.dashboard_write(who, dashboard, true).await
-    }
-
-    async fn dashboard_write(&self, who: &Caller, dashboard: Dashboard, only_new: bool) -> Result<Dashboard, Fault> {
-        who.require(Role::Deployer, dashboard.service.as_deref(), None)?;
-        check_dashboard(&dashboard)?;
-        let who = who.clone();
-        self.transact(move |t| {
-            let dashboard = Dashboard { generated: false, ..dashboard.clone() };
-            let row = DashboardRow {
-                name: dashboard.name.clone(),
-                service: dashboard.service.clone(),
-                body: serde_json::to_string(&dashboard).map_err(|e| Fault::internal(e.to_string()))?,
-            };
-            let before = store::get(t.tx(), &row.name)?;
-            if let Some(before) = &before {
-                who.require(Role::Deployer, before.service.as_deref(), None)?;
-            }
-            if only_new && before.is_some() {
-                return Err(Fault::conflict(format!("there is a dashboard `{}` already", row.name))
-                    .advice("choose another name, or edit that one"));
-            }
-            if before.as_ref() == Some(&row) {
-                return Ok(dashboard);
-            }
-            store::put(t.tx(), &row)?;
-            let verb = if before.is_some() { "changed" } else { "added" };
-            t.record(draft(&who, verb, &dashboard.name, dashboard.service.as_deref()))?;
-            Ok(dashboard)
-        })
-        .await
-    }
-
-    pub async fn dashboard_delete(&self, who: &Caller, name: &str) -> Result<(), Fault> {
-        let (who, name) = (who.clone(), name.to_owned());
-        self.transact(move |t| {
-            let row = store::get(t.tx(), &name)?
-                .ok_or_else(|| Fault::not_found(format!("there is no dashboard `{name}` that somebody wrote")))?;
-            who.require(Role::Deployer, row.service.as_deref(), None)?;
-            store::delete(t.tx(), &name)?;
-            t.record(draft(&who, "deleted", &name, row.service.as_deref()))?;
-            Ok(())
-        })
-        .await
-    }
-}
-
-fn draft(who: &Caller, verb: &str, name: &str, service: Option<&str>) -> EventDraft {
-    let text = format!("{} {verb} the dashboard {name}", who.actor);
-    let draft = EventDraft::new(who.actor.clone(), who.source, "dashboard.changed", text)
-        .data(serde_json::json!({"dashboard": name, "action": verb}));
-    match service {
-        Some(service) => draft.service(service),
-        None => draft,
-    }
 }
 
 #[cfg(test)]
@@ -398,10 +349,10 @@ mod tests {
 
     #[test]
     fn a_wrong_query_names_its_panel_and_place() {
-        let mut d = drawn::service("photos");
+        let mut d = with_query("up");
         d.panels[0].queries[0].expr = "sum(rate(x[1m])".into();
         let fault = check_dashboard(&d).expect_err("the bracket is open");
-        assert!(fault.message.contains("Requests"), "{}", fault.message);
+        assert!(fault.message.contains("`P`"), "{}", fault.message);
     }
 
     fn dashboard(body: serde_json::Value) -> Dashboard {
@@ -462,12 +413,13 @@ mod tests {
     #[test]
     fn a_dashboard_of_grafana_is_taken_with_what_parses() {
         let file = serde_json::json!({"title": "Node / all", "templating": {"list": [
-            {"name": "job", "type": "query", "query": "label_values(up, job)"}]},
-            "panels": [{"type": "stat", "title": "Up", "targets": [{"expr": "sum(up{job=\"$job\"})"}, {"expr": "sum("}]},
+            {"name": "job", "type": "query", "query": "label_values(up, job)", "multi": true}]},
+            "panels": [{"type": "stat", "title": "Up", "targets": [{"expr": "sum(up{job=\"$job\"})", "exemplar": true}, {"expr": "sum("}]},
                        {"type": "stat", "title": "Other", "targets": [{"expr": "a{b=\"$c\"}"}]}]});
         let (made, report) = of_grafana(file, None).expect("it is taken");
         check_dashboard(&made).expect("and right");
         assert_eq!((made.name.as_str(), made.panels.len(), made.panels[0].kind), ("node-all", 1, PanelKind::Stat));
+        assert!(made.variables[0].multi && made.panels[0].exemplars, "{made:?}");
         assert_eq!(report.len(), 2, "{report:?}");
         assert!(report[1].contains("there is no variable `c`"), "{report:?}");
         let nothing = of_grafana(serde_json::json!({"panels": [{"type": "text"}]}), None).unwrap_err();

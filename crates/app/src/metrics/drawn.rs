@@ -1,11 +1,14 @@
 //! Dashboards that nobody wrote: of a service and of the hosts, by the names that are in use everywhere.
 
+use tenfold_types::Fault;
+
+use super::conventions::{Names, counts_requests, looked_for, merged};
 use super::dashboards::{Dashboard, Panel, PanelKind, PanelQuery};
 
 /// The name of the hosts' dashboard.
 pub(super) const HOSTS: &str = "hosts";
 
-fn panel(title: &str, unit: &str, queries: &[(&str, &str)]) -> Panel {
+pub(super) fn panel(title: &str, unit: &str, queries: &[(&str, &str)]) -> Panel {
     let query = |(expr, legend): &(&str, &str)| PanelQuery { expr: (*expr).into(), legend: (*legend).into() };
     Panel {
         title: title.into(),
@@ -14,48 +17,61 @@ fn panel(title: &str, unit: &str, queries: &[(&str, &str)]) -> Panel {
         width: 1,
         queries: queries.iter().map(query).collect(),
         description: None,
+        exemplars: false,
     }
 }
 
-/// Requests, errors, latency, CPU and memory of a service, by the names that Prometheus' client libraries use.
-pub(super) fn service(service: &str) -> Dashboard {
-    // Written with `$of` for the matcher of the service.
-    let panels = [
-        panel("Requests", "ops", &[("sum by (code) (rate(http_requests_total{$of}[1m]))", "{{code}}")]),
-        panel(
-            "Error ratio",
-            "ratio",
-            &[(
-                "(sum(rate(http_requests_total{$of,code=~\"5..\"}[1m])) or vector(0)) / sum(rate(http_requests_total{$of}[1m]))",
-                "errors",
-            )],
-        ),
-        panel(
-            "Time to answer",
-            "seconds",
-            &[
-                ("histogram_quantile(0.5, sum by (le) (rate(http_request_duration_seconds_bucket{$of}[1m])))", "p50"),
-                ("histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{$of}[1m])))", "p95"),
-                ("histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket{$of}[1m])))", "p99"),
-            ],
-        ),
-        panel("CPU by host", "ratio", &[("rate(process_cpu_seconds_total{$of}[1m])", "{{host}}")]),
-        panel("Memory by host", "bytes", &[("process_resident_memory_bytes{$of}", "{{host}}")]),
-        panel("Targets up", "short", &[("sum(up{$of})", "up"), ("count(up{$of})", "known")]),
-    ];
-    let of = format!("service=\"{service}\"");
-    let mut panels = Vec::from(panels);
-    for query in panels.iter_mut().flat_map(|panel| &mut panel.queries) {
-        query.expr = query.expr.replace("$of", &of);
-    }
+/// A page of nobody's.
+pub(super) fn page(name: &str, panels: Vec<Panel>) -> Dashboard {
     Dashboard {
-        name: service.into(),
-        title: service.into(),
-        service: Some(service.into()),
+        name: name.into(),
+        title: name.into(),
+        service: None,
         generated: true,
+        note: None,
         variables: Vec::new(),
         panels,
     }
+}
+
+/// What there is of a service in the store, by the conventions that its names follow.
+pub(super) fn service(service: &str, found: &[Names]) -> Dashboard {
+    let panels = merged(found);
+    let note = if found.is_empty() {
+        Some(unmeasured(service))
+    } else if counts_requests(&panels) {
+        None
+    } else {
+        Some(format!(
+            "No requests of {service} are counted under a name that is known here. Looked for, also behind `{}`: {}.",
+            prefix(service),
+            looked_for().join(", ")
+        ))
+    };
+    Dashboard { service: Some(service.into()), note, ..page(service, panels) }
+}
+
+/// A service of which nobody knows at the moment what is measured.
+pub(super) fn unknown(service: &str, fault: &Fault) -> Dashboard {
+    let note = format!("What is measured of {service} could not be looked up: {}", fault.message);
+    Dashboard { service: Some(service.into()), note: Some(note), ..page(service, Vec::new()) }
+}
+
+/// What names of a service's own metrics begin with, where nothing else says whose they are: StatsD's `photos.uploads` is
+/// `photos_uploads_total`.
+pub(super) fn prefix(service: &str) -> String {
+    let plain = service.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+    format!("{plain}_")
+}
+
+fn unmeasured(service: &str) -> String {
+    format!(
+        "Nothing is measured of {service}. In the last hour no series had service, job, service_name or app \"{service}\", and \
+         none had a name that begins with {}. Any of these is enough: the release answers on a metrics page, which its \
+         pipeline file names (metrics: {{path: /metrics}}); it sends OpenTelemetry's metrics to /api/v1/otlp/v1/metrics with \
+         service.name={service}; it sends StatsD, like {service}.requests:1|c and {service}.request_duration:12|ms.",
+        prefix(service)
+    )
 }
 
 /// How busy and how full the hosts are, by the names of node_exporter, and what the services take of them.
@@ -114,26 +130,51 @@ pub(super) fn hosts() -> Dashboard {
         ),
         panel("Hosts up", "short", &[("sum(up{job=\"node\"})", "up"), ("count(up{job=\"node\"})", "known")]),
     ];
-    Dashboard {
-        name: HOSTS.into(),
-        title: HOSTS.into(),
-        service: None,
-        generated: true,
-        variables: Vec::new(),
-        panels: panels.into(),
-    }
+    page(HOSTS, panels.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::metrics::check_dashboard;
+    use crate::metrics::conventions::Shape;
 
     #[test]
     fn what_is_drawn_is_right() {
-        for dashboard in [service("photos"), hosts()] {
-            check_dashboard(&dashboard).expect("its queries parse");
+        check_dashboard(&hosts()).expect("its queries parse");
+    }
+
+    #[test]
+    fn a_service_that_is_not_measured_says_how_to_begin() {
+        let empty = service("photo-album", &[]);
+        check_dashboard(&empty).expect("it is right without panels");
+        assert!(empty.panels.is_empty());
+        let note = empty.note.expect("it says what to do");
+        for said in ["\"photo-album\"", "photo_album_", "metrics: {path: /metrics}", "otlp", "photo-album.requests:1|c"]
+        {
+            assert!(note.contains(said), "{said}: {note}");
         }
-        assert!(service("photos").panels[0].queries[0].expr.contains("{service=\"photos\"}"));
+    }
+
+    #[test]
+    fn a_service_without_known_requests_says_what_was_looked_for() {
+        let of = |names: &[&str]| Names {
+            of: "service=\"photos\"".into(),
+            prefix: prefix("photos"),
+            window_s: 60,
+            split: false,
+            by_name: names.iter().map(|name| ((*name).to_owned(), Shape::default())).collect(),
+        };
+        let quiet = service("photos", &[of(&["process_resident_memory_bytes"])]);
+        let note = quiet.note.expect("it says what was looked for");
+        for said in
+            ["photos_", "http_requests_total", "http_server_request_duration_seconds", "grpc_server_handled_total"]
+        {
+            assert!(note.contains(said), "{said}: {note}");
+        }
+        assert_eq!(quiet.panels.len(), 1, "what there is, is drawn");
+        let odd = service("photos", &[of(&["photos_temperature"])]);
+        assert!(odd.panels.is_empty() && odd.note.is_some_and(|note| note.starts_with("No requests of photos")));
+        assert_eq!(service("photos", &[of(&["http_requests_total"])]).note, None);
     }
 }

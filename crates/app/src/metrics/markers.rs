@@ -1,5 +1,5 @@
-//! What stands on every graph without anybody configuring it: deploys, rollbacks, canaries, flips and what people say they do.
-//! A projection of the record.
+//! What stands on every graph without anybody configuring it: deploys, rollbacks, canaries, flips, what people say they do,
+//! alerts and incidents. A projection of the record.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,19 @@ use serde::Serialize;
 use tenfold_store::events::{self, EventQuery};
 use tenfold_types::{Event, Fault, Timestamp};
 
+use super::episodes::{KINDS as EPISODES, episodes};
 use crate::App;
 
-/// Markers one graph gets.
+/// Events that one graph's markers are made of: of changes, and as many of alerts and incidents, so that a storm of those
+/// hides no deploy.
 const MARKERS_MAX: usize = 1_000;
+/// An alert or incident that began this long before the graph's start, or ends this long after its end, is told with both.
+const EPISODE_MS: i64 = 24 * 3600 * 1000;
 /// A canary that began before the graph's start may reach into it.
 const LOOK_BACK_MS: i64 = 2 * 3600 * 1000;
 
+/// What a marker stands for. An alert and an incident last, and are only told of the service that is asked for; an alert that
+/// nobody was told of is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MarkerKind {
@@ -23,6 +29,17 @@ pub enum MarkerKind {
     Canary,
     Flip,
     Note,
+    /// From when it fired, at `at`, until it was over at `end_at`.
+    Alert,
+    /// From when it was opened, at `at`, until it was resolved at `end_at`.
+    Incident,
+}
+
+impl MarkerKind {
+    /// Without an end it goes on.
+    const fn lasts(self) -> bool {
+        matches!(self, Self::Alert | Self::Incident)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -31,6 +48,7 @@ pub struct Marker {
     pub seq: i64,
     #[schema(value_type = String)]
     pub at: Timestamp,
+    /// None for what has no length, and for an alert or an incident that goes on.
     #[schema(value_type = Option<String>)]
     pub end_at: Option<Timestamp>,
     pub kind: MarkerKind,
@@ -73,17 +91,28 @@ impl App {
             limit: MARKERS_MAX,
             ..EventQuery::default()
         };
-        let mut found = self.read(move |tx| Ok(events::list(tx, &wanted)?)).await?;
+        let lasting = EventQuery {
+            kinds: EPISODES.iter().map(|k| (*k).to_owned()).collect(),
+            service: query.service.clone(),
+            from: query.from.map(|f| f.plus_ms(-EPISODE_MS)),
+            to: query.to.map(|t| t.plus_ms(EPISODE_MS)),
+            limit: MARKERS_MAX,
+            ..EventQuery::default()
+        };
+        let (mut found, mut lasted) =
+            self.read(move |tx| Ok((events::list(tx, &wanted)?, events::list(tx, &lasting)?))).await?;
         found.reverse();
+        lasted.reverse();
         // Flags and notes concern every service; a deploy only its own.
-        found.retain(|e| {
-            let fits = |asked: &Option<String>, is: &Option<String>| asked.is_none() || is.is_none() || asked == is;
-            fits(&query.service, &e.subject.service) && fits(&query.environment, &e.subject.environment)
-        });
+        let fits = |asked: &Option<String>, is: &Option<String>| asked.is_none() || is.is_none() || asked == is;
+        found.retain(|e| fits(&query.service, &e.subject.service) && fits(&query.environment, &e.subject.environment));
+        lasted.retain(|e| fits(&query.environment, &e.subject.environment));
         let mut markers = project(&found, now);
+        markers.extend(episodes(&lasted).into_iter().filter(|m| query.to.is_none_or(|to| m.at < to)));
         if let Some(from) = query.from {
-            markers.retain(|m| m.end_at.unwrap_or(m.at) >= from);
+            markers.retain(|m| m.end_at.map_or(m.kind.lasts() || m.at >= from, |end| end >= from));
         }
+        markers.sort_by_key(|m| (m.at, m.seq));
         Ok(markers)
     }
 }
@@ -152,7 +181,7 @@ fn project(events: &[Event], now: Timestamp) -> Vec<Marker> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use tenfold_types::{Actor, EventId, Severity, Source, Subject, Visibility};
 
     use super::*;
@@ -164,7 +193,7 @@ mod tests {
         }
     }
 
-    fn event(seq: i64, kind: &str, deploy: Option<i64>, data: serde_json::Value) -> Event {
+    pub(in crate::metrics) fn event(seq: i64, kind: &str, deploy: Option<i64>, data: serde_json::Value) -> Event {
         Event {
             seq,
             id: EventId::new(Timestamp(seq), &Zero),

@@ -4,11 +4,21 @@
 
 mod admin;
 mod burst;
+mod conventions;
+mod damage;
+mod dashboard_saves;
 mod dashboards;
 mod drawn;
+mod episodes;
+mod exceeded;
 mod exemplars;
+mod found;
 mod ganglia;
 mod graphite;
+mod ingest_page;
+mod live;
+#[cfg(test)]
+mod limits_tests;
 mod markers;
 #[cfg(test)]
 mod old_time;
@@ -21,6 +31,7 @@ mod query;
 mod remote;
 mod scrape;
 mod statsd;
+mod store_view;
 mod targets;
 mod write;
 
@@ -39,19 +50,24 @@ pub use admin::{
     CARDINALITY_ROWS_MAX, CardinalityView, CountedLabel, CountedSeries, Deletion, ImportRefused, Imported, SnapshotView,
 };
 pub use burst::BURST_INTERVAL_MS;
+pub use damage::QuarantinedFile;
+pub use dashboard_saves::DashboardView;
 pub use dashboards::{
     Dashboard, DashboardImport, ImportedDashboard, Panel, PanelKind, PanelQuery, Variable, check_dashboard,
 };
+pub use exceeded::{ExceededLimit, JobExceeded};
 pub use exemplars::Exemplars;
 pub use graphite::BadLines;
+pub use live::{LivePoints, LiveQuery, LiveReader, Steps, Waiting};
 pub use markers::{Marker, MarkerKind, MarkerQuery};
 pub use own::Own;
 pub use pools::{Dropped, PoolStatus};
 pub use push::{PUSHES_MAX, PushFault, Pushed, RefusedOf, Source, SourceStatus};
-pub use query::{Answer, EachSeries, How, QUERY_TIMEOUT_MS, SeriesFilter, Told};
+pub use query::{Answer, EachSeries, How, SeriesFilter, Told};
 pub use remote::{Cluster, ForwardBatch, Forwarder, ReceiverStatus};
-pub use scrape::Scraped;
+pub use scrape::{Scraped, TargetFamily};
 pub use statsd::Aggregator;
+pub use store_view::StoreView;
 pub use targets::{GANGLIA, Health, Plan, Target, TargetStatus};
 
 /// Samples survive a power cut after at most this long; a killed process loses none.
@@ -72,11 +88,14 @@ pub struct State {
     series_max: usize,
     /// The server's own counters and gauges.
     pub own: Own,
+    damage: damage::Damage,
     targets: targets::Registry,
     pools: pools::Pools,
     /// How targets are asked that no configuration file names.
     usual_job: Arc<tenfold_scrape::Job>,
     bursts: burst::Bursts,
+    /// Which metrics services have, for the pages that draw themselves.
+    found: found::Cache,
     metadata: Mutex<std::collections::BTreeMap<String, tenfold_protocols::exposition::Metadata>>,
     statsd: Mutex<Aggregator>,
     trouble: Mutex<Option<String>>,
@@ -84,8 +103,14 @@ pub struct State {
     dialect: tenfold_promql::Dialect,
     /// Places for queries.
     queries: tokio::sync::Semaphore,
+    /// What each may take.
+    query_limits: crate::settings::QueryLimits,
+    /// Queries that pages follow.
+    live: live::Live,
     sources: push::Sources,
-    push_limits: crate::settings::Push,
+    push_limits: crate::settings::PushLimits,
+    /// Scraped jobs that went over a limit.
+    jobs_over: exceeded::Jobs,
     graphite_templates: tenfold_protocols::graphite::Templates,
     otlp_rules: tenfold_protocols::otlp::Rules,
     deltas: Mutex<tenfold_protocols::otlp::Deltas>,
@@ -104,9 +129,11 @@ pub struct State {
 impl State {
     /// Opens the time-series store in the data directory.
     pub fn open(settings: &Settings) -> Result<Self, Fault> {
+        settings.metrics.check()?;
         let options = Options {
-            // Of what a cluster keeps, parts of the server look at the newest.
-            retention_ms: days(if settings.metrics.is_remote() { 1 } else { settings.metrics.retention_days }),
+            retention_ms: settings.metrics.retention_ms(),
+            retention_bytes_max: settings.metrics.retention_bytes_max(),
+            out_of_order_ms: settings.metrics.out_of_order_time_window.0,
             coarse_retention_ms: settings.metrics.downsample.kept_days().map(|kept| kept.map(days)),
             ..Options::default()
         };
@@ -116,25 +143,29 @@ impl State {
         let dir = settings.data_dir.join("metrics");
         let series_max = options.series_max;
         let (tsdb, report) = Tsdb::open(&dir, options).map_err(|e| Fault::internal(e.to_string()))?;
-        for path in &report.quarantined {
-            tracing::error!(path = %path.display(), "a damaged file of samples was moved aside");
-        }
+        let own = Own::default();
+        let damage = damage::Damage::new(&dir, &report.quarantined, &own);
         tracing::info!(samples = report.replayed_samples, blocks = report.blocks, "samples are open");
         Ok(Self {
             tsdb: Arc::new(tsdb),
             series_max,
-            own: Own::default(),
+            own,
+            damage,
             targets: targets::Registry::default(),
             pools: pools::Pools::default(),
             usual_job: Arc::new(settings.metrics.usual_job()),
             bursts: burst::Bursts::default(),
+            found: found::Cache::default(),
             metadata: Mutex::default(),
             statsd: Mutex::default(),
             trouble: Mutex::default(),
             dialect: tenfold_promql::Dialect { experimental: settings.metrics.experimental_promql },
-            queries: tokio::sync::Semaphore::new(query::QUERIES_MAX),
+            queries: tokio::sync::Semaphore::new(settings.metrics.query.concurrency_max),
+            query_limits: settings.metrics.query.clone(),
+            live: live::Live::default(),
             sources: push::Sources::default(),
-            push_limits: settings.metrics.push.clone(),
+            push_limits: settings.metrics.push_limits(),
+            jobs_over: exceeded::Jobs::default(),
             graphite_templates,
             otlp_rules: settings.metrics.otlp.rules(),
             deltas: Mutex::default(),
@@ -179,24 +210,6 @@ impl State {
     pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().clone()
     }
-
-    /// A datagram from a StatsD client, or a piece of whole lines; `transport` is `udp`, `tcp` or `unix`.
-    pub fn statsd_packet(&self, transport: &str, packet: &[u8], now: Timestamp) {
-        let read = tenfold_protocols::statsd::parse(packet);
-        let of = [("transport", transport)];
-        self.own.add("tenfold_statsd_packets_total", &of, 1.0);
-        let refused = self.statsd.lock().observe(read.metrics, now);
-        for (name, count) in [
-            ("tenfold_statsd_bad_lines_total", read.bad_lines),
-            ("tenfold_statsd_events_ignored_total", read.events),
-            ("tenfold_statsd_service_checks_ignored_total", read.service_checks),
-            ("tenfold_statsd_refused_total", refused),
-        ] {
-            if count > 0 {
-                self.own.add(name, &of, count as f64);
-            }
-        }
-    }
 }
 
 /// A sample as a series of its own, borrowed.
@@ -226,7 +239,12 @@ pub async fn load(app: &App) -> Result<(), Fault> {
 
 pub async fn run(app: App, stop: CancellationToken) {
     // Apart, so that none waits for another: merging blocks takes minutes, and a slow disk keeps a flush waiting.
-    tokio::join!(keep_samples(&app, &stop), keep_synced(&app, &stop), keep_tidy(&app, &stop));
+    tokio::join!(
+        keep_samples(&app, &stop),
+        keep_synced(&app, &stop),
+        keep_tidy(&app, &stop),
+        live::run(&app, &stop)
+    );
     flush_statsd(&app);
     // The next start reads the checkpoint instead of the log.
     on_disk(&app, |tsdb, _| tsdb.checkpoint()).await;
@@ -245,8 +263,23 @@ async fn keep_tidy(app: &App, stop: &CancellationToken) {
     let mut maintain = tokio::time::interval(MAINTAIN);
     maintain.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(maintain.tick()).await.is_some() {
-        on_disk(app, |tsdb, now| tsdb.maintain(now.millis()).map(|_| ())).await;
+        tidy(app).await;
     }
+}
+
+/// Blocks are cut, merged and dropped; what was done is counted, and what was found damaged is said.
+async fn tidy(app: &App) {
+    if let Some(done) = on_disk(app, |tsdb, now| tsdb.maintain(now.millis())).await {
+        for (what, count) in [
+            ("tenfold_tsdb_blocks_written_total", done.blocks_written),
+            ("tenfold_tsdb_blocks_merged_total", done.blocks_merged),
+            ("tenfold_tsdb_blocks_dropped_total", done.blocks_dropped),
+            ("tenfold_tsdb_series_forgotten_total", done.series_forgotten),
+        ] {
+            app.metrics.own.add(what, &[], count as f64);
+        }
+    }
+    damage::tell(app).await;
 }
 
 /// What the server itself has to write, and when.
@@ -268,17 +301,18 @@ async fn keep_samples(app: &App, stop: &CancellationToken) {
     }
 }
 
-/// Disk work leaves the runtime's threads alone.
-async fn on_disk(app: &App, work: fn(&Tsdb, Timestamp) -> Result<(), TsdbError>) {
+/// Disk work leaves the runtime's threads alone. `None` when it failed, which is said.
+async fn on_disk<T: Send + 'static>(app: &App, work: fn(&Tsdb, Timestamp) -> Result<T, TsdbError>) -> Option<T> {
     let (tsdb, now) = (app.metrics.tsdb.clone(), app.now());
     match tokio::task::spawn_blocking(move || work(&tsdb, now)).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(done)) => return Some(done),
         Ok(Err(error)) => {
             app.metrics.own.add("tenfold_tsdb_errors_total", &[], 1.0);
             tracing::error!(%error, "samples could not be kept");
         }
         Err(error) => tracing::error!(%error, "keeping samples panicked"),
     }
+    None
 }
 
 async fn sync_queues(app: &App) {

@@ -48,6 +48,11 @@ impl Own {
     pub fn get(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         self.all.read().get(&key(name, labels)).copied().unwrap_or(0.0)
     }
+    /// Whether anything was counted under one of these names, whatever the labels.
+    pub(super) fn any(&self, names: &[&str]) -> bool {
+        let counted = |labels: &Labels| labels.metric_name().is_some_and(|name| names.contains(&name));
+        self.all.read().iter().any(|(labels, value)| *value > 0.0 && counted(labels))
+    }
     pub fn read(&self) -> Vec<(Labels, f64)> {
         let refused = self.refused.read();
         let refused = refused.iter().map(|(metric, count)| (key(REFUSED, &[("metric", metric)]), *count));
@@ -67,6 +72,7 @@ impl App {
         let stats = self.metrics.tsdb.stats();
         let own = &self.metrics.own;
         own.set("tenfold_tsdb_series", &[], stats.series as f64);
+        own.set("tenfold_tsdb_series_max", &[], self.metrics.series_max as f64);
         own.set("tenfold_tsdb_head_samples", &[], stats.head_samples as f64);
         own.set("tenfold_tsdb_block_bytes", &[], stats.block_bytes as f64);
         own.set("tenfold_record_events_total", &[], self.record.last_seq() as f64);
@@ -82,6 +88,12 @@ impl App {
                     [("environment", environment.as_str()), ("flag", flag.as_str()), ("variant", variant.as_str())];
                 own.set("tenfold_flag_variants_total", &labels, *count as f64);
             }
+        }
+        for receiver in self.metrics.receivers() {
+            let of = [("receiver", receiver.name.as_str())];
+            own.set("tenfold_remote_write_queue_bytes", &of, receiver.queue_bytes as f64);
+            own.set("tenfold_remote_write_queue_bytes_max", &of, receiver.queue_bytes_max as f64);
+            own.set("tenfold_remote_write_dropped_samples_total", &of, receiver.dropped as f64);
         }
         own.set("tenfold_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     }
@@ -104,6 +116,7 @@ mod tests {
             own.set("many", &[("n", &n.to_string())], 1.0);
         }
         own.set("many", &[("n", "0")], 2.0);
+        assert!(own.any(&["few", "many"]) && !own.any(&["few"]));
         assert_eq!(own.get("many", &[("n", "0")]), 2.0, "what is known goes on");
         assert_eq!(own.read().len(), OWN_SERIES_MAX + 1);
         assert!(own.page().contains("tenfold_own_series_refused_total{metric=\"many\"} 1\n"));

@@ -2,7 +2,7 @@
 //!
 //! What the labels of a page's series become is remembered from scrape to scrape, so that rules run once for a series.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tenfold_protocols::exposition::{Page, PageSample};
@@ -154,6 +154,11 @@ fn short(text: &str) -> String {
 }
 
 impl Memory {
+    /// Names of the series on the last page.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.live.keys().filter_map(|labels| labels.metric_name()).map(str::to_owned).collect()
+    }
+
     /// Series that end when they are missing, to be ended.
     pub fn take_live(&mut self) -> impl Iterator<Item = (Arc<Labels>, bool)> + use<> {
         std::mem::take(&mut self.live).into_iter()

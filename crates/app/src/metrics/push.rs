@@ -14,7 +14,8 @@ use tenfold_protocols::exposition::Metadata;
 use tenfold_protocols::otlp;
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 
-use super::{AHEAD_MS_MAX, State};
+use super::exceeded::is_recent;
+use super::{AHEAD_MS_MAX, ExceededLimit, State};
 use crate::settings::Push;
 
 /// Sources kept apart; further ones share the name `other`.
@@ -104,10 +105,12 @@ pub struct SourceStatus {
     pub series_max: usize,
     /// How many samples a second it may send; 0 for no limit.
     pub samples_per_second_max: u64,
+    /// Whether the settings have limits for this source alone.
+    pub own_limits: bool,
     /// Requests that had to wait because it sent faster.
     pub throttled: u64,
-    /// Limits it went over within the last hour: `series`, `samples_per_second`.
-    pub exceeded: Vec<String>,
+    /// Limits it went over within the last hour.
+    pub exceeded: Vec<ExceededLimit>,
     pub samples: u64,
     pub histograms: u64,
     pub exemplars: u64,
@@ -149,9 +152,10 @@ struct Told {
 }
 
 impl Sources {
-    fn of(&self, source: &Source) -> (Source, Arc<Mutex<Seen>>) {
+    /// One that has limits of its own keeps its name, however many there are.
+    fn of(&self, source: &Source, own_limits: bool) -> (Source, Arc<Mutex<Seen>>) {
         let mut all = self.0.lock();
-        let source = if all.contains_key(source) || all.len() < SOURCES_MAX {
+        let source = if own_limits || all.contains_key(source) || all.len() < SOURCES_MAX {
             source.clone()
         } else {
             Source::new(&source.protocol, OTHER)
@@ -213,15 +217,20 @@ impl Seen {
     }
 
     /// The limits gone over within the last hour.
-    fn exceeded(&self, now: Timestamp) -> Vec<String> {
-        let recent = |at: Timestamp| now.since_ms(at) < ACTIVE_MS;
-        let series = self.refused.get("source_series").is_some_and(|told| recent(told.last_at));
-        let rate = self.throttled_at.is_some_and(recent);
-        [("series", series), ("samples_per_second", rate)]
-            .into_iter()
-            .filter(|(_, over)| *over)
-            .map(|(name, _)| name.to_owned())
-            .collect()
+    fn exceeded(&self, limits: &Push, now: Timestamp) -> Vec<ExceededLimit> {
+        let series = self.refused.get("source_series").map(|told| ExceededLimit {
+            limit: "series".to_owned(),
+            last_at: told.last_at,
+            count: told.count,
+            example: told.example.clone(),
+        });
+        let rate = self.throttled_at.map(|last_at| ExceededLimit {
+            limit: "samples_per_second".to_owned(),
+            last_at,
+            count: self.throttled,
+            example: format!("it sent more than {} samples a second", limits.samples_per_second_max),
+        });
+        [series, rate].into_iter().flatten().filter(|over| is_recent(over.last_at, now)).collect()
     }
 
     /// Keeps count, and says whether a refusal is to be logged.
@@ -258,9 +267,9 @@ impl State {
     /// Takes in what a source sent. An error means that nothing was taken and that sending it again may help; what is in
     /// [`Pushed::refused`] will never be taken.
     pub fn push(&self, source: &Source, batch: &Batch<'_>, now: Timestamp) -> Result<Pushed, PushFault> {
-        let limits = &self.push_limits;
-        let (source, seen) = self.sources.of(source);
-        let pushed = self.take(&source, &seen, batch, limits, now);
+        let (limits, own_limits) = self.push_limits.of(&source.protocol, &source.name);
+        let (source, seen) = self.sources.of(source, own_limits);
+        let pushed = self.take(&source, &seen, batch, &limits, now);
         let outcome = match &pushed {
             Ok(pushed) if pushed.refused.is_empty() => "taken",
             Ok(_) => "partly_refused",
@@ -387,7 +396,8 @@ impl State {
 
     /// A body that could not be read at all.
     pub fn push_unreadable(&self, source: &Source) {
-        let (source, _) = self.sources.of(source);
+        let (_, own_limits) = self.push_limits.of(&source.protocol, &source.name);
+        let (source, _) = self.sources.of(source, own_limits);
         let [protocol, name] = source.labels();
         self.own.add("tenfold_push_requests_total", &[protocol, name, ("outcome", "unreadable")], 1.0);
     }
@@ -397,6 +407,7 @@ impl State {
         let all: Vec<_> = self.sources.0.lock().iter().map(|(s, seen)| (s.clone(), seen.clone())).collect();
         let status = |(source, seen): (Source, Arc<Mutex<Seen>>)| {
             let seen = seen.lock();
+            let (limits, own_limits) = self.push_limits.of(&source.protocol, &source.name);
             let refused = |(reason, told): (&&'static str, &Told)| RefusedOf {
                 reason: (*reason).to_owned(),
                 count: told.count,
@@ -407,10 +418,11 @@ impl State {
                 source,
                 last_at: seen.last_at,
                 series: seen.series.values().filter(|sent| now.millis() - sent.at_ms < ACTIVE_MS).count(),
-                series_max: self.push_limits.series_per_source_max,
-                samples_per_second_max: self.push_limits.samples_per_second_max,
+                series_max: limits.series_per_source_max,
+                samples_per_second_max: limits.samples_per_second_max,
+                own_limits,
                 throttled: seen.throttled,
-                exceeded: seen.exceeded(now),
+                exceeded: seen.exceeded(&limits, now),
                 samples: seen.samples,
                 histograms: seen.histograms,
                 exemplars: seen.exemplars,
@@ -425,9 +437,12 @@ fn too_fast(source: &Source, limits: &Push, wait_s: u64) -> PushFault {
     let max = limits.samples_per_second_max;
     let fault = Fault::new(
         ErrorCode::TooMany,
-        format!("`{}` sends more than {max} samples a second, which is the limit of one source", source.name),
+        format!("`{}` sends more than {max} samples a second, which is its limit", source.name),
     )
-    .advice(format!("send again in {wait_s} s; an operator sets metrics.push.samples_per_second_max"));
+    .advice(format!(
+        "send again in {wait_s} s; an operator sets samples_per_second_max under metrics.push or metrics.sources.\"{}\"",
+        source.name
+    ));
     PushFault { fault, retry_after_s: Some(wait_s) }
 }
 
@@ -540,9 +555,10 @@ mod tests {
     fn sources_beyond_the_limit_share_one_place() {
         let sources = Sources::default();
         for n in 0..SOURCES_MAX {
-            sources.of(&Source::new("otlp", n.to_string()));
+            sources.of(&Source::new("otlp", n.to_string()), false);
         }
-        assert_eq!(sources.of(&Source::new("otlp", "late")).0.name, OTHER);
-        assert_eq!(sources.of(&Source::new("otlp", "7")).0.name, "7");
+        assert_eq!(sources.of(&Source::new("otlp", "late"), false).0.name, OTHER);
+        assert_eq!(sources.of(&Source::new("otlp", "7"), false).0.name, "7");
+        assert_eq!(sources.of(&Source::new("otlp", "set"), true).0.name, "set", "the settings name it");
     }
 }

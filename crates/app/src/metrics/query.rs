@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenfold_promql::{
-    AggregateRow, Interrupt, Limits, Output, Query, QueryError, Queryable, Reach, ReadRows, ReadSamples, RowsData, Run,
+    AggregateRow, Interrupt, Output, Query, QueryError, Queryable, Reach, ReadRows, ReadSamples, RowsData, Run,
     SeriesData, Threads,
 };
 use tenfold_tsdb::{CoarseSeries, SeriesChunks, Tsdb, TsdbError};
@@ -13,10 +13,6 @@ use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Matcher, Point, Ti
 
 use crate::App;
 
-/// Queries that people and programs may run at one time; further ones wait, within their time. Rules do not wait here.
-pub const QUERIES_MAX: usize = 16;
-/// A query that takes longer is ended.
-pub const QUERY_TIMEOUT_MS: u64 = 30_000;
 const LOOKBACK_MS: i64 = 5 * 60_000;
 const SUBQUERY_STEP_MS: i64 = 60_000;
 
@@ -42,11 +38,13 @@ pub struct How {
     pub explain: bool,
     /// The coarsest rows of aggregates that may answer for old time, in milliseconds a row; 0 for samples alone.
     pub rows_max_ms: i64,
+    /// A shorter time than the settings allow.
+    pub timeout_ms: Option<u64>,
 }
 
 impl Default for How {
     fn default() -> Self {
-        Self { explain: false, rows_max_ms: i64::MAX }
+        Self { explain: false, rows_max_ms: i64::MAX, timeout_ms: None }
     }
 }
 
@@ -184,7 +182,13 @@ pub(super) fn query_fault(error: &QueryError, text: &str) -> Fault {
         QueryError::Cancelled | QueryError::Timeout { .. } => ErrorCode::Timeout,
         QueryError::Storage(_) => ErrorCode::Internal,
     };
-    Fault::new(code, error.pointing(text))
+    let fault = Fault::new(code, error.pointing(text));
+    match error {
+        QueryError::Limit(_) | QueryError::Timeout { .. } => {
+            fault.advice("ask for less; an operator sets the limits under metrics.query in the settings")
+        }
+        _ => fault,
+    }
 }
 
 pub(super) fn store_fault(error: &TsdbError) -> Fault {
@@ -217,7 +221,7 @@ impl super::State {
         run: impl FnOnce(&Query<'_>, &tenfold_promql::ast::Expr) -> Result<Output, QueryError>,
     ) -> Result<Output, Fault> {
         let parsed = tenfold_promql::parse_as(expr, self.dialect).map_err(|e| query_fault(&e, expr))?;
-        let (source, limits) = (Source(self.tsdb.clone()), Limits::default());
+        let (source, limits) = (Source(self.tsdb.clone()), self.query_limits.limits());
         let threads = Scoped(means.threads);
         let started = std::time::Instant::now();
         let clock = move || u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -243,7 +247,7 @@ impl super::State {
         each: EachSeries<'_>,
     ) -> Result<(), Fault> {
         let mut found = self.tsdb.select(matchers, start_ms, end_ms).map_err(|e| store_fault(&e))?;
-        let max = Limits::default().series_max;
+        let max = self.query_limits.series_max;
         if found.len() > max {
             return Err(
                 Fault::invalid(format!("{} series match; at most {max} are read", found.len())).advice("add matchers")
@@ -317,7 +321,7 @@ impl super::State {
 }
 
 impl App {
-    /// Evaluates at one instant, off the runtime's threads, ended after [`QUERY_TIMEOUT_MS`] or when the asker goes away.
+    /// Evaluates at one instant, off the runtime's threads, ended when its time is over or when the asker goes away.
     pub async fn query(&self, expr: &str, at: Timestamp) -> Result<Answer, Fault> {
         self.query_told(expr, at, How::default()).await.map(|told| told.answer)
     }
@@ -381,14 +385,18 @@ impl App {
     pub(super) async fn query_place(
         &self,
         deadline: tokio::time::Instant,
+        allowed_ms: u64,
     ) -> Result<tokio::sync::SemaphorePermit<'_>, Fault> {
         match tokio::time::timeout_at(deadline, self.metrics.queries.acquire()).await {
             Ok(Ok(place)) => Ok(place),
             _ => Err(Fault::new(
                 ErrorCode::Unavailable,
-                format!("{QUERIES_MAX} queries were running for {QUERY_TIMEOUT_MS} ms, and this one found no place"),
+                format!(
+                    "{} queries were running for {allowed_ms} ms, and this one found no place",
+                    self.metrics.query_limits.concurrency_max
+                ),
             )
-            .advice("try again, or ask for less")),
+            .advice("try again, or ask for less; an operator sets metrics.query.concurrency_max")),
         }
     }
 
@@ -406,11 +414,13 @@ impl App {
             }
         }
         let asked = tokio::time::Instant::now();
-        let deadline = asked + Duration::from_millis(QUERY_TIMEOUT_MS);
-        let _place = self.query_place(deadline).await?;
+        let limits = &self.metrics.query_limits;
+        let allowed_ms = how.timeout_ms.map_or(limits.timeout_ms, |wanted| wanted.min(limits.timeout_ms));
+        let deadline = asked + Duration::from_millis(allowed_ms);
+        let _place = self.query_place(deadline, allowed_ms).await?;
         let queued = asked.elapsed();
         // Queries share the processors, so that many at once do not multiply the threads.
-        let running = QUERIES_MAX.saturating_sub(self.metrics.queries.available_permits()).max(1);
+        let running = limits.concurrency_max.saturating_sub(self.metrics.queries.available_permits()).max(1);
         let processors = processors();
         let means =
             Means { threads: (processors / running).max(1), rows_max_ms: how.rows_max_ms, explain: how.explain };
@@ -421,7 +431,7 @@ impl App {
         let result = tokio::select! {
             result = &mut work => result,
             () = tokio::time::sleep_until(deadline) => {
-                interrupt.time_out(QUERY_TIMEOUT_MS);
+                interrupt.time_out(allowed_ms);
                 work.await
             }
         };

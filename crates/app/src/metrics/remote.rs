@@ -14,7 +14,7 @@ use tenfold_promql::{Output, Sample, Series, Value, VectorSample};
 use tenfold_tsdb::SeriesWrite;
 use tenfold_types::{ErrorCode, Fault, Labels, Point, Timestamp};
 
-use super::{How, QUERY_TIMEOUT_MS, State, Told};
+use super::{How, State, Told};
 use crate::App;
 
 /// Series on their way out.
@@ -41,6 +41,8 @@ pub trait Cluster: Send + Sync {
 pub struct ReceiverStatus {
     pub name: String,
     pub url: String,
+    /// Which version of remote write it is sent: `1.0`, also where 2.0 is set and it does not read that, or `2.0`.
+    pub version: String,
     pub shards: usize,
     pub queue_bytes: u64,
     pub queue_bytes_max: u64,
@@ -50,6 +52,8 @@ pub struct ReceiverStatus {
     pub sent: u64,
     /// Samples it will never take.
     pub refused: u64,
+    /// Samples that the rules of relabelling leave out.
+    pub left_out: u64,
     /// Samples that were dropped because the queue was full.
     pub dropped: u64,
     /// Damaged parts of its queue that were passed over.
@@ -103,13 +107,12 @@ impl App {
     pub async fn ask_cluster(&self, path: &str, parameters: &[(String, String)]) -> Result<Option<Json>, Fault> {
         let Some(cluster) = self.metrics.cluster.get() else { return Ok(None) };
         // As any query: a cluster that hangs must not hold up whoever asks, rules above all.
-        let deadline = tokio::time::Instant::now() + Duration::from_millis(QUERY_TIMEOUT_MS);
-        let _place = self.query_place(deadline).await?;
+        let allowed_ms = self.metrics.query_limits.timeout_ms;
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(allowed_ms);
+        let _place = self.query_place(deadline, allowed_ms).await?;
         match tokio::time::timeout_at(deadline, cluster.ask(path, parameters)).await {
             Ok(answer) => answer.map(Some),
-            Err(_) => {
-                Err(Fault::new(ErrorCode::Timeout, format!("the cluster did not answer within {QUERY_TIMEOUT_MS} ms")))
-            }
+            Err(_) => Err(Fault::new(ErrorCode::Timeout, format!("the cluster did not answer within {allowed_ms} ms"))),
         }
     }
 

@@ -1,11 +1,15 @@
 //! What a scrape becomes: samples with the target's labels, the series that every scrape brings, and staleness marks for
 //! series that vanished.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use tenfold_protocols::exposition::{self, Format, Histograms, Metadata, Page};
+use tenfold_tsdb::CompiledMatcher;
 use tenfold_types::{Fault, Labels, Matcher, Timestamp};
 
 use super::page::{Taken, Write, with_series};
+use super::query::{query_fault, store_fault};
 use super::{State, Target};
 
 /// What came of asking a target.
@@ -28,6 +32,21 @@ const SCRAPE_SERIES: [&str; 5] = [
 
 fn scrape_series(target: &Labels) -> impl Iterator<Item = Labels> {
     SCRAPE_SERIES.into_iter().map(|name| target.clone().with(Labels::NAME, name))
+}
+
+/// What one target tells of one family.
+pub struct TargetFamily {
+    /// The target's labels.
+    pub target: Labels,
+    pub family: String,
+    pub metadata: Metadata,
+}
+
+/// The family a metric is of: the one of its name, or of its name without what families add.
+fn family_of<'k>(known: &'k BTreeMap<String, Metadata>, name: &str) -> Option<(&'k String, &'k Metadata)> {
+    const ADDED: [&str; 6] = ["_total", "_bucket", "_count", "_sum", "_created", "_info"];
+    let family = |added: &str| known.get_key_value(name.strip_suffix(added)?);
+    known.get_key_value(name).or_else(|| ADDED.into_iter().find_map(family))
 }
 
 impl State {
@@ -58,8 +77,9 @@ impl State {
         }
         let done = memory.take(page, &target.labels, &job, at, started_after, &mut taken);
         error = error.or(done.err());
-        if error.is_some() {
+        if let Some(reason) = &error {
             taken.fail();
+            self.jobs_over.note(target, reason, scraped.at, &self.own);
         }
         let ended = memory.ended(&mut taken);
         self.registry().last(target, |last| {
@@ -133,8 +153,52 @@ impl State {
         }
     }
 
+    /// Of old samples: what is known by now counts more.
+    pub(super) fn keep_old_metadata<'a>(&self, found: impl IntoIterator<Item = (&'a str, Metadata)>) {
+        let known = self.metadata();
+        let new = found.into_iter().filter(|(name, _)| !known.contains_key(*name));
+        self.keep_metadata(new.map(|(name, about)| (name.to_owned(), about)));
+    }
+
+    /// What is known of the family a metric is of.
+    pub fn metadata_of(&self, name: &str) -> Option<Metadata> {
+        family_of(&self.metadata.lock(), name).map(|(_, about)| about.clone())
+    }
+
+    /// What is known of the families on each target's last page, at most so many rows of it. It is known of a family, whoever
+    /// told it last.
+    pub fn target_families(
+        &self,
+        selector: Option<&str>,
+        family: Option<&str>,
+        rows_max: usize,
+    ) -> Result<Vec<TargetFamily>, Fault> {
+        let matchers = match selector {
+            Some(text) => tenfold_promql::parse_matchers(text).map_err(|e| query_fault(&e, text))?,
+            None => Vec::new(),
+        };
+        let matchers = CompiledMatcher::all(&matchers).map_err(|e| store_fault(&e))?;
+        let known = self.metadata();
+        let mut found = Vec::new();
+        for target in self.targets().iter().filter(|t| matchers.iter().all(|m| m.matches_labels(&t.labels))) {
+            let names = self.registry().last(target, |last| last.memory.names());
+            let families: BTreeMap<_, _> = names.iter().filter_map(|name| family_of(&known, name)).collect();
+            for (name, about) in families {
+                if family.is_some_and(|wanted| wanted != name.as_str()) {
+                    continue;
+                }
+                if found.len() >= rows_max {
+                    return Ok(found);
+                }
+                let (target, metadata) = (target.labels.clone(), about.clone());
+                found.push(TargetFamily { target, family: name.clone(), metadata });
+            }
+        }
+        Ok(found)
+    }
+
     /// Kind and help of every metric family that was scraped.
-    pub fn metadata(&self) -> std::collections::BTreeMap<String, Metadata> {
+    pub fn metadata(&self) -> BTreeMap<String, Metadata> {
         self.metadata.lock().clone()
     }
 }

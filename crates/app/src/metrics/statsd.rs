@@ -142,6 +142,40 @@ impl Aggregator {
     }
 }
 
+/// What is counted of what comes in, by transport.
+const PACKETS: &str = "tenfold_statsd_packets_total";
+const BAD_LINES: &str = "tenfold_statsd_bad_lines_total";
+const EVENTS_IGNORED: &str = "tenfold_statsd_events_ignored_total";
+const SERVICE_CHECKS_IGNORED: &str = "tenfold_statsd_service_checks_ignored_total";
+const REFUSED: &str = "tenfold_statsd_refused_total";
+
+impl super::State {
+    /// Begins the counters of a transport at zero: a rate sees nothing of a counter that begins with what it counts first.
+    pub fn statsd_listens(&self, transport: &str) {
+        for name in [PACKETS, BAD_LINES, EVENTS_IGNORED, SERVICE_CHECKS_IGNORED, REFUSED] {
+            self.own.add(name, &[("transport", transport)], 0.0);
+        }
+    }
+
+    /// A datagram from a StatsD client, or a piece of whole lines; `transport` is `udp`, `tcp` or `unix`.
+    pub fn statsd_packet(&self, transport: &str, packet: &[u8], now: Timestamp) {
+        let read = tenfold_protocols::statsd::parse(packet);
+        let of = [("transport", transport)];
+        self.own.add(PACKETS, &of, 1.0);
+        let refused = self.statsd.lock().observe(read.metrics, now);
+        for (name, count) in [
+            (BAD_LINES, read.bad_lines),
+            (EVENTS_IGNORED, read.events),
+            (SERVICE_CHECKS_IGNORED, read.service_checks),
+            (REFUSED, refused),
+        ] {
+            if count > 0 {
+                self.own.add(name, &of, count as f64);
+            }
+        }
+    }
+}
+
 impl Value {
     fn empty_summary() -> Self {
         Self::Summary { values: Vec::new(), sum: 0.0, count: 0.0 }

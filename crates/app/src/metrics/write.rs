@@ -14,34 +14,51 @@ impl State {
     pub(super) fn write(&self, all: &[Series<'_, '_>], latest_ms: i64) -> Result<Pushed, Fault> {
         self.write_starts(all, latest_ms)?;
         let mut out = Pushed::default();
-        let points: Vec<_> =
-            all.iter().map(|s| in_time(s, s.points, |p| p.t_ms, latest_ms, &mut out.refused)).collect();
-        let floats: Vec<_> = all
-            .iter()
-            .zip(&points)
-            .filter(|(_, points)| !points.is_empty())
-            .map(|(s, points)| SeriesWrite { labels: s.labels, points, ..SeriesWrite::default() })
-            .collect();
-        // Floats and histograms apart, so that what was taken is known of each.
-        out.samples = self.write_counted(&floats, &mut out.refused)?;
-        let with_more: Vec<_> = all.iter().filter(|s| !s.histograms.is_empty() || !s.exemplars.is_empty()).collect();
-        if with_more.is_empty() {
-            return Ok(out);
-        }
-        let more: Vec<_> = with_more
+        let parts: Vec<_> = all
             .iter()
             .map(|s| {
+                let points = in_time(s, s.points, |p| p.t_ms, latest_ms, &mut out.refused);
                 let histograms = in_time(s, s.histograms, |h| h.t_ms, latest_ms, &mut out.refused);
-                (histograms, exemplars(s, latest_ms))
+                (points, histograms, exemplars(s, latest_ms))
             })
             .collect();
-        let writes: Vec<_> = with_more
+        let whole: Vec<_> = all
             .iter()
-            .zip(&more)
-            .map(|(s, (histograms, exemplars))| SeriesWrite { labels: s.labels, points: &[], histograms, exemplars })
+            .zip(&parts)
+            .map(|(s, (points, histograms, exemplars))| SeriesWrite { labels: s.labels, points, histograms, exemplars })
+            .filter(|w| !w.points.is_empty() || !w.histograms.is_empty() || !w.exemplars.is_empty())
             .collect();
-        out.exemplars = more.iter().map(|(_, exemplars)| exemplars.len()).sum();
-        out.histograms = self.write_counted(&writes, &mut out.refused)?;
+        if self.is_remote {
+            out.samples = whole.iter().map(|w| w.points.len()).sum();
+            out.histograms = whole.iter().map(|w| w.histograms.len()).sum();
+            out.exemplars = whole.iter().map(|w| w.exemplars.len()).sum();
+            if !whole.is_empty() {
+                self.hand_over(&whole)?;
+                self.own.add("tenfold_samples_appended_total", &[], (out.samples + out.histograms) as f64);
+            }
+            return Ok(out);
+        }
+        // Each kind apart, so that what was taken is known of each.
+        let floats: Vec<_> = whole
+            .iter()
+            .filter(|w| !w.points.is_empty())
+            .map(|w| SeriesWrite { histograms: &[], exemplars: &[], ..*w })
+            .collect();
+        let histograms: Vec<_> = whole
+            .iter()
+            .filter(|w| !w.histograms.is_empty())
+            .map(|w| SeriesWrite { points: &[], exemplars: &[], ..*w })
+            .collect();
+        let with_exemplars: Vec<_> = whole
+            .iter()
+            .filter(|w| !w.exemplars.is_empty())
+            .map(|w| SeriesWrite { points: &[], histograms: &[], ..*w })
+            .collect();
+        out.samples = self.write_counted(&floats, &mut out.refused)?;
+        out.histograms = self.write_counted(&histograms, &mut out.refused)?;
+        out.exemplars = self.write_counted(&with_exemplars, &mut out.refused)?;
+        // Together, so that receivers get exemplars with what they are of.
+        self.forward(&whole);
         Ok(out)
     }
 
@@ -49,14 +66,7 @@ impl State {
         if writes.is_empty() {
             return Ok(0);
         }
-        if self.is_remote {
-            self.hand_over(writes)?;
-            let taken: usize = writes.iter().map(|w| w.points.len() + w.histograms.len() + w.exemplars.len()).sum();
-            self.own.add("tenfold_samples_appended_total", &[], taken as f64);
-            return Ok(taken);
-        }
         let report = self.counted(self.tsdb.write(writes))?;
-        self.forward(writes);
         for rejected in report.rejected {
             refuse(refused, rejected.reason.name(), rejected.count, || rejected.example);
         }

@@ -4,13 +4,20 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::{QueryLimits, Size, SourceLimits, Span};
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Metrics {
     pub scrape_interval_ms: u64,
     pub scrape_timeout_ms: u64,
     pub retention_days: u32,
+    /// The oldest samples are dropped once all together take more; 0 for no limit.
+    pub retention_size: Size,
+    /// A sample older than the newest of its series is taken when it is older by at most this; 0 takes none.
+    pub out_of_order_time_window: Span,
     pub downsample: Downsample,
+    pub query: QueryLimits,
     /// Whether queries may use what Prometheus has behind flags (experimental functions and modifiers).
     pub experimental_promql: bool,
     /// Targets besides those the agents report: full URLs of metrics pages.
@@ -21,6 +28,8 @@ pub struct Metrics {
     pub dns_servers: Vec<std::net::SocketAddr>,
     pub scrape: Scrape,
     pub push: Push,
+    /// Limits that differ for one source, by `NAME` or `PROTOCOL/NAME`.
+    pub sources: std::collections::BTreeMap<String, SourceLimits>,
     pub otlp: Otlp,
     pub engine: Engine,
     pub remote: Remote,
@@ -65,6 +74,26 @@ pub struct Receiver {
     pub shards: usize,
     /// Samples that wait on disk for the receiver.
     pub queue_bytes_max: u64,
+    /// Which message it is sent. One that answers that it does not read 2.0 is sent 1.0.
+    pub version: WriteVersion,
+    /// Whether exemplars are sent as well.
+    pub send_exemplars: bool,
+    /// How often a receiver of version 1.0, whose samples do not carry it, is told what is known of metrics; 0 for never.
+    pub metadata_interval_ms: u64,
+    /// Rules by which series are renamed or left out on their way.
+    pub write_relabel_configs: Vec<tenfold_scrape::RuleSpec>,
+}
+
+/// The versions of remote write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum WriteVersion {
+    /// `prometheus.WriteRequest`, which every receiver reads.
+    #[default]
+    #[serde(rename = "1.0")]
+    V1,
+    /// `io.prometheus.write.v2.Request`: smaller, and with what is known of each metric.
+    #[serde(rename = "2.0")]
+    V2,
 }
 
 impl Default for Receiver {
@@ -76,6 +105,10 @@ impl Default for Receiver {
             token_file: PathBuf::new(),
             shards: 2,
             queue_bytes_max: 1 << 30,
+            version: WriteVersion::default(),
+            send_exemplars: true,
+            metadata_interval_ms: 60_000,
+            write_relabel_configs: Vec::new(),
         }
     }
 }
@@ -92,13 +125,17 @@ impl Default for Metrics {
             scrape_interval_ms: 15_000,
             scrape_timeout_ms: 10_000,
             retention_days: 15,
+            retention_size: Size::default(),
+            out_of_order_time_window: Span(30 * 60_000),
             downsample: Downsample::default(),
+            query: QueryLimits::default(),
             experimental_promql: true,
             static_targets: Vec::new(),
             scrape_config_files: Vec::new(),
             dns_servers: Vec::new(),
             scrape: Scrape::default(),
             push: Push::default(),
+            sources: std::collections::BTreeMap::new(),
             otlp: Otlp::default(),
             engine: Engine::default(),
             remote: Remote::default(),
@@ -211,7 +248,7 @@ impl Otlp {
 }
 
 /// Limits of each source that pushes samples: a token, a listener.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Push {
     /// Different series within an hour.

@@ -6,6 +6,7 @@ use tenfold_app::App;
 use tenfold_promql::format_float;
 use tenfold_types::{Exemplar, Timestamp};
 
+use super::params::PrometheusExemplars;
 use super::{Answer, Params, bad, success};
 
 /// As far as the store's instants go.
@@ -30,13 +31,13 @@ async fn run(app: &App, params: &Params) -> Answer {
 }
 
 /// Exemplars of the series that a query is about (`query`, `start`, `end`).
-#[utoipa::path(get, path = "/api/v1/query_exemplars", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(get, path = "/api/v1/query_exemplars", params(PrometheusExemplars), responses((status = 200, content_type = "application/json")))]
 pub(super) async fn query_exemplars(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     run(&app, &Params::new(q.as_deref(), b"")).await
 }
 
 /// The same by form.
-#[utoipa::path(post, path = "/api/v1/query_exemplars", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(post, path = "/api/v1/query_exemplars", request_body(content = PrometheusExemplars, content_type = "application/x-www-form-urlencoded"), responses((status = 200, content_type = "application/json")))]
 pub(super) async fn query_exemplars_post(
     State(app): State<App>,
     RawQuery(q): RawQuery,

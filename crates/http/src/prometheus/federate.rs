@@ -16,6 +16,7 @@ use tenfold_promql::{Value, format_float};
 use tenfold_protocols::prom_page;
 use tenfold_types::Labels;
 
+use super::params::PrometheusFederation;
 use super::{Answer, Params, bad};
 
 const LOOKBACK: &str = "5m";
@@ -23,7 +24,7 @@ const LOOKBACK: &str = "5m";
 const SAMPLES_MAX: usize = 200_000;
 
 /// The newest samples of matching series in the Prometheus text format (`match[]`, several times if wanted).
-#[utoipa::path(get, path = "/federate", responses((status = 200, content_type = "text/plain")))]
+#[utoipa::path(get, path = "/federate", params(PrometheusFederation), responses((status = 200, content_type = "text/plain")))]
 pub(super) async fn federate(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     let selectors = Params::new(q.as_deref(), b"").all("match[]");
     if selectors.is_empty() {

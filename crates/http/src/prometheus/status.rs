@@ -4,9 +4,8 @@ use axum::extract::{RawForm, RawQuery, State};
 use axum::response::Response;
 use serde_json::json;
 use tenfold_app::App;
-use tenfold_app::metrics::QUERY_TIMEOUT_MS;
-use tenfold_promql::Limits;
 
+use super::params::PrometheusExpression;
 use super::{Answer, Params, success};
 
 /// Which program answers; Grafana asks to know what it can use.
@@ -18,6 +17,12 @@ pub(super) async fn buildinfo() -> Response {
     }))
 }
 
+/// As Prometheus writes both bounds.
+fn retention(metrics: &tenfold_app::settings::Metrics) -> String {
+    let time = format!("{}d", metrics.retention_days);
+    if metrics.retention_bytes_max().is_none() { time } else { format!("{time} or {}", metrics.retention_size) }
+}
+
 /// How the store of samples is doing.
 #[utoipa::path(get, path = "/api/v1/status/runtimeinfo", responses((status = 200, content_type = "application/json")))]
 pub(super) async fn runtimeinfo(State(app): State<App>) -> Response {
@@ -25,7 +30,8 @@ pub(super) async fn runtimeinfo(State(app): State<App>) -> Response {
     success(json!({
         "reloadConfigSuccess": app.metrics.config_trouble().is_none(),
         "timeSeriesCount": app.metrics.series_count(),
-        "storageRetention": format!("{}d", app.settings.metrics.retention_days),
+        "storageRetention": retention(&app.settings.metrics),
+        "corruptionCount": app.metrics.corruption_count(),
         "serverTime": app.now(),
         "trouble": trouble,
     }))
@@ -37,9 +43,12 @@ pub(super) async fn flags(State(app): State<App>) -> Response {
     let metrics = &app.settings.metrics;
     success(json!({
         "query.lookback-delta": "5m",
-        "query.max-samples": Limits::default().samples_max.to_string(),
-        "query.timeout": format!("{}s", QUERY_TIMEOUT_MS / 1000),
+        "query.max-samples": metrics.query.samples_max.to_string(),
+        "query.max-concurrency": metrics.query.concurrency_max.to_string(),
+        "query.timeout": tenfold_types::format_duration_ms(metrics.query.timeout_ms.cast_signed()),
         "storage.tsdb.retention.time": format!("{}d", metrics.retention_days),
+        "storage.tsdb.retention.size": metrics.retention_size.to_string(),
+        "storage.tsdb.out-of-order-time-window": metrics.out_of_order_time_window.to_string(),
         "enable-feature": if metrics.experimental_promql { "promql-experimental-functions" } else { "" },
     }))
 }
@@ -49,8 +58,9 @@ pub(super) async fn flags(State(app): State<App>) -> Response {
 pub(super) async fn config(State(app): State<App>) -> Response {
     let metrics = &app.settings.metrics;
     let yaml = format!(
-        "global:\n  scrape_interval: {}ms\n  scrape_timeout: {}ms\n",
-        metrics.scrape_interval_ms, metrics.scrape_timeout_ms
+        "global:\n  scrape_interval: {}ms\n  scrape_timeout: {}ms\n\
+         storage:\n  tsdb:\n    out_of_order_time_window: {}\n",
+        metrics.scrape_interval_ms, metrics.scrape_timeout_ms, metrics.out_of_order_time_window
     );
     success(json!({"yaml": yaml}))
 }
@@ -60,13 +70,13 @@ fn run_format(app: &App, params: &Params) -> Answer {
 }
 
 /// Writes a query the way Prometheus does, over several lines where it is long (`query`).
-#[utoipa::path(get, path = "/api/v1/format_query", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(get, path = "/api/v1/format_query", params(PrometheusExpression), responses((status = 200, content_type = "application/json")))]
 pub(super) async fn format_query(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     run_format(&app, &Params::new(q.as_deref(), b""))
 }
 
 /// The same by form.
-#[utoipa::path(post, path = "/api/v1/format_query", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(post, path = "/api/v1/format_query", request_body(content = PrometheusExpression, content_type = "application/x-www-form-urlencoded"), responses((status = 200, content_type = "application/json")))]
 pub(super) async fn format_query_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
     run_format(&app, &Params::new(q.as_deref(), &form))
 }

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use axum::extract::{RawQuery, State};
 use serde_json::{Value as Json, json};
 use tenfold_app::App;
-use tenfold_app::metrics::{Dropped, Health, TargetStatus};
-use tenfold_types::format_duration_ms;
+use tenfold_app::metrics::{Dropped, Health, TargetFamily, TargetStatus};
+use tenfold_types::{ErrorCode, Fault, format_duration_ms};
 
-use super::{Answer, Params, bad, success};
+use super::params::{PrometheusTargetFamilies, PrometheusTargets};
+use super::{Answer, Params, bad, in_store, limited, success};
+
+/// Rows of families that one answer may hold.
+const FAMILIES_MAX: usize = 100_000;
 
 fn active(t: TargetStatus) -> Json {
     let health = match t.health {
@@ -34,7 +38,7 @@ fn dropped(d: &Dropped) -> Json {
 }
 
 /// Targets (`state`: active, dropped or any; `scrapePool`). `/api/targets` says the same in our shape.
-#[utoipa::path(get, path = "/api/v1/targets", responses((status = 200, content_type = "application/json")))]
+#[utoipa::path(get, path = "/api/v1/targets", params(PrometheusTargets), responses((status = 200, content_type = "application/json")))]
 pub(super) async fn targets(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
     let params = Params::new(q.as_deref(), b"");
     let state = params.get("state").unwrap_or("any").to_ascii_lowercase();
@@ -65,4 +69,29 @@ pub(super) async fn scrape_pools(State(app): State<App>) -> Answer {
     names.sort_unstable();
     names.dedup();
     Ok(success(json!({"scrapePools": names})))
+}
+
+/// Kind, help and unit of the families on the last page of each target (`match_target`, `metric`, `limit`).
+#[utoipa::path(get, path = "/api/v1/targets/metadata", params(PrometheusTargetFamilies), responses((status = 200, content_type = "application/json")))]
+pub(super) async fn targets_metadata(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
+    let params = Params::new(q.as_deref(), b"");
+    let (selector, metric) = (params.get("match_target").map(str::to_owned), params.get("metric").map(str::to_owned));
+    let one_family = metric.is_some();
+    let look = move |metrics: &tenfold_app::metrics::State| {
+        metrics.target_families(selector.as_deref(), metric.as_deref(), FAMILIES_MAX)
+    };
+    let found = limited(&params, in_store(&app, look).await?)?;
+    if found.is_empty() {
+        return Err(Fault::new(ErrorCode::NotFound, "no target tells of such a family").into());
+    }
+    let row = |f: &TargetFamily| {
+        let kind = if f.metadata.kind.is_empty() { "unknown" } else { &f.metadata.kind };
+        let mut row = json!({"target": f.target, "type": kind, "help": f.metadata.help, "unit": f.metadata.unit});
+        // Whoever asks for one family knows its name.
+        if !one_family {
+            row["metric"] = json!(f.family);
+        }
+        row
+    };
+    Ok(success(found.iter().map(row).collect::<Vec<_>>()))
 }

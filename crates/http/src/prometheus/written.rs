@@ -9,7 +9,7 @@ use tenfold_types::Histogram;
 /// Bytes of one point of a series, roughly.
 const POINT_BYTES: usize = 32;
 
-pub(super) fn put_value(out: &mut Vec<u8>, value: &Value) {
+pub(crate) fn put_value(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Scalar(p) => put_point(out, p.t_ms, p.value),
         Value::String { t_ms, value } => {

@@ -64,9 +64,9 @@ async fn take(app: &App, source: &Source, version: Version, body: Vec<u8>) -> Re
     let pushed = work(move || {
         let read = decompress(&body).map_err(|e| wrong(&inside, &from, &e))?;
         let read = decode(&read, version).map_err(|e| wrong(&inside, &from, &e))?;
-        let pushed = inside.metrics.push(&from, &read.batch, inside.now())?;
+        // First, so that whoever these samples are sent on to is told as well.
         inside.metrics.push_metadata(read.metadata);
-        Ok(pushed)
+        inside.metrics.push(&from, &read.batch, inside.now())
     })
     .await
     .map_err(again)?;

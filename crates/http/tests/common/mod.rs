@@ -9,6 +9,9 @@ use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
 pub struct World {
     pub app: App,
     pub router: tenfold_http::Front,
+    /// Stands still until a test moves it.
+    #[allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its part")]
+    pub clock: TestClock,
     _db: TempDb,
     _dir: tempfile::TempDir,
 }
@@ -34,9 +37,9 @@ async fn build(clock: TestClock, change: impl FnOnce(&mut Settings)) -> World {
     change(&mut settings);
     let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty time-series store opens");
     let entropy = Arc::new(TestEntropy::default());
-    let app = App::new((*db).clone(), Arc::new(clock), entropy, settings, metrics);
+    let app = App::new((*db).clone(), Arc::new(clock.clone()), entropy, settings, metrics);
     tenfold_app::load(&app).await.expect("an empty store loads");
-    World { router: tenfold_http::router(app.clone()), app, _db: db, _dir: dir }
+    World { router: tenfold_http::router(app.clone()), app, clock, _db: db, _dir: dir }
 }
 
 impl World {

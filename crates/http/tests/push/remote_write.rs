@@ -3,6 +3,12 @@
 use axum::http::StatusCode;
 use prost::Message;
 use serde_json::{Value, json};
+use tenfold_app::Role;
+use tenfold_app::metrics::{Scraped, Target};
+use tenfold_app::people::TokenKind;
+use tenfold_app::settings::SourceLimits;
+use tenfold_protocols::exposition::Format;
+use tenfold_types::Labels;
 
 use crate::common::{World, world, world_with};
 use crate::world::Answer;
@@ -108,7 +114,7 @@ async fn what_is_kept_is_204_and_what_never_will_be_is_400() {
     assert_eq!(own.get("tenfold_push_samples_total", &source), 5.0);
     let because = [source[0], source[1], ("reason", "too_far_ahead")];
     assert_eq!(own.get("tenfold_push_refused_total", &because), 1.0);
-    let viewer = world.token(tenfold_app::people::TokenKind::Robot, Some(tenfold_app::Role::Viewer)).await;
+    let viewer = world.token(TokenKind::Robot, Some(Role::Viewer)).await;
     let listed = world.get("/api/metrics/sources", &viewer).await;
     assert_eq!(listed["items"][0]["name"], "metrics");
     assert_eq!((&listed["items"][0]["samples"], &listed["items"][0]["series"]), (&json!(5), &json!(2)));
@@ -173,7 +179,7 @@ async fn what_cannot_be_read_is_refused_for_good() {
         assert!(answer.text().contains(told), "{}", answer.text());
         assert_eq!(written(&answer), ["0", "0", "0"]);
     }
-    let viewer = world.token(tenfold_app::people::TokenKind::Robot, Some(tenfold_app::Role::Viewer)).await;
+    let viewer = world.token(TokenKind::Robot, Some(Role::Viewer)).await;
     assert_eq!(world.post("/api/v1/write", &viewer, &[], body.clone()).await.status, StatusCode::FORBIDDEN);
     assert_eq!(world.post("/api/v1/write", "", &[], body).await.status, StatusCode::UNAUTHORIZED);
 }
@@ -203,4 +209,36 @@ async fn limits_hold_for_each_source() {
     );
     assert!(slower.text().contains("more than 1 samples a second"), "{}", slower.text());
     assert!(world.values("a", T + 30).iter().all(|(_, v)| *v == 1.0));
+}
+
+#[tokio::test]
+async fn a_source_has_the_limits_that_name_it() {
+    let limits = |series_max, samples_per_second_max| SourceLimits { series_max, samples_per_second_max };
+    let world = world_with(|s| {
+        s.metrics.push.series_per_source_max = 3;
+        s.metrics.sources.insert("metrics".into(), limits(Some(1), None));
+        s.metrics.sources.insert("otlp/metrics".into(), limits(Some(2), None));
+        s.metrics.scrape.samples_max = 1;
+    })
+    .await;
+    let token = world.metrics_token().await;
+    let two = vec![series("a", &[(0, 1.0)]), series("b", &[(0, 1.0)])];
+    let partly = send(&world, &token, two).await;
+    assert_eq!((partly.status, written(&partly)[0]), (StatusCode::BAD_REQUEST, "1"));
+    assert!(partly.text().contains("at most 1 are allowed"), "{}", partly.text());
+
+    let target = Target::reported("http://db1/metrics".into(), Labels::from_pairs([("job", "db")]), "db1");
+    let page = Ok(("one 1\ntwo 2\n".into(), Format::default()));
+    world.app.metrics.scraped(&target, Scraped { at: world.app.now(), duration_ms: 1, page }).expect("it is kept");
+
+    let viewer = world.token(TokenKind::Robot, Some(Role::Viewer)).await;
+    let listed = world.get("/api/metrics/sources", &viewer).await;
+    let now = json!(world.app.now());
+    let source = &listed["items"][0];
+    assert_eq!((&source["series_max"], &source["own_limits"]), (&json!(1), &json!(true)), "{listed}");
+    let over = &source["exceeded"][0];
+    assert_eq!((&over["limit"], &over["count"], &over["last_at"]), (&json!("series"), &json!(1), &now), "{listed}");
+    let job = &listed["jobs"][0];
+    let over = &job["exceeded"][0];
+    assert_eq!((&job["job"], &over["limit"], &over["last_at"]), (&json!("db"), &json!("sample_limit"), &now));
 }

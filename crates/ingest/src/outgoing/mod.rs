@@ -1,35 +1,40 @@
 //! Remote write out: samples to other stores, each receiver with queues of its own on disk.
 //!
+//! What waits is kept as `prometheus.WriteRequest`, whatever a receiver is sent: that message says all but what is known of
+//! metrics, which is looked up when a request of version 2.0 is made of it.
+//!
 //! Series are spread over shards by their labels, so that a series' samples stay in order: a shard has one request under way
 //! at a time. A receiver that is away, slow (429 with `Retry-After`) or broken (5xx) is asked again, later and later; what it
 //! refuses for good (other 4xx) is counted, told and left out, as the specification asks.
 
+mod metadata;
 mod queue;
+mod receiver;
 mod send;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use tenfold_app::App;
 use tenfold_app::metrics::{ForwardBatch, Forwarder, ReceiverStatus};
 use tenfold_app::settings::Receiver as Settings;
-use tenfold_protocols::remote_write::{Outgoing, put_series};
-use tenfold_protocols::wire_out::Writer;
-use tenfold_types::{ErrorCode, Fault, Timestamp};
+use tenfold_scrape::{Rule, RuleSpec};
+use tenfold_types::Fault;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use queue::Queue;
+use receiver::Receiver;
 pub use send::headers;
 
 /// What the queue of a shard may hold at least: a segment that is written beside one that is sent.
 const QUEUE_BYTES_MIN: u64 = 2 * queue::SEGMENT_BYTES;
 /// Shards of one receiver.
 pub const SHARDS_MAX: usize = 64;
+/// Rules of relabelling of one receiver: each series is put through all of them.
+const RULES_MAX: usize = 200;
 
 /// A receiver that cannot be used as it is set.
 #[derive(Debug, thiserror::Error)]
@@ -49,111 +54,8 @@ struct Shard {
     more: Notify,
 }
 
-/// Counts of a receiver since the server started.
-#[derive(Default)]
-struct Counts {
-    sent: AtomicU64,
-    refused: AtomicU64,
-    dropped: AtomicU64,
-    retries: AtomicU64,
-}
-
-struct Receiver {
-    settings: Settings,
-    shards: Vec<Arc<Shard>>,
-    counts: Counts,
-    last_error: Mutex<Option<(Timestamp, String)>>,
-    last_sent: Mutex<Option<Timestamp>>,
-    /// Whether what does not fit is refused instead of dropped: the receiver is the store.
-    refuse: bool,
-}
-
 /// All receivers.
 struct Receivers(Vec<Arc<Receiver>>);
-
-impl Receiver {
-    fn put(&self, batch: &ForwardBatch<'_>) -> Result<(), Fault> {
-        // Each message is about as large as a request may be: receivers refuse larger ones.
-        let mut parts: Vec<Vec<(Writer, u32)>> = self.shards.iter().map(|_| vec![(Writer::default(), 0)]).collect();
-        for series in batch {
-            let mut hasher = DefaultHasher::new();
-            series.labels.hash(&mut hasher);
-            let shard = hasher.finish() as usize % parts.len();
-            let outgoing = Outgoing {
-                labels: series.labels,
-                points: series.points,
-                histograms: series.histograms,
-                exemplars: &[],
-            };
-            let part = &mut parts[shard];
-            if part.last().is_some_and(|(writer, _)| writer.len() >= send::REQUEST_BYTES) {
-                part.push((Writer::default(), 0));
-            }
-            let Some((writer, samples)) = part.last_mut() else { continue };
-            put_series(writer, &outgoing);
-            *samples += (series.points.len() + series.histograms.len()) as u32;
-        }
-        let bytes_max = self.settings.queue_bytes_max / self.shards.len() as u64;
-        let messages =
-            self.shards.iter().zip(parts).flat_map(|(shard, part)| part.into_iter().map(move |one| (shard, one)));
-        for (shard, (writer, samples)) in messages {
-            if samples == 0 {
-                continue;
-            }
-            let payload = writer.into_bytes();
-            let mut queue = shard.queue.lock();
-            while queue.bytes() + payload.len() as u64 > bytes_max {
-                if self.refuse {
-                    return Err(Fault::new(
-                        ErrorCode::Unavailable,
-                        format!(
-                            "the queue of `{}` is full: {} bytes wait to be sent",
-                            self.settings.name,
-                            queue.bytes()
-                        ),
-                    )
-                    .advice("an operator looks at the receiver, or raises metrics.remote_write.queue_bytes_max"));
-                }
-                match queue.drop_oldest().map_err(|e| self.unwritable(&e))? {
-                    Some(lost) => _ = self.counts.dropped.fetch_add(lost, Ordering::Relaxed),
-                    // Only the newest segment is left, which is being written.
-                    None => break,
-                }
-            }
-            queue.append(&payload, samples).map_err(|e| self.unwritable(&e))?;
-            drop(queue);
-            shard.more.notify_one();
-        }
-        Ok(())
-    }
-
-    fn unwritable(&self, error: &std::io::Error) -> Fault {
-        let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
-        let code = if full { ErrorCode::DiskFull } else { ErrorCode::Unavailable };
-        Fault::new(code, format!("the queue of `{}` cannot be written: {error}", self.settings.name))
-    }
-
-    fn status(&self) -> ReceiverStatus {
-        let count = |n: &AtomicU64| n.load(Ordering::Relaxed);
-        let error = self.last_error.lock().clone();
-        ReceiverStatus {
-            name: self.settings.name.clone(),
-            url: self.settings.url.clone(),
-            shards: self.shards.len(),
-            queue_bytes: self.shards.iter().map(|s| s.queue.lock().bytes()).sum(),
-            queue_bytes_max: self.settings.queue_bytes_max,
-            waiting: self.shards.iter().any(|s| !s.queue.lock().is_empty()),
-            sent: count(&self.counts.sent),
-            refused: count(&self.counts.refused),
-            dropped: count(&self.counts.dropped),
-            damaged: self.shards.iter().map(|s| s.queue.lock().damaged()).sum(),
-            retries: count(&self.counts.retries),
-            last_sent_at: *self.last_sent.lock(),
-            last_error_at: error.as_ref().map(|e| e.0),
-            last_error: error.map(|e| e.1),
-        }
-    }
-}
 
 impl Forwarder for Receivers {
     fn forward(&self, batch: &ForwardBatch<'_>) -> Result<(), Fault> {
@@ -178,7 +80,8 @@ impl Forwarder for Receivers {
     }
 }
 
-fn check(settings: &Settings) -> Result<(), OutgoingError> {
+/// The rules of relabelling, complete.
+fn check(settings: &Settings) -> Result<Vec<Rule>, OutgoingError> {
     let wrong = |message: String| OutgoingError::Setting { name: settings.name.clone(), message };
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if settings.name.is_empty() || settings.name.len() > 64 || !settings.name.chars().all(plain) {
@@ -199,7 +102,14 @@ fn check(settings: &Settings) -> Result<(), OutgoingError> {
             settings.url
         )));
     }
-    Ok(())
+    let rules = &settings.write_relabel_configs;
+    if rules.len() > RULES_MAX {
+        return Err(wrong(format!("write_relabel_configs has {} rules; it may have {RULES_MAX}", rules.len())));
+    }
+    let compiled = |(at, rule): (usize, &RuleSpec)| {
+        rule.compile().map_err(|message| wrong(format!("rule {} of write_relabel_configs: {message}", at + 1)))
+    };
+    rules.iter().enumerate().map(compiled).collect()
 }
 
 /// Opens the queues and begins to send.
@@ -207,7 +117,7 @@ pub fn start(app: &App, stop: &CancellationToken, tasks: &TaskTracker) -> Result
     let refuse = app.settings.metrics.is_remote();
     let mut receivers = Vec::new();
     for settings in &app.settings.metrics.remote_write {
-        check(settings)?;
+        let rules = check(settings)?;
         if receivers.iter().any(|r: &Arc<Receiver>| r.settings.name == settings.name) {
             return Err(OutgoingError::Setting {
                 name: settings.name.clone(),
@@ -228,17 +138,12 @@ pub fn start(app: &App, stop: &CancellationToken, tasks: &TaskTracker) -> Result
                 earlier.push(open(shard.path())?);
             }
         }
-        let receiver = Arc::new(Receiver {
-            settings: settings.clone(),
-            shards,
-            counts: Counts::default(),
-            last_error: Mutex::default(),
-            last_sent: Mutex::default(),
-            refuse,
-        });
+        let receiver = Arc::new(Receiver::new(settings, rules, shards, refuse));
         let sender = send::Sender::new(app, receiver.clone())
             .map_err(|message| OutgoingError::Setting { name: settings.name.clone(), message })?;
-        tasks.spawn(send::run(Arc::new(sender), earlier, stop.clone()));
+        let sender = Arc::new(sender);
+        tasks.spawn(metadata::run(sender.clone(), stop.clone()));
+        tasks.spawn(send::run(sender, earlier, stop.clone()));
         receivers.push(receiver);
     }
     if !receivers.is_empty() {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use tenfold_app::App;
 use tenfold_httpkit::body::beginning;
-use tenfold_protocols::remote_write::compress;
+use tenfold_protocols::remote_write::{Version, compress, to_v2};
 use tokio_util::sync::CancellationToken;
 
-use super::{Receiver, Shard, queue::Queue};
+use super::queue::{Queue, Taken};
+use super::{Receiver, Shard};
 
 /// Bytes of one request before compression, about.
 pub(super) const REQUEST_BYTES: usize = 1 << 20;
@@ -25,16 +26,39 @@ const LOOK: Duration = Duration::from_secs(5);
 const TOLD_BYTES: usize = 300;
 
 pub struct Sender {
-    app: App,
-    receiver: Arc<Receiver>,
+    pub(super) app: App,
+    pub(super) receiver: Arc<Receiver>,
     http: reqwest::Client,
 }
 
-enum Outcome {
-    Taken,
-    /// For good, with the reason.
-    Refused(String),
+/// A request as it goes out.
+pub(super) struct Packed {
+    pub version: Version,
+    pub body: Vec<u8>,
+    /// Float samples and histograms.
+    pub samples: u64,
+    /// Exemplars for which version 2 has no place.
+    pub exemplars_left_out: usize,
+}
+
+pub(super) enum Outcome {
+    /// Answered for good: so many samples were written, and the rest never will be, with the reason.
+    Done(u64, Option<String>),
+    /// Version 2.0 is not read there.
+    OldOnly(String),
     Again(String, Option<Duration>),
+}
+
+/// What a receiver of version 2 says it wrote, floats and histograms; nothing when it does not say.
+fn written(headers: &HeaderMap) -> Option<u64> {
+    let count = |what: &str| {
+        let name = format!("x-prometheus-remote-write-{what}-written");
+        headers.get(name.as_str())?.to_str().ok()?.trim().parse::<u64>().ok()
+    };
+    match (count("samples"), count("histograms")) {
+        (None, None) => None,
+        (samples, histograms) => Some(samples.unwrap_or(0).saturating_add(histograms.unwrap_or(0))),
+    }
 }
 
 /// The headers of a receiver or a cluster: those that are set, and the token out of its file.
@@ -75,31 +99,63 @@ impl Sender {
     }
 
     /// Made anew each time: tokens are changed in their files.
-    fn headers(&self) -> Result<HeaderMap, String> {
+    fn headers(&self, version: Version) -> Result<HeaderMap, String> {
         let mut headers = headers(&self.receiver.settings.headers, &self.receiver.settings.token_file)?;
         for (name, value) in [
-            ("content-type", "application/x-protobuf"),
+            ("content-type", version.content_type()),
             ("content-encoding", "snappy"),
-            ("x-prometheus-remote-write-version", "0.1.0"),
+            ("x-prometheus-remote-write-version", version.header()),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
         Ok(headers)
     }
 
-    async fn post(&self, body: Vec<u8>) -> Outcome {
-        let headers = match self.headers() {
+    /// What waited, as the receiver is sent it.
+    fn pack(&self, waited: Vec<u8>, samples: u64) -> Result<Packed, String> {
+        let version = self.receiver.version();
+        let packed = |version, plain: &[u8], exemplars_left_out| -> Result<Packed, String> {
+            let body = compress(plain).map_err(|e| format!("a request cannot be compressed: {e}"))?;
+            Ok(Packed { version, body, samples, exemplars_left_out })
+        };
+        if version == Version::V1 {
+            return packed(version, &waited, 0);
+        }
+        match to_v2(&waited, |name| self.app.metrics.metadata_of(name)) {
+            Ok(made) => packed(version, &made.body, made.left_out),
+            // It says the same to whoever reads it.
+            Err(e) => {
+                tracing::error!(receiver = self.receiver.settings.name, "version 1.0 is sent for once: {e}");
+                packed(Version::V1, &waited, 0)
+            }
+        }
+    }
+
+    pub(super) async fn post(&self, packed: Packed) -> Outcome {
+        let (version, samples) = (packed.version, packed.samples);
+        let headers = match self.headers(version) {
             Ok(headers) => headers,
             Err(message) => return Outcome::Again(message, None),
         };
-        let sent = self.http.post(&self.receiver.settings.url).headers(headers).body(body).send().await;
+        let sent = self.http.post(&self.receiver.settings.url).headers(headers).body(packed.body).send().await;
         let response = match sent {
             Ok(response) => response,
             Err(e) => return Outcome::Again(crate::client::plain(&e), None),
         };
         let status = response.status();
+        let written = if version == Version::V2 { written(response.headers()) } else { None };
         if status.is_success() {
-            return Outcome::Taken;
+            return match written {
+                // Receivers of before version 2 that do not look at the content type find nothing in its messages.
+                None if version == Version::V2 => {
+                    Outcome::OldOnly(format!("it answered {status} and did not say what it wrote"))
+                }
+                Some(written) if written < samples => Outcome::Done(
+                    written,
+                    Some(format!("it answered {status} and wrote {written} of {samples} samples")),
+                ),
+                _ => Outcome::Done(samples, None),
+            };
         }
         let after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
         let after = after.map(|s: u64| Duration::from_secs(s).min(RETRY_AFTER_MAX));
@@ -108,7 +164,13 @@ impl Sender {
         let message = format!("it answered {status}: {said}");
         // Whoever is not let in yet has a wrong token, and right samples.
         let not_now = matches!(status.as_u16(), 401 | 403 | 408 | 429);
-        if status.is_server_error() || not_now { Outcome::Again(message, after) } else { Outcome::Refused(message) }
+        if status.is_server_error() || not_now {
+            return Outcome::Again(message, after);
+        }
+        if version == Version::V2 && status.as_u16() == 415 {
+            return Outcome::OldOnly(message);
+        }
+        Outcome::Done(written.unwrap_or(0).min(samples), Some(message))
     }
 
     fn told(&self, message: &str) {
@@ -119,39 +181,66 @@ impl Sender {
         self.app.metrics.own.add(metric, &[("receiver", &self.receiver.settings.name)], samples as f64);
     }
 
-    /// Sends what there is in a shard until the end; with `drain` until it is empty.
-    async fn shard(&self, shard: &Arc<Shard>, drain: bool, stop: &CancellationToken) {
-        let mut wait = BACKOFF_FIRST;
+    /// Counts what became of a request, and tells what was refused.
+    fn done(&self, samples: u64, written: u64, exemplars_left_out: usize, trouble: Option<String>) {
+        let counts = &self.receiver.counts;
+        if exemplars_left_out > 0 {
+            self.count("tenfold_remote_write_left_out_exemplars_total", exemplars_left_out as u64);
+        }
+        if written > 0 || trouble.is_none() {
+            counts.sent.fetch_add(written, Ordering::Relaxed);
+            self.count("tenfold_remote_write_samples_total", written);
+            *self.receiver.last_sent.lock() = Some(self.app.now());
+        }
+        let Some(message) = trouble else { return };
+        let refused = samples.saturating_sub(written);
+        counts.refused.fetch_add(refused, Ordering::Relaxed);
+        self.count("tenfold_remote_write_refused_samples_total", refused);
+        tracing::error!(receiver = self.receiver.settings.name, refused, "samples were refused: {message}");
+        self.told(&message);
+    }
+
+    /// What is to be sent next; nothing at the end, with `drain` nor when the queue is empty.
+    async fn next(&self, shard: &Arc<Shard>, drain: bool, stop: &CancellationToken) -> Option<Taken> {
         while !stop.is_cancelled() {
-            let taken = on_disk(shard, |queue| queue.peek(REQUEST_BYTES)).await;
-            let taken = match taken {
-                Ok(Some(taken)) => taken,
-                Ok(None) if drain => return,
-                Ok(None) => {
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = shard.more.notified() => {}
-                        () = tokio::time::sleep(LOOK) => {}
-                    }
-                    continue;
-                }
+            match on_disk(shard, |queue| queue.peek(REQUEST_BYTES)).await {
+                Ok(Some(taken)) => return Some(taken),
+                Ok(None) if drain => return None,
+                Ok(None) => tokio::select! {
+                    () = stop.cancelled() => return None,
+                    () = shard.more.notified() => {}
+                    () = tokio::time::sleep(LOOK) => {}
+                },
                 Err(e) => {
                     self.told(&format!("the queue cannot be read: {e}"));
                     pause(stop, BACKOFF_MAX).await;
-                    continue;
                 }
-            };
-            let body = match compress(&taken.body) {
-                Ok(body) => body,
-                Err(e) => {
-                    self.told(&format!("a request cannot be compressed: {e}"));
+            }
+        }
+        None
+    }
+
+    /// Sends what there is in a shard until the end; with `drain` until it is empty.
+    async fn shard(self: &Arc<Self>, shard: &Arc<Shard>, drain: bool, stop: &CancellationToken) {
+        let mut wait = BACKOFF_FIRST;
+        while let Some(Taken { body, samples, next }) = self.next(shard, drain, stop).await {
+            let packing = self.clone();
+            let packed = tokio::task::spawn_blocking(move || packing.pack(body, samples)).await;
+            let packed = match packed.map_err(|e| e.to_string()).and_then(|packed| packed) {
+                Ok(packed) => packed,
+                Err(message) => {
+                    self.told(&message);
                     pause(stop, BACKOFF_MAX).await;
                     continue;
                 }
             };
+            let left_out = packed.exemplars_left_out;
+            // Exemplars alone, of which version 2 carries none.
+            let is_nothing = samples == 0 && packed.version == Version::V2;
             let outcome = tokio::select! {
                 () = stop.cancelled() => return,
-                outcome = self.post(body) => outcome,
+                () = std::future::ready(()), if is_nothing => Outcome::Done(0, None),
+                outcome = self.post(packed), if !is_nothing => outcome,
             };
             match outcome {
                 Outcome::Again(message, after) => {
@@ -163,24 +252,18 @@ impl Sender {
                     wait = (wait * 2).min(BACKOFF_MAX);
                     continue;
                 }
-                Outcome::Refused(message) => {
-                    self.receiver.counts.refused.fetch_add(taken.samples, Ordering::Relaxed);
-                    self.count("tenfold_remote_write_refused_samples_total", taken.samples);
-                    tracing::error!(
-                        receiver = self.receiver.settings.name,
-                        samples = taken.samples,
-                        "samples were refused: {message}"
-                    );
-                    self.told(&message);
+                Outcome::OldOnly(message) => {
+                    if self.receiver.falls_back() {
+                        let receiver = &self.receiver.settings.name;
+                        tracing::warn!(receiver, "version 1.0 is sent from now on: {message}");
+                        self.told(&format!("version 1.0 is sent from now on: {message}"));
+                    }
+                    continue;
                 }
-                Outcome::Taken => {
-                    self.receiver.counts.sent.fetch_add(taken.samples, Ordering::Relaxed);
-                    self.count("tenfold_remote_write_samples_total", taken.samples);
-                    *self.receiver.last_sent.lock() = Some(self.app.now());
-                }
+                Outcome::Done(written, trouble) => self.done(samples, written, left_out, trouble),
             }
             wait = BACKOFF_FIRST;
-            let kept = on_disk(shard, move |queue| queue.take(taken.next)).await;
+            let kept = on_disk(shard, move |queue| queue.take(next)).await;
             if let Err(e) = kept {
                 self.told(&format!("the place in the queue cannot be kept: {e}"));
             }

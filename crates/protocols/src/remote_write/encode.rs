@@ -2,7 +2,9 @@
 
 use tenfold_types::{HistogramPoint, Point, ResetHint, histogram::Buckets};
 
+use super::kind_number;
 use crate::batch::Exemplar;
+use crate::prom_text::Metadata;
 use crate::wire_out::Writer;
 
 /// One series of a request.
@@ -15,7 +17,7 @@ pub struct Outgoing<'a> {
     pub exemplars: &'a [Exemplar<'a>],
 }
 
-/// Writes the series as field 1 of a message: a `WriteRequest` is that and nothing more, and so may be joined from pieces.
+/// Writes the series as field 1 of a message: a `WriteRequest` is a list of such fields, and so may be joined from pieces.
 pub fn put_series(out: &mut Writer, series: &Outgoing<'_>) {
     out.message(1, |m| {
         put_labels(m, 1, series.labels.iter().copied());
@@ -32,6 +34,16 @@ pub fn put_series(out: &mut Writer, series: &Outgoing<'_>) {
         for h in series.histograms {
             m.message(4, |m| put_histogram(m, h));
         }
+    });
+}
+
+/// Writes what is known of a metric family as field 3 of a message, which may stand anywhere between series.
+pub fn put_metadata(out: &mut Writer, family: &str, about: &Metadata) {
+    out.message(3, |m| {
+        m.number(1, kind_number(&about.kind));
+        m.text(2, family);
+        m.text(4, &about.help);
+        m.text(5, &about.unit);
     });
 }
 

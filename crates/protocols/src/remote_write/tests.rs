@@ -3,9 +3,11 @@
 use proptest::prelude::*;
 use prost::Message;
 use tenfold_types::histogram::{Buckets, CUSTOM_SCHEMA, Span};
-use tenfold_types::{Histogram, Point, ResetHint, STALE_NAN, is_stale};
+use tenfold_types::{Histogram, HistogramPoint, Point, ResetHint, STALE_NAN, is_stale};
 
 use super::*;
+use crate::batch::Exemplar;
+use crate::wire_out::Writer;
 
 mod wire {
     use prost::Message;
@@ -332,12 +334,109 @@ fn decompression_has_a_cap() {
     assert!(matches!(decompress(b"plain"), Err(RemoteWriteError::Snappy(_))));
 }
 
+/// What is sent on as version 2, read back by `prost` and by our own decoder.
+#[test]
+fn version_1_becomes_version_2() {
+    let label = ("job", "web");
+    let counter = [("__name__", "work_total"), label];
+    let latency = [("__name__", "latency"), label];
+    let (points, late) = ([Point::new(2_000, 3.0), Point::new(3_000, STALE_NAN)], [Point::new(1_000, 2.0)]);
+    let histograms = [HistogramPoint { t_ms: 7, histogram: read_integers().into() }];
+    let exemplar = |id| Exemplar { labels: vec![("trace_id", id)], value: 0.5, t_ms: Some(1_999) };
+    let (of_counter, of_latency, lonely) = ([exemplar("abc")], [exemplar("def")], [exemplar("ghi")]);
+    let mut out = Writer::default();
+    for series in [
+        Outgoing { labels: &counter, points: &points, ..Outgoing::default() },
+        Outgoing { labels: &latency, histograms: &histograms, exemplars: &of_latency, ..Outgoing::default() },
+        Outgoing { labels: &counter, points: &late, exemplars: &of_counter, ..Outgoing::default() },
+        Outgoing { labels: &[("__name__", "alone")], exemplars: &lonely, ..Outgoing::default() },
+    ] {
+        put_series(&mut out, &series);
+    }
+    let about = |name: &str| {
+        let known = Metadata { kind: "counter".into(), help: "Work done.".into(), unit: String::new() };
+        (name == "work_total").then_some(known)
+    };
+    let made = to_v2(&out.into_bytes(), about).unwrap();
+    assert_eq!((made.samples, made.histograms, made.exemplars, made.left_out), (3, 1, 2, 1));
+
+    let request = wire::Request2::decode(&made.body[..]).unwrap();
+    assert_eq!(request.symbols[0], "");
+    let mut once = request.symbols.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), request.symbols.len(), "{:?}", request.symbols);
+    let text = |at: u32| request.symbols[at as usize].as_str();
+    let labels = |refs: &[u32]| refs.iter().map(|at| text(*at).to_owned()).collect::<Vec<_>>();
+    assert_eq!(request.timeseries.len(), 2);
+    let [work, latency] = [&request.timeseries[0], &request.timeseries[1]];
+    assert_eq!(labels(&work.labels_refs), ["__name__", "work_total", "job", "web"]);
+    assert_eq!(work.samples.iter().map(|s| s.timestamp).collect::<Vec<_>>(), [1_000, 2_000, 3_000]);
+    assert!(is_stale(work.samples[2].value), "the very bits");
+    let described = work.metadata.clone().unwrap();
+    assert_eq!((described.kind, text(described.help_ref), described.unit_ref), (1, "Work done.", 0));
+    assert_eq!(labels(&work.exemplars[0].labels_refs), ["trace_id", "abc"]);
+    assert_eq!((work.exemplars[0].value, work.exemplars[0].timestamp), (0.5, 1_999));
+    assert!(latency.samples.is_empty() && latency.metadata.is_none());
+    assert_eq!((latency.histograms.len(), latency.histograms[0].count_float), (1, Some(12.0)));
+
+    let read = decode(&made.body, Version::V2).unwrap();
+    let series: Vec<_> = read.batch.series().collect();
+    assert_eq!(series[0].labels, counter);
+    assert_eq!(series[0].points[..2], [late[0], points[0]]);
+    assert_eq!(*series[1].histograms[0].histogram, read_integers());
+    assert_eq!(series[1].exemplars, of_latency);
+    assert!(read.batch.refused().is_empty());
+    assert_eq!(read.metadata.len(), 1);
+    for version in [Version::V1, Version::V2] {
+        assert_eq!(Version::of(version.content_type()), Ok(version));
+    }
+}
+
+#[test]
+fn metadata_is_written_as_it_is_read() {
+    let about = |kind: &str| Metadata { kind: kind.into(), help: "What it is.".into(), unit: "seconds".into() };
+    let mut out = Writer::default();
+    let points = [Point::new(1, 1.0)];
+    put_metadata(&mut out, "latency", &about("histogram"));
+    put_series(&mut out, &Outgoing { labels: &[("__name__", "x")], points: &points, ..Outgoing::default() });
+    put_metadata(&mut out, "odd", &about("something of its own"));
+    let body = out.into_bytes();
+    let read = decode(&body, Version::V1).unwrap();
+    assert_eq!(read.metadata, [("latency", about("histogram")), ("odd", about("unknown"))]);
+    assert_eq!(read.batch.series_count(), 1);
+    let request = wire::Request1::decode(&body[..]).unwrap();
+    assert_eq!((request.metadata[0].kind, request.metadata[0].metric_family_name.as_str()), (3, "latency"));
+}
+
+/// The two kinds of samples may not stand in one series of version 2.
+#[test]
+fn a_series_of_both_kinds_becomes_two() {
+    let labels = [("__name__", "x")];
+    let points = [Point::new(1, 1.0)];
+    let histograms = [HistogramPoint { t_ms: 2, histogram: read_integers().into() }];
+    let exemplars = [Exemplar { labels: vec![("a", "b")], value: 1.0, t_ms: None }];
+    let mut out = Writer::default();
+    put_series(
+        &mut out,
+        &Outgoing { labels: &labels, points: &points, histograms: &histograms, exemplars: &exemplars },
+    );
+    let made = to_v2(&out.into_bytes(), |_| None).unwrap();
+    let request = wire::Request2::decode(&made.body[..]).unwrap();
+    let shape: Vec<_> =
+        request.timeseries.iter().map(|s| (s.samples.len(), s.histograms.len(), s.exemplars.len())).collect();
+    assert_eq!(shape, [(1, 0, 1), (0, 1, 0)]);
+    assert_eq!(to_v2(&[], |_| None).unwrap().samples, 0);
+    assert!(matches!(to_v2(&[0x0a, 9], |_| None), Err(RemoteWriteError::Wire(_))));
+}
+
 proptest! {
     #[test]
     fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
         let _ = decode(&bytes, Version::V1);
         let _ = decode(&bytes, Version::V2);
         let _ = decompress(&bytes);
+        let _ = to_v2(&bytes, |_| None);
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tenfold_protocols::batch::Exemplar;
 use tenfold_protocols::prom_block::{BlockError, Index, check_segment, read_chunk};
-use tenfold_protocols::prom_text::{Format, LINE_BYTES_MAX, sample};
-use tenfold_protocols::remote_write::{Outgoing, compress, put_series};
+use tenfold_protocols::prom_text::{Format, LINE_BYTES_MAX, Lines, Metadata};
+use tenfold_protocols::remote_write::{Outgoing, compress, put_metadata, put_series};
 use tenfold_protocols::wire_out::Writer;
-use tenfold_types::{HistogramPoint, Labels, Point};
+use tenfold_types::{Exemplar as OwnedExemplar, HistogramPoint, Labels, Point};
 
 use super::client::Client;
 use super::out::{Exit, Failure, Out, list, number, talk, text};
@@ -38,27 +39,45 @@ struct Total {
     refused: BTreeMap<String, (i64, String)>,
 }
 
+/// What is imported of one series.
+#[derive(Default)]
+struct Samples {
+    points: Vec<Point>,
+    histograms: Vec<HistogramPoint>,
+    exemplars: Vec<OwnedExemplar>,
+}
+
+fn borrowed(e: &OwnedExemplar) -> Exemplar<'_> {
+    Exemplar { labels: e.labels.iter().collect(), value: e.value, t_ms: Some(e.t_ms) }
+}
+
 impl Sender<'_> {
-    async fn series(
-        &mut self,
-        labels: &Labels,
-        points: &[Point],
-        histograms: &[HistogramPoint],
-    ) -> Result<(), Failure> {
+    async fn series(&mut self, labels: &Labels, samples: &Samples) -> Result<(), Failure> {
         let pairs: Vec<(&str, &str)> = labels.iter().collect();
-        let (mut points, mut histograms) = (points, histograms);
-        while !points.is_empty() || !histograms.is_empty() {
+        let (mut points, mut histograms) = (&samples.points[..], &samples.histograms[..]);
+        let mut exemplars = &samples.exemplars[..];
+        while !points.is_empty() || !histograms.is_empty() || !exemplars.is_empty() {
             let room = PART_SAMPLES.saturating_sub(self.samples).max(1);
             let (some, rest) = points.split_at(points.len().min(room));
             // A histogram is many numbers.
             let (whole, left) = histograms.split_at(histograms.len().min(room.div_ceil(20)));
-            (points, histograms) = (rest, left);
-            put_series(
-                &mut self.body,
-                &Outgoing { labels: &pairs, points: some, histograms: whole, ..Outgoing::default() },
-            );
-            self.samples += some.len() + 20 * whole.len();
+            let (told, untold) = exemplars.split_at(exemplars.len().min(room));
+            (points, histograms, exemplars) = (rest, left, untold);
+            let told: Vec<Exemplar<'_>> = told.iter().map(borrowed).collect();
+            put_series(&mut self.body, &Outgoing { labels: &pairs, points: some, histograms: whole, exemplars: &told });
+            self.samples += some.len() + 20 * whole.len() + told.len();
             if self.samples >= PART_SAMPLES || self.body.len() >= PART_BYTES {
+                self.send().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known of families goes with the next samples.
+    async fn metadata(&mut self, families: BTreeMap<String, Metadata>) -> Result<(), Failure> {
+        for (family, about) in &families {
+            put_metadata(&mut self.body, family, about);
+            if self.body.len() >= PART_BYTES {
                 self.send().await?;
             }
         }
@@ -146,60 +165,62 @@ async fn block(sender: &mut Sender<'_>, dir: &Path) -> Result<(), Failure> {
     let bytes = std::fs::read(&path).map_err(unreadable(&path))?;
     let mut index = Index::open(&bytes).map_err(damaged(&path))?;
     let mut segments = Segments { dir: dir.join("chunks"), ..Segments::default() };
-    let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+    let mut samples = Samples::default();
     while let Some(series) = index.next_series().map_err(damaged(&path))? {
-        floats.clear();
-        histograms.clear();
+        samples.points.clear();
+        samples.histograms.clear();
         for chunk in &series.chunks {
             let segment = segments.get(chunk.segment)?;
-            read_chunk(segment, chunk.offset, &mut floats, &mut histograms)
+            read_chunk(segment, chunk.offset, &mut samples.points, &mut samples.histograms)
                 .map_err(|e| Failure::failed(format!("{}: {}: {e}", dir.display(), series.labels)))?;
         }
-        sender.series(&series.labels, &floats, &histograms).await?;
+        sender.series(&series.labels, &samples).await?;
     }
     // A block is of one time: what follows is of another.
     sender.send().await
 }
 
-type Held = BTreeMap<i64, BTreeMap<Labels, Vec<Point>>>;
+type Held = BTreeMap<i64, BTreeMap<Labels, Samples>>;
 
 async fn openmetrics(sender: &mut Sender<'_>, path: &Path) -> Result<(), Failure> {
     let file = std::fs::File::open(path).map_err(unreadable(path))?;
-    let mut lines = std::io::BufReader::new(file);
+    let mut file = std::io::BufReader::new(file);
+    let mut lines = Lines::new(Format::OpenMetrics);
     let (mut line, mut number) = (String::new(), 0);
     let (mut held, mut count): (Held, usize) = (Held::new(), 0);
     let mut ended = false;
     loop {
         line.clear();
         // One byte more, so that a line that is too long is seen.
-        let read = std::io::Read::take(&mut lines, LINE_BYTES_MAX as u64 + 2).read_line(&mut line);
+        let read = std::io::Read::take(&mut file, LINE_BYTES_MAX as u64 + 2).read_line(&mut line);
         if read.map_err(unreadable(path))? == 0 {
             break;
         }
         number += 1;
         let wrong = |message: &str| Failure::misuse(format!("{}: line {number}: {message}", path.display()));
         let one = line.trim_end_matches(['\n', '\r']);
-        if one.len() > LINE_BYTES_MAX {
-            return Err(wrong(&format!("longer than {LINE_BYTES_MAX} bytes")));
-        }
-        let one = one.trim_matches([' ', '\t']);
-        if one == "# EOF" {
+        if one.trim_matches([' ', '\t']) == "# EOF" {
             ended = true;
             break;
         }
-        if one.is_empty() || one.starts_with('#') {
-            continue;
-        }
-        let read = sample(one, Format::OpenMetrics).map_err(|e| wrong(&e))?;
+        let Some(read) = lines.read(one).map_err(|e| wrong(&e))? else { continue };
         let t_ms = read.t_ms.ok_or_else(|| wrong("a sample without a timestamp cannot be imported"))?;
+        count += 1 + read.exemplars.len();
         let window = held.entry(t_ms.div_euclid(HELD_WINDOW_MS)).or_default();
-        window.entry(read.labels).or_default().push(Point::new(t_ms, read.value));
-        count += 1;
+        let samples = window.entry(read.labels).or_default();
+        samples.points.push(Point::new(t_ms, read.value));
+        samples.exemplars.extend(read.exemplars.into_iter().map(|e| OwnedExemplar {
+            labels: e.labels,
+            value: e.value,
+            t_ms: e.t_ms.unwrap_or(t_ms),
+        }));
         if count >= HELD_SAMPLES {
+            sender.metadata(lines.take_metadata()).await?;
             flush(sender, std::mem::take(&mut held)).await?;
             count = 0;
         }
     }
+    sender.metadata(lines.take_metadata()).await?;
     flush(sender, held).await?;
     if ended {
         Ok(())
@@ -209,14 +230,37 @@ async fn openmetrics(sender: &mut Sender<'_>, path: &Path) -> Result<(), Failure
     }
 }
 
+/// One block's time after the other, each series in order: what is not in blocks yet is taken in order only.
 async fn flush(sender: &mut Sender<'_>, held: Held) -> Result<(), Failure> {
     for (_, window) in held {
-        for (labels, points) in window {
-            sender.series(&labels, &points, &[]).await?;
+        for (labels, mut samples) in window {
+            samples.points.sort_by_key(|p| p.t_ms);
+            samples.exemplars.sort_by_key(|e| e.t_ms);
+            sender.series(&labels, &samples).await?;
         }
         sender.send().await?;
     }
-    Ok(())
+    // What is known of families that have no sample.
+    sender.send().await
+}
+
+/// What is to be done about samples that were refused for a reason.
+fn advice(reason: &str, example: &str) -> Option<&'static str> {
+    Some(match reason {
+        "too_old" if example.contains("retention") => {
+            "what is older than metrics.retention_days is not kept: raise it, start the server anew and import once more"
+        }
+        "too_old" | "out_of_order" => {
+            "the newest three hours are not in blocks yet, and take of a series what is newer than its newest sample, or no \
+             later than samples may come: import the same once more in three hours, which takes the rest and changes nothing else"
+        }
+        "too_far_ahead" => "set the clocks right: these samples lie more than ten minutes ahead of the server's",
+        "too_many_series" => {
+            "delete series that nobody needs, or import in parts: the server's limit on series is reached"
+        }
+        "too_many_exemplars" => "import the same once more in two hours: exemplars go into blocks then, and make room",
+        _ => return None,
+    })
 }
 
 pub(super) async fn run(paths: &[PathBuf], client: &Client, out: Out) -> Result<Exit, Failure> {
@@ -237,13 +281,17 @@ pub(super) async fn run(paths: &[PathBuf], client: &Client, out: Out) -> Result<
     let refused: Vec<_> = all
         .refused
         .iter()
-        .map(|(reason, (count, example))| serde_json::json!({"reason": reason, "count": count, "example": example}))
+        .map(|(reason, (count, example))| {
+            let advice = advice(reason, example);
+            serde_json::json!({"reason": reason, "count": count, "example": example, "advice": advice})
+        })
         .collect();
     let answer = serde_json::json!({"samples": all.samples, "new_series": all.series, "refused": refused});
     out.answer(&answer, |_| {
         let mut lines = vec![format!("{} samples imported, {} new series", all.samples, all.series)];
         for (reason, (count, example)) in &all.refused {
             lines.push(format!("{count} refused ({reason}), the first: {example}"));
+            lines.extend(advice(reason, example).map(|advice| format!("  {advice}")));
         }
         lines
     });

@@ -9,7 +9,7 @@ use super::out::{Exit, Failure, Out, list, number, talk, text};
 /// See where the series are and who sends them; delete series, take snapshots, backfill
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold metrics cardinality\n  tenfold metrics sources\n  tenfold metrics delete 'http_requests_total{service=\"photos\"}' --end 2027-01-01T00:00:00Z --dry-run\n  tenfold metrics snapshot\n  tenfold metrics import /var/lib/prometheus/metrics2\n  tenfold metrics import old.om"
+    before_long_help = "Examples:\n  tenfold metrics cardinality\n  tenfold metrics sources\n  tenfold metrics store\n  tenfold metrics delete 'http_requests_total{service=\"photos\"}' --end 2027-01-01T00:00:00Z --dry-run\n  tenfold metrics snapshot\n  tenfold metrics import /var/lib/prometheus/metrics2\n  tenfold metrics import old.om"
 )]
 pub struct Metrics {
     #[command(subcommand)]
@@ -20,6 +20,8 @@ pub struct Metrics {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    /// Show how large the store is, what bounds it, and damaged files that were moved aside.
+    Store,
     /// List the metrics, labels and label pairs with the most series, and what has ended.
     Cardinality {
         /// Rows of each list.
@@ -93,7 +95,13 @@ fn cardinality(view: &Value) -> Vec<String> {
     let series = ["name", "series", "active"];
     lines.extend(part(view, "metrics", ["METRIC", "SERIES", "ACTIVE"], series));
     lines.extend(part(view, "churn", ["METRIC WITH ENDED SERIES", "SERIES", "ACTIVE"], series));
-    lines.extend(part(view, "labels_by_values", ["LABEL", "VALUES", "BYTES"], ["label", "values", "bytes"]));
+    if !list(view, "created").is_empty() {
+        let created = ["name", "created_last_hour", "series"];
+        lines.extend(part(view, "created", ["METRIC WITH NEW SERIES", "LAST HOUR", "SERIES"], created));
+    }
+    let labels = ["label", "values", "bytes"];
+    lines.extend(part(view, "labels_by_values", ["LABEL", "VALUES", "BYTES"], labels));
+    lines.extend(part(view, "labels_by_bytes", ["LABEL BY BYTES", "VALUES", "BYTES"], labels));
     lines.extend(part(view, "pairs_by_series", ["PAIR", "SERIES", "ACTIVE"], series));
     lines
 }
@@ -103,7 +111,7 @@ fn sources(view: &Value) -> Vec<String> {
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for source in list(view, "items") {
         let refused: i64 = list(source, "refused").iter().map(|r| number(r, "count")).sum();
-        let over: Vec<_> = list(source, "exceeded").iter().filter_map(Value::as_str).collect();
+        let over: Vec<_> = list(source, "exceeded").iter().map(|over| text(over, "limit")).collect();
         rows.push(vec![
             format!("{} {}", text(source, "protocol"), text(source, "name")),
             number(source, "series").to_string(),
@@ -114,18 +122,57 @@ fn sources(view: &Value) -> Vec<String> {
             over.join(","),
         ]);
     }
-    table(&rows)
+    let mut lines = table(&rows);
+    for job in list(view, "jobs") {
+        for over in list(job, "exceeded") {
+            let (name, limit, count) = (text(job, "job"), text(over, "limit"), number(over, "count"));
+            let (at, example) = (text(over, "last_at"), text(over, "example"));
+            lines.push(format!("scraped job {name} went over {limit} {count} time(s), last {at}: {example}"));
+        }
+    }
+    lines
+}
+
+fn store(view: &Value) -> Vec<String> {
+    let mut rows = Vec::new();
+    for (what, key) in [("oldest sample", "oldest_at"), ("newest sample", "newest_at"), ("trouble", "trouble")] {
+        if let Some(value) = view[key].as_str() {
+            rows.push(vec![what.to_owned(), value.to_owned()]);
+        }
+    }
+    for (what, key) in [
+        ("bytes of blocks", "block_bytes"),
+        ("bytes of rows of aggregates", "coarse_bytes"),
+        ("bytes of the log", "log_bytes"),
+        ("retention in days", "retention_days"),
+        ("retention in bytes", "retention_bytes_max"),
+        ("samples may come late by ms", "out_of_order_ms"),
+        ("damaged files", "quarantined_count"),
+    ] {
+        if !view[key].is_null() {
+            rows.push(vec![what.to_owned(), number(view, key).to_string()]);
+        }
+    }
+    let mut lines = table(&rows);
+    for file in list(view, "quarantined") {
+        let at = file["moved_at"].as_str().unwrap_or("-");
+        lines.push(format!("{at}  {} bytes  {}", number(file, "bytes"), text(file, "path")));
+    }
+    lines.extend(view["quarantine_advice"].as_str().map(str::to_owned));
+    lines
 }
 
 fn receivers(view: &Value) -> Vec<String> {
-    let head = ["RECEIVER", "SENT", "REFUSED", "DROPPED", "RETRIES", "QUEUE BYTES"];
+    let head = ["RECEIVER", "VERSION", "SENT", "REFUSED", "LEFT OUT", "DROPPED", "RETRIES", "QUEUE BYTES"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for one in list(view, "items") {
         let count = |key| number(one, key).to_string();
         rows.push(vec![
             text(one, "name").to_owned(),
+            text(one, "version").to_owned(),
             count("sent"),
             count("refused"),
+            count("left_out"),
             count("dropped"),
             count("retries"),
             count("queue_bytes"),
@@ -141,6 +188,10 @@ fn receivers(view: &Value) -> Vec<String> {
 impl Metrics {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         match self.what {
+            What::Store => {
+                let view = client.get("/api/metrics/store", &[]).await?;
+                out.answer(&view, store);
+            }
             What::Cardinality { limit } => {
                 let view = client.get("/api/metrics/cardinality", &[("limit", &limit.to_string())]).await?;
                 out.answer(&view, cardinality);

@@ -1,135 +1,150 @@
-import { useEffect, useRef, useState, type ReactElement } from "react";
-import { queryRange, span, type RangeResult } from "../../api/promql";
-import type { Panel } from "../../api/types";
-import { useQuery } from "../../api/useQuery";
-import { useTheme } from "../../lib/theme";
-import { clock, clockWithSeconds } from "../../lib/time";
+import type uPlot from "uplot";
+import { useMemo, useRef, useState, type ReactElement } from "react";
+import { span, type Exemplar, type RangeResult } from "../../api/promql";
+import type { Marker, Panel } from "../../api/types";
+import { clockWithSeconds } from "../../lib/time";
 import { format } from "../../lib/units";
-import { heatMost, heatRows, type HeatRow } from "../heat";
-import { readInk } from "../options";
+import { Canvas } from "../Canvas";
+import { ChartFrame } from "../ChartFrame";
+import { isoTime, toCsv } from "../csv";
+import { useExemplars } from "../exemplars";
+import { ExemplarDetail } from "../ExemplarTip";
+import { ExemplarTable } from "../ExemplarTable";
+import { heatMost, heatPlace, heatRows, type HeatRow } from "../heat";
+import { heatOptions, type Ink } from "../options";
+import { savePng } from "../png";
 import type { Range } from "../range";
-import { Frame } from "./NewestPanels";
+import { marksWords } from "../summary";
+import { useRanges } from "../useLines";
 
-const HEIGHT_PX = 150;
-const LEFT_PX = 60;
-const BOTTOM_PX = 26;
+interface Props {
+  panel: Panel;
+  range: Range;
+  markers: Marker[];
+  sync?: string | undefined;
+  height?: number | undefined;
+  onZoom?: ((fromMs: number, toMs: number) => void) | undefined;
+}
 
-const boundText = (le: string, unit: string): string => (le === "+Inf" ? "∞" : format(Number(le), unit));
+const NONE: RangeResult[] = [];
 
-function draw(canvas: HTMLCanvasElement, times: number[], rows: HeatRow[], unit: string): void {
-  const scale = window.devicePixelRatio || 1;
-  const width = canvas.clientWidth;
-  canvas.width = Math.round(width * scale);
-  canvas.height = Math.round(HEIGHT_PX * scale);
-  const pen = canvas.getContext("2d");
-  if (!pen || rows.length === 0) return;
-  pen.scale(scale, scale);
-  const ink = readInk();
-  const cell = { w: (width - LEFT_PX) / times.length, h: (HEIGHT_PX - BOTTOM_PX) / rows.length };
+const boundText = (bound: number, unit: string): string => (bound === Infinity ? "∞" : bound === -Infinity ? "−∞" : format(bound, unit));
+const rowText = ({ lower, upper }: HeatRow, unit: string): string => `${boundText(lower, unit)} to ${boundText(upper, unit)}`;
+const total = (rows: HeatRow[], at: number): number => rows.reduce((sum, { counts }) => sum + (counts[at] ?? 0), 0);
+
+/** The darker, the more; by roots, so that what is rare can still be seen. */
+function drawCells(u: uPlot, times: number[], rows: HeatRow[], ink: Ink): void {
+  const { ctx, bbox } = u;
+  const half = ((times[1] ?? 0) - (times[0] ?? 0)) / 2 || 0.5;
   const most = heatMost(rows) || 1;
-  pen.fillStyle = ink.accent;
+  const edges = times.map((time) => [Math.max(bbox.left, u.valToPos(time - half, "x", true)), Math.min(bbox.left + bbox.width, u.valToPos(time + half, "x", true))] as const);
+  ctx.save();
+  ctx.fillStyle = ink.accent;
   rows.forEach(({ counts }, row) => {
-    const top = HEIGHT_PX - BOTTOM_PX - (row + 1) * cell.h;
-    counts.forEach((count, column) => {
-      if (!count) return;
-      // Roots, so that what is rare can still be seen.
-      pen.globalAlpha = 0.12 + 0.88 * Math.sqrt(count / most);
-      pen.fillRect(LEFT_PX + column * cell.w, top, Math.max(1, cell.w - 0.5), Math.max(1, cell.h - 0.5));
+    const [top, bottom] = [u.valToPos(row + 1, "y", true), u.valToPos(row, "y", true)];
+    counts.forEach((count, at) => {
+      const [left, right] = edges[at] ?? [0, 0];
+      if (!count || right <= left) return;
+      ctx.globalAlpha = 0.12 + 0.88 * Math.sqrt(count / most);
+      ctx.fillRect(left, top, Math.max(1, right - left - 0.5), Math.max(1, bottom - top - 0.5));
     });
   });
-  pen.globalAlpha = 1;
-  pen.fillStyle = ink.text;
-  pen.font = ink.font;
-  pen.textAlign = "right";
-  pen.textBaseline = "middle";
-  const every = Math.max(1, Math.ceil(rows.length / 8));
-  rows.forEach(({ le }, row) => {
-    if (row % every === 0) pen.fillText(boundText(le, unit), LEFT_PX - 6, HEIGHT_PX - BOTTOM_PX - (row + 0.5) * cell.h);
-  });
-  pen.textAlign = "center";
-  const labels = Math.max(2, Math.floor((width - LEFT_PX) / 90));
-  for (let index = 0; index < labels; index += 1) {
-    const column = Math.floor(((index + 0.5) / labels) * times.length);
-    const time = times[column];
-    if (time !== undefined) pen.fillText(clock(time * 1000), LEFT_PX + (column + 0.5) * cell.w, HEIGHT_PX - BOTTOM_PX / 2);
-  }
+  ctx.restore();
 }
 
-function table(times: number[], rows: HeatRow[], unit: string): ReactElement {
+function HeatTable({ title, times, rows, unit }: { title: string; times: number[]; rows: HeatRow[]; unit: string }): ReactElement {
   const last = times.length - 1;
   return (
-    <table>
-      <thead><tr><th scope="col">Up to</th><th scope="col" className="number">Newest</th><th scope="col" className="number">Over the range</th></tr></thead>
-      <tbody>
-        {[...rows].reverse().map(({ le, counts }) => (
-          <tr key={le}>
-            <td className="nowrap">{boundText(le, unit)}</td>
-            <td className="number">{format(counts[last] ?? null, "short")}</td>
-            <td className="number">{format(counts.reduce<number>((sum, count) => sum + (count ?? 0), 0), "short")}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
+    <div className="chart-table" tabIndex={0} role="region" aria-label={`${title} as a table`}>
+      <table>
+        <thead><tr><th scope="col">Between</th><th scope="col" className="number">Newest</th><th scope="col" className="number">Over the range</th></tr></thead>
+        <tbody>
+          {[...rows].reverse().map((row) => (
+            <tr key={`${row.lower} ${row.upper}`}>
+              <td className="nowrap">{rowText(row, unit)}</td>
+              <td className="number">{format(row.counts[last] ?? null, "short")}</td>
+              <td className="number">{format(row.counts.reduce<number>((sum, count) => sum + (count ?? 0), 0), "short")}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 
-/** Where the values of a histogram lay over time: the darker, the more. Queries give `_bucket` series by `le`. */
-export function HeatmapPanel({ panel, range }: { panel: Panel; range: Range }): ReactElement {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  const head = useRef<HTMLSpanElement>(null);
-  const theme = useTheme();
-  const [asTable, setAsTable] = useState(false);
+const heatCsv = (times: number[], rows: HeatRow[]): string =>
+  toCsv([["time", ...rows.map(({ lower, upper }) => `${lower} to ${upper}`)], ...times.map((time, at) => [isoTime(time), ...rows.map(({ counts }) => counts[at])])]);
+
+function useHeat(panel: Panel, range: Range): { times: number[]; rows: HeatRow[]; note: string | null; loading: boolean } {
   const wanted = span(range.fromMs, range.toMs);
+  const query = useRanges("heat", panel.queries, range);
+  const results = query.data ?? NONE;
+  const rows = useMemo(() => heatRows(results), [results]);
+  const some = results.some(({ series }) => series.length > 0);
+  const note = query.error
+    ? `${query.error.message} ${query.error.advice}`
+    : rows.length > 0 || query.loading ? null
+    : some ? "These series are no histograms: they have no label `le`, and are not native ones." : "No data in this range.";
+  return { times: results[0]?.times ?? [wanted.from, wanted.to], rows, note, loading: query.loading };
+}
+
+/** Where the values of a histogram lay over time. Queries give native histograms, or `_bucket` series by `le`. */
+export function HeatmapPanel({ panel, range, markers, sync, height = 150, onZoom }: Props): ReactElement {
+  const head = useRef<HTMLSpanElement>(null);
+  const [asTable, setAsTable] = useState(false);
+  const [picked, setPicked] = useState<Exemplar | null>(null);
+  const { title } = panel;
   const unit = panel.unit ?? "short";
-  const query = useQuery<RangeResult[]>(
-    `heat:${range.name ?? `${wanted.from}-${wanted.to}`}:${panel.queries.map(({ expr }) => expr).join("\n")}`,
-    () => {
-      const now = range.name ? span(Date.now() - (range.toMs - range.fromMs), Date.now()) : wanted;
-      return Promise.all(panel.queries.map(({ expr }) => queryRange(expr, now)));
-    },
-    range.name ? { everyMs: Math.max(5_000, wanted.step * 1000) } : {},
-  );
-  const times = query.data?.[0]?.times ?? [];
-  const rows = heatRows(query.data ?? []);
+  const { times, rows, note, loading } = useHeat(panel, range);
+  const exemplars = useExemplars(panel.queries, range, panel.exemplars ?? false);
+  const latest = useRef(rows);
+  latest.current = rows;
+  const data = useMemo(() => [times, times.map(() => null)] as uPlot.AlignedData, [times, rows]);
+  const points = useMemo(() => exemplars.list.flatMap((exemplar) => {
+    const y = heatPlace(rows, exemplar.value);
+    return y === null ? [] : [{ y, exemplar }];
+  }), [exemplars.list, rows]);
+  const bounds = (): string[] => (latest.current.length === 0 ? [] : [latest.current[0]!.lower, ...latest.current.map(({ upper }) => upper)].map((bound) => boundText(bound, unit)));
 
-  useEffect(() => {
-    const element = canvas.current;
-    if (!element) return undefined;
-    const now = (): void => draw(element, times, rows, unit);
-    now();
-    const resized = new ResizeObserver(now);
-    resized.observe(element);
-    return () => resized.disconnect();
-  }, [query.data, theme, unit, asTable]);
-
-  const follow = (event: { clientX: number; clientY: number } | null): void => {
-    const element = canvas.current;
-    if (!head.current || !element) return;
-    const box = element.getBoundingClientRect();
-    const column = event ? Math.floor(((event.clientX - box.left - LEFT_PX) / (box.width - LEFT_PX)) * times.length) : -1;
-    const row = event ? Math.floor(((HEIGHT_PX - BOTTOM_PX - (event.clientY - box.top)) / (HEIGHT_PX - BOTTOM_PX)) * rows.length) : -1;
-    const [time, at] = [times[column], rows[row]];
-    head.current.textContent = time !== undefined && at ? `${clockWithSeconds(time * 1000)} · ≤ ${boundText(at.le, unit)}: ${format(at.counts[column] ?? null, "short")}` : "";
+  // Of a cursor that another panel moves, only the instant says something.
+  const follow = (index: number | null, u: uPlot): void => {
+    if (!head.current) return;
+    const time = index === null ? undefined : times[index];
+    const here = u.over.matches(":hover") ? rows[Math.floor(u.posToVal(u.cursor.top ?? -1, "y"))] : undefined;
+    const value = here ? `${rowText(here, unit)}: ${format(here.counts[index!] ?? null, "short")}` : `${format(total(rows, index ?? 0), "short")} in all`;
+    head.current.textContent = time === undefined ? "" : `${clockWithSeconds(time * 1000)} · ${value}`;
   };
 
-  const note = query.error ? `${query.error.message} ${query.error.advice}` : query.loading ? "Loading…" : query.data?.some(({ series }) => series.length > 0) ? "These series have no label `le`." : "No data in this range.";
+  const words = rows.length === 0 ? `${title}, ${range.text}: no data.` : `${title}, ${range.text}. A histogram of ${rows.length} rows from ${boundText(rows[0]!.lower, unit)} to ${boundText(rows.at(-1)!.upper, unit)}; its table has the numbers.${marksWords(markers)}`;
   return (
-    <Frame
-      panel={panel}
-      end={
-        <>
-          <span className="now" ref={head} />
-          <button type="button" className="button" aria-pressed={asTable} aria-label={`Show ${panel.title} as ${asTable ? "a graph" : "a table"}`} onClick={() => setAsTable(!asTable)}>{asTable ? "graph" : "table"}</button>
-        </>
-      }
+    <ChartFrame
+      title={title} description={panel.description} words={words} busy={loading}
+      now={<span className="now" ref={head} />}
+      onPng={!asTable && rows.length > 0 ? (figure) => savePng(figure, title, range.text) : undefined}
+      csv={asTable ? () => heatCsv(times, rows) : undefined}
+      table={{ shown: asTable, onChange: setAsTable }}
     >
-      {rows.length === 0 ? (
-        <p className="muted">{note}</p>
-      ) : asTable ? (
-        <div className="chart-table" tabIndex={0} role="region" aria-label={`${panel.title} as a table`}>{table(times, rows, unit)}</div>
+      {asTable ? (
+        <>
+          <HeatTable title={title} times={times} rows={rows} unit={unit} />
+          {exemplars.list.length > 0 && <ExemplarTable title={title} exemplars={exemplars.list} unit={unit} />}
+        </>
       ) : (
-        <canvas ref={canvas} className="heat" role="img" aria-label={`${panel.title}, ${range.text}: ${rows.length} buckets, show it as a table for the numbers`} onMouseMove={follow} onMouseLeave={() => follow(null)} />
+        <>
+          <div className="chart-area">
+            <Canvas
+              shape={`heat ${unit}`} data={data} unit={unit} height={height} markers={markers} sync={sync} points={points}
+              options={(made) => heatOptions({ ...made, unit }, bounds)}
+              under={(u, ink) => drawCells(u, times, rows, ink)}
+              onPick={(point) => setPicked(point.exemplar)} onZoom={onZoom} onCursor={follow}
+            />
+            {rows.length === 0 && <p className="chart-note">{note ?? "Loading…"}</p>}
+          </div>
+          {picked && <ExemplarDetail exemplar={picked} unit={unit} onClose={() => setPicked(null)} />}
+          {rows.length > 0 && <ul className="legend" aria-hidden="true"><li><span className="swatch heat-most" /><span>{format(heatMost(rows), "short")} at most</span></li><li><span className="swatch heat-few" /><span>few</span></li></ul>}
+          {exemplars.error && <p className="form-error small">{exemplars.error}</p>}
+        </>
       )}
-    </Frame>
+    </ChartFrame>
   );
 }

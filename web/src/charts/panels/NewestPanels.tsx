@@ -1,36 +1,53 @@
 /** Panels that show how it stands: one large value, a table, or bars. */
 import type { ReactElement, ReactNode } from "react";
 import type { Panel } from "../../api/types";
+import { absolute } from "../../lib/time";
 import { format } from "../../lib/units";
 import { Loaded } from "../../ui/Section";
+import { ChartFrame } from "../ChartFrame";
+import { toCsv } from "../csv";
+import { saveFigures, type Figure } from "../png";
 import type { Range } from "../range";
 import { ROWS_MAX, useNewest, type Newest } from "./useNewest";
 
 const BARS_MAX = 20;
 
-/** A panel with its title. */
-export function Frame({ panel, end, children }: { panel: Panel; end?: ReactNode; children: ReactNode }): ReactElement {
+interface RowsProps {
+  panel: Panel;
+  range: Range;
+  /** As a picture; a table is text, and is kept as a file of its numbers alone. */
+  drawn?: (rows: Newest[], unit: string) => Figure[];
+  children: (rows: Newest[]) => ReactNode;
+}
+
+function Rows({ panel, range, drawn, children }: RowsProps): ReactElement {
+  const newest = useNewest(panel.queries, range);
+  const rows = newest.data ?? [];
+  const { title } = panel;
   return (
-    <section className="chart panel" aria-label={panel.title}>
-      <div className="chart-head"><h3 title={panel.description ?? undefined}>{panel.title}</h3>{end}</div>
-      {children}
-    </section>
+    <ChartFrame
+      as="section" title={title} description={panel.description}
+      csv={rows.length > 0 ? () => toCsv([["series", "value"], ...rows.map(({ label, value }) => [label, value])]) : undefined}
+      onPng={drawn && rows.length > 0 ? () => saveFigures(drawn(rows, panel.unit ?? "short"), title, range.name ? absolute(Date.now()) : absolute(range.toMs)) : undefined}
+    >
+      <Loaded query={newest}>{(found) => (found.length === 0 ? <p className="muted">No data.</p> : children(found))}</Loaded>
+    </ChartFrame>
   );
 }
 
-function Rows({ panel, range, children }: { panel: Panel; range: Range; children: (rows: Newest[]) => ReactNode }): ReactElement {
-  const newest = useNewest(panel.queries, range);
-  return (
-    <Frame panel={panel}>
-      <Loaded query={newest}>{(rows) => (rows.length === 0 ? <p className="muted">No data.</p> : children(rows))}</Loaded>
-    </Frame>
-  );
+const figures = (rows: Newest[], unit: string): Figure[] => rows.slice(0, BARS_MAX).map(({ label, value }) => ({ label, text: format(value, unit) }));
+
+/** The largest first, and how long a bar is that has no bound of its own. */
+function topped(rows: Newest[]): { label: string; value: number; share: number }[] {
+  const sorted = rows.flatMap(({ label, value }) => (value === null ? [] : [{ label, value }])).sort((a, b) => b.value - a.value);
+  const most = Math.max(...sorted.map(({ value }) => value), 0) || 1;
+  return sorted.map((row) => ({ ...row, share: Math.max(0, row.value) / most }));
 }
 
 export function StatPanel({ panel, range }: { panel: Panel; range: Range }): ReactElement {
   const unit = panel.unit ?? "short";
   return (
-    <Rows panel={panel} range={range}>
+    <Rows panel={panel} range={range} drawn={figures}>
       {(rows) => (
         <ul className="stats">
           {rows.slice(0, BARS_MAX).map(({ label, value }) => (
@@ -67,17 +84,16 @@ export function TablePanel({ panel, range }: { panel: Panel; range: Range }): Re
 
 export function TopPanel({ panel, range }: { panel: Panel; range: Range }): ReactElement {
   return (
-    <Rows panel={panel} range={range}>
+    <Rows panel={panel} range={range} drawn={(rows, unit) => topped(rows).slice(0, BARS_MAX).map(({ label, value, share }) => ({ label, text: format(value, unit), share }))}>
       {(rows) => {
-        const sorted = rows.filter(({ value }) => value !== null).sort((a, b) => b.value! - a.value!);
-        const most = Math.max(...sorted.map(({ value }) => value!), 0);
+        const sorted = topped(rows);
         return (
           <ol className="bars">
-            {sorted.slice(0, BARS_MAX).map(({ label, value }) => (
+            {sorted.slice(0, BARS_MAX).map(({ label, value, share }) => (
               <li key={label}>
                 <span className="bar-label" title={label}>{label}</span>
                 <span className="number nowrap">{format(value, panel.unit ?? "short")}</span>
-                <meter min={0} max={most || 1} value={Math.max(0, value!)} aria-hidden="true" />
+                <meter min={0} max={1} value={share} aria-hidden="true" />
               </li>
             ))}
             {sorted.length > BARS_MAX && <li className="muted small">and {sorted.length - BARS_MAX} more</li>}

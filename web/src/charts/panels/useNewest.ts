@@ -1,25 +1,46 @@
 /** The newest value of every series of a panel's queries. */
-import { legend, queryInstant } from "../../api/promql";
+import { useMemo } from "react";
+import { legend, queryInstant, span, type Series } from "../../api/promql";
 import type { PanelQuery } from "../../api/types";
-import { useQuery } from "../../api/useQuery";
+import { amend, useQuery } from "../../api/useQuery";
 import type { Range } from "../range";
+import { pace, useIsLive, useLive } from "../useLive";
 
 export interface Newest {
   label: string;
   value: number | null;
 }
 
+type Sample = Pick<Series, "labels"> & { value: number | null };
+
 export const ROWS_MAX = 200;
+const ASK_MS = 15_000;
+
+/** Also those without a number there: a ratio of nothing to nothing is a row too. */
+const lastOf = (series: Series[]): Sample[] => series.map(({ labels, values }) => ({ labels, value: values.at(-1) ?? null }));
 
 export function useNewest(queries: PanelQuery[], range: Range): ReturnType<typeof useQuery<Newest[]>> {
   const at = range.name ? undefined : range.toMs / 1000;
-  const key = queries.map(({ expr, legend: name }) => `${expr}\t${name}`).join("\n");
-  return useQuery(
-    `newest:${at ?? "now"}:${key}`,
-    async () => {
-      const answers = await Promise.all(queries.map(({ expr }) => queryInstant(expr, at)));
-      return answers.flatMap((samples, index) => samples.map(({ labels, value }) => ({ label: legend(queries[index]?.legend, labels), value })));
-    },
-    at === undefined ? { everyMs: 15_000 } : {},
+  const exprs = queries.map(({ expr }) => expr);
+  // The step of the line beside it, so that one evaluation serves both; of long ranges a shorter one.
+  const step = Math.min(span(range.fromMs, range.toMs).step, ASK_MS / 1000);
+  const live = useIsLive(exprs, step);
+  const key = `newest:${at ?? "now"}:${exprs.join("\n")}`;
+  const query = useQuery<Sample[][]>(
+    key,
+    () => Promise.all(exprs.map(async (expr) => (await queryInstant(expr, at)).map(({ labels, value }) => ({ labels, value })))),
+    at === undefined ? { everyMs: pace(live, ASK_MS) } : {},
   );
+  const { data, reload, ...state } = query;
+  useLive(at === undefined && data ? key : null, exprs, step, (name) => ({
+    news: (place, { points }) => amend<Sample[][]>(name, (all) => all.map((samples, index) => (index === place ? lastOf(points.series) : samples))),
+    back: reload,
+  }));
+  const names = queries.map(({ legend: name }) => name ?? "").join("\n");
+  const rows = useMemo(
+    () => data?.flatMap((samples, index) => samples.map(({ labels, value }) => ({ label: legend(queries[index]?.legend, labels), value }))),
+    // The queries are named by the key.
+    [data, key, names],
+  );
+  return { ...state, reload, data: rows };
 }

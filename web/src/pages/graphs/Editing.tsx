@@ -3,6 +3,7 @@ import { graphs } from "../../api/endpoints";
 import type { Dashboard, Panel } from "../../api/types";
 import type { Range } from "../../charts/range";
 import { PanelChart } from "../../charts/PanelChart";
+import { useMarkers } from "../../charts/useMarkers";
 import { filled, type Values } from "../../charts/variables";
 import { useAction } from "../../lib/useAction";
 import { navigate } from "../../router/router";
@@ -32,10 +33,11 @@ export function Editing({ dashboard, fresh, range, values, onDone }: Props): Rea
   const [draft, setDraft] = useState(dashboard);
   const [open, setOpen] = useState<number | null>(null);
   const action = useAction("dashboard.");
+  const markers = useMarkers(range, draft.service);
   const panels = draft.panels;
   const put = (next: Panel[]): void => setDraft({ ...draft, panels: next });
   const save = async (): Promise<void> => {
-    const { generated: _made, ...body } = draft;
+    const { generated: _made, note: _looked, ...body } = draft;
     const saved = await action.run(() => (fresh ? graphs.create(body) : graphs.put(body)), ({ name }) => `The dashboard ${name} is saved.`);
     if (!saved) return;
     onDone();
@@ -62,7 +64,7 @@ export function Editing({ dashboard, fresh, range, values, onDone }: Props): Rea
       <div className="grid-3">
         {panels.map((panel, at) => (
           <div key={`${panel.title} ${at}`} className={`editing wide-${panel.width ?? 1}`}>
-            <PanelChart panel={filled(panel, values, range)} range={range} markers={[]} />
+            <PanelChart panel={filled(panel, values, range)} range={range} markers={markers} sync="editing" />
             <div className="form-row">
               <button type="button" className="button small" aria-label={`Change ${panel.title}`} onClick={() => setOpen(at)}>Change</button>
               <button type="button" className="button small" aria-label={`Move ${panel.title} forward`} aria-disabled={at === 0 || undefined} onClick={() => at > 0 && put(moved(panels, at, at - 1))}>Forward</button>
@@ -77,6 +79,7 @@ export function Editing({ dashboard, fresh, range, values, onDone }: Props): Rea
           panel={panels[open] ?? NEW_PANEL}
           range={range}
           values={values}
+          markers={markers}
           onClose={() => setOpen(null)}
           onSave={(panel) => {
             put(open < panels.length ? panels.map((one, index) => (index === open ? panel : one)) : [...panels, panel]);

@@ -1,14 +1,14 @@
 import { lazy, Suspense, useEffect, useMemo, useState, type FormEvent, type ReactElement } from "react";
 import { legend, metricNames, queryInstant } from "../../api/promql";
 import { useQuery } from "../../api/useQuery";
-import { Chart } from "../../charts/Chart";
+import type { Panel } from "../../api/types";
+import { PanelChart } from "../../charts/PanelChart";
 import { RangePicker } from "../../charts/RangePicker";
-import { useRange } from "../../charts/range";
-import { useLines } from "../../charts/useLines";
+import { linkOf, useRange, type Range } from "../../charts/range";
 import { useMarkers } from "../../charts/useMarkers";
 import { format, UNITS } from "../../lib/units";
 import { useParams } from "../../router/router";
-import { Empty, Loading } from "../../ui/basics";
+import { Copy, Empty, Loading } from "../../ui/basics";
 import { Field } from "../../ui/Field";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { Link } from "../../router/Link";
@@ -17,17 +17,25 @@ import { Explain } from "./Explain";
 
 const PromqlEditor = lazy(() => import("../../editor/PromqlEditor"));
 
-function Answer({ expr, unit }: { expr: string; unit: string }): ReactElement {
-  const range = useRange();
-  const queries = useMemo(() => [{ expr }], [expr]);
-  const { times, lines, note, loading } = useLines(queries, range);
+/** How the answer is drawn, by the address. */
+const SHOWN: [name: string, words: string][] = [["", "lines"], ["heatmap", "heatmap of a histogram"]];
+
+function Over({ expr, unit, range }: { expr: string; unit: string; range: Range }): ReactElement {
+  const params = useParams();
   const markers = useMarkers(range);
+  const panel = useMemo<Panel>(() => ({
+    title: expr, unit, queries: [{ expr }], kind: params.get("shown") === "heatmap" ? "heatmap" : "graph", exemplars: params.get("exemplars") === "1",
+  }), [expr, unit, params]);
+  return <PanelChart panel={panel} range={range} markers={markers} height={280} zoom />;
+}
+
+function Answer({ expr, unit, range }: { expr: string; unit: string; range: Range }): ReactElement {
   const params = useParams();
   const instant = useQuery(`instant:${expr}`, () => queryInstant(expr), { everyMs: 15_000 });
   return (
     <>
       <h2 className="sr-only">Over time</h2>
-      <Chart title={expr} unit={unit} times={times} lines={lines} note={note} loading={loading} markers={markers} rangeText={range.text} height={280} onZoom={(from, to) => params.set({ from: String(from), to: String(to), range: null }, false)} />
+      <Over expr={expr} unit={unit} range={range} />
       <Section title="Now">
         <Loaded query={instant}>
           {(samples) =>
@@ -39,7 +47,7 @@ function Answer({ expr, unit }: { expr: string; unit: string }): ReactElement {
                     {samples.slice(0, 100).map((sample) => (
                       <tr key={JSON.stringify(sample.labels)}>
                         <td className="mono wrap-any">{legend(null, sample.labels)}</td>
-                        <td className="number nowrap">{format(sample.value, unit)}</td>
+                        <td className="number nowrap">{sample.histogram ? `${format(sample.histogram.count, "short")} observed, ${format(sample.histogram.sum, unit)} in all` : format(sample.value, unit)}</td>
                       </tr>
                     ))}
                   </tbody>
@@ -52,6 +60,13 @@ function Answer({ expr, unit }: { expr: string; unit: string }): ReactElement {
       {params.get("explain") === "1" && <Explain expr={expr} range={range} />}
     </>
   );
+}
+
+/** Pressed while the address says so. */
+function Toggle({ name, children }: { name: string; children: string }): ReactElement {
+  const params = useParams();
+  const on = params.get(name) === "1";
+  return <button type="button" className="button" aria-pressed={on} onClick={() => params.set({ [name]: on ? null : "1" })}>{children}</button>;
 }
 
 /** Any PromQL over any stretch of time; the question is in the address. */
@@ -86,11 +101,18 @@ export default function ExplorePage(): ReactElement {
               {UNITS.map((name) => <option key={name}>{name}</option>)}
             </select>
           </Field>
+          <Field label="Shown as">
+            <select value={params.get("shown")} onChange={(event) => params.set({ shown: event.target.value })}>
+              {SHOWN.map(([name, words]) => <option key={name} value={name}>{words}</option>)}
+            </select>
+          </Field>
           <button type="submit" className="button primary">Run</button>
-          <button type="button" className="button" aria-pressed={params.get("explain") === "1"} onClick={() => params.set({ explain: params.get("explain") === "1" ? null : "1" })}>Explain</button>
+          <Toggle name="exemplars">Exemplars</Toggle>
+          <Toggle name="explain">Explain</Toggle>
+          {expr && <span className="end"><Copy text={linkOf(range)} label="Copy link to this moment" /></span>}
         </div>
       </form>
-      {expr ? <Answer key={expr} expr={expr} unit={unit} /> : <Empty title="Nothing asked yet." command="tenfold --help">Type an expression above, or choose a metric; the same query works through any Prometheus client at /api/v1/query.</Empty>}
+      {expr ? <Answer key={expr} expr={expr} unit={unit} range={range} /> : <Empty title="Nothing asked yet." command="tenfold --help">Type an expression above, or choose a metric; the same query works through any Prometheus client at /api/v1/query.</Empty>}
     </PageFrame>
   );
 }

@@ -5,7 +5,7 @@ import { useQuery } from "../../api/useQuery";
 import { MarkerKey } from "../../charts/MarkerKey";
 import { PanelChart } from "../../charts/PanelChart";
 import { RangePicker } from "../../charts/RangePicker";
-import { useRange, type Range } from "../../charts/range";
+import { linkOf, useRange, type Range } from "../../charts/range";
 import { useMarkers } from "../../charts/useMarkers";
 import { filled, useChoices } from "../../charts/variables";
 import { Link } from "../../router/Link";
@@ -23,15 +23,6 @@ import { Variables } from "./Variables";
 const NO_VARIABLES: Variable[] = [];
 const NEW: Dashboard = { name: "", title: "", panels: [] };
 
-/** The address of what is seen now: a moving range is pinned to its ends. */
-function linkOf(range: Range): string {
-  const url = new URL(location.href);
-  url.searchParams.delete("range");
-  url.searchParams.set("from", String(Math.round(range.fromMs)));
-  url.searchParams.set("to", String(Math.round(range.toMs)));
-  return url.href;
-}
-
 function Panels({ dashboard, range }: { dashboard: Dashboard; range: Range }): ReactElement {
   const markers = useMarkers(range, dashboard.service);
   const variables = dashboard.variables ?? NO_VARIABLES;
@@ -43,6 +34,7 @@ function Panels({ dashboard, range }: { dashboard: Dashboard; range: Range }): R
   return (
     <section className="section" aria-label={`Graphs of ${dashboard.title}`}>
       <h2 className="sr-only">{dashboard.title}</h2>
+      {dashboard.note && <p className="muted">{dashboard.note}</p>}
       <div className="form-row">
         <Variables variables={variables} values={values} range={range} choose={choose} />
         <span className="end form-row">

@@ -1,5 +1,5 @@
 import { lazy, Suspense, useState, type ReactElement } from "react";
-import type { Panel, PanelKind } from "../../api/types";
+import type { Marker, Panel, PanelKind } from "../../api/types";
 import { PanelChart } from "../../charts/PanelChart";
 import type { Range } from "../../charts/range";
 import { filled, type Values } from "../../charts/variables";
@@ -12,18 +12,22 @@ const PromqlEditor = lazy(() => import("../../editor/PromqlEditor"));
 
 const KINDS: [PanelKind, string][] = [["graph", "lines over time"], ["stat", "newest value"], ["top", "bars, largest first"], ["table", "table"], ["heatmap", "heatmap of a histogram"]];
 
+/** Those that can draw them. */
+const EXEMPLARS: ReadonlySet<PanelKind> = new Set<PanelKind>(["graph", "heatmap"]);
+
 export const NEW_PANEL: Panel = { title: "", unit: "short", kind: "graph", width: 1, queries: [{ expr: "", legend: "" }] };
 
 interface Props {
   panel: Panel;
   range: Range;
   values: Values;
+  markers: Marker[];
   onSave: (panel: Panel) => void;
   onClose: () => void;
 }
 
 /** A panel's title, queries and look, with what it would show. */
-export function PanelForm({ panel, range, values, onSave, onClose }: Props): ReactElement {
+export function PanelForm({ panel, range, values, markers, onSave, onClose }: Props): ReactElement {
   const [draft, setDraft] = useState(panel);
   const [shown, setShown] = useState(panel);
   const change = (changes: Partial<Panel>): void => setDraft({ ...draft, ...changes });
@@ -51,6 +55,9 @@ export function PanelForm({ panel, range, values, onSave, onClose }: Props): Rea
               {[1, 2, 3].map((width) => <option key={width} value={width}>{width} of 3</option>)}
             </select>
           </Field>
+          {EXEMPLARS.has(draft.kind ?? "graph") && (
+            <label className="inline"><input type="checkbox" checked={draft.exemplars ?? false} onChange={(event) => change({ exemplars: event.target.checked })} /> Exemplars</label>
+          )}
         </div>
         {draft.queries.map((one, at) => (
           <div key={at} className="stack">
@@ -70,7 +77,7 @@ export function PanelForm({ panel, range, values, onSave, onClose }: Props): Rea
           {!ready && <span className="why">A panel has a title and a query.</span>}
         </div>
       </form>
-      {shown.queries.some(({ expr }) => expr.trim()) && <PanelChart panel={filled(shown, values, range)} range={range} markers={[]} height={180} />}
+      {shown.queries.some(({ expr }) => expr.trim()) && <PanelChart panel={filled(shown, values, range)} range={range} markers={markers} height={180} />}
     </Dialog>
   );
 }

@@ -1,30 +1,76 @@
-import { useEffect, type ReactElement } from "react";
+import { Menu } from "@base-ui/react/menu";
+import { useEffect, useId, type ReactElement } from "react";
 import type { Variable } from "../../api/types";
 import type { Range } from "../../charts/range";
-import { ALL, useOptions, type Values } from "../../charts/variables";
+import { ALL, toggled, useOptions, type Values } from "../../charts/variables";
 import { Field } from "../../ui/Field";
 
 interface Props {
   variables: Variable[];
   values: Values;
   range: Range;
-  choose: (name: string, value: string) => void;
+  choose: (name: string, value: string | string[]) => void;
+}
+
+const word = (value: string): string => (value === ALL ? "all" : value);
+
+/** More than these are counted, not named. */
+const NAMED_MAX = 2;
+
+interface SeveralProps {
+  variable: Variable;
+  options: string[];
+  chosen: string[];
+  hint: string | null;
+  onChange: (values: string[]) => void;
+}
+
+/** A list in which several values are ticked. */
+function Several({ variable, options, chosen, hint, onChange }: SeveralProps): ReactElement {
+  const id = useId();
+  const { name, all = false } = variable;
+  const shown = [...options, ...chosen.filter((value) => !options.includes(value))];
+  const words = chosen.length === 0 ? "none" : chosen.length > NAMED_MAX ? `${chosen.length} of ${shown.filter((value) => value !== ALL).length}` : chosen.map(word).join(", ");
+  return (
+    <div className="field">
+      <label htmlFor={id}>{name}</label>
+      <Menu.Root modal={false}>
+        <Menu.Trigger id={id} className="button several" aria-label={`${name}: ${words}`}><span className="several-words">{words}</span> <span aria-hidden="true">▾</span></Menu.Trigger>
+        <Menu.Portal>
+          <Menu.Positioner sideOffset={4} align="start">
+            <Menu.Popup className="menu several-menu">
+              {shown.map((value) => (
+                <Menu.CheckboxItem key={value} className="menu-item" checked={chosen.includes(value)} onCheckedChange={() => onChange(toggled(chosen, value, all))}>
+                  {word(value)}
+                  <Menu.CheckboxItemIndicator>✓</Menu.CheckboxItemIndicator>
+                </Menu.CheckboxItem>
+              ))}
+            </Menu.Popup>
+          </Menu.Positioner>
+        </Menu.Portal>
+      </Menu.Root>
+      {hint && <span className="hint">{hint}</span>}
+    </div>
+  );
 }
 
 function Choice({ variable, values, range, choose }: Omit<Props, "variables"> & { variable: Variable }): ReactElement {
   const { options, loading, error } = useOptions(variable, values, range);
-  const chosen = values[variable.name] ?? "";
+  const told = values[variable.name] ?? "";
+  const chosen = typeof told === "string" ? (told ? [told] : []) : told;
+  const [value = ""] = chosen;
   const first = options[0];
   // A query needs a value: the first, until somebody chooses.
   useEffect(() => {
-    if (!chosen && first) choose(variable.name, first);
-  }, [chosen, first]);
-  const shown = chosen && !options.includes(chosen) ? [chosen, ...options] : options;
+    if (!value && first) choose(variable.name, first);
+  }, [value, first]);
+  if (variable.multi) return <Several variable={variable} options={options} chosen={chosen} hint={error} onChange={(next) => choose(variable.name, next)} />;
+  const shown = value && !options.includes(value) ? [value, ...options] : options;
   return (
     <Field label={variable.name} {...(error ? { hint: error } : {})}>
-      <select value={chosen} onChange={(event) => choose(variable.name, event.target.value)}>
+      <select value={value} onChange={(event) => choose(variable.name, event.target.value)}>
         {shown.length === 0 && <option value="">{loading ? "…" : "no values"}</option>}
-        {shown.map((value) => <option key={value} value={value}>{value === ALL ? "all" : value}</option>)}
+        {shown.map((one) => <option key={one} value={one}>{word(one)}</option>)}
       </select>
     </Field>
   );

@@ -21,8 +21,9 @@ export function KeyGraphs(): ReactElement {
     <Section title="Graphs" end={<RangePicker range={range} />}>
       <Loaded query={query}>
         {({ items }) => {
-          const [first] = items;
-          if (!first || first.panels.length === 0) {
+          // A service that is not measured yet has a page without graphs.
+          const first = items.find(({ panels }) => panels.length > 0);
+          if (!first) {
             return (
               <Empty title="No graph yet." command="tenfold apply demo/config">
                 Apply a service with a target to scrape; its dashboard makes itself.

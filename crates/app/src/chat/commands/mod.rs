@@ -6,6 +6,7 @@ mod flag_changes;
 mod flag_shared;
 mod flags;
 mod oncall;
+mod query;
 mod why;
 
 use tenfold_types::{ErrorCode, Fault, Severity};
@@ -36,7 +37,9 @@ impl Reply {
         } else {
             format!("{}; {}", fault.message.trim_end_matches('.'), fault.advice)
         };
-        Self { lines: vec![text], severity: Severity::Warning, refused: Some(fault.code) }
+        // Some point into what was written, on lines of their own.
+        let lines = text.lines().map(str::to_owned).collect();
+        Self { lines, severity: Severity::Warning, refused: Some(fault.code) }
     }
     pub fn text(&self) -> String {
         self.lines.join("\n")
@@ -91,6 +94,7 @@ impl App {
             | Command::Who { .. }
             | Command::Take { .. }
             | Command::Mute { .. } => duty::execute(self, who, command).await,
+            Command::Query { expr } => Box::pin(query::execute(self, who, &expr)).await,
             Command::Why { .. } | Command::WhyNot { .. } | Command::Checks { .. } => why::execute(self, command).await,
             Command::OnCall(command) => oncall::execute(self, who, command).await,
         }

@@ -105,6 +105,10 @@ pub enum Command {
     WhyNot {
         labels: String,
     },
+    /// The newest values of an expression of PromQL.
+    Query {
+        expr: String,
+    },
     /// One, or those that are not well.
     Checks {
         name: Option<String>,
@@ -251,6 +255,7 @@ impl Command {
             | Self::FlagStale => "flag",
             Self::Why { .. } => "why",
             Self::WhyNot { .. } => "why-not",
+            Self::Query { .. } => "query",
             Self::Checks { .. } => "checks",
             Self::Permit { .. } => "permit",
             Self::Acknowledge { .. } => "ack",
@@ -273,7 +278,8 @@ impl Command {
         }
     }
 
-    /// True when it only reads, so that whoever may read the room may run it.
+    /// True when it only reads, so that whoever may read the room may run it. A query is not among them: it reads whatever
+    /// series it likes and takes as long as it likes, which is for people with an account.
     pub fn only_reads(&self) -> bool {
         matches!(
             self,

@@ -35,6 +35,10 @@ pub fn parse(line: &str) -> Result<Command, Fault> {
     if verb.name == "doing" {
         return Ok(Command::Doing { text: prose(rest, verb)? });
     }
+    // Quotes, dashes and braces of an expression mean what PromQL says.
+    if verb.name == "query" {
+        return Ok(Command::Query { expr: expression(rest, verb)? });
+    }
     let words = lexer::read(rest, verb.flags)?;
     let mut args = Args { verb, words: words.words.into_iter(), flags: words.flags };
     let command = args.command()?;
@@ -47,6 +51,22 @@ fn prose(text: &str, verb: &verbs::Verb) -> Result<String, Fault> {
     let inner = ['"', '\''].iter().find_map(|q| text.strip_prefix(*q)?.strip_suffix(*q));
     let inner = inner.or_else(|| text.strip_prefix(['“', '„'])?.strip_suffix(['”', '“']));
     check_text(inner.unwrap_or(text), verb, "the text")
+}
+
+/// An expression as it is. Quotes around the whole of it, which a shell would take away, are left out; a telephone's quotes
+/// are straight ones.
+fn expression(text: &str, verb: &verbs::Verb) -> Result<String, Fault> {
+    let mut text = text.trim().to_owned();
+    if !text.contains(['"', '\'', '`']) {
+        text = text.replace(['“', '”', '„'], "\"");
+    }
+    let inside = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
+    let bare = match (inside('"'), inside('\'')) {
+        (Some(inner), _) => inner.replace("\\\"", "\""),
+        (None, Some(inner)) => inner.to_owned(),
+        (None, None) => text,
+    };
+    check_text(&bare, verb, "the expression")
 }
 
 pub(super) fn check_text(text: &str, verb: &verbs::Verb, what: &str) -> Result<String, Fault> {

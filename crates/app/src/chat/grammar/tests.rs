@@ -163,11 +163,29 @@ fn prose_needs_no_quotes_and_no_care() {
 }
 
 #[test]
+fn an_expression_is_taken_as_it_is() {
+    let query = |expr: &str| Command::Query { expr: text(expr) };
+    check("query up", query("up"));
+    check("query rate(a{job=\"web\"}[5m]) - -1", query("rate(a{job=\"web\"}[5m]) - -1"));
+    check("query \"sum by (job) (up)\"", query("sum by (job) (up)"));
+    check("query \"up{job=\\\"web\\\"}\"", query("up{job=\"web\"}"));
+    check("query 'up{job=\"web\"}'", query("up{job=\"web\"}"));
+    check("query up{job=“web”}", query("up{job=\"web\"}"));
+    check("query a{b='it is'} --c", query("a{b='it is'} --c"));
+    check("query {\"http.requests\"}", query("{\"http.requests\"}"));
+    refuse("query", "lacks the expression");
+    refuse("query \"\"", "lacks the expression");
+    refuse(&format!("query {}", "x".repeat(1_001)), "1000 characters");
+    assert!(!parse("query up").unwrap().only_reads(), "an account asks");
+}
+
+#[test]
 fn unknown_verbs_get_the_nearest() {
     refuse("delpoy photos", "did you mean `deploy`");
     refuse("acknowledge 3", "did you mean `ack`");
     refuse("rollbakc", "did you mean `rollback`");
     refuse("dep photos", "did you mean `deploy`");
+    refuse("promql up", "did you mean `query`");
     refuse("xyzzy", "say `help`");
     refuse("", "there is no command");
     check("help depoly", Command::Help { verb: verb("deploy") });

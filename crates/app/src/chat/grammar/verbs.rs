@@ -70,6 +70,7 @@ verbs! {
     "why-not" "why-not LABEL=VALUE .." "Says what keeps an alert with these labels quiet"
         "why-not alertname=Down service=photos" [];
     "checks" "checks list; checks show NAME" "Lists checks that are not well, or shows one" "checks list" [];
+    "query" "query EXPR" "Says the newest values of an expression in PromQL" "query \"sum by (job) (up)\"" [];
     "lock" "lock SERVICE --reason TEXT [--for DURATION] [--in ENV]" "Keeps others from deploying a service"
         "lock photos --reason \"migrating\" --for 1h" ["reason" "for" "in"];
     "unlock" "unlock SERVICE [--in ENV]" "Lets deploys through again" "unlock photos" ["in"];
@@ -113,6 +114,8 @@ pub(super) fn closest(word: &str) -> Option<&'static Verb> {
         ("swap", "oncall"),
         ("close", "resolve"),
         ("freeze", "lock"),
+        ("promql", "query"),
+        ("graph", "query"),
         ("commands", "help"),
     ];
     if let Some((_, name)) = SYNONYMS.iter().find(|(w, _)| *w == word) {

@@ -1,0 +1,138 @@
+//! Parameters as the document describes them, the same by address and by form. They are read by name, since some may stand
+//! several times.
+#![allow(dead_code, clippy::allow_attributes, reason = "only described from here")]
+
+use utoipa::{IntoParams, ToSchema};
+
+/// A query at one instant.
+#[derive(IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PrometheusInstant {
+    /// An expression of PromQL.
+    query: String,
+    /// Seconds since 1970, or RFC 3339; now when it is left out.
+    time: Option<String>,
+    /// `all` adds what the query cost, in Prometheus' shape.
+    stats: Option<String>,
+    /// `1` adds where time and samples went, by node of the expression.
+    explain: Option<String>,
+    /// How coarse rows of old time may be: `0s` for samples alone, `5m`, `1h` or `auto`.
+    max_source_resolution: Option<String>,
+    /// A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`).
+    timeout: Option<String>,
+}
+
+/// A query at every step of a time.
+#[derive(IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PrometheusRange {
+    /// An expression of PromQL.
+    query: String,
+    /// The first instant: seconds since 1970, or RFC 3339.
+    start: String,
+    /// The last instant.
+    end: String,
+    /// A duration such as `15s`, or seconds.
+    step: String,
+    /// `all` adds what the query cost, in Prometheus' shape.
+    stats: Option<String>,
+    /// `1` adds where time and samples went, by node of the expression.
+    explain: Option<String>,
+    /// How coarse rows of old time may be: `0s` for samples alone, `5m`, `1h` or `auto`.
+    max_source_resolution: Option<String>,
+    /// A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`).
+    timeout: Option<String>,
+}
+
+/// Series that are looked for.
+#[derive(IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PrometheusSeries {
+    /// Selectors such as `up{job="web"}`; a series that one of them matches is told.
+    #[param(rename = "match[]")]
+    #[schema(rename = "match[]")]
+    selectors: Vec<String>,
+    /// From when on: seconds since 1970, or RFC 3339.
+    start: Option<String>,
+    /// Up to when.
+    end: Option<String>,
+    /// At most so many; 0 for all.
+    limit: Option<u64>,
+}
+
+/// Series whose labels are looked for.
+#[derive(IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PrometheusLabels {
+    /// Selectors such as `up{job="web"}`; all series when there is none.
+    #[param(rename = "match[]")]
+    #[schema(rename = "match[]")]
+    selectors: Option<Vec<String>>,
+    /// From when on: seconds since 1970, or RFC 3339.
+    start: Option<String>,
+    /// Up to when.
+    end: Option<String>,
+    /// At most so many; 0 for all.
+    limit: Option<u64>,
+}
+
+/// A query whose series' exemplars are looked for.
+#[derive(IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PrometheusExemplars {
+    /// An expression of PromQL.
+    query: String,
+    /// From when on: seconds since 1970, or RFC 3339.
+    start: Option<String>,
+    /// Up to when.
+    end: Option<String>,
+}
+
+/// An expression of PromQL.
+#[derive(IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PrometheusExpression {
+    query: String,
+}
+
+/// Families of metrics.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PrometheusFamilies {
+    /// The name of one family.
+    metric: Option<String>,
+    /// At most so many; 0 for all.
+    limit: Option<u64>,
+}
+
+/// Families of metrics by target.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PrometheusTargetFamilies {
+    /// A selector of targets by their labels, such as `{job="web"}`; all when it is left out.
+    match_target: Option<String>,
+    /// The name of one family.
+    metric: Option<String>,
+    /// At most so many; 0 for all.
+    limit: Option<u64>,
+}
+
+/// Which targets are told.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PrometheusTargets {
+    /// `active`, `dropped` or `any`.
+    state: Option<String>,
+    /// The job of the configuration file.
+    #[param(rename = "scrapePool")]
+    scrape_pool: Option<String>,
+}
+
+/// Whose newest samples are told.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PrometheusFederation {
+    /// Selectors such as `up{job="web"}`.
+    #[param(rename = "match[]")]
+    selectors: Vec<String>,
+}

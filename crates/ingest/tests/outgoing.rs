@@ -1,0 +1,282 @@
+//! Remote write out, told by a receiver of the test's own: what arrives in which version, what is left out, and what becomes
+//! of queues that were written before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenfold_app::metrics::{ReceiverStatus, Source};
+use tenfold_app::settings::{Receiver, WriteVersion};
+use tenfold_app::{App, Settings};
+use tenfold_protocols::batch::{Batch, Exemplar};
+use tenfold_protocols::exposition::Metadata;
+use tenfold_protocols::remote_write::{Outgoing, Version, decode, decompress, put_series};
+use tenfold_protocols::wire_out::Writer;
+use tenfold_scrape::{Action, RuleSpec};
+use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
+use tenfold_types::histogram::Buckets;
+use tenfold_types::{Histogram, HistogramPoint, Point, Timestamp};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+const NOW: i64 = 1_795_424_400_000;
+const OLD_ONLY: &str = "HTTP/1.1 415 Unsupported Media Type\r\nContent-Length: 4\r\nConnection: close\r\n\r\nwhat";
+const TAKEN: &str = "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n";
+const TAKEN_V2: &str = "HTTP/1.1 204 No Content\r\nX-Prometheus-Remote-Write-Samples-Written: 1\r\n\
+     X-Prometheus-Remote-Write-Histograms-Written: 1\r\nX-Prometheus-Remote-Write-Exemplars-Written: 1\r\nConnection: close\r\n\r\n";
+const PARTLY_V2: &str = "HTTP/1.1 400 Bad Request\r\nX-Prometheus-Remote-Write-Samples-Written: 1\r\n\
+     X-Prometheus-Remote-Write-Histograms-Written: 0\r\nContent-Length: 7\r\nConnection: close\r\n\r\ntoo old";
+
+struct Heard {
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Heard {
+    fn version(&self) -> Version {
+        let kind = self.head.lines().find_map(|l| l.strip_prefix("content-type: ")).expect("a content type");
+        Version::of(kind).expect("a version")
+    }
+}
+
+/// Answers one request after the other, as told.
+async fn receiver(answers: Vec<&'static str>) -> (String, mpsc::UnboundedReceiver<Heard>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/api/v1/write", listener.local_addr().expect("an address"));
+    let (tell, told) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.expect("the head of a request"));
+            }
+            let head = String::from_utf8(head).expect("text");
+            let length = head.lines().find_map(|l| l.strip_prefix("content-length: ")?.parse().ok());
+            let mut body = vec![0; length.expect("a length")];
+            stream.read_exact(&mut body).await.expect("the body");
+            stream.write_all(answer.as_bytes()).await.expect("the answer is sent");
+            let body = decompress(&body).expect("snappy");
+            let _ = tell.send(Heard { head, body });
+        }
+    });
+    (url, told)
+}
+
+async fn next(told: &mut mpsc::UnboundedReceiver<Heard>) -> Heard {
+    let heard = tokio::time::timeout(Duration::from_secs(20), told.recv()).await;
+    heard.expect("a request comes within 20 s").expect("the receiver runs")
+}
+
+struct World {
+    app: App,
+    stop: CancellationToken,
+    _db: TempDb,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// A server that sends on to one receiver, with one shard.
+async fn world(dir: &tempfile::TempDir, url: String, change: impl FnOnce(&mut Receiver)) -> World {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let db = temp_db().await;
+    let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+    let mut receiver = Receiver { name: "peer".into(), url, shards: 1, ..Receiver::default() };
+    change(&mut receiver);
+    settings.metrics.remote_write = vec![receiver];
+    let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty store opens");
+    let clock = TestClock::at(Timestamp(NOW));
+    let app = App::new((*db).clone(), Arc::new(clock), Arc::new(TestEntropy::default()), settings, metrics);
+    tenfold_app::load(&app).await.expect("an empty store loads");
+    let stop = CancellationToken::new();
+    tenfold_ingest::connect(&app, &stop).expect("the queues open");
+    World { app, stop, _db: db }
+}
+
+impl World {
+    /// A counter with an exemplar, a native histogram, and a series that nobody wants.
+    fn push(&self) {
+        let mut batch = Batch::default();
+        let series = |batch: &mut Batch<'static>, name: &'static str| {
+            batch.label("__name__", name).expect("room");
+            batch.label("job", "web").expect("room");
+        };
+        series(&mut batch, "work_total");
+        batch.point(Point::new(NOW - 1_000, 7.0)).expect("room");
+        let exemplar = Exemplar { labels: vec![("trace_id", "abc")], value: 0.5, t_ms: Some(NOW - 1_500) };
+        batch.exemplar(exemplar).expect("room");
+        batch.end().expect("room");
+        series(&mut batch, "latency");
+        batch.histogram(HistogramPoint { t_ms: NOW - 1_000, histogram: histogram().into() }).expect("room");
+        batch.end().expect("room");
+        series(&mut batch, "go_goroutines");
+        batch.point(Point::new(NOW - 1_000, 9.0)).expect("room");
+        batch.end().expect("room");
+        let pushed = self.app.metrics.push(&Source::new("test", "test"), &batch, self.app.now());
+        let pushed = pushed.map_err(|e| e.fault).expect("it is taken");
+        assert_eq!((pushed.samples, pushed.histograms, pushed.exemplars), (2, 1, 1));
+    }
+
+    /// How sending goes, once it is so.
+    async fn status(&self, so: impl Fn(&ReceiverStatus) -> bool) -> ReceiverStatus {
+        let there = async {
+            loop {
+                let status = self.app.metrics.receivers().remove(0);
+                if so(&status) {
+                    return status;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let found = tokio::time::timeout(Duration::from_secs(20), there).await;
+        found.unwrap_or_else(|_| panic!("it stays so: {:?}", self.app.metrics.receivers()))
+    }
+}
+
+fn histogram() -> Histogram {
+    Histogram { count: 3.0, sum: 4.5, positive: Buckets::single(0, vec![1.0, 2.0]), ..Histogram::default() }
+}
+
+/// No metrics of the runtime, and a label of where they come from.
+fn rules() -> Vec<RuleSpec> {
+    let name = || vec!["__name__".to_owned()];
+    vec![
+        RuleSpec { source_labels: name(), regex: Some("go_.*".into()), action: Action::Drop, ..RuleSpec::default() },
+        RuleSpec { target_label: Some("site".into()), replacement: Some("north".into()), ..RuleSpec::default() },
+    ]
+}
+
+#[tokio::test]
+async fn version_2_brings_metadata_exemplars_and_histograms() {
+    let (url, mut told) = receiver(vec![TAKEN_V2, PARTLY_V2]).await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let world = world(&dir, url, |r| {
+        r.version = WriteVersion::V2;
+        r.write_relabel_configs = rules();
+    })
+    .await;
+    let about = Metadata { kind: "counter".into(), help: "Work done.".into(), unit: "things".into() };
+    // Described by the name of the family, as OpenMetrics does.
+    world.app.metrics.push_metadata([("work", about.clone())]);
+    world.push();
+    let heard = next(&mut told).await;
+    assert_eq!(heard.version(), Version::V2);
+    assert!(heard.head.contains("x-prometheus-remote-write-version: 2.0.0"), "{}", heard.head);
+    let read = decode(&heard.body, Version::V2).expect("it is read");
+    let all: Vec<_> = read.batch.series().collect();
+    assert_eq!(all.len(), 2, "{all:?}");
+    assert_eq!(all[0].labels, [("__name__", "work_total"), ("job", "web"), ("site", "north")]);
+    assert_eq!(all[0].points, [Point::new(NOW - 1_000, 7.0)]);
+    assert_eq!((all[0].exemplars[0].labels[0], all[0].exemplars[0].t_ms), (("trace_id", "abc"), Some(NOW - 1_500)));
+    assert_eq!(all[1].labels[0].1, "latency");
+    assert_eq!(*all[1].histograms[0].histogram, histogram());
+    assert_eq!(read.metadata, [("work_total", about)]);
+    let status = world.status(|s| s.sent == 2 && !s.waiting).await;
+    assert_eq!((status.version.as_str(), status.left_out, status.refused), ("2.0", 1, 0));
+
+    // It says how much of it was written, also where it refuses the rest.
+    world.push();
+    next(&mut told).await;
+    let status = world.status(|s| s.refused > 0 && !s.waiting).await;
+    assert_eq!((status.sent, status.refused, status.retries), (3, 1, 0));
+    assert!(status.last_error.is_some_and(|e| e.contains("400") && e.contains("too old")));
+}
+
+/// Whether a receiver says that it does not read 2.0, or takes it for 1.0 and finds nothing in it.
+#[tokio::test]
+async fn who_does_not_read_version_2_is_sent_version_1() {
+    for first in [OLD_ONLY, TAKEN] {
+        let (url, mut told) = receiver(vec![first, TAKEN, TAKEN]).await;
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let world = world(&dir, url, |r| r.version = WriteVersion::V2).await;
+        world.push();
+        assert_eq!(next(&mut told).await.version(), Version::V2);
+        let again = next(&mut told).await;
+        assert_eq!(again.version(), Version::V1);
+        assert!(again.head.contains("x-prometheus-remote-write-version: 0.1.0"), "{}", again.head);
+        let read = decode(&again.body, Version::V1).expect("it is read");
+        let names: Vec<_> = read.batch.series().map(|s| s.labels[0].1).collect();
+        assert_eq!(names, ["work_total", "latency", "go_goroutines"]);
+        assert_eq!(read.batch.series().next().expect("a series").exemplars[0].labels, [("trace_id", "abc")]);
+        let status = world.status(|s| s.sent == 3).await;
+        assert_eq!((status.version.as_str(), status.refused, status.retries), ("1.0", 0, 0));
+        assert!(status.last_error.is_some_and(|e| e.contains("version 1.0 is sent from now on")));
+        world.push();
+        assert_eq!(next(&mut told).await.version(), Version::V1, "it is not asked again");
+    }
+}
+
+#[tokio::test]
+async fn exemplars_stay_here_when_they_are_not_wanted() {
+    let (url, mut told) = receiver(vec![TAKEN]).await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let world = world(&dir, url, |r| r.send_exemplars = false).await;
+    world.push();
+    let heard = next(&mut told).await;
+    let read = decode(&heard.body, heard.version()).expect("it is read");
+    assert_eq!((heard.version(), read.batch.exemplar_count(), read.batch.series_count()), (Version::V1, 0, 3));
+}
+
+#[tokio::test]
+async fn receivers_of_version_1_are_told_what_is_known_from_time_to_time() {
+    let (url, mut told) = receiver(vec![TAKEN, TAKEN]).await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let world = world(&dir, url, |r| r.metadata_interval_ms = 100).await;
+    let about = |kind: &str| Metadata { kind: kind.into(), help: "What it is.".into(), unit: String::new() };
+    world.app.metrics.push_metadata([("work", about("counter")), ("latency", about("histogram"))]);
+    for _ in 0..2 {
+        let heard = next(&mut told).await;
+        let read = decode(&heard.body, heard.version()).expect("it is read");
+        assert_eq!((heard.version(), read.batch.series_count()), (Version::V1, 0));
+        assert_eq!(read.metadata, [("latency", about("histogram")), ("work", about("counter"))]);
+    }
+}
+
+/// Frames as they have always been: length, checksum and samples before a `WriteRequest`.
+#[tokio::test]
+async fn queues_of_before_are_sent_in_the_version_of_now() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let queue = dir.path().join("remote-write/peer/1/0");
+    std::fs::create_dir_all(&queue).expect("a directory");
+    let mut message = Writer::default();
+    let (labels, points) = ([("__name__", "before")], [Point::new(NOW - 9_000, 1.5)]);
+    put_series(&mut message, &Outgoing { labels: &labels, points: &points, ..Outgoing::default() });
+    let message = message.into_bytes();
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(&1_u32.to_le_bytes());
+    checksum.update(&message);
+    let head = [u32::try_from(message.len()).expect("it is short"), checksum.finalize(), 1];
+    let frame: Vec<u8> = head.into_iter().flat_map(u32::to_le_bytes).chain(message).collect();
+    std::fs::write(queue.join("0000000001.q"), frame).expect("written");
+    let (url, mut told) = receiver(vec![TAKEN_V2]).await;
+    let world = world(&dir, url, |r| r.version = WriteVersion::V2).await;
+    let heard = next(&mut told).await;
+    let read = decode(&heard.body, Version::V2).expect("it is read");
+    let series = read.batch.series().next().expect("a series");
+    assert_eq!((series.labels, series.points), (&labels[..], &points[..]));
+    world.status(|s| s.sent == 1 && !s.waiting).await;
+}
+
+#[tokio::test]
+async fn a_rule_that_makes_no_sense_is_named_at_the_start() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let db = temp_db().await;
+    let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+    let rule = RuleSpec { action: Action::HashMod, target_label: Some("shard".into()), ..RuleSpec::default() };
+    let url = "http://127.0.0.1:1/api/v1/write".to_owned();
+    let receiver = Receiver { name: "peer".into(), url, write_relabel_configs: vec![rule], ..Receiver::default() };
+    settings.metrics.remote_write = vec![receiver];
+    let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty store opens");
+    let clock = Arc::new(TestClock::default());
+    let app = App::new((*db).clone(), clock, Arc::new(TestEntropy::default()), settings, metrics);
+    let wrong = tenfold_ingest::connect(&app, &CancellationToken::new()).map(|_| ()).expect_err("it is refused");
+    assert_eq!(
+        wrong.to_string(),
+        "metrics.remote_write `peer`: rule 1 of write_relabel_configs: the action hashmod needs a `modulus` above zero"
+    );
+}

@@ -1,0 +1,97 @@
+import { act } from "react";
+import { createRoot, type Root } from "react-dom/client";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { forgetAll } from "../src/api/useQuery";
+import { MetricsSettings } from "../src/pages/settings/MetricsSettings";
+
+const AT = "2026-11-23T09:12:00.000Z";
+const series = (name: string, count: number, active: number, created: number | null): object => ({ name, series: count, active, created_last_hour: created });
+
+const STORE = { trouble: null, blocks: 2, block_bytes: 1 << 30, coarse_bytes: 0, log_bytes: 0, oldest_at: AT, newest_at: AT, retention_days: 15, retention_bytes_max: null, out_of_order_ms: 1_800_000, quarantined: [], quarantined_count: 0, quarantine_advice: null };
+const DAMAGED = { ...STORE, retention_bytes_max: 10 * 2 ** 30, quarantined: [{ name: "7.blk", path: "/data/metrics/quarantine/7.blk", bytes: 2048, moved_at: AT }], quarantined_count: 1, quarantine_advice: "Look for errors of the disk." };
+const CARDINALITY = { series: 9, series_max: 10, active_series: 7, created_last_hour: null as number | null, labels: 2, label_pairs: 3, metrics: [series("up", 9, 7, null)], churn: [series("up", 9, 7, null)], created: [] as object[], labels_by_values: [{ label: "path", values: 4, bytes: 3072 }], labels_by_bytes: [{ label: "path", values: 4, bytes: 3072 }], pairs_by_series: [series("job=web", 9, 7, null)] };
+const SOURCE = { protocol: "otlp", name: "ci", last_at: AT, series: 5, series_max: 5, samples_per_second_max: 0, own_limits: true, throttled: 0, exceeded: [{ limit: "series", last_at: AT, count: 3, example: "x" }], samples: 50, histograms: 0, exemplars: 0, refused: [] };
+const JOB = { job: "node", exceeded: [{ limit: "sample_limit", last_at: AT, count: 14, example: "db2:9100: sample_limit exceeded (number of samples: 12, limit: 10)" }] };
+
+let root: Root;
+let box: HTMLElement;
+let asked: object[];
+let answers: Record<string, unknown>;
+
+beforeEach(() => {
+  vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
+  vi.stubGlobal("fetch", vi.fn(async (request: Request) => {
+    const path = new URL(request.url, "http://localhost").pathname;
+    if (request.method === "POST") asked.push((await request.json()) as object);
+    return new Response(JSON.stringify(answers[path]), { headers: { "content-type": "application/json" } });
+  }));
+  forgetAll();
+  asked = [];
+  answers = { "/api/metrics/store": STORE, "/api/metrics/cardinality": CARDINALITY, "/api/metrics/sources": { items: [SOURCE], jobs: [JOB] }, "/api/metrics/delete": { series: 9, examples: ["up{job=\"web\"}"], dry_run: true } };
+  box = document.createElement("div");
+  document.body.append(box);
+  root = createRoot(box);
+});
+afterEach(async () => {
+  await act(async () => root.unmount());
+  box.remove();
+  vi.unstubAllGlobals();
+});
+
+const settled = (text: string): Promise<void> => vi.waitFor(() => expect(document.body.textContent).toContain(text));
+const click = (button: HTMLElement | null | undefined): Promise<void> => act(async () => button?.click());
+const named = (text: string): HTMLElement | undefined => [...document.querySelectorAll("button")].find((one) => one.textContent === text);
+const shown = async (text: string): Promise<string> => {
+  await act(async () => root.render(<MetricsSettings />));
+  await act(async () => settled(text));
+  return document.body.textContent ?? "";
+};
+
+test("a damaged file stands on the page with what to do, and a whole store says nothing", async () => {
+  const whole = await shown("kept for 15 days");
+  expect(whole).not.toContain("damaged");
+  expect(whole).toContain("1 GiB on the disk");
+  answers["/api/metrics/store"] = DAMAGED;
+  forgetAll();
+  await act(async () => root.unmount());
+  root = createRoot(box);
+  const text = await shown("A damaged file was moved aside");
+  expect(text).toContain("Look for errors of the disk.");
+  expect(text).toContain("/data/metrics/quarantine/7.blk");
+  expect(text).toContain("1 GiB of at most 10 GiB on the disk");
+});
+
+test("who went over which limit is told, of those who push and of those who are scraped", async () => {
+  const text = await shown("Scraped jobs over their limits");
+  expect(text).toContain("Over: series");
+  expect(text).toContain("limits of its own");
+  expect(text).toContain("sample_limit exceeded (number of samples: 12, limit: 10)");
+});
+
+test("new series are shown where they are known", async () => {
+  expect(await shown("Ended series")).not.toContain("New series");
+  answers["/api/metrics/cardinality"] = { ...CARDINALITY, created_last_hour: 4, created: [series("up", 9, 7, 4)] };
+  forgetAll();
+  await act(async () => root.unmount());
+  root = createRoot(box);
+  expect(await shown("New series")).toContain("4 came within the last hour");
+});
+
+test("a row leads to the deletion of its series, which first says what it would hit", async () => {
+  await shown("Label pairs");
+  await click(document.querySelector<HTMLElement>('[aria-label="Delete samples of job=web"]'));
+  await act(async () => settled("9 series"));
+  expect(asked).toEqual([{ selectors: ['{job="web"}'], end: null, dry_run: true }]);
+  await click(named("Delete for good"));
+  await act(async () => vi.waitFor(() => expect(named("Delete for good")).toBeUndefined()));
+  expect(asked[1]).toEqual({ selectors: ['{job="web"}'], end: null, dry_run: false });
+});
+
+test("what hits nothing cannot be deleted, and says so", async () => {
+  answers["/api/metrics/delete"] = { series: 0, examples: [], dry_run: true };
+  await shown("Label pairs");
+  await click(document.querySelector<HTMLElement>('[aria-label="Delete samples of up"]'));
+  await act(async () => settled("There is nothing to delete"));
+  await click(named("Delete for good"));
+  expect(asked).toHaveLength(1);
+});

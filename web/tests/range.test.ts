@@ -1,0 +1,21 @@
+import { describe, expect, it, test } from "vitest";
+import { readInstant, readRange, writeInstant } from "../src/charts/range";
+
+const local = (year: number, month: number, day: number, hour = 0, minute = 0, second = 0): number => new Date(year, month - 1, day, hour, minute, second).getTime();
+
+test.each([
+  ["2026-01-31 12:30:05", local(2026, 1, 31, 12, 30, 5)], ["2026-01-31T12:30", local(2026, 1, 31, 12, 30)], [" 2026-01-31 ", local(2026, 1, 31)],
+  ["2026-01-31T12:30:00Z", Date.UTC(2026, 0, 31, 12, 30)], ["2026-01-31 12:30+02:00", Date.UTC(2026, 0, 31, 10, 30)],
+  ["1769862600", 1_769_862_600_000], ["1769862600.5", 1_769_862_600_500], ["1769862600123", 1_769_862_600_123],
+  ["2026-02-30 00:00", null], ["2026-13-01", null], ["31.1.2026", null], ["yesterday", null], ["", null], ["12", null], ["2026-01-31 25:00", null],
+])("an instant typed as %s", (text, instant) => expect(readInstant(text)).toBe(instant));
+
+test("what the fields begin with is read as it was", () => expect(readInstant(writeInstant(local(2026, 3, 9, 7, 8, 9)))).toBe(local(2026, 3, 9, 7, 8, 9)));
+
+describe("a range typed by its ends", () => {
+  it("is both", () => expect(readRange("2026-01-31 12:00", "2026-01-31 13:00")).toEqual({ fromMs: local(2026, 1, 31, 12), toMs: local(2026, 1, 31, 13) }));
+  it.each([
+    ["", "2026-01-31", "no beginning"], ["2026-01-31", " ", "no end"], ["noon", "2026-01-31", "“noon” is no instant"], ["2026-01-31", "2026-01-31", "before it begins"],
+    ["2026-01-31 12:00", "2026-01-31 11:00", "exchange"], ["2026-01-31 12:00:00", "2026-01-31 12:00:02", "shorter than 5 s"], ["1999-01-01", "2026-01-31", "ten years"],
+  ])("%s to %s is refused", (from, to, wanted) => expect(readRange(from, to)).toContain(wanted));
+});

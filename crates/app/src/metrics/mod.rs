@@ -16,9 +16,9 @@ mod found;
 mod ganglia;
 mod graphite;
 mod ingest_page;
-mod live;
 #[cfg(test)]
 mod limits_tests;
+mod live;
 mod markers;
 #[cfg(test)]
 mod old_time;
@@ -239,12 +239,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
 
 pub async fn run(app: App, stop: CancellationToken) {
     // Apart, so that none waits for another: merging blocks takes minutes, and a slow disk keeps a flush waiting.
-    tokio::join!(
-        keep_samples(&app, &stop),
-        keep_synced(&app, &stop),
-        keep_tidy(&app, &stop),
-        live::run(&app, &stop)
-    );
+    tokio::join!(keep_samples(&app, &stop), keep_synced(&app, &stop), keep_tidy(&app, &stop), live::run(&app, &stop));
     flush_statsd(&app);
     // The next start reads the checkpoint instead of the log.
     on_disk(&app, |tsdb, _| tsdb.checkpoint()).await;

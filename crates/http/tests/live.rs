@@ -85,7 +85,7 @@ impl Served {
             .body(Body::from(question.to_string()))
             .unwrap();
         let response = self.world.router.clone().oneshot(request).await.unwrap();
-        (response.status(), Body::new(response.into_body()))
+        (response.status(), response.into_body())
     }
 
     async fn follow(&self, queries: &[&str]) -> Events {

@@ -210,7 +210,7 @@ test('several values of a variable are ticked, and only their series are drawn',
   await page.getByRole('region', { name: 'Numbers', exact: true }).getByRole('row', { name: /resize\.x/ }).waitFor();
   assert.equal(await page.getByRole('region', { name: 'Numbers', exact: true }).getByText('resizeyx').count(), 0);
   await page.getByLabel('window').selectOption('5m');
-  await drawn(page, 'Longest', /resize\.x/);
+  await drawn(page, 'Longest', /resize\.x in 5m: now 12/);
   await page.reload();
   await page.getByRole('button', { name: 'queue: mail, resize.x' }).waitFor();
   assert.deepEqual(param(page, 'var-window'), ['5m']);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ALL, fill, namesIn, toggled } from "../src/charts/variables";
+import { ALL, fill, filled, namesIn, toggled } from "../src/charts/variables";
 
 const range = { fromMs: 0, toMs: 3_600_000, name: "1h", text: "last 1 h" };
 
@@ -25,6 +25,13 @@ describe("variables of a dashboard", () => {
     [["a"], "b", false, ["a", "b"]], [["a", "b"], "a", false, ["b"]], [["a"], "a", false, ["a"]], [["a"], "a", true, [ALL]],
     [[ALL], "a", true, ["a"]], [["a", "b"], ALL, true, [ALL]], [[ALL], ALL, true, [ALL]], [[], "a", false, ["a"]],
   ])("a press with %j chosen on %s", (chosen, value, all, next) => expect(toggled(chosen, value, all)).toEqual(next));
+  it("stands in titles and legends as it is read, not as it is asked", () => {
+    const panel = { title: "Up of ${job} on $host", queries: [{ expr: 'up{job=~"$job"}', legend: "{{instance}} of $job for $5" }, { expr: "up" }] };
+    expect(filled(panel, { job: ["a.b", "c"], host: ALL }, range)).toEqual({
+      title: "Up of a.b, c on all",
+      queries: [{ expr: 'up{job=~"(a\\\\.b|c)"}', legend: "{{instance}} of a.b, c for $5" }, { expr: "up" }],
+    });
+  });
   it("leaves what it does not know, and the end of a regular expression", () => {
     expect(fill('a{code=~"5..$"} + $nobody', {}, range)).toBe('a{code=~"5..$"} + $nobody');
     expect(namesIn("$a ${b} $5")).toEqual(["a", "b"]);

@@ -131,8 +131,8 @@ const told = (from: number, to: number, value: number): Promise<void> => {
   return tell("points", { query: 0, missed: false, from: second(from), to: second(to), result: [{ metric: { job: "web" }, values }] });
 };
 
-function Lines(): ReactElement {
-  const { times, lines, note } = useLines(QUERIES, RANGE);
+function Lines({ range = RANGE }: { range?: Range }): ReactElement {
+  const { times, lines, note } = useLines(QUERIES, range);
   return <p data-last={times.at(-1)}>{lines.map(({ label, values }) => `${label} ${values.slice(-4).join(" ")}`).join(";")} {note}</p>;
 }
 function Newest(): ReactElement {
@@ -217,6 +217,15 @@ test("a line and its number follow one query together", async () => {
   expect(box.querySelector("b")!.textContent).toBe("web 7");
   await pass(30_000);
   expect(instants).toBe(1);
+});
+
+test("a range may be looked at more closely, beside the usual one", async () => {
+  const quarter: Range = { fromMs: NOW - 900_000, toMs: NOW, name: "15m", text: "last 15 min" };
+  await act(async () => root.render(<><Lines range={{ ...quarter, step: 1 }} /><Lines range={quarter} /></>));
+  await pass(1_000);
+  expect(streams.at(-1)!.queries.map(({ step_ms }) => step_ms).sort()).toEqual([1_000, 5_000]);
+  await tell("ready", { queries: 2 });
+  expect([...box.querySelectorAll("p")].map(({ dataset }) => Number(dataset.last))).toEqual([second(0), second(0)]);
 });
 
 test("a query that fails says so beside its lines", async () => {

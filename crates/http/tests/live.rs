@@ -85,7 +85,7 @@ impl Served {
             .body(Body::from(question.to_string()))
             .unwrap();
         let response = self.world.router.clone().oneshot(request).await.unwrap();
-        (response.status(), Body::new(response.into_body()))
+        (response.status(), response.into_body())
     }
 
     async fn follow(&self, queries: &[&str]) -> Events {
@@ -178,4 +178,20 @@ async fn a_stream_ends_with_its_token() {
     let id = s.world.app.token_by_secret(&s.token).unwrap().id.clone();
     s.world.app.token_revoke(&Caller::system(), &id).await.unwrap();
     assert_eq!(events.next().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_of_the_guide_follows() {
+    let guide = include_str!("../../../docs/guide/metrics.md");
+    let (_, after) = guide.split_once("/api/metrics/live\"").expect("it has the command");
+    let (example, _) = after.split_once("-d '").and_then(|(_, rest)| rest.split_once('\'')).expect("with a body");
+    let s = Served::new().await;
+    s.up(&["web", "db"], 1.0);
+    let (status, body) = s.ask(&serde_json::from_str(example).unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+    let mut events = Events { body: body.into_data_stream(), text: String::new() };
+    assert_eq!(events.next().await.unwrap().0, "ready");
+    s.world.clock.advance_ms(1_000);
+    let (name, data) = events.next().await.unwrap();
+    assert_eq!((name.as_str(), data["result"].as_array().map(Vec::len)), ("points", Some(2)), "{data}");
 }

@@ -101,6 +101,8 @@ struct RawVariable {
     include_all: bool,
     #[serde(default)]
     multi: bool,
+    /// What all of them stands as, instead of each.
+    all_value: Option<String>,
     #[serde(default)]
     regex: String,
 }
@@ -207,6 +209,9 @@ fn variable(raw: RawVariable, out: &mut Imported) {
     }
     if !raw.regex.is_empty() {
         report(format!("its filter `{:.100}` is left out", raw.regex));
+    }
+    if let Some(all) = raw.all_value.filter(|all| raw.include_all && !matches!(all.as_str(), "" | ".*")) {
+        report(format!("all of its values stand as `.*`, not as `{all:.100}`"));
     }
     let text = match &raw.query {
         Value::Object(query) => query.get("query").and_then(Value::as_str).unwrap_or_default(),
@@ -398,7 +403,7 @@ mod tests {
             "title": "Node",
             "templating": {"list": [
                 {"name": "instance", "type": "query", "query": {"query": "label_values(up{job=\"node\"}, instance)"}, "includeAll": true, "multi": true},
-                {"name": "job", "type": "query", "query": "label_values(job)"},
+                {"name": "job", "type": "query", "query": "label_values(job)", "includeAll": true, "allValue": "web.+"},
                 {"name": "window", "type": "interval", "query": "1m,5m,auto"},
                 {"name": "ds", "type": "datasource", "query": "prometheus"},
                 {"name": "adhoc", "type": "adhoc"},
@@ -446,6 +451,7 @@ mod tests {
         assert_eq!(
             read.report,
             [
+                "variable job: all of its values stand as `.*`, not as `web.+`",
                 "variable adhoc: it is left out; a variable of the kind `adhoc` has no equal here",
                 "panel `Notes` is left out: `text` has no equal here",
                 "panel `Late`: a query is left out: it is hidden",

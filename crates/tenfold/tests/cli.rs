@@ -4,6 +4,7 @@
 
 mod bench;
 
+use std::io::{BufRead, BufReader};
 use std::process::Command;
 
 use bench::{Bench, PASSWORD, code, err, text};
@@ -103,6 +104,27 @@ fn a_query_is_answered_and_explained() {
     let wrong = b.run(&["query", "sum("]);
     assert_eq!(code(&wrong), 2);
     assert!(err(&wrong).contains("1:5"), "{}", err(&wrong));
+}
+
+#[test]
+fn a_query_is_followed_step_by_step() {
+    let b = Bench::start();
+    b.set_up();
+    let wrong = b.run(&["query", "sum(", "--follow"]);
+    assert_eq!(code(&wrong), 2, "{}", err(&wrong));
+    assert_eq!(code(&b.run(&["query", "up", "--step", "1m"])), 2, "a step of one instant");
+    let mut following = b.command(&["query", "vector(7)", "--follow"]).spawn().unwrap();
+    let lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let seen: Vec<String> = lines.take(3).map(Result::unwrap).collect();
+    following.kill().unwrap();
+    following.wait().unwrap();
+    let at = |line: &String| {
+        let (at, value) = line.strip_prefix("{} ").unwrap().split_once(' ').unwrap();
+        assert_eq!(value, "7");
+        at.parse::<f64>().unwrap()
+    };
+    let at: Vec<f64> = seen.iter().map(at).collect();
+    assert_eq!((at[1] - at[0], at[2] - at[1]), (1.0, 1.0), "{seen:?}");
 }
 
 #[test]

@@ -83,9 +83,12 @@ export const graphs = {
   dashboards: () => unwrap(GET("/api/dashboards")),
   markers: (query: MarkerQuery) => unwrap(GET("/api/markers", { params: { query: given(query) } })),
   targets: () => unwrap(GET("/api/targets")),
-  put: (body: T.Dashboard) => unwrap(PUT("/api/dashboards/{name}", { params: { path: { name: body.name } }, body })),
+  /** With a version, refused when the dashboard is at another one. */
+  put: (body: T.Dashboard, version?: number) =>
+    unwrap(PUT("/api/dashboards/{name}", { params: { path: { name: body.name }, header: version === undefined ? {} : { "if-match": `"${version}"` } }, body })),
   create: (body: T.Dashboard) => unwrap(PUT("/api/dashboards/{name}", { params: { path: { name: body.name }, header: { "if-none-match": "*" } }, body })),
-  remove: (name: string) => unwrap(DELETE("/api/dashboards/{name}", { params: { path: { name } } })),
+  remove: (name: string, version?: number) =>
+    unwrap(DELETE("/api/dashboards/{name}", { params: { path: { name }, header: version === undefined ? {} : { "if-match": `"${version}"` } } })),
   importDashboard: (document: Record<string, unknown>, dry_run: boolean) => unwrap(POST("/api/dashboards/import", { body: { document, dry_run } })),
   cardinality: () => unwrap(GET("/api/metrics/cardinality", { params: { query: {} } })),
   sources: () => unwrap(GET("/api/metrics/sources")),

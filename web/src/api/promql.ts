@@ -67,8 +67,8 @@ export function niceStep(seconds: number): number {
 }
 
 /** Both ends moved onto multiples of the step, so that reloading draws the same points. */
-export function span(fromMs: number, toMs: number): TimeSpan {
-  const step = niceStep((toMs - fromMs) / 1000);
+export function span(fromMs: number, toMs: number, wanted?: number): TimeSpan {
+  const step = wanted ?? niceStep((toMs - fromMs) / 1000);
   return { from: Math.floor(fromMs / 1000 / step) * step, to: Math.floor(toMs / 1000 / step) * step, step };
 }
 

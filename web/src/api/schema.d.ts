@@ -1395,12 +1395,43 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
-        /** Writes a dashboard; with `If-None-Match: *` only when there is none of the name. */
+        /** One dashboard. The `ETag` is its version; one that draws itself has none. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DashboardView"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        /**
+         * Writes a dashboard. With `If-Match: "VERSION"` it is refused (412) when somebody else saved or deleted it in between, with
+         *     `If-None-Match: *` when there is one of the name (409).
+         */
         put: {
             parameters: {
                 query?: never;
                 header?: {
+                    "if-match"?: string | null;
                     "if-none-match"?: string | null;
                 };
                 path: {
@@ -1419,17 +1450,31 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Dashboard"];
+                        "application/json": components["schemas"]["DashboardView"];
                     };
+                };
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                412: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
                 };
             };
         };
         post?: never;
-        /** Deletes a dashboard that somebody wrote. */
+        /** Deletes a dashboard that somebody wrote; with `If-Match: "VERSION"` that version alone (412). */
         delete: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "if-match"?: string | null;
+                };
                 path: {
                     name: string;
                 };
@@ -1444,6 +1489,12 @@ export interface paths {
                     content: {
                         "application/json": components["schemas"]["Deleted"];
                     };
+                };
+                412: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
                 };
             };
         };
@@ -9831,7 +9882,17 @@ export interface components {
             dry_run?: boolean;
         };
         DashboardList: {
-            items: components["schemas"]["Dashboard"][];
+            items: components["schemas"]["DashboardView"][];
+        };
+        /** @description A dashboard as it stands. */
+        DashboardView: components["schemas"]["Dashboard"] & {
+            /**
+             * Format: int64
+             * @description Grows with every save; `PUT` and `DELETE` with `If-Match` change exactly this one. Absent where nobody saved any.
+             */
+            version?: number | null;
+            saved_by?: string | null;
+            saved_at?: string | null;
         };
         /** @description What was decided of an alert. */
         Decided: {

@@ -12,11 +12,13 @@ export interface Point {
 }
 
 const NONE: Exemplar[] = [];
+/** Side by side on the narrowest graph, diamonds do not become a line. */
+const SLOTS = 60;
 /** Names under which traces go, the usual first: OpenTelemetry's, Jaeger's and Tempo's. */
 const TRACE_NAMES = ["trace_id", "traceID", "traceId", "trace"];
 
 /**
- * In each step the highest, and below it those that stand apart by two standard deviations: as Prometheus' own page chooses, so
+ * In each stretch of so many seconds the highest, and below it those that stand apart by two standard deviations: as Prometheus' own page chooses, so
  * that the outlier somebody looks for is there and a thousand alike are one point.
  */
 export function thinned(exemplars: Exemplar[], step: number): Exemplar[] {
@@ -65,7 +67,7 @@ export function useExemplars(queries: PanelQuery[], range: Range, wanted: boolea
       const now = range.name ? span(Date.now() - (range.toMs - range.fromMs), Date.now()) : at;
       // One answer for several queries of the same series would draw each twice.
       const all = (await Promise.all([...new Set(queries.map(({ expr }) => expr))].map((expr) => queryExemplars(expr, now)))).flat();
-      return thinned([...new Map(all.map((one) => [JSON.stringify(one), one])).values()], now.step);
+      return thinned([...new Map(all.map((one) => [JSON.stringify(one), one])).values()], Math.max(now.step, (now.to - now.from) / SLOTS));
     },
     range.name ? { everyMs: Math.max(15_000, at.step * 1000) } : {},
   );

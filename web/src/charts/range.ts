@@ -24,6 +24,8 @@ export interface Range {
   /** The name of a range that moves with the clock; null for a fixed one. */
   name: string | null;
   text: string;
+  /** Seconds between the points, where they are closer than such a range has them. */
+  step?: number;
 }
 
 /** How often a moving range asks again: a step's length, but never faster than every 5 s. */

@@ -38,16 +38,16 @@ const ASK_MS_MIN = 5_000;
 
 /** The range answers of queries. A moving range is followed live; while that is not possible it is asked again and again. */
 export function useRanges(kind: string, queries: PanelQuery[], range: Range): QueryState<RangeResult[]> {
-  const wanted = span(range.fromMs, range.toMs);
+  const wanted = span(range.fromMs, range.toMs, range.step);
   const exprs = queries.map(({ expr }) => expr);
   // A moving range keeps one key, so that the last answer stays in place while the next is asked.
-  const key = `${kind}:${range.name ?? `${wanted.from}-${wanted.to}`}:${exprs.join("\n")}`;
+  const key = `${kind}:${range.name ?? `${wanted.from}-${wanted.to}`}:${wanted.step}:${exprs.join("\n")}`;
   const live = useIsLive(exprs, wanted.step);
   const query = useQuery<RangeResult[]>(
     key,
     () => {
       const length = range.toMs - range.fromMs;
-      const now = range.name ? span(Date.now() - length, Date.now()) : wanted;
+      const now = range.name ? span(Date.now() - length, Date.now(), range.step) : wanted;
       return Promise.all(exprs.map((expr) => queryRange(expr, now)));
     },
     range.name ? { everyMs: pace(live, Math.max(ASK_MS_MIN, wanted.step * 1000)) } : {},

@@ -68,8 +68,17 @@ export function toggled(chosen: string[], value: string, all: boolean): string[]
   return next.length > 0 ? next : all ? [ALL] : chosen;
 }
 
+/** What is chosen, in the words of a title or a legend. */
+export function named(words: string, values: Values): string {
+  return words.replace(NAMES, (whole, braced: string | undefined, plain: string | undefined) => {
+    const chosen = listed(values[braced ?? plain ?? ""] ?? []);
+    return chosen.length === 0 ? whole : isAll(chosen) ? "all" : chosen.join(", ");
+  });
+}
+
 export function filled(panel: Panel, values: Values, range: Range): Panel {
-  return { ...panel, queries: panel.queries.map((query) => ({ ...query, expr: fill(query.expr, values, range) })) };
+  const queries = panel.queries.map((query) => ({ ...query, expr: fill(query.expr, values, range), ...(query.legend ? { legend: named(query.legend, values) } : {}) }));
+  return { ...panel, title: named(panel.title, values), queries };
 }
 
 /** The names that a text asks for. */

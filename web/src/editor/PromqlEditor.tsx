@@ -91,7 +91,13 @@ export default function PromqlEditor({ label, value, onChange, onRun }: Props): 
       }),
     });
     view.current = made;
+    // An Escape that closed the offered names is not one for the dialog around, which would lose what is typed.
+    const escape = (event: KeyboardEvent): void => {
+      if (event.key === "Escape" && event.defaultPrevented) event.stopPropagation();
+    };
+    element.addEventListener("keydown", escape);
     return () => {
+      element.removeEventListener("keydown", escape);
       made.destroy();
       view.current = null;
     };

@@ -159,10 +159,20 @@ impl Client {
         }
     }
 
-    /// Opens a stream of server-sent events.
-    pub async fn stream(&self, path: &str, query: &[(&str, &str)], after: Option<i64>) -> Result<Response, Failure> {
-        let mut request =
-            self.request(Method::GET, &with_query(path, query)).header(header::ACCEPT, "text/event-stream");
+    /// Opens a stream of server-sent events, with a question in its body or without.
+    pub async fn stream(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+        after: Option<i64>,
+    ) -> Result<Response, Failure> {
+        let path = with_query(path, query);
+        let request = match body {
+            Some(body) => self.request(Method::POST, &path).json(body),
+            None => self.request(Method::GET, &path),
+        };
+        let mut request = request.header(header::ACCEPT, "text/event-stream");
         if let Some(after) = after {
             request = request.header("last-event-id", after);
         }

@@ -66,13 +66,33 @@ pub async fn stream(
     client: &Client,
     path: &str,
     query: &[(&str, &str)],
+    each: impl FnMut(&Event, &Value) -> bool,
+) -> Result<(), Failure> {
+    reopened(client, path, query, None, each).await
+}
+
+/// The same of a question with a body.
+pub async fn stream_of(
+    client: &Client,
+    path: &str,
+    body: &Value,
+    each: impl FnMut(&Event, &Value) -> bool,
+) -> Result<(), Failure> {
+    reopened(client, path, &[], Some(body), each).await
+}
+
+async fn reopened(
+    client: &Client,
+    path: &str,
+    query: &[(&str, &str)],
+    body: Option<&Value>,
     mut each: impl FnMut(&Event, &Value) -> bool,
 ) -> Result<(), Failure> {
     let mut last = None;
     let mut tries = 0;
     loop {
         let mut cutter = Cutter::default();
-        match client.stream(path, query, last).await {
+        match client.stream(path, query, body, last).await {
             Ok(response) => {
                 let mut bytes = response.bytes_stream();
                 while let Some(Ok(chunk)) = bytes.next().await {

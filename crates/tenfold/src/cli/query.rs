@@ -1,11 +1,12 @@
 //! query: asking for metrics, and what an answer cost.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenfold_types::Clock;
 
 use super::Common;
 use super::client::Client;
-use super::out::{Exit, Failure, Out, list, number, text};
+use super::follow;
+use super::out::{Exit, Failure, Out, list, number, talk, text};
 use super::ship::duration;
 use crate::ambient::SystemClock;
 
@@ -13,11 +14,13 @@ use crate::ambient::SystemClock;
 const EXPRESSION_CHARS_MAX: usize = 60;
 /// Steps of a range when no step is given.
 const STEPS: i64 = 60;
+/// The step of what is followed when none is given.
+const FOLLOW_STEP_MS: i64 = 1_000;
 
 /// Ask for metrics in PromQL; say where the time of a query goes.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold query 'sum by (job) (up)'\n  tenfold query 'rate(http_requests_total[5m])' --range 1h --step 1m\n  tenfold query --explain 'sum(rate(http_requests_total[5m]))' --range 6h"
+    before_long_help = "Examples:\n  tenfold query 'sum by (job) (up)'\n  tenfold query 'rate(http_requests_total[5m])' --range 1h --step 1m\n  tenfold query 'sum(rate(http_requests_total[1m]))' --follow\n  tenfold query --explain 'sum(rate(http_requests_total[5m]))' --range 6h"
 )]
 pub struct Query {
     #[arg(value_name = "EXPR")]
@@ -25,9 +28,12 @@ pub struct Query {
     /// Ask for this much time until now instead of now alone.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     range: Option<i64>,
-    /// The time between two values [default: a sixtieth of the range].
-    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "range")]
+    /// The time between two values [default: a sixtieth of the range, a second when following].
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     step: Option<i64>,
+    /// Print the values of new steps as they come, until interrupted.
+    #[arg(long, conflicts_with_all = ["range", "explain"])]
+    follow: bool,
     /// Print by node of the expression what was read and how long it took, not the answer.
     #[arg(long)]
     explain: bool,
@@ -41,6 +47,12 @@ fn seconds(ms: i64) -> String {
 
 impl Query {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        if self.follow {
+            return self.follow(client, out).await;
+        }
+        if self.step.is_some() && self.range.is_none() {
+            return Err(Failure::new(Exit::Misuse, "--step goes with --range or --follow"));
+        }
         let mut pairs = vec![("query", self.expr.clone())];
         let path = match self.range {
             Some(range_ms) => {
@@ -65,6 +77,50 @@ impl Query {
         out.answer(&answer, |answer| lines(&answer["data"]));
         Ok(Exit::Done)
     }
+
+    async fn follow(&self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let step_ms = self.step.unwrap_or(FOLLOW_STEP_MS);
+        let question = json!({"queries": [{"query": self.expr, "step_ms": step_ms}]});
+        let mut told = None;
+        follow::stream_of(client, "/api/metrics/live", &question, |event, value| {
+            match event.name.as_str() {
+                "points" => {
+                    let to = value["to"].as_f64().unwrap_or_default();
+                    let since = told.unwrap_or(to - step_ms as f64 / 1_000.0);
+                    told = Some(to.max(since));
+                    if value["missed"] == true {
+                        talk("values before these were not sent; ask for them with --range");
+                    }
+                    let new = newer(value, since);
+                    if !list(&new, "result").is_empty() {
+                        out.item(&new, |new| values(new).join("\n"));
+                    }
+                }
+                "fault" => talk(&format!("{}; {}", text(value, "message"), text(value, "advice"))),
+                _ => {}
+            }
+            false
+        })
+        .await?;
+        Ok(Exit::Done)
+    }
+}
+
+/// What was not printed yet: each answer tells the steps before again.
+fn newer(points: &Value, since: f64) -> Value {
+    let row = |row: &Value| {
+        let mut new = json!({"metric": row["metric"]});
+        for kind in ["values", "histograms"] {
+            let pairs = list(row, kind).iter().filter(|pair| pair[0].as_f64().is_some_and(|at| at > since));
+            let pairs: Vec<&Value> = pairs.collect();
+            if !pairs.is_empty() {
+                new[kind] = json!(pairs);
+            }
+        }
+        (new.get("values").is_some() || new.get("histograms").is_some()).then_some(new)
+    };
+    let rows: Vec<Value> = list(points, "result").iter().filter_map(row).collect();
+    json!({"resultType": "matrix", "result": rows})
 }
 
 /// `up{job="web"}` of the labels of a series.
@@ -140,6 +196,15 @@ mod unit {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_is_told_again_is_printed_once() {
+        let points = json!({"from": 1.0, "to": 3.0, "result": [
+            {"metric": {"job": "web"}, "values": [[1.0, "5"], [2.0, "6"], [3.0, "7"]]},
+            {"metric": {"job": "db"}, "values": [[1.0, "8"]]}]});
+        assert_eq!(values(&newer(&points, 1.5)), ["{job=\"web\"} 2.0 6", "{job=\"web\"} 3.0 7"]);
+        assert_eq!(values(&newer(&points, 3.0)), [] as [&str; 0]);
+    }
 
     #[test]
     fn answers_are_lines() {

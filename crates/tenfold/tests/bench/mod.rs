@@ -77,24 +77,22 @@ impl Bench {
         self.dir.path().join("home")
     }
 
+    /// A call with its streams piped, for what goes on until it is ended.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        command.args(args).current_dir(self.dir.path()).env_remove("TENFOLD_URL").env_remove("TENFOLD_TOKEN");
+        command.env("XDG_CONFIG_HOME", self.home());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
     pub fn run(&self, args: &[&str]) -> Output {
         self.run_with(args, &[], "")
     }
 
     pub fn run_with(&self, args: &[&str], env: &[(&str, &str)], stdin: &str) -> Output {
         use std::io::Write;
-        let mut child = Command::new(BINARY)
-            .args(args)
-            .current_dir(self.dir.path())
-            .env_remove("TENFOLD_URL")
-            .env_remove("TENFOLD_TOKEN")
-            .env("XDG_CONFIG_HOME", self.home())
-            .envs(env.iter().copied())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = self.command(args).envs(env.iter().copied()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     }

@@ -138,7 +138,7 @@ export function HeatmapPanel({ panel, range, markers, sync, height = 150, onZoom
               under={(u, ink) => drawCells(u, times, rows, ink)}
               onPick={(point) => setPicked(point.exemplar)} onZoom={onZoom} onCursor={follow}
             />
-            {rows.length === 0 && <p className="chart-note">{note ?? "Loading…"}</p>}
+            {(note || rows.length === 0) && <p className="chart-note">{note ?? "Loading…"}</p>}
           </div>
           {picked && <ExemplarDetail exemplar={picked} unit={unit} onClose={() => setPicked(null)} />}
           {rows.length > 0 && <ul className="legend" aria-hidden="true"><li><span className="swatch heat-most" /><span>{format(heatMost(rows), "short")} at most</span></li><li><span className="swatch heat-few" /><span>few</span></li></ul>}

@@ -23,7 +23,7 @@ export function useNewest(queries: PanelQuery[], range: Range): ReturnType<typeo
   const at = range.name ? undefined : range.toMs / 1000;
   const exprs = queries.map(({ expr }) => expr);
   // The step of the line beside it, so that one evaluation serves both; of long ranges a shorter one.
-  const step = Math.min(span(range.fromMs, range.toMs).step, ASK_MS / 1000);
+  const step = Math.min(span(range.fromMs, range.toMs, range.step).step, ASK_MS / 1000);
   const live = useIsLive(exprs, step);
   const key = `newest:${at ?? "now"}:${exprs.join("\n")}`;
   const query = useQuery<Sample[][]>(

@@ -10,6 +10,9 @@ import { Section } from "../../ui/Section";
 
 const AROUND_MS = 15 * MINUTE_MS;
 const PANELS_MAX = 2;
+/** The service is asked each second while the deploy runs and a little longer. */
+const CLOSE_S = 1;
+const CLOSE_AFTER_MS = 2 * MINUTE_MS;
 
 /** The service's first graphs around the deploy: from a quarter hour before it to a quarter hour after. */
 export function DeployGraphs({ deploy }: { deploy: Deploy }): ReactElement | null {
@@ -17,9 +20,10 @@ export function DeployGraphs({ deploy }: { deploy: Deploy }): ReactElement | nul
   const live = useMovingRange("15m");
   const end = deploy.finished_at ? Date.parse(deploy.finished_at) + AROUND_MS : null;
   const past = end !== null && end < Date.now();
+  const close = !deploy.finished_at || Date.parse(deploy.finished_at) + CLOSE_AFTER_MS > live.toMs;
   const range = useMemo<Range>(
-    () => (past && end !== null ? { fromMs: Date.parse(deploy.started_at) - AROUND_MS, toMs: end, name: null, text: "15 min before to 15 min after" } : live),
-    [past, end, deploy.started_at, live],
+    () => (past && end !== null ? { fromMs: Date.parse(deploy.started_at) - AROUND_MS, toMs: end, name: null, text: "15 min before to 15 min after" } : close ? { ...live, step: CLOSE_S } : live),
+    [past, end, close, deploy.started_at, live],
   );
   const markers = useMarkers(range, deploy.service);
   const dashboard = dashboards.data?.items.find(({ service }) => service === deploy.service) ?? null;

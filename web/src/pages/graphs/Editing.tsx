@@ -1,6 +1,6 @@
 import { useState, type ReactElement } from "react";
 import { graphs } from "../../api/endpoints";
-import type { Dashboard, Panel } from "../../api/types";
+import type { DashboardView, Panel } from "../../api/types";
 import type { Range } from "../../charts/range";
 import { PanelChart } from "../../charts/PanelChart";
 import { useMarkers } from "../../charts/useMarkers";
@@ -9,11 +9,15 @@ import { useAction } from "../../lib/useAction";
 import { navigate } from "../../router/router";
 import { ActionButton } from "../../ui/Action";
 import { Field } from "../../ui/Field";
+import { Clash } from "./Clash";
 import { NEW_PANEL, PanelForm } from "./PanelForm";
 import { VariableForm } from "./VariableForm";
 
 interface Props {
-  dashboard: Dashboard;
+  /** As it stands now, which another may change meanwhile. */
+  dashboard: DashboardView;
+  /** Another deleted it meanwhile. */
+  gone?: boolean;
   /** Nobody wrote it yet, so that it may still be named. */
   fresh: boolean;
   range: Range;
@@ -29,36 +33,47 @@ function moved<T>(list: T[], from: number, to: number): T[] {
 }
 
 /** A dashboard being changed; nothing is kept before Save. */
-export function Editing({ dashboard, fresh, range, values, onDone }: Props): ReactElement {
+export function Editing({ dashboard, gone = false, fresh, range, values, onDone }: Props): ReactElement {
+  const [base, setBase] = useState(dashboard);
   const [draft, setDraft] = useState(dashboard);
   const [open, setOpen] = useState<number | null>(null);
   const action = useAction("dashboard.");
   const markers = useMarkers(range, draft.service);
   const panels = draft.panels;
   const put = (next: Panel[]): void => setDraft({ ...draft, panels: next });
-  const save = async (): Promise<void> => {
-    const { generated: _made, note: _looked, ...body } = draft;
-    const saved = await action.run(() => (fresh ? graphs.create(body) : graphs.put(body)), ({ name }) => `The dashboard ${name} is saved.`);
+  const theirs = gone ? null : dashboard;
+  const clash = !fresh && (gone || theirs?.version !== base.version);
+  /** Over the version that is given; as a new one where there is none. */
+  const save = async (version: number | undefined): Promise<void> => {
+    const { generated: _made, note: _looked, version: _version, saved_by: _by, saved_at: _at, ...body } = draft;
+    const saved = await action.run(() => (version === undefined ? graphs.create(body) : graphs.put(body, version)), ({ name }) => `The dashboard ${name} is saved.`);
     if (!saved) return;
     onDone();
     navigate(`/graphs/${encodeURIComponent(saved.name)}${location.search}`);
   };
   const remove = async (): Promise<void> => {
-    if (!(await action.run(() => graphs.remove(draft.name), `The dashboard ${draft.name} is deleted.`))) return;
+    if (!(await action.run(() => graphs.remove(draft.name, base.version ?? undefined), `The dashboard ${draft.name} is deleted.`))) return;
     onDone();
     navigate("/graphs");
   };
-  const why = !/^[a-z0-9][a-z0-9._-]*$/.test(draft.name) ? "A name is made of small letters, digits, `-`, `_` and dots." : !draft.title.trim() ? "It has no title." : null;
+  const drop = (): void => {
+    if (!theirs) return onDone();
+    setBase(theirs);
+    setDraft(theirs);
+  };
+  const wrong = !/^[a-z0-9][a-z0-9._-]*$/.test(draft.name) ? "A name is made of small letters, digits, `-`, `_` and dots." : !draft.title.trim() ? "It has no title." : null;
+  const why = clash && !action.busy ? "Somebody saved or deleted it meanwhile: choose what becomes of yours." : wrong;
   return (
     <section className="section stack" aria-label={`Editing ${draft.title || "a new dashboard"}`}>
       <h2 className="sr-only">Editing</h2>
+      {clash && !action.busy && <Clash base={base} theirs={theirs} busy={action.busy} onOver={() => void save(theirs?.version ?? undefined)} onDrop={drop} />}
       <div className="form-row">
         {fresh && <Field label="Name"><input value={draft.name} onChange={(event) => setDraft({ ...draft, name: event.target.value })} /></Field>}
         <Field label="Title"><input value={draft.title} onChange={(event) => setDraft({ ...draft, title: event.target.value })} /></Field>
         <button type="button" className="button" onClick={() => setOpen(panels.length)}>Add a panel</button>
-        <ActionButton look="primary" busy={action.busy} why={why} onClick={() => void save()}>Save</ActionButton>
+        <ActionButton look="primary" busy={action.busy} why={why} onClick={() => void save(base.version ?? undefined)}>Save</ActionButton>
         <button type="button" className="button" onClick={onDone}>Discard</button>
-        {!fresh && !dashboard.generated && <ActionButton look="danger" busy={action.busy} onClick={() => void remove()}>Delete the dashboard</ActionButton>}
+        {!fresh && !base.generated && <ActionButton look="danger" busy={action.busy} why={clash && !action.busy ? "Somebody saved or deleted it meanwhile." : null} tight onClick={() => void remove()}>Delete the dashboard</ActionButton>}
       </div>
       <VariableForm variables={draft.variables ?? []} onChange={(variables) => setDraft({ ...draft, variables })} />
       <div className="grid-3">

@@ -1,6 +1,6 @@
-import { useState, type ReactElement } from "react";
+import { useRef, useState, type ReactElement } from "react";
 import { graphs } from "../../api/endpoints";
-import type { Dashboard, Variable } from "../../api/types";
+import type { DashboardView, Variable } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { MarkerKey } from "../../charts/MarkerKey";
 import { PanelChart } from "../../charts/PanelChart";
@@ -21,15 +21,15 @@ import { Targets } from "./Targets";
 import { Variables } from "./Variables";
 
 const NO_VARIABLES: Variable[] = [];
-const NEW: Dashboard = { name: "", title: "", panels: [] };
+const NEW: DashboardView = { name: "", title: "", panels: [] };
 
-function Panels({ dashboard, range }: { dashboard: Dashboard; range: Range }): ReactElement {
+function Panels({ dashboard, gone, range }: { dashboard: DashboardView; gone: boolean; range: Range }): ReactElement {
   const markers = useMarkers(range, dashboard.service);
   const variables = dashboard.variables ?? NO_VARIABLES;
   const [values, choose] = useChoices(variables);
   const params = useParams();
   if (params.get("edit") === "1") {
-    return <Editing dashboard={dashboard} fresh={false} range={range} values={values} onDone={() => params.set({ edit: null })} />;
+    return <Editing dashboard={dashboard} gone={gone} fresh={false} range={range} values={values} onDone={() => params.set({ edit: null })} />;
   }
   return (
     <section className="section" aria-label={`Graphs of ${dashboard.title}`}>
@@ -61,6 +61,8 @@ function Panels({ dashboard, range }: { dashboard: Dashboard; range: Range }): R
 export default function GraphsPage({ params }: PageProps): ReactElement {
   const range = useRange();
   const query = useQuery("dashboards", graphs.dashboards, { touches: ["dashboard.", "service."] });
+  const edited = useParams().get("edit") === "1";
+  const shown = useRef<DashboardView>(undefined);
   const [made, setMade] = useState<"import" | "new" | null>(null);
   const actions = (
     <>
@@ -75,7 +77,12 @@ export default function GraphsPage({ params }: PageProps): ReactElement {
       {made === "new" && <Editing dashboard={NEW} fresh range={range} values={{}} onDone={() => setMade(null)} />}
       <Loaded query={query}>
         {({ items }) => {
-          const chosen = params.name ? items.find(({ name }) => name === params.name) : items[0];
+          // An edit outlives its dashboard, which somebody else may delete.
+          const wanted = params.name ?? (edited ? shown.current?.name : undefined);
+          const found = wanted ? items.find(({ name }) => name === wanted) : items[0];
+          const gone = !found && edited && shown.current?.name === wanted;
+          const chosen = gone ? shown.current : found;
+          shown.current = chosen;
           const tabs = [
             ...items.map(({ name, title }) => ({ name, to: `/graphs/${encodeURIComponent(name)}${location.search}`, text: title })),
             { name: "explore", to: `/graphs/explore${location.search}`, text: "Explore" },
@@ -84,7 +91,7 @@ export default function GraphsPage({ params }: PageProps): ReactElement {
             <>
               <Tabs label="Dashboards" tabs={tabs} current={chosen?.name ?? ""} />
               {chosen ? (
-                <Panels key={chosen.name} dashboard={chosen} range={range} />
+                <Panels key={chosen.name} dashboard={chosen} gone={gone} range={range} />
               ) : params.name ? (
                 <Empty title={`No dashboard is named ${params.name}.`}><Link className="inline-link" to="/graphs">The first one</Link></Empty>
               ) : (

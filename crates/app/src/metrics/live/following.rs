@@ -127,7 +127,7 @@ impl<N> Following<N> {
                 format!("{READERS_OF_ONE_MAX} live streams of this session or token are open, which is the most");
             return Err(Fault::new(ErrorCode::TooMany, text).advice("close pages that nobody looks at"));
         }
-        let new = wanted.iter().filter(|f| !self.topics.contains_key(f)).collect::<BTreeSet<_>>().len();
+        let new = wanted.iter().filter(|f| !self.topics.contains_key(*f)).collect::<BTreeSet<_>>().len();
         if self.topics.len() + new > FOLLOWED_MAX {
             return full(format!("live streams follow {FOLLOWED_MAX} expressions at most, and these would be more"));
         }
@@ -227,8 +227,12 @@ impl<N> Following<N> {
         held.into_iter().map(|(query, held)| Waiting { query, news: held.news, missed: held.missed }).collect()
     }
 
-    /// When the next step is due of what is not being evaluated; `None` when nobody follows anything.
+    /// When the next step is due of what is not being evaluated. `None` when nobody follows anything, and while no more may
+    /// be begun: then the end of an evaluation begins the next.
     pub(super) fn next_due_ms(&self) -> Option<i64> {
+        if self.running.len() >= RUNNING_MAX {
+            return None;
+        }
         let waiting = self.topics.iter().filter(|(_, topic)| topic.running.is_none());
         waiting.map(|(followed, topic)| topic.tried_ms + followed.step_ms).min()
     }

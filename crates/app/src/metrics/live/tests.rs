@@ -135,7 +135,11 @@ fn few_are_evaluated_at_a_time_and_all_get_their_turn() {
     let names: Vec<String> = (0..RUNNING_MAX * 2).map(|i| format!("m{i}")).collect();
     join(&mut core, 1, &names.iter().map(String::as_str).collect::<Vec<_>>(), 10_000);
     let mut begun = tick(&mut core, 11_000);
-    assert_eq!(begun.len(), RUNNING_MAX);
+    assert_eq!(
+        (begun.len(), core.next_due_ms()),
+        (RUNNING_MAX, None),
+        "the others wait for an end, not for an instant"
+    );
     let mut seen: Vec<String> = Vec::new();
     // A second passes at each answer: those that waited come before those that are due again.
     let mut now = Timestamp(11_000);

@@ -4,6 +4,84 @@
  */
 
 export interface paths {
+    "/-/healthy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The process runs. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/-/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The store answers, so that queries and samples are taken. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": unknown;
+                    };
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/plain": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/agent/v1/connect": {
         parameters: {
             query?: never;
@@ -4472,35 +4550,71 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/metrics/store": {
+    "/api/metrics/live": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** How the store of samples is doing: its size and what bounds it, and damaged files that were moved aside. */
-        get: {
+        get?: never;
+        put?: never;
+        /**
+         * Follows queries: server-sent events with the points of new steps as they become due.
+         * @description `ready` comes first. `points` has `query`, `from` and `to` (seconds, both inclusive), and `result` as a range query answers
+         *     it; it tells the last two steps again, since samples come later than the instant they are of, and replaces what was
+         *     told of these steps. `fault` has `query`, `message` and `advice`; its steps are covered by the next answer. A reader that
+         *     does not take its events gets the newest alone, with `missed`: then it asks `query_range` for what was before `from`, as
+         *     it does when it comes back. `ping` comes when there is nothing else for 15 seconds. Ends with the session or token that
+         *     opened it.
+         */
+        post: {
             parameters: {
                 query?: never;
                 header?: never;
                 path?: never;
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["LiveQuestion"];
+                };
+            };
             responses: {
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["StoreView"];
+                        "text/event-stream": unknown;
                     };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
                 };
             };
         };
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -4584,7 +4698,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Sources that pushed metrics since the server started, with what was taken and what was refused. */
+        /**
+         * Sources that pushed metrics since the server started, with what was taken and what was refused; and scraped jobs that went
+         *     over a limit.
+         */
         get: {
             parameters: {
                 query?: never;
@@ -4600,6 +4717,41 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["SourceList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/metrics/store": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the store of samples is doing: its size and what bounds it, and damaged files that were moved aside. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["StoreView"];
                     };
                 };
             };
@@ -7209,6 +7361,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alertmanagers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where alerts of rules go: here, where others may send theirs as well. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts": {
         parameters: {
             query?: never;
@@ -7254,7 +7441,9 @@ export interface paths {
         /** Writes a query the way Prometheus does, over several lines where it is long (`query`). */
         get: {
             parameters: {
-                query?: never;
+                query: {
+                    query: string;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -7280,7 +7469,11 @@ export interface paths {
                 path?: never;
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": components["schemas"]["PrometheusExpression"];
+                };
+            };
             responses: {
                 200: {
                     headers: {
@@ -7308,7 +7501,16 @@ export interface paths {
         /** Values of one label (`match[]`, `start`, `end`, `limit`). */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description Selectors such as `up{job="web"}`; all series when there is none. */
+                    "match[]"?: string[];
+                    /** @description From when on: seconds since 1970, or RFC 3339. */
+                    start?: string;
+                    /** @description Up to when. */
+                    end?: string;
+                    /** @description At most so many; 0 for all. */
+                    limit?: number;
+                };
                 header?: never;
                 path: {
                     name: string;
@@ -7345,7 +7547,16 @@ export interface paths {
         /** Names of labels (`match[]`, `start`, `end`, `limit`). */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description Selectors such as `up{job="web"}`; all series when there is none. */
+                    "match[]"?: string[];
+                    /** @description From when on: seconds since 1970, or RFC 3339. */
+                    start?: string;
+                    /** @description Up to when. */
+                    end?: string;
+                    /** @description At most so many; 0 for all. */
+                    limit?: number;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -7371,7 +7582,11 @@ export interface paths {
                 path?: never;
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": components["schemas"]["PrometheusLabels"];
+                };
+            };
             responses: {
                 200: {
                     headers: {
@@ -7399,7 +7614,12 @@ export interface paths {
         /** Kind, help and unit of metric families (`metric`, `limit`). */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description The name of one family. */
+                    metric?: string;
+                    /** @description At most so many; 0 for all. */
+                    limit?: number;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -7492,7 +7712,20 @@ export interface paths {
          */
         get: {
             parameters: {
-                query?: never;
+                query: {
+                    /** @description An expression of PromQL. */
+                    query: string;
+                    /** @description Seconds since 1970, or RFC 3339; now when it is left out. */
+                    time?: string;
+                    /** @description `all` adds what the query cost, in Prometheus' shape. */
+                    stats?: string;
+                    /** @description `1` adds where time and samples went, by node of the expression. */
+                    explain?: string;
+                    /** @description How coarse rows of old time may be: `0s` for samples alone, `5m`, `1h` or `auto`. */
+                    max_source_resolution?: string;
+                    /** @description A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`). */
+                    timeout?: string;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -7518,7 +7751,11 @@ export interface paths {
                 path?: never;
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": components["schemas"]["PrometheusInstant"];
+                };
+            };
             responses: {
                 200: {
                     headers: {
@@ -7546,7 +7783,14 @@ export interface paths {
         /** Exemplars of the series that a query is about (`query`, `start`, `end`). */
         get: {
             parameters: {
-                query?: never;
+                query: {
+                    /** @description An expression of PromQL. */
+                    query: string;
+                    /** @description From when on: seconds since 1970, or RFC 3339. */
+                    start?: string;
+                    /** @description Up to when. */
+                    end?: string;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -7572,7 +7816,11 @@ export interface paths {
                 path?: never;
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": components["schemas"]["PrometheusExemplars"];
+                };
+            };
             responses: {
                 200: {
                     headers: {
@@ -7600,7 +7848,24 @@ export interface paths {
         /** Evaluates at every step (`query`, `start`, `end`, `step`; `stats` and `explain` as for an instant). */
         get: {
             parameters: {
-                query?: never;
+                query: {
+                    /** @description An expression of PromQL. */
+                    query: string;
+                    /** @description The first instant: seconds since 1970, or RFC 3339. */
+                    start: string;
+                    /** @description The last instant. */
+                    end: string;
+                    /** @description A duration such as `15s`, or seconds. */
+                    step: string;
+                    /** @description `all` adds what the query cost, in Prometheus' shape. */
+                    stats?: string;
+                    /** @description `1` adds where time and samples went, by node of the expression. */
+                    explain?: string;
+                    /** @description How coarse rows of old time may be: `0s` for samples alone, `5m`, `1h` or `auto`. */
+                    max_source_resolution?: string;
+                    /** @description A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`). */
+                    timeout?: string;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -7626,7 +7891,11 @@ export interface paths {
                 path?: never;
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": components["schemas"]["PrometheusRange"];
+                };
+            };
             responses: {
                 200: {
                     headers: {
@@ -7769,7 +8038,16 @@ export interface paths {
         /** Label sets of matching series (`match[]`, `start`, `end`, `limit`). */
         get: {
             parameters: {
-                query?: never;
+                query: {
+                    /** @description Selectors such as `up{job="web"}`; a series that one of them matches is told. */
+                    "match[]": string[];
+                    /** @description From when on: seconds since 1970, or RFC 3339. */
+                    start?: string;
+                    /** @description Up to when. */
+                    end?: string;
+                    /** @description At most so many; 0 for all. */
+                    limit?: number;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -7795,7 +8073,11 @@ export interface paths {
                 path?: never;
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": components["schemas"]["PrometheusSeries"];
+                };
+            };
             responses: {
                 200: {
                     headers: {
@@ -7988,6 +8270,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/status/walreplay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How far the write-ahead log was read again: whole, or nobody would answer yet. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/targets": {
         parameters: {
             query?: never;
@@ -7998,7 +8315,54 @@ export interface paths {
         /** Targets (`state`: active, dropped or any; `scrapePool`). `/api/targets` says the same in our shape. */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description `active`, `dropped` or `any`. */
+                    state?: string;
+                    /** @description The job of the configuration file. */
+                    scrapePool?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/targets/metadata": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Kind, help and unit of the families on the last page of each target (`match_target`, `metric`, `limit`). */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A selector of targets by their labels, such as `{job="web"}`; all when it is left out. */
+                    match_target?: string;
+                    /** @description The name of one family. */
+                    metric?: string;
+                    /** @description At most so many; 0 for all. */
+                    limit?: number;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -8613,7 +8977,10 @@ export interface paths {
         /** The newest samples of matching series in the Prometheus text format (`match[]`, several times if wanted). */
         get: {
             parameters: {
-                query?: never;
+                query: {
+                    /** @description Selectors such as `up{job="web"}`. */
+                    "match[]": string[];
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -10204,6 +10571,19 @@ export interface components {
              */
             next?: number | null;
         };
+        /** @description A limit that was gone over within the last hour. */
+        ExceededLimit: {
+            /** @description `series` or `samples_per_second`; of a scraped job Prometheus' name, such as `sample_limit`. */
+            limit: string;
+            last_at: string;
+            /**
+             * Format: int64
+             * @description Samples, requests or scrapes refused because of it since the server started.
+             */
+            count: number;
+            /** @description The last one, in words. */
+            example: string;
+        };
         ExpectedMetric: {
             query: string;
             /** @description In words. */
@@ -11419,6 +11799,11 @@ export interface components {
             authority: string;
             expires_at: string;
         };
+        /** @description A scraped job that went over a limit within the last hour. */
+        JobExceeded: {
+            job: string;
+            exceeded: components["schemas"]["ExceededLimit"][];
+        };
         /** @description What was counted on both sides since the look before. */
         JudgeBin: {
             canary: components["schemas"]["JudgeCount"];
@@ -11539,6 +11924,25 @@ export interface components {
             expires_at: string;
             /** @description What to say, and to whom. */
             say: string;
+        };
+        /** @description An expression that is to be followed. */
+        LiveQuery: {
+            /** @description PromQL, of at most 4,096 bytes. */
+            query: string;
+            /**
+             * Format: int64
+             * @description A second to a day.
+             */
+            step_ms: number;
+            /**
+             * Format: int64
+             * @description How far after the multiples of the step its instants lie; less than a step.
+             */
+            offset_ms?: number;
+        };
+        LiveQuestion: {
+            /** @description At most 128. Events name each by its place, from 0. */
+            queries: components["schemas"]["LiveQuery"][];
         };
         /** @description One person's share. Nights (22 to 7), weekends and holidays are by their own clock. */
         LoadView: {
@@ -12225,6 +12629,91 @@ export interface components {
         ProjectDeleted: {
             done: boolean;
         };
+        /** @description A query whose series' exemplars are looked for. */
+        PrometheusExemplars: {
+            /** @description An expression of PromQL. */
+            query: string;
+            /** @description From when on: seconds since 1970, or RFC 3339. */
+            start?: string | null;
+            /** @description Up to when. */
+            end?: string | null;
+        };
+        /** @description An expression of PromQL. */
+        PrometheusExpression: {
+            query: string;
+        };
+        /** @description A query at one instant. */
+        PrometheusInstant: {
+            /** @description An expression of PromQL. */
+            query: string;
+            /** @description Seconds since 1970, or RFC 3339; now when it is left out. */
+            time?: string | null;
+            /** @description `all` adds what the query cost, in Prometheus' shape. */
+            stats?: string | null;
+            /** @description `1` adds where time and samples went, by node of the expression. */
+            explain?: string | null;
+            /** @description How coarse rows of old time may be: `0s` for samples alone, `5m`, `1h` or `auto`. */
+            max_source_resolution?: string | null;
+            /** @description A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`). */
+            timeout?: string | null;
+        };
+        /** @description Series whose labels are looked for. */
+        PrometheusLabels: {
+            /** @description Selectors such as `up{job="web"}`; all series when there is none. */
+            "match[]"?: string[] | null;
+            /** @description From when on: seconds since 1970, or RFC 3339. */
+            start?: string | null;
+            /** @description Up to when. */
+            end?: string | null;
+            /**
+             * Format: int64
+             * @description At most so many; 0 for all.
+             */
+            limit?: number | null;
+        };
+        /** @description A query at every step of a time. */
+        PrometheusRange: {
+            /** @description An expression of PromQL. */
+            query: string;
+            /** @description The first instant: seconds since 1970, or RFC 3339. */
+            start: string;
+            /** @description The last instant. */
+            end: string;
+            /** @description A duration such as `15s`, or seconds. */
+            step: string;
+            /** @description `all` adds what the query cost, in Prometheus' shape. */
+            stats?: string | null;
+            /** @description `1` adds where time and samples went, by node of the expression. */
+            explain?: string | null;
+            /** @description How coarse rows of old time may be: `0s` for samples alone, `5m`, `1h` or `auto`. */
+            max_source_resolution?: string | null;
+            /** @description A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`). */
+            timeout?: string | null;
+        };
+        /** @description Series that are looked for. */
+        PrometheusSeries: {
+            /** @description Selectors such as `up{job="web"}`; a series that one of them matches is told. */
+            "match[]": string[];
+            /** @description From when on: seconds since 1970, or RFC 3339. */
+            start?: string | null;
+            /** @description Up to when. */
+            end?: string | null;
+            /**
+             * Format: int64
+             * @description At most so many; 0 for all.
+             */
+            limit?: number | null;
+        };
+        /** @description A damaged file, as it lies aside. */
+        QuarantinedFile: {
+            name: string;
+            /** @description On the server. */
+            path: string;
+            /** Format: int64 */
+            bytes: number;
+            /** @description When it was moved there; `null` where the file system does not tell. */
+            moved_at?: string | null;
+        };
         /** @description A question about an alert that need not exist. */
         Question: {
             /** @description Labels, or one text: `service=photos severity=critical`. */
@@ -12710,6 +13199,42 @@ export interface components {
             exemplars: number;
             refused: components["schemas"]["RefusedOf"][];
         };
+        /** @description A stretch of time in which the same people are on call. */
+        SpanView: {
+            since: string;
+            until: string;
+            people: string[];
+            shadows: string[];
+            secondary?: string | null;
+            layer?: string | null;
+            overrides: number[];
+            fallback: boolean;
+            /** @description Nobody is on call. */
+            gap: boolean;
+            /** @description More than one person is. */
+            overlap: boolean;
+        };
+        /** @description A flag that looks finished. */
+        StaleFlag: {
+            key: string;
+            kind: components["schemas"]["FlagKind"];
+            owner: string;
+            reasons: components["schemas"]["FlagStaleReason"][];
+            /** @description The reasons as one sentence. */
+            text: string;
+            /** @description Lines of source that name it; absent while no repository was scanned. */
+            places?: number | null;
+        };
+        StaleFlags: {
+            items: components["schemas"]["StaleFlag"][];
+            /** @description Keys that source code asks for and nobody made here. */
+            unknown: components["schemas"]["FlagPlacesIn"][];
+            /** @description Keys that no scanned repository names; empty while none was scanned. */
+            unused: string[];
+            /** @description Flags whose owner is no person, team or group here. */
+            ownerless: components["schemas"]["OwnerlessFlag"][];
+            repos: number;
+        };
         /** @description How the store of samples is doing. */
         StoreView: {
             /** @description Why samples are not kept at the moment, if they are not. */
@@ -12747,70 +13272,6 @@ export interface components {
             quarantined_count: number;
             /** @description What to do about them. */
             quarantine_advice?: string | null;
-        };
-        /** @description A damaged file, as it lies aside. */
-        QuarantinedFile: {
-            name: string;
-            /** @description On the server. */
-            path: string;
-            /** Format: int64 */
-            bytes: number;
-            /** @description When it was moved there; `null` where the file system does not tell. */
-            moved_at?: string | null;
-        };
-        /** @description A limit that was gone over within the last hour. */
-        ExceededLimit: {
-            /** @description `series` or `samples_per_second`; of a scraped job Prometheus' name, such as `sample_limit`. */
-            limit: string;
-            last_at: string;
-            /**
-             * Format: int64
-             * @description Samples, requests or scrapes refused because of it since the server started.
-             */
-            count: number;
-            /** @description The last one, in words. */
-            example: string;
-        };
-        /** @description A scraped job that went over a limit within the last hour. */
-        JobExceeded: {
-            job: string;
-            exceeded: components["schemas"]["ExceededLimit"][];
-        };
-        /** @description A stretch of time in which the same people are on call. */
-        SpanView: {
-            since: string;
-            until: string;
-            people: string[];
-            shadows: string[];
-            secondary?: string | null;
-            layer?: string | null;
-            overrides: number[];
-            fallback: boolean;
-            /** @description Nobody is on call. */
-            gap: boolean;
-            /** @description More than one person is. */
-            overlap: boolean;
-        };
-        /** @description A flag that looks finished. */
-        StaleFlag: {
-            key: string;
-            kind: components["schemas"]["FlagKind"];
-            owner: string;
-            reasons: components["schemas"]["FlagStaleReason"][];
-            /** @description The reasons as one sentence. */
-            text: string;
-            /** @description Lines of source that name it; absent while no repository was scanned. */
-            places?: number | null;
-        };
-        StaleFlags: {
-            items: components["schemas"]["StaleFlag"][];
-            /** @description Keys that source code asks for and nobody made here. */
-            unknown: components["schemas"]["FlagPlacesIn"][];
-            /** @description Keys that no scanned repository names; empty while none was scanned. */
-            unused: string[];
-            /** @description Flags whose owner is no person, team or group here. */
-            ownerless: components["schemas"]["OwnerlessFlag"][];
-            repos: number;
         };
         /** @enum {string} */
         Stream: "out" | "err" | "tenfold";

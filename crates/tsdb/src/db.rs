@@ -105,6 +105,8 @@ pub struct Stats {
     /// Of the blocks of rows.
     pub coarse_bytes: u64,
     pub wal_segment_bytes: u64,
+    /// The whole log: every segment since the last checkpoint, and that checkpoint.
+    pub wal_bytes: u64,
     pub tombstones: usize,
     pub appended_total: u64,
     pub rejected_total: u64,
@@ -181,6 +183,7 @@ impl Tsdb {
             block_bytes: state.blocks.iter().map(|b| b.bytes).sum(),
             coarse_bytes: state.coarse.iter().flatten().map(|b| b.bytes).sum(),
             wal_segment_bytes: state.wal.bytes(),
+            wal_bytes: self.wal_bytes(&state),
             tombstones: state.tombstones.values().map(Vec::len).sum(),
             appended_total: self.appended.load(Ordering::Relaxed),
             rejected_total: self.rejected.load(Ordering::Relaxed),

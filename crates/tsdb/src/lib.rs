@@ -34,6 +34,7 @@ mod open;
 mod options;
 mod postings;
 mod record;
+mod retention;
 mod select;
 mod symbols;
 mod wal;

@@ -45,10 +45,11 @@ struct CutRow {
 
 impl Tsdb {
     /// Cuts every whole block of time that ended more than half a block before `now_ms`, merges blocks and applies the
-    /// retention. Appends and queries go on meanwhile.
+    /// retention (in size to what the last call left). Appends and queries go on meanwhile.
     pub fn maintain(&self, now_ms: i64) -> Result<MaintainReport, TsdbError> {
         let _one_at_a_time = self.maintenance.lock();
         let mut report = MaintainReport::default();
+        self.drop_too_large(&mut report)?;
         let cut = self.cut_closed(now_ms, &mut report)?;
         self.drop_blocks(now_ms, &mut report)?;
         report.blocks_merged += self.merge_blocks()?;
@@ -204,7 +205,7 @@ impl Tsdb {
         }
     }
 
-    /// Drops blocks past the retention in time or size, and sets damaged ones aside.
+    /// Sets damaged blocks aside, and drops those that are too old.
     fn drop_blocks(&self, now_ms: i64, report: &mut MaintainReport) -> Result<(), TsdbError> {
         let rows: Vec<Arc<Block>> =
             self.state.read().coarse.iter().flatten().filter(|b| b.is_damaged()).cloned().collect();
@@ -219,37 +220,7 @@ impl Tsdb {
             report.quarantined.push(quarantine(&*self.fs, &self.dir, &block.path)?);
             report.blocks_dropped += 1;
         }
-        let oldest_kept = now_ms.saturating_sub(self.options.retention_ms);
-        let bytes_max = self.options.retention_bytes_max.unwrap_or(u64::MAX);
-        let mut gone = Vec::new();
-        {
-            let mut state = self.state.write();
-            let mut bytes: u64 = state.blocks.iter().map(|b| b.bytes).sum();
-            state.blocks.retain(|block| {
-                let keep = block.meta.max_t >= oldest_kept && bytes <= bytes_max;
-                if !keep {
-                    bytes -= block.bytes;
-                    gone.push(block.clone());
-                }
-                keep
-            });
-            // Without the setting the rows there are stay as they are.
-            let kept = self.options.coarse_retention_ms.unwrap_or([i64::MAX; 2]);
-            for (list, kept) in state.coarse.iter_mut().zip(kept) {
-                list.retain(|block| {
-                    let keep = block.meta.max_t >= now_ms.saturating_sub(kept);
-                    if !keep {
-                        gone.push(block.clone());
-                    }
-                    keep
-                });
-            }
-        }
-        for block in gone {
-            self.fs.remove(&block.path).map_err(TsdbError::io("remove", &block.path))?;
-            report.blocks_dropped += 1;
-        }
-        Ok(())
+        self.drop_too_old(now_ms, report)
     }
 
     /// Forgets series that have no sample left, and gives back their places.

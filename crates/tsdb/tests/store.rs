@@ -162,6 +162,70 @@ fn retention_drops_blocks_and_forgets_series() {
 }
 
 #[test]
+fn retention_by_size_drops_the_oldest_of_all_files_and_keeps_the_newest() {
+    let dir = tempfile::tempdir().unwrap();
+    let day = 24 * HOUR;
+    let whole = Options {
+        coarse_retention_ms: Some([1000 * day; 2]),
+        coarse_after_ms: 0,
+        retention_ms: 1000 * day,
+        block_ms: 6 * HOUR,
+        block_ms_max: 6 * HOUR,
+        ..strict()
+    };
+    let mut db = Tsdb::open(dir.path(), whole.clone()).unwrap().0;
+    // Noise, so that each block takes about as much as the next. `gone` is in the first alone, and in the first day's rows.
+    let noise = |i: i64| f64::from_bits(0x3ff0_0000_0000_0000 | (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 12);
+    db.append(&[sample("gone", 60_000, 1.0)]).unwrap();
+    for i in 1..3 * 1440 {
+        db.append(&[sample("a", i * 60_000, noise(i))]).unwrap();
+    }
+    let now = 3 * day + 4 * HOUR;
+    db.maintain(now).unwrap();
+    let before = db.stats();
+    assert!(before.blocks == 12 && before.coarse_bytes > 0 && before.wal_bytes > 0, "{before:?}");
+    let used = |db: &Tsdb| db.stats().block_bytes + db.stats().coarse_bytes + db.stats().wal_bytes;
+    let on_disk: u64 = ["wal", "blocks", "blocks-5m", "blocks-1h"]
+        .iter()
+        .flat_map(|d| fs::read_dir(dir.path().join(d)).unwrap())
+        .map(|e| e.unwrap().metadata().unwrap().len())
+        .sum();
+    assert_eq!(used(&db), on_disk);
+    let limited = |db: &mut Tsdb, bytes| {
+        let (mut options, other) = (whole.clone(), tempfile::tempdir().unwrap());
+        options.retention_bytes_max = Some(bytes);
+        // One store at a time in a directory.
+        drop(std::mem::replace(db, Tsdb::open(other.path(), strict()).unwrap().0));
+        *db = Tsdb::open(dir.path(), options).unwrap().0;
+        db.maintain(now).unwrap()
+    };
+    assert_eq!(limited(&mut db, on_disk + 1000).blocks_dropped, 0);
+    // The log counts: were it the blocks alone that matter, nothing would go.
+    let limit = used(&db) - 1;
+    assert!(limit > before.block_bytes + before.coarse_bytes);
+    let report = limited(&mut db, limit);
+    assert_eq!((report.blocks_dropped, db.stats().min_t_ms), (1, Some(6 * HOUR)), "{report:?}");
+    assert!(before.coarse_bytes == db.stats().coarse_bytes && db.stats().series == 2);
+    // Rows go with the samples of their age, and younger ones of both stay.
+    let limit = used(&db) / 2;
+    limited(&mut db, limit);
+    let stats = db.stats();
+    assert!(used(&db) <= limit && (3..8).contains(&stats.blocks), "{stats:?}");
+    assert!(stats.coarse_bytes > 0 && stats.coarse_bytes < before.coarse_bytes && stats.series == 1, "{stats:?}");
+    let oldest = stats.min_t_ms.unwrap();
+    let points = all(&db).remove(0).1;
+    assert_eq!((points[0].t_ms, points.len() as i64), (oldest, (3 * day - oldest) / 60_000), "no gap");
+    // No limit is small enough to take the newest block, or what is in memory.
+    db.append(&[sample("a", now, 5.0)]).unwrap();
+    limited(&mut db, 1);
+    limited(&mut db, 1);
+    let stats = db.stats();
+    assert_eq!((stats.blocks, stats.coarse_bytes, stats.head_samples), (1, 0, 1), "{stats:?}");
+    let points = all(&db).remove(0).1;
+    assert_eq!((points.len(), points.last()), (361, Some(&Point::new(now, 5.0))));
+}
+
+#[test]
 fn a_damaged_block_is_quarantined_not_a_panic() {
     let dir = tempfile::tempdir().unwrap();
     let db = open(dir.path());

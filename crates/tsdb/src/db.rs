@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::{
     block::Block,
     coarse::RESOLUTIONS,
+    created::Created,
     error::TsdbError,
     fs::{Fs, OsFs},
     head::Head,
@@ -62,6 +63,7 @@ pub(crate) struct State {
     /// Time before this instant is closed: samples in order belong to blocks.
     pub min_valid_t: i64,
     pub max_t: i64,
+    pub created: Created,
     pub wal: Wal,
     /// Exemplars in memory.
     pub exemplars: usize,

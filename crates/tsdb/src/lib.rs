@@ -19,6 +19,7 @@ mod coarse;
 mod codec;
 mod column;
 mod compact;
+mod created;
 mod db;
 mod delete;
 mod error;
@@ -69,6 +70,7 @@ pub fn decode_anything(bytes: &[u8]) {
     let _ = record::read_tombstones(rest, |_, _| {});
     let _ = record::read_symbol_series(rest, |_, _| Some(()));
     let _ = record::read_head(rest, |_| {});
+    let _ = created::read_marks(rest, |_| {});
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ impl Tsdb {
         let _one_at_a_time = self.maintenance.lock();
         let mut report = MaintainReport::default();
         self.drop_too_large(&mut report)?;
+        self.mark_created(now_ms)?;
         let cut = self.cut_closed(now_ms, &mut report)?;
         self.drop_blocks(now_ms, &mut report)?;
         report.blocks_merged += self.merge_blocks()?;

@@ -10,6 +10,7 @@ use crate::{
     block::{Block, number_of},
     coarse::{RESOLUTIONS, read_again},
     codec::Reader,
+    created::{Created, read_marks},
     db::{OpenReport, State, quarantine},
     error::TsdbError,
     fs::Fs,
@@ -58,6 +59,7 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
         tombstones: HashMap::new(),
         min_valid_t: blocks.iter().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN),
         max_t: blocks.iter().map(|b| b.meta.max_t).max().unwrap_or(i64::MIN),
+        created: Created::default(),
         wal,
         exemplars: 0,
         unlogged: Vec::new(),
@@ -94,6 +96,7 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
     }
     state.wal.set_closed_bytes(bytes);
     report.series = state.index.len();
+    state.created.begin(state.index.id_end());
     Ok(Opened { state, report, next_block, checkpoint_bytes, damaged_checkpoint, known })
 }
 
@@ -226,6 +229,7 @@ impl Checkpoint {
                 }
             }),
             Kind::Tombstones => read_tombstones(payload, |id, t| state.tombstones.entry(id).or_default().push(t)),
+            Kind::Created => read_marks(payload, |mark| state.created.push(mark)),
             Kind::End => {
                 self.ended = true;
                 Some(())
@@ -266,6 +270,7 @@ fn read_segment(fs: &dyn Fs, part: &Part, state: &mut State, report: &mut OpenRe
                 known.push(t);
             }
         }),
+        Kind::Created => read_marks(payload, |mark| replay.state.created.push(mark)),
         _ => Some(()),
     })?;
     if end.foreign {

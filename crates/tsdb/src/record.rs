@@ -29,6 +29,10 @@ pub(crate) enum Kind {
     Late = 5,
     /// Spans of time deleted from series.
     Tombstones = 6,
+    /// Native histograms that came late.
+    LateHistograms = 7,
+    /// How far series numbers had been given at an instant.
+    Created = 8,
     // In checkpoints only:
     /// The next series number, the instant before which time is closed, and the blocks whose series are known.
     Meta = 16,
@@ -51,6 +55,8 @@ impl Kind {
             4 => Self::Exemplars,
             5 => Self::Late,
             6 => Self::Tombstones,
+            7 => Self::LateHistograms,
+            8 => Self::Created,
             16 => Self::Meta,
             17 => Self::Symbols,
             18 => Self::SymbolSeries,

@@ -34,7 +34,7 @@ use crate::{
     matcher::CompiledMatcher,
     postings::SeriesId,
     record::Tombstone,
-    select::{readers, settle},
+    select::{Settle, readers, settle},
 };
 
 /// Milliseconds that one row covers, and the directory its blocks lie in.
@@ -325,15 +325,16 @@ impl Tsdb {
             let mut writer = BlockWriter::create(&*self.fs, &dir, (day, end), number, 8)?;
             for part in order.chunks(LOCKED_SERIES_MAX) {
                 for (_, id) in part {
-                    let mut points = Vec::new();
+                    let (mut points, mut histograms, mut settle) = (Vec::new(), Vec::new(), Settle::default());
                     for reader in &readers {
-                        let read = reader.samples(*id, (day - longest, end), &mut points, &mut Vec::new());
+                        let read = reader.samples(*id, (day - longest, end), &mut points, &mut histograms);
                         if let Err(e) = read {
                             writer.abandon()?;
                             return Err(e);
                         }
+                        settle.source(&mut points, &mut histograms);
                     }
-                    settle(&mut points, 0, |p| p.t_ms, deleted.get(id).map_or(&[][..], Vec::as_slice));
+                    settle.end(&mut points, &mut histograms, deleted.get(id).map_or(&[][..], Vec::as_slice));
                     let first = points.partition_point(|p| p.t_ms < start);
                     let before = points[..first].iter().rev().find(|p| !is_stale(p.value)).copied();
                     let mut made = rows(before, &points[first..], *resolution);

@@ -87,6 +87,8 @@ mod tests {
         series.push_late(Point::new(7, 1.0));
         let histogram = std::sync::Arc::new(tenfold_types::Histogram::default());
         series.push_histogram(HistogramPoint { t_ms: 60_000, histogram });
+        let histogram = std::sync::Arc::new(tenfold_types::Histogram::default());
+        series.push_late_histogram(HistogramPoint { t_ms: 9, histogram });
         let exemplar = Exemplar { labels: Labels::from_pairs([("a", "b")]), value: 1.0, t_ms: 5 };
         series.extra_mut().exemplars.push(exemplar.clone());
         let mut out = vec![Vec::new(); 5];

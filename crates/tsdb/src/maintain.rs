@@ -8,15 +8,15 @@ use std::{
 
 use roaring::RoaringBitmap;
 use serde::Serialize;
-use tenfold_types::Point;
 
 use crate::{
     block::{Block, BlockWriter},
     db::{State, Tsdb, quarantine},
     error::TsdbError,
+    head::LateTimes,
     postings::SeriesId,
     record::Tombstone,
-    select::settle,
+    select::Settle,
 };
 
 /// Series handled under one hold of the lock: appends wait for no more than that.
@@ -40,7 +40,7 @@ pub struct MaintainReport {
 /// What one series gives to a block.
 struct CutRow {
     slot: u32,
-    late: Vec<Point>,
+    late: LateTimes,
 }
 
 impl Tsdb {
@@ -157,25 +157,19 @@ impl Tsdb {
         for (slot, id, slice, exemplars, deleted) in copied {
             floats.clear();
             histograms.clear();
+            let mut settle = Settle::default();
             if order {
-                for chunk in &slice.chunks {
-                    chunk.decode_range(start, end, &mut floats).expect("runs in memory were encoded by this process");
-                }
-                for chunk in &slice.histograms {
-                    chunk
-                        .decode_range(start, end, &mut histograms)
-                        .expect("runs in memory were encoded by this process");
-                }
-                histograms.extend_from_slice(&slice.open_histograms);
+                slice.read_in_order((start, end), &mut floats, &mut histograms);
+                settle.source(&mut floats, &mut histograms);
             }
-            floats.extend_from_slice(&slice.late);
-            settle(&mut floats, 0, |p| p.t_ms, &deleted);
-            settle(&mut histograms, 0, |p| p.t_ms, &deleted);
+            slice.read_late(&mut floats, &mut histograms);
+            settle.source(&mut floats, &mut histograms);
+            settle.end(&mut floats, &mut histograms, &deleted);
             writer.add(id, &floats, &histograms)?;
             for e in &exemplars {
                 writer.add_exemplar(id, e);
             }
-            written.push(CutRow { slot, late: slice.late });
+            written.push(CutRow { slot, late: LateTimes::of(&slice) });
         }
         Ok(())
     }
@@ -186,7 +180,7 @@ impl Tsdb {
         loop {
             let oldest = {
                 let state = self.state.read();
-                let late = state.head.iter().filter_map(|s| s.extra.as_ref()?.late.first().map(|p| p.t_ms));
+                let late = state.head.iter().filter_map(crate::head::HeadSeries::oldest_late_t);
                 late.min().filter(|t| *t < state.min_valid_t)
             };
             let Some(oldest) = oldest else { return Ok(count) };
@@ -253,7 +247,7 @@ impl Tsdb {
 }
 
 impl State {
-    fn drop_before(&mut self, slot: u32, t_ms: i64, written: &[Point]) {
+    fn drop_before(&mut self, slot: u32, t_ms: i64, written: &LateTimes) {
         let series = self.head.get_mut(slot);
         let exemplars = |s: &crate::head::HeadSeries| s.extra.as_ref().map_or(0, |e| e.exemplars.len());
         let before = exemplars(series);

@@ -14,7 +14,7 @@ use crate::{
     db::{OpenReport, State, quarantine},
     error::TsdbError,
     fs::Fs,
-    head::Head,
+    head::{Head, LateTimes},
     index::Index,
     record::{
         Kind, read_exemplars, read_head, read_histograms, read_samples, read_series, read_symbol_series,
@@ -183,7 +183,7 @@ impl Checkpoint {
         // A block was cut after the checkpoint was written.
         if self.min_valid_t.is_none_or(|t| t < state.min_valid_t) {
             for slot in 0..state.head.end() {
-                state.head.get_mut(slot).drop_before(state.min_valid_t, &[]);
+                state.head.get_mut(slot).drop_before(state.min_valid_t, &LateTimes::default());
             }
         }
         state.exemplars = state.head.iter().filter_map(|s| s.extra.as_ref()).map(|e| e.exemplars.len()).sum();
@@ -263,6 +263,7 @@ fn read_segment(fs: &dyn Fs, part: &Part, state: &mut State, report: &mut OpenRe
         Kind::Samples => read_samples(payload, |id, point| replay.float(id, point)),
         Kind::Late => read_samples(payload, |id, point| replay.late(id, point)),
         Kind::Histograms => read_histograms(payload, |id, point| replay.histogram(id, point)),
+        Kind::LateHistograms => read_histograms(payload, |id, point| replay.late_histogram(id, point)),
         Kind::Exemplars => read_exemplars(payload, |id, exemplar| replay.exemplar(id, exemplar)),
         Kind::Tombstones => read_tombstones(payload, |id, t| {
             let known = replay.state.tombstones.entry(id).or_default();

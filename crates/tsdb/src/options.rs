@@ -87,7 +87,7 @@ pub const INSTANT_MS_MAX: i64 = 1 << 52;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Older than the newest sample of its series, and none such are taken (always so for native histograms).
+    /// Older than the newest sample of its series, and none such are taken.
     OutOfOrder,
     /// Same instant as the newest sample of its series, another value.
     Duplicate,

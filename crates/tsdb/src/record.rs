@@ -265,7 +265,7 @@ pub(crate) fn put_head(out: &mut Vec<u8>, series: &HeadSeries) {
         put_chunk(out, c.min_t, c.max_t, c.count, &c.bytes);
     }
     let Some(extra) = &series.extra else { return out.push(0) };
-    out.push(1);
+    out.push(if extra.late_histograms.is_empty() { 1 } else { 2 });
     put_varint(out, extra.late.len() as u64);
     for point in &extra.late {
         put_zigzag(out, point.t_ms);
@@ -285,6 +285,13 @@ pub(crate) fn put_head(out: &mut Vec<u8>, series: &HeadSeries) {
     for exemplar in &extra.exemplars {
         put_exemplar(out, series.id, exemplar);
     }
+    if !extra.late_histograms.is_empty() {
+        put_varint(out, extra.late_histograms.len() as u64);
+        for point in &extra.late_histograms {
+            put_zigzag(out, point.t_ms);
+            put_histogram(out, &point.histogram);
+        }
+    }
 }
 
 /// Calls `each` for every series of a payload; `None` when it is malformed.
@@ -299,8 +306,17 @@ pub(crate) fn read_head(payload: &[u8], mut each: impl FnMut(HeadSeries)) -> Opt
             let (min_t, max_t, count, bytes) = take_chunk(&mut r)?;
             series.restore(Chunk { min_t, max_t, count, bytes });
         }
-        if r.byte()? == 1 {
-            take_extra(&mut r, &mut series)?;
+        match r.byte()? {
+            0 => {}
+            1 => take_extra(&mut r, &mut series)?,
+            2 => {
+                take_extra(&mut r, &mut series)?;
+                let late = &mut series.extra_mut().late_histograms;
+                for _ in 0..r.usize()? {
+                    late.push(HistogramPoint { t_ms: r.zigzag()?, histogram: Arc::new(take_histogram(&mut r)?) });
+                }
+            }
+            _ => return None,
         }
         each(series);
     }

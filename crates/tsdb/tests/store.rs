@@ -9,9 +9,9 @@ use std::fs;
 use tenfold_tsdb::{
     Exemplar, HistogramPoint, Options, Point, Reason, STALE_NAN, Sample, SeriesWrite, Tsdb, TsdbError, is_stale,
 };
-use tenfold_types::{Histogram, Labels, Matcher, MatcherOp, histogram::Buckets};
+use tenfold_types::{Histogram, Labels, Matcher, MatcherOp};
 
-use common::{HOUR, all, open, read, sample, series, strict};
+use common::{HOUR, all, histogram, open, read, sample, series, strict};
 
 #[test]
 fn order_rules_are_prometheus_rules() {
@@ -283,12 +283,6 @@ fn labels_values_and_series_within_a_time() {
     assert_eq!(last.iter().find(|(l, _)| l.get("instance") == Some("new")).unwrap().1, Point::new(10 * HOUR, 7.0));
 }
 
-fn histogram(t_ms: i64, n: f64) -> HistogramPoint {
-    let positive = Buckets::single(1, vec![n, n + 1.0]);
-    let h = Histogram { schema: 3, count: 2.0 * n + 1.0, sum: n, positive, ..Histogram::default() };
-    HistogramPoint { t_ms, histogram: std::sync::Arc::new(h) }
-}
-
 #[test]
 fn histograms_and_exemplars_are_kept_in_memory_log_and_blocks() {
     let dir = tempfile::tempdir().unwrap();
@@ -358,47 +352,6 @@ fn unsorted_labels_are_refused() {
         assert_eq!(report.rejected[0].reason, Reason::LabelOrder, "{labels:?}");
     }
     assert_eq!(db.stats().series, 0);
-}
-
-#[test]
-fn late_samples_are_merged_within_the_window() {
-    let dir = tempfile::tempdir().unwrap();
-    let options = Options { out_of_order_ms: 3 * HOUR, ..Options::default() };
-    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
-    for i in 0..4 * 240 {
-        db.append(&[sample("a", i * 15_000, i as f64)]).unwrap();
-    }
-    assert_eq!(db.maintain(4 * HOUR).unwrap().blocks_written, 1);
-    let newest = 959 * 15_000;
-    let report = db
-        .append(&[
-            sample("a", newest - 1, -1.0),
-            sample("a", newest - 3 * HOUR, -2.0), // in time already cut; the instant is taken, the first sample stands
-            sample("a", newest - 3 * HOUR + 1, -3.0),
-            sample("a", newest - 3 * HOUR - 1, -4.0),
-        ])
-        .unwrap();
-    assert_eq!((report.appended, report.rejected[0].reason), (3, Reason::TooOld), "{report:?}");
-    assert!(report.rejected[0].example.contains("10800000 ms"), "{}", report.rejected[0].example);
-    let check = |db: &Tsdb| {
-        let points = all(db).remove(0).1;
-        assert_eq!(points.len(), 962);
-        assert!(points.is_sorted_by(|a, b| a.t_ms < b.t_ms));
-        let late: Vec<f64> = points.iter().map(|p| p.value).filter(|v| *v < 0.0).collect();
-        assert_eq!(late, [-3.0, -1.0]);
-    };
-    check(&db);
-    drop(db);
-    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
-    check(&db);
-    for i in 960..6 * 240 {
-        db.append(&[sample("b", i * 15_000, 0.0)]).unwrap();
-    }
-    let report = db.maintain(6 * HOUR).unwrap();
-    assert!(report.blocks_merged >= 2, "{report:?}");
-    check(&db);
-    drop(db);
-    check(&Tsdb::open(dir.path(), options).unwrap().0);
 }
 
 #[test]
@@ -472,71 +425,6 @@ fn a_snapshot_opens_by_itself_and_does_not_change() {
     db.maintain(3000 * 15_000).unwrap();
     assert_eq!(all(&open(&to)), before);
     assert_eq!(all(&db)[0].1.len(), 3000);
-}
-
-#[test]
-fn cardinality_is_told_from_the_index() {
-    let dir = tempfile::tempdir().unwrap();
-    let db = open(dir.path());
-    let mut batch = Vec::new();
-    for i in 0..50 {
-        batch.push(Sample::new(series("old", &i.to_string()).with("zone", "eu"), 1000, 1.0));
-    }
-    db.append(&batch).unwrap();
-    let busy: Vec<_> = (0..20).map(|i| Sample::new(series("busy", &i.to_string()), 9 * HOUR, 1.0)).collect();
-    db.append(&busy).unwrap();
-    db.maintain(10 * HOUR).unwrap();
-    let c = db.cardinality(2);
-    assert_eq!((c.series, c.active_series, c.labels), (70, 20, 3));
-    let shown: Vec<_> = c.metrics.iter().map(|m| (m.name.as_str(), m.series, m.active)).collect();
-    assert_eq!(shown, [("old", 50, 0), ("busy", 20, 20)]);
-    assert_eq!(c.churn.len(), 1);
-    assert_eq!((c.label_values[0].label.as_str(), c.label_values[0].values), ("instance", 50));
-    assert_eq!((c.label_pairs[0].name.as_str(), c.label_pairs[0].series), ("zone=eu", 50));
-    // Ten of one digit and forty of two, and the busy ones; each value for every series that has it.
-    let bytes: Vec<_> = db.cardinality(9).label_bytes.into_iter().map(|l| (l.label, l.bytes)).collect();
-    let wanted = [("__name__", 50 * 3 + 20 * 4), ("instance", 10 + 40 * 2 + 10 + 10 * 2), ("zone", 100)];
-    assert_eq!(bytes, wanted.map(|(label, bytes)| (label.to_owned(), bytes)));
-}
-
-#[test]
-fn series_of_the_last_hour_are_told_by_metric_also_after_a_restart() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut db = open(dir.path());
-    let add = |db: &Tsdb, name: &str, from: i64, to: i64, t: i64| {
-        let batch: Vec<_> = (from..to).map(|i| Sample::new(series(name, &i.to_string()), t, 1.0)).collect();
-        db.append(&batch).unwrap();
-    };
-    let shown = |db: &Tsdb| {
-        let c = db.cardinality(5);
-        let list: Vec<_> = c.created.into_iter().map(|m| (m.name, m.created_last_hour, m.series)).collect();
-        (c.created_last_hour, list)
-    };
-    add(&db, "old", 0, 30, HOUR);
-    assert_eq!(shown(&db).0, 30, "all of a store that just began");
-    db.maintain(HOUR).unwrap();
-    for minute in 1..=90 {
-        add(&db, "steady", minute, minute + 1, HOUR + minute * 60_000);
-        add(&db, "old", 0, 30, HOUR + minute * 60_000);
-        db.maintain(HOUR + minute * 60_000).unwrap();
-    }
-    // A sample from the time to come changes nothing, nor does one of old time.
-    add(&db, "burst", 0, 500, 100 * HOUR);
-    add(&db, "burst", 500, 600, 2 * HOUR);
-    let wanted = (660, vec![("burst".to_owned(), 600, 600), ("steady".to_owned(), 60, 90)]);
-    assert_eq!(shown(&db), wanted);
-    for checkpoint in [false, true] {
-        if checkpoint {
-            db.checkpoint().unwrap();
-        }
-        drop(db);
-        db = open(dir.path());
-        assert_eq!(shown(&db), wanted, "checkpoint: {checkpoint}");
-    }
-    db.maintain(2 * HOUR + 31 * 60_000).unwrap();
-    assert_eq!(shown(&db).0, 659);
-    db.maintain(3 * HOUR + 31 * 60_000).unwrap();
-    assert_eq!(shown(&db), (0, vec![]));
 }
 
 #[test]

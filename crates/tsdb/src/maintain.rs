@@ -204,6 +204,7 @@ impl Tsdb {
     fn drop_blocks(&self, now_ms: i64, report: &mut MaintainReport) -> Result<(), TsdbError> {
         let rows: Vec<Arc<Block>> =
             self.state.read().coarse.iter().flatten().filter(|b| b.is_damaged()).cloned().collect();
+        self.make_days_again(rows.iter().map(|b| b.meta.start_t))?;
         for block in rows {
             self.state.write().coarse.iter_mut().for_each(|list| list.retain(|b| b.meta.number != block.meta.number));
             report.quarantined.push(quarantine(&*self.fs, &self.dir, &block.path)?);

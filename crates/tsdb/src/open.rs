@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    block::{Block, number_of},
-    coarse::{RESOLUTIONS, read_again},
+    block::{Block, number_of, start_of},
+    coarse::{RESOLUTIONS, incomplete_days, read_again},
     codec::Reader,
     created::{Created, read_marks},
     db::{OpenReport, State, quarantine},
@@ -41,11 +41,15 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
     let (wal_dir, block_dir) = (dir.join("wal"), dir.join("blocks"));
     let (blocks, mut next_block) = open_blocks(&**fs, dir, &block_dir, &mut report)?;
     let mut coarse = Vec::new();
+    let mut again = read_again(&**fs, dir);
     for (_, name) in RESOLUTIONS {
+        let before = report.quarantined.len();
         let (opened, next) = open_blocks(&**fs, dir, &dir.join(name), &mut report)?;
         next_block = next_block.max(next);
         coarse.push(opened);
+        again.extend(report.quarantined[before..].iter().filter_map(|path| start_of(path)));
     }
+    again.extend(incomplete_days(&coarse[0], &coarse[1]));
     let (parts, last) = replay_order(&**fs, &wal_dir)?;
     // The segment comes first: a place to write is needed in any case, and `State` is not without one.
     let wal = Wal::start(fs.clone(), &wal_dir, last)?;
@@ -55,7 +59,7 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
         blocks: Vec::new(),
         coarse: [Vec::new(), Vec::new()],
         coarse_until: coarse.iter().flatten().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN),
-        coarse_again: read_again(&**fs, dir),
+        coarse_again: again,
         tombstones: HashMap::new(),
         min_valid_t: blocks.iter().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN),
         max_t: blocks.iter().map(|b| b.meta.max_t).max().unwrap_or(i64::MIN),
@@ -85,6 +89,7 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
                 list.push(Arc::new(block));
             } else {
                 report.quarantined.push(quarantine(&**fs, dir, &block.path)?);
+                state.coarse_again.extend((i > 0).then_some(block.meta.start_t));
             }
         }
     }

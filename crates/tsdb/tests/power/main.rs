@@ -232,7 +232,7 @@ fn cases(usual: u32) -> u32 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases(150)))]
+    #![proptest_config(ProptestConfig::with_cases(cases(60)))]
     #[test]
     fn what_was_flushed_survives_a_power_cut(steps in steps()) {
         run(&steps, false);
@@ -240,7 +240,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(cases(60)))]
+    #![proptest_config(ProptestConfig::with_cases(cases(30)))]
     #[test]
     fn a_disk_that_lies_gives_back_nothing_that_was_not_written(steps in steps()) {
         run(&steps, true);

@@ -150,7 +150,10 @@ impl Machine {
                 let to = self.now_ms() - back * STEP_MS;
                 let from = to - rounds * STEP_MS;
                 match self.db.delete(&[Matcher::equal("s", SERIES[*series])], from, to) {
-                    Ok(_) => self.promises.delete(*series, from, to),
+                    Ok(_) => {
+                        self.promises.delete(*series, from, to);
+                        synced = true;
+                    }
                     Err(e) => assert!(self.full() && e.is_disk_full(), "{e}"),
                 }
             }

@@ -13,6 +13,8 @@ pub struct SeriesCount {
     pub series: u64,
     /// Of them, with samples in memory. The rest have ended and stay until the retention: what churn leaves behind.
     pub active: u64,
+    /// Of them, those that came in the hour before the last maintenance, or since.
+    pub created_last_hour: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -28,6 +30,8 @@ pub struct ValueCount {
 pub struct Cardinality {
     pub series: usize,
     pub active_series: u64,
+    /// Series that came in the hour before the last maintenance, or since.
+    pub created_last_hour: u64,
     pub labels: usize,
     pub strings: usize,
     /// Different pairs of a label and a value.
@@ -35,6 +39,8 @@ pub struct Cardinality {
     pub metrics: Vec<SeriesCount>,
     /// Metrics by series that have ended.
     pub churn: Vec<SeriesCount>,
+    /// Metrics by series that came in the last hour.
+    pub created: Vec<SeriesCount>,
     /// Labels by distinct values.
     pub label_values: Vec<ValueCount>,
     /// Labels by the bytes of their values.
@@ -54,10 +60,12 @@ impl Tsdb {
     pub fn cardinality(&self, n: usize) -> Cardinality {
         let state = self.state.read();
         let active: RoaringBitmap = state.head.iter().filter(|s| !s.is_empty()).map(|s| s.id).collect();
+        let created = state.created.among(state.index.live());
         let count = |name: String, ids: &Postings| SeriesCount {
             name,
             series: ids.len(),
             active: ids.intersection_len(&active),
+            created_last_hour: ids.intersection_len(&created),
         };
         let metrics: Vec<_> = state.index.label_values(Labels::NAME).map(|(v, ids)| count(v.into(), ids)).collect();
         let bytes = |label| state.index.label_values(label).map(|(v, ids)| v.len() as u64 * ids.len()).sum();
@@ -81,11 +89,15 @@ impl Tsdb {
         Cardinality {
             series: state.index.len(),
             active_series: active.len(),
+            created_last_hour: created.len(),
             labels: state.index.label_names().count(),
             strings: state.index.symbols.len(),
             pairs: values.iter().map(|v| v.values).sum(),
             churn: greatest(metrics.iter().filter(|m| m.series > m.active).cloned().collect(), n, |m| {
                 (m.series - m.active, std::cmp::Reverse(m.name.clone()))
+            }),
+            created: greatest(metrics.iter().filter(|m| m.created_last_hour > 0).cloned().collect(), n, |m| {
+                (m.created_last_hour, std::cmp::Reverse(m.name.clone()))
             }),
             metrics: greatest(metrics, n, |m| (m.series, std::cmp::Reverse(m.name.clone()))),
             label_bytes: greatest(values.clone(), n, |l| (l.bytes, std::cmp::Reverse(l.label.clone()))),

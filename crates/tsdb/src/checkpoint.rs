@@ -28,7 +28,7 @@ impl Tsdb {
     pub(crate) fn write_checkpoint(&self) -> Result<(), TsdbError> {
         // Leaves little to flush while the rotation below holds up appends.
         self.sync()?;
-        let (number, covered, meta, ends, tombstones) = {
+        let (number, covered, meta, ends, tombstones, created) = {
             let mut state = self.state.write();
             let number = state.wal.number();
             state.wal.rotate()?;
@@ -41,7 +41,7 @@ impl Tsdb {
                 put_varint(&mut meta, block.meta.number);
             }
             let ends = (state.index.symbols.len(), state.index.id_end(), state.head.end());
-            (number, state.wal.closed_bytes(), meta, ends, state.tombstones.clone())
+            (number, state.wal.closed_bytes(), meta, ends, state.tombstones.clone(), state.created.clone())
         };
         let size = write_checkpoint(&*self.fs, &self.dir.join("wal"), number, |append| {
             let mut frame = Vec::new();
@@ -67,6 +67,7 @@ impl Tsdb {
                     }
                 }
             })?;
+            put(Kind::Created, &mut |out| created.put(out))?;
             put(Kind::End, &mut |_| {})
         })?;
         self.state.write().wal.subtract_closed_bytes(covered);

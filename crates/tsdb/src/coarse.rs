@@ -24,7 +24,7 @@ use roaring::RoaringBitmap;
 use tenfold_types::{Labels, Matcher, Point, is_stale};
 
 use crate::{
-    block::{BlockReader, BlockWriter},
+    block::{Block, BlockReader, BlockWriter},
     codec::{Reader, put_varint},
     column::{put_values, take_values},
     db::{State, Tsdb},
@@ -34,7 +34,7 @@ use crate::{
     matcher::CompiledMatcher,
     postings::SeriesId,
     record::Tombstone,
-    select::{readers, settle},
+    select::{Settle, readers, settle},
 };
 
 /// Milliseconds that one row covers, and the directory its blocks lie in.
@@ -272,17 +272,16 @@ impl Tsdb {
 
     /// Days whose rows must be made again, since samples of them came afterwards; those that have none yet need not.
     pub(crate) fn make_again(&self, windows: impl Iterator<Item = i64>) -> Result<(), TsdbError> {
-        let (mut all, until) = {
-            let state = self.state.read();
-            (state.coarse_again.clone(), state.coarse_until)
-        };
+        let until = self.state.read().coarse_until;
+        let days = windows.flat_map(|start| [start, start + self.options.block_ms - 1]);
+        self.make_days_again(days.map(|t| (t - 1).div_euclid(DAY_MS) * DAY_MS).filter(|day| *day < until))
+    }
+
+    /// The same for days as such.
+    pub(crate) fn make_days_again(&self, days: impl Iterator<Item = i64>) -> Result<(), TsdbError> {
+        let mut all = self.state.read().coarse_again.clone();
         let known = all.len();
-        for start in windows {
-            let last = start + self.options.block_ms - 1;
-            all.extend(
-                [start, last].map(|t| (t - 1).div_euclid(DAY_MS) * DAY_MS).into_iter().filter(|day| *day < until),
-            );
-        }
+        all.extend(days);
         if all.len() > known {
             self.keep_again(&all)?;
             self.state.write().coarse_again = all;
@@ -292,10 +291,13 @@ impl Tsdb {
 
     fn keep_again(&self, days: &BTreeSet<i64>) -> Result<(), TsdbError> {
         let path = self.dir.join(AGAIN);
+        let temporary = path.with_extension("tmp");
         let lines: Vec<String> = days.iter().map(ToString::to_string).collect();
         let lines = lines.join("\n");
-        let file = self.fs.create(&path).map_err(TsdbError::io("create", &path))?;
-        file.append(lines.as_bytes()).and_then(|()| file.sync()).map_err(TsdbError::io("write", &path))
+        let file = self.fs.create(&temporary).map_err(TsdbError::io("create", &temporary))?;
+        file.append(lines.as_bytes()).and_then(|()| file.sync()).map_err(TsdbError::io("write", &temporary))?;
+        self.fs.rename(&temporary, &path).map_err(TsdbError::io("rename", &temporary))?;
+        self.fs.sync_dir(&self.dir).map_err(TsdbError::io("flush", &self.dir))
     }
 
     fn next_coarse_day(&self, now_ms: i64) -> Option<i64> {
@@ -329,15 +331,16 @@ impl Tsdb {
             let mut writer = BlockWriter::create(&*self.fs, &dir, (day, end), number, 8)?;
             for part in order.chunks(LOCKED_SERIES_MAX) {
                 for (_, id) in part {
-                    let mut points = Vec::new();
+                    let (mut points, mut histograms, mut settle) = (Vec::new(), Vec::new(), Settle::default());
                     for reader in &readers {
-                        let read = reader.samples(*id, (day - longest, end), &mut points, &mut Vec::new());
+                        let read = reader.samples(*id, (day - longest, end), &mut points, &mut histograms);
                         if let Err(e) = read {
                             writer.abandon()?;
                             return Err(e);
                         }
+                        settle.source(&mut points, &mut histograms);
                     }
-                    settle(&mut points, 0, |p| p.t_ms, deleted.get(id).map_or(&[][..], Vec::as_slice));
+                    settle.end(&mut points, &mut histograms, deleted.get(id).map_or(&[][..], Vec::as_slice));
                     let first = points.partition_point(|p| p.t_ms < start);
                     let before = points[..first].iter().rev().find(|p| !is_stale(p.value)).copied();
                     let mut made = rows(before, &points[first..], *resolution);
@@ -381,9 +384,15 @@ pub(crate) fn read_again(fs: &dyn Fs, dir: &Path) -> BTreeSet<i64> {
     text.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
+/// Days that have rows of the finer resolution, which is written first, and none of the coarser: something came in between.
+pub(crate) fn incomplete_days(fine: &[Block], coarse: &[Block]) -> Vec<i64> {
+    let whole: BTreeSet<i64> = coarse.iter().map(|b| b.meta.start_t).collect();
+    fine.iter().map(|b| b.meta.start_t).filter(|day| !whole.contains(day)).collect()
+}
+
 impl State {
     /// All blocks, of samples and of rows.
-    pub(crate) fn all_blocks(&self) -> impl Iterator<Item = &Arc<crate::block::Block>> {
+    pub(crate) fn all_blocks(&self) -> impl Iterator<Item = &Arc<Block>> {
         self.blocks.iter().chain(self.coarse.iter().flatten())
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     error::TsdbError,
     maintain::LOCKED_SERIES_MAX,
     postings::SeriesId,
-    select::{readers, settle},
+    select::{Settle, readers},
 };
 
 /// Merged blocks are written once and read often: more effort.
@@ -125,12 +125,13 @@ impl Tsdb {
             for (_, id) in part {
                 floats.clear();
                 histograms.clear();
+                let mut settle = Settle::default();
                 for reader in &readers {
                     read_or_skip(reader, *id, &mut floats, &mut histograms, salvage)?;
+                    settle.source(&mut floats, &mut histograms);
                 }
                 let deleted = deleted.get(id).map_or(&[][..], Vec::as_slice);
-                settle(&mut floats, 0, |p| p.t_ms, deleted);
-                settle(&mut histograms, 0, |p| p.t_ms, deleted);
+                settle.end(&mut floats, &mut histograms, deleted);
                 writer.add(*id, &floats, &histograms)?;
             }
         }

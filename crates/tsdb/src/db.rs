@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::{
     block::Block,
     coarse::RESOLUTIONS,
+    created::Created,
     error::TsdbError,
     fs::{Fs, OsFs},
     head::Head,
@@ -62,6 +63,7 @@ pub(crate) struct State {
     /// Time before this instant is closed: samples in order belong to blocks.
     pub min_valid_t: i64,
     pub max_t: i64,
+    pub created: Created,
     pub wal: Wal,
     /// Exemplars in memory.
     pub exemplars: usize,
@@ -105,6 +107,8 @@ pub struct Stats {
     /// Of the blocks of rows.
     pub coarse_bytes: u64,
     pub wal_segment_bytes: u64,
+    /// The whole log: every segment since the last checkpoint, and that checkpoint.
+    pub wal_bytes: u64,
     pub tombstones: usize,
     pub appended_total: u64,
     pub rejected_total: u64,
@@ -181,6 +185,7 @@ impl Tsdb {
             block_bytes: state.blocks.iter().map(|b| b.bytes).sum(),
             coarse_bytes: state.coarse.iter().flatten().map(|b| b.bytes).sum(),
             wal_segment_bytes: state.wal.bytes(),
+            wal_bytes: self.wal_bytes(&state),
             tombstones: state.tombstones.values().map(Vec::len).sum(),
             appended_total: self.appended.load(Ordering::Relaxed),
             rejected_total: self.rejected.load(Ordering::Relaxed),

@@ -17,9 +17,9 @@ const FRAME_SERIES_MAX: usize = 100_000;
 
 impl Tsdb {
     /// Deletes the samples of matching series with `start_ms <= t <= end_ms`, up to the newest sample there is now: those
-    /// that come later are kept. Returns how many series that concerns. Survives a kill when this returns, and a power cut
-    /// from the next [`Tsdb::sync`]. Samples that come late for the deleted time are not seen until the deletion has been
-    /// carried out in the blocks. Exemplars stay until the retention drops them.
+    /// that come later are kept. Returns how many series that concerns. Survives a power cut when this returns. Samples
+    /// that come late for the deleted time are not seen until the deletion has been carried out in the blocks. Exemplars
+    /// stay until the retention drops them.
     pub fn delete(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<usize, TsdbError> {
         if self.fenced.load(Ordering::Acquire) {
             return Err(TsdbError::Fenced);
@@ -42,6 +42,12 @@ impl Tsdb {
             });
         }
         state.wal.write(&frames)?;
+        // Blocks and rows are written by what was deleted: a power cut must not undo it for some of them.
+        let (file, path) = state.wal.file();
+        file.sync().map_err(|e| {
+            self.fenced.store(true, Ordering::Release);
+            TsdbError::io("flush", path)(e)
+        })?;
         for id in list {
             state.tombstones.entry(id).or_default().push(tombstone);
         }

@@ -5,7 +5,7 @@ use tenfold_types::{Exemplar, HistogramPoint, Point};
 
 use crate::{
     gorilla::{Appender, Chunk},
-    histograms::{HistogramChunk, RUN_HISTOGRAMS_MAX, runs},
+    histograms::{HistogramChunk, RUN_HISTOGRAMS_MAX, forget_hint, runs},
     postings::SeriesId,
 };
 
@@ -25,26 +25,68 @@ pub(crate) struct HeadSeries {
 
 #[derive(Default)]
 pub(crate) struct Extra {
-    /// Samples older than the newest when they came, in order, one at an instant.
+    /// Samples older than the newest when they came, each kind in order; both kinds together have one at an instant.
     pub late: Vec<Point>,
+    pub late_histograms: Vec<HistogramPoint>,
     pub histograms: Vec<HistogramChunk>,
     pub open_histograms: Vec<HistogramPoint>,
     pub last_histogram: Option<HistogramPoint>,
     pub exemplars: Vec<Exemplar>,
 }
 
+/// The instants of samples that came late, in order.
+#[derive(Default)]
+pub(crate) struct LateTimes {
+    floats: Vec<i64>,
+    histograms: Vec<i64>,
+}
+
+impl LateTimes {
+    pub fn of(slice: &HeadSlice) -> Self {
+        Self {
+            floats: slice.late.iter().map(|p| p.t_ms).collect(),
+            histograms: slice.late_histograms.iter().map(|h| h.t_ms).collect(),
+        }
+    }
+}
+
 /// A copy of what one series has within a time.
 #[derive(Default, Clone)]
 pub(crate) struct HeadSlice {
     pub chunks: Vec<Chunk>,
-    pub late: Vec<Point>,
     pub histograms: Vec<HistogramChunk>,
     pub open_histograms: Vec<HistogramPoint>,
+    pub late: Vec<Point>,
+    pub late_histograms: Vec<HistogramPoint>,
 }
 
 impl HeadSlice {
     pub fn is_empty(&self) -> bool {
-        self.chunks.is_empty() && self.late.is_empty() && self.histograms.is_empty() && self.open_histograms.is_empty()
+        self.chunks.is_empty()
+            && self.histograms.is_empty()
+            && self.open_histograms.is_empty()
+            && self.late.is_empty()
+            && self.late_histograms.is_empty()
+    }
+    /// Appends the samples in order of the time, both kinds.
+    pub fn read_in_order(
+        &self,
+        (start, end): (i64, i64),
+        floats: &mut Vec<Point>,
+        histograms: &mut Vec<HistogramPoint>,
+    ) {
+        for chunk in &self.chunks {
+            chunk.decode_range(start, end, floats).expect("runs in memory were encoded by this process");
+        }
+        for chunk in &self.histograms {
+            chunk.decode_range(start, end, histograms).expect("runs in memory were encoded by this process");
+        }
+        histograms.extend_from_slice(&self.open_histograms);
+    }
+    /// Appends the samples that came late, both kinds.
+    pub fn read_late(&self, floats: &mut Vec<Point>, histograms: &mut Vec<HistogramPoint>) {
+        floats.extend_from_slice(&self.late);
+        histograms.extend_from_slice(&self.late_histograms);
     }
 }
 
@@ -87,9 +129,19 @@ impl HeadSeries {
     }
     /// Keeps a sample that came late. One that has the instant of an earlier one is dropped: the first stands.
     pub fn push_late(&mut self, point: Point) {
-        let late = &mut self.extra_mut().late;
-        if let Err(i) = late.binary_search_by_key(&point.t_ms, |p| p.t_ms) {
-            late.insert(i, point);
+        let extra = self.extra_mut();
+        let taken = extra.late_histograms.binary_search_by_key(&point.t_ms, |h| h.t_ms).is_ok();
+        if let (Err(i), false) = (extra.late.binary_search_by_key(&point.t_ms, |p| p.t_ms), taken) {
+            extra.late.insert(i, point);
+        }
+    }
+    /// The same for a native histogram. What it says about the one before it was said before it came in between.
+    pub fn push_late_histogram(&mut self, mut point: HistogramPoint) {
+        forget_hint(&mut point);
+        let extra = self.extra_mut();
+        let taken = extra.late.binary_search_by_key(&point.t_ms, |p| p.t_ms).is_ok();
+        if let (Err(i), false) = (extra.late_histograms.binary_search_by_key(&point.t_ms, |h| h.t_ms), taken) {
+            extra.late_histograms.insert(i, point);
         }
     }
     pub fn push_histogram(&mut self, point: HistogramPoint) {
@@ -104,13 +156,20 @@ impl HeadSeries {
         self.sealed.is_empty()
             && self.open.count == 0
             && self.extra.as_ref().is_none_or(|e| {
-                e.late.is_empty() && e.histograms.is_empty() && e.open_histograms.is_empty() && e.exemplars.is_empty()
+                e.late.is_empty()
+                    && e.late_histograms.is_empty()
+                    && e.histograms.is_empty()
+                    && e.open_histograms.is_empty()
+                    && e.exemplars.is_empty()
             })
     }
     pub fn sample_count(&self) -> usize {
         let floats = self.open.count as usize + self.sealed.iter().map(|c| c.count as usize).sum::<usize>();
         let more = self.extra.as_ref().map_or(0, |e| {
-            e.late.len() + e.open_histograms.len() + e.histograms.iter().map(|c| c.count as usize).sum::<usize>()
+            e.late.len()
+                + e.late_histograms.len()
+                + e.open_histograms.len()
+                + e.histograms.iter().map(|c| c.count as usize).sum::<usize>()
         });
         floats + more
     }
@@ -125,7 +184,7 @@ impl HeadSeries {
             size_of::<Extra>()
                 + 16 * e.late.capacity()
                 + e.histograms.iter().map(|c| c.bytes.len() + size_of::<HistogramChunk>()).sum::<usize>()
-                + e.open_histograms.iter().map(|p| p.histogram.bytes()).sum::<usize>()
+                + e.open_histograms.iter().chain(&e.late_histograms).map(|p| p.histogram.bytes()).sum::<usize>()
         });
         size_of::<Self>() + self.open.capacity_bytes() + size_of::<Chunk>() * self.sealed.capacity() + chunks + extra
     }
@@ -139,14 +198,19 @@ impl HeadSeries {
         [floats, histograms].into_iter().flatten().min()
     }
     pub fn oldest_t(&self) -> Option<i64> {
-        let late = self.extra.as_ref().and_then(|e| e.late.first()).map(|p| p.t_ms);
-        [self.min_t(), late].into_iter().flatten().min()
+        [self.min_t(), self.oldest_late_t()].into_iter().flatten().min()
+    }
+    /// The oldest instant of what came late.
+    pub fn oldest_late_t(&self) -> Option<i64> {
+        let extra = self.extra.as_ref()?;
+        let (float, histogram) = (extra.late.first(), extra.late_histograms.first());
+        [float.map(|p| p.t_ms), histogram.map(|h| h.t_ms)].into_iter().flatten().min()
     }
     fn max_t(&self) -> Option<i64> {
         let floats = self.open.last().map(|p| p.t_ms).or_else(|| self.sealed.last().map(|c| c.max_t));
         let more = self.extra.as_ref().and_then(|e| {
             let histograms = e.open_histograms.last().map(|p| p.t_ms).or_else(|| e.histograms.last().map(|c| c.max_t));
-            histograms.max(e.late.last().map(|p| p.t_ms))
+            histograms.max(e.late.last().map(|p| p.t_ms)).max(e.late_histograms.last().map(|h| h.t_ms))
         });
         floats.max(more)
     }
@@ -167,6 +231,8 @@ impl HeadSeries {
         }
         if let Some(extra) = &self.extra {
             out.late = extra.late.iter().filter(|p| (start..=end).contains(&p.t_ms)).copied().collect();
+            out.late_histograms =
+                extra.late_histograms.iter().filter(|p| (start..=end).contains(&p.t_ms)).cloned().collect();
             out.histograms = extra.histograms.iter().filter(|c| c.min_t <= end && c.max_t >= start).cloned().collect();
             out.open_histograms =
                 extra.open_histograms.iter().filter(|p| (start..=end).contains(&p.t_ms)).cloned().collect();
@@ -178,12 +244,13 @@ impl HeadSeries {
         all.iter().filter(move |e| (start..=end).contains(&e.t_ms))
     }
     /// Drops every sample in order before `t_ms`, and of the late ones those that were `written` to a block.
-    pub fn drop_before(&mut self, t_ms: i64, written: &[Point]) {
+    pub fn drop_before(&mut self, t_ms: i64, written: &LateTimes) {
         if self.min_t().is_some_and(|t| t < t_ms) {
             self.drop_floats_before(t_ms);
         }
         let Some(extra) = &mut self.extra else { return };
-        extra.late.retain(|p| written.binary_search_by_key(&p.t_ms, |w| w.t_ms).is_err());
+        extra.late.retain(|p| written.floats.binary_search(&p.t_ms).is_err());
+        extra.late_histograms.retain(|h| written.histograms.binary_search(&h.t_ms).is_err());
         let kept = extra.histograms.partition_point(|c| c.max_t < t_ms);
         extra.histograms.drain(..kept);
         if let Some(first) = extra.histograms.first_mut().filter(|c| c.min_t < t_ms) {

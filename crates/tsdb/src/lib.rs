@@ -19,6 +19,7 @@ mod coarse;
 mod codec;
 mod column;
 mod compact;
+mod created;
 mod db;
 mod delete;
 mod error;
@@ -34,6 +35,7 @@ mod open;
 mod options;
 mod postings;
 mod record;
+mod retention;
 mod select;
 mod symbols;
 mod wal;
@@ -68,6 +70,7 @@ pub fn decode_anything(bytes: &[u8]) {
     let _ = record::read_tombstones(rest, |_, _| {});
     let _ = record::read_symbol_series(rest, |_, _| Some(()));
     let _ = record::read_head(rest, |_| {});
+    let _ = created::read_marks(rest, |_| {});
 }
 
 #[cfg(test)]
@@ -84,6 +87,8 @@ mod tests {
         series.push_late(Point::new(7, 1.0));
         let histogram = std::sync::Arc::new(tenfold_types::Histogram::default());
         series.push_histogram(HistogramPoint { t_ms: 60_000, histogram });
+        let histogram = std::sync::Arc::new(tenfold_types::Histogram::default());
+        series.push_late_histogram(HistogramPoint { t_ms: 9, histogram });
         let exemplar = Exemplar { labels: Labels::from_pairs([("a", "b")]), value: 1.0, t_ms: 5 };
         series.extra_mut().exemplars.push(exemplar.clone());
         let mut out = vec![Vec::new(); 5];

@@ -8,15 +8,15 @@ use std::{
 
 use roaring::RoaringBitmap;
 use serde::Serialize;
-use tenfold_types::Point;
 
 use crate::{
     block::{Block, BlockWriter},
     db::{State, Tsdb, quarantine},
     error::TsdbError,
+    head::LateTimes,
     postings::SeriesId,
     record::Tombstone,
-    select::settle,
+    select::Settle,
 };
 
 /// Series handled under one hold of the lock: appends wait for no more than that.
@@ -40,15 +40,17 @@ pub struct MaintainReport {
 /// What one series gives to a block.
 struct CutRow {
     slot: u32,
-    late: Vec<Point>,
+    late: LateTimes,
 }
 
 impl Tsdb {
     /// Cuts every whole block of time that ended more than half a block before `now_ms`, merges blocks and applies the
-    /// retention. Appends and queries go on meanwhile.
+    /// retention (in size to what the last call left). Appends and queries go on meanwhile.
     pub fn maintain(&self, now_ms: i64) -> Result<MaintainReport, TsdbError> {
         let _one_at_a_time = self.maintenance.lock();
         let mut report = MaintainReport::default();
+        self.drop_too_large(&mut report)?;
+        self.mark_created(now_ms)?;
         let cut = self.cut_closed(now_ms, &mut report)?;
         self.drop_blocks(now_ms, &mut report)?;
         report.blocks_merged += self.merge_blocks()?;
@@ -155,25 +157,19 @@ impl Tsdb {
         for (slot, id, slice, exemplars, deleted) in copied {
             floats.clear();
             histograms.clear();
+            let mut settle = Settle::default();
             if order {
-                for chunk in &slice.chunks {
-                    chunk.decode_range(start, end, &mut floats).expect("runs in memory were encoded by this process");
-                }
-                for chunk in &slice.histograms {
-                    chunk
-                        .decode_range(start, end, &mut histograms)
-                        .expect("runs in memory were encoded by this process");
-                }
-                histograms.extend_from_slice(&slice.open_histograms);
+                slice.read_in_order((start, end), &mut floats, &mut histograms);
+                settle.source(&mut floats, &mut histograms);
             }
-            floats.extend_from_slice(&slice.late);
-            settle(&mut floats, 0, |p| p.t_ms, &deleted);
-            settle(&mut histograms, 0, |p| p.t_ms, &deleted);
+            slice.read_late(&mut floats, &mut histograms);
+            settle.source(&mut floats, &mut histograms);
+            settle.end(&mut floats, &mut histograms, &deleted);
             writer.add(id, &floats, &histograms)?;
             for e in &exemplars {
                 writer.add_exemplar(id, e);
             }
-            written.push(CutRow { slot, late: slice.late });
+            written.push(CutRow { slot, late: LateTimes::of(&slice) });
         }
         Ok(())
     }
@@ -184,7 +180,7 @@ impl Tsdb {
         loop {
             let oldest = {
                 let state = self.state.read();
-                let late = state.head.iter().filter_map(|s| s.extra.as_ref()?.late.first().map(|p| p.t_ms));
+                let late = state.head.iter().filter_map(crate::head::HeadSeries::oldest_late_t);
                 late.min().filter(|t| *t < state.min_valid_t)
             };
             let Some(oldest) = oldest else { return Ok(count) };
@@ -204,10 +200,11 @@ impl Tsdb {
         }
     }
 
-    /// Drops blocks past the retention in time or size, and sets damaged ones aside.
+    /// Sets damaged blocks aside, and drops those that are too old.
     fn drop_blocks(&self, now_ms: i64, report: &mut MaintainReport) -> Result<(), TsdbError> {
         let rows: Vec<Arc<Block>> =
             self.state.read().coarse.iter().flatten().filter(|b| b.is_damaged()).cloned().collect();
+        self.make_days_again(rows.iter().map(|b| b.meta.start_t))?;
         for block in rows {
             self.state.write().coarse.iter_mut().for_each(|list| list.retain(|b| b.meta.number != block.meta.number));
             report.quarantined.push(quarantine(&*self.fs, &self.dir, &block.path)?);
@@ -219,37 +216,7 @@ impl Tsdb {
             report.quarantined.push(quarantine(&*self.fs, &self.dir, &block.path)?);
             report.blocks_dropped += 1;
         }
-        let oldest_kept = now_ms.saturating_sub(self.options.retention_ms);
-        let bytes_max = self.options.retention_bytes_max.unwrap_or(u64::MAX);
-        let mut gone = Vec::new();
-        {
-            let mut state = self.state.write();
-            let mut bytes: u64 = state.blocks.iter().map(|b| b.bytes).sum();
-            state.blocks.retain(|block| {
-                let keep = block.meta.max_t >= oldest_kept && bytes <= bytes_max;
-                if !keep {
-                    bytes -= block.bytes;
-                    gone.push(block.clone());
-                }
-                keep
-            });
-            // Without the setting the rows there are stay as they are.
-            let kept = self.options.coarse_retention_ms.unwrap_or([i64::MAX; 2]);
-            for (list, kept) in state.coarse.iter_mut().zip(kept) {
-                list.retain(|block| {
-                    let keep = block.meta.max_t >= now_ms.saturating_sub(kept);
-                    if !keep {
-                        gone.push(block.clone());
-                    }
-                    keep
-                });
-            }
-        }
-        for block in gone {
-            self.fs.remove(&block.path).map_err(TsdbError::io("remove", &block.path))?;
-            report.blocks_dropped += 1;
-        }
-        Ok(())
+        self.drop_too_old(now_ms, report)
     }
 
     /// Forgets series that have no sample left, and gives back their places.
@@ -281,7 +248,7 @@ impl Tsdb {
 }
 
 impl State {
-    fn drop_before(&mut self, slot: u32, t_ms: i64, written: &[Point]) {
+    fn drop_before(&mut self, slot: u32, t_ms: i64, written: &LateTimes) {
         let series = self.head.get_mut(slot);
         let exemplars = |s: &crate::head::HeadSeries| s.extra.as_ref().map_or(0, |e| e.exemplars.len());
         let before = exemplars(series);

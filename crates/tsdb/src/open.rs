@@ -7,13 +7,14 @@ use std::{
 };
 
 use crate::{
-    block::{Block, number_of},
-    coarse::{RESOLUTIONS, read_again},
+    block::{Block, number_of, start_of},
+    coarse::{RESOLUTIONS, incomplete_days, read_again},
     codec::Reader,
+    created::{Created, read_marks},
     db::{OpenReport, State, quarantine},
     error::TsdbError,
     fs::Fs,
-    head::Head,
+    head::{Head, LateTimes},
     index::Index,
     record::{
         Kind, read_exemplars, read_head, read_histograms, read_samples, read_series, read_symbol_series,
@@ -43,11 +44,15 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
     let (wal_dir, block_dir) = (dir.join("wal"), dir.join("blocks"));
     let (blocks, mut next_block) = open_blocks(&**fs, dir, &block_dir, &mut report)?;
     let mut coarse = Vec::new();
+    let mut again = read_again(&**fs, dir);
     for (_, name) in RESOLUTIONS {
+        let before = report.quarantined.len();
         let (opened, next) = open_blocks(&**fs, dir, &dir.join(name), &mut report)?;
         next_block = next_block.max(next);
         coarse.push(opened);
+        again.extend(report.quarantined[before..].iter().filter_map(|path| start_of(path)));
     }
+    again.extend(incomplete_days(&coarse[0], &coarse[1]));
     let (parts, last) = replay_order(&**fs, &wal_dir)?;
     // The segment comes first: a place to write is needed in any case, and `State` is not without one.
     let wal = Wal::start(fs.clone(), &wal_dir, last)?;
@@ -57,10 +62,11 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
         blocks: Vec::new(),
         coarse: [Vec::new(), Vec::new()],
         coarse_until: coarse.iter().flatten().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN),
-        coarse_again: read_again(&**fs, dir),
+        coarse_again: again,
         tombstones: HashMap::new(),
         min_valid_t: blocks.iter().map(|b| b.meta.end_t).max().unwrap_or(i64::MIN),
         max_t: blocks.iter().map(|b| b.meta.max_t).max().unwrap_or(i64::MIN),
+        created: Created::default(),
         wal,
         exemplars: 0,
         unlogged: Vec::new(),
@@ -86,6 +92,7 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
                 list.push(Arc::new(block));
             } else {
                 report.quarantined.push(quarantine(&**fs, dir, &block.path)?);
+                state.coarse_again.extend((i > 0).then_some(block.meta.start_t));
             }
         }
     }
@@ -100,6 +107,7 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
     }
     state.wal.set_closed_bytes(bytes);
     report.series = state.index.len();
+    state.created.begin(state.index.id_end());
     Ok(Opened { state, report, next_block, checkpoint_bytes, damaged_checkpoint, known })
 }
 
@@ -186,7 +194,7 @@ impl Checkpoint {
         // A block was cut after the checkpoint was written.
         if self.min_valid_t.is_none_or(|t| t < state.min_valid_t) {
             for slot in 0..state.head.end() {
-                state.head.get_mut(slot).drop_before(state.min_valid_t, &[]);
+                state.head.get_mut(slot).drop_before(state.min_valid_t, &LateTimes::default());
             }
         }
         state.exemplars = state.head.iter().filter_map(|s| s.extra.as_ref()).map(|e| e.exemplars.len()).sum();
@@ -232,6 +240,7 @@ impl Checkpoint {
                 }
             }),
             Kind::Tombstones => read_tombstones(payload, |id, t| state.tombstones.entry(id).or_default().push(t)),
+            Kind::Created => read_marks(payload, |mark| state.created.push(mark)),
             Kind::End => {
                 self.ended = true;
                 Some(())
@@ -265,6 +274,7 @@ fn read_segment(fs: &dyn Fs, part: &Part, state: &mut State, report: &mut OpenRe
         Kind::Samples => read_samples(payload, |id, point| replay.float(id, point)),
         Kind::Late => read_samples(payload, |id, point| replay.late(id, point)),
         Kind::Histograms => read_histograms(payload, |id, point| replay.histogram(id, point)),
+        Kind::LateHistograms => read_histograms(payload, |id, point| replay.late_histogram(id, point)),
         Kind::Exemplars => read_exemplars(payload, |id, exemplar| replay.exemplar(id, exemplar)),
         Kind::Tombstones => read_tombstones(payload, |id, t| {
             let known = replay.state.tombstones.entry(id).or_default();
@@ -272,6 +282,7 @@ fn read_segment(fs: &dyn Fs, part: &Part, state: &mut State, report: &mut OpenRe
                 known.push(t);
             }
         }),
+        Kind::Created => read_marks(payload, |mark| replay.state.created.push(mark)),
         _ => Some(()),
     })?;
     if end.foreign {

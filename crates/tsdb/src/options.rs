@@ -8,7 +8,8 @@ use tenfold_types::{Exemplar, HistogramPoint, Labels, Point};
 pub struct Options {
     /// Samples older than this are dropped with their block.
     pub retention_ms: i64,
-    /// When set, the oldest blocks are dropped once all together are larger.
+    /// When set: what the files may take, blocks of samples, rows of old days and the log together. What goes beyond it
+    /// makes the oldest blocks go. The newest block of samples and the log stay, also where they alone are larger.
     pub retention_bytes_max: Option<u64>,
     /// The time one block covers; blocks start at multiples of it.
     pub block_ms: i64,
@@ -86,7 +87,7 @@ pub const INSTANT_MS_MAX: i64 = 1 << 52;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Older than the newest sample of its series, and none such are taken (always so for native histograms).
+    /// Older than the newest sample of its series, and none such are taken.
     OutOfOrder,
     /// Same instant as the newest sample of its series, another value.
     Duplicate,

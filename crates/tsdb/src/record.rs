@@ -29,6 +29,10 @@ pub(crate) enum Kind {
     Late = 5,
     /// Spans of time deleted from series.
     Tombstones = 6,
+    /// Native histograms that came late.
+    LateHistograms = 7,
+    /// How far series numbers had been given at an instant.
+    Created = 8,
     // In checkpoints only:
     /// The next series number, the instant before which time is closed, and the blocks whose series are known.
     Meta = 16,
@@ -51,6 +55,8 @@ impl Kind {
             4 => Self::Exemplars,
             5 => Self::Late,
             6 => Self::Tombstones,
+            7 => Self::LateHistograms,
+            8 => Self::Created,
             16 => Self::Meta,
             17 => Self::Symbols,
             18 => Self::SymbolSeries,
@@ -259,7 +265,7 @@ pub(crate) fn put_head(out: &mut Vec<u8>, series: &HeadSeries) {
         put_chunk(out, c.min_t, c.max_t, c.count, &c.bytes);
     }
     let Some(extra) = &series.extra else { return out.push(0) };
-    out.push(1);
+    out.push(if extra.late_histograms.is_empty() { 1 } else { 2 });
     put_varint(out, extra.late.len() as u64);
     for point in &extra.late {
         put_zigzag(out, point.t_ms);
@@ -279,6 +285,13 @@ pub(crate) fn put_head(out: &mut Vec<u8>, series: &HeadSeries) {
     for exemplar in &extra.exemplars {
         put_exemplar(out, series.id, exemplar);
     }
+    if !extra.late_histograms.is_empty() {
+        put_varint(out, extra.late_histograms.len() as u64);
+        for point in &extra.late_histograms {
+            put_zigzag(out, point.t_ms);
+            put_histogram(out, &point.histogram);
+        }
+    }
 }
 
 /// Calls `each` for every series of a payload; `None` when it is malformed.
@@ -293,8 +306,17 @@ pub(crate) fn read_head(payload: &[u8], mut each: impl FnMut(HeadSeries)) -> Opt
             let (min_t, max_t, count, bytes) = take_chunk(&mut r)?;
             series.restore(Chunk { min_t, max_t, count, bytes });
         }
-        if r.byte()? == 1 {
-            take_extra(&mut r, &mut series)?;
+        match r.byte()? {
+            0 => {}
+            1 => take_extra(&mut r, &mut series)?,
+            2 => {
+                take_extra(&mut r, &mut series)?;
+                let late = &mut series.extra_mut().late_histograms;
+                for _ in 0..r.usize()? {
+                    late.push(HistogramPoint { t_ms: r.zigzag()?, histogram: Arc::new(take_histogram(&mut r)?) });
+                }
+            }
+            _ => return None,
         }
         each(series);
     }

@@ -1,6 +1,9 @@
 //! Reading: which series match, and their samples within a time, decoded only when asked for.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use roaring::RoaringBitmap;
 use tenfold_types::{Exemplar, HistogramPoint, Labels, Matcher, Point};
@@ -10,6 +13,7 @@ use crate::{
     db::{State, Tsdb},
     error::TsdbError,
     head::HeadSlice,
+    histograms::forget_hint,
     matcher::CompiledMatcher,
     postings::SeriesId,
     record::Tombstone,
@@ -45,21 +49,17 @@ impl SeriesChunks {
 
     /// Appends both kinds, each oldest first. At one instant there is one sample: the one that came first.
     pub fn read_all(&self, floats: &mut Vec<Point>, histograms: &mut Vec<HistogramPoint>) -> Result<(), TsdbError> {
-        let (f, h) = (floats.len(), histograms.len());
+        let mut settle = Settle::new(floats, histograms);
         let span = (self.start, self.end);
         for block in &self.blocks {
             block.samples(self.id, span, floats, histograms)?;
+            settle.source(floats, histograms);
         }
-        for chunk in &self.head.chunks {
-            chunk.decode_range(self.start, self.end, floats).expect("runs in memory were encoded by this process");
-        }
-        floats.extend_from_slice(&self.head.late);
-        for chunk in &self.head.histograms {
-            chunk.decode_range(self.start, self.end, histograms).expect("runs in memory were encoded by this process");
-        }
-        histograms.extend_from_slice(&self.head.open_histograms);
-        settle(floats, f, |p| p.t_ms, &self.deleted);
-        settle(histograms, h, |p| p.t_ms, &self.deleted);
+        self.head.read_in_order(span, floats, histograms);
+        settle.source(floats, histograms);
+        self.head.read_late(floats, histograms);
+        settle.source(floats, histograms);
+        settle.end(floats, histograms, &self.deleted);
         Ok(())
     }
     /// How many encoded runs reading decodes.
@@ -84,12 +84,64 @@ pub(crate) fn settle<T: Clone>(list: &mut Vec<T>, from: usize, t: impl Fn(&T) ->
         list.append(&mut tail);
     }
     if !deleted.is_empty() {
-        let mut i = 0;
-        list.retain(|p| {
-            i += 1;
-            i <= from || !deleted.iter().any(|d| (d.start..=d.end).contains(&t(p)))
-        });
+        drop_from(list, from, |p| deleted.iter().any(|d| (d.start..=d.end).contains(&t(p))));
     }
+}
+
+/// Brings the samples of one series together that were read from several sources, the one that came first before the
+/// others: each instant has one sample, of one kind.
+#[derive(Default)]
+pub(crate) struct Settle {
+    /// Where the samples begin that concern this.
+    start: (usize, usize),
+    /// Where those of the source at hand begin.
+    at: (usize, usize),
+}
+
+impl Settle {
+    pub fn new(floats: &[Point], histograms: &[HistogramPoint]) -> Self {
+        let start = (floats.len(), histograms.len());
+        Self { start, at: start }
+    }
+
+    /// A source was read to its end.
+    pub fn source(&mut self, floats: &mut Vec<Point>, histograms: &mut Vec<HistogramPoint>) {
+        // Hardly a series has both kinds.
+        if floats.len() > self.start.0 && histograms.len() > self.start.1 {
+            let taken: HashSet<i64> = histograms[self.start.1..self.at.1].iter().map(|h| h.t_ms).collect();
+            let known: HashSet<i64> = floats[self.start.0..self.at.0].iter().map(|p| p.t_ms).collect();
+            drop_from(floats, self.at.0, |p| taken.contains(&p.t_ms));
+            drop_from(histograms, self.at.1, |h| known.contains(&h.t_ms));
+        }
+        self.at = (floats.len(), histograms.len());
+    }
+
+    /// All sources were read.
+    pub fn end(self, floats: &mut Vec<Point>, histograms: &mut Vec<HistogramPoint>, deleted: &[Tombstone]) {
+        settle(floats, self.start.0, |p| p.t_ms, deleted);
+        let from = self.start.1;
+        if !histograms[from..].is_sorted_by(|a, b| a.t_ms < b.t_ms) {
+            let mut tail: Vec<_> = histograms.split_off(from).into_iter().enumerate().collect();
+            tail.sort_by_key(|(_, h)| h.t_ms);
+            tail.dedup_by_key(|(_, h)| h.t_ms);
+            let mut before = None;
+            histograms.extend(tail.into_iter().map(|(i, mut h)| {
+                if before.replace(i).is_some_and(|before| before + 1 != i) {
+                    forget_hint(&mut h);
+                }
+                h
+            }));
+        }
+        settle(histograms, from, |h| h.t_ms, deleted);
+    }
+}
+
+fn drop_from<T>(list: &mut Vec<T>, from: usize, gone: impl Fn(&T) -> bool) {
+    let mut i = 0;
+    list.retain(|item| {
+        i += 1;
+        i <= from || !gone(item)
+    });
 }
 
 /// A series with its exemplars, oldest first.

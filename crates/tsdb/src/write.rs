@@ -32,6 +32,7 @@ pub(crate) struct Staged {
     floats: Vec<(u32, Point)>,
     late: Vec<(u32, Point)>,
     histograms: Vec<(u32, HistogramPoint)>,
+    late_histograms: Vec<(u32, HistogramPoint)>,
     exemplars: Vec<(u32, Exemplar)>,
     /// What a series' newest samples will be, for series that stand more than once in the batch.
     newest: HashMap<u32, Newest>,
@@ -55,12 +56,17 @@ impl Staged {
         self.floats.clear();
         self.late.clear();
         self.histograms.clear();
+        self.late_histograms.clear();
         self.exemplars.clear();
         self.newest.clear();
         self.repeated = false;
     }
     fn is_empty(&self) -> bool {
-        self.floats.is_empty() && self.late.is_empty() && self.histograms.is_empty() && self.exemplars.is_empty()
+        self.floats.is_empty()
+            && self.late.is_empty()
+            && self.histograms.is_empty()
+            && self.late_histograms.is_empty()
+            && self.exemplars.is_empty()
     }
     /// From now on the newest samples are followed: a series came again.
     fn follow(&mut self) {
@@ -230,7 +236,7 @@ fn stage(
         }
     };
     for point in series.points {
-        let repeated = newest.float.is_some_and(|n| n.value.to_bits() == point.value.to_bits());
+        let repeated = newest.float.is_some_and(|n| n.t_ms == point.t_ms && n.value.to_bits() == point.value.to_bits());
         match order(point.t_ms, newest.t(), repeated) {
             Ok(Order::Next) => {
                 staged.floats.push((slot, *point));
@@ -246,7 +252,8 @@ fn stage(
         }
     }
     for point in series.histograms {
-        let repeated = newest.histogram.as_ref().is_some_and(|n| n.histogram.same_as(&point.histogram));
+        let same = |n: &HistogramPoint| n.t_ms == point.t_ms && n.histogram.same_as(&point.histogram);
+        let repeated = newest.histogram.as_ref().is_some_and(same);
         let judged = match point.histogram.validate() {
             Ok(()) => order(point.t_ms, newest.t(), repeated),
             Err(_) if point.histogram.is_stale() => order(point.t_ms, newest.t(), repeated),
@@ -259,10 +266,9 @@ fn stage(
                 report.appended += 1;
             }
             Ok(Order::Repeated) => report.appended += 1,
-            // A histogram's reset hint says how it stands to the one before: none is put in between.
             Ok(Order::Late) => {
-                let reason = Reason::OutOfOrder;
-                report.reject(reason, 1, || explain(reason, series.labels, point.t_ms, o));
+                staged.late_histograms.push((slot, point.clone()));
+                report.appended += 1;
             }
             Err(reason) => report.reject(reason, 1, || explain(reason, series.labels, point.t_ms, o)),
         }
@@ -319,12 +325,14 @@ fn log(state: &mut State, staged: &Staged, segment_bytes_max: u64) -> Result<(),
             });
         }
     }
-    for part in staged.histograms.chunks(FRAME_ITEMS_MAX) {
-        put_frame(&mut frames, Kind::Histograms, |out| {
-            for (slot, point) in part {
-                put_histogram_sample(out, id(*slot), point);
-            }
-        });
+    for (kind, samples) in [(Kind::Histograms, &staged.histograms), (Kind::LateHistograms, &staged.late_histograms)] {
+        for part in samples.chunks(FRAME_ITEMS_MAX) {
+            put_frame(&mut frames, kind, |out| {
+                for (slot, point) in part {
+                    put_histogram_sample(out, id(*slot), point);
+                }
+            });
+        }
     }
     for part in staged.exemplars.chunks(FRAME_ITEMS_MAX) {
         put_frame(&mut frames, Kind::Exemplars, |out| {
@@ -353,6 +361,10 @@ fn apply(state: &mut State, staged: &mut Staged) {
     for (slot, point) in staged.histograms.drain(..) {
         state.max_t = state.max_t.max(point.t_ms);
         state.head.get_mut(slot).push_histogram(point);
+    }
+    for (slot, point) in staged.late_histograms.drain(..) {
+        state.max_t = state.max_t.max(point.t_ms);
+        state.head.get_mut(slot).push_late_histogram(point);
     }
     state.exemplars += staged.exemplars.len();
     for (slot, exemplar) in staged.exemplars.drain(..) {
@@ -462,6 +474,12 @@ impl Replay<'_> {
         }
         self.state.max_t = self.state.max_t.max(point.t_ms);
         series.push_histogram(HistogramPoint { t_ms: point.t_ms, histogram: Arc::clone(&point.histogram) });
+        self.samples += 1;
+    }
+    pub fn late_histogram(&mut self, id: SeriesId, point: HistogramPoint) {
+        let Some(slot) = self.slot(id) else { return };
+        self.state.max_t = self.state.max_t.max(point.t_ms);
+        self.state.head.get_mut(slot).push_late_histogram(point);
         self.samples += 1;
     }
     pub fn exemplar(&mut self, id: SeriesId, exemplar: Exemplar) {

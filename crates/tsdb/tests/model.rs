@@ -34,10 +34,13 @@ enum Step {
         rounds: u8,
         shape: u8,
     },
-    /// A sample that many milliseconds before the newest, for one series.
+    /// A sample that many milliseconds before the newest, for one series: of either kind, whatever the series has
+    /// else, and at an instant that has one already or between two.
     Late {
         series: u8,
         back: i64,
+        histogram: bool,
+        between: bool,
     },
     Maintain,
     Checkpoint,
@@ -57,11 +60,12 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         12 => (1u8..60, 0u8..5).prop_map(|(rounds, shape)| Step::Write { rounds, shape }),
-        6 => (0u8..4, 1i64..WINDOW_MS + 100).prop_map(|(series, back)| Step::Late { series, back }),
+        9 => (0u8..5, 1i64..WINDOW_MS + 100, any::<bool>(), any::<bool>())
+            .prop_map(|(series, back, histogram, between)| Step::Late { series, back, histogram, between }),
         3 => Just(Step::Maintain),
         1 => Just(Step::Checkpoint),
         2 => Just(Step::Reopen),
-        1 => (0u8..4, 0i64..4000, 0i64..4000).prop_map(|(series, from, to)| Step::Delete { series, from, to }),
+        1 => (0u8..5, 0i64..4000, 0i64..4000).prop_map(|(series, from, to)| Step::Delete { series, from, to }),
         3 => (0i64..8000, 0i64..8000).prop_map(|(from, to)| Step::Read { from, to }),
     ];
     prop::collection::vec(step, 1..40)
@@ -74,10 +78,26 @@ fn name(series: usize) -> String {
     format!("s{series}")
 }
 
+/// A sample as the model keeps it.
+#[derive(Debug, Clone)]
+enum Kept {
+    Float(u64),
+    Histogram(Arc<Histogram>),
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Float(a), Self::Float(b)) => a == b,
+            (Self::Histogram(a), Self::Histogram(b)) => a.same_as(b),
+            _ => false,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Model {
-    floats: BTreeMap<usize, BTreeMap<i64, u64>>,
-    histograms: BTreeMap<i64, Arc<Histogram>>,
+    samples: BTreeMap<usize, BTreeMap<i64, Kept>>,
     exemplars: BTreeSet<i64>,
     /// Deleted time, into which late samples may or may not come back.
     deleted: Vec<(usize, i64, i64)>,
@@ -136,62 +156,69 @@ impl Model {
         let report = db.write(&batch).unwrap();
         assert_eq!(report.rejected_count(), 0, "{report:?}");
         for (s, [point]) in points.iter().enumerate() {
-            self.floats.entry(s).or_default().insert(self.now, point.value.to_bits());
+            self.samples.entry(s).or_default().insert(self.now, Kept::Float(point.value.to_bits()));
         }
         let [histogram] = histogram;
-        self.histograms.insert(self.now, histogram.histogram);
+        self.samples.entry(FLOATS).or_default().insert(self.now, Kept::Histogram(histogram.histogram));
         if !exemplars.is_empty() {
             self.exemplars.insert(self.now);
         }
     }
 
-    fn late(&mut self, db: &Tsdb, series: usize, back: i64) {
-        // Between the regular instants, so that no question arises which of two samples stands.
-        let t = self.now - back / STEP_MS * STEP_MS - 3;
-        if self.floats.is_empty()
+    fn late(&mut self, db: &Tsdb, series: usize, back: i64, histogram: bool, between: bool) {
+        let t = self.now - back / STEP_MS * STEP_MS - if between { 3 } else { 0 };
+        if self.samples.is_empty()
             || t <= 0
             || self.deleted.iter().any(|(s, a, b)| *s == series && (*a..=*b).contains(&t))
         {
             return;
         }
+        self.counter += 1.0;
         let text = name(series);
-        let report = db
-            .write(&[SeriesWrite {
-                labels: &[("__name__", "m"), ("series", &text)],
-                points: &[Point::new(t, 0.5)],
-                ..SeriesWrite::default()
-            }])
-            .unwrap();
-        assert_eq!(report.appended == 1, self.now - t <= WINDOW_MS, "{t} of {}: {report:?}", self.now);
-        if report.appended == 1 {
-            self.floats.entry(series).or_default().entry(t).or_insert(0.5f64.to_bits());
+        let labels = [("__name__", "m"), ("series", text.as_str())];
+        let (point, point_h) = (
+            [Point::new(t, 0.5)],
+            [HistogramPoint { t_ms: t, histogram: Arc::new(Histogram::clone(&self.histogram())) }],
+        );
+        let write = if histogram {
+            SeriesWrite { labels: &labels, histograms: &point_h, ..SeriesWrite::default() }
+        } else {
+            SeriesWrite { labels: &labels, points: &point, ..SeriesWrite::default() }
+        };
+        let report = db.write(&[write]).unwrap();
+        // The newest instant takes no other sample, an older one keeps the first.
+        let taken = t < self.now && self.now - t <= WINDOW_MS;
+        assert_eq!(report.appended == 1, taken, "{t} of {}: {report:?}", self.now);
+        if taken {
+            let [HistogramPoint { histogram: kept, .. }] = point_h;
+            let kept = if histogram { Kept::Histogram(kept) } else { Kept::Float(0.5f64.to_bits()) };
+            self.samples.entry(series).or_default().entry(t).or_insert(kept);
         }
     }
 
     fn check(&self, db: &Tsdb, from: i64, to: i64) {
         let found = db.select(&[Matcher::new("series", MatcherOp::Regex, "s.*")], from, to).unwrap();
-        let mut seen = BTreeMap::new();
-        let mut histograms = Vec::new();
+        let mut seen: BTreeMap<usize, Vec<(i64, Kept)>> = BTreeMap::new();
         for series in &found {
-            let mut points = Vec::new();
+            let (mut points, mut histograms) = (Vec::new(), Vec::new());
             series.chunks.read_all(&mut points, &mut histograms).unwrap();
+            assert!(points.is_sorted_by(|a, b| a.t_ms < b.t_ms) && histograms.is_sorted_by(|a, b| a.t_ms < b.t_ms));
+            let floats = points.iter().map(|p| (p.t_ms, Kept::Float(p.value.to_bits())));
+            let mut all: Vec<_> =
+                floats.chain(histograms.into_iter().map(|h| (h.t_ms, Kept::Histogram(h.histogram)))).collect();
+            all.sort_by_key(|(t, _)| *t);
             let index: usize = series.labels.get("series").unwrap()[1..].parse().unwrap();
-            if !points.is_empty() {
-                seen.insert(index, points.iter().map(|p| (p.t_ms, p.value.to_bits())).collect::<Vec<_>>());
+            if !all.is_empty() {
+                seen.insert(index, all);
             }
         }
-        let wanted: BTreeMap<usize, Vec<(i64, u64)>> = self
-            .floats
+        let wanted: BTreeMap<usize, Vec<(i64, Kept)>> = self
+            .samples
             .iter()
-            .map(|(s, points)| (*s, points.range(from..=to.max(from)).map(|(t, v)| (*t, *v)).collect::<Vec<_>>()))
-            .filter(|(_, points)| !points.is_empty() && from <= to)
+            .map(|(s, kept)| (*s, kept.range(from..=to.max(from)).map(|(t, v)| (*t, v.clone())).collect::<Vec<_>>()))
+            .filter(|(_, kept)| !kept.is_empty() && from <= to)
             .collect();
         assert_eq!(seen, wanted, "{from}..={to}");
-        let wanted: Vec<_> = self.histograms.range(from..=to.max(from)).filter(|_| from <= to).collect();
-        assert_eq!(histograms.len(), wanted.len());
-        for (found, (t, h)) in histograms.iter().zip(wanted) {
-            assert!(found.t_ms == *t && found.histogram.same_as(h), "{t}: {found:?}");
-        }
     }
 
     fn check_exemplars(&self, db: &Tsdb) {
@@ -212,7 +239,9 @@ fn run(steps: Vec<Step>) {
     for step in steps.into_iter().chain([Step::Maintain, Step::Reopen]) {
         match step {
             Step::Write { rounds, shape } => (0..rounds).for_each(|_| model.write(&db, shape)),
-            Step::Late { series, back } => model.late(&db, series as usize, back),
+            Step::Late { series, back, histogram, between } => {
+                model.late(&db, series as usize, back, histogram, between);
+            }
             Step::Maintain => drop(db.maintain(model.now).unwrap()),
             Step::Checkpoint => db.checkpoint().unwrap(),
             Step::Reopen => {
@@ -224,7 +253,7 @@ fn run(steps: Vec<Step>) {
             Step::Delete { series, from, to } => {
                 let (from, to) = (model.now - from.max(to), model.now - from.min(to));
                 db.delete(&[Matcher::equal("series", name(series as usize))], from, to).unwrap();
-                if let Some(points) = model.floats.get_mut(&(series as usize)) {
+                if let Some(points) = model.samples.get_mut(&(series as usize)) {
                     points.retain(|t, _| !(from..=to).contains(t));
                 }
                 model.deleted.push((series as usize, from, to));
@@ -235,8 +264,13 @@ fn run(steps: Vec<Step>) {
     }
 }
 
+/// `MODEL_CASES` asks for another number.
+fn cases() -> u32 {
+    std::env::var("MODEL_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(40)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
     #[test]
     fn answers_as_a_plain_map(steps in steps()) {
         run(steps);

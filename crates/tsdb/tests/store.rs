@@ -9,9 +9,9 @@ use std::fs;
 use tenfold_tsdb::{
     Exemplar, HistogramPoint, Options, Point, Reason, STALE_NAN, Sample, SeriesWrite, Tsdb, TsdbError, is_stale,
 };
-use tenfold_types::{Histogram, Labels, Matcher, MatcherOp, histogram::Buckets};
+use tenfold_types::{Histogram, Labels, Matcher, MatcherOp};
 
-use common::{HOUR, all, open, read, sample, series, strict};
+use common::{HOUR, all, histogram, open, read, sample, series, strict};
 
 #[test]
 fn order_rules_are_prometheus_rules() {
@@ -162,6 +162,70 @@ fn retention_drops_blocks_and_forgets_series() {
 }
 
 #[test]
+fn retention_by_size_drops_the_oldest_of_all_files_and_keeps_the_newest() {
+    let dir = tempfile::tempdir().unwrap();
+    let day = 24 * HOUR;
+    let whole = Options {
+        coarse_retention_ms: Some([1000 * day; 2]),
+        coarse_after_ms: 0,
+        retention_ms: 1000 * day,
+        block_ms: 6 * HOUR,
+        block_ms_max: 6 * HOUR,
+        ..strict()
+    };
+    let mut db = Tsdb::open(dir.path(), whole.clone()).unwrap().0;
+    // Noise, so that each block takes about as much as the next. `gone` is in the first alone, and in the first day's rows.
+    let noise = |i: i64| f64::from_bits(0x3ff0_0000_0000_0000 | (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 12);
+    db.append(&[sample("gone", 60_000, 1.0)]).unwrap();
+    for i in 1..3 * 1440 {
+        db.append(&[sample("a", i * 60_000, noise(i))]).unwrap();
+    }
+    let now = 3 * day + 4 * HOUR;
+    db.maintain(now).unwrap();
+    let before = db.stats();
+    assert!(before.blocks == 12 && before.coarse_bytes > 0 && before.wal_bytes > 0, "{before:?}");
+    let used = |db: &Tsdb| db.stats().block_bytes + db.stats().coarse_bytes + db.stats().wal_bytes;
+    let on_disk: u64 = ["wal", "blocks", "blocks-5m", "blocks-1h"]
+        .iter()
+        .flat_map(|d| fs::read_dir(dir.path().join(d)).unwrap())
+        .map(|e| e.unwrap().metadata().unwrap().len())
+        .sum();
+    assert_eq!(used(&db), on_disk);
+    let limited = |db: &mut Tsdb, bytes| {
+        let (mut options, other) = (whole.clone(), tempfile::tempdir().unwrap());
+        options.retention_bytes_max = Some(bytes);
+        // One store at a time in a directory.
+        drop(std::mem::replace(db, Tsdb::open(other.path(), strict()).unwrap().0));
+        *db = Tsdb::open(dir.path(), options).unwrap().0;
+        db.maintain(now).unwrap()
+    };
+    assert_eq!(limited(&mut db, on_disk + 1000).blocks_dropped, 0);
+    // The log counts: were it the blocks alone that matter, nothing would go.
+    let limit = used(&db) - 1;
+    assert!(limit > before.block_bytes + before.coarse_bytes);
+    let report = limited(&mut db, limit);
+    assert_eq!((report.blocks_dropped, db.stats().min_t_ms), (1, Some(6 * HOUR)), "{report:?}");
+    assert!(before.coarse_bytes == db.stats().coarse_bytes && db.stats().series == 2);
+    // Rows go with the samples of their age, and younger ones of both stay.
+    let limit = used(&db) / 2;
+    limited(&mut db, limit);
+    let stats = db.stats();
+    assert!(used(&db) <= limit && (3..8).contains(&stats.blocks), "{stats:?}");
+    assert!(stats.coarse_bytes > 0 && stats.coarse_bytes < before.coarse_bytes && stats.series == 1, "{stats:?}");
+    let oldest = stats.min_t_ms.unwrap();
+    let points = all(&db).remove(0).1;
+    assert_eq!((points[0].t_ms, points.len() as i64), (oldest, (3 * day - oldest) / 60_000), "no gap");
+    // No limit is small enough to take the newest block, or what is in memory.
+    db.append(&[sample("a", now, 5.0)]).unwrap();
+    limited(&mut db, 1);
+    limited(&mut db, 1);
+    let stats = db.stats();
+    assert_eq!((stats.blocks, stats.coarse_bytes, stats.head_samples), (1, 0, 1), "{stats:?}");
+    let points = all(&db).remove(0).1;
+    assert_eq!((points.len(), points.last()), (361, Some(&Point::new(now, 5.0))));
+}
+
+#[test]
 fn a_damaged_block_is_quarantined_not_a_panic() {
     let dir = tempfile::tempdir().unwrap();
     let db = open(dir.path());
@@ -217,12 +281,6 @@ fn labels_values_and_series_within_a_time() {
     assert_eq!(names, ["m{instance=\"new\"}", "other{instance=\"new\",zone=\"eu\"}"]);
     let last = db.last_samples(&[Matcher::equal("__name__", "m")]).unwrap();
     assert_eq!(last.iter().find(|(l, _)| l.get("instance") == Some("new")).unwrap().1, Point::new(10 * HOUR, 7.0));
-}
-
-fn histogram(t_ms: i64, n: f64) -> HistogramPoint {
-    let positive = Buckets::single(1, vec![n, n + 1.0]);
-    let h = Histogram { schema: 3, count: 2.0 * n + 1.0, sum: n, positive, ..Histogram::default() };
-    HistogramPoint { t_ms, histogram: std::sync::Arc::new(h) }
 }
 
 #[test]
@@ -297,47 +355,6 @@ fn unsorted_labels_are_refused() {
 }
 
 #[test]
-fn late_samples_are_merged_within_the_window() {
-    let dir = tempfile::tempdir().unwrap();
-    let options = Options { out_of_order_ms: 3 * HOUR, ..Options::default() };
-    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
-    for i in 0..4 * 240 {
-        db.append(&[sample("a", i * 15_000, i as f64)]).unwrap();
-    }
-    assert_eq!(db.maintain(4 * HOUR).unwrap().blocks_written, 1);
-    let newest = 959 * 15_000;
-    let report = db
-        .append(&[
-            sample("a", newest - 1, -1.0),
-            sample("a", newest - 3 * HOUR, -2.0), // in time already cut; the instant is taken, the first sample stands
-            sample("a", newest - 3 * HOUR + 1, -3.0),
-            sample("a", newest - 3 * HOUR - 1, -4.0),
-        ])
-        .unwrap();
-    assert_eq!((report.appended, report.rejected[0].reason), (3, Reason::TooOld), "{report:?}");
-    assert!(report.rejected[0].example.contains("10800000 ms"), "{}", report.rejected[0].example);
-    let check = |db: &Tsdb| {
-        let points = all(db).remove(0).1;
-        assert_eq!(points.len(), 962);
-        assert!(points.is_sorted_by(|a, b| a.t_ms < b.t_ms));
-        let late: Vec<f64> = points.iter().map(|p| p.value).filter(|v| *v < 0.0).collect();
-        assert_eq!(late, [-3.0, -1.0]);
-    };
-    check(&db);
-    drop(db);
-    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
-    check(&db);
-    for i in 960..6 * 240 {
-        db.append(&[sample("b", i * 15_000, 0.0)]).unwrap();
-    }
-    let report = db.maintain(6 * HOUR).unwrap();
-    assert!(report.blocks_merged >= 2, "{report:?}");
-    check(&db);
-    drop(db);
-    check(&Tsdb::open(dir.path(), options).unwrap().0);
-}
-
-#[test]
 fn blocks_are_merged_into_larger_ones_and_weigh_less() {
     let dir = tempfile::tempdir().unwrap();
     let db = Tsdb::open(dir.path(), Options::default()).unwrap().0;
@@ -408,27 +425,6 @@ fn a_snapshot_opens_by_itself_and_does_not_change() {
     db.maintain(3000 * 15_000).unwrap();
     assert_eq!(all(&open(&to)), before);
     assert_eq!(all(&db)[0].1.len(), 3000);
-}
-
-#[test]
-fn cardinality_is_told_from_the_index() {
-    let dir = tempfile::tempdir().unwrap();
-    let db = open(dir.path());
-    let mut batch = Vec::new();
-    for i in 0..50 {
-        batch.push(Sample::new(series("old", &i.to_string()).with("zone", "eu"), 1000, 1.0));
-    }
-    db.append(&batch).unwrap();
-    let busy: Vec<_> = (0..20).map(|i| Sample::new(series("busy", &i.to_string()), 9 * HOUR, 1.0)).collect();
-    db.append(&busy).unwrap();
-    db.maintain(10 * HOUR).unwrap();
-    let c = db.cardinality(2);
-    assert_eq!((c.series, c.active_series, c.labels), (70, 20, 3));
-    let shown: Vec<_> = c.metrics.iter().map(|m| (m.name.as_str(), m.series, m.active)).collect();
-    assert_eq!(shown, [("old", 50, 0), ("busy", 20, 20)]);
-    assert_eq!(c.churn.len(), 1);
-    assert_eq!((c.label_values[0].label.as_str(), c.label_values[0].values), ("instance", 50));
-    assert_eq!((c.label_pairs[0].name.as_str(), c.label_pairs[0].series), ("zone=eu", 50));
 }
 
 #[test]

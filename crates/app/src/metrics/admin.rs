@@ -23,8 +23,8 @@ pub struct CountedSeries {
     pub series: u64,
     /// Of them, with samples in memory; the rest have ended and go with the retention.
     pub active: u64,
-    /// Of them, those that came within the last hour; `null` where it is not known.
-    pub created_last_hour: Option<u64>,
+    /// Of them, those that came within the last hour.
+    pub created_last_hour: u64,
 }
 
 /// A label by its values.
@@ -43,8 +43,8 @@ pub struct CardinalityView {
     /// The limit on series.
     pub series_max: usize,
     pub active_series: u64,
-    /// Series that came within the last hour; `null` where it is not known.
-    pub created_last_hour: Option<u64>,
+    /// Series that came within the last hour.
+    pub created_last_hour: u64,
     pub labels: usize,
     pub label_pairs: usize,
     pub metrics: Vec<CountedSeries>,
@@ -96,8 +96,12 @@ pub struct SnapshotView {
 }
 
 fn counted(list: Vec<SeriesCount>) -> Vec<CountedSeries> {
-    let row =
-        |c: SeriesCount| CountedSeries { name: c.name, series: c.series, active: c.active, created_last_hour: None };
+    let row = |c: SeriesCount| CountedSeries {
+        name: c.name,
+        series: c.series,
+        active: c.active,
+        created_last_hour: c.created_last_hour,
+    };
     list.into_iter().map(row).collect()
 }
 
@@ -145,12 +149,12 @@ impl App {
             series: c.series,
             series_max: self.metrics.series_max,
             active_series: c.active_series,
-            created_last_hour: None,
+            created_last_hour: c.created_last_hour,
             labels: c.labels,
             label_pairs: c.pairs,
             metrics: counted(c.metrics),
             churn: counted(c.churn),
-            created: Vec::new(),
+            created: counted(c.created),
             labels_by_values: labels(c.label_values),
             labels_by_bytes: labels(c.label_bytes),
             pairs_by_series: counted(c.label_pairs),

@@ -48,7 +48,7 @@ impl App {
             blocks: stats.blocks,
             block_bytes: stats.block_bytes,
             coarse_bytes: stats.coarse_bytes,
-            log_bytes: stats.wal_segment_bytes,
+            log_bytes: stats.wal_bytes,
             oldest_at: stats.min_t_ms.map(Timestamp),
             newest_at: stats.max_t_ms.map(Timestamp),
             retention_days: self.settings.metrics.retention_days,

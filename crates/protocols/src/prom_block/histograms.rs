@@ -28,10 +28,7 @@ fn spans(r: &mut BitReader<'_>) -> Option<Vec<Span>> {
     let mut buckets = 0;
     for _ in 0..count {
         let length = r.varbit_uint()?;
-        buckets += length;
-        if buckets > BUCKETS_MAX {
-            return None;
-        }
+        buckets = length.checked_add(buckets).filter(|n| *n <= BUCKETS_MAX)?;
         out.push(Span { length: length as u32, offset: i32::try_from(r.varbit_int()?).ok()? });
     }
     Some(out)
@@ -249,6 +246,20 @@ pub(crate) fn encode_one(point: &HistogramPoint) -> Vec<u8> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn spans_are_refused_whose_lengths_together_do_not_fit_a_number() {
+        let mut w = Bits { bytes: vec![0, 1, 0], free: 0 };
+        w.put(0, 8);
+        put_varbit_int(&mut w, 3);
+        put_varbit_uint(&mut w, 2);
+        for length in [2, u64::MAX] {
+            put_varbit_uint(&mut w, length);
+            put_varbit_int(&mut w, 0);
+        }
+        w.put(0, 64);
+        assert_eq!(decode(&w.bytes, false, &mut Vec::new()), None);
+    }
 
     proptest! {
         #[test]

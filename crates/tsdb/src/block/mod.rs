@@ -94,6 +94,11 @@ pub(crate) fn number_of(path: &Path) -> Option<u64> {
     path.file_stem()?.to_str()?.rsplit_once('-')?.1.parse().ok()
 }
 
+/// Where the time begins for which a block was written, as its name says.
+pub(crate) fn start_of(path: &Path) -> Option<i64> {
+    path.file_stem()?.to_str()?.get(..16)?.parse().ok()
+}
+
 impl Block {
     pub fn ids(&self) -> &RoaringBitmap {
         &self.ids

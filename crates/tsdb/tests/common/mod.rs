@@ -1,9 +1,11 @@
 //! A store in a folder, and what is in it.
 
+#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses its part")]
+
 use std::path::Path;
 
-use tenfold_tsdb::{Options, Point, Sample, Tsdb};
-use tenfold_types::{Labels, Matcher};
+use tenfold_tsdb::{HistogramPoint, Options, Point, Sample, Tsdb};
+use tenfold_types::{Histogram, Labels, Matcher, histogram::Buckets};
 
 pub const HOUR: i64 = 3_600_000;
 
@@ -41,4 +43,10 @@ pub fn read(db: &Tsdb, matchers: &[Matcher], start: i64, end: i64) -> Vec<(Strin
 
 pub fn all(db: &Tsdb) -> Vec<(String, Vec<Point>)> {
     read(db, &[Matcher::equal("__name__", "m")], i64::MIN, i64::MAX)
+}
+
+pub fn histogram(t_ms: i64, n: f64) -> HistogramPoint {
+    let positive = Buckets::single(1, vec![n, n + 1.0]);
+    let h = Histogram { schema: 3, count: 2.0 * n + 1.0, sum: n, positive, ..Histogram::default() };
+    HistogramPoint { t_ms, histogram: std::sync::Arc::new(h) }
 }

@@ -1,0 +1,81 @@
+//! What is dropped for its age or for the room it takes, always by whole blocks and the oldest first.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use crate::{
+    block::Block,
+    db::{State, Tsdb},
+    error::TsdbError,
+    maintain::MaintainReport,
+};
+
+impl Tsdb {
+    /// Drops blocks that are past the retention.
+    pub(crate) fn drop_too_old(&self, now_ms: i64, report: &mut MaintainReport) -> Result<(), TsdbError> {
+        let gone = self.take_too_old(&mut self.state.write(), now_ms);
+        self.remove_dropped(gone, report)
+    }
+
+    /// Drops the oldest blocks until all files keep within the limit. Needs no room itself: it comes before all that does.
+    pub(crate) fn drop_too_large(&self, report: &mut MaintainReport) -> Result<(), TsdbError> {
+        let gone = self.take_too_large(&mut self.state.write());
+        self.remove_dropped(gone, report)
+    }
+
+    fn remove_dropped(&self, gone: Vec<Arc<Block>>, report: &mut MaintainReport) -> Result<(), TsdbError> {
+        for block in gone {
+            self.fs.remove(&block.path).map_err(TsdbError::io("remove", &block.path))?;
+            report.blocks_dropped += 1;
+        }
+        Ok(())
+    }
+
+    fn take_too_old(&self, state: &mut State, now_ms: i64) -> Vec<Arc<Block>> {
+        let mut gone = Vec::new();
+        let mut take = |list: &mut Vec<Arc<Block>>, kept_ms: i64| {
+            let oldest = now_ms.saturating_sub(kept_ms);
+            gone.extend(list.extract_if(.., |block| block.meta.max_t < oldest));
+        };
+        take(&mut state.blocks, self.options.retention_ms);
+        // Without the setting the rows there are stay as they are.
+        for (list, kept) in state.coarse.iter_mut().zip(self.options.coarse_retention_ms.unwrap_or([i64::MAX; 2])) {
+            take(list, kept);
+        }
+        gone
+    }
+
+    /// The oldest blocks, of samples and of rows, without which the rest keeps within the limit.
+    fn take_too_large(&self, state: &mut State) -> Vec<Arc<Block>> {
+        let Some(bytes_max) = self.options.retention_bytes_max else { return Vec::new() };
+        let mut bytes = self.wal_bytes(state) + state.all_blocks().map(|b| b.bytes).sum::<u64>();
+        if bytes <= bytes_max {
+            return Vec::new();
+        }
+        let newest = state.blocks.iter().max_by_key(|b| (b.meta.max_t, b.meta.number)).map(|b| b.meta.number);
+        // Of the same age the samples first: their rows take little and say most of it.
+        let samples = state.blocks.iter().filter(|b| Some(b.meta.number) != newest).map(|b| (b, 0));
+        let mut oldest: Vec<_> = samples
+            .chain(state.coarse.iter().flatten().map(|b| (b, 1)))
+            .map(|(b, order)| ((b.meta.max_t, order, b.meta.number), b.bytes))
+            .collect();
+        oldest.sort_unstable();
+        let mut numbers = Vec::new();
+        for ((_, _, number), size) in oldest {
+            if bytes <= bytes_max {
+                break;
+            }
+            bytes -= size;
+            numbers.push(number);
+        }
+        let mut gone = Vec::new();
+        for list in std::iter::once(&mut state.blocks).chain(&mut state.coarse) {
+            gone.extend(list.extract_if(.., |b| numbers.contains(&b.meta.number)));
+        }
+        gone
+    }
+
+    /// What the log takes on the disk.
+    pub(crate) fn wal_bytes(&self, state: &State) -> u64 {
+        state.wal.replay_bytes() + self.checkpoint_bytes.load(Ordering::Relaxed)
+    }
+}

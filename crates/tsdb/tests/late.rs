@@ -1,0 +1,142 @@
+//! What comes late: samples of both kinds, within the window and after it.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod common;
+
+use tenfold_tsdb::{HistogramPoint, Options, Point, Reason, SeriesWrite, Tsdb};
+use tenfold_types::{Matcher, ResetHint};
+
+use common::{HOUR, all, histogram, sample, strict};
+
+#[test]
+fn late_samples_are_merged_within_the_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { out_of_order_ms: 3 * HOUR, ..Options::default() };
+    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
+    for i in 0..4 * 240 {
+        db.append(&[sample("a", i * 15_000, i as f64)]).unwrap();
+    }
+    assert_eq!(db.maintain(4 * HOUR).unwrap().blocks_written, 1);
+    let newest = 959 * 15_000;
+    let report = db
+        .append(&[
+            sample("a", newest - 1, -1.0),
+            sample("a", newest - 3 * HOUR, -2.0), // in time already cut; the instant is taken, the first sample stands
+            sample("a", newest - 3 * HOUR + 1, -3.0),
+            sample("a", newest - 3 * HOUR - 1, -4.0),
+        ])
+        .unwrap();
+    assert_eq!((report.appended, report.rejected[0].reason), (3, Reason::TooOld), "{report:?}");
+    assert!(report.rejected[0].example.contains("10800000 ms"), "{}", report.rejected[0].example);
+    let check = |db: &Tsdb| {
+        let points = all(db).remove(0).1;
+        assert_eq!(points.len(), 962);
+        assert!(points.is_sorted_by(|a, b| a.t_ms < b.t_ms));
+        let late: Vec<f64> = points.iter().map(|p| p.value).filter(|v| *v < 0.0).collect();
+        assert_eq!(late, [-3.0, -1.0]);
+    };
+    check(&db);
+    drop(db);
+    let db = Tsdb::open(dir.path(), options.clone()).unwrap().0;
+    check(&db);
+    for i in 960..6 * 240 {
+        db.append(&[sample("b", i * 15_000, 0.0)]).unwrap();
+    }
+    let report = db.maintain(6 * HOUR).unwrap();
+    assert!(report.blocks_merged >= 2, "{report:?}");
+    check(&db);
+    drop(db);
+    check(&Tsdb::open(dir.path(), options).unwrap().0);
+}
+
+#[test]
+fn late_histograms_are_merged_as_late_floats_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { out_of_order_ms: 3 * HOUR, ..Options::default() };
+    let open = |options: &Options| Tsdb::open(dir.path(), options.clone()).unwrap().0;
+    let labels = [("__name__", "latency")];
+    // Each says that there was no reset since the one before.
+    let hinted = |t_ms: i64, n: f64| {
+        let mut point = histogram(t_ms, n);
+        std::sync::Arc::make_mut(&mut point.histogram).reset_hint = ResetHint::NotReset;
+        point
+    };
+    let write = |db: &Tsdb, points: &[Point], histograms: &[HistogramPoint]| {
+        let report =
+            db.write(&[SeriesWrite { labels: &labels, points, histograms, ..SeriesWrite::default() }]).unwrap();
+        (report.appended, report.rejected.iter().map(|r| (r.reason, r.count)).collect::<Vec<_>>())
+    };
+    let db = open(&options);
+    for i in 0..960 {
+        assert_eq!(write(&db, &[], &[hinted(i * 15_000, i as f64)]), (1, vec![]));
+    }
+    assert_eq!(db.maintain(4 * HOUR).unwrap().blocks_written, 1);
+    let newest = 959 * 15_000;
+    let old = newest - 3 * HOUR;
+    let late = [
+        hinted(newest - 1, 5000.0),
+        hinted(newest - 1, 5001.0), // the instant is taken: the first stands
+        hinted(old, 5002.0),        // so too in time already cut
+        hinted(old + 1, 5003.0),
+        hinted(old - 1, 5004.0),
+    ];
+    assert_eq!(write(&db, &[], &late), (4, vec![(Reason::TooOld, 1)]));
+    // At the newest instant only the very same is taken: neither other counts nor a float, whatever its value.
+    assert_eq!(write(&db, &[], &[histogram(newest, 959.0)]), (1, vec![]));
+    assert_eq!(write(&db, &[], &[histogram(newest, 1.0)]), (0, vec![(Reason::Duplicate, 1)]));
+    assert_eq!(write(&db, &[Point::new(newest, 959.0)], &[]), (0, vec![(Reason::Duplicate, 1)]));
+    // One instant has one sample, whatever its kind: in time that was cut, beside late ones and beside those in order.
+    let floats = [old, old + 1, old + 2, newest - 1, newest - 15_000].map(|t| Point::new(t, 1.0));
+    assert_eq!(write(&db, &floats, &[]), (5, vec![]));
+    assert_eq!(write(&db, &[], &[hinted(old + 2, 5005.0)]), (1, vec![]));
+    let check = |db: &Tsdb| {
+        let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+        for series in
+            db.select(&[], i64::MIN, i64::MAX).unwrap().iter().filter(|s| s.labels.get("__name__") == Some("latency"))
+        {
+            series.chunks.read_all(&mut floats, &mut histograms).unwrap();
+        }
+        assert_eq!(floats, [Point::new(old + 2, 1.0)]);
+        assert_eq!(histograms.len(), 962);
+        assert!(histograms.is_sorted_by(|a, b| a.t_ms < b.t_ms));
+        let sums: Vec<f64> = histograms.iter().map(|h| h.histogram.sum).filter(|s| *s >= 5000.0).collect();
+        assert_eq!(sums, [5003.0, 5000.0]);
+        // What each said of the one before it holds no longer where another came in between.
+        // Nor is it known where a block begins that was written before the one of the time before it.
+        let unknown = histograms.iter().filter(|h| h.histogram.reset_hint == ResetHint::Unknown).map(|h| h.t_ms);
+        let told: Vec<i64> = unknown.filter(|t| *t != 2 * HOUR).collect();
+        assert_eq!(told, [old + 1, old + 15_000, newest - 1, newest]);
+    };
+    check(&db);
+    drop(db);
+    let db = open(&options);
+    check(&db);
+    db.checkpoint().unwrap();
+    drop(db);
+    let db = open(&options);
+    check(&db);
+    for i in 960..6 * 240 {
+        db.append(&[sample("b", i * 15_000, 0.0)]).unwrap();
+    }
+    let report = db.maintain(6 * HOUR).unwrap();
+    assert!(report.blocks_merged >= 2, "{report:?}");
+    assert_eq!(db.stats().blocks, 2, "the late ones are in the block of their time");
+    check(&db);
+    db.delete(&[Matcher::equal("__name__", "latency")], old + 1, old + 2).unwrap();
+    drop(db);
+    let db = Tsdb::open(dir.path(), strict()).unwrap().0;
+    let found = db.select(&[Matcher::equal("__name__", "latency")], old + 1, old + 2).unwrap();
+    let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+    for series in &found {
+        series.chunks.read_all(&mut floats, &mut histograms).unwrap();
+    }
+    assert!(floats.is_empty() && histograms.is_empty());
+    // Without a window nothing late is taken.
+    let batch = [SeriesWrite {
+        labels: &[("__name__", "w")],
+        histograms: &[histogram(7 * HOUR, 1.0), histogram(7 * HOUR - 1, 1.0)],
+        ..SeriesWrite::default()
+    }];
+    assert_eq!(db.write(&batch).unwrap().rejected[0].reason, Reason::OutOfOrder);
+}

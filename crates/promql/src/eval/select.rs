@@ -54,7 +54,7 @@ impl Context<'_> {
             at_ms: shift.at.map(|at| match at {
                 At::Instant(ms) => ms,
                 At::Start => self.top.start,
-                At::End => self.top.end(),
+                At::End => self.end,
             }),
         })
     }

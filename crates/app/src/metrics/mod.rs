@@ -10,6 +10,7 @@ mod exemplars;
 mod ganglia;
 mod graphite;
 mod markers;
+mod memory;
 #[cfg(test)]
 mod old_time;
 mod own;

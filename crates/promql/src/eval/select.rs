@@ -10,6 +10,7 @@ use super::{
     extended::between,
     notes::Note,
     range_fn::interpolate,
+    row::ROW_BYTES,
     trace::Reads,
     window::Edges,
 };
@@ -69,6 +70,7 @@ impl Context<'_> {
                 series.len()
             )));
         }
+        self.hold(series.len() * ROW_BYTES)?;
         Ok(series)
     }
 

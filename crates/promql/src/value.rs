@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tenfold_types::{Histogram, HistogramPoint, Labels, Point};
 
-use crate::{error::Annotation, eval::PlanNode};
+use crate::{
+    error::Annotation,
+    eval::{Held, PlanNode},
+};
 
 /// The answer with the remarks made on the way.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +21,8 @@ pub struct Output {
     pub chunks_read: u64,
     /// Bytes of values and histograms that were held at one time, at most.
     pub bytes_held: u64,
+    /// Its part of the memory that queries share, kept until the answer is dropped.
+    pub held: Held,
     /// Where time and samples went, by node of the expression; empty when the query brought no clock.
     pub plan: Vec<PlanNode>,
 }
@@ -32,6 +37,7 @@ impl Output {
             series_read: 0,
             chunks_read: 0,
             bytes_held: 0,
+            held: Held::default(),
             plan: Vec::new(),
         }
     }

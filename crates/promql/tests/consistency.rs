@@ -138,6 +138,9 @@ const EXPRESSIONS: &[&str] = &[
     "max_over_time(rate(requests_total[1m])[5m:30s])",
     "sum_over_time(load[2m:15s] offset 1m)",
     "avg_over_time(sum(load)[1m:])",
+    "count_over_time(topk(1, load)[5m:30s])",
+    "sum_over_time(bottomk by (job) (2, load)[5m:1m])",
+    "last_over_time(limitk(2, load)[5m:1m])",
     "vector(time())",
     "hour() * 60 + minute()",
     "day_of_week(load)",
@@ -257,6 +260,34 @@ fn a_range_query_is_its_instant_queries() {
         if !text.contains("limitk") {
             let other = values(&range(&engine(&reversed), &expr, FROM, end, STEP).unwrap(), 0);
             assert!(near(&whole, &other), "{text} depends on the order of the series");
+        }
+    }
+}
+
+#[test]
+fn the_end_is_the_one_that_was_asked_for() {
+    let table = table();
+    let (limits, interrupt) = (Limits::default(), Interrupt::default());
+    let query = Query {
+        source: &table,
+        limits: &limits,
+        interrupt: &interrupt,
+        lookback_ms: 60_000,
+        subquery_step_ms: 20_000,
+        rows_max_ms: i64::MAX,
+        threads: None,
+        clock: None,
+    };
+    // Behind the last step by more than a sample.
+    let (start, end, step) = (FROM, FROM + 3 * 100_000 + 70_000, 100_000);
+    for text in ["load @ end()", "sum_over_time(load[1m] @ end())", "count_over_time(load[1m:20s] @ end())"] {
+        let expr = parse(text).unwrap();
+        let whole = values(&range(&query, &expr, start, end, step).unwrap(), 0);
+        let at_end: BTreeMap<_, _> =
+            values(&instant(&query, &expr, end).unwrap(), end).into_iter().map(|((l, _), v)| (l, v)).collect();
+        assert_eq!(whole.len(), 4 * at_end.len(), "{text}");
+        for ((labels, t), value) in whole {
+            assert_eq!(at_end.get(&labels), Some(&value), "{text} at {t}");
         }
     }
 }

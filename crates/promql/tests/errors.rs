@@ -26,6 +26,7 @@ fn errors_point_into_the_query() {
         ("x +\n  y)", "2:4: unexpected `)`; expected an operator or the end"),
         ("topk(x)", "1:1: wrong number of arguments for aggregate expression provided, expected 2, got 1"),
         ("x[0s]", "1:3: duration must be greater than 0"),
+        ("x[5m:0s]", "1:6: duration must be greater than 0"),
         ("x offset 1m offset 2m", "1:13: offset may not be set multiple times"),
         ("(x + y)[5m]", "1:8: ranges only allowed for vector selectors"),
         ("x and on(a) group_left y", "1:13: no grouping allowed for \"and\" operation"),

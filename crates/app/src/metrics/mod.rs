@@ -20,6 +20,7 @@ mod ingest_page;
 mod limits_tests;
 mod live;
 mod markers;
+mod memory;
 #[cfg(test)]
 mod old_time;
 mod own;

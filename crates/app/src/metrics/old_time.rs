@@ -69,7 +69,7 @@ fn filled(dir: &std::path::Path) -> State {
 }
 
 fn ask(state: &State, expr: &str, rows_max_ms: i64, (start, end, step): (i64, i64, i64)) -> (Vec<Series>, u64) {
-    let means = Means { threads: 1, rows_max_ms, explain: false };
+    let means = Means { threads: 1, rows_max_ms, explain: false, shared: false };
     let run =
         |q: &tenfold_promql::Query<'_>, e: &tenfold_promql::ast::Expr| tenfold_promql::range(q, e, start, end, step);
     let output = state.evaluate(expr, &Interrupt::default(), means, run).expect(expr);

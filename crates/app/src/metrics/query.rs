@@ -71,6 +71,8 @@ pub(super) struct Means {
     pub rows_max_ms: i64,
     /// Keep where time and samples go, by node.
     pub explain: bool,
+    /// Share memory with the other queries that run.
+    pub shared: bool,
 }
 
 struct Source(Arc<Tsdb>);
@@ -208,7 +210,7 @@ impl super::State {
         at: Timestamp,
         interrupt: &Interrupt,
     ) -> Result<tenfold_promql::Value, Fault> {
-        let means = Means { threads: 1, rows_max_ms: i64::MAX, explain: false };
+        let means = Means { threads: 1, rows_max_ms: i64::MAX, explain: false, shared: false };
         self.evaluate(expr, interrupt, means, |query, parsed| tenfold_promql::instant(query, parsed, at.millis()))
             .map(|output| output.value)
     }
@@ -221,7 +223,8 @@ impl super::State {
         run: impl FnOnce(&Query<'_>, &tenfold_promql::ast::Expr) -> Result<Output, QueryError>,
     ) -> Result<Output, Fault> {
         let parsed = tenfold_promql::parse_as(expr, self.dialect).map_err(|e| query_fault(&e, expr))?;
-        let (source, limits) = (Source(self.tsdb.clone()), self.query_limits.limits());
+        let limits = super::memory::query_limits(self.query_limits.limits(), means.shared);
+        let source = Source(self.tsdb.clone());
         let threads = Scoped(means.threads);
         let started = std::time::Instant::now();
         let clock = move || u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
@@ -421,9 +424,8 @@ impl App {
         let queued = asked.elapsed();
         // Queries share the processors, so that many at once do not multiply the threads.
         let running = limits.concurrency_max.saturating_sub(self.metrics.queries.available_permits()).max(1);
-        let processors = processors();
-        let means =
-            Means { threads: (processors / running).max(1), rows_max_ms: how.rows_max_ms, explain: how.explain };
+        let threads = (processors() / running).max(1);
+        let means = Means { threads, rows_max_ms: how.rows_max_ms, explain: how.explain, shared: true };
         let interrupt = Arc::new(Interrupt::default());
         let guard = Cancel(interrupt.clone());
         let (app, expr, seen) = (self.clone(), expr.to_owned(), interrupt.clone());

@@ -187,26 +187,12 @@ impl Context<'_> {
             }
         }
         if name == "absent_over_time" {
-            let present_in = WindowFn {
-                floats: ot::present,
-                histograms: WithHistograms::Use(ot::any_present),
-                keep_name: true,
-                extreme: None,
-                rows: Some(FromRows::Present),
-            };
-            let present = any_present(grid, &mut |each| self.over_windows(matrix, grid, &[], present_in, each))?;
-            return absent_row(matrix, &present).map_or(Ok(()), sink);
+            return absent_row(matrix, &self.present_over(matrix, grid)?).map_or(Ok(()), sink);
         }
         let scalars = args.iter().filter(|a| a.value_type() == Type::Scalar);
         let scalars = scalars.map(|a| self.scalar(a, grid)).collect::<Result<Vec<_>, _>>()?;
         if let "double_exponential_smoothing" | "holt_winters" = name {
-            for (what, short, values) in [("smoothing", "sf", &scalars[0]), ("trend", "tf", &scalars[1])] {
-                if let Some(bad) = values.iter().find(|v| **v <= 0.0 || **v >= 1.0) {
-                    return Err(QueryError::execution(format!(
-                        "invalid {what} factor. Expected: 0 < {short} < 1, got: {bad:.6}"
-                    )));
-                }
-            }
+            self.check_factors(matrix, grid, &scalars)?;
         }
         let function = window_function(name)
             .ok_or_else(|| QueryError::parse(matrix.span, format!("the function `{name}` is not available here")))?;
@@ -251,9 +237,9 @@ impl Context<'_> {
             "time" => grid.times().map(seconds).collect(),
             "pi" => constant(std::f64::consts::PI),
             "start" => constant(seconds(self.top.start)),
-            "end" => constant(seconds(self.top.end())),
+            "end" => constant(seconds(self.end)),
             "step" => constant(seconds(self.top.step)),
-            "range" => constant(seconds(self.top.end() - self.top.start)),
+            "range" => constant(seconds(self.end - self.top.start)),
             "min_of" | "max_of" => {
                 let f = if name == "min_of" { math::min_of } else { math::max_of };
                 let (a, b) = (self.scalar(&args[0], grid)?, self.scalar(&args[1], grid)?);
@@ -293,6 +279,37 @@ fn zip(mut row: Row, f: impl Fn(usize, f64) -> f64) -> Row {
 }
 
 /// At which steps any row has a value.
+impl Context<'_> {
+    /// The steps at which a range has any sample.
+    fn present_over(&self, matrix: &Expr, grid: Grid) -> Result<Vec<bool>, QueryError> {
+        let present_in = WindowFn {
+            floats: ot::present,
+            histograms: WithHistograms::Use(ot::any_present),
+            keep_name: true,
+            extreme: None,
+            rows: Some(FromRows::Present),
+        };
+        any_present(grid, &mut |each| self.over_windows(matrix, grid, &[], present_in, each))
+    }
+
+    /// A factor of smoothing lies between 0 and 1 wherever there is something to smooth.
+    fn check_factors(&self, matrix: &Expr, grid: Grid, factors: &[Vec<f64>]) -> Result<(), QueryError> {
+        for (what, short, values) in [("smoothing", "sf", &factors[0]), ("trend", "tf", &factors[1])] {
+            let bad = |v: f64| v <= 0.0 || v >= 1.0;
+            if !values.iter().any(|v| bad(*v)) {
+                continue;
+            }
+            let present = self.present_over(matrix, grid)?;
+            if let Some((value, _)) = values.iter().zip(present).find(|(v, present)| *present && bad(**v)) {
+                return Err(QueryError::execution(format!(
+                    "invalid {what} factor. Expected: 0 < {short} < 1, got: {value:.6}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
 fn any_present(grid: Grid, run: &mut dyn FnMut(Sink<'_>) -> Result<(), QueryError>) -> Result<Vec<bool>, QueryError> {
     let mut present = vec![false; grid.steps];
     run(&mut |row| {

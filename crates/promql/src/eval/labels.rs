@@ -36,7 +36,10 @@ impl Context<'_> {
         let regex = regex::RegexBuilder::new(&format!("^(?s:{})$", string(pattern)?))
             .size_limit(REGEX_BYTES_MAX)
             .build()
-            .map_err(|_| QueryError::parse(pattern.span, "invalid regular expression in label_replace()"))?;
+            .map_err(|_| {
+                let pattern = string(pattern).unwrap_or_default();
+                QueryError::execution(format!("invalid regular expression in label_replace(): {pattern}"))
+            })?;
         self.relabel(&args[0], grid, sink, |row| {
             let value = row.labels.get(source).unwrap_or_default();
             if let Some(captures) = regex.captures(value) {

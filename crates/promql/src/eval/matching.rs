@@ -8,7 +8,7 @@ use super::{
     ABSENT, Context, Row,
     binary::{Operator, drops_name},
     element, is_absent,
-    row::strip_name,
+    row::{ROW_BYTES, strip_name},
 };
 use crate::{
     error::QueryError,
@@ -67,6 +67,8 @@ impl Pair<'_> {
 
     pub fn join(self, c: &Context<'_>) -> Result<Vec<Row>, QueryError> {
         let (many, one) = if self.many_is_right() { (&self.right, &self.left) } else { (&self.left, &self.right) };
+        // The two tables, and the labels that are made.
+        c.hold((one.len() + 2 * many.len()) * ROW_BYTES)?;
         let ones = by_signature(one, self.matching);
         let manys = by_signature(many, self.matching);
         self.check_one(&ones, one, many)?;

@@ -24,6 +24,7 @@ mod notes;
 mod over_time;
 mod parallel;
 mod pick;
+mod pool;
 mod range_fn;
 mod regression;
 mod row;
@@ -51,6 +52,7 @@ use crate::{
 use binary::Operator;
 use notes::{Note, Notes};
 pub use parallel::Threads;
+pub use pool::{Held, Pool};
 use row::{ABSENT, Row, finish, is_absent};
 pub use trace::{NanosClock, PlanNode};
 use trace::{Reads, Trace};
@@ -66,8 +68,10 @@ pub struct Limits {
     pub steps_max: usize,
     /// Values (series times steps) that may be held at once by one node.
     pub values_max: u64,
-    /// Bytes of values and histograms that all nodes together may hold.
+    /// Bytes of values and histograms that all nodes together may hold, and the answer as text.
     pub bytes_max: u64,
+    /// Bytes that all queries together may hold.
+    pub shared: Option<Arc<Pool>>,
 }
 
 impl Default for Limits {
@@ -78,9 +82,15 @@ impl Default for Limits {
             steps_max: 11_000,
             values_max: 20_000_000,
             bytes_max: 1 << 30,
+            shared: None,
         }
     }
 }
+
+/// A point of an answer: its value and instant, and both as text.
+const POINT_BYTES: usize = size_of::<Point>() + 32;
+/// A series of an answer: its labels as text, roughly.
+const SERIES_BYTES: usize = 128;
 
 const CANCELLED: u64 = u64::MAX;
 
@@ -126,7 +136,7 @@ pub struct Query<'a> {
 
 /// Evaluates at one instant.
 pub fn instant(query: &Query<'_>, expr: &Expr, at_ms: i64) -> Result<Output, QueryError> {
-    let context = Context::new(query, expr, Grid { start: at_ms, step: 0, steps: 1 });
+    let context = Context::new(query, expr, Grid { start: at_ms, step: 0, steps: 1 }, at_ms);
     let value = context.instant(expr, at_ms)?;
     Ok(context.output(value))
 }
@@ -148,7 +158,7 @@ pub fn range(query: &Query<'_>, expr: &Expr, start_ms: i64, end_ms: i64, step_ms
             query.limits.steps_max
         )));
     }
-    let context = Context::new(query, expr, Grid { start: start_ms, step: step_ms, steps });
+    let context = Context::new(query, expr, Grid { start: start_ms, step: step_ms, steps }, end_ms);
     let value = context.range(expr)?;
     Ok(context.output(value))
 }
@@ -178,11 +188,14 @@ pub(crate) struct Context<'a> {
     pub query: &'a Query<'a>,
     /// The instants the query was asked for (a subquery has its own).
     pub top: Grid,
+    /// The end the query was asked for, which need not be a step.
+    pub end: i64,
     notes: RefCell<Notes>,
     /// Samples of the whole query, over all threads.
     samples: Arc<AtomicU64>,
     /// Bytes of the rows held so far.
     bytes: Cell<u64>,
+    held: Held,
     /// Read and not yet accounted to a node.
     reads: Cell<Reads>,
     /// Read by the whole query; only the asking thread's is complete.
@@ -195,18 +208,20 @@ pub(crate) struct Context<'a> {
 pub(crate) type Sink<'s> = &'s mut dyn FnMut(Row) -> Result<(), QueryError>;
 
 impl<'a> Context<'a> {
-    fn new(query: &'a Query<'a>, expr: &Expr, top: Grid) -> Self {
+    fn new(query: &'a Query<'a>, expr: &Expr, top: Grid, end: i64) -> Self {
         let trace = query.clock.map(|clock| Trace::new(expr, clock));
-        Self { trace, ..Self::bare(query, top, Arc::default()) }
+        Self { trace, ..Self::bare(query, (top, end), Arc::default()) }
     }
 
-    fn bare(query: &'a Query<'a>, top: Grid, samples: Arc<AtomicU64>) -> Self {
+    fn bare(query: &'a Query<'a>, (top, end): (Grid, i64), samples: Arc<AtomicU64>) -> Self {
         Self {
             query,
             top,
+            end,
             notes: RefCell::default(),
             samples,
             bytes: Cell::new(0),
+            held: Held::of(query.limits.shared.clone()),
             reads: Cell::default(),
             reads_of_all: Cell::default(),
             trace: None,
@@ -216,7 +231,7 @@ impl<'a> Context<'a> {
 
     /// What another thread makes rows with.
     fn fork(&self) -> Self {
-        Self::bare(self.query, self.top, Arc::clone(&self.samples))
+        Self::bare(self.query, (self.top, self.end), Arc::clone(&self.samples))
     }
 
     fn output(mut self, value: Value) -> Output {
@@ -229,6 +244,7 @@ impl<'a> Context<'a> {
             series_read: reads.series,
             chunks_read: reads.chunks,
             bytes_held: self.bytes.get(),
+            held: self.held,
             plan,
         }
     }
@@ -274,6 +290,7 @@ impl<'a> Context<'a> {
             Type::Scalar => Value::Scalar(Point::new(at_ms, self.scalar(expr, self.top)?[0])),
             Type::Vector => {
                 let rows = finish(self.rows(expr, self.top)?)?;
+                self.hold(rows.len() * (SERIES_BYTES + POINT_BYTES))?;
                 let sample = |r: Row| Some(VectorSample { value: r.sample(0)?, labels: r.labels, t_ms: at_ms });
                 Value::Vector(rows.into_iter().filter_map(sample).collect())
             }
@@ -294,6 +311,8 @@ impl<'a> Context<'a> {
                         return Err(QueryError::execution(format!("{word} modifier is not supported with histograms")));
                     };
                     if !points.is_empty() || !window.histograms.is_empty() {
+                        self.hold(SERIES_BYTES + points.len() * POINT_BYTES)?;
+                        self.hold(window.histograms.iter().map(|h| 2 * h.histogram.bytes()).sum())?;
                         let labels = series.labels.clone();
                         let labels = if series.drop_name { Arc::new(row::strip_name(&labels)) } else { labels };
                         out.push(Series { labels, points, histograms: window.histograms.to_vec() });
@@ -312,9 +331,9 @@ impl<'a> Context<'a> {
             Type::Scalar => vec![Row::bare(self.scalar(expr, grid)?)],
             Type::Vector => finish(self.rows(expr, grid)?)?,
             other => {
-                return Err(QueryError::execution(format!(
-                    "invalid expression type \"{other}\" for range query, must be Scalar or instant Vector"
-                )));
+                let message =
+                    format!("invalid expression type \"{other}\" for range query, must be Scalar or instant Vector");
+                return Err(QueryError::parse(expr.span, message));
             }
         };
         let series = |r: Row| {
@@ -325,7 +344,12 @@ impl<'a> Context<'a> {
                 present.filter_map(|(h, t_ms)| Some(HistogramPoint { t_ms, histogram: h.clone()? })).collect();
             Series { labels: r.labels, points, histograms }
         };
-        let mut all: Vec<Series> = rows.into_iter().map(series).collect();
+        let mut all: Vec<Series> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let present = row.values.iter().filter(|v| !is_absent(**v)).count();
+            self.hold(SERIES_BYTES + present * POINT_BYTES)?;
+            all.push(series(row));
+        }
         all.retain(|s| !s.points.is_empty() || !s.histograms.is_empty());
         all.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(Value::Matrix(all))
@@ -341,7 +365,7 @@ impl<'a> Context<'a> {
                 "the query holds more than {max} bytes; use a larger step, less time or fewer series"
             )));
         }
-        Ok(())
+        self.held.take(bytes as u64)
     }
 
     /// The rows of a vector expression.
@@ -437,7 +461,7 @@ impl<'a> Context<'a> {
         match duration {
             Duration::Seconds(s) => *s,
             Duration::Step => self.top.step as f64 / 1000.0,
-            Duration::Range => (self.top.end() - self.top.start) as f64 / 1000.0,
+            Duration::Range => (self.end - self.top.start) as f64 / 1000.0,
             Duration::Negate(d) => -self.seconds(d),
             Duration::Binary(op, a, b) => op.apply(self.seconds(a), self.seconds(b)),
             Duration::Min(a, b) => self.seconds(a).min(self.seconds(b)),

@@ -155,10 +155,10 @@ impl Context<'_> {
             made: Condvar::new(),
             room: Condvar::new(),
         };
-        let (query, top, samples) = (self.query, self.top, &self.samples);
+        let (query, times, samples) = (self.query, (self.top, self.end), &self.samples);
         let work = || {
             let panics = StopOnDrop(&shared);
-            let (context, mut run) = (Context::bare(query, top, Arc::clone(samples)), Run::default());
+            let (context, mut run) = (Context::bare(query, times, Arc::clone(samples)), Run::default());
             while let Some((number, batch)) = shared.next() {
                 shared.put(number, context.make_batch(batch, statistics, make, &mut run));
             }

@@ -223,14 +223,15 @@ fn nothing_wanted(op: AggregateOp, params: &[f64]) -> bool {
 }
 
 impl Context<'_> {
-    /// Keeps the `k` first rows of each step in the operation's order; for an instant query the rows are put in that order.
+    /// Keeps the `k` first rows of each step in the operation's order; for an instant query the rows are put in that order (not
+    /// within its subqueries, which have steps of their own).
     fn keep_k(&self, op: AggregateOp, rows: &mut Vec<Row>, params: &[f64]) -> Result<(), QueryError> {
         let order = |a: f64, b: f64| match op {
             AggregateOp::Topk => a.is_nan().cmp(&b.is_nan()).then(b.partial_cmp(&a).unwrap_or(Ordering::Equal)),
             AggregateOp::Bottomk => a.is_nan().cmp(&b.is_nan()).then(a.partial_cmp(&b).unwrap_or(Ordering::Equal)),
             _ => Ordering::Equal,
         };
-        if self.top.steps == 1 {
+        if self.top.steps == 1 && params.len() == 1 {
             rows.retain(|r| r.present(0));
             rows.sort_by(|a, b| order(a.values[0], b.values[0]));
             rows.truncate(params[0].max(0.0) as usize);

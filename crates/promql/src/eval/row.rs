@@ -20,6 +20,9 @@ const NAME_LABELS: [&str; 3] = [Labels::NAME, "__type__", "__unit__"];
 /// Histograms by step; most rows have none.
 pub(crate) type Histograms = Vec<Option<Arc<Histogram>>>;
 
+/// A row with its labels, roughly, besides its values.
+pub(crate) const ROW_BYTES: usize = 256;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub labels: Arc<Labels>,
@@ -45,7 +48,7 @@ impl Row {
     /// Bytes of its values, roughly.
     pub fn bytes(&self) -> usize {
         let histograms = self.histograms.iter().flatten().flatten().map(|h| h.bytes() + size_of::<usize>());
-        self.values.len() * 8 + histograms.sum::<usize>()
+        ROW_BYTES + self.values.len() * 8 + histograms.sum::<usize>()
     }
     pub fn has_values(&self) -> bool {
         self.histograms.as_ref().is_some_and(|h| h.iter().any(Option::is_some))

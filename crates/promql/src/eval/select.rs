@@ -10,6 +10,7 @@ use super::{
     extended::between,
     notes::Note,
     range_fn::interpolate,
+    row::ROW_BYTES,
     trace::Reads,
     window::Edges,
 };
@@ -54,7 +55,7 @@ impl Context<'_> {
             at_ms: shift.at.map(|at| match at {
                 At::Instant(ms) => ms,
                 At::Start => self.top.start,
-                At::End => self.top.end(),
+                At::End => self.end,
             }),
         })
     }
@@ -69,6 +70,7 @@ impl Context<'_> {
                 series.len()
             )));
         }
+        self.hold(series.len() * ROW_BYTES)?;
         Ok(series)
     }
 

@@ -132,11 +132,7 @@ impl Parser {
         self.next();
         let range_span = self.span();
         let range = self.duration_expr(0)?;
-        if let Duration::Seconds(s) = range
-            && s <= 0.0
-        {
-            return Err(QueryError::parse(range_span, "duration must be greater than 0"));
-        }
+        positive(&range, range_span)?;
         if !self.take_sign(":") {
             self.need_sign("]", "to close the range")?;
             let span = expr.span.to(self.last_span());
@@ -153,7 +149,9 @@ impl Parser {
                 )),
             };
         }
+        let step_span = self.span();
         let step = if self.is_sign("]") { None } else { Some(self.duration_expr(0)?) };
+        step.iter().try_for_each(|step| positive(step, step_span))?;
         self.need_sign("]", "to close the subquery")?;
         let span = expr.span.to(self.last_span());
         if expr.value_type() != Type::Vector && expr.value_type() != Type::Scalar {
@@ -261,6 +259,14 @@ impl Parser {
         };
         self.next();
         Ok(value)
+    }
+}
+
+/// What is known before the query runs must be above zero.
+fn positive(duration: &Duration, span: Span) -> Result<(), QueryError> {
+    match duration {
+        Duration::Seconds(s) if *s <= 0.0 => Err(QueryError::parse(span, "duration must be greater than 0")),
+        _ => Ok(()),
     }
 }
 

@@ -13,6 +13,8 @@ pub struct Bench {
     pub url: String,
     /// The link for the first account, as the server printed it.
     pub link: String,
+    /// A command the server is started by, which becomes the server; mostly none.
+    under: Vec<String>,
     /// Kept open, so that the server can go on talking.
     #[allow(dead_code, clippy::allow_attributes, reason = "only held")]
     said: BufReader<ChildStdout>,
@@ -26,8 +28,10 @@ impl Drop for Bench {
 }
 
 /// Starts a server and reads on until it says what is waited for.
-fn serve(dir: &std::path::Path, wanted: &str) -> (Child, BufReader<ChildStdout>, String) {
-    let mut server = Command::new(BINARY)
+fn serve(dir: &std::path::Path, under: &[String], wanted: &str) -> (Child, BufReader<ChildStdout>, String) {
+    let mut words = under.iter().map(String::as_str).chain([BINARY]);
+    let mut server = Command::new(words.next().expect("the server's own name at least"))
+        .args(words)
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(dir.join("data"))
         .arg("--config")
@@ -55,12 +59,17 @@ impl Bench {
 
     /// With further settings.
     pub fn start_with(settings: &str) -> Self {
+        Self::start_under(Vec::new(), settings)
+    }
+
+    /// By a command that becomes the server, with further settings.
+    pub fn start_under(under: Vec<String>, settings: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("tenfold.toml"), format!("[statsd]\nlisten = \"\"\n{settings}")).unwrap();
         // It prints this when it listens, so there is nothing to wait for afterwards.
-        let (server, said, link) = serve(dir.path(), "/setup?token=");
+        let (server, said, link) = serve(dir.path(), &under, "/setup?token=");
         let url = link.split("/setup").next().unwrap().to_owned();
-        Self { dir, server, url, link, said }
+        Self { dir, server, url, link, under, said }
     }
 
     /// Kills the server with SIGKILL and starts it again on what it left, at another address.
@@ -68,7 +77,7 @@ impl Bench {
     pub fn kill_and_start(&mut self) {
         self.server.kill().unwrap();
         self.server.wait().unwrap();
-        let (server, said, line) = serve(self.dir.path(), "tenfold listens on ");
+        let (server, said, line) = serve(self.dir.path(), &self.under, "tenfold listens on ");
         (self.server, self.said) = (server, said);
         line.trim_start_matches("tenfold listens on ").clone_into(&mut self.url);
     }

@@ -20,7 +20,7 @@ interface SeriesTableProps {
 }
 
 function figure(item: CountedSeries, last: SeriesTableProps["last"]): number {
-  if (last === "Last hour") return item.created_last_hour ?? 0;
+  if (last === "Last hour") return item.created_last_hour;
   return last === "Ended" ? item.series - item.active : item.active;
 }
 
@@ -73,15 +73,12 @@ function Series({ view }: { view: CardinalityView }): ReactElement {
 
 /** What comes and goes: series of the last hour, and those that ended. */
 function Churn({ view }: { view: CardinalityView }): ReactElement {
-  const created = view.created_last_hour;
   return (
     <>
-      {typeof created === "number" && (
-        <Section title="New series">
-          <p>{count(created)} came within the last hour.</p>
-          {view.created.length > 0 && <SeriesTable what="Metric" items={view.created} selector={ofMetric} last="Last hour" />}
-        </Section>
-      )}
+      <Section title="New series">
+        <p>{count(view.created_last_hour)} came within the last hour.</p>
+        {view.created.length > 0 && <SeriesTable what="Metric" items={view.created} selector={ofMetric} last="Last hour" />}
+      </Section>
       <Section title="Ended series">
         {view.churn.length === 0 ? <Empty title="Every series is alive." /> : <SeriesTable what="Metric" items={view.churn} selector={ofMetric} last="Ended" />}
       </Section>

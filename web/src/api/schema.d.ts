@@ -9987,7 +9987,7 @@ export interface components {
              * Format: int64
              * @description Series that came within the last hour; `null` where it is not known.
              */
-            created_last_hour?: number | null;
+            created_last_hour: number;
             labels: number;
             label_pairs: number;
             metrics: components["schemas"]["CountedSeries"][];
@@ -10218,7 +10218,7 @@ export interface components {
              * Format: int64
              * @description Of them, those that came within the last hour; `null` where it is not known.
              */
-            created_last_hour?: number | null;
+            created_last_hour: number;
         };
         /** @description What runs in one environment. */
         Current: {

@@ -200,6 +200,11 @@ impl HeadSeries {
     pub fn oldest_t(&self) -> Option<i64> {
         [self.min_t(), self.oldest_late_t()].into_iter().flatten().min()
     }
+    /// The oldest instant that a block must be cut for: of samples in order and of exemplars.
+    pub fn oldest_to_cut(&self) -> Option<i64> {
+        let exemplars = self.extra.as_ref().and_then(|e| e.exemplars.iter().map(|e| e.t_ms).min());
+        [self.min_t(), exemplars].into_iter().flatten().min()
+    }
     /// The oldest instant of what came late.
     pub fn oldest_late_t(&self) -> Option<i64> {
         let extra = self.extra.as_ref()?;

@@ -88,7 +88,7 @@ impl Tsdb {
 
     fn next_cut(&self, now_ms: i64) -> Option<(i64, i64)> {
         let state = self.state.read();
-        let oldest = state.head.iter().filter_map(crate::head::HeadSeries::min_t).min()?;
+        let oldest = state.head.iter().filter_map(crate::head::HeadSeries::oldest_to_cut).min()?;
         let block = self.options.block_ms;
         let start = oldest.div_euclid(block) * block;
         (start + block + block / 2 <= now_ms).then_some((start, start + block))
@@ -104,7 +104,9 @@ impl Tsdb {
             let state = self.state.read();
             for slot in 0..state.head.end() {
                 let series = state.head.get(slot);
-                if series.id != SeriesId::MAX && series.overlaps(start, end - 1) {
+                // An exemplar may lie where its series has no sample.
+                let exemplars = order && series.exemplars(start, end - 1).next().is_some();
+                if series.id != SeriesId::MAX && (series.overlaps(start, end - 1) || exemplars) {
                     slots.push((state.index.block_order(series.id), slot));
                 }
             }

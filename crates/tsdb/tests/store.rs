@@ -343,6 +343,23 @@ fn histograms_and_exemplars_are_kept_in_memory_log_and_blocks() {
 }
 
 #[test]
+fn an_exemplar_of_time_without_samples_of_its_series_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = open(dir.path());
+    let labels = [("__name__", "latency")];
+    let exemplars = [Exemplar { labels: Labels::from_pairs([("trace_id", "1")]), value: 1.0, t_ms: 2 * HOUR - 1 }];
+    for i in 0..200 {
+        let points = [Point::new(2 * HOUR + i * 60_000, 1.0)];
+        let exemplars = if i == 0 { &exemplars[..] } else { &[] };
+        db.write(&[SeriesWrite { labels: &labels, points: &points, exemplars, ..SeriesWrite::default() }]).unwrap();
+    }
+    db.maintain(6 * HOUR).unwrap();
+    drop(db);
+    let found = open(dir.path()).exemplars(&[Matcher::equal("__name__", "latency")], 2 * HOUR - 10, 2 * HOUR).unwrap();
+    assert_eq!(found[0].1, exemplars);
+}
+
+#[test]
 fn unsorted_labels_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let db = open(dir.path());

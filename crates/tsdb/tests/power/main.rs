@@ -150,9 +150,9 @@ impl Machine {
                 let to = self.now_ms() - back * STEP_MS;
                 let from = to - rounds * STEP_MS;
                 match self.db.delete(&[Matcher::equal("s", SERIES[*series])], from, to) {
-                    Ok(_) => {
+                    Ok(concerned) => {
                         self.promises.delete(*series, from, to);
-                        synced = true;
+                        synced = concerned > 0;
                     }
                     Err(e) => assert!(self.full() && e.is_disk_full(), "{e}"),
                 }

@@ -112,7 +112,7 @@ impl Deleter {
         let body = remote_write(&[(vec![("__name__", "short"), ("id", &id)], points)]);
         let reply = writes.send("POST", "/api/v1/write", &REMOTE_WRITE, &body)?;
         assert_eq!((reply.status, reply.text()), (204, String::new()), "short series {id}");
-        if self.next() % 2 == 0 {
+        if self.next().is_multiple_of(2) {
             self.kept += 1;
             return Ok(());
         }
@@ -134,7 +134,7 @@ impl Deleter {
         let found = values(asker, "count_over_time(short[2h])");
         let label = |id: u64| format!("{{\"id\":\"{id}\"}}");
         for id in 0..self.next() {
-            let wanted = (id % 2 == 0).then_some(SHORT as f64);
+            let wanted = id.is_multiple_of(2).then_some(SHORT as f64);
             assert_eq!(found.get(&label(id)).copied(), wanted, "short series {id} of {}", self.next());
         }
     }

@@ -25,8 +25,11 @@ pub const REMOTE_WRITE: [(&str, &str); 3] = [
     ("X-Prometheus-Remote-Write-Version", "0.1.0"),
 ];
 
-/// A body of remote write 1.0 with these series; the labels of each are sorted.
-pub fn remote_write(series: &[(Vec<(&str, &str)>, Vec<Point>)]) -> Vec<u8> {
+/// Labels, sorted by name, and samples.
+pub type Written<'a> = (Vec<(&'a str, &'a str)>, Vec<Point>);
+
+/// A body of remote write 1.0 with these series.
+pub fn remote_write(series: &[Written<'_>]) -> Vec<u8> {
     let mut body = Writer::default();
     for (labels, points) in series {
         put_series(&mut body, &Outgoing { labels, points, ..Outgoing::default() });
@@ -81,22 +84,21 @@ impl Caller {
     }
 
     fn exchange(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Reply> {
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => {
-                let stream = TcpStream::connect(&self.address)?;
-                stream.set_nodelay(true)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                BufReader::new(stream)
-            }
+        let mut stream = if let Some(stream) = self.stream.take() {
+            stream
+        } else {
+            let stream = TcpStream::connect(&self.address)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            BufReader::new(stream)
         };
         let mut head =
             format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n", self.address, body.len());
         if let Some(token) = &self.token {
-            head.push_str(&format!("Authorization: Bearer {token}\r\n"));
+            head.extend(["Authorization: Bearer ", token, "\r\n"]);
         }
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([*name, ": ", *value, "\r\n"]);
         }
         head.push_str("\r\n");
         let request = [head.as_bytes(), body].concat();

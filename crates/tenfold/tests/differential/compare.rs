@@ -96,7 +96,7 @@ pub fn difference(ours: &Answer, theirs: &Answer, sorted: bool, floor: f64) -> O
     if ours.kind != theirs.kind {
         return Some(format!("ours is a {}, theirs a {}", ours.kind, theirs.kind));
     }
-    for labels in theirs.rows.keys().filter(|l| !ours.rows.contains_key(*l)) {
+    if let Some(labels) = theirs.rows.keys().find(|l| !ours.rows.contains_key(*l)) {
         return Some(format!("only theirs has {labels:?} {:?}", theirs.rows[labels].first()));
     }
     for (labels, points) in &ours.rows {

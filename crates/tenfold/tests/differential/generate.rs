@@ -229,9 +229,9 @@ impl Generator {
         let mut text = (*self.random.pick(&["", "-", "+"])).to_owned();
         for i in 0..=self.random.below(4) {
             if i > 0 {
-                text.push_str(*self.random.pick(&[" + ", " - ", " * ", " / ", " ^ ", " * -"]));
+                text.push_str(self.random.pick::<&str>(&[" + ", " - ", " * ", " / ", " ^ ", " * -"]));
             }
-            text.push_str(*self.random.pick(&["load", "load", "2", "0.5", "3", "temperature", "up"]));
+            text.push_str(self.random.pick::<&str>(&["load", "load", "2", "0.5", "3", "temperature", "up"]));
         }
         if !text.contains(|c: char| c.is_ascii_lowercase()) {
             text.push_str(" + load");
@@ -240,7 +240,7 @@ impl Generator {
     }
 
     fn matching(&mut self) -> &'static str {
-        *self.random.pick(&[
+        self.random.pick::<&str>(&[
             "",
             " on(job)",
             " on(instance)",
@@ -260,7 +260,7 @@ impl Generator {
             0 => {
                 let a = self.selector(|m| m.exact == Dyadic);
                 let mut b = a.clone();
-                b.text.push_str(*self.random.pick(&[" offset 5m", " offset 1m30s", " @ 1700004321.123"]));
+                b.text.push_str(self.random.pick::<&str>(&[" offset 5m", " offset 1m30s", " @ 1700004321.123"]));
                 (a, b, String::new())
             }
             1 | 2 => {

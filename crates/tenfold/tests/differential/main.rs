@@ -71,7 +71,7 @@ impl Case {
         let when = if made.random.chance(0.5) {
             vec![("time", at(&mut made, first, last))]
         } else {
-            let middle = (first + last) / 2;
+            let middle = i64::midpoint(first, last);
             let (start, end) = (at(&mut made, first, middle), at(&mut made, middle, last));
             let step = *made.random.pick(&["97", "4m13s", "301", "1000s", "250"]);
             vec![("start", start), ("end", end), ("step", step.to_owned())]
@@ -138,7 +138,7 @@ fn judge(i: usize, case: &Case, ours: &mut Caller, theirs: &mut Caller) -> (Verd
             Verdict::Same => {}
             Verdict::Excepted(why) => return (Verdict::Excepted(why), full),
             Verdict::Differs(what) => {
-                told.push_str(&format!("\n  part: {part}\n    {what}"));
+                told.extend(["\n  part: ", part, "\n    ", &what]);
                 break;
             }
         }

@@ -49,7 +49,7 @@ const METRICS: &[Metric] = &[
 
 impl Generator {
     pub(super) fn duration(&mut self) -> &'static str {
-        *self.random.pick(&["31s", "45s", "1m", "2m", "5m", "7m30s", "10m", "20m", "1h"])
+        self.random.pick::<&str>(&["31s", "45s", "1m", "2m", "5m", "7m30s", "10m", "20m", "1h"])
     }
 
     /// `offset` and `@`, in either order, now and then.

@@ -351,6 +351,9 @@ impl Tsdb {
                             return Err(e);
                         }
                     }
+                    // What was deleted must not come back under the number of a block written after it.
+                    let gone = |d: &Tombstone, r: &Row| d.start <= r.t_ms && d.end > r.t_ms - resolution;
+                    old.retain(|r| !deleted.get(id).is_some_and(|list| list.iter().any(|d| gone(d, r))));
                     if !old.is_empty() {
                         // Of two the one that saw more samples stands: they may be gone by now.
                         made.append(&mut old);

@@ -2,7 +2,10 @@
 
 use super::expects::{LINE_CHARS_MAX, LINES_MAX};
 use super::rollout::{APPROVALS_MAX, STEPS_MAX};
-use super::{Approve, Canary, CanaryJudge, Check, Expects, FILE_BYTES_MAX, HookAt, Pipeline, PipelineError};
+use super::{
+    Amount, Approve, Canary, CanaryJudge, Check, Expects, FILE_BYTES_MAX, HookAt, HostSelector, Pipeline, PipelineError, Target,
+    batch_default, handed,
+};
 
 /// Longest any time in the file may be: a day.
 const SECONDS_MAX: u32 = 86_400;
@@ -60,7 +63,9 @@ fn check(p: &Pipeline) -> Checked {
         return Err((path(&["artifact", "paths"]), "is empty; name what ships, such as [\"dist/**\"]".to_owned()));
     }
     globs(&p.artifact.exclude, &["artifact", "exclude"])?;
-    argv(&p.run.command, &["run", "command"])?;
+    if !p.run.command.is_empty() || p.targets.values().any(|t| t.handed_over().is_none()) {
+        argv(&p.run.command, &["run", "command"])?;
+    }
     env(&p.run.env, &["run", "env"])?;
     variable(&p.run.port_env, &["run", "port_env"])?;
     seconds(p.run.drain_s, 0, &["run", "drain_s"])?;
@@ -87,7 +92,8 @@ fn check(p: &Pipeline) -> Checked {
         if target.batch.of(100) == 0 {
             return Err((path(&at(&["batch"])), "must be at least 1 host".to_owned()));
         }
-        canary(&target.canary, &at(&["canary"]))?;
+        handed_over(target, &at(&[]))?;
+        canary(&target.canary, &at(&["canary"]), target.handed_over().is_some())?;
         if let Some(approve) = &target.approve {
             approvals(approve, &at(&["approve"]))?;
         }
@@ -108,7 +114,36 @@ fn check(p: &Pipeline) -> Checked {
     Ok(())
 }
 
-fn canary(canary: &Canary, at: &[&str]) -> Checked {
+/// A cluster has its own places, so what is said of hosts means nothing there.
+fn handed_over(target: &Target, at: &[&str]) -> Checked {
+    let below = |rest: &[&'static str]| path(&[at, rest].concat());
+    let Some(handed) = target.handed_over() else { return Ok(()) };
+    let key = if target.kubernetes.is_some() { "kubernetes" } else { "nomad" };
+    if target.kubernetes.is_some() && target.nomad.is_some() {
+        return Err((below(&["nomad"]), "is given beside `kubernetes`; a target is one of both".to_owned()));
+    }
+    handed::check(&handed).map_err(|(keys, why)| (below(&[key]).into_iter().chain(keys).collect(), why))?;
+    let of_hosts = [
+        ("hosts", target.hosts != HostSelector::default()),
+        ("batch", target.batch != batch_default()),
+        ("max_unavailable", target.max_unavailable != Amount::default()),
+    ];
+    if let Some((word, _)) = of_hosts.into_iter().find(|(_, given)| *given) {
+        return Err((below(&[word]), format!("belongs to hosts, and `{key}` decides that itself")));
+    }
+    let canary = &target.canary;
+    if !handed.may_have_canary() && *canary != Canary::default() {
+        return Err((below(&["canary"]), "is not possible: a Deployment has no canary; use an Argo Rollout".to_owned()));
+    }
+    let counted = [("hosts", canary.hosts.of(100) > 0), ("steps", !canary.steps.is_empty())];
+    if let Some((word, _)) = counted.into_iter().find(|(_, given)| *given) {
+        let why = "is not counted here: the cluster's own steps are the canary's; leave it out".to_owned();
+        return Err((below(&["canary", word]), why));
+    }
+    Ok(())
+}
+
+fn canary(canary: &Canary, at: &[&str], steps_elsewhere: bool) -> Checked {
     let below = |rest: &[&'static str]| path(&[at, rest].concat());
     if canary.steps.len() > STEPS_MAX {
         return Err((below(&["steps"]), format!("has {} steps, more than {STEPS_MAX}", canary.steps.len())));
@@ -116,7 +151,7 @@ fn canary(canary: &Canary, at: &[&str]) -> Checked {
     if !canary.steps.is_empty() && canary.hosts.of(100) > 0 {
         return Err((below(&["hosts"]), "says how many hosts, and so does `steps`; write one of both".to_owned()));
     }
-    let nobody = canary.steps.is_empty() && canary.hosts.of(100) == 0;
+    let nobody = !steps_elsewhere && canary.steps.is_empty() && canary.hosts.of(100) == 0;
     if let Some(judged) = &canary.judge {
         judge(judged, canary.hold_s, at)?;
         if nobody {

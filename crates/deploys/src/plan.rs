@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::{AfterAction, Amount, CanaryJudge, CanaryStep, Check, HandedOver, HookAt, Hooks, Pipeline, Target};
+use crate::pipeline::{
+    AfterAction, Amount, CanaryJudge, CanaryStep, Check, HandedOver, HookAt, Hooks, Pipeline, Target,
+};
 
 /// Time an agent may be away in the middle of a deploy before its host counts as out of reach.
 pub const REACH_MS: i64 = 20_000;
@@ -82,7 +84,9 @@ impl Plan {
         let handed = target.handed_over();
         let steps = match handed {
             // each place of a cluster but the last is a step
-            Some(_) => (1..hosts).map(|n| target.canary.step_of(Amount::Hosts(u32::try_from(n).unwrap_or(u32::MAX)))).collect(),
+            Some(_) => {
+                (1..hosts).map(|n| target.canary.step_of(Amount::Hosts(u32::try_from(n).unwrap_or(u32::MAX)))).collect()
+            }
             None => target.canary.all_steps(),
         };
         let mut steps = steps.into_iter().map(|step| PlannedStep::of(step, hosts)).collect::<Vec<_>>();
@@ -160,13 +164,7 @@ pub struct Stage {
 
 impl Plan {
     /// What a deploy to these hosts would do, if every host can take it. A cluster's places stand for hosts there.
-    pub fn stages(
-        &self,
-        pipeline: &Pipeline,
-        hosts: &[String],
-        handed: Option<&HandedOver>,
-        sha: &str,
-    ) -> Vec<Stage> {
+    pub fn stages(&self, pipeline: &Pipeline, hosts: &[String], handed: Option<&HandedOver>, sha: &str) -> Vec<Stage> {
         let mut hosts = hosts.to_vec();
         hosts.sort_by(|a, b| natural_cmp(a, b));
         let seconds = |ms: i64| format!("{} s", ms / 1000);
@@ -205,10 +203,9 @@ impl Plan {
         let rest: Vec<Vec<String>> = hosts[flipped..].chunks(self.batch.max(1)).map(<[String]>::to_vec).collect();
         let before = self.before_words(flipped == 0);
         let says = match handed {
-            None => format!(
-                "{before}{} at a time, at most {} may fail or be away{after}",
-                self.batch, self.max_unavailable
-            ),
+            None => {
+                format!("{before}{} at a time, at most {} may fail or be away{after}", self.batch, self.max_unavailable)
+            }
             Some(handed) => {
                 format!("{before}{} is rolled out within {} s{after}", handed.says(), handed.within_s())
             }
@@ -376,5 +373,15 @@ mod tests {
         let mut names = vec!["host-10", "host-2", "host-1", "web", "host-02"];
         names.sort_by(|a, b| natural_cmp(a, b));
         assert_eq!(names, ["host-1", "host-02", "host-2", "host-10", "web"]);
+    }
+
+    #[test]
+    fn amounts_round_down_but_not_to_nothing() {
+        assert_eq!(Amount::Percent(25).of(6), 1);
+        assert_eq!(Amount::Percent(25).of(3), 1);
+        assert_eq!(Amount::Percent(50).of(6), 3);
+        assert_eq!(Amount::Percent(0).of(6), 0);
+        assert_eq!(Amount::Hosts(9).of(6), 6);
+        assert_eq!(Amount::Percent(25).of(0), 0);
     }
 }

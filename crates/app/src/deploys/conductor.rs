@@ -80,8 +80,17 @@ pub(super) fn spawn(app: &App, stored: Stored, resumed: bool) {
     app.deploys.runs.lock().insert(stored.number, handle);
     let number = stored.number;
     let log = app.deploy_log(number);
-    let conductor =
-        Conductor { app: app.clone(), stored, epoch: 0, log, tx, build: None, hook: None, handed: None, manifest: None };
+    let conductor = Conductor {
+        app: app.clone(),
+        stored,
+        epoch: 0,
+        log,
+        tx,
+        build: None,
+        hook: None,
+        handed: None,
+        manifest: None,
+    };
     let app = app.clone();
     app.deploys.conductors.spawn(async move {
         let stop = conductor.app.deploys.stop.clone();

@@ -126,7 +126,9 @@ impl App {
             None => None,
         };
         let current = match &looked {
-            Some(Ok(Looked { current: Some(current), .. })) => Some(self.dated(service, environment, current.clone()).await?),
+            Some(Ok(Looked { current: Some(current), .. })) => {
+                Some(self.dated(service, environment, current.clone()).await?)
+            }
             _ => self.current(service, environment).await?,
         };
         let range = self.range(&source, current.as_ref(), &commit, &mut warnings).await?;

@@ -115,7 +115,9 @@ pub enum Told {
     /// For the deploy's log.
     Say(String),
     Seen(Box<Seen>),
-    Stale { highest: i64 },
+    Stale {
+        highest: i64,
+    },
 }
 
 pub type Tell = Box<dyn Fn(Told) + Send + Sync>;

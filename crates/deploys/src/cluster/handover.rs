@@ -18,8 +18,14 @@ const CONFLICTS_MAX: u32 = 10;
 enum Goal {
     /// Nothing is wanted; whatever changes is told.
     Rest,
-    Reach { release: Box<Release>, full: bool, retried: bool },
-    Back { digest: Digest },
+    Reach {
+        release: Box<Release>,
+        full: bool,
+        retried: bool,
+    },
+    Back {
+        digest: Digest,
+    },
     Gone,
 }
 
@@ -84,7 +90,8 @@ impl Handover {
         let Some(release) = &seen.release else { return Running::Nothing };
         if place < seen.reached {
             // a step that was reached stands as long as one pod of it does
-            let healthy = seen.phase == Phase::Done || seen.ready() > 0 || !seen.pods.iter().any(|p| p.is_new);
+            let stands = seen.ready() > 0 || !seen.pods.iter().any(|p| p.is_new);
+            let healthy = seen.phase == Phase::Done || (stands && !matches!(seen.phase, Phase::Failed { .. }));
             return Running::Release { digest: release.digest, healthy };
         }
         match seen.stable.filter(|stable| *stable != release.digest) {
@@ -96,16 +103,19 @@ impl Handover {
 
 /// One step. Effects are carried out after it, in order.
 pub fn step(state: &Handover, input: Input, now: Timestamp) -> (Handover, Vec<Effect>) {
-    let mut m = Machine { s: state.clone(), effects: Vec::new(), now };
+    let mut m = Machine { s: state.clone(), effects: Vec::new(), observed: Vec::new(), now };
     m.take(input);
     m.expire();
     m.advance();
+    // why an order failed comes before what it left behind
+    m.effects.append(&mut m.observed);
     (m.s, m.effects)
 }
 
 struct Machine {
     s: Handover,
     effects: Vec<Effect>,
+    observed: Vec<Effect>,
     now: Timestamp,
 }
 
@@ -223,11 +233,10 @@ impl Machine {
                 continue;
             }
             self.s.told[place] = Some(running);
-            self.effects.push(Effect::Tell(if back {
-                DeployInput::Back { host, running }
-            } else {
-                DeployInput::Observed { host, running }
-            }));
+            match back {
+                true => self.effects.push(Effect::Tell(DeployInput::Back { host, running })),
+                false => self.observed.push(Effect::Tell(DeployInput::Observed { host, running })),
+            }
         }
         self.s.seen = Some(seen);
     }

@@ -205,8 +205,7 @@ fn deployment(object: &Value) -> Way {
         return Way::one(Phase::Failed { why: why.clone() }, why);
     }
     let wanted = spec["replicas"].as_i64().unwrap_or(1);
-    let [updated, all, available] =
-        ["updatedReplicas", "replicas", "availableReplicas"].map(|name| int(&status[name]));
+    let [updated, all, available] = ["updatedReplicas", "replicas", "availableReplicas"].map(|name| int(&status[name]));
     let paused = if spec["paused"] == true { "; it is paused by somebody" } else { "" };
     let said = if updated < wanted {
         format!("{updated} of {wanted} pods are of the new release{paused}")
@@ -223,7 +222,8 @@ fn deployment(object: &Value) -> Way {
 /// Positions of the steps at which a Rollout waits for somebody: pauses without a duration.
 fn pauses(object: &Value) -> Vec<usize> {
     let steps = object["spec"]["strategy"]["canary"]["steps"].as_array();
-    let endless = |step: &Value| step["pause"].as_object().is_some_and(|p| p.get("duration").is_none_or(Value::is_null));
+    let endless =
+        |step: &Value| step["pause"].as_object().is_some_and(|p| p.get("duration").is_none_or(Value::is_null));
     steps.into_iter().flatten().enumerate().filter(|(_, step)| endless(step)).map(|(at, _)| at).collect()
 }
 
@@ -240,7 +240,10 @@ fn rollout(object: &Value) -> Way {
     }
     let at = status["currentStepIndex"].as_u64().map_or(0, |at| usize::try_from(at).unwrap_or(usize::MAX));
     let is_paused = status["pauseConditions"].as_array().is_some_and(|c| !c.is_empty());
-    let passed = pauses.iter().filter(|pause| **pause < at).count();
+    let here = pauses.contains(&at);
+    // the pause that was just ended, before the controller looks at it: the step was reached, and still is
+    let is_ending = here && !is_paused && status["controllerPause"] == true;
+    let passed = pauses.iter().filter(|pause| **pause < at).count() + usize::from(is_ending);
     if status["abort"] == true {
         return Way { phase: Phase::Aborted, places, reached: 0, can_abort: false, said: message };
     }
@@ -251,10 +254,9 @@ fn rollout(object: &Value) -> Way {
         }
         "Degraded" => {
             let why = format!("it is degraded: {message}");
-            Way { phase: Phase::Failed { why: why.clone() }, places, reached: 0, can_abort: !is_stable, said: why }
+            Way { phase: Phase::Failed { why: why.clone() }, places, reached: passed, can_abort: !is_stable, said: why }
         }
         "Paused" if is_paused => {
-            let here = pauses.contains(&at);
             let said = format!("paused at step {} of {}", at + 1, step_count(object));
             let (phase, reached) = if here { (Phase::Paused, passed + 1) } else { (Phase::Moving, passed) };
             Way { phase, places, reached, can_abort: true, said }
@@ -371,7 +373,14 @@ pub fn revision(kind: Kind, object: &Value, sets: &[Value], digest: Digest) -> O
 }
 
 /// The patches of every other change, in order. `template` is what an undo goes back to.
-pub fn change(kind: Kind, change: &Change, object: &Value, template: Option<Value>, epoch: i64, version: &str) -> Result<Vec<Patch>, String> {
+pub fn change(
+    kind: Kind,
+    change: &Change,
+    object: &Value,
+    template: Option<Value>,
+    epoch: i64,
+    version: &str,
+) -> Result<Vec<Patch>, String> {
     let status = |mut status: Value| {
         status["metadata"] = json!({"resourceVersion": version});
         Patch { content_type: MERGE, on_status: true, body: status }

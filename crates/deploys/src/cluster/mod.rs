@@ -78,7 +78,9 @@ pub enum Phase {
     Paused,
     /// Everything runs the release.
     Done,
-    Failed { why: String },
+    Failed {
+        why: String,
+    },
     /// It was told to stop and stands on the release before.
     Aborted,
 }
@@ -182,14 +184,31 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     /// Ask the cluster whether it would take the release, for the place of this number.
-    Check { place: usize, release: Box<Release> },
+    Check {
+        place: usize,
+        release: Box<Release>,
+    },
     /// Reach this place. `full` passes over the steps in between.
-    Reach { place: usize, release: Box<Release>, full: bool, within_ms: i64 },
-    Restore { place: usize, digest: Digest, within_ms: i64 },
-    Remove { place: usize, within_ms: i64 },
+    Reach {
+        place: usize,
+        release: Box<Release>,
+        full: bool,
+        within_ms: i64,
+    },
+    Restore {
+        place: usize,
+        digest: Digest,
+        within_ms: i64,
+    },
+    Remove {
+        place: usize,
+        within_ms: i64,
+    },
     Seen(Box<Seen>),
     /// The cluster does not answer.
-    Away { error: String },
+    Away {
+        error: String,
+    },
     /// The write was taken.
     Written,
     Failed(Refusal),
@@ -213,14 +232,19 @@ pub enum Refusal {
 pub enum Effect {
     Check(Box<Release>),
     /// Decided on the snapshot of this version.
-    Write { change: Change, version: String },
+    Write {
+        change: Change,
+        version: String,
+    },
     /// Look at the cluster now.
     Look,
     Tell(DeployInput),
     /// For the deploy's log.
     Say(String),
     /// Another runner of a higher epoch has written.
-    Stale { highest: i64 },
+    Stale {
+        highest: i64,
+    },
 }
 
 /// Text from a cluster as it may be shown: one line, without control characters, cut.

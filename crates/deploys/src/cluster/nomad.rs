@@ -62,7 +62,8 @@ pub fn seen(job: Option<&Value>, deployment: Option<&Value>, allocs: &[Value], v
     };
     let version = int(&job["Version"]);
     let places = if has_canary(job) { 2 } else { 1 };
-    let own = deployment.filter(|d| int(&d["JobVersion"]) == version && int(&d["JobCreateIndex"]) == int(&job["CreateIndex"]));
+    let own = deployment
+        .filter(|d| int(&d["JobVersion"]) == version && int(&d["JobCreateIndex"]) == int(&job["CreateIndex"]));
     let pods: Vec<Pod> = allocs.iter().take(PODS_MAX).filter_map(|a| pod(a, version)).collect();
     let (phase, reached, said) = match own {
         Some(deployment) => of_deployment(deployment),
@@ -91,14 +92,19 @@ fn of_deployment(deployment: &Value) -> (Phase, usize, String) {
     let groups: Vec<&Value> = deployment["TaskGroups"].as_object().into_iter().flat_map(|g| g.values()).collect();
     let sum = |key: &str| groups.iter().map(|g| int(&g[key])).sum::<i64>();
     let (healthy, total) = (sum("HealthyAllocs"), sum("DesiredTotal"));
-    let said = format!("{healthy} of {total} allocations are healthy; {}", plain(text(&deployment["StatusDescription"])));
-    let open: Vec<&&Value> = groups.iter().filter(|g| int(&g["DesiredCanaries"]) > 0 && g["Promoted"] != true).collect();
+    let said =
+        format!("{healthy} of {total} allocations are healthy; {}", plain(text(&deployment["StatusDescription"])));
+    let open: Vec<&&Value> =
+        groups.iter().filter(|g| int(&g["DesiredCanaries"]) > 0 && g["Promoted"] != true).collect();
     match text(&deployment["Status"]) {
         "successful" => (Phase::Done, usize::MAX, said),
-        // a deployment that was failed by us is the way back of somebody who aborted
         "failed" | "cancelled" => {
-            let why = format!("its deployment is {}: {}", text(&deployment["Status"]), plain(text(&deployment["StatusDescription"])));
-            (Phase::Failed { why }, 0, said)
+            let why = format!(
+                "its deployment is {}: {}",
+                text(&deployment["Status"]),
+                plain(text(&deployment["StatusDescription"]))
+            );
+            (Phase::Failed { why }, usize::from(sum("DesiredCanaries") > 0), said)
         }
         "paused" => (Phase::Moving, 0, format!("it is paused by somebody; {said}")),
         _ if open.is_empty() => (Phase::Moving, usize::from(sum("DesiredCanaries") > 0), said),
@@ -141,7 +147,13 @@ fn pod(alloc: &Value, version: i64) -> Option<Pod> {
 }
 
 /// The job as it is to be registered: the one that stands there with new images, or the parsed job file.
-pub fn job(current: Option<&Value>, parsed: Option<&Value>, release: &Release, epoch: i64, id: &str) -> Result<Value, String> {
+pub fn job(
+    current: Option<&Value>,
+    parsed: Option<&Value>,
+    release: &Release,
+    epoch: i64,
+    id: &str,
+) -> Result<Value, String> {
     let mut job = match (parsed, current) {
         (Some(parsed), _) => parsed.clone(),
         (None, Some(current)) => current.clone(),
@@ -191,7 +203,13 @@ pub fn plan_refusal(plan: &Value) -> Option<String> {
     let failed = plan["FailedTGAllocs"].as_object().filter(|f| !f.is_empty())?;
     let why = |(group, why): (&String, &Value)| {
         let reasons = ["ConstraintFiltered", "DimensionExhausted"].map(|key| {
-            why[key].as_object().into_iter().flatten().map(|(n, v)| format!("{n} on {v} nodes")).collect::<Vec<_>>().join(", ")
+            why[key]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(n, v)| format!("{n} on {v} nodes"))
+                .collect::<Vec<_>>()
+                .join(", ")
         });
         let reasons = reasons.join(" ").trim().to_owned();
         let nodes = int(&why["NodesEvaluated"]);

@@ -18,12 +18,23 @@ const PAUSE_MS_MAX: i64 = 30_000;
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    Put { name: String, object: Value, version: String },
-    Gone { name: String, version: String },
-    Bookmark { version: String },
+    Put {
+        name: String,
+        object: Value,
+        version: String,
+    },
+    Gone {
+        name: String,
+        version: String,
+    },
+    Bookmark {
+        version: String,
+    },
     /// The version that was asked for is too old: list anew.
     Expired,
-    Error { said: String },
+    Error {
+        said: String,
+    },
 }
 
 /// One line of a watch.
@@ -37,7 +48,8 @@ pub fn event(line: &[u8]) -> Result<Event, String> {
     if line.len() > LINE_BYTES_MAX {
         return Err(format!("a line of the watch is longer than {LINE_BYTES_MAX} bytes"));
     }
-    let Line { r#type, object } = serde_json::from_slice(line).map_err(|_| "a line of the watch is not JSON".to_owned())?;
+    let Line { r#type, object } =
+        serde_json::from_slice(line).map_err(|_| "a line of the watch is not JSON".to_owned())?;
     let text = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     let (name, version) = (text(&object["metadata"]["name"]), text(&object["metadata"]["resourceVersion"]));
     match r#type.as_str() {
@@ -68,23 +80,33 @@ pub fn list(body: &[u8]) -> Result<(String, BTreeMap<String, Value>), String> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     Start,
-    Listed { version: String, objects: BTreeMap<String, Value> },
+    Listed {
+        version: String,
+        objects: BTreeMap<String, Value>,
+    },
     Event(Event),
     /// The server ended the watch, as it does every few minutes.
     Ended,
-    Failed { error: String, expired: bool },
+    Failed {
+        error: String,
+        expired: bool,
+    },
     Tick,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     List,
-    Watch { from: String },
+    Watch {
+        from: String,
+    },
     /// End the watch that is open.
     Close,
     /// The objects are other than before, or are known again.
     Changed,
-    Away { error: String },
+    Away {
+        error: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

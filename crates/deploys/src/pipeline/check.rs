@@ -2,10 +2,7 @@
 
 use super::expects::{LINE_CHARS_MAX, LINES_MAX};
 use super::rollout::{APPROVALS_MAX, STEPS_MAX};
-use super::{
-    Amount, Approve, Canary, CanaryJudge, Check, Expects, FILE_BYTES_MAX, HookAt, HostSelector, Pipeline, PipelineError, Target,
-    batch_default, handed,
-};
+use super::{Approve, Canary, CanaryJudge, Check, Expects, FILE_BYTES_MAX, HookAt, Pipeline, PipelineError, handed};
 
 /// Longest any time in the file may be: a day.
 const SECONDS_MAX: u32 = 86_400;
@@ -92,7 +89,7 @@ fn check(p: &Pipeline) -> Checked {
         if target.batch.of(100) == 0 {
             return Err((path(&at(&["batch"])), "must be at least 1 host".to_owned()));
         }
-        handed_over(target, &at(&[]))?;
+        handed::check_target(target).map_err(|(keys, why)| (path(&at(&[])).into_iter().chain(keys).collect(), why))?;
         canary(&target.canary, &at(&["canary"]), target.handed_over().is_some())?;
         if let Some(approve) = &target.approve {
             approvals(approve, &at(&["approve"]))?;
@@ -110,35 +107,6 @@ fn check(p: &Pipeline) -> Checked {
     }
     if let Some(expects) = &p.expects {
         expectations(expects)?;
-    }
-    Ok(())
-}
-
-/// A cluster has its own places, so what is said of hosts means nothing there.
-fn handed_over(target: &Target, at: &[&str]) -> Checked {
-    let below = |rest: &[&'static str]| path(&[at, rest].concat());
-    let Some(handed) = target.handed_over() else { return Ok(()) };
-    let key = if target.kubernetes.is_some() { "kubernetes" } else { "nomad" };
-    if target.kubernetes.is_some() && target.nomad.is_some() {
-        return Err((below(&["nomad"]), "is given beside `kubernetes`; a target is one of both".to_owned()));
-    }
-    handed::check(&handed).map_err(|(keys, why)| (below(&[key]).into_iter().chain(keys).collect(), why))?;
-    let of_hosts = [
-        ("hosts", target.hosts != HostSelector::default()),
-        ("batch", target.batch != batch_default()),
-        ("max_unavailable", target.max_unavailable != Amount::default()),
-    ];
-    if let Some((word, _)) = of_hosts.into_iter().find(|(_, given)| *given) {
-        return Err((below(&[word]), format!("belongs to hosts, and `{key}` decides that itself")));
-    }
-    let canary = &target.canary;
-    if !handed.may_have_canary() && *canary != Canary::default() {
-        return Err((below(&["canary"]), "is not possible: a Deployment has no canary; use an Argo Rollout".to_owned()));
-    }
-    let counted = [("hosts", canary.hosts.of(100) > 0), ("steps", !canary.steps.is_empty())];
-    if let Some((word, _)) = counted.into_iter().find(|(_, given)| *given) {
-        let why = "is not counted here: the cluster's own steps are the canary's; leave it out".to_owned();
-        return Err((below(&["canary", word]), why));
     }
     Ok(())
 }
@@ -621,15 +589,5 @@ expects:
         for text in ["", "[", "service: [1", "a: &a [*a]", "\u{0}", "- x", &"a: ".repeat(30_000)] {
             assert!(Pipeline::parse(text).is_err());
         }
-    }
-
-    #[test]
-    fn amounts_round_down_but_not_to_nothing() {
-        assert_eq!(Amount::Percent(25).of(6), 1);
-        assert_eq!(Amount::Percent(25).of(3), 1);
-        assert_eq!(Amount::Percent(50).of(6), 3);
-        assert_eq!(Amount::Percent(0).of(6), 0);
-        assert_eq!(Amount::Hosts(9).of(6), 6);
-        assert_eq!(Amount::Percent(25).of(0), 0);
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::{Amount, Canary, HostSelector, Target, batch_default};
+
 /// Most containers or tasks of a target, and most annotations.
 pub const ITEMS_MAX: usize = 32;
 /// Longest image reference, annotation and variable.
@@ -190,8 +192,42 @@ pub(super) fn is_reference(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "./:@_-".contains(c))
 }
 
-/// What a type cannot say: the key below the target's and why it is wrong.
-pub(super) fn check(handed: &HandedOver) -> Result<(), (Vec<String>, String)> {
+/// A key below the target's, and why it is wrong.
+type Checked = Result<(), (Vec<String>, String)>;
+
+/// A cluster has its own places, so what is said of hosts means nothing there.
+pub(super) fn check_target(target: &Target) -> Checked {
+    let Some(handed) = target.handed_over() else { return Ok(()) };
+    let wrong = |keys: &[&str], why: String| Err((keys.iter().map(|k| (*k).to_owned()).collect(), why));
+    let key = if target.kubernetes.is_some() { "kubernetes" } else { "nomad" };
+    if target.kubernetes.is_some() && target.nomad.is_some() {
+        return wrong(&["nomad"], "is given beside `kubernetes`; a target is one of both".to_owned());
+    }
+    check(&handed).map_err(|(keys, why)| (std::iter::once(key.to_owned()).chain(keys).collect(), why))?;
+    let of_hosts = [
+        ("hosts", target.hosts != HostSelector::default()),
+        ("batch", target.batch != batch_default()),
+        ("max_unavailable", target.max_unavailable != Amount::default()),
+    ];
+    if let Some((word, _)) = of_hosts.into_iter().find(|(_, given)| *given) {
+        return wrong(&[word], format!("belongs to hosts, and `{key}` decides that itself"));
+    }
+    let canary = &target.canary;
+    if !handed.may_have_canary() && *canary != Canary::default() {
+        return wrong(&["canary"], "is not possible: a Deployment has no canary; use an Argo Rollout".to_owned());
+    }
+    let counted = [("hosts", canary.hosts.of(100) > 0), ("steps", !canary.steps.is_empty())];
+    match counted.into_iter().find(|(_, given)| *given) {
+        Some((word, _)) => wrong(
+            &["canary", word],
+            "is not counted here: the cluster's own steps are the canary's; leave it out".to_owned(),
+        ),
+        None => Ok(()),
+    }
+}
+
+/// What a type cannot say.
+fn check(handed: &HandedOver) -> Checked {
     let wrong = |keys: &[&str], why: &str| Err((keys.iter().map(|k| (*k).to_owned()).collect(), why.to_owned()));
     let word = |text: &str| {
         !text.is_empty() && text.len() <= 253 && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
@@ -273,7 +309,7 @@ pub(super) fn check(handed: &HandedOver) -> Result<(), (Vec<String>, String)> {
 /// What our own annotations and keys of metadata begin with.
 pub const OURS: &str = "tenfold.dev/";
 
-fn pairs(pairs: &BTreeMap<String, String>, key: &str) -> Result<(), (Vec<String>, String)> {
+fn pairs(pairs: &BTreeMap<String, String>, key: &str) -> Checked {
     if pairs.len() > ITEMS_MAX {
         return Err((vec![key.to_owned()], format!("has more than {ITEMS_MAX} of them")));
     }
@@ -333,6 +369,9 @@ targets:
             "rollout shop/photos on main: sidecar gets the image that dist/image names, web gets \
              registry.example/photos:4f2c91a, annotation example.org/commit: 4f2c91a"
         );
+        let plan = crate::Plan::deploy(&p, p.target("production").unwrap(), 3);
+        assert_eq!((plan.steps().len(), plan.batch, plan.max_unavailable, plan.activate_ms), (2, 3, 0, 620_000));
+        assert!(plan.handed && plan.judge.is_some() && plan.later[0].judge.is_some());
         assert_eq!(p.target("staging").unwrap().handed_over().unwrap().says(), "job default/photos on dc1");
         let json = serde_json::to_string(&p).unwrap();
         assert_eq!(serde_json::from_str::<Pipeline>(&json).unwrap(), p);
@@ -371,7 +410,9 @@ targets:
     fn a_file_names_one_image_by_digest() {
         let good = format!("registry.example/photos@sha256:{}", "a".repeat(64));
         assert_eq!(pinned("f", &format!("{good}\n")).unwrap(), good);
-        for bad in ["", "photos:1", "photos@sha256:ab", &format!("{good} {good}"), &format!("-x@sha256:{}", "a".repeat(64))] {
+        for bad in
+            ["", "photos:1", "photos@sha256:ab", &format!("{good} {good}"), &format!("-x@sha256:{}", "a".repeat(64))]
+        {
             assert!(pinned("f", bad).unwrap_err().contains("f must hold one reference"), "{bad}");
         }
     }

@@ -47,7 +47,8 @@ impl Access {
             false => (settings.url.clone(), settings.ca_file.clone(), settings.token_file.clone()),
             true if settings.kind == ClusterKind::Nomad => return Err("in_cluster is for Kubernetes".to_owned()),
             true => {
-                let variable = |name: &str| std::env::var(name).map_err(|_| format!("in_cluster, but {name} is not set"));
+                let variable =
+                    |name: &str| std::env::var(name).map_err(|_| format!("in_cluster, but {name} is not set"));
                 let (host, port) = (variable("KUBERNETES_SERVICE_HOST")?, variable("KUBERNETES_SERVICE_PORT")?);
                 let host = if host.contains(':') { format!("[{host}]") } else { host };
                 let account = Path::new(SERVICE_ACCOUNT);
@@ -55,7 +56,8 @@ impl Access {
             }
         };
         let url = url.trim_end_matches('/').to_owned();
-        let parsed = reqwest::Url::parse(&url).map_err(|_| format!("`{url}` is no address; write it like https://10.0.0.1:6443"))?;
+        let parsed = reqwest::Url::parse(&url)
+            .map_err(|_| format!("`{url}` is no address; write it like https://10.0.0.1:6443"))?;
         let is_local = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         match parsed.scheme() {
             "https" => {}
@@ -100,7 +102,8 @@ impl Access {
 
     /// A call that was taken; what is no success is a refusal with what to do.
     async fn send(&self, call: Call<'_>, within: Option<Duration>) -> Result<Response, Refusal> {
-        let mut request = self.http.request(call.method, format!("{}{}", self.url, call.path)).headers(self.headers().await?);
+        let mut request =
+            self.http.request(call.method, format!("{}{}", self.url, call.path)).headers(self.headers().await?);
         if let Some(within) = within {
             request = request.timeout(within);
         }
@@ -132,7 +135,9 @@ impl Access {
         let headers = answer.headers().clone();
         let body = whole(answer.bytes_stream(), ANSWER_BYTES_MAX).await.map_err(|e| match e {
             BodyError::Broken(e) => passing(&e),
-            BodyError::TooLarge => Refusal::Final { error: format!("an answer is larger than {ANSWER_BYTES_MAX} bytes") },
+            BodyError::TooLarge => {
+                Refusal::Final { error: format!("an answer is larger than {ANSWER_BYTES_MAX} bytes") }
+            }
         })?;
         Ok((body, headers))
     }
@@ -145,7 +150,8 @@ impl Access {
     /// An answer that goes on, line by line.
     pub async fn lines(&self, call: Call<'_>) -> Result<Lines, Refusal> {
         let answer = tokio::time::timeout(ANSWER, self.send(call, None)).await;
-        let answer = answer.map_err(|_| Refusal::Passing { error: "no answer in time".to_owned(), retry_after_ms: None })??;
+        let answer =
+            answer.map_err(|_| Refusal::Passing { error: "no answer in time".to_owned(), retry_after_ms: None })??;
         Ok(Lines { stream: Box::pin(answer.bytes_stream()), have: Vec::new() })
     }
 }
@@ -222,12 +228,12 @@ mod tests {
     fn who_is_refused_is_told_which_right_is_missing() {
         let right = "patch rollouts.argoproj.io in the namespace shop";
         let told = |status: u16, said: &str| refusal(StatusCode::from_u16(status).unwrap(), Some(2_000), said, right);
-        assert_eq!(
-            told(403, "no"),
-            Refusal::Final { error: format!("the token may not {right} (403): no") }
-        );
+        assert_eq!(told(403, "no"), Refusal::Final { error: format!("the token may not {right} (403): no") });
         assert_eq!(told(409, ""), Refusal::Conflict);
-        assert_eq!(told(500, "Enforcing job modify index 4: job exists with conflicting job modify index: 5"), Refusal::Conflict);
+        assert_eq!(
+            told(500, "Enforcing job modify index 4: job exists with conflicting job modify index: 5"),
+            Refusal::Conflict
+        );
         assert!(matches!(told(429, ""), Refusal::Passing { retry_after_ms: Some(2_000), .. }));
         assert!(matches!(told(503, ""), Refusal::Passing { .. }));
         assert!(matches!(told(422, "bad"), Refusal::Final { error } if error.contains("422") && error.contains("bad")));

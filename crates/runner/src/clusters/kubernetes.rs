@@ -15,8 +15,8 @@ use tenfold_deploys::pipeline;
 use tenfold_types::Clock;
 use tokio::sync::{Notify, mpsc};
 
-use super::Cluster;
 use super::call::{Access, Call, Lines};
+use super::{Cluster, not_others};
 
 /// How long the server lets a watch go on before it has to be asked again.
 const WATCH_S: u32 = 240;
@@ -161,7 +161,12 @@ impl Kubernetes {
             "?{}&watch=true&allowWatchBookmarks=true&resourceVersion={from}&timeoutSeconds={WATCH_S}",
             query(what, selector)
         );
-        let call = Call { method: Method::GET, path: self.path(what, &query), body: None, right: self.right("watch", what, "") };
+        let call = Call {
+            method: Method::GET,
+            path: self.path(what, &query),
+            body: None,
+            right: self.right("watch", what, ""),
+        };
         self.access.lines(call).await.map_err(|refusal| {
             let error = words(refusal);
             watch::Input::Failed { expired: error.contains("410"), error }
@@ -260,11 +265,15 @@ impl Cluster for Kubernetes {
     async fn check(&self, release: &Release) -> Result<String, Refusal> {
         let thing = self.thing().await?;
         let version = thing["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-        let patch = core::set(self.kind, &thing, release, self.epoch, version).map_err(|error| Refusal::Final { error })?;
+        let seen = core::seen(self.kind, Some(&thing), &[], &[]);
+        not_others(seen.epoch, self.epoch, "the annotation tenfold.dev/epoch")?;
+        let patch =
+            core::set(self.kind, &thing, release, self.epoch, version).map_err(|error| Refusal::Final { error })?;
         self.patch(&patch, true).await?;
         if self.kind == Kind::Rollout {
             // going on and aborting are written there, and rights on it are given apart
-            let nothing = Patch { body: json!({"status": {}}), on_status: true, content_type: "application/merge-patch+json" };
+            let nothing =
+                Patch { body: json!({"status": {}}), on_status: true, content_type: "application/merge-patch+json" };
             self.patch(&nothing, true).await?;
         }
         // what the way back reads

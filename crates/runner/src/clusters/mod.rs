@@ -38,6 +38,19 @@ trait Cluster: Send + Sync {
     async fn write(&self, change: &Change, version: &str) -> Result<(), Refusal>;
 }
 
+/// Two servers that know nothing of each other would take turns for ever, so it is said before anything changes.
+fn not_others(found: i64, own: i64, mark: &str) -> Result<(), Refusal> {
+    if found <= own {
+        return Ok(());
+    }
+    Err(Refusal::Final {
+        error: format!(
+            "a deploy of epoch {found} has written it, and this one is of epoch {own}: another server deploys it, or this \
+             one's state is an older copy; where the other is gone for good, remove {mark}"
+        ),
+    })
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     #[error("clusters: at most {CLUSTERS_MAX} of them are reached")]

@@ -11,8 +11,8 @@ use tenfold_deploys::cluster::{Change, Refusal, Release, Seen, nomad as core};
 use tenfold_deploys::pipeline;
 use tokio::sync::mpsc;
 
-use super::Cluster;
 use super::call::{Access, Call};
+use super::{Cluster, not_others};
 
 /// How long a blocking query waits for a change; allocations may change without their deployment, so not for long.
 const WAIT_S: u64 = 5;
@@ -78,7 +78,8 @@ impl Nomad {
         let parsed = match &release.job {
             None => None,
             Some(file) if file.is_json => {
-                let job: Value = serde_json::from_str(&file.text).map_err(|e| last(format!("the job file is not JSON: {e}")))?;
+                let job: Value =
+                    serde_json::from_str(&file.text).map_err(|e| last(format!("the job file is not JSON: {e}")))?;
                 // as `nomad job run -output` prints it, or the job alone
                 Some(job.get("Job").cloned().unwrap_or(job))
             }
@@ -149,7 +150,8 @@ impl Cluster for Nomad {
             let path = format!("/job/{}/deployments?index={index}&wait={WAIT_S}s", self.job);
             let call = self.call(Method::GET, &path, None, "read-job");
             let (answer, ()) = tokio::join!(self.access.bytes_within(call, ANSWER), tokio::time::sleep(TURN_MIN));
-            let next = answer.ok().and_then(|(_, headers)| headers.get("x-nomad-index")?.to_str().ok()?.parse::<u64>().ok());
+            let next =
+                answer.ok().and_then(|(_, headers)| headers.get("x-nomad-index")?.to_str().ok()?.parse::<u64>().ok());
             // an index that goes back is that of another leader: begin anew
             index = next.filter(|next| *next >= index).unwrap_or(0);
         }
@@ -157,6 +159,8 @@ impl Cluster for Nomad {
 
     async fn check(&self, release: &Release) -> Result<String, Refusal> {
         let job = self.job().await?;
+        let seen = core::seen(job.as_ref(), None, &[], &[]);
+        not_others(seen.epoch, self.epoch, "tenfold.epoch from the job's Meta")?;
         let made = self.made(job.as_ref(), release).await?;
         self.plan(&made).await?;
         Ok(format!("the cluster would take it (job {}/{}, plan)", self.namespace, self.job))

@@ -28,8 +28,16 @@ async fn a_deployment_is_patched_followed_and_taken_back() {
     let first = world.commit(TARGET, &image("photos-one"));
     let next = world.app().deploy_next("photos", "production", None).await.unwrap();
     assert_eq!(next.hosts, ["photos"]);
-    assert!(next.plan.iter().any(|stage| stage.says.contains("web gets the image that dist/image names")), "{:?}", next.plan);
-    assert!(next.warnings.iter().any(|w| w.contains("runs what no deploy of here set: registry.example/proxy:1")), "{:?}", next.warnings);
+    assert!(
+        next.plan.iter().any(|stage| stage.says.contains("web gets the image that dist/image names")),
+        "{:?}",
+        next.plan
+    );
+    assert!(
+        next.warnings.iter().any(|w| w.contains("runs what no deploy of here set: registry.example/proxy:1")),
+        "{:?}",
+        next.warnings
+    );
 
     let deploy = world.deploy().await;
     let done = world.state(deploy.number, "succeeded").await;
@@ -45,7 +53,11 @@ async fn a_deployment_is_patched_followed_and_taken_back() {
     assert_eq!(patches[0]["query"]["fieldManager"], "tenfold");
     assert_eq!(patches[0]["token"], format!("Bearer {TOKEN}"));
     assert!(patches[0]["body"]["metadata"]["resourceVersion"].is_string());
-    assert!(!done.pods.is_empty() && done.pods.iter().any(|pod| pod.is_new && pod.state == "healthy"), "{:?}", done.pods);
+    assert!(
+        !done.pods.is_empty() && done.pods.iter().any(|pod| pod.is_new && pod.state == "healthy"),
+        "{:?}",
+        done.pods
+    );
 
     world.commit(TARGET, &image("photos-two"));
     let next = world.app().deploy_next("photos", "production", None).await.unwrap();
@@ -83,10 +95,24 @@ async fn who_may_not_is_told_before_anything_changes() {
     kmock.fault("patch", "deployments", 403, 10).await;
     let deploy = world.deploy().await;
     let why = world.state(deploy.number, "failed").await.error.unwrap_or_default();
-    for words in ["may not patch deployments.apps in the namespace shop", "apiGroups [\"apps\"]", "verbs [\"patch\"]", "403"] {
+    for words in
+        ["may not patch deployments.apps in the namespace shop", "apiGroups [\"apps\"]", "verbs [\"patch\"]", "403"]
+    {
         assert!(why.contains(words), "{words}: {why}");
     }
     assert_eq!(kmock.patches().await.len(), 0, "only dry runs were sent");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_server_deploys_is_left_to_it() {
+    let Some((kmock, mut world)) = world().await else { return };
+    kmock.tell(json!({"do": "touch", "annotations": {"tenfold.dev/epoch": "4711"}})).await;
+    world.commit(TARGET, &image("photos-one"));
+    let deploy = world.deploy().await;
+    let why = world.state(deploy.number, "failed").await.error.unwrap_or_default();
+    assert!(why.contains("a deploy of epoch 4711 has written it") && why.contains("remove the annotation"), "{why}");
+    assert_eq!(kmock.patches().await.len(), 0);
     world.stop().await;
 }
 
@@ -120,12 +146,13 @@ async fn targets_that_cannot_be_are_refused_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_is_away_forgets_and_conflicts_does_not_confuse_it() {
+async fn a_server_that_is_away_or_busy_does_not_confuse_it() {
     let Some((kmock, mut world)) = world().await else { return };
     world.commit(TARGET, &image("photos-one"));
     let first = world.deploy().await;
     world.state(first.number, "succeeded").await;
     // another writer in between, a limit, watches that end, and one whose version is too old
+    kmock.fault("patch", "deployments", 409, 1).await;
     kmock.fault("get", "deployments", 429, 1).await;
     kmock.tell(json!({"do": "expire", "times": 2})).await;
     world.commit(TARGET, &image("photos-two"));
@@ -142,7 +169,8 @@ async fn a_server_that_is_away_forgets_and_conflicts_does_not_confuse_it() {
     kmock.tell(json!({"do": "up"})).await;
     world.state(second.number, "succeeded").await;
     let sets: Vec<Value> = kmock.patches().await;
-    let taken = sets.iter().filter(|p| p["body"]["spec"]["template"]["spec"]["containers"][0]["image"] == image("photos-two"));
+    let taken =
+        sets.iter().filter(|p| p["body"]["spec"]["template"]["spec"]["containers"][0]["image"] == image("photos-two"));
     assert!((1..=4).contains(&taken.count()), "{sets:#?}");
     assert_eq!(kmock.template().await["spec"]["containers"][0]["image"], image("photos-two"));
     world.stop().await;

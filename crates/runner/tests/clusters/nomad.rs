@@ -34,11 +34,18 @@ async fn written(shared: &Shared) -> Vec<String> {
     let nomad = shared.lock().await;
     assert!(nomad.broken.is_empty(), "not as Nomad's API is described: {:#?}", nomad.broken);
     assert!(nomad.log.iter().all(|asked| asked.token == TOKEN));
-    let writes = nomad.log.iter().filter(|a| a.method != Method::GET && !a.path.ends_with("/plan") && !a.path.ends_with("/parse"));
+    let writes = nomad
+        .log
+        .iter()
+        .filter(|a| a.method != Method::GET && !a.path.ends_with("/plan") && !a.path.ends_with("/parse"));
     let word = |path: &str| {
         let mut parts = path.split('/').skip(2);
         let (kind, rest) = (parts.next().unwrap_or_default(), parts.last().unwrap_or_default());
-        if kind == "deployment" { path.split('/').nth(3).unwrap_or_default().to_owned() } else { format!("{kind} {rest}") }
+        if kind == "deployment" {
+            path.split('/').nth(3).unwrap_or_default().to_owned()
+        } else {
+            format!("{kind} {rest}")
+        }
     };
     writes.map(|a| word(&a.path).trim().to_owned()).collect()
 }
@@ -62,7 +69,12 @@ async fn a_job_is_planned_registered_promoted_and_taken_back() {
         let nomad = shared.lock().await;
         assert_eq!(image_of(&nomad), image("photos-one"));
         assert_eq!(nomad.job.as_ref().unwrap()["TaskGroups"][0]["Tasks"][0]["Config"]["ports"], json!(["http"]));
-        assert!(nomad.log.iter().any(|a| a.path.ends_with("/deployments") && a.query.contains("index=") && a.query.contains("wait=5s")));
+        assert!(
+            nomad
+                .log
+                .iter()
+                .any(|a| a.path.ends_with("/deployments") && a.query.contains("index=") && a.query.contains("wait=5s"))
+        );
         assert!(nomad.log.iter().all(|a| a.query.contains("namespace=default")));
     }
     world.commit(&target(TASKS), &image("photos-two"));
@@ -127,9 +139,13 @@ async fn refusals_name_what_is_missing_and_conflicts_are_tried_again() {
     shared.lock().await.faults = vec![("/v1/job/photos/plan", 403, "Permission denied"); 3];
     let failed = world.deploy().await;
     let why = world.state(failed.number, "failed").await.error.unwrap_or_default();
-    assert!(why.contains("may not submit-job in the namespace default") && why.contains("capabilities = [\"submit-job\"]"), "{why}");
+    assert!(
+        why.contains("may not submit-job in the namespace default") && why.contains("capabilities = [\"submit-job\"]"),
+        "{why}"
+    );
     assert!(written(&shared).await.is_empty());
-    shared.lock().await.faults = vec![("/v1/jobs", 500, "Enforcing job modify index 3: job exists with conflicting job modify index: 4")];
+    shared.lock().await.faults =
+        vec![("/v1/jobs", 500, "Enforcing job modify index 3: job exists with conflicting job modify index: 4")];
     let deploy = world.deploy().await;
     world.state(deploy.number, "succeeded").await;
     assert_eq!(written(&shared).await, ["jobs", "jobs"]);

@@ -96,9 +96,15 @@ impl Nomad {
     pub fn register(&mut self, mut job: Value) {
         let (index, version) = (self.next(), self.versions.len());
         let created = self.job.as_ref().map_or(index, |job| job["CreateIndex"].as_i64().unwrap());
-        for (name, value) in [("Version", json!(version)), ("JobModifyIndex", json!(index)), ("ModifyIndex", json!(index)),
-            ("CreateIndex", json!(created)), ("Stable", json!(false)), ("Stop", json!(false)), ("Status", json!("running"))]
-        {
+        for (name, value) in [
+            ("Version", json!(version)),
+            ("JobModifyIndex", json!(index)),
+            ("ModifyIndex", json!(index)),
+            ("CreateIndex", json!(created)),
+            ("Stable", json!(false)),
+            ("Stop", json!(false)),
+            ("Status", json!("running")),
+        ] {
             job[name] = value;
         }
         let group = &job["TaskGroups"][0];
@@ -202,15 +208,25 @@ impl Nomad {
                     return (StatusCode::INTERNAL_SERVER_ERROR, "error", said.into());
                 }
                 self.register(asked.body["Job"].clone());
-                (takes("JobRegisterRequest", &asked.body), ("JobRegisterResponse", json!({"EvalID": "e", "JobModifyIndex": self.index})))
+                (
+                    takes("JobRegisterRequest", &asked.body),
+                    ("JobRegisterResponse", json!({"EvalID": "e", "JobModifyIndex": self.index})),
+                )
             }
             ("POST", "/v1/job/photos/revert") => {
                 let to = usize::try_from(asked.body["JobVersion"].as_i64().unwrap()).unwrap();
                 if asked.body["EnforcePriorVersion"] != self.job.as_ref().unwrap()["Version"] {
-                    return (StatusCode::INTERNAL_SERVER_ERROR, "error", "Current job has version 9; enforcing version".into());
+                    return (
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        "error",
+                        "Current job has version 9; enforcing version".into(),
+                    );
                 }
                 self.register(self.versions[to].clone());
-                (takes("JobRevertRequest", &asked.body), ("JobRegisterResponse", json!({"EvalID": "e", "JobModifyIndex": self.index})))
+                (
+                    takes("JobRevertRequest", &asked.body),
+                    ("JobRegisterResponse", json!({"EvalID": "e", "JobModifyIndex": self.index})),
+                )
             }
             ("POST", path) if path.starts_with("/v1/deployment/") => {
                 let index = self.next();
@@ -263,7 +279,8 @@ pub async fn start(shared: &Shared) -> String {
 
 async fn answer(State(shared): State<Shared>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let query = uri.query().unwrap_or_default().to_owned();
-    let parameter = |name: &str| query.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned);
+    let parameter =
+        |name: &str| query.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned);
     // a blocking query: until something is newer than the index, or the time is over
     if let Some(index) = parameter("index").and_then(|index| index.parse::<i64>().ok()).filter(|index| *index > 0) {
         let newer = async {

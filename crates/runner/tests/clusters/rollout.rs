@@ -80,7 +80,8 @@ async fn a_canary_that_fails_its_check_is_aborted_and_undone() {
 async fn count(world: &World, kmock: &Kmock, sums: &mut std::collections::BTreeMap<String, [f64; 2]>) {
     let Value::Array(pods) = kmock.tell(json!({"do": "objects"})).await["pods"].take() else { panic!("no pods") };
     let objects = kmock.tell(json!({"do": "objects"})).await;
-    let (new, stable) = (&objects["things"][0]["status"]["currentPodHash"], &objects["things"][0]["status"]["stableRS"]);
+    let (new, stable) =
+        (&objects["things"][0]["status"]["currentPodHash"], &objects["things"][0]["status"]["stableRS"]);
     let mut samples = Vec::new();
     for pod in pods {
         let name = pod["metadata"]["name"].as_str().unwrap().to_owned();
@@ -89,7 +90,8 @@ async fn count(world: &World, kmock: &Kmock, sums: &mut std::collections::BTreeM
         let sum = sums.entry(name.clone()).or_default();
         *sum = [sum[0] + 1000.0 - failing, sum[1] + failing];
         for (code, value) in [("200", sum[0]), ("500", sum[1])] {
-            let labels = [(Labels::NAME, "http_requests_total"), ("job", "photos"), ("pod", name.as_str()), ("code", code)];
+            let labels =
+                [(Labels::NAME, "http_requests_total"), ("job", "photos"), ("pod", name.as_str()), ("code", code)];
             samples.push(Sample::new(Labels::from_pairs(labels), world.app().now().millis(), value));
         }
     }

@@ -133,7 +133,7 @@ impl Stored {
 /// Orders to the cluster; dropping it ends whoever carries them out.
 pub(super) struct Handed {
     orders: mpsc::UnboundedSender<cluster::Input>,
-    handed: HandedOver,
+    to: HandedOver,
     release: Option<Box<Release>>,
     _stop: tokio_util::sync::DropGuard,
 }
@@ -169,7 +169,7 @@ impl Conductor {
         });
         let (handover, token) = (Handover::new(self.epoch, places), stop.clone());
         self.app.deploys.conductors.spawn(async move { executor.conduct(target, handover, taken, tell, token).await });
-        self.handed = Some(Handed { orders, handed, release: None, _stop: stop.drop_guard() });
+        self.handed = Some(Handed { orders, to: handed, release: None, _stop: stop.drop_guard() });
     }
 
     /// What the cluster's places run; nothing is known of one that does not answer.
@@ -229,7 +229,7 @@ impl Conductor {
         if let Some(known) = known {
             return Ok(known.clone());
         }
-        let handed = self.handed.as_ref().map(|h| h.handed.clone()).ok_or("this server reaches no clusters")?;
+        let handed = self.handed.as_ref().map(|h| h.to.clone()).ok_or("this server reaches no clusters")?;
         let made = Box::new(resolve(&self.app, &self.stored, &handed, digest)?);
         for (name, image) in &made.images {
             self.log.say(Stream::Tenfold, None, &format!("{name} gets {image}"));

@@ -136,12 +136,11 @@ impl App {
             None => None,
         };
         let seen = looked.as_ref().and_then(|looked| looked.current.clone());
-        let hosts = match looked {
-            Some(looked) => looked.running,
-            None => {
-                let selected = self.select_hosts(&pipeline, &deploy.environment)?;
-                self.running_on(&deploy.service, &deploy.environment, &selected)
-            }
+        let hosts = if let Some(looked) = looked {
+            looked.running
+        } else {
+            let selected = self.select_hosts(&pipeline, &deploy.environment)?;
+            self.running_on(&deploy.service, &deploy.environment, &selected)
         };
         let now = self.now();
         let mut run = Run::rollback(Plan::rollback(&pipeline, aim, hosts.len()), digest, hosts, now);

@@ -112,6 +112,12 @@ pub fn step(state: &Handover, input: Input, now: Timestamp) -> (Handover, Vec<Ef
     (m.s, m.effects)
 }
 
+const fn pause_ms(times: u32) -> i64 {
+    let times = times.saturating_sub(1);
+    let pause = PAUSE_MS_MIN << if times > 10 { 10 } else { times };
+    if pause > PAUSE_MS_MAX { PAUSE_MS_MAX } else { pause }
+}
+
 struct Machine {
     s: Handover,
     effects: Vec<Effect>,
@@ -233,9 +239,10 @@ impl Machine {
                 continue;
             }
             self.s.told[place] = Some(running);
-            match back {
-                true => self.effects.push(Effect::Tell(DeployInput::Back { host, running })),
-                false => self.observed.push(Effect::Tell(DeployInput::Observed { host, running })),
+            if back {
+                self.effects.push(Effect::Tell(DeployInput::Back { host, running }));
+            } else {
+                self.observed.push(Effect::Tell(DeployInput::Observed { host, running }));
             }
         }
         self.s.seen = Some(seen);
@@ -247,7 +254,7 @@ impl Machine {
             Refusal::Conflict if self.s.conflicts < CONFLICTS_MAX => {
                 self.s.conflicts += 1;
                 self.s.seen = None;
-                self.s.pause_until = Some(later(self.now, self.pause_ms(self.s.conflicts)));
+                self.s.pause_until = Some(later(self.now, pause_ms(self.s.conflicts)));
                 self.effects.push(Effect::Look);
             }
             Refusal::Conflict => {
@@ -255,7 +262,7 @@ impl Machine {
             }
             Refusal::Passing { error, retry_after_ms } => {
                 self.s.failures += 1;
-                let pause = self.pause_ms(self.s.failures).max(retry_after_ms.unwrap_or(0).clamp(0, 60_000));
+                let pause = pause_ms(self.s.failures).max(retry_after_ms.unwrap_or(0).clamp(0, 60_000));
                 self.s.pause_until = Some(later(self.now, pause));
                 self.s.said.clone_from(&error);
                 self.effects.push(Effect::Say(format!("it is tried again: {error}")));
@@ -271,10 +278,6 @@ impl Machine {
             }
             Refusal::Final { error } => self.fail_all(error),
         }
-    }
-
-    fn pause_ms(&self, times: u32) -> i64 {
-        (PAUSE_MS_MIN << times.saturating_sub(1).min(10)).min(PAUSE_MS_MAX)
     }
 
     fn fail_all(&mut self, error: String) {

@@ -257,7 +257,7 @@ pub fn plain(text: &str) -> String {
 pub fn images_digest<'a>(images: impl Iterator<Item = (&'a str, &'a str)>) -> Digest {
     let mut pairs: Vec<_> = images.collect();
     pairs.sort_unstable();
-    let text: String = pairs.iter().map(|(name, image)| format!("{name}={image}\n")).collect();
+    let text: String = pairs.iter().map(|(name, image)| [name, "=", image, "\n"].concat()).collect();
     Digest::of(text.as_bytes())
 }
 

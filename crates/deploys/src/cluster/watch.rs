@@ -228,14 +228,11 @@ fn pause(s: &mut Watch, now: Timestamp) {
 }
 
 fn ask(s: &mut Watch, effects: &mut Vec<Effect>) {
-    match &s.version {
-        Some(from) => {
-            s.stage = Stage::Watching;
-            effects.push(Effect::Watch { from: from.clone() });
-        }
-        None => {
-            s.stage = Stage::Listing;
-            effects.push(Effect::List);
-        }
+    if let Some(from) = &s.version {
+        s.stage = Stage::Watching;
+        effects.push(Effect::Watch { from: from.clone() });
+    } else {
+        s.stage = Stage::Listing;
+        effects.push(Effect::List);
     }
 }

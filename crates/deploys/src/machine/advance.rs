@@ -43,9 +43,10 @@ impl Machine {
     fn expire(&mut self) {
         let (now, reach_ms) = (self.now, self.run.plan.reach_ms);
         let rolling_back = self.run.state == State::RollingBack;
-        let (away, late) = match self.run.plan.handed {
-            true => ("the cluster is not reached", "the cluster did not answer in time"),
-            false => ("its agent is not connected", "its agent did not answer in time"),
+        let (away, late) = if self.run.plan.handed {
+            ("the cluster is not reached", "the cluster did not answer in time")
+        } else {
+            ("its agent is not connected", "its agent did not answer in time")
         };
         for h in &mut self.run.hosts {
             if h.may_be_lost() && h.lost_at.is_some_and(|at| now >= at.plus_ms(reach_ms)) {

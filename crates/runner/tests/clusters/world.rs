@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Nothing here takes longer on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 /// The token that the cluster is given, and nobody else.
 pub const TOKEN: &str = "s3cret-token-of-the-cluster";
 
@@ -154,10 +154,10 @@ impl World {
                 let _ = changes.recv().await;
             }
         };
-        match tokio::time::timeout(PATIENCE, wait).await {
-            Ok(deploy) => deploy,
-            Err(_) => panic!("never {wanted}: {:#?}\n{}", app.deploy(number).await, self.log(number)),
+        if let Ok(deploy) = tokio::time::timeout(PATIENCE, wait).await {
+            return deploy;
         }
+        panic!("never {wanted}: {:#?}\n{}", app.deploy(number).await, self.log(number))
     }
 
     pub fn log(&self, number: i64) -> String {

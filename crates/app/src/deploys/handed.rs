@@ -42,6 +42,8 @@ pub(super) struct Looked {
     pub current: Option<Current>,
     /// For people.
     pub says: Vec<String>,
+    /// Where its places run different releases: in words, since there is no one release to go back to.
+    pub half_way: Option<String>,
 }
 
 impl App {
@@ -58,8 +60,11 @@ impl App {
             Fault::unavailable(format!("the cluster {} did not answer within 10 s", handed.cluster()))
         })??;
         let names = place_names(handed.name(), seen.places);
-        let running =
+        let running: Vec<(String, Option<Running>)> =
             names.into_iter().enumerate().map(|(place, name)| (name, Some(Handover::running(&seen, place)))).collect();
+        let digest = |place: &(String, Option<Running>)| place.1.and_then(|running| running.digest());
+        let is_mixed = running.windows(2).any(|pair| digest(&pair[0]) != digest(&pair[1]));
+        let half_way = is_mixed.then(|| format!("{} is half way through a rollout: {}", handed.says(), seen.said));
         let current = match &seen.release {
             Some(release) if !release.sha.is_empty() => {
                 let since = self.now();
@@ -78,7 +83,7 @@ impl App {
         if !matches!(seen.phase, cluster::Phase::Done) {
             says.push(format!("{} is not settled: {}", handed.says(), seen.said));
         }
-        Ok(Looked { running, current, says })
+        Ok(Looked { running, current, says, half_way })
     }
 
     pub(super) fn pods_put(&self, deploy: i64, seen: &Seen) {

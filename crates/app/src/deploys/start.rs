@@ -42,6 +42,9 @@ impl App {
         if overridden.is_some() {
             who.require(Role::Admin, Some(&new.service), Some(&new.environment))?;
         }
+        if let Some(why) = shipment.looked.as_ref().and_then(|looked| looked.half_way.clone()) {
+            return Err(Fault::conflict(why).advice("finish or abort that first"));
+        }
         let hosts = match shipment.looked {
             Some(looked) => looked.running,
             None => self.running_on(&new.service, &new.environment, &shipment.hosts),

@@ -361,6 +361,12 @@ pub fn set(kind: Kind, object: &Value, release: &Release, epoch: i64, version: &
     })
 }
 
+/// Writes the epoch alone, before what is written where annotations are not.
+pub fn stamp(epoch: i64, version: &str) -> Patch {
+    let body = json!({"metadata": {"resourceVersion": version, "annotations": {key("epoch"): epoch.to_string()}}});
+    Patch { content_type: MERGE, on_status: false, body }
+}
+
 /// The template of the newest revision with this release.
 pub fn revision(kind: Kind, object: &Value, sets: &[Value], digest: Digest) -> Option<Value> {
     let number = |set: &Value| {
@@ -372,7 +378,7 @@ pub fn revision(kind: Kind, object: &Value, sets: &[Value], digest: Digest) -> O
     Some(bare(&found["spec"]["template"], kind))
 }
 
-/// The patches of every other change, in order. `template` is what an undo goes back to.
+/// The patch of a change. `template` is what an undo goes back to.
 pub fn change(
     kind: Kind,
     change: &Change,
@@ -380,18 +386,18 @@ pub fn change(
     template: Option<Value>,
     epoch: i64,
     version: &str,
-) -> Result<Vec<Patch>, String> {
+) -> Result<Patch, String> {
     let status = |mut status: Value| {
         status["metadata"] = json!({"resourceVersion": version});
         Patch { content_type: MERGE, on_status: true, body: status }
     };
     let is_rollout = kind == Kind::Rollout;
     Ok(match change {
-        Change::Set(release) => vec![set(kind, object, release, epoch, version)?],
-        Change::Promote if is_rollout => vec![status(json!({"status": {"pauseConditions": null}}))],
-        Change::Finish if is_rollout => vec![status(json!({"status": {"promoteFull": true}}))],
-        Change::Abort if is_rollout => vec![status(json!({"status": {"abort": true}}))],
-        Change::Retry if is_rollout => vec![status(json!({"status": {"abort": false}}))],
+        Change::Set(release) => set(kind, object, release, epoch, version)?,
+        Change::Promote if is_rollout => status(json!({"status": {"pauseConditions": null}})),
+        Change::Finish if is_rollout => status(json!({"status": {"promoteFull": true}})),
+        Change::Abort if is_rollout => status(json!({"status": {"abort": true}})),
+        Change::Retry if is_rollout => status(json!({"status": {"abort": false}})),
         Change::Undo { digest } => {
             let template = template.ok_or_else(|| {
                 format!(
@@ -405,7 +411,7 @@ pub fn change(
             } else {
                 json!({"op": "add", "path": "/metadata/annotations", "value": {key("epoch"): epoch.to_string()}})
             };
-            vec![Patch {
+            Patch {
                 content_type: JSON_PATCH,
                 on_status: false,
                 body: json!([
@@ -413,7 +419,7 @@ pub fn change(
                     {"op": "replace", "path": "/spec/template", "value": template},
                     mark,
                 ]),
-            }]
+            }
         }
         Change::Remove => return Err("it was there before, so it is not removed".to_owned()),
         Change::Promote | Change::Finish | Change::Abort | Change::Retry => {

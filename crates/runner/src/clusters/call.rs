@@ -239,9 +239,8 @@ mod tests {
         assert!(matches!(told(422, "bad"), Refusal::Final { error } if error.contains("422") && error.contains("bad")));
     }
 
-    #[test]
-    fn a_token_goes_nowhere_in_the_clear() {
-        let settings = |url: &str, token: bool| ClusterSettings {
+    fn settings(url: &str, token: bool) -> ClusterSettings {
+        ClusterSettings {
             name: "main".into(),
             kind: ClusterKind::Kubernetes,
             url: url.into(),
@@ -251,7 +250,11 @@ mod tests {
             environments: Vec::new(),
             namespaces: Vec::new(),
             services: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_token_goes_nowhere_in_the_clear() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let wrong = |url: &str, token: bool| Access::new(&settings(url, token)).err();
         assert_eq!(wrong("http://127.0.0.1:8001", true), None);
@@ -259,5 +262,58 @@ mod tests {
         assert!(wrong("http://10.0.0.1", true).unwrap().contains("https"));
         assert!(wrong("10.0.0.1", false).unwrap().contains("no address"));
         assert!(wrong("ftp://x", false).unwrap().contains("no scheme"));
+    }
+
+    /// Answers every request with its own headers, over TLS with a certificate that nobody knows but its file.
+    async fn secure(dir: &std::path::Path) -> (u16, PathBuf) {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let config = rustls::ServerConfig::builder().with_no_client_auth();
+        let config = config.with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+        let ca_file = dir.join("ca.pem");
+        std::fs::write(&ca_file, made.cert.pem()).unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+                let mut request = vec![0; 4096];
+                let read = stream.read(&mut request).await.unwrap_or(0);
+                let asked = String::from_utf8_lossy(&request[..read]).into_owned();
+                let answer =
+                    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{asked}", asked.len());
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        (port, ca_file)
+    }
+
+    #[tokio::test]
+    async fn a_cluster_with_an_authority_of_its_own_is_known_by_its_file() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let (port, ca_file) = secure(dir.path()).await;
+        let token_file = dir.path().join("token");
+        std::fs::write(&token_file, "one\n").unwrap();
+        let url = format!("https://127.0.0.1:{port}");
+        let call = || Call { method: Method::GET, path: "/version".to_owned(), body: None, right: String::new() };
+        let stranger = Access::new(&settings(&url, false)).unwrap();
+        let refused = stranger.bytes(call()).await.unwrap_err();
+        assert!(matches!(&refused, Refusal::Passing { error, .. } if error.contains("certificate")), "{refused:?}");
+        let known =
+            ClusterSettings { ca_file: Some(ca_file), token_file: Some(token_file.clone()), ..settings(&url, false) };
+        let known = Access::new(&known).unwrap();
+        for token in ["one", "two"] {
+            std::fs::write(&token_file, token).unwrap();
+            let asked = String::from_utf8(known.bytes(call()).await.unwrap()).unwrap();
+            assert!(asked.contains(&format!("authorization: Bearer {token}\r\n")), "{asked}");
+        }
+        std::fs::remove_file(&token_file).unwrap();
+        assert!(
+            matches!(known.bytes(call()).await, Err(Refusal::Final { error }) if error.starts_with("the token in"))
+        );
     }
 }

@@ -93,13 +93,14 @@ impl Kubernetes {
         watch::list(&body).map_err(|error| Refusal::Final { error })
     }
 
-    async fn patch(&self, patch: &Patch, dry: bool) -> Result<(), Refusal> {
+    /// The thing as it is then.
+    async fn patch(&self, patch: &Patch, dry: bool) -> Result<Value, Refusal> {
         let sub = if patch.on_status { "/status" } else { "" };
         let dry = if dry { "&dryRun=All" } else { "" };
         let path = self.path(What::Thing, &format!("/{}{sub}?fieldManager={FIELD_MANAGER}{dry}", self.name));
         let right = self.right("patch", What::Thing, sub);
         let call = Call { method: Method::PATCH, path, body: Some((patch.content_type, &patch.body)), right };
-        self.access.bytes(call).await.map(|_| ())
+        self.access.json(call).await
     }
 
     async fn sets(&self, thing: &Value) -> Result<Vec<Value>, Refusal> {
@@ -292,16 +293,23 @@ impl Cluster for Kubernetes {
             Change::Undo { digest } => core::revision(self.kind, &thing, &self.sets(&thing).await?, *digest),
             _ => None,
         };
-        let patches = core::change(self.kind, change, &thing, template, self.epoch, &seen.version);
-        for patch in patches.map_err(|error| Refusal::Final { error })? {
-            self.patch(&patch, false).await.map_err(|refusal| match refusal {
-                // how a `test` that does not fit is answered
-                Refusal::Final { error } if matches!(change, Change::Undo { .. }) && error.contains("answered 422") => {
-                    Refusal::Conflict
-                }
-                other => other,
-            })?;
+        let made = |version: &str| {
+            let patch = core::change(self.kind, change, &thing, template.clone(), self.epoch, version);
+            patch.map_err(|error| Refusal::Final { error })
+        };
+        let mut patch = made(&seen.version)?;
+        if patch.on_status && seen.epoch < self.epoch {
+            // whoever was here before learns of it by the next write it tries
+            let stamped = self.patch(&core::stamp(self.epoch, &seen.version), false).await?;
+            patch = made(stamped["metadata"]["resourceVersion"].as_str().unwrap_or_default())?;
         }
-        Ok(())
+        let written = self.patch(&patch, false).await;
+        written.map(|_| ()).map_err(|refusal| match refusal {
+            // how a `test` that does not fit is answered
+            Refusal::Final { error } if matches!(change, Change::Undo { .. }) && error.contains("answered 422") => {
+                Refusal::Conflict
+            }
+            other => other,
+        })
     }
 }

@@ -8,7 +8,7 @@ use tenfold_tsdb::Sample;
 use tenfold_types::Labels;
 
 use crate::kmock::Kmock;
-use crate::world::{World, image, mei};
+use crate::world::{World, image, mei, new_deploy};
 
 fn target(canary: &str) -> String {
     format!(
@@ -133,11 +133,19 @@ async fn a_server_that_was_killed_goes_on_and_repeats_nothing() {
     assert_eq!(before, 1);
     world.restart().await;
     world.state(deploy.number, "held").await;
+    let fault = world.app().deploy_start(&mei(), new_deploy()).await.unwrap_err();
+    assert!(fault.message.contains("is half way through a rollout"), "{}", fault.message);
     // also where nobody was there while the cluster was away
     kmock.tell(json!({"do": "drop"})).await;
     assert_eq!(kmock.patches().await.len(), before, "what was done is not done again");
     world.app().deploy_promote(&mei(), deploy.number).await.unwrap();
     world.state(deploy.number, "succeeded").await;
     assert_eq!(said(&kmock).await, vec![json!({"pauseConditions": null}); 2]);
+    // the server that took over says so before it passes a step, so that the one before is refused should it wake
+    let stamps =
+        kmock.patches().await.into_iter().filter(|p| p["resource"] == "rollouts" && p["body"]["spec"].is_null());
+    let epochs: Vec<Value> =
+        stamps.map(|patch| patch["body"]["metadata"]["annotations"]["tenfold.dev/epoch"].clone()).collect();
+    assert_eq!(epochs, ["2"]);
     world.stop().await;
 }

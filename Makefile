@@ -28,6 +28,7 @@ test:
 	$(MAKE) --no-print-directory web
 	npm --prefix web test
 	npm --prefix e2e/clients ci
+	node e2e/clients/install-python.mjs
 	cargo test --workspace
 	npm --prefix e2e ci
 	npm --prefix e2e test

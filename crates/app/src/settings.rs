@@ -23,6 +23,7 @@ pub struct Settings {
     pub demo: Demo,
     pub agents: Agents,
     pub ssh: Ssh,
+    pub clusters: Vec<ClusterSettings>,
     pub metrics: Metrics,
     pub statsd: Statsd,
     pub graphite: Graphite,
@@ -49,6 +50,7 @@ impl Default for Settings {
             demo: Demo::default(),
             agents: Agents::default(),
             ssh: Ssh::default(),
+            clusters: Vec::new(),
             metrics: Metrics::default(),
             statsd: Statsd::default(),
             graphite: Graphite::default(),
@@ -93,6 +95,43 @@ impl Default for Agents {
     fn default() -> Self {
         Self { listen: String::new(), names: Vec::new(), certificate_hours: 24, tokens: AgentTokens::Loopback }
     }
+}
+
+/// A cluster that deploys are handed to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClusterSettings {
+    /// How pipeline files call it.
+    pub name: String,
+    pub kind: ClusterKind,
+    /// Of the Kubernetes API server or of Nomad.
+    #[serde(default)]
+    pub url: String,
+    /// The authority of its certificate, beside the machine's own.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Read anew for every call, so that a token may be renewed.
+    #[serde(default)]
+    pub token_file: Option<PathBuf>,
+    /// The server runs in the cluster: address, authority and token are those of its service account.
+    #[serde(default)]
+    pub in_cluster: bool,
+    /// Environments whose deploys may go there; all without any.
+    #[serde(default)]
+    pub environments: Vec<String>,
+    /// Namespaces that deploys may go to; all without any.
+    #[serde(default)]
+    pub namespaces: Vec<String>,
+    /// Services whose deploys may go there; all without any.
+    #[serde(default)]
+    pub services: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClusterKind {
+    Kubernetes,
+    Nomad,
 }
 
 /// Hosts without an agent, which the server reaches by ssh.

@@ -4,6 +4,7 @@
 //! Nothing here reads a clock, a file or a socket: `machine::step(run, input, now)` returns the next state and the effects
 //! for the shell to run. What is not known about a host is never read as good.
 
+pub mod cluster;
 pub mod delta;
 pub mod machine;
 pub mod manifest;

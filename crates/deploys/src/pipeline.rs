@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 
 mod check;
 mod expects;
+mod handed;
 mod judge;
 mod rollout;
 mod windows;
 
 pub use expects::{Expectation, Expects, Outcome, Should};
+pub use handed::{HandedOver, Image, Kubernetes, Nomad, OURS, pinned, with_sha};
 pub use judge::{AfterAction, AfterPromotion, CanaryJudge, ErrorCounters, Inconclusive};
 pub use rollout::{Approve, ApproverRole, CanaryStep, Hook, HookAt, Hooks, Irreversible};
 pub use windows::{Closed, Freeze, Window, closed};
@@ -35,6 +37,8 @@ pub struct Pipeline {
     pub build: Build,
     #[serde(default)]
     pub artifact: Artifact,
+    /// May be left out where every target is a cluster's.
+    #[serde(default)]
     pub run: Run,
     #[serde(default)]
     pub health: Health,
@@ -113,6 +117,18 @@ pub struct Run {
     pub stop_within_s: u32,
 }
 
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            command: Argv::new(),
+            env: BTreeMap::new(),
+            port_env: port_env_default(),
+            drain_s: drain_default(),
+            stop_within_s: stop_default(),
+        }
+    }
+}
+
 /// A release takes traffic only after this answered with a 2xx status.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -133,6 +149,12 @@ impl Default for Health {
 pub struct Target {
     #[serde(default)]
     pub hosts: HostSelector,
+    /// A Deployment or an Argo Rollout instead of hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubernetes: Option<Kubernetes>,
+    /// A job of Nomad instead of hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nomad: Option<Nomad>,
     #[serde(default)]
     pub canary: Canary,
     /// How many hosts flip at the same time after the canary: a number or a share (`25%`).
@@ -215,6 +237,11 @@ pub struct Canary {
 }
 
 impl Canary {
+    /// A step with so many hosts in all, and everything else as the canary says.
+    pub fn step_of(&self, hosts: Amount) -> CanaryStep {
+        CanaryStep { hosts, hold_s: Some(self.hold_s), check: self.check.clone(), judge: self.judge.clone() }
+    }
+
     /// The steps with what each takes from the canary itself; one where none are listed, none without a canary.
     pub fn all_steps(&self) -> Vec<CanaryStep> {
         let whole = CanaryStep { hosts: self.hosts, hold_s: None, check: None, judge: None };
@@ -234,6 +261,12 @@ impl Canary {
 }
 
 impl Target {
+    /// The cluster's thing it goes to, where it does not go to hosts.
+    pub fn handed_over(&self) -> Option<HandedOver> {
+        let kubernetes = self.kubernetes.clone().map(HandedOver::Kubernetes);
+        kubernetes.or_else(|| self.nomad.clone().map(HandedOver::Nomad))
+    }
+
     /// The judge that watches on after the promotion: the one of the last step that has such a watch.
     pub fn after_promotion(&self) -> Option<(CanaryJudge, AfterPromotion)> {
         let judges = self.canary.all_steps().into_iter().filter_map(|step| step.judge);

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::{AfterAction, CanaryJudge, CanaryStep, Check, HookAt, Hooks, Pipeline, Target};
+use crate::pipeline::{
+    AfterAction, Amount, CanaryJudge, CanaryStep, Check, HandedOver, HookAt, Hooks, Pipeline, Target,
+};
 
 /// Time an agent may be away in the middle of a deploy before its host counts as out of reach.
 pub const REACH_MS: i64 = 20_000;
@@ -42,6 +44,9 @@ pub struct Plan {
     /// What cannot be undone: nothing goes back by itself then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
+    /// The hosts are places of a cluster.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handed: bool,
 }
 
 /// A canary step with its share turned into hosts.
@@ -76,8 +81,15 @@ pub struct PlannedApproval {
 impl Plan {
     /// For a deploy to `hosts` hosts.
     pub fn deploy(pipeline: &Pipeline, target: &Target, hosts: usize) -> Self {
-        let mut steps =
-            target.canary.all_steps().into_iter().map(|step| PlannedStep::of(step, hosts)).collect::<Vec<_>>();
+        let handed = target.handed_over();
+        let steps = match handed {
+            // each place of a cluster but the last is a step
+            Some(_) => {
+                (1..hosts).map(|n| target.canary.step_of(Amount::Hosts(u32::try_from(n).unwrap_or(u32::MAX)))).collect()
+            }
+            None => target.canary.all_steps(),
+        };
+        let mut steps = steps.into_iter().map(|step| PlannedStep::of(step, hosts)).collect::<Vec<_>>();
         // A share of few hosts may come to no more of them than the step before.
         let mut most = 0;
         steps.retain(|step| {
@@ -100,11 +112,13 @@ impl Plan {
             }),
             hooks: pipeline.hooks.clone(),
             irreversible: None,
-            batch: target.batch.of(hosts).max(1),
+            handed: handed.is_some(),
+            batch: if handed.is_some() { hosts.max(1) } else { target.batch.of(hosts).max(1) },
             max_unavailable: target.max_unavailable.of(hosts),
             build_ms: i64::from(pipeline.build.timeout_s) * 1000 + BUILD_GRACE_MS,
             stage_ms: i64::from(target.stage_within_s) * 1000,
-            activate_ms: i64::from(pipeline.health.within_s) * 1000 + ACTIVATE_GRACE_MS,
+            activate_ms: i64::from(handed.map_or(pipeline.health.within_s, |handed| handed.within_s())) * 1000
+                + ACTIVATE_GRACE_MS,
             reach_ms: REACH_MS,
         }
     }
@@ -149,8 +163,8 @@ pub struct Stage {
 }
 
 impl Plan {
-    /// What a deploy to these hosts would do, if every host can take it.
-    pub fn stages(&self, pipeline: &Pipeline, hosts: &[String]) -> Vec<Stage> {
+    /// What a deploy to these hosts would do, if every host can take it. A cluster's places stand for hosts there.
+    pub fn stages(&self, pipeline: &Pipeline, hosts: &[String], handed: Option<&HandedOver>, sha: &str) -> Vec<Stage> {
         let mut hosts = hosts.to_vec();
         hosts.sort_by(|a, b| natural_cmp(a, b));
         let seconds = |ms: i64| format!("{} s", ms / 1000);
@@ -159,7 +173,10 @@ impl Plan {
             command => format!("{}, within {} s", command.join(" "), pipeline.build.timeout_s),
         };
         let build = format!("{}{build}{}", self.hook_before(HookAt::BeforeBuild), self.hook_after(HookAt::AfterBuild));
-        let staged = format!("{} on each, within {}", pipeline.artifact.paths.join(" "), seconds(self.stage_ms));
+        let staged = match handed {
+            None => format!("{} on each, within {}", pipeline.artifact.paths.join(" "), seconds(self.stage_ms)),
+            Some(handed) => format!("the cluster is asked whether it would take this; {}", handed.writes(sha)),
+        };
         let mut stages = vec![
             Stage { name: "building", hosts: Vec::new(), says: build },
             Stage { name: "staging", hosts: vec![hosts.clone()], says: staged },
@@ -170,7 +187,10 @@ impl Plan {
             let says = format!("{who}{other} must approve within {}", seconds(approve.within_ms));
             stages.push(Stage { name: "awaiting_approval", hosts: Vec::new(), says });
         }
-        let healthy = format!("{} answers within {} s", pipeline.health.http, pipeline.health.within_s);
+        let healthy = match handed {
+            None => format!("{} answers within {} s", pipeline.health.http, pipeline.health.within_s),
+            Some(handed) => format!("{} stands at its step within {} s", handed.says(), handed.within_s()),
+        };
         let mut flipped = 0;
         for step in self.steps() {
             let canaries = step.hosts.min(hosts.len());
@@ -181,12 +201,15 @@ impl Plan {
         }
         let after = self.after_words(pipeline);
         let rest: Vec<Vec<String>> = hosts[flipped..].chunks(self.batch.max(1)).map(<[String]>::to_vec).collect();
-        let says = format!(
-            "{}{} at a time, at most {} may fail or be away{after}",
-            self.before_words(flipped == 0),
-            self.batch,
-            self.max_unavailable
-        );
+        let before = self.before_words(flipped == 0);
+        let says = match handed {
+            None => {
+                format!("{before}{} at a time, at most {} may fail or be away{after}", self.batch, self.max_unavailable)
+            }
+            Some(handed) => {
+                format!("{before}{} is rolled out within {} s{after}", handed.says(), handed.within_s())
+            }
+        };
         stages.push(Stage { name: "promoting", hosts: rest, says });
         stages
     }
@@ -284,7 +307,7 @@ mod tests {
             let hosts: Vec<String> = stage.hosts.iter().map(|group| group.join("+")).collect();
             format!("{} [{}] {}", stage.name, hosts.join(" "), stage.says)
         };
-        plan.stages(pipeline, hosts).into_iter().map(line).collect()
+        plan.stages(pipeline, hosts, None, "").into_iter().map(line).collect()
     }
 
     #[test]
@@ -350,5 +373,15 @@ mod tests {
         let mut names = vec!["host-10", "host-2", "host-1", "web", "host-02"];
         names.sort_by(|a, b| natural_cmp(a, b));
         assert_eq!(names, ["host-1", "host-02", "host-2", "host-10", "web"]);
+    }
+
+    #[test]
+    fn amounts_round_down_but_not_to_nothing() {
+        assert_eq!(Amount::Percent(25).of(6), 1);
+        assert_eq!(Amount::Percent(25).of(3), 1);
+        assert_eq!(Amount::Percent(50).of(6), 3);
+        assert_eq!(Amount::Percent(0).of(6), 0);
+        assert_eq!(Amount::Hosts(9).of(6), 6);
+        assert_eq!(Amount::Percent(25).of(0), 0);
     }
 }

@@ -6,6 +6,7 @@
 pub mod agent;
 mod build;
 mod checks;
+mod clusters;
 mod files;
 mod git;
 mod glob;
@@ -18,4 +19,5 @@ pub mod sandbox;
 pub mod ssh;
 
 pub use checks::Looker;
+pub use clusters::{ClusterError, Clusters};
 pub use runner::{BuildParent, GitRunner};

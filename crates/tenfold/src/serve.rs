@@ -190,6 +190,9 @@ fn connect_ports(app: &App, config: Option<PathBuf>) -> anyhow::Result<()> {
     let parent = tenfold_runner::BuildParent { program: "/proc/self/exe".into(), hide: config.into_iter().collect() };
     let builds = app.settings.builds.clone();
     app.deploys.set_runner(Arc::new(tenfold_runner::GitRunner::new(&app.settings.data_dir, builds, Some(parent))));
+    if let Some(clusters) = tenfold_runner::Clusters::new(&app.settings.clusters, &app.clock)? {
+        app.deploys.set_executor(Arc::new(clusters));
+    }
     let looker = tenfold_runner::Looker::new(app.settings.checks.plugin_dirs.clone(), app.clock.clone());
     app.set_check_runner(Arc::new(looker.context("checks cannot be looked at")?));
     Ok(())
@@ -253,6 +256,7 @@ mod tests {
         assert_eq!(settings.metrics.retention_bytes_max(), Some(50 << 30));
         assert_eq!(settings.agents.tokens, tenfold_app::settings::AgentTokens::Never);
         assert_eq!(settings.ssh.hosts[0].health_port, Some(8080));
+        assert_eq!(settings.clusters[0].kind, tenfold_app::settings::ClusterKind::Kubernetes);
         assert_eq!(settings.irc.expect("IRC is set").channel, "#ops");
         let wrong = toml::from_str::<Settings>("[mail]\nhots = \"a\"\n").expect_err("a misspelt key");
         assert!(wrong.to_string().contains("hots"), "{wrong}");

@@ -10349,6 +10349,9 @@ export interface components {
             error?: string | null;
             steps: components["schemas"]["DeployStepView"][];
             hosts: components["schemas"]["DeployHost"][];
+            /** @description The cluster's thing that it goes to instead of hosts, in words; its `hosts` are the steps of that. */
+            handed_to?: string | null;
+            pods?: components["schemas"]["DeployPod"][];
             max_commits_exceeded: boolean;
             /** @description End of the canary's hold, while it lasts. */
             hold_until?: string | null;
@@ -10399,6 +10402,15 @@ export interface components {
             digest_observed?: string | null;
             message?: string | null;
             updated_at: string;
+        };
+        /** @description A pod or allocation of a deploy that was handed to a cluster, as it was seen last. */
+        DeployPod: {
+            name: string;
+            /** @description `waiting`, `activating`, `healthy`, `failed` or `stopping`. */
+            state: string;
+            /** @description It runs the release of this deploy. */
+            is_new: boolean;
+            message: string;
         };
         /** @description What the judge makes of a canary. */
         DeployJudged: {
@@ -12202,6 +12214,8 @@ export interface components {
             expected_ms?: number | null;
             /** @description Hosts it would go to. */
             hosts: string[];
+            /** @description The cluster's thing that it goes to instead, in words; `hosts` are the steps of that. */
+            handed_to?: string | null;
             /** @description Stage by stage what would happen; empty when the pipeline file cannot be read or no host fits. */
             plan: components["schemas"]["PlannedStage"][];
             closed?: components["schemas"]["Closed"] | null;

@@ -35,6 +35,7 @@ export type Commit = S["Commit"];
 export type Deploy = S["Deploy"];
 export type DeployStep = S["DeployStepView"];
 export type DeployHost = S["DeployHost"];
+export type DeployPod = S["DeployPod"];
 export type NextDeploy = S["NextDeploy"];
 export type DeployJudged = S["DeployJudged"];
 export type Lock = S["Lock"];

@@ -40,6 +40,7 @@ const HOST: Record<string, [Look, string]> = {
   failed: ["critical", "Failed"],
   rolled_back: ["warning", "Rolled back"],
   unreachable: ["unknown", "Unreachable"],
+  stopping: ["quiet", "Stopping"],
 };
 export const hostDeployLook = (state: string): [Look, string] => HOST[state] ?? ["unknown", state];
 

@@ -1,6 +1,6 @@
 /** How a deploy looks: its state, its steps, its hosts. */
 import type { ReactElement } from "react";
-import type { Deploy, DeployHost } from "../api/types";
+import type { Deploy, DeployHost, DeployPod } from "../api/types";
 import { deployLook, hostDeployLook, stepLook } from "../lib/status";
 import { useNow } from "../lib/clock";
 import { clockWithSeconds, duration } from "../lib/time";
@@ -70,6 +70,27 @@ export function HostTiles({ hosts }: { hosts: DeployHost[] }): ReactElement {
             </span>
             <Status look={look}>{word}</Status>
             {host.message && <span className="line" title={host.message}>{host.message}</span>}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+/** The pods or allocations of a deploy that a cluster carries out. */
+export function PodTiles({ pods }: { pods: DeployPod[] }): ReactElement {
+  return (
+    <ul className="hosts" aria-label="Pods of this deploy">
+      {pods.map((pod) => {
+        const [look, word] = hostDeployLook(pod.state);
+        return (
+          <li key={pod.name} className="host">
+            <span className="head">
+              <span className="strong wrap-any">{pod.name}</span>
+              <span className="tag">{pod.is_new ? "new" : "old"}</span>
+            </span>
+            <Status look={look}>{word}</Status>
+            {pod.message && <span className="line" title={pod.message}>{pod.message}</span>}
           </li>
         );
       })}

@@ -147,7 +147,11 @@ impl App {
     async fn deploy_after_seen(&self, watched: &Watched) -> Result<Seen, String> {
         let Watched { stored, judge, after, promoted_at } = watched;
         let hosts: Vec<&str> = stored.run.hosts.iter().map(|h| h.name.as_str()).collect();
-        let on = |selector: &str| on_hosts(&fill(selector, stored), &judge.host_label, &hosts);
+        let on = |selector: &str| match stored.handed() {
+            // pods come and go, and all of them are the service's
+            Some(_) => fill(selector, stored),
+            None => on_hosts(&fill(selector, stored), &judge.host_label, &hosts),
+        };
         let own = Own {
             errors: judge.errors.as_ref().map(|errors| (on(&errors.bad), on(&errors.total))),
             latency: judge.latency.as_deref().map(on),

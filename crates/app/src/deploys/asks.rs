@@ -47,6 +47,7 @@ impl App {
             })
             .await?;
         let mut view = Stored::from_row(&rows.0)?.view(rows.1);
+        self.with_pods(&mut view);
         if let (Some(expects), Some((at, metrics))) = (&mut view.expects, rows.2) {
             expects.scored_at = Some(at);
             expects.metrics = metrics;
@@ -77,6 +78,7 @@ impl App {
             .await?;
         let view = |(row, reverted_by): &(DeployRow, Option<i64>)| {
             let mut view = Stored::from_row(row)?.view(*reverted_by);
+            self.with_pods(&mut view);
             // The curve of the evidence is for the page of the one deploy.
             if let Some(judged) = &mut view.judged {
                 judged.report = None;

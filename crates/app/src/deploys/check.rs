@@ -10,8 +10,10 @@ const NAMED_MAX: usize = 3;
 
 /// Fills in `$service`, `$environment` and `$canary`. Names hold letters, digits, `.`, `_` and `-` only, so nothing
 /// escapes from a string of the query; the dots are escaped for use in a regular expression.
-pub(super) fn fill(query: &str, stored: &Stored) -> String {
-    let canaries: Vec<&str> = stored.run.hosts.iter().filter(|h| h.canary).map(|h| h.name.as_str()).collect();
+pub(super) fn fill(query: &str, stored: &Stored, pods: Option<Vec<String>>) -> String {
+    let hosts = || stored.run.hosts.iter().filter(|h| h.canary).map(|h| h.name.clone()).collect();
+    let names: Vec<String> = pods.unwrap_or_else(hosts);
+    let canaries: Vec<&str> = names.iter().map(String::as_str).collect();
     fill_with(query, &stored.service, &stored.environment, &canaries)
 }
 

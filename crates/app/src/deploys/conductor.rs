@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     after::incident,
-    facts, locks,
+    facts,
+    handed::Handed,
+    locks,
     log::RunLog,
     ports::Stream,
     stored::{Stored, step_of},
@@ -60,6 +62,8 @@ pub(super) struct Conductor {
     pub(super) build: Option<CancellationToken>,
     /// Ends the hook that runs.
     pub(super) hook: Option<CancellationToken>,
+    /// Whoever carries the deploy out in a cluster.
+    pub(super) handed: Option<Handed>,
     /// The manifest as JSON, once it was needed.
     pub(super) manifest: Option<serde_json::Value>,
 }
@@ -76,7 +80,17 @@ pub(super) fn spawn(app: &App, stored: Stored, resumed: bool) {
     app.deploys.runs.lock().insert(stored.number, handle);
     let number = stored.number;
     let log = app.deploy_log(number);
-    let conductor = Conductor { app: app.clone(), stored, epoch: 0, log, tx, build: None, hook: None, manifest: None };
+    let conductor = Conductor {
+        app: app.clone(),
+        stored,
+        epoch: 0,
+        log,
+        tx,
+        build: None,
+        hook: None,
+        handed: None,
+        manifest: None,
+    };
     let app = app.clone();
     app.deploys.conductors.spawn(async move {
         let stop = conductor.app.deploys.stop.clone();
@@ -97,14 +111,18 @@ impl Conductor {
         let number = self.stored.number;
         self.stored =
             self.until_done(move |app| async move { app.read(move |tx| Stored::get(tx, number)).await }).await?;
+        let hosts = match self.look_at_places().await {
+            Some(places) => places,
+            None => self.stored.run.hosts.iter().map(|h| (h.name.clone(), self.running(&h.name))).collect(),
+        };
+        self.hand_over();
         if resumed {
-            let hosts = self.stored.run.hosts.iter().map(|h| (h.name.clone(), self.running(&h.name))).collect();
             self.apply(Input::Resumed { hosts }).await?;
         } else {
-            for host in self.stored.run.hosts.clone() {
-                let input = match self.running(&host.name) {
-                    Some(running) => Input::Back { host: host.name, running },
-                    None => Input::Lost { host: host.name },
+            for (host, running) in hosts {
+                let input = match running {
+                    Some(running) => Input::Back { host, running },
+                    None => Input::Lost { host },
                 };
                 self.apply(input).await?;
             }

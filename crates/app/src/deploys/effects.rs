@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     check,
     conductor::{Conductor, Signal},
+    handed::PlaceOrder,
     judged,
     ports::{BuildOrder, HookOrder, LineSink, Source, Stream},
     stored::Stored,
@@ -33,6 +34,10 @@ impl Conductor {
                     build.cancel();
                 }
             }
+            Effect::Stage { host, digest } if self.order_place(host, PlaceOrder::Check(*digest)) => {}
+            Effect::Activate { host, digest } if self.order_place(host, PlaceOrder::Reach(*digest)) => {}
+            Effect::Restore { host, digest } if self.order_place(host, PlaceOrder::Restore(*digest)) => {}
+            Effect::Deactivate { host } if self.order_place(host, PlaceOrder::Remove) => {}
             Effect::Stage { host, digest } => self.stage(host, *digest),
             Effect::Activate { host, digest } => {
                 let run = Some(run_spec(&self.stored));
@@ -157,7 +162,7 @@ impl Conductor {
         let (app, stored, tx) = (self.app.clone(), self.stored.clone(), self.tx.clone());
         tracing::debug!(deploy = stored.number, state = self.state().word(), "asking the canary's query");
         tokio::spawn(async move {
-            let text = check::fill(&asked.query, &stored);
+            let text = check::fill(&asked.query, &stored, app.pod_names(&stored, true));
             let answer = app.query(&text, app.now()).await.map(|answer| check::values(&answer.value));
             let verdict = check::judge(&asked, &text, answer);
             let _ = tx.send(Signal::Input(Input::Checked(verdict)));

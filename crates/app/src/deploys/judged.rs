@@ -18,13 +18,17 @@ const CONTROL: &str = "the others";
 pub(super) async fn ask(app: &App, judge: &CanaryJudge, stored: &Stored, since: Timestamp) -> Judgement {
     let no_data = |said: String| Judgement { verdict: Verdict::NoData, said, report: None };
     let names = |canary: bool| {
-        let hosts = stored.run.hosts.iter().filter(|h| h.canary == canary);
-        hosts.map(|h| h.name.as_str()).collect::<Vec<_>>()
+        let hosts = || stored.run.hosts.iter().filter(|h| h.canary == canary).map(|h| h.name.clone()).collect();
+        app.pod_names(stored, canary).unwrap_or_else(hosts)
     };
     let (canary, control) = (names(true), names(false));
+    if canary.is_empty() {
+        return no_data("no data: no pod of the new release has been ready".to_owned());
+    }
     if control.is_empty() {
         return no_data("no data: every host is a canary, so there is nothing to compare with".to_owned());
     }
+    let [canary, control] = [&canary, &control].map(|names| names.iter().map(String::as_str).collect::<Vec<_>>());
     let on = |selector: &str, hosts: &[&str]| on_hosts(&fill(selector, stored), &judge.host_label, hosts);
     let pair = |hosts: &[&str]| judge.errors.as_ref().map(|e| (on(&e.bad, hosts), on(&e.total, hosts)));
     let sides = Sides {

@@ -15,6 +15,7 @@ mod effects;
 mod expected;
 mod facts;
 mod gate;
+mod handed;
 mod hub;
 mod judged;
 mod locks;
@@ -31,7 +32,7 @@ pub mod views;
 mod way_back;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -66,6 +67,9 @@ pub struct State {
     deltas: deltas::Deltas,
     runs: Mutex<HashMap<i64, RunHandle>>,
     runner: OnceLock<Arc<dyn ports::Runner>>,
+    executor: OnceLock<Arc<dyn ports::Executor>>,
+    /// By deploy, of those that are handed to a cluster.
+    pods: Mutex<BTreeMap<i64, handed::Pods>>,
     changes: broadcast::Sender<i64>,
     node: OnceLock<String>,
     conductors: TaskTracker,
@@ -80,6 +84,8 @@ impl Default for State {
             deltas: deltas::Deltas::default(),
             runs: Mutex::default(),
             runner: OnceLock::new(),
+            executor: OnceLock::new(),
+            pods: Mutex::default(),
             changes: broadcast::Sender::new(CHANGES_MAX),
             node: OnceLock::new(),
             conductors: TaskTracker::new(),
@@ -92,6 +98,15 @@ impl State {
     /// Who reads repositories and builds. Set once, before `load`.
     pub fn set_runner(&self, runner: Arc<dyn ports::Runner>) {
         let _ = self.runner.set(runner);
+    }
+    /// Who speaks to clusters. Set once, before `load`.
+    pub fn set_executor(&self, executor: Arc<dyn ports::Executor>) {
+        let _ = self.executor.set(executor);
+    }
+    fn executor(&self) -> Result<Arc<dyn ports::Executor>, Fault> {
+        self.executor.get().cloned().ok_or_else(|| {
+            Fault::unavailable("this server reaches no clusters").advice("name them under [[clusters]] in its settings")
+        })
     }
     /// Numbers of deploys that changed, for pages that show one live.
     pub fn changes(&self) -> broadcast::Receiver<i64> {

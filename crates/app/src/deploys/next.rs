@@ -5,7 +5,9 @@ use tenfold_store::deploys::{self as store, DeployQuery};
 use tenfold_types::Fault;
 
 use super::{
-    gate, judged, locks, median,
+    gate,
+    handed::{Looked, handed_of},
+    judged, locks, median,
     ports::{Commit, CommitRange, Source},
     stored::{Stored, approval, expects, short},
     took_ms,
@@ -24,6 +26,8 @@ pub(super) struct Shipment {
     pub current: Option<Current>,
     pub range: CommitRange,
     pub hosts: Vec<(String, bool)>,
+    /// What was seen of the cluster it goes to.
+    pub looked: Option<Looked>,
     pub warnings: Vec<String>,
     /// Why nothing of it goes back by itself.
     pub irreversible: Option<String>,
@@ -63,7 +67,8 @@ impl App {
         let hosts: Vec<String> = shipment.hosts.iter().map(|(name, _)| name.clone()).collect();
         let irreversible = shipment.irreversible.clone();
         let pipeline = shipment.pipeline.as_ref();
-        let plan = pipeline.map_or_else(Vec::new, |p| planned(p, environment, &hosts, irreversible.as_ref()));
+        let sha = shipment.commit.short.clone();
+        let plan = pipeline.map_or_else(Vec::new, |p| planned(p, environment, &hosts, irreversible.as_ref(), &sha));
         let target = pipeline.and_then(|p| p.target(environment).ok());
         Ok(NextDeploy {
             service: service.to_owned(),
@@ -79,6 +84,7 @@ impl App {
             running,
             expected_ms,
             hosts,
+            handed_to: pipeline.and_then(|p| handed_of(p, environment)).map(|handed| handed.says()),
             plan,
             closed: target.and_then(|target| gate::closed(target, now)),
             approval: target.and_then(|target| target.approve.as_ref()).map(approval),
@@ -114,18 +120,37 @@ impl App {
             None => fault,
         })?;
         let pipeline = self.pipeline(&source, settings, &commit).await;
-        let current = self.current(service, environment).await?;
+        let handed = pipeline.as_ref().ok().and_then(|pipeline| handed_of(pipeline, environment));
+        let looked = match &handed {
+            Some(handed) => Some(self.look_at(handed, service, environment).await),
+            None => None,
+        };
+        let current = match &looked {
+            Some(Ok(Looked { current: Some(current), .. })) => {
+                Some(self.dated(service, environment, current.clone()).await?)
+            }
+            _ => self.current(service, environment).await?,
+        };
         let range = self.range(&source, current.as_ref(), &commit, &mut warnings).await?;
         let pipeline = match pipeline {
             Ok(pipeline) => pipeline,
             Err(fault) if strict => return Err(fault),
             Err(fault) => {
                 warnings.insert(0, fault.message);
-                let (pipeline, hosts, irreversible) = (None, Vec::new(), None);
-                return Ok(Shipment { commit, pipeline, current, range, hosts, warnings, irreversible });
+                let (pipeline, hosts, looked, irreversible) = (None, Vec::new(), None, None);
+                return Ok(Shipment { commit, pipeline, current, range, hosts, looked, warnings, irreversible });
             }
         };
-        let hosts = match self.select_hosts(&pipeline, environment) {
+        let (looked, selected) = match looked {
+            Some(Ok(looked)) => {
+                warnings.extend(looked.says.iter().cloned());
+                let places = looked.running.iter().map(|(name, _)| (name.clone(), true)).collect();
+                (Some(looked), Ok(places))
+            }
+            Some(Err(fault)) => (None, Err(fault)),
+            None => (None, self.select_hosts(&pipeline, environment)),
+        };
+        let hosts = match selected {
             Ok(hosts) => hosts,
             Err(fault) if strict => return Err(fault),
             Err(fault) => {
@@ -135,7 +160,7 @@ impl App {
         };
         self.warn(service, environment, &pipeline, &range, &hosts, &mut warnings);
         let irreversible = self.irreversible(&source, &pipeline, current.as_ref(), &commit).await?;
-        Ok(Shipment { commit, pipeline: Some(pipeline), current, range, hosts, warnings, irreversible })
+        Ok(Shipment { commit, pipeline: Some(pipeline), current, range, hosts, looked, warnings, irreversible })
     }
 
     /// Why nothing of it goes back by itself. Where that cannot be told it is taken to be so.
@@ -189,6 +214,12 @@ impl App {
             deploy: row.number,
             since: row.finished_at.unwrap_or(row.started_at),
         }))
+    }
+
+    /// Since when the release that a cluster says it runs has run, as far as it is a deploy of ours.
+    async fn dated(&self, service: &str, environment: &str, seen: Current) -> Result<Current, Fault> {
+        let last = self.current(service, environment).await?.filter(|last| last.sha == seen.sha);
+        Ok(last.unwrap_or(seen))
     }
 
     async fn range(
@@ -275,13 +306,14 @@ fn planned(
     environment: &str,
     hosts: &[String],
     irreversible: Option<&String>,
+    sha: &str,
 ) -> Vec<PlannedStage> {
     let Ok(target) = pipeline.target(environment) else { return Vec::new() };
     if hosts.is_empty() {
         return Vec::new();
     }
     let plan = Plan { irreversible: irreversible.cloned(), ..Plan::deploy(pipeline, target, hosts.len()) };
-    let stages = plan.stages(pipeline, hosts);
+    let stages = plan.stages(pipeline, hosts, target.handed_over().as_ref(), sha);
     stages.into_iter().map(|s| PlannedStage { name: s.name.to_owned(), hosts: s.hosts, says: s.says }).collect()
 }
 

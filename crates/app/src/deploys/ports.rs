@@ -1,11 +1,14 @@
-//! What this part needs from outside: someone who reads repositories and builds, and someone who answers the canary's query.
+//! What this part needs from outside: someone who reads repositories and builds, and someone who speaks to clusters.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tenfold_deploys::{Manifest, Pipeline, pipeline::Hook};
+use tenfold_deploys::cluster::{self, Handover, Seen};
+use tenfold_deploys::pipeline::HandedOver;
+use tenfold_deploys::{Manifest, Pipeline, machine, pipeline::Hook};
 use tenfold_types::{Fault, Timestamp};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Where a service's source lives.
@@ -93,4 +96,44 @@ pub trait Runner: Send + Sync {
     async fn tidy(&self, unfinished: &[i64]);
     /// Builds and puts every file of the artifact into the blob store. The error is for people and ends the deploy.
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String>;
+}
+
+/// A thing of a cluster, and who acts on it.
+#[derive(Debug, Clone)]
+pub struct ClusterTarget {
+    pub service: String,
+    pub environment: String,
+    /// Of the deploy's lease; 0 for a look.
+    pub epoch: i64,
+    pub handed: HandedOver,
+}
+
+/// What whoever follows a cluster says.
+#[derive(Debug, Clone)]
+pub enum Told {
+    Input(machine::Input),
+    /// For the deploy's log.
+    Say(String),
+    Seen(Box<Seen>),
+    Stale {
+        highest: i64,
+    },
+}
+
+pub type Tell = Box<dyn Fn(Told) + Send + Sync>;
+
+/// Clusters; implemented by the crate `runner`.
+#[async_trait]
+pub trait Executor: Send + Sync {
+    /// What stands there now.
+    async fn look(&self, target: &ClusterTarget) -> Result<Seen, Fault>;
+    /// Follows the thing and carries orders out until `stop`.
+    async fn conduct(
+        &self,
+        target: ClusterTarget,
+        handover: Handover,
+        orders: mpsc::UnboundedReceiver<cluster::Input>,
+        tell: Tell,
+        stop: CancellationToken,
+    );
 }

@@ -42,7 +42,13 @@ impl App {
         if overridden.is_some() {
             who.require(Role::Admin, Some(&new.service), Some(&new.environment))?;
         }
-        let hosts = self.running_on(&new.service, &new.environment, &shipment.hosts);
+        if let Some(why) = shipment.looked.as_ref().and_then(|looked| looked.half_way.clone()) {
+            return Err(Fault::conflict(why).advice("finish or abort that first"));
+        }
+        let hosts = match shipment.looked {
+            Some(looked) => looked.running,
+            None => self.running_on(&new.service, &new.environment, &shipment.hosts),
+        };
         let now = self.now();
         let mut plan = Plan { irreversible: shipment.irreversible, ..Plan::deploy(&pipeline, target, hosts.len()) };
         if who.actor.kind != ActorKind::Person {
@@ -128,12 +134,24 @@ impl App {
         }
         let pipeline = target.asked.pipeline.clone();
         let aim = pipeline.target(&deploy.environment).map_err(|e| Fault::invalid(e.to_string()))?;
-        let selected = self.select_hosts(&pipeline, &deploy.environment)?;
-        let hosts = self.running_on(&deploy.service, &deploy.environment, &selected);
+        let looked = match aim.handed_over() {
+            Some(handed) => Some(self.look_at(&handed, &deploy.service, &deploy.environment).await?),
+            None => None,
+        };
+        let seen = looked.as_ref().and_then(|looked| looked.current.clone());
+        let hosts = if let Some(looked) = looked {
+            looked.running
+        } else {
+            let selected = self.select_hosts(&pipeline, &deploy.environment)?;
+            self.running_on(&deploy.service, &deploy.environment, &selected)
+        };
         let now = self.now();
         let mut run = Run::rollback(Plan::rollback(&pipeline, aim, hosts.len()), digest, hosts, now);
         self.date_absences(&mut run);
-        let current = self.current(&deploy.service, &deploy.environment).await?;
+        let current = match seen {
+            Some(seen) => Some(seen),
+            None => self.current(&deploy.service, &deploy.environment).await?,
+        };
         let from_sha = current.as_ref().map_or_else(|| deploy.sha.clone(), |c| c.sha.clone());
         let removed = self.commits_between(&target, &from_sha).await;
         let stored = Stored {

@@ -157,6 +157,8 @@ impl Stored {
                     updated_at: h.updated_at,
                 })
                 .collect(),
+            handed_to: self.handed().map(|handed| handed.says()),
+            pods: Vec::new(),
             max_commits_exceeded: run.kind == Kind::Deploy
                 && self.asked.commit_count > u64::from(self.asked.pipeline.max_commits),
             hold_until: run.hold_until.filter(|_| run.state == State::Canary),

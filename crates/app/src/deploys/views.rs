@@ -219,6 +219,17 @@ impl From<&Actor> for ActorView {
     }
 }
 
+/// A pod or allocation of a deploy that was handed to a cluster, as it was seen last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct DeployPod {
+    pub name: String,
+    /// `waiting`, `activating`, `healthy`, `failed` or `stopping`.
+    pub state: String,
+    /// It runs the release of this deploy.
+    pub is_new: bool,
+    pub message: String,
+}
+
 /// What the judge makes of a canary.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct DeployJudged {
@@ -399,6 +410,11 @@ pub struct Deploy {
     pub error: Option<String>,
     pub steps: Vec<DeployStepView>,
     pub hosts: Vec<DeployHost>,
+    /// The cluster's thing that it goes to instead of hosts, in words; its `hosts` are the steps of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handed_to: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pods: Vec<DeployPod>,
     pub max_commits_exceeded: bool,
     /// End of the canary's hold, while it lasts.
     #[schema(value_type = Option<String>)]
@@ -443,6 +459,9 @@ pub struct NextDeploy {
     pub expected_ms: Option<i64>,
     /// Hosts it would go to.
     pub hosts: Vec<String>,
+    /// The cluster's thing that it goes to instead, in words; `hosts` are the steps of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handed_to: Option<String>,
     /// Stage by stage what would happen; empty when the pipeline file cannot be read or no host fits.
     pub plan: Vec<PlannedStage>,
     /// Why it may not begin now, by the pipeline file's windows and freezes.

@@ -43,17 +43,22 @@ impl Machine {
     fn expire(&mut self) {
         let (now, reach_ms) = (self.now, self.run.plan.reach_ms);
         let rolling_back = self.run.state == State::RollingBack;
+        let (away, late) = if self.run.plan.handed {
+            ("the cluster is not reached", "the cluster did not answer in time")
+        } else {
+            ("its agent is not connected", "its agent did not answer in time")
+        };
         for h in &mut self.run.hosts {
             if h.may_be_lost() && h.lost_at.is_some_and(|at| now >= at.plus_ms(reach_ms)) {
                 h.settle();
-                h.set(HostState::Unreachable, Some("its agent is not connected".to_owned()), now);
+                h.set(HostState::Unreachable, Some(away.to_owned()), now);
             }
             if h.deadline.is_some_and(|at| now >= at) {
                 h.settle();
                 h.failures += 1;
                 let again = rolling_back && h.failures < TRIES_MAX;
                 let state = if again { h.state } else { HostState::Failed };
-                h.set(state, Some("its agent did not answer in time".to_owned()), now);
+                h.set(state, Some(late.to_owned()), now);
             }
         }
     }

@@ -38,6 +38,7 @@ fn plan(canary_hosts: usize) -> Plan {
         approve: None,
         hooks: Box::default(),
         irreversible: None,
+        handed: false,
     }
 }
 

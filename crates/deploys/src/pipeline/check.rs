@@ -2,7 +2,7 @@
 
 use super::expects::{LINE_CHARS_MAX, LINES_MAX};
 use super::rollout::{APPROVALS_MAX, STEPS_MAX};
-use super::{Approve, Canary, CanaryJudge, Check, Expects, FILE_BYTES_MAX, HookAt, Pipeline, PipelineError};
+use super::{Approve, Canary, CanaryJudge, Check, Expects, FILE_BYTES_MAX, HookAt, Pipeline, PipelineError, handed};
 
 /// Longest any time in the file may be: a day.
 const SECONDS_MAX: u32 = 86_400;
@@ -60,7 +60,9 @@ fn check(p: &Pipeline) -> Checked {
         return Err((path(&["artifact", "paths"]), "is empty; name what ships, such as [\"dist/**\"]".to_owned()));
     }
     globs(&p.artifact.exclude, &["artifact", "exclude"])?;
-    argv(&p.run.command, &["run", "command"])?;
+    if !p.run.command.is_empty() || p.targets.values().any(|t| t.handed_over().is_none()) {
+        argv(&p.run.command, &["run", "command"])?;
+    }
     env(&p.run.env, &["run", "env"])?;
     variable(&p.run.port_env, &["run", "port_env"])?;
     seconds(p.run.drain_s, 0, &["run", "drain_s"])?;
@@ -87,7 +89,8 @@ fn check(p: &Pipeline) -> Checked {
         if target.batch.of(100) == 0 {
             return Err((path(&at(&["batch"])), "must be at least 1 host".to_owned()));
         }
-        canary(&target.canary, &at(&["canary"]))?;
+        handed::check_target(target).map_err(|(keys, why)| (path(&at(&[])).into_iter().chain(keys).collect(), why))?;
+        canary(&target.canary, &at(&["canary"]), target.handed_over().is_some())?;
         if let Some(approve) = &target.approve {
             approvals(approve, &at(&["approve"]))?;
         }
@@ -108,7 +111,7 @@ fn check(p: &Pipeline) -> Checked {
     Ok(())
 }
 
-fn canary(canary: &Canary, at: &[&str]) -> Checked {
+fn canary(canary: &Canary, at: &[&str], steps_elsewhere: bool) -> Checked {
     let below = |rest: &[&'static str]| path(&[at, rest].concat());
     if canary.steps.len() > STEPS_MAX {
         return Err((below(&["steps"]), format!("has {} steps, more than {STEPS_MAX}", canary.steps.len())));
@@ -116,7 +119,7 @@ fn canary(canary: &Canary, at: &[&str]) -> Checked {
     if !canary.steps.is_empty() && canary.hosts.of(100) > 0 {
         return Err((below(&["hosts"]), "says how many hosts, and so does `steps`; write one of both".to_owned()));
     }
-    let nobody = canary.steps.is_empty() && canary.hosts.of(100) == 0;
+    let nobody = !steps_elsewhere && canary.steps.is_empty() && canary.hosts.of(100) == 0;
     if let Some(judged) = &canary.judge {
         judge(judged, canary.hold_s, at)?;
         if nobody {
@@ -586,15 +589,5 @@ expects:
         for text in ["", "[", "service: [1", "a: &a [*a]", "\u{0}", "- x", &"a: ".repeat(30_000)] {
             assert!(Pipeline::parse(text).is_err());
         }
-    }
-
-    #[test]
-    fn amounts_round_down_but_not_to_nothing() {
-        assert_eq!(Amount::Percent(25).of(6), 1);
-        assert_eq!(Amount::Percent(25).of(3), 1);
-        assert_eq!(Amount::Percent(50).of(6), 3);
-        assert_eq!(Amount::Percent(0).of(6), 0);
-        assert_eq!(Amount::Hosts(9).of(6), 6);
-        assert_eq!(Amount::Percent(25).of(0), 0);
     }
 }

@@ -5,7 +5,7 @@ import { useQuery } from "../../api/useQuery";
 import { isRunning } from "../../lib/status";
 import { plural } from "../../lib/units";
 import { CommitList } from "../../parts/CommitList";
-import { CanaryHold, DeployStatus, HostTiles, Shas, Steps } from "../../parts/DeployBits";
+import { CanaryHold, DeployStatus, HostTiles, PodTiles, Shas, Steps } from "../../parts/DeployBits";
 import { Link } from "../../router/Link";
 import type { PageProps } from "../../shell/routes";
 import { Elapsed, Problem, Status, Time } from "../../ui/basics";
@@ -24,6 +24,7 @@ function Facts({ deploy }: { deploy: Deploy }): ReactElement {
       <dd><Shas deploy={deploy} />, {plural(deploy.commit_count, "commit")}</dd>
       <dt>Who</dt>
       <dd>{deploy.actor_name}{deploy.reason && <span className="muted">: {deploy.reason}</span>}</dd>
+      {deploy.handed_to && <><dt>Handed to</dt><dd>{deploy.handed_to} <span className="muted">(contract-tested; never run on a real cluster)</span></dd></>}
       <dt>When</dt>
       <dd><Time at={deploy.started_at} show="both" />, {deploy.finished_at ? "took" : "running for"} <Elapsed from={deploy.started_at} to={deploy.finished_at} /></dd>
       {deploy.reverts ? <><dt>Reverts</dt><dd><Link to={`/deploys/${deploy.reverts}`}>deploy {deploy.reverts}</Link></dd></> : null}
@@ -48,9 +49,10 @@ function Body({ deploy }: { deploy: Deploy }): ReactElement {
       <CanaryHold deploy={deploy} />
       <div className="columns">
         <div className="stack">
-          <Section title="Hosts" end={canaries.length > 0 && <span className="muted">canary: {canaries.map(({ host }) => host).join(", ")}</span>}>
+          <Section title={deploy.handed_to ? "Steps" : "Hosts"} end={canaries.length > 0 && <span className="muted">canary: {canaries.map(({ host }) => host).join(", ")}</span>}>
             {deploy.hosts.length === 0 ? <p className="muted">No host was chosen yet.</p> : <HostTiles hosts={deploy.hosts} />}
           </Section>
+          {deploy.pods && deploy.pods.length > 0 && <Section title="Pods"><PodTiles pods={deploy.pods} /></Section>}
           {deploy.judged && <CanaryJudge judged={deploy.judged} />}
           {deploy.expects && <Score expects={deploy.expects} />}
           <BuildLog number={deploy.number} running={isRunning(deploy.state)} />

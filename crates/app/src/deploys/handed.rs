@@ -1,0 +1,311 @@
+//! Deploys that are handed to a cluster: what a place is asked, which images a release has, and what is shown of the pods.
+//!
+//! To the deploy's state machine a cluster's places are hosts; the conductor sends their orders here instead of to agents.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tenfold_deploys::cluster::{self, Handover, JobFile, PODS_MAX, PodState, Release, Seen, place_names};
+use tenfold_deploys::machine::{Input, Kind, Running};
+use tenfold_deploys::manifest::Entry;
+use tenfold_deploys::pipeline::{HandedOver, pinned, with_sha};
+use tenfold_deploys::{Digest, Pipeline};
+use tenfold_types::Fault;
+use tokio::sync::mpsc;
+
+use super::conductor::{Conductor, Signal};
+use super::ports::{ClusterTarget, Stream, Told};
+use super::stored::{Stored, short};
+use super::views::{Current, Deploy, DeployPod};
+use crate::App;
+
+/// How long the start of a deploy waits for a cluster's first answer.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(10);
+/// Largest file of an artifact that names an image or is a job.
+const FILE_BYTES_MAX: u64 = 256 * 1024;
+/// Deploys whose pods are kept in memory after their end.
+const KEPT_MAX: usize = 200;
+/// Most pods of one side that the judge asks about.
+const NAMES_MAX: usize = 1_000;
+
+/// What is known of the pods of one deploy.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pods {
+    list: Vec<DeployPod>,
+    /// Every pod that was seen to run the new release, and the one before.
+    canary: BTreeSet<String>,
+    control: BTreeSet<String>,
+}
+
+/// A cluster's thing before a deploy begins.
+pub(super) struct Looked {
+    pub running: Vec<(String, Option<Running>)>,
+    pub current: Option<Current>,
+    /// For people.
+    pub says: Vec<String>,
+    /// Where its places run different releases: in words, since there is no one release to go back to.
+    pub half_way: Option<String>,
+}
+
+impl App {
+    /// What stands in the cluster; an error names what is missing.
+    pub(super) async fn look_at(&self, handed: &HandedOver, service: &str, environment: &str) -> Result<Looked, Fault> {
+        let executor = self.deploys.executor()?;
+        let target = ClusterTarget {
+            service: service.to_owned(),
+            environment: environment.to_owned(),
+            epoch: 0,
+            handed: handed.clone(),
+        };
+        let seen = tokio::time::timeout(LOOK, executor.look(&target)).await.map_err(|_| {
+            Fault::unavailable(format!("the cluster {} did not answer within 10 s", handed.cluster()))
+        })??;
+        let names = place_names(handed.name(), seen.places);
+        let running: Vec<(String, Option<Running>)> =
+            names.into_iter().enumerate().map(|(place, name)| (name, Some(Handover::running(&seen, place)))).collect();
+        let digest = |place: &(String, Option<Running>)| place.1.and_then(|running| running.digest());
+        let is_mixed = running.windows(2).any(|pair| digest(&pair[0]) != digest(&pair[1]));
+        let half_way = is_mixed.then(|| format!("{} is half way through a rollout: {}", handed.says(), seen.said));
+        let current = match &seen.release {
+            Some(release) if !release.sha.is_empty() => {
+                let since = self.now();
+                Some(Current { sha: release.sha.clone(), deploy: release.deploy, since })
+            }
+            _ => None,
+        };
+        let mut says = Vec::new();
+        match &seen.release {
+            None => says.push(format!("{} does not exist yet", handed.says())),
+            Some(release) if release.sha.is_empty() => {
+                says.push(format!("{} runs what no deploy of here set: {}", handed.says(), release.says));
+            }
+            Some(release) => says.push(format!("{} runs {}: {}", handed.says(), short(&release.sha), release.says)),
+        }
+        if !matches!(seen.phase, cluster::Phase::Done) {
+            says.push(format!("{} is not settled: {}", handed.says(), seen.said));
+        }
+        Ok(Looked { running, current, says, half_way })
+    }
+
+    pub(super) fn pods_put(&self, deploy: i64, seen: &Seen) {
+        let mut all = self.deploys.pods.lock();
+        let pods = all.entry(deploy).or_default();
+        pods.list = seen
+            .pods
+            .iter()
+            .take(PODS_MAX)
+            .map(|p| DeployPod {
+                name: p.name.clone(),
+                state: p.state.word().to_owned(),
+                is_new: p.is_new,
+                message: p.said.clone(),
+            })
+            .collect();
+        for pod in seen.pods.iter().filter(|p| p.state == PodState::Ready) {
+            let side = if pod.is_new { &mut pods.canary } else { &mut pods.control };
+            if side.len() < NAMES_MAX {
+                side.insert(pod.name.clone());
+            }
+        }
+        while all.len() > KEPT_MAX {
+            all.pop_first();
+        }
+    }
+
+    /// The names the judge knows the two sides by, where a deploy's hosts are not what serves.
+    pub(super) fn pod_names(&self, stored: &Stored, canary: bool) -> Option<Vec<String>> {
+        stored.handed()?;
+        let all = self.deploys.pods.lock();
+        let pods = all.get(&stored.number);
+        Some(pods.map_or_else(Vec::new, |p| if canary { &p.canary } else { &p.control }.iter().cloned().collect()))
+    }
+
+    pub(super) fn with_pods(&self, view: &mut Deploy) {
+        if view.handed_to.is_some()
+            && let Some(pods) = self.deploys.pods.lock().get(&view.number)
+        {
+            view.pods.clone_from(&pods.list);
+        }
+    }
+}
+
+impl Stored {
+    /// Where it goes, if not to hosts.
+    pub(super) fn handed(&self) -> Option<HandedOver> {
+        self.asked.pipeline.target(&self.environment).ok()?.handed_over()
+    }
+}
+
+/// Orders to the cluster; dropping it ends whoever carries them out.
+pub(super) struct Handed {
+    orders: mpsc::UnboundedSender<cluster::Input>,
+    to: HandedOver,
+    release: Option<Box<Release>>,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+impl Conductor {
+    /// Begins to follow the cluster, where the deploy goes to one.
+    pub(super) fn hand_over(&mut self) {
+        let Some(handed) = self.stored.handed() else { return };
+        let Ok(executor) = self.app.deploys.executor() else { return };
+        let (orders, taken) = mpsc::unbounded_channel();
+        let stop = self.app.deploys.stop.child_token();
+        let target = ClusterTarget {
+            service: self.stored.service.clone(),
+            environment: self.stored.environment.clone(),
+            epoch: self.epoch,
+            handed: handed.clone(),
+        };
+        let places = self.stored.run.hosts.iter().map(|h| h.name.clone()).collect();
+        let (app, tx, log, number, epoch) =
+            (self.app.clone(), self.tx.clone(), self.log.clone(), self.stored.number, self.epoch);
+        let tell = Box::new(move |told: Told| match told {
+            Told::Input(input) => {
+                let _ = tx.send(Signal::Input(input));
+            }
+            Told::Say(text) => log.say(Stream::Tenfold, None, &text),
+            Told::Seen(seen) => {
+                app.pods_put(number, &seen);
+                let _ = app.deploys.changes.send(number);
+            }
+            Told::Stale { highest } => {
+                let _ = tx.send(Signal::Refused { epoch, highest_epoch: highest });
+            }
+        });
+        let (handover, token) = (Handover::new(self.epoch, places), stop.clone());
+        self.app.deploys.conductors.spawn(async move { executor.conduct(target, handover, taken, tell, token).await });
+        self.handed = Some(Handed { orders, to: handed, release: None, _stop: stop.drop_guard() });
+    }
+
+    /// What the cluster's places run; nothing is known of one that does not answer.
+    pub(super) async fn look_at_places(&self) -> Option<Vec<(String, Option<Running>)>> {
+        let handed = self.stored.handed()?;
+        let looked = self.app.look_at(&handed, &self.stored.service, &self.stored.environment).await;
+        let running = match looked {
+            Ok(looked) => looked.running,
+            Err(fault) => {
+                self.log.say(Stream::Tenfold, None, &format!("the cluster cannot be asked: {}", fault.message));
+                Vec::new()
+            }
+        };
+        let of = |name: &str| running.iter().find(|(known, _)| known == name).and_then(|(_, running)| *running);
+        Some(self.stored.run.hosts.iter().map(|h| (h.name.clone(), of(&h.name))).collect())
+    }
+
+    /// Gives the order to the cluster; false where the deploy goes to hosts.
+    pub(super) fn order_place(&mut self, host: &str, order: PlaceOrder) -> bool {
+        if self.stored.handed().is_none() {
+            return false;
+        }
+        let place = self.stored.run.hosts.iter().position(|h| h.name == host).unwrap_or(usize::MAX);
+        let input = self.place_input(place, &order);
+        let sent = match (input, &self.handed) {
+            (Ok(input), Some(handed)) => handed.orders.send(input).map_err(|_| "nobody follows the cluster".to_owned()),
+            (Ok(_), None) => Err("this server reaches no clusters".to_owned()),
+            (Err(error), _) => Err(error),
+        };
+        if let Err(error) = sent {
+            let digest = order.digest();
+            let input = Input::HostFailed { host: host.to_owned(), digest, error, running: Running::Unknown };
+            let _ = self.tx.send(Signal::Input(input));
+        }
+        true
+    }
+
+    fn place_input(&mut self, place: usize, order: &PlaceOrder) -> Result<cluster::Input, String> {
+        let handed = self.stored.handed().ok_or("it goes to hosts")?;
+        let within_ms = i64::from(handed.within_s()) * 1000;
+        Ok(match order {
+            PlaceOrder::Check(digest) => cluster::Input::Check { place, release: self.cluster_release(*digest)? },
+            PlaceOrder::Reach(digest) => cluster::Input::Reach {
+                place,
+                release: self.cluster_release(*digest)?,
+                full: self.stored.run.kind == Kind::Rollback,
+                within_ms,
+            },
+            PlaceOrder::Restore(digest) => cluster::Input::Restore { place, digest: *digest, within_ms },
+            PlaceOrder::Remove => cluster::Input::Remove { place, within_ms },
+        })
+    }
+
+    /// The release with its images, which files of the artifact may name.
+    fn cluster_release(&mut self, digest: Digest) -> Result<Box<Release>, String> {
+        let known = self.handed.as_ref().and_then(|h| h.release.as_ref()).filter(|r| r.digest == digest);
+        if let Some(known) = known {
+            return Ok(known.clone());
+        }
+        let handed = self.handed.as_ref().map(|h| h.to.clone()).ok_or("this server reaches no clusters")?;
+        let made = Box::new(resolve(&self.app, &self.stored, &handed, digest)?);
+        for (name, image) in &made.images {
+            self.log.say(Stream::Tenfold, None, &format!("{name} gets {image}"));
+        }
+        if let Some(handed) = &mut self.handed {
+            handed.release = Some(made.clone());
+        }
+        Ok(made)
+    }
+}
+
+/// What is asked of one place.
+pub(super) enum PlaceOrder {
+    Check(Digest),
+    Reach(Digest),
+    Restore(Digest),
+    Remove,
+}
+
+impl PlaceOrder {
+    const fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Check(digest) | Self::Reach(digest) | Self::Restore(digest) => Some(*digest),
+            Self::Remove => None,
+        }
+    }
+}
+
+fn resolve(app: &App, stored: &Stored, handed: &HandedOver, digest: Digest) -> Result<Release, String> {
+    let sha = stored.sha.as_str();
+    let blobs = app.blobs();
+    let manifest = std::cell::OnceCell::new();
+    let read = |path: &str| -> Result<String, String> {
+        let gone = || "the artifact is no longer kept on the server; deploy its commit anew".to_owned();
+        let manifest = manifest.get_or_init(|| blobs.manifest(digest)).as_ref().ok_or_else(gone)?;
+        let found = manifest.entries().iter().find_map(|entry| match entry {
+            Entry::File { path: name, blake3, size, .. } if name == path => Some((*blake3, *size)),
+            _ => None,
+        });
+        let (blob, size) = found.ok_or_else(|| format!("the artifact has no file {path}; see `artifact.paths`"))?;
+        if size > FILE_BYTES_MAX {
+            return Err(format!("{path} has {size} bytes, more than {FILE_BYTES_MAX}"));
+        }
+        std::fs::read_to_string(blobs.path(blob)).map_err(|e| format!("{path} of the artifact cannot be read: {e}"))
+    };
+    let images = handed.images().iter().map(|(name, image)| Ok((name.clone(), image.resolve(sha, &read)?)));
+    let images: BTreeMap<String, String> = images.collect::<Result<_, String>>()?;
+    let with_sha_all = |pairs: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+        pairs.iter().map(|(n, v)| (n.clone(), with_sha(v, sha))).collect()
+    };
+    let (annotations, job) = match handed {
+        HandedOver::Kubernetes(k) => (with_sha_all(&k.annotations), None),
+        HandedOver::Nomad(n) => {
+            let file = n.file.as_deref();
+            let job = file.map(|file| -> Result<JobFile, String> {
+                let mut variables = with_sha_all(&n.variables);
+                for value in variables.values_mut() {
+                    if let Some(named) = value.strip_prefix("$(").and_then(|v| v.strip_suffix(')')) {
+                        *value = pinned(named, &read(named)?)?;
+                    }
+                }
+                let is_json = std::path::Path::new(file).extension().is_some_and(|e| e.eq_ignore_ascii_case("json"));
+                Ok(JobFile { text: read(file)?, is_json, variables })
+            });
+            (BTreeMap::new(), job.transpose()?)
+        }
+    };
+    Ok(Release { digest, sha: sha.to_owned(), deploy: stored.number, images, annotations, job })
+}
+
+/// Where a pipeline's target of an environment goes, if not to hosts.
+pub(super) fn handed_of(pipeline: &Pipeline, environment: &str) -> Option<HandedOver> {
+    pipeline.target(environment).ok()?.handed_over()
+}

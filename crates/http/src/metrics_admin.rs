@@ -91,8 +91,10 @@ struct ReceiverList {
 
 /// Stores to which samples are sent on, and how that goes.
 #[utoipa::path(get, path = "/api/metrics/receivers", responses((status = 200, body = ReceiverList)))]
-async fn receivers(State(app): State<App>) -> Json<ReceiverList> {
-    Json(ReceiverList { items: app.metrics.receivers() })
+async fn receivers(State(app): State<App>) -> Result<Json<ReceiverList>, ApiError> {
+    let items = tokio::task::spawn_blocking(move || app.metrics.receivers()).await;
+    let items = items.map_err(|_| Fault::internal("looking at the receivers ended in a panic"))?;
+    Ok(Json(ReceiverList { items }))
 }
 
 /// Deletes the samples of matching series within a time, for good.

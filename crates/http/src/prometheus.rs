@@ -419,6 +419,9 @@ async fn metadata(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
 
 /// The server's own metrics in the Prometheus text format.
 #[utoipa::path(get, path = "/metrics", responses((status = 200, content_type = "text/plain")))]
-async fn own(State(app): State<App>) -> Response {
-    ([(header::CONTENT_TYPE, tenfold_protocols::prom_page::CONTENT_TYPE)], app.own_metrics_page()).into_response()
+async fn own(State(app): State<App>) -> Result<Response, ApiError> {
+    // Counts of queues wait for their disks.
+    let page = tokio::task::spawn_blocking(move || app.own_metrics_page()).await;
+    let page = page.map_err(|_| Fault::internal("writing the metrics page ended in a panic"))?;
+    Ok(([(header::CONTENT_TYPE, tenfold_protocols::prom_page::CONTENT_TYPE)], page).into_response())
 }

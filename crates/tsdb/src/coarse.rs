@@ -289,7 +289,7 @@ impl Tsdb {
         Ok(())
     }
 
-    fn keep_again(&self, days: &BTreeSet<i64>) -> Result<(), TsdbError> {
+    pub(crate) fn keep_again(&self, days: &BTreeSet<i64>) -> Result<(), TsdbError> {
         let path = self.dir.join(AGAIN);
         let temporary = path.with_extension("tmp");
         let lines: Vec<String> = days.iter().map(ToString::to_string).collect();
@@ -387,10 +387,11 @@ pub(crate) fn read_again(fs: &dyn Fs, dir: &Path) -> BTreeSet<i64> {
     text.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
-/// Days that have rows of the finer resolution, which is written first, and none of the coarser: something came in between.
-pub(crate) fn incomplete_days(fine: &[Block], coarse: &[Block]) -> Vec<i64> {
-    let whole: BTreeSet<i64> = coarse.iter().map(|b| b.meta.start_t).collect();
-    fine.iter().map(|b| b.meta.start_t).filter(|day| !whole.contains(day)).collect()
+/// The newest day, when it has rows of the finer resolution, which is written first, and none of the coarser: something came in
+/// between. Older days may have lost theirs to the retention.
+pub(crate) fn incomplete_day(fine: &[Block], coarse: &[Block]) -> Option<i64> {
+    let newest = fine.iter().map(|b| b.meta.start_t).max()?;
+    (!coarse.iter().any(|b| b.meta.start_t >= newest)).then_some(newest)
 }
 
 impl State {

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::{
     block::Block,
-    coarse::RESOLUTIONS,
+    coarse::{RESOLUTIONS, read_again},
     created::Created,
     error::TsdbError,
     fs::{Fs, OsFs},
@@ -150,6 +150,11 @@ impl Tsdb {
         if damaged_checkpoint {
             // What could be read of it is in memory only: written anew before anything else happens.
             store.checkpoint()?;
+        }
+        let again = store.state.read().coarse_again.clone();
+        if again != read_again(&*store.fs, &store.dir) {
+            // The files that say it lie in quarantine now: the next start would not know.
+            store.keep_again(&again)?;
         }
         Ok((store, report))
     }

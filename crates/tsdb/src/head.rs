@@ -225,9 +225,7 @@ impl HeadSeries {
     /// What overlaps the time; runs as a whole (cheap copies).
     pub fn slice(&self, start: i64, end: i64) -> HeadSlice {
         let mut out = HeadSlice::default();
-        if !self.sealed.is_empty() {
-            out.chunks.extend(self.sealed.iter().filter(|c| c.min_t <= end && c.max_t >= start).cloned());
-        }
+        out.chunks.extend(self.sealed.iter().filter(|c| c.min_t <= end && c.max_t >= start).cloned());
         if let (Some(first), Some(last)) = (self.open.first_t(), self.open.last())
             && first <= end
             && last.t_ms >= start

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     block::{Block, number_of, start_of},
-    coarse::{RESOLUTIONS, incomplete_days, read_again},
+    coarse::{RESOLUTIONS, incomplete_day, read_again},
     codec::Reader,
     created::{Created, read_marks},
     db::{OpenReport, State, quarantine},
@@ -52,7 +52,7 @@ pub(crate) fn open_parts(fs: &Arc<dyn Fs>, dir: &Path) -> Result<Opened, TsdbErr
         coarse.push(opened);
         again.extend(report.quarantined[before..].iter().filter_map(|path| start_of(path)));
     }
-    again.extend(incomplete_days(&coarse[0], &coarse[1]));
+    again.extend(incomplete_day(&coarse[0], &coarse[1]));
     let (parts, last) = replay_order(&**fs, &wal_dir)?;
     // The segment comes first: a place to write is needed in any case, and `State` is not without one.
     let wal = Wal::start(fs.clone(), &wal_dir, last)?;

@@ -150,12 +150,26 @@ pub type SeriesExemplars = (Arc<Labels>, Vec<Exemplar>);
 impl Tsdb {
     /// The series that satisfy every matcher and have samples with `start_ms <= t <= end_ms`, in no particular order.
     pub fn select(&self, matchers: &[Matcher], start_ms: i64, end_ms: i64) -> Result<Vec<SelectedSeries>, TsdbError> {
+        self.select_some(matchers, start_ms, end_ms, usize::MAX)
+    }
+
+    /// At most so many of them.
+    pub fn select_some(
+        &self,
+        matchers: &[Matcher],
+        start_ms: i64,
+        end_ms: i64,
+        most: usize,
+    ) -> Result<Vec<SelectedSeries>, TsdbError> {
         let compiled = CompiledMatcher::all(matchers)?;
         let state = self.state.read();
         let ids = state.index.select(&compiled);
         let readers: Vec<Arc<BlockReader>> = readers(state.blocks_within(start_ms, end_ms));
         let mut out: Vec<SelectedSeries> = Vec::new();
         for id in &ids {
+            if out.len() >= most {
+                break;
+            }
             let head = state.head_slice(id, start_ms, end_ms);
             let blocks: Vec<_> = readers.iter().filter(|r| r.block.ids().contains(id)).cloned().collect();
             if head.is_empty() && blocks.is_empty() {

@@ -2,13 +2,13 @@
  * Queries followed live: one stream for all graphs of the page. While it is down, or refused, graphs ask by themselves; when it is
  * back they are told to ask for what they missed.
  */
-import { ApiError, failure, signedOut } from "./http";
+import { failure, signedOut } from "./http";
 import { laidOut, type RangeResult, type RawSeries } from "./promql";
 import { EventReader, type ServerEvent } from "./sse";
 
 /** What the server takes in one stream; further queries are asked from time to time. */
 const QUERIES_MAX = 128;
-const EXPR_CHARS_MAX = 4_096;
+const EXPR_BYTES_MAX = 4_096;
 /** Panels come one after the other: one question for all of them. */
 const GATHER_MS = 150;
 const RECONNECT_MS = 3_000;
@@ -31,7 +31,6 @@ export interface News {
 
 export interface Follower {
   news: (news: News) => void;
-  fault: (error: ApiError) => void;
   /** The stream was away and is back. */
   back: () => void;
 }
@@ -119,8 +118,14 @@ class LiveQueries {
 
   private async connect(): Promise<void> {
     this.disconnect();
-    const fit = [...this.queries].filter(([, { expr }]) => expr.length <= EXPR_CHARS_MAX).slice(0, QUERIES_MAX);
+    const fit = [...this.queries].filter(([, { expr }]) => new TextEncoder().encode(expr).length <= EXPR_BYTES_MAX).slice(0, QUERIES_MAX);
     if (fit.length === 0) return;
+    // Seen again, it connects.
+    if (document.visibilityState === "hidden") {
+      this.wasAway = true;
+      this.say([]);
+      return;
+    }
     const mine = new AbortController();
     this.current = mine;
     let again = RECONNECT_MS;
@@ -173,13 +178,17 @@ class LiveQueries {
       return;
     }
     if (name !== "points" && name !== "fault") return;
-    const told = JSON.parse(data) as { query: number; missed: boolean; from: number; to: number; result: RawSeries[]; code: string; message: string; advice: string };
-    const query = asked[told.query]?.[1];
-    if (!query) return;
-    if (name === "fault") {
-      query.followers.forEach((follower) => follower.fault(new ApiError(0, told.code, told.message, told.advice)));
-      return;
+    const told = JSON.parse(data) as { query: number; missed: boolean; from: number; to: number; result: RawSeries[] };
+    const [key, query] = asked[told.query] ?? [];
+    if (key === undefined || query === undefined || this.queries.get(key) !== query) return;
+    // What the stream cannot tell (it has too many series, say) its graphs ask by themselves, until it is told again.
+    const isTold = name === "points";
+    if (isTold !== this.live.has(key)) {
+      if (isTold) this.live.add(key);
+      else this.live.delete(key);
+      this.states.forEach((listener) => listener());
     }
+    if (!isTold) return;
     const { from, to, missed } = told;
     const news: News = { from, to, missed, points: laidOut(told.result, { from, to, step: query.step }) };
     query.followers.forEach((follower) => follower.news(news));

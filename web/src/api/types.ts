@@ -165,6 +165,5 @@ export type StoreView = S["StoreView"];
 export type SourceStatus = S["SourceStatus"];
 export type ExceededLimit = S["ExceededLimit"];
 export type JobExceeded = S["JobExceeded"];
-export type Deletion = S["Deletion"];
 
 export type ConsoleMessage = S["ConsoleMessage"];

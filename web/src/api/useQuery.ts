@@ -93,14 +93,6 @@ export function amend<T>(key: string, change: (data: T) => T): void {
   entry.listeners.forEach((listener) => listener());
 }
 
-/** Says beside an answer why it goes on no further. */
-export function complain(key: string, error: ApiError): void {
-  const entry = entries.get(key);
-  if (!entry) return;
-  entry.state = { ...entry.state, error };
-  entry.listeners.forEach((listener) => listener());
-}
-
 export function forgetAll(): void {
   entries.clear();
 }

@@ -13,7 +13,7 @@ export interface CanvasProps {
   /** The canvas is remade when this changes; new numbers alone only replace the old. */
   shape: string;
   data: uPlot.AlignedData;
-  options: (made: Omit<Wanted, "lines" | "unit" | "plain">) => uPlot.Options;
+  options: (made: Omit<Wanted, "lines" | "unit">) => uPlot.Options;
   unit: string;
   height: number;
   markers: Marker[];

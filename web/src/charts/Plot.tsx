@@ -17,7 +17,7 @@ export function Plot({ times, lines, ...rest }: PlotProps): ReactElement {
       {...rest}
       shape={`${rest.unit}\n${lines.map((line) => line.label).join("\n")}`}
       data={data}
-      options={(made) => chartOptions({ ...made, lines, unit: rest.unit, plain: false })}
+      options={(made) => chartOptions({ ...made, lines, unit: rest.unit })}
     />
   );
 }

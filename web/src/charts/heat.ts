@@ -35,7 +35,7 @@ function classic(all: { labels: Record<string, string>; values: (number | null)[
     counts: counts.map((count, at) => {
       if (count === null) return null;
       const within = Math.max(0, count - (below[at] ?? 0));
-      below[at] = count;
+      below[at] = Math.max(below[at] ?? 0, count);
       return within;
     }),
   }));

@@ -20,7 +20,7 @@ export const KINDS: Record<Kind, { sign: string; one: string; many: string; look
 };
 
 /** Those that last: without an end they reach to the right edge. */
-const LASTING: ReadonlySet<Kind> = new Set<Kind>(["canary", "alert", "incident"]);
+export const LASTING: ReadonlySet<Kind> = new Set<Kind>(["canary", "alert", "incident"]);
 
 function colourOf(kind: Kind, ink: Ink): string {
   switch (kind) {

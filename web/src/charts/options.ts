@@ -64,14 +64,13 @@ export interface Wanted {
   width: number;
   height: number;
   sync: string | undefined;
-  plain: boolean;
   onZoom: ((fromMs: number, toMs: number) => void) | undefined;
   hooks: uPlot.Hooks.Arrays;
 }
 
 /** Rows of equal height, named at the bounds between them. `bounds` is asked at each drawing. */
-export function heatOptions(wanted: Omit<Wanted, "lines" | "plain">, bounds: () => string[]): uPlot.Options {
-  const base = chartOptions({ ...wanted, lines: [], plain: false });
+export function heatOptions(wanted: Omit<Wanted, "lines">, bounds: () => string[]): uPlot.Options {
+  const base = chartOptions({ ...wanted, lines: [] });
   const [time, values] = base.axes ?? [];
   const every = (): number => Math.max(1, Math.ceil(bounds().length / 8));
   return {
@@ -90,7 +89,7 @@ export function heatOptions(wanted: Omit<Wanted, "lines" | "plain">, bounds: () 
   };
 }
 
-export function chartOptions({ lines, unit, theme, ink, width, height, sync, plain, onZoom, hooks }: Wanted): uPlot.Options {
+export function chartOptions({ lines, unit, theme, ink, width, height, sync, onZoom, hooks }: Wanted): uPlot.Options {
   const axis = { stroke: ink.text, font: ink.font, grid: { stroke: ink.line, width: 1 }, ticks: { show: false } };
   return {
     width,
@@ -105,10 +104,9 @@ export function chartOptions({ lines, unit, theme, ink, width, height, sync, pla
     },
     scales: { x: { time: true }, y: { range: (_u, low, high) => valueRange(low, high) } },
     axes: [
-      { ...axis, show: !plain, size: 26, gap: 8, space: 64, values: (_u, splits, _i, _space, step) => timeLabels(splits, step) },
+      { ...axis, size: 26, gap: 8, space: 64, values: (_u, splits, _i, _space, step) => timeLabels(splits, step) },
       {
         ...axis,
-        show: !plain,
         gap: 4,
         space: 32,
         size: AXIS_PX,

@@ -68,8 +68,8 @@ export function readInstant(text: string): number | null {
   const instant = Date.parse(plain.length === 10 ? `${plain}T00:00` : plain.replace(" ", "T"));
   if (Number.isNaN(instant)) return null;
   // A browser may take 30 February for 2 March.
-  const local = !/(?:Z|[+-]\d{2}:?\d{2})$/.test(plain.slice(10));
-  return local && new Date(instant).getDate() !== Number(plain.slice(8, 10)) ? null : instant;
+  const [day, date] = [plain.slice(0, 10), new Date(`${plain.slice(0, 10)}T00:00Z`)];
+  return Number.isNaN(date.getTime()) || date.toISOString().slice(0, 10) !== day ? null : instant;
 }
 
 /** Both ends, or what is wrong with them. */

@@ -60,12 +60,12 @@ export function useRanges(kind: string, queries: PanelQuery[], range: Range): Qu
 export function useLines(queries: PanelQuery[], range: Range): Lines {
   const wanted = span(range.fromMs, range.toMs);
   const query = useRanges("lines", queries, range);
-  const names = queries.map(({ expr }) => expr).join("\n");
+  const legends = queries.map((one) => one.legend ?? "").join("\n");
   return useMemo(() => {
     const results = query.data ?? NONE;
     const lines = joined(results.flatMap((result, at) => result.series.map((series) => ({ label: legend(queries[at]?.legend, series.labels), values: series.values }))));
     const note = query.error ? `${query.error.message} ${query.error.advice}` : null;
     return { times: results[0]?.times ?? [wanted.from, wanted.to], lines: lines.slice(0, LINES_MAX), note, loading: query.loading };
     // The queries are named by the key.
-  }, [query.data, query.error, query.loading, names]);
+  }, [query.data, query.error, query.loading, legends]);
 }

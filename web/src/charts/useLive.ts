@@ -2,7 +2,7 @@
 import { useEffect, useSyncExternalStore } from "react";
 import { liveQueries, type News } from "../api/live";
 import { queryRange, type RangeResult } from "../api/promql";
-import { amend, complain } from "../api/useQuery";
+import { amend } from "../api/useQuery";
 import { extended, untilOf } from "./follow";
 
 /** Samples that come later than the stream tells again are found by asking from time to time. */
@@ -29,7 +29,6 @@ export function useLive(key: string | null, exprs: string[], step: number, takes
     const { news, back } = takes(key);
     const stops = exprs.map((expr, place) => liveQueries.follow(expr, step, {
       news: (told) => news(place, told),
-      fault: (error) => complain(key, error),
       back: () => back(place),
     }));
     return () => stops.forEach((stop) => stop());
@@ -40,8 +39,7 @@ export function useLive(key: string | null, exprs: string[], step: number, takes
 /** Appends to range answers. What is missing between is asked for, from the last point that is there. */
 export const appends = (exprs: string[], step: number) => (key: string): Takes => {
   const asking = new Set<number>();
-  const ask = async (place: number): Promise<void> => {
-    const to = Math.floor(Date.now() / 1000 / step) * step;
+  const ask = async (place: number, to: number): Promise<void> => {
     let from = to;
     amend<RangeResult[]>(key, (results) => {
       const result = results[place];
@@ -68,8 +66,8 @@ export const appends = (exprs: string[], step: number) => (key: string): Takes =
         gap = next === null;
         return next ?? results;
       });
-      if (gap) void ask(place);
+      if (gap) void ask(place, told.to);
     },
-    back: (place) => void ask(place),
+    back: (place) => void ask(place, Math.floor(Date.now() / 1000 / step) * step),
   };
 };

@@ -1,6 +1,8 @@
+import { useMemo } from "react";
 import { graphs } from "../api/endpoints";
 import type { Marker } from "../api/types";
 import { useQuery } from "../api/useQuery";
+import { LASTING } from "./markers";
 import type { Range } from "./range";
 
 const NONE: Marker[] = [];
@@ -18,5 +20,9 @@ export function useMarkers(range: Range, service?: string | null, wanted = true)
     },
     { touches: TOUCHES },
   );
-  return query.data?.items ?? NONE;
+  // A moving range leaves marks behind.
+  return useMemo(() => {
+    const items = query.data?.items ?? NONE;
+    return items.filter(({ kind, at, end_at }) => (LASTING.has(kind) && !end_at) || Date.parse(end_at ?? at) >= range.fromMs);
+  }, [query.data, range.fromMs]);
 }

@@ -17,13 +17,18 @@ export type Values = Record<string, string | string[]>;
 const NAMES = /\$(?:\{(\w+)\}|([A-Za-z_]\w*))/g;
 
 /** A text inside PromQL's quotes of either kind. */
-const escaped = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("'", "\\'").replaceAll("\n", "\\n");
+const escaped = (text: string): string => text.replaceAll("\\", "\\\\").replace(/["'\n\r]/g, (one) => `\\x${one.charCodeAt(0).toString(16).padStart(2, "0")}`);
 
 /** A text that a regular expression takes for itself. */
 const literal = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 
 /** Whether what stands before it opens a matcher by regular expression. */
 const inRegex = (before: string): boolean => /[=!]~\s*(?:"(?:[^"\\]|\\.)*|'(?:[^'\\]|\\.)*)$/.test(before);
+
+const STRING = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`([^`]*)`/g;
+
+/** Between backquotes there are no escapes: what a variable stands in is written between the others. */
+const cooked = (query: string): string => query.replace(STRING, (whole, raw: string | undefined) => (raw?.includes("$") ? `"${raw.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"` : whole));
 
 /** A matcher whose whole text is a variable. */
 const MATCHER = /(!?=)(\s*)(["'])\$(?:\{(\w+)\}|([A-Za-z_]\w*))\3/g;
@@ -52,7 +57,7 @@ export function fill(query: string, values: Values, range: Range): string {
   const length = (range.toMs - range.fromMs) / 1000;
   const step = niceStep(length);
   const builtIn: Record<string, string> = { __interval: `${step}s`, __rate_interval: `${Math.max(step + SCRAPE_S, 4 * SCRAPE_S)}s`, __range: `${Math.round(length)}s` };
-  const expr = anyOf(query, values);
+  const expr = anyOf(cooked(query), values);
   return expr.replace(NAMES, (whole, braced: string | undefined, plain: string | undefined, at: number) => {
     const name = braced ?? plain ?? "";
     const chosen = listed(builtIn[name] ?? values[name] ?? []);
@@ -81,8 +86,6 @@ export function filled(panel: Panel, values: Values, range: Range): Panel {
   return { ...panel, title: named(panel.title, values), queries };
 }
 
-/** The names that a text asks for. */
-export const namesIn = (text: string): string[] => [...text.matchAll(NAMES)].map((found) => found[1] ?? found[2] ?? "");
 
 /** The values on offer; of a label they are asked from the server. */
 export function useOptions(variable: Variable, values: Values, range: Range): { options: string[]; loading: boolean; error: string | null } {

@@ -3,6 +3,7 @@ import type { JudgeCount, JudgeReport } from "../api/types";
 import { Chart } from "../charts/Chart";
 import type { Range } from "../charts/range";
 import { useMarkers } from "../charts/useMarkers";
+import { HOUR_MS } from "../lib/time";
 import { count, format } from "../lib/units";
 import { Status } from "../ui/basics";
 import { evidenceLines, neededWords, odds, ratioWords, times, verdictLook } from "./judge";
@@ -12,6 +13,7 @@ interface Props {
   /** What the two sides are called, in the plural. */
   canary: string;
   control: string;
+  service?: string;
 }
 
 function Requests({ of, word }: { of: JudgeCount; word: string }): ReactElement {
@@ -20,17 +22,20 @@ function Requests({ of, word }: { of: JudgeCount; word: string }): ReactElement 
 }
 
 /** What happened while it watched, so that evidence that turned is seen beside what turned it. */
-function useWatched(at: number[]): ReturnType<typeof useMarkers> {
+function useWatched(at: number[], service: string | undefined): ReturnType<typeof useMarkers> {
   const [from, to] = [(at[0] ?? 0) * 1000, (at.at(-1) ?? 0) * 1000];
-  const range = useMemo<Range>(() => ({ fromMs: from, toMs: to, name: null, text: "" }), [from, to]);
-  return useMarkers(range, null, to > from);
+  // By the hour: an end that moves with every look would be another question each time.
+  const end = from + Math.ceil((to - from) / HOUR_MS) * HOUR_MS;
+  const range = useMemo<Range>(() => ({ fromMs: from, toMs: end, name: null, text: "" }), [from, end]);
+  const markers = useMarkers(range, service, to > from);
+  return useMemo(() => markers.filter((marker) => Date.parse(marker.at) <= to), [markers, to]);
 }
 
 /** The judge's verdict with what it rests on: counts, ratio with its interval, evidence over time. */
-export function Judge({ report, canary, control }: Props): ReactElement {
+export function Judge({ report, canary, control, service }: Props): ReactElement {
   const [look, word] = verdictLook(report.verdict);
   const { times: at, lines } = evidenceLines(report);
-  const markers = useWatched(at);
+  const markers = useWatched(at, service);
   const newest = report.series.at(-1);
   const failed = report.latency_alone ? "slow" : "failed";
   return (

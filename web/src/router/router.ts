@@ -24,16 +24,19 @@ const useSearch = (): string => useSyncExternalStore(subscribe, () => location.s
 /** What an address is given: a list stands as the same name several times. */
 export type Changes = Record<string, string | string[] | null>;
 
-/** A new address of the same page: names set to "", null or an empty list are dropped. */
-export function addressWith(changes: Changes): string {
+/** The address's question with changes: names set to "", null or an empty list are dropped. */
+export function searchWith(changes: Changes): string {
   const params = new URLSearchParams(location.search);
   for (const [name, value] of Object.entries(changes)) {
     params.delete(name);
     for (const one of typeof value === "string" ? [value] : (value ?? [])) if (one !== "") params.append(name, one);
   }
   const text = params.toString();
-  return location.pathname + (text ? `?${text}` : "");
+  return text ? `?${text}` : "";
 }
+
+/** A new address of the same page. */
+export const addressWith = (changes: Changes): string => location.pathname + searchWith(changes);
 
 export interface Params {
   get: (name: string, otherwise?: string) => string;

@@ -5,7 +5,7 @@ use tenfold_store::Tx;
 use tenfold_store::dashboards::{self as store, DashboardRow, SaveRow};
 use tenfold_types::{ErrorCode, EventDraft, Fault, Timestamp};
 
-use super::dashboards::{Dashboard, check_dashboard};
+use super::dashboards::{Dashboard, check_dashboard, from_row};
 use crate::{App, Caller, Role};
 
 /// The version of dashboards that were saved before versions were kept.
@@ -84,6 +84,16 @@ impl App {
 
     /// One of them.
     pub async fn dashboard_view(&self, name: &str) -> Result<DashboardView, Fault> {
+        let wanted = name.to_owned();
+        let written = self
+            .read(move |tx| {
+                let Some(row) = store::get(tx, &wanted)? else { return Ok(None) };
+                Ok(Some((from_row(&row)?, store::last_save(tx, &wanted)?)))
+            })
+            .await?;
+        if let Some((dashboard, save)) = written {
+            return Ok(DashboardView::new(dashboard, save.as_ref()));
+        }
         let found = self.dashboard_views().await?.into_iter().find(|view| view.dashboard.name == name);
         found.ok_or_else(|| Fault::not_found(format!("there is no dashboard `{name}`")))
     }

@@ -219,7 +219,7 @@ fn filled(expr: &str, variables: &[Variable]) -> Result<String, String> {
     Ok(out)
 }
 
-fn from_row(row: &DashboardRow) -> Result<Dashboard, Fault> {
+pub(super) fn from_row(row: &DashboardRow) -> Result<Dashboard, Fault> {
     serde_json::from_str(&row.body)
         .map_err(|e| Fault::internal(format!("the dashboard `{}` cannot be read: {e}", row.name)))
 }

@@ -27,6 +27,8 @@ const SERVICES_MAX: usize = 1_000;
 const NAMES_MAX: usize = 500;
 /// Series that are read to tell a native histogram from a number.
 const SERIES_READ_MAX: usize = 3;
+/// Series that are selected for it: some of them may have ended before the time asked for.
+const SELECTED_MAX: usize = 8 * SERIES_READ_MAX;
 /// Bounds of the window of rates: four samples of what is seen, no less than a minute, no more than an hour.
 const WINDOW_S_MIN: u64 = 60;
 const WINDOW_S_MAX: u64 = 3_600;
@@ -121,6 +123,8 @@ impl State {
             let mut found = names(service, &selector, window_s);
             let matchers = &selector.matchers;
             let known = self.tsdb.label_values(Labels::NAME, matchers, start, end)?;
+            // Others would have to be quoted, and follow no convention.
+            let known: Vec<String> = known.into_iter().filter(|name| is_legacy_name(name, "_:")).collect();
             if known.is_empty() {
                 continue;
             }
@@ -156,7 +160,7 @@ impl State {
     /// How far apart the samples of one of the series are.
     fn spacing_ms(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<i64, TsdbError> {
         let (mut floats, mut histograms) = (Vec::new(), Vec::new());
-        if let Some(series) = self.tsdb.select(matchers, start, end)?.into_iter().next() {
+        if let Some(series) = self.tsdb.select_some(matchers, start, end, SELECTED_MAX)?.into_iter().next() {
             series.chunks.read_all(&mut floats, &mut histograms)?;
         }
         let times: Vec<i64> = floats.iter().map(|p| p.t_ms).chain(histograms.iter().map(|h| h.t_ms)).collect();
@@ -167,7 +171,7 @@ impl State {
 
     fn has_histograms(&self, matchers: &[Matcher], start: i64, end: i64) -> Result<bool, TsdbError> {
         let (mut floats, mut histograms) = (Vec::new(), Vec::new());
-        for series in self.tsdb.select(matchers, start, end)?.into_iter().take(SERIES_READ_MAX) {
+        for series in self.tsdb.select_some(matchers, start, end, SELECTED_MAX)?.into_iter().take(SERIES_READ_MAX) {
             series.chunks.read_all(&mut floats, &mut histograms)?;
         }
         Ok(!histograms.is_empty())
@@ -195,7 +199,7 @@ fn of_series(service: &str, window_s: u64, series: &[Json]) -> Vec<Names> {
         let mut found = names(service, &selector, window_s);
         let mut environments = BTreeSet::<&str>::new();
         for labels in labels.iter().filter(|labels| compiled.iter().all(|m| m.matches_labels(labels))) {
-            let Some(name) = labels.metric_name() else { continue };
+            let Some(name) = labels.metric_name().filter(|name| is_legacy_name(name, "_:")) else { continue };
             let shape = found.by_name.entry(name.to_owned()).or_default();
             shape.labels.extend(labels.iter().map(|(n, _)| n.to_owned()));
             environments.extend(labels.get("environment"));

@@ -15,7 +15,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tenfold_promql::Value;
-use tenfold_types::{Fault, Timestamp};
+use tenfold_types::{ErrorCode, Fault, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -194,9 +194,20 @@ fn feed(app: &App, input: Input<LivePoints>) {
     }
 }
 
+/// What takes longer would keep the places of all others.
+const EVALUATION_MAX: Duration = Duration::from_secs(5);
+
 async fn evaluate(app: &App, followed: &Followed, steps: Steps) -> LivePoints {
     let (start, end) = (Timestamp(steps.from_ms), Timestamp(steps.to_ms));
-    let told = app.query_range(&followed.expr, start, end, followed.step_ms, How::default()).await;
+    let asked = app.query_range(&followed.expr, start, end, followed.step_ms, How::default());
+    let told = tokio::time::timeout(EVALUATION_MAX, asked).await.unwrap_or_else(|_| {
+        let most = EVALUATION_MAX.as_secs();
+        Err(Fault::new(
+            ErrorCode::Timeout,
+            format!("it takes longer than {most} s, the most for a query that is followed"),
+        )
+        .advice("aggregate more, record it with a rule, or ask query_range"))
+    });
     let result = if told.is_ok() { "ok" } else { "failed" };
     app.metrics.own.add("tenfold_live_evaluations_total", &[("result", result)], 1.0);
     let answer = told.and_then(|told| match told.answer.value {

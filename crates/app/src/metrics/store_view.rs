@@ -51,7 +51,7 @@ impl App {
             log_bytes: stats.wal_bytes,
             oldest_at: stats.min_t_ms.map(Timestamp),
             newest_at: stats.max_t_ms.map(Timestamp),
-            retention_days: self.settings.metrics.retention_days,
+            retention_days: u32::try_from(self.settings.metrics.retention_ms() / 86_400_000).unwrap_or(u32::MAX),
             retention_bytes_max: self.settings.metrics.retention_bytes_max(),
             out_of_order_ms: self.settings.metrics.out_of_order_time_window.0,
             quarantined,

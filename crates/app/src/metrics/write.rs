@@ -55,10 +55,11 @@ impl State {
             .map(|w| SeriesWrite { points: &[], histograms: &[], ..*w })
             .collect();
         out.samples = self.write_counted(&floats, &mut out.refused)?;
-        out.histograms = self.write_counted(&histograms, &mut out.refused)?;
-        out.exemplars = self.write_counted(&with_exemplars, &mut out.refused)?;
-        // Together, so that receivers get exemplars with what they are of.
+        let histograms = self.write_counted(&histograms, &mut out.refused);
+        let rest = histograms.and_then(|h| Ok((h, self.write_counted(&with_exemplars, &mut out.refused)?)));
+        // Together, so that receivers get exemplars with what they are of; also when the store stopped in between.
         self.forward(&whole);
+        (out.histograms, out.exemplars) = rest?;
         Ok(out)
     }
 

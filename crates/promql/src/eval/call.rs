@@ -278,7 +278,6 @@ fn zip(mut row: Row, f: impl Fn(usize, f64) -> f64) -> Row {
     row.without_name()
 }
 
-/// At which steps any row has a value.
 impl Context<'_> {
     /// The steps at which a range has any sample.
     fn present_over(&self, matrix: &Expr, grid: Grid) -> Result<Vec<bool>, QueryError> {
@@ -310,6 +309,7 @@ impl Context<'_> {
     }
 }
 
+/// At which steps any row has a value.
 fn any_present(grid: Grid, run: &mut dyn FnMut(Sink<'_>) -> Result<(), QueryError>) -> Result<Vec<bool>, QueryError> {
     let mut present = vec![false; grid.steps];
     run(&mut |row| {

@@ -100,7 +100,7 @@ fn tell_disk(servers: &[Server], samples: f64) {
     println!("\non disk: all files, and what is no log of the newest samples");
     for server in servers {
         // Prometheus' log and what it maps of its head; ours has its own directory of blocks.
-        let settled = bytes_on_disk(&server.blocks, &["wal", "chunks_head"]);
+        let settled = bytes_on_disk(&server.blocks, &["wal", "chunks_head", "cache"]);
         let all = bytes_on_disk(&server.data, &[]);
         println!(
             "{:16} {:6.1} MB, {:6.1} MB in blocks: {:.3} bytes of blocks a sample of all; {:.1} s of processor until now",

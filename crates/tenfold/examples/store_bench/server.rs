@@ -364,8 +364,7 @@ pub fn victoria(dir: &Path) -> Option<Server> {
         // Some questions here touch more series than its default allows.
         "-search.maxUniqueTimeseries=1000000".into(),
     ];
-    let blocks = data.join("data");
-    let mut server = Server::start("VictoriaMetrics", Path::new("victoria-metrics"), args, port, [data, blocks])?;
+    let mut server = Server::start("VictoriaMetrics", Path::new("victoria-metrics"), args, port, [data.clone(), data])?;
     listen(&mut server.child, Some("started VictoriaMetrics")).expect("VictoriaMetrics starts");
     Some(server)
 }

@@ -26,8 +26,8 @@ const ROWS: u8 = 2;
 /// The window grows to this while reads go on one after the other.
 const WINDOW_BYTES_MAX: usize = 512 << 10;
 const WINDOW_BYTES_MIN: usize = 8 << 10;
-/// Decoded columns of timestamps kept for other series that share them.
-const TIMES_KEPT: usize = 1024;
+/// Decoded columns of timestamps that a lane keeps for other series that share them.
+const TIMES_KEPT: usize = 128;
 
 /// Threads that read one block at a time without getting in each other's way.
 const LANES: usize = 8;

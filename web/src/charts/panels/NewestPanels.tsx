@@ -50,8 +50,8 @@ export function StatPanel({ panel, range }: { panel: Panel; range: Range }): Rea
     <Rows panel={panel} range={range} drawn={figures}>
       {(rows) => (
         <ul className="stats">
-          {rows.slice(0, BARS_MAX).map(({ label, value }) => (
-            <li key={label}>
+          {rows.slice(0, BARS_MAX).map(({ label, value }, index) => (
+            <li key={`${label} ${index}`}>
               <span className="stat-value">{format(value, unit)}</span>
               {(rows.length > 1 || panel.queries[0]?.legend) && <span className="muted small">{label}</span>}
             </li>
@@ -89,8 +89,8 @@ export function TopPanel({ panel, range }: { panel: Panel; range: Range }): Reac
         const sorted = topped(rows);
         return (
           <ol className="bars">
-            {sorted.slice(0, BARS_MAX).map(({ label, value, share }) => (
-              <li key={label}>
+            {sorted.slice(0, BARS_MAX).map(({ label, value, share }, index) => (
+              <li key={`${label} ${index}`}>
                 <span className="bar-label" title={label}>{label}</span>
                 <span className="number nowrap">{format(value, panel.unit ?? "short")}</span>
                 <meter min={0} max={1} value={share} aria-hidden="true" />

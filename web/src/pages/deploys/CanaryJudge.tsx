@@ -7,12 +7,12 @@ import { Status } from "../../ui/basics";
 import { Section } from "../../ui/Section";
 
 /** What the judge makes of the canary: its sentence, the counts, and the evidence over time. */
-export function CanaryJudge({ judged }: { judged: DeployJudged }): ReactElement {
+export function CanaryJudge({ judged, service }: { judged: DeployJudged; service: string }): ReactElement {
   const [look, word] = verdictLook(judged.verdict);
   return (
     <Section title="The canary beside the others" end={judged.until && <span className="muted">watched until {clockWithSeconds(judged.until)} at the latest</span>}>
       {judged.report
-        ? <Judge report={{ ...judged.report, verdict: judged.verdict }} canary="Canary" control="Others" />
+        ? <Judge report={{ ...judged.report, verdict: judged.verdict }} canary="Canary" control="Others" service={service} />
         : <p><Status look={look}>{word}</Status> <span className="muted">{judged.said}</span></p>}
     </Section>
   );

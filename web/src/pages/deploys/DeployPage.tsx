@@ -53,7 +53,7 @@ function Body({ deploy }: { deploy: Deploy }): ReactElement {
             {deploy.hosts.length === 0 ? <p className="muted">No host was chosen yet.</p> : <HostTiles hosts={deploy.hosts} />}
           </Section>
           {deploy.pods && deploy.pods.length > 0 && <Section title="Pods"><PodTiles pods={deploy.pods} /></Section>}
-          {deploy.judged && <CanaryJudge judged={deploy.judged} />}
+          {deploy.judged && <CanaryJudge judged={deploy.judged} service={deploy.service} />}
           {deploy.expects && <Score expects={deploy.expects} />}
           <BuildLog number={deploy.number} running={isRunning(deploy.state)} />
           <DeployGraphs deploy={deploy} />

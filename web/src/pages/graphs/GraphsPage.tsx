@@ -9,7 +9,7 @@ import { linkOf, useRange, type Range } from "../../charts/range";
 import { useMarkers } from "../../charts/useMarkers";
 import { filled, useChoices } from "../../charts/variables";
 import { Link } from "../../router/Link";
-import { useParams } from "../../router/router";
+import { searchWith, useParams } from "../../router/router";
 import type { PageProps } from "../../shell/routes";
 import { zone } from "../../lib/time";
 import { Copy, Empty } from "../../ui/basics";
@@ -83,9 +83,10 @@ export default function GraphsPage({ params }: PageProps): ReactElement {
           const gone = !found && edited && shown.current?.name === wanted;
           const chosen = gone ? shown.current : found;
           shown.current = chosen;
+          const search = searchWith({ edit: null });
           const tabs = [
-            ...items.map(({ name, title }) => ({ name, to: `/graphs/${encodeURIComponent(name)}${location.search}`, text: title })),
-            { name: "explore", to: `/graphs/explore${location.search}`, text: "Explore" },
+            ...items.map(({ name, title }) => ({ name, to: `/graphs/${encodeURIComponent(name)}${search}`, text: title })),
+            { name: "explore", to: `/graphs/explore${search}`, text: "Explore" },
           ];
           return (
             <>

@@ -1,13 +1,16 @@
 //! query: the newest values of an expression, a few of them, and where the rest are.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use tenfold_promql::{Level, Sample, Series, Value, format_float};
-use tenfold_types::{Fault, Labels};
+use tenfold_types::{ErrorCode, Fault, Labels};
 
 use super::Reply;
 use crate::{App, Caller, Role};
 
+/// A room's commands are answered one after the other: what takes longer is for the page.
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// Series of one answer; the page has them all.
 const ROWS_MAX: usize = 10;
 /// A longer label set is cut.
@@ -20,7 +23,11 @@ const LINK_BYTES_MAX: usize = 350;
 pub(super) async fn execute(app: &App, who: &Caller, expr: &str) -> Result<Reply, Fault> {
     // What `GET /api/v1/query` demands.
     who.require(Role::Viewer, None, None)?;
-    let answer = app.query(expr, app.now()).await?;
+    let Ok(answer) = tokio::time::timeout(TIMEOUT, app.query(expr, app.now())).await else {
+        let refused = format!("the query took longer than {} s", TIMEOUT.as_secs());
+        return Err(Fault::new(ErrorCode::Timeout, refused).advice(format!("ask on the page: {}", link(app, expr))));
+    };
+    let answer = answer?;
     let (mut lines, all) = rows(&answer.value);
     if all == 0 {
         lines.push("no series matches".to_owned());

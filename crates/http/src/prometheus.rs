@@ -26,7 +26,7 @@ use tenfold_promql::{Limits, PlanNode, Value, parse_duration_ms};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
 
-use crate::{Api, Policy};
+use crate::{Api, ApiError, Policy};
 use params::{PrometheusFamilies, PrometheusInstant, PrometheusLabels, PrometheusRange, PrometheusSeries};
 pub(crate) use written::put_value;
 

@@ -9985,7 +9985,7 @@ export interface components {
             active_series: number;
             /**
              * Format: int64
-             * @description Series that came within the last hour; `null` where it is not known.
+             * @description Series that came within the last hour.
              */
             created_last_hour: number;
             labels: number;
@@ -10216,7 +10216,7 @@ export interface components {
             active: number;
             /**
              * Format: int64
-             * @description Of them, those that came within the last hour; `null` where it is not known.
+             * @description Of them, those that came within the last hour.
              */
             created_last_hour: number;
         };
@@ -10403,15 +10403,6 @@ export interface components {
             message?: string | null;
             updated_at: string;
         };
-        /** @description A pod or allocation of a deploy that was handed to a cluster, as it was seen last. */
-        DeployPod: {
-            name: string;
-            /** @description `waiting`, `activating`, `healthy`, `failed` or `stopping`. */
-            state: string;
-            /** @description It runs the release of this deploy. */
-            is_new: boolean;
-            message: string;
-        };
         /** @description What the judge makes of a canary. */
         DeployJudged: {
             /** @description While the canary is watched it is what the judge would have to say if nothing more were seen. */
@@ -10431,6 +10422,15 @@ export interface components {
              * @description `before` of the next page; absent on the last.
              */
             next?: number | null;
+        };
+        /** @description A pod or allocation of a deploy that was handed to a cluster, as it was seen last. */
+        DeployPod: {
+            name: string;
+            /** @description `waiting`, `activating`, `healthy`, `failed` or `stopping`. */
+            state: string;
+            /** @description It runs the release of this deploy. */
+            is_new: boolean;
+            message: string;
         };
         DeployStepView: {
             name: string;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::Value as Json;
 use tenfold_tsdb::{CompiledMatcher, TsdbError};
-use tenfold_types::{ErrorCode, Fault, Labels, Matcher, MatcherOp, Timestamp};
+use tenfold_types::{ErrorCode, Fault, Labels, Matcher, MatcherOp, Timestamp, is_legacy_name};
 
 use super::conventions::{Names, Shape, may_name};
 use super::dashboards::Dashboard;

@@ -101,7 +101,10 @@ impl App {
             })
             .collect();
         for pod in seen.pods.iter().filter(|p| p.state == PodState::Ready) {
-            let side = if pod.is_new { &mut pods.canary } else { &mut pods.control };
+            // Until the cluster has taken the release up, the pods of the one before are its newest.
+            let (side, other) =
+                if pod.is_new { (&mut pods.canary, &mut pods.control) } else { (&mut pods.control, &mut pods.canary) };
+            other.remove(&pod.name);
             if side.len() < NAMES_MAX {
                 side.insert(pod.name.clone());
             }

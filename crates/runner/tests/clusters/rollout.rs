@@ -118,7 +118,7 @@ async fn the_judge_compares_pods_and_takes_the_rollout_back() {
         back = world.state(deploy.number, "rolled_back") => back,
     };
     assert!(back.error.unwrap_or_default().contains("the judge found the canary worse"));
-    assert_eq!(said(&kmock).await, [json!({"abort": true})], "no step was passed");
+    assert_eq!(said(&kmock).await, [json!({"abort": true})], "no step was passed\n{}", world.log(deploy.number));
     world.stop().await;
 }
 

@@ -188,7 +188,9 @@ impl Conductor {
             Ok(looked) => looked.running,
             Err(fault) => {
                 self.log.say(Stream::Tenfold, None, &format!("the cluster cannot be asked: {}", fault.message));
-                Vec::new()
+                // Whoever follows the cluster says whether it is away, and when it is back.
+                let hosts = self.stored.run.hosts.iter();
+                return Some(hosts.map(|h| (h.name.clone(), Some(Running::Unknown))).collect());
             }
         };
         let of = |name: &str| running.iter().find(|(known, _)| known == name).and_then(|(_, running)| *running);

@@ -343,13 +343,12 @@ impl Layouts {
             return;
         }
         // The oldest first: layouts that take turns come back in their order.
-        let turns = (1..Self::KEPT).map(|back| (self.at + back) % Self::KEPT);
-        match turns.clone().find(|i| self.recent[*i].of == of) {
-            Some(i) => self.at = i,
-            None => {
-                self.at = (self.at + 1) % Self::KEPT;
-                self.recent[self.at] = self.compute(of);
-            }
+        let mut turns = (1..Self::KEPT).map(|back| (self.at + back) % Self::KEPT);
+        if let Some(i) = turns.find(|i| self.recent[*i].of == of) {
+            self.at = i;
+        } else {
+            self.at = (self.at + 1) % Self::KEPT;
+            self.recent[self.at] = self.compute(of);
         }
     }
 

@@ -39,7 +39,10 @@ const CLUSTER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What was found of services, and when.
 #[derive(Default)]
-pub(super) struct Cache(Mutex<BTreeMap<String, (Timestamp, Arc<Vec<Names>>)>>);
+pub(super) struct Cache(Mutex<BTreeMap<String, Kept>>);
+
+/// When it was looked up, and what was found.
+type Kept = (Timestamp, Arc<Vec<Names>>);
 
 impl Cache {
     fn get(&self, service: &str, now: Timestamp) -> Option<Arc<Vec<Names>>> {

@@ -35,7 +35,8 @@ fn fill(expr: &str) -> String {
         let (inside, after) = after.split_once(')').unwrap_or((after, ""));
         let (name, more) = inside.split_once(',').map_or((inside, String::new()), |(n, more)| (n, format!(",{more}")));
         let selected = format!("{name}{{job=\"tenfold\"{more}}}");
-        out.push_str(&if what == "rate" { format!("rate({selected}[1m])") } else { selected });
+        let asked = if what == "rate" { format!("rate({selected}[1m])") } else { selected };
+        out.push_str(&asked);
         rest = after;
     }
     out.push_str(rest);

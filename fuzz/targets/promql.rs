@@ -43,15 +43,7 @@ fuzz_target!(|query: &str| {
         }
         Ok(expr) => {
             let (interrupt, limits) = (Interrupt::default(), Limits { values_max: 10_000, ..Limits::default() });
-            let engine = Query {
-                source: &Few,
-                limits: &limits,
-                interrupt: &interrupt,
-                lookback_ms: 5000,
-                subquery_step_ms: 1000, rows_max_ms: i64::MAX,
-                threads: None,
-                clock: None,
-            };
+            let engine = Query { lookback_ms: 5000, subquery_step_ms: 1000, ..Query::new(&Few, &limits, &interrupt) };
             for answer in [instant(&engine, &expr, 30_000), range(&engine, &expr, 0, 60_000, 10_000)].into_iter().flatten() {
                 for remark in answer.annotations {
                     let _ = remark.render(query);

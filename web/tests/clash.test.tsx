@@ -1,11 +1,10 @@
 import { act } from "react";
-import { createRoot, type Root } from "react-dom/client";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { Dashboard, DashboardView, Panel } from "../src/api/types";
-import { forgetAll } from "../src/api/useQuery";
+import { beforeEach, expect, test, vi } from "vitest";
+import type { Dashboard, Panel } from "../src/api/types";
 import type { Range } from "../src/charts/range";
 import { differences } from "../src/pages/graphs/differences";
 import { Editing } from "../src/pages/graphs/Editing";
+import { box, mountEach, render } from "./mount";
 
 const panel = (title: string, expr = "up"): Panel => ({ title, queries: [{ expr }] });
 const of = (title: string, ...panels: Panel[]): Dashboard => ({ name: "nodes", title, panels });
@@ -20,17 +19,15 @@ test("what somebody changed is told by panel", () => {
 });
 
 const RANGE: Range = { fromMs: 0, toMs: 300_000, name: null, text: "then" };
-const FIRST: DashboardView = { ...of("Nodes"), version: 1, saved_by: "mei", saved_at: "2026-11-26T12:00:00Z" };
-const SECOND: DashboardView = { ...of("All nodes"), version: 2, saved_by: "raj", saved_at: "2026-11-26T12:05:00Z" };
+const FIRST: Dashboard = { ...of("Nodes"), version: 1, saved_by: "mei", saved_at: "2026-11-26T12:00:00Z" };
+const SECOND: Dashboard = { ...of("All nodes"), version: 2, saved_by: "raj", saved_at: "2026-11-26T12:05:00Z" };
 
-let root: Root;
-let box: HTMLElement;
 let writes: { method: string; match: string | null; none: string | null; body: unknown }[];
 let refuse: boolean;
 const done = vi.fn();
 
+mountEach();
 beforeEach(() => {
-  vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
   [writes, refuse] = [[], false];
   done.mockReset();
   vi.stubGlobal("fetch", vi.fn(async (request: Request | string) => {
@@ -40,19 +37,10 @@ beforeEach(() => {
     writes.push({ method, match: headers.get("if-match"), none: headers.get("if-none-match"), body });
     return refuse ? Response.json({ error: { code: "changed", message: "saved by raj", advice: "" } }, { status: 412 }) : Response.json(SECOND);
   }));
-  forgetAll();
-  box = document.createElement("div");
-  document.body.append(box);
-  root = createRoot(box);
-});
-afterEach(async () => {
-  await act(async () => root.unmount());
-  box.remove();
-  vi.unstubAllGlobals();
 });
 
-const show = (dashboard: DashboardView, gone = false): Promise<void> =>
-  act(async () => root.render(<Editing dashboard={dashboard} gone={gone} fresh={false} range={RANGE} values={{}} onDone={done} />));
+const show = (dashboard: Dashboard, gone = false): Promise<void> =>
+  render(<Editing dashboard={dashboard} gone={gone} fresh={false} range={RANGE} values={{}} onDone={done} />);
 const button = (name: string): HTMLButtonElement => [...box.querySelectorAll("button")].find(({ textContent }) => textContent === name)!;
 const press = (name: string): Promise<void> => act(async () => button(name).click());
 const alert = (): string | undefined => box.querySelector("[role=alert]")?.textContent;

@@ -149,13 +149,13 @@ async fn nobody_saves_over_what_they_have_not_seen() {
     assert_eq!(refused.message, told);
     let deleted = w.app.dashboard_delete_over(&mei, "nodes", first.version).await.unwrap_err();
     assert_eq!((deleted.code, deleted.message), (ErrorCode::Changed, told));
-    assert_eq!(w.app.dashboard_view("nodes").await.unwrap(), second, "neither changed anything");
+    assert_eq!(w.app.dashboard("nodes").await.unwrap(), second, "neither changed anything");
     assert_eq!(w.app.record.last_seq(), seq);
     // What both want is no conflict, and files and scripts that know no version write as before.
     assert_eq!(w.app.dashboard_put_over(&mei, nodes("All nodes"), first.version).await.unwrap(), second);
     w.app.dashboard_put(&mei, nodes("Of a file")).await.unwrap();
-    let third = w.app.dashboard_view("nodes").await.unwrap();
-    assert_eq!((third.version, third.dashboard.title.as_str()), (Some(3), "Of a file"));
+    let third = w.app.dashboard("nodes").await.unwrap();
+    assert_eq!((third.version, third.title.as_str()), (Some(3), "Of a file"));
 }
 
 #[tokio::test]
@@ -178,10 +178,10 @@ async fn a_deleted_dashboard_comes_back_as_another_version() {
 async fn one_that_draws_itself_has_no_version_until_it_is_saved() {
     let w = world().await;
     w.service("photos").await;
-    let drawn = w.app.dashboard_view("photos").await.unwrap();
-    assert_eq!((drawn.dashboard.generated, drawn.version, drawn.saved_by), (true, None, None));
-    w.app.dashboard_put_over(&person("mei"), drawn.dashboard, Some(0)).await.unwrap();
-    assert_eq!(w.app.dashboard_view("photos").await.unwrap().version, Some(1));
+    let drawn = w.app.dashboard("photos").await.unwrap();
+    assert_eq!((drawn.generated, drawn.version, &drawn.saved_by), (true, None, &None));
+    w.app.dashboard_put_over(&person("mei"), drawn, Some(0)).await.unwrap();
+    assert_eq!(w.app.dashboard("photos").await.unwrap().version, Some(1));
     w.app.dashboard_delete(&person("mei"), "photos").await.unwrap();
-    assert_eq!(w.app.dashboard_view("photos").await.unwrap().version, None, "and draws itself again");
+    assert_eq!(w.app.dashboard("photos").await.unwrap().version, None, "and draws itself again");
 }

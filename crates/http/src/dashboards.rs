@@ -6,9 +6,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use tenfold_app::metrics::{
-    Dashboard, DashboardImport, DashboardView, ImportedDashboard, Marker, MarkerQuery, TargetStatus,
-};
+use tenfold_app::metrics::{Dashboard, DashboardImport, ImportedDashboard, Marker, MarkerQuery, TargetStatus};
 use tenfold_app::{App, Role};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 use utoipa_axum::routes;
@@ -31,7 +29,7 @@ pub fn api() -> Api {
 
 #[derive(Serialize, utoipa::ToSchema)]
 struct DashboardList {
-    items: Vec<DashboardView>,
+    items: Vec<Dashboard>,
 }
 #[derive(Serialize, utoipa::ToSchema)]
 struct MarkerList {
@@ -61,11 +59,11 @@ struct MarkersQuery {
 /// Dashboards; a service without one gets a generated one.
 #[utoipa::path(get, path = "/api/dashboards", responses((status = 200, body = DashboardList)))]
 async fn list(State(app): State<App>) -> Result<Json<DashboardList>, ApiError> {
-    Ok(Json(DashboardList { items: app.dashboard_views().await? }))
+    Ok(Json(DashboardList { items: app.dashboards().await? }))
 }
 
 /// A dashboard, with its version as `ETag`.
-struct Versioned(DashboardView);
+struct Versioned(Dashboard);
 
 impl IntoResponse for Versioned {
     fn into_response(self) -> Response {
@@ -90,14 +88,14 @@ fn edited_version(headers: &HeaderMap) -> Result<Option<i64>, Fault> {
 }
 
 /// One dashboard. The `ETag` is its version; one that draws itself has none.
-#[utoipa::path(get, path = "/api/dashboards/{name}", operation_id = "dashboard", params(("name" = String, Path)), responses((status = 200, body = DashboardView), (status = 404)))]
+#[utoipa::path(get, path = "/api/dashboards/{name}", operation_id = "dashboard", params(("name" = String, Path)), responses((status = 200, body = Dashboard), (status = 404)))]
 async fn get(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<Versioned, ApiError> {
-    Ok(Versioned(app.dashboard_view(&name).await?))
+    Ok(Versioned(app.dashboard(&name).await?))
 }
 
 /// Writes a dashboard. With `If-Match: "VERSION"` it is refused (412) when somebody else saved or deleted it in between, with
 /// `If-None-Match: *` when there is one of the name (409).
-#[utoipa::path(put, path = "/api/dashboards/{name}", params(("name" = String, Path), ("if-match" = Option<String>, Header), ("if-none-match" = Option<String>, Header)), request_body = Dashboard, responses((status = 200, body = DashboardView), (status = 409), (status = 412)))]
+#[utoipa::path(put, path = "/api/dashboards/{name}", params(("name" = String, Path), ("if-match" = Option<String>, Header), ("if-none-match" = Option<String>, Header)), request_body = Dashboard, responses((status = 200, body = Dashboard), (status = 409), (status = 412)))]
 async fn put(
     State(app): State<App>,
     Who(who): Who,

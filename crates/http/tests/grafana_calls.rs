@@ -3,6 +3,8 @@
 //! that it reads. Learnt from Grafana's public source (`pkg/promlib`, `packages/grafana-prometheus`); Grafana itself does
 //! not run here.
 
+#![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
+
 mod common;
 
 use axum::body::{Body, to_bytes};

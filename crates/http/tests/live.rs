@@ -45,10 +45,10 @@ impl Events {
     /// The next event that is no heartbeat; `None` when the stream ended.
     async fn next(&mut self) -> Option<(String, Value)> {
         loop {
-            while let Some((event, rest)) = self.text.split_once("\n\n") {
+            while let Some(end) = self.text.find("\n\n") {
+                let event: String = self.text.drain(..end + 2).collect();
                 let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
                 let read = (field("event: ").to_owned(), serde_json::from_str(field("data: ")).unwrap_or_default());
-                self.text = rest.to_owned();
                 if read.0 != "ping" {
                     return Some(read);
                 }

@@ -1,17 +1,19 @@
 //! Debian's collectd sends what it measures on this machine: as Graphite's lines with tags over TCP, and without over UDP; and
 //! is scraped. Skipped in one line where it is not installed.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tenfold_app::settings::StaticTarget;
 use tenfold_app::{App, Settings};
-use tenfold_promql::Value;
-use tenfold_testkit::{ProcessGuard, TempDb, TestClock, TestEntropy, free_port, temp_db};
-use tenfold_types::Timestamp;
+use tenfold_testkit::{ProcessGuard, RealClock, TempDb, TestClock, TestEntropy, free_port, temp_db};
+use tenfold_types::Clock;
 use tokio_util::sync::CancellationToken;
+
+use common::{number, until};
 
 fn collectd() -> Option<&'static str> {
     ["/usr/sbin/collectd", "collectd"].into_iter().find(|program| Command::new(program).arg("-h").output().is_ok())
@@ -69,37 +71,12 @@ async fn world(dir: &Path, change: impl FnOnce(&mut Settings)) -> World {
     settings.statsd.listen = String::new();
     change(&mut settings);
     let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty store opens");
-    let clock = Arc::new(TestClock::at(real_now()));
+    let clock = Arc::new(TestClock::at(RealClock.now()));
     let app = App::new((*db).clone(), clock, Arc::new(TestEntropy::default()), settings, metrics);
     tenfold_app::load(&app).await.expect("an empty store loads");
     let stop = CancellationToken::new();
     tenfold_ingest::start(&app, &stop).await.expect("the edge starts");
     World { app, stop, _db: db }
-}
-
-/// collectd goes by the real time.
-#[expect(clippy::disallowed_methods, reason = "a real sender goes by the real time")]
-fn real_now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    Timestamp(i64::try_from(since.as_millis()).expect("before the year 292 million"))
-}
-
-fn number(app: &App, expr: &str) -> Option<f64> {
-    match app.metrics.query_instant(expr, real_now()).expect("the query is right") {
-        Value::Vector(v) => v.first().and_then(|s| s.value.float()),
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    let mut tick = tokio::time::interval(Duration::from_millis(50));
-    for _ in 0..600 {
-        tick.tick().await;
-        if let Some(seen) = look() {
-            return seen;
-        }
-    }
-    panic!("within 30 s: {what}");
 }
 
 #[tokio::test]
@@ -119,21 +96,28 @@ async fn collectd_is_heard() {
     let mut process = started(collectd, &config(dir.path(), tcp, udp));
     let tagged = "host=\"db1.example\",plugin=\"uptime\",type=\"uptime\"";
     let uptime = format!("collectd_uptime_uptime{{{tagged}}}");
-    let by_tags = until("the lines with tags", || number(&app, &uptime)).await;
+    let by_tags = until("the lines with tags", || number(&app, &uptime, RealClock.now())).await;
     let plain = "uptime_uptime{host=\"db1_example\"}";
-    let by_path = until("the lines without", || number(&app, plain)).await;
+    let by_path = until("the lines without", || number(&app, plain, RealClock.now())).await;
     let real = std::fs::read_to_string("/proc/uptime").expect("this is Linux");
     let real: f64 = real.split('.').next().and_then(|s| s.parse().ok()).expect("seconds");
     assert!((real - by_tags).abs() < 60.0 && (real - by_path).abs() < 60.0, "{real}, {by_tags}, {by_path}");
     // Counters come as counters.
     let user = "collectd_cpu_cpu{host=\"db1.example\",plugin_instance=\"0\",type_instance=\"user\"}";
-    let first = until("the time of a processor", || number(&app, user)).await;
+    let first = until("the time of a processor", || number(&app, user, RealClock.now())).await;
     assert!(first > 0.0 && first.fract() == 0.0, "{first}");
-    until("several samples", || number(&app, &format!("count_over_time({user}[1m])")).filter(|n| *n >= 3.0)).await;
-    assert!(number(&app, &format!("increase({user}[1m])")).is_some_and(|n| n >= 0.0));
-    let of_cpu = until("a mode of a processor", || number(&app, "cpu_0_cpu_user{host=\"db1_example\"}")).await;
+    until("several samples", || {
+        number(&app, &format!("count_over_time({user}[1m])"), RealClock.now()).filter(|n| *n >= 3.0)
+    })
+    .await;
+    assert!(number(&app, &format!("increase({user}[1m])"), RealClock.now()).is_some_and(|n| n >= 0.0));
+    let of_cpu =
+        until("a mode of a processor", || number(&app, "cpu_0_cpu_user{host=\"db1_example\"}", RealClock.now())).await;
     assert!(of_cpu >= first, "{of_cpu} after {first}");
-    assert!(number(&app, "collectd_load_load_shortterm{ds_name=\"shortterm\"}").is_some_and(|load| load >= 0.0));
+    assert!(
+        number(&app, "collectd_load_load_shortterm{ds_name=\"shortterm\"}", RealClock.now())
+            .is_some_and(|load| load >= 0.0)
+    );
     for source in ["tcp", "udp"] {
         let refused = [("protocol", "graphite"), ("source", source), ("reason", "bad_line")];
         assert_eq!(app.metrics.own.get("tenfold_push_refused_total", &refused), 0.0, "{source}");
@@ -160,9 +144,9 @@ async fn collectd_is_scraped() {
     .await;
     let mut process = started(collectd, &config);
     let uptime = "collectd_uptime{job=\"collectd\",exported_instance=\"db1.example\"}";
-    assert!(until("its page", || number(&app, uptime)).await > 0.0);
+    assert!(until("its page", || number(&app, uptime, RealClock.now())).await > 0.0);
     let user = "collectd_cpu_total{cpu=\"0\",type=\"user\"}";
-    until("the time of a processor", || number(&app, user)).await;
+    until("the time of a processor", || number(&app, user, RealClock.now())).await;
     assert_eq!(app.metrics.metadata()["collectd_cpu_total"].kind, "counter");
     process.kill();
     stop.cancel();

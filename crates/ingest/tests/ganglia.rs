@@ -1,15 +1,17 @@
 //! Real gmond, gmetric and gmetad: their datagrams, and the XML of both. Skipped in one line where they are not installed.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tenfold_app::settings::GangliaSource;
 use tenfold_app::{App, Settings};
-use tenfold_promql::Value;
 use tenfold_testkit::{ProcessGuard, TempDb, TestClock, TestEntropy, free_port, temp_db};
 use tokio_util::sync::CancellationToken;
+
+use common::{number, until};
 
 /// A program that Debian puts where only root looks.
 fn found(name: &str) -> Option<String> {
@@ -44,24 +46,6 @@ fn config(dir: &Path, cluster: &str, send: &[u16], own: u16, load: &Path) -> Pat
 fn gmetric(config: &Path, arguments: &[&str]) {
     let done = Command::new("gmetric").arg("-c").arg(config).args(arguments).output().expect("gmetric runs");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-}
-
-fn number(app: &App, expr: &str) -> Option<f64> {
-    match app.metrics.query_instant(expr, app.now()).expect("the query is right") {
-        Value::Vector(v) => v.first().and_then(|s| s.value.float()),
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn until<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
-    let mut tick = tokio::time::interval(Duration::from_millis(50));
-    for _ in 0..600 {
-        tick.tick().await;
-        if let Some(seen) = look() {
-            return seen;
-        }
-    }
-    panic!("within 30 s: {what}");
 }
 
 struct World {
@@ -114,31 +98,34 @@ async fn gmond_is_heard_and_asked() {
         gmetric(&config, &[&arguments[..], &spoof].concat());
     }
     let heard = |name: &str| format!("ganglia_{name}{{job=\"ganglia\",host=\"db1\",instance=\"db1\"}}");
-    until("what gmetric sent", || number(&app, &heard("queue"))).await;
-    assert_eq!((number(&app, &heard("queue")), number(&app, &heard("jobs_done"))), (Some(-7.0), Some(41.5)));
-    assert_eq!(number(&app, &heard("release")), None, "a text that looks like a number is none");
+    until("what gmetric sent", || number(&app, &heard("queue"), app.now())).await;
+    assert_eq!(
+        (number(&app, &heard("queue"), app.now()), number(&app, &heard("jobs_done"), app.now())),
+        (Some(-7.0), Some(41.5))
+    );
+    assert_eq!(number(&app, &heard("release"), app.now()), None, "a text that looks like a number is none");
     let about = app.metrics.metadata()["ganglia_jobs_done"].clone();
     assert_eq!((about.kind.as_str(), about.unit.as_str()), ("counter", "things"));
-    until("what gmond measures", || number(&app, "ganglia_load_fifteen{job=\"ganglia\"}")).await;
+    until("what gmond measures", || number(&app, "ganglia_load_fifteen{job=\"ganglia\"}", app.now())).await;
 
     // The same by asking; gmond tells what it heard.
     until("a poll with everything", || {
         // A sample each instant: the clock of the test moves when it is told to.
         clock.advance_ms(1_000);
-        number(&app, "ganglia_jobs_done{job=\"grid\",host=\"db1\",cluster=\"web & co\"}")
+        number(&app, "ganglia_jobs_done{job=\"grid\",host=\"db1\",cluster=\"web & co\"}", app.now())
     })
     .await;
-    let polled = number(&app, "ganglia_load_fifteen{job=\"grid\"}").expect("polled as well");
+    let polled = number(&app, "ganglia_load_fifteen{job=\"grid\"}", app.now()).expect("polled as well");
     assert!(polled >= 0.0);
-    assert_eq!(number(&app, "up{job=\"grid\"}"), Some(1.0));
-    assert_eq!(number(&app, "count(ganglia_release)"), None);
+    assert_eq!(number(&app, "up{job=\"grid\"}", app.now()), Some(1.0));
+    assert_eq!(number(&app, "count(ganglia_release)", app.now()), None);
     process.kill();
     until("it is down", || {
         clock.advance_ms(1_000);
-        number(&app, "up{job=\"grid\"}").filter(|up| *up == 0.0)
+        number(&app, "up{job=\"grid\"}", app.now()).filter(|up| *up == 0.0)
     })
     .await;
-    assert_eq!(number(&app, "ganglia_jobs_done{job=\"grid\"}"), None, "its series end");
+    assert_eq!(number(&app, "ganglia_jobs_done{job=\"grid\"}", app.now()), None, "its series end");
     stop.cancel();
 }
 
@@ -177,7 +164,7 @@ async fn gmetad_is_asked() {
     let asked = |expr: &str| {
         // A sample each instant: the clock of the test moves when it is told to.
         clock.advance_ms(1_000);
-        number(&app, expr)
+        number(&app, expr, app.now())
     };
     assert_eq!(until("what gmetric sent", || asked(&of("jobs_done"))).await, 41.5);
     assert_eq!(until("the other one", || asked(&of("queue"))).await, -7.0);
@@ -185,10 +172,10 @@ async fn gmetad_is_asked() {
     assert!(until("what gmond measures", || asked(load)).await >= 0.0);
     let about = app.metrics.metadata()["ganglia_jobs_done"].clone();
     assert_eq!((about.kind.as_str(), about.unit.as_str()), ("counter", "things"));
-    assert_eq!(number(&app, "up{job=\"grid\"}"), Some(1.0));
+    assert_eq!(number(&app, "up{job=\"grid\"}", app.now()), Some(1.0));
     gmetad.kill();
     until("it is down", || asked("up{job=\"grid\"}").filter(|up| *up == 0.0)).await;
-    assert_eq!(number(&app, &of("jobs_done")), None, "its series end");
+    assert_eq!(number(&app, &of("jobs_done"), app.now()), None, "its series end");
     gmond.kill();
     stop.cancel();
 }

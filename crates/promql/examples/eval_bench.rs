@@ -133,16 +133,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (what, text, hours) in queries.into_iter().filter(|q| q.0.contains(&only)) {
         let expr = parse(text)?;
         for threads in [1, processors] {
-            let query = Query {
-                source: &memory,
-                limits: &limits,
-                interrupt: &interrupt,
-                lookback_ms: 300_000,
-                subquery_step_ms: 60_000,
-                rows_max_ms: i64::MAX,
-                threads: Some(&Scoped(threads)),
-                clock: None,
-            };
+            let query = Query { threads: Some(&Scoped(threads)), ..Query::new(&memory, &limits, &interrupt) };
             let mut times = Vec::new();
             let cpu = cpu_seconds();
             for _ in 0..runs {

@@ -74,16 +74,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ];
     let threads = Scoped(std::env::args().nth(2).map_or(Ok(1), |n| n.parse())?);
     let (limits, interrupt) = (Limits::default(), Interrupt::default());
-    let query = Query {
-        source: &store,
-        limits: &limits,
-        interrupt: &interrupt,
-        lookback_ms: 300_000,
-        subquery_step_ms: 60_000,
-        rows_max_ms: i64::MAX,
-        threads: Some(&threads),
-        clock: None,
-    };
+    let query = Query { threads: Some(&threads), ..Query::new(&store, &limits, &interrupt) };
     for (what, text, span) in queries {
         let mut times = Vec::new();
         let mut read = 0;

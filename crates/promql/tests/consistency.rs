@@ -231,16 +231,8 @@ fn near(a: &Values, b: &Values) -> bool {
 fn a_range_query_is_its_instant_queries() {
     let table = table();
     let (limits, interrupt) = (Limits::default(), Interrupt::default());
-    let engine = |source| Query {
-        source,
-        limits: &limits,
-        interrupt: &interrupt,
-        lookback_ms: 60_000,
-        subquery_step_ms: 20_000,
-        rows_max_ms: i64::MAX,
-        threads: None,
-        clock: None,
-    };
+    let engine =
+        |source| Query { lookback_ms: 60_000, subquery_step_ms: 20_000, ..Query::new(source, &limits, &interrupt) };
     let reversed = Reversed(&table);
     for text in EXPRESSIONS {
         let expr = parse(text).unwrap_or_else(|e| panic!("{}", e.pointing(text)));
@@ -268,16 +260,7 @@ fn a_range_query_is_its_instant_queries() {
 fn the_end_is_the_one_that_was_asked_for() {
     let table = table();
     let (limits, interrupt) = (Limits::default(), Interrupt::default());
-    let query = Query {
-        source: &table,
-        limits: &limits,
-        interrupt: &interrupt,
-        lookback_ms: 60_000,
-        subquery_step_ms: 20_000,
-        rows_max_ms: i64::MAX,
-        threads: None,
-        clock: None,
-    };
+    let query = Query { lookback_ms: 60_000, subquery_step_ms: 20_000, ..Query::new(&table, &limits, &interrupt) };
     // Behind the last step by more than a sample.
     let (start, end, step) = (FROM, FROM + 3 * 100_000 + 70_000, 100_000);
     for text in ["load @ end()", "sum_over_time(load[1m] @ end())", "count_over_time(load[1m:20s] @ end())"] {

@@ -107,16 +107,7 @@ fn limits_say_their_number() {
     let table = table();
     let interrupt = Interrupt::default();
     let ask = |limits: &Limits, text: &str| {
-        let query = Query {
-            source: &table,
-            limits,
-            interrupt: &interrupt,
-            lookback_ms: 60_000,
-            subquery_step_ms: 1000,
-            rows_max_ms: i64::MAX,
-            threads: None,
-            clock: None,
-        };
+        let query = Query { lookback_ms: 60_000, subquery_step_ms: 1000, ..Query::new(&table, limits, &interrupt) };
         range(&query, &parse(text).unwrap(), 0, 100_000, 1000).map(|_| ()).unwrap_err().to_string()
     };
     let limits = |change: fn(&mut Limits)| {
@@ -139,16 +130,7 @@ fn an_interrupted_query_ends() {
     let table = table();
     let limits = Limits::default();
     let ask = |interrupt: &Interrupt| {
-        let query = Query {
-            source: &table,
-            limits: &limits,
-            interrupt,
-            lookback_ms: 60_000,
-            subquery_step_ms: 1000,
-            rows_max_ms: i64::MAX,
-            threads: None,
-            clock: None,
-        };
+        let query = Query { lookback_ms: 60_000, subquery_step_ms: 1000, ..Query::new(&table, &limits, interrupt) };
         instant(&query, &parse("sum(x)").unwrap(), 50_000)
     };
     assert_eq!(ask(&Interrupt::default()).unwrap().samples_read, 50 * 51);
@@ -166,16 +148,7 @@ fn an_interrupted_query_ends() {
 fn the_deepest_expressions_are_evaluated() {
     let table = table();
     let (limits, interrupt) = (Limits::default(), Interrupt::default());
-    let query = Query {
-        source: &table,
-        limits: &limits,
-        interrupt: &interrupt,
-        lookback_ms: 60_000,
-        subquery_step_ms: 50_000,
-        rows_max_ms: i64::MAX,
-        threads: None,
-        clock: None,
-    };
+    let query = Query { lookback_ms: 60_000, subquery_step_ms: 50_000, ..Query::new(&table, &limits, &interrupt) };
     let deep = [
         vec!["x"; 128].join(" or "),
         vec!["x"; 128].join(" * "),
@@ -216,16 +189,7 @@ fn experimental_parts_can_be_refused() {
 fn no_data_is_an_empty_vector() {
     let table = table();
     let (limits, interrupt) = (Limits::default(), Interrupt::default());
-    let query = Query {
-        source: &table,
-        limits: &limits,
-        interrupt: &interrupt,
-        lookback_ms: 60_000,
-        subquery_step_ms: 1000,
-        rows_max_ms: i64::MAX,
-        threads: None,
-        clock: None,
-    };
+    let query = Query { lookback_ms: 60_000, subquery_step_ms: 1000, ..Query::new(&table, &limits, &interrupt) };
     let output = instant(&query, &parse("sum(nothing_of_this_name)").unwrap(), 50_000).unwrap();
     assert_eq!(output.value, Value::Vector(Vec::new()));
     assert!(output.value.is_empty());
@@ -316,7 +280,7 @@ proptest! {
     fn no_text_panics(text in prop_oneof![".{0,60}", near_query()]) {
         let table = mixed_table();
         let (limits, interrupt) = (Limits { values_max: 20_000, ..Limits::default() }, Interrupt::default());
-        let query = Query { source: &table, limits: &limits, interrupt: &interrupt, lookback_ms: 60_000, subquery_step_ms: 1000, rows_max_ms: i64::MAX, threads: None, clock: None };
+        let query = Query { lookback_ms: 60_000, subquery_step_ms: 1000, ..Query::new(&table, &limits, &interrupt) };
         match parse(&text) {
             Err(error) => {
                 let _ = error.pointing(&text);

@@ -232,16 +232,7 @@ fn prometheus_gives_the_same_answers() {
     db.maintain(START_MS + SAMPLES * INTERVAL_MS).expect("our store cuts a block");
     let store = Store(db);
     let (limits, interrupt) = (Limits::default(), Interrupt::default());
-    let query = Query {
-        source: &store,
-        limits: &limits,
-        interrupt: &interrupt,
-        lookback_ms: 300_000,
-        subquery_step_ms: 60_000,
-        rows_max_ms: i64::MAX,
-        threads: None,
-        clock: None,
-    };
+    let query = Query::new(&store, &limits, &interrupt);
 
     let mut differences = Vec::new();
     let mut values = 0;

@@ -80,16 +80,7 @@ fn ask(
     limits: &Limits,
     interrupt: &Interrupt,
 ) -> Result<Output, QueryError> {
-    let query = Query {
-        source,
-        limits,
-        interrupt,
-        lookback_ms: 300_000,
-        subquery_step_ms: 60_000,
-        rows_max_ms: i64::MAX,
-        threads: Some(&Scoped(threads)),
-        clock: None,
-    };
+    let query = Query { threads: Some(&Scoped(threads)), ..Query::new(source, limits, interrupt) };
     range(&query, &parse(text)?, 600_000, 600_000 + 200 * STEP, STEP)
 }
 
@@ -123,16 +114,7 @@ fn the_number_of_threads_changes_no_bit() {
 fn even_windows_answer_as_single_ones_do() {
     let (limits, interrupt) = (Limits::default(), Interrupt::default());
     let source = made();
-    let query = Query {
-        source: &source,
-        limits: &limits,
-        interrupt: &interrupt,
-        lookback_ms: 300_000,
-        subquery_step_ms: 60_000,
-        rows_max_ms: i64::MAX,
-        threads: None,
-        clock: None,
-    };
+    let query = Query::new(&source, &limits, &interrupt);
     for (text, step) in [("rate(x_total[5m])", STEP), ("increase(x_total[40s])", 2 * STEP), ("delta(x[7m])", STEP)] {
         let expr = parse(text).unwrap();
         // Past the last sample too.
@@ -198,14 +180,10 @@ fn a_panic_while_reading_is_not_waited_for() {
     let outcome = std::thread::spawn(|| {
         let (limits, interrupt) = (Limits::default(), Interrupt::default());
         let query = Query {
-            source: &Source,
-            limits: &limits,
-            interrupt: &interrupt,
             lookback_ms: 1,
             subquery_step_ms: 1,
-            rows_max_ms: i64::MAX,
             threads: Some(&Scoped(3)),
-            clock: None,
+            ..Query::new(&Source, &limits, &interrupt)
         };
         range(&query, &parse("x").unwrap(), 0, 200 * STEP, STEP).map(|_| ())
     });
@@ -220,16 +198,8 @@ fn the_plan_tells_what_each_node_read() {
     let clock = || ticks.fetch_add(1_000_000, Ordering::Relaxed);
     let text = "sum by (job) (rate(x_total[5m])) / 2 + scalar(max(y))";
     for threads in [1, 3] {
-        let query = Query {
-            source: &source,
-            limits: &limits,
-            interrupt: &interrupt,
-            lookback_ms: 300_000,
-            subquery_step_ms: 60_000,
-            rows_max_ms: i64::MAX,
-            threads: Some(&Scoped(threads)),
-            clock: Some(&clock),
-        };
+        let query =
+            Query { threads: Some(&Scoped(threads)), clock: Some(&clock), ..Query::new(&source, &limits, &interrupt) };
         let before = ticks.load(Ordering::Relaxed);
         let output =
             range(&query, &parse(text).expect("the query parses"), 600_000, 600_000 + 200 * STEP, STEP).unwrap();

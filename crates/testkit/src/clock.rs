@@ -51,6 +51,18 @@ impl Clock for TestClock {
     }
 }
 
+/// The machine's clock, for tests beside real processes, which cannot be given another.
+#[derive(Debug, Clone, Copy)]
+pub struct RealClock;
+
+impl Clock for RealClock {
+    #[expect(clippy::disallowed_methods, reason = "real processes run in real time")]
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970");
+        Timestamp(i64::try_from(since.as_millis()).expect("it is before the year 292 million"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ mod receiver;
 mod smtp;
 mod webhook;
 
-pub use clock::TestClock;
+pub use clock::{RealClock, TestClock};
 pub use database::{TempDb, temp_db};
 pub use entropy::TestEntropy;
 pub use postgres::PgServer;

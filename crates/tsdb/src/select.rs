@@ -136,7 +136,8 @@ impl Settle {
     }
 }
 
-fn drop_from<T>(list: &mut Vec<T>, from: usize, gone: impl Fn(&T) -> bool) {
+/// Drops of what stands from a place on.
+pub(crate) fn drop_from<T>(list: &mut Vec<T>, from: usize, gone: impl Fn(&T) -> bool) {
     let mut i = 0;
     list.retain(|item| {
         i += 1;

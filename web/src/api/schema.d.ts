@@ -1490,7 +1490,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DashboardView"];
+                        "application/json": components["schemas"]["Dashboard"];
                     };
                 };
                 404: {
@@ -1528,7 +1528,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["DashboardView"];
+                        "application/json": components["schemas"]["Dashboard"];
                     };
                 };
                 409: {
@@ -10238,6 +10238,14 @@ export interface components {
             generated?: boolean;
             /** @description Of one that was made up: what was looked for, where little or nothing was found. */
             note?: string | null;
+            /**
+             * Format: int64
+             * @description Grows with every save; `PUT` and `DELETE` with `If-Match` change exactly this one. Absent where nobody saved any, and not
+             *     taken from what is written.
+             */
+            readonly version?: number | null;
+            readonly saved_by?: string | null;
+            readonly saved_at?: string | null;
         };
         /** @description A dashboard of Grafana to take in. */
         DashboardImport: {
@@ -10249,17 +10257,7 @@ export interface components {
             dry_run?: boolean;
         };
         DashboardList: {
-            items: components["schemas"]["DashboardView"][];
-        };
-        /** @description A dashboard as it stands. */
-        DashboardView: components["schemas"]["Dashboard"] & {
-            /**
-             * Format: int64
-             * @description Grows with every save; `PUT` and `DELETE` with `If-Match` change exactly this one. Absent where nobody saved any.
-             */
-            version?: number | null;
-            saved_by?: string | null;
-            saved_at?: string | null;
+            items: components["schemas"]["Dashboard"][];
         };
         /** @description What was decided of an alert. */
         Decided: {

@@ -150,7 +150,6 @@ export type FlagRequest = S["FlagRequest"];
 export type Permit = S["Permit"];
 
 export type Dashboard = S["Dashboard"];
-export type DashboardView = S["DashboardView"];
 export type Panel = S["Panel"];
 export type PanelQuery = S["PanelQuery"];
 export type PanelKind = S["PanelKind"];

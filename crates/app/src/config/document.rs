@@ -92,7 +92,7 @@ pub(super) fn read(file: &ConfigFile, current: &Things) -> Result<((Kind, String
         Kind::Dashboard => {
             let dashboard = typed::<Dashboard>(file, &text)?;
             check_dashboard(&dashboard).map_err(|f| Fault { message: format!("{}: {}", file.path, f.message), ..f })?;
-            json(&Dashboard { generated: false, note: None, ..dashboard })?
+            json(&dashboard.only_written())?
         }
     };
     Ok(((kind, name), body))

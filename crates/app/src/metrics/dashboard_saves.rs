@@ -1,6 +1,5 @@
 //! Writing dashboards: each save is a version, and nobody writes over a version they have not seen unless they say so.
 
-use serde::Serialize;
 use tenfold_store::Tx;
 use tenfold_store::dashboards::{self as store, DashboardRow, SaveRow};
 use tenfold_types::{ErrorCode, EventDraft, Fault, Timestamp};
@@ -11,30 +10,13 @@ use crate::{App, Caller, Role};
 /// The version of dashboards that were saved before versions were kept.
 const VERSION_FIRST: i64 = 1;
 
-/// A dashboard as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct DashboardView {
-    #[serde(flatten)]
-    pub dashboard: Dashboard,
-    /// Grows with every save; `PUT` and `DELETE` with `If-Match` change exactly this one. Absent where nobody saved any.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub saved_by: Option<String>,
-    #[schema(value_type = Option<String>)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub saved_at: Option<Timestamp>,
-}
-
-impl DashboardView {
-    fn new(dashboard: Dashboard, save: Option<&SaveRow>) -> Self {
-        if dashboard.generated {
-            return Self { dashboard, version: None, saved_by: None, saved_at: None };
-        }
-        let version = Some(save.map_or(VERSION_FIRST, |save| save.version));
-        let (saved_by, saved_at) = (save.map(|save| save.by.clone()), save.map(|save| save.at));
-        Self { dashboard, version, saved_by, saved_at }
+/// The dashboard with what is known of its newest save; one that draws itself has none.
+pub(super) fn saved(dashboard: Dashboard, save: Option<&SaveRow>) -> Dashboard {
+    if dashboard.generated {
+        return dashboard;
     }
+    let version = Some(save.map_or(VERSION_FIRST, |save| save.version));
+    Dashboard { version, saved_by: save.map(|save| save.by.clone()), saved_at: save.map(|save| save.at), ..dashboard }
 }
 
 /// Refuses to write over what somebody else saved or deleted. 0 is the version of a dashboard that is not there.
@@ -72,34 +54,24 @@ fn next_save(
 }
 
 impl App {
-    /// All dashboards, with their versions.
-    pub async fn dashboard_views(&self) -> Result<Vec<DashboardView>, Fault> {
-        let saves = self.read(|tx| store::saves(tx).map_err(Fault::from)).await?;
-        let view = |dashboard: Dashboard| {
-            let at = saves.binary_search_by(|save| save.name.cmp(&dashboard.name));
-            DashboardView::new(dashboard, at.ok().map(|at| &saves[at]))
-        };
-        Ok(self.dashboards().await?.into_iter().map(view).collect())
-    }
-
-    /// One of them.
-    pub async fn dashboard_view(&self, name: &str) -> Result<DashboardView, Fault> {
+    /// One dashboard.
+    pub async fn dashboard(&self, name: &str) -> Result<Dashboard, Fault> {
         let wanted = name.to_owned();
         let written = self
             .read(move |tx| {
                 let Some(row) = store::get(tx, &wanted)? else { return Ok(None) };
-                Ok(Some((from_row(&row)?, store::last_save(tx, &wanted)?)))
+                Ok(Some(saved(from_row(&row)?, store::last_save(tx, &wanted)?.as_ref())))
             })
             .await?;
-        if let Some((dashboard, save)) = written {
-            return Ok(DashboardView::new(dashboard, save.as_ref()));
+        if let Some(dashboard) = written {
+            return Ok(dashboard);
         }
-        let found = self.dashboard_views().await?.into_iter().find(|view| view.dashboard.name == name);
+        let found = self.dashboards().await?.into_iter().find(|dashboard| dashboard.name == name);
         found.ok_or_else(|| Fault::not_found(format!("there is no dashboard `{name}`")))
     }
 
     pub async fn dashboard_put(&self, who: &Caller, dashboard: Dashboard) -> Result<Dashboard, Fault> {
-        self.dashboard_put_over(who, dashboard, None).await.map(|view| view.dashboard)
+        self.dashboard_put_over(who, dashboard, None).await
     }
 
     /// Writes a dashboard. With `edited`, the version it was made of (0: there was none), only over that one.
@@ -108,12 +80,12 @@ impl App {
         who: &Caller,
         dashboard: Dashboard,
         edited: Option<i64>,
-    ) -> Result<DashboardView, Fault> {
+    ) -> Result<Dashboard, Fault> {
         who.require(Role::Deployer, dashboard.service.as_deref(), None)?;
         check_dashboard(&dashboard)?;
         let who = who.clone();
         self.transact(move |t| {
-            let dashboard = Dashboard { generated: false, note: None, ..dashboard.clone() };
+            let dashboard = dashboard.clone().only_written();
             let row = DashboardRow {
                 name: dashboard.name.clone(),
                 service: dashboard.service.clone(),
@@ -126,7 +98,7 @@ impl App {
             }
             // Who saves what is there already writes over nothing, unless it was to be a new one.
             if before.as_ref() == Some(&row) && edited != Some(0) {
-                return Ok(DashboardView::new(dashboard, last.as_ref()));
+                return Ok(saved(dashboard, last.as_ref()));
             }
             if let Some(edited) = edited {
                 check_version(&row.name, edited, before.is_some(), last.as_ref())?;
@@ -136,7 +108,7 @@ impl App {
             let save = next_save(t.tx(), &row.name, before.is_some(), last.as_ref(), &who, now)?;
             let verb = if before.is_some() { "changed" } else { "added" };
             t.record(draft(&who, verb, &dashboard.name, dashboard.service.as_deref()))?;
-            Ok(DashboardView::new(dashboard, Some(&save)))
+            Ok(saved(dashboard, Some(&save)))
         })
         .await
     }

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use tenfold_protocols::grafana;
 use tenfold_store::dashboards::{self as store, DashboardRow};
-use tenfold_types::{Fault, is_legacy_name};
+use tenfold_types::{Fault, Timestamp, is_legacy_name};
 
+use super::dashboard_saves::saved;
 use super::drawn;
 use super::ingest_page::{INGEST, ingest};
 use crate::people::check_name;
@@ -36,6 +37,24 @@ pub struct Dashboard {
     /// Of one that was made up: what was looked for, where little or nothing was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Grows with every save; `PUT` and `DELETE` with `If-Match` change exactly this one. Absent where nobody saved any, and not
+    /// taken from what is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
+    pub version: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(read_only)]
+    pub saved_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(read_only, value_type = Option<String>)]
+    pub saved_at: Option<Timestamp>,
+}
+
+impl Dashboard {
+    /// What somebody wrote of it, and nothing that the server says.
+    pub(crate) fn only_written(self) -> Self {
+        Self { generated: false, note: None, version: None, saved_by: None, saved_at: None, ..self }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -295,7 +314,8 @@ fn of_grafana(document: serde_json::Value, name: Option<&str>) -> Result<(Dashbo
     }
     let title = Some(read.title).filter(|t| !t.trim().is_empty()).unwrap_or_else(|| "imported".to_owned());
     let name = name.map_or_else(|| named_after(&title), str::to_owned);
-    Ok((Dashboard { name, title, service: None, variables, panels, generated: false, note: None }, report))
+    let page = super::drawn::page(&name, panels);
+    Ok((Dashboard { title, variables, ..page }.only_written(), report))
 }
 
 /// `Node Exporter / Nodes` becomes `node-exporter-nodes`.
@@ -320,7 +340,14 @@ impl App {
 
     /// All dashboards, with a generated one for each service that has none, one for the hosts and one for what comes in.
     pub async fn dashboards(&self) -> Result<Vec<Dashboard>, Fault> {
-        let mut all = self.dashboards_written().await?;
+        let saves = self.read(|tx| store::saves(tx).map_err(Fault::from)).await?;
+        let newest = |name: &str| saves.binary_search_by(|save| save.name.as_str().cmp(name)).ok().map(|at| &saves[at]);
+        let written = self.dashboards_written().await?.into_iter();
+        let with_save = |dashboard: Dashboard| {
+            let save = newest(&dashboard.name);
+            saved(dashboard, save)
+        };
+        let mut all: Vec<Dashboard> = written.map(with_save).collect();
         let services: Vec<String> = self.services().await?.into_iter().map(|s| s.name).collect();
         let unwritten = |s: &String| !all.iter().any(|d| d.service.as_ref() == Some(s) || d.name == *s);
         let services: Vec<String> = services.into_iter().filter(unwritten).collect();

@@ -29,6 +29,9 @@ pub(super) fn page(name: &str, panels: Vec<Panel>) -> Dashboard {
         service: None,
         generated: true,
         note: None,
+        version: None,
+        saved_by: None,
+        saved_at: None,
         variables: Vec::new(),
         panels,
     }

@@ -249,15 +249,14 @@ impl App {
             return Ok(found);
         }
         let window_s = window_of(i64::try_from(self.settings.metrics.scrape_interval_ms).unwrap_or(i64::MAX));
-        let found = match self.series_of_cluster(service, now).await? {
-            Some(series) => of_series(service, window_s, &series),
-            None => {
-                let (app, service) = (self.clone(), service.to_owned());
-                let look = move || app.metrics.look_up(&service, window_s, now);
-                let done = tokio::task::spawn_blocking(look).await;
-                done.map_err(|_| Fault::internal("looking at the index of the samples ended in a panic"))?
-                    .map_err(|e| super::query::store_fault(&e))?
-            }
+        let found = if let Some(series) = self.series_of_cluster(service, now).await? {
+            of_series(service, window_s, &series)
+        } else {
+            let (app, service) = (self.clone(), service.to_owned());
+            let look = move || app.metrics.look_up(&service, window_s, now);
+            let done = tokio::task::spawn_blocking(look).await;
+            done.map_err(|_| Fault::internal("looking at the index of the samples ended in a panic"))?
+                .map_err(|e| super::query::store_fault(&e))?
         };
         let found = Arc::new(found);
         self.metrics.found.put(service, &found, now);

@@ -52,7 +52,6 @@ pub use admin::{
 };
 pub use burst::BURST_INTERVAL_MS;
 pub use damage::QuarantinedFile;
-pub use dashboard_saves::DashboardView;
 pub use dashboards::{
     Dashboard, DashboardImport, ImportedDashboard, Panel, PanelKind, PanelQuery, Variable, check_dashboard,
 };

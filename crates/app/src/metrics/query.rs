@@ -13,9 +13,6 @@ use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Matcher, Point, Ti
 
 use crate::App;
 
-const LOOKBACK_MS: i64 = 5 * 60_000;
-const SUBQUERY_STEP_MS: i64 = 60_000;
-
 /// Threads one query may read series with, when nobody else asks.
 const THREADS_MAX: usize = 8;
 
@@ -229,14 +226,10 @@ impl super::State {
         let started = std::time::Instant::now();
         let clock = move || u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let query = Query {
-            source: &source,
-            limits: &limits,
-            interrupt,
-            lookback_ms: LOOKBACK_MS,
-            subquery_step_ms: SUBQUERY_STEP_MS,
             rows_max_ms: means.rows_max_ms,
             threads: Some(&threads),
             clock: means.explain.then_some(&clock),
+            ..Query::new(&source, &limits, interrupt)
         };
         run(&query, &parsed).map_err(|e| query_fault(&e, expr))
     }

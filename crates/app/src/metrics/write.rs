@@ -1,5 +1,7 @@
 //! Series of a batch into the store.
 
+use std::borrow::Cow;
+
 use tenfold_protocols::batch::{Batch, Refused, Series, refuse};
 use tenfold_tsdb::{SeriesWrite, Tsdb, TsdbError};
 use tenfold_types::{Exemplar, Fault, Histogram, HistogramPoint, Labels, Point};
@@ -14,20 +16,8 @@ impl State {
     pub(super) fn write(&self, all: &[Series<'_, '_>], latest_ms: i64) -> Result<Pushed, Fault> {
         self.write_starts(all, latest_ms)?;
         let mut out = Pushed::default();
-        let parts: Vec<_> = all
-            .iter()
-            .map(|s| {
-                let points = in_time(s, s.points, |p| p.t_ms, latest_ms, &mut out.refused);
-                let histograms = in_time(s, s.histograms, |h| h.t_ms, latest_ms, &mut out.refused);
-                (points, histograms, exemplars(s, latest_ms))
-            })
-            .collect();
-        let whole: Vec<_> = all
-            .iter()
-            .zip(&parts)
-            .map(|(s, (points, histograms, exemplars))| SeriesWrite { labels: s.labels, points, histograms, exemplars })
-            .filter(|w| !w.points.is_empty() || !w.histograms.is_empty() || !w.exemplars.is_empty())
-            .collect();
+        let parts = parts(all, latest_ms, &mut out.refused);
+        let whole = whole(all, &parts);
         if self.is_remote {
             out.samples = whole.iter().map(|w| w.points.len()).sum();
             out.histograms = whole.iter().map(|w| w.histograms.len()).sum();
@@ -67,7 +57,10 @@ impl State {
         if writes.is_empty() {
             return Ok(0);
         }
-        let report = self.counted(self.tsdb.write(writes))?;
+        // Exemplars are no samples.
+        let exemplars = writes.iter().all(|w| w.points.is_empty() && w.histograms.is_empty());
+        let report = self.tsdb.write(writes);
+        let report = if exemplars { self.in_store(report)? } else { self.counted(report)? };
         for rejected in report.rejected {
             refuse(refused, rejected.reason.name(), rejected.count, || rejected.example);
         }
@@ -102,26 +95,38 @@ impl State {
 pub(super) fn import(tsdb: &Tsdb, batch: &Batch<'_>, now_ms: i64, latest_ms: i64) -> Result<Imported, TsdbError> {
     let mut refused = batch.refused().to_vec();
     let all: Vec<_> = batch.series().collect();
-    let parts: Vec<_> = all
-        .iter()
-        .map(|s| {
-            let points = in_time(s, s.points, |p| p.t_ms, latest_ms, &mut refused);
-            let histograms = in_time(s, s.histograms, |h| h.t_ms, latest_ms, &mut refused);
-            (points, histograms, exemplars(s, latest_ms))
-        })
-        .collect();
-    let writes: Vec<_> = all
-        .iter()
-        .zip(&parts)
-        .map(|(s, (points, histograms, exemplars))| SeriesWrite { labels: s.labels, points, histograms, exemplars })
-        .collect();
-    let report = tsdb.import(&writes, now_ms)?;
+    let parts = parts(&all, latest_ms, &mut refused);
+    let report = tsdb.import(&whole(&all, &parts), now_ms)?;
     for rejected in report.rejected {
         refuse(&mut refused, rejected.reason.name(), rejected.count, || rejected.example);
     }
     let row = |r: Refused| ImportRefused { reason: r.reason.to_owned(), count: r.count, example: r.example };
     let refused = refused.into_iter().map(row).collect();
     Ok(Imported { samples: report.appended, new_series: report.new_series, refused })
+}
+
+/// What a series brings that does not lie ahead of the clock.
+type Parts<'a> = (Cow<'a, [Point]>, Cow<'a, [HistogramPoint]>, Vec<Exemplar>);
+
+fn parts<'a>(all: &[Series<'a, '_>], latest_ms: i64, refused: &mut Vec<Refused>) -> Vec<Parts<'a>> {
+    let each = |s: &Series<'a, '_>| {
+        let points = in_time(s, s.points, |p| p.t_ms, latest_ms, refused);
+        let histograms = in_time(s, s.histograms, |h| h.t_ms, latest_ms, refused);
+        (points, histograms, exemplars(s, latest_ms))
+    };
+    all.iter().map(each).collect()
+}
+
+/// The series that bring anything.
+fn whole<'a>(all: &[Series<'a, '_>], parts: &'a [Parts<'_>]) -> Vec<SeriesWrite<'a>> {
+    let write = |(s, (points, histograms, exemplars)): (&Series<'a, '_>, &'a Parts<'_>)| SeriesWrite {
+        labels: s.labels,
+        points,
+        histograms,
+        exemplars,
+    };
+    let brings = |w: &SeriesWrite<'_>| !w.points.is_empty() || !w.histograms.is_empty() || !w.exemplars.is_empty();
+    all.iter().zip(parts).map(write).filter(brings).collect()
 }
 
 /// The zero with which a series began, of its own kind.
@@ -148,7 +153,7 @@ fn in_time<'a, T: Clone>(
     t_ms: impl Fn(&T) -> i64,
     latest_ms: i64,
     refused: &mut Vec<Refused>,
-) -> std::borrow::Cow<'a, [T]> {
+) -> Cow<'a, [T]> {
     let Some(first) = all.iter().find(|one| t_ms(one) > latest_ms) else { return all.into() };
     let kept: Vec<T> = all.iter().filter(|one| t_ms(one) <= latest_ms).cloned().collect();
     refuse(refused, "too_far_ahead", all.len() - kept.len(), || {

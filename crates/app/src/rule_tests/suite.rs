@@ -15,7 +15,6 @@ use super::file::{AlertCase, ExprCase, TestFile, TestGroup};
 const EVALUATIONS_MAX: i64 = 500_000;
 /// Samples of one test.
 const SAMPLES_MAX: usize = 5_000_000;
-const LOOKBACK_MS: i64 = 300_000;
 
 /// What became of one test of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,14 +169,9 @@ impl<'g> Suite<'g> {
         let parsed = parse(expr).map_err(|e| e.pointing(expr))?;
         let (limits, interrupt) = (Limits::default(), Interrupt::default());
         let query = Query {
-            source: &self.table,
-            limits: &limits,
-            interrupt: &interrupt,
-            lookback_ms: LOOKBACK_MS,
             subquery_step_ms: self.file.evaluation_interval,
             rows_max_ms: 0,
-            threads: None,
-            clock: None,
+            ..Query::new(&self.table, &limits, &interrupt)
         };
         match instant(&query, &parsed, at).map_err(|e| e.to_string())?.value {
             Value::Vector(rows) => Ok(rows.into_iter().map(|r| ((*r.labels).clone(), r.value)).collect()),

@@ -7,23 +7,12 @@ use tenfold_app::chat::LinkKind;
 use tenfold_app::people::{Contact, PersonUpdate};
 use tenfold_app::{App, Caller, Role, Settings};
 use tenfold_chat::irc::{Address, ChannelConfig, Config, IrcOptions, Limits};
-use tenfold_testkit::{TempDb, TestEntropy, temp_db};
-use tenfold_types::{Actor, Clock, Event, EventDraft, Severity, Source, Timestamp};
+use tenfold_testkit::{RealClock, TempDb, TestEntropy, temp_db};
+use tenfold_types::{Actor, Event, EventDraft, Severity, Source};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Real servers live in real time.
-struct WallClock;
-
-impl Clock for WallClock {
-    #[expect(clippy::disallowed_methods, reason = "the other side of the connection cannot be given a test clock")]
-    fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970");
-        Timestamp(i64::try_from(since.as_millis()).expect("it is before the year 292 million"))
-    }
-}
 
 pub struct Bot {
     pub app: App,
@@ -54,7 +43,7 @@ impl Bot {
         let dir = tempfile::tempdir().unwrap();
         let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
         let metrics = tenfold_app::metrics::State::open(&settings).unwrap();
-        let app = App::new((*db).clone(), Arc::new(WallClock), Arc::new(TestEntropy::default()), settings, metrics);
+        let app = App::new((*db).clone(), Arc::new(RealClock), Arc::new(TestEntropy::default()), settings, metrics);
         tenfold_app::load(&app).await.unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(tenfold_app::record::run(app.clone(), stop.clone()));

@@ -114,19 +114,19 @@ impl Sender {
     /// What waited, as the receiver is sent it.
     fn pack(&self, waited: Vec<u8>, samples: u64) -> Result<Packed, String> {
         let version = self.receiver.version();
-        let packed = |version, plain: &[u8], exemplars_left_out| -> Result<Packed, String> {
+        let packed = |version, plain: &[u8], samples, exemplars_left_out| -> Result<Packed, String> {
             let body = compress(plain).map_err(|e| format!("a request cannot be compressed: {e}"))?;
             Ok(Packed { version, body, samples, exemplars_left_out })
         };
         if version == Version::V1 {
-            return packed(version, &waited, 0);
+            return packed(version, &waited, samples, 0);
         }
         match to_v2(&waited, |name| self.app.metrics.metadata_of(name)) {
-            Ok(made) => packed(version, &made.body, made.left_out),
+            Ok(made) => packed(version, &made.body, made.samples as u64, made.left_out),
             // It says the same to whoever reads it.
             Err(e) => {
                 tracing::error!(receiver = self.receiver.settings.name, "version 1.0 is sent for once: {e}");
-                packed(Version::V1, &waited, 0)
+                packed(Version::V1, &waited, samples, 0)
             }
         }
     }

@@ -134,6 +134,22 @@ pub struct Query<'a> {
     pub clock: Option<NanosClock<'a>>,
 }
 
+impl<'a> Query<'a> {
+    /// As Prometheus asks: five minutes back, subqueries each minute; on the asking thread alone.
+    pub fn new(source: &'a dyn Queryable, limits: &'a Limits, interrupt: &'a Interrupt) -> Self {
+        Self {
+            source,
+            limits,
+            interrupt,
+            lookback_ms: 5 * 60_000,
+            subquery_step_ms: 60_000,
+            rows_max_ms: i64::MAX,
+            threads: None,
+            clock: None,
+        }
+    }
+}
+
 /// Evaluates at one instant.
 pub fn instant(query: &Query<'_>, expr: &Expr, at_ms: i64) -> Result<Output, QueryError> {
     let context = Context::new(query, expr, Grid { start: at_ms, step: 0, steps: 1 }, at_ms);

@@ -18,9 +18,8 @@ use crate::wire_out::Writer;
 pub struct RequestV2 {
     /// Not compressed.
     pub body: Vec<u8>,
+    /// Floats and native histograms.
     pub samples: usize,
-    pub histograms: usize,
-    pub exemplars: usize,
     /// Exemplars of series without a sample in the request: version 2 has no place for them.
     pub left_out: usize,
 }
@@ -114,9 +113,7 @@ impl<F: Fn(&str) -> Option<Metadata>> Encoder<F> {
         let labels = self.symbols.refs(whole.labels);
         let described = self.describe(whole.labels);
         let exemplars: Vec<_> = whole.exemplars.iter().map(|e| (self.symbols.refs(&e.labels), *e)).collect();
-        out.samples += whole.points.len();
-        out.histograms += whole.histograms.len();
-        out.exemplars += exemplars.len();
+        out.samples += whole.points.len() + whole.histograms.len();
         // A series of both kinds is two, and its exemplars are of the floats.
         if !whole.points.is_empty() {
             self.series.message(5, |m| {

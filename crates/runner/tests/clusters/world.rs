@@ -10,8 +10,8 @@ use tenfold_app::settings::{ClusterKind, ClusterSettings};
 use tenfold_app::{App, Caller, Role, Settings};
 use tenfold_runner::{BuildParent, Clusters, GitRunner};
 use tenfold_store::Db;
-use tenfold_testkit::TestEntropy;
-use tenfold_types::{Clock, Timestamp};
+use tenfold_testkit::{RealClock, TestEntropy};
+use tenfold_types::Clock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,15 +19,6 @@ use tokio_util::task::TaskTracker;
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// The token that the cluster is given, and nobody else.
 pub const TOKEN: &str = "s3cret-token-of-the-cluster";
-
-struct RealClock;
-impl Clock for RealClock {
-    #[expect(clippy::disallowed_methods, reason = "real processes run in real time")]
-    fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        Timestamp(i64::try_from(since.as_millis()).unwrap())
-    }
-}
 
 pub struct World {
     pub dir: tempfile::TempDir,

@@ -19,22 +19,12 @@ use tenfold_runner::{
     agent::{AgentConfig, run, stop_services},
 };
 use tenfold_store::Db;
-use tenfold_testkit::TestEntropy;
-use tenfold_types::{Clock, Timestamp};
+use tenfold_testkit::{RealClock, TestEntropy};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Nothing here takes longer on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(40);
-
-struct RealClock;
-impl Clock for RealClock {
-    #[expect(clippy::disallowed_methods, reason = "real processes run in real time")]
-    fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        Timestamp(i64::try_from(since.as_millis()).unwrap())
-    }
-}
 
 pub struct Server {
     pub app: App,

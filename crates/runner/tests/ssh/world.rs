@@ -12,21 +12,11 @@ use tenfold_app::settings::SshHost;
 use tenfold_app::{App, Caller, Role, Settings};
 use tenfold_runner::{BuildParent, GitRunner, ssh};
 use tenfold_store::Db;
-use tenfold_testkit::TestEntropy;
-use tenfold_types::{Clock, Timestamp};
+use tenfold_testkit::{RealClock, TestEntropy};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 const PATIENCE: Duration = Duration::from_secs(90);
-
-struct RealClock;
-impl Clock for RealClock {
-    #[expect(clippy::disallowed_methods, reason = "real processes run in real time")]
-    fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        Timestamp(i64::try_from(since.as_millis()).unwrap())
-    }
-}
 
 pub struct World {
     app: App,

@@ -47,7 +47,9 @@ fn scrape(scrapes: usize) -> Set {
 /// Bits of the values, if their distribution cost nothing: no coder of single values needs less.
 fn entropy(values: &[f64]) -> f64 {
     let mut counts: HashMap<u64, f64> = HashMap::new();
-    values.iter().for_each(|v| *counts.entry(v.to_bits()).or_default() += 1.0);
+    for v in values {
+        *counts.entry(v.to_bits()).or_default() += 1.0;
+    }
     counts.values().map(|n| -n * (n / values.len() as f64).log2()).sum()
 }
 

@@ -117,7 +117,9 @@ impl Server {
         };
         let [data, blocks] = dirs;
         let cgroup = Cgroup::make(name);
-        cgroup.iter().for_each(|group| group.take(child.id()));
+        if let Some(group) = &cgroup {
+            group.take(child.id());
+        }
         Some(Self { name, cgroup, program: program.to_owned(), args, child, port, token: String::new(), data, blocks })
     }
 
@@ -173,7 +175,9 @@ impl Server {
     pub fn start_again(&mut self, probe: &str) -> f64 {
         let begun = Instant::now();
         self.child = spawn(&self.program, &self.args).unwrap();
-        self.cgroup.iter().for_each(|group| group.take(self.child.id()));
+        if let Some(group) = &self.cgroup {
+            group.take(self.child.id());
+        }
         listen(&mut self.child, None);
         let (_keep, wait) = std::sync::mpsc::channel::<()>();
         while begun.elapsed() < PATIENCE {

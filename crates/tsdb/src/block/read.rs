@@ -19,6 +19,7 @@ use crate::{
     error::TsdbError,
     histograms::take_run,
     postings::SeriesId,
+    select::drop_from,
 };
 
 /// The kind of a run of rows (module `coarse`); 0 is of floats, 1 of histograms.
@@ -170,11 +171,7 @@ impl BlockReader {
             let from = out.len();
             let taken = take_rows(lane.column(block, &run.values)?, &times, out);
             taken.ok_or_else(|| block.damage(UNREADABLE))?;
-            let mut i = 0;
-            out.retain(|row| {
-                i += 1;
-                i <= from || (start..=end).contains(&row.t_ms)
-            });
+            drop_from(out, from, |row: &Row| !(start..=end).contains(&row.t_ms));
             Ok(())
         })
     }

@@ -1,13 +1,13 @@
 import type { ReactElement } from "react";
-import type { DashboardView } from "../../api/types";
+import type { Dashboard } from "../../api/types";
 import { Status, Time } from "../../ui/basics";
 import { ActionButton } from "../../ui/Action";
 import { differences } from "./differences";
 
 interface Props {
   /** What the edit was made of, and what stands there now; null when it was deleted. */
-  base: DashboardView;
-  theirs: DashboardView | null;
+  base: Dashboard;
+  theirs: Dashboard | null;
   busy: boolean;
   onOver: () => void;
   onDrop: () => void;

@@ -1,6 +1,6 @@
 import { useState, type ReactElement } from "react";
 import { graphs } from "../../api/endpoints";
-import type { DashboardView, Panel } from "../../api/types";
+import type { Dashboard, Panel } from "../../api/types";
 import type { Range } from "../../charts/range";
 import { PanelChart } from "../../charts/PanelChart";
 import { useMarkers } from "../../charts/useMarkers";
@@ -15,7 +15,7 @@ import { VariableForm } from "./VariableForm";
 
 interface Props {
   /** As it stands now, which another may change meanwhile. */
-  dashboard: DashboardView;
+  dashboard: Dashboard;
   /** Another deleted it meanwhile. */
   gone?: boolean;
   /** Nobody wrote it yet, so that it may still be named. */

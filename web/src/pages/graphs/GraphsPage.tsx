@@ -1,6 +1,6 @@
 import { useRef, useState, type ReactElement } from "react";
 import { graphs } from "../../api/endpoints";
-import type { DashboardView, Variable } from "../../api/types";
+import type { Dashboard, Variable } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { MarkerKey } from "../../charts/MarkerKey";
 import { PanelChart } from "../../charts/PanelChart";
@@ -21,9 +21,9 @@ import { Targets } from "./Targets";
 import { Variables } from "./Variables";
 
 const NO_VARIABLES: Variable[] = [];
-const NEW: DashboardView = { name: "", title: "", panels: [] };
+const NEW: Dashboard = { name: "", title: "", panels: [] };
 
-function Panels({ dashboard, gone, range }: { dashboard: DashboardView; gone: boolean; range: Range }): ReactElement {
+function Panels({ dashboard, gone, range }: { dashboard: Dashboard; gone: boolean; range: Range }): ReactElement {
   const markers = useMarkers(range, dashboard.service);
   const variables = dashboard.variables ?? NO_VARIABLES;
   const [values, choose] = useChoices(variables);
@@ -62,7 +62,7 @@ export default function GraphsPage({ params }: PageProps): ReactElement {
   const range = useRange();
   const query = useQuery("dashboards", graphs.dashboards, { touches: ["dashboard.", "service."] });
   const edited = useParams().get("edit") === "1";
-  const shown = useRef<DashboardView>(undefined);
+  const shown = useRef<Dashboard>(undefined);
   const [made, setMade] = useState<"import" | "new" | null>(null);
   const actions = (
     <>

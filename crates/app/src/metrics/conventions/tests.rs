@@ -200,7 +200,7 @@ fn queues_and_pools_by_how_their_names_end() {
             &format!("sum by (pool) (hikaricp_connections_active{of})"),
         ],
     );
-    let many: String = (0..20).map(|n| format!("q{n}_queue_length ")).collect();
+    let many = (0..20).map(|n| format!("q{n}_queue_length")).collect::<Vec<_>>().join(" ");
     assert_eq!(drawn(&names(&many), "Queues").len(), LINES_MAX);
 }
 

@@ -64,16 +64,7 @@ fn ask(
     ask: impl Fn(&Query<'_>) -> std::result::Result<Output, QueryError>,
 ) -> std::result::Result<Output, QueryError> {
     let (interrupt, limits) = (Interrupt::default(), Limits::default());
-    ask(&Query {
-        source: table,
-        limits: &limits,
-        interrupt: &interrupt,
-        lookback_ms: 300_000,
-        subquery_step_ms: 60_000,
-        rows_max_ms: i64::MAX,
-        threads: None,
-        clock: None,
-    })
+    ask(&Query::new(table, &limits, &interrupt))
 }
 
 fn duration(text: &str) -> Result<i64> {

@@ -1,13 +1,12 @@
 // The pages of flags, as somebody works with them: make one, say who gets it, try it out, switch it on, kill it, look back.
 // Both themes, both widths, axe on each page; then five thousand flags, which must not be slower to work with than five.
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { axe, openBrowser, openPage } from '../lib/browser.mjs';
+import { openBrowser } from '../lib/browser.mjs';
 import { figure } from '../lib/figures.mjs';
-import { PASSWORD, Server } from '../lib/server.mjs';
+import { looking, openAsAna } from '../lib/look.mjs';
+import { Server } from '../lib/server.mjs';
 import { until } from '../lib/wait.mjs';
 
 const WIDTHS = { wide: { width: 1280, height: 900 }, narrow: { width: 390, height: 844 } };
@@ -25,23 +24,8 @@ after(async () => {
   await server?.stop();
 });
 
-/** A window of ana's. With TENFOLD_PICTURES set, every look is also kept as a picture. */
-async function open(options = {}) {
-  const page = await openPage(browser, server.pages.url, { as: { login: 'ana', password: PASSWORD }, ...options });
-  page.setDefaultTimeout(20_000);
-  return page;
-}
-
-async function look(page, name) {
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.ok(wide <= 0, `${name}: ${wide} px wider than the window`);
-  if (process.env.TENFOLD_PICTURES) {
-    mkdirSync(process.env.TENFOLD_PICTURES, { recursive: true });
-    await page.screenshot({ path: join(process.env.TENFOLD_PICTURES, `${name}.png`), fullPage: true });
-  }
-  assert.deepEqual(await axe(page), [], name);
-  assert.deepEqual(page.problems, [], name);
-}
+const open = (options) => openAsAna(browser, server, options);
+const look = looking('');
 
 const flagOf = (key) => server.ana.get(`/api/flags/${key}`);
 const saved = (page) => page.getByRole('region', { name: 'Unsaved changes' }).waitFor({ state: 'detached' });

@@ -1,13 +1,13 @@
 // The pages of graphs, as somebody works with them: ask, look closer, keep what was found, share it, take in what another product drew.
 // Both themes, both widths, axe on each page.
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 
-import { axe, openBrowser, openPage } from '../lib/browser.mjs';
+import { openBrowser } from '../lib/browser.mjs';
+import { looking, openAsAna } from '../lib/look.mjs';
 import { exponential, gauge, histogram, instants, send } from '../lib/otlp.mjs';
-import { PASSWORD, Server } from '../lib/server.mjs';
+import { Server } from '../lib/server.mjs';
 import { until } from '../lib/wait.mjs';
 
 const PNG = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
@@ -49,23 +49,8 @@ after(async () => {
   await server?.stop();
 });
 
-/** A window of ana's. With TENFOLD_PICTURES set, every look is also kept as a picture. */
-async function open(options = {}) {
-  const page = await openPage(browser, server.pages.url, { as: { login: 'ana', password: PASSWORD }, ...options });
-  page.setDefaultTimeout(20_000);
-  return page;
-}
-
-async function look(page, name) {
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.ok(wide <= 0, `${name}: ${wide} px wider than the window`);
-  if (process.env.TENFOLD_PICTURES) {
-    mkdirSync(process.env.TENFOLD_PICTURES, { recursive: true });
-    await page.screenshot({ path: join(process.env.TENFOLD_PICTURES, `graphs-${name}.png`), fullPage: true });
-  }
-  assert.deepEqual(await axe(page), [], name);
-  assert.deepEqual(page.problems, [], name);
-}
+const open = (options) => openAsAna(browser, server, options);
+const look = looking('graphs-');
 
 /** What is saved when somebody presses the button of this name. */
 async function saved(page, name) {

@@ -1,15 +1,14 @@
 import { act } from "react";
-import { createRoot, type Root } from "react-dom/client";
 import type { ReactElement } from "react";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import type { News } from "../src/api/live";
 import { laidOut, type RangeResult } from "../src/api/promql";
 import { EventReader } from "../src/api/sse";
-import { forgetAll } from "../src/api/useQuery";
 import { extended } from "../src/charts/follow";
 import { useNewest } from "../src/charts/panels/useNewest";
 import type { Range } from "../src/charts/range";
 import { useLines } from "../src/charts/useLines";
+import { box, mountEach, pass, render } from "./mount";
 
 /** A result of one series a job, on steps of a second. */
 const result = (from: number, jobs: Record<string, (number | null)[]>): RangeResult => ({
@@ -63,8 +62,6 @@ const NOW = Date.parse("2026-11-26T12:00:00Z");
 const RANGE: Range = { fromMs: NOW - 300_000, toMs: NOW, name: "5m", text: "last 5 min" };
 const QUERIES = [{ expr: "up", legend: "{{job}}" }];
 
-let root: Root;
-let box: HTMLElement;
 /** Streams that were opened, the newest last; a status other than 200 refuses them. */
 let streams: { controller: ReadableStreamDefaultController<Uint8Array>; queries: { query: string; step_ms: number }[] }[];
 let status: number;
@@ -98,25 +95,14 @@ async function fake(input: string, init?: RequestInit): Promise<Response> {
   return new Response(body);
 }
 
+mountEach();
 beforeEach(() => {
-  vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
   vi.useFakeTimers();
   vi.setSystemTime(NOW);
   [streams, status, asked, instants] = [[], 200, [], 0];
   vi.stubGlobal("fetch", vi.fn(fake));
-  forgetAll();
-  box = document.createElement("div");
-  document.body.append(box);
-  root = createRoot(box);
-});
-afterEach(async () => {
-  await act(async () => root.unmount());
-  box.remove();
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
 });
 
-const pass = (ms: number): Promise<void> => act(async () => void (await vi.advanceTimersByTimeAsync(ms)));
 async function tell(name: string, data: unknown): Promise<void> {
   await act(async () => {
     streams.at(-1)!.controller.enqueue(new TextEncoder().encode(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`));
@@ -143,7 +129,7 @@ const shown = (): string => box.querySelector("p")!.textContent.trim();
 const last = (): number => Number(box.querySelector("p")!.dataset.last) - second(0);
 
 async function open(element: ReactElement = <Lines />): Promise<void> {
-  await act(async () => root.render(element));
+  await render(element);
   await pass(1_000);
   await tell("ready", { queries: 1 });
 }
@@ -200,7 +186,7 @@ test("silence is taken for a dead connection", async () => {
 
 test("where the stream is refused the page asks by itself", async () => {
   status = 503;
-  await act(async () => root.render(<Lines />));
+  await render(<Lines />);
   await pass(16_500);
   expect(streams).toHaveLength(0);
   expect(asked).toHaveLength(4);
@@ -221,7 +207,7 @@ test("a line and its number follow one query together", async () => {
 
 test("a range may be looked at more closely, beside the usual one", async () => {
   const quarter: Range = { fromMs: NOW - 900_000, toMs: NOW, name: "15m", text: "last 15 min" };
-  await act(async () => root.render(<><Lines range={{ ...quarter, step: 1 }} /><Lines range={quarter} /></>));
+  await render(<><Lines range={{ ...quarter, step: 1 }} /><Lines range={quarter} /></>);
   await pass(1_000);
   expect(streams.at(-1)!.queries.map(({ step_ms }) => step_ms).sort()).toEqual([1_000, 5_000]);
   await tell("ready", { queries: 2 });
@@ -242,7 +228,7 @@ test("a query that the stream cannot tell is asked by itself until it is told ag
 
 test("a graph that leaves the page is no longer followed", async () => {
   await open();
-  await act(async () => root.render(<i />));
+  await render(<i />);
   await pass(1_000);
   expect(() => streams[0]!.controller.enqueue(new Uint8Array())).toThrow();
 });

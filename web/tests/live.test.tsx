@@ -1,13 +1,13 @@
 import { act } from "react";
-import { createRoot, type Root } from "react-dom/client";
 import type { ReactElement } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ApiError, get } from "../src/api/http";
 import { stream } from "../src/api/stream";
-import { forgetAll, useQuery } from "../src/api/useQuery";
+import { useQuery } from "../src/api/useQuery";
 import { ActionButton } from "../src/ui/Action";
 import { Status } from "../src/ui/basics";
 import { Loaded } from "../src/ui/Section";
+import { box, mountEach, pass, render } from "./mount";
 
 /** A stand-in for the browser's EventSource that the test speaks through. */
 class FakeSource extends EventTarget {
@@ -28,29 +28,12 @@ class FakeSource extends EventTarget {
   }
 }
 
-let root: Root;
-let box: HTMLElement;
-
+mountEach();
 beforeEach(() => {
-  vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
   vi.stubGlobal("EventSource", FakeSource);
   vi.useFakeTimers();
-  forgetAll();
-  box = document.createElement("div");
-  document.body.append(box);
-  root = createRoot(box);
 });
-afterEach(async () => {
-  await act(async () => root.unmount());
-  stream.close();
-  box.remove();
-  vi.restoreAllMocks();
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
-
-const show = (element: ReactElement): Promise<void> => act(async () => root.render(element));
-const pass = (ms: number): Promise<void> => act(async () => void (await vi.advanceTimersByTimeAsync(ms)));
+afterEach(() => stream.close());
 
 function Counter({ fetcher }: { fetcher: () => Promise<number> }): ReactElement {
   const query = useQuery("counter", fetcher, { touches: ["deploy."] });
@@ -61,7 +44,7 @@ test("an event asks again for what it touches, a burst of them once", async () =
   stream.open();
   let n = 0;
   const fetcher = vi.fn(async () => ++n);
-  await show(<Counter fetcher={fetcher} />);
+  await render(<Counter fetcher={fetcher} />);
   expect(box.textContent).toBe("1");
   for (let index = 0; index < 6; index += 1) FakeSource.last.say("deploy.host_activated");
   FakeSource.last.say("flag.switched");
@@ -78,7 +61,7 @@ test("while the stream is down the page asks by itself, and once more when it is
   const source = FakeSource.last;
   source.onopen?.();
   const fetcher = vi.fn(async () => 1);
-  await show(<Counter fetcher={fetcher} />);
+  await render(<Counter fetcher={fetcher} />);
   source.onerror?.();
   expect(stream.liveness()).toBe("polling");
   await pass(5_500);
@@ -95,7 +78,7 @@ test("a tab nobody sees lets go of its connection, and catches up when it is see
   const source = FakeSource.last;
   source.onopen?.();
   const fetcher = vi.fn(async () => 1);
-  await show(<Counter fetcher={fetcher} />);
+  await render(<Counter fetcher={fetcher} />);
   const state = vi.spyOn(document, "visibilityState", "get").mockReturnValue("hidden");
   document.dispatchEvent(new Event("visibilitychange"));
   await pass(5_000);
@@ -112,7 +95,7 @@ test("a tab nobody sees lets go of its connection, and catches up when it is see
 test("a failed refresh keeps the last answer and says what is wrong and what to do", async () => {
   stream.open();
   let broken = false;
-  await show(<Counter fetcher={async () => {
+  await render(<Counter fetcher={async () => {
     if (broken) throw new ApiError(503, "unavailable", "The store is closed.", "Start it again.");
     return 7;
   }} />);
@@ -126,19 +109,19 @@ test("a failed refresh keeps the last answer and says what is wrong and what to 
 
 test("a disabled action does nothing and tells why", async () => {
   const click = vi.fn();
-  await show(<ActionButton onClick={click} why="Deploy 12 is under way.">Deploy</ActionButton>);
+  await render(<ActionButton onClick={click} why="Deploy 12 is under way.">Deploy</ActionButton>);
   const button = box.querySelector("button")!;
   await act(async () => button.click());
   expect(click).not.toHaveBeenCalled();
   expect(button.getAttribute("aria-disabled")).toBe("true");
   expect(document.getElementById(button.getAttribute("aria-describedby")!)?.textContent).toBe("Deploy 12 is under way.");
-  await show(<ActionButton onClick={click}>Deploy</ActionButton>);
+  await render(<ActionButton onClick={click}>Deploy</ActionButton>);
   await act(async () => button.click());
   expect(click).toHaveBeenCalledTimes(1);
 });
 
 test("a status is a shape, a colour and a word", async () => {
-  await show(<Status look="critical">Critical</Status>);
+  await render(<Status look="critical">Critical</Status>);
   expect(box.textContent).toBe("▲Critical");
   expect(box.querySelector(".look-critical")).not.toBeNull();
 });

@@ -1,8 +1,7 @@
 import { act } from "react";
-import { createRoot, type Root } from "react-dom/client";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { forgetAll } from "../src/api/useQuery";
+import { beforeEach, expect, test, vi } from "vitest";
 import { MetricsSettings } from "../src/pages/settings/MetricsSettings";
+import { mountEach, reload, render } from "./mount";
 
 const AT = "2026-11-23T09:12:00.000Z";
 const series = (name: string, count: number, active: number, created: number): object => ({ name, series: count, active, created_last_hour: created });
@@ -13,36 +12,25 @@ const CARDINALITY = { series: 9, series_max: 10, active_series: 7, created_last_
 const SOURCE = { protocol: "otlp", name: "ci", last_at: AT, series: 5, series_max: 5, samples_per_second_max: 0, own_limits: true, throttled: 0, exceeded: [{ limit: "series", last_at: AT, count: 3, example: "x" }], samples: 50, histograms: 0, exemplars: 0, refused: [] };
 const JOB = { job: "node", exceeded: [{ limit: "sample_limit", last_at: AT, count: 14, example: "db2:9100: sample_limit exceeded (number of samples: 12, limit: 10)" }] };
 
-let root: Root;
-let box: HTMLElement;
 let asked: object[];
 let answers: Record<string, unknown>;
 
+mountEach();
 beforeEach(() => {
-  vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
   vi.stubGlobal("fetch", vi.fn(async (request: Request) => {
     const path = new URL(request.url, "http://localhost").pathname;
     if (request.method === "POST") asked.push((await request.json()) as object);
     return new Response(JSON.stringify(answers[path]), { headers: { "content-type": "application/json" } });
   }));
-  forgetAll();
   asked = [];
   answers = { "/api/metrics/store": STORE, "/api/metrics/cardinality": CARDINALITY, "/api/metrics/sources": { items: [SOURCE], jobs: [JOB] }, "/api/metrics/delete": { series: 9, examples: ["up{job=\"web\"}"], dry_run: true } };
-  box = document.createElement("div");
-  document.body.append(box);
-  root = createRoot(box);
-});
-afterEach(async () => {
-  await act(async () => root.unmount());
-  box.remove();
-  vi.unstubAllGlobals();
 });
 
 const settled = (text: string): Promise<void> => vi.waitFor(() => expect(document.body.textContent).toContain(text));
 const click = (button: HTMLElement | null | undefined): Promise<void> => act(async () => button?.click());
 const named = (text: string): HTMLElement | undefined => [...document.querySelectorAll("button")].find((one) => one.textContent === text);
 const shown = async (text: string): Promise<string> => {
-  await act(async () => root.render(<MetricsSettings />));
+  await render(<MetricsSettings />);
   await act(async () => settled(text));
   return document.body.textContent ?? "";
 };
@@ -52,9 +40,7 @@ test("a damaged file stands on the page with what to do, and a whole store says 
   expect(whole).not.toContain("damaged");
   expect(whole).toContain("1 GiB on the disk");
   answers["/api/metrics/store"] = DAMAGED;
-  forgetAll();
-  await act(async () => root.unmount());
-  root = createRoot(box);
+  await reload();
   const text = await shown("A damaged file was moved aside");
   expect(text).toContain("Look for errors of the disk.");
   expect(text).toContain("/data/metrics/quarantine/7.blk");
@@ -71,9 +57,7 @@ test("who went over which limit is told, of those who push and of those who are 
 test("new series are told, and of which metrics", async () => {
   expect(await shown("New series")).toContain("0 came within the last hour");
   answers["/api/metrics/cardinality"] = { ...CARDINALITY, created_last_hour: 4, created: [series("up", 9, 7, 4)] };
-  forgetAll();
-  await act(async () => root.unmount());
-  root = createRoot(box);
+  await reload();
   expect(await shown("New series")).toContain("4 came within the last hour");
 });
 

@@ -161,6 +161,19 @@ pub fn last_seq(tx: &mut dyn Tx) -> Result<i64, StoreError> {
     counters::last(tx, COUNTER)
 }
 
+/// The number of the last event that was recorded before `at`; 0 when there is none. Where the clock was set back
+/// meanwhile, one of those from which the clock says `at` again.
+pub fn last_before(tx: &mut dyn Tx, at: Timestamp) -> Result<i64, StoreError> {
+    let (mut before, mut from) = (0, last_seq(tx)? + 1);
+    while from - before > 1 {
+        let middle = before + (from - before) / 2;
+        let row = tx.query_opt("SELECT recorded_at FROM events WHERE seq = $1", params![middle])?;
+        let row = row.ok_or_else(|| StoreError::Corrupt(format!("event {middle} is missing from the record")))?;
+        if row.time(0)? < at { before = middle } else { from = middle }
+    }
+    Ok(before)
+}
+
 /// Recomputes the chain from `from` (or the first) to `to` (or the last) and stops at the first break.
 ///
 /// Finds changed, missing and inserted events, and events cut off at the end. It reads

@@ -9,6 +9,19 @@ use tenfold_types::{Event, Fault, Timestamp};
 use super::views::SuspectView;
 
 const EVENTS_MAX: usize = 1_000;
+/// A deploy counts from the instant it first touched hosts.
+const DEPLOY_KINDS: [&str; 5] =
+    ["deploy.canary_started", "deploy.host_activated", "deploy.promoting", "deploy.succeeded", "deploy.rolled_back"];
+const FLIP_KINDS: [&str; 8] = [
+    "flag.switched",
+    "flag.changed",
+    "flag.reverted",
+    "flag.drill_started",
+    "flag.ramp_step",
+    "flag.ramp_started",
+    "flag.guard_tripped",
+    "flag.guard_gave_up",
+];
 /// Of a commit's subject line.
 const MESSAGE_CHARS_MAX: usize = 60;
 /// A change may begin this long after the measured onset: rates and scrapes lag.
@@ -56,7 +69,10 @@ impl Changes {
 
     fn read(tx: &mut dyn Tx, from: Timestamp, to: Timestamp) -> Result<Self, Fault> {
         let query = EventQuery {
-            kinds: vec!["deploy.".into(), "flag.".into()],
+            kinds: DEPLOY_KINDS.iter().chain(&FLIP_KINDS).map(|k| (*k).to_owned()).collect(),
+            // Nothing is recorded before it happens. With it each kind is a short walk from there, however many alerts
+            // there are since; by time alone each of those is read.
+            after: Some(events::last_before(tx, from)?),
             from: Some(from),
             to: Some(to),
             limit: EVENTS_MAX,
@@ -119,16 +135,11 @@ fn changes<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<Change> {
     let mut out = Vec::new();
     for event in events {
         match event.kind.as_str() {
-            "deploy.canary_started"
-            | "deploy.host_activated"
-            | "deploy.promoting"
-            | "deploy.succeeded"
-            | "deploy.rolled_back" => {
+            kind if DEPLOY_KINDS.contains(&kind) => {
                 let Some(number) = event.subject.deploy else { continue };
                 deploys.entry(number).or_insert_with(|| deploy(event, number));
             }
-            "flag.switched" | "flag.changed" | "flag.reverted" | "flag.drill_started" | "flag.ramp_step"
-            | "flag.ramp_started" | "flag.guard_tripped" | "flag.guard_gave_up" => out.push(flip(event)),
+            kind if FLIP_KINDS.contains(&kind) => out.push(flip(event)),
             _ => {}
         }
     }

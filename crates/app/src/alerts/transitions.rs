@@ -223,13 +223,8 @@ fn one(
             let row = write(t, origin, alert, None, Vec::new())?;
             pending(t, &row, alert, &text)
         }
-        TransitionKind::Firing => {
-            if transition.from.is_none() {
-                // It is stored below, once.
-                pending(t, &row(origin, alert, None, String::new()), alert, &text)?;
-            }
-            fired(t, origin, alert, &text, outcome, changes)
-        }
+        // What fires at once, as all that senders bring, had no first signs: `active_since` says when it began.
+        TransitionKind::Firing => fired(t, origin, alert, &text, outcome, changes),
         TransitionKind::FiringAgain => {
             let row = write(t, origin, alert, incident, known)?;
             let draft = draft(

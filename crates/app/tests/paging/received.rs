@@ -42,7 +42,7 @@ async fn link(w: &World) -> Value {
 async fn silence_is_no_end_and_what_is_said_after_it_counts() {
     let w = World::new(31).await;
     say(&w, 4).await;
-    let begun = ["alert.pending", "alert.fired", "incident.opened"];
+    let begun = ["alert.fired", "incident.opened"];
     assert_eq!(kinds(&w).await, begun);
     // Said again in time, nothing happens.
     w.pass(3 * MINUTE_S).await;
@@ -51,13 +51,13 @@ async fn silence_is_no_end_and_what_is_said_after_it_counts() {
     assert_eq!(kinds(&w).await, begun);
     // Not said again, nobody knows.
     w.pass(2 * MINUTE_S).await;
-    assert_eq!(kinds(&w).await[3..], ["alert.unknown"]);
+    assert_eq!(kinds(&w).await[2..], ["alert.unknown"]);
     assert_eq!(link(&w).await, "http://sender.example/graph");
     say(&w, 4).await;
-    assert_eq!(kinds(&w).await[4..], ["alert.fired"]);
+    assert_eq!(kinds(&w).await[3..], ["alert.fired"]);
     w.pass(5 * MINUTE_S).await;
     say(&w, 0).await;
-    assert_eq!(kinds(&w).await[5..], ["alert.unknown", "alert.resolved", "incident.resolved"]);
+    assert_eq!(kinds(&w).await[4..], ["alert.unknown", "alert.resolved", "incident.resolved"]);
 }
 
 #[tokio::test]
@@ -66,11 +66,11 @@ async fn a_sender_that_stays_silent_leaves_the_incident_to_people_until_it_is_ba
     say(&w, 4).await;
     w.pass(5 * MINUTE_S).await;
     w.pass(61 * MINUTE_S).await;
-    assert_eq!(kinds(&w).await[3..], ["alert.unknown", "alert.expired"]);
+    assert_eq!(kinds(&w).await[2..], ["alert.unknown", "alert.expired"]);
     say(&w, 0).await;
-    assert_eq!(kinds(&w).await[5..], ["alert.resolved", "incident.resolved"]);
+    assert_eq!(kinds(&w).await[4..], ["alert.resolved", "incident.resolved"]);
     say(&w, 0).await;
-    assert_eq!(kinds(&w).await.len(), 7, "what is over is over");
+    assert_eq!(kinds(&w).await.len(), 6, "what is over is over");
 }
 
 /// A sender that names its alerts by keys says something of one of them.
@@ -92,14 +92,14 @@ async fn say_of_key(w: &World, state: SaidState) {
 async fn a_key_that_falls_silent_is_unknown_and_its_sender_may_end_it_after_it_was_given_up() {
     let w = World::new(33).await;
     say_of_key(&w, SaidState::Firing).await;
-    assert_eq!(kinds(&w).await, ["alert.pending", "alert.fired", "incident.opened"]);
+    assert_eq!(kinds(&w).await, ["alert.fired", "incident.opened"]);
     say_of_key(&w, SaidState::Silent).await;
     say_of_key(&w, SaidState::Silent).await;
-    assert_eq!(kinds(&w).await[3..], ["alert.unknown"], "said again, nothing happens");
+    assert_eq!(kinds(&w).await[2..], ["alert.unknown"], "said again, nothing happens");
     w.pass(61 * MINUTE_S).await;
-    assert_eq!(kinds(&w).await[4..], ["alert.expired"]);
+    assert_eq!(kinds(&w).await[3..], ["alert.expired"]);
     say_of_key(&w, SaidState::Silent).await;
-    assert_eq!(kinds(&w).await.len(), 5);
+    assert_eq!(kinds(&w).await.len(), 4);
     say_of_key(&w, SaidState::Resolved).await;
-    assert_eq!(kinds(&w).await[5..], ["alert.resolved", "incident.resolved"]);
+    assert_eq!(kinds(&w).await[4..], ["alert.resolved", "incident.resolved"]);
 }

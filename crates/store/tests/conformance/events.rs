@@ -18,6 +18,7 @@ pub async fn run(db: &Db) {
     search_finds_words(db).await;
     hides_what_is_for_administrators(db).await;
     limits_hold(db).await;
+    finds_what_was_recorded_before(db).await;
     verify_detects_tampering(db).await;
 }
 
@@ -68,6 +69,23 @@ async fn is_dense_under_many_writers(db: &Db) {
     assert_eq!(read(db, events::last_seq).await, 100);
     let found = read(db, |tx| events::verify(tx, None, None)).await;
     assert!(found.ok && found.checked == 100, "{found:?}");
+}
+
+async fn finds_what_was_recorded_before(db: &Db) {
+    let entropy = TestEntropy::seeded(9);
+    let last = read(db, events::last_seq).await;
+    for n in 1..=5 {
+        let entropy = entropy.clone();
+        write(db, move |tx| {
+            let at = NOW.plus_ms(n * 10);
+            events::append(tx, at, EventId::new(at, &entropy), &draft("deploy.queued", "Later"))
+        })
+        .await;
+    }
+    for (ms, expected) in [(0, 0), (1, last), (10, last), (11, last + 1), (50, last + 4), (1_000, last + 5)] {
+        let found = read(db, move |tx| events::last_before(tx, NOW.plus_ms(ms))).await;
+        assert_eq!(found, expected, "{ms} ms later");
+    }
 }
 
 async fn returns_what_was_written(db: &Db) {

@@ -138,12 +138,16 @@ pub struct DeployQuery {
     pub service: Option<String>,
     pub environment: Option<String>,
     pub state: Option<String>,
+    /// `deploy` or `rollback`.
+    pub kind: Option<String>,
     /// Only those below this number.
     pub before: Option<i64>,
     /// Only those that are not final.
     pub unfinished: bool,
     /// Only those asked for at or after this instant.
     pub since: Option<Timestamp>,
+    /// Only those asked for before this instant.
+    pub until: Option<Timestamp>,
     pub limit: u32,
 }
 
@@ -161,9 +165,11 @@ pub fn deploys(tx: &mut dyn Tx, query: &DeployQuery) -> Result<Vec<DeployRow>, S
     and("service =", query.service.as_ref().map(Value::from));
     and("environment =", query.environment.as_ref().map(Value::from));
     and("state =", query.state.as_ref().map(Value::from));
+    and("kind =", query.kind.as_ref().map(Value::from));
     and("number <", query.before.map(Value::from));
     and("final =", query.unfinished.then(|| Value::from(false)));
     and("started_at >=", query.since.map(Value::from));
+    and("started_at <", query.until.map(Value::from));
     params.push(Value::from(query.limit));
     let order = format!(" ORDER BY number DESC LIMIT ${}", params.len());
     sql.push_str(&order);
@@ -186,6 +192,12 @@ pub fn deploy_unfinished(tx: &mut dyn Tx, service: &str, environment: &str) -> R
 pub fn deploys_newest(tx: &mut dyn Tx, since: Timestamp) -> Result<Vec<i64>, StoreError> {
     let sql = "SELECT max(number) FROM deploys WHERE state = 'succeeded' AND finished_at >= $1 \
                GROUP BY service, environment ORDER BY max(number)";
+    tx.query(sql, params![since])?.iter().map(|row| row.int(0)).collect()
+}
+
+/// The deploys and rollbacks that ended at or after `since`, however they ended.
+pub fn deploys_ended(tx: &mut dyn Tx, since: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let sql = "SELECT number FROM deploys WHERE finished_at >= $1 ORDER BY number";
     tx.query(sql, params![since])?.iter().map(|row| row.int(0)).collect()
 }
 

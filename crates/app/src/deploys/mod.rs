@@ -9,6 +9,7 @@ mod agents;
 mod asks;
 mod blobs;
 mod check;
+mod closely;
 mod conductor;
 mod deltas;
 mod effects;
@@ -226,6 +227,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
 pub async fn run(app: App, stop: CancellationToken) {
     let after = tokio::spawn(after::run(app.clone(), stop.clone()));
     let expected = tokio::spawn(expected::run(app.clone(), stop.clone()));
+    let closely = tokio::spawn(closely::run(app.clone(), stop.clone()));
     let mut prune_at = tokio::time::interval(PRUNE);
     prune_at.tick().await;
     loop {
@@ -245,6 +247,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
     let _ = after.await;
     let _ = expected.await;
+    let _ = closely.await;
     app.deploys.stop.cancel();
     app.deploys.conductors.close();
     app.deploys.conductors.wait().await;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
 mod after;
+mod closely;
 mod crash;
 mod fanout;
 mod fencing;

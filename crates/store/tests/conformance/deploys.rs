@@ -117,6 +117,7 @@ async fn what_runs_is_the_newest_that_succeeded(db: &Db) {
     assert_eq!(read(db, |tx| deploys::deploys_newest(tx, NOW.plus_ms(-5))).await, [1, 11, 13]);
     assert_eq!(read(db, |tx| deploys::deploys_newest(tx, NOW.plus_ms(1))).await, [11]);
     assert!(read(db, |tx| deploys::deploys_newest(tx, NOW.plus_ms(21))).await.is_empty());
+    assert_eq!(read(db, |tx| deploys::deploys_ended(tx, NOW.plus_ms(20))).await, [11, 12]);
     write(db, |tx| deploys::deploy_insert(tx, &row(15, "failed", Some(11)))).await;
     write(db, |tx| deploys::deploy_insert(tx, &row(16, "succeeded", Some(11)))).await;
     let tries = read(db, |tx| deploys::deploy_rollbacks(tx, 11)).await;

@@ -19,6 +19,7 @@ mod gate;
 mod handed;
 mod hub;
 mod judged;
+mod listed;
 mod locks;
 mod log;
 mod next;
@@ -45,8 +46,10 @@ use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use agents::{AgentSession, HEARTBEAT_MS};
+pub use asks::Answer;
 pub use blobs::{Blobs, hash_file};
 pub use deltas::Delta;
+pub use listed::Listed;
 pub use log::RunLog;
 
 use crate::App;

@@ -343,7 +343,7 @@ fn busy(running: &Stored) -> Fault {
     .advice("wait for it, or cancel it")
 }
 
-fn reason(text: Option<String>) -> Result<Option<String>, Fault> {
+pub(super) fn reason(text: Option<String>) -> Result<Option<String>, Fault> {
     match text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()) {
         Some(text) if text.len() > REASON_BYTES_MAX => {
             Err(Fault::invalid(format!("the reason is longer than {REASON_BYTES_MAX} bytes")))

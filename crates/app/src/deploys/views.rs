@@ -503,8 +503,29 @@ pub struct DeployFilter {
     pub service: Option<String>,
     #[serde(default)]
     pub environment: Option<String>,
+    /// A state, or `running` for all that are not the end.
     #[serde(default)]
     pub state: Option<String>,
+    /// `deploy` or `rollback`.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Login, or the name of a robot.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// The beginning of a commit that goes to the hosts, or is among those that ship; at least four characters.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// Words, all of which stand in the messages and authors of its commits, its reason, its error or its author's name.
+    #[serde(default)]
+    pub q: Option<String>,
+    /// Asked for at or after this instant.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    pub from: Option<Timestamp>,
+    /// Asked for before this instant.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    pub to: Option<Timestamp>,
     /// Only deploys with a lower number.
     #[serde(default)]
     pub before: Option<i64>,

@@ -100,6 +100,14 @@ async fn what_was_taken_back_is_not_healthy(db: &Db) {
         ..DeployQuery::default()
     };
     assert_eq!(read(db, move |tx| deploys::deploys(tx, &query)).await.len(), 1);
+    let query = DeployQuery { kind: Some("rollback".into()), limit: 9, ..DeployQuery::default() };
+    let rollbacks = read(db, move |tx| deploys::deploys(tx, &query)).await;
+    assert_eq!(rollbacks.iter().map(|d| d.number).collect::<Vec<_>>(), [4]);
+    // From an instant on, and before one.
+    let (since, until) = (Some(NOW.plus_ms(2)), Some(NOW.plus_ms(4)));
+    let query = DeployQuery { since, until, limit: 9, ..DeployQuery::default() };
+    let between = read(db, move |tx| deploys::deploys(tx, &query)).await;
+    assert_eq!(between.iter().map(|d| d.number).collect::<Vec<_>>(), [3, 2]);
 }
 
 async fn what_runs_is_the_newest_that_succeeded(db: &Db) {

@@ -8,6 +8,7 @@ mod checks;
 mod client;
 mod config;
 mod dashboard;
+mod deploys;
 mod duty;
 mod environment;
 mod exchange;
@@ -62,7 +63,12 @@ pub struct Common {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Deploy(ship::Deploy),
+    Deploys(deploys::Deploys),
     Approve(ship::Approve),
+    Promote(deploys::Promote),
+    Abort(deploys::Abort),
+    Cancel(deploys::Cancel),
+    Retry(deploys::Retry),
     Train(train::Train),
     Rollback(ship::Rollback),
     Status(ship::Status),
@@ -89,8 +95,8 @@ pub enum Command {
     Lock(ship::Lock),
     Unlock(ship::Unlock),
     Doing(record::Doing),
-    Log(record::Log),
-    WatchLog(record::WatchLog),
+    Log(deploys::Log),
+    WatchLog(deploys::WatchLog),
     Search(record::Search),
     Query(query::Query),
     Dashboard(dashboard::Dashboard),
@@ -145,7 +151,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks Sources Classify Noise
+        Deploy Deploys Approve Promote Abort Cancel Retry Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks Sources Classify Noise
         Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Host Project Environment
     }
 }

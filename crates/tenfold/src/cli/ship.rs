@@ -78,7 +78,7 @@ fn stage_line(stage: &Value) -> String {
     format!("{}:{on} {}", text(stage, "name"), text(stage, "says"))
 }
 
-async fn started(client: &Client, out: Out, deploy: &Value, no_wait: bool) -> Result<Exit, Failure> {
+pub(super) async fn started(client: &Client, out: Out, deploy: &Value, no_wait: bool) -> Result<Exit, Failure> {
     let n = number(deploy, "number");
     talk(&format!("{} {n}: {}/deploys/{n}", text(deploy, "kind"), client.base()));
     if no_wait {
@@ -234,6 +234,10 @@ fn next_lines(next: &Value) -> Vec<String> {
         number(next, "added_count"),
         number(next, "removed_count")
     )];
+    let diff = text(next, "diff_url");
+    if !diff.is_empty() {
+        lines.push(diff.to_owned());
+    }
     for (sign, key) in [("+", "added"), ("-", "removed")] {
         let commit = |c: &Value| format!("{sign} {} {} ({})", text(c, "short"), text(c, "message"), text(c, "author"));
         lines.extend(list(next, key).iter().map(commit));

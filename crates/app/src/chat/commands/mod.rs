@@ -1,6 +1,7 @@
 //! From a command to the use case behind it, and back to a few lines. Decides nothing: rights and rules are the use cases'.
 
 mod deploys;
+mod deploys_seen;
 mod duty;
 mod flag_changes;
 mod flag_shared;
@@ -60,6 +61,11 @@ impl App {
             }
             Command::Status => self.say_status().await,
             Command::Deploy { .. }
+            | Command::DeployDryRun { .. }
+            | Command::Deploys { .. }
+            | Command::DeployShow { .. }
+            | Command::DeployLog { .. }
+            | Command::DeployMove { .. }
             | Command::RollbackService { .. }
             | Command::RollbackDeploy { .. }
             | Command::Approve { .. }

@@ -9,6 +9,7 @@ mod flags;
 mod lexer;
 mod oncall;
 mod parse;
+mod ship;
 mod verbs;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use flags::{
 };
 pub use oncall::OnCall;
 pub use parse::{DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_matchers};
+pub use ship::{DeployWord, LockHow};
 pub use verbs::{VERBS, Verb, help, verb};
 
 /// What a command without an environment means.
@@ -45,6 +47,33 @@ pub enum Command {
         service: String,
         reference: Option<String>,
         environment: String,
+        /// Why windows, freezes, locks and pins are passed over.
+        override_reason: Option<String>,
+    },
+    /// What a deploy would do, stage by stage.
+    DeployDryRun {
+        service: String,
+        reference: Option<String>,
+        environment: String,
+    },
+    Deploys {
+        service: Option<String>,
+        environment: Option<String>,
+        state: Option<String>,
+        /// Login of who asked for them.
+        by: Option<String>,
+    },
+    DeployShow {
+        number: i64,
+    },
+    DeployLog {
+        number: i64,
+        host: Option<String>,
+    },
+    DeployMove {
+        number: i64,
+        word: DeployWord,
+        reason: Option<String>,
     },
     RollbackService {
         service: String,
@@ -189,6 +218,7 @@ pub enum Command {
         environment: String,
         reason: String,
         for_ms: i64,
+        how: LockHow,
     },
     Unlock {
         service: String,
@@ -209,7 +239,7 @@ pub enum Command {
 /// True when a line may be meant for us: its first word is a verb, or near one.
 pub fn concerns(line: &str) -> bool {
     let word = line.split_whitespace().next().unwrap_or("").to_lowercase();
-    verbs::verb(&word).is_some() || verbs::closest(&word).is_some()
+    verbs::verb(&word).is_some() || verbs::instead(&word).is_some()
 }
 
 /// How bad an incident opened by hand is.
@@ -232,7 +262,10 @@ impl Command {
     /// The verb this is an instance of.
     pub fn verb(&self) -> &'static str {
         match self {
-            Self::Deploy { .. } => "deploy",
+            Self::Deploy { .. } | Self::DeployDryRun { .. } => "deploy",
+            Self::Deploys { .. } | Self::DeployShow { .. } => "deploys",
+            Self::DeployLog { .. } => "log",
+            Self::DeployMove { word, .. } => word.verb(),
             Self::RollbackService { .. } | Self::RollbackDeploy { .. } => "rollback",
             Self::Status => "status",
             Self::Next { .. } => "next",
@@ -285,6 +318,9 @@ impl Command {
             self,
             Self::Status
                 | Self::Next { .. }
+                | Self::DeployDryRun { .. }
+                | Self::Deploys { .. }
+                | Self::DeployShow { .. }
                 | Self::FlagList { .. }
                 | Self::FlagShow { .. }
                 | Self::FlagPreview { .. }

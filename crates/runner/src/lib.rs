@@ -14,6 +14,7 @@ mod hook;
 pub mod host;
 mod mask;
 mod process;
+mod program;
 mod runner;
 pub mod sandbox;
 pub mod ssh;

@@ -1,11 +1,11 @@
-//! A control group of version 2 for one build: limits on memory and processes, and a way to end all of it at once.
+//! A control group of version 2 for one program: limits on memory and processes, and a way to end all of it at once.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-/// A build's group; removed when dropped.
+/// A program's group; removed when dropped.
 pub(crate) struct Group {
     dir: PathBuf,
 }

@@ -2,7 +2,7 @@
 
 use super::super::expects::{LINE_CHARS_MAX, LINES_MAX};
 use super::super::{Expects, HookAt, Pipeline};
-use super::words::{Checked, argv, env, line, path, seconds};
+use super::words::{Checked, argv, env, line, path, seconds, variable};
 
 pub(super) fn hooks(p: &Pipeline) -> Checked {
     for which in HookAt::ALL {
@@ -12,6 +12,9 @@ pub(super) fn hooks(p: &Pipeline) -> Checked {
         seconds(hook.timeout_s, 1, &at("timeout_s"))?;
         seconds(hook.idle_timeout_s, 1, &at("idle_timeout_s"))?;
         env(&hook.env, &at("env"))?;
+        for secret in &hook.secrets {
+            variable(secret, &at("secrets"))?;
+        }
     }
     Ok(())
 }

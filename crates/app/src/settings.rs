@@ -448,6 +448,9 @@ pub struct ForgeSettings {
     /// Base of its API, when it is not where the forge usually has it.
     #[serde(default)]
     pub api: String,
+    /// Base of its pages, when that is not `https://` and the host: links to what a deploy changes begin with it.
+    #[serde(default)]
+    pub web: String,
     /// With it, webhooks are taken.
     #[serde(default)]
     pub hook_secret_file: Option<PathBuf>,

@@ -139,6 +139,12 @@ pub fn announce(event: &Event, base: &str) -> Option<Announcement> {
             text = format!("{text} {}{page}", base.trim_end_matches('/'));
         }
     }
+    // What a deploy changes is read before it is out.
+    if event.kind == "deploy.queued"
+        && let Some(diff) = event.data.get("diff_url").and_then(serde_json::Value::as_str)
+    {
+        text = format!("{text} {diff}");
+    }
     Some(Announcement {
         seq: event.seq,
         at: event.recorded_at,
@@ -311,6 +317,17 @@ mod tests {
         failed.kind = "deploy.succeeded".into();
         failed.severity = Severity::Good;
         assert_eq!(announce(&failed, "http://t").unwrap().text, "● deploy 12 of photos failed");
+    }
+
+    #[test]
+    fn a_deploy_that_begins_says_where_its_diff_is() {
+        let mut queued = event(1, "deploy.queued", Severity::Info, "ana is deploying photos 4f2a91c (2 commits)");
+        let diff = "https://git.example/ana/photos/compare/0a1b2c3...4f2a91c";
+        queued.data = serde_json::json!({"diff_url": diff});
+        let text = format!("ana is deploying photos 4f2a91c (2 commits) {diff}");
+        assert_eq!(announce(&queued, "").unwrap().text, text);
+        queued.data = serde_json::json!({"diff_url": null});
+        assert_eq!(announce(&queued, "").unwrap().text, "ana is deploying photos 4f2a91c (2 commits)");
     }
 
     #[test]

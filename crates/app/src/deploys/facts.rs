@@ -214,6 +214,7 @@ fn data(stored: &Stored) -> Value {
         "started_at": stored.started_at,
         "duration_ms": took_ms(stored.started_at, stored.finished_at),
         "reason": stored.asked.reason,
+        "diff_url": stored.asked.diff_url,
     });
     if let (Some(reverts), Some(map)) = (stored.reverts, data.as_object_mut()) {
         map.insert("reverts".to_owned(), json!(reverts));

@@ -12,6 +12,7 @@ mod check;
 mod closely;
 mod conductor;
 mod deltas;
+mod diff;
 mod effects;
 mod expected;
 mod facts;

@@ -70,7 +70,11 @@ impl App {
         let sha = shipment.commit.short.clone();
         let plan = pipeline.map_or_else(Vec::new, |p| planned(p, environment, &hosts, irreversible.as_ref(), &sha));
         let target = pipeline.and_then(|p| p.target(environment).ok());
+        let counts = (shipment.range.added_count, shipment.range.removed_count);
+        let diff_url =
+            self.next_diff_url(&settings.repository, shipment.current.as_ref(), &shipment.commit.sha, counts);
         Ok(NextDeploy {
+            diff_url,
             service: service.to_owned(),
             environment: environment.to_owned(),
             current: shipment.current,

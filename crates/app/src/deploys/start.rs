@@ -63,6 +63,9 @@ impl App {
         }
         let mut run = Run::deploy(plan, hosts, now);
         self.date_absences(&mut run);
+        let counts = (shipment.range.added_count, shipment.range.removed_count);
+        let diff_url =
+            self.next_diff_url(&settings.repository, shipment.current.as_ref(), &shipment.commit.sha, counts);
         let mut commits = shipment.range.added;
         commits.truncate(COMMITS_KEPT_MAX);
         let mut removed = shipment.range.removed;
@@ -88,6 +91,7 @@ impl App {
                 pipeline,
                 repository: settings.repository,
                 overridden,
+                diff_url,
             },
             run,
         };
@@ -154,6 +158,7 @@ impl App {
         };
         let from_sha = current.as_ref().map_or_else(|| deploy.sha.clone(), |c| c.sha.clone());
         let removed = self.commits_between(&target, &from_sha).await;
+        let diff_url = self.diff_url(&target.asked.repository, Some(&from_sha), &target.sha, true);
         let stored = Stored {
             number: 0,
             service: deploy.service,
@@ -175,6 +180,7 @@ impl App {
                 pipeline,
                 repository: target.asked.repository,
                 overridden: None,
+                diff_url,
             },
             run,
         };

@@ -45,6 +45,9 @@ pub(super) struct Asked {
     /// Why windows, freezes and locks were passed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overridden: Option<String>,
+    /// Where the forge shows what it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff_url: Option<String>,
 }
 
 /// A deploy read from the store.
@@ -123,6 +126,7 @@ impl Stored {
             commits: self.asked.commits.clone(),
             removed: self.asked.removed.clone(),
             commit_count: self.asked.commit_count,
+            diff_url: self.asked.diff_url.clone(),
             actor: ActorView::from(&self.asked.actor),
             actor_name: self.asked.actor_name.clone(),
             reason: self.asked.reason.clone(),

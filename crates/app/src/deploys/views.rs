@@ -398,6 +398,9 @@ pub struct Deploy {
     /// What ran before and is not in this release.
     pub removed: Vec<Commit>,
     pub commit_count: u64,
+    /// The forge's page with what it changes, of a rollback with what it takes out; absent where no forge is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff_url: Option<String>,
     pub actor: ActorView,
     pub actor_name: String,
     pub reason: Option<String>,
@@ -451,6 +454,9 @@ pub struct NextDeploy {
     pub added_count: u64,
     pub removed: Vec<Commit>,
     pub removed_count: u64,
+    /// The forge's page with what it would change; absent where no forge is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff_url: Option<String>,
     /// Sentences for people: what would go wrong or needs a look.
     pub warnings: Vec<String>,
     pub locked: Option<Lock>,

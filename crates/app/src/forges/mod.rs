@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use tenfold_protocols::forge::SECRET_BYTES_MIN;
+use tenfold_protocols::forge::{SECRET_BYTES_MIN, is_web_base};
 use tenfold_store::{forges as store, leases};
 use tenfold_types::Fault;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -104,6 +104,10 @@ fn keep(all: &mut BTreeMap<String, Secrets>, of: &str, key: String, secrets: Sec
 pub async fn load(app: &App) -> Result<(), Fault> {
     let mut all = BTreeMap::new();
     for forge in &app.settings.forges {
+        if !forge.web.is_empty() && !is_web_base(&forge.web) {
+            return Err(Fault::invalid(format!("forges: `{}` of {} is no base of pages", forge.web, forge.name))
+                .advice("write it like https://git.example.org, without a question mark"));
+        }
         let (secret, token) = (forge.hook_secret_file.as_deref(), forge.token_file.as_deref());
         let read = secrets("forges", "forge", &forge.name, secret, token)?;
         keep(&mut all, "forges", forge.name.clone(), read)?;

@@ -3,14 +3,20 @@
 use super::{FILE_BYTES_MAX, Pipeline, PipelineError};
 
 mod sections;
+mod stages;
 mod target;
 mod words;
 
 use sections::{expectations, hooks};
+use stages::stages;
 use target::target;
 use words::{Checked, argv, env, globs, http_path, line, name, path, seconds, variable};
 
 const COMMITS_MAX: u32 = 10_000;
+/// Most values that aliases (`*name`) may stand for, all together: a short file could come to gigabytes otherwise.
+const ALIASED_MAX: usize = 1_000;
+/// Most aliases.
+const ALIASES_MAX: usize = 100;
 
 pub(super) fn parse(text: &str) -> Result<Pipeline, PipelineError> {
     if text.len() > FILE_BYTES_MAX {
@@ -19,16 +25,27 @@ pub(super) fn parse(text: &str) -> Result<Pipeline, PipelineError> {
             message: format!("the file has {} bytes, more than {FILE_BYTES_MAX}", text.len()),
         });
     }
-    let pipeline: Pipeline = serde_saphyr::from_str(text).map_err(|e| from_yaml(text, &e))?;
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_aliases: ALIASES_MAX },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: ALIASED_MAX },
+    };
+    let pipeline: Pipeline = serde_saphyr::from_str_with_options(text, options).map_err(|e| from_yaml(text, &e))?;
     check(&pipeline).map_err(|(path, why)| PipelineError {
         line: locate(text, &path),
-        message: format!("`{}` {why}", path.join(".")),
+        message: format!(
+            "`{}` {why}",
+            path.iter().filter(|key| nth(key).is_none()).cloned().collect::<Vec<_>>().join(".")
+        ),
     })?;
     Ok(pipeline)
 }
 
 fn from_yaml(text: &str, error: &serde_saphyr::Error) -> PipelineError {
     let line = error.location().map_or(0, |l| usize::try_from(l.line()).unwrap_or(0));
+    if matches!(error.without_snippet(), serde_saphyr::Error::AliasReplayLimitExceeded { .. }) {
+        let message = format!("aliases stand for more than {ALIASED_MAX} values; write them out where they are needed");
+        return PipelineError { line, message };
+    }
     let plain = error.without_snippet().to_string();
     let said = plain.lines().next().unwrap_or("the file is not YAML");
     let said = match said.find(" at line ").or_else(|| said.find(", line ")) {
@@ -81,6 +98,7 @@ fn check(p: &Pipeline) -> Checked {
     for (environment, of) in &p.targets {
         target(environment, of)?;
     }
+    stages(p)?;
     hooks(p)?;
     if let Some(irreversible) = &p.irreversible {
         globs(&irreversible.paths, &["irreversible", "paths"])?;
@@ -99,12 +117,36 @@ impl super::Pipeline {
     }
 }
 
+/// Among keys: the item of a list at this index. No key of a file holds a zero byte.
+fn item(index: usize) -> String {
+    format!("\0{index}")
+}
+
+fn nth(key: &str) -> Option<usize> {
+    key.strip_prefix('\0')?.parse().ok()
+}
+
+/// The line on which an item of a list begins, where each has lines of its own below that of the list's key.
+fn line_of_item(lines: &[&str], below: usize, index: usize) -> Option<usize> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let said = |line: &str| !line.trim_start().is_empty() && !line.trim_start().starts_with('#');
+    let mut rest = lines.iter().enumerate().skip(below + 1).filter(|(_, line)| said(line));
+    let (at, first) = rest.next().filter(|(_, line)| line.trim_start().starts_with('-'))?;
+    let begins = |line: &str| indent(line) == indent(first) && line.trim_start().starts_with('-');
+    std::iter::once(at).chain(rest.filter(|(_, line)| begins(line)).map(|(i, _)| i)).nth(index)
+}
+
 /// The line a key stands on: follows the keys one below the other; a key that is not found leaves its parent's line.
 fn locate(text: &str, keys: &[String]) -> usize {
     let lines: Vec<&str> = text.lines().collect();
     let mut at = 0;
     let mut found = 0;
     for key in keys {
+        if let Some(index) = nth(key) {
+            let Some(i) = line_of_item(&lines, at, index) else { break };
+            (at, found) = (i, i + 1);
+            continue;
+        }
         let hit = lines.iter().enumerate().skip(at).find(|(_, line)| {
             let line = line.split(" #").next().unwrap_or(line);
             line.match_indices(key.as_str()).any(|(i, _)| {

@@ -215,6 +215,65 @@ fn their_errors_name_the_line() {
     }
 }
 
+const STAGED: &str = r#"
+service: photos
+run: {command: ["node"]}
+targets:
+  staging: {hosts: all}
+  canary-site: {hosts: all}
+  production: {hosts: {role: web}}
+stages:
+  - environment: staging
+  # a day of crawlers
+  - environment: canary-site
+    auto: true
+    hold_s: 600
+  - {environment: production}
+"#;
+
+#[test]
+fn stages_are_an_order_and_their_errors_name_the_line() {
+    let p = Pipeline::parse(STAGED).unwrap();
+    let before = |environment: &str| p.stage_before(environment).map(|stage| stage.environment.as_str());
+    assert_eq!(
+        (before("staging"), before("canary-site"), before("production")),
+        (None, Some("staging"), Some("canary-site"))
+    );
+    let after = p.stage_after("staging").unwrap();
+    assert_eq!((after.environment.as_str(), after.auto, after.hold_s), ("canary-site", true, 600));
+    assert!(p.stage_after("production").is_none() && p.stage_before("moon").is_none());
+    let json = serde_json::to_string(&p).unwrap();
+    assert_eq!(serde_json::from_str::<Pipeline>(&json).unwrap(), p);
+    assert!(Pipeline::parse(GOOD).unwrap().stages.is_empty());
+    let cases: &[(&str, &str, usize, &str)] = &[
+        (
+            "- {environment: production}",
+            "- {environment: moon}",
+            14,
+            "`stages.environment` is `moon`, which `targets` does not have; it has canary-site, production, staging",
+        ),
+        ("- {environment: production}", "- {environment: staging}", 14, "is `staging` again, which is stage 1 already"),
+        ("- environment: canary-site", "- environment: staging", 11, "is `staging` again"),
+        (
+            "  - environment: staging\n",
+            "  - environment: staging\n    auto: true\n",
+            10,
+            "`stages.auto` is true for the first stage",
+        ),
+        ("    auto: true\n", "", 12, "`stages.hold_s` only counts with `auto: true`"),
+        ("hold_s: 600", "hold_s: 90000", 13, "`stages.hold_s` must be between 0 and 86400 seconds"),
+        ("hold_s: 600", "holds: 600", 13, "holds"),
+    ];
+    for (from, to, line, words) in cases {
+        assert!(STAGED.contains(from), "{from}");
+        let error = Pipeline::parse(&STAGED.replacen(from, to, 1)).unwrap_err();
+        assert!(error.message.contains(words), "{to}: {error}");
+        assert_eq!(error.line, *line, "{to}: {error}");
+    }
+    let one = Pipeline::parse(&GOOD.replacen("targets:", "stages: [{environment: staging}]\ntargets:", 1)).unwrap_err();
+    assert!(one.line == 12 && one.message.contains("an order takes two"), "{one}");
+}
+
 #[test]
 fn the_examples_of_the_guide_are_read() {
     let guide = include_str!("../../../../../docs/guide/deploys.md");
@@ -247,4 +306,30 @@ fn hostile_text_is_an_error_and_not_a_panic() {
     for text in ["", "[", "service: [1", "a: &a [*a]", "\u{0}", "- x", &"a: ".repeat(30_000)] {
         assert!(Pipeline::parse(text).is_err());
     }
+}
+
+/// What a few lines stand for is bounded before it is built.
+#[test]
+fn aliases_are_few() {
+    let word = "x".repeat(20_000);
+    let wide = |aliases: usize| {
+        let list = vec!["*w"; aliases].join(", ");
+        format!("service: photos\nrun: {{command: [&w {word}, {list}]}}\ntargets: {{production: {{}}}}\n")
+    };
+    assert!(Pipeline::parse(&wide(50)).is_ok(), "a few are what aliases are for");
+    let error = Pipeline::parse(&wide(5_000)).unwrap_err();
+    assert!(error.message.contains("aliases"), "{error}");
+
+    let targets = |first: &str, other: &str, count: usize| {
+        let others: String = (0..count).map(|n| format!("  e{n}: {other}\n")).collect();
+        format!("service: photos\nrun: {{command: [x]}}\ntargets:\n  first: {first}\n{others}")
+    };
+    let freezes = vec!["{from: 2026-01-01, until: 2026-01-02, reason: r, owner: o}"; 100].join(", ");
+    let many = targets(&format!("{{freezes: &f [{freezes}]}}"), "{freezes: *f}", 90);
+    let error = Pipeline::parse(&many).unwrap_err();
+    assert!(error.message.contains("aliases stand for more than 1000 values") && error.line > 4, "{error}");
+
+    let judged = "{hosts: 1, hold_s: 30, judge: {errors: {bad: b, total: t}, after: {for_s: 900}}}";
+    let good = targets(&format!("{{canary: &c {judged}}}"), "{canary: *c}", 9);
+    assert_eq!(Pipeline::parse(&good).unwrap().targets.len(), 10);
 }

@@ -26,6 +26,7 @@ mod log;
 mod next;
 pub mod ports;
 mod prune;
+mod read;
 mod services;
 mod start;
 mod stored;
@@ -52,6 +53,7 @@ pub use blobs::{Blobs, hash_file};
 pub use deltas::Delta;
 pub use listed::Listed;
 pub use log::RunLog;
+pub use read::read_pipeline;
 
 use crate::App;
 use conductor::{RunHandle, Signal};

@@ -7,7 +7,7 @@ use tenfold_types::Fault;
 use super::{
     gate,
     handed::{Looked, handed_of},
-    judged, locks, median,
+    locks, median,
     ports::{Commit, CommitRange, Source},
     stored::{Stored, approval, expects, short},
     took_ms,
@@ -194,9 +194,7 @@ impl App {
             Fault::invalid(format!("{at} does not exist"))
                 .advice("write one; docs/guide/deploys.md has a whole example")
         })?;
-        let pipeline = Pipeline::parse(&text)
-            .and_then(|pipeline| judged::check(&pipeline, &text).map(|()| pipeline))
-            .map_err(|e| Fault::invalid(format!("{at}, {e}")))?;
+        let pipeline = super::read_pipeline(&text).map_err(|e| Fault::invalid(format!("{at}, {e}")))?;
         if pipeline.service != source.service {
             return Err(Fault::invalid(format!(
                 "{at} is for the service {}, not {}",

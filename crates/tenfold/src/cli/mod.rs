@@ -25,6 +25,7 @@ mod nagios;
 mod noise;
 mod oncall;
 mod out;
+mod pipeline;
 mod project;
 mod query;
 mod record;
@@ -87,6 +88,7 @@ pub enum Command {
     Mute(duty::Mute),
     Routes(routes::Routes),
     Rules(rules::Rules),
+    Pipeline(pipeline::Pipeline),
     Checks(checks::Checks),
     Sources(sources::Sources),
     Why(routes::Why),
@@ -146,6 +148,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
                 Command::Logout(args) => args.run().await,
                 Command::Setup(args) => args.run().await,
                 Command::Rules(args) => args.run(),
+                Command::Pipeline(args) => args.run(),
                 Command::Completions(args) => args.run(),
             }
         };

@@ -1630,13 +1630,26 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Deploys and rollbacks, newest first. */
+        /** Deploys and rollbacks, newest first. At most 5,000 are read for one answer: `next` may be there with few items, or none. */
         get: {
             parameters: {
                 query?: {
                     service?: string | null;
                     environment?: string | null;
+                    /** @description A state, or `running` for all that are not the end. */
                     state?: string | null;
+                    /** @description `deploy` or `rollback`. */
+                    kind?: string | null;
+                    /** @description Login, or the name of a robot. */
+                    actor?: string | null;
+                    /** @description The beginning of a commit that goes to the hosts, or is among those that ship; at least four characters. */
+                    commit?: string | null;
+                    /** @description Words, all of which stand in the messages and authors of its commits, its reason, its error or its author's name. */
+                    q?: string | null;
+                    /** @description Asked for at or after this instant. */
+                    from?: string | null;
+                    /** @description Asked for before this instant. */
+                    to?: string | null;
                     /** @description Only deploys with a lower number. */
                     before?: number | null;
                     limit?: number | null;
@@ -1744,7 +1757,11 @@ export interface paths {
                 };
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody?: {
+                content: {
+                    "application/json": components["schemas"]["AnswerBody"] | null;
+                };
+            };
             responses: {
                 200: {
                     headers: {
@@ -1821,7 +1838,11 @@ export interface paths {
                 };
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody?: {
+                content: {
+                    "application/json": components["schemas"]["AnswerBody"] | null;
+                };
+            };
             responses: {
                 200: {
                     headers: {
@@ -1900,7 +1921,11 @@ export interface paths {
                 };
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody?: {
+                content: {
+                    "application/json": components["schemas"]["AnswerBody"] | null;
+                };
+            };
             responses: {
                 200: {
                     headers: {
@@ -9947,6 +9972,13 @@ export interface components {
         AlertsDone: {
             done: boolean;
         };
+        AnswerBody: {
+            /**
+             * @description Stands in the record behind the name of who said it.
+             * @default null
+             */
+            reason?: string | null;
+        };
         AttemptView: {
             /** @description `mail`, `irc`, `webhook` or `web`. */
             channel: string;
@@ -10337,6 +10369,8 @@ export interface components {
             removed: components["schemas"]["Commit"][];
             /** Format: int64 */
             commit_count: number;
+            /** @description The forge's page with what it changes, of a rollback with what it takes out; absent where no forge is known. */
+            diff_url?: string | null;
             actor: components["schemas"]["ActorView"];
             actor_name: string;
             reason?: string | null;
@@ -12201,6 +12235,8 @@ export interface components {
             removed: components["schemas"]["Commit"][];
             /** Format: int64 */
             removed_count: number;
+            /** @description The forge's page with what it would change; absent where no forge is known. */
+            diff_url?: string | null;
             /** @description Sentences for people: what would go wrong or needs a look. */
             warnings: string[];
             locked?: components["schemas"]["Lock"] | null;

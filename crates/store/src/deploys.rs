@@ -225,6 +225,23 @@ pub fn deploys_healthy(
     tx.query(&sql, params![service, environment, before, limit])?.iter().map(deploy).collect()
 }
 
+/// The newest deploy of a commit that succeeded and was not taken back since.
+pub fn deploy_healthy_of(
+    tx: &mut dyn Tx,
+    service: &str,
+    environment: &str,
+    sha: &str,
+) -> Result<Option<DeployRow>, StoreError> {
+    let columns = DEPLOY.split(", ").map(|c| format!("d.{c}")).collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "SELECT {columns} FROM deploys d WHERE d.service = $1 AND d.environment = $2 AND d.sha = $3 \
+         AND d.state = 'succeeded' AND d.digest IS NOT NULL AND NOT EXISTS \
+         (SELECT 1 FROM deploys r WHERE r.reverts = d.number AND r.state = 'succeeded') \
+         ORDER BY d.number DESC LIMIT 1"
+    );
+    tx.query_opt(&sql, params![service, environment, sha])?.map(|row| deploy(&row)).transpose()
+}
+
 /// The newest deploy that shipped this artifact to the environment.
 pub fn deploy_of_digest(
     tx: &mut dyn Tx,

@@ -20,14 +20,17 @@ mod gate;
 mod handed;
 mod hub;
 mod judged;
+mod limits;
 mod listed;
 mod locks;
 mod log;
 mod next;
 pub mod ports;
 mod prune;
+mod queue;
 mod read;
 mod services;
+mod stages;
 mod start;
 mod stored;
 mod targets;
@@ -50,9 +53,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use agents::{AgentSession, HEARTBEAT_MS};
 pub use asks::Answer;
 pub use blobs::{Blobs, hash_file};
-pub use deltas::Delta;
+pub use deltas::{Delta, Pack, Part, Plan};
 pub use listed::Listed;
 pub use log::RunLog;
+pub(crate) use queue::push as queue_push;
+pub use queue::{QueueAsked, QueueEntry, QueueView, QueueWord, look as look_at_queues};
 pub use read::read_pipeline;
 
 use crate::App;
@@ -77,6 +82,7 @@ pub struct State {
     executor: OnceLock<Arc<dyn ports::Executor>>,
     /// By deploy, of those that are handed to a cluster.
     pods: Mutex<BTreeMap<i64, handed::Pods>>,
+    tries: Mutex<queue::Tries>,
     changes: broadcast::Sender<i64>,
     node: OnceLock<String>,
     conductors: TaskTracker,
@@ -93,6 +99,7 @@ impl Default for State {
             runner: OnceLock::new(),
             executor: OnceLock::new(),
             pods: Mutex::default(),
+            tries: Mutex::default(),
             changes: broadcast::Sender::new(CHANGES_MAX),
             node: OnceLock::new(),
             conductors: TaskTracker::new(),
@@ -234,6 +241,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     let after = tokio::spawn(after::run(app.clone(), stop.clone()));
     let expected = tokio::spawn(expected::run(app.clone(), stop.clone()));
     let closely = tokio::spawn(closely::run(app.clone(), stop.clone()));
+    let queues = tokio::spawn(queue::run(app.clone(), stop.clone()));
     let mut prune_at = tokio::time::interval(PRUNE);
     prune_at.tick().await;
     loop {
@@ -254,6 +262,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     let _ = after.await;
     let _ = expected.await;
     let _ = closely.await;
+    let _ = queues.await;
     app.deploys.stop.cancel();
     app.deploys.conductors.close();
     app.deploys.conductors.wait().await;

@@ -11,7 +11,7 @@ use super::{
     ports::{Commit, CommitRange, Source},
     stored::{Stored, approval, expects, short},
     took_ms,
-    views::{Current, NextDeploy, PlannedStage, ServiceUpdate},
+    views::{Current, NextDeploy, NextStage, PlannedStage, ServiceUpdate},
 };
 use crate::App;
 
@@ -33,8 +33,17 @@ pub(super) struct Shipment {
     pub irreversible: Option<String>,
 }
 
+impl Shipment {
+    /// What runs is this commit, or has it and more.
+    pub fn is_out(&self) -> bool {
+        let only_back = self.range.added_count == 0 && self.range.removed_count > 0;
+        self.current.as_ref().is_some_and(|current| current.sha == self.commit.sha || only_back)
+    }
+}
+
 impl App {
-    /// The commit and the hosts of the next deploy. `reference` is the service's branch unless given.
+    /// The commit and the hosts of the next deploy. `reference` is the service's branch unless given; where a
+    /// stage is before, what that runs well.
     pub async fn deploy_next(
         &self,
         service: &str,
@@ -68,7 +77,19 @@ impl App {
         let irreversible = shipment.irreversible.clone();
         let pipeline = shipment.pipeline.as_ref();
         let sha = shipment.commit.short.clone();
-        let plan = pipeline.map_or_else(Vec::new, |p| planned(p, environment, &hosts, irreversible.as_ref(), &sha));
+        let mut plan = pipeline.map_or_else(Vec::new, |p| planned(p, environment, &hosts, irreversible.as_ref(), &sha));
+        let stage = match pipeline {
+            Some(p) => self.next_stage(service, p, environment, &shipment.commit.sha).await?,
+            None => None,
+        };
+        if let Some(number) = stage.as_ref().and_then(|stage| stage.passed) {
+            for built in plan.iter_mut().filter(|planned| planned.name == "building") {
+                built.says = format!("nothing is built: the artifact of deploy {number} goes on");
+            }
+        }
+        // Where nothing would happen, nothing goes on either.
+        let goes_on = stage.as_ref().and_then(NextStage::says).filter(|_| !plan.is_empty());
+        plan.extend(goes_on.map(|says| PlannedStage { name: "next_stage".to_owned(), hosts: Vec::new(), says }));
         let target = pipeline.and_then(|p| p.target(environment).ok());
         let counts = (shipment.range.added_count, shipment.range.removed_count);
         let diff_url =
@@ -94,6 +115,7 @@ impl App {
             approval: target.and_then(|target| target.approve.as_ref()).map(approval),
             irreversible,
             expects: pipeline.and_then(|p| p.expects.as_ref()).map(expects),
+            stage,
         })
     }
 
@@ -118,12 +140,25 @@ impl App {
             warnings
                 .push(format!("The repository could not be fetched, so this may be out of date: {}", fault.message));
         }
-        let reference = reference.map(str::trim).filter(|r| !r.is_empty()).unwrap_or(&settings.branch);
+        let named = reference.map(str::trim).filter(|r| !r.is_empty());
+        let reference = named.unwrap_or(&settings.branch);
         let commit = runner.resolve(&source, reference).await.map_err(|fault| match warnings.first() {
             Some(warning) => Fault { message: format!("{} ({warning})", fault.message), ..fault },
             None => fault,
         })?;
         let pipeline = self.pipeline(&source, settings, &commit).await;
+        let from_stage = match &pipeline {
+            Ok(pipeline) if named.is_none() => self.stage_commit(service, pipeline, environment).await?,
+            _ => None,
+        };
+        let (commit, pipeline) = match from_stage.filter(|sha| *sha != commit.sha) {
+            Some(sha) => {
+                let commit = runner.resolve(&source, &sha).await?;
+                let pipeline = self.pipeline(&source, settings, &commit).await;
+                (commit, pipeline)
+            }
+            None => (commit, pipeline),
+        };
         let handed = pipeline.as_ref().ok().and_then(|pipeline| handed_of(pipeline, environment));
         let looked = match &handed {
             Some(handed) => Some(self.look_at(handed, service, environment).await),

@@ -8,7 +8,6 @@ mod cdevents;
 mod hook;
 pub mod ports;
 mod statuses;
-mod wanted;
 
 use std::{
     collections::BTreeMap,
@@ -124,7 +123,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     statuses::begin(app).await
 }
 
-/// Deploys what was pushed and tells what was deployed, until `stop` is cancelled. Deliveries are forgotten in time also where
+/// Tells what was deployed, until `stop` is cancelled; what was pushed waits in the queues of deploys. Deliveries are forgotten in time also where
 /// no forge and no sink is set up: CDEvents come in without either.
 pub async fn run(app: App, stop: CancellationToken) {
     let nobody = app.settings.forges.is_empty() && app.settings.cdevents.sinks.is_empty();
@@ -154,7 +153,6 @@ pub async fn look(app: &App) -> Result<(), Fault> {
     if held.is_none() {
         return Ok(());
     }
-    wanted::look(app).await?;
     statuses::collect(app).await?;
     statuses::send(app).await
 }

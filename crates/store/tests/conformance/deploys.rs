@@ -86,6 +86,11 @@ async fn what_was_taken_back_is_not_healthy(db: &Db) {
     }
     let healthy = read(db, |tx| deploys::deploys_healthy(tx, "photos", "production", 99, 10)).await;
     assert_eq!(healthy.iter().map(|d| d.number).collect::<Vec<_>>(), [4, 1]);
+    for (number, passed) in [(1, true), (2, false), (3, false), (4, true)] {
+        let sha = format!("{number:040}");
+        let found = read(db, move |tx| deploys::deploy_healthy_of(tx, "photos", "production", &sha)).await;
+        assert_eq!(found.is_some(), passed, "{number}");
+    }
     assert_eq!(read(db, |tx| deploys::deploy_reverted_by(tx, 2)).await, Some(4));
     assert_eq!(read(db, |tx| deploys::deploy_reverted_by(tx, 1)).await, None);
     let found = read(db, |tx| deploys::deploy_of_digest(tx, "photos", "production", "digest 2")).await;

@@ -28,6 +28,11 @@ const DIGEST_LINES_MAX: usize = 5;
 /// Kinds that a room hears of. Everything else is in the record and on the pages.
 const TOLD: &[&str] = &[
     "deploy.queued",
+    "deploy.waiting",
+    "queue.left",
+    "queue.stands",
+    "queue.resumed",
+    "queue.dropped",
     "deploy.awaiting_approval",
     "deploy.approved",
     "deploy.hook_failed",

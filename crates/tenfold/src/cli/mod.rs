@@ -28,6 +28,7 @@ mod out;
 mod pipeline;
 mod project;
 mod query;
+mod queue;
 mod record;
 mod routes;
 mod rules;
@@ -71,6 +72,7 @@ pub enum Command {
     Cancel(deploys::Cancel),
     Retry(deploys::Retry),
     Train(train::Train),
+    Queue(queue::Queue),
     Rollback(ship::Rollback),
     Status(ship::Status),
     Next(ship::Next),
@@ -154,7 +156,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Deploys Approve Promote Abort Cancel Retry Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks Sources Classify Noise
+        Deploy Deploys Approve Promote Abort Cancel Retry Train Queue Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks Sources Classify Noise
         Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Host Project Environment
     }
 }

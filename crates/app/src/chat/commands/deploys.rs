@@ -16,8 +16,14 @@ const COMMITS_SHOWN: usize = 8;
 pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result<Reply, Fault> {
     match command {
         Command::Deploy { service, reference, environment, override_reason } => {
+            let (of, to) = (service.clone(), environment.clone());
             let new = NewDeploy { service, environment, reference, reason: None, override_reason };
-            Ok(started(app, &app.deploy_start(who, new).await?))
+            let asked = app.deploy_ask(who, new).await?;
+            Ok(match (&asked.deploy, &asked.waiting) {
+                (Some(deploy), _) => started(app, deploy),
+                (None, Some(entry)) => Reply::line(super::queue::joined(&of, &to, entry)),
+                (None, None) => return Err(Fault::internal("the deploy neither began nor waits")),
+            })
         }
         Command::DeployDryRun { service, reference, environment } => {
             next(app, &service, &environment, reference.as_deref(), true).await

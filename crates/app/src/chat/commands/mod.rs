@@ -8,6 +8,7 @@ mod flag_shared;
 mod flags;
 mod oncall;
 mod query;
+mod queue;
 mod why;
 
 use tenfold_types::{ErrorCode, Fault, Severity};
@@ -73,6 +74,9 @@ impl App {
             | Command::Next { .. }
             | Command::Lock { .. }
             | Command::Unlock { .. } => Box::pin(deploys::execute(self, who, command)).await,
+            Command::Queue { service, environment, ask, reason } => {
+                Box::pin(queue::execute(self, who, service, &environment, ask, reason)).await
+            }
             Command::FlagList { .. }
             | Command::FlagSwitch { .. }
             | Command::FlagRollout { .. }

@@ -9,6 +9,7 @@ mod flags;
 mod lexer;
 mod oncall;
 mod parse;
+mod queue;
 mod ship;
 mod verbs;
 
@@ -26,6 +27,7 @@ pub use flags::{
 };
 pub use oncall::OnCall;
 pub use parse::{DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_matchers};
+pub use queue::QueueAsk;
 pub use ship::{DeployWord, LockHow};
 pub use verbs::{VERBS, Verb, help, verb};
 
@@ -213,6 +215,13 @@ pub enum Command {
         word: TrainAsk,
         reason: Option<String>,
     },
+    /// Who waits for a place, or for any.
+    Queue {
+        service: Option<String>,
+        environment: String,
+        ask: QueueAsk,
+        reason: Option<String>,
+    },
     Lock {
         service: String,
         environment: String,
@@ -303,6 +312,7 @@ impl Command {
             Self::Mute { .. } => "mute",
             Self::Approve { .. } => "approve",
             Self::Train { .. } => "train",
+            Self::Queue { .. } => "queue",
             Self::Lock { .. } => "lock",
             Self::Unlock { .. } => "unlock",
             Self::Doing { .. } => "doing",
@@ -318,6 +328,7 @@ impl Command {
             self,
             Self::Status
                 | Self::Next { .. }
+                | Self::Queue { ask: QueueAsk::Show, .. }
                 | Self::DeployDryRun { .. }
                 | Self::Deploys { .. }
                 | Self::DeployShow { .. }

@@ -124,6 +124,7 @@ impl Args {
                 reason: self.reason()?,
             },
             "train" => self.train()?,
+            "queue" => super::queue::command(self)?,
             "approve" => Command::Approve { number: self.number("the deploy's number")? },
             "unlock" => Command::Unlock { service: self.word("the service")?, environment: self.environment("in") },
             "help" => Command::Help {

@@ -84,6 +84,31 @@ fn what_is_asked_of_a_deploy_by_its_number() {
 }
 
 #[test]
+fn a_queue_is_shown_left_let_go_on_and_somebody_is_taken_out() {
+    let queue = |service: Option<&str>, environment: &str, ask, reason: Option<&str>| Command::Queue {
+        service: service.map(text),
+        environment: text(environment),
+        ask,
+        reason: reason.map(text),
+    };
+    use crate::deploys::QueueWord;
+    let say = |word, of: Option<&str>| QueueAsk::Say { word, of: of.map(text) };
+    check("queue", queue(None, "production", QueueAsk::Show, None));
+    check("queue photos --in staging", queue(Some("photos"), "staging", QueueAsk::Show, None));
+    check("queue photos leave", queue(Some("photos"), "production", say(QueueWord::Leave, None), None));
+    check("queue photos Go", queue(Some("photos"), "production", say(QueueWord::Go, None), None));
+    check(
+        "queue photos drop raj --reason \"on holiday\"",
+        queue(Some("photos"), "production", say(QueueWord::Drop, Some("raj")), Some("on holiday")),
+    );
+    assert!(parse("queue photos").unwrap().only_reads() && !parse("queue photos go").unwrap().only_reads());
+    refuse("queue photos drop", "lacks whose deploy is dropped");
+    refuse("queue photos jump", "say leave, drop WHO or go");
+    refuse("queue photos leave raj", "one word too many");
+    refuse("queue photos --reason x", "leave `--reason` out");
+}
+
+#[test]
 fn a_lock_a_freeze_and_a_pin_are_three_things() {
     let locked = |service: &str, how| Command::Lock {
         service: text(service),

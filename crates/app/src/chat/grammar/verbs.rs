@@ -42,6 +42,8 @@ verbs! {
     "retry" "retry N" "Deploys what deploy N did once more, as a new one" "retry 12" [];
     "train" "train SERVICE [join|leave|graphs|good|uh-oh|clear|hold|unhold|done] [--in ENV] [--reason TEXT]"
         "Ships together: joins a train, looks, says good or uh-oh, holds it" "train photos join" ["in" "reason"];
+    "queue" "queue [SERVICE] [leave|go|drop WHO] [--in ENV] [--reason TEXT]"
+        "Says who waits to deploy; leaves the queue, lets it go on, takes somebody out" "queue photos" ["in" "reason"];
     "status" "status" "Says what is being deployed, what fires and who is on call" "status" [];
     "next" "next SERVICE [--to ENV]" "Lists what the next deploy would ship" "next photos" ["to"];
     "flag" "flag list|show|on|off|rollout|preview|create|set|archive KEY [PERCENT] [--in ENV] [--reason TEXT] [--context CONTEXT] \

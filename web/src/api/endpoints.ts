@@ -73,6 +73,11 @@ export const deploys = {
   promote: (number: number, reason?: string) => unwrap(POST("/api/deploys/{number}/promote", { params: { path: { number } }, body: because(reason) })),
   abort: (number: number, reason?: string) => unwrap(POST("/api/deploys/{number}/abort", { params: { path: { number } }, body: because(reason) })),
   approve: (number: number) => unwrap(POST("/api/deploys/{number}/approve", { params: { path: { number } } })),
+  queues: () => unwrap(GET("/api/queues")),
+  /** Deploys, or waits for its turn. */
+  ask: (service: string, environment: string) => unwrap(POST("/api/queues", { body: { service, environment } })),
+  sayToQueue: (service: string, environment: string, word: T.QueueWord, of?: string) =>
+    unwrap(POST("/api/queues/{service}/{environment}", { params: { path: { service, environment } }, body: { word, ...(of ? { of } : {}) } })),
   trains: () => unwrap(GET("/api/trains")),
   say: (service: string, environment: string, word: T.TrainWord, reason?: string) =>
     unwrap(POST("/api/trains/{service}/{environment}", { params: { path: { service, environment } }, body: { word, ...(reason ? { reason } : {}) } })),

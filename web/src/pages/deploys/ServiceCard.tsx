@@ -14,6 +14,7 @@ import { Checklist } from "./Expects";
 import { LockDialog } from "./LockDialog";
 import { LockLine, LocksOf } from "./Locks";
 import { keepsOut, lockWord } from "./locks";
+import { QueueLine, StageLine } from "./Queue";
 import { servicePath } from "./service/path";
 import { Movement, Ships } from "./service/Ships";
 import { TrainLine } from "./Train";
@@ -22,6 +23,7 @@ function whyNot(next: NextDeploy | undefined, login: string): string | null {
   if (!next) return "Asking what would ship…";
   if (next.locked && keepsOut(next.locked, login, next.next?.sha)) return `${lockWord(next.locked)} by ${next.locked.owner_name}: ${next.locked.reason}`;
   if (next.closed) return `Closed: ${next.closed.why}`;
+  if (next.stage?.refused) return next.stage.refused;
   if (next.running) return `Deploy ${next.running.number} is under way.`;
   if (!next.next) return "The repository has no commit to ship.";
   if (next.added.length === 0 && next.removed.length === 0 && next.current) return "Nothing new: the newest commit runs already.";
@@ -64,6 +66,8 @@ export function ServiceCard({ service, environment, full = false }: { service: S
       {full && next?.running && <Steps deploy={next.running} />}
       {next?.closed?.opens_at && <p className="muted">It opens again <Time at={next.closed.opens_at} show="stamp" />.</p>}
       <TrainLine train={train} service={service.name} environment={environment} />
+      <QueueLine service={service.name} environment={environment} next={next} />
+      {next?.stage && <StageLine stage={next.stage} />}
       {next && <Ships next={next} full={full} />}
       {next?.irreversible && <p><Status look="warning">Does not go back by itself</Status> <span className="muted">{next.irreversible}</span></p>}
       {next?.approval && <p className="muted">{plural(next.approval.count, "person", "people")} must approve before the first host flips.</p>}

@@ -26,7 +26,7 @@ export function stages(plan: PlannedStage[]): Stage[] {
   let seen = 0;
   return plan.map(({ name, says, hosts }) => {
     if (name === "canary") seen += 1;
-    const called = STEP_NAMES[name] ?? name;
+    const called = name === "next_stage" ? "Next stage" : STEP_NAMES[name] ?? name;
     return { name: name === "canary" && canaries > 1 ? `${called} ${seen} of ${canaries}` : called, says, where: whereWords(hosts), hosts };
   });
 }

@@ -17,6 +17,12 @@ pub const TEXT_FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// Largest binary frame: the blob's digest and a chunk.
 pub const BINARY_FRAME_BYTES_MAX: usize = 32 + CHUNK_BYTES_MAX;
+/// Most content of one pack: what an agent undoes at a time.
+pub const PACK_CONTENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Largest pack; content that does not compress becomes a little longer.
+pub const PACK_BYTES_MAX: u64 = PACK_CONTENT_BYTES_MAX + 64 * 1024;
+/// Most parts of one pack.
+pub const PACK_PARTS_MAX: usize = 1024;
 /// Most blobs asked for in one message.
 pub const NEED_BLOBS_MAX: usize = 1024;
 /// Most releases in one report.
@@ -25,6 +31,9 @@ pub const RELEASES_MAX: usize = 256;
 pub const METRICS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Longest text a message carries (an error, the end of a log).
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Most things a host says of the limits of one service, and the longest.
+pub const LIMITS_MAX: usize = 16;
+pub const LIMIT_BYTES_MAX: usize = 512;
 const NAME_BYTES_MAX: usize = 253;
 const LABELS_MAX: usize = 32;
 
@@ -93,11 +102,45 @@ pub struct RunSpec {
     /// The old release goes on this long after the flip.
     pub drain_ms: u64,
     pub stop_within_ms: u64,
+    #[serde(default, skip_serializing_if = "RunLimits::is_empty")]
+    pub limits: RunLimits,
     /// Path of the metrics page, if the service has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_path: Option<String>,
     /// The commit the release was built from.
     pub sha: String,
+}
+
+/// What a service may use of its host; what is absent is not limited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunLimits {
+    /// Of all of its processes together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u32>,
+    /// Files that one process holds open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<u32>,
+    /// 100 is one processor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<u32>,
+}
+
+impl RunLimits {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How a host holds a service to its limits, in words for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitsReport {
+    pub in_force: Vec<String>,
+    /// What the host cannot do, and why.
+    pub missing: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,7 +167,21 @@ pub struct Release {
     pub address: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_path: Option<String>,
+    /// Where limits were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsReport>,
     pub since: Timestamp,
+}
+
+/// Some bytes of a pack's content, and whose they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackPart {
+    pub blob: BlobDigest,
+    /// How many. Without `base` they are the next ones of the blob.
+    pub bytes: u64,
+    /// They are a delta over this one, which the host has in the blob's place, and make the whole blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<BlobDigest>,
 }
 
 /// From the server to an agent.
@@ -154,6 +211,12 @@ pub enum ToAgent {
     NoBlob { digest: BlobDigest },
     /// A blob asked for comes as a delta over one that the host has. The delta's own bytes follow under its digest.
     Delta { blob: BlobDigest, base: BlobDigest, delta: BlobDigest, size: u64 },
+    /// Blobs asked for come together, in gzip; only to an agent that said it takes packs. The pack's own bytes follow under
+    /// its digest; undone they are its parts, one after the other.
+    Pack { pack: BlobDigest, size: u64, parts: Vec<PackPart> },
+    /// A message comes in gzip; only to an agent that said it takes packs. Its `size` bytes follow under their digest;
+    /// undone they are a text frame of `bytes`.
+    Long { pack: BlobDigest, size: u64, bytes: u64 },
     /// The server refuses the agent; it says why and closes.
     Refused { reason: String },
 }
@@ -169,6 +232,9 @@ pub enum FromAgent {
         labels: BTreeMap<String, String>,
         version: String,
         releases: Vec<Release>,
+        /// It takes `pack` and `long`.
+        #[serde(default)]
+        packs: bool,
     },
     /// Send these blobs; what was sent before need not be sent again.
     Need {
@@ -245,6 +311,11 @@ pub fn decode_to_agent(text: &str) -> Result<ToAgent, FrameError> {
             order_ok(order)?;
         }
         ToAgent::Refused { reason } => text_ok("reason", reason)?,
+        ToAgent::Pack { size, parts, .. } => pack_ok(*size, parts)?,
+        ToAgent::Long { size, bytes, .. } if (*size).max(*bytes) > TEXT_FRAME_BYTES_MAX as u64 => {
+            return Err(FrameError::Field { field: "bytes", why: "there are more than 16 MiB" });
+        }
+        ToAgent::Long { .. } => {}
         ToAgent::Welcome { .. } | ToAgent::Report | ToAgent::NoBlob { .. } | ToAgent::Delta { .. } => {}
     }
     Ok(message)
@@ -255,6 +326,20 @@ fn decode<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, FrameError> {
         return Err(FrameError::TextTooLarge(text.len()));
     }
     serde_json::from_str(text).map_err(|e| FrameError::Json(e.to_string().chars().take(200).collect()))
+}
+
+fn pack_ok(size: u64, parts: &[PackPart]) -> Result<(), FrameError> {
+    if size > PACK_BYTES_MAX {
+        return Err(FrameError::Field { field: "size", why: "the pack is larger than 8 MiB and 64 KiB" });
+    }
+    if parts.is_empty() || parts.len() > PACK_PARTS_MAX {
+        return Err(FrameError::Field { field: "parts", why: "there are none, or more than 1024" });
+    }
+    let content = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(part.bytes));
+    if content.is_none_or(|bytes| bytes > PACK_CONTENT_BYTES_MAX) {
+        return Err(FrameError::Field { field: "parts", why: "they have more than 8 MiB" });
+    }
+    Ok(())
 }
 
 /// A binary frame: the blob's digest, then a chunk. Chunks of one blob come in order.
@@ -346,6 +431,15 @@ fn release_ok(release: &Release) -> Result<(), FrameError> {
     name_ok("service", &release.service)?;
     name_ok("environment", &release.environment)?;
     text_ok("sha", &release.sha)?;
+    if let Some(limits) = &release.limits {
+        let said = || limits.in_force.iter().chain(&limits.missing);
+        if said().count() > LIMITS_MAX || said().any(|words| words.len() > LIMIT_BYTES_MAX) {
+            return Err(FrameError::Field {
+                field: "limits",
+                why: "there are more than 16, or one is longer than 512 bytes",
+            });
+        }
+    }
     let path_ok =
         |p: &String| p.starts_with('/') && p.len() <= NAME_BYTES_MAX && p.chars().all(|c| c.is_ascii_graphic());
     if !release.metrics_path.as_ref().is_none_or(path_ok) {
@@ -415,6 +509,7 @@ mod tests {
             state: ReleaseState::Running,
             address: Some("127.0.0.1:4100".into()),
             metrics_path: Some("/metrics".into()),
+            limits: Some(LimitsReport { in_force: vec!["up to 64 files".into()], missing: Vec::new() }),
             since: Timestamp(1_000),
         }
     }
@@ -426,6 +521,7 @@ mod tests {
             labels: BTreeMap::from([("role".into(), "web".into())]),
             version: "0.1.0".into(),
             releases: vec![release()],
+            packs: true,
         }
     }
 
@@ -456,7 +552,38 @@ mod tests {
             digest: BlobDigest([3; 32]),
             manifest: serde_json::json!({"entries": []}),
         };
-        assert_eq!(decode_to_agent(&serde_json::to_string(&stage).unwrap()).unwrap(), stage);
+        let part = PackPart { blob: BlobDigest([4; 32]), bytes: 7, base: Some(BlobDigest([5; 32])) };
+        let pack = ToAgent::Pack { pack: BlobDigest([6; 32]), size: 9, parts: vec![part] };
+        let long = ToAgent::Long { pack: BlobDigest([6; 32]), size: 9, bytes: 90 };
+        for message in [stage, pack, long] {
+            assert_eq!(decode_to_agent(&serde_json::to_string(&message).unwrap()).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn an_agent_that_does_not_speak_of_packs_takes_none() {
+        let text = serde_json::to_string(&hello("host-1")).unwrap().replace(r#","packs":true"#, "");
+        assert!(matches!(decode_from_agent(&text), Ok(FromAgent::Hello { packs: false, .. })), "{text}");
+    }
+
+    #[test]
+    fn packs_have_limits() {
+        let part = |bytes| PackPart { blob: BlobDigest([1; 32]), bytes, base: None };
+        let pack = |size, parts| ToAgent::Pack { pack: BlobDigest([2; 32]), size, parts };
+        let taken = |message: &ToAgent| decode_to_agent(&serde_json::to_string(message).unwrap()).is_ok();
+        assert!(taken(&pack(PACK_BYTES_MAX, vec![part(PACK_CONTENT_BYTES_MAX)])));
+        assert!(taken(&pack(5, vec![part(1); PACK_PARTS_MAX])));
+        for refused in [
+            pack(PACK_BYTES_MAX + 1, vec![part(1)]),
+            pack(5, vec![]),
+            pack(5, vec![part(1); PACK_PARTS_MAX + 1]),
+            pack(5, vec![part(PACK_CONTENT_BYTES_MAX), part(1)]),
+            pack(5, vec![part(u64::MAX), part(u64::MAX)]),
+            ToAgent::Long { pack: BlobDigest([2; 32]), size: 5, bytes: TEXT_FRAME_BYTES_MAX as u64 + 1 },
+            ToAgent::Long { pack: BlobDigest([2; 32]), size: TEXT_FRAME_BYTES_MAX as u64 + 1, bytes: 5 },
+        ] {
+            assert!(!taken(&refused), "{refused:?}");
+        }
     }
 
     #[test]
@@ -474,6 +601,21 @@ mod tests {
         assert!(decode_from_agent(&serde_json::to_string(&many).unwrap()).is_err());
         assert!(decode_from_agent(r#"{"type":"need","blobs":["../../etc/passwd"]}"#).is_err());
         assert!(decode_from_agent(r#"{"type":"launch"}"#).is_err());
+        for missing in [vec![String::new(); LIMITS_MAX + 1], vec!["x".repeat(LIMIT_BYTES_MAX + 1)]] {
+            let limits = Some(LimitsReport { in_force: Vec::new(), missing });
+            let observed = FromAgent::Observed { releases: vec![Release { limits, ..release() }] };
+            assert!(decode_from_agent(&serde_json::to_string(&observed).unwrap()).is_err());
+        }
+    }
+
+    #[test]
+    fn what_knows_no_limits_is_read_as_without() {
+        let run: RunSpec = serde_json::from_str(
+            r#"{"command":["node"],"env":{},"port_env":"PORT","health_path":"/","health_within_ms":1,"drain_ms":0,"stop_within_ms":1,"sha":"4f2c91a"}"#,
+        )
+        .unwrap();
+        assert!(run.limits.is_empty());
+        assert!(!serde_json::to_string(&run).unwrap().contains("limits"));
     }
 
     #[test]

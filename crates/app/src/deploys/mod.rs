@@ -82,6 +82,8 @@ pub struct State {
     executor: OnceLock<Arc<dyn ports::Executor>>,
     /// By deploy, of those that are handed to a cluster.
     pods: Mutex<BTreeMap<i64, handed::Pods>>,
+    /// By host and service, what was recorded of limits that the host cannot hold.
+    limits_missing: Mutex<HashMap<(String, String), Vec<String>>>,
     tries: Mutex<queue::Tries>,
     changes: broadcast::Sender<i64>,
     node: OnceLock<String>,
@@ -99,6 +101,7 @@ impl Default for State {
             runner: OnceLock::new(),
             executor: OnceLock::new(),
             pods: Mutex::default(),
+            limits_missing: Mutex::default(),
             tries: Mutex::default(),
             changes: broadcast::Sender::new(CHANGES_MAX),
             node: OnceLock::new(),
@@ -113,13 +116,13 @@ impl State {
     pub fn set_runner(&self, runner: Arc<dyn ports::Runner>) {
         let _ = self.runner.set(runner);
     }
-    /// Who speaks to clusters. Set once, before `load`.
+    /// Who carries out what does not go to hosts. Set once, before `load`.
     pub fn set_executor(&self, executor: Arc<dyn ports::Executor>) {
         let _ = self.executor.set(executor);
     }
     fn executor(&self) -> Result<Arc<dyn ports::Executor>, Fault> {
         self.executor.get().cloned().ok_or_else(|| {
-            Fault::unavailable("this server reaches no clusters").advice("name them under [[clusters]] in its settings")
+            Fault::unavailable("this server carries out nothing but deploys to hosts: it was started without an executor")
         })
     }
     /// Numbers of deploys that changed, for pages that show one live.

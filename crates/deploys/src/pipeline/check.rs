@@ -2,11 +2,14 @@
 
 use super::{FILE_BYTES_MAX, Pipeline, PipelineError};
 
+mod limits;
+mod command;
 mod sections;
 mod stages;
 mod target;
 mod words;
 
+use limits::limits;
 use sections::{expectations, hooks};
 use stages::stages;
 use target::target;
@@ -81,6 +84,7 @@ fn check(p: &Pipeline) -> Checked {
     variable(&p.run.port_env, &["run", "port_env"])?;
     seconds(p.run.drain_s, 0, &["run", "drain_s"])?;
     seconds(p.run.stop_within_s, 0, &["run", "stop_within_s"])?;
+    limits(&p.run.limits)?;
     http_path(&p.health.http, &["health", "http"])?;
     seconds(p.health.within_s, 1, &["health", "within_s"])?;
     if let Some(metrics) = &p.metrics {

@@ -16,6 +16,9 @@ mod fence;
 mod init;
 mod mounts;
 mod outer;
+mod service;
+
+pub(crate) use service::ServiceSpec;
 
 /// Where the program's folder is seen from inside a mount namespace: the same path for every one, so that paths that end
 /// up in the output do not differ.
@@ -93,9 +96,12 @@ pub(crate) fn uid_of(deploy: i64) -> u32 {
 }
 
 /// The parent of a program. Tenfold calls it before it starts any thread, with the arguments behind its name: none for
-/// the first stage, `init` for the second. Returns the exit code.
+/// the first stage, `init` for the second; `service` is an agent's, which becomes the service. Returns the exit code.
 pub fn main(stage: Option<&str>) -> u8 {
-    let spec = match read_spec() {
+    if stage == Some("service") {
+        return service::main();
+    }
+    let spec: Spec = match read_spec() {
         Ok(spec) => spec,
         Err(error) => {
             eprintln!("this verb is started by the server for a build or a hook, not by hand: {error}");
@@ -117,7 +123,7 @@ pub fn main(stage: Option<&str>) -> u8 {
 }
 
 /// One line from standard input, byte by byte: what follows belongs to whoever watches for its end.
-fn read_spec() -> Result<Spec, String> {
+fn read_spec<T: serde::de::DeserializeOwned>() -> Result<T, String> {
     use std::io::Read;
     const BYTES_MAX: usize = 4 * 1024 * 1024;
     let mut line = Vec::new();

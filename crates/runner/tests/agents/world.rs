@@ -108,6 +108,7 @@ impl World {
             version: "test".into(),
             clock: Arc::new(self.clock.clone()),
             host: None,
+            launcher: None,
         };
         let stop = CancellationToken::new();
         Agent { task: tokio::spawn(run(config, stop.clone())), stop }
@@ -222,6 +223,7 @@ async fn first_word(
         labels: std::collections::BTreeMap::new(),
         version: "test".into(),
         releases: Vec::new(),
+        packs: false,
     };
     socket.send(Message::text(serde_json::to_string(&hello).unwrap())).await.unwrap();
     loop {

@@ -10,6 +10,7 @@ mod fencing;
 mod follow;
 mod gates;
 mod judged;
+mod limits;
 mod story;
 mod train;
 mod world;

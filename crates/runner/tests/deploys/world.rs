@@ -174,6 +174,7 @@ impl World {
             version: "test".into(),
             clock: Arc::new(RealClock),
             host: Some(tenfold_runner::host::Host::default()),
+            launcher: Some(env!("CARGO_BIN_EXE_tenfold-sandbox").into()),
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn({

@@ -20,5 +20,5 @@ pub mod sandbox;
 pub mod ssh;
 
 pub use checks::Looker;
-pub use clusters::{ClusterError, Clusters};
+pub use clusters::{ClusterError, Clusters, Executors};
 pub use runner::{BuildParent, GitRunner};

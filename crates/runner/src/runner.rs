@@ -34,7 +34,7 @@ pub struct BuildParent {
     pub hide: Vec<PathBuf>,
 }
 
-/// Copies of repositories in `git/`, builds in `builds/`, hooks in `hooks/`, artifacts in the blob store of the same data directory.
+/// Copies of repositories in `git/`, builds in `builds/`, hooks in `hooks/`, commands of targets in `commands/`, artifacts in the blob store of the same data directory.
 pub struct GitRunner {
     root: PathBuf,
     builds: Builds,
@@ -108,7 +108,7 @@ impl Runner for GitRunner {
     }
 
     async fn tidy(&self, unfinished: &[i64]) {
-        for root in ["builds", "hooks"] {
+        for root in ["builds", "hooks", "commands"] {
             program::tidy(&self.root.join(root), unfinished).await;
         }
     }

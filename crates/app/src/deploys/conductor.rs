@@ -116,7 +116,7 @@ impl Conductor {
             Some(places) => places,
             None => self.stored.run.hosts.iter().map(|h| (h.name.clone(), self.running(&h.name))).collect(),
         };
-        self.hand_over();
+        self.hand_over().await;
         if resumed {
             self.apply(Input::Resumed { hosts }).await?;
         } else {

@@ -161,7 +161,7 @@ impl App {
         };
         let handed = pipeline.as_ref().ok().and_then(|pipeline| handed_of(pipeline, environment));
         let looked = match &handed {
-            Some(handed) => Some(self.look_at(handed, service, environment).await),
+            Some(handed) => Some(self.look_at(handed, environment, &source, &commit.sha, None).await),
             None => None,
         };
         let current = match &looked {

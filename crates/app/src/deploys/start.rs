@@ -118,7 +118,8 @@ impl App {
             finished_at: None,
             asked: Asked {
                 from_sha: shipment.current.as_ref().map(|c| c.sha.clone()),
-                from_deploy: shipment.current.as_ref().map(|c| c.deploy),
+                // what no deploy of here put there has no number
+                from_deploy: shipment.current.as_ref().map(|c| c.deploy).filter(|number| *number > 0),
                 commits,
                 removed,
                 commit_count: shipment.range.added_count,
@@ -184,7 +185,9 @@ impl App {
         let pipeline = target.asked.pipeline.clone();
         let aim = pipeline.target(&deploy.environment).map_err(|e| Fault::invalid(e.to_string()))?;
         let looked = match aim.handed_over() {
-            Some(handed) => Some(self.look_at(&handed, &deploy.service, &deploy.environment).await?),
+            Some(handed) => {
+                Some(self.look_at(&handed, &deploy.environment, &target.source(), &target.sha, None).await?)
+            }
             None => None,
         };
         let seen = looked.as_ref().and_then(|looked| looked.current.clone());

@@ -162,7 +162,7 @@ impl Machine {
             Input::Away { error } => {
                 if !self.s.away {
                     self.s.away = true;
-                    self.effects.push(Effect::Say(format!("the cluster is not reached: {error}")));
+                    self.effects.push(Effect::Say(format!("it cannot be asked: {error}")));
                     for host in self.s.places.clone() {
                         self.effects.push(Effect::Tell(DeployInput::Lost { host }));
                     }

@@ -3,6 +3,7 @@
 use super::super::handed;
 use super::super::rollout::{APPROVALS_MAX, STEPS_MAX};
 use super::super::{Approve, Canary, CanaryJudge, Check, Target};
+use super::command::command;
 use super::words::{Checked, line, name, path, seconds};
 
 pub(super) fn target(environment: &str, target: &Target) -> Checked {
@@ -14,6 +15,9 @@ pub(super) fn target(environment: &str, target: &Target) -> Checked {
         return Err((path(&at(&["batch"])), "must be at least 1 host".to_owned()));
     }
     handed::check_target(target).map_err(|(keys, why)| (path(&at(&[])).into_iter().chain(keys).collect(), why))?;
+    if let Some(asked) = &target.command {
+        command(asked, &at(&["command"]))?;
+    }
     canary(&target.canary, &at(&["canary"]), target.handed_over().is_some())?;
     if let Some(approve) = &target.approve {
         approvals(approve, &at(&["approve"]))?;

@@ -141,9 +141,16 @@ impl NextStage {
     }
 }
 
-/// A deploy is over: one that succeeded goes on to the next stage, where that is to be by itself.
+/// A deploy is over: one that succeeded goes on to the next stage, where that is to be by itself; and what was taken back
+/// goes on no more.
 pub(super) fn ended(t: &mut Txn<'_>, over: &Stored) -> Result<(), Fault> {
-    if over.run.kind != Kind::Deploy || over.run.state != State::Succeeded {
+    if over.run.state != State::Succeeded {
+        return Ok(());
+    }
+    if let Some(number) = over.reverts {
+        return queue::stage_left(t, number, &format!("it was taken back from {}", over.environment));
+    }
+    if over.run.kind != Kind::Deploy {
         return Ok(());
     }
     let Some(next) = over.asked.pipeline.stage_after(&over.environment).filter(|stage| stage.auto) else {

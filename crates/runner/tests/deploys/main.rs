@@ -11,6 +11,8 @@ mod follow;
 mod gates;
 mod judged;
 mod limits;
+mod queue;
+mod stages;
 mod story;
 mod train;
 mod world;

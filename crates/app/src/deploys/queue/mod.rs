@@ -423,6 +423,16 @@ pub(super) fn stage(t: &mut Txn<'_>, passed: &Stored, to: &str, hold_ms: i64) ->
     Ok(())
 }
 
+/// What waits to go on from a deploy that was taken back goes on no more.
+pub(super) fn stage_left(t: &mut Txn<'_>, number: i64, why: &str) -> Result<(), Fault> {
+    for row in store::all(t.tx())?.into_iter().filter(|row| row.after_deploy == Some(number)) {
+        if store::take(t.tx(), row.id, &row.sha)? {
+            t.record(said::given_up(&row, why))?;
+        }
+    }
+    Ok(())
+}
+
 fn take_out(t: &mut Txn<'_>, who: &Caller, row: &QueuedRow, why: Option<&str>) -> Result<(), Fault> {
     if !store::take(t.tx(), row.id, &row.sha)? {
         return Err(Fault::conflict("it does not wait any more; its turn has come"));

@@ -190,9 +190,11 @@ mod tests {
         let refusal = super::super::Refusal::Final { error: "`deploy` exited with code 3".into() };
         let (state, effects) = at(&state, Input::Failed(refusal));
         assert_eq!(told(&effects), ["`deploy` exited with code 3"]);
-        let (state, _) = at(&state, look(Some(OLD), Some("`deploy` exited with code 3")));
+        // what was seen before it failed is no proof that there is nothing to take back
         let restore = Input::Restore { place: 0, digest: digest(OLD), within_ms: 1_000 };
         let (state, effects) = at(&state, restore);
+        assert!(told(&effects).is_empty(), "{effects:?}");
+        let (state, effects) = at(&state, look(Some(OLD), Some("`deploy` exited with code 3")));
         assert_eq!(told(&effects), [format!("{:?}", Change::Undo { digest: digest(OLD) })]);
         let (state, _) = at(&state, Input::Written);
         let (state, effects) = at(&state, look(Some(OLD), None));

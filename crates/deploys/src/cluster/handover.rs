@@ -276,7 +276,12 @@ impl Machine {
                     seen.can_abort = false;
                 }
             }
-            Refusal::Final { error } => self.fail_all(error),
+            Refusal::Final { error } => {
+                self.fail_all(error);
+                // it may have come half way: what is decided next is decided on what that left
+                self.s.seen = None;
+                self.effects.push(Effect::Look);
+            }
         }
     }
 

@@ -168,12 +168,18 @@ pub struct SshHost {
     /// Folders of a release that are shared between releases, as Capistrano's `linked_dirs`.
     #[serde(default)]
     pub linked_dirs: Vec<String>,
+    /// Files that are shared between releases, as Capistrano's `linked_files`; they must be in `shared` before a deploy.
+    #[serde(default)]
+    pub linked_files: Vec<String>,
     /// A program and its arguments, run in the new release after each flip; `{service}` stands for the service's name.
     #[serde(default)]
     pub restart: Vec<String>,
     /// Port at which the service answers its health check, asked from the server; none without one.
     #[serde(default)]
     pub health_port: Option<u16>,
+    /// A program and its arguments, run in the current release with every look: the release is healthy when it exits with 0.
+    #[serde(default)]
+    pub health: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

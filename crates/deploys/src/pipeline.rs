@@ -43,7 +43,7 @@ pub struct Pipeline {
     pub build: Build,
     #[serde(default)]
     pub artifact: Artifact,
-    /// May be left out where no target is of hosts.
+    /// May be left out where no target has hosts with an agent.
     #[serde(default)]
     pub run: Run,
     #[serde(default)]

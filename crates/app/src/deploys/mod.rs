@@ -32,6 +32,7 @@ mod read;
 mod services;
 mod stages;
 mod start;
+mod startable;
 mod stored;
 mod targets;
 mod trains;

@@ -187,7 +187,10 @@ impl App {
                 (Some(looked), Ok(places))
             }
             Some(Err(fault)) => (None, Err(fault)),
-            None => (None, self.select_hosts(&pipeline, environment)),
+            None => {
+                let selected = self.select_hosts(&pipeline, environment);
+                (None, selected.and_then(|hosts| self.startable(&pipeline, hosts)))
+            }
         };
         let hosts = match selected {
             Ok(hosts) => hosts,

@@ -445,7 +445,7 @@ targets:
         let bare = FILE.replace("kubernetes:", "hosts: all\n    kubernetes_:");
         assert!(Pipeline::parse(&bare).is_err());
         let hosts = "service: photos\ntargets: {production: {hosts: all}}";
-        assert!(Pipeline::parse(hosts).unwrap_err().message.contains("`run.command`"));
+        assert!(Pipeline::parse(hosts).unwrap().run.command.is_empty(), "hosts reached by ssh start nothing by it");
     }
 
     #[test]

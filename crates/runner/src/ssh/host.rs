@@ -105,6 +105,7 @@ impl SshAgent {
             labels: self.host.labels.clone(),
             version: "ssh".to_owned(),
             releases,
+            packs: false,
         };
         let mut session = match self.app.agent_connect(hello).await {
             Ok(session) => session,
@@ -175,9 +176,8 @@ impl SshAgent {
         let seen = join_all(self.look().await?.into_iter().map(|(mut release, path)| async move {
             let running = release.state == ReleaseState::Running;
             let url = path.zip(release.address.as_ref()).map(|(path, address)| format!("http://{address}{path}"));
-            if let Some(url) = url.filter(|_| running) {
-                let answer = self.http.get(url).timeout(PROBE).send().await;
-                let fine = answer.is_ok_and(|a| a.status().is_success());
+            if running && (url.is_some() || !self.host.health.is_empty()) {
+                let fine = self.is_well(&release.service, url.as_deref()).await.is_ok();
                 if !self.counts_as_healthy(&release, fine) {
                     release.state = ReleaseState::Unhealthy;
                 }
@@ -268,9 +268,12 @@ impl SshAgent {
                 Err(refusal) => self.refusal(order, None, refusal).await,
             },
             ToAgent::Report => FromAgent::Observed { releases: self.observe().await.ok()? },
-            ToAgent::Welcome { .. } | ToAgent::NoBlob { .. } | ToAgent::Delta { .. } | ToAgent::Refused { .. } => {
-                return None;
-            }
+            ToAgent::Welcome { .. }
+            | ToAgent::NoBlob { .. }
+            | ToAgent::Delta { .. }
+            | ToAgent::Pack { .. }
+            | ToAgent::Long { .. }
+            | ToAgent::Refused { .. } => return None,
         })
     }
 

@@ -16,7 +16,7 @@ use tenfold_protocols::tar;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::ChildStdin;
 
-use super::host::{Answer, Refusal, SshAgent};
+use super::host::{Answer, CALL as LOOKUP, Refusal, SshAgent};
 use super::release::{self, Note, Phase};
 use super::scripts;
 
@@ -63,6 +63,7 @@ impl SshAgent {
         if layout.epoch > order.epoch {
             return Err(Refusal::Stale(layout.epoch));
         }
+        self.linked_files(&folder).await?;
         let wanted = self.standing(manifest).await?;
         let digest = manifest.digest();
         let within = within(manifest.total_bytes(), manifest.entries().len());
@@ -79,7 +80,7 @@ impl SshAgent {
         let base = self.base(&layout).filter(|(_, base)| base.digest() != digest);
         let over_base = match &base {
             Some((current, base)) => {
-                let kept = kept(manifest, base, &self.host.linked_dirs);
+                let kept = kept(manifest, base, &self.links());
                 match self.fill(order, &folder, &part, manifest, Some((current, &kept)), say).await {
                     Ok(()) => {
                         let stands = self.tree(&format!("{folder}/.tenfold/part-{part}"), within).await?;
@@ -112,9 +113,34 @@ impl SshAgent {
             before: None,
         };
         let text = note.text().map_err(Refusal::Failed)?;
-        let mut args = vec![folder.as_str(), &epoch, &name, &part, &text];
-        args.extend(self.host.linked_dirs.iter().map(String::as_str));
+        let dirs = self.host.linked_dirs.len().to_string();
+        let mut args = vec![folder.as_str(), &epoch, &name, &part, &text, &dirs];
+        args.extend(self.links());
         self.fenced(scripts::PUBLISH, &args, within, &[]).await.map(|_| ())
+    }
+
+    /// What leads out of a release: folders first, then files.
+    fn links(&self) -> Vec<&str> {
+        self.host.linked_dirs.iter().chain(&self.host.linked_files).map(String::as_str).collect()
+    }
+
+    /// Files that are linked have to be there before, as Capistrano asks for: nobody but people puts them there.
+    async fn linked_files(&self, folder: &str) -> Answer<()> {
+        if self.host.linked_files.is_empty() {
+            return Ok(());
+        }
+        let mut args = vec![folder];
+        args.extend(self.host.linked_files.iter().map(String::as_str));
+        let said =
+            self.line.ask(&scripts::command(scripts::ABSENT, &args), LOOKUP, &[], capistrano::ANSWER_BYTES_MAX).await?;
+        let absent: Vec<_> = String::from_utf8_lossy(&said).split_terminator('\0').map(str::to_owned).collect();
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let what = absent.join(", ");
+        Err(Refusal::Failed(format!(
+            "{what} of linked_files is not in {folder}/shared; put it there, then deploy again"
+        )))
     }
 
     /// The release in place, when it is one of an artifact that is kept here.
@@ -196,7 +222,8 @@ impl SshAgent {
         stands: &BTreeMap<String, Standing>,
         exact: bool,
     ) -> Option<String> {
-        let shared = |path: &str| is_shared(path, &self.host.linked_dirs);
+        let links = self.links();
+        let shared = |path: &str| is_shared(path, &links);
         let missing = wanted
             .iter()
             .find(|(path, standing)| stands.get(*path) != Some(standing) && (exact || !shared(path)))
@@ -212,17 +239,15 @@ fn within(bytes: u64, entries: usize) -> Duration {
     CALL + Duration::from_secs((bytes / BYTES_PER_S).saturating_add(entries_s))
 }
 
-/// At or under a folder that leads out of the release.
-fn is_shared(path: &str, linked_dirs: &[String]) -> bool {
-    linked_dirs
-        .iter()
-        .any(|dir| path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+/// At or under what leads out of the release.
+fn is_shared(path: &str, links: &[&str]) -> bool {
+    links.iter().any(|link| path.strip_prefix(link).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// Paths that are the same in both and stand in the release itself.
-fn kept<'a>(manifest: &'a Manifest, base: &Manifest, linked_dirs: &[String]) -> Vec<&'a str> {
+fn kept<'a>(manifest: &'a Manifest, base: &Manifest, links: &[&str]) -> Vec<&'a str> {
     let before: HashMap<&str, &Entry> = base.entries().iter().map(|e| (e.path(), e)).collect();
-    let same = |e: &&Entry| before.get(e.path()) == Some(e) && !is_shared(e.path(), linked_dirs);
+    let same = |e: &&Entry| before.get(e.path()) == Some(e) && !is_shared(e.path(), links);
     manifest.entries().iter().filter(same).map(Entry::path).collect()
 }
 
@@ -262,11 +287,11 @@ mod tests {
 
     #[test]
     fn what_leads_out_of_the_release_is_told_by_whole_names() {
-        let dirs = ["log".to_owned(), "tmp/pids".to_owned()];
-        for shared in ["log", "log/.keep", "tmp/pids/a/b"] {
+        let dirs = ["log", "tmp/pids", "config/master.key"];
+        for shared in ["log", "log/.keep", "tmp/pids/a/b", "config/master.key"] {
             assert!(is_shared(shared, &dirs), "{shared}");
         }
-        for own in ["logs/a", "log.txt", "tmp", "tmp/cache/a", "a/log/b"] {
+        for own in ["config/master.key.example", "logs/a", "log.txt", "tmp", "tmp/cache/a", "a/log/b"] {
             assert!(!is_shared(own, &dirs), "{own}");
         }
     }

@@ -27,7 +27,7 @@ const HEALTHY_MAX: u32 = 50;
 /// How a deploy stands to the queue of its place.
 enum InQueue {
     /// Its turn has come.
-    Turn(QueuedRow),
+    Turn(Box<QueuedRow>),
     /// It does not wait where nobody else does.
     Alone,
     /// It goes before those that wait: a rollback, or what takes over from a deploy that a person decides about.
@@ -38,7 +38,7 @@ impl App {
     /// Starts a deploy. It is refused when another one is running, when somebody else locked the environment, and when the
     /// pipeline file or the hosts make it impossible.
     pub async fn deploy_start(&self, who: &Caller, new: NewDeploy) -> Result<Deploy, Fault> {
-        self.deploy_begin(who, new, None).await
+        Box::pin(self.deploy_begin(who, new, None)).await
     }
 
     /// Begins a deploy that somebody asks for now, or whose turn in the queue has come. The latter takes over from nothing.
@@ -138,7 +138,7 @@ impl App {
         };
         self.check_gate(who, &stored, turn.is_some()).await?;
         let in_queue = match turn {
-            Some(turn) => InQueue::Turn(turn),
+            Some(turn) => InQueue::Turn(Box::new(turn)),
             None if open.is_some() => InQueue::Before,
             None => InQueue::Alone,
         };

@@ -42,7 +42,7 @@ pub(super) struct Asked {
     pub pipeline: Arc<Pipeline>,
     /// Git repository at that time.
     pub repository: String,
-    /// Why windows, freezes and locks were passed over.
+    /// Why windows, freezes, locks and stages were passed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overridden: Option<String>,
     /// What it was in the queue.

@@ -36,7 +36,8 @@ function Facts({ deploy }: { deploy: Deploy }): ReactElement {
       {deploy.reverts ? <><dt>Reverts</dt><dd><Link to={`/deploys/${deploy.reverts}`}>deploy {deploy.reverts}</Link></dd></> : null}
       {deploy.reverted_by ? <><dt>Taken back</dt><dd>by <Link to={`/deploys/${deploy.reverted_by}`}>rollback {deploy.reverted_by}</Link></dd></> : null}
       {deploy.from_deploy ? <><dt>Before it</dt><dd><Link to={`/deploys/${deploy.from_deploy}`}>deploy {deploy.from_deploy}</Link></dd></> : null}
-      {deploy.overridden && <><dt>Passed over</dt><dd>windows, freezes and locks: {deploy.overridden}</dd></>}
+      {deploy.overridden && <><dt>Passed over</dt><dd>windows, freezes, locks and stages: {deploy.overridden}</dd></>}
+      {deploy.after_stage && <><dt>Passed</dt><dd>{deploy.after_stage.environment} as <Link to={`/deploys/${deploy.after_stage.deploy}`}>deploy {deploy.after_stage.deploy}</Link></dd></>}
       {deploy.digest && <><dt>Artifact</dt><dd className="mono wrap-any">{deploy.digest}</dd></>}
     </dl>
   );

@@ -100,7 +100,6 @@ impl QueueWord {
 pub(super) struct Queue {
     pub rows: Vec<QueuedRow>,
     pub turn: Turn,
-    pub last: Option<Last>,
 }
 
 impl Queue {
@@ -115,7 +114,7 @@ impl Queue {
         });
         let passed = store::passed(tx, service, environment)?;
         let turn = turn(&waiting, open, last, passed, now);
-        Ok(Self { rows, turn, last })
+        Ok(Self { rows, turn })
     }
 
     /// Refuses a deploy that does not wait where others do. Where the queue does not go on by itself, whoever may deploy
@@ -135,15 +134,13 @@ impl Queue {
             },
             Turn::Nobody | Turn::Busy { .. } | Turn::Held { .. } => false,
         };
-        match self.rows.iter().filter(|row| row.not_before.is_none_or(|at| at <= now)).count() {
-            0 => Ok(()),
-            _ if stuck => Ok(()),
-            n => {
-                let who = if n == 1 { "1 deploy waits".to_owned() } else { format!("{n} deploys wait") };
-                Err(Fault::conflict(format!("{who} already for {service} on {environment}"))
-                    .advice("join the queue: deploy without `--no-queue`"))
-            }
+        let n = self.rows.iter().filter(|row| row.not_before.is_none_or(|at| at <= now)).count();
+        if n == 0 || stuck {
+            return Ok(());
         }
+        let who = if n == 1 { "1 deploy waits".to_owned() } else { format!("{n} deploys wait") };
+        Err(Fault::conflict(format!("{who} already for {service} on {environment}"))
+            .advice("join the queue: deploy without `--no-queue`"))
     }
 }
 

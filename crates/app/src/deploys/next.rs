@@ -1,6 +1,7 @@
 //! What a press of the button would do: from what the hosts run to the commit that would ship.
 
 use tenfold_deploys::{Pipeline, Plan};
+use tenfold_store::deploy_queue;
 use tenfold_store::deploys::{self as store, DeployQuery};
 use tenfold_types::Fault;
 
@@ -54,7 +55,7 @@ impl App {
         let shipment = self.shipment(service, &settings, environment, reference, false).await?;
         let now = self.now();
         let (key, env) = (service.to_owned(), environment.to_owned());
-        let (locked, running, expected_ms) = self
+        let (locked, running, expected_ms, waiting) = self
             .read(move |tx| {
                 let locked = locks::first(&store::locks_open(tx, now)?, &key, &env, now)?;
                 let running = match store::deploy_unfinished(tx, &key, &env)? {
@@ -70,9 +71,14 @@ impl App {
                 };
                 let took =
                     store::deploys(tx, &query)?.iter().filter_map(|r| took_ms(r.started_at, r.finished_at)).collect();
-                Ok((locked, running, median(took)))
+                let waiting = deploy_queue::of(tx, &key, &env)?.len();
+                Ok((locked, running, median(took), waiting))
             })
             .await?;
+        let mut warnings = shipment.warnings;
+        if waiting > 0 {
+            warnings.push(format!("In the queue: {}, which come first", plural(waiting as u64, "deploy")));
+        }
         let hosts: Vec<String> = shipment.hosts.iter().map(|(name, _)| name.clone()).collect();
         let irreversible = shipment.irreversible.clone();
         let pipeline = shipment.pipeline.as_ref();
@@ -104,7 +110,7 @@ impl App {
             added_count: shipment.range.added_count,
             removed: shipment.range.removed,
             removed_count: shipment.range.removed_count,
-            warnings: shipment.warnings,
+            warnings,
             locked,
             running,
             expected_ms,

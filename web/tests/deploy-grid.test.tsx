@@ -19,7 +19,7 @@ it("six hosts are tiles with their words", async () => {
   expect(box.querySelectorAll(".host-cell")).toHaveLength(0);
 });
 
-it("three hundred are cells; a state or a host is a press away and stands in the address", async () => {
+it("three hundred are cells; a state or a host is a press away and stands in the address", { timeout: 30_000 }, async () => {
   await render(<HostGrid hosts={fleet(300)} />);
   expect(items("Hosts of this deploy")).toBe(300);
   expect(box.querySelectorAll(".host-cell")).toHaveLength(300);

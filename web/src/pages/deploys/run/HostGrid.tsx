@@ -57,7 +57,7 @@ export function HostGrid({ hosts }: { hosts: DeployHost[] }): ReactElement {
             {summary(hosts).map(({ state: name, look, word, count }) => chip(name, <><Status look={look}>{word}</Status> {count}</>, `${word}: ${plural(count, "host")}`))}
             {canaries > 0 && canaries < hosts.length && chip("canary", `canary ${canaries}`, `Canary: ${plural(canaries, "host")}`)}
           </div>
-          <input type="search" className="short" aria-label="Name of a host" placeholder="name or message" value={text} onChange={(event) => params.set({ host: event.target.value })} />
+          <input type="search" className="short" aria-label="Name of a host" placeholder="find a host" value={text} onChange={(event) => params.set({ host: event.target.value })} />
           {filtered && <span className="muted">{shown.length} of {plural(hosts.length, "host")} <button type="button" className="button plain small" onClick={() => params.set({ host: null, host_state: null })}>Show all</button></span>}
         </div>
       )}

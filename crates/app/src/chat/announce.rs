@@ -108,6 +108,7 @@ const TOLD: &[&str] = &[
     "page.escalated",
     "override.created",
     "noise.digest",
+    "delivery.week",
     "note.doing",
     "config.applied",
 ];

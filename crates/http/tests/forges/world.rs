@@ -161,6 +161,7 @@ impl World {
             labels: BTreeMap::new(),
             version: "test".into(),
             releases: Vec::new(),
+            packs: false,
         };
         self.app.agent_connect(hello).await.unwrap()
     }

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::line::{CallError, Line};
 use super::release::{self, current};
-use super::{scripts, stage::Sums};
+use super::{archive::Archives, scripts, stage::Sums};
 
 /// How often a host is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -56,6 +56,7 @@ pub(super) struct SshAgent {
     pub line: Line,
     pub host: SshHost,
     pub sums: Arc<Sums>,
+    pub archives: Arc<Archives>,
     pub http: reqwest::Client,
     /// Moves when an order begins and when it ends: what was seen while it moved is out of date.
     pub turns: AtomicU64,

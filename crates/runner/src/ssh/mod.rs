@@ -5,6 +5,7 @@
 //! Which hosts there are is the operator's to say, never a repository's; a host whose key is not known is refused.
 
 mod activate;
+mod archive;
 mod host;
 mod line;
 mod release;
@@ -34,6 +35,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> io::Result<TaskTracker> {
     if !settings.hosts.is_empty() {
         let control = line::control_dir(&app.settings.data_dir)?;
         let sums = Arc::new(stage::Sums::default());
+        let archives = Arc::new(archive::Archives::default());
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -45,6 +47,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> io::Result<TaskTracker> {
                 line: Line::new(settings, host, control.as_deref()),
                 host: host.clone(),
                 sums: sums.clone(),
+                archives: archives.clone(),
                 http: http.clone(),
                 turns: std::sync::atomic::AtomicU64::new(0),
                 failures: parking_lot::Mutex::default(),

@@ -1,5 +1,5 @@
 //! What runs on a host without an agent: fixed POSIX shell texts, which get everything as arguments, and OpenSSH's own words
-//! to start them. The tools are those of coreutils, findutils, util-linux and GNU tar.
+//! to start them. The tools are those of coreutils, findutils, util-linux, GNU tar and gzip.
 //!
 //! Nothing here is put together from outside text but arguments, and those are quoted.
 
@@ -36,11 +36,11 @@ pub const BEGIN: &str = r#"part="$d/.tenfold/part-$3"; rm -rf "$part"; mkdir "$p
 if [ -n "$4" ]; then cd "$d/releases/$4"; xargs -0 -r cp -lP --parents -t "$part" --; else cat > /dev/null; fi
 printf "done""#;
 
-/// Unpacks an archive into the tree. `$3` the part's name, `$4` seconds it may take. The lock is given back before: a transfer
+/// Unpacks an archive in gzip into the tree. `$3` the part's name, `$4` seconds it may take. The lock is given back before: a transfer
 /// that hangs must not keep a newer server out. Parts are named by their epoch, so that one never writes into another's.
 pub const UNPACK: &str = r#"part="$d/.tenfold/part-$3"
 exec 9>&-
-timeout "$4" tar -x --no-same-owner --no-same-permissions --unlink-first -f - -C "$part"
+timeout "$4" tar -x -z --no-same-owner --no-same-permissions --unlink-first -f - -C "$part"
 printf "done""#;
 
 /// Every file and link of a tree. `$1` its folder.

@@ -1,4 +1,4 @@
-//! Bringing a release to a host: what the current one has is linked, the rest comes as one archive, and what stands there
+//! Bringing a release to a host: what the current one has is linked, the rest comes as one archive in gzip, and what stands there
 //! afterwards is compared with the artifact before it becomes a release.
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,9 +12,6 @@ use sha2::{Digest as _, Sha256};
 use tenfold_deploys::{Digest, Manifest, manifest::Entry};
 use tenfold_protocols::agent::{FromAgent, OrderRef};
 use tenfold_protocols::capistrano::{self, Layout, Standing};
-use tenfold_protocols::tar;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::ChildStdin;
 
 use super::host::{Answer, CALL as LOOKUP, Refusal, SshAgent};
 use super::release::{self, Note, Phase};
@@ -25,7 +22,6 @@ const CALL: Duration = Duration::from_mins(1);
 /// At least 1 MB/s is asked for: of the line, and of the host's disk.
 const BYTES_PER_S: u64 = 1_000_000;
 const ENTRIES_PER_S: usize = 500;
-const CHUNK_BYTES: usize = 128 * 1024;
 /// Files whose SHA-256 is remembered.
 const SUMS_MAX: usize = 200_000;
 
@@ -169,19 +165,20 @@ impl SshAgent {
         self.fenced(scripts::BEGIN, &[folder, &epoch, part, other], linking, list.as_bytes()).await?;
         let have: std::collections::BTreeSet<&str> =
             linked.map(|(_, paths)| paths.iter().copied().collect()).unwrap_or_default();
-        let rest: Vec<&Entry> = manifest.entries().iter().filter(|e| !have.contains(e.path())).collect();
+        let rest: Vec<Entry> = manifest.entries().iter().filter(|e| !have.contains(e.path())).cloned().collect();
         let bytes = rest.iter().map(|e| if let Entry::File { size, .. } = e { *size } else { 0 }).sum::<u64>();
         let total = manifest.total_bytes();
         let digest = tenfold_protocols::agent::BlobDigest(*manifest.digest().bytes());
         let progress = |have_bytes| FromAgent::Staging { order: order.clone(), digest, have_bytes, total_bytes: total };
         say(progress(total.saturating_sub(bytes)));
         let within = within(bytes, rest.len());
+        let made = self.archives.of(&self.app, rest).await;
+        let held = made.map_err(|e| Refusal::Failed(format!("the archive for the host could not be made: {e}")))?;
         let within_s = within.as_secs().to_string();
         let command = scripts::command(&scripts::fenced(scripts::UNPACK), &[folder, &epoch, part, &within_s]);
-        let now_s = u64::try_from(self.app.now().millis() / 1_000).unwrap_or(0);
-        let answer = self.line.call(&command, within, 4_096, |stdin| archive(&self.app, &rest, now_s, stdin)).await;
+        let answer = self.line.call(&command, within, 4_096, |stdin| held.archive.send(stdin)).await;
         super::host::plain(&answer?)?;
-        self.app.blob_sent("ssh", bytes);
+        self.app.blob_sent("ssh", held.archive.size);
         say(progress(total));
         Ok(())
     }
@@ -249,36 +246,6 @@ fn kept<'a>(manifest: &'a Manifest, base: &Manifest, links: &[&str]) -> Vec<&'a 
     let before: HashMap<&str, &Entry> = base.entries().iter().map(|e| (e.path(), e)).collect();
     let same = |e: &&Entry| before.get(e.path()) == Some(e) && !is_shared(e.path(), links);
     manifest.entries().iter().filter(same).map(Entry::path).collect()
-}
-
-async fn archive(app: &tenfold_app::App, entries: &[&Entry], now_s: u64, mut to: ChildStdin) -> io::Result<()> {
-    let blobs = app.blobs();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    for entry in entries {
-        match entry {
-            Entry::Link { path, target } => to.write_all(&tar::header(path, tar::Kind::Link { target }, now_s)).await?,
-            Entry::File { path, executable, blake3, size } => {
-                let kind = tar::Kind::File { executable: *executable, size: *size };
-                to.write_all(&tar::header(path, kind, now_s)).await?;
-                let mut file = tokio::fs::File::open(blobs.path(*blake3)).await?.take(*size);
-                let mut sent = 0;
-                loop {
-                    let n = file.read(&mut chunk).await?;
-                    if n == 0 {
-                        break;
-                    }
-                    sent += n as u64;
-                    to.write_all(&chunk[..n]).await?;
-                }
-                if sent != *size {
-                    return Err(io::Error::other(format!("{path} is not whole on the server")));
-                }
-                to.write_all(&tar::END[..tar::padding(*size)]).await?;
-            }
-        }
-    }
-    to.write_all(&tar::END).await?;
-    to.shutdown().await
 }
 
 #[cfg(test)]

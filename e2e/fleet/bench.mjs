@@ -1,9 +1,9 @@
 // tenfold beside Debian's capistrano and ansible, on hosts in namespaces of their own: two releases, one percent apart.
 //
-//   node fleet/bench.mjs [--hosts 20,50] [--ways agents,ssh,capistrano,ansible] [--seed 1]
+//   node fleet/bench.mjs [--hosts 20,50] [--ways agents,ssh,capistrano,ansible] [--seed 1] [--disk]
 //
 // Prints a table as docs have it. A host whose tree is not the release's, path by path and byte by byte, fails the run.
-import { mkdirSync, readlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 import { Fleet, HOSTS_MAX, takeAwayLeftovers, takeAwayOwn, whyNot } from './hosts.mjs';
@@ -19,6 +19,8 @@ const { values: asked } = parseArgs({
     hosts: { type: 'string', default: '20,50' },
     ways: { type: 'string', default: Object.keys(WAYS).join(',') },
     seed: { type: 'string', default: '1' },
+    // what hosts hold is on the disk that they share, not in memory
+    disk: { type: 'boolean', default: false },
   },
 });
 
@@ -81,7 +83,7 @@ const ended = new Promise((resolve) => {
 
 async function one(count, key) {
   const Way = WAYS[key];
-  const fleet = await Fleet.start(count);
+  const fleet = await Fleet.start(count, { disk: asked.disk });
   try {
     const repository = fleet.path('repository');
     mkdirSync(repository);
@@ -96,6 +98,10 @@ async function one(count, key) {
     console.log(row(Way.title, 'first', count, first));
     console.log(row('', 'second', count, second));
     return { files, bytes };
+  } catch (error) {
+    const log = fleet.path('server.log');
+    if (existsSync(log)) console.error(readFileSync(log, 'utf8').split('\n').slice(-20).join('\n'));
+    throw error;
   } finally {
     await fleet.stop();
   }
@@ -109,7 +115,7 @@ async function all() {
     console.log('| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |');
     let shape;
     for (const key of ways) shape = await one(count, key);
-    console.log(`\n${shape.files} files, ${shape.bytes.toLocaleString('en')} bytes, seed ${seed}; every host's tree was compared after each release.`);
+    console.log(`\n${shape.files} files, ${shape.bytes.toLocaleString('en')} bytes, seed ${seed}, hosts ${asked.disk ? 'on one disk' : 'in memory'}; every host's tree was compared after each release.`);
   }
 }
 

@@ -1,5 +1,6 @@
 // Hosts that are a network namespace and a mount namespace each, joined by a bridge, each with an sshd, its own /srv and its own
-// /tmp. Everything is named after the process that made it, so what a killed run left is found and taken away by the next.
+// /tmp. What they hold is in memory unless asked otherwise, since real hosts do not share one disk; the server's side is on the
+// disk. Everything is named after the process that made it, so what a killed run left is found and taken away by the next.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, closeSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -51,7 +52,8 @@ const names = (pid) => ({
   space: (number) => `tff${pid}-${number}`,
   outside: (number) => `tv${pid}-${number}`,
   group: (side) => `tenfold-fleet-${pid}-${side}`,
-  folder: join(FOLDERS, `tenfold-fleet-${pid}`),
+  // short: ssh shares its connections by sockets whose paths hold some 100 bytes
+  folder: join(FOLDERS, `tff${pid}`),
 });
 
 /** Takes away everything of one run, whatever of it there is. */
@@ -68,6 +70,7 @@ async function takeAway(pid) {
       if (existsSync(`/sys/class/net/${link}`)) throw error;
     }
   }
+  if (readFileSync('/proc/mounts', 'utf8').includes(` ${join(own.folder, 'hosts')} `)) run('umount', join(own.folder, 'hosts'));
   rmSync(own.folder, { recursive: true, force: true });
   rmSync(join(NOTES, String(pid)), { force: true });
 }
@@ -87,7 +90,7 @@ export async function takeAwayOwn() {
 }
 
 export class Fleet {
-  static async start(count) {
+  static async start(count, { disk }) {
     const fleet = new Fleet();
     fleet.count = count;
     fleet.own = names(process.pid);
@@ -95,7 +98,8 @@ export class Fleet {
     writeFileSync(join(NOTES, String(process.pid)), startOf(process.pid));
     try {
       fleet.folder = fleet.own.folder;
-      mkdirSync(fleet.folder, { recursive: true });
+      mkdirSync(fleet.path('hosts'), { recursive: true });
+      if (!disk) run('mount', '-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', fleet.path('hosts'));
       fleet.server = new Group(fleet.own.group('server'));
       fleet.side = new Group(fleet.own.group('hosts'));
       fleet.net = `10.213.${process.pid % 250}`;
@@ -132,8 +136,8 @@ export class Fleet {
   #host(number) {
     const [space, outside] = [this.own.space(number), this.own.outside(number)];
     const address = `${this.net}.${number + 1}`;
-    const folder = this.path(`host-${number}`);
-    for (const name of ['srv', 'tmp']) mkdirSync(join(folder, name), { recursive: true, mode: 0o755 });
+    const folder = this.path(`hosts/${number}`);
+    for (const name of ['srv', 'tmp/home']) mkdirSync(join(folder, name), { recursive: true, mode: 0o755 });
     run('ip', 'netns', 'add', space);
     run('ip', 'link', 'add', outside, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', space);
     run('ip', 'link', 'set', outside, 'master', this.own.bridge, 'up');
@@ -143,7 +147,9 @@ export class Fleet {
     const config = [
       'Port 22', `ListenAddress ${address}`, `HostKey ${this.path('host_key')}`, `AuthorizedKeysFile ${this.path('key.pub')}`,
       'PidFile none', 'StrictModes no', 'UsePAM no', 'PasswordAuthentication no', 'KbdInteractiveAuthentication no',
-      'PermitRootLogin prohibit-password', 'MaxSessions 50', 'MaxStartups 100', 'UseDNS no', '',
+      'PermitRootLogin prohibit-password', 'MaxSessions 50', 'MaxStartups 100', 'UseDNS no',
+      // not this machine's own, whose shell may start anything
+      'SetEnv HOME=/tmp/home', '',
     ];
     writeFileSync(join(folder, 'sshd.conf'), config.join('\n'));
     const mounts = 'mount --bind "$1/srv" /srv && mount --bind "$1/tmp" /tmp && exec "$2" -D -e -f "$1/sshd.conf"';

@@ -6,7 +6,8 @@ import { TENFOLD } from '../lib/binary.mjs';
 import { until } from '../lib/wait.mjs';
 
 const DOOR = 7071;
-const LOOK_MS = 25;
+/** A question costs the server some milliseconds, which count as its own; when a deploy ended it says itself. */
+const LOOK_MS = 200;
 const DEPLOY_MS_MAX = 600_000;
 const PASSWORD = 'a password of my choice';
 
@@ -39,7 +40,7 @@ class Tenfold {
     return until(`deploy ${number} is ${wanted}`, async () => {
       const deploy = await this.ana.get(`/api/deploys/${number}`);
       if (deploy.state !== wanted && deploy.finished_at) this.failed = `deploy ${number} ${deploy.state}: ${deploy.error ?? ''}`;
-      return deploy.state === wanted || this.failed;
+      return (deploy.state === wanted && deploy) || this.failed;
     }, { within_ms: DEPLOY_MS_MAX, poll_ms: LOOK_MS });
   }
 
@@ -50,10 +51,12 @@ class Tenfold {
     await this.#reaches(number, 'awaiting_approval');
     if (this.failed) throw new Error(this.failed);
     const staged = performance.now();
+    const clicked = Date.now();
     await this.ana.post(`/api/deploys/${number}/approve`);
-    await this.#reaches(number, 'succeeded');
+    const deploy = await this.#reaches(number, 'succeeded');
     if (this.failed) throw new Error(this.failed);
-    return { staged_ms: staged - started, flip_ms: performance.now() - staged };
+    const [staged_ms, flip_ms] = [staged - started, Date.parse(deploy.finished_at) - clicked];
+    return { staged_ms, flip_ms, wall_ms: staged_ms + flip_ms };
   }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
 mod hooks;
+mod hostile;
 mod parent;
 mod sandbox;
 mod world;

@@ -61,7 +61,7 @@ impl World {
         self.git(&["commit", "--quiet", "--message", "work"]);
     }
 
-    fn git(&self, args: &[&str]) {
+    pub fn git(&self, args: &[&str]) {
         let status = Command::new("git")
             .args(["-c", "user.name=Ana", "-c", "user.email=ana@example.org"])
             .args(args)

@@ -148,6 +148,11 @@ async fn next(
     lines.extend(next.closed.iter().map(|closed| format!("closed: {}", closed.why)));
     lines.extend(next.irreversible.iter().map(|why| format!("does not go back by itself: {why}")));
     lines.extend(next.approval.iter().map(|a| format!("waits for {} to approve before the first host", a.count)));
+    if let Some(stage) = &next.stage {
+        lines.extend(stage.refused.clone());
+        let passed = stage.after.as_ref().zip(stage.passed);
+        lines.extend(passed.map(|(after, number)| format!("passed {after} as deploy {number}")));
+    }
     if let Some(expects) = &next.expects {
         lines.extend(expects.metrics.iter().map(|m| format!("expected: {}", m.says)));
         lines.extend(expects.risks.iter().map(|r| format!("risk: {r}")));

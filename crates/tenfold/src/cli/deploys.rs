@@ -373,7 +373,7 @@ mod tests {
                 {"host": "web2", "state": "failed", "message": "no answer"},
             ],
         });
-        let lines = deploy_lines(&deploy, Out::new(false));
+        let lines = deploy_lines(&deploy, Out::plain());
         let wanted = [
             "deploy 12 of photos to production by Ana: ◆ held, nothing -> 4f2a91c",
             "asked for at 2026-11-23 09:12 UTC, 1 commits",

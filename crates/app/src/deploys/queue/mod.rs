@@ -140,7 +140,7 @@ impl Queue {
         }
         let who = if n == 1 { "1 deploy waits".to_owned() } else { format!("{n} deploys wait") };
         Err(Fault::conflict(format!("{who} already for {service} on {environment}"))
-            .advice("join the queue: deploy without `--no-queue`"))
+            .advice("join the queue, and it begins by itself when its turn comes"))
     }
 }
 

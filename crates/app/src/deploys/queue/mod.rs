@@ -204,13 +204,22 @@ impl App {
         places.dedup();
         let mut views = Vec::new();
         for (service, environment) in places {
-            views.push(self.queue(&service, &environment).await?);
+            views.push(self.queue_view(&service, &environment).await?);
         }
         Ok(views)
     }
 
     /// What waits for a service and environment, and for what.
     pub async fn queue(&self, service: &str, environment: &str) -> Result<QueueView, Fault> {
+        let settings = self.service_settings(service).await?;
+        if !settings.environments.iter().any(|e| e == environment) {
+            return Err(Fault::not_found(format!("{service} is not deployed to `{environment}`"))
+                .advice(format!("it is deployed to {}", settings.environments.join(", "))));
+        }
+        self.queue_view(service, environment).await
+    }
+
+    async fn queue_view(&self, service: &str, environment: &str) -> Result<QueueView, Fault> {
         let (now, key, env) = (self.now(), service.to_owned(), environment.to_owned());
         let (queue, locks) =
             self.read(move |tx| Ok((Queue::read(tx, &key, &env, now)?, deploys::locks_open(tx, now)?))).await?;
@@ -310,7 +319,6 @@ impl App {
         why: Option<String>,
     ) -> Result<QueueView, Fault> {
         who.require(Role::Deployer, Some(service), Some(environment))?;
-        self.service_settings(service).await?;
         let why = reason(why)?;
         let (caller, key, env) = (who.clone(), service.to_owned(), environment.to_owned());
         self.transact(move |t| match word {
@@ -340,7 +348,7 @@ impl App {
             }
         })
         .await?;
-        self.queue(service, environment).await
+        self.queue_view(service, environment).await
     }
 }
 

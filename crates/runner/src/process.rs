@@ -95,7 +95,7 @@ pub(crate) fn inherited_env() -> Vec<(String, String)> {
         let told = own.iter().find(|(of, _)| *of == name).map(|(_, value)| value.clone());
         told.or_else(|| std::env::var(name).ok())
     };
-    INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), value(name)?))).collect()
+    INHERITED.iter().filter_map(|&name| Some((name.to_owned(), value(name)?))).collect()
 }
 
 #[cfg(test)]

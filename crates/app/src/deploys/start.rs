@@ -11,6 +11,7 @@ use tenfold_store::{counters, deploys as store};
 use tenfold_types::{Actor, ActorKind, ErrorCode, Fault, Timestamp};
 
 use super::{
+    asks::Answer,
     conductor, facts,
     gate::{self, Wish},
     queue::Queue,
@@ -71,15 +72,8 @@ impl App {
         if let Some(why) = shipment.looked.as_ref().and_then(|looked| looked.half_way.clone()) {
             return Err(Fault::conflict(why).advice("finish or abort that first"));
         }
-        let passed = if overridden.is_some() {
-            self.stage_passed(&new.service, &pipeline, &new.environment, &shipment.commit.sha).await?
-        } else {
-            self.check_stage(&new.service, &pipeline, &new.environment, &shipment.commit.sha).await?
-        };
-        let artifact = match &passed {
-            Some(passed) => Some(self.stage_artifact(passed, &new.service, &shipment.commit.sha).await?),
-            None => None,
-        };
+        let sha = shipment.commit.sha.as_str();
+        let passed = self.stage_of(&new.service, &pipeline, &new.environment, sha, overridden.is_some()).await?;
         let hosts = match shipment.looked {
             Some(looked) => looked.running,
             None => self.running_on(&new.service, &new.environment, &shipment.hosts),
@@ -96,8 +90,8 @@ impl App {
             }
             plan.begun_by_program();
         }
-        let mut run = match artifact {
-            Some(digest) => Run::deploy_built(plan, digest, hosts, now),
+        let mut run = match &passed {
+            Some(passed) => Run::deploy_built(plan, passed.digest, hosts, now),
             None => Run::deploy(plan, hosts, now),
         };
         self.date_absences(&mut run);
@@ -158,10 +152,10 @@ impl App {
         let deploy = self.read(move |tx| Stored::get(tx, number)).await?;
         who.require(Role::Deployer, Some(&deploy.service), Some(&deploy.environment))?;
         if deploy.run.state.waits_for_person() {
-            return self.deploy_abort(who, number).await;
+            return self.deploy_answer(who, number, Answer::Abort, reason_given).await;
         }
         if !deploy.run.state.is_final() {
-            return self.deploy_cancel(who, number).await;
+            return self.deploy_answer(who, number, Answer::Cancel, reason_given).await;
         }
         if !deploy.run.hosts.iter().any(|h| h.touched) {
             let state = deploy.run.state.word().replace('_', " ");

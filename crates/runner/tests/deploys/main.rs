@@ -12,6 +12,7 @@ mod gates;
 mod hostile;
 mod judged;
 mod limits;
+mod listed;
 mod queue;
 mod stages;
 mod story;

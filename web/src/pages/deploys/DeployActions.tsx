@@ -39,7 +39,7 @@ export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
   const takesReason = running || !why;
   return (
     <>
-      {takesReason && <input className="reason" aria-label="Reason" maxLength={REASON_MAX} placeholder="reason, if you like" value={reason} onChange={(event) => setReason(event.target.value)} />}
+      {takesReason && <input className="reason" aria-label="Reason" maxLength={REASON_MAX} placeholder={waits ? "reason, if you like" : running ? "reason to stop it" : "reason to roll back"} value={reason} onChange={(event) => setReason(event.target.value)} />}
       {deploy.state === "awaiting_approval" && (
         <ActionButton look="primary" busy={busy} why={whyNotApprove(deploy, person.login)} onClick={() => act((number) => deploys.approve(number), `You approved deploy ${deploy.number}.`)}>
           Approve

@@ -63,12 +63,26 @@ impl App {
         }
     }
 
-    /// The artifact that passed the stage before. One that is kept no more is not built anew: it would be another.
-    pub(super) async fn stage_artifact(&self, passed: &StagePassed, service: &str, sha: &str) -> Result<Digest, Fault> {
+    /// What the stage before says of a commit that is to be deployed, with the artifact that goes on. One that is kept no
+    /// more is not built anew: it would be another. An override asks for nothing.
+    pub(super) async fn stage_of(
+        &self,
+        service: &str,
+        pipeline: &Pipeline,
+        environment: &str,
+        sha: &str,
+        overridden: bool,
+    ) -> Result<Option<StagePassed>, Fault> {
+        let passed = if overridden {
+            self.stage_passed(service, pipeline, environment, sha).await?
+        } else {
+            self.check_stage(service, pipeline, environment, sha).await?
+        };
+        let Some(passed) = passed else { return Ok(None) };
         let (blobs, digest) = (self.blobs(), passed.digest);
         let kept = tokio::task::spawn_blocking(move || blobs.manifest(digest).is_some()).await.unwrap_or(false);
         if kept {
-            return Ok(digest);
+            return Ok(Some(passed));
         }
         let AfterStage { environment, deploy } = &passed.after;
         let text =

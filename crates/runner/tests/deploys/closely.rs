@@ -21,7 +21,7 @@ async fn a_deploy_is_looked_at_closely_where_it_is_and_as_long_as_it_waits() {
     }
     let mut world = World::new(3).await;
     world.write_pipeline(
-        "canary: {hold_s: 0, steps: [{hosts: 1}, {hosts: 2, check: {query: nobody_counts_this, max: 1}}]}",
+        "canary: {hold_s: 0, steps: [{hosts: 1}, {hosts: 2, check: {query: nobody_counts_this, max: 0.5}}]}",
     );
     world.commit("two");
     assert_eq!(interval_ms(world.app(), "production"), USUAL_MS);

@@ -22,6 +22,8 @@ pub struct World {
     pub dir: tempfile::TempDir,
     pub builds: Builds,
     pub fenced: bool,
+    /// The data directory, below the world's own folder.
+    pub data: &'static str,
 }
 
 pub struct Outcome<T = Manifest> {
@@ -45,7 +47,7 @@ impl World {
         std::fs::create_dir_all(&repository).unwrap();
         std::fs::create_dir_all(dir.path().join("data")).unwrap();
         std::fs::write(dir.path().join("data/state.db"), "the database").unwrap();
-        let world = Self { dir, builds: Builds::default(), fenced: true };
+        let world = Self { dir, builds: Builds::default(), fenced: true, data: "data" };
         world.git(&["init", "--quiet", "--initial-branch", "main", "."]);
         world.commit(script);
         world
@@ -75,7 +77,7 @@ impl World {
         let parent = self
             .fenced
             .then(|| BuildParent { program: env!("CARGO_BIN_EXE_tenfold-sandbox").into(), hide: Vec::new() });
-        GitRunner::new(&self.path("data"), self.builds.clone(), parent)
+        GitRunner::new(&self.path(self.data), self.builds.clone(), parent)
     }
 
     /// Builds `main`; `more` are lines of the pipeline's `build`.

@@ -4,10 +4,18 @@
 //! epoch it has seen per service and environment and answers a lower one with `refused`, so a server that lost its lease
 //! can do no harm. Nothing here trusts the other side: frames, lists and texts have limits, and a digest is 32 bytes.
 
+mod chunk;
+mod digest;
+mod limits;
+
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
+
+pub use chunk::{decode_chunk, encode_chunk};
+pub use digest::BlobDigest;
+pub use limits::{LIMIT_BYTES_MAX, LIMITS_MAX, LimitsReport, RunLimits};
 
 /// Version of this protocol; both sides close the connection when it differs.
 pub const PROTOCOL: u32 = 2;
@@ -23,6 +31,8 @@ pub const PACK_CONTENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 pub const PACK_BYTES_MAX: u64 = PACK_CONTENT_BYTES_MAX + 64 * 1024;
 /// Most parts of one pack.
 pub const PACK_PARTS_MAX: usize = 1024;
+/// Longest message that both sides keep, to tell the next one as the difference.
+pub const LONG_KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most blobs asked for in one message.
 pub const NEED_BLOBS_MAX: usize = 1024;
 /// Most releases in one report.
@@ -31,9 +41,6 @@ pub const RELEASES_MAX: usize = 256;
 pub const METRICS_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Longest text a message carries (an error, the end of a log).
 pub const TEXT_BYTES_MAX: usize = 16 * 1024;
-/// Most things a host says of the limits of one service, and the longest.
-pub const LIMITS_MAX: usize = 16;
-pub const LIMIT_BYTES_MAX: usize = 512;
 const NAME_BYTES_MAX: usize = 253;
 const LABELS_MAX: usize = 32;
 
@@ -48,34 +55,6 @@ pub enum FrameError {
     Json(String),
     #[error("`{field}` is refused: {why}")]
     Field { field: &'static str, why: &'static str },
-}
-
-/// A BLAKE3 digest; 64 lower-case hex digits in JSON, so that it can stand in a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BlobDigest(pub [u8; 32]);
-
-impl std::fmt::Display for BlobDigest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl Serialize for BlobDigest {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for BlobDigest {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
-        let mut bytes = [0; 32];
-        let lower = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        match hex::decode_to_slice(&text, &mut bytes) {
-            Ok(()) if lower => Ok(Self(bytes)),
-            _ => Err(serde::de::Error::custom("a digest is 64 lower-case hex digits")),
-        }
-    }
 }
 
 /// Which order a message is about. An answer repeats the order's.
@@ -109,38 +88,6 @@ pub struct RunSpec {
     pub metrics_path: Option<String>,
     /// The commit the release was built from.
     pub sha: String,
-}
-
-/// What a service may use of its host; what is absent is not limited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RunLimits {
-    /// Of all of its processes together.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub memory_bytes: Option<u64>,
-    /// Processes and threads.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub processes: Option<u32>,
-    /// Files that one process holds open.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub files: Option<u32>,
-    /// 100 is one processor.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cpu_percent: Option<u32>,
-}
-
-impl RunLimits {
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// How a host holds a service to its limits, in words for people.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LimitsReport {
-    pub in_force: Vec<String>,
-    /// What the host cannot do, and why.
-    pub missing: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -215,8 +162,15 @@ pub enum ToAgent {
     /// its digest; undone they are its parts, one after the other.
     Pack { pack: BlobDigest, size: u64, parts: Vec<PackPart> },
     /// A message comes in gzip; only to an agent that said it takes packs. Its `size` bytes follow under their digest;
-    /// undone they are a text frame of `bytes`.
-    Long { pack: BlobDigest, size: u64, bytes: u64 },
+    /// undone they are a text frame of `bytes`, or with `base` a delta that makes it of the text with this digest: the last
+    /// `stage` that came this way over this connection and had at most [`LONG_KEPT_BYTES_MAX`].
+    Long {
+        pack: BlobDigest,
+        size: u64,
+        bytes: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base: Option<BlobDigest>,
+    },
     /// The server refuses the agent; it says why and closes.
     Refused { reason: String },
 }
@@ -342,25 +296,6 @@ fn pack_ok(size: u64, parts: &[PackPart]) -> Result<(), FrameError> {
     Ok(())
 }
 
-/// A binary frame: the blob's digest, then a chunk. Chunks of one blob come in order.
-pub fn encode_chunk(digest: BlobDigest, chunk: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(32 + chunk.len());
-    frame.extend_from_slice(&digest.0);
-    frame.extend_from_slice(chunk);
-    frame
-}
-
-/// Reads a binary frame.
-pub fn decode_chunk(frame: &[u8]) -> Result<(BlobDigest, &[u8]), FrameError> {
-    if frame.len() <= 32 || frame.len() > BINARY_FRAME_BYTES_MAX {
-        return Err(FrameError::BinarySize(frame.len()));
-    }
-    let (head, chunk) = frame.split_at(32);
-    let mut digest = [0; 32];
-    digest.copy_from_slice(head);
-    Ok((BlobDigest(digest), chunk))
-}
-
 /// Cuts a text to what a message may carry, keeping its end, where errors stand.
 pub fn tail_of(text: &str) -> String {
     let mut from = text.len().saturating_sub(TEXT_BYTES_MAX);
@@ -431,15 +366,7 @@ fn release_ok(release: &Release) -> Result<(), FrameError> {
     name_ok("service", &release.service)?;
     name_ok("environment", &release.environment)?;
     text_ok("sha", &release.sha)?;
-    if let Some(limits) = &release.limits {
-        let said = || limits.in_force.iter().chain(&limits.missing);
-        if said().count() > LIMITS_MAX || said().any(|words| words.len() > LIMIT_BYTES_MAX) {
-            return Err(FrameError::Field {
-                field: "limits",
-                why: "there are more than 16, or one is longer than 512 bytes",
-            });
-        }
-    }
+    release.limits.as_ref().map_or(Ok(()), limits::limits_ok)?;
     let path_ok =
         |p: &String| p.starts_with('/') && p.len() <= NAME_BYTES_MAX && p.chars().all(|c| c.is_ascii_graphic());
     if !release.metrics_path.as_ref().is_none_or(path_ok) {
@@ -491,161 +418,4 @@ fn text_ok(field: &'static str, text: &str) -> Result<(), FrameError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn order() -> OrderRef {
-        OrderRef { service: "photos".into(), environment: "production".into(), deploy: 3, epoch: 7 }
-    }
-    fn release() -> Release {
-        Release {
-            service: "photos".into(),
-            environment: "production".into(),
-            digest: BlobDigest([7; 32]),
-            sha: "4f2c91a".into(),
-            deploy: 3,
-            state: ReleaseState::Running,
-            address: Some("127.0.0.1:4100".into()),
-            metrics_path: Some("/metrics".into()),
-            limits: Some(LimitsReport { in_force: vec!["up to 64 files".into()], missing: Vec::new() }),
-            since: Timestamp(1_000),
-        }
-    }
-    fn hello(name: &str) -> FromAgent {
-        FromAgent::Hello {
-            protocol: PROTOCOL,
-            name: name.into(),
-            environment: "production".into(),
-            labels: BTreeMap::from([("role".into(), "web".into())]),
-            version: "0.1.0".into(),
-            releases: vec![release()],
-            packs: true,
-        }
-    }
-
-    #[test]
-    fn every_message_survives_the_way() {
-        let failed = FromAgent::Failed {
-            order: order(),
-            digest: Some(BlobDigest([1; 32])),
-            error: "exited with code 1".into(),
-            log_tail: "boom".into(),
-            running: Some(release()),
-        };
-        for message in [
-            hello("host-1"),
-            failed,
-            FromAgent::Need {
-                blobs: vec![BlobDigest([2; 32])],
-                bases: BTreeMap::from([(BlobDigest([2; 32]), BlobDigest([3; 32]))]),
-            },
-            FromAgent::Activated { order: order(), release: release() },
-            FromAgent::Refused { order: order(), highest_epoch: 9 },
-        ] {
-            let text = serde_json::to_string(&message).unwrap();
-            assert_eq!(decode_from_agent(&text).unwrap(), message);
-        }
-        let stage = ToAgent::Stage {
-            order: order(),
-            digest: BlobDigest([3; 32]),
-            manifest: serde_json::json!({"entries": []}),
-        };
-        let part = PackPart { blob: BlobDigest([4; 32]), bytes: 7, base: Some(BlobDigest([5; 32])) };
-        let pack = ToAgent::Pack { pack: BlobDigest([6; 32]), size: 9, parts: vec![part] };
-        let long = ToAgent::Long { pack: BlobDigest([6; 32]), size: 9, bytes: 90 };
-        for message in [stage, pack, long] {
-            assert_eq!(decode_to_agent(&serde_json::to_string(&message).unwrap()).unwrap(), message);
-        }
-    }
-
-    #[test]
-    fn an_agent_that_does_not_speak_of_packs_takes_none() {
-        let text = serde_json::to_string(&hello("host-1")).unwrap().replace(r#","packs":true"#, "");
-        assert!(matches!(decode_from_agent(&text), Ok(FromAgent::Hello { packs: false, .. })), "{text}");
-    }
-
-    #[test]
-    fn packs_have_limits() {
-        let part = |bytes| PackPart { blob: BlobDigest([1; 32]), bytes, base: None };
-        let pack = |size, parts| ToAgent::Pack { pack: BlobDigest([2; 32]), size, parts };
-        let taken = |message: &ToAgent| decode_to_agent(&serde_json::to_string(message).unwrap()).is_ok();
-        assert!(taken(&pack(PACK_BYTES_MAX, vec![part(PACK_CONTENT_BYTES_MAX)])));
-        assert!(taken(&pack(5, vec![part(1); PACK_PARTS_MAX])));
-        for refused in [
-            pack(PACK_BYTES_MAX + 1, vec![part(1)]),
-            pack(5, vec![]),
-            pack(5, vec![part(1); PACK_PARTS_MAX + 1]),
-            pack(5, vec![part(PACK_CONTENT_BYTES_MAX), part(1)]),
-            pack(5, vec![part(u64::MAX), part(u64::MAX)]),
-            ToAgent::Long { pack: BlobDigest([2; 32]), size: 5, bytes: TEXT_FRAME_BYTES_MAX as u64 + 1 },
-            ToAgent::Long { pack: BlobDigest([2; 32]), size: TEXT_FRAME_BYTES_MAX as u64 + 1, bytes: 5 },
-        ] {
-            assert!(!taken(&refused), "{refused:?}");
-        }
-    }
-
-    #[test]
-    fn hostile_values_are_refused() {
-        for name in ["", "../x", "a/b", ".hidden", "-rf", "a b", "a\"b", &"a".repeat(300)] {
-            let text = serde_json::to_string(&hello(name)).unwrap();
-            assert!(matches!(decode_from_agent(&text), Err(FrameError::Field { field: "name", .. })), "{name:?}");
-        }
-        for address in ["x", "x:0", "x:99999", "a@b:1", "http://x:1", "x/y:1"] {
-            let observed =
-                FromAgent::Observed { releases: vec![Release { address: Some(address.into()), ..release() }] };
-            assert!(decode_from_agent(&serde_json::to_string(&observed).unwrap()).is_err(), "{address}");
-        }
-        let many = FromAgent::Need { blobs: vec![BlobDigest([0; 32]); NEED_BLOBS_MAX + 1], bases: BTreeMap::new() };
-        assert!(decode_from_agent(&serde_json::to_string(&many).unwrap()).is_err());
-        assert!(decode_from_agent(r#"{"type":"need","blobs":["../../etc/passwd"]}"#).is_err());
-        assert!(decode_from_agent(r#"{"type":"launch"}"#).is_err());
-        for missing in [vec![String::new(); LIMITS_MAX + 1], vec!["x".repeat(LIMIT_BYTES_MAX + 1)]] {
-            let limits = Some(LimitsReport { in_force: Vec::new(), missing });
-            let observed = FromAgent::Observed { releases: vec![Release { limits, ..release() }] };
-            assert!(decode_from_agent(&serde_json::to_string(&observed).unwrap()).is_err());
-        }
-    }
-
-    #[test]
-    fn what_knows_no_limits_is_read_as_without() {
-        let run: RunSpec = serde_json::from_str(
-            r#"{"command":["node"],"env":{},"port_env":"PORT","health_path":"/","health_within_ms":1,"drain_ms":0,"stop_within_ms":1,"sha":"4f2c91a"}"#,
-        )
-        .unwrap();
-        assert!(run.limits.is_empty());
-        assert!(!serde_json::to_string(&run).unwrap().contains("limits"));
-    }
-
-    #[test]
-    fn chunks_carry_their_digest() {
-        let frame = encode_chunk(BlobDigest([9; 32]), b"abc");
-        assert_eq!(decode_chunk(&frame).unwrap(), (BlobDigest([9; 32]), &b"abc"[..]));
-        assert!(decode_chunk(&frame[..32]).is_err());
-        assert!(decode_chunk(&vec![0; BINARY_FRAME_BYTES_MAX + 1]).is_err());
-    }
-
-    #[test]
-    fn a_tail_keeps_the_end_and_whole_characters() {
-        let long = "ä".repeat(TEXT_BYTES_MAX);
-        assert!(tail_of(&long).len() <= TEXT_BYTES_MAX);
-        assert_eq!(tail_of("short"), "short");
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_a_decoder_panic(text in ".{0,400}", bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-            let _ = decode_from_agent(&text);
-            let _ = decode_to_agent(&text);
-            let _ = decode_chunk(&bytes);
-        }
-        #[test]
-        fn nearly_right_messages_do_not_panic(
-            kind in "(hello|need|staged|activated|failed|observed|refused)",
-            key in "(order|digest|releases|blobs|name)", value in "(null|1|\\[\\]|\\{\\}|\"x\")",
-        ) {
-            let _ = decode_from_agent(&format!(r#"{{"type":"{kind}","{key}":{value}}}"#));
-        }
-    }
-}
+mod tests;

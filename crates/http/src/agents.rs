@@ -17,14 +17,14 @@ use axum::{Extension, Json};
 use futures_util::{SinkExt, StreamExt, stream::SplitSink};
 use tenfold_app::App;
 use tenfold_app::agents::{EnrolRequest, HostCertificate, Issued, RenewRequest};
-use tenfold_app::deploys::AgentSession;
+use tenfold_app::deploys::{AgentSession, Long};
 use tenfold_app::people::Token;
 use tenfold_deploys::Digest;
 use tenfold_httpkit::server::Encrypted;
 use tenfold_protocols::agent::{
-    BlobDigest, CHUNK_BYTES_MAX, FromAgent, TEXT_FRAME_BYTES_MAX, ToAgent, decode_from_agent, encode_chunk,
+    BlobDigest, CHUNK_BYTES_MAX, FromAgent, LONG_KEPT_BYTES_MAX, TEXT_FRAME_BYTES_MAX, ToAgent, decode_from_agent,
+    encode_chunk,
 };
-use tenfold_protocols::inflate::gzip;
 use tenfold_types::{ErrorCode, Fault};
 use tokio::sync::mpsc;
 use utoipa_axum::routes;
@@ -200,6 +200,7 @@ async fn talk(
     let (want, wanted) = mpsc::unbounded_channel();
     let (ready, mut parcels) = mpsc::channel(parcels::READY_MAX);
     let waiting = AtomicUsize::new(0);
+    let mut told = Told { packs, stage: None };
     // beside the line, which goes on meanwhile
     let preparing = parcels::prepare(app, packs, wanted, ready, &waiting);
     tokio::pin!(preparing);
@@ -230,7 +231,7 @@ async fn talk(
                 continue;
             }
             message = session.messages.recv() => match message {
-                Some(message) => say(sink, &message, packs).await,
+                Some(message) => say(app, sink, &mut told, &message).await,
                 None => return "a newer connection took its place, or it took no messages".to_owned(),
             },
             _ = ping.tick() => {
@@ -239,7 +240,7 @@ async fn talk(
                 }
                 send(sink, Message::Ping(axum::body::Bytes::new())).await
             }
-            Some(parcel) = parcels.recv() => parcels::send(app, sink, packs, parcel).await,
+            Some(parcel) = parcels.recv() => parcels::send(app, sink, &mut told, parcel).await,
             () = &mut preparing => return "what it asked for cannot be prepared any more".to_owned(),
         };
         if let Err(reason) = sent {
@@ -273,17 +274,36 @@ async fn send(sink: &mut Sink, message: Message) -> Result<(), String> {
     }
 }
 
-/// A message; a large one in gzip, where the agent takes that.
-async fn say(sink: &mut Sink, message: &ToAgent, packs: bool) -> Result<(), String> {
+/// What an agent takes and was told over this line.
+struct Told {
+    packs: bool,
+    /// The last long order to stage.
+    stage: Option<Arc<Long>>,
+}
+
+/// A message; a long one in gzip, where the agent takes that.
+async fn say(app: &App, sink: &mut Sink, told: &mut Told, message: &ToAgent) -> Result<(), String> {
     let text = serde_json::to_string(message).unwrap_or_default();
-    if !packs || text.len() < LONG_BYTES_MIN {
+    if !told.packs || text.len() < LONG_BYTES_MIN {
         return send(sink, Message::Text(text.into())).await;
     }
-    let bytes = text.len() as u64;
-    let packed = tokio::task::spawn_blocking(move || gzip(text.as_bytes())).await.map_err(|e| e.to_string())?;
-    let pack = BlobDigest(*Digest::of(&packed).bytes());
-    send(sink, text_of(&ToAgent::Long { pack, size: packed.len() as u64, bytes })).await?;
-    chunks(sink, pack, &packed).await
+    let long = app.long_text(text);
+    let stage = matches!(message, ToAgent::Stage { .. });
+    let before = told.stage.as_ref().filter(|_| stage);
+    let packed = app.long_packed(&long, before).await.ok_or("a message could not be packed")?;
+    let digest = |digest: Digest| BlobDigest(*digest.bytes());
+    let announced = ToAgent::Long {
+        pack: digest(packed.digest),
+        size: packed.bytes.len() as u64,
+        bytes: long.text.len() as u64,
+        base: before.filter(|_| packed.over).map(|before| digest(before.digest)),
+    };
+    send(sink, text_of(&announced)).await?;
+    chunks(sink, digest(packed.digest), &packed.bytes).await?;
+    if stage && long.text.len() <= LONG_KEPT_BYTES_MAX {
+        told.stage = Some(long);
+    }
+    Ok(())
 }
 
 async fn chunks(sink: &mut Sink, digest: BlobDigest, bytes: &[u8]) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! What goes to hosts in the place of whole files: deltas over what they have, and packs of many. Made once for all hosts of a
 //! fan-out, and only so many at a time.
 
+mod longs;
 mod packs;
 
 use std::{collections::HashMap, hash::Hash, sync::Arc};
@@ -14,6 +15,7 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::App;
 
+pub use longs::{Long, Packed};
 pub use packs::{Pack, Part, Plan};
 
 /// Most bytes kept of each kind; beyond it all are forgotten and made anew when asked for.
@@ -23,6 +25,7 @@ const KEPT_MAX: usize = 10_000;
 /// Both files of a delta are held in memory while it is made.
 const DELTAS_AT_ONCE: usize = 1;
 const PACKS_AT_ONCE: usize = 2;
+const LONGS_AT_ONCE: usize = 2;
 
 /// A delta and its digest.
 #[derive(Debug)]
@@ -60,6 +63,9 @@ impl<K: Eq + Hash, V> Made<K, V> {
 pub(super) struct Deltas {
     deltas: Made<(Digest, Digest), Delta>,
     packs: Made<Vec<Part>, Pack>,
+    texts: longs::Texts,
+    /// By the text before and the text.
+    longs: Made<(Option<Digest>, Digest), Packed>,
 }
 
 impl Default for Deltas {
@@ -68,6 +74,8 @@ impl Default for Deltas {
             deltas: Made::new(DELTAS_AT_ONCE, |delta: &Delta| delta.bytes.len()),
             // the parts are the key as well
             packs: Made::new(PACKS_AT_ONCE, |pack: &Pack| pack.bytes.len() + 2 * size_of_val(&*pack.parts)),
+            texts: longs::Texts::default(),
+            longs: Made::new(LONGS_AT_ONCE, |packed: &Packed| packed.bytes.len()),
         }
     }
 }

@@ -54,7 +54,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use agents::{AgentSession, HEARTBEAT_MS};
 pub use asks::Answer;
 pub use blobs::{Blobs, hash_file};
-pub use deltas::{Delta, Pack, Part, Plan};
+pub use deltas::{Delta, Long, Pack, Packed, Part, Plan};
 pub use listed::Listed;
 pub use log::RunLog;
 pub(crate) use queue::push as queue_push;

@@ -12,7 +12,7 @@ use tenfold_protocols::agent::{BlobDigest, CHUNK_BYTES_MAX, PackPart, ToAgent, e
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
-use super::{Message, Sink, chunks, say, send as send_frame, text_of};
+use super::{Message, Sink, Told, chunks, say, send as send_frame, text_of};
 
 /// A blob an agent asks for, and what it has in its place.
 pub(super) type Wanted = (BlobDigest, Option<BlobDigest>);
@@ -86,7 +86,7 @@ async fn one_by_one(app: &App, wanted: Vec<(Digest, Option<Digest>)>, ready: &mp
     Some(())
 }
 
-pub(super) async fn send(app: &App, sink: &mut Sink, packs: bool, parcel: Parcel) -> Result<(), String> {
+pub(super) async fn send(app: &App, sink: &mut Sink, told: &mut Told, parcel: Parcel) -> Result<(), String> {
     let digest = |digest: Digest| BlobDigest(*digest.bytes());
     match parcel {
         Parcel::Pack(made) => {
@@ -97,7 +97,7 @@ pub(super) async fn send(app: &App, sink: &mut Sink, packs: bool, parcel: Parcel
             };
             let (pack, size) = (digest(made.digest), made.bytes.len() as u64);
             let parts = made.parts.iter().map(part).collect();
-            say(sink, &ToAgent::Pack { pack, size, parts }, packs).await?;
+            say(app, sink, told, &ToAgent::Pack { pack, size, parts }).await?;
             chunks(sink, pack, &made.bytes).await?;
             app.blob_sent("pack", size);
             Ok(())

@@ -13,9 +13,12 @@ use std::{
 
 use parking_lot::Mutex;
 use tenfold_app::deploys::hash_file;
-use tenfold_deploys::{Digest, delta::DELTA_BYTES_MAX};
+use tenfold_deploys::{
+    Digest,
+    delta::{DELTA_BYTES_MAX, FILE_BYTES_MAX, Op, read},
+};
 use tenfold_protocols::{
-    agent::{PackPart, TEXT_FRAME_BYTES_MAX},
+    agent::{LONG_KEPT_BYTES_MAX, PackPart, TEXT_FRAME_BYTES_MAX},
     inflate::gunzip,
 };
 use tokio::sync::oneshot;
@@ -37,6 +40,8 @@ pub(crate) struct Incoming {
     open: Mutex<HashMap<Digest, Partial>>,
     /// What comes in the place of blobs, by its own digest.
     announced: Mutex<HashMap<Digest, Announced>>,
+    /// The text over which the next of its kind may come.
+    kept: Mutex<Option<String>>,
 }
 
 /// Something of which some bytes are here.
@@ -52,8 +57,11 @@ enum What {
         base: PathBuf,
     },
     Pack(Vec<PackPart>),
-    /// A text frame of that many bytes.
-    Text(u64),
+    /// A text frame of that many bytes, or a delta that makes it of the one that was kept.
+    Text {
+        bytes: u64,
+        base: Option<Digest>,
+    },
 }
 
 /// What came of a chunk.
@@ -80,7 +88,7 @@ struct Partial {
 
 impl Incoming {
     pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.join("blobs"), open: Mutex::default(), announced: Mutex::default() }
+        Self { dir: dir.join("blobs"), open: Mutex::default(), announced: Mutex::default(), kept: Mutex::default() }
     }
 
     /// The blob as a file of a release; the executable bit belongs to the inode, so such blobs stand apart.
@@ -176,8 +184,12 @@ impl Incoming {
         match what {
             What::Delta { blob, base } => Ok(again(self.undo(blob, &base, digest, &bytes).into_iter().collect())),
             What::Pack(parts) => Ok(again(self.unpack(&parts, digest, &bytes))),
-            What::Text(size) => {
-                let text = undone(digest, &bytes, size).map_err(|e| format!("a message cannot be read: {e}"))?;
+            What::Text { bytes: size, base } => {
+                let text = match base {
+                    None => undone(digest, &bytes, size),
+                    Some(base) => self.over_kept(base, digest, &bytes, size),
+                };
+                let text = text.map_err(|e| format!("a message cannot be read: {e}"))?;
                 String::from_utf8(text).map(Came::Text).map_err(|e| format!("a message is no text: {e}"))
             }
         }
@@ -197,9 +209,23 @@ impl Incoming {
         self.announce(pack, size, What::Pack(parts));
     }
 
-    /// The server announces a text frame of `bytes` when it is undone.
-    pub fn text(&self, pack: Digest, size: u64, bytes: u64) {
-        self.announce(pack, size, What::Text(bytes));
+    /// The server announces a text frame of `bytes` when it is undone, with `base` as a delta over the one that was kept.
+    pub fn text(&self, pack: Digest, size: u64, bytes: u64, base: Option<Digest>) {
+        self.announce(pack, size, What::Text { bytes, base });
+    }
+
+    /// The next text may come as the difference to this one.
+    pub fn keep(&self, text: String) {
+        if text.len() <= LONG_KEPT_BYTES_MAX {
+            *self.kept.lock() = Some(text);
+        }
+    }
+
+    fn over_kept(&self, base: Digest, digest: Digest, bytes: &[u8], size: u64) -> Result<Vec<u8>, String> {
+        let delta = undone_within(digest, bytes, size)?;
+        let kept = self.kept.lock();
+        let kept = kept.as_deref().filter(|text| Digest::of(text.as_bytes()) == base);
+        applied(kept.ok_or("it is the difference to one that was not kept")?.as_bytes(), &delta, size)
     }
 
     fn announce(&self, digest: Digest, size: u64, what: What) {
@@ -294,6 +320,7 @@ impl Incoming {
     /// The connection is gone: nothing more will come.
     pub fn refuse_all(&self, why: &str) {
         self.announced.lock().clear();
+        *self.kept.lock() = None;
         for (_, partial) in self.open.lock().drain() {
             give_up(partial, why);
         }
@@ -339,19 +366,23 @@ fn again(blobs: Vec<Digest>) -> Came {
     if blobs.is_empty() { Came::Nothing } else { Came::Again(blobs) }
 }
 
-/// What was compressed: exactly so many bytes, and what is compressed was told by its digest.
-fn undone(digest: Digest, bytes: &[u8], size: u64) -> Result<Vec<u8>, String> {
+/// What was compressed, at most so many bytes; what is compressed was told by its digest.
+fn undone_within(digest: Digest, bytes: &[u8], max: u64) -> Result<Vec<u8>, String> {
     if Digest::of(bytes) != digest {
         return Err("it has another digest".to_owned());
     }
-    let size = usize::try_from(size).ok().filter(|size| *size <= TEXT_FRAME_BYTES_MAX).ok_or("it is too large")?;
-    let content = gunzip(bytes, size).map_err(|e| e.to_string())?;
-    if content.len() == size { Ok(content) } else { Err(format!("it has {} bytes, not {size}", content.len())) }
+    let max = usize::try_from(max).ok().filter(|max| *max <= TEXT_FRAME_BYTES_MAX).ok_or("it is too large")?;
+    gunzip(bytes, max).map_err(|e| e.to_string())
+}
+
+/// The same, of exactly that size.
+fn undone(digest: Digest, bytes: &[u8], size: u64) -> Result<Vec<u8>, String> {
+    let content = undone_within(digest, bytes, size)?;
+    if content.len() as u64 == size { Ok(content) } else { Err(format!("it has {} bytes, not {size}", content.len())) }
 }
 
 /// The new file's content, checked against its digest before any of it is kept.
 fn made(blob: Digest, base: &Path, digest: Digest, delta: &[u8], size: u64) -> Result<Vec<u8>, String> {
-    use tenfold_deploys::delta::{FILE_BYTES_MAX, Op, read};
     if Digest::of(delta) != digest {
         return Err("the delta has another digest".to_owned());
     }
@@ -359,6 +390,12 @@ fn made(blob: Digest, base: &Path, digest: Digest, delta: &[u8], size: u64) -> R
     if size > FILE_BYTES_MAX || base.len() as u64 > FILE_BYTES_MAX {
         return Err("the file is too large for a delta".to_owned());
     }
+    let out = applied(&base, delta, size)?;
+    if Digest::of(&out) == blob { Ok(out) } else { Err("what it makes has another digest".to_owned()) }
+}
+
+/// What a delta makes of its base.
+fn applied(base: &[u8], delta: &[u8], size: u64) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     for op in read(delta, base.len() as u64, size).map_err(|e| e.to_string())? {
         match op {
@@ -370,7 +407,7 @@ fn made(blob: Digest, base: &Path, digest: Digest, delta: &[u8], size: u64) -> R
             }
         }
     }
-    if Digest::of(&out) == blob { Ok(out) } else { Err("what it makes has another digest".to_owned()) }
+    Ok(out)
 }
 
 fn give_up(partial: Partial, why: &str) {
@@ -381,178 +418,4 @@ fn give_up(partial: Partial, why: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use tenfold_protocols::{agent::BlobDigest, inflate::gzip};
-
-    use super::*;
-
-    #[test]
-    fn only_the_right_content_gets_a_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let incoming = Incoming::new(dir.path());
-        let digest = Digest::of(b"hello");
-        let (mut waiter, first) = incoming.expect(digest, 5, None).unwrap();
-        assert!(first);
-        incoming.chunk(digest, b"hel").unwrap();
-        assert!(waiter.try_recv().is_err());
-        incoming.chunk(digest, b"lo").unwrap();
-        assert_eq!(waiter.try_recv().unwrap(), Ok(()));
-        assert!(incoming.verify(digest, 5, false));
-
-        let other = Digest::of(b"other");
-        let (mut waiter, _) = incoming.expect(other, 5, None).unwrap();
-        incoming.chunk(other, b"wrong").unwrap();
-        assert!(waiter.try_recv().unwrap().unwrap_err().contains("digest"));
-        assert!(!incoming.path(other, false).exists());
-        let (mut waiter, _) = incoming.expect(other, 5, None).unwrap();
-        incoming.chunk(other, b"too long").unwrap();
-        assert!(waiter.try_recv().unwrap().is_err());
-    }
-
-    #[test]
-    fn damage_is_found_and_empty_blobs_need_no_server() {
-        let dir = tempfile::tempdir().unwrap();
-        let incoming = Incoming::new(dir.path());
-        let empty = Digest::of(b"");
-        let (mut waiter, ask) = incoming.expect(empty, 0, None).unwrap();
-        assert!(!ask && waiter.try_recv().unwrap().is_ok());
-        let path = incoming.path(empty, false);
-        fs::remove_file(&path).unwrap();
-        fs::write(&path, b"x").unwrap();
-        assert!(!incoming.verify(empty, 0, false));
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_delta_makes_the_blob_or_the_blob_is_asked_for() {
-        use tenfold_deploys::delta::make;
-        let dir = tempfile::tempdir().unwrap();
-        let incoming = Incoming::new(dir.path());
-        let old: Vec<u8> = (0..40_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
-        let mut new = old.clone();
-        new.splice(70_000..70_000, *b"sixty-four bytes, more or less");
-        let place = dir.path().join("old");
-        fs::write(&place, &old).unwrap();
-        let (base, blob) = (Digest::of(&old), Digest::of(&new));
-        let bytes = make(&old, &new).unwrap();
-        let delta = Digest::of(&bytes);
-        let expect = || incoming.expect(blob, new.len() as u64, Some((base, place.clone()))).unwrap().0;
-
-        let mut waiter = expect();
-        incoming.delta(blob, base, delta, bytes.len() as u64);
-        let (first, second) = bytes.split_at(bytes.len() / 2);
-        assert_eq!((incoming.chunk(delta, first), waiter.try_recv().is_err()), (Ok(Came::Nothing), true));
-        assert_eq!((incoming.chunk(delta, second), waiter.try_recv().unwrap()), (Ok(Came::Nothing), Ok(())));
-        assert!(incoming.verify(blob, new.len() as u64, false));
-
-        // the base was changed since: what came of it is not kept, and the blob itself still may come
-        fs::remove_file(incoming.path(blob, false)).unwrap();
-        fs::write(&place, old.iter().map(|b| b ^ 1).collect::<Vec<u8>>()).unwrap();
-        let mut waiter = expect();
-        incoming.delta(blob, base, delta, bytes.len() as u64);
-        assert_eq!(incoming.chunk(delta, &bytes), Ok(Came::Again(vec![blob])));
-        assert!(waiter.try_recv().is_err());
-        assert_eq!((incoming.chunk(blob, &new), waiter.try_recv().unwrap()), (Ok(Came::Nothing), Ok(())));
-
-        // more than was announced, and a base that was never named
-        fs::remove_file(incoming.path(blob, false)).unwrap();
-        let _waiter = expect();
-        incoming.delta(blob, base, delta, 5);
-        assert_eq!(incoming.chunk(delta, &bytes), Ok(Came::Again(vec![blob])));
-        incoming.delta(blob, Digest::of(b"other"), delta, bytes.len() as u64);
-        assert_eq!(incoming.chunk(delta, &bytes), Ok(Came::Nothing), "nobody waits for it");
-    }
-
-    /// A pack of these pieces: its digest, its bytes, its parts.
-    fn packed(pieces: &[(Digest, &[u8], Option<Digest>)]) -> (Digest, Vec<u8>, Vec<PackPart>) {
-        let blob = |digest: Digest| BlobDigest(*digest.bytes());
-        let content: Vec<u8> = pieces.iter().flat_map(|(_, bytes, _)| bytes.iter().copied()).collect();
-        let part = |(digest, bytes, base): &(Digest, &[u8], Option<Digest>)| PackPart {
-            blob: blob(*digest),
-            bytes: bytes.len() as u64,
-            base: base.map(blob),
-        };
-        let bytes = gzip(&content);
-        (Digest::of(&bytes), bytes, pieces.iter().map(part).collect())
-    }
-
-    #[test]
-    fn a_pack_brings_blobs_pieces_and_deltas() {
-        let dir = tempfile::tempdir().unwrap();
-        let incoming = Incoming::new(dir.path());
-        let old: Vec<u8> = (0..4_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
-        let new = [&old[..9_000], b"more", &old[9_000..]].concat();
-        let place = dir.path().join("old");
-        fs::write(&place, &old).unwrap();
-        let [small, large, changed, lost] =
-            [Digest::of(b"small"), Digest::of(b"large"), Digest::of(&new), Digest::of(b"lost")];
-        let base = Digest::of(&old);
-        let delta = tenfold_deploys::delta::make(&old, &new).unwrap();
-        let mut waiters = [
-            incoming.expect(small, 5, None).unwrap().0,
-            incoming.expect(large, 5, None).unwrap().0,
-            incoming.expect(changed, new.len() as u64, Some((base, place))).unwrap().0,
-            incoming.expect(lost, 4, None).unwrap().0,
-        ];
-        // the second half of the large one comes with the next; the last names a base that this host never named
-        let (first, bytes, parts) = packed(&[
-            (small, b"small".as_slice(), None),
-            (large, b"la".as_slice(), None),
-            (changed, delta.as_slice(), Some(base)),
-            (lost, b"x".as_slice(), Some(base)),
-        ]);
-        incoming.pack(first, bytes.len() as u64, parts);
-        assert_eq!(incoming.chunk(first, &bytes[..20]), Ok(Came::Nothing));
-        assert_eq!(incoming.chunk(first, &bytes[20..]), Ok(Came::Again(vec![lost])));
-        assert_eq!(waiters[0].try_recv().unwrap(), Ok(()));
-        assert!(waiters[1].try_recv().is_err() && waiters[3].try_recv().is_err());
-        assert_eq!(waiters[2].try_recv().unwrap(), Ok(()));
-        assert!(incoming.verify(changed, new.len() as u64, false));
-        let (second, bytes, parts) = packed(&[(large, b"rge".as_slice(), None)]);
-        incoming.pack(second, bytes.len() as u64, parts);
-        assert_eq!(incoming.chunk(second, &bytes), Ok(Came::Nothing));
-        assert_eq!(waiters[1].try_recv().unwrap(), Ok(()));
-    }
-
-    #[test]
-    fn a_pack_that_is_not_what_was_said_brings_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let incoming = Incoming::new(dir.path());
-        let blob = Digest::of(b"blob");
-        let (pack, bytes, parts) = packed(&[(blob, b"blob".as_slice(), None)]);
-        let said = |bytes: &[u8], pack, parts: &[PackPart]| {
-            let mut waiter = incoming.expect(blob, 4, None).unwrap().0;
-            incoming.pack(pack, bytes.len() as u64, parts.to_vec());
-            assert_eq!(incoming.chunk(pack, bytes), Ok(Came::Nothing));
-            waiter.try_recv().unwrap().unwrap_err()
-        };
-        let other = [&bytes[..bytes.len() - 1], b"x"].concat();
-        assert!(said(&other, pack, &parts).contains("another digest"));
-        // a bomb, and less than was said
-        let bomb = gzip(&vec![0; 50 << 20]);
-        assert!(said(&bomb, Digest::of(&bomb), &parts).contains("more than 4 bytes"));
-        let more = [PackPart { bytes: 9, ..parts[0].clone() }];
-        assert!(said(&bytes, pack, &more).contains("4 bytes, not 9"));
-        // more bytes than were announced
-        let mut waiter = incoming.expect(blob, 4, None).unwrap().0;
-        incoming.pack(pack, 5, parts);
-        assert_eq!(incoming.chunk(pack, &bytes), Ok(Came::Nothing));
-        assert!(waiter.try_recv().unwrap().is_err());
-    }
-
-    #[test]
-    fn a_long_message_is_undone_within_what_was_said() {
-        let dir = tempfile::tempdir().unwrap();
-        let incoming = Incoming::new(dir.path());
-        let bytes = gzip(b"a message");
-        let digest = Digest::of(&bytes);
-        incoming.text(digest, bytes.len() as u64, 9);
-        assert_eq!(incoming.chunk(digest, &bytes), Ok(Came::Text("a message".into())));
-        incoming.text(digest, bytes.len() as u64, 8);
-        assert!(incoming.chunk(digest, &bytes).is_err());
-        let bytes = gzip(&[0xff, 0xfe]);
-        let digest = Digest::of(&bytes);
-        incoming.text(digest, bytes.len() as u64, 2);
-        assert!(incoming.chunk(digest, &bytes).unwrap_err().contains("no text"));
-    }
-}
+mod tests;

@@ -169,6 +169,9 @@ async fn talk(
                         }
                         Ok(Came::Text(frame)) => match decode_to_agent(&frame) {
                             Ok(message) => {
+                                if matches!(message, ToAgent::Stage { .. }) {
+                                    shared.incoming.keep(frame);
+                                }
                                 order(shared, units, stop, message).await;
                                 continue;
                             }
@@ -253,7 +256,10 @@ async fn order(
             return shared.incoming.delta(blob, base, delta, size);
         }
         ToAgent::Pack { pack, size, parts } => return shared.incoming.pack(Digest::from_bytes(pack.0), size, parts),
-        ToAgent::Long { pack, size, bytes } => return shared.incoming.text(Digest::from_bytes(pack.0), size, bytes),
+        ToAgent::Long { pack, size, bytes, base } => {
+            let base = base.map(|base| Digest::from_bytes(base.0));
+            return shared.incoming.text(Digest::from_bytes(pack.0), size, bytes, base);
+        }
         ToAgent::Welcome { .. } | ToAgent::Report | ToAgent::Refused { .. } => return,
     };
     let service = match &command {

@@ -1,7 +1,7 @@
 # The commands of this repository. `make demo` and `make test` need nothing
 # prepared: each installs what is missing first (scripts/install.sh says what).
 
-.PHONY: help demo test check bench crash build web openapi clean-demo oracle fuzz alertmanager
+.PHONY: help demo test check bench fleet crash build web openapi clean-demo oracle fuzz alertmanager
 
 TENFOLD := target/debug/tenfold
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' 2>/dev/null)
@@ -13,6 +13,7 @@ help:
 	@echo "make build   the server with its pages"
 	@echo "make web     the pages alone"
 	@echo "make bench   the measured seconds of the story, and the store and StatsD beside their peers, on this machine"
+	@echo "make fleet   deploys beside Debian's capistrano and ansible on 20 and 50 hosts in namespaces; needs root"
 	@echo "make crash   the store of samples: 1,000 kills, 1,000 power cuts, damage at every 4 kB, a bomb of labels in 512 MB"
 	@echo "make oracle  a million flags and contexts, ours beside the engine of Unleash's SDKs"
 	@echo "make alertmanager  Alertmanager's own acceptance suite on this server, when Go and the suite are installed"
@@ -50,6 +51,13 @@ bench:
 	target/release/examples/store_bench
 	npm --prefix e2e/clients ci
 	target/release/examples/store_bench statsd
+
+# Apart from `make bench`: a quarter of an hour, and it needs root, for the hosts are namespaces.
+fleet:
+	scripts/install.sh fleet
+	$(MAKE) --no-print-directory web
+	cargo build --release -p tenfold --bin tenfold
+	TENFOLD_BIN=$(CURDIR)/target/release/tenfold npm --prefix e2e run fleet
 
 # Some minutes. Each prints what it did.
 crash:

@@ -3,14 +3,14 @@
 # what it does. Run twice, it does nothing the second time. It never starts a
 # system service: the tests and the demo run their own servers on free ports.
 #
-#   scripts/install.sh demo|test|check
+#   scripts/install.sh demo|test|check|fleet
 set -euo pipefail
 
 purpose=${1:-}
 case "$purpose" in
-demo | test | check) ;;
+demo | test | check | fleet) ;;
 *)
-    echo "usage: scripts/install.sh demo|test|check" >&2
+    echo "usage: scripts/install.sh demo|test|check|fleet" >&2
     exit 2
     ;;
 esac
@@ -71,6 +71,16 @@ if [ "$purpose" = test ]; then
     python3 -c 'import ensurepip' >/dev/null 2>&1 || packages+=(python3-venv)
     need fusermount3 fuse3
     need curl curl
+fi
+
+# Hosts in namespaces, and what their deploys are measured beside.
+if [ "$purpose" = fleet ]; then
+    need sshd openssh-server
+    need cap capistrano
+    need ansible-playbook ansible
+    need rsync rsync
+    need ip iproute2
+    need nsenter util-linux
 fi
 
 # Some minutes, once: it comes as source.

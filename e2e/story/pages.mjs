@@ -12,6 +12,7 @@ const PAGES = [
   ['Timeline', '/timeline'],
   ['Deploys', '/deploys'],
   ['Deploys', '/deploys/1'],
+  ['Deploys', '/deploys/photos'],
   ['Graphs', '/graphs'],
   ['Graphs', '/graphs/explore'],
   ['Flags', '/flags'],

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Connect, Plugin } from "vite";
 import * as c from "./changes.ts";
 import * as d from "./data.ts";
+import * as shipped from "./deploys.ts";
 import { exemplars, instant, range } from "./metrics.ts";
 import * as store from "./store.ts";
 
@@ -71,12 +72,12 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
     ["GET", /^\/api\/tokens$/, () => list(TOKENS, empty)],
     ["POST", /^\/api\/tokens$/, (_p, _q, body) => ({ id: "t3", ...body, secret: "tf_example_only" })],
     ["GET", /^\/api\/services$/, () => list(d.SERVICES, empty)],
-    ["GET", /^\/api\/services\/(.+)\/next$/, () => ({ current: { sha: d.SERVICES[0]!.current.production!.sha, deploy: 40 }, next: { ...d.commit(3) }, added: [3, 4, 5, 6, 7, 8, 9].map(d.commit), removed: [], warnings: ["These are 7 commits by 3 people; smaller deploys are easier to undo."], locked: null, running: null, expected_ms: 58_000, plan: [], hosts: [], closed: { why: "outside its window Mon-Thu 08:00-17:00 Europe/Berlin", opens_at: new Date(Date.now() + 7_200_000).toISOString() }, approval: { count: 2, by: [], role: "deployer", four_eyes: true, given: [], until: null }, irreversible: "a column is dropped (migrations/014.sql changed)", expects: d.EXPECTS })],
+    ["GET", /^\/api\/services\/(.+)\/next$/, ([name]) => shipped.next(name ?? "")],
     ["GET", /^\/api\/hosts$/, () => list(d.HOST_LIST, empty)],
-    ["GET", /^\/api\/deploys$/, (_p, query) => list(d.DEPLOYS.filter((one) => (!query.get("state") || one.state === query.get("state")) && (!query.get("before") || one.number < Number(query.get("before")))).slice(0, Number(query.get("limit") ?? 50)), empty)],
+    ["GET", /^\/api\/deploys$/, (_p, query) => (empty ? list([], true) : shipped.listed(query))],
     ["GET", /^\/api\/deploys\/(\d+)$/, ([n]) => found(d.DEPLOYS, (one) => one.number === Number(n))],
     ["POST", /^\/api\/deploys/, () => d.DEPLOYS[0]],
-    ["GET", /^\/api\/locks$/, () => list([], true)],
+    ["GET", /^\/api\/locks$/, () => list(shipped.LOCKS, empty)],
     ["GET", /^\/api\/trains$/, () => list([{ service: "photos", environment: "production", phase: "checking", deploy: 41, members: [{ login: "ana", name: "Ana", shown: true, good: false }, { login: "raj", name: "Raj", shown: true, good: true }], waiting: [{ login: "mei", name: "Mei", shown: false, good: false }], hold: null, trouble: { name: "Raj", why: "pages are slow on host-2" }, moved_at: new Date().toISOString() }], empty)],
     ["POST", /^\/api\/trains\/.*\/graphs$/, () => ({ deploy: 41, graphs: d.EXPECTS.metrics.map(({ query, says }) => ({ query, says, before: 1.2345, now: 1.31 })), signs: d.EXPECTS.signs })],
     ["POST", /^\/api\/trains/, () => ({ train: null })],

@@ -12,6 +12,7 @@ import "./styles/charts.css";
 import "./styles/rooms.css";
 import "./styles/flags.css";
 import "./styles/changes.css";
+import "./styles/deploys.css";
 import "./styles/narrow.css";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";

@@ -38,6 +38,7 @@ describe("what the judge saw", () => {
     expect(lines[0]!.values[1]).toBeCloseTo(Math.log10((Math.exp(6) + 1) / 2));
     expect(lines[1]!.values[1]).toBe(-2);
     expect(lines[2]!.values).toEqual([2, 2]);
+    expect(evidenceLines({ ...REPORT, series: [{ at_ms: 1, errors: 900, latency: 0, promote: 500 }] }).lines.slice(0, 2).map(({ values }) => values)).toEqual([[6], [6]]);
     expect(evidenceLines({ ...REPORT, series: [] }).lines).toEqual([]);
   });
   it("is said with its interval and what is lacking", () => {

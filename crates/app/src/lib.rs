@@ -27,6 +27,7 @@ pub mod record;
 pub mod rule_tests;
 pub mod settings;
 pub mod sources;
+mod weekly;
 
 pub use crate::core::{App, Inner, Txn};
 pub use people::{Caller, Grant, Role};
@@ -70,6 +71,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     tasks.spawn(incidents::run(app.clone(), stop.clone()));
     tasks.spawn(checks::run(app.clone(), stop.clone()));
     tasks.spawn(noise::run(app.clone(), stop.clone()));
+    tasks.spawn(delivery::run(app.clone(), stop.clone()));
     tasks.close();
     tasks
 }

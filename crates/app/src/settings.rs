@@ -168,12 +168,18 @@ pub struct SshHost {
     /// Folders of a release that are shared between releases, as Capistrano's `linked_dirs`.
     #[serde(default)]
     pub linked_dirs: Vec<String>,
+    /// Files that are shared between releases, as Capistrano's `linked_files`; they must be in `shared` before a deploy.
+    #[serde(default)]
+    pub linked_files: Vec<String>,
     /// A program and its arguments, run in the new release after each flip; `{service}` stands for the service's name.
     #[serde(default)]
     pub restart: Vec<String>,
     /// Port at which the service answers its health check, asked from the server; none without one.
     #[serde(default)]
     pub health_port: Option<u16>,
+    /// A program and its arguments, run in the current release with every look: the release is healthy when it exits with 0.
+    #[serde(default)]
+    pub health: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -363,16 +369,16 @@ fn irc_nick() -> String {
     "tenfold".into()
 }
 
-/// What builds run in.
+/// What builds, hooks and commands of targets run in.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Builds {
     pub sandbox: Sandbox,
-    /// Whether a build that asks for it (or says nothing) has the network.
+    /// Whether one that asks for it (or says nothing) has the network.
     pub network: bool,
-    /// Folders builds may read beside the system's own, such as those of toolchains.
+    /// Folders they may read beside the system's own, such as those of toolchains.
     pub readable: Vec<PathBuf>,
-    /// Names of the server's own variables that every build gets; their values are not secret.
+    /// Names of the server's own variables that every one gets; their values are not secret.
     pub env: Vec<String>,
     pub memory_mb: u64,
     pub processes: u32,
@@ -396,22 +402,22 @@ impl Default for Builds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sandbox {
-    /// As much of it as the machine permits; the log of each build says what is missing.
+    /// As much of it as the machine permits; the log says what is missing.
     Auto,
-    /// A build without its own files, processes and Landlock fails.
+    /// What would run without its own files, processes and Landlock fails.
     Required,
     Off,
 }
 
-/// A value that builds get as a variable when their pipeline asks for it by name. It is read anew for each build and
-/// masked in whatever the build prints.
+/// A value that builds, hooks and commands get as a variable when their pipeline asks for it by name. It is read anew for each
+/// and masked in whatever it prints.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BuildSecret {
     /// The variable.
     pub name: String,
     pub file: PathBuf,
-    /// Services whose builds may have it.
+    /// Services whose programs may have it.
     pub services: Vec<String>,
 }
 
@@ -448,6 +454,9 @@ pub struct ForgeSettings {
     /// Base of its API, when it is not where the forge usually has it.
     #[serde(default)]
     pub api: String,
+    /// Base of its pages, when that is not `https://` and the host: links to what a deploy changes begin with it.
+    #[serde(default)]
+    pub web: String,
     /// With it, webhooks are taken.
     #[serde(default)]
     pub hook_secret_file: Option<PathBuf>,

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 /// Files smaller than this go whole.
-pub const FILE_BYTES_MIN: u64 = 64 * 1024;
+pub const FILE_BYTES_MIN: u64 = 4 * 1024;
 /// Larger ones, too: both are held in memory while they are compared.
 pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Largest delta that is sent or taken.

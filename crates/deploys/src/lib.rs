@@ -10,6 +10,7 @@ pub mod machine;
 pub mod manifest;
 pub mod pipeline;
 mod plan;
+pub mod queue;
 pub mod train;
 
 pub use manifest::{Digest, Manifest, ManifestError};

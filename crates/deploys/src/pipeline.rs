@@ -6,16 +6,22 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 mod check;
+mod command;
 mod expects;
 mod handed;
 mod judge;
+mod limits;
 mod rollout;
+mod stages;
 mod windows;
 
+pub use command::{Command, OBSERVE_S};
 pub use expects::{Expectation, Expects, Outcome, Should};
 pub use handed::{HandedOver, Image, Kubernetes, Nomad, OURS, pinned, with_sha};
 pub use judge::{AfterAction, AfterPromotion, CanaryJudge, ErrorCounters, Inconclusive};
+pub use limits::RunLimits;
 pub use rollout::{Approve, ApproverRole, CanaryStep, Hook, HookAt, Hooks, Irreversible};
+pub use stages::EnvironmentStage;
 pub use windows::{Closed, Freeze, Window, closed};
 
 /// Where the file stands unless the service says otherwise.
@@ -37,7 +43,7 @@ pub struct Pipeline {
     pub build: Build,
     #[serde(default)]
     pub artifact: Artifact,
-    /// May be left out where every target is a cluster's.
+    /// May be left out where no target has hosts with an agent.
     #[serde(default)]
     pub run: Run,
     #[serde(default)]
@@ -54,6 +60,9 @@ pub struct Pipeline {
     pub irreversible: Option<Irreversible>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expects: Option<Expects>,
+    /// Environments in the order in which a release goes through them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<EnvironmentStage>,
 }
 
 /// How the artifact is built from a checkout. Without a command the checkout itself is the artifact.
@@ -115,6 +124,8 @@ pub struct Run {
     /// The old release gets SIGTERM, and SIGKILL after this long.
     #[serde(default = "stop_default")]
     pub stop_within_s: u32,
+    #[serde(default, skip_serializing_if = "RunLimits::is_empty")]
+    pub limits: RunLimits,
 }
 
 impl Default for Run {
@@ -125,6 +136,7 @@ impl Default for Run {
             port_env: port_env_default(),
             drain_s: drain_default(),
             stop_within_s: stop_default(),
+            limits: RunLimits::default(),
         }
     }
 }
@@ -155,6 +167,9 @@ pub struct Target {
     /// A job of Nomad instead of hosts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nomad: Option<Nomad>,
+    /// Programs of the repository instead of hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<Box<Command>>,
     #[serde(default)]
     pub canary: Canary,
     /// How many hosts flip at the same time after the canary: a number or a share (`25%`).
@@ -261,10 +276,11 @@ impl Canary {
 }
 
 impl Target {
-    /// The cluster's thing it goes to, where it does not go to hosts.
+    /// The cluster's thing or the command it goes to, where it does not go to hosts.
     pub fn handed_over(&self) -> Option<HandedOver> {
         let kubernetes = self.kubernetes.clone().map(HandedOver::Kubernetes);
-        kubernetes.or_else(|| self.nomad.clone().map(HandedOver::Nomad))
+        let cluster = kubernetes.or_else(|| self.nomad.clone().map(HandedOver::Nomad));
+        cluster.or_else(|| self.command.clone().map(HandedOver::Command))
     }
 
     /// The judge that watches on after the promotion: the one of the last step that has such a watch.

@@ -175,7 +175,7 @@ impl Plan {
         let build = format!("{}{build}{}", self.hook_before(HookAt::BeforeBuild), self.hook_after(HookAt::AfterBuild));
         let staged = match handed {
             None => format!("{} on each, within {}", pipeline.artifact.paths.join(" "), seconds(self.stage_ms)),
-            Some(handed) => format!("the cluster is asked whether it would take this; {}", handed.writes(sha)),
+            Some(handed) => format!("{}; {}", handed.asks(), handed.writes(sha)),
         };
         let mut stages = vec![
             Stage { name: "building", hosts: Vec::new(), says: build },
@@ -207,7 +207,7 @@ impl Plan {
                 format!("{before}{} at a time, at most {} may fail or be away{after}", self.batch, self.max_unavailable)
             }
             Some(handed) => {
-                format!("{before}{} is rolled out within {} s{after}", handed.says(), handed.within_s())
+                format!("{before}{} {} within {} s{after}", handed.says(), handed.done(), handed.within_s())
             }
         };
         stages.push(Stage { name: "promoting", hosts: rest, says });

@@ -1,9 +1,13 @@
 //! The agents' door: certificates for hosts, and one WebSocket per host, text frames both ways, blobs to the host as binary frames.
 //!
-//! Frames have caps, a silent line is closed, and a blob is sent only by its digest from the blob store.
+//! Frames have caps, a silent line is closed, and a blob is sent only by its digest from the blob store. Nothing that takes time
+//! to be made holds up a line.
+
+mod parcels;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -13,20 +17,21 @@ use axum::{Extension, Json};
 use futures_util::{SinkExt, StreamExt, stream::SplitSink};
 use tenfold_app::App;
 use tenfold_app::agents::{EnrolRequest, HostCertificate, Issued, RenewRequest};
-use tenfold_app::deploys::AgentSession;
+use tenfold_app::deploys::{AgentSession, Long};
 use tenfold_app::people::Token;
 use tenfold_deploys::Digest;
 use tenfold_httpkit::server::Encrypted;
 use tenfold_protocols::agent::{
-    BlobDigest, CHUNK_BYTES_MAX, FromAgent, TEXT_FRAME_BYTES_MAX, ToAgent, decode_from_agent, encode_chunk,
+    BlobDigest, CHUNK_BYTES_MAX, FromAgent, LONG_KEPT_BYTES_MAX, TEXT_FRAME_BYTES_MAX, ToAgent, decode_from_agent,
+    encode_chunk,
 };
 use tenfold_types::{ErrorCode, Fault};
-use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 use utoipa_axum::routes;
 
 use crate::auth::Identity;
 use crate::{Api, ApiError, Body, Policy};
+use parcels::Wanted;
 
 pub fn api() -> Api {
     Api::new("agents")
@@ -46,8 +51,8 @@ const SEND: Duration = Duration::from_secs(30);
 /// Blobs an agent has asked for and not got yet.
 const WANTED_MAX: usize = 16_384;
 
-/// A blob an agent asks for, and what it has in its place.
-type Wanted = (BlobDigest, Option<BlobDigest>);
+/// A longer message is compressed.
+const LONG_BYTES_MIN: usize = 4 * 1024;
 
 /// What lets an agent in.
 enum Credential {
@@ -138,13 +143,13 @@ type Sink = SplitSink<WebSocket, Message>;
 async fn serve(app: App, credential: Credential, socket: WebSocket) {
     let (mut sink, mut stream) = socket.split();
     let Ok(Some(Ok(Message::Text(first)))) = tokio::time::timeout(HELLO, stream.next()).await else { return };
-    let session = match take_in(&app, &credential, &first).await {
-        Ok(session) => session,
+    let (session, packs) = match take_in(&app, &credential, &first).await {
+        Ok(taken) => taken,
         Err(fault) => {
             tracing::warn!(%fault, "an agent was refused");
             let reason =
                 if fault.advice.is_empty() { fault.message } else { format!("{}: {}", fault.message, fault.advice) };
-            let _ = send(&mut sink, text(&ToAgent::Refused { reason })).await;
+            let _ = send(&mut sink, text_of(&ToAgent::Refused { reason })).await;
             return;
         }
     };
@@ -152,14 +157,15 @@ async fn serve(app: App, credential: Credential, socket: WebSocket) {
     tracing::info!(host = %name, "agent connected");
     let mut session = session;
     let reason = tokio::select! {
-        reason = talk(&app, &mut session, &mut sink, &mut stream) => reason,
+        reason = talk(&app, &mut session, packs, &mut sink, &mut stream) => reason,
         reason = credential.ended(&app) => reason.to_owned(),
     };
     tracing::info!(host = %name, %reason, "agent disconnected");
     app.agent_disconnect(&session);
 }
 
-async fn take_in(app: &App, credential: &Credential, first: &str) -> Result<AgentSession, Fault> {
+/// Also says whether the agent takes packs.
+async fn take_in(app: &App, credential: &Credential, first: &str) -> Result<(AgentSession, bool), Fault> {
     let hello = decode_from_agent(first).map_err(|e| Fault::new(ErrorCode::BadRequest, e.to_string()))?;
     if let FromAgent::Hello { name, environment, .. } = &hello {
         match credential {
@@ -179,17 +185,25 @@ async fn take_in(app: &App, credential: &Credential, first: &str) -> Result<Agen
             Credential::Host(_) => {}
         }
     }
-    app.agent_connect(hello).await
+    let packs = matches!(hello, FromAgent::Hello { packs: true, .. });
+    Ok((app.agent_connect(hello).await?, packs))
 }
 
 /// Until the line breaks; returns why.
 async fn talk(
     app: &App,
     session: &mut AgentSession,
+    packs: bool,
     sink: &mut Sink,
     stream: &mut (impl StreamExt<Item = Result<Message, axum::Error>> + Unpin),
 ) -> String {
-    let (want, mut wanted) = mpsc::channel::<Wanted>(WANTED_MAX);
+    let (want, wanted) = mpsc::unbounded_channel();
+    let (ready, mut parcels) = mpsc::channel(parcels::READY_MAX);
+    let waiting = AtomicUsize::new(0);
+    let mut told = Told { packs, stage: None };
+    // beside the line, which goes on meanwhile
+    let preparing = parcels::prepare(app, packs, wanted, ready, &waiting);
+    tokio::pin!(preparing);
     let mut ping = tokio::time::interval(PING);
     let mut heard = tokio::time::Instant::now();
     let stopping = app.deploys.stopping();
@@ -206,7 +220,7 @@ async fn talk(
                 };
                 match message {
                     Message::Text(frame) => {
-                        if let Err(reason) = heard_from(app, session, &frame, &want).await {
+                        if let Err(reason) = heard_from(app, session, &frame, &want, &waiting).await {
                             return reason;
                         }
                     }
@@ -217,7 +231,7 @@ async fn talk(
                 continue;
             }
             message = session.messages.recv() => match message {
-                Some(message) => send(sink, text(&message)).await,
+                Some(message) => say(app, sink, &mut told, &message).await,
                 None => return "a newer connection took its place, or it took no messages".to_owned(),
             },
             _ = ping.tick() => {
@@ -226,7 +240,8 @@ async fn talk(
                 }
                 send(sink, Message::Ping(axum::body::Bytes::new())).await
             }
-            Some(wanted) = wanted.recv() => send_wanted(app, sink, wanted).await,
+            Some(parcel) = parcels.recv() => parcels::send(app, sink, &mut told, parcel).await,
+            () = &mut preparing => return "what it asked for cannot be prepared any more".to_owned(),
         };
         if let Err(reason) = sent {
             return reason;
@@ -234,49 +249,22 @@ async fn talk(
     }
 }
 
-async fn heard_from(app: &App, session: &AgentSession, frame: &str, want: &mpsc::Sender<Wanted>) -> Result<(), String> {
+async fn heard_from(
+    app: &App,
+    session: &AgentSession,
+    frame: &str,
+    want: &mpsc::UnboundedSender<Vec<Wanted>>,
+    waiting: &AtomicUsize,
+) -> Result<(), String> {
     let message = decode_from_agent(frame).map_err(|e| e.to_string())?;
     if let FromAgent::Need { blobs, bases } = &message {
-        for blob in blobs {
-            want.try_send((*blob, bases.get(blob).copied()))
-                .map_err(|_| format!("it asked for more than {WANTED_MAX} blobs at once"))?;
+        let asked = blobs.len().max(1);
+        if waiting.fetch_add(asked, Ordering::Relaxed) + asked > WANTED_MAX {
+            return Err(format!("it asked for more than {WANTED_MAX} blobs at once"));
         }
+        let _ = want.send(blobs.iter().map(|blob| (*blob, bases.get(blob).copied())).collect());
     }
     app.agent_message(session, message).await.map_err(|f| f.message)
-}
-
-/// A blob, as a delta over what the host has where that is worth it.
-async fn send_wanted(app: &App, sink: &mut Sink, (blob, base): Wanted) -> Result<(), String> {
-    let Some(base) = base else { return send_blob(app, sink, blob).await };
-    let made = app.blob_delta(Digest::from_bytes(base.0), Digest::from_bytes(blob.0)).await;
-    let Some(made) = made else { return send_blob(app, sink, blob).await };
-    let delta = BlobDigest(*made.digest.bytes());
-    let size = made.bytes.len() as u64;
-    send(sink, text(&ToAgent::Delta { blob, base, delta, size })).await?;
-    for chunk in made.bytes.chunks(CHUNK_BYTES_MAX) {
-        send(sink, Message::Binary(encode_chunk(delta, chunk).into())).await?;
-    }
-    app.blob_sent("delta", size);
-    Ok(())
-}
-
-/// One blob in chunks. Orders wait for at most one blob.
-async fn send_blob(app: &App, sink: &mut Sink, digest: BlobDigest) -> Result<(), String> {
-    let path = app.blobs().path(Digest::from_bytes(digest.0));
-    let Ok(mut file) = tokio::fs::File::open(&path).await else {
-        return send(sink, text(&ToAgent::NoBlob { digest })).await;
-    };
-    let mut chunk = vec![0; CHUNK_BYTES_MAX];
-    let mut sent = 0;
-    loop {
-        let n = file.read(&mut chunk).await.map_err(|e| e.to_string())?;
-        if n == 0 {
-            app.blob_sent("whole", sent);
-            return Ok(());
-        }
-        sent += n as u64;
-        send(sink, Message::Binary(encode_chunk(digest, &chunk[..n]).into())).await?;
-    }
 }
 
 async fn send(sink: &mut Sink, message: Message) -> Result<(), String> {
@@ -286,6 +274,45 @@ async fn send(sink: &mut Sink, message: Message) -> Result<(), String> {
     }
 }
 
-fn text(message: &ToAgent) -> Message {
+/// What an agent takes and was told over this line.
+struct Told {
+    packs: bool,
+    /// The last long order to stage.
+    stage: Option<Arc<Long>>,
+}
+
+/// A message; a long one in gzip, where the agent takes that.
+async fn say(app: &App, sink: &mut Sink, told: &mut Told, message: &ToAgent) -> Result<(), String> {
+    let text = serde_json::to_string(message).unwrap_or_default();
+    if !told.packs || text.len() < LONG_BYTES_MIN {
+        return send(sink, Message::Text(text.into())).await;
+    }
+    let long = app.long_text(text);
+    let stage = matches!(message, ToAgent::Stage { .. });
+    let before = told.stage.as_ref().filter(|_| stage);
+    let packed = app.long_packed(&long, before).await.ok_or("a message could not be packed")?;
+    let digest = |digest: Digest| BlobDigest(*digest.bytes());
+    let announced = ToAgent::Long {
+        pack: digest(packed.digest),
+        size: packed.bytes.len() as u64,
+        bytes: long.text.len() as u64,
+        base: before.filter(|_| packed.over).map(|before| digest(before.digest)),
+    };
+    send(sink, text_of(&announced)).await?;
+    chunks(sink, digest(packed.digest), &packed.bytes).await?;
+    if stage && long.text.len() <= LONG_KEPT_BYTES_MAX {
+        told.stage = Some(long);
+    }
+    Ok(())
+}
+
+async fn chunks(sink: &mut Sink, digest: BlobDigest, bytes: &[u8]) -> Result<(), String> {
+    for chunk in bytes.chunks(CHUNK_BYTES_MAX) {
+        send(sink, Message::Binary(encode_chunk(digest, chunk).into())).await?;
+    }
+    Ok(())
+}
+
+fn text_of(message: &ToAgent) -> Message {
     Message::Text(serde_json::to_string(message).unwrap_or_default().into())
 }

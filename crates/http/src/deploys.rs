@@ -12,11 +12,11 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
-use tenfold_app::deploys::RunLog;
 use tenfold_app::deploys::views::{
     Deploy, DeployFilter, Host, Lock, LogLine, NewDeploy, NewLock, NextDeploy, Service, ServiceUpdate, TrainGraphs,
     TrainView, TrainWord,
 };
+use tenfold_app::deploys::{Answer, RunLog};
 use tenfold_app::{App, Role};
 use tokio::sync::broadcast;
 use utoipa_axum::routes;
@@ -152,13 +152,11 @@ async fn host_delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Deploys and rollbacks, newest first.
+/// Deploys and rollbacks, newest first. At most 5,000 are read for one answer: `next` may be there with few items, or none.
 #[utoipa::path(get, path = "/api/deploys", params(DeployFilter), responses((status = 200, body = DeployList)))]
 async fn list(State(app): State<App>, QueryOf(filter): QueryOf<DeployFilter>) -> Result<Json<DeployList>, ApiError> {
-    let limit = filter.limit.unwrap_or(50).min(500);
-    let items = app.deploys(DeployFilter { limit: Some(limit), ..filter }).await?;
-    let next = if items.len() == limit as usize { items.last().map(|d| d.number) } else { None };
-    Ok(Json(DeployList { items, next }))
+    let listed = app.deploys_listed(filter).await?;
+    Ok(Json(DeployList { items: listed.items, next: listed.next }))
 }
 
 /// Starts a deploy.
@@ -183,6 +181,23 @@ struct RollbackBody {
     reason: Option<String>,
 }
 
+#[derive(Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+struct AnswerBody {
+    /// Stands in the record behind the name of who said it.
+    reason: Option<String>,
+}
+
+/// The body is optional: a bare POST is the fastest way.
+fn body_or_none<T: Default + serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    let fits = serde_json::from_slice::<Option<T>>(body)
+        .map_err(|e| tenfold_types::Fault::invalid(format!("the request body does not fit: {e}")))?;
+    Ok(fits.unwrap_or_default())
+}
+
 /// Takes a deploy back: flips to the release that was healthy before it. A running deploy is cancelled instead.
 #[utoipa::path(post, path = "/api/deploys/{number}/rollback", request_body = Option<RollbackBody>,
     responses((status = 202, body = Deploy)))]
@@ -192,20 +207,21 @@ async fn rollback(
     PathOf(number): PathOf<i64>,
     body: axum::body::Bytes,
 ) -> Result<(StatusCode, Json<Deploy>), ApiError> {
-    // the body is optional: a bare POST is the fastest way back
-    let body: RollbackBody = if body.is_empty() {
-        RollbackBody::default()
-    } else {
-        serde_json::from_slice(&body)
-            .map_err(|e| tenfold_types::Fault::invalid(format!("the request body does not fit: {e}")))?
-    };
+    let body: RollbackBody = body_or_none(&body)?;
     Ok((StatusCode::ACCEPTED, Json(app.deploy_rollback(&who, number, body.reason).await?)))
 }
 
 /// Stops a running deploy; hosts that flipped go back.
-#[utoipa::path(post, path = "/api/deploys/{number}/cancel", responses((status = 200, body = Deploy)))]
-async fn cancel(State(app): State<App>, Who(who): Who, PathOf(number): PathOf<i64>) -> Result<Json<Deploy>, ApiError> {
-    Ok(Json(app.deploy_cancel(&who, number).await?))
+#[utoipa::path(post, path = "/api/deploys/{number}/cancel", request_body = Option<AnswerBody>,
+    responses((status = 200, body = Deploy)))]
+async fn cancel(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(number): PathOf<i64>,
+    body: axum::body::Bytes,
+) -> Result<Json<Deploy>, ApiError> {
+    let AnswerBody { reason } = body_or_none(&body)?;
+    Ok(Json(app.deploy_answer(&who, number, Answer::Cancel, reason).await?))
 }
 
 /// The same deploy again, as a new one.
@@ -219,15 +235,29 @@ async fn retry(
 }
 
 /// Lets a held deploy go on.
-#[utoipa::path(post, path = "/api/deploys/{number}/promote", responses((status = 200, body = Deploy)))]
-async fn promote(State(app): State<App>, Who(who): Who, PathOf(number): PathOf<i64>) -> Result<Json<Deploy>, ApiError> {
-    Ok(Json(app.deploy_promote(&who, number).await?))
+#[utoipa::path(post, path = "/api/deploys/{number}/promote", request_body = Option<AnswerBody>,
+    responses((status = 200, body = Deploy)))]
+async fn promote(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(number): PathOf<i64>,
+    body: axum::body::Bytes,
+) -> Result<Json<Deploy>, ApiError> {
+    let AnswerBody { reason } = body_or_none(&body)?;
+    Ok(Json(app.deploy_answer(&who, number, Answer::Promote, reason).await?))
 }
 
 /// Sends a held deploy back.
-#[utoipa::path(post, path = "/api/deploys/{number}/abort", responses((status = 200, body = Deploy)))]
-async fn abort(State(app): State<App>, Who(who): Who, PathOf(number): PathOf<i64>) -> Result<Json<Deploy>, ApiError> {
-    Ok(Json(app.deploy_abort(&who, number).await?))
+#[utoipa::path(post, path = "/api/deploys/{number}/abort", request_body = Option<AnswerBody>,
+    responses((status = 200, body = Deploy)))]
+async fn abort(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(number): PathOf<i64>,
+    body: axum::body::Bytes,
+) -> Result<Json<Deploy>, ApiError> {
+    let AnswerBody { reason } = body_or_none(&body)?;
+    Ok(Json(app.deploy_answer(&who, number, Answer::Abort, reason).await?))
 }
 
 /// Agrees that a deploy which waits for people goes on. Only people approve, those whom the pipeline file asks for; with

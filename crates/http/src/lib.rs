@@ -15,6 +15,7 @@ mod config;
 mod console;
 mod dashboards;
 mod delivery;
+mod deploy_queue;
 mod deploys;
 mod enrolments;
 mod etag;
@@ -70,6 +71,7 @@ fn apis() -> Vec<Api> {
         push::api(),
         dashboards::api(),
         deploys::api(),
+        deploy_queue::api(),
         forges::api(),
         agents::api(),
         enrolments::api(),

@@ -116,7 +116,7 @@ impl Watched {
                 () = tokio::time::sleep_until(due.min(now + look)) => {}
             }
             let now = tokio::time::Instant::now();
-            let interval = Duration::from_millis(app.metrics.interval_ms(target, usual_ms, app.now()));
+            let interval = Duration::from_millis(app.metrics.interval_ms(target, usual_ms));
             if let Some(last) = last.filter(|_| interval < Duration::from_millis(usual_ms)) {
                 due = due.min(last + interval);
             }

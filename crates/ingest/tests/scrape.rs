@@ -1,10 +1,7 @@
 //! The scraper against a real HTTP server: samples, labels, `up`, what vanished, what is refused.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicI64, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -14,7 +11,7 @@ use tenfold_app::{
 };
 use tenfold_promql::Value;
 use tenfold_testkit::{TempDb, TestEntropy, temp_db};
-use tenfold_types::{Actor, Clock, EventDraft, Labels, Source, Timestamp};
+use tenfold_types::{Clock, Labels, Timestamp};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -24,22 +21,20 @@ use tokio_util::sync::CancellationToken;
 
 const START: Timestamp = Timestamp(1_800_000_000_000);
 
-/// Runs with the real time, from an instant of its own, and can be put ahead.
+/// Runs with the real time, from an instant of its own.
 struct Running {
     since: Instant,
-    ahead_ms: AtomicI64,
 }
 
 impl Clock for Running {
     fn now(&self) -> Timestamp {
         let ran_ms = i64::try_from(self.since.elapsed().as_millis()).expect("a short test");
-        START.plus_ms(ran_ms + self.ahead_ms.load(Ordering::SeqCst))
+        START.plus_ms(ran_ms)
     }
 }
 
 struct World {
     app: App,
-    clock: Arc<Running>,
     stop: CancellationToken,
     _db: TempDb,
     _dir: tempfile::TempDir,
@@ -64,21 +59,12 @@ async fn world_every(interval_ms: u64) -> World {
     settings.metrics.scrape_interval_ms = interval_ms;
     settings.statsd.listen = String::new();
     let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty store opens");
-    let clock = Arc::new(Running { since: Instant::now(), ahead_ms: AtomicI64::new(0) });
-    let app = App::new((*db).clone(), clock.clone(), Arc::new(TestEntropy::default()), settings, metrics);
+    let clock = Arc::new(Running { since: Instant::now() });
+    let app = App::new((*db).clone(), clock, Arc::new(TestEntropy::default()), settings, metrics);
     tenfold_app::load(&app).await.expect("an empty store loads");
     let stop = CancellationToken::new();
     tenfold_ingest::start(&app, &stop).await.expect("the edge starts");
-    World { app, clock, stop, _db: db, _dir: dir }
-}
-
-impl World {
-    /// A deploy of photos comes to this point.
-    async fn deploy(&self, kind: &str) {
-        let draft = EventDraft::new(Actor::system(), Source::System, kind, "photos is deployed").service("photos");
-        let event = self.app.transact(move |t| t.record(draft.clone())).await.expect("it is recorded");
-        self.app.metrics.follow_deploys(&event, self.app.now());
-    }
+    World { app, stop, _db: db, _dir: dir }
 }
 
 /// A page that the test changes, and when it was asked for.
@@ -214,39 +200,47 @@ async fn a_target_is_scraped_marked_down_and_ended() {
     assert!(now(app, "a_total").is_empty());
 }
 
-/// Every second while its service is deployed and two minutes longer, else every four seconds.
+/// Every second while its service is deployed where it stands, else every four seconds.
 #[tokio::test]
-async fn a_target_under_a_deploy_is_asked_each_second() {
+async fn a_target_under_a_deploy_is_asked_each_second_and_others_are_not() {
     const USUAL: Duration = Duration::from_secs(4);
     let world = world_every(4_000).await;
-    let mut page = Page::serve().await;
-    *page.answer.lock().expect("no panic holds it") =
-        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\na 1\n".to_owned();
-    world.app.metrics.set_host_targets("host-1", vec![target(&page.url)]);
-    soon(page.asked.recv()).await;
+    let places = [("photos", "production"), ("photos", "staging"), ("mail", "production")];
+    let mut pages = Vec::new();
+    for (service, environment) in places {
+        let page = Page::serve().await;
+        *page.answer.lock().expect("no panic holds it") =
+            "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\na 1\n".to_owned();
+        let host = format!("{service}-{environment}");
+        let labels = Labels::from_pairs([
+            ("job", service),
+            ("service", service),
+            ("environment", environment),
+            ("instance", host.as_str()),
+        ]);
+        world.app.metrics.set_host_targets(&host, vec![Target::reported(page.url.clone(), labels, &host)]);
+        pages.push(page);
+    }
+    for page in &mut pages {
+        soon(page.asked.recv()).await;
+    }
 
-    world.deploy("deploy.canary_started").await;
+    world.app.metrics.look_closely([("photos".to_owned(), "production".to_owned())]);
+    let [deployed, staging, mail] = &mut pages[..] else { panic!("three pages") };
+    // All three over the same time: the one may be asked at once, the others each within their own interval.
+    let (gaps, elsewhere, other) = tokio::join!(deployed.gaps(8), staging.gaps(2), mail.gaps(2));
     let sum = |gaps: &[Duration]| gaps.iter().sum::<Duration>();
-    // The first may lie behind the usual moment; four more take four seconds then, not sixteen.
-    let gaps = page.gaps(4).await;
-    assert!(sum(&gaps) > Duration::from_secs(3) && sum(&gaps) < Duration::from_secs(8), "{gaps:?}");
-    // Errors often come late: it goes on for a while after the end.
-    world.deploy("deploy.succeeded").await;
-    let gaps = page.gaps(2).await;
-    assert!(sum(&gaps) < USUAL, "{gaps:?}");
+    // The first may lie behind the usual moment; seven more take seven seconds then, not twenty-eight.
+    assert!(sum(&gaps[1..]) > Duration::from_secs(6) && sum(&gaps[1..]) < Duration::from_secs(11), "{gaps:?}");
+    for gaps in [elsewhere, other] {
+        assert!(gaps[1] > USUAL - Duration::from_secs(1), "it goes on as usual: {gaps:?}");
+    }
 
-    world.clock.ahead_ms.fetch_add(2 * 60_000 + 1_000, Ordering::SeqCst);
+    world.app.metrics.look_closely([]);
     // The one that was due by the second still comes, and may be under way already.
-    let gaps = page.gaps(2).await;
+    let gaps = deployed.gaps(2).await;
     assert!(gaps[1] > Duration::from_secs(3), "{gaps:?}");
-    assert_eq!(now(&world.app, "sum(up{job=\"photos\"})"), [("{}".into(), 1.0)]);
-    // Another service's deploy is none of its business.
-    let other =
-        EventDraft::new(Actor::system(), Source::System, "deploy.promoting", "mail is deployed").service("mail");
-    let event = world.app.transact(move |t| t.record(other.clone())).await.expect("it is recorded");
-    world.app.metrics.follow_deploys(&event, world.app.now());
-    let interval_ms = world.app.metrics.interval_ms(&target(&page.url), 4_000, world.app.now());
-    assert_eq!(interval_ms, 4_000);
+    assert_eq!(now(&world.app, "sum(up{job=\"photos\",environment=\"production\"})"), [("{}".into(), 1.0)]);
 }
 
 #[tokio::test]

@@ -4,10 +4,18 @@
 //! epoch it has seen per service and environment and answers a lower one with `refused`, so a server that lost its lease
 //! can do no harm. Nothing here trusts the other side: frames, lists and texts have limits, and a digest is 32 bytes.
 
+mod chunk;
+mod digest;
+mod limits;
+
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
+
+pub use chunk::{decode_chunk, encode_chunk};
+pub use digest::BlobDigest;
+pub use limits::{LIMIT_BYTES_MAX, LIMITS_MAX, LimitsReport, RunLimits};
 
 /// Version of this protocol; both sides close the connection when it differs.
 pub const PROTOCOL: u32 = 2;
@@ -17,6 +25,14 @@ pub const TEXT_FRAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const CHUNK_BYTES_MAX: usize = 256 * 1024;
 /// Largest binary frame: the blob's digest and a chunk.
 pub const BINARY_FRAME_BYTES_MAX: usize = 32 + CHUNK_BYTES_MAX;
+/// Most content of one pack: what an agent undoes at a time.
+pub const PACK_CONTENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Largest pack; content that does not compress becomes a little longer.
+pub const PACK_BYTES_MAX: u64 = PACK_CONTENT_BYTES_MAX + 64 * 1024;
+/// Most parts of one pack.
+pub const PACK_PARTS_MAX: usize = 1024;
+/// Longest message that both sides keep, to tell the next one as the difference.
+pub const LONG_KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Most blobs asked for in one message.
 pub const NEED_BLOBS_MAX: usize = 1024;
 /// Most releases in one report.
@@ -39,34 +55,6 @@ pub enum FrameError {
     Json(String),
     #[error("`{field}` is refused: {why}")]
     Field { field: &'static str, why: &'static str },
-}
-
-/// A BLAKE3 digest; 64 lower-case hex digits in JSON, so that it can stand in a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BlobDigest(pub [u8; 32]);
-
-impl std::fmt::Display for BlobDigest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl Serialize for BlobDigest {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for BlobDigest {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
-        let mut bytes = [0; 32];
-        let lower = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        match hex::decode_to_slice(&text, &mut bytes) {
-            Ok(()) if lower => Ok(Self(bytes)),
-            _ => Err(serde::de::Error::custom("a digest is 64 lower-case hex digits")),
-        }
-    }
 }
 
 /// Which order a message is about. An answer repeats the order's.
@@ -93,6 +81,8 @@ pub struct RunSpec {
     /// The old release goes on this long after the flip.
     pub drain_ms: u64,
     pub stop_within_ms: u64,
+    #[serde(default, skip_serializing_if = "RunLimits::is_empty")]
+    pub limits: RunLimits,
     /// Path of the metrics page, if the service has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_path: Option<String>,
@@ -124,7 +114,21 @@ pub struct Release {
     pub address: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_path: Option<String>,
+    /// Where limits were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsReport>,
     pub since: Timestamp,
+}
+
+/// Some bytes of a pack's content, and whose they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackPart {
+    pub blob: BlobDigest,
+    /// How many. Without `base` they are the next ones of the blob.
+    pub bytes: u64,
+    /// They are a delta over this one, which the host has in the blob's place, and make the whole blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<BlobDigest>,
 }
 
 /// From the server to an agent.
@@ -154,6 +158,19 @@ pub enum ToAgent {
     NoBlob { digest: BlobDigest },
     /// A blob asked for comes as a delta over one that the host has. The delta's own bytes follow under its digest.
     Delta { blob: BlobDigest, base: BlobDigest, delta: BlobDigest, size: u64 },
+    /// Blobs asked for come together, in gzip; only to an agent that said it takes packs. The pack's own bytes follow under
+    /// its digest; undone they are its parts, one after the other.
+    Pack { pack: BlobDigest, size: u64, parts: Vec<PackPart> },
+    /// A message comes in gzip; only to an agent that said it takes packs. Its `size` bytes follow under their digest;
+    /// undone they are a text frame of `bytes`, or with `base` a delta that makes it of the text with this digest: the last
+    /// `stage` that came this way over this connection and had at most [`LONG_KEPT_BYTES_MAX`].
+    Long {
+        pack: BlobDigest,
+        size: u64,
+        bytes: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base: Option<BlobDigest>,
+    },
     /// The server refuses the agent; it says why and closes.
     Refused { reason: String },
 }
@@ -169,6 +186,9 @@ pub enum FromAgent {
         labels: BTreeMap<String, String>,
         version: String,
         releases: Vec<Release>,
+        /// It takes `pack` and `long`.
+        #[serde(default)]
+        packs: bool,
     },
     /// Send these blobs; what was sent before need not be sent again.
     Need {
@@ -245,6 +265,11 @@ pub fn decode_to_agent(text: &str) -> Result<ToAgent, FrameError> {
             order_ok(order)?;
         }
         ToAgent::Refused { reason } => text_ok("reason", reason)?,
+        ToAgent::Pack { size, parts, .. } => pack_ok(*size, parts)?,
+        ToAgent::Long { size, bytes, .. } if (*size).max(*bytes) > TEXT_FRAME_BYTES_MAX as u64 => {
+            return Err(FrameError::Field { field: "bytes", why: "there are more than 16 MiB" });
+        }
+        ToAgent::Long { .. } => {}
         ToAgent::Welcome { .. } | ToAgent::Report | ToAgent::NoBlob { .. } | ToAgent::Delta { .. } => {}
     }
     Ok(message)
@@ -257,23 +282,18 @@ fn decode<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, FrameError> {
     serde_json::from_str(text).map_err(|e| FrameError::Json(e.to_string().chars().take(200).collect()))
 }
 
-/// A binary frame: the blob's digest, then a chunk. Chunks of one blob come in order.
-pub fn encode_chunk(digest: BlobDigest, chunk: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(32 + chunk.len());
-    frame.extend_from_slice(&digest.0);
-    frame.extend_from_slice(chunk);
-    frame
-}
-
-/// Reads a binary frame.
-pub fn decode_chunk(frame: &[u8]) -> Result<(BlobDigest, &[u8]), FrameError> {
-    if frame.len() <= 32 || frame.len() > BINARY_FRAME_BYTES_MAX {
-        return Err(FrameError::BinarySize(frame.len()));
+fn pack_ok(size: u64, parts: &[PackPart]) -> Result<(), FrameError> {
+    if size > PACK_BYTES_MAX {
+        return Err(FrameError::Field { field: "size", why: "the pack is larger than 8 MiB and 64 KiB" });
     }
-    let (head, chunk) = frame.split_at(32);
-    let mut digest = [0; 32];
-    digest.copy_from_slice(head);
-    Ok((BlobDigest(digest), chunk))
+    if parts.is_empty() || parts.len() > PACK_PARTS_MAX {
+        return Err(FrameError::Field { field: "parts", why: "there are none, or more than 1024" });
+    }
+    let content = parts.iter().try_fold(0u64, |sum, part| sum.checked_add(part.bytes));
+    if content.is_none_or(|bytes| bytes > PACK_CONTENT_BYTES_MAX) {
+        return Err(FrameError::Field { field: "parts", why: "they have more than 8 MiB" });
+    }
+    Ok(())
 }
 
 /// Cuts a text to what a message may carry, keeping its end, where errors stand.
@@ -346,6 +366,7 @@ fn release_ok(release: &Release) -> Result<(), FrameError> {
     name_ok("service", &release.service)?;
     name_ok("environment", &release.environment)?;
     text_ok("sha", &release.sha)?;
+    release.limits.as_ref().map_or(Ok(()), limits::limits_ok)?;
     let path_ok =
         |p: &String| p.starts_with('/') && p.len() <= NAME_BYTES_MAX && p.chars().all(|c| c.is_ascii_graphic());
     if !release.metrics_path.as_ref().is_none_or(path_ok) {
@@ -397,113 +418,4 @@ fn text_ok(field: &'static str, text: &str) -> Result<(), FrameError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn order() -> OrderRef {
-        OrderRef { service: "photos".into(), environment: "production".into(), deploy: 3, epoch: 7 }
-    }
-    fn release() -> Release {
-        Release {
-            service: "photos".into(),
-            environment: "production".into(),
-            digest: BlobDigest([7; 32]),
-            sha: "4f2c91a".into(),
-            deploy: 3,
-            state: ReleaseState::Running,
-            address: Some("127.0.0.1:4100".into()),
-            metrics_path: Some("/metrics".into()),
-            since: Timestamp(1_000),
-        }
-    }
-    fn hello(name: &str) -> FromAgent {
-        FromAgent::Hello {
-            protocol: PROTOCOL,
-            name: name.into(),
-            environment: "production".into(),
-            labels: BTreeMap::from([("role".into(), "web".into())]),
-            version: "0.1.0".into(),
-            releases: vec![release()],
-        }
-    }
-
-    #[test]
-    fn every_message_survives_the_way() {
-        let failed = FromAgent::Failed {
-            order: order(),
-            digest: Some(BlobDigest([1; 32])),
-            error: "exited with code 1".into(),
-            log_tail: "boom".into(),
-            running: Some(release()),
-        };
-        for message in [
-            hello("host-1"),
-            failed,
-            FromAgent::Need {
-                blobs: vec![BlobDigest([2; 32])],
-                bases: BTreeMap::from([(BlobDigest([2; 32]), BlobDigest([3; 32]))]),
-            },
-            FromAgent::Activated { order: order(), release: release() },
-            FromAgent::Refused { order: order(), highest_epoch: 9 },
-        ] {
-            let text = serde_json::to_string(&message).unwrap();
-            assert_eq!(decode_from_agent(&text).unwrap(), message);
-        }
-        let stage = ToAgent::Stage {
-            order: order(),
-            digest: BlobDigest([3; 32]),
-            manifest: serde_json::json!({"entries": []}),
-        };
-        assert_eq!(decode_to_agent(&serde_json::to_string(&stage).unwrap()).unwrap(), stage);
-    }
-
-    #[test]
-    fn hostile_values_are_refused() {
-        for name in ["", "../x", "a/b", ".hidden", "-rf", "a b", "a\"b", &"a".repeat(300)] {
-            let text = serde_json::to_string(&hello(name)).unwrap();
-            assert!(matches!(decode_from_agent(&text), Err(FrameError::Field { field: "name", .. })), "{name:?}");
-        }
-        for address in ["x", "x:0", "x:99999", "a@b:1", "http://x:1", "x/y:1"] {
-            let observed =
-                FromAgent::Observed { releases: vec![Release { address: Some(address.into()), ..release() }] };
-            assert!(decode_from_agent(&serde_json::to_string(&observed).unwrap()).is_err(), "{address}");
-        }
-        let many = FromAgent::Need { blobs: vec![BlobDigest([0; 32]); NEED_BLOBS_MAX + 1], bases: BTreeMap::new() };
-        assert!(decode_from_agent(&serde_json::to_string(&many).unwrap()).is_err());
-        assert!(decode_from_agent(r#"{"type":"need","blobs":["../../etc/passwd"]}"#).is_err());
-        assert!(decode_from_agent(r#"{"type":"launch"}"#).is_err());
-    }
-
-    #[test]
-    fn chunks_carry_their_digest() {
-        let frame = encode_chunk(BlobDigest([9; 32]), b"abc");
-        assert_eq!(decode_chunk(&frame).unwrap(), (BlobDigest([9; 32]), &b"abc"[..]));
-        assert!(decode_chunk(&frame[..32]).is_err());
-        assert!(decode_chunk(&vec![0; BINARY_FRAME_BYTES_MAX + 1]).is_err());
-    }
-
-    #[test]
-    fn a_tail_keeps_the_end_and_whole_characters() {
-        let long = "ä".repeat(TEXT_BYTES_MAX);
-        assert!(tail_of(&long).len() <= TEXT_BYTES_MAX);
-        assert_eq!(tail_of("short"), "short");
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_a_decoder_panic(text in ".{0,400}", bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-            let _ = decode_from_agent(&text);
-            let _ = decode_to_agent(&text);
-            let _ = decode_chunk(&bytes);
-        }
-        #[test]
-        fn nearly_right_messages_do_not_panic(
-            kind in "(hello|need|staged|activated|failed|observed|refused)",
-            key in "(order|digest|releases|blobs|name)", value in "(null|1|\\[\\]|\\{\\}|\"x\")",
-        ) {
-            let _ = decode_from_agent(&format!(r#"{{"type":"{kind}","{key}":{value}}}"#));
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,5 @@
 //! Bodies that are made once and handed out often: plain, and in gzip for whoever takes that.
 
-use std::io::Write;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -37,12 +36,7 @@ impl Body {
         if self.plain().len() < COMPRESS_BYTES_MIN {
             return None;
         }
-        let made = self.gzip.get_or_init(|| {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(6));
-            // Writing into memory does not fail.
-            let written = encoder.write_all(self.plain()).and_then(|()| encoder.finish());
-            written.map(Bytes::from).unwrap_or_default()
-        });
+        let made = self.gzip.get_or_init(|| Bytes::from(crate::inflate::gzip(self.plain())));
         (!made.is_empty()).then_some(made)
     }
 }

@@ -9,8 +9,10 @@
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
+mod compare;
 mod event;
 
+pub use compare::{compare_url, is_web_base, known_forge};
 pub use event::{ForgeEvent, Push, PushedCommit, repository_key};
 
 use crate::signature::{SignatureError, hex_fits, standard};

@@ -11,7 +11,7 @@ use std::{
 
 use tenfold_app::deploys::Blobs;
 use tenfold_deploys::{
-    Manifest,
+    Digest, Manifest,
     manifest::{Entry, FILES_MAX, TOTAL_BYTES_MAX},
 };
 
@@ -83,6 +83,31 @@ pub(crate) fn collect(
         return Err(format!("the build left no file that fits artifact.paths ({})", paths.join(", ")));
     }
     Manifest::new(entries).map_err(|e| e.to_string())
+}
+
+/// An artifact as files and links below a folder that is not there yet; nothing where the server no longer has it. Blocks.
+/// Copies, and no links to the blobs: a program may change what it is given.
+pub(crate) fn lay_out(blobs: &Blobs, digest: Digest, into: &Path) -> Result<(), String> {
+    let Some(manifest) = blobs.manifest(digest) else { return Ok(()) };
+    let told = |path: &str, e: &io::Error| format!("{path} of the artifact could not be laid out: {e}");
+    fs::create_dir(into).map_err(|e| told(".", &e))?;
+    for entry in manifest.entries() {
+        let path = match entry {
+            Entry::File { path, .. } | Entry::Link { path, .. } => path,
+        };
+        // a manifest has no path that leads out, and none below a link
+        let to = into.join(path);
+        let folder = to.parent().unwrap_or(into);
+        let made = fs::create_dir_all(folder).and_then(|()| match entry {
+            Entry::File { executable, blake3, .. } => {
+                fs::copy(blobs.path(*blake3), &to)?;
+                fs::set_permissions(&to, fs::Permissions::from_mode(if *executable { 0o755 } else { 0o644 }))
+            }
+            Entry::Link { target, .. } => std::os::unix::fs::symlink(target, &to),
+        });
+        made.map_err(|e| told(path, &e))?;
+    }
+    Ok(())
 }
 
 fn walk(
@@ -207,6 +232,28 @@ mod tests {
         let other = owner(dir.path()) + 1;
         let error = collect(dir.path(), &["**".to_owned()], &[], other, &Blobs::new(blobs.path())).unwrap_err();
         assert!(error.contains("not to the build"), "{error}");
+    }
+
+    #[test]
+    fn an_artifact_is_laid_out_as_it_was_collected() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        fs::write(dir.path().join("a/b/run"), "run").unwrap();
+        fs::set_permissions(dir.path().join("a/b/run"), fs::Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink("b/run", dir.path().join("a/link")).unwrap();
+        let kept = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(kept.path());
+        let manifest = collect(dir.path(), &["**".to_owned()], &[], owner(dir.path()), &blobs).unwrap();
+        let digest = blobs.put_manifest(&manifest).unwrap();
+        let into = kept.path().join("out");
+        lay_out(&blobs, digest, &into).unwrap();
+        assert_eq!(fs::read_to_string(into.join("a/link")).unwrap(), "run");
+        assert_eq!(fs::metadata(into.join("a/b/run")).unwrap().permissions().mode() & 0o777, 0o755);
+        // what is changed there is not changed in the store
+        fs::write(into.join("a/b/run"), "other").unwrap();
+        assert_eq!(fs::read_to_string(blobs.path(Digest::of(b"run"))).unwrap(), "run");
+        lay_out(&blobs, Digest::of(b"nothing"), &kept.path().join("none")).unwrap();
+        assert!(!kept.path().join("none").exists());
     }
 
     #[test]

@@ -133,6 +133,10 @@ impl Mirror {
         if kind != Some("blob") {
             return Ok(None);
         }
+        // the text of a link is where it leads, which is nothing to read a file from
+        if fields.first() == Some(&"120000") {
+            return Err(Fault::invalid(format!("{path} is a symbolic link; commit the file itself in its place")));
+        }
         let size = fields.get(3).and_then(|s| s.parse::<u64>().ok()).unwrap_or(u64::MAX);
         if size > FILE_BYTES_MAX {
             return Err(Fault::invalid(format!("{path} has {size} bytes, more than {FILE_BYTES_MAX}")));

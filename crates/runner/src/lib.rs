@@ -14,10 +14,11 @@ mod hook;
 pub mod host;
 mod mask;
 mod process;
+mod program;
 mod runner;
 pub mod sandbox;
 pub mod ssh;
 
 pub use checks::Looker;
-pub use clusters::{ClusterError, Clusters};
+pub use clusters::{ClusterError, Clusters, Executors};
 pub use runner::{BuildParent, GitRunner};

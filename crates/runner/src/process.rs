@@ -1,6 +1,6 @@
 //! Processes and their groups: who a pid is, and how to end a whole group.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, sync::OnceLock, time::Duration};
 
 use nix::{
     sys::signal::{Signal, killpg},
@@ -80,9 +80,22 @@ impl Drop for GroupGuard {
 /// Variables that programs started by tenfold may inherit.
 const INHERITED: [&str; 8] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 
+/// Whose processes these are, once that is somebody else than who started this one.
+static BELONGS_TO: OnceLock<[(&str, String); 2]> = OnceLock::new();
+
+/// From now on programs are told that they are this user's.
+pub(crate) fn belong_to(user: &str, home: &Path) {
+    let _ = BELONGS_TO.set([("HOME", home.to_string_lossy().into_owned()), ("USER", user.to_owned())]);
+}
+
 /// The environment a program starts with: what may be inherited, and nothing else.
 pub(crate) fn inherited_env() -> Vec<(String, String)> {
-    INHERITED.iter().filter_map(|name| std::env::var(name).ok().map(|value| ((*name).to_owned(), value))).collect()
+    let own = BELONGS_TO.get().map_or(&[][..], |own| own.as_slice());
+    let value = |name: &str| {
+        let told = own.iter().find(|(of, _)| *of == name).map(|(_, value)| value.clone());
+        told.or_else(|| std::env::var(name).ok())
+    };
+    INHERITED.iter().filter_map(|&name| Some((name.to_owned(), value(name)?))).collect()
 }
 
 #[cfg(test)]

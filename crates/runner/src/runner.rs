@@ -19,17 +19,22 @@ use tenfold_types::Fault;
 use tokio::{sync::Mutex, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{build, git::Mirror, hook};
+use crate::{
+    build,
+    git::Mirror,
+    hook,
+    program::{self, Folder},
+};
 
-/// The program that becomes the parent of a build; it is called as `PROGRAM sandbox`.
+/// The program that becomes the parent of a build, a hook or a command; it is called as `PROGRAM sandbox`.
 #[derive(Debug, Clone)]
 pub struct BuildParent {
     pub program: PathBuf,
-    /// Files and folders no build may see, beside the data directory.
+    /// Files and folders none of them may see, beside the data directory.
     pub hide: Vec<PathBuf>,
 }
 
-/// Copies of repositories in `git/`, builds in `builds/`, artifacts in the blob store of the same data directory.
+/// Copies of repositories in `git/`, builds in `builds/`, hooks in `hooks/`, commands of targets in `commands/`, artifacts in the blob store of the same data directory.
 pub struct GitRunner {
     root: PathBuf,
     builds: Builds,
@@ -45,6 +50,10 @@ impl GitRunner {
         // programs are started from other folders, so the paths must not depend on the current one
         let root = std::path::absolute(data_dir).unwrap_or_else(|_| data_dir.to_path_buf());
         Self { blobs: Blobs::new(&root), root, builds, parent, fetching: Mutex::default() }
+    }
+
+    fn parent(&self) -> Option<&BuildParent> {
+        self.parent.as_ref().filter(|_| self.builds.sandbox != Sandbox::Off)
     }
 
     fn mirror(&self, source: &Source) -> Mirror {
@@ -86,29 +95,32 @@ impl Runner for GitRunner {
     }
 
     async fn hook(&self, order: HookOrder, lines: LineSink, cancel: CancellationToken) -> Result<(), String> {
-        if self.builds.sandbox == Sandbox::Required {
-            return Err(
-                "builds.sandbox is required, and hooks run outside of the sandbox: leave the hook out, or set \
-                        builds.sandbox to auto"
-                    .to_owned(),
-            );
-        }
-        hook::run(&self.mirror(&order.source), &self.root.join("hooks"), order, lines, cancel).await
+        hook::run(hook::Job {
+            mirror: &self.mirror(&order.source),
+            root: &self.root.join("hooks"),
+            settings: &self.builds,
+            parent: self.parent(),
+            order,
+            lines,
+            cancel,
+        })
+        .await
     }
 
     async fn tidy(&self, unfinished: &[i64]) {
-        build::tidy(&self.root.join("builds"), unfinished).await;
-        hook::tidy(&self.root.join("hooks"), unfinished).await;
+        for root in ["builds", "hooks", "commands"] {
+            program::tidy(&self.root.join(root), unfinished).await;
+        }
     }
 
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String> {
-        let workspace = build::Workspace::new(&self.root.join("builds"), order.deploy);
+        let folder = Folder::new(&self.root.join("builds"), &order.deploy.to_string());
         build::build(build::Job {
             mirror: &self.mirror(&order.source),
-            workspace: &workspace,
+            folder: &folder,
             blobs: self.blobs.clone(),
             settings: &self.builds,
-            parent: self.parent.as_ref().filter(|_| self.builds.sandbox != Sandbox::Off),
+            parent: self.parent(),
             order: &order,
             lines,
             cancel,

@@ -138,12 +138,16 @@ pub struct DeployQuery {
     pub service: Option<String>,
     pub environment: Option<String>,
     pub state: Option<String>,
+    /// `deploy` or `rollback`.
+    pub kind: Option<String>,
     /// Only those below this number.
     pub before: Option<i64>,
     /// Only those that are not final.
     pub unfinished: bool,
     /// Only those asked for at or after this instant.
     pub since: Option<Timestamp>,
+    /// Only those asked for before this instant.
+    pub until: Option<Timestamp>,
     pub limit: u32,
 }
 
@@ -161,9 +165,11 @@ pub fn deploys(tx: &mut dyn Tx, query: &DeployQuery) -> Result<Vec<DeployRow>, S
     and("service =", query.service.as_ref().map(Value::from));
     and("environment =", query.environment.as_ref().map(Value::from));
     and("state =", query.state.as_ref().map(Value::from));
+    and("kind =", query.kind.as_ref().map(Value::from));
     and("number <", query.before.map(Value::from));
     and("final =", query.unfinished.then(|| Value::from(false)));
     and("started_at >=", query.since.map(Value::from));
+    and("started_at <", query.until.map(Value::from));
     params.push(Value::from(query.limit));
     let order = format!(" ORDER BY number DESC LIMIT ${}", params.len());
     sql.push_str(&order);
@@ -189,6 +195,12 @@ pub fn deploys_newest(tx: &mut dyn Tx, since: Timestamp) -> Result<Vec<i64>, Sto
     tx.query(sql, params![since])?.iter().map(|row| row.int(0)).collect()
 }
 
+/// The deploys and rollbacks that ended at or after `since`, however they ended.
+pub fn deploys_ended(tx: &mut dyn Tx, since: Timestamp) -> Result<Vec<i64>, StoreError> {
+    let sql = "SELECT number FROM deploys WHERE finished_at >= $1 ORDER BY number";
+    tx.query(sql, params![since])?.iter().map(|row| row.int(0)).collect()
+}
+
 /// The rollbacks that were to take a deploy back, whatever came of them; newest first.
 pub fn deploy_rollbacks(tx: &mut dyn Tx, number: i64) -> Result<Vec<DeployRow>, StoreError> {
     let sql = format!("SELECT {DEPLOY} FROM deploys WHERE reverts = $1 ORDER BY number DESC");
@@ -211,6 +223,23 @@ pub fn deploys_healthy(
          ORDER BY d.number DESC LIMIT $4"
     );
     tx.query(&sql, params![service, environment, before, limit])?.iter().map(deploy).collect()
+}
+
+/// The newest deploy of a commit that succeeded and was not taken back since.
+pub fn deploy_healthy_of(
+    tx: &mut dyn Tx,
+    service: &str,
+    environment: &str,
+    sha: &str,
+) -> Result<Option<DeployRow>, StoreError> {
+    let columns = DEPLOY.split(", ").map(|c| format!("d.{c}")).collect::<Vec<_>>().join(", ");
+    let sql = format!(
+        "SELECT {columns} FROM deploys d WHERE d.service = $1 AND d.environment = $2 AND d.sha = $3 \
+         AND d.state = 'succeeded' AND d.digest IS NOT NULL AND NOT EXISTS \
+         (SELECT 1 FROM deploys r WHERE r.reverts = d.number AND r.state = 'succeeded') \
+         ORDER BY d.number DESC LIMIT 1"
+    );
+    tx.query_opt(&sql, params![service, environment, sha])?.map(|row| deploy(&row)).transpose()
 }
 
 /// The newest deploy that shipped this artifact to the environment.

@@ -32,55 +32,6 @@ pub fn deliveries_prune(tx: &mut dyn Tx, before: Timestamp) -> Result<u64, Store
     tx.execute("DELETE FROM forge_deliveries WHERE received_at < $1", params![before])
 }
 
-/// A commit that is to be deployed by itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WantedRow {
-    pub service: String,
-    pub environment: String,
-    pub forge: String,
-    pub sha: String,
-    pub pusher: String,
-    pub asked_at: Timestamp,
-}
-
-/// Wants this commit, and no earlier one any more.
-pub fn wanted_put(tx: &mut dyn Tx, row: &WantedRow) -> Result<(), StoreError> {
-    tx.execute(
-        "INSERT INTO forge_wanted (service, environment, forge, sha, pusher, asked_at) VALUES ($1, $2, $3, $4, $5, $6) \
-         ON CONFLICT (service, environment) DO UPDATE SET forge = excluded.forge, sha = excluded.sha, \
-         pusher = excluded.pusher, asked_at = excluded.asked_at",
-        params![&row.service, &row.environment, &row.forge, &row.sha, &row.pusher, row.asked_at],
-    )
-    .map(|_| ())
-}
-
-pub fn wanted(tx: &mut dyn Tx) -> Result<Vec<WantedRow>, StoreError> {
-    tx.query(
-        "SELECT service, environment, forge, sha, pusher, asked_at FROM forge_wanted ORDER BY asked_at, service",
-        &[],
-    )?
-    .iter()
-    .map(|row| {
-        Ok(WantedRow {
-            service: row.string(0)?,
-            environment: row.string(1)?,
-            forge: row.string(2)?,
-            sha: row.string(3)?,
-            pusher: row.string(4)?,
-            asked_at: row.time(5)?,
-        })
-    })
-    .collect()
-}
-
-/// Wants it no more, unless another commit is wanted by now.
-pub fn wanted_done(tx: &mut dyn Tx, row: &WantedRow) -> Result<u64, StoreError> {
-    tx.execute(
-        "DELETE FROM forge_wanted WHERE service = $1 AND environment = $2 AND sha = $3",
-        params![&row.service, &row.environment, &row.sha],
-    )
-}
-
 /// Something to tell a forge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {

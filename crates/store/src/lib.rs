@@ -12,6 +12,7 @@ pub mod checks;
 pub mod counters;
 pub mod cursors;
 pub mod dashboards;
+pub mod deploy_queue;
 pub mod deploys;
 pub mod events;
 pub mod flag_changes;

@@ -47,6 +47,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0050_chat",
     "0060_dashboards",
     "0061_dashboard_saves",
+    "0062_deploy_queue",
 ];
 
 /// Applies what is missing, all of it in one transaction.

@@ -1,7 +1,9 @@
 //! `tenfold agent`: runs on a host, keeps a connection to the server and the releases it is ordered to run.
 
+mod unit_file;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -48,6 +50,12 @@ pub struct Args {
     /// Do not tell how the host itself is doing (processors, memory, disks, network).
     #[arg(long)]
     no_host_metrics: bool,
+    /// Become this user before anything else, when started as root; with --print-unit the user of the unit.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Print a systemd unit that runs the agent with these arguments, as a user of its own and without further rights.
+    #[arg(long)]
+    print_unit: bool,
 }
 
 fn label(text: &str) -> Result<(String, String), String> {
@@ -59,9 +67,55 @@ fn label(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// What the unit starts: this program with the arguments it has now, but for those that concern the unit itself.
+fn print_unit(args: &Args) -> anyhow::Result<()> {
+    if !args.dir.is_absolute() {
+        bail!("a unit needs the whole path of the folder: --dir {} is relative", args.dir.display());
+    }
+    let program = std::env::current_exe().context("this program does not know its own path")?;
+    let mut words = vec![program.to_string_lossy().into_owned()];
+    let mut given = std::env::args().skip(1);
+    while let Some(word) = given.next() {
+        match word.as_str() {
+            "--print-unit" => {}
+            "--user" => drop(given.next()),
+            _ if word.starts_with("--user=") => {}
+            _ => words.push(word),
+        }
+    }
+    print!("{}", unit_file::text(&words, args.user.as_deref().unwrap_or(unit_file::USER), &args.dir)?);
+    Ok(())
+}
+
+/// Secrets are read before, for which root may be needed; nothing else is done as root when a user is named.
+fn give_up_root(user: Option<&str>, dir: &Path) -> anyhow::Result<()> {
+    match user {
+        Some(user) => {
+            agent::become_user(user, dir).map_err(anyhow::Error::msg)?;
+            tracing::info!(user, "the agent and its services run as this user");
+        }
+        None if agent::is_root() => tracing::warn!(
+            "the agent is root, and so is every service it runs; give it --user NAME, or the unit of `tenfold agent --print-unit`"
+        ),
+        None => {}
+    }
+    Ok(())
+}
+
 pub fn run(args: Args) -> ExitCode {
+    if args.print_unit {
+        return match print_unit(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("tenfold agent: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     crate::serve::init_logging();
+    let user = args.user.clone();
     let done = config(args).and_then(|config| {
+        give_up_root(user.as_deref(), &config.dir)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(async {
             let stop = CancellationToken::new();
@@ -118,6 +172,7 @@ fn config(args: Args) -> anyhow::Result<AgentConfig> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         clock: Arc::new(SystemClock),
         host: (!args.no_host_metrics).then(Host::default),
+        launcher: Some("/proc/self/exe".into()),
     })
 }
 

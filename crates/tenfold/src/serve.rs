@@ -189,10 +189,12 @@ fn connect_ports(app: &App, config: Option<PathBuf>) -> anyhow::Result<()> {
     // the running program itself, also when its file was replaced since
     let parent = tenfold_runner::BuildParent { program: "/proc/self/exe".into(), hide: config.into_iter().collect() };
     let builds = app.settings.builds.clone();
-    app.deploys.set_runner(Arc::new(tenfold_runner::GitRunner::new(&app.settings.data_dir, builds, Some(parent))));
-    if let Some(clusters) = tenfold_runner::Clusters::new(&app.settings.clusters, &app.clock)? {
-        app.deploys.set_executor(Arc::new(clusters));
-    }
+    let data = &app.settings.data_dir;
+    let clusters = tenfold_runner::Clusters::new(&app.settings.clusters, &app.clock)?;
+    let executors =
+        tenfold_runner::Executors::new(clusters, data, builds.clone(), Some(parent.clone()), app.clock.clone());
+    app.deploys.set_executor(Arc::new(executors));
+    app.deploys.set_runner(Arc::new(tenfold_runner::GitRunner::new(data, builds, Some(parent))));
     let looker = tenfold_runner::Looker::new(app.settings.checks.plugin_dirs.clone(), app.clock.clone());
     app.set_check_runner(Arc::new(looker.context("checks cannot be looked at")?));
     Ok(())

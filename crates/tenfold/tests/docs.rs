@@ -48,6 +48,38 @@ fn every_dependency_is_used() {
     assert!(unused.is_empty(), "no crate uses these, remove them from Cargo.toml: {unused:?}");
 }
 
+/// Kinds of events that the code of deploys writes: whole words in quotes that begin like one.
+fn kinds_of_deploys() -> BTreeSet<String> {
+    let begins = |word: &str| ["deploy.", "queue.", "train.", "lock.", "host."].iter().any(|of| word.starts_with(of));
+    let is_kind = |word: &&str| {
+        let rest = word.split_once('.').map_or("", |(_, rest)| rest);
+        begins(word) && !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+    };
+    let files = sources("crates/app/src/deploys", &[".rs"]);
+    files.iter().flat_map(|file| file.text.split('"')).filter(is_kind).map(str::to_owned).collect()
+}
+
+/// The guide's table of them, and what it says of rooms.
+#[test]
+fn the_guide_lists_every_event_of_a_deploy_and_who_is_told() {
+    let guide = std::fs::read_to_string(root().join("docs/guide/deploys.md")).expect("docs/guide/deploys.md stands");
+    let rows = guide.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let listed: Vec<(&str, &str)> = rows.filter(|(kind, _)| kind.contains('.') && !kind.contains(' ')).collect();
+    let known = kinds_of_deploys();
+    assert!(known.len() > 40 && known.contains("deploy.queued"), "only {known:?}");
+    let names: BTreeSet<String> = listed.iter().map(|(kind, _)| (*kind).to_owned()).collect();
+    let missing: Vec<_> = known.difference(&names).collect();
+    assert!(missing.is_empty(), "docs/guide/deploys.md lacks these in \"What is recorded\": {missing:?}");
+    for (kind, rest) in listed.iter().filter(|(kind, _)| known.contains(*kind)) {
+        let told = rest.starts_with('●');
+        assert_eq!(told, tenfold_app::chat::announce::is_told(kind), "whether rooms are told of {kind}");
+    }
+    let begins =
+        |kind: &&String| kind.starts_with("deploy.") || kind.starts_with("train.") || kind.starts_with("queue.");
+    let stale: Vec<_> = names.difference(&known).filter(begins).collect();
+    assert!(stale.is_empty(), "no code writes these: {stale:?}");
+}
+
 /// Every relative link in a Markdown document leads to a file of the repository.
 #[test]
 fn links_in_the_documents_lead_somewhere() {

@@ -57,25 +57,33 @@ export const record = {
 
 export const services = {
   list: () => unwrap(GET("/api/services")) as Promise<T.Items<T.Service>>,
-  next: (name: string, environment: string) => unwrap(GET("/api/services/{name}/next", { params: { path: { name }, query: { environment } } })),
+  next: (name: string, environment: string, ref?: string) => unwrap(GET("/api/services/{name}/next", { params: { path: { name }, query: given({ environment, ref }) } })),
   hosts: () => unwrap(GET("/api/hosts")),
 };
+
+const because = (reason = ""): { reason?: string } => (reason.trim() ? { reason: reason.trim() } : {});
 
 export const deploys = {
   list: (query: DeployQuery) => unwrap(GET("/api/deploys", { params: { query: given(query) } })),
   get: (number: number) => unwrap(GET("/api/deploys/{number}", { params: { path: { number } } })),
   start: (service: string, environment: string) => unwrap(POST("/api/deploys", { body: { service, environment } })),
-  rollback: (number: number) => unwrap(POST("/api/deploys/{number}/rollback", { params: { path: { number } }, body: {} })),
-  cancel: (number: number) => unwrap(POST("/api/deploys/{number}/cancel", { params: { path: { number } } })),
+  rollback: (number: number, reason?: string) => unwrap(POST("/api/deploys/{number}/rollback", { params: { path: { number } }, body: because(reason) })),
+  cancel: (number: number, reason?: string) => unwrap(POST("/api/deploys/{number}/cancel", { params: { path: { number } }, body: because(reason) })),
   retry: (number: number) => unwrap(POST("/api/deploys/{number}/retry", { params: { path: { number } } })),
-  promote: (number: number) => unwrap(POST("/api/deploys/{number}/promote", { params: { path: { number } } })),
-  abort: (number: number) => unwrap(POST("/api/deploys/{number}/abort", { params: { path: { number } } })),
+  promote: (number: number, reason?: string) => unwrap(POST("/api/deploys/{number}/promote", { params: { path: { number } }, body: because(reason) })),
+  abort: (number: number, reason?: string) => unwrap(POST("/api/deploys/{number}/abort", { params: { path: { number } }, body: because(reason) })),
   approve: (number: number) => unwrap(POST("/api/deploys/{number}/approve", { params: { path: { number } } })),
+  queues: () => unwrap(GET("/api/queues")),
+  /** Deploys, or waits for its turn. */
+  ask: (service: string, environment: string) => unwrap(POST("/api/queues", { body: { service, environment } })),
+  sayToQueue: (service: string, environment: string, word: T.QueueWord, of?: string) =>
+    unwrap(POST("/api/queues/{service}/{environment}", { params: { path: { service, environment } }, body: { word, ...(of ? { of } : {}) } })),
   trains: () => unwrap(GET("/api/trains")),
   say: (service: string, environment: string, word: T.TrainWord, reason?: string) =>
     unwrap(POST("/api/trains/{service}/{environment}", { params: { path: { service, environment } }, body: { word, ...(reason ? { reason } : {}) } })),
   look: (service: string, environment: string) => unwrap(POST("/api/trains/{service}/{environment}/graphs", { params: { path: { service, environment } } })),
-  lock: (body: { service: string; environment: string; reason: string; minutes: number; kind: T.LockKind }) => unwrap(POST("/api/locks", { body })),
+  locks: () => unwrap(GET("/api/locks")),
+  lock: (body: T.NewLock) => unwrap(POST("/api/locks", { body })),
   unlock: (id: string) => unwrap(DELETE("/api/locks/{id}", { params: { path: { id } } })),
 };
 

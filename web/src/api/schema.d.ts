@@ -1630,13 +1630,26 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Deploys and rollbacks, newest first. */
+        /** Deploys and rollbacks, newest first. At most 5,000 are read for one answer: `next` may be there with few items, or none. */
         get: {
             parameters: {
                 query?: {
                     service?: string | null;
                     environment?: string | null;
+                    /** @description A state, or `running` for all that are not the end. */
                     state?: string | null;
+                    /** @description `deploy` or `rollback`. */
+                    kind?: string | null;
+                    /** @description Login, or the name of a robot. */
+                    actor?: string | null;
+                    /** @description The beginning of a commit that goes to the hosts, or is among those that ship; at least four characters. */
+                    commit?: string | null;
+                    /** @description Words, all of which stand in the messages and authors of its commits, its reason, its error or its author's name. */
+                    q?: string | null;
+                    /** @description Asked for at or after this instant. */
+                    from?: string | null;
+                    /** @description Asked for before this instant. */
+                    to?: string | null;
                     /** @description Only deploys with a lower number. */
                     before?: number | null;
                     limit?: number | null;
@@ -1744,7 +1757,11 @@ export interface paths {
                 };
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody?: {
+                content: {
+                    "application/json": components["schemas"]["AnswerBody"] | null;
+                };
+            };
             responses: {
                 200: {
                     headers: {
@@ -1821,7 +1838,11 @@ export interface paths {
                 };
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody?: {
+                content: {
+                    "application/json": components["schemas"]["AnswerBody"] | null;
+                };
+            };
             responses: {
                 200: {
                     headers: {
@@ -1900,7 +1921,11 @@ export interface paths {
                 };
                 cookie?: never;
             };
-            requestBody?: never;
+            requestBody?: {
+                content: {
+                    "application/json": components["schemas"]["AnswerBody"] | null;
+                };
+            };
             responses: {
                 200: {
                     headers: {
@@ -5466,6 +5491,128 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/queues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All queues in which something waits. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["QueueList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Deploys, or waits for its turn where a deploy is under way or others wait. `POST /api/deploys` refuses instead. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewDeploy"];
+                };
+            };
+            responses: {
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["QueueAsked"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/queues/{service}/{environment}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who waits for a service and environment, and what the first waits for. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    service: string | number;
+                    environment: string | number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["QueueView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Says a word to a queue: leave, drop somebody's, or go where it stands. Whoever may deploy there may say each. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    service: string | number;
+                    environment: string | number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["QueueBody"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["QueueView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -9823,6 +9970,12 @@ export interface components {
             kind: string;
             id: string;
         };
+        /** @description The deploy of the stage before, which tried the same artifact. */
+        AfterStage: {
+            environment: string;
+            /** Format: int64 */
+            deploy: number;
+        };
         AlertGroupShape: {
             labels: Record<string, unknown>;
             /** @description Routes here have none. */
@@ -9946,6 +10099,13 @@ export interface components {
         };
         AlertsDone: {
             done: boolean;
+        };
+        AnswerBody: {
+            /**
+             * @description Stands in the record behind the name of who said it.
+             * @default null
+             */
+            reason?: string | null;
         };
         AttemptView: {
             /** @description `mail`, `irc`, `webhook` or `web`. */
@@ -10337,6 +10497,8 @@ export interface components {
             removed: components["schemas"]["Commit"][];
             /** Format: int64 */
             commit_count: number;
+            /** @description The forge's page with what it changes, of a rollback with what it takes out; absent where no forge is known. */
+            diff_url?: string | null;
             actor: components["schemas"]["ActorView"];
             actor_name: string;
             reason?: string | null;
@@ -10362,8 +10524,14 @@ export interface components {
             hook?: string | null;
             /** @description Why nothing goes back by itself. */
             irreversible?: string | null;
-            /** @description Why windows, freezes and locks were passed over. */
+            /** @description Why windows, freezes, locks and stages were passed over. */
             overridden?: string | null;
+            /**
+             * Format: int64
+             * @description The `id` it had in the queue, where it waited.
+             */
+            queued_as?: number | null;
+            after_stage?: components["schemas"]["AfterStage"] | null;
             expects?: components["schemas"]["DeployExpects"] | null;
         };
         /** @description Who has to approve a deploy before its first host flips, and who has. */
@@ -11717,6 +11885,12 @@ export interface components {
         HostList: {
             items: components["schemas"]["Host"][];
         };
+        /** @description What a host does of the limits it was asked for, in words. */
+        HeldLimits: {
+            in_force: string[];
+            /** @description What it cannot do, and why. */
+            missing: string[];
+        };
         HostRelease: {
             service: string;
             environment: string;
@@ -11728,6 +11902,8 @@ export interface components {
             state: string;
             /** @description Where it takes traffic. */
             address?: string | null;
+            /** @description How the host holds it to the limits of its pipeline file; absent where that has none. */
+            limits?: components["schemas"]["HeldLimits"] | null;
             since: string;
         };
         Http: {
@@ -12201,6 +12377,8 @@ export interface components {
             removed: components["schemas"]["Commit"][];
             /** Format: int64 */
             removed_count: number;
+            /** @description The forge's page with what it would change; absent where no forge is known. */
+            diff_url?: string | null;
             /** @description Sentences for people: what would go wrong or needs a look. */
             warnings: string[];
             locked?: components["schemas"]["Lock"] | null;
@@ -12220,6 +12398,28 @@ export interface components {
             approval?: components["schemas"]["DeployApproval"] | null;
             irreversible?: string | null;
             expects?: components["schemas"]["DeployExpects"] | null;
+            stage?: components["schemas"]["NextStage"] | null;
+        };
+        /** @description An environment in the order of stages. */
+        NextStage: {
+            /** @description The stage before: only what was good there goes here. */
+            after?: string | null;
+            /**
+             * Format: int64
+             * @description The deploy with which the commit passed that.
+             */
+            passed?: number | null;
+            /** @description Why the commit may not go here yet, and what to do. */
+            refused?: string | null;
+            /** @description The stage after. */
+            then?: string | null;
+            /** @description A deploy that succeeds goes on there by itself. */
+            auto: boolean;
+            /**
+             * Format: int32
+             * @description So many seconds later.
+             */
+            hold_s: number;
         };
         NoiseView: {
             from: string;
@@ -12554,7 +12754,7 @@ export interface components {
         };
         /** @description One stage of a deploy that was not begun. */
         PlannedStage: {
-            /** @description `building`, `staging`, `awaiting_approval`, `canary` (once for each step) or `promoting`. */
+            /** @description `building`, `staging`, `awaiting_approval`, `canary` (once for each step), `promoting`, or `next_stage`. */
             name: string;
             /** @description Hosts it concerns; those that flip together stand in one list. */
             hosts: string[][];
@@ -12733,6 +12933,61 @@ export interface components {
             /** @description When; now when nothing is said. */
             at?: string | null;
         };
+        /** @description What came of asking for a deploy: it began, or it waits. */
+        QueueAsked: {
+            deploy?: components["schemas"]["Deploy"] | null;
+            waiting?: components["schemas"]["QueueEntry"] | null;
+        };
+        QueueBody: {
+            word: components["schemas"]["QueueWord"];
+            /** @description Whose deploy is dropped: a login or the name of a robot. */
+            of?: string | null;
+            /** @description Why; kept in the record. */
+            reason?: string | null;
+        };
+        /** @description One that waits for its turn. */
+        QueueEntry: {
+            /** Format: int64 */
+            id: number;
+            /** @description From 1. */
+            position: number;
+            /** @description `ask`, `push`, or `stage`: it was good in the stage before. */
+            origin: string;
+            actor: components["schemas"]["ActorView"];
+            actor_name: string;
+            /** @description Branch, tag or commit that was asked for; absent for the service's branch. */
+            reference?: string | null;
+            /** @description The commit it was at then, and that ships. */
+            sha: string;
+            reason?: string | null;
+            /**
+             * Format: int64
+             * @description The deploy of the stage before.
+             */
+            after_deploy?: number | null;
+            /** @description It has no turn before this. */
+            not_before?: string | null;
+            asked_at: string;
+        };
+        QueueList: {
+            items: components["schemas"]["QueueView"][];
+        };
+        /** @description What waits for a service and environment. */
+        QueueView: {
+            service: string;
+            environment: string;
+            /** @description The first one first. */
+            entries: components["schemas"]["QueueEntry"][];
+            /** @description What the first waits for, in words. */
+            waits_for?: string | null;
+            /** @description The deploy before did not end well; the queue goes on when somebody says so. */
+            stands: boolean;
+        };
+        /**
+         * @description What somebody says to a queue.
+         * @enum {string}
+         */
+        QueueWord: "leave" | "drop" | "go";
         /** @description Hours in which pages that are not critical go by quiet channels alone. */
         QuietHours: {
             /** @description `22:00`. */

@@ -27,7 +27,8 @@ const DEPLOY: Record<string, [Look, string]> = {
 };
 export const deployLook = (state: string): [Look, string] => DEPLOY[state] ?? ["unknown", state];
 
-const RUNNING = ["queued", "building", "staging", "awaiting_approval", "canary", "promoting", "rolling_back", "held", "needs_human"];
+export const RUNNING = ["queued", "building", "staging", "awaiting_approval", "canary", "promoting", "rolling_back", "held", "needs_human"];
+export const ENDED = Object.keys(DEPLOY).filter((state) => !RUNNING.includes(state));
 export const isRunning = (state: string): boolean => RUNNING.includes(state);
 
 const HOST: Record<string, [Look, string]> = {

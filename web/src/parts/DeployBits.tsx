@@ -7,6 +7,7 @@ import { clockWithSeconds, duration } from "../lib/time";
 import { Link } from "../router/Link";
 import { plural } from "../lib/units";
 import { Elapsed, Sha, Status } from "../ui/basics";
+import { DiffLink } from "./DiffLink";
 import { ladder } from "./steps";
 
 /** A deploy that went well and was taken back later is not shown as well. */
@@ -15,10 +16,11 @@ export function DeployStatus({ deploy }: { deploy: Pick<Deploy, "state" | "rever
   return <Status look={look}>{word}</Status>;
 }
 
-export function Shas({ deploy }: { deploy: Pick<Deploy, "from_sha" | "to_sha"> }): ReactElement {
+export function Shas({ deploy }: { deploy: Pick<Deploy, "from_sha" | "to_sha" | "diff_url"> }): ReactElement {
   return (
     <span className="nowrap">
       <Sha sha={deploy.from_sha} /> <span aria-label="to">→</span> <Sha sha={deploy.to_sha} />
+      {deploy.diff_url && <> <DiffLink url={deploy.diff_url} /></>}
     </span>
   );
 }
@@ -31,7 +33,7 @@ export function Steps({ deploy }: { deploy: Deploy }): ReactElement | null {
       {rungs.map((step, index) => {
         const [look, word] = stepLook(step.state);
         return (
-          <li key={`${index}-${step.name}`} className={`step look-${look}-edge`}>
+          <li key={`${index}-${step.name}`} className={`step look-${look}-edge`} aria-current={step.state === "running" ? "step" : undefined}>
             <span className="strong">{step.name}</span>
             <span className="small">
               <Status look={look}>{word}</Status>{" "}

@@ -66,7 +66,7 @@ export function Judge({ report, canary, control, service }: Props): ReactElement
       </dl>
       <Chart
         title="Evidence, in powers of ten"
-        description="How strongly the counts speak for worse and for not worse. What speaks against either by more than a hundredfold is drawn at the edge."
+        description="How strongly the counts speak for worse and for not worse. What speaks against either by more than a hundredfold, or for it by more than a millionfold, is drawn at the edge."
         unit="short" times={at} lines={lines} markers={markers} height={110}
         rangeText="since the watch began"
         note={lines.length === 0 ? "Nothing was counted yet." : null}

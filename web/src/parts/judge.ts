@@ -16,7 +16,9 @@ export const verdictLook = (verdict: JudgeVerdict): [Look, string] => VERDICTS[v
 
 /** Below this the evidence is drawn at the lower edge: how very much it speaks against something is of no use. */
 const LOW = -2;
-const powers = (nats: number): number => Math.max(LOW, nats / Math.LN10);
+/** Above this nothing is said more exactly either, and the heights that count would be lost. */
+const HIGH = 6;
+const powers = (nats: number): number => Math.min(HIGH, Math.max(LOW, nats / Math.LN10));
 
 /** Evidence over time, in powers of ten, with the heights at which the judge says its word. */
 export function evidenceLines({ series, roll_back_at, promote_at }: JudgeReport): { times: number[]; lines: Line[] } {

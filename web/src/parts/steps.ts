@@ -9,7 +9,7 @@ export interface Rung {
   finished_at?: string | null | undefined;
 }
 
-const NAMES: Record<string, string> = {
+export const STEP_NAMES: Record<string, string> = {
   queued: "Queue", building: "Build", staging: "Stage", awaiting_approval: "Approval", canary: "Canary", promoting: "Promote",
   rolling_back: "Roll back", held: "Held", needs_human: "Needs a person",
 };
@@ -31,7 +31,7 @@ function way(deploy: Laddered): string[] {
 export function ladder(deploy: Laddered): Rung[] {
   let canaries = 0;
   const called = (name: string): string => {
-    if (name !== "canary" || deploy.canary_steps < 2) return NAMES[name] ?? name;
+    if (name !== "canary" || deploy.canary_steps < 2) return STEP_NAMES[name] ?? name;
     canaries += 1;
     return `Canary ${canaries} of ${deploy.canary_steps}`;
   };

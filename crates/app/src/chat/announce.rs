@@ -28,6 +28,11 @@ const DIGEST_LINES_MAX: usize = 5;
 /// Kinds that a room hears of. Everything else is in the record and on the pages.
 const TOLD: &[&str] = &[
     "deploy.queued",
+    "deploy.waiting",
+    "queue.left",
+    "queue.stands",
+    "queue.resumed",
+    "queue.dropped",
     "deploy.awaiting_approval",
     "deploy.approved",
     "deploy.hook_failed",
@@ -103,6 +108,7 @@ const TOLD: &[&str] = &[
     "page.escalated",
     "override.created",
     "noise.digest",
+    "delivery.week",
     "note.doing",
     "config.applied",
 ];
@@ -138,6 +144,12 @@ pub fn announce(event: &Event, base: &str) -> Option<Announcement> {
         if let Some(page) = page {
             text = format!("{text} {}{page}", base.trim_end_matches('/'));
         }
+    }
+    // What a deploy changes is read before it is out.
+    if event.kind == "deploy.queued"
+        && let Some(diff) = event.data.get("diff_url").and_then(serde_json::Value::as_str)
+    {
+        text = format!("{text} {diff}");
     }
     Some(Announcement {
         seq: event.seq,
@@ -311,6 +323,17 @@ mod tests {
         failed.kind = "deploy.succeeded".into();
         failed.severity = Severity::Good;
         assert_eq!(announce(&failed, "http://t").unwrap().text, "● deploy 12 of photos failed");
+    }
+
+    #[test]
+    fn a_deploy_that_begins_says_where_its_diff_is() {
+        let mut queued = event(1, "deploy.queued", Severity::Info, "ana is deploying photos 4f2a91c (2 commits)");
+        let diff = "https://git.example/ana/photos/compare/0a1b2c3...4f2a91c";
+        queued.data = serde_json::json!({"diff_url": diff});
+        let text = format!("ana is deploying photos 4f2a91c (2 commits) {diff}");
+        assert_eq!(announce(&queued, "").unwrap().text, text);
+        queued.data = serde_json::json!({"diff_url": null});
+        assert_eq!(announce(&queued, "").unwrap().text, "ana is deploying photos 4f2a91c (2 commits)");
     }
 
     #[test]

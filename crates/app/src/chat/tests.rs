@@ -71,7 +71,7 @@ async fn a_message_is_said_and_a_command_is_answered_and_both_are_in_the_record(
         [
             (MessageKind::Message, "ana", "good morning"),
             (MessageKind::Message, "ana", "!help deploy"),
-            (MessageKind::Reply, "tenfold", "deploy SERVICE [REF] [--to ENV]"),
+            (MessageKind::Reply, "tenfold", "deploy SERVICE [REF] [--to ENV] [--dry-run] [--override REASON]"),
             (MessageKind::Message, "ana", "!delpoy photos"),
             (MessageKind::Reply, "tenfold", "I do not know `delpoy`; did you mean `deploy`? Like this"),
             (MessageKind::Message, "ana", "doing rebooting db2"),
@@ -111,6 +111,33 @@ async fn a_query_is_answered_with_a_few_rows_and_where_the_rest_are() {
     assert!(ask(&long).await.lines.last().unwrap().ends_with("/graphs/explore"), "the address stays whole");
     let reply = b.app.chat_command(&b.speaker(None).await, "!query up", "query up").await;
     assert_eq!(reply.refused, Some(ErrorCode::Forbidden), "nobody's nick asks");
+}
+
+#[tokio::test]
+async fn deploys_are_listed_for_all_and_moved_by_those_who_deploy() {
+    let b = bench().await;
+    let reply = b.app.chat_command(&b.speaker(None).await, "!deploys", "deploys").await;
+    assert_eq!((reply.refused, reply.text().as_str()), (None, "no deploy fits that"), "a stranger reads");
+    let reply = b.app.chat_command(&b.speaker(None).await, "!log 1", "log 1").await;
+    assert_eq!(reply.refused, Some(ErrorCode::Forbidden), "a build's output is for people with an account");
+    let ana = b.caller("ana").await;
+    let ask = async |line: &str| b.app.console_post(&ana, line).await.unwrap().unwrap();
+    assert!(ask("!deploys --state gone").await.text().contains("not a state of a deploy"));
+    for line in ["!promote 1", "!abort 1", "!cancel 1 --reason x", "!retry 1", "!deploys 1", "!log 1"] {
+        let reply = ask(line).await;
+        assert_eq!(reply.refused, Some(ErrorCode::NotFound), "{line}: {reply:?}");
+    }
+    let reply = ask("!lock * --freeze --reason holidays").await;
+    assert_eq!(reply.refused, Some(ErrorCode::Forbidden), "all services are frozen by an admin: {reply:?}");
+    b.app
+        .person_put(&Caller::system(), "ana", PersonUpdate { role: Some(Role::Admin), ..PersonUpdate::default() })
+        .await
+        .unwrap();
+    let admin = b.caller("ana").await;
+    let reply = b.app.console_post(&admin, "!lock * --freeze --reason holidays --for 2d").await.unwrap().unwrap();
+    assert_eq!((reply.refused, reply.text().as_str()), (None, "everything in production is frozen for 48 h"));
+    let locks = b.app.locks().await.unwrap();
+    assert_eq!((locks.len(), locks[0].kind), (1, crate::deploys::views::LockKind::Freeze));
 }
 
 #[tokio::test]

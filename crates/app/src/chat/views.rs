@@ -35,7 +35,7 @@ pub struct ConsoleMessage {
 
 /// The kinds of events that the room shows.
 pub(super) fn room_kinds() -> Vec<String> {
-    let prefixes = ["deploy.", "lock.", "flag.", "alert.", "mute.", "incident.", "page.", "override."];
+    let prefixes = ["deploy.", "queue.", "lock.", "flag.", "alert.", "mute.", "incident.", "page.", "override."];
     let single = ["chat.message", "chat.reply", "note.doing", "config.applied"];
     prefixes.into_iter().chain(single).map(str::to_owned).collect()
 }

@@ -3,11 +3,15 @@
 //! Nothing is counted aside: every figure is computed from `deploy.*` and `incident.*` events and lists the `seq` of those
 //! it comes from. No figure is about a person; of people only their number is told.
 
+mod weekly;
+
 use serde::{Deserialize, Serialize};
 use tenfold_dora::{Figures, Query, facts_from_events, figures};
 use tenfold_store::{events, events::EventQuery};
 use tenfold_types::{Event, Fault, Timestamp};
 use utoipa::ToSchema;
+
+pub use weekly::run;
 
 use crate::App;
 

@@ -63,7 +63,7 @@ impl App {
 
     /// Takes an agent in after its first message, which must be `hello`.
     pub async fn agent_connect(&self, hello: FromAgent) -> Result<AgentSession, Fault> {
-        let FromAgent::Hello { protocol, name, environment, labels, version, releases } = hello else {
+        let FromAgent::Hello { protocol, name, environment, labels, version, releases, .. } = hello else {
             return Err(Fault::new(ErrorCode::BadRequest, "an agent's first message must be `hello`"));
         };
         if protocol != PROTOCOL {
@@ -181,6 +181,7 @@ impl App {
             }
             FromAgent::Activated { order, release } => {
                 let digest = Digest::from_bytes(release.digest.0);
+                self.limits_told(&order, name, &release).await;
                 hub.release(name, release);
                 self.save_host(name).await;
                 self.report_targets(name, &hub.get(name).map(|k| k.releases).unwrap_or_default());

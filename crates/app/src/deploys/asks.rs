@@ -9,33 +9,28 @@ use tokio::sync::oneshot;
 use super::{
     conductor::Signal,
     expected,
+    listed::LIST_MAX,
+    start::reason,
     stored::{Stored, no_deploy},
     views::{Deploy, DeployFilter},
 };
 use crate::{App, Caller, Role};
 
-const LIST_DEFAULT: u32 = 50;
-const LIST_MAX: u32 = 500;
+/// What a person says to a deploy that runs or waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// A held deploy goes on.
+    Promote,
+    /// A held deploy goes back.
+    Abort,
+    /// It stops; hosts that have flipped already go back.
+    Cancel,
+}
 
 impl App {
     /// Deploys that match, newest first.
     pub async fn deploys(&self, filter: DeployFilter) -> Result<Vec<Deploy>, Fault> {
-        if let Some(state) = &filter.state
-            && State::parse(state).is_none()
-        {
-            let known: Vec<_> = State::ALL.iter().map(|s| s.word()).collect();
-            return Err(Fault::invalid(format!("`{state}` is not a state of a deploy"))
-                .advice(format!("known are {}", known.join(", "))));
-        }
-        let query = DeployQuery {
-            service: filter.service,
-            environment: filter.environment,
-            state: filter.state,
-            before: filter.before,
-            limit: filter.limit.unwrap_or(LIST_DEFAULT).min(LIST_MAX),
-            ..DeployQuery::default()
-        };
-        self.deploys_matching(query).await
+        Ok(self.deploys_listed(filter).await?.items)
     }
 
     pub async fn deploy(&self, number: i64) -> Result<Deploy, Fault> {
@@ -65,7 +60,7 @@ impl App {
         self.deploys_matching(DeployQuery { since: Some(since), limit: LIST_MAX, ..DeployQuery::default() }).await
     }
 
-    async fn deploys_matching(&self, query: DeployQuery) -> Result<Vec<Deploy>, Fault> {
+    pub(super) async fn deploys_matching(&self, query: DeployQuery) -> Result<Vec<Deploy>, Fault> {
         let rows: Vec<(DeployRow, Option<i64>)> = self
             .read(move |tx| {
                 let mut out = Vec::new();
@@ -90,12 +85,12 @@ impl App {
 
     /// Stops a deploy. Hosts that have flipped already go back.
     pub async fn deploy_cancel(&self, who: &Caller, number: i64) -> Result<Deploy, Fault> {
-        self.ask_as(who, number, |by| Input::Cancel { by }).await
+        self.deploy_answer(who, number, Answer::Cancel, None).await
     }
 
     /// Lets a held deploy go on.
     pub async fn deploy_promote(&self, who: &Caller, number: i64) -> Result<Deploy, Fault> {
-        self.ask_as(who, number, |by| Input::Promote { by }).await
+        self.deploy_answer(who, number, Answer::Promote, None).await
     }
 
     /// Agrees that a deploy goes on. Only people approve, those whom the pipeline file asks for, and not while a window is
@@ -129,13 +124,26 @@ impl App {
 
     /// Sends a held deploy back.
     pub async fn deploy_abort(&self, who: &Caller, number: i64) -> Result<Deploy, Fault> {
-        self.ask_as(who, number, |by| Input::Abort { by }).await
+        self.deploy_answer(who, number, Answer::Abort, None).await
     }
 
-    async fn ask_as(&self, who: &Caller, number: i64, input: impl Fn(String) -> Input) -> Result<Deploy, Fault> {
+    /// Promotes, aborts or cancels. A reason stands in the record behind the name of who said it.
+    pub async fn deploy_answer(
+        &self,
+        who: &Caller,
+        number: i64,
+        answer: Answer,
+        why: Option<String>,
+    ) -> Result<Deploy, Fault> {
         let deploy = self.deploy(number).await?;
         who.require(Role::Deployer, Some(&deploy.service), Some(&deploy.environment))?;
-        self.ask(number, input(who.name.clone())).await?;
+        let by = named(&who.name, reason(why)?.as_deref());
+        let input = match answer {
+            Answer::Promote => Input::Promote { by },
+            Answer::Abort => Input::Abort { by },
+            Answer::Cancel => Input::Cancel { by },
+        };
+        self.ask(number, input).await?;
         self.deploy(number).await
     }
 
@@ -155,5 +163,24 @@ impl App {
         }
         Err(Fault::unavailable(format!("deploy {number} is conducted by another server at the moment"))
             .advice("try again in a few seconds"))
+    }
+}
+
+/// Who, and why, on one line: `Ana (the queue grows)`.
+fn named(name: &str, why: Option<&str>) -> String {
+    match why {
+        Some(why) => format!("{name} ({})", why.split_whitespace().collect::<Vec<_>>().join(" ")),
+        None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn a_reason_stands_on_the_line_of_who_gave_it() {
+        assert_eq!(named("Ana", None), "Ana");
+        assert_eq!(named("Ana", Some("the queue\n grows")), "Ana (the queue grows)");
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn fill(query: &str, stored: &Stored, pods: Option<Vec<String>>) -> S
     fill_with(query, &stored.service, &stored.environment, &canaries)
 }
 
-fn fill_with(query: &str, service: &str, environment: &str, canaries: &[&str]) -> String {
+pub(super) fn fill_with(query: &str, service: &str, environment: &str, canaries: &[&str]) -> String {
     let canary = canaries.iter().map(|c| c.replace('.', "\\\\.")).collect::<Vec<_>>().join("|");
     query.replace("$service", service).replace("$environment", environment).replace("$canary", &canary)
 }

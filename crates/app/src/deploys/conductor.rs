@@ -17,6 +17,7 @@ use super::{
     locks,
     log::RunLog,
     ports::Stream,
+    queue, stages,
     stored::{Stored, step_of},
     trains,
 };
@@ -115,7 +116,7 @@ impl Conductor {
             Some(places) => places,
             None => self.stored.run.hosts.iter().map(|h| (h.name.clone(), self.running(&h.name))).collect(),
         };
-        self.hand_over();
+        self.hand_over().await;
         if resumed {
             self.apply(Input::Resumed { hosts }).await?;
         } else {
@@ -232,6 +233,8 @@ impl Conductor {
                     store::deploy_step(t.tx(), number, &row)?;
                     if let Some(over) = &over {
                         trains::ended(t, over)?;
+                        stages::ended(t, over)?;
+                        queue::ended(t, over)?;
                     }
                     for draft in &drafts {
                         t.record(draft.clone())?;

@@ -1,6 +1,10 @@
-//! Deltas of blobs that hosts ask for: made once for all hosts of a fan-out, and only one at a time.
+//! What goes to hosts in the place of whole files: deltas over what they have, and packs of many. Made once for all hosts of a
+//! fan-out, and only so many at a time.
 
-use std::{collections::HashMap, sync::Arc};
+mod longs;
+mod packs;
+
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use parking_lot::Mutex;
 use tenfold_deploys::{
@@ -11,10 +15,17 @@ use tokio::sync::{OnceCell, Semaphore};
 
 use crate::App;
 
-/// Most bytes kept; beyond it all are forgotten and made anew when asked for.
+pub use longs::{Long, Packed};
+pub use packs::{Pack, Part, Plan};
+
+/// Most bytes kept of each kind; beyond it all are forgotten and made anew when asked for.
 const KEPT_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// Pairs remembered, those without a delta included.
+/// Most that are remembered of each kind, those that came to nothing included.
 const KEPT_MAX: usize = 10_000;
+/// Both files of a delta are held in memory while it is made.
+const DELTAS_AT_ONCE: usize = 1;
+const PACKS_AT_ONCE: usize = 2;
+const LONGS_AT_ONCE: usize = 2;
 
 /// A delta and its digest.
 #[derive(Debug)]
@@ -23,25 +34,24 @@ pub struct Delta {
     pub bytes: Vec<u8>,
 }
 
-type Kept = Arc<OnceCell<Option<Arc<Delta>>>>;
+type Kept<V> = Arc<OnceCell<Option<Arc<V>>>>;
 
-pub(super) struct Deltas {
-    kept: Mutex<HashMap<(Digest, Digest), Kept>>,
-    /// Both files are held in memory meanwhile.
+/// What was made for one host is there for the next.
+struct Made<K, V> {
+    kept: Mutex<HashMap<K, Kept<V>>>,
+    bytes: fn(&V) -> usize,
     making: Semaphore,
 }
 
-impl Default for Deltas {
-    fn default() -> Self {
-        Self { kept: Mutex::default(), making: Semaphore::new(1) }
+impl<K: Eq + Hash, V> Made<K, V> {
+    fn new(at_once: usize, bytes: fn(&V) -> usize) -> Self {
+        Self { kept: Mutex::default(), bytes, making: Semaphore::new(at_once) }
     }
-}
 
-impl Deltas {
-    fn cell(&self, key: (Digest, Digest)) -> Kept {
+    fn cell(&self, key: K) -> Kept<V> {
         let mut kept = self.kept.lock();
         if !kept.contains_key(&key) {
-            let held: usize = kept.values().filter_map(|c| c.get()?.as_ref().map(|d| d.bytes.len())).sum();
+            let held: usize = kept.values().filter_map(|c| c.get()?.as_deref().map(self.bytes)).sum();
             if kept.len() >= KEPT_MAX || held > KEPT_BYTES_MAX {
                 kept.clear();
             }
@@ -50,12 +60,33 @@ impl Deltas {
     }
 }
 
+pub(super) struct Deltas {
+    deltas: Made<(Digest, Digest), Delta>,
+    packs: Made<Vec<Part>, Pack>,
+    texts: longs::Texts,
+    /// By the text before and the text.
+    longs: Made<(Option<Digest>, Digest), Packed>,
+}
+
+impl Default for Deltas {
+    fn default() -> Self {
+        Self {
+            deltas: Made::new(DELTAS_AT_ONCE, |delta: &Delta| delta.bytes.len()),
+            // the parts are the key as well
+            packs: Made::new(PACKS_AT_ONCE, |pack: &Pack| pack.bytes.len() + 2 * size_of_val(&*pack.parts)),
+            texts: longs::Texts::default(),
+            longs: Made::new(LONGS_AT_ONCE, |packed: &Packed| packed.bytes.len()),
+        }
+    }
+}
+
 impl App {
     /// The delta from one blob to another; nothing when either is not here, too large, or the delta would not be worth it.
     pub async fn blob_delta(&self, base: Digest, blob: Digest) -> Option<Arc<Delta>> {
-        let cell = self.deploys.deltas.cell((base, blob));
+        let deltas = &self.deploys.deltas.deltas;
+        let cell = deltas.cell((base, blob));
         let made = cell.get_or_init(|| async {
-            let _turn = self.deploys.deltas.making.acquire().await.ok()?;
+            let _turn = deltas.making.acquire().await.ok()?;
             let blobs = self.blobs();
             tokio::task::spawn_blocking(move || {
                 let read = |digest| {
@@ -74,7 +105,7 @@ impl App {
         made.await.clone()
     }
 
-    /// Counts what went out to hosts; `kind` is `whole` or `delta`.
+    /// Counts what went out to hosts; `kind` is `whole`, `delta`, `pack` or `ssh`.
     pub fn blob_sent(&self, kind: &str, bytes: u64) {
         self.metrics.own.add("tenfold_blob_bytes_sent_total", &[("kind", kind)], bytes as f64);
     }

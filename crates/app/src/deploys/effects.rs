@@ -7,7 +7,7 @@ use tenfold_deploys::{
     machine::{Effect, Input, Running},
     pipeline::HookAt,
 };
-use tenfold_protocols::agent::{BlobDigest, OrderRef, RunSpec, ToAgent};
+use tenfold_protocols::agent::{BlobDigest, OrderRef, RunLimits, RunSpec, ToAgent};
 use tenfold_store::deploys as store;
 use tenfold_types::{Fault, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -215,6 +215,15 @@ fn recipe(pipeline: &tenfold_deploys::Pipeline) -> Result<String, Fault> {
     Ok(Digest::of(&text).to_string())
 }
 
+fn run_limits(asked: &tenfold_deploys::pipeline::RunLimits) -> RunLimits {
+    RunLimits {
+        memory_bytes: asked.memory_mb.map(|mb| u64::from(mb) << 20),
+        processes: asked.processes,
+        files: asked.files,
+        cpu_percent: asked.cpu_percent,
+    }
+}
+
 fn run_spec(stored: &Stored) -> RunSpec {
     let pipeline = &stored.asked.pipeline;
     let env: BTreeMap<String, String> = pipeline.run.env.clone();
@@ -226,6 +235,7 @@ fn run_spec(stored: &Stored) -> RunSpec {
         health_within_ms: u64::from(pipeline.health.within_s) * 1000,
         drain_ms: u64::from(pipeline.run.drain_s) * 1000,
         stop_within_ms: u64::from(pipeline.run.stop_within_s) * 1000,
+        limits: run_limits(&pipeline.run.limits),
         metrics_path: pipeline.metrics.as_ref().map(|m| m.path.clone()),
         sha: stored.sha.clone(),
     }

@@ -16,7 +16,10 @@ pub(super) fn queued(stored: &Stored) -> EventDraft {
     let (service, environment, sha) = (&stored.service, &stored.environment, stored.short_sha());
     let text = match (stored.run.kind, stored.reverts) {
         (Kind::Deploy, _) => {
-            format!("{name} is deploying {service} {sha} to {environment}{}", commits(stored))
+            let after = stored.asked.after_stage.as_ref();
+            let after =
+                after.map_or_else(String::new, |a| format!(", which deploy {} tried on {}", a.deploy, a.environment));
+            format!("{name} is deploying {service} {sha} to {environment}{}{after}", commits(stored))
         }
         (Kind::Rollback, Some(reverts)) => {
             format!("{name} is rolling {service} back to {sha} on {environment}, taking back deploy {reverts}")
@@ -29,7 +32,7 @@ pub(super) fn queued(stored: &Stored) -> EventDraft {
 /// What was in the way was passed over.
 pub(super) fn overridden(stored: &Stored, why: &str) -> EventDraft {
     let (name, service, environment) = (&stored.asked.actor_name, &stored.service, &stored.environment);
-    let text = format!("{name} passed over windows, freezes and locks of {service} on {environment}: {why}");
+    let text = format!("{name} passed over windows, freezes, locks and stages of {service} on {environment}: {why}");
     by_person(stored, "deploy.overridden", text, Severity::Warning, json!({"number": stored.number, "why": why}))
 }
 
@@ -214,6 +217,8 @@ fn data(stored: &Stored) -> Value {
         "started_at": stored.started_at,
         "duration_ms": took_ms(stored.started_at, stored.finished_at),
         "reason": stored.asked.reason,
+        "after_stage": stored.asked.after_stage,
+        "diff_url": stored.asked.diff_url,
     });
     if let (Some(reverts), Some(map)) = (stored.reverts, data.as_object_mut()) {
         map.insert("reverts".to_owned(), json!(reverts));

@@ -1,25 +1,31 @@
-//! Deploys that are handed to a cluster: what a place is asked, which images a release has, and what is shown of the pods.
+//! Deploys that are handed to a cluster or to commands: what a place is asked, which images a release has, and what is shown
+//! of the pods.
 //!
-//! To the deploy's state machine a cluster's places are hosts; the conductor sends their orders here instead of to agents.
+//! To the deploy's state machine their places are hosts; the conductor sends their orders here instead of to agents.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use tenfold_deploys::cluster::command::Known;
 use tenfold_deploys::cluster::{self, Handover, JobFile, PODS_MAX, PodState, Release, Seen, place_names};
-use tenfold_deploys::machine::{Input, Kind, Running};
+use tenfold_deploys::machine::{Input, Kind, Order, Running};
 use tenfold_deploys::manifest::Entry;
-use tenfold_deploys::pipeline::{HandedOver, pinned, with_sha};
+use tenfold_deploys::pipeline::{HandedOver, OBSERVE_S, pinned, with_sha};
 use tenfold_deploys::{Digest, Pipeline};
+use tenfold_store::deploys as store;
 use tenfold_types::Fault;
 use tokio::sync::mpsc;
 
 use super::conductor::{Conductor, Signal};
-use super::ports::{ClusterTarget, Stream, Told};
+use super::ports::{ClusterTarget, Ground, Source, Stream, Tell, Told};
 use super::stored::{Stored, short};
 use super::views::{Current, Deploy, DeployPod};
 use crate::App;
 
 /// How long the start of a deploy waits for a cluster's first answer.
-const LOOK: std::time::Duration = std::time::Duration::from_secs(10);
+const LOOK_S: u32 = 10;
+/// How many releases a commit that is live is looked for among.
+const KNOWN_MAX: u32 = 50;
 /// Largest file of an artifact that names an image or is a job.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 /// Deploys whose pods are kept in memory after their end.
@@ -47,18 +53,39 @@ pub(super) struct Looked {
 }
 
 impl App {
-    /// What stands in the cluster; an error names what is missing.
-    pub(super) async fn look_at(&self, handed: &HandedOver, service: &str, environment: &str) -> Result<Looked, Fault> {
+    /// What stands there, by the pipeline of this commit; an error names what is missing.
+    pub(super) async fn look_at(
+        &self,
+        handed: &HandedOver,
+        environment: &str,
+        source: &Source,
+        sha: &str,
+        own: Option<Known>,
+    ) -> Result<Looked, Fault> {
         let executor = self.deploys.executor()?;
+        let (known, within_s) = match handed {
+            HandedOver::Command(_) => (self.releases(&source.service, environment, own).await?, LOOK_S + OBSERVE_S),
+            HandedOver::Kubernetes(_) | HandedOver::Nomad(_) => (Vec::new(), LOOK_S),
+        };
         let target = ClusterTarget {
-            service: service.to_owned(),
+            service: source.service.clone(),
             environment: environment.to_owned(),
             epoch: 0,
             handed: handed.clone(),
+            ground: Ground {
+                deploy: 0,
+                source: source.clone(),
+                sha: sha.to_owned(),
+                is_rollback: false,
+                half_way: false,
+                from_sha: None,
+                known,
+            },
         };
-        let seen = tokio::time::timeout(LOOK, executor.look(&target)).await.map_err(|_| {
-            Fault::unavailable(format!("the cluster {} did not answer within 10 s", handed.cluster()))
-        })??;
+        let within = std::time::Duration::from_secs(within_s.into());
+        let seen = tokio::time::timeout(within, executor.look(&target))
+            .await
+            .map_err(|_| Fault::unavailable(format!("{} did not answer within {within_s} s", handed.says())))??;
         let names = place_names(handed.name(), seen.places);
         let running: Vec<(String, Option<Running>)> =
             names.into_iter().enumerate().map(|(place, name)| (name, Some(Handover::running(&seen, place)))).collect();
@@ -74,6 +101,7 @@ impl App {
         };
         let mut says = Vec::new();
         match &seen.release {
+            _ if matches!(handed, HandedOver::Command(_)) => says.push(format!("{}: {}", handed.says(), seen.said)),
             None => says.push(format!("{} does not exist yet", handed.says())),
             Some(release) if release.sha.is_empty() => {
                 says.push(format!("{} runs what no deploy of here set: {}", handed.says(), release.says));
@@ -84,6 +112,18 @@ impl App {
             says.push(format!("{} is not settled: {}", handed.says(), seen.said));
         }
         Ok(Looked { running, current, says, half_way })
+    }
+
+    /// Releases that were good, newest first, and before them a deploy's own.
+    async fn releases(&self, service: &str, environment: &str, own: Option<Known>) -> Result<Vec<Known>, Fault> {
+        let (service, environment) = (service.to_owned(), environment.to_owned());
+        let rows =
+            self.read(move |tx| Ok(store::deploys_healthy(tx, &service, &environment, i64::MAX, KNOWN_MAX)?)).await?;
+        let known = |row: &store::DeployRow| {
+            let digest = Digest::parse(row.digest.as_deref()?)?;
+            Some(Known { sha: row.sha.clone(), digest, deploy: row.number })
+        };
+        Ok(own.into_iter().chain(rows.iter().filter_map(known)).collect())
     }
 
     pub(super) fn pods_put(&self, deploy: i64, seen: &Seen) {
@@ -136,6 +176,23 @@ impl Stored {
     pub(super) fn handed(&self) -> Option<HandedOver> {
         self.asked.pipeline.target(&self.environment).ok()?.handed_over()
     }
+
+    pub(super) fn source(&self) -> Source {
+        Source { service: self.service.clone(), repository: self.asked.repository.clone() }
+    }
+
+    /// Its own release, once it is built.
+    fn release(&self) -> Option<Known> {
+        self.run.digest.map(|digest| Known { sha: self.sha.clone(), digest, deploy: self.number })
+    }
+
+    /// A command was ordered and has not answered. After a stop of the server it says nothing of how far that came.
+    fn half_way(&self) -> bool {
+        let under_way = |order: Option<Order>| {
+            matches!(order, Some(Order::Activate { .. } | Order::Restore { .. } | Order::Deactivate))
+        };
+        matches!(self.handed(), Some(HandedOver::Command(_))) && self.run.hosts.iter().any(|h| under_way(h.order))
+    }
 }
 
 /// Orders to the cluster; dropping it ends whoever carries them out.
@@ -147,10 +204,18 @@ pub(super) struct Handed {
 }
 
 impl Conductor {
-    /// Begins to follow the cluster, where the deploy goes to one.
-    pub(super) fn hand_over(&mut self) {
+    /// Begins to follow the cluster or the command, where the deploy goes to one.
+    pub(super) async fn hand_over(&mut self) {
         let Some(handed) = self.stored.handed() else { return };
         let Ok(executor) = self.app.deploys.executor() else { return };
+        let known = match handed {
+            // without the list, a commit that is live is taken for one of nobody's
+            HandedOver::Command(_) => {
+                let own = self.stored.release();
+                self.app.releases(&self.stored.service, &self.stored.environment, own).await.unwrap_or_default()
+            }
+            HandedOver::Kubernetes(_) | HandedOver::Nomad(_) => Vec::new(),
+        };
         let (orders, taken) = mpsc::unbounded_channel();
         let stop = self.app.deploys.stop.child_token();
         let target = ClusterTarget {
@@ -158,15 +223,25 @@ impl Conductor {
             environment: self.stored.environment.clone(),
             epoch: self.epoch,
             handed: handed.clone(),
+            ground: Ground {
+                deploy: self.stored.number,
+                source: self.stored.source(),
+                sha: self.stored.sha.clone(),
+                is_rollback: self.stored.run.kind == Kind::Rollback,
+                half_way: self.stored.half_way(),
+                from_sha: self.stored.asked.from_sha.clone(),
+                known,
+            },
         };
         let places = self.stored.run.hosts.iter().map(|h| h.name.clone()).collect();
         let (app, tx, log, number, epoch) =
             (self.app.clone(), self.tx.clone(), self.log.clone(), self.stored.number, self.epoch);
-        let tell = Box::new(move |told: Told| match told {
+        let tell: Tell = Arc::new(move |told: Told| match told {
             Told::Input(input) => {
                 let _ = tx.send(Signal::Input(input));
             }
             Told::Say(text) => log.say(Stream::Tenfold, None, &text),
+            Told::Line(stream, text) => log.say(stream, None, &text),
             Told::Seen(seen) => {
                 app.pods_put(number, &seen);
                 let _ = app.deploys.changes.send(number);
@@ -183,14 +258,19 @@ impl Conductor {
     /// What the cluster's places run; nothing is known of one that does not answer.
     pub(super) async fn look_at_places(&self) -> Option<Vec<(String, Option<Running>)>> {
         let handed = self.stored.handed()?;
-        let looked = self.app.look_at(&handed, &self.stored.service, &self.stored.environment).await;
+        let unknown = || self.stored.run.hosts.iter().map(|h| (h.name.clone(), Some(Running::Unknown))).collect();
+        if self.stored.half_way() {
+            return Some(unknown());
+        }
+        let source = self.stored.source();
+        let own = self.stored.release();
+        let looked = self.app.look_at(&handed, &self.stored.environment, &source, &self.stored.sha, own).await;
         let running = match looked {
             Ok(looked) => looked.running,
             Err(fault) => {
-                self.log.say(Stream::Tenfold, None, &format!("the cluster cannot be asked: {}", fault.message));
-                // Whoever follows the cluster says whether it is away, and when it is back.
-                let hosts = self.stored.run.hosts.iter();
-                return Some(hosts.map(|h| (h.name.clone(), Some(Running::Unknown))).collect());
+                self.log.say(Stream::Tenfold, None, &format!("it cannot be asked: {}", fault.message));
+                // Whoever follows it says whether it is away, and when it is back.
+                return Some(unknown());
             }
         };
         let of = |name: &str| running.iter().find(|(known, _)| known == name).and_then(|(_, running)| *running);
@@ -205,8 +285,8 @@ impl Conductor {
         let place = self.stored.run.hosts.iter().position(|h| h.name == host).unwrap_or(usize::MAX);
         let input = self.place_input(place, &order);
         let sent = match (input, &self.handed) {
-            (Ok(input), Some(handed)) => handed.orders.send(input).map_err(|_| "nobody follows the cluster".to_owned()),
-            (Ok(_), None) => Err("this server reaches no clusters".to_owned()),
+            (Ok(input), Some(handed)) => handed.orders.send(input).map_err(|_| "nobody follows it".to_owned()),
+            (Ok(_), None) => Err("this server carries out nothing but deploys to hosts".to_owned()),
             (Err(error), _) => Err(error),
         };
         if let Err(error) = sent {
@@ -239,7 +319,8 @@ impl Conductor {
         if let Some(known) = known {
             return Ok(known.clone());
         }
-        let handed = self.handed.as_ref().map(|h| h.to.clone()).ok_or("this server reaches no clusters")?;
+        let handed =
+            self.handed.as_ref().map(|h| h.to.clone()).ok_or("this server carries out nothing but deploys to hosts")?;
         let made = Box::new(resolve(&self.app, &self.stored, &handed, digest)?);
         for (name, image) in &made.images {
             self.log.say(Stream::Tenfold, None, &format!("{name} gets {image}"));
@@ -291,6 +372,7 @@ fn resolve(app: &App, stored: &Stored, handed: &HandedOver, digest: Digest) -> R
         pairs.iter().map(|(n, v)| (n.clone(), with_sha(v, sha))).collect()
     };
     let (annotations, job) = match handed {
+        HandedOver::Command(_) => (BTreeMap::new(), None),
         HandedOver::Kubernetes(k) => (with_sha_all(&k.annotations), None),
         HandedOver::Nomad(n) => {
             let file = n.file.as_deref();

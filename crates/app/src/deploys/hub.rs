@@ -15,7 +15,7 @@ use tenfold_protocols::agent::{Release, ReleaseState, ToAgent};
 use tenfold_types::Timestamp;
 use tokio::sync::mpsc;
 
-use super::views::{Current, Host, HostRelease};
+use super::views::{Current, HeldLimits, Host, HostRelease};
 
 /// Messages waiting for one agent; an agent that takes none is cut off and comes back.
 pub const QUEUE_MESSAGES_MAX: usize = 4096;
@@ -223,6 +223,10 @@ fn view(name: &str, known: &Known) -> Host {
                 }
                 .to_owned(),
                 address: r.address.clone(),
+                limits: r
+                    .limits
+                    .clone()
+                    .map(|limits| HeldLimits { in_force: limits.in_force, missing: limits.missing }),
                 since: r.since,
             })
             .collect(),

@@ -7,6 +7,7 @@ use tenfold_store::deploys::{self as store, LockRow};
 use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Severity, Source, Timestamp};
 
 use super::gate::Wish;
+use super::queue;
 use super::stored::{Stored, short};
 use super::views::{Lock, LockKind, NewLock};
 use crate::{App, Caller, Role, Txn};
@@ -158,7 +159,7 @@ impl App {
                     .environment(&row.environment)
                     .data(serde_json::json!({"lock": lock})),
             )?;
-            Ok(())
+            queue::unlocked(t, &who, &row.service, &row.environment)
         })
         .await
     }

@@ -9,8 +9,10 @@ mod agents;
 mod asks;
 mod blobs;
 mod check;
+mod closely;
 mod conductor;
 mod deltas;
+mod diff;
 mod effects;
 mod expected;
 mod facts;
@@ -18,13 +20,19 @@ mod gate;
 mod handed;
 mod hub;
 mod judged;
+mod limits;
+mod listed;
 mod locks;
 mod log;
 mod next;
 pub mod ports;
 mod prune;
+mod queue;
+mod read;
 mod services;
+mod stages;
 mod start;
+mod startable;
 mod stored;
 mod targets;
 mod trains;
@@ -44,9 +52,14 @@ use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use agents::{AgentSession, HEARTBEAT_MS};
+pub use asks::Answer;
 pub use blobs::{Blobs, hash_file};
-pub use deltas::Delta;
+pub use deltas::{Delta, Long, Pack, Packed, Part, Plan};
+pub use listed::Listed;
 pub use log::RunLog;
+pub(crate) use queue::push as queue_push;
+pub use queue::{QueueAsked, QueueEntry, QueueView, QueueWord, look as look_at_queues};
+pub use read::read_pipeline;
 
 use crate::App;
 use conductor::{RunHandle, Signal};
@@ -70,6 +83,9 @@ pub struct State {
     executor: OnceLock<Arc<dyn ports::Executor>>,
     /// By deploy, of those that are handed to a cluster.
     pods: Mutex<BTreeMap<i64, handed::Pods>>,
+    /// By host and service, what was recorded of limits that the host cannot hold.
+    limits_missing: Mutex<HashMap<(String, String), Vec<String>>>,
+    tries: Mutex<queue::Tries>,
     changes: broadcast::Sender<i64>,
     node: OnceLock<String>,
     conductors: TaskTracker,
@@ -86,6 +102,8 @@ impl Default for State {
             runner: OnceLock::new(),
             executor: OnceLock::new(),
             pods: Mutex::default(),
+            limits_missing: Mutex::default(),
+            tries: Mutex::default(),
             changes: broadcast::Sender::new(CHANGES_MAX),
             node: OnceLock::new(),
             conductors: TaskTracker::new(),
@@ -99,13 +117,13 @@ impl State {
     pub fn set_runner(&self, runner: Arc<dyn ports::Runner>) {
         let _ = self.runner.set(runner);
     }
-    /// Who speaks to clusters. Set once, before `load`.
+    /// Who carries out what does not go to hosts. Set once, before `load`.
     pub fn set_executor(&self, executor: Arc<dyn ports::Executor>) {
         let _ = self.executor.set(executor);
     }
     fn executor(&self) -> Result<Arc<dyn ports::Executor>, Fault> {
         self.executor.get().cloned().ok_or_else(|| {
-            Fault::unavailable("this server reaches no clusters").advice("name them under [[clusters]] in its settings")
+            Fault::unavailable("this server carries out nothing but deploys to hosts: it was started without an executor")
         })
     }
     /// Numbers of deploys that changed, for pages that show one live.
@@ -226,6 +244,8 @@ pub async fn load(app: &App) -> Result<(), Fault> {
 pub async fn run(app: App, stop: CancellationToken) {
     let after = tokio::spawn(after::run(app.clone(), stop.clone()));
     let expected = tokio::spawn(expected::run(app.clone(), stop.clone()));
+    let closely = tokio::spawn(closely::run(app.clone(), stop.clone()));
+    let queues = tokio::spawn(queue::run(app.clone(), stop.clone()));
     let mut prune_at = tokio::time::interval(PRUNE);
     prune_at.tick().await;
     loop {
@@ -245,6 +265,8 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
     let _ = after.await;
     let _ = expected.await;
+    let _ = closely.await;
+    let _ = queues.await;
     app.deploys.stop.cancel();
     app.deploys.conductors.close();
     app.deploys.conductors.wait().await;

@@ -1,17 +1,18 @@
 //! What a press of the button would do: from what the hosts run to the commit that would ship.
 
 use tenfold_deploys::{Pipeline, Plan};
+use tenfold_store::deploy_queue;
 use tenfold_store::deploys::{self as store, DeployQuery};
 use tenfold_types::Fault;
 
 use super::{
     gate,
     handed::{Looked, handed_of},
-    judged, locks, median,
+    locks, median,
     ports::{Commit, CommitRange, Source},
     stored::{Stored, approval, expects, short},
     took_ms,
-    views::{Current, NextDeploy, PlannedStage, ServiceUpdate},
+    views::{Current, NextDeploy, NextStage, PlannedStage, ServiceUpdate},
 };
 use crate::App;
 
@@ -33,8 +34,17 @@ pub(super) struct Shipment {
     pub irreversible: Option<String>,
 }
 
+impl Shipment {
+    /// What runs is this commit, or has it and more.
+    pub fn is_out(&self) -> bool {
+        let only_back = self.range.added_count == 0 && self.range.removed_count > 0;
+        self.current.as_ref().is_some_and(|current| current.sha == self.commit.sha || only_back)
+    }
+}
+
 impl App {
-    /// The commit and the hosts of the next deploy. `reference` is the service's branch unless given.
+    /// The commit and the hosts of the next deploy. `reference` is the service's branch unless given; where a
+    /// stage is before, what that runs well.
     pub async fn deploy_next(
         &self,
         service: &str,
@@ -45,7 +55,7 @@ impl App {
         let shipment = self.shipment(service, &settings, environment, reference, false).await?;
         let now = self.now();
         let (key, env) = (service.to_owned(), environment.to_owned());
-        let (locked, running, expected_ms) = self
+        let (locked, running, expected_ms, waiting) = self
             .read(move |tx| {
                 let locked = locks::first(&store::locks_open(tx, now)?, &key, &env, now)?;
                 let running = match store::deploy_unfinished(tx, &key, &env)? {
@@ -61,16 +71,37 @@ impl App {
                 };
                 let took =
                     store::deploys(tx, &query)?.iter().filter_map(|r| took_ms(r.started_at, r.finished_at)).collect();
-                Ok((locked, running, median(took)))
+                let waiting = deploy_queue::of(tx, &key, &env)?.len();
+                Ok((locked, running, median(took), waiting))
             })
             .await?;
+        let mut warnings = shipment.warnings;
+        if waiting > 0 {
+            warnings.push(format!("In the queue: {}, which come first", plural(waiting as u64, "deploy")));
+        }
         let hosts: Vec<String> = shipment.hosts.iter().map(|(name, _)| name.clone()).collect();
         let irreversible = shipment.irreversible.clone();
         let pipeline = shipment.pipeline.as_ref();
         let sha = shipment.commit.short.clone();
-        let plan = pipeline.map_or_else(Vec::new, |p| planned(p, environment, &hosts, irreversible.as_ref(), &sha));
+        let mut plan = pipeline.map_or_else(Vec::new, |p| planned(p, environment, &hosts, irreversible.as_ref(), &sha));
+        let stage = match pipeline {
+            Some(p) => self.next_stage(service, p, environment, &shipment.commit.sha).await?,
+            None => None,
+        };
+        if let Some(number) = stage.as_ref().and_then(|stage| stage.passed) {
+            for built in plan.iter_mut().filter(|planned| planned.name == "building") {
+                built.says = format!("nothing is built: the artifact of deploy {number} goes on");
+            }
+        }
+        // Where nothing would happen, nothing goes on either.
+        let goes_on = stage.as_ref().and_then(NextStage::says).filter(|_| !plan.is_empty());
+        plan.extend(goes_on.map(|says| PlannedStage { name: "next_stage".to_owned(), hosts: Vec::new(), says }));
         let target = pipeline.and_then(|p| p.target(environment).ok());
+        let counts = (shipment.range.added_count, shipment.range.removed_count);
+        let diff_url =
+            self.next_diff_url(&settings.repository, shipment.current.as_ref(), &shipment.commit.sha, counts);
         Ok(NextDeploy {
+            diff_url,
             service: service.to_owned(),
             environment: environment.to_owned(),
             current: shipment.current,
@@ -79,7 +110,7 @@ impl App {
             added_count: shipment.range.added_count,
             removed: shipment.range.removed,
             removed_count: shipment.range.removed_count,
-            warnings: shipment.warnings,
+            warnings,
             locked,
             running,
             expected_ms,
@@ -90,6 +121,7 @@ impl App {
             approval: target.and_then(|target| target.approve.as_ref()).map(approval),
             irreversible,
             expects: pipeline.and_then(|p| p.expects.as_ref()).map(expects),
+            stage,
         })
     }
 
@@ -114,15 +146,28 @@ impl App {
             warnings
                 .push(format!("The repository could not be fetched, so this may be out of date: {}", fault.message));
         }
-        let reference = reference.map(str::trim).filter(|r| !r.is_empty()).unwrap_or(&settings.branch);
+        let named = reference.map(str::trim).filter(|r| !r.is_empty());
+        let reference = named.unwrap_or(&settings.branch);
         let commit = runner.resolve(&source, reference).await.map_err(|fault| match warnings.first() {
             Some(warning) => Fault { message: format!("{} ({warning})", fault.message), ..fault },
             None => fault,
         })?;
         let pipeline = self.pipeline(&source, settings, &commit).await;
+        let from_stage = match &pipeline {
+            Ok(pipeline) if named.is_none() => self.stage_commit(service, pipeline, environment).await?,
+            _ => None,
+        };
+        let (commit, pipeline) = match from_stage.filter(|sha| *sha != commit.sha) {
+            Some(sha) => {
+                let commit = runner.resolve(&source, &sha).await?;
+                let pipeline = self.pipeline(&source, settings, &commit).await;
+                (commit, pipeline)
+            }
+            None => (commit, pipeline),
+        };
         let handed = pipeline.as_ref().ok().and_then(|pipeline| handed_of(pipeline, environment));
         let looked = match &handed {
-            Some(handed) => Some(self.look_at(handed, service, environment).await),
+            Some(handed) => Some(self.look_at(handed, environment, &source, &commit.sha, None).await),
             None => None,
         };
         let current = match &looked {
@@ -148,7 +193,10 @@ impl App {
                 (Some(looked), Ok(places))
             }
             Some(Err(fault)) => (None, Err(fault)),
-            None => (None, self.select_hosts(&pipeline, environment)),
+            None => {
+                let selected = self.select_hosts(&pipeline, environment);
+                (None, selected.and_then(|hosts| self.startable(&pipeline, hosts)))
+            }
         };
         let hosts = match selected {
             Ok(hosts) => hosts,
@@ -190,9 +238,7 @@ impl App {
             Fault::invalid(format!("{at} does not exist"))
                 .advice("write one; docs/guide/deploys.md has a whole example")
         })?;
-        let pipeline = Pipeline::parse(&text)
-            .and_then(|pipeline| judged::check(&pipeline, &text).map(|()| pipeline))
-            .map_err(|e| Fault::invalid(format!("{at}, {e}")))?;
+        let pipeline = super::read_pipeline(&text).map_err(|e| Fault::invalid(format!("{at}, {e}")))?;
         if pipeline.service != source.service {
             return Err(Fault::invalid(format!(
                 "{at} is for the service {}, not {}",

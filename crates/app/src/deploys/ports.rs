@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tenfold_deploys::cluster::{self, Handover, Seen};
+use tenfold_deploys::cluster::{self, Handover, Seen, command::Known};
 use tenfold_deploys::pipeline::HandedOver;
 use tenfold_deploys::{Manifest, Pipeline, machine, pipeline::Hook};
 use tenfold_types::{Fault, Timestamp};
@@ -98,7 +98,7 @@ pub trait Runner: Send + Sync {
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String>;
 }
 
-/// A thing of a cluster, and who acts on it.
+/// A thing of a cluster or of commands, and who acts on it.
 #[derive(Debug, Clone)]
 pub struct ClusterTarget {
     pub service: String,
@@ -106,6 +106,25 @@ pub struct ClusterTarget {
     /// Of the deploy's lease; 0 for a look.
     pub epoch: i64,
     pub handed: HandedOver,
+    pub ground: Ground,
+}
+
+/// What commands stand on; clusters do not ask for it.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// 0 for a look.
+    pub deploy: i64,
+    pub source: Source,
+    /// Whose checkout they run in.
+    pub sha: String,
+    /// It flips to a release that was there before.
+    pub is_rollback: bool,
+    /// A command was under way when the server stopped, so how far it came is not known.
+    pub half_way: bool,
+    /// What was live when the deploy began.
+    pub from_sha: Option<String>,
+    /// Releases of before, newest first.
+    pub known: Vec<Known>,
 }
 
 /// What whoever follows a cluster says.
@@ -114,15 +133,17 @@ pub enum Told {
     Input(machine::Input),
     /// For the deploy's log.
     Say(String),
+    /// What a command printed.
+    Line(Stream, String),
     Seen(Box<Seen>),
     Stale {
         highest: i64,
     },
 }
 
-pub type Tell = Box<dyn Fn(Told) + Send + Sync>;
+pub type Tell = Arc<dyn Fn(Told) + Send + Sync>;
 
-/// Clusters; implemented by the crate `runner`.
+/// Clusters and commands; implemented by the crate `runner`.
 #[async_trait]
 pub trait Executor: Send + Sync {
     /// What stands there now.

@@ -6,12 +6,15 @@ use tenfold_deploys::{
     Plan,
     machine::{Input, Run, Running},
 };
+use tenfold_store::deploy_queue::{self, QueuedRow};
 use tenfold_store::{counters, deploys as store};
-use tenfold_types::{Actor, ActorKind, Fault, Timestamp};
+use tenfold_types::{Actor, ActorKind, ErrorCode, Fault, Timestamp};
 
 use super::{
+    asks::Answer,
     conductor, facts,
     gate::{self, Wish},
+    queue::Queue,
     stored::{Asked, COMMITS_KEPT_MAX, Stored},
     trains,
     views::{Deploy, NewDeploy},
@@ -22,18 +25,42 @@ const REASON_BYTES_MAX: usize = 1024;
 /// How far back a rollback looks for another release.
 const HEALTHY_MAX: u32 = 50;
 
+/// How a deploy stands to the queue of its place.
+enum InQueue {
+    /// Its turn has come.
+    Turn(Box<QueuedRow>),
+    /// It does not wait where nobody else does.
+    Alone,
+    /// It goes before those that wait: a rollback, or what takes over from a deploy that a person decides about.
+    Before,
+}
+
 impl App {
     /// Starts a deploy. It is refused when another one is running, when somebody else locked the environment, and when the
     /// pipeline file or the hosts make it impossible.
     pub async fn deploy_start(&self, who: &Caller, new: NewDeploy) -> Result<Deploy, Fault> {
+        Box::pin(self.deploy_begin(who, new, None)).await
+    }
+
+    /// Begins a deploy that somebody asks for now, or whose turn in the queue has come. The latter takes over from nothing.
+    pub(super) async fn deploy_begin(
+        &self,
+        who: &Caller,
+        new: NewDeploy,
+        turn: Option<QueuedRow>,
+    ) -> Result<Deploy, Fault> {
         who.require(Role::Deployer, Some(&new.service), Some(&new.environment))?;
         let settings = self.service_settings(&new.service).await?;
         let reason = reason(new.reason)?;
         let open = self.unfinished(&new.service, &new.environment).await?;
-        if let Some(running) = open.as_ref().filter(|d| !d.run.state.waits_for_person()) {
+        if let Some(running) = open.as_ref().filter(|d| turn.is_some() || !d.run.state.waits_for_person()) {
             return Err(busy(running));
         }
         let shipment = self.shipment(&new.service, &settings, &new.environment, new.reference.as_deref(), true).await?;
+        if turn.as_ref().is_some_and(|turn| turn.reference.is_none()) && shipment.is_out() {
+            let (sha, environment) = (&shipment.commit.short, &new.environment);
+            return Err(Fault::invalid(format!("{environment} runs {sha} already, or something newer")));
+        }
         let Some(pipeline) = shipment.pipeline.map(Arc::new) else {
             return Err(Fault::internal("the pipeline file was not read"));
         };
@@ -45,6 +72,8 @@ impl App {
         if let Some(why) = shipment.looked.as_ref().and_then(|looked| looked.half_way.clone()) {
             return Err(Fault::conflict(why).advice("finish or abort that first"));
         }
+        let sha = shipment.commit.sha.as_str();
+        let passed = self.stage_of(&new.service, &pipeline, &new.environment, sha, overridden.is_some()).await?;
         let hosts = match shipment.looked {
             Some(looked) => looked.running,
             None => self.running_on(&new.service, &new.environment, &shipment.hosts),
@@ -61,8 +90,14 @@ impl App {
             }
             plan.begun_by_program();
         }
-        let mut run = Run::deploy(plan, hosts, now);
+        let mut run = match &passed {
+            Some(passed) => Run::deploy_built(plan, passed.digest, hosts, now),
+            None => Run::deploy(plan, hosts, now),
+        };
         self.date_absences(&mut run);
+        let counts = (shipment.range.added_count, shipment.range.removed_count);
+        let diff_url =
+            self.next_diff_url(&settings.repository, shipment.current.as_ref(), &shipment.commit.sha, counts);
         let mut commits = shipment.range.added;
         commits.truncate(COMMITS_KEPT_MAX);
         let mut removed = shipment.range.removed;
@@ -77,7 +112,8 @@ impl App {
             finished_at: None,
             asked: Asked {
                 from_sha: shipment.current.as_ref().map(|c| c.sha.clone()),
-                from_deploy: shipment.current.as_ref().map(|c| c.deploy),
+                // what no deploy of here put there has no number
+                from_deploy: shipment.current.as_ref().map(|c| c.deploy).filter(|number| *number > 0),
                 commits,
                 removed,
                 commit_count: shipment.range.added_count,
@@ -88,12 +124,20 @@ impl App {
                 pipeline,
                 repository: settings.repository,
                 overridden,
+                queued_as: turn.as_ref().map(|turn| turn.id),
+                after_stage: passed.map(|passed| passed.after),
+                diff_url,
             },
             run,
         };
-        self.check_gate(who, &stored).await?;
+        self.check_gate(who, &stored, turn.is_some()).await?;
+        let in_queue = match turn {
+            Some(turn) => InQueue::Turn(Box::new(turn)),
+            None if open.is_some() => InQueue::Before,
+            None => InQueue::Alone,
+        };
         self.supersede(who, open).await?;
-        self.launch(who, stored, true).await
+        self.launch(who, stored, true, in_queue).await
     }
 
     /// Takes a finished deploy back: flips to the last other release that was healthy and was not itself taken back.
@@ -108,10 +152,10 @@ impl App {
         let deploy = self.read(move |tx| Stored::get(tx, number)).await?;
         who.require(Role::Deployer, Some(&deploy.service), Some(&deploy.environment))?;
         if deploy.run.state.waits_for_person() {
-            return self.deploy_abort(who, number).await;
+            return self.deploy_answer(who, number, Answer::Abort, reason_given).await;
         }
         if !deploy.run.state.is_final() {
-            return self.deploy_cancel(who, number).await;
+            return self.deploy_answer(who, number, Answer::Cancel, reason_given).await;
         }
         if !deploy.run.hosts.iter().any(|h| h.touched) {
             let state = deploy.run.state.word().replace('_', " ");
@@ -135,7 +179,9 @@ impl App {
         let pipeline = target.asked.pipeline.clone();
         let aim = pipeline.target(&deploy.environment).map_err(|e| Fault::invalid(e.to_string()))?;
         let looked = match aim.handed_over() {
-            Some(handed) => Some(self.look_at(&handed, &deploy.service, &deploy.environment).await?),
+            Some(handed) => {
+                Some(self.look_at(&handed, &deploy.environment, &target.source(), &target.sha, None).await?)
+            }
             None => None,
         };
         let seen = looked.as_ref().and_then(|looked| looked.current.clone());
@@ -154,6 +200,7 @@ impl App {
         };
         let from_sha = current.as_ref().map_or_else(|| deploy.sha.clone(), |c| c.sha.clone());
         let removed = self.commits_between(&target, &from_sha).await;
+        let diff_url = self.diff_url(&target.asked.repository, Some(&from_sha), &target.sha, true);
         let stored = Stored {
             number: 0,
             service: deploy.service,
@@ -175,11 +222,14 @@ impl App {
                 pipeline,
                 repository: target.asked.repository,
                 overridden: None,
+                queued_as: None,
+                after_stage: None,
+                diff_url,
             },
             run,
         };
         self.supersede(who, open).await?;
-        self.launch(who, stored, false).await
+        self.launch(who, stored, false, InQueue::Before).await
     }
 
     /// Takes back whatever was deployed last to the environment.
@@ -259,7 +309,13 @@ impl App {
     }
 
     /// Writes the deploy and starts its conductor.
-    async fn launch(&self, who: &Caller, mut stored: Stored, locks_count: bool) -> Result<Deploy, Fault> {
+    async fn launch(
+        &self,
+        who: &Caller,
+        mut stored: Stored,
+        locks_count: bool,
+        in_queue: InQueue,
+    ) -> Result<Deploy, Fault> {
         let actor = who.actor.clone();
         let stored = self
             .transact(move |t| {
@@ -270,7 +326,16 @@ impl App {
                     let now = t.now();
                     let open = store::locks_open(t.tx(), now)?;
                     stored.check_gate(&actor, &open, now)?;
-                    trains::check_free(t.tx(), &stored, &actor, now)?;
+                    trains::check_free(t.tx(), &stored.service, &stored.environment, &actor, now)?;
+                    if matches!(in_queue, InQueue::Alone) {
+                        let (service, environment) = (&stored.service, &stored.environment);
+                        Queue::read(t.tx(), service, environment, now)?.check_free(service, environment, &open, now)?;
+                    }
+                }
+                if let InQueue::Turn(turn) = &in_queue
+                    && !deploy_queue::take(t.tx(), turn.id, &turn.sha)?
+                {
+                    return Err(Fault::new(ErrorCode::Gone, "it does not wait in the queue any more"));
                 }
                 stored.number = counters::next(t.tx(), "deploy")?;
                 store::deploy_insert(t.tx(), &stored.to_row()?)?;
@@ -303,7 +368,7 @@ impl App {
     }
 
     /// Before a deploy that waits is taken over by this one; asked again when it is written.
-    async fn check_gate(&self, who: &Caller, stored: &Stored) -> Result<(), Fault> {
+    async fn check_gate(&self, who: &Caller, stored: &Stored, is_turn: bool) -> Result<(), Fault> {
         if stored.asked.overridden.is_some() {
             return Ok(());
         }
@@ -311,7 +376,12 @@ impl App {
         let check = move |tx: &mut dyn tenfold_store::Tx| {
             let open = store::locks_open(tx, now)?;
             stored.check_gate(&actor, &open, now)?;
-            trains::check_free(tx, &stored, &actor, now)
+            trains::check_free(tx, &stored.service, &stored.environment, &actor, now)?;
+            if is_turn {
+                return Ok(());
+            }
+            let (service, environment) = (&stored.service, &stored.environment);
+            Queue::read(tx, service, environment, now)?.check_free(service, environment, &open, now)
         };
         self.read(check).await
     }
@@ -343,7 +413,7 @@ fn busy(running: &Stored) -> Fault {
     .advice("wait for it, or cancel it")
 }
 
-fn reason(text: Option<String>) -> Result<Option<String>, Fault> {
+pub(super) fn reason(text: Option<String>) -> Result<Option<String>, Fault> {
     match text.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty()) {
         Some(text) if text.len() > REASON_BYTES_MAX => {
             Err(Fault::invalid(format!("the reason is longer than {REASON_BYTES_MAX} bytes")))

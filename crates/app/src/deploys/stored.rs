@@ -42,9 +42,25 @@ pub(super) struct Asked {
     pub pipeline: Arc<Pipeline>,
     /// Git repository at that time.
     pub repository: String,
-    /// Why windows, freezes and locks were passed over.
+    /// Why windows, freezes, locks and stages were passed over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overridden: Option<String>,
+    /// What it was in the queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_as: Option<i64>,
+    /// Where it was good before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_stage: Option<AfterStage>,
+    /// Where the forge shows what it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diff_url: Option<String>,
+}
+
+/// The deploy of the stage before, which tried the same artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AfterStage {
+    pub environment: String,
+    pub deploy: i64,
 }
 
 /// A deploy read from the store.
@@ -123,6 +139,7 @@ impl Stored {
             commits: self.asked.commits.clone(),
             removed: self.asked.removed.clone(),
             commit_count: self.asked.commit_count,
+            diff_url: self.asked.diff_url.clone(),
             actor: ActorView::from(&self.asked.actor),
             actor_name: self.asked.actor_name.clone(),
             reason: self.asked.reason.clone(),
@@ -169,6 +186,8 @@ impl Stored {
             hook: run.hook.map(|hook| hook.at.word().to_owned()),
             irreversible: run.plan.irreversible.clone(),
             overridden: self.asked.overridden.clone(),
+            queued_as: self.asked.queued_as,
+            after_stage: self.asked.after_stage.clone(),
             expects: self.asked.pipeline.expects.as_ref().filter(|_| run.kind == Kind::Deploy).map(expects),
         }
     }

@@ -150,15 +150,18 @@ fn declares(tx: &mut dyn Tx, train: Option<&Train>) -> Result<bool, Fault> {
 }
 
 /// Refuses a deploy that the train of its place does not let through.
-pub(super) fn check_free(tx: &mut dyn Tx, stored: &Stored, actor: &Actor, now: Timestamp) -> Result<(), Fault> {
-    let train = open(tx, &stored.service, &stored.environment, now)?;
+pub(super) fn check_free(
+    tx: &mut dyn Tx,
+    service: &str,
+    environment: &str,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let train = open(tx, service, environment, now)?;
     match train.and_then(|train| train.in_the_way(&actor.id)) {
         None => Ok(()),
-        Some(why) => Err(Fault::new(
-            ErrorCode::Locked,
-            format!("{} has a train to {}: {why}", stored.service, stored.environment),
-        )
-        .advice(format!("say `train {} join`; an admin may override it with a reason", stored.service))),
+        Some(why) => Err(Fault::new(ErrorCode::Locked, format!("{service} has a train to {environment}: {why}"))
+            .advice(format!("say `train {service} join`; an admin may override it with a reason"))),
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tenfold_types::{Actor, Timestamp};
 
 use super::ports::{Commit, Stream};
+pub use super::stored::AfterStage;
 
 /// A service as people write it down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -74,8 +75,19 @@ pub struct HostRelease {
     pub state: String,
     /// Where it takes traffic.
     pub address: Option<String>,
+    /// How the host holds it to the limits of its pipeline file; absent where that has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<HeldLimits>,
     #[schema(value_type = String)]
     pub since: Timestamp,
+}
+
+/// What a host does of the limits it was asked for, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct HeldLimits {
+    pub in_force: Vec<String>,
+    /// What it cannot do, and why.
+    pub missing: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -171,7 +183,7 @@ pub struct NewDeploy {
     pub reference: Option<String>,
     #[serde(default)]
     pub reason: Option<String>,
-    /// Why windows, freezes, locks and pins are passed over; only an admin may.
+    /// Why windows, freezes, locks, pins and stages are passed over; only an admin may.
     #[serde(default, rename = "override")]
     pub override_reason: Option<String>,
 }
@@ -398,6 +410,9 @@ pub struct Deploy {
     /// What ran before and is not in this release.
     pub removed: Vec<Commit>,
     pub commit_count: u64,
+    /// The forge's page with what it changes, of a rollback with what it takes out; absent where no forge is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff_url: Option<String>,
     pub actor: ActorView,
     pub actor_name: String,
     pub reason: Option<String>,
@@ -433,9 +448,15 @@ pub struct Deploy {
     /// Why nothing goes back by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub irreversible: Option<String>,
-    /// Why windows, freezes and locks were passed over.
+    /// Why windows, freezes, locks and stages were passed over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overridden: Option<String>,
+    /// The `id` it had in the queue, where it waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queued_as: Option<i64>,
+    /// The stage before, with the deploy that tried the same artifact there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after_stage: Option<AfterStage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expects: Option<DeployExpects>,
 }
@@ -451,6 +472,9 @@ pub struct NextDeploy {
     pub added_count: u64,
     pub removed: Vec<Commit>,
     pub removed_count: u64,
+    /// The forge's page with what it would change; absent where no forge is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff_url: Option<String>,
     /// Sentences for people: what would go wrong or needs a look.
     pub warnings: Vec<String>,
     pub locked: Option<Lock>,
@@ -470,12 +494,32 @@ pub struct NextDeploy {
     pub irreversible: Option<String>,
     /// The checklist before the click.
     pub expects: Option<DeployExpects>,
+    /// Where the environment stands in the order of stages, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<NextStage>,
+}
+
+/// An environment in the order of stages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct NextStage {
+    /// The stage before: only what was good there goes here.
+    pub after: Option<String>,
+    /// The deploy with which the commit passed that.
+    pub passed: Option<i64>,
+    /// Why the commit may not go here yet, and what to do.
+    pub refused: Option<String>,
+    /// The stage after.
+    pub then: Option<String>,
+    /// A deploy that succeeds goes on there by itself.
+    pub auto: bool,
+    /// So many seconds later.
+    pub hold_s: u32,
 }
 
 /// One stage of a deploy that was not begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct PlannedStage {
-    /// `building`, `staging`, `awaiting_approval`, `canary` (once for each step) or `promoting`.
+    /// `building`, `staging`, `awaiting_approval`, `canary` (once for each step), `promoting`, or `next_stage`.
     pub name: String,
     /// Hosts it concerns; those that flip together stand in one list.
     pub hosts: Vec<Vec<String>>,
@@ -503,8 +547,29 @@ pub struct DeployFilter {
     pub service: Option<String>,
     #[serde(default)]
     pub environment: Option<String>,
+    /// A state, or `running` for all that are not the end.
     #[serde(default)]
     pub state: Option<String>,
+    /// `deploy` or `rollback`.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Login, or the name of a robot.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// The beginning of a commit that goes to the hosts, or is among those that ship; at least four characters.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// Words, all of which stand in the messages and authors of its commits, its reason, its error or its author's name.
+    #[serde(default)]
+    pub q: Option<String>,
+    /// Asked for at or after this instant.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    pub from: Option<Timestamp>,
+    /// Asked for before this instant.
+    #[serde(default)]
+    #[param(value_type = Option<String>)]
+    pub to: Option<Timestamp>,
     /// Only deploys with a lower number.
     #[serde(default)]
     pub before: Option<i64>,

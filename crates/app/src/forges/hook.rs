@@ -6,7 +6,10 @@ use tenfold_store::forges as store;
 use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Severity, Source as Door};
 use utoipa::ToSchema;
 
-use crate::{App, deploys::views::Service, settings::ForgeSettings};
+use crate::App;
+use crate::deploys::queue_push;
+use crate::deploys::views::Service;
+use crate::settings::ForgeSettings;
 
 /// What became of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -70,7 +73,7 @@ impl App {
             return Ok(HookAnswer::new("ignored", format!("no service ships {branch} of {what}"), names));
         }
         let drafts: Vec<EventDraft> = services.iter().map(|s| draft(forge, s, &branch, &push)).collect();
-        let wanted = wanted(forge, &services, &push, self.now());
+        let wanted = wanted(forge, &services, &push);
         let (name, delivery) = (forge.name.clone(), delivery.clone());
         let fresh = self
             .transact(move |t| {
@@ -81,8 +84,9 @@ impl App {
                 for draft in drafts.clone() {
                     t.record(draft)?;
                 }
-                for row in &wanted {
-                    store::wanted_put(t.tx(), row)?;
+                for wish in &wanted {
+                    let Wanted { forge, service, environment, sha, pusher } = wish;
+                    queue_push(t.tx(), forge, service, environment, sha, pusher, now)?;
                 }
                 Ok(true)
             })
@@ -113,26 +117,26 @@ fn concerns(service: &Service, push: &Push) -> bool {
         && repository_key(&service.repository).is_some_and(|key| push.repositories.contains(&key))
 }
 
-fn wanted(
-    forge: &ForgeSettings,
-    services: &[Service],
-    push: &Push,
-    now: tenfold_types::Timestamp,
-) -> Vec<store::WantedRow> {
+/// What the settings deploy by itself of a push.
+struct Wanted {
+    forge: String,
+    service: String,
+    environment: String,
+    sha: String,
+    pusher: String,
+}
+
+fn wanted(forge: &ForgeSettings, services: &[Service], push: &Push) -> Vec<Wanted> {
     let Some(sha) = &push.after else { return Vec::new() };
-    forge
-        .deploy
-        .iter()
-        .filter(|d| services.iter().any(|s| s.name == d.service))
-        .map(|d| store::WantedRow {
-            service: d.service.clone(),
-            environment: d.environment.clone(),
-            forge: forge.name.clone(),
-            sha: sha.clone(),
-            pusher: push.pusher.clone(),
-            asked_at: now,
-        })
-        .collect()
+    let ours = forge.deploy.iter().filter(|d| services.iter().any(|s| s.name == d.service));
+    ours.map(|d| Wanted {
+        forge: forge.name.clone(),
+        service: d.service.clone(),
+        environment: d.environment.clone(),
+        sha: sha.clone(),
+        pusher: push.pusher.clone(),
+    })
+    .collect()
 }
 
 /// The login is the forge's word, which proves nothing here: the actor is the forge.

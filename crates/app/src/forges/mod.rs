@@ -8,7 +8,6 @@ mod cdevents;
 mod hook;
 pub mod ports;
 mod statuses;
-mod wanted;
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use tenfold_protocols::forge::SECRET_BYTES_MIN;
+use tenfold_protocols::forge::{SECRET_BYTES_MIN, is_web_base};
 use tenfold_store::{forges as store, leases};
 use tenfold_types::Fault;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -104,6 +103,10 @@ fn keep(all: &mut BTreeMap<String, Secrets>, of: &str, key: String, secrets: Sec
 pub async fn load(app: &App) -> Result<(), Fault> {
     let mut all = BTreeMap::new();
     for forge in &app.settings.forges {
+        if !forge.web.is_empty() && !is_web_base(&forge.web) {
+            return Err(Fault::invalid(format!("forges: `{}` of {} is no base of pages", forge.web, forge.name))
+                .advice("write it like https://git.example.org, without a question mark"));
+        }
         let (secret, token) = (forge.hook_secret_file.as_deref(), forge.token_file.as_deref());
         let read = secrets("forges", "forge", &forge.name, secret, token)?;
         keep(&mut all, "forges", forge.name.clone(), read)?;
@@ -120,7 +123,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     statuses::begin(app).await
 }
 
-/// Deploys what was pushed and tells what was deployed, until `stop` is cancelled. Deliveries are forgotten in time also where
+/// Tells what was deployed, until `stop` is cancelled; what was pushed waits in the queues of deploys. Deliveries are forgotten in time also where
 /// no forge and no sink is set up: CDEvents come in without either.
 pub async fn run(app: App, stop: CancellationToken) {
     let nobody = app.settings.forges.is_empty() && app.settings.cdevents.sinks.is_empty();
@@ -150,7 +153,6 @@ pub async fn look(app: &App) -> Result<(), Fault> {
     if held.is_none() {
         return Ok(());
     }
-    wanted::look(app).await?;
     statuses::collect(app).await?;
     statuses::send(app).await
 }

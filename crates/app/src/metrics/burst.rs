@@ -1,59 +1,50 @@
 //! Targets of a service under a deploy are asked every second instead of every interval, so that what a release does shows
 //! while it happens and the graph has points where people look.
 //!
-//! Follows the record: nobody has to ask for it.
+//! Which places those are is told from the state of deploys, so a restart forgets none and nobody has to ask for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parking_lot::RwLock;
-use tenfold_types::{Event, Timestamp};
 
 use super::{State, Target};
 
 /// The interval under a deploy.
 pub const BURST_INTERVAL_MS: u64 = 1_000;
-/// A deploy that never says that it ended keeps the burst for this long after its last sign.
-const RUNNING_MS_MAX: i64 = 15 * 60_000;
-/// How long the burst goes on after a deploy ended: errors often come late.
-const AFTER_MS: i64 = 2 * 60_000;
-const SERVICES_MAX: usize = 1_000;
+/// Most services and environments that are looked at closely at a time.
+const PLACES_MAX: usize = 1_000;
 
-/// Until when which service is looked at closely.
+/// Environments by service.
 #[derive(Default)]
-pub(super) struct Bursts(RwLock<BTreeMap<String, Timestamp>>);
+pub(super) struct Bursts(RwLock<BTreeMap<String, BTreeSet<String>>>);
 
 impl Bursts {
-    fn until(&self, service: &str, until: Timestamp, now: Timestamp) {
-        let mut all = self.0.write();
-        all.retain(|_, t| *t > now);
-        if all.len() < SERVICES_MAX || all.contains_key(service) {
-            all.insert(service.to_owned(), until);
+    fn set(&self, places: impl IntoIterator<Item = (String, String)>) {
+        let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (service, environment) in places.into_iter().take(PLACES_MAX) {
+            all.entry(service).or_default().insert(environment);
         }
+        *self.0.write() = all;
     }
-    fn is_on(&self, service: &str, now: Timestamp) -> bool {
-        self.0.read().get(service).is_some_and(|until| *until > now)
+    /// A target that does not say its environment may be of any.
+    fn is_on(&self, service: &str, environment: Option<&str>) -> bool {
+        let all = self.0.read();
+        let Some(environments) = all.get(service) else { return false };
+        environment.is_none_or(|environment| environments.contains(environment))
     }
 }
 
 impl State {
-    /// Takes note of a deploy that begins, goes on or ends.
-    pub fn follow_deploys(&self, event: &Event, now: Timestamp) {
-        let Some(service) = &event.subject.service else { return };
-        let ms = match event.kind.as_str() {
-            "deploy.canary_started" | "deploy.canary_passed" | "deploy.promoting" | "deploy.rolling_back" => {
-                RUNNING_MS_MAX
-            }
-            "deploy.succeeded" | "deploy.failed" | "deploy.rolled_back" | "deploy.held" | "deploy.interrupted"
-            | "deploy.cancelled" => AFTER_MS,
-            _ => return,
-        };
-        self.bursts.until(service, now.plus_ms(ms), now);
+    /// From now on these services and environments are looked at closely, and no others.
+    pub fn look_closely(&self, places: impl IntoIterator<Item = (String, String)>) {
+        self.bursts.set(places);
     }
 
     /// How often a target is to be asked at this moment.
-    pub fn interval_ms(&self, target: &Target, usual_ms: u64, now: Timestamp) -> u64 {
+    pub fn interval_ms(&self, target: &Target, usual_ms: u64) -> u64 {
         let service = target.labels.get("service").unwrap_or_else(|| target.job());
-        if self.bursts.is_on(service, now) { usual_ms.min(BURST_INTERVAL_MS) } else { usual_ms }
+        let on = self.bursts.is_on(service, target.labels.get("environment"));
+        if on { usual_ms.min(BURST_INTERVAL_MS) } else { usual_ms }
     }
 }
 
@@ -62,13 +53,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_ends_by_itself() {
+    fn a_burst_is_of_a_service_in_an_environment() {
+        let place = |service: &str, environment: &str| (service.to_owned(), environment.to_owned());
         let bursts = Bursts::default();
-        bursts.until("photos", Timestamp(1_000), Timestamp(0));
-        assert!(bursts.is_on("photos", Timestamp(999)));
-        assert!(!bursts.is_on("photos", Timestamp(1_000)));
-        assert!(!bursts.is_on("other", Timestamp(1)));
-        bursts.until("other", Timestamp(3_000), Timestamp(2_000));
-        assert_eq!(bursts.0.read().len(), 1, "what is over is forgotten");
+        assert!(!bursts.is_on("photos", None));
+        bursts.set([place("photos", "staging"), place("mail", "production")]);
+        assert!(bursts.is_on("photos", Some("staging")));
+        assert!(!bursts.is_on("photos", Some("production")), "another environment goes on as usual");
+        assert!(bursts.is_on("photos", None), "it may be there");
+        assert!(!bursts.is_on("other", None));
+        bursts.set([place("mail", "production")]);
+        assert!(!bursts.is_on("photos", Some("staging")), "what is not named any more is over");
+        bursts.set((0..2_000).map(|n| place(&format!("s{n}"), "production")));
+        assert_eq!(bursts.0.read().len(), PLACES_MAX);
     }
 }

@@ -283,12 +283,9 @@ async fn keep_samples(app: &App, stop: &CancellationToken) {
     let mut fresh = tokio::time::interval(statsd::FRESH);
     fresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut own = tokio::time::interval(Duration::from_millis(app.settings.metrics.scrape_interval_ms.max(100)));
-    let mut record = app.record.tail();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            // Missed events only cost a closer look.
-            Ok(event) = record.recv() => app.metrics.follow_deploys(&event, app.now()),
             _ = flush.tick() => off_runtime(app, flush_statsd).await,
             _ = fresh.tick() => off_runtime(app, refresh_statsd).await,
             _ = own.tick() => off_runtime(app, append_own).await,

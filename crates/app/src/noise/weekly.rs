@@ -5,17 +5,15 @@ use std::time::Duration;
 use serde_json::json;
 use tenfold_incidents::digest;
 use tenfold_store::cursors;
-use tenfold_types::{Actor, EventDraft, Fault, Source, Timestamp};
+use tenfold_types::{Actor, EventDraft, Fault, Source};
 use tokio_util::sync::CancellationToken;
 
 use super::report::{TeamNoiseView, teams};
 use crate::App;
+use crate::weekly::{WEEK_MS, week};
 
 const CURSOR: &str = "noise_digest";
 const LOOK: Duration = Duration::from_mins(1);
-const WEEK_MS: i64 = 7 * 86_400_000;
-/// The first Monday of 1970, at 9 o'clock UTC.
-const MONDAY_MS: i64 = 4 * 86_400_000 + 9 * 3_600_000;
 /// Rules that are named of each team.
 const RULES_MAX: usize = 3;
 /// Rules of each team that the event holds.
@@ -23,11 +21,6 @@ const RULES_KEPT_MAX: usize = 20;
 /// Longest text and data of the event; teams that do not fit are left out of the data, the cheapest first.
 const TEXT_CHARS_MAX: usize = 4_000;
 const DATA_BYTES_MAX: usize = 32 << 10;
-
-/// The number of the week that began last, on Monday at 9.
-fn week(now: Timestamp) -> i64 {
-    (now.millis() - MONDAY_MS).div_euclid(WEEK_MS)
-}
 
 pub async fn run(app: App, stop: CancellationToken) {
     let mut tick = tokio::time::interval(LOOK);
@@ -126,12 +119,5 @@ mod tests {
         let kept: Vec<(&str, usize)> = teams.iter().map(|t| (t.team.as_str(), t.rules.len())).collect();
         assert_eq!(kept, [("loud", RULES_KEPT_MAX), ("quiet", 3)]);
         assert!(serde_json::to_string(&teams).expect("it is JSON").len() <= DATA_BYTES_MAX + 16);
-    }
-
-    #[test]
-    fn a_week_begins_on_monday_at_nine() {
-        let at = |text: &str| week(Timestamp::parse_rfc3339(text).expect("an instant"));
-        assert_eq!(at("2026-11-23T09:00:00Z"), at("2026-11-30T08:59:59Z"));
-        assert_eq!(at("2026-11-23T08:59:59Z") + 1, at("2026-11-23T09:00:00Z"));
     }
 }

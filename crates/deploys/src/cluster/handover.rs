@@ -162,7 +162,7 @@ impl Machine {
             Input::Away { error } => {
                 if !self.s.away {
                     self.s.away = true;
-                    self.effects.push(Effect::Say(format!("the cluster is not reached: {error}")));
+                    self.effects.push(Effect::Say(format!("it cannot be asked: {error}")));
                     for host in self.s.places.clone() {
                         self.effects.push(Effect::Tell(DeployInput::Lost { host }));
                     }
@@ -276,7 +276,12 @@ impl Machine {
                     seen.can_abort = false;
                 }
             }
-            Refusal::Final { error } => self.fail_all(error),
+            Refusal::Final { error } => {
+                self.fail_all(error);
+                // it may have come half way: what is decided next is decided on what that left
+                self.s.seen = None;
+                self.effects.push(Effect::Look);
+            }
         }
     }
 

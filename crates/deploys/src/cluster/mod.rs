@@ -5,6 +5,7 @@
 //! cluster, so orders that are given twice are carried out once, and after a restart the cluster itself says how far it is.
 //! Every write carries the version it was decided on, and what is not known is never taken for done.
 
+pub mod command;
 mod handover;
 pub mod kubernetes;
 pub mod nomad;

@@ -44,7 +44,7 @@ impl Machine {
         let (now, reach_ms) = (self.now, self.run.plan.reach_ms);
         let rolling_back = self.run.state == State::RollingBack;
         let (away, late) = if self.run.plan.handed {
-            ("the cluster is not reached", "the cluster did not answer in time")
+            ("it cannot be asked", "it did not answer in time")
         } else {
             ("its agent is not connected", "its agent did not answer in time")
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, Canary, HostSelector, Target, batch_default};
+use super::{Amount, Canary, Command, HostSelector, Target, batch_default};
 
 /// Most containers or tasks of a target, and most annotations.
 pub const ITEMS_MAX: usize = 32;
@@ -71,13 +71,16 @@ pub struct Image {
     pub image_file: Option<String>,
 }
 
-/// One of both.
+/// One of the three.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HandedOver {
     Kubernetes(Kubernetes),
     Nomad(Nomad),
+    Command(Box<Command>),
 }
+
+static NO_IMAGES: BTreeMap<String, Image> = BTreeMap::new();
 
 const fn within_default() -> u32 {
     900
@@ -87,34 +90,41 @@ fn namespace_default() -> String {
 }
 
 impl HandedOver {
+    /// Empty for a command.
     pub fn cluster(&self) -> &str {
         match self {
             Self::Kubernetes(k) => &k.cluster,
             Self::Nomad(n) => &n.cluster,
+            Self::Command(_) => "",
         }
     }
+    /// Empty for a command.
     pub fn namespace(&self) -> &str {
         match self {
             Self::Kubernetes(k) => &k.namespace,
             Self::Nomad(n) => &n.namespace,
+            Self::Command(_) => "",
         }
     }
-    pub const fn within_s(&self) -> u32 {
+    pub fn within_s(&self) -> u32 {
         match self {
             Self::Kubernetes(k) => k.within_s,
             Self::Nomad(n) => n.within_s,
+            Self::Command(c) => c.within_s(),
         }
     }
-    /// Of the Deployment, Rollout or job.
+    /// Of the Deployment, Rollout or job; `command` for a command.
     pub fn name(&self) -> &str {
         match self {
             Self::Kubernetes(k) => k.deployment.as_deref().or(k.rollout.as_deref()).unwrap_or_default(),
             Self::Nomad(n) => &n.job,
+            Self::Command(_) => "command",
         }
     }
-    /// `rollout shop/photos on main`
+    /// `rollout shop/photos on main`, `command ./deploy.sh`
     pub fn says(&self) -> String {
         let kind = match self {
+            Self::Command(c) => return c.says(),
             Self::Kubernetes(k) if k.rollout.is_some() => "rollout",
             Self::Kubernetes(_) => "deployment",
             Self::Nomad(_) => "job",
@@ -125,12 +135,28 @@ impl HandedOver {
         match self {
             Self::Kubernetes(k) => k.rollout.is_some(),
             Self::Nomad(_) => true,
+            Self::Command(_) => false,
         }
     }
-    pub const fn images(&self) -> &BTreeMap<String, Image> {
+    /// What is asked before anything changes.
+    pub const fn asks(&self) -> &'static str {
+        match self {
+            Self::Kubernetes(_) | Self::Nomad(_) => "the cluster is asked whether it would take this",
+            Self::Command(_) => "its programs are looked for",
+        }
+    }
+    /// What is done, as the predicate of a sentence.
+    pub const fn done(&self) -> &'static str {
+        match self {
+            Self::Kubernetes(_) | Self::Nomad(_) => "is rolled out",
+            Self::Command(_) => "is carried out",
+        }
+    }
+    pub fn images(&self) -> &BTreeMap<String, Image> {
         match self {
             Self::Kubernetes(k) => &k.containers,
             Self::Nomad(n) => &n.tasks,
+            Self::Command(_) => &NO_IMAGES,
         }
     }
     /// What would be written, in words. What a build has yet to name is told by its file.
@@ -145,6 +171,7 @@ impl HandedOver {
                 words.extend(n.file.iter().map(|file| format!("the job of {file}")));
                 words.extend(n.variables.iter().map(|(n, v)| format!("{n} = {}", with_sha(v, sha))));
             }
+            Self::Command(c) => words.extend(c.runs()),
         }
         format!("{}: {}", self.says(), words.join(", "))
     }
@@ -195,13 +222,19 @@ pub(super) fn is_reference(text: &str) -> bool {
 /// A key below the target's, and why it is wrong.
 type Checked = Result<(), (Vec<String>, String)>;
 
-/// A cluster has its own places, so what is said of hosts means nothing there.
+/// A cluster or a command has its own places, so what is said of hosts means nothing there.
 pub(super) fn check_target(target: &Target) -> Checked {
     let Some(handed) = target.handed_over() else { return Ok(()) };
     let wrong = |keys: &[&str], why: String| Err((keys.iter().map(|k| (*k).to_owned()).collect(), why));
-    let key = if target.kubernetes.is_some() { "kubernetes" } else { "nomad" };
-    if target.kubernetes.is_some() && target.nomad.is_some() {
-        return wrong(&["nomad"], "is given beside `kubernetes`; a target is one of both".to_owned());
+    let kinds = [
+        ("kubernetes", target.kubernetes.is_some()),
+        ("nomad", target.nomad.is_some()),
+        ("command", target.command.is_some()),
+    ];
+    let mut given = kinds.into_iter().filter(|(_, given)| *given).map(|(key, _)| key);
+    let key = given.next().unwrap_or_default();
+    if let Some(other) = given.next() {
+        return wrong(&[other], format!("is given beside `{key}`; a target is one of them"));
     }
     check(&handed).map_err(|(keys, why)| (std::iter::once(key.to_owned()).chain(keys).collect(), why))?;
     let of_hosts = [
@@ -214,7 +247,11 @@ pub(super) fn check_target(target: &Target) -> Checked {
     }
     let canary = &target.canary;
     if !handed.may_have_canary() && *canary != Canary::default() {
-        return wrong(&["canary"], "is not possible: a Deployment has no canary; use an Argo Rollout".to_owned());
+        let why = match handed {
+            HandedOver::Command(_) => "is not possible: a command has no canary; its programs may well have one",
+            _ => "is not possible: a Deployment has no canary; use an Argo Rollout",
+        };
+        return wrong(&["canary"], why.to_owned());
     }
     let counted = [("hosts", canary.hosts.of(100) > 0), ("steps", !canary.steps.is_empty())];
     match counted.into_iter().find(|(_, given)| *given) {
@@ -228,6 +265,10 @@ pub(super) fn check_target(target: &Target) -> Checked {
 
 /// What a type cannot say.
 fn check(handed: &HandedOver) -> Checked {
+    // its words are checked with those of hooks
+    if matches!(handed, HandedOver::Command(_)) {
+        return Ok(());
+    }
     let wrong = |keys: &[&str], why: &str| Err((keys.iter().map(|k| (*k).to_owned()).collect(), why.to_owned()));
     let word = |text: &str| {
         !text.is_empty() && text.len() <= 253 && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
@@ -281,6 +322,7 @@ fn check(handed: &HandedOver) -> Checked {
             pairs(&n.variables, "variables")?;
             ("tasks", &n.tasks)
         }
+        HandedOver::Command(_) => return Ok(()),
     };
     if named.len() > ITEMS_MAX {
         return wrong(&[images], "has more than 32 of them");
@@ -403,7 +445,7 @@ targets:
         let bare = FILE.replace("kubernetes:", "hosts: all\n    kubernetes_:");
         assert!(Pipeline::parse(&bare).is_err());
         let hosts = "service: photos\ntargets: {production: {hosts: all}}";
-        assert!(Pipeline::parse(hosts).unwrap_err().message.contains("`run.command`"));
+        assert!(Pipeline::parse(hosts).unwrap().run.command.is_empty(), "hosts reached by ssh start nothing by it");
     }
 
     #[test]

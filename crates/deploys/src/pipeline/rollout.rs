@@ -115,7 +115,7 @@ impl HookAt {
     }
 }
 
-/// A program that is run on the server, in a checkout of the commit.
+/// A program that is run on the server, in a checkout of the commit and in the sandbox of builds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hook {
@@ -130,6 +130,12 @@ pub struct Hook {
     /// May be run again when the server stopped in the middle of it. What is not is taken as failed then.
     #[serde(default)]
     pub idempotent: bool,
+    /// Without it a hook reaches nothing but its own files; the server's settings may keep it from all of them.
+    #[serde(default = "network_default")]
+    pub network: bool,
+    /// Variables with secrets that the server's settings keep for this service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
 }
 
 const fn timeout_default() -> u32 {
@@ -137,6 +143,9 @@ const fn timeout_default() -> u32 {
 }
 const fn idle_timeout_default() -> u32 {
     120
+}
+const fn network_default() -> bool {
+    true
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

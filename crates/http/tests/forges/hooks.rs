@@ -25,7 +25,7 @@ async fn a_push_is_recorded_once() {
     assert_eq!(events[0].actor.to_string(), "hub", "the login is the forge's word");
     assert!(world.app.record_verify().await.is_ok());
     // not configured: nothing is deployed
-    assert!(world.app.read(|tx| Ok(store::wanted(tx)?)).await.unwrap().is_empty());
+    assert!(world.app.queues().await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn what_does_not_fit_leaves_no_trace() {
     let headers = [event, ("x-hub-signature-256", signature.as_str())];
     assert_eq!(world.post("hub", &headers, body).await.1["result"], "ignored");
     assert_eq!(world.app.events_after(0, 1000).await.unwrap().len(), before, "nothing was written");
-    assert!(world.app.read(|tx| Ok(store::wanted(tx)?)).await.unwrap().is_empty());
+    assert!(world.app.queues().await.unwrap().is_empty());
     let pruned = world.app.now().plus_ms(1);
     let rows = world.app.housekeeping(move |t| Ok(store::deliveries_prune(t.tx(), pruned)?)).await.unwrap();
     assert_eq!(rows, 0, "not even its number");

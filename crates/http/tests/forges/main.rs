@@ -4,6 +4,7 @@
 
 mod cdevents;
 mod hooks;
+mod replays;
 #[path = "../../../protocols/tests/support/schemas.rs"]
 mod schemas;
 mod statuses;

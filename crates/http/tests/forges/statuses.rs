@@ -4,8 +4,10 @@ use serde_json::json;
 
 use crate::world::{FakeForge, SHA, World, hmac_hex, push};
 
+/// A push that has its turn at once.
 async fn pushed(world: &World) {
     push_of(world, SHA).await;
+    tenfold_app::deploys::look_at_queues(&world.app).await.unwrap();
 }
 
 async fn push_of(world: &World, sha: &str) {
@@ -21,7 +23,9 @@ async fn word_of_an_older_push_deploys_nothing() {
     let world = World::new(&forge.url, true).await;
     let _host = world.host().await;
     push_of(&world, &SHA.replace('4', "5")).await;
-    tenfold_app::forges::look(&world.app).await.unwrap();
+    assert_eq!(world.app.queue("photos", "production").await.unwrap().entries.len(), 1);
+    tenfold_app::deploys::look_at_queues(&world.app).await.unwrap();
+    assert!(world.app.queues().await.unwrap().is_empty(), "it waits no more");
     assert!(world.events("deploy.queued").await.is_empty() && world.events("git.not_deployed").await.is_empty());
 }
 

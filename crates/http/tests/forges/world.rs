@@ -109,6 +109,7 @@ impl World {
             kind,
             host: format!("{name}.example"),
             api: api.to_owned(),
+            web: String::new(),
             hook_secret_file: Some(secret.clone()),
             token_file: Some(secret.clone()),
             deploy: Vec::new(),
@@ -160,6 +161,7 @@ impl World {
             labels: BTreeMap::new(),
             version: "test".into(),
             releases: Vec::new(),
+            packs: false,
         };
         self.app.agent_connect(hello).await.unwrap()
     }

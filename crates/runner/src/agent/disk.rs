@@ -21,7 +21,10 @@ impl Place {
         Self { root: dir.join("services").join(service) }
     }
     pub fn make(&self) -> io::Result<()> {
-        for folder in ["releases", "log", "shared"] {
+        own_folder(&self.root)?;
+        own_folder(&self.releases())?;
+        // these an operator may have put elsewhere
+        for folder in ["log", "shared"] {
             fs::create_dir_all(self.root.join(folder))?;
         }
         Ok(())
@@ -74,10 +77,28 @@ pub(crate) fn lock(dir: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Makes a folder of our own. A link in its place would have what is written, and what is pruned, happen elsewhere.
+pub(crate) fn own_folder(path: &Path) -> io::Result<()> {
+    if path.is_symlink() {
+        let why = format!("{} is a link and no folder of the agent's own; remove it", path.display());
+        return Err(io::Error::other(why));
+    }
+    fs::create_dir_all(path)
+}
+
+/// A new file in the place of whatever stood there; what that led to is not touched.
+pub(crate) fn fresh(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    File::options().write(true).create_new(true).open(path)
+}
+
 /// Writes aside, to disk, and renames.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = path.with_extension("part");
-    let mut file = File::create(&aside)?;
+    let mut file = fresh(&aside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&aside, path)?;

@@ -1,6 +1,7 @@
 //! Blobs on the host: those that are here, and those on their way from the server.
 //!
-//! A blob gets its name only when all of it is on disk and its content has that digest.
+//! A blob gets its name only when its content has that digest. It need not be on disk by then: whoever makes a release of blobs
+//! compares them with their digests first, and brings them to disk together.
 
 use std::{
     collections::HashMap,
@@ -12,8 +13,17 @@ use std::{
 
 use parking_lot::Mutex;
 use tenfold_app::deploys::hash_file;
-use tenfold_deploys::{Digest, delta::DELTA_BYTES_MAX};
+use tenfold_deploys::{
+    Digest,
+    delta::{DELTA_BYTES_MAX, FILE_BYTES_MAX, Op, read},
+};
+use tenfold_protocols::{
+    agent::{LONG_KEPT_BYTES_MAX, PackPart, TEXT_FRAME_BYTES_MAX},
+    inflate::gunzip,
+};
 use tokio::sync::oneshot;
+
+use super::disk::{fresh, own_folder};
 
 /// Read only, so that a service does not change what other releases share.
 const MODE: u32 = 0o444;
@@ -21,19 +31,48 @@ const MODE_EXECUTABLE: u32 = 0o555;
 /// Bytes of a blob made of a delta that are written at a time.
 const CHUNK_BYTES: usize = 256 * 1024;
 
+fn is_plain(path: &Path) -> bool {
+    path.symlink_metadata().is_ok_and(|m| m.is_file())
+}
+
 pub(crate) struct Incoming {
     dir: PathBuf,
     open: Mutex<HashMap<Digest, Partial>>,
-    /// Deltas on their way, by their own digest.
-    deltas: Mutex<HashMap<Digest, Delta>>,
+    /// What comes in the place of blobs, by its own digest.
+    announced: Mutex<HashMap<Digest, Announced>>,
+    /// The text over which the next of its kind may come.
+    kept: Mutex<Option<String>>,
 }
 
-/// A delta of which some bytes are here.
-struct Delta {
-    blob: Digest,
-    base: PathBuf,
+/// Something of which some bytes are here.
+struct Announced {
+    what: What,
     size: u64,
     bytes: Vec<u8>,
+}
+
+enum What {
+    Delta {
+        blob: Digest,
+        base: PathBuf,
+    },
+    Pack(Vec<PackPart>),
+    /// A text frame of that many bytes, or a delta that makes it of the one that was kept.
+    Text {
+        bytes: u64,
+        base: Option<Digest>,
+    },
+}
+
+/// What came of a chunk.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// Nothing that concerns anybody else.
+    Nothing,
+    /// These must be asked for as a whole, since their deltas are of no use.
+    Again(Vec<Digest>),
+    /// A text frame.
+    Text(String),
 }
 
 struct Partial {
@@ -49,7 +88,7 @@ struct Partial {
 
 impl Incoming {
     pub fn new(dir: &Path) -> Self {
-        Self { dir: dir.join("blobs"), open: Mutex::default(), deltas: Mutex::default() }
+        Self { dir: dir.join("blobs"), open: Mutex::default(), announced: Mutex::default(), kept: Mutex::default() }
     }
 
     /// The blob as a file of a release; the executable bit belongs to the inode, so such blobs stand apart.
@@ -62,6 +101,11 @@ impl Incoming {
     /// is fetched anew. Blocks.
     pub fn verify(&self, digest: Digest, size: u64, executable: bool) -> bool {
         let path = self.path(digest, executable);
+        // a link would end up in releases, and lead wherever it is turned to later
+        if !is_plain(&path) {
+            let _ = fs::remove_file(&path);
+            return false;
+        }
         match hash_file(&path) {
             Ok(found) if found == (digest, size) => true,
             Ok(_) => {
@@ -75,13 +119,13 @@ impl Incoming {
     /// Makes the executable twin of a blob. Blocks.
     pub fn make_executable(&self, digest: Digest, size: u64) -> io::Result<PathBuf> {
         let twin = self.path(digest, true);
-        if hash_file(&twin).is_ok_and(|found| found == (digest, size)) {
+        if is_plain(&twin) && hash_file(&twin).is_ok_and(|found| found == (digest, size)) {
             return Ok(twin);
         }
         let aside = twin.with_extension("part-x");
+        let _ = fs::remove_file(&aside);
         fs::copy(self.path(digest, false), &aside)?;
         fs::set_permissions(&aside, fs::Permissions::from_mode(MODE_EXECUTABLE))?;
-        File::open(&aside)?.sync_all()?;
         fs::rename(&aside, &twin)?;
         Ok(twin)
     }
@@ -101,8 +145,8 @@ impl Incoming {
             return Ok((waiter, false));
         }
         let path = self.path(digest, false).with_extension("part");
-        fs::create_dir_all(path.parent().unwrap_or(&self.dir))?;
-        let file = File::create(&path)?;
+        own_folder(path.parent().unwrap_or(&self.dir))?;
+        let file = fresh(&path)?;
         let partial = Partial { file, path, hasher: blake3::Hasher::new(), have: 0, size, waiting: vec![done], base };
         open.insert(digest, partial);
         if size == 0 {
@@ -116,57 +160,130 @@ impl Incoming {
         Ok((waiter, true))
     }
 
-    /// Takes a chunk from the server: of a blob, or of a delta. Chunks nobody waits for are dropped. The answer is a blob
-    /// that must be asked for as a whole, since its delta is of no use.
-    pub fn chunk(&self, digest: Digest, chunk: &[u8]) -> Option<Digest> {
+    /// Takes a chunk from the server: of a blob, or of what was announced. Chunks nobody waits for are dropped. An error means
+    /// that the line cannot be trusted. Blocks.
+    pub fn chunk(&self, digest: Digest, chunk: &[u8]) -> Result<Came, String> {
         let whole = {
-            let mut deltas = self.deltas.lock();
-            match deltas.get_mut(&digest) {
+            let mut announced = self.announced.lock();
+            match announced.get_mut(&digest) {
                 None => None,
-                Some(delta) if (delta.bytes.len() + chunk.len()) as u64 > delta.size => Some(deltas.remove(&digest)?),
-                Some(delta) => {
-                    delta.bytes.extend_from_slice(chunk);
-                    if (delta.bytes.len() as u64) < delta.size {
-                        return None;
+                Some(held) if (held.bytes.len() + chunk.len()) as u64 > held.size => announced.remove(&digest),
+                Some(held) => {
+                    held.bytes.extend_from_slice(chunk);
+                    if (held.bytes.len() as u64) < held.size {
+                        return Ok(Came::Nothing);
                     }
-                    Some(deltas.remove(&digest)?)
+                    announced.remove(&digest)
                 }
             }
         };
-        if let Some(delta) = whole {
-            return self.undo(digest, &delta);
+        let Some(Announced { what, bytes, .. }) = whole else {
+            self.content(digest, chunk);
+            return Ok(Came::Nothing);
+        };
+        match what {
+            What::Delta { blob, base } => Ok(again(self.undo(blob, &base, digest, &bytes).into_iter().collect())),
+            What::Pack(parts) => Ok(again(self.unpack(&parts, digest, &bytes))),
+            What::Text { bytes: size, base } => {
+                let text = match base {
+                    None => undone(digest, &bytes, size),
+                    Some(base) => self.over_kept(base, digest, &bytes, size),
+                };
+                let text = text.map_err(|e| format!("a message cannot be read: {e}"))?;
+                String::from_utf8(text).map(Came::Text).map_err(|e| format!("a message is no text: {e}"))
+            }
         }
-        self.content(digest, chunk);
-        None
     }
 
     /// The server announces a delta over what was named as the blob's base.
     pub fn delta(&self, blob: Digest, base: Digest, delta: Digest, size: u64) {
-        let open = self.open.lock();
-        let known = open.get(&blob).and_then(|p| p.base.clone()).filter(|(digest, _)| *digest == base);
-        if let Some((_, path)) = known
+        if let Some(base) = self.base(blob, base)
             && size <= DELTA_BYTES_MAX
         {
-            self.deltas.lock().insert(delta, Delta { blob, base: path, size, bytes: Vec::new() });
+            self.announce(delta, size, What::Delta { blob, base });
         }
     }
 
+    /// The server announces several blobs, or pieces of them; their limits were checked.
+    pub fn pack(&self, pack: Digest, size: u64, parts: Vec<PackPart>) {
+        self.announce(pack, size, What::Pack(parts));
+    }
+
+    /// The server announces a text frame of `bytes` when it is undone, with `base` as a delta over the one that was kept.
+    pub fn text(&self, pack: Digest, size: u64, bytes: u64, base: Option<Digest>) {
+        self.announce(pack, size, What::Text { bytes, base });
+    }
+
+    /// The next text may come as the difference to this one.
+    pub fn keep(&self, text: String) {
+        if text.len() <= LONG_KEPT_BYTES_MAX {
+            *self.kept.lock() = Some(text);
+        }
+    }
+
+    fn over_kept(&self, base: Digest, digest: Digest, bytes: &[u8], size: u64) -> Result<Vec<u8>, String> {
+        let delta = undone_within(digest, bytes, size)?;
+        let kept = self.kept.lock();
+        let kept = kept.as_deref().filter(|text| Digest::of(text.as_bytes()) == base);
+        applied(kept.ok_or("it is the difference to one that was not kept")?.as_bytes(), &delta, size)
+    }
+
+    fn announce(&self, digest: Digest, size: u64, what: What) {
+        self.announced.lock().insert(digest, Announced { what, size, bytes: Vec::new() });
+    }
+
+    /// The file of a blob's base, where it is the one that was named.
+    fn base(&self, blob: Digest, base: Digest) -> Option<PathBuf> {
+        let open = self.open.lock();
+        let (named, path) = open.get(&blob)?.base.as_ref()?;
+        (*named == base).then(|| path.clone())
+    }
+
+    /// Takes a pack apart; answers blobs whose deltas are of no use. One that is broken is of no use to any of its blobs.
+    fn unpack(&self, parts: &[PackPart], digest: Digest, bytes: &[u8]) -> Vec<Digest> {
+        let size = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.bytes));
+        let content = match undone(digest, bytes, size) {
+            Ok(content) => content,
+            Err(error) => {
+                for part in parts {
+                    self.refuse(Digest::from_bytes(part.blob.0), &format!("what the server sent is broken: {error}"));
+                }
+                return Vec::new();
+            }
+        };
+        let (mut rest, mut again) = (&content[..], Vec::new());
+        for part in parts {
+            let blob = Digest::from_bytes(part.blob.0);
+            let (piece, after) = rest.split_at(usize::try_from(part.bytes).unwrap_or(usize::MAX).min(rest.len()));
+            rest = after;
+            let Some(base) = part.base else {
+                self.content(blob, piece);
+                continue;
+            };
+            match self.base(blob, Digest::from_bytes(base.0)) {
+                Some(path) => again.extend(self.undo(blob, &path, Digest::of(piece), piece)),
+                None => again.extend(self.open.lock().contains_key(&blob).then_some(blob)),
+            }
+        }
+        again
+    }
+
     /// Makes the blob of its base and a whole delta; a blob that could not be made is given back.
-    fn undo(&self, digest: Digest, delta: &Delta) -> Option<Digest> {
-        let size = self.open.lock().get(&delta.blob)?.size;
-        match made(digest, delta, size) {
+    fn undo(&self, blob: Digest, base: &Path, digest: Digest, delta: &[u8]) -> Option<Digest> {
+        let size = self.open.lock().get(&blob)?.size;
+        match made(blob, base, digest, delta, size) {
             Ok(content) => {
                 for chunk in content.chunks(CHUNK_BYTES) {
-                    self.content(delta.blob, chunk);
+                    self.content(blob, chunk);
                 }
                 None
             }
             Err(error) => {
-                tracing::warn!(%error, blob = %delta.blob, "a delta cannot be used; the whole file is asked for");
-                if let Some(partial) = self.open.lock().get_mut(&delta.blob) {
+                tracing::warn!(%error, %blob, "a delta cannot be used; the whole file is asked for");
+                if let Some(partial) = self.open.lock().get_mut(&blob) {
                     partial.base = None;
                 }
-                Some(delta.blob)
+                Some(blob)
             }
         }
     }
@@ -202,7 +319,8 @@ impl Incoming {
 
     /// The connection is gone: nothing more will come.
     pub fn refuse_all(&self, why: &str) {
-        self.deltas.lock().clear();
+        self.announced.lock().clear();
+        *self.kept.lock() = None;
         for (_, partial) in self.open.lock().drain() {
             give_up(partial, why);
         }
@@ -215,7 +333,6 @@ impl Incoming {
         }
         let to = self.path(digest, false);
         let kept = fs::set_permissions(&partial.path, fs::Permissions::from_mode(MODE))
-            .and_then(|()| partial.file.sync_all())
             .and_then(|()| fs::rename(&partial.path, &to));
         match kept {
             Ok(()) => {
@@ -232,7 +349,8 @@ impl Incoming {
         use std::os::unix::fs::MetadataExt;
         let open = self.open.lock();
         let Ok(folders) = fs::read_dir(&self.dir) else { return };
-        for folder in folders.flatten() {
+        // behind a link is somebody else's
+        for folder in folders.flatten().filter(|folder| folder.file_type().is_ok_and(|t| t.is_dir())) {
             let Ok(files) = fs::read_dir(folder.path()) else { continue };
             for file in files.flatten() {
                 let busy = file.path().extension().is_some_and(|e| e == "part" || e == "part-x") && !open.is_empty();
@@ -244,18 +362,42 @@ impl Incoming {
     }
 }
 
+fn again(blobs: Vec<Digest>) -> Came {
+    if blobs.is_empty() { Came::Nothing } else { Came::Again(blobs) }
+}
+
+/// What was compressed, at most so many bytes; what is compressed was told by its digest.
+fn undone_within(digest: Digest, bytes: &[u8], max: u64) -> Result<Vec<u8>, String> {
+    if Digest::of(bytes) != digest {
+        return Err("it has another digest".to_owned());
+    }
+    let max = usize::try_from(max).ok().filter(|max| *max <= TEXT_FRAME_BYTES_MAX).ok_or("it is too large")?;
+    gunzip(bytes, max).map_err(|e| e.to_string())
+}
+
+/// The same, of exactly that size.
+fn undone(digest: Digest, bytes: &[u8], size: u64) -> Result<Vec<u8>, String> {
+    let content = undone_within(digest, bytes, size)?;
+    if content.len() as u64 == size { Ok(content) } else { Err(format!("it has {} bytes, not {size}", content.len())) }
+}
+
 /// The new file's content, checked against its digest before any of it is kept.
-fn made(digest: Digest, delta: &Delta, size: u64) -> Result<Vec<u8>, String> {
-    use tenfold_deploys::delta::{FILE_BYTES_MAX, Op, read};
-    if Digest::of(&delta.bytes) != digest {
+fn made(blob: Digest, base: &Path, digest: Digest, delta: &[u8], size: u64) -> Result<Vec<u8>, String> {
+    if Digest::of(delta) != digest {
         return Err("the delta has another digest".to_owned());
     }
-    let base = fs::read(&delta.base).map_err(|e| e.to_string())?;
+    let base = fs::read(base).map_err(|e| e.to_string())?;
     if size > FILE_BYTES_MAX || base.len() as u64 > FILE_BYTES_MAX {
         return Err("the file is too large for a delta".to_owned());
     }
+    let out = applied(&base, delta, size)?;
+    if Digest::of(&out) == blob { Ok(out) } else { Err("what it makes has another digest".to_owned()) }
+}
+
+/// What a delta makes of its base.
+fn applied(base: &[u8], delta: &[u8], size: u64) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-    for op in read(&delta.bytes, base.len() as u64, size).map_err(|e| e.to_string())? {
+    for op in read(delta, base.len() as u64, size).map_err(|e| e.to_string())? {
         match op {
             Op::Bytes(bytes) => out.extend_from_slice(bytes),
             Op::Copy { from, len } => {
@@ -265,7 +407,7 @@ fn made(digest: Digest, delta: &Delta, size: u64) -> Result<Vec<u8>, String> {
             }
         }
     }
-    if Digest::of(&out) == delta.blob { Ok(out) } else { Err("what it makes has another digest".to_owned()) }
+    Ok(out)
 }
 
 fn give_up(partial: Partial, why: &str) {
@@ -276,83 +418,4 @@ fn give_up(partial: Partial, why: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_right_content_gets_a_name() {
-        let dir = tempfile::tempdir().unwrap();
-        let incoming = Incoming::new(dir.path());
-        let digest = Digest::of(b"hello");
-        let (mut waiter, first) = incoming.expect(digest, 5, None).unwrap();
-        assert!(first);
-        incoming.chunk(digest, b"hel");
-        assert!(waiter.try_recv().is_err());
-        incoming.chunk(digest, b"lo");
-        assert_eq!(waiter.try_recv().unwrap(), Ok(()));
-        assert!(incoming.verify(digest, 5, false));
-
-        let other = Digest::of(b"other");
-        let (mut waiter, _) = incoming.expect(other, 5, None).unwrap();
-        incoming.chunk(other, b"wrong");
-        assert!(waiter.try_recv().unwrap().unwrap_err().contains("digest"));
-        assert!(!incoming.path(other, false).exists());
-        let (mut waiter, _) = incoming.expect(other, 5, None).unwrap();
-        incoming.chunk(other, b"too long");
-        assert!(waiter.try_recv().unwrap().is_err());
-    }
-
-    #[test]
-    fn damage_is_found_and_empty_blobs_need_no_server() {
-        let dir = tempfile::tempdir().unwrap();
-        let incoming = Incoming::new(dir.path());
-        let empty = Digest::of(b"");
-        let (mut waiter, ask) = incoming.expect(empty, 0, None).unwrap();
-        assert!(!ask && waiter.try_recv().unwrap().is_ok());
-        let path = incoming.path(empty, false);
-        fs::remove_file(&path).unwrap();
-        fs::write(&path, b"x").unwrap();
-        assert!(!incoming.verify(empty, 0, false));
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_delta_makes_the_blob_or_the_blob_is_asked_for() {
-        use tenfold_deploys::delta::make;
-        let dir = tempfile::tempdir().unwrap();
-        let incoming = Incoming::new(dir.path());
-        let old: Vec<u8> = (0..40_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
-        let mut new = old.clone();
-        new.splice(70_000..70_000, *b"sixty-four bytes, more or less");
-        let place = dir.path().join("old");
-        fs::write(&place, &old).unwrap();
-        let (base, blob) = (Digest::of(&old), Digest::of(&new));
-        let bytes = make(&old, &new).unwrap();
-        let delta = Digest::of(&bytes);
-        let expect = || incoming.expect(blob, new.len() as u64, Some((base, place.clone()))).unwrap().0;
-
-        let mut waiter = expect();
-        incoming.delta(blob, base, delta, bytes.len() as u64);
-        let (first, second) = bytes.split_at(bytes.len() / 2);
-        assert_eq!((incoming.chunk(delta, first), waiter.try_recv().is_err()), (None, true));
-        assert_eq!((incoming.chunk(delta, second), waiter.try_recv().unwrap()), (None, Ok(())));
-        assert!(incoming.verify(blob, new.len() as u64, false));
-
-        // the base was changed since: what came of it is not kept, and the blob itself still may come
-        fs::remove_file(incoming.path(blob, false)).unwrap();
-        fs::write(&place, old.iter().map(|b| b ^ 1).collect::<Vec<u8>>()).unwrap();
-        let mut waiter = expect();
-        incoming.delta(blob, base, delta, bytes.len() as u64);
-        assert_eq!(incoming.chunk(delta, &bytes), Some(blob));
-        assert!(waiter.try_recv().is_err());
-        assert_eq!((incoming.chunk(blob, &new), waiter.try_recv().unwrap()), (None, Ok(())));
-
-        // more than was announced, and a base that was never named
-        fs::remove_file(incoming.path(blob, false)).unwrap();
-        let _waiter = expect();
-        incoming.delta(blob, base, delta, 5);
-        assert_eq!(incoming.chunk(delta, &bytes), Some(blob));
-        incoming.delta(blob, Digest::of(b"other"), delta, bytes.len() as u64);
-        assert_eq!(incoming.chunk(delta, &bytes), None, "nobody waits for it");
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tenfold_deploys::{Digest, Manifest};
 use tenfold_protocols::agent::{
@@ -18,7 +19,7 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, unit, unit::Command};
+use super::{Shared, incoming::Came, unit, unit::Command};
 
 const PAUSE_MS_MIN: u64 = 200;
 const PAUSE_MS_MAX: u64 = 5_000;
@@ -127,6 +128,7 @@ async fn talk(
         labels: shared.config.labels.clone(),
         version: shared.config.version.clone(),
         releases: shared.all_releases(),
+        packs: true,
     };
     if let Err(error) = sink.send(text(&hello)).await {
         return error.to_string();
@@ -159,13 +161,22 @@ async fn talk(
                         }
                         Err(error) => return format!("a frame was refused: {error}"),
                     },
-                    Message::Binary(frame) => match decode_chunk(&frame) {
-                        Ok((digest, chunk)) => {
-                            // a delta that could not be used: the blob itself is asked for
-                            let Some(whole) = shared.incoming.chunk(Digest::from_bytes(digest.0), chunk) else { continue };
-                            let blobs = vec![BlobDigest(*whole.bytes())];
+                    Message::Binary(frame) => match came(shared, frame).await {
+                        Ok(Came::Nothing) => continue,
+                        Ok(Came::Again(blobs)) => {
+                            let blobs = blobs.iter().map(|blob| BlobDigest(*blob.bytes())).collect();
                             text(&FromAgent::Need { blobs, bases: std::collections::BTreeMap::new() })
                         }
+                        Ok(Came::Text(frame)) => match decode_to_agent(&frame) {
+                            Ok(message) => {
+                                if matches!(message, ToAgent::Stage { .. }) {
+                                    shared.incoming.keep(frame);
+                                }
+                                order(shared, units, stop, message).await;
+                                continue;
+                            }
+                            Err(error) => return format!("a frame was refused: {error}"),
+                        },
                         Err(error) => return format!("a frame was refused: {error}"),
                     },
                     Message::Close(_) => return "the server closed it".to_owned(),
@@ -180,6 +191,16 @@ async fn talk(
             return error.to_string();
         }
     }
+}
+
+/// Takes a binary frame in: files are written, so not here.
+async fn came(shared: &Arc<Shared>, frame: Bytes) -> Result<Came, String> {
+    let shared = shared.clone();
+    let taken = tokio::task::spawn_blocking(move || {
+        let (digest, chunk) = decode_chunk(&frame).map_err(|e| e.to_string())?;
+        shared.incoming.chunk(Digest::from_bytes(digest.0), chunk)
+    });
+    taken.await.unwrap_or_else(|e| Err(e.to_string()))
 }
 
 /// The next renewal; never, for an agent with a plain token.
@@ -233,6 +254,11 @@ async fn order(
         ToAgent::Delta { blob, base, delta, size } => {
             let [blob, base, delta] = [blob, base, delta].map(|d| Digest::from_bytes(d.0));
             return shared.incoming.delta(blob, base, delta, size);
+        }
+        ToAgent::Pack { pack, size, parts } => return shared.incoming.pack(Digest::from_bytes(pack.0), size, parts),
+        ToAgent::Long { pack, size, bytes, base } => {
+            let base = base.map(|base| Digest::from_bytes(base.0));
+            return shared.incoming.text(Digest::from_bytes(pack.0), size, bytes, base);
         }
         ToAgent::Welcome { .. } | ToAgent::Report | ToAgent::Refused { .. } => return,
     };

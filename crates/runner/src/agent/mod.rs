@@ -7,12 +7,16 @@ mod disk;
 mod farm;
 mod identity;
 mod incoming;
+mod limits;
 mod link;
 mod measure;
 mod service;
 mod state;
 mod supervise;
 mod unit;
+mod user;
+
+pub use user::{become_user, is_root};
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -51,6 +55,8 @@ pub struct AgentConfig {
     pub clock: Arc<dyn Clock>,
     /// What is told of the host itself; nothing where it is absent.
     pub host: Option<Host>,
+    /// This program, whose hidden verb puts a service under its limits; without it one that asks for limits is not started.
+    pub launcher: Option<PathBuf>,
 }
 
 /// What the parts of an agent share.

@@ -11,9 +11,13 @@ use std::{
 
 use tenfold_deploys::Digest;
 use tenfold_protocols::agent::{RunSpec, tail_of};
-use tokio::{process::Command, sync::oneshot};
+use tokio::{io::AsyncWriteExt, process::Command, sync::oneshot};
 
-use super::{Shared, disk::Place};
+use super::{
+    Shared,
+    disk::Place,
+    limits::{self, Held},
+};
 use crate::process::{ProcessId, inherited_env};
 
 /// One question of a health check waits this long for its answer.
@@ -56,8 +60,18 @@ pub(crate) fn start(
     let log_from = log.metadata().map_or(0, |m| m.len());
     let err = log.try_clone().map_err(|e| e.to_string())?;
     let program = run.command.first().ok_or("the release has no command")?;
-    let mut child = Command::new(program)
-        .args(&run.command[1..])
+    let held = (!run.limits.is_empty()).then(|| limited(shared, service, digest, run)).transpose()?;
+    limits::note(place, digest, held.as_ref().map(|(_, held)| &held.report))
+        .map_err(|e| format!("what holds the service could not be noted: {e}"))?;
+    let mut command = match &held {
+        Some((launcher, _)) => Command::new(launcher),
+        None => Command::new(program),
+    };
+    match &held {
+        Some(_) => command.args(["sandbox", "service"]).stdin(Stdio::piped()),
+        None => command.args(&run.command[1..]).stdin(Stdio::null()),
+    };
+    let mut child = command
         .current_dir(&dir)
         .env_clear()
         .envs(inherited_env())
@@ -71,12 +85,17 @@ pub(crate) fn start(
         .envs(&run.env)
         .envs(host_env(place)?)
         .env(&run.port_env, port.to_string())
-        .stdin(Stdio::null())
         .stdout(Stdio::from(log))
         .stderr(Stdio::from(err))
         .process_group(0)
         .spawn()
         .map_err(|e| format!("`{program}` could not be started: {e}; is it installed on the host and in its PATH?"))?;
+    if let (Some(mut input), Some((_, held))) = (child.stdin.take(), held) {
+        let mut line = serde_json::to_vec(&held.spec).map_err(|e| e.to_string())?;
+        line.push(b'\n');
+        // one that cannot be told ends, and says so in the log of the service
+        tokio::spawn(async move { input.write_all(&line).await });
+    }
     let id = child.id().and_then(ProcessId::of);
     let (ended, exit) = oneshot::channel();
     tokio::spawn(async move {
@@ -86,6 +105,15 @@ pub(crate) fn start(
     });
     let id = id.ok_or_else(|| format!("`{program}` ended at once\n{}", tail(&place.log(digest), log_from)))?;
     Ok(Started { id, exit, log_from })
+}
+
+/// How the service is held to its limits, with the program that puts it under them.
+fn limited<'a>(shared: &'a Shared, service: &str, digest: Digest, run: &RunSpec) -> Result<(&'a Path, Held), String> {
+    let launcher = shared.config.launcher.as_deref();
+    let launcher = launcher.ok_or("this agent has nothing that puts a service under its limits")?;
+    let mut held = limits::hold(service, digest, run.limits);
+    held.spec.command.clone_from(&run.command);
+    Ok((launcher, held))
 }
 
 /// What the host's own people set for the service, such as secrets that are in no repository: lines `NAME=VALUE` in the

@@ -393,6 +393,7 @@ impl Unit {
             state: if up { ReleaseState::Running } else { ReleaseState::Unhealthy },
             address: Some(format!("{}:{}", self.shared.config.address, active.port)),
             metrics_path: active.run.metrics_path.clone(),
+            limits: super::limits::noted(&self.place, active.digest),
             since: active.since,
         })
     }

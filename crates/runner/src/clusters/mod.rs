@@ -1,10 +1,12 @@
-//! Clusters that deploys are handed to: Kubernetes (Deployments, Argo Rollouts) and Nomad. The rules are in
-//! `tenfold_deploys::cluster`; here are the calls.
+//! What deploys are handed to instead of hosts: Kubernetes (Deployments, Argo Rollouts), Nomad, and programs of the
+//! repository. The rules are in `tenfold_deploys::cluster`; here are the calls.
 //!
 //! Addresses and tokens are the operator's. A token is read for every call, is sent in a header alone and stands in no error.
 
 mod call;
+mod command;
 mod conduct;
+mod executors;
 mod kubernetes;
 mod nomad;
 
@@ -21,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use call::Access;
+pub use executors::Executors;
 use kubernetes::Kubernetes;
 use nomad::Nomad;
 

@@ -1,11 +1,16 @@
-//! A control group of version 2 for one build: limits on memory and processes, and a way to end all of it at once.
+//! A control group of version 2 for one program: limits on memory and processes, and a way to end all of it at once.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-/// A build's group; removed when dropped.
+/// How often, and how many times, it is tried to remove a group whose processes were killed.
+const GOES_EVERY: Duration = Duration::from_millis(100);
+const GOES_TRIES: u32 = 100;
+
+/// A program's group; removed when dropped.
 pub(crate) struct Group {
     dir: PathBuf,
 }
@@ -56,8 +61,28 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.kill();
-        // a folder of the kernel's goes as soon as its last process was reaped; what stays is reused by name
-        let _ = fs::remove_dir(&self.dir);
+        // the kernel lets the folder go when the last process is gone, which may be a moment after it was killed
+        if !removed(&self.dir)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let dir = std::mem::take(&mut self.dir);
+            runtime.spawn(async move {
+                for _ in 0..GOES_TRIES {
+                    tokio::time::sleep(GOES_EVERY).await;
+                    if removed(&dir) {
+                        return;
+                    }
+                }
+                tracing::warn!(dir = %dir.display(), "a control group could not be removed; a process in it does not end");
+            });
+        }
+    }
+}
+
+fn removed(dir: &Path) -> bool {
+    match fs::remove_dir(dir) {
+        Ok(()) => true,
+        Err(e) => e.kind() == io::ErrorKind::NotFound,
     }
 }
 
@@ -96,5 +121,32 @@ mod tests {
         assert_eq!(fs::read_to_string(parent.path().join("build-1/pids.max")).unwrap(), "512");
         group.join(7).unwrap();
         assert_eq!(fs::read_to_string(parent.path().join("build-1/cgroup.procs")).unwrap(), "7");
+    }
+
+    /// A real one, where the kernel has version 2 and lets us make one.
+    #[tokio::test]
+    async fn a_group_takes_its_processes_along_and_goes() {
+        let own = match own() {
+            Ok(own) => own,
+            Err(why) => return println!("skipped: {why}"),
+        };
+        let name = format!("tenfold-test-{}", std::process::id());
+        let limits = Limits { memory_bytes: 1 << 30, processes: 512 };
+        let (group, ..) = Group::make(&own, &name, limits).unwrap();
+        // in a session of its own, where no signal to a process group reaches it
+        let mut child =
+            tokio::process::Command::new("setsid").args(["sleep", "600"]).kill_on_drop(true).spawn().unwrap();
+        group.join(child.id().unwrap()).unwrap();
+        let dir = group.dir.clone();
+        assert!(dir.is_dir());
+        drop(group);
+        let status = child.wait().await.unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{status}");
+        let goes = async {
+            while dir.exists() {
+                tokio::time::sleep(GOES_EVERY).await;
+            }
+        };
+        assert!(tokio::time::timeout(GOES_EVERY * GOES_TRIES, goes).await.is_ok(), "{} stays", dir.display());
     }
 }

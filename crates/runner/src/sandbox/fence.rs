@@ -1,4 +1,4 @@
-//! Landlock: what of the files a build may read and write, whatever their modes say.
+//! Landlock: what of the files a program may read and write, whatever their modes say.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use landlock::{
 
 use super::{Spec, TEMPORARY};
 
-/// The system's own folders, which a build may read and start programs from.
+/// The system's own folders, which a program may read and start programs from.
 const SYSTEM: [&str; 14] = [
     "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/etc", "/opt", "/nix", "/gnu", "/proc", "/sys",
     "/run",

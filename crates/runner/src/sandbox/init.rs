@@ -1,4 +1,4 @@
-//! The second stage: the first process of the build's process namespace. It puts up the last fences, starts the command,
+//! The second stage: the first process of the program's process namespace. It puts up the last fences, starts the command,
 //! and reaps. When it ends, the kernel ends all others of the namespace.
 
 use std::{
@@ -14,7 +14,7 @@ use nix::{
 
 use super::{Report, Said, Spec, fence, mounts, outer};
 
-/// Most processes of a build that has a user of its own.
+/// Most processes of a program that has a user of its own.
 const PROCESSES_MAX: u64 = 4096;
 
 pub(super) fn run(mut spec: Spec) -> Result<u8, String> {
@@ -24,7 +24,7 @@ pub(super) fn run(mut spec: Spec) -> Result<u8, String> {
     if spec.pid_namespace
         && let Err(error) = mounts::proc()
     {
-        spec.missing.push(format!("own /proc: {error}; the build sees other processes"));
+        spec.missing.push(format!("own /proc: {error}; it sees other processes"));
     }
     if !spec.network {
         mounts::loopback();
@@ -35,7 +35,7 @@ pub(super) fn run(mut spec: Spec) -> Result<u8, String> {
         unshare(CloneFlags::CLONE_NEWUSER)
             .map_err(|e| e.to_string())
             .and_then(|()| back_to(uid, gid))
-            .map_err(|e| format!("the build's user could not be set: {e}"))?;
+            .map_err(|e| format!("its user could not be set: {e}"))?;
     }
     if prctl::set_no_new_privs().is_ok() {
         spec.in_force.push("no new privileges".to_owned());
@@ -53,7 +53,7 @@ pub(super) fn run(mut spec: Spec) -> Result<u8, String> {
         Some(uid) => spec.in_force.push(format!("user {uid}")),
         None => spec
             .missing
-            .push("a user of its own: it takes a server that runs as root; the build has the server's user".to_owned()),
+            .push("a user of its own: it takes a server that runs as root; it has the server's user".to_owned()),
     }
     start(spec)
 }
@@ -86,6 +86,7 @@ fn start(spec: Spec) -> Result<u8, String> {
         .envs(&spec.env)
         .env("HOME", root.join("home"))
         .env("TMPDIR", root.join("tmp"))
+        .envs(spec.places.iter().map(|(variable, below)| (variable, root.join(below))))
         .stdin(Stdio::null());
     if let Some(uid) = spec.uid {
         command.gid(uid).uid(uid);

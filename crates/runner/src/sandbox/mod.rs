@@ -1,8 +1,8 @@
-//! What a build runs in: namespaces, Landlock, limits and a user of its own, as far as the machine permits.
+//! What a program of a repository (a build, a hook, a command of a target) runs in: namespaces, Landlock, limits and a user of its own, as far as the machine permits.
 //!
-//! The program starts itself once more ([`main`]) as a small single-threaded parent of the build. It is told what to do on
+//! The program starts itself once more ([`main`]) as a small single-threaded parent of it. It is told what to do on
 //! its standard input and never by environment or arguments, which other processes can read and loaders obey. The input
-//! stays open: when the server ends, however it ends, the parent sees its end and takes the build with it.
+//! stays open: when the server ends, however it ends, the parent sees its end and takes the program with it.
 
 use std::{
     collections::BTreeMap,
@@ -16,18 +16,21 @@ mod fence;
 mod init;
 mod mounts;
 mod outer;
+mod service;
 
-/// Where the build's folder is seen from inside a mount namespace: the same path for every build, so that paths that end
+pub(crate) use service::ServiceSpec;
+
+/// Where the program's folder is seen from inside a mount namespace: the same path for every one, so that paths that end
 /// up in the output do not differ.
 pub(crate) const INSIDE: &str = concat!("/", "tmp/build");
-/// The folder for anybody's files, which a build sees empty. It is the sandbox's own and no place of this machine.
+/// The folder for anybody's files, which a program sees empty. It is the sandbox's own and no place of this machine.
 pub(crate) const TEMPORARY: &str = concat!("/", "tmp");
-/// Builds that run as root get a user number from here on, one each, outside every range that distributions hand out.
+/// Programs of a server that is root get a user number from here on, one each, outside every range that distributions hand out.
 pub(crate) const UID_FIRST: u32 = 1_900_000_000;
 const UID_COUNT: i64 = 65_536;
-/// Starts a line of the parent's own among the build's output.
+/// Starts a line of the parent's own among the program's output.
 pub(crate) const MARK: char = '\u{1e}';
-/// The exit code of the parent when the build's program could not be started.
+/// The exit code of the parent when the program could not be started.
 pub(crate) const NOT_STARTED: i32 = 127;
 
 /// What the parent is told: one line of JSON.
@@ -35,9 +38,12 @@ pub(crate) const NOT_STARTED: i32 = 127;
 pub(crate) struct Spec {
     pub command: Vec<String>,
     pub env: BTreeMap<String, String>,
-    /// The build's folder, with `src`, `tmp` and `home` in it.
+    /// Variables that name folders below its own, by their path there.
+    #[serde(default)]
+    pub places: BTreeMap<String, String>,
+    /// The program's folder, with `src`, `tmp` and `home` in it.
     pub dir: PathBuf,
-    /// Folders the build must not see, the server's data directory first of all.
+    /// Folders it must not see, the server's data directory first of all.
     pub hide: Vec<PathBuf>,
     /// Folders it may read beside the system's own.
     pub readable: Vec<PathBuf>,
@@ -53,15 +59,15 @@ pub(crate) struct Spec {
     /// The folder as it is seen inside; set by the first stage.
     #[serde(default)]
     pub inside: Option<PathBuf>,
-    /// The build is in a process namespace of its own; set by the first stage.
+    /// It is in a process namespace of its own; set by the first stage.
     #[serde(default)]
     pub pid_namespace: bool,
-    /// The build is in a user namespace; set by the first stage, with the numbers outside.
+    /// It is in a user namespace; set by the first stage, with the numbers outside.
     #[serde(default)]
     pub user_namespace: Option<(u32, u32)>,
 }
 
-/// What a build is fenced by, said before its first line.
+/// What a program is fenced by, said before its first line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub in_force: Vec<String>,
@@ -84,18 +90,21 @@ impl Said {
     }
 }
 
-/// The user number of a deploy's build.
+/// The user number of a deploy's programs.
 pub(crate) fn uid_of(deploy: i64) -> u32 {
     UID_FIRST + u32::try_from(deploy.rem_euclid(UID_COUNT)).unwrap_or(0)
 }
 
-/// The parent of a build. The program calls it before it starts any thread, with the arguments behind its name: none for
-/// the first stage, `init` for the second. Returns the exit code.
+/// The parent of a program. Tenfold calls it before it starts any thread, with the arguments behind its name: none for
+/// the first stage, `init` for the second; `service` is an agent's, which becomes the service. Returns the exit code.
 pub fn main(stage: Option<&str>) -> u8 {
-    let spec = match read_spec() {
+    if stage == Some("service") {
+        return service::main();
+    }
+    let spec: Spec = match read_spec() {
         Ok(spec) => spec,
         Err(error) => {
-            eprintln!("this verb is started by the server for a build, not by hand: {error}");
+            eprintln!("this verb is started by the server for a build or a hook, not by hand: {error}");
             return 2;
         }
     };
@@ -114,7 +123,7 @@ pub fn main(stage: Option<&str>) -> u8 {
 }
 
 /// One line from standard input, byte by byte: what follows belongs to whoever watches for its end.
-fn read_spec() -> Result<Spec, String> {
+fn read_spec<T: serde::de::DeserializeOwned>() -> Result<T, String> {
     use std::io::Read;
     const BYTES_MAX: usize = 4 * 1024 * 1024;
     let mut line = Vec::new();
@@ -137,7 +146,7 @@ fn unbuffered_stdin() -> std::io::Result<std::fs::File> {
 }
 
 impl Spec {
-    /// The build's folder as the command sees it.
+    /// The program's folder as it sees it itself.
     fn root(&self) -> &Path {
         self.inside.as_deref().unwrap_or(&self.dir)
     }

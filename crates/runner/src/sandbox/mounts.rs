@@ -1,4 +1,4 @@
-//! The build's own view of the files: an empty `/tmp` with its folder in it, and nothing of the server's data or of the
+//! The program's own view of the files: an empty `/tmp` with its folder in it, and nothing of the server's data or of the
 //! machine's sockets.
 
 use std::{
@@ -38,7 +38,7 @@ pub(super) fn hide(spec: &Spec) -> Result<(), String> {
     for readable in &spec.readable {
         if !readable.exists() {
             return Err(format!(
-                "builds.readable has {}, which /tmp and /run of a build do not have",
+                "builds.readable has {}, which /tmp and /run of the sandbox do not have",
                 readable.display()
             ));
         }

@@ -1,5 +1,5 @@
 //! The first stage: makes the namespaces and their mounts, starts the second stage in them and waits for it. It keeps the
-//! server's rights and never runs a line of the build.
+//! server's rights and never runs a line of the program.
 
 use std::{
     fs,
@@ -72,7 +72,7 @@ fn namespaces(spec: &mut Spec) {
     if !spec.network {
         match unshare(CloneFlags::CLONE_NEWNET) {
             Ok(()) => spec.in_force.push("no network".to_owned()),
-            Err(error) => spec.missing.push(format!("network namespace: {error}; the build can reach the network")),
+            Err(error) => spec.missing.push(format!("network namespace: {error}; it can reach the network")),
         }
     }
 }
@@ -86,7 +86,7 @@ pub(super) fn map_user(inside: &str, uid: u32, gid: u32) -> Result<(), String> {
 }
 
 fn second_stage(spec: &Spec) -> Result<Child, String> {
-    let told = |e: std::io::Error| format!("the build's parent could not be started: {e}");
+    let told = |e: std::io::Error| format!("the sandbox could not be started: {e}");
     // /proc/self is the child itself before it becomes the program: the same one, even when its file was replaced
     let mut child = Command::new("/proc/self/exe")
         .args(["sandbox", "init"])
@@ -103,7 +103,7 @@ fn second_stage(spec: &Spec) -> Result<Child, String> {
     Ok(child)
 }
 
-/// The signals both stages wait for; the build itself starts with none blocked.
+/// The signals both stages wait for; the program itself starts with none blocked.
 pub(super) fn watched() -> SigSet {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
@@ -113,7 +113,7 @@ pub(super) fn watched() -> SigSet {
 }
 
 /// Reaps until `main` ended, and gives its exit code; nothing when the server's end of standard input was closed before.
-/// Signals to the group reach the build without this process.
+/// Signals to the group reach the program without this process.
 pub(super) fn wait_for(main: Pid, signals: &SigSet, server: Option<fs::File>) -> Result<Option<u8>, String> {
     let told = |e: nix::errno::Errno| e.to_string();
     let arrived = SignalFd::with_flags(signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(told)?;
@@ -139,7 +139,7 @@ pub(super) fn wait_for(main: Pid, signals: &SigSet, server: Option<fs::File>) ->
     }
 }
 
-/// Kills what is left of the build: with a process namespace the kernel did it already; without one, whatever was handed
+/// Kills what is left of the program: with a process namespace the kernel did it already; without one, whatever was handed
 /// to this process when its parent ended, until nothing is left.
 fn end_descendants() {
     loop {

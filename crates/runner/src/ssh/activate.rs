@@ -14,6 +14,10 @@ use super::scripts;
 /// A restart may take this long, a health check is asked this often.
 const RESTART: Duration = Duration::from_mins(2);
 const ASK: Duration = Duration::from_millis(200);
+/// One run of the host's own health check.
+const HEALTH: Duration = Duration::from_secs(10);
+/// A release that nobody said more of is healthy within this.
+const HEALTHY: Duration = Duration::from_secs(30);
 
 impl SshAgent {
     /// The flip, the restart, the health check; when one fails, what ran before is put back.
@@ -109,32 +113,56 @@ impl SshAgent {
 
     async fn comes_up(&self, order: &OrderRef, run: Option<&RunSpec>) -> Result<(), String> {
         self.restart(&order.service).await?;
-        let (Some(address), Some(run)) = (self.address(), run) else { return Ok(()) };
-        let url = format!("http://{address}{}", run.health_path);
+        let url = self.address().zip(run).map(|(address, run)| format!("http://{address}{}", run.health_path));
+        if url.is_none() && self.host.health.is_empty() {
+            return Ok(());
+        }
+        let within = run.map_or(HEALTHY, |run| Duration::from_millis(run.health_within_ms));
         let mut said = "it did not answer".to_owned();
         let healthy = async {
             loop {
-                said = match self.http.get(&url).timeout(PROBE).send().await {
-                    Ok(answer) if answer.status().is_success() => return,
-                    Ok(answer) => format!("it answered {}", answer.status()),
-                    Err(_) => "nothing answered".to_owned(),
-                };
+                match self.is_well(&order.service, url.as_deref()).await {
+                    Ok(()) => return,
+                    Err(why) => said = why,
+                }
                 tokio::time::sleep(ASK).await;
             }
         };
-        if tokio::time::timeout(Duration::from_millis(run.health_within_ms), healthy).await.is_ok() {
+        if tokio::time::timeout(within, healthy).await.is_ok() {
             return Ok(());
         }
-        Err(format!("{} was not healthy within {} s: {said}", run.health_path, run.health_within_ms / 1_000))
+        let what =
+            run.filter(|_| url.is_some()).map_or_else(|| self.host.health.join(" "), |run| run.health_path.clone());
+        Err(format!("{what} was not healthy within {} s: {said}", within.as_secs()))
+    }
+
+    /// The health check at the service's port, then the host's own program; each where there is one. The error says what came.
+    pub(super) async fn is_well(&self, service: &str, url: Option<&str>) -> Result<(), String> {
+        if let Some(url) = url {
+            match self.http.get(url).timeout(PROBE).send().await {
+                Ok(answer) if answer.status().is_success() => {}
+                Ok(answer) => return Err(format!("it answered {}", answer.status())),
+                Err(_) => return Err("nothing answered".to_owned()),
+            }
+        }
+        if self.host.health.is_empty() {
+            return Ok(());
+        }
+        self.in_current(service, &self.host.health, HEALTH).await
     }
 
     async fn restart(&self, service: &str) -> Result<(), String> {
         if self.host.restart.is_empty() {
             return Ok(());
         }
-        let argv: Vec<String> = self.host.restart.iter().map(|word| word.replace("{service}", service)).collect();
+        self.in_current(service, &self.host.restart, RESTART).await
+    }
+
+    /// Runs a program of the settings in the current release.
+    async fn in_current(&self, service: &str, words: &[String], within: Duration) -> Result<(), String> {
+        let argv: Vec<String> = words.iter().map(|word| word.replace("{service}", service)).collect();
         let command = scripts::program(&format!("{}/current", self.folder(service)), &argv);
-        let done = self.line.ask(&command, RESTART, &[], 64 * 1024).await;
+        let done = self.line.ask(&command, within, &[], 64 * 1024).await;
         done.map(|_| ()).map_err(|e| format!("{}: {e}", argv.join(" ")))
     }
 }

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::line::{CallError, Line};
 use super::release::{self, current};
-use super::{scripts, stage::Sums};
+use super::{archive::Archives, scripts, stage::Sums};
 
 /// How often a host is looked at.
 const LOOK: Duration = Duration::from_secs(5);
@@ -56,6 +56,7 @@ pub(super) struct SshAgent {
     pub line: Line,
     pub host: SshHost,
     pub sums: Arc<Sums>,
+    pub archives: Arc<Archives>,
     pub http: reqwest::Client,
     /// Moves when an order begins and when it ends: what was seen while it moved is out of date.
     pub turns: AtomicU64,
@@ -105,6 +106,7 @@ impl SshAgent {
             labels: self.host.labels.clone(),
             version: "ssh".to_owned(),
             releases,
+            packs: false,
         };
         let mut session = match self.app.agent_connect(hello).await {
             Ok(session) => session,
@@ -175,9 +177,8 @@ impl SshAgent {
         let seen = join_all(self.look().await?.into_iter().map(|(mut release, path)| async move {
             let running = release.state == ReleaseState::Running;
             let url = path.zip(release.address.as_ref()).map(|(path, address)| format!("http://{address}{path}"));
-            if let Some(url) = url.filter(|_| running) {
-                let answer = self.http.get(url).timeout(PROBE).send().await;
-                let fine = answer.is_ok_and(|a| a.status().is_success());
+            if running && (url.is_some() || !self.host.health.is_empty()) {
+                let fine = self.is_well(&release.service, url.as_deref()).await.is_ok();
                 if !self.counts_as_healthy(&release, fine) {
                     release.state = ReleaseState::Unhealthy;
                 }
@@ -268,9 +269,12 @@ impl SshAgent {
                 Err(refusal) => self.refusal(order, None, refusal).await,
             },
             ToAgent::Report => FromAgent::Observed { releases: self.observe().await.ok()? },
-            ToAgent::Welcome { .. } | ToAgent::NoBlob { .. } | ToAgent::Delta { .. } | ToAgent::Refused { .. } => {
-                return None;
-            }
+            ToAgent::Welcome { .. }
+            | ToAgent::NoBlob { .. }
+            | ToAgent::Delta { .. }
+            | ToAgent::Pack { .. }
+            | ToAgent::Long { .. }
+            | ToAgent::Refused { .. } => return None,
         })
     }
 

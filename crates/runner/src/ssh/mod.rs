@@ -5,6 +5,7 @@
 //! Which hosts there are is the operator's to say, never a repository's; a host whose key is not known is refused.
 
 mod activate;
+mod archive;
 mod host;
 mod line;
 mod release;
@@ -34,6 +35,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> io::Result<TaskTracker> {
     if !settings.hosts.is_empty() {
         let control = line::control_dir(&app.settings.data_dir)?;
         let sums = Arc::new(stage::Sums::default());
+        let archives = Arc::new(archive::Archives::default());
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -45,6 +47,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> io::Result<TaskTracker> {
                 line: Line::new(settings, host, control.as_deref()),
                 host: host.clone(),
                 sums: sums.clone(),
+                archives: archives.clone(),
                 http: http.clone(),
                 turns: std::sync::atomic::AtomicU64::new(0),
                 failures: parking_lot::Mutex::default(),
@@ -63,7 +66,7 @@ fn check(settings: &Ssh) -> Result<(), Fault> {
     }
     let mut names = std::collections::BTreeSet::new();
     for host in &settings.hosts {
-        let SshHost { name, address, user, deploy_to, linked_dirs, .. } = host;
+        let SshHost { name, address, user, deploy_to, linked_dirs, linked_files, .. } = host;
         let wrong = |what: &str| Err(Fault::invalid(format!("ssh.hosts: {what} of `{name}`")));
         let word = |text: &str, more: &str| {
             !text.is_empty()
@@ -87,8 +90,26 @@ fn check(settings: &Ssh) -> Result<(), Fault> {
         if let Some(bad) = linked_dirs.iter().find(|dir| !path_ok(dir)) {
             return wrong(&format!("`linked_dirs` holds `{bad}`, which is no path within a release: that"));
         }
+        if let Some(bad) = linked_files.iter().find(|file| !path_ok(file)) {
+            return wrong(&format!("`linked_files` holds `{bad}`, which is no path within a release: that"));
+        }
+        // a link would be written through the other one, into what is shared
+        let apart = |a: &str, b: &str| a != b && !below(a, b) && !below(b, a);
+        let links: Vec<&String> = linked_dirs.iter().chain(linked_files).collect();
+        let clash =
+            links.iter().enumerate().find_map(|(i, a)| links[..i].iter().find(|b| !apart(a, b)).map(|b| (b, a)));
+        if let Some((one, other)) = clash {
+            return wrong(&format!(
+                "`linked_dirs` and `linked_files` hold `{one}` and `{other}`, one within the other: that"
+            ));
+        }
     }
     Ok(())
+}
+
+/// A path that leads through the folder.
+fn below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// A path of plain words that leads nowhere else.
@@ -118,8 +139,10 @@ mod tests {
             labels: std::collections::BTreeMap::new(),
             deploy_to: "/var/www/{service}".into(),
             linked_dirs: vec!["tmp/pids".into()],
+            linked_files: vec!["config/master.key".into(), "tmp/pids.txt".into()],
             restart: Vec::new(),
             health_port: None,
+            health: Vec::new(),
         };
         let said = |change: &dyn Fn(&mut SshHost)| {
             let mut host = host.clone();
@@ -137,6 +160,10 @@ mod tests {
             &|h| h.deploy_to = "/var/../{service}".into(),
             &|h| h.deploy_to = "/var/$(id)/{service}".into(),
             &|h| h.linked_dirs = vec!["../x".into()],
+            &|h| h.linked_files = vec!["/etc/passwd".into()],
+            &|h| h.linked_files = vec!["tmp/pids/a".into()],
+            &|h| h.linked_files = vec!["tmp".into()],
+            &|h| h.linked_files = vec!["a".into(), "a".into()],
         ] {
             assert!(said(change).is_some_and(|text| text.contains("web-1") || text.contains("``")));
         }

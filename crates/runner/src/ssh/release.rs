@@ -95,6 +95,7 @@ pub(super) fn current(layout: &Layout, service: &str, environment: &str, address
         state: if activating { ReleaseState::Unhealthy } else { ReleaseState::Running },
         metrics_path: run.and_then(|run| run.metrics_path.clone()),
         address,
+        limits: None,
         since: note.as_ref().map_or(Timestamp(0), |n| n.since),
     })
 }
@@ -172,6 +173,7 @@ mod tests {
             health_within_ms: 1_000,
             drain_ms: 0,
             stop_within_ms: 0,
+            limits: tenfold_protocols::agent::RunLimits::default(),
             metrics_path: None,
             sha: "abc".into(),
         };

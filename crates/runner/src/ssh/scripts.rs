@@ -1,5 +1,5 @@
 //! What runs on a host without an agent: fixed POSIX shell texts, which get everything as arguments, and OpenSSH's own words
-//! to start them. The tools are those of coreutils, findutils, util-linux and GNU tar.
+//! to start them. The tools are those of coreutils, findutils, util-linux, GNU tar and gzip.
 //!
 //! Nothing here is put together from outside text but arguments, and those are quoted.
 
@@ -36,11 +36,11 @@ pub const BEGIN: &str = r#"part="$d/.tenfold/part-$3"; rm -rf "$part"; mkdir "$p
 if [ -n "$4" ]; then cd "$d/releases/$4"; xargs -0 -r cp -lP --parents -t "$part" --; else cat > /dev/null; fi
 printf "done""#;
 
-/// Unpacks an archive into the tree. `$3` the part's name, `$4` seconds it may take. The lock is given back before: a transfer
+/// Unpacks an archive in gzip into the tree. `$3` the part's name, `$4` seconds it may take. The lock is given back before: a transfer
 /// that hangs must not keep a newer server out. Parts are named by their epoch, so that one never writes into another's.
 pub const UNPACK: &str = r#"part="$d/.tenfold/part-$3"
 exec 9>&-
-timeout "$4" tar -x --no-same-owner --no-same-permissions --unlink-first -f - -C "$part"
+timeout "$4" tar -x -z --no-same-owner --no-same-permissions --unlink-first -f - -C "$part"
 printf "done""#;
 
 /// Every file and link of a tree. `$1` its folder.
@@ -49,11 +49,18 @@ find . -type f -perm /111 -printf "x %P\0"
 find . -type l -printf "l %P\0%l\0"
 find . -type f -print0 | xargs -0 -r sha256sum --zero --"#;
 
-/// Puts the tree among the releases. `$3` name, `$4` the part's name, `$5` note; the rest are folders that are shared between
-/// releases.
-pub const PUBLISH: &str = r#"name=$3; part="$d/.tenfold/part-$4"; note=$5; shift 5
+/// Says which of the files that are to be linked are not there. `$1` folder; the rest are the files.
+pub const ABSENT: &str = r#"d=$1; shift
+for l; do [ -e "$d/shared/$l" ] || printf "%s\0" "$l"; done"#;
+
+/// Puts the tree among the releases. `$3` name, `$4` the part's name, `$5` note, `$6` how many folders follow; then those folders
+/// and behind them files, which are shared between releases. A file that is not there is linked all the same, as one that somebody
+/// takes away later would be: whether it is there was asked before.
+pub const PUBLISH: &str = r#"name=$3; part="$d/.tenfold/part-$4"; note=$5; dirs=$6; shift 6
 for l; do
-mkdir -p "$d/shared/$l" "$part/$l"; rmdir "$part/$l" || rm -rf "$part/$l"; ln -s "$d/shared/$l" "$part/$l"
+if [ "$dirs" -gt 0 ]; then dirs=$((dirs - 1)); mkdir -p "$d/shared/$l" "$part/$l"
+else p=$part/$l; mkdir -p "${p%/*}"; fi
+rm -rf "$part/$l"; ln -s "$d/shared/$l" "$part/$l"
 done
 keep "$name" "$note"
 sync -f "$part"
@@ -130,7 +137,7 @@ mod tests {
     #[test]
     fn every_script_is_one() {
         let all = [BEGIN, UNPACK, PUBLISH, FLIP, MARK, UNLINK, PRUNE].map(fenced);
-        for script in all.iter().map(String::as_str).chain([LOOK, TREE]) {
+        for script in all.iter().map(String::as_str).chain([LOOK, TREE, ABSENT]) {
             let read = std::process::Command::new("sh").args(["-n", "-c", script]).output().expect("sh starts");
             assert!(read.status.success(), "{script}: {}", String::from_utf8_lossy(&read.stderr));
         }
@@ -154,7 +161,7 @@ mod tests {
         let note = |name: &str| std::fs::read_to_string(dir.path().join(".tenfold").join(format!("{name}.json")));
         for name in ["1", "2"] {
             fenced_run(BEGIN, &[d, "3", &format!("3-{name}"), ""]);
-            assert_eq!(fenced_run(PUBLISH, &[d, "3", name, &format!("3-{name}"), "made"]), "done");
+            assert_eq!(fenced_run(PUBLISH, &[d, "3", name, &format!("3-{name}"), "made", "0"]), "done");
         }
         assert_eq!(fenced_run(FLIP, &[d, "3", "1", "", "activating", "log"]), "done");
         assert_eq!(note("1").ok().as_deref(), Some("activating\n"));
@@ -164,6 +171,33 @@ mod tests {
         assert_eq!(note("2").ok().as_deref(), Some("made\n"));
         assert_eq!(fenced_run(MARK, &[d, "2", "1", "older"]), "refused 3");
         assert_eq!(note("1").ok().as_deref(), Some("healthy\n"));
+    }
+
+    #[test]
+    fn folders_and_files_lead_out_of_the_release() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let d = dir.path().to_str().expect("a plain path");
+        let absent = |file: &str| {
+            let line = command(ABSENT, &[d, "there", file]);
+            let output = std::process::Command::new("sh").args(["-c", &line]).output().expect("sh starts");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        fenced_run(BEGIN, &[d, "1", "1-1", ""]);
+        std::fs::write(dir.path().join("shared/there"), "kept").expect("it is written");
+        assert_eq!((absent("there").as_str(), absent("config/a b").as_str()), ("", "config/a b\0"));
+        // the release brings a file and a folder of its own in their place
+        let part = dir.path().join(".tenfold/part-1-1");
+        std::fs::create_dir_all(part.join("log")).expect("a folder");
+        std::fs::write(part.join("log/.keep"), "").expect("it is written");
+        std::fs::write(part.join("there"), "shipped").expect("it is written");
+        let args = [d, "1", "9", "1-1", "made", "1", "log", "there", "config/deep/key"];
+        assert_eq!(fenced_run(PUBLISH, &args), "done");
+        let link = |path: &str| std::fs::read_link(dir.path().join("releases/9").join(path)).ok();
+        for path in ["log", "there", "config/deep/key"] {
+            assert_eq!(link(path), Some(dir.path().join("shared").join(path)), "{path}");
+        }
+        assert!(dir.path().join("shared/log").is_dir() && !dir.path().join("shared/config").exists());
+        assert_eq!(std::fs::read_to_string(dir.path().join("releases/9/there")).ok().as_deref(), Some("kept"));
     }
 
     #[test]

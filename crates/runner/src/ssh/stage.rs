@@ -1,4 +1,4 @@
-//! Bringing a release to a host: what the current one has is linked, the rest comes as one archive, and what stands there
+//! Bringing a release to a host: what the current one has is linked, the rest comes as one archive in gzip, and what stands there
 //! afterwards is compared with the artifact before it becomes a release.
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,11 +12,8 @@ use sha2::{Digest as _, Sha256};
 use tenfold_deploys::{Digest, Manifest, manifest::Entry};
 use tenfold_protocols::agent::{FromAgent, OrderRef};
 use tenfold_protocols::capistrano::{self, Layout, Standing};
-use tenfold_protocols::tar;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::ChildStdin;
 
-use super::host::{Answer, Refusal, SshAgent};
+use super::host::{Answer, CALL as LOOKUP, Refusal, SshAgent};
 use super::release::{self, Note, Phase};
 use super::scripts;
 
@@ -25,7 +22,6 @@ const CALL: Duration = Duration::from_mins(1);
 /// At least 1 MB/s is asked for: of the line, and of the host's disk.
 const BYTES_PER_S: u64 = 1_000_000;
 const ENTRIES_PER_S: usize = 500;
-const CHUNK_BYTES: usize = 128 * 1024;
 /// Files whose SHA-256 is remembered.
 const SUMS_MAX: usize = 200_000;
 
@@ -63,6 +59,7 @@ impl SshAgent {
         if layout.epoch > order.epoch {
             return Err(Refusal::Stale(layout.epoch));
         }
+        self.linked_files(&folder).await?;
         let wanted = self.standing(manifest).await?;
         let digest = manifest.digest();
         let within = within(manifest.total_bytes(), manifest.entries().len());
@@ -79,7 +76,7 @@ impl SshAgent {
         let base = self.base(&layout).filter(|(_, base)| base.digest() != digest);
         let over_base = match &base {
             Some((current, base)) => {
-                let kept = kept(manifest, base, &self.host.linked_dirs);
+                let kept = kept(manifest, base, &self.links());
                 match self.fill(order, &folder, &part, manifest, Some((current, &kept)), say).await {
                     Ok(()) => {
                         let stands = self.tree(&format!("{folder}/.tenfold/part-{part}"), within).await?;
@@ -112,9 +109,34 @@ impl SshAgent {
             before: None,
         };
         let text = note.text().map_err(Refusal::Failed)?;
-        let mut args = vec![folder.as_str(), &epoch, &name, &part, &text];
-        args.extend(self.host.linked_dirs.iter().map(String::as_str));
+        let dirs = self.host.linked_dirs.len().to_string();
+        let mut args = vec![folder.as_str(), &epoch, &name, &part, &text, &dirs];
+        args.extend(self.links());
         self.fenced(scripts::PUBLISH, &args, within, &[]).await.map(|_| ())
+    }
+
+    /// What leads out of a release: folders first, then files.
+    fn links(&self) -> Vec<&str> {
+        self.host.linked_dirs.iter().chain(&self.host.linked_files).map(String::as_str).collect()
+    }
+
+    /// Files that are linked have to be there before, as Capistrano asks for: nobody but people puts them there.
+    async fn linked_files(&self, folder: &str) -> Answer<()> {
+        if self.host.linked_files.is_empty() {
+            return Ok(());
+        }
+        let mut args = vec![folder];
+        args.extend(self.host.linked_files.iter().map(String::as_str));
+        let said =
+            self.line.ask(&scripts::command(scripts::ABSENT, &args), LOOKUP, &[], capistrano::ANSWER_BYTES_MAX).await?;
+        let absent: Vec<_> = String::from_utf8_lossy(&said).split_terminator('\0').map(str::to_owned).collect();
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let what = absent.join(", ");
+        Err(Refusal::Failed(format!(
+            "{what} of linked_files is not in {folder}/shared; put it there, then deploy again"
+        )))
     }
 
     /// The release in place, when it is one of an artifact that is kept here.
@@ -143,19 +165,20 @@ impl SshAgent {
         self.fenced(scripts::BEGIN, &[folder, &epoch, part, other], linking, list.as_bytes()).await?;
         let have: std::collections::BTreeSet<&str> =
             linked.map(|(_, paths)| paths.iter().copied().collect()).unwrap_or_default();
-        let rest: Vec<&Entry> = manifest.entries().iter().filter(|e| !have.contains(e.path())).collect();
+        let rest: Vec<Entry> = manifest.entries().iter().filter(|e| !have.contains(e.path())).cloned().collect();
         let bytes = rest.iter().map(|e| if let Entry::File { size, .. } = e { *size } else { 0 }).sum::<u64>();
         let total = manifest.total_bytes();
         let digest = tenfold_protocols::agent::BlobDigest(*manifest.digest().bytes());
         let progress = |have_bytes| FromAgent::Staging { order: order.clone(), digest, have_bytes, total_bytes: total };
         say(progress(total.saturating_sub(bytes)));
         let within = within(bytes, rest.len());
+        let made = self.archives.of(&self.app, rest).await;
+        let held = made.map_err(|e| Refusal::Failed(format!("the archive for the host could not be made: {e}")))?;
         let within_s = within.as_secs().to_string();
         let command = scripts::command(&scripts::fenced(scripts::UNPACK), &[folder, &epoch, part, &within_s]);
-        let now_s = u64::try_from(self.app.now().millis() / 1_000).unwrap_or(0);
-        let answer = self.line.call(&command, within, 4_096, |stdin| archive(&self.app, &rest, now_s, stdin)).await;
+        let answer = self.line.call(&command, within, 4_096, |stdin| held.archive.send(stdin)).await;
         super::host::plain(&answer?)?;
-        self.app.blob_sent("ssh", bytes);
+        self.app.blob_sent("ssh", held.archive.size);
         say(progress(total));
         Ok(())
     }
@@ -196,7 +219,8 @@ impl SshAgent {
         stands: &BTreeMap<String, Standing>,
         exact: bool,
     ) -> Option<String> {
-        let shared = |path: &str| is_shared(path, &self.host.linked_dirs);
+        let links = self.links();
+        let shared = |path: &str| is_shared(path, &links);
         let missing = wanted
             .iter()
             .find(|(path, standing)| stands.get(*path) != Some(standing) && (exact || !shared(path)))
@@ -212,48 +236,16 @@ fn within(bytes: u64, entries: usize) -> Duration {
     CALL + Duration::from_secs((bytes / BYTES_PER_S).saturating_add(entries_s))
 }
 
-/// At or under a folder that leads out of the release.
-fn is_shared(path: &str, linked_dirs: &[String]) -> bool {
-    linked_dirs
-        .iter()
-        .any(|dir| path.strip_prefix(dir.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+/// At or under what leads out of the release.
+fn is_shared(path: &str, links: &[&str]) -> bool {
+    links.iter().any(|link| path.strip_prefix(link).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 /// Paths that are the same in both and stand in the release itself.
-fn kept<'a>(manifest: &'a Manifest, base: &Manifest, linked_dirs: &[String]) -> Vec<&'a str> {
+fn kept<'a>(manifest: &'a Manifest, base: &Manifest, links: &[&str]) -> Vec<&'a str> {
     let before: HashMap<&str, &Entry> = base.entries().iter().map(|e| (e.path(), e)).collect();
-    let same = |e: &&Entry| before.get(e.path()) == Some(e) && !is_shared(e.path(), linked_dirs);
+    let same = |e: &&Entry| before.get(e.path()) == Some(e) && !is_shared(e.path(), links);
     manifest.entries().iter().filter(same).map(Entry::path).collect()
-}
-
-async fn archive(app: &tenfold_app::App, entries: &[&Entry], now_s: u64, mut to: ChildStdin) -> io::Result<()> {
-    let blobs = app.blobs();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    for entry in entries {
-        match entry {
-            Entry::Link { path, target } => to.write_all(&tar::header(path, tar::Kind::Link { target }, now_s)).await?,
-            Entry::File { path, executable, blake3, size } => {
-                let kind = tar::Kind::File { executable: *executable, size: *size };
-                to.write_all(&tar::header(path, kind, now_s)).await?;
-                let mut file = tokio::fs::File::open(blobs.path(*blake3)).await?.take(*size);
-                let mut sent = 0;
-                loop {
-                    let n = file.read(&mut chunk).await?;
-                    if n == 0 {
-                        break;
-                    }
-                    sent += n as u64;
-                    to.write_all(&chunk[..n]).await?;
-                }
-                if sent != *size {
-                    return Err(io::Error::other(format!("{path} is not whole on the server")));
-                }
-                to.write_all(&tar::END[..tar::padding(*size)]).await?;
-            }
-        }
-    }
-    to.write_all(&tar::END).await?;
-    to.shutdown().await
 }
 
 #[cfg(test)]
@@ -262,11 +254,11 @@ mod tests {
 
     #[test]
     fn what_leads_out_of_the_release_is_told_by_whole_names() {
-        let dirs = ["log".to_owned(), "tmp/pids".to_owned()];
-        for shared in ["log", "log/.keep", "tmp/pids/a/b"] {
+        let dirs = ["log", "tmp/pids", "config/master.key"];
+        for shared in ["log", "log/.keep", "tmp/pids/a/b", "config/master.key"] {
             assert!(is_shared(shared, &dirs), "{shared}");
         }
-        for own in ["logs/a", "log.txt", "tmp", "tmp/cache/a", "a/log/b"] {
+        for own in ["config/master.key.example", "logs/a", "log.txt", "tmp", "tmp/cache/a", "a/log/b"] {
             assert!(!is_shared(own, &dirs), "{own}");
         }
     }

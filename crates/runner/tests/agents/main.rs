@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
+mod packs;
 mod world;
 
 use std::os::unix::fs::PermissionsExt;

@@ -108,6 +108,7 @@ impl World {
             version: "test".into(),
             clock: Arc::new(self.clock.clone()),
             host: None,
+            launcher: None,
         };
         let stop = CancellationToken::new();
         Agent { task: tokio::spawn(run(config, stop.clone())), stop }
@@ -200,12 +201,13 @@ pub fn mixed(own: &Path, trusted: &Path) -> Arc<ClientConfig> {
     tls(own, trusted)
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 async fn first_word(
     connected: Result<Socket, Error>,
     name: &str,
     environment: &str,
+    packs: bool,
 ) -> Result<(Socket, ToAgent), Knock> {
     let mut socket = match connected {
         Ok(socket) => socket,
@@ -222,6 +224,7 @@ async fn first_word(
         labels: std::collections::BTreeMap::new(),
         version: "test".into(),
         releases: Vec::new(),
+        packs,
     };
     socket.send(Message::text(serde_json::to_string(&hello).unwrap())).await.unwrap();
     loop {
@@ -241,7 +244,7 @@ async fn call(world: &World, tls: Arc<ClientConfig>) -> Result<Socket, Error> {
 
 /// Connects with an identity, says a name, and tells what came of it.
 pub async fn knock(world: &World, tls: Arc<ClientConfig>, name: &str, environment: &str) -> Knock {
-    match first_word(call(world, tls).await, name, environment).await {
+    match first_word(call(world, tls).await, name, environment, false).await {
         Ok((_, word)) => Knock::Said(word),
         Err(knock) => knock,
     }
@@ -257,11 +260,18 @@ impl Line {
 }
 
 pub async fn hold(world: &World, tls: Arc<ClientConfig>, name: &str) -> Line {
-    match first_word(call(world, tls).await, name, "production").await {
+    match first_word(call(world, tls).await, name, "production", false).await {
         Ok((socket, ToAgent::Welcome { .. })) => Line(socket),
         Ok((_, other)) => panic!("{other:?}"),
         Err(knock) => panic!("{knock:?}"),
     }
+}
+
+/// The line of a host that was let in, after its first words; `packs` says whether it takes them.
+pub async fn line(world: &World, tls: Arc<ClientConfig>, name: &str, packs: bool) -> Socket {
+    let (socket, word) = first_word(call(world, tls).await, name, "production", packs).await.unwrap();
+    assert!(matches!(word, ToAgent::Welcome { .. }), "{word:?}");
+    socket
 }
 
 /// With a plain token, at the plain door.
@@ -279,7 +289,7 @@ pub async fn knock_plainly(world: &World) -> Knock {
     let mut request = format!("ws://{}/agent/v1/connect", world.plain).into_client_request().unwrap();
     request.headers_mut().insert("authorization", format!("Bearer {secret}").parse().unwrap());
     let connected = tokio_tungstenite::connect_async(request).await.map(|(socket, _)| socket);
-    match first_word(connected, "web-9", "production").await {
+    match first_word(connected, "web-9", "production", false).await {
         Ok((_, word)) => Knock::Said(word),
         Err(knock) => knock,
     }

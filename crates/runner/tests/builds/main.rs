@@ -1,7 +1,9 @@
-//! Builds by the real runner: real git, real namespaces, real processes.
+//! Builds and hooks by the real runner: real git, real namespaces, real processes.
 
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
+mod hooks;
+mod hostile;
 mod parent;
 mod sandbox;
 mod world;

@@ -95,3 +95,45 @@ async fn without_root_a_user_namespace_fences_as_well() {
     assert!(lines[3].parse::<u32>().unwrap() < 12, "{text}");
     assert!(build.join("src/out").exists());
 }
+
+/// Where the kernel refuses every namespace, files are still kept apart.
+#[tokio::test]
+async fn without_namespaces_landlock_alone_keeps_files_apart() {
+    // root of a user namespace that has no rights left in it and may make no other
+    let refused =
+        "echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --bounding-set=-all --inh-caps=-all -- \"$@\"";
+    let confined = |words: &[&std::ffi::OsStr]| {
+        let mut command = Command::new("unshare");
+        command.args(["-Ur", "sh", "-c", refused, "sh"]).args(words);
+        command
+    };
+    let mut probe = confined(&["sh".as_ref(), "-c".as_ref(), "! unshare -m true && ! unshare -Um true".as_ref()]);
+    if !probe.stderr(Stdio::null()).status().is_ok_and(|s| s.success()) {
+        return println!("skipped: this machine does not let a test take namespaces away from a program");
+    }
+    let dir = folder();
+    std::fs::write(dir.path().join("secret"), "the database").unwrap();
+    let secret = dir.path().join("secret");
+    let build = dir.path().join("build");
+    let script = format!(
+        "cat {0} && echo LEAK-READ; echo x > {0} && echo LEAK-WRITE; echo x > /var/tmp/tenfold-was-here && echo LEAK-TMP; \
+         ls /root && echo LEAK-HOME; echo mine > out && cat out; head -c 0 /etc/passwd && echo system",
+        secret.display()
+    );
+    let spec = serde_json::json!({
+        "command": ["sh", "-c", script], "env": {"PATH": "/usr/bin:/bin"}, "dir": build, "hide": [], "readable": [],
+        "network": true, "uid": null, "required": false, "missing": [], "in_force": [],
+    })
+    .to_string()
+        + "\n";
+    let program: &std::ffi::OsStr = env!("CARGO_BIN_EXE_tenfold-sandbox").as_ref();
+    let mut child = start(confined(&[program, "sandbox".as_ref()]).stderr(Stdio::null()), &spec);
+    let _server = child.stdin.take();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("namespaces: the kernel refuses them") && text.contains("Landlock"), "{text}");
+    assert!(text.lines().any(|l| l == "mine") && text.lines().any(|l| l == "system"), "{text}");
+    assert!(!text.contains("LEAK"), "{text}");
+    assert_eq!(std::fs::read_to_string(secret).unwrap(), "the database");
+}

@@ -30,8 +30,51 @@ async fn the_same_inputs_give_the_same_digest() {
     let manifest = first.result.unwrap();
     assert_eq!(manifest.entries().len(), 5, "{:?}", manifest.entries());
     assert_eq!(world.build(2, artifact).await.result.unwrap().digest(), manifest.digest());
+    // another server: another data directory, and so other places of everything
+    let elsewhere = World { data: "another/data", ..world };
+    assert_eq!(elsewhere.build(77, artifact).await.result.unwrap().digest(), manifest.digest());
+    let world = elsewhere;
     world.commit(&CARELESS.replace("pwd", "echo changed; pwd"));
     assert_ne!(world.build(3, artifact).await.result.unwrap().digest(), manifest.digest());
+}
+
+/// Without the sandbox a build knows its place; one that does not write it down gives the same all the same.
+#[tokio::test]
+async fn the_same_inputs_give_the_same_digest_without_a_sandbox() {
+    let script = "tar cf all.tar --numeric-owner --owner=0 --group=0 build.sh\necho \"$SOURCE_DATE_EPOCH $CI\" > stamp\n";
+    let world = World { fenced: false, ..World::new(script) };
+    let artifact = "artifact: {paths: [all.tar, stamp, build.sh]}";
+    let first = world.build(1, artifact).await.result.unwrap().digest();
+    assert_eq!(world.build(2, artifact).await.result.unwrap().digest(), first);
+    let elsewhere = World { data: "another/data", ..world };
+    assert_eq!(elsewhere.build(3, artifact).await.result.unwrap().digest(), first);
+    // and within it, under another user
+    let fenced = World { fenced: true, ..elsewhere };
+    assert_eq!(fenced.build(4, artifact).await.result.unwrap().digest(), first);
+}
+
+#[tokio::test]
+async fn memory_and_processes_have_limits_where_the_machine_has_them() {
+    let held = |done: &crate::world::Outcome, words: &str| {
+        let held =
+            done.lines.iter().any(|(s, t)| *s == Stream::Tenfold && t.starts_with("sandbox: ") && t.contains(words));
+        if !held {
+            println!("skipped: control groups of this machine do not hold a build to {words}");
+        }
+        held
+    };
+    let mut world = World::new("head -c 300000000 /dev/zero | tail -c 290000000 | wc -c\n");
+    world.builds.memory_mb = 64;
+    let done = world.build(1, "").await;
+    if held(&done, "memory up to 64 MB") {
+        assert!(!done.out().contains(&"290000000"), "the kernel ends what takes more: {}", done.text());
+    }
+    world.builds.processes = 20;
+    world.commit("for i in $(seq 100); do sleep 30 & done; echo all of them\n");
+    let done = world.build(2, "").await;
+    if held(&done, "up to 20 processes") {
+        assert!(!done.out().contains(&"all of them"), "{}", done.text());
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tenfold_app::{
-    deploys::ports::{BuildOrder, LineSink, Runner, Source, Stream},
+    deploys::ports::{BuildOrder, HookOrder, LineSink, Runner, Source, Stream},
     settings::Builds,
 };
 use tenfold_deploys::{Manifest, Pipeline};
@@ -22,14 +22,16 @@ pub struct World {
     pub dir: tempfile::TempDir,
     pub builds: Builds,
     pub fenced: bool,
+    /// The data directory, below the world's own folder.
+    pub data: &'static str,
 }
 
-pub struct Outcome {
-    pub result: Result<Manifest, String>,
+pub struct Outcome<T = Manifest> {
+    pub result: Result<T, String>,
     pub lines: Vec<(Stream, String)>,
 }
 
-impl Outcome {
+impl<T> Outcome<T> {
     pub fn text(&self) -> String {
         self.lines.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n")
     }
@@ -45,7 +47,7 @@ impl World {
         std::fs::create_dir_all(&repository).unwrap();
         std::fs::create_dir_all(dir.path().join("data")).unwrap();
         std::fs::write(dir.path().join("data/state.db"), "the database").unwrap();
-        let world = Self { dir, builds: Builds::default(), fenced: true };
+        let world = Self { dir, builds: Builds::default(), fenced: true, data: "data" };
         world.git(&["init", "--quiet", "--initial-branch", "main", "."]);
         world.commit(script);
         world
@@ -61,7 +63,7 @@ impl World {
         self.git(&["commit", "--quiet", "--message", "work"]);
     }
 
-    fn git(&self, args: &[&str]) {
+    pub fn git(&self, args: &[&str]) {
         let status = Command::new("git")
             .args(["-c", "user.name=Ana", "-c", "user.email=ana@example.org"])
             .args(args)
@@ -75,7 +77,7 @@ impl World {
         let parent = self
             .fenced
             .then(|| BuildParent { program: env!("CARGO_BIN_EXE_tenfold-sandbox").into(), hide: Vec::new() });
-        GitRunner::new(&self.path("data"), self.builds.clone(), parent)
+        GitRunner::new(&self.path(self.data), self.builds.clone(), parent)
     }
 
     /// Builds `main`; `more` are lines of the pipeline's `build`.
@@ -108,6 +110,42 @@ impl World {
         });
         let order = BuildOrder { deploy, source, sha, pipeline };
         let result = tokio::time::timeout(PATIENCE, runner.build(order, sink, cancel)).await.expect("the build ends");
+        let lines = std::mem::take(&mut *lines.lock());
+        Outcome { result, lines }
+    }
+
+    /// Runs the script of `main` as the hook `before_activate`; `more` are lines of the hook's own.
+    pub async fn hook(&self, deploy: i64, more: &str) -> Outcome<()> {
+        self.hook_until(deploy, more, CancellationToken::new(), |_| {}).await
+    }
+
+    pub async fn hook_until(
+        &self,
+        deploy: i64,
+        more: &str,
+        cancel: CancellationToken,
+        hear: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Outcome<()> {
+        let runner = self.runner();
+        let repository = self.path("repository").to_string_lossy().into_owned();
+        let source = Source { service: "photos".into(), repository };
+        runner.fetch(&source).await.unwrap();
+        let sha = runner.resolve(&source, "main").await.unwrap().sha;
+        let pipeline = format!(
+            "service: photos\nrun: {{command: [true]}}\ntargets: {{production: {{}}}}\nhooks:\n  before_activate:\n    \
+             command: [sh, build.sh]\n{more}"
+        );
+        let pipeline = Pipeline::parse(&pipeline).unwrap();
+        let hook = pipeline.hooks.before_activate.clone().unwrap();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = lines.clone();
+        let sink: LineSink = Arc::new(move |stream, text| {
+            kept.lock().push((stream, text.to_owned()));
+            hear(text);
+        });
+        let (environment, at) = ("production".to_owned(), "before_activate".to_owned());
+        let order = HookOrder { deploy, source, environment, sha, at, hook };
+        let result = tokio::time::timeout(PATIENCE, runner.hook(order, sink, cancel)).await.expect("the hook ends");
         let lines = std::mem::take(&mut *lines.lock());
         Outcome { result, lines }
     }

@@ -54,19 +54,20 @@ async fn a_large_file_that_changed_a_little_goes_as_a_delta() {
     fs::write(&model, &bytes).unwrap();
     world.build_also("fs.copyFileSync('model.bin', 'dist/model.bin');");
     world.commit("one");
-    let first = world.deploy().await;
-    world.state(first.number, &["succeeded"]).await;
-    let whole = sent(&world, "whole");
-    assert!(whole >= 3.0 * f64::from(2 << 20), "each host got it once: {whole}");
+    let deploy = world.deploy().await;
+    world.state(deploy.number, &["succeeded"]).await;
+    let first = sent(&world, "pack");
+    assert!(first >= 3.0 * f64::from(2 << 20), "each host got it once: {first}");
+    assert!(first < 3.1 * f64::from(2 << 20), "and no more than that: {first}");
 
     bytes.splice(1_000_000..1_000_000, *b"inserted in the middle");
     fs::write(&model, &bytes).unwrap();
     world.commit("two");
     let second = world.deploy().await;
     world.state(second.number, &["succeeded"]).await;
-    let (delta, small) = (sent(&world, "delta"), sent(&world, "whole") - whole);
-    assert!(delta > 0.0 && delta < 30_000.0, "{delta} bytes of deltas for three hosts");
-    assert!(small < 10_000.0, "the version's own file alone went whole: {small}");
+    let more = sent(&world, "pack") - first;
+    assert!(more > 0.0 && more < 30_000.0, "{more} bytes for three hosts: a delta and the version's own file");
+    assert_eq!((sent(&world, "whole"), sent(&world, "delta")), (0.0, 0.0), "these agents take packs");
     for host in ["host-1", "host-2", "host-3"] {
         check_tree(&world, host);
         assert_eq!(fs::read(release(&world, host).join("dist/model.bin")).unwrap(), bytes);

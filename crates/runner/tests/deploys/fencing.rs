@@ -58,6 +58,7 @@ fn start(dir: &Path, port: u16) -> Host {
         version: "test".into(),
         clock: Arc::new(TestClock::default()),
         host: None,
+        launcher: Some(env!("CARGO_BIN_EXE_tenfold-sandbox").into()),
     };
     let stop = CancellationToken::new();
     let stopped = stop.clone();
@@ -82,6 +83,7 @@ fn spec() -> RunSpec {
         health_within_ms: 20_000,
         drain_ms: 0,
         stop_within_ms: 1_000,
+        limits: tenfold_protocols::agent::RunLimits::default(),
         metrics_path: None,
         sha: "4f2c91a".into(),
     }

@@ -3,12 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
 mod after;
+mod closely;
 mod crash;
 mod fanout;
 mod fencing;
 mod follow;
 mod gates;
+mod hostile;
 mod judged;
+mod limits;
+mod listed;
+mod queue;
+mod stages;
 mod story;
 mod train;
 mod world;

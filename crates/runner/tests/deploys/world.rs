@@ -161,19 +161,24 @@ impl World {
     }
 
     pub fn start_agent(&mut self, name: &str) {
+        self.start_agent_in(name, "production");
+    }
+
+    pub fn start_agent_in(&mut self, name: &str, environment: &str) {
         let dir = self.host_dir(name);
         let config = AgentConfig {
             server: self.url(),
             token: self.token.clone(),
             enrolment: None,
             name: name.to_owned(),
-            environment: "production".into(),
+            environment: environment.to_owned(),
             labels: BTreeMap::from([("role".into(), "web".into())]),
             dir: dir.clone(),
             address: "127.0.0.1".into(),
             version: "test".into(),
             clock: Arc::new(RealClock),
             host: Some(tenfold_runner::host::Host::default()),
+            launcher: Some(env!("CARGO_BIN_EXE_tenfold-sandbox").into()),
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn({

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
 mod capistrano;
+mod linked;
 mod world;
 
 use std::os::unix::fs::MetadataExt;

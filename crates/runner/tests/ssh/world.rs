@@ -40,6 +40,11 @@ const RESTART: &str = "[ \"$(cat version.txt)\" != sick ] || exit 3; cat version
 impl World {
     /// `None`, with a line that says why, where there is no sshd.
     pub async fn new(hosts: &[&str]) -> Option<Self> {
+        Self::with(hosts, |_| {}).await
+    }
+
+    /// The same, with hosts that are set up differently.
+    pub async fn with(hosts: &[&str], change: impl Fn(&mut SshHost)) -> Option<Self> {
         if !Path::new("/usr/sbin/sshd").exists() {
             println!("skipped: these tests need OpenSSH's server");
             return None;
@@ -66,7 +71,7 @@ impl World {
                 known.push(format!("[127.0.0.1]:{port} {}\n", words.join(" ")));
             }
             sshds.insert(name.to_owned(), (port, child));
-            settings_hosts.push(SshHost {
+            let mut host = SshHost {
                 name: name.to_owned(),
                 address: "127.0.0.1".into(),
                 port,
@@ -75,9 +80,13 @@ impl World {
                 labels: BTreeMap::from([("role".into(), "web".into())]),
                 deploy_to: format!("{}/{name}/{{service}}", dir.path().display()),
                 linked_dirs: vec!["log".into()],
+                linked_files: Vec::new(),
+                health: Vec::new(),
                 restart: ["sh", "-c", RESTART].map(str::to_owned).to_vec(),
                 health_port: None,
-            });
+            };
+            change(&mut host);
+            settings_hosts.push(host);
         }
         std::fs::write(path("known_hosts"), known.concat()).unwrap();
         let mut settings = Settings { data_dir: path("data"), ..Settings::default() };

@@ -86,6 +86,11 @@ async fn what_was_taken_back_is_not_healthy(db: &Db) {
     }
     let healthy = read(db, |tx| deploys::deploys_healthy(tx, "photos", "production", 99, 10)).await;
     assert_eq!(healthy.iter().map(|d| d.number).collect::<Vec<_>>(), [4, 1]);
+    for (number, passed) in [(1, true), (2, false), (3, false), (4, true)] {
+        let sha = format!("{number:040}");
+        let found = read(db, move |tx| deploys::deploy_healthy_of(tx, "photos", "production", &sha)).await;
+        assert_eq!(found.is_some(), passed, "{number}");
+    }
     assert_eq!(read(db, |tx| deploys::deploy_reverted_by(tx, 2)).await, Some(4));
     assert_eq!(read(db, |tx| deploys::deploy_reverted_by(tx, 1)).await, None);
     let found = read(db, |tx| deploys::deploy_of_digest(tx, "photos", "production", "digest 2")).await;
@@ -100,6 +105,14 @@ async fn what_was_taken_back_is_not_healthy(db: &Db) {
         ..DeployQuery::default()
     };
     assert_eq!(read(db, move |tx| deploys::deploys(tx, &query)).await.len(), 1);
+    let query = DeployQuery { kind: Some("rollback".into()), limit: 9, ..DeployQuery::default() };
+    let rollbacks = read(db, move |tx| deploys::deploys(tx, &query)).await;
+    assert_eq!(rollbacks.iter().map(|d| d.number).collect::<Vec<_>>(), [4]);
+    // From an instant on, and before one.
+    let (since, until) = (Some(NOW.plus_ms(2)), Some(NOW.plus_ms(4)));
+    let query = DeployQuery { since, until, limit: 9, ..DeployQuery::default() };
+    let between = read(db, move |tx| deploys::deploys(tx, &query)).await;
+    assert_eq!(between.iter().map(|d| d.number).collect::<Vec<_>>(), [3, 2]);
 }
 
 async fn what_runs_is_the_newest_that_succeeded(db: &Db) {
@@ -117,6 +130,7 @@ async fn what_runs_is_the_newest_that_succeeded(db: &Db) {
     assert_eq!(read(db, |tx| deploys::deploys_newest(tx, NOW.plus_ms(-5))).await, [1, 11, 13]);
     assert_eq!(read(db, |tx| deploys::deploys_newest(tx, NOW.plus_ms(1))).await, [11]);
     assert!(read(db, |tx| deploys::deploys_newest(tx, NOW.plus_ms(21))).await.is_empty());
+    assert_eq!(read(db, |tx| deploys::deploys_ended(tx, NOW.plus_ms(20))).await, [11, 12]);
     write(db, |tx| deploys::deploy_insert(tx, &row(15, "failed", Some(11)))).await;
     write(db, |tx| deploys::deploy_insert(tx, &row(16, "succeeded", Some(11)))).await;
     let tries = read(db, |tx| deploys::deploy_rollbacks(tx, 11)).await;

@@ -1,14 +1,13 @@
-//! Deliveries that count once, commits that are wanted, and words that go out in their order.
+//! Deliveries that count once, and words that go out in their order.
 
 use tenfold_store::Db;
-use tenfold_store::forges::{self, OutboxRow, WantedRow};
+use tenfold_store::forges::{self, OutboxRow};
 use tenfold_types::Timestamp;
 
 use crate::{NOW, read, write};
 
 pub async fn run(db: &Db) {
     deliveries(db).await;
-    wanted(db).await;
     outbox(db).await;
 }
 
@@ -24,24 +23,6 @@ async fn deliveries(db: &Db) {
     assert!(take("hub", "c", None).await && take("hub", "d", None).await, "no ids are not the same id");
     assert_eq!(write(db, |tx| forges::deliveries_prune(tx, NOW)).await, 0);
     assert_eq!(write(db, |tx| forges::deliveries_prune(tx, NOW.plus_ms(1))).await, 4);
-}
-
-async fn wanted(db: &Db) {
-    let row = |sha: &str| WantedRow {
-        service: "photos".into(),
-        environment: "staging".into(),
-        forge: "hub".into(),
-        sha: sha.into(),
-        pusher: "ana".into(),
-        asked_at: NOW,
-    };
-    let (first, second) = (row("1"), row("2"));
-    for row in [first.clone(), second.clone()] {
-        write(db, move |tx| forges::wanted_put(tx, &row)).await;
-    }
-    assert_eq!(read(db, forges::wanted).await, std::slice::from_ref(&second), "the newest wins");
-    assert_eq!(write(db, move |tx| forges::wanted_done(tx, &first)).await, 0, "an older one is not it");
-    assert_eq!(write(db, move |tx| forges::wanted_done(tx, &second)).await, 1);
 }
 
 async fn outbox(db: &Db) {

@@ -45,6 +45,7 @@ cases! {
     people,
     dashboards,
     deploys,
+    deploy_queue,
     agents,
     forges,
     chat,

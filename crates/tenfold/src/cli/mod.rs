@@ -8,6 +8,7 @@ mod checks;
 mod client;
 mod config;
 mod dashboard;
+mod deploys;
 mod duty;
 mod environment;
 mod exchange;
@@ -24,8 +25,10 @@ mod nagios;
 mod noise;
 mod oncall;
 mod out;
+mod pipeline;
 mod project;
 mod query;
+mod queue;
 mod record;
 mod routes;
 mod rules;
@@ -62,8 +65,14 @@ pub struct Common {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Deploy(ship::Deploy),
+    Deploys(deploys::Deploys),
     Approve(ship::Approve),
+    Promote(deploys::Promote),
+    Abort(deploys::Abort),
+    Cancel(deploys::Cancel),
+    Retry(deploys::Retry),
     Train(train::Train),
+    Queue(queue::Queue),
     Rollback(ship::Rollback),
     Status(ship::Status),
     Next(ship::Next),
@@ -81,6 +90,7 @@ pub enum Command {
     Mute(duty::Mute),
     Routes(routes::Routes),
     Rules(rules::Rules),
+    Pipeline(pipeline::Pipeline),
     Checks(checks::Checks),
     Sources(sources::Sources),
     Why(routes::Why),
@@ -89,8 +99,8 @@ pub enum Command {
     Lock(ship::Lock),
     Unlock(ship::Unlock),
     Doing(record::Doing),
-    Log(record::Log),
-    WatchLog(record::WatchLog),
+    Log(deploys::Log),
+    WatchLog(deploys::WatchLog),
     Search(record::Search),
     Query(query::Query),
     Dashboard(dashboard::Dashboard),
@@ -140,12 +150,13 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
                 Command::Logout(args) => args.run().await,
                 Command::Setup(args) => args.run().await,
                 Command::Rules(args) => args.run(),
+                Command::Pipeline(args) => args.run(),
                 Command::Completions(args) => args.run(),
             }
         };
     }
     verbs! {
-        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks Sources Classify Noise
+        Deploy Deploys Approve Promote Abort Cancel Retry Train Queue Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks Sources Classify Noise
         Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Host Project Environment
     }
 }

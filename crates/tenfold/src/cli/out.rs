@@ -92,6 +92,12 @@ impl Out {
         Self { json, colour: wanted && std::io::stdout().is_terminal() }
     }
 
+    /// Lines without colours, wherever a test runs.
+    #[cfg(test)]
+    pub fn plain() -> Self {
+        Self { json: false, colour: false }
+    }
+
     /// Prints the answer: as it came, or as lines.
     pub fn answer(self, value: &Value, lines: impl FnOnce(&Value) -> Vec<String>) {
         if self.json {

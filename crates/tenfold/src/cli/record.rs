@@ -1,4 +1,4 @@
-//! doing, log, watch-log, search, events: writing into the record and reading it.
+//! doing, search, events: writing into the record and reading it.
 
 use serde_json::{Value, json};
 
@@ -38,59 +38,6 @@ impl Doing {
         }
         out.answer(&answer, |a| vec![text(a, "reply").to_owned()]);
         Ok(Exit::Done)
-    }
-}
-
-/// List deploys (who, what, when), or print the log of deploy N.
-#[derive(Debug, clap::Args)]
-#[command(before_long_help = "Examples:\n  tenfold log\n  tenfold log --service photos --limit 50\n  tenfold log 12")]
-pub struct Log {
-    /// A deploy's number.
-    #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
-    deploy: Option<i64>,
-    #[arg(long, conflicts_with = "deploy")]
-    service: Option<String>,
-    #[arg(long, conflicts_with = "deploy")]
-    environment: Option<String>,
-    #[arg(long, default_value = "20", value_parser = clap::value_parser!(u32).range(1..=500))]
-    limit: u32,
-    #[command(flatten)]
-    pub(super) common: Common,
-}
-
-impl Log {
-    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
-        if let Some(n) = self.deploy {
-            let log = client.get(&format!("/api/deploys/{n}/log"), &[]).await?;
-            out.answer(&log, |log| list(log, "items").iter().map(follow::log_line).collect());
-            return Ok(Exit::Done);
-        }
-        let limit = self.limit.to_string();
-        let mut query = vec![("limit", limit.as_str())];
-        query.extend(self.service.as_deref().map(|s| ("service", s)));
-        query.extend(self.environment.as_deref().map(|e| ("environment", e)));
-        let deploys = client.get("/api/deploys", &query).await?;
-        out.answer(&deploys, |deploys| {
-            let line = |d: &Value| format!("{} {}", minute(d, "started_at"), follow::deploy_line(d, out));
-            list(deploys, "items").iter().map(line).collect()
-        });
-        Ok(Exit::Done)
-    }
-}
-
-/// Follow the log of deploy N until it ends; the exit code tells how.
-#[derive(Debug, clap::Args)]
-#[command(before_long_help = "Examples:\n  tenfold watch-log 12")]
-pub struct WatchLog {
-    #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
-    deploy: i64,
-    #[command(flatten)]
-    pub(super) common: Common,
-}
-
-impl WatchLog {
-    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
-        follow::deploy(client, out, self.deploy).await
     }
 }
 

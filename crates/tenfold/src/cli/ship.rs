@@ -28,10 +28,13 @@ pub struct Deploy {
     /// Return as soon as it is queued.
     #[arg(long)]
     no_wait: bool,
+    /// Be refused where a deploy is under way or others wait, instead of waiting for a turn.
+    #[arg(long)]
+    no_queue: bool,
     /// Say what would ship and what each stage would do; change nothing.
     #[arg(long, conflicts_with = "no_wait")]
     dry_run: bool,
-    /// Pass over windows, freezes, locks and pins; only an admin may, and the reason is recorded.
+    /// Pass over windows, freezes, locks, pins and stages; only an admin may, and the reason is recorded.
     #[arg(long = "override", value_name = "REASON")]
     override_reason: Option<String>,
     #[command(flatten)]
@@ -46,8 +49,22 @@ impl Deploy {
         let body = json!({
             "service": self.service, "environment": self.to, "ref": self.reference, "override": self.override_reason,
         });
-        let deploy = client.post("/api/deploys", &body).await?;
-        started(client, out, &deploy, self.no_wait).await
+        if self.no_queue {
+            let deploy = client.post("/api/deploys", &body).await?;
+            return started(client, out, &deploy, self.no_wait).await;
+        }
+        let asked = client.post("/api/queues", &body).await?;
+        if asked["waiting"].is_null() {
+            return started(client, out, &asked["deploy"], self.no_wait).await;
+        }
+        let place = (self.service.as_str(), self.to.as_str());
+        match super::queue::turn(client, out, place, &asked["waiting"], self.no_wait).await? {
+            Some(number) => {
+                talk(&format!("deploy {number}: {}/deploys/{number}", client.base()));
+                follow::deploy(client, out, number).await
+            }
+            None => Ok(Exit::Done),
+        }
     }
 }
 
@@ -64,6 +81,7 @@ impl Deploy {
         });
         let in_the_way =
             list(&next, "plan").is_empty() || ["locked", "running", "closed"].iter().any(|key| !next[*key].is_null());
+        let in_the_way = in_the_way || !next["stage"]["refused"].is_null();
         Ok(if in_the_way { Exit::Refused } else { Exit::Done })
     }
 }
@@ -78,7 +96,7 @@ fn stage_line(stage: &Value) -> String {
     format!("{}:{on} {}", text(stage, "name"), text(stage, "says"))
 }
 
-async fn started(client: &Client, out: Out, deploy: &Value, no_wait: bool) -> Result<Exit, Failure> {
+pub(super) async fn started(client: &Client, out: Out, deploy: &Value, no_wait: bool) -> Result<Exit, Failure> {
     let n = number(deploy, "number");
     talk(&format!("{} {n}: {}/deploys/{n}", text(deploy, "kind"), client.base()));
     if no_wait {
@@ -234,6 +252,10 @@ fn next_lines(next: &Value) -> Vec<String> {
         number(next, "added_count"),
         number(next, "removed_count")
     )];
+    let diff = text(next, "diff_url");
+    if !diff.is_empty() {
+        lines.push(diff.to_owned());
+    }
     for (sign, key) in [("+", "added"), ("-", "removed")] {
         let commit = |c: &Value| format!("{sign} {} {} ({})", text(c, "short"), text(c, "message"), text(c, "author"));
         lines.extend(list(next, key).iter().map(commit));
@@ -250,8 +272,18 @@ fn next_lines(next: &Value) -> Vec<String> {
     if !next["irreversible"].is_null() {
         lines.push(format!("does not go back by itself: {}", text(next, "irreversible")));
     }
+    lines.extend(stages_line(&next["stage"]));
     lines.extend(checklist(&next["expects"]));
     lines
+}
+
+/// Where the environment stands in the order of stages.
+fn stages_line(stage: &Value) -> Option<String> {
+    let (after, refused) = (text(stage, "after"), text(stage, "refused"));
+    if !refused.is_empty() {
+        return Some(format!("◆ {refused}"));
+    }
+    (!after.is_empty()).then(|| format!("passed {after} as deploy {}", number(stage, "passed")))
 }
 
 fn checklist(expects: &Value) -> Vec<String> {

@@ -1,4 +1,4 @@
-import type { ReactElement } from "react";
+import { useState, type ReactElement } from "react";
 import { deploys } from "../../api/endpoints";
 import type { Deploy } from "../../api/types";
 import { isRunning } from "../../lib/status";
@@ -9,8 +9,10 @@ import { navigate } from "../../router/router";
 import { useSession } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
 
+const REASON_MAX = 200;
+
 /** The server decides; this only spares a click that it would refuse. */
-function whyNotApprove(deploy: Deploy, login: string): string | null {
+export function whyNotApprove(deploy: Pick<Deploy, "approval" | "actor">, login: string): string | null {
   const asked = deploy.approval;
   if (!asked) return null;
   if (asked.four_eyes && deploy.actor.id === login) return "You started it; somebody else approves.";
@@ -19,22 +21,27 @@ function whyNotApprove(deploy: Deploy, login: string): string | null {
   return null;
 }
 
-/** What a person can do to a deploy. What cannot be done now says why. */
+/** What a person can do to a deploy, each with one press; a reason that was written before goes with it. What cannot be done now says why. */
 export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
   const { busy, run } = useAction("deploy.");
+  const [reason, setReason] = useState("");
   const { person } = useSession();
   const { why, also } = undoOf(deploy.number, useRecentDeploys(deploy.service, deploy.environment));
   const running = isRunning(deploy.state);
   const waits = deploy.state === "held" || deploy.state === "needs_human";
-  const act = (work: (number: number) => Promise<Deploy>, done: string): void => void run(() => work(deploy.number), done);
-  const follow = async (work: () => Promise<Deploy>, done: (next: Deploy) => string): Promise<void> => {
-    const next = await run(work, done);
-    if (next && next.number !== deploy.number) navigate(`/deploys/${next.number}`);
+  const follow = async (work: (number: number, reason: string) => Promise<Deploy>, done: (next: Deploy) => string): Promise<void> => {
+    const next = await run(() => work(deploy.number, reason), done);
+    if (!next) return;
+    setReason("");
+    if (next.number !== deploy.number) navigate(`/deploys/${next.number}`);
   };
+  const act = (work: (number: number, reason: string) => Promise<Deploy>, done: string): void => void follow(work, () => done);
+  const takesReason = running || !why;
   return (
     <>
+      {takesReason && <input className="reason" aria-label="Reason" maxLength={REASON_MAX} placeholder={waits ? "reason, if you like" : running ? "reason to stop it" : "reason to roll back"} value={reason} onChange={(event) => setReason(event.target.value)} />}
       {deploy.state === "awaiting_approval" && (
-        <ActionButton look="primary" busy={busy} why={whyNotApprove(deploy, person.login)} onClick={() => act(deploys.approve, `You approved deploy ${deploy.number}.`)}>
+        <ActionButton look="primary" busy={busy} why={whyNotApprove(deploy, person.login)} onClick={() => act((number) => deploys.approve(number), `You approved deploy ${deploy.number}.`)}>
           Approve
         </ActionButton>
       )}
@@ -46,9 +53,9 @@ export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
         </ActionButton>
       )}
       {!running && deploy.state !== "succeeded" && deploy.kind === "deploy" && (
-        <ActionButton busy={busy} onClick={() => void follow(() => deploys.retry(deploy.number), (next) => `Deploy ${next.number} tries again.`)}>Retry</ActionButton>
+        <ActionButton busy={busy} onClick={() => void follow((number) => deploys.retry(number), (next) => `Deploy ${next.number} tries again.`)}>Retry</ActionButton>
       )}
-      <ActionButton look="danger" busy={busy} why={why} onClick={() => void follow(() => deploys.rollback(deploy.number), (next) => `Rollback ${next.number} has started.`)}>
+      <ActionButton look="danger" busy={busy} why={why} onClick={() => void follow(deploys.rollback, (next) => `Rollback ${next.number} has started.`)}>
         Roll back
       </ActionButton>
       {also.length > 0 && <span className="why">takes back {also.join(", ")} as well</span>}

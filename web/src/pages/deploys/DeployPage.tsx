@@ -5,21 +5,27 @@ import { useQuery } from "../../api/useQuery";
 import { isRunning } from "../../lib/status";
 import { plural } from "../../lib/units";
 import { CommitList } from "../../parts/CommitList";
-import { CanaryHold, DeployStatus, HostTiles, PodTiles, Shas, Steps } from "../../parts/DeployBits";
+import { CanaryHold, DeployStatus, PodTiles, Shas } from "../../parts/DeployBits";
 import { Link } from "../../router/Link";
 import type { PageProps } from "../../shell/routes";
 import { Elapsed, Problem, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
-import { BuildLog } from "./BuildLog";
 import { CanaryJudge } from "./CanaryJudge";
 import { DeployActions } from "./DeployActions";
 import { DeployGraphs } from "./DeployGraphs";
 import { DeployRecord } from "./DeployRecord";
 import { Approvals, Score } from "./Expects";
+import { DeployPlan } from "./run/DeployPlan";
+import { HostGrid } from "./run/HostGrid";
+import { RunLog } from "./run/RunLog";
+import { ServicePage } from "./ServicePage";
+import { servicePath } from "./service/path";
 
 function Facts({ deploy }: { deploy: Deploy }): ReactElement {
   return (
     <dl className="facts">
+      <dt>Service</dt>
+      <dd><Link className="inline-link" to={servicePath(deploy.service)}>{deploy.service}</Link> in {deploy.environment}</dd>
       <dt>What</dt>
       <dd><Shas deploy={deploy} />, {plural(deploy.commit_count, "commit")}</dd>
       <dt>Who</dt>
@@ -30,7 +36,8 @@ function Facts({ deploy }: { deploy: Deploy }): ReactElement {
       {deploy.reverts ? <><dt>Reverts</dt><dd><Link to={`/deploys/${deploy.reverts}`}>deploy {deploy.reverts}</Link></dd></> : null}
       {deploy.reverted_by ? <><dt>Taken back</dt><dd>by <Link to={`/deploys/${deploy.reverted_by}`}>rollback {deploy.reverted_by}</Link></dd></> : null}
       {deploy.from_deploy ? <><dt>Before it</dt><dd><Link to={`/deploys/${deploy.from_deploy}`}>deploy {deploy.from_deploy}</Link></dd></> : null}
-      {deploy.overridden && <><dt>Passed over</dt><dd>windows, freezes and locks: {deploy.overridden}</dd></>}
+      {deploy.overridden && <><dt>Passed over</dt><dd>windows, freezes, locks and stages: {deploy.overridden}</dd></>}
+      {deploy.after_stage && <><dt>Passed</dt><dd>{deploy.after_stage.environment} as <Link to={`/deploys/${deploy.after_stage.deploy}`}>deploy {deploy.after_stage.deploy}</Link></dd></>}
       {deploy.digest && <><dt>Artifact</dt><dd className="mono wrap-any">{deploy.digest}</dd></>}
     </dl>
   );
@@ -45,17 +52,17 @@ function Body({ deploy }: { deploy: Deploy }): ReactElement {
       {deploy.irreversible && <p><Status look="warning">Does not go back by itself</Status> <span className="muted">{deploy.irreversible}</span></p>}
       {deploy.approval && <Approvals approval={deploy.approval} />}
       {deploy.hook && <p><Status look="busy">The hook {deploy.hook} runs</Status></p>}
-      <Steps deploy={deploy} />
+      <DeployPlan deploy={deploy} />
       <CanaryHold deploy={deploy} />
       <div className="columns">
         <div className="stack">
-          <Section title={deploy.handed_to ? "Steps" : "Hosts"} end={canaries.length > 0 && <span className="muted">canary: {canaries.map(({ host }) => host).join(", ")}</span>}>
-            {deploy.hosts.length === 0 ? <p className="muted">No host was chosen yet.</p> : <HostTiles hosts={deploy.hosts} />}
+          <Section title={deploy.handed_to ? "Steps" : "Hosts"} end={canaries.length > 0 && <span className="muted">canary: {canaries.length <= 4 ? canaries.map(({ host }) => host).join(", ") : plural(canaries.length, "host")}</span>}>
+            {deploy.hosts.length === 0 ? <p className="muted">No host was chosen yet.</p> : <HostGrid hosts={deploy.hosts} />}
           </Section>
           {deploy.pods && deploy.pods.length > 0 && <Section title="Pods"><PodTiles pods={deploy.pods} /></Section>}
           {deploy.judged && <CanaryJudge judged={deploy.judged} service={deploy.service} />}
           {deploy.expects && <Score expects={deploy.expects} />}
-          <BuildLog number={deploy.number} running={isRunning(deploy.state)} />
+          <RunLog number={deploy.number} running={isRunning(deploy.state)} />
           <DeployGraphs deploy={deploy} />
         </div>
         <div className="stack">
@@ -72,9 +79,14 @@ function Body({ deploy }: { deploy: Deploy }): ReactElement {
   );
 }
 
+/** `/deploys/12` is a deploy, `/deploys/photos` a service. */
 export default function DeployPage({ params }: PageProps): ReactElement {
-  const number = Number(params.number);
-  const valid = Number.isInteger(number) && number > 0;
+  const name = params.number ?? "";
+  return /^\d+$/.test(name) ? <OneDeploy number={Number(name)} /> : <ServicePage name={name} />;
+}
+
+function OneDeploy({ number }: { number: number }): ReactElement {
+  const valid = Number.isSafeInteger(number) && number > 0;
   const query = useQuery(valid ? `deploy:${number}` : null, () => deploys.get(number), { touches: ["deploy.", "host."] });
   if (!valid) return <PageFrame title="No such deploy"><p>A deploy has a number, as in <Link to="/deploys">the deploy log</Link>.</p></PageFrame>;
   const deploy = query.data;

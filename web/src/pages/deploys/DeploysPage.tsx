@@ -3,7 +3,7 @@ import { services } from "../../api/endpoints";
 import { useQuery } from "../../api/useQuery";
 import { Empty } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
-import { DeployLog } from "./DeployLog";
+import { DeployLog } from "./log/DeployLog";
 import { ServiceCard } from "./ServiceCard";
 
 /** What can be shipped, and all that was. */

@@ -22,9 +22,9 @@ function Check({ word, text }: { word: string; text: string }): ReactElement {
 /** Ticking is for whoever reads; nothing is sent. */
 export function Checklist({ expects }: { expects: DeployExpects }): ReactElement {
   return (
-    <div className="stack">
+    <div className="stack tight">
       <p className="strong">Before the click</p>
-      <ul className="stack" aria-label="Before the click">
+      <ul className="stack tight" aria-label="Before the click">
         {expects.metrics.map(({ says }) => <Check key={`m ${says}`} word="expected" text={says} />)}
         {expects.risks.map((risk) => <Check key={`r ${risk}`} word="risk" text={risk} />)}
         {expects.signs.map((sign) => <Check key={`s ${sign}`} word="sign of trouble" text={sign} />)}
@@ -37,7 +37,7 @@ export function Checklist({ expects }: { expects: DeployExpects }): ReactElement
 export function Score({ expects }: { expects: DeployExpects }): ReactElement {
   return (
     <Section title="Expected" end={expects.scored_at ? <span className="muted">scored <Time at={expects.scored_at} /></span> : <span className="muted">scored {expects.after_s} s after the last host</span>}>
-      <ul className="stack">
+      <ul className="stack tight">
         {expects.metrics.map(({ says, outcome, before, after }) => {
           const [look, word] = OUTCOME[outcome ?? ""] ?? (["quiet", "Not scored yet"] as const);
           return (

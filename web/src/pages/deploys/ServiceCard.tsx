@@ -2,73 +2,39 @@ import { useState, type ReactElement } from "react";
 import { deploys, services } from "../../api/endpoints";
 import type { NextDeploy, Service } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
-import { duration } from "../../lib/time";
 import { plural } from "../../lib/units";
 import { useAction } from "../../lib/useAction";
-import { CommitList } from "../../parts/CommitList";
-import { DeployStatus } from "../../parts/DeployBits";
+import { DeployStatus, Steps } from "../../parts/DeployBits";
 import { Link } from "../../router/Link";
 import { navigate } from "../../router/router";
 import { ActionButton } from "../../ui/Action";
-import { Problem, Sha, Status, Time } from "../../ui/basics";
+import { useSession } from "../../shell/session";
+import { Problem, Status, Time } from "../../ui/basics";
 import { Checklist } from "./Expects";
-import { LockDialog, LockLine } from "./Locks";
-import { lockWord } from "./locks";
+import { LockDialog } from "./LockDialog";
+import { LockLine, LocksOf } from "./Locks";
+import { keepsOut, lockWord } from "./locks";
+import { QueueLine, StageLine } from "./Queue";
+import { servicePath } from "./service/path";
+import { Movement, Ships } from "./service/Ships";
 import { TrainLine } from "./Train";
 
-const COMMITS_SHOWN = 5;
-
-function whyNot(next: NextDeploy | undefined): string | null {
+function whyNot(next: NextDeploy | undefined, login: string): string | null {
   if (!next) return "Asking what would ship…";
-  if (next.locked) return `${lockWord(next.locked)} by ${next.locked.owner_name}: ${next.locked.reason}`;
+  if (next.locked && keepsOut(next.locked, login, next.next?.sha)) return `${lockWord(next.locked)} by ${next.locked.owner_name}: ${next.locked.reason}`;
   if (next.closed) return `Closed: ${next.closed.why}`;
+  if (next.stage?.refused) return next.stage.refused;
   if (next.running) return `Deploy ${next.running.number} is under way.`;
   if (!next.next) return "The repository has no commit to ship.";
   if (next.added.length === 0 && next.removed.length === 0 && next.current) return "Nothing new: the newest commit runs already.";
   return null;
 }
 
-function Ships({ next }: { next: NextDeploy }): ReactElement {
-  const [all, setAll] = useState(false);
-  const shown = all ? next.added : next.added.slice(0, COMMITS_SHOWN);
-  return (
-    <>
-      {next.warnings.map((warning) => <p key={warning}><Status look="warning">{warning}</Status></p>)}
-      {next.added.length > 0 && <CommitList commits={shown} />}
-      {next.added.length > COMMITS_SHOWN && (
-        <div>
-          <button type="button" className="button plain" aria-expanded={all} onClick={() => setAll(!all)}>
-            {all ? "Fewer" : `All ${next.added.length} commits`}
-          </button>
-        </div>
-      )}
-      {next.removed.length > 0 && (
-        <>
-          <p className="muted">These run now and would be gone:</p>
-          <CommitList commits={next.removed} removed />
-        </>
-      )}
-    </>
-  );
-}
-
-function Movement({ next }: { next: NextDeploy }): ReactElement {
-  return (
-    <span>
-      <Sha sha={next.current?.sha} /> <span aria-label="to">→</span> <Sha sha={next.next?.sha} />{" "}
-      <span className="muted">
-        {next.added.length > 0 && `${plural(next.added.length, "commit")} added`}
-        {next.removed.length > 0 && `, ${plural(next.removed.length, "commit")} removed`}
-        {next.expected_ms ? `, about ${duration(next.expected_ms)}` : ""}
-      </span>
-    </span>
-  );
-}
-
-/** One service in one environment: what runs, what would ship, and the one button. */
-export function ServiceCard({ service, environment }: { service: Service; environment: string }): ReactElement {
+/** One service in one environment: what runs, what would ship, and the one button. On the service's own page it is `full`. */
+export function ServiceCard({ service, environment, full = false }: { service: Service; environment: string; full?: boolean }): ReactElement {
   const [locking, setLocking] = useState(false);
   const { busy, run } = useAction("deploy.");
+  const { person } = useSession();
   const query = useQuery(`next:${service.name}:${environment}`, () => services.next(service.name, environment), {
     touches: ["deploy.", "lock.", "service."],
     everyMs: 30_000,
@@ -76,7 +42,7 @@ export function ServiceCard({ service, environment }: { service: Service; enviro
   const next = query.data;
   const trains = useQuery("trains", () => deploys.trains(), { touches: ["train.", "deploy."], everyMs: 30_000 });
   const train = trains.data?.items.find((one) => one.service === service.name && one.environment === environment);
-  const why = query.error && !next ? query.error.message : whyNot(next);
+  const why = query.error && !next ? query.error.message : whyNot(next, person.login);
   const current = service.current[environment];
   const start = async (): Promise<void> => {
     const started = await run(() => deploys.start(service.name, environment), (deploy) => `Deploy ${deploy.number} is queued.`);
@@ -85,30 +51,32 @@ export function ServiceCard({ service, environment }: { service: Service; enviro
   return (
     <article className="panel pad service-card" aria-label={`${service.name} in ${environment}`}>
       <div className="section-head">
-        <h3>{service.name}</h3>
-        <span className="tag">{environment}</span>
+        {full ? <h2>{environment}</h2> : <><h3><Link to={servicePath(service.name)}>{service.name}</Link></h3><span className="tag">{environment}</span></>}
         {next && <Movement next={next} />}
         {current && <span className="muted">deploy <Link to={`/deploys/${current.deploy}`}>{current.deploy}</Link> since <Time at={current.since} /></span>}
       </div>
-      {service.description && <p className="muted">{service.description}</p>}
+      {service.description && !full && <p className="muted">{service.description}</p>}
       {query.error && <Problem message={query.error.message} advice={query.error.advice} retry={query.reload} />}
-      {next?.locked && <LockLine lock={next.locked} />}
+      {full ? <LocksOf service={service.name} environment={environment} /> : next?.locked && <LockLine lock={next.locked} />}
       {next?.running && (
         <p>
           <DeployStatus deploy={next.running} /> <Link to={`/deploys/${next.running.number}`}>Deploy {next.running.number} by {next.running.actor_name}</Link>
         </p>
       )}
+      {full && next?.running && <Steps deploy={next.running} />}
       {next?.closed?.opens_at && <p className="muted">It opens again <Time at={next.closed.opens_at} show="stamp" />.</p>}
       <TrainLine train={train} service={service.name} environment={environment} />
-      {next && <Ships next={next} />}
+      <QueueLine service={service.name} environment={environment} next={next} />
+      {next?.stage && <StageLine stage={next.stage} />}
+      {next && <Ships next={next} full={full} />}
       {next?.irreversible && <p><Status look="warning">Does not go back by itself</Status> <span className="muted">{next.irreversible}</span></p>}
       {next?.approval && <p className="muted">{plural(next.approval.count, "person", "people")} must approve before the first host flips.</p>}
       {next?.expects && <Checklist expects={next.expects} />}
       <div className="buttons">
         <ActionButton look="primary" busy={busy} why={why} label={`Deploy ${service.name} to ${environment}`} onClick={() => void start()}>Deploy</ActionButton>
-        {next && !next.locked && <button type="button" className="button" onClick={() => setLocking(true)}>Lock</button>}
+        {next && <button type="button" className="button" onClick={() => setLocking(true)}>Lock</button>}
       </div>
-      <LockDialog open={locking} onClose={() => setLocking(false)} service={service.name} environment={environment} />
+      <LockDialog open={locking} onClose={() => setLocking(false)} service={service.name} environment={environment} runs={current?.sha} />
     </article>
   );
 }

@@ -1,4 +1,4 @@
-import type { ReactElement } from "react";
+import { Fragment, type ReactElement } from "react";
 import type { Host, HostRelease } from "../../api/types";
 import { worst, type Look } from "../../lib/status";
 import { shortSha } from "../../lib/units";
@@ -15,6 +15,18 @@ function hostStatus(host: Host): [Look, string] {
   return [look, word[look]];
 }
 
+/** How a host holds a service to its limits; what it cannot do stands first. */
+function Limits({ release }: { release: HostRelease }): ReactElement | null {
+  if (!release.limits) return null;
+  const { in_force, missing } = release.limits;
+  const said = [...missing.map((what) => `Not held to: ${what}`), ...in_force.map((what) => `Held to: ${what}`)].join("\n");
+  return (
+    <span className="line" title={said}>
+      {missing.length > 0 ? <Status look="warning">Without all of its limits: {missing.join("; ")}</Status> : <span className="muted">limits: {in_force.join(", ")}</span>}
+    </span>
+  );
+}
+
 /** Every host with what runs on it. */
 export function Fleet({ hosts }: { hosts: Host[] }): ReactElement {
   return (
@@ -29,9 +41,12 @@ export function Fleet({ hosts }: { hosts: Host[] }): ReactElement {
             </span>
             <Status look={look}>{word}</Status>
             {host.releases.map((release) => (
-              <span key={release.service} className="line">
-                {release.deploy ? <Link to={`/deploys/${release.deploy}`}>{release.service} {shortSha(release.sha)}</Link> : `${release.service} ${shortSha(release.sha)}`}
-              </span>
+              <Fragment key={release.service}>
+                <span className="line">
+                  {release.deploy ? <Link to={`/deploys/${release.deploy}`}>{release.service} {shortSha(release.sha)}</Link> : `${release.service} ${shortSha(release.sha)}`}
+                </span>
+                <Limits release={release} />
+              </Fragment>
             ))}
             {host.state !== "connected" && <span className="line">seen <Time at={host.last_seen} /></span>}
           </li>

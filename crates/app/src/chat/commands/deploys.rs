@@ -1,12 +1,13 @@
-//! Shipping: deploy, rollback, next, lock, unlock.
+//! Shipping: deploy, rollback, promote, abort, cancel, retry, next, lock, unlock.
 
 use tenfold_types::Fault;
 
-use super::Reply;
+use super::{Reply, deploys_seen};
 use crate::chat::Command;
 use crate::chat::announce::span;
-use crate::chat::grammar::TrainAsk;
-use crate::deploys::views::{Deploy, LockKind, NewDeploy, NewLock, TrainView};
+use crate::chat::grammar::{DeployWord, LockHow, TrainAsk};
+use crate::deploys::Answer;
+use crate::deploys::views::{Deploy, DeployFilter, Lock, LockKind, NewDeploy, NewLock, TrainView};
 use crate::{App, Caller};
 
 /// Commits that `next` lists.
@@ -14,12 +15,26 @@ const COMMITS_SHOWN: usize = 8;
 
 pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result<Reply, Fault> {
     match command {
-        Command::Deploy { service, reference, environment } => {
-            let deploy = app
-                .deploy_start(who, NewDeploy { service, environment, reference, reason: None, override_reason: None })
-                .await?;
-            Ok(started(app, &deploy))
+        Command::Deploy { service, reference, environment, override_reason } => {
+            let (of, to) = (service.clone(), environment.clone());
+            let new = NewDeploy { service, environment, reference, reason: None, override_reason };
+            let asked = app.deploy_ask(who, new).await?;
+            Ok(match (&asked.deploy, &asked.waiting) {
+                (Some(deploy), _) => started(app, deploy),
+                (None, Some(entry)) => Reply::line(super::queue::joined(&of, &to, entry)),
+                (None, None) => return Err(Fault::internal("the deploy neither began nor waits")),
+            })
         }
+        Command::DeployDryRun { service, reference, environment } => {
+            next(app, &service, &environment, reference.as_deref(), true).await
+        }
+        Command::Deploys { service, environment, state, by } => {
+            let filter = DeployFilter { service, environment, state, actor: by, ..DeployFilter::default() };
+            deploys_seen::list(app, filter).await
+        }
+        Command::DeployShow { number } => deploys_seen::show(app, number).await,
+        Command::DeployLog { number, host } => deploys_seen::log(app, number, host.as_deref()).await,
+        Command::DeployMove { number, word, reason } => Box::pin(moved(app, who, number, word, reason)).await,
         Command::RollbackService { service, environment, reason } => {
             Ok(started(app, &app.service_rollback(who, &service, &environment, reason).await?))
         }
@@ -38,13 +53,17 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
         Command::Train { service, environment, word, reason } => {
             Box::pin(train(app, who, &service, &environment, word, reason)).await
         }
-        Command::Next { service, environment } => next(app, &service, &environment).await,
-        Command::Lock { service, environment, reason, for_ms } => {
-            let expires_at = Some(app.now().plus_ms(for_ms));
-            let kind = LockKind::Lock;
-            let new = NewLock { service, environment, reason, expires_at, minutes: None, kind, from: None, sha: None };
-            let lock = app.lock_create(who, new).await?;
-            Ok(Reply::line(format!("{} in {} is locked for {}", lock.service, lock.environment, span(for_ms))))
+        Command::Next { service, environment } => next(app, &service, &environment, None, false).await,
+        Command::Lock { service, environment, reason, for_ms, how } => {
+            let (kind, from, sha) = match how {
+                LockHow::Lock => (LockKind::Lock, None, None),
+                LockHow::Freeze { from } => (LockKind::Freeze, from, None),
+                LockHow::Pin { reference } => (LockKind::Pin, None, Some(reference)),
+            };
+            // A freeze that begins later lasts as long from then.
+            let expires_at = Some(from.unwrap_or_else(|| app.now()).plus_ms(for_ms));
+            let new = NewLock { service, environment, reason, expires_at, minutes: None, kind, from, sha };
+            Ok(Reply::line(lock_line(&app.lock_create(who, new).await?, for_ms)))
         }
         Command::Unlock { service, environment } => {
             let released = app.unlock(who, &service, &environment).await?;
@@ -55,6 +74,27 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
         }
         other => Err(Fault::internal(format!("`{}` is no word of shipping", other.verb()))),
     }
+}
+
+async fn moved(app: &App, who: &Caller, number: i64, word: DeployWord, reason: Option<String>) -> Result<Reply, Fault> {
+    let answer = match word {
+        DeployWord::Promote => Answer::Promote,
+        DeployWord::Abort => Answer::Abort,
+        DeployWord::Cancel => Answer::Cancel,
+        DeployWord::Retry => return Ok(started(app, &app.deploy_retry(who, number).await?)),
+    };
+    Ok(Reply::line(state_line(&app.deploy_answer(who, number, answer, reason).await?)))
+}
+
+fn lock_line(lock: &Lock, for_ms: i64) -> String {
+    let service = if lock.service == "*" { "everything" } else { lock.service.as_str() };
+    let how = match lock.kind {
+        LockKind::Lock => "locked".to_owned(),
+        LockKind::Freeze => "frozen".to_owned(),
+        LockKind::Pin => format!("pinned to {}", lock.sha.as_deref().and_then(|sha| sha.get(..7)).unwrap_or("nothing")),
+    };
+    let from = lock.from.map_or_else(String::new, |from| format!(" from {from}"));
+    format!("{service} in {} is {how}{from} for {}", lock.environment, span(for_ms))
 }
 
 fn started(app: &App, deploy: &Deploy) -> Reply {
@@ -81,8 +121,15 @@ pub(super) fn state_line(deploy: &Deploy) -> String {
     )
 }
 
-async fn next(app: &App, service: &str, environment: &str) -> Result<Reply, Fault> {
-    let next = app.deploy_next(service, environment, None).await?;
+/// What would ship; with `planned` also what each stage would do.
+async fn next(
+    app: &App,
+    service: &str,
+    environment: &str,
+    reference: Option<&str>,
+    planned: bool,
+) -> Result<Reply, Fault> {
+    let next = app.deploy_next(service, environment, reference).await?;
     let current = next.current.as_ref().map_or("nothing".to_owned(), |c| c.sha.chars().take(7).collect());
     let mut lines = vec![format!(
         "{service} in {environment}: {current} -> {}, {} commits{}",
@@ -94,17 +141,26 @@ async fn next(app: &App, service: &str, environment: &str) -> Result<Reply, Faul
     if next.added.len() > COMMITS_SHOWN {
         lines.push(format!("and {} more", next.added_count - COMMITS_SHOWN as u64));
     }
+    lines.extend(next.diff_url.iter().cloned());
     if let Some(lock) = &next.locked {
         lines.push(format!("locked by {}: {}", lock.owner_name, lock.reason));
     }
     lines.extend(next.closed.iter().map(|closed| format!("closed: {}", closed.why)));
     lines.extend(next.irreversible.iter().map(|why| format!("does not go back by itself: {why}")));
     lines.extend(next.approval.iter().map(|a| format!("waits for {} to approve before the first host", a.count)));
+    if let Some(stage) = &next.stage {
+        lines.extend(stage.refused.clone());
+        let passed = stage.after.as_ref().zip(stage.passed);
+        lines.extend(passed.map(|(after, number)| format!("passed {after} as deploy {number}")));
+    }
     if let Some(expects) = &next.expects {
         lines.extend(expects.metrics.iter().map(|m| format!("expected: {}", m.says)));
         lines.extend(expects.risks.iter().map(|r| format!("risk: {r}")));
     }
     lines.extend(next.warnings);
+    if planned {
+        lines.extend(next.plan.iter().map(deploys_seen::stage_line));
+    }
     Ok(Reply::lines(lines))
 }
 

@@ -1,12 +1,14 @@
 //! From a command to the use case behind it, and back to a few lines. Decides nothing: rights and rules are the use cases'.
 
 mod deploys;
+mod deploys_seen;
 mod duty;
 mod flag_changes;
 mod flag_shared;
 mod flags;
 mod oncall;
 mod query;
+mod queue;
 mod why;
 
 use tenfold_types::{ErrorCode, Fault, Severity};
@@ -60,6 +62,11 @@ impl App {
             }
             Command::Status => self.say_status().await,
             Command::Deploy { .. }
+            | Command::DeployDryRun { .. }
+            | Command::Deploys { .. }
+            | Command::DeployShow { .. }
+            | Command::DeployLog { .. }
+            | Command::DeployMove { .. }
             | Command::RollbackService { .. }
             | Command::RollbackDeploy { .. }
             | Command::Approve { .. }
@@ -67,6 +74,9 @@ impl App {
             | Command::Next { .. }
             | Command::Lock { .. }
             | Command::Unlock { .. } => Box::pin(deploys::execute(self, who, command)).await,
+            Command::Queue { service, environment, ask, reason } => {
+                Box::pin(queue::execute(self, who, service, &environment, ask, reason)).await
+            }
             Command::FlagList { .. }
             | Command::FlagSwitch { .. }
             | Command::FlagRollout { .. }

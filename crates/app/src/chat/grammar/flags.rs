@@ -157,7 +157,7 @@ pub fn parse_context(text: &str) -> Result<Map<String, Value>, Fault> {
                 .advice("write it like {\"userId\": \"42\"}, or like userId=42 plan=pro")),
         };
     }
-    let words = super::lexer::read(text, &[])?.words;
+    let words = super::lexer::read(text, &[], &[])?.words;
     let pairs = words.iter().flat_map(|w| w.split(',')).map(str::trim).filter(|w| !w.is_empty());
     pairs
         .map(|pair| match pair.split_once('=') {

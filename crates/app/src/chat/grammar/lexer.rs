@@ -5,7 +5,7 @@ use tenfold_types::{ErrorCode, Fault};
 /// A longer line is refused.
 pub const LINE_CHARS_MAX: usize = 2_000;
 
-/// The words in order and the flags with their values.
+/// The words in order and the flags with their values; the value of a switch is empty.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Words {
     pub words: Vec<String>,
@@ -61,9 +61,9 @@ fn tokens(line: &str) -> Result<Vec<Token>, Fault> {
     }
 }
 
-/// Reads a line; `takes` are the flags that may stand in it, each with a value (`--to staging` or `--to=staging`). After
-/// `--` everything is a word.
-pub fn read(line: &str, takes: &[&str]) -> Result<Words, Fault> {
+/// Reads a line; `takes` are the flags that may stand in it, each with a value (`--to staging` or `--to=staging`),
+/// `switches` those without one. After `--` everything is a word.
+pub fn read(line: &str, takes: &[&str], switches: &[&str]) -> Result<Words, Fault> {
     let mut out = Words::default();
     let mut only_words = false;
     let mut tokens = tokens(line)?.into_iter();
@@ -82,17 +82,23 @@ pub fn read(line: &str, takes: &[&str]) -> Result<Words, Fault> {
             Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
             None => (flag.to_owned(), None),
         };
-        if !takes.contains(&name.as_str()) {
-            let known: Vec<String> = takes.iter().map(|t| format!("--{t}")).collect();
+        let is_switch = switches.contains(&name.as_str());
+        if !is_switch && !takes.contains(&name.as_str()) {
+            let known: Vec<String> = takes.iter().chain(switches).map(|t| format!("--{t}")).collect();
             let advice =
                 if known.is_empty() { "it takes none".to_owned() } else { format!("it takes {}", known.join(", ")) };
             return Err(
                 Fault::new(ErrorCode::BadRequest, format!("`--{name}` is not a flag of this command")).advice(advice)
             );
         }
-        let value = value.or_else(|| tokens.next().map(|t| t.text)).filter(|v| !v.is_empty());
-        let Some(value) = value else {
-            return Err(Fault::new(ErrorCode::BadRequest, format!("`--{name}` needs a value")));
+        let value = if is_switch {
+            if value.is_some() {
+                return Err(Fault::new(ErrorCode::BadRequest, format!("`--{name}` takes no value")));
+            }
+            String::new()
+        } else {
+            let value = value.or_else(|| tokens.next().map(|t| t.text)).filter(|v| !v.is_empty());
+            value.ok_or_else(|| Fault::new(ErrorCode::BadRequest, format!("`--{name}` needs a value")))?
         };
         if out.flags.iter().any(|(n, _)| *n == name) {
             return Err(Fault::new(ErrorCode::BadRequest, format!("`--{name}` is given twice")));

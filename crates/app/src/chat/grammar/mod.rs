@@ -9,6 +9,8 @@ mod flags;
 mod lexer;
 mod oncall;
 mod parse;
+mod queue;
+mod ship;
 mod verbs;
 
 #[cfg(test)]
@@ -25,6 +27,8 @@ pub use flags::{
 };
 pub use oncall::OnCall;
 pub use parse::{DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_matchers};
+pub use queue::QueueAsk;
+pub use ship::{DeployWord, LockHow};
 pub use verbs::{VERBS, Verb, help, verb};
 
 /// What a command without an environment means.
@@ -45,6 +49,33 @@ pub enum Command {
         service: String,
         reference: Option<String>,
         environment: String,
+        /// Why windows, freezes, locks and pins are passed over.
+        override_reason: Option<String>,
+    },
+    /// What a deploy would do, stage by stage.
+    DeployDryRun {
+        service: String,
+        reference: Option<String>,
+        environment: String,
+    },
+    Deploys {
+        service: Option<String>,
+        environment: Option<String>,
+        state: Option<String>,
+        /// Login of who asked for them.
+        by: Option<String>,
+    },
+    DeployShow {
+        number: i64,
+    },
+    DeployLog {
+        number: i64,
+        host: Option<String>,
+    },
+    DeployMove {
+        number: i64,
+        word: DeployWord,
+        reason: Option<String>,
     },
     RollbackService {
         service: String,
@@ -184,11 +215,19 @@ pub enum Command {
         word: TrainAsk,
         reason: Option<String>,
     },
+    /// Who waits for a place, or for any.
+    Queue {
+        service: Option<String>,
+        environment: String,
+        ask: QueueAsk,
+        reason: Option<String>,
+    },
     Lock {
         service: String,
         environment: String,
         reason: String,
         for_ms: i64,
+        how: LockHow,
     },
     Unlock {
         service: String,
@@ -209,7 +248,7 @@ pub enum Command {
 /// True when a line may be meant for us: its first word is a verb, or near one.
 pub fn concerns(line: &str) -> bool {
     let word = line.split_whitespace().next().unwrap_or("").to_lowercase();
-    verbs::verb(&word).is_some() || verbs::closest(&word).is_some()
+    verbs::verb(&word).is_some() || verbs::instead(&word).is_some()
 }
 
 /// How bad an incident opened by hand is.
@@ -232,7 +271,10 @@ impl Command {
     /// The verb this is an instance of.
     pub fn verb(&self) -> &'static str {
         match self {
-            Self::Deploy { .. } => "deploy",
+            Self::Deploy { .. } | Self::DeployDryRun { .. } => "deploy",
+            Self::Deploys { .. } | Self::DeployShow { .. } => "deploys",
+            Self::DeployLog { .. } => "log",
+            Self::DeployMove { word, .. } => word.verb(),
             Self::RollbackService { .. } | Self::RollbackDeploy { .. } => "rollback",
             Self::Status => "status",
             Self::Next { .. } => "next",
@@ -270,6 +312,7 @@ impl Command {
             Self::Mute { .. } => "mute",
             Self::Approve { .. } => "approve",
             Self::Train { .. } => "train",
+            Self::Queue { .. } => "queue",
             Self::Lock { .. } => "lock",
             Self::Unlock { .. } => "unlock",
             Self::Doing { .. } => "doing",
@@ -285,6 +328,10 @@ impl Command {
             self,
             Self::Status
                 | Self::Next { .. }
+                | Self::Queue { ask: QueueAsk::Show, .. }
+                | Self::DeployDryRun { .. }
+                | Self::Deploys { .. }
+                | Self::DeployShow { .. }
                 | Self::FlagList { .. }
                 | Self::FlagShow { .. }
                 | Self::FlagPreview { .. }

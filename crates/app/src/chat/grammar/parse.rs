@@ -10,9 +10,8 @@ pub const DURATION_MS_MAX: i64 = 30 * 24 * 3_600_000;
 /// The longest reason, title or note.
 pub const TEXT_CHARS_MAX: usize = 1_000;
 const MATCHERS_MAX: usize = 20;
-/// What `take` and `lock` mean without `--for`.
+/// What `take` means without `--for`.
 const TAKE_MS: i64 = 2 * 3_600_000;
-const LOCK_MS: i64 = 3_600_000;
 
 pub(super) fn misuse(message: impl Into<String>) -> Fault {
     Fault::new(ErrorCode::BadRequest, message)
@@ -26,8 +25,8 @@ pub fn parse(line: &str) -> Result<Command, Fault> {
     let Some(verb) = verbs::verb(&name) else {
         let fault =
             misuse(if name.is_empty() { "there is no command".into() } else { format!("I do not know `{name}`") });
-        return Err(match verbs::closest(&name) {
-            Some(verb) => fault.advice(format!("did you mean `{}`? Like this: {}", verb.name, verb.example)),
+        return Err(match verbs::instead(&name) {
+            Some((verb, line)) => fault.advice(format!("did you mean `{}`? Like this: {line}", verb.name)),
             None => fault.advice("say `help` for the list"),
         });
     };
@@ -39,7 +38,7 @@ pub fn parse(line: &str) -> Result<Command, Fault> {
     if verb.name == "query" {
         return Ok(Command::Query { expr: expression(rest, verb)? });
     }
-    let words = lexer::read(rest, verb.flags)?;
+    let words = lexer::read(rest, verb.flags, verb.switches)?;
     let mut args = Args { verb, words: words.words.into_iter(), flags: words.flags };
     let command = args.command()?;
     args.end()?;
@@ -89,11 +88,9 @@ pub(super) struct Args {
 impl Args {
     fn command(&mut self) -> Result<Command, Fault> {
         Ok(match self.verb.name {
-            "deploy" => Command::Deploy {
-                service: self.word("the service")?,
-                reference: self.words.next(),
-                environment: self.environment("to"),
-            },
+            "deploy" | "deploys" | "log" | "promote" | "abort" | "cancel" | "retry" | "lock" => {
+                super::ship::command(self)?
+            }
             "rollback" => self.rollback()?,
             "status" => Command::Status,
             "next" => Command::Next { service: self.word("the service")?, environment: self.environment("to") },
@@ -127,13 +124,8 @@ impl Args {
                 reason: self.reason()?,
             },
             "train" => self.train()?,
+            "queue" => super::queue::command(self)?,
             "approve" => Command::Approve { number: self.number("the deploy's number")? },
-            "lock" => Command::Lock {
-                service: self.word("the service")?,
-                environment: self.environment("in"),
-                reason: self.reason()?,
-                for_ms: self.duration(Some(LOCK_MS))?,
-            },
             "unlock" => Command::Unlock { service: self.word("the service")?, environment: self.environment("in") },
             "help" => Command::Help {
                 verb: match self.words.next() {
@@ -214,7 +206,11 @@ impl Args {
     pub(super) fn environment(&mut self, flag: &str) -> String {
         self.flag(flag).unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned())
     }
-    fn reason(&mut self) -> Result<String, Fault> {
+    /// Of a flag that has no value.
+    pub(super) fn switch(&mut self, name: &str) -> bool {
+        self.flag(name).is_some()
+    }
+    pub(super) fn reason(&mut self) -> Result<String, Fault> {
         let reason = self.flag("reason").unwrap_or_default();
         check_text(&reason, self.verb, "`--reason`")
     }
@@ -235,7 +231,7 @@ impl Args {
     }
 }
 
-fn number(word: &str, what: &str) -> Result<i64, Fault> {
+pub(super) fn number(word: &str, what: &str) -> Result<i64, Fault> {
     let digits = word.strip_prefix('#').unwrap_or(word);
     match digits.parse::<i64>() {
         Ok(number) if number > 0 => Ok(number),

@@ -17,11 +17,19 @@ fn text(t: &str) -> String {
 #[test]
 fn deploys_and_rollbacks() {
     let production = || text("production");
-    check("deploy photos", Command::Deploy { service: text("photos"), reference: None, environment: production() });
-    check(
-        "  Deploy photos abc123 --to=staging ",
-        Command::Deploy { service: text("photos"), reference: Some(text("abc123")), environment: text("staging") },
-    );
+    let deploy = |reference: Option<&str>, environment: &str, override_reason: Option<&str>| Command::Deploy {
+        service: text("photos"),
+        reference: reference.map(text),
+        environment: text(environment),
+        override_reason: override_reason.map(text),
+    };
+    check("deploy photos", deploy(None, "production", None));
+    check("  Deploy photos abc123 --to=staging ", deploy(Some("abc123"), "staging", None));
+    check("deploy photos --override \"the fix\"", deploy(None, "production", Some("the fix")));
+    let dry = Command::DeployDryRun { service: text("photos"), reference: None, environment: text("staging") };
+    check("deploy photos --dry-run --to staging", dry);
+    refuse("deploy photos --dry-run --override x", "nothing to override");
+    refuse("deploy photos --dry-run=yes", "takes no value");
     check(
         "rollback photos --reason \"errors up\"",
         Command::RollbackService {
@@ -34,9 +42,91 @@ fn deploys_and_rollbacks() {
     check("next photos --to staging", Command::Next { service: text("photos"), environment: text("staging") });
     refuse("deploy", "lacks the service");
     refuse("deploy photos a b", "one word too many");
-    refuse("deploy photos --in staging", "it takes --to");
+    refuse("deploy photos --in staging", "it takes --to, --override, --dry-run");
     refuse("deploy photos --to", "needs a value");
     refuse("rollback 12 --to staging", "leave `--to` out");
+}
+
+#[test]
+fn what_is_asked_of_a_deploy_by_its_number() {
+    let listed = |service: Option<&str>, environment: Option<&str>, state: Option<&str>| Command::Deploys {
+        service: service.map(text),
+        environment: environment.map(text),
+        state: state.map(text),
+        by: None,
+    };
+    check("deploys", listed(None, None, None));
+    check("deploys photos --in staging --state failed", listed(Some("photos"), Some("staging"), Some("failed")));
+    check("deploys #12", Command::DeployShow { number: 12 });
+    check("log 12 --host db2", Command::DeployLog { number: 12, host: Some(text("db2")) });
+    for (line, word) in [
+        ("promote 12", DeployWord::Promote),
+        ("abort 12", DeployWord::Abort),
+        ("cancel #12", DeployWord::Cancel),
+        ("retry 12", DeployWord::Retry),
+    ] {
+        check(line, Command::DeployMove { number: 12, word, reason: None });
+        assert!(!parse(line).unwrap().only_reads(), "{line}");
+    }
+    assert!(parse("deploys 12").unwrap().only_reads() && parse("deploy x --dry-run").unwrap().only_reads());
+    // What a build prints is for people with an account.
+    assert!(!parse("log 12").unwrap().only_reads());
+    let because = Some(text("the graphs are flat"));
+    check(
+        "promote 12 --reason \"the graphs are flat\"",
+        Command::DeployMove { number: 12, word: DeployWord::Promote, reason: because },
+    );
+    refuse("retry 12 --reason x", "is not a flag of this command");
+    refuse("deploys 12 --in staging", "leave `--in`, `--state` and `--by` out");
+    refuse("log photos", "whole number");
+    refuse("promote", "lacks the deploy's number");
+    refuse("retry 12 13", "one word too many");
+}
+
+#[test]
+fn a_queue_is_shown_left_let_go_on_and_somebody_is_taken_out() {
+    let queue = |service: Option<&str>, environment: &str, ask, reason: Option<&str>| Command::Queue {
+        service: service.map(text),
+        environment: text(environment),
+        ask,
+        reason: reason.map(text),
+    };
+    use crate::deploys::QueueWord;
+    let say = |word, of: Option<&str>| QueueAsk::Say { word, of: of.map(text) };
+    check("queue", queue(None, "production", QueueAsk::Show, None));
+    check("queue photos --in staging", queue(Some("photos"), "staging", QueueAsk::Show, None));
+    check("queue photos leave", queue(Some("photos"), "production", say(QueueWord::Leave, None), None));
+    check("queue photos Go", queue(Some("photos"), "production", say(QueueWord::Go, None), None));
+    check(
+        "queue photos drop raj --reason \"on holiday\"",
+        queue(Some("photos"), "production", say(QueueWord::Drop, Some("raj")), Some("on holiday")),
+    );
+    assert!(parse("queue photos").unwrap().only_reads() && !parse("queue photos go").unwrap().only_reads());
+    refuse("queue photos drop", "lacks whose deploy is dropped");
+    refuse("queue photos jump", "say leave, drop WHO or go");
+    refuse("queue photos leave raj", "one word too many");
+    refuse("queue photos --reason x", "leave `--reason` out");
+}
+
+#[test]
+fn a_lock_a_freeze_and_a_pin_are_three_things() {
+    let locked = |service: &str, how| Command::Lock {
+        service: text(service),
+        environment: text("production"),
+        reason: text("x"),
+        for_ms: 3_600_000,
+        how,
+    };
+    check("lock photos --freeze --reason x", locked("photos", LockHow::Freeze { from: None }));
+    let from = tenfold_types::Timestamp::parse_rfc3339("2026-12-20T00:00:00Z");
+    check("lock * --freeze --from 2026-12-20T00:00:00Z --reason x", locked("*", LockHow::Freeze { from }));
+    check("lock photos --pin abc123 --reason x", locked("photos", LockHow::Pin { reference: text("abc123") }));
+    refuse("lock * --reason x", "only a freeze is for all services");
+    refuse("lock photos --from 2026-12-20T00:00:00Z --reason x", "only a freeze begins later");
+    refuse("lock photos --freeze --from soon --reason x", "2026-12-20T00:00:00Z");
+    refuse("lock photos --freeze --pin x --reason x", "not both");
+    refuse("freeze photos --reason x", "lock photos --freeze");
+    refuse("pin photos", "lock photos --pin");
 }
 
 #[test]
@@ -145,6 +235,7 @@ fn shifts_mutes_and_locks() {
             environment: text("production"),
             reason: text("ana's_migration"),
             for_ms: 3_600_000,
+            how: LockHow::Lock,
         },
     );
     refuse("mute service=photos --for 1h", "lacks `--reason`");
@@ -196,7 +287,7 @@ fn every_example_is_understood_and_every_usage_names_its_flags() {
     for verb in VERBS {
         let command = parse(verb.example).unwrap_or_else(|e| panic!("{}: {e}", verb.example));
         assert_eq!(command.verb(), verb.name);
-        for flag in verb.flags {
+        for flag in verb.flags.iter().chain(verb.switches) {
             assert!(verb.usage.contains(&format!("--{flag}")), "{}: --{flag}", verb.name);
         }
         assert_eq!(help(Some(verb)).len(), 1);

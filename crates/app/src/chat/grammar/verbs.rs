@@ -9,16 +9,18 @@ pub struct Verb {
     pub example: &'static str,
     /// Flags it takes, each with a value.
     pub flags: &'static [&'static str],
+    /// Flags it takes that stand alone.
+    pub switches: &'static [&'static str],
     /// Only in chat, not on the command line.
     pub chat_only: bool,
 }
 
 macro_rules! verbs {
-    ($($name:literal $usage:literal $summary:literal $example:literal [$($flag:literal)*] $($only:ident)?;)*) => {
+    ($($name:literal $usage:literal $summary:literal $example:literal [$($flag:literal)*] $([$($switch:literal)*])? $($only:ident)?;)*) => {
         /// Every verb, in the order of the help.
         pub const VERBS: &[Verb] = &[$(Verb {
             name: $name, usage: $usage, summary: $summary, example: $example, flags: &[$($flag),*],
-            chat_only: verbs!(@only $($only)?),
+            switches: &[$($($switch),*)?], chat_only: verbs!(@only $($only)?),
         },)*];
     };
     (@only chat_only) => { true };
@@ -26,13 +28,22 @@ macro_rules! verbs {
 }
 
 verbs! {
-    "deploy" "deploy SERVICE [REF] [--to ENV]" "Deploys a service: what is on its branch, or a commit"
-        "deploy photos --to production" ["to"];
+    "deploy" "deploy SERVICE [REF] [--to ENV] [--dry-run] [--override REASON]"
+        "Deploys a service: what is on its branch, or a commit" "deploy photos --to production" ["to" "override"] ["dry-run"];
+    "deploys" "deploys [SERVICE|N] [--in ENV] [--state STATE] [--by LOGIN]"
+        "Lists deploys, of all services or of one, or shows deploy N" "deploys photos" ["in" "state" "by"];
+    "log" "log N [--host HOST]" "Says the last lines of the log of deploy N" "log 12" ["host"];
     "rollback" "rollback SERVICE|N [--to ENV] [--reason TEXT]" "Goes back to the release before, or undoes deploy N"
         "rollback photos" ["to" "reason"];
     "approve" "approve N" "Approves deploy N, which waits for people" "approve 12" [];
+    "promote" "promote N [--reason TEXT]" "Lets deploy N, which is held, go on" "promote 12" ["reason"];
+    "abort" "abort N [--reason TEXT]" "Sends deploy N, which is held, back" "abort 12" ["reason"];
+    "cancel" "cancel N [--reason TEXT]" "Stops deploy N; hosts that flipped go back" "cancel 12" ["reason"];
+    "retry" "retry N" "Deploys what deploy N did once more, as a new one" "retry 12" [];
     "train" "train SERVICE [join|leave|graphs|good|uh-oh|clear|hold|unhold|done] [--in ENV] [--reason TEXT]"
         "Ships together: joins a train, looks, says good or uh-oh, holds it" "train photos join" ["in" "reason"];
+    "queue" "queue [SERVICE] [leave|go|drop WHO] [--in ENV] [--reason TEXT]"
+        "Says who waits to deploy; leaves the queue, lets it go on, takes somebody out" "queue photos" ["in" "reason"];
     "status" "status" "Says what is being deployed, what fires and who is on call" "status" [];
     "next" "next SERVICE [--to ENV]" "Lists what the next deploy would ship" "next photos" ["to"];
     "flag" "flag list|show|on|off|rollout|preview|create|set|archive KEY [PERCENT] [--in ENV] [--reason TEXT] [--context CONTEXT] \
@@ -71,8 +82,9 @@ verbs! {
         "why-not alertname=Down service=photos" [];
     "checks" "checks list; checks show NAME" "Lists checks that are not well, or shows one" "checks list" [];
     "query" "query EXPR" "Says the newest values of an expression in PromQL" "query \"sum by (job) (up)\"" [];
-    "lock" "lock SERVICE --reason TEXT [--for DURATION] [--in ENV]" "Keeps others from deploying a service"
-        "lock photos --reason \"migrating\" --for 1h" ["reason" "for" "in"];
+    "lock" "lock SERVICE|* --reason TEXT [--freeze [--from INSTANT]] [--pin REF] [--for DURATION] [--in ENV]"
+        "Keeps others from deploying a service; a freeze stops everybody, a pin lets one commit through"
+        "lock photos --reason \"migrating\" --for 1h" ["reason" "from" "pin" "for" "in"] ["freeze"];
     "unlock" "unlock SERVICE [--in ENV]" "Lets deploys through again" "unlock photos" ["in"];
     "doing" "doing TEXT" "Tells everybody what you are doing, for the record" "doing \"rebooting db2\"" [];
     "help" "help [VERB]" "Lists the verbs, or explains one" "help deploy" [];
@@ -95,6 +107,21 @@ pub fn help(of: Option<&Verb>) -> Vec<String> {
     ]
 }
 
+/// What somebody may have meant, as a line to say instead: a word of another trade leads to that which does the same here,
+/// flags included.
+pub(super) fn instead(word: &str) -> Option<(&'static Verb, &'static str)> {
+    const LINES: &[(&str, &str, &str)] = &[
+        ("freeze", "lock", "lock photos --freeze --reason \"stocktaking\" --for 7d"),
+        ("pin", "lock", "lock photos --pin 4f2a91c --reason \"until the fix is out\""),
+        ("dry-run", "deploy", "deploy photos --dry-run"),
+        ("show", "deploys", "deploys 12"),
+    ];
+    match LINES.iter().find(|(w, ..)| *w == word) {
+        Some((_, name, line)) => verb(name).map(|verb| (verb, *line)),
+        None => closest(word).map(|verb| (verb, verb.example)),
+    }
+}
+
 /// The verb somebody may have meant.
 pub(super) fn closest(word: &str) -> Option<&'static Verb> {
     const SYNONYMS: &[(&str, &str)] = &[
@@ -107,6 +134,10 @@ pub(super) fn closest(word: &str) -> Option<&'static Verb> {
         ("release", "deploy"),
         ("revert", "rollback"),
         ("undo", "rollback"),
+        ("continue", "promote"),
+        ("stop", "cancel"),
+        ("again", "retry"),
+        ("history", "deploys"),
         ("flags", "flag"),
         ("flip", "flag"),
         ("switch", "flag"),
@@ -114,6 +145,7 @@ pub(super) fn closest(word: &str) -> Option<&'static Verb> {
         ("swap", "oncall"),
         ("close", "resolve"),
         ("freeze", "lock"),
+        ("pin", "lock"),
         ("promql", "query"),
         ("graph", "query"),
         ("commands", "help"),

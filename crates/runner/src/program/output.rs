@@ -1,4 +1,4 @@
-//! What a build prints: masked, cut into lines, and told to whoever follows.
+//! What a program prints: masked, cut into lines, and told to whoever follows.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(super) struct Reader {
     /// Notified with every piece, so that silence is noticed.
     pub noise: Arc<Notify>,
     pub secrets: Secrets,
-    /// Where what the build's parent says is put; only its stream has one.
+    /// Where what the program's parent says is put; only its stream has one.
     pub parent: Option<Arc<Mutex<Option<Said>>>>,
 }
 

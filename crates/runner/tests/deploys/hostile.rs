@@ -1,0 +1,81 @@
+//! Hosts where somebody put links in the way of the agent: nothing is written, read or removed through them.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use tenfold_deploys::Digest;
+
+use crate::world::{World, ready};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_in_the_place_of_releases_is_refused() {
+    if !ready() {
+        return;
+    }
+    let world = World::new(1).await;
+    let outside = world.dir.path().join("outside");
+    fs::create_dir_all(&outside).unwrap();
+    fs::write(outside.join("precious"), "precious").unwrap();
+    let place = world.host_dir("host-1").join("services/photos");
+    fs::create_dir_all(&place).unwrap();
+    let _ = fs::remove_dir_all(place.join("releases"));
+    symlink(&outside, place.join("releases")).unwrap();
+    let deploy = world.deploy().await;
+    let failed = world.state(deploy.number, &["failed"]).await;
+    let error = failed.error.unwrap_or_default();
+    assert!(error.contains("services/photos/releases is a link and no folder of the agent's own"), "{error}");
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 1, "nothing was put or removed there");
+    assert!(outside.join("precious").exists());
+
+    fs::remove_file(place.join("releases")).unwrap();
+    let again = world.deploy().await;
+    world.state(again.number, &["succeeded"]).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_among_blobs_and_releases_are_not_followed() {
+    if !ready() {
+        return;
+    }
+    let world = World::new(1).await;
+    world.build_also("fs.writeFileSync('dist/a.txt', 'planted'); fs.writeFileSync('dist/b.txt', 'another');");
+    world.commit("one");
+    let outside = world.dir.path().join("outside");
+    fs::create_dir_all(&outside).unwrap();
+    let (twin, victim) = (outside.join("twin"), outside.join("victim"));
+    fs::write(&twin, "planted").unwrap();
+    fs::write(&victim, "victim").unwrap();
+    let blob = |text: &str| {
+        let name = Digest::of(text.as_bytes()).to_string();
+        let folder = world.host_dir("host-1").join("blobs").join(&name[..2]);
+        fs::create_dir_all(&folder).unwrap();
+        folder.join(name)
+    };
+    // one with the very content, which could be turned elsewhere later; and one where the next blob is to be written
+    symlink(&twin, blob("planted")).unwrap();
+    symlink(&victim, blob("another").with_extension("part")).unwrap();
+    let deploy = world.deploy().await;
+    world.state(deploy.number, &["succeeded"]).await;
+    let release = fs::canonicalize(world.host_dir("host-1").join("services/photos/current")).unwrap();
+    for (name, text) in [("dist/a.txt", "planted"), ("dist/b.txt", "another")] {
+        let path = release.join(name);
+        assert!(path.symlink_metadata().unwrap().is_file(), "{name}");
+        assert_eq!(fs::read_to_string(path).unwrap(), text);
+    }
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "victim");
+    assert_eq!(fs::read_to_string(&twin).unwrap(), "planted");
+
+    // what is pruned after the next release: links to folders, among releases and among blobs
+    world.commit("two");
+    let damaged = format!("services/photos/releases/{}.damaged", Digest::of(b"damaged"));
+    let damaged = world.host_dir("host-1").join(damaged);
+    symlink(&outside, &damaged).unwrap();
+    symlink(&outside, world.host_dir("host-1").join("blobs/zz")).unwrap();
+    let deploy = world.deploy().await;
+    world.state(deploy.number, &["succeeded"]).await;
+    world.until("pruning", |_| !damaged.is_symlink()).await;
+    world.end().await;
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "victim", "the link goes, and not what it leads to");
+    assert_eq!(fs::read_to_string(&twin).unwrap(), "planted");
+}

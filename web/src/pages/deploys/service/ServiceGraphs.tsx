@@ -1,0 +1,31 @@
+import type { ReactElement } from "react";
+import { graphs } from "../../../api/endpoints";
+import type { Dashboard } from "../../../api/types";
+import { useQuery } from "../../../api/useQuery";
+import { PanelChart } from "../../../charts/PanelChart";
+import { useMovingRange } from "../../../charts/range";
+import { useMarkers } from "../../../charts/useMarkers";
+import { Link } from "../../../router/Link";
+import { Section } from "../../../ui/Section";
+
+const PANELS_MAX = 3;
+const RANGE = "1h";
+
+function Panels({ dashboard, service }: { dashboard: Dashboard; service: string }): ReactElement {
+  const range = useMovingRange(RANGE);
+  const markers = useMarkers(range, service);
+  return (
+    <Section title="Graphs" end={<><span className="muted">{range.text}</span> <Link to={`/graphs/${encodeURIComponent(dashboard.name)}`}>All of them</Link></>}>
+      <div className="grid-3">
+        {dashboard.panels.slice(0, PANELS_MAX).map((panel, at) => <PanelChart key={`${panel.title} ${at}`} panel={panel} range={range} markers={markers} sync="service" />)}
+      </div>
+    </Section>
+  );
+}
+
+/** The first graphs of the service's dashboard, with what happened on them. */
+export function ServiceGraphs({ service }: { service: string }): ReactElement | null {
+  const query = useQuery("dashboards", graphs.dashboards, { touches: ["dashboard.", "service."] });
+  const dashboard = query.data?.items.find((one) => one.service === service);
+  return dashboard && dashboard.panels.length > 0 ? <Panels dashboard={dashboard} service={service} /> : null;
+}

@@ -133,6 +133,12 @@ async fn a_release_is_put_there_and_taken_back() {
     assert_eq!((next.hosts.clone(), next.handed_to.as_deref()), (vec!["command".to_owned()], Some("command bash")));
     assert_eq!(next.current.as_ref().map(|c| c.sha.as_str()), Some(first.as_str()));
     assert!(next.plan.iter().any(|s| s.says.contains("bash put.sh runs within 900 s")), "{:?}", next.plan);
+    // whoever may only look runs nothing of a commit that nobody has taken into the branch
+    *thing.live.lock() = String::new();
+    let other = world.app().deploy_next("photos", "production", Some(&second)).await.unwrap();
+    assert!(other.warnings.iter().any(|w| w.contains("this is what was deployed last")), "{:?}", other.warnings);
+    assert_eq!(other.current.as_ref().map(|c| c.sha.as_str()), Some(first.as_str()));
+    thing.live.lock().clone_from(&first);
 
     let deploy = world.deploy().await;
     let done = world.state(deploy.number, "succeeded").await;

@@ -53,7 +53,9 @@ export function ServiceCard({ service, environment, full = false }: { service: S
       <div className="section-head">
         {full ? <h2>{environment}</h2> : <><h3><Link to={servicePath(service.name)}>{service.name}</Link></h3><span className="tag">{environment}</span></>}
         {next && <Movement next={next} />}
-        {current && <span className="muted">deploy <Link to={`/deploys/${current.deploy}`}>{current.deploy}</Link> since <Time at={current.since} /></span>}
+        {current && (current.deploy > 0
+          ? <span className="muted">deploy <Link to={`/deploys/${current.deploy}`}>{current.deploy}</Link> since <Time at={current.since} /></span>
+          : <span className="muted">put there by no deploy of here</span>)}
       </div>
       {service.description && !full && <p className="muted">{service.description}</p>}
       {query.error && <Problem message={query.error.message} advice={query.error.advice} retry={query.reload} />}

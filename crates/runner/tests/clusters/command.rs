@@ -35,8 +35,10 @@ impl Thing {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (live, calls, gate) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(0)));
-        let parts = (Arc::clone(&live), Arc::clone(&calls), gate.clone());
+        let live: Arc<Mutex<String>> = Arc::default();
+        let calls: Arc<Mutex<Vec<String>>> = Arc::default();
+        let gate = Arc::new(Semaphore::new(0));
+        let parts = (live.clone(), calls.clone(), gate.clone());
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (live, calls, gate) = parts.clone();

@@ -57,6 +57,7 @@ test('the page of a service says what would ship, how, and to whom it is known; 
   await card(page).getByText('Sell pears').waitFor();
   await card(page).getByText(/^mei/).waitFor();
   await card(page).getByText(sha.slice(0, 7)).first().waitFor();
+  await card(page).getByRole('list', { name: 'What runs of shop in production' }).getByText('6 hosts on').waitFor();
   const plan = card(page).getByRole('list', { name: 'Plan' }).getByRole('listitem');
   assert.deepEqual((await plan.allInnerTexts()).map((text) => text.split('\n')[0]), ['Build', 'Stage', 'Approval', 'Promote']);
   const checklist = card(page).getByRole('list', { name: 'Before the click' });

@@ -16,6 +16,7 @@ import { LockLine, LocksOf } from "./Locks";
 import { keepsOut, lockWord } from "./locks";
 import { QueueLine, StageLine } from "./Queue";
 import { servicePath } from "./service/path";
+import { Runs } from "./service/Runs";
 import { Movement, Ships } from "./service/Ships";
 import { TrainLine } from "./Train";
 
@@ -59,6 +60,7 @@ export function ServiceCard({ service, environment, full = false }: { service: S
       </div>
       {service.description && !full && <p className="muted">{service.description}</p>}
       {query.error && <Problem message={query.error.message} advice={query.error.advice} retry={query.reload} />}
+      {full && <Runs service={service.name} environment={environment} />}
       {full ? <LocksOf service={service.name} environment={environment} /> : next?.locked && <LockLine lock={next.locked} />}
       {next?.running && (
         <p>

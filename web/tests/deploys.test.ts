@@ -5,7 +5,7 @@ import { changed, isFiltered, older, PAGE, readFilters, ROWS_MAX, STATES, toQuer
 import { lockOf, NO_LOCK } from "../src/pages/deploys/lockForm";
 import { isFor, keepsOut } from "../src/pages/deploys/locks";
 import { asText, filterLines, SERVER, speakers } from "../src/pages/deploys/run/lines";
-import { filterHosts, summary, troubles } from "../src/pages/deploys/run/hosts";
+import { filterHosts, summary, troubles } from "../src/parts/deployHosts";
 import { groups } from "../src/pages/deploys/service/groups";
 import { planned, stages } from "../src/pages/deploys/service/stages";
 

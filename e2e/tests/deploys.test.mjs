@@ -57,6 +57,7 @@ test('the page of a service says what would ship, how, and to whom it is known; 
   await card(page).getByText('Sell pears').waitFor();
   await card(page).getByText(/^mei/).waitFor();
   await card(page).getByText(sha.slice(0, 7)).first().waitFor();
+  await card(page).getByRole('list', { name: 'What runs of shop in production' }).getByText('6 hosts on').waitFor();
   const plan = card(page).getByRole('list', { name: 'Plan' }).getByRole('listitem');
   assert.deepEqual((await plan.allInnerTexts()).map((text) => text.split('\n')[0]), ['Build', 'Stage', 'Approval', 'Promote']);
   const checklist = card(page).getByRole('list', { name: 'Before the click' });
@@ -125,6 +126,15 @@ test('a held deploy is sent back with a reason, another is let go on', async () 
   await again.keyboard.press('Enter');
   await status(again, 'Succeeded');
   assert.ok((await said(second)).some((text) => /Ana \(the graphs are fine\) let shop/.test(text)), 'the reason is in the record');
+
+  await again.getByLabel('Reason', { exact: true }).fill('they were not ripe');
+  await button(again, 'Roll back').click();
+  await again.waitForURL((url) => !url.pathname.endsWith(`/${second}`));
+  await again.getByRole('heading', { level: 1, name: `Rollback ${numberOf(again)} of shop to production` }).waitFor();
+  await status(again, 'Succeeded');
+  await again.getByRole('region', { name: 'Facts' }).getByText('they were not ripe').waitFor();
+  await again.goto(`/deploys/${second}`);
+  await status(again, 'Taken back');
   await again.context().close();
 });
 

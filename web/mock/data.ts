@@ -211,6 +211,6 @@ export function now(empty: boolean): Now {
   return {
     at: new Date().toISOString(), on_call: [SCHEDULES[0]!.on_call!], deploys: figure(67, 67, "deploys"), last_deploy: DEPLOYS[1]!, deploys_today: 14, week: { deploys: 67, changes: 496, people: 3, sentence: "67 deploys of 496 changes by 3 people" },
     change_fail_rate: figure(0.0303, 66, "ratio"), recovery_ms: figure(312_000, 2, "ms"), lead_time_ms: figure(5_400_000, 67, "ms"),
-    firing: { critical: 1, warning: 1, unknown: 1 }, troubles: [{ part: "chat", text: "irc is away: connection refused; announcements wait for it" }], running: DEPLOYS.filter(({ state }) => state === "canary"), alerts: ALERTS.filter(({ state }) => state !== "resolved"), hosts: HOST_LIST, incidents: INCIDENTS,
+    firing: { critical: 1, warning: 1, unknown: 1 }, troubles: [{ part: "chat", text: "irc is away: connection refused; announcements wait for it" }], running: DEPLOYS.filter(({ state }) => ["canary", "promoting"].includes(state)), alerts: ALERTS.filter(({ state }) => state !== "resolved"), hosts: HOST_LIST, incidents: INCIDENTS,
   };
 }

@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { Deploy, DeployHost, LogLine } from "../src/api/types";
+import type { Deploy, DeployHost, Host, LogLine } from "../src/api/types";
 import { whyNotApprove } from "../src/pages/deploys/DeployActions";
 import { changed, isFiltered, older, PAGE, readFilters, ROWS_MAX, STATES, toQuery } from "../src/pages/deploys/log/filters";
 import { lockOf, NO_LOCK } from "../src/pages/deploys/lockForm";
 import { isFor, keepsOut } from "../src/pages/deploys/locks";
 import { asText, filterLines, SERVER, speakers } from "../src/pages/deploys/run/lines";
-import { filterHosts, summary, troubles } from "../src/pages/deploys/run/hosts";
+import { filterHosts, summary, troubles } from "../src/parts/deployHosts";
+import { groups } from "../src/pages/deploys/service/groups";
 import { planned, stages } from "../src/pages/deploys/service/stages";
 
 const NOW = Date.parse("2026-11-26T12:00:40Z");
@@ -135,6 +136,16 @@ describe("a run log", () => {
   it("names its hosts in the order people count, and is copied with who said it", () => {
     expect(speakers(lines)).toEqual(["web-2", "web-10"]);
     expect(asText(lines.slice(2, 4))).toBe("2026-11-26T12:00:00Z build warning: unused\n2026-11-26T12:00:00Z web-10 web-10: staged");
+  });
+});
+
+describe("what hosts run", () => {
+  it("is told by commit and state, the most first", () => {
+    const release = (sha: string, state: string, service = "shop") => ({ service, environment: "production", sha, state, deploy: 1, digest: "", address: null, since: "" });
+    const on = (name: string, ...releases: ReturnType<typeof release>[]): Host => ({ name, environment: "production", labels: {}, state: "connected", last_seen: "", version: "", releases });
+    const fleet = [on("a", release("new", "running")), on("b", release("old", "running")), on("c", release("old", "running"), release("x", "running", "other")), on("d", release("old", "unhealthy")), on("e")];
+    expect(groups(fleet, "shop", "production").map(({ sha, word, hosts }) => [sha, word, hosts])).toEqual([["old", "on", ["b", "c"]], ["new", "on", ["a"]], ["old", "unhealthy on", ["d"]]]);
+    expect(groups(fleet, "shop", "staging")).toEqual([]);
   });
 });
 

@@ -83,6 +83,12 @@ fn print_unit(args: &Args) -> anyhow::Result<()> {
             _ => words.push(word),
         }
     }
+    // systemd starts it without the variables of this shell
+    if !words.iter().any(|word| word == "--server" || word.starts_with("--server="))
+        && let Ok(server) = std::env::var("TENFOLD_SERVER")
+    {
+        words.extend(["--server".to_owned(), server]);
+    }
     print!("{}", unit_file::text(&words, args.user.as_deref().unwrap_or(unit_file::USER), &args.dir)?);
     Ok(())
 }

@@ -60,6 +60,26 @@ fn what_somebody_does_is_in_the_record_under_the_name_and_by_this_door() {
 }
 
 #[test]
+fn deploys_are_listed_and_one_is_found_by_its_number() {
+    let b = Bench::start();
+    b.set_up();
+    let none = b.run(&["deploys", "photos", "--state", "failed", "--by", "ana", "--json"]);
+    assert_eq!(code(&none), 0, "{}", err(&none));
+    let value: serde_json::Value = serde_json::from_slice(&none.stdout).unwrap();
+    assert_eq!(value["items"], serde_json::json!([]));
+    let wrong = b.run(&["deploys", "--state", "gone"]);
+    assert_eq!((code(&wrong), text(&wrong)), (2, String::new()));
+    assert!(err(&wrong).contains("not a state of a deploy"), "{}", err(&wrong));
+    for verb in ["deploys", "log", "watch-log", "promote", "abort", "cancel", "retry"] {
+        let missing = b.run(&[verb, "12"]);
+        assert_eq!(code(&missing), 1, "{verb}: {}", err(&missing));
+        assert!(err(&missing).contains("there is no deploy 12"), "{verb}: {}", err(&missing));
+    }
+    assert_eq!(code(&b.run(&["deploys", "12", "--in", "staging"])), 2, "a number says which one it is");
+    assert_eq!(code(&b.run(&["log"])), 2, "a log is of a deploy");
+}
+
+#[test]
 fn exported_files_apply_to_an_empty_difference() {
     let b = Bench::start();
     b.set_up();

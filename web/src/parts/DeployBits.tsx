@@ -8,6 +8,7 @@ import { Link } from "../router/Link";
 import { plural } from "../lib/units";
 import { Elapsed, Sha, Status } from "../ui/basics";
 import { DiffLink } from "./DiffLink";
+import { summary, TILES_MAX } from "./deployHosts";
 import { ladder } from "./steps";
 
 /** A deploy that went well and was taken back later is not shown as well. */
@@ -79,6 +80,15 @@ export function HostTiles({ hosts }: { hosts: DeployHost[] }): ReactElement {
   );
 }
 
+/** How many hosts are in which state, where there is no room for each. */
+function HostCounts({ hosts }: { hosts: DeployHost[] }): ReactElement {
+  return (
+    <ul className="buttons" aria-label="Hosts by state">
+      {summary(hosts).map(({ state, look, word, count }) => <li key={state}><Status look={look}>{word}</Status> {count}</li>)}
+    </ul>
+  );
+}
+
 /** The pods or allocations of a deploy that a cluster carries out. */
 export function PodTiles({ pods }: { pods: DeployPod[] }): ReactElement {
   return (
@@ -119,7 +129,7 @@ export function RunningDeploy({ deploy }: { deploy: Deploy }): ReactElement {
       </div>
       <Steps deploy={deploy} />
       <CanaryHold deploy={deploy} />
-      {deploy.hosts.length > 0 && <HostTiles hosts={deploy.hosts} />}
+      {deploy.hosts.length > TILES_MAX ? <HostCounts hosts={deploy.hosts} /> : deploy.hosts.length > 0 && <HostTiles hosts={deploy.hosts} />}
     </article>
   );
 }

@@ -52,6 +52,18 @@ pub(super) struct Looked {
     pub half_way: Option<String>,
 }
 
+impl Looked {
+    /// Where nobody asked.
+    pub(super) fn not_asked(handed: &HandedOver, branch: &str) -> Self {
+        let running = place_names(handed.name(), 1).into_iter().map(|name| (name, None)).collect();
+        let says = format!(
+            "{} is asked what is live when a deploy begins, and for commits of {branch}; this is what was deployed last",
+            handed.says()
+        );
+        Self { running, current: None, says: vec![says], half_way: None }
+    }
+}
+
 impl App {
     /// What stands there, by the pipeline of this commit; an error names what is missing.
     pub(super) async fn look_at(

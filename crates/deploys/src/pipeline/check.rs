@@ -45,11 +45,16 @@ pub(super) fn parse(text: &str) -> Result<Pipeline, PipelineError> {
 
 fn from_yaml(text: &str, error: &serde_saphyr::Error) -> PipelineError {
     let line = error.location().map_or(0, |l| usize::try_from(l.line()).unwrap_or(0));
-    if matches!(error.without_snippet(), serde_saphyr::Error::AliasReplayLimitExceeded { .. }) {
+    let plain = error.without_snippet().to_string();
+    // the reader's own words for its limits, whichever way it renders them
+    if plain.contains("total_replayed_events") {
         let message = format!("aliases stand for more than {ALIASED_MAX} values; write them out where they are needed");
         return PipelineError { line, message };
     }
-    let plain = error.without_snippet().to_string();
+    if plain.contains("Aliases {") {
+        let message = format!("there are more than {ALIASES_MAX} aliases; write out what they stand for");
+        return PipelineError { line, message };
+    }
     let said = plain.lines().next().unwrap_or("the file is not YAML");
     let said = match said.find(" at line ").or_else(|| said.find(", line ")) {
         Some(i) => &said[..i],

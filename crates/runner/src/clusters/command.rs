@@ -240,7 +240,7 @@ impl Place {
         let run = Run {
             name: "observe",
             argv: &self.command.observe,
-            sha: Some(wanted.as_ref().map_or(self.target.ground.sha.as_str(), |(sha, _)| sha)),
+            sha: Some(wanted.as_ref().map_or(self.target.ground.sha.as_str(), |(sha, _)| sha.as_str())),
             digest: wanted.as_ref().map(|(_, digest)| *digest),
             within: (2 * OBSERVE_S, 2 * OBSERVE_S),
             lines,

@@ -35,8 +35,10 @@ impl Thing {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (live, calls, gate) = (Arc::default(), Arc::default(), Arc::new(Semaphore::new(0)));
-        let parts = (Arc::clone(&live), Arc::clone(&calls), gate.clone());
+        let live: Arc<Mutex<String>> = Arc::default();
+        let calls: Arc<Mutex<Vec<String>>> = Arc::default();
+        let gate = Arc::new(Semaphore::new(0));
+        let parts = (live.clone(), calls.clone(), gate.clone());
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (live, calls, gate) = parts.clone();
@@ -133,6 +135,12 @@ async fn a_release_is_put_there_and_taken_back() {
     assert_eq!((next.hosts.clone(), next.handed_to.as_deref()), (vec!["command".to_owned()], Some("command bash")));
     assert_eq!(next.current.as_ref().map(|c| c.sha.as_str()), Some(first.as_str()));
     assert!(next.plan.iter().any(|s| s.says.contains("bash put.sh runs within 900 s")), "{:?}", next.plan);
+    // whoever may only look runs nothing of a commit that nobody has taken into the branch
+    *thing.live.lock() = String::new();
+    let other = world.app().deploy_next("photos", "production", Some(&second)).await.unwrap();
+    assert!(other.warnings.iter().any(|w| w.contains("this is what was deployed last")), "{:?}", other.warnings);
+    assert_eq!(other.current.as_ref().map(|c| c.sha.as_str()), Some(first.as_str()));
+    thing.live.lock().clone_from(&first);
 
     let deploy = world.deploy().await;
     let done = world.state(deploy.number, "succeeded").await;

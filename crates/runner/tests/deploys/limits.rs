@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -53,6 +54,25 @@ fn limits_hold_from_the_first_instruction_on() {
     let away = serde_json::json!({"command": ["true"], "join": "/no/such/group"});
     let (done, said) = started(&away);
     assert!(!done && said.contains("could not join its control group"), "it does not run without: {said}");
+}
+
+/// Where control groups of version 2 are mounted.
+fn groups() -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    let at = mounts.lines().find(|line| line.split(' ').nth(2) == Some("cgroup2"))?.split(' ').nth(1)?.to_owned();
+    Some(at.into())
+}
+
+#[test]
+fn a_service_is_in_its_control_group_before_it_is_itself() {
+    let name = format!("tenfold-limits-{}", std::process::id());
+    let Some(group) = groups().map(|root| root.join(&name)).filter(|group| std::fs::create_dir(group).is_ok()) else {
+        println!("skipped: no control group of version 2 can be made here");
+        return;
+    };
+    let (done, said) = started(&serde_json::json!({"command": ["cat", "/proc/self/cgroup"], "join": group}));
+    let _ = std::fs::remove_dir(&group);
+    assert!(done && said.lines().any(|line| line.starts_with("0::") && line.ends_with(&name)), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -185,6 +185,7 @@ impl Log {
         let path = format!("/api/deploys/{}/log", self.deploy);
         let ours = |line: &Value| self.host.as_deref().is_none_or(|host| text(line, "host") == host);
         if self.follow {
+            exists(client, self.deploy).await?;
             follow::stream(client, &path, &[("follow", "true")], |event, line| {
                 if event.name == "line" && ours(line) {
                     out.item(line, follow::log_line);
@@ -209,6 +210,11 @@ impl Log {
     }
 }
 
+/// A stream that does not open is tried again; a deploy that is not there will not be there then either.
+async fn exists(client: &Client, n: i64) -> Result<(), Failure> {
+    client.get(&format!("/api/deploys/{n}"), &[]).await.map(|_| ())
+}
+
 /// Follow the log of deploy N until it ends; the exit code tells how.
 #[derive(Debug, clap::Args)]
 #[command(before_long_help = "Examples:\n  tenfold watch-log 12")]
@@ -221,6 +227,7 @@ pub struct WatchLog {
 
 impl WatchLog {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        exists(client, self.deploy).await?;
         follow::deploy(client, out, self.deploy).await
     }
 }

@@ -30,7 +30,7 @@ function Facts({ deploy }: { deploy: Deploy }): ReactElement {
       <dd><Shas deploy={deploy} />, {plural(deploy.commit_count, "commit")}</dd>
       <dt>Who</dt>
       <dd>{deploy.actor_name}{deploy.reason && <span className="muted">: {deploy.reason}</span>}</dd>
-      {deploy.handed_to && <><dt>Handed to</dt><dd>{deploy.handed_to} <span className="muted">(contract-tested; never run on a real cluster)</span></dd></>}
+      {deploy.handed_to && <><dt>Handed to</dt><dd>{deploy.handed_to}{!deploy.handed_to.startsWith("command ") && <span className="muted"> (contract-tested; never run on a real cluster)</span>}</dd></>}
       <dt>When</dt>
       <dd><Time at={deploy.started_at} show="both" />, {deploy.finished_at ? "took" : "running for"} <Elapsed from={deploy.started_at} to={deploy.finished_at} /></dd>
       {deploy.reverts ? <><dt>Reverts</dt><dd><Link to={`/deploys/${deploy.reverts}`}>deploy {deploy.reverts}</Link></dd></> : null}

@@ -52,7 +52,7 @@ export function QueueLine({ service, environment, next }: Place & { next: NextDe
     );
   };
   const join = !mine && (waits(next) || entries.length > 0) && (
-    <ActionButton small busy={busy} label={`Queue ${service} for ${environment}`} onClick={ask}>Queue mine</ActionButton>
+    <ActionButton small busy={busy} label={`Queue mine: ${service} for ${environment}`} onClick={ask}>Queue mine</ActionButton>
   );
   if (!queue) return join ? <p className="buttons">{join}</p> : null;
   const say = (word: "leave" | "drop" | "go", of?: string): void => void run(() => deploys.sayToQueue(service, environment, word, of));
@@ -70,7 +70,7 @@ export function QueueLine({ service, environment, next }: Place & { next: NextDe
               <Sha sha={sha} /> {actor_name} <span className="muted">{not_before ? <>not before <Time at={not_before} show="stamp" /></> : <>since <Time at={asked_at} /></>}{reason && `: ${reason}`}</span>{" "}
               {own
                 ? <ActionButton small busy={busy} onClick={() => say("leave")}>Leave</ActionButton>
-                : <ActionButton small busy={busy} label={`Take ${actor_name} out of the queue`} onClick={() => say("drop", actor.id)}>Take out</ActionButton>}
+                : <ActionButton small busy={busy} label={`Take out ${actor_name}`} onClick={() => say("drop", actor.id)}>Take out</ActionButton>}
             </li>
           );
         })}

@@ -16,6 +16,7 @@ import { LockLine, LocksOf } from "./Locks";
 import { keepsOut, lockWord } from "./locks";
 import { QueueLine, StageLine } from "./Queue";
 import { servicePath } from "./service/path";
+import { Runs } from "./service/Runs";
 import { Movement, Ships } from "./service/Ships";
 import { TrainLine } from "./Train";
 
@@ -53,10 +54,13 @@ export function ServiceCard({ service, environment, full = false }: { service: S
       <div className="section-head">
         {full ? <h2>{environment}</h2> : <><h3><Link to={servicePath(service.name)}>{service.name}</Link></h3><span className="tag">{environment}</span></>}
         {next && <Movement next={next} />}
-        {current && <span className="muted">deploy <Link to={`/deploys/${current.deploy}`}>{current.deploy}</Link> since <Time at={current.since} /></span>}
+        {current && (current.deploy > 0
+          ? <span className="muted">deploy <Link to={`/deploys/${current.deploy}`}>{current.deploy}</Link> since <Time at={current.since} /></span>
+          : <span className="muted">put there by no deploy of here</span>)}
       </div>
       {service.description && !full && <p className="muted">{service.description}</p>}
       {query.error && <Problem message={query.error.message} advice={query.error.advice} retry={query.reload} />}
+      {full && <Runs service={service.name} environment={environment} />}
       {full ? <LocksOf service={service.name} environment={environment} /> : next?.locked && <LockLine lock={next.locked} />}
       {next?.running && (
         <p>

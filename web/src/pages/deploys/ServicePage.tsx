@@ -1,7 +1,8 @@
 import type { ReactElement } from "react";
-import { deploys, services } from "../../api/endpoints";
+import { alerts, deploys, services } from "../../api/endpoints";
 import type { Service } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
+import { AlertItem } from "../../parts/AlertItem";
 import { Link } from "../../router/Link";
 import { Empty } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
@@ -37,9 +38,18 @@ function LastDeploys({ name }: { name: string }): ReactElement {
   );
 }
 
+/** Nothing stands here while nothing fires. */
+function Firing({ name }: { name: string }): ReactElement | null {
+  const query = useQuery("alerts", () => alerts.list(), { touches: ["alert.", "mute.", "incident.acknowledged", "deploy."], everyMs: 30_000 });
+  const firing = query.data?.items.filter(({ service, state }) => service === name && (state === "firing" || state === "unknown")) ?? [];
+  if (firing.length === 0) return null;
+  return <Section title="Firing"><ul>{firing.map((alert) => <AlertItem key={alert.fingerprint} alert={alert} />)}</ul></Section>;
+}
+
 function Body({ service }: { service: Service }): ReactElement {
   return (
     <>
+      <Firing name={service.name} />
       {service.environments.map((environment) => <ServiceCard key={environment} service={service} environment={environment} full />)}
       {service.environments.length === 0 && <Empty title="It goes to no environment yet.">Name its environments in its file, and apply it.</Empty>}
       <LastDeploys name={service.name} />

@@ -318,7 +318,7 @@ fn aliases_are_few() {
     };
     assert!(Pipeline::parse(&wide(50)).is_ok(), "a few are what aliases are for");
     let error = Pipeline::parse(&wide(5_000)).unwrap_err();
-    assert!(error.message.contains("aliases"), "{error}");
+    assert!(error.message.contains("more than 100 aliases"), "{error}");
 
     let targets = |first: &str, other: &str, count: usize| {
         let others: String = (0..count).map(|n| format!("  e{n}: {other}\n")).collect();
@@ -327,7 +327,7 @@ fn aliases_are_few() {
     let freezes = vec!["{from: 2026-01-01, until: 2026-01-02, reason: r, owner: o}"; 100].join(", ");
     let many = targets(&format!("{{freezes: &f [{freezes}]}}"), "{freezes: *f}", 90);
     let error = Pipeline::parse(&many).unwrap_err();
-    assert!(error.message.contains("aliases stand for more than 1000 values") && error.line > 4, "{error}");
+    assert!(error.message.contains("aliases stand for more than 1000 values"), "{error}");
 
     let judged = "{hosts: 1, hold_s: 30, judge: {errors: {bad: b, total: t}, after: {for_s: 900}}}";
     let good = targets(&format!("{{canary: &c {judged}}}"), "{canary: *c}", 9);

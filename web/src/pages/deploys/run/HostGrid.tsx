@@ -5,7 +5,7 @@ import { plural } from "../../../lib/units";
 import { HostTiles } from "../../../parts/DeployBits";
 import { useParams } from "../../../router/router";
 import { Status } from "../../../ui/basics";
-import { filterHosts, summary, TILES_MAX, troubles } from "./hosts";
+import { filterHosts, summary, TILES_MAX, troubles } from "../../../parts/deployHosts";
 
 const TROUBLES_SHOWN = 5;
 const NAMED_MAX = 4;

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useRef, type ReactElement, type RefObject } from "react";
+import { memo, useEffect, useMemo, useRef, type ReactElement, type RefObject } from "react";
 import type { LogLine } from "../../../api/types";
 import { clockWithSeconds } from "../../../lib/time";
 import { count, plural } from "../../../lib/units";
@@ -30,16 +30,16 @@ function Filters({ filter, hosts, params }: { filter: LogFilter; hosts: string[]
   );
 }
 
-/** The time is a link to the line: it is shown marked, whoever opens the address. */
-function Line({ line, marked }: { line: LogLine; marked: boolean }): ReactElement {
+/** The time is a link to the line: it is shown marked, whoever opens the address. Thousands are not drawn again for each new one. */
+const Line = memo(function Line({ line, marked, address }: { line: LogLine; marked: boolean; address: string }): ReactElement {
   return (
     <div className={`log-line ${line.stream}${marked ? " marked" : ""}`} id={`line-${line.seq}`}>
-      <Link className="meta" to={addressWith({ line: String(line.seq) })} aria-current={marked ? "true" : undefined} title="A link to this line">{clockWithSeconds(line.at)}<span className="sr-only">, line {line.seq}</span></Link>
+      <Link className="meta" to={`${address}line=${line.seq}`} aria-current={marked ? "true" : undefined} title="A link to this line">{clockWithSeconds(line.at)}<span className="sr-only">, line {line.seq}</span></Link>
       <span className="meta host-name" title={speaker(line)}>{speaker(line)}</span>
       <span className="text">{line.text}</span>
     </div>
   );
-}
+});
 
 /** The log follows its end until the reader scrolls up, or came to look at one line. */
 function useFollowing(box: RefObject<HTMLDivElement | null>, lines: LogLine[], wanted: string): () => void {
@@ -70,6 +70,8 @@ export function RunLog({ number, running }: { number: number; running: boolean }
   const hosts = useMemo(() => speakers(lines), [lines]);
   const box = useRef<HTMLDivElement>(null);
   const scrolled = useFollowing(box, shown, wanted);
+  const here = addressWith({ line: null });
+  const address = here + (here.includes("?") ? "&" : "?");
   const state = running && !ended ? "streaming" : plural(lines.length + cut, "line");
   const filtered = shown.length < lines.length;
   const nothing = filtered ? "No line matches." : ended ? "No line was written." : "Waiting for the first line…";
@@ -79,7 +81,7 @@ export function RunLog({ number, running }: { number: number; running: boolean }
       {cut > 0 && <p className="muted">The {plural(cut, "line")} before these {cut === 1 ? "is" : "are"} in <a href={`/api/deploys/${number}/log`}>the whole log</a>.</p>}
       <div className="log" ref={box} onScroll={scrolled} tabIndex={0} role="log" aria-label={`Log of deploy ${number}`} aria-live="off">
         {shown.length === 0 && <p className="log-line"><span className="meta" /><span /><span className="muted">{nothing}</span></p>}
-        {shown.map((line) => <Line key={line.seq} line={line} marked={String(line.seq) === wanted} />)}
+        {shown.map((line) => <Line key={line.seq} line={line} marked={String(line.seq) === wanted} address={address} />)}
       </div>
     </Section>
   );

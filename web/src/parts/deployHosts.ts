@@ -1,6 +1,6 @@
 /** The hosts of a deploy by their state: the summary and what of them is shown. */
-import type { DeployHost } from "../../../api/types";
-import { hostDeployLook, worst, type Look } from "../../../lib/status";
+import type { DeployHost } from "../api/types";
+import { hostDeployLook, worst, type Look } from "../lib/status";
 
 /** More hosts than this are cells without words. */
 export const TILES_MAX = 24;

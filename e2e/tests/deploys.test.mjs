@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
 import { openBrowser } from '../lib/browser.mjs';
+import { button, card, live, lockDialog, numberOf, status } from '../lib/deploy-page.mjs';
 import { looking, openAsAna } from '../lib/look.mjs';
 import { PASSWORD, Server } from '../lib/server.mjs';
 import { HOSTS, Shop } from '../lib/shop.mjs';
@@ -34,11 +35,6 @@ after(async () => {
 const open = (options) => openAsAna(browser, server, options);
 const openAsRaj = () => open({ as: { login: 'raj', password: PASSWORD }, colorScheme: 'dark' });
 const look = looking('deploys-');
-const button = (page, name) => page.getByRole('button', { name, exact: true });
-const live = (page, name) => button(page, name).and(page.locator(':not([aria-disabled])'));
-const status = (page, text) => page.locator('.page-head').getByText(text, { exact: true }).waitFor();
-const numberOf = (page) => Number(new URL(page.url()).pathname.split('/').pop());
-const card = (page) => page.getByRole('article', { name: 'shop in production' });
 const said = async (number) => (await server.ana.items(`/api/events?deploy=${number}&limit=100`)).map(({ text }) => text);
 
 async function openDeploy(number, options) {
@@ -142,25 +138,18 @@ test('a lock stops the others, a freeze everybody, a pin every other commit', as
   shop.commit('Sell dates');
   const [page, other] = [await open(), await openAsRaj()];
   for (const one of [page, other]) await one.goto('/deploys/shop');
-  const fill = async (one, kind, reason) => {
-    await button(one, 'Lock').click();
-    const dialog = one.getByRole('dialog', { name: 'Keep others out of shop in production' });
-    await dialog.getByLabel('What').selectOption(kind);
-    await dialog.getByLabel('Reason').fill(reason);
-    return dialog;
-  };
   const locks = page.getByRole('list', { name: 'Locks of shop in production' }).getByRole('listitem');
   const end = async (name) => {
     await locks.getByRole('button', { name }).first().click();
     await until('it is over', async () => (await locks.count()) === 0);
   };
 
-  await (await fill(other, 'lock', 'counting the till')).getByRole('button', { name: 'Lock shop' }).click();
+  await (await lockDialog(other, 'lock', 'counting the till')).getByRole('button', { name: 'Lock shop' }).click();
   await page.getByText('Locked by raj: counting the till').waitFor();
   await live(other, 'Deploy shop to production').waitFor();
   await end('Unlock');
 
-  const dialog = await fill(page, 'freeze', 'stocktaking');
+  const dialog = await lockDialog(page, 'freeze', 'stocktaking');
   await dialog.getByLabel(/All services in production/).check();
   await dialog.getByLabel('Begins').fill('2099-12-20T00:00');
   await dialog.getByRole('button', { name: 'Freeze everything' }).click();
@@ -174,7 +163,7 @@ test('a lock stops the others, a freeze everybody, a pin every other commit', as
   await live(page, 'Deploy shop to production').waitFor();
   await end('End');
 
-  const pinned = await fill(page, 'pin', 'the next one drops a column');
+  const pinned = await lockDialog(page, 'pin', 'the next one drops a column');
   assert.match(await pinned.getByLabel('Commit, tag or branch').inputValue(), /^[0-9a-f]{12}$/, 'what runs is offered');
   await pinned.getByRole('button', { name: 'Pin shop' }).click();
   await page.getByText(/^Pinned to [0-9a-f]{7} by Ana: the next one/).waitFor();

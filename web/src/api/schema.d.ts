@@ -11852,6 +11852,12 @@ export interface components {
         GuardWaitAction: "page" | "off" | "hold";
         /** @enum {string} */
         Health: "up" | "down" | "unknown";
+        /** @description What a host does of the limits it was asked for, in words. */
+        HeldLimits: {
+            in_force: string[];
+            /** @description What it cannot do, and why. */
+            missing: string[];
+        };
         /** @description What became of a delivery. */
         HookAnswer: {
             /** @description `recorded`, `duplicate` (it came before), or `ignored`. */
@@ -11885,12 +11891,6 @@ export interface components {
         HostList: {
             items: components["schemas"]["Host"][];
         };
-        /** @description What a host does of the limits it was asked for, in words. */
-        HeldLimits: {
-            in_force: string[];
-            /** @description What it cannot do, and why. */
-            missing: string[];
-        };
         HostRelease: {
             service: string;
             environment: string;
@@ -11902,7 +11902,6 @@ export interface components {
             state: string;
             /** @description Where it takes traffic. */
             address?: string | null;
-            /** @description How the host holds it to the limits of its pipeline file; absent where that has none. */
             limits?: components["schemas"]["HeldLimits"] | null;
             since: string;
         };
@@ -12262,7 +12261,7 @@ export interface components {
             /** @description Branch, tag or commit; the service's branch when absent. */
             ref?: string | null;
             reason?: string | null;
-            /** @description Why windows, freezes, locks and pins are passed over; only an admin may. */
+            /** @description Why windows, freezes, locks, pins and stages are passed over; only an admin may. */
             override?: string | null;
         };
         NewEnrolment: {

@@ -18,6 +18,7 @@ mod gate;
 mod handed;
 mod hub;
 mod judged;
+mod levels;
 mod locks;
 mod log;
 mod next;

@@ -91,7 +91,9 @@ pub fn parts(number: u64, seed: u64) {
         let mut tests = [RollBack::new(1.0, phi), RollBack::new(1.0, 1.0)];
         let mut best = [0.0f64; 2];
         for bin in &bins[3_600..] {
-            tests.iter_mut().for_each(|test| test.observe(*bin));
+            for test in &mut tests {
+                test.observe(*bin);
+            }
             best = [best[0].max(tests[0].log_evidence()), best[1].max(tests[1].log_evidence() / phi)];
         }
         best.map(reached)

@@ -24,7 +24,7 @@ pub fn tables(number: u64, seed: u64) {
                 seen.is_some_and(|seen| seen.alarmed)
             })
         });
-        let share = |i: usize| Share::of(alarmed.iter().filter(|a| a[i]).count(), alarmed.len()).share;
+        let share = |i: usize| Share::of(alarmed.iter().filter(|a| a[i]).count(), alarmed.len()).value;
         println!("| {name} | {:.4} | {:.4} | {:.4} |", share(0), share(1), share(2));
     }
     println!(

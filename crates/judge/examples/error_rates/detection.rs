@@ -114,7 +114,7 @@ pub fn promotions(number: u64, seed: u64) {
             let (mean, p95) = spread(&mut seconds);
             println!(
                 "| true ratio {ratio}, {r1} to be refuted{words} | {:.4} | {:.4} to {:.4} | {mean:.0} | {p95} |",
-                share.share, share.low, share.high
+                share.value, share.low, share.high
             );
         }
     }

@@ -19,7 +19,7 @@ pub fn runs<T: Send>(runs: u64, seed: u64, each: impl Fn(&mut Dice) -> T + Sync)
 
 /// A share with its 95 % interval (Wilson 1927).
 pub struct Share {
-    pub share: f64,
+    pub value: f64,
     pub low: f64,
     pub high: f64,
 }
@@ -27,11 +27,11 @@ pub struct Share {
 impl Share {
     pub fn of(count: usize, all: usize) -> Self {
         let (n, z) = (all.max(1) as f64, 1.959_964);
-        let share = count as f64 / n;
-        let middle = share + z * z / (2.0 * n);
-        let away = z * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+        let value = count as f64 / n;
+        let middle = value + z * z / (2.0 * n);
+        let away = z * (value * (1.0 - value) / n + z * z / (4.0 * n * n)).sqrt();
         let scale = 1.0 + z * z / n;
-        Self { share, low: ((middle - away) / scale).max(0.0), high: (middle + away) / scale }
+        Self { value, low: ((middle - away) / scale).max(0.0), high: (middle + away) / scale }
     }
 }
 

@@ -40,6 +40,8 @@ describe("what the judge saw", () => {
     expect(lines[2]!.values).toEqual([2, 2]);
     expect(evidenceLines({ ...REPORT, series: [{ at_ms: 1, errors: 900, latency: 0, promote: 500 }] }).lines.slice(0, 2).map(({ values }) => values)).toEqual([[6], [6]]);
     expect(evidenceLines({ ...REPORT, series: [] }).lines).toEqual([]);
+    const alone = { ...REPORT, series: [{ at_ms: 5000, errors: 6, promote: -40 }] };
+    expect(evidenceLines(alone).lines[0]!.values[0], "latency is not judged").toBeCloseTo(6 / Math.LN10);
   });
   it("is said with its interval and what is lacking", () => {
     expect(ratioWords(REPORT)).toBe("4.2 times as often (2.1 to 8.8)");

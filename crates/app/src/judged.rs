@@ -1,18 +1,24 @@
-//! From counters in the time-series store to what the judge looks at: guards of ramps and canaries of deploys ask here.
+//! From counters and histograms in the time-series store to what the judge looks at: guards of ramps and canaries of deploys
+//! ask here.
 //!
 //! Everything is asked for anew from the instant the watch began on, so nothing is lost with a process that dies.
 
+mod native;
+
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tenfold_judge::{Bin, Bounds, Bucket, Count, Counted, Counter, HistogramBin, Increases, Report, Settings, Watched};
 use tenfold_promql::ast::Kind;
-use tenfold_types::{Fault, Labels, Timestamp};
+use tenfold_types::{Fault, Histogram, Labels, Timestamp};
 
 use crate::App;
 use crate::metrics::How;
 
 /// Values (series times looks) that one counter of a judge may have.
 const VALUES_MAX: usize = 4_000_000;
+/// The same of native histograms, which are a kilobyte or two each.
+const HISTOGRAMS_MAX: usize = 100_000;
 /// Labels that tell one process from another.
 const TARGET: [&str; 3] = ["job", "instance", "host"];
 
@@ -20,7 +26,7 @@ const TARGET: [&str; 3] = ["job", "instance", "host"];
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Sides {
     pub errors: Option<Errors>,
-    /// Buckets of the canary and of the control.
+    /// Buckets, or native histograms, of the canary and of the control.
     pub latency: Option<(String, String)>,
     /// Since when both sides ran the same, where they are told apart by where they run.
     pub equal_since: Option<Timestamp>,
@@ -44,8 +50,15 @@ pub(crate) struct Own {
 /// Look by look.
 pub(crate) type PastAndSince = (Vec<Count>, Vec<Count>);
 
-/// One series with its values at the bounds.
-type Read = Vec<(Labels, Counter)>;
+/// One series with its values at the bounds. A native histogram is a counter of its observations as well.
+#[derive(Debug, Clone)]
+struct Series {
+    labels: Labels,
+    counter: Counter,
+    /// Empty where it has none.
+    histograms: Vec<Option<Arc<Histogram>>>,
+}
+type Read = Vec<Series>;
 
 /// A counter is named by a selector: differences are taken here, and a sum would hide that a process began again.
 pub(crate) fn check_counter(field: &str, selector: &str) -> Result<(), Fault> {
@@ -128,6 +141,7 @@ impl App {
     async fn counters(&self, selector: &str, bounds: &Bounds) -> Result<Read, String> {
         let mut read: Read = Vec::new();
         let mut index_of: HashMap<Labels, usize> = HashMap::new();
+        let mut histograms = 0;
         for (from, to, step) in bounds.runs() {
             let answer = self
                 .query_range(selector, Timestamp(from), Timestamp(to), step, How { rows_max_ms: 0, ..How::default() })
@@ -139,7 +153,7 @@ impl App {
             for one in series {
                 let index = *index_of.entry((*one.labels).clone()).or_insert_with(|| {
                     let counter = Counter { target: target(&one.labels), values: vec![None; bounds.len()] };
-                    read.push(((*one.labels).clone(), counter));
+                    read.push(Series { labels: (*one.labels).clone(), counter, histograms: Vec::new() });
                     read.len() - 1
                 });
                 if read.len().saturating_mul(bounds.len()) > VALUES_MAX {
@@ -151,7 +165,23 @@ impl App {
                 }
                 for point in &one.points {
                     if let Some(at) = bounds.index_of(point.t_ms) {
-                        read[index].1.values[at] = Some(point.value);
+                        read[index].counter.values[at] = Some(point.value);
+                    }
+                }
+                histograms += one.histograms.len();
+                if histograms > HISTOGRAMS_MAX {
+                    return Err(format!(
+                        "`{selector}` has more than {HISTOGRAMS_MAX} native histograms in {} looks, which is the limit; \
+                         name fewer series or look less often",
+                        bounds.len()
+                    ));
+                }
+                for point in one.histograms {
+                    if let Some(at) = bounds.index_of(point.t_ms) {
+                        let series = &mut read[index];
+                        series.counter.values[at] = Some(point.histogram.count);
+                        series.histograms.resize(bounds.len(), None);
+                        series.histograms[at] = Some(point.histogram);
                     }
                 }
             }
@@ -180,24 +210,30 @@ fn count(
 ) -> Result<Watched, String> {
     let mut increases = Increases::new(bounds.len());
     for read in errors.iter().flatten().chain(latency.iter().flatten()) {
-        increases.know(read.iter().map(|(_, counter)| counter));
+        increases.know(read.iter().map(|series| &series.counter));
     }
     let errors: Option<Vec<Bin>> = errors.map(|reads| {
         let [bad, total, old_bad, old_total] =
-            reads.map(|read| read.into_iter().map(|(_, counter)| counter).collect::<Vec<_>>());
+            reads.map(|read| read.into_iter().map(|series| series.counter).collect::<Vec<_>>());
         increases.errors((&bad, &total), (&old_bad, &old_total))
     });
     let latency: Option<Vec<HistogramBin>> = match latency {
         None => None,
+        Some([canary, control]) if native::is_native(&canary) || native::is_native(&control) => {
+            Some(native::latency(&canary, &control, &increases, &bounds)?)
+        }
         Some([canary, control]) => Some(increases.latency(&buckets(canary)?, &buckets(control)?)?),
     };
     Ok(Watched { bounds, errors, latency, equal_since_ms: equal_since.map(Timestamp::millis) })
 }
 
 fn buckets(read: Read) -> Result<Vec<Bucket>, String> {
-    let bucket = |(labels, counter): (Labels, Counter)| match labels.get("le").and_then(|le| le.parse().ok()) {
+    let bucket = |Series { labels, counter, .. }: Series| match labels.get("le").and_then(|le| le.parse().ok()) {
         Some(le) => Ok(Bucket { le, counter }),
-        None => Err(format!("{labels} has no bound in a label `le`; latency is judged from the _bucket series")),
+        None => Err(format!(
+            "{labels} has no bound in a label `le` and is no native histogram; latency is judged from the _bucket series or \
+             from native histograms"
+        )),
     };
     read.into_iter().map(bucket).collect()
 }

@@ -18,7 +18,7 @@ mod windows;
 pub use command::{Command, OBSERVE_S};
 pub use expects::{Expectation, Expects, Outcome, Should};
 pub use handed::{HandedOver, Image, Kubernetes, Nomad, OURS, pinned, with_sha};
-pub use judge::{AfterAction, AfterPromotion, CanaryJudge, ErrorCounters, Inconclusive};
+pub use judge::{AfterAction, AfterPromotion, CanaryJudge, ErrorCounters, Inconclusive, LevelDirection, LevelQuery};
 pub use limits::RunLimits;
 pub use rollout::{Approve, ApproverRole, CanaryStep, Hook, HookAt, Hooks, Irreversible};
 pub use stages::EnvironmentStage;

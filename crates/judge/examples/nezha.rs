@@ -8,19 +8,16 @@
 //! fault is taken as a deploy to the pod it was injected into: the judge sees the pod's own metrics and the latency of the
 //! calls to it, five minutes before and four after, and an hour and a half of how they move.
 //!
+//! Windows and threshold are those of the watch after a promotion (`after.levels` of the pipeline file).
+//!
 //! Split: everything (metrics, units, windows, threshold) was chosen on 2022-08-22 alone, before 2022-08-23 was looked at.
 //! A quiet window is any pod at any tenth minute with no fault anywhere from 15 minutes before to 5 minutes after it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tenfold_judge::{Direction, Level, level_change};
+use tenfold_judge::{Direction, LEVEL_AFTER, LEVEL_BEFORE, LEVEL_CHANGED, Level, level_change};
 
-/// Deviations at which a change of level is called a fault.
-const THRESHOLD: f64 = 4.0;
-/// Rows after the deploy, and before it.
-const AFTER: usize = 4;
-const BEFORE: usize = 90;
 const QUIET_EVERY_S: i64 = 600;
 
 const fn level(direction: Direction, unit: f64, relative_min: f64) -> Level {
@@ -47,8 +44,8 @@ struct Metric {
 impl Metric {
     fn change_at(&self, at: i64) -> Option<f64> {
         let middle = self.rows.partition_point(|(t, _)| *t < at);
-        let after = self.rows.get(middle..middle + AFTER)?;
-        let before = &self.rows[middle.saturating_sub(BEFORE)..middle];
+        let after = self.rows.get(middle..middle + LEVEL_AFTER)?;
+        let before = &self.rows[middle.saturating_sub(LEVEL_BEFORE)..middle];
         let values = |rows: &[(i64, f64)]| rows.iter().map(|(_, v)| *v).collect::<Vec<_>>();
         level_change(&values(before), &values(after), self.level)
     }
@@ -102,7 +99,7 @@ fn judge_day(day: &Day) -> (usize, usize, usize) {
     for fault in &day.faults {
         // A fault without data is not found.
         let worst = day.pods.get(&fault.pod).and_then(|metrics| worst(metrics, fault.at));
-        let is_found = worst.is_some_and(|w| w >= THRESHOLD);
+        let is_found = worst.is_some_and(|w| w >= LEVEL_CHANGED);
         found += usize::from(is_found);
         if !is_found {
             let worst = worst.map_or("no data".into(), |w| format!("{w:.1} deviations"));
@@ -118,7 +115,7 @@ fn judge_day(day: &Day) -> (usize, usize, usize) {
             for metrics in day.pods.values() {
                 if let Some(worst) = worst(metrics, at) {
                     quiet += 1;
-                    alarms += usize::from(worst >= THRESHOLD);
+                    alarms += usize::from(worst >= LEVEL_CHANGED);
                 }
             }
         }

@@ -1,5 +1,10 @@
 //! Errors that come in bursts: one broken connection fails three requests, and a test that counts them one by one takes
 //! that for three times the evidence.
+//!
+//! Counts of bursts are a compound Poisson process; with sizes that are geometric it is Polya and Aeppli's (Johnson, Kemp
+//! and Kotz, "Univariate Discrete Distributions", 2005, section 9.7), whose moment generating function is known. An
+//! e-process that is raised to a power below 1 is made for a model that is not quite true (Grünwald, "The safe Bayesian",
+//! 2012); dividing the logarithm by the dispersion is quasi-likelihood (Wedderburn 1974; McCullagh and Nelder 1989).
 
 use serde::{Deserialize, Serialize};
 

@@ -56,11 +56,16 @@ impl Increases {
         }
     }
 
+    /// The first bound at which any series of the process was seen.
+    pub fn known_since(&self, target: &str) -> Option<usize> {
+        self.first_seen.get(target).copied()
+    }
+
     /// What all counters together counted in each look.
     pub fn of<'a>(&self, counters: impl IntoIterator<Item = &'a Counter>) -> Vec<u64> {
         let mut sums = vec![0.0; self.looks];
         for counter in counters {
-            let known_since = self.first_seen.get(&counter.target).copied().unwrap_or(usize::MAX);
+            let known_since = self.known_since(&counter.target).unwrap_or(usize::MAX);
             let mut last = None;
             for (index, value) in counter.values.iter().enumerate().take(self.looks + 1) {
                 let Some(value) = sound(*value) else { continue };

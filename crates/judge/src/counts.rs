@@ -40,7 +40,7 @@ impl Count {
         (self.total > 0).then(|| self.capped() as f64 / self.total as f64)
     }
 
-    fn capped(self) -> u64 {
+    pub(crate) fn capped(self) -> u64 {
         self.events.min(self.total)
     }
 
@@ -66,7 +66,7 @@ impl Bin {
     }
 
     /// Control requests for one of the canary's; `None` while a side has none.
-    fn kappa(self) -> Option<f64> {
+    pub(crate) fn kappa(self) -> Option<f64> {
         (self.canary.total > 0 && self.control.total > 0).then(|| self.control.total as f64 / self.canary.total as f64)
     }
 
@@ -84,14 +84,6 @@ fn worth(kappa: f64, r: f64, r0: f64) -> (f64, f64) {
     // theta(r)/theta(r0) = (r/r0) * (r0+kappa)/(r+kappa), and (1-theta(r))/(1-theta(r0)) is the second factor alone.
     let control = ((r0 + kappa) / (r + kappa)).ln();
     ((r / r0).ln() + control, control)
-}
-
-/// How much one look speaks for the ratio `r` rather than `r0`, as a logarithm. A look in which one side had no requests
-/// says nothing.
-pub(crate) fn log_likelihood_ratio(bin: Bin, r: f64, r0: f64) -> f64 {
-    let Some(kappa) = bin.kappa() else { return 0.0 };
-    let (canary, control) = worth(kappa, r, r0);
-    bin.canary.capped() as f64 * canary + bin.control.capped() as f64 * control
 }
 
 /// Evidence of several alternatives against one bound, averaged.
@@ -139,11 +131,14 @@ impl Later {
         }
     }
 
-    /// With the first test, and with those that have not begun, which stand at 1.
-    fn with(&self, first: f64, index: usize) -> f64 {
-        let waiting = -(self.begun() as f64 + 1.0).ln();
-        let later = log_sum_exp(self.logs[index], waiting);
-        log_sum_exp(first + FIRST_WEIGHT.ln(), later + (1.0 - FIRST_WEIGHT).ln())
+    /// `ln` of the mean over the alternatives of the first test, the later ones, and those that have not begun, which
+    /// stand at 1.
+    fn with(&self, first: &[f64]) -> f64 {
+        let waiting = -(self.begun() as f64 + 1.0).ln() + (1.0 - FIRST_WEIGHT).ln();
+        let first = first.iter().map(|log| log + FIRST_WEIGHT.ln());
+        let later = self.logs.iter().map(|log| log + (1.0 - FIRST_WEIGHT).ln());
+        // The mean of both halves is half of the sum that is meant.
+        log_sum_exp(log_mean_exp(first.chain(later)) + 2f64.ln(), waiting)
     }
 }
 
@@ -199,13 +194,13 @@ impl Mixture {
     fn log_evidence(&self) -> f64 {
         match &self.later {
             None => log_mean_exp(self.logs.iter().copied()),
-            Some(later) => log_mean_exp(self.logs.iter().enumerate().map(|(i, log)| later.with(*log, i))),
+            Some(later) => later.with(&self.logs),
         }
     }
 }
 
 /// Alternatives of [`RollBack`], as multiples of `r0`: dense where releases are usually bad, up to "everything fails".
-const WORSE: [f64; 12] = [1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 50.0, 100.0, 200.0];
+const WORSE: [f64; 9] = [1.15, 1.4, 1.8, 2.5, 3.5, 5.0, 8.0, 16.0, 64.0];
 
 /// Alternatives of [`Promote`], as multiples of `r1`: around "as good as the old one" for the usual margins.
 const BETTER: [f64; 8] = [0.9, 0.8, 0.7, 0.6, 0.5, 0.35, 0.2, 0.05];
@@ -275,6 +270,12 @@ mod tests {
 
     fn bin(k_c: u64, n_c: u64, k_b: u64, n_b: u64) -> Bin {
         Bin { canary: Count::new(k_c, n_c), control: Count::new(k_b, n_b) }
+    }
+
+    /// How much one look speaks for the ratio `r` rather than `r0`, as a logarithm.
+    fn log_likelihood_ratio(bin: Bin, r: f64, r0: f64) -> f64 {
+        let (canary, control) = worth(bin.kappa().unwrap(), r, r0);
+        bin.canary.capped() as f64 * canary + bin.control.capped() as f64 * control
     }
 
     #[test]

@@ -1,55 +1,90 @@
 //! Which ratios of the error rates are still believable: a confidence sequence, valid at every moment at once.
+//!
+//! A ratio is believable while no test of it has reached `2/alpha`: the tests of all ratios, turned round, are a confidence
+//! sequence (Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform, nonparametric, nonasymptotic confidence
+//! sequences", 2021), here with the conditional binomial likelihood of `counts` (Lindon and Malek 2022).
 
 use serde::{Deserialize, Serialize};
 
-use crate::counts::{Bin, log_likelihood_ratio};
+use crate::counts::Bin;
 use crate::math::log_mean_exp;
 
 /// Ratios that are tried: a hundredth to a hundredfold, 40 to a factor of ten.
-const TRIED: i32 = 80;
-const STEPS_A_DECADE: f64 = 40.0;
+const TRIED: usize = 80;
+const STEP: f64 = std::f64::consts::LN_10 / 40.0;
 
-/// Alternatives on either side of each tried ratio.
-const AWAY: [f64; 6] = [1.2, 1.5, 2.0, 3.0, 6.0, 20.0];
+/// Alternatives on either side of each tried ratio, in steps: 1.2, 1.5, 2, 3, 6 and 20 times, nearly. Whole steps, so that
+/// all of them are tried ratios or lie on their continuation, and one logarithm serves many.
+const AWAY: [usize; 6] = [3, 7, 12, 19, 31, 52];
+const AWAY_MAX: usize = AWAY[AWAY.len() - 1];
 
 /// `{r : neither "r or less" nor "r or more" is refuted at alpha/2}`, on a grid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RatioInterval {
     /// For each tried ratio the logarithms of its alternatives, above then below.
     logs: Vec<[f64; 12]>,
+    /// Errors since the traffic split last changed, which are not in `logs` yet: what one error is worth follows from the
+    /// split alone, so they are taken together.
+    waiting: Waiting,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct Waiting {
+    kappa: f64,
+    canary: f64,
+    both: f64,
 }
 
 impl Default for RatioInterval {
     fn default() -> Self {
-        Self { logs: vec![[0.0; 12]; (2 * TRIED + 1) as usize] }
+        Self { logs: vec![[0.0; 12]; 2 * TRIED + 1], waiting: Waiting::default() }
     }
 }
 
 fn tried(index: usize) -> f64 {
-    10f64.powf((index as f64 - f64::from(TRIED)) / STEPS_A_DECADE)
+    ((index as f64 - TRIED as f64) * STEP).exp()
 }
 
 impl RatioInterval {
     pub fn observe(&mut self, bin: Bin) {
         // Without an error on either side a look says nothing of any ratio.
-        if bin.canary.total == 0 || bin.control.total == 0 || (bin.canary.events == 0 && bin.control.events == 0) {
+        let Some(kappa) = bin.kappa().filter(|_| bin.canary.events > 0 || bin.control.events > 0) else { return };
+        if kappa != self.waiting.kappa {
+            self.take();
+            self.waiting.kappa = kappa;
+        }
+        let canary = bin.canary.capped() as f64;
+        self.waiting.canary += canary;
+        self.waiting.both += canary + bin.control.capped() as f64;
+    }
+
+    fn take(&mut self) {
+        let Waiting { kappa, canary, both } = std::mem::take(&mut self.waiting);
+        if both == 0.0 {
             return;
         }
+        // ln(r + kappa) along the grid and its continuation.
+        let at = |i: usize| (((i as f64 - (TRIED + AWAY_MAX) as f64) * STEP).exp() + kappa).ln();
+        let sums: Vec<f64> = (0..=2 * (TRIED + AWAY_MAX)).map(at).collect();
+        // ln theta(r')/theta(r) on the canary is ln r'/r + ln (r+kappa)/(r'+kappa), and on the control the second alone.
         for (i, logs) in self.logs.iter_mut().enumerate() {
-            let r = tried(i);
+            let here = i + AWAY_MAX;
             for (j, away) in AWAY.iter().enumerate() {
-                logs[j] += log_likelihood_ratio(bin, r * away, r);
-                logs[j + AWAY.len()] += log_likelihood_ratio(bin, r / away, r);
+                let by = canary * *away as f64 * STEP;
+                logs[j] += by + both * (sums[here] - sums[here + away]);
+                logs[j + AWAY.len()] += both * (sums[here] - sums[here - away]) - by;
             }
         }
     }
 
     /// Lower and upper end. 0 and infinity where nothing was refuted on the grid. Evidence is divided by `dispersion`.
     pub fn at(&self, alpha: f64, dispersion: f64) -> (f64, f64) {
+        let mut all = self.clone();
+        all.take();
         let limit = (2.0 / alpha).ln();
         let refuted = |logs: &[f64]| log_mean_exp(logs.iter().copied()) / dispersion >= limit;
-        let lower = self.logs.iter().rposition(|logs| refuted(&logs[..AWAY.len()])).map_or(0.0, tried);
-        let upper = self.logs.iter().position(|logs| refuted(&logs[AWAY.len()..])).map_or(f64::INFINITY, tried);
+        let lower = all.logs.iter().rposition(|logs| refuted(&logs[..AWAY.len()])).map_or(0.0, tried);
+        let upper = all.logs.iter().position(|logs| refuted(&logs[AWAY.len()..])).map_or(f64::INFINITY, tried);
         (lower, upper)
     }
 }

@@ -1,4 +1,18 @@
 //! All tests together: one state, one look after the other, one verdict.
+//!
+//! # Why two things may be looked at
+//!
+//! With latency declared the evidence for "worse" is `(E_errors + E_latency) / 2`, and `E_errors` without. Either is an
+//! e-process: its expectation given the past never rises while the release is not worse. The weights are fixed before the
+//! first look, so the expectation of the mean is the mean of both and rises no more than they do, whatever the two have to
+//! do with each other; Ville's inequality then holds for it with the same alpha. Weights that followed the data (one half
+//! if a histogram happens to come, one if none does) would be a choice by the outcome, and no e-process: that is why it is
+//! declared when the judge is made, by [`Judge::with_latency`], and not read from the looks.
+//!
+//! # What the past costs
+//!
+//! Where the hosts' own past is asked how unequal they are, its answer is wrong with a chance of a tenth of alpha, half of
+//! that for errors and half for latency, and the looks have nine tenths: together alpha, and for them a tenth of a nat.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +22,7 @@ use crate::floor::Floor;
 use crate::interval::RatioInterval;
 use crate::latency::{HistogramBin, Slower};
 use crate::report::{Evidence, Report, Series};
+use crate::unequal::{errors_ratio_max, tails_ratio_max};
 
 /// What the judge is asked to keep to.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -16,7 +31,8 @@ pub struct Settings {
     pub alpha: f64,
     /// Chance of promoting a release that is `prove_below` times as bad or more. Above 0, below 1.
     pub beta: f64,
-    /// How many times as often the canary may fail. At least 1: hosts are never quite equal.
+    /// How many times as often the canary may fail, or be slow where latency is judged. At least 1: hosts are never quite
+    /// equal.
     pub tolerate: f64,
     /// A release is promoted when "this many times as bad or more" is refuted. Above `tolerate`.
     pub prove_below: f64,
@@ -104,6 +120,9 @@ pub struct Before {
     /// The hosts that are the canary now, beside those that are the control now, look by look: whether they were equal
     /// while they ran the same release.
     pub hosts: Vec<Bin>,
+    /// The same hosts' requests by duration.
+    #[serde(default)]
+    pub hosts_latency: Vec<HistogramBin>,
 }
 
 /// One look at both sides.
@@ -112,7 +131,7 @@ pub struct Look {
     /// Milliseconds since the epoch. Looks come in order.
     pub at_ms: i64,
     pub errors: Bin,
-    /// Absent where no histogram is measured.
+    /// Absent where no histogram is measured. Passed over by a judge that was made without latency.
     #[serde(default)]
     pub latency: Option<HistogramBin>,
 }
@@ -149,15 +168,15 @@ impl Verdict {
 pub struct Judge {
     settings: Settings,
     dispersion: f64,
-    latency_dispersion: f64,
     tolerated: f64,
     /// The ratio that has to be refuted: the setting, raised with what is tolerated.
     prove_below: f64,
-    /// What is left of alpha for the looks: half of it is spent where the hosts' own past was asked.
+    /// What is left of alpha for the looks.
     alpha: f64,
     roll_back: RollBack,
     promote: Promote,
-    slower: Slower,
+    /// Where latency was declared.
+    slower: Option<Slower>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     floor: Option<Floor>,
     /// The watch goes on after the promotion, and has no end of its own.
@@ -175,21 +194,17 @@ impl Judge {
     pub fn new(settings: Settings, before: &Before) -> Result<Self, SettingsError> {
         settings.check()?;
         let dispersion = dispersion(&before.control).unwrap_or(1.0);
-        let unequal = hosts_ratio_max(&before.hosts, settings.alpha / 2.0, dispersion);
-        let (tolerated, alpha) = match unequal {
-            Some(ratio) => (settings.tolerate * ratio.max(1.0), settings.alpha / 2.0),
-            None => (settings.tolerate, settings.alpha),
-        };
+        let unequal = errors_ratio_max(&before.hosts, settings.alpha * PAST_SHARE / 2.0, dispersion);
+        let tolerated = settings.tolerate * unequal.map_or(1.0, |ratio| ratio.max(1.0));
         let prove_below = settings.prove_below.max(tolerated * 1.05);
         Ok(Self {
             dispersion,
-            latency_dispersion: crate::dispersion::dispersion(&before.control_slow).unwrap_or(1.0),
             tolerated,
-            alpha,
+            alpha: if unequal.is_some() { settings.alpha * (1.0 - PAST_SHARE) } else { settings.alpha },
             roll_back: RollBack::new(tolerated, dispersion),
             prove_below,
             promote: Promote::new(prove_below, dispersion),
-            slower: Slower::default(),
+            slower: None,
             floor: settings.negligible.map(|rate| Floor::new(rate, dispersion)),
             lasting: false,
             interval: RatioInterval::default(),
@@ -211,6 +226,20 @@ impl Judge {
         Ok(judge)
     }
 
+    /// Judges latency as well, by the histograms of the looks. Before the first look, and whether any comes or not.
+    #[must_use]
+    pub fn with_latency(mut self, before: &Before) -> Self {
+        let dispersion = dispersion(&before.control_slow).unwrap_or(1.0);
+        let past = tails_ratio_max(&before.hosts_latency, self.settings.alpha * PAST_SHARE / 2.0, dispersion);
+        if past.is_some() {
+            self.alpha = self.settings.alpha * (1.0 - PAST_SHARE);
+        }
+        let unequal = past.unwrap_or_else(|| vec![1.0]);
+        let tolerated: Vec<f64> = unequal.iter().map(|ratio| ratio * self.settings.tolerate).collect();
+        self.slower = Some(Slower::new(&tolerated, dispersion));
+        self
+    }
+
     /// Takes one look. After a final verdict nothing changes it any more.
     pub fn step(&mut self, look: &Look) -> Verdict {
         if self.verdict.is_final() && !(self.lasting && self.verdict == Verdict::NotWorse) {
@@ -224,17 +253,13 @@ impl Judge {
         if let Some(floor) = &mut self.floor {
             floor.observe(look.errors.canary);
         }
-        if let Some(latency) = &look.latency {
-            self.slower.observe(latency);
+        if let (Some(slower), Some(latency)) = (&mut self.slower, &look.latency) {
+            slower.observe(latency);
         }
-        self.series.push(Evidence {
-            at_ms: look.at_ms,
-            errors: self.errors_evidence(),
-            latency: self.latency_evidence(),
-            promote: self.promote_evidence(),
-        });
+        let evidence = self.evidence(look.at_ms);
+        self.series.push(evidence);
         let is_over = !self.lasting && look.at_ms.saturating_sub(started) >= self.settings.wait_ms_max;
-        let verdict = self.decide(is_over);
+        let verdict = self.decide(&evidence, is_over);
         if !(self.verdict == Verdict::NotWorse && verdict == Verdict::Watching) {
             self.verdict = verdict;
         }
@@ -243,7 +268,7 @@ impl Judge {
 
     /// The verdict if nothing more were ever seen: what an undecided watch has to say when somebody cannot wait.
     pub fn so_far(&self) -> Verdict {
-        if self.verdict.is_final() { self.verdict } else { self.decide(true) }
+        if self.verdict.is_final() { self.verdict } else { self.decide(&self.evidence(0), true) }
     }
 
     /// Bad is what is both: more often than the control, and often enough to matter. The smaller of two e-values is one.
@@ -252,9 +277,13 @@ impl Judge {
         self.floor.as_ref().map_or(more_often, |f| more_often.min(f.common_evidence()))
     }
 
-    /// Slow requests come together, too.
-    fn latency_evidence(&self) -> f64 {
-        self.slower.log_evidence() / self.latency_dispersion
+    fn evidence(&self, at_ms: i64) -> Evidence {
+        Evidence {
+            at_ms,
+            errors: self.errors_evidence(),
+            latency: self.slower.as_ref().map(Slower::log_evidence),
+            promote: self.promote_evidence(),
+        }
     }
 
     /// What is bad would have to survive both tests, so their mean is an e-value against it.
@@ -264,16 +293,11 @@ impl Judge {
         self.floor.as_ref().map_or(not_more_often, with)
     }
 
-    /// The mean of the two e-values is one: no correction for looking at two things.
-    fn worse_evidence(&self) -> f64 {
-        crate::math::log_mean_exp([self.errors_evidence(), self.latency_evidence()].into_iter())
-    }
-
-    fn decide(&self, is_over: bool) -> Verdict {
-        if self.worse_evidence() >= (1.0 / self.alpha).ln() {
+    fn decide(&self, evidence: &Evidence, is_over: bool) -> Verdict {
+        if evidence.worse() >= (1.0 / self.alpha).ln() {
             return Verdict::Worse;
         }
-        if self.promote_evidence() >= (1.0 / self.settings.beta).ln() {
+        if evidence.promote >= (1.0 / self.settings.beta).ln() {
             return Verdict::NotWorse;
         }
         if !is_over {
@@ -330,16 +354,5 @@ impl Judge {
     }
 }
 
-/// A past that leaves more than this open between its lower end (or none unequal) and its upper knows too little.
-const PAST_WIDTH_MAX: f64 = 4.0;
-
-/// The largest ratio that the hosts' own past allows: the upper end of its confidence sequence. `None` without a past, and
-/// with one that is so short of errors that it would excuse nearly anything.
-fn hosts_ratio_max(hosts: &[Bin], alpha: f64, dispersion: f64) -> Option<f64> {
-    let mut interval = RatioInterval::default();
-    for bin in hosts {
-        interval.observe(*bin);
-    }
-    let (lower, upper) = interval.at(2.0 * alpha, dispersion);
-    (upper <= PAST_WIDTH_MAX * lower.max(1.0)).then_some(upper)
-}
+/// Part of alpha for what the hosts' past says of them.
+const PAST_SHARE: f64 = 0.1;

@@ -3,6 +3,10 @@
 //!
 //! No e-process: nothing is promised about looking again and again. It asks once, when the time after the deploy is over,
 //! and its threshold is set by how often quiet times cross it (`examples/nezha.rs` measures that on real faults).
+//!
+//! The statistic is a difference of medians over a robust deviation, Hampel's identifier ("The influence curve and its
+//! role in robust estimation", 1974) with the deviation of Rousseeuw and Croux (1993): neither a peak nor a missing
+//! minute moves it. Steps from value to value in place of the spread, for a level that drifts, are von Neumann's (1941).
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +30,12 @@ pub struct Level {
     /// Relative change that is never called a change on its own, however calm the metric was: 0.1 for a tenth.
     pub relative_min: f64,
 }
+
+/// Deviations from which on a level is called changed, values that are held against it after the deploy, and values before
+/// it, a minute apart: as they were chosen on half of the real faults, before the other half was looked at.
+pub const LEVEL_CHANGED: f64 = 4.0;
+pub const LEVEL_AFTER: usize = 4;
+pub const LEVEL_BEFORE: usize = 90;
 
 /// Values that give a level before and after; fewer are no answer.
 const BEFORE_MIN: usize = 2;

@@ -32,6 +32,7 @@ mod level;
 mod looks;
 mod math;
 mod report;
+mod unequal;
 
 pub use after::{After, Counted};
 pub use counters::{Bucket, Counter, Increases};
@@ -41,6 +42,6 @@ pub use dispersion::dispersion;
 pub use interval::RatioInterval;
 pub use judge::{Before, Judge, Look, Settings, SettingsError, Verdict, default};
 pub use latency::{HistogramBin, Slower};
-pub use level::{Direction, Level, level_change};
+pub use level::{Direction, LEVEL_AFTER, LEVEL_BEFORE, LEVEL_CHANGED, Level, level_change};
 pub use looks::{Bounds, Watched};
 pub use report::{Evidence, Report};

@@ -70,6 +70,11 @@ impl Bounds {
         self.instants_ms.is_empty()
     }
 
+    /// Looks that are of the hour before, and come first.
+    pub fn before(&self) -> usize {
+        self.before
+    }
+
     /// Runs of bounds that are equally far apart: first, last, step. Their ends are shared with the next run.
     pub fn runs(&self) -> Vec<(i64, i64, i64)> {
         let mut runs: Vec<(i64, i64, i64)> = Vec::new();
@@ -107,15 +112,21 @@ impl Watched {
         let slow = self.latency.as_deref().map(slow_ones);
         let counted = self.errors.as_ref().or(slow.as_ref()).map_or(&[][..], Vec::as_slice);
         let before = self.bounds.before.min(counted.len());
+        let equal = self
+            .equal_since_ms
+            .map(|since_ms| self.bounds.instants_ms.iter().take(before).filter(|at| **at < since_ms).count()..before);
         let past = Before {
             control: counted[..before].iter().map(|b| b.control).collect(),
             control_slow: slow.iter().flatten().take(before).map(|b| b.control).collect(),
-            hosts: self.equal_since_ms.map_or_else(Vec::new, |since_ms| {
-                let began = self.bounds.instants_ms.iter().take(before).filter(|at| **at < since_ms).count();
-                counted[began..before].to_vec()
-            }),
+            hosts: equal.clone().and_then(|looks| counted.get(looks)).map_or_else(Vec::new, <[Bin]>::to_vec),
+            hosts_latency: equal
+                .and_then(|looks| self.latency.as_deref()?.get(looks))
+                .map_or_else(Vec::new, <[HistogramBin]>::to_vec),
         };
         let mut judge = Judge::lasting(settings, &past)?;
+        if self.latency.is_some() {
+            judge = judge.with_latency(&past);
+        }
         for look in self.looks(counted) {
             judge.step(&look);
         }

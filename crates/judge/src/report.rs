@@ -17,10 +17,18 @@ pub struct Evidence {
     pub at_ms: i64,
     /// For "more errors than tolerated".
     pub errors: f64,
-    /// For "slower".
-    pub latency: f64,
+    /// For "slower"; absent where latency is not judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency: Option<f64>,
     /// Against "as bad as `prove_below` or worse".
     pub promote: f64,
+}
+
+impl Evidence {
+    /// For "worse", `ln E`: the mean of both e-values where both are judged.
+    pub fn worse(&self) -> f64 {
+        self.latency.map_or(self.errors, |latency| log_mean_exp([self.errors, latency].into_iter()))
+    }
 }
 
 /// Everything a person needs to believe or doubt the verdict.
@@ -62,9 +70,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Evidence for "worse" at the newest look, in nats: the mean of both e-values.
+    /// Evidence for "worse" at the newest look, in nats.
     pub fn worse_evidence(&self) -> f64 {
-        self.series.last().map_or(0.0, |e| log_mean_exp([e.errors, e.latency].into_iter()))
+        self.series.last().map_or(0.0, Evidence::worse)
     }
 
     /// Evidence for "not worse" at the newest look, in nats.
@@ -114,7 +122,7 @@ impl Report {
     }
 
     fn worse_words(&self, canary: &str, control: &str) -> String {
-        let by_errors = self.series.last().is_none_or(|e| e.errors >= e.latency);
+        let by_errors = self.series.last().is_none_or(|e| e.latency.is_none_or(|latency| e.errors >= latency));
         if by_errors {
             let failing = if self.latency_alone { "are slow" } else { "fail" };
             return format!("{canary} {failing} {} as {control}, {}", self.ratio_words(), self.counts());
@@ -247,11 +255,11 @@ mod tests {
             ),
             (
                 said(20, Count::new(4, 100), Count::new(9, 900)),
-                "those who have it fail 4.05 times as often (1.33 to 11)",
+                "those who have it fail 4.06 times as often (1.12 to 12)",
             ),
             (
                 said(20, Count::new(4, 100), Count::new(9, 900)),
-                ") as the others, 20 of 500 beside 45 of 4,500; the evidence is 186 to 1 where 100 to 1 is wanted",
+                ") as the others, 16 of 400 beside 36 of 3,600; the evidence is 115 to 1 where 100 to 1 is wanted",
             ),
             (said(200, Count::new(1, 100), Count::new(9, 900)), "not worse: those who have it fail 1"),
             (said(200, Count::new(1, 100), Count::new(9, 900)), " to 1 where 20 to 1 is wanted"),
@@ -271,7 +279,7 @@ mod tests {
     fn a_long_watch_is_thinned_and_ends_with_the_newest() {
         let mut series = Series::default();
         for at_ms in 0..100_000 {
-            series.push(Evidence { at_ms, errors: 0.0, latency: 0.0, promote: 0.0 });
+            series.push(Evidence { at_ms, errors: 0.0, latency: None, promote: 0.0 });
         }
         let points = series.points();
         assert!(points.len() <= POINTS_MAX + 1 && points.len() > POINTS_MAX / 2 - 1, "{}", points.len());

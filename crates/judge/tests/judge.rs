@@ -36,7 +36,7 @@ fn a_bad_release_is_worse_within_seconds() {
     assert_eq!(verdict, Verdict::Worse);
     assert!(seconds < 15, "{seconds}");
     let report = judge.report();
-    assert!(report.ratio_low > 1.25 && report.ratio.unwrap() > 4.0, "{report:?}");
+    assert!(report.ratio_low > 1.0 && report.ratio.unwrap() > 4.0, "{report:?}");
     assert!(report.series.last().unwrap().errors > report.roll_back_at - 1.0);
 }
 
@@ -54,11 +54,11 @@ fn a_slower_release_is_worse_though_nothing_fails() {
         latency: Some(HistogramBin { canary: vec![20, 50, 30], control: vec![600, 270, 30] }),
         ..look(s, Count::new(0, 100), Count::new(0, 900))
     };
-    let (judge, verdict, seconds) = watch(judge(), each);
+    let (judge, verdict, seconds) = watch(judge().with_latency(&Before::default()), each);
     assert_eq!(verdict, Verdict::Worse);
     assert!(seconds < 20, "{seconds}");
     let last = *judge.report().series.last().unwrap();
-    assert!(last.latency > 4.0 && last.errors == 0.0);
+    assert!(last.latency.unwrap() > 4.0 && last.errors == 0.0);
 }
 
 /// Bad for both: not the release.
@@ -126,6 +126,35 @@ fn hosts_that_were_unequal_before_are_given_more_room() {
     let (_, verdict, _) =
         watch(judge, |s| look(s, Count::new(1, 100), Count::new(if s % 2 == 0 { 4 } else { 5 }, 900)));
     assert_ne!(verdict, Verdict::Worse);
+}
+
+/// Evidence for what is not judged would be none at all, and cost half of the other's.
+#[test]
+fn latency_weighs_only_where_it_was_declared() {
+    let each = |s| look(s, Count::new(2, 100), Count::new(4, 900));
+    let (alone, verdict, seconds) = watch(judge(), each);
+    let (both, _, later) = watch(judge().with_latency(&Before::default()), each);
+    assert!(verdict == Verdict::Worse && seconds < later, "{seconds} {later}");
+    let (alone, both) = (alone.report(), both.report());
+    assert_eq!((alone.series[0].latency, both.series[0].latency), (None, Some(0.0)));
+    assert_eq!(alone.series[0].errors, both.series[0].errors);
+    assert_eq!(alone.worse_evidence(), alone.series.last().unwrap().errors);
+    // Looks with a histogram are no declaration.
+    let histogram = Some(HistogramBin { canary: vec![0, 100], control: vec![900, 0] });
+    let (_, verdict, _) =
+        watch(judge(), |s| Look { latency: histogram.clone(), ..look(s, Count::new(0, 100), Count::new(0, 900)) });
+    assert_eq!(verdict, Verdict::NotEnoughData);
+}
+
+#[test]
+fn hosts_that_were_slower_before_are_given_more_room() {
+    let slower = HistogramBin { canary: vec![50, 35, 15], control: vec![630, 225, 45] };
+    let each = |s| Look { latency: Some(slower.clone()), ..look(s, Count::new(0, 100), Count::new(0, 900)) };
+    let (_, unknown, _) = watch(judge().with_latency(&Before::default()), each);
+    assert_eq!(unknown, Verdict::Worse);
+    let before = Before { hosts_latency: vec![slower.clone(); 600], ..Before::default() };
+    let (_, known, _) = watch(judge().with_latency(&before), each);
+    assert_eq!(known, Verdict::NotEnoughData, "they were as slow with the old release");
 }
 
 #[test]
@@ -220,7 +249,7 @@ proptest! {
         for (errors, latency) in [(Some(errors.clone()), latency.clone()), (None, latency), (Some(errors), None)] {
             let watched = Watched { bounds: bounds.clone(), errors, latency, equal_since_ms: Some(0) };
             let report = watched.judge(settings()).unwrap().report();
-            prop_assert!(report.series.iter().all(|e| !e.errors.is_nan() && !e.latency.is_nan()));
+            prop_assert!(report.series.iter().all(|e| !e.errors.is_nan() && !e.latency.is_some_and(f64::is_nan)));
             watched.newest_ms();
         }
     }
@@ -233,10 +262,15 @@ proptest! {
         let bin = |c: [u64; 4]| Bin { canary: Count::new(c[0], c[1]), control: Count::new(c[2], c[3]) };
         let hosts: Vec<Bin> = before.into_iter().map(bin).collect();
         let control = hosts.iter().map(|b| b.control).collect();
-        let mut judge = Judge::new(settings(), &Before { control, hosts, ..Before::default() }).unwrap();
+        let hosts_latency = looks.iter().map(|(_, _, canary, control)| HistogramBin {
+            canary: canary.clone(),
+            control: control.clone(),
+        });
+        let before = Before { hosts_latency: hosts_latency.collect(), control, hosts, ..Before::default() };
+        let mut judge = Judge::new(settings(), &before).unwrap().with_latency(&before);
         for (at_ms, counts, canary, control) in looks {
             judge.step(&Look { at_ms, errors: bin(counts), latency: Some(HistogramBin { canary, control }) });
         }
-        prop_assert!(judge.report().series.iter().all(|e| !e.errors.is_nan() && !e.promote.is_nan()));
+        prop_assert!(judge.report().series.iter().all(|e| !e.errors.is_nan() && !e.worse().is_nan() && !e.promote.is_nan()));
     }
 }

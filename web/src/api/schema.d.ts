@@ -12015,9 +12015,9 @@ export interface components {
             errors: number;
             /**
              * Format: double
-             * @description For "slower".
+             * @description For "slower"; absent where latency is not judged.
              */
-            latency: number;
+            latency?: number | null;
             /**
              * Format: double
              * @description Against "as bad as `prove_below` or worse".

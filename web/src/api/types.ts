@@ -142,6 +142,7 @@ export type GuardEvidence = S["GuardEvidence"];
 export type GuardCondition = S["GuardCondition"];
 export type JudgeReport = S["JudgeReport"];
 export type JudgeCount = S["JudgeCount"];
+export type JudgeEvidence = S["JudgeEvidence"];
 export type JudgeVerdict = S["JudgeVerdict"];
 export type RampWatch = S["Watch"];
 export type Ramp = S["Ramp"];

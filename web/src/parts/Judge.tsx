@@ -6,7 +6,7 @@ import { useMarkers } from "../charts/useMarkers";
 import { HOUR_MS } from "../lib/time";
 import { count, format } from "../lib/units";
 import { Status } from "../ui/basics";
-import { evidenceLines, neededWords, odds, ratioWords, times, verdictLook } from "./judge";
+import { evidenceLines, neededWords, odds, ratioWords, times, verdictLook, worseNats } from "./judge";
 
 interface Props {
   report: JudgeReport;
@@ -60,7 +60,7 @@ export function Judge({ report, canary, control, service }: Props): ReactElement
         {newest && (
           <>
             <dt>Evidence</dt>
-            <dd>{odds(Math.log((Math.exp(newest.errors) + Math.exp(newest.latency)) / 2))} for worse, {odds(report.roll_back_at)} wanted; {odds(newest.promote)} for not worse, {odds(report.promote_at)} wanted</dd>
+            <dd>{odds(worseNats(newest))} for worse, {odds(report.roll_back_at)} wanted; {odds(newest.promote)} for not worse, {odds(report.promote_at)} wanted</dd>
           </>
         )}
       </dl>

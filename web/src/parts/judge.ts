@@ -1,5 +1,5 @@
 /** What the judge saw, in words and as lines: of a ramp's guard and of a deploy's canary alike. */
-import type { JudgeReport, JudgeVerdict } from "../api/types";
+import type { JudgeEvidence, JudgeReport, JudgeVerdict } from "../api/types";
 import type { Line } from "../charts/summary";
 import type { Look } from "../lib/status";
 import { count } from "../lib/units";
@@ -20,17 +20,20 @@ const LOW = -2;
 const HIGH = 6;
 const powers = (nats: number): number => Math.min(HIGH, Math.max(LOW, nats / Math.LN10));
 
+/** Evidence for worse: the mean of both e-values where latency is judged as well. */
+export function worseNats({ errors, latency }: JudgeEvidence): number {
+  if (typeof latency !== "number") return errors;
+  const high = Math.max(errors, latency);
+  return high + Math.log((Math.exp(errors - high) + Math.exp(latency - high)) / 2);
+}
+
 /** Evidence over time, in powers of ten, with the heights at which the judge says its word. */
 export function evidenceLines({ series, roll_back_at, promote_at }: JudgeReport): { times: number[]; lines: Line[] } {
-  const mean = (a: number, b: number): number => {
-    const high = Math.max(a, b);
-    return high + Math.log((Math.exp(a - high) + Math.exp(b - high)) / 2);
-  };
   const all = (value: number): number[] => series.map(() => powers(value));
   return {
     times: series.map(({ at_ms }) => at_ms / 1000),
     lines: series.length === 0 ? [] : [
-      { label: "worse", values: series.map(({ errors, latency }) => powers(mean(errors, latency))) },
+      { label: "worse", values: series.map((evidence) => powers(worseNats(evidence))) },
       { label: "not worse", values: series.map(({ promote }) => powers(promote)) },
       { label: "called worse at", limit: true, values: all(roll_back_at) },
       { label: "called not worse at", limit: true, values: all(promote_at) },

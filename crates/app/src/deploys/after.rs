@@ -1,6 +1,7 @@
 //! After the promotion no host is left to compare with: for as long as the pipeline file says, all hosts' failed requests
-//! and their slow ones are held against what they were in the hour before the deploy began. What is kept in memory is only when to look again; the record
-//! tells what was found, and the deploys whether it was taken back.
+//! and their slow ones are held against what they were in the hour before the deploy began, and levels of gauges against
+//! theirs (`levels`). What is kept in memory is only when to look again; the record tells what was found, and the deploys
+//! whether it was taken back.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::record::EventQuery;
 pub(super) const LOOK: Duration = Duration::from_secs(1);
 /// The longest watch: the pipeline file allows no more.
 const WATCH_MS_MAX: i64 = 86_400_000;
-const WORSE: &str = "deploy.worse_after";
+pub(super) const WORSE: &str = "deploy.worse_after";
 const UNWATCHED: &str = "deploy.unwatched";
 
 /// When a deploy is looked at again.
@@ -77,8 +78,8 @@ pub(super) async fn run(app: App, stop: CancellationToken) {
 pub(super) struct Watched {
     pub stored: Stored,
     judge: CanaryJudge,
-    after: AfterPromotion,
-    promoted_at: Timestamp,
+    pub after: AfterPromotion,
+    pub promoted_at: Timestamp,
 }
 
 impl Watched {
@@ -121,15 +122,22 @@ impl App {
                 return Box::pin(self.deploy_way_back(&watched.stored, &event.text)).await;
             }
             Some(_) => return Ok(Next::Never),
-            None if watched.is_over(now) => return Ok(Next::Never),
             // What its hosts count is a newer release's as well.
-            None if busy => return Ok(Next::At(now)),
+            None if busy && !watched.is_over(now) => return Ok(Next::At(now)),
+            None if busy => return Ok(Next::Never),
             None => {}
+        }
+        if let Some(changed) = Box::pin(self.deploy_levels(&watched)).await? {
+            self.deploy_after_act(&watched, &changed.sentence(), json!(changed)).await?;
+            return Ok(Next::At(now));
+        }
+        if watched.is_over(now) {
+            return Ok(Next::Never);
         }
         let again = Next::At(now.plus_ms(i64::from(watched.judge.every_s) * 1000));
         match self.deploy_after_seen(&watched).await {
             Ok(Seen::After(seen)) if seen.alarmed => {
-                self.deploy_after_act(&watched, seen).await?;
+                self.deploy_after_act(&watched, &seen.sentence(), json!(seen)).await?;
                 Ok(Next::At(now))
             }
             Ok(Seen::After(_)) => Ok(again),
@@ -176,9 +184,14 @@ impl App {
     }
 
     /// Says so once, and with it opens an incident or locks; the way back follows from the record.
-    async fn deploy_after_act(&self, watched: &Watched, seen: After) -> Result<(), Fault> {
+    async fn deploy_after_act(
+        &self,
+        watched: &Watched,
+        said_of_it: &str,
+        evidence: serde_json::Value,
+    ) -> Result<(), Fault> {
         let (stored, then) = (watched.stored.clone(), watched.after.then);
-        let why = format!("it got worse after the promotion: {}", seen.sentence());
+        let why = format!("it got worse after the promotion: {said_of_it}");
         let lock = locks::by_judge(self, &stored, why.clone())?;
         self.transact(move |t| {
             if !events::list(t.tx(), &said(stored.number, &[WORSE]))?.is_empty() {
@@ -188,7 +201,7 @@ impl App {
                 AfterAction::Page => "people are called",
                 AfterAction::Rollback => "it goes back",
             };
-            let data = json!({"number": stored.number, "evidence": seen, "then": then});
+            let data = json!({"number": stored.number, "evidence": evidence, "then": then});
             let mut event = told(&stored, WORSE, &format!("{why}; {did}"), data).severity(Severity::Critical);
             match then {
                 AfterAction::Page => {

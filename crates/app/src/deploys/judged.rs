@@ -101,6 +101,12 @@ fn check_one(judge: &CanaryJudge, at: &[&str], text: &str) -> Result<(), Pipelin
             PipelineError { line: Pipeline::line_of(text, &path), message }
         })?;
     }
+    for level in judge.after.iter().flat_map(|after| &after.levels) {
+        tenfold_promql::parse(&level.query).map_err(|error| PipelineError {
+            line: Pipeline::line_of(text, &[at, &["after", "levels"]].concat()),
+            message: format!("`after.levels` of the judge: {}", error.pointing(&level.query)),
+        })?;
+    }
     Ok(())
 }
 
@@ -121,6 +127,21 @@ mod tests {
             assert_eq!(narrowed, expected);
             tenfold_promql::parse(&narrowed).unwrap();
         }
+    }
+
+    #[test]
+    fn a_level_is_a_query() {
+        let file = |query: &str| {
+            format!(
+                "service: photos\nrun: {{command: [x]}}\ntargets:\n  production:\n    canary:\n      hosts: 1\n      judge:\n        \
+                 errors: {{bad: b, total: n}}\n        after:\n          for_s: 900\n          levels:\n            - {{query: \
+                 '{query}', unit: 1}}\n"
+            )
+        };
+        let checked = |query: &str| check(&Pipeline::parse(&file(query)).unwrap(), &file(query));
+        checked("avg(rate(process_cpu_seconds_total{job=\"$service\"}[2m]))").unwrap();
+        let error = checked("sum(").unwrap_err();
+        assert!(error.line == 11 && error.message.contains("`after.levels` of the judge"), "{error}");
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod gate;
 mod handed;
 mod hub;
 mod judged;
+mod levels;
 mod limits;
 mod listed;
 mod locks;
@@ -123,7 +124,9 @@ impl State {
     }
     fn executor(&self) -> Result<Arc<dyn ports::Executor>, Fault> {
         self.executor.get().cloned().ok_or_else(|| {
-            Fault::unavailable("this server carries out nothing but deploys to hosts: it was started without an executor")
+            Fault::unavailable(
+                "this server carries out nothing but deploys to hosts: it was started without an executor",
+            )
         })
     }
     /// Numbers of deploys that changed, for pages that show one live.

@@ -2,8 +2,8 @@
 
 use super::{FILE_BYTES_MAX, Pipeline, PipelineError};
 
-mod limits;
 mod command;
+mod limits;
 mod sections;
 mod stages;
 mod target;

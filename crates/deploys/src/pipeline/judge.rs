@@ -1,12 +1,15 @@
 //! `canary.judge` of the pipeline file: which counters are compared between the canary and the other hosts, and how.
 
 use serde::{Deserialize, Serialize};
-use tenfold_judge::Settings;
+use tenfold_judge::{Direction, LEVEL_AFTER, Level, Settings};
 
 /// Longest selector of a counter, in characters.
 const SELECTOR_CHARS_MAX: usize = 4_096;
 const SECONDS_MAX: u32 = 86_400;
 const EVERY_S_MAX: u32 = 60;
+const LEVELS_MAX: usize = 10;
+/// Between two values of a level, at most: the distance for which the threshold was chosen.
+const LEVEL_STEP_S_MAX: u32 = 60;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +59,68 @@ pub struct AfterPromotion {
     pub factor: f64,
     #[serde(default)]
     pub then: AfterAction,
+    /// Gauges whose level must not change with the release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<LevelQuery>,
+}
+
+/// A metric without a control beside it: memory, processor time, the length of a queue, a mean latency. Asked once, as soon
+/// as there are four values since the promotion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LevelQuery {
+    /// A PromQL query. `$service` and `$environment` are filled in; each series of the answer is judged by itself.
+    pub query: String,
+    /// The smallest difference that means anything: 0.001 for seconds, 1 for the length of a queue.
+    pub unit: f64,
+    /// Relative change below which it is never called changed by more than a deviation, however calm it was.
+    #[serde(default = "relative_min_default")]
+    pub relative_min: f64,
+    #[serde(default)]
+    pub direction: LevelDirection,
+}
+
+/// Which way is bad.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LevelDirection {
+    #[default]
+    Up,
+    /// A drop is as telling: work that is not done any more.
+    Both,
+}
+
+impl LevelQuery {
+    pub fn level(&self) -> Level {
+        let direction = match self.direction {
+            LevelDirection::Up => Direction::Up,
+            LevelDirection::Both => Direction::Both,
+        };
+        Level { direction, unit: self.unit, relative_min: self.relative_min }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let says = |what: String| Err(format!("has the query `{}` {what}", self.query));
+        if self.query.trim().is_empty() || self.query.chars().count() > SELECTOR_CHARS_MAX {
+            return Err(format!(
+                "has a query that must have 1 to {SELECTOR_CHARS_MAX} characters; write a PromQL query"
+            ));
+        }
+        if !(self.unit > 0.0 && self.unit.is_finite()) {
+            return says("whose `unit` must be above 0, for example 0.001 for seconds".to_owned());
+        }
+        if !(self.relative_min > 0.0 && self.relative_min <= 10.0) {
+            return says("whose `relative_min` must be above 0 and at most 10, for example 0.1".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl AfterPromotion {
+    /// Seconds between two values of a level: a minute, and less where the watch has not time for four of them.
+    pub fn level_step_s(&self) -> u32 {
+        (self.for_s / (LEVEL_AFTER as u32 + 1)).clamp(1, LEVEL_STEP_S_MAX)
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -103,6 +168,9 @@ fn host_label_default() -> String {
 }
 const fn factor_default() -> f64 {
     2.0
+}
+const fn relative_min_default() -> f64 {
+    0.1
 }
 const fn every_default() -> u32 {
     5
@@ -168,6 +236,15 @@ impl CanaryJudge {
             }
             if !(after.factor > 1.0 && after.factor <= 1_000.0) {
                 return Err((&["after", "factor"], "must be above 1 and at most 1000, for example 2".to_owned()));
+            }
+            if after.levels.len() > LEVELS_MAX {
+                return Err((
+                    &["after", "levels"],
+                    format!("has {} queries; at most {LEVELS_MAX}", after.levels.len()),
+                ));
+            }
+            if let Some(why) = after.levels.iter().find_map(|level| level.check().err()) {
+                return Err((&["after", "levels"], why));
             }
         }
         self.settings().check().map_err(|error| (Self::key_of(&error.0), error.0))

@@ -157,3 +157,73 @@ async fn what_got_slow_goes_back() {
     scrapes.iter().for_each(CancellationToken::cancel);
     world.end().await;
 }
+
+/// A gauge of all hosts until it is stopped: the work that waits on each.
+fn scrape_queue(app: &App, length: &Arc<AtomicU64>) -> CancellationToken {
+    let stop = CancellationToken::new();
+    let (app, length, stopped) = (app.clone(), length.clone(), stop.clone());
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(SCRAPE);
+        loop {
+            tokio::select! {
+                () = stopped.cancelled() => return,
+                _ = tick.tick() => {}
+            }
+            let samples: Vec<Sample> = (1..=HOSTS)
+                .map(|i| {
+                    let host = format!("host-{i}");
+                    let labels = Labels::from_pairs([
+                        (Labels::NAME, "queue_length"),
+                        ("job", "photos"),
+                        ("host", host.as_str()),
+                    ]);
+                    Sample::new(labels, app.now().millis(), length.load(Ordering::Relaxed) as f64)
+                })
+                .collect();
+            app.metrics.append(&samples).expect("the samples are taken");
+        }
+    });
+    stop
+}
+
+/// Nothing fails and nothing is slow, but work is left lying.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_level_that_changed_with_the_release_is_told() {
+    if !ready() {
+        return;
+    }
+    let world = World::new(HOSTS).await;
+    let first = world.deploy().await;
+    world.state(first.number, &["succeeded"]).await;
+    let (failing, length) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicU64::new(5)));
+    let scrapes = [scrape(world.app(), &failing), scrape_queue(world.app(), &length)];
+    // Two looks of a level, which are three seconds apart here, and one to spare.
+    while world.app().metrics.last_values("http_requests_total").values().sum::<f64>() < (45 * REQUESTS) as f64 * 3.0 {
+        tokio::time::sleep(SCRAPE).await;
+    }
+    let levels = "after: {for_s: 15, then: page, levels: [{query: 'max(queue_length{job=\"$service\"})', unit: 1}, {query: \
+                  unheard_of, unit: 1}]}";
+    let target = judged(60, &[("after: {for_s: 900, factor: 2, then: rollback}", levels)]);
+    let same = next(&world, "two", &target).await;
+    world.state(same.number, &["succeeded"]).await;
+    let said = until_told(&world, "deploy.levels").await;
+    assert!(
+        said.contains("no level changed after the promotion; the most: `max(queue_length{job=\"photos\"})`"),
+        "{said}"
+    );
+    let query = EventQuery { kinds: vec!["deploy.levels".into()], limit: 10, ..EventQuery::default() };
+    let event = world.app().events(query).await.unwrap().remove(0);
+    assert_eq!(event.data["levels"][1]["query"], "unheard_of");
+    assert!(event.data["levels"][1]["deviations"].is_null(), "what is not known is not unchanged: {}", event.data);
+    assert!(told(&world, "deploy.worse_after").await.is_empty());
+
+    let bad = next(&world, "three", &target).await;
+    world.state(bad.number, &["succeeded"]).await;
+    length.store(60, Ordering::Relaxed);
+    let worse = until_told(&world, "deploy.worse_after").await;
+    assert!(worse.contains(" went from 5.0000 to 60.0000, ") && worse.ends_with("people are called"), "{worse}");
+    assert_eq!(told(&world, "incident.opened").await.len(), 1);
+    assert_eq!(told(&world, "deploy.levels").await.len(), 1, "the first deploy's, and no other");
+    scrapes.iter().for_each(CancellationToken::cancel);
+    world.end().await;
+}

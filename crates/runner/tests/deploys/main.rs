@@ -13,6 +13,7 @@ mod hostile;
 mod judged;
 mod limits;
 mod listed;
+mod native;
 mod queue;
 mod stages;
 mod story;

@@ -87,6 +87,9 @@ targets:
           for_s: 900
           factor: 2
           then: rollback
+          levels:
+            - {query: 'process_resident_memory_bytes{job="$service"}', unit: 1e6, relative_min: 0.05}
+            - {query: 'sum(queue_length{job="$service"})', unit: 1, direction: both}
 "#;
 
 #[test]
@@ -95,6 +98,8 @@ fn a_judge_is_read_and_its_errors_name_the_line() {
     let judge = pipeline.targets["production"].canary.judge.clone().unwrap();
     assert_eq!((judge.host_label.as_str(), judge.on_inconclusive), ("host", Inconclusive::PromoteNeedsPerson));
     assert_eq!((judge.settings().wait_ms_max, judge.selectors().count()), (600_000, 3));
+    let after = judge.after.unwrap();
+    assert_eq!((after.level_step_s(), after.levels[1].relative_min, after.levels.len()), (60, 0.1, 2));
     let json = serde_json::to_string(&pipeline).unwrap();
     assert_eq!(serde_json::from_str::<Pipeline>(&json).unwrap(), pipeline);
     let cases: &[(&str, &str, usize, &str)] = &[
@@ -110,6 +115,10 @@ fn a_judge_is_read_and_its_errors_name_the_line() {
         ("          for_s: 900", "          for_s: 1", 23, "between `every_s` (5)"),
         ("          factor: 2", "          factor: 1", 24, "above 1"),
         ("then: rollback", "then: shrug", 25, "shrug"),
+        ("unit: 1e6", "unit: 0", 26, "after.levels` has the query `process_resident_memory_bytes"),
+        ("relative_min: 0.05", "relative_min: 0", 26, "`relative_min` must be above 0"),
+        ("'sum(queue_length{job=\"$service\"})'", "' '", 26, "1 to 4096 characters"),
+        ("unit: 1, direction", "direction", 28, "unit"),
         (
             "          bad: 'http_requests_total{job=\"$service\",code=~\"5..\"}'",
             "          bad: ' '",

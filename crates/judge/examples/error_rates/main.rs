@@ -1,0 +1,33 @@
+//! How often the judge cries wolf, and how long it takes: simulated traffic, watched every second. Prints every table of
+//! the section on the judge in `bench/README.md`.
+//!
+//! ```text
+//! cargo run --release -p tenfold-judge --example error_rates            # 4,000 runs, seed 1
+//! cargo run --release -p tenfold-judge --example error_rates -- 400 7   # runs, seed
+//! ```
+//!
+//! Canary 100 requests a second, control 900, half a percent of them fail, unless the line says otherwise; where durations
+//! are drawn, 10 and 90 of them a second. What is asked is the judge of a deploy: the hour before, and looks that are
+//! a second apart for an hour and a minute after that (`Watched`), in a `Judge` without an end. A false roll back is one
+//! at any look of the two hours.
+
+mod alarms;
+mod cusum;
+mod detection;
+mod dice;
+mod durations;
+mod runs;
+#[cfg(test)]
+mod tests;
+mod world;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).map(|a| a.parse::<u64>().expect("a whole number: runs, then a seed"));
+    let (runs, seed) = (arguments.next().unwrap_or(4_000), arguments.next().unwrap_or(1));
+    println!("{runs} runs, seed {seed}");
+    for tables in [detection::tables, alarms::judge, alarms::parts, detection::promotions, cusum::tables] {
+        let began = std::time::Instant::now();
+        tables(runs, seed);
+        eprintln!("({} s)", began.elapsed().as_secs());
+    }
+}

@@ -50,6 +50,14 @@ impl GitRunner {
     fn mirror(&self, source: &Source) -> Mirror {
         Mirror::new(&self.root.join("git"), source)
     }
+
+    /// Fetches a commit that is not here: the deploy may have begun on another server of the same database.
+    async fn need(&self, source: &Source, sha: &str) -> Result<(), String> {
+        if self.mirror(source).commit(sha).await.is_ok() {
+            return Ok(());
+        }
+        self.fetch(source).await.map_err(|fault| fault.message)
+    }
 }
 
 #[async_trait]
@@ -93,6 +101,7 @@ impl Runner for GitRunner {
                     .to_owned(),
             );
         }
+        self.need(&order.source, &order.sha).await?;
         hook::run(&self.mirror(&order.source), &self.root.join("hooks"), order, lines, cancel).await
     }
 
@@ -102,6 +111,7 @@ impl Runner for GitRunner {
     }
 
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String> {
+        self.need(&order.source, &order.sha).await?;
         let workspace = build::Workspace::new(&self.root.join("builds"), order.deploy);
         build::build(build::Job {
             mirror: &self.mirror(&order.source),

@@ -10,7 +10,7 @@ use tenfold_store::{counters, deploys as store};
 use tenfold_types::{Actor, ActorKind, Fault, Timestamp};
 
 use super::{
-    conductor, facts,
+    conductor, facts, faults,
     gate::{self, Wish},
     stored::{Asked, COMMITS_KEPT_MAX, Stored},
     trains,
@@ -284,6 +284,7 @@ impl App {
                 Ok(stored.clone())
             })
             .await?;
+        faults::written();
         let view = stored.view(None);
         self.deploy_log(stored.number).say(super::ports::Stream::Tenfold, None, &facts::queued(&stored).text);
         conductor::spawn(self, stored, false);

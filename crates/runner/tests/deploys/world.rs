@@ -163,7 +163,7 @@ impl World {
     pub fn start_agent(&mut self, name: &str) {
         let dir = self.host_dir(name);
         let config = AgentConfig {
-            server: self.url(),
+            servers: vec![self.url()],
             token: self.token.clone(),
             enrolment: None,
             name: name.to_owned(),

@@ -14,7 +14,7 @@ help:
 	@echo "make web     the pages alone"
 	@echo "make bench   the measured seconds of the story, and the store and StatsD beside their peers, on this machine"
 	@echo "make fleet   deploys beside Debian's capistrano and ansible on 20 and 50 hosts in namespaces; needs root"
-	@echo "make crash   the store of samples: 1,000 kills, 1,000 power cuts, damage at every 4 kB, a bomb of labels in 512 MB"
+	@echo "make crash   the store of samples: 1,000 kills, 1,000 power cuts, damage at every 4 kB, a bomb of labels in 512 MB; deploys killed everywhere"
 	@echo "make oracle  a million flags and contexts, ours beside the engine of Unleash's SDKs"
 	@echo "make alertmanager  Alertmanager's own acceptance suite on this server, when Go and the suite are installed"
 	@echo "make fuzz    every fuzz target for a minute"
@@ -66,6 +66,7 @@ crash:
 	cargo test -p tenfold-tsdb --test damage
 	cargo test -p tenfold --test bomb -- --nocapture
 	cargo test -p tenfold --test handed_over
+	DEPLOY_KILL=all cargo test -p tenfold --test deploy_kill -- --nocapture
 
 # The pages first: the server carries them inside.
 build: web

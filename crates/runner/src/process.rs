@@ -4,7 +4,7 @@ use std::{fs, path::Path, sync::OnceLock, time::Duration};
 
 use nix::{
     sys::signal::{Signal, killpg},
-    unistd::Pid,
+    unistd::{Pid, getpgid},
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,19 @@ impl ProcessId {
         let pid = i32::try_from(pid).ok()?;
         let (_, started) = stat(pid)?;
         Some(Self { pid, started })
+    }
+
+    /// Leaders of groups that were started with all of `with` and not `without` in their environment, as `NAME=VALUE`.
+    pub fn leaders(with: &str, without: Option<&str>) -> Vec<Self> {
+        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        let started_so = |pid: &i32| {
+            let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+            let has = |wanted: &str| environment.split(|b| *b == 0).any(|variable| variable == wanted.as_bytes());
+            has(with) && !without.is_some_and(has)
+        };
+        let leads = |pid: &i32| getpgid(Some(Pid::from_raw(*pid))).is_ok_and(|group| group.as_raw() == *pid);
+        pids.filter(leads).filter(started_so).filter_map(|pid| Self::of(u32::try_from(pid).ok()?)).collect()
     }
 
     /// It still runs; a zombie does not.
@@ -111,5 +124,29 @@ mod tests {
         id.end(Duration::from_secs(5)).await;
         assert!(!id.is_alive(), "a zombie does not run");
         child.wait().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn processes_are_found_by_what_they_were_started_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let ours = format!("TENFOLD_SHARED_DIR={}", dir.path().display());
+        let start = |port: &str| {
+            let mut command = tokio::process::Command::new("sleep");
+            command.arg("60").env("TENFOLD_SHARED_DIR", dir.path()).env("PORT", port).process_group(0);
+            command.kill_on_drop(true).spawn().unwrap()
+        };
+        let (kept, lost) = (start("1"), start("2"));
+        let pids = |children: &[&tokio::process::Child]| {
+            let mut pids: Vec<i32> = children.iter().map(|c| i32::try_from(c.id().unwrap()).unwrap()).collect();
+            pids.sort_unstable();
+            pids
+        };
+        let found = |without| {
+            let mut found: Vec<i32> = ProcessId::leaders(&ours, without).iter().map(|id| id.pid).collect();
+            found.sort_unstable();
+            found
+        };
+        assert_eq!(found(Some("PORT=1")), pids(&[&lost]));
+        assert_eq!(found(None), pids(&[&kept, &lost]));
     }
 }

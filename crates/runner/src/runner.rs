@@ -59,6 +59,14 @@ impl GitRunner {
     fn mirror(&self, source: &Source) -> Mirror {
         Mirror::new(&self.root.join("git"), source)
     }
+
+    /// Fetches a commit that is not here: the deploy may have begun on another server of the same database.
+    async fn need(&self, source: &Source, sha: &str) -> Result<(), String> {
+        if self.mirror(source).commit(sha).await.is_ok() {
+            return Ok(());
+        }
+        self.fetch(source).await.map_err(|fault| fault.message)
+    }
 }
 
 #[async_trait]
@@ -95,6 +103,7 @@ impl Runner for GitRunner {
     }
 
     async fn hook(&self, order: HookOrder, lines: LineSink, cancel: CancellationToken) -> Result<(), String> {
+        self.need(&order.source, &order.sha).await?;
         hook::run(hook::Job {
             mirror: &self.mirror(&order.source),
             root: &self.root.join("hooks"),
@@ -114,6 +123,7 @@ impl Runner for GitRunner {
     }
 
     async fn build(&self, order: BuildOrder, lines: LineSink, cancel: CancellationToken) -> Result<Manifest, String> {
+        self.need(&order.source, &order.sha).await?;
         let folder = Folder::new(&self.root.join("builds"), &order.deploy.to_string());
         build::build(build::Job {
             mirror: &self.mirror(&order.source),

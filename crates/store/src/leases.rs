@@ -55,6 +55,23 @@ pub fn renew(
     Ok(changed == 1)
 }
 
+/// Extends the lease also when its time is over: false only when another took it meanwhile, which raised the epoch, or when it
+/// was given back. For a holder that asks in the transaction of each write, so that no write is made under a lease that runs out.
+pub fn keep(
+    tx: &mut dyn Tx,
+    name: &str,
+    holder: &str,
+    epoch: i64,
+    now: Timestamp,
+    ttl_ms: i64,
+) -> Result<bool, StoreError> {
+    let changed = tx.execute(
+        "UPDATE leases SET expires_at = $1 WHERE name = $2 AND holder = $3 AND epoch = $4",
+        params![now.plus_ms(ttl_ms), name, holder, epoch],
+    )?;
+    Ok(changed == 1)
+}
+
 /// Gives the lease back; false when it was no longer held. The epoch stays.
 pub fn release(tx: &mut dyn Tx, name: &str, holder: &str, epoch: i64) -> Result<bool, StoreError> {
     let changed = tx.execute(

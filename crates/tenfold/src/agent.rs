@@ -22,9 +22,10 @@ use crate::ambient::SystemClock;
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub struct Args {
-    /// Address of the server.
-    #[arg(long, value_name = "URL", env = "TENFOLD_SERVER")]
-    server: String,
+    /// Address of the server. Where several servers share a database, all of them with commas or one by one: the agent is at
+    /// one of them and goes to the next when that one is away.
+    #[arg(long, value_name = "URL", env = "TENFOLD_SERVER", required = true, value_delimiter = ',')]
+    server: Vec<String>,
     /// File that holds an enrolment token (`tenfold host enrol NAME`): it gets this host its first certificate and is not
     /// needed afterwards. TENFOLD_ENROLMENT is read when it is not given.
     #[arg(long, value_name = "FILE")]
@@ -167,7 +168,7 @@ fn config(args: Args) -> anyhow::Result<AgentConfig> {
         None => machine_name()?,
     };
     Ok(AgentConfig {
-        server: args.server,
+        servers: servers(args.server)?,
         token,
         enrolment: enrolment.filter(|token| !token.is_empty()),
         name,
@@ -182,6 +183,15 @@ fn config(args: Args) -> anyhow::Result<AgentConfig> {
     })
 }
 
+fn servers(named: Vec<String>) -> anyhow::Result<Vec<String>> {
+    const SERVERS_MAX: usize = 16;
+    let servers: Vec<String> = named.into_iter().map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect();
+    if servers.is_empty() || servers.len() > SERVERS_MAX {
+        bail!("--server names {} servers; name at least one and at most {SERVERS_MAX}", servers.len());
+    }
+    Ok(servers)
+}
+
 fn machine_name() -> anyhow::Result<String> {
     let text = std::fs::read_to_string("/proc/sys/kernel/hostname").context("the machine has no name; give --name")?;
     Ok(text.trim().to_owned())
@@ -190,6 +200,15 @@ fn machine_name() -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_servers_may_be_named() {
+        let named = |text: &str| servers(text.split(',').map(str::to_owned).collect());
+        assert_eq!(named("https://a:1, https://b:1,").unwrap(), ["https://a:1", "https://b:1"]);
+        for bad in [String::new(), vec!["https://a:1"; 17].join(",")] {
+            assert!(named(&bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn labels_are_key_and_value() {

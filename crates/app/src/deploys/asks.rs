@@ -27,6 +27,9 @@ pub enum Answer {
     Cancel,
 }
 
+/// How long a person's wish waits for the conductor. One that waits for the lease, which another server holds, takes none.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
+
 impl App {
     /// Deploys that match, newest first.
     pub async fn deploys(&self, filter: DeployFilter) -> Result<Vec<Deploy>, Fault> {
@@ -154,15 +157,15 @@ impl App {
             Some(handle) => handle.tx.send(Signal::Ask(input, answer)).is_ok(),
             None => false,
         };
-        if sent && let Ok(answer) = answered.await {
+        if sent && let Ok(Ok(answer)) = tokio::time::timeout(ANSWER, answered).await {
             return answer;
         }
         let state = self.deploy(number).await?.state;
         if State::parse(&state).is_some_and(State::is_final) {
             return Err(Fault::conflict(format!("deploy {number} is finished ({state})")));
         }
-        Err(Fault::unavailable(format!("deploy {number} is conducted by another server at the moment"))
-            .advice("try again in a few seconds"))
+        let why = format!("deploy {number} is conducted by another server, or its next step cannot be written");
+        Err(Fault::unavailable(why).advice("nothing was done; ask that server, or try again in a few seconds"))
     }
 }
 

@@ -1,8 +1,10 @@
 //! The task that conducts one deploy: takes the lease, feeds the state machine, writes each step with its events, then acts.
 //!
-//! It never acts on a step that is not written, and never writes without holding the lease.
+//! It never acts on a step that is not written, and never writes without holding the lease. What hosts cannot refuse (a build,
+//! a hook) ends with the lease: when another node has the deploy, and when nobody can say any more who has it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tenfold_deploys::machine::{Effect, Input, Run, State, step};
 use tenfold_store::{deploys as store, leases};
@@ -12,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     after::incident,
-    facts,
+    facts, faults,
     handed::Handed,
+    held::Held,
     locks,
     log::RunLog,
     ports::Stream,
@@ -58,6 +61,9 @@ pub(super) struct Conductor {
     pub(super) app: App,
     pub(super) stored: Stored,
     pub(super) epoch: i64,
+    pub(super) held: Arc<Held>,
+    /// Cancelled when the deploy goes on elsewhere or the server stops: ends its build and its hook.
+    pub(super) work: CancellationToken,
     pub(super) log: Arc<RunLog>,
     pub(super) tx: mpsc::UnboundedSender<Signal>,
     pub(super) build: Option<CancellationToken>,
@@ -81,10 +87,13 @@ pub(super) fn spawn(app: &App, stored: Stored, resumed: bool) {
     app.deploys.runs.lock().insert(stored.number, handle);
     let number = stored.number;
     let log = app.deploy_log(number);
+    let (work, held) = (app.deploys.stop.child_token(), Arc::new(Held::default()));
     let conductor = Conductor {
         app: app.clone(),
         stored,
         epoch: 0,
+        held: held.clone(),
+        work: work.clone(),
         log,
         tx,
         build: None,
@@ -93,12 +102,18 @@ pub(super) fn spawn(app: &App, stored: Stored, resumed: bool) {
         manifest: None,
     };
     let app = app.clone();
-    app.deploys.conductors.spawn(async move {
-        let stop = conductor.app.deploys.stop.clone();
-        let app = conductor.app.clone();
-        tokio::select! {
-            () = stop.cancelled() => {}
-            _ = conductor.conduct(rx, resumed) => {}
+    app.deploys.conductors.clone().spawn(async move {
+        let stop = app.deploys.stop.clone();
+        let goes_on = tokio::select! {
+            () = stop.cancelled() => true,
+            () = held.lapsed(&app) => {
+                tracing::warn!(deploy = number, "the lease cannot be kept; whoever can takes the deploy up again");
+                true
+            }
+            ended = conductor.conduct(rx, resumed) => ended.is_err(),
+        };
+        if goes_on {
+            work.cancel();
         }
         app.deploys.runs.lock().remove(&number);
         let _ = app.deploys.changes.send(number);
@@ -162,6 +177,8 @@ impl Conductor {
             Signal::Input(input) => {
                 self.apply(input).await?;
             }
+            // Whoever asked has been told that it was not done.
+            Signal::Ask(_, answer) if answer.is_closed() => {}
             Signal::Ask(input, answer) => {
                 let effects = self.apply(input).await?;
                 let _ = answer.send(refusal(&effects));
@@ -181,6 +198,7 @@ impl Conductor {
         let says = effects.iter().any(|e| matches!(e, Effect::Say(_) | Effect::Lock { .. }));
         if run != self.stored.run || says {
             self.write(run, &effects).await?;
+            faults::written();
         }
         for effect in &effects {
             self.act(effect);
@@ -225,9 +243,10 @@ impl Conductor {
             async move {
                 let has_events = !drafts.is_empty();
                 let change = move |t: &mut crate::Txn<'_>| {
-                    // one that ran out is still ours until another takes it, which raises the epoch
-                    let held = leases::get(t.tx(), &lease)?.is_some_and(|l| l.holder == holder && l.epoch == epoch);
-                    if !held {
+                    // One that ran out is still ours until another takes it, which raises the epoch. It is extended with the
+                    // write, so that what follows from it is done under a lease that lasts.
+                    let now = t.now();
+                    if !leases::keep(t.tx(), &lease, &holder, epoch, now, LEASE_MS)? {
                         return Err(Fault::new(ErrorCode::Gone, "another node took the lease"));
                     }
                     store::deploy_step(t.tx(), number, &row)?;
@@ -251,6 +270,7 @@ impl Conductor {
             }
         })
         .await?;
+        self.held.seen();
         self.stored = next;
         for text in texts {
             self.log.say(Stream::Tenfold, None, &text);
@@ -286,11 +306,11 @@ impl Conductor {
         LOOK.min(Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
     }
 
-    fn lease(&self) -> String {
+    pub(super) fn lease(&self) -> String {
         lease_name(&self.stored.service, &self.stored.environment)
     }
 
-    fn holder(&self) -> String {
+    pub(super) fn holder(&self) -> String {
         self.app.deploys.node.get().cloned().unwrap_or_default()
     }
 
@@ -308,6 +328,7 @@ impl Conductor {
             match taken {
                 Ok(Some(epoch)) => {
                     self.epoch = epoch;
+                    self.held.seen();
                     if let Some(handle) = self.app.deploys.runs.lock().get_mut(&self.stored.number) {
                         handle.epoch = epoch;
                     }
@@ -325,19 +346,11 @@ impl Conductor {
     /// Extends the lease. One that ran out while nobody else took it (the machine slept) is taken again.
     async fn renew(&mut self) -> Result<(), Stop> {
         let (name, holder, epoch) = (self.lease(), self.holder(), self.epoch);
-        let renewed = self
-            .app
-            .housekeeping(move |t| {
-                let now = t.now();
-                if leases::renew(t.tx(), &name, &holder, epoch, now, LEASE_MS)? {
-                    return Ok(true);
-                }
-                let lease = leases::get(t.tx(), &name)?;
-                Ok(lease.is_some_and(|l| l.holder == holder && l.epoch == epoch))
-            })
-            .await;
-        match renewed {
-            Ok(true) => Ok(()),
+        match keep(&self.app, name, holder, epoch).await {
+            Ok(true) => {
+                self.held.seen();
+                Ok(())
+            }
             Ok(false) => {
                 tracing::warn!(deploy = self.stored.number, "another node took the deploy over");
                 Err(Stop)
@@ -364,6 +377,15 @@ impl Conductor {
     pub(super) fn state(&self) -> State {
         self.stored.run.state
     }
+}
+
+/// Extends a lease; false when another has it.
+pub(super) async fn keep(app: &App, name: String, holder: String, epoch: i64) -> Result<bool, Fault> {
+    app.housekeeping(move |t| {
+        let now = t.now();
+        Ok(leases::keep(t.tx(), &name, &holder, epoch, now, LEASE_MS)?)
+    })
+    .await
 }
 
 pub(super) fn lease_name(service: &str, environment: &str) -> String {

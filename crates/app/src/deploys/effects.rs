@@ -94,11 +94,18 @@ impl Conductor {
         self.build = Some(cancel.clone());
         let (app, stored, tx) = (self.app.clone(), self.stored.clone(), self.tx.clone());
         let log = self.log.clone();
-        let stop = app.deploys.stop.clone();
+        let (stop, still_held) = (self.work.clone(), self.still_held());
         app.deploys.conductors.clone().spawn(async move {
             let lines: LineSink = Arc::new(move |stream, text| log.say(stream, None, text));
+            let run = async {
+                // a lost lease: the conductor learns it by itself, and ends this
+                if !still_held.await {
+                    return std::future::pending().await;
+                }
+                built(&app, &stored, lines, cancel.clone()).await
+            };
             let built = tokio::select! {
-                built = built(&app, &stored, lines, cancel.clone()) => built,
+                built = run => built,
                 () = stop.cancelled() => {
                     cancel.cancel();
                     return;
@@ -117,7 +124,7 @@ impl Conductor {
         let cancel = CancellationToken::new();
         self.hook = Some(cancel.clone());
         let (app, stored, tx, log) = (self.app.clone(), self.stored.clone(), self.tx.clone(), self.log.clone());
-        let stop = app.deploys.stop.clone();
+        let (stop, still_held) = (self.work.clone(), self.still_held());
         app.deploys.conductors.clone().spawn(async move {
             let lines: LineSink = Arc::new(move |stream, text| log.say(stream, None, text));
             let order = HookOrder {
@@ -129,6 +136,10 @@ impl Conductor {
                 hook,
             };
             let run = async {
+                if !still_held.await {
+                    // the conductor learns it by itself, and ends this
+                    return std::future::pending().await;
+                }
                 match app.deploys.runner() {
                     Ok(runner) => runner.hook(order, lines, cancel.clone()).await,
                     Err(fault) => Err(fault.message),
@@ -138,7 +149,7 @@ impl Conductor {
             let error = tokio::select! {
                 ended = &mut run => ended.err(),
                 () = stop.cancelled() => {
-                    // it is asked to end and may clean up; how it ended counts for nothing, since the next start runs it again
+                    // it is asked to end and may clean up; how it ended counts for nothing: whoever goes on decides about it
                     cancel.cancel();
                     let _ = tokio::time::timeout(HOOK_STOPS, run).await;
                     return;

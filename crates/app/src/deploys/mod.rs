@@ -16,8 +16,10 @@ mod diff;
 mod effects;
 mod expected;
 mod facts;
+mod faults;
 mod gate;
 mod handed;
+mod held;
 mod hub;
 mod judged;
 mod levels;
@@ -235,7 +237,8 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     let query = store::DeployQuery { unfinished: true, limit: UNFINISHED_MAX, ..store::DeployQuery::default() };
     let unfinished = app.read(move |tx| Ok(store::deploys(tx, &query)?)).await?;
     if let Ok(runner) = app.deploys.runner() {
-        runner.tidy(&unfinished.iter().map(|row| row.number).collect::<Vec<_>>()).await;
+        // Also those of deploys that go on: a build is begun anew, and a hook counts as failed or is.
+        runner.tidy(&[]).await;
     }
     for row in unfinished {
         conductor::spawn(app, stored::Stored::from_row(&row)?, true);

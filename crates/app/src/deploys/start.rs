@@ -12,7 +12,7 @@ use tenfold_types::{Actor, ActorKind, ErrorCode, Fault, Timestamp};
 
 use super::{
     asks::Answer,
-    conductor, facts,
+    conductor, facts, faults,
     gate::{self, Wish},
     queue::Queue,
     stored::{Asked, COMMITS_KEPT_MAX, Stored},
@@ -349,6 +349,7 @@ impl App {
                 Ok(stored.clone())
             })
             .await?;
+        faults::written();
         let view = stored.view(None);
         self.deploy_log(stored.number).say(super::ports::Stream::Tenfold, None, &facts::queued(&stored).text);
         conductor::spawn(self, stored, false);

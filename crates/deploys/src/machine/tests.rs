@@ -12,6 +12,7 @@ use self::judged::{UNDECIDED, judgement, judging};
 use crate::pipeline::{CanaryJudge, Hook, Hooks, Inconclusive};
 use crate::plan::{Plan, PlannedApproval, PlannedStep};
 
+mod closure;
 mod gates;
 mod judged;
 

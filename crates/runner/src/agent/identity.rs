@@ -219,14 +219,30 @@ fn request_of(key: &KeyPair) -> io::Result<String> {
     request.pem().map_err(io::Error::other)
 }
 
-/// `NotConnected` when the server did not answer, another kind when it refused.
+/// Asks the servers in turn. `NotConnected` when none answered, another kind when one refused.
 async fn ask<T: serde::de::DeserializeOwned>(
     config: &AgentConfig,
     tls: Arc<ClientConfig>,
     path: &str,
     body: &impl serde::Serialize,
 ) -> io::Result<T> {
-    let base = config.server.trim_end_matches('/');
+    let mut last = io::Error::new(io::ErrorKind::NotConnected, "no server is named");
+    for server in &config.servers {
+        match ask_one(server, tls.clone(), path, body).await {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => last = error,
+            answered => return answered,
+        }
+    }
+    Err(last)
+}
+
+async fn ask_one<T: serde::de::DeserializeOwned>(
+    server: &str,
+    tls: Arc<ClientConfig>,
+    path: &str,
+    body: &impl serde::Serialize,
+) -> io::Result<T> {
+    let base = server.trim_end_matches('/');
     if !base.starts_with("https://") {
         return Err(io::Error::other(format!("certificates need an https:// address, not `{base}`")));
     }

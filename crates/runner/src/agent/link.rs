@@ -1,4 +1,5 @@
-//! The connection to the server: kept up, with longer and longer pauses while the server is away.
+//! The connection to a server: kept up, with longer and longer pauses while none answers. Where several are named, the agent
+//! is at one of them, the first that answers in their order, so that the agents of a fleet that name them alike stay together.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -12,6 +13,7 @@ use tenfold_protocols::agent::{
 use tokio::{
     net::TcpStream,
     sync::{mpsc, watch},
+    time::Instant,
 };
 use tokio_tungstenite::{
     Connector, MaybeTlsStream, WebSocketStream,
@@ -19,13 +21,19 @@ use tokio_tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Shared, incoming::Came, unit, unit::Command};
+use super::{
+    Shared,
+    incoming::Came,
+    turn::{Ended, Turn},
+    unit,
+    unit::Command,
+};
 
 const PAUSE_MS_MIN: u64 = 200;
 const PAUSE_MS_MAX: u64 = 5_000;
 const CONNECT: Duration = Duration::from_secs(10);
-/// The server says something at least this often, or the line counts as dead.
-const SILENCE: Duration = Duration::from_secs(30);
+/// The server says something every 5 s, or the line counts as dead: before hosts that do not come count as out of reach.
+const SILENCE: Duration = Duration::from_secs(15);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -36,32 +44,39 @@ pub(super) async fn run(
     measure: watch::Sender<Option<Duration>>,
     stop: CancellationToken,
 ) {
-    let mut tries = 0u32;
+    let mut turn = Turn::new(shared.config.servers.len());
     loop {
+        let server = shared.config.servers.get(turn.at).map_or("", String::as_str);
         let socket = tokio::select! {
             () = stop.cancelled() => return,
-            socket = tokio::time::timeout(CONNECT, connect(&shared)) => socket,
+            socket = tokio::time::timeout(CONNECT, connect(&shared, server)) => socket,
         };
         match socket {
             Ok(Ok(socket)) => {
-                tracing::info!(server = %shared.config.server, "connected");
+                tracing::info!(server, "connected");
                 // answers to orders of an earlier connection are of no use: the server asks anew
                 while said.try_recv().is_ok() {}
                 // a question for blobs may be among them, so nobody may go on waiting for its answer
                 shared.incoming.refuse_all("the connection to the server was lost");
                 let ended = tokio::select! {
                     () = stop.cancelled() => return,
-                    ended = talk(&shared, socket, &mut units, &mut said, &measure, &stop, &mut tries) => ended,
+                    ended = talk(&shared, socket, &mut units, &mut said, &measure, &stop, &mut turn) => ended,
                 };
                 measure.send_replace(None);
                 shared.incoming.refuse_all("the connection to the server was lost");
-                tracing::warn!(reason = %ended, "the connection ended");
+                tracing::warn!(server, reason = %ended, "the connection ended");
+                turn.lost(&ended, Instant::now());
             }
-            Ok(Err(reason)) => tracing::warn!(%reason, server = %shared.config.server, "the server cannot be reached"),
-            Err(_) => tracing::warn!(server = %shared.config.server, "the server did not answer"),
+            Ok(Err(reason)) => {
+                tracing::warn!(%reason, server, "the server cannot be reached");
+                turn.away(Instant::now());
+            }
+            Err(_) => {
+                tracing::warn!(server, "the server did not answer");
+                turn.hangs();
+            }
         }
-        let pause = pause(&shared.config.name, tries);
-        tries = tries.saturating_add(1);
+        let pause = pause(&shared.config.name, turn.rounds());
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
@@ -77,8 +92,8 @@ fn pause(name: &str, tries: u32) -> Duration {
     Duration::from_millis(base / 2 + base * part / 512)
 }
 
-async fn connect(shared: &Shared) -> Result<Socket, String> {
-    let base = shared.config.server.trim_end_matches('/');
+async fn connect(shared: &Shared, server: &str) -> Result<Socket, String> {
+    let base = server.trim_end_matches('/');
     let base = match (base.strip_prefix("http://"), base.strip_prefix("https://")) {
         (Some(rest), _) => format!("ws://{rest}"),
         (_, Some(rest)) => format!("wss://{rest}"),
@@ -118,8 +133,8 @@ async fn talk(
     said: &mut mpsc::UnboundedReceiver<FromAgent>,
     measure: &watch::Sender<Option<Duration>>,
     stop: &CancellationToken,
-    tries: &mut u32,
-) -> String {
+    turn: &mut Turn,
+) -> Ended {
     let (mut sink, mut stream) = socket.split();
     let hello = FromAgent::Hello {
         protocol: PROTOCOL,
@@ -131,35 +146,41 @@ async fn talk(
         packs: true,
     };
     if let Err(error) = sink.send(text(&hello)).await {
-        return error.to_string();
+        return Ended::Said(error.to_string());
     }
+    let mut heard = Instant::now();
     let mut heartbeat = tokio::time::interval(SILENCE);
     let mut renewals = shared.identity.get().map(super::identity::Identity::renewals);
     loop {
         let outgoing = tokio::select! {
-            () = renewed(&mut renewals) => return "the certificate was renewed; it connects anew with it".to_owned(),
-            frame = tokio::time::timeout(SILENCE, stream.next()) => {
+            () = renewed(&mut renewals) => {
+                return Ended::Said("the certificate was renewed; it connects anew with it".to_owned());
+            }
+            () = tokio::time::sleep_until(heard + SILENCE) => return Ended::Silent,
+            frame = stream.next() => {
+                heard = Instant::now();
                 let message = match frame {
-                    Err(_) => return "the server has been silent for 30 s".to_owned(),
-                    Ok(None) => return "the server closed it".to_owned(),
-                    Ok(Some(Err(error))) => return error.to_string(),
-                    Ok(Some(Ok(message))) => message,
+                    None => return Ended::Said("the server closed it".to_owned()),
+                    Some(Err(error)) => return Ended::Said(error.to_string()),
+                    Some(Ok(message)) => message,
                 };
                 match message {
                     Message::Text(frame) => match decode_to_agent(&frame) {
                         Ok(ToAgent::Welcome { heartbeat_ms, metrics_ms, .. }) => {
-                            *tries = 0;
+                            turn.welcome();
                             measure.send_replace(Some(Duration::from_millis(metrics_ms)));
                             heartbeat = tokio::time::interval(Duration::from_millis(heartbeat_ms.clamp(500, 15_000)));
                             continue;
                         }
-                        Ok(ToAgent::Refused { reason }) => return format!("the server refused this agent: {reason}"),
+                        Ok(ToAgent::Refused { reason }) => {
+                            return Ended::Said(format!("the server refused this agent: {reason}"));
+                        }
                         Ok(ToAgent::Report) => observed(shared),
                         Ok(message) => {
                             order(shared, units, stop, message).await;
                             continue;
                         }
-                        Err(error) => return format!("a frame was refused: {error}"),
+                        Err(error) => return Ended::Said(format!("a frame was refused: {error}")),
                     },
                     Message::Binary(frame) => match came(shared, frame).await {
                         Ok(Came::Nothing) => continue,
@@ -175,11 +196,11 @@ async fn talk(
                                 order(shared, units, stop, message).await;
                                 continue;
                             }
-                            Err(error) => return format!("a frame was refused: {error}"),
+                            Err(error) => return Ended::Said(format!("a frame was refused: {error}")),
                         },
-                        Err(error) => return format!("a frame was refused: {error}"),
+                        Err(error) => return Ended::Said(format!("a frame was refused: {error}")),
                     },
-                    Message::Close(_) => return "the server closed it".to_owned(),
+                    Message::Close(_) => return Ended::Said("the server closed it".to_owned()),
                     Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
                 }
             }
@@ -187,8 +208,10 @@ async fn talk(
             () = shared.changed.notified() => observed(shared),
             _ = heartbeat.tick() => observed(shared),
         };
-        if let Err(error) = sink.send(outgoing).await {
-            return error.to_string();
+        match tokio::time::timeout(SILENCE, sink.send(outgoing)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Ended::Said(error.to_string()),
+            Err(_) => return Ended::Silent,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod disk;
 mod farm;
+mod faults;
 mod identity;
 mod incoming;
 mod limits;
@@ -13,6 +14,7 @@ mod measure;
 mod service;
 mod state;
 mod supervise;
+mod turn;
 mod unit;
 mod user;
 
@@ -37,8 +39,8 @@ use incoming::Incoming;
 /// How an agent is set up.
 #[derive(Clone)]
 pub struct AgentConfig {
-    /// `http://` or `https://` address of the server.
-    pub server: String,
+    /// `http://` or `https://` addresses, one for each server that shares the database; tried in turn.
+    pub servers: Vec<String>,
     /// A plain token, for a server that takes it from here; not used by a host that was enrolled.
     pub token: String,
     /// With what a host that has no certificate gets its first.

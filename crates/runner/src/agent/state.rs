@@ -6,7 +6,10 @@ use tenfold_deploys::Digest;
 use tenfold_protocols::agent::RunSpec;
 use tenfold_types::Timestamp;
 
-use super::disk::{Place, write_whole};
+use super::{
+    disk::{Place, write_whole},
+    faults,
+};
 use crate::process::ProcessId;
 
 /// A release that takes traffic, or did when the agent looked last.
@@ -47,7 +50,10 @@ impl Kept {
         }
     }
     pub fn save(&self, place: &Place) -> std::io::Result<()> {
-        write_whole(&place.state(), &serde_json::to_vec(self).map_err(std::io::Error::other)?)
+        faults::point();
+        write_whole(&place.state(), &serde_json::to_vec(self).map_err(std::io::Error::other)?)?;
+        faults::point();
+        Ok(())
     }
     pub fn processes(&self) -> Vec<ProcessId> {
         let current = self.current.as_ref().and_then(|a| a.process);

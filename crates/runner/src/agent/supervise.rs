@@ -24,6 +24,10 @@ impl Unit {
         if let Some(process) = self.kept.starting.take() {
             self.kept.ending.push(process);
         }
+        for process in self.lost() {
+            tracing::warn!(service = %self.service, pid = process.pid, "ending a process that was started and never kept");
+            self.kept.ending.push(process);
+        }
         for process in self.kept.ending.clone() {
             self.end(process, Duration::ZERO, Duration::from_secs(5));
         }
@@ -38,6 +42,16 @@ impl Unit {
             None => self.went_down(Duration::ZERO),
         }
         self.report();
+    }
+
+    /// Processes of the service that an agent started and was killed before it wrote them down. What the service itself started
+    /// has the port of the one that is kept.
+    fn lost(&self) -> Vec<ProcessId> {
+        let kept = self.kept.current.as_ref().filter(|active| active.process.is_some_and(ProcessId::is_alive));
+        let port = kept.map(|active| format!("{}={}", active.run.port_env, active.port));
+        let ours = format!("TENFOLD_SHARED_DIR={}", self.place.shared().display());
+        let known = self.kept.processes();
+        ProcessId::leaders(&ours, port.as_deref()).into_iter().filter(|found| !known.contains(found)).collect()
     }
 
     /// Twice a second.

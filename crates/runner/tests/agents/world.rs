@@ -97,7 +97,7 @@ impl World {
     /// An agent in a folder, with the name it says it has.
     pub fn agent(&self, folder: &str, name: &str, enrolment: Option<&str>) -> Agent {
         let config = AgentConfig {
-            server: format!("https://{}", self.tls),
+            servers: vec![format!("https://{}", self.tls)],
             token: String::new(),
             enrolment: enrolment.map(str::to_owned),
             name: name.to_owned(),

@@ -47,7 +47,7 @@ struct Host {
 
 fn start(dir: &Path, port: u16) -> Host {
     let config = AgentConfig {
-        server: format!("http://127.0.0.1:{port}"),
+        servers: vec![format!("http://127.0.0.1:{port}")],
         token: "t".into(),
         enrolment: None,
         name: "host-1".into(),

@@ -167,7 +167,7 @@ impl World {
     pub fn start_agent_in(&mut self, name: &str, environment: &str) {
         let dir = self.host_dir(name);
         let config = AgentConfig {
-            server: self.url(),
+            servers: vec![self.url()],
             token: self.token.clone(),
             enrolment: None,
             name: name.to_owned(),

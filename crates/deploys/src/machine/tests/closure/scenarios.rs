@@ -1,0 +1,88 @@
+//! Small plans that have each of the things a plan can have.
+
+use super::*;
+
+pub(super) struct Scenario {
+    pub name: &'static str,
+    pub run: Run,
+    pub inputs: Inputs,
+}
+
+fn on_grid(canary_hosts: usize) -> Plan {
+    Plan {
+        hold_ms: GRID_MS,
+        build_ms: GRID_MS,
+        stage_ms: GRID_MS,
+        activate_ms: GRID_MS,
+        reach_ms: GRID_MS,
+        ..plan(canary_hosts)
+    }
+}
+
+fn hosts(count: usize, running: Option<Running>) -> Vec<(String, Option<Running>)> {
+    (1..=count).map(|i| (format!("host-{i}"), running)).collect()
+}
+
+fn one(name: &'static str, plan: Plan) -> Scenario {
+    Scenario { name, run: Run::deploy(plan, hosts(1, Some(on_old())), NOW), inputs: Inputs::likely() }
+}
+
+fn with_everything(scenario: Scenario) -> Scenario {
+    Scenario { inputs: Inputs::everything(), ..scenario }
+}
+
+fn hooks(idempotent: bool) -> Box<Hooks> {
+    let yaml = format!("command: [./hook]\ntimeout_s: 30\nidempotent: {idempotent}");
+    let hook: Option<Hook> = Some(serde_saphyr::from_str(&yaml).unwrap());
+    let [before_build, after_build, before_activate, before_promote, after_promote, on_rollback] =
+        [(); 6].map(|()| hook.clone());
+    Box::new(Hooks { before_build, after_build, before_activate, before_promote, after_promote, on_rollback })
+}
+
+fn judged_by(then: Inconclusive) -> Plan {
+    let mut plan = Plan { judge: judging(then).judge, ..on_grid(1) };
+    let judge = plan.judge.as_mut().unwrap();
+    (judge.every_s, judge.max_s) = (30, 60);
+    plan
+}
+
+pub(super) fn all() -> Vec<Scenario> {
+    let check = CanaryCheckPlan::with().check;
+    let approve = Some(PlannedApproval { count: 2, four_eyes: true, within_ms: 2 * GRID_MS });
+    let way_back = Plan { canary_hosts: 0, hooks: Box::default(), ..on_grid(0) };
+    let on_rollback = Box::new(Hooks { on_rollback: hooks(false).on_rollback, ..Hooks::default() });
+    let later = vec![PlannedStep { hosts: 2, hold_ms: GRID_MS, check: None, judge: None }];
+    let two = |name, run| Scenario { name, run, inputs: Inputs::fewer() };
+    vec![
+        with_everything(one("a canary", on_grid(1))),
+        one("no canary", on_grid(0)),
+        one("a query", Plan { check: check.clone(), ..on_grid(1) }),
+        one("a judge that holds", judged_by(Inconclusive::Hold)),
+        one("a judge that goes back", judged_by(Inconclusive::Rollback)),
+        one("a judge that asks a person, and a query", Plan { check, ..judged_by(Inconclusive::PromoteNeedsPerson) }),
+        one("approvals", Plan { approve, ..on_grid(1) }),
+        one("hooks", Plan { hooks: hooks(false), ..on_grid(1) }),
+        one("hooks that may run again", Plan { hooks: hooks(true), ..on_grid(0) }),
+        one("what cannot be undone", Plan { irreversible: Some("a column".into()), ..on_grid(1) }),
+        one("a host that may be out", Plan { max_unavailable: 1, ..on_grid(1) }),
+        Scenario {
+            name: "a first release",
+            run: Run::deploy(on_grid(1), hosts(1, Some(Running::Nothing)), NOW),
+            inputs: Inputs::everything(),
+        },
+        Scenario {
+            name: "a host that is away, and an artifact that is at hand",
+            run: Run::deploy_built(on_grid(1), new(), hosts(1, None), NOW),
+            inputs: Inputs::everything(),
+        },
+        Scenario { name: "no host", run: Run::deploy(on_grid(1), Vec::new(), NOW), inputs: Inputs::everything() },
+        Scenario {
+            name: "a rollback",
+            run: Run::rollback(Plan { hooks: on_rollback, ..way_back.clone() }, new(), hosts(1, Some(on_old())), NOW),
+            inputs: Inputs::everything(),
+        },
+        two("a rollback of two", Run::rollback(Plan { batch: 2, ..way_back }, new(), hosts(2, Some(on_old())), NOW)),
+        two("two hosts", Run::deploy(Plan { batch: 1, ..on_grid(1) }, hosts(2, Some(on_old())), NOW)),
+        two("two steps", Run::deploy(Plan { later, ..on_grid(1) }, hosts(2, Some(on_old())), NOW)),
+    ]
+}

@@ -1,0 +1,64 @@
+//! Two servers on one database: the one that conducts stands still for longer than its leases, the other goes on.
+
+use serde_json::Value;
+use tenfold_testkit::PgServer;
+
+use crate::world::{BACK_WITHIN, PATIENCE, Pipeline, World, node_is_there, signal, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_slept_past_its_lease_is_refused_and_stops_what_it_began() {
+    // Without PostgreSQL the testkit says so in one line.
+    let Some(database) = PgServer::start().await else { return };
+    if !node_is_there() {
+        return;
+    }
+    let url = database.create_database("deploys").await;
+    let mut world = World::with(2, 2, &url, |_| {}).await;
+    let first = world.deploy("photos").await;
+    world.wait(first, &["succeeded"]).await;
+    world.service("mail", Pipeline { hook: Some(("before_activate", 250_123, false)), ..Pipeline::default() }).await;
+    let after = Some(("after_promote", 0, false));
+    let target = "canary: {hosts: 1, hold_s: 8}".to_owned();
+    world.pipeline("photos", &Pipeline { target, hook: after, ..Pipeline::default() });
+    let mail = world.deploy("mail").await;
+    until("the hook to begin", PATIENCE, async || (world.hooks_run(mail).await > 0).then_some(())).await;
+    let photos = world.deploy("photos").await;
+    world.wait(photos, &["canary"]).await;
+    until("the canary to be healthy", PATIENCE, async || {
+        (world.look(photos).await["hosts"][0]["state"] == "healthy").then_some(())
+    })
+    .await;
+    let epoch = world.kept(1, "photos")["epoch"].as_i64().unwrap();
+
+    signal(world.servers[0].pid(), "-STOP");
+    let done = world.wait_at(1, photos, &["succeeded"]).await;
+    assert!(done["hosts"].as_array().unwrap().iter().all(|h| h["state"] == "healthy"), "{done:#}");
+    let unknown = world.wait_at(1, mail, &["failed"]).await;
+    assert!(unknown["error"].as_str().unwrap().contains("is not known"), "{unknown:#}");
+    assert!(!world.servers[0].log().contains("took the deploy over"), "it stands still");
+    let hooks = || world.running_hooks("250123");
+    assert_eq!(hooks(), 1, "the hook of the one that stands still runs on");
+
+    signal(world.servers[0].pid(), "-CONT");
+    until("the first to let go", BACK_WITHIN, async || {
+        let log = world.servers[0].log();
+        (log.matches("took the deploy over").count() + log.matches("goes on elsewhere").count() >= 2).then_some(())
+    })
+    .await;
+    until("its hook to end", BACK_WITHIN, async || (hooks() == 0).then_some(())).await;
+    for host in [1, 2] {
+        let kept = world.kept(host, "photos");
+        assert!(kept["epoch"].as_i64().unwrap() > epoch, "the hosts follow the second: {kept:#}");
+        assert_eq!(kept["current"]["deploy"], photos);
+    }
+    assert_eq!(world.hooks_run(mail).await, 1, "no hook runs twice");
+    assert_eq!(world.hooks_run(photos).await, 1);
+    for (deploy, end) in [(photos, "deploy.succeeded"), (mail, "deploy.failed")] {
+        for server in [0, 1] {
+            let kinds = world.kinds(server, deploy).await;
+            assert_eq!(kinds.iter().filter(|k| *k == end).count(), 1, "{kinds:?}");
+        }
+    }
+    let record = world.ask_at(1, "GET", "/api/events/verify", Value::Null).await;
+    assert_eq!(record["ok"], true, "{record}");
+}

@@ -98,6 +98,16 @@ pub struct RunSpec {
     pub metrics_path: Option<String>,
     /// The commit the release was built from.
     pub sha: String,
+    /// For a release without a process: what is run after the flip, such as a web server's reload.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reload: Vec<String>,
+}
+
+impl RunSpec {
+    /// The release is files that another program serves: its flip is the link, and `reload` where there is one.
+    pub const fn is_link_only(&self) -> bool {
+        self.command.is_empty()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,7 +155,22 @@ pub enum ToAgent {
         digest: BlobDigest,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         run: Option<RunSpec>,
+        /// The process that serves until now stays beside it until `discard`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keep_warm: bool,
     },
+    /// Start this release beside the one that serves and find it healthy, ahead of its flip. Only for agents whose `hello`
+    /// says `prepares`, as are `flip` and `discard`.
+    Prepare { order: OrderRef, digest: BlobDigest, run: RunSpec },
+    /// Turn to the release that was prepared. Nothing is started.
+    Flip {
+        order: OrderRef,
+        digest: BlobDigest,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keep_warm: bool,
+    },
+    /// End, after a while, what stands beside the release that serves by an order of the same deploy.
+    Discard { order: OrderRef, after_ms: u64 },
     /// Run nothing of the service.
     Deactivate { order: OrderRef },
     /// Say what runs.
@@ -169,6 +194,12 @@ pub enum FromAgent {
         labels: BTreeMap<String, String>,
         version: String,
         releases: Vec<Release>,
+        /// It knows `prepare`, `flip` and `discard`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        prepares: bool,
+        /// By which orders processes stand beside those that serve, for as long as nobody has said when they end.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        beside: Vec<OrderRef>,
     },
     /// Send these blobs; what was sent before need not be sent again.
     Need {
@@ -184,6 +215,11 @@ pub enum FromAgent {
         total_bytes: u64,
     },
     Staged {
+        order: OrderRef,
+        digest: BlobDigest,
+    },
+    /// The release stands beside the one that serves, healthy. Should it end before its flip, `failed` follows.
+    Prepared {
         order: OrderRef,
         digest: BlobDigest,
     },
@@ -241,9 +277,12 @@ pub fn decode_from_agent(text: &str) -> Result<FromAgent, FrameError> {
 pub fn decode_to_agent(text: &str) -> Result<ToAgent, FrameError> {
     let message: ToAgent = decode(text)?;
     match &message {
-        ToAgent::Stage { order, .. } | ToAgent::Activate { order, .. } | ToAgent::Deactivate { order } => {
-            order_ok(order)?;
-        }
+        ToAgent::Stage { order, .. }
+        | ToAgent::Activate { order, .. }
+        | ToAgent::Prepare { order, .. }
+        | ToAgent::Flip { order, .. }
+        | ToAgent::Discard { order, .. }
+        | ToAgent::Deactivate { order } => order_ok(order)?,
         ToAgent::Refused { reason } => text_ok("reason", reason)?,
         ToAgent::Welcome { .. } | ToAgent::Report | ToAgent::NoBlob { .. } | ToAgent::Delta { .. } => {}
     }
@@ -287,7 +326,7 @@ pub fn tail_of(text: &str) -> String {
 
 fn check_from_agent(message: &FromAgent) -> Result<(), FrameError> {
     match message {
-        FromAgent::Hello { name, environment, labels, version, releases, .. } => {
+        FromAgent::Hello { name, environment, labels, version, releases, beside, .. } => {
             name_ok("name", name)?;
             name_ok("environment", environment)?;
             text_ok("version", version)?;
@@ -298,6 +337,10 @@ fn check_from_agent(message: &FromAgent) -> Result<(), FrameError> {
                 name_ok("labels", key)?;
                 name_ok("labels", value)?;
             }
+            if beside.len() > RELEASES_MAX {
+                return Err(FrameError::Field { field: "beside", why: "there are more than 256" });
+            }
+            beside.iter().try_for_each(order_ok)?;
             releases_ok(releases)
         }
         FromAgent::Need { blobs, bases } => {
@@ -330,6 +373,7 @@ fn check_from_agent(message: &FromAgent) -> Result<(), FrameError> {
         }
         FromAgent::Staging { order, .. }
         | FromAgent::Staged { order, .. }
+        | FromAgent::Prepared { order, .. }
         | FromAgent::Deactivated { order }
         | FromAgent::Refused { order, .. } => order_ok(order),
     }
@@ -426,6 +470,8 @@ mod tests {
             labels: BTreeMap::from([("role".into(), "web".into())]),
             version: "0.1.0".into(),
             releases: vec![release()],
+            prepares: true,
+            beside: vec![order()],
         }
     }
 
@@ -447,6 +493,7 @@ mod tests {
             },
             FromAgent::Activated { order: order(), release: release() },
             FromAgent::Refused { order: order(), highest_epoch: 9 },
+            FromAgent::Prepared { order: order(), digest: BlobDigest([3; 32]) },
         ] {
             let text = serde_json::to_string(&message).unwrap();
             assert_eq!(decode_from_agent(&text).unwrap(), message);
@@ -456,7 +503,23 @@ mod tests {
             digest: BlobDigest([3; 32]),
             manifest: serde_json::json!({"entries": []}),
         };
-        assert_eq!(decode_to_agent(&serde_json::to_string(&stage).unwrap()).unwrap(), stage);
+        let digest = BlobDigest([3; 32]);
+        let flip = ToAgent::Flip { order: order(), digest, keep_warm: true };
+        let discard = ToAgent::Discard { order: order(), after_ms: 60_000 };
+        for message in [stage, flip, discard] {
+            assert_eq!(decode_to_agent(&serde_json::to_string(&message).unwrap()).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn an_older_side_is_understood() {
+        let hello = r#"{"type":"hello","protocol":2,"name":"host-1","environment":"production","labels":{},"version":"0.1.0","releases":[]}"#;
+        let FromAgent::Hello { prepares, beside, .. } = decode_from_agent(hello).unwrap() else { panic!("no hello") };
+        assert!(!prepares && beside.is_empty());
+        let order = r#"{"service":"photos","environment":"production","deploy":3,"epoch":7}"#;
+        let activate = format!(r#"{{"type":"activate","order":{order},"digest":"{}"}}"#, BlobDigest([3; 32]));
+        let ToAgent::Activate { run, keep_warm, .. } = decode_to_agent(&activate).unwrap() else { panic!("no order") };
+        assert!(run.is_none() && !keep_warm);
     }
 
     #[test]
@@ -474,6 +537,13 @@ mod tests {
         assert!(decode_from_agent(&serde_json::to_string(&many).unwrap()).is_err());
         assert!(decode_from_agent(r#"{"type":"need","blobs":["../../etc/passwd"]}"#).is_err());
         assert!(decode_from_agent(r#"{"type":"launch"}"#).is_err());
+        let FromAgent::Hello { protocol, name, environment, labels, version, releases, prepares, .. } = hello("host-1")
+        else {
+            panic!("no hello")
+        };
+        let beside = vec![order(); RELEASES_MAX + 1];
+        let many = FromAgent::Hello { protocol, name, environment, labels, version, releases, prepares, beside };
+        assert!(decode_from_agent(&serde_json::to_string(&many).unwrap()).is_err());
     }
 
     #[test]
@@ -500,7 +570,7 @@ mod tests {
         }
         #[test]
         fn nearly_right_messages_do_not_panic(
-            kind in "(hello|need|staged|activated|failed|observed|refused)",
+            kind in "(hello|need|staged|prepared|activated|failed|observed|refused)",
             key in "(order|digest|releases|blobs|name)", value in "(null|1|\\[\\]|\\{\\}|\"x\")",
         ) {
             let _ = decode_from_agent(&format!(r#"{{"type":"{kind}","{key}":{value}}}"#));

@@ -44,6 +44,20 @@ fn path(parts: &[&str]) -> Vec<String> {
     parts.iter().map(|p| (*p).to_owned()).collect()
 }
 
+/// What serves a release on a host: a process of its own, or another program that reads the link.
+fn started(p: &Pipeline) -> Checked {
+    let on_hosts = p.targets.values().any(|t| t.handed_over().is_none());
+    if !p.run.command.is_empty() || (on_hosts && p.run.reload.is_none()) {
+        argv(&p.run.command, &["run", "command"])?;
+    }
+    let Some(reload) = &p.run.reload else { return Ok(()) };
+    if !p.run.command.is_empty() {
+        let why = "stands in the place of `run.command`; a command is started anew for each release";
+        return Err((path(&["run", "reload"]), why.to_owned()));
+    }
+    if reload.is_empty() { Ok(()) } else { argv(reload, &["run", "reload"]) }
+}
+
 fn check(p: &Pipeline) -> Checked {
     name(&p.service, &["service"])?;
     if !p.build.command.is_empty() {
@@ -60,9 +74,8 @@ fn check(p: &Pipeline) -> Checked {
         return Err((path(&["artifact", "paths"]), "is empty; name what ships, such as [\"dist/**\"]".to_owned()));
     }
     globs(&p.artifact.exclude, &["artifact", "exclude"])?;
-    if !p.run.command.is_empty() || p.targets.values().any(|t| t.handed_over().is_none()) {
-        argv(&p.run.command, &["run", "command"])?;
-    }
+    started(p)?;
+    seconds(p.run.keep_warm_s, 0, &["run", "keep_warm_s"])?;
     env(&p.run.env, &["run", "env"])?;
     variable(&p.run.port_env, &["run", "port_env"])?;
     seconds(p.run.drain_s, 0, &["run", "drain_s"])?;
@@ -569,6 +582,25 @@ expects:
         assert!(files.len() >= 3, "{}", files.len());
         for file in files {
             Pipeline::parse(file).unwrap_or_else(|e| panic!("{e} in\n{file}"));
+        }
+    }
+
+    #[test]
+    fn a_release_may_be_a_link_where_that_is_said() {
+        let file = |run: &str| format!("service: photos\nrun: {run}\ntargets: {{production: {{hosts: all}}}}\n");
+        let p = Pipeline::parse(&file("{reload: [systemctl, reload, nginx], prepare: all, keep_warm_s: 0}")).unwrap();
+        assert_eq!(p.run.reload.as_deref().map(<[String]>::len), Some(3));
+        assert_eq!((p.run.prepare, p.run.keep_warm_s), (crate::Prepare::All, 0));
+        assert!(Pipeline::parse(&file("{reload: []}")).unwrap().run.command.is_empty());
+        for (run, words) in [
+            ("{}", "`run.command`"),
+            ("{command: [node], reload: [true]}", "stands in the place of `run.command`"),
+            ("{reload: ['']}", "`run.reload`"),
+            ("{command: [node], prepare: some}", "some"),
+            ("{command: [node], keep_warm_s: 90000}", "`run.keep_warm_s`"),
+        ] {
+            let error = Pipeline::parse(&file(run)).unwrap_err();
+            assert!(error.message.contains(words), "{run}: {error}");
         }
     }
 

@@ -160,6 +160,8 @@ impl World {
             labels: BTreeMap::new(),
             version: "test".into(),
             releases: Vec::new(),
+            prepares: false,
+            beside: Vec::new(),
         };
         self.app.agent_connect(hello).await.unwrap()
     }

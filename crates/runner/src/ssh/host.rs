@@ -105,6 +105,9 @@ impl SshAgent {
             labels: self.host.labels.clone(),
             version: "ssh".to_owned(),
             releases,
+            // a host of this layout runs nothing of ours: its flip is the link already
+            prepares: false,
+            beside: Vec::new(),
         };
         let mut session = match self.app.agent_connect(hello).await {
             Ok(session) => session,
@@ -259,7 +262,7 @@ impl SshAgent {
                     Err(refusal) => self.refusal(order, Some(digest), refusal).await,
                 }
             }
-            ToAgent::Activate { order, digest, run } => match self.activate(&order, digest, run, say).await {
+            ToAgent::Activate { order, digest, run, .. } => match self.activate(&order, digest, run, say).await {
                 Ok(release) => FromAgent::Activated { order, release },
                 Err(refusal) => self.refusal(order, Some(digest), refusal).await,
             },
@@ -268,9 +271,13 @@ impl SshAgent {
                 Err(refusal) => self.refusal(order, None, refusal).await,
             },
             ToAgent::Report => FromAgent::Observed { releases: self.observe().await.ok()? },
-            ToAgent::Welcome { .. } | ToAgent::NoBlob { .. } | ToAgent::Delta { .. } | ToAgent::Refused { .. } => {
-                return None;
-            }
+            ToAgent::Welcome { .. }
+            | ToAgent::NoBlob { .. }
+            | ToAgent::Delta { .. }
+            | ToAgent::Prepare { .. }
+            | ToAgent::Flip { .. }
+            | ToAgent::Discard { .. }
+            | ToAgent::Refused { .. } => return None,
         })
     }
 

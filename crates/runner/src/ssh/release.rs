@@ -174,6 +174,7 @@ mod tests {
             stop_within_ms: 0,
             metrics_path: None,
             sha: "abc".into(),
+            reload: Vec::new(),
         };
         let digest = Digest::of(b"a").to_string();
         let mut note =

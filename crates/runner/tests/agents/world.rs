@@ -222,6 +222,8 @@ async fn first_word(
         labels: std::collections::BTreeMap::new(),
         version: "test".into(),
         releases: Vec::new(),
+        prepares: false,
+        beside: Vec::new(),
     };
     socket.send(Message::text(serde_json::to_string(&hello).unwrap())).await.unwrap();
     loop {

@@ -9,6 +9,7 @@ mod fencing;
 mod follow;
 mod gates;
 mod judged;
+mod prepare;
 mod story;
 mod train;
 mod world;

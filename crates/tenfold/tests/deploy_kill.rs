@@ -36,7 +36,8 @@ impl Drop for World {
             let state = self.dir.path().join(format!("host-{host}/services/photos/state.json"));
             let state: Value = serde_json::from_slice(&std::fs::read(state).unwrap_or_default()).unwrap_or_default();
             let kept = state["ending"].as_array().cloned().unwrap_or_default();
-            for process in [&state["current"]["process"], &state["starting"]].into_iter().chain(&kept) {
+            let beside = &state["beside"]["active"]["process"];
+            for process in [&state["current"]["process"], beside, &state["starting"]].into_iter().chain(&kept) {
                 if let Some(pid) = process["pid"].as_i64() {
                     let _ = Command::new("kill").args(["-9", "--", &format!("-{pid}")]).stderr(Stdio::null()).status();
                 }

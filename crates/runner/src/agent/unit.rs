@@ -316,15 +316,12 @@ impl Unit {
                     Ok(()) => self.take_in(&attempt).await,
                     Err(error) => Err(error),
                 };
-                match taken {
-                    Ok(()) => {}
-                    Err(error) => {
-                        let tail = service::tail(&self.place.log(attempt.digest), attempt.log_from);
-                        self.end(attempt.process, Duration::ZERO, Duration::from_millis(attempt.run.stop_within_ms));
-                        self.kept.starting = None;
-                        self.save();
-                        self.fail(attempt.order, Some(attempt.digest), error, tail);
-                    }
+                if let Err(error) = taken {
+                    let tail = service::tail(&self.place.log(attempt.digest), attempt.log_from);
+                    self.end(attempt.process, Duration::ZERO, Duration::from_millis(attempt.run.stop_within_ms));
+                    self.kept.starting = None;
+                    self.save();
+                    self.fail(attempt.order, Some(attempt.digest), error, tail);
                 }
             }
             Done::Confirmed { generation, order, result } if generation == self.generation => {

@@ -14,5 +14,5 @@ pub mod queue;
 pub mod train;
 
 pub use manifest::{Digest, Manifest, ManifestError};
-pub use pipeline::{HostSelector, Pipeline, PipelineError, Target};
+pub use pipeline::{HostSelector, Pipeline, PipelineError, Prepare, Target};
 pub use plan::{CanaryCheck, Plan, PlannedApproval, PlannedStep, Stage, natural_cmp};

@@ -112,7 +112,19 @@ impl Default for Artifact {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
+    /// The program that serves.
+    #[serde(default)]
     pub command: Argv,
+    /// In the place of a command, for files that another program serves: the flip is the link, and this is run after it,
+    /// such as `[systemctl, reload, nginx]`; `[]` runs nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reload: Option<Argv>,
+    /// When a release is started beside the one that serves, ahead of its flip.
+    #[serde(default, skip_serializing_if = "Prepare::is_default")]
+    pub prepare: Prepare,
+    /// The old process is kept for the way back while the deploy is under way and this long after; 0 lets it drain.
+    #[serde(default = "keep_warm_default")]
+    pub keep_warm_s: u32,
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// The variable that tells the service its port; each release gets a port of its own.
@@ -132,12 +144,39 @@ impl Default for Run {
     fn default() -> Self {
         Self {
             command: Argv::new(),
+            reload: None,
+            prepare: Prepare::default(),
+            keep_warm_s: keep_warm_default(),
             env: BTreeMap::new(),
             port_env: port_env_default(),
             drain_s: drain_default(),
             stop_within_s: stop_default(),
             limits: RunLimits::default(),
         }
+    }
+}
+
+/// Which hosts start a release ahead of its flip. Each holds two processes from then on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Prepare {
+    /// Those that flip next, while the deploy waits for people or watches the canary.
+    #[default]
+    Next,
+    /// All, as soon as they hold the artifact; a host that cannot run it is then found before the first one flips.
+    All,
+    /// None: a host starts the release when it is its turn.
+    None,
+}
+
+impl Prepare {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+    /// What a plan that was written without it means.
+    pub(crate) const fn none() -> Self {
+        Self::None
     }
 }
 
@@ -387,6 +426,9 @@ fn max_commits_default() -> u32 {
 }
 fn port_env_default() -> String {
     "PORT".to_owned()
+}
+const fn keep_warm_default() -> u32 {
+    60
 }
 const fn drain_default() -> u32 {
     2

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::pipeline::{
-    AfterAction, Amount, CanaryJudge, CanaryStep, Check, HandedOver, HookAt, Hooks, Pipeline, Target,
+    AfterAction, Amount, CanaryJudge, CanaryStep, Check, HandedOver, HookAt, Hooks, Pipeline, Prepare, Target,
 };
 
 /// Time an agent may be away in the middle of a deploy before its host counts as out of reach.
@@ -47,6 +47,12 @@ pub struct Plan {
     /// The hosts are places of a cluster.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub handed: bool,
+    /// Which hosts start the release ahead of their flip.
+    #[serde(default = "Prepare::none")]
+    pub prepare: Prepare,
+    /// How long the old process is kept after the end of the deploy; 0 where it drains at once.
+    #[serde(default)]
+    pub keep_warm_ms: i64,
 }
 
 /// A canary step with its share turned into hosts.
@@ -113,6 +119,8 @@ impl Plan {
             hooks: pipeline.hooks.clone(),
             irreversible: None,
             handed: handed.is_some(),
+            prepare: if handed.is_some() { Prepare::None } else { pipeline.run.prepare },
+            keep_warm_ms: if handed.is_some() { 0 } else { i64::from(pipeline.run.keep_warm_s) * 1000 },
             batch: if handed.is_some() { hosts.max(1) } else { target.batch.of(hosts).max(1) },
             max_unavailable: target.max_unavailable.of(hosts),
             build_ms: i64::from(pipeline.build.timeout_s) * 1000 + BUILD_GRACE_MS,
@@ -129,13 +137,27 @@ impl Plan {
             approve.count = approve.count.max(2);
         }
     }
-    /// For a rollback: no canary, no approval, no hook but the one of a way back, all hosts at once. The new process starts before the old one stops, so
-    /// flipping all at once leaves no gap.
+    /// For a rollback: no canary, no approval, no hook but the one of a way back, all hosts at once. A process that is still
+    /// warm takes over at once; else the new one starts before the old one stops, so flipping all at once leaves no gap.
     pub fn rollback(pipeline: &Pipeline, target: &Target, hosts: usize) -> Self {
         let deploy = Self::deploy(pipeline, target, hosts);
         let hooks = Box::new(Hooks { on_rollback: deploy.hooks.on_rollback.clone(), ..Hooks::default() });
         let (check, judge, later, approve) = (None, None, Vec::new(), None);
-        Self { canary_hosts: 0, hold_ms: 0, check, judge, later, approve, hooks, batch: hosts.max(1), ..deploy }
+        let (prepare, keep_warm_ms) = (Prepare::None, 0);
+        let batch = hosts.max(1);
+        Self {
+            canary_hosts: 0,
+            hold_ms: 0,
+            check,
+            judge,
+            later,
+            approve,
+            hooks,
+            batch,
+            prepare,
+            keep_warm_ms,
+            ..deploy
+        }
     }
 
     /// The canary's steps, the one under way first.

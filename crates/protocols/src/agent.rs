@@ -88,6 +88,16 @@ pub struct RunSpec {
     pub metrics_path: Option<String>,
     /// The commit the release was built from.
     pub sha: String,
+    /// For a release without a process: what is run after the flip, such as a web server's reload.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reload: Vec<String>,
+}
+
+impl RunSpec {
+    /// The release is files that another program serves: its flip is the link, and `reload` where there is one.
+    pub const fn is_link_only(&self) -> bool {
+        self.command.is_empty()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,7 +159,22 @@ pub enum ToAgent {
         digest: BlobDigest,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         run: Option<RunSpec>,
+        /// The process that serves until now stays beside it until `discard`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keep_warm: bool,
     },
+    /// Start this release beside the one that serves and find it healthy, ahead of its flip. Only for agents whose `hello`
+    /// says `prepares`, as are `flip` and `discard`.
+    Prepare { order: OrderRef, digest: BlobDigest, run: RunSpec },
+    /// Turn to the release that was prepared. Nothing is started.
+    Flip {
+        order: OrderRef,
+        digest: BlobDigest,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keep_warm: bool,
+    },
+    /// End, after a while, what stands beside the release that serves by an order of the same deploy.
+    Discard { order: OrderRef, after_ms: u64 },
     /// Run nothing of the service.
     Deactivate { order: OrderRef },
     /// Say what runs.
@@ -207,6 +232,11 @@ pub enum FromAgent {
         order: OrderRef,
         digest: BlobDigest,
     },
+    /// The release stands beside the one that serves, healthy. Should it end before its flip, `failed` follows.
+    Prepared {
+        order: OrderRef,
+        digest: BlobDigest,
+    },
     Activating {
         order: OrderRef,
         digest: BlobDigest,
@@ -242,6 +272,12 @@ pub enum FromAgent {
     /// What runs on the host: on every change, on request and as heartbeat.
     Observed {
         releases: Vec<Release>,
+        /// It knows `prepare`, `flip` and `discard`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        prepares: bool,
+        /// By which orders processes stand beside those that serve, for as long as nobody has said when they end.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        beside: Vec<OrderRef>,
     },
     /// How the host is doing, in the Prometheus text format, and how long it took to find out.
     Metrics {
@@ -261,9 +297,12 @@ pub fn decode_from_agent(text: &str) -> Result<FromAgent, FrameError> {
 pub fn decode_to_agent(text: &str) -> Result<ToAgent, FrameError> {
     let message: ToAgent = decode(text)?;
     match &message {
-        ToAgent::Stage { order, .. } | ToAgent::Activate { order, .. } | ToAgent::Deactivate { order } => {
-            order_ok(order)?;
-        }
+        ToAgent::Stage { order, .. }
+        | ToAgent::Activate { order, .. }
+        | ToAgent::Prepare { order, .. }
+        | ToAgent::Flip { order, .. }
+        | ToAgent::Discard { order, .. }
+        | ToAgent::Deactivate { order } => order_ok(order)?,
         ToAgent::Refused { reason } => text_ok("reason", reason)?,
         ToAgent::Pack { size, parts, .. } => pack_ok(*size, parts)?,
         ToAgent::Long { size, bytes, .. } if (*size).max(*bytes) > TEXT_FRAME_BYTES_MAX as u64 => {
@@ -307,7 +346,7 @@ pub fn tail_of(text: &str) -> String {
 
 fn check_from_agent(message: &FromAgent) -> Result<(), FrameError> {
     match message {
-        FromAgent::Hello { name, environment, labels, version, releases, .. } => {
+        FromAgent::Hello { name, environment, labels, version, releases, beside, .. } => {
             name_ok("name", name)?;
             name_ok("environment", environment)?;
             text_ok("version", version)?;
@@ -318,6 +357,10 @@ fn check_from_agent(message: &FromAgent) -> Result<(), FrameError> {
                 name_ok("labels", key)?;
                 name_ok("labels", value)?;
             }
+            if beside.len() > RELEASES_MAX {
+                return Err(FrameError::Field { field: "beside", why: "there are more than 256" });
+            }
+            beside.iter().try_for_each(order_ok)?;
             releases_ok(releases)
         }
         FromAgent::Need { blobs, bases } => {
@@ -350,6 +393,7 @@ fn check_from_agent(message: &FromAgent) -> Result<(), FrameError> {
         }
         FromAgent::Staging { order, .. }
         | FromAgent::Staged { order, .. }
+        | FromAgent::Prepared { order, .. }
         | FromAgent::Deactivated { order }
         | FromAgent::Refused { order, .. } => order_ok(order),
     }

@@ -35,6 +35,8 @@ const HOST: Record<string, [Look, string]> = {
   waiting: ["quiet", "Waiting"],
   staging: ["busy", "Staging"],
   staged: ["busy", "Staged"],
+  preparing: ["busy", "Preparing"],
+  prepared: ["busy", "Prepared"],
   activating: ["busy", "Activating"],
   checking: ["busy", "Checking"],
   healthy: ["ok", "Healthy"],

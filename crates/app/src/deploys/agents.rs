@@ -63,7 +63,8 @@ impl App {
 
     /// Takes an agent in after its first message, which must be `hello`.
     pub async fn agent_connect(&self, hello: FromAgent) -> Result<AgentSession, Fault> {
-        let FromAgent::Hello { protocol, name, environment, labels, version, releases, .. } = hello else {
+        let FromAgent::Hello { protocol, name, environment, labels, version, releases, prepares, beside, .. } = hello
+        else {
             return Err(Fault::new(ErrorCode::BadRequest, "an agent's first message must be `hello`"));
         };
         if protocol != PROTOCOL {
@@ -87,6 +88,7 @@ impl App {
             labels,
             version,
             releases: releases.clone(),
+            prepares,
             last_seen: now,
             ..Known::default()
         };
@@ -117,11 +119,27 @@ impl App {
             tracing::warn!(%fault, host = %name, "a host's connection could not be recorded");
         }
         self.report_targets(&name, &releases);
+        for order in beside {
+            self.end_beside(&name, order).await;
+        }
         self.tell_environment(&environment, |service| Input::Back {
             host: name.clone(),
             running: running_of(&releases, service, &environment),
         });
         Ok(AgentSession { name, id, messages })
+    }
+
+    /// A process stands beside what serves on a host that was away. When its deploy is over, the order that ends it was
+    /// lost, and is given again.
+    async fn end_beside(&self, host: &str, order: OrderRef) {
+        let number = order.deploy;
+        match self.read(move |tx| Ok(store::deploy_get(tx, number)?)).await {
+            Ok(row) if row.as_ref().is_none_or(|row| row.finished_at.is_some()) => {
+                self.deploys.hub.send(host, ToAgent::Discard { order, after_ms: 0 });
+            }
+            Ok(_) => {}
+            Err(fault) => tracing::warn!(%fault, host, "whether a process is still wanted could not be read"),
+        }
     }
 
     /// Takes one message of a connected agent. An error means that the connection should be closed.
@@ -171,6 +189,10 @@ impl App {
             }
             FromAgent::Staged { order, digest } => {
                 self.tell(&order, Input::Staged { host: name.to_owned(), digest: Digest::from_bytes(digest.0) });
+            }
+            FromAgent::Prepared { order, digest } => {
+                self.log_host(&order, name, "stands ready and is healthy");
+                self.tell(&order, Input::Prepared { host: name.to_owned(), digest: Digest::from_bytes(digest.0) });
             }
             FromAgent::Activating { order, digest, checking, message } => {
                 self.log_host(&order, name, &message);

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenfold_deploys::machine::{Effect, Input, Run, State, step};
+use tenfold_deploys::machine::{Effect, Input, State, step};
 use tenfold_store::{deploys as store, leases};
-use tenfold_types::{ErrorCode, Fault};
+use tenfold_types::{ErrorCode, EventDraft, Fault};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,8 @@ use crate::incidents::{GuardIncident, open_by_guard};
 /// A lease that is not renewed for this long is free for another node.
 pub(super) const LEASE_MS: i64 = 15_000;
 const RENEW: Duration = Duration::from_secs(4);
+/// Most inputs that are written together.
+const INPUTS_MAX: usize = 256;
 /// Between two looks at the clock, at most.
 const LOOK: Duration = Duration::from_millis(500);
 /// Between two tries to write or to get the lease.
@@ -149,6 +151,7 @@ impl Conductor {
             let wake = self.until_wake();
             tokio::select! {
                 signal = rx.recv() => match signal {
+                    Some(Signal::Input(input)) => self.take_many(input, &mut rx).await?,
                     Some(signal) => self.take(signal).await?,
                     None => return Err(Stop),
                 },
@@ -192,33 +195,65 @@ impl Conductor {
         Ok(())
     }
 
-    /// One step: written with its events first, then acted on.
-    async fn apply(&mut self, input: Input) -> Result<Vec<Effect>, Stop> {
-        let (run, effects) = step(&self.stored.run, input, self.app.now());
-        let says = effects.iter().any(|e| matches!(e, Effect::Say(_) | Effect::Lock { .. }));
-        if run != self.stored.run || says {
-            self.write(run, &effects).await?;
-            faults::written();
+    /// What many hosts answer at once is written at once: a write for each would hold up the last of them.
+    async fn take_many(&mut self, first: Input, rx: &mut mpsc::UnboundedReceiver<Signal>) -> Result<(), Stop> {
+        let mut inputs = vec![first];
+        let mut other = None;
+        while inputs.len() < INPUTS_MAX && other.is_none() {
+            match rx.try_recv() {
+                Ok(Signal::Input(input)) => inputs.push(input),
+                Ok(signal) => other = Some(signal),
+                Err(_) => break,
+            }
         }
-        for effect in &effects {
-            self.act(effect);
+        self.apply_all(inputs).await?;
+        match other {
+            Some(signal) => self.take(signal).await,
+            None => Ok(()),
         }
-        Ok(effects)
     }
 
-    async fn write(&mut self, run: Run, effects: &[Effect]) -> Result<(), Stop> {
+    /// One step: written with its events first, then acted on.
+    async fn apply(&mut self, input: Input) -> Result<Vec<Effect>, Stop> {
+        self.apply_all(vec![input]).await
+    }
+
+    /// Steps in a row, written together, then acted on.
+    async fn apply_all(&mut self, inputs: Vec<Input>) -> Result<Vec<Effect>, Stop> {
         let now = self.app.now();
-        let finished_at = run.state.is_final().then_some(now);
-        let mut next = self.stored.clone();
-        next.run = run;
-        next.finished_at = finished_at;
-        let drafts: Vec<_> = effects
-            .iter()
-            .filter_map(|e| match e {
+        let (mut next, mut drafts, mut all) = (self.stored.clone(), Vec::new(), Vec::new());
+        let mut inputs = inputs.into_iter().peekable();
+        while let Some(input) = inputs.next() {
+            let (run, effects) = step(&next.run, input, now);
+            next.run = run;
+            next.finished_at = next.run.state.is_final().then_some(now);
+            drafts.extend(effects.iter().filter_map(|e| match e {
                 Effect::Say(fact) => Some(facts::draft(&next, fact)),
                 _ => None,
-            })
-            .collect();
+            }));
+            // one call for people and one lock at most are written with a step
+            let calls = effects.iter().any(|e| matches!(e, Effect::Lock { .. } | Effect::Page { .. }));
+            all.extend(effects);
+            if !calls && inputs.peek().is_some() {
+                continue;
+            }
+            if next.run != self.stored.run || calls || !drafts.is_empty() {
+                self.write(next.clone(), std::mem::take(&mut drafts), &all).await?;
+                faults::written();
+            }
+            for effect in &all {
+                self.act(effect);
+            }
+            if inputs.peek().is_some() {
+                all.clear();
+            }
+        }
+        Ok(all)
+    }
+
+    async fn write(&mut self, next: Stored, drafts: Vec<EventDraft>, effects: &[Effect]) -> Result<(), Stop> {
+        let now = self.app.now();
+        let finished_at = next.finished_at;
         let texts: Vec<String> = drafts.iter().map(|d| d.text.clone()).collect();
         let lock = effects.iter().find_map(|e| match e {
             Effect::Lock { why } => Some(why.clone()),

@@ -39,13 +39,25 @@ impl Conductor {
             Effect::Restore { host, digest } if self.order_place(host, PlaceOrder::Restore(*digest)) => {}
             Effect::Deactivate { host } if self.order_place(host, PlaceOrder::Remove) => {}
             Effect::Stage { host, digest } => self.stage(host, *digest),
-            Effect::Activate { host, digest } => {
-                let run = Some(run_spec(&self.stored));
-                self.order(host, ToAgent::Activate { order: self.order_ref(), digest: blob(*digest), run });
+            Effect::Prepare { host, digest } => self.prepare(host, *digest),
+            Effect::Flip { host, digest } if self.app.deploys.hub.prepares(host) => {
+                let (order, keep_warm) = (self.order_ref(), self.keeps_warm());
+                self.order(host, ToAgent::Flip { order, digest: blob(*digest), keep_warm });
+            }
+            Effect::Activate { host, digest } | Effect::Flip { host, digest } => {
+                let (run, keep_warm) = (Some(run_spec(&self.stored)), self.keeps_warm());
+                self.order(host, ToAgent::Activate { order: self.order_ref(), digest: blob(*digest), run, keep_warm });
             }
             Effect::Restore { host, digest } => {
-                self.order(host, ToAgent::Activate { order: self.order_ref(), digest: blob(*digest), run: None });
+                let (order, digest) = (self.order_ref(), blob(*digest));
+                self.order(host, ToAgent::Activate { order, digest, run: None, keep_warm: false });
             }
+            // One that is away is told when it comes back.
+            Effect::Discard { host, after_ms } if self.app.deploys.hub.prepares(host) => {
+                let after_ms = u64::try_from(*after_ms).unwrap_or(0);
+                self.app.deploys.hub.send(host, ToAgent::Discard { order: self.order_ref(), after_ms });
+            }
+            Effect::Discard { .. } => {}
             Effect::Deactivate { host } => self.order(host, ToAgent::Deactivate { order: self.order_ref() }),
             Effect::RunCheck => self.check(),
             Effect::RunJudge { since } => self.judge(*since),
@@ -73,6 +85,19 @@ impl Conductor {
         if !self.app.deploys.hub.send(host, message) {
             let _ = self.tx.send(Signal::Input(Input::Lost { host: host.to_owned() }));
         }
+    }
+
+    /// Where nothing can be started ahead (an older agent, a host reached by ssh), the flip starts it.
+    fn prepare(&self, host: &str, digest: Digest) {
+        if self.app.deploys.hub.prepares(host) {
+            let (order, run) = (self.order_ref(), run_spec(&self.stored));
+            return self.order(host, ToAgent::Prepare { order, digest: blob(digest), run });
+        }
+        let _ = self.tx.send(Signal::Input(Input::Prepared { host: host.to_owned(), digest }));
+    }
+
+    fn keeps_warm(&self) -> bool {
+        self.stored.run.plan.keep_warm_ms > 0
     }
 
     fn stage(&mut self, host: &str, digest: Digest) {
@@ -249,6 +274,7 @@ fn run_spec(stored: &Stored) -> RunSpec {
         limits: run_limits(&pipeline.run.limits),
         metrics_path: pipeline.metrics.as_ref().map(|m| m.path.clone()),
         sha: stored.sha.clone(),
+        reload: pipeline.run.reload.clone().unwrap_or_default(),
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) struct Known {
     pub labels: BTreeMap<String, String>,
     pub version: String,
     pub releases: Vec<Release>,
+    /// Its agent starts releases ahead of their flip.
+    #[serde(skip)]
+    pub prepares: bool,
     #[serde(skip)]
     pub last_seen: Timestamp,
     /// The store counts it as connected.
@@ -115,6 +118,10 @@ impl Hub {
 
     pub(super) fn get(&self, name: &str) -> Option<Known> {
         self.hosts.lock().get(name).cloned()
+    }
+
+    pub(super) fn prepares(&self, name: &str) -> bool {
+        self.hosts.lock().get(name).is_some_and(|k| k.prepares)
     }
 
     /// False when the host is not connected or takes no messages; then its connection is ended.

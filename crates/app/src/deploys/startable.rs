@@ -13,14 +13,14 @@ impl App {
         pipeline: &Pipeline,
         hosts: Vec<(String, bool)>,
     ) -> Result<Vec<(String, bool)>, Fault> {
-        if !pipeline.run.command.is_empty() {
+        if !pipeline.run.command.is_empty() || pipeline.run.reload.is_some() {
             return Ok(hosts);
         }
         let by_ssh: Vec<&str> = self.settings.ssh.hosts.iter().map(|host| host.name.as_str()).collect();
         match with_agent(&hosts, &by_ssh) {
             None => Ok(hosts),
             Some(host) => Err(Fault::invalid(format!("`run.command` is missing, and the agent of {host} starts the service"))
-                .advice("write it, such as `run: {command: [node, server.mjs]}`; only on hosts reached by ssh it is the host's own")),
+                .advice("write it, such as `run: {command: [node, server.mjs]}`, or `run: {reload: []}` where another program serves the files")),
         }
     }
 }

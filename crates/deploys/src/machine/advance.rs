@@ -6,7 +6,11 @@ use super::{
     run::{Kind, Run, State},
     step::{Machine, TRIES_MAX},
 };
-use crate::{manifest::Digest, pipeline::HookAt, plan::CHECK_MS};
+use crate::{
+    manifest::Digest,
+    pipeline::{HookAt, Prepare},
+    plan::CHECK_MS,
+};
 
 /// States a step can pass through at once; more would be a loop.
 const PASSES_MAX: usize = 16;
@@ -110,7 +114,7 @@ impl Machine {
         }
         self.order_stage(digest);
         let pending = self.run.count(HostState::Waiting) + self.run.count(HostState::Staging);
-        let ready = self.run.count(HostState::Staged);
+        let ready = self.run.ready();
         let bad = self.bad();
         if self.run.kind == Kind::Deploy && bad > self.run.plan.max_unavailable {
             // nothing has changed on any host yet, so there is nothing to take back
@@ -125,6 +129,9 @@ impl Machine {
         if !self.run.all_staged {
             self.run.all_staged = true;
             self.say(Fact::Staged { hosts: ready });
+        }
+        if self.run.plan.prepare == Prepare::All && !self.prepared_first(digest) {
+            return;
         }
         self.staged_all();
     }
@@ -146,16 +153,23 @@ impl Machine {
     fn order_activate(&mut self, digest: Digest, only_canaries: bool, at_most: usize) {
         let deadline = self.now.plus_ms(self.run.plan.activate_ms);
         let now = self.now;
-        let staged =
-            |h: &&mut super::Host| h.state == HostState::Staged && h.lost_at.is_none() && (h.canary || !only_canaries);
-        for h in self.run.hosts.iter_mut().filter(staged).take(at_most) {
+        let ready = |h: &&mut super::Host| {
+            matches!(h.state, HostState::Staged | HostState::Prepared)
+                && h.lost_at.is_none()
+                && (h.canary || !only_canaries)
+        };
+        let keeps_warm = self.run.plan.keep_warm_ms > 0;
+        for h in self.run.hosts.iter_mut().filter(ready).take(at_most) {
+            let prepared = h.state == HostState::Prepared;
+            h.beside |= prepared || keeps_warm;
             h.order = Some(Order::Activate { digest });
             h.deadline = Some(deadline);
             h.touched = true;
             // what it was seen to run is out of date from here on
             h.observed = Running::Unknown;
             h.set(HostState::Activating, None, now);
-            self.effects.push(Effect::Activate { host: h.name.clone(), digest });
+            let host = h.name.clone();
+            self.effects.push(if prepared { Effect::Flip { host, digest } } else { Effect::Activate { host, digest } });
         }
     }
 
@@ -170,6 +184,9 @@ impl Machine {
         }
         if let Some(h) = canaries().find(|h| h.state == HostState::Unreachable) {
             return self.hold(format!("the canary {} is out of reach, so its state is unknown", h.name));
+        }
+        if self.run.count(HostState::Failed) > self.run.plan.max_unavailable {
+            return self.roll_back(self.told("cannot take the release"));
         }
         let healthy = canaries().all(|h| h.state == HostState::Healthy && h.lost_at.is_none());
         self.order_stage(digest);
@@ -188,10 +205,11 @@ impl Machine {
         if let Some(judge) = self.run.plan.judge.clone()
             && self.run.check_until.is_none()
         {
+            self.prepare_next(digest);
             return self.watch(&judge);
         }
         if self.now < until {
-            return;
+            return self.prepare_next(digest);
         }
         if self.run.plan.check.is_none() {
             return self.canary_passed(format!("healthy for {} s", self.run.plan.hold_ms / 1000));
@@ -274,6 +292,7 @@ impl Machine {
         self.run.error = Some(why.clone());
         self.say(Fact::RollingBack { why });
         self.enter(State::RollingBack);
+        self.discard_prepared();
         for h in &mut self.run.hosts {
             h.settle();
             h.failures = 0;

@@ -107,10 +107,16 @@ impl Machine {
         }
         // A host that was away may lack it.
         self.order_stage(digest);
-        if !self.is_approved() || self.run.count(HostState::Waiting) + self.run.count(HostState::Staging) > 0 {
+        if self.run.count(HostState::Waiting) + self.run.count(HostState::Staging) > 0 {
             return;
         }
-        if self.bad() > self.run.plan.max_unavailable || self.run.count(HostState::Staged) == 0 {
+        if self.run.count(HostState::Failed) > self.run.plan.max_unavailable {
+            return self.fail(self.told("cannot take the release"));
+        }
+        if !self.prepared_first(digest) || !self.is_approved() {
+            return;
+        }
+        if self.bad() > self.run.plan.max_unavailable || self.run.ready() == 0 {
             return self.fail(self.told("cannot take the release"));
         }
         self.flip_first();
@@ -139,14 +145,14 @@ impl Machine {
 
     /// The first hosts by name that can take it, those of the steps before among them. One whose agent is away is a canary
     /// only where there is no other: the canary is never empty because a network was.
-    fn choose_canaries(&mut self) {
+    pub(super) fn choose_canaries(&mut self) {
         let chosen = |h: &super::Host| h.canary && h.touched;
         let mut left = self.run.plan.canary_hosts.saturating_sub(self.run.hosts.iter().filter(|h| chosen(h)).count());
         for h in self.run.hosts.iter_mut().filter(|h| !chosen(h)) {
             h.canary = false;
         }
         for away in [false, true] {
-            let fits = |h: &&mut super::Host| !h.canary && h.state == HostState::Staged && h.lost_at.is_some() == away;
+            let fits = |h: &&mut super::Host| !h.canary && h.is_ready() && h.lost_at.is_some() == away;
             for h in self.run.hosts.iter_mut().filter(fits).take(left) {
                 h.canary = true;
                 left -= 1;

@@ -11,6 +11,10 @@ pub enum HostState {
     Waiting,
     Staging,
     Staged,
+    /// The release is being started beside the one that serves.
+    Preparing,
+    /// It stands there, healthy; only the flip is missing.
+    Prepared,
     Activating,
     Checking,
     Healthy,
@@ -25,6 +29,8 @@ impl HostState {
             Self::Waiting => "waiting",
             Self::Staging => "staging",
             Self::Staged => "staged",
+            Self::Preparing => "preparing",
+            Self::Prepared => "prepared",
             Self::Activating => "activating",
             Self::Checking => "checking",
             Self::Healthy => "healthy",
@@ -66,6 +72,7 @@ impl Running {
 #[serde(rename_all = "snake_case", tag = "order")]
 pub enum Order {
     Stage { digest: Digest },
+    Prepare { digest: Digest },
     Activate { digest: Digest },
     Restore { digest: Digest },
     Deactivate,
@@ -74,7 +81,10 @@ pub enum Order {
 impl Order {
     pub(super) const fn digest(self) -> Option<Digest> {
         match self {
-            Self::Stage { digest } | Self::Activate { digest } | Self::Restore { digest } => Some(digest),
+            Self::Stage { digest }
+            | Self::Prepare { digest }
+            | Self::Activate { digest }
+            | Self::Restore { digest } => Some(digest),
             Self::Deactivate => None,
         }
     }
@@ -90,6 +100,9 @@ pub struct Host {
     pub observed: Running,
     /// An activation was ordered, so the host may have changed.
     pub touched: bool,
+    /// By an order of this deploy a second process may stand there, which has to end with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub beside: bool,
     /// It answered the order to go back. What it was seen to run earlier is no proof: an activation may still have been
     /// under way.
     pub restored: bool,
@@ -114,6 +127,7 @@ impl Host {
             before: observed,
             observed,
             touched: false,
+            beside: false,
             restored: false,
             lost_at: if running.is_none() { Some(now) } else { None },
             order: None,
@@ -122,6 +136,10 @@ impl Host {
             message: None,
             updated_at: now,
         }
+    }
+    /// It holds the artifact and has not been told to flip.
+    pub(super) const fn is_ready(&self) -> bool {
+        matches!(self.state, HostState::Staged | HostState::Preparing | HostState::Prepared)
     }
     pub(super) const fn is_bad(&self) -> bool {
         matches!(self.state, HostState::Failed | HostState::Unreachable)

@@ -8,6 +8,7 @@ mod advance;
 mod gates;
 mod host;
 mod judged;
+mod prepare;
 mod run;
 mod step;
 #[cfg(test)]
@@ -36,6 +37,11 @@ pub enum Input {
     },
     /// The host holds the artifact.
     Staged {
+        host: String,
+        digest: Digest,
+    },
+    /// The release stands beside what serves, healthy; or the host has no way to start one ahead.
+    Prepared {
         host: String,
         digest: Digest,
     },
@@ -143,9 +149,25 @@ pub enum Effect {
         host: String,
         digest: Digest,
     },
+    /// Start the release beside what serves and find it healthy.
+    Prepare {
+        host: String,
+        digest: Digest,
+    },
+    /// Turn to the release that was prepared.
+    Flip {
+        host: String,
+        digest: Digest,
+    },
+    /// Start the release, and turn to it when it is healthy.
     Activate {
         host: String,
         digest: Digest,
+    },
+    /// End what stands beside what serves: a release that was prepared, or the old one that was kept warm.
+    Discard {
+        host: String,
+        after_ms: i64,
     },
     /// Activate what the host ran before, as it was run then.
     Restore {

@@ -249,11 +249,17 @@ impl Run {
     pub(super) fn count(&self, state: HostState) -> usize {
         self.hosts.iter().filter(|h| h.state == state).count()
     }
+    /// Hosts that hold the artifact and have not been told to flip.
+    pub(super) fn ready(&self) -> usize {
+        self.hosts.iter().filter(|h| h.is_ready()).count()
+    }
     /// When the state itself runs out, whatever the hosts do.
     pub(super) fn state_deadline(&self) -> Option<Timestamp> {
         match self.state {
             State::Queued => Some(self.entered_at.plus_ms(QUEUED_MS)),
             State::Building => Some(self.entered_at.plus_ms(self.plan.build_ms)),
+            // what is prepared after it has times of its own
+            State::Staging if self.all_staged => None,
             State::Staging => Some(self.entered_at.plus_ms(self.plan.stage_ms)),
             // Once enough have approved, what waits is a hook or a host, and these have times of their own.
             State::AwaitingApproval => {

@@ -53,6 +53,7 @@ impl Machine {
                 }
             }
             Input::Staged { host, digest } => self.staged(&host, digest),
+            Input::Prepared { host, digest } => self.prepared(&host, digest),
             Input::Progress { host, digest, checking, message } => self.progress(&host, digest, checking, message),
             Input::Activated { host, digest } => self.activated(&host, digest),
             Input::Deactivated { host } => {
@@ -162,7 +163,14 @@ impl Machine {
     /// A failed order is tried again while that can help; a release that does not get healthy is not.
     fn host_failed(&mut self, host: &str, digest: Option<Digest>, error: String) {
         let rolling_back = self.run.state == State::RollingBack;
+        let mut not_prepared = false;
+        let wanted = self.run.digest;
         self.with_host(host, |h, now| {
+            if h.state == HostState::Prepared && h.order.is_none() && digest.is_some() && digest == wanted {
+                // it was healthy and ended before its flip
+                not_prepared = true;
+                return h.set(HostState::Failed, Some(error), now);
+            }
             let Some(order) = h.order.filter(|o| o.digest() == digest) else { return };
             h.settle();
             h.failures += 1;
@@ -172,8 +180,12 @@ impl Machine {
                 _ if again => h.state,
                 _ => HostState::Failed,
             };
+            not_prepared = matches!(order, Order::Prepare { .. });
             h.set(state, Some(error), now);
         });
+        if not_prepared {
+            self.canary_not_prepared(host);
+        }
     }
 
     fn observed(&mut self, host: &str, running: Running) {
@@ -206,6 +218,8 @@ impl Machine {
                 HostState::Unreachable if gone_back && h.touched => HostState::Failed,
                 HostState::Staging => HostState::Waiting,
                 HostState::Unreachable if !h.touched => HostState::Waiting,
+                // asked again: what stands ready answers at once
+                HostState::Preparing | HostState::Prepared => HostState::Staged,
                 HostState::Activating | HostState::Checking | HostState::Unreachable | HostState::Healthy => {
                     if wanted.is_some_and(|w| running.is_healthy_on(w)) {
                         HostState::Healthy
@@ -327,7 +341,7 @@ impl Machine {
         }
     }
 
-    fn with_host(&mut self, name: &str, change: impl FnOnce(&mut Host, Timestamp)) {
+    pub(super) fn with_host(&mut self, name: &str, change: impl FnOnce(&mut Host, Timestamp)) {
         let now = self.now;
         if let Some(host) = self.run.hosts.iter_mut().find(|h| h.name == name) {
             change(host, now);
@@ -393,6 +407,7 @@ impl Machine {
         for h in &mut self.run.hosts {
             h.settle();
         }
+        self.discard_all(state);
         self.enter(state);
     }
 }

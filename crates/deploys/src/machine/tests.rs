@@ -9,12 +9,13 @@ use super::*;
 use tenfold_judge::Verdict as Judged;
 
 use self::judged::{UNDECIDED, judgement, judging};
-use crate::pipeline::{CanaryJudge, Hook, Hooks, Inconclusive};
+use crate::pipeline::{CanaryJudge, Hook, Hooks, Inconclusive, Prepare};
 use crate::plan::{Plan, PlannedApproval, PlannedStep};
 
 mod closure;
 mod gates;
 mod judged;
+mod prepare;
 
 fn old() -> Digest {
     Digest::of(b"old")
@@ -40,6 +41,8 @@ fn plan(canary_hosts: usize) -> Plan {
         hooks: Box::default(),
         irreversible: None,
         handed: false,
+        prepare: Prepare::None,
+        keep_warm_ms: 0,
     }
 }
 
@@ -100,6 +103,9 @@ impl World {
                 Effect::Activate { host, .. } if what == "activate" => Some(host.clone()),
                 Effect::Restore { host, .. } if what == "restore" => Some(host.clone()),
                 Effect::Stage { host, .. } if what == "stage" => Some(host.clone()),
+                Effect::Prepare { host, .. } if what == "prepare" => Some(host.clone()),
+                Effect::Flip { host, .. } if what == "flip" => Some(host.clone()),
+                Effect::Discard { host, .. } if what == "discard" => Some(host.clone()),
                 _ => None,
             })
             .collect()
@@ -287,6 +293,10 @@ struct SimHost {
     takes_new: bool,
     stages: bool,
     silent: bool,
+    /// The new release stands beside what serves.
+    prepared: bool,
+    /// So does the old one.
+    warm: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -331,6 +341,9 @@ fn acts() -> impl Strategy<Value = Act> {
 fn host_of(effect: &Effect) -> Option<String> {
     match effect {
         Effect::Stage { host, .. }
+        | Effect::Prepare { host, .. }
+        | Effect::Flip { host, .. }
+        | Effect::Discard { host, .. }
         | Effect::Activate { host, .. }
         | Effect::Restore { host, .. }
         | Effect::Deactivate { host } => Some(host.clone()),
@@ -369,7 +382,7 @@ impl Sim {
             assert!(person);
         }
         let wanted = run.plan.approve.as_ref().map_or(0, |a| a.count);
-        let flips = effects.iter().any(|e| matches!(e, Effect::Activate { .. }));
+        let flips = effects.iter().any(|e| matches!(e, Effect::Activate { .. } | Effect::Flip { .. }));
         assert!(!flips || run.approvals.len() >= wanted, "a host flipped before people agreed");
         let by_person =
             matches!(run.error.as_deref(), Some(e) if e.starts_with("cancelled") || e.starts_with("aborted"));
@@ -397,16 +410,63 @@ impl Sim {
             Effect::Build if self.build_fails => self.give(Input::BuildFailed { error: "exit 1".into() }),
             Effect::Build => self.give(Input::Built { digest: new() }),
             Effect::Stage { host, digest } => self.answer(host, Some(digest), true),
-            Effect::Activate { host, digest } | Effect::Restore { host, digest } => {
+            Effect::Prepare { host, digest } => self.prepare(host, digest),
+            Effect::Flip { host, digest } => self.flip(host, digest),
+            Effect::Discard { host, .. } => self.discard(&host),
+            Effect::Activate { host, digest } => {
+                self.leave_warm(&host);
                 self.answer(host, Some(digest), false);
             }
-            Effect::Deactivate { host } => self.answer(host, None, false),
+            Effect::Restore { host, digest } => {
+                self.discard(&host);
+                self.answer(host, Some(digest), false);
+            }
+            Effect::Deactivate { host } => {
+                self.discard(&host);
+                self.answer(host, None, false);
+            }
             Effect::RunHook { at } => self.give(Input::HookEnded { at, error: None }),
             Effect::RunCheck => self.give(Input::Checked(Verdict::Inconclusive { said: "no data".into() })),
             Effect::RunJudge { since } => {
                 self.give(Input::Judged { since, judgement: judgement(Judged::NotEnoughData) });
             }
             _ => {}
+        }
+    }
+    fn prepare(&mut self, host: String, digest: Digest) {
+        let sim = self.hosts.get_mut(&host).unwrap();
+        if !sim.connected || sim.silent {
+            return;
+        }
+        sim.prepared = sim.takes_new;
+        sim.warm = false;
+        let running = sim.running;
+        if sim.takes_new {
+            return self.give(Input::Prepared { host, digest });
+        }
+        self.give(Input::HostFailed { host, digest: Some(digest), error: "no".into(), running });
+    }
+    fn flip(&mut self, host: String, digest: Digest) {
+        let sim = self.hosts.get_mut(&host).unwrap();
+        if !sim.connected || sim.silent {
+            return;
+        }
+        assert!(sim.prepared, "{host} was told to flip to what does not stand there");
+        self.leave_warm(&host);
+        self.answer(host, Some(digest), false);
+    }
+    fn leave_warm(&mut self, host: &str) {
+        let keeps = self.run.plan.keep_warm_ms > 0;
+        let sim = self.hosts.get_mut(host).unwrap();
+        if sim.connected && !sim.silent {
+            sim.prepared = false;
+            sim.warm |= keeps && sim.takes_new && sim.running != Running::Nothing;
+        }
+    }
+    fn discard(&mut self, host: &str) {
+        let sim = self.hosts.get_mut(host).unwrap();
+        if sim.connected && !sim.silent {
+            (sim.prepared, sim.warm) = (false, false);
         }
     }
     fn answer(&mut self, host: String, digest: Option<Digest>, stage: bool) {
@@ -448,6 +508,10 @@ impl Sim {
             Act::Wake => self.wake(),
             Act::Crash => {
                 self.wire.clear();
+                if self.run.state.is_final() {
+                    // agents that connect name what stands beside, and the server ends what belongs to no deploy
+                    self.hosts.values_mut().for_each(|sim| (sim.prepared, sim.warm) = (false, false));
+                }
                 let hosts = self.hosts.iter().map(|(n, h)| (n.clone(), h.connected.then_some(h.running))).collect();
                 self.give(Input::Resumed { hosts });
             }
@@ -496,6 +560,9 @@ impl Sim {
         let sim = self.hosts.get_mut(host).unwrap();
         if !sim.connected {
             sim.connected = true;
+            if self.run.state.is_final() {
+                (sim.prepared, sim.warm) = (false, false);
+            }
             let running = sim.running;
             self.give(Input::Back { host: host.into(), running });
         }
@@ -526,11 +593,11 @@ proptest! {
         stages in proptest::collection::vec(proptest::bool::weighted(0.9), 4),
         silent in proptest::collection::vec(proptest::bool::weighted(0.1), 4),
         fresh in proptest::collection::vec(proptest::bool::weighted(0.2), 4),
-        canary in 0..3usize, max_unavailable in 0..3usize, check: bool, judge in proptest::option::of(0..3usize), rollback: bool, steps in 0..3usize, approve in 0..3usize, hooks: [bool; 6], idempotent: bool, irreversible in proptest::bool::weighted(0.2), build_fails in proptest::bool::weighted(0.1),
+        prepare in 0..3usize, warm: bool, canary in 0..3usize, max_unavailable in 0..3usize, check: bool, judge in proptest::option::of(0..3usize), rollback: bool, steps in 0..3usize, approve in 0..3usize, hooks: [bool; 6], idempotent: bool, irreversible in proptest::bool::weighted(0.2), build_fails in proptest::bool::weighted(0.1),
     ) {
         let hosts: BTreeMap<String, SimHost> = (0..4).map(|i| {
             let running = if fresh[i] { Running::Nothing } else { on_old() };
-            (format!("host-{}", i + 1), SimHost { running, connected: true, takes_new: takes_new[i], stages: stages[i], silent: silent[i] })
+            (format!("host-{}", i + 1), SimHost { running, connected: true, takes_new: takes_new[i], stages: stages[i], silent: silent[i], prepared: false, warm: false })
         }).collect();
         let before: BTreeMap<String, Running> = hosts.iter().map(|(n, h)| (n.clone(), h.running)).collect();
         let now = Timestamp(0);
@@ -543,7 +610,7 @@ proptest! {
         let [a, b, c, d, e, f] = hooks.map(hook);
         let hooks = Box::new(Hooks { before_build: a, after_build: b, before_activate: c, before_promote: d, after_promote: e, on_rollback: f });
         let irreversible = irreversible.then(|| "columns are dropped".to_owned());
-        let plan = Plan { canary_hosts: canary, max_unavailable, judge, later, approve, hooks, irreversible, ..base };
+        let plan = Plan { canary_hosts: canary, max_unavailable, judge, later, approve, hooks, irreversible, prepare: [Prepare::None, Prepare::Next, Prepare::All][prepare], keep_warm_ms: if warm { 60_000 } else { 0 }, ..base };
         let known = hosts.iter().map(|(n, h)| (n.clone(), Some(h.running))).collect();
         let run = if rollback { Run::rollback(Plan { canary_hosts: 0, judge: None, later: Vec::new(), approve: None, irreversible: None, hooks: Box::new(Hooks { on_rollback: plan.hooks.on_rollback.clone(), ..Hooks::default() }), ..plan }, new(), known, now) } else { Run::deploy(plan, known, now) };
         let mut sim = Sim { run, now, hosts, wire: Vec::new(), build_fails, promoted_by_person: false };
@@ -565,6 +632,12 @@ proptest! {
             }
         }
         prop_assert!(sim.run.state.is_final(), "a person could not end {:?}", sim.run);
+        while !sim.wire.is_empty() {
+            sim.deliver(0);
+        }
+        for (name, host) in &sim.hosts {
+            prop_assert!(!host.prepared && !host.warm, "{} keeps a process of {:?}", name, sim.run);
+        }
         match sim.run.state {
             State::Succeeded => {
                 for h in &sim.run.hosts {

@@ -66,6 +66,20 @@ fn from_yaml(text: &str, error: &serde_saphyr::Error) -> PipelineError {
     PipelineError { line, message: if named { format!("`{key}`: {said}") } else { said.to_owned() } }
 }
 
+/// What serves a release on a host: a process of its own, or another program that reads the link. Whether one of them is
+/// needed is known where the hosts are: those reached by ssh start nothing.
+fn started(p: &Pipeline) -> Checked {
+    if !p.run.command.is_empty() {
+        argv(&p.run.command, &["run", "command"])?;
+    }
+    let Some(reload) = &p.run.reload else { return Ok(()) };
+    if !p.run.command.is_empty() {
+        let why = "stands in the place of `run.command`; a command is started anew for each release";
+        return Err((path(&["run", "reload"]), why.to_owned()));
+    }
+    if reload.is_empty() { Ok(()) } else { argv(reload, &["run", "reload"]) }
+}
+
 fn check(p: &Pipeline) -> Checked {
     name(&p.service, &["service"])?;
     if !p.build.command.is_empty() {
@@ -82,10 +96,8 @@ fn check(p: &Pipeline) -> Checked {
         return Err((path(&["artifact", "paths"]), "is empty; name what ships, such as [\"dist/**\"]".to_owned()));
     }
     globs(&p.artifact.exclude, &["artifact", "exclude"])?;
-    // whether a command is needed is known where the hosts are: those reached by ssh start nothing by it
-    if !p.run.command.is_empty() {
-        argv(&p.run.command, &["run", "command"])?;
-    }
+    started(p)?;
+    seconds(p.run.keep_warm_s, 0, &["run", "keep_warm_s"])?;
     env(&p.run.env, &["run", "env"])?;
     variable(&p.run.port_env, &["run", "port_env"])?;
     seconds(p.run.drain_s, 0, &["run", "drain_s"])?;

@@ -162,6 +162,8 @@ impl World {
             version: "test".into(),
             releases: Vec::new(),
             packs: false,
+            prepares: false,
+            beside: Vec::new(),
         };
         self.app.agent_connect(hello).await.unwrap()
     }

@@ -28,6 +28,8 @@ fn hello(name: &str) -> FromAgent {
         version: "0.1.0".into(),
         releases: vec![release()],
         packs: true,
+        prepares: true,
+        beside: vec![order()],
     }
 }
 
@@ -49,6 +51,7 @@ fn every_message_survives_the_way() {
         },
         FromAgent::Activated { order: order(), release: release() },
         FromAgent::Refused { order: order(), highest_epoch: 9 },
+        FromAgent::Prepared { order: order(), digest: BlobDigest([3; 32]) },
     ] {
         let text = serde_json::to_string(&message).unwrap();
         assert_eq!(decode_from_agent(&text).unwrap(), message);
@@ -58,7 +61,9 @@ fn every_message_survives_the_way() {
     let part = PackPart { blob: BlobDigest([4; 32]), bytes: 7, base: Some(BlobDigest([5; 32])) };
     let pack = ToAgent::Pack { pack: BlobDigest([6; 32]), size: 9, parts: vec![part] };
     let long = ToAgent::Long { pack: BlobDigest([6; 32]), size: 9, bytes: 90, base: Some(BlobDigest([7; 32])) };
-    for message in [stage, pack, long] {
+    let flip = ToAgent::Flip { order: order(), digest: BlobDigest([3; 32]), keep_warm: true };
+    let discard = ToAgent::Discard { order: order(), after_ms: 60_000 };
+    for message in [stage, pack, long, flip, discard] {
         assert_eq!(decode_to_agent(&serde_json::to_string(&message).unwrap()).unwrap(), message);
     }
 }
@@ -67,6 +72,17 @@ fn every_message_survives_the_way() {
 fn an_agent_that_does_not_speak_of_packs_takes_none() {
     let text = serde_json::to_string(&hello("host-1")).unwrap().replace(r#","packs":true"#, "");
     assert!(matches!(decode_from_agent(&text), Ok(FromAgent::Hello { packs: false, .. })), "{text}");
+}
+
+#[test]
+fn an_older_side_is_understood() {
+    let hello = r#"{"type":"hello","protocol":2,"name":"host-1","environment":"production","labels":{},"version":"0.1.0","releases":[]}"#;
+    let FromAgent::Hello { prepares, beside, .. } = decode_from_agent(hello).unwrap() else { panic!("no hello") };
+    assert!(!prepares && beside.is_empty());
+    let order = r#"{"service":"photos","environment":"production","deploy":3,"epoch":7}"#;
+    let activate = format!(r#"{{"type":"activate","order":{order},"digest":"{}"}}"#, BlobDigest([3; 32]));
+    let ToAgent::Activate { run, keep_warm, .. } = decode_to_agent(&activate).unwrap() else { panic!("no order") };
+    assert!(run.is_none() && !keep_warm);
 }
 
 #[test]
@@ -103,6 +119,11 @@ fn hostile_values_are_refused() {
     assert!(decode_from_agent(&serde_json::to_string(&many).unwrap()).is_err());
     assert!(decode_from_agent(r#"{"type":"need","blobs":["../../etc/passwd"]}"#).is_err());
     assert!(decode_from_agent(r#"{"type":"launch"}"#).is_err());
+    let mut many = hello("host-1");
+    if let FromAgent::Hello { beside, .. } = &mut many {
+        *beside = vec![order(); RELEASES_MAX + 1];
+    }
+    assert!(decode_from_agent(&serde_json::to_string(&many).unwrap()).is_err());
     for missing in [vec![String::new(); LIMITS_MAX + 1], vec!["x".repeat(LIMIT_BYTES_MAX + 1)]] {
         let limits = Some(LimitsReport { in_force: Vec::new(), missing });
         let observed = FromAgent::Observed { releases: vec![Release { limits, ..release() }] };
@@ -126,7 +147,7 @@ proptest! {
     }
     #[test]
     fn nearly_right_messages_do_not_panic(
-        kind in "(hello|need|staged|activated|failed|observed|refused)",
+        kind in "(hello|need|staged|prepared|activated|failed|observed|refused)",
         key in "(order|digest|releases|blobs|name)", value in "(null|1|\\[\\]|\\{\\}|\"x\")",
     ) {
         let _ = decode_from_agent(&format!(r#"{{"type":"{kind}","{key}":{value}}}"#));

@@ -51,8 +51,14 @@ impl Place {
     pub fn shared(&self) -> PathBuf {
         self.root.join("shared")
     }
-    /// Points `current` to a release: a new link is made aside and renamed over the old one.
+    /// Points `current` to a release, or to none, and waits until the disk has it.
     pub fn flip(&self, digest: Option<Digest>) -> io::Result<()> {
+        self.turn(digest)?;
+        sync_dir(&self.root)
+    }
+    /// Points `current` to a release: a new link is made aside and renamed over the old one. After a power cut it may be
+    /// the old one again.
+    pub fn turn(&self, digest: Option<Digest>) -> io::Result<()> {
         let current = self.current();
         let Some(digest) = digest else {
             return match fs::remove_file(&current) {
@@ -63,8 +69,7 @@ impl Place {
         let aside = self.root.join("current.new");
         let _ = fs::remove_file(&aside);
         std::os::unix::fs::symlink(Path::new("releases").join(digest.to_string()), &aside)?;
-        fs::rename(&aside, &current)?;
-        sync_dir(&self.root)
+        fs::rename(&aside, &current)
     }
 }
 

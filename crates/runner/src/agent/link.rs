@@ -144,6 +144,8 @@ async fn talk(
         version: shared.config.version.clone(),
         releases: shared.all_releases(),
         packs: true,
+        prepares: true,
+        beside: shared.beside.lock().values().cloned().collect(),
     };
     if let Err(error) = sink.send(text(&hello)).await {
         return Ended::Said(error.to_string());
@@ -265,9 +267,16 @@ async fn order(
                 return shared.say(FromAgent::Failed { order, digest, error, log_tail, running: None });
             }
         },
-        ToAgent::Activate { order, digest, run } => {
-            Command::Activate { order, digest: Digest::from_bytes(digest.0), run }
+        ToAgent::Activate { order, digest, run, keep_warm } => {
+            Command::Activate { order, digest: Digest::from_bytes(digest.0), run, keep_warm }
         }
+        ToAgent::Prepare { order, digest, run } => {
+            Command::Prepare { order, digest: Digest::from_bytes(digest.0), run }
+        }
+        ToAgent::Flip { order, digest, keep_warm } => {
+            Command::Flip { order, digest: Digest::from_bytes(digest.0), keep_warm }
+        }
+        ToAgent::Discard { order, after_ms } => Command::Discard { order, after_ms },
         ToAgent::Deactivate { order } => Command::Deactivate { order },
         ToAgent::NoBlob { digest } => {
             return shared
@@ -285,11 +294,7 @@ async fn order(
         }
         ToAgent::Welcome { .. } | ToAgent::Report | ToAgent::Refused { .. } => return,
     };
-    let service = match &command {
-        Command::Stage { order, .. } | Command::Activate { order, .. } | Command::Deactivate { order } => {
-            order.service.clone()
-        }
-    };
+    let service = command.order().service.clone();
     if !units.contains_key(&service) {
         let unit = unit::start(shared, &service, stop).await;
         units.insert(service.clone(), unit);

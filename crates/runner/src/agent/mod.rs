@@ -3,6 +3,7 @@
 //! It obeys no epoch lower than the highest it has seen, touches nothing outside its folder, and when the server is away
 //! it goes on as it was told last. Services live in process groups of their own and outlive the agent.
 
+mod beside;
 mod disk;
 mod farm;
 mod faults;
@@ -28,7 +29,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tenfold_protocols::agent::{FromAgent, Release};
+use tenfold_protocols::agent::{FromAgent, OrderRef, Release};
 use tenfold_types::Clock;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -69,6 +70,8 @@ pub(crate) struct Shared {
     pub incoming: Incoming,
     /// What runs, by service.
     pub releases: Mutex<BTreeMap<String, Release>>,
+    /// By which orders processes stand beside those that serve, by service, while nobody has said when they end.
+    pub beside: Mutex<BTreeMap<String, OrderRef>>,
     /// Something in `releases` changed.
     pub changed: Notify,
     /// To the server; dropped while there is no connection.
@@ -120,6 +123,7 @@ pub async fn run(config: AgentConfig, stop: CancellationToken) -> io::Result<()>
         config,
         identity: OnceLock::new(),
         releases: Mutex::default(),
+        beside: Mutex::default(),
         changed: Notify::new(),
         outbox,
         http,

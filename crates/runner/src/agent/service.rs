@@ -21,7 +21,7 @@ use super::{
 use crate::process::{ProcessId, inherited_env};
 
 /// One question of a health check waits this long for its answer.
-const PROBE: Duration = Duration::from_secs(2);
+pub(super) const PROBE: Duration = Duration::from_secs(2);
 /// Between two questions while a release starts.
 const STARTING: Duration = Duration::from_millis(100);
 /// The end of the log that goes with a failure.
@@ -114,6 +114,37 @@ fn limited<'a>(shared: &'a Shared, service: &str, digest: Digest, run: &RunSpec)
     let mut held = limits::hold(service, digest, run.limits);
     held.spec.command.clone_from(&run.command);
     Ok((launcher, held))
+}
+
+/// What a reload may take.
+const RELOAD: Duration = Duration::from_secs(30);
+
+/// Runs what makes another program serve the release that `current` points to. The error is for people.
+pub(crate) async fn reload(shared: &Shared, place: &Place, service: &str, argv: &[String]) -> Result<(), String> {
+    let Some((program, args)) = argv.split_first() else { return Ok(()) };
+    let running = Command::new(program)
+        .args(args)
+        .current_dir(&place.root)
+        .env_clear()
+        .envs(inherited_env())
+        .env("TENFOLD_SERVICE", service)
+        .env("TENFOLD_ENVIRONMENT", &shared.config.environment)
+        .env("TENFOLD_HOST", &shared.config.name)
+        .envs(host_env(place)?)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .process_group(0)
+        .output();
+    let said = argv.join(" ");
+    match tokio::time::timeout(RELOAD, running).await {
+        Ok(Ok(output)) if output.status.success() => Ok(()),
+        Ok(Ok(output)) => {
+            let tail = tail_of(&String::from_utf8_lossy(&output.stderr));
+            Err(format!("`{said}` {}: {}", ended(output.status), tail.trim()))
+        }
+        Ok(Err(error)) => Err(format!("`{said}` could not be started: {error}; is it in the PATH of the agent?")),
+        Err(_) => Err(format!("`{said}` did not end within {} s", RELOAD.as_secs())),
+    }
 }
 
 /// What the host's own people set for the service, such as secrets that are in no repository: lines `NAME=VALUE` in the

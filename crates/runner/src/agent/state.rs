@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use tenfold_deploys::Digest;
-use tenfold_protocols::agent::RunSpec;
+use tenfold_protocols::agent::{OrderRef, RunSpec};
 use tenfold_types::Timestamp;
 
 use super::{
@@ -19,9 +19,31 @@ pub(crate) struct Active {
     pub deploy: i64,
     pub run: RunSpec,
     pub port: u16,
-    /// Absent while it is down.
+    /// Absent while it is down, and always for a release that is only linked.
     pub process: Option<ProcessId>,
     pub since: Timestamp,
+}
+
+impl Active {
+    /// Whether nothing has to be started for it to serve.
+    pub fn stands(&self) -> bool {
+        self.run.is_link_only() || self.process.is_some_and(ProcessId::is_alive)
+    }
+    pub fn is(&self, digest: Digest, run: &RunSpec) -> bool {
+        self.digest == digest && self.run == *run
+    }
+}
+
+/// A release whose process stands beside the one that serves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Beside {
+    pub active: Active,
+    /// It was started ahead of its flip; else it served before and is kept for the way back.
+    pub prepared: bool,
+    /// By which it stands there.
+    pub order: OrderRef,
+    /// When it ends, once somebody has said so.
+    pub until: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -30,6 +52,7 @@ pub(crate) struct Kept {
     /// Orders below it are refused.
     pub epoch: i64,
     pub current: Option<Active>,
+    pub beside: Option<Beside>,
     /// Being started, not yet healthy.
     pub starting: Option<ProcessId>,
     /// Being ended.
@@ -57,7 +80,8 @@ impl Kept {
     }
     pub fn processes(&self) -> Vec<ProcessId> {
         let current = self.current.as_ref().and_then(|a| a.process);
-        current.into_iter().chain(self.starting).chain(self.ending.iter().copied()).collect()
+        let beside = self.beside.as_ref().and_then(|b| b.active.process);
+        current.into_iter().chain(beside).chain(self.starting).chain(self.ending.iter().copied()).collect()
     }
 }
 

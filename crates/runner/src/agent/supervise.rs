@@ -11,9 +11,9 @@ use super::{
 use crate::process::ProcessId;
 
 /// Between two questions while all is well.
-const PROBE_EVERY: Duration = Duration::from_secs(2);
+pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// This many answers in a row must fail before a release counts as unhealthy.
-const FAILURES_MAX: u32 = 3;
+pub(super) const FAILURES_MAX: u32 = 3;
 /// The first restart comes after this long; each further one takes twice as long.
 const RESTART_MS: u64 = 500;
 const RESTART_MS_MAX: u64 = 30_000;
@@ -31,11 +31,13 @@ impl Unit {
         for process in self.kept.ending.clone() {
             self.end(process, Duration::ZERO, Duration::from_secs(5));
         }
+        self.adopt_beside();
         let Some(active) = self.kept.current.clone() else { return };
         if let Err(error) = self.place.flip(Some(active.digest)) {
             tracing::warn!(%error, service = %self.service, "the link to the current release could not be set right");
         }
         match active.process.filter(|p| p.is_alive()) {
+            None if active.run.is_link_only() => self.healthy = true,
             Some(_) => {
                 self.healthy = service::probe(&self.shared.http, active.port, &active.run.health_path).await.is_ok();
             }
@@ -56,6 +58,7 @@ impl Unit {
 
     /// Twice a second.
     pub(super) fn look(&mut self) {
+        self.look_beside();
         let Some(active) = &self.kept.current else { return };
         if let Err(error) = service::cap_log(&self.place.log(active.digest)) {
             tracing::warn!(%error, service = %self.service, "the log of a service could not be cut");

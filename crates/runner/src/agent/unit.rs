@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use tenfold_deploys::{Digest, Manifest};
 use tenfold_protocols::agent::{BlobDigest, FromAgent, OrderRef, Release, ReleaseState, RunSpec, tail_of};
+use tenfold_types::Timestamp;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,7 @@ use super::{
     disk::Place,
     farm,
     service::{self, Started},
-    state::{Active, Kept, Note},
+    state::{Active, Beside, Kept, Note},
 };
 use crate::process::ProcessId;
 
@@ -26,8 +27,42 @@ const LOOK: Duration = Duration::from_millis(500);
 
 pub(crate) enum Command {
     Stage { order: OrderRef, digest: Digest, manifest: Box<Manifest> },
-    Activate { order: OrderRef, digest: Digest, run: Option<RunSpec> },
+    Activate { order: OrderRef, digest: Digest, run: Option<RunSpec>, keep_warm: bool },
+    Prepare { order: OrderRef, digest: Digest, run: RunSpec },
+    Flip { order: OrderRef, digest: Digest, keep_warm: bool },
+    Discard { order: OrderRef, after_ms: u64 },
     Deactivate { order: OrderRef },
+}
+
+impl Command {
+    pub fn order(&self) -> &OrderRef {
+        match self {
+            Self::Stage { order, .. }
+            | Self::Activate { order, .. }
+            | Self::Prepare { order, .. }
+            | Self::Flip { order, .. }
+            | Self::Discard { order, .. }
+            | Self::Deactivate { order } => order,
+        }
+    }
+    const fn digest(&self) -> Option<Digest> {
+        match self {
+            Self::Stage { digest, .. }
+            | Self::Activate { digest, .. }
+            | Self::Prepare { digest, .. }
+            | Self::Flip { digest, .. } => Some(*digest),
+            Self::Discard { .. } | Self::Deactivate { .. } => None,
+        }
+    }
+}
+
+/// What becomes of a release that was started and is healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It stands beside the one that serves.
+    Stand,
+    /// It takes over; the one before it may be kept warm.
+    Serve { keep_warm: bool },
 }
 
 /// What tasks of the unit report back.
@@ -37,18 +72,27 @@ pub(super) enum Done {
     Ended { process: ProcessId },
     Stopped { order: OrderRef, process: Option<ProcessId> },
     Probed { process: ProcessId, healthy: bool },
+    ProbedBeside { process: ProcessId, healthy: bool },
 }
 
 /// A release that is being started.
-struct Attempt {
+pub(super) struct Attempt {
     generation: u64,
-    order: OrderRef,
-    digest: Digest,
-    run: RunSpec,
+    pub order: OrderRef,
+    pub digest: Digest,
+    pub run: RunSpec,
+    pub then: Then,
     port: u16,
     process: ProcessId,
     log_from: u64,
     cancel: CancellationToken,
+}
+
+impl Attempt {
+    fn active(&self, since: Timestamp) -> Active {
+        let (digest, port, process) = (self.digest, self.port, Some(self.process));
+        Active { digest, deploy: self.order.deploy, run: self.run.clone(), port, process, since }
+    }
 }
 
 pub(super) struct Unit {
@@ -62,7 +106,10 @@ pub(super) struct Unit {
     pub probe_at: Instant,
     pub restarts: u32,
     pub restart_at: Option<Instant>,
-    attempt: Option<Attempt>,
+    /// How often what stands beside failed its health check in a row, and when it is asked next.
+    pub beside_failures: u32,
+    pub beside_probe_at: Instant,
+    pub attempt: Option<Attempt>,
     generation: u64,
     pub done: mpsc::UnboundedSender<Done>,
 }
@@ -88,6 +135,8 @@ pub(crate) async fn start(
         probe_at: Instant::now(),
         restarts: 0,
         restart_at: None,
+        beside_failures: 0,
+        beside_probe_at: Instant::now(),
         attempt: None,
         generation: 0,
         done,
@@ -101,10 +150,10 @@ pub(crate) async fn start(
             tokio::select! {
                 () = stop.cancelled() => return,
                 order = rx.recv() => match order {
-                    Some(order) => unit.take(order),
+                    Some(order) => unit.take(order).await,
                     None => return,
                 },
-                Some(done) = finished.recv() => unit.finish(done),
+                Some(done) = finished.recv() => unit.finish(done).await,
                 _ = look.tick() => unit.look(),
             }
         }
@@ -113,16 +162,12 @@ pub(crate) async fn start(
 }
 
 impl Unit {
-    fn take(&mut self, command: Command) {
-        let order = match &command {
-            Command::Stage { order, .. } | Command::Activate { order, .. } | Command::Deactivate { order } => {
-                order.clone()
-            }
-        };
+    async fn take(&mut self, command: Command) {
+        let order = command.order().clone();
         if order.environment != self.shared.config.environment {
             let error =
                 format!("this host belongs to {}, not to {}", self.shared.config.environment, order.environment);
-            return self.fail(order, command_digest(&command), error, String::new());
+            return self.fail(order, command.digest(), error, String::new());
         }
         if order.epoch < self.kept.epoch {
             return self.shared.say(FromAgent::Refused { order, highest_epoch: self.kept.epoch });
@@ -131,12 +176,15 @@ impl Unit {
             self.kept.epoch = order.epoch;
             if let Err(error) = self.place.make().and_then(|()| self.kept.save(&self.place)) {
                 let error = format!("the order's epoch could not be kept: {error}");
-                return self.fail(order, command_digest(&command), error, String::new());
+                return self.fail(order, command.digest(), error, String::new());
             }
         }
         match command {
             Command::Stage { order, digest, manifest } => self.stage(order, digest, *manifest),
-            Command::Activate { order, digest, run } => self.activate(order, digest, run),
+            Command::Activate { order, digest, run, keep_warm } => self.activate(order, digest, run, keep_warm).await,
+            Command::Prepare { order, digest, run } => self.prepare(order, digest, run),
+            Command::Flip { order, digest, keep_warm } => self.flip(order, digest, keep_warm).await,
+            Command::Discard { order, after_ms } => self.discard(&order, after_ms),
             Command::Deactivate { order } => self.deactivate(order),
         }
     }
@@ -156,7 +204,7 @@ impl Unit {
         });
     }
 
-    fn activate(&mut self, order: OrderRef, digest: Digest, run: Option<RunSpec>) {
+    async fn activate(&mut self, order: OrderRef, digest: Digest, run: Option<RunSpec>, keep_warm: bool) {
         let Some(run) = run.or_else(|| Note::load(&self.place, digest).map(|n| n.run)) else {
             let error = format!("the release {} never ran on this host", digest.short());
             return self.fail(order, Some(digest), error, String::new());
@@ -164,35 +212,49 @@ impl Unit {
         if let Some(attempt) = self.attempt.as_mut().filter(|a| a.digest == digest && a.run == run) {
             // the same again, after a lost connection: the answer goes to the new order
             attempt.order = order;
+            attempt.then = Then::Serve { keep_warm };
             return;
         }
         self.give_up_attempt();
-        let current = self.kept.current.as_ref().filter(|a| a.digest == digest && a.run == run);
-        if let Some((port, process)) = current.and_then(|a| a.process.map(|p| (a.port, p)))
-            && process.is_alive()
-        {
-            return self.confirm(order, port, &run);
+        if self.kept.current.as_ref().is_some_and(|a| a.is(digest, &run) && a.stands()) {
+            return self.confirm(order);
+        }
+        let warm = self.kept.beside.as_ref().filter(|b| b.active.is(digest, &run) && b.active.stands());
+        if warm.is_some() && self.beside_failures == 0 {
+            return self.turn_to_beside(order, keep_warm).await;
+        }
+        if self.kept.beside.as_ref().is_some_and(|b| b.prepared) {
+            self.let_go_beside();
         }
         if !self.place.release(digest).is_dir() {
             let error = format!("the release {} is not on this host", digest.short());
             return self.fail(order, Some(digest), error, String::new());
         }
-        if let Err(error) = self.begin(order.clone(), digest, run) {
+        if run.is_link_only() {
+            let active = self.linked(&order, digest, run);
+            return self.turn_to(active, order, keep_warm).await;
+        }
+        if let Err(error) = self.begin(order.clone(), digest, run, Then::Serve { keep_warm }) {
             self.fail(order, Some(digest), error, String::new());
         }
     }
 
     /// It runs already: only its health is asked again.
-    fn confirm(&self, order: OrderRef, port: u16, run: &RunSpec) {
+    pub(super) fn confirm(&self, order: OrderRef) {
+        let Some(active) = &self.kept.current else { return };
         let (shared, done, path, generation) =
-            (self.shared.clone(), self.done.clone(), run.health_path.clone(), self.generation);
+            (self.shared.clone(), self.done.clone(), active.run.health_path.clone(), self.generation);
+        let port = active.process.map(|_| active.port);
         tokio::spawn(async move {
-            let result = service::probe(&shared.http, port, &path).await;
+            let result = match port {
+                Some(port) => service::probe(&shared.http, port, &path).await,
+                None => Ok(()),
+            };
             let _ = done.send(Done::Confirmed { generation, order, result });
         });
     }
 
-    fn begin(&mut self, order: OrderRef, digest: Digest, run: RunSpec) -> Result<(), String> {
+    pub(super) fn begin(&mut self, order: OrderRef, digest: Digest, run: RunSpec, then: Then) -> Result<(), String> {
         let port = service::free_port().map_err(|e| format!("there is no free port: {e}"))?;
         let Started { id, exit, log_from } =
             service::start(&self.shared, &self.place, &self.service, digest, order.deploy, &run, port)?;
@@ -213,7 +275,7 @@ impl Unit {
         });
         let (shared, done, asked, generation, cancelled) =
             (self.shared.clone(), self.done.clone(), run.clone(), self.generation, cancel.clone());
-        self.attempt = Some(Attempt { generation, order, digest, run, port, process: id, log_from, cancel });
+        self.attempt = Some(Attempt { generation, order, digest, run, then, port, process: id, log_from, cancel });
         tokio::spawn(async move {
             tokio::select! {
                 result = service::until_healthy(&shared.http, exit, port, &asked) => {
@@ -227,6 +289,7 @@ impl Unit {
 
     fn deactivate(&mut self, order: OrderRef) {
         self.give_up_attempt();
+        self.let_go_beside();
         let current = self.kept.current.take();
         self.restart_at = None;
         let process = current.as_ref().and_then(|a| a.process);
@@ -245,22 +308,20 @@ impl Unit {
         });
     }
 
-    fn finish(&mut self, done: Done) {
+    async fn finish(&mut self, done: Done) {
         match done {
             Done::Started { generation, result } => {
                 let Some(attempt) = self.attempt.take_if(|a| a.generation == generation) else { return };
-                match result.and_then(|()| self.take_over(&attempt)) {
-                    Ok(release) => {
-                        self.shared.say(FromAgent::Activated { order: attempt.order, release });
-                        self.prune();
-                    }
-                    Err(error) => {
-                        let tail = service::tail(&self.place.log(attempt.digest), attempt.log_from);
-                        self.end(attempt.process, Duration::ZERO, Duration::from_millis(attempt.run.stop_within_ms));
-                        self.kept.starting = None;
-                        self.save();
-                        self.fail(attempt.order, Some(attempt.digest), error, tail);
-                    }
+                let taken = match result {
+                    Ok(()) => self.take_in(&attempt).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = taken {
+                    let tail = service::tail(&self.place.log(attempt.digest), attempt.log_from);
+                    self.end(attempt.process, Duration::ZERO, Duration::from_millis(attempt.run.stop_within_ms));
+                    self.kept.starting = None;
+                    self.save();
+                    self.fail(attempt.order, Some(attempt.digest), error, tail);
                 }
             }
             Done::Confirmed { generation, order, result } if generation == self.generation => {
@@ -292,55 +353,88 @@ impl Unit {
                 self.shared.say(FromAgent::Deactivated { order });
             }
             Done::Probed { process, healthy } => self.probed(process, healthy),
+            Done::ProbedBeside { process, healthy } => self.probed_beside(process, healthy),
         }
     }
 
-    /// The flip: the link, the state on disk, then the old process is left to drain.
-    fn take_over(&mut self, attempt: &Attempt) -> Result<Release, String> {
-        let before = self.kept.clone();
-        let old = self.kept.current.take();
-        let now = self.shared.config.clock.now();
-        self.kept.current = Some(Active {
-            digest: attempt.digest,
-            deploy: attempt.order.deploy,
-            run: attempt.run.clone(),
-            port: attempt.port,
-            process: Some(attempt.process),
-            since: now,
-        });
+    /// A release that was started is healthy.
+    async fn take_in(&mut self, attempt: &Attempt) -> Result<(), String> {
+        let note = Note { run: attempt.run.clone(), deploy: attempt.order.deploy };
+        note.save(&self.place, attempt.digest).map_err(|e| format!("how it runs could not be written: {e}"))?;
         self.kept.starting = None;
+        let active = attempt.active(self.shared.config.clock.now());
+        match attempt.then {
+            Then::Serve { keep_warm } => {
+                let release = self.switch(active, &attempt.order, keep_warm).await?;
+                self.shared.say(FromAgent::Activated { order: attempt.order.clone(), release });
+                self.prune();
+            }
+            Then::Stand => {
+                let order = attempt.order.clone();
+                self.stand_beside(Beside { active, prepared: true, order, until: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// The flip: the link first, then what is kept on disk. The old process is kept warm, or left to drain.
+    pub(super) async fn switch(&mut self, next: Active, order: &OrderRef, keep_warm: bool) -> Result<Release, String> {
+        let before = self.kept.clone();
+        let (digest, link_only, reload) = (next.digest, next.run.is_link_only(), next.run.reload.clone());
+        // the new release says how long the old one drains
+        let drain = Duration::from_millis(next.run.drain_ms);
+        let left = self.kept.beside.take().map(|b| b.active).filter(|a| a.process != next.process);
+        let old = self.kept.current.replace(Active { deploy: order.deploy, ..next });
+        let (warm, old) = if keep_warm { (old.filter(|a| a.process.is_some()), None) } else { (None, old) };
+        self.kept.beside = warm.map(|active| Beside { active, prepared: false, order: order.clone(), until: None });
+        self.kept.ending.extend(left.as_ref().and_then(|a| a.process));
         self.kept.ending.extend(old.as_ref().and_then(|a| a.process));
-        self.kept.ran.retain(|d| *d != attempt.digest);
-        self.kept.ran.push(attempt.digest);
+        self.kept.starting = None;
+        self.kept.ran.retain(|d| *d != digest);
+        self.kept.ran.push(digest);
         let surplus = self.kept.ran.len().saturating_sub(KEEP_MAX + 1);
         self.kept.ran.drain(..surplus);
-        let note = Note { run: attempt.run.clone(), deploy: attempt.order.deploy };
-        let kept = note
-            .save(&self.place, attempt.digest)
-            .and_then(|()| self.place.flip(Some(attempt.digest)))
-            .and_then(|()| self.kept.save(&self.place));
+        let mut kept = match self.place.turn(Some(digest)) {
+            Ok(()) => self.write_kept().await.map_err(|e| format!("the flip could not be written: {e}")),
+            Err(error) => Err(format!("the link could not be turned: {error}")),
+        };
+        if kept.is_ok() && link_only {
+            kept = service::reload(&self.shared, &self.place, &self.service, &reload).await;
+        }
         if let Err(error) = kept {
             self.kept = before;
             let _ = self.place.flip(self.kept.current.as_ref().map(|a| a.digest));
-            return Err(format!("the flip could not be written: {error}"));
+            self.save();
+            if let Some(active) = self.kept.current.as_ref().filter(|a| a.run.is_link_only() && link_only) {
+                let _ = service::reload(&self.shared, &self.place, &self.service, &active.run.reload).await;
+            }
+            return Err(error);
         }
         self.healthy = true;
         self.failures = 0;
         self.restarts = 0;
         self.restart_at = None;
-        if let Some(old) = old
-            && let Some(process) = old.process
-        {
-            // the new release says how long the old one drains
-            let drain = Duration::from_millis(attempt.run.drain_ms);
-            self.end(process, drain, Duration::from_millis(old.run.stop_within_ms));
+        self.beside_failures = 0;
+        for (ended, drain) in [(left, Duration::ZERO), (old, drain)] {
+            if let Some(active) = ended
+                && let Some(process) = active.process
+            {
+                self.end(process, drain, Duration::from_millis(active.run.stop_within_ms));
+            }
         }
         self.report();
         self.release().ok_or_else(|| "the release is gone".to_owned())
     }
 
+    /// Writes what is kept without holding up the thread: other services flip meanwhile.
+    async fn write_kept(&self) -> std::io::Result<()> {
+        self.tell_beside();
+        let (kept, place) = (self.kept.clone(), self.place.clone());
+        tokio::task::spawn_blocking(move || kept.save(&place)).await.unwrap_or_else(|e| Err(std::io::Error::other(e)))
+    }
+
     /// A newer order takes the place of one that is under way: what it started is ended.
-    fn give_up_attempt(&mut self) {
+    pub(super) fn give_up_attempt(&mut self) {
         self.generation += 1;
         if let Some(attempt) = self.attempt.take() {
             attempt.cancel.cancel();
@@ -360,18 +454,20 @@ impl Unit {
         });
     }
 
-    fn prune(&self) {
-        let (shared, place, keep) = (self.shared.clone(), self.place.clone(), self.kept.ran.clone());
+    pub(super) fn prune(&self) {
+        let (shared, place, mut keep) = (self.shared.clone(), self.place.clone(), self.kept.ran.clone());
+        keep.extend(self.kept.beside.as_ref().map(|b| b.active.digest));
         tokio::task::spawn_blocking(move || farm::prune(&shared, &place, &keep));
     }
 
-    fn fail(&self, order: OrderRef, digest: Option<Digest>, error: String, log_tail: String) {
+    pub(super) fn fail(&self, order: OrderRef, digest: Option<Digest>, error: String, log_tail: String) {
         let digest = digest.map(|d| BlobDigest(*d.bytes()));
         let running = self.release();
         self.shared.say(FromAgent::Failed { order, digest, error: tail_of(&error), log_tail, running });
     }
 
     pub(super) fn save(&self) {
+        self.tell_beside();
         if let Err(error) = self.kept.save(&self.place) {
             tracing::warn!(%error, service = %self.service, "the state of a service could not be kept");
         }
@@ -383,7 +479,8 @@ impl Unit {
 
     pub(super) fn release(&self) -> Option<Release> {
         let active = self.kept.current.as_ref()?;
-        let up = self.healthy && active.process.is_some();
+        let linked = active.run.is_link_only();
+        let up = self.healthy && (active.process.is_some() || linked);
         Some(Release {
             service: self.service.clone(),
             environment: self.shared.config.environment.clone(),
@@ -391,17 +488,10 @@ impl Unit {
             sha: active.run.sha.clone(),
             deploy: active.deploy,
             state: if up { ReleaseState::Running } else { ReleaseState::Unhealthy },
-            address: Some(format!("{}:{}", self.shared.config.address, active.port)),
+            address: (!linked).then(|| format!("{}:{}", self.shared.config.address, active.port)),
             metrics_path: active.run.metrics_path.clone(),
             limits: super::limits::noted(&self.place, active.digest),
             since: active.since,
         })
-    }
-}
-
-fn command_digest(command: &Command) -> Option<Digest> {
-    match command {
-        Command::Stage { digest, .. } | Command::Activate { digest, .. } => Some(*digest),
-        Command::Deactivate { .. } => None,
     }
 }

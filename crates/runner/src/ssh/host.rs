@@ -107,6 +107,9 @@ impl SshAgent {
             version: "ssh".to_owned(),
             releases,
             packs: false,
+            // a host of this layout runs nothing of ours: its flip is the link already
+            prepares: false,
+            beside: Vec::new(),
         };
         let mut session = match self.app.agent_connect(hello).await {
             Ok(session) => session,
@@ -260,7 +263,7 @@ impl SshAgent {
                     Err(refusal) => self.refusal(order, Some(digest), refusal).await,
                 }
             }
-            ToAgent::Activate { order, digest, run } => match self.activate(&order, digest, run, say).await {
+            ToAgent::Activate { order, digest, run, .. } => match self.activate(&order, digest, run, say).await {
                 Ok(release) => FromAgent::Activated { order, release },
                 Err(refusal) => self.refusal(order, Some(digest), refusal).await,
             },
@@ -274,6 +277,9 @@ impl SshAgent {
             | ToAgent::Delta { .. }
             | ToAgent::Pack { .. }
             | ToAgent::Long { .. }
+            | ToAgent::Prepare { .. }
+            | ToAgent::Flip { .. }
+            | ToAgent::Discard { .. }
             | ToAgent::Refused { .. } => return None,
         })
     }

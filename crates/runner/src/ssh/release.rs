@@ -176,6 +176,7 @@ mod tests {
             limits: tenfold_protocols::agent::RunLimits::default(),
             metrics_path: None,
             sha: "abc".into(),
+            reload: Vec::new(),
         };
         let digest = Digest::of(b"a").to_string();
         let mut note =

@@ -225,6 +225,8 @@ async fn first_word(
         version: "test".into(),
         releases: Vec::new(),
         packs,
+        prepares: false,
+        beside: Vec::new(),
     };
     socket.send(Message::text(serde_json::to_string(&hello).unwrap())).await.unwrap();
     loop {

@@ -86,6 +86,7 @@ fn spec() -> RunSpec {
         limits: tenfold_protocols::agent::RunLimits::default(),
         metrics_path: None,
         sha: "4f2c91a".into(),
+        reload: Vec::new(),
     }
 }
 
@@ -137,10 +138,11 @@ async fn a_stale_runner_is_refused_even_after_a_restart() {
     assert!(matches!(line.hear().await, FromAgent::Staged { .. }));
 
     // a release that is not here cannot be activated
-    line.say(&ToAgent::Activate { order: order(7), digest: BlobDigest([9; 32]), run: Some(spec()) }).await;
+    line.say(&ToAgent::Activate { order: order(7), digest: BlobDigest([9; 32]), run: Some(spec()), keep_warm: false })
+        .await;
     assert!(matches!(line.hear().await, FromAgent::Failed { error, .. } if error.contains("is not on this host")));
 
-    let activate = |epoch| ToAgent::Activate { order: order(epoch), digest, run: Some(spec()) };
+    let activate = |epoch| ToAgent::Activate { order: order(epoch), digest, run: Some(spec()), keep_warm: false };
     line.say(&activate(7)).await;
     let FromAgent::Activated { release, .. } = line.hear().await else { panic!("it starts") };
     assert_eq!(release.state, ReleaseState::Running);

@@ -75,7 +75,7 @@ async fn links_among_blobs_and_releases_are_not_followed() {
     let deploy = world.deploy().await;
     world.state(deploy.number, &["succeeded"]).await;
     world.until("pruning", |_| !damaged.is_symlink()).await;
-    world.end().await;
     assert_eq!(fs::read_to_string(&victim).unwrap(), "victim", "the link goes, and not what it leads to");
     assert_eq!(fs::read_to_string(&twin).unwrap(), "planted");
+    world.end().await;
 }

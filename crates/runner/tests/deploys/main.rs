@@ -14,6 +14,7 @@ mod judged;
 mod limits;
 mod listed;
 mod native;
+mod prepare;
 mod queue;
 mod stages;
 mod story;

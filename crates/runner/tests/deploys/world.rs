@@ -342,11 +342,12 @@ impl Drop for World {
         for dir in &self.hosts {
             let state = std::fs::read_to_string(dir.join("services/photos/state.json")).unwrap_or_default();
             let value: serde_json::Value = serde_json::from_str(&state).unwrap_or_default();
-            let pid = value["current"]["process"]["pid"].as_i64();
-            if std::thread::panicking()
-                && let Some(pid) = pid
-            {
-                let _ = Command::new("kill").args(["-9", "--", &format!("-{pid}")]).status();
+            for process in [&value["current"]["process"], &value["beside"]["active"]["process"]] {
+                if std::thread::panicking()
+                    && let Some(pid) = process["pid"].as_i64()
+                {
+                    let _ = Command::new("kill").args(["-9", "--", &format!("-{pid}")]).status();
+                }
             }
         }
     }

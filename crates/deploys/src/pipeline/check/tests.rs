@@ -51,7 +51,6 @@ fn errors_name_the_line_and_the_key() {
         ("    batch: \"25%\"", "    batch: \"250%\"", 19, "batch"),
         ("    batch: \"25%\"", "    batch: 0", 19, "`targets.production.batch`"),
         ("max: 0.5}", "}", 18, "`targets.production.canary.check` has no bound"),
-        ("  command: [\"node\", \"server.mjs\"]", "  command: []", 9, "command"),
         ("  env: {MODE: production}", "  env: {\"A B\": x}", 10, "A B"),
     ];
     for (from, to, line, word) in cases {
@@ -295,6 +294,24 @@ fn the_examples_of_the_guide_are_read() {
     assert!(files.len() >= 3, "{}", files.len());
     for file in files {
         Pipeline::parse(file).unwrap_or_else(|e| panic!("{e} in\n{file}"));
+    }
+}
+
+#[test]
+fn a_release_may_be_a_link_where_that_is_said() {
+    let file = |run: &str| format!("service: photos\nrun: {run}\ntargets: {{production: {{hosts: all}}}}\n");
+    let p = Pipeline::parse(&file("{reload: [systemctl, reload, nginx], prepare: all, keep_warm_s: 0}")).unwrap();
+    assert_eq!(p.run.reload.as_deref().map(<[String]>::len), Some(3));
+    assert_eq!((p.run.prepare, p.run.keep_warm_s), (crate::Prepare::All, 0));
+    assert!(Pipeline::parse(&file("{reload: []}")).unwrap().run.command.is_empty());
+    for (run, words) in [
+        ("{command: [node], reload: [true]}", "stands in the place of `run.command`"),
+        ("{reload: ['']}", "`run.reload`"),
+        ("{command: [node], prepare: some}", "some"),
+        ("{command: [node], keep_warm_s: 90000}", "`run.keep_warm_s`"),
+    ] {
+        let error = Pipeline::parse(&file(run)).unwrap_err();
+        assert!(error.message.contains(words), "{run}: {error}");
     }
 }
 

@@ -10193,6 +10193,8 @@ export interface components {
             };
             /** @default null */
             quiet?: components["schemas"]["QuietHours"] | null;
+            /** @default null */
+            rules?: components["schemas"]["NotificationRules"] | null;
         };
         /** @description A label by its values. */
         CountedLabel: {
@@ -12355,6 +12357,8 @@ export interface components {
             /** @description To somebody who learns; nobody waits for them. */
             copy?: boolean;
             attempts: components["schemas"]["AttemptView"][];
+            /** @description Ways that ring later unless somebody acknowledges, in their order. */
+            planned?: components["schemas"]["PlannedView"][];
             due_at: string;
             delivered_at?: string | null;
         };
@@ -12732,6 +12736,37 @@ export interface components {
             labels: Record<string, unknown>;
             /** @description When; now when nothing is said. */
             at?: string | null;
+        };
+        /** @description One way, and when it rings if nobody has acknowledged by then. */
+        Method: {
+            /** @description `mail`, `irc`, `webhook` or one of `channels`. */
+            channel: string;
+            /**
+             * Format: int32
+             * @description Seconds after the page was decided; 0 for the first, at most 3600.
+             */
+            after_s?: number;
+        };
+        /**
+         * @description In which order a person's ways ring. A list that is empty stands for the default: the first way at once, each further
+         *     one 30 s after the one before.
+         */
+        NotificationRules: {
+            /**
+             * @description For critical pages.
+             * @default []
+             */
+            critical?: components["schemas"]["Method"][];
+            /**
+             * @description For all others.
+             * @default []
+             */
+            other?: components["schemas"]["Method"][];
+        };
+        /** @description A way of a page that has not been tried. */
+        PlannedView: {
+            channel: string;
+            at: string;
         };
         /** @description Hours in which pages that are not critical go by quiet channels alone. */
         QuietHours: {

@@ -5,7 +5,7 @@
 //! superseded meanwhile.
 
 use serde_json::json;
-use tenfold_store::incidents as store;
+use tenfold_store::{Tx, incidents as store};
 use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
 use tokio::task::JoinHandle;
 
@@ -27,6 +27,8 @@ const SEND_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 /// Waits after a failed attempt: 5 s, doubled each time, up to 5 min.
 const BACKOFF_FIRST_MS: i64 = 5_000;
 const BACKOFF_MAX_MS: i64 = 300_000;
+/// A way that was put off this often does not keep the next one waiting.
+const PUT_OFF_MAX: i64 = 3;
 /// The longest a receiver may ask to be left alone.
 const RETRY_AFTER_MS_MAX: i64 = 600_000;
 
@@ -223,6 +225,9 @@ fn refused(
     }
     store::delivery_put(t.tx(), delivery)?;
     let deliveries = store::deliveries(t.tx(), &page.id)?;
+    if error.permanent || delivery.tries == PUT_OFF_MAX {
+        pull_next(t.tx(), &deliveries, now)?;
+    }
     let none_left = deliveries.iter().all(|d| d.state == word::FAILED);
     let taken = |state: &str| matches!(state, word::DELIVERED | word::ACCEPTED);
     let reached = deliveries.iter().any(|d| taken(&d.state) && d.channel != Channel::Web.as_str());
@@ -253,6 +258,21 @@ fn refused(
     };
     let data = json!({"channel": channel, "error": message, "permanent": error.permanent});
     event(t, &page, "page.failed", severity, &text, data)
+}
+
+/// The next way of a page does not wait any longer, and those behind it keep their distance.
+fn pull_next(tx: &mut dyn Tx, deliveries: &[store::DeliveryRow], now: Timestamp) -> Result<(), Fault> {
+    let waiting = || deliveries.iter().filter(|d| d.state == word::DUE && d.tries == 0);
+    let Some(next) = waiting().filter_map(|d| d.next_at).min() else { return Ok(()) };
+    let sooner_ms = next.since_ms(now);
+    if sooner_ms <= 0 {
+        return Ok(());
+    }
+    for row in waiting() {
+        let next_at = row.next_at.map(|at| at.plus_ms(-sooner_ms));
+        store::delivery_put(tx, &store::DeliveryRow { next_at, ..row.clone() })?;
+    }
+    Ok(())
 }
 
 /// An event about a page, with who it is for.

@@ -6,7 +6,7 @@ use tenfold_store::{Tx, incidents as store};
 use tenfold_types::{Fault, Timestamp};
 use utoipa::ToSchema;
 
-use super::stored::{COPY, Incident, State, person};
+use super::stored::{COPY, Incident, State, person, word};
 use crate::{App, alerts::SuspectView};
 
 /// Incidents in one list.
@@ -26,6 +26,14 @@ pub struct AttemptView {
     pub error: Option<String>,
 }
 
+/// A way of a page that has not been tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedView {
+    pub channel: String,
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PageView {
     pub id: String,
@@ -42,6 +50,9 @@ pub struct PageView {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub copy: bool,
     pub attempts: Vec<AttemptView>,
+    /// Ways that ring later unless somebody acknowledges, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub planned: Vec<PlannedView>,
     #[schema(value_type = String)]
     pub due_at: Timestamp,
     #[schema(value_type = Option<String>)]
@@ -153,6 +164,10 @@ pub(super) fn incident_view(tx: &mut dyn Tx, incident: &Incident) -> Result<Inci
 
 pub(super) fn page_view(tx: &mut dyn Tx, page: &store::PageRow) -> Result<PageView, Fault> {
     let attempts = store::attempts(tx, &page.id)?;
+    let waiting = store::deliveries(tx, &page.id)?.into_iter().filter(|d| d.state == word::DUE && d.tries == 0);
+    let mut planned: Vec<PlannedView> =
+        waiting.filter_map(|d| Some(PlannedView { at: d.next_at?, channel: d.channel })).collect();
+    planned.sort_by_key(|p| p.at);
     Ok(PageView {
         id: page.id.clone(),
         incident: page.incident,
@@ -166,6 +181,7 @@ pub(super) fn page_view(tx: &mut dyn Tx, page: &store::PageRow) -> Result<PageVi
             .into_iter()
             .map(|a| AttemptView { channel: a.channel, state: a.state, at: a.started_at, error: a.error })
             .collect(),
+        planned,
         due_at: page.due_at,
         delivered_at: page.delivered_at,
     })

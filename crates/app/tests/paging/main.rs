@@ -5,6 +5,7 @@ mod duty;
 mod figures;
 mod nodes;
 mod noise;
+mod own_rules;
 mod quiet;
 mod received;
 mod simulation;

@@ -24,6 +24,7 @@ mod nagios;
 mod noise;
 mod oncall;
 mod out;
+mod own_rules;
 mod project;
 mod query;
 mod record;

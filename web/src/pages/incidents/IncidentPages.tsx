@@ -17,6 +17,7 @@ function Attempts({ page }: { page: Page }): ReactElement {
           </li>
         );
       })}
+      {page.planned?.map(({ channel, at }) => <li key={`planned-${channel}`} className="small muted">{channel} at {clockWithSeconds(at)}, unless somebody acknowledges</li>)}
     </ul>
   );
 }

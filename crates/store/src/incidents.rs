@@ -92,6 +92,27 @@ pub fn open_by_key(tx: &mut dyn Tx, key: &str) -> Result<Option<IncidentRow>, St
     tx.query_opt(&sql, params![key])?.as_ref().map(incident).transpose()
 }
 
+/// Keeps that the incident of this key ended, in place of one that ended before.
+pub fn ended_put(tx: &mut dyn Tx, key: &str, incident: i64, at: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO incident_endings (open_key, incident, ended_at) VALUES ($1, $2, $3)
+         ON CONFLICT (open_key) DO UPDATE SET incident = excluded.incident, ended_at = excluded.ended_at",
+        params![key, incident, at],
+    )?;
+    Ok(())
+}
+
+pub fn ended_forget(tx: &mut dyn Tx, key: &str) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM incident_endings WHERE open_key = $1", params![key])?;
+    Ok(())
+}
+
+/// The incident of a key that ended last, and when.
+pub fn ended_by_key(tx: &mut dyn Tx, key: &str) -> Result<Option<(i64, Timestamp)>, StoreError> {
+    let sql = "SELECT incident, ended_at FROM incident_endings WHERE open_key = $1";
+    tx.query_opt(sql, params![key])?.map(|r| Ok((r.int(0)?, r.time(1)?))).transpose()
+}
+
 /// Incidents that are not resolved, the oldest first.
 pub fn open(tx: &mut dyn Tx) -> Result<Vec<IncidentRow>, StoreError> {
     let sql = format!("SELECT {INCIDENT_COLUMNS} FROM incidents WHERE state <> 'resolved' ORDER BY number");
@@ -299,10 +320,11 @@ pub fn delivery_put(tx: &mut dyn Tx, row: &DeliveryRow) -> Result<(), StoreError
     Ok(())
 }
 
-/// Ends every delivery of an incident that is still to be sent, also one under way. How many there were.
+/// Ends every delivery of an incident that is still to be sent, also one under way. How many there were. `next_at` stays,
+/// for an incident that opens again.
 pub fn deliveries_supersede(tx: &mut dyn Tx, incident: i64) -> Result<u64, StoreError> {
     tx.execute(
-        "UPDATE page_deliveries SET state = 'superseded', next_at = NULL
+        "UPDATE page_deliveries SET state = 'superseded'
          WHERE state IN ('due', 'sending') AND page IN (SELECT id FROM pages WHERE incident = $1)",
         params![incident],
     )

@@ -47,6 +47,8 @@ const MIGRATIONS: &[Migration] = migrations![
     "0050_chat",
     "0060_dashboards",
     "0061_dashboard_saves",
+    "0066_incident_endings",
+    "0068_heartbeats",
 ];
 
 /// Applies what is missing, all of it in one transaction.

@@ -11795,6 +11795,11 @@ export interface components {
             caused_by?: string | null;
             /** @description What its pages were for, as somebody said: `action`, `threshold` and the like. */
             classified?: string | null;
+            /**
+             * Format: int32
+             * @description How often it opened again because something fired soon after its end.
+             */
+            reopened?: number;
             /** @description Fingerprints. */
             alerts: string[];
             suspects: components["schemas"]["SuspectView"][];

@@ -33,6 +33,8 @@ pub(super) struct Outcome {
     pub decisions: BTreeMap<String, Vec<Decision>>,
     /// Groups whose receivers have webhooks.
     pub flushes: Vec<Flush>,
+    /// An incident that ended less than this ago is opened again.
+    pub reopen_window_ms: i64,
 }
 
 impl Outcome {
@@ -206,6 +208,7 @@ pub(super) async fn advance_with(
     let effects = step(context, &mut state, Input::Alerts(inputs), now);
     let mut outcome = Outcome::of(&held.routing, &state, effects);
     outcome.keep_told(&batch);
+    outcome.reopen_window_ms = app.settings.alerts.reopen_window_ms;
     let flushes = std::mem::take(&mut outcome.flushes);
     if !batch.is_empty() || !outcome.told.is_empty() || !outcome.decisions.is_empty() {
         let lease = lease.clone();

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 use tenfold_oncall::Input;
-use tenfold_store::{alerts as alert_store, counters};
+use tenfold_store::{alerts as alert_store, counters, incidents as store};
 use tenfold_types::{Fault, Severity};
 
 use super::{
@@ -178,6 +178,10 @@ impl App {
                     text = format!("{text}: {note}");
                 }
                 let data = json!({"by": "person", "caused_by": incident.body.caused_by});
+                // What a person ended is not opened again by itself.
+                if let Some(key) = &incident.open_key {
+                    store::ended_forget(t.tx(), key)?;
+                }
                 incident = resolve(t, incident, who.actor.clone(), who.source, text, data)?;
                 // Alerts that still fire belong to this incident; only a new episode opens another one.
             } else if new_cause || note.is_some() {

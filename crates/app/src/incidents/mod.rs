@@ -11,6 +11,7 @@ mod manage;
 mod message;
 mod open;
 mod paged;
+mod reopen;
 mod stored;
 mod story;
 mod test_page;

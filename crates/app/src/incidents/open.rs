@@ -6,10 +6,13 @@ use tenfold_oncall::{Answer, Escalation, Input, Policy, step};
 use tenfold_store::{Tx, alerts::AlertRow, counters, deploys, events, events::EventQuery, incidents as store};
 use tenfold_types::{Actor, ActorKind, EventDraft, Fault, Severity, Source, Timestamp};
 
-use super::stored::{Body, Incident, State, person, word};
+use super::{
+    reopen::{ended_lately, reopen},
+    stored::{Body, Incident, State, person, word},
+};
 use crate::{Txn, alerts::SuspectView, oncall};
 
-/// The incident an alert goes to.
+/// The incident an alert goes to; one that is resolved is opened again.
 pub(crate) struct Joining {
     pub number: i64,
     key: String,
@@ -28,13 +31,19 @@ fn key(row: &AlertRow) -> String {
     }
 }
 
-/// The open incident of the alert's service and environment, or the number of the one to be opened.
-pub(crate) fn number_for(t: &mut Txn<'_>, row: &AlertRow) -> Result<Joining, Fault> {
-    let key = key(row);
-    match store::open_by_key(t.tx(), &key)? {
-        Some(open) => Ok(Joining { number: open.number, key, existing: Some(Incident::read(&open)?) }),
-        None => Ok(Joining { number: counters::next(t.tx(), "incident")?, key, existing: None }),
-    }
+/// The open incident of the alert's service and environment, or one that ended less than `reopen_ms` ago, or the number
+/// of the one to be opened.
+pub(crate) fn number_for(t: &mut Txn<'_>, row: &AlertRow, reopen_ms: i64) -> Result<Joining, Fault> {
+    let (now, key) = (t.now(), key(row));
+    let existing = match store::open_by_key(t.tx(), &key)? {
+        Some(open) => Some(Incident::read(&open)?),
+        None => ended_lately(t.tx(), &key, now, reopen_ms)?,
+    };
+    let number = match &existing {
+        Some(incident) => incident.number,
+        None => counters::next(t.tx(), "incident")?,
+    };
+    Ok(Joining { number, key, existing })
 }
 
 /// Adds the alert to its incident, opening it when it is new: then `policy` is asked, or that of the service.
@@ -55,7 +64,11 @@ pub(crate) fn join(
         if incident.body.suspects.is_empty() {
             incident.body.suspects = suspects.to_vec();
         }
-        incident.write(t.tx())?;
+        if incident.state == State::Resolved {
+            reopen(t, &mut incident, &joining.key, &row.fingerprint, title)?;
+        } else {
+            incident.write(t.tx())?;
+        }
     } else {
         let new = New {
             number: joining.number,
@@ -122,6 +135,8 @@ pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str
             onset: new.onset,
             escalation,
             classified: None,
+            reopened: 0,
+            before_end: None,
         },
     };
     incident.write(t.tx())?;
@@ -282,12 +297,16 @@ fn policy_for(
 /// alert that merely expired leaves that to people.
 pub(crate) fn alert_ended(t: &mut Txn<'_>, row: &AlertRow, how: &str) -> Result<(), Fault> {
     let Some(number) = row.incident else { return Ok(()) };
+    let now = t.now();
     store::member_ended(t.tx(), number, &row.fingerprint, how)?;
     let incident = Incident::get(t.tx(), number)?;
     let members = store::members(t.tx(), number)?;
     let all_over = members.iter().all(|m| m.ended.as_deref() == Some("resolved"));
     if incident.state == State::Resolved || !all_over {
         return Ok(());
+    }
+    if let Some(key) = &incident.open_key {
+        store::ended_put(t.tx(), key, number, now)?;
     }
     let text = format!("Incident {number} is over: {}", incident.body.title);
     resolve(t, incident, Actor::system(), Source::System, text, json!({"by": "alerts"}))?;
@@ -308,6 +327,7 @@ pub(super) fn resolve(
     incident.open_key = None;
     incident.body.resolved_at = Some(now);
     incident.body.resolved_by = Some(actor.id.clone());
+    incident.body.before_end = incident.body.escalation.as_ref().map(|e| e.progress.clone());
     stop_escalation(&mut incident, &Input::Resolved, now);
     incident.write(t.tx())?;
     supersede(t.tx(), incident.number, None)?;

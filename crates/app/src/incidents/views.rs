@@ -104,12 +104,20 @@ pub struct IncidentView {
     /// What its pages were for, as somebody said: `action`, `threshold` and the like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classified: Option<String>,
+    /// How often it opened again because something fired soon after its end.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reopened: u32,
     /// Fingerprints.
     pub alerts: Vec<String>,
     pub suspects: Vec<SuspectView>,
     /// Null when there is no policy for it and nobody is paged.
     pub escalation: Option<EscalationView>,
     pub pages: Vec<PageView>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 pub(super) fn incident_view(tx: &mut dyn Tx, incident: &Incident) -> Result<IncidentView, Fault> {
@@ -155,6 +163,7 @@ pub(super) fn incident_view(tx: &mut dyn Tx, incident: &Incident) -> Result<Inci
         resolved_by: body.resolved_by,
         caused_by: body.caused_by,
         classified: body.classified.map(|c| c.kind.as_str().to_owned()),
+        reopened: body.reopened,
         alerts,
         suspects: body.suspects,
         escalation,

@@ -8,6 +8,7 @@ mod noise;
 mod own_rules;
 mod quiet;
 mod received;
+mod reopening;
 mod simulation;
 mod story;
 mod trouble;

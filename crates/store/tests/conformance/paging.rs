@@ -18,6 +18,7 @@ pub async fn run(db: &Db) {
     a_check_keeps_its_stand(db).await;
     schedules_and_policies(db).await;
     incidents_and_their_alerts(db).await;
+    the_last_end_of_a_key_is_kept(db).await;
     a_page_is_decided_once(db).await;
     deliveries_are_claimed_under_an_epoch(db).await;
 }
@@ -238,6 +239,20 @@ fn page(id: &str, step: i64, person: &str) -> PageRow {
     }
 }
 
+async fn the_last_end_of_a_key_is_kept(db: &Db) {
+    write(db, |tx| {
+        incidents::ended_put(tx, "photos/production", 3, NOW)?;
+        incidents::ended_put(tx, "photos/production", 4, NOW.plus_ms(1))?;
+        incidents::ended_put(tx, "photos/staging", 5, NOW)
+    })
+    .await;
+    let ended = |key: &'static str| read(db, move |tx| incidents::ended_by_key(tx, key));
+    assert_eq!(ended("photos/production").await, Some((4, NOW.plus_ms(1))));
+    write(db, |tx| incidents::ended_forget(tx, "photos/production")).await;
+    assert_eq!(ended("photos/production").await, None);
+    assert_eq!(ended("photos/staging").await, Some((5, NOW)));
+}
+
 async fn a_page_is_decided_once(db: &Db) {
     assert!(write(db, |tx| incidents::page_insert(tx, &page("p1", 0, "ana"))).await);
     assert!(!write(db, |tx| incidents::page_insert(tx, &page("p2", 0, "ana"))).await);
@@ -296,7 +311,10 @@ async fn deliveries_are_claimed_under_an_epoch(db: &Db) {
     })
     .await;
     assert_eq!(read(db, |tx| incidents::attempts(tx, "p1")).await, [attempt(1, "failed"), attempt(2, "sending")]);
-    assert_eq!(write(db, |tx| incidents::deliveries_supersede(tx, 3)).await, 2);
+    write(db, move |tx| incidents::delivery_insert(tx, &row("p3", "sms", "due", 0))).await;
+    assert_eq!(write(db, |tx| incidents::deliveries_supersede(tx, 3)).await, 3);
     assert_eq!(keys(read(db, |tx| incidents::deliveries_due(tx, NOW, 9, 10)).await), Vec::<String>::new());
-    assert_eq!(read(db, |tx| incidents::deliveries(tx, "p3")).await[1].state, "accepted", "what is done stays done");
+    let left = read(db, |tx| incidents::deliveries(tx, "p3")).await;
+    assert_eq!((left[1].state.as_str(), left[1].next_at), ("superseded", Some(NOW)), "its time is kept");
+    assert_eq!(left[2].state, "accepted", "what is done stays done");
 }

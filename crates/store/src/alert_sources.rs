@@ -39,11 +39,10 @@ pub fn put(tx: &mut dyn Tx, row: &AlertSourceRow, at: Timestamp) -> Result<(), S
     Ok(())
 }
 
-/// True when it was there. What it delivered is forgotten with it.
+/// True when it was there. What it delivered is forgotten with it; when a heartbeat was heard is known until its alert is over.
 pub fn delete(tx: &mut dyn Tx, name: &str) -> Result<bool, StoreError> {
     tx.execute("DELETE FROM alert_source_deliveries WHERE source = $1", params![name])?;
     tx.execute("DELETE FROM alert_source_mails WHERE source = $1", params![name])?;
-    beat_forget(tx, name)?;
     Ok(tx.execute("DELETE FROM alert_sources WHERE name = $1", params![name])? > 0)
 }
 
@@ -99,8 +98,8 @@ pub struct BeatRow {
 }
 
 fn beat_row(row: &Row) -> Result<BeatRow, StoreError> {
-    let late_at = Some(row.timestamp(3)?).filter(|at| at.millis() > 0);
-    Ok(BeatRow { source: row.string(0)?, last_at: row.timestamp(1)?, beats: row.int(2)?, late_at })
+    let late_at = Some(row.time(3)?).filter(|at| at.millis() > 0);
+    Ok(BeatRow { source: row.string(0)?, last_at: row.time(1)?, beats: row.int(2)?, late_at })
 }
 
 /// All heartbeats that were heard, by name.
@@ -126,7 +125,13 @@ pub fn beat_late(tx: &mut dyn Tx, source: &str, at: Option<Timestamp>) -> Result
     Ok(())
 }
 
-/// Forgets when it was heard: what has the name now is another, or no heartbeat.
+/// It was heard no later than this, whatever the clock said then.
+pub fn beat_not_after(tx: &mut dyn Tx, source: &str, at: Timestamp) -> Result<(), StoreError> {
+    tx.execute("UPDATE heartbeats SET last_at = $1 WHERE source = $2 AND last_at > $1", params![at, source])?;
+    Ok(())
+}
+
+/// Forgets when it was heard: it is no heartbeat any more.
 pub fn beat_forget(tx: &mut dyn Tx, source: &str) -> Result<(), StoreError> {
     tx.execute("DELETE FROM heartbeats WHERE source = $1", params![source])?;
     Ok(())

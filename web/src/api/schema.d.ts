@@ -9846,7 +9846,7 @@ export interface components {
             done: boolean;
         };
         /** @enum {string} */
-        AlertSourceKind: "webhook" | "grafana" | "mail";
+        AlertSourceKind: "webhook" | "grafana" | "mail" | "heartbeat";
         AlertSourceList: {
             items: components["schemas"]["AlertSourceView"][];
         };
@@ -9873,6 +9873,10 @@ export interface components {
              *     be there.
              */
             map?: Record<string, unknown> | null;
+            /** @description Of a heartbeat: how often it beats, between 10 s and 31 d. */
+            interval?: string | null;
+            /** @description Of a heartbeat: how much later than that it may be; a minute when nothing is said. */
+            grace?: string | null;
             /** @description Of mails: words in the subject that say that it is over, beside RESOLVED, RECOVERY and OK. */
             resolved_words?: string[];
         };
@@ -9898,6 +9902,7 @@ export interface components {
             refused: number;
             /** @description Why the last one was refused; empty when none was. */
             refusal: string;
+            heartbeat?: components["schemas"]["HeartbeatView"] | null;
         };
         AlertStatusShape: {
             /** @description `active` or `suppressed`. */
@@ -10035,6 +10040,8 @@ export interface components {
             flapping?: components["schemas"]["Flapping"];
             /** @description Severity of the alert when it is critical. */
             severity?: string;
+            /** @description When nothing was heard for too long, instead of `severity`. */
+            stale_severity?: string | null;
             /** @description More labels of the alert. */
             labels?: {
                 [key: string]: string;
@@ -11687,6 +11694,22 @@ export interface components {
         /** @enum {string} */
         Health: "up" | "down" | "unknown";
         /** @description What became of a delivery. */
+        /** @enum {string} */
+        HeartbeatState: "waiting" | "beating" | "late";
+        /** @description How a heartbeat stands. */
+        HeartbeatView: {
+            state: components["schemas"]["HeartbeatState"];
+            last_at?: string | null;
+            /** @description When it is late unless it is heard before. */
+            due_at?: string | null;
+            /** @description Since when people are told that it is late. */
+            late_since?: string | null;
+            /**
+             * Format: int64
+             * @description How often it was heard.
+             */
+            beats: number;
+        };
         HookAnswer: {
             /** @description `recorded`, `duplicate` (it came before), or `ignored`. */
             result: string;

@@ -187,6 +187,7 @@ impl Importer<'_> {
             parents: Vec::new(),
             flapping,
             severity: "critical".to_owned(),
+            stale_severity: None,
             labels: BTreeMap::new(),
             annotations,
         })

@@ -3,6 +3,7 @@
 
 mod duty;
 mod figures;
+mod heartbeats;
 mod nodes;
 mod noise;
 mod own_rules;

@@ -38,7 +38,13 @@ pub async fn run(db: &Db) {
         );
         store::beat_late(tx, "grafana", None)?;
         assert_eq!(store::beats(tx)?[0].late_at, None);
+        store::beat_not_after(tx, "grafana", NOW.plus_ms(20))?;
+        assert_eq!(store::beats(tx)?[0].last_at, NOW.plus_ms(10));
+        store::beat_not_after(tx, "grafana", NOW)?;
+        assert_eq!(store::beats(tx)?[0].last_at, NOW);
         assert!(store::delete(tx, "grafana")?);
+        assert_eq!(store::beats(tx)?.len(), 1, "its alert may still have to end");
+        store::beat_forget(tx, "grafana")?;
         assert_eq!(store::beats(tx)?, []);
         assert!(!store::delete(tx, "grafana")?);
         assert!(!store::was_taken(tx, "grafana", "d2")?);

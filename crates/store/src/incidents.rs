@@ -53,6 +53,8 @@ pub struct DeliveryRow {
     pub tries: i64,
     pub next_at: Option<Timestamp>,
     pub epoch: i64,
+    /// What the service calls the message it took, when it said so.
+    pub message: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +70,7 @@ pub struct AttemptRow {
 
 const INCIDENT_COLUMNS: &str = "number, open_key, state, opened_at, next_at, body";
 const PAGE_COLUMNS: &str = "id, incident, step, round, person, state, due_at, delivered_at, body";
-const DELIVERY_COLUMNS: &str = "page, channel, target, idempotency_key, state, tries, next_at, epoch";
+const DELIVERY_COLUMNS: &str = "page, channel, target, idempotency_key, state, tries, next_at, epoch, message";
 
 fn incident(row: &Row) -> Result<IncidentRow, StoreError> {
     Ok(IncidentRow {
@@ -265,13 +267,14 @@ fn delivery(row: &Row) -> Result<DeliveryRow, StoreError> {
         tries: row.int(5)?,
         next_at: row.opt_time(6)?,
         epoch: row.int(7)?,
+        message: row.opt_string(8)?,
     })
 }
 
 pub fn delivery_insert(tx: &mut dyn Tx, row: &DeliveryRow) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO page_deliveries (page, channel, target, idempotency_key, state, tries, next_at, epoch)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO page_deliveries (page, channel, target, idempotency_key, state, tries, next_at, epoch, message)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         params![
             &row.page,
             &row.channel,
@@ -280,7 +283,8 @@ pub fn delivery_insert(tx: &mut dyn Tx, row: &DeliveryRow) -> Result<(), StoreEr
             &row.state,
             row.tries,
             row.next_at,
-            row.epoch
+            row.epoch,
+            row.message.as_deref()
         ],
     )?;
     Ok(())
@@ -314,8 +318,9 @@ pub fn deliveries_next(tx: &mut dyn Tx) -> Result<Option<Timestamp>, StoreError>
 
 pub fn delivery_put(tx: &mut dyn Tx, row: &DeliveryRow) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE page_deliveries SET state = $3, tries = $4, next_at = $5, epoch = $6 WHERE page = $1 AND channel = $2",
-        params![&row.page, &row.channel, &row.state, row.tries, row.next_at, row.epoch],
+        "UPDATE page_deliveries SET state = $3, tries = $4, next_at = $5, epoch = $6, message = $7
+         WHERE page = $1 AND channel = $2",
+        params![&row.page, &row.channel, &row.state, row.tries, row.next_at, row.epoch, row.message.as_deref()],
     )?;
     Ok(())
 }

@@ -48,6 +48,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0060_dashboards",
     "0061_dashboard_saves",
     "0066_incident_endings",
+    "0067_page_updates",
     "0068_heartbeats",
 ];
 

@@ -35,7 +35,7 @@ use crate::App;
 
 pub use keyed::KEY_LABEL;
 pub use mutes::{Matchers, NewMute};
-pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource, WebhookPoster};
+pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource, Update, UpdateKind, WebhookPoster};
 pub use received::PostedAlert;
 pub use seen::{AlertingStatus, SeenAlert};
 pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, SuspectView};

@@ -211,6 +211,7 @@ pub(super) fn page(
                 tries: 0,
                 next_at: Some(now.plus_ms(way.after_ms)),
                 epoch: 0,
+                message: None,
             },
         )?;
     }

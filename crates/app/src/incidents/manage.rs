@@ -8,10 +8,14 @@ use tenfold_types::{Fault, Severity};
 
 use super::{
     open::{New, open, record, resolve, stop_escalation, supersede},
+    owed::owe,
     stored::{Incident, State},
     views::{IncidentView, incident_view},
 };
-use crate::{App, Caller, Role, alerts};
+use crate::{
+    App, Caller, Role,
+    alerts::{self, UpdateKind},
+};
 
 const TITLE_BYTES_MAX: usize = 300;
 const NOTE_BYTES_MAX: usize = 8_000;
@@ -141,6 +145,7 @@ impl App {
             stop_escalation(&mut incident, &Input::Acknowledged, now);
             incident.write(t.tx())?;
             supersede(t.tx(), number, Some(&who.actor.id))?;
+            owe(t, &incident, UpdateKind::Acknowledged)?;
             let text = format!("{} acknowledged incident {number}", who.name);
             let data = json!({"after_ms": now.since_ms(incident.opened_at)});
             let draft = record(&incident, who.actor.clone(), who.source, "incident.acknowledged", text, Severity::Good);

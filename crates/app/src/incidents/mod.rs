@@ -10,11 +10,13 @@ mod escalate;
 mod manage;
 mod message;
 mod open;
+mod owed;
 mod paged;
 mod reopen;
 mod stored;
 mod story;
 mod test_page;
+mod updates;
 mod views;
 
 use std::collections::BTreeSet;
@@ -88,7 +90,27 @@ impl App {
         let Ok(_one) = self.incidents.working.try_lock() else { return Ok(Vec::new()) };
         let Some(lease) = self.alerting_lease().await? else { return Ok(Vec::new()) };
         let escalated = escalate::due(self, &lease).await;
-        let started = deliver::start(self, &lease).await?;
+        let mut started = deliver::start(self, &lease).await?;
+        started.extend(updates::start(self, &lease).await?);
         escalated.map(|()| started)
+    }
+}
+
+/// A key of what is being sent, which is taken away however its task ends.
+struct UnderWay(App, String);
+
+impl UnderWay {
+    /// Nothing when it is being sent, or `max` others are.
+    fn enter(app: &App, key: &str, max: usize) -> Option<Self> {
+        let mut under_way = app.incidents.under_way.lock();
+        let new = under_way.len() < max && under_way.insert(key.to_owned());
+        drop(under_way);
+        new.then(|| Self(app.clone(), key.to_owned()))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.incidents.under_way.lock().remove(&self.1);
     }
 }

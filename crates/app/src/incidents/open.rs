@@ -7,10 +7,15 @@ use tenfold_store::{Tx, alerts::AlertRow, counters, deploys, events, events::Eve
 use tenfold_types::{Actor, ActorKind, EventDraft, Fault, Severity, Source, Timestamp};
 
 use super::{
+    owed::owe,
     reopen::{ended_lately, reopen},
     stored::{Body, Incident, State, person, word},
 };
-use crate::{Txn, alerts::SuspectView, oncall};
+use crate::{
+    Txn,
+    alerts::{SuspectView, UpdateKind},
+    oncall,
+};
 
 /// The incident an alert goes to; one that is resolved is opened again.
 pub(crate) struct Joining {
@@ -64,10 +69,16 @@ pub(crate) fn join(
         if incident.body.suspects.is_empty() {
             incident.body.suspects = suspects.to_vec();
         }
-        if incident.state == State::Resolved {
+        let known = store::members(t.tx(), joining.number)?.iter().any(|m| m.fingerprint == row.fingerprint);
+        let again = incident.state == State::Resolved;
+        if again {
             reopen(t, &mut incident, &joining.key, &row.fingerprint, title)?;
         } else {
             incident.write(t.tx())?;
+        }
+        // One that comes and goes within its incident is no news.
+        if again || !known {
+            owe(t, &incident, UpdateKind::Grown)?;
         }
     } else {
         let new = New {
@@ -331,6 +342,7 @@ pub(super) fn resolve(
     stop_escalation(&mut incident, &Input::Resolved, now);
     incident.write(t.tx())?;
     supersede(t.tx(), incident.number, None)?;
+    owe(t, &incident, UpdateKind::Over)?;
     t.record(record(&incident, actor, source, "incident.resolved", text, Severity::Good).data(data))?;
     Ok(incident)
 }

@@ -91,7 +91,9 @@ fn later(at: Timestamp, ended_at: Timestamp, now: Timestamp) -> Timestamp {
 /// What the end had cancelled is owed again, under the same keys.
 fn resume_pages(tx: &mut dyn Tx, number: i64, ended_at: Timestamp, now: Timestamp) -> Result<(), Fault> {
     for page in store::pages(tx, number)? {
-        for row in store::deliveries(tx, &page.id)? {
+        let rows = store::deliveries(tx, &page.id)?;
+        let taken = rows.iter().any(|row| row.state == word::ACCEPTED);
+        for row in rows {
             if row.state != word::SUPERSEDED {
                 continue;
             }
@@ -99,7 +101,8 @@ fn resume_pages(tx: &mut dyn Tx, number: i64, ended_at: Timestamp, now: Timestam
             store::delivery_put(tx, &store::DeliveryRow { state: word::DUE.to_owned(), next_at, ..row })?;
         }
         if page.state == word::SUPERSEDED {
-            store::page_state(tx, &page.id, word::DUE, None)?;
+            let (state, at) = if taken { (word::DELIVERED, Some(now)) } else { (word::DUE, None) };
+            store::page_state(tx, &page.id, state, at)?;
         }
     }
     Ok(())

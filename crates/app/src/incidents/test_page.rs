@@ -58,6 +58,7 @@ impl App {
                             tries: 0,
                             next_at: Some(now),
                             epoch: 0,
+                            message: None,
                         },
                     )?;
                 }

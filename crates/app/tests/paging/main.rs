@@ -3,6 +3,7 @@
 
 mod duty;
 mod figures;
+mod growing;
 mod heartbeats;
 mod nodes;
 mod noise;

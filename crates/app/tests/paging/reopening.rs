@@ -62,6 +62,12 @@ async fn an_escalation_goes_on_where_it_stood() {
     over_and_again(&w, 120).await;
     assert_eq!(w.app.incident(1).await.expect("the incident").state, "open");
     assert_eq!(told(&w), [ANA], "the time that was left is left");
+    let news: Vec<String> = w.receivers.updates.lock().iter().map(|t| t.update.news.clone()).collect();
+    assert_eq!(
+        news,
+        ["Over within a minute", "Open again, 1 alert now"],
+        "who heard that it is over hears that it is not"
+    );
     w.pass(50).await;
     assert_eq!(told(&w), [ANA]);
     w.pass(10).await;

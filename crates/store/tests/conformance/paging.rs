@@ -6,6 +6,7 @@ use tenfold_store::{
     checks,
     incidents::{self, AttemptRow, DeliveryRow, IncidentRow, PageRow},
     oncall::{self, OverrideRow, SwapRow, VersionRow},
+    page_updates::{self, UpdateRow},
 };
 
 use tenfold_types::Timestamp;
@@ -21,6 +22,7 @@ pub async fn run(db: &Db) {
     the_last_end_of_a_key_is_kept(db).await;
     a_page_is_decided_once(db).await;
     deliveries_are_claimed_under_an_epoch(db).await;
+    the_newest_update_of_a_message_stands(db).await;
 }
 
 fn alert(fingerprint: &str, state: &str) -> AlertRow {
@@ -279,6 +281,7 @@ async fn deliveries_are_claimed_under_an_epoch(db: &Db) {
         tries: 0,
         next_at: (state == "due").then_some(NOW),
         epoch,
+        message: None,
     };
     write(db, move |tx| {
         incidents::delivery_insert(tx, &row("p1", "mail", "due", 0))?;
@@ -295,6 +298,10 @@ async fn deliveries_are_claimed_under_an_epoch(db: &Db) {
     write(db, move |tx| incidents::delivery_put(tx, &DeliveryRow { tries: 1, ..row("p1", "mail", "sending", 2) }))
         .await;
     assert_eq!(read(db, |tx| incidents::delivery_get(tx, "p1", "mail")).await.unwrap().tries, 1);
+    let named = DeliveryRow { message: Some("$event".into()), ..row("p1", "mail", "sending", 2) };
+    let written = named.clone();
+    write(db, move |tx| incidents::delivery_put(tx, &written)).await;
+    assert_eq!(read(db, |tx| incidents::delivery_get(tx, "p1", "mail")).await, Some(named));
     let attempt = |n: i64, state: &str| AttemptRow {
         page: "p1".into(),
         channel: "mail".into(),
@@ -317,4 +324,33 @@ async fn deliveries_are_claimed_under_an_epoch(db: &Db) {
     let left = read(db, |tx| incidents::deliveries(tx, "p3")).await;
     assert_eq!((left[1].state.as_str(), left[1].next_at), ("superseded", Some(NOW)), "its time is kept");
     assert_eq!(left[2].state, "accepted", "what is done stays done");
+}
+
+async fn the_newest_update_of_a_message_stands(db: &Db) {
+    let row = |channel: &str, revision: i64, state: &str, epoch: i64| UpdateRow {
+        page: "p1".into(),
+        channel: channel.into(),
+        kind: "grown".into(),
+        revision,
+        state: state.into(),
+        tries: 0,
+        next_at: (state == "due").then_some(NOW),
+        epoch,
+        told_at: None,
+        told: None,
+    };
+    let over =
+        UpdateRow { kind: "over".into(), told_at: Some(NOW), told: Some("grown".into()), ..row("mail", 2, "due", 0) };
+    let written = over.clone();
+    write(db, move |tx| {
+        page_updates::put(tx, &row("mail", 1, "due", 0))?;
+        page_updates::put(tx, &written)?;
+        page_updates::put(tx, &row("slack", 1, "sending", 1))?;
+        page_updates::put(tx, &row("teams", 1, "accepted", 1))
+    })
+    .await;
+    assert_eq!(read(db, |tx| page_updates::get(tx, "p1", "mail")).await, Some(over.clone()));
+    assert_eq!(read(db, |tx| page_updates::get(tx, "p1", "discord")).await, None);
+    assert_eq!(read(db, |tx| page_updates::due(tx, NOW, 0, 10)).await, [over]);
+    assert_eq!(read(db, |tx| page_updates::due(tx, NOW.plus_ms(-1), 1, 10)).await, [row("slack", 1, "sending", 1)]);
 }

@@ -23,6 +23,7 @@ pub mod oncall;
 pub mod people;
 pub mod permits;
 pub mod private_file;
+pub mod pulse;
 pub mod record;
 pub mod rule_tests;
 pub mod settings;

@@ -9,6 +9,7 @@ mod forge;
 mod mail;
 mod path;
 pub mod services;
+pub mod watch;
 mod webhook;
 
 use std::sync::Arc;

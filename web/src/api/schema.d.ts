@@ -11693,7 +11693,6 @@ export interface components {
         GuardWaitAction: "page" | "off" | "hold";
         /** @enum {string} */
         Health: "up" | "down" | "unknown";
-        /** @description What became of a delivery. */
         /** @enum {string} */
         HeartbeatState: "waiting" | "beating" | "late";
         /** @description How a heartbeat stands. */
@@ -11710,6 +11709,7 @@ export interface components {
              */
             beats: number;
         };
+        /** @description What became of a delivery. */
         HookAnswer: {
             /** @description `recorded`, `duplicate` (it came before), or `ignored`. */
             result: string;

@@ -8,6 +8,7 @@ mod evaluate;
 mod groups;
 mod keyed;
 mod lease;
+mod mute_looks;
 mod mutes;
 mod owner;
 mod pipeline;
@@ -34,11 +35,12 @@ use tokio_util::sync::CancellationToken;
 use crate::App;
 
 pub use keyed::KEY_LABEL;
+pub use mute_looks::{CalendarAsk, MuteCalendar, MutePreview, MutedAlert, MuteTurn};
 pub use mutes::{Matchers, NewMute};
 pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource, Update, UpdateKind, WebhookPoster};
 pub use received::PostedAlert;
 pub use seen::{AlertingStatus, SeenAlert};
-pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, SuspectView};
+pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, SuspectView, TurnView};
 pub use why::{Asked, Decided, Foreseen, Foretold, Question, RoutingView, WhyView};
 
 pub(crate) use lease::Lease;
@@ -138,8 +140,9 @@ async fn evaluate_rules(app: &App, stop: &CancellationToken) {
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        if let Err(fault) = app.alerts_tick().await {
-            tracing::warn!(%fault, "alerts could not be evaluated; trying again");
+        match app.alerts_tick().await {
+            Ok(()) => app.rules_went_round(),
+            Err(fault) => tracing::warn!(%fault, "alerts could not be evaluated; trying again"),
         }
     }
 }

@@ -69,8 +69,9 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = tokio::time::sleep(TICK) => {}
         }
         // Deliveries go on by themselves; a mail server that hangs must not keep an escalation from its next step.
-        if let Err(fault) = app.incidents_start().await {
-            tracing::warn!(%fault, "pages could not be worked on; trying again");
+        match app.incidents_start().await {
+            Ok(_) => app.pages_went_round(),
+            Err(fault) => tracing::warn!(%fault, "pages could not be worked on; trying again"),
         }
     }
 }

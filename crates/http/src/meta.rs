@@ -43,7 +43,7 @@ impl OpenApiText {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-struct Health {
+struct Alive {
     status: &'static str,
 }
 
@@ -58,9 +58,9 @@ struct Ready {
 }
 
 /// The process runs.
-#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Health)))]
-async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok" })
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Alive)))]
+async fn healthz() -> Json<Alive> {
+    Json(Alive { status: "ok" })
 }
 
 /// The store answers; and when the loops that page people went round, which changes nothing of the status.

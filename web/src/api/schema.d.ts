@@ -9112,7 +9112,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Health"];
+                        "application/json": components["schemas"]["Alive"];
                     };
                 };
             };
@@ -9592,7 +9592,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The store answers. */
+        /** The store answers; and when the loops that page people went round, which changes nothing of the status. */
         get: {
             parameters: {
                 query?: never;
@@ -9607,7 +9607,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Health"];
+                        "application/json": components["schemas"]["Ready"];
                     };
                 };
                 503: {
@@ -9615,7 +9615,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Health"];
+                        "application/json": components["schemas"]["Ready"];
                     };
                 };
             };
@@ -9951,6 +9951,9 @@ export interface components {
         };
         AlertsDone: {
             done: boolean;
+        };
+        Alive: {
+            status: string;
         };
         AttemptView: {
             /** @description `mail`, `irc`, `webhook` or `web`. */
@@ -12877,6 +12880,16 @@ export interface components {
              */
             hold_ms?: number;
             guard?: components["schemas"]["Guard"] | null;
+        };
+        Ready: {
+            status: string;
+            /**
+             * Format: int64
+             * @description How long ago this node looked at its rules, and at what has to be paged, last; absent before it did.
+             */
+            rules_ms_ago?: number | null;
+            /** Format: int64 */
+            pages_ms_ago?: number | null;
         };
         ReceiverList: {
             items: components["schemas"]["ReceiverStatus"][];

@@ -18,6 +18,7 @@ describe("how pages reach a person", () => {
     expect(sent.channels).toEqual({ sms: "+4930123456" });
     expect(sent.quiet?.channels).toEqual(["mail"]);
     expect(sent.rules).toEqual({ critical: [{ channel: "sms", after_s: 0 }], other: [] });
+    expect(contactOf({ ...form, ways: form.ways.filter(({ channel }) => channel !== "sms") }).rules).toEqual({ critical: [{ channel: "slack", after_s: 0 }], other: [] });
   });
   it("sends no quiet hours when there are none", () => {
     expect(contactOf({ ...formOf({ contact, timezone: "UTC" }), quiet: false })).not.toHaveProperty("quiet");

@@ -50,7 +50,17 @@ pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow
             line(&mut text, &format!("  Switch off: {}", settings.link(&format!("/flags/{flag}"))));
         }
     }
-    let mut runbooks: Vec<String> = active(tx, number)?.into_iter().filter_map(|a| a.runbook).collect();
+    let active = active(tx, number)?;
+    if active.len() > 1 {
+        line(&mut text, &format!("{} alerts:", active.len()));
+        for alert in active.iter().take(ALERTS_LISTED_MAX) {
+            line(&mut text, &format!("- {}", alert.title));
+        }
+        if active.len() > ALERTS_LISTED_MAX {
+            line(&mut text, &format!("and {} more", active.len() - ALERTS_LISTED_MAX));
+        }
+    }
+    let mut runbooks: Vec<String> = active.into_iter().filter_map(|a| a.runbook).collect();
     runbooks.dedup();
     for url in runbooks {
         line(&mut text, &format!("Runbook: {url}"));
@@ -102,35 +112,27 @@ pub(super) fn update(
     let incident = Incident::get(tx, page.incident)?;
     let body = &incident.body;
     let mut notice = notice(tx, settings, page)?;
-    let (mut news, mut list) = (String::new(), String::new());
-    match kind {
+    let news = match kind {
         UpdateKind::Grown => {
-            let active = active(tx, incident.number)?;
-            let alerts = if active.len() == 1 { "1 alert".to_owned() } else { format!("{} alerts", active.len()) };
+            let alerts = match active(tx, incident.number)?.len() {
+                1 => "1 alert".to_owned(),
+                n => format!("{n} alerts"),
+            };
             let again = if body.reopened > 0 { "Open again, " } else { "" };
-            news = format!("{again}{alerts} now");
-            for alert in active.iter().take(ALERTS_LISTED_MAX) {
-                line(&mut list, &format!("- {}", alert.title));
-            }
-            if active.len() > ALERTS_LISTED_MAX {
-                line(&mut list, &format!("and {} more", active.len() - ALERTS_LISTED_MAX));
-            }
+            format!("{again}{alerts} now")
         }
         UpdateKind::Acknowledged => {
             let name = body.acknowledged_by_name.as_deref().or(body.acknowledged_by.as_deref()).unwrap_or("Somebody");
-            news = format!("{name} has it");
+            format!("{name} has it")
         }
         UpdateKind::Over => {
             let minutes = body.resolved_at.map_or(0, |at| at.since_ms(incident.opened_at).max(0) / 60_000);
-            let after = if minutes == 0 { "within a minute".to_owned() } else { format!("after {minutes} min") };
-            news.extend(["Over ", &after]);
-            list.clone_from(&body.title);
-            list.push('\n');
+            if minutes == 0 { "Over within a minute".to_owned() } else { format!("Over after {minutes} min") }
         }
-    }
+    };
     notice.text = match kind {
-        UpdateKind::Over => format!("{news}.\n\n{list}{}\n", notice.link),
-        UpdateKind::Grown | UpdateKind::Acknowledged => format!("{news}.\n{list}\n{}", notice.text),
+        UpdateKind::Over => format!("{news}.\n\n{}\n{}\n", body.title, notice.link),
+        UpdateKind::Grown | UpdateKind::Acknowledged => format!("{news}.\n\n{}", notice.text),
     };
     Ok(Update {
         kind,

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use tenfold_app::alerts::NotifyError;
+use tenfold_app::config::{ConfigAction, ConfigApply, ConfigFile};
 use tenfold_app::incidents::Resolution;
 use tenfold_app::people::PersonUpdate;
 use tenfold_app::{Caller, Role};
@@ -137,4 +138,28 @@ async fn rules_for_a_way_without_an_address_are_refused() {
     let update = PersonUpdate { contact: Some(from(contact)), ..PersonUpdate::default() };
     let refused = w.app.person_put(&caller("ana", Role::Responder), "ana", update).await.expect_err("no number");
     assert!(refused.message.contains("sms, which has no address"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_guides_example_is_applied_and_exported() {
+    let guide = include_str!("../../../../docs/guide/on-call.md");
+    let mut examples = guide.split("```yaml\n").skip(1).filter_map(|part| part.split("```").next());
+    let example = examples.find(|yaml| yaml.contains("rules:")).expect("the guide has an example");
+    let w = World::new(208).await;
+    let system = Caller::system();
+    let apply = |files| w.app.config_apply(&system, ConfigApply { files, dry_run: false, prune: false });
+    let file = ConfigFile { path: "people/ana.yaml".to_owned(), content: example.to_owned() };
+    apply(vec![file]).await.expect("it is applied");
+    let rules = w.app.person("ana").await.expect("people").expect("ana").contact.rules.expect("rules");
+    let read = |methods: &[tenfold_app::people::Method]| -> Vec<(String, u32)> {
+        methods.iter().map(|m| (m.channel.clone(), m.after_s)).collect()
+    };
+    let ways =
+        |ways: &[(&str, u32)]| -> Vec<(String, u32)> { ways.iter().map(|(c, s)| ((*c).to_owned(), *s)).collect() };
+    assert_eq!(read(&rules.critical), ways(&[("sms", 0), ("voice", 30), ("mail", 30)]));
+    assert_eq!(read(&rules.other), ways(&[("mail", 0)]));
+    let mut exported = w.app.config_export(&system).await.expect("exported").files;
+    exported.retain(|f| f.path == "people/ana.yaml");
+    let again = apply(exported).await.expect("it is applied").changes;
+    assert_eq!(again.iter().map(|c| c.action).collect::<Vec<_>>(), [ConfigAction::None]);
 }

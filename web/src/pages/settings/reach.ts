@@ -87,7 +87,7 @@ export function contactOf(form: Reach): Contact {
   const channels = Object.fromEntries(form.ways.map(({ channel, to }) => [channel, to.trim()]));
   const there = new Set(waysOf(form));
   const contact: Contact = { email: form.email.trim(), irc: form.irc.trim(), webhook: form.webhook.trim(), channels };
-  const methods = (rows: MethodRow[]): Method[] => rows.filter(({ channel }) => there.has(channel)).map(({ channel, after }) => ({ channel, after_s: Number(after) || 0 }));
+  const methods = (rows: MethodRow[]): Method[] => rows.filter(({ channel }) => there.has(channel)).map(({ channel, after }, index) => ({ channel, after_s: index === 0 ? 0 : Number(after) || 0 }));
   const [critical, other] = [methods(form.critical), methods(form.other)];
   if (critical.length || other.length) contact.rules = { critical, other };
   if (form.quiet) contact.quiet = { from: form.from, to: form.to, channels: form.quietBy.filter((name) => there.has(name)) };

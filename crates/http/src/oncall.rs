@@ -7,8 +7,8 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use tenfold_app::oncall::{
     CalendarAddress, CalendarImport, CalendarImported, DigestView, Draft, FairnessAsk, FairnessView, NewOverride,
-    NewSwap, OnCallView, OverrideView, PolicyUpdate, PolicyView, PreviewAsk, PreviewView, ScheduleUpdate, ScheduleView,
-    SuggestAsk, SuggestionView, SwapView, VersionView,
+    NewSwap, OnCallView, OncallImport, OncallImported, OverrideView, PolicyUpdate, PolicyView, PreviewAsk, PreviewView,
+    ScheduleUpdate, ScheduleView, SuggestAsk, SuggestionView, SwapView, VersionView,
 };
 use tenfold_app::{App, Role};
 use tenfold_types::Timestamp;
@@ -31,6 +31,7 @@ pub fn api() -> Api {
         .add(Policy::Public, routes!(calendar))
         .add(Policy::Person, routes!(calendar_renew, calendar_end))
         .add(Policy::Role(Role::Responder), routes!(import))
+        .add(Policy::Role(Role::Deployer), routes!(import_export))
         .add(Policy::Viewer, routes!(swaps))
         .add(Policy::Role(Role::Responder), routes!(swap_ask))
         .add(Policy::Role(Role::Responder), routes!(swap_accept))
@@ -215,6 +216,16 @@ async fn import(
     Body(import): Body<CalendarImport>,
 ) -> Result<Json<CalendarImported>, ApiError> {
     Ok(Json(app.calendar_import(&who, &name, import).await?))
+}
+
+/// Takes over what Grafana OnCall or Opsgenie exported: people, schedules, policies; or says what it would make.
+#[utoipa::path(post, path = "/api/on-call/import", request_body = OncallImport, responses((status = 200, body = OncallImported)))]
+async fn import_export(
+    State(app): State<App>,
+    Who(who): Who,
+    Body(asked): Body<OncallImport>,
+) -> Result<Json<OncallImported>, ApiError> {
+    Ok(Json(app.oncall_import(&who, asked).await?))
 }
 
 /// The swaps that wait for an answer.

@@ -6,6 +6,7 @@
 
 mod calendars;
 mod figures;
+mod import;
 mod overrides;
 mod policies;
 mod preview;
@@ -23,6 +24,10 @@ use crate::App;
 
 pub use calendars::{CalendarAddress, CalendarImport, CalendarImported};
 pub use figures::{DigestView, FairnessAsk, FairnessView, LoadView, SuggestAsk, SuggestionView};
+pub use import::{
+    ImportDraft, ImportSource, ImportedOverride, ImportedPerson, ImportedSchedule, KnownPerson, OncallImport,
+    OncallImportNote, OncallImported, PersonFound, ScheduleDraft, import_draft,
+};
 pub use overrides::{NewOverride, TAKE_MS_DEFAULT};
 pub use policies::PolicyUpdate;
 pub(crate) use policies::policy;

@@ -20,9 +20,11 @@ mod follow;
 mod host;
 mod import;
 mod metrics;
+mod mutes;
 mod nagios;
 mod noise;
 mod oncall;
+mod oncall_import;
 mod out;
 mod own_rules;
 mod project;
@@ -79,7 +81,9 @@ pub enum Command {
     Who(duty::Who),
     Take(duty::Take),
     Oncall(oncall::Oncall),
-    Mute(duty::Mute),
+    Mute(mutes::Mute),
+    Mutes(mutes::Mutes),
+    Unmute(mutes::Unmute),
     Routes(routes::Routes),
     Rules(rules::Rules),
     Checks(checks::Checks),
@@ -146,7 +150,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks Sources Classify Noise
+        Deploy Approve Train Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Mutes Unmute Routes Checks Sources Classify Noise
         Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Host Project Environment
     }
 }

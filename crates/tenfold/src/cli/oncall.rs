@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tenfold_app::chat::grammar::{When, parse_when};
 use tenfold_types::{Clock, Timestamp};
 
-use super::{Common, own_rules};
+use super::{Common, oncall_import, own_rules};
 use super::client::{Client, segment};
 use super::out::{Exit, Failure, Out, list, minute, number, text};
 use super::ship::duration;
@@ -15,7 +15,7 @@ const DAY_MS: i64 = 86_400_000;
 /// Preview schedules, swap and take shifts, override, import a calendar.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold oncall preview photos-primary --for 14d\n  tenfold oncall swap photos-primary raj --take 7d\n  tenfold oncall accept 3\n  tenfold oncall take photos-primary --for 4h\n  tenfold oncall override photos-primary mei --as add --at 2h --for 8h\n  tenfold oncall import photos-primary holidays.ics --dry-run\n  tenfold oncall digest photos-primary\n  tenfold oncall fairness photos-primary\n  tenfold oncall rules ana --critical voice,sms:30,mail:60"
+    before_long_help = "Examples:\n  tenfold oncall preview photos-primary --for 14d\n  tenfold oncall swap photos-primary raj --take 7d\n  tenfold oncall accept 3\n  tenfold oncall take photos-primary --for 4h\n  tenfold oncall override photos-primary mei --as add --at 2h --for 8h\n  tenfold oncall import photos-primary holidays.ics --dry-run\n  tenfold oncall import-from opsgenie export --dry-run\n  tenfold oncall digest photos-primary\n  tenfold oncall fairness photos-primary\n  tenfold oncall rules ana --critical voice,sms:30,mail:60"
 )]
 pub struct Oncall {
     #[command(subcommand)]
@@ -88,6 +88,8 @@ enum What {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Take over people, schedules and policies that Grafana OnCall or Opsgenie exported.
+    ImportFrom(oncall_import::ImportFrom),
     /// In which order a person's ways ring, or change it.
     Rules(own_rules::Rules),
     /// The schedule's shifts as iCalendar.
@@ -223,6 +225,7 @@ impl Oncall {
                     list(m, "overrides").iter().map(override_line).chain(skipped).collect()
                 });
             }
+            What::ImportFrom(import) => return import.run(client, out).await,
             What::Rules(rules) => return rules.run(client, out).await,
             What::Calendar { schedule } => {
                 let calendar = client.get(&of(&schedule, "calendar"), &[]).await?;

@@ -121,11 +121,9 @@ impl Args {
             "who" => Command::Who { of: self.words.next() },
             "take" => Command::Take { schedule: self.word("the schedule")?, for_ms: self.duration(Some(TAKE_MS))? },
             "oncall" => super::oncall::command(self)?,
-            "mute" => Command::Mute {
-                matchers: parse_matchers(&self.words.by_ref().collect::<Vec<_>>().join(" "))?,
-                for_ms: self.duration(None)?,
-                reason: self.reason()?,
-            },
+            "mute" => super::mutes::mute(self)?,
+            "mutes" => super::mutes::mutes(self)?,
+            "unmute" => Command::Unmute { number: self.number("the mute's number")? },
             "train" => self.train()?,
             "approve" => Command::Approve { number: self.number("the deploy's number")? },
             "lock" => Command::Lock {
@@ -214,7 +212,7 @@ impl Args {
     pub(super) fn environment(&mut self, flag: &str) -> String {
         self.flag(flag).unwrap_or_else(|| DEFAULT_ENVIRONMENT.to_owned())
     }
-    fn reason(&mut self) -> Result<String, Fault> {
+    pub(super) fn reason(&mut self) -> Result<String, Fault> {
         let reason = self.flag("reason").unwrap_or_default();
         check_text(&reason, self.verb, "`--reason`")
     }

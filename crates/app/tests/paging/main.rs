@@ -5,6 +5,7 @@ mod duty;
 mod figures;
 mod growing;
 mod heartbeats;
+mod mutes;
 mod nodes;
 mod noise;
 mod own_rules;

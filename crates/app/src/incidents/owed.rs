@@ -25,10 +25,13 @@ pub(super) fn owe(t: &mut Txn<'_>, incident: &Incident, kind: UpdateKind) -> Res
     let mut told = BTreeSet::new();
     for page in store::pages(t.tx(), incident.number)? {
         for delivery in store::deliveries(t.tx(), &page.id)? {
-            if delivery.state != word::ACCEPTED {
+            let Some(channel) = Channel::parse(&delivery.channel) else { continue };
+            // A try whose answer nobody has may have opened something there; to close what is not there does no harm.
+            let perhaps = channel.closes() && delivery.tries > 0 && kind != UpdateKind::Grown;
+            if delivery.state != word::ACCEPTED && !perhaps {
                 continue;
             }
-            let changed = Channel::parse(&delivery.channel).is_some_and(|c| c.edits() && !c.closes());
+            let changed = channel.edits() && !channel.closes();
             let first = told.insert((delivery.channel.clone(), delivery.target.clone()));
             if changed || first {
                 owe_one(t, incident, &page, &delivery, kind)?;

@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn ways_ring_one_after_another() {
         use Channel::{Mail, Sms, Voice};
-        assert_eq!(times(None, true, &[]), []);
+        assert!(times(None, true, &[]).is_empty());
         assert_eq!(times(None, true, &[Mail, Sms, Voice]), [("mail", 0), ("sms", 30), ("voice", 60)]);
         let rules = NotificationRules {
             critical: vec![method("voice", 0), method("sms", 10), method("mail", 10)],

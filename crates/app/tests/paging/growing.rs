@@ -180,3 +180,56 @@ async fn what_flaps_is_not_told_at_each_turn() {
     assert_eq!(news(&w)[1..], [told(UpdateKind::Grown, ANA, "Open again, 1 alert now")]);
     assert_eq!(w.receivers.calls.lock().len(), 1);
 }
+
+/// ana has no way but one, and her page is out.
+async fn paged_by(seed: u64, channel: &str, to: &str) -> World {
+    let w = World::new(seed).await;
+    contact(&w, json!({"channels": {channel: to}})).await;
+    w.tick().await;
+    w.errors(9.0);
+    w.pass(15).await;
+    assert_eq!(w.receivers.calls.lock().len(), 1);
+    w
+}
+
+fn kinds(w: &World) -> Vec<UpdateKind> {
+    updates(w).into_iter().map(|t| t.update.kind).collect()
+}
+
+#[tokio::test]
+async fn what_a_page_opened_elsewhere_is_acknowledged_and_closed_and_does_not_ring_again() {
+    use UpdateKind::{Acknowledged, Over};
+    let w = paged_by(238, "pagerduty", "KEY").await;
+    w.app.incident_acknowledge(&caller("raj", Role::Responder), 1).await.expect("acknowledged");
+    w.tick().await;
+    assert_eq!(kinds(&w), [Acknowledged], "whoever acknowledged");
+    w.errors(1.0);
+    w.pass(5).await;
+    assert_eq!(kinds(&w), [Acknowledged, Over]);
+    // Open again, and acknowledged still: to open it there once more would ring.
+    w.errors(9.0);
+    w.pass(60).await;
+    assert_eq!(w.app.incident(1).await.expect("the incident").state, "acknowledged");
+    w.pass(400).await;
+    assert_eq!(kinds(&w), [Acknowledged, Over]);
+}
+
+#[tokio::test]
+async fn a_message_is_changed_by_its_name_as_long_as_its_incident_lasts() {
+    use UpdateKind::{Acknowledged, Grown, Over};
+    let w = paged_by(239, "discord", "https://discord.example/hook").await;
+    w.app.incident_acknowledge(&caller("raj", Role::Responder), 1).await.expect("acknowledged");
+    w.tick().await;
+    alert(&w, "Queue").await;
+    w.pass(400).await;
+    assert_eq!(kinds(&w), [Acknowledged, Grown], "a message that is changed wakes nobody");
+    let told = updates(&w).remove(1);
+    assert_eq!(told.update.message, Some(format!("name of {}", told.update.page_key)));
+    assert!(!told.update.notice.text.contains("!ack"), "{}", told.update.notice.text);
+    w.app
+        .incident_resolve(&caller("raj", Role::Responder), 1, tenfold_app::incidents::Resolution::default())
+        .await
+        .expect("resolved");
+    w.tick().await;
+    assert_eq!(kinds(&w), [Acknowledged, Grown, Over]);
+}

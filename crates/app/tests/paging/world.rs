@@ -93,7 +93,7 @@ impl Receivers {
 #[async_trait]
 impl Notifier for Receivers {
     fn serves(&self, channel: Channel) -> bool {
-        matches!(channel, Channel::Mail | Channel::Webhook)
+        matches!(channel, Channel::Mail | Channel::Webhook | Channel::Discord | Channel::Pagerduty)
     }
     async fn send(&self, _channel: Channel, to: &str, message: &Notice, key: &str) -> Result<(), NotifyError> {
         self.calls.lock().push(key.to_owned());
@@ -116,6 +116,16 @@ impl Notifier for Receivers {
             }
         }
         Ok(())
+    }
+    async fn deliver(
+        &self,
+        channel: Channel,
+        to: &str,
+        message: &Notice,
+        key: &str,
+    ) -> Result<Option<String>, NotifyError> {
+        self.send(channel, to, message, key).await?;
+        Ok((channel == Channel::Discord).then(|| format!("name of {key}")))
     }
     async fn update(&self, channel: Channel, to: &str, update: &Update, key: &str) -> Result<(), NotifyError> {
         if let Some(refusal) = self.update_refusals.lock().pop_front() {

@@ -44,6 +44,12 @@ pub fn get(tx: &mut dyn Tx, page: &str, channel: &str) -> Result<Option<UpdateRo
     tx.query_opt(&sql, params![page, channel])?.as_ref().map(update).transpose()
 }
 
+/// What is owed for a page, and what was told.
+pub fn of_page(tx: &mut dyn Tx, page: &str) -> Result<Vec<UpdateRow>, StoreError> {
+    let sql = format!("SELECT {COLUMNS} FROM page_updates WHERE page = $1 ORDER BY channel");
+    tx.query(&sql, params![page])?.iter().map(update).collect()
+}
+
 pub fn put(tx: &mut dyn Tx, row: &UpdateRow) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO page_updates (page, channel, kind, revision, state, tries, next_at, epoch, told_at, told)

@@ -4771,10 +4771,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The mutes that hold. */
+        /** The mutes that hold or will hold. */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description With those that are over, the last 500 of them. */
+                    all?: boolean;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -4822,7 +4825,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/mutes/{id}": {
+    "/api/mutes/calendar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** When which mute holds, those that are over among them. */
+        get: {
+            parameters: {
+                query: {
+                    from: string;
+                    /** @description At most 62 days later. */
+                    to: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MuteCalendar"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/mutes/preview": {
         parameters: {
             query?: never;
             header?: never;
@@ -4831,6 +4873,70 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** What a mute would keep quiet and when; nothing is changed. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewMute"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MutePreview"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/mutes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes a mute. With another kind, other matchers or another start it is ended and made anew under a new number. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewMute"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MuteView"];
+                    };
+                };
+            };
+        };
         post?: never;
         /** Ends a mute before its time. */
         delete: {
@@ -12077,10 +12183,46 @@ export interface components {
         MuteList: {
             items: components["schemas"]["MuteView"][];
         };
+        MuteCalendar: {
+            /** @description By their start. */
+            items: components["schemas"]["MuteTurn"][];
+            /** @description Later ones that did not fit. */
+            left_out: number;
+        };
+        /** @description What a mute would do if it were made now. */
+        MutePreview: {
+            /** @description When it would hold, the first twenty stretches. */
+            turns: components["schemas"]["TurnView"][];
+            /** @description Further ones, until its end. */
+            turns_more: number;
+            /** @description Alerts that are active now and that it would cover, twenty of them. */
+            alerts: components["schemas"]["MutedAlert"][];
+            alerts_more: number;
+        };
+        /** @description A stretch in which one mute holds, or held. */
+        MuteTurn: {
+            /** Format: int64 */
+            mute: number;
+            from: string;
+            to: string;
+        };
+        MutedAlert: {
+            fingerprint: string;
+            rule: string;
+            severity: string;
+            /** @description `pending`, `firing` or `unknown`. */
+            state: string;
+            summary: string;
+        };
+        /** @description A stretch in which a mute holds. */
+        TurnView: {
+            from: string;
+            to: string;
+        };
         MuteView: {
             /** Format: int64 */
             id: number;
-            /** @description `silence`, `downtime` or `maintenance`. */
+            /** @description `silence`, `downtime`, `maintenance` or `deploy`. */
             kind: string;
             /** @description `pending`, `active` or `expired`. */
             state: string;
@@ -12093,6 +12235,14 @@ export interface components {
             starts_at: string;
             /** @description The time intervals in which a maintenance holds. */
             recurs: Record<string, unknown>[];
+            /** @description The same as a person types them; empty when it does not come back. */
+            recurs_text: string;
+            next?: components["schemas"]["TurnView"] | null;
+            /**
+             * Format: int64
+             * @description The deploy that it ends with.
+             */
+            deploy?: number | null;
             created_by: string;
             created_by_name: string;
             expires_at: string;
@@ -12175,6 +12325,8 @@ export interface components {
             starts_at?: string | null;
             /** @description Time intervals as Alertmanager writes them, within which a maintenance holds. */
             recurs?: Record<string, unknown>[];
+            /** @description The same as one text, `sun 02:00-04:00 Europe/Berlin`; instead of `recurs`. */
+            recurs_text?: string | null;
             /** @description Whom a program makes it for, in its own words. */
             author?: string | null;
         };
@@ -12390,6 +12542,8 @@ export interface components {
             attempts: components["schemas"]["AttemptView"][];
             /** @description Ways that ring later unless somebody acknowledges, in their order. */
             planned?: components["schemas"]["PlannedView"][];
+            /** @description What was told after the page, the last of each channel. */
+            news?: components["schemas"]["NewsView"][];
             due_at: string;
             delivered_at?: string | null;
         };
@@ -12793,6 +12947,13 @@ export interface components {
              * @default []
              */
             other?: components["schemas"]["Method"][];
+        };
+        /** @description What somebody whose page was taken was told afterwards. */
+        NewsView: {
+            channel: string;
+            /** @description `grown`, `acknowledged` or `over`. */
+            kind: string;
+            at: string;
         };
         /** @description A way of a page that has not been tried. */
         PlannedView: {

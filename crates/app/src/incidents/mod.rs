@@ -31,7 +31,7 @@ use crate::App;
 
 pub use manage::{Acknowledged, NewIncident, Resolution};
 pub use story::TimelineEventView;
-pub use views::{AttemptView, EscalationView, IncidentView, PageView, PlannedView};
+pub use views::{AttemptView, EscalationView, IncidentView, NewsView, PageView, PlannedView};
 
 pub(crate) use open::{GuardIncident, alert_ended, join, number_for, open_by_guard};
 pub(crate) use paged::paged_since;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tenfold_oncall::Progress;
-use tenfold_store::{Tx, incidents as store};
+use tenfold_store::{Tx, incidents as store, page_updates as updates};
 use tenfold_types::{Fault, Timestamp};
 use utoipa::ToSchema;
 
@@ -34,6 +34,16 @@ pub struct PlannedView {
     pub at: Timestamp,
 }
 
+/// What somebody whose page was taken was told afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NewsView {
+    pub channel: String,
+    /// `grown`, `acknowledged` or `over`.
+    pub kind: String,
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PageView {
     pub id: String,
@@ -53,6 +63,9 @@ pub struct PageView {
     /// Ways that ring later unless somebody acknowledges, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub planned: Vec<PlannedView>,
+    /// What was told after the page, the last of each channel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub news: Vec<NewsView>,
     #[schema(value_type = String)]
     pub due_at: Timestamp,
     #[schema(value_type = Option<String>)]
@@ -177,6 +190,8 @@ pub(super) fn page_view(tx: &mut dyn Tx, page: &store::PageRow) -> Result<PageVi
     let mut planned: Vec<PlannedView> =
         waiting.filter_map(|d| Some(PlannedView { at: d.next_at?, channel: d.channel })).collect();
     planned.sort_by_key(|p| p.at);
+    let told = updates::of_page(tx, &page.id)?.into_iter();
+    let news = told.filter_map(|u| Some(NewsView { kind: u.told?, at: u.told_at?, channel: u.channel })).collect();
     Ok(PageView {
         id: page.id.clone(),
         incident: page.incident,
@@ -191,6 +206,7 @@ pub(super) fn page_view(tx: &mut dyn Tx, page: &store::PageRow) -> Result<PageVi
             .map(|a| AttemptView { channel: a.channel, state: a.state, at: a.started_at, error: a.error })
             .collect(),
         planned,
+        news,
         due_at: page.due_at,
         delivered_at: page.delivered_at,
     })

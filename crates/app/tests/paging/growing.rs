@@ -93,6 +93,9 @@ async fn who_was_told_hears_that_it_is_over_once_and_after_a_crash() {
     w.pass(60).await;
     assert_eq!(updates(&w).len(), 1);
     assert_eq!(w.count("page.updated").await, 1);
+    let page = w.app.pages(Some(1)).await.expect("pages").remove(0);
+    let shown: Vec<_> = page.news.iter().map(|n| (n.channel.as_str(), n.kind.as_str())).collect();
+    assert_eq!(shown, [("mail", "over")]);
     assert_eq!(w.receivers.calls.lock().len(), 1, "raj was never paged, and hears nothing");
 }
 

@@ -351,6 +351,9 @@ async fn the_newest_update_of_a_message_stands(db: &Db) {
     .await;
     assert_eq!(read(db, |tx| page_updates::get(tx, "p1", "mail")).await, Some(over.clone()));
     assert_eq!(read(db, |tx| page_updates::get(tx, "p1", "discord")).await, None);
+    let all = read(db, |tx| page_updates::of_page(tx, "p1")).await;
+    assert_eq!(all.iter().map(|u| u.channel.as_str()).collect::<Vec<_>>(), ["mail", "slack", "teams"]);
+    assert!(read(db, |tx| page_updates::of_page(tx, "p2")).await.is_empty());
     assert_eq!(read(db, |tx| page_updates::due(tx, NOW, 0, 10)).await, [over]);
     assert_eq!(read(db, |tx| page_updates::due(tx, NOW.plus_ms(-1), 1, 10)).await, [row("slack", 1, "sending", 1)]);
 }

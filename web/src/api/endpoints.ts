@@ -142,9 +142,11 @@ export const alerts = {
   list: () => unwrap(GET("/api/alerts")),
   why: (fingerprint: string) => unwrap(GET("/api/alerts/{fingerprint}/why", { params: { path: { fingerprint } } })),
   rules: () => unwrap(GET("/api/rules")),
-  mutes: () => unwrap(GET("/api/mutes")) as unknown as Promise<T.Items<T.Mute>>,
-  mute: (matchers: T.Matcher[], reason: string, expires_at: string) =>
-    unwrap(POST("/api/mutes", { body: { matchers: matchers as unknown as Record<string, unknown>, reason, expires_at } })),
+  mutes: (all: boolean) => unwrap(GET("/api/mutes", { params: { query: all ? { all } : {} } })) as unknown as Promise<T.Items<T.Mute>>,
+  mute: (body: T.NewMute) => unwrap(POST("/api/mutes", { body })),
+  changeMute: (id: number, body: T.NewMute) => unwrap(PUT("/api/mutes/{id}", { params: { path: { id } }, body })),
+  previewMute: (body: T.NewMute) => unwrap(POST("/api/mutes/preview", { body })),
+  muteCalendar: (from: string, to: string) => unwrap(GET("/api/mutes/calendar", { params: { query: { from, to } } })),
   unmute: (id: number) => unwrap(DELETE("/api/mutes/{id}", { params: { path: { id } } })),
 };
 

@@ -67,6 +67,9 @@ export interface Matcher {
   op: "=" | "!=" | "=~" | "!~";
   value: string;
 }
+export type NewMute = S["NewMute"];
+export type MutePreview = S["MutePreview"];
+export type MuteTurn = S["MuteTurn"];
 export type Mute = Omit<S["MuteView"], "matchers"> & { matchers: Matcher[] };
 
 /** A layer as it is written. */

@@ -7,7 +7,7 @@ use tenfold_store::{Tx, alerts::AlertRow, counters, deploys, events, events::Eve
 use tenfold_types::{Actor, ActorKind, EventDraft, Fault, Severity, Source, Timestamp};
 
 use super::{
-    owed::owe,
+    owed::{owe, owe_grown},
     reopen::{ended_lately, reopen},
     stored::{Body, Incident, State, person, word},
 };
@@ -20,6 +20,8 @@ use crate::{
 /// The incident an alert goes to; one that is resolved is opened again.
 pub(crate) struct Joining {
     pub number: i64,
+    /// Of the route that leads there: people are not told of its growth more often.
+    pub group_interval_ms: i64,
     key: String,
     existing: Option<Incident>,
 }
@@ -48,7 +50,7 @@ pub(crate) fn number_for(t: &mut Txn<'_>, row: &AlertRow, reopen_ms: i64) -> Res
         Some(incident) => incident.number,
         None => counters::next(t.tx(), "incident")?,
     };
-    Ok(Joining { number, key, existing })
+    Ok(Joining { number, group_interval_ms: 0, key, existing })
 }
 
 /// Adds the alert to its incident, opening it when it is new: then `policy` is asked, or that of the service.
@@ -78,7 +80,7 @@ pub(crate) fn join(
         }
         // One that comes and goes within its incident is no news.
         if again || !known {
-            owe(t, &incident, UpdateKind::Grown)?;
+            owe_grown(t, &incident, joining.group_interval_ms)?;
         }
     } else {
         let new = New {

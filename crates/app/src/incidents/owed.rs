@@ -16,12 +16,21 @@ use crate::{
 
 /// Alerts that join within this time are told of together.
 const GROWN_WAIT_MS: i64 = 30_000;
-/// Between two tellings that an incident grew: Alertmanager's usual `group_interval`.
+/// Between two tellings that an incident grew, unless the route's `group_interval` is longer: Alertmanager's usual one.
 const GROWN_INTERVAL_MS: i64 = 300_000;
 
-/// Everybody whose page was taken is owed news. An address that several pages went to hears it once, but each message
-/// that can be changed is.
+/// Everybody whose page was taken is to hear that more alerts joined, or that it is open again.
+pub(super) fn owe_grown(t: &mut Txn<'_>, incident: &Incident, group_interval_ms: i64) -> Result<(), Fault> {
+    owe_all(t, incident, UpdateKind::Grown, group_interval_ms.max(GROWN_INTERVAL_MS))
+}
+
+/// Everybody whose page was taken is to hear that somebody has it, or that it is over.
 pub(super) fn owe(t: &mut Txn<'_>, incident: &Incident, kind: UpdateKind) -> Result<(), Fault> {
+    owe_all(t, incident, kind, 0)
+}
+
+/// An address that several pages went to hears it once, but each message that can be changed is.
+fn owe_all(t: &mut Txn<'_>, incident: &Incident, kind: UpdateKind, interval_ms: i64) -> Result<(), Fault> {
     let mut told = BTreeSet::new();
     for page in store::pages(t.tx(), incident.number)? {
         for delivery in store::deliveries(t.tx(), &page.id)? {
@@ -34,7 +43,7 @@ pub(super) fn owe(t: &mut Txn<'_>, incident: &Incident, kind: UpdateKind) -> Res
             let changed = channel.edits() && !channel.closes();
             let first = told.insert((delivery.channel.clone(), delivery.target.clone()));
             if changed || first {
-                owe_one(t, incident, &page, &delivery, kind)?;
+                owe_one(t, incident, (&page, &delivery), kind, interval_ms)?;
             }
         }
     }
@@ -49,17 +58,17 @@ pub(super) fn owe_late(t: &mut Txn<'_>, page: &store::PageRow, delivery: &store:
     let incident = Incident::get(t.tx(), page.incident)?;
     match incident.state {
         State::Open => Ok(()),
-        State::Acknowledged => owe_one(t, &incident, page, delivery, UpdateKind::Acknowledged),
-        State::Resolved => owe_one(t, &incident, page, delivery, UpdateKind::Over),
+        State::Acknowledged => owe_one(t, &incident, (page, delivery), UpdateKind::Acknowledged, 0),
+        State::Resolved => owe_one(t, &incident, (page, delivery), UpdateKind::Over, 0),
     }
 }
 
 fn owe_one(
     t: &mut Txn<'_>,
     incident: &Incident,
-    page: &store::PageRow,
-    delivery: &store::DeliveryRow,
+    (page, delivery): (&store::PageRow, &store::DeliveryRow),
     kind: UpdateKind,
+    interval_ms: i64,
 ) -> Result<(), Fault> {
     let now = t.now();
     let Some(channel) = Channel::parse(&delivery.channel).filter(|c| c.hears(kind)) else { return Ok(()) };
@@ -77,12 +86,10 @@ fn owe_one(
         return Ok(());
     }
     let (revision, told_at, told) = before.map_or((0, None, None), |b| (b.revision, b.told_at, b.told));
-    let next_at = match kind {
-        // They were told that it is over, nobody has it, and it is not: that does not wait.
-        UpdateKind::Grown if incident.state == State::Open && told.as_deref() == Some(over) => now,
-        UpdateKind::Grown => grown_at(now, told_at),
-        UpdateKind::Acknowledged | UpdateKind::Over => now,
-    };
+    // They were told that it is over, nobody has it, and it is not: that does not wait.
+    let urgent = incident.state == State::Open && told.as_deref() == Some(over);
+    let waits = kind == UpdateKind::Grown && !urgent;
+    let next_at = if waits { grown_at(now, told_at, interval_ms) } else { now };
     updates::put(
         t.tx(),
         &updates::UpdateRow {
@@ -101,9 +108,9 @@ fn owe_one(
     Ok(())
 }
 
-fn grown_at(now: Timestamp, told_at: Option<Timestamp>) -> Timestamp {
+fn grown_at(now: Timestamp, told_at: Option<Timestamp>, interval_ms: i64) -> Timestamp {
     let soon = now.plus_ms(GROWN_WAIT_MS);
-    told_at.map_or(soon, |at| at.plus_ms(GROWN_INTERVAL_MS).max(soon))
+    told_at.map_or(soon, |at| at.plus_ms(interval_ms).max(soon))
 }
 
 /// Whether this message tells of a growth. What waits to be told tells of it anyway. After an acknowledgement only
@@ -129,8 +136,8 @@ mod tests {
     #[test]
     fn growths_are_told_together_and_not_too_often() {
         let now = Timestamp(1_000_000);
-        assert_eq!(grown_at(now, None), Timestamp(1_030_000));
-        assert_eq!(grown_at(now, Some(Timestamp(990_000))), Timestamp(1_290_000));
-        assert_eq!(grown_at(now, Some(Timestamp(100_000))), Timestamp(1_030_000));
+        assert_eq!(grown_at(now, None, 300_000), Timestamp(1_030_000));
+        assert_eq!(grown_at(now, Some(Timestamp(990_000)), 300_000), Timestamp(1_290_000));
+        assert_eq!(grown_at(now, Some(Timestamp(100_000)), 300_000), Timestamp(1_030_000));
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tenfold_app::oncall::{
     CalendarAddress, CalendarImport, CalendarImported, DigestView, Draft, FairnessAsk, FairnessView, NewOverride,
     NewSwap, OnCallView, OncallImport, OncallImported, OverrideView, PolicyUpdate, PolicyView, PreviewAsk, PreviewView,
-    ScheduleUpdate, ScheduleView, SuggestAsk, SuggestionView, SwapView, VersionView,
+    ReadinessView, ScheduleUpdate, ScheduleView, SuggestAsk, SuggestionView, SwapView, VersionView,
 };
 use tenfold_app::{App, Role};
 use tenfold_types::Timestamp;
@@ -40,6 +40,7 @@ pub fn api() -> Api {
         .add(Policy::Role(Role::Responder), routes!(override_delete))
         .add(Policy::Role(Role::Responder), routes!(take))
         .add(Policy::Viewer, routes!(on_call))
+        .add(Policy::Viewer, routes!(readiness))
         .add(Policy::Viewer, routes!(policies))
         .add(Policy::Role(Role::Deployer), routes!(policy_put, policy_delete))
 }
@@ -92,6 +93,12 @@ struct PreviewDraft {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     from: Option<Timestamp>,
+}
+
+/// Everybody who may be paged within two weeks, and what stands between them and a page; steps of policies without anybody.
+#[utoipa::path(get, path = "/api/readiness", responses((status = 200, body = ReadinessView)))]
+async fn readiness(State(app): State<App>) -> Result<Json<ReadinessView>, ApiError> {
+    Ok(Json(app.readiness().await?))
 }
 
 /// All schedules, with who is on call and the shifts of the next 14 days.

@@ -12,6 +12,7 @@ mod layer;
 mod overrides;
 mod plan;
 mod policy;
+mod readiness;
 mod rotation;
 mod schedule;
 
@@ -25,5 +26,6 @@ pub use policy::{
     DELAY_MS_MAX, DELAY_MS_MIN, DEPLOYER_WITHIN_MS_MAX, DeployerFirst, OFFSET_MAX, Policy, PolicyStep, REPEAT_MAX,
     STEPS_MAX, TARGETS_PER_STEP_MAX, Target, TargetKind,
 };
+pub use readiness::{Account, ReachFacts, TestFacts, Unready, nobody_from, unready};
 pub use rotation::{PEOPLE_PER_ROTATION_MAX, Rotation, ShiftLength, Unit};
 pub use schedule::{Duty, PREVIEW_MS_MAX, PREVIEW_SPANS_MAX, Schedule, ShortRest, Span, Version};

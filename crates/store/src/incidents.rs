@@ -243,6 +243,14 @@ pub fn pages(tx: &mut dyn Tx, incident: i64) -> Result<Vec<PageRow>, StoreError>
     tx.query(&sql, params![incident])?.iter().map(page).collect()
 }
 
+/// The newest page of somebody that belongs to an incident, or to what stands for one.
+pub fn page_last(tx: &mut dyn Tx, incident: i64, person: &str) -> Result<Option<PageRow>, StoreError> {
+    let sql = format!(
+        "SELECT {PAGE_COLUMNS} FROM pages WHERE incident = $1 AND person = $2 ORDER BY due_at DESC, id DESC LIMIT 1"
+    );
+    tx.query_opt(&sql, params![incident, person])?.as_ref().map(page).transpose()
+}
+
 /// The newest pages of all incidents.
 pub fn pages_recent(tx: &mut dyn Tx, limit: i64) -> Result<Vec<PageRow>, StoreError> {
     let sql = format!("SELECT {PAGE_COLUMNS} FROM pages ORDER BY due_at DESC, id LIMIT $1");

@@ -104,6 +104,7 @@ const TOLD: &[&str] = &[
     "page.escalated",
     "override.created",
     "noise.digest",
+    "readiness.checked",
     "note.doing",
     "config.applied",
 ];

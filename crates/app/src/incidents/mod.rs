@@ -36,6 +36,7 @@ pub use views::{AttemptView, EscalationView, IncidentView, NewsView, PageView, P
 pub(crate) use open::{GuardIncident, alert_ended, join, number_for, open_by_guard};
 pub(crate) use paged::paged_since;
 pub(crate) use stored::acknowledged_by;
+pub(crate) use test_page::{Reach, last_test};
 
 /// How often escalations and deliveries are looked at when nothing wakes the loop.
 const TICK: Duration = Duration::from_millis(500);

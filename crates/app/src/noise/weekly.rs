@@ -25,7 +25,7 @@ const TEXT_CHARS_MAX: usize = 4_000;
 const DATA_BYTES_MAX: usize = 32 << 10;
 
 /// The number of the week that began last, on Monday at 9.
-fn week(now: Timestamp) -> i64 {
+pub(crate) fn week(now: Timestamp) -> i64 {
     (now.millis() - MONDAY_MS).div_euclid(WEEK_MS)
 }
 

@@ -10,6 +10,7 @@ mod import;
 mod overrides;
 mod policies;
 mod preview;
+mod readiness;
 mod schedules;
 mod swaps;
 mod views;
@@ -32,6 +33,7 @@ pub use overrides::{NewOverride, TAKE_MS_DEFAULT};
 pub use policies::PolicyUpdate;
 pub(crate) use policies::policy;
 pub use preview::{Draft, PreviewAsk};
+pub use readiness::{EmptyStep, ReadinessPerson, ReadinessView, UnreadyView, run};
 pub use schedules::ScheduleUpdate;
 pub use swaps::NewSwap;
 pub use views::{

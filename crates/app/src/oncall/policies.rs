@@ -55,6 +55,11 @@ pub(super) fn names_schedule(policy: &str, body: &str, schedule: &str) -> Result
     Ok(policy.steps.iter().flat_map(|s| &s.targets).any(|t| t.kind == TargetKind::Schedule && t.name == schedule))
 }
 
+/// All policies, out of their rows.
+pub(super) fn all_policies(rows: Vec<(String, String)>) -> Result<Vec<Policy>, Fault> {
+    rows.into_iter().map(|(name, body)| Ok(stored(&name, &body)?.named(&name))).collect()
+}
+
 /// The policy of that name.
 pub(crate) fn policy(tx: &mut dyn Tx, name: &str) -> Result<Option<Policy>, Fault> {
     let Some(body) = store::policy_get(tx, name)? else { return Ok(None) };

@@ -10,6 +10,7 @@ mod nodes;
 mod noise;
 mod own_rules;
 mod quiet;
+mod readiness;
 mod received;
 mod reopening;
 mod simulation;

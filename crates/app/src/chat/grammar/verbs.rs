@@ -58,11 +58,11 @@ verbs! {
     "note" "note N \"TEXT\"" "Writes into the timeline of incident N" "note 14 \"queue drains again\"" [];
     "who" "who [SCHEDULE|SERVICE]" "Says who is on call" "who photos" [];
     "take" "take SCHEDULE [--for DURATION]" "Takes over the shift" "take photos-primary --for 2h" ["for"];
-    "oncall" "oncall preview SCHEDULE [--for DURATION]; oncall digest SCHEDULE; oncall swaps; \
+    "oncall" "oncall preview SCHEDULE [--for DURATION]; oncall digest SCHEDULE; oncall readiness; oncall swaps; \
         oncall swap SCHEDULE PERSON [--give WHEN] [--take WHEN]; oncall accept|decline N; \
         oncall take SCHEDULE [--for DURATION] [--at WHEN]; \
         oncall override SCHEDULE PERSON [--as replace|add|remove] [--for DURATION] [--at WHEN]"
-        "Previews a schedule, swaps and takes shifts, overrides, sums up the shift"
+        "Previews a schedule, swaps and takes shifts, overrides, sums up the shift, says who may not be reached"
         "oncall preview photos-primary" ["for" "give" "take" "at" "as"];
     "mute" "mute MATCHERS --for DURATION|--until WHEN --reason TEXT [--kind silence|downtime|maintenance] [--from WHEN] [--recurs TIMES]"
         "Keeps alerts quiet, for a while or again and again"

@@ -186,10 +186,13 @@ pub(super) fn incident_view(tx: &mut dyn Tx, incident: &Incident) -> Result<Inci
 
 pub(super) fn page_view(tx: &mut dyn Tx, page: &store::PageRow) -> Result<PageView, Fault> {
     let attempts = store::attempts(tx, &page.id)?;
-    let waiting = store::deliveries(tx, &page.id)?.into_iter().filter(|d| d.state == word::DUE && d.tries == 0);
-    let mut planned: Vec<PlannedView> =
-        waiting.filter_map(|d| Some(PlannedView { at: d.next_at?, channel: d.channel })).collect();
-    planned.sort_by_key(|p| p.at);
+    // Of what is acknowledged, superseded or failed nothing waits any more.
+    let mut planned = Vec::new();
+    if matches!(page.state.as_str(), word::DUE | word::SENDING | word::DELIVERED) {
+        let waiting = store::deliveries(tx, &page.id)?.into_iter().filter(|d| d.state == word::DUE && d.tries == 0);
+        planned.extend(waiting.filter_map(|d| Some(PlannedView { at: d.next_at?, channel: d.channel })));
+        planned.sort_by_key(|p: &PlannedView| p.at);
+    }
     let told = updates::of_page(tx, &page.id)?.into_iter();
     let news = told.filter_map(|u| Some(NewsView { kind: u.told?, at: u.told_at?, channel: u.channel })).collect();
     Ok(PageView {

@@ -4,6 +4,7 @@
 //! Only transitions are written; between them an alert lives in memory. One node evaluates, under a lease whose epoch is
 //! checked in every transaction that writes. No data and failed queries never end an alert.
 
+mod deploy_mutes;
 mod evaluate;
 mod groups;
 mod keyed;
@@ -43,6 +44,7 @@ pub use seen::{AlertingStatus, SeenAlert};
 pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, SuspectView, TurnView};
 pub use why::{Asked, Decided, Foreseen, Foretold, Question, RoutingView, WhyView};
 
+pub(crate) use deploy_mutes::{DeployMute, deploy_mute_begins, deploy_mute_ends};
 pub(crate) use lease::Lease;
 pub(crate) use owner::rule_of;
 pub(crate) use suspects::suspects;

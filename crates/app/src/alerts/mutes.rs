@@ -15,7 +15,7 @@ use crate::{App, Caller, Role, Txn};
 const SILENCE_MS_MAX: i64 = 30 * 86_400_000;
 /// What is planned may lie further ahead.
 const PLANNED_MS_MAX: i64 = 366 * 86_400_000;
-const MUTES_MAX: usize = 1_000;
+pub(super) const MUTES_MAX: usize = 1_000;
 /// Mutes that are over, in one list.
 const OVER_LISTED_MAX: i64 = 500;
 

@@ -23,6 +23,7 @@ mod log;
 mod next;
 pub mod ports;
 mod prune;
+mod quiet;
 mod services;
 mod start;
 mod stored;

@@ -9,6 +9,7 @@ mod fencing;
 mod follow;
 mod gates;
 mod judged;
+mod quiet;
 mod story;
 mod train;
 mod world;

@@ -89,6 +89,65 @@ fn a_nagios_configuration_becomes_checks() {
     assert!(disk["spec"]["run"]["plugin"].to_string().contains("check_disk"), "{disk}");
 }
 
+const NAGIOS: &str = "
+define command {
+  command_name ping
+  command_line $USER1$/check_ping -H $HOSTADDRESS$
+}
+define contact {
+  contact_name raj
+  alias Raj Patel
+  email raj@example.org
+}
+define contact {
+  contact_name mei
+}
+define timeperiod {
+  timeperiod_name office
+  monday 09:00-17:00
+  december 25 00:00-00:00
+}
+define host {
+  host_name db
+  address 127.0.0.1
+  check_command ping
+  contacts raj
+  active_checks_enabled 0
+  notification_interval 10
+  notification_period office
+}
+define hostescalation {
+  host_name db
+  contacts mei
+  first_notification 2
+  last_notification 0
+  notification_interval 10
+}
+";
+
+#[test]
+fn what_nagios_told_people_is_drafts_that_can_be_applied() {
+    let bench = Bench::start();
+    bench.set_up();
+    let at = |name: &str| bench.dir.path().join(name).display().to_string();
+    std::fs::write(at("objects.cfg"), NAGIOS).unwrap();
+    std::fs::write(at("nagios.cfg"), "cfg_file=objects.cfg\nuse_timezone=Europe/Berlin\n").unwrap();
+    let (main, drafts) = (at("nagios.cfg"), at("drafts"));
+    let done = bench.run(&["checks", "import", &main, "--drafts", &drafts]);
+    assert_eq!(code(&done), 0, "{}", err(&done));
+    assert!(text(&done).contains("raj: was told there: ask them to take the account `raj`"), "{}", text(&done));
+    let applied = bench.run(&["apply", &drafts]);
+    assert_eq!(code(&applied), 0, "{}{}", text(&applied), err(&applied));
+    let policies = json(&bench, &["routes", "show"]);
+    let routing = &policies["routing"];
+    assert_eq!(routing["route"]["routes"][0]["receiver"], "raj", "{policies}");
+    assert_eq!(routing["route"]["routes"][0]["active_time_intervals"][0], "office");
+    assert_eq!(routing["time_intervals"][0]["name"], "office");
+    let wrong = bench.run(&["checks", "import", &main, "--dry-run", "--timezone", "Mars/Olympus"]);
+    assert_eq!(code(&wrong), 2);
+    assert!(err(&wrong).contains("is not a time zone"), "{}", err(&wrong));
+}
+
 /// Sends as a monitoring tool with PagerDuty's client library does. It speaks TLS only, so that a proxy stands in front of
 /// the server, as it would.
 const CLIENT: &str = "

@@ -5515,6 +5515,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/policies/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Whom a policy, saved or not, would page if an incident opened now and nobody acknowledged; nothing is changed. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PolicyUpdate"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PolicyPreviewView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/policies/{name}": {
         parameters: {
             query?: never;
@@ -9691,6 +9730,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/readiness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everybody who may be paged within two weeks, and what stands between them and a page; steps of policies without anybody. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ReadinessView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/readyz": {
         parameters: {
             query?: never;
@@ -10597,6 +10671,14 @@ export interface components {
             fires: number;
             /** @description Numbers of incidents in which something was done and of which it would not have told. */
             missed: number[];
+        };
+        /** @description A step of a policy that at some time has nobody. */
+        EmptyStep: {
+            policy: string;
+            /** @description From 1. */
+            step: number;
+            /** @description When it has nobody for the first time. */
+            from: string;
         };
         /** @description With what a host asks for its first certificate. */
         EnrolRequest: {
@@ -12214,6 +12296,37 @@ export interface components {
             state: string;
             summary: string;
         };
+        /** @description Somebody who may be paged within two weeks. */
+        ReadinessPerson: {
+            login: string;
+            name: string;
+            /** @description Schedules in which they have a shift. */
+            schedules: string[];
+            /** @description Policies that name them. */
+            policies: string[];
+            /** @description Channels by which a page goes, without their addresses. */
+            ways: string[];
+            tested_at?: string | null;
+            /** @description Nothing at all stands between them and a page. */
+            ready: boolean;
+            /** @description A page would reach them by no way. */
+            unreachable: boolean;
+            /** @description The worst first. */
+            troubles: components["schemas"]["UnreadyView"][];
+        };
+        ReadinessView: {
+            at: string;
+            /** @description How far ahead shifts were looked at. */
+            until: string;
+            /**
+             * Format: int32
+             * @description A test page is old after so many days; 0 when nobody is asked for tests.
+             */
+            test_days: number;
+            /** @description By name. */
+            people: components["schemas"]["ReadinessPerson"][];
+            steps: components["schemas"]["EmptyStep"][];
+        };
         /** @description A stretch in which a mute holds. */
         TurnView: {
             from: string;
@@ -12754,6 +12867,33 @@ export interface components {
             items: components["schemas"]["PolicyView"][];
         };
         /** @description What is said when a policy is made or changed. */
+        PolicyPreviewView: {
+            steps: components["schemas"]["ForeseenStepView"][];
+            /**
+             * Format: int64
+             * @description When it has run out, after the incident opened.
+             */
+            ends_after_ms: number;
+        };
+        /** @description One page of a policy that is played. */
+        ForeseenStepView: {
+            /** @description From 1. */
+            step: number;
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            round: number;
+            /**
+             * Format: int64
+             * @description After the incident opened.
+             */
+            after_ms: number;
+            /** @description Nobody when it is empty: the step is passed over without waiting. */
+            people: components["schemas"]["OnCallPerson"][];
+            /** @description Those who learn; they get a copy. */
+            shadows: components["schemas"]["OnCallPerson"][];
+        };
         PolicyUpdate: {
             steps: Record<string, unknown>[];
             /** Format: int32 */
@@ -13817,6 +13957,13 @@ export interface components {
             enabled: boolean;
             payload?: components["schemas"]["Payload"] | null;
             feature_enabled: boolean;
+        };
+        /** @description What stands between somebody and a page. */
+        UnreadyView: {
+            /** @description `no_account`, `disabled`, `no_way`, `channel_unset`, `always_quiet`, `never_tested`, `test_old` or `test_failed`. */
+            kind: string;
+            /** @description As a sentence goes on after the name. */
+            text: string;
         };
         /** @enum {string} */
         ValueType: "bool" | "string" | "int" | "float" | "object";

@@ -76,7 +76,8 @@ export type Mute = Omit<S["MuteView"], "matchers"> & { matchers: Matcher[] };
 export interface PlanLayer {
   name: string;
   timezone?: string;
-  rotation: { people: string[]; start: string; shift_length: string };
+  /** `basis` of shifts in hours: `elapsed` counts them as they pass, not by the clock. */
+  rotation: { people: string[]; start: string; shift_length: string; basis?: "elapsed" };
   restrictions?: { days?: string[]; from: string; to: string }[];
   start?: string;
   end?: string;
@@ -94,6 +95,7 @@ export interface Plan {
 export type Schedule = Omit<S["ScheduleView"], "plan"> & { plan: Plan };
 export type SchedulePreview = S["PreviewView"];
 export type ScheduleSpan = S["SpanView"];
+export type ReadinessPerson = S["ReadinessPerson"];
 export type Swap = S["SwapView"];
 export type Override = S["OverrideView"];
 export interface PolicyStep {
@@ -103,6 +105,10 @@ export interface PolicyStep {
   /** One target in turn instead of all. */
   round_robin?: boolean;
 }
+/** A policy without its name, as it is sent. */
+export type PolicyBody = { steps: PolicyStep[]; repeat: number; deployer_first?: { within_ms: number; delay_ms: number } };
+export type PolicyUpdate = S["PolicyUpdate"];
+export type PolicyPreview = S["PolicyPreviewView"];
 export type EscalationPolicy = Omit<S["PolicyView"], "steps" | "deployer_first"> & { steps: PolicyStep[]; deployer_first?: { within_ms: number; delay_ms: number } };
 
 export type Incident = S["IncidentView"];

@@ -5,6 +5,7 @@ import { zone } from "../../lib/time";
 import { Empty } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { MyShifts } from "./MyShifts";
+import { OnCallTabs } from "./OnCallTabs";
 import { Policies } from "./Policies";
 import { ScheduleSection } from "./ScheduleSection";
 import { Swaps } from "./SwapDialog";
@@ -14,6 +15,7 @@ export default function OnCallPage(): ReactElement {
   const query = useQuery("schedules", oncall.schedules, { touches: ["schedule.", "override.", "config."], everyMs: 60_000 });
   return (
     <PageFrame title="On-call" sub={`Times are in ${zone}.`}>
+      <OnCallTabs current="schedules" />
       <Loaded query={query}>
         {({ items }) =>
           items.length === 0 ? (

@@ -30,7 +30,7 @@ impl App {
     }
 
     pub fn pulse(&self) -> Pulse {
-        let ago = |at: &Mutex<Option<Timestamp>>| at.lock().map(|at| self.now().since_ms(at).max(0));
+        let ago = |at: &Mutex<Option<Timestamp>>| (*at.lock()).map(|at| self.now().since_ms(at).max(0));
         Pulse { rules_ms_ago: ago(&self.pulse.rules), pages_ms_ago: ago(&self.pulse.pages) }
     }
 }

@@ -120,8 +120,8 @@ impl AlertSourceSpec {
         }
         if !self.kind.is_hook() && name.len() > MAIL_NAME_CHARS_MAX {
             return Err(Fault::invalid(format!(
-                "the name of a source of mails and of a heartbeat has at most {MAIL_NAME_CHARS_MAX} characters: with its secret it stands \
-                 before the @ of an address"
+                "the name of a source of mails and of a heartbeat has at most {MAIL_NAME_CHARS_MAX} characters: with its \
+                 secret it stands before the @ of an address"
             )));
         }
         for (what, text) in [("service", &self.service), ("environment", &self.environment)] {

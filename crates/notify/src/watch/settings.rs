@@ -215,9 +215,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_named() {
+        type Change = Box<dyn FnOnce(&mut WatchSettings)>;
         let plan = settings(|_| ()).unwrap();
         assert_eq!((plan.servers[0].as_str(), plan.rules.misses), ("https://tenfold.example.org", 4));
-        type Change = Box<dyn FnOnce(&mut WatchSettings)>;
         let cases: Vec<(&str, Change)> = vec![
             ("servers", Box::new(|s| s.servers.clear())),
             ("servers", Box::new(|s| s.servers = vec!["tenfold.example.org".into()])),

@@ -2,8 +2,8 @@
 //! state machine.
 //!
 //! No IO, no clock: the instant is a parameter. A rotation is an anchor in civil time plus k times a unit, resolved in
-//! the schedule's time zone; it never counts elapsed seconds, so a handoff at 09:00 stays at 09:00 over a change of
-//! clocks.
+//! the schedule's time zone; a handoff at 09:00 stays at 09:00 over a change of clocks. Only a rotation of hours may say
+//! that its hours are counted as they pass.
 
 mod escalation;
 mod fairness;
@@ -27,5 +27,5 @@ pub use policy::{
     STEPS_MAX, TARGETS_PER_STEP_MAX, Target, TargetKind,
 };
 pub use readiness::{Account, ReachFacts, TestFacts, Unready, nobody_from, unready};
-pub use rotation::{PEOPLE_PER_ROTATION_MAX, Rotation, ShiftLength, Unit};
+pub use rotation::{Basis, PEOPLE_PER_ROTATION_MAX, Rotation, ShiftLength, Unit};
 pub use schedule::{Duty, PREVIEW_MS_MAX, PREVIEW_SPANS_MAX, Schedule, ShortRest, Span, Version};

@@ -10,7 +10,7 @@ use jiff::{
 };
 use serde_json::{Value, json};
 use tenfold_oncall::{
-    DELAY_MS_MAX, DELAY_MS_MIN, Day, LAYERS_MAX, Layer, OverrideKind, Plan, Policy, PolicyStep, REPEAT_MAX,
+    Basis, DELAY_MS_MAX, DELAY_MS_MIN, Day, LAYERS_MAX, Layer, OverrideKind, Plan, Policy, PolicyStep, REPEAT_MAX,
     Restriction, Rotation, STEPS_MAX, Schedule, ShiftLength, TARGETS_PER_STEP_MAX, Target, TargetKind,
 };
 use tenfold_types::Timestamp;
@@ -443,7 +443,7 @@ fn layer(turns: &Turns, groups: &[Vec<String>], place: usize, zone: &str) -> Lay
     Layer {
         name: if place == 0 { name } else { format!("{name} {}", place + 1) },
         timezone: Some(turns.zone.clone()).filter(|own| own != zone),
-        rotation: Rotation { people, start: turns.start, shift_length: turns.shift_length },
+        rotation: Rotation { people, start: turns.start, shift_length: turns.shift_length, basis: Basis::Wall },
         restrictions: turns.restrictions.clone(),
         start: turns.from,
         end: turns.until,

@@ -7,8 +7,9 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use tenfold_app::oncall::{
     CalendarAddress, CalendarImport, CalendarImported, DigestView, Draft, FairnessAsk, FairnessView, NewOverride,
-    NewSwap, OnCallView, OncallImport, OncallImported, OverrideView, PolicyUpdate, PolicyView, PreviewAsk, PreviewView,
-    ReadinessView, ScheduleUpdate, ScheduleView, SuggestAsk, SuggestionView, SwapView, VersionView,
+    NewSwap, OnCallView, OncallImport, OncallImported, OverrideView, PolicyPreviewView, PolicyUpdate, PolicyView,
+    PreviewAsk, PreviewView, ReadinessView, ScheduleUpdate, ScheduleView, SuggestAsk, SuggestionView, SwapView,
+    VersionView,
 };
 use tenfold_app::{App, Role};
 use tenfold_types::Timestamp;
@@ -42,6 +43,7 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(on_call))
         .add(Policy::Viewer, routes!(readiness))
         .add(Policy::Viewer, routes!(policies))
+        .add(Policy::Viewer, routes!(policy_preview))
         .add(Policy::Role(Role::Deployer), routes!(policy_put, policy_delete))
 }
 
@@ -338,6 +340,15 @@ async fn on_call(State(app): State<App>) -> Result<Json<OnCallList>, ApiError> {
 #[utoipa::path(get, path = "/api/policies", responses((status = 200, body = PolicyList)))]
 async fn policies(State(app): State<App>) -> Result<Json<PolicyList>, ApiError> {
     Ok(Json(PolicyList { items: app.policies().await? }))
+}
+
+/// Whom a policy, saved or not, would page if an incident opened now and nobody acknowledged; nothing is changed.
+#[utoipa::path(post, path = "/api/policies/preview", request_body = PolicyUpdate, responses((status = 200, body = PolicyPreviewView)))]
+async fn policy_preview(
+    State(app): State<App>,
+    Body(update): Body<PolicyUpdate>,
+) -> Result<Json<PolicyPreviewView>, ApiError> {
+    Ok(Json(app.policy_preview(update).await?))
 }
 
 /// Makes or changes a policy; open incidents go on with the one they opened with.

@@ -6,6 +6,7 @@
 
 mod calendars;
 mod figures;
+mod foreseen;
 mod import;
 mod overrides;
 mod policies;
@@ -25,6 +26,7 @@ use crate::App;
 
 pub use calendars::{CalendarAddress, CalendarImport, CalendarImported};
 pub use figures::{DigestView, FairnessAsk, FairnessView, LoadView, SuggestAsk, SuggestionView};
+pub use foreseen::{ForeseenStepView, PolicyPreviewView};
 pub use import::{
     ImportDraft, ImportSource, ImportedOverride, ImportedPerson, ImportedSchedule, KnownPerson, OncallImport,
     OncallImportNote, OncallImported, PersonFound, ScheduleDraft, import_draft,

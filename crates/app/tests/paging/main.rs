@@ -3,6 +3,7 @@
 
 mod duty;
 mod figures;
+mod foreseen;
 mod growing;
 mod heartbeats;
 mod mutes;

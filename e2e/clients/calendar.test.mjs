@@ -87,13 +87,19 @@ test('a personal address gives that person alone, and a renewed one ends it', as
 test('a foreign calendar is laid out as Python lays it out', async (t) => {
   if (!hasPython()) return t.skip('the Python readers of requirements.txt are not installed');
   const day = second(Date.now() + 2 * DAY_MS).slice(0, 10).replaceAll('-', '');
+  const moved = second(Date.now() + 8 * DAY_MS).slice(0, 10).replaceAll('-', '');
   const weekday = ['SU', 'MO', 'TU', 'WE', 'TH', 'FR', 'SA'][new Date(Date.now() + 2 * DAY_MS).getUTCDay()];
   const ics = [
     'BEGIN:VCALENDAR', 'VERSION:2.0', 'PRODID:-//other//EN',
     'BEGIN:VEVENT', 'UID:nights', 'DTSTAMP:20260101T000000Z', 'SUMMARY:raj', `DTSTART;TZID=Europe/Berlin:${day}T220000`, `DTEND;TZID=Europe/Berlin:${day}T235900`,
     `RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=${[...new Set(['MO', 'WE', 'SU', weekday])]};COUNT=11`, 'END:VEVENT',
     'BEGIN:VEVENT', 'UID:days', 'DTSTAMP:20260101T000000Z', 'SUMMARY:ana', `DTSTART;TZID=Australia/Lord_Howe:${day}T090000`, 'DURATION:PT3H30M',
-    'RRULE:FREQ=DAILY;INTERVAL=3;COUNT=12', 'END:VEVENT', 'END:VCALENDAR', '',
+    'RRULE:FREQ=DAILY;INTERVAL=3;COUNT=12', 'END:VEVENT',
+    // Of the third occurrence somebody moved the time.
+    'BEGIN:VEVENT', 'UID:days', 'DTSTAMP:20260101T000000Z', 'SUMMARY:mei', `RECURRENCE-ID;TZID=Australia/Lord_Howe:${moved}T090000`,
+    `DTSTART;TZID=Australia/Lord_Howe:${moved}T140000`, 'DURATION:PT1H', 'END:VEVENT',
+    'BEGIN:VEVENT', 'UID:months', 'DTSTAMP:20260101T000000Z', 'SUMMARY:raj', `DTSTART:${day}T030000Z`, 'DURATION:PT1H',
+    'RRULE:FREQ=MONTHLY;COUNT=3', 'END:VEVENT', 'END:VCALENDAR', '',
   ].join('\r\n');
   const made = await server.api.post('/api/schedules/photos-primary/import', { ics, dry_run: true });
   assert.deepEqual(made.skipped, []);

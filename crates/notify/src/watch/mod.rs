@@ -90,7 +90,7 @@ impl Watch {
     pub async fn look(&mut self) -> Result<(), WatchError> {
         let missed = self.missed().await;
         if let Some(why) = &missed {
-            tracing::warn!(why, misses = self.state.misses() + 1, "the server was missed");
+            tracing::warn!(%why, misses = self.state.misses() + 1, "the server was missed");
         }
         let mut next = self.state.clone();
         next.step(&self.plan.rules, missed.as_deref(), &self.plan.receivers, self.clock.now());

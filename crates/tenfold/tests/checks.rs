@@ -69,6 +69,35 @@ fn a_check_is_put_looked_at_and_alerts() {
     assert_eq!(code(&bench.run(&["checks", "show", "backup"])), 1);
 }
 
+/// The first block of the guide behind three backticks and `kind`.
+fn guide(kind: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/checks.md");
+    let guide = std::fs::read_to_string(path).unwrap();
+    let (_, rest) = guide.split_once(&format!("```{kind}\n")).unwrap();
+    rest.split("```").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_example_of_the_guide_does_what_it_says() {
+    let bench = Bench::start();
+    bench.set_up();
+    let file = bench.dir.path().join("db1-disk.yaml");
+    std::fs::write(&file, guide("yaml")).unwrap();
+    let commands = guide("sh");
+    let commands: Vec<&str> = commands.lines().filter_map(|line| line.strip_prefix("tenfold ")).collect();
+    assert_eq!(commands.len(), 4, "{commands:?}");
+    for command in commands {
+        let written = command.replace("db1-disk.yaml", file.to_str().unwrap());
+        let args: Vec<&str> = written.split_whitespace().collect();
+        let out = bench.run(&args);
+        assert_eq!(code(&out), 0, "{command}: {}", err(&out));
+    }
+    let shown = json(&bench, &["checks", "show", "db1-disk"]);
+    let spec = &shown["spec"];
+    assert_eq!((&spec["host"], &spec["attempts"], &spec["retry_interval"]), (&"db1".into(), &3.into(), &"15s".into()));
+    assert_eq!(spec["run"]["plugin"][0], "check_disk", "{shown}");
+}
+
 #[test]
 fn a_nagios_configuration_becomes_checks() {
     if !Path::new("/etc/nagios4/nagios.cfg").exists() {

@@ -416,7 +416,8 @@ fn a_mail_is_a_beat() {
     let made = answer(&bench, &["sources", "put", "tape", &file]);
     let secret = made["secret"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     let domain = "alerts.example.org";
-    assert_eq!(mail(port, &format!("tape-0{}@{domain}", &secret[1..]), "x", "", ""), "550");
+    let other = if secret.starts_with('0') { '1' } else { '0' };
+    assert_eq!(mail(port, &format!("tape-{other}{}@{domain}", &secret[1..]), "x", "", ""), "550");
     mail(port, &format!("tape-{secret}@{domain}"), "backup failed: CRITICAL", "whatever it says", "");
     let heard = answer(&bench, &["sources", "show", "tape"]);
     assert_eq!((&heard["heartbeat"]["state"], &heard["heartbeat"]["beats"]), (&json!("beating"), &json!(1)));

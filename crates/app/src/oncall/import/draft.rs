@@ -10,8 +10,8 @@ use jiff::{
 };
 use serde_json::{Value, json};
 use tenfold_oncall::{
-    Basis, DELAY_MS_MAX, DELAY_MS_MIN, Day, LAYERS_MAX, Layer, OverrideKind, Plan, Policy, PolicyStep, REPEAT_MAX,
-    Restriction, Rotation, STEPS_MAX, Schedule, ShiftLength, TARGETS_PER_STEP_MAX, Target, TargetKind,
+    Basis, DELAY_MS_MAX, DELAY_MS_MIN, Day, Layer, OverrideKind, Plan, Policy, PolicyStep, REPEAT_MAX, Restriction,
+    Rotation, STEPS_MAX, Schedule, ShiftLength, TARGETS_PER_STEP_MAX, Target, TargetKind,
 };
 use tenfold_types::Timestamp;
 
@@ -72,7 +72,7 @@ pub(super) fn plain(text: &str) -> String {
     let low = text.to_lowercase();
     let kept: String = low.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
     let joined = kept.split('-').filter(|p| !p.is_empty()).collect::<Vec<_>>().join("-");
-    let name: String = joined.trim_start_matches('.').chars().take(NAME_BYTES_MAX - 6).collect();
+    let name: String = joined.trim_start_matches(['.', '-']).chars().take(NAME_BYTES_MAX - 6).collect();
     if name.is_empty() { "x".to_owned() } else { name }
 }
 
@@ -128,10 +128,6 @@ impl<'k> Draft<'k> {
             policies: BTreeMap::new(),
             out: ImportDraft::default(),
         }
-    }
-
-    pub(super) fn now(&self) -> Timestamp {
-        self.now
     }
 
     pub(super) fn note(&mut self, about: impl Into<String>, message: impl Into<String>) {
@@ -243,30 +239,16 @@ impl<'k> Draft<'k> {
         if wanted > TRACKS_MAX {
             self.note(name, format!("has {wanted} people on call at once; {TRACKS_MAX} are taken over"));
         }
-        let mut made = Vec::new();
-        for track in 0..wanted.min(TRACKS_MAX) {
-            let layers: Vec<Layer> = levels
-                .values()
-                .filter_map(|lanes| lanes.get(track).or_else(|| lanes.last()))
-                .flat_map(|lane| lane.layers.iter().cloned())
-                .collect();
-            if layers.len() > LAYERS_MAX {
-                let many = layers.len();
-                self.note(name, format!("has {many} layers, a schedule at most {LAYERS_MAX}; it is left out"));
-                return;
-            }
-            let plan = Plan {
-                timezone: zone.to_owned(),
-                layers: with_own_names(layers),
-                fallback: Vec::new(),
-                shadows: Vec::new(),
-                min_rest_hours: None,
-                holidays: Vec::new(),
-            };
-            if let Err(message) = plan.check() {
+        let tracks = (0..wanted.min(TRACKS_MAX)).map(|track| track_plan(zone, &levels, track));
+        let plans = match tracks.collect::<Result<Vec<Plan>, String>>() {
+            Ok(plans) => plans,
+            Err(message) => {
                 self.note(name, format!("{message}; it is left out"));
                 return;
             }
+        };
+        let mut made = Vec::new();
+        for (track, plan) in plans.into_iter().enumerate() {
             let called = if track == 0 { name.to_owned() } else { format!("{name}-{}", track + 1) };
             let called = self.free_name("schedule", &called);
             let overrides = self.overrides(name, covers, track);
@@ -282,8 +264,8 @@ impl<'k> Draft<'k> {
     }
 
     fn overrides(&mut self, about: &str, covers: &[Cover], track: usize) -> Vec<NewOverride> {
-        let mut out = Vec::new();
-        for cover in covers.iter().filter(|c| c.end > self.now && c.end > c.start) {
+        let (mut out, now) = (Vec::new(), self.now);
+        for cover in covers.iter().filter(|c| c.end > now && c.end > c.start) {
             let people: Vec<String> = cover.people.iter().filter_map(|id| self.logins.get(id).cloned()).collect();
             let Some(first) = people.first() else {
                 if track == 0 {
@@ -364,10 +346,10 @@ impl<'k> Draft<'k> {
     /// The whole, with the routes as a draft: each matcher list leads to a policy, or nowhere.
     pub(super) fn finished(mut self, routes: &[(Vec<String>, Option<String>)]) -> ImportDraft {
         if !routes.is_empty() {
-            let receiver = |policy: &Option<String>| policy.clone().unwrap_or_else(|| "nobody".to_owned());
+            let receiver = |policy: Option<&str>| policy.unwrap_or("nobody").to_owned();
             let tree: Vec<Value> = routes
                 .iter()
-                .map(|(matchers, policy)| json!({"matchers": matchers, "receiver": receiver(policy)}))
+                .map(|(matchers, policy)| json!({"matchers": matchers, "receiver": receiver(policy.as_deref())}))
                 .collect();
             let policies: BTreeSet<&String> = routes.iter().filter_map(|(_, policy)| policy.as_ref()).collect();
             let mut receivers = vec![json!({"name": "on-call", "quiet": false})];
@@ -381,6 +363,26 @@ impl<'k> Draft<'k> {
     }
 }
 
+fn plan_of(zone: &str, layers: Vec<Layer>) -> Plan {
+    Plan {
+        timezone: zone.to_owned(),
+        layers,
+        fallback: Vec::new(),
+        shadows: Vec::new(),
+        min_rest_hours: None,
+        holidays: Vec::new(),
+    }
+}
+
+/// The plan of one of those who are on call at once: of each level the layers of its lane, or of the last there is.
+fn track_plan(zone: &str, levels: &BTreeMap<i64, Vec<Lane>>, track: usize) -> Result<Plan, String> {
+    let lanes = levels.values().filter_map(|lanes| lanes.get(track).or_else(|| lanes.last()));
+    let layers: Vec<Layer> = lanes.flat_map(|lane| lane.layers.iter().cloned()).collect();
+    let plan = plan_of(zone, with_own_names(layers));
+    plan.check()?;
+    Ok(plan)
+}
+
 /// Layers that never hold at the same time, and when they do.
 struct Lane {
     layers: Vec<Layer>,
@@ -389,14 +391,7 @@ struct Lane {
 
 impl Lane {
     fn of(zone: &str, layer: Layer, now: Timestamp) -> Result<Self, String> {
-        let plan = Plan {
-            timezone: zone.to_owned(),
-            layers: vec![layer.clone()],
-            fallback: Vec::new(),
-            shadows: Vec::new(),
-            min_rest_hours: None,
-            holidays: Vec::new(),
-        };
+        let plan = plan_of(zone, vec![layer.clone()]);
         let spans = Schedule::of_plan("probe", plan, Vec::new())?.spans(now, now.plus_ms(PROBE_MS));
         let mut held: Vec<(Timestamp, Timestamp)> = Vec::new();
         for span in spans.iter().filter(|s| !s.people.is_empty()) {

@@ -96,11 +96,9 @@ pub enum Basis {
     Elapsed,
 }
 
-impl Basis {
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
-    fn is_wall(&self) -> bool {
-        *self == Self::Wall
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_wall(basis: &Basis) -> bool {
+    matches!(*basis, Basis::Wall)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +110,7 @@ pub struct Rotation {
     pub start: DateTime,
     pub shift_length: ShiftLength,
     /// Of shifts in hours; days, weeks and months follow the clock.
-    #[serde(default, skip_serializing_if = "Basis::is_wall")]
+    #[serde(default, skip_serializing_if = "is_wall")]
     pub basis: Basis,
 }
 

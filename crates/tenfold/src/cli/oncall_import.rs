@@ -76,7 +76,11 @@ fn add(lists: &mut Map<String, Value>, name: &str, value: Value) {
 /// The API does not say of a team's rules whose they are: the name of the file does.
 fn belongs_to(value: &mut Value, parent: &str) {
     match value {
-        Value::Array(rows) => rows.iter_mut().for_each(|row| belongs_to(row, parent)),
+        Value::Array(rows) => {
+            for row in rows {
+                belongs_to(row, parent);
+            }
+        }
         Value::Object(fields) => match fields.get_mut("data") {
             Some(rows @ Value::Array(_)) => belongs_to(rows, parent),
             _ => {

@@ -144,7 +144,7 @@ fn shape(shift: &Shift, start: DateTime) -> Result<Shape, String> {
         "hourly" => (Unit::Hour, 3_600),
         "daily" => (Unit::Day, DAY_S),
         "weekly" => (Unit::Week, 7 * DAY_S),
-        // The longest month: what is shorter by a few days is until the next turn.
+        // The shortest month: what lasts as long holds until the next turn.
         "monthly" => (Unit::Month, 28 * DAY_S),
         other => return Err(format!("the frequency `{other}` is not known")),
     };

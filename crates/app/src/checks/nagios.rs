@@ -404,6 +404,8 @@ mod tests {
             define contactgroup {\ncontactgroup_name team\n}\n\
             define timeperiod {\ntimeperiod_name 24x7\nmonday 00:00-24:00\n}\n\
             define timeperiod {\ntimeperiod_name office\nmonday 09:00-17:00\n}\n\
+            define timeperiod {\ntimeperiod_name none\nalias Never\n}\n\
+            define host {\nhost_name lab\ncheck_command ping\ncontacts ana\nnotification_period none\n}\n\
             define host {\nhost_name db\ncheck_command ping\ncontacts ana\nnotification_interval 10\nnotification_period 24x7\n}\n\
             define service {\nhost_name db\nservice_description disk\ncheck_command ping\nnotification_period office\n}\n\
             define service {\nhost_name db\nservice_description load\ncheck_command ping\nnotifications_enabled 0\n}\n\
@@ -441,7 +443,7 @@ mod tests {
             [
                 ("alertname=\"db\"", "ana", String::new()),
                 ("alertname=\"db_disk\"", "ana-2", "office".to_owned()),
-                ("alertname=\"db_load\"", "nobody", String::new()),
+                ("alertname=~\"db_load|lab\"", "nobody", String::new()),
             ]
         );
         assert_eq!(read.spec.inhibit_rules[0].source_matchers, ["alertname=\"db_disk\""]);

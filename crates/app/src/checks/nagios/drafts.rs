@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tenfold_alerting::{InhibitSpec, NamedIntervals, ReceiverSpec, RouteSpec, RoutingSpec};
 use tenfold_oncall::{DELAY_MS_MAX, DELAY_MS_MIN, PolicyStep, STEPS_MAX, TARGETS_PER_STEP_MAX, Target};
-use tenfold_protocols::nagios::{Fields, Resolved};
+use tenfold_protocols::nagios::{Fields, PERIOD_KEYS, Resolved};
 
 use super::{ImportNote, periods, split};
 use crate::oncall::PolicyUpdate;
@@ -254,6 +254,10 @@ impl Drafting<'_> {
 
     fn ladders(&mut self, intervals: &[NamedIntervals]) -> (Vec<(String, PolicyUpdate)>, Vec<RouteSpec>) {
         let escalations = self.escalations();
+        // A period without a day is one in which nobody is told.
+        let empty = |p: &&Fields| p.keys().all(|key| PERIOD_KEYS.contains(&key.as_str()));
+        let never: BTreeSet<&str> =
+            kept(self.resolved, "timeperiod").iter().filter(empty).map(|p| text(p, "timeperiod_name")).collect();
         // By who is told and when: one policy and one route for all checks that are alike in it.
         let mut alike: BTreeMap<(Ladder, String), (String, Vec<&str>)> = BTreeMap::new();
         let mut unheard = Vec::new();
@@ -261,7 +265,9 @@ impl Drafting<'_> {
             let host_fields = self.resolved.hosts.get(host);
             let of_service = service.as_ref().and_then(|s| self.resolved.services.get(&(host.clone(), s.clone())));
             let Some(fields) = of_service.or(host_fields) else { continue };
-            if number(fields, "notifications_enabled") == Some(0.0) {
+            let own_period = Some(text(fields, "notification_period")).filter(|p| !p.is_empty());
+            let period = own_period.unwrap_or_else(|| host_fields.map_or("", |f| text(f, "notification_period")));
+            if number(fields, "notifications_enabled") == Some(0.0) || never.contains(period) {
                 unheard.push(check.as_str());
                 continue;
             }
@@ -273,7 +279,6 @@ impl Drafting<'_> {
             let key = (host.clone(), service.clone());
             let own_escalations: Vec<&Escalation> = escalations.iter().filter(|e| e.on.contains(&key)).collect();
             let ladder = self.ladder(&self.told(from), interval, &own_escalations);
-            let period = text(fields, "notification_period");
             let period = if intervals.iter().any(|i| i.name == period) && period != "24x7" { period } else { "" };
             let called = [text(from, "contact_groups"), text(from, "contacts")].join("-");
             alike.entry((ladder, period.to_owned())).or_insert_with(|| (called, Vec::new())).1.push(check);

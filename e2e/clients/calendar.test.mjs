@@ -87,13 +87,19 @@ test('a personal address gives that person alone, and a renewed one ends it', as
 test('a foreign calendar is laid out as Python lays it out', async (t) => {
   if (!hasPython()) return t.skip('the Python readers of requirements.txt are not installed');
   const day = second(Date.now() + 2 * DAY_MS).slice(0, 10).replaceAll('-', '');
+  const moved = second(Date.now() + 8 * DAY_MS).slice(0, 10).replaceAll('-', '');
   const weekday = ['SU', 'MO', 'TU', 'WE', 'TH', 'FR', 'SA'][new Date(Date.now() + 2 * DAY_MS).getUTCDay()];
   const ics = [
     'BEGIN:VCALENDAR', 'VERSION:2.0', 'PRODID:-//other//EN',
     'BEGIN:VEVENT', 'UID:nights', 'DTSTAMP:20260101T000000Z', 'SUMMARY:raj', `DTSTART;TZID=Europe/Berlin:${day}T220000`, `DTEND;TZID=Europe/Berlin:${day}T235900`,
     `RRULE:FREQ=WEEKLY;INTERVAL=2;BYDAY=${[...new Set(['MO', 'WE', 'SU', weekday])]};COUNT=11`, 'END:VEVENT',
     'BEGIN:VEVENT', 'UID:days', 'DTSTAMP:20260101T000000Z', 'SUMMARY:ana', `DTSTART;TZID=Australia/Lord_Howe:${day}T090000`, 'DURATION:PT3H30M',
-    'RRULE:FREQ=DAILY;INTERVAL=3;COUNT=12', 'END:VEVENT', 'END:VCALENDAR', '',
+    'RRULE:FREQ=DAILY;INTERVAL=3;COUNT=12', 'END:VEVENT',
+    // Of the third occurrence somebody moved the time.
+    'BEGIN:VEVENT', 'UID:days', 'DTSTAMP:20260101T000000Z', 'SUMMARY:mei', `RECURRENCE-ID;TZID=Australia/Lord_Howe:${moved}T090000`,
+    `DTSTART;TZID=Australia/Lord_Howe:${moved}T140000`, 'DURATION:PT1H', 'END:VEVENT',
+    'BEGIN:VEVENT', 'UID:months', 'DTSTAMP:20260101T000000Z', 'SUMMARY:raj', `DTSTART:${day}T030000Z`, 'DURATION:PT1H',
+    'RRULE:FREQ=MONTHLY;COUNT=3', 'END:VEVENT', 'END:VCALENDAR', '',
   ].join('\r\n');
   const made = await server.api.post('/api/schedules/photos-primary/import', { ics, dry_run: true });
   assert.deepEqual(made.skipped, []);
@@ -116,4 +122,18 @@ test('the example of the guide does what it says', async () => {
   assert.equal(said.gap_ms, 0, 'the fallback covers what no layer does');
   assert.deepEqual(said.layers.map((l) => l.name), ['Berlin', 'New York', 'Sydney']);
   assert.match(run('oncall', 'preview', 'follow-the-sun'), /UTC: (ana|raj|mei)/);
+});
+
+test('the requests of the guide do what they say', async () => {
+  const { secret } = await server.api.post('/api/tokens', { name: 'requests', kind: 'robot', role: 'admin' });
+  const env = { ...process.env, TENFOLD_URL: server.url, TENFOLD_TOKEN: secret };
+  const block = (part) => [...GUIDE.matchAll(/```sh\n(.*?)```/gs)].map((m) => m[1]).find((text) => text.includes(part));
+  const run = (text) => JSON.parse(execFileSync('sh', ['-c', text.replace('curl ', 'curl -fsS ')], { env, encoding: 'utf8' }));
+  const policy = run(block('/api/policies/photos"'));
+  assert.deepEqual(policy.steps.map((s) => [s.delay_ms, s.targets[0].name]), [[300_000, 'photos-primary'], [600_000, 'raj']]);
+  assert.equal(policy.repeat, 1);
+  // An override ends in the future, whenever this runs.
+  const day = (n) => second(Date.now() + n * DAY_MS).slice(0, 10);
+  const made = run(block('/overrides"').replace('2026-11-24', day(1)).replace('2026-11-25', day(2)));
+  assert.deepEqual([made.kind, made.person, second(made.start)], ['add', 'mei', `${day(1)}T18:00:00Z`]);
 });

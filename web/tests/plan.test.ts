@@ -7,6 +7,7 @@ test("a plan goes through the form and comes back", () => {
     timezone: "Europe/Berlin",
     layers: [
       { name: "base", rotation: { people: ["ana", "raj"], start: "2026-11-23T09:00:00", shift_length: "1w" }, restrictions: [], end: "2027-01-01T00:00:00Z" },
+      { name: "halves", rotation: { people: ["ana", "mei"], start: "2026-11-23T09:00:00", shift_length: "12h", basis: "elapsed" }, restrictions: [] },
       { name: "day", timezone: "UTC", rotation: { people: ["mei"], start: "2026-11-23T09:00:00", shift_length: "1d" }, restrictions: [{ days: ["mon", "fri"], from: "09:00", to: "17:00" }] },
     ],
     fallback: ["raj"], shadows: [{ person: "zoe" }], min_rest_hours: 11, holidays: ["2026-12-25"],

@@ -55,9 +55,53 @@ struct RawFile {
     event_recorder: Option<Value>,
 }
 
-/// Kinds of receivers that people can be reached by here; the addresses are theirs, not the receiver's.
-const KNOWN_CHANNELS: [(&str, &str); 1] =
-    [("email_configs", "mail goes to the people of the escalation policy, at the address each has set")];
+/// Kinds of receivers whose service carries pages to people here: the product, the channel, and what its address is. The
+/// address is the person's or the room's own; what stands in the file may be a secret, so it is not repeated.
+const CHANNELS: [(&str, &str, &str); 11] = [
+    ("email", "mail", "an address"),
+    ("slack", "slack", "the address of an incoming webhook"),
+    ("mattermost", "mattermost", "the address of an incoming webhook"),
+    ("discord", "discord", "the address of a webhook"),
+    ("msteams", "teams", "the address of a workflow's webhook"),
+    ("msteamsv2", "teams", "the address of a workflow's webhook"),
+    ("telegram", "telegram", "a chat, and the server's bot in `[channels]`"),
+    ("pushover", "pushover", "a user key, and the server's token in `[channels]`"),
+    ("pagerduty", "pagerduty", "a routing key"),
+    ("opsgenie", "opsgenie", "the key of an API integration"),
+    ("sns", "sms", "a number, and the server's account in `[channels]`"),
+];
+
+/// What to do about a kind of receiver.
+fn advice(product: &str) -> String {
+    let Some((_, channel, address)) = CHANNELS.iter().find(|(known, _, _)| *known == product) else {
+        return format!(
+            "{product} carries no pages here; give the receiver an escalation policy, or `webhook_configs`"
+        );
+    };
+    let own = "on Settings, Me, or in `contact` of their profile";
+    let way = format!("the channel `{channel}` is each person's own way ({address}, {own})");
+    let room = if *channel == "mail" { "a list" } else { "a room" };
+    format!("{way}; give the receiver `policy:` with these people, or with an account that stands for {room}")
+}
+
+/// What to do about a key of `global`.
+fn global_advice(key: &str) -> &'static str {
+    match key {
+        _ if key.starts_with("smtp_") => "the mail server stands in `[mail]` of tenfold.toml",
+        _ if key.starts_with("telegram_") => {
+            "the bot stands in `[channels]` of tenfold.toml, the chat in people's profiles"
+        }
+        "pagerduty_url" | "opsgenie_api_url" => "another place of the service stands in `[channels]` of tenfold.toml",
+        "slack_api_url"
+        | "slack_api_url_file"
+        | "mattermost_webhook_url"
+        | "mattermost_webhook_url_file"
+        | "opsgenie_api_key"
+        | "opsgenie_api_key_file" => "addresses and keys are each person's own, in their profile",
+        "http_config" => "proxies and certificates of channels are not set here",
+        _ => "has no equal",
+    }
+}
 
 /// Reads an `alertmanager.yml`.
 ///
@@ -85,7 +129,7 @@ pub fn import_alertmanager(yaml: &str) -> Result<Imported, RoutingError> {
                     spec_global = Some(GlobalSpec { resolve_timeout: Some(text) });
                 }
                 ("resolve_timeout", _) => return Err(wrong("global.resolve_timeout", "is a duration, such as 5m")),
-                _ => report.push(note(format!("global.{key}"), "channels are set up by the server's own settings")),
+                _ => report.push(note(format!("global.{key}"), global_advice(&key))),
             }
         }
     }
@@ -151,11 +195,7 @@ fn read_receiver(
         if count == 0 {
             continue;
         }
-        let message = KNOWN_CHANNELS.iter().find(|(known, _)| known == kind).map_or_else(
-            || format!("{product} is not a channel here; give the receiver an escalation policy instead"),
-            |(_, message)| (*message).to_owned(),
-        );
-        report.push(note(format!("{path}.{kind}"), message));
+        report.push(note(format!("{path}.{kind}"), advice(product)));
     }
     let quiet = quiet.unwrap_or(channels == 0 && policy.is_none());
     Ok(ReceiverSpec { name: name.clone(), quiet, policy, webhook_configs })
@@ -169,4 +209,39 @@ fn write_out(route: &mut RouteSpec) {
     or(&mut route.group_wait, "30s");
     or(&mut route.group_interval, "5m");
     or(&mut route.repeat_interval, "4h");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_channel_says_what_to_do() {
+        let file = "
+global: {smtp_smarthost: 'mail:25', slack_api_url: 'https://hooks.example.org/T0/secret', wechat_api_url: 'https://x'}
+route: {receiver: r}
+receivers:
+- name: r
+  slack_configs: [{api_url: 'https://hooks.example.org/T0/secret', channel: '#web'}]
+  email_configs: [{to: web@example.org}]
+  msteamsv2_configs: [{webhook_url: 'https://teams.example.org/secret'}]
+  wechat_configs: [{to_user: x}]
+  sns_configs: []
+";
+        let report = import_alertmanager(file).unwrap().report;
+        let told = |path: &str| report.iter().find(|n| n.path == path).map_or("", |n| n.message.as_str());
+        for (path, parts) in [
+            ("receivers[0].slack_configs", ["the channel `slack`", "incoming webhook"]),
+            ("receivers[0].email_configs", ["the channel `mail`", "stands for a list"]),
+            ("receivers[0].msteamsv2_configs", ["the channel `teams`", "`policy:`"]),
+            ("receivers[0].wechat_configs", ["wechat carries no pages", "webhook_configs"]),
+            ("global.smtp_smarthost", ["`[mail]`", "tenfold.toml"]),
+            ("global.slack_api_url", ["each person's own", "profile"]),
+            ("global.wechat_api_url", ["no equal", ""]),
+        ] {
+            assert!(parts.iter().all(|p| told(path).contains(p)), "{path}: {}", told(path));
+        }
+        assert_eq!(told("receivers[0].sns_configs"), "", "an empty list says nothing");
+        assert!(report.iter().all(|n| !n.message.contains("secret")), "{report:?}");
+    }
 }

@@ -86,23 +86,26 @@ struct RawTime {
 impl TimeInterval {
     /// Whether `at` is inside. A zone that is no longer known makes it hold never.
     pub fn contains(&self, at: Timestamp) -> bool {
-        let zone = match &self.location {
-            None => TimeZone::UTC,
-            Some(name) => match TimeZone::get(name) {
-                Ok(zone) => zone,
-                Err(_) => return false,
-            },
-        };
+        let Some(zone) = self.zone() else { return false };
         let Ok(instant) = jiff::Timestamp::from_millisecond(at.millis()) else { return false };
         let local = instant.to_zoned(zone);
+        self.time_holds(&local) && self.date_holds(local.date())
+    }
+
+    /// Its zone, if that is known.
+    pub(crate) fn zone(&self) -> Option<TimeZone> {
+        self.location.as_ref().map_or(Some(TimeZone::UTC), |name| TimeZone::get(name).ok())
+    }
+
+    /// Whether some time of this day may be inside.
+    pub(crate) fn date_holds(&self, date: Date) -> bool {
         let within = |ranges: &[Range], value: i32| {
             ranges.is_empty() || ranges.iter().any(|r| (r.begin..=r.end).contains(&value))
         };
-        self.time_holds(&local)
-            && self.day_holds(local.date())
-            && within(&self.months, i32::from(local.month()))
-            && within(&self.weekdays, i32::from(local.weekday().to_sunday_zero_offset()))
-            && within(&self.years, i32::from(local.year()))
+        self.day_holds(date)
+            && within(&self.months, i32::from(date.month()))
+            && within(&self.weekdays, i32::from(date.weekday().to_sunday_zero_offset()))
+            && within(&self.years, i32::from(date.year()))
     }
 
     fn time_holds(&self, local: &Zoned) -> bool {

@@ -105,6 +105,7 @@ impl House {
             starts_at: at(from),
             ends_at: at(to),
             recurs: vec![],
+            deploy: None,
         };
         self.mutes.push(Mute::new("m1", spec).expect("a whole mute"));
     }
@@ -272,6 +273,7 @@ fn a_maintenance_comes_back() {
         starts_at: at(0),
         ends_at: at(30 * 86_400),
         recurs: vec![sunday],
+        deploy: None,
     };
     let mute = Mute::new("1", spec.clone()).unwrap();
     let holds: Vec<bool> = (0..14).map(|day| mute.holds(at(day * 86_400))).collect();

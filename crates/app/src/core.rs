@@ -6,7 +6,7 @@ use tenfold_store::{Db, StoreError, Tx};
 use tenfold_types::{Clock, Entropy, Event, EventDraft, EventId, Fault, Timestamp};
 
 use crate::{
-    agents, alerts, chat, checks, deploys, flags, forges, incidents, metrics, noise, oncall, people, permits,
+    agents, alerts, chat, checks, deploys, flags, forges, incidents, metrics, noise, oncall, people, permits, pulse,
     record::RecordHub, settings::Settings, sources,
 };
 
@@ -34,6 +34,7 @@ pub struct Inner {
     pub checks: checks::State,
     pub sources: sources::State,
     pub noise: noise::State,
+    pub pulse: pulse::State,
 }
 
 impl std::ops::Deref for App {
@@ -71,6 +72,7 @@ impl App {
             checks: checks::State::default(),
             sources: sources::State::default(),
             noise: noise::State::default(),
+            pulse: pulse::State::default(),
         }))
     }
 

@@ -23,6 +23,7 @@ pub mod oncall;
 pub mod people;
 pub mod permits;
 pub mod private_file;
+pub mod pulse;
 pub mod record;
 pub mod rule_tests;
 pub mod settings;
@@ -72,6 +73,8 @@ pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     tasks.spawn(checks::run(app.clone(), stop.clone()));
     tasks.spawn(noise::run(app.clone(), stop.clone()));
     tasks.spawn(delivery::run(app.clone(), stop.clone()));
+    tasks.spawn(oncall::run(app.clone(), stop.clone()));
+    tasks.spawn(sources::run(app.clone(), stop.clone()));
     tasks.close();
     tasks
 }

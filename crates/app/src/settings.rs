@@ -299,11 +299,15 @@ pub struct Alerts {
     pub evaluation_interval_ms: u64,
     /// Deploys and flips this long before an alert count as its suspects.
     pub suspect_window_ms: i64,
+    /// What fires again this soon after its alerts ended an incident opens it again; 0 for never.
+    pub reopen_window_ms: i64,
+    /// A test page is old after so many days; 0 asks nobody for tests.
+    pub readiness_test_days: u32,
 }
 
 impl Default for Alerts {
     fn default() -> Self {
-        Self { evaluation_interval_ms: 5_000, suspect_window_ms: 30 * 60_000 }
+        Self { evaluation_interval_ms: 5_000, suspect_window_ms: 30 * 60_000, reopen_window_ms: 5 * 60_000, readiness_test_days: 7 }
     }
 }
 

@@ -156,6 +156,31 @@ async fn results_from_outside_and_their_silence() {
 }
 
 #[tokio::test]
+async fn silence_has_the_severity_of_the_check_or_one_of_its_own() {
+    let (world, _) = start().await;
+    let app = &world.app;
+    let passive = serde_json::json!({"run": {"passive": {}}, "freshness": "1m", "attempts": 1});
+    let mut mild = passive.clone();
+    mild["stale_severity"] = "info".into();
+    app.check_put(&Caller::system(), "nightly", spec(passive)).await.expect("put");
+    app.check_put(&Caller::system(), "weekly", spec(mild.clone())).await.expect("put");
+    for name in ["nightly", "weekly"] {
+        let done = PassiveResult { status: "ok".to_owned(), output: "done".to_owned() };
+        app.check_passive(&Caller::system(), name, done).await.expect("taken");
+    }
+    pass(&world, 61_000).await;
+    let mut fires = firing(app).await;
+    fires.sort();
+    assert_eq!(fires, ["nightly critical", "weekly info"], "an unknown result alone would be a warning");
+    // A result that says that it knows nothing is another thing.
+    let unknown = PassiveResult { status: "unknown".to_owned(), output: "?".to_owned() };
+    app.check_passive(&Caller::system(), "nightly", unknown).await.expect("taken");
+    assert!(firing(app).await.contains(&"nightly warning".to_owned()), "{:?}", firing(app).await);
+    mild["stale_severity"] = "loud".into();
+    assert!(app.check_put(&Caller::system(), "weekly", spec(mild)).await.is_err());
+}
+
+#[tokio::test]
 async fn flapping_raises_one_alert_and_keeps_it() {
     let (world, script) = start().await;
     let app = &world.app;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub mod alerts;
 mod check;
 mod command;
 mod expects;
@@ -54,6 +55,8 @@ pub struct Pipeline {
     pub metrics: Option<Metrics>,
     #[serde(default = "max_commits_default")]
     pub max_commits: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mute_alerts: Option<alerts::MuteAlerts>,
     #[serde(default, skip_serializing_if = "Hooks::is_empty")]
     pub hooks: Box<Hooks>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -186,8 +186,13 @@ fn read_incident(incidents: &mut BTreeMap<i64, Incident>, number: i64, what: &st
         }
         None => {}
     }
-    if what == "resolved" {
-        incident.resolved_at = Some(event.occurred_at);
-        incident.seq = event.seq;
+    match what {
+        "resolved" => {
+            incident.resolved_at = Some(event.occurred_at);
+            incident.seq = event.seq;
+        }
+        // One incident all the same, and its end is the last one.
+        "reopened" => incident.resolved_at = None,
+        _ => {}
     }
 }

@@ -265,3 +265,16 @@ fn from_events_to_the_sentence() {
         assert_eq!((figure.value, figure.n), (None, 0), "no data is not a figure");
     }
 }
+
+#[test]
+fn an_incident_that_opens_again_is_one_and_ends_when_it_ends_for_good() {
+    let of = |seq: i64, minute: i64, kind: &str| {
+        event(seq, minute, EventDraft::new(Actor::system(), Source::System, kind, "").incident(1))
+    };
+    let mut events = vec![of(1, 0, "incident.opened"), of(2, 5, "incident.resolved"), of(3, 7, "incident.reopened")];
+    let open = facts_from_events(&events).incidents;
+    assert_eq!((open.len(), open[0].resolved_at), (1, None));
+    events.push(of(4, 20, "incident.resolved"));
+    let over = facts_from_events(&events).incidents;
+    assert_eq!((over.len(), over[0].resolved_at, over[0].seq), (1, Some(Timestamp(20 * 60_000)), 4));
+}

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use serde::Serialize;
 use tenfold_app::sources::{
-    AlertHookAnswer, AlertSourceList, AlertSourcePut, AlertSourceSpec, AlertSourceTry, AlertSourceView,
+    AlertHookAnswer, AlertSourceList, AlertSourcePut, AlertSourceSpec, AlertSourceTry, AlertSourceView, HeartbeatAnswer,
 };
 use tenfold_app::{App, Role};
 use tenfold_protocols::alert_hook::BODY_BYTES_MAX;
@@ -17,11 +17,15 @@ use crate::{Api, ApiError, Body, PathOf, Policy, push};
 
 /// A sender sends its few kilobytes at once.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a heartbeat may send along; nobody reads it.
+const BEAT_BYTES_MAX: usize = 64 << 10;
 
 pub fn api() -> Api {
     Api::new("alert sources")
         // The signature says who sends; it is checked before anything is read.
         .add(Policy::Public, routes!(hook))
+        // The secret in the address does.
+        .add(Policy::Public, routes!(beat, beat_by_get))
         .add(Policy::Viewer, routes!(list))
         .add(Policy::Viewer, routes!(show))
         .add(Policy::Role(Role::Deployer), routes!(put, delete))
@@ -55,6 +59,41 @@ async fn hook(
     let _place = app.sources.place().await?;
     let body = push::whole_within(request, BODY_BYTES_MAX, BODY_TIMEOUT).await?;
     Ok(Json(app.alert_hook(&name, header, &body).await?))
+}
+
+/// A heartbeat is heard. What is in the body is not looked at.
+#[utoipa::path(post, path = "/api/heartbeats/{name}/{secret}", operation_id = "heartbeat", params(("name" = String, Path), ("secret" = String, Path)), responses(
+    (status = 200, body = HeartbeatAnswer),
+    (status = 404, description = "No heartbeat has this name and secret; nothing was written."),
+    (status = 413, description = "The body is larger than 64 KiB."),
+    (status = 503, description = "Too many at once; to be sent again."),
+))]
+async fn beat(
+    State(app): State<App>,
+    PathOf((name, secret)): PathOf<(String, String)>,
+    request: Request,
+) -> Result<Json<HeartbeatAnswer>, ApiError> {
+    heard(&app, &name, &secret, request).await
+}
+
+/// The same for senders that can only fetch an address.
+#[utoipa::path(get, path = "/api/heartbeats/{name}/{secret}", operation_id = "heartbeat_by_get", params(("name" = String, Path), ("secret" = String, Path)), responses(
+    (status = 200, body = HeartbeatAnswer),
+    (status = 404, description = "No heartbeat has this name and secret; nothing was written."),
+    (status = 503, description = "Too many at once; to be sent again."),
+))]
+async fn beat_by_get(
+    State(app): State<App>,
+    PathOf((name, secret)): PathOf<(String, String)>,
+    request: Request,
+) -> Result<Json<HeartbeatAnswer>, ApiError> {
+    heard(&app, &name, &secret, request).await
+}
+
+async fn heard(app: &App, name: &str, secret: &str, request: Request) -> Result<Json<HeartbeatAnswer>, ApiError> {
+    let _place = app.sources.beat_place().await?;
+    push::whole_within(request, BEAT_BYTES_MAX, BODY_TIMEOUT).await?;
+    Ok(Json(app.heartbeat(name, secret).await?))
 }
 
 /// All sources of alerts, without their secrets.

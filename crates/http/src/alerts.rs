@@ -5,7 +5,8 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenfold_app::alerts::{
-    AlertView, Foretold, MuteView, NewMute, Question, RoutingView, RuleGroupView, RuleView, WhyView,
+    AlertView, CalendarAsk, Foretold, MuteCalendar, MutePreview, MuteView, NewMute, Question, RoutingView,
+    RuleGroupView, RuleView, WhyView,
 };
 use tenfold_app::{App, Role};
 use utoipa_axum::routes;
@@ -20,8 +21,10 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(rule_file))
         .add(Policy::Role(Role::Deployer), routes!(rules_put, rules_delete))
         .add(Policy::Viewer, routes!(mutes))
+        .add(Policy::Viewer, routes!(mutes_calendar))
         .add(Policy::Role(Role::Responder), routes!(mute_create))
-        .add(Policy::Role(Role::Responder), routes!(mute_delete))
+        .add(Policy::Role(Role::Responder), routes!(mute_preview))
+        .add(Policy::Role(Role::Responder), routes!(mute_change, mute_delete))
         .add(Policy::Viewer, routes!(why))
         .add(Policy::Viewer, routes!(simulate))
         .add(Policy::Viewer, routes!(routing))
@@ -104,10 +107,50 @@ async fn rules_delete(
     Ok(Json(AlertsDone { done: true }))
 }
 
-/// The mutes that hold.
-#[utoipa::path(get, path = "/api/mutes", responses((status = 200, body = MuteList)))]
-async fn mutes(State(app): State<App>) -> Result<Json<MuteList>, ApiError> {
-    Ok(Json(MuteList { items: app.mutes().await? }))
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct MuteFilter {
+    /// With those that are over, the last 500 of them.
+    #[serde(default)]
+    all: bool,
+}
+
+/// The mutes that hold or will hold.
+#[utoipa::path(get, path = "/api/mutes", params(MuteFilter), responses((status = 200, body = MuteList)))]
+async fn mutes(State(app): State<App>, QueryOf(q): QueryOf<MuteFilter>) -> Result<Json<MuteList>, ApiError> {
+    let items = if q.all { app.mutes_all().await? } else { app.mutes().await? };
+    Ok(Json(MuteList { items }))
+}
+
+/// When which mute holds, those that are over among them.
+#[utoipa::path(get, path = "/api/mutes/calendar", params(CalendarAsk), responses((status = 200, body = MuteCalendar)))]
+async fn mutes_calendar(
+    State(app): State<App>,
+    QueryOf(ask): QueryOf<CalendarAsk>,
+) -> Result<Json<MuteCalendar>, ApiError> {
+    Ok(Json(app.mutes_calendar(ask).await?))
+}
+
+/// What a mute would keep quiet and when; nothing is changed.
+#[utoipa::path(post, path = "/api/mutes/preview", request_body = NewMute, responses((status = 200, body = MutePreview)))]
+async fn mute_preview(
+    State(app): State<App>,
+    Who(who): Who,
+    Body(new): Body<NewMute>,
+) -> Result<Json<MutePreview>, ApiError> {
+    Ok(Json(app.mute_preview(&who, new).await?))
+}
+
+/// Changes a mute. With another kind, other matchers or another start it is ended and made anew under a new number.
+#[utoipa::path(put, path = "/api/mutes/{id}", params(("id" = i64, Path)), request_body = NewMute, responses((status = 200, body = MuteView)))]
+async fn mute_change(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(id): PathOf<i64>,
+    Body(new): Body<NewMute>,
+) -> Result<Json<MuteView>, ApiError> {
+    Ok(Json(app.mute_change(&who, id, new).await?))
 }
 
 /// Keeps matching alerts from paging until a time, for a reason.

@@ -43,25 +43,34 @@ impl OpenApiText {
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
-struct Health {
+struct Alive {
     status: &'static str,
 }
 
-/// The process runs.
-#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Health)))]
-async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok" })
+#[derive(Serialize, utoipa::ToSchema)]
+struct Ready {
+    status: &'static str,
+    /// How long ago this node looked at its rules, and at what has to be paged, last; absent before it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rules_ms_ago: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pages_ms_ago: Option<i64>,
 }
 
-/// The store answers.
-#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Health), (status = 503, body = Health)))]
+/// The process runs.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = Alive)))]
+async fn healthz() -> Json<Alive> {
+    Json(Alive { status: "ok" })
+}
+
+/// The store answers; and when the loops that page people went round, which changes nothing of the status.
+#[utoipa::path(get, path = "/readyz", responses((status = 200, body = Ready), (status = 503, body = Ready)))]
 async fn readyz(State(app): State<App>) -> Response {
-    match app.setup_needed().await {
-        Ok(_) => Json(Health { status: "ok" }).into_response(),
-        Err(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "the store does not answer" })).into_response()
-        }
-    }
+    let answers = app.setup_needed().await.is_ok();
+    let pulse = app.pulse();
+    let status = if answers { "ok" } else { "the store does not answer" };
+    let ready = Json(Ready { status, rules_ms_ago: pulse.rules_ms_ago, pages_ms_ago: pulse.pages_ms_ago });
+    if answers { ready.into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, ready).into_response() }
 }
 
 /// This document.

@@ -7,8 +7,9 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use tenfold_app::oncall::{
     CalendarAddress, CalendarImport, CalendarImported, DigestView, Draft, FairnessAsk, FairnessView, NewOverride,
-    NewSwap, OnCallView, OverrideView, PolicyUpdate, PolicyView, PreviewAsk, PreviewView, ScheduleUpdate, ScheduleView,
-    SuggestAsk, SuggestionView, SwapView, VersionView,
+    NewSwap, OnCallView, OncallImport, OncallImported, OverrideView, PolicyPreviewView, PolicyUpdate, PolicyView,
+    PreviewAsk, PreviewView, ReadinessView, ScheduleUpdate, ScheduleView, SuggestAsk, SuggestionView, SwapView,
+    VersionView,
 };
 use tenfold_app::{App, Role};
 use tenfold_types::Timestamp;
@@ -31,6 +32,7 @@ pub fn api() -> Api {
         .add(Policy::Public, routes!(calendar))
         .add(Policy::Person, routes!(calendar_renew, calendar_end))
         .add(Policy::Role(Role::Responder), routes!(import))
+        .add(Policy::Role(Role::Deployer), routes!(import_export))
         .add(Policy::Viewer, routes!(swaps))
         .add(Policy::Role(Role::Responder), routes!(swap_ask))
         .add(Policy::Role(Role::Responder), routes!(swap_accept))
@@ -39,7 +41,9 @@ pub fn api() -> Api {
         .add(Policy::Role(Role::Responder), routes!(override_delete))
         .add(Policy::Role(Role::Responder), routes!(take))
         .add(Policy::Viewer, routes!(on_call))
+        .add(Policy::Viewer, routes!(readiness))
         .add(Policy::Viewer, routes!(policies))
+        .add(Policy::Viewer, routes!(policy_preview))
         .add(Policy::Role(Role::Deployer), routes!(policy_put, policy_delete))
 }
 
@@ -91,6 +95,12 @@ struct PreviewDraft {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     from: Option<Timestamp>,
+}
+
+/// Everybody who may be paged within two weeks, and what stands between them and a page; steps of policies without anybody.
+#[utoipa::path(get, path = "/api/readiness", responses((status = 200, body = ReadinessView)))]
+async fn readiness(State(app): State<App>) -> Result<Json<ReadinessView>, ApiError> {
+    Ok(Json(app.readiness().await?))
 }
 
 /// All schedules, with who is on call and the shifts of the next 14 days.
@@ -217,6 +227,16 @@ async fn import(
     Ok(Json(app.calendar_import(&who, &name, import).await?))
 }
 
+/// Takes over what Grafana OnCall or Opsgenie exported: people, schedules, policies; or says what it would make.
+#[utoipa::path(post, path = "/api/on-call/import", request_body = OncallImport, responses((status = 200, body = OncallImported)))]
+async fn import_export(
+    State(app): State<App>,
+    Who(who): Who,
+    Body(asked): Body<OncallImport>,
+) -> Result<Json<OncallImported>, ApiError> {
+    Ok(Json(app.oncall_import(&who, asked).await?))
+}
+
 /// The swaps that wait for an answer.
 #[utoipa::path(get, path = "/api/swaps", responses((status = 200, body = SwapList)))]
 async fn swaps(State(app): State<App>) -> Result<Json<SwapList>, ApiError> {
@@ -320,6 +340,15 @@ async fn on_call(State(app): State<App>) -> Result<Json<OnCallList>, ApiError> {
 #[utoipa::path(get, path = "/api/policies", responses((status = 200, body = PolicyList)))]
 async fn policies(State(app): State<App>) -> Result<Json<PolicyList>, ApiError> {
     Ok(Json(PolicyList { items: app.policies().await? }))
+}
+
+/// Whom a policy, saved or not, would page if an incident opened now and nobody acknowledged; nothing is changed.
+#[utoipa::path(post, path = "/api/policies/preview", request_body = PolicyUpdate, responses((status = 200, body = PolicyPreviewView)))]
+async fn policy_preview(
+    State(app): State<App>,
+    Body(update): Body<PolicyUpdate>,
+) -> Result<Json<PolicyPreviewView>, ApiError> {
+    Ok(Json(app.policy_preview(update).await?))
 }
 
 /// Makes or changes a policy; open incidents go on with the one they opened with.

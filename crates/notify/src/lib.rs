@@ -9,12 +9,13 @@ mod forge;
 mod mail;
 mod path;
 pub mod services;
+pub mod watch;
 mod webhook;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError};
+use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, Update};
 use tenfold_app::{App, Settings};
 use tenfold_types::Clock;
 
@@ -88,14 +89,44 @@ impl Notifier for Channels {
             (channel, _) if self.services.serves(channel) => {
                 self.services.send(channel, to, message, idempotency_key).await
             }
-            _ => Err(NotifyError {
-                too_large: false,
-                permanent: true,
-                retry_after_ms: None,
-                message: format!("the channel {} is not set up", channel.as_str()),
-            }),
+            _ => Err(not_set_up(channel)),
         }
     }
+
+    async fn deliver(
+        &self,
+        channel: Channel,
+        to: &str,
+        message: &Notice,
+        idempotency_key: &str,
+    ) -> Result<Option<String>, NotifyError> {
+        if self.services.serves(channel) {
+            return self.services.deliver(channel, to, message, idempotency_key).await;
+        }
+        self.send(channel, to, message, idempotency_key).await.map(|()| None)
+    }
+
+    async fn update(
+        &self,
+        channel: Channel,
+        to: &str,
+        update: &Update,
+        idempotency_key: &str,
+    ) -> Result<(), NotifyError> {
+        match (channel, &self.mail) {
+            (Channel::Mail, Some(mail)) => mail.answer(to, update, idempotency_key).await,
+            (Channel::Webhook, _) => self.webhook.update(to, update, idempotency_key).await,
+            (channel, _) if self.services.serves(channel) => {
+                self.services.update(channel, to, update, idempotency_key).await
+            }
+            _ => Err(not_set_up(channel)),
+        }
+    }
+}
+
+fn not_set_up(channel: Channel) -> NotifyError {
+    let message = format!("the channel {} is not set up", channel.as_str());
+    NotifyError { too_large: false, permanent: true, retry_after_ms: None, message }
 }
 
 /// An error with the causes behind it, in one line.

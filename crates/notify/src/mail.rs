@@ -8,7 +8,7 @@ use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
-use tenfold_app::alerts::{Notice, NotifyError};
+use tenfold_app::alerts::{Notice, NotifyError, Update};
 use tenfold_app::settings::{self, Tls};
 use tenfold_types::{Clock, Timestamp};
 
@@ -58,7 +58,19 @@ impl Mail {
     }
 
     pub(crate) async fn send(&self, to: &str, notice: &Notice, key: &str) -> Result<(), NotifyError> {
-        let message = self.message(to, notice, key)?;
+        let root = format!("<{}@{}>", notice.thread, self.domain);
+        self.hand_over(self.message(to, notice, key, (&root, &root))?).await
+    }
+
+    /// An answer to the mail of a page, in its conversation and under its subject, so that readers keep them together.
+    pub(crate) async fn answer(&self, to: &str, update: &Update, key: &str) -> Result<(), NotifyError> {
+        let notice = Notice { subject: format!("Re: {}", update.notice.subject), ..update.notice.clone() };
+        let page = format!("<{}@{}>", update.page_key, self.domain);
+        let references = format!("<{}@{}> {page}", notice.thread, self.domain);
+        self.hand_over(self.message(to, &notice, key, (&page, &references))?).await
+    }
+
+    async fn hand_over(&self, message: Message) -> Result<(), NotifyError> {
         match self.transport.send(message).await {
             Ok(_) => Ok(()),
             Err(error) => Err(NotifyError {
@@ -70,18 +82,18 @@ impl Mail {
         }
     }
 
-    fn message(&self, to: &str, notice: &Notice, key: &str) -> Result<Message, NotifyError> {
+    /// `refers` is what it answers and all that went before.
+    fn message(&self, to: &str, notice: &Notice, key: &str, refers: (&str, &str)) -> Result<Message, NotifyError> {
         let never = |message: String| NotifyError { too_large: false, permanent: true, retry_after_ms: None, message };
         let to: Mailbox = to.parse().map_err(|_| never(format!("`{to}` is not a mail address")))?;
-        let root = format!("<{}@{}>", notice.thread, self.domain);
         Message::builder()
             .from(self.from.clone())
             .to(to)
             .subject(notice.subject.clone())
             .date(system_time(self.clock.now()))
             .message_id(Some(format!("<{key}@{}>", self.domain)))
-            .in_reply_to(root.clone())
-            .references(root)
+            .in_reply_to(refers.0.to_owned())
+            .references(refers.1.to_owned())
             .header(AutoSubmitted)
             .header(IncidentNumber(notice.incident.to_string()))
             .header(ContentType::TEXT_PLAIN)

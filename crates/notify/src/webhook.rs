@@ -12,7 +12,7 @@ use hmac::{Hmac, Mac};
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use sha2::Sha256;
-use tenfold_app::alerts::{Notice, NotifyError, WebhookPoster};
+use tenfold_app::alerts::{Notice, NotifyError, Update, WebhookPoster};
 use tenfold_app::private_file;
 use tenfold_types::Clock;
 
@@ -59,6 +59,14 @@ impl Webhook {
 
     pub(crate) async fn send(&self, url: &str, notice: &Notice, key: &str) -> Result<(), NotifyError> {
         let body = serde_json::json!({"type": "page", "timestamp": notice.at, "data": notice}).to_string();
+        self.post(url, body, key, TIMEOUT).await
+    }
+
+    /// `page.grown`, `page.acknowledged` or `page.over`, about the page whose `webhook-id` is in `page`.
+    pub(crate) async fn update(&self, url: &str, update: &Update, key: &str) -> Result<(), NotifyError> {
+        let kind = format!("page.{}", update.kind.as_str());
+        let data = serde_json::json!({"page": update.page_key, "news": update.news, "notice": update.notice});
+        let body = serde_json::json!({"type": kind, "timestamp": self.clock.now(), "data": data}).to_string();
         self.post(url, body, key, TIMEOUT).await
     }
 }

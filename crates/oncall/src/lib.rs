@@ -2,8 +2,8 @@
 //! state machine.
 //!
 //! No IO, no clock: the instant is a parameter. A rotation is an anchor in civil time plus k times a unit, resolved in
-//! the schedule's time zone; it never counts elapsed seconds, so a handoff at 09:00 stays at 09:00 over a change of
-//! clocks.
+//! the schedule's time zone; a handoff at 09:00 stays at 09:00 over a change of clocks. Only a rotation of hours may say
+//! that its hours are counted as they pass.
 
 mod escalation;
 mod fairness;
@@ -12,6 +12,7 @@ mod layer;
 mod overrides;
 mod plan;
 mod policy;
+mod readiness;
 mod rotation;
 mod schedule;
 
@@ -25,5 +26,6 @@ pub use policy::{
     DELAY_MS_MAX, DELAY_MS_MIN, DEPLOYER_WITHIN_MS_MAX, DeployerFirst, OFFSET_MAX, Policy, PolicyStep, REPEAT_MAX,
     STEPS_MAX, TARGETS_PER_STEP_MAX, Target, TargetKind,
 };
-pub use rotation::{PEOPLE_PER_ROTATION_MAX, Rotation, ShiftLength, Unit};
+pub use readiness::{Account, ReachFacts, TestFacts, Unready, nobody_from, unready};
+pub use rotation::{Basis, PEOPLE_PER_ROTATION_MAX, Rotation, ShiftLength, Unit};
 pub use schedule::{Duty, PREVIEW_MS_MAX, PREVIEW_SPANS_MAX, Schedule, ShortRest, Span, Version};

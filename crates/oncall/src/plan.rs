@@ -9,7 +9,7 @@ use tenfold_types::Timestamp;
 
 use crate::{
     layer::{Layer, RESTRICTIONS_PER_LAYER_MAX},
-    rotation::{PEOPLE_PER_ROTATION_MAX, Rotation},
+    rotation::{Basis, PEOPLE_PER_ROTATION_MAX, Rotation, Unit},
 };
 
 pub const LAYERS_MAX: usize = 20;
@@ -178,6 +178,10 @@ impl Plan {
                 return Err(said(format!(
                     "a rotation has 1 to {PEOPLE_PER_ROTATION_MAX} people, this one has {people}"
                 )));
+            }
+            if layer.rotation.basis == Basis::Elapsed && layer.rotation.shift_length.unit != Unit::Hour {
+                let length = layer.rotation.shift_length;
+                return Err(said(format!("`basis: elapsed` is for shifts of hours, like 12h, not {length}")));
             }
             let zone = self.zone_of(layer).map_err(said)?;
             if layer.rotation.shift_at(&zone, Timestamp(0)).is_none() {

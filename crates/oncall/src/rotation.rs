@@ -13,6 +13,7 @@ use tenfold_types::Timestamp;
 pub const PEOPLE_PER_ROTATION_MAX: usize = 100;
 /// Units in one shift.
 const COUNT_MAX: i64 = 366;
+const HOUR_MS: i64 = 3_600_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
@@ -84,6 +85,22 @@ impl<'de> Deserialize<'de> for ShiftLength {
     }
 }
 
+/// What a shift of hours is counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// The clock on the wall: a handoff stays at its hour, and a shift over a change of clocks is longer or shorter.
+    #[default]
+    Wall,
+    /// Hours that pass: every shift is as long as every other, and handoffs move by an hour when the clocks change.
+    Elapsed,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+const fn is_wall(basis: &Basis) -> bool {
+    matches!(*basis, Basis::Wall)
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rotation {
@@ -92,22 +109,37 @@ pub struct Rotation {
     /// The anchor, in the schedule's time zone: `2026-11-23T09:00:00`.
     pub start: DateTime,
     pub shift_length: ShiftLength,
+    /// Of shifts in hours; days, weeks and months follow the clock.
+    #[serde(default, skip_serializing_if = "is_wall")]
+    pub basis: Basis,
 }
 
 impl Rotation {
-    /// Civil time of the k-th handoff; `None` beyond the years 1 to 9999.
+    /// Milliseconds of a shift whose hours are counted as they pass.
+    fn elapsed_ms(&self) -> Option<i64> {
+        let counted = self.basis == Basis::Elapsed && self.shift_length.unit == Unit::Hour;
+        counted.then(|| self.shift_length.count.saturating_mul(HOUR_MS))
+    }
+
+    /// Civil time of the k-th handoff by the clock; `None` beyond the years 1 to 9999.
     pub fn civil_handoff(&self, k: i64) -> Option<DateTime> {
         self.start.checked_add(self.shift_length.times(k)?).ok()
     }
 
     /// Instant of the k-th handoff; `None` beyond the calendar.
     pub fn handoff(&self, zone: &TimeZone, k: i64) -> Option<Timestamp> {
+        if let Some(length_ms) = self.elapsed_ms() {
+            return Some(Timestamp(resolve(zone, self.start)?.millis().checked_add(length_ms.checked_mul(k)?)?));
+        }
         resolve(zone, self.civil_handoff(k)?)
     }
 
     /// The number of the shift that holds at `at`: the last k whose handoff is not after it. Negative before the
     /// anchor; `None` beyond the calendar.
     pub fn shift_at(&self, zone: &TimeZone, at: Timestamp) -> Option<i64> {
+        if let Some(length_ms) = self.elapsed_ms() {
+            return Some(at.since_ms(resolve(zone, self.start)?).div_euclid(length_ms.max(1)));
+        }
         let civil = Instant::from_millisecond(at.millis()).ok()?.to_zoned(zone.clone()).datetime();
         let hours = civil.duration_since(self.start).as_hours();
         let length = self.shift_length.count;

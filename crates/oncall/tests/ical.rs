@@ -73,12 +73,71 @@ fn repetitions_keep_the_clock_over_a_change() {
 }
 
 #[test]
+fn months_by_their_days_and_their_weekdays() {
+    let monthly = |start: &str, rule: &str| {
+        let all = starts(&format!("DTSTART:{start}\r\nDURATION:PT1H\r\nRRULE:FREQ=MONTHLY;{rule}"));
+        all.into_iter().map(|at| at[5..10].to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        monthly("20260131T090000Z", "COUNT=3"),
+        ["01-31", "03-31", "05-31"],
+        "months without a 31st are left out"
+    );
+    assert_eq!(monthly("20260115T090000Z", "INTERVAL=4;COUNT=3"), ["01-15", "05-15", "09-15"]);
+    assert_eq!(monthly("20260120T090000Z", "BYDAY=3TU;COUNT=3"), ["01-20", "02-17", "03-17"]);
+    assert_eq!(monthly("20260130T090000Z", "BYDAY=-1FR;COUNT=3"), ["01-30", "02-27", "03-27"]);
+    assert_eq!(monthly("20260131T090000Z", "BYMONTHDAY=-1;COUNT=4"), ["01-31", "02-28", "03-31", "04-30"]);
+    assert_eq!(monthly("20260213T090000Z", "BYDAY=FR;BYMONTHDAY=13;COUNT=3"), ["02-13", "03-13", "11-13"]);
+    assert_eq!(monthly("20260130T090000Z", "BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1;COUNT=3"), ["01-30", "02-27", "03-31"]);
+    assert_eq!(monthly("20260101T090000Z", "BYMONTH=1,7;BYMONTHDAY=1,2;COUNT=4"), ["01-01", "01-02", "07-01", "07-02"]);
+    assert_eq!(monthly("20260115T090000Z", "UNTIL=20260401T000000Z").len(), 3);
+    let berlin = "DTSTART;TZID=Europe/Berlin:20260301T090000\r\nDURATION:PT1H\r\nRRULE:FREQ=MONTHLY;COUNT=2";
+    assert_eq!(starts(berlin), ["2026-03-01T08:00", "2026-04-01T07:00"], "the clock is kept");
+}
+
+#[test]
+fn changed_occurrences_stand_for_those_of_the_rule() {
+    let zone = TimeZone::get("Europe/Berlin").expect("a zone");
+    let event = |lines: &str| format!("BEGIN:VEVENT\r\nUID:a\r\n{lines}\r\nEND:VEVENT\r\n");
+    let shifts = |events: &[String]| {
+        let text = format!("BEGIN:VCALENDAR\r\n{}END:VCALENDAR\r\n", events.concat());
+        let read =
+            read_events(&text, &zone, at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z")).expect("understood");
+        read.into_iter().map(|e| format!("{} {}", &e.start.to_string()[..16], e.summary)).collect::<Vec<_>>()
+    };
+    let weeks = event(
+        "SUMMARY:ana\r\nDTSTART;TZID=Europe/Berlin:20261019T090000\r\nDURATION:PT1H\r\nRRULE:FREQ=WEEKLY;COUNT=3\r\n\
+         EXDATE:20261102T080000Z",
+    );
+    let moved = event(
+        "SUMMARY:raj\r\nRECURRENCE-ID;TZID=Europe/Berlin:20261026T090000\r\nDTSTART:20261027T100000Z\r\nDURATION:PT1H",
+    );
+    let wanted = ["2026-10-19T07:00 ana", "2026-10-27T10:00 raj"];
+    assert_eq!(shifts(&[weeks.clone(), moved.clone()]), wanted);
+    assert_eq!(shifts(&[moved, weeks.clone()]), wanted, "in either order");
+    let utc = event("SUMMARY:raj\r\nRECURRENCE-ID:20261026T080000Z\r\nDTSTART:20261027T100000Z\r\nDURATION:PT1H");
+    assert_eq!(shifts(&[weeks.clone(), utc]), wanted, "the same instant in another zone");
+    let off = event("STATUS:CANCELLED\r\nRECURRENCE-ID:20261026T080000Z\r\nDTSTART:20261026T080000Z");
+    assert_eq!(shifts(&[weeks.clone(), off.clone()]), ["2026-10-19T07:00 ana"]);
+    let other = off.replace("UID:a", "UID:b");
+    assert_eq!(shifts(&[weeks, other]).len(), 2, "of another event");
+    let more = event(
+        "SUMMARY:mei\r\nDTSTART;TZID=Europe/Berlin:20261019T090000\r\nDTEND;TZID=Europe/Berlin:20261019T100000\r\n\
+         RDATE:20261101T080000Z,20261019T070000Z",
+    );
+    assert_eq!(shifts(&[more]), ["2026-10-19T07:00 mei", "2026-11-01T08:00 mei"], "each occurrence once");
+}
+
+#[test]
 fn what_is_not_understood_is_refused_with_its_line() {
     let said = |body: &str| read(body).expect_err("refused");
-    assert!(
-        said("DTSTART:20260701T090000Z\r\nDURATION:PT8H\r\nRRULE:FREQ=MONTHLY")
-            .contains("line 6: RRULE `FREQ=MONTHLY`")
-    );
+    let rule = |rule: &str| said(&format!("DTSTART:20260701T090000Z\r\nDURATION:PT8H\r\nRRULE:{rule}"));
+    assert!(rule("FREQ=YEARLY").contains("line 6: RRULE `FREQ=YEARLY`"));
+    assert!(rule("FREQ=WEEKLY;BYDAY=1WE").contains("is not understood"));
+    assert!(rule("FREQ=DAILY;BYMONTHDAY=1").contains("is not understood"));
+    assert!(rule("FREQ=MONTHLY;BYMONTHDAY=2").contains("not on a day of its RRULE"));
+    assert!(rule("FREQ=MONTHLY;BYMONTHDAY=0").contains("`BYMONTHDAY=0`"));
+    assert!(rule("FREQ=MONTHLY;BYDAY=6MO").contains("`BYDAY=6MO`"));
     assert!(said("DTSTART;TZID=W. Europe Standard Time:20260701T090000").contains("IANA"));
     assert!(said("DTSTART:2026-07-01").contains("20261123T080000Z"));
     assert!(
@@ -86,7 +145,8 @@ fn what_is_not_understood_is_refused_with_its_line() {
     );
     assert!(said("SUMMARY:x").contains("no DTSTART"));
     assert!(said("DTSTART:20260701T090000Z\r\nDTEND:20260701T080000Z").contains("before it begins"));
-    assert!(said("DTSTART:20260701T090000Z\r\nRECURRENCE-ID:20260701T090000Z").contains("RECURRENCE-ID"));
+    assert!(said("RECURRENCE-ID;RANGE=THISANDFUTURE:20260701T090000Z").contains("RANGE"));
+    assert!(said("RDATE;VALUE=PERIOD:20260701T090000Z/PT1H").contains("is not a time"));
     let zone = TimeZone::UTC;
     let all = |text: &str| read_events(text, &zone, at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"));
     assert!(all("hello").expect_err("refused").contains("BEGIN:VCALENDAR"));
@@ -117,7 +177,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_panics(text in "(BEGIN:VCALENDAR\r\n|BEGIN:VEVENT\r\n|END:VEVENT\r\n|DTSTART:[0-9TZ]{0,16}\r\n|DURATION:-?P[0-9]{1,9}[DW]\r\n|RRULE:FREQ=(DAILY|WEEKLY);INTERVAL=[0-9]{1,4}\r\n|.{0,20}\r\n){0,12}") {
+    fn nothing_panics(text in "(BEGIN:VCALENDAR\r\n|BEGIN:VEVENT\r\n|END:VEVENT\r\n|DTSTART:[0-9TZ]{0,16}\r\n|DURATION:-?P[0-9]{1,9}[DW]\r\n|RRULE:FREQ=(DAILY|WEEKLY|MONTHLY);INTERVAL=[0-9]{1,4}(;BYMONTHDAY=-?[0-9]{1,2}|;BYDAY=-?[0-9]?(MO|SU))?\r\n|RECURRENCE-ID:[0-9TZ]{0,16}\r\n|.{0,20}\r\n){0,12}") {
         let _ = read_events(&text, &TimeZone::UTC, at("2026-01-01T00:00:00Z"), at("2028-01-01T00:00:00Z"));
     }
 }

@@ -4,7 +4,7 @@
 use std::{env, fs, path::PathBuf};
 
 use jiff::{civil::DateTime, tz::TimeZone};
-use tenfold_oncall::{Rotation, ShiftLength, Unit};
+use tenfold_oncall::{Basis, Plan, Rotation, ShiftLength, Unit};
 use tenfold_types::Timestamp;
 
 fn rotation(unit: &str, count: &str, anchor: &str) -> Rotation {
@@ -19,6 +19,7 @@ fn rotation(unit: &str, count: &str, anchor: &str) -> Rotation {
         people: vec!["ana".to_owned(), "raj".to_owned()],
         start: anchor.parse::<DateTime>().expect("a civil time"),
         shift_length: ShiftLength { count: count.parse().expect("a number"), unit },
+        basis: Basis::Wall,
     }
 }
 
@@ -85,4 +86,36 @@ fn rotations() {
     let good = rows.iter().filter(|row| holds(row)).count();
     println!("rotations: {good}/{}", rows.len());
     assert!(!rows.is_empty() && good == rows.len());
+}
+
+/// By the clock a shift over a change of clocks is longer or shorter; by elapsed hours all are alike.
+#[test]
+fn hours_are_counted_by_the_clock_or_as_they_pass() {
+    let zone = TimeZone::get("Europe/Berlin").expect("a zone");
+    let at = |text: &str| Timestamp::parse_rfc3339(text).expect("an instant");
+    let wall = rotation("Hourly", "12", "2026-10-24T08:00:00");
+    let elapsed = Rotation { basis: Basis::Elapsed, ..wall.clone() };
+    let handoffs = |of: &Rotation| -> Vec<Timestamp> { (0..4).filter_map(|k| of.handoff(&zone, k)).collect() };
+    let night = [at("2026-10-24T06:00:00Z"), at("2026-10-24T18:00:00Z")];
+    assert_eq!(handoffs(&wall), [night[0], night[1], at("2026-10-25T07:00:00Z"), at("2026-10-25T19:00:00Z")]);
+    assert_eq!(handoffs(&elapsed), [night[0], night[1], at("2026-10-25T06:00:00Z"), at("2026-10-25T18:00:00Z")]);
+    let spring = Rotation { start: "2027-03-27T20:00:00".parse().expect("a civil time"), ..elapsed.clone() };
+    assert_eq!(spring.handoff(&zone, 1), Some(at("2027-03-28T07:00:00Z")), "09:00 by the clock");
+    // The shift at an instant is the one whose handoffs it lies between, before the anchor as well.
+    for hour in -100..100 {
+        let instant = at("2026-10-24T06:00:00Z").plus_ms(hour * 3_600_000 + 1);
+        let k = elapsed.shift_at(&zone, instant).expect("a shift");
+        let (from, to) = (elapsed.handoff(&zone, k).expect("from"), elapsed.handoff(&zone, k + 1).expect("to"));
+        assert!(from <= instant && instant < to && to.since_ms(from) == 12 * 3_600_000, "{instant}");
+    }
+    let plan = |unit| {
+        let shift_length = ShiftLength { count: 1, unit };
+        Plan::of_rotation("Europe/Berlin", Rotation { shift_length, ..elapsed.clone() })
+    };
+    assert_eq!(plan(Unit::Hour).check(), Ok(()));
+    assert_eq!(plan(Unit::Day).check().unwrap_err(), "`basis: elapsed` is for shifts of hours, like 12h, not 1d");
+    let written = serde_json::to_value(plan(Unit::Hour)).expect("JSON");
+    assert_eq!(written["rotation"]["basis"], "elapsed");
+    let plain = serde_json::to_value(Plan::of_rotation("UTC", wall)).expect("JSON");
+    assert!(plain["rotation"].get("basis").is_none(), "what follows the clock says nothing");
 }

@@ -2,7 +2,7 @@
 
 use jiff::civil::DateTime;
 use proptest::prelude::*;
-use tenfold_oncall::{Override, Plan, Rotation, Schedule, ShiftLength, Span};
+use tenfold_oncall::{Basis, Override, Plan, Rotation, Schedule, ShiftLength, Span};
 use tenfold_types::Timestamp;
 
 const HOUR: i64 = 3_600_000;
@@ -20,6 +20,7 @@ fn plan(people: &[&str], length: &str) -> Plan {
         people: people.iter().map(|p| (*p).to_owned()).collect(),
         start: "2026-11-23T09:00:00".parse::<DateTime>().expect("a civil time"),
         shift_length: ShiftLength::parse(length).expect("a length"),
+        basis: Basis::Wall,
     };
     Plan::of_rotation("Europe/Berlin", rotation)
 }

@@ -214,6 +214,12 @@ pub enum FromAgent {
         /// It takes `pack` and `long`.
         #[serde(default)]
         packs: bool,
+        /// It knows `prepare`, `flip` and `discard`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        prepares: bool,
+        /// By which orders processes stand beside those that serve, for as long as nobody has said when they end.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        beside: Vec<OrderRef>,
     },
     /// Send these blobs; what was sent before need not be sent again.
     Need {
@@ -272,12 +278,6 @@ pub enum FromAgent {
     /// What runs on the host: on every change, on request and as heartbeat.
     Observed {
         releases: Vec<Release>,
-        /// It knows `prepare`, `flip` and `discard`.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        prepares: bool,
-        /// By which orders processes stand beside those that serve, for as long as nobody has said when they end.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        beside: Vec<OrderRef>,
     },
     /// How the host is doing, in the Prometheus text format, and how long it took to find out.
     Metrics {

@@ -10,6 +10,19 @@ pub const OBJECTS_MAX: usize = 200_000;
 /// How deep templates and groups may name each other.
 const DEPTH_MAX: usize = 32;
 
+/// Kinds about who is told, when, and what stands behind what.
+pub const KEPT: [&str; 7] = [
+    "contact",
+    "contactgroup",
+    "timeperiod",
+    "serviceescalation",
+    "hostescalation",
+    "servicedependency",
+    "hostdependency",
+];
+/// Keys of a time period that are no days.
+pub const PERIOD_KEYS: [&str; 6] = ["timeperiod_name", "alias", "exclude", "use", "name", "register"];
+
 /// A value for each key.
 pub type Fields = BTreeMap<String, String>;
 
@@ -31,6 +44,10 @@ pub struct Resolved {
     pub services: BTreeMap<(String, String), Fields>,
     /// Command lines by name.
     pub commands: BTreeMap<String, String>,
+    /// Of each kind of [`KEPT`], with templates taken in, in the files' order.
+    pub kept: BTreeMap<String, Vec<Fields>>,
+    /// Hosts of each group.
+    pub members: BTreeMap<String, BTreeSet<String>>,
     /// How many there are of each other kind.
     pub others: BTreeMap<String, usize>,
 }
@@ -89,7 +106,7 @@ pub fn read_objects(file: &str, text: &str) -> Result<Vec<Object>, NagiosError> 
                 }
             }
             Some(object) => {
-                let (key, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+                let (key, value) = pair(&object.kind, line);
                 object.fields.insert(renamed(key).to_owned(), value.trim().to_owned());
             }
         }
@@ -98,6 +115,17 @@ pub fn read_objects(file: &str, text: &str) -> Result<Vec<Object>, NagiosError> 
         Some(object) => Err(wrong(object.line, format!("the {} has no `}}`", object.kind))),
         None => Ok(objects),
     }
+}
+
+/// A key and its value. The days of a time period are several words: they end where its hours begin.
+fn pair<'l>(kind: &str, line: &'l str) -> (&'l str, &'l str) {
+    let (key, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    if kind != "timeperiod" || PERIOD_KEYS.contains(&key) {
+        return (key, value);
+    }
+    let words = line.split_whitespace();
+    let hours = words.filter(|w| w.contains(':')).find_map(|w| line.find(w));
+    hours.map_or((key, value), |at| (line[..at].trim_end(), &line[at..]))
 }
 
 /// Up to a `;`; `\;` stands for one.
@@ -224,6 +252,7 @@ pub fn resolve(objects: &[Object]) -> Result<Resolved, NagiosError> {
             "command" => {
                 out.commands.insert(name("command_name")?, name("command_line")?);
             }
+            kept if KEPT.contains(&kept) => out.kept.entry(kept.to_owned()).or_default().push(fields),
             other => *out.others.entry(other.to_owned()).or_default() += 1,
         }
     }
@@ -248,7 +277,20 @@ pub fn resolve(objects: &[Object]) -> Result<Resolved, NagiosError> {
             }
         }
     }
+    out.members = members;
     Ok(out)
+}
+
+impl Resolved {
+    /// The hosts that a list of names and one of groups mean; `*` is all, `!` takes away.
+    ///
+    /// # Errors
+    /// The name that nothing has.
+    pub fn hosts_meant(&self, named: &str, grouped: &str) -> Result<BTreeSet<String>, String> {
+        let mut all = hosts_of(named, grouped, false, &self.hosts, &self.members)?;
+        all.extend(hosts_of(named, grouped, true, &self.hosts, &self.members)?);
+        Ok(all)
+    }
 }
 
 type Members = BTreeMap<String, BTreeSet<String>>;
@@ -375,6 +417,21 @@ define command {
 define contact {
   contact_name x
 }
+define module {
+  module_name x
+}
+define timeperiod {
+  timeperiod_name x
+  alias Some hours
+  monday 09:00-17:00, 18:00-19:00
+  december 25 00:00-00:00
+  december 26 00:00-00:00
+  monday 3 february 10:00-11:00 ; the third
+}
+define hostescalation {
+  host_name a
+  hostgroup_name all
+}
 ";
 
     #[test]
@@ -388,7 +445,14 @@ define contact {
             .map(|((h, s), f)| (h.as_str(), s.as_str(), f.get("check_command").map(String::as_str)))
             .collect();
         assert_eq!(services, [("a", "PING", Some("ping!1;2!3")), ("b", "Not web", None), ("b", "PING", Some("other"))]);
-        assert_eq!(resolved.others["contact"], 1);
+        assert_eq!((resolved.others["module"], resolved.kept["contact"].len()), (1, 1));
+        let period = &resolved.kept["timeperiod"][0];
+        assert_eq!(period["monday"], "09:00-17:00, 18:00-19:00");
+        assert_eq!((period["december 25"].as_str(), period["december 26"].as_str()), ("00:00-00:00", "00:00-00:00"));
+        assert_eq!((period["monday 3 february"].as_str(), period["alias"].as_str()), ("10:00-11:00", "Some hours"));
+        let both: Vec<String> = resolved.hosts_meant("a,!b", "all").unwrap().into_iter().collect();
+        assert_eq!(both, ["a"]);
+        assert_eq!(resolved.hosts_meant("gone", ""), Err("there is no host `gone`".to_owned()));
     }
 
     #[test]

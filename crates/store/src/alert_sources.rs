@@ -39,7 +39,7 @@ pub fn put(tx: &mut dyn Tx, row: &AlertSourceRow, at: Timestamp) -> Result<(), S
     Ok(())
 }
 
-/// True when it was there. What it delivered is forgotten with it.
+/// True when it was there. What it delivered is forgotten with it; when a heartbeat was heard is known until its alert is over.
 pub fn delete(tx: &mut dyn Tx, name: &str) -> Result<bool, StoreError> {
     tx.execute("DELETE FROM alert_source_deliveries WHERE source = $1", params![name])?;
     tx.execute("DELETE FROM alert_source_mails WHERE source = $1", params![name])?;
@@ -84,5 +84,55 @@ pub fn mail_put(
          ON CONFLICT (source, message_id) DO NOTHING",
         params![source, message_id, key, at],
     )?;
+    Ok(())
+}
+
+/// What is known of a heartbeat; there is no row before it was heard for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeatRow {
+    pub source: String,
+    pub last_at: Timestamp,
+    pub beats: i64,
+    /// When it was said to be late; `None` while it is not.
+    pub late_at: Option<Timestamp>,
+}
+
+fn beat_row(row: &Row) -> Result<BeatRow, StoreError> {
+    let late_at = Some(row.time(3)?).filter(|at| at.millis() > 0);
+    Ok(BeatRow { source: row.string(0)?, last_at: row.time(1)?, beats: row.int(2)?, late_at })
+}
+
+/// All heartbeats that were heard, by name.
+pub fn beats(tx: &mut dyn Tx) -> Result<Vec<BeatRow>, StoreError> {
+    let sql = "SELECT source, last_at, beats, late_at FROM heartbeats ORDER BY source";
+    tx.query(sql, &[])?.iter().map(beat_row).collect()
+}
+
+/// It was heard.
+pub fn beat(tx: &mut dyn Tx, source: &str, at: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO heartbeats (source, last_at, beats, late_at) VALUES ($1, $2, 1, 0)
+         ON CONFLICT (source) DO UPDATE SET last_at = excluded.last_at, beats = heartbeats.beats + 1",
+        params![source, at],
+    )?;
+    Ok(())
+}
+
+/// It is late, or is no more.
+pub fn beat_late(tx: &mut dyn Tx, source: &str, at: Option<Timestamp>) -> Result<(), StoreError> {
+    let at = at.unwrap_or(Timestamp(0));
+    tx.execute("UPDATE heartbeats SET late_at = $1 WHERE source = $2", params![at, source])?;
+    Ok(())
+}
+
+/// It was heard no later than this, whatever the clock said then.
+pub fn beat_not_after(tx: &mut dyn Tx, source: &str, at: Timestamp) -> Result<(), StoreError> {
+    tx.execute("UPDATE heartbeats SET last_at = $1 WHERE source = $2 AND last_at > $1", params![at, source])?;
+    Ok(())
+}
+
+/// Forgets when it was heard: it is no heartbeat any more.
+pub fn beat_forget(tx: &mut dyn Tx, source: &str) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM heartbeats WHERE source = $1", params![source])?;
     Ok(())
 }

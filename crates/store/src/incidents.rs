@@ -53,6 +53,8 @@ pub struct DeliveryRow {
     pub tries: i64,
     pub next_at: Option<Timestamp>,
     pub epoch: i64,
+    /// What the service calls the message it took, when it said so.
+    pub message: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +70,7 @@ pub struct AttemptRow {
 
 const INCIDENT_COLUMNS: &str = "number, open_key, state, opened_at, next_at, body";
 const PAGE_COLUMNS: &str = "id, incident, step, round, person, state, due_at, delivered_at, body";
-const DELIVERY_COLUMNS: &str = "page, channel, target, idempotency_key, state, tries, next_at, epoch";
+const DELIVERY_COLUMNS: &str = "page, channel, target, idempotency_key, state, tries, next_at, epoch, message";
 
 fn incident(row: &Row) -> Result<IncidentRow, StoreError> {
     Ok(IncidentRow {
@@ -90,6 +92,27 @@ pub fn get(tx: &mut dyn Tx, number: i64) -> Result<Option<IncidentRow>, StoreErr
 pub fn open_by_key(tx: &mut dyn Tx, key: &str) -> Result<Option<IncidentRow>, StoreError> {
     let sql = format!("SELECT {INCIDENT_COLUMNS} FROM incidents WHERE open_key = $1");
     tx.query_opt(&sql, params![key])?.as_ref().map(incident).transpose()
+}
+
+/// Keeps that the incident of this key ended, in place of one that ended before.
+pub fn ended_put(tx: &mut dyn Tx, key: &str, incident: i64, at: Timestamp) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO incident_endings (open_key, incident, ended_at) VALUES ($1, $2, $3)
+         ON CONFLICT (open_key) DO UPDATE SET incident = excluded.incident, ended_at = excluded.ended_at",
+        params![key, incident, at],
+    )?;
+    Ok(())
+}
+
+pub fn ended_forget(tx: &mut dyn Tx, key: &str) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM incident_endings WHERE open_key = $1", params![key])?;
+    Ok(())
+}
+
+/// The incident of a key that ended last, and when.
+pub fn ended_by_key(tx: &mut dyn Tx, key: &str) -> Result<Option<(i64, Timestamp)>, StoreError> {
+    let sql = "SELECT incident, ended_at FROM incident_endings WHERE open_key = $1";
+    tx.query_opt(sql, params![key])?.map(|r| Ok((r.int(0)?, r.time(1)?))).transpose()
 }
 
 /// Incidents that are not resolved, the oldest first.
@@ -220,6 +243,14 @@ pub fn pages(tx: &mut dyn Tx, incident: i64) -> Result<Vec<PageRow>, StoreError>
     tx.query(&sql, params![incident])?.iter().map(page).collect()
 }
 
+/// The newest page of somebody that belongs to an incident, or to what stands for one.
+pub fn page_last(tx: &mut dyn Tx, incident: i64, person: &str) -> Result<Option<PageRow>, StoreError> {
+    let sql = format!(
+        "SELECT {PAGE_COLUMNS} FROM pages WHERE incident = $1 AND person = $2 ORDER BY due_at DESC, id DESC LIMIT 1"
+    );
+    tx.query_opt(&sql, params![incident, person])?.as_ref().map(page).transpose()
+}
+
 /// The newest pages of all incidents.
 pub fn pages_recent(tx: &mut dyn Tx, limit: i64) -> Result<Vec<PageRow>, StoreError> {
     let sql = format!("SELECT {PAGE_COLUMNS} FROM pages ORDER BY due_at DESC, id LIMIT $1");
@@ -244,13 +275,14 @@ fn delivery(row: &Row) -> Result<DeliveryRow, StoreError> {
         tries: row.int(5)?,
         next_at: row.opt_time(6)?,
         epoch: row.int(7)?,
+        message: row.opt_string(8)?,
     })
 }
 
 pub fn delivery_insert(tx: &mut dyn Tx, row: &DeliveryRow) -> Result<(), StoreError> {
     tx.execute(
-        "INSERT INTO page_deliveries (page, channel, target, idempotency_key, state, tries, next_at, epoch)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO page_deliveries (page, channel, target, idempotency_key, state, tries, next_at, epoch, message)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         params![
             &row.page,
             &row.channel,
@@ -259,7 +291,8 @@ pub fn delivery_insert(tx: &mut dyn Tx, row: &DeliveryRow) -> Result<(), StoreEr
             &row.state,
             row.tries,
             row.next_at,
-            row.epoch
+            row.epoch,
+            row.message.as_deref()
         ],
     )?;
     Ok(())
@@ -293,16 +326,18 @@ pub fn deliveries_next(tx: &mut dyn Tx) -> Result<Option<Timestamp>, StoreError>
 
 pub fn delivery_put(tx: &mut dyn Tx, row: &DeliveryRow) -> Result<(), StoreError> {
     tx.execute(
-        "UPDATE page_deliveries SET state = $3, tries = $4, next_at = $5, epoch = $6 WHERE page = $1 AND channel = $2",
-        params![&row.page, &row.channel, &row.state, row.tries, row.next_at, row.epoch],
+        "UPDATE page_deliveries SET state = $3, tries = $4, next_at = $5, epoch = $6, message = $7
+         WHERE page = $1 AND channel = $2",
+        params![&row.page, &row.channel, &row.state, row.tries, row.next_at, row.epoch, row.message.as_deref()],
     )?;
     Ok(())
 }
 
-/// Ends every delivery of an incident that is still to be sent, also one under way. How many there were.
+/// Ends every delivery of an incident that is still to be sent, also one under way. How many there were. `next_at` stays,
+/// for an incident that opens again.
 pub fn deliveries_supersede(tx: &mut dyn Tx, incident: i64) -> Result<u64, StoreError> {
     tx.execute(
-        "UPDATE page_deliveries SET state = 'superseded', next_at = NULL
+        "UPDATE page_deliveries SET state = 'superseded'
          WHERE state IN ('due', 'sending') AND page IN (SELECT id FROM pages WHERE incident = $1)",
         params![incident],
     )

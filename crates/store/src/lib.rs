@@ -22,6 +22,7 @@ pub mod forges;
 pub mod incidents;
 pub mod leases;
 pub mod oncall;
+pub mod page_updates;
 pub mod people;
 pub mod permits;
 

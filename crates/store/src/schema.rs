@@ -48,6 +48,9 @@ const MIGRATIONS: &[Migration] = migrations![
     "0060_dashboards",
     "0061_dashboard_saves",
     "0062_deploy_queue",
+    "0066_incident_endings",
+    "0067_page_updates",
+    "0068_heartbeats",
 ];
 
 /// Applies what is missing, all of it in one transaction.

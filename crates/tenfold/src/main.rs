@@ -6,6 +6,7 @@ mod cli;
 mod demo;
 mod relay;
 mod serve;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ enum Command {
     Agent(agent::Args),
     /// Serve flags near their clients, from a copy of what the server has.
     Relay(relay::Args),
+    /// Look at a server from elsewhere, and page when it is missed.
+    Watch(watch::Args),
     /// Run the whole loop on this machine, on real processes, and print one URL.
     Demo(demo::Args),
     #[command(flatten)]
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Agent(args) => agent::run(args),
         Command::Relay(args) => relay::run(args),
+        Command::Watch(args) => watch::run(args),
         Command::Demo(args) => demo::run(args, &ambient::SystemClock),
         Command::Verb(verb) => cli::run(verb),
         Command::Sandbox { stage } => ExitCode::from(tenfold_runner::sandbox::main(stage.as_deref())),

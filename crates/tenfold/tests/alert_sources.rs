@@ -366,3 +366,60 @@ fn a_real_postfix_delivers() {
     assert_eq!(states(&bench), [("backup of db1 failed".to_owned(), "firing".to_owned())]);
     assert_eq!(fired[0]["annotations"]["description"], "the disk is away\n.\n..end");
 }
+
+#[test]
+fn the_guides_heartbeat_is_heard_and_its_silence_is_told_across_a_kill() {
+    let mut bench = Bench::start();
+    bench.set_up();
+    let file = write(&bench, "backup.yaml", &guide("yaml title=backup.yaml"));
+    let made = answer(&bench, &["sources", "put", "backup", &file]);
+    let address = made["secret"].as_str().unwrap().to_owned();
+    assert!(made["source"]["address"].as_str().unwrap().ends_with("/api/heartbeats/backup/…"), "{made}");
+    let beat = |bench: &Bench, address: &str| shell(bench, &guide("sh title=backup.sh"), &[("HEARTBEAT", address)]);
+    assert!(text(&bench.run(&["sources", "list"])).contains("waiting"));
+    let sent = beat(&bench, &address);
+    assert!(sent.status.success(), "{}", err(&sent));
+    let guessed = format!("{}/{}", address.rsplit_once('/').unwrap().0, "0".repeat(24));
+    assert!(err(&beat(&bench, &guessed)).contains("404"));
+    let posted = format!("curl -fsS -X POST --data-binary @backup.yaml '{address}'");
+    let posted: Value = serde_json::from_slice(&shell(&bench, &posted, &[]).stdout).unwrap();
+    assert!(posted["due_at"].is_string(), "{posted}");
+    let large = format!("head -c 70000 /dev/zero | curl -fsS --data-binary @- '{address}'");
+    assert!(err(&shell(&bench, &large, &[])).contains("413"));
+    let listed = answer(&bench, &["sources", "show", "backup"]);
+    assert_eq!(listed["heartbeat"]["state"], "beating", "{listed}");
+
+    let file = write(&bench, "short.yaml", "{kind: heartbeat, service: photos, interval: 10s, grace: 1s}\n");
+    let made = answer(&bench, &["sources", "put", "short", &file]);
+    let short = made["secret"].as_str().unwrap().to_owned();
+    assert!(beat(&bench, &short).status.success());
+    assert!(alerts(&bench).is_empty());
+    bench.kill_and_start();
+    let until = Instant::now() + PATIENCE;
+    while alerts(&bench).is_empty() {
+        assert!(Instant::now() < until, "its silence is told");
+    }
+    let fired = alerts(&bench);
+    assert_eq!(fired.len(), 1, "the other is not late: what it said is known after the kill");
+    assert_eq!((&fired[0]["labels"]["alert_source"], &fired[0]["state"]), (&json!("short"), &json!("firing")));
+    let path = short.split_once("/api/").unwrap().1;
+    assert!(beat(&bench, &format!("{}/api/{path}", bench.url)).status.success());
+    while alerts(&bench)[0]["state"] != "resolved" {
+        assert!(Instant::now() < until, "it is over when it is heard");
+    }
+}
+
+#[test]
+fn a_mail_is_a_beat() {
+    let (bench, port, _) = with_mail();
+    let file = write(&bench, "beat.yaml", "{kind: heartbeat, interval: 1h}\n");
+    let made = answer(&bench, &["sources", "put", "tape", &file]);
+    let secret = made["secret"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let domain = "alerts.example.org";
+    let other = if secret.starts_with('0') { '1' } else { '0' };
+    assert_eq!(mail(port, &format!("tape-{other}{}@{domain}", &secret[1..]), "x", "", ""), "550");
+    mail(port, &format!("tape-{secret}@{domain}"), "backup failed: CRITICAL", "whatever it says", "");
+    let heard = answer(&bench, &["sources", "show", "tape"]);
+    assert_eq!((&heard["heartbeat"]["state"], &heard["heartbeat"]["beats"]), (&json!("beating"), &json!(1)));
+    assert!(states(&bench).is_empty(), "and no alert");
+}

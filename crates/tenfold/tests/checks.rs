@@ -69,6 +69,35 @@ fn a_check_is_put_looked_at_and_alerts() {
     assert_eq!(code(&bench.run(&["checks", "show", "backup"])), 1);
 }
 
+/// The first block of the guide behind three backticks and `kind`.
+fn guide(kind: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/checks.md");
+    let guide = std::fs::read_to_string(path).unwrap();
+    let (_, rest) = guide.split_once(&format!("```{kind}\n")).unwrap();
+    rest.split("```").next().unwrap().to_owned()
+}
+
+#[test]
+fn the_example_of_the_guide_does_what_it_says() {
+    let bench = Bench::start();
+    bench.set_up();
+    let file = bench.dir.path().join("db1-disk.yaml");
+    std::fs::write(&file, guide("yaml")).unwrap();
+    let commands = guide("sh");
+    let commands: Vec<&str> = commands.lines().filter_map(|line| line.strip_prefix("tenfold ")).collect();
+    assert_eq!(commands.len(), 4, "{commands:?}");
+    for command in commands {
+        let written = command.replace("db1-disk.yaml", file.to_str().unwrap());
+        let args: Vec<&str> = written.split_whitespace().collect();
+        let out = bench.run(&args);
+        assert_eq!(code(&out), 0, "{command}: {}", err(&out));
+    }
+    let shown = json(&bench, &["checks", "show", "db1-disk"]);
+    let spec = &shown["spec"];
+    assert_eq!((&spec["host"], &spec["attempts"], &spec["retry_interval"]), (&"db1".into(), &3.into(), &"15s".into()));
+    assert_eq!(spec["run"]["plugin"][0], "check_disk", "{shown}");
+}
+
 #[test]
 fn a_nagios_configuration_becomes_checks() {
     if !Path::new("/etc/nagios4/nagios.cfg").exists() {
@@ -87,6 +116,65 @@ fn a_nagios_configuration_becomes_checks() {
     let disk = json(&bench, &["checks", "show", "localhost_root-partition"]);
     assert_eq!(disk["spec"]["parents"][0], "localhost");
     assert!(disk["spec"]["run"]["plugin"].to_string().contains("check_disk"), "{disk}");
+}
+
+const NAGIOS: &str = "
+define command {
+  command_name ping
+  command_line $USER1$/check_ping -H $HOSTADDRESS$
+}
+define contact {
+  contact_name raj
+  alias Raj Patel
+  email raj@example.org
+}
+define contact {
+  contact_name mei
+}
+define timeperiod {
+  timeperiod_name office
+  monday 09:00-17:00
+  december 25 00:00-00:00
+}
+define host {
+  host_name db
+  address 127.0.0.1
+  check_command ping
+  contacts raj
+  active_checks_enabled 0
+  notification_interval 10
+  notification_period office
+}
+define hostescalation {
+  host_name db
+  contacts mei
+  first_notification 2
+  last_notification 0
+  notification_interval 10
+}
+";
+
+#[test]
+fn what_nagios_told_people_is_drafts_that_can_be_applied() {
+    let bench = Bench::start();
+    bench.set_up();
+    let at = |name: &str| bench.dir.path().join(name).display().to_string();
+    std::fs::write(at("objects.cfg"), NAGIOS).unwrap();
+    std::fs::write(at("nagios.cfg"), "cfg_file=objects.cfg\nuse_timezone=Europe/Berlin\n").unwrap();
+    let (main, drafts) = (at("nagios.cfg"), at("drafts"));
+    let done = bench.run(&["checks", "import", &main, "--drafts", &drafts]);
+    assert_eq!(code(&done), 0, "{}", err(&done));
+    assert!(text(&done).contains("raj: was told there: ask them to take the account `raj`"), "{}", text(&done));
+    let applied = bench.run(&["apply", &drafts]);
+    assert_eq!(code(&applied), 0, "{}{}", text(&applied), err(&applied));
+    let policies = json(&bench, &["routes", "show"]);
+    let routing = &policies["routing"];
+    assert_eq!(routing["route"]["routes"][0]["receiver"], "raj", "{policies}");
+    assert_eq!(routing["route"]["routes"][0]["active_time_intervals"][0], "office");
+    assert_eq!(routing["time_intervals"][0]["name"], "office");
+    let wrong = bench.run(&["checks", "import", &main, "--dry-run", "--timezone", "Mars/Olympus"]);
+    assert_eq!(code(&wrong), 2);
+    assert!(err(&wrong).contains("is not a time zone"), "{}", err(&wrong));
 }
 
 /// Sends as a monitoring tool with PagerDuty's client library does. It speaks TLS only, so that a proxy stands in front of

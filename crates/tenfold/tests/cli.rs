@@ -204,3 +204,21 @@ fn the_store_of_samples_is_looked_into_thinned_out_and_copied() {
     let refused = b.run_with(&["metrics", "snapshot"], &[("TENFOLD_TOKEN", viewer), ("TENFOLD_URL", url)], "");
     assert_eq!(code(&refused), 3, "{}", err(&refused));
 }
+
+#[test]
+fn readiness_says_who_could_not_be_paged() {
+    let b = Bench::start();
+    b.set_up();
+    assert_eq!(text(&b.run(&["oncall", "readiness"])).trim(), "", "nobody may be paged");
+    let policies = b.dir.path().join("config/policies");
+    std::fs::create_dir_all(&policies).unwrap();
+    let policy = "steps: [{delay_ms: 60000, targets: [{kind: person, name: ana}]}]\n";
+    std::fs::write(policies.join("photos.yaml"), policy).unwrap();
+    let applied = b.run(&["apply", "config"]);
+    assert_eq!(code(&applied), 0, "{}", err(&applied));
+    let said = b.run(&["oncall", "readiness"]);
+    assert_eq!(text(&said).trim(), "Ana  has no address for a channel that is set up", "{}", err(&said));
+    let json = b.run(&["oncall", "readiness", "--json"]);
+    let found: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(found["people"][0]["troubles"][0]["kind"], "no_way", "{found}");
+}

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinHandle,
 };
 
@@ -38,6 +39,8 @@ impl Hook {
 pub struct FakeWebhook {
     address: SocketAddr,
     inbox: Inbox<Hook>,
+    /// The body of the answer to what is taken.
+    reply: watch::Sender<String>,
     accepting: JoinHandle<()>,
 }
 
@@ -47,17 +50,18 @@ impl FakeWebhook {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("the loopback address has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let inbox = Inbox::new();
-        let shared = inbox.clone();
+        let reply = watch::Sender::new(String::new());
+        let (shared, said) = (inbox.clone(), reply.clone());
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let inbox = shared.clone();
+                let (inbox, reply) = (shared.clone(), said.borrow().clone());
                 tokio::spawn(async move {
                     // A client that goes away is its own business.
-                    let _ = converse(stream, &inbox).await;
+                    let _ = converse(stream, &inbox, &reply).await;
                 });
             }
         });
-        Self { address, inbox, accepting }
+        Self { address, inbox, reply, accepting }
     }
 
     /// `http://127.0.0.1:PORT` and `path`, which starts with `/`.
@@ -68,6 +72,11 @@ impl FakeWebhook {
     /// How it answers the next requests.
     pub fn answer(&self, answer: Answer) {
         self.inbox.set_answer(answer);
+    }
+
+    /// What it says to those whose requests it takes from now on; nothing at first.
+    pub fn reply(&self, body: &str) {
+        self.reply.send_replace(body.to_owned());
     }
 
     /// The requests so far.
@@ -92,7 +101,7 @@ impl Drop for FakeWebhook {
     }
 }
 
-async fn converse(stream: TcpStream, inbox: &Inbox<Hook>) -> std::io::Result<()> {
+async fn converse(stream: TcpStream, inbox: &Inbox<Hook>, said: &str) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     stream.read_line(&mut line).await?;
@@ -112,7 +121,9 @@ async fn converse(stream: TcpStream, inbox: &Inbox<Hook>) -> std::io::Result<()>
     let status = match inbox.attempt() {
         Answer::Accept => {
             inbox.push(hook);
-            "200 OK"
+            let length = said.len();
+            let reply = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{said}");
+            return stream.write_all(reply.as_bytes()).await;
         }
         Answer::RefuseForNow => "503 Service Unavailable",
         Answer::Refuse => "410 Gone",

@@ -150,9 +150,11 @@ export const alerts = {
   list: () => unwrap(GET("/api/alerts")),
   why: (fingerprint: string) => unwrap(GET("/api/alerts/{fingerprint}/why", { params: { path: { fingerprint } } })),
   rules: () => unwrap(GET("/api/rules")),
-  mutes: () => unwrap(GET("/api/mutes")) as unknown as Promise<T.Items<T.Mute>>,
-  mute: (matchers: T.Matcher[], reason: string, expires_at: string) =>
-    unwrap(POST("/api/mutes", { body: { matchers: matchers as unknown as Record<string, unknown>, reason, expires_at } })),
+  mutes: (all: boolean) => unwrap(GET("/api/mutes", { params: { query: all ? { all } : {} } })) as unknown as Promise<T.Items<T.Mute>>,
+  mute: (body: T.NewMute) => unwrap(POST("/api/mutes", { body })),
+  changeMute: (id: number, body: T.NewMute) => unwrap(PUT("/api/mutes/{id}", { params: { path: { id } }, body })),
+  previewMute: (body: T.NewMute) => unwrap(POST("/api/mutes/preview", { body })),
+  muteCalendar: (from: string, to: string) => unwrap(GET("/api/mutes/calendar", { params: { query: { from, to } } })),
   unmute: (id: number) => unwrap(DELETE("/api/mutes/{id}", { params: { path: { id } } })),
 };
 
@@ -187,18 +189,27 @@ export const oncall = {
   askSwap: (name: string, body: { with: string; give: string; take?: string }) => unwrap(POST("/api/schedules/{name}/swaps", { params: { path: { name } }, body })),
   acceptSwap: (id: number) => unwrap(POST("/api/swaps/{id}/accept", { params: { path: { id } } })),
   declineSwap: (id: number) => unwrap(POST("/api/swaps/{id}/decline", { params: { path: { id } } })),
-  override: (name: string, body: { kind?: string; person: string; start: string; end: string }) =>
+  override: (name: string, body: { kind?: string; person?: string; replaces?: string; shifts?: { person: string; start: string; end: string }[]; start: string; end: string }) =>
     unwrap(POST("/api/schedules/{name}/overrides", { params: { path: { name } }, body })),
+  /** Who is free in the stretch and has had least of late. */
+  suggest: (name: string, start: string, end: string) => unwrap(GET("/api/schedules/{name}/suggestion", { params: { path: { name }, query: { start, end } } })),
   removeOverride: (name: string, id: number) =>
     unwrap(DELETE("/api/schedules/{name}/overrides/{id}", { params: { path: { name, id } } })),
   take: (name: string, for_ms: number) => unwrap(POST("/api/schedules/{name}/take", { params: { path: { name } }, body: { for_ms } })),
+  readiness: () => unwrap(GET("/api/readiness")),
   policies: () => unwrap(GET("/api/policies")) as unknown as Promise<T.Items<T.EscalationPolicy>>,
+  previewPolicy: (policy: T.PolicyBody) => unwrap(POST("/api/policies/preview", { body: policy as unknown as T.PolicyUpdate })),
+  savePolicy: (name: string, policy: T.PolicyBody) =>
+    unwrap(PUT("/api/policies/{name}", { params: { path: { name } }, body: policy as unknown as T.PolicyUpdate })),
+  removePolicy: (name: string) => unwrap(DELETE("/api/policies/{name}", { params: { path: { name } } })),
 };
 
 export const incidents = {
   list: (state: string) => unwrap(GET("/api/incidents", { params: { query: given({ state }) } })),
   get: (n: number) => unwrap(GET("/api/incidents/{n}", { params: { path: { n } } })),
   open: (body: { title: string; service?: string; severity: string }) => unwrap(POST("/api/incidents", { body })),
+  /** The newest pages of all incidents, tests among them. */
+  pages: () => unwrap(GET("/api/pages", { params: { query: {} } })),
   acknowledge: (n: number) => unwrap(POST("/api/incidents/{n}/acknowledge", { params: { path: { n } } })),
   classify: (n: number, kind: string) => unwrap(POST("/api/incidents/{n}/classify", { params: { path: { n } }, body: { kind } })),
   resolve: (n: number) => unwrap(POST("/api/incidents/{n}/resolve", { params: { path: { n } }, body: {} })),

@@ -4796,10 +4796,13 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The mutes that hold. */
+        /** The mutes that hold or will hold. */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /** @description With those that are over, the last 500 of them. */
+                    all?: boolean;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -4847,7 +4850,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/mutes/{id}": {
+    "/api/mutes/calendar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** When which mute holds, those that are over among them. */
+        get: {
+            parameters: {
+                query: {
+                    from: string;
+                    /** @description At most 62 days later. */
+                    to: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MuteCalendar"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/mutes/preview": {
         parameters: {
             query?: never;
             header?: never;
@@ -4856,6 +4898,70 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** What a mute would keep quiet and when; nothing is changed. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewMute"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MutePreview"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/mutes/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Changes a mute. With another kind, other matchers or another start it is ended and made anew under a new number. */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewMute"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MuteView"];
+                    };
+                };
+            };
+        };
         post?: never;
         /** Ends a mute before its time. */
         delete: {
@@ -5428,6 +5534,45 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/policies/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Whom a policy, saved or not, would page if an incident opened now and nobody acknowledged; nothing is changed. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["PolicyUpdate"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PolicyPreviewView"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -9259,7 +9404,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Health"];
+                        "application/json": components["schemas"]["Alive"];
                     };
                 };
             };
@@ -9732,14 +9877,14 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/readyz": {
+    "/api/readiness": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /** The store answers. */
+        /** Everybody who may be paged within two weeks, and what stands between them and a page; steps of policies without anybody. */
         get: {
             parameters: {
                 query?: never;
@@ -9754,7 +9899,42 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Health"];
+                        "application/json": components["schemas"]["ReadinessView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The store answers; and when the loops that page people went round, which changes nothing of the status. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Ready"];
                     };
                 };
                 503: {
@@ -9762,7 +9942,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Health"];
+                        "application/json": components["schemas"]["Ready"];
                     };
                 };
             };
@@ -9999,7 +10179,7 @@ export interface components {
             done: boolean;
         };
         /** @enum {string} */
-        AlertSourceKind: "webhook" | "grafana" | "mail";
+        AlertSourceKind: "webhook" | "grafana" | "mail" | "heartbeat";
         AlertSourceList: {
             items: components["schemas"]["AlertSourceView"][];
         };
@@ -10026,6 +10206,10 @@ export interface components {
              *     be there.
              */
             map?: Record<string, unknown> | null;
+            /** @description Of a heartbeat: how often it beats, between 10 s and 31 d. */
+            interval?: string | null;
+            /** @description Of a heartbeat: how much later than that it may be; a minute when nothing is said. */
+            grace?: string | null;
             /** @description Of mails: words in the subject that say that it is over, beside RESOLVED, RECOVERY and OK. */
             resolved_words?: string[];
         };
@@ -10051,6 +10235,7 @@ export interface components {
             refused: number;
             /** @description Why the last one was refused; empty when none was. */
             refusal: string;
+            heartbeat?: components["schemas"]["HeartbeatView"] | null;
         };
         AlertStatusShape: {
             /** @description `active` or `suppressed`. */
@@ -10106,6 +10291,8 @@ export interface components {
              * @default null
              */
             reason?: string | null;
+        Alive: {
+            status: string;
         };
         AttemptView: {
             /** @description `mail`, `irc`, `webhook` or `web`. */
@@ -10195,6 +10382,8 @@ export interface components {
             flapping?: components["schemas"]["Flapping"];
             /** @description Severity of the alert when it is critical. */
             severity?: string;
+            /** @description When nothing was heard for too long, instead of `severity`. */
+            stale_severity?: string | null;
             /** @description More labels of the alert. */
             labels?: {
                 [key: string]: string;
@@ -10353,6 +10542,8 @@ export interface components {
             };
             /** @default null */
             quiet?: components["schemas"]["QuietHours"] | null;
+            /** @default null */
+            rules?: components["schemas"]["NotificationRules"] | null;
         };
         /** @description A label by its values. */
         CountedLabel: {
@@ -10647,6 +10838,14 @@ export interface components {
             fires: number;
             /** @description Numbers of incidents in which something was done and of which it would not have told. */
             missed: number[];
+        };
+        /** @description A step of a policy that at some time has nobody. */
+        EmptyStep: {
+            policy: string;
+            /** @description From 1. */
+            step: number;
+            /** @description When it has nobody for the first time. */
+            from: string;
         };
         /** @description With what a host asks for its first certificate. */
         EnrolRequest: {
@@ -11857,6 +12056,21 @@ export interface components {
             in_force: string[];
             /** @description What it cannot do, and why. */
             missing: string[];
+        /** @enum {string} */
+        HeartbeatState: "waiting" | "beating" | "late";
+        /** @description How a heartbeat stands. */
+        HeartbeatView: {
+            state: components["schemas"]["HeartbeatState"];
+            last_at?: string | null;
+            /** @description When it is late unless it is heard before. */
+            due_at?: string | null;
+            /** @description Since when people are told that it is late. */
+            late_since?: string | null;
+            /**
+             * Format: int64
+             * @description How often it was heard.
+             */
+            beats: number;
         };
         /** @description What became of a delivery. */
         HookAnswer: {
@@ -11968,6 +12182,11 @@ export interface components {
             caused_by?: string | null;
             /** @description What its pages were for, as somebody said: `action`, `threshold` and the like. */
             classified?: string | null;
+            /**
+             * Format: int32
+             * @description How often it opened again because something fired soon after its end.
+             */
+            reopened?: number;
             /** @description Fingerprints. */
             alerts: string[];
             suspects: components["schemas"]["SuspectView"][];
@@ -12219,10 +12438,77 @@ export interface components {
         MuteList: {
             items: components["schemas"]["MuteView"][];
         };
+        MuteCalendar: {
+            /** @description By their start. */
+            items: components["schemas"]["MuteTurn"][];
+            /** @description Later ones that did not fit. */
+            left_out: number;
+        };
+        /** @description What a mute would do if it were made now. */
+        MutePreview: {
+            /** @description When it would hold, the first twenty stretches. */
+            turns: components["schemas"]["TurnView"][];
+            /** @description Further ones, until its end. */
+            turns_more: number;
+            /** @description Alerts that are active now and that it would cover, twenty of them. */
+            alerts: components["schemas"]["MutedAlert"][];
+            alerts_more: number;
+        };
+        /** @description A stretch in which one mute holds, or held. */
+        MuteTurn: {
+            /** Format: int64 */
+            mute: number;
+            from: string;
+            to: string;
+        };
+        MutedAlert: {
+            fingerprint: string;
+            rule: string;
+            severity: string;
+            /** @description `pending`, `firing` or `unknown`. */
+            state: string;
+            summary: string;
+        };
+        /** @description Somebody who may be paged within two weeks. */
+        ReadinessPerson: {
+            login: string;
+            name: string;
+            /** @description Schedules in which they have a shift. */
+            schedules: string[];
+            /** @description Policies that name them. */
+            policies: string[];
+            /** @description Channels by which a page goes, without their addresses. */
+            ways: string[];
+            tested_at?: string | null;
+            /** @description Nothing at all stands between them and a page. */
+            ready: boolean;
+            /** @description A page would reach them by no way. */
+            unreachable: boolean;
+            /** @description The worst first. */
+            troubles: components["schemas"]["UnreadyView"][];
+        };
+        ReadinessView: {
+            at: string;
+            /** @description How far ahead shifts were looked at. */
+            until: string;
+            /**
+             * Format: int32
+             * @description A test page is old after so many days; 0 when nobody is asked for tests.
+             */
+            test_days: number;
+            /** @description By name. */
+            people: components["schemas"]["ReadinessPerson"][];
+            steps: components["schemas"]["EmptyStep"][];
+        };
+        /** @description A stretch in which a mute holds. */
+        TurnView: {
+            from: string;
+            to: string;
+        };
         MuteView: {
             /** Format: int64 */
             id: number;
-            /** @description `silence`, `downtime` or `maintenance`. */
+            /** @description `silence`, `downtime`, `maintenance` or `deploy`. */
             kind: string;
             /** @description `pending`, `active` or `expired`. */
             state: string;
@@ -12235,6 +12521,14 @@ export interface components {
             starts_at: string;
             /** @description The time intervals in which a maintenance holds. */
             recurs: Record<string, unknown>[];
+            /** @description The same as a person types them; empty when it does not come back. */
+            recurs_text: string;
+            next?: components["schemas"]["TurnView"] | null;
+            /**
+             * Format: int64
+             * @description The deploy that it ends with.
+             */
+            deploy?: number | null;
             created_by: string;
             created_by_name: string;
             expires_at: string;
@@ -12317,6 +12611,8 @@ export interface components {
             starts_at?: string | null;
             /** @description Time intervals as Alertmanager writes them, within which a maintenance holds. */
             recurs?: Record<string, unknown>[];
+            /** @description The same as one text, `sun 02:00-04:00 Europe/Berlin`; instead of `recurs`. */
+            recurs_text?: string | null;
             /** @description Whom a program makes it for, in its own words. */
             author?: string | null;
         };
@@ -12554,6 +12850,10 @@ export interface components {
             /** @description To somebody who learns; nobody waits for them. */
             copy?: boolean;
             attempts: components["schemas"]["AttemptView"][];
+            /** @description Ways that ring later unless somebody acknowledges, in their order. */
+            planned?: components["schemas"]["PlannedView"][];
+            /** @description What was told after the page, the last of each channel. */
+            news?: components["schemas"]["NewsView"][];
             due_at: string;
             delivered_at?: string | null;
         };
@@ -12764,6 +13064,33 @@ export interface components {
             items: components["schemas"]["PolicyView"][];
         };
         /** @description What is said when a policy is made or changed. */
+        PolicyPreviewView: {
+            steps: components["schemas"]["ForeseenStepView"][];
+            /**
+             * Format: int64
+             * @description When it has run out, after the incident opened.
+             */
+            ends_after_ms: number;
+        };
+        /** @description One page of a policy that is played. */
+        ForeseenStepView: {
+            /** @description From 1. */
+            step: number;
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            round: number;
+            /**
+             * Format: int64
+             * @description After the incident opened.
+             */
+            after_ms: number;
+            /** @description Nobody when it is empty: the step is passed over without waiting. */
+            people: components["schemas"]["OnCallPerson"][];
+            /** @description Those who learn; they get a copy. */
+            shadows: components["schemas"]["OnCallPerson"][];
+        };
         PolicyUpdate: {
             steps: Record<string, unknown>[];
             /** Format: int32 */
@@ -12987,6 +13314,44 @@ export interface components {
          * @enum {string}
          */
         QueueWord: "leave" | "drop" | "go";
+        /** @description One way, and when it rings if nobody has acknowledged by then. */
+        Method: {
+            /** @description `mail`, `irc`, `webhook` or one of `channels`. */
+            channel: string;
+            /**
+             * Format: int32
+             * @description Seconds after the page was decided; 0 for the first, at most 3600.
+             */
+            after_s?: number;
+        };
+        /**
+         * @description In which order a person's ways ring. A list that is empty stands for the default: the first way at once, each further
+         *     one 30 s after the one before.
+         */
+        NotificationRules: {
+            /**
+             * @description For critical pages.
+             * @default []
+             */
+            critical?: components["schemas"]["Method"][];
+            /**
+             * @description For all others.
+             * @default []
+             */
+            other?: components["schemas"]["Method"][];
+        };
+        /** @description What somebody whose page was taken was told afterwards. */
+        NewsView: {
+            channel: string;
+            /** @description `grown`, `acknowledged` or `over`. */
+            kind: string;
+            at: string;
+        };
+        /** @description A way of a page that has not been tried. */
+        PlannedView: {
+            channel: string;
+            at: string;
+        };
         /** @description Hours in which pages that are not critical go by quiet channels alone. */
         QuietHours: {
             /** @description `22:00`. */
@@ -13068,6 +13433,16 @@ export interface components {
              */
             hold_ms?: number;
             guard?: components["schemas"]["Guard"] | null;
+        };
+        Ready: {
+            status: string;
+            /**
+             * Format: int64
+             * @description How long ago this node looked at its rules, and at what has to be paged, last; absent before it did.
+             */
+            rules_ms_ago?: number | null;
+            /** Format: int64 */
+            pages_ms_ago?: number | null;
         };
         ReceiverList: {
             items: components["schemas"]["ReceiverStatus"][];
@@ -13834,6 +14209,13 @@ export interface components {
             enabled: boolean;
             payload?: components["schemas"]["Payload"] | null;
             feature_enabled: boolean;
+        };
+        /** @description What stands between somebody and a page. */
+        UnreadyView: {
+            /** @description `no_account`, `disabled`, `no_way`, `channel_unset`, `always_quiet`, `never_tested`, `test_old` or `test_failed`. */
+            kind: string;
+            /** @description As a sentence goes on after the name. */
+            text: string;
         };
         /** @enum {string} */
         ValueType: "bool" | "string" | "int" | "float" | "object";

@@ -72,13 +72,17 @@ export interface Matcher {
   op: "=" | "!=" | "=~" | "!~";
   value: string;
 }
+export type NewMute = S["NewMute"];
+export type MutePreview = S["MutePreview"];
+export type MuteTurn = S["MuteTurn"];
 export type Mute = Omit<S["MuteView"], "matchers"> & { matchers: Matcher[] };
 
 /** A layer as it is written. */
 export interface PlanLayer {
   name: string;
   timezone?: string;
-  rotation: { people: string[]; start: string; shift_length: string };
+  /** `basis` of shifts in hours: `elapsed` counts them as they pass, not by the clock. */
+  rotation: { people: string[]; start: string; shift_length: string; basis?: "elapsed" };
   restrictions?: { days?: string[]; from: string; to: string }[];
   start?: string;
   end?: string;
@@ -96,6 +100,7 @@ export interface Plan {
 export type Schedule = Omit<S["ScheduleView"], "plan"> & { plan: Plan };
 export type SchedulePreview = S["PreviewView"];
 export type ScheduleSpan = S["SpanView"];
+export type ReadinessPerson = S["ReadinessPerson"];
 export type Swap = S["SwapView"];
 export type Override = S["OverrideView"];
 export interface PolicyStep {
@@ -105,6 +110,10 @@ export interface PolicyStep {
   /** One target in turn instead of all. */
   round_robin?: boolean;
 }
+/** A policy without its name, as it is sent. */
+export type PolicyBody = { steps: PolicyStep[]; repeat: number; deployer_first?: { within_ms: number; delay_ms: number } };
+export type PolicyUpdate = S["PolicyUpdate"];
+export type PolicyPreview = S["PolicyPreviewView"];
 export type EscalationPolicy = Omit<S["PolicyView"], "steps" | "deployer_first"> & { steps: PolicyStep[]; deployer_first?: { within_ms: number; delay_ms: number } };
 
 export type Incident = S["IncidentView"];

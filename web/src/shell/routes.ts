@@ -28,6 +28,8 @@ const mutes = lazy(() => import("../pages/alerts/MutesPage"));
 const noise = lazy(() => import("../pages/alerts/NoisePage"));
 const alert = lazy(() => import("../pages/alerts/AlertPage"));
 const onCall = lazy(() => import("../pages/oncall/OnCallPage"));
+const onCallMe = lazy(() => import("../pages/oncall/MyOnCallPage"));
+const readiness = lazy(() => import("../pages/oncall/ReadinessPage"));
 const incidents = lazy(() => import("../pages/incidents/IncidentsPage"));
 const incident = lazy(() => import("../pages/incidents/IncidentPage"));
 const console_ = lazy(() => import("../pages/console/ConsolePage"));
@@ -59,6 +61,8 @@ export const ROUTES: { pattern: string; page: LazyPage }[] = [
   { pattern: "/alerts/noise", page: noise },
   { pattern: "/alerts/:fingerprint", page: alert },
   { pattern: "/on-call", page: onCall },
+  { pattern: "/on-call/me", page: onCallMe },
+  { pattern: "/on-call/readiness", page: readiness },
   { pattern: "/incidents", page: incidents },
   { pattern: "/incidents/:number", page: incident },
   { pattern: "/console", page: console_ },

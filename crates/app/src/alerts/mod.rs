@@ -4,10 +4,12 @@
 //! Only transitions are written; between them an alert lives in memory. One node evaluates, under a lease whose epoch is
 //! checked in every transaction that writes. No data and failed queries never end an alert.
 
+mod deploy_mutes;
 mod evaluate;
 mod groups;
 mod keyed;
 mod lease;
+mod mute_looks;
 mod mutes;
 mod owner;
 mod pipeline;
@@ -34,13 +36,15 @@ use tokio_util::sync::CancellationToken;
 use crate::App;
 
 pub use keyed::KEY_LABEL;
+pub use mute_looks::{CalendarAsk, MuteCalendar, MutePreview, MutedAlert, MuteTurn};
 pub use mutes::{Matchers, NewMute};
-pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource, WebhookPoster};
+pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource, Update, UpdateKind, WebhookPoster};
 pub use received::PostedAlert;
 pub use seen::{AlertingStatus, SeenAlert};
-pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, SuspectView};
+pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, SuspectView, TurnView};
 pub use why::{Asked, Decided, Foreseen, Foretold, Question, RoutingView, WhyView};
 
+pub(crate) use deploy_mutes::{DeployMute, deploy_mute_begins, deploy_mute_ends};
 pub(crate) use lease::Lease;
 pub(crate) use owner::rule_of;
 pub(crate) use suspects::suspects;
@@ -138,8 +142,9 @@ async fn evaluate_rules(app: &App, stop: &CancellationToken) {
             () = stop.cancelled() => return,
             _ = tick.tick() => {}
         }
-        if let Err(fault) = app.alerts_tick().await {
-            tracing::warn!(%fault, "alerts could not be evaluated; trying again");
+        match app.alerts_tick().await {
+            Ok(()) => app.rules_went_round(),
+            Err(fault) => tracing::warn!(%fault, "alerts could not be evaluated; trying again"),
         }
     }
 }

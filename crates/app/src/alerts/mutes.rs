@@ -2,18 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenfold_alerting::{Mute, MuteKind, MuteSpec, TimeInterval, parse_matchers};
+use tenfold_alerting::{
+    DEPLOY_MUTE_MS_MAX, Mute, MuteKind, MuteSpec, TimeInterval, parse_matchers, parse_recurrence, show_recurrence,
+};
 use tenfold_store::{Tx, alerts as store, counters};
 use tenfold_types::{Actor, EventDraft, Fault, Matcher, MatcherOp, Source, Timestamp};
 
-use super::{lease::Lease, views::MuteView};
+use super::{lease::Lease, mute_looks::next_turn, views::MuteView};
 use crate::{App, Caller, Role, Txn};
 
 /// The longest silence.
 const SILENCE_MS_MAX: i64 = 30 * 86_400_000;
 /// What is planned may lie further ahead.
 const PLANNED_MS_MAX: i64 = 366 * 86_400_000;
-const MUTES_MAX: usize = 1_000;
+pub(super) const MUTES_MAX: usize = 1_000;
 /// Mutes that are over, in one list.
 const OVER_LISTED_MAX: i64 = 500;
 
@@ -38,6 +40,9 @@ pub struct NewMute {
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     pub recurs: Vec<TimeInterval>,
+    /// The same as one text, `sun 02:00-04:00 Europe/Berlin`; instead of `recurs`.
+    #[serde(default)]
+    pub recurs_text: Option<String>,
     /// Whom a program makes it for, in its own words.
     #[serde(default)]
     pub author: Option<String>,
@@ -64,27 +69,31 @@ impl NewMute {
             kind: MuteKind::Silence,
             starts_at: None,
             recurs: Vec::new(),
+            recurs_text: None,
             author: None,
         }
     }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Body {
-    matchers: Vec<Matcher>,
-    reason: String,
-    created_at: Timestamp,
-    created_by: String,
-    created_by_name: String,
+pub(super) struct Body {
+    pub(super) matchers: Vec<Matcher>,
+    pub(super) reason: String,
+    pub(super) created_at: Timestamp,
+    pub(super) created_by: String,
+    pub(super) created_by_name: String,
     #[serde(default)]
-    kind: MuteKind,
+    pub(super) kind: MuteKind,
     /// Its creation when it is not there.
     #[serde(default)]
-    starts_at: Option<Timestamp>,
+    pub(super) starts_at: Option<Timestamp>,
     #[serde(default)]
-    recurs: Vec<TimeInterval>,
+    pub(super) recurs: Vec<TimeInterval>,
     #[serde(default)]
-    updated_at: Option<Timestamp>,
+    pub(super) updated_at: Option<Timestamp>,
+    /// The deploy that it ends with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) deploy: Option<i64>,
 }
 
 /// The mutes that nobody has ended and that may hold at `now` or later.
@@ -103,14 +112,14 @@ pub(super) fn number(id: &str) -> Option<i64> {
     id.parse().ok()
 }
 
-fn stored(row: &store::MuteRow) -> Result<(Mute, Body), Fault> {
+pub(super) fn stored(row: &store::MuteRow) -> Result<(Mute, Body), Fault> {
     let unreadable = |e: String| Fault::internal(format!("the mute {} cannot be read: {e}", row.id));
     let body: Body = serde_json::from_str(&row.body).map_err(|e| unreadable(e.to_string()))?;
     let mute = Mute::new(row.id.to_string(), spec(&body, row.expires_at)).map_err(unreadable)?;
     Ok((mute, body))
 }
 
-fn spec(body: &Body, expires_at: Timestamp) -> MuteSpec {
+pub(super) fn spec(body: &Body, expires_at: Timestamp) -> MuteSpec {
     MuteSpec {
         kind: body.kind,
         matchers: body.matchers.clone(),
@@ -119,6 +128,7 @@ fn spec(body: &Body, expires_at: Timestamp) -> MuteSpec {
         starts_at: body.starts_at.unwrap_or(body.created_at),
         ends_at: expires_at,
         recurs: body.recurs.clone(),
+        deploy: body.deploy,
     }
 }
 
@@ -147,7 +157,7 @@ pub(super) async fn end_expired(app: &App, lease: &Lease) -> Result<(), Fault> {
     .await
 }
 
-fn words(matchers: &[Matcher]) -> String {
+pub(super) fn words(matchers: &[Matcher]) -> String {
     matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
@@ -173,7 +183,10 @@ fn view(row: &store::MuteRow, now: Timestamp) -> Result<MuteView, Fault> {
         created_by_name: body.created_by_name,
         starts_at,
         expires_at: row.ended_at.unwrap_or(row.expires_at),
+        recurs_text: if body.recurs.is_empty() { String::new() } else { show_recurrence(&body.recurs) },
         recurs: body.recurs,
+        next: if row.ended_at.is_none() { next_turn(&mute.spec, now) } else { None },
+        deploy: body.deploy,
     })
 }
 
@@ -182,7 +195,19 @@ fn service_of(matchers: &[Matcher]) -> Option<&str> {
 }
 
 /// A new mute as far as it can be judged without the clock.
-fn read(who: &Caller, new: NewMute) -> Result<(Body, Timestamp), Fault> {
+pub(super) fn read(who: &Caller, new: NewMute) -> Result<(Body, Timestamp), Fault> {
+    if new.kind == MuteKind::Deploy {
+        return Err(Fault::invalid("a mute of the kind deploy is made by a deploy itself")
+            .advice("name the alerts under `mute_alerts` in the pipeline file, or make a downtime"));
+    }
+    let recurs = match &new.recurs_text {
+        None => new.recurs,
+        Some(text) if text.trim().is_empty() => new.recurs,
+        Some(_) if !new.recurs.is_empty() => {
+            return Err(Fault::invalid("it has both `recurs` and `recurs_text`").advice("leave one of them out"));
+        }
+        Some(text) => parse_recurrence(text).map_err(Fault::invalid)?,
+    };
     let matchers = match new.matchers {
         Matchers::List(list) => list,
         Matchers::Text(text) => parse_matchers(&text).map_err(Fault::invalid)?,
@@ -197,25 +222,35 @@ fn read(who: &Caller, new: NewMute) -> Result<(Body, Timestamp), Fault> {
         created_by_name: author.unwrap_or_else(|| who.name.clone()),
         kind: new.kind,
         starts_at: new.starts_at,
-        recurs: new.recurs,
+        recurs,
         updated_at: None,
+        deploy: None,
     };
     Ok((body, new.expires_at))
 }
 
-fn insert(t: &mut Txn<'_>, who: &Caller, mut body: Body, expires_at: Timestamp) -> Result<MuteView, Fault> {
-    let now = t.now();
+/// What would be written of a mute that is made now.
+pub(super) fn made_at(mut body: Body, expires_at: Timestamp, now: Timestamp) -> Result<Body, Fault> {
     body.created_at = now;
     // A start in the past is now: a mute changes nothing that was.
     body.starts_at = Some(body.starts_at.map_or(now, |at| at.max(now)));
     check_length(&body, expires_at, now)?;
+    Ok(body)
+}
+
+pub(super) fn insert(t: &mut Txn<'_>, who: &Caller, body: Body, expires_at: Timestamp) -> Result<MuteView, Fault> {
+    let now = t.now();
+    let body = made_at(body, expires_at, now)?;
     if store::mutes_open(t.tx())?.len() >= MUTES_MAX {
         return Err(Fault::invalid(format!("there are at most {MUTES_MAX} mutes")));
     }
     let id = counters::next(t.tx(), "mute")?;
     let row = store::MuteRow { id, expires_at, ended_at: None, body: written(&body)? };
     store::mute_insert(t.tx(), &row)?;
-    let verb = if body.kind == MuteKind::Silence { "muted" } else { "planned quiet for" };
+    let verb = match body.kind {
+        MuteKind::Silence | MuteKind::Deploy => "muted",
+        MuteKind::Downtime | MuteKind::Maintenance => "planned quiet for",
+    };
     let text = format!("{} {verb} {}: {}", who.name, words(&body.matchers), body.reason);
     tell(t, who, "mute.created", text, &row, &body)?;
     view(&row, now)
@@ -226,7 +261,11 @@ fn written(body: &Body) -> Result<String, Fault> {
 }
 
 fn check_length(body: &Body, expires_at: Timestamp, now: Timestamp) -> Result<(), Fault> {
-    let ms_max = if body.kind == MuteKind::Silence { SILENCE_MS_MAX } else { PLANNED_MS_MAX };
+    let ms_max = match body.kind {
+        MuteKind::Silence => SILENCE_MS_MAX,
+        MuteKind::Deploy => DEPLOY_MUTE_MS_MAX,
+        MuteKind::Downtime | MuteKind::Maintenance => PLANNED_MS_MAX,
+    };
     let length = expires_at.since_ms(now);
     if length <= 0 || length > ms_max {
         let kind = body.kind.as_str();
@@ -236,7 +275,7 @@ fn check_length(body: &Body, expires_at: Timestamp, now: Timestamp) -> Result<()
     Ok(())
 }
 
-fn tell(
+pub(super) fn tell(
     t: &mut Txn<'_>,
     who: &Caller,
     kind: &str,
@@ -253,7 +292,9 @@ fn tell(
         "starts_at": body.starts_at,
         "expires_at": row.expires_at,
         "recurs": body.recurs,
+        "deploy": body.deploy,
     }));
+    draft.subject.deploy = body.deploy;
     draft.subject.service = service_of(&body.matchers).map(str::to_owned);
     t.record(draft)?;
     Ok(())
@@ -292,7 +333,7 @@ impl App {
         self.transact(move |t| insert(t, &who, body.clone(), expires_at)).await
     }
 
-    /// Changes a mute. One that is over, or gets other matchers or another start, is ended and made anew, under a new
+    /// Changes a mute. One that is over, or gets another kind, other matchers or other times than its end, is ended and made anew, under a new
     /// number: what a mute covered stays written.
     pub async fn mute_change(&self, who: &Caller, id: i64, new: NewMute) -> Result<MuteView, Fault> {
         let (body, expires_at) = read(who, new)?;
@@ -303,9 +344,14 @@ impl App {
             let row = row.ok_or_else(|| Fault::not_found(format!("there is no mute {id}")))?;
             let (old, was) = stored(&row)?;
             who.require(Role::Responder, service_of(&was.matchers), None)?;
+            if let Some(deploy) = was.deploy {
+                return Err(Fault::conflict(format!("the mute {id} is bound to deploy {deploy}"))
+                    .advice("it can be ended; the pipeline file says what the next deploy mutes"));
+            }
             let over = row.ended_at.is_some() || row.expires_at <= now;
             let starts_at = body.starts_at.unwrap_or(old.spec.starts_at);
-            if over || body.matchers != was.matchers || starts_at != old.spec.starts_at || body.recurs != was.recurs {
+            let other = body.kind != was.kind || body.matchers != was.matchers || body.recurs != was.recurs;
+            if over || other || starts_at != old.spec.starts_at {
                 if !over {
                     store::mute_end(t.tx(), id, now)?;
                     tell(t, &who, "mute.expired", format!("{} replaced the mute {id}", who.name), &row, &was)?;

@@ -33,6 +33,10 @@ pub(super) struct Outcome {
     pub decisions: BTreeMap<String, Vec<Decision>>,
     /// Groups whose receivers have webhooks.
     pub flushes: Vec<Flush>,
+    /// `group_interval` of the routes of those alerts, the longest of each.
+    group_intervals_ms: BTreeMap<String, i64>,
+    /// An incident that ended less than this ago is opened again.
+    pub reopen_window_ms: i64,
 }
 
 impl Outcome {
@@ -45,7 +49,11 @@ impl Outcome {
             match effect {
                 Effect::Notify(notification) => {
                     let Some(receiver) = routing.receivers.get(&notification.receiver) else { continue };
+                    let route = routing.tree.by_key(&notification.group.route);
+                    let interval_ms = route.map_or(0, |r| r.group_interval_ms);
                     for fingerprint in notification.new.into_iter().filter(|f| pages(f)) {
+                        let longest = out.group_intervals_ms.entry(fingerprint.clone()).or_insert(interval_ms);
+                        *longest = interval_ms.max(*longest);
                         let known = out.told.entry(fingerprint).or_insert_with(|| receiver.clone());
                         // Told to several: one that pages wins over a quiet one.
                         if known.quiet && !receiver.quiet {
@@ -73,6 +81,11 @@ impl Outcome {
                 || list.iter().any(|d| d.verdict == Verdict::Suppress)
         });
         self.decisions = decisions;
+    }
+
+    /// How long people are left between two tellings that an incident grew, as far as the routing says.
+    pub(super) fn group_interval_ms(&self, fingerprint: &str) -> i64 {
+        self.group_intervals_ms.get(fingerprint).copied().unwrap_or(0)
     }
 
     /// Whoever pages for this alert now, if anybody does.
@@ -206,6 +219,7 @@ pub(super) async fn advance_with(
     let effects = step(context, &mut state, Input::Alerts(inputs), now);
     let mut outcome = Outcome::of(&held.routing, &state, effects);
     outcome.keep_told(&batch);
+    outcome.reopen_window_ms = app.settings.alerts.reopen_window_ms;
     let flushes = std::mem::take(&mut outcome.flushes);
     if !batch.is_empty() || !outcome.told.is_empty() || !outcome.decisions.is_empty() {
         let lease = lease.clone();

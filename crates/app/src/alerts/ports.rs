@@ -102,6 +102,72 @@ impl Channel {
     }
 }
 
+/// What those who were paged are told later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdateKind {
+    /// More alerts joined, or it is open again.
+    Grown,
+    Acknowledged,
+    Over,
+}
+
+impl UpdateKind {
+    pub const ALL: [Self; 3] = [Self::Grown, Self::Acknowledged, Self::Over];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grown => "grown",
+            Self::Acknowledged => "acknowledged",
+            Self::Over => "over",
+        }
+    }
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|k| k.as_str() == text)
+    }
+}
+
+impl Channel {
+    /// Whether the message of a page itself is changed, so that nothing new comes in.
+    pub const fn edits(self) -> bool {
+        matches!(self, Self::Telegram | Self::Discord | Self::Matrix | Self::Pagerduty | Self::Opsgenie)
+    }
+
+    /// Whether a page opens something there that is to be closed, and that pages again when it is opened anew.
+    pub const fn closes(self) -> bool {
+        matches!(self, Self::Pagerduty | Self::Opsgenie)
+    }
+
+    /// Whether news is told here: never where it would ring, nor where the room hears it anyway.
+    pub const fn hears(self, kind: UpdateKind) -> bool {
+        match self {
+            Self::Mail
+            | Self::Webhook
+            | Self::Slack
+            | Self::Mattermost
+            | Self::Teams
+            | Self::Ntfy
+            | Self::Gotify
+            | Self::Pushover => !matches!(kind, UpdateKind::Acknowledged),
+            other => other.edits(),
+        }
+    }
+}
+
+/// News of an incident for somebody whose page was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    pub kind: UpdateKind,
+    /// What the service calls the message of the page, when it said so.
+    pub message: Option<String>,
+    /// The key under which the page itself was sent.
+    pub page_key: String,
+    /// What is new, in one line.
+    pub news: String,
+    /// All of it as it stands now, under the subject of the page.
+    pub notice: Notice,
+}
+
 /// A page as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notice {
@@ -148,6 +214,28 @@ pub trait Notifier: Send + Sync {
         message: &Notice,
         idempotency_key: &str,
     ) -> Result<(), NotifyError>;
+    /// The same, with what the receiver calls the message, when it says so: by that it is changed later.
+    async fn deliver(
+        &self,
+        channel: Channel,
+        to: &str,
+        message: &Notice,
+        idempotency_key: &str,
+    ) -> Result<Option<String>, NotifyError> {
+        self.send(channel, to, message, idempotency_key).await.map(|()| None)
+    }
+    /// Tells what became of it to somebody whose page was taken, without waking them: by changing the message where the
+    /// channel can, else by an answer to it or a short quiet message. The same key means the same news.
+    async fn update(
+        &self,
+        channel: Channel,
+        _to: &str,
+        _update: &Update,
+        _idempotency_key: &str,
+    ) -> Result<(), NotifyError> {
+        let message = format!("{} tells nothing after the page", channel.as_str());
+        Err(NotifyError { too_large: false, permanent: true, retry_after_ms: None, message })
+    }
 }
 
 /// Posts to the webhooks of receivers; implemented by the crate `notify`.

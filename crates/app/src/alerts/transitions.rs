@@ -301,7 +301,7 @@ fn fired(
         None => suspects::suspects(t.tx(), service.as_deref(), environment.as_deref(), onset, window_ms)?,
     };
     let receiver = outcome.pages(&alert.fingerprint).filter(|_| row.pages);
-    let joining = receiver.map(|_| incidents::number_for(t, &row)).transpose()?;
+    let joining = receiver.map(|_| incidents::number_for(t, &row, outcome.reopen_window_ms)).transpose()?;
     row = write(t, origin, alert, joining.as_ref().map(|j| j.number), found.clone())?;
     // A quiet alert is in the record and on the pages, and nobody is told.
     let quiet = outcome.quiet(&alert.fingerprint);
@@ -313,7 +313,10 @@ fn fired(
     }
     t.record(event)?;
     match (joining, receiver) {
-        (Some(joining), Some(receiver)) => incidents::join(t, &joining, &row, text, &found, receiver.policy.as_deref()),
+        (Some(mut joining), Some(receiver)) => {
+            joining.group_interval_ms = outcome.group_interval_ms(&alert.fingerprint);
+            incidents::join(t, &joining, &row, text, &found, receiver.policy.as_deref())
+        }
         _ => Ok(()),
     }
 }
@@ -332,7 +335,8 @@ fn decided(t: &mut Txn<'_>, fingerprint: &str, decisions: &[Decision], outcome: 
         t.record(with(event, "decisions", json!(decisions)))?;
         return Ok(());
     };
-    let joining = incidents::number_for(t, &row)?;
+    let mut joining = incidents::number_for(t, &row, outcome.reopen_window_ms)?;
+    joining.group_interval_ms = outcome.group_interval_ms(fingerprint);
     row.incident = Some(joining.number);
     store::put(t.tx(), &row)?;
     let words = format!("Still firing, and now told of: {text}");

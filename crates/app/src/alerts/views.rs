@@ -75,10 +75,19 @@ pub struct AlertView {
     pub muted_by: Option<i64>,
 }
 
+/// A stretch in which a mute holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TurnView {
+    #[schema(value_type = String)]
+    pub from: Timestamp,
+    #[schema(value_type = String)]
+    pub to: Timestamp,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MuteView {
     pub id: i64,
-    /// `silence`, `downtime` or `maintenance`.
+    /// `silence`, `downtime`, `maintenance` or `deploy`.
     pub kind: String,
     /// `pending`, `active` or `expired`.
     pub state: String,
@@ -96,6 +105,14 @@ pub struct MuteView {
     /// The time intervals in which a maintenance holds.
     #[schema(value_type = Vec<Object>)]
     pub recurs: Vec<tenfold_alerting::TimeInterval>,
+    /// The same as a person types them; empty when it does not come back.
+    pub recurs_text: String,
+    /// The stretch in which it holds now, or holds next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<TurnView>,
+    /// The deploy that it ends with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deploy: Option<i64>,
     pub created_by: String,
     pub created_by_name: String,
     #[schema(value_type = String)]

@@ -100,6 +100,7 @@ const TOLD: &[&str] = &[
     "alert.unknown",
     "mute.created",
     "incident.opened",
+    "incident.reopened",
     "incident.acknowledged",
     "incident.resolved",
     "incident.noted",
@@ -109,6 +110,7 @@ const TOLD: &[&str] = &[
     "override.created",
     "noise.digest",
     "delivery.week",
+    "readiness.checked",
     "note.doing",
     "config.applied",
 ];
@@ -135,7 +137,7 @@ pub fn announce(event: &Event, base: &str) -> Option<Announcement> {
     }
     let mut text = format!("{}{}", mark(event.severity), event.text.trim());
     let urgent = matches!(event.severity, Severity::Warning | Severity::Critical);
-    if urgent || event.kind == "incident.opened" {
+    if urgent || matches!(event.kind.as_str(), "incident.opened" | "incident.reopened") {
         let page = match (event.subject.incident, event.subject.deploy) {
             (Some(n), _) => Some(format!("/incidents/{n}")),
             (None, Some(n)) => Some(format!("/deploys/{n}")),
@@ -182,6 +184,7 @@ fn word(kind: &str, count: usize) -> String {
         "alert.resolved" => ("alert resolved", "alerts resolved"),
         "alert.unknown" => ("alert without data", "alerts without data"),
         "incident.opened" => ("incident opened", "incidents opened"),
+        "incident.reopened" => ("incident open again", "incidents open again"),
         "incident.resolved" => ("incident resolved", "incidents resolved"),
         "page.sent" => ("page sent", "pages sent"),
         "flag.reverted" => ("flag change taken back", "flag changes taken back"),

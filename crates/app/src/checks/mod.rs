@@ -26,7 +26,7 @@ use tenfold_types::{Fault, Timestamp};
 use crate::App;
 
 pub use manage::PassiveResult;
-pub use nagios::{ImportNote, NagiosImport, import_nagios};
+pub use nagios::{ImportNote, NagiosDrafts, NagiosImport, NagiosPerson, import_nagios};
 pub use ports::{CheckRunner, Ran};
 pub use schedule::run;
 pub use spec::{CheckSpec, Disk, Dns, Flapping, Http, Nrpe, Passive, Process, Run, Tcp, Tls};

@@ -1,5 +1,8 @@
 //! Checks out of a Nagios configuration, and a report of what has no equal here. Nothing is read from disk in this place.
 
+mod drafts;
+mod periods;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
@@ -7,6 +10,8 @@ use tenfold_protocols::nagios::{Fields, Resolved};
 use tenfold_types::format_duration_ms;
 
 use super::spec::{CheckSpec, Flapping, Passive, Run};
+
+pub use drafts::{NagiosDrafts, NagiosPerson};
 
 /// Bytes a check's name may have.
 const NAME_BYTES_MAX: usize = 63;
@@ -24,6 +29,8 @@ pub struct ImportNote {
 pub struct NagiosImport {
     /// In an order in which they can be put: parents before what stands behind them.
     pub checks: Vec<(String, CheckSpec)>,
+    /// Who is told, when, and what stays quiet behind what.
+    pub drafts: NagiosDrafts,
     pub report: Vec<ImportNote>,
 }
 
@@ -37,8 +44,19 @@ struct Importer<'r> {
     taken: BTreeSet<String>,
 }
 
-/// Makes checks of hosts and services.
-pub fn import_nagios(resolved: &Resolved, macros: &BTreeMap<String, String>, interval_length: f64) -> NagiosImport {
+/// Makes checks of hosts and services, and drafts of what is about people. `zone` is where Nagios' clock is.
+///
+/// # Errors
+/// When there is no such zone.
+pub fn import_nagios(
+    resolved: &Resolved,
+    macros: &BTreeMap<String, String>,
+    interval_length: f64,
+    zone: &str,
+) -> Result<NagiosImport, String> {
+    if jiff::tz::TimeZone::get(zone).is_err() {
+        return Err(format!("`{zone}` is not a time zone; write it like Europe/Berlin or UTC"));
+    }
     let unit = if interval_length > 0.0 { interval_length } else { 60.0 };
     let mut importer = Importer { resolved, macros, unit, report: Vec::new(), taken: BTreeSet::new() };
     let names: BTreeMap<&str, String> =
@@ -56,6 +74,8 @@ pub fn import_nagios(resolved: &Resolved, macros: &BTreeMap<String, String>, int
     for spec in hosts.values_mut() {
         spec.parents.retain(|p| kept.contains(p));
     }
+    let mut named: drafts::CheckNames =
+        hosts.keys().map(|host| (((*host).to_owned(), None), names[host].clone())).collect();
     let mut checks = in_order(hosts, &names, &mut importer.report);
     for ((host, description), fields) in &resolved.services {
         let about = format!("{host}/{description}");
@@ -63,20 +83,16 @@ pub fn import_nagios(resolved: &Resolved, macros: &BTreeMap<String, String>, int
         let Some(mut spec) = importer.spec(&about, host, host_fields, fields) else { continue };
         spec.labels.insert("nagios_service".to_owned(), description.clone());
         spec.parents = names.get(host.as_str()).filter(|p| kept.contains(*p)).cloned().into_iter().collect();
-        checks.push((importer.name(&[host, description]), spec));
+        let name = importer.name(&[host, description]);
+        named.insert((host.clone(), Some(description.clone())), name.clone());
+        checks.push((name, spec));
     }
     for (kind, count) in &resolved.others {
-        let message = match kind.as_str() {
-            "contact" | "contactgroup" => "people and their ways to be told are accounts here; see the guide on people",
-            "timeperiod" => "alerts are kept quiet by routes with time intervals or by mutes, checks run always",
-            "serviceescalation" | "hostescalation" => "write an escalation policy for the service",
-            "servicedependency" | "hostdependency" => "parents say what stands between; dependencies are not read",
-            _ => "is not read",
-        };
-        let message = format!("{count} of them: {message}");
+        let message = format!("{count} of them: is not read");
         importer.report.push(ImportNote { about: kind.clone(), message });
     }
-    NagiosImport { checks, report: importer.report }
+    let drafts = drafts::drafts(resolved, &named, zone, unit, &mut importer.report);
+    Ok(NagiosImport { checks, drafts, report: importer.report })
 }
 
 fn split(text: Option<&String>) -> Vec<String> {
@@ -187,6 +203,7 @@ impl Importer<'_> {
             parents: Vec::new(),
             flapping,
             severity: "critical".to_owned(),
+            stale_severity: None,
             labels: BTreeMap::new(),
             annotations,
         })
@@ -351,10 +368,10 @@ mod tests {
             define service {\nhost_name web\nservice_description Disk /\ncheck_command piped\n}\n\
             define service {\nhost_name web\nservice_description HTTP\ncheck_command ping!$HOSTNAME$\ncheck_interval 0.5\nnotes_url https://x\n}\n\
             define service {\nhost_name web\nservice_description Backup\nactive_checks_enabled 0\ncheck_freshness 1\nfreshness_threshold 3600\n}\n\
-            define timeperiod {\ntimeperiod_name x\n}\n";
+            define module {\nmodule_name x\n}\n";
         let resolved = resolve(&read_objects("x", text).unwrap()).unwrap();
         let macros = BTreeMap::from([("USER1".to_owned(), "/usr/lib/nagios/plugins".to_owned())]);
-        let import = import_nagios(&resolved, &macros, 60.0);
+        let import = import_nagios(&resolved, &macros, 60.0, "UTC").unwrap();
         let names: Vec<_> = import.checks.iter().map(|(n, _)| n.as_str()).collect();
         assert_eq!(names, ["router-1", "web", "web_backup", "web_http"]);
         let Run::Plugin(argv) = &import.checks[0].1.run else { panic!("a plugin") };
@@ -371,9 +388,74 @@ mod tests {
         let Run::Plugin(argv) = &http.run else { panic!("a plugin") };
         assert_eq!(argv[4], "web", "an argument may hold a macro");
         let about: Vec<_> = import.report.iter().map(|n| n.about.as_str()).collect();
-        assert_eq!(about, ["web/Disk /", "timeperiod"], "{:?}", import.report);
+        assert_eq!(about, ["web/Disk /", "module"], "{:?}", import.report);
         for (name, spec) in &import.checks {
             spec.check(name).unwrap();
         }
+    }
+
+    /// Notifications every 10 minutes: the first two to ana, the third and fourth to raj and the team, then ana again.
+    #[test]
+    fn people_hours_ladders_and_dependencies_are_drafts() {
+        let text = "define command {\ncommand_name ping\ncommand_line /p\n}\n\
+            define contact {\ncontact_name ana\nalias Ana Lima\nemail ana@example.org\npager 123\n}\n\
+            define contact {\ncontact_name Raj P\nemail raj@example.org\n}\n\
+            define contact {\ncontact_name mei\ncontactgroups team\n}\n\
+            define contactgroup {\ncontactgroup_name team\n}\n\
+            define timeperiod {\ntimeperiod_name 24x7\nmonday 00:00-24:00\n}\n\
+            define timeperiod {\ntimeperiod_name office\nmonday 09:00-17:00\n}\n\
+            define timeperiod {\ntimeperiod_name none\nalias Never\n}\n\
+            define host {\nhost_name lab\ncheck_command ping\ncontacts ana\nnotification_period none\n}\n\
+            define host {\nhost_name db\ncheck_command ping\ncontacts ana\nnotification_interval 10\nnotification_period 24x7\n}\n\
+            define service {\nhost_name db\nservice_description disk\ncheck_command ping\nnotification_period office\n}\n\
+            define service {\nhost_name db\nservice_description load\ncheck_command ping\nnotifications_enabled 0\n}\n\
+            define serviceescalation {\nhost_name db\nservice_description disk\nfirst_notification 3\nlast_notification 4\n\
+            contacts Raj P\ncontact_groups team\nnotification_interval 5\n}\n\
+            define servicedependency {\nhost_name db\nservice_description disk\ndependent_host_name db\n\
+            dependent_service_description load\nnotification_failure_criteria w,u,c\n}\n";
+        let resolved = resolve(&read_objects("x", text).unwrap()).unwrap();
+        let import = import_nagios(&resolved, &BTreeMap::new(), 60.0, "Europe/Berlin").unwrap();
+        let people: Vec<_> = import.drafts.people.iter().map(|p| (p.login.as_str(), p.name.as_str())).collect();
+        assert_eq!(people, [("ana", "Ana Lima"), ("raj-p", "Raj P"), ("mei", "mei")]);
+        let steps = |at: usize| -> Vec<(i64, Vec<&str>)> {
+            let steps = &import.drafts.policies[at].1.steps;
+            steps.iter().map(|s| (s.delay_ms, s.targets.iter().map(|t| t.name.as_str()).collect())).collect()
+        };
+        let (minute, team) = (60_000, vec!["mei", "raj-p"]);
+        let plain = vec![(10 * minute, vec!["ana"])];
+        let escalated = vec![(20 * minute, vec!["ana"]), (10 * minute, team), (10 * minute, vec!["ana"])];
+        assert_eq!([steps(0), steps(1)], [plain, escalated]);
+        for (name, update) in &import.drafts.policies {
+            update.clone().named(name).check().unwrap();
+        }
+        // What was drafted is a routing that is understood.
+        let written = import.drafts.routing.as_ref().unwrap().to_string();
+        let read = tenfold_alerting::import_alertmanager(&written).unwrap();
+        let routes: Vec<_> = read
+            .spec
+            .route
+            .routes
+            .iter()
+            .map(|r| (r.matchers[0].as_str(), r.receiver.as_deref().unwrap(), r.active_time_intervals.join(",")))
+            .collect();
+        assert_eq!(
+            routes,
+            [
+                ("alertname=\"db\"", "ana", String::new()),
+                ("alertname=\"db_disk\"", "ana-2", "office".to_owned()),
+                ("alertname=~\"db_load|lab\"", "nobody", String::new()),
+            ]
+        );
+        assert_eq!(read.spec.inhibit_rules[0].source_matchers, ["alertname=\"db_disk\""]);
+        assert_eq!(read.spec.inhibit_rules[0].target_matchers, ["alertname=\"db_load\""]);
+        let receivers = &read.routing.receivers;
+        assert_eq!(receivers["ana-2"].policy.as_deref(), Some("ana-2"));
+        assert_eq!((receivers["on-call"].quiet, receivers["nobody"].quiet), (false, true));
+        let inside = |at: &str| {
+            read.routing.inside(&["office".to_owned()], tenfold_types::Timestamp::parse_rfc3339(at).unwrap()).is_some()
+        };
+        assert!(inside("2026-11-23T08:00:00Z") && !inside("2026-11-23T16:00:00Z") && !inside("2026-11-24T09:00:00Z"));
+        let told = |about: &str, part: &str| import.report.iter().any(|n| n.about == about && n.message.contains(part));
+        assert!(told("ana", "take the account `ana`; pager is theirs to set"), "{:?}", import.report);
     }
 }

@@ -236,6 +236,8 @@ fn alert_labels(name: &str, spec: &CheckSpec, stand: &Stand) -> Option<AlertLabe
         (true, Some(raised), _) if !stand.state.unreachable => return Some(raised.clone()),
         (true, None, None) if !stand.state.unreachable => "warning",
         (_, _, Some(CheckStatus::Critical)) => &spec.severity,
+        // Silence is the problem that a dead-man's switch is for, and no lesser one.
+        (_, _, Some(_)) if stand.state.stale => spec.stale_severity.as_ref().unwrap_or(&spec.severity),
         (_, _, Some(_)) => "warning",
         _ => return None,
     };

@@ -46,9 +46,12 @@ pub struct CheckSpec {
     pub parents: Vec<String>,
     #[serde(default)]
     pub flapping: Flapping,
-    /// Severity of the alert when it is critical.
+    /// Severity of the alert when it is critical, and when nothing was heard for longer than `freshness`.
     #[serde(default = "critical")]
     pub severity: String,
+    /// When nothing was heard for too long, instead of `severity`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_severity: Option<String>,
     /// More labels of the alert.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -267,8 +270,9 @@ impl CheckSpec {
         if self.parents.len() > PARENTS_MAX || self.parents.iter().any(|p| p == name) {
             return wrong(format!("it has at most {PARENTS_MAX} parents and is not its own"));
         }
-        if !["critical", "warning", "info"].contains(&self.severity.as_str()) {
-            return wrong("`severity` is critical, warning or info".to_owned());
+        let severities = std::iter::once(&self.severity).chain(&self.stale_severity);
+        if severities.into_iter().any(|s| !["critical", "warning", "info"].contains(&s.as_str())) {
+            return wrong("`severity` and `stale_severity` are critical, warning or info".to_owned());
         }
         let texts = self.labels.iter().chain(&self.annotations).map(|(n, v)| n.len() + v.len());
         if self.labels.len() + self.annotations.len() > 40 || texts.max().unwrap_or(0) > TEXT_BYTES_MAX {

@@ -186,13 +186,14 @@ impl App {
 }
 
 /// The kinds that hold facts.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "deploy.queued",
     "deploy.canary_started",
     "deploy.promoting",
     "deploy.succeeded",
     "deploy.rolled_back",
     "incident.opened",
+    "incident.reopened",
     "incident.resolved",
     "incident.noted",
 ];

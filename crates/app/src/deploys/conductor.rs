@@ -20,7 +20,7 @@ use super::{
     locks,
     log::RunLog,
     ports::Stream,
-    queue, stages,
+    queue, quiet, stages,
     stored::{Stored, step_of},
     trains,
 };
@@ -268,6 +268,7 @@ impl Conductor {
             let title = format!("{} {} needs a person: {why}", next.service, next.short_sha());
             GuardIncident { own: Some(format!("deploy:{}", next.number)), ..incident(&next, title, now) }
         });
+        let quiet = quiet::change(&self.stored, &next);
         let over = next.run.state.is_final().then(|| Arc::new(next.clone()));
         let (number, epoch) = (next.number, self.epoch);
         let row = step_of(&next.run, finished_at).map_err(|_| Stop)?;
@@ -275,6 +276,7 @@ impl Conductor {
         self.until_done(move |app| {
             let (row, drafts, lease, holder) = (row.clone(), drafts.clone(), lease.clone(), holder.clone());
             let (lock, page, over) = (lock.clone(), page.clone(), over.clone());
+            let quiet = quiet.clone();
             async move {
                 let has_events = !drafts.is_empty();
                 let change = move |t: &mut crate::Txn<'_>| {
@@ -289,6 +291,9 @@ impl Conductor {
                         trains::ended(t, over)?;
                         stages::ended(t, over)?;
                         queue::ended(t, over)?;
+                    }
+                    if let Some(quiet) = &quiet {
+                        quiet.write(t)?;
                     }
                     for draft in &drafts {
                         t.record(draft.clone())?;

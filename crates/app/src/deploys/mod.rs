@@ -31,6 +31,7 @@ mod next;
 pub mod ports;
 mod prune;
 mod queue;
+mod quiet;
 mod read;
 mod services;
 mod stages;

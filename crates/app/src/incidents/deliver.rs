@@ -5,13 +5,15 @@
 //! superseded meanwhile.
 
 use serde_json::json;
-use tenfold_store::incidents as store;
+use tenfold_store::{Tx, incidents as store};
 use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
 use tokio::task::JoinHandle;
 
 use super::{
+    UnderWay,
     escalate::{by_system, hurry},
     message::{TEST_INCIDENT, notice},
+    owed::owe_late,
     stored::{Incident, person, word},
 };
 use crate::{
@@ -20,13 +22,15 @@ use crate::{
 };
 
 /// Deliveries under way at a time.
-const PARALLEL_MAX: usize = 32;
-const BATCH: i64 = 64;
+pub(super) const PARALLEL_MAX: usize = 32;
+pub(super) const BATCH: i64 = 64;
 /// A receiver that does not answer is given up for this attempt.
-const SEND_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+pub(super) const SEND_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 /// Waits after a failed attempt: 5 s, doubled each time, up to 5 min.
 const BACKOFF_FIRST_MS: i64 = 5_000;
 const BACKOFF_MAX_MS: i64 = 300_000;
+/// A way that was put off this often does not keep the next one waiting.
+const PUT_OFF_MAX: i64 = 3;
 /// The longest a receiver may ask to be left alone.
 const RETRY_AFTER_MS_MAX: i64 = 600_000;
 
@@ -37,15 +41,10 @@ pub(super) async fn start(app: &App, lease: &Lease) -> Result<Vec<JoinHandle<()>
     let mut started = Vec::new();
     for row in rows {
         let key = row.idempotency_key.clone();
-        {
-            let mut under_way = app.incidents.under_way.lock();
-            if under_way.len() >= PARALLEL_MAX || !under_way.insert(key.clone()) {
-                continue;
-            }
-        }
+        let Some(under_way) = UnderWay::enter(app, &key, PARALLEL_MAX) else { continue };
         let (app, lease) = (app.clone(), lease.clone());
         started.push(tokio::spawn(async move {
-            let _under_way = UnderWay(app.clone(), key.clone());
+            let _under_way = under_way;
             let result = deliver(app, lease, row).await;
             if let Err(fault) = result {
                 tracing::warn!(%fault, delivery = key, "what became of a delivery could not be stored; it is sent again");
@@ -53,15 +52,6 @@ pub(super) async fn start(app: &App, lease: &Lease) -> Result<Vec<JoinHandle<()>
         }));
     }
     Ok(started)
-}
-
-/// Takes its key away however the task ends.
-struct UnderWay(App, String);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.incidents.under_way.lock().remove(&self.1);
-    }
 }
 
 async fn deliver(app: App, lease: Lease, row: store::DeliveryRow) -> Result<(), Fault> {
@@ -135,21 +125,21 @@ fn attempt(
     }
 }
 
-async fn send(app: &App, claimed: &Claimed) -> Result<(), NotifyError> {
+async fn send(app: &App, claimed: &Claimed) -> Result<Option<String>, NotifyError> {
     let later = |message: String| NotifyError { too_large: false, permanent: false, retry_after_ms: None, message };
     let sending = async {
         match claimed.channel {
             Channel::Irc => {
                 let text = format!("{} {}", claimed.notice.subject, claimed.notice.link);
-                app.chat_direct(&claimed.login, &text).await.map_err(|fault| later(fault.message))
+                app.chat_direct(&claimed.login, &text).await.map(|()| None).map_err(|fault| later(fault.message))
             }
-            Channel::Web => Ok(()),
+            Channel::Web => Ok(None),
             channel => {
                 let Some(notifier) = app.alerts.notifier.read().clone() else {
                     return Err(later("no channel is connected".to_owned()));
                 };
                 let key = &claimed.delivery.idempotency_key;
-                notifier.send(channel, &claimed.delivery.target, &claimed.notice, key).await
+                notifier.deliver(channel, &claimed.delivery.target, &claimed.notice, key).await
             }
         }
     };
@@ -159,7 +149,12 @@ async fn send(app: &App, claimed: &Claimed) -> Result<(), NotifyError> {
     }
 }
 
-async fn finish(app: &App, lease: &Lease, claimed: Claimed, answer: Result<(), NotifyError>) -> Result<(), Fault> {
+async fn finish(
+    app: &App,
+    lease: &Lease,
+    claimed: Claimed,
+    answer: Result<Option<String>, NotifyError>,
+) -> Result<(), Fault> {
     let lease = lease.clone();
     app.housekeeping(move |t| {
         let now = t.now();
@@ -167,20 +162,45 @@ async fn finish(app: &App, lease: &Lease, claimed: Claimed, answer: Result<(), N
             return Ok(());
         };
         let (state, error) = match &answer {
-            Ok(()) => (word::ACCEPTED, None),
+            Ok(_) => (word::ACCEPTED, None),
             Err(e) => (word::FAILED, Some(e.message.clone())),
         };
         store::attempt_put(t.tx(), &attempt(&claimed.delivery, claimed.started_at, Some(now), state, error))?;
-        // Acknowledged, or taken over by a newer epoch, while we were sending: what was tried is noted, nothing else.
+        if let (Ok(message), word::SUPERSEDED, true) = (&answer, delivery.state.as_str(), delivery.epoch == lease.epoch)
+        {
+            delivery.message.clone_from(message);
+            return late(t, &mut delivery);
+        }
+        // Taken over by a newer epoch, or cancelled, while we were sending: what was tried is noted, nothing else.
         if delivery.state != word::SENDING || delivery.epoch != lease.epoch {
             return Ok(());
         }
         match &answer {
-            Ok(()) => accepted(t, &mut delivery, now),
+            Ok(message) => {
+                delivery.message.clone_from(message);
+                accepted(t, &mut delivery, now)
+            }
             Err(error) => refused(t, &mut delivery, error, now),
         }
     })
     .await
+}
+
+/// Taken after somebody acknowledged or it was over: whoever has the message now is to know.
+fn late(t: &mut Txn<'_>, delivery: &mut store::DeliveryRow) -> Result<(), Fault> {
+    word::ACCEPTED.clone_into(&mut delivery.state);
+    store::delivery_put(t.tx(), delivery)?;
+    match store::page_get(t.tx(), &delivery.page)? {
+        Some(page) => owe_late(t, &page, delivery),
+        None => Ok(()),
+    }
+}
+
+/// How long to wait after a failed try: what the receiver asks, or 5 s, doubled each time.
+pub(super) fn backoff_ms(tries: i64, error: &NotifyError) -> i64 {
+    let doublings = u32::try_from(tries - 1).unwrap_or(0).min(16);
+    let backoff = BACKOFF_FIRST_MS.saturating_mul(1 << doublings).min(BACKOFF_MAX_MS);
+    error.retry_after_ms.map_or(backoff, |asked| asked.clamp(1_000, RETRY_AFTER_MS_MAX))
 }
 
 fn accepted(t: &mut Txn<'_>, delivery: &mut store::DeliveryRow, now: Timestamp) -> Result<(), Fault> {
@@ -215,14 +235,14 @@ fn refused(
         word::FAILED.clone_into(&mut delivery.state);
         delivery.next_at = None;
     } else {
-        let doublings = u32::try_from(delivery.tries - 1).unwrap_or(0).min(16);
-        let backoff = BACKOFF_FIRST_MS.saturating_mul(1 << doublings).min(BACKOFF_MAX_MS);
-        let wait = error.retry_after_ms.map_or(backoff, |asked| asked.clamp(1_000, RETRY_AFTER_MS_MAX));
         word::DUE.clone_into(&mut delivery.state);
-        delivery.next_at = Some(now.plus_ms(wait));
+        delivery.next_at = Some(now.plus_ms(backoff_ms(delivery.tries, error)));
     }
     store::delivery_put(t.tx(), delivery)?;
     let deliveries = store::deliveries(t.tx(), &page.id)?;
+    if error.permanent || delivery.tries == PUT_OFF_MAX {
+        pull_next(t.tx(), &deliveries, now)?;
+    }
     let none_left = deliveries.iter().all(|d| d.state == word::FAILED);
     let taken = |state: &str| matches!(state, word::DELIVERED | word::ACCEPTED);
     let reached = deliveries.iter().any(|d| taken(&d.state) && d.channel != Channel::Web.as_str());
@@ -253,6 +273,21 @@ fn refused(
     };
     let data = json!({"channel": channel, "error": message, "permanent": error.permanent});
     event(t, &page, "page.failed", severity, &text, data)
+}
+
+/// The next way of a page does not wait any longer, and those behind it keep their distance.
+fn pull_next(tx: &mut dyn Tx, deliveries: &[store::DeliveryRow], now: Timestamp) -> Result<(), Fault> {
+    let waiting = || deliveries.iter().filter(|d| d.state == word::DUE && d.tries == 0);
+    let Some(next) = waiting().filter_map(|d| d.next_at).min() else { return Ok(()) };
+    let sooner_ms = next.since_ms(now);
+    if sooner_ms <= 0 {
+        return Ok(());
+    }
+    for row in waiting() {
+        let next_at = row.next_at.map(|at| at.plus_ms(-sooner_ms));
+        store::delivery_put(tx, &store::DeliveryRow { next_at, ..row.clone() })?;
+    }
+    Ok(())
 }
 
 /// An event about a page, with who it is for.

@@ -17,7 +17,7 @@ use crate::{
     App, Txn,
     alerts::{Channel, Lease},
     oncall,
-    people::Person,
+    people::{Person, Planned, planned},
 };
 
 /// Escalations taken in one look; the rest come with the next.
@@ -60,24 +60,21 @@ impl Channels {
 
     /// How this person is reached: channels with addresses.
     pub(super) fn for_person(&self, person: &Person) -> Vec<(Channel, String)> {
-        let contact = &person.contact;
-        let address = |channel: Channel| match channel {
-            Channel::Mail => contact.email.as_str(),
-            Channel::Irc => &contact.irc,
-            Channel::Webhook => &contact.webhook,
-            other => contact.channels.get(other.as_str()).map_or("", String::as_str),
-        };
-        let ways = self.0.iter().map(|channel| (*channel, address(*channel).to_owned()));
+        let ways = self.0.iter().map(|channel| (*channel, person.contact.address(*channel).to_owned()));
         ways.filter(|(_, address)| !address.is_empty()).collect()
     }
 
-    /// The same in this person's quiet hours, when it can wait. Who has no quiet way is told by all of them.
-    fn for_page(&self, person: &Person, critical: bool, now: Timestamp) -> Vec<(Channel, String)> {
-        let ways = self.for_person(person);
+    /// The ways of one page in the order in which they ring, by the person's own rules. In their quiet hours a page that
+    /// can wait goes by quiet ways alone; who has none is told by all.
+    fn for_page(&self, person: &Person, critical: bool, now: Timestamp) -> Vec<Planned> {
+        let mut ways = self.for_person(person);
         let quiet = person.contact.quiet.as_ref().filter(|q| !critical && q.covers(now, &person.timezone));
-        let Some(quiet) = quiet else { return ways };
-        let kept: Vec<_> = ways.iter().filter(|(channel, _)| quiet.allows(channel.as_str())).cloned().collect();
-        if kept.is_empty() { ways } else { kept }
+        if let Some(quiet) = quiet
+            && ways.iter().any(|(channel, _)| quiet.allows(channel.as_str()))
+        {
+            ways.retain(|(channel, _)| quiet.allows(channel.as_str()));
+        }
+        planned(person.contact.rules.as_ref(), critical, ways)
     }
 }
 
@@ -174,7 +171,7 @@ pub(super) struct Place {
     pub copy: bool,
 }
 
-/// Decides a page: its row, one delivery for each channel, one event.
+/// Decides a page: its row, one delivery for each way at its time, one event.
 pub(super) fn page(
     t: &mut Txn<'_>,
     incident: &Incident,
@@ -202,18 +199,19 @@ pub(super) fn page(
     if !store::page_insert(t.tx(), &row)? {
         return Ok(());
     }
-    for (channel, address) in &ways {
+    for way in &ways {
         store::delivery_insert(
             t.tx(),
             &store::DeliveryRow {
                 page: id.clone(),
-                channel: channel.as_str().to_owned(),
-                target: address.clone(),
-                idempotency_key: format!("{id}.{}", channel.as_str()),
+                channel: way.channel.as_str().to_owned(),
+                target: way.address.clone(),
+                idempotency_key: format!("{id}.{}", way.channel.as_str()),
                 state: word::DUE.to_owned(),
                 tries: 0,
-                next_at: Some(now),
+                next_at: Some(now.plus_ms(way.after_ms)),
                 epoch: 0,
+                message: None,
             },
         )?;
     }
@@ -227,10 +225,11 @@ pub(super) fn page(
         error: None,
     };
     store::attempt_put(t.tx(), &shown)?;
-    let names: Vec<&str> = ways.iter().map(|(channel, _)| channel.as_str()).collect();
+    let names: Vec<&str> = ways.iter().map(|way| way.channel.as_str()).collect();
+    let after_ms: Vec<i64> = ways.iter().map(|way| way.after_ms).collect();
     let data = json!({
         "page": id, "person": login, "person_name": person.name, "person_kind": person.kind,
-        "step": step, "round": round, "channels": names, "copy": copy,
+        "step": step, "round": round, "channels": names, "after_ms": after_ms, "copy": copy,
     });
     let event = if ways.is_empty() {
         let text = format!(

@@ -3,15 +3,19 @@
 use serde::Deserialize;
 use serde_json::json;
 use tenfold_oncall::Input;
-use tenfold_store::{alerts as alert_store, counters};
+use tenfold_store::{alerts as alert_store, counters, incidents as store};
 use tenfold_types::{Fault, Severity};
 
 use super::{
     open::{New, open, record, resolve, stop_escalation, supersede},
+    owed::owe,
     stored::{Incident, State},
     views::{IncidentView, incident_view},
 };
-use crate::{App, Caller, Role, alerts};
+use crate::{
+    App, Caller, Role,
+    alerts::{self, UpdateKind},
+};
 
 const TITLE_BYTES_MAX: usize = 300;
 const NOTE_BYTES_MAX: usize = 8_000;
@@ -141,6 +145,7 @@ impl App {
             stop_escalation(&mut incident, &Input::Acknowledged, now);
             incident.write(t.tx())?;
             supersede(t.tx(), number, Some(&who.actor.id))?;
+            owe(t, &incident, UpdateKind::Acknowledged)?;
             let text = format!("{} acknowledged incident {number}", who.name);
             let data = json!({"after_ms": now.since_ms(incident.opened_at)});
             let draft = record(&incident, who.actor.clone(), who.source, "incident.acknowledged", text, Severity::Good);
@@ -178,6 +183,10 @@ impl App {
                     text = format!("{text}: {note}");
                 }
                 let data = json!({"by": "person", "caused_by": incident.body.caused_by});
+                // What a person ended is not opened again by itself.
+                if let Some(key) = &incident.open_key {
+                    store::ended_forget(t.tx(), key)?;
+                }
                 incident = resolve(t, incident, who.actor.clone(), who.source, text, data)?;
                 // Alerts that still fire belong to this incident; only a new episode opens another one.
             } else if new_cause || note.is_some() {

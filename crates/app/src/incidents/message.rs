@@ -5,14 +5,17 @@ use std::fmt::Write as _;
 use tenfold_store::{Tx, alerts, incidents as store};
 use tenfold_types::{Fault, Timestamp};
 
-use super::stored::Incident;
+use super::stored::{Incident, State};
 use crate::{
     Settings,
-    alerts::{Notice, SuspectView},
+    alerts::{Notice, SuspectView, Update, UpdateKind},
 };
 
 /// The incident number of test pages.
 pub(super) const TEST_INCIDENT: i64 = 0;
+
+/// Alerts named in one message.
+const ALERTS_LISTED_MAX: usize = 10;
 
 /// The message of a page as things stand now.
 pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow) -> Result<Notice, Fault> {
@@ -29,7 +32,8 @@ pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow
         _ => String::new(),
     };
     let mut text = String::new();
-    if page.step > 0 || page.round > 0 {
+    let open = incident.state == State::Open;
+    if open && (page.step > 0 || page.round > 0) {
         line(&mut text, "Nobody has acknowledged this yet, so it comes to you now.\n");
     }
     line(&mut text, &body.title);
@@ -46,20 +50,27 @@ pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow
             line(&mut text, &format!("  Switch off: {}", settings.link(&format!("/flags/{flag}"))));
         }
     }
-    let mut runbooks = Vec::new();
-    for member in store::members(tx, number)?.iter().filter(|m| m.ended.is_none()) {
-        let Some(row) = alerts::get(tx, &member.fingerprint)? else { continue };
-        let stored: serde_json::Value = serde_json::from_str(&row.body).unwrap_or_default();
-        if let Some(url) = stored["annotations"]["runbook_url"].as_str() {
-            runbooks.push(url.to_owned());
+    let active = active(tx, number)?;
+    if active.len() > 1 {
+        line(&mut text, &format!("{} alerts:", active.len()));
+        for alert in active.iter().take(ALERTS_LISTED_MAX) {
+            line(&mut text, &format!("- {}", alert.title));
+        }
+        if active.len() > ALERTS_LISTED_MAX {
+            line(&mut text, &format!("and {} more", active.len() - ALERTS_LISTED_MAX));
         }
     }
+    let mut runbooks: Vec<String> = active.into_iter().filter_map(|a| a.runbook).collect();
     runbooks.dedup();
     for url in runbooks {
         line(&mut text, &format!("Runbook: {url}"));
     }
-    line(&mut text, &format!("\nAcknowledge: {link}"));
-    line(&mut text, &format!("or say in chat: !ack {number}"));
+    if open {
+        line(&mut text, &format!("\nAcknowledge: {link}"));
+        line(&mut text, &format!("or say in chat: !ack {number}"));
+    } else {
+        line(&mut text, &format!("\n{link}"));
+    }
     Ok(Notice {
         subject: one_line(&format!("[{}] Incident {number}: {}", body.severity, body.title)),
         text,
@@ -70,6 +81,65 @@ pub(super) fn notice(tx: &mut dyn Tx, settings: &Settings, page: &store::PageRow
         environment: body.environment.clone(),
         severity: body.severity.clone(),
         at: incident.opened_at,
+    })
+}
+
+/// An alert of an incident that has not ended.
+struct Active {
+    title: String,
+    runbook: Option<String>,
+}
+
+fn active(tx: &mut dyn Tx, number: i64) -> Result<Vec<Active>, Fault> {
+    let mut found = Vec::new();
+    for member in store::members(tx, number)?.iter().filter(|m| m.ended.is_none()) {
+        let Some(row) = alerts::get(tx, &member.fingerprint)? else { continue };
+        let stored: serde_json::Value = serde_json::from_str(&row.body).unwrap_or_default();
+        let annotation = |name: &str| stored["annotations"][name].as_str().map(str::to_owned);
+        found.push(Active { title: annotation("summary").unwrap_or(row.rule), runbook: annotation("runbook_url") });
+    }
+    Ok(found)
+}
+
+/// What somebody whose page was taken is told of it now.
+pub(super) fn update(
+    tx: &mut dyn Tx,
+    settings: &Settings,
+    page: &store::PageRow,
+    delivery: &store::DeliveryRow,
+    kind: UpdateKind,
+) -> Result<Update, Fault> {
+    let incident = Incident::get(tx, page.incident)?;
+    let body = &incident.body;
+    let mut notice = notice(tx, settings, page)?;
+    let news = match kind {
+        UpdateKind::Grown => {
+            let alerts = match active(tx, incident.number)?.len() {
+                1 => "1 alert".to_owned(),
+                n => format!("{n} alerts"),
+            };
+            let again = if body.reopened > 0 { "Open again, " } else { "" };
+            format!("{again}{alerts} now")
+        }
+        UpdateKind::Acknowledged => {
+            let name = body.acknowledged_by_name.as_deref().or(body.acknowledged_by.as_deref()).unwrap_or("Somebody");
+            format!("{name} has it")
+        }
+        UpdateKind::Over => {
+            let minutes = body.resolved_at.map_or(0, |at| at.since_ms(incident.opened_at).max(0) / 60_000);
+            if minutes == 0 { "Over within a minute".to_owned() } else { format!("Over after {minutes} min") }
+        }
+    };
+    notice.text = match kind {
+        UpdateKind::Over => format!("{news}.\n\n{}\n{}\n", body.title, notice.link),
+        UpdateKind::Grown | UpdateKind::Acknowledged => format!("{news}.\n\n{}", notice.text),
+    };
+    Ok(Update {
+        kind,
+        message: delivery.message.clone(),
+        page_key: delivery.idempotency_key.clone(),
+        news: one_line(&news),
+        notice,
     })
 }
 

@@ -10,10 +10,13 @@ mod escalate;
 mod manage;
 mod message;
 mod open;
+mod owed;
 mod paged;
+mod reopen;
 mod stored;
 mod story;
 mod test_page;
+mod updates;
 mod views;
 
 use std::collections::BTreeSet;
@@ -28,11 +31,12 @@ use crate::App;
 
 pub use manage::{Acknowledged, NewIncident, Resolution};
 pub use story::TimelineEventView;
-pub use views::{AttemptView, EscalationView, IncidentView, PageView};
+pub use views::{AttemptView, EscalationView, IncidentView, NewsView, PageView, PlannedView};
 
 pub(crate) use open::{GuardIncident, alert_ended, join, number_for, open_by_guard};
 pub(crate) use paged::paged_since;
 pub(crate) use stored::acknowledged_by;
+pub(crate) use test_page::{Reach, last_test};
 
 /// How often escalations and deliveries are looked at when nothing wakes the loop.
 const TICK: Duration = Duration::from_millis(500);
@@ -66,8 +70,9 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = tokio::time::sleep(TICK) => {}
         }
         // Deliveries go on by themselves; a mail server that hangs must not keep an escalation from its next step.
-        if let Err(fault) = app.incidents_start().await {
-            tracing::warn!(%fault, "pages could not be worked on; trying again");
+        match app.incidents_start().await {
+            Ok(_) => app.pages_went_round(),
+            Err(fault) => tracing::warn!(%fault, "pages could not be worked on; trying again"),
         }
     }
 }
@@ -87,7 +92,27 @@ impl App {
         let Ok(_one) = self.incidents.working.try_lock() else { return Ok(Vec::new()) };
         let Some(lease) = self.alerting_lease().await? else { return Ok(Vec::new()) };
         let escalated = escalate::due(self, &lease).await;
-        let started = deliver::start(self, &lease).await?;
+        let mut started = deliver::start(self, &lease).await?;
+        started.extend(updates::start(self, &lease).await?);
         escalated.map(|()| started)
+    }
+}
+
+/// A key of what is being sent, which is taken away however its task ends.
+struct UnderWay(App, String);
+
+impl UnderWay {
+    /// Nothing when it is being sent, or `max` others are.
+    fn enter(app: &App, key: &str, max: usize) -> Option<Self> {
+        let mut under_way = app.incidents.under_way.lock();
+        let new = under_way.len() < max && under_way.insert(key.to_owned());
+        drop(under_way);
+        new.then(|| Self(app.clone(), key.to_owned()))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.incidents.under_way.lock().remove(&self.1);
     }
 }

@@ -6,12 +6,22 @@ use tenfold_oncall::{Answer, Escalation, Input, Policy, step};
 use tenfold_store::{Tx, alerts::AlertRow, counters, deploys, events, events::EventQuery, incidents as store};
 use tenfold_types::{Actor, ActorKind, EventDraft, Fault, Severity, Source, Timestamp};
 
-use super::stored::{Body, Incident, State, person, word};
-use crate::{Txn, alerts::SuspectView, oncall};
+use super::{
+    owed::{owe, owe_grown},
+    reopen::{ended_lately, reopen},
+    stored::{Body, Incident, State, person, word},
+};
+use crate::{
+    Txn,
+    alerts::{SuspectView, UpdateKind},
+    oncall,
+};
 
-/// The incident an alert goes to.
+/// The incident an alert goes to; one that is resolved is opened again.
 pub(crate) struct Joining {
     pub number: i64,
+    /// Of the route that leads there: people are not told of its growth more often.
+    pub group_interval_ms: i64,
     key: String,
     existing: Option<Incident>,
 }
@@ -28,13 +38,19 @@ fn key(row: &AlertRow) -> String {
     }
 }
 
-/// The open incident of the alert's service and environment, or the number of the one to be opened.
-pub(crate) fn number_for(t: &mut Txn<'_>, row: &AlertRow) -> Result<Joining, Fault> {
-    let key = key(row);
-    match store::open_by_key(t.tx(), &key)? {
-        Some(open) => Ok(Joining { number: open.number, key, existing: Some(Incident::read(&open)?) }),
-        None => Ok(Joining { number: counters::next(t.tx(), "incident")?, key, existing: None }),
-    }
+/// The open incident of the alert's service and environment, or one that ended less than `reopen_ms` ago, or the number
+/// of the one to be opened.
+pub(crate) fn number_for(t: &mut Txn<'_>, row: &AlertRow, reopen_ms: i64) -> Result<Joining, Fault> {
+    let (now, key) = (t.now(), key(row));
+    let existing = match store::open_by_key(t.tx(), &key)? {
+        Some(open) => Some(Incident::read(&open)?),
+        None => ended_lately(t.tx(), &key, now, reopen_ms)?,
+    };
+    let number = match &existing {
+        Some(incident) => incident.number,
+        None => counters::next(t.tx(), "incident")?,
+    };
+    Ok(Joining { number, group_interval_ms: 0, key, existing })
 }
 
 /// Adds the alert to its incident, opening it when it is new: then `policy` is asked, or that of the service.
@@ -55,7 +71,17 @@ pub(crate) fn join(
         if incident.body.suspects.is_empty() {
             incident.body.suspects = suspects.to_vec();
         }
-        incident.write(t.tx())?;
+        let known = store::members(t.tx(), joining.number)?.iter().any(|m| m.fingerprint == row.fingerprint);
+        let again = incident.state == State::Resolved;
+        if again {
+            reopen(t, &mut incident, &joining.key, &row.fingerprint, title)?;
+        } else {
+            incident.write(t.tx())?;
+        }
+        // One that comes and goes within its incident is no news.
+        if again || !known {
+            owe_grown(t, &incident, joining.group_interval_ms)?;
+        }
     } else {
         let new = New {
             number: joining.number,
@@ -122,6 +148,8 @@ pub(super) fn open(t: &mut Txn<'_>, new: New, source: Source, alert: Option<&str
             onset: new.onset,
             escalation,
             classified: None,
+            reopened: 0,
+            before_end: None,
         },
     };
     incident.write(t.tx())?;
@@ -282,12 +310,16 @@ fn policy_for(
 /// alert that merely expired leaves that to people.
 pub(crate) fn alert_ended(t: &mut Txn<'_>, row: &AlertRow, how: &str) -> Result<(), Fault> {
     let Some(number) = row.incident else { return Ok(()) };
+    let now = t.now();
     store::member_ended(t.tx(), number, &row.fingerprint, how)?;
     let incident = Incident::get(t.tx(), number)?;
     let members = store::members(t.tx(), number)?;
     let all_over = members.iter().all(|m| m.ended.as_deref() == Some("resolved"));
     if incident.state == State::Resolved || !all_over {
         return Ok(());
+    }
+    if let Some(key) = &incident.open_key {
+        store::ended_put(t.tx(), key, number, now)?;
     }
     let text = format!("Incident {number} is over: {}", incident.body.title);
     resolve(t, incident, Actor::system(), Source::System, text, json!({"by": "alerts"}))?;
@@ -308,9 +340,11 @@ pub(super) fn resolve(
     incident.open_key = None;
     incident.body.resolved_at = Some(now);
     incident.body.resolved_by = Some(actor.id.clone());
+    incident.body.before_end = incident.body.escalation.as_ref().map(|e| e.progress.clone());
     stop_escalation(&mut incident, &Input::Resolved, now);
     incident.write(t.tx())?;
     supersede(t.tx(), incident.number, None)?;
+    owe(t, &incident, UpdateKind::Over)?;
     t.record(record(&incident, actor, source, "incident.resolved", text, Severity::Good).data(data))?;
     Ok(incident)
 }

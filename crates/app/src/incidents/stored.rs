@@ -1,7 +1,7 @@
 //! An incident as it is stored, and its reading and writing inside a transaction.
 
 use serde::{Deserialize, Serialize};
-use tenfold_oncall::Escalation;
+use tenfold_oncall::{Escalation, Progress};
 use tenfold_store::{Tx, incidents as store, people};
 use tenfold_types::{Fault, Timestamp};
 
@@ -42,6 +42,12 @@ pub(super) struct Body {
     /// What somebody said of its pages.
     #[serde(default)]
     pub classified: Option<Classified>,
+    /// How often it opened again.
+    #[serde(default)]
+    pub reopened: u32,
+    /// Where its escalation stood when its alerts ended it.
+    #[serde(default)]
+    pub before_end: Option<Progress>,
 }
 
 /// What somebody said of an incident's pages.

@@ -73,6 +73,7 @@ fn told(event: &Event) -> bool {
             | "deploy.staged"
             | "deploy.host_activated"
             | "page.queued"
+            | "page.updated"
             | "alert.cleared"
     )
 }

@@ -1,6 +1,7 @@
 //! A test page: the same way a real one goes, to see that a person can be reached before it matters.
 
-use tenfold_store::{counters, incidents as store};
+use tenfold_oncall::TestFacts;
+use tenfold_store::{Tx, counters, incidents as store};
 use tenfold_types::{EventDraft, Fault, PageId, Severity};
 
 use super::{
@@ -9,9 +10,38 @@ use super::{
     stored::{person, word},
     views::{PageView, page_view},
 };
-use crate::{App, Caller, Role};
+use crate::{App, Caller, Role, alerts::Channel, people::Person};
+
+/// How people are reached on this server.
+pub(crate) struct Reach(Channels);
+
+impl Reach {
+    /// The channels that are set up and for which somebody has an address.
+    pub(crate) fn ways(&self, person: &Person) -> Vec<Channel> {
+        self.0.for_person(person).into_iter().map(|(channel, _)| channel).collect()
+    }
+}
+
+/// How somebody's last test page went.
+pub(crate) fn last_test(tx: &mut dyn Tx, login: &str) -> Result<Option<TestFacts>, Fault> {
+    let Some(page) = store::page_last(tx, TEST_INCIDENT, login)? else { return Ok(None) };
+    let mut test = TestFacts { at: page.due_at, taken: Vec::new(), failed: Vec::new(), waiting: Vec::new() };
+    for delivery in store::deliveries(tx, &page.id)? {
+        let of = match delivery.state.as_str() {
+            word::FAILED => &mut test.failed,
+            word::DUE | word::SENDING => &mut test.waiting,
+            _ => &mut test.taken,
+        };
+        of.push(delivery.channel);
+    }
+    Ok(Some(test))
+}
 
 impl App {
+    pub(crate) fn reach(&self) -> Reach {
+        Reach(Channels::of(self))
+    }
+
     /// Pages a person on every channel that is set up and has an address. People may test themselves; others need to be
     /// responders.
     pub async fn page_test(&self, who: &Caller, login: &str) -> Result<PageView, Fault> {
@@ -58,6 +88,7 @@ impl App {
                             tries: 0,
                             next_at: Some(now),
                             epoch: 0,
+                            message: None,
                         },
                     )?;
                 }

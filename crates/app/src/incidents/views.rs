@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 use tenfold_oncall::Progress;
-use tenfold_store::{Tx, incidents as store};
+use tenfold_store::{Tx, incidents as store, page_updates as updates};
 use tenfold_types::{Fault, Timestamp};
 use utoipa::ToSchema;
 
-use super::stored::{COPY, Incident, State, person};
+use super::stored::{COPY, Incident, State, person, word};
 use crate::{App, alerts::SuspectView};
 
 /// Incidents in one list.
@@ -26,6 +26,24 @@ pub struct AttemptView {
     pub error: Option<String>,
 }
 
+/// A way of a page that has not been tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PlannedView {
+    pub channel: String,
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+}
+
+/// What somebody whose page was taken was told afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NewsView {
+    pub channel: String,
+    /// `grown`, `acknowledged` or `over`.
+    pub kind: String,
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PageView {
     pub id: String,
@@ -42,6 +60,12 @@ pub struct PageView {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub copy: bool,
     pub attempts: Vec<AttemptView>,
+    /// Ways that ring later unless somebody acknowledges, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub planned: Vec<PlannedView>,
+    /// What was told after the page, the last of each channel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub news: Vec<NewsView>,
     #[schema(value_type = String)]
     pub due_at: Timestamp,
     #[schema(value_type = Option<String>)]
@@ -93,12 +117,20 @@ pub struct IncidentView {
     /// What its pages were for, as somebody said: `action`, `threshold` and the like.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classified: Option<String>,
+    /// How often it opened again because something fired soon after its end.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reopened: u32,
     /// Fingerprints.
     pub alerts: Vec<String>,
     pub suspects: Vec<SuspectView>,
     /// Null when there is no policy for it and nobody is paged.
     pub escalation: Option<EscalationView>,
     pub pages: Vec<PageView>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 pub(super) fn incident_view(tx: &mut dyn Tx, incident: &Incident) -> Result<IncidentView, Fault> {
@@ -144,6 +176,7 @@ pub(super) fn incident_view(tx: &mut dyn Tx, incident: &Incident) -> Result<Inci
         resolved_by: body.resolved_by,
         caused_by: body.caused_by,
         classified: body.classified.map(|c| c.kind.as_str().to_owned()),
+        reopened: body.reopened,
         alerts,
         suspects: body.suspects,
         escalation,
@@ -153,6 +186,15 @@ pub(super) fn incident_view(tx: &mut dyn Tx, incident: &Incident) -> Result<Inci
 
 pub(super) fn page_view(tx: &mut dyn Tx, page: &store::PageRow) -> Result<PageView, Fault> {
     let attempts = store::attempts(tx, &page.id)?;
+    // Of what is acknowledged, superseded or failed nothing waits any more.
+    let mut planned = Vec::new();
+    if matches!(page.state.as_str(), word::DUE | word::SENDING | word::DELIVERED) {
+        let waiting = store::deliveries(tx, &page.id)?.into_iter().filter(|d| d.state == word::DUE && d.tries == 0);
+        planned.extend(waiting.filter_map(|d| Some(PlannedView { at: d.next_at?, channel: d.channel })));
+        planned.sort_by_key(|p: &PlannedView| p.at);
+    }
+    let told = updates::of_page(tx, &page.id)?.into_iter();
+    let news = told.filter_map(|u| Some(NewsView { kind: u.told?, at: u.told_at?, channel: u.channel })).collect();
     Ok(PageView {
         id: page.id.clone(),
         incident: page.incident,
@@ -166,6 +208,8 @@ pub(super) fn page_view(tx: &mut dyn Tx, page: &store::PageRow) -> Result<PageVi
             .into_iter()
             .map(|a| AttemptView { channel: a.channel, state: a.state, at: a.started_at, error: a.error })
             .collect(),
+        planned,
+        news,
         due_at: page.due_at,
         delivered_at: page.delivered_at,
     })

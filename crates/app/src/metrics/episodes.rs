@@ -7,8 +7,8 @@ use tenfold_types::{Event, Severity, Timestamp};
 use super::markers::{Marker, MarkerKind};
 
 /// The events that begin and end them.
-pub(super) const KINDS: [&str; 5] =
-    ["alert.fired", "alert.resolved", "alert.expired", "incident.opened", "incident.resolved"];
+pub(super) const KINDS: [&str; 6] =
+    ["alert.fired", "alert.resolved", "alert.expired", "incident.opened", "incident.reopened", "incident.resolved"];
 
 fn marker(event: &Event, kind: MarkerKind, at: Timestamp, end_at: Option<Timestamp>) -> Marker {
     Marker {
@@ -45,7 +45,7 @@ pub(super) fn episodes(events: &[Event]) -> Vec<Marker> {
             "alert.fired" if event.severity == Severity::Debug => {
                 quiet.insert(subject);
             }
-            "alert.fired" | "incident.opened" => {
+            "alert.fired" | "incident.opened" | "incident.reopened" => {
                 quiet.remove(&subject);
                 // One that fires again after its data was away has not ended in between.
                 open.entry(subject).or_insert_with(|| {

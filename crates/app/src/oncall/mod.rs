@@ -6,9 +6,12 @@
 
 mod calendars;
 mod figures;
+mod foreseen;
+mod import;
 mod overrides;
 mod policies;
 mod preview;
+mod readiness;
 mod schedules;
 mod swaps;
 mod views;
@@ -23,10 +26,16 @@ use crate::App;
 
 pub use calendars::{CalendarAddress, CalendarImport, CalendarImported};
 pub use figures::{DigestView, FairnessAsk, FairnessView, LoadView, SuggestAsk, SuggestionView};
+pub use foreseen::{ForeseenStepView, PolicyPreviewView};
+pub use import::{
+    ImportDraft, ImportSource, ImportedOverride, ImportedPerson, ImportedSchedule, KnownPerson, OncallImport,
+    OncallImportNote, OncallImported, PersonFound, ScheduleDraft, import_draft,
+};
 pub use overrides::{NewOverride, TAKE_MS_DEFAULT};
 pub use policies::PolicyUpdate;
 pub(crate) use policies::policy;
 pub use preview::{Draft, PreviewAsk};
+pub use readiness::{EmptyStep, ReadinessPerson, ReadinessView, UnreadyView, run};
 pub use schedules::ScheduleUpdate;
 pub use swaps::NewSwap;
 pub use views::{

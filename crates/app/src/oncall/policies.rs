@@ -55,10 +55,30 @@ pub(super) fn names_schedule(policy: &str, body: &str, schedule: &str) -> Result
     Ok(policy.steps.iter().flat_map(|s| &s.targets).any(|t| t.kind == TargetKind::Schedule && t.name == schedule))
 }
 
+/// All policies, out of their rows.
+pub(super) fn all_policies(rows: Vec<(String, String)>) -> Result<Vec<Policy>, Fault> {
+    rows.into_iter().map(|(name, body)| Ok(stored(&name, &body)?.named(&name))).collect()
+}
+
 /// The policy of that name.
 pub(crate) fn policy(tx: &mut dyn Tx, name: &str) -> Result<Option<Policy>, Fault> {
     let Some(body) = store::policy_get(tx, name)? else { return Ok(None) };
     Ok(Some(stored(name, &body)?.named(name)))
+}
+
+/// Refuses targets that are not there, so that no step pages into the void.
+pub(super) fn check_targets(tx: &mut dyn Tx, update: &PolicyUpdate) -> Result<(), Fault> {
+    for target in update.steps.iter().flat_map(|s| &s.targets) {
+        match target.kind {
+            TargetKind::Person => check_people(tx, std::iter::once(&target.name))?,
+            TargetKind::Schedule if store::schedule_get(tx, &target.name)?.is_none() => {
+                return Err(Fault::not_found(format!("there is no schedule `{}`", target.name))
+                    .advice("make the schedule first, then the policy that pages it"));
+            }
+            TargetKind::Schedule => {}
+        }
+    }
+    Ok(())
 }
 
 fn no_policy(name: &str) -> Fault {
@@ -83,16 +103,7 @@ impl App {
         let who = who.clone();
         self.transact(move |t| {
             let key = policy.name.clone();
-            for target in update.steps.iter().flat_map(|s| &s.targets) {
-                match target.kind {
-                    TargetKind::Person => check_people(t.tx(), std::iter::once(&target.name))?,
-                    TargetKind::Schedule if store::schedule_get(t.tx(), &target.name)?.is_none() => {
-                        return Err(Fault::not_found(format!("there is no schedule `{}`", target.name))
-                            .advice("make the schedule first, then the policy that pages it"));
-                    }
-                    TargetKind::Schedule => {}
-                }
-            }
+            check_targets(t.tx(), &update)?;
             let body = to_json(&update)?;
             let before = store::policy_get(t.tx(), &key)?;
             let view = update.clone().view(key.clone());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenfold_oncall::{Layer, Plan, Restriction, Schedule, Span, Unit};
+use tenfold_oncall::{Basis, Layer, Plan, Restriction, Schedule, Span, Unit};
 use tenfold_store::{Tx, oncall as store, people};
 use tenfold_types::{EventDraft, Fault, Timestamp};
 
@@ -118,6 +118,9 @@ fn handoff_words(layer: &Layer, zone: &str) -> String {
     };
     let clock = start.strftime("%H:%M");
     match length.unit {
+        Unit::Hour if layer.rotation.basis == Basis::Elapsed => {
+            format!("{} as they pass, from {clock} {zone}", every("hour"))
+        }
         Unit::Hour => format!("{} from {clock} {zone}", every("hour")),
         Unit::Day => format!("{} at {clock} {zone}", every("day")),
         Unit::Week => format!("{} on {} at {clock} {zone}", every("week"), start.strftime("%A")),

@@ -6,6 +6,7 @@ mod access;
 mod environments;
 mod passwords;
 mod profile;
+mod rules;
 mod sessions;
 mod tokens;
 mod valid_tokens;
@@ -26,6 +27,8 @@ pub(crate) use environments::four_eyes;
 pub use environments::{Environment, EnvironmentSettings};
 pub use passwords::PASSWORD_CHARS_MIN;
 pub use profile::{Contact, Person, PersonKind, PersonUpdate, QuietHours};
+pub use rules::{Method, NotificationRules};
+pub(crate) use rules::{Planned, planned};
 pub use sessions::{SESSION_TTL_MS, SignedIn};
 pub use tokens::{NewToken, TOKEN_PROJECTS_MAX, Token, TokenCreated, TokenKind};
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tenfold_store::people::{self as store, PersonRow};
 use tenfold_types::{ActorKind, EventDraft, Fault};
 
-use super::{Caller, Grant, Role, check_name, passwords};
+use super::{Caller, Grant, NotificationRules, Role, check_name, passwords};
 use crate::{App, alerts::Channel};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -35,9 +35,22 @@ pub struct Contact {
     /// When only critical pages may ring, in the person's own time zone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quiet: Option<QuietHours>,
+    /// In which order the ways ring; without them the first at once and each further one 30 s after the one before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<NotificationRules>,
 }
 
 impl Contact {
+    /// Where a channel reaches this person; empty when it does not.
+    pub(crate) fn address(&self, channel: Channel) -> &str {
+        match channel {
+            Channel::Mail => &self.email,
+            Channel::Irc => &self.irc,
+            Channel::Webhook => &self.webhook,
+            other => self.channels.get(other.as_str()).map_or("", String::as_str),
+        }
+    }
+
     /// What was hidden from whoever sends it back stands for what is there. What stands for nothing stays, and is refused.
     pub(crate) fn keep_hidden(&mut self, before: &Self) {
         if self.webhook == HIDDEN && !before.webhook.is_empty() {
@@ -320,5 +333,8 @@ fn check_channels(contact: &Contact) -> Result<(), Fault> {
             return Err(Fault::invalid(format!("`{name:.50}` is not a channel")));
         }
     }
-    Ok(())
+    match &contact.rules {
+        Some(rules) => rules.check(|channel| !contact.address(channel).is_empty()),
+        None => Ok(()),
+    }
 }

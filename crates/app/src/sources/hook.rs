@@ -46,7 +46,7 @@ impl App {
         header: impl Fn(&str) -> Option<&'a str>,
     ) -> Result<(), Fault> {
         let spec = spec_of(&self.source_row(name).await?)?;
-        if spec.kind == AlertSourceKind::Mail {
+        if !spec.kind.is_hook() {
             return Err(missing(name));
         }
         alert_hook::may_fit(header, self.now().millis()).map_err(|e| self.hook_refused(name, &e))
@@ -62,7 +62,7 @@ impl App {
     ) -> Result<AlertHookAnswer, Fault> {
         let row = self.source_row(name).await?;
         let spec = spec_of(&row)?;
-        if spec.kind == AlertSourceKind::Mail {
+        if !spec.kind.is_hook() {
             return Err(missing(name));
         }
         let secret = self.source_hook_secret(&row.id)?;
@@ -103,7 +103,12 @@ impl App {
         who.require(Role::Responder, spec.service.as_deref(), spec.environment.as_deref())?;
         let alerts = match spec.kind {
             AlertSourceKind::Mail => vec![self.mail_alert(name, &spec, body).await?.alert],
-            _ => read(name, &spec, body).map_err(|e| Fault::invalid(e.to_string()))?,
+            AlertSourceKind::Heartbeat => {
+                return Err(Fault::invalid(format!("{name} is a heartbeat: nothing of what it sends is read")));
+            }
+            AlertSourceKind::Webhook | AlertSourceKind::Grafana => {
+                read(name, &spec, body).map_err(|e| Fault::invalid(e.to_string()))?
+            }
         };
         Ok(AlertSourceTry { alerts })
     }

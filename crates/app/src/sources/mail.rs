@@ -39,9 +39,13 @@ impl App {
         }
         let asked = name.to_owned();
         let Some(row) = self.read(move |tx| Ok(store::get(tx, &asked)?)).await? else { return Ok(None) };
-        let own = self.source_mail_secret(&row.id)?;
+        let own = match spec_of(&row)?.kind {
+            AlertSourceKind::Mail => self.source_mail_secret(&row.id)?,
+            AlertSourceKind::Heartbeat => self.source_beat_secret(&row.id)?,
+            AlertSourceKind::Webhook | AlertSourceKind::Grafana => return Ok(None),
+        };
         let fits = bool::from(subtle::ConstantTimeEq::ct_eq(own.as_bytes(), secret.as_bytes()));
-        Ok((fits && spec_of(&row)?.kind == AlertSourceKind::Mail).then_some(row))
+        Ok(fits.then_some(row))
     }
 
     /// Takes a mail for all its addresses. It is to come again as long as one of them could not keep it, and refused when
@@ -70,6 +74,11 @@ impl App {
     async fn mail_take(&self, address: &str, bytes: &[u8]) -> Result<bool, Fault> {
         let Some(row) = self.mail_source(address).await? else { return Ok(false) };
         let (name, spec) = (row.name.as_str(), spec_of(&row)?);
+        if spec.kind == AlertSourceKind::Heartbeat {
+            // That it came is all it says.
+            self.heartbeat_heard(name, &spec).await?;
+            return Ok(true);
+        }
         let said = match self.mail_alert(name, &spec, bytes).await {
             Ok(said) => said,
             Err(fault) if fault.code == tenfold_types::ErrorCode::Invalid => {

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 use serde_json::json;
-use tenfold_store::alert_sources::{self as store, AlertSourceRow};
+use tenfold_store::alert_sources::{self as store, AlertSourceRow, BeatRow};
 use tenfold_types::{Actor, EventDraft, Fault, Source as Door, Timestamp};
 
-use super::{AlertSourceKind, AlertSourceSpec, Heard, SOURCES_MAX};
+use super::{AlertSourceKind, AlertSourceSpec, Heard, HeartbeatView, SOURCES_MAX};
 use crate::{App, Caller, Grant, Role};
 
 /// Hex digits of a mail address that are its secret: 96 bits.
@@ -26,6 +26,9 @@ pub struct AlertSourceView {
     pub refused: u64,
     /// Why the last one was refused; empty when none was.
     pub refusal: String,
+    /// Of a heartbeat: how it stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heartbeat: Option<HeartbeatView>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -36,7 +39,7 @@ pub struct AlertSourceList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct AlertSourcePut {
     pub source: AlertSourceView,
-    /// Of a new source, or when a new one was asked for; it is shown this once. For mail it is the whole address.
+    /// Of a new source, or when a new one was asked for; it is shown this once. For mail and for a heartbeat it is the whole address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
 }
@@ -81,13 +84,15 @@ impl AlertSourceSpec {
 impl App {
     /// All of them by name, without their secrets.
     pub async fn alert_sources(&self) -> Result<AlertSourceList, Fault> {
-        let rows = self.read(|tx| Ok(store::list(tx)?)).await?;
-        let items = rows.iter().map(|row| self.source_view(row)).collect::<Result<_, _>>()?;
+        let (rows, beats) = self.read(|tx| Ok((store::list(tx)?, store::beats(tx)?))).await?;
+        let items = rows.iter().map(|row| self.source_view(row, &beats)).collect::<Result<_, _>>()?;
         Ok(AlertSourceList { items })
     }
 
     pub async fn alert_source(&self, name: &str) -> Result<AlertSourceView, Fault> {
-        self.source_view(&self.source_row(name).await?)
+        let row = self.source_row(name).await?;
+        let beats = self.read(|tx| Ok(store::beats(tx)?)).await?;
+        self.source_view(&row, &beats)
     }
 
     /// Makes or changes a source; its secret stays what it is.
@@ -124,7 +129,7 @@ impl App {
             })
             .await?;
         let secret = if created { Some(self.source_shown(&row)?) } else { None };
-        Ok(AlertSourcePut { source: self.source_view(&row)?, secret })
+        Ok(AlertSourcePut { source: self.alert_source(&row.name).await?, secret })
     }
 
     /// A new secret; the old one lets nobody in any more.
@@ -142,10 +147,10 @@ impl App {
                 Ok(row)
             })
             .await?;
-        Ok(AlertSourcePut { secret: Some(self.source_shown(&row)?), source: self.source_view(&row)? })
+        Ok(AlertSourcePut { secret: Some(self.source_shown(&row)?), source: self.alert_source(&row.name).await? })
     }
 
-    /// Deletes a source. Its alerts go on until somebody resolves them.
+    /// Deletes a source. Its alerts go on until somebody resolves them; that of a heartbeat is over soon.
     pub async fn alert_source_delete(&self, who: &Caller, name: &str) -> Result<(), Fault> {
         let (caller, key) = (who.clone(), name.to_owned());
         self.transact(move |t| {
@@ -166,7 +171,7 @@ impl App {
         self.read(move |tx| Ok(store::get(tx, &wanted)?)).await?.ok_or_else(|| missing(name))
     }
 
-    fn source_view(&self, row: &AlertSourceRow) -> Result<AlertSourceView, Fault> {
+    fn source_view(&self, row: &AlertSourceRow, beats: &[BeatRow]) -> Result<AlertSourceView, Fault> {
         let spec = spec_of(row)?;
         let Heard { last_at, taken, refused, refusal } =
             self.sources.heard.lock().get(&row.name).cloned().unwrap_or_default();
@@ -175,8 +180,17 @@ impl App {
             AlertSourceKind::Webhook | AlertSourceKind::Grafana => {
                 self.settings.link(&format!("/hooks/alerts/{}", row.name))
             }
+            AlertSourceKind::Heartbeat => self.beat_address(&row.name, "…"),
         };
-        Ok(AlertSourceView { name: row.name.clone(), spec, address, last_at, taken, refused, refusal })
+        let heartbeat = match spec.kind {
+            AlertSourceKind::Heartbeat => {
+                let beat = beats.iter().find(|beat| beat.source == row.name);
+                Some(HeartbeatView::new(spec.beat_times()?, beat))
+            }
+            _ => None,
+        };
+        let last_at = heartbeat.as_ref().map_or(last_at, |beat| beat.last_at);
+        Ok(AlertSourceView { name: row.name.clone(), spec, address, last_at, taken, refused, refusal, heartbeat })
     }
 
     fn mail_address(&self, name: &str, secret: &str) -> String {
@@ -185,16 +199,30 @@ impl App {
         format!("{name}-{secret}@{domain}")
     }
 
+    fn beat_address(&self, name: &str, secret: &str) -> String {
+        self.settings.link(&format!("/api/heartbeats/{name}/{secret}"))
+    }
+
     /// The secret as a person copies it.
     fn source_shown(&self, row: &AlertSourceRow) -> Result<String, Fault> {
         Ok(match spec_of(row)?.kind {
             AlertSourceKind::Mail => self.mail_address(&row.name, &self.source_mail_secret(&row.id)?),
             AlertSourceKind::Webhook | AlertSourceKind::Grafana => self.source_hook_secret(&row.id)?,
+            AlertSourceKind::Heartbeat => self.beat_address(&row.name, &self.source_beat_secret(&row.id)?),
         })
     }
 
     pub(super) fn source_mail_secret(&self, id: &str) -> Result<String, Fault> {
-        let mut text = hex::encode(self.source_secret("mail", id)?);
+        self.source_short_secret("mail", id)
+    }
+
+    /// Of a heartbeat, in its address as well as in that for mails.
+    pub(super) fn source_beat_secret(&self, id: &str) -> Result<String, Fault> {
+        self.source_short_secret("beat", id)
+    }
+
+    fn source_short_secret(&self, purpose: &str, id: &str) -> Result<String, Fault> {
+        let mut text = hex::encode(self.source_secret(purpose, id)?);
         text.truncate(MAIL_SECRET_CHARS);
         Ok(text)
     }

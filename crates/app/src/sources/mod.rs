@@ -1,9 +1,10 @@
-//! Senders of alerts that have a secret of their own: signed webhooks, Grafana's, and mails.
+//! Senders of alerts that have a secret of their own: signed webhooks, Grafana's, mails, and heartbeats.
 //!
 //! A source's secret is derived from its id and a key that stands in a file, so that what is in the database lets nobody in.
 //! Nothing is written before the secret was shown; what was taken is remembered for as long as its signed time would let it in
 //! once more.
 
+mod heartbeat;
 mod hook;
 mod mail;
 mod manage;
@@ -20,6 +21,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{App, private_file};
 
+pub use heartbeat::{HeartbeatAnswer, HeartbeatState, HeartbeatView, run};
 pub use hook::{AlertHookAnswer, AlertSourceTry};
 pub use manage::{AlertSourceList, AlertSourcePut, AlertSourceView};
 pub use spec::{AlertSourceKind, AlertSourceSpec};
@@ -52,6 +54,14 @@ pub struct State {
     places: Semaphore,
     /// Of mails, so that neither way in can keep the other waiting.
     mail_places: Semaphore,
+    /// Of heartbeats.
+    beat_places: Semaphore,
+    /// When a beat of each was stored last by this node.
+    beaten: Mutex<BTreeMap<String, Timestamp>>,
+    /// A heartbeat was heard; it may have been late.
+    beat: tokio::sync::Notify,
+    /// From when on heartbeats are listened to, and when they were looked at last.
+    listening: Mutex<Option<(Timestamp, Timestamp)>>,
 }
 
 impl Default for State {
@@ -61,6 +71,10 @@ impl Default for State {
             heard: Mutex::default(),
             places: Semaphore::new(READ_MAX),
             mail_places: Semaphore::new(READ_MAX),
+            beat_places: Semaphore::new(READ_MAX),
+            beaten: Mutex::default(),
+            beat: tokio::sync::Notify::new(),
+            listening: Mutex::default(),
         }
     }
 }
@@ -69,6 +83,11 @@ impl State {
     /// The right to read a delivery; refused when too many are read for longer than a moment.
     pub async fn place(&self) -> Result<SemaphorePermit<'_>, Fault> {
         turn(&self.places).await
+    }
+
+    /// The same for a heartbeat.
+    pub async fn beat_place(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        turn(&self.beat_places).await
     }
 
     /// The same for a mail.
@@ -81,7 +100,7 @@ async fn turn(places: &Semaphore) -> Result<SemaphorePermit<'_>, Fault> {
     if let Ok(Ok(place)) = tokio::time::timeout(TURN, places.acquire()).await {
         return Ok(place);
     }
-    let text = format!("{READ_MAX} alerts are being read at this moment");
+    let text = format!("{READ_MAX} deliveries are being read at this moment");
     Err(Fault::unavailable(text).advice("send it again"))
 }
 

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tenfold_protocols::alert_hook::{KeyedAlert, Mapping, SaidState};
-use tenfold_types::Fault;
+use tenfold_types::{Fault, format_duration_ms, parse_duration_ms};
 
 use crate::people::check_name;
 
 const LABELS_MAX: usize = 20;
 const LABEL_BYTES_MAX: usize = 256;
 const WORDS_MAX: usize = 20;
+const INTERVAL_MIN_MS: i64 = 10_000;
+const INTERVAL_MAX_MS: i64 = 31 * 86_400_000;
+/// Of a heartbeat that says none.
+const GRACE_MS: i64 = 60_000;
 /// What stands before the @ has 64 bytes at most (RFC 5321): the name, a dash and the secret.
 const MAIL_NAME_CHARS_MAX: usize = 64 - 1 - super::manage::MAIL_SECRET_CHARS;
 
@@ -22,6 +26,8 @@ pub enum AlertSourceKind {
     /// Grafana's or Alertmanager's webhook as it is.
     Grafana,
     Mail,
+    /// Nothing but that it is there; an alert when it is not heard in time.
+    Heartbeat,
 }
 
 /// A sender of alerts.
@@ -46,18 +52,76 @@ pub struct AlertSourceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub map: Option<Mapping>,
+    /// Of a heartbeat: how often it beats, between 10 s and 31 d.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// Of a heartbeat: how much later than that it may be; a minute when nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<String>,
     /// Of mails: words in the subject that say that it is over, beside RESOLVED, RECOVERY and OK.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resolved_words: Vec<String>,
 }
 
+/// How long a heartbeat may be silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct BeatTimes {
+    pub interval_ms: i64,
+    pub grace_ms: i64,
+}
+
+impl BeatTimes {
+    pub(super) const fn patience_ms(self) -> i64 {
+        self.interval_ms + self.grace_ms
+    }
+}
+
+impl AlertSourceKind {
+    /// Its alerts come as signed webhooks.
+    pub(super) const fn is_hook(self) -> bool {
+        matches!(self, Self::Webhook | Self::Grafana)
+    }
+}
+
 impl AlertSourceSpec {
+    /// The times of a heartbeat.
+    pub(super) fn beat_times(&self) -> Result<BeatTimes, Fault> {
+        let Some(interval) = &self.interval else {
+            return Err(
+                Fault::invalid("a heartbeat needs an `interval`").advice("for example {kind: heartbeat, interval: 1h}")
+            );
+        };
+        let between = |key: &str, text: &str, min: i64, max: i64| {
+            let ms = parse_duration_ms(text).map_err(|e| Fault::invalid(format!("`{key}` of a heartbeat: {e}")))?;
+            if (min..=max).contains(&ms) {
+                return Ok(ms);
+            }
+            let (min, max) = (format_duration_ms(min), format_duration_ms(max));
+            Err(Fault::invalid(format!("`{key}` of a heartbeat is between {min} and {max}, not `{text:.40}`")))
+        };
+        let interval_ms = between("interval", interval, INTERVAL_MIN_MS, INTERVAL_MAX_MS)?;
+        let grace_ms = match &self.grace {
+            Some(grace) => between("grace", grace, 0, INTERVAL_MAX_MS)?,
+            None => GRACE_MS,
+        };
+        Ok(BeatTimes { interval_ms, grace_ms })
+    }
+
     pub(crate) fn check(&self, name: &str) -> Result<(), Fault> {
         check_name("source", name)?;
-        if self.kind == AlertSourceKind::Mail && name.len() > MAIL_NAME_CHARS_MAX {
+        match self.kind {
+            AlertSourceKind::Heartbeat => {
+                self.beat_times()?;
+            }
+            _ if self.interval.is_some() || self.grace.is_some() => {
+                return Err(Fault::invalid("only a heartbeat has an `interval` and a `grace`"));
+            }
+            _ => {}
+        }
+        if !self.kind.is_hook() && name.len() > MAIL_NAME_CHARS_MAX {
             return Err(Fault::invalid(format!(
-                "the name of a source of mails has at most {MAIL_NAME_CHARS_MAX} characters: with its secret it stands \
-                 before the @ of an address"
+                "the name of a source of mails and of a heartbeat has at most {MAIL_NAME_CHARS_MAX} characters: with its \
+                 secret it stands before the @ of an address"
             )));
         }
         for (what, text) in [("service", &self.service), ("environment", &self.environment)] {

@@ -3,10 +3,17 @@
 
 mod duty;
 mod figures;
+mod foreseen;
+mod growing;
+mod heartbeats;
+mod mutes;
 mod nodes;
 mod noise;
+mod own_rules;
 mod quiet;
+mod readiness;
 mod received;
+mod reopening;
 mod simulation;
 mod story;
 mod trouble;

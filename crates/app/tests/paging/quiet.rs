@@ -1,7 +1,7 @@
 //! Quiet hours: in a person's own night only what is critical rings.
 
 use serde_json::json;
-use tenfold_app::people::{Contact, PersonUpdate, QuietHours};
+use tenfold_app::people::{Contact, Method, NotificationRules, PersonUpdate, QuietHours};
 use tenfold_app::{Caller, Role};
 use tenfold_types::Timestamp;
 
@@ -42,10 +42,12 @@ fn hours_are_of_ones_own_clock() {
     assert!(named.allows("webhook") && !named.allows("mail"));
 }
 
-/// ana is on call, in UTC, with mail and something that rings.
+/// ana is on call, in UTC, with mail and something that rings, both at once.
 async fn with(quiet: Option<QuietHours>) -> World {
     let w = World::new(77).await;
-    let contact = Contact { email: MAIL.into(), webhook: RING.into(), quiet, ..Contact::default() };
+    let both = ["mail", "webhook"].map(|channel| Method { channel: channel.to_owned(), after_s: 0 }).to_vec();
+    let rules = Some(NotificationRules { critical: both.clone(), other: both });
+    let contact = Contact { email: MAIL.into(), webhook: RING.into(), quiet, rules, ..Contact::default() };
     let update = PersonUpdate { contact: Some(contact), ..PersonUpdate::default() };
     w.app.person_put(&caller("ana", Role::Responder), "ana", update).await.expect("ana says how to reach her");
     w

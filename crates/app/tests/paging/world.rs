@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, RuleSource};
+use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, RuleSource, Update};
 use tenfold_app::oncall::{PolicyUpdate, ScheduleUpdate};
 use tenfold_app::people::{Contact, PersonKind, PersonUpdate};
 use tenfold_app::{App, Caller, Grant, Role, Settings, metrics};
@@ -54,8 +54,21 @@ pub struct Receivers {
     pub answers: Mutex<VecDeque<Answer>>,
     /// Addresses that refuse for good.
     pub unknown: Mutex<BTreeSet<String>>,
+    /// What was told after the pages.
+    pub updates: Mutex<Vec<Told>>,
+    /// What the next of these calls are refused with.
+    pub update_refusals: Mutex<VecDeque<NotifyError>>,
     /// Told when the process dies inside a call.
     died: tokio::sync::Notify,
+}
+
+/// News as a receiver took it.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub channel: Channel,
+    pub to: String,
+    pub key: String,
+    pub update: Update,
 }
 
 impl Receivers {
@@ -80,7 +93,7 @@ impl Receivers {
 #[async_trait]
 impl Notifier for Receivers {
     fn serves(&self, channel: Channel) -> bool {
-        matches!(channel, Channel::Mail | Channel::Webhook)
+        matches!(channel, Channel::Mail | Channel::Webhook | Channel::Discord | Channel::Pagerduty)
     }
     async fn send(&self, _channel: Channel, to: &str, message: &Notice, key: &str) -> Result<(), NotifyError> {
         self.calls.lock().push(key.to_owned());
@@ -102,6 +115,24 @@ impl Notifier for Receivers {
                 self.die().await;
             }
         }
+        Ok(())
+    }
+    async fn deliver(
+        &self,
+        channel: Channel,
+        to: &str,
+        message: &Notice,
+        key: &str,
+    ) -> Result<Option<String>, NotifyError> {
+        self.send(channel, to, message, key).await?;
+        Ok((channel == Channel::Discord).then(|| format!("name of {key}")))
+    }
+    async fn update(&self, channel: Channel, to: &str, update: &Update, key: &str) -> Result<(), NotifyError> {
+        if let Some(refusal) = self.update_refusals.lock().pop_front() {
+            return Err(refusal);
+        }
+        let told = Told { channel, to: to.to_owned(), key: key.to_owned(), update: update.clone() };
+        self.updates.lock().push(told);
         Ok(())
     }
 }

@@ -4,6 +4,8 @@ use serde_json::Value;
 use tenfold_app::alerts::{Channel, NotifyError};
 
 const WORDS_MAX: usize = 200;
+/// Matrix' are the longest.
+const NAME_BYTES_MAX: usize = 255;
 
 /// Reads an answer. `asked` is the header `Retry-After`.
 pub fn read(channel: Channel, status: u16, asked: Option<&str>, body: &[u8]) -> Result<(), NotifyError> {
@@ -13,7 +15,10 @@ pub fn read(channel: Channel, status: u16, asked: Option<&str>, body: &[u8]) -> 
         Channel::Pushover => json["status"].as_i64() == Some(0),
         _ => false,
     };
-    if (200..300).contains(&status) && !refused_inside {
+    // A message that was changed already, by a try whose answer was lost.
+    let changed = channel == Channel::Telegram
+        && json["description"].as_str().is_some_and(|d| d.contains("message is not modified"));
+    if changed || ((200..300).contains(&status) && !refused_inside) {
         return Ok(());
     }
     let put_off = status >= 500 || matches!(status, 408 | 425 | 429);
@@ -28,6 +33,18 @@ pub fn read(channel: Channel, status: u16, asked: Option<&str>, body: &[u8]) -> 
         format!("{} answers {status}: {said}", channel.as_str())
     };
     Err(NotifyError { too_large: false, permanent: !put_off, retry_after_ms: retry_after_ms(asked, &json), message })
+}
+
+/// What the service calls the message it took, where it can be changed by that name.
+pub fn message(channel: Channel, body: &[u8]) -> Option<String> {
+    let json: Value = serde_json::from_slice(body).ok()?;
+    let name = match channel {
+        Channel::Telegram => json["result"]["message_id"].as_i64()?.to_string(),
+        Channel::Discord => json["id"].as_str()?.to_owned(),
+        Channel::Matrix => json["event_id"].as_str()?.to_owned(),
+        _ => return None,
+    };
+    (!name.is_empty() && name.len() <= NAME_BYTES_MAX).then_some(name)
 }
 
 /// Seconds, whole or not, as a header or in the body; Matrix writes milliseconds.

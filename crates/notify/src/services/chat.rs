@@ -1,9 +1,10 @@
 //! Incoming webhooks of chat services; the address of each holds its own secret.
 
 use serde_json::json;
-use tenfold_app::alerts::Notice;
+use tenfold_app::alerts::{Notice, Update};
 
-use super::{Request, cut};
+use super::{Request, Verb, cut};
+use crate::path::segment;
 
 /// Slack refuses a section of more characters.
 const SLACK_TEXT_MAX: usize = 2_900;
@@ -67,7 +68,58 @@ pub fn discord(to: &str, notice: &Notice) -> Request {
         "embeds": [{"title": cut(&notice.subject, 250), "url": notice.link, "color": colour(notice).1,
             "description": cut(&notice.text, DISCORD_TEXT_MAX), "timestamp": notice.at.to_string()}],
     });
-    Request::post(to, body)
+    Request::post(discord_address(to, None), body)
+}
+
+/// The address of a webhook, or of one of its messages; what is asked of it stays. It says what a message is called only
+/// when it is asked to wait.
+fn discord_address(to: &str, message: Option<&str>) -> String {
+    let (path, query) = to.split_once('?').map_or((to, None), |(path, query)| (path, Some(query)));
+    let path = path.trim_end_matches('/');
+    match (message, query) {
+        (None, None) => format!("{path}?wait=true"),
+        (None, Some(query)) => format!("{path}?{query}&wait=true"),
+        (Some(message), None) => format!("{path}/messages/{}", segment(message)),
+        (Some(message), Some(query)) => format!("{path}/messages/{}?{query}", segment(message)),
+    }
+}
+
+/// Changes the page's message; one whose name is not known is followed by a short one without a sound.
+pub fn discord_update(to: &str, update: &Update) -> Request {
+    /// Discord's flag for a message that notifies nobody.
+    const SUPPRESS_NOTIFICATIONS: u32 = 1 << 12;
+    match &update.message {
+        Some(message) => {
+            let page = discord(to, &update.notice);
+            Request { verb: Verb::Patch, url: discord_address(to, Some(message)), ..page }
+        }
+        None => {
+            let content = format!("{}: {} {}", cut(&update.notice.subject, 1_000), update.news, update.notice.link);
+            let body = json!({"content": cut(&content, DISCORD_TEXT_MAX), "allowed_mentions": {"parse": []},
+                "flags": SUPPRESS_NOTIFICATIONS});
+            Request::post(discord_address(to, None), body)
+        }
+    }
+}
+
+/// Incoming webhooks say nothing of the message they made, so a short second one follows it.
+pub fn slack_update(to: &str, update: &Update) -> Request {
+    let text = format!("{}: *{}*", slack_text(&update.notice.subject), slack_text(&update.news));
+    Request::post(
+        to,
+        json!({"text": format!("{} <{}|Open the incident>", cut(&text, SLACK_TEXT_MAX), update.notice.link)}),
+    )
+}
+
+pub fn mattermost_update(to: &str, update: &Update) -> Request {
+    let subject = unmentioned(&update.notice.subject.replace(['[', ']'], ""));
+    let text = format!("[{subject}]({}): {}", update.notice.link, unmentioned(&update.news));
+    Request::post(to, json!({"text": cut(&text, 7_000)}))
+}
+
+pub fn teams_update(to: &str, update: &Update) -> Request {
+    let notice = Notice { text: update.news.clone(), ..update.notice.clone() };
+    teams(to, &notice)
 }
 
 /// An adaptive card, as the webhooks of Teams' workflows take them.

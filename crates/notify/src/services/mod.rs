@@ -11,7 +11,7 @@ mod rooms;
 use std::time::Duration;
 
 use serde_json::Value;
-use tenfold_app::alerts::{Channel, Notice, NotifyError};
+use tenfold_app::alerts::{Channel, Notice, NotifyError, Update};
 use tenfold_app::settings::Channels as Settings;
 use tenfold_httpkit::body::beginning;
 
@@ -24,10 +24,17 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// One HTTP request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    pub put: bool,
+    pub verb: Verb,
     pub url: String,
     pub headers: Vec<(&'static str, String)>,
     pub body: Body,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    Post,
+    Put,
+    Patch,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -39,7 +46,11 @@ pub enum Body {
 
 impl Request {
     fn post(url: impl Into<String>, body: Value) -> Self {
-        Self { put: false, url: url.into(), headers: Vec::new(), body: Body::Json(body) }
+        Self { verb: Verb::Post, url: url.into(), headers: Vec::new(), body: Body::Json(body) }
+    }
+    fn with(mut self, verb: Verb) -> Self {
+        self.verb = verb;
+        self
     }
     fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
@@ -127,6 +138,25 @@ impl Accounts {
             Channel::Mail | Channel::Webhook | Channel::Irc | Channel::Web => return None,
         })
     }
+
+    /// The request for what is told after a page: a change of its message where the service can and named it, else a
+    /// short quiet one. None when the channel is not set up, or would ring.
+    pub fn update(&self, channel: Channel, to: &str, update: &Update, key: &str) -> Option<Request> {
+        Some(match channel {
+            Channel::Slack => chat::slack_update(to, update),
+            Channel::Mattermost => chat::mattermost_update(to, update),
+            Channel::Discord => chat::discord_update(to, update),
+            Channel::Teams => chat::teams_update(to, update),
+            Channel::Telegram => rooms::telegram_update(self.telegram.as_ref()?, to, update),
+            Channel::Matrix => rooms::matrix_update(self.matrix.as_ref()?, to, update, key),
+            Channel::Ntfy => push::ntfy_update(to, update),
+            Channel::Gotify => push::gotify_update(self.gotify.as_ref()?, to, update),
+            Channel::Pushover => push::pushover_update(self.pushover.as_ref()?, to, update),
+            Channel::Pagerduty => paging::pagerduty_update(&self.pagerduty, to, update),
+            Channel::Opsgenie => paging::opsgenie_update(&self.opsgenie, to, update),
+            _ => return None,
+        })
+    }
 }
 
 /// Sends requests and reads what comes back.
@@ -150,12 +180,35 @@ impl Services {
     }
 
     pub async fn send(&self, channel: Channel, to: &str, notice: &Notice, key: &str) -> Result<(), NotifyError> {
+        self.deliver(channel, to, notice, key).await.map(|_| ())
+    }
+
+    /// Sends a page, and says what the service calls its message.
+    pub async fn deliver(
+        &self,
+        channel: Channel,
+        to: &str,
+        notice: &Notice,
+        key: &str,
+    ) -> Result<Option<String>, NotifyError> {
+        let body = self.call(channel, self.accounts.request(channel, to, notice, key), key).await?;
+        Ok(answer::message(channel, &body))
+    }
+
+    /// Tells what became of a page.
+    pub async fn update(&self, channel: Channel, to: &str, update: &Update, key: &str) -> Result<(), NotifyError> {
+        self.call(channel, self.accounts.update(channel, to, update, key), key).await.map(|_| ())
+    }
+
+    /// Makes a request, and gives what was answered when it was taken.
+    async fn call(&self, channel: Channel, request: Option<Request>, key: &str) -> Result<Vec<u8>, NotifyError> {
         let failed = |permanent, message| NotifyError { too_large: false, permanent, retry_after_ms: None, message };
-        let request = self
-            .accounts
-            .request(channel, to, notice, key)
-            .ok_or_else(|| failed(true, format!("the channel {} is not set up", channel.as_str())))?;
-        let mut call = if request.put { self.client.put(&request.url) } else { self.client.post(&request.url) };
+        let request = request.ok_or_else(|| crate::not_set_up(channel))?;
+        let mut call = match request.verb {
+            Verb::Post => self.client.post(&request.url),
+            Verb::Put => self.client.put(&request.url),
+            Verb::Patch => self.client.patch(&request.url),
+        };
         call = call.header("idempotency-key", key);
         for (name, value) in request.headers {
             call = call.header(name, value);
@@ -174,8 +227,13 @@ impl Services {
         let asked = asked.and_then(|v| v.to_str().ok()).map(str::to_owned);
         // It was taken or refused by its status; when it breaks off, the rest of its words are not needed.
         let (body, _) = beginning(answer.bytes_stream(), ANSWER_BYTES_MAX).await;
-        answer::read(channel, status, asked.as_deref(), &body)
+        answer::read(channel, status, asked.as_deref(), &body).map(|()| body)
     }
+}
+
+/// News in a message of its own.
+fn short(update: &Update) -> String {
+    format!("{}: {}\n{}", update.notice.subject, update.news, update.notice.link)
 }
 
 /// A text of at most so many bytes, whole characters.

@@ -1,9 +1,10 @@
 //! Other paging services: PagerDuty (Events v2) and Opsgenie. Pages of one incident have one key, and so are one alert there.
 
 use serde_json::json;
-use tenfold_app::alerts::Notice;
+use tenfold_app::alerts::{Notice, Update, UpdateKind};
 
 use super::{Request, cut};
+use crate::path::segment;
 
 const SUMMARY_MAX: usize = 1_000;
 const OPSGENIE_MESSAGE_MAX: usize = 128;
@@ -51,4 +52,32 @@ pub fn opsgenie(url: &str, to: &str, notice: &Notice) -> Request {
         "details": {"link": notice.link},
     });
     Request::post(format!("{url}/v2/alerts"), body).header("authorization", format!("GenieKey {to}"))
+}
+
+/// The event about the alert that the page opened. One that is open is not paged again by a second `trigger`: it takes the
+/// new text.
+pub fn pagerduty_update(url: &str, to: &str, update: &Update) -> Request {
+    let action = match update.kind {
+        UpdateKind::Grown => return pagerduty(url, to, &update.notice),
+        UpdateKind::Acknowledged => "acknowledge",
+        UpdateKind::Over => "resolve",
+    };
+    let body = json!({
+        "routing_key": to,
+        "event_action": action,
+        "dedup_key": format!("tenfold/{}", update.notice.thread),
+    });
+    Request::post(format!("{url}/v2/enqueue"), body)
+}
+
+pub fn opsgenie_update(url: &str, to: &str, update: &Update) -> Request {
+    let action = match update.kind {
+        UpdateKind::Grown => return opsgenie(url, to, &update.notice),
+        UpdateKind::Acknowledged => "acknowledge",
+        UpdateKind::Over => "close",
+    };
+    let alias = segment(&format!("tenfold/{}", update.notice.thread));
+    let body = json!({"source": "tenfold", "note": cut(&update.news, SUMMARY_MAX)});
+    Request::post(format!("{url}/v2/alerts/{alias}/{action}?identifierType=alias"), body)
+        .header("authorization", format!("GenieKey {to}"))
 }

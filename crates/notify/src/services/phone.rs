@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tenfold_app::alerts::Notice;
 
-use super::{Body, Request, Twilio, cut};
+use super::{Body, Request, Twilio, Verb, cut};
 
 /// Two parts of a text message with characters outside of its alphabet.
 const SMS_BYTES_MAX: usize = 300;
@@ -13,7 +13,12 @@ const SPOKEN_BYTES_MAX: usize = 400;
 fn request(twilio: &Twilio, resource: &str, pairs: Vec<(&'static str, String)>) -> Request {
     let login = STANDARD.encode(format!("{}:{}", twilio.account, twilio.token));
     let url = format!("{}/2010-04-01/Accounts/{}/{resource}.json", twilio.url, twilio.account);
-    Request { put: false, url, headers: vec![("authorization", format!("Basic {login}"))], body: Body::Form(pairs) }
+    Request {
+        verb: Verb::Post,
+        url,
+        headers: vec![("authorization", format!("Basic {login}"))],
+        body: Body::Form(pairs),
+    }
 }
 
 pub fn sms(twilio: &Twilio, to: &str, notice: &Notice) -> Request {

@@ -1,9 +1,9 @@
 //! Push messages: ntfy, Gotify, Pushover.
 
 use serde_json::json;
-use tenfold_app::alerts::Notice;
+use tenfold_app::alerts::{Notice, Update};
 
-use super::{Body, Request, cut};
+use super::{Body, Request, Verb, cut};
 
 const TEXT_MAX: usize = 3_800;
 const PUSHOVER_TEXT_MAX: usize = 1_000;
@@ -46,5 +46,32 @@ pub fn pushover((url, token): &(String, String), to: &str, notice: &Notice) -> R
     } else {
         pairs.push(("priority", "1".to_owned()));
     }
-    Request { put: false, url: format!("{url}/1/messages.json"), headers: Vec::new(), body: Body::Form(pairs) }
+    Request { verb: Verb::Post, url: format!("{url}/1/messages.json"), headers: Vec::new(), body: Body::Form(pairs) }
+}
+
+/// Quiet: it makes no sound. A page's text is not repeated.
+pub fn ntfy_update(to: &str, update: &Update) -> Request {
+    let (server, topic) = to.trim_end_matches('/').rsplit_once('/').unwrap_or(("", to));
+    let body = json!({"topic": topic, "title": update.notice.subject, "message": update.news, "priority": 2,
+        "click": update.notice.link});
+    Request::post(format!("{server}/"), body)
+}
+
+pub fn gotify_update(url: &str, to: &str, update: &Update) -> Request {
+    let body = json!({"title": update.notice.subject, "message": update.news, "priority": 1,
+        "extras": {"client::notification": {"click": {"url": update.notice.link}}}});
+    Request::post(format!("{url}/message"), body).header("x-gotify-key", to)
+}
+
+pub fn pushover_update((url, token): &(String, String), to: &str, update: &Update) -> Request {
+    let pairs = vec![
+        ("token", token.clone()),
+        ("user", to.to_owned()),
+        ("title", cut(&update.notice.subject, PUSHOVER_TITLE_MAX)),
+        ("message", cut(&update.news, PUSHOVER_TEXT_MAX)),
+        ("url", update.notice.link.clone()),
+        ("url_title", "Open the incident".to_owned()),
+        ("priority", "-1".to_owned()),
+    ];
+    Request { verb: Verb::Post, url: format!("{url}/1/messages.json"), headers: Vec::new(), body: Body::Form(pairs) }
 }

@@ -1,9 +1,9 @@
 //! Bots in rooms: Telegram and Matrix. The token is the server's, the room the person's.
 
 use serde_json::json;
-use tenfold_app::alerts::Notice;
+use tenfold_app::alerts::{Notice, Update};
 
-use super::{Request, cut};
+use super::{Request, Verb, cut, short};
 use crate::path::segment;
 
 const TELEGRAM_TEXT_MAX: usize = 4_000;
@@ -20,10 +20,48 @@ pub fn telegram((url, token): &(String, String), to: &str, notice: &Notice) -> R
 pub fn matrix((url, token): &(String, String), to: &str, notice: &Notice, key: &str) -> Request {
     let text = cut(&format!("{}\n{}\n{}", notice.subject, notice.text, notice.link), MATRIX_TEXT_MAX);
     let (room, transaction) = (segment(to), segment(key));
-    let mut request = Request::post(
+    Request::post(
         format!("{url}/_matrix/client/v3/rooms/{room}/send/m.room.message/{transaction}"),
         json!({"msgtype": "m.text", "body": text}),
-    );
-    request.put = true;
-    request.header("authorization", format!("Bearer {token}"))
+    )
+    .with(Verb::Put)
+    .header("authorization", format!("Bearer {token}"))
+}
+
+/// Changes the page's message; one whose name is not known is answered without a sound.
+pub fn telegram_update((url, token): &(String, String), to: &str, update: &Update) -> Request {
+    let notice = &update.notice;
+    let message = update.message.as_deref().and_then(|m| m.parse::<i64>().ok());
+    let preview = json!({"is_disabled": true});
+    match message {
+        Some(message) => {
+            let text = cut(&format!("{}\n\n{}\n{}", notice.subject, notice.text, notice.link), TELEGRAM_TEXT_MAX);
+            let body = json!({"chat_id": to, "message_id": message, "text": text, "link_preview_options": preview});
+            Request::post(format!("{url}/bot{token}/editMessageText"), body)
+        }
+        None => {
+            let text = cut(&short(update), TELEGRAM_TEXT_MAX);
+            let body = json!({"chat_id": to, "text": text, "link_preview_options": preview,
+                "disable_notification": true});
+            Request::post(format!("{url}/bot{token}/sendMessage"), body)
+        }
+    }
+}
+
+/// A replacement (`m.replace`); readers that know none show the text behind the star.
+pub fn matrix_update((url, token): &(String, String), to: &str, update: &Update, key: &str) -> Request {
+    let notice = &update.notice;
+    let (room, transaction) = (segment(to), segment(key));
+    let body = match &update.message {
+        Some(event) => {
+            let text = cut(&format!("{}\n{}\n{}", notice.subject, notice.text, notice.link), MATRIX_TEXT_MAX / 2);
+            json!({"msgtype": "m.text", "body": format!("* {text}"),
+                "m.new_content": {"msgtype": "m.text", "body": text},
+                "m.relates_to": {"rel_type": "m.replace", "event_id": event}})
+        }
+        None => json!({"msgtype": "m.notice", "body": short(update)}),
+    };
+    Request::post(format!("{url}/_matrix/client/v3/rooms/{room}/send/m.room.message/{transaction}"), body)
+        .with(Verb::Put)
+        .header("authorization", format!("Bearer {token}"))
 }

@@ -73,7 +73,7 @@ fn chat_services() {
     assert_eq!((url.as_str(), telegram["chat_id"].as_str()), ("https://t/botTOKEN/sendMessage", Some("-100123")));
     let matrix = request(Channel::Matrix, "!a b:example.org", &notice());
     assert_eq!(matrix.url, "https://m/_matrix/client/v3/rooms/%21a%20b%3Aexample.org/send/m.room.message/key%2F1");
-    assert!(matrix.put && matrix.headers == [("authorization", "Bearer TOKEN".to_owned())]);
+    assert!(matrix.verb == Verb::Put && matrix.headers == [("authorization", "Bearer TOKEN".to_owned())]);
 }
 
 #[test]
@@ -166,5 +166,26 @@ fn what_services_answer() {
         let error = read(*channel, *status, *asked, body).unwrap_err();
         assert_eq!((error.permanent, error.retry_after_ms), (*permanent, *wait), "{channel:?} {status} {body}");
         assert!(error.message.contains(word), "{}", error.message);
+    }
+}
+
+#[test]
+fn a_change_that_was_made_already_is_made() {
+    let said = b"{\"ok\":false,\"description\":\"Bad Request: message is not modified: same\"}";
+    assert_eq!(answer::read(Channel::Telegram, 400, None, said), Ok(()));
+    answer::read(Channel::Slack, 400, None, said).expect_err("only Telegram says so");
+}
+
+#[test]
+fn names_of_messages_are_read() {
+    for (channel, body, name) in [
+        (Channel::Telegram, "{\"ok\":true,\"result\":{\"message_id\":5}}", Some("5")),
+        (Channel::Discord, "{\"id\":\"9\"}", Some("9")),
+        (Channel::Discord, "{\"id\":9}", None),
+        (Channel::Discord, "", None),
+        (Channel::Matrix, "{\"event_id\":\"$a\"}", Some("$a")),
+        (Channel::Slack, "ok", None),
+    ] {
+        assert_eq!(answer::message(channel, body.as_bytes()).as_deref(), name, "{channel:?} {body}");
     }
 }

@@ -1,6 +1,8 @@
 //! Events of a calendar that somebody else wrote, with their repetitions laid out. What is not understood is refused with
 //! its line, never guessed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::{
     Span, Timestamp as Instant,
     civil::{Date, DateTime, Time},
@@ -52,8 +54,34 @@ struct Draft {
     end: Option<Moment>,
     duration: Option<Span>,
     rule: Option<Rule>,
-    except: Vec<DateTime>,
+    /// Occurrences besides those of the rule.
+    more: Vec<Moment>,
+    except: Instants,
+    /// Which occurrence of the event with the same UID this one stands for.
+    stands_for: Option<Moment>,
     cancelled: bool,
+}
+
+/// Occurrences by their instant, and by their day where only a date is said.
+#[derive(Default)]
+struct Instants {
+    at: BTreeSet<Timestamp>,
+    on: BTreeSet<Date>,
+}
+
+impl Instants {
+    fn add(&mut self, moment: &Moment) -> Result<(), String> {
+        if moment.is_date {
+            self.on.insert(moment.civil.date());
+        } else {
+            self.at.insert(moment.at(moment.civil)?);
+        }
+        Ok(())
+    }
+
+    fn has(&self, at: Timestamp, civil: DateTime) -> bool {
+        self.at.contains(&at) || self.on.contains(&civil.date())
+    }
 }
 
 /// The events between `from` and `to`, in order. Clock times without a zone are in `floating`.
@@ -64,7 +92,7 @@ pub fn read_events(text: &str, floating: &TimeZone, from: Timestamp, to: Timesta
     if text.len() > ICS_BYTES_MAX {
         return Err(format!("a calendar has at most {ICS_BYTES_MAX} bytes, this one has {}", text.len()));
     }
-    let mut out = Vec::new();
+    let mut drafts: Vec<(usize, Draft)> = Vec::new();
     let mut draft: Option<Draft> = None;
     // Inside an alarm or another part of an event.
     let mut inner: Vec<String> = Vec::new();
@@ -77,11 +105,7 @@ pub fn read_events(text: &str, floating: &TimeZone, from: Timestamp, to: Timesta
             ("BEGIN", "VEVENT") if draft.is_none() => draft = Some(Draft::default()),
             ("BEGIN", part) if draft.is_some() => inner.push(part.to_owned()),
             ("END", "VEVENT") if inner.is_empty() => {
-                let Some(done) = draft.take() else { continue };
-                done.lay_out(from, to, &mut out).map_err(said)?;
-                if out.len() > EVENTS_READ_MAX {
-                    return Err(format!("there are more than {EVENTS_READ_MAX} events; import a shorter time"));
-                }
+                drafts.extend(draft.take().map(|done| (number, done)));
             }
             ("END", _) => {
                 inner.pop();
@@ -95,6 +119,21 @@ pub fn read_events(text: &str, floating: &TimeZone, from: Timestamp, to: Timesta
     }
     if !calendar {
         return Err("this is not a calendar: there is no BEGIN:VCALENDAR".to_owned());
+    }
+    let mut out = Vec::new();
+    // A changed occurrence may stand before the event it belongs to.
+    let mut changed: BTreeMap<String, Instants> = BTreeMap::new();
+    for (number, draft) in &drafts {
+        if let Some(moment) = &draft.stands_for {
+            changed.entry(draft.uid.clone()).or_default().add(moment).map_err(|m| format!("line {number}: {m}"))?;
+        }
+    }
+    for (number, draft) in drafts {
+        let elsewhere = changed.get(&draft.uid).filter(|_| draft.stands_for.is_none());
+        draft.lay_out(from, to, elsewhere, &mut out).map_err(|message| format!("line {number}: {message}"))?;
+        if out.len() > EVENTS_READ_MAX {
+            return Err(format!("there are more than {EVENTS_READ_MAX} events; import a shorter time"));
+        }
     }
     out.sort_by(|a: &IcsEvent, b| (a.start, &a.uid).cmp(&(b.start, &b.uid)));
     Ok(out)
@@ -125,19 +164,36 @@ impl Draft {
             "RRULE" => self.rule = Some(Rule::parse(value)?),
             "EXDATE" => {
                 for one in value.split(',') {
-                    self.except.push(moment(params, one, floating)?.civil);
+                    self.except.add(&moment(params, one, floating)?)?;
                 }
             }
-            "STATUS" => self.cancelled = value.eq_ignore_ascii_case("CANCELLED"),
-            "RDATE" | "RECURRENCE-ID" => {
-                return Err(format!("{name} is not understood; write the changed occurrences as events of their own"));
+            "RDATE" => {
+                for one in value.split(',') {
+                    self.more.push(moment(params, one, floating)?);
+                }
             }
+            "RECURRENCE-ID" => {
+                if params.iter().any(|(key, _)| key == "RANGE") {
+                    return Err(
+                        "RECURRENCE-ID with RANGE is not understood; end the event and begin another".to_owned()
+                    );
+                }
+                self.stands_for = Some(moment(params, value, floating)?);
+            }
+            "STATUS" => self.cancelled = value.eq_ignore_ascii_case("CANCELLED"),
             _ => {}
         }
         Ok(())
     }
 
-    fn lay_out(self, from: Timestamp, to: Timestamp, out: &mut Vec<IcsEvent>) -> Result<(), String> {
+    /// Appends the occurrences that touch `from..to`, but for those that stand `elsewhere`.
+    fn lay_out(
+        self,
+        from: Timestamp,
+        to: Timestamp,
+        elsewhere: Option<&Instants>,
+        out: &mut Vec<IcsEvent>,
+    ) -> Result<(), String> {
         if self.cancelled {
             return Ok(());
         }
@@ -152,20 +208,30 @@ impl Draft {
             let span = self.duration.unwrap_or(default);
             start.at(civil.checked_add(span).map_err(|_| "DURATION is out of range")?)
         };
-        let civils = match &self.rule {
+        let mut civils = match &self.rule {
+            _ if self.stands_for.is_some() => vec![start.civil],
             None => vec![start.civil],
             Some(rule) => {
                 let until = rule.until(&start.zone)?;
                 rule.occurrences(start.civil, until, Instant::from_millisecond(to.millis()).ok(), &start.zone)?
             }
         };
+        for moment in self.more.iter().filter(|_| self.stands_for.is_none()) {
+            // In the zone the event begins in, so that its length is kept by that clock.
+            let begins = Instant::from_millisecond(moment.at(moment.civil)?.millis()).map_err(|e| e.to_string())?;
+            let day = moment.civil.date().to_datetime(start.civil.time());
+            civils.push(if moment.is_date { day } else { start.zone.to_datetime(begins) });
+        }
+        civils.sort_unstable();
+        civils.dedup();
         for civil in civils {
             let begins = start.at(civil)?;
             let ends = end_of(civil)?;
             if ends <= begins {
                 return Err("the event ends before it begins, or has no length".to_owned());
             }
-            if self.except.contains(&civil) || ends <= from || begins >= to {
+            let moved = elsewhere.is_some_and(|e| e.has(begins, civil));
+            if moved || self.except.has(begins, civil) || ends <= from || begins >= to {
                 continue;
             }
             out.push(IcsEvent {

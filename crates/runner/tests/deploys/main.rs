@@ -16,6 +16,7 @@ mod listed;
 mod native;
 mod prepare;
 mod queue;
+mod quiet;
 mod stages;
 mod story;
 mod train;

@@ -27,7 +27,25 @@ pub async fn run(db: &Db) {
         store::mail_put(tx, "grafana", "m1", "another", NOW, Timestamp(0))?;
         assert_eq!(store::mail_key(tx, "grafana", "m1")?.as_deref(), Some("key"), "the first word holds");
         assert_eq!(store::mail_key(tx, "other", "m1")?, None);
+        store::beat(tx, "grafana", NOW)?;
+        store::beat_late(tx, "grafana", Some(NOW.plus_ms(9)))?;
+        store::beat(tx, "grafana", NOW.plus_ms(10))?;
+        let heard = store::beats(tx)?;
+        assert_eq!(
+            (heard[0].last_at, heard[0].beats, heard[0].late_at),
+            (NOW.plus_ms(10), 2, Some(NOW.plus_ms(9))),
+            "being heard is not yet being told of"
+        );
+        store::beat_late(tx, "grafana", None)?;
+        assert_eq!(store::beats(tx)?[0].late_at, None);
+        store::beat_not_after(tx, "grafana", NOW.plus_ms(20))?;
+        assert_eq!(store::beats(tx)?[0].last_at, NOW.plus_ms(10));
+        store::beat_not_after(tx, "grafana", NOW)?;
+        assert_eq!(store::beats(tx)?[0].last_at, NOW);
         assert!(store::delete(tx, "grafana")?);
+        assert_eq!(store::beats(tx)?.len(), 1, "its alert may still have to end");
+        store::beat_forget(tx, "grafana")?;
+        assert_eq!(store::beats(tx)?, []);
         assert!(!store::delete(tx, "grafana")?);
         assert!(!store::was_taken(tx, "grafana", "d2")?);
         assert_eq!(store::mail_key(tx, "grafana", "m1")?, None);

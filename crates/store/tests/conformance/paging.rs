@@ -6,6 +6,7 @@ use tenfold_store::{
     checks,
     incidents::{self, AttemptRow, DeliveryRow, IncidentRow, PageRow},
     oncall::{self, OverrideRow, SwapRow, VersionRow},
+    page_updates::{self, UpdateRow},
 };
 
 use tenfold_types::Timestamp;
@@ -18,8 +19,10 @@ pub async fn run(db: &Db) {
     a_check_keeps_its_stand(db).await;
     schedules_and_policies(db).await;
     incidents_and_their_alerts(db).await;
+    the_last_end_of_a_key_is_kept(db).await;
     a_page_is_decided_once(db).await;
     deliveries_are_claimed_under_an_epoch(db).await;
+    the_newest_update_of_a_message_stands(db).await;
 }
 
 fn alert(fingerprint: &str, state: &str) -> AlertRow {
@@ -238,6 +241,20 @@ fn page(id: &str, step: i64, person: &str) -> PageRow {
     }
 }
 
+async fn the_last_end_of_a_key_is_kept(db: &Db) {
+    write(db, |tx| {
+        incidents::ended_put(tx, "photos/production", 3, NOW)?;
+        incidents::ended_put(tx, "photos/production", 4, NOW.plus_ms(1))?;
+        incidents::ended_put(tx, "photos/staging", 5, NOW)
+    })
+    .await;
+    let ended = |key: &'static str| read(db, move |tx| incidents::ended_by_key(tx, key));
+    assert_eq!(ended("photos/production").await, Some((4, NOW.plus_ms(1))));
+    write(db, |tx| incidents::ended_forget(tx, "photos/production")).await;
+    assert_eq!(ended("photos/production").await, None);
+    assert_eq!(ended("photos/staging").await, Some((5, NOW)));
+}
+
 async fn a_page_is_decided_once(db: &Db) {
     assert!(write(db, |tx| incidents::page_insert(tx, &page("p1", 0, "ana"))).await);
     assert!(!write(db, |tx| incidents::page_insert(tx, &page("p2", 0, "ana"))).await);
@@ -264,6 +281,7 @@ async fn deliveries_are_claimed_under_an_epoch(db: &Db) {
         tries: 0,
         next_at: (state == "due").then_some(NOW),
         epoch,
+        message: None,
     };
     write(db, move |tx| {
         incidents::delivery_insert(tx, &row("p1", "mail", "due", 0))?;
@@ -280,6 +298,10 @@ async fn deliveries_are_claimed_under_an_epoch(db: &Db) {
     write(db, move |tx| incidents::delivery_put(tx, &DeliveryRow { tries: 1, ..row("p1", "mail", "sending", 2) }))
         .await;
     assert_eq!(read(db, |tx| incidents::delivery_get(tx, "p1", "mail")).await.unwrap().tries, 1);
+    let named = DeliveryRow { message: Some("$event".into()), ..row("p1", "mail", "sending", 2) };
+    let written = named.clone();
+    write(db, move |tx| incidents::delivery_put(tx, &written)).await;
+    assert_eq!(read(db, |tx| incidents::delivery_get(tx, "p1", "mail")).await, Some(named));
     let attempt = |n: i64, state: &str| AttemptRow {
         page: "p1".into(),
         channel: "mail".into(),
@@ -296,7 +318,42 @@ async fn deliveries_are_claimed_under_an_epoch(db: &Db) {
     })
     .await;
     assert_eq!(read(db, |tx| incidents::attempts(tx, "p1")).await, [attempt(1, "failed"), attempt(2, "sending")]);
-    assert_eq!(write(db, |tx| incidents::deliveries_supersede(tx, 3)).await, 2);
+    write(db, move |tx| incidents::delivery_insert(tx, &row("p3", "sms", "due", 0))).await;
+    assert_eq!(write(db, |tx| incidents::deliveries_supersede(tx, 3)).await, 3);
     assert_eq!(keys(read(db, |tx| incidents::deliveries_due(tx, NOW, 9, 10)).await), Vec::<String>::new());
-    assert_eq!(read(db, |tx| incidents::deliveries(tx, "p3")).await[1].state, "accepted", "what is done stays done");
+    let left = read(db, |tx| incidents::deliveries(tx, "p3")).await;
+    assert_eq!((left[1].state.as_str(), left[1].next_at), ("superseded", Some(NOW)), "its time is kept");
+    assert_eq!(left[2].state, "accepted", "what is done stays done");
+}
+
+async fn the_newest_update_of_a_message_stands(db: &Db) {
+    let row = |channel: &str, revision: i64, state: &str, epoch: i64| UpdateRow {
+        page: "p1".into(),
+        channel: channel.into(),
+        kind: "grown".into(),
+        revision,
+        state: state.into(),
+        tries: 0,
+        next_at: (state == "due").then_some(NOW),
+        epoch,
+        told_at: None,
+        told: None,
+    };
+    let over =
+        UpdateRow { kind: "over".into(), told_at: Some(NOW), told: Some("grown".into()), ..row("mail", 2, "due", 0) };
+    let written = over.clone();
+    write(db, move |tx| {
+        page_updates::put(tx, &row("mail", 1, "due", 0))?;
+        page_updates::put(tx, &written)?;
+        page_updates::put(tx, &row("slack", 1, "sending", 1))?;
+        page_updates::put(tx, &row("teams", 1, "accepted", 1))
+    })
+    .await;
+    assert_eq!(read(db, |tx| page_updates::get(tx, "p1", "mail")).await, Some(over.clone()));
+    assert_eq!(read(db, |tx| page_updates::get(tx, "p1", "discord")).await, None);
+    let all = read(db, |tx| page_updates::of_page(tx, "p1")).await;
+    assert_eq!(all.iter().map(|u| u.channel.as_str()).collect::<Vec<_>>(), ["mail", "slack", "teams"]);
+    assert!(read(db, |tx| page_updates::of_page(tx, "p2")).await.is_empty());
+    assert_eq!(read(db, |tx| page_updates::due(tx, NOW, 0, 10)).await, [over]);
+    assert_eq!(read(db, |tx| page_updates::due(tx, NOW.plus_ms(-1), 1, 10)).await, [row("slack", 1, "sending", 1)]);
 }

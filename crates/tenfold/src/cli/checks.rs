@@ -11,7 +11,7 @@ use super::out::{Exit, Failure, Out, list, minute, number, talk, text};
 /// List checks, show, put and delete one, send a result, look now, import from Nagios.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold checks list --bad\n  tenfold checks show db1-disk\n  tenfold checks put db1-disk check.yaml\n  tenfold checks result backup ok 'took 3 min | seconds=180'\n  tenfold checks now db1-disk\n  tenfold checks import /etc/nagios4/nagios.cfg --dry-run"
+    before_long_help = "Examples:\n  tenfold checks list --bad\n  tenfold checks show db1-disk\n  tenfold checks put db1-disk check.yaml\n  tenfold checks result backup ok 'took 3 min | seconds=180'\n  tenfold checks now db1-disk\n  tenfold checks import /etc/nagios4/nagios.cfg --dry-run\n  tenfold checks import /etc/nagios4/nagios.cfg --drafts drafts"
 )]
 pub struct Checks {
     #[command(subcommand)]
@@ -56,6 +56,12 @@ enum What {
         /// Only say what it would become.
         #[arg(long)]
         dry_run: bool,
+        /// Write people, policies and routes as drafts below a folder, for `tenfold apply`.
+        #[arg(long, value_name = "DIR")]
+        drafts: Option<std::path::PathBuf>,
+        /// Where Nagios' clock is, when its main file does not say.
+        #[arg(long, value_name = "ZONE")]
+        timezone: Option<String>,
     },
 }
 
@@ -91,8 +97,8 @@ impl Checks {
                 let check = client.post(&format!("{}/now", path(&name)), &json!({})).await?;
                 out.answer(&check, |_| vec![format!("{name} is looked at now")]);
             }
-            What::Import { main, dry_run } => {
-                let import = nagios::read(&main)?;
+            What::Import { main, dry_run, drafts, timezone } => {
+                let import = nagios::read(&main, timezone.as_deref())?;
                 if !dry_run {
                     for (name, spec) in &import.checks {
                         client.put(&path(name), &json!(spec), &[]).await?;
@@ -104,6 +110,10 @@ impl Checks {
                 });
                 let done = if dry_run { "nothing was changed" } else { "they are put" };
                 talk(&format!("{} checks, {} notes; {done}", import.checks.len(), import.report.len()));
+                if let Some(dir) = drafts {
+                    let files = nagios::write_drafts(&dir, &import.drafts)?;
+                    talk(&format!("{files} drafts below {}: look them through before `tenfold apply`", dir.display()));
+                }
             }
         }
         Ok(Exit::Done)

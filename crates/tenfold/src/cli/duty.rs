@@ -1,14 +1,11 @@
-//! ack, resolve, incident, note, who, take, mute.
+//! ack, resolve, incident, note, who, take.
 
 use serde_json::{Value, json};
-use tenfold_app::chat::grammar::parse_matchers;
-use tenfold_types::Clock;
 
 use super::Common;
 use super::client::{Client, segment};
 use super::out::{Exit, Failure, Out, list, minute, number, text};
 use super::ship::duration;
-use crate::ambient::SystemClock;
 
 pub(super) fn incident_line(incident: &Value, out: Out) -> String {
     let has = match (text(incident, "state"), incident["acknowledged_by"].as_str()) {
@@ -213,36 +210,6 @@ impl Take {
         let taken = client.post(&path, &json!({"for_ms": self.for_ms})).await?;
         out.answer(&taken, |t| {
             vec![format!("{} has {} until {} UTC", text(t, "person"), self.schedule, minute(t, "end"))]
-        });
-        Ok(Exit::Done)
-    }
-}
-
-/// Keep alerts quiet for a while.
-#[derive(Debug, clap::Args)]
-#[command(before_long_help = "Examples:\n  tenfold mute service=photos --for 1h --reason \"load test\"")]
-pub struct Mute {
-    /// Like service=photos severity!=critical; a word alone is a service.
-    #[arg(required = true)]
-    matchers: Vec<String>,
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
-    for_ms: i64,
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    #[command(flatten)]
-    pub(super) common: Common,
-}
-
-impl Mute {
-    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
-        let matchers = parse_matchers(&self.matchers.join(" "))
-            .map_err(|fault| Failure::misuse(fault.message).advice(fault.advice))?;
-        let body = json!({
-            "matchers": matchers, "reason": self.reason, "expires_at": SystemClock.now().plus_ms(self.for_ms),
-        });
-        let mute = client.post("/api/mutes", &body).await?;
-        out.answer(&mute, |m| {
-            vec![format!("mute {} until {} UTC: {}", number(m, "id"), minute(m, "expires_at"), text(m, "reason"))]
         });
         Ok(Exit::Done)
     }

@@ -21,10 +21,13 @@ mod follow;
 mod host;
 mod import;
 mod metrics;
+mod mutes;
 mod nagios;
 mod noise;
 mod oncall;
+mod oncall_import;
 mod out;
+mod own_rules;
 mod pipeline;
 mod project;
 mod query;
@@ -87,7 +90,9 @@ pub enum Command {
     Who(duty::Who),
     Take(duty::Take),
     Oncall(oncall::Oncall),
-    Mute(duty::Mute),
+    Mute(mutes::Mute),
+    Mutes(mutes::Mutes),
+    Unmute(mutes::Unmute),
     Routes(routes::Routes),
     Rules(rules::Rules),
     Pipeline(pipeline::Pipeline),
@@ -156,7 +161,7 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         };
     }
     verbs! {
-        Deploy Deploys Approve Promote Abort Cancel Retry Train Queue Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Routes Checks Sources Classify Noise
+        Deploy Deploys Approve Promote Abort Cancel Retry Train Queue Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Mutes Unmute Routes Checks Sources Classify Noise
         Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Host Project Environment
     }
 }

@@ -3,19 +3,24 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tenfold_app::checks::{NagiosImport, import_nagios};
+use serde_json::{Value, json};
+use tenfold_app::checks::{NagiosDrafts, NagiosImport, import_nagios};
 use tenfold_protocols::nagios::{BYTES_MAX, read_main, read_objects, resolve};
 
 use super::out::Failure;
 
+/// What of the drafts is written where: as `tenfold apply` reads it.
+const ROUTING_FILE: &str = "routing/alertmanager.yaml";
+
 const FILES_MAX: usize = 20_000;
 
-/// What a configuration becomes here.
-pub fn read(main: &Path) -> Result<NagiosImport, Failure> {
+/// What a configuration becomes here. Its clock is in `zone`, else where the main file says, else in UTC.
+pub fn read(main: &Path, zone: Option<&str>) -> Result<NagiosImport, Failure> {
     let mut left = BYTES_MAX as u64;
     let settings = read_main(&text(main, &mut left)?);
     let base = main.parent().unwrap_or(Path::new(""));
     let (mut files, mut macros, mut interval_length) = (Vec::new(), BTreeMap::new(), 60.0);
+    let mut own_zone = "UTC".to_owned();
     for (key, value) in &settings {
         let path = base.join(value);
         match key.as_str() {
@@ -26,6 +31,7 @@ pub fn read(main: &Path) -> Result<NagiosImport, Failure> {
                     macros.insert(name.trim_matches('$').to_owned(), value);
                 }
             }
+            "use_timezone" => own_zone = value.trim_start_matches(':').to_owned(),
             "interval_length" => interval_length = value.parse().unwrap_or(60.0),
             _ => {}
         }
@@ -40,7 +46,31 @@ pub fn read(main: &Path) -> Result<NagiosImport, Failure> {
             .advice("give the main file, which has lines like cfg_file=/etc/nagios4/objects/localhost.cfg"));
     }
     let resolved = resolve(&objects).map_err(|e| Failure::misuse(e.to_string()))?;
-    Ok(import_nagios(&resolved, &macros, interval_length))
+    let zone = zone.unwrap_or(&own_zone);
+    import_nagios(&resolved, &macros, interval_length, zone).map_err(Failure::misuse)
+}
+
+/// Writes the drafts below a folder, to be looked through and given to `tenfold apply`. JSON is YAML as well.
+pub fn write_drafts(dir: &Path, drafts: &NagiosDrafts) -> Result<usize, Failure> {
+    let mut files: Vec<(String, Value)> = Vec::new();
+    for person in &drafts.people {
+        let contact = if person.email.is_empty() { json!({}) } else { json!({"email": person.email}) };
+        files.push((format!("people/{}.yaml", person.login), json!({"name": person.name, "contact": contact})));
+    }
+    for (name, policy) in &drafts.policies {
+        files.push((format!("policies/{name}.yaml"), json!(policy)));
+    }
+    files.extend(drafts.routing.clone().map(|routing| (ROUTING_FILE.to_owned(), routing)));
+    for (name, value) in &files {
+        let path = dir.join(name);
+        let fail = |e: std::io::Error| Failure::failed(format!("{} cannot be written: {e}", path.display()));
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(fail)?;
+        }
+        let text = serde_json::to_string_pretty(value).unwrap_or_default();
+        std::fs::write(&path, text + "\n").map_err(fail)?;
+    }
+    Ok(files.len())
 }
 
 fn text(path: &Path, left: &mut u64) -> Result<String, Failure> {

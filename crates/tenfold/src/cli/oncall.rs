@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use tenfold_app::chat::grammar::{When, parse_when};
 use tenfold_types::{Clock, Timestamp};
 
-use super::Common;
 use super::client::{Client, segment};
 use super::out::{Exit, Failure, Out, list, minute, number, text};
 use super::ship::duration;
+use super::{Common, oncall_import, own_rules};
 use crate::ambient::SystemClock;
 
 const DAY_MS: i64 = 86_400_000;
@@ -15,7 +15,7 @@ const DAY_MS: i64 = 86_400_000;
 /// Preview schedules, swap and take shifts, override, import a calendar.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold oncall preview photos-primary --for 14d\n  tenfold oncall swap photos-primary raj --take 7d\n  tenfold oncall accept 3\n  tenfold oncall take photos-primary --for 4h\n  tenfold oncall override photos-primary mei --as add --at 2h --for 8h\n  tenfold oncall import photos-primary holidays.ics --dry-run\n  tenfold oncall digest photos-primary\n  tenfold oncall fairness photos-primary"
+    before_long_help = "Examples:\n  tenfold oncall preview photos-primary --for 14d\n  tenfold oncall swap photos-primary raj --take 7d\n  tenfold oncall accept 3\n  tenfold oncall take photos-primary --for 4h\n  tenfold oncall override photos-primary mei --as add --at 2h --for 8h\n  tenfold oncall import photos-primary holidays.ics --dry-run\n  tenfold oncall import-from opsgenie export --dry-run\n  tenfold oncall digest photos-primary\n  tenfold oncall fairness photos-primary\n  tenfold oncall readiness\n  tenfold oncall rules ana --critical voice,sms:30,mail:60"
 )]
 pub struct Oncall {
     #[command(subcommand)]
@@ -44,6 +44,8 @@ enum What {
         #[arg(long = "for", value_name = "DURATION", default_value = "8h", value_parser = duration)]
         for_ms: i64,
     },
+    /// Who may be paged within two weeks and may not be reached, and why.
+    Readiness,
     /// The swaps that wait for an answer.
     Swaps,
     /// Ask somebody to change shifts.
@@ -88,6 +90,10 @@ enum What {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Take over people, schedules and policies that Grafana OnCall or Opsgenie exported.
+    ImportFrom(oncall_import::ImportFrom),
+    /// In which order a person's ways ring, or change it.
+    Rules(own_rules::Rules),
     /// The schedule's shifts as iCalendar.
     Calendar { schedule: String },
 }
@@ -163,6 +169,25 @@ fn digest_lines(digest: &Value) -> Vec<String> {
     lines
 }
 
+/// Everybody by name, what is wrong behind it, and the steps without anybody.
+fn readiness_lines(found: &Value) -> Vec<String> {
+    let words = |of: &Value, key: &str| {
+        let words: Vec<&str> = list(of, key).iter().filter_map(Value::as_str).collect();
+        words.join(", ")
+    };
+    let person = |of: &Value| {
+        let troubles: Vec<&str> = list(of, "troubles").iter().map(|t| text(t, "text")).collect();
+        let ways = words(of, "ways");
+        let state = if troubles.is_empty() { format!("ready, by {ways}") } else { troubles.join("; ") };
+        format!("{}  {state}", text(of, "name"))
+    };
+    let step = |of: &Value| {
+        let (policy, from) = (text(of, "policy"), minute(of, "from"));
+        format!("step {} of {policy} has nobody from {from} UTC on", number(of, "step"))
+    };
+    list(found, "people").iter().map(person).chain(list(found, "steps").iter().map(step)).collect()
+}
+
 impl Oncall {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         let of = |schedule: &str, rest: &str| format!("/api/schedules/{}/{rest}", segment(schedule));
@@ -184,6 +209,10 @@ impl Oncall {
                 let (start, end) = (at.to_string(), at.plus_ms(for_ms).to_string());
                 let found = client.get(&of(&schedule, "suggestion"), &[("start", &start), ("end", &end)]).await?;
                 out.answer(&found, |f| vec![text(f, "reason").to_owned()]);
+            }
+            What::Readiness => {
+                let found = client.get("/api/readiness", &[]).await?;
+                out.answer(&found, readiness_lines);
             }
             What::Swaps => {
                 let swaps = client.get("/api/swaps", &[]).await?;
@@ -221,6 +250,8 @@ impl Oncall {
                     list(m, "overrides").iter().map(override_line).chain(skipped).collect()
                 });
             }
+            What::ImportFrom(import) => return import.run(client, out).await,
+            What::Rules(rules) => return rules.run(client, out).await,
             What::Calendar { schedule } => {
                 let calendar = client.get(&of(&schedule, "calendar"), &[]).await?;
                 out.answer(&calendar, |c| text(c, "ics").lines().map(str::to_owned).collect());

@@ -10,7 +10,7 @@ use super::out::{Exit, Failure, Out, list, minute, number, talk, text};
 /// What is tried has this many bytes at most.
 const BODY_BYTES_MAX: u64 = 4 << 20;
 
-/// List senders of alerts (webhooks, Grafana, mail), put and delete one, make a new secret, try a body.
+/// List senders of alerts (webhooks, Grafana, mail, heartbeats), put and delete one, make a new secret, try a body.
 #[derive(Debug, clap::Args)]
 #[command(
     before_long_help = "Examples:\n  tenfold sources put grafana grafana.yaml\n  tenfold sources list\n  tenfold sources try nightly body.json\n  tenfold sources secret grafana\n  tenfold sources delete grafana"
@@ -104,7 +104,15 @@ fn line(source: &Value) -> String {
     let last =
         if source["last_at"].is_null() { String::new() } else { format!(", last {}", minute(source, "last_at")) };
     let (name, kind) = (text(source, "name"), text(&source["spec"], "kind"));
-    format!("{name}  {kind}  {}  {} taken{last}{refused}", text(source, "address"), number(source, "taken"))
+    let taken = match &source["heartbeat"] {
+        Value::Null => format!("{} taken", number(source, "taken")),
+        beat => {
+            let due =
+                if beat["due_at"].is_null() { String::new() } else { format!(", due {}", minute(beat, "due_at")) };
+            format!("{}{due}", text(beat, "state"))
+        }
+    };
+    format!("{name}  {kind}  {}  {taken}{last}{refused}", text(source, "address"))
 }
 
 fn tried_line(alert: &Value) -> String {

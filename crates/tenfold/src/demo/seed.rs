@@ -53,6 +53,7 @@ pub async fn people(visitor: &Client, token: &str) -> anyhow::Result<People> {
         });
         if login == "raj" {
             person["contact"]["irc"] = login.into();
+            person["contact"]["rules"] = json!({"critical": [{"channel": "mail"}, {"channel": "irc"}]});
         }
         if login != "ana" {
             person["password"] = PASSWORD.into();

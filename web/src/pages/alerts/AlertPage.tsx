@@ -1,4 +1,4 @@
-import { useMemo, type ReactElement } from "react";
+import { useMemo, useState, type ReactElement } from "react";
 import { alerts, record } from "../../api/endpoints";
 import type { Alert } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
@@ -20,6 +20,8 @@ import type { PageProps } from "../../shell/routes";
 import { Empty, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { Decisions } from "./Decisions";
+import { showMatchers } from "./matchers";
+import { MuteDialog } from "./MuteDialog";
 
 function Graph({ alert, expr }: { alert: Alert; expr: string }): ReactElement {
   const range = useRange();
@@ -74,6 +76,7 @@ function Body({ alert }: { alert: Alert }): ReactElement {
               {alert.resolved_at && <><dt>Resolved</dt><dd><Time at={alert.resolved_at} show="both" /></dd></>}
               <dt>Value</dt><dd>{format(alert.value, "short")}</dd>
               <dt>Who has it</dt><dd>{alert.acknowledged_by ?? "nobody yet"}</dd>
+              {alert.muted_by ? <><dt>Muted</dt><dd>by <Link to="/alerts/mutes">mute {alert.muted_by}</Link></dd></> : null}
               {alert.incident ? <><dt>Incident</dt><dd><Link to={`/incidents/${alert.incident}`}>{alert.incident}</Link></dd></> : null}
               <dt>Runbook</dt><dd>{alert.runbook_url ? <a href={alert.runbook_url} rel="noreferrer noopener" className="wrap-any">{alert.runbook_url}</a> : <span className="muted">none</span>}</dd>
               <dt>Labels</dt><dd className="mono wrap-any">{Object.entries(alert.labels).map(([name, value]) => `${name}="${String(value)}"`).join(", ")}</dd>
@@ -88,14 +91,18 @@ function Body({ alert }: { alert: Alert }): ReactElement {
   );
 }
 
+/** Its own labels: just this alert. Whoever wants more takes some out. */
+const ownMatchers = ({ labels }: Alert): string => showMatchers(Object.entries(labels).map(([name, value]) => ({ name, op: "=", value: String(value) })));
+
 export default function AlertPage({ params }: PageProps): ReactElement {
   const fingerprint = params.fingerprint ?? "";
   const query = useQuery("alerts", () => alerts.list(), { touches: ["alert.", "mute.", "incident.acknowledged", "deploy."], everyMs: 30_000 });
   const alert = query.data?.items.find((candidate) => candidate.fingerprint === fingerprint);
   const [look, word] = alert ? alertLook(alert) : (["unknown", ""] as const);
-  const mute = alert ? `/alerts/mutes?matchers=${encodeURIComponent(`alertname="${alert.rule}"${alert.service ? `, service="${alert.service}"` : ""}`)}` : "";
+  const [muting, setMuting] = useState(false);
   return (
-    <PageFrame title={alert?.summary || alert?.rule || "Alert"} sub={alert && <Status look={look}>{word}</Status>} actions={alert && <Link className="button" to={mute}>Mute…</Link>}>
+    <PageFrame title={alert?.summary || alert?.rule || "Alert"} sub={alert && <Status look={look}>{word}</Status>} actions={alert && <button type="button" className="button" onClick={() => setMuting(true)}>Mute…</button>}>
+      {alert && muting && <MuteDialog matchers={ownMatchers(alert)} onClose={() => setMuting(false)} />}
       <Loaded query={query}>
         {() => (alert ? <Body alert={alert} /> : <Empty title="This alert is not known any more."><Link className="inline-link" to="/alerts">All alerts</Link></Empty>)}
       </Loaded>

@@ -6,10 +6,10 @@ import { Empty, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { TableWrap } from "../../ui/TableWrap";
 import { AlertTabs } from "./AlertTabs";
+import { sourceLook } from "./sourceLook";
 
 function Row({ source }: { source: AlertSource }): ReactElement {
-  const look = source.refused > 0 && source.taken === 0 ? "warning" : source.taken > 0 ? "ok" : "quiet";
-  const word = { warning: "Refused", ok: "Heard", quiet: "Silent" }[look];
+  const [look, word] = sourceLook(source);
   return (
     <tr>
       <td className="fit"><Status look={look}>{word}</Status></td>
@@ -18,7 +18,8 @@ function Row({ source }: { source: AlertSource }): ReactElement {
       <td className="fit">{[source.spec.service, source.spec.environment].filter(Boolean).join(", ") || "—"}</td>
       <td className="wrap-any">{source.address}</td>
       <td className="fit">{source.last_at ? <Time at={source.last_at} /> : "—"}</td>
-      <td className="fit">{source.taken}</td>
+      <td className="fit">{source.heartbeat?.due_at ? <Time at={source.heartbeat.due_at} /> : "—"}</td>
+      <td className="fit">{source.heartbeat?.beats ?? source.taken}</td>
       <td className="wrap-any">{source.refused > 0 ? `${source.refused}, the last because ${source.refusal}` : "0"}</td>
     </tr>
   );
@@ -32,16 +33,16 @@ export default function SourcesPage(): ReactElement {
       <AlertTabs current="sources" />
       <Loaded query={query}>
         {({ items }) => (items.length === 0
-          ? <Empty title="Nobody else sends alerts here yet." command="tenfold sources put grafana grafana.yaml">A source is a signed webhook, a Grafana or an address for mails, with a secret of its own.</Empty>
+          ? <Empty title="Nobody else sends alerts here yet." command="tenfold sources put grafana grafana.yaml">A source is a signed webhook, a Grafana, an address for mails or a heartbeat, with a secret of its own.</Empty>
           : (
             <Section title="Sources of alerts">
               <TableWrap>
                 <table className="stacks">
-                  <thead><tr><th scope="col">State</th><th scope="col">Source</th><th scope="col">Kind</th><th scope="col">About</th><th scope="col">Sends to</th><th scope="col">Last</th><th scope="col">Taken</th><th scope="col">Refused</th></tr></thead>
+                  <thead><tr><th scope="col">State</th><th scope="col">Source</th><th scope="col">Kind</th><th scope="col">About</th><th scope="col">Sends to</th><th scope="col">Last</th><th scope="col">Due</th><th scope="col">Taken</th><th scope="col">Refused</th></tr></thead>
                   <tbody>{items.map((source) => <Row key={source.name} source={source} />)}</tbody>
                 </table>
               </TableWrap>
-              <p className="muted">Counted since the start of the server.</p>
+              <p className="muted">Counted since the start of the server; beats of heartbeats since their first.</p>
             </Section>
           ))}
       </Loaded>

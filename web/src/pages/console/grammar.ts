@@ -19,6 +19,8 @@ export const VERBS: Verb[] = [
   { verb: "who", form: "who [SCHEDULE|SERVICE]", does: "who is on call" },
   { verb: "take", form: "take SCHEDULE [--for 2h]", does: "take the on-call" },
   { verb: "mute", form: 'mute MATCHERS --for 1h --reason ".."', does: "keep alerts from paging" },
+  { verb: "mutes", form: "mutes [all]", does: "what is muted" },
+  { verb: "unmute", form: "unmute N", does: "end a mute" },
   { verb: "lock", form: 'lock SERVICE --reason ".." --for 1h', does: "hold deploys" },
   { verb: "unlock", form: "unlock SERVICE", does: "let deploys go on" },
   { verb: "doing", form: 'doing "TEXT"', does: "tell everybody what you do" },

@@ -45,6 +45,7 @@ function Facts({ incident }: { incident: Incident }): ReactElement {
       <dd>{incident.acknowledged_at ? <>{incident.acknowledged_by}, after <Elapsed from={incident.opened_at} to={incident.acknowledged_at} /></> : "not yet"}</dd>
       <dt>Resolved</dt>
       <dd>{incident.resolved_at ? <>after <Elapsed from={incident.opened_at} to={incident.resolved_at} /></> : <>lasts <Elapsed from={incident.opened_at} /></>}</dd>
+      {incident.reopened ? <><dt>Opened again</dt><dd>{incident.reopened === 1 ? "once, because it fired soon after it was over" : `${incident.reopened} times, because it fired soon after it was over`}</dd></> : null}
       <dt>Service</dt><dd>{incident.service ?? "not known"}{incident.environment ? ` in ${incident.environment}` : ""}</dd>
       {incident.escalation?.policy && <><dt>Policy</dt><dd><Link to="/on-call">{incident.escalation.policy}</Link></dd></>}
       {incident.alerts.length > 0 && (

@@ -5,6 +5,9 @@ import { clockWithSeconds } from "../../lib/time";
 import { Status, Time } from "../../ui/basics";
 import { Section } from "../../ui/Section";
 
+/** What people are told after their page. */
+const NEWS: Record<string, string> = { grown: "that there is more", acknowledged: "who has it", over: "that it is over" };
+
 function Attempts({ page }: { page: Page }): ReactElement {
   return (
     <ul>
@@ -17,6 +20,8 @@ function Attempts({ page }: { page: Page }): ReactElement {
           </li>
         );
       })}
+      {page.news?.map(({ channel, kind, at }) => <li key={`news-${channel}`} className="small muted">{channel}: told {NEWS[kind] ?? kind} {clockWithSeconds(at)}</li>)}
+      {page.planned?.map(({ channel, at }) => <li key={`planned-${channel}`} className="small muted">{channel} at {clockWithSeconds(at)}, unless somebody acknowledges</li>)}
     </ul>
   );
 }

@@ -5,6 +5,8 @@ import { zone } from "../../lib/time";
 import { Empty } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { MyShifts } from "./MyShifts";
+import { NewSchedule } from "./NewSchedule";
+import { OnCallTabs } from "./OnCallTabs";
 import { Policies } from "./Policies";
 import { ScheduleSection } from "./ScheduleSection";
 import { Swaps } from "./SwapDialog";
@@ -13,7 +15,8 @@ import { Swaps } from "./SwapDialog";
 export default function OnCallPage(): ReactElement {
   const query = useQuery("schedules", oncall.schedules, { touches: ["schedule.", "override.", "config."], everyMs: 60_000 });
   return (
-    <PageFrame title="On-call" sub={`Times are in ${zone}.`}>
+    <PageFrame title="On-call" sub={`Times are in ${zone}.`} actions={<NewSchedule />}>
+      <OnCallTabs current="schedules" />
       <Loaded query={query}>
         {({ items }) =>
           items.length === 0 ? (

@@ -5,13 +5,36 @@ import { useAction } from "../../lib/useAction";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { LayerBars } from "./LayerChart";
-import { emptyLayer, formOf, planOf, type LayerForm, type PlanForm } from "./plan";
+import { emptyLayer, formOf, newPlan, planOf, type LayerForm, type PlanForm, type ShadowForm } from "./plan";
 
 const PREVIEW_DAYS = 28;
 
-/** Edits a schedule's plan; what would come of it is seen before it is saved. */
-export function PlanDialog({ onClose, schedule }: { onClose: () => void; schedule: Schedule }): ReactElement {
-  const [form, setForm] = useState<PlanForm>(() => formOf(schedule.plan));
+function Shadows({ shadows, onChange }: { shadows: ShadowForm[]; onChange: (shadows: ShadowForm[]) => void }): ReactElement {
+  const change = (index: number, part: Partial<ShadowForm>): void => onChange(shadows.map((shadow, at) => (at === index ? { ...shadow, ...part } : shadow)));
+  return (
+    <>
+      {shadows.map((shadow, index) => (
+        <fieldset key={index} className="layer-form">
+          <legend>Shadow {index + 1}: learns, and gets a copy of each page</legend>
+          <div className="columns even">
+            <Field label="Who"><input required value={shadow.person} onChange={(event) => change(index, { person: event.target.value })} /></Field>
+            <Field label="From" hint="Empty is always."><input type="datetime-local" value={shadow.start} onChange={(event) => change(index, { start: event.target.value })} /></Field>
+            <Field label="Until"><input type="datetime-local" value={shadow.end} onChange={(event) => change(index, { end: event.target.value })} /></Field>
+          </div>
+          <div><button type="button" className="button small" onClick={() => onChange(shadows.filter((_, at) => at !== index))}>Remove shadow {index + 1}</button></div>
+        </fieldset>
+      ))}
+      <div><button type="button" className="button" onClick={() => onChange([...shadows, { person: "", start: "", end: "" }])}>Add a shadow</button></div>
+    </>
+  );
+}
+
+/** Edits a schedule's plan; what would come of it is seen before it is saved. Without a schedule it makes one. */
+export function PlanDialog({ onClose, schedule, people = [] }: { onClose: () => void; schedule: Schedule | null; people?: string[] }): ReactElement {
+  const [form, setForm] = useState<PlanForm>(() => (schedule ? formOf(schedule.plan) : newPlan(people, Date.now())));
+  const [newName, setNewName] = useState("");
+  const name = schedule?.name ?? newName.trim();
+  const members = schedule?.people ?? people;
   const [from, setFrom] = useState("");
   const [shown, setShown] = useState<{ preview: SchedulePreview; plan: string } | null>(null);
   const [wrong, setWrong] = useState<string | null>(null);
@@ -33,23 +56,24 @@ export function PlanDialog({ onClose, schedule }: { onClose: () => void; schedul
       return null;
     }
   };
-  const key = JSON.stringify([form, from]);
+  const key = JSON.stringify([form, from, schedule ? "" : newName]);
   const begins = from ? new Date(from).toISOString() : undefined;
   const look = async (): Promise<void> => {
     const plan = read();
     if (!plan) return;
-    const preview = await run(() => oncall.previewDraft(schedule.name, plan, begins ? { from: begins, days: PREVIEW_DAYS } : { days: PREVIEW_DAYS }));
+    const preview = await run(() => oncall.previewDraft(name, plan, begins ? { from: begins, days: PREVIEW_DAYS } : { days: PREVIEW_DAYS }));
     if (preview) setShown({ preview, plan: key });
   };
   const save = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     const plan = read();
-    if (plan && (await run(() => oncall.save(schedule.name, plan, begins), `${schedule.name} has a new version.`))) onClose();
+    if (plan && (await run(() => oncall.save(name, plan, begins), schedule ? `${name} has a new version.` : `${name} is made. A policy pages whoever is on it.`))) onClose();
   };
   const seen = shown?.plan === key;
   return (
-    <Dialog open wide onClose={onClose} title={`Edit ${schedule.name}`}>
+    <Dialog open wide onClose={onClose} title={schedule ? `Edit ${schedule.name}` : "New schedule"}>
       <form className="form" onSubmit={(event) => void save(event)}>
+        {!schedule && <Field label="Name" hint="Like photos-primary."><input required value={newName} onChange={(event) => setNewName(event.target.value)} /></Field>}
         <Field label="Time zone" hint="Of layers that name none, like Europe/Berlin."><input required value={form.timezone} onChange={(event) => change({ timezone: event.target.value })} /></Field>
         {form.layers.map((layer, index) => (
           <fieldset key={index} className="layer-form">
@@ -69,13 +93,14 @@ export function PlanDialog({ onClose, schedule }: { onClose: () => void; schedul
             </div>
           </fieldset>
         ))}
-        <div><button type="button" className="button" onClick={() => change({ layers: [...form.layers, emptyLayer(schedule.people)] })}>Add a layer</button></div>
+        <div><button type="button" className="button" onClick={() => change({ layers: [...form.layers, emptyLayer(members)] })}>Add a layer</button></div>
         <div className="columns even">
           <Field label="When nobody is on call" hint="These people are, all of them."><input value={form.fallback} onChange={(event) => change({ fallback: event.target.value })} /></Field>
           <Field label="Least rest between shifts, hours" hint="Less is warned of."><input type="number" min={1} max={168} value={form.minRest} onChange={(event) => change({ minRest: event.target.value })} /></Field>
           <Field label="Holidays" hint="Dates like 2026-12-25."><input value={form.holidays} onChange={(event) => change({ holidays: event.target.value })} /></Field>
           <Field label="Holds from" hint="Empty is now. What was before does not change."><input type="datetime-local" value={from} onChange={(event) => setFrom(event.target.value)} /></Field>
         </div>
+        <Shadows shadows={form.shadows} onChange={(shadows) => change({ shadows })} />
         {wrong && <p className="form-error" role="alert">{wrong}</p>}
         {shown && seen && <LayerBars preview={shown.preview} />}
         <div className="buttons">

@@ -1,10 +1,13 @@
-import type { ReactElement } from "react";
+import { useState, type ReactElement } from "react";
 import { oncall } from "../../api/endpoints";
 import type { EscalationPolicy } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { duration } from "../../lib/time";
+import { useSession } from "../../shell/session";
+import { ActionButton } from "../../ui/Action";
 import { Empty } from "../../ui/basics";
 import { Loaded } from "../../ui/Section";
+import { PolicyDialog } from "./PolicyDialog";
 
 const words = ({ kind, name, offset }: EscalationPolicy["steps"][number]["targets"][number]): string => {
   if (kind === "person") return name;
@@ -14,18 +17,22 @@ const words = ({ kind, name, offset }: EscalationPolicy["steps"][number]["target
 /** Each policy as the ladder a page climbs until somebody acknowledges. */
 export function Policies(): ReactElement {
   const query = useQuery("policies", oncall.policies, { touches: ["policy.", "config."] });
+  const { person } = useSession();
+  const [open, setOpen] = useState<{ policy: EscalationPolicy | null } | null>(null);
+  const why = person.role === "deployer" || person.role === "admin" ? null : "Changing a policy takes the role deployer.";
   return (
     <Loaded query={query}>
-      {({ items }) =>
-        items.length === 0 ? (
-          <Empty title="No escalation policy: incidents page nobody." command="tenfold apply demo/config" />
-        ) : (
+      {({ items }) => (
           <div className="stack">
+            {items.length === 0 && <Empty title="No escalation policy: incidents page nobody." command="tenfold apply demo/config" />}
             {items.map((policy) => {
               let after = 0;
               return (
                 <div key={policy.name}>
-                  <h3>{policy.name}</h3>
+                  <div className="section-head">
+                    <h3>{policy.name}</h3>
+                    <span className="end"><ActionButton small why={why} tight label={`Edit the policy ${policy.name}`} onClick={() => setOpen({ policy })}>Edit</ActionButton></span>
+                  </div>
                   <ol className="ladder">
                     {policy.deployer_first && (
                       <li><span className="muted">first</span><span>the deployer, for {duration(policy.deployer_first.delay_ms)}, when the service was deployed within {duration(policy.deployer_first.within_ms)}</span></li>
@@ -45,9 +52,10 @@ export function Policies(): ReactElement {
                 </div>
               );
             })}
+            <div><ActionButton why={why} onClick={() => setOpen({ policy: null })}>New policy</ActionButton></div>
+            {open && <PolicyDialog policy={open.policy} onClose={() => setOpen(null)} />}
           </div>
-        )
-      }
+      )}
     </Loaded>
   );
 }

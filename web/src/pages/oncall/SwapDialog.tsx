@@ -49,15 +49,15 @@ export function SwapDialog({ onClose, schedule, mine }: { onClose: () => void; s
   );
 }
 
-/** The swaps that wait for an answer. */
-export function Swaps(): ReactElement | null {
+/** The swaps that wait for an answer; `mine` for those that I asked for or am asked. */
+export function Swaps({ mine = false }: { mine?: boolean }): ReactElement | null {
   const { person: me } = useSession();
   const query = useQuery("swaps", oncall.swaps, { touches: ["swap."] });
   const { busy, run } = useAction(...TOUCHES);
-  const items = query.data?.items ?? [];
+  const items = (query.data?.items ?? []).filter((swap) => !mine || swap.from === me.login || swap.with === me.login);
   if (items.length === 0) return null;
   return (
-    <Section title="Swaps that wait">
+    <Section title={mine ? "My swaps" : "Swaps that wait"}>
       <ul className="stack">
         {items.map((swap) => (
           <li key={swap.id} className="buttons">

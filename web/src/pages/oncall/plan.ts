@@ -1,5 +1,6 @@
 /** A plan as a form holds it, and back. */
 import type { Plan, PlanLayer } from "../../api/types";
+import { addDays, startOfDay, toLocalInput, zone } from "../../lib/time";
 
 export interface LayerForm {
   name: string;
@@ -8,14 +9,22 @@ export interface LayerForm {
   start: string;
   length: string;
   restrictions: string;
+  basis?: PlanLayer["rotation"]["basis"];
   rest: Pick<PlanLayer, "start" | "end">;
+}
+
+/** Somebody who learns: a copy of each page, from and until when. */
+export interface ShadowForm {
+  person: string;
+  start: string;
+  end: string;
 }
 
 export interface PlanForm {
   timezone: string;
   layers: LayerForm[];
   fallback: string;
-  shadows: NonNullable<Plan["shadows"]>;
+  shadows: ShadowForm[];
   minRest: string;
   holidays: string;
 }
@@ -45,16 +54,26 @@ export const emptyLayer = (people: string[]): LayerForm => ({
   name: "", timezone: "", people: people.join(", "), start: "2026-01-05T09:00", length: "1w", restrictions: "", rest: {},
 });
 
+const local = (instant: string | null | undefined): string => (instant ? toLocalInput(Date.parse(instant)) : "");
+
+/** The plan of a schedule that is made: weekly shifts of these people from the coming Monday at 9 on. */
+export function newPlan(people: string[], now: number): PlanForm {
+  const today = startOfDay(now);
+  const monday = addDays(today, 7 - ((new Date(today).getDay() + 6) % 7));
+  const layer = { ...emptyLayer(people), name: "base", start: `${toLocalInput(monday).slice(0, 10)}T09:00` };
+  return { timezone: zone, layers: [layer], fallback: "", shadows: [], minRest: "11", holidays: "" };
+}
+
 export function formOf(plan: Plan): PlanForm {
   const layers: PlanLayer[] = plan.rotation ? [{ name: "rotation", rotation: plan.rotation }] : (plan.layers ?? []);
   return {
     timezone: plan.timezone,
     layers: layers.map(({ name, timezone, rotation, restrictions, ...rest }) => ({
       name, timezone: timezone ?? "", people: rotation.people.join(", "), start: rotation.start.slice(0, 16), length: rotation.shift_length,
-      restrictions: (restrictions ?? []).map(restrictionLine).join("\n"), rest,
+      ...(rotation.basis ? { basis: rotation.basis } : {}), restrictions: (restrictions ?? []).map(restrictionLine).join("\n"), rest,
     })),
     fallback: (plan.fallback ?? []).join(", "),
-    shadows: plan.shadows ?? [],
+    shadows: (plan.shadows ?? []).map(({ person, start, end }) => ({ person, start: local(start), end: local(end) })),
     minRest: plan.min_rest_hours ? String(plan.min_rest_hours) : "",
     holidays: (plan.holidays ?? []).join(", "),
   };
@@ -63,13 +82,15 @@ export function formOf(plan: Plan): PlanForm {
 export function planOf(form: PlanForm): Plan {
   return {
     timezone: form.timezone.trim(),
-    layers: form.layers.map(({ name, timezone, people, start, length, restrictions, rest }) => ({
+    layers: form.layers.map(({ name, timezone, people, start, length, basis, restrictions, rest }) => ({
       name: name.trim(), ...(timezone.trim() ? { timezone: timezone.trim() } : {}),
-      rotation: { people: words(people), start: `${start}:00`, shift_length: length.trim() },
+      rotation: { people: words(people), start: `${start}:00`, shift_length: length.trim(), ...(basis ? { basis } : {}) },
       restrictions: readRestrictions(restrictions), ...rest,
     })),
     fallback: words(form.fallback),
-    shadows: form.shadows,
+    shadows: form.shadows.filter(({ person }) => person.trim()).map(({ person, start, end }) => ({
+      person: person.trim(), ...(start ? { start: new Date(start).toISOString() } : {}), ...(end ? { end: new Date(end).toISOString() } : {}),
+    })),
     ...(form.minRest ? { min_rest_hours: Number(form.minRest) } : {}),
     holidays: words(form.holidays),
   };

@@ -6,7 +6,8 @@ import { useSession } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
 import { Field } from "../../ui/Field";
 import { Section } from "../../ui/Section";
-import { CHANNELS, channelOf, contactOf, formOf, type Reach, type Way } from "./reach";
+import { CHANNELS, channelOf, contactOf, formOf, waysOf, type Reach, type Way } from "./reach";
+import { RulesForm } from "./ReachRules";
 
 interface WayRowProps { way: Way; taken: string[]; change: (way: Way) => void; remove: () => void }
 
@@ -28,7 +29,7 @@ function WayRow({ way, taken, change, remove }: WayRowProps): ReactElement {
 }
 
 function Quiet({ form, set }: { form: Reach; set: (form: Reach) => void }): ReactElement {
-  const ways = [...(form.email ? ["mail"] : []), ...(form.irc ? ["irc"] : []), ...(form.webhook ? ["webhook"] : []), ...form.ways.map(({ channel }) => channel)];
+  const ways = waysOf(form);
   const toggle = (name: string): void => {
     const quietBy = form.quietBy.includes(name) ? form.quietBy.filter((one) => one !== name) : [...form.quietBy, name];
     set({ ...form, quietBy });
@@ -80,6 +81,8 @@ export function ReachForm(): ReactElement {
         <div className="buttons">
           <button type="button" className="button" disabled={!free} onClick={() => free && set({ ...form, ways: [...form.ways, { channel: free.name, to: "" }] })}>Add a channel</button>
         </div>
+        <RulesForm form={form} set={set} which="critical" title="When a page is critical" />
+        <RulesForm form={form} set={set} which="other" title="When a page is not critical" />
         <Quiet form={form} set={set} />
         <div className="buttons">
           <button type="submit" className="button primary" disabled={busy}>Save</button>

@@ -1,9 +1,8 @@
-//! On duty: ack, resolve, incident, note, who, take, mute.
+//! On duty: ack, resolve, incident, note, who, take, mutes.
 
 use tenfold_types::{Fault, Timestamp};
 
 use super::Reply;
-use crate::alerts::NewMute;
 use crate::chat::Command;
 use crate::chat::announce::span;
 use crate::incidents::{NewIncident, Resolution};
@@ -49,10 +48,11 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
             let taken = app.take(who, &schedule, Some(for_ms), None).await?;
             Ok(Reply::line(format!("{} has {schedule} for {}", taken.person, span(for_ms))))
         }
-        Command::Mute { matchers, for_ms, reason } => {
-            let text = matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-            let mute = app.mute_create(who, NewMute::from_text(&text, &reason, app.now().plus_ms(for_ms))).await?;
-            Ok(Reply::line(format!("mute {}: {text} is quiet for {}", mute.id, span(for_ms))))
+        Command::Mute(ask) => super::mutes::mute(app, who, ask).await,
+        Command::Mutes { all } => super::mutes::list(app, all).await,
+        Command::Unmute { number } => {
+            app.mute_delete(who, number).await?;
+            Ok(Reply::line(format!("mute {number} is over")))
         }
         other => Err(Fault::internal(format!("`{}` is no word of duty", other.verb()))),
     }

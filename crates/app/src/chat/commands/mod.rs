@@ -6,6 +6,7 @@ mod duty;
 mod flag_changes;
 mod flag_shared;
 mod flags;
+mod mutes;
 mod oncall;
 mod query;
 mod queue;
@@ -103,7 +104,9 @@ impl App {
             | Command::Note { .. }
             | Command::Who { .. }
             | Command::Take { .. }
-            | Command::Mute { .. } => duty::execute(self, who, command).await,
+            | Command::Mute(_)
+            | Command::Mutes { .. }
+            | Command::Unmute { .. } => duty::execute(self, who, command).await,
             Command::Query { expr } => Box::pin(query::execute(self, who, &expr)).await,
             Command::Why { .. } | Command::WhyNot { .. } | Command::Checks { .. } => why::execute(self, command).await,
             Command::OnCall(command) => oncall::execute(self, who, command).await,

@@ -37,6 +37,17 @@ pub(super) async fn execute(app: &App, who: &Caller, command: OnCall) -> Result<
             [] => Reply::line("no swap waits for an answer"),
             swaps => short(swaps.iter().map(swap_line).collect()),
         },
+        OnCall::Readiness => {
+            let view = app.readiness().await?;
+            match view.sentences() {
+                none if none.is_empty() => Reply::line(format!(
+                    "all {} who may be paged until {} can be reached",
+                    view.people.len(),
+                    minute(view.until)
+                )),
+                sentences => short(sentences),
+            }
+        }
         OnCall::Swap { schedule, with, give, take } => {
             let new = NewSwap { with, give: give.map(at), take: take.map(at) };
             let swap = app.swap_ask(who, &schedule, new).await?;

@@ -7,6 +7,7 @@ mod flag_changes;
 mod flag_lists;
 mod flags;
 mod lexer;
+mod mutes;
 mod oncall;
 mod parse;
 mod queue;
@@ -18,13 +19,13 @@ mod tests;
 
 use serde_json::{Map, Value};
 use tenfold_flags::Share;
-use tenfold_types::Matcher;
 
 pub use flag_changes::{Decision, FlagChange, HOLD_MS, Planned, RAMP_PERCENTS, When, parse_steps, parse_when};
 pub use flag_lists::FlagShared;
 pub use flags::{
     FlagFields, parse_context, parse_drill_ms, parse_expiry, parse_kind, parse_lifetime, parse_value_type,
 };
+pub use mutes::{MuteAsk, MuteEnd};
 pub use oncall::OnCall;
 pub use parse::{DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_matchers};
 pub use queue::QueueAsk;
@@ -200,10 +201,13 @@ pub enum Command {
         for_ms: i64,
     },
     OnCall(OnCall),
-    Mute {
-        matchers: Vec<Matcher>,
-        for_ms: i64,
-        reason: String,
+    Mute(MuteAsk),
+    /// Those that hold or will, or with those that are over.
+    Mutes {
+        all: bool,
+    },
+    Unmute {
+        number: i64,
     },
     Approve {
         number: i64,
@@ -309,7 +313,9 @@ impl Command {
             Self::Who { .. } => "who",
             Self::Take { .. } => "take",
             Self::OnCall(_) => "oncall",
-            Self::Mute { .. } => "mute",
+            Self::Mute(_) => "mute",
+            Self::Mutes { .. } => "mutes",
+            Self::Unmute { .. } => "unmute",
             Self::Approve { .. } => "approve",
             Self::Train { .. } => "train",
             Self::Queue { .. } => "queue",
@@ -344,6 +350,7 @@ impl Command {
                 | Self::Why { .. }
                 | Self::WhyNot { .. }
                 | Self::Checks { .. }
+                | Self::Mutes { .. }
                 | Self::Who { .. }
                 | Self::OnCall(OnCall::Preview { .. } | OnCall::Swaps)
                 | Self::Help { .. }

@@ -23,6 +23,7 @@ pub enum OnCall {
         schedule: String,
     },
     Swaps,
+    Readiness,
     /// An instant in the caller's shift, and one in the other's to have for it.
     Swap {
         schedule: String,
@@ -57,6 +58,7 @@ pub(super) fn command(args: &mut Args) -> Result<Command, tenfold_types::Fault> 
         "preview" => OnCall::Preview { schedule: args.word("the schedule")?, for_ms: args.duration(Some(PREVIEW_MS))? },
         "digest" => OnCall::Digest { schedule: args.word("the schedule")? },
         "swaps" => OnCall::Swaps,
+        "readiness" => OnCall::Readiness,
         "swap" => OnCall::Swap {
             schedule: args.word("the schedule")?,
             with: args.word("with whom")?,
@@ -86,7 +88,7 @@ pub(super) fn command(args: &mut Args) -> Result<Command, tenfold_types::Fault> 
         },
         other => {
             return Err(misuse(format!("`oncall {other}` is not known"))
-                .advice("use oncall preview, swap, swaps, accept, decline, take, override or digest"));
+                .advice("use oncall preview, swap, swaps, accept, decline, take, override, readiness or digest"));
         }
     }))
 }
@@ -108,6 +110,7 @@ mod tests {
             "oncall swap photos-primary raj --take 7d",
             OnCall::Swap { schedule: s(), with: "raj".into(), give: None, take: Some(When::InMs(7 * 86_400_000)) },
         );
+        check("oncall readiness", OnCall::Readiness);
         check("oncall accept 3", OnCall::Accept { swap: 3 });
         check("oncall take photos-primary", OnCall::Take { schedule: s(), for_ms: TAKE_MS, at: None });
         check(

@@ -1,3 +1,5 @@
+use tenfold_types::Matcher;
+
 use super::*;
 
 fn check(line: &str, wanted: Command) {
@@ -219,14 +221,17 @@ fn shifts_mutes_and_locks() {
     check("take photos-primary --for 1h30m", Command::Take { schedule: text("photos-primary"), for_ms: 5_400_000 });
     check(
         "mute service=photos severity!=\"critical\" --for 1h --reason 'load test'",
-        Command::Mute {
+        Command::Mute(MuteAsk {
             matchers: vec![
                 Matcher::equal("service", "photos"),
                 Matcher::new("severity", tenfold_types::MatcherOp::NotEqual, "critical"),
             ],
-            for_ms: 3_600_000,
+            kind: tenfold_alerting::MuteKind::Silence,
+            from: None,
+            end: MuteEnd::For(3_600_000),
+            recurs: None,
             reason: text("load test"),
-        },
+        }),
     );
     check(
         "lock photos --reason ana's_migration",

@@ -69,14 +69,17 @@ verbs! {
     "note" "note N \"TEXT\"" "Writes into the timeline of incident N" "note 14 \"queue drains again\"" [];
     "who" "who [SCHEDULE|SERVICE]" "Says who is on call" "who photos" [];
     "take" "take SCHEDULE [--for DURATION]" "Takes over the shift" "take photos-primary --for 2h" ["for"];
-    "oncall" "oncall preview SCHEDULE [--for DURATION]; oncall digest SCHEDULE; oncall swaps; \
+    "oncall" "oncall preview SCHEDULE [--for DURATION]; oncall digest SCHEDULE; oncall readiness; oncall swaps; \
         oncall swap SCHEDULE PERSON [--give WHEN] [--take WHEN]; oncall accept|decline N; \
         oncall take SCHEDULE [--for DURATION] [--at WHEN]; \
         oncall override SCHEDULE PERSON [--as replace|add|remove] [--for DURATION] [--at WHEN]"
-        "Previews a schedule, swaps and takes shifts, overrides, sums up the shift"
+        "Previews a schedule, swaps and takes shifts, overrides, sums up the shift, says who may not be reached"
         "oncall preview photos-primary" ["for" "give" "take" "at" "as"];
-    "mute" "mute MATCHERS --for DURATION --reason TEXT" "Keeps alerts quiet for a while"
-        "mute service=photos --for 1h --reason \"load test\"" ["for" "reason"];
+    "mute" "mute MATCHERS --for DURATION|--until WHEN --reason TEXT [--kind silence|downtime|maintenance] [--from WHEN] [--recurs TIMES]"
+        "Keeps alerts quiet, for a while or again and again"
+        "mute service=photos --for 1h --reason \"load test\"" ["for" "until" "reason" "kind" "from" "recurs"];
+    "mutes" "mutes [all]" "Lists what is muted and what will be; all with what was" "mutes" [];
+    "unmute" "unmute N" "Ends mute N now" "unmute 3" [];
     "why" "why N|FINGERPRINT" "Says why people were told: of an incident's alerts by its number, or of one alert" "why 14" [];
     "why-not" "why-not LABEL=VALUE .." "Says what keeps an alert with these labels quiet"
         "why-not alertname=Down service=photos" [];

@@ -1,0 +1,311 @@
+//! Time periods of Nagios as time intervals. There a calendar day's line holds instead of its weekday's; intervals only add
+//! up, so those days are cut out of the weekdays' months.
+
+use std::collections::BTreeMap;
+
+use tenfold_alerting::{Range, TimeInterval, TimeRange};
+use tenfold_protocols::nagios::{Fields, PERIOD_KEYS};
+
+const WEEKDAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+const DAY_MINUTES: u16 = 24 * 60;
+
+/// Which days a line is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Days {
+    Weekday(i32),
+    /// Months (all when empty) and days of them, which may count from the end; a weekday as well for the n-th.
+    Calendar {
+        years: Vec<Range>,
+        months: Vec<Range>,
+        days: Range,
+        weekday: Option<i32>,
+    },
+}
+
+/// What a time period becomes, and the lines that have no equal.
+pub(super) fn intervals(fields: &Fields, zone: &str) -> (Vec<TimeInterval>, Vec<String>) {
+    let mut lost = Vec::new();
+    let (mut weekdays, mut calendar) = (BTreeMap::<Vec<(u16, u16)>, Vec<i32>>::new(), Vec::new());
+    for (key, value) in fields.iter().filter(|(key, _)| !PERIOD_KEYS.contains(&key.as_str())) {
+        match (days(key), hours(value)) {
+            (Some(Days::Weekday(day)), Some(times)) => weekdays.entry(times).or_default().push(day),
+            (Some(days), Some(times)) => calendar.push((key, days, times)),
+            _ => lost.push(format!("`{key} {value}` has no equal and is left out")),
+        }
+    }
+    if let Some(others) = fields.get("exclude") {
+        lost.push(format!("it excludes {others}: name them in `mute_time_intervals` of the route"));
+    }
+    let mut cut: BTreeMap<i32, [bool; 32]> = BTreeMap::new();
+    for (key, days, times) in &calendar {
+        if !cut_out(days, &mut cut) {
+            let message = if times.is_empty() {
+                format!("`{key}` is off on days that no interval can leave out: mute them")
+            } else {
+                format!("`{key}` holds beside the hours of its weekday, not instead of them")
+            };
+            lost.push(message);
+        }
+    }
+    let location = Some(zone.to_owned()).filter(|z| z != "UTC");
+    let mut out = Vec::new();
+    for (times, days) in weekdays.iter().filter(|(times, _)| !times.is_empty()) {
+        let plain = TimeInterval {
+            times: ranges(times),
+            weekdays: days.iter().map(|d| Range { begin: *d, end: *d }).collect(),
+            location: location.clone(),
+            ..TimeInterval::default()
+        };
+        out.extend(without(&plain, &cut));
+    }
+    for (_, days, times) in &calendar {
+        if let (Days::Calendar { years, months, days, weekday }, false) = (days, times.is_empty()) {
+            out.push(TimeInterval {
+                times: ranges(times),
+                weekdays: weekday.iter().map(|d| Range { begin: *d, end: *d }).collect(),
+                days_of_month: vec![*days],
+                months: months.clone(),
+                years: years.clone(),
+                location: location.clone(),
+            });
+        }
+    }
+    (out, lost)
+}
+
+fn ranges(times: &[(u16, u16)]) -> Vec<TimeRange> {
+    let whole = times == [(0, DAY_MINUTES)];
+    if whole {
+        return Vec::new();
+    }
+    times
+        .iter()
+        .map(|(start_minute, end_minute)| TimeRange { start_minute: *start_minute, end_minute: *end_minute })
+        .collect()
+}
+
+/// `09:00-17:00,18:00-24:00` in minutes; what begins where it ends is nothing.
+fn hours(text: &str) -> Option<Vec<(u16, u16)>> {
+    let clock = |text: &str| {
+        let (hours, minutes) = text.trim().split_once(':')?;
+        let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
+        let total = hours.checked_mul(60)?.checked_add(minutes)?;
+        (minutes < 60 && total <= DAY_MINUTES).then_some(total)
+    };
+    let mut out = Vec::new();
+    for part in text.split(',') {
+        let (from, to) = part.split_once('-')?;
+        let (from, to) = (clock(from)?, clock(to)?);
+        if from > to {
+            return None;
+        }
+        if from < to {
+            out.push((from, to));
+        }
+    }
+    out.sort_unstable();
+    Some(out)
+}
+
+fn place(list: &[&str], name: &str) -> Option<i32> {
+    list.iter().position(|n| *n == name).and_then(|at| i32::try_from(at).ok())
+}
+
+fn days(key: &str) -> Option<Days> {
+    let low = key.to_lowercase();
+    let words: Vec<&str> = low.split_whitespace().collect();
+    let weekday = |name: &str| place(&WEEKDAYS, name);
+    let month = |name: &str| place(&MONTHS, name).map(|m| m + 1);
+    let number = |text: &str| text.parse::<i32>().ok().filter(|n| *n != 0 && (-31..=31).contains(n));
+    let one = |n: i32| Range { begin: n, end: n };
+    let between = |a: i32, b: i32| ((a > 0) == (b > 0) && a <= b).then_some(Range { begin: a, end: b });
+    let on = |months: Vec<Range>, days: Range| Days::Calendar { years: Vec::new(), months, days, weekday: None };
+    match words.as_slice() {
+        [day] if weekday(day).is_some() => Some(Days::Weekday(weekday(day)?)),
+        [date] => dates(date, date),
+        [from, "-", to] => dates(from, to),
+        ["day", n] => Some(on(Vec::new(), one(number(n)?))),
+        ["day", a, "-", b] => Some(on(Vec::new(), between(number(a)?, number(b)?)?)),
+        [day, n] if weekday(day).is_some() => nth(weekday(day)?, number(n)?, Vec::new()),
+        [day, n, of] if weekday(day).is_some() => nth(weekday(day)?, number(n)?, vec![one(month(of)?)]),
+        [of, n] => Some(on(vec![one(month(of)?)], one(number(n)?))),
+        [of, a, "-", b] => Some(on(vec![one(month(of)?)], between(number(a)?, number(b)?)?)),
+        _ => None,
+    }
+}
+
+/// The n-th of a weekday lies in the n-th seven days, counted from either end.
+fn nth(weekday: i32, n: i32, months: Vec<Range>) -> Option<Days> {
+    let days = match n {
+        1..=4 => Range { begin: 7 * n - 6, end: 7 * n },
+        5 => Range { begin: 29, end: 31 },
+        -4..=-1 => Range { begin: 7 * n, end: 7 * n + 6 },
+        _ => return None,
+    };
+    Some(Days::Calendar { years: Vec::new(), months, days, weekday: Some(weekday) })
+}
+
+/// `2026-01-28`, or from one to another of the same month.
+fn dates(from: &str, to: &str) -> Option<Days> {
+    let read = |text: &str| text.parse::<jiff::civil::Date>().ok();
+    let (from, to) = (read(from)?, read(to)?);
+    let one = |n: i32| vec![Range { begin: n, end: n }];
+    let same = from.year() == to.year() && from.month() == to.month() && from.day() <= to.day();
+    same.then(|| Days::Calendar {
+        years: one(i32::from(from.year())),
+        months: one(i32::from(from.month())),
+        days: Range { begin: i32::from(from.day()), end: i32::from(to.day()) },
+        weekday: None,
+    })
+}
+
+/// Marks the days; false when they cannot be told apart by month and day alone.
+fn cut_out(of: &Days, cut: &mut BTreeMap<i32, [bool; 32]>) -> bool {
+    let Days::Calendar { years, months, days, weekday: None } = of else { return false };
+    if !years.is_empty() || days.begin < 1 {
+        return false;
+    }
+    for month in 1..=12 {
+        if months.is_empty() || months.iter().any(|m| (m.begin..=m.end).contains(&month)) {
+            let marked = cut.entry(month).or_insert([false; 32]);
+            for day in days.begin..=days.end.min(31) {
+                if let Some(mark) = usize::try_from(day).ok().and_then(|at| marked.get_mut(at)) {
+                    *mark = true;
+                }
+            }
+        }
+    }
+    true
+}
+
+/// The interval without the marked days.
+fn without(plain: &TimeInterval, cut: &BTreeMap<i32, [bool; 32]>) -> Vec<TimeInterval> {
+    if cut.is_empty() {
+        return vec![plain.clone()];
+    }
+    let mut out = Vec::new();
+    let months = runs((1..=12).filter(|m| !cut.contains_key(m)));
+    if !months.is_empty() {
+        out.push(TimeInterval { months, ..plain.clone() });
+    }
+    for (month, marked) in cut {
+        let left = (1..=31).filter(|d| usize::try_from(*d).is_ok_and(|at| !marked[at]));
+        let days_of_month = runs(left);
+        if !days_of_month.is_empty() {
+            let months = vec![Range { begin: *month, end: *month }];
+            out.push(TimeInterval { months, days_of_month, ..plain.clone() });
+        }
+    }
+    out
+}
+
+fn runs(numbers: impl Iterator<Item = i32>) -> Vec<Range> {
+    let mut out: Vec<Range> = Vec::new();
+    for n in numbers {
+        match out.last_mut().filter(|last| last.end + 1 == n) {
+            Some(last) => last.end = n,
+            None => out.push(Range { begin: n, end: n }),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use tenfold_types::Timestamp;
+
+    use super::*;
+
+    fn read(lines: &[(&str, &str)]) -> (Vec<TimeInterval>, Vec<String>) {
+        let fields = lines.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        intervals(&fields, "Europe/Berlin")
+    }
+
+    fn inside(intervals: &[TimeInterval], at: &str) -> bool {
+        let at = Timestamp::parse_rfc3339(at).unwrap();
+        intervals.iter().any(|i| i.contains(at))
+    }
+
+    #[test]
+    fn a_calendar_day_holds_instead_of_its_weekday() {
+        let (found, lost) = read(&[
+            ("timeperiod_name", "office"),
+            ("monday", "09:00-12:00,13:00-17:00"),
+            ("friday", "09:00-17:00"),
+            ("december 25", "00:00-00:00"),
+            ("december 28", "10:00-11:00"),
+        ]);
+        assert_eq!(lost, Vec::<String>::new());
+        for (at, holds) in [
+            ("2026-11-23T08:00:00Z", true),
+            ("2026-11-23T11:30:00Z", false),
+            ("2026-11-27T11:30:00Z", true),
+            ("2026-12-25T09:00:00Z", false),
+            ("2026-12-18T09:00:00Z", true),
+            ("2026-12-28T08:30:00Z", false),
+            ("2026-12-28T09:30:00Z", true),
+            ("2026-11-24T09:30:00Z", false),
+            // In summer the same clock is an hour earlier in UTC.
+            ("2026-07-06T07:00:00Z", true),
+            ("2026-07-06T15:00:00Z", false),
+        ] {
+            assert_eq!(inside(&found, at), holds, "{at}");
+        }
+    }
+
+    #[test]
+    fn the_nth_weekday_days_of_the_month_and_dates() {
+        let (found, lost) = read(&[
+            ("monday 3", "00:00-24:00"),
+            ("friday -1 october", "00:00-24:00"),
+            ("day -1", "20:00-24:00"),
+            ("april 10 - 15", "00:00-24:00"),
+            ("2026-02-03 - 2026-02-04", "00:00-24:00"),
+        ]);
+        for (at, holds) in [
+            ("2026-11-16T11:00:00Z", true),
+            ("2026-11-23T11:00:00Z", false),
+            ("2026-10-30T11:00:00Z", true),
+            ("2026-10-23T11:00:00Z", false),
+            ("2026-11-30T20:00:00Z", true),
+            ("2026-11-30T18:00:00Z", false),
+            ("2027-04-12T11:00:00Z", true),
+            ("2026-02-04T11:00:00Z", true),
+            ("2027-02-04T11:00:00Z", false),
+        ] {
+            assert_eq!(inside(&found, at), holds, "{at}: {found:?}");
+        }
+        assert!(lost.iter().any(|l| l.contains("`day -1` holds beside")), "{lost:?}");
+    }
+
+    #[test]
+    fn what_has_no_equal_is_told() {
+        for (key, value) in [
+            ("monday", "22:00-06:00"),
+            ("2026-01-01 / 2", "00:00-24:00"),
+            ("april 10 - may 15", "00:00-24:00"),
+            ("someday", "00:00-24:00"),
+            ("day 0", "00:00-24:00"),
+            ("monday", "25:00-26:00"),
+        ] {
+            let (found, lost) = read(&[(key, value)]);
+            assert!(found.is_empty() && lost[0].contains("no equal"), "{key} {value}: {found:?} {lost:?}");
+        }
+        let (found, lost) = read(&[("2026-01-28", "00:00-00:00"), ("exclude", "holidays")]);
+        assert!(found.is_empty() && lost.len() == 2, "{lost:?}");
+    }
+}

@@ -1,0 +1,182 @@
+//! Telling what became of an incident to those whose pages were taken: claim, send, store what became of it, as pages do.
+//!
+//! Nobody is woken by it: it goes by channels that change the page or are quiet, and in a person's quiet hours only by
+//! those they allow then. It is tried until it is taken, refused for good, or superseded by newer news.
+
+use serde_json::json;
+use tenfold_store::{Tx, incidents as store, page_updates as updates};
+use tenfold_types::{Fault, Severity, Timestamp};
+use tokio::task::JoinHandle;
+
+use super::{
+    UnderWay,
+    deliver::{BATCH, PARALLEL_MAX, SEND_TIMEOUT, backoff_ms},
+    escalate::by_system,
+    message,
+    stored::{Incident, State, person, word},
+};
+use crate::{
+    App, Txn,
+    alerts::{Channel, Lease, NotifyError, Update, UpdateKind},
+};
+
+/// After so many tries, an hour and more, it is no news any more.
+const TRIES_MAX: i64 = 20;
+
+/// Starts what is due and whose message has none under way: two at once could arrive in the wrong order. Half of the room
+/// is kept for pages.
+pub(super) async fn start(app: &App, lease: &Lease) -> Result<Vec<JoinHandle<()>>, Fault> {
+    let (now, epoch) = (app.now(), lease.epoch);
+    let rows = app.read(move |tx| Ok(updates::due(tx, now, epoch, BATCH)?)).await?;
+    let mut started = Vec::new();
+    for row in rows {
+        let key = format!("update.{}.{}", row.page, row.channel);
+        let Some(under_way) = UnderWay::enter(app, &key, PARALLEL_MAX / 2) else { continue };
+        let (app, lease) = (app.clone(), lease.clone());
+        started.push(tokio::spawn(async move {
+            let _under_way = under_way;
+            if let Err(fault) = tell(&app, &lease, row).await {
+                tracing::warn!(%fault, update = key, "what became of an update could not be stored; it is sent again");
+            }
+        }));
+    }
+    Ok(started)
+}
+
+/// An update that is ours to send.
+#[derive(Debug, Clone)]
+struct Claimed {
+    row: updates::UpdateRow,
+    channel: Channel,
+    target: String,
+    update: Update,
+    incident: i64,
+    login: String,
+}
+
+async fn tell(app: &App, lease: &Lease, row: updates::UpdateRow) -> Result<(), Fault> {
+    let Some(claimed) = claim(app, lease, &row).await? else { return Ok(()) };
+    let answer = send(app, &claimed).await;
+    finish(app, lease, claimed, answer).await
+}
+
+async fn claim(app: &App, lease: &Lease, row: &updates::UpdateRow) -> Result<Option<Claimed>, Fault> {
+    let (lease, row, settings) = (lease.clone(), row.clone(), app.settings.clone());
+    app.housekeeping(move |t| {
+        lease.check(t)?;
+        let now = t.now();
+        let Some(mut row) = updates::get(t.tx(), &row.page, &row.channel)? else { return Ok(None) };
+        let ours = match row.state.as_str() {
+            word::DUE => row.next_at.is_some_and(|at| at <= now),
+            word::SENDING => row.epoch <= lease.epoch,
+            _ => false,
+        };
+        let page = store::page_get(t.tx(), &row.page)?;
+        let delivery = store::delivery_get(t.tx(), &row.page, &row.channel)?;
+        let of = (page, delivery, Channel::parse(&row.channel), UpdateKind::parse(&row.kind));
+        let ((Some(page), Some(delivery), Some(channel), Some(kind)), true) = (of, ours) else { return Ok(None) };
+        let incident = Incident::get(t.tx(), page.incident)?;
+        row.next_at = None;
+        if !so_still(&incident, kind) || !may_now(t.tx(), &page.person, channel, now)? {
+            word::SUPERSEDED.clone_into(&mut row.state);
+            updates::put(t.tx(), &row)?;
+            return Ok(None);
+        }
+        let update = message::update(t.tx(), &settings, &page, &delivery, kind)?;
+        word::SENDING.clone_into(&mut row.state);
+        row.tries += 1;
+        row.epoch = lease.epoch;
+        updates::put(t.tx(), &row)?;
+        let (incident, target) = (incident.number, delivery.target);
+        Ok(Some(Claimed { row, channel, target, update, incident, login: page.person }))
+    })
+    .await
+}
+
+/// Whether what was to be told is so now.
+fn so_still(incident: &Incident, kind: UpdateKind) -> bool {
+    match kind {
+        UpdateKind::Grown => incident.state != State::Resolved,
+        UpdateKind::Acknowledged => incident.state == State::Acknowledged,
+        UpdateKind::Over => incident.state == State::Resolved,
+    }
+}
+
+/// In somebody's quiet hours nothing comes in but by the ways they allow then.
+fn may_now(tx: &mut dyn Tx, login: &str, channel: Channel, now: Timestamp) -> Result<bool, Fault> {
+    if channel.edits() {
+        return Ok(true);
+    }
+    let Some(person) = person(tx, login)? else { return Ok(false) };
+    let quiet = person.contact.quiet.as_ref().filter(|q| q.covers(now, &person.timezone));
+    Ok(quiet.is_none_or(|q| q.allows(channel.as_str())))
+}
+
+async fn send(app: &App, claimed: &Claimed) -> Result<(), NotifyError> {
+    let later = |message: String| NotifyError { too_large: false, permanent: false, retry_after_ms: None, message };
+    let Some(notifier) = app.alerts.notifier.read().clone() else {
+        return Err(later("no channel is connected".to_owned()));
+    };
+    let key = format!("{}.{}", claimed.update.page_key, claimed.row.revision);
+    let sending = notifier.update(claimed.channel, &claimed.target, &claimed.update, &key);
+    match tokio::time::timeout(SEND_TIMEOUT, sending).await {
+        Ok(answer) => answer,
+        Err(_) => Err(later(format!("no answer within {} s", SEND_TIMEOUT.as_secs()))),
+    }
+}
+
+async fn finish(app: &App, lease: &Lease, claimed: Claimed, answer: Result<(), NotifyError>) -> Result<(), Fault> {
+    let lease = lease.clone();
+    app.housekeeping(move |t| {
+        let now = t.now();
+        let Some(mut row) = updates::get(t.tx(), &claimed.row.page, &claimed.row.channel)? else { return Ok(()) };
+        // Newer news stand there, or a newer epoch sends it.
+        if row.revision != claimed.row.revision {
+            if answer.is_ok() {
+                (row.told_at, row.told) = (Some(now), Some(claimed.row.kind.clone()));
+                updates::put(t.tx(), &row)?;
+            }
+            return Ok(());
+        }
+        if row.state != word::SENDING || row.epoch != lease.epoch {
+            return Ok(());
+        }
+        let ended = match &answer {
+            Ok(()) => {
+                word::ACCEPTED.clone_into(&mut row.state);
+                (row.told_at, row.told) = (Some(now), Some(row.kind.clone()));
+                true
+            }
+            Err(error) if error.permanent || row.tries >= TRIES_MAX => {
+                word::FAILED.clone_into(&mut row.state);
+                true
+            }
+            Err(error) => {
+                word::DUE.clone_into(&mut row.state);
+                row.next_at = Some(now.plus_ms(backoff_ms(row.tries, error)));
+                false
+            }
+        };
+        updates::put(t.tx(), &row)?;
+        if ended { told(t, &claimed, answer.as_ref().err()) } else { Ok(()) }
+    })
+    .await
+}
+
+fn told(t: &mut Txn<'_>, claimed: &Claimed, error: Option<&NotifyError>) -> Result<(), Fault> {
+    let incident = Incident::get(t.tx(), claimed.incident)?;
+    let name = person(t.tx(), &claimed.login)?.map_or_else(|| claimed.login.clone(), |p| p.name);
+    let (channel, number) = (claimed.channel.as_str(), claimed.incident);
+    let text = match error {
+        None => format!("Told {name} by {channel} of incident {number}: {}", claimed.update.news),
+        Some(e) => {
+            format!("{name} was not told by {channel} of incident {number} ({}): {}", e.message, claimed.update.news)
+        }
+    };
+    let data = json!({
+        "page": claimed.row.page, "person": claimed.login, "channel": channel, "kind": claimed.update.kind,
+        "error": error.map(|e| &e.message),
+    });
+    t.record(by_system(&incident, "page.updated", text, Severity::Debug).data(data))?;
+    Ok(())
+}

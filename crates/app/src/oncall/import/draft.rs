@@ -1,0 +1,518 @@
+//! What an export becomes, piece by piece: people found or to be made, schedules of layers, policies, a draft of routes,
+//! and a line for everything that has no equal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{
+    Span as Length, ToSpan,
+    civil::{DateTime, Time},
+    tz::TimeZone,
+};
+use serde_json::{Value, json};
+use tenfold_oncall::{
+    Basis, DELAY_MS_MAX, DELAY_MS_MIN, Day, Layer, OverrideKind, Plan, Policy, PolicyStep, REPEAT_MAX, Restriction,
+    Rotation, STEPS_MAX, Schedule, ShiftLength, TARGETS_PER_STEP_MAX, Target, TargetKind,
+};
+use tenfold_types::Timestamp;
+
+use super::{ImportDraft, ImportedPerson, KnownPerson, OncallImportNote, PersonFound, ScheduleDraft};
+use crate::oncall::{NewOverride, PolicyUpdate};
+
+/// Schedules that one may become when several people are on call in it at once.
+const TRACKS_MAX: usize = 5;
+/// How far ahead layers are looked at, to see whether they hold at the same time.
+const PROBE_MS: i64 = 400 * 86_400_000;
+const NAME_BYTES_MAX: usize = 63;
+/// How long the last step of a policy waits, where nothing says.
+const LAST_STEP_MS: i64 = 300_000;
+const DAY_S: i64 = 86_400;
+const OVERRIDE_MS_MAX: i64 = 90 * 86_400_000;
+
+pub(super) const DAYS: [Day; 7] = [Day::Mon, Day::Tue, Day::Wed, Day::Thu, Day::Fri, Day::Sat, Day::Sun];
+
+/// Turns that hold on hours of their own: of a group everybody at once, one group after the other.
+pub(super) struct Turns {
+    pub name: String,
+    /// The higher one covers.
+    pub level: i64,
+    /// IANA name.
+    pub zone: String,
+    /// Ids in the source.
+    pub groups: Vec<Vec<String>>,
+    pub start: DateTime,
+    pub shift_length: ShiftLength,
+    pub restrictions: Vec<Restriction>,
+    pub from: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+}
+
+/// A stretch in which these are on call, whatever the turns say.
+pub(super) struct Cover {
+    pub people: Vec<String>,
+    pub start: Timestamp,
+    pub end: Timestamp,
+}
+
+pub(super) struct Draft<'k> {
+    known: &'k [KnownPerson],
+    given: &'k BTreeMap<String, String>,
+    create: bool,
+    now: Timestamp,
+    /// By id in the source.
+    logins: BTreeMap<String, String>,
+    names: BTreeMap<&'static str, BTreeSet<String>>,
+    /// The schedules that a source's schedule became, by its id.
+    schedules: BTreeMap<String, Vec<String>>,
+    policies: BTreeMap<String, String>,
+    out: ImportDraft,
+}
+
+/// Letters, digits and single dashes, as names here have them.
+pub(super) fn plain(text: &str) -> String {
+    let low = text.to_lowercase();
+    let kept: String = low.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let joined = kept.split('-').filter(|p| !p.is_empty()).collect::<Vec<_>>().join("-");
+    let name: String = joined.trim_start_matches(['.', '-']).chars().take(NAME_BYTES_MAX - 6).collect();
+    if name.is_empty() { "x".to_owned() } else { name }
+}
+
+/// Windows that begin at `from` on each of `days` (0 is Monday) and last `seconds`; none when that is longer than a week.
+pub(super) fn windows(days: &[usize], from: Time, seconds: i64) -> Option<Vec<Restriction>> {
+    if !(1..=7 * DAY_S).contains(&seconds) {
+        return None;
+    }
+    let begins = i64::from(from.hour()) * 3_600 + i64::from(from.minute()) * 60 + i64::from(from.second());
+    let mut out = Vec::new();
+    let mut left = seconds;
+    let mut shift = 0;
+    while left > 0 {
+        let length = left.min(DAY_S);
+        let ends = (begins + length) % DAY_S;
+        let part = |n: i64| i8::try_from(n).ok();
+        let to = Time::new(part(ends / 3_600)?, part(ends / 60 % 60)?, part(ends % 60)?, 0).ok()?;
+        let mut on: Vec<Day> = days.iter().map(|d| DAYS[(d + shift) % 7]).collect();
+        on.sort_unstable();
+        on.dedup();
+        out.push(Restriction { days: if on.len() == 7 { Vec::new() } else { on }, from, to });
+        left -= length;
+        shift += 1;
+    }
+    Some(out)
+}
+
+pub(super) fn instant(zone: &str, civil: DateTime) -> Option<Timestamp> {
+    let zoned = civil.to_zoned(TimeZone::get(zone).ok()?).ok()?;
+    Some(Timestamp(zoned.timestamp().as_millisecond()))
+}
+
+pub(super) fn days_before(civil: DateTime, days: i64) -> Option<DateTime> {
+    let back: Length = days.days();
+    civil.checked_sub(back).ok()
+}
+
+impl<'k> Draft<'k> {
+    pub(super) fn new(
+        known: &'k [KnownPerson],
+        given: &'k BTreeMap<String, String>,
+        create: bool,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            known,
+            given,
+            create,
+            now,
+            logins: BTreeMap::new(),
+            names: BTreeMap::from([("person", known.iter().map(|k| k.login.clone()).collect())]),
+            schedules: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            out: ImportDraft::default(),
+        }
+    }
+
+    pub(super) fn note(&mut self, about: impl Into<String>, message: impl Into<String>) {
+        self.out.report.push(OncallImportNote { about: about.into(), message: message.into() });
+    }
+
+    /// A name that nothing else of the kind has in this import.
+    fn free_name(&mut self, kind: &'static str, text: &str) -> String {
+        let base = plain(text);
+        let taken = self.names.entry(kind).or_default();
+        let mut name = base.clone();
+        let mut n = 2;
+        while !taken.insert(name.clone()) {
+            name = format!("{base}-{n}");
+            n += 1;
+        }
+        name
+    }
+
+    /// Finds the account of somebody: as it was said, by mail address, by login.
+    pub(super) fn person(&mut self, id: &str, username: &str, email: &str, name: &str, timezone: &str) {
+        let (known, given) = (self.known, self.given);
+        let said = [id, username, email].into_iter().find_map(|key| given.get(key));
+        let local = username.split('@').next().unwrap_or_default();
+        let by_mail = |k: &&KnownPerson| !email.is_empty() && k.email.eq_ignore_ascii_case(email);
+        // The same login with another address is somebody else.
+        let by_login = |k: &&KnownPerson| k.login == plain(local) && (k.email.is_empty() || email.is_empty());
+        let found = match said {
+            Some(login) => known.iter().find(|k| k.login == *login),
+            None => known.iter().find(by_mail).or_else(|| known.iter().find(by_login)),
+        };
+        let source = [username, email, id].into_iter().find(|t| !t.is_empty()).unwrap_or(id).to_owned();
+        let (login, found) = match (found, said) {
+            (Some(known), _) => (known.login.clone(), PersonFound::Known),
+            (None, Some(login)) => {
+                self.note(&source, format!("there is no account `{login}`"));
+                (login.clone(), PersonFound::Missing)
+            }
+            (None, None) => {
+                let login = self.free_name("person", local);
+                (login, if self.create { PersonFound::Created } else { PersonFound::Missing })
+            }
+        };
+        if found == PersonFound::Missing {
+            self.note(&source, "has no account here and is left out; make one, or let the import make it");
+        } else {
+            self.logins.insert(id.to_owned(), login.clone());
+        }
+        let zone = if TimeZone::get(timezone).is_ok() { timezone } else { "UTC" };
+        self.out.people.push(ImportedPerson {
+            source,
+            login,
+            name: if name.is_empty() { local.to_owned() } else { name.to_owned() },
+            email: email.to_owned(),
+            timezone: zone.to_owned(),
+            found,
+        });
+    }
+
+    pub(super) fn login(&self, id: &str) -> Option<&str> {
+        self.logins.get(id).map(String::as_str)
+    }
+
+    /// Logins of groups; who has no account is left out, and so is a group of whom nobody is left.
+    fn groups(&mut self, about: &str, groups: &[Vec<String>]) -> Vec<Vec<String>> {
+        let known: Vec<Vec<String>> =
+            groups.iter().map(|g| g.iter().filter_map(|id| self.logins.get(id).cloned()).collect()).collect();
+        if known.iter().any(Vec::is_empty) && !known.iter().all(Vec::is_empty) {
+            self.note(
+                about,
+                "has turns of nobody who has an account; they are left out, so the turns of the others move",
+            );
+        }
+        known.into_iter().filter(|g| !g.is_empty()).collect()
+    }
+
+    /// Makes schedules of a source's schedule. Where several people are on call at once, as many schedules as it takes;
+    /// policies page them all.
+    pub(super) fn schedule(&mut self, id: &str, name: &str, zone: &str, turns: Vec<Turns>, covers: &[Cover]) {
+        if TimeZone::get(zone).is_err() {
+            self.note(name, format!("`{zone}` is not a time zone; the schedule is left out"));
+            return;
+        }
+        let mut levels: BTreeMap<i64, Vec<Lane>> = BTreeMap::new();
+        for one in turns {
+            let about = format!("{name}/{}", one.name);
+            if one.until.is_some_and(|until| until <= self.now) {
+                continue;
+            }
+            let groups = self.groups(&about, &one.groups);
+            let width = groups.iter().map(Vec::len).max().unwrap_or(0);
+            if width == 0 {
+                self.note(about, "names nobody who has an account; it is left out");
+                continue;
+            }
+            for place in 0..width {
+                let layer = layer(&one, &groups, place, zone);
+                match Lane::of(zone, layer, self.now) {
+                    Ok(lane) => place_in(levels.entry(one.level).or_default(), lane),
+                    Err(message) => self.note(about.clone(), format!("{message}; it is left out")),
+                }
+            }
+        }
+        let wanted = levels.values().map(Vec::len).max().unwrap_or(0);
+        if wanted == 0 {
+            self.note(name, "has no layer left; a schedule is made of one at least");
+            return;
+        }
+        if wanted > TRACKS_MAX {
+            self.note(name, format!("has {wanted} people on call at once; {TRACKS_MAX} are taken over"));
+        }
+        let tracks = (0..wanted.min(TRACKS_MAX)).map(|track| track_plan(zone, &levels, track));
+        let plans = match tracks.collect::<Result<Vec<Plan>, String>>() {
+            Ok(plans) => plans,
+            Err(message) => {
+                self.note(name, format!("{message}; it is left out"));
+                return;
+            }
+        };
+        let mut made = Vec::new();
+        for (track, plan) in plans.into_iter().enumerate() {
+            let called = if track == 0 { name.to_owned() } else { format!("{name}-{}", track + 1) };
+            let called = self.free_name("schedule", &called);
+            let overrides = self.overrides(name, covers, track);
+            self.out.schedules.push(ScheduleDraft { name: called.clone(), plan, overrides });
+            made.push(called);
+        }
+        if made.len() > 1 {
+            let message =
+                format!("several are on call at once: it becomes {}, and policies page all of them", made.join(", "));
+            self.note(name, message);
+        }
+        self.schedules.insert(id.to_owned(), made);
+    }
+
+    fn overrides(&mut self, about: &str, covers: &[Cover], track: usize) -> Vec<NewOverride> {
+        let (mut out, now) = (Vec::new(), self.now);
+        for cover in covers.iter().filter(|c| c.end > now && c.end > c.start) {
+            let people: Vec<String> = cover.people.iter().filter_map(|id| self.logins.get(id).cloned()).collect();
+            let Some(first) = people.first() else {
+                if track == 0 {
+                    self.note(about, format!("the override from {} names nobody who has an account", cover.start));
+                }
+                continue;
+            };
+            if cover.end.since_ms(cover.start) > OVERRIDE_MS_MAX {
+                if track == 0 {
+                    self.note(
+                        about,
+                        format!("the override from {} is longer than 90 days; it is left out", cover.start),
+                    );
+                }
+                continue;
+            }
+            out.push(NewOverride::cover(first, None, cover.start, cover.end));
+            for more in people.iter().skip(1).filter(|_| track == 0) {
+                let too = NewOverride::cover(more, None, cover.start, cover.end);
+                out.push(NewOverride { kind: OverrideKind::Add, ..too });
+            }
+        }
+        out
+    }
+
+    /// Targets of a source's schedule, with the place behind the person on call; none when it was left out.
+    pub(super) fn schedule_targets(&self, id: &str, offset: u32) -> Vec<Target> {
+        let names = self.schedules.get(id).map(Vec::as_slice).unwrap_or_default();
+        names.iter().map(|name| Target { kind: TargetKind::Schedule, name: name.clone(), offset }).collect()
+    }
+
+    pub(super) fn person_targets<'i>(&self, ids: impl Iterator<Item = &'i String>) -> Vec<Target> {
+        ids.filter_map(|id| self.login(id)).map(Target::person).collect()
+    }
+
+    pub(super) fn policy(&mut self, id: &str, name: &str, steps: Steps, repeat: i64) {
+        let repeat = u32::try_from(repeat.max(0)).unwrap_or(REPEAT_MAX);
+        if repeat > REPEAT_MAX {
+            self.note(name, format!("repeats {repeat} times, a policy at most {REPEAT_MAX}"));
+        }
+        let (steps, lost) = steps.finished();
+        for message in lost {
+            self.note(name, message);
+        }
+        if steps.is_empty() {
+            self.note(name, "has no step that pages anybody here; no policy is made of it");
+            return;
+        }
+        let called = self.free_name("policy", name);
+        let update = PolicyUpdate { steps, repeat: repeat.min(REPEAT_MAX), deployer_first: None };
+        let policy =
+            Policy { name: called.clone(), steps: update.steps.clone(), repeat: update.repeat, deployer_first: None };
+        if let Err(message) = policy.check() {
+            self.note(name, format!("{message}; no policy is made of it"));
+            return;
+        }
+        self.policies.insert(id.to_owned(), called.clone());
+        self.out.policies.push((called, update));
+    }
+
+    pub(super) fn policy_name(&self, id: &str) -> Option<&str> {
+        self.policies.get(id).map(String::as_str)
+    }
+
+    /// A policy that pages one schedule and nobody else, for routes that lead to a schedule.
+    pub(super) fn policy_of_schedule(&mut self, id: &str) -> Option<String> {
+        let key = format!("schedule:{id}");
+        if !self.policies.contains_key(&key) {
+            let targets = self.schedule_targets(id, 0);
+            let name = targets.first()?.name.clone();
+            let mut steps = Steps::default();
+            steps.page(targets, false);
+            self.policy(&key, &name, steps, 0);
+        }
+        self.policies.get(&key).cloned()
+    }
+
+    /// The whole, with the routes as a draft: each matcher list leads to a policy, or nowhere.
+    pub(super) fn finished(mut self, routes: &[(Vec<String>, Option<String>)]) -> ImportDraft {
+        if !routes.is_empty() {
+            let receiver = |policy: Option<&str>| policy.unwrap_or("nobody").to_owned();
+            let tree: Vec<Value> = routes
+                .iter()
+                .map(|(matchers, policy)| json!({"matchers": matchers, "receiver": receiver(policy.as_deref())}))
+                .collect();
+            let policies: BTreeSet<&String> = routes.iter().filter_map(|(_, policy)| policy.as_ref()).collect();
+            let mut receivers = vec![json!({"name": "on-call", "quiet": false})];
+            receivers.extend(policies.into_iter().map(|p| json!({"name": p, "policy": p})));
+            if routes.iter().any(|(_, policy)| policy.is_none()) {
+                receivers.push(json!({"name": "nobody", "quiet": true}));
+            }
+            self.out.routing = Some(json!({"route": {"receiver": "on-call", "routes": tree}, "receivers": receivers}));
+        }
+        self.out
+    }
+}
+
+fn plan_of(zone: &str, layers: Vec<Layer>) -> Plan {
+    Plan {
+        timezone: zone.to_owned(),
+        layers,
+        fallback: Vec::new(),
+        shadows: Vec::new(),
+        min_rest_hours: None,
+        holidays: Vec::new(),
+    }
+}
+
+/// The plan of one of those who are on call at once: of each level the layers of its lane, or of the last there is.
+fn track_plan(zone: &str, levels: &BTreeMap<i64, Vec<Lane>>, track: usize) -> Result<Plan, String> {
+    let lanes = levels.values().filter_map(|lanes| lanes.get(track).or_else(|| lanes.last()));
+    let layers: Vec<Layer> = lanes.flat_map(|lane| lane.layers.iter().cloned()).collect();
+    let plan = plan_of(zone, with_own_names(layers));
+    plan.check()?;
+    Ok(plan)
+}
+
+/// Layers that never hold at the same time, and when they do.
+struct Lane {
+    layers: Vec<Layer>,
+    held: Vec<(Timestamp, Timestamp)>,
+}
+
+impl Lane {
+    fn of(zone: &str, layer: Layer, now: Timestamp) -> Result<Self, String> {
+        let plan = plan_of(zone, vec![layer.clone()]);
+        let spans = Schedule::of_plan("probe", plan, Vec::new())?.spans(now, now.plus_ms(PROBE_MS));
+        let mut held: Vec<(Timestamp, Timestamp)> = Vec::new();
+        for span in spans.iter().filter(|s| !s.people.is_empty()) {
+            match held.last_mut().filter(|last| last.1 == span.since) {
+                Some(last) => last.1 = span.until,
+                None => held.push((span.since, span.until)),
+            }
+        }
+        Ok(Self { layers: vec![layer], held })
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        let (mut a, mut b) = (self.held.iter().peekable(), other.held.iter().peekable());
+        while let (Some(one), Some(two)) = (a.peek(), b.peek()) {
+            if one.0 < two.1 && two.0 < one.1 {
+                return true;
+            }
+            if one.1 <= two.1 {
+                a.next()
+            } else {
+                b.next()
+            };
+        }
+        false
+    }
+}
+
+fn place_in(lanes: &mut Vec<Lane>, lane: Lane) {
+    match lanes.iter_mut().find(|l| !l.meets(&lane)) {
+        Some(free) => {
+            free.layers.extend(lane.layers);
+            free.held.extend(lane.held);
+            free.held.sort_unstable();
+        }
+        None => lanes.push(lane),
+    }
+}
+
+/// One place of each group: the last of a smaller group fills the places it has not.
+fn layer(turns: &Turns, groups: &[Vec<String>], place: usize, zone: &str) -> Layer {
+    let people = groups.iter().filter_map(|g| g.get(place).or_else(|| g.last()).cloned()).collect();
+    let name: String = turns.name.chars().filter(|c| !c.is_control()).take(40).collect();
+    let name = if name.trim().is_empty() { "layer".to_owned() } else { name };
+    Layer {
+        name: if place == 0 { name } else { format!("{name} {}", place + 1) },
+        timezone: Some(turns.zone.clone()).filter(|own| own != zone),
+        rotation: Rotation { people, start: turns.start, shift_length: turns.shift_length, basis: Basis::Wall },
+        restrictions: turns.restrictions.clone(),
+        start: turns.from,
+        end: turns.until,
+    }
+}
+
+fn with_own_names(mut layers: Vec<Layer>) -> Vec<Layer> {
+    let mut taken = BTreeSet::new();
+    for layer in &mut layers {
+        let base = layer.name.clone();
+        let mut n = 2;
+        while !taken.insert(layer.name.clone()) {
+            layer.name = format!("{base} ({n})");
+            n += 1;
+        }
+    }
+    layers
+}
+
+/// The steps of a policy as they come: who is paged, then how long nobody else is.
+#[derive(Default)]
+pub(super) struct Steps {
+    steps: Vec<PolicyStep>,
+}
+
+impl Steps {
+    /// Pages these too, or next when somebody has been waited for.
+    pub(super) fn page(&mut self, targets: Vec<Target>, round_robin: bool) {
+        if targets.is_empty() {
+            return;
+        }
+        if let Some(last) = self.steps.last_mut().filter(|s| s.delay_ms == 0) {
+            if !round_robin && !last.round_robin {
+                for target in targets {
+                    if !last.targets.contains(&target) {
+                        last.targets.push(target);
+                    }
+                }
+                return;
+            }
+            last.delay_ms = DELAY_MS_MIN;
+        }
+        self.steps.push(PolicyStep { delay_ms: 0, targets, round_robin });
+    }
+
+    pub(super) fn wait(&mut self, ms: i64) {
+        if let Some(last) = self.steps.last_mut() {
+            last.delay_ms = last.delay_ms.saturating_add(ms.max(0));
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    fn finished(mut self) -> (Vec<PolicyStep>, Vec<String>) {
+        let mut lost = Vec::new();
+        if self.steps.len() > STEPS_MAX {
+            lost.push(format!("has {} steps, a policy at most {STEPS_MAX}; the rest is left out", self.steps.len()));
+            self.steps.truncate(STEPS_MAX);
+        }
+        for step in &mut self.steps {
+            if step.delay_ms == 0 {
+                step.delay_ms = LAST_STEP_MS;
+            }
+            if step.delay_ms > DELAY_MS_MAX {
+                lost.push("a step waits longer than 24 h; it waits 24 h".to_owned());
+            }
+            step.delay_ms = step.delay_ms.clamp(DELAY_MS_MIN, DELAY_MS_MAX);
+            if step.targets.len() > TARGETS_PER_STEP_MAX {
+                lost.push(format!("a step pages more than {TARGETS_PER_STEP_MAX} targets; the rest is left out"));
+                step.targets.truncate(TARGETS_PER_STEP_MAX);
+            }
+        }
+        (self.steps, lost)
+    }
+}

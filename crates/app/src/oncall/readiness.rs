@@ -1,0 +1,314 @@
+//! Readiness: everybody who may be paged within two weeks, and what stands between them and a page; once a week the room is
+//! told. It is a list by name, of what to mend, and no figure of anybody.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::json;
+use tenfold_oncall::{Account, ReachFacts, Schedule, TargetKind, TestFacts, Unready, nobody_from, unready};
+use tenfold_store::{Tx, cursors, oncall as store};
+use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use super::{policies::all_policies, schedules, schedules::minute};
+use crate::{
+    App,
+    alerts::Channel,
+    incidents::{Reach, last_test},
+    people::Person,
+    weekly::week,
+};
+
+const DAY_MS: i64 = 86_400_000;
+const HOUR_MS: i64 = 3_600_000;
+/// How far ahead people are looked for.
+const AHEAD_MS: i64 = 14 * DAY_MS;
+const CURSOR: &str = "readiness";
+const LOOK: Duration = Duration::from_mins(1);
+/// Troubles that the weekly line names, and that its event holds.
+const TOLD_MAX: usize = 5;
+const KEPT_MAX: usize = 100;
+/// Hours of one person that are held against their quiet hours.
+const HOURS_MAX: usize = 400;
+
+/// What stands between somebody and a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct UnreadyView {
+    /// `no_account`, `disabled`, `no_way`, `channel_unset`, `always_quiet`, `never_tested`, `test_old` or `test_failed`.
+    pub kind: String,
+    /// As a sentence goes on after the name.
+    pub text: String,
+}
+
+/// Somebody who may be paged within two weeks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ReadinessPerson {
+    pub login: String,
+    pub name: String,
+    /// Schedules in which they have a shift.
+    pub schedules: Vec<String>,
+    /// Policies that name them.
+    pub policies: Vec<String>,
+    /// Channels by which a page goes, without their addresses.
+    pub ways: Vec<String>,
+    #[schema(value_type = Option<String>)]
+    pub tested_at: Option<Timestamp>,
+    /// Nothing at all stands between them and a page.
+    pub ready: bool,
+    /// A page would reach them by no way.
+    pub unreachable: bool,
+    /// The worst first.
+    pub troubles: Vec<UnreadyView>,
+}
+
+/// A step of a policy that at some time has nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct EmptyStep {
+    pub policy: String,
+    /// From 1.
+    pub step: usize,
+    /// When it has nobody for the first time.
+    #[schema(value_type = String)]
+    pub from: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ReadinessView {
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    /// How far ahead shifts were looked at.
+    #[schema(value_type = String)]
+    pub until: Timestamp,
+    /// A test page is old after so many days; 0 when nobody is asked for tests.
+    pub test_days: u32,
+    /// By name.
+    pub people: Vec<ReadinessPerson>,
+    pub steps: Vec<EmptyStep>,
+}
+
+/// What the store says, all of one instant.
+struct Facts {
+    schedules: BTreeMap<String, Schedule>,
+    policies: Vec<tenfold_oncall::Policy>,
+    people: BTreeMap<String, Person>,
+    tests: BTreeMap<String, TestFacts>,
+}
+
+/// Where somebody is named, and the stretches of their shifts.
+#[derive(Default)]
+struct Named {
+    schedules: BTreeSet<String>,
+    policies: BTreeSet<String>,
+    shifts: Vec<(Timestamp, Timestamp)>,
+}
+
+pub async fn run(app: App, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {
+                if let Err(fault) = app.readiness_tick().await {
+                    tracing::warn!(%fault, "the week's readiness could not be told; trying again");
+                }
+            }
+        }
+    }
+}
+
+impl App {
+    /// Everybody who is on a schedule or a policy within two weeks, and what stands between them and a page.
+    pub async fn readiness(&self) -> Result<ReadinessView, Fault> {
+        let now = self.now();
+        let people: BTreeMap<String, Person> =
+            self.people().await?.into_iter().map(|person| (person.login.clone(), person)).collect();
+        let facts = self.read(move |tx| facts(tx, people.clone(), now)).await?;
+        let (reach, test_days) = (self.reach(), self.settings.alerts.readiness_test_days);
+        // Two weeks of hourly handoffs take a moment; the loop of other requests shall not wait for it.
+        tokio::task::spawn_blocking(move || view(&facts, &reach, test_days, now))
+            .await
+            .map_err(|e| Fault::internal(e.to_string()))
+    }
+
+    /// Tells of it once a week: several nodes may look. The loop calls it; tests do after moving the clock.
+    pub async fn readiness_tick(&self) -> Result<(), Fault> {
+        let this = week(self.now());
+        let told = self.read(|tx| Ok(cursors::get(tx, CURSOR)?)).await?;
+        if told.is_some_and(|told| told >= this) {
+            return Ok(());
+        }
+        // A server that is new begins with the week it is in.
+        let draft = match told {
+            Some(_) => draft(&self.readiness().await?),
+            None => None,
+        };
+        self.housekeeping(move |t| {
+            // Another node may have told of it meanwhile.
+            if cursors::get(t.tx(), CURSOR)? != told {
+                return Ok(());
+            }
+            cursors::set(t.tx(), CURSOR, this)?;
+            if let Some(draft) = &draft {
+                t.record(draft.clone())?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn facts(tx: &mut dyn Tx, people: BTreeMap<String, Person>, now: Timestamp) -> Result<Facts, Fault> {
+    let schedules = schedules(tx, now)?.into_iter().map(|s| (s.name.clone(), s)).collect();
+    let policies = all_policies(store::policies(tx)?)?;
+    let mut tests = BTreeMap::new();
+    for login in people.keys() {
+        if let Some(test) = last_test(tx, login)? {
+            tests.insert(login.clone(), test);
+        }
+    }
+    Ok(Facts { schedules, policies, people, tests })
+}
+
+fn named(facts: &Facts, from: Timestamp, to: Timestamp) -> BTreeMap<String, Named> {
+    let mut all: BTreeMap<String, Named> = BTreeMap::new();
+    for (name, schedule) in &facts.schedules {
+        for span in schedule.spans(from, to) {
+            for login in span.people.iter().chain(&span.secondary) {
+                let named = all.entry(login.clone()).or_default();
+                named.schedules.insert(name.clone());
+                named.shifts.push((span.since.max(from), span.until.min(to)));
+            }
+        }
+    }
+    for policy in &facts.policies {
+        let targets = policy.steps.iter().flat_map(|step| &step.targets);
+        for target in targets.filter(|target| target.kind == TargetKind::Person) {
+            let named = all.entry(target.name.clone()).or_default();
+            named.policies.insert(policy.name.clone());
+            // At any hour.
+            named.shifts.push((from, from.plus_ms(DAY_MS)));
+        }
+    }
+    all
+}
+
+/// Whether quiet hours hold back some of the ways in every hour in which somebody may be paged.
+fn always_quiet(person: &Person, ways: &[Channel], shifts: &[(Timestamp, Timestamp)]) -> bool {
+    let Some(quiet) = &person.contact.quiet else { return false };
+    let allowed = ways.iter().filter(|way| quiet.allows(way.as_str())).count();
+    // Where quiet ways are all there are, or none is one, a page goes by all.
+    if allowed == 0 || allowed == ways.len() {
+        return false;
+    }
+    let mut hours = shifts
+        .iter()
+        .flat_map(|(since, until)| {
+            let (since, until) = (*since, *until);
+            std::iter::successors(Some(since), |at| Some(at.plus_ms(HOUR_MS))).take_while(move |at| *at < until)
+        })
+        .take(HOURS_MAX)
+        .peekable();
+    hours.peek().is_some() && hours.all(|at| quiet.covers(at, &person.timezone))
+}
+
+fn view(facts: &Facts, reach: &Reach, test_days: u32, now: Timestamp) -> ReadinessView {
+    let until = now.plus_ms(AHEAD_MS);
+    let can_act = |login: &str| facts.people.get(login).is_some_and(|person| !person.disabled);
+    let people = named(facts, now, until)
+        .into_iter()
+        .map(|(login, named)| person(facts, reach, test_days, now, login, named))
+        .collect::<Vec<_>>();
+    let mut steps = Vec::new();
+    for policy in &facts.policies {
+        for (n, step) in policy.steps.iter().enumerate() {
+            if let Some(from) = nobody_from(&step.targets, &facts.schedules, &can_act, now, until) {
+                steps.push(EmptyStep { policy: policy.name.clone(), step: n + 1, from });
+            }
+        }
+    }
+    let mut view = ReadinessView { at: now, until, test_days, people, steps };
+    view.people.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.login.cmp(&b.login)));
+    view
+}
+
+fn person(
+    facts: &Facts,
+    reach: &Reach,
+    test_days: u32,
+    now: Timestamp,
+    login: String,
+    named: Named,
+) -> ReadinessPerson {
+    let person = facts.people.get(&login);
+    let ways = person.map(|person| reach.ways(person)).unwrap_or_default();
+    let unset = person.map(|person| {
+        let own = Channel::ALL.into_iter().filter(|c| !person.contact.address(*c).is_empty() && !ways.contains(c));
+        own.map(|channel| channel.as_str().to_owned()).collect()
+    });
+    let account = match person {
+        None => Account::Missing,
+        Some(person) if person.disabled => Account::Disabled,
+        Some(_) => Account::Active,
+    };
+    let test = facts.tests.get(&login).cloned();
+    let tested_at = test.as_ref().map(|test| test.at);
+    let known = ReachFacts {
+        account,
+        ways: ways.iter().map(|way| way.as_str().to_owned()).collect(),
+        unset: unset.unwrap_or_default(),
+        always_quiet: person.is_some_and(|person| always_quiet(person, &ways, &named.shifts)),
+        test,
+    };
+    let troubles = unready(&known, now, i64::from(test_days) * DAY_MS);
+    ReadinessPerson {
+        name: person.map_or_else(|| login.clone(), |person| person.name.clone()),
+        login,
+        schedules: named.schedules.into_iter().collect(),
+        policies: named.policies.into_iter().collect(),
+        ways: known.ways,
+        tested_at,
+        ready: troubles.is_empty(),
+        unreachable: troubles.iter().any(Unready::unreachable),
+        troubles: troubles.iter().map(|t| UnreadyView { kind: t.kind().to_owned(), text: t.text() }).collect(),
+    }
+}
+
+impl ReadinessView {
+    /// What is to be mended, one sentence each: who cannot be reached at all first.
+    pub fn sentences(&self) -> Vec<String> {
+        let (gone, rest): (Vec<_>, Vec<_>) =
+            self.people.iter().filter(|person| !person.ready).partition(|person| person.unreachable);
+        let said = |person: &ReadinessPerson| {
+            let texts: Vec<&str> = person.troubles.iter().map(|trouble| trouble.text.as_str()).collect();
+            format!("{} {}", person.name, texts.join(" and "))
+        };
+        let steps = self
+            .steps
+            .iter()
+            .map(|step| format!("step {} of {} has nobody from {} on", step.step, step.policy, minute(step.from)));
+        gone.into_iter().map(said).chain(steps).chain(rest.into_iter().map(said)).collect()
+    }
+}
+
+/// The week's event; none where nobody may be paged.
+fn draft(view: &ReadinessView) -> Option<EventDraft> {
+    if view.people.is_empty() && view.steps.is_empty() {
+        return None;
+    }
+    let sentences = view.sentences();
+    let (text, severity) = if sentences.is_empty() {
+        let text = "everybody who may be paged in the next two weeks can be reached".to_owned();
+        (text, Severity::Good)
+    } else {
+        let more = match sentences.len().saturating_sub(TOLD_MAX) {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        let said: Vec<&str> = sentences.iter().take(TOLD_MAX).map(String::as_str).collect();
+        (format!("before the next two weeks of on-call: {}{more}", said.join("; ")), Severity::Warning)
+    };
+    let kept: Vec<&String> = sentences.iter().take(KEPT_MAX).collect();
+    let data = json!({"people": view.people.len(), "troubles": sentences.len(), "sentences": kept});
+    Some(EventDraft::new(Actor::system(), Source::System, "readiness.checked", text).severity(severity).data(data))
+}

@@ -1,0 +1,57 @@
+//! A policy that is played before it is saved says what an incident then does.
+
+use serde_json::json;
+use tenfold_app::oncall::{PolicyPreviewView, PolicyUpdate};
+
+use crate::world::{World, from};
+
+fn told(preview: &PolicyPreviewView) -> Vec<(usize, u32, i64, Vec<&str>)> {
+    preview
+        .steps
+        .iter()
+        .map(|s| (s.step, s.round, s.after_ms, s.people.iter().map(|p| p.login.as_str()).collect()))
+        .collect()
+}
+
+#[tokio::test]
+async fn it_is_what_the_pages_of_an_incident_are() {
+    let w = World::new(81).await;
+    w.tick().await;
+    let policy: PolicyUpdate = w.app.policies().await.expect("policies").remove(0).into();
+    let preview = w.app.policy_preview(policy).await.expect("a preview");
+    assert_eq!(told(&preview), [(1, 1, 0, vec!["ana"]), (2, 1, 60_000, vec!["raj"])]);
+    assert_eq!(preview.ends_after_ms, 180_000);
+    assert_eq!(w.count("page.queued").await, 0, "nobody is paged by a preview");
+
+    w.errors(9.0);
+    w.pass(300).await;
+    let pages = w.app.pages(Some(1)).await.expect("pages");
+    let mut paged: Vec<&str> = pages.iter().map(|p| p.person.as_str()).collect();
+    paged.sort_unstable();
+    paged.dedup();
+    assert_eq!(paged, ["ana", "raj"]);
+}
+
+#[tokio::test]
+async fn turns_rounds_and_steps_with_nobody_are_played() {
+    let w = World::new(82).await;
+    let policy: PolicyUpdate = from(json!({"repeat": 1, "steps": [
+        {"delay_ms": 10_000, "targets": [{"kind": "schedule", "name": "photos-primary", "offset": 5}]},
+        {"delay_ms": 20_000, "round_robin": true,
+         "targets": [{"kind": "person", "name": "raj"}, {"kind": "person", "name": "mei"}]},
+    ]}));
+    let preview = w.app.policy_preview(policy).await.expect("a preview");
+    assert_eq!(
+        told(&preview),
+        [(1, 1, 0, vec![]), (2, 1, 0, vec!["raj"]), (1, 2, 20_000, vec![]), (2, 2, 20_000, vec!["mei"])]
+    );
+    assert_eq!(preview.ends_after_ms, 40_000);
+    for (broken, word) in [
+        (json!({"steps": []}), "1 to 10 steps"),
+        (json!({"steps": [{"delay_ms": 1_000, "targets": [{"kind": "person", "name": "nobody"}]}]}), "nobody"),
+        (json!({"steps": [{"delay_ms": 1_000, "targets": [{"kind": "schedule", "name": "none"}]}]}), "none"),
+    ] {
+        let said = w.app.policy_preview(from(broken)).await.expect_err(word);
+        assert!(said.message.contains(word), "{said:?}");
+    }
+}

@@ -1,0 +1,108 @@
+//! Mutes looked at before they are made, changed, listed over weeks; and by the words of chat.
+
+use serde_json::json;
+use tenfold_app::Role;
+use tenfold_app::alerts::{CalendarAsk, NewMute};
+use tenfold_app::chat::grammar::parse;
+
+use crate::world::{World, caller, from};
+
+const DAY_MS: i64 = 86_400_000;
+
+#[tokio::test]
+async fn a_preview_says_when_it_holds_and_what_it_covers_and_changes_nothing() {
+    let w = World::new(71).await;
+    w.tick().await;
+    w.errors(9.0);
+    w.pass(20).await;
+    let raj = caller("raj", Role::Responder);
+    let now = w.clock_now();
+    let ask = |recurs: &str| -> NewMute {
+        from(json!({
+            "matchers": "service=photos", "reason": "vacuum", "expires_at": now.plus_ms(30 * DAY_MS),
+            "kind": "maintenance", "recurs_text": recurs,
+        }))
+    };
+    let preview = w.app.mute_preview(&raj, ask("00:00-24:00")).await.expect("a preview");
+    assert_eq!((preview.turns.len(), preview.turns[0].from), (1, now), "days that touch are one stretch");
+    assert_eq!(preview.alerts.len(), 1, "the alert that fires now");
+    assert_eq!(preview.alerts[0].state, "firing");
+    let preview = w.app.mute_preview(&raj, ask("12:00-13:00")).await.expect("a preview");
+    assert_eq!(preview.turns.len(), 20);
+    assert!((9..=11).contains(&preview.turns_more), "{preview:?}");
+    let said = w.app.mute_preview(&raj, ask("now and then")).await.expect_err("no times");
+    assert!(said.message.contains("now"), "{said:?}");
+    let bound: NewMute =
+        from(json!({"matchers": "alertname=A", "reason": "x", "expires_at": now.plus_ms(60_000), "kind": "deploy"}));
+    let said = w.app.mute_create(&raj, bound).await.expect_err("a deploy makes those");
+    assert!(said.advice.contains("mute_alerts"), "{said:?}");
+    assert_eq!(w.app.mutes_all().await.expect("mutes"), []);
+    assert_eq!(w.count("mute.created").await, 0);
+}
+
+#[tokio::test]
+async fn pending_active_and_over_are_told_apart_and_a_calendar_has_them_all() {
+    let w = World::new(72).await;
+    let raj = caller("raj", Role::Responder);
+    let start = w.clock_now();
+    let say = async |line: &str| {
+        let reply = w.app.execute(&raj, parse(line).expect(line)).await.expect(line);
+        reply.text()
+    };
+    say("mute photos --kind downtime --from 1d --for 2h --reason racks").await;
+    say("mute db --recurs '00:00-12:00' --for 10d --reason vacuum").await;
+    say("mute web --for 1h --reason noise").await;
+    assert!(say("unmute 3").await.contains("over"));
+    let states = || async {
+        let all = w.app.mutes_all().await.expect("mutes");
+        let mut all: Vec<_> = all.into_iter().map(|m| (m.id, m.state, m.next.is_some())).collect();
+        all.sort();
+        all
+    };
+    let wanted = |first: &str| {
+        vec![(1, first.to_owned(), true), (2, "active".to_owned(), true), (3, "expired".to_owned(), false)]
+    };
+    assert_eq!(states().await, wanted("pending"));
+    w.clock.advance_ms(DAY_MS + 60_000);
+    assert_eq!(states().await, wanted("active"));
+    assert!(say("mutes").await.contains("mute 1 (downtime)"));
+    assert!(!say("mutes").await.contains("mute 3"), "what is over is listed with `mutes all`");
+    assert!(say("mutes all").await.contains("mute 3"));
+
+    let ask = CalendarAsk { from: start.plus_ms(-DAY_MS), to: start.plus_ms(5 * DAY_MS) };
+    let calendar = w.app.mutes_calendar(ask).await.expect("a calendar");
+    let of = |id: i64| calendar.items.iter().filter(|t| t.mute == id).copied().collect::<Vec<_>>();
+    assert_eq!(
+        of(1).iter().map(|t| (t.from, t.to)).collect::<Vec<_>>(),
+        [(start.plus_ms(DAY_MS), start.plus_ms(DAY_MS + 7_200_000))]
+    );
+    assert!((5..=6).contains(&of(2).len()), "{:?}", of(2));
+    assert!(of(3).is_empty(), "it was ended in the moment it began");
+    assert_eq!(calendar.left_out, 0);
+    let long = CalendarAsk { from: start, to: start.plus_ms(63 * DAY_MS) };
+    assert!(w.app.mutes_calendar(long).await.expect_err("too long").message.contains("62 days"));
+}
+
+#[tokio::test]
+async fn a_change_of_the_end_keeps_the_number_and_any_other_makes_a_new_one() {
+    let w = World::new(73).await;
+    let raj = caller("raj", Role::Responder);
+    let now = w.clock_now();
+    let body = |matchers: &str, kind: &str, hours: i64| -> NewMute {
+        let ends = now.plus_ms(hours * 3_600_000);
+        from(json!({"matchers": matchers, "reason": "racks", "expires_at": ends, "kind": kind}))
+    };
+    let made = w.app.mute_create(&raj, body("service=photos", "silence", 1)).await.expect("a mute");
+    let longer = w.app.mute_change(&raj, made.id, body("service=photos", "silence", 4)).await.expect("longer");
+    assert_eq!((longer.id, longer.expires_at), (made.id, now.plus_ms(4 * 3_600_000)));
+    let planned = w.app.mute_change(&raj, made.id, body("service=photos", "downtime", 4)).await.expect("planned");
+    assert_ne!(planned.id, made.id);
+    let other = w.app.mute_change(&raj, planned.id, body("service=web", "downtime", 4)).await.expect("other");
+    assert_ne!(other.id, planned.id);
+    let open = w.app.mutes().await.expect("mutes");
+    assert_eq!(open.iter().map(|m| m.id).collect::<Vec<_>>(), [other.id]);
+    assert_eq!(
+        w.kinds(&["mute."]).await,
+        ["mute.created", "mute.changed", "mute.expired", "mute.created", "mute.expired", "mute.created"]
+    );
+}

@@ -1,0 +1,110 @@
+//! Who may be paged and could not be reached, told before it matters.
+
+use serde_json::json;
+use tenfold_app::Caller;
+use tenfold_app::oncall::ReadinessView;
+use tenfold_app::people::PersonUpdate;
+use tenfold_types::Severity;
+
+use crate::world::{World, from};
+
+const DAY_S: i64 = 86_400;
+
+async fn ready(w: &World) -> ReadinessView {
+    w.app.readiness().await.expect("it is computed")
+}
+
+/// What is said of somebody.
+async fn kinds(w: &World, login: &str) -> Vec<String> {
+    let view = ready(w).await;
+    let person = view.people.into_iter().find(|p| p.login == login).expect("they are on it");
+    person.troubles.into_iter().map(|t| t.kind).collect()
+}
+
+async fn put(w: &World, login: &str, update: serde_json::Value) {
+    let update: PersonUpdate = from(update);
+    w.app.person_put(&Caller::system(), login, update).await.expect("they are changed");
+}
+
+async fn test(w: &World, login: &str) {
+    w.app.page_test(&Caller::system(), login).await.expect("a test is sent");
+    w.tick().await;
+}
+
+#[tokio::test]
+async fn everybody_who_may_be_paged_is_looked_at_by_name() {
+    let w = World::new(61).await;
+    let view = ready(&w).await;
+    let names: Vec<&str> = view.people.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["Ana Silva", "Raj Patel"], "mei has no shift and no policy names her");
+    assert_eq!((view.people[0].schedules[0].as_str(), view.people[0].ways[0].as_str()), ("photos-primary", "mail"));
+    assert_eq!(view.people[1].policies, ["photos"]);
+    assert!(view.steps.is_empty() && view.people.iter().all(|p| !p.ready && !p.unreachable), "{view:?}");
+    assert_eq!(kinds(&w, "ana").await, ["never_tested"]);
+
+    test(&w, "ana").await;
+    test(&w, "raj").await;
+    let view = ready(&w).await;
+    assert!(view.people.iter().all(|p| p.ready) && view.sentences().is_empty(), "{view:?}");
+
+    // A way that refuses for good.
+    w.receivers.unknown.lock().insert("ana@example.org".to_owned());
+    w.clock.advance_ms(1_000);
+    test(&w, "ana").await;
+    assert_eq!(kinds(&w, "ana").await, ["test_failed"]);
+    w.receivers.unknown.lock().clear();
+    w.clock.advance_ms(1_000);
+    test(&w, "ana").await;
+    assert!(kinds(&w, "ana").await.is_empty());
+
+    // An address for what the server does not have, beside one that goes.
+    put(&w, "ana", json!({"contact": {"email": "ana@example.org", "channels": {"sms": "+4930123456"}}})).await;
+    assert_eq!(kinds(&w, "ana").await, ["channel_unset"]);
+    put(&w, "ana", json!({"contact": {}})).await;
+    let view = ready(&w).await;
+    assert!(view.people[0].unreachable, "{view:?}");
+    assert_eq!(view.sentences(), ["Ana Silva has no address for a channel that is set up"]);
+
+    // Quiet at all hours, so that the webhook never rings unless it is critical.
+    let ways =
+        |quiet| json!({"contact": {"email": "ana@example.org", "webhook": "https://x.example/1", "quiet": quiet}});
+    put(&w, "ana", ways(json!({"from": "00:00", "to": "23:59"}))).await;
+    assert_eq!(kinds(&w, "ana").await, ["always_quiet"]);
+    put(&w, "ana", ways(json!({"from": "22:00", "to": "07:00"}))).await;
+    assert!(kinds(&w, "ana").await.is_empty(), "a night is no whole week");
+}
+
+#[tokio::test]
+async fn a_step_that_has_nobody_is_found_before_its_time() {
+    let w = World::new(62).await;
+    put(&w, "raj", json!({"disabled": true})).await;
+    let view = ready(&w).await;
+    let steps: Vec<(usize, bool)> = view.steps.iter().map(|s| (s.step, s.from > view.at)).collect();
+    assert_eq!(steps, [(1, true), (2, false)], "the schedule when raj's week begins, and raj himself now");
+    assert_eq!(kinds(&w, "raj").await, ["disabled"]);
+    assert!(view.sentences()[0].starts_with("Raj Patel has an account that is disabled"), "{:?}", view.sentences());
+}
+
+#[tokio::test]
+async fn the_room_is_told_once_a_week() {
+    let mut w = World::new(63).await;
+    let look = async |w: &World| w.app.readiness_tick().await.expect("it is told");
+    look(&w).await;
+    assert_eq!(w.count("readiness.checked").await, 0, "a new server begins with the week it is in");
+    w.clock.advance_ms(7 * DAY_S * 1_000);
+    look(&w).await;
+    look(&w).await;
+    w.restart().await;
+    look(&w).await;
+    let told: Vec<_> = w.events().await.into_iter().filter(|e| e.kind == "readiness.checked").collect();
+    assert_eq!((told.len(), told[0].severity), (1, Severity::Warning));
+    assert!(told[0].text.contains("Ana Silva was never sent a test page"), "{}", told[0].text);
+    test(&w, "ana").await;
+    test(&w, "raj").await;
+    w.clock.advance_ms(7 * DAY_S * 1_000);
+    look(&w).await;
+    let told: Vec<_> = w.events().await.into_iter().filter(|e| e.kind == "readiness.checked").collect();
+    assert_eq!((told.len(), told[1].severity), (2, Severity::Good), "{}", told[1].text);
+    w.clock.advance_ms(DAY_S * 1_000);
+    assert_eq!(kinds(&w, "ana").await, ["test_old"]);
+}

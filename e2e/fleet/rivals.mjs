@@ -85,7 +85,7 @@ export class Ansible {
         use_ssh_args: true
         owner: false
         group: false
-        rsync_opts: ["--exclude=/.git", "--exclude=/.tenfold", "--checksum", "--link-dest=/srv/photos/current/"]
+        rsync_opts: ["--exclude=/.git", "--exclude=/.tenfold", "--link-dest=/srv/photos/current/"]
     - name: the flip
       ansible.builtin.file:
         src: "/srv/photos/releases/{{ release }}"

@@ -29,18 +29,20 @@ fn the_example_of_the_guide_is_taken_over() {
     let (file, routes) = (bench.dir.path().join("export.json"), bench.dir.path().join("routes.json"));
     std::fs::write(&file, example).unwrap();
     let (file, routes) = (file.to_str().unwrap(), routes.to_str().unwrap());
-    let import = |more: &[&str]| [&["oncall", "import-from", "opsgenie", file][..], more].concat();
+    fn import<'a>(file: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+        [&["oncall", "import-from", "opsgenie", file][..], more].concat()
+    }
 
     // Only looked at: one of the two has an account, and nothing is made.
-    let dry = json(&bench, &import(&["--dry-run"]));
+    let dry = json(&bench, &import(file, &["--dry-run"]));
     assert_eq!((&dry["people"][0]["found"], &dry["people"][1]["found"]), (&"known".into(), &"missing".into()), "{dry}");
     assert!(!dry["schedules"].to_string().contains("raj"), "{dry}");
-    let dry = json(&bench, &import(&["--dry-run", "--create-people"]));
+    let dry = json(&bench, &import(file, &["--dry-run", "--create-people"]));
     assert_eq!(dry["schedules"][0]["name"], "web", "{dry}");
     assert!(dry["report"].to_string().contains("backup"), "{dry}");
     assert_eq!(code(&bench.run(&["oncall", "preview", "web"])), 1, "nothing was made");
 
-    let made = bench.run(&import(&["--create-people", "--routes", routes]));
+    let made = bench.run(&import(file, &["--create-people", "--routes", routes]));
     assert_eq!(code(&made), 0, "{}", err(&made));
     assert!(text(&made).contains("person raj@example.org: raj (created)"), "{}", text(&made));
     assert_eq!(std::fs::read_to_string(routes).unwrap(), "null\n", "the example has no routes");
@@ -49,7 +51,7 @@ fn the_example_of_the_guide_is_taken_over() {
     assert!(spans.contains("ana") && spans.contains("raj"), "{preview}");
 
     // The same again makes nothing twice.
-    let again = json(&bench, &import(&["--create-people"]));
+    let again = json(&bench, &import(file, &["--create-people"]));
     assert_eq!(again["people"][1]["found"], "known", "{again}");
     assert_eq!(again["schedules"][0]["changes"], true);
     assert_eq!(again["schedules"][0]["plan"], dry["schedules"][0]["plan"]);
@@ -62,7 +64,7 @@ fn the_example_of_the_guide_is_taken_over() {
         assert!(help.contains(flag) && guide.contains(flag), "{flag}: {help}");
     }
     std::fs::write(file, "{\"schedules\": [{}]}").unwrap();
-    let refused = bench.run(&import(&["--dry-run"]));
+    let refused = bench.run(&import(file, &["--dry-run"]));
     assert_eq!(code(&refused), 2);
     assert!(err(&refused).contains("schedules[0]: missing field `id`"), "{}", err(&refused));
 }

@@ -119,7 +119,7 @@ impl App {
                     }
                 }
                 Err(why) => {
-                    tracing::warn!(deploy = watched.stored.number, query, why, "a level could not be asked for")
+                    tracing::warn!(deploy = watched.stored.number, query, why, "a level could not be asked for");
                 }
             }
         }

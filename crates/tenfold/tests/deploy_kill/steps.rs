@@ -44,7 +44,7 @@ async fn a_server_killed_between_a_step_and_its_act_makes_up_for_it() {
         let request = world.http.post(world.url(0, "/api/deploys")).json(&body);
         let _ = world.signed(request).send().await;
         let died = until("the server's end, or the deploy's", PATIENCE, async || {
-            if world.server_died().await.is_some() {
+            if world.server_died().is_some() {
                 return Some(true);
             }
             let path = world.url(0, &format!("/api/deploys/{number}"));

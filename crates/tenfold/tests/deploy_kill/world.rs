@@ -77,6 +77,18 @@ fn belonging(dir: &Path) -> Vec<u32> {
     pids.filter(|pid| *pid != std::process::id()).filter(belongs).collect()
 }
 
+/// Hooks that run whose command has this in it.
+pub fn running_hooks(part: &str) -> usize {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
+    let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok());
+    let runs = |pid: &u32| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).into_owned();
+        command.starts_with("node\0") && command.contains(part)
+    };
+    pids.filter(runs).count()
+}
+
 pub async fn until<T>(what: &str, within: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
@@ -193,7 +205,8 @@ impl World {
         let account = json!({"token": setup, "login": "mei", "name": "mei", "password": "correct horse battery"});
         let answer = self.http.post(self.url(0, "/api/setup")).json(&account).send().await.unwrap();
         assert!(answer.status().is_success(), "{}", answer.status());
-        self.cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+        cookie.clone_into(&mut self.cookie);
         let made = self.as_mei("/api/tokens", json!({"name": "test", "kind": "robot", "role": "admin"})).await;
         made["secret"].as_str().unwrap().clone_into(&mut self.token);
     }
@@ -297,8 +310,8 @@ impl World {
         self.servers[0].process.wait().unwrap();
     }
 
-    /// Waits until it has died by itself.
-    pub async fn server_died(&mut self) -> Option<ExitStatus> {
+    /// How it died by itself, if it has.
+    pub fn server_died(&mut self) -> Option<ExitStatus> {
         self.servers[0].process.try_wait().unwrap().inspect(|status| assert!(status.signal().is_some(), "{status}"))
     }
 
@@ -350,18 +363,6 @@ impl World {
         hosts["items"].as_array().unwrap().iter().any(|h| h["name"] == *name && h["state"] == "connected")
     }
 
-    /// Processes of the hook whose command has this in it.
-    pub fn running_hooks(&self, part: &str) -> usize {
-        let Ok(entries) = std::fs::read_dir("/proc") else { return 0 };
-        let pids = entries.flatten().filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok());
-        let runs = |pid: &u32| {
-            let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let command = String::from_utf8_lossy(&command).into_owned();
-            command.starts_with("node\0") && command.contains(part)
-        };
-        pids.filter(runs).count()
-    }
-
     /// All hosts are connected to the first server.
     pub async fn connected(&self) {
         until("the agents", PATIENCE, async || self.is_connected().await.then_some(())).await;
@@ -402,7 +403,10 @@ impl World {
                 return false;
             }
             let Some(address) = release["address"].as_str() else {
-                if release.is_null() { continue } else { return false }
+                if release.is_null() {
+                    continue;
+                }
+                return false;
             };
             let Ok(answer) = self.http.get(format!("http://{address}/")).send().await else { return false };
             let version = answer.text().await.unwrap_or_default();

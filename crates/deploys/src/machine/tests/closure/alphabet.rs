@@ -89,9 +89,14 @@ impl Inputs {
         Self { running: vec![Running::Nothing, on_old(), release(new(), true), release(new(), false)], stray: false }
     }
 
-    /// For two hosts, whose states multiply.
+    /// What a host mostly says.
     pub fn fewer() -> Self {
         Self { running: vec![on_old(), Running::Release { digest: new(), healthy: true }], stray: false }
+    }
+
+    /// For two hosts, whose states multiply: they answer orders, or do not.
+    pub fn answers() -> Self {
+        Self { running: Vec::new(), stray: false }
     }
 
     pub fn of(&self, run: &Run) -> Vec<Input> {
@@ -132,6 +137,15 @@ impl Inputs {
 
     fn of_host(&self, name: &str, all: &mut Vec<Input>) {
         let host = || name.to_owned();
+        if self.running.is_empty() {
+            all.push(Input::Staged { host: host(), digest: new() });
+            for digest in [new(), old()] {
+                all.push(Input::Activated { host: host(), digest });
+                let (error, running) = ("e".to_owned(), on_old());
+                all.push(Input::HostFailed { host: host(), digest: Some(digest), error, running });
+            }
+            return;
+        }
         let digests = if self.stray { vec![new(), old()] } else { vec![new()] };
         for &digest in &digests {
             all.push(Input::Staged { host: host(), digest });
@@ -142,7 +156,8 @@ impl Inputs {
             all.push(Input::Activated { host: host(), digest });
         }
         all.push(Input::Deactivated { host: host() });
-        for digest in [Some(new()), Some(old()), None] {
+        let failures = if self.stray { vec![Some(new()), Some(old()), None] } else { vec![Some(new()), None] };
+        for digest in failures {
             for &running in &self.running {
                 all.push(Input::HostFailed { host: host(), digest, error: "e".into(), running });
             }

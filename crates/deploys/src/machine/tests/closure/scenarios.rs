@@ -24,19 +24,16 @@ fn hosts(count: usize, running: Option<Running>) -> Vec<(String, Option<Running>
 }
 
 fn one(name: &'static str, plan: Plan) -> Scenario {
-    Scenario { name, run: Run::deploy(plan, hosts(1, Some(on_old())), NOW), inputs: Inputs::likely() }
+    Scenario { name, run: Run::deploy(plan, hosts(1, Some(on_old())), NOW), inputs: Inputs::fewer() }
 }
 
 fn with_everything(scenario: Scenario) -> Scenario {
     Scenario { inputs: Inputs::everything(), ..scenario }
 }
 
-fn hooks(idempotent: bool) -> Box<Hooks> {
+fn hook(idempotent: bool) -> Hook {
     let yaml = format!("command: [./hook]\ntimeout_s: 30\nidempotent: {idempotent}");
-    let hook: Option<Hook> = Some(serde_saphyr::from_str(&yaml).unwrap());
-    let [before_build, after_build, before_activate, before_promote, after_promote, on_rollback] =
-        [(); 6].map(|()| hook.clone());
-    Box::new(Hooks { before_build, after_build, before_activate, before_promote, after_promote, on_rollback })
+    serde_saphyr::from_str(&yaml).unwrap()
 }
 
 fn judged_by(then: Inconclusive) -> Plan {
@@ -46,43 +43,64 @@ fn judged_by(then: Inconclusive) -> Plan {
     plan
 }
 
+fn hooked(name: &'static str, hooks: Hooks) -> Scenario {
+    Scenario { inputs: Inputs::answers(), ..one(name, Plan { hooks: Box::new(hooks), ..on_grid(1) }) }
+}
+
 pub(super) fn all() -> Vec<Scenario> {
     let check = CanaryCheckPlan::with().check;
     let approve = Some(PlannedApproval { count: 2, four_eyes: true, within_ms: 2 * GRID_MS });
     let way_back = Plan { canary_hosts: 0, hooks: Box::default(), ..on_grid(0) };
-    let on_rollback = Box::new(Hooks { on_rollback: hooks(false).on_rollback, ..Hooks::default() });
+    let on_rollback = Hooks { on_rollback: Some(hook(false)), ..Hooks::default() };
+    let early = Hooks {
+        before_build: Some(hook(false)),
+        after_build: Some(hook(true)),
+        before_activate: Some(hook(false)),
+        ..Hooks::default()
+    };
     let later = vec![PlannedStep { hosts: 2, hold_ms: GRID_MS, check: None, judge: None }];
-    let two = |name, run| Scenario { name, run, inputs: Inputs::fewer() };
+    let two = |name, run| Scenario { name, run, inputs: Inputs::answers() };
     vec![
         with_everything(one("a canary", on_grid(1))),
         one("no canary", on_grid(0)),
         one("a query", Plan { check: check.clone(), ..on_grid(1) }),
         one("a judge that holds", judged_by(Inconclusive::Hold)),
-        one("a judge that goes back", judged_by(Inconclusive::Rollback)),
         one("a judge that asks a person, and a query", Plan { check, ..judged_by(Inconclusive::PromoteNeedsPerson) }),
+        Scenario {
+            inputs: Inputs::answers(),
+            ..one("approvals, no canary", Plan { approve: approve.clone(), ..on_grid(0) })
+        },
         one("approvals", Plan { approve, ..on_grid(1) }),
-        one("hooks", Plan { hooks: hooks(false), ..on_grid(1) }),
-        one("hooks that may run again", Plan { hooks: hooks(true), ..on_grid(0) }),
+        // one by one: what of several has ended multiplies the states
+        one("early hooks", Plan { hooks: Box::new(early), ..on_grid(1) }),
+        hooked("a hook before the promotion", Hooks { before_promote: Some(hook(false)), ..Hooks::default() }),
+        hooked("a hook after the promotion", Hooks { after_promote: Some(hook(false)), ..Hooks::default() }),
+        hooked("a hook of the way back", on_rollback.clone()),
         one("what cannot be undone", Plan { irreversible: Some("a column".into()), ..on_grid(1) }),
         one("a host that may be out", Plan { max_unavailable: 1, ..on_grid(1) }),
         Scenario {
             name: "a first release",
             run: Run::deploy(on_grid(1), hosts(1, Some(Running::Nothing)), NOW),
-            inputs: Inputs::everything(),
+            inputs: Inputs::likely(),
         },
         Scenario {
             name: "a host that is away, and an artifact that is at hand",
             run: Run::deploy_built(on_grid(1), new(), hosts(1, None), NOW),
-            inputs: Inputs::everything(),
+            inputs: Inputs::likely(),
         },
-        Scenario { name: "no host", run: Run::deploy(on_grid(1), Vec::new(), NOW), inputs: Inputs::everything() },
+        Scenario { name: "no host", run: Run::deploy(on_grid(1), Vec::new(), NOW), inputs: Inputs::likely() },
         Scenario {
             name: "a rollback",
-            run: Run::rollback(Plan { hooks: on_rollback, ..way_back.clone() }, new(), hosts(1, Some(on_old())), NOW),
-            inputs: Inputs::everything(),
+            run: Run::rollback(
+                Plan { hooks: Box::new(on_rollback), ..way_back.clone() },
+                new(),
+                hosts(1, Some(on_old())),
+                NOW,
+            ),
+            inputs: Inputs::likely(),
         },
         two("a rollback of two", Run::rollback(Plan { batch: 2, ..way_back }, new(), hosts(2, Some(on_old())), NOW)),
         two("two hosts", Run::deploy(Plan { batch: 1, ..on_grid(1) }, hosts(2, Some(on_old())), NOW)),
-        two("two steps", Run::deploy(Plan { later, ..on_grid(1) }, hosts(2, Some(on_old())), NOW)),
+        one("two steps", Plan { later, ..on_grid(1) }),
     ]
 }

@@ -20,6 +20,10 @@ fn guide() -> String {
     std::fs::read_to_string(house::root().join("docs/guide/on-call-import.md")).unwrap()
 }
 
+fn import<'a>(file: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&["oncall", "import-from", "opsgenie", file][..], more].concat()
+}
+
 #[test]
 fn the_example_of_the_guide_is_taken_over() {
     let guide = guide();
@@ -29,9 +33,6 @@ fn the_example_of_the_guide_is_taken_over() {
     let (file, routes) = (bench.dir.path().join("export.json"), bench.dir.path().join("routes.json"));
     std::fs::write(&file, example).unwrap();
     let (file, routes) = (file.to_str().unwrap(), routes.to_str().unwrap());
-    fn import<'a>(file: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-        [&["oncall", "import-from", "opsgenie", file][..], more].concat()
-    }
 
     // Only looked at: one of the two has an account, and nothing is made.
     let dry = json(&bench, &import(file, &["--dry-run"]));

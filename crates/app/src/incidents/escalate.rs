@@ -60,7 +60,7 @@ impl Channels {
 
     /// How this person is reached: channels with addresses.
     pub(super) fn for_person(&self, person: &Person) -> Vec<(Channel, String)> {
-        let ways = self.0.iter().map(|channel| (*channel, person.contact.address(*channel).to_owned()));
+        let ways = self.0.iter().map(|channel| (*channel, person.address(*channel).to_owned()));
         ways.filter(|(_, address)| !address.is_empty()).collect()
     }
 

@@ -5,6 +5,7 @@
 //! least once: `sending` with an idempotency key is committed before anything leaves, and what a crash left in `sending`
 //! is sent again under the same key. What was acknowledged is never sent again.
 
+mod browsers;
 mod deliver;
 mod escalate;
 mod manage;

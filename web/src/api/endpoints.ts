@@ -207,8 +207,8 @@ export const incidents = {
   list: (state: string) => unwrap(GET("/api/incidents", { params: { query: given({ state }) } })),
   get: (n: number) => unwrap(GET("/api/incidents/{n}", { params: { path: { n } } })),
   open: (body: { title: string; service?: string; severity: string }) => unwrap(POST("/api/incidents", { body })),
-  /** The newest pages of all incidents, tests among them. */
   pageWhy: (id: string) => unwrap(GET("/api/pages/{id}/why", { params: { path: { id } } })),
+  /** The newest pages of all incidents, tests among them. */
   pages: () => unwrap(GET("/api/pages", { params: { query: {} } })),
   acknowledge: (n: number) => unwrap(POST("/api/incidents/{n}/acknowledge", { params: { path: { n } } })),
   classify: (n: number, kind: string) => unwrap(POST("/api/incidents/{n}/classify", { params: { path: { n } }, body: { kind } })),

@@ -5,6 +5,7 @@ mod browsers;
 mod duty;
 mod figures;
 mod foreseen;
+mod foretold;
 mod growing;
 mod heartbeats;
 mod mutes;

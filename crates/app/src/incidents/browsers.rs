@@ -14,10 +14,11 @@ pub(super) async fn push(app: &App, login: &str, what: Push<'_>, key: &str) -> R
         return Err(failed(false, "no channel is connected".to_owned()));
     };
     let rows = app.browsers(login).await.map_err(|fault| failed(false, fault.message))?;
-    let calls = rows.iter().map(|row| {
+    let mut calls = Vec::with_capacity(rows.len());
+    for row in &rows {
         let notifier = notifier.clone();
-        async move { notifier.push(&push_to(row), what, key).await }
-    });
+        calls.push(async move { notifier.push(&push_to(row), what, key).await });
+    }
     let answers = join_all(calls).await;
     let gone: Vec<BrowserRow> = rows
         .iter()

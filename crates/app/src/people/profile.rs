@@ -112,8 +112,13 @@ pub struct Person {
     #[serde(default)]
     pub has_password: bool,
     /// Browsers in which the person turned pages on; they are reached by the channel `webpush`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub browsers: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// What stands for an address that is not for the asker.

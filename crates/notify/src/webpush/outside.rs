@@ -40,18 +40,15 @@ fn outside_v6(ip: Ipv6Addr) -> bool {
     if let Some(v4) = ip.to_ipv4_mapped() {
         return outside_v4(v4);
     }
-    let [a, b, c, d, e, f, g, h] = ip.segments();
-    let v4 = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        outside_v4(Ipv4Addr::new(a, b, c, d))
-    };
-    match (a, b) {
+    let parts = ip.segments();
+    let v4 = |high: u16, low: u16| outside_v4(Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low)));
+    match parts {
         // NAT64 of the well-known prefix, and 6to4.
-        (0x64, 0xff9b) if [c, d, e, f] == [0; 4] => v4(g, h),
-        (0x2002, _) => v4(b, c),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
+        [0x2002, high, low, ..] => v4(high, low),
         // Teredo, benchmarks, ORCHID and the like; documentation.
-        (0x2001, b) if b < 0x200 || b == 0xdb8 => false,
-        _ => a & 0xe000 == 0x2000,
+        [0x2001, second, ..] if second < 0x200 || second == 0xdb8 => false,
+        [first, ..] => first & 0xe000 == 0x2000,
     }
 }
 

@@ -41,10 +41,11 @@ describe("states and weeks", () => {
   it("tells four states apart", () => {
     const word = (part: Partial<Mute>): string => stateOf(mute(part), now)[1];
     expect(word({})).toBe("Active");
-    expect(word({ starts_at: iso(now + 1) })).toBe("To come");
+    expect(word({ state: "pending", starts_at: iso(now + 1) })).toBe("To come");
+    expect(word({ state: "pending", starts_at: iso(now) })).toBe("Active");
     expect(word({ state: "expired" })).toBe("Over");
-    expect(word({ recurs: [{}], next: { from: iso(now + HOUR_MS), to: iso(now + 2 * HOUR_MS) } })).toBe("Between turns");
-    expect(word({ recurs: [{}], next: { from: iso(now), to: iso(now + HOUR_MS) } })).toBe("Active");
+    expect(word({ holds: false, recurs: [{}], next: { from: iso(now + HOUR_MS), to: iso(now + 2 * HOUR_MS) } })).toBe("Between turns");
+    expect(word({ holds: false, recurs: [{}], next: { from: iso(now), to: iso(now + HOUR_MS) } })).toBe("Active");
   });
 
   it("begins weeks on Monday and cuts turns at midnight", () => {

@@ -219,6 +219,13 @@ pub struct Channels {
     pub twilio_token_file: Option<PathBuf>,
     /// The number that text messages and calls come from.
     pub twilio_from: String,
+    /// The key that pushes to browsers are signed with; a file in the data directory when none is named. Nodes that share
+    /// a database share it.
+    pub push_key_file: Option<PathBuf>,
+    /// Whom push services may turn to, `mailto:` or `https:`; empty for `public_url`, or else the sender of mails.
+    pub push_contact: String,
+    /// Takes push services on this machine and in its networks, and without TLS: for trying things out.
+    pub push_loopback: bool,
 }
 
 impl Default for Channels {
@@ -237,6 +244,9 @@ impl Default for Channels {
             twilio_account: String::new(),
             twilio_token_file: None,
             twilio_from: String::new(),
+            push_key_file: None,
+            push_contact: String::new(),
+            push_loopback: false,
         }
     }
 }
@@ -307,7 +317,12 @@ pub struct Alerts {
 
 impl Default for Alerts {
     fn default() -> Self {
-        Self { evaluation_interval_ms: 5_000, suspect_window_ms: 30 * 60_000, reopen_window_ms: 5 * 60_000, readiness_test_days: 7 }
+        Self {
+            evaluation_interval_ms: 5_000,
+            suspect_window_ms: 30 * 60_000,
+            reopen_window_ms: 5 * 60_000,
+            readiness_test_days: 7,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use tenfold_app::incidents::{IncidentView, NewIncident, PageView, Resolution, TimelineEventView};
+use tenfold_app::incidents::{IncidentView, NewIncident, PageView, PageWhyView, Resolution, TimelineEventView};
 use tenfold_app::{App, Role};
 use tenfold_incidents::{Finding, Reviewer};
 use tenfold_types::Fault;
@@ -26,6 +26,7 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(postmortem))
         .add(Policy::Viewer, routes!(review))
         .add(Policy::Viewer, routes!(pages))
+        .add(Policy::Viewer, routes!(page_why))
         .add(Policy::Viewer, routes!(test_page))
 }
 
@@ -170,6 +171,12 @@ async fn review(State(app): State<App>, Body(text): Body<Note>) -> Result<Json<R
 #[utoipa::path(get, path = "/api/pages", params(PageFilter), responses((status = 200, body = PageList)))]
 async fn pages(State(app): State<App>, QueryOf(q): QueryOf<PageFilter>) -> Result<Json<PageList>, ApiError> {
     Ok(Json(PageList { items: app.pages(q.incident).await? }))
+}
+
+/// Why a page went to its person: the step, the schedule with its layer or override, quiet hours, the order of the ways.
+#[utoipa::path(get, path = "/api/pages/{id}/why", params(("id" = String, Path)), responses((status = 200, body = PageWhyView)))]
+async fn page_why(State(app): State<App>, PathOf(id): PathOf<String>) -> Result<Json<PageWhyView>, ApiError> {
+    Ok(Json(app.page_why(&id).await?))
 }
 
 /// Sends a test page, the way a real one goes. Yourself, or as a responder anybody.

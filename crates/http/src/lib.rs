@@ -10,6 +10,7 @@ mod agents;
 mod alert_sources;
 mod alertmanager;
 mod alerts;
+mod browsers;
 mod checks;
 mod config;
 mod console;
@@ -62,6 +63,7 @@ fn apis() -> Vec<Api> {
         config::api(),
         session::api(),
         people::api(),
+        browsers::api(),
         events::api(),
         now::api(),
         console::api(),

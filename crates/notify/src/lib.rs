@@ -11,17 +11,19 @@ mod path;
 pub mod services;
 pub mod watch;
 mod webhook;
+mod webpush;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, Update};
+use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, Push, PushError, PushTo, Update};
 use tenfold_app::{App, Settings};
 use tenfold_types::Clock;
 
 pub use forge::Forges;
 pub use mail::Mail;
 pub use webhook::{SECRET_FILE, Webhook, signature};
+pub use webpush::{KEY_FILE as PUSH_KEY_FILE, WebPush};
 
 /// Why the channels could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,10 @@ pub enum SetupError {
     File { path: String, source: std::io::Error },
     #[error("{0} does not hold a webhook secret (whsec_ and base64); remove the file to have a new one made")]
     Secret(String),
+    #[error(
+        "{0} does not hold the key that pushes to browsers are signed with; name the file it is in, or remove this one to have a new one made, to which every browser has to subscribe anew"
+    )]
+    PushKey(String),
     #[error("the HTTP client cannot be made")]
     Client(#[from] reqwest::Error),
 }
@@ -45,6 +51,7 @@ pub struct Channels {
     mail: Option<Mail>,
     webhook: Arc<Webhook>,
     services: services::Services,
+    webpush: WebPush,
 }
 
 impl Channels {
@@ -52,7 +59,8 @@ impl Channels {
     pub fn open(settings: &Settings, clock: Arc<dyn Clock>, random: &dyn Fn(&mut [u8])) -> Result<Self, SetupError> {
         let mail = if settings.mail.host.is_empty() { None } else { Some(Mail::new(&settings.mail, clock.clone())?) };
         let services = services::Services::open(&settings.channels)?;
-        Ok(Self { mail, webhook: Arc::new(Webhook::open(&settings.data_dir, clock, random)?), services })
+        let webpush = WebPush::open(settings, clock.clone())?;
+        Ok(Self { mail, webhook: Arc::new(Webhook::open(&settings.data_dir, clock, random)?), services, webpush })
     }
 }
 
@@ -70,7 +78,7 @@ impl Notifier for Channels {
     fn serves(&self, channel: Channel) -> bool {
         match channel {
             Channel::Mail => self.mail.is_some(),
-            Channel::Webhook => true,
+            Channel::Webhook | Channel::Webpush => true,
             Channel::Irc | Channel::Web => false,
             other => self.services.serves(other),
         }
@@ -121,6 +129,14 @@ impl Notifier for Channels {
             }
             _ => Err(not_set_up(channel)),
         }
+    }
+
+    async fn push_key(&self) -> Result<String, NotifyError> {
+        self.webpush.key().await
+    }
+
+    async fn push(&self, to: &PushTo, what: Push<'_>, idempotency_key: &str) -> Result<(), PushError> {
+        self.webpush.push(to, what, idempotency_key).await
     }
 }
 

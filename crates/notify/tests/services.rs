@@ -47,6 +47,7 @@ fn open(dir: &std::path::Path, server: &FakeWebhook) -> Channels {
         twilio_account: "AC1".to_owned(),
         twilio_token_file: Some(token),
         twilio_from: "+15550100".to_owned(),
+        ..Own::default()
     };
     let settings = Settings { data_dir: dir.to_owned(), channels, ..Settings::default() };
     Channels::open(&settings, Arc::new(TestClock::default()), &|bytes| bytes.fill(7)).unwrap()
@@ -62,7 +63,7 @@ fn ways(server: &FakeWebhook) -> Vec<(Channel, String)> {
         Channel::Sms | Channel::Voice => "+4930123456".to_owned(),
         _ => "KEY".to_owned(),
     };
-    let own = [Channel::Mail, Channel::Irc, Channel::Webhook, Channel::Web];
+    let own = [Channel::Mail, Channel::Irc, Channel::Webhook, Channel::Web, Channel::Webpush];
     Channel::ALL.into_iter().filter(|c| !own.contains(c)).map(|c| (c, to(c))).collect()
 }
 

@@ -62,6 +62,7 @@ fn open(dir: &Path, server: &FakeWebhook, smtp: Option<&FakeSmtp>) -> Channels {
         twilio_account: "AC1".to_owned(),
         twilio_token_file: Some(token),
         twilio_from: "+15550100".to_owned(),
+        ..Own::default()
     };
     let mail = smtp.map_or_else(Mail::default, |smtp| Mail {
         host: "127.0.0.1".to_owned(),

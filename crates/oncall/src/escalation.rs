@@ -17,6 +17,9 @@ pub struct Escalation {
     /// Which incident of its policy it is, from 0: where a step in turns begins.
     #[serde(default)]
     pub turn: u64,
+    /// Its first step asks whoever deployed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub led: bool,
 }
 
 /// Who stands behind a target.
@@ -72,7 +75,7 @@ pub enum Effect {
 impl Escalation {
     /// A fresh escalation; its first step is due now.
     pub fn new(policy: Policy, now: Timestamp) -> Self {
-        Self { policy, progress: Progress::Waiting { step: 0, round: 0, next_at: now }, turn: 0 }
+        Self { policy, progress: Progress::Waiting { step: 0, round: 0, next_at: now }, turn: 0, led: false }
     }
     #[must_use]
     pub fn in_turn(self, turn: u64) -> Self {

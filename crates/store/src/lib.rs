@@ -25,6 +25,7 @@ pub mod oncall;
 pub mod page_updates;
 pub mod people;
 pub mod permits;
+pub mod push_browsers;
 
 mod db;
 mod engine;

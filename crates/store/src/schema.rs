@@ -51,6 +51,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0066_incident_endings",
     "0067_page_updates",
     "0068_heartbeats",
+    "0071_push_browsers",
 ];
 
 /// Applies what is missing, all of it in one transaction.

@@ -25,6 +25,8 @@ pub struct Hook {
     pub headers: Vec<(String, String)>,
     /// As text.
     pub body: String,
+    /// As it came.
+    pub bytes: Vec<u8>,
 }
 
 impl Hook {
@@ -107,7 +109,7 @@ async fn converse(stream: TcpStream, inbox: &Inbox<Hook>, said: &str) -> std::io
     stream.read_line(&mut line).await?;
     let mut words = line.split_whitespace().map(str::to_owned);
     let (Some(method), Some(path)) = (words.next(), words.next()) else { return Ok(()) };
-    let mut hook = Hook { method, path, headers: Vec::new(), body: String::new() };
+    let mut hook = Hook { method, path, headers: Vec::new(), body: String::new(), bytes: Vec::new() };
     loop {
         line.clear();
         stream.read_line(&mut line).await?;
@@ -118,6 +120,7 @@ async fn converse(stream: TcpStream, inbox: &Inbox<Hook>, said: &str) -> std::io
     let mut body = vec![0; length.min(BODY_BYTES_MAX)];
     stream.read_exact(&mut body).await?;
     hook.body = String::from_utf8_lossy(&body).into_owned();
+    hook.bytes = body;
     let status = match inbox.attempt() {
         Answer::Accept => {
             inbox.push(hook);

@@ -29,6 +29,13 @@ export const people = {
   testPage: (login: string) => unwrap(POST("/api/people/{login}/test-page", { params: { path: { login } } })),
 };
 
+export const browsers = {
+  list: () => unwrap(GET("/api/browsers")),
+  put: (body: T.NewBrowser) => unwrap(POST("/api/browsers", { body })),
+  remove: (id: string) => unwrap(DELETE("/api/browsers/{id}", { params: { path: { id } } })),
+  test: (id: string) => unwrap(POST("/api/browsers/{id}/test", { params: { path: { id } } })),
+};
+
 export const tokens = {
   list: () => unwrap(GET("/api/tokens")),
   create: (body: T.NewToken) => unwrap(POST("/api/tokens", { body })) as Promise<T.TokenCreated>,
@@ -208,6 +215,7 @@ export const incidents = {
   list: (state: string) => unwrap(GET("/api/incidents", { params: { query: given({ state }) } })),
   get: (n: number) => unwrap(GET("/api/incidents/{n}", { params: { path: { n } } })),
   open: (body: { title: string; service?: string; severity: string }) => unwrap(POST("/api/incidents", { body })),
+  pageWhy: (id: string) => unwrap(GET("/api/pages/{id}/why", { params: { path: { id } } })),
   /** The newest pages of all incidents, tests among them. */
   pages: () => unwrap(GET("/api/pages", { params: { query: {} } })),
   acknowledge: (n: number) => unwrap(POST("/api/incidents/{n}/acknowledge", { params: { path: { n } } })),

@@ -699,6 +699,138 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/browsers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The server's public key for subscriptions, and one's own browsers that take pages. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PushView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Takes a browser's subscription, so that pages come there. At most ten of a person; the same one again is no other. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewBrowser"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Browser"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/browsers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Sends no pages there any more. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BrowserDone"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/browsers/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pushes a test there, and answers when its push service took it. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["BrowserDone"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat/link": {
         parameters: {
             query?: never;
@@ -5204,6 +5336,43 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["PageList"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pages/{id}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why a page went to its person: the step, the schedule with its layer or override, quiet hours, the order of the ways. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["PageWhyView"];
                     };
                 };
             };
@@ -10302,6 +10471,24 @@ export interface components {
             at: string;
             error?: string | null;
         };
+        /** @description A browser that takes pages; its keys and its address are told to nobody. */
+        Browser: {
+            /** @description The digest of its address: the first 32 hexadecimal digits of its SHA-256. */
+            id: string;
+            label: string;
+            /** @description The host of its push service. */
+            service: string;
+            added_at: string;
+        };
+        BrowserDone: {
+            done: boolean;
+        };
+        BrowserKeys: {
+            /** @description A P-256 public key, base64url. */
+            p256dh: string;
+            /** @description A secret of 16 bytes, base64url. */
+            auth: string;
+        };
         /** @description The address of a person's calendar. The secret in it is shown this once. */
         CalendarAddress: {
             url: string;
@@ -12469,6 +12656,21 @@ export interface components {
             state: string;
             summary: string;
         };
+        /** @description What a browser's `PushSubscription` says of itself. */
+        NewBrowser: {
+            /** @description The address that its push service gave it; https, at most 2,048 bytes. */
+            endpoint: string;
+            keys: components["schemas"]["BrowserKeys"];
+            /** @description What the person calls it, such as `Firefox on Linux`; at most 80 characters. */
+            label?: string;
+        };
+        /** @description What a page needs to turn pages on in its browser. */
+        PushView: {
+            /** @description The server's public key (VAPID, RFC 8292), base64url: the `applicationServerKey` of subscriptions. */
+            key: string;
+            /** @description One's own. */
+            browsers: components["schemas"]["Browser"][];
+        };
         /** @description Somebody who may be paged within two weeks. */
         ReadinessPerson: {
             login: string;
@@ -12829,6 +13031,12 @@ export interface components {
         PageList: {
             items: components["schemas"]["PageView"][];
         };
+        /** @description One reason for a page. */
+        PageReason: {
+            /** @description `step`, `deployer`, `turn`, `schedule`, `person`, `copy`, `quiet` or `ways`. */
+            stage: string;
+            because: string;
+        };
         PageView: {
             id: string;
             /** Format: int64 */
@@ -12856,6 +13064,18 @@ export interface components {
             news?: components["schemas"]["NewsView"][];
             due_at: string;
             delivered_at?: string | null;
+        };
+        /** @description Why this person, by these ways, then. */
+        PageWhyView: {
+            page: components["schemas"]["PageView"];
+            /** @description What was decided when it was queued, as the record says it; nothing for a test page. */
+            text?: string | null;
+            /**
+             * Format: int64
+             * @description The event in the record.
+             */
+            seq?: number | null;
+            reasons: components["schemas"]["PageReason"][];
         };
         Panel: {
             title: string;
@@ -13021,6 +13241,11 @@ export interface components {
             contact?: components["schemas"]["Contact"];
             disabled?: boolean;
             has_password?: boolean;
+            /**
+             * Format: int32
+             * @description Browsers in which the person turned pages on; they are reached by the channel `webpush`.
+             */
+            browsers?: number;
         };
         /** @enum {string} */
         PersonKind: "developer" | "operator";

@@ -36,9 +36,11 @@ use tokio_util::sync::CancellationToken;
 use crate::App;
 
 pub use keyed::KEY_LABEL;
-pub use mute_looks::{CalendarAsk, MuteCalendar, MutePreview, MutedAlert, MuteTurn};
+pub use mute_looks::{CalendarAsk, MuteCalendar, MutePreview, MuteTurn, MutedAlert};
 pub use mutes::{Matchers, NewMute};
-pub use ports::{Channel, Notice, Notifier, NotifyError, RuleSource, Update, UpdateKind, WebhookPoster};
+pub use ports::{
+    Channel, Notice, Notifier, NotifyError, Push, PushError, PushTo, RuleSource, Update, UpdateKind, WebhookPoster,
+};
 pub use received::PostedAlert;
 pub use seen::{AlertingStatus, SeenAlert};
 pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, SuspectView, TurnView};

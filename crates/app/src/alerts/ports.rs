@@ -25,6 +25,8 @@ pub enum Channel {
     Ntfy,
     Gotify,
     Pushover,
+    /// Every browser in which the person turned pages on.
+    Webpush,
     Pagerduty,
     Opsgenie,
     /// A text message, and a call.
@@ -33,7 +35,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Mail,
         Self::Irc,
         Self::Webhook,
@@ -47,6 +49,7 @@ impl Channel {
         Self::Ntfy,
         Self::Gotify,
         Self::Pushover,
+        Self::Webpush,
         Self::Pagerduty,
         Self::Opsgenie,
         Self::Sms,
@@ -68,6 +71,7 @@ impl Channel {
             Self::Ntfy => "ntfy",
             Self::Gotify => "gotify",
             Self::Pushover => "pushover",
+            Self::Webpush => "webpush",
             Self::Pagerduty => "pagerduty",
             Self::Opsgenie => "opsgenie",
             Self::Sms => "sms",
@@ -97,6 +101,7 @@ impl Channel {
                 Some("a key without blanks")
             }
             Self::Mail | Self::Webhook | Self::Irc | Self::Web => Some("a field of its own, not one of `channels`"),
+            Self::Webpush => Some("the browser's own: turn it on in that browser, on the Settings page"),
             _ => None,
         }
     }
@@ -148,7 +153,8 @@ impl Channel {
             | Self::Teams
             | Self::Ntfy
             | Self::Gotify
-            | Self::Pushover => !matches!(kind, UpdateKind::Acknowledged),
+            | Self::Pushover
+            | Self::Webpush => !matches!(kind, UpdateKind::Acknowledged),
             other => other.edits(),
         }
     }
@@ -200,6 +206,32 @@ pub struct NotifyError {
     pub message: String,
 }
 
+/// A browser that takes pushes, as its `PushSubscription` says (Push API).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushTo {
+    /// Given by the browser's push service; who has it and the keys can push.
+    pub endpoint: String,
+    /// Its P-256 public key, base64url.
+    pub p256dh: String,
+    /// Its secret, base64url.
+    pub auth: String,
+}
+
+/// What is pushed to a browser.
+#[derive(Debug, Clone, Copy)]
+pub enum Push<'a> {
+    Page(&'a Notice),
+    News(&'a Update),
+}
+
+/// Why a browser was not pushed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PushError {
+    /// The push service knows it no more; it never will again.
+    Gone,
+    Failed(NotifyError),
+}
+
 /// Sends messages; implemented by the crate `notify`.
 #[async_trait]
 pub trait Notifier: Send + Sync {
@@ -235,6 +267,16 @@ pub trait Notifier: Send + Sync {
     ) -> Result<(), NotifyError> {
         let message = format!("{} tells nothing after the page", channel.as_str());
         Err(NotifyError { too_large: false, permanent: true, retry_after_ms: None, message })
+    }
+    /// The public key that browsers subscribe with, base64url.
+    async fn push_key(&self) -> Result<String, NotifyError> {
+        let message = "pushes to browsers are not set up".to_owned();
+        Err(NotifyError { too_large: false, permanent: true, retry_after_ms: None, message })
+    }
+    /// Pushes to one browser, and returns when its push service has taken the message.
+    async fn push(&self, _to: &PushTo, _what: Push<'_>, _idempotency_key: &str) -> Result<(), PushError> {
+        let message = "pushes to browsers are not set up".to_owned();
+        Err(PushError::Failed(NotifyError { too_large: false, permanent: true, retry_after_ms: None, message }))
     }
 }
 

@@ -86,7 +86,7 @@ pub(crate) fn body(row: &store::AlertRow) -> Result<Body, Fault> {
 }
 
 /// `critical`, `warning` or `info`; what a label says otherwise counts as the nearest.
-fn severity(labels: &Labels) -> &'static str {
+pub(super) fn severity(labels: &Labels) -> &'static str {
     match labels.get("severity").unwrap_or("") {
         "critical" | "page" | "error" | "emergency" | "high" => "critical",
         "info" | "none" | "low" | "debug" => "info",
@@ -114,10 +114,17 @@ pub(crate) fn summary(alert: &Alert) -> String {
     }
 }
 
-fn row(origin: &Origin, alert: &Alert, incident: Option<i64>, body: String) -> store::AlertRow {
-    let label = |name: &str| alert.labels.get(name).map(str::to_owned);
-    let environment = label("environment").or_else(|| label("env"));
+/// Service and environment of an alert, by its labels.
+pub(super) fn place(labels: &Labels) -> (Option<String>, Option<String>) {
+    let label = |name: &str| labels.get(name).map(str::to_owned);
     let service = label("service");
+    let environment = label("environment").or_else(|| label("env"));
+    let environment = environment.or_else(|| service.is_some().then(|| "production".to_owned()));
+    (service, environment)
+}
+
+fn row(origin: &Origin, alert: &Alert, incident: Option<i64>, body: String) -> store::AlertRow {
+    let (service, environment) = place(&alert.labels);
     store::AlertRow {
         fingerprint: alert.fingerprint.clone(),
         rule_file: origin.file.clone(),
@@ -125,7 +132,7 @@ fn row(origin: &Origin, alert: &Alert, incident: Option<i64>, body: String) -> s
         rule: origin.rule.clone(),
         state: alert.state.as_str().to_owned(),
         severity: severity(&alert.labels).to_owned(),
-        environment: environment.or_else(|| service.is_some().then(|| "production".to_owned())),
+        environment,
         service,
         pages: would_page(&alert.labels),
         active_since: alert.active_since,

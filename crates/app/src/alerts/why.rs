@@ -2,14 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tenfold_alerting::pipeline::{Effect, Explanation, Incoming, Input, Notification, explain, simulate};
+use tenfold_alerting::pipeline::{Effect, Explanation, Incoming, Input, Notification, Planned, explain, simulate};
 use tenfold_alerting::webhook::{has_userinfo, masked};
-use tenfold_alerting::{ReceiverSpec, import_alertmanager, parse_matchers};
+use tenfold_alerting::{ReceiverSpec, Routing, Rule, import_alertmanager, parse_matchers};
 use tenfold_store::{alerts as store, events::EventQuery};
 use tenfold_types::{EventDraft, Fault, Labels, MatcherOp, Timestamp};
 use utoipa::ToSchema;
 
 use super::pipeline::{self, look};
+use super::{received, transitions};
+use crate::incidents::{ForetoldIncident, Told};
 use crate::{App, Caller, Role};
 
 /// How far a simulation looks.
@@ -67,6 +69,8 @@ pub struct Foretold {
     pub notifications: Vec<Foreseen>,
     /// Whether it opens an incident, by its labels: critical ones do, or what `page` says.
     pub pages: bool,
+    /// Its incident, and whom that pages; none when nobody is paged for it within a day.
+    pub incident: Option<ForetoldIncident>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -187,14 +191,53 @@ impl App {
             generator_url: None,
         }]);
         let fingerprint = &explanation.fingerprint;
-        let planned = simulate(look.context(), &look.state, &[(at, input)], at.plus_ms(HORIZON_MS));
+        let until = at.plus_ms(HORIZON_MS);
+        let planned = simulate(look.context(), &look.state, &[(at, input)], until);
+        let pages = transitions::would_page(&labels);
+        let told = paging(&look.held.routing, &planned, fingerprint).map(|(at, r)| (at, r.policy.clone()));
+        let incident = if pages { self.foretold_incident(fingerprint, &labels, at, told, until).await? } else { None };
         let about = planned.into_iter().filter_map(|p| match p.effect {
             Effect::Notify(n) if n.firing.contains(fingerprint) => Some(Foreseen { at: p.at, notification: n }),
             _ => None,
         });
         let notifications = about.take(NOTIFICATIONS_MAX).collect();
-        let pages = super::transitions::would_page(&labels);
-        Ok(Foretold { labels, at, firing: fires, explanation, notifications, pages })
+        Ok(Foretold { labels, at, firing: fires, explanation, notifications, pages, incident })
+    }
+
+    /// The incident of an alert that is told of at an instant for the first time, or the one that it has.
+    async fn foretold_incident(
+        &self,
+        fingerprint: &str,
+        labels: &Labels,
+        asked_at: Timestamp,
+        told: Option<(Timestamp, Option<String>)>,
+        until: Timestamp,
+    ) -> Result<Option<ForetoldIncident>, Fault> {
+        let key = fingerprint.to_owned();
+        let row = self.read(move |tx| Ok(store::get(tx, &key)?)).await?.filter(|r| r.ended_at.is_none());
+        let has = row.as_ref().and_then(|r| r.incident);
+        let (at, policy) = match (has, told) {
+            (Some(_), _) => (asked_at, None),
+            (None, Some(told)) => told,
+            (None, None) => return Ok(None),
+        };
+        let (group, rule) = match row {
+            Some(row) => (row.rule_group, row.rule),
+            None => self.rule_named(labels.get("alertname").unwrap_or("alert")),
+        };
+        let (service, environment) = transitions::place(labels);
+        let critical = transitions::severity(labels) == "critical";
+        let told = Told { service, environment, group, rule, critical, policy, at, has };
+        self.incident_foretell(told, until).await.map(Some)
+    }
+
+    /// The group of the rule with this name; what no rule is called comes from a sender.
+    fn rule_named(&self, name: &str) -> (String, String) {
+        let groups = self.alerts.groups.read().clone();
+        let is_it = |rule: &Rule| matches!(rule, Rule::Alert(r) if r.alert == name);
+        let found = groups.iter().find(|running| running.group.rules.iter().any(is_it));
+        let group = found.map_or_else(|| received::GROUP.to_owned(), |running| running.group.name.clone());
+        (group, name.to_owned())
     }
 
     /// What was decided of an alert, and what the stages say of it now.
@@ -216,13 +259,23 @@ impl App {
             .map(|e| Decided { at: e.recorded_at, seq: e.seq, text: e.text, decisions: e.data["decisions"].clone() })
             .collect();
         let now = if row.ended_at.is_none() && row.state != "pending" {
-            let labels = Asked::Labels(super::transitions::body(&row)?.alert.labels);
+            let labels = Asked::Labels(transitions::body(&row)?.alert.labels);
             Some(self.alert_simulate(Question { labels, at: None }).await?)
         } else {
             None
         };
         Ok(WhyView { fingerprint: fingerprint.to_owned(), decided, now })
     }
+}
+
+/// When somebody is paged for an alert, and by whose receiver: the first that is not quiet.
+fn paging<'a>(routing: &'a Routing, planned: &[Planned], fingerprint: &str) -> Option<(Timestamp, &'a ReceiverSpec)> {
+    planned.iter().find_map(|p| match &p.effect {
+        Effect::Notify(n) if n.new.iter().any(|f| f == fingerprint) => {
+            routing.receivers.get(&n.receiver).filter(|r| !r.quiet).map(|r| (p.at, r))
+        }
+        _ => None,
+    })
 }
 
 /// `name=value` pairs, as the command line and chat write them.

@@ -10,7 +10,7 @@ use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
 use tokio::task::JoinHandle;
 
 use super::{
-    UnderWay,
+    UnderWay, browsers,
     escalate::{by_system, hurry},
     message::{TEST_INCIDENT, notice},
     owed::owe_late,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     App, Txn,
-    alerts::{Channel, Lease, Notice, NotifyError},
+    alerts::{Channel, Lease, Notice, NotifyError, Push},
 };
 
 /// Deliveries under way at a time.
@@ -134,6 +134,10 @@ async fn send(app: &App, claimed: &Claimed) -> Result<Option<String>, NotifyErro
                 app.chat_direct(&claimed.login, &text).await.map(|()| None).map_err(|fault| later(fault.message))
             }
             Channel::Web => Ok(None),
+            Channel::Webpush => {
+                let (what, key) = (Push::Page(&claimed.notice), &claimed.delivery.idempotency_key);
+                browsers::push(app, &claimed.login, what, key).await.map(|()| None)
+            }
             channel => {
                 let Some(notifier) = app.alerts.notifier.read().clone() else {
                     return Err(later("no channel is connected".to_owned()));

@@ -1,22 +1,20 @@
 //! Escalations: take the next step of every incident whose time has come. The pages, the escalation's state and the
 //! events are one transaction, so a step is taken once however often the process dies.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
-use tenfold_oncall::{Answer, Effect, Input, Target, TargetKind, step};
-use tenfold_store::{Tx, incidents as store};
+use tenfold_oncall::{Effect, Input, step};
+use tenfold_store::incidents as store;
 use tenfold_types::{Actor, Fault, PageId, Severity, Source, Timestamp};
 
 use super::{
     message::TEST_INCIDENT,
     open::record,
+    reasons::{Known, PageReason, of_step},
     stored::{COPY, Incident, State, person, word},
 };
 use crate::{
     App, Txn,
     alerts::{Channel, Lease},
-    oncall,
     people::{Person, Planned, planned},
 };
 
@@ -60,21 +58,39 @@ impl Channels {
 
     /// How this person is reached: channels with addresses.
     pub(super) fn for_person(&self, person: &Person) -> Vec<(Channel, String)> {
-        let ways = self.0.iter().map(|channel| (*channel, person.contact.address(*channel).to_owned()));
+        let ways = self.0.iter().map(|channel| (*channel, person.address(*channel).to_owned()));
         ways.filter(|(_, address)| !address.is_empty()).collect()
     }
 
-    /// The ways of one page in the order in which they ring, by the person's own rules. In their quiet hours a page that
-    /// can wait goes by quiet ways alone; who has none is told by all.
-    fn for_page(&self, person: &Person, critical: bool, now: Timestamp) -> Vec<Planned> {
+    /// The ways of one page in the order in which they ring, by the person's own rules, and why these. In their quiet hours
+    /// a page that can wait goes by quiet ways alone; who has none is told by all.
+    pub(super) fn for_page(&self, person: &Person, critical: bool, now: Timestamp) -> (Vec<Planned>, Vec<PageReason>) {
         let mut ways = self.for_person(person);
-        let quiet = person.contact.quiet.as_ref().filter(|q| !critical && q.covers(now, &person.timezone));
-        if let Some(quiet) = quiet
-            && ways.iter().any(|(channel, _)| quiet.allows(channel.as_str()))
-        {
-            ways.retain(|(channel, _)| quiet.allows(channel.as_str()));
+        let mut reasons = Vec::new();
+        if let Some(quiet) = person.contact.quiet.as_ref().filter(|q| q.covers(now, &person.timezone)) {
+            let hours = format!("quiet hours from {} to {} hold", quiet.from, quiet.to);
+            let because = if critical {
+                format!("{hours}, but it is critical")
+            } else if ways.iter().any(|(channel, _)| quiet.allows(channel.as_str())) {
+                ways.retain(|(channel, _)| quiet.allows(channel.as_str()));
+                format!("{hours}: only by ways that are quiet")
+            } else {
+                format!("{hours}, but there is no quiet way, so by all")
+            };
+            reasons.push(PageReason::new("quiet", because));
         }
-        planned(person.contact.rules.as_ref(), critical, ways)
+        let rules = person.contact.rules.as_ref();
+        let own = rules.is_some_and(|r| !(if critical { &r.critical } else { &r.other }).is_empty());
+        let planned = planned(rules, critical, ways);
+        let times: Vec<String> =
+            planned.iter().map(|w| format!("{} after {} s", w.channel.as_str(), w.after_ms / 1_000)).collect();
+        let because = match (planned.is_empty(), own) {
+            (true, _) => "no channel that is set up has an address".to_owned(),
+            (false, true) => format!("by the person's own rules: {}", times.join(", ")),
+            (false, false) => format!("one way after another: {}", times.join(", ")),
+        };
+        reasons.push(PageReason::new("ways", because));
+        (planned, reasons)
     }
 }
 
@@ -87,11 +103,12 @@ fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
     if escalation.next_at().is_none_or(|at| at > now) {
         return Ok(());
     }
-    let answers = answers(t.tx(), &escalation.policy, now)?;
-    let (escalation, effects) =
-        step(escalation, &Input::Tick, now, &mut |target| answers.get(target).cloned().unwrap_or_default());
+    let behind = Known::default().behind(t.tx(), &escalation.policy.steps, now)?;
+    let (escalation, effects) = step(escalation, &Input::Tick, now, &mut |target| {
+        behind.get(target).map(|b| b.answer.clone()).unwrap_or_default()
+    });
     let policy = escalation.policy.clone();
-    incident.body.escalation = Some(escalation);
+    incident.body.escalation = Some(escalation.clone());
     incident.write(t.tx())?;
     for effect in effects {
         match effect {
@@ -107,7 +124,9 @@ fn one(t: &mut Txn<'_>, number: i64, channels: &Channels) -> Result<(), Fault> {
                     t.record(by_system(&incident, "page.escalated", text, Severity::Warning).data(data))?;
                 }
                 for (login, copy) in people.iter().map(|p| (p, false)).chain(shadows.iter().map(|p| (p, true))) {
-                    page(t, &incident, &Place { step: step as i64, round: i64::from(round), copy }, login, channels)?;
+                    let because = of_step(&escalation, step, round, login, &behind);
+                    let place = Place { step: step as i64, round: i64::from(round), copy, because };
+                    page(t, &incident, place, login, channels)?;
                 }
                 hurry(t, number)?;
             }
@@ -135,54 +154,29 @@ pub(super) fn by_system(
     record(incident, Actor::system(), Source::System, kind, text, severity)
 }
 
-/// Who stands behind each target of a policy now, as far as they can be paged.
-fn answers(
-    tx: &mut dyn Tx,
-    policy: &tenfold_oncall::Policy,
-    now: Timestamp,
-) -> Result<BTreeMap<Target, Answer>, Fault> {
-    let mut out = BTreeMap::new();
-    for target in policy.steps.iter().flat_map(|s| &s.targets) {
-        let found = match target.kind {
-            TargetKind::Person => Answer { people: vec![target.name.clone()], shadows: Vec::new() },
-            TargetKind::Schedule => oncall::on_call(tx, &target.name, target.offset, now)?.unwrap_or_default(),
-        };
-        let answer = Answer { people: known(tx, found.people)?, shadows: known(tx, found.shadows)? };
-        out.insert(target.clone(), answer);
-    }
-    Ok(out)
-}
-
-fn known(tx: &mut dyn Tx, logins: Vec<String>) -> Result<Vec<String>, Fault> {
-    let mut out = Vec::new();
-    for login in logins {
-        if person(tx, &login)?.is_some() {
-            out.push(login);
-        }
-    }
-    Ok(out)
-}
-
 /// Where in an escalation a page stands.
 pub(super) struct Place {
     pub step: i64,
     pub round: i64,
     /// For somebody who learns: nobody waits for them.
     pub copy: bool,
+    /// Why it is paged there.
+    pub because: Vec<PageReason>,
 }
 
 /// Decides a page: its row, one delivery for each way at its time, one event.
 pub(super) fn page(
     t: &mut Txn<'_>,
     incident: &Incident,
-    place: &Place,
+    place: Place,
     login: &str,
     channels: &Channels,
 ) -> Result<(), Fault> {
     let now = t.now();
-    let &Place { step, round, copy } = place;
+    let Place { step, round, copy, because: mut reasons } = place;
     let Some(person) = person(t.tx(), login)? else { return Ok(()) };
-    let ways = channels.for_page(&person, incident.body.severity == "critical", now);
+    let (ways, why) = channels.for_page(&person, incident.body.severity == "critical", now);
+    reasons.extend(why);
     let id = PageId::new(now, t.entropy()).to_string();
     let state = if ways.is_empty() { word::FAILED } else { word::DUE };
     let row = store::PageRow {
@@ -230,6 +224,7 @@ pub(super) fn page(
     let data = json!({
         "page": id, "person": login, "person_name": person.name, "person_kind": person.kind,
         "step": step, "round": round, "channels": names, "after_ms": after_ms, "copy": copy,
+        "because": reasons,
     });
     let event = if ways.is_empty() {
         let text = format!(

@@ -5,13 +5,17 @@
 //! least once: `sending` with an idempotency key is committed before anything leaves, and what a crash left in `sending`
 //! is sent again under the same key. What was acknowledged is never sent again.
 
+mod browsers;
 mod deliver;
 mod escalate;
+mod foretell;
 mod manage;
 mod message;
 mod open;
 mod owed;
+mod page_why;
 mod paged;
+mod reasons;
 mod reopen;
 mod stored;
 mod story;
@@ -29,10 +33,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
+pub use foretell::{ForetoldIncident, ForetoldPage, ForetoldStep};
 pub use manage::{Acknowledged, NewIncident, Resolution};
+pub use page_why::PageWhyView;
+pub use reasons::PageReason;
 pub use story::TimelineEventView;
 pub use views::{AttemptView, EscalationView, IncidentView, NewsView, PageView, PlannedView};
 
+pub(crate) use foretell::Told;
 pub(crate) use open::{GuardIncident, alert_ended, join, number_for, open_by_guard};
 pub(crate) use paged::paged_since;
 pub(crate) use stored::acknowledged_by;

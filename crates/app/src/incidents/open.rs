@@ -32,9 +32,14 @@ const FALLBACK_POLICY: &str = "default";
 const DEPLOY_EVENTS_MAX: usize = 500;
 
 fn key(row: &AlertRow) -> String {
-    match (&row.service, &row.environment) {
-        (Some(service), environment) => format!("{service}/{}", environment.as_deref().unwrap_or("")),
-        (None, _) => format!("rule:{}/{}", row.rule_group, row.rule),
+    key_of(row.service.as_deref(), row.environment.as_deref(), &row.rule_group, &row.rule)
+}
+
+/// What an open incident is found by.
+pub(super) fn key_of(service: Option<&str>, environment: Option<&str>, group: &str, rule: &str) -> String {
+    match service {
+        Some(service) => format!("{service}/{}", environment.unwrap_or("")),
+        None => format!("rule:{group}/{rule}"),
     }
 }
 
@@ -237,16 +242,49 @@ pub(super) fn record(
 
 /// The escalation of a new incident: its policy, led by the deployer when it says so, in its turn.
 fn escalation_for(t: &mut Txn<'_>, new: &New) -> Result<Option<Escalation>, Fault> {
-    let Some(mut policy) = policy_for(t.tx(), new.policy.as_deref(), new.service.as_deref())? else { return Ok(None) };
     let now = t.now();
-    if let (Some(first), Some(service)) = (&policy.deployer_first, &new.service) {
-        let since = now.plus_ms(-first.within_ms);
-        if let Some(deployer) = last_deployer(t.tx(), service, new.environment.as_deref(), since)? {
+    let (service, environment) = (new.service.as_deref(), new.environment.as_deref());
+    let Some(escalation) = fresh(t.tx(), new.policy.as_deref(), service, environment, now)? else { return Ok(None) };
+    let name = turn_of(&escalation.policy);
+    let turn = if in_turns(&escalation.policy) { counters::next(t.tx(), &name)? - 1 } else { 0 };
+    Ok(Some(escalation.in_turn(u64::try_from(turn).unwrap_or(0))))
+}
+
+/// The escalation that an incident opening at `at` would have, in the turn that is next.
+pub(super) fn escalation_next(
+    tx: &mut dyn Tx,
+    policy: Option<&str>,
+    service: Option<&str>,
+    environment: Option<&str>,
+    at: Timestamp,
+) -> Result<Option<Escalation>, Fault> {
+    let Some(escalation) = fresh(tx, policy, service, environment, at)? else { return Ok(None) };
+    let turn = if in_turns(&escalation.policy) { counters::last(tx, &turn_of(&escalation.policy))? } else { 0 };
+    Ok(Some(escalation.in_turn(u64::try_from(turn).unwrap_or(0))))
+}
+
+fn fresh(
+    tx: &mut dyn Tx,
+    policy: Option<&str>,
+    service: Option<&str>,
+    environment: Option<&str>,
+    at: Timestamp,
+) -> Result<Option<Escalation>, Fault> {
+    let Some(mut policy) = policy_for(tx, policy, service)? else { return Ok(None) };
+    let mut led = false;
+    if let (Some(first), Some(service)) = (&policy.deployer_first, service) {
+        let since = at.plus_ms(-first.within_ms);
+        if let Some(deployer) = last_deployer(tx, service, environment, since)? {
             policy = policy.led_by(&deployer);
+            led = true;
         }
     }
-    let turn = if in_turns(&policy) { counters::next(t.tx(), &format!("policy_turn.{}", policy.name))? - 1 } else { 0 };
-    Ok(Some(Escalation::new(policy, now).in_turn(u64::try_from(turn).unwrap_or(0))))
+    Ok(Some(Escalation { led, ..Escalation::new(policy, at) }))
+}
+
+/// The counter of a policy's incidents.
+fn turn_of(policy: &Policy) -> String {
+    format!("policy_turn.{}", policy.name)
 }
 
 fn in_turns(policy: &Policy) -> bool {

@@ -73,7 +73,7 @@ pub(super) fn reopen(
 
 /// Where the escalation goes on: with the time that was left when it ended. One that had run out with nobody answering goes
 /// through its policy once more, as `round`.
-fn resumed(before: Progress, round: u32, ended_at: Timestamp, now: Timestamp) -> Progress {
+pub(super) fn resumed(before: Progress, round: u32, ended_at: Timestamp, now: Timestamp) -> Progress {
     match before {
         Progress::Waiting { step, round, next_at } => {
             Progress::Waiting { step, round, next_at: later(next_at, ended_at, now) }

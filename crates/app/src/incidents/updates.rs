@@ -9,7 +9,7 @@ use tenfold_types::{Fault, Severity, Timestamp};
 use tokio::task::JoinHandle;
 
 use super::{
-    UnderWay,
+    UnderWay, browsers,
     deliver::{BATCH, PARALLEL_MAX, SEND_TIMEOUT, backoff_ms},
     escalate::by_system,
     message,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     App, Txn,
-    alerts::{Channel, Lease, NotifyError, Update, UpdateKind},
+    alerts::{Channel, Lease, NotifyError, Push, Update, UpdateKind},
 };
 
 /// After so many tries, an hour and more, it is no news any more.
@@ -118,7 +118,12 @@ async fn send(app: &App, claimed: &Claimed) -> Result<(), NotifyError> {
         return Err(later("no channel is connected".to_owned()));
     };
     let key = format!("{}.{}", claimed.update.page_key, claimed.row.revision);
-    let sending = notifier.update(claimed.channel, &claimed.target, &claimed.update, &key);
+    let sending = async {
+        match claimed.channel {
+            Channel::Webpush => browsers::push(app, &claimed.login, Push::News(&claimed.update), &key).await,
+            channel => notifier.update(channel, &claimed.target, &claimed.update, &key).await,
+        }
+    };
     match tokio::time::timeout(SEND_TIMEOUT, sending).await {
         Ok(answer) => answer,
         Err(_) => Err(later(format!("no answer within {} s", SEND_TIMEOUT.as_secs()))),

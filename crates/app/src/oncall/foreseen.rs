@@ -40,12 +40,7 @@ fn answer(schedules: &BTreeMap<String, Schedule>, target: &Target, at: Timestamp
         return Answer { people: vec![target.name.clone()], shadows: Vec::new() };
     }
     let Some(schedule) = schedules.get(&target.name) else { return Answer::default() };
-    let duty = schedule.duty_at(at);
-    let behind = usize::try_from(target.offset).unwrap_or(usize::MAX);
-    match behind.checked_sub(1) {
-        None => Answer { people: duty.people, shadows: duty.shadows },
-        Some(nth) => Answer { people: duty.behind.into_iter().skip(nth).take(1).collect(), shadows: Vec::new() },
-    }
+    super::standing(schedule, target.offset, at).0
 }
 
 /// Its limits keep this short: at most ten steps in eleven rounds.

@@ -109,15 +109,26 @@ fn held(row: &store::OverrideRow, removed_at: Option<Timestamp>) -> Result<Optio
     Ok((of.start < of.end).then_some(of))
 }
 
-/// Who stands at `offset` in `schedule` at `at`: 0 is on call, 1 the first behind, and so on. `None` when there is no
-/// such schedule.
-pub(crate) fn on_call(tx: &mut dyn Tx, name: &str, offset: u32, at: Timestamp) -> Result<Option<Answer>, Fault> {
-    let Some(schedule) = schedule(tx, name, at)? else { return Ok(None) };
-    let duty = schedule.duty_at(at);
-    Ok(Some(match offset {
-        0 => Answer { people: duty.people, shadows: duty.shadows },
-        n => Answer { people: duty.behind.into_iter().skip(n as usize - 1).take(1).collect(), shadows: Vec::new() },
-    }))
+/// Who stands at `offset` in a schedule at `at`, and why: 0 is on call, 1 the first behind, and so on.
+pub(crate) fn standing(schedule: &Schedule, offset: u32, at: Timestamp) -> (Answer, String) {
+    let (duty, name) = (schedule.duty_at(at), &schedule.name);
+    if let Some(nth) = usize::try_from(offset).unwrap_or(usize::MAX).checked_sub(1) {
+        let people = duty.behind.into_iter().skip(nth).take(1).collect();
+        let because = format!("stands in place {offset} behind whoever is on call in {name}");
+        return (Answer { people, shadows: Vec::new() }, because);
+    }
+    let because = if duty.fallback {
+        format!("nobody else is on call in {name}, so its fallback is")
+    } else {
+        let layer = duty.layer.as_ref().map(|(layer, _)| format!("layer {layer}"));
+        let over = duty.overrides.iter().map(|id| match schedule.overrides.iter().find(|o| o.id == *id) {
+            Some(o) => format!("override {id} by {}", o.by),
+            None => format!("override {id}"),
+        });
+        let by: Vec<String> = layer.into_iter().chain(over).collect();
+        format!("on call in {name} ({})", by.join(", "))
+    };
+    (Answer { people: duty.people, shadows: duty.shadows }, because)
 }
 
 pub(super) fn no_schedule(name: &str) -> Fault {

@@ -243,7 +243,7 @@ fn person(
     let person = facts.people.get(&login);
     let ways = person.map(|person| reach.ways(person)).unwrap_or_default();
     let unset = person.map(|person| {
-        let own = Channel::ALL.into_iter().filter(|c| !person.contact.address(*c).is_empty() && !ways.contains(c));
+        let own = Channel::ALL.into_iter().filter(|c| !person.address(*c).is_empty() && !ways.contains(c));
         own.map(|channel| channel.as_str().to_owned()).collect()
     });
     let account = match person {

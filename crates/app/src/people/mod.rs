@@ -3,6 +3,7 @@
 //! Deny by default. Passwords are hashed with Argon2id behind a limiter, tokens and sessions are kept as BLAKE3 hashes only.
 
 mod access;
+mod browsers;
 mod environments;
 mod passwords;
 mod profile;
@@ -23,6 +24,8 @@ use crate::App;
 use crate::record::mirror;
 
 pub use access::{Caller, Grant, Role};
+pub(crate) use browsers::to as push_to;
+pub use browsers::{Browser, BrowserKeys, NewBrowser, PushView};
 pub(crate) use environments::four_eyes;
 pub use environments::{Environment, EnvironmentSettings};
 pub use passwords::PASSWORD_CHARS_MIN;

@@ -41,8 +41,8 @@ pub struct Contact {
 }
 
 impl Contact {
-    /// Where a channel reaches this person; empty when it does not.
-    pub(crate) fn address(&self, channel: Channel) -> &str {
+    /// Where a channel reaches this person by what they say of themselves; empty when it does not.
+    fn address(&self, channel: Channel) -> &str {
         match channel {
             Channel::Mail => &self.email,
             Channel::Irc => &self.irc,
@@ -111,6 +111,14 @@ pub struct Person {
     pub disabled: bool,
     #[serde(default)]
     pub has_password: bool,
+    /// Browsers in which the person turned pages on; they are reached by the channel `webpush`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub browsers: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// What stands for an address that is not for the asker.
@@ -126,6 +134,14 @@ impl Person {
         self.contact.channels.values_mut().for_each(|to| HIDDEN.clone_into(to));
         if !self.contact.webhook.is_empty() {
             HIDDEN.clone_into(&mut self.contact.webhook);
+        }
+    }
+
+    /// Where a channel reaches this person; empty when it does not. Their browsers are found by the login.
+    pub(crate) fn address(&self, channel: Channel) -> &str {
+        match channel {
+            Channel::Webpush if self.browsers > 0 => &self.login,
+            other => self.contact.address(other),
         }
     }
 
@@ -185,10 +201,11 @@ impl App {
         }
         if let Some(contact) = &update.contact {
             let mut contact = contact.clone();
-            if let Some(before) = self.person(login).await? {
+            let before = self.person(login).await?;
+            if let Some(before) = &before {
                 contact.keep_hidden(&before.contact);
             }
-            check_contact(&contact)?;
+            check_contact(&contact, before.map_or(0, |person| person.browsers))?;
         }
         let password_hash = match &update.password {
             None => None,
@@ -217,6 +234,7 @@ impl App {
                         contact: Contact::default(),
                         disabled: false,
                         has_password: false,
+                        browsers: 0,
                     },
                 };
                 apply(&mut person, update.clone());
@@ -270,7 +288,7 @@ fn apply(person: &mut Person, update: PersonUpdate) {
     person.disabled = disabled.unwrap_or(person.disabled);
 }
 
-fn check_contact(contact: &Contact) -> Result<(), Fault> {
+fn check_contact(contact: &Contact, browsers: u32) -> Result<(), Fault> {
     const CONTACT_BYTES_MAX: usize = 512;
     if contact.channels.values().chain([&contact.webhook]).any(|to| to == HIDDEN) {
         return Err(Fault::invalid("`hidden` stands for the address that is there, and here there is none")
@@ -298,10 +316,10 @@ fn check_contact(contact: &Contact) -> Result<(), Fault> {
             Fault::invalid(format!("`{}` is not a web address", contact.webhook)).advice("start it with https://")
         );
     }
-    check_channels(contact)
+    check_channels(contact, browsers)
 }
 
-fn check_channels(contact: &Contact) -> Result<(), Fault> {
+fn check_channels(contact: &Contact, browsers: u32) -> Result<(), Fault> {
     const TARGET_BYTES_MAX: usize = 1_024;
     for (name, to) in &contact.channels {
         let Some(channel) = Channel::parse(name) else {
@@ -334,7 +352,10 @@ fn check_channels(contact: &Contact) -> Result<(), Fault> {
         }
     }
     match &contact.rules {
-        Some(rules) => rules.check(|channel| !contact.address(channel).is_empty()),
+        Some(rules) => rules.check(|channel| match channel {
+            Channel::Webpush => browsers > 0,
+            other => !contact.address(other).is_empty(),
+        }),
         None => Ok(()),
     }
 }

@@ -29,7 +29,7 @@ pub struct NotificationRules {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Method {
-    /// `mail`, `irc`, `webhook` or one of `channels`.
+    /// `mail`, `irc`, `webhook`, `webpush` (one's browsers) or one of `channels`.
     pub channel: String,
     /// Seconds after the page was decided; 0 for the first, at most 3600.
     #[serde(default)]

@@ -1,9 +1,11 @@
 //! From a rule that fires to somebody who acknowledges: the whole of alerting, escalation and delivery over a real store,
 //! with a clock that is moved, a source of samples and receivers that do as they are told.
 
+mod browsers;
 mod duty;
 mod figures;
 mod foreseen;
+mod foretold;
 mod growing;
 mod heartbeats;
 mod mutes;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, RuleSource, Update};
+use tenfold_app::alerts::{Channel, Notice, Notifier, NotifyError, Push, PushError, PushTo, RuleSource, Update};
 use tenfold_app::oncall::{PolicyUpdate, ScheduleUpdate};
 use tenfold_app::people::{Contact, PersonKind, PersonUpdate};
 use tenfold_app::{App, Caller, Grant, Role, Settings, metrics};
@@ -58,6 +58,10 @@ pub struct Receivers {
     pub updates: Mutex<Vec<Told>>,
     /// What the next of these calls are refused with.
     pub update_refusals: Mutex<VecDeque<NotifyError>>,
+    /// What browsers were told, by their addresses: the subject of a page, or the news.
+    pub pushed: Mutex<Vec<(String, String)>>,
+    /// What the push services of these addresses answer, until it is taken out.
+    pub push_refusals: Mutex<BTreeMap<String, PushError>>,
     /// Told when the process dies inside a call.
     died: tokio::sync::Notify,
 }
@@ -93,7 +97,7 @@ impl Receivers {
 #[async_trait]
 impl Notifier for Receivers {
     fn serves(&self, channel: Channel) -> bool {
-        matches!(channel, Channel::Mail | Channel::Webhook | Channel::Discord | Channel::Pagerduty)
+        matches!(channel, Channel::Mail | Channel::Webhook | Channel::Discord | Channel::Pagerduty | Channel::Webpush)
     }
     async fn send(&self, _channel: Channel, to: &str, message: &Notice, key: &str) -> Result<(), NotifyError> {
         self.calls.lock().push(key.to_owned());
@@ -133,6 +137,20 @@ impl Notifier for Receivers {
         }
         let told = Told { channel, to: to.to_owned(), key: key.to_owned(), update: update.clone() };
         self.updates.lock().push(told);
+        Ok(())
+    }
+    async fn push_key(&self) -> Result<String, NotifyError> {
+        Ok("KEY".to_owned())
+    }
+    async fn push(&self, to: &PushTo, what: Push<'_>, _key: &str) -> Result<(), PushError> {
+        if let Some(refusal) = self.push_refusals.lock().get(&to.endpoint) {
+            return Err(refusal.clone());
+        }
+        let text = match what {
+            Push::Page(notice) => notice.subject.clone(),
+            Push::News(update) => update.news.clone(),
+        };
+        self.pushed.lock().push((to.endpoint.clone(), text));
         Ok(())
     }
 }

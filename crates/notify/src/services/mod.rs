@@ -1,7 +1,7 @@
 //! Chat services, push services, paging services and telephones: each a pure builder of one HTTP request and a reader of
 //! its answer. One sender serves them all; when to try again is the application's.
 
-mod answer;
+pub(crate) mod answer;
 mod chat;
 mod paging;
 mod phone;
@@ -115,7 +115,7 @@ impl Accounts {
             Channel::Gotify => self.gotify.is_some(),
             Channel::Pushover => self.pushover.is_some(),
             Channel::Sms | Channel::Voice => self.twilio.is_some(),
-            Channel::Mail | Channel::Webhook | Channel::Irc | Channel::Web => false,
+            Channel::Mail | Channel::Webhook | Channel::Irc | Channel::Web | Channel::Webpush => false,
         }
     }
 
@@ -135,7 +135,7 @@ impl Accounts {
             Channel::Opsgenie => paging::opsgenie(&self.opsgenie, to, notice),
             Channel::Sms => phone::sms(self.twilio.as_ref()?, to, notice),
             Channel::Voice => phone::voice(self.twilio.as_ref()?, to, notice),
-            Channel::Mail | Channel::Webhook | Channel::Irc | Channel::Web => return None,
+            Channel::Mail | Channel::Webhook | Channel::Irc | Channel::Web | Channel::Webpush => return None,
         })
     }
 
@@ -237,7 +237,7 @@ fn short(update: &Update) -> String {
 }
 
 /// A text of at most so many bytes, whole characters.
-fn cut(text: &str, bytes: usize) -> String {
+pub(crate) fn cut(text: &str, bytes: usize) -> String {
     if text.len() <= bytes {
         return text.to_owned();
     }

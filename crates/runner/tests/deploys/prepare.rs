@@ -274,6 +274,7 @@ async fn an_older_agent_is_told_to_activate() {
                     state: ReleaseState::Running,
                     address: None,
                     metrics_path: None,
+                    limits: None,
                     since: Timestamp(0),
                 };
                 world.app().agent_message(&session, FromAgent::Activated { order, release }).await.unwrap();

@@ -51,6 +51,7 @@ cases! {
     chat,
     alert_sources,
     paging,
+    push_browsers,
     flags,
     flag_changes,
     flag_life,

@@ -1,22 +1,15 @@
 //! mute, mutes, unmute.
 
 use serde_json::{Value, json};
-use tenfold_app::chat::grammar::{When, parse_matchers, parse_when};
+use tenfold_app::chat::grammar::parse_matchers;
 use tenfold_types::{Clock, Timestamp};
 
 use super::Common;
 use super::client::Client;
+use super::oncall::when;
 use super::out::{Exit, Failure, Out, list, minute, number, text};
 use super::ship::duration;
 use crate::ambient::SystemClock;
-
-fn when(text: &str) -> Result<Timestamp, String> {
-    match parse_when(text) {
-        Ok(When::At(at)) => Ok(at),
-        Ok(When::InMs(ms)) => Ok(SystemClock.now().plus_ms(ms)),
-        Err(fault) => Err(format!("{}; {}", fault.message, fault.advice)),
-    }
-}
 
 fn mute_line(mute: &Value) -> String {
     let next = &mute["next"];

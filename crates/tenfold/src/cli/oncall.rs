@@ -98,7 +98,8 @@ enum What {
     Calendar { schedule: String },
 }
 
-fn when(text: &str) -> Result<Timestamp, String> {
+/// An instant, or a duration from now on.
+pub(super) fn when(text: &str) -> Result<Timestamp, String> {
     match parse_when(text) {
         Ok(When::At(at)) => Ok(at),
         Ok(When::InMs(ms)) => Ok(SystemClock.now().plus_ms(ms)),

@@ -83,14 +83,73 @@ fn foretold_lines(told: &Value) -> Vec<String> {
     if told["pages"] == json!(false) {
         lines.push("it does not page: it is not critical and no label page=true is on it".to_owned());
     }
+    lines.extend(incident_lines(&told["incident"]));
     lines
 }
 
-/// Say why people were told: of an incident's alerts by its number, or of one alert by its fingerprint.
+/// `2026-11-23 09:12:30` of an RFC 3339 instant: the ways of a page ring seconds apart.
+fn second(value: &Value, key: &str) -> String {
+    text(value, key).get(..19).unwrap_or("").replace('T', " ")
+}
+
+/// The incident that is foretold, and its pages if nobody acknowledges.
+fn incident_lines(incident: &Value) -> Vec<String> {
+    let Some(verdict) = incident["verdict"].as_str() else { return Vec::new() };
+    let number = incident["number"].as_i64().map(|n| format!(" {n}")).unwrap_or_default();
+    let mut lines =
+        vec![format!("{} incident{number} {verdict}: {}", second(incident, "at"), text(incident, "because"))];
+    for step in list(incident, "steps") {
+        let place = format!("{} step {}, round {}", second(step, "at"), step["step"], step["round"]);
+        if list(step, "pages").is_empty() {
+            lines.push(format!("{place}: nobody, it is passed over"));
+        }
+        for page in list(step, "pages") {
+            let copy = if page["copy"] == json!(true) { " (in copy)" } else { "" };
+            let ways: Vec<String> =
+                list(page, "ways").iter().map(|w| format!("{} {}", text(w, "channel"), second(w, "at"))).collect();
+            let ways = if ways.is_empty() { "no way".to_owned() } else { ways.join(", ") };
+            lines.push(format!("{place}: {}{copy} by {ways}", text(page, "person_name")));
+            lines.extend(reason_lines(&page["reasons"]));
+        }
+    }
+    if incident["exhausted_at"].is_string() {
+        lines.push(format!("{} no step is left", second(incident, "exhausted_at")));
+    }
+    lines
+}
+
+fn reason_lines(reasons: &Value) -> Vec<String> {
+    let line = |r: &Value| format!("  {:<14} {}", text(r, "stage"), text(r, "because"));
+    reasons.as_array().into_iter().flatten().map(line).collect()
+}
+
+/// Why a page went to its person, and how each way went.
+fn page_lines(why: &Value) -> Vec<String> {
+    let page = &why["page"];
+    let mut lines = vec![format!(
+        "{} page of {}, step {}, round {}: {}",
+        second(page, "due_at"),
+        text(page, "person_name"),
+        page["step"],
+        page["round"],
+        text(page, "state")
+    )];
+    lines.extend(reason_lines(&why["reasons"]));
+    for attempt in list(page, "attempts") {
+        let error = attempt["error"].as_str().map(|e| format!(": {e}")).unwrap_or_default();
+        let (at, channel) = (second(attempt, "at"), text(attempt, "channel"));
+        lines.push(format!("  {at} {channel} {}{error}", text(attempt, "state")));
+    }
+    lines
+}
+
+/// Say why people were told: of an incident's alerts and pages by its number, of one alert by its fingerprint, of one page by its id.
 #[derive(Debug, clap::Args)]
-#[command(before_long_help = "Examples:\n  tenfold why 14\n  tenfold why 5fa0a92d66a236fc")]
+#[command(
+    before_long_help = "Examples:\n  tenfold why 14\n  tenfold why 5fa0a92d66a236fc\n  tenfold why 0199c2a4-7a51-7c32-8a5e-3c1f6f0f4a10"
+)]
 pub struct Why {
-    #[arg(value_name = "N|FINGERPRINT")]
+    #[arg(value_name = "N|FINGERPRINT|PAGE")]
     what: String,
     #[command(flatten)]
     pub(super) common: Common,
@@ -98,18 +157,26 @@ pub struct Why {
 
 impl Why {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
-        let fingerprints = match self.what.parse::<i64>() {
+        let own = |value: &Value| value.as_str().map(str::to_owned);
+        let (fingerprints, pages): (Vec<String>, Vec<String>) = match self.what.parse::<i64>() {
             Ok(number) if self.what.len() < 16 => {
-                let alerts = client.get(&format!("/api/incidents/{number}"), &[]).await?;
-                list(&alerts, "alerts").iter().map(|a| text(a, "fingerprint").to_owned()).collect()
+                let incident = client.get(&format!("/api/incidents/{number}"), &[]).await?;
+                let pages = list(&incident, "pages").iter().map(|p| text(p, "id").to_owned()).collect();
+                (list(&incident, "alerts").iter().filter_map(own).collect(), pages)
             }
-            _ => vec![self.what.clone()],
+            // A fingerprint is hexadecimal digits alone; the id of a page has hyphens.
+            _ if self.what.contains('-') => (Vec::new(), vec![self.what.clone()]),
+            _ => (vec![self.what.clone()], Vec::new()),
         };
+        let mut of_pages = Vec::new();
+        for page in pages {
+            of_pages.push(client.get(&format!("/api/pages/{}/why", segment(&page)), &[]).await?);
+        }
         let mut all = Vec::new();
         for fingerprint in fingerprints {
             all.push(client.get(&format!("/api/alerts/{}/why", segment(&fingerprint)), &[]).await?);
         }
-        out.answer(&json!({"items": all}), |_| {
+        out.answer(&json!({"items": all, "pages": of_pages}), |_| {
             let mut lines = Vec::new();
             for why in &all {
                 for decided in why["decided"].as_array().into_iter().flatten() {
@@ -121,6 +188,7 @@ impl Why {
                     lines.extend(foretold_lines(&why["now"]));
                 }
             }
+            lines.extend(of_pages.iter().flat_map(page_lines));
             lines
         });
         Ok(Exit::Done)
@@ -156,7 +224,7 @@ impl WhyNot {
     }
 }
 
-/// Play what would become of an alert with these labels within a day: who is told, when and why.
+/// Play what would become of an alert with these labels within a day: who is told and paged, when, how and why.
 #[derive(Debug, clap::Args)]
 #[command(before_long_help = "Examples:\n  tenfold simulate alertname=Down service=photos severity=critical")]
 pub struct Simulate {

@@ -86,6 +86,17 @@ fn every_line_of_the_guide_to_deploys_is_understood() {
 }
 
 #[test]
+fn every_line_of_the_guide_to_alerts_is_understood() {
+    let guide = include_str!("../../../../docs/guide/alerts.md");
+    let lines: Vec<&str> = guide.lines().filter(|l| l.starts_with("tenfold ")).collect();
+    assert!(lines.iter().any(|l| l.contains("--recurs")) && lines.len() >= 6, "{lines:?}");
+    for line in lines {
+        let parsed = crate::Cli::try_parse_from(shell_words(line));
+        assert!(parsed.is_ok(), "{line}: {}", parsed.err().map(|e| e.to_string()).unwrap_or_default());
+    }
+}
+
+#[test]
 fn the_guide_lists_every_verb_with_its_line() {
     let guide = include_str!("../../../../docs/guide/cli.md");
     for (name, about) in verbs() {

@@ -18,8 +18,8 @@ function Row({ check }: { check: Check }): ReactElement {
       <td className="fit strong"><Link to={`/alerts/checks/${check.name}`}>{check.name}</Link></td>
       <td className="fit">{check.spec.host || "—"}</td>
       <td className="wrap-any">{check.output || "—"}{check.flapping && <span className="muted">{` (flaps: ${Math.round(check.change_percent)} % of its states changed)`}</span>}</td>
-      <td className="fit"><Time at={check.since} /></td>
-      <td className="fit"><Time at={check.last_at} /></td>
+      <td className="fit" data-what="since"><Time at={check.since} /></td>
+      <td className="fit" data-what="last"><Time at={check.last_at} /></td>
     </tr>
   );
 }

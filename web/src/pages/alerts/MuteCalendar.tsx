@@ -3,7 +3,7 @@ import { alerts } from "../../api/endpoints";
 import type { Mute } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { useNow } from "../../lib/clock";
-import { addDays, day, sameDay, startOfDay, toLocalInput } from "../../lib/time";
+import { addDays, day, sameDay, toLocalInput } from "../../lib/time";
 import { useParams } from "../../router/router";
 import { Loaded, Section } from "../../ui/Section";
 import { showMatchers } from "./matchers";
@@ -15,7 +15,7 @@ const DAY_TURNS = 4;
 
 /** Four weeks of mutes, a week a row. */
 export function MuteCalendar({ mutes, onPick }: { mutes: Mute[]; onPick: (mute: Mute) => void }): ReactElement {
-  const now = useNow(60_000);
+  const now = useNow(5_000);
   const params = useParams();
   const asked = Date.parse(`${params.get("from")}T00:00`);
   const first = startOfWeek(Number.isNaN(asked) ? now : asked);
@@ -41,7 +41,7 @@ export function MuteCalendar({ mutes, onPick }: { mutes: Mute[]; onPick: (mute: 
                 const next = addDays(first, index + 1);
                 const turns = turnsOf(items, start, next);
                 const today = sameDay(start, now);
-                const classes = ["calendar-day", today ? "today" : "", next <= startOfDay(now) ? "past" : "", turns.length === 0 ? "empty" : ""];
+                const classes = ["calendar-day", today ? "today" : "", turns.length === 0 ? "unmuted" : ""];
                 return (
                   <div key={start} role="listitem" className={classes.filter(Boolean).join(" ")}>
                     <p className="calendar-name">{today ? `Today, ${day(start)}` : day(start)}</p>

@@ -33,9 +33,9 @@ function Row({ mute, onEdit }: { mute: Mute; onEdit: () => void }): ReactElement
       <td><Kind mute={mute} /></td>
       <td className="mono wrap-any">{words}</td>
       <td>{mute.reason}</td>
-      <td className="fit">{mute.created_by_name}</td>
-      <td className="fit"><Time at={mute.recurs.length > 0 && mute.next ? mute.next.from : mute.starts_at} show="both" /></td>
-      <td className="fit"><Time at={mute.expires_at} show="both" /></td>
+      <td className="fit" data-what="by">{mute.created_by_name}</td>
+      <td className="fit" data-what={mute.recurs.length > 0 ? "comes back" : "from"}><Time at={mute.recurs.length > 0 && mute.next ? mute.next.from : mute.starts_at} show="both" /></td>
+      <td className="fit" data-what="until"><Time at={mute.expires_at} show="both" /></td>
       <td className="fit">
         {!over && (
           <div className="buttons">

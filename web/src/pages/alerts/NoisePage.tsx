@@ -49,12 +49,12 @@ function Team({ team, onDraft }: { team: TeamNoise; onDraft: (rule: RuleNoise) =
             {team.rules.map((rule) => (
               <tr key={`${rule.file} ${rule.group} ${rule.rule}`}>
                 <td className="strong">{rule.rule}</td>
-                <td className="fit">{rule.cost}</td>
-                <td className="fit">{rule.pages}</td>
-                <td className="fit">{rule.wakes}</td>
-                <td className="fit">{rule.action}</td>
-                <td className="fit">{rule.no_action}</td>
-                <td className="fit">{rule.unsaid}</td>
+                <td className="fit" data-what="cost">{rule.cost}</td>
+                <td className="fit" data-what="pages">{rule.pages}</td>
+                <td className="fit" data-what="by night">{rule.wakes}</td>
+                <td className="fit" data-what="action">{rule.action}</td>
+                <td className="fit" data-what="no action">{rule.no_action}</td>
+                <td className="fit" data-what="unsaid">{rule.unsaid}</td>
                 <td className="fit">{rule.file ? <button type="button" className="button" onClick={() => onDraft(rule)} aria-label={`Draft a quieter ${rule.rule}`}>Draft</button> : "where it is sent from"}</td>
               </tr>
             ))}

@@ -17,10 +17,10 @@ function Row({ source }: { source: AlertSource }): ReactElement {
       <td className="fit">{source.spec.kind}</td>
       <td className="fit">{[source.spec.service, source.spec.environment].filter(Boolean).join(", ") || "—"}</td>
       <td className="wrap-any">{source.address}</td>
-      <td className="fit">{source.last_at ? <Time at={source.last_at} /> : "—"}</td>
-      <td className="fit">{source.heartbeat?.due_at ? <Time at={source.heartbeat.due_at} /> : "—"}</td>
-      <td className="fit">{source.heartbeat?.beats ?? source.taken}</td>
-      <td className="wrap-any">{source.refused > 0 ? `${source.refused}, the last because ${source.refusal}` : "0"}</td>
+      <td className="fit" data-what="last">{source.last_at ? <Time at={source.last_at} /> : "—"}</td>
+      <td className="fit" data-what="due">{source.heartbeat?.due_at ? <Time at={source.heartbeat.due_at} /> : "—"}</td>
+      <td className="fit" data-what="taken">{source.heartbeat?.beats ?? source.taken}</td>
+      <td className="wrap-any" data-what="refused">{source.refused > 0 ? `${source.refused}, the last because ${source.refusal}` : "0"}</td>
     </tr>
   );
 }

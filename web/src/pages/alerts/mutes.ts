@@ -72,8 +72,9 @@ export function bodyOf(form: MuteForm, now: number): NewMute {
 /** Three states of the store, and one more: a maintenance between its turns. */
 export function stateOf(mute: Mute, now: number): [Look, string] {
   if (mute.state === "expired" || Date.parse(mute.expires_at) <= now) return ["quiet", "Over"];
-  if (Date.parse(mute.starts_at) > now) return ["unknown", "To come"];
-  if (mute.recurs.length > 0 && !(mute.next && Date.parse(mute.next.from) <= now)) return ["unknown", "Between turns"];
+  // The server's clock counts for what has begun; this page's may be some seconds behind.
+  if (mute.state === "pending" && Date.parse(mute.starts_at) > now) return ["unknown", "To come"];
+  if (mute.recurs.length > 0 && !mute.holds && !(mute.next && Date.parse(mute.next.from) <= now)) return ["unknown", "Between turns"];
   return ["busy", "Active"];
 }
 

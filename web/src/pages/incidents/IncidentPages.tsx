@@ -1,9 +1,11 @@
-import type { ReactElement } from "react";
+import { useState, type ReactElement } from "react";
+import { incidents } from "../../api/endpoints";
 import type { Incident, Page } from "../../api/types";
+import { useQuery } from "../../api/useQuery";
 import { pageLook } from "../../lib/status";
 import { clockWithSeconds } from "../../lib/time";
 import { Status, Time } from "../../ui/basics";
-import { Section } from "../../ui/Section";
+import { Loaded, Section } from "../../ui/Section";
 
 /** What people are told after their page. */
 const NEWS: Record<string, string> = { grown: "that there is more", acknowledged: "who has it", over: "that it is over" };
@@ -23,6 +25,26 @@ function Attempts({ page }: { page: Page }): ReactElement {
       {page.news?.map(({ channel, kind, at }) => <li key={`news-${channel}`} className="small muted">{channel}: told {NEWS[kind] ?? kind} {clockWithSeconds(at)}</li>)}
       {page.planned?.map(({ channel, at }) => <li key={`planned-${channel}`} className="small muted">{channel} at {clockWithSeconds(at)}, unless somebody acknowledges</li>)}
     </ul>
+  );
+}
+
+/** Why this person, by these ways, then: as it was decided when the page was queued. */
+function Why({ page }: { page: Page }): ReactElement {
+  const [open, setOpen] = useState(false);
+  const query = useQuery(open ? `page-why:${page.id}` : null, () => incidents.pageWhy(page.id));
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary className="small muted">Why</summary>
+      {open && (
+        <Loaded query={query}>
+          {({ reasons }) => reasons.length === 0 ? <p className="small muted">No reason was kept.</p> : (
+            <dl className="facts small">
+              {reasons.map(({ stage, because }) => [<dt key={`${stage}-${because}`}>{stage}</dt>, <dd key={because}>{because}</dd>])}
+            </dl>
+          )}
+        </Loaded>
+      )}
+    </details>
   );
 }
 
@@ -50,6 +72,7 @@ export function IncidentPages({ incident }: { incident: Incident }): ReactElemen
                 <span>
                   <Status look={look}>{word}</Status> <span className="muted small"><Time at={page.delivered_at ?? page.due_at} show="stamp" seconds /></span>
                   <Attempts page={page} />
+                  <Why page={page} />
                 </span>
               </li>
             );

@@ -98,7 +98,7 @@ export function PolicyDialog({ policy, onClose }: { policy: EscalationPolicy | n
   return (
     <Dialog open wide onClose={onClose} title={policy ? `Edit ${policy.name}` : "New escalation policy"}>
       <form className="form" onSubmit={(event) => void save(event)}>
-        {!policy && <Field label="Name" hint="That of a service, or `default`, is taken where a service names none."><input required value={form.name} onChange={(event) => change({ name: event.target.value })} /></Field>}
+        {!policy && <Field label="Name" hint="Where a service names no policy, that of its own name is taken, else “default”."><input required value={form.name} onChange={(event) => change({ name: event.target.value })} /></Field>}
         {form.steps.map((step, index) => (
           <fieldset key={index} className="layer-form">
             <legend>Step {index + 1} of {form.steps.length}</legend>

@@ -16,7 +16,7 @@ export interface RingingWay {
 /** Their addresses are what people call each other by, and no secrets. */
 const SHOWN = ["mail", "irc", "sms", "voice", "matrix", "telegram"];
 
-export function ringingWays(person: Pick<Person, "contact" | "timezone">): RingingWay[] {
+export function ringingWays(person: Pick<Person, "contact" | "timezone" | "browsers">): RingingWay[] {
   const form = formOf(person);
   const addresses = new Map([["mail", form.email], ["irc", form.irc], ...form.ways.map(({ channel, to }) => [channel, to] as const)]);
   const [critical, other] = [form.critical, form.other].map((rows) => new Map((rows.length > 0 ? rows : defaultRules(form)).map(({ channel, after }) => [channel, Number(after) || 0])));
@@ -31,7 +31,7 @@ export function ringingWays(person: Pick<Person, "contact" | "timezone">): Ringi
 }
 
 /** The ways as a sentence goes on. The page itself shows every page, and proves nothing. */
-export const waysInWords = (person: Pick<Person, "contact" | "timezone">): string =>
+export const waysInWords = (person: Pick<Person, "contact" | "timezone" | "browsers">): string =>
   [...ringingWays(person).map(({ text, to }) => (to ? `${text.toLowerCase()} (${to})` : text)), "this page"].join(", ");
 
 /** Pages that wait for somebody. */

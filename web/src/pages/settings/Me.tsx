@@ -7,6 +7,7 @@ import { useAction } from "../../lib/useAction";
 import { useSession } from "../../shell/session";
 import { Field } from "../../ui/Field";
 import { Section } from "../../ui/Section";
+import { BrowserPages } from "./Browsers";
 import { ReachForm } from "./Reach";
 
 function Account(): ReactElement {
@@ -52,6 +53,7 @@ export function Me(): ReactElement {
     <>
       <Account />
       <ReachForm />
+      <BrowserPages />
       <Appearance />
     </>
   );

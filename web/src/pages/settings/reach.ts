@@ -7,6 +7,8 @@ export interface Reach {
   email: string;
   irc: string;
   webhook: string;
+  /** In how many browsers pages are turned on; it is not set here. */
+  browsers: number;
   ways: Way[];
   timezone: string;
   quiet: boolean;
@@ -42,21 +44,24 @@ export const CHANNELS: Channel[] = [
   { name: "voice", text: "Call", address: "Number", hint: "With its country, such as +4930123456." },
 ];
 
+/** In the order in which they ring, browsers stand behind it. */
+const BEFORE_BROWSERS = "pushover";
+
 /** Without own rules each way comes this long after the one before it. */
 export const NEXT_AFTER_S = 30;
 export const AFTER_S_MAX = 3600;
 
-const OWN: Record<string, string> = { mail: "Mail", irc: "IRC", webhook: "Webhook" };
+const OWN: Record<string, string> = { mail: "Mail", irc: "IRC", webhook: "Webhook", webpush: "Browser" };
 
 export const channelOf = (name: string): Channel =>
   CHANNELS.find((channel) => channel.name === name) ?? { name, text: OWN[name] ?? name, address: "Address", hint: "" };
 
 /** The ways that are there, in the order in which they ring without own rules. */
-export const waysOf = (form: Pick<Reach, "email" | "irc" | "webhook" | "ways">): string[] => {
+export const waysOf = (form: Pick<Reach, "email" | "irc" | "webhook" | "browsers" | "ways">): string[] => {
   const chosen = new Set(form.ways.map(({ channel }) => channel));
   return [
     ...(form.email ? ["mail"] : []), ...(form.irc ? ["irc"] : []), ...(form.webhook ? ["webhook"] : []),
-    ...CHANNELS.map(({ name }) => name).filter((name) => chosen.has(name)),
+    ...CHANNELS.flatMap(({ name }) => [...(chosen.has(name) ? [name] : []), ...(name === BEFORE_BROWSERS && form.browsers > 0 ? ["webpush"] : [])]),
   ];
 };
 
@@ -64,13 +69,14 @@ export const waysOf = (form: Pick<Reach, "email" | "irc" | "webhook" | "ways">):
 export const defaultRules = (form: Reach): MethodRow[] =>
   waysOf(form).map((channel, index) => ({ channel, after: String(index * NEXT_AFTER_S) }));
 
-export function formOf(person: Pick<Person, "contact" | "timezone">): Reach {
+export function formOf(person: Pick<Person, "contact" | "timezone" | "browsers">): Reach {
   const contact: Contact = person.contact ?? {};
   const { quiet } = contact;
   return {
     email: contact.email ?? "",
     irc: contact.irc ?? "",
     webhook: contact.webhook ?? "",
+    browsers: person.browsers ?? 0,
     ways: Object.entries(contact.channels ?? {}).map(([channel, to]) => ({ channel, to })),
     timezone: person.timezone,
     quiet: Boolean(quiet),

@@ -108,7 +108,9 @@ impl App {
             | Command::Mutes { .. }
             | Command::Unmute { .. } => duty::execute(self, who, command).await,
             Command::Query { expr } => Box::pin(query::execute(self, who, &expr)).await,
-            Command::Why { .. } | Command::WhyNot { .. } | Command::Checks { .. } => why::execute(self, command).await,
+            Command::Why { .. } | Command::WhyNot { .. } | Command::Simulate { .. } | Command::Checks { .. } => {
+                why::execute(self, command).await
+            }
             Command::OnCall(command) => oncall::execute(self, who, command).await,
         }
     }

@@ -1,12 +1,13 @@
-//! why, why-not, checks: for what reason people are told, and how what is looked at stands.
+//! why, why-not, simulate, checks: for what reason people are told, and how what is looked at stands.
 
 use serde_json::Value;
 use tenfold_alerting::pipeline::{Decision, Verdict};
-use tenfold_types::Fault;
+use tenfold_types::{Fault, Timestamp};
 
 use super::Reply;
 use crate::alerts::{Asked, Foretold, Question, WhyView};
 use crate::checks::CheckView;
+use crate::incidents::{ForetoldIncident, PageWhyView};
 use crate::{App, chat::Command};
 
 /// Lines of one answer; the pages have all of it.
@@ -18,6 +19,16 @@ pub(super) async fn execute(app: &App, command: Command) -> Result<Reply, Fault>
         Command::WhyNot { labels } => {
             let told = app.alert_simulate(Question { labels: Asked::Text(labels), at: None }).await?;
             (foretold(&told), "/alerts".to_owned())
+        }
+        Command::Simulate { labels } => {
+            let told = app.alert_simulate(Question { labels: Asked::Text(labels), at: None }).await?;
+            let mut lines = foretold(&told);
+            match &told.incident {
+                Some(incident) => lines.extend(paged(incident, told.at)),
+                None if told.pages => lines.push("nobody is paged for it within a day".to_owned()),
+                None => {}
+            }
+            (lines, "/alerts".to_owned())
         }
         Command::Checks { name: Some(name) } => {
             let check = app.check(&name)?;
@@ -44,6 +55,13 @@ pub(super) async fn execute(app: &App, command: Command) -> Result<Reply, Fault>
 /// Of an incident's alerts by its number, or of one alert by its fingerprint.
 async fn why(app: &App, of: &str) -> Result<(Vec<String>, String), Fault> {
     let number = of.trim_start_matches('#').parse::<i64>().ok().filter(|_| of.len() < 16);
+    // A fingerprint is hexadecimal digits alone; the id of a page has hyphens.
+    if number.is_none() && of.contains('-') {
+        let why = app.page_why(of).await?;
+        let page =
+            if why.page.incident > 0 { format!("/incidents/{}", why.page.incident) } else { "/on-call/me".to_owned() };
+        return Ok((page_lines(&why), page));
+    }
     let Some(number) = number else {
         return Ok((told(&app.alert_why(of).await?), format!("/alerts/{of}")));
     };
@@ -52,10 +70,49 @@ async fn why(app: &App, of: &str) -> Result<(Vec<String>, String), Fault> {
         lines.push(format!("{} {}: {}", alert.rule, alert.state, alert.summary));
         lines.extend(told(&app.alert_why(&alert.fingerprint).await?).into_iter().map(|l| format!("  {l}")));
     }
-    if lines.is_empty() {
+    let by_hand = lines.is_empty();
+    for page in app.pages(Some(number)).await? {
+        lines.extend(page_lines(&app.page_why(&page.id).await?));
+    }
+    if by_hand {
         lines.push(format!("incident {number} was opened by a person, no alert belongs to it"));
     }
     Ok((lines, format!("/incidents/{number}")))
+}
+
+/// Why one person was paged.
+fn page_lines(why: &PageWhyView) -> Vec<String> {
+    let page = &why.page;
+    let mut lines = vec![format!("{}, step {}, round {}: {}", page.person_name, page.step, page.round, page.state)];
+    lines.extend(why.reasons.iter().map(|r| format!("  {}: {}", r.stage, r.because)));
+    lines
+}
+
+/// The incident and its pages, in minutes and seconds after the alert.
+fn paged(incident: &ForetoldIncident, from: Timestamp) -> Vec<String> {
+    let after = |at: Timestamp| {
+        let seconds = at.since_ms(from).max(0) / 1_000;
+        format!("{}:{:02}", seconds / 60, seconds % 60)
+    };
+    let number = incident.number.map(|n| format!(" {n}")).unwrap_or_default();
+    let mut lines = vec![format!("incident{number} {}: {}", incident.verdict, incident.because)];
+    for step in &incident.steps {
+        let who: Vec<String> = step
+            .pages
+            .iter()
+            .map(|page| {
+                let ways: Vec<String> = page.ways.iter().map(|w| format!("{} {}", w.channel, after(w.at))).collect();
+                let ways = if ways.is_empty() { "no way".to_owned() } else { ways.join(", ") };
+                format!("{} by {ways}", page.person_name)
+            })
+            .collect();
+        let who = if who.is_empty() { "nobody".to_owned() } else { who.join("; ") };
+        lines.push(format!("{} step {}, round {}: {who}", after(step.at), step.step, step.round));
+    }
+    if let Some(at) = incident.exhausted_at {
+        lines.push(format!("{} no step is left", after(at)));
+    }
+    lines
 }
 
 fn told(why: &WhyView) -> Vec<String> {

@@ -130,11 +130,14 @@ pub enum Command {
     FlagChange(FlagChange),
     /// Groups of people, segments, ramp plans.
     FlagShared(FlagShared),
-    /// Of an incident's alerts, or of the alert with this fingerprint.
+    /// Of an incident's alerts and pages, of the alert with this fingerprint, or of a page.
     Why {
         of: String,
     },
     WhyNot {
+        labels: String,
+    },
+    Simulate {
         labels: String,
     },
     /// The newest values of an expression of PromQL.
@@ -301,6 +304,7 @@ impl Command {
             | Self::FlagStale => "flag",
             Self::Why { .. } => "why",
             Self::WhyNot { .. } => "why-not",
+            Self::Simulate { .. } => "simulate",
             Self::Query { .. } => "query",
             Self::Checks { .. } => "checks",
             Self::Permit { .. } => "permit",
@@ -349,6 +353,7 @@ impl Command {
                 | Self::Permit { .. }
                 | Self::Why { .. }
                 | Self::WhyNot { .. }
+                | Self::Simulate { .. }
                 | Self::Checks { .. }
                 | Self::Mutes { .. }
                 | Self::Who { .. }

@@ -96,8 +96,9 @@ impl Args {
             "next" => Command::Next { service: self.word("the service")?, environment: self.environment("to") },
             "flag" => super::flags::command(self)?,
             "permit" => Command::Permit { job: self.words.next() },
-            "why" => Command::Why { of: self.word("the incident's number or the alert's fingerprint")? },
+            "why" => Command::Why { of: self.word("the incident's number, the alert's fingerprint or the page's id")? },
             "why-not" => Command::WhyNot { labels: self.rest("the labels")? },
+            "simulate" => Command::Simulate { labels: self.rest("the labels")? },
             "checks" => match self.word("what to do")?.as_str() {
                 "list" => Command::Checks { name: None },
                 "show" => Command::Checks { name: Some(self.word("the check")?) },

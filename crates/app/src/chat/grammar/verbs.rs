@@ -80,9 +80,12 @@ verbs! {
         "mute service=photos --for 1h --reason \"load test\"" ["for" "until" "reason" "kind" "from" "recurs"];
     "mutes" "mutes [all]" "Lists what is muted and what will be; all with what was" "mutes" [];
     "unmute" "unmute N" "Ends mute N now" "unmute 3" [];
-    "why" "why N|FINGERPRINT" "Says why people were told: of an incident's alerts by its number, or of one alert" "why 14" [];
+    "why" "why N|FINGERPRINT|PAGE"
+        "Says why people were told: of an incident's alerts and pages by its number, of one alert, or of one page" "why 14" [];
     "why-not" "why-not LABEL=VALUE .." "Says what keeps an alert with these labels quiet"
         "why-not alertname=Down service=photos" [];
+    "simulate" "simulate LABEL=VALUE .." "Plays whom an alert with these labels would page, when and how"
+        "simulate alertname=Down service=photos severity=critical" [];
     "checks" "checks list; checks show NAME" "Lists checks that are not well, or shows one" "checks list" [];
     "query" "query EXPR" "Says the newest values of an expression in PromQL" "query \"sum by (job) (up)\"" [];
     "lock" "lock SERVICE|* --reason TEXT [--freeze [--from INSTANT]] [--pin REF] [--for DURATION] [--in ENV]"

@@ -1,0 +1,213 @@
+//! What becomes of an alert past its notifications: the incident that it opens, joins or opens again, and whom that pages,
+//! when, by which ways and why. The escalation itself is played forward with nobody acknowledging; nothing is written.
+
+use serde::Serialize;
+use tenfold_oncall::{DELAY_MS_MIN, Effect, Escalation, Input, Progress, step};
+use tenfold_store::{Tx, incidents as store};
+use tenfold_types::{Fault, Timestamp};
+use utoipa::ToSchema;
+
+use super::{
+    escalate::Channels,
+    open::{escalation_next, key_of},
+    reasons::{Known, PageReason, of_step},
+    reopen::{ended_lately, resumed},
+    stored::Incident,
+    views::PlannedView,
+};
+use crate::App;
+
+/// Steps that are listed; a policy has at most ten in eleven rounds, and one for the deployer.
+const STEPS_MAX: usize = 150;
+
+/// An alert of which somebody is told.
+pub(crate) struct Told {
+    pub service: Option<String>,
+    pub environment: Option<String>,
+    pub group: String,
+    pub rule: String,
+    pub critical: bool,
+    /// That the route names.
+    pub policy: Option<String>,
+    pub at: Timestamp,
+    /// The incident that it has already.
+    pub has: Option<i64>,
+}
+
+/// The incident of an alert, and its pages if nobody acknowledges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ForetoldIncident {
+    /// `opened`, `joined`, `reopened`, or `has` when the alert has it already.
+    pub verdict: String,
+    /// None while it is not open yet.
+    pub number: Option<i64>,
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    pub because: String,
+    /// None: nobody is paged.
+    pub policy: Option<String>,
+    /// What is still to come within a day.
+    pub steps: Vec<ForetoldStep>,
+    /// When no step is left, within a day.
+    #[schema(value_type = Option<String>)]
+    pub exhausted_at: Option<Timestamp>,
+}
+
+/// A step of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ForetoldStep {
+    /// From 1.
+    pub step: usize,
+    /// From 1.
+    pub round: u32,
+    #[schema(value_type = String)]
+    pub at: Timestamp,
+    /// Nobody when it is empty: the step is passed over without waiting.
+    pub pages: Vec<ForetoldPage>,
+}
+
+/// A page of one person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ForetoldPage {
+    pub person: String,
+    pub person_name: String,
+    /// To somebody who learns; nobody waits for them.
+    pub copy: bool,
+    /// In the order in which they ring; none when the person cannot be reached.
+    pub ways: Vec<PlannedView>,
+    pub reasons: Vec<PageReason>,
+}
+
+/// Where the escalation begins.
+struct Beginning {
+    verdict: &'static str,
+    incident: Option<Incident>,
+    escalation: Option<Escalation>,
+    because: String,
+}
+
+fn begin(tx: &mut dyn Tx, told: &Told, window_ms: i64) -> Result<Beginning, Fault> {
+    let (service, environment) = (told.service.as_deref(), told.environment.as_deref());
+    let key = key_of(service, environment, &told.group, &told.rule);
+    let existing = match told.has {
+        Some(number) => Some(("has", Incident::get(tx, number)?)),
+        None => match store::open_by_key(tx, &key)? {
+            Some(open) => Some(("joined", Incident::read(&open)?)),
+            None => None,
+        },
+    };
+    if let Some((verdict, incident)) = existing {
+        let held = match &incident.body.acknowledged_by_name {
+            Some(name) => format!("; {name} has it, nobody is paged"),
+            None => String::new(),
+        };
+        let because = format!("incident {} is {}{held}", incident.number, incident.state.as_str());
+        let escalation = incident.body.escalation.clone();
+        return Ok(Beginning { verdict, incident: Some(incident), escalation, because });
+    }
+    let Some(incident) = ended_lately(tx, &key, told.at, window_ms)? else {
+        let escalation = escalation_next(tx, told.policy.as_deref(), service, environment, told.at)?;
+        let because = format!("no incident of {key} is open");
+        return Ok(Beginning { verdict: "opened", incident: None, escalation, because });
+    };
+    let ended_at = incident.body.resolved_at.unwrap_or(told.at);
+    let round = store::pages(tx, incident.number)?.iter().map(|p| p.round).max().unwrap_or(-1) + 1;
+    let mut escalation = incident.body.escalation.clone();
+    if let (Some(escalation), Some(before)) = (&mut escalation, incident.body.before_end.clone()) {
+        escalation.progress = resumed(before, u32::try_from(round).unwrap_or(0), ended_at, told.at);
+    }
+    let held = match &incident.body.acknowledged_by_name {
+        Some(name) => format!("; {name} has it, nobody is paged anew"),
+        None => "; pages that its end had cancelled go out too".to_owned(),
+    };
+    let because = format!("incident {} ended less than {} s before{held}", incident.number, window_ms / 1_000);
+    Ok(Beginning { verdict: "reopened", incident: Some(incident), escalation, because })
+}
+
+/// The steps still to come of an escalation that nobody acknowledges, and when it has run out.
+fn play(
+    tx: &mut dyn Tx,
+    mut escalation: Escalation,
+    critical: bool,
+    (from, until): (Timestamp, Timestamp),
+    channels: &Channels,
+) -> Result<(Vec<ForetoldStep>, Option<Timestamp>), Fault> {
+    let (mut known, mut steps, mut exhausted_at, mut at) = (Known::default(), Vec::new(), None, from);
+    while let Some(due) = escalation.next_at() {
+        at = due.max(at);
+        if at > until || steps.len() >= STEPS_MAX {
+            break;
+        }
+        let behind = known.behind(tx, &escalation.policy.steps, at)?;
+        let (next, effects) = step(escalation, &Input::Tick, at, &mut |target| {
+            behind.get(target).map(|b| b.answer.clone()).unwrap_or_default()
+        });
+        escalation = next;
+        let mut unreachable = false;
+        for effect in effects {
+            let (step, round, people, shadows) = match effect {
+                Effect::Page { step, round, people, shadows } => (step, round, people, shadows),
+                Effect::Nobody { step, round } => (step, round, Vec::new(), Vec::new()),
+                Effect::Exhausted => {
+                    exhausted_at = Some(at);
+                    continue;
+                }
+            };
+            let mut pages = Vec::new();
+            for (login, copy) in people.iter().map(|p| (p, false)).chain(shadows.iter().map(|p| (p, true))) {
+                let mut reasons = of_step(&escalation, step, round, login, &behind);
+                let Some(person) = known.person(tx, login)? else { continue };
+                let (ways, why) = channels.for_page(person, critical, at);
+                reasons.extend(why);
+                let ways = ways
+                    .into_iter()
+                    .map(|way| PlannedView { channel: way.channel.as_str().to_owned(), at: at.plus_ms(way.after_ms) });
+                pages.push(ForetoldPage {
+                    person: login.clone(),
+                    person_name: person.name.clone(),
+                    copy,
+                    ways: ways.collect(),
+                    reasons,
+                });
+            }
+            unreachable = !people.is_empty() && pages.iter().filter(|p| !p.copy).all(|p| p.ways.is_empty());
+            steps.push(ForetoldStep { step: step + 1, round: round + 1, at, pages });
+        }
+        // When nobody of a step can be reached, the next one does not wait.
+        if let Progress::Waiting { next_at, .. } = &mut escalation.progress
+            && unreachable
+        {
+            *next_at = (*next_at).min(at.plus_ms(DELAY_MS_MIN));
+        }
+    }
+    Ok((steps, exhausted_at))
+}
+
+impl App {
+    /// The incident of an alert that is told of, with its pages until an instant.
+    pub(crate) async fn incident_foretell(&self, told: Told, until: Timestamp) -> Result<ForetoldIncident, Fault> {
+        let (channels, window_ms) = (Channels::of(self), self.settings.alerts.reopen_window_ms);
+        self.read(move |tx| {
+            let mut beginning = begin(tx, &told, window_ms)?;
+            let policy = beginning.escalation.as_ref().map(|e| e.policy.name.clone());
+            if policy.is_none() {
+                beginning.because.push_str("; there is no escalation policy for it, nobody is paged");
+            }
+            let before = beginning.incident.as_ref().is_some_and(|i| i.body.severity == "critical");
+            let (steps, exhausted_at) = match beginning.escalation.take() {
+                Some(escalation) => play(tx, escalation, told.critical || before, (told.at, until), &channels)?,
+                None => (Vec::new(), None),
+            };
+            Ok(ForetoldIncident {
+                verdict: beginning.verdict.to_owned(),
+                number: beginning.incident.map(|i| i.number),
+                at: told.at,
+                because: beginning.because,
+                policy,
+                steps,
+                exhausted_at,
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,139 @@
+//! Why a page goes to this person, by these ways and now. Said by the very code that decides, when a page is queued and
+//! when one is foretold.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use serde::{Deserialize, Serialize};
+use tenfold_oncall::{Answer, Escalation, PolicyStep, Schedule, Target, TargetKind};
+use tenfold_store::Tx;
+use tenfold_types::{Fault, Timestamp};
+use utoipa::ToSchema;
+
+use super::stored::person;
+use crate::{oncall, people::Person};
+
+/// One reason for a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PageReason {
+    /// `step`, `deployer`, `turn`, `schedule`, `person`, `copy`, `quiet` or `ways`.
+    pub stage: String,
+    pub because: String,
+}
+
+impl PageReason {
+    pub(super) fn new(stage: &str, because: impl Into<String>) -> Self {
+        Self { stage: stage.to_owned(), because: because.into() }
+    }
+}
+
+/// Who stands behind a target, as far as they can be paged, and why they do.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Behind {
+    pub answer: Answer,
+    because: String,
+}
+
+/// What is read of schedules and people, each once.
+#[derive(Default)]
+pub(super) struct Known {
+    schedules: BTreeMap<String, Option<Schedule>>,
+    people: BTreeMap<String, Option<Person>>,
+}
+
+impl Known {
+    /// Somebody who can be paged.
+    pub(super) fn person(&mut self, tx: &mut dyn Tx, login: &str) -> Result<Option<&Person>, Fault> {
+        if let Entry::Vacant(unread) = self.people.entry(login.to_owned()) {
+            unread.insert(person(tx, login)?);
+        }
+        Ok(self.people.get(login).and_then(Option::as_ref))
+    }
+
+    /// Who stands behind each target of these steps at an instant. Asked for instants that only grow: overrides that were
+    /// over at the first of them are not read.
+    pub(super) fn behind(
+        &mut self,
+        tx: &mut dyn Tx,
+        steps: &[PolicyStep],
+        at: Timestamp,
+    ) -> Result<BTreeMap<Target, Behind>, Fault> {
+        let mut out = BTreeMap::new();
+        for target in steps.iter().flat_map(|s| &s.targets) {
+            let (found, because) = match target.kind {
+                TargetKind::Person => {
+                    (Answer { people: vec![target.name.clone()], shadows: Vec::new() }, String::new())
+                }
+                TargetKind::Schedule => {
+                    if let Entry::Vacant(unread) = self.schedules.entry(target.name.clone()) {
+                        unread.insert(oncall::schedule(tx, &target.name, at)?);
+                    }
+                    let schedule = self.schedules.get(&target.name).and_then(Option::as_ref);
+                    schedule.map(|s| oncall::standing(s, target.offset, at)).unwrap_or_default()
+                }
+            };
+            let people = self.can_be_paged(tx, found.people)?;
+            let shadows = self.can_be_paged(tx, found.shadows)?;
+            out.insert(target.clone(), Behind { answer: Answer { people, shadows }, because });
+        }
+        Ok(out)
+    }
+
+    fn can_be_paged(&mut self, tx: &mut dyn Tx, logins: Vec<String>) -> Result<Vec<String>, Fault> {
+        let mut out = Vec::new();
+        for login in logins {
+            if self.person(tx, &login)?.is_some() {
+                out.push(login);
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// Why a step of an escalation pages somebody now. `step` and `round` count from 0.
+pub(super) fn of_step(
+    escalation: &Escalation,
+    step: usize,
+    round: u32,
+    login: &str,
+    behind: &BTreeMap<Target, Behind>,
+) -> Vec<PageReason> {
+    let policy = &escalation.policy;
+    let place = format!("step {} of {} of {}", step + 1, policy.steps.len(), policy.name);
+    let because = match (step, round) {
+        (0, 0) => format!("{place} comes first"),
+        (_, 0) => format!("nobody acknowledged, so {place} is next"),
+        _ => format!("nobody acknowledged, so {place} comes in round {}", round + 1),
+    };
+    let mut out = vec![PageReason::new("step", because)];
+    let Some(current) = policy.steps.get(step) else { return out };
+    if escalation.led && step == 0 {
+        let because = format!("deployed the service shortly before, and {} asks the deployer first", policy.name);
+        out.push(PageReason::new("deployer", because));
+        return out;
+    }
+    let holds = |target: &&Target| behind.get(*target).is_some_and(|b| names(&b.answer, login));
+    let mut found: Vec<&Target> = current.targets.iter().filter(holds).collect();
+    if current.round_robin {
+        found.truncate(1);
+        let turn = escalation.turn + u64::from(round) + 1;
+        let because = format!("turn {turn}: one of {} targets is paged at a time", current.targets.len());
+        out.push(PageReason::new("turn", because));
+    }
+    for target in found {
+        let Some(behind) = behind.get(target) else { continue };
+        out.push(match target.kind {
+            TargetKind::Person => PageReason::new("person", "the step names this person"),
+            TargetKind::Schedule if behind.answer.people.iter().any(|p| p == login) => {
+                PageReason::new("schedule", behind.because.clone())
+            }
+            TargetKind::Schedule => {
+                PageReason::new("copy", format!("learns in {}: a copy, nobody waits for it", target.name))
+            }
+        });
+    }
+    out
+}
+
+fn names(answer: &Answer, login: &str) -> bool {
+    answer.people.iter().chain(&answer.shadows).any(|p| p == login)
+}

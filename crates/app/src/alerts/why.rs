@@ -223,7 +223,7 @@ impl App {
         };
         let (group, rule) = match row {
             Some(row) => (row.rule_group, row.rule),
-            None => self.rule_named(labels.get("alertname").unwrap_or("alert")),
+            None => self.group_of_rule(labels.get("alertname").unwrap_or("alert")),
         };
         let (service, environment) = transitions::place(labels);
         let critical = transitions::severity(labels) == "critical";
@@ -232,7 +232,7 @@ impl App {
     }
 
     /// The group of the rule with this name; what no rule is called comes from a sender.
-    fn rule_named(&self, name: &str) -> (String, String) {
+    fn group_of_rule(&self, name: &str) -> (String, String) {
         let groups = self.alerts.groups.read().clone();
         let is_it = |rule: &Rule| matches!(rule, Rule::Alert(r) if r.alert == name);
         let found = groups.iter().find(|running| running.group.rules.iter().any(is_it));

@@ -48,6 +48,7 @@ pub struct Browser {
     pub label: String,
     /// The host of its push service.
     pub service: String,
+    #[schema(value_type = String)]
     pub added_at: Timestamp,
 }
 

@@ -168,7 +168,7 @@ async fn paging_services_acknowledge_and_close_what_the_page_opened() {
         (UpdateKind::Over, format!("{alias}/close?identifierType=alias")),
     ] {
         let (hook, body) = s.told(Channel::Opsgenie, "KEY", &update(kind, None)).await;
-        assert_eq!((hook.path, hook.header("authorization").is_some()), (path, true));
+        assert_eq!((hook.path.as_str(), hook.header("authorization").is_some()), (path.as_str(), true));
         let told = if kind == UpdateKind::Grown { &body["description"] } else { &body["note"] };
         assert!(told.as_str().is_some_and(|t| t.starts_with(update(kind, None).news.as_str())), "{body}");
     }

@@ -3974,6 +3974,101 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/heartbeats/{name}/{secret}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same for senders that can only fetch an address. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                    secret: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["HeartbeatAnswer"];
+                    };
+                };
+                /** @description No heartbeat has this name and secret; nothing was written. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Too many at once; to be sent again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        /** A heartbeat is heard. What is in the body is not looked at. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                    secret: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["HeartbeatAnswer"];
+                    };
+                };
+                /** @description No heartbeat has this name and secret; nothing was written. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description The body is larger than 64 KiB. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Too many at once; to be sent again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/hosts": {
         parameters: {
             query?: never;
@@ -5275,6 +5370,45 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/on-call/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes over what Grafana OnCall or Opsgenie exported: people, schedules, policies; or says what it would make. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["OncallImport"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["OncallImported"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/openapi.json": {
         parameters: {
             query?: never;
@@ -6024,6 +6158,41 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/readiness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everybody who may be paged within two weeks, and what stands between them and a page; steps of policies without anybody. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ReadinessView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -10046,41 +10215,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/readiness": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Everybody who may be paged within two weeks, and what stands between them and a page; steps of policies without anybody. */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["ReadinessView"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/readyz": {
         parameters: {
             query?: never;
@@ -10354,7 +10488,7 @@ export interface components {
         };
         AlertSourcePut: {
             source: components["schemas"]["AlertSourceView"];
-            /** @description Of a new source, or when a new one was asked for; it is shown this once. For mail it is the whole address. */
+            /** @description Of a new source, or when a new one was asked for; it is shown this once. For mail and for a heartbeat it is the whole address. */
             secret?: string | null;
         };
         /** @description A sender of alerts. */
@@ -10454,14 +10588,15 @@ export interface components {
         AlertsDone: {
             done: boolean;
         };
+        Alive: {
+            status: string;
+        };
         AnswerBody: {
             /**
              * @description Stands in the record behind the name of who said it.
              * @default null
              */
             reason?: string | null;
-        Alive: {
-            status: string;
         };
         AttemptView: {
             /** @description `mail`, `irc`, `webhook` or `web`. */
@@ -10567,7 +10702,7 @@ export interface components {
             /** @description Checks that stand between; while all of them have problems, this one's are not told. */
             parents?: string[];
             flapping?: components["schemas"]["Flapping"];
-            /** @description Severity of the alert when it is critical. */
+            /** @description Severity of the alert when it is critical, and when nothing was heard for longer than `freshness`. */
             severity?: string;
             /** @description When nothing was heard for too long, instead of `severity`. */
             stale_severity?: string | null;
@@ -12020,6 +12155,25 @@ export interface components {
             /** Format: double */
             high: number;
         };
+        /** @description One page of a policy that is played. */
+        ForeseenStepView: {
+            /** @description From 1. */
+            step: number;
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            round: number;
+            /**
+             * Format: int64
+             * @description After the incident opened.
+             */
+            after_ms: number;
+            /** @description Nobody when it is empty: the step is passed over without waiting. */
+            people: components["schemas"]["OnCallPerson"][];
+            /** @description Those who learn; they get a copy. */
+            shadows: components["schemas"]["OnCallPerson"][];
+        };
         /** @description What becomes of an alert with these labels. */
         Foretold: {
             labels: Record<string, unknown>;
@@ -12032,6 +12186,48 @@ export interface components {
             notifications: Record<string, unknown>[];
             /** @description Whether it opens an incident, by its labels: critical ones do, or what `page` says. */
             pages: boolean;
+            incident?: components["schemas"]["ForetoldIncident"] | null;
+        };
+        /** @description The incident of an alert, and its pages if nobody acknowledges. */
+        ForetoldIncident: {
+            /** @description `opened`, `joined`, `reopened`, or `has` when the alert has it already. */
+            verdict: string;
+            /**
+             * Format: int64
+             * @description None while it is not open yet.
+             */
+            number?: number | null;
+            at: string;
+            because: string;
+            /** @description None: nobody is paged. */
+            policy?: string | null;
+            /** @description What is still to come within a day. */
+            steps: components["schemas"]["ForetoldStep"][];
+            /** @description When no step is left, within a day. */
+            exhausted_at?: string | null;
+        };
+        /** @description A page of one person. */
+        ForetoldPage: {
+            person: string;
+            person_name: string;
+            /** @description To somebody who learns; nobody waits for them. */
+            copy: boolean;
+            /** @description In the order in which they ring; none when the person cannot be reached. */
+            ways: components["schemas"]["PlannedView"][];
+            reasons: components["schemas"]["PageReason"][];
+        };
+        /** @description A step of a policy. */
+        ForetoldStep: {
+            /** @description From 1. */
+            step: number;
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            round: number;
+            at: string;
+            /** @description Nobody when it is empty: the step is passed over without waiting. */
+            pages: components["schemas"]["ForetoldPage"][];
         };
         Found: {
             items: components["schemas"]["Event"][];
@@ -12238,11 +12434,12 @@ export interface components {
         GuardWaitAction: "page" | "off" | "hold";
         /** @enum {string} */
         Health: "up" | "down" | "unknown";
-        /** @description What a host does of the limits it was asked for, in words. */
-        HeldLimits: {
-            in_force: string[];
-            /** @description What it cannot do, and why. */
-            missing: string[];
+        /** @description That a heartbeat was heard. */
+        HeartbeatAnswer: {
+            at: string;
+            /** @description It is late unless it is heard again before this. */
+            due_at: string;
+        };
         /** @enum {string} */
         HeartbeatState: "waiting" | "beating" | "late";
         /** @description How a heartbeat stands. */
@@ -12258,6 +12455,12 @@ export interface components {
              * @description How often it was heard.
              */
             beats: number;
+        };
+        /** @description What a host does of the limits it was asked for, in words. */
+        HeldLimits: {
+            in_force: string[];
+            /** @description What it cannot do, and why. */
+            missing: string[];
         };
         /** @description What became of a delivery. */
         HookAnswer: {
@@ -12321,6 +12524,11 @@ export interface components {
             /** @description One sentence on the first. */
             example: string;
         };
+        /**
+         * @description Whose lists they are.
+         * @enum {string}
+         */
+        ImportSource: "grafana-oncall" | "opsgenie";
         /** @description What became of imported samples. */
         Imported: {
             /** @description Taken, native histograms and exemplars included. */
@@ -12336,6 +12544,28 @@ export interface components {
             report: string[];
             /** @description It is saved; false when only looking. */
             saved: boolean;
+        };
+        /** @description An override that comes with a schedule. */
+        ImportedOverride: {
+            person: string;
+            start: string;
+            end: string;
+        };
+        ImportedPerson: {
+            /** @description What the source calls them. */
+            source: string;
+            login: string;
+            name: string;
+            email: string;
+            timezone: string;
+            found: components["schemas"]["PersonFound"];
+        };
+        ImportedSchedule: {
+            name: string;
+            /** @description There is one of that name already; it gets a new version. */
+            changes: boolean;
+            plan: Record<string, unknown>;
+            overrides: components["schemas"]["ImportedOverride"][];
         };
         IncidentList: {
             items: components["schemas"]["IncidentView"][];
@@ -12622,14 +12852,24 @@ export interface components {
             /** Format: int64 */
             next?: number | null;
         };
-        MuteList: {
-            items: components["schemas"]["MuteView"][];
+        /** @description One way, and when it rings if nobody has acknowledged by then. */
+        Method: {
+            /** @description `mail`, `irc`, `webhook`, `webpush` (one's browsers) or one of `channels`. */
+            channel: string;
+            /**
+             * Format: int32
+             * @description Seconds after the page was decided; 0 for the first, at most 3600.
+             */
+            after_s?: number;
         };
         MuteCalendar: {
             /** @description By their start. */
             items: components["schemas"]["MuteTurn"][];
             /** @description Later ones that did not fit. */
             left_out: number;
+        };
+        MuteList: {
+            items: components["schemas"]["MuteView"][];
         };
         /** @description What a mute would do if it were made now. */
         MutePreview: {
@@ -12645,65 +12885,6 @@ export interface components {
         MuteTurn: {
             /** Format: int64 */
             mute: number;
-            from: string;
-            to: string;
-        };
-        MutedAlert: {
-            fingerprint: string;
-            rule: string;
-            severity: string;
-            /** @description `pending`, `firing` or `unknown`. */
-            state: string;
-            summary: string;
-        };
-        /** @description What a browser's `PushSubscription` says of itself. */
-        NewBrowser: {
-            /** @description The address that its push service gave it; https, at most 2,048 bytes. */
-            endpoint: string;
-            keys: components["schemas"]["BrowserKeys"];
-            /** @description What the person calls it, such as `Firefox on Linux`; at most 80 characters. */
-            label?: string;
-        };
-        /** @description What a page needs to turn pages on in its browser. */
-        PushView: {
-            /** @description The server's public key (VAPID, RFC 8292), base64url: the `applicationServerKey` of subscriptions. */
-            key: string;
-            /** @description One's own. */
-            browsers: components["schemas"]["Browser"][];
-        };
-        /** @description Somebody who may be paged within two weeks. */
-        ReadinessPerson: {
-            login: string;
-            name: string;
-            /** @description Schedules in which they have a shift. */
-            schedules: string[];
-            /** @description Policies that name them. */
-            policies: string[];
-            /** @description Channels by which a page goes, without their addresses. */
-            ways: string[];
-            tested_at?: string | null;
-            /** @description Nothing at all stands between them and a page. */
-            ready: boolean;
-            /** @description A page would reach them by no way. */
-            unreachable: boolean;
-            /** @description The worst first. */
-            troubles: components["schemas"]["UnreadyView"][];
-        };
-        ReadinessView: {
-            at: string;
-            /** @description How far ahead shifts were looked at. */
-            until: string;
-            /**
-             * Format: int32
-             * @description A test page is old after so many days; 0 when nobody is asked for tests.
-             */
-            test_days: number;
-            /** @description By name. */
-            people: components["schemas"]["ReadinessPerson"][];
-            steps: components["schemas"]["EmptyStep"][];
-        };
-        /** @description A stretch in which a mute holds. */
-        TurnView: {
             from: string;
             to: string;
         };
@@ -12735,6 +12916,14 @@ export interface components {
             created_by_name: string;
             expires_at: string;
         };
+        MutedAlert: {
+            fingerprint: string;
+            rule: string;
+            severity: string;
+            /** @description `pending`, `firing` or `unknown`. */
+            state: string;
+            summary: string;
+        };
         /** @description A flag somebody may choose. */
         MyFlag: {
             key: string;
@@ -12750,6 +12939,14 @@ export interface components {
         };
         MyFlags: {
             items: components["schemas"]["MyFlag"][];
+        };
+        /** @description What a browser's `PushSubscription` says of itself. */
+        NewBrowser: {
+            /** @description The address that its push service gave it; https, at most 2,048 bytes. */
+            endpoint: string;
+            keys: components["schemas"]["BrowserKeys"];
+            /** @description What the person calls it, such as `Firefox on Linux`; at most 80 characters. */
+            label?: string;
         };
         NewDeploy: {
             service: string;
@@ -12862,6 +13059,13 @@ export interface components {
             projects?: string[];
             expires_at?: string | null;
         };
+        /** @description What somebody whose page was taken was told afterwards. */
+        NewsView: {
+            channel: string;
+            /** @description `grown`, `acknowledged` or `over`. */
+            kind: string;
+            at: string;
+        };
         /** @description What a press of the button would do. */
         NextDeploy: {
             service: string;
@@ -12925,6 +13129,22 @@ export interface components {
         };
         Note: {
             text: string;
+        };
+        /**
+         * @description In which order a person's ways ring. A list that is empty stands for the default: the first way at once, each further
+         *     one 30 s after the one before.
+         */
+        NotificationRules: {
+            /**
+             * @description For critical pages.
+             * @default []
+             */
+            critical?: components["schemas"]["Method"][];
+            /**
+             * @description For all others.
+             * @default []
+             */
+            other?: components["schemas"]["Method"][];
         };
         NowView: {
             at: string;
@@ -13008,6 +13228,34 @@ export interface components {
             /** @description Nobody else is on call, so the schedule's fallback is. */
             fallback?: boolean;
             secondary?: components["schemas"]["OnCallPerson"] | null;
+        };
+        /** @description An export to be taken over, and whether only to look. */
+        OncallImport: {
+            source: components["schemas"]["ImportSource"];
+            /** @description The answers of the source's API, each list under its name there: `users`, `schedules`, ... */
+            export: Record<string, unknown>;
+            /** @description Logins of people whose account cannot be told by their address: by their id, name or address in the source. */
+            people?: {
+                [key: string]: string;
+            };
+            /** @description Makes accounts for those who have none, as viewers without a password. Admins only. */
+            create_people?: boolean;
+            /** @description Says what would be made and makes nothing. */
+            dry_run?: boolean;
+        };
+        /** @description Something that was left out or changed. */
+        OncallImportNote: {
+            about: string;
+            message: string;
+        };
+        /** @description What an import makes, or would make. */
+        OncallImported: {
+            people: components["schemas"]["ImportedPerson"][];
+            schedules: components["schemas"]["ImportedSchedule"][];
+            policies: components["schemas"]["PolicyView"][];
+            /** @description A routing to be looked through and put by hand; nothing puts it. */
+            routing?: Record<string, unknown> | null;
+            report: components["schemas"]["OncallImportNote"][];
         };
         OverrideView: {
             /** Format: int64 */
@@ -13248,6 +13496,8 @@ export interface components {
             browsers?: number;
         };
         /** @enum {string} */
+        PersonFound: "known" | "created" | "missing";
+        /** @enum {string} */
         PersonKind: "developer" | "operator";
         PersonList: {
             items: components["schemas"]["Person"][];
@@ -13285,10 +13535,14 @@ export interface components {
             /** @description What happens, in words. */
             says: string;
         };
+        /** @description A way of a page that has not been tried. */
+        PlannedView: {
+            channel: string;
+            at: string;
+        };
         PolicyList: {
             items: components["schemas"]["PolicyView"][];
         };
-        /** @description What is said when a policy is made or changed. */
         PolicyPreviewView: {
             steps: components["schemas"]["ForeseenStepView"][];
             /**
@@ -13297,25 +13551,7 @@ export interface components {
              */
             ends_after_ms: number;
         };
-        /** @description One page of a policy that is played. */
-        ForeseenStepView: {
-            /** @description From 1. */
-            step: number;
-            /**
-             * Format: int32
-             * @description From 1.
-             */
-            round: number;
-            /**
-             * Format: int64
-             * @description After the incident opened.
-             */
-            after_ms: number;
-            /** @description Nobody when it is empty: the step is passed over without waiting. */
-            people: components["schemas"]["OnCallPerson"][];
-            /** @description Those who learn; they get a copy. */
-            shadows: components["schemas"]["OnCallPerson"][];
-        };
+        /** @description What is said when a policy is made or changed. */
         PolicyUpdate: {
             steps: Record<string, unknown>[];
             /** Format: int32 */
@@ -13467,6 +13703,13 @@ export interface components {
              */
             limit?: number | null;
         };
+        /** @description What a page needs to turn pages on in its browser. */
+        PushView: {
+            /** @description The server's public key (VAPID, RFC 8292), base64url: the `applicationServerKey` of subscriptions. */
+            key: string;
+            /** @description One's own. */
+            browsers: components["schemas"]["Browser"][];
+        };
         /** @description A damaged file, as it lies aside. */
         QuarantinedFile: {
             name: string;
@@ -13539,44 +13782,6 @@ export interface components {
          * @enum {string}
          */
         QueueWord: "leave" | "drop" | "go";
-        /** @description One way, and when it rings if nobody has acknowledged by then. */
-        Method: {
-            /** @description `mail`, `irc`, `webhook` or one of `channels`. */
-            channel: string;
-            /**
-             * Format: int32
-             * @description Seconds after the page was decided; 0 for the first, at most 3600.
-             */
-            after_s?: number;
-        };
-        /**
-         * @description In which order a person's ways ring. A list that is empty stands for the default: the first way at once, each further
-         *     one 30 s after the one before.
-         */
-        NotificationRules: {
-            /**
-             * @description For critical pages.
-             * @default []
-             */
-            critical?: components["schemas"]["Method"][];
-            /**
-             * @description For all others.
-             * @default []
-             */
-            other?: components["schemas"]["Method"][];
-        };
-        /** @description What somebody whose page was taken was told afterwards. */
-        NewsView: {
-            channel: string;
-            /** @description `grown`, `acknowledged` or `over`. */
-            kind: string;
-            at: string;
-        };
-        /** @description A way of a page that has not been tried. */
-        PlannedView: {
-            channel: string;
-            at: string;
-        };
         /** @description Hours in which pages that are not critical go by quiet channels alone. */
         QuietHours: {
             /** @description `22:00`. */
@@ -13658,6 +13863,37 @@ export interface components {
              */
             hold_ms?: number;
             guard?: components["schemas"]["Guard"] | null;
+        };
+        /** @description Somebody who may be paged within two weeks. */
+        ReadinessPerson: {
+            login: string;
+            name: string;
+            /** @description Schedules in which they have a shift. */
+            schedules: string[];
+            /** @description Policies that name them. */
+            policies: string[];
+            /** @description Channels by which a page goes, without their addresses. */
+            ways: string[];
+            tested_at?: string | null;
+            /** @description Nothing at all stands between them and a page. */
+            ready: boolean;
+            /** @description A page would reach them by no way. */
+            unreachable: boolean;
+            /** @description The worst first. */
+            troubles: components["schemas"]["UnreadyView"][];
+        };
+        ReadinessView: {
+            at: string;
+            /** @description How far ahead shifts were looked at. */
+            until: string;
+            /**
+             * Format: int32
+             * @description A test page is old after so many days; 0 when nobody is asked for tests.
+             */
+            test_days: number;
+            /** @description By name. */
+            people: components["schemas"]["ReadinessPerson"][];
+            steps: components["schemas"]["EmptyStep"][];
         };
         Ready: {
             status: string;
@@ -14379,6 +14615,11 @@ export interface components {
             part: string;
             /** @description One sentence for a person. */
             text: string;
+        };
+        /** @description A stretch in which a mute holds. */
+        TurnView: {
+            from: string;
+            to: string;
         };
         UnleashBucket: {
             toggles?: Record<string, unknown>;

@@ -102,6 +102,7 @@ const TOLD: &[&str] = &[
     "page.sent",
     "page.failed",
     "page.escalated",
+    "drill.scored",
     "override.created",
     "noise.digest",
     "readiness.checked",

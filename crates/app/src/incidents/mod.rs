@@ -7,6 +7,7 @@
 
 mod browsers;
 mod deliver;
+mod drill;
 mod escalate;
 mod foretell;
 mod manage;
@@ -33,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
+pub use drill::{DrillChannelView, DrillScoreView};
 pub use foretell::{ForetoldIncident, ForetoldPage, ForetoldStep};
 pub use manage::{Acknowledged, NewIncident, Resolution};
 pub use page_why::PageWhyView;

@@ -218,6 +218,42 @@ async fn a_drill_is_paged_and_marked() {
 }
 
 #[tokio::test]
+async fn a_drill_is_scored_without_a_name() {
+    let w = World::new(127).await;
+    policy(
+        &w,
+        json!({"steps": [
+            {"delay_ms": 60_000, "targets": [{"kind": "person", "name": "ana"}]},
+            {"delay_ms": 60_000, "targets": [{"kind": "person", "name": "raj"}]},
+        ]}),
+    )
+    .await;
+    w.receivers.unknown.lock().insert("ana@example.org".to_owned());
+    let number = open(&w, json!({"title": "the database is gone", "drill": true})).await;
+    w.pass(30).await;
+    let raj = caller("raj", Role::Responder);
+    w.app.incident_acknowledge(&raj, number).await.expect("acknowledged");
+    let so_far = w.app.drill_score(number).await.expect("a score");
+    assert_eq!((so_far.pages, so_far.delivered, so_far.steps_used, so_far.steps), (2, 1, 2, 2));
+    assert_eq!(so_far.acknowledged_ms, Some(30_000));
+    assert!(so_far.first_delivery_ms.is_some_and(|ms| (1_000..=10_000).contains(&ms)), "{so_far:?}");
+    let mail = &so_far.channels[0];
+    assert_eq!((mail.channel.as_str(), mail.tried, mail.reached, mail.trouble), ("mail", 2, 1, 1));
+    assert_eq!(w.count("drill.scored").await, 0, "it goes on");
+    w.app.incident_resolve(&raj, number, from(json!({}))).await.expect("resolved");
+    let scored = w.events().await.into_iter().find(|e| e.kind == "drill.scored").expect("an event");
+    assert_eq!((scored.data["delivered"].as_i64(), scored.subject.incident), (Some(1), Some(number)));
+    let told = format!("{} {}", scored.text, scored.data);
+    assert!(!["ana", "raj", "Ana", "Raj"].iter().any(|name| told.contains(name)), "{told}");
+
+    let real = open(&w, json!({"title": "uploads are slow"})).await;
+    let refused = w.app.drill_score(real).await.expect_err("no drill");
+    assert!(refused.message.contains("no drill"), "{refused}");
+    w.app.incident_resolve(&raj, real, from(json!({}))).await.expect("resolved");
+    assert_eq!(w.count("drill.scored").await, 1);
+}
+
+#[tokio::test]
 async fn a_calendar_has_an_address_with_a_secret_that_can_be_renewed() {
     let w = World::new(28).await;
     let ana = caller("ana", Role::Viewer);

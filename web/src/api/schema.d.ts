@@ -12862,6 +12862,8 @@ export interface components {
             start: string;
             end: string;
             by: string;
+            /** @description Rests that are too short because of it. */
+            short_rests?: components["schemas"]["RestView"][];
         };
         /** @description A flag whose owner is nobody of this server. */
         OwnerlessFlag: {
@@ -13985,6 +13987,8 @@ export interface components {
             give_end: string;
             take_start?: string | null;
             take_end?: string | null;
+            /** @description Rests that are too short because it was accepted. */
+            short_rests?: components["schemas"]["RestView"][];
         };
         Take: {
             /**

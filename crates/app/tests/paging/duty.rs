@@ -348,3 +348,45 @@ async fn a_plan_put_now_does_not_wait_for_the_same_plan_of_next_week() {
     let after = w.app.schedule_versions("photos-primary").await.expect("versions").len();
     assert_eq!(before, after, "the same plan again is no new version");
 }
+
+#[tokio::test]
+async fn whose_rest_a_change_makes_too_short_is_said_or_it_is_refused() {
+    let w = World::new(128).await;
+    let raj = caller("raj", Role::Responder);
+    let now = w.clock_now();
+    let plan = |enforce: bool| -> ScheduleUpdate {
+        let mut plan = weekly(&["ana", "raj"]);
+        plan["min_rest_hours"] = 11.into();
+        if enforce {
+            plan["enforce_rest"] = true.into();
+        }
+        from(plan)
+    };
+    w.app.schedule_put(&Caller::system(), "photos-primary", plan(false)).await.expect("a schedule");
+    let mei =
+        |from_h: i64, to_h: i64| NewOverride::cover("mei", None, now.plus_ms(from_h * HOUR), now.plus_ms(to_h * HOUR));
+    let first = w.app.override_create(&raj, "photos-primary", mei(2, 4)).await.expect("a cover");
+    // ana, who has the week, rests for two hours only in the middle of it.
+    let rests: Vec<_> = first.short_rests.iter().map(|r| (r.person.as_str(), r.to.since_ms(r.from))).collect();
+    assert_eq!(rests, [("ana", 2 * HOUR)]);
+    let second = w.app.override_create(&raj, "photos-primary", mei(7, 9)).await.expect("a cover");
+    assert!(second.short_rests.iter().any(|r| r.person == "mei" && r.to.since_ms(r.from) == 3 * HOUR), "{second:?}");
+    assert!(!second.short_rests.iter().any(|r| r.from == first.start), "what was short before is not said again");
+
+    w.app.schedule_put(&Caller::system(), "photos-primary", plan(true)).await.expect("a schedule");
+    let before = w.count("override.created").await;
+    let refused = w.app.override_create(&raj, "photos-primary", mei(12, 14)).await.expect_err("too little rest");
+    assert!(refused.message.contains("photos-primary wants 11 h"), "{refused}");
+    assert_eq!(w.count("override.created").await, before, "what is refused leaves nothing");
+    // ana has been on call for an hour.
+    w.clock.advance_ms(HOUR);
+    let taken = w.app.take(&raj, "photos-primary", Some(HOUR), None).await.expect("whoever takes over now may");
+    assert!(!taken.short_rests.is_empty(), "{taken:?}");
+    let none: ScheduleUpdate = from({
+        let mut plan = weekly(&["ana"]);
+        plan["enforce_rest"] = true.into();
+        plan
+    });
+    let refused = w.app.schedule_put(&Caller::system(), "photos-primary", none).await.expect_err("no hours");
+    assert!(refused.message.contains("enforce_rest needs min_rest_hours"), "{refused}");
+}

@@ -280,6 +280,47 @@ mod tests {
     }
 
     #[test]
+    fn clocks_that_change() {
+        let night = "{times: [{start_time: '02:15', end_time: '02:45'}], location: Europe/Berlin}";
+        // On 2026-10-25 Berlin goes from 03:00 back to 02:00: the half hour comes twice, and not in between.
+        check(
+            night,
+            &["2026-10-25T00:15:00Z", "2026-10-25T00:44:59Z", "2026-10-25T01:15:00Z", "2026-10-25T01:44:59Z"],
+            &["2026-10-25T00:14:59Z", "2026-10-25T00:45:00Z", "2026-10-25T01:00:00Z", "2026-10-25T01:45:00Z"],
+        );
+        // On 2027-03-28 it goes from 02:00 to 03:00: the half hour does not come.
+        check(
+            night,
+            &["2027-03-27T01:15:00Z", "2027-03-29T00:15:00Z"],
+            &["2027-03-28T00:30:00Z", "2027-03-28T01:30:00Z"],
+        );
+        // One that spans the change is an hour longer in autumn, and an hour shorter in spring.
+        let over = "{times: [{start_time: '01:00', end_time: '04:00'}], location: Europe/Berlin}";
+        check(
+            over,
+            &["2026-10-24T23:00:00Z", "2026-10-25T02:59:59Z"],
+            &["2026-10-24T22:59:59Z", "2026-10-25T03:00:00Z"],
+        );
+        check(
+            over,
+            &["2027-03-28T00:00:00Z", "2027-03-28T01:59:59Z"],
+            &["2027-03-27T23:59:59Z", "2027-03-28T02:00:00Z"],
+        );
+        // The day of a fold has 25 hours, in its own zone.
+        check(
+            "{weekdays: ['sunday'], location: Europe/Berlin}",
+            &["2026-10-24T22:00:00Z", "2026-10-25T22:59:59Z"],
+            &["2026-10-24T21:59:59Z", "2026-10-25T23:00:00Z"],
+        );
+        // By half an hour: Lord Howe goes back from 02:00 to 01:30 on 2026-04-05.
+        check(
+            "{times: [{start_time: '01:40', end_time: '01:50'}], location: Australia/Lord_Howe}",
+            &["2026-04-04T14:40:00Z", "2026-04-04T15:10:00Z"],
+            &["2026-04-04T14:50:00Z", "2026-04-04T15:00:00Z"],
+        );
+    }
+
+    #[test]
     fn refuses() {
         for yaml in [
             "weekdays: ['friday:monday']",

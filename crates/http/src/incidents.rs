@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use tenfold_app::incidents::{IncidentView, NewIncident, PageView, PageWhyView, Resolution, TimelineEventView};
+use tenfold_app::incidents::{
+    DrillScoreView, IncidentView, NewIncident, PageView, PageWhyView, Resolution, TimelineEventView,
+};
 use tenfold_app::{App, Role};
 use tenfold_incidents::{Finding, Reviewer};
 use tenfold_types::Fault;
@@ -25,6 +27,7 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(timeline))
         .add(Policy::Viewer, routes!(postmortem))
         .add(Policy::Viewer, routes!(review))
+        .add(Policy::Viewer, routes!(drill_score))
         .add(Policy::Viewer, routes!(pages))
         .add(Policy::Viewer, routes!(page_why))
         .add(Policy::Viewer, routes!(test_page))
@@ -165,6 +168,12 @@ async fn review(State(app): State<App>, Body(text): Body<Note>) -> Result<Json<R
         .map(|p| tenfold_incidents::Person { login: p.login, name: p.name, kind: String::new() })
         .collect();
     Ok(Json(ReviewFindings { items: Reviewer::new(&named).review(&text.text) }))
+}
+
+/// How a drill went, or goes: times to delivery and acknowledgement, steps used, channels. It names nobody.
+#[utoipa::path(get, path = "/api/incidents/{n}/score", params(("n" = i64, Path)), responses((status = 200, body = DrillScoreView)))]
+async fn drill_score(State(app): State<App>, PathOf(n): PathOf<i64>) -> Result<Json<DrillScoreView>, ApiError> {
+    Ok(Json(app.drill_score(n).await?))
 }
 
 /// Pages with every attempt to deliver them.

@@ -9,9 +9,11 @@ mod phase;
 mod postmortem;
 mod review;
 mod roles;
+mod score;
 
 pub use noise::{PageKind, Paged, RuleNoise, TeamNoise, WAKE_COST, digest, noise};
 pub use phase::{Phase, TimelineEntry, timeline};
 pub use postmortem::{Draft, postmortem};
 pub use review::{Finding, Level, Reviewer, TEXT_BYTES_MAX};
 pub use roles::{Person, Roles};
+pub use score::{ChannelScore, DrillPage, DrillScore, DrillTry, score};

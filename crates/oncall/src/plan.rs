@@ -50,6 +50,8 @@ pub struct Plan {
     pub shadows: Vec<Shadow>,
     /// Less than this between two shifts of one person is warned of.
     pub min_rest_hours: Option<u32>,
+    /// A change that leaves less is refused, unless it begins at once.
+    pub enforce_rest: bool,
     /// Counted apart in the fairness figures.
     pub holidays: Vec<Date>,
 }
@@ -69,6 +71,8 @@ struct Form {
     shadows: Vec<Shadow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     min_rest_hours: Option<u32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    enforce_rest: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     holidays: Vec<Date>,
 }
@@ -87,6 +91,7 @@ impl TryFrom<Form> for Plan {
             fallback: form.fallback,
             shadows: form.shadows,
             min_rest_hours: form.min_rest_hours,
+            enforce_rest: form.enforce_rest,
             holidays: form.holidays,
         })
     }
@@ -104,6 +109,7 @@ impl From<Plan> for Form {
             fallback: plan.fallback,
             shadows: plan.shadows,
             min_rest_hours: plan.min_rest_hours,
+            enforce_rest: plan.enforce_rest,
             holidays: plan.holidays,
         }
     }
@@ -126,6 +132,7 @@ impl Plan {
             fallback: Vec::new(),
             shadows: Vec::new(),
             min_rest_hours: None,
+            enforce_rest: false,
             holidays: Vec::new(),
         }
     }
@@ -147,6 +154,9 @@ impl Plan {
         at_most("holidays", self.holidays.len(), HOLIDAYS_MAX)?;
         if self.layers.is_empty() {
             return Err("a schedule has at least one layer".to_owned());
+        }
+        if self.enforce_rest && self.min_rest_hours.is_none() {
+            return Err("enforce_rest needs min_rest_hours: say how long people rest".to_owned());
         }
         if let Some(hours) = self.min_rest_hours.filter(|h| *h == 0 || *h > MIN_REST_HOURS_MAX) {
             return Err(format!(

@@ -324,6 +324,11 @@ pub fn deliveries_next(tx: &mut dyn Tx) -> Result<Option<Timestamp>, StoreError>
     tx.query_one("SELECT min(next_at) FROM page_deliveries WHERE state = 'due'", &[])?.opt_time(0)
 }
 
+/// Moves every delivery that waits by so much.
+pub fn deliveries_move(tx: &mut dyn Tx, by_ms: i64) -> Result<u64, StoreError> {
+    tx.execute("UPDATE page_deliveries SET next_at = next_at + $1 WHERE state = 'due'", params![by_ms])
+}
+
 pub fn delivery_put(tx: &mut dyn Tx, row: &DeliveryRow) -> Result<(), StoreError> {
     tx.execute(
         "UPDATE page_deliveries SET state = $3, tries = $4, next_at = $5, epoch = $6, message = $7

@@ -214,7 +214,7 @@ export const oncall = {
 export const incidents = {
   list: (state: string) => unwrap(GET("/api/incidents", { params: { query: given({ state }) } })),
   get: (n: number) => unwrap(GET("/api/incidents/{n}", { params: { path: { n } } })),
-  open: (body: { title: string; service?: string; severity: string }) => unwrap(POST("/api/incidents", { body })),
+  open: (body: { title: string; service?: string; severity: string; drill?: boolean }) => unwrap(POST("/api/incidents", { body })),
   pageWhy: (id: string) => unwrap(GET("/api/pages/{id}/why", { params: { path: { id } } })),
   /** The newest pages of all incidents, tests among them. */
   pages: () => unwrap(GET("/api/pages", { params: { query: {} } })),

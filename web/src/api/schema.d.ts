@@ -11222,6 +11222,44 @@ export interface components {
             /** @description What to do about it; empty when the message says it. */
             advice: string;
         };
+        /** @description How one channel did in a drill. */
+        DrillChannelView: {
+            channel: string;
+            /** @description Pages that were tried by it. */
+            tried: number;
+            reached: number;
+            /** @description Pages on which a try failed, whether or not a later one went through. */
+            trouble: number;
+        };
+        /** @description How a drill went. */
+        DrillScoreView: {
+            /** @description Without copies for those who learn. */
+            pages: number;
+            /** @description Pages that some receiver took. */
+            delivered: number;
+            /**
+             * Format: int64
+             * @description From the beginning until a receiver took the first page.
+             */
+            first_delivery_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Until somebody acknowledged.
+             */
+            acknowledged_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The farthest step, in the last round; 0 when nobody was paged.
+             */
+            steps_used: number;
+            /** Format: int64 */
+            steps: number;
+            /** Format: int64 */
+            rounds: number;
+            channels: components["schemas"]["DrillChannelView"][];
+            /** @description All of it in a sentence. */
+            words: string;
+        };
         EscalationView: {
             policy: string;
             /**
@@ -12609,6 +12647,8 @@ export interface components {
             suspects: components["schemas"]["SuspectView"][];
             escalation?: components["schemas"]["EscalationView"] | null;
             pages: components["schemas"]["PageView"][];
+            /** @description How it goes, of a drill. */
+            score?: components["schemas"]["DrillScoreView"] | null;
         };
         /** @description What an agent gets for its request. */
         Issued: {
@@ -13267,6 +13307,8 @@ export interface components {
             start: string;
             end: string;
             by: string;
+            /** @description Rests that are too short because of it. */
+            short_rests?: components["schemas"]["RestView"][];
         };
         /** @description A flag whose owner is nobody of this server. */
         OwnerlessFlag: {
@@ -14433,6 +14475,8 @@ export interface components {
             give_end: string;
             take_start?: string | null;
             take_end?: string | null;
+            /** @description Rests that are too short because it was accepted. */
+            short_rests?: components["schemas"]["RestView"][];
         };
         Take: {
             /**

@@ -98,6 +98,7 @@ export interface Plan {
   fallback?: string[];
   shadows?: { person: string; start?: string; end?: string }[];
   min_rest_hours?: number;
+  enforce_rest?: boolean;
   holidays?: string[];
 }
 export type Schedule = Omit<S["ScheduleView"], "plan"> & { plan: Plan };

@@ -14,6 +14,8 @@ const RENEW_MS: i64 = 3_000;
 
 /// A node that was refused asks again after this long.
 const ASK_AGAIN_MS: i64 = 1_000;
+/// A clock that is set back by less is the work of whoever keeps it right.
+pub(crate) const BACK_MS_MIN: i64 = 2_000;
 
 /// What this process believes to hold.
 #[derive(Debug, Default, Clone)]
@@ -71,6 +73,8 @@ impl App {
         if held.refused_at.is_some_and(|at| (0..ASK_AGAIN_MS).contains(&now.since_ms(at))) {
             return Ok(None);
         }
+        // What memory waits for was reckoned by a clock that has been set back since.
+        let set_back = held.renewed_at.since_ms(now) >= BACK_MS_MIN;
         let (holder, epoch) = (held.holder.clone(), held.epoch);
         let taken = self
             .housekeeping(move |t| {
@@ -90,7 +94,7 @@ impl App {
         // The very first holder has nobody to catch up with. Whoever asked meanwhile may have caught up already.
         held.behind = match taken {
             Some((epoch, true)) => epoch > 1,
-            _ => kept.behind,
+            _ => kept.behind || set_back,
         };
         *kept = held.clone();
         Ok(held.epoch.map(|epoch| Lease { holder: held.holder, epoch, behind: held.behind }))

@@ -47,7 +47,7 @@ pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, S
 pub use why::{Asked, Decided, Foreseen, Foretold, Question, RoutingView, WhyView};
 
 pub(crate) use deploy_mutes::{DeployMute, deploy_mute_begins, deploy_mute_ends};
-pub(crate) use lease::Lease;
+pub(crate) use lease::{BACK_MS_MIN, Lease};
 pub(crate) use owner::rule_of;
 pub(crate) use suspects::suspects;
 

@@ -153,8 +153,9 @@ impl Channel {
             | Self::Teams
             | Self::Ntfy
             | Self::Gotify
-            | Self::Pushover
-            | Self::Webpush => !matches!(kind, UpdateKind::Acknowledged),
+            | Self::Pushover => !matches!(kind, UpdateKind::Acknowledged),
+            // It takes the place of what is shown, which would ask for an acknowledgement still.
+            Self::Webpush => true,
             other => other.edits(),
         }
     }

@@ -107,6 +107,7 @@ const TOLD: &[&str] = &[
     "page.sent",
     "page.failed",
     "page.escalated",
+    "drill.scored",
     "override.created",
     "noise.digest",
     "delivery.week",

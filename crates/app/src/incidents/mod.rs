@@ -6,7 +6,9 @@
 //! is sent again under the same key. What was acknowledged is never sent again.
 
 mod browsers;
+mod clock;
 mod deliver;
+mod drill;
 mod escalate;
 mod foretell;
 mod manage;
@@ -27,12 +29,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tenfold_types::Fault;
+use tenfold_types::{Fault, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::App;
 
+pub use drill::{DrillChannelView, DrillScoreView};
 pub use foretell::{ForetoldIncident, ForetoldPage, ForetoldStep};
 pub use manage::{Acknowledged, NewIncident, Resolution};
 pub use page_why::PageWhyView;
@@ -55,6 +58,8 @@ pub struct State {
     wake: Notify,
     working: tokio::sync::Mutex<()>,
     under_way: Mutex<BTreeSet<String>>,
+    /// When this process last looked at what is due.
+    looked_at: Mutex<Option<Timestamp>>,
 }
 
 impl State {
@@ -99,6 +104,7 @@ impl App {
     async fn incidents_start(&self) -> Result<Vec<tokio::task::JoinHandle<()>>, Fault> {
         let Ok(_one) = self.incidents.working.try_lock() else { return Ok(Vec::new()) };
         let Some(lease) = self.alerting_lease().await? else { return Ok(Vec::new()) };
+        clock::follow(self, &lease).await?;
         let escalated = escalate::due(self, &lease).await;
         let mut started = deliver::start(self, &lease).await?;
         started.extend(updates::start(self, &lease).await?);

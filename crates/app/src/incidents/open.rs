@@ -7,6 +7,7 @@ use tenfold_store::{Tx, alerts::AlertRow, counters, deploys, events, events::Eve
 use tenfold_types::{Actor, ActorKind, EventDraft, Fault, Severity, Source, Timestamp};
 
 use super::{
+    drill,
     owed::{owe, owe_grown},
     reopen::{ended_lately, reopen},
     stored::{Body, Incident, State, person, word},
@@ -384,6 +385,7 @@ pub(super) fn resolve(
     supersede(t.tx(), incident.number, None)?;
     owe(t, &incident, UpdateKind::Over)?;
     t.record(record(&incident, actor, source, "incident.resolved", text, Severity::Good).data(data))?;
+    drill::ended(t, &incident)?;
     Ok(incident)
 }
 

@@ -6,6 +6,7 @@ use tenfold_store::{Tx, incidents as store, page_updates as updates};
 use tenfold_types::{Fault, Timestamp};
 use utoipa::ToSchema;
 
+use super::drill::{self, DrillScoreView};
 use super::stored::{COPY, Incident, State, person, word};
 use crate::{App, alerts::SuspectView};
 
@@ -126,6 +127,9 @@ pub struct IncidentView {
     /// Null when there is no policy for it and nobody is paged.
     pub escalation: Option<EscalationView>,
     pub pages: Vec<PageView>,
+    /// How it goes, of a drill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<DrillScoreView>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -137,6 +141,7 @@ pub(super) fn incident_view(tx: &mut dyn Tx, incident: &Incident) -> Result<Inci
     let alerts = store::members(tx, incident.number)?.into_iter().map(|m| m.fingerprint).collect();
     let pages = store::pages(tx, incident.number)?;
     let pages = pages.iter().map(|p| page_view(tx, p)).collect::<Result<Vec<_>, Fault>>()?;
+    let score = drill::of(tx, incident)?.map(DrillScoreView::from);
     let body = incident.body.clone();
     let escalation = body.escalation.map(|e| {
         let (round, step) = pages.iter().map(|p| (p.round, p.step)).max().unwrap_or((1, 0));
@@ -181,6 +186,7 @@ pub(super) fn incident_view(tx: &mut dyn Tx, incident: &Incident) -> Result<Inci
         suspects: body.suspects,
         escalation,
         pages,
+        score,
     })
 }
 

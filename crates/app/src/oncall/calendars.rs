@@ -185,6 +185,7 @@ impl App {
                         start: event.start.max(now),
                         end: event.end,
                         by: who.actor.id.clone(),
+                        short_rests: Vec::new(),
                     });
                 } else {
                     out.overrides.push(insert(t, &who, &name, &new)?);

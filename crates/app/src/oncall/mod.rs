@@ -12,6 +12,7 @@ mod overrides;
 mod policies;
 mod preview;
 mod readiness;
+mod rest;
 mod schedules;
 mod swaps;
 mod views;

@@ -8,6 +8,7 @@ use tenfold_types::{ActorKind, EventDraft, Fault, Severity, Timestamp};
 
 use super::{
     no_schedule,
+    rest::shortened,
     schedules::{check_people, minute, to_json},
     views::{OverrideView, override_view},
 };
@@ -64,7 +65,13 @@ impl App {
     pub async fn override_create(&self, who: &Caller, schedule: &str, new: NewOverride) -> Result<OverrideView, Fault> {
         who.require(Role::Responder, None, None)?;
         let (who, schedule) = (who.clone(), schedule.to_owned());
-        self.transact(move |t| insert(t, &who, &schedule, &new)).await
+        self.transact(move |t| {
+            let mut made = insert(t, &who, &schedule, &new)?;
+            let now = t.now();
+            made.short_rests = shortened(t.tx(), &schedule, std::slice::from_ref(&made), now)?;
+            Ok(made)
+        })
+        .await
     }
 
     /// The caller takes over a schedule for a while, from now on or from `start` on.

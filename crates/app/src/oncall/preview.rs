@@ -96,10 +96,7 @@ fn view(of: &Schedule, from: Timestamp, to: Timestamp) -> PreviewView {
         layers: layers.filter(|l| !l.spans.is_empty()).collect(),
         truncated: spans.len() >= PREVIEW_SPANS_MAX,
         spans: spans.iter().map(span_view).collect(),
-        short_rests: rests
-            .into_iter()
-            .map(|r| RestView { person: r.person, from: r.from, to: r.to, min_rest_hours: r.min_rest_hours })
-            .collect(),
+        short_rests: rests.into_iter().map(RestView::from).collect(),
     }
 }
 

@@ -25,7 +25,7 @@ const VERSIONS_MAX: usize = 1_000;
 const AHEAD_MS_MAX: i64 = 366 * 86_400_000;
 
 /// What is said when a schedule is made or changed: `timezone` with either `rotation` or `layers`, and if wanted
-/// `fallback`, `shadows`, `min_rest_hours`, `holidays`.
+/// `fallback`, `shadows`, `min_rest_hours`, `enforce_rest`, `holidays`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = Object)]

@@ -9,6 +9,7 @@ use tenfold_types::{ActorKind, EventDraft, Fault, Severity, Timestamp};
 use super::{
     no_schedule,
     overrides::{NewOverride, insert},
+    rest::shortened,
     schedule,
     schedules::{check_people, minute, to_json},
     views::SwapView,
@@ -72,6 +73,7 @@ fn view(row: &store::SwapRow, body: &Body) -> SwapView {
         give_end: body.give.end,
         take_start: body.take.map(|p| p.start),
         take_end: body.take.map(|p| p.end),
+        short_rests: Vec::new(),
     }
 }
 
@@ -153,11 +155,12 @@ impl App {
                 debug_assert_eq!(new.kind, OverrideKind::Replace);
                 insert(t, &who, &row.schedule, &new)
             };
-            hand_over(&body.from, &body.with, body.give)?;
+            let mut made = vec![hand_over(&body.from, &body.with, body.give)?];
             if let Some(take) = body.take {
-                hand_over(&body.with, &body.from, take)?;
+                made.push(hand_over(&body.with, &body.from, take)?);
             }
-            close(t, &who, &row, &body, "accepted")
+            let short_rests = shortened(t.tx(), &row.schedule, &made, now)?;
+            Ok(SwapView { short_rests, ..close(t, &who, &row, &body, "accepted")? })
         })
         .await
     }

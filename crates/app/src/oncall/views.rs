@@ -74,6 +74,9 @@ pub struct OverrideView {
     #[schema(value_type = String)]
     pub end: Timestamp,
     pub by: String,
+    /// Rests that are too short because of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub short_rests: Vec<RestView>,
 }
 
 pub(super) fn override_view(o: &Override) -> OverrideView {
@@ -85,6 +88,7 @@ pub(super) fn override_view(o: &Override) -> OverrideView {
         start: o.start,
         end: o.end,
         by: o.by.clone(),
+        short_rests: Vec::new(),
     }
 }
 
@@ -151,7 +155,7 @@ pub struct LayerSpansView {
 }
 
 /// A person has less rest between two shifts than the plan wants.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RestView {
     pub person: String,
     /// When the one shift ends.
@@ -202,6 +206,9 @@ pub struct SwapView {
     pub take_start: Option<Timestamp>,
     #[schema(value_type = Option<String>)]
     pub take_end: Option<Timestamp>,
+    /// Rests that are too short because it was accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub short_rests: Vec<RestView>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -54,6 +54,10 @@ async fn a_page_goes_to_every_browser_and_news_follow() {
     let page = w.app.pages(Some(1)).await.expect("pages").remove(0);
     assert_eq!((page.person.as_str(), page.state.as_str()), ("ana", "delivered"));
     w.receivers.pushed.lock().clear();
+    w.app.incident_acknowledge(&ana(), 1).await.expect("acknowledged");
+    w.pass(10).await;
+    assert_eq!(pushed_to(&w), [PHONE, DESK], "what they show asks for it no more");
+    w.receivers.pushed.lock().clear();
     w.errors(0.0);
     w.pass(300).await;
     assert_eq!(w.states().await[&1], "resolved");

@@ -218,6 +218,42 @@ async fn a_drill_is_paged_and_marked() {
 }
 
 #[tokio::test]
+async fn a_drill_is_scored_without_a_name() {
+    let w = World::new(127).await;
+    policy(
+        &w,
+        json!({"steps": [
+            {"delay_ms": 60_000, "targets": [{"kind": "person", "name": "ana"}]},
+            {"delay_ms": 60_000, "targets": [{"kind": "person", "name": "raj"}]},
+        ]}),
+    )
+    .await;
+    w.receivers.unknown.lock().insert("ana@example.org".to_owned());
+    let number = open(&w, json!({"title": "the database is gone", "drill": true})).await;
+    w.pass(30).await;
+    let raj = caller("raj", Role::Responder);
+    w.app.incident_acknowledge(&raj, number).await.expect("acknowledged");
+    let so_far = w.app.drill_score(number).await.expect("a score");
+    assert_eq!((so_far.pages, so_far.delivered, so_far.steps_used, so_far.steps), (2, 1, 2, 2));
+    assert_eq!(so_far.acknowledged_ms, Some(30_000));
+    assert!(so_far.first_delivery_ms.is_some_and(|ms| (1_000..=10_000).contains(&ms)), "{so_far:?}");
+    let mail = &so_far.channels[0];
+    assert_eq!((mail.channel.as_str(), mail.tried, mail.reached, mail.trouble), ("mail", 2, 1, 1));
+    assert_eq!(w.count("drill.scored").await, 0, "it goes on");
+    w.app.incident_resolve(&raj, number, from(json!({}))).await.expect("resolved");
+    let scored = w.events().await.into_iter().find(|e| e.kind == "drill.scored").expect("an event");
+    assert_eq!((scored.data["delivered"].as_i64(), scored.subject.incident), (Some(1), Some(number)));
+    let told = format!("{} {}", scored.text, scored.data);
+    assert!(!["ana", "raj", "Ana", "Raj"].iter().any(|name| told.contains(name)), "{told}");
+
+    let real = open(&w, json!({"title": "uploads are slow"})).await;
+    let refused = w.app.drill_score(real).await.expect_err("no drill");
+    assert!(refused.message.contains("no drill"), "{refused}");
+    w.app.incident_resolve(&raj, real, from(json!({}))).await.expect("resolved");
+    assert_eq!(w.count("drill.scored").await, 1);
+}
+
+#[tokio::test]
 async fn a_calendar_has_an_address_with_a_secret_that_can_be_renewed() {
     let w = World::new(28).await;
     let ana = caller("ana", Role::Viewer);
@@ -311,4 +347,46 @@ async fn a_plan_put_now_does_not_wait_for_the_same_plan_of_next_week() {
     put_as(&w, "photos-primary", weekly(&["mei"]), None).await;
     let after = w.app.schedule_versions("photos-primary").await.expect("versions").len();
     assert_eq!(before, after, "the same plan again is no new version");
+}
+
+#[tokio::test]
+async fn whose_rest_a_change_makes_too_short_is_said_or_it_is_refused() {
+    let w = World::new(128).await;
+    let raj = caller("raj", Role::Responder);
+    let now = w.clock_now();
+    let plan = |enforce: bool| -> ScheduleUpdate {
+        let mut plan = weekly(&["ana", "raj"]);
+        plan["min_rest_hours"] = 11.into();
+        if enforce {
+            plan["enforce_rest"] = true.into();
+        }
+        from(plan)
+    };
+    w.app.schedule_put(&Caller::system(), "photos-primary", plan(false)).await.expect("a schedule");
+    let mei =
+        |from_h: i64, to_h: i64| NewOverride::cover("mei", None, now.plus_ms(from_h * HOUR), now.plus_ms(to_h * HOUR));
+    let first = w.app.override_create(&raj, "photos-primary", mei(2, 4)).await.expect("a cover");
+    // ana, who has the week, rests for two hours only in the middle of it.
+    let rests: Vec<_> = first.short_rests.iter().map(|r| (r.person.as_str(), r.to.since_ms(r.from))).collect();
+    assert_eq!(rests, [("ana", 2 * HOUR)]);
+    let second = w.app.override_create(&raj, "photos-primary", mei(7, 9)).await.expect("a cover");
+    assert!(second.short_rests.iter().any(|r| r.person == "mei" && r.to.since_ms(r.from) == 3 * HOUR), "{second:?}");
+    assert!(!second.short_rests.iter().any(|r| r.from == first.start), "what was short before is not said again");
+
+    w.app.schedule_put(&Caller::system(), "photos-primary", plan(true)).await.expect("a schedule");
+    let before = w.count("override.created").await;
+    let refused = w.app.override_create(&raj, "photos-primary", mei(12, 14)).await.expect_err("too little rest");
+    assert!(refused.message.contains("photos-primary wants 11 h"), "{refused}");
+    assert_eq!(w.count("override.created").await, before, "what is refused leaves nothing");
+    // ana has been on call for an hour.
+    w.clock.advance_ms(HOUR);
+    let taken = w.app.take(&raj, "photos-primary", Some(HOUR), None).await.expect("whoever takes over now may");
+    assert!(!taken.short_rests.is_empty(), "{taken:?}");
+    let none: ScheduleUpdate = from({
+        let mut plan = weekly(&["ana"]);
+        plan["enforce_rest"] = true.into();
+        plan
+    });
+    let refused = w.app.schedule_put(&Caller::system(), "photos-primary", none).await.expect_err("no hours");
+    assert!(refused.message.contains("enforce_rest needs min_rest_hours"), "{refused}");
 }

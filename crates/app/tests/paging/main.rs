@@ -2,6 +2,7 @@
 //! with a clock that is moved, a source of samples and receivers that do as they are told.
 
 mod browsers;
+mod clock_jumps;
 mod duty;
 mod figures;
 mod foreseen;

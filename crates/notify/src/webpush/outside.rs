@@ -67,16 +67,17 @@ pub struct OutsideOnly;
 
 impl Resolve for OutsideOnly {
     fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let mut found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            found.retain(|address| is_outside(address.ip()));
-            if found.is_empty() {
-                return Err(Inside.into());
-            }
-            let found: Addrs = Box::new(found.into_iter());
-            Ok(found)
-        })
+        Box::pin(look_up(name))
     }
+}
+
+async fn look_up(name: Name) -> Result<Addrs, Box<dyn std::error::Error + Send + Sync>> {
+    let mut found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+    found.retain(|address| is_outside(address.ip()));
+    if found.is_empty() {
+        return Err(Inside.into());
+    }
+    Ok(Box::new(found.into_iter()))
 }
 
 #[cfg(test)]

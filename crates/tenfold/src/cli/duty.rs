@@ -67,10 +67,10 @@ impl Resolve {
     }
 }
 
-/// Open an incident, list them, show one.
+/// Open an incident or a drill, list them, show one, say how a drill went.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold incident open \"uploads are slow\" --service photos\n  tenfold incident list\n  tenfold incident show 14"
+    before_long_help = "Examples:\n  tenfold incident open \"uploads are slow\" --service photos\n  tenfold incident list\n  tenfold incident show 14\n  tenfold incident drill \"the database is gone\" --service photos\n  tenfold incident score 15"
 )]
 pub struct Incident {
     #[command(subcommand)]
@@ -92,6 +92,19 @@ enum What {
         #[arg(long)]
         drill: bool,
     },
+    /// Practise: paged like a real incident, marked DRILL, not counted, and scored.
+    Drill {
+        title: String,
+        #[arg(long)]
+        service: Option<String>,
+        #[arg(long, default_value = "critical", value_parser = ["critical", "warning"])]
+        severity: String,
+    },
+    /// How a drill went: times to delivery and acknowledgement, steps used, channels.
+    Score {
+        #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+        incident: i64,
+    },
     /// Incidents that are not resolved, or all.
     List {
         #[arg(long)]
@@ -104,16 +117,33 @@ enum What {
     },
 }
 
+async fn opened(
+    client: &Client,
+    out: Out,
+    title: &str,
+    service: Option<String>,
+    severity: &str,
+    drill: bool,
+) -> Result<(), Failure> {
+    let mut body = json!({"title": title, "severity": severity, "drill": drill});
+    if let Some(service) = service {
+        body["service"] = service.into();
+    }
+    let open = client.post("/api/incidents", &body).await?;
+    out.answer(&open, |i| vec![incident_line(i, out)]);
+    Ok(())
+}
+
 impl Incident {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         match self.what {
             What::Open { title, service, severity, drill } => {
-                let mut body = json!({"title": title, "severity": severity, "drill": drill});
-                if let Some(service) = service {
-                    body["service"] = service.into();
-                }
-                let open = client.post("/api/incidents", &body).await?;
-                out.answer(&open, |i| vec![incident_line(i, out)]);
+                opened(client, out, &title, service, &severity, drill).await?;
+            }
+            What::Drill { title, service, severity } => opened(client, out, &title, service, &severity, true).await?,
+            What::Score { incident } => {
+                let score = client.get(&format!("/api/incidents/{incident}/score"), &[]).await?;
+                out.answer(&score, |s| text(s, "words").split("; ").map(str::to_owned).collect());
             }
             What::List { all } => {
                 let query: &[(&str, &str)] = if all { &[] } else { &[("state", "open")] };

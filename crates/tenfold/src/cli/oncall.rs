@@ -148,6 +148,19 @@ fn override_line(made: &Value) -> String {
     )
 }
 
+/// Rests that the change has made too short.
+fn rest_lines(changed: &Value) -> impl Iterator<Item = String> {
+    list(changed, "short_rests").iter().map(|rest| {
+        format!(
+            "{} rests from {} to {} UTC only, less than {} h",
+            text(rest, "person"),
+            minute(rest, "from"),
+            minute(rest, "to"),
+            number(rest, "min_rest_hours")
+        )
+    })
+}
+
 fn load_line(of: &Value) -> String {
     let hours = |key: &str| of[key].as_i64().unwrap_or(0) / 3_600_000;
     format!(
@@ -226,7 +239,7 @@ impl Oncall {
             }
             What::Accept { swap } => {
                 let done = client.post(&format!("/api/swaps/{swap}/accept"), &json!({})).await?;
-                out.answer(&done, |s| vec![swap_line(s)]);
+                out.answer(&done, |s| std::iter::once(swap_line(s)).chain(rest_lines(s)).collect());
             }
             What::Decline { swap } => {
                 let done = client.post(&format!("/api/swaps/{swap}/decline"), &json!({})).await?;
@@ -234,13 +247,13 @@ impl Oncall {
             }
             What::Take { schedule, for_ms, at } => {
                 let taken = client.post(&of(&schedule, "take"), &json!({"for_ms": for_ms, "start": at})).await?;
-                out.answer(&taken, |t| vec![override_line(t)]);
+                out.answer(&taken, |t| std::iter::once(override_line(t)).chain(rest_lines(t)).collect());
             }
             What::Override { schedule, person, kind, for_ms, at } => {
                 let start = at.unwrap_or_else(|| SystemClock.now());
                 let body = json!({"kind": kind, "person": person, "start": start, "end": start.plus_ms(for_ms)});
                 let made = client.post(&of(&schedule, "overrides"), &body).await?;
-                out.answer(&made, |m| vec![override_line(m)]);
+                out.answer(&made, |m| std::iter::once(override_line(m)).chain(rest_lines(m)).collect());
             }
             What::Import { schedule, file, dry_run } => {
                 let ics = std::fs::read_to_string(&file)

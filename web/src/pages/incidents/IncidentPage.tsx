@@ -11,6 +11,7 @@ import { ActionButton } from "../../ui/Action";
 import { Elapsed, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { Classify } from "./Classify";
+import { DrillScore } from "./DrillScore";
 import { IncidentPages } from "./IncidentPages";
 import { IncidentTimeline } from "./IncidentTimeline";
 import { NoteForm } from "./NoteForm";
@@ -69,6 +70,7 @@ function Body({ incident }: { incident: Incident }): ReactElement {
       </div>
       <div className="stack">
         <Section title="Facts"><Facts incident={incident} /></Section>
+        {incident.score && <DrillScore score={incident.score} />}
         <IncidentPages incident={incident} />
         {incident.pages.length > 0 && <Classify incident={incident} />}
         <NoteForm number={incident.number} />

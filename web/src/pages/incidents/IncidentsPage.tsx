@@ -12,21 +12,24 @@ import { Field } from "../../ui/Field";
 import { Loaded, PageFrame } from "../../ui/Section";
 import { TableWrap } from "../../ui/TableWrap";
 
-function OpenIncident({ open, onClose }: { open: boolean; onClose: () => void }): ReactElement {
+/** An incident, or a drill: the same pages, marked, not counted, and scored. */
+function OpenIncident({ as, onClose }: { as: "incident" | "drill" | null; onClose: () => void }): ReactElement {
   const [title, setTitle] = useState("");
   const [service, setService] = useState("");
   const [severity, setSeverity] = useState("critical");
+  const drill = as === "drill";
   const list = useQuery("services", services.list, { touches: ["service."] });
   const { busy, run } = useAction("incident.");
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
-    const made = await run(() => incidents.open({ title, severity, ...(service ? { service } : {}) }), (incident) => `Incident ${incident.number} is open.`);
+    const made = await run(() => incidents.open({ title, severity, drill, ...(service ? { service } : {}) }), (incident) => `${drill ? "Drill" : "Incident"} ${incident.number} is open.`);
     if (made) navigate(`/incidents/${made.number}`);
   };
   return (
-    <Dialog open={open} onClose={onClose} title="Open an incident">
+    <Dialog open={as !== null} onClose={onClose} title={drill ? "Begin a drill" : "Open an incident"}>
+      {drill && <p className="small muted">People are paged as in earnest; every message says DRILL. It counts in no figure, and its page says how it went.</p>}
       <form className="form" onSubmit={(event) => void submit(event)}>
-        <Field label="What people see" hint="The symptom, not the cause."><input required maxLength={200} value={title} onChange={(event) => setTitle(event.target.value)} /></Field>
+        <Field label="What people see" hint={drill ? "What has happened, in the drill." : "The symptom, not the cause."}><input required maxLength={200} value={title} onChange={(event) => setTitle(event.target.value)} /></Field>
         <Field label="Service">
           <select value={service} onChange={(event) => setService(event.target.value)}>
             <option value="">not known yet</option>
@@ -36,7 +39,7 @@ function OpenIncident({ open, onClose }: { open: boolean; onClose: () => void })
         <Field label="Severity" hint="Critical pages whoever is on call now.">
           <select value={severity} onChange={(event) => setSeverity(event.target.value)}><option>critical</option><option>warning</option></select>
         </Field>
-        <div><button type="submit" className="button danger" disabled={busy}>Open and page</button></div>
+        <div><button type="submit" className="button danger" disabled={busy}>{drill ? "Begin and page" : "Open and page"}</button></div>
       </form>
     </Dialog>
   );
@@ -59,11 +62,11 @@ function Row({ incident }: { incident: Incident }): ReactElement {
 
 export default function IncidentsPage(): ReactElement {
   const params = useParams();
-  const [opening, setOpening] = useState(false);
+  const [opening, setOpening] = useState<"incident" | "drill" | null>(null);
   const state = params.get("state");
   const query = useQuery(`incidents:${state}`, () => incidents.list(state), { touches: ["incident.", "page."] });
   return (
-    <PageFrame title="Incidents" actions={<button type="button" className="button danger" onClick={() => setOpening(true)}>Open an incident</button>}>
+    <PageFrame title="Incidents" actions={<><button type="button" className="button" onClick={() => setOpening("drill")}>Drill</button><button type="button" className="button danger" onClick={() => setOpening("incident")}>Open an incident</button></>}>
       <div className="chips" role="group" aria-label="State">
         {["", "open", "acknowledged", "resolved"].map((name) => (
           <button key={name} type="button" className="chip" aria-pressed={state === name} onClick={() => params.set({ state: name }, false)}>{name || "all"}</button>
@@ -85,7 +88,7 @@ export default function IncidentsPage(): ReactElement {
           )
         }
       </Loaded>
-      <OpenIncident open={opening} onClose={() => setOpening(false)} />
+      <OpenIncident as={opening} onClose={() => setOpening(null)} />
     </PageFrame>
   );
 }

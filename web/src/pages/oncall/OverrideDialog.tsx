@@ -7,6 +7,7 @@ import { useAction } from "../../lib/useAction";
 import { useSession } from "../../shell/session";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
+import { withRests } from "./rest";
 
 const SHIFT_HOURS = 8;
 const SAID: Record<string, (person: string) => string> = {
@@ -66,7 +67,7 @@ export function OverrideDialog({ open, onClose, schedule }: { open: boolean; onC
     event.preventDefault();
     if (backwards) return;
     const who = kind === "temporary" ? { shifts: shifts.map((shift) => ({ person: shift.person, start: iso(shift.start), end: iso(shift.end) })) } : { person, ...(kind === "replace" && replaces ? { replaces } : {}) };
-    const made = await run(() => oncall.override(schedule.name, { kind, ...who, start: iso(start), end: iso(end) }), SAID[kind]?.(person));
+    const made = await run(() => oncall.override(schedule.name, { kind, ...who, start: iso(start), end: iso(end) }), (answer) => withRests(SAID[kind]?.(person) ?? "Done.", answer));
     if (made) onClose();
   };
   return (

@@ -97,6 +97,9 @@ export function PlanDialog({ onClose, schedule, people = [] }: { onClose: () => 
         <div className="columns even">
           <Field label="When nobody is on call" hint="These people are, all of them."><input value={form.fallback} onChange={(event) => change({ fallback: event.target.value })} /></Field>
           <Field label="Least rest between shifts, hours" hint="Less is warned of."><input type="number" min={1} max={168} value={form.minRest} onChange={(event) => change({ minRest: event.target.value })} /></Field>
+          <Field label="A change that leaves less" hint="One that begins at once is never refused.">
+            <select value={form.enforceRest ? "refused" : "warned"} onChange={(event) => change({ enforceRest: event.target.value === "refused" })}><option value="warned">is warned of</option><option value="refused">is refused</option></select>
+          </Field>
           <Field label="Holidays" hint="Dates like 2026-12-25."><input value={form.holidays} onChange={(event) => change({ holidays: event.target.value })} /></Field>
           <Field label="Holds from" hint="Empty is now. What was before does not change."><input type="datetime-local" value={from} onChange={(event) => setFrom(event.target.value)} /></Field>
         </div>

@@ -14,6 +14,7 @@ import { OverrideDialog } from "./OverrideDialog";
 import { PlanDialog } from "./PlanDialog";
 import { SwapDialog } from "./SwapDialog";
 import { TableWrap } from "../../ui/TableWrap";
+import { withRests } from "./rest";
 
 const TAKE_HOURS = 2;
 const TOUCHES = ["override.", "schedule."];
@@ -61,7 +62,7 @@ export function ScheduleSection({ schedule }: { schedule: Schedule }): ReactElem
   const mine = schedule.next.filter((shift) => shift.person?.login === person.login);
   const may = person.role === "deployer" || person.role === "admin";
   const take = (): void => {
-    void run(() => oncall.take(schedule.name, TAKE_HOURS * HOUR_MS), `You are on call for ${schedule.name} for ${TAKE_HOURS} h.`);
+    void run(() => oncall.take(schedule.name, TAKE_HOURS * HOUR_MS), (taken) => withRests(`You are on call for ${schedule.name} for ${TAKE_HOURS} h.`, taken));
   };
   return (
     <Section title={schedule.name} end={<span className="muted">{schedule.layers.map((layer) => layer.handoff).slice(0, 2).join("; ")}</span>}>

@@ -10,6 +10,7 @@ import { Time } from "../../ui/basics";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Section } from "../../ui/Section";
+import { withRests } from "./rest";
 
 const TOUCHES = ["swap.", "override.", "schedule."];
 const label = (shift: OnCall): string => `${day(shift.since)} ${clock(shift.since)} to ${day(shift.until)} ${clock(shift.until)}`;
@@ -66,7 +67,7 @@ export function Swaps({ mine = false }: { mine?: boolean }): ReactElement | null
               {swap.take_start && <> for <span title={absolute(swap.take_start)}>{day(swap.take_start)} {clock(swap.take_start)}</span></>}
             </span>
             <span className="right buttons">
-              {swap.with === me.login && <ActionButton small busy={busy} label={`Accept swap ${swap.id}`} onClick={() => void run(() => oncall.acceptSwap(swap.id), "The shifts have changed hands.")}>Accept</ActionButton>}
+              {swap.with === me.login && <ActionButton small busy={busy} label={`Accept swap ${swap.id}`} onClick={() => void run(() => oncall.acceptSwap(swap.id), (done) => withRests("The shifts have changed hands.", done))}>Accept</ActionButton>}
               {(swap.with === me.login || swap.from === me.login) && (
                 <ActionButton small busy={busy} label={`${swap.with === me.login ? "Decline" : "Withdraw"} swap ${swap.id}`} onClick={() => void run(() => oncall.declineSwap(swap.id), "Nothing has changed.")}>{swap.with === me.login ? "Decline" : "Withdraw"}</ActionButton>
               )}

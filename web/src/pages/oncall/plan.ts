@@ -26,6 +26,7 @@ export interface PlanForm {
   fallback: string;
   shadows: ShadowForm[];
   minRest: string;
+  enforceRest: boolean;
   holidays: string;
 }
 
@@ -61,7 +62,7 @@ export function newPlan(people: string[], now: number): PlanForm {
   const today = startOfDay(now);
   const monday = addDays(today, 7 - ((new Date(today).getDay() + 6) % 7));
   const layer = { ...emptyLayer(people), name: "base", start: `${toLocalInput(monday).slice(0, 10)}T09:00` };
-  return { timezone: zone, layers: [layer], fallback: "", shadows: [], minRest: "11", holidays: "" };
+  return { timezone: zone, layers: [layer], fallback: "", shadows: [], minRest: "11", enforceRest: false, holidays: "" };
 }
 
 export function formOf(plan: Plan): PlanForm {
@@ -75,6 +76,7 @@ export function formOf(plan: Plan): PlanForm {
     fallback: (plan.fallback ?? []).join(", "),
     shadows: (plan.shadows ?? []).map(({ person, start, end }) => ({ person, start: local(start), end: local(end) })),
     minRest: plan.min_rest_hours ? String(plan.min_rest_hours) : "",
+    enforceRest: plan.enforce_rest ?? false,
     holidays: (plan.holidays ?? []).join(", "),
   };
 }
@@ -91,7 +93,7 @@ export function planOf(form: PlanForm): Plan {
     shadows: form.shadows.filter(({ person }) => person.trim()).map(({ person, start, end }) => ({
       person: person.trim(), ...(start ? { start: new Date(start).toISOString() } : {}), ...(end ? { end: new Date(end).toISOString() } : {}),
     })),
-    ...(form.minRest ? { min_rest_hours: Number(form.minRest) } : {}),
+    ...(form.minRest ? { min_rest_hours: Number(form.minRest), ...(form.enforceRest ? { enforce_rest: true } : {}) } : {}),
     holidays: words(form.holidays),
   };
 }

@@ -31,10 +31,13 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
             Ok(Reply::line(format!("incident {incident}: {said}")))
         }
         Command::Noise => noise(app).await,
-        Command::IncidentOpen { title, service, severity } => {
+        Command::IncidentScore { incident } => {
+            let score = app.drill_score(incident).await?;
+            Ok(Reply::line(format!("drill {incident}: {}", score.words)))
+        }
+        Command::IncidentOpen { title, service, severity, drill } => {
             let environment = service.as_ref().map(|_| crate::chat::grammar::DEFAULT_ENVIRONMENT.to_owned());
-            let new =
-                NewIncident { title, service, environment, severity: Some(severity.word().to_owned()), drill: false };
+            let new = NewIncident { title, service, environment, severity: Some(severity.word().to_owned()), drill };
             let incident = app.incident_open(who, new).await?;
             let link = app.settings.link(&format!("/incidents/{}", incident.number));
             Ok(Reply::line(format!("incident {} is open: {link}", incident.number)))

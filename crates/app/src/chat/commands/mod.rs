@@ -101,6 +101,7 @@ impl App {
             | Command::Classify { .. }
             | Command::Noise
             | Command::IncidentOpen { .. }
+            | Command::IncidentScore { .. }
             | Command::Note { .. }
             | Command::Who { .. }
             | Command::Take { .. }

@@ -4,7 +4,7 @@ use tenfold_types::{Fault, Timestamp};
 
 use super::{Reply, duty::minute};
 use crate::chat::grammar::{OnCall, When};
-use crate::oncall::{NewOverride, NewSwap, PreviewAsk, SpanView, SwapView};
+use crate::oncall::{NewOverride, NewSwap, PreviewAsk, RestView, SpanView, SwapView};
 use crate::{App, Caller};
 
 const DAY_MS: i64 = 86_400_000;
@@ -53,19 +53,32 @@ pub(super) async fn execute(app: &App, who: &Caller, command: OnCall) -> Result<
             let swap = app.swap_ask(who, &schedule, new).await?;
             Reply::line(format!("{}; {} says `oncall accept {}`", swap_line(&swap), swap.with, swap.id))
         }
-        OnCall::Accept { swap } => Reply::line(swap_line(&app.swap_accept(who, swap).await?)),
+        OnCall::Accept { swap } => {
+            let swap = app.swap_accept(who, swap).await?;
+            Reply::lines(std::iter::once(swap_line(&swap)).chain(rests(&swap.short_rests)).collect())
+        }
         OnCall::Decline { swap } => Reply::line(swap_line(&app.swap_decline(who, swap).await?)),
         OnCall::Take { schedule, for_ms, at: when } => {
             let taken = app.take(who, &schedule, Some(for_ms), when.map(at)).await?;
-            Reply::line(format!("{} has {schedule} until {}", taken.person, minute(taken.end)))
+            let said = format!("{} has {schedule} until {}", taken.person, minute(taken.end));
+            Reply::lines(std::iter::once(said).chain(rests(&taken.short_rests)).collect())
         }
         OnCall::Override { schedule, person, kind, for_ms, at: when } => {
             let start = when.map_or(now, at);
             let new = NewOverride { kind, ..NewOverride::cover(&person, None, start, start.plus_ms(for_ms)) };
             let made = app.override_create(who, &schedule, new).await?;
             let (start, end) = (minute(made.start), minute(made.end));
-            Reply::line(format!("override {}: {} {schedule} from {start} to {end}", made.id, made.person))
+            let said = format!("override {}: {} {schedule} from {start} to {end}", made.id, made.person);
+            Reply::lines(std::iter::once(said).chain(rests(&made.short_rests)).collect())
         }
+    })
+}
+
+/// Rests that a change has made too short.
+fn rests(short: &[RestView]) -> impl Iterator<Item = String> {
+    short.iter().map(|r| {
+        let (from, to) = (minute(r.from), minute(r.to));
+        format!("{} rests from {from} to {to} only, less than {} h", r.person, r.min_rest_hours)
     })
 }
 

@@ -191,6 +191,11 @@ pub enum Command {
         title: String,
         service: Option<String>,
         severity: IncidentSeverity,
+        drill: bool,
+    },
+    /// How a drill went.
+    IncidentScore {
+        incident: i64,
     },
     Note {
         incident: i64,
@@ -312,7 +317,7 @@ impl Command {
             Self::Resolve { .. } => "resolve",
             Self::Classify { .. } => "classify",
             Self::Noise => "noise",
-            Self::IncidentOpen { .. } => "incident",
+            Self::IncidentOpen { .. } | Self::IncidentScore { .. } => "incident",
             Self::Note { .. } => "note",
             Self::Who { .. } => "who",
             Self::Take { .. } => "take",
@@ -354,6 +359,7 @@ impl Command {
                 | Self::Why { .. }
                 | Self::WhyNot { .. }
                 | Self::Simulate { .. }
+                | Self::IncidentScore { .. }
                 | Self::Checks { .. }
                 | Self::Mutes { .. }
                 | Self::Who { .. }

@@ -173,16 +173,21 @@ impl Args {
 
     fn incident(&mut self) -> Result<Command, Fault> {
         let what = self.word("what to do with incidents")?;
-        if what.to_lowercase() != "open" {
-            return Err(misuse(format!("`incident {what}` is not known"))
-                .advice("use incident open \"TITLE\"; ack, resolve and note take an incident's number"));
-        }
+        let drill = match what.to_lowercase().as_str() {
+            "open" => false,
+            "drill" => true,
+            "score" => return Ok(Command::IncidentScore { incident: self.number("the drill's number")? }),
+            _ => {
+                return Err(misuse(format!("`incident {what}` is not known"))
+                    .advice("use incident open \"TITLE\"; ack, resolve and note take an incident's number"));
+            }
+        };
         let severity = match self.flag("severity").as_deref() {
             None | Some("critical") => IncidentSeverity::Critical,
             Some("warning") => IncidentSeverity::Warning,
             Some(other) => return Err(misuse(format!("`{other}` is not a severity")).advice("use critical or warning")),
         };
-        Ok(Command::IncidentOpen { service: self.flag("service"), severity, title: self.rest("the title")? })
+        Ok(Command::IncidentOpen { service: self.flag("service"), severity, drill, title: self.rest("the title")? })
     }
 
     pub(super) fn word(&mut self, what: &str) -> Result<String, Fault> {

@@ -204,6 +204,7 @@ fn incidents_and_notes() {
             title: text("uploads are slow"),
             service: Some(text("photos")),
             severity: IncidentSeverity::Warning,
+            drill: false,
         },
     );
     refuse("ack", "lacks the incident's number");

@@ -64,7 +64,8 @@ verbs! {
     "classify" "classify N KIND" "Says what the pages of incident N were for: action, threshold, faulty and so on, or a key from 1 to 9"
         "classify 14 threshold" [];
     "noise" "noise" "Says which rules cost most in the last week, by team" "noise" [];
-    "incident" "incident open \"TITLE\" [--service SERVICE] [--severity critical|warning]" "Opens an incident"
+    "incident" "incident open|drill \"TITLE\" [--service SERVICE] [--severity critical|warning]; incident score N"
+        "Opens an incident or a drill, says how a drill went"
         "incident open \"uploads are slow\" --service photos" ["service" "severity"];
     "note" "note N \"TEXT\"" "Writes into the timeline of incident N" "note 14 \"queue drains again\"" [];
     "who" "who [SCHEDULE|SERVICE]" "Says who is on call" "who photos" [];

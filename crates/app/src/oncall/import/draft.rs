@@ -370,6 +370,7 @@ fn plan_of(zone: &str, layers: Vec<Layer>) -> Plan {
         fallback: Vec::new(),
         shadows: Vec::new(),
         min_rest_hours: None,
+        enforce_rest: false,
         holidays: Vec::new(),
     }
 }

@@ -1,0 +1,129 @@
+//! The server's clock is set, by an hour or a day, back or ahead: a page is not sent twice, the next step and what a receiver
+//! put off come in their time, and a downtime that has not ended by the clock goes on.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use tenfold_app::alerts::{NewMute, NotifyError};
+use tenfold_app::{Caller, Role};
+use tenfold_testkit::TestEntropy;
+
+use crate::world::{Answer, World, caller, from};
+
+const HOUR_MS: i64 = 3_600_000;
+const JUMPS_MS: [i64; 4] = [-24 * HOUR_MS, -HOUR_MS, HOUR_MS, 24 * HOUR_MS];
+const ANA: &str = "ana@example.org";
+const RAJ: &str = "raj@example.org";
+
+fn jump(w: &World, by_ms: i64) {
+    w.clock.set(w.clock_now().plus_ms(by_ms));
+}
+
+fn refuse(w: &World) {
+    let message = "450 later".to_owned();
+    let refusal = NotifyError { too_large: false, permanent: false, retry_after_ms: None, message };
+    w.receivers.answers.lock().push_back(Answer::Refuse(refusal));
+}
+
+#[tokio::test]
+async fn a_step_is_paged_once_and_the_next_one_in_its_time() {
+    for by_ms in JUMPS_MS {
+        let w = World::new(8_000).await;
+        w.errors(9.0);
+        w.pass(15).await;
+        assert_eq!(w.receivers.subjects_to(ANA).len(), 1, "{by_ms}");
+        jump(&w, by_ms);
+        w.tick().await;
+        let late = usize::from(by_ms > 0);
+        assert_eq!(w.receivers.subjects_to(RAJ).len(), late, "{by_ms}: ahead of its time the step is due, once");
+        w.pass(70).await;
+        assert_eq!(w.receivers.subjects_to(ANA).len(), 1, "{by_ms}: nothing is repeated");
+        assert_eq!(w.receivers.subjects_to(RAJ).len(), 1, "{by_ms}: nothing is lost");
+        assert_eq!(w.states().await.len(), 1, "{by_ms}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_receiver_put_off_comes_though_the_clock_is_set() {
+    for by_ms in JUMPS_MS {
+        let w = World::new(8_100).await;
+        refuse(&w);
+        w.errors(9.0);
+        w.pass(15).await;
+        assert_eq!(w.receivers.subjects_to(ANA).len(), 0, "{by_ms}: it is put off");
+        jump(&w, by_ms);
+        w.tick().await;
+        w.pass(15).await;
+        assert_eq!(w.receivers.subjects_to(ANA).len(), 1, "{by_ms}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_alert_is_told_of_after_the_clock_was_set_back() {
+    let w = World::new(8_150).await;
+    w.errors(9.0);
+    w.pass(15).await;
+    jump(&w, -24 * HOUR_MS);
+    w.tick().await;
+    let late = from(json!({
+        "labels": {"alertname": "Late", "service": "search", "severity": "critical"},
+        "annotations": {"summary": "the index is late"},
+        "endsAt": w.clock_now().plus_ms(24 * HOUR_MS),
+    }));
+    w.app.alerts_receive(&Caller::system(), vec![late]).await.expect("it is taken");
+    w.tick().await;
+    w.pass(600).await;
+    assert_eq!(w.count("incident.opened").await, 2, "no group waits until the old time comes again");
+}
+
+#[tokio::test]
+async fn a_downtime_goes_on_until_its_end_by_the_clock() {
+    let w = World::new(8_200).await;
+    let until = w.clock_now().plus_ms(48 * HOUR_MS);
+    let mute = NewMute::from_text("service=photos", "moving disks", until);
+    w.app.mute_create(&caller("raj", Role::Responder), mute).await.expect("a mute");
+    w.errors(9.0);
+    w.pass(20).await;
+    for by_ms in [24 * HOUR_MS, -24 * HOUR_MS, HOUR_MS, -HOUR_MS] {
+        jump(&w, by_ms);
+        w.tick().await;
+        w.pass(30).await;
+        assert_eq!(w.count("incident.opened").await, 0, "{by_ms}: the mute holds");
+        assert_eq!(w.count("mute.expired").await, 0, "{by_ms}");
+    }
+    w.clock.set(until);
+    w.tick().await;
+    w.pass(15).await;
+    assert_eq!((w.count("mute.expired").await, w.count("incident.opened").await), (1, 1), "then it is over, once");
+}
+
+#[tokio::test]
+async fn over_many_jumps_nothing_is_sent_twice_and_somebody_is_always_asked() {
+    for seed in 8_300..8_306 {
+        let w = World::new(seed).await;
+        let dice = TestEntropy::seeded(seed.wrapping_mul(13));
+        w.errors(9.0);
+        w.pass(15).await;
+        for _ in 0..12 {
+            if dice.below(3) == 0 {
+                refuse(&w);
+            }
+            jump(&w, JUMPS_MS[dice.below(4) as usize]);
+            w.tick().await;
+            w.pass(5 * (1 + dice.below(6) as i64)).await;
+        }
+        w.receivers.answers.lock().clear();
+        // The longest back-off, and both steps of the policy.
+        w.pass(600).await;
+        let taken: Vec<String> = w.receivers.taken.lock().iter().map(|s| s.key.clone()).collect();
+        let keys: BTreeSet<&String> = taken.iter().collect();
+        assert_eq!(keys.len(), taken.len(), "seed {seed}: nothing is repeated");
+        for to in [ANA, RAJ] {
+            assert!(!w.receivers.subjects_to(to).is_empty(), "seed {seed}: {to} was asked");
+        }
+        for page in w.app.pages(None).await.expect("pages") {
+            assert_eq!(page.state, "delivered", "seed {seed}: {page:?}");
+        }
+        assert_eq!(w.states().await.len(), 1, "seed {seed}");
+    }
+}

@@ -474,7 +474,7 @@ impl Pipeline {
             format!("hooks:\n  {at}: {{command: [node, -e, \"{code}\"], idempotent: {idempotent}}}\n")
         });
         format!(
-            "service: {service}\nbuild:\n  command: [node, -e, \"{}\"]\nrun:\n  command: [node, server.mjs]\n  drain_s: 0\n\
+            "service: {service}\nbuild:\n  command: [node, -e, \"{}\"]\nrun:\n  command: [node, server.mjs]\n  drain_s: 0\n  keep_warm_s: 0\n\
              health: {{http: /}}\ntargets:\n  production:\n    batch: 1\n    {target}\n{hooks}",
             wait(self.build_ms)
         )

@@ -67,7 +67,7 @@ async fn the_room_is_told_of_the_week_that_ended_and_of_nobody() {
         said[0].text
     );
     assert_eq!((&said[0].data["deploys"], &said[0].data["people"]), (&json!(2), &json!(3)));
-    assert_eq!(said[0].data["to"], "2026-12-07T09:00:00Z");
+    assert_eq!(said[0].data["to"], "2026-12-07T09:00:00.000Z");
     let whole = serde_json::to_string(&said[0]).unwrap();
     assert!(
         ["Ana", "Raj", "Mei"].iter().all(|name| !whole.contains(name)),

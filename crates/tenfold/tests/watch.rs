@@ -4,6 +4,7 @@
 
 mod bench;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -101,14 +102,20 @@ async fn a_killed_server_is_told_of_by_mail_and_a_silent_watcher_by_the_server()
     let path = address.split_once("/api/").unwrap().1;
     configure(&bench, &smtp, &format!("{}/api/{path}", bench.url));
     let watcher = Watcher::start(&bench);
-    let told = smtp.wait_for(3).await;
-    assert!(told[2].text.contains("Subject: [ok] watch: the tenfold server is well again"), "{}", told[2].text);
+    // Killed before it noted that a mail was taken, it sends that one again under the same name.
+    let mut count = 3;
+    while !smtp.wait_for(count).await[count - 1].text.contains("Subject: [ok] watch: the tenfold server is well again") {
+        count += 1;
+    }
     until(&bench, &token, "beating");
 
     // Now the watcher is gone.
     drop(watcher);
     until(&bench, &token, "late");
-    assert_eq!(smtp.mails().len(), 3, "nothing was told twice");
+    let mails = smtp.mails();
+    let name = |text: &str| text.lines().find(|line| line.starts_with("Message-ID: ")).map(str::to_owned);
+    let names: BTreeSet<_> = mails.iter().map(|mail| name(&mail.text)).collect();
+    assert_eq!(names.len(), 3, "a trial, the beginning, the end: {names:?}");
 }
 
 #[test]

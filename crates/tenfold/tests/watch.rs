@@ -104,7 +104,8 @@ async fn a_killed_server_is_told_of_by_mail_and_a_silent_watcher_by_the_server()
     let watcher = Watcher::start(&bench);
     // Killed before it noted that a mail was taken, it sends that one again under the same name.
     let mut count = 3;
-    while !smtp.wait_for(count).await[count - 1].text.contains("Subject: [ok] watch: the tenfold server is well again") {
+    while !smtp.wait_for(count).await[count - 1].text.contains("Subject: [ok] watch: the tenfold server is well again")
+    {
         count += 1;
     }
     until(&bench, &token, "beating");

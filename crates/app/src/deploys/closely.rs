@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use tenfold_deploys::Target;
 use tenfold_deploys::machine::{Kind, State};
 use tenfold_store::deploys::{self as store, DeployQuery};
 use tenfold_types::{Fault, Timestamp};
@@ -94,6 +95,6 @@ fn after_ms(stored: &Stored) -> i64 {
     }
     let stays = run.state == State::Succeeded && run.kind == Kind::Deploy;
     let target = stored.asked.pipeline.target(&stored.environment).ok().filter(|_| stays);
-    let watch = target.and_then(|target| target.after_promotion());
+    let watch = target.and_then(Target::after_promotion);
     watch.map_or(0, |(_, after)| i64::from(after.for_s) * 1000).max(AFTER_MS)
 }

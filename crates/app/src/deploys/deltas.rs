@@ -61,7 +61,7 @@ impl<K: Eq + Hash, V> Made<K, V> {
 }
 
 pub(super) struct Deltas {
-    deltas: Made<(Digest, Digest), Delta>,
+    single: Made<(Digest, Digest), Delta>,
     packs: Made<Vec<Part>, Pack>,
     texts: longs::Texts,
     /// By the text before and the text.
@@ -71,7 +71,7 @@ pub(super) struct Deltas {
 impl Default for Deltas {
     fn default() -> Self {
         Self {
-            deltas: Made::new(DELTAS_AT_ONCE, |delta: &Delta| delta.bytes.len()),
+            single: Made::new(DELTAS_AT_ONCE, |delta: &Delta| delta.bytes.len()),
             // the parts are the key as well
             packs: Made::new(PACKS_AT_ONCE, |pack: &Pack| pack.bytes.len() + 2 * size_of_val(&*pack.parts)),
             texts: longs::Texts::default(),
@@ -83,7 +83,7 @@ impl Default for Deltas {
 impl App {
     /// The delta from one blob to another; nothing when either is not here, too large, or the delta would not be worth it.
     pub async fn blob_delta(&self, base: Digest, blob: Digest) -> Option<Arc<Delta>> {
-        let deltas = &self.deploys.deltas.deltas;
+        let deltas = &self.deploys.deltas.single;
         let cell = deltas.cell((base, blob));
         let made = cell.get_or_init(|| async {
             let _turn = deltas.making.acquire().await.ok()?;

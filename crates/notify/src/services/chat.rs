@@ -88,18 +88,14 @@ fn discord_address(to: &str, message: Option<&str>) -> String {
 pub fn discord_update(to: &str, update: &Update) -> Request {
     /// Discord's flag for a message that notifies nobody.
     const SUPPRESS_NOTIFICATIONS: u32 = 1 << 12;
-    match &update.message {
-        Some(message) => {
-            let page = discord(to, &update.notice);
-            Request { verb: Verb::Patch, url: discord_address(to, Some(message)), ..page }
-        }
-        None => {
-            let content = format!("{}: {} {}", cut(&update.notice.subject, 1_000), update.news, update.notice.link);
-            let body = json!({"content": cut(&content, DISCORD_TEXT_MAX), "allowed_mentions": {"parse": []},
-                "flags": SUPPRESS_NOTIFICATIONS});
-            Request::post(discord_address(to, None), body)
-        }
+    if let Some(message) = &update.message {
+        let page = discord(to, &update.notice);
+        return Request { verb: Verb::Patch, url: discord_address(to, Some(message)), ..page };
     }
+    let content = format!("{}: {} {}", cut(&update.notice.subject, 1_000), update.news, update.notice.link);
+    let body = json!({"content": cut(&content, DISCORD_TEXT_MAX), "allowed_mentions": {"parse": []},
+        "flags": SUPPRESS_NOTIFICATIONS});
+    Request::post(discord_address(to, None), body)
 }
 
 /// Incoming webhooks say nothing of the message they made, so a short second one follows it.

@@ -33,19 +33,14 @@ pub fn telegram_update((url, token): &(String, String), to: &str, update: &Updat
     let notice = &update.notice;
     let message = update.message.as_deref().and_then(|m| m.parse::<i64>().ok());
     let preview = json!({"is_disabled": true});
-    match message {
-        Some(message) => {
-            let text = cut(&format!("{}\n\n{}\n{}", notice.subject, notice.text, notice.link), TELEGRAM_TEXT_MAX);
-            let body = json!({"chat_id": to, "message_id": message, "text": text, "link_preview_options": preview});
-            Request::post(format!("{url}/bot{token}/editMessageText"), body)
-        }
-        None => {
-            let text = cut(&short(update), TELEGRAM_TEXT_MAX);
-            let body = json!({"chat_id": to, "text": text, "link_preview_options": preview,
-                "disable_notification": true});
-            Request::post(format!("{url}/bot{token}/sendMessage"), body)
-        }
+    if let Some(message) = message {
+        let text = cut(&format!("{}\n\n{}\n{}", notice.subject, notice.text, notice.link), TELEGRAM_TEXT_MAX);
+        let body = json!({"chat_id": to, "message_id": message, "text": text, "link_preview_options": preview});
+        return Request::post(format!("{url}/bot{token}/editMessageText"), body);
     }
+    let text = cut(&short(update), TELEGRAM_TEXT_MAX);
+    let body = json!({"chat_id": to, "text": text, "link_preview_options": preview, "disable_notification": true});
+    Request::post(format!("{url}/bot{token}/sendMessage"), body)
 }
 
 /// A replacement (`m.replace`); readers that know none show the text behind the star.

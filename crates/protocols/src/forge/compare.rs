@@ -63,16 +63,13 @@ struct Place {
 impl Place {
     fn of(repository: &str) -> Option<Self> {
         let url = repository.trim();
-        let (scheme, authority, path) = match url.split_once("://") {
-            Some((scheme, rest)) => {
-                let (authority, path) = rest.split_once('/')?;
-                (scheme.to_ascii_lowercase(), authority, path)
-            }
+        let (scheme, authority, path) = if let Some((scheme, rest)) = url.split_once("://") {
+            let (authority, path) = rest.split_once('/')?;
+            (scheme.to_ascii_lowercase(), authority, path)
+        } else {
             // scp's form
-            None => {
-                let (authority, path) = url.split_once(':').filter(|(host, _)| !host.contains('/'))?;
-                ("ssh".to_owned(), authority, path)
-            }
+            let (authority, path) = url.split_once(':').filter(|(host, _)| !host.contains('/'))?;
+            ("ssh".to_owned(), authority, path)
         };
         // whoever signs in to the repository is nobody's business on a page
         let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::world::{Socket, World, line, tls_of};
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few of them, in a test")]
 enum Heard {
     Word(ToAgent),
     Chunk(BlobDigest, Vec<u8>),

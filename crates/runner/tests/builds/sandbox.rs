@@ -41,7 +41,8 @@ async fn the_same_inputs_give_the_same_digest() {
 /// Without the sandbox a build knows its place; one that does not write it down gives the same all the same.
 #[tokio::test]
 async fn the_same_inputs_give_the_same_digest_without_a_sandbox() {
-    let script = "tar cf all.tar --numeric-owner --owner=0 --group=0 build.sh\necho \"$SOURCE_DATE_EPOCH $CI\" > stamp\n";
+    let script =
+        "tar cf all.tar --numeric-owner --owner=0 --group=0 build.sh\necho \"$SOURCE_DATE_EPOCH $CI\" > stamp\n";
     let world = World { fenced: false, ..World::new(script) };
     let artifact = "artifact: {paths: [all.tar, stamp, build.sh]}";
     let first = world.build(1, artifact).await.result.unwrap().digest();

@@ -97,7 +97,7 @@ async fn answer(
         calls.lock().push(line.trim().to_owned());
     }
     match verb {
-        "put" => *live.lock() = sha.trim_matches('-').to_owned(),
+        "put" => sha.trim_matches('-').clone_into(&mut live.lock()),
         "wait" => gate.acquire().await.unwrap().forget(),
         _ => {}
     }

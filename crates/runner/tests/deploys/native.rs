@@ -74,6 +74,8 @@ async fn a_slow_canary_is_told_by_native_histograms() {
         ("http_request_duration_seconds_bucket{", "http_request_duration_seconds{"),
         ("total: http_requests_total{", "total: http_request_duration_seconds{"),
     ];
+    // Longer than it takes until the slow ones begin.
+    let longer = [&native[..], &[("hold_s: 1", "hold_s: 4")]].concat();
     let good = next(&world, "two", &judged(60, &native)).await;
     let good = world.state(good.number, &["succeeded"]).await;
     let report = good.judged.and_then(|judged| judged.report).unwrap();
@@ -82,7 +84,7 @@ async fn a_slow_canary_is_told_by_native_histograms() {
     let seen = report.slow.unwrap();
     assert!((0.019..0.021).contains(&seen.canary.rate().unwrap()), "one in fifty is slow: {seen:?}");
 
-    let bad = next(&world, "three", &judged(60, &native)).await;
+    let bad = next(&world, "three", &judged(60, &longer)).await;
     world.state(bad.number, &["canary"]).await;
     slow.store(10, Ordering::Relaxed);
     let bad = world.state(bad.number, &["rolled_back"]).await;

@@ -122,7 +122,8 @@ async fn a_queue_stands_after_what_did_not_end_well() {
     let world = World::new(1).await;
     let app = world.app();
     accounts(app).await;
-    world.write_pipeline("approve: {count: 1}");
+    // Nothing starts before the hook, so that a bad release is found after the approval.
+    world.write_pipeline("approve: {count: 1}\nhooks: {before_activate: {command: [node, -v]}}");
     for (version, goes_on) in [("crashing", "go"), ("sick", "unlock")] {
         let bad = world.commit(version);
         let open = app.deploy_ask(&mei(), new_deploy(Some(&bad))).await.unwrap().deploy.unwrap();

@@ -45,7 +45,7 @@ async fn the_mute_of_a_deploy_ends_with_it_and_when_it_goes_back() {
         ["alertname=~\"UploadErrors|SlowUploads\"", "service=\"photos\"", "environment=~\"(production)?\""]
     );
 
-    world.app().deploy_abort(&mei(), second.number).await.unwrap();
+    world.app().deploy_cancel(&mei(), second.number).await.unwrap();
     world.state(second.number, &["rolled_back"]).await;
     assert_eq!(world.app().mutes().await.unwrap(), []);
     let ended = texts(&world, "mute.expired").await;

@@ -124,15 +124,12 @@ fn grouped(parts: Vec<Part>) -> Vec<Vec<Part>> {
     let mut packs: Vec<Vec<Part>> = Vec::new();
     let mut room = 0;
     for part in parts {
-        match packs.last_mut().filter(|pack| part.len <= room && pack.len() < PACK_PARTS_MAX) {
-            Some(pack) => {
-                room -= part.len;
-                pack.push(part);
-            }
-            None => {
-                room = PACK_CONTENT_BYTES_MAX.saturating_sub(part.len);
-                packs.push(vec![part]);
-            }
+        if let Some(pack) = packs.last_mut().filter(|pack| part.len <= room && pack.len() < PACK_PARTS_MAX) {
+            room -= part.len;
+            pack.push(part);
+        } else {
+            room = PACK_CONTENT_BYTES_MAX.saturating_sub(part.len);
+            packs.push(vec![part]);
         }
     }
     packs

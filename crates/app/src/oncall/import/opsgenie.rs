@@ -252,17 +252,13 @@ fn take_route(draft: &mut Draft<'_>, rule: &RoutingRule) -> Option<(Vec<String>,
         return None;
     }
     for condition in &rule.criteria.conditions {
-        match matcher(condition) {
-            Some(matcher) => matchers.push(matcher),
-            None => {
-                let (field, how) = (&condition.field, &condition.operation);
-                draft.note(
-                    about,
-                    format!("`{field}` {how} `{}` has no equal; the route is left out", condition.expected_value),
-                );
-                return None;
-            }
-        }
+        let Some(matcher) = matcher(condition) else {
+            let (field, how) = (&condition.field, &condition.operation);
+            let text = format!("`{field}` {how} `{}` has no equal; the route is left out", condition.expected_value);
+            draft.note(about, text);
+            return None;
+        };
+        matchers.push(matcher);
     }
     Some((matchers, policy))
 }

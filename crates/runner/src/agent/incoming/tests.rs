@@ -175,7 +175,7 @@ fn a_long_message_is_undone_within_what_was_said() {
 fn a_long_message_may_be_the_difference_to_the_one_that_was_kept() {
     let dir = tempfile::tempdir().unwrap();
     let incoming = Incoming::new(dir.path());
-    let before: String = (0..2_000).map(|n| format!("{n} of a list\n")).collect();
+    let before = (0..2_000).fold(String::new(), |text, n| text + &n.to_string() + " of a list\n");
     let after = before.replace("1000 of", "a thousand of");
     let base = Digest::of(before.as_bytes());
     let bytes = gzip(&tenfold_deploys::delta::make(before.as_bytes(), after.as_bytes()).unwrap());

@@ -204,7 +204,9 @@ impl Log {
         if out.json {
             data(&format!("{:#}", json!({"items": items})));
         } else {
-            items.iter().for_each(|line| data(&follow::log_line(line)));
+            for line in items {
+                data(&follow::log_line(line));
+            }
         }
         Ok(Exit::Done)
     }

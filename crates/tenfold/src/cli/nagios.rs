@@ -31,7 +31,7 @@ pub fn read(main: &Path, zone: Option<&str>) -> Result<NagiosImport, Failure> {
                     macros.insert(name.trim_matches('$').to_owned(), value);
                 }
             }
-            "use_timezone" => own_zone = value.trim_start_matches(':').to_owned(),
+            "use_timezone" => value.trim_start_matches(':').clone_into(&mut own_zone),
             "interval_length" => interval_length = value.parse().unwrap_or(60.0),
             _ => {}
         }

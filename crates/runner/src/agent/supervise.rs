@@ -47,13 +47,15 @@ impl Unit {
     }
 
     /// Processes of the service that an agent started and was killed before it wrote them down. What the service itself started
-    /// has the port of the one that is kept.
+    /// has the port of the one that serves or of the one beside it.
     fn lost(&self) -> Vec<ProcessId> {
-        let kept = self.kept.current.as_ref().filter(|active| active.process.is_some_and(ProcessId::is_alive));
-        let port = kept.map(|active| format!("{}={}", active.run.port_env, active.port));
+        let beside = self.kept.beside.as_ref().map(|beside| &beside.active);
+        let kept = self.kept.current.iter().chain(beside);
+        let alive = kept.filter(|active| active.process.is_some_and(ProcessId::is_alive));
+        let ports: Vec<String> = alive.map(|active| format!("{}={}", active.run.port_env, active.port)).collect();
         let ours = format!("TENFOLD_SHARED_DIR={}", self.place.shared().display());
         let known = self.kept.processes();
-        ProcessId::leaders(&ours, port.as_deref()).into_iter().filter(|found| !known.contains(found)).collect()
+        ProcessId::leaders(&ours, &ports).into_iter().filter(|found| !known.contains(found)).collect()
     }
 
     /// Twice a second.

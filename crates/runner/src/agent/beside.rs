@@ -55,7 +55,7 @@ impl Unit {
             tracing::warn!(%error, service = %self.service, "how a release runs could not be written");
         }
         let since = self.shared.config.clock.now();
-        Active { digest, deploy: order.deploy, run: note.run, port: 0, process: None, since }
+        Active { digest, deploy: order.deploy, run: note.run, port: 0, process: None, since, limits: None }
     }
 
     pub(super) fn stand_beside(&mut self, beside: Beside) {

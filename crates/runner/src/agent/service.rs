@@ -10,7 +10,7 @@ use std::{
 };
 
 use tenfold_deploys::Digest;
-use tenfold_protocols::agent::{RunSpec, TEXT_BYTES_MAX, tail_of};
+use tenfold_protocols::agent::{LimitsReport, RunSpec, TEXT_BYTES_MAX, tail_of};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::Command,
@@ -39,6 +39,8 @@ pub(crate) struct Started {
     pub exit: oneshot::Receiver<ExitStatus>,
     /// Length of the log before it was started.
     pub log_from: u64,
+    /// How it is held, where limits were asked for.
+    pub limits: Option<LimitsReport>,
 }
 
 /// A free port. It is free at the moment of asking; a service that finds it taken exits and the activation fails.
@@ -64,9 +66,8 @@ pub(crate) fn start(
     let log_from = log.metadata().map_or(0, |m| m.len());
     let err = log.try_clone().map_err(|e| e.to_string())?;
     let program = run.command.first().ok_or("the release has no command")?;
-    let held = (!run.limits.is_empty()).then(|| limited(shared, service, digest, run)).transpose()?;
-    limits::note(place, digest, held.as_ref().map(|(_, held)| &held.report))
-        .map_err(|e| format!("what holds the service could not be noted: {e}"))?;
+    let held = (!run.limits.is_empty()).then(|| limited(shared, service, digest, port, run)).transpose()?;
+    let limits = held.as_ref().map(|(_, held)| held.report.clone());
     let mut command = match &held {
         Some((launcher, _)) => Command::new(launcher),
         None => Command::new(program),
@@ -108,14 +109,20 @@ pub(crate) fn start(
         }
     });
     let id = id.ok_or_else(|| format!("`{program}` ended at once\n{}", tail(&place.log(digest), log_from)))?;
-    Ok(Started { id, exit, log_from })
+    Ok(Started { id, exit, log_from, limits })
 }
 
 /// How the service is held to its limits, with the program that puts it under them.
-fn limited<'a>(shared: &'a Shared, service: &str, digest: Digest, run: &RunSpec) -> Result<(&'a Path, Held), String> {
+fn limited<'a>(
+    shared: &'a Shared,
+    service: &str,
+    digest: Digest,
+    port: u16,
+    run: &RunSpec,
+) -> Result<(&'a Path, Held), String> {
     let launcher = shared.config.launcher.as_deref();
     let launcher = launcher.ok_or("this agent has nothing that puts a service under its limits")?;
-    let mut held = limits::hold(service, digest, run.limits);
+    let mut held = limits::hold(service, digest, port, run.limits);
     held.spec.command.clone_from(&run.command);
     Ok((launcher, held))
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use tenfold_deploys::Digest;
-use tenfold_protocols::agent::{OrderRef, RunSpec};
+use tenfold_protocols::agent::{LimitsReport, OrderRef, RunSpec};
 use tenfold_types::Timestamp;
 
 use super::{
@@ -22,6 +22,9 @@ pub(crate) struct Active {
     /// Absent while it is down, and always for a release that is only linked.
     pub process: Option<ProcessId>,
     pub since: Timestamp,
+    /// How its process is held, where limits were asked for.
+    #[serde(default)]
+    pub limits: Option<LimitsReport>,
 }
 
 impl Active {

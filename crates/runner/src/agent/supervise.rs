@@ -109,6 +109,7 @@ impl Unit {
             Ok(started) => {
                 if let Some(active) = &mut self.kept.current {
                     active.process = Some(started.id);
+                    active.limits = started.limits;
                 }
                 self.save();
             }

@@ -6,7 +6,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tenfold_deploys::{Digest, Manifest};
-use tenfold_protocols::agent::{BlobDigest, FromAgent, OrderRef, Release, ReleaseState, RunSpec, tail_of};
+use tenfold_protocols::agent::{
+    BlobDigest, FromAgent, LimitsReport, OrderRef, Release, ReleaseState, RunSpec, tail_of,
+};
 use tenfold_types::Timestamp;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -84,6 +86,7 @@ pub(super) struct Attempt {
     pub then: Then,
     port: u16,
     process: ProcessId,
+    limits: Option<LimitsReport>,
     log_from: u64,
     cancel: CancellationToken,
 }
@@ -91,7 +94,8 @@ pub(super) struct Attempt {
 impl Attempt {
     fn active(&self, since: Timestamp) -> Active {
         let (digest, port, process) = (self.digest, self.port, Some(self.process));
-        Active { digest, deploy: self.order.deploy, run: self.run.clone(), port, process, since }
+        let (run, limits) = (self.run.clone(), self.limits.clone());
+        Active { digest, deploy: self.order.deploy, run, port, process, since, limits }
     }
 }
 
@@ -256,7 +260,7 @@ impl Unit {
 
     pub(super) fn begin(&mut self, order: OrderRef, digest: Digest, run: RunSpec, then: Then) -> Result<(), String> {
         let port = service::free_port().map_err(|e| format!("there is no free port: {e}"))?;
-        let Started { id, exit, log_from } =
+        let Started { id, exit, log_from, limits } =
             service::start(&self.shared, &self.place, &self.service, digest, order.deploy, &run, port)?;
         self.kept.starting = Some(id);
         if let Err(error) = self.kept.save(&self.place) {
@@ -275,7 +279,8 @@ impl Unit {
         });
         let (shared, done, asked, generation, cancelled) =
             (self.shared.clone(), self.done.clone(), run.clone(), self.generation, cancel.clone());
-        self.attempt = Some(Attempt { generation, order, digest, run, then, port, process: id, log_from, cancel });
+        self.attempt =
+            Some(Attempt { generation, order, digest, run, then, port, process: id, limits, log_from, cancel });
         tokio::spawn(async move {
             tokio::select! {
                 result = service::until_healthy(&shared.http, exit, port, &asked) => {
@@ -490,7 +495,7 @@ impl Unit {
             state: if up { ReleaseState::Running } else { ReleaseState::Unhealthy },
             address: (!linked).then(|| format!("{}:{}", self.shared.config.address, active.port)),
             metrics_path: active.run.metrics_path.clone(),
-            limits: super::limits::noted(&self.place, active.digest),
+            limits: active.limits.clone(),
             since: active.since,
         })
     }

@@ -130,10 +130,11 @@ impl Conductor {
         let number = self.stored.number;
         self.stored =
             self.until_done(move |app| async move { app.read(move |tx| Stored::get(tx, number)).await }).await?;
-        let hosts = match self.look_at_places().await {
+        let hosts = match self.keeping(self.look_at_places()).await? {
             Some(places) => places,
             None => self.stored.run.hosts.iter().map(|h| (h.name.clone(), self.running(&h.name))).collect(),
         };
+        self.keeping(self.have_commands()).await?;
         self.hand_over().await;
         if resumed {
             self.apply(Input::Resumed { hosts }).await?;
@@ -387,7 +388,7 @@ impl Conductor {
     }
 
     /// Extends the lease. One that ran out while nobody else took it (the machine slept) is taken again.
-    async fn renew(&mut self) -> Result<(), Stop> {
+    async fn renew(&self) -> Result<(), Stop> {
         let (name, holder, epoch, asked) = (self.lease(), self.holder(), self.epoch, Instant::now());
         match keep(&self.app, name, holder, epoch).await {
             Ok(true) => {
@@ -401,6 +402,18 @@ impl Conductor {
             Err(fault) => {
                 tracing::warn!(deploy = self.stored.number, %fault, "the lease could not be renewed");
                 Ok(())
+            }
+        }
+    }
+
+    /// Keeps the lease during what may take longer than that lasts.
+    async fn keeping<T>(&self, work: impl Future<Output = T> + Send) -> Result<T, Stop> {
+        tokio::pin!(work);
+        let mut renew = tokio::time::interval_at(Instant::now() + RENEW, RENEW);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                _ = renew.tick() => self.renew().await?,
             }
         }
     }

@@ -53,16 +53,17 @@ impl Conductor {
     /// Asked by what no host can refuse, right before it is begun: the process may have been stopped since the step was
     /// written. False when the deploy goes on elsewhere.
     pub(super) fn still_held(&self) -> impl Future<Output = bool> + Send + use<> {
-        let (app, lease, holder, epoch) = (self.app.clone(), self.lease(), self.holder(), self.epoch);
-        async move {
-            loop {
-                match keep(&app, lease.clone(), holder.clone(), epoch).await {
-                    Ok(held) => return held,
-                    Err(fault) => {
-                        tracing::warn!(%fault, lease, "it is not known whether the lease is held; asking again");
-                        tokio::time::sleep(AGAIN).await;
-                    }
-                }
+        still_held(self.app.clone(), self.lease(), self.holder(), self.epoch)
+    }
+}
+
+pub(super) async fn still_held(app: App, lease: String, holder: String, epoch: i64) -> bool {
+    loop {
+        match keep(&app, lease.clone(), holder.clone(), epoch).await {
+            Ok(held) => return held,
+            Err(fault) => {
+                tracing::warn!(%fault, lease, "it is not known whether the lease is held; asking again");
+                tokio::time::sleep(AGAIN).await;
             }
         }
     }

@@ -291,7 +291,7 @@ async fn files_that_nobody_serves_are_not_healthy() {
     std::fs::write(&down, "").unwrap();
     world.start_agent("host-1");
     world.connected(1).await;
-    let is = |app: &tenfold_app::App, wanted: &str| app.hosts()[0].releases.iter().any(|r| r.state == wanted);
+    let is = |app: &tenfold_app::App, wanted: &str| app.hosts()[0].releases.iter().any(|r| r.state.as_str() == wanted);
     world.until("the host to say so", |app| is(app, "unhealthy")).await;
     std::fs::remove_file(&down).unwrap();
     world.until("it to be told again", |app| is(app, "running")).await;

@@ -4,6 +4,9 @@
  */
 "use strict";
 
+/** A server that hangs is not waited for: whoever was woken is to see what to do. */
+const ANSWER_MS_MAX = 4_000;
+
 /** Every push is shown, also one that cannot be read: browsers stop those that push in silence. */
 function read(data) {
   try {
@@ -35,7 +38,7 @@ function show(said) {
     requireInteraction: said.severity === "critical" && Boolean(said.open),
     timestamp: Number(said.at) || undefined,
     actions: incident && said.open ? [{ action: "acknowledge", title: "Acknowledge" }] : [],
-    data: { place: placeOf(said.link), incident, title },
+    data: { place: placeOf(said.link), incident, title, login: typeof said.login === "string" ? said.login : "" },
   });
 }
 
@@ -46,11 +49,30 @@ async function open(place) {
   return there ? there.focus() : self.clients.openWindow(address);
 }
 
-/** By the session of this browser. When it has ended, or the server refuses, the incident's page says what to do. */
-async function acknowledge({ place, incident, title, tag }) {
-  const answer = await fetch(`/api/incidents/${incident}/acknowledge`, { method: "POST", credentials: "same-origin" }).catch(() => null);
-  if (!answer?.ok) return open(place);
-  return self.registration.showNotification(title, { body: "Acknowledged.", tag, silent: true, data: { place, incident, title } });
+/** What the server answers; null when it refuses, is away or hangs. */
+async function ask(path, init) {
+  try {
+    const answer = await fetch(path, { credentials: "same-origin", ...init });
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * By the session of this browser, when it is of the person whose page it is. When it is not, or the server gives no good
+ * answer, nothing is claimed and the incident's page says what to do.
+ */
+async function acknowledge({ place, incident, title, tag, login }) {
+  const say = (body) => self.registration.showNotification(title, { body, tag, silent: true, data: { place, incident, title, login } });
+  const signal = AbortSignal.timeout(ANSWER_MS_MAX);
+  const session = await ask("/api/session", { signal });
+  const own = Boolean(login) && session?.person?.login === login;
+  const done = own ? await ask(`/api/incidents/${incident}/acknowledge`, { method: "POST", signal }) : null;
+  // Browsers open pages only shortly after the click.
+  if (!done) return open(place).catch(() => say("Not acknowledged. Open it."));
+  const others = done.already && done.acknowledged_by !== login;
+  return say(others ? `${done.acknowledged_by_name || "Somebody else"} has it already.` : "Acknowledged.");
 }
 
 /** The push service gave this browser another address: the server is told. */
@@ -74,8 +96,8 @@ self.addEventListener("push", (event) => event.waitUntil(show(read(event.data)))
 self.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renew()));
 self.addEventListener("notificationclick", (event) => {
   const { notification } = event;
-  const { place = "/", incident = null, title = "" } = notification.data ?? {};
+  const { place = "/", incident = null, title = "", login = "" } = notification.data ?? {};
   notification.close();
   const asked = event.action === "acknowledge" && incident;
-  event.waitUntil(asked ? acknowledge({ place, incident, title, tag: notification.tag }) : open(place));
+  event.waitUntil(asked ? acknowledge({ place, incident, title, tag: notification.tag, login }) : open(place));
 });

@@ -10,6 +10,8 @@ const source = readFileSync(join(process.cwd(), "public/sw.js"), "utf8");
 
 interface Shown { title: string; options: Record<string, unknown> & { data: { place: string; incident: number | null } } }
 
+const acknowledgement = "/api/incidents/3/acknowledge";
+
 /** A service worker in a browser that only remembers. */
 class Worker {
   readonly shown: Shown[] = [];
@@ -17,9 +19,13 @@ class Worker {
   readonly asked: { url: string; init: RequestInit | undefined }[] = [];
   windows: { url: string; focus: () => Promise<string> }[] = [];
   answers: Record<string, () => Promise<{ ok: boolean; json?: () => Promise<unknown> }>> = {};
+  /** Whether the browser lets it open a page. */
+  opens = true;
   private readonly listeners = new Map<string, (event: object) => void>();
 
   constructor() {
+    this.signIn("ana");
+    this.answers[acknowledgement] = () => Promise.resolve({ ok: true, json: () => Promise.resolve({ already: false, acknowledged_by: "ana", acknowledged_by_name: "Ana Silva" }) });
     const self = {
       location: { origin: ORIGIN },
       addEventListener: (name: string, listener: (event: object) => void) => void this.listeners.set(name, listener),
@@ -27,7 +33,7 @@ class Worker {
       clients: {
         claim: () => Promise.resolve(),
         matchAll: () => Promise.resolve(this.windows),
-        openWindow: (url: string) => Promise.resolve(void this.opened.push(url)),
+        openWindow: (url: string) => (this.opens ? Promise.resolve(void this.opened.push(url)) : Promise.reject(new DOMException("no click", "InvalidAccessError"))),
       },
       registration: {
         showNotification: (title: string, options: Shown["options"]) => Promise.resolve(void this.shown.push({ title, options })),
@@ -48,6 +54,10 @@ class Worker {
     await Promise.all(waits);
   }
 
+  signIn(login: string | null): void {
+    this.answers["/api/session"] = () => Promise.resolve({ ok: true, json: () => Promise.resolve({ person: login && { login } }) });
+  }
+
   push(said: unknown): Promise<void> {
     return this.tell("push", { data: { json: () => said } });
   }
@@ -60,9 +70,8 @@ class Worker {
 
 const page = {
   title: "[critical] Incident 3: photos", text: "photos answers 12 % with errors", link: `${ORIGIN}/incidents/3`,
-  tag: "incident-3", incident: 3, severity: "critical", at: 1_795_424_400_000, open: true, silent: false,
+  tag: "incident-3", incident: 3, severity: "critical", at: 1_795_424_400_000, login: "ana", open: true, silent: false,
 };
-const acknowledgement = "/api/incidents/3/acknowledge";
 
 describe("the service worker", () => {
   it("shows a page that stays, and can be acknowledged", async () => {
@@ -70,7 +79,10 @@ describe("the service worker", () => {
     await worker.push(page);
     expect(worker.shown[0]).toMatchObject({ title: page.title, options: { body: page.text, tag: "incident-3", requireInteraction: true, renotify: true, silent: false, actions: [{ action: "acknowledge" }] } });
     await worker.click("acknowledge");
-    expect(worker.asked).toEqual([{ url: acknowledgement, init: { method: "POST", credentials: "same-origin" } }]);
+    expect(worker.asked).toMatchObject([
+      { url: "/api/session", init: { credentials: "same-origin" } },
+      { url: acknowledgement, init: { method: "POST", credentials: "same-origin" } },
+    ]);
     expect(worker.opened).toEqual([]);
     expect(worker.shown[1]).toMatchObject({ options: { body: "Acknowledged.", tag: "incident-3", silent: true } });
   });
@@ -100,6 +112,43 @@ describe("the service worker", () => {
     await worker.click("acknowledge");
     expect(worker.opened).toEqual([`${ORIGIN}/incidents/3`]);
     expect(worker.shown.length).toBe(1);
+    worker.opens = false;
+    await worker.click("acknowledge");
+    expect(worker.shown[1]).toMatchObject({ options: { body: "Not acknowledged. Open it.", tag: "incident-3" } });
+  });
+  it.each([["raj", "ana"], [null, "ana"], ["ana", undefined]])("acknowledges nothing as %s what is a page of %s", async (signedIn, login) => {
+    const worker = new Worker();
+    worker.signIn(signedIn);
+    await worker.push({ ...page, login });
+    await worker.click("acknowledge");
+    expect(worker.asked.map(({ url }) => url)).toEqual(["/api/session"]);
+    expect(worker.opened).toEqual([`${ORIGIN}/incidents/3`]);
+  });
+  it.each([
+    [{ already: true, acknowledged_by: "raj", acknowledged_by_name: "Raj Patel" }, "Raj Patel has it already."],
+    [{ already: true, acknowledged_by: "raj" }, "Somebody else has it already."],
+    [{ already: true, acknowledged_by: "ana", acknowledged_by_name: "Ana Silva" }, "Acknowledged."],
+  ])("says who has it: %o", async (said, body) => {
+    const worker = new Worker();
+    worker.answers[acknowledgement] = () => Promise.resolve({ ok: true, json: () => Promise.resolve(said) });
+    await worker.push(page);
+    await worker.click("acknowledge");
+    expect(worker.shown[1]).toMatchObject({ options: { body } });
+  });
+  it("waits four seconds for a server that hangs", async () => {
+    const limit = new AbortController();
+    const timeout = vi.spyOn(AbortSignal, "timeout").mockReturnValue(limit.signal);
+    const worker = new Worker();
+    worker.answers[acknowledgement] = () => new Promise((_, reject) => {
+      limit.signal.addEventListener("abort", () => reject(new DOMException("too late", "TimeoutError")));
+      limit.abort();
+    });
+    await worker.push(page);
+    await worker.click("acknowledge");
+    expect(timeout).toHaveBeenCalledExactlyOnceWith(4_000);
+    expect(worker.asked[1]?.init?.signal).toBe(limit.signal);
+    expect(worker.opened).toEqual([`${ORIGIN}/incidents/3`]);
+    timeout.mockRestore();
   });
   it("shows something whatever comes, and opens nothing foreign", async () => {
     const worker = new Worker();

@@ -7,6 +7,8 @@ mod samples;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use tenfold_store::incidents::ENDED_KEEP_MS;
+use tenfold_types::Fault;
 
 pub use metrics::*;
 pub use samples::{PushLimits, QueryLimits, Size, SourceLimits, Span};
@@ -309,7 +311,7 @@ pub struct Alerts {
     pub evaluation_interval_ms: u64,
     /// Deploys and flips this long before an alert count as its suspects.
     pub suspect_window_ms: i64,
-    /// What fires again this soon after its alerts ended an incident opens it again; 0 for never.
+    /// What fires again this soon after its alerts ended an incident opens it again; at most a day, 0 for never.
     pub reopen_window_ms: i64,
     /// A test page is old after so many days; 0 asks nobody for tests.
     pub readiness_test_days: u32,
@@ -323,6 +325,19 @@ impl Default for Alerts {
             reopen_window_ms: 5 * 60_000,
             readiness_test_days: 7,
         }
+    }
+}
+
+impl Alerts {
+    /// What the types alone do not say.
+    pub fn check(&self) -> Result<(), Fault> {
+        let ms = self.reopen_window_ms;
+        if (0..=ENDED_KEEP_MS).contains(&ms) {
+            return Ok(());
+        }
+        Err(Fault::invalid(format!(
+            "alerts.reopen_window_ms is {ms}; it may be 0, for never, to {ENDED_KEEP_MS}, a day"
+        )))
     }
 }
 
@@ -506,5 +521,20 @@ impl ForgeSettings {
         };
         let base = if self.api.is_empty() { usual } else { self.api.clone() };
         base.trim_end_matches('/').to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_is_reopened_within_a_day_or_never() {
+        let window = |reopen_window_ms| Alerts { reopen_window_ms, ..Alerts::default() }.check();
+        assert!(window(0).is_ok() && window(86_400_000).is_ok() && Alerts::default().check().is_ok());
+        for ms in [-1, 86_400_001] {
+            let refused = window(ms).expect_err("it is out of bounds").message;
+            assert!(refused.contains("alerts.reopen_window_ms") && refused.contains(&ms.to_string()), "{refused}");
+        }
     }
 }

@@ -317,7 +317,7 @@ fn escalations_of_opsgenie_are_policies_and_routing_rules_a_draft() {
 
 #[test]
 fn people_are_found_by_what_was_said_then_by_address_then_by_login() {
-    let known = |login: &str, email: &str| KnownPerson { login: login.into(), email: email.into() };
+    let known = |login: &str, email: &str| KnownPerson { login: login.into(), email: email.into(), disabled: false };
     let people =
         [known("al", "ANA@example.org"), known("raj", ""), known("mei", "mei@elsewhere.org"), known("boss", "")];
     let mut asked = asked(ImportSource::GrafanaOncall, grafana());
@@ -332,6 +332,38 @@ fn people_are_found_by_what_was_said_then_by_address_then_by_login() {
     assert!(draft.schedules.iter().all(|s| s.plan.people().iter().all(|p| *p != "mei" && *p != "mei-2")));
     assert!(told(&draft, "Primary/shift O2", "turns of nobody"), "{:?}", draft.report);
     assert!(told(&draft, "Nights", "no layer left"), "{:?}", draft.report);
+}
+
+#[test]
+fn a_disabled_account_is_nobody_elses_and_is_not_made_anew() {
+    let disabled = |login: &str, email: &str| KnownPerson { login: login.into(), email: email.into(), disabled: true };
+    let people = [disabled("ana", "ana@elsewhere.org"), disabled("former", "RAJ@example.org")];
+    let asked = asked(ImportSource::GrafanaOncall, grafana());
+    let draft = import_draft(&asked, &people, at("2026-10-01T00:00:00Z")).expect("an export");
+    let found: Vec<_> = draft.people.iter().map(|p| (p.login.as_str(), p.found)).collect();
+    let (ana, mei) = (("ana-2", PersonFound::Created), ("mei", PersonFound::Created));
+    assert_eq!(found, [ana, ("former", PersonFound::Missing), mei]);
+    assert!(told(&draft, "raj", "`former` is disabled") && told(&draft, "raj", "enable"), "{:?}", draft.report);
+    assert!(draft.schedules.iter().all(|s| s.plan.people().iter().all(|p| *p != "former" && *p != "ana")));
+}
+
+#[test]
+fn too_many_rotations_are_refused_before_any_is_computed() {
+    let rotation = json!({"startDate": "2026-01-05T09:00:00Z", "type": "weekly", "participants": [
+        {"type": "user", "id": "u1"}]});
+    let said = |each: usize| {
+        let rotations = vec![rotation.clone(); each];
+        let schedules: Vec<Value> = (0..2)
+            .map(|i| json!({"id": i.to_string(), "name": "s", "timezone": "UTC", "rotations": rotations}))
+            .collect();
+        let export = json!({"users": [{"id": "u1", "username": "ana@example.org"}], "schedules": schedules});
+        let refused = import_draft(&asked(ImportSource::Opsgenie, export), &[], at("2026-10-01T00:00:00Z"));
+        refused.err().map(|f| f.message).unwrap_or_default()
+    };
+    let message = said(251);
+    assert!(message.starts_with("an import takes at most 500 rotations"), "{message}");
+    assert!(message.ends_with("these are 502"), "{message}");
+    assert_eq!(said(2), "");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use tenfold_app::sources::{
 };
 use tenfold_app::{App, Role};
 use tenfold_protocols::alert_hook::BODY_BYTES_MAX;
+use tenfold_types::Fault;
 use utoipa_axum::routes;
 
 use crate::auth::Who;
@@ -65,7 +66,7 @@ async fn hook(
 #[utoipa::path(post, path = "/api/heartbeats/{name}/{secret}", operation_id = "heartbeat", params(("name" = String, Path), ("secret" = String, Path)), responses(
     (status = 200, body = HeartbeatAnswer),
     (status = 404, description = "No heartbeat has this name and secret; nothing was written."),
-    (status = 413, description = "The body is larger than 64 KiB."),
+    (status = 413, description = "The body is larger than 64 KiB. The heartbeat was heard."),
     (status = 503, description = "Too many at once; to be sent again."),
 ))]
 async fn beat(
@@ -91,9 +92,18 @@ async fn beat_by_get(
 }
 
 async fn heard(app: &App, name: &str, secret: &str, request: Request) -> Result<Json<HeartbeatAnswer>, ApiError> {
-    let _place = app.sources.beat_place().await?;
-    push::whole_within(request, BEAT_BYTES_MAX, BODY_TIMEOUT).await?;
-    Ok(Json(app.heartbeat(name, secret).await?))
+    let place = app.sources.beat_place().await?;
+    let answer = app.heartbeat(name, secret).await?;
+    // a body that comes slowly, or never, keeps no other heartbeat from being heard
+    drop(place);
+    push::whole_within(request, BEAT_BYTES_MAX, BODY_TIMEOUT).await.map_err(heard_all_the_same)?;
+    Ok(Json(answer))
+}
+
+fn heard_all_the_same(mut fault: Fault) -> Fault {
+    fault.message.push_str("; the heartbeat was heard all the same");
+    "send no body with a heartbeat, nobody reads it".clone_into(&mut fault.advice);
+    fault
 }
 
 /// All sources of alerts, without their secrets.

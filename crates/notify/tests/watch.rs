@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tenfold_notify::watch::{Watch, WatchSettings};
@@ -75,8 +76,9 @@ async fn a_server_that_answers_and_does_not_work_is_told_of_until_it_does() {
     w.look(5).await;
     assert!(w.told().is_empty());
     let asked: Vec<(String, String)> = w.server.hooks().into_iter().map(|h| (h.method, h.path)).collect();
-    assert_eq!(asked[0], ("GET".to_owned(), "/readyz".to_owned()));
-    assert_eq!(asked[1], ("POST".to_owned(), "/api/heartbeats/watch/s3cret".to_owned()));
+    // In either order.
+    assert!(asked[..2].contains(&("GET".to_owned(), "/readyz".to_owned())), "{asked:?}");
+    assert!(asked[..2].contains(&("POST".to_owned(), "/api/heartbeats/watch/s3cret".to_owned())), "{asked:?}");
 
     w.server.reply(STUCK);
     w.look(2).await;
@@ -120,6 +122,30 @@ async fn whatever_keeps_a_server_from_answering_is_named() {
     w.server.reply("<html>it works</html>");
     w.look(3).await;
     assert!(w.told()[0].1.contains("not as a tenfold server does"), "{:?}", w.told());
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_keeps_neither_the_others_nor_the_heartbeat_waiting() {
+    let w = World::new().await;
+    let hanging = FakeWebhook::start().await;
+    hanging.answer(Answer::Hang);
+    let beat = w.dir.path().join("heartbeat");
+    let settings = json!({
+        "servers": [hanging.url("/"), w.server.url("/")],
+        "data_dir": w.dir.path().join("other"),
+        "timeout": "60s",
+        "heartbeat_file": beat,
+        "tell": [{"channel": "webhook", "to": w.receiver.url("/page")}],
+    });
+    let settings: WatchSettings = serde_json::from_value(settings).unwrap();
+    let mut watch = Watch::open(settings, Arc::new(w.clock.clone()), &|bytes| bytes.fill(7)).unwrap();
+    tokio::select! {
+        _ = watch.look() => panic!("the first does not answer"),
+        asked = tokio::time::timeout(Duration::from_secs(20), w.server.wait_for(2)) => {
+            let asked = asked.expect("the second is asked, and hears the heartbeat, while the first hangs");
+            assert_eq!(asked.len(), 2);
+        }
+    }
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ impl Browser {
 
     fn at(&self, endpoint: &str) -> PushTo {
         let (p256dh, auth) = (URL_SAFE_NO_PAD.encode(&self.public), URL_SAFE_NO_PAD.encode(AUTH));
-        PushTo { endpoint: endpoint.to_owned(), p256dh, auth }
+        PushTo { endpoint: endpoint.to_owned(), p256dh, auth, login: "ana".to_owned() }
     }
 
     /// Reads a body as RFC 8188 and 8291 lay down for the receiver.
@@ -134,6 +134,7 @@ async fn only_the_browser_reads_it_and_the_server_signs_it() {
     let said = browser.read(&hook.bytes);
     assert_eq!((said["title"].as_str(), said["incident"].as_i64()), (Some("[critical] Incident 3: photos"), Some(3)));
     assert_eq!((said["link"].as_str(), said["open"].as_bool()), (Some(notice().link.as_str()), Some(true)));
+    assert_eq!(said["login"], "ana", "whose page it is");
 
     let over = Update {
         kind: UpdateKind::Over,

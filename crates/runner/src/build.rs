@@ -59,14 +59,12 @@ impl Job<'_> {
     async fn command(&self, commit_seconds: i64, uid: Option<u32>) -> Result<(), String> {
         let recipe = &self.order.pipeline.build;
         let service = self.order.source.service.as_str();
-        let own = [
-            ("CI", "true".to_owned()),
-            ("SOURCE_DATE_EPOCH", commit_seconds.to_string()),
-            ("TENFOLD_SERVICE", service.to_owned()),
-            ("TENFOLD_SHA", self.order.sha.clone()),
-        ];
-        let mut env: BTreeMap<String, String> = own.map(|(name, value)| (name.to_owned(), value)).into();
+        let usual = [("CI", "true".to_owned()), ("SOURCE_DATE_EPOCH", commit_seconds.to_string())];
+        let own = [("TENFOLD_SERVICE", service.to_owned()), ("TENFOLD_SHA", self.order.sha.clone())];
+        let mut env: BTreeMap<String, String> = usual.map(|(name, value)| (name.to_owned(), value)).into();
         env.extend(recipe.env.clone());
+        // the file cannot make a build believe that it is of another commit
+        env.extend(own.map(|(name, value)| (name.to_owned(), value)));
         let program = Program {
             what: "the build",
             key: "build",

@@ -48,8 +48,9 @@ impl Job<'_> {
             ("TENFOLD_DEPLOY", order.deploy.to_string()),
             ("TENFOLD_SHA", order.sha.clone()),
         ];
-        let mut env: BTreeMap<String, String> = own.map(|(name, value)| (name.to_owned(), value)).into();
-        env.extend(hook.env.clone());
+        // the file cannot make a hook believe that it is for another deploy
+        let mut env = hook.env.clone();
+        env.extend(own.map(|(name, value)| (name.to_owned(), value)));
         let program = Program {
             what: "it",
             key: &format!("hooks.{}", order.at),

@@ -26,14 +26,14 @@ impl ProcessId {
         Some(Self { pid, started })
     }
 
-    /// Leaders of groups that were started with all of `with` and not `without` in their environment, as `NAME=VALUE`.
-    pub fn leaders(with: &str, without: Option<&str>) -> Vec<Self> {
+    /// Leaders of groups that were started with `with` and none of `without` in their environment, as `NAME=VALUE`.
+    pub fn leaders(with: &str, without: &[String]) -> Vec<Self> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
         let started_so = |pid: &i32| {
             let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
             let has = |wanted: &str| environment.split(|b| *b == 0).any(|variable| variable == wanted.as_bytes());
-            has(with) && !without.is_some_and(has)
+            has(with) && !without.iter().any(|variable| has(variable.as_str()))
         };
         let leads = |pid: &i32| getpgid(Some(Pid::from_raw(*pid))).is_ok_and(|group| group.as_raw() == *pid);
         pids.filter(leads).filter(started_so).filter_map(|pid| Self::of(u32::try_from(pid).ok()?)).collect()
@@ -135,18 +135,19 @@ mod tests {
             command.arg("60").env("TENFOLD_SHARED_DIR", dir.path()).env("PORT", port).process_group(0);
             command.kill_on_drop(true).spawn().unwrap()
         };
-        let (kept, lost) = (start("1"), start("2"));
+        let (kept, lost, warm) = (start("1"), start("2"), start("3"));
         let pids = |children: &[&tokio::process::Child]| {
             let mut pids: Vec<i32> = children.iter().map(|c| i32::try_from(c.id().unwrap()).unwrap()).collect();
             pids.sort_unstable();
             pids
         };
-        let found = |without| {
+        let found = |without: &[String]| {
             let mut found: Vec<i32> = ProcessId::leaders(&ours, without).iter().map(|id| id.pid).collect();
             found.sort_unstable();
             found
         };
-        assert_eq!(found(Some("PORT=1")), pids(&[&lost]));
-        assert_eq!(found(None), pids(&[&kept, &lost]));
+        assert_eq!(found(&["PORT=1".into()]), pids(&[&lost, &warm]));
+        assert_eq!(found(&["PORT=1".into(), "PORT=3".into()]), pids(&[&lost]));
+        assert_eq!(found(&[]), pids(&[&kept, &lost, &warm]));
     }
 }

@@ -95,16 +95,18 @@ pub struct BeatRow {
     pub beats: i64,
     /// When it was said to be late; `None` while it is not.
     pub late_at: Option<Timestamp>,
+    /// How often it had been heard by then.
+    pub late_beats: i64,
 }
 
 fn beat_row(row: &Row) -> Result<BeatRow, StoreError> {
     let late_at = Some(row.time(3)?).filter(|at| at.millis() > 0);
-    Ok(BeatRow { source: row.string(0)?, last_at: row.time(1)?, beats: row.int(2)?, late_at })
+    Ok(BeatRow { source: row.string(0)?, last_at: row.time(1)?, beats: row.int(2)?, late_at, late_beats: row.int(4)? })
 }
 
 /// All heartbeats that were heard, by name.
 pub fn beats(tx: &mut dyn Tx) -> Result<Vec<BeatRow>, StoreError> {
-    let sql = "SELECT source, last_at, beats, late_at FROM heartbeats ORDER BY source";
+    let sql = "SELECT source, last_at, beats, late_at, late_beats FROM heartbeats ORDER BY source";
     tx.query(sql, &[])?.iter().map(beat_row).collect()
 }
 
@@ -118,10 +120,11 @@ pub fn beat(tx: &mut dyn Tx, source: &str, at: Timestamp) -> Result<(), StoreErr
     Ok(())
 }
 
-/// It is late, or is no more.
-pub fn beat_late(tx: &mut dyn Tx, source: &str, at: Option<Timestamp>) -> Result<(), StoreError> {
+/// It is late, or is no more. `beats` is how often it had been heard when that was seen; it may have been heard since.
+pub fn beat_late(tx: &mut dyn Tx, source: &str, at: Option<Timestamp>, beats: i64) -> Result<(), StoreError> {
     let at = at.unwrap_or(Timestamp(0));
-    tx.execute("UPDATE heartbeats SET late_at = $1 WHERE source = $2", params![at, source])?;
+    let sql = "UPDATE heartbeats SET late_at = $1, late_beats = $2 WHERE source = $3";
+    tx.execute(sql, params![at, beats, source])?;
     Ok(())
 }
 

@@ -94,8 +94,13 @@ pub fn open_by_key(tx: &mut dyn Tx, key: &str) -> Result<Option<IncidentRow>, St
     tx.query_opt(&sql, params![key])?.as_ref().map(incident).transpose()
 }
 
-/// Keeps that the incident of this key ended, in place of one that ended before.
+/// How long it is known that an incident ended: what fires later than this is a new one, whatever was set.
+pub const ENDED_KEEP_MS: i64 = 86_400_000;
+
+/// Keeps that the incident of this key ended, in place of one that ended before, and forgets those of all keys that ended
+/// too long ago.
 pub fn ended_put(tx: &mut dyn Tx, key: &str, incident: i64, at: Timestamp) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM incident_endings WHERE ended_at < $1", params![at.plus_ms(-ENDED_KEEP_MS)])?;
     tx.execute(
         "INSERT INTO incident_endings (open_key, incident, ended_at) VALUES ($1, $2, $3)
          ON CONFLICT (open_key) DO UPDATE SET incident = excluded.incident, ended_at = excluded.ended_at",

@@ -52,6 +52,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "0067_page_updates",
     "0068_heartbeats",
     "0071_push_browsers",
+    "0072_heartbeat_late",
 ];
 
 /// Applies what is missing, all of it in one transaction.
@@ -121,6 +122,8 @@ fn translate(statement: &str, dialect: Dialect) -> String {
         Dialect::Sqlite if statement.starts_with("CREATE TABLE") => {
             format!("{} STRICT", statement.replace("BIGINT", "INTEGER"))
         }
+        // a column that is added to a strict table has a strict table's type
+        Dialect::Sqlite if statement.starts_with("ALTER TABLE") => statement.replace("BIGINT", "INTEGER"),
         Dialect::Sqlite => statement.to_owned(),
         Dialect::Postgres => statement.replace("TEXT", "TEXT COLLATE \"C\""),
     }
@@ -140,5 +143,7 @@ mod tests {
         let sql = "-- a; comment\nCREATE TABLE a (x TEXT); -- tail\n\nCREATE INDEX i ON a (x);\n";
         assert_eq!(statements(sql), ["CREATE TABLE a (x TEXT)", "CREATE INDEX i ON a (x)"]);
         assert_eq!(translate("CREATE TABLE a (x BIGINT)", Dialect::Sqlite), "CREATE TABLE a (x INTEGER) STRICT");
+        let added = translate("ALTER TABLE a ADD COLUMN y BIGINT NOT NULL DEFAULT 0", Dialect::Sqlite);
+        assert_eq!(added, "ALTER TABLE a ADD COLUMN y INTEGER NOT NULL DEFAULT 0");
     }
 }

@@ -6,6 +6,8 @@
 mod bench;
 
 use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -386,6 +388,8 @@ fn the_guides_heartbeat_is_heard_and_its_silence_is_told_across_a_kill() {
     assert!(posted["due_at"].is_string(), "{posted}");
     let large = format!("head -c 70000 /dev/zero | curl -fsS --data-binary @- '{address}'");
     assert!(err(&shell(&bench, &large, &[])).contains("413"));
+    let said = shell(&bench, &large.replace("curl -fsS", "curl -sS"), &[]);
+    assert!(text(&said).contains("the heartbeat was heard all the same"), "{}", text(&said));
     let listed = answer(&bench, &["sources", "show", "backup"]);
     assert_eq!(listed["heartbeat"]["state"], "beating", "{listed}");
 
@@ -406,6 +410,33 @@ fn the_guides_heartbeat_is_heard_and_its_silence_is_told_across_a_kill() {
     assert!(beat(&bench, &format!("{}/api/{path}", bench.url)).status.success());
     while alerts(&bench)[0]["state"] != "resolved" {
         assert!(Instant::now() < until, "it is over when it is heard");
+    }
+}
+
+#[test]
+fn bodies_that_never_come_keep_no_heartbeat_from_being_heard() {
+    let bench = Bench::start();
+    bench.set_up();
+    let file = write(&bench, "backup.yaml", &guide("yaml title=backup.yaml"));
+    let made = answer(&bench, &["sources", "put", "backup", &file]);
+    let address = made["secret"].as_str().unwrap().to_owned();
+    let (host, path) = (bench.url.trim_start_matches("http://"), address.split_once("/api/").unwrap().1);
+    let guessed = format!("{}/{}", path.rsplit_once('/').unwrap().0, "0".repeat(24));
+    let start = |path: &str| {
+        let mut stream = TcpStream::connect(host).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "POST /api/{path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\n\r\n").unwrap();
+        stream
+    };
+    // As many as have a place at a time, of those who have the secret and of those who guess.
+    let open: Vec<TcpStream> = (0..16).flat_map(|_| [start(path), start(&guessed)]).collect();
+    let sent = shell(&bench, &format!("curl -fsS '{}/api/{path}'", bench.url), &[]);
+    assert!(sent.status.success(), "{}", err(&sent));
+    let mut refused = [0; 12];
+    for stream in open.iter().skip(1).step_by(2) {
+        let mut stream = stream;
+        stream.read_exact(&mut refused).unwrap();
+        assert_eq!(&refused, b"HTTP/1.1 404", "its body is not waited for");
     }
 }
 

@@ -55,6 +55,10 @@ fn the_example_of_the_guide_is_taken_over() {
     let again = json(&bench, &import(file, &["--create-people"]));
     assert_eq!(again["people"][1]["found"], "known", "{again}");
     assert_eq!(again["schedules"][0]["changes"], true);
+    assert_eq!((&dry["policies"][0]["changes"], &again["policies"][0]["changes"]), (&false.into(), &true.into()));
+    assert_eq!(again["policies"][0]["steps"], dry["policies"][0]["steps"]);
+    let said = text(&bench.run(&import(file, &["--dry-run"])));
+    assert!(said.contains("steps, in place of one that is there"), "{said}");
     assert_eq!(again["schedules"][0]["plan"], dry["schedules"][0]["plan"]);
     let events = json(&bench, &["events", "--kind", "schedule.changed"]).to_string();
     assert_eq!(events.matches("\"schedule.changed\"").count(), 1, "{events}");

@@ -12598,6 +12598,10 @@ export interface components {
             timezone: string;
             found: components["schemas"]["PersonFound"];
         };
+        ImportedPolicy: components["schemas"]["PolicyView"] & {
+            /** @description There is one of that name already; this one takes its place. */
+            changes: boolean;
+        };
         ImportedSchedule: {
             name: string;
             /** @description There is one of that name already; it gets a new version. */
@@ -13292,7 +13296,7 @@ export interface components {
         OncallImported: {
             people: components["schemas"]["ImportedPerson"][];
             schedules: components["schemas"]["ImportedSchedule"][];
-            policies: components["schemas"]["PolicyView"][];
+            policies: components["schemas"]["ImportedPolicy"][];
             /** @description A routing to be looked through and put by hand; nothing puts it. */
             routing?: Record<string, unknown> | null;
             report: components["schemas"]["OncallImportNote"][];

@@ -1,7 +1,7 @@
 //! Mutes as they are looked at: what a new one would keep quiet and when, and a calendar of all.
 
 use serde::{Deserialize, Serialize};
-use tenfold_alerting::{Mute, MuteSpec, Occurrence};
+use tenfold_alerting::{Mute, MuteSpec, OCCURRENCES_SPAN_MS_MAX, Occurrence};
 use tenfold_store::alerts as store;
 use tenfold_types::{Fault, Timestamp};
 
@@ -11,10 +11,13 @@ use super::{
 };
 use crate::{App, Caller};
 
+const DAY_MS: i64 = 86_400_000;
 /// Stretches and alerts of one preview.
 const PREVIEWED_MAX: usize = 20;
 /// The longest calendar, from its start.
-const CALENDAR_MS_MAX: i64 = 62 * 86_400_000;
+const CALENDAR_MS_MAX: i64 = 62 * DAY_MS;
+/// How far the next stretch of a mute is looked for, in turn: most recur within a week, and a year of each is many.
+const NEXT_MS: [i64; 3] = [8 * DAY_MS, 62 * DAY_MS, OCCURRENCES_SPAN_MS_MAX];
 const TURNS_MAX: usize = 5_000;
 /// Mutes that are over, in one calendar.
 const OVER_MAX: i64 = 500;
@@ -77,7 +80,17 @@ fn turn(of: Occurrence) -> TurnView {
 
 /// The stretch in which a mute holds at `now`, or the next one.
 pub(super) fn next_turn(spec: &MuteSpec, now: Timestamp) -> Option<TurnView> {
-    spec.occurrences(now.max(spec.starts_at), spec.ends_at).first().copied().map(turn)
+    let from = now.max(spec.starts_at);
+    let mut next = None;
+    for window_ms in NEXT_MS {
+        let to = from.plus_ms(window_ms);
+        next = spec.occurrences(from, to).first().copied();
+        // What ends with the window may go on behind it.
+        if to >= spec.ends_at || next.is_some_and(|next| next.to < to) {
+            break;
+        }
+    }
+    next.map(turn)
 }
 
 impl App {
@@ -111,7 +124,7 @@ impl App {
     pub async fn mutes_calendar(&self, ask: CalendarAsk) -> Result<MuteCalendar, Fault> {
         let length = ask.to.since_ms(ask.from);
         if length <= 0 || length > CALENDAR_MS_MAX {
-            let days = CALENDAR_MS_MAX / 86_400_000;
+            let days = CALENDAR_MS_MAX / DAY_MS;
             return Err(Fault::invalid(format!("a calendar ends after it starts, at most {days} days later")));
         }
         self.read(move |tx| {
@@ -130,5 +143,47 @@ impl App {
             Ok(MuteCalendar { items, left_out })
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenfold_alerting::{MuteKind, parse_matchers, parse_recurrence};
+
+    use super::*;
+
+    #[test]
+    fn the_next_stretch_is_that_of_a_whole_year() {
+        let starts_at = Timestamp(1_795_424_400_000);
+        let cases = [
+            ("00:00-24:00", 30),
+            ("00:00-24:00", 300),
+            ("00:00-24:00", 500),
+            ("12:00-13:00", 300),
+            ("sun 02:00-04:00 Europe/Berlin", 300),
+            ("fri 22:00-04:00", 300),
+            ("day:-1 01:00-02:00", 300),
+            ("day:-1 01:00-02:00", 3),
+            ("month:12", 300),
+            ("month:3", 300),
+            ("month:11 day:20", 500),
+            ("month:11 day:20", 100),
+        ];
+        for (recurs, days) in cases {
+            let spec = MuteSpec {
+                kind: MuteKind::Maintenance,
+                matchers: parse_matchers("service=db").expect("matchers"),
+                author: "ana".to_owned(),
+                reason: "vacuum".to_owned(),
+                starts_at,
+                ends_at: starts_at.plus_ms(days * DAY_MS),
+                recurs: parse_recurrence(recurs).expect("a recurrence"),
+                deploy: None,
+            };
+            for now in [-3, 0, 5, 9, 40, 200].map(|days| starts_at.plus_ms(days * DAY_MS + 7)) {
+                let whole = spec.occurrences(now.max(starts_at), spec.ends_at).first().copied().map(turn);
+                assert_eq!(next_turn(&spec, now), whole, "{recurs} for {days} days at {now}");
+            }
+        }
     }
 }

@@ -216,6 +216,8 @@ pub struct PushTo {
     pub p256dh: String,
     /// Its secret, base64url.
     pub auth: String,
+    /// Whose browser it is; the page that it shows says so.
+    pub login: String,
 }
 
 /// What is pushed to a browser.

@@ -92,7 +92,7 @@ impl Watched {
         (stored.run.kind == Kind::Deploy).then_some(Self { stored, judge, after, promoted_at })
     }
 
-    fn is_over(&self, now: Timestamp) -> bool {
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
         now.since_ms(self.promoted_at) > i64::from(self.after.for_s) * 1000
     }
 }

@@ -10,6 +10,7 @@ use tenfold_deploys::machine::{Effect, Input, State, step};
 use tenfold_store::{deploys as store, leases};
 use tenfold_types::{ErrorCode, EventDraft, Fault};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -29,7 +30,7 @@ use crate::incidents::{GuardIncident, open_by_guard};
 
 /// A lease that is not renewed for this long is free for another node.
 pub(super) const LEASE_MS: i64 = 15_000;
-const RENEW: Duration = Duration::from_secs(4);
+pub(super) const RENEW: Duration = Duration::from_secs(3);
 /// Most inputs that are written together.
 const INPUTS_MAX: usize = 256;
 /// Between two looks at the clock, at most.
@@ -129,10 +130,11 @@ impl Conductor {
         let number = self.stored.number;
         self.stored =
             self.until_done(move |app| async move { app.read(move |tx| Stored::get(tx, number)).await }).await?;
-        let hosts = match self.look_at_places().await {
+        let hosts = match self.keeping(self.look_at_places()).await? {
             Some(places) => places,
             None => self.stored.run.hosts.iter().map(|h| (h.name.clone(), self.running(&h.name))).collect(),
         };
+        self.keeping(self.have_commands()).await?;
         self.hand_over().await;
         if resumed {
             self.apply(Input::Resumed { hosts }).await?;
@@ -273,11 +275,12 @@ impl Conductor {
         let (number, epoch) = (next.number, self.epoch);
         let row = step_of(&next.run, finished_at).map_err(|_| Stop)?;
         let (lease, holder) = (self.lease(), self.holder());
-        self.until_done(move |app| {
+        let write = self.until_done(move |app| {
             let (row, drafts, lease, holder) = (row.clone(), drafts.clone(), lease.clone(), holder.clone());
             let (lock, page, over) = (lock.clone(), page.clone(), over.clone());
             let quiet = quiet.clone();
             async move {
+                let asked = Instant::now();
                 let has_events = !drafts.is_empty();
                 let change = move |t: &mut crate::Txn<'_>| {
                     // One that ran out is still ours until another takes it, which raises the epoch. It is extended with the
@@ -306,11 +309,12 @@ impl Conductor {
                     }
                     Ok(())
                 };
-                if has_events { app.transact(change).await } else { app.housekeeping(change).await }
+                let written = if has_events { app.transact(change).await } else { app.housekeeping(change).await };
+                written.map(|()| asked)
             }
-        })
-        .await?;
-        self.held.seen();
+        });
+        let asked = write.await?;
+        self.held.seen_at(asked);
         self.stored = next;
         for text in texts {
             self.log.say(Stream::Tenfold, None, &text);
@@ -357,7 +361,7 @@ impl Conductor {
     async fn take_lease(&mut self) -> Result<(), Stop> {
         let (lease, holder) = (self.lease(), self.holder());
         loop {
-            let (name, holder) = (lease.clone(), holder.clone());
+            let (name, holder, asked) = (lease.clone(), holder.clone(), Instant::now());
             let taken = self
                 .app
                 .housekeeping(move |t| {
@@ -368,7 +372,7 @@ impl Conductor {
             match taken {
                 Ok(Some(epoch)) => {
                     self.epoch = epoch;
-                    self.held.seen();
+                    self.held.seen_at(asked);
                     if let Some(handle) = self.app.deploys.runs.lock().get_mut(&self.stored.number) {
                         handle.epoch = epoch;
                     }
@@ -384,11 +388,11 @@ impl Conductor {
     }
 
     /// Extends the lease. One that ran out while nobody else took it (the machine slept) is taken again.
-    async fn renew(&mut self) -> Result<(), Stop> {
-        let (name, holder, epoch) = (self.lease(), self.holder(), self.epoch);
+    async fn renew(&self) -> Result<(), Stop> {
+        let (name, holder, epoch, asked) = (self.lease(), self.holder(), self.epoch, Instant::now());
         match keep(&self.app, name, holder, epoch).await {
             Ok(true) => {
-                self.held.seen();
+                self.held.seen_at(asked);
                 Ok(())
             }
             Ok(false) => {
@@ -398,6 +402,18 @@ impl Conductor {
             Err(fault) => {
                 tracing::warn!(deploy = self.stored.number, %fault, "the lease could not be renewed");
                 Ok(())
+            }
+        }
+    }
+
+    /// Keeps the lease during what may take longer than that lasts.
+    async fn keeping<T>(&self, work: impl Future<Output = T> + Send) -> Result<T, Stop> {
+        tokio::pin!(work);
+        let mut renew = tokio::time::interval_at(Instant::now() + RENEW, RENEW);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                _ = renew.tick() => self.renew().await?,
             }
         }
     }

@@ -23,7 +23,7 @@ use super::{
 use crate::App;
 
 /// How long a hook may take to end when the server stops: within the lease, which nobody renews any more.
-const HOOK_STOPS: std::time::Duration = std::time::Duration::from_secs(7);
+pub(super) const HOOK_STOPS: std::time::Duration = std::time::Duration::from_secs(7);
 
 impl Conductor {
     pub(super) fn act(&mut self, effect: &Effect) {

@@ -17,6 +17,7 @@ use tenfold_types::Fault;
 use tokio::sync::mpsc;
 
 use super::conductor::{Conductor, Signal};
+use super::held::still_held;
 use super::ports::{ClusterTarget, Ground, Source, Stream, Tell, Told};
 use super::stored::{Stored, short};
 use super::views::{Current, Deploy, DeployPod};
@@ -76,7 +77,10 @@ impl App {
     ) -> Result<Looked, Fault> {
         let executor = self.deploys.executor()?;
         let (known, within_s) = match handed {
-            HandedOver::Command(_) => (self.releases(&source.service, environment, own).await?, LOOK_S + OBSERVE_S),
+            HandedOver::Command(_) => {
+                self.deploys.have(source, sha).await?;
+                (self.releases(&source.service, environment, own).await?, LOOK_S + OBSERVE_S)
+            }
             HandedOver::Kubernetes(_) | HandedOver::Nomad(_) => (Vec::new(), LOOK_S),
         };
         let target = ClusterTarget {
@@ -228,7 +232,10 @@ impl Conductor {
             }
             HandedOver::Kubernetes(_) | HandedOver::Nomad(_) => Vec::new(),
         };
-        let (orders, taken) = mpsc::unbounded_channel();
+        let (mut orders, taken) = mpsc::unbounded_channel();
+        if matches!(handed, HandedOver::Command(_)) {
+            orders = self.held_first(orders);
+        }
         let stop = self.app.deploys.stop.child_token();
         let target = ClusterTarget {
             service: self.stored.service.clone(),
@@ -265,6 +272,28 @@ impl Conductor {
         let (handover, token) = (Handover::new(self.epoch, places), stop.clone());
         self.app.deploys.conductors.spawn(async move { executor.conduct(target, handover, taken, tell, token).await });
         self.handed = Some(Handed { orders, to: handed, release: None, _stop: stop.drop_guard() });
+    }
+
+    /// Gives orders on to commands, which nobody else can refuse: what changes something only while the lease is held.
+    fn held_first(&self, orders: mpsc::UnboundedSender<cluster::Input>) -> mpsc::UnboundedSender<cluster::Input> {
+        let (given, waiting) = mpsc::unbounded_channel();
+        let (app, lease, holder, epoch) = (self.app.clone(), self.lease(), self.holder(), self.epoch);
+        let stop = self.work.clone();
+        self.app.deploys.conductors.spawn(async move {
+            let ask = || still_held(app.clone(), lease.clone(), holder.clone(), epoch);
+            stop.run_until_cancelled(give_on(waiting, orders, ask)).await;
+        });
+        given
+    }
+
+    /// The commit whose programs are run, where the deploy goes to commands: it may have begun on another server.
+    pub(super) async fn have_commands(&self) {
+        if !matches!(self.stored.handed(), Some(HandedOver::Command(_))) {
+            return;
+        }
+        if let Err(fault) = self.app.deploys.have(&self.stored.source(), &self.stored.sha).await {
+            self.log.say(Stream::Tenfold, None, &fault.message);
+        }
     }
 
     /// What the cluster's places run; nothing is known of one that does not answer.
@@ -344,6 +373,22 @@ impl Conductor {
     }
 }
 
+/// In the order they are given. It ends, and with it whoever carries them out, when the lease is lost: the conductor learns
+/// that by itself.
+async fn give_on<F: Future<Output = bool>>(
+    mut given: mpsc::UnboundedReceiver<cluster::Input>,
+    orders: mpsc::UnboundedSender<cluster::Input>,
+    still_held: impl Fn() -> F,
+) {
+    use cluster::Input::{Reach, Remove, Restore};
+    while let Some(order) = given.recv().await {
+        let changes = matches!(order, Reach { .. } | Restore { .. } | Remove { .. });
+        if (changes && !still_held().await) || orders.send(order).is_err() {
+            return;
+        }
+    }
+}
+
 /// What is asked of one place.
 pub(super) enum PlaceOrder {
     Check(Digest),
@@ -407,4 +452,46 @@ fn resolve(app: &App, stored: &Stored, handed: &HandedOver, digest: Digest) -> R
 /// Where a pipeline's target of an environment goes, if not to hosts.
 pub(super) fn handed_of(pipeline: &Pipeline, environment: &str) -> Option<HandedOver> {
     pipeline.target(environment).ok()?.handed_over()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn commands_that_change_something_begin_only_while_the_lease_is_held() {
+        let (given, waiting) = mpsc::unbounded_channel();
+        let (orders, mut taken) = mpsc::unbounded_channel();
+        let (held, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+        let (is_held, asks) = (held.clone(), asked.clone());
+        let giving = tokio::spawn(give_on(waiting, orders, move || {
+            asks.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(is_held.load(Ordering::SeqCst))
+        }));
+        let digest = Digest::of(b"one");
+        let release = Release {
+            digest,
+            sha: "4f2c91a".to_owned(),
+            deploy: 7,
+            images: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            job: None,
+        };
+        let place = 0;
+        given.send(cluster::Input::Check { place, release: Box::new(release.clone()) }).unwrap();
+        let reach = cluster::Input::Reach { place, release: Box::new(release), full: false, within_ms: 1 };
+        given.send(reach).unwrap();
+        assert!(matches!(taken.recv().await, Some(cluster::Input::Check { .. })));
+        assert!(matches!(taken.recv().await, Some(cluster::Input::Reach { .. })));
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "a check changes nothing");
+
+        held.store(false, Ordering::SeqCst);
+        given.send(cluster::Input::Restore { place, digest, within_ms: 1 }).unwrap();
+        given.send(cluster::Input::Remove { place, within_ms: 1 }).unwrap();
+        assert!(taken.recv().await.is_none(), "another server has the deploy");
+        giving.await.unwrap();
+        assert_eq!(asked.load(Ordering::SeqCst), 2, "and nothing follows");
+    }
 }

@@ -148,6 +148,13 @@ impl Hub {
         found
     }
 
+    /// Whether a deploy to an environment can be conducted here: one of its hosts is connected, or it has none, as where
+    /// deploys go to a cluster.
+    pub(super) fn reaches(&self, environment: &str) -> bool {
+        let hosts = self.of_environment(environment);
+        hosts.is_empty() || hosts.iter().any(|(_, _, connected)| *connected)
+    }
+
     /// What a connected host runs of a service; `None` when it is not connected.
     pub(super) fn running(&self, name: &str, service: &str, environment: &str) -> Option<Running> {
         let hosts = self.hosts.lock();
@@ -237,5 +244,26 @@ fn view(name: &str, known: &Known) -> Host {
                 since: r.since,
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_is_reached_where_one_of_its_hosts_is_connected() {
+        let (hub, (tx, _rx)) = (Hub::default(), mpsc::channel(1));
+        let of = |environment: &str| Known { environment: environment.to_owned(), ..Known::default() };
+        assert!(hub.reaches("production"), "it has no hosts");
+        hub.put("host-1".to_owned(), of("production"));
+        hub.put("host-2".to_owned(), of("production"));
+        assert!(!hub.reaches("production"), "their agents are at another server");
+        hub.connect("dev-1", of("development"), tx.clone());
+        assert!(hub.reaches("development") && !hub.reaches("production"));
+        let (id, _) = hub.connect("host-2", of("production"), tx);
+        assert!(hub.reaches("production"));
+        hub.disconnect("host-2", id, Timestamp(1));
+        assert!(!hub.reaches("production"), "they went to another server");
     }
 }

@@ -1,6 +1,6 @@
 //! Levels after a promotion: gauges that have no control beside them (memory, a queue, a mean latency), against what they
-//! were before the deploy. They are asked once, when four values are there. What has too few values is said to be unknown,
-//! never to be unchanged.
+//! were before the deploy. They are asked when four values are there, and again until the watch is over while they cannot be
+//! asked. What has too few values is said to be unknown, never to be unchanged.
 //!
 //! Asked at instants that follow from the deploy alone, so that a server that was away asks the same.
 
@@ -11,7 +11,7 @@ use serde_json::json;
 use tenfold_deploys::pipeline::LevelQuery;
 use tenfold_judge::{LEVEL_AFTER, LEVEL_BEFORE, LEVEL_CHANGED, level_change};
 use tenfold_store::events;
-use tenfold_types::{Fault, Labels, Severity, Timestamp};
+use tenfold_types::{ErrorCode, Fault, Labels, Severity, Timestamp};
 
 use super::after::{WORSE, Watched, said, told};
 use super::judged::fill;
@@ -48,6 +48,12 @@ impl LevelSeen {
         }
     }
 
+    /// Nothing is known of a query.
+    fn unknown(query: &str) -> Self {
+        let labels = Labels::default().to_string();
+        Self { query: query.to_owned(), labels, deviations: None, before: None, after: None }
+    }
+
     fn is_changed(&self) -> bool {
         self.deviations.is_some_and(|by| by >= LEVEL_CHANGED)
     }
@@ -78,6 +84,38 @@ fn order(seen: &mut [LevelSeen]) {
     seen.sort_by(|a, b| by(b).total_cmp(&by(a)));
 }
 
+/// What comes of one look at all levels.
+#[derive(Debug, PartialEq)]
+enum Concluded {
+    /// The most changed one.
+    Changed(LevelSeen),
+    /// One could not be asked, which passes.
+    AskAgain,
+    /// None changed, as far as is known.
+    Said(Vec<LevelSeen>),
+}
+
+/// A query that is wrong, or that cannot be asked until the watch is over, is unknown.
+fn concluded(found: Vec<(Result<Vec<LevelSeen>, Fault>, String)>, is_over: bool) -> Concluded {
+    let (mut all, mut passes) = (Vec::new(), false);
+    for (seen, query) in found {
+        match seen {
+            Ok(seen) => all.extend(seen),
+            Err(fault) => {
+                passes |= !matches!(fault.code, ErrorCode::Invalid | ErrorCode::BadRequest | ErrorCode::TooLarge);
+                all.push(LevelSeen::unknown(&query));
+            }
+        }
+    }
+    order(&mut all);
+    all.truncate(KEPT_MAX);
+    match all.first().filter(|worst| worst.is_changed()) {
+        Some(worst) => Concluded::Changed(worst.clone()),
+        None if passes && !is_over => Concluded::AskAgain,
+        None => Concluded::Said(all),
+    }
+}
+
 impl App {
     /// What changed most, once it is time to ask and something did. When nothing did, the record keeps what was seen.
     pub(super) async fn deploy_levels(&self, watched: &Watched) -> Result<Option<LevelSeen>, Fault> {
@@ -90,46 +128,48 @@ impl App {
         if !self.read(move |tx| Ok(events::list(tx, &said(number, &[LEVELS, WORSE]))?)).await?.is_empty() {
             return Ok(None);
         }
-        let mut seen = Vec::new();
+        let mut found = Vec::new();
         for level in &watched.after.levels {
-            seen.extend(self.deploy_level(watched, level, step_ms).await);
+            let query = fill(&level.query, &watched.stored);
+            let seen = self.deploy_level(watched, level, &query, step_ms).await;
+            if let Err(fault) = &seen {
+                tracing::warn!(deploy = number, query, %fault, "a level could not be asked for");
+            }
+            found.push((seen, query));
         }
-        order(&mut seen);
-        seen.truncate(KEPT_MAX);
-        if let Some(worst) = seen.first().filter(|worst| worst.is_changed()) {
-            return Ok(Some(worst.clone()));
+        match concluded(found, watched.is_over(self.now())) {
+            Concluded::Changed(worst) => return Ok(Some(worst)),
+            Concluded::AskAgain => {}
+            Concluded::Said(seen) => self.deploy_levels_say(watched, seen).await?,
         }
-        self.deploy_levels_say(watched, seen).await?;
         Ok(None)
     }
 
-    /// Each series of a query; one without labels and values where it has none or could not be asked.
-    async fn deploy_level(&self, watched: &Watched, level: &LevelQuery, step_ms: i64) -> Vec<LevelSeen> {
-        let query = fill(&level.query, &watched.stored);
+    /// Each series of a query; one without labels and values where it has none.
+    async fn deploy_level(
+        &self,
+        watched: &Watched,
+        level: &LevelQuery,
+        query: &str,
+        step_ms: i64,
+    ) -> Result<Vec<LevelSeen>, Fault> {
         let (began, promoted) = (watched.stored.started_at, watched.promoted_at);
         let before = (began.plus_ms(-step_ms * (LEVEL_BEFORE as i64 - 1)), began);
         let after = (promoted.plus_ms(step_ms), promoted.plus_ms(step_ms * LEVEL_AFTER as i64));
         let mut values: HashMap<Labels, (Vec<f64>, Vec<f64>)> = HashMap::new();
         for (index, (from, to)) in [before, after].into_iter().enumerate() {
-            match self.level_values(&query, from, to, step_ms).await {
-                Ok(found) => {
-                    for (labels, found) in found {
-                        let sides = values.entry(labels).or_default();
-                        *(if index == 0 { &mut sides.0 } else { &mut sides.1 }) = found;
-                    }
-                }
-                Err(why) => {
-                    tracing::warn!(deploy = watched.stored.number, query, why, "a level could not be asked for");
-                }
+            for (labels, found) in self.level_values(query, from, to, step_ms).await? {
+                let sides = values.entry(labels).or_default();
+                *(if index == 0 { &mut sides.0 } else { &mut sides.1 }) = found;
             }
         }
         if values.is_empty() {
-            values.insert(Labels::default(), (Vec::new(), Vec::new()));
+            return Ok(vec![LevelSeen::unknown(query)]);
         }
         // What is gone since is a process that ended, and its level is nobody's any more.
         let any_after = values.values().any(|(_, after)| !after.is_empty());
         let lives = values.iter().filter(|(_, (_, after))| !any_after || !after.is_empty());
-        lives.map(|(labels, sides)| LevelSeen::of(&query, labels, sides, level)).collect()
+        Ok(lives.map(|(labels, sides)| LevelSeen::of(query, labels, sides, level)).collect())
     }
 
     async fn level_values(
@@ -138,14 +178,17 @@ impl App {
         from: Timestamp,
         to: Timestamp,
         step_ms: i64,
-    ) -> Result<Vec<(Labels, Vec<f64>)>, String> {
+    ) -> Result<Vec<(Labels, Vec<f64>)>, Fault> {
         let how = How { rows_max_ms: 0, ..How::default() };
-        let told = self.query_range(query, from, to, step_ms, how).await.map_err(|fault| fault.message)?;
+        let told = self.query_range(query, from, to, step_ms, how).await?;
         let tenfold_promql::Value::Matrix(series) = told.answer.value else {
-            return Err("it does not answer with series".to_owned());
+            return Err(Fault::invalid("it does not answer with series"));
         };
         if series.len() > SERIES_MAX {
-            return Err(format!("it has {} series, and at most {SERIES_MAX} are judged; aggregate them", series.len()));
+            let n = series.len();
+            return Err(Fault::invalid(format!(
+                "it has {n} series, and at most {SERIES_MAX} are judged; aggregate them"
+            )));
         }
         let values = series.into_iter().map(|one| {
             let values = one.points.iter().map(|p| p.value).filter(|v| v.is_finite()).collect();
@@ -201,5 +244,15 @@ mod tests {
         let mut all = [same.clone(), seen(&[], &[]), changed.clone()];
         order(&mut all);
         assert_eq!((&all[0], &all[1]), (&changed, &same));
+
+        let away = || (Err(Fault::unavailable("the store of metrics does not answer")), "away".to_owned());
+        let wrong = (Err(Fault::invalid("no such function")), "wrong".to_owned());
+        let known = |one: &LevelSeen| (Ok(vec![one.clone()]), "q".to_owned());
+        assert_eq!(concluded(vec![known(&same), away()], false), Concluded::AskAgain, "nothing is said of it yet");
+        let ended = Concluded::Said(vec![same.clone(), LevelSeen::unknown("away")]);
+        assert_eq!(concluded(vec![known(&same), away()], true), ended);
+        let said = Concluded::Said(vec![same.clone(), LevelSeen::unknown("wrong")]);
+        assert_eq!(concluded(vec![wrong, known(&same)], false), said, "it will not get right by itself");
+        assert_eq!(concluded(vec![away(), known(&changed)], false), Concluded::Changed(changed));
     }
 }

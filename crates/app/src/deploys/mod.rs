@@ -158,6 +158,14 @@ impl State {
         runner.fetch(&source).await?;
         Ok(runner.resolve(&source, branch).await?.sha)
     }
+    /// Fetches a commit that is not here: the repository may never have been fetched by this server.
+    async fn have(&self, source: &ports::Source, sha: &str) -> Result<(), Fault> {
+        let runner = self.runner()?;
+        if runner.resolve(source, sha).await.is_ok() {
+            return Ok(());
+        }
+        runner.fetch(source).await
+    }
     /// This node's name as a holder of leases.
     pub(crate) fn node(&self) -> Result<String, Fault> {
         self.node.get().cloned().ok_or_else(|| Fault::internal("the node has no name yet"))

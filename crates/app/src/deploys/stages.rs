@@ -87,7 +87,8 @@ impl App {
         let AfterStage { environment, deploy } = &passed.after;
         let text =
             format!("the artifact of {} that deploy {deploy} tried on {environment} is no longer kept", short(sha));
-        Err(Fault::conflict(text)
+        // It never comes back by itself, so nothing waits for it.
+        Err(Fault::invalid(text)
             .advice(format!("deploy it there again: tenfold deploy {service} {} --to {environment}", short(sha))))
     }
 

@@ -316,7 +316,7 @@ impl App {
         locks_count: bool,
         in_queue: InQueue,
     ) -> Result<Deploy, Fault> {
-        let actor = who.actor.clone();
+        let (actor, refused) = (who.actor.clone(), self.deploys.tries.lock().refused());
         let stored = self
             .transact(move |t| {
                 if let Some(row) = store::deploy_unfinished(t.tx(), &stored.service, &stored.environment)? {
@@ -329,7 +329,8 @@ impl App {
                     trains::check_free(t.tx(), &stored.service, &stored.environment, &actor, now)?;
                     if matches!(in_queue, InQueue::Alone) {
                         let (service, environment) = (&stored.service, &stored.environment);
-                        Queue::read(t.tx(), service, environment, now)?.check_free(service, environment, &open, now)?;
+                        let queue = Queue::read(t.tx(), service, environment, now)?;
+                        queue.check_free(service, environment, &open, &refused, now)?;
                     }
                 }
                 if let InQueue::Turn(turn) = &in_queue
@@ -374,6 +375,7 @@ impl App {
             return Ok(());
         }
         let (now, stored, actor) = (self.now(), stored.clone(), who.actor.clone());
+        let refused = self.deploys.tries.lock().refused();
         let check = move |tx: &mut dyn tenfold_store::Tx| {
             let open = store::locks_open(tx, now)?;
             stored.check_gate(&actor, &open, now)?;
@@ -382,7 +384,7 @@ impl App {
                 return Ok(());
             }
             let (service, environment) = (&stored.service, &stored.environment);
-            Queue::read(tx, service, environment, now)?.check_free(service, environment, &open, now)
+            Queue::read(tx, service, environment, now)?.check_free(service, environment, &open, &refused, now)
         };
         self.read(check).await
     }

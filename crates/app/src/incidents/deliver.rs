@@ -175,8 +175,11 @@ async fn finish(
             delivery.message.clone_from(message);
             return late(t, &mut delivery);
         }
+        let ours = delivery.epoch == lease.epoch;
+        // Its incident ended and was opened again while we were sending: it is owed again, and has been taken.
+        let resumed = delivery.state == word::DUE && delivery.tries == claimed.delivery.tries && answer.is_ok();
         // Taken over by a newer epoch, or cancelled, while we were sending: what was tried is noted, nothing else.
-        if delivery.state != word::SENDING || delivery.epoch != lease.epoch {
+        if !ours || !(delivery.state == word::SENDING || resumed) {
             return Ok(());
         }
         match &answer {

@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 
 use super::{
     escalate::Channels,
-    open::{escalation_next, key_of},
+    open::{escalation_next, key_of, ring_anew},
     reasons::{Known, PageReason, of_step},
     reopen::{ended_lately, resumed},
-    stored::Incident,
+    stored::{Incident, State},
     views::PlannedView,
 };
 use crate::App;
@@ -96,7 +96,11 @@ fn begin(tx: &mut dyn Tx, told: &Told, window_ms: i64) -> Result<Beginning, Faul
             None => None,
         },
     };
-    if let Some((verdict, incident)) = existing {
+    let rises = |incident: &Incident| told.has.is_none() && told.critical && incident.body.severity != "critical";
+    if let Some((verdict, mut incident)) = existing {
+        if rises(&incident) {
+            ring_anew(tx, &mut incident, told.at)?;
+        }
         let held = match &incident.body.acknowledged_by_name {
             Some(name) => format!("; {name} has it, nobody is paged"),
             None => String::new(),
@@ -105,17 +109,22 @@ fn begin(tx: &mut dyn Tx, told: &Told, window_ms: i64) -> Result<Beginning, Faul
         let escalation = incident.body.escalation.clone();
         return Ok(Beginning { verdict, incident: Some(incident), escalation, because });
     }
-    let Some(incident) = ended_lately(tx, &key, told.at, window_ms)? else {
+    let Some(mut incident) = ended_lately(tx, &key, told.at, window_ms)? else {
         let escalation = escalation_next(tx, told.policy.as_deref(), service, environment, told.at)?;
         let because = format!("no incident of {key} is open");
         return Ok(Beginning { verdict: "opened", incident: None, escalation, because });
     };
     let ended_at = incident.body.resolved_at.unwrap_or(told.at);
     let round = store::pages(tx, incident.number)?.iter().map(|p| p.round).max().unwrap_or(-1) + 1;
-    let mut escalation = incident.body.escalation.clone();
-    if let (Some(escalation), Some(before)) = (&mut escalation, incident.body.before_end.clone()) {
+    let before = incident.body.before_end.clone();
+    if let (Some(escalation), Some(before)) = (&mut incident.body.escalation, before) {
         escalation.progress = resumed(before, u32::try_from(round).unwrap_or(0), ended_at, told.at);
     }
+    if rises(&incident) && incident.body.acknowledged_at.is_none() {
+        incident.state = State::Open;
+        ring_anew(tx, &mut incident, told.at)?;
+    }
+    let escalation = incident.body.escalation.clone();
     let held = match &incident.body.acknowledged_by_name {
         Some(name) => format!("; {name} has it, nobody is paged anew"),
         None => "; pages that its end had cancelled go out too".to_owned(),

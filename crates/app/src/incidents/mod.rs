@@ -70,8 +70,8 @@ impl State {
 }
 
 #[expect(clippy::unused_async, reason = "every part is loaded in the same way")]
-pub async fn load(_app: &App) -> Result<(), Fault> {
-    Ok(())
+pub async fn load(app: &App) -> Result<(), Fault> {
+    app.settings.alerts.check()
 }
 
 /// Escalates and delivers until it is stopped.

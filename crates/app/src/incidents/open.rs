@@ -2,7 +2,7 @@
 //! transaction that stores the alert's transition.
 
 use serde_json::json;
-use tenfold_oncall::{Answer, Escalation, Input, Policy, step};
+use tenfold_oncall::{Answer, Escalation, Input, Policy, Progress, step};
 use tenfold_store::{Tx, alerts::AlertRow, counters, deploys, events, events::EventQuery, incidents as store};
 use tenfold_types::{Actor, ActorKind, EventDraft, Fault, Severity, Source, Timestamp};
 
@@ -71,7 +71,8 @@ pub(crate) fn join(
     let now = t.now();
     if let Some(existing) = &joining.existing {
         let mut incident = existing.clone();
-        if row.severity == "critical" && incident.body.severity != "critical" {
+        let rises = row.severity == "critical" && incident.body.severity != "critical";
+        if rises {
             "critical".clone_into(&mut incident.body.severity);
         }
         if incident.body.suspects.is_empty() {
@@ -81,7 +82,11 @@ pub(crate) fn join(
         let again = incident.state == State::Resolved;
         if again {
             reopen(t, &mut incident, &joining.key, &row.fingerprint, title)?;
-        } else {
+        }
+        if rises {
+            ring_anew(t.tx(), &mut incident, now)?;
+        }
+        if rises || !again {
             incident.write(t.tx())?;
         }
         // One that comes and goes within its incident is no news.
@@ -105,6 +110,20 @@ pub(crate) fn join(
         open(t, new, Source::System, Some(&row.fingerprint))?;
     }
     store::join(t.tx(), joining.number, &row.fingerprint, now)?;
+    Ok(())
+}
+
+/// What people may have been told of by quiet ways has become critical, and nobody has it: the escalation begins again, as
+/// its next round. The rounds that `repeat` gives are not more by it.
+pub(super) fn ring_anew(tx: &mut dyn Tx, incident: &mut Incident, now: Timestamp) -> Result<(), Fault> {
+    if incident.state != State::Open {
+        return Ok(());
+    }
+    let round = store::pages(tx, incident.number)?.iter().map(|p| p.round).max().unwrap_or(-1) + 1;
+    if let Some(escalation) = &mut incident.body.escalation {
+        let round = u32::try_from(round).unwrap_or(0);
+        escalation.progress = Progress::Waiting { step: 0, round, next_at: now };
+    }
     Ok(())
 }
 

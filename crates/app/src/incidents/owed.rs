@@ -77,7 +77,8 @@ fn owe_one(
         return Ok(());
     }
     let over = UpdateKind::Over.as_str();
-    if let Some(waiting) = &before
+    // A try whose answer nobody has may have told them.
+    if let Some(waiting) = before.as_ref().filter(|b| b.tries == 0)
         && (kind, waiting.state.as_str(), waiting.told.as_deref()) == (UpdateKind::Over, word::DUE, Some(over))
     {
         // They were told that it is over, and have not heard that it was not.
@@ -86,10 +87,14 @@ fn owe_one(
         return Ok(());
     }
     let (revision, told_at, told) = before.map_or((0, None, None), |b| (b.revision, b.told_at, b.told));
-    // They were told that it is over, nobody has it, and it is not: that does not wait.
-    let urgent = incident.state == State::Open && told.as_deref() == Some(over);
-    let waits = kind == UpdateKind::Grown && !urgent;
-    let next_at = if waits { grown_at(now, told_at, interval_ms) } else { now };
+    let grown = kind == UpdateKind::Grown;
+    // They were told that it is over, and it is not: that does not wait long, and not at all when nobody has it.
+    let again = grown && told.as_deref() == Some(over);
+    let next_at = match (grown, again, incident.state) {
+        (true, true, State::Open) | (false, _, _) => now,
+        (true, true, _) => now.plus_ms(GROWN_WAIT_MS),
+        (true, false, _) => grown_at(now, told_at, interval_ms),
+    };
     updates::put(
         t.tx(),
         &updates::UpdateRow {

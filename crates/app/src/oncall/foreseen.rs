@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use tenfold_oncall::{Answer, Effect, Escalation, Input, Schedule, Target, TargetKind, step};
+use tenfold_store::{Tx, people as store};
 use tenfold_types::{Fault, Timestamp};
 
 use super::{
@@ -35,12 +36,29 @@ pub struct PolicyPreviewView {
     pub ends_after_ms: i64,
 }
 
-fn answer(schedules: &BTreeMap<String, Schedule>, target: &Target, at: Timestamp) -> Answer {
-    if target.kind == TargetKind::Person {
-        return Answer { people: vec![target.name.clone()], shadows: Vec::new() };
+/// People who can be paged: an account that is disabled is paged nothing, though a schedule names it still.
+fn pageable(tx: &mut dyn Tx) -> Result<BTreeMap<String, OnCallPerson>, Fault> {
+    let mut people = profiles(tx)?;
+    for row in store::people(tx)?.iter().filter(|row| row.disabled_at.is_some()) {
+        people.remove(&row.login);
     }
-    let Some(schedule) = schedules.get(&target.name) else { return Answer::default() };
-    super::standing(schedule, target.offset, at).0
+    Ok(people)
+}
+
+fn answer(
+    schedules: &BTreeMap<String, Schedule>,
+    people: &BTreeMap<String, OnCallPerson>,
+    target: &Target,
+    at: Timestamp,
+) -> Answer {
+    let mut answer = match (target.kind, schedules.get(&target.name)) {
+        (TargetKind::Person, _) => Answer { people: vec![target.name.clone()], shadows: Vec::new() },
+        (TargetKind::Schedule, Some(schedule)) => super::standing(schedule, target.offset, at).0,
+        (TargetKind::Schedule, None) => Answer::default(),
+    };
+    answer.people.retain(|p| people.contains_key(p));
+    answer.shadows.retain(|p| people.contains_key(p));
+    answer
 }
 
 /// Its limits keep this short: at most ten steps in eleven rounds.
@@ -55,7 +73,7 @@ fn played(
     let mut at = now;
     while let Some(due) = escalation.next_at() {
         at = due.max(at);
-        let (next, effects) = step(escalation, &Input::Tick, at, &mut |target| answer(schedules, target, at));
+        let (next, effects) = step(escalation, &Input::Tick, at, &mut |target| answer(schedules, people, target, at));
         escalation = next;
         for effect in effects {
             let (step, round, people, shadows) = match effect {
@@ -85,7 +103,7 @@ impl App {
             check_targets(tx, &update)?;
             let all = super::schedules(tx, now)?;
             let schedules = all.into_iter().map(|s| (s.name.clone(), s)).collect();
-            Ok(played(Escalation::new(policy.clone(), now), now, &schedules, &profiles(tx)?))
+            Ok(played(Escalation::new(policy.clone(), now), now, &schedules, &pageable(tx)?))
         })
         .await
     }

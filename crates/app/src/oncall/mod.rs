@@ -29,8 +29,8 @@ pub use calendars::{CalendarAddress, CalendarImport, CalendarImported};
 pub use figures::{DigestView, FairnessAsk, FairnessView, LoadView, SuggestAsk, SuggestionView};
 pub use foreseen::{ForeseenStepView, PolicyPreviewView};
 pub use import::{
-    ImportDraft, ImportSource, ImportedOverride, ImportedPerson, ImportedSchedule, KnownPerson, OncallImport,
-    OncallImportNote, OncallImported, PersonFound, ScheduleDraft, import_draft,
+    ImportDraft, ImportSource, ImportedOverride, ImportedPerson, ImportedPolicy, ImportedSchedule, KnownPerson,
+    OncallImport, OncallImportNote, OncallImported, PersonFound, ScheduleDraft, import_draft,
 };
 pub use overrides::{NewOverride, TAKE_MS_DEFAULT};
 pub use policies::PolicyUpdate;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
-use tenfold_oncall::{Account, ReachFacts, Schedule, TargetKind, TestFacts, Unready, nobody_from, unready};
+use tenfold_oncall::{
+    Account, Override, Policy, ReachFacts, Schedule, TargetKind, TestFacts, Unready, nobody_from, unready,
+};
 use tenfold_store::{Tx, cursors, oncall as store};
 use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
 use tokio_util::sync::CancellationToken;
@@ -90,7 +92,7 @@ pub struct ReadinessView {
 /// What the store says, all of one instant.
 struct Facts {
     schedules: BTreeMap<String, Schedule>,
-    policies: Vec<tenfold_oncall::Policy>,
+    policies: Vec<Policy>,
     people: BTreeMap<String, Person>,
     tests: BTreeMap<String, TestFacts>,
 }
@@ -159,15 +161,27 @@ impl App {
 }
 
 fn facts(tx: &mut dyn Tx, people: BTreeMap<String, Person>, now: Timestamp) -> Result<Facts, Fault> {
-    let schedules = schedules(tx, now)?.into_iter().map(|s| (s.name.clone(), s)).collect();
+    let schedules: BTreeMap<_, _> = schedules(tx, now)?.into_iter().map(|s| (s.name.clone(), s)).collect();
     let policies = all_policies(store::policies(tx)?)?;
     let mut tests = BTreeMap::new();
-    for login in people.keys() {
+    for login in may_be_named(&schedules, &policies).into_iter().filter(|login| people.contains_key(*login)) {
         if let Some(test) = last_test(tx, login)? {
-            tests.insert(login.clone(), test);
+            tests.insert(login.to_owned(), test);
         }
     }
     Ok(Facts { schedules, policies, people, tests })
+}
+
+/// Everybody whom a schedule or a policy names, with a shift or without.
+fn may_be_named<'a>(schedules: &'a BTreeMap<String, Schedule>, policies: &'a [Policy]) -> BTreeSet<&'a str> {
+    let mut all = BTreeSet::new();
+    for schedule in schedules.values() {
+        all.extend(schedule.versions().iter().flat_map(|version| version.plan.people()));
+        all.extend(schedule.overrides.iter().flat_map(Override::people).map(String::as_str));
+    }
+    let targets = policies.iter().flat_map(|policy| &policy.steps).flat_map(|step| &step.targets);
+    all.extend(targets.filter(|target| target.kind == TargetKind::Person).map(|target| target.name.as_str()));
+    all
 }
 
 fn named(facts: &Facts, from: Timestamp, to: Timestamp) -> BTreeMap<String, Named> {

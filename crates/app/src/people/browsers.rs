@@ -262,7 +262,12 @@ impl App {
 }
 
 pub(crate) fn to(row: &BrowserRow) -> PushTo {
-    PushTo { endpoint: row.endpoint.clone(), p256dh: row.p256dh.clone(), auth: row.auth.clone() }
+    PushTo {
+        endpoint: row.endpoint.clone(),
+        p256dh: row.p256dh.clone(),
+        auth: row.auth.clone(),
+        login: row.person.clone(),
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ use crate::{App, Caller};
 
 /// How often heartbeats are looked at.
 const LOOK: Duration = Duration::from_secs(2);
+/// A process that looks again only after this stood still, and heard nobody meanwhile.
+const STANDSTILL_MS: i64 = 30_000;
 /// Who had nowhere to send to has so long after a start of the server, and no longer than it has anyway.
 const GRACE_MS: i64 = 300_000;
 /// Beats this close to one another are stored once.
@@ -85,6 +87,10 @@ impl HeartbeatView {
 
 /// Whether it is late. `since` is from when on this server listens without a break.
 fn is_late(times: BeatTimes, row: &BeatRow, since: Timestamp, now: Timestamp) -> bool {
+    // Only being heard ends it: a clock that is put back does not.
+    if row.late_at.is_some() && row.beats == row.late_beats {
+        return true;
+    }
     let due = row.last_at.plus_ms(times.patience_ms());
     // What is late is over when it is heard, and not because a server was started.
     let due = match row.late_at {
@@ -199,7 +205,7 @@ impl App {
     fn heartbeats_since(&self, now: Timestamp) -> Timestamp {
         let mut listening = self.sources.listening.lock();
         let since = match *listening {
-            Some((since, looked)) if (0..=GRACE_MS).contains(&now.since_ms(looked)) => since,
+            Some((since, looked)) if (0..=STANDSTILL_MS).contains(&now.since_ms(looked)) => since,
             _ => now,
         };
         *listening = Some((since, now));
@@ -232,7 +238,8 @@ impl App {
         }
         let said = if late { alert(name, spec, row, self.settings.link("/alerts/sources")) } else { over() };
         self.alerts_keyed(&spec.caller(name), sender, vec![said]).await?;
-        self.housekeeping(move |t| Ok(store::beat_late(t.tx(), &key, late.then_some(now))?)).await
+        let beats = row.beats;
+        self.housekeeping(move |t| Ok(store::beat_late(t.tx(), &key, late.then_some(now), beats)?)).await
     }
 }
 
@@ -244,7 +251,10 @@ mod tests {
 
     #[test]
     fn it_is_late_after_interval_and_grace_and_a_start_gives_no_more_than_that() {
-        let row = |late_at| BeatRow { source: "a".into(), last_at: Timestamp(1_000_000), beats: 1, late_at };
+        let row = |late_at: Option<Timestamp>| {
+            let late_beats = i64::from(late_at.is_some());
+            BeatRow { source: "a".into(), last_at: Timestamp(1_000_000), beats: 1, late_at, late_beats }
+        };
         let late = |late_at: Option<i64>, since: i64, now: i64| {
             is_late(TIMES, &row(late_at.map(Timestamp)), Timestamp(since), Timestamp(now))
         };
@@ -255,6 +265,9 @@ mod tests {
         assert!(late(None, 2_000_000, 2_090_001));
         // What was late before stays it.
         assert!(late(Some(1_100_000), 2_000_000, 2_000_001));
+        assert!(late(Some(1_100_000), 0, 1_000_001), "the clock was put back, and nobody was heard");
+        let heard = BeatRow { beats: 2, ..row(Some(Timestamp(1_100_000))) };
+        assert!(!is_late(TIMES, &heard, Timestamp(0), Timestamp(1_000_001)));
         let nightly = BeatTimes { interval_ms: 86_400_000, grace_ms: 0 };
         let now = Timestamp(1_000_000 + 90_000_000);
         assert!(!is_late(nightly, &row(None), now.plus_ms(-GRACE_MS), now));

@@ -1,7 +1,9 @@
 //! A policy that is played before it is saved says what an incident then does.
 
 use serde_json::json;
-use tenfold_app::oncall::{PolicyPreviewView, PolicyUpdate};
+use tenfold_app::Caller;
+use tenfold_app::oncall::{PolicyPreviewView, PolicyUpdate, ScheduleUpdate};
+use tenfold_app::people::PersonUpdate;
 
 use crate::world::{World, from};
 
@@ -30,6 +32,29 @@ async fn it_is_what_the_pages_of_an_incident_are() {
     paged.sort_unstable();
     paged.dedup();
     assert_eq!(paged, ["ana", "raj"]);
+}
+
+#[tokio::test]
+async fn whose_account_is_disabled_is_foreseen_as_nobody() {
+    let w = World::new(83).await;
+    let schedule: ScheduleUpdate = from(json!({
+        "timezone": "UTC",
+        "rotation": {"people": ["ana", "raj"], "start": "2026-11-23T08:00:00", "shift_length": "1w"},
+        "shadows": [{"person": "mei"}],
+    }));
+    w.app.schedule_put(&Caller::system(), "photos-primary", schedule).await.expect("a schedule with a shadow");
+    let policy = async || -> PolicyUpdate { w.app.policies().await.expect("policies").remove(0).into() };
+    let preview = w.app.policy_preview(policy().await).await.expect("a preview");
+    assert_eq!(preview.steps[0].shadows.iter().map(|p| p.login.as_str()).collect::<Vec<_>>(), ["mei"]);
+    for login in ["mei", "ana"] {
+        let gone = PersonUpdate { disabled: Some(true), ..PersonUpdate::default() };
+        w.app.person_put(&Caller::system(), login, gone).await.expect("an account is disabled");
+        let preview = w.app.policy_preview(policy().await).await.expect("a preview");
+        assert_eq!(preview.steps[0].shadows, [], "mei learns no more");
+    }
+    let preview = w.app.policy_preview(policy().await).await.expect("a preview");
+    assert_eq!(told(&preview), [(1, 1, 0, vec![]), (2, 1, 0, vec!["raj"])], "nobody is waited for who is not paged");
+    assert_eq!(preview.ends_after_ms, 120_000);
 }
 
 #[tokio::test]

@@ -190,6 +190,24 @@ async fn an_open_incident_is_joined_and_one_that_is_held_pages_nobody() {
 }
 
 #[tokio::test]
+async fn what_becomes_critical_begins_its_escalation_again() {
+    let w = World::new(7_150).await;
+    send(&w, "warning").await;
+    w.pass(30).await;
+    let told = foretell(&w, "critical").await;
+    let incident = told.incident.clone().expect("an incident");
+    assert_eq!((incident.verdict.as_str(), incident.number), ("joined", Some(1)));
+    let steps: Vec<_> = incident.steps.iter().map(|s| (s.step, s.round, s.at.since_ms(told.at))).collect();
+    assert_eq!(steps, [(1, 2, 0), (2, 2, 60_000)]);
+    send(&w, "critical").await;
+    w.pass(300).await;
+    let pages = w.app.pages(Some(1)).await.expect("pages");
+    let second: Vec<PageView> = pages.into_iter().filter(|p| p.round == 2).collect();
+    assert_eq!(came(&second), foreseen(&told));
+    assert_eq!(w.states().await.len(), 1);
+}
+
+#[tokio::test]
 async fn who_cannot_be_reached_is_passed_over_at_once() {
     let w = World::new(7_200).await;
     let nowhere = PersonUpdate { contact: Some(from(json!({"email": ""}))), ..PersonUpdate::default() };

@@ -177,10 +177,18 @@ async fn what_flaps_is_not_told_at_each_turn() {
     }
     assert_eq!(w.app.incident(1).await.expect("the incident").reopened, 3);
     assert_eq!(news(&w), [told(UpdateKind::Over, ANA, "Over within a minute")]);
-    w.pass(60).await;
-    assert_eq!(news(&w).len(), 1, "five minutes are between what is told");
-    w.pass(160).await;
-    assert_eq!(news(&w)[1..], [told(UpdateKind::Grown, ANA, "Open again, 1 alert now")]);
+    // Open again for five seconds, and half a minute is waited for.
+    w.pass(20).await;
+    assert_eq!(news(&w).len(), 1, "it may be over again at once");
+    w.pass(10).await;
+    assert_eq!(
+        news(&w)[1..],
+        [told(UpdateKind::Grown, ANA, "Open again, 1 alert now")],
+        "who has it is not left at over"
+    );
+    alert(&w, "Queue").await;
+    w.pass(200).await;
+    assert_eq!(news(&w).len(), 2, "five minutes are between what is told of its growth");
     assert_eq!(w.receivers.calls.lock().len(), 1);
 }
 
@@ -215,6 +223,25 @@ async fn what_a_page_opened_elsewhere_is_acknowledged_and_closed_and_does_not_ri
     assert_eq!(w.app.incident(1).await.expect("the incident").state, "acknowledged");
     w.pass(400).await;
     assert_eq!(kinds(&w), [Acknowledged, Over]);
+}
+
+#[tokio::test]
+async fn what_was_perhaps_opened_elsewhere_again_is_closed_again() {
+    use UpdateKind::Over;
+    let w = paged_by(240, "pagerduty", "KEY").await;
+    w.errors(1.0);
+    w.pass(5).await;
+    assert_eq!(kinds(&w), [Over]);
+    // The answer to what opens it there is lost, and it is over before it is tried again.
+    let message = "no answer within 30 s".to_owned();
+    let lost = NotifyError { too_large: false, permanent: false, retry_after_ms: Some(60_000), message };
+    w.receivers.update_refusals.lock().push_back(lost);
+    w.errors(9.0);
+    w.pass(15).await;
+    assert!(w.receivers.update_refusals.lock().is_empty(), "it was tried");
+    w.errors(1.0);
+    w.pass(5).await;
+    assert_eq!(kinds(&w), [Over, Over]);
 }
 
 #[tokio::test]

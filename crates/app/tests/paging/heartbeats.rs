@@ -121,6 +121,39 @@ async fn a_clock_that_jumps_makes_nothing_late() {
 }
 
 #[tokio::test]
+async fn a_standstill_shorter_than_the_grace_of_a_start_makes_nothing_late() {
+    let w = World::new(55).await;
+    let secret = put(&w).await;
+    w.app.heartbeat("backup", &secret).await.expect("it is heard");
+    tick(&w).await;
+    // Longer than it has patience: nobody could be heard meanwhile.
+    w.clock.advance_ms(100_000);
+    tick(&w).await;
+    pass(&w, 90).await;
+    assert_eq!(alerts(&w).await.len(), 0, "it has its whole time again");
+    pass(&w, 5).await;
+    assert_eq!(alerts(&w).await, ["alert.fired"]);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_put_back_ends_nothing() {
+    let w = World::new(56).await;
+    let secret = put(&w).await;
+    w.app.heartbeat("backup", &secret).await.expect("it is heard");
+    tick(&w).await;
+    pass(&w, 95).await;
+    assert_eq!(alerts(&w).await, ["alert.fired"]);
+    w.clock.advance_ms(-100_000);
+    tick(&w).await;
+    assert_eq!(state(&w).await, HeartbeatState::Late, "nobody was heard");
+    pass(&w, 200).await;
+    assert_eq!((alerts(&w).await.len(), state(&w).await), (1, HeartbeatState::Late));
+    w.app.heartbeat("backup", &secret).await.expect("it is heard");
+    tick(&w).await;
+    assert_eq!(alerts(&w).await[1..], ["alert.resolved"]);
+}
+
+#[tokio::test]
 async fn what_is_no_heartbeat_is_refused_with_what_is_wrong() {
     let w = World::new(54).await;
     for (spec, word) in [

@@ -94,6 +94,32 @@ async fn in_the_night_only_what_is_critical_rings() {
 }
 
 #[tokio::test]
+async fn what_becomes_critical_rings_though_its_incident_was_told_of_quietly() {
+    let probe = World::new(76).await;
+    let w = with(Some(around(&probe, true, &[]))).await;
+    assert_eq!(page(&w, "photos", "warning").await, [MAIL]);
+    w.pass(30).await;
+    assert_eq!(page(&w, "photos", "critical").await, [MAIL, RING]);
+    assert_eq!(w.states().await.len(), 1, "it joined the incident that is open");
+    let rounds: Vec<(i64, i64)> =
+        w.app.pages(Some(1)).await.expect("pages").iter().map(|p| (p.step, p.round)).collect();
+    assert!(rounds.contains(&(1, 1)) && rounds.contains(&(1, 2)), "{rounds:?}");
+    // A minute later it is raj's turn, and once: the first round has ended, and none comes after the second.
+    w.pass(55).await;
+    assert_eq!(w.receivers.subjects_to("raj@example.org").len(), 0);
+    w.pass(200).await;
+    assert_eq!(w.receivers.subjects_to("raj@example.org").len(), 1);
+    let escalation = w.app.incident(1).await.expect("the incident").escalation.expect("a policy");
+    assert_eq!(escalation.state, "exhausted");
+
+    // Somebody has it: they hear of it, and it does not ring.
+    let w = with(Some(around(&probe, true, &[]))).await;
+    assert_eq!(page(&w, "photos", "warning").await, [MAIL]);
+    w.app.incident_acknowledge(&caller("ana", Role::Responder), 1).await.expect("acknowledged");
+    assert_eq!(page(&w, "photos", "critical").await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn by_day_everything_rings_and_who_has_no_quiet_way_is_told_anyhow() {
     let probe = World::new(76).await;
     let w = with(Some(around(&probe, false, &[]))).await;

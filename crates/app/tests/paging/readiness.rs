@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tenfold_app::Caller;
-use tenfold_app::oncall::ReadinessView;
+use tenfold_app::oncall::{NewOverride, ReadinessView};
 use tenfold_app::people::PersonUpdate;
 use tenfold_types::Severity;
 
@@ -83,6 +83,18 @@ async fn a_step_that_has_nobody_is_found_before_its_time() {
     assert_eq!(steps, [(1, true), (2, false)], "the schedule when raj's week begins, and raj himself now");
     assert_eq!(kinds(&w, "raj").await, ["disabled"]);
     assert!(view.sentences()[0].starts_with("Raj Patel has an account that is disabled"), "{:?}", view.sentences());
+}
+
+#[tokio::test]
+async fn a_test_counts_for_who_is_on_call_by_an_override_alone() {
+    let w = World::new(64).await;
+    let start = w.clock_now().plus_ms(3_600_000);
+    let new = NewOverride::cover("mei", None, start, start.plus_ms(7_200_000));
+    w.app.override_create(&Caller::system(), "photos-primary", new).await.expect("it is made");
+    put(&w, "mei", json!({"contact": {"email": "mei@example.org"}})).await;
+    assert_eq!(kinds(&w, "mei").await, ["never_tested"]);
+    test(&w, "mei").await;
+    assert!(kinds(&w, "mei").await.is_empty());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use tenfold_app::Role;
 use tenfold_app::incidents::Resolution;
 
-use crate::world::{World, caller};
+use crate::world::{Answer, World, caller};
 
 const ANA: &str = "ana@example.org";
 const RAJ: &str = "raj@example.org";
@@ -84,7 +84,7 @@ async fn a_page_that_the_end_had_cancelled_is_sent_after_all() {
         retry_after_ms: Some(40_000),
         message: "450 later".to_owned(),
     };
-    w.receivers.answers.lock().push_back(crate::world::Answer::Refuse(refusal));
+    w.receivers.answers.lock().push_back(Answer::Refuse(refusal));
     w.errors(9.0);
     w.pass(15).await;
     assert_eq!(told(&w), Vec::<String>::new());
@@ -93,6 +93,37 @@ async fn a_page_that_the_end_had_cancelled_is_sent_after_all() {
     assert_eq!(told(&w), [ANA]);
     let keys = w.receivers.calls.lock().clone();
     assert_eq!(keys[0], keys[1], "the same message");
+}
+
+#[tokio::test]
+async fn a_page_on_its_way_while_it_ends_and_opens_again_goes_out_once() {
+    let w = World::new(226).await;
+    let rules = async |seconds: i64| {
+        for _ in 0..seconds / 5 {
+            w.clock.advance_ms(5_000);
+            w.app.alerts_tick().await.expect("alerts are evaluated");
+        }
+    };
+    w.tick().await;
+    w.receivers.answers.lock().push_back(Answer::Hold);
+    let held = w.receivers.held.lock().await;
+    w.errors(9.0);
+    rules(15).await;
+    let app = w.app.clone();
+    let sending = tokio::spawn(async move { app.incidents_tick().await });
+    w.receivers.holding.notified().await;
+    w.errors(1.0);
+    rules(5).await;
+    assert_eq!(w.states().await[&1], "resolved");
+    w.errors(9.0);
+    rules(15).await;
+    assert_eq!(w.states().await[&1], "open");
+    drop(held);
+    sending.await.expect("it does not panic").expect("the page is sent");
+    let page = w.app.pages(Some(1)).await.expect("pages").remove(0);
+    assert_eq!((page.person.as_str(), page.state.as_str()), ("ana", "delivered"));
+    w.pass(40).await;
+    assert_eq!(told(&w), [ANA]);
 }
 
 #[tokio::test]

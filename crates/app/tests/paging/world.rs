@@ -36,6 +36,8 @@ pub enum Answer {
     DieBefore,
     /// The process dies after the receiver has the message and before that is stored.
     DieAfter,
+    /// Takes the message, and answers when the test lets go of `held`.
+    Hold,
 }
 
 /// A message as a receiver took it.
@@ -62,6 +64,9 @@ pub struct Receivers {
     pub pushed: Mutex<Vec<(String, String)>>,
     /// What the push services of these addresses answer, until it is taken out.
     pub push_refusals: Mutex<BTreeMap<String, PushError>>,
+    pub held: tokio::sync::Mutex<()>,
+    /// Told when a call is held.
+    pub holding: tokio::sync::Notify,
     /// Told when the process dies inside a call.
     died: tokio::sync::Notify,
 }
@@ -117,6 +122,11 @@ impl Notifier for Receivers {
             Some(Answer::DieAfter) => {
                 take();
                 self.die().await;
+            }
+            Some(Answer::Hold) => {
+                take();
+                self.holding.notify_one();
+                drop(self.held.lock().await);
             }
         }
         Ok(())

@@ -52,18 +52,26 @@ impl Machine {
         } else {
             ("its agent is not connected", "its agent did not answer in time")
         };
+        let mut not_prepared = Vec::new();
         for h in &mut self.run.hosts {
             if h.may_be_lost() && h.lost_at.is_some_and(|at| now >= at.plus_ms(reach_ms)) {
                 h.settle();
                 h.set(HostState::Unreachable, Some(away.to_owned()), now);
             }
             if h.deadline.is_some_and(|at| now >= at) {
+                if matches!(h.order, Some(Order::Prepare { .. })) {
+                    not_prepared.push(h.name.clone());
+                }
                 h.settle();
                 h.failures += 1;
                 let again = rolling_back && h.failures < TRIES_MAX;
                 let state = if again { h.state } else { HostState::Failed };
                 h.set(state, Some(late.to_owned()), now);
             }
+        }
+        // The first of them ends the deploy.
+        for host in &not_prepared {
+            self.canary_not_prepared(host);
         }
     }
 

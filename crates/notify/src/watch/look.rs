@@ -1,6 +1,7 @@
 //! One look at the server: does each node answer, do its loops go round, and does it take the watcher's heartbeat, which goes
 //! through its API into its store.
 
+use futures_util::future::{join, join_all};
 use serde::Deserialize;
 use tenfold_httpkit::body::beginning;
 use tenfold_types::format_duration_ms;
@@ -38,17 +39,18 @@ fn behind(body: &[u8], round_max_ms: i64) -> Result<(), String> {
 impl Watch {
     /// Why the server was missed; nothing when all is well.
     pub(super) async fn missed(&self) -> Option<String> {
-        let mut missed = Vec::new();
-        for server in &self.plan.servers {
-            if let Err(why) = self.look_at(server).await {
-                missed.push(format!("{server} {why}"));
+        // All at once: one that hangs keeps neither the others nor the heartbeat waiting.
+        let looks = join_all(self.plan.servers.iter().map(|server| self.look_at(server)));
+        let beat = async {
+            match &self.plan.heartbeat {
+                Some(address) => self.beat(address).await.err(),
+                None => None,
             }
-        }
-        if let Some(address) = &self.plan.heartbeat
-            && let Err(why) = self.beat(address).await
-        {
-            missed.push(why);
-        }
+        };
+        let (looks, beat) = join(looks, beat).await;
+        let servers = self.plan.servers.iter().zip(looks);
+        let missed = servers.filter_map(|(server, look)| Some(format!("{server} {}", look.err()?)));
+        let missed: Vec<String> = missed.chain(beat).collect();
         (!missed.is_empty()).then(|| missed.join("; "))
     }
 

@@ -89,7 +89,7 @@ impl WebPush {
         let recipient = Recipient::read(&to.p256dh, &to.auth).map_err(refused)?;
         let mut salt = [0; SALT_BYTES];
         SystemRandom::new().fill(&mut salt).map_err(|_| no_randomness())?;
-        let message = message::message(what);
+        let message = message::message(what, &to.login);
         let body = seal(&recipient, salt, message.body.as_bytes()).map_err(refused)?;
         let origin = url.origin().ascii_serialization();
         let authorization =

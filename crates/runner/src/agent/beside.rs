@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     service,
-    state::{Active, Beside, Note},
+    state::{Active, Beside},
     supervise::{FAILURES_MAX, PROBE_EVERY},
     unit::{Done, Then, Unit},
 };
@@ -27,6 +27,9 @@ impl Unit {
         }
         self.give_up_attempt();
         if self.kept.current.as_ref().is_some_and(|a| a.is(digest, &run) && a.stands()) {
+            // its flip finds it serving by this
+            self.kept.belongs_to(order.deploy);
+            self.save();
             return self.say_prepared(order, digest);
         }
         if let Some(beside) = self.kept.beside.as_mut().filter(|b| b.active.is(digest, &run) && b.active.stands()) {
@@ -50,12 +53,8 @@ impl Unit {
 
     /// A release without a process: nothing is started for it.
     pub(super) fn linked(&self, order: &OrderRef, digest: Digest, run: RunSpec) -> Active {
-        let note = Note { run, deploy: order.deploy };
-        if let Err(error) = note.save(&self.place, digest) {
-            tracing::warn!(%error, service = %self.service, "how a release runs could not be written");
-        }
         let since = self.shared.config.clock.now();
-        Active { digest, deploy: order.deploy, run: note.run, port: 0, process: None, since }
+        Active { digest, deploy: order.deploy, run, port: 0, process: None, since, limits: None }
     }
 
     pub(super) fn stand_beside(&mut self, beside: Beside) {
@@ -77,7 +76,9 @@ impl Unit {
         if self.kept.beside.as_ref().is_some_and(|b| ready(b) && b.active.stands()) {
             return self.turn_to_beside(order, keep_warm).await;
         }
-        if self.kept.current.as_ref().is_some_and(|a| a.digest == digest && a.stands()) {
+        // by the deploy: another's may have the same files and be run otherwise
+        let serves = |a: &Active| a.digest == digest && a.deploy == order.deploy && a.stands();
+        if self.kept.current.as_ref().is_some_and(serves) {
             return self.confirm(order);
         }
         let error = format!("the release {} does not stand ready on this host", digest.short());

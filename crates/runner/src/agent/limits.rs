@@ -11,7 +11,6 @@ use nix::unistd::{AccessFlags, Uid, access};
 use tenfold_deploys::Digest;
 use tenfold_protocols::agent::{LimitsReport, RunLimits};
 
-use super::disk::{Place, write_whole};
 use crate::sandbox::{ServiceSpec, cgroup};
 
 /// The name of the agent's own group below the one that was given to it (`DelegateSubgroup=` of its unit): a group that
@@ -28,11 +27,17 @@ pub(super) struct Held {
     pub report: LimitsReport,
 }
 
-/// Decides how a service is held to its limits and makes its control group, where there is one.
-pub(super) fn hold(service: &str, digest: Digest, limits: RunLimits) -> Held {
+/// Decides how a process of a service is held to its limits and makes its control group, where there is one. Each process has
+/// its own: a release that is prepared beside the one that serves may have the same files and other limits.
+pub(super) fn hold(service: &str, digest: Digest, port: u16, limits: RunLimits) -> Held {
     static BASE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let base = BASE.get_or_init(divided).as_deref().map_err(String::as_str);
-    held(base, Uid::effective().is_root(), service, &digest.short(), limits)
+    held(base, Uid::effective().is_root(), service, &process_of(digest, port), limits)
+}
+
+/// The last part of the name of a process's group, without a dash: by the last dash it is told from the service.
+fn process_of(digest: Digest, port: u16) -> String {
+    format!("{}.{port}", digest.short())
 }
 
 /// The group whose children the services become.
@@ -53,10 +58,10 @@ fn divided() -> Result<PathBuf, String> {
     Ok(base.to_owned())
 }
 
-fn held(base: Result<&Path, &str>, is_root: bool, service: &str, release: &str, limits: RunLimits) -> Held {
+fn held(base: Result<&Path, &str>, is_root: bool, service: &str, process: &str, limits: RunLimits) -> Held {
     let mut held = Held { spec: ServiceSpec::default(), report: LimitsReport::default() };
     let group = base.map_err(str::to_owned).and_then(|base| {
-        let group = base.join(format!("{PREFIX}{service}-{release}"));
+        let group = base.join(format!("{PREFIX}{service}-{process}"));
         tidy(base, service, &group);
         fs::create_dir_all(&group)
             .map(|()| group)
@@ -78,23 +83,34 @@ fn held(base: Result<&Path, &str>, is_root: bool, service: &str, release: &str, 
 
 fn by_group(group: &Path, limits: RunLimits, report: &mut LimitsReport) {
     let wanted = [
-        limits.memory_bytes.map(|n| ("memory.max", n.to_string(), format!("up to {} MB of memory", n / MB))),
-        limits.processes.map(|n| ("pids.max", n.to_string(), format!("up to {n} processes and threads"))),
-        limits.cpu_percent.map(|n| {
-            let quota_us = u64::from(n) * (PERIOD_US / 100);
-            ("cpu.max", format!("{quota_us} {PERIOD_US}"), format!("up to {n} % of a processor"))
-        }),
+        ("memory.max", limits.memory_bytes.map(|n| (n.to_string(), format!("up to {} MB of memory", n / MB)))),
+        // a service that swaps instead would only be slow
+        ("memory.swap.max", limits.memory_bytes.map(|_| ("0".to_owned(), String::new()))),
+        ("pids.max", limits.processes.map(|n| (n.to_string(), format!("up to {n} processes and threads")))),
+        (
+            "cpu.max",
+            limits.cpu_percent.map(|n| {
+                let quota_us = u64::from(n) * (PERIOD_US / 100);
+                (format!("{quota_us} {PERIOD_US}"), format!("up to {n} % of a processor"))
+            }),
+        ),
     ];
-    for (file, value, words) in wanted.into_iter().flatten() {
+    for (file, limit) in wanted {
+        // a group that was there before may hold what nobody asks for any more
+        let (value, words) = limit.unwrap_or_else(|| (lifted(file), String::new()));
         match put(&group.join(file), &value) {
+            Ok(()) if words.is_empty() => {}
             Ok(()) => report.in_force.push(words),
+            Err(error) if words.is_empty() && error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if words.is_empty() => tracing::warn!(%error, file, "a control group stays limited"),
             Err(error) => report.missing.push(format!("{words}: {file} of its control group: {error}")),
         }
     }
-    if limits.memory_bytes.is_some() {
-        // a service that swaps instead would only be slow
-        let _ = put(&group.join("memory.swap.max"), "0");
-    }
+}
+
+/// What a file holds while there is no limit.
+fn lifted(file: &str) -> String {
+    if file == "cpu.max" { format!("max {PERIOD_US}") } else { "max".to_owned() }
 }
 
 /// Writes into a file that the kernel made; one that is not there is a controller that is not on.
@@ -138,27 +154,6 @@ fn tidy(base: &Path, service: &str, keep: &Path) {
             let _ = fs::remove_dir(entry.path());
         }
     }
-}
-
-/// Keeps what was said beside the log of the release, for an agent that is started again; `None` where nothing was asked.
-pub(super) fn note(place: &Place, digest: Digest, report: Option<&LimitsReport>) -> io::Result<()> {
-    let path = file(place, digest);
-    match report {
-        Some(report) => write_whole(&path, &serde_json::to_vec(report).map_err(io::Error::other)?),
-        None => match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        },
-    }
-}
-
-/// How the release is held, as it was noted.
-pub(super) fn noted(place: &Place, digest: Digest) -> Option<LimitsReport> {
-    serde_json::from_slice(&fs::read(file(place, digest)).ok()?).ok()
-}
-
-fn file(place: &Place, digest: Digest) -> PathBuf {
-    place.log(digest).with_extension("limits.json")
 }
 
 #[cfg(test)]
@@ -222,16 +217,38 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_is_known_again_after_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        let place = Place::new(dir.path(), "photos");
-        place.make().unwrap();
-        let (digest, report) = (Digest::of(b"a"), LimitsReport { in_force: vec!["x".into()], missing: vec![] });
-        assert_eq!(noted(&place, digest), None);
-        note(&place, digest, Some(&report)).unwrap();
-        assert_eq!(noted(&place, digest), Some(report));
-        note(&place, digest, None).unwrap();
-        note(&place, digest, None).unwrap();
-        assert_eq!(noted(&place, digest), None);
+    fn a_limit_that_nobody_asks_for_any_more_is_lifted() {
+        let base = tempfile::tempdir().unwrap();
+        let group = base.path().join("service-photos-1.8000");
+        fs::create_dir(&group).unwrap();
+        let files = ["memory.max", "memory.swap.max", "pids.max", "cpu.max"];
+        for file in files {
+            fs::write(group.join(file), "max").unwrap();
+        }
+        let read = || files.map(|file| fs::read_to_string(group.join(file)).unwrap());
+        held(Ok(base.path()), false, "photos", "1.8000", all());
+        assert_eq!(read(), ["536870912", "0", "64", "150000 100000"]);
+        let fewer = RunLimits { processes: Some(32), ..RunLimits::default() };
+        let report = held(Ok(base.path()), false, "photos", "1.8000", fewer).report;
+        assert_eq!(read(), ["max", "max", "32", "max 100000"]);
+        assert_eq!((report.in_force, report.missing), (vec!["up to 32 processes and threads".to_owned()], vec![]));
+    }
+
+    #[test]
+    fn two_processes_of_the_same_files_have_groups_of_their_own() {
+        let base = tempfile::tempdir().unwrap();
+        let join = |port: u16| {
+            let process = process_of(Digest::of(b"the same files"), port);
+            let group = held(Ok(base.path()), false, "photos", &process, all()).spec.join.unwrap();
+            // as of one that joined: the kernel removes no group that has a process
+            fs::write(group.join("cgroup.procs"), "1").unwrap();
+            group
+        };
+        let (serves, prepared) = (join(8000), join(8001));
+        assert_ne!(serves, prepared);
+        assert!(serves.is_dir() && prepared.is_dir());
+        fs::remove_file(serves.join("cgroup.procs")).unwrap();
+        join(8001);
+        assert!(!serves.exists() && prepared.is_dir(), "the empty one is known as the service's");
     }
 }

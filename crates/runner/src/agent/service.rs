@@ -10,15 +10,19 @@ use std::{
 };
 
 use tenfold_deploys::Digest;
-use tenfold_protocols::agent::{RunSpec, tail_of};
-use tokio::{io::AsyncWriteExt, process::Command, sync::oneshot};
+use tenfold_protocols::agent::{LimitsReport, RunSpec, TEXT_BYTES_MAX, tail_of};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    process::Command,
+    sync::oneshot,
+};
 
 use super::{
     Shared,
     disk::Place,
     limits::{self, Held},
 };
-use crate::process::{ProcessId, inherited_env};
+use crate::process::{GroupGuard, ProcessId, inherited_env};
 
 /// One question of a health check waits this long for its answer.
 pub(super) const PROBE: Duration = Duration::from_secs(2);
@@ -35,6 +39,8 @@ pub(crate) struct Started {
     pub exit: oneshot::Receiver<ExitStatus>,
     /// Length of the log before it was started.
     pub log_from: u64,
+    /// How it is held, where limits were asked for.
+    pub limits: Option<LimitsReport>,
 }
 
 /// A free port. It is free at the moment of asking; a service that finds it taken exits and the activation fails.
@@ -60,9 +66,8 @@ pub(crate) fn start(
     let log_from = log.metadata().map_or(0, |m| m.len());
     let err = log.try_clone().map_err(|e| e.to_string())?;
     let program = run.command.first().ok_or("the release has no command")?;
-    let held = (!run.limits.is_empty()).then(|| limited(shared, service, digest, run)).transpose()?;
-    limits::note(place, digest, held.as_ref().map(|(_, held)| &held.report))
-        .map_err(|e| format!("what holds the service could not be noted: {e}"))?;
+    let held = (!run.limits.is_empty()).then(|| limited(shared, service, digest, port, run)).transpose()?;
+    let limits = held.as_ref().map(|(_, held)| held.report.clone());
     let mut command = match &held {
         Some((launcher, _)) => Command::new(launcher),
         None => Command::new(program),
@@ -104,25 +109,34 @@ pub(crate) fn start(
         }
     });
     let id = id.ok_or_else(|| format!("`{program}` ended at once\n{}", tail(&place.log(digest), log_from)))?;
-    Ok(Started { id, exit, log_from })
+    Ok(Started { id, exit, log_from, limits })
 }
 
 /// How the service is held to its limits, with the program that puts it under them.
-fn limited<'a>(shared: &'a Shared, service: &str, digest: Digest, run: &RunSpec) -> Result<(&'a Path, Held), String> {
+fn limited<'a>(
+    shared: &'a Shared,
+    service: &str,
+    digest: Digest,
+    port: u16,
+    run: &RunSpec,
+) -> Result<(&'a Path, Held), String> {
     let launcher = shared.config.launcher.as_deref();
     let launcher = launcher.ok_or("this agent has nothing that puts a service under its limits")?;
-    let mut held = limits::hold(service, digest, run.limits);
+    let mut held = limits::hold(service, digest, port, run.limits);
     held.spec.command.clone_from(&run.command);
     Ok((launcher, held))
 }
 
 /// What a reload may take.
 const RELOAD: Duration = Duration::from_secs(30);
+/// What it printed is read for this long after it ended.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// Runs what makes another program serve the release that `current` points to. The error is for people.
 pub(crate) async fn reload(shared: &Shared, place: &Place, service: &str, argv: &[String]) -> Result<(), String> {
     let Some((program, args)) = argv.split_first() else { return Ok(()) };
-    let running = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(args)
         .current_dir(&place.root)
         .env_clear()
@@ -130,21 +144,51 @@ pub(crate) async fn reload(shared: &Shared, place: &Place, service: &str, argv: 
         .env("TENFOLD_SERVICE", service)
         .env("TENFOLD_ENVIRONMENT", &shared.config.environment)
         .env("TENFOLD_HOST", &shared.config.name)
-        .envs(host_env(place)?)
+        .envs(host_env(place)?);
+    to_its_end(&mut command, &argv.join(" "), RELOAD).await
+}
+
+/// Runs a command that must end well in time. Of one that does not, nothing goes on running; what one that ends well leaves
+/// behind, it leaves on purpose.
+async fn to_its_end(command: &mut Command, said: &str, within: Duration) -> Result<(), String> {
+    let mut child = command
         .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
         .process_group(0)
-        .output();
-    let said = argv.join(" ");
-    match tokio::time::timeout(RELOAD, running).await {
-        Ok(Ok(output)) if output.status.success() => Ok(()),
-        Ok(Ok(output)) => {
-            let tail = tail_of(&String::from_utf8_lossy(&output.stderr));
-            Err(format!("`{said}` {}: {}", ended(output.status), tail.trim()))
+        .spawn()
+        .map_err(|error| format!("`{said}` could not be started: {error}; is it in the PATH of the agent?"))?;
+    let mut guard = GroupGuard(child.id().and_then(ProcessId::of));
+    let reading = child.stderr.take().map(|err| tokio::spawn(last_words(err)));
+    let status = match tokio::time::timeout(within, child.wait()).await {
+        Ok(Ok(status)) if status.success() => {
+            guard.0 = None;
+            return Ok(());
         }
-        Ok(Err(error)) => Err(format!("`{said}` could not be started: {error}; is it in the PATH of the agent?")),
-        Err(_) => Err(format!("`{said}` did not end within {} s", RELOAD.as_secs())),
+        Ok(Ok(status)) => status,
+        Ok(Err(error)) => return Err(format!("`{said}` could not be watched: {error}")),
+        Err(_) => return Err(format!("`{said}` did not end within {} s", within.as_secs())),
+    };
+    // whatever it left in its group would hold the pipe open
+    drop(guard);
+    let last = match reading {
+        Some(reading) => tokio::time::timeout(DRAIN, reading).await.ok().and_then(Result::ok).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let tail = tail_of(&String::from_utf8_lossy(&last));
+    Err(format!("`{said}` {}: {}", ended(status), tail.trim()))
+}
+
+/// The end of what a program says; the rest is read and forgotten, so that it never waits for a reader.
+async fn last_words(mut from: impl AsyncRead + Unpin) -> Vec<u8> {
+    let (mut last, mut chunk) = (Vec::new(), [0; 4096]);
+    while let Ok(n @ 1..) = from.read(&mut chunk).await {
+        last.extend_from_slice(&chunk[..n]);
+        let surplus = last.len().saturating_sub(TEXT_BYTES_MAX);
+        last.drain(..surplus);
     }
+    last
 }
 
 /// What the host's own people set for the service, such as secrets that are in no repository: lines `NAME=VALUE` in the
@@ -265,5 +309,40 @@ mod tests {
         assert_eq!(pairs, [("DB".into(), "postgres://x?a=b".into()), ("EMPTY".into(), String::new())]);
         assert_eq!(parse_env("A=1\nno line"), Err(2));
         assert_eq!(parse_env("A B=1"), Err(1));
+    }
+
+    fn shell(dir: &Path, script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).current_dir(dir);
+        command
+    }
+
+    #[tokio::test]
+    async fn what_fails_leaves_no_process_and_is_quoted_by_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let cases = [
+            ("sleep 600 & echo $! > pid; exit 3", 30, "`reload` exited with code 3"),
+            ("sleep 600 & echo $! > pid; wait", 2, "`reload` did not end within 2 s"),
+        ];
+        for (script, seconds, why) in cases {
+            let within = Duration::from_secs(seconds);
+            let error = to_its_end(&mut shell(dir.path(), script), "reload", within).await.unwrap_err();
+            assert!(error.starts_with(why), "{error}");
+            let pid = std::fs::read_to_string(dir.path().join("pid")).unwrap();
+            if let Some(left) = ProcessId::of(pid.trim().parse().unwrap()) {
+                let gone = tokio::time::timeout(Duration::from_secs(5), left.gone()).await;
+                assert!(gone.is_ok(), "`{script}` leaves {pid}");
+            }
+        }
+        let flood = "head -c 3000000 /dev/zero | tr '\\0' x >&2; echo the reason >&2; exit 4";
+        let error = to_its_end(&mut shell(dir.path(), flood), "reload", RELOAD).await.unwrap_err();
+        assert!(
+            error.starts_with("`reload` exited with code 4: x") && error.ends_with("the reason"),
+            "{}",
+            error.len()
+        );
+        assert!(error.len() < 2 * TEXT_BYTES_MAX, "{}", error.len());
+        let well = "head -c 3000000 /dev/zero; exit 0";
+        assert_eq!(to_its_end(&mut shell(dir.path(), well), "reload", RELOAD).await, Ok(()));
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use tenfold_deploys::Digest;
-use tenfold_protocols::agent::{OrderRef, RunSpec};
+use tenfold_protocols::agent::{LimitsReport, OrderRef, RunSpec};
 use tenfold_types::Timestamp;
 
 use super::{
@@ -22,6 +22,9 @@ pub(crate) struct Active {
     /// Absent while it is down, and always for a release that is only linked.
     pub process: Option<ProcessId>,
     pub since: Timestamp,
+    /// How its process is held, where limits were asked for.
+    #[serde(default)]
+    pub limits: Option<LimitsReport>,
 }
 
 impl Active {
@@ -52,6 +55,8 @@ pub(crate) struct Kept {
     /// Orders below it are refused.
     pub epoch: i64,
     pub current: Option<Active>,
+    /// What served before the deploy of `current`: the way back may be to the same files, run otherwise.
+    pub back: Option<Active>,
     pub beside: Option<Beside>,
     /// Being started, not yet healthy.
     pub starting: Option<ProcessId>,
@@ -78,6 +83,20 @@ impl Kept {
         faults::point();
         Ok(())
     }
+    /// What served before this deploy, whether or not it has changed that yet.
+    pub fn before(&self, deploy: i64) -> Option<&Active> {
+        match &self.current {
+            Some(current) if current.deploy == deploy => self.back.as_ref(),
+            current => current.as_ref(),
+        }
+    }
+    /// What serves from now on does so by this deploy. Call it before `current` is changed.
+    pub fn belongs_to(&mut self, deploy: i64) {
+        self.back = self.before(deploy).cloned();
+        if let Some(current) = &mut self.current {
+            current.deploy = deploy;
+        }
+    }
     pub fn processes(&self) -> Vec<ProcessId> {
         let current = self.current.as_ref().and_then(|a| a.process);
         let beside = self.beside.as_ref().and_then(|b| b.active.process);
@@ -93,10 +112,69 @@ pub(crate) struct Note {
 }
 
 impl Note {
+    pub fn of(active: &Active) -> Self {
+        Self { run: active.run.clone(), deploy: active.deploy }
+    }
     pub fn load(place: &Place, digest: Digest) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(place.release_note(digest)).ok()?).ok()
     }
     pub fn save(&self, place: &Place, digest: Digest) -> std::io::Result<()> {
         write_whole(&place.release_note(digest), &serde_json::to_vec(self).map_err(std::io::Error::other)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn active(deploy: i64, colour: &str) -> Active {
+        let run = serde_json::json!({
+            "command": ["true"], "env": {"COLOUR": colour}, "port_env": "PORT", "health_path": "/", "sha": "a",
+            "health_within_ms": 1, "drain_ms": 0, "stop_within_ms": 0,
+        });
+        let run = serde_json::from_value(run).unwrap();
+        let limits = Some(LimitsReport { in_force: vec!["up to 64 processes".into()], missing: vec![] });
+        let digest = Digest::of(b"the same files");
+        Active { digest, deploy, run, port: 8000, process: None, since: Timestamp(0), limits }
+    }
+
+    #[test]
+    fn what_a_deploy_displaced_is_known_however_often_it_is_asked() {
+        let mut kept = Kept::default();
+        assert_eq!(kept.before(1), None);
+        kept.belongs_to(1);
+        kept.current = Some(active(1, "blue"));
+        assert_eq!((kept.before(1), kept.before(2)), (None, Some(&active(1, "blue"))));
+        kept.belongs_to(2);
+        kept.current = Some(active(2, "red"));
+        assert_eq!(kept.before(2), Some(&active(1, "blue")));
+        // the way back is the same deploy's
+        for _ in 0..2 {
+            kept.belongs_to(2);
+            kept.current = Some(active(2, "blue"));
+            assert_eq!(kept.before(2), Some(&active(1, "blue")));
+        }
+        // one that finds it serving and changes nothing
+        for _ in 0..2 {
+            kept.belongs_to(3);
+            assert_eq!((kept.before(3), kept.current.as_ref()), (Some(&active(2, "blue")), Some(&active(3, "blue"))));
+        }
+    }
+
+    #[test]
+    fn what_is_kept_survives_a_restart_also_of_an_earlier_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::new(dir.path(), "photos");
+        place.make().unwrap();
+        let current = Some(active(2, "red"));
+        let kept = Kept { epoch: 3, current, back: Some(active(1, "blue")), ..Kept::default() };
+        kept.save(&place).unwrap();
+        assert_eq!(Kept::load(&place), kept);
+        let mut old: serde_json::Value = serde_json::from_slice(&std::fs::read(place.state()).unwrap()).unwrap();
+        old.as_object_mut().unwrap().remove("back");
+        old["current"].as_object_mut().unwrap().remove("limits");
+        std::fs::write(place.state(), old.to_string()).unwrap();
+        let current = Some(Active { limits: None, ..active(2, "red") });
+        assert_eq!(Kept::load(&place), Kept { current, back: None, ..kept });
     }
 }

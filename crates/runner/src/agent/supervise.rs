@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tenfold_types::Timestamp;
 use tokio::time::Instant;
 
 use super::{
@@ -37,7 +38,11 @@ impl Unit {
             tracing::warn!(%error, service = %self.service, "the link to the current release could not be set right");
         }
         match active.process.filter(|p| p.is_alive()) {
-            None if active.run.is_link_only() => self.healthy = true,
+            None if active.run.is_link_only() => {
+                // the agent may have ended between the flip and this
+                let result = service::reload(&self.shared, &self.place, &self.service, &active.run.reload).await;
+                self.reloaded(active.since, result);
+            }
             Some(_) => {
                 self.healthy = service::probe(&self.shared.http, active.port, &active.run.health_path).await.is_ok();
             }
@@ -47,13 +52,15 @@ impl Unit {
     }
 
     /// Processes of the service that an agent started and was killed before it wrote them down. What the service itself started
-    /// has the port of the one that is kept.
-    fn lost(&self) -> Vec<ProcessId> {
-        let kept = self.kept.current.as_ref().filter(|active| active.process.is_some_and(ProcessId::is_alive));
-        let port = kept.map(|active| format!("{}={}", active.run.port_env, active.port));
+    /// has the port of the one that serves or of the one beside it.
+    pub(super) fn lost(&self) -> Vec<ProcessId> {
+        let beside = self.kept.beside.as_ref().map(|beside| &beside.active);
+        let kept = self.kept.current.iter().chain(beside);
+        let alive = kept.filter(|active| active.process.is_some_and(ProcessId::is_alive));
+        let ports: Vec<String> = alive.map(|active| format!("{}={}", active.run.port_env, active.port)).collect();
         let ours = format!("TENFOLD_SHARED_DIR={}", self.place.shared().display());
         let known = self.kept.processes();
-        ProcessId::leaders(&ours, port.as_deref()).into_iter().filter(|found| !known.contains(found)).collect()
+        ProcessId::leaders(&ours, &ports).into_iter().filter(|found| !known.contains(found)).collect()
     }
 
     /// Twice a second.
@@ -66,8 +73,7 @@ impl Unit {
         match active.process {
             Some(process) if !process.is_alive() => {
                 tracing::warn!(service = %self.service, pid = process.pid, "a service ended by itself");
-                let wait = RESTART_MS.saturating_mul(1 << self.restarts.min(10)).min(RESTART_MS_MAX);
-                self.went_down(Duration::from_millis(wait));
+                self.went_down(self.pause());
                 self.save();
                 self.report();
             }
@@ -77,9 +83,60 @@ impl Unit {
                     self.ask(process, active.port, active.run.health_path.clone());
                 }
             }
-            None if self.restart_at.is_some_and(|at| Instant::now() >= at) => self.restart(),
+            None if self.restart_at.is_some_and(|at| Instant::now() >= at) => {
+                if active.run.is_link_only() {
+                    self.reload_again();
+                } else {
+                    self.restart();
+                }
+            }
             None => {}
         }
+    }
+
+    /// Before the next try, the longer the more there were.
+    fn pause(&self) -> Duration {
+        Duration::from_millis(RESTART_MS.saturating_mul(1 << self.restarts.min(10)).min(RESTART_MS_MAX))
+    }
+
+    /// The program that serves the files did not take the release: it may be down itself, and is told again.
+    fn reload_again(&mut self) {
+        let Some(active) = self.kept.current.clone() else { return };
+        self.restart_at = None;
+        self.restarts += 1;
+        let (shared, done) = (self.shared.clone(), self.done.clone());
+        let (place, service) = (self.place.clone(), self.service.clone());
+        tokio::spawn(async move {
+            let result = service::reload(&shared, &place, &service, &active.run.reload).await;
+            let _ = done.send(Done::Reloaded { since: active.since, result });
+        });
+    }
+
+    /// How a reload has ended, of the release that serves since `since`.
+    pub(super) fn reloaded(&mut self, since: Timestamp, result: Result<(), String>) {
+        if self.kept.current.as_ref().is_none_or(|a| a.since != since) {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                self.healthy = true;
+                self.restarts = 0;
+                self.restart_at = None;
+            }
+            Err(error) => self.not_reloaded(&error),
+        }
+        self.report();
+    }
+
+    /// Files that nobody serves yet are not healthy. Those of a release with a process are asked for otherwise.
+    pub(super) fn not_reloaded(&mut self, error: &str) {
+        if self.kept.current.as_ref().is_none_or(|a| !a.run.is_link_only()) {
+            return;
+        }
+        tracing::warn!(%error, service = %self.service, "the reload of a release failed");
+        self.healthy = false;
+        self.restart_at = Some(Instant::now() + self.pause());
+        self.report();
     }
 
     fn went_down(&mut self, wait: Duration) {
@@ -107,6 +164,7 @@ impl Unit {
             Ok(started) => {
                 if let Some(active) = &mut self.kept.current {
                     active.process = Some(started.id);
+                    active.limits = started.limits;
                 }
                 self.save();
             }

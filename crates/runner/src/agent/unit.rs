@@ -6,7 +6,9 @@
 use std::{sync::Arc, time::Duration};
 
 use tenfold_deploys::{Digest, Manifest};
-use tenfold_protocols::agent::{BlobDigest, FromAgent, OrderRef, Release, ReleaseState, RunSpec, tail_of};
+use tenfold_protocols::agent::{
+    BlobDigest, FromAgent, LimitsReport, OrderRef, Release, ReleaseState, RunSpec, tail_of,
+};
 use tenfold_types::Timestamp;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -73,6 +75,7 @@ pub(super) enum Done {
     Stopped { order: OrderRef, process: Option<ProcessId> },
     Probed { process: ProcessId, healthy: bool },
     ProbedBeside { process: ProcessId, healthy: bool },
+    Reloaded { since: Timestamp, result: Result<(), String> },
 }
 
 /// A release that is being started.
@@ -84,6 +87,7 @@ pub(super) struct Attempt {
     pub then: Then,
     port: u16,
     process: ProcessId,
+    limits: Option<LimitsReport>,
     log_from: u64,
     cancel: CancellationToken,
 }
@@ -91,7 +95,8 @@ pub(super) struct Attempt {
 impl Attempt {
     fn active(&self, since: Timestamp) -> Active {
         let (digest, port, process) = (self.digest, self.port, Some(self.process));
-        Active { digest, deploy: self.order.deploy, run: self.run.clone(), port, process, since }
+        let (run, limits) = (self.run.clone(), self.limits.clone());
+        Active { digest, deploy: self.order.deploy, run, port, process, since, limits }
     }
 }
 
@@ -122,25 +127,7 @@ pub(crate) async fn start(
 ) -> mpsc::UnboundedSender<Command> {
     let (orders, mut rx) = mpsc::unbounded_channel();
     let (done, mut finished) = mpsc::unbounded_channel();
-    let place = Place::new(&shared.config.dir, name);
-    let kept = Kept::load(&place);
-    let mut unit = Unit {
-        shared: shared.clone(),
-        place,
-        service: name.to_owned(),
-        kept,
-        healthy: false,
-        failures: 0,
-        probing: false,
-        probe_at: Instant::now(),
-        restarts: 0,
-        restart_at: None,
-        beside_failures: 0,
-        beside_probe_at: Instant::now(),
-        attempt: None,
-        generation: 0,
-        done,
-    };
+    let mut unit = Unit::new(shared, name, done);
     unit.adopt().await;
     let stop = stop.clone();
     tokio::spawn(async move {
@@ -162,6 +149,28 @@ pub(crate) async fn start(
 }
 
 impl Unit {
+    fn new(shared: &Arc<Shared>, name: &str, done: mpsc::UnboundedSender<Done>) -> Self {
+        let place = Place::new(&shared.config.dir, name);
+        let kept = Kept::load(&place);
+        Self {
+            shared: shared.clone(),
+            place,
+            service: name.to_owned(),
+            kept,
+            healthy: false,
+            failures: 0,
+            probing: false,
+            probe_at: Instant::now(),
+            restarts: 0,
+            restart_at: None,
+            beside_failures: 0,
+            beside_probe_at: Instant::now(),
+            attempt: None,
+            generation: 0,
+            done,
+        }
+    }
+
     async fn take(&mut self, command: Command) {
         let order = command.order().clone();
         if order.environment != self.shared.config.environment {
@@ -205,7 +214,7 @@ impl Unit {
     }
 
     async fn activate(&mut self, order: OrderRef, digest: Digest, run: Option<RunSpec>, keep_warm: bool) {
-        let Some(run) = run.or_else(|| Note::load(&self.place, digest).map(|n| n.run)) else {
+        let Some(run) = run.or_else(|| self.run_before(order.deploy, digest)) else {
             let error = format!("the release {} never ran on this host", digest.short());
             return self.fail(order, Some(digest), error, String::new());
         };
@@ -239,16 +248,21 @@ impl Unit {
         }
     }
 
-    /// It runs already: only its health is asked again.
+    /// How the release ran that a deploy goes back to. What the deploy itself started may have been the same files.
+    fn run_before(&self, deploy: i64, digest: Digest) -> Option<RunSpec> {
+        let before = self.kept.before(deploy).filter(|active| active.digest == digest);
+        before.map(|active| active.run.clone()).or_else(|| Note::load(&self.place, digest).map(|note| note.run))
+    }
+
+    /// It runs already: only its health is asked again, or the program that serves its files told of it again.
     pub(super) fn confirm(&self, order: OrderRef) {
-        let Some(active) = &self.kept.current else { return };
-        let (shared, done, path, generation) =
-            (self.shared.clone(), self.done.clone(), active.run.health_path.clone(), self.generation);
-        let port = active.process.map(|_| active.port);
+        let Some(active) = self.kept.current.clone() else { return };
+        let (shared, done, generation) = (self.shared.clone(), self.done.clone(), self.generation);
+        let (place, service) = (self.place.clone(), self.service.clone());
         tokio::spawn(async move {
-            let result = match port {
-                Some(port) => service::probe(&shared.http, port, &path).await,
-                None => Ok(()),
+            let result = match active.process {
+                Some(_) => service::probe(&shared.http, active.port, &active.run.health_path).await,
+                None => service::reload(&shared, &place, &service, &active.run.reload).await,
             };
             let _ = done.send(Done::Confirmed { generation, order, result });
         });
@@ -256,7 +270,7 @@ impl Unit {
 
     pub(super) fn begin(&mut self, order: OrderRef, digest: Digest, run: RunSpec, then: Then) -> Result<(), String> {
         let port = service::free_port().map_err(|e| format!("there is no free port: {e}"))?;
-        let Started { id, exit, log_from } =
+        let Started { id, exit, log_from, limits } =
             service::start(&self.shared, &self.place, &self.service, digest, order.deploy, &run, port)?;
         self.kept.starting = Some(id);
         if let Err(error) = self.kept.save(&self.place) {
@@ -275,7 +289,8 @@ impl Unit {
         });
         let (shared, done, asked, generation, cancelled) =
             (self.shared.clone(), self.done.clone(), run.clone(), self.generation, cancel.clone());
-        self.attempt = Some(Attempt { generation, order, digest, run, then, port, process: id, log_from, cancel });
+        self.attempt =
+            Some(Attempt { generation, order, digest, run, then, port, process: id, limits, log_from, cancel });
         tokio::spawn(async move {
             tokio::select! {
                 result = service::until_healthy(&shared.http, exit, port, &asked) => {
@@ -330,19 +345,21 @@ impl Unit {
                     Ok(()) => {
                         self.healthy = true;
                         self.failures = 0;
-                        if let Some(active) = &mut self.kept.current {
-                            active.deploy = order.deploy;
-                        }
+                        self.kept.belongs_to(order.deploy);
                         self.save();
                         self.report();
                         if let Some(release) = self.release() {
                             self.shared.say(FromAgent::Activated { order, release });
                         }
                     }
-                    Err(error) => self.fail(order, digest, format!("it runs, but {error}"), String::new()),
+                    Err(error) => {
+                        self.not_reloaded(&error);
+                        self.fail(order, digest, format!("it runs, but {error}"), String::new());
+                    }
                 }
             }
             Done::Confirmed { .. } => {}
+            Done::Reloaded { since, result } => self.reloaded(since, result),
             Done::Ended { process } => {
                 self.kept.ending.retain(|p| *p != process);
                 self.save();
@@ -359,8 +376,6 @@ impl Unit {
 
     /// A release that was started is healthy.
     async fn take_in(&mut self, attempt: &Attempt) -> Result<(), String> {
-        let note = Note { run: attempt.run.clone(), deploy: attempt.order.deploy };
-        note.save(&self.place, attempt.digest).map_err(|e| format!("how it runs could not be written: {e}"))?;
         self.kept.starting = None;
         let active = attempt.active(self.shared.config.clock.now());
         match attempt.then {
@@ -384,6 +399,7 @@ impl Unit {
         // the new release says how long the old one drains
         let drain = Duration::from_millis(next.run.drain_ms);
         let left = self.kept.beside.take().map(|b| b.active).filter(|a| a.process != next.process);
+        self.kept.back = before.before(order.deploy).cloned();
         let old = self.kept.current.replace(Active { deploy: order.deploy, ..next });
         let (warm, old) = if keep_warm { (old.filter(|a| a.process.is_some()), None) } else { (None, old) };
         self.kept.beside = warm.map(|active| Beside { active, prepared: false, order: order.clone(), until: None });
@@ -405,9 +421,7 @@ impl Unit {
             self.kept = before;
             let _ = self.place.flip(self.kept.current.as_ref().map(|a| a.digest));
             self.save();
-            if let Some(active) = self.kept.current.as_ref().filter(|a| a.run.is_link_only() && link_only) {
-                let _ = service::reload(&self.shared, &self.place, &self.service, &active.run.reload).await;
-            }
+            self.way_back(link_only).await;
             return Err(error);
         }
         self.healthy = true;
@@ -426,11 +440,32 @@ impl Unit {
         self.release().ok_or_else(|| "the release is gone".to_owned())
     }
 
+    /// After a flip that was not to be: what is on disk of the release before, and whoever serves its files, turn back to it.
+    async fn way_back(&mut self, link_only: bool) {
+        let Some(active) = self.kept.current.clone() else { return };
+        if let Err(error) = Note::of(&active).save(&self.place, active.digest) {
+            tracing::warn!(%error, service = %self.service, "how a release runs could not be written");
+        }
+        if link_only && active.run.is_link_only() {
+            let result = service::reload(&self.shared, &self.place, &self.service, &active.run.reload).await;
+            self.reloaded(active.since, result);
+        }
+    }
+
     /// Writes what is kept without holding up the thread: other services flip meanwhile.
     async fn write_kept(&self) -> std::io::Result<()> {
         self.tell_beside();
         let (kept, place) = (self.kept.clone(), self.place.clone());
-        tokio::task::spawn_blocking(move || kept.save(&place)).await.unwrap_or_else(|e| Err(std::io::Error::other(e)))
+        let write = move || {
+            if let Some(active) = &kept.current {
+                let (note, digest) = (Note::of(active), active.digest);
+                if Note::load(&place, digest).as_ref() != Some(&note) {
+                    note.save(&place, digest)?;
+                }
+            }
+            kept.save(&place)
+        };
+        tokio::task::spawn_blocking(write).await.unwrap_or_else(|e| Err(std::io::Error::other(e)))
     }
 
     /// A newer order takes the place of one that is under way: what it started is ended.
@@ -490,8 +525,11 @@ impl Unit {
             state: if up { ReleaseState::Running } else { ReleaseState::Unhealthy },
             address: (!linked).then(|| format!("{}:{}", self.shared.config.address, active.port)),
             metrics_path: active.run.metrics_path.clone(),
-            limits: super::limits::noted(&self.place, active.digest),
+            limits: active.limits.clone(),
             since: active.since,
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,14 +121,27 @@ struct Run<'a> {
     lines: LineSink,
 }
 
+/// Tells the looks at one service and environment from those at others, whose names may all have dashes.
+fn looks(service: &str, environment: &str) -> blake3::Hash {
+    blake3::hash(format!("{service} {environment}").as_bytes())
+}
+
+/// Whose user the programs get. A look is no deploy's: each service and environment has its own, so that programs of different
+/// services that run at once cannot reach each other.
+fn user_of(deploy: i64, service: &str, environment: &str) -> i64 {
+    match deploy {
+        0 => {
+            let [a, b, c, d, ..] = *looks(service, environment).as_bytes();
+            u32::from_be_bytes([a, b, c, d]).into()
+        }
+        deploy => deploy,
+    }
+}
+
 impl Place {
     pub fn new(commands: Arc<Commands>, target: ClusterTarget, command: Box<Command>, tell: Option<Tell>) -> Self {
         let name = match target.ground.deploy {
-            // names of services and environments may both have dashes
-            0 => {
-                let both = blake3::hash(format!("{} {}", target.service, target.environment).as_bytes()).to_hex();
-                format!("look-{}", &both[..16])
-            }
+            0 => format!("look-{}", &looks(&target.service, &target.environment).to_hex()[..16]),
             deploy => deploy.to_string(),
         };
         let half = target.ground.half_way.then(|| "the server stopped while a command ran".to_owned());
@@ -149,7 +162,9 @@ impl Place {
     }
 
     fn uid(&self) -> Option<u32> {
-        program::uid(self.commands.parent.as_ref(), self.target.ground.deploy)
+        let target = &self.target;
+        let user = user_of(target.ground.deploy, &target.service, &target.environment);
+        program::uid(self.commands.parent.as_ref(), user)
     }
 
     async fn check_out(&self, state: &mut State) -> Result<i64, String> {
@@ -408,5 +423,20 @@ impl Cluster for Place {
             }
         };
         ended.map_err(|error| Refusal::Final { error })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::user_of;
+    use crate::sandbox::uid_of;
+
+    #[test]
+    fn looks_at_different_services_have_different_users() {
+        assert_eq!(user_of(12, "photos", "production"), 12);
+        let users = [("photos", "production"), ("photos", "staging"), ("mail", "production")]
+            .map(|(service, environment)| uid_of(user_of(0, service, environment)));
+        assert!(users[0] != users[1] && users[0] != users[2] && users[1] != users[2], "{users:?}");
+        assert_eq!(uid_of(user_of(0, "photos", "production")), users[0], "and each always the same");
     }
 }

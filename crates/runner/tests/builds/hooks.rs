@@ -81,6 +81,23 @@ async fn secrets_of_a_hook_are_masked_and_named_when_they_are_not_there() {
 }
 
 #[tokio::test]
+async fn the_file_cannot_say_for_which_deploy_a_program_is() {
+    let said = "echo \"$TENFOLD_HOOK $TENFOLD_DEPLOY $TENFOLD_SERVICE $CI $COLOUR\"\n";
+    let world = World { fenced: false, ..World::new(said) };
+    let env = "    env: {TENFOLD_HOOK: after_activate, TENFOLD_DEPLOY: \"7\", TENFOLD_SERVICE: mail, CI: \"no\", COLOUR: blue}\n";
+    let done = world.hook(41, env).await;
+    assert!(done.out().contains(&"before_activate 41 photos no blue"), "{}", done.text());
+    let env = "  env: {TENFOLD_SERVICE: mail, CI: \"no\", COLOUR: blue}\nartifact: {paths: [build.sh]}";
+    let done = world.build(42, env).await;
+    assert!(done.result.is_ok(), "{:?} {}", done.result, done.text());
+    assert!(
+        done.out().iter().any(|line| line.trim() == "photos no blue"),
+        "what is only usual, it may: {}",
+        done.text()
+    );
+}
+
+#[tokio::test]
 async fn a_hook_ends_by_its_limits_and_leaves_no_process() {
     let word = format!("orphan-hook-{}", std::process::id());
     let daemon = format!("setsid sh -c \"trap '' TERM; exec sh -c 'sleep 600; true' {word}\" &\necho up\nsleep 600\n");

@@ -269,3 +269,34 @@ async fn a_server_that_stops_in_the_middle_begins_the_command_again() {
     assert_eq!(puts, [first, second.clone(), second]);
     world.stop().await;
 }
+
+/// A server that shares the database of the one that deployed has no copy of the repository.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_never_fetched_the_repository_fetches_it() {
+    let thing = Thing::start().await;
+    let (mut world, first) = world(&thing, "").await;
+    world.commit(&thing.target(""), &image("photos-two"));
+    let deploy = world.deploy().await;
+    world.state(deploy.number, "succeeded").await;
+    let copies = world.dir.path().join("data/git");
+    world.stop().await;
+    std::fs::remove_dir_all(&copies).unwrap();
+    world.start().await;
+    let back = world.app().deploy_rollback(&mei(), deploy.number, None).await.unwrap();
+    world.state(back.number, "succeeded").await;
+    assert_eq!(thing.live(), first);
+
+    // It takes over in the middle of a command.
+    let slow = PUT.to_owned() + "exec 4<>/dev/tcp/127.0.0.1/$PORT; echo wait >&4; cat <&4\n";
+    world.write("put.sh", &slow);
+    let third = world.commit(&thing.target(""), &image("photos-three"));
+    let deploy = world.deploy().await;
+    thing.called(5).await;
+    world.stop().await;
+    std::fs::remove_dir_all(&copies).unwrap();
+    thing.gate.add_permits(2);
+    world.start().await;
+    world.state(deploy.number, "succeeded").await;
+    assert_eq!(thing.live(), third);
+    world.stop().await;
+}

@@ -62,7 +62,8 @@ impl World {
         world
     }
 
-    async fn start(&mut self) {
+    /// On the data that is there.
+    pub async fn start(&mut self) {
         let data = self.dir.path().join("data");
         let settings = Settings { data_dir: data.clone(), clusters: vec![self.cluster.clone()], ..Settings::default() };
         let db = Db::open_sqlite(data.join("state.db")).await.unwrap();

@@ -232,6 +232,72 @@ async fn files_alone_are_flipped_by_their_link() {
     world.end().await;
 }
 
+/// The same files under another environment are the same artifact; what goes back is how it is run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_the_environment_alone_is_taken_back() {
+    if !crate::world::ready() {
+        return;
+    }
+    let world = World::new(2).await;
+    let server = world.repository().join("server.mjs");
+    let text = std::fs::read_to_string(&server).unwrap();
+    let text = text.replace("response.end(version)", "response.end(`${version} ${process.env.COLOUR}`)");
+    std::fs::write(&server, text).unwrap();
+    let paint = |colour: &str, target: &str| {
+        world.write_pipeline(target);
+        let path = world.repository().join(".tenfold/deploy.yaml");
+        let env = format!("  drain_s: 0\n  env: {{COLOUR: {colour}}}\n");
+        std::fs::write(&path, std::fs::read_to_string(&path).unwrap().replace("  drain_s: 0\n", &env)).unwrap();
+        world.commit_all(colour);
+    };
+    paint("blue", "canary: {hosts: 1, hold_s: 0}");
+    let first = world.deploy().await;
+    world.state(first.number, &["succeeded"]).await;
+    let before = kept(&world, "host-1")["current"].clone();
+
+    paint("red", "canary: {hosts: 1, hold_s: 120}; batch: 100%");
+    let second = world.deploy().await;
+    let colour = |world: &World| kept(world, "host-1")["current"]["run"]["env"]["COLOUR"].clone();
+    world.until("the canary to serve", |_| colour(&world) == "red").await;
+    assert_eq!(kept(&world, "host-1")["current"]["digest"], before["digest"]);
+    // so that it is started anew and not found warm
+    let warm = beside(&world, "host-1").expect("the old one is kept warm");
+    assert!(std::process::Command::new("kill").args(["-9", &warm.to_string()]).status().unwrap().success());
+    world.until("the warm one to be missed", |_| beside(&world, "host-1").is_none()).await;
+    world.app().deploy_cancel(&mei(), second.number).await.unwrap();
+    world.state(second.number, &["rolled_back"]).await;
+    assert_eq!(world.versions().await, ["one blue", "one blue"]);
+    assert_eq!(kept(&world, "host-1")["current"]["run"], before["run"]);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_nobody_serves_are_not_healthy() {
+    if !crate::world::ready() {
+        return;
+    }
+    let mut world = World::new(1).await;
+    let path = world.repository().join(".tenfold/deploy.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (from, to) = (text.find("run:").unwrap(), text.find("health:").unwrap());
+    let reload = "run:\n  reload: [test, \"!\", -e, down]\n";
+    std::fs::write(&path, format!("{}{reload}{}", &text[..from], &text[to..])).unwrap();
+    world.commit("one");
+    let first = world.deploy().await;
+    world.state(first.number, &["succeeded"]).await;
+    world.stop_agent("host-1").await;
+    world.connected(0).await;
+    let down = world.host_dir("host-1").join("services/photos/down");
+    std::fs::write(&down, "").unwrap();
+    world.start_agent("host-1");
+    world.connected(1).await;
+    let is = |app: &tenfold_app::App, wanted: &str| app.hosts()[0].releases.iter().any(|r| r.state.as_str() == wanted);
+    world.until("the host to say so", |app| is(app, "unhealthy")).await;
+    std::fs::remove_file(&down).unwrap();
+    world.until("it to be told again", |app| is(app, "running")).await;
+    world.end().await;
+}
+
 /// An agent of an earlier version gets no order that it does not know.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_agent_is_told_to_activate() {

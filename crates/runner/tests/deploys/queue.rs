@@ -10,7 +10,7 @@ use tenfold_types::{Actor, ErrorCode};
 
 use crate::world::{PATIENCE, World, mei, new_deploy, ready};
 
-fn raj() -> Caller {
+pub fn raj() -> Caller {
     let mut raj = mei();
     raj.actor = Actor::person("raj");
     raj.name = "raj".into();
@@ -19,7 +19,7 @@ fn raj() -> Caller {
 }
 
 /// Whoever waits begins with the rights of an account.
-async fn accounts(app: &App) {
+pub async fn accounts(app: &App) {
     for login in ["mei", "raj"] {
         let update = PersonUpdate { role: Some(Role::Deployer), ..PersonUpdate::default() };
         app.person_put(&Caller::system(), login, update).await.unwrap();
@@ -33,7 +33,7 @@ async fn wait(app: &App, who: &Caller, reference: Option<&str>) -> QueueEntry {
 }
 
 /// The deploy that an entry of the queue became.
-async fn begun(app: &App, id: i64) -> Deploy {
+pub async fn begun(app: &App, id: i64) -> Deploy {
     let look = async {
         loop {
             let all = app.deploys(DeployFilter::default()).await.unwrap();
@@ -46,7 +46,7 @@ async fn begun(app: &App, id: i64) -> Deploy {
     tokio::time::timeout(PATIENCE, look).await.expect("it begins by itself")
 }
 
-async fn said(app: &App, kind: &str) -> Vec<String> {
+pub async fn said(app: &App, kind: &str) -> Vec<String> {
     let query = EventQuery { kinds: vec![kind.into()], limit: 20, ascending: true, ..EventQuery::default() };
     app.events(query).await.unwrap().into_iter().map(|event| event.text).collect()
 }

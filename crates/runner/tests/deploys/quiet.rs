@@ -42,7 +42,12 @@ async fn the_mute_of_a_deploy_ends_with_it_and_when_it_goes_back() {
     let matchers: Vec<String> = mute.matchers.iter().map(ToString::to_string).collect();
     assert_eq!(
         matchers,
-        ["alertname=~\"UploadErrors|SlowUploads\"", "service=\"photos\"", "environment=~\"(production)?\""]
+        [
+            "alertname=~\"UploadErrors|SlowUploads\"",
+            "service=\"photos\"",
+            "environment=~\"(production)?\"",
+            "env=~\"(production)?\""
+        ]
     );
 
     world.app().deploy_cancel(&mei(), second.number).await.unwrap();

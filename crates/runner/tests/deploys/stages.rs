@@ -1,16 +1,22 @@
 //! Stages with real hosts in two environments: the same artifact goes from one to the next, by hand or by itself, and a way
 //! back on one leaves the other alone.
 
-use tenfold_app::deploys::views::{Deploy, DeployFilter, NewDeploy, ServiceUpdate};
+use tenfold_app::deploys::look_at_queues;
+use tenfold_app::deploys::views::{Deploy, DeployFilter, LockKind, NewDeploy, NewLock, ServiceUpdate, TrainWord};
 use tenfold_app::record::EventQuery;
 use tenfold_app::{App, Caller, Grant, Role};
 use tenfold_types::ErrorCode;
 
+use crate::queue::{accounts, begun, raj, said};
 use crate::world::{PATIENCE, World, mei, new_deploy, ready};
 
 /// What goes on to production, in the pipeline file's words.
 fn stages(world: &World, production: &str) {
-    world.write_pipeline("canary: {hosts: 0}");
+    stages_with(world, "canary: {hosts: 0}", production);
+}
+
+fn stages_with(world: &World, target: &str, production: &str) {
+    world.write_pipeline(target);
     let path = world.repository().join(".tenfold/deploy.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     let beside = format!(
@@ -151,5 +157,109 @@ async fn a_release_goes_on_by_itself_when_it_was_good_for_long_enough() {
     let dropped = app.events(query).await.unwrap();
     assert!(dropped[0].text.contains("it was taken back from development"), "{}", dropped[0].text);
     assert_eq!((version(app, "dev-1").await.as_str(), version(app, "host-1").await.as_str()), ("two", "two"));
+    world.end().await;
+}
+
+/// Looks at the queues until something is so.
+async fn until(app: &App, what: &str, done: impl AsyncFn() -> bool) {
+    let look = async {
+        while !done().await {
+            look_at_queues(app).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, look).await.is_ok(), "waited in vain for {what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_train_does_not_take_along_keeps_its_driver_from_nothing() {
+    if !ready() {
+        return;
+    }
+    let world = world(", auto: true").await;
+    let app = world.app();
+    app.train_say(&mei(), "photos", "production", TrainWord::Join, None).await.unwrap();
+    let two = world.commit("two");
+    deployed(&world, to("development", None)).await;
+    until(app, "the release to be refused by the train", async || {
+        let queue = app.queue("photos", "production").await.unwrap();
+        queue.waits_for.is_some_and(|why| why.contains("the train of mei boards"))
+    })
+    .await;
+    let asked = app.deploy_ask(&mei(), to("production", None)).await.unwrap();
+    let own = asked.deploy.expect("nobody waits for what the train refuses");
+    assert_eq!(own.to_sha, two);
+    world.state(own.number, &["succeeded"]).await;
+    assert_eq!(version(app, "host-1").await, "two");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_did_not_pass_lets_those_behind_it_through() {
+    if !ready() {
+        return;
+    }
+    let world = world("").await;
+    let app = world.app();
+    accounts(app).await;
+    stages_with(&world, "canary: {hosts: 0}; approve: {count: 1}", "");
+    let two = world.commit("two");
+    deployed(&world, to("development", None)).await;
+    let open = app.deploy_start(&mei(), to("production", Some(&two))).await.unwrap();
+    world.state(open.number, &["awaiting_approval"]).await;
+    let three = world.commit("three");
+    let tried = deployed(&world, to("development", None)).await;
+    let first = app.deploy_ask(&raj(), to("production", Some(&three))).await.unwrap().waiting.unwrap();
+    let second = app.deploy_ask(&mei(), to("production", Some(&two))).await.unwrap().waiting.unwrap();
+    assert_eq!((first.position, second.position), (1, 2));
+    let back = app.deploy_rollback(&mei(), tried.number, None).await.unwrap();
+    world.state(back.number, &["succeeded"]).await;
+    app.deploy_cancel(&mei(), open.number).await.unwrap();
+    world.state(open.number, &["cancelled"]).await;
+
+    let next = begun(app, second.id).await;
+    assert_eq!(next.to_sha, two);
+    world.state(next.number, &["awaiting_approval"]).await;
+    let queue = app.queue("photos", "production").await.unwrap();
+    assert_eq!(queue.entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), [first.id], "it still waits");
+    app.deploy_cancel(&mei(), next.number).await.unwrap();
+    world.state(next.number, &["cancelled"]).await;
+    until(app, "the first to be refused", async || {
+        let queue = app.queue("photos", "production").await.unwrap();
+        queue.waits_for.is_some_and(|why| why.contains("did not pass development yet"))
+    })
+    .await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_whose_artifact_is_gone_leaves_the_queue_with_that_reason() {
+    if !ready() {
+        return;
+    }
+    let world = world(", auto: true").await;
+    let app = world.app();
+    let lock = NewLock {
+        service: "photos".into(),
+        environment: "production".into(),
+        reason: "migrating".into(),
+        expires_at: None,
+        minutes: Some(30),
+        kind: LockKind::Lock,
+        from: None,
+        sha: None,
+    };
+    app.lock_create(&mei(), lock).await.unwrap();
+    let two = world.commit("two");
+    deployed(&world, to("development", None)).await;
+    assert_eq!(app.queue("photos", "production").await.unwrap().entries.len(), 1);
+    let data = world.dir.path().join("data");
+    std::fs::rename(data.join("manifests"), data.join("manifests-away")).unwrap();
+    let gone = app.deploy_start(&mei(), to("production", Some(&two))).await.unwrap_err();
+    assert!(gone.code == ErrorCode::Invalid && gone.advice.contains("deploy it there again"), "{gone:?}");
+    app.unlock(&mei(), "photos", "production").await.unwrap();
+    until(app, "it to leave the queue", async || app.queues().await.unwrap().is_empty()).await;
+    let why = said(app, "queue.dropped").await.pop().unwrap();
+    assert!(why.contains("is no longer kept"), "{why}");
     world.end().await;
 }

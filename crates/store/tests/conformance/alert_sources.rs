@@ -28,15 +28,15 @@ pub async fn run(db: &Db) {
         assert_eq!(store::mail_key(tx, "grafana", "m1")?.as_deref(), Some("key"), "the first word holds");
         assert_eq!(store::mail_key(tx, "other", "m1")?, None);
         store::beat(tx, "grafana", NOW)?;
-        store::beat_late(tx, "grafana", Some(NOW.plus_ms(9)))?;
+        store::beat_late(tx, "grafana", Some(NOW.plus_ms(9)), 1)?;
         store::beat(tx, "grafana", NOW.plus_ms(10))?;
         let heard = store::beats(tx)?;
         assert_eq!(
-            (heard[0].last_at, heard[0].beats, heard[0].late_at),
-            (NOW.plus_ms(10), 2, Some(NOW.plus_ms(9))),
+            (heard[0].last_at, heard[0].beats, heard[0].late_at, heard[0].late_beats),
+            (NOW.plus_ms(10), 2, Some(NOW.plus_ms(9)), 1),
             "being heard is not yet being told of"
         );
-        store::beat_late(tx, "grafana", None)?;
+        store::beat_late(tx, "grafana", None, 2)?;
         assert_eq!(store::beats(tx)?[0].late_at, None);
         store::beat_not_after(tx, "grafana", NOW.plus_ms(20))?;
         assert_eq!(store::beats(tx)?[0].last_at, NOW.plus_ms(10));

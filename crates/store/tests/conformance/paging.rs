@@ -253,6 +253,12 @@ async fn the_last_end_of_a_key_is_kept(db: &Db) {
     write(db, |tx| incidents::ended_forget(tx, "photos/production")).await;
     assert_eq!(ended("photos/production").await, None);
     assert_eq!(ended("photos/staging").await, Some((5, NOW)));
+    let day_ms = incidents::ENDED_KEEP_MS;
+    write(db, move |tx| incidents::ended_put(tx, "web", 6, NOW.plus_ms(day_ms))).await;
+    assert_eq!(ended("photos/staging").await, Some((5, NOW)), "a day is not over yet");
+    write(db, move |tx| incidents::ended_put(tx, "web", 7, NOW.plus_ms(day_ms + 1))).await;
+    assert_eq!(ended("photos/staging").await, None);
+    assert_eq!(ended("web").await, Some((7, NOW.plus_ms(day_ms + 1))));
 }
 
 async fn a_page_is_decided_once(db: &Db) {
@@ -261,6 +267,9 @@ async fn a_page_is_decided_once(db: &Db) {
     assert!(write(db, |tx| incidents::page_insert(tx, &page("p3", 1, "ana"))).await);
     let ids: Vec<_> = read(db, |tx| incidents::pages(tx, 3)).await.into_iter().map(|p| p.id).collect();
     assert_eq!(ids, ["p1", "p3"]);
+    let last = |person: &'static str| read(db, move |tx| incidents::page_last(tx, 3, person));
+    assert_eq!(last("ana").await.map(|p| p.id).as_deref(), Some("p3"));
+    assert_eq!(last("mei").await, None);
     write(db, |tx| {
         incidents::page_state(tx, "p1", "delivered", Some(NOW))?;
         incidents::page_state(tx, "p1", "acknowledged", None)

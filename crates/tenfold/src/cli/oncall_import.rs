@@ -134,7 +134,10 @@ fn lines(made: &Value) -> Vec<String> {
         };
         list(s, "overrides").iter().map(line).collect::<Vec<_>>()
     };
-    let policy = |p: &Value| format!("policy {}: {} steps", text(p, "name"), list(p, "steps").len());
+    let policy = |p: &Value| {
+        let again = if p["changes"] == true { ", in place of one that is there" } else { "" };
+        format!("policy {}: {} steps{again}", text(p, "name"), list(p, "steps").len())
+    };
     let note = |n: &Value| format!("no equal here: {}: {}", text(n, "about"), text(n, "message"));
     let mut out: Vec<String> = list(made, "people").iter().map(person).collect();
     for one in list(made, "schedules") {

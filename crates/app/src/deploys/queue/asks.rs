@@ -71,9 +71,11 @@ impl App {
 
     async fn has_to_wait(&self, new: &NewDeploy) -> Result<bool, Fault> {
         let (now, service, environment) = (self.now(), new.service.clone(), new.environment.clone());
+        let refused = self.deploys.tries.lock().refused();
         self.read(move |tx| {
             let queue = Queue::read(tx, &service, &environment, now)?;
-            if queue.rows.iter().any(|row| row.not_before.is_none_or(|at| at <= now)) {
+            let locks = deploys::locks_open(tx, now)?;
+            if queue.before_others(&locks, &refused, now)? > 0 {
                 return Ok(true);
             }
             let open = deploys::deploy_unfinished(tx, &service, &environment)?;

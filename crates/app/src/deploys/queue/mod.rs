@@ -9,6 +9,8 @@ mod moves;
 mod said;
 mod turns;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use tenfold_deploys::machine::{Kind, State};
 use tenfold_deploys::queue::{Last, Open, Turn, Waiting, turn};
@@ -96,6 +98,8 @@ impl QueueWord {
 pub(super) struct Queue {
     pub rows: Vec<QueuedRow>,
     pub turn: Turn,
+    /// Who may go, in order, by id: each where those before it cannot begin.
+    goes: Vec<i64>,
 }
 
 impl Queue {
@@ -109,8 +113,10 @@ impl Queue {
             Some(Last { number, kind, state: State::parse(&state)?, ended_at })
         });
         let passed = store::passed(tx, service, environment)?;
-        let turn = turn(&waiting, open, last, passed, now);
-        Ok(Self { rows, turn })
+        let from = |i: usize| turn(&waiting[i..], open, last, passed, now);
+        let due = waiting.iter().enumerate().filter(|(_, w)| w.not_before.is_none_or(|at| at <= now));
+        let goes = due.map_while(|(i, w)| matches!(from(i), Turn::Goes { .. }).then_some(w.id)).collect();
+        Ok(Self { turn: from(0), goes, rows })
     }
 
     /// Refuses a deploy that does not wait where others do. Where the queue does not go on by itself, whoever may deploy
@@ -120,23 +126,35 @@ impl Queue {
         service: &str,
         environment: &str,
         open: &[deploys::LockRow],
+        refused: &BTreeSet<i64>,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let stuck = match self.turn {
-            Turn::Stands { .. } | Turn::Held { state: State::Held | State::NeedsHuman, .. } => true,
-            Turn::Goes { id } => match self.rows.iter().find(|row| row.id == id) {
-                Some(row) => said::in_the_way(row, open, now)?.is_some(),
-                None => false,
-            },
-            Turn::Nobody | Turn::Busy { .. } | Turn::Held { .. } => false,
-        };
-        let n = self.rows.iter().filter(|row| row.not_before.is_none_or(|at| at <= now)).count();
-        if n == 0 || stuck {
+        let stands =
+            matches!(self.turn, Turn::Stands { .. } | Turn::Held { state: State::Held | State::NeedsHuman, .. });
+        let n = self.before_others(open, refused, now)?;
+        if n == 0 || stands {
             return Ok(());
         }
         let who = if n == 1 { "1 deploy waits".to_owned() } else { format!("{n} deploys wait") };
         Err(Fault::conflict(format!("{who} already for {service} on {environment}"))
             .advice("join the queue, and it begins by itself when its turn comes"))
+    }
+
+    /// How many go before whoever comes now. What has its turn and cannot begin keeps nobody who can: a lock is in its way,
+    /// or it is one of those that were `refused` when they were tried.
+    fn before_others(
+        &self,
+        open: &[deploys::LockRow],
+        refused: &BTreeSet<i64>,
+        now: Timestamp,
+    ) -> Result<usize, Fault> {
+        let mut n = 0;
+        for row in self.rows.iter().filter(|row| row.not_before.is_none_or(|at| at <= now)) {
+            let has_turn = matches!(self.turn, Turn::Goes { .. });
+            let stuck = has_turn && (refused.contains(&row.id) || said::in_the_way(row, open, now)?.is_some());
+            n += usize::from(!stuck);
+        }
+        Ok(n)
     }
 }
 

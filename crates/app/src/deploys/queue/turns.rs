@@ -1,10 +1,10 @@
-//! The loop that begins what has its turn. One server does it, by a lease; and what waits is taken out in the transaction that
-//! writes the deploy, so that it begins once whoever else looks.
+//! The loop that begins what has its turn. One server does it for an environment, by a lease; and what waits is taken out in
+//! the transaction that writes the deploy, so that it begins once whoever else looks.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use tenfold_deploys::queue::{Origin, Turn, is_given_up};
+use tenfold_deploys::queue::{Origin, is_given_up};
 use tenfold_store::deploy_queue::{self as store, QueuedRow};
 use tenfold_store::{deploys, leases};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
@@ -17,16 +17,50 @@ use crate::{App, Caller, Grant, Role};
 const LOOK: Duration = Duration::from_secs(1);
 const LEASE: &str = "deploy-queue";
 const LEASE_MS: i64 = 15_000;
-/// What was refused for what passes is tried again after this.
+/// What was refused for what passes is tried again after this, and later each time: a try fetches the repository and asks a
+/// cluster or a command what is live.
 const AGAIN_MS: i64 = 5_000;
+const DOUBLINGS_MAX: u32 = 4;
+
+/// One that was tried and could not begin.
+struct Tried {
+    /// A newer commit in its place is another try.
+    sha: String,
+    times: u32,
+    again: Timestamp,
+    code: ErrorCode,
+    why: String,
+}
 
 /// What was tried of those that wait: when again, and what was in the way.
 #[derive(Default)]
-pub(in super::super) struct Tries(HashMap<i64, (Timestamp, String)>);
+pub(in super::super) struct Tries(HashMap<i64, Tried>);
 
 impl Tries {
     pub(super) fn said(&self, id: i64) -> Option<String> {
-        self.0.get(&id).map(|(_, why)| why.clone())
+        self.0.get(&id).map(|tried| tried.why.clone())
+    }
+
+    /// Those that could not begin when they were tried last.
+    pub(in super::super) fn refused(&self) -> BTreeSet<i64> {
+        self.0.keys().copied().collect()
+    }
+
+    /// Why one that was refused is not tried yet.
+    fn not_yet(&self, id: i64, now: Timestamp) -> Option<ErrorCode> {
+        self.0.get(&id).filter(|tried| tried.again > now).map(|tried| tried.code)
+    }
+
+    fn put(&mut self, row: &QueuedRow, fault: Fault, now: Timestamp) {
+        let times = self.0.get(&row.id).filter(|tried| tried.sha == row.sha).map_or(0, |tried| tried.times + 1);
+        let again = now.plus_ms(AGAIN_MS << times.min(DOUBLINGS_MAX));
+        self.0.insert(row.id, Tried { sha: row.sha.clone(), times, again, code: fault.code, why: fault.message });
+    }
+
+    /// Forgets what waits no more.
+    fn keep(&mut self, rows: &[QueuedRow]) {
+        let known: HashMap<i64, &str> = rows.iter().map(|row| (row.id, row.sha.as_str())).collect();
+        self.0.retain(|id, tried| known.get(id).is_some_and(|sha| *sha == tried.sha));
     }
 }
 
@@ -41,59 +75,89 @@ pub(in super::super) async fn run(app: App, stop: CancellationToken) {
 /// One look, as the loop does it.
 pub async fn look(app: &App) -> Result<(), Fault> {
     let rows = app.read(|tx| Ok(store::all(tx)?)).await?;
-    let known: BTreeSet<i64> = rows.iter().map(|row| row.id).collect();
-    app.deploys.tries.lock().0.retain(|id, _| known.contains(id));
-    if rows.is_empty() {
-        return Ok(());
+    app.deploys.tries.lock().keep(&rows);
+    let mut environments: BTreeMap<String, Vec<QueuedRow>> = BTreeMap::new();
+    for row in rows {
+        environments.entry(row.environment.clone()).or_default().push(row);
     }
-    let holder = app.deploys.node()?;
+    for (environment, rows) in environments {
+        if is_here(app, &environment).await? {
+            look_at(app, &environment, rows).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether this server begins what waits for an environment. A deploy reaches the hosts that are at the server which conducts
+/// it: one that has none of them leaves it to another, and one that loses them asks for the lease no more.
+async fn is_here(app: &App, environment: &str) -> Result<bool, Fault> {
+    let is_alone = app.settings.database_url.is_empty();
+    if !is_alone && !app.deploys.hub.reaches(environment) {
+        return Ok(false);
+    }
+    let (holder, lease) = (app.deploys.node()?, format!("{LEASE}:{environment}"));
     let held = app
         .housekeeping(move |t| {
             let now = t.now();
-            Ok(leases::acquire(t.tx(), LEASE, &holder, now, LEASE_MS)?)
+            Ok(leases::acquire(t.tx(), &lease, &holder, now, LEASE_MS)?)
         })
         .await?;
-    if held.is_none() {
-        return Ok(());
-    }
+    Ok(held.is_some())
+}
+
+async fn look_at(app: &App, environment: &str, rows: Vec<QueuedRow>) -> Result<(), Fault> {
     for row in rows.iter().filter(|row| is_given_up(&waiting(row), app.now())) {
         let why = app.deploys.tries.lock().said(row.id).unwrap_or_else(|| "others went before it".to_owned());
         drop_out(app, row, Some(format!("its turn did not come within a day: {why}"))).await?;
     }
-    let places: BTreeSet<(String, String)> = rows.into_iter().map(|row| (row.service, row.environment)).collect();
-    for (service, environment) in places {
-        if let Err(fault) = next(app, &service, &environment).await {
+    let services: BTreeSet<String> = rows.into_iter().map(|row| row.service).collect();
+    for service in services {
+        if let Err(fault) = next(app, &service, environment).await {
             tracing::warn!(%fault, service, environment, "what waits could not be begun; trying again");
         }
     }
     Ok(())
 }
 
-/// Begins the first that waits for a place, if it is its turn.
+/// Begins the first that waits for a place and can, if it is its turn.
 async fn next(app: &App, service: &str, environment: &str) -> Result<(), Fault> {
     let (now, key, env) = (app.now(), service.to_owned(), environment.to_owned());
     let (queue, locks) =
         app.read(move |tx| Ok((Queue::read(tx, &key, &env, now)?, deploys::locks_open(tx, now)?))).await?;
-    let Turn::Goes { id } = queue.turn else { return Ok(()) };
-    let Some(row) = queue.rows.iter().find(|row| row.id == id) else { return Ok(()) };
-    if app.deploys.tries.lock().0.get(&id).is_some_and(|(again, _)| *again > now) {
-        return Ok(());
+    for row in queue.rows.iter().filter(|row| queue.goes.contains(&row.id)) {
+        // A lock needs no repository to be seen.
+        if said::in_the_way(row, &locks, now)?.is_some() {
+            continue;
+        }
+        let not_yet = app.deploys.tries.lock().not_yet(row.id, now);
+        let code = match not_yet {
+            Some(code) => code,
+            None => match begin(app, row).await {
+                Ok(()) => return Ok(()),
+                Err(fault) => refused(app, row, fault).await?,
+            },
+        };
+        // A train or an earlier stage lets others through that wait behind it.
+        if code != ErrorCode::Locked {
+            return Ok(());
+        }
     }
-    // A lock needs no repository to be seen.
-    if said::in_the_way(row, &locks, now)?.is_some() {
-        return Ok(());
-    }
-    let Err(fault) = begin(app, row).await else { return Ok(()) };
-    match fault.code {
+    Ok(())
+}
+
+/// Keeps one that could not begin for what passes, and takes out what never can.
+async fn refused(app: &App, row: &QueuedRow, fault: Fault) -> Result<ErrorCode, Fault> {
+    let code = fault.code;
+    match code {
         // Another server began it, or somebody took it out.
-        ErrorCode::Gone => Ok(()),
+        ErrorCode::Gone => {}
         // Windows, freezes, trains and earlier stages pass, as what is away comes back.
         ErrorCode::Conflict | ErrorCode::Locked | ErrorCode::Unavailable | ErrorCode::Timeout | ErrorCode::DiskFull => {
-            app.deploys.tries.lock().0.insert(id, (app.now().plus_ms(AGAIN_MS), fault.message));
-            Ok(())
+            app.deploys.tries.lock().put(row, fault, app.now());
         }
-        _ => drop_out(app, row, Some(fault.message)).await,
+        _ => drop_out(app, row, Some(fault.message)).await?,
     }
+    Ok(code)
 }
 
 async fn begin(app: &App, row: &QueuedRow) -> Result<(), Fault> {
@@ -154,4 +218,47 @@ async fn drop_out(app: &App, row: &QueuedRow, why: Option<String>) -> Result<(),
         Ok(())
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(sha: &str) -> QueuedRow {
+        QueuedRow {
+            id: 7,
+            service: "photos".to_owned(),
+            environment: "production".to_owned(),
+            origin: Origin::Push.word().to_owned(),
+            actor_kind: "robot".to_owned(),
+            actor: "forge".to_owned(),
+            name: "forge".to_owned(),
+            source: "api".to_owned(),
+            reference: None,
+            sha: sha.to_owned(),
+            reason: None,
+            after_deploy: None,
+            not_before: None,
+            asked_at: Timestamp(0),
+        }
+    }
+
+    #[test]
+    fn what_is_refused_again_is_tried_later_each_time() {
+        let (mut tries, mut now) = (Tries::default(), Timestamp(1_000));
+        let closed = || Fault::new(ErrorCode::Locked, "the window is shut");
+        for wait_ms in [5_000, 10_000, 20_000, 40_000, 80_000, 80_000] {
+            tries.put(&row("one"), closed(), now);
+            assert_eq!(tries.not_yet(7, now.plus_ms(wait_ms - 1)), Some(ErrorCode::Locked), "{wait_ms}");
+            now = now.plus_ms(wait_ms);
+            assert_eq!(tries.not_yet(7, now), None, "{wait_ms}");
+            assert_eq!(tries.said(7).as_deref(), Some("the window is shut"));
+        }
+        tries.keep(&[row("one")]);
+        assert!(tries.refused().contains(&7), "it is in the way of nobody while it is not tried");
+        tries.keep(&[row("two")]);
+        assert!(tries.refused().is_empty(), "a newer commit was not refused yet");
+        tries.put(&row("two"), closed(), now);
+        assert_eq!(tries.not_yet(7, now.plus_ms(5_000)), None, "and is counted from the start");
+    }
 }

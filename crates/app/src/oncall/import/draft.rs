@@ -15,7 +15,7 @@ use tenfold_oncall::{
 };
 use tenfold_types::Timestamp;
 
-use super::{ImportDraft, ImportedPerson, KnownPerson, OncallImportNote, PersonFound, ScheduleDraft};
+use super::{ImportDraft, ImportedPerson, KnownPerson, OncallImportNote, PersonFound, ROTATIONS_MAX, ScheduleDraft};
 use crate::oncall::{NewOverride, PolicyUpdate};
 
 /// Schedules that one may become when several people are on call in it at once.
@@ -64,6 +64,7 @@ pub(super) struct Draft<'k> {
     /// The schedules that a source's schedule became, by its id.
     schedules: BTreeMap<String, Vec<String>>,
     policies: BTreeMap<String, String>,
+    rotations: usize,
     out: ImportDraft,
 }
 
@@ -126,6 +127,7 @@ impl<'k> Draft<'k> {
             names: BTreeMap::from([("person", known.iter().map(|k| k.login.clone()).collect())]),
             schedules: BTreeMap::new(),
             policies: BTreeMap::new(),
+            rotations: 0,
             out: ImportDraft::default(),
         }
     }
@@ -155,24 +157,36 @@ impl<'k> Draft<'k> {
         let by_mail = |k: &&KnownPerson| !email.is_empty() && k.email.eq_ignore_ascii_case(email);
         // The same login with another address is somebody else.
         let by_login = |k: &&KnownPerson| k.login == plain(local) && (k.email.is_empty() || email.is_empty());
+        let active = || known.iter().filter(|k| !k.disabled);
         let found = match said {
-            Some(login) => known.iter().find(|k| k.login == *login),
-            None => known.iter().find(by_mail).or_else(|| known.iter().find(by_login)),
+            Some(login) => active().find(|k| k.login == *login),
+            None => active().find(by_mail).or_else(|| active().find(by_login)),
         };
+        // Who was shut out gets no second account because another product names them still.
+        let shut = known.iter().filter(|k| k.disabled).find(|k| said.map_or_else(|| by_mail(k), |l| k.login == *l));
         let source = [username, email, id].into_iter().find(|t| !t.is_empty()).unwrap_or(id).to_owned();
-        let (login, found) = match (found, said) {
-            (Some(known), _) => (known.login.clone(), PersonFound::Known),
-            (None, Some(login)) => {
+        let (login, found) = match (found, shut, said) {
+            (Some(known), ..) => (known.login.clone(), PersonFound::Known),
+            (None, Some(shut), _) => {
+                self.note(&source, format!("the account `{}` is disabled", shut.login));
+                (shut.login.clone(), PersonFound::Missing)
+            }
+            (None, None, Some(login)) => {
                 self.note(&source, format!("there is no account `{login}`"));
                 (login.clone(), PersonFound::Missing)
             }
-            (None, None) => {
+            (None, None, None) => {
                 let login = self.free_name("person", local);
                 (login, if self.create { PersonFound::Created } else { PersonFound::Missing })
             }
         };
         if found == PersonFound::Missing {
-            self.note(&source, "has no account here and is left out; make one, or let the import make it");
+            let message = if shut.is_some() {
+                "is left out; enable the account, or say which other one is theirs"
+            } else {
+                "has no account here and is left out; make one, or let the import make it"
+            };
+            self.note(&source, message);
         } else {
             self.logins.insert(id.to_owned(), login.clone());
         }
@@ -211,7 +225,7 @@ impl<'k> Draft<'k> {
             self.note(name, format!("`{zone}` is not a time zone; the schedule is left out"));
             return;
         }
-        let mut levels: BTreeMap<i64, Vec<Lane>> = BTreeMap::new();
+        let mut rotations = Vec::new();
         for one in turns {
             let about = format!("{name}/{}", one.name);
             if one.until.is_some_and(|until| until <= self.now) {
@@ -223,6 +237,15 @@ impl<'k> Draft<'k> {
                 self.note(about, "names nobody who has an account; it is left out");
                 continue;
             }
+            rotations.push((about, one, groups, width));
+        }
+        // Before any is computed: too many make no draft at all.
+        self.rotations = rotations.iter().fold(self.rotations, |sum, (.., width)| sum.saturating_add(*width));
+        if self.rotations > ROTATIONS_MAX {
+            return;
+        }
+        let mut levels: BTreeMap<i64, Vec<Lane>> = BTreeMap::new();
+        for (about, one, groups, width) in rotations {
             for place in 0..width {
                 let layer = layer(&one, &groups, place, zone);
                 match Lane::of(zone, layer, self.now) {
@@ -328,6 +351,11 @@ impl<'k> Draft<'k> {
 
     pub(super) fn policy_name(&self, id: &str) -> Option<&str> {
         self.policies.get(id).map(String::as_str)
+    }
+
+    /// Rotations of all its schedules, each as often as people are on call in it at once.
+    pub(super) const fn rotations(&self) -> usize {
+        self.rotations
     }
 
     /// A policy that pages one schedule and nobody else, for routes that lead to a schedule.

@@ -17,11 +17,13 @@ use utoipa::ToSchema;
 use super::{NewOverride, PolicyUpdate, PolicyView, ScheduleUpdate};
 use crate::{
     App, Caller, Role,
-    people::{Contact, PersonUpdate},
+    people::{Contact, Person, PersonUpdate},
 };
 
 /// Schedules and policies one import may make.
 const MADE_MAX: usize = 200;
+/// Rotations whose hours one import may compare.
+const ROTATIONS_MAX: usize = 500;
 
 /// Whose lists they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -94,6 +96,14 @@ pub struct ImportedSchedule {
     pub overrides: Vec<ImportedOverride>,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ImportedPolicy {
+    /// There is one of that name already; this one takes its place.
+    pub changes: bool,
+    #[serde(flatten)]
+    pub policy: PolicyView,
+}
+
 /// Something that was left out or changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OncallImportNote {
@@ -106,7 +116,7 @@ pub struct OncallImportNote {
 pub struct OncallImported {
     pub people: Vec<ImportedPerson>,
     pub schedules: Vec<ImportedSchedule>,
-    pub policies: Vec<PolicyView>,
+    pub policies: Vec<ImportedPolicy>,
     /// A routing to be looked through and put by hand; nothing puts it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
@@ -119,6 +129,8 @@ pub struct OncallImported {
 pub struct KnownPerson {
     pub login: String,
     pub email: String,
+    /// Is nobody's account in an import, and its login nobody else's.
+    pub disabled: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -152,6 +164,14 @@ pub fn import_draft(asked: &OncallImport, known: &[KnownPerson], now: Timestamp)
         ImportSource::GrafanaOncall => grafana::take(&mut draft, &grafana_oncall::read(&asked.export).map_err(unread)?),
         ImportSource::Opsgenie => opsgenie::take(&mut draft, &opsgenie_lists::read(&asked.export).map_err(unread)?),
     };
+    let rotations = draft.rotations();
+    if rotations > ROTATIONS_MAX {
+        let text = format!(
+            "an import takes at most {ROTATIONS_MAX} rotations, each as often as people are on call in it at once; \
+             these are {rotations}"
+        );
+        return Err(Fault::invalid(text).advice("import a part of the lists at a time"));
+    }
     let made = draft.finished(&routes);
     for (what, count) in [("schedules", made.schedules.len()), ("policies", made.policies.len())] {
         if count > MADE_MAX {
@@ -170,11 +190,16 @@ impl App {
         if asked.create_people {
             who.require(Role::Admin, None, None)?;
         }
-        let people = self.people().await?.into_iter().filter(|p| !p.disabled);
-        let known: Vec<KnownPerson> = people.map(|p| KnownPerson { login: p.login, email: p.contact.email }).collect();
-        let made = import_draft(&asked, &known, self.now())?;
+        let known = |p: Person| KnownPerson { login: p.login, email: p.contact.email, disabled: p.disabled };
+        let known: Vec<KnownPerson> = self.people().await?.into_iter().map(known).collect();
+        let (now, dry_run) = (self.now(), asked.dry_run);
+        // More than a year of every rotation's shifts takes a moment; the loop of other requests shall not wait for it.
+        let made = tokio::task::spawn_blocking(move || import_draft(&asked, &known, now))
+            .await
+            .map_err(|e| Fault::internal(e.to_string()))??;
         let there: BTreeSet<String> = self.schedules().await?.into_iter().map(|s| s.name).collect();
-        if !asked.dry_run {
+        let policies: BTreeSet<String> = self.policies().await?.into_iter().map(|p| p.name).collect();
+        if !dry_run {
             self.import_write(who, &made).await?;
         }
         let schedule = |s: ScheduleDraft| ImportedSchedule {
@@ -187,11 +212,14 @@ impl App {
             name: s.name,
             plan: s.plan,
         };
-        let policy = |(name, update): (String, PolicyUpdate)| PolicyView {
-            name,
-            steps: update.steps,
-            repeat: update.repeat,
-            deployer_first: update.deployer_first,
+        let policy = |(name, update): (String, PolicyUpdate)| ImportedPolicy {
+            changes: policies.contains(&name),
+            policy: PolicyView {
+                name,
+                steps: update.steps,
+                repeat: update.repeat,
+                deployer_first: update.deployer_first,
+            },
         };
         Ok(OncallImported {
             people: made.people,

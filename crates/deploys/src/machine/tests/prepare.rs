@@ -108,6 +108,23 @@ fn a_host_that_cannot_be_prepared_is_not_flipped_and_counts_as_failed() {
 }
 
 #[test]
+fn a_canary_that_is_not_prepared_in_time_ends_the_deploy_as_one_that_failed() {
+    let late = "the canary host-1 failed before its flip: its agent did not answer in time";
+    let mut w = World::new(approved(Plan { max_unavailable: 1, ..ahead(Prepare::Next, 1) }), 3);
+    w.built_and_staged().later(30_000);
+    assert_eq!((w.run.state, w.run.error.as_deref()), (State::Failed, Some(late)));
+    assert!(w.run.hosts.iter().all(|h| !h.touched), "and no other host is made the canary");
+
+    let mut w = World::new(Plan { max_unavailable: 1, ..ahead(Prepare::All, 1) }, 3);
+    w.built_and_staged().prepared("host-2").prepared("host-3").later(30_000);
+    assert_eq!((w.run.state, w.run.error.as_deref()), (State::Failed, Some(late)));
+
+    let mut w = World::new(Plan { max_unavailable: 1, ..ahead(Prepare::All, 1) }, 3);
+    w.built_and_staged().prepared("host-1").prepared("host-2").later(30_000);
+    assert_eq!((w.host_state("host-3"), w.ordered("flip")), (HostState::Failed, vec!["host-1".to_owned()]));
+}
+
+#[test]
 fn what_was_prepared_and_ended_before_its_flip_has_failed() {
     let mut w = World::new(approved(ahead(Prepare::Next, 0)), 2);
     w.built_and_staged().prepared("host-1").prepared("host-2").failed("host-1");

@@ -52,6 +52,7 @@ impl Machine {
         } else {
             ("its agent is not connected", "its agent did not answer in time")
         };
+        let mut not_prepared = Vec::new();
         for h in &mut self.run.hosts {
             if h.may_be_lost() && h.lost_at.is_some_and(|at| now >= at.plus_ms(reach_ms)) {
                 h.settle();
@@ -62,8 +63,14 @@ impl Machine {
                 h.failures += 1;
                 let again = rolling_back && h.failures < TRIES_MAX;
                 let state = if again { h.state } else { HostState::Failed };
+                if h.state == HostState::Preparing {
+                    not_prepared.push(h.name.clone());
+                }
                 h.set(state, Some(late.to_owned()), now);
             }
+        }
+        for host in not_prepared {
+            self.canary_not_prepared(&host);
         }
     }
 

@@ -55,20 +55,17 @@ fn foreign(sha: &str) -> Digest {
 /// What there is, with one place. `half` says why what was begun has not ended well.
 pub fn seen(live: Option<&str>, half: Option<&str>, known: &[Known]) -> Seen {
     let says = live.map_or_else(|| "nothing is live".to_owned(), |sha| format!("{sha} is live"));
-    let (release, phase, said) = match half {
-        Some(why) => {
-            // neither the release of before nor the new one, so that both are put there again
-            let digest = Digest::of(b"half way");
-            let standing = Standing { digest, sha: String::new(), deploy: 0, says: format!("half way: {why}") };
-            (Some(standing), Phase::Failed { why: why.to_owned() }, format!("{why}; {says}"))
-        }
-        None => {
-            let release = live.map(|sha| {
-                let (digest, deploy) = release_of(known, sha);
-                Standing { digest, sha: sha.to_owned(), deploy, says: says.clone() }
-            });
-            (release, Phase::Done, says)
-        }
+    let (release, phase, said) = if let Some(why) = half {
+        // neither the release of before nor the new one, so that both are put there again
+        let digest = Digest::of(b"half way");
+        let standing = Standing { digest, sha: String::new(), deploy: 0, says: format!("half way: {why}") };
+        (Some(standing), Phase::Failed { why: why.to_owned() }, format!("{why}; {says}"))
+    } else {
+        let release = live.map(|sha| {
+            let (digest, deploy) = release_of(known, sha);
+            Standing { digest, sha: sha.to_owned(), deploy, says: says.clone() }
+        });
+        (release, Phase::Done, says)
     };
     let reached = usize::from(half.is_none());
     Seen {

@@ -144,8 +144,8 @@ mod tests {
         Waiting { id, asked_at: Timestamp(at), not_before: None }
     }
 
-    fn ended(state: State, at: i64) -> Option<Last> {
-        Some(Last { number: 7, kind: Kind::Deploy, state, ended_at: Timestamp(at) })
+    fn ended(state: State, at: i64) -> Last {
+        Last { number: 7, kind: Kind::Deploy, state, ended_at: Timestamp(at) }
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(turn(&[], None, None, 0, NOW), Turn::Nobody);
         assert_eq!(turn(&queue, None, None, 0, NOW), Turn::Goes { id: 1 });
         for state in [State::Succeeded, State::Cancelled] {
-            assert_eq!(turn(&queue, None, ended(state, 30), 0, NOW), Turn::Goes { id: 1 }, "{state:?}");
+            assert_eq!(turn(&queue, None, Some(ended(state, 30)), 0, NOW), Turn::Goes { id: 1 }, "{state:?}");
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
             let expected =
                 if state.waits_for_person() { Turn::Held { number: 8, state } } else { Turn::Busy { number: 8 } };
             let open = Some(Open { number: 8, state });
-            assert_eq!(turn(&queue, open, ended(State::Succeeded, 30), 0, NOW), expected, "{state:?}");
+            assert_eq!(turn(&queue, open, Some(ended(State::Succeeded, 30)), 0, NOW), expected, "{state:?}");
         }
     }
 
@@ -174,15 +174,15 @@ mod tests {
         let queue = [asked(1, 10), asked(2, 40)];
         for state in [State::Failed, State::RolledBack, State::Interrupted] {
             let stands = Turn::Stands { number: 7, kind: Kind::Deploy, state };
-            assert_eq!(turn(&queue, None, ended(state, 30), 0, NOW), stands);
-            assert_eq!(turn(&queue, None, ended(state, 30), 6, NOW), stands, "that was for another");
-            assert_eq!(turn(&queue, None, ended(state, 30), 7, NOW), Turn::Goes { id: 1 });
+            assert_eq!(turn(&queue, None, Some(ended(state, 30)), 0, NOW), stands);
+            assert_eq!(turn(&queue, None, Some(ended(state, 30)), 6, NOW), stands, "that was for another");
+            assert_eq!(turn(&queue, None, Some(ended(state, 30)), 7, NOW), Turn::Goes { id: 1 });
         }
         let back = Some(Last { number: 9, kind: Kind::Rollback, state: State::Succeeded, ended_at: Timestamp(30) });
         let stands = Turn::Stands { number: 9, kind: Kind::Rollback, state: State::Succeeded };
         assert_eq!(turn(&queue, None, back, 8, NOW), stands, "what was taken back may be in what waits");
         // Whoever asks after the end knows it.
-        assert_eq!(turn(&queue[1..], None, ended(State::RolledBack, 30), 0, NOW), Turn::Goes { id: 2 });
+        assert_eq!(turn(&queue[1..], None, Some(ended(State::RolledBack, 30)), 0, NOW), Turn::Goes { id: 2 });
     }
 
     #[test]

@@ -21,7 +21,7 @@ impl Machine {
         if plan.prepare == Prepare::None || plan.hooks.get(HookAt::BeforeActivate).is_some() {
             return true;
         }
-        let only_canaries = plan.prepare == Prepare::Next && plan.canary_hosts > 0;
+        let only_canaries = plan.canary_hosts > 0 && self.only_next();
         if plan.canary_hosts > 0 {
             self.choose_canaries();
         }
@@ -37,12 +37,17 @@ impl Machine {
         }
         let next = plan.later.first().map(|step| step.hosts.saturating_sub(plan.canary_hosts));
         let at_most = match next {
-            Some(hosts) if plan.prepare == Prepare::Next => hosts,
+            Some(hosts) if self.only_next() => hosts,
             None if plan.hooks.get(HookAt::BeforePromote).is_some() => return,
             _ => usize::MAX,
         };
         let under_way = self.run.hosts.iter().filter(|h| !h.canary && is_prepared(h)).count();
         self.order_prepare(digest, at_most.saturating_sub(under_way), |h| !h.canary);
+    }
+
+    /// The rest may need what the hook before the promotion does, and its turn is after the last step.
+    fn only_next(&self) -> bool {
+        self.run.plan.prepare == Prepare::Next || self.run.plan.hooks.get(HookAt::BeforePromote).is_some()
     }
 
     fn order_prepare(&mut self, digest: Digest, at_most: usize, wanted: impl Fn(&Host) -> bool) {
@@ -82,10 +87,7 @@ impl Machine {
     pub(super) fn discard_prepared(&mut self) {
         let names: Vec<String> =
             self.run.hosts.iter().filter(|h| h.beside && !h.touched).map(|h| h.name.clone()).collect();
-        for h in self.run.hosts.iter_mut().filter(|h| !h.touched && is_prepared(h)) {
-            h.settle();
-            h.set(HostState::Staged, None, self.now);
-        }
+        self.unprepare();
         self.effects.extend(names.into_iter().map(|host| Effect::Discard { host, after_ms: 0 }));
     }
 
@@ -97,6 +99,15 @@ impl Machine {
             let after_ms = if h.state == HostState::Healthy { after_ms } else { 0 };
             Effect::Discard { host: h.name.clone(), after_ms }
         }));
+        self.unprepare();
+    }
+
+    /// Hosts whose release does not stand ready any more still hold it.
+    fn unprepare(&mut self) {
+        for h in self.run.hosts.iter_mut().filter(|h| is_prepared(h)) {
+            h.settle();
+            h.set(HostState::Staged, None, self.now);
+        }
     }
 }
 

@@ -268,9 +268,9 @@ impl Machine {
     fn promote(&mut self, by: String) {
         match (self.run.state, self.run.kind) {
             (State::Held, _) | (State::NeedsHuman, Kind::Rollback) => {
+                // orders that are out stay so: their answers and their ends still come
                 for h in &mut self.run.hosts {
                     h.failures = 0;
-                    h.settle();
                     if h.state == HostState::Failed && h.lost_at.is_none() {
                         h.set(HostState::Waiting, None, self.now);
                     }

@@ -84,7 +84,7 @@ impl Command {
 mod tests {
     use super::super::*;
 
-    const FILE: &str = r#"
+    const FILE: &str = r"
 service: photos
 artifact: {paths: [dist/**]}
 targets:
@@ -98,7 +98,7 @@ targets:
       settle_s: 30
       env: {REGION: eu}
       secrets: [CDN_TOKEN]
-"#;
+";
 
     #[test]
     fn a_target_of_commands_is_read() {

@@ -8,9 +8,11 @@ use super::*;
 use crate::pipeline::HookAt;
 
 mod alphabet;
+mod rules;
 mod scenarios;
 
 use alphabet::{Inputs, KINDS, kind};
+use rules::{by_person, check_step};
 
 const NOW: Timestamp = Timestamp(1_000_000_000);
 /// All times of the plans are multiples of it, so that the moments at which something is due stay few.
@@ -28,6 +30,7 @@ struct Met {
     inputs: BTreeSet<(&'static str, &'static str)>,
     edges: BTreeMap<&'static str, BTreeSet<&'static str>>,
     host_states: BTreeSet<&'static str>,
+    host_edges: BTreeSet<(&'static str, &'static str)>,
     effects: BTreeSet<&'static str>,
     states: usize,
     steps: usize,
@@ -62,8 +65,14 @@ fn seen_from(mut run: Run, now: Timestamp) -> Run {
     if let Some(hook) = &mut run.hook {
         hook.until = due(hook.until);
     }
+    // who has agreed counts until enough have
+    run.approvals.sort_by(|a, b| a.by.cmp(&b.by));
+    run.approvals.truncate(run.plan.approve.as_ref().map_or(0, |asked| asked.count));
     for approval in &mut run.approvals {
         approval.at = NOW;
+        if run.state != State::AwaitingApproval {
+            (approval.by, approval.name) = (String::new(), String::new());
+        }
     }
     for h in &mut run.hosts {
         h.deadline = h.deadline.map(due);
@@ -122,6 +131,8 @@ fn key(run: &Run) -> Vec<u8> {
         error,
         steps: _,
     } = run;
+    let wanted = new();
+    let hosts: Vec<_> = hosts.iter().map(|h| host_key(h, wanted)).collect();
     // what of a plan changes: steps that are left, and hosts that may be out
     let plan = (plan.later.len(), plan.max_unavailable);
     let times = (entered_at, hold_until, check_until, watch, hook);
@@ -129,11 +140,48 @@ fn key(run: &Run) -> Vec<u8> {
     serde_json::to_vec(&(state, digest.is_some(), hosts, approvals, hooks_ended, plan, times, done)).unwrap()
 }
 
+fn host_key(host: &Host, wanted: Digest) -> impl serde::Serialize + use<> {
+    let Host {
+        name: _,
+        state,
+        canary,
+        before,
+        observed,
+        touched,
+        beside,
+        restored,
+        lost_at,
+        order,
+        deadline,
+        failures,
+        message: _,
+        updated_at: _,
+    } = host;
+    let running = |running: &Running| match running {
+        Running::Unknown => 0,
+        Running::Nothing => 1,
+        Running::Release { digest, healthy } => 2 + u8::from(*healthy) + 2 * u8::from(*digest == wanted),
+    };
+    let order = order.map(|order| match order {
+        Order::Stage { .. } => 0,
+        Order::Prepare { .. } => 1,
+        Order::Activate { .. } => 2,
+        Order::Restore { .. } => 3,
+        Order::Deactivate => 4,
+    });
+    let flags = (*canary, *touched, *beside, *restored);
+    (*state as u8, running(before), running(observed), flags, *lost_at, order, *deadline, *failures)
+}
+
 fn effect_word(effect: &Effect) -> &'static str {
     match effect {
         Effect::Build => "build",
         Effect::StopBuild => "stop_build",
         Effect::Stage { .. } => "stage",
+        Effect::Prepare { .. } => "prepare",
+        Effect::Flip { .. } => "flip",
+        Effect::Discard { after_ms: 0, .. } => "discard",
+        Effect::Discard { .. } => "discard_later",
         Effect::Activate { .. } => "activate",
         Effect::Restore { .. } => "restore",
         Effect::Deactivate { .. } => "deactivate",
@@ -148,59 +196,36 @@ fn effect_word(effect: &Effect) -> &'static str {
     }
 }
 
-fn by_person(input: &Input) -> bool {
-    matches!(
-        input,
-        Input::Approve { .. }
-            | Input::Cancel { .. }
-            | Input::Promote { .. }
-            | Input::Abort { .. }
-            | Input::Supersede { .. }
-    )
-}
-
-/// What holds for each single step.
-fn check_step(before: &Run, input: &Input, after: &Run, effects: &[Effect]) {
-    let told = || format!("{input:?} in {before:#?}\ngave {after:#?}\nwith {effects:?}");
-    if before.state.is_final() {
-        assert_eq!(before, after, "an ended deploy changed: {}", told());
-        assert!(effects.iter().all(|e| matches!(e, Effect::Refuse(_))), "{}", told());
-        assert_eq!(effects.len(), usize::from(by_person(input)), "{}", told());
-    }
-    let wanted = after.plan.approve.as_ref().map_or(0, |a| a.count);
-    for effect in effects {
-        let fits = match effect {
-            Effect::Activate { .. } => {
-                after.approvals.len() >= wanted
-                    && [before.state, after.state].iter().any(|s| matches!(s, State::Canary | State::Promoting))
+/// One input, and what the shell answers itself: a host that cannot prepare is ready at once.
+fn give(run: &Run, input: &Input, now: Timestamp, inputs: &Inputs, met: &mut Met) -> Run {
+    let mut after: Option<Run> = None;
+    let mut open = VecDeque::from([input.clone()]);
+    while let Some(input) = open.pop_front() {
+        let before = after.as_ref().unwrap_or(run);
+        let (next, effects) = step(before, input.clone(), now);
+        check_step(before, &input, &next, &effects);
+        met.steps += 1;
+        met.inputs.insert((before.state.word(), kind(&input)));
+        met.effects.extend(effects.iter().map(effect_word));
+        if !next.state.is_final() {
+            let pairs = before.hosts.iter().zip(&next.hosts).filter(|(a, b)| a.state != b.state);
+            met.host_edges.extend(pairs.map(|(a, b)| (a.state.word(), b.state.word())));
+        }
+        after = Some(next);
+        for effect in effects.into_iter().filter(|_| !inputs.prepares) {
+            if let Effect::Prepare { host, digest } = effect {
+                open.push_back(Input::Prepared { host, digest });
             }
-            Effect::Restore { .. } | Effect::Deactivate { .. } => {
-                after.kind == Kind::Deploy && after.hosts.iter().any(|h| h.touched)
-            }
-            Effect::Build => after.state == State::Building && after.building,
-            Effect::Refuse(_) => by_person(input) && before == after,
-            _ => true,
-        };
-        assert!(fits, "{effect:?} does not belong there: {}", told());
+        }
     }
-    if before.state == State::Held && after.state == State::Promoting {
-        assert!(matches!(input, Input::Promote { .. }), "a held deploy went on by itself: {}", told());
+    let after = after.expect("the input was given");
+    let entered = after.steps.iter().map(|s| s.name).chain(after.state.is_final().then_some(after.state));
+    let mut from = run.state;
+    for to in entered.filter(|_| !run.state.is_final()) {
+        met.edges.entry(from.word()).or_default().insert(to.word());
+        from = to;
     }
-    if matches!(after.state, State::Cancelled | State::Interrupted) {
-        assert!(after.hosts.iter().all(|h| !h.touched), "a host was left half way: {}", told());
-    }
-    if after.state == State::RolledBack {
-        assert!(after.hosts.iter().all(|h| !h.touched || h.state == HostState::RolledBack), "{}", told());
-    }
-    if after.state.is_final() {
-        assert!(after.hosts.iter().all(|h| h.order.is_none()) && after.hook.is_none(), "{}", told());
-        assert!(after.next_wake().is_none(), "{}", told());
-    } else if !after.state.waits_for_person() {
-        assert!(after.next_wake().is_some(), "nothing would ever wake it: {}", told());
-    }
-    for h in &after.hosts {
-        assert!(h.order.is_none() || h.deadline.is_some(), "an order without an end: {}", told());
-    }
+    after
 }
 
 fn closure(name: &str, start: Run, inputs: &Inputs, met: &mut Met) {
@@ -213,17 +238,7 @@ fn closure(name: &str, start: Run, inputs: &Inputs, met: &mut Met) {
         met.host_states.extend(run.hosts.iter().map(|h| h.state.word()));
         for input in inputs.of(&run) {
             let now = if input == Input::Tick { run.next_wake().map_or(NOW, |at| at.max(NOW)) } else { NOW };
-            let (after, effects) = step(&run, input.clone(), now);
-            check_step(&run, &input, &after, &effects);
-            met.steps += 1;
-            met.inputs.insert((run.state.word(), kind(&input)));
-            met.effects.extend(effects.iter().map(effect_word));
-            let entered = after.steps.iter().map(|s| s.name).chain(after.state.is_final().then_some(after.state));
-            let mut from = run.state;
-            for to in entered.filter(|_| !run.state.is_final()) {
-                met.edges.entry(from.word()).or_default().insert(to.word());
-                from = to;
-            }
+            let after = give(&run, &input, now, inputs, met);
             let at = if after == run && now == NOW {
                 reached.len()
             } else {
@@ -323,12 +338,39 @@ fn every_reachable_state_has_an_exit_and_the_guide_names_them_all() {
             assert!(met.inputs.contains(&(state.word(), kind)), "{kind} was never given to a deploy that is {state:?}");
         }
     }
-    let host_states =
-        ["activating", "checking", "failed", "healthy", "rolled_back", "staged", "staging", "unreachable"];
-    assert_eq!(met.host_states, host_states.into_iter().chain(["waiting"]).collect::<BTreeSet<_>>());
+    let host_states = [
+        "activating",
+        "checking",
+        "failed",
+        "healthy",
+        "prepared",
+        "preparing",
+        "rolled_back",
+        "staged",
+        "staging",
+        "unreachable",
+        "waiting",
+    ];
+    assert_eq!(met.host_states, host_states.into());
+    let ahead = [
+        // ordered when it is staged, and again when it comes back
+        ("staging", "preparing"),
+        ("preparing", "staged"),
+        ("prepared", "preparing"),
+        ("preparing", "prepared"),
+        ("preparing", "failed"),
+        ("preparing", "unreachable"),
+        ("preparing", "activating"),
+        ("prepared", "failed"),
+        ("prepared", "unreachable"),
+        ("prepared", "activating"),
+    ];
+    for edge in ahead {
+        assert!(met.host_edges.contains(&edge), "no host went this way: {edge:?} of {:?}", met.host_edges);
+    }
     let all = [Effect::Build, Effect::StopBuild, Effect::RunCheck, Effect::StopHook];
     assert!(all.iter().all(|e| met.effects.contains(effect_word(e))), "{:?}", met.effects);
-    assert_eq!(met.effects.len(), 14, "{:?}", met.effects);
+    assert_eq!(met.effects.len(), 18, "{:?}", met.effects);
     let told = told_edges();
     assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), State::ALL.map(|s| s.word().to_owned()).into());
     for state in State::ALL.map(State::word) {

@@ -160,3 +160,44 @@ fn an_end_before_the_flip_discards_what_stands_ready() {
     w.activated("host-1", old());
     assert_eq!((w.run.state, w.ordered("discard").len()), (State::RolledBack, 3), "told again: the first may be lost");
 }
+
+#[test]
+fn a_canary_that_is_not_prepared_in_time_fails_the_deploy() {
+    let mut w = World::new(approved(Plan { max_unavailable: 1, ..ahead(Prepare::Next, 1) }), 3);
+    w.built_and_staged().later(30_000);
+    assert_eq!((w.run.state, w.ordered("discard")), (State::Failed, vec!["host-1".to_owned()]));
+    assert!(w.run.error.as_deref().unwrap().contains("the canary host-1 failed before its flip"));
+}
+
+#[test]
+fn a_held_deploy_that_is_promoted_waits_for_what_is_still_being_prepared() {
+    let mut w = World::new(ahead(Prepare::Next, 1), 3);
+    w.built_and_staged().activated("host-1", new()).prepared("host-2");
+    w.give(Input::Lost { host: "host-1".into() }).later(20_000);
+    assert_eq!((w.run.state, w.host_state("host-3")), (State::Held, HostState::Preparing));
+    w.give(Input::Promote { by: "mei".into() });
+    assert_eq!((w.run.state, w.ordered("flip")), (State::Promoting, vec!["host-2".to_owned()]));
+    w.prepared("host-3");
+    assert_eq!(w.ordered("flip"), ["host-3"]);
+    w.activated("host-2", new()).activated("host-3", new());
+    assert_eq!(w.run.state, State::Succeeded);
+}
+
+#[test]
+fn all_ahead_are_only_the_canaries_where_a_hook_comes_before_the_rest() {
+    let hooks = || Box::new(Hooks { before_promote: Some(super::gates::hook(true)), ..Hooks::default() });
+    let mut w = World::new(Plan { hooks: hooks(), ..ahead(Prepare::All, 1) }, 3);
+    w.built_and_staged();
+    assert_eq!(w.ordered("prepare"), ["host-1"]);
+    let later = vec![PlannedStep { hosts: 2, hold_ms: 1, check: None, judge: None }];
+    let mut w = World::new(Plan { later, hooks: hooks(), ..ahead(Prepare::All, 1) }, 4);
+    w.built_and_staged().prepared("host-1").activated("host-1", new());
+    assert_eq!((w.run.state, w.ordered("prepare")), (State::Canary, vec!["host-2".to_owned()]));
+}
+
+#[test]
+fn what_was_discarded_at_the_end_is_not_called_prepared() {
+    let mut w = World::new(approved(ahead(Prepare::Next, 0)), 2);
+    w.built_and_staged().prepared("host-1").give(Input::Cancel { by: "mei".into() });
+    assert_eq!((w.host_state("host-1"), w.host_state("host-2")), (HostState::Staged, HostState::Staged));
+}

@@ -347,7 +347,7 @@ fn aliases_are_few() {
     assert!(error.message.contains("more than 100 aliases"), "{error}");
 
     let targets = |first: &str, other: &str, count: usize| {
-        let others: String = (0..count).map(|n| format!("  e{n}: {other}\n")).collect();
+        let others = (0..count).map(|n| format!("  e{n}: {other}\n")).collect::<Vec<_>>().concat();
         format!("service: photos\nrun: {{command: [x]}}\ntargets:\n  first: {first}\n{others}")
     };
     let freezes = vec!["{from: 2026-01-01, until: 2026-01-02, reason: r, owner: o}"; 100].join(", ");

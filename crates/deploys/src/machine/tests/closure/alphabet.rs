@@ -2,11 +2,12 @@
 
 use super::*;
 
-pub(super) const KINDS: [&str; 21] = [
+pub(super) const KINDS: [&str; 22] = [
     "start",
     "built",
     "build_failed",
     "staged",
+    "prepared",
     "progress",
     "activated",
     "deactivated",
@@ -33,6 +34,7 @@ pub(super) fn kind(input: &Input) -> &'static str {
         Input::Built { .. } => "built",
         Input::BuildFailed { .. } => "build_failed",
         Input::Staged { .. } => "staged",
+        Input::Prepared { .. } => "prepared",
         Input::Progress { .. } => "progress",
         Input::Activated { .. } => "activated",
         Input::Deactivated { .. } => "deactivated",
@@ -67,6 +69,8 @@ pub(super) struct Inputs {
     pub running: Vec<Running>,
     /// Also answers that belong to other orders than the one that is out.
     pub stray: bool,
+    /// Hosts can start a release ahead of its flip; an older agent, or a host reached by ssh, cannot.
+    pub prepares: bool,
 }
 
 impl Inputs {
@@ -80,23 +84,31 @@ impl Inputs {
             release(new(), true),
             release(new(), false),
         ];
-        Self { running, stray: true }
+        Self { running, stray: true, prepares: true }
     }
 
     /// What a host may well say.
     pub fn likely() -> Self {
         let release = |digest, healthy| Running::Release { digest, healthy };
-        Self { running: vec![Running::Nothing, on_old(), release(new(), true), release(new(), false)], stray: false }
+        Self {
+            running: vec![Running::Nothing, on_old(), release(new(), true), release(new(), false)],
+            stray: false,
+            prepares: true,
+        }
     }
 
     /// What a host mostly says.
     pub fn fewer() -> Self {
-        Self { running: vec![on_old(), Running::Release { digest: new(), healthy: true }], stray: false }
+        Self {
+            running: vec![on_old(), Running::Release { digest: new(), healthy: true }],
+            stray: false,
+            prepares: true,
+        }
     }
 
     /// For two hosts, whose states multiply: they answer orders, or do not.
     pub fn answers() -> Self {
-        Self { running: Vec::new(), stray: false }
+        Self { running: Vec::new(), stray: false, prepares: true }
     }
 
     pub fn of(&self, run: &Run) -> Vec<Input> {
@@ -104,26 +116,8 @@ impl Inputs {
         for h in &run.hosts {
             self.of_host(&h.name, &mut all);
         }
-        for verdict in [
-            Verdict::Pass { said: String::new() },
-            Verdict::Fail { said: String::new() },
-            Verdict::Inconclusive { said: String::new() },
-        ] {
-            all.push(Input::Checked(verdict));
-        }
-        let since = run.watch.as_ref().map_or(NOW, |w| w.since);
-        for verdict in [Judged::NotEnoughData, Judged::Worse, Judged::NotWorse] {
-            all.push(Input::Judged { since, judgement: judgement(verdict) });
-        }
-        all.push(Input::Judged { since: since.plus_ms(-1), judgement: judgement(Judged::Worse) });
-        for at in HOOKS {
-            all.push(Input::HookEnded { at, error: None });
-            all.push(Input::HookEnded { at, error: Some("e".into()) });
-        }
+        self.of_gates(run, &mut all);
         all.push(Input::Tick);
-        for (by, starter) in [("ana", true), ("mei", false), ("raj", false)] {
-            all.push(Input::Approve { by: by.into(), name: by.into(), starter });
-        }
         all.push(Input::Cancel { by: "mei".into() });
         all.push(Input::Promote { by: "mei".into() });
         all.push(Input::Abort { by: "mei".into() });
@@ -135,10 +129,39 @@ impl Inputs {
         all
     }
 
+    /// Answers to what the plan does not have are given once.
+    fn of_gates(&self, run: &Run, all: &mut Vec<Input>) {
+        let plan = &run.plan;
+        let wanted = |count, has: bool| if has || self.stray { count } else { 1 };
+        let said = String::new;
+        let verdicts =
+            [Verdict::Pass { said: said() }, Verdict::Fail { said: said() }, Verdict::Inconclusive { said: said() }];
+        all.extend(verdicts.map(Input::Checked).into_iter().take(wanted(3, plan.check.is_some())));
+        let since = run.watch.as_ref().map_or(NOW, |w| w.since);
+        let judged = [
+            (since, Judged::NotEnoughData),
+            (since, Judged::Worse),
+            (since, Judged::NotWorse),
+            (since.plus_ms(-1), Judged::Worse),
+        ];
+        let judged = judged.map(|(since, verdict)| Input::Judged { since, judgement: judgement(verdict) });
+        all.extend(judged.into_iter().take(wanted(4, plan.judge.is_some())));
+        let has_hook = HOOKS.iter().any(|at| plan.hooks.get(*at).is_some());
+        for at in HOOKS.into_iter().take(wanted(HOOKS.len(), has_hook)) {
+            all.push(Input::HookEnded { at, error: None });
+            all.push(Input::HookEnded { at, error: Some("e".into()) });
+        }
+        let people = [("ana", true), ("mei", false), ("raj", false)];
+        for (by, starter) in people.into_iter().take(wanted(3, plan.approve.is_some())) {
+            all.push(Input::Approve { by: by.into(), name: by.into(), starter });
+        }
+    }
+
     fn of_host(&self, name: &str, all: &mut Vec<Input>) {
         let host = || name.to_owned();
         if self.running.is_empty() {
             all.push(Input::Staged { host: host(), digest: new() });
+            all.push(Input::Prepared { host: host(), digest: new() });
             for digest in [new(), old()] {
                 all.push(Input::Activated { host: host(), digest });
                 let (error, running) = ("e".to_owned(), on_old());
@@ -149,6 +172,7 @@ impl Inputs {
         let digests = if self.stray { vec![new(), old()] } else { vec![new()] };
         for &digest in &digests {
             all.push(Input::Staged { host: host(), digest });
+            all.push(Input::Prepared { host: host(), digest });
             all.push(Input::Progress { host: host(), digest, checking: true, message: String::new() });
         }
         all.push(Input::Progress { host: host(), digest: new(), checking: false, message: "m".into() });

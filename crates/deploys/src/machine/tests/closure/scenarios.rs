@@ -47,6 +47,41 @@ fn hooked(name: &'static str, hooks: Hooks) -> Scenario {
     Scenario { inputs: Inputs::answers(), ..one(name, Plan { hooks: Box::new(hooks), ..on_grid(1) }) }
 }
 
+/// Plans whose hosts start the release ahead of its flip.
+fn ahead() -> Vec<Scenario> {
+    let approve = || Some(PlannedApproval { count: 1, four_eyes: true, within_ms: 2 * GRID_MS });
+    let plan = |prepare, canary_hosts| Plan { prepare, keep_warm_ms: GRID_MS, ..on_grid(canary_hosts) };
+    let two = |name, plan: Plan| Scenario {
+        name,
+        run: Run::deploy_built(Plan { batch: 2, ..plan }, new(), hosts(2, Some(on_old())), NOW),
+        inputs: Inputs::answers(),
+    };
+    let old_agent = |scenario: Scenario| Scenario { inputs: Inputs { prepares: false, ..scenario.inputs }, ..scenario };
+    let answers = |scenario: Scenario| Scenario { inputs: Inputs::answers(), ..scenario };
+    let rest_waits = Box::new(Hooks { before_promote: Some(hook(false)), ..Hooks::default() });
+    let all_wait = Box::new(Hooks { before_activate: Some(hook(false)), ..Hooks::default() });
+    let irreversible = Some("a column".to_owned());
+    let later = vec![PlannedStep { hosts: 2, hold_ms: GRID_MS, check: None, judge: None }];
+    vec![
+        two("the rest ahead", plan(Prepare::Next, 1)),
+        two("two ahead, one of which may be out", Plan { max_unavailable: 1, ..plan(Prepare::All, 1) }),
+        two("two canaries, ahead", Plan { irreversible, ..plan(Prepare::All, 2) }),
+        two("two steps, the next ahead", Plan { later, ..plan(Prepare::Next, 1) }),
+        two("two ahead, but for a hook", Plan { hooks: rest_waits, ..plan(Prepare::All, 1) }),
+        one("all ahead", plan(Prepare::All, 1)),
+        one("a canary ahead", Plan { approve: approve(), ..plan(Prepare::Next, 1) }),
+        old_agent(one("an older agent, ahead", Plan { approve: approve(), ..plan(Prepare::Next, 1) })),
+        answers(one("next ahead, no canary", Plan { approve: approve(), keep_warm_ms: 0, ..plan(Prepare::Next, 0) })),
+        answers(one("not ahead, and kept warm", plan(Prepare::None, 1))),
+        answers(one("ahead, but for a hook", Plan { hooks: all_wait, ..plan(Prepare::All, 1) })),
+        Scenario {
+            name: "a rollback, ahead",
+            run: Run::rollback(plan(Prepare::All, 0), new(), hosts(1, Some(on_old())), NOW),
+            inputs: Inputs::fewer(),
+        },
+    ]
+}
+
 pub(super) fn all() -> Vec<Scenario> {
     let check = CanaryCheckPlan::with().check;
     let approve = Some(PlannedApproval { count: 2, four_eyes: true, within_ms: 2 * GRID_MS });
@@ -60,7 +95,8 @@ pub(super) fn all() -> Vec<Scenario> {
     };
     let later = vec![PlannedStep { hosts: 2, hold_ms: GRID_MS, check: None, judge: None }];
     let two = |name, run| Scenario { name, run, inputs: Inputs::answers() };
-    vec![
+    let mut all = ahead();
+    all.extend([
         with_everything(one("a canary", on_grid(1))),
         one("no canary", on_grid(0)),
         one("a query", Plan { check: check.clone(), ..on_grid(1) }),
@@ -102,5 +138,6 @@ pub(super) fn all() -> Vec<Scenario> {
         two("a rollback of two", Run::rollback(Plan { batch: 2, ..way_back }, new(), hosts(2, Some(on_old())), NOW)),
         two("two hosts", Run::deploy(Plan { batch: 1, ..on_grid(1) }, hosts(2, Some(on_old())), NOW)),
         one("two steps", Plan { later, ..on_grid(1) }),
-    ]
+    ]);
+    all
 }

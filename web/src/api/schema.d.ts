@@ -4047,7 +4047,7 @@ export interface paths {
                     };
                     content?: never;
                 };
-                /** @description The body is larger than 64 KiB. */
+                /** @description The body is larger than 64 KiB. The heartbeat was heard. */
                 413: {
                     headers: {
                         [name: string]: unknown;
@@ -4470,6 +4470,43 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/incidents/{n}/score": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a drill went, or goes: times to delivery and acknowledgement, steps used, channels. It names nobody. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    n: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DrillScoreView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -11161,6 +11198,44 @@ export interface components {
             /** @description Numbers of incidents in which something was done and of which it would not have told. */
             missed: number[];
         };
+        /** @description How one channel did in a drill. */
+        DrillChannelView: {
+            channel: string;
+            /** @description Pages that were tried by it. */
+            tried: number;
+            reached: number;
+            /** @description Pages on which a try failed, whether or not a later one went through. */
+            trouble: number;
+        };
+        /** @description How a drill went. */
+        DrillScoreView: {
+            /** @description Without copies for those who learn. */
+            pages: number;
+            /** @description Pages that some receiver took. */
+            delivered: number;
+            /**
+             * Format: int64
+             * @description From the beginning until a receiver took the first page.
+             */
+            first_delivery_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Until somebody acknowledged.
+             */
+            acknowledged_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The farthest step, in the last round; 0 when nobody was paged.
+             */
+            steps_used: number;
+            /** Format: int64 */
+            steps: number;
+            /** Format: int64 */
+            rounds: number;
+            channels: components["schemas"]["DrillChannelView"][];
+            /** @description All of it in a sentence. */
+            words: string;
+        };
         /** @description A step of a policy that at some time has nobody. */
         EmptyStep: {
             policy: string;
@@ -11221,44 +11296,6 @@ export interface components {
             message: string;
             /** @description What to do about it; empty when the message says it. */
             advice: string;
-        };
-        /** @description How one channel did in a drill. */
-        DrillChannelView: {
-            channel: string;
-            /** @description Pages that were tried by it. */
-            tried: number;
-            reached: number;
-            /** @description Pages on which a try failed, whether or not a later one went through. */
-            trouble: number;
-        };
-        /** @description How a drill went. */
-        DrillScoreView: {
-            /** @description Without copies for those who learn. */
-            pages: number;
-            /** @description Pages that some receiver took. */
-            delivered: number;
-            /**
-             * Format: int64
-             * @description From the beginning until a receiver took the first page.
-             */
-            first_delivery_ms?: number | null;
-            /**
-             * Format: int64
-             * @description Until somebody acknowledged.
-             */
-            acknowledged_ms?: number | null;
-            /**
-             * Format: int64
-             * @description The farthest step, in the last round; 0 when nobody was paged.
-             */
-            steps_used: number;
-            /** Format: int64 */
-            steps: number;
-            /** Format: int64 */
-            rounds: number;
-            channels: components["schemas"]["DrillChannelView"][];
-            /** @description All of it in a sentence. */
-            words: string;
         };
         EscalationView: {
             policy: string;
@@ -12651,7 +12688,6 @@ export interface components {
             suspects: components["schemas"]["SuspectView"][];
             escalation?: components["schemas"]["EscalationView"] | null;
             pages: components["schemas"]["PageView"][];
-            /** @description How it goes, of a drill. */
             score?: components["schemas"]["DrillScoreView"] | null;
         };
         /** @description What an agent gets for its request. */
@@ -14188,7 +14224,7 @@ export interface components {
         };
         /**
          * @description What is said when a schedule is made or changed: `timezone` with either `rotation` or `layers`, and if wanted
-         *     `fallback`, `shadows`, `min_rest_hours`, `holidays`.
+         *     `fallback`, `shadows`, `min_rest_hours`, `enforce_rest`, `holidays`.
          */
         ScheduleUpdate: Record<string, unknown>;
         ScheduleView: {

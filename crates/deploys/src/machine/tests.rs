@@ -1,7 +1,5 @@
 //! The story told step by step.
 
-use std::collections::BTreeMap;
-
 use tenfold_types::Timestamp;
 
 use super::*;

@@ -21,7 +21,8 @@ pub(super) async fn follow(app: &App, lease: &Lease) -> Result<(), Fault> {
     if back_ms >= BACK_MS_MIN {
         tracing::warn!(back_ms, "the clock was set back; escalations and pages that wait are moved with it");
         let lease = lease.clone();
-        app.transact(move |t| {
+        // When something is due is no state of the product; that it is done is recorded.
+        app.housekeeping(move |t| {
             lease.check(t)?;
             for row in store::open(t.tx())? {
                 let mut incident = Incident::read(&row)?;

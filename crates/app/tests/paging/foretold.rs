@@ -197,8 +197,9 @@ async fn what_becomes_critical_begins_its_escalation_again() {
     let told = foretell(&w, "critical").await;
     let incident = told.incident.clone().expect("an incident");
     assert_eq!((incident.verdict.as_str(), incident.number), ("joined", Some(1)));
+    // The group it joins is looked at once more a second later.
     let steps: Vec<_> = incident.steps.iter().map(|s| (s.step, s.round, s.at.since_ms(told.at))).collect();
-    assert_eq!(steps, [(1, 2, 0), (2, 2, 60_000)]);
+    assert_eq!(steps, [(1, 2, 1_000), (2, 2, 61_000)]);
     send(&w, "critical").await;
     w.pass(300).await;
     let pages = w.app.pages(Some(1)).await.expect("pages");

@@ -201,7 +201,8 @@ async fn what_becomes_critical_begins_its_escalation_again() {
     let steps: Vec<_> = incident.steps.iter().map(|s| (s.step, s.round, s.at.since_ms(told.at))).collect();
     assert_eq!(steps, [(1, 2, 1_000), (2, 2, 61_000)]);
     send(&w, "critical").await;
-    w.pass(300).await;
+    w.pass(1).await;
+    w.pass(299).await;
     let pages = w.app.pages(Some(1)).await.expect("pages");
     let second: Vec<PageView> = pages.into_iter().filter(|p| p.round == 2).collect();
     assert_eq!(came(&second), foreseen(&told));

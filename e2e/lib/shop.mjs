@@ -93,7 +93,7 @@ export class Shop {
       } catch {
         continue;
       }
-      for (const one of [state.current?.process, state.starting, ...(state.ending ?? [])]) {
+      for (const one of [state.current?.process, state.beside?.active?.process, state.starting, ...(state.ending ?? [])]) {
         const pid = one?.pid ?? one?.process?.pid;
         if (!pid) continue;
         try {

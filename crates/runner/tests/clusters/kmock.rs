@@ -78,7 +78,8 @@ impl Kmock {
     /// Patches that changed something, in order.
     pub async fn patches(&self) -> Vec<Value> {
         let Value::Array(log) = self.tell(json!({"do": "log"})).await else { panic!("no log") };
-        log.into_iter().filter(|r| r["verb"] == "patch" && r["query"]["dryRun"].is_null()).collect()
+        let changed = |r: &Value| r["query"]["dryRun"].is_null() && r["refused"].is_null();
+        log.into_iter().filter(|r| r["verb"] == "patch" && changed(r)).collect()
     }
 
     pub async fn fault(&self, verb: &str, resource: &str, status: u16, times: u32) {

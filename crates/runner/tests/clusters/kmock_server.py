@@ -151,6 +151,7 @@ class Server(kmock.KubernetesEmulator):
             return status(415, f'no patch: {kind}')
         wanted = new['metadata'].get('resourceVersion')
         if wanted != old['metadata']['resourceVersion']:
+            self.log[-1]['refused'] = True
             return status(409, 'the object has been modified; please apply your changes to the latest version')
         if request.subresource == 'status':
             new = old | {'status': new.get('status', {})}

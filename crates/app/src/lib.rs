@@ -71,9 +71,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     tasks.spawn(alerts::run(app.clone(), stop.clone()));
     tasks.spawn(incidents::run(app.clone(), stop.clone()));
     tasks.spawn(checks::run(app.clone(), stop.clone()));
-    tasks.spawn(noise::run(app.clone(), stop.clone()));
-    tasks.spawn(delivery::run(app.clone(), stop.clone()));
-    tasks.spawn(oncall::run(app.clone(), stop.clone()));
+    tasks.spawn(weekly::run(app.clone(), stop.clone()));
     tasks.spawn(sources::run(app.clone(), stop.clone()));
     tasks.close();
     tasks

@@ -1,6 +1,15 @@
 //! The week that the room is told of: it ends on Monday at 9 o'clock UTC, when people are at work again.
 
-use tenfold_types::Timestamp;
+use std::time::Duration;
+
+use tenfold_store::cursors;
+use tenfold_types::{EventDraft, Fault, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+use crate::App;
+
+/// How often somebody looks whether a week has ended.
+const LOOK: Duration = Duration::from_mins(1);
 
 pub(crate) const WEEK_MS: i64 = 7 * 86_400_000;
 /// The first Monday of 1970, at 9 o'clock UTC.
@@ -14,6 +23,55 @@ pub(crate) fn week(now: Timestamp) -> i64 {
 /// When a week begins, and the one before ends.
 pub(crate) fn begins(week: i64) -> Timestamp {
     Timestamp(week.saturating_mul(WEEK_MS).saturating_add(MONDAY_MS))
+}
+
+/// Looks every minute whether a week has ended of which rooms are to be told.
+pub async fn run(app: App, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(LOOK);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let told = [
+            ("noise", app.noise_tick().await),
+            ("deliveries", app.delivery_tick().await),
+            ("readiness", app.readiness_tick().await),
+        ];
+        for (what, told) in told {
+            if let Err(fault) = told {
+                tracing::warn!(%fault, "the week's {what} could not be told; trying again");
+            }
+        }
+    }
+}
+
+/// Tells of the week that ended, once, though several nodes look. `draft` is asked only when it is time, and may have nothing
+/// to say. A server that is new begins with the week it is in.
+pub(crate) async fn tell_once(
+    app: &App,
+    cursor: &'static str,
+    draft: impl AsyncFnOnce(i64) -> Result<Option<EventDraft>, Fault>,
+) -> Result<(), Fault> {
+    let this = week(app.now());
+    let told = app.read(move |tx| Ok(cursors::get(tx, cursor)?)).await?;
+    let draft = match told {
+        Some(told) if told >= this => return Ok(()),
+        Some(_) => draft(this).await?,
+        None => None,
+    };
+    app.housekeeping(move |t| {
+        // Another node may have told of it meanwhile.
+        if cursors::get(t.tx(), cursor)? != told {
+            return Ok(());
+        }
+        cursors::set(t.tx(), cursor, this)?;
+        if let Some(draft) = &draft {
+            t.record(draft.clone())?;
+        }
+        Ok(())
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use tenfold_store::{events, events::EventQuery};
 use tenfold_types::{Event, Fault, Timestamp};
 use utoipa::ToSchema;
 
-pub use weekly::run;
 
 use crate::App;
 

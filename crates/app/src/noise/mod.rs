@@ -13,7 +13,6 @@ use tokio::sync::Semaphore;
 pub use classify::Classification;
 pub use draft::{DraftAsk, DraftView, RuleDrafts};
 pub use report::{NoiseAsk, NoiseView, RuleNoiseView, TeamNoiseView};
-pub use weekly::run;
 
 /// Rules that are tried on the past at a time; each holds its whole past.
 const DRAFTS_MAX: usize = 2;

@@ -1,19 +1,14 @@
 //! Once a week the room is told of the noisiest rules.
 
-use std::time::Duration;
-
 use serde_json::json;
 use tenfold_incidents::digest;
-use tenfold_store::cursors;
 use tenfold_types::{Actor, EventDraft, Fault, Source};
-use tokio_util::sync::CancellationToken;
 
 use super::report::{TeamNoiseView, teams};
 use crate::App;
-use crate::weekly::{WEEK_MS, week};
+use crate::weekly::{WEEK_MS, tell_once};
 
 const CURSOR: &str = "noise_digest";
-const LOOK: Duration = Duration::from_mins(1);
 /// Rules that are named of each team.
 const RULES_MAX: usize = 3;
 /// Rules of each team that the event holds.
@@ -22,53 +17,17 @@ const RULES_KEPT_MAX: usize = 20;
 const TEXT_CHARS_MAX: usize = 4_000;
 const DATA_BYTES_MAX: usize = 32 << 10;
 
-pub async fn run(app: App, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(LOOK);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = tick.tick() => {
-                if let Err(fault) = app.noise_tick().await {
-                    tracing::warn!(%fault, "the week's noise could not be told; trying again");
-                }
-            }
-        }
-    }
-}
-
 impl App {
     /// Tells of the week that ended, once: several nodes may look. The loop calls it; tests do after moving the clock.
     pub async fn noise_tick(&self) -> Result<(), Fault> {
-        let now = self.now();
-        let this = week(now);
-        // Counting reads a week of incidents, which nobody who writes shall wait for.
-        let (told, teams) = self
-            .read(move |tx| {
-                let told = cursors::get(tx, CURSOR)?;
-                // A server that is new begins with the week it is in.
-                let counted = match told {
-                    Some(told) if told < this => teams(tx, now.plus_ms(-WEEK_MS))?,
-                    _ => Vec::new(),
-                };
-                Ok((told, counted))
-            })
-            .await?;
-        if told.is_some_and(|told| told >= this) {
-            return Ok(());
-        }
-        let text = digest(&teams, RULES_MAX).map(|text| text.chars().take(TEXT_CHARS_MAX).collect::<String>());
-        let data = json!({"teams": cut(teams.into_iter().map(Into::into).collect())});
-        self.housekeeping(move |t| {
-            // Another node may have told of it meanwhile.
-            if cursors::get(t.tx(), CURSOR)? != told {
-                return Ok(());
-            }
-            cursors::set(t.tx(), CURSOR, this)?;
-            if let Some(text) = &text {
-                let draft = EventDraft::new(Actor::system(), Source::System, "noise.digest", text.clone());
-                t.record(draft.data(data.clone()))?;
-            }
-            Ok(())
+        tell_once(self, CURSOR, async |_| {
+            // Counting reads a week of incidents, which nobody who writes shall wait for.
+            let since = self.now().plus_ms(-WEEK_MS);
+            let teams = self.read(move |tx| teams(tx, since)).await?;
+            let Some(text) = digest(&teams, RULES_MAX) else { return Ok(None) };
+            let text: String = text.chars().take(TEXT_CHARS_MAX).collect();
+            let draft = EventDraft::new(Actor::system(), Source::System, "noise.digest", text);
+            Ok(Some(draft.data(json!({"teams": cut(teams.into_iter().map(Into::into).collect())}))))
         })
         .await
     }

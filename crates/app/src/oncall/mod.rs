@@ -36,7 +36,7 @@ pub use overrides::{NewOverride, TAKE_MS_DEFAULT};
 pub use policies::PolicyUpdate;
 pub(crate) use policies::policy;
 pub use preview::{Draft, PreviewAsk};
-pub use readiness::{EmptyStep, ReadinessPerson, ReadinessView, UnreadyView, run};
+pub use readiness::{EmptyStep, ReadinessPerson, ReadinessView, UnreadyView};
 pub use schedules::ScheduleUpdate;
 pub use swaps::NewSwap;
 pub use views::{

@@ -2,16 +2,14 @@
 //! told. It is a list by name, of what to mend, and no figure of anybody.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
 use tenfold_oncall::{
     Account, Override, Policy, ReachFacts, Schedule, TargetKind, TestFacts, Unready, nobody_from, unready,
 };
-use tenfold_store::{Tx, cursors, oncall as store};
+use tenfold_store::{Tx, oncall as store};
 use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
-use tokio_util::sync::CancellationToken;
 
 use super::{policies::all_policies, schedules, schedules::minute};
 use crate::{
@@ -19,7 +17,7 @@ use crate::{
     alerts::Channel,
     incidents::{Reach, last_test},
     people::Person,
-    weekly::week,
+    weekly::tell_once,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -27,7 +25,6 @@ const HOUR_MS: i64 = 3_600_000;
 /// How far ahead people are looked for.
 const AHEAD_MS: i64 = 14 * DAY_MS;
 const CURSOR: &str = "readiness";
-const LOOK: Duration = Duration::from_mins(1);
 /// Troubles that the weekly line names, and that its event holds.
 const TOLD_MAX: usize = 5;
 const KEPT_MAX: usize = 100;
@@ -105,20 +102,6 @@ struct Named {
     shifts: Vec<(Timestamp, Timestamp)>,
 }
 
-pub async fn run(app: App, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(LOOK);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = tick.tick() => {
-                if let Err(fault) = app.readiness_tick().await {
-                    tracing::warn!(%fault, "the week's readiness could not be told; trying again");
-                }
-            }
-        }
-    }
-}
-
 impl App {
     /// Everybody who is on a schedule or a policy within two weeks, and what stands between them and a page.
     pub async fn readiness(&self) -> Result<ReadinessView, Fault> {
@@ -135,28 +118,7 @@ impl App {
 
     /// Tells of it once a week: several nodes may look. The loop calls it; tests do after moving the clock.
     pub async fn readiness_tick(&self) -> Result<(), Fault> {
-        let this = week(self.now());
-        let told = self.read(|tx| Ok(cursors::get(tx, CURSOR)?)).await?;
-        if told.is_some_and(|told| told >= this) {
-            return Ok(());
-        }
-        // A server that is new begins with the week it is in.
-        let draft = match told {
-            Some(_) => draft(&self.readiness().await?),
-            None => None,
-        };
-        self.housekeeping(move |t| {
-            // Another node may have told of it meanwhile.
-            if cursors::get(t.tx(), CURSOR)? != told {
-                return Ok(());
-            }
-            cursors::set(t.tx(), CURSOR, this)?;
-            if let Some(draft) = &draft {
-                t.record(draft.clone())?;
-            }
-            Ok(())
-        })
-        .await
+        tell_once(self, CURSOR, async |_| Ok(draft(&self.readiness().await?))).await
     }
 }
 

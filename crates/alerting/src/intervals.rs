@@ -7,10 +7,11 @@ use tenfold_types::Timestamp;
 
 /// Ranges in one field.
 const RANGES_MAX: usize = 100;
-const MINUTES_OF_DAY: u16 = 24 * 60;
+pub const MINUTES_OF_DAY: u16 = 24 * 60;
 
-const WEEKDAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
-const MONTHS: [&str; 12] = [
+/// From Sunday on, as Alertmanager and Nagios name them.
+pub const WEEKDAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
+pub const MONTHS: [&str; 12] = [
     "january",
     "february",
     "march",

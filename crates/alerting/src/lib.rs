@@ -29,7 +29,7 @@ pub use alertmanager::{Imported, Note, import_alertmanager};
 pub use backtest::{Evaluated, Fire, fires};
 pub use fingerprint::fingerprint;
 pub use inhibit::{InhibitRule, InhibitSpec};
-pub use intervals::{Range, TimeInterval, TimeRange};
+pub use intervals::{MINUTES_OF_DAY, MONTHS, Range, TimeInterval, TimeRange, WEEKDAYS};
 pub use lint::{Finding, lint};
 pub use matchers::{MATCHERS_MAX, MatcherSet, parse_matchers, read_matchers};
 pub use mutes::{DEPLOY_MUTE_MS_MAX, Mute, MuteKind, MuteSpec, is_alert_name};

@@ -3,16 +3,20 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod scene;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tenfold_app::Settings;
 use tenfold_app::alerts::{Channel, Notice, Notifier};
-use tenfold_app::settings::Channels as Own;
+use tenfold_app::settings::Mail;
 use tenfold_notify::Channels;
 use tenfold_testkit::{Answer, FakeWebhook, TestClock};
 use tenfold_types::Timestamp;
+
+use scene::open;
 
 fn notice(n: usize) -> Notice {
     Notice {
@@ -26,31 +30,6 @@ fn notice(n: usize) -> Notice {
         severity: "critical".to_owned(),
         at: Timestamp(1_795_424_400_000),
     }
-}
-
-fn open(dir: &std::path::Path, server: &FakeWebhook) -> Channels {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let token = dir.join("token");
-    std::fs::write(&token, "TOKEN\n").unwrap();
-    let url = server.url("");
-    let channels = Own {
-        telegram_url: url.clone(),
-        telegram_token_file: Some(token.clone()),
-        matrix_url: url.clone(),
-        matrix_token_file: Some(token.clone()),
-        gotify_url: url.clone(),
-        pushover_url: url.clone(),
-        pushover_token_file: Some(token.clone()),
-        pagerduty_url: url.clone(),
-        opsgenie_url: url.clone(),
-        twilio_url: url,
-        twilio_account: "AC1".to_owned(),
-        twilio_token_file: Some(token),
-        twilio_from: "+15550100".to_owned(),
-        ..Own::default()
-    };
-    let settings = Settings { data_dir: dir.to_owned(), channels, ..Settings::default() };
-    Channels::open(&settings, Arc::new(TestClock::default()), &|bytes| bytes.fill(7)).unwrap()
 }
 
 /// Every channel of a service, with an address as a person would set it.
@@ -70,7 +49,7 @@ fn ways(server: &FakeWebhook) -> Vec<(Channel, String)> {
 #[tokio::test]
 async fn every_service_is_called_as_it_wants() {
     let (dir, server) = (tempfile::tempdir().unwrap(), FakeWebhook::start().await);
-    let channels = open(dir.path(), &server);
+    let channels = open(dir.path(), &server, Mail::default());
     for (channel, to) in ways(&server) {
         assert!(channels.serves(channel), "{channel:?}");
         assert_eq!(channel.wrong_target(&to), None, "{channel:?}");
@@ -90,7 +69,7 @@ async fn every_service_is_called_as_it_wants() {
 #[tokio::test]
 async fn two_hundred_pages_outlive_a_receiver_in_trouble() {
     let (dir, server) = (tempfile::tempdir().unwrap(), FakeWebhook::start().await);
-    let channels = open(dir.path(), &server);
+    let channels = open(dir.path(), &server, Mail::default());
     let all = ways(&server);
     let mut left: Vec<usize> = (0..200).collect();
     for trouble in [Answer::Limit, Answer::RefuseForNow, Answer::Hangup, Answer::Hang] {

@@ -3,16 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use std::path::Path;
-use std::sync::Arc;
+mod scene;
 
 use serde_json::{Value, json};
-use tenfold_app::Settings;
 use tenfold_app::alerts::{Channel, Notice, Notifier, Update, UpdateKind};
-use tenfold_app::settings::{Channels as Own, Mail, Tls};
+use tenfold_app::settings::{Mail, Tls};
 use tenfold_notify::Channels;
-use tenfold_testkit::{Answer, FakeSmtp, FakeWebhook, Hook, TestClock};
+use tenfold_testkit::{Answer, FakeSmtp, FakeWebhook, Hook};
 use tenfold_types::Timestamp;
+
+use scene::open;
 
 fn notice() -> Notice {
     Notice {
@@ -43,36 +43,14 @@ fn update(kind: UpdateKind, message: Option<&str>) -> Update {
     }
 }
 
-fn open(dir: &Path, server: &FakeWebhook, smtp: Option<&FakeSmtp>) -> Channels {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let token = dir.join("token");
-    std::fs::write(&token, "TOKEN\n").unwrap();
-    let url = server.url("");
-    let channels = Own {
-        telegram_url: url.clone(),
-        telegram_token_file: Some(token.clone()),
-        matrix_url: url.clone(),
-        matrix_token_file: Some(token.clone()),
-        gotify_url: url.clone(),
-        pushover_url: url.clone(),
-        pushover_token_file: Some(token.clone()),
-        pagerduty_url: url.clone(),
-        opsgenie_url: url.clone(),
-        twilio_url: url,
-        twilio_account: "AC1".to_owned(),
-        twilio_token_file: Some(token),
-        twilio_from: "+15550100".to_owned(),
-        ..Own::default()
-    };
-    let mail = smtp.map_or_else(Mail::default, |smtp| Mail {
+fn mail(smtp: &FakeSmtp) -> Mail {
+    Mail {
         host: "127.0.0.1".to_owned(),
         port: smtp.address().port(),
         tls: Tls::None,
         from: "Tenfold <tenfold@example.org>".to_owned(),
         ..Mail::default()
-    });
-    let settings = Settings { data_dir: dir.to_owned(), channels, mail, ..Settings::default() };
-    Channels::open(&settings, Arc::new(TestClock::default()), &|bytes| bytes.fill(7)).unwrap()
+    }
 }
 
 struct Scene {
@@ -84,7 +62,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let (dir, server) = (tempfile::tempdir().unwrap(), FakeWebhook::start().await);
-        let channels = open(dir.path(), &server, None);
+        let channels = open(dir.path(), &server, Mail::default());
         Self { server, channels, _dir: dir }
     }
 
@@ -197,7 +175,7 @@ async fn others_follow_with_a_short_quiet_message() {
 #[tokio::test]
 async fn a_mail_answers_the_page_in_its_conversation() {
     let (dir, server, smtp) = (tempfile::tempdir().unwrap(), FakeWebhook::start().await, FakeSmtp::start().await);
-    let channels = open(dir.path(), &server, Some(&smtp));
+    let channels = open(dir.path(), &server, mail(&smtp));
     channels.deliver(Channel::Mail, "raj@example.org", &notice(), "page.1").await.unwrap();
     let over = update(UpdateKind::Over, None);
     for _ in 0..2 {

@@ -11,7 +11,6 @@ use tenfold_store::{events, events::EventQuery};
 use tenfold_types::{Event, Fault, Timestamp};
 use utoipa::ToSchema;
 
-
 use crate::App;
 
 /// Commits shipped this long before the window are known, so that they are not counted again.

@@ -3,25 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use tenfold_alerting::{Range, TimeInterval, TimeRange};
+use tenfold_alerting::{MINUTES_OF_DAY, MONTHS, Range, TimeInterval, TimeRange, WEEKDAYS};
 use tenfold_protocols::nagios::{Fields, PERIOD_KEYS};
-
-const WEEKDAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-const DAY_MINUTES: u16 = 24 * 60;
 
 /// Which days a line is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +71,7 @@ pub(super) fn intervals(fields: &Fields, zone: &str) -> (Vec<TimeInterval>, Vec<
 }
 
 fn ranges(times: &[(u16, u16)]) -> Vec<TimeRange> {
-    let whole = times == [(0, DAY_MINUTES)];
+    let whole = times == [(0, MINUTES_OF_DAY)];
     if whole {
         return Vec::new();
     }
@@ -104,7 +87,7 @@ fn hours(text: &str) -> Option<Vec<(u16, u16)>> {
         let (hours, minutes) = text.trim().split_once(':')?;
         let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
         let total = hours.checked_mul(60)?.checked_add(minutes)?;
-        (minutes < 60 && total <= DAY_MINUTES).then_some(total)
+        (minutes < 60 && total <= MINUTES_OF_DAY).then_some(total)
     };
     let mut out = Vec::new();
     for part in text.split(',') {

@@ -117,15 +117,19 @@ impl App {
             .await?;
         let Some(watched) = Watched::of(stored) else { return Ok(Next::Never) };
         let now = self.now();
+        let counted = found.is_none();
         match found {
             Some(event) if event.kind == WORSE && watched.after.then == AfterAction::Rollback => {
                 return Box::pin(self.deploy_way_back(&watched.stored, &event.text)).await;
             }
+            // Levels have a reference of their own.
+            Some(event) if event.kind == UNWATCHED && !watched.after.levels.is_empty() => {}
             Some(_) => return Ok(Next::Never),
-            // What its hosts count is a newer release's as well.
-            None if busy && !watched.is_over(now) => return Ok(Next::At(now)),
-            None if busy => return Ok(Next::Never),
             None => {}
+        }
+        // What its hosts count is a newer release's as well.
+        if busy {
+            return Ok(if watched.is_over(now) { Next::Never } else { Next::At(now) });
         }
         if let Some(changed) = Box::pin(self.deploy_levels(&watched)).await? {
             self.deploy_after_act(&watched, &changed.sentence(), json!(changed)).await?;
@@ -135,6 +139,9 @@ impl App {
             return Ok(Next::Never);
         }
         let again = Next::At(now.plus_ms(i64::from(watched.judge.every_s) * 1000));
+        if !counted {
+            return Ok(again);
+        }
         match self.deploy_after_seen(&watched).await {
             Ok(Seen::After(seen)) if seen.alarmed => {
                 self.deploy_after_act(&watched, &seen.sentence(), json!(seen)).await?;
@@ -143,7 +150,7 @@ impl App {
             Ok(Seen::After(_)) => Ok(again),
             Ok(Seen::NoReference(why)) => {
                 self.deploy_after_say_unwatched(&watched, why).await?;
-                Ok(Next::Never)
+                Ok(if watched.after.levels.is_empty() { Next::Never } else { again })
             }
             Err(why) => {
                 tracing::debug!(deploy = number, why, "what was promoted cannot be watched now");

@@ -227,3 +227,37 @@ async fn a_level_that_changed_with_the_release_is_told() {
     scrapes.iter().for_each(CancellationToken::cancel);
     world.end().await;
 }
+
+/// Requests that nobody counts give nothing to hold a release against; its levels do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn levels_are_watched_also_where_nothing_was_counted() {
+    if !ready() {
+        return;
+    }
+    let world = World::new(HOSTS).await;
+    let first = world.deploy().await;
+    world.state(first.number, &["succeeded"]).await;
+    let (failing, length) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicU64::new(5)));
+    let scrapes = [scrape(world.app(), &failing), scrape_queue(world.app(), &length)];
+    while world.app().metrics.last_values("http_requests_total").values().sum::<f64>() < (45 * REQUESTS) as f64 * 3.0 {
+        tokio::time::sleep(SCRAPE).await;
+    }
+    let uncounted = [
+        ("http_requests_total{", "nobody_counts{"),
+        ("http_request_duration_seconds_bucket{", "nobody_counts_bucket{"),
+        (
+            "after: {for_s: 900, factor: 2, then: rollback}",
+            "after: {for_s: 15, then: page, levels: [{query: 'max(queue_length{job=\"$service\"})', unit: 1}]}",
+        ),
+    ];
+    let bad = next(&world, "two", &judged(2, &uncounted)).await;
+    world.state(bad.number, &["held"]).await;
+    world.app().deploy_promote(&mei(), bad.number).await.unwrap();
+    world.state(bad.number, &["succeeded"]).await;
+    length.store(60, Ordering::Relaxed);
+    until_told(&world, "deploy.unwatched").await;
+    let worse = until_told(&world, "deploy.worse_after").await;
+    assert!(worse.contains(" went from 5.0000 to 60.0000, "), "{worse}");
+    scrapes.iter().for_each(CancellationToken::cancel);
+    world.end().await;
+}

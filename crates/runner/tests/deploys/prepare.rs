@@ -241,12 +241,15 @@ async fn a_change_of_the_environment_alone_is_taken_back() {
     let world = World::new(2).await;
     let server = world.repository().join("server.mjs");
     let text = std::fs::read_to_string(&server).unwrap();
-    let text = text.replace("response.end(version)", "response.end(`${version} ${process.env.COLOUR}`)");
+    let text = text.replace(
+        "response.end(version)",
+        "response.end(`${version} ${process.env.COLOUR} ${process.env.TENFOLD_HOST}`)",
+    );
     std::fs::write(&server, text).unwrap();
     let paint = |colour: &str, target: &str| {
         world.write_pipeline(target);
         let path = world.repository().join(".tenfold/deploy.yaml");
-        let env = format!("  drain_s: 0\n  env: {{COLOUR: {colour}}}\n");
+        let env = format!("  drain_s: 0\n  env: {{COLOUR: {colour}, TENFOLD_HOST: elsewhere}}\n");
         std::fs::write(&path, std::fs::read_to_string(&path).unwrap().replace("  drain_s: 0\n", &env)).unwrap();
         world.commit_all(colour);
     };
@@ -266,7 +269,7 @@ async fn a_change_of_the_environment_alone_is_taken_back() {
     world.until("the warm one to be missed", |_| beside(&world, "host-1").is_none()).await;
     world.app().deploy_cancel(&mei(), second.number).await.unwrap();
     world.state(second.number, &["rolled_back"]).await;
-    assert_eq!(world.versions().await, ["one blue", "one blue"]);
+    assert_eq!(world.versions().await, ["one blue host-1", "one blue host-2"], "tenfold's own words win");
     assert_eq!(kept(&world, "host-1")["current"]["run"], before["run"]);
     world.end().await;
 }

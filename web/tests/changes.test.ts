@@ -48,7 +48,7 @@ describe("what the judge saw", () => {
     expect(ratioWords({ ...REPORT, ratio_high: null })).toContain("2.1 to any number");
     expect(neededWords(REPORT)).toBe("about 6,000 more requests for a good one");
     expect(neededWords({ ...REPORT, canary_requests_needed: null })).toContain("nothing failed");
-    expect([odds(Math.log(100)), odds(0), odds(99)]).toEqual(["100 to 1", "1 to 1", "over a million to 1"]);
+    expect([odds(Math.log(100)), odds(0), odds(99), odds(-99)]).toEqual(["100 to 1", "1 to 1", "over a million to 1", "under a millionth to 1"]);
   });
 });
 

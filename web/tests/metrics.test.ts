@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from "vitest";
 import { legend, niceStep, queryRange, span } from "../src/api/promql";
-import { valueRange } from "../src/charts/options";
+import { timeLabels, valueRange } from "../src/charts/options";
 import { summary } from "../src/charts/summary";
 import { withoutThreshold } from "../src/parts/expression";
 
@@ -29,6 +29,12 @@ test.each([
   ["sum(rate(a[1m])) / sum(rate(b[1m])) > 0.02", "sum(rate(a[1m])) / sum(rate(b[1m]))", 0.02], ["up == 0", "up", 0], ["a >= bool 1e3", "a", 1000], ["a < -1", "a", -1],
   ["absent(up)", "absent(up)", null], ["sum(a > 3)", "sum(a > 3)", null], ["a > b", "a > b", null],
 ])("%s", (expr, left, threshold) => expect(withoutThreshold(expr)).toEqual({ expr: left, threshold }));
+
+test("a second's clock stands once on the axis of time", () => {
+  const labels = timeLabels([100, 100.5, 101, 101.5, 102], 0.5);
+  expect(labels.filter((label) => label !== "").length).toBe(3);
+  expect(new Set(labels.filter((label) => label !== "")).size).toBe(3);
+});
 
 test("zero is always in view", () => {
   expect(valueRange(90, 100)[0]).toBe(0);

@@ -34,8 +34,10 @@ export function readInk(): Ink {
   };
 }
 
-function timeLabels(splits: number[], step: number): string[] {
+export function timeLabels(splits: number[], step: number): string[] {
   return splits.map((split, index) => {
+    // A few seconds have splits within a second: its clock stands once.
+    if (step < 1 && split % 1 !== 0) return "";
     const instant = split * 1000;
     if (step >= 86_400) return day(instant).replace(/^\w+ /, "");
     const midnight = new Date(instant).getHours() === 0 && new Date(instant).getMinutes() === 0;

@@ -47,6 +47,7 @@ export const times = (ratio: number): string => String(Number(ratio.toPrecision(
 export function odds(nats: number): string {
   const value = Math.exp(nats);
   if (value >= 1e6) return "over a million to 1";
+  if (value <= 1e-6) return "under a millionth to 1";
   return `${value >= 10 ? count(Math.floor(value + 1e-6)) : times(value)} to 1`;
 }
 

@@ -14,9 +14,9 @@ help:
 	@echo "make web     the pages alone"
 	@echo "make bench   the measured seconds of the story, and the store and StatsD beside their peers, on this machine"
 	@echo "make fleet   deploys beside Debian's capistrano and ansible on 20 and 50 hosts in namespaces; needs root"
-	@echo "make crash   the store of samples: 1,000 kills, 1,000 power cuts, damage at every 4 kB, a bomb of labels in 512 MB; deploys killed everywhere"
+	@echo "make crash   the store of samples: 1,000 kills, 1,000 power cuts, damage at every 4 kB, a bomb of labels in 512 MB; deploys killed everywhere; paging: 1,000 kills"
 	@echo "make oracle  a million flags and contexts, ours beside the engine of Unleash's SDKs"
-	@echo "make alertmanager  Alertmanager's own acceptance suite on this server, when Go and the suite are installed"
+	@echo "make alertmanager  Alertmanager's own acceptance suite on this server, case by case"
 	@echo "make fuzz    every fuzz target for a minute"
 
 demo:
@@ -43,7 +43,7 @@ check:
 	npm --prefix web run check
 
 bench:
-	scripts/install.sh test
+	scripts/install.sh bench
 	$(MAKE) --no-print-directory build
 	npm --prefix e2e ci
 	npm --prefix e2e run bench
@@ -67,6 +67,7 @@ crash:
 	cargo test -p tenfold --test bomb -- --nocapture
 	cargo test -p tenfold --test handed_over
 	DEPLOY_KILL=all cargo test -p tenfold --test deploy_kill -- --nocapture
+	KILL_ROUNDS=1000 cargo test -p tenfold-app --test paging killed:: -- --nocapture
 
 # The pages first: the server carries them inside.
 build: web
@@ -89,8 +90,10 @@ oracle:
 	cargo test --release --manifest-path oracle/Cargo.toml -- --nocapture
 
 # Some two minutes, most of them waiting: its cases run in real time.
-alertmanager: build
-	node e2e/alertmanager/run.mjs
+alertmanager:
+	scripts/install.sh alertmanager
+	$(MAKE) --no-print-directory build
+	node e2e/alertmanager/run.mjs --require
 
 fuzz:
 	scripts/fuzz.sh 60

@@ -3,14 +3,14 @@
 # what it does. Run twice, it does nothing the second time. It never starts a
 # system service: the tests and the demo run their own servers on free ports.
 #
-#   scripts/install.sh demo|test|check|fleet
+#   scripts/install.sh demo|test|check|bench|fleet|alertmanager
 set -euo pipefail
 
 purpose=${1:-}
 case "$purpose" in
-demo | test | check | fleet) ;;
+demo | test | check | bench | fleet | alertmanager) ;;
 *)
-    echo "usage: scripts/install.sh demo|test|check|fleet" >&2
+    echo "usage: scripts/install.sh demo|test|check|bench|fleet|alertmanager" >&2
     exit 2
     ;;
 esac
@@ -44,12 +44,12 @@ fi
 need npm npm
 need cc gcc libc6-dev
 need make make
-if [ "$purpose" != check ]; then
+if [ "$purpose" != check ] && [ "$purpose" != alertmanager ]; then
     need git git ca-certificates
     need ngircd ngircd
     need postfix postfix
 fi
-if [ "$purpose" = test ]; then
+if [ "$purpose" = test ] || [ "$purpose" = bench ]; then
     need initdb postgresql
     need inspircd inspircd
     need sshd openssh-server
@@ -71,6 +71,20 @@ if [ "$purpose" = test ]; then
     python3 -c 'import ensurepip' >/dev/null 2>&1 || packages+=(python3-venv)
     need fusermount3 fuse3
     need curl curl
+fi
+
+# Nothing is tested against it; checks are measured beside it.
+if [ "$purpose" = bench ]; then
+    need icinga2 icinga2-bin
+fi
+
+# Alertmanager's acceptance suite comes as source, and is compiled where it lies.
+if [ "$purpose" = alertmanager ]; then
+    need go golang-go
+    need amtool prometheus-alertmanager
+    need curl curl
+    [ -d /usr/share/gocode/src/github.com/prometheus/alertmanager/test ] ||
+        packages+=(golang-github-prometheus-alertmanager-dev)
 fi
 
 # Hosts in namespaces, and what their deploys are measured beside.

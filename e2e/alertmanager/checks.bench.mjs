@@ -1,113 +1,136 @@
-// A thousand plugin checks, each looked at every second, by this server and by Debian's Nagios in one run, one after the other.
-// Prints checks a second, processor time of a check (the plugin's own among it) and how late looks began.
+// A thousand plugin checks, each looked at every second, by this server, Debian's Nagios and Debian's Icinga in one run, one
+// after the other, with the same plugin. The plugin notes when it began, so that looks are counted and timed alike for all:
+// how long after a second the next look at the same check came. Processor time is that of the server's processes and of the
+// plugins they have waited for. This server keeps status, duration and value of each look as series; the others keep nothing.
 //
-//   node e2e/alertmanager/checks.bench.mjs [CHECKS] [SECONDS]      TENFOLD_BIN names the program
-import { spawn, spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+//   node e2e/alertmanager/checks.bench.mjs [CHECKS] [SECONDS] [SERVERS]     TENFOLD_BIN names the program
+//
+// SERVERS are some of nagios,icinga,tenfold. The first row is a bare loop of posix_spawn, read and wait: no server can do with less.
+import { spawnSync } from 'node:child_process';
+import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, readSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { Server } from '../clients/server.mjs';
 import { until } from '../lib/wait.mjs';
+import { icinga, nagios } from './rivals.mjs';
 
-const [count = 1_000, seconds = 30] = process.argv.slice(2).map(Number);
-const PLUGIN = '/usr/lib/nagios/plugins/check_dummy';
-const NAGIOS = '/usr/sbin/nagios4';
-const STATS = ['/usr/sbin/nagios4stats', '/usr/bin/nagios4stats', '/usr/bin/nagiostats'].find(existsSync);
-const WARM_MS = 10_000;
+const [count, seconds] = [process.argv[2] ?? 1_000, process.argv[3] ?? 30].map(Number);
+const servers = (process.argv[4] ?? 'nagios,icinga,tenfold').split(',');
+const PLUGIN = 'tick';
+const BARE_LOOPS = 2_000;
+const WARM_MS = 15_000;
+const READY_MS = 60_000;
 const TICKS_A_SECOND = 100;
+/** A row of the plugin: its number and when it began, in nanoseconds. */
+const ROW_BYTES = 16;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Processor seconds of processes and of all their children that have ended. */
-function cpu(pids) {
-  const one = (pid) => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ').slice(11, 15).reduce((sum, n) => sum + Number(n), 0);
-  return pids.reduce((sum, pid) => sum + one(pid), 0) / TICKS_A_SECOND;
+/** The plugin, and the file that it notes its times in; others than root may have to read and write them. */
+function compiled() {
+  const folder = mkdtempSync(join(tmpdir(), 'tenfold-checks-'));
+  chmodSync(folder, 0o755);
+  const [plugin, rows] = [join(folder, PLUGIN), join(folder, 'rows')];
+  const { status, stderr, error } = spawnSync('cc', ['-O2', '-o', plugin, join(import.meta.dirname, 'tick.c')], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`the plugin cannot be compiled (Debian: gcc libc6-dev): ${error ?? stderr}`);
+  return { folder, plugin, rows };
 }
 
-function print(name, done, took, used, late) {
-  console.log(`| ${name} | ${(done / took).toFixed(0)} | ${((used * 1000) / done).toFixed(2)} | ${late} |`);
+/** Of a process and all below it: processor ticks, those of children it has waited for among them. */
+function used(root) {
+  const all = new Map();
+  for (const pid of readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name))) {
+    try {
+      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ').map(Number);
+      all.set(Number(pid), { parent: fields[1], ticks: fields.slice(11, 15).reduce((sum, n) => sum + n, 0) });
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  const below = (pid) => pid === root || (all.has(pid) && below(all.get(pid).parent));
+  return new Map([...all].filter(([pid]) => below(pid)).map(([pid, { ticks }]) => [pid, ticks]));
 }
 
-async function ours() {
-  const server = await Server.start();
-  const names = Array.from({ length: count }, (_, i) => `check-${i}`).values();
+/** Plugins come and go: who was there at both ends has waited for them. */
+function between(before, after) {
+  if (before.size === 0 || after.size === 0) throw new Error('the server has ended');
+  return [...after].filter(([pid]) => before.has(pid)).reduce((sum, [pid, ticks]) => sum + ticks - before.get(pid), 0) / TICKS_A_SECOND;
+}
+
+/** Rows that were written from one size of the file to another: by check, the milliseconds at which it was looked at. */
+function looks(file, from, to) {
+  const bytes = Buffer.alloc(to - from);
+  const opened = openSync(file, 'r');
+  readSync(opened, bytes, 0, bytes.length, from);
+  closeSync(opened);
+  const out = new Map();
+  for (let at = 0; at + ROW_BYTES <= bytes.length; at += ROW_BYTES) {
+    const [number, ns] = [Number(bytes.readBigInt64LE(at)), bytes.readBigInt64LE(at + 8)];
+    if (!out.has(number)) out.set(number, []);
+    out.get(number).push(Number(ns / 1_000n) / 1_000);
+  }
+  return out;
+}
+
+/** By how much the next look at a check was later than a second after the one before. */
+function late(times) {
+  const all = [...times.values()].flatMap((of) => {
+    const sorted = of.toSorted((a, b) => a - b);
+    return sorted.slice(1).map((at, i) => Math.max(0, at - sorted[i] - 1_000));
+  });
+  all.sort((a, b) => a - b);
+  const at = (share) => (all[Math.min(Math.floor(all.length * share), all.length - 1)] ?? Number.NaN).toFixed(0);
+  return `${at(0.5)} / ${at(0.99)} / ${at(1)}`;
+}
+
+async function tenfold({ folder, plugin, rows }) {
+  const server = await Server.start(`[checks]\nplugin_dirs = ["${folder}"]\n`);
+  const numbers = Array.from({ length: count }, (_, i) => i).values();
   const put = async () => {
-    for (const name of names) await server.api.put(`/api/checks/${name}`, { host: 'h', run: { plugin: ['check_dummy', '0', 'fine'] }, interval: '1s' });
+    for (const n of numbers) {
+      await server.api.put(`/api/checks/check-${n}`, { host: 'h', run: { plugin: [plugin, rows, String(n)] }, interval: '1s' });
+    }
   };
   await Promise.all(Array.from({ length: 8 }, put));
-  await pause(WARM_MS);
-  const began = performance.now();
-  const used = cpu([server.child.pid]);
-  const { done } = (await server.api.get('/api/checks')).scheduler;
-  await pause(seconds * 1000);
-  const after = (await server.api.get('/api/checks')).scheduler;
-  const late = `${after.late_p50_ms} / ${after.late_p99_ms} / ${after.late_max_ms}`;
-  print('tenfold', after.done - done, (performance.now() - began) / 1000, cpu([server.child.pid]) - used, late);
-  await server.stop();
-}
-
-/** Each service every second, two workers, no files of states and no logs of checks. */
-function nagios(folder) {
-  const object = join(folder, 'objects.cfg');
-  const common = 'check_period always\n max_check_attempts 3\n notifications_enabled 0\n contacts c\n notification_interval 0\n notification_period always\n';
-  const services = Array.from({ length: count }, (_, i) => `define service {\n host_name h\n service_description s${i}\n check_command dummy\n check_interval 1\n retry_interval 1\n ${common}}\n`);
-  writeFileSync(
-    object,
-    `define timeperiod {\n timeperiod_name always\n alias always\n ${['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'].map((day) => `${day} 00:00-24:00`).join('\n ')}\n}\n` +
-      `define command {\n command_name dummy\n command_line ${PLUGIN} 0 fine\n}\ndefine command {\n command_name none\n command_line /bin/true\n}\n` +
-      `define contact {\n contact_name c\n host_notifications_enabled 0\n service_notifications_enabled 0\n service_notification_period always\n host_notification_period always\n service_notification_commands none\n host_notification_commands none\n}\n` +
-      `define host {\n host_name h\n address 127.0.0.1\n ${common}}\n${services.join('')}`,
-  );
-  for (const name of ['results', 'rw']) mkdirSync(join(folder, name));
-  const file = (name) => join(folder, name);
-  const config = {
-    log_file: file('log'), cfg_file: object, object_cache_file: file('cache'), precached_object_file: file('precached'), status_file: file('status'),
-    status_update_interval: 5, command_file: file('rw/cmd'), lock_file: file('lock'), temp_file: file('tmp'), temp_path: folder, check_result_path: file('results'),
-    query_socket: file('rw/qh'), state_retention_file: file('retention'), retain_state_information: 0, interval_length: 1, check_workers: 2, nagios_user: 'nagios',
-    nagios_group: 'nagios', enable_notifications: 0, log_initial_states: 0, use_syslog: 0, check_for_updates: 0, service_check_timeout: 10, max_concurrent_checks: 0,
+  const own = async () => {
+    const { late_p50_ms, late_p99_ms, late_max_ms } = (await server.api.get('/api/checks')).scheduler;
+    return `${late_p50_ms} / ${late_p99_ms} / ${late_max_ms}`;
   };
-  writeFileSync(file('nagios.cfg'), Object.entries(config).map(([key, value]) => `${key}=${value}\n`).join(''));
-  const id = (flag) => Number(spawnSync('id', [flag, 'nagios'], { encoding: 'utf8' }).stdout);
-  for (const path of [folder, file('results'), file('rw')]) chownSync(path, id('-u'), id('-g'));
-  return file('nagios.cfg');
+  return { name: 'tenfold', pid: server.child.pid, own, stop: () => server.stop() };
 }
 
-/** The processes below this one, itself first. */
-function family(pid) {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
-  return [pid, ...children.flatMap((child) => family(Number(child)))];
-}
-
-async function theirs() {
-  if (!existsSync(NAGIOS) || !STATS) {
-    console.log('skipped: Nagios is not installed (Debian: nagios4-core)');
-    return;
+async function measure(start, made) {
+  writeFileSync(made.rows, '');
+  chmodSync(made.rows, 0o666);
+  const server = await start(made);
+  if (!server) return;
+  try {
+    await until(`${server.name} looks`, () => looks(made.rows, 0, statSync(made.rows).size).size === count, { within_ms: READY_MS, poll_ms: 1_000 });
+    await pause(WARM_MS);
+    const [began, from, before] = [performance.now(), statSync(made.rows).size, used(server.pid)];
+    await pause(seconds * 1_000);
+    const [after, to, took] = [used(server.pid), statSync(made.rows).size, (performance.now() - began) / 1_000];
+    const done = (to - from) / ROW_BYTES;
+    const cost = (between(before, after) * 1_000) / done;
+    console.log(`| ${server.name} | ${(done / took).toFixed(0)} | ${cost.toFixed(3)} | ${late(looks(made.rows, from, to))} | ${(await server.own?.()) ?? '-'} |`);
+  } finally {
+    await server.stop();
   }
-  const folder = mkdtempSync(join(tmpdir(), 'tenfold-nagios-'));
-  const config = nagios(folder);
-  const child = spawn(NAGIOS, [config], { stdio: 'ignore' });
-  await until('Nagios runs', () => existsSync(join(folder, 'status')));
-  await pause(WARM_MS);
-  const stats = (...names) => spawnSync(STATS, ['-c', config, '-m', '-D', ' ', '-d', names.join(',')], { encoding: 'utf8' }).stdout.trim().split(/\s+/).map(Number);
-  const pids = family(child.pid).slice(0, 3);
-  const began = performance.now();
-  const used = cpu(pids);
-  await pause(Math.max(seconds, 60) * 1000);
-  const took = (performance.now() - began) / 1000;
-  const spent = cpu(pids) - used;
-  const [inOneMinute, average, largest] = stats('NUMSACTSVCCHECKS1M', 'AVGACTSVCLAT', 'MAXACTSVCLAT');
-  print('Nagios', (inOneMinute / 60) * took, took, spent, `${average} (mean) / - / ${largest}`);
-  const ended = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGTERM');
-  await ended;
-  rmSync(folder, { recursive: true, force: true });
 }
 
-if (!existsSync(PLUGIN)) {
-  console.log('skipped: check_dummy is not installed (Debian: monitoring-plugins-basic)');
-  process.exit(0);
+const made = compiled();
+const argv = (number) => [made.plugin, made.rows, number];
+const starts = { nagios: () => nagios(count, argv), icinga: () => icinga(count, argv), tenfold };
+try {
+  console.log(`| ${count} checks a second, ${seconds} s | looks/s | CPU ms a look | next look later than a second, ms: median / p99 / largest | the server's own lateness |\n| --- | ---: | ---: | ---: | ---: |`);
+  writeFileSync(made.rows, '');
+  const bare = spawnSync(made.plugin, ['loop', String(BARE_LOOPS), made.rows, '0'], { encoding: 'utf8' });
+  console.log(`| a bare loop | - | ${bare.stdout.trim()} | - | - |`);
+  for (const name of servers) {
+    if (!starts[name]) throw new Error(`${name} is none of ${Object.keys(starts).join(', ')}`);
+    await measure(starts[name], made);
+  }
+} finally {
+  rmSync(made.folder, { recursive: true, force: true });
 }
-console.log(`| ${count} checks a second | checks/s | CPU ms a check | late ms: median / p99 / largest |\n| --- | ---: | ---: | ---: |`);
-await theirs();
-await ours();
 process.exit(0);

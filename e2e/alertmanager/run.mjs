@@ -1,6 +1,7 @@
 // Alertmanager's own acceptance suite, API v2 and amtool, against a running server. It comes with Debian's packages
 // golang-go and golang-github-prometheus-alertmanager-dev and is compiled where it lies; nothing of it is copied here.
-// Arguments choose cases: `node e2e/alertmanager/run.mjs TestRepeat`.
+// Arguments choose cases: `node e2e/alertmanager/run.mjs TestRepeat`. What is missing is told and skipped; with `--require`, as
+// `make alertmanager` calls it, that is a failure.
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
@@ -22,6 +23,8 @@ function found(name) {
 }
 
 const amtool = found('amtool');
+const required = process.argv.includes('--require');
+const chosen = process.argv.slice(2).filter((name) => name !== '--require');
 const missing = [
   [found('go'), 'golang-go'],
   [existsSync(join(GOPATH, 'src', SUITE)), 'golang-github-prometheus-alertmanager-dev'],
@@ -30,8 +33,8 @@ const missing = [
   [existsSync(TENFOLD), `${TENFOLD} (make build)`],
 ].filter(([there]) => !there);
 if (missing.length > 0) {
-  console.log(`skipped: Alertmanager's acceptance suite needs ${missing.map(([, name]) => name).join(', ')}`);
-  process.exit(0);
+  console.log(`${required ? 'not run' : 'skipped'}: Alertmanager's acceptance suite needs ${missing.map(([, name]) => name).join(', ')}`);
+  process.exit(required ? 1 : 0);
 }
 
 const home = mkdtempSync(join(tmpdir(), 'tenfold-suite-'));
@@ -47,8 +50,7 @@ function compile(name) {
 
 function cases(program, env) {
   const { stdout } = spawnSync(program, ['-test.list', '.'], { env, encoding: 'utf8' });
-  const wanted = process.argv.slice(2);
-  return stdout.split('\n').filter((name) => /^Test/.test(name) && !LEFT_OUT.test(name) && (wanted.length === 0 || wanted.includes(name)));
+  return stdout.split('\n').filter((name) => /^Test/.test(name) && !LEFT_OUT.test(name) && (chosen.length === 0 || chosen.includes(name)));
 }
 
 /** Runs cases and answers with those that failed, and all that was said. */
@@ -101,6 +103,7 @@ try {
     all += result.all;
   }
   console.log(`${passed} of ${all} cases of Alertmanager's acceptance suite`);
+  if (all === 0) console.log(`no case was run: ${chosen.length > 0 ? `the suite has none called ${chosen.join(', ')}` : 'its programs list none'}`);
   process.exitCode = all > 0 && passed === all ? 0 : 1;
 } finally {
   await pool.close();

@@ -3,15 +3,12 @@
 // processor time and peak memory of each server's process.
 //
 //   node e2e/alertmanager/storm.bench.mjs [ALERTS] [GROUPS...]     TENFOLD_BIN names the program
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { Agent, request } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { Agent } from 'node:http';
 import { createServer as listen } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 
-import { Server } from '../clients/server.mjs';
-import { until } from '../lib/wait.mjs';
+import { alertmanager } from './rivals.mjs';
+import { answer, eachRequest, post, tenfold } from './sides.mjs';
 
 const [alerts = 10_000, ...counts] = process.argv.slice(2).map(Number);
 const GROUPS = counts.length > 0 ? counts : [100, alerts];
@@ -24,24 +21,12 @@ const TICKS_A_SECOND = 100;
 async function receiver() {
   const seen = new Set();
   let messages = 0;
-  const server = listen((socket) => {
-    let waiting = Buffer.alloc(0);
-    socket.on('error', () => {});
-    socket.on('data', (chunk) => {
-      waiting = waiting.length > 0 ? Buffer.concat([waiting, chunk]) : chunk;
-      for (;;) {
-        const end = waiting.indexOf('\r\n\r\n');
-        if (end < 0) return;
-        const length = Number(/content-length: *([0-9]+)/i.exec(waiting.toString('latin1', 0, end))?.[1] ?? 0);
-        if (waiting.length < end + 4 + length) return;
-        const body = waiting.toString('utf8', end + 4, end + 4 + length);
-        for (const [, number] of body.matchAll(/"instance":"i-([0-9]+)"/g)) seen.add(number);
-        messages += 1;
-        waiting = waiting.subarray(end + 4 + length);
-        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
-      }
-    });
-  });
+  const taken = answer('200 OK');
+  const server = listen((socket) => eachRequest(socket, (body) => {
+    for (const [, number] of body.matchAll(/"instance":"i-([0-9]+)"/g)) seen.add(number);
+    messages += 1;
+    socket.write(taken);
+  }));
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return { url: `http://127.0.0.1:${server.address().port}/`, seen, messages: () => messages, close: () => server.close() };
 }
@@ -57,54 +42,9 @@ function figures(pid) {
   return { cpu: (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND, peak: Number(peak) / 1024 };
 }
 
-async function ours(url) {
-  const server = await Server.start();
-  const { secret } = await server.api.post('/api/tokens', { name: 'storm', kind: 'robot', role: 'deployer' });
-  await server.api.put('/api/routing', { yaml: config(url) });
-  return { name: 'tenfold', pid: server.child.pid, address: server.address, headers: { authorization: `Bearer ${secret}` }, stop: () => server.stop() };
-}
-
-async function theirs(url) {
-  const program = ['/usr/bin/prometheus-alertmanager', '/usr/local/bin/alertmanager'].find(existsSync);
-  if (!program) {
-    console.log('skipped: Alertmanager is not installed (Debian: prometheus-alertmanager)');
-    return undefined;
-  }
-  const folder = mkdtempSync(join(tmpdir(), 'tenfold-storm-'));
-  writeFileSync(join(folder, 'config.yml'), config(url));
-  const port = await new Promise((resolve) => {
-    const probe = listen().listen(0, '127.0.0.1', () => {
-      const free = probe.address().port;
-      probe.close(() => resolve(free));
-    });
-  });
-  const address = `127.0.0.1:${port}`;
-  const args = ['--config.file', join(folder, 'config.yml'), '--storage.path', folder, '--web.listen-address', address, '--cluster.listen-address='];
-  const child = spawn(program, args, { stdio: 'ignore' });
-  await until('Alertmanager answers', () => fetch(`http://${address}/-/ready`).then((r) => r.ok, () => false));
-  const stop = async () => {
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGTERM');
-    await ended;
-    rmSync(folder, { recursive: true, force: true });
-  };
-  return { name: 'Alertmanager', pid: child.pid, address, headers: {}, stop };
-}
-
-function post(server, agent, body) {
-  const [hostname, port] = server.address.split(':');
-  return new Promise((resolve, reject) => {
-    const headers = { ...server.headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
-    const asked = request({ hostname, port, path: '/api/v2/alerts', method: 'POST', headers, agent }, (answer) => {
-      answer.resume().on('end', () => (answer.statusCode === 200 ? resolve() : reject(new Error(`${server.name}: ${answer.statusCode}`))));
-    });
-    asked.on('error', reject).end(body);
-  });
-}
-
 async function storm(start, groups) {
   const sink = await receiver();
-  const server = await start(sink.url);
+  const server = await start(config(sink.url));
   if (!server) return sink.close();
   const now = new Date().toISOString();
   const bodies = [];
@@ -137,5 +77,5 @@ async function storm(start, groups) {
 }
 
 console.log(`| ${alerts} alerts | groups | sent s | all delivered s | messages | CPU s | peak MiB |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |`);
-for (const groups of GROUPS) for (const start of [theirs, ours]) await storm(start, groups);
+for (const groups of GROUPS) for (const start of [alertmanager, tenfold]) await storm(start, groups);
 process.exit(0);

@@ -40,7 +40,7 @@ export class Server {
     if (this.child.exitCode !== null) throw new Error(`the server ended: ${this.output}`);
   }
 
-  async token(name, kind, environment = 'production') {
+  async token(name, kind, environment = kind === 'metrics' ? undefined : 'production') {
     return (await this.api.post('/api/tokens', { name, kind, environment })).secret;
   }
 

@@ -297,7 +297,8 @@ test('checks, one of them, sources and rules', async () => {
   await page.getByRole('region', { name: 'Said' }).getByText('the disk is full').waitFor();
   await page.getByText('its results are sent from outside').waitFor();
   await look(page, 'check-narrow');
-  for (const [address, words] of [['/alerts/sources', 'nightly'], ['/alerts/rules', 'UploadErrors'], ['/alerts', 'Uploads fail']]) {
+  await server.ana.put('/api/rules/bare', { yaml: 'groups: [{name: bare, rules: [{alert: Bare, expr: "vector(1) > 2"}]}]' });
+  for (const [address, words] of [['/alerts/sources', 'nightly'], ['/alerts/rules', 'has no runbook'], ['/alerts', 'Uploads fail']]) {
     await page.goto(address);
     await page.getByText(words).first().waitFor();
     await look(page, `${address.slice(1).replaceAll('/', '-')}-narrow`);

@@ -1,6 +1,6 @@
 /** A believable hour of the demo: photos on six hosts, one deploy at its canary, one alert, one incident. */
 import { RAMPING, TRIPPED } from "./changes.ts";
-import type { Alert, Commit, ConsoleMessage, Dashboard, Deploy, Flag, FlagExplanation, FlagPreview, FlagSummary, Host, Incident, Marker, Now, Person, RecordEvent, Schedule, SchedulePreview, ScheduleSpan, Service, Suspect, Swap } from "../src/api/types";
+import type { Alert, Commit, ConsoleMessage, Dashboard, Deploy, Flag, FlagExplanation, FlagPreview, FlagSummary, Host, Incident, Marker, Now, Person, RecordEvent, Schedule, SchedulePreview, ScheduleSpan, Service, Shares, Suspect, Swap } from "../src/api/types";
 
 export const START = Date.now();
 const MIN = 60_000;
@@ -21,13 +21,13 @@ const STEPS = ["building", "staging", "canary", "promoting"];
 
 export function deploy(number: number, state: string, startedMs: number, tookMs: number | null, extra: Partial<Deploy> = {}): Deploy {
   const who = ["ana", "mei", "raj"][number % 3]!;
-  const reached = state === "canary" ? 2 : state === "building" ? 0 : STEPS.length;
+  const reached = state === "canary" ? 2 : state === "promoting" ? 3 : state === "building" ? 0 : STEPS.length;
   const commits = [0, 1, 2].slice(0, 1 + (number % 3)).map((n) => commit(60 - number + n));
   return {
     number, service: "photos", environment: "production", state, kind: "deploy", from_sha: sha(number - 1), to_sha: sha(number), from_deploy: number - 1,
     commits, commit_count: commits.length, actor: { kind: "person", id: who }, actor_name: who, started_at: ago(startedMs),
     finished_at: tookMs === null ? null : ago(startedMs - tookMs), digest: sha(number + 900),
-    removed: [], max_commits_exceeded: false, canary_steps: 1, canary_steps_passed: state === "succeeded" ? 1 : 0,
+    removed: [], max_commits_exceeded: false, max_commits: 20, canary_steps: 1, canary_steps_passed: state === "succeeded" ? 1 : 0,
     steps: STEPS.slice(0, reached + 1).map((name, index) => ({
       name, state: index < reached ? "done" : "running",
       started_at: ago(startedMs - index * 9000), finished_at: index < reached ? ago(startedMs - (index + 1) * 9000) : null,
@@ -67,7 +67,7 @@ export const SUSPECTS: Suspect[] = [
 ];
 
 export const ALERTS: Alert[] = [
-  { fingerprint: "a1b2c3d4e5f60718", rule: "PhotosErrors", group: "photos", annotations: {}, severity: "critical", state: "firing", labels: { alertname: "PhotosErrors", service: "photos", severity: "critical" }, summary: "More than 2 % of photos requests fail", description: "Uploads answer 502. People see a broken page.", service: "photos", environment: "production", value: 0.061, active_since: ago(12 * MIN), fired_at: ago(11 * MIN), runbook_url: "https://example.org/runbooks/photos-errors", incident: 3, suspects: SUSPECTS, acknowledged_by: "raj", expr: 'sum(rate(http_requests_total{code=~"5.."}[1m])) / sum(rate(http_requests_total[1m])) > 0.02' },
+  { fingerprint: "a1b2c3d4e5f60718", rule: "PhotosErrors", group: "photos", annotations: { links: "https://grafana.example.org/d/photos/photos?orgId=1&viewPanel=4&from=now-1h Grafana: errors of photos\nhttps://example.org/runbooks/photos-errors/what-to-look-at-first-when-uploads-answer-502-or-504" }, severity: "critical", state: "firing", labels: { alertname: "PhotosErrors", service: "photos", severity: "critical" }, flapping: { since: ago(26 * MIN), calm_at: ago(-7 * MIN), over_since: ago(90_000) }, further_incidents: [5], summary: "More than 2 % of photos requests fail", description: "Uploads answer 502. People see a broken page.", service: "photos", environment: "production", value: 0.061, active_since: ago(12 * MIN), fired_at: ago(11 * MIN), runbook_url: "https://example.org/runbooks/photos-errors", incident: 3, suspects: SUSPECTS, acknowledged_by: "raj", expr: 'sum(rate(http_requests_total{code=~"5.."}[1m])) / sum(rate(http_requests_total[1m])) > 0.02' },
   { fingerprint: "b2c3d4e5f6071829", rule: "PhotosSlow", group: "photos", annotations: {}, severity: "warning", state: "firing", labels: { alertname: "PhotosSlow", service: "photos", severity: "warning" }, summary: "p99 of photos is above 500 ms", service: "photos", environment: "production", value: 0.61, active_since: ago(14 * MIN), fired_at: ago(9 * MIN), suspects: [], expr: "histogram_quantile(0.99, sum by (le) (rate(http_request_duration_seconds_bucket[1m]))) > 0.5" },
   { fingerprint: "c3d4e5f607182930", rule: "BackupHeartbeat", group: "backup", annotations: {}, severity: "warning", state: "unknown", labels: { alertname: "BackupHeartbeat" }, summary: "The nightly backup has not reported", service: null, value: null, active_since: ago(49 * MIN), suspects: [], expr: "time() - backup_last_success_seconds > 93600" },
   { fingerprint: "d4e5f60718293041", rule: "HostDown", group: "photos", annotations: {}, severity: "critical", state: "resolved", labels: { alertname: "HostDown", host: "host-4" }, summary: "host-4 does not answer", service: "photos", environment: "production", value: 0, active_since: ago(300 * MIN), fired_at: ago(299 * MIN), resolved_at: ago(291 * MIN), suspects: [], expr: "up == 0" },
@@ -89,7 +89,7 @@ const steps14 = (): Schedule["next"] => Array.from({ length: 4 }, (_, index) => 
   return { schedule: "photos-primary", person: { login: who.login, name: who.name, kind: who.kind }, since: new Date(from).toISOString(), until: new Date(START + ((index + 1) * 4 - 3) * 86_400_000).toISOString() };
 });
 export const SCHEDULES: Schedule[] = [{
-  name: "photos-primary", timezone: "Europe/Berlin", plan: { timezone: "Europe/Berlin", rotation: { people: ["ana", "raj"], start: "2026-01-05T10:00:00", shift_length: "1w" } },
+  name: "photos-primary", timezone: "Europe/Berlin", plan: { timezone: "Europe/Berlin", rotation: { people: ["ana", "raj"], start: "2026-01-05T10:00:00", shift_length: "1w" }, min_rest_hours: 11, handoff: { digest: true, channel: "photos-room" } },
   layers: [{ name: "rotation", timezone: "Europe/Berlin", people: ["ana", "raj"], start: "2026-01-05T10:00:00", shift_length: "1w", handoff: "every week on Monday at 10:00 Europe/Berlin", restrictions: [] }], people: ["ana", "raj"], version: 1,
   overrides: [{ id: 1, kind: "replace", person: "mei", start: new Date(START + 26 * 3_600_000).toISOString(), end: new Date(START + 34 * 3_600_000).toISOString(), by: "ana" }],
   on_call: steps14()[0] ?? null, next: steps14(),
@@ -109,6 +109,12 @@ export const PREVIEW: SchedulePreview = {
   spans: [span(0, 1, ["ana"]), span(1, 1.5, ["mei"], { overrides: [1] }), span(1.5, 5, ["ana"]), span(5, 8, ["raj"]), span(8, 9, ["raj", "mei"]), span(9, 10, []), span(10, 14, ["ana"])],
   short_rests: [{ person: "ana", from: new Date(START + DAY).toISOString(), to: new Date(START + 1.2 * DAY).toISOString(), min_rest_hours: 11 }],
 };
+const load = (index: number, hours: [number, number, number, number], pages: number, night_pages: number): Shares["people"][number] => {
+  const { login, name, kind, timezone } = PEOPLE[index]!;
+  const [total, night, weekend, holiday] = hours.map((hour) => hour * 3_600_000) as [number, number, number, number];
+  return { person: { login, name, kind }, timezone, total_ms: total, night_ms: night, weekend_ms: weekend, holiday_ms: holiday, pages, night_pages };
+};
+export const SHARES: Shares = { schedule: "photos-primary", from: ago(84 * DAY), to: ago(0), people: [load(0, [1012, 380, 288, 24], 31, 9), load(1, [1004, 372, 290, 0], 18, 2)] };
 export const SWAPS: Swap[] = [{
   id: 3, schedule: "photos-primary", state: "open", from: "raj", with: "ana", give_start: PREVIEW.spans[3]!.since, give_end: PREVIEW.spans[3]!.until,
   take_start: PREVIEW.spans[6]!.since, take_end: PREVIEW.spans[6]!.until,
@@ -207,10 +213,10 @@ export const ROOM: ConsoleMessage[] = EVENTS.slice(-14).map((row) => ({ seq: row
 
 const figure = (value: number | null, n: number, unit: string): Now["change_fail_rate"] => ({ value, n, unit, events: [62, 63, 60], open: 0 });
 export function now(empty: boolean): Now {
-  if (empty) return { at: new Date().toISOString(), on_call: [], deploys: { value: 0, n: 0, unit: "deploys", events: [], open: 0 }, last_deploy: null, deploys_today: 0, week: { deploys: 0, changes: 0, people: 0, sentence: "No deploy in the last 7 days." }, change_fail_rate: { value: null, n: 0, unit: "ratio", events: [], open: 0 }, recovery_ms: { value: null, n: 0, unit: "ms", events: [], open: 0 }, lead_time_ms: { value: null, n: 0, unit: "ms", events: [], open: 0 }, firing: { critical: 0, warning: 0, unknown: 0 }, troubles: [], running: [], alerts: [], hosts: [], incidents: [] };
+  if (empty) return { at: new Date().toISOString(), on_call: [], deploys: { value: 0, n: 0, unit: "deploys", events: [], open: 0 }, last_deploy: null, deploys_today: 0, week: { deploys: 0, changes: 0, people: 0, sentence: "No deploy in the last 7 days." }, change_fail_rate: { value: null, n: 0, unit: "ratio", events: [], open: 0 }, recovery_ms: { value: null, n: 0, unit: "ms", events: [], open: 0 }, lead_time_ms: { value: null, n: 0, unit: "ms", events: [], open: 0 }, firing: { critical: 0, warning: 0, unknown: 0 }, troubles: [], running: [], alerts: [], alerts_more: 0, hosts: [], incidents: [] };
   return {
     at: new Date().toISOString(), on_call: [SCHEDULES[0]!.on_call!], deploys: figure(67, 67, "deploys"), last_deploy: DEPLOYS[1]!, deploys_today: 14, week: { deploys: 67, changes: 496, people: 3, sentence: "67 deploys of 496 changes by 3 people" },
     change_fail_rate: figure(0.0303, 66, "ratio"), recovery_ms: figure(312_000, 2, "ms"), lead_time_ms: figure(5_400_000, 67, "ms"),
-    firing: { critical: 1, warning: 1, unknown: 1 }, troubles: [{ part: "chat", text: "irc is away: connection refused; announcements wait for it" }], running: DEPLOYS.filter(({ state }) => ["canary", "promoting"].includes(state)), alerts: ALERTS.filter(({ state }) => state !== "resolved"), hosts: HOST_LIST, incidents: INCIDENTS,
+    firing: { critical: 6, warning: 185, unknown: 1 }, troubles: [{ part: "chat", text: "irc is away: connection refused; announcements wait for it" }], running: DEPLOYS.filter(({ state }) => ["canary", "promoting"].includes(state)), alerts: ALERTS.filter(({ state }) => state !== "resolved"), alerts_more: 212, hosts: HOST_LIST, incidents: INCIDENTS,
   };
 }

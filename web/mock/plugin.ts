@@ -2,6 +2,7 @@
 import { checkList, checkNamed, why } from "./checks.ts";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Connect, Plugin } from "vite";
+import * as a from "./alerts.ts";
 import * as c from "./changes.ts";
 import * as d from "./data.ts";
 import * as shipped from "./deploys.ts";
@@ -43,14 +44,8 @@ function events(query: URLSearchParams, empty: boolean): { items: unknown[] } {
   return { items: rows.slice(0, Number(query.get("limit") ?? 100)) };
 }
 
-const RULES = [{ name: "photos", interval_ms: 5000, last_evaluation: d.ago(2000), file: "photos", took_ms: 2, rules: d.ALERTS.map((alert) => ({ name: alert.rule, kind: "alerting", health: "ok", expr: alert.expr, for_ms: 60_000, labels: { severity: alert.severity }, state: alert.state, last_evaluation: d.ago(2000) })) }];
 const TOKENS = [{ id: "t1", name: "host-1", kind: "agent", environment: "production", created_at: d.ago(9e8), last_used_at: d.ago(2000) }, { id: "t2", name: "photos server", kind: "client", environment: "production", created_at: d.ago(8e8), last_used_at: d.ago(4000) }];
 const TARGETS = [1, 2, 3, 4, 5, 6].map((n) => ({ job: "photos", instance: `127.0.0.1:90${n}0`, host: `host-${n}`, url: `http://127.0.0.1:90${n}0/metrics`, health: n === 5 ? "down" : "up", last_scrape: d.ago(3000), duration_ms: 4 + n, error: n === 5 ? "connection refused" : null }));
-const NOISE = [{ team: "web", cost: 31, rules: [
-  { rule: "HighErrorRate", group: "photos", file: "photos", incidents: 6, pages: 13, wakes: 5, cost: 28, action: 1, no_action: 4, unsaid: 1, kinds: { threshold: 4, action: 1 } },
-  { rule: "nightly", group: "/received", file: "", incidents: 2, pages: 3, wakes: 0, cost: 3, action: 0, no_action: 0, unsaid: 2, kinds: {} },
-] }, { team: "", cost: 1, rules: [{ rule: "DiskFull", group: "hosts", file: "hosts", incidents: 1, pages: 1, wakes: 0, cost: 1, action: 1, no_action: 0, unsaid: 0, kinds: { action: 1 } }] }];
-const DRAFTS = { rule: "HighErrorRate", file: "photos", from: d.ago(6048e5), to: d.ago(0), step_ms: 60_480, now: { change: "", expr: "errors > 5", for: "10s", fires: 14, missed: [] }, drafts: [{ change: "for: 5m", expr: "errors > 5", for: "5m", fires: 3, missed: [] }, { change: "expr: errors > 7.5", expr: "errors > 7.5", for: "10s", fires: 1, missed: [3] }] };
 const SOURCES_OF_ALERTS = [
   { name: "grafana", spec: { kind: "grafana" }, address: "https://tenfold.example.org/hooks/alerts/grafana", last_at: d.ago(40_000), taken: 214, refused: 0, refusal: "" },
   { name: "nightly", spec: { kind: "webhook", service: "photos", environment: "production" }, address: "https://tenfold.example.org/hooks/alerts/nightly", last_at: null, taken: 0, refused: 3, refusal: "the signature does not fit" },
@@ -73,7 +68,7 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
     ["GET", /^\/api\/tokens$/, () => list(TOKENS, empty)],
     ["POST", /^\/api\/tokens$/, (_p, _q, body) => ({ id: "t3", ...body, secret: "tf_example_only" })],
     ["GET", /^\/api\/services$/, () => list(d.SERVICES, empty)],
-    ["GET", /^\/api\/services\/(.+)\/next$/, ([name]) => shipped.next(name ?? "")],
+    ["GET", /^\/api\/services\/(.+)\/next$/, ([name], query) => shipped.next(name ?? "", query.get("environment") ?? "production")],
     ["GET", /^\/api\/hosts$/, () => list(d.HOST_LIST, empty)],
     ["GET", /^\/api\/deploys$/, (_p, query) => (empty ? list([], true) : shipped.listed(query))],
     ["GET", /^\/api\/deploys\/(\d+)$/, ([n]) => found(d.DEPLOYS, (one) => one.number === Number(n))],
@@ -109,22 +104,28 @@ function handlers(empty: boolean): [string, RegExp, Handler][] {
       flag.environments.production!.enabled = Boolean(body.enabled);
       return flag;
     }],
-    ["GET", /^\/api\/alerts$/, () => list(d.ALERTS, empty)],
+    ["GET", /^\/api\/alerts$/, (_p, query) => a.listed(query, empty)],
+    ["POST", /^\/api\/alerts\/why-not$/, (_p, _q, body) => a.whyNot(String(body.for))],
     ["GET", /^\/api\/alerts\/(.+)\/why$/, ([fingerprint]) => why(fingerprint ?? "")],
-    ["GET", /^\/api\/noise\/drafts$/, () => DRAFTS],
-    ["GET", /^\/api\/noise$/, () => ({ from: d.ago(6048e5), to: d.ago(0), teams: empty ? [] : NOISE })],
+    ["GET", /^\/api\/alerts\/([^/]+)$/, ([fingerprint]) => found(a.ALL, (one) => one.fingerprint === fingerprint)],
+    ["GET", /^\/api\/noise\/drafts$/, () => a.DRAFTS],
+    ["POST", /^\/api\/noise\/drafts$/, () => a.PUT],
+    ["POST", /^\/api\/rules\/[^/]+\/undo$/, () => ({ ...a.PUT, text: "photos is what it was before" })],
+    ["GET", /^\/api\/noise$/, () => ({ from: d.ago(6048e5), to: d.ago(0), teams: empty ? [] : a.NOISE })],
     ["GET", /^\/api\/alert-sources$/, () => list(SOURCES_OF_ALERTS, empty)],
     ["GET", /^\/api\/checks$/, () => checkList(empty)],
     ["GET", /^\/api\/checks\/(.+)$/, ([name]) => checkNamed(name ?? "")],
-    ["GET", /^\/api\/rules$/, () => list(RULES, empty)],
+    ["GET", /^\/api\/rules$/, () => list(a.RULES, empty)],
     ["GET", /^\/api\/mutes$/, () => list([{ id: 1, matchers: [{ name: "alertname", op: "=", value: "PhotosSlow" }], reason: "resizing the disks", kind: "silence", state: "active", holds: true, recurs: [], recurs_text: "", created_by: "raj", created_by_name: "Raj", created_at: new Date(Date.now() - 600_000).toISOString(), updated_at: new Date(Date.now() - 600_000).toISOString(), starts_at: new Date(Date.now() - 600_000).toISOString(), expires_at: new Date(Date.now() + 3_000_000).toISOString() }], empty)],
     ["GET", /^\/api\/mutes\/calendar$/, () => ({ items: empty ? [] : [{ mute: 1, from: new Date(Date.now() - 600_000).toISOString(), to: new Date(Date.now() + 3_000_000).toISOString() }], left_out: 0 })],
     ["GET", /^\/api\/schedules$/, () => list(d.SCHEDULES, empty)],
     ["GET", /^\/api\/schedules\/[^/]+\/preview$/, () => d.PREVIEW],
     ["POST", /^\/api\/schedules\/[^/]+\/preview$/, () => d.PREVIEW],
     ["GET", /^\/api\/schedules\/[^/]+\/digest$/, () => ({ schedule: "photos-primary", from: d.PREVIEW.from, to: d.PREVIEW.to, fired: ["HighErrorRate fires for photos"], muted: [], pages: 2, open: ["incident 4: p99 of photos is above 500 ms"], short_rests: [] })],
+    ["GET", /^\/api\/schedules\/[^/]+\/fairness$/, () => d.SHARES],
+    ["POST", /^\/api\/(?:schedules|people)\/[^/]+\/calendar$/, () => ({ url: "https://tenfold.example.org/calendar/photos-primary/5f2c91a04e7b3d6688c1f0a2d94be731/shifts.ics" })],
     ["GET", /^\/api\/swaps$/, () => list(d.SWAPS, empty)],
-    ["GET", /^\/api\/policies$/, () => list([{ name: "photos", steps: [{ delay_ms: 0, targets: [{ kind: "schedule", name: "photos-primary" }] }, { delay_ms: 300_000, targets: [{ kind: "person", name: "raj" }] }], repeat: 2 }], empty)],
+    ["GET", /^\/api\/policies$/, () => list([{ name: "photos", steps: [{ delay_ms: 300_000, targets: [{ kind: "schedule", name: "photos-primary" }] }, { delay_ms: 600_000, targets: [{ kind: "person", name: "raj" }] }], repeat: 2 }], empty)],
     ["GET", /^\/api\/incidents$/, (_p, q) => list(d.INCIDENTS.filter(({ state }) => !q.get("state") || state === q.get("state")), empty)],
     ["GET", /^\/api\/incidents\/(\d+)$/, ([n]) => found(d.INCIDENTS, (one) => one.number === Number(n))],
     ["GET", /^\/api\/incidents\/(\d+)\/timeline$/, () => ({ items: d.EVENTS.slice(-13, -3).map((row) => ({ ...row, phase: PHASES[row.kind.split(".")[0]!] ?? "other" })) })],

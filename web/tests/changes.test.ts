@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { JudgeReport } from "../src/api/types";
-import { evidenceLines, neededWords, odds, ratioWords } from "../src/parts/judge";
+import { bandsOf, colourOf } from "../src/charts/summary";
+import { evidenceLines, neededWords, odds, ratioWords, sideLines } from "../src/parts/judge";
 import { asked, conditionWords, figure } from "../src/pages/flags/Guard";
 import { guardOf, NO_GUARD } from "../src/pages/flags/guardForm";
 import { readSteps } from "../src/pages/flags/rampSteps";
@@ -34,7 +35,10 @@ describe("what the judge saw", () => {
   it("is drawn in powers of ten, with the heights at which it speaks", () => {
     const { times, lines } = evidenceLines(REPORT);
     expect(times).toEqual([5, 10]);
-    expect(lines.map(({ label, limit }) => [label, Boolean(limit)])).toEqual([["worse", false], ["not worse", false], ["called worse at", true], ["called not worse at", true]]);
+    expect(lines.map(({ label, limit }) => [label, Boolean(limit)])).toEqual([
+      ["worse", false], ["not worse", false], ["called worse at", true], ["called not worse at", true], ["more failures", false], ["slower", false],
+    ]);
+    expect(lines.slice(4).map(({ values }) => values[1]), "both parts, where both are judged").toEqual([6 / Math.LN10, 0]);
     expect(lines[0]!.values[1]).toBeCloseTo(Math.log10((Math.exp(6) + 1) / 2));
     expect(lines[1]!.values[1]).toBe(-2);
     expect(lines[2]!.values).toEqual([2, 2]);
@@ -42,6 +46,29 @@ describe("what the judge saw", () => {
     expect(evidenceLines({ ...REPORT, series: [] }).lines).toEqual([]);
     const alone = { ...REPORT, series: [{ at_ms: 5000, errors: 6, promote: -40 }] };
     expect(evidenceLines(alone).lines[0]!.values[0], "latency is not judged").toBeCloseTo(6 / Math.LN10);
+    expect(evidenceLines(alone).lines).toHaveLength(4);
+  });
+  it("is drawn for both sides, with the interval of the ratio as a band", () => {
+    const bin = (bad: number, total: number, others: number, all: number) => ({ canary: { events: bad, total }, control: { events: others, total: all } });
+    const point = { errors: 0, promote: 0 };
+    const { rates, ratio } = sideLines({
+      ...REPORT,
+      series: [
+        { ...point, at_ms: 1000 },
+        { ...point, at_ms: 5000, sides: { seen: bin(1, 10, 0, 100), ratio_low: 0 } },
+        { ...point, at_ms: 10_000, sides: { seen: bin(3, 20, 10, 200), ratio_low: 0.4, ratio_high: 40 } },
+        { ...point, at_ms: 15_000, sides: { seen: bin(3, 20, 10, 300), ratio_low: 0.5, ratio_high: 8 } },
+      ],
+    }, "Canary", "Others");
+    expect(rates.times, "what was kept before has no sides").toEqual([5, 10, 15]);
+    expect(rates.lines).toEqual([{ label: "Canary", values: [0.1, 0.2, null] }, { label: "Others", values: [0, 0.1, 0] }]);
+    expect(ratio.lines.map(({ label }) => label)).toEqual(["ratio", "at most", "at least", "tolerated"]);
+    expect(ratio.lines[0]!.values.map((value) => (value === null ? null : Number(value.toFixed(2))))).toEqual([null, 3, 4.5]);
+    expect(ratio.lines[1]!.values, "what was believable at first does not press down what is believable now").toEqual([8, 8, 8]);
+    expect(bandsOf(ratio.lines)).toEqual([[1, 2]]);
+    expect(ratio.lines.map((_, index) => colourOf(ratio.lines, index))).toEqual([0, 0, 0, 3]);
+    expect(sideLines(REPORT, "Canary", "Others").rates.lines).toEqual([]);
+    expect(bandsOf(rates.lines)).toEqual([]);
   });
   it("is said with its interval and what is lacking", () => {
     expect(ratioWords(REPORT)).toBe("4.2 times as often (2.1 to 8.8)");

@@ -1,13 +1,15 @@
 import { describe, expect, it } from "vitest";
-import type { Deploy, DeployHost, Host, LogLine } from "../src/api/types";
-import { whyNotApprove } from "../src/pages/deploys/DeployActions";
+import type { Deploy, DeployHost, Host, LogLine, NextDeploy, Train } from "../src/api/types";
+import { goesForward, whyNotApprove, whyNotHold } from "../src/pages/deploys/DeployActions";
+import { scoreWords, tickedWords } from "../src/pages/deploys/Expects";
 import { changed, isFiltered, older, PAGE, readFilters, ROWS_MAX, STATES, toQuery } from "../src/pages/deploys/log/filters";
 import { lockOf, NO_LOCK } from "../src/pages/deploys/lockForm";
 import { isFor, keepsOut } from "../src/pages/deploys/locks";
 import { asText, filterLines, SERVER, speakers } from "../src/pages/deploys/run/lines";
-import { filterHosts, summary, troubles } from "../src/parts/deployHosts";
+import { awayWords, filterHosts, hostLook, summary, troubles } from "../src/parts/deployHosts";
 import { groups } from "../src/pages/deploys/service/groups";
 import { planned, stages } from "../src/pages/deploys/service/stages";
+import { trainInTheWay, whyNot } from "../src/pages/deploys/whyNot";
 
 const NOW = Date.parse("2026-11-26T12:00:40Z");
 const filtersOf = (search: string) => {
@@ -108,6 +110,12 @@ describe("hosts of a deploy", () => {
   it("are counted by state, trouble first", () => {
     expect(summary(hosts).map(({ state, count }) => [state, count])).toEqual([["failed", 2], ["unreachable", 1], ["healthy", 3]]);
   });
+  it("that do not answer are a kind of their own", () => {
+    const some = [...hosts, { ...host("web-5", "healthy"), away_since: "2026-11-26T12:00:00Z" }];
+    expect(summary(some).map(({ state, count, word }) => [state, count, word])).toEqual([["failed", 2, "Failed"], ["away", 1, "Does not answer"], ["unreachable", 1, "Unreachable"], ["healthy", 3, "Healthy"]]);
+    expect(filterHosts(some, "away", "").map(({ host: name }) => name)).toEqual(["web-5"]);
+    expect(filterHosts(some, "healthy", "")).toHaveLength(3);
+  });
   it("are found by state, canary, name and message", () => {
     const names = (state: string, text = ""): string[] => filterHosts(hosts, state, text).map(({ host: name }) => name);
     expect(names("failed")).toEqual(["web-2", "web-10"]);
@@ -118,6 +126,64 @@ describe("hosts of a deploy", () => {
   });
   it("say alike once, and only those in trouble", () => {
     expect(troubles(hosts)).toEqual([{ message: "no room", look: "critical", hosts: ["web-2", "web-10"] }, { message: "away", look: "unknown", hosts: ["db-1"] }]);
+  });
+});
+
+describe("a host that does not answer", () => {
+  it("says so at once, and how long it is waited for", () => {
+    const away = { ...host("web-1", "activating"), away_since: "2026-11-26T12:00:34Z", unreachable_at: "2026-11-26T12:00:54Z" };
+    expect(hostLook(away)).toEqual(["unknown", "Does not answer"]);
+    expect(awayWords(away, NOW)).toMatch(/^since .*:34, unreachable in 14 s$/);
+    expect(awayWords(away, NOW + 60_000)).not.toContain("unreachable");
+    expect([awayWords(host("web-1", "healthy"), NOW), hostLook(host("web-1", "healthy"))[0]]).toEqual([null, "ok"]);
+  });
+});
+
+describe("the button of a card", () => {
+  const member = (login: string, good = false) => ({ login, name: login, good, shown: false });
+  const train = (change: Partial<Train>): Train => ({ service: "photos", environment: "production", phase: "boarding", deploy: null, members: [member("ana")], waiting: [], hold: null, trouble: null, moved_at: "", ...change }) as Train;
+  const next = (change: object): NextDeploy => ({ next: { sha: "4f2c91a" }, added: [{}], removed: [], current: null, ...change }) as unknown as NextDeploy;
+  it("says that a train is in the way, as the server would", () => {
+    expect(trainInTheWay(undefined, "mei")).toBeNull();
+    expect(trainInTheWay(train({}), "ana")).toBeNull();
+    expect(trainInTheWay(train({}), "mei")).toContain("join it");
+    expect(trainInTheWay(train({ phase: "rolling" }), "ana")).toContain("under way");
+    expect(trainInTheWay(train({ phase: "checking", members: [member("ana"), member("raj", true)] }), "mei")).toBe("ana did not say good yet.");
+    expect(trainInTheWay(train({ phase: "checking", members: [member("raj", true)] }), "mei")).toBeNull();
+    expect(trainInTheWay(train({ hold: { name: "Raj", why: "lunch" } }), "ana")).toBe("Raj holds the train: lunch");
+    expect(trainInTheWay(train({ trouble: { name: "Raj", why: "errors" } }), "ana")).toContain("uh-oh");
+  });
+  it("tells what an admin may pass over from what nobody may", () => {
+    expect(whyNot(next({}), undefined, "mei")).toBeNull();
+    expect(whyNot(next({}), train({}), "mei")?.passable).toBe(true);
+    expect(whyNot(next({ closed: { why: "the weekend", opens_at: null } }), undefined, "mei")).toEqual({ why: "Closed: the weekend", passable: true });
+    expect(whyNot(next({ running: { number: 7 } }), train({ phase: "rolling" }), "mei")).toEqual({ why: "Deploy 7 is under way.", passable: false });
+    expect(whyNot(undefined, undefined, "mei")?.passable).toBe(false);
+  });
+  it("takes along how much of the checklist was ticked", () => {
+    expect([tickedWords(0, 4), tickedWords(3, 4)]).toEqual(["", "3 of 4 of the checklist ticked"]);
+  });
+});
+
+describe("what is done with a deploy", () => {
+  it("is a way forward once it was taken back", () => {
+    const cases: [Parameters<typeof goesForward>[0], boolean][] = [
+      [{ kind: "deploy", state: "rolled_back", reverted_by: null }, true],
+      [{ kind: "deploy", state: "succeeded", reverted_by: 9 }, true],
+      [{ kind: "rollback", state: "succeeded", reverted_by: null }, true],
+      [{ kind: "rollback", state: "promoting", reverted_by: null }, false],
+      [{ kind: "deploy", state: "succeeded", reverted_by: null }, false],
+    ];
+    for (const [deploy, forward] of cases) expect(goesForward(deploy), JSON.stringify(deploy)).toBe(forward);
+  });
+  it("is not held in the middle of a hook", () => {
+    expect(whyNotHold({})).toBeNull();
+    expect(whyNotHold({ hook: "after_promote" })).toContain("after_promote");
+  });
+  it("is scored, or says why not", () => {
+    expect(scoreWords({ after_s: 600 }, true)).toBe("scored 600 s after the last host");
+    expect(scoreWords({ after_s: 600, replaced_by: 13 }, true)).toBe("deploy 13 took its place");
+    expect(scoreWords({ after_s: 600 }, false)).toContain("not scored");
   });
 });
 

@@ -36,6 +36,11 @@ test("a second's clock stands once on the axis of time", () => {
   expect(new Set(labels.filter((label) => label !== "")).size).toBe(3);
 });
 
+test("only midnight itself is named by its day", () => {
+  const midnight = new Date(2026, 10, 27).getTime() / 1000;
+  expect(timeLabels([-10, 0, 10, 20].map((second) => midnight + second), 10)).toEqual(["23:59:50", "27 Nov", "00:00:10", "00:00:20"]);
+});
+
 test("zero is always in view", () => {
   expect(valueRange(90, 100)[0]).toBe(0);
   expect(valueRange(null, null)).toEqual([0, 1]);

@@ -6,6 +6,11 @@ const step = (name: string, state: string, from: number, to: number | null): { n
 });
 const names = (rungs: { name: string; state: string }[]): string[] => rungs.map(({ name, state }) => `${name} ${state}`);
 
+test("a step in which nothing goes on is not said to run", () => {
+  const steps = [step("canary", "done", 0, 10), step("held", "running", 10, null)];
+  expect(names(ladder({ kind: "deploy", canary_steps: 1, state: "held", steps }))).toEqual(["Canary done", "Held stopped"]);
+});
+
 test("a running deploy shows what is still to come", () => {
   const steps = [step("queued", "done", 0, 10), step("building", "done", 10, 9000), step("staging", "running", 9000, null)];
   expect(names(ladder({ kind: "deploy", canary_steps: 1, state: "staging", steps }))).toEqual(["Build done", "Stage running", "Canary waiting", "Promote waiting"]);

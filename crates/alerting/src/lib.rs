@@ -5,6 +5,7 @@
 //! what comes out. One rule stands above the others here: *no data and a failed query are never read as healthy*.
 
 mod alertmanager;
+mod arrival;
 mod backtest;
 pub mod checks;
 mod fingerprint;
@@ -19,6 +20,7 @@ mod presence;
 mod recurrence;
 mod routes;
 mod routing;
+mod rule_edit;
 mod rules;
 mod state;
 mod suspects;
@@ -26,6 +28,7 @@ mod template;
 pub mod webhook;
 
 pub use alertmanager::{Imported, Note, import_alertmanager};
+pub use arrival::{APART_MS, Arrivals, Due, Occasion, TOGETHER_MS, Watched};
 pub use backtest::{Evaluated, Fire, fires};
 pub use fingerprint::fingerprint;
 pub use inhibit::{InhibitRule, InhibitSpec};
@@ -38,12 +41,13 @@ pub use presence::{Presence, presence};
 pub use recurrence::{parse_recurrence, show_recurrence};
 pub use routes::{GroupBy, Route, RouteDefaults, RouteSpec, RouteTree, RoutingError};
 pub use routing::{GlobalSpec, NamedIntervals, ReceiverSpec, Routing, RoutingSpec};
+pub use rule_edit::{RuleEdit, edit_rule, line_diff};
 pub use rules::{
-    AlertRule, GROUPS_MAX, Group, INTERVAL_DEFAULT_MS, RULES_PER_GROUP_MAX, RecordingRule, Rule, RuleError, RuleFile,
-    parse_rules, parse_rules_with, read_rules,
+    AlertRule, GROUPS_MAX, Group, INTERVAL_DEFAULT_MS, RECEIVED_GROUP, RULES_PER_GROUP_MAX, RecordingRule, Rule,
+    RuleError, RuleFile, parse_rules, parse_rules_with, read_rules,
 };
 pub use state::{
-    Alert, AlertState, Answer, Present, RuleState, SERIES_PER_RULE_MAX, StepError, Transition, TransitionKind,
+    Alert, AlertState, Answer, Present, RuleState, SERIES_PER_RULE_MAX, StepError, Transition, TransitionKind, arrive,
     close_all, step,
 };
 pub use suspects::{Change, ChangeKind, SUSPECT_WINDOW_MS, Suspect, rank_suspects};

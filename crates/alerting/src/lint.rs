@@ -1,4 +1,7 @@
-//! What an alert needs so that the person it wakes can act: a runbook, somebody who owns it, and how bad it is.
+//! What an alert needs so that the person it wakes can act: a runbook, somebody who owns it, and how bad it is. And what is
+//! there twice, as promtool finds it.
+
+use std::collections::BTreeSet;
 
 use crate::rules::{Rule, RuleFile};
 
@@ -7,14 +10,17 @@ const RUNBOOK: [&str; 3] = ["runbook_url", "runbook", "playbook"];
 const OWNER: [&str; 3] = ["owner", "team", "squad"];
 const SEVERITY: [&str; 2] = ["severity", "priority"];
 
-/// What is missing on an alert.
+/// What is missing on a rule, or wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub group: String,
+    /// The rule's place in its group.
+    pub rule: usize,
+    /// The name of the alert, or of what is recorded.
     pub alert: String,
     /// Line of the rule's expression.
     pub line: u64,
-    /// `runbook`, `owner` or `severity`.
+    /// `runbook`, `owner`, `severity` or `duplicate`.
     pub check: &'static str,
     pub message: String,
 }
@@ -22,8 +28,16 @@ pub struct Finding {
 /// The findings of a file, in its order. A label that is set to the empty text counts as missing.
 pub fn lint(file: &RuleFile) -> Vec<Finding> {
     let mut out = Vec::new();
+    let mut seen = BTreeSet::new();
     for group in &file.groups {
-        for rule in &group.rules {
+        for (index, rule) in group.rules.iter().enumerate() {
+            if !seen.insert(identity(rule)) {
+                let (alert, line) = (rule.name().to_owned(), rule.line());
+                let message =
+                    "is there twice with the same labels; rename one of the two, or give it a label".to_owned();
+                let group = group.name.clone();
+                out.push(Finding { group, rule: index, alert, line, check: "duplicate", message });
+            }
             let Rule::Alert(alert) = rule else { continue };
             let label =
                 |names: &[&str]| names.iter().any(|n| alert.labels.get(*n).is_some_and(|t| !t.source().is_empty()));
@@ -33,6 +47,7 @@ pub fn lint(file: &RuleFile) -> Vec<Finding> {
             let mut missing = |check, message: String| {
                 out.push(Finding {
                     group: group.name.clone(),
+                    rule: index,
                     alert: alert.alert.clone(),
                     line: alert.line,
                     check,
@@ -53,9 +68,26 @@ pub fn lint(file: &RuleFile) -> Vec<Finding> {
     out
 }
 
+/// Whether it records, its name and its own labels.
+fn identity(rule: &Rule) -> (bool, &str, Vec<(&str, &str)>) {
+    match rule {
+        Rule::Alert(r) => (false, &r.alert, r.labels.iter().map(|(n, t)| (n.as_str(), t.source())).collect()),
+        Rule::Record(r) => (true, &r.record, r.labels.iter().collect()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn says_what_is_there_twice() {
+        let yaml = "groups:\n- name: a\n  rules:\n  - {record: x, expr: up}\n  - {record: x, expr: up, labels: {y: z}}\n- name: b\n  rules:\n  - {record: x, expr: down}\n  - {alert: x, expr: down}\n";
+        let found = lint(&crate::parse_rules(yaml).unwrap());
+        let twice: Vec<_> =
+            found.iter().filter(|f| f.check == "duplicate").map(|f| (f.group.as_str(), f.line)).collect();
+        assert_eq!(twice, [("b", 8)]);
+    }
 
     #[test]
     fn says_what_is_missing() {

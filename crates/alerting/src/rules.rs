@@ -14,8 +14,13 @@ use crate::template::Template;
 pub const INTERVAL_DEFAULT_MS: i64 = 5_000;
 /// The shortest interval a group may ask for.
 pub const INTERVAL_MIN_MS: i64 = 1_000;
-pub const GROUPS_MAX: usize = 200;
-pub const RULES_PER_GROUP_MAX: usize = 500;
+/// Groups of all files together.
+pub const GROUPS_MAX: usize = 1_000;
+pub const RULES_PER_GROUP_MAX: usize = 2_000;
+/// The group under which alerts that others send are listed.
+pub const RECEIVED_GROUP: &str = "/received";
+/// Bytes of the name of a label, a series or a group.
+const NAME_BYTES_MAX: usize = 200;
 /// Bytes of one rule file.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
 
@@ -133,9 +138,6 @@ struct RawRule {
     annotations: BTreeMap<String, Spanned<String>>,
 }
 
-/// Name and labels of the alerts of a file.
-type Identities = BTreeSet<(String, Vec<(String, String)>)>;
-
 fn wrong<T>(at: &Spanned<T>, key: &str, message: impl Into<String>) -> RuleError {
     RuleError { line: at.referenced.line(), key: key.to_owned(), message: message.into() }
 }
@@ -167,6 +169,10 @@ pub fn read_rules(yaml: &str, interval_ms: i64, errors: &mut Vec<RuleError>) -> 
         errors.push(whole(0, message));
         return file;
     }
+    // A file of nothing but comments has no rules, and is no mistake.
+    if yaml.lines().all(|line| matches!(line.trim_start().chars().next(), None | Some('#'))) {
+        return file;
+    }
     let raw: RawFile = match serde_saphyr::from_str(yaml) {
         Ok(raw) => raw,
         Err(e) => {
@@ -180,25 +186,22 @@ pub fn read_rules(yaml: &str, interval_ms: i64, errors: &mut Vec<RuleError>) -> 
         return file;
     }
     let mut names = BTreeSet::new();
-    let mut identities = BTreeSet::new();
     for group in raw.groups {
         if !names.insert(group.name.value.clone()) {
             errors.push(wrong(&group.name, "name", format!("the group `{}` is there twice", group.name.value)));
         }
-        file.groups.push(read_group(group, interval_ms, &mut identities, errors));
+        file.groups.push(read_group(group, interval_ms, errors));
     }
     file
 }
 
-fn read_group(
-    raw: RawGroup,
-    interval_default_ms: i64,
-    identities: &mut Identities,
-    errors: &mut Vec<RuleError>,
-) -> Group {
+fn read_group(raw: RawGroup, interval_default_ms: i64, errors: &mut Vec<RuleError>) -> Group {
     let name = raw.name.value.clone();
-    if name.is_empty() || name.len() > 200 || name.contains('/') {
-        errors.push(wrong(&raw.name, "name", "a group's name has 1 to 200 bytes and no `/`"));
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        errors.push(wrong(&raw.name, "name", format!("a group's name has 1 to {NAME_BYTES_MAX} bytes")));
+    }
+    if name == RECEIVED_GROUP {
+        errors.push(wrong(&raw.name, "name", "alerts that others send are listed under this name"));
     }
     let mut duration = |text: Option<&Spanned<String>>, key: &str, otherwise: i64| {
         let read = text.map(|t| parse_duration_ms(&t.value).map_err(|m| wrong(t, key, m)));
@@ -223,7 +226,7 @@ fn read_group(
         for (label, value) in &raw.labels {
             rule.labels.entry(label.clone()).or_insert_with(|| value.clone());
         }
-        match read_rule(rule, identities) {
+        match read_rule(rule) {
             Ok(rule) => rules.push(rule),
             Err(error) => errors.push(error),
         }
@@ -231,7 +234,7 @@ fn read_group(
     Group { name, interval_ms, limit: raw.limit, offset_ms, rules }
 }
 
-fn read_rule(raw: RawRule, identities: &mut Identities) -> Result<Rule, RuleError> {
+fn read_rule(raw: RawRule) -> Result<Rule, RuleError> {
     let line = raw.expr.referenced.line();
     if raw.expr.value.trim().is_empty() {
         return Err(wrong(&raw.expr, "expr", "is empty"));
@@ -245,15 +248,10 @@ fn read_rule(raw: RawRule, identities: &mut Identities) -> Result<Rule, RuleErro
         }
     };
     for (label, value) in &raw.labels {
-        if !is_label_name(label) || label == "__name__" || label == "alertname" {
-            let message = "is not a name a rule may set: letters, digits, `_`, and not `__name__` or `alertname`";
+        if !is_name(label) || label == Labels::NAME {
+            let message = format!("is not a name a rule may set: 1 to {NAME_BYTES_MAX} bytes, and not `__name__`");
             return Err(wrong(value, &format!("labels.{label}"), message));
         }
-    }
-    let identity = raw.labels.iter().map(|(n, v)| (n.clone(), v.value.clone())).collect();
-    if raw.alert.is_some() && !identities.insert((name.value.clone(), identity)) {
-        let message = format!("the alert `{}` is there twice with the same labels", name.value);
-        return Err(wrong(name, "alert", message));
     }
     if raw.record.is_some() {
         if let Some(at) = raw.hold.as_ref().or(raw.keep_firing_for.as_ref()) {
@@ -262,14 +260,19 @@ fn read_rule(raw: RawRule, identities: &mut Identities) -> Result<Rule, RuleErro
         if let Some((key, at)) = raw.annotations.iter().next() {
             return Err(wrong(at, &format!("annotations.{key}"), "a recording rule has no annotations"));
         }
-        if !is_metric_name(&name.value) {
+        // Of UTF-8 names most are slips; those that Prometheus takes for slips are refused as well.
+        if !is_name(&name.value) || name.value.contains(['{', '}']) {
             return Err(wrong(name, "record", format!("`{}` is not a metric name", name.value)));
         }
         let labels = Labels::from_pairs(raw.labels.into_iter().map(|(n, v)| (n, v.value)));
         return Ok(Rule::Record(RecordingRule { record: name.value.clone(), expr: raw.expr.value, labels, line }));
     }
-    if name.value.is_empty() || name.value.len() > 200 {
-        return Err(wrong(name, "alert", "an alert's name has 1 to 200 bytes"));
+    if !is_name(&name.value) {
+        return Err(wrong(name, "alert", format!("an alert's name has 1 to {NAME_BYTES_MAX} bytes")));
+    }
+    if let Some((key, at)) = raw.annotations.iter().find(|(key, _)| !is_name(key)) {
+        let message = format!("the name of an annotation has 1 to {NAME_BYTES_MAX} bytes");
+        return Err(wrong(at, &format!("annotations.{key}"), message));
     }
     let duration = |text: &Option<Spanned<String>>, key: &str| match text {
         None => Ok(0),
@@ -296,16 +299,9 @@ fn templates(raw: BTreeMap<String, Spanned<String>>, section: &str) -> Result<BT
         .collect()
 }
 
-fn is_label_name(name: &str) -> bool {
-    let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
-        && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-fn is_metric_name(name: &str) -> bool {
-    let mut chars = name.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || matches!(c, '_' | ':'))
-        && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'))
+/// Any text is a name, as in Prometheus 3.
+fn is_name(name: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&name.len())
 }
 
 #[cfg(test)]
@@ -343,6 +339,15 @@ groups:
     }
 
     #[test]
+    fn what_prometheus_takes_is_taken() {
+        let text = "groups:\n- name: team/photos\n  rules:\n  - {alert: A, expr: up}\n  - {alert: A, expr: down}\n  - {alert: B, expr: up, labels: {alertname: x, größe.max: '1'}}\n  - {record: http.errors, expr: up}\n";
+        assert_eq!(parse_rules(text).unwrap().groups[0].rules.len(), 4);
+        for nothing in ["", "# later\n\n  # more\n", "groups: []", "{}"] {
+            assert_eq!(parse_rules(nothing).unwrap().groups, vec![], "{nothing}");
+        }
+    }
+
+    #[test]
     fn errors_name_line_and_key() {
         let rule = |body: &str| format!("groups:\n- name: g\n  rules:\n  - {body}\n");
         let cases = [
@@ -356,12 +361,13 @@ groups:
             (rule("expr: up"), 4, "alert", "neither"),
             (rule("alert: A\n    record: b\n    expr: up"), 4, "alert", "not both"),
             (rule("alert: A\n    expr: ''"), 5, "expr", "empty"),
-            (rule("record: 'a b'\n    expr: up"), 4, "record", "metric name"),
-            (rule("alert: A\n    expr: up\n    labels: {alertname: x}"), 6, "labels.alertname", "not a name"),
-            (rule("alert: A\n    expr: up\n  - alert: A\n    expr: down"), 6, "alert", "twice"),
+            (rule("record: 'a{b}'\n    expr: up"), 4, "record", "metric name"),
+            (rule("alert: A\n    expr: up\n    labels: {__name__: x}"), 6, "labels.__name__", "not a name"),
+            (rule("alert: A\n    expr: up\n    labels: {'': x}"), 6, "labels.", "not a name"),
             (rule("alert: A\n    expr: up\n    colour: red"), 6, "groups", "colour"),
             ("groups:\n- name: g\n  interval: 10ms\n  rules: []\n".to_owned(), 3, "interval", "at most every"),
             ("groups:\n- name: g\n- name: g\n".to_owned(), 3, "name", "twice"),
+            ("groups:\n- name: /received\n".to_owned(), 2, "name", "others send"),
         ];
         for (yaml, line, key, message) in cases {
             let e = parse_rules(&yaml).expect_err(&yaml);

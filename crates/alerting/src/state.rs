@@ -161,6 +161,8 @@ pub enum StepError {
     TooMany(usize),
     #[error("two series have the same labels {0} once the metric's name is taken away")]
     Duplicate(String),
+    #[error("two series become alerts with the same labels {0} under the rule's labels")]
+    SameLabels(String),
 }
 
 /// One evaluation. Returns the transitions in the order of the series; the state is changed in place.
@@ -177,11 +179,30 @@ pub fn step(
     let now = world.at;
     match answer {
         Answer::Failed(reason) => (all_unknown(state, now, &reason), None),
-        Answer::Samples { samples, present } => match by_series(samples) {
-            Err(e) => (all_unknown(state, now, &e.to_string()), Some(e)),
-            Ok(samples) => (follow(rule, state, &samples, &present, world, unknown_keep_ms), None),
-        },
+        Answer::Samples { samples, present } => {
+            let followed =
+                by_series(samples).and_then(|samples| follow(rule, state, &samples, &present, world, unknown_keep_ms));
+            match followed {
+                Err(e) => (all_unknown(state, now, &e.to_string()), Some(e)),
+                Ok(transitions) => (transitions, None),
+            }
+        }
     }
+}
+
+/// What samples that have just come bring, between two evaluations on the interval: alerts begin to wait, fire, and fire again.
+/// None ends and none becomes unknown; that is left to [`step`], so that an alert which dips for a moment is judged as often as
+/// its group says, and not as often as its samples come.
+///
+/// # Errors
+/// As of [`step`]; nothing has changed then.
+pub fn arrive(
+    rule: &AlertRule,
+    state: &mut RuleState,
+    samples: Vec<(Labels, f64)>,
+    world: RuleWorld<'_>,
+) -> Result<Vec<Transition>, StepError> {
+    rise(rule, state, &by_series(samples)?, world)
 }
 
 /// What an expression found, by the labels without the metric's name: with it, as templates see it, and the value.
@@ -221,19 +242,60 @@ fn vanish(alert: &mut Alert, now: Timestamp, reason: &str) -> Option<Transition>
     })
 }
 
-fn follow(
+/// The labels of the alerts of series that have none yet. Two alerts with the same labels would be one to everybody who is
+/// told, so that such an answer is refused as a whole.
+fn begun(
+    rule: &AlertRule,
+    state: &RuleState,
+    samples: &Found,
+    world: RuleWorld<'_>,
+) -> Result<BTreeMap<Labels, Labels>, StepError> {
+    let mut new = BTreeMap::new();
+    for (series, (whole, value)) in samples.iter().filter(|(series, _)| !state.active.contains_key(*series)) {
+        new.insert(series.clone(), expanded(rule, series, whole, *value, world));
+    }
+    if new.is_empty() {
+        return Ok(new);
+    }
+    let twice = {
+        let known = state.active.iter().filter(|(series, _)| samples.contains_key(*series)).map(|(_, a)| &a.labels);
+        let mut seen: BTreeSet<&Labels> = known.collect();
+        new.values().find(|labels| !seen.insert(*labels)).map(ToString::to_string)
+    };
+    twice.map_or(Ok(new), |labels| Err(StepError::SameLabels(labels)))
+}
+
+/// Where the series that had the same labels is gone, its alert goes on as that of the new one: to everybody it is the same.
+fn go_on(state: &mut RuleState, samples: &Found, begun: &BTreeMap<Labels, Labels>) {
+    if begun.is_empty() {
+        return;
+    }
+    let gone = state.active.iter().filter(|(series, _)| !samples.contains_key(*series));
+    let gone: BTreeMap<Labels, Labels> = gone.map(|(series, a)| (a.labels.clone(), series.clone())).collect();
+    for (series, labels) in begun {
+        let before = gone.get(labels).and_then(|before| state.active.remove(before));
+        if let Some(mut alert) = before {
+            alert.series = series.clone();
+            state.active.insert(series.clone(), alert);
+        }
+    }
+}
+
+/// The series of which the expression holds. Nothing has changed where the answer is refused.
+fn rise(
     rule: &AlertRule,
     state: &mut RuleState,
     samples: &Found,
-    present: &Present,
     world: RuleWorld<'_>,
-    unknown_keep_ms: i64,
-) -> Vec<Transition> {
+) -> Result<Vec<Transition>, StepError> {
     let now = world.at;
+    let mut begun = begun(rule, state, samples, world)?;
+    go_on(state, samples, &begun);
     let mut out = Vec::new();
     for (series, (whole, value)) in samples {
         let from = state.active.get(series).map(|a| a.state);
-        let alert = state.active.entry(series.clone()).or_insert_with(|| fresh(rule, series, whole, *value, world));
+        let labels = begun.remove(series).unwrap_or_default();
+        let alert = state.active.entry(series.clone()).or_insert_with(|| fresh(series, labels, *value, now));
         alert.value = *value;
         alert.annotations = annotations(rule, whole, *value, world);
         alert.keep_since = None;
@@ -254,6 +316,19 @@ fn follow(
             out.push(Transition { kind, from, alert: alert.clone(), reason: None });
         }
     }
+    Ok(out)
+}
+
+fn follow(
+    rule: &AlertRule,
+    state: &mut RuleState,
+    samples: &Found,
+    present: &Present,
+    world: RuleWorld<'_>,
+    unknown_keep_ms: i64,
+) -> Result<Vec<Transition>, StepError> {
+    let now = world.at;
+    let mut out = rise(rule, state, samples, world)?;
     let gone: Vec<Labels> = state.active.keys().filter(|s| !samples.contains_key(*s)).cloned().collect();
     for series in gone {
         let has_data = match present {
@@ -276,7 +351,7 @@ fn follow(
             out.push(transition);
         }
     }
-    out
+    Ok(out)
 }
 
 /// The data says that the expression does not hold.
@@ -324,21 +399,27 @@ pub fn close_all(state: &mut RuleState, now: Timestamp) -> Vec<Transition> {
     active.into_values().map(|mut alert| end(&mut alert, TransitionKind::RuleRemoved, now)).collect()
 }
 
-fn fresh(rule: &AlertRule, series: &Labels, whole: &Labels, value: f64, world: RuleWorld<'_>) -> Alert {
+/// The labels of a series' alert: its own, those of the rule over them, and the rule's name over all.
+fn expanded(rule: &AlertRule, series: &Labels, whole: &Labels, value: f64, world: RuleWorld<'_>) -> Labels {
     let context = TemplateContext { labels: whole, value, world };
     let mut labels = series.clone();
     for (name, template) in &rule.labels {
         labels.set(name.clone(), capped(template.expand(&context)));
     }
     labels.set("alertname", rule.alert.clone());
+    labels
+}
+
+/// An alert that begins; its annotations are written with its value.
+fn fresh(series: &Labels, labels: Labels, value: f64, now: Timestamp) -> Alert {
     Alert {
         fingerprint: fingerprint(&labels),
         series: series.clone(),
-        annotations: annotations(rule, whole, value, world),
+        annotations: BTreeMap::new(),
         labels,
         state: AlertState::Pending,
         value,
-        active_since: world.at,
+        active_since: now,
         fired_at: None,
         resolved_at: None,
         keep_since: None,

@@ -18,7 +18,7 @@ fn amtool() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let found = std::env::split_paths(&path).map(|dir| dir.join("amtool")).find(|p| p.is_file());
     if found.is_none() {
-        println!("skipped: amtool is not installed (Debian: prometheus-alertmanager)");
+        tenfold_testkit::peer_is_missing("amtool is not installed (Debian: prometheus-alertmanager)");
     }
     found
 }

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tenfold_alerting::pipeline::{
-    Context, Effect, HowEnded, Incoming, Input, Notification, PipelineState, Planned, Reason, Stage, Verdict, explain,
-    reroute, simulate, step,
+    Context, Effect, FlapRules, HowEnded, Incoming, Input, Notification, PipelineState, Planned, Reason, Stage,
+    Verdict, explain, reroute, simulate, step,
 };
 use tenfold_alerting::{
     Mute, MuteKind, MuteSpec, RouteDefaults, Routing, RoutingSpec, import_alertmanager, parse_matchers,
 };
 use tenfold_types::{Labels, Timestamp};
+
+#[path = "pipeline/flap.rs"]
+mod flap;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_millis(1_764_000_000_000 + second * 1_000)
@@ -47,6 +50,7 @@ fn ends(text: &str, second: i64) -> Input {
 struct House {
     routing: Routing,
     mutes: Vec<Mute>,
+    flapping: FlapRules,
     state: PipelineState,
     effects: Vec<Planned>,
 }
@@ -54,18 +58,19 @@ struct House {
 impl House {
     fn new(yaml: &str) -> Self {
         let routing = import_alertmanager(yaml).expect(yaml).routing;
-        Self { routing, mutes: vec![], state: PipelineState::default(), effects: vec![] }
+        Self { routing, mutes: vec![], flapping: FlapRules::OFF, state: PipelineState::default(), effects: vec![] }
     }
     fn plain() -> Self {
         Self {
             routing: Routing::compile(&RoutingSpec::plain(), RouteDefaults::ALERTMANAGER).expect("it is fixed"),
             mutes: vec![],
+            flapping: FlapRules::OFF,
             state: PipelineState::default(),
             effects: vec![],
         }
     }
     fn give(&mut self, second: i64, input: Input) {
-        let context = Context { routing: &self.routing, mutes: &self.mutes };
+        let context = Context { routing: &self.routing, mutes: &self.mutes, flapping: self.flapping };
         let effects = step(context, &mut self.state, input, at(second));
         self.effects.extend(effects.into_iter().map(|effect| Planned { at: at(second), effect }));
     }
@@ -85,7 +90,7 @@ impl House {
                 n.firing.len(),
                 n.ended.len()
             )),
-            Effect::Flush(_) | Effect::Decided(_) => None,
+            Effect::Flush(_) | Effect::Decided(_) | Effect::Turned(_) => None,
         };
         self.effects.iter().filter_map(line).collect()
     }
@@ -141,7 +146,7 @@ fn notifications(effects: &[Planned]) -> Vec<&Notification> {
         .iter()
         .filter_map(|p| match &p.effect {
             Effect::Notify(n) => Some(n),
-            Effect::Flush(_) | Effect::Decided(_) => None,
+            Effect::Flush(_) | Effect::Decided(_) | Effect::Turned(_) => None,
         })
         .collect()
 }
@@ -174,6 +179,22 @@ fn one_that_ends_before_anybody_was_told_is_never_told() {
     house.ticks([30, 330]);
     assert!(house.told().is_empty());
     assert!(house.state.alerts.is_empty() && house.state.groups.is_empty());
+}
+
+#[test]
+fn what_fires_anew_before_its_group_was_looked_at_is_told_anew() {
+    let mut house = House::new(WAITING);
+    house.give(0, fires("alertname=A service=web", -31));
+    house.give(60, ends("alertname=A service=web", 60));
+    let context = Context { routing: &house.routing, mutes: &[], flapping: house.flapping };
+    let why = explain(context, &house.state, &labels("alertname=A service=web"), at(90));
+    assert_eq!(why.routes[0].verdict, Verdict::Wait, "its incident ended with it");
+    house.give(90, fires("alertname=A service=web", 90));
+    house.ticks([300]);
+    assert_eq!(house.told(), ["0 r First 1/0", "300 r Grown 1/0"]);
+    house.give(310, ends("alertname=A service=web", 310));
+    house.ticks([600]);
+    assert_eq!(house.told()[2..], ["600 r Over 0/1"]);
 }
 
 #[test]
@@ -296,14 +317,14 @@ fn a_new_configuration_routes_anew_and_forgets_nothing_told() {
     house.give(0, fires("alertname=A service=web", -60));
     house.give(1, ends("alertname=A service=web", 1));
     house.give(1, fires("alertname=B service=web", -60));
-    let context = Context { routing: &house.routing, mutes: &[] };
+    let context = Context { routing: &house.routing, mutes: &[], flapping: house.flapping };
     assert_eq!(reroute(context, &mut house.state, at(2)).iter().filter(|e| matches!(e, Effect::Notify(_))).count(), 0);
     house.ticks([300]);
     assert_eq!(house.told(), ["0 r First 1/0", "300 r Grown 1/1"]);
     let other =
         import_alertmanager("{route: {receiver: q, group_by: [service], group_wait: 0s}, receivers: [{name: q}]}");
     house.routing = other.unwrap().routing;
-    let context = Context { routing: &house.routing, mutes: &[] };
+    let context = Context { routing: &house.routing, mutes: &[], flapping: house.flapping };
     let effects = reroute(context, &mut house.state, at(400));
     assert!(!effects.is_empty());
 }
@@ -312,14 +333,14 @@ fn a_new_configuration_routes_anew_and_forgets_nothing_told() {
 fn explains_with_the_matcher_that_failed() {
     let mut house = House::new(INHIBITING);
     house.give(0, fires("alertname=Down severity=critical dc=a", 0));
-    let context = Context { routing: &house.routing, mutes: &house.mutes };
+    let context = Context { routing: &house.routing, mutes: &house.mutes, flapping: house.flapping };
     let why = explain(context, &house.state, &labels("alertname=Slow severity=warning dc=a"), at(1));
     assert_eq!((why.routes.len(), why.routes[0].verdict), (1, Verdict::Suppress));
     let why = explain(context, &house.state, &labels("alertname=Down severity=critical dc=a"), at(1));
     assert_eq!(why.routes[0].verdict, Verdict::Nothing);
     let routing = import_alertmanager("{route: {receiver: r, routes: [{matchers: ['a=b']}]}, receivers: [{name: r}]}");
     let routing = routing.unwrap().routing;
-    let context = Context { routing: &routing, mutes: &[] };
+    let context = Context { routing: &routing, mutes: &[], flapping: house.flapping };
     let why = explain(context, &PipelineState::default(), &labels("a=c"), at(0));
     assert_eq!(why.refused, [("{}/0{a=\"b\"}".to_owned(), "a=\"b\"".to_owned())]);
     assert_eq!(why.routes[0].verdict, Verdict::Wait);
@@ -356,6 +377,7 @@ proptest! {
             format!("alertname=A{} service={} severity={}", i % 2, ["a", "b", "c"][i % 3], ["warning", "critical"][i / 6])
         };
         let mut house = House::new(MIXED);
+        house.flapping = FLAPS;
         house.mute("service=b", muted.0, muted.0 + muted.1);
         let mut inputs: Vec<(i64, Input)> = events
             .iter()
@@ -366,7 +388,7 @@ proptest! {
         let mut before = 0;
         for second in 0..240 {
             if second == forked {
-                let context = Context { routing: &house.routing, mutes: &house.mutes };
+                let context = Context { routing: &house.routing, mutes: &house.mutes, flapping: house.flapping };
                 let later: Vec<(Timestamp, Input)> =
                     inputs.iter().filter(|(s, _)| *s >= second).map(|(s, i)| (at(*s), i.clone())).collect();
                 plan = Some(simulate(context, &house.state, &later, at(239)));
@@ -386,7 +408,7 @@ fn check_explained(house: &mut House, second: i64, input: &Input) -> Result<(), 
     let incoming = &list[0];
     // Groups that are due at this very instant change what is known before the alert is looked at.
     house.give(second, Input::Tick);
-    let context = Context { routing: &house.routing, mutes: &house.mutes };
+    let context = Context { routing: &house.routing, mutes: &house.mutes, flapping: house.flapping };
     let why = explain(context, &house.state, &incoming.labels, at(second));
     let known = house.state.alerts.contains_key(why.fingerprint.as_str());
     let from = house.effects.len();
@@ -447,6 +469,8 @@ receivers:
     assert_eq!(serde_json::from_str::<RoutingSpec>(&json).unwrap(), imported.spec);
 }
 
+const FLAPS: FlapRules = FlapRules { fires: 3, within_ms: 60_000, calm_ms: 20_000 };
+
 /// For webhooks its end has been told; that its sender says so as well is no other end.
 #[test]
 fn what_was_silent_and_is_over_has_been_over_since_it_was_silent() {
@@ -462,4 +486,23 @@ fn what_was_silent_and_is_over_has_been_over_since_it_was_silent() {
     assert_eq!(over(&house), Some(at(60)));
     house.give(60, fires(text, 95));
     assert_eq!(over(&house), None, "it fires again");
+}
+
+#[test]
+fn what_is_worse_does_not_wait_for_the_interval_of_a_group_that_was_told_before() {
+    let mut house = House::new(
+        "route: {receiver: web, group_by: [service], group_wait: 10s, group_interval: 5m}\nreceivers: [{name: web, policy: p}]",
+    );
+    let (mild, bad) = ("service=photos severity=warning", "service=photos severity=critical");
+    let told = |house: &House| house.effects.iter().filter(|p| matches!(p.effect, Effect::Notify(_))).count();
+    // A group that nobody heard of waits for all that comes together.
+    house.give(0, fires(mild, 0));
+    house.state.hurry(&house.routing, &labels(mild), at(0));
+    house.ticks([5]);
+    assert_eq!(told(&house), 0);
+    house.ticks([10]);
+    assert_eq!(told(&house), 1);
+    house.state.hurry(&house.routing, &labels(bad), at(20));
+    house.give(20, fires(bad, 20));
+    assert_eq!(told(&house), 2, "not after five minutes");
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use tenfold_alerting::{
-    AlertRule, AlertState, Answer, Present, Rule, RuleState, RuleWorld, TransitionKind as K, close_all, parse_rules,
-    step,
+    AlertRule, AlertState, Answer, Present, Rule, RuleState, RuleWorld, TransitionKind as K, arrive, close_all,
+    parse_rules, step,
 };
 use tenfold_types::{Labels, Timestamp};
 
@@ -53,6 +53,45 @@ fn run(rule: &AlertRule, history: &str) -> Vec<(usize, K)> {
         out.extend(transitions.into_iter().map(|t| (i, t.kind)));
     }
     out
+}
+
+/// Capitals are samples that come between evaluations on the interval, which see small letters.
+fn run_with_arrivals(rule: &AlertRule, history: &str) -> Vec<(usize, K)> {
+    let mut state = RuleState::default();
+    let mut out = Vec::new();
+    for (i, letter) in history.chars().enumerate() {
+        let (answer, world) = (answer(letter.to_ascii_lowercase()), world(i as i64 * 10_000));
+        let transitions = match answer {
+            Answer::Samples { samples, .. } if letter.is_ascii_uppercase() => {
+                arrive(rule, &mut state, samples, world).expect("the answer can be followed")
+            }
+            answer => step(rule, &mut state, answer, world, KEEP_MS).0,
+        };
+        out.extend(transitions.into_iter().map(|t| (i, t.kind)));
+    }
+    out
+}
+
+#[test]
+fn samples_that_come_begin_alerts_and_end_none() {
+    let plain = rule("");
+    let held = rule("    for: 20s\n");
+    let kept = rule("    keep_firing_for: 20s\n");
+    type Case<'a> = (&'a AlertRule, &'a str, &'a [(usize, K)]);
+    let cases: &[Case<'_>] = &[
+        (&plain, "lHlL", &[(1, K::Firing), (2, K::Resolved)]),
+        (&plain, "HLNLh", &[(0, K::Firing)]),
+        (&plain, "HLNLl", &[(0, K::Firing), (4, K::Resolved)]),
+        // `for` runs from the sample that came, and a dip between two evaluations is not seen, as on the interval alone.
+        (&held, "HLH", &[(0, K::Pending), (2, K::Firing)]),
+        (&held, "HlHHH", &[(0, K::Pending), (1, K::Cleared), (2, K::Pending), (4, K::Firing)]),
+        (&plain, "hnH", &[(0, K::Firing), (1, K::Unknown), (2, K::FiringAgain)]),
+        // What holds again begins `keep_firing_for` anew.
+        (&kept, "hlHlll", &[(0, K::Firing), (5, K::Resolved)]),
+    ];
+    for (rule, history, expected) in cases {
+        assert_eq!(run_with_arrivals(rule, history), *expected, "{history}");
+    }
 }
 
 #[test]
@@ -112,6 +151,51 @@ fn an_answer_that_cannot_be_followed_is_unknown_not_healthy() {
     let (_, error) =
         step(&rule, &mut state, Answer::Samples { samples: many, present: Present::All }, world(2), KEEP_MS);
     assert!(error.expect("refused").to_string().contains("2001"));
+}
+
+fn named(rule: &str, hosts: &[&str]) -> (AlertRule, Answer) {
+    let yaml = format!("groups:\n- name: g\n  rules:\n  - alert: High\n    expr: x > 1\n    labels: {rule}\n");
+    let Rule::Alert(rule) = parse_rules(&yaml).expect("the rule reads").groups.remove(0).rules.remove(0) else {
+        unreachable!("it is an alert")
+    };
+    let samples = hosts.iter().map(|host| (Labels::from_pairs([("__name__", "x"), ("host", *host)]), 5.0)).collect();
+    (rule, Answer::Samples { samples, present: Present::All })
+}
+
+#[test]
+fn two_alerts_with_the_same_labels_are_refused_before_anything_changes() {
+    let (rule, both) = named("{host: all}", &["a", "b"]);
+    let mut state = RuleState::default();
+    let (transitions, error) = step(&rule, &mut state, both.clone(), world(0), KEEP_MS);
+    assert_eq!((transitions, state.active.len()), (vec![], 0));
+    assert!(error.expect("refused").to_string().contains("host=\"all\""));
+    let Answer::Samples { samples, .. } = both.clone() else { unreachable!("they are samples") };
+    arrive(&rule, &mut state, samples, world(0)).expect_err("no sample that comes begins one either");
+    assert!(state.active.is_empty());
+    let (_, one) = named("{host: all}", &["a"]);
+    step(&rule, &mut state, one, world(0), KEEP_MS);
+    let (transitions, error) = step(&rule, &mut state, both, world(1), KEEP_MS);
+    assert!(error.is_some(), "also beside one that is active");
+    assert_eq!(transitions.iter().map(|t| t.kind).collect::<Vec<_>>(), [K::Unknown]);
+}
+
+#[test]
+fn an_alert_goes_on_where_another_series_has_its_labels_now() {
+    let (rule, first) = named("{host: all}", &["a"]);
+    let mut state = RuleState::default();
+    let fired = step(&rule, &mut state, first, world(0), KEEP_MS).0;
+    let (_, second) = named("{host: all}", &["b"]);
+    assert_eq!(step(&rule, &mut state, second, world(10), KEEP_MS), (vec![], None), "nothing is news");
+    let alert = state.active.values().next().expect("it is active");
+    assert_eq!(alert.fingerprint, fired[0].alert.fingerprint);
+    assert_eq!((alert.active_since, alert.series.get("host")), (Timestamp(0), Some("b")));
+}
+
+#[test]
+fn the_name_of_the_rule_counts_more_than_a_label() {
+    let (rule, one) = named("{alertname: Other, host: '{{ $labels.host }}!'}", &["a"]);
+    let fired = step(&rule, &mut RuleState::default(), one, world(0), KEEP_MS).0;
+    assert_eq!(fired[0].alert.labels, Labels::from_pairs([("alertname", "High"), ("host", "a!")]));
 }
 
 proptest! {

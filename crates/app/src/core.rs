@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tenfold_store::{Db, StoreError, Tx};
+use tenfold_store::{Db, StoreError, Tx, events};
 use tenfold_types::{Clock, Entropy, Event, EventDraft, EventId, Fault, Timestamp};
 
 use crate::{
-    agents, alerts, chat, checks, deploys, flags, forges, incidents, metrics, noise, oncall, people, permits, pulse,
-    record::RecordHub, settings::Settings, sources,
+    agents, alerts, chat, checks, deploys, digests, flags, forges, incidents, metrics, noise, oncall, people, permits,
+    pulse, record::RecordHub, settings::Settings, sources,
 };
 
 /// Cheap to clone; everything behind it is shared.
@@ -30,6 +30,7 @@ pub struct Inner {
     pub alerts: alerts::State,
     pub oncall: oncall::State,
     pub incidents: incidents::State,
+    pub digests: digests::State,
     pub chat: chat::State,
     pub checks: checks::State,
     pub sources: sources::State,
@@ -68,6 +69,7 @@ impl App {
             alerts: alerts::State::default(),
             oncall: oncall::State::default(),
             incidents: incidents::State::default(),
+            digests: digests::State::default(),
             chat: chat::State::default(),
             checks: checks::State::default(),
             sources: sources::State::default(),
@@ -115,22 +117,24 @@ impl App {
     {
         let clock = self.clock.clone();
         let entropy = self.entropy.clone();
-        let (value, last_seq) = self
+        let (value, recorded) = self
             .db
             .write(move |tx| {
-                let mut txn =
-                    Txn { tx: Watched { inner: tx, writes: 0 }, now: clock.now(), entropy: &*entropy, seq: None };
+                let watched = Watched { inner: tx, writes: 0 };
+                let (later, recorded) = (Vec::new(), Vec::new());
+                let mut txn = Txn { tx: watched, now: clock.now(), entropy: &*entropy, later, recorded };
                 let value = f(&mut txn)?;
-                if wants_event && txn.tx.writes > 0 && txn.seq.is_none() {
+                txn.record_rest()?;
+                if wants_event && txn.tx.writes > 0 && txn.recorded.is_empty() {
                     return Err(Fault::internal(
                         "a change was about to be committed without an event; nothing was changed",
                     ));
                 }
-                Ok::<_, Fault>((value, txn.seq))
+                Ok::<_, Fault>((value, txn.recorded))
             })
             .await?;
-        if let Some(seq) = last_seq {
-            self.record.committed(seq);
+        if !recorded.is_empty() {
+            self.record.committed(recorded);
         }
         Ok(value)
     }
@@ -149,7 +153,9 @@ pub struct Txn<'a> {
     tx: Watched<'a>,
     now: Timestamp,
     entropy: &'a dyn Entropy,
-    seq: Option<i64>,
+    /// To be recorded before anything else is.
+    later: Vec<EventDraft>,
+    recorded: Vec<Event>,
 }
 
 impl Txn<'_> {
@@ -164,10 +170,22 @@ impl Txn<'_> {
     }
     /// Writes an event into this transaction.
     pub fn record(&mut self, draft: EventDraft) -> Result<Event, Fault> {
+        self.record_rest()?;
         let id = EventId::new(self.now, self.entropy);
-        let event = tenfold_store::events::append(self.tx.inner, self.now, id, &draft)?;
-        self.seq = Some(event.seq);
+        let event = events::append(self.tx.inner, self.now, id, &draft)?;
+        self.recorded.push(event.clone());
         Ok(event)
+    }
+    /// Writes an event into this transaction together with others, which costs less than one by one: before the next
+    /// [`Txn::record`], at the latest at the end. The order is kept. What is read of the record meanwhile does not hold it.
+    pub fn record_later(&mut self, draft: EventDraft) {
+        self.later.push(draft);
+    }
+    fn record_rest(&mut self) -> Result<(), Fault> {
+        let drafts = std::mem::take(&mut self.later).into_iter();
+        let drafts = drafts.map(|draft| (EventId::new(self.now, self.entropy), draft)).collect();
+        self.recorded.extend(events::append_all(self.tx.inner, self.now, drafts)?);
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ pub mod config;
 mod core;
 pub mod delivery;
 pub mod deploys;
+pub mod digests;
 pub mod flags;
 pub mod forges;
 pub mod incidents;
@@ -51,6 +52,7 @@ pub async fn load(app: &App) -> Result<(), Fault> {
     alerts::load(app).await?;
     oncall::load(app).await?;
     incidents::load(app).await?;
+    digests::load(app).await?;
     checks::load(app).await?;
     sources::load(app)?;
     Ok(())
@@ -70,6 +72,7 @@ pub fn start(app: &App, stop: &CancellationToken) -> TaskTracker {
     tasks.spawn(forges::run(app.clone(), stop.clone()));
     tasks.spawn(alerts::run(app.clone(), stop.clone()));
     tasks.spawn(incidents::run(app.clone(), stop.clone()));
+    tasks.spawn(digests::run(app.clone(), stop.clone()));
     tasks.spawn(checks::run(app.clone(), stop.clone()));
     tasks.spawn(weekly::run(app.clone(), stop.clone()));
     tasks.spawn(sources::run(app.clone(), stop.clone()));

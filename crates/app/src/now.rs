@@ -11,6 +11,8 @@ use crate::incidents::IncidentView;
 use crate::oncall::OnCallView;
 
 const WEEK_MS: i64 = 7 * 24 * 3600 * 1000;
+/// Alerts in the answer; a storm has more than anybody reads.
+const ALERTS_MAX: usize = 100;
 
 /// "67 deploys of 496 changes by 18 people", and what it is made of.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -54,7 +56,10 @@ pub struct NowView {
     /// What does not work at the moment; empty when all is well.
     pub troubles: Vec<TroubleView>,
     pub running: Vec<Deploy>,
+    /// Those that fire, are unknown or pending; the most urgent 100.
     pub alerts: Vec<AlertView>,
+    /// How many more there are.
+    pub alerts_more: usize,
     pub hosts: Vec<Host>,
     pub incidents: Vec<IncidentView>,
 }
@@ -102,6 +107,8 @@ impl App {
         let week = figures.week;
         let mut alerts = self.alerts_list(None).await?;
         alerts.retain(|a| matches!(a.state.as_str(), "firing" | "unknown" | "pending"));
+        let (firing, alerts_more) = (firing(&alerts), alerts.len().saturating_sub(ALERTS_MAX));
+        alerts.truncate(ALERTS_MAX);
         let last = DeployFilter { limit: Some(1), ..DeployFilter::default() };
         Ok(NowView {
             at: self.now(),
@@ -118,7 +125,8 @@ impl App {
             change_fail_rate: week.figures.change_fail_rate,
             recovery_ms: week.figures.recovery_ms,
             lead_time_ms: week.figures.lead_time_ms,
-            firing: firing(&alerts),
+            firing,
+            alerts_more,
             troubles: self.troubles(),
             running: self.deploys_running().await?,
             alerts,

@@ -1,8 +1,10 @@
 //! Reading the record: one task tails it by `seq` and tells everybody who listens, in order and without gaps.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tenfold_store::events;
 pub use tenfold_store::events::{EventQuery, Verification};
 use tenfold_types::{Event, Fault};
@@ -16,6 +18,8 @@ use crate::App;
 const TAIL_EVENTS_MAX: usize = 4096;
 /// How many events one read of the tail fetches.
 const BATCH_EVENTS_MAX: usize = 500;
+/// How many committed events wait in memory for the tail; what comes beyond them is read from the store.
+const FRESH_EVENTS_MAX: usize = 4096;
 /// With several nodes on one database, another node's events are found by looking this often.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -23,17 +27,48 @@ pub struct RecordHub {
     wake: Notify,
     last: watch::Sender<i64>,
     tail: broadcast::Sender<Arc<Event>>,
+    /// What this process has committed and the tail has not told, by `seq`. It is as a reader of the store sees it.
+    fresh: Mutex<BTreeMap<i64, Arc<Event>>>,
 }
 
 impl Default for RecordHub {
     fn default() -> Self {
-        Self { wake: Notify::new(), last: watch::Sender::new(0), tail: broadcast::Sender::new(TAIL_EVENTS_MAX) }
+        Self {
+            wake: Notify::new(),
+            last: watch::Sender::new(0),
+            tail: broadcast::Sender::new(TAIL_EVENTS_MAX),
+            fresh: Mutex::default(),
+        }
     }
 }
 
 impl RecordHub {
-    pub(crate) fn committed(&self, _seq: i64) {
+    /// These events are durable.
+    pub(crate) fn committed(&self, events: Vec<Event>) {
+        let mut fresh = self.fresh.lock();
+        let places = FRESH_EVENTS_MAX.saturating_sub(fresh.len());
+        fresh.extend(events.into_iter().take(places).map(|event| (event.seq, Arc::new(event))));
+        drop(fresh);
         self.wake.notify_one();
+    }
+    /// The events that follow `last` without a gap, as far as they are in memory. Transactions end in another order than
+    /// they are answered in, and between two of this process there may be one of another node.
+    fn take_fresh(&self, last: i64) -> Vec<Arc<Event>> {
+        let mut fresh = self.fresh.lock();
+        *fresh = fresh.split_off(&(last + 1));
+        let mut next = last + 1;
+        let mut taken = Vec::new();
+        while let Some(event) = fresh.remove(&next) {
+            taken.push(event);
+            next += 1;
+        }
+        taken
+    }
+    fn tell(&self, event: Arc<Event>) {
+        let seq = event.seq;
+        // An error only says that nobody listens.
+        let _ = self.tail.send(event);
+        self.last.send_replace(seq);
     }
     /// The last `seq` that was told to the listeners.
     pub fn subscribe(&self) -> watch::Receiver<i64> {
@@ -100,17 +135,20 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = app.record.wake.notified() => {}
             () = tokio::time::sleep(POLL) => {}
         }
+        // What is in memory need not be read again. When there is nothing of it, another node may have written, and when
+        // it is full, there is more.
+        let fresh = app.record.take_fresh(app.record.last_seq());
+        let all = (1..FRESH_EVENTS_MAX).contains(&fresh.len());
+        for event in fresh {
+            app.record.tell(event);
+        }
+        if all {
+            continue;
+        }
         loop {
             match app.events_after(app.record.last_seq(), BATCH_EVENTS_MAX).await {
                 Ok(batch) if batch.is_empty() => break,
-                Ok(batch) => {
-                    for event in batch {
-                        let seq = event.seq;
-                        // An error only says that nobody listens.
-                        let _ = app.record.tail.send(Arc::new(event));
-                        app.record.last.send_replace(seq);
-                    }
-                }
+                Ok(batch) => batch.into_iter().for_each(|event| app.record.tell(Arc::new(event))),
                 Err(fault) => {
                     tracing::warn!(%fault, "the record could not be read; trying again");
                     break;

@@ -1,6 +1,7 @@
 //! What the operator sets in `tenfold.toml` (or on the command line): where to keep data, where to listen, whom to talk to.
 //! Everything a team edits daily (rules, flags, schedules) is not here but in the store.
 
+mod flapping;
 mod metrics;
 mod samples;
 
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use tenfold_store::incidents::ENDED_KEEP_MS;
 use tenfold_types::Fault;
 
+pub use flapping::AlertFlapping;
 pub use metrics::*;
 pub use samples::{PushLimits, QueryLimits, Size, SourceLimits, Span};
 
@@ -309,21 +311,47 @@ impl Default for Flags {
 pub struct Alerts {
     /// How often rule groups without an interval of their own are evaluated.
     pub evaluation_interval_ms: u64,
+    /// Whether alerting rules are evaluated also when samples come that they select.
+    pub on_arrival: bool,
     /// Deploys and flips this long before an alert count as its suspects.
     pub suspect_window_ms: i64,
     /// What fires again this soon after its alerts ended an incident opens it again; at most a day, 0 for never.
     pub reopen_window_ms: i64,
     /// A test page is old after so many days; 0 asks nobody for tests.
     pub readiness_test_days: u32,
+    /// Whether each team is told once a week which of its alerts were noisiest.
+    pub team_digests: bool,
+    /// When an alert of a rule or of a sender is said to flap.
+    pub flapping: AlertFlapping,
+    /// What happens to a rule file of which an alert has no runbook, no owner or no severity.
+    pub lint: RuleLint,
+    /// Labels of this server as a whole, `$externalLabels` in the templates of rules.
+    pub external_labels: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleLint {
+    /// It is refused.
+    Fail,
+    /// It is taken, and what is missing is said.
+    #[default]
+    Warn,
+    Off,
 }
 
 impl Default for Alerts {
     fn default() -> Self {
         Self {
             evaluation_interval_ms: 5_000,
+            on_arrival: true,
             suspect_window_ms: 30 * 60_000,
             reopen_window_ms: 5 * 60_000,
             readiness_test_days: 7,
+            team_digests: true,
+            flapping: AlertFlapping::default(),
+            lint: RuleLint::default(),
+            external_labels: std::collections::BTreeMap::new(),
         }
     }
 }
@@ -332,12 +360,12 @@ impl Alerts {
     /// What the types alone do not say.
     pub fn check(&self) -> Result<(), Fault> {
         let ms = self.reopen_window_ms;
-        if (0..=ENDED_KEEP_MS).contains(&ms) {
-            return Ok(());
+        if !(0..=ENDED_KEEP_MS).contains(&ms) {
+            return Err(Fault::invalid(format!(
+                "alerts.reopen_window_ms is {ms}; it may be 0, for never, to {ENDED_KEEP_MS}, a day"
+            )));
         }
-        Err(Fault::invalid(format!(
-            "alerts.reopen_window_ms is {ms}; it may be 0, for never, to {ENDED_KEEP_MS}, a day"
-        )))
+        self.flapping.check()
     }
 }
 
@@ -474,6 +502,9 @@ pub struct SinkSettings {
     /// With it, requests carry `Authorization: Bearer`.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
+    /// The release of CDEvents that it reads.
+    #[serde(default)]
+    pub spec: tenfold_protocols::cdevents::Spec,
 }
 
 /// A place where repositories live.

@@ -6,7 +6,10 @@ use tenfold_store::cursors;
 use tenfold_types::{EventDraft, Fault, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::App;
+use crate::{
+    App,
+    digests::{NewDigest, owe},
+};
 
 /// How often somebody looks whether a week has ended.
 const LOOK: Duration = Duration::from_mins(1);
@@ -46,18 +49,31 @@ pub async fn run(app: App, stop: CancellationToken) {
     }
 }
 
-/// Tells of the week that ended, once, though several nodes look. `draft` is asked only when it is time, and may have nothing
+/// What a week comes down to: the event that rooms hear of, and what people are told by themselves.
+#[derive(Debug, Clone)]
+pub(crate) struct Week {
+    pub draft: EventDraft,
+    pub digests: Vec<NewDigest>,
+}
+
+impl From<EventDraft> for Week {
+    fn from(draft: EventDraft) -> Self {
+        Self { draft, digests: Vec::new() }
+    }
+}
+
+/// Tells of the week that ended, once, though several nodes look. `tells` is asked only when it is time, and may have nothing
 /// to say. A server that is new begins with the week it is in.
 pub(crate) async fn tell_once(
     app: &App,
     cursor: &'static str,
-    draft: impl AsyncFnOnce(i64) -> Result<Option<EventDraft>, Fault>,
+    tells: impl AsyncFnOnce(i64) -> Result<Option<Week>, Fault>,
 ) -> Result<(), Fault> {
     let this = week(app.now());
     let told = app.read(move |tx| Ok(cursors::get(tx, cursor)?)).await?;
-    let draft = match told {
+    let week = match told {
         Some(told) if told >= this => return Ok(()),
-        Some(_) => draft(this).await?,
+        Some(_) => tells(this).await?,
         None => None,
     };
     app.housekeeping(move |t| {
@@ -66,12 +82,17 @@ pub(crate) async fn tell_once(
             return Ok(());
         }
         cursors::set(t.tx(), cursor, this)?;
-        if let Some(draft) = &draft {
-            t.record(draft.clone())?;
+        if let Some(week) = &week {
+            t.record(week.draft.clone())?;
+            for digest in &week.digests {
+                owe(t, digest)?;
+            }
         }
         Ok(())
     })
-    .await
+    .await?;
+    app.digests.wake();
+    Ok(())
 }
 
 #[cfg(test)]

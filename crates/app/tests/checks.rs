@@ -144,7 +144,7 @@ async fn results_from_outside_and_their_silence() {
     assert_eq!((seen.status.as_str(), seen.values[0].value), ("ok", 12.0));
     assert!(app.check_passive(&Caller::system(), "backup", send("fine", "")).await.is_err());
     assert!(app.check_passive(&Caller::system(), "gone", send("ok", "")).await.is_err());
-    assert!(app.check_now(&Caller::system(), "backup").is_err());
+    assert!(app.check_now(&Caller::system(), "backup").await.is_err());
     pass(&world, 59_000).await;
     assert_eq!(firing(app).await, Vec::<String>::new());
     pass(&world, 2_000).await;
@@ -153,6 +153,45 @@ async fn results_from_outside_and_their_silence() {
     assert_eq!(firing(app).await, ["backup warning"]);
     app.check_passive(&Caller::system(), "backup", send("ok", "done")).await.expect("taken");
     assert_eq!(firing(app).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn silence_is_counted_over_restarts() {
+    let (mut world, _) = start().await;
+    let passive = serde_json::json!({"run": {"passive": {}}, "freshness": "26h", "attempts": 1});
+    world.app.check_put(&Caller::system(), "backup", spec(passive.clone())).await.expect("put");
+    world.app.check_put(&Caller::system(), "never", spec(passive)).await.expect("put");
+    let done = PassiveResult { status: "ok".to_owned(), output: "done".to_owned() };
+    let hours = |n: i64| n * 3_600_000;
+    pass(&world, hours(1)).await;
+    world.app.check_passive(&Caller::system(), "backup", done.clone()).await.expect("taken");
+    for _ in 0..2 {
+        pass(&world, hours(12)).await;
+        assert_eq!(firing(&world.app).await, Vec::<String>::new());
+        let World { app, clock, _db: db, _dir: dir } = world;
+        drop(app);
+        world = open(dir, db, clock).await;
+        world.app.set_check_runner(Arc::new(Script::default()));
+    }
+    // 25 h after it was put, and 24 h after the one of them was heard.
+    pass(&world, hours(1) + 60_000).await;
+    assert_eq!(firing(&world.app).await, ["never critical"]);
+    pass(&world, hours(1)).await;
+    let mut all = firing(&world.app).await;
+    all.sort();
+    assert_eq!(all, ["backup critical", "never critical"]);
+    // What is late when the server starts has some minutes, since it may have had nowhere to send to.
+    world.app.check_passive(&Caller::system(), "backup", done).await.expect("taken");
+    world.clock.advance_ms(hours(40));
+    let World { app, clock, _db: db, _dir: dir } = world;
+    drop(app);
+    let world = open(dir, db, clock).await;
+    world.app.set_check_runner(Arc::new(Script::default()));
+    let backup = |all: &[String]| all.iter().any(|a| a.starts_with("backup"));
+    pass(&world, 240_000).await;
+    assert!(!backup(&firing(&world.app).await));
+    pass(&world, 61_000).await;
+    assert!(backup(&firing(&world.app).await));
 }
 
 #[tokio::test]

@@ -5,13 +5,15 @@
 
 mod common;
 
-use common::{World, world};
+use common::{World, open_with, world};
 use tenfold_app::{
     Caller, Grant, Role,
     config::{ConfigAction, ConfigApply, ConfigFile},
     people::PersonUpdate,
+    settings::RuleLint,
 };
 use tenfold_store::events::{self, EventQuery};
+use tenfold_testkit::{TestClock, temp_db};
 use tenfold_types::Fault;
 
 const FILES: &[(&str, &str)] = &[
@@ -313,4 +315,44 @@ async fn addresses_are_hidden_in_an_export_and_kept_when_it_is_applied() {
     contact.channels.insert("gotify".into(), "hidden".into());
     let refused = world.app.person_put(&Caller::system(), "ana", put(contact)).await.unwrap_err();
     assert!(refused.message.contains("there is none"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_alerts_of_rule_files_lack_is_said_or_refused_as_the_settings_say() {
+    const BARE: &str =
+        "groups:\n- name: web\n  rules:\n  - {alert: Down, expr: up == 0, labels: {severity: critical}}\n";
+    const GOOD: &str = "groups:\n- name: good\n  rules:\n  - {alert: Gone, expr: up == 0, labels: {severity: info, team: web}, annotations: {runbook_url: 'https://x'}}\n";
+    let linted = async |lint: RuleLint| {
+        let dir = tempfile::tempdir().unwrap();
+        open_with(dir, temp_db().await, TestClock::default(), |settings| settings.alerts.lint = lint).await
+    };
+    let both = || ConfigApply {
+        files: files(&[("rules/bare.yaml", BARE), ("rules/good.yaml", GOOD)]),
+        dry_run: false,
+        prune: false,
+    };
+    let warns = linted(RuleLint::Warn).await;
+    let changes = warns.app.config_apply(&Caller::system(), both()).await.unwrap().changes;
+    let notes: Vec<&str> = changes.iter().flat_map(|c| &c.notes).map(String::as_str).collect();
+    assert_eq!(
+        notes,
+        [
+            "line 4: Down has no runbook; add the annotation runbook_url",
+            "line 4: Down has no owner; add the label owner"
+        ]
+    );
+    let found = |world: &World| {
+        let rules = world.app.rules().into_iter().flat_map(|g| g.rules);
+        rules.flat_map(|r| r.findings).map(|f| f.check).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&warns), ["runbook", "owner"]);
+    let fails = linted(RuleLint::Fail).await;
+    let refused = fails.app.config_apply(&Caller::system(), both()).await.unwrap_err();
+    assert!(refused.message.contains("Down has no runbook"), "{refused}");
+    fails.app.rules_put(&Caller::system(), "bare", BARE).await.unwrap_err();
+    assert!(fails.app.rules().is_empty(), "nothing was applied before");
+    fails.app.rules_put(&Caller::system(), "good", GOOD).await.unwrap();
+    let off = linted(RuleLint::Off).await;
+    let changes = off.app.config_apply(&Caller::system(), both()).await.unwrap().changes;
+    assert!(changes.iter().all(|c| c.notes.is_empty()) && found(&off).is_empty());
 }

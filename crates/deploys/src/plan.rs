@@ -47,6 +47,9 @@ pub struct Plan {
     /// The hosts are places of a cluster.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub handed: bool,
+    /// Whoever it is handed to can be told to stop on the way.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pauses: bool,
     /// Which hosts start the release ahead of their flip.
     #[serde(default = "Prepare::none")]
     pub prepare: Prepare,
@@ -119,6 +122,7 @@ impl Plan {
             hooks: pipeline.hooks.clone(),
             irreversible: None,
             handed: handed.is_some(),
+            pauses: handed.as_ref().is_some_and(HandedOver::pauses),
             prepare: if handed.is_some() { Prepare::None } else { pipeline.run.prepare },
             keep_warm_ms: if handed.is_some() { 0 } else { i64::from(pipeline.run.keep_warm_s) * 1000 },
             batch: if handed.is_some() { hosts.max(1) } else { target.batch.of(hosts).max(1) },

@@ -54,8 +54,8 @@ fn context(definition: &Value) -> Context {
 #[test]
 fn client_specification() {
     let Some(folder) = folder() else {
-        println!(
-            "skipped: the npm package @unleash/client-specification is not installed (npm install in e2e/clients)"
+        tenfold_testkit::peer_is_missing(
+            "the npm package @unleash/client-specification is not installed (npm install in e2e/clients)",
         );
         return;
     };

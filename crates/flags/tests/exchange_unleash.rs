@@ -39,8 +39,8 @@ fn document(state: &Value) -> Value {
 #[test]
 fn every_state_of_the_specification_comes_out_as_it_went_in() {
     let Some(folder) = folder() else {
-        println!(
-            "skipped: the npm package @unleash/client-specification is not installed (npm install in e2e/clients)"
+        tenfold_testkit::peer_is_missing(
+            "the npm package @unleash/client-specification is not installed (npm install in e2e/clients)",
         );
         return;
     };
@@ -70,8 +70,8 @@ fn every_state_of_the_specification_comes_out_as_it_went_in() {
 #[test]
 fn every_flag_of_the_specification_may_be_imported() {
     let Some(folder) = folder() else {
-        println!(
-            "skipped: the npm package @unleash/client-specification is not installed (npm install in e2e/clients)"
+        tenfold_testkit::peer_is_missing(
+            "the npm package @unleash/client-specification is not installed (npm install in e2e/clients)",
         );
         return;
     };

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenfold_alerting::{MatcherSet, read_matchers};
-use tenfold_app::alerts::{Matchers, MuteView, NewMute, PostedAlert, SeenAlert};
+use tenfold_app::alerts::{ALERTMANAGER_VERSION, Matchers, MuteView, NewMute, PostedAlert, SeenAlert};
 use tenfold_app::{App, Role};
 use tenfold_types::{ErrorCode, Fault, Labels, Matcher, MatcherOp, Timestamp};
 use utoipa_axum::routes;
@@ -252,9 +252,8 @@ async fn status(State(app): State<App>) -> Answer<Value> {
         "cluster": {"name": "tenfold", "status": "ready", "peers": [{"name": "tenfold", "address": address}]},
         "config": {"original": status.config},
         "uptime": status.started_at,
-        // The version of the API's description that is spoken, since tools ask for a number.
         "versionInfo": {
-            "version": "0.34.0", "revision": env!("CARGO_PKG_VERSION"), "branch": "tenfold",
+            "version": ALERTMANAGER_VERSION, "revision": env!("CARGO_PKG_VERSION"), "branch": "tenfold",
             "buildUser": "", "buildDate": "", "goVersion": "",
         },
     })))

@@ -1,25 +1,28 @@
-//! Alerts, rules and mutes; also the rules and alerts of Prometheus' HTTP API, for tools that read those.
+//! Alerts, rules and mutes.
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tenfold_app::alerts::{
-    AlertView, CalendarAsk, Foretold, MuteCalendar, MutePreview, MuteView, NewMute, Question, RoutingView,
-    RuleGroupView, RuleView, WhyView,
+    AlertAsk, AlertPage, AlertView, CalendarAsk, Foretold, MuteCalendar, MutePreview, MuteView, NewMute, Question,
+    RoutingView, RuleChange, RuleGroupView, WhyNotAsk, WhyNotView, WhyView, rule_file_version,
 };
 use tenfold_app::{App, Role};
 use utoipa_axum::routes;
 
 use crate::auth::Who;
+use crate::noise::edited_rules;
 use crate::{Api, ApiError, Body, PathOf, Policy, QueryOf};
 
 pub fn api() -> Api {
     Api::new("alerts")
         .add(Policy::Viewer, routes!(alerts))
+        .add(Policy::Viewer, routes!(alert))
         .add(Policy::Viewer, routes!(rules))
         .add(Policy::Viewer, routes!(rule_file))
         .add(Policy::Role(Role::Deployer), routes!(rules_put, rules_delete))
+        .add(Policy::Role(Role::Deployer), routes!(rules_undo))
         .add(Policy::Viewer, routes!(mutes))
         .add(Policy::Viewer, routes!(mutes_calendar))
         .add(Policy::Role(Role::Responder), routes!(mute_create))
@@ -27,25 +30,11 @@ pub fn api() -> Api {
         .add(Policy::Role(Role::Responder), routes!(mute_change, mute_delete))
         .add(Policy::Viewer, routes!(why))
         .add(Policy::Viewer, routes!(simulate))
+        .add(Policy::Viewer, routes!(why_not))
         .add(Policy::Viewer, routes!(routing))
         .add(Policy::Role(Role::Deployer), routes!(routing_put, routing_delete))
-        .add(Policy::Viewer, routes!(prometheus_rules))
-        .add(Policy::Viewer, routes!(prometheus_alerts))
 }
 
-#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct AlertFilter {
-    /// `pending`, `firing`, `unknown` or `resolved`.
-    state: Option<String>,
-    /// Only alerts of this service.
-    service: Option<String>,
-}
-#[derive(Serialize, utoipa::ToSchema)]
-struct AlertList {
-    items: Vec<AlertView>,
-}
 #[derive(Serialize, utoipa::ToSchema)]
 struct RuleGroupList {
     items: Vec<RuleGroupView>,
@@ -65,12 +54,16 @@ struct AlertsDone {
     done: bool,
 }
 
-/// Alerts: the active ones, the most urgent first, then those that ended lately.
-#[utoipa::path(get, path = "/api/alerts", params(AlertFilter), responses((status = 200, body = AlertList)))]
-async fn alerts(State(app): State<App>, QueryOf(q): QueryOf<AlertFilter>) -> Result<Json<AlertList>, ApiError> {
-    let mut items = app.alerts_list(q.state.as_deref()).await?;
-    items.retain(|a| q.service.is_none() || a.service == q.service);
-    Ok(Json(AlertList { items }))
+/// Alerts: the active ones, the most urgent first, then those that ended lately; and how many each service has.
+#[utoipa::path(get, path = "/api/alerts", params(AlertAsk), responses((status = 200, body = AlertPage)))]
+async fn alerts(State(app): State<App>, QueryOf(ask): QueryOf<AlertAsk>) -> Result<Json<AlertPage>, ApiError> {
+    Ok(Json(app.alerts_page(ask).await?))
+}
+
+/// One alert as it stands, or as it ended in the last 30 days.
+#[utoipa::path(get, path = "/api/alerts/{fingerprint}", params(("fingerprint" = String, Path)), responses((status = 200, body = AlertView)))]
+async fn alert(State(app): State<App>, PathOf(fingerprint): PathOf<String>) -> Result<Json<AlertView>, ApiError> {
+    Ok(Json(app.alert_get(&fingerprint).await?))
 }
 
 /// Rule groups with the state of their rules.
@@ -79,21 +72,51 @@ async fn rules(State(app): State<App>) -> Json<RuleGroupList> {
     Json(RuleGroupList { items: app.rules() })
 }
 
-/// The text of a rule file.
-#[utoipa::path(get, path = "/api/rules/{group}", params(("group" = String, Path)), responses((status = 200, body = RuleFileText)))]
-async fn rule_file(State(app): State<App>, PathOf(group): PathOf<String>) -> Result<Json<RuleFileText>, ApiError> {
-    Ok(Json(RuleFileText { yaml: app.rule_file(&group).await? }))
+/// A rule file as it is held.
+#[derive(Serialize, utoipa::ToSchema)]
+struct RuleFileHeld {
+    yaml: String,
+    /// For `If-Match`.
+    version: String,
 }
 
-/// Makes or replaces a rule file; errors name line and key.
-#[utoipa::path(put, path = "/api/rules/{group}", params(("group" = String, Path)), request_body = RuleFileText, responses((status = 200, body = RuleGroupList)))]
+impl RuleFileHeld {
+    fn of(yaml: String) -> Self {
+        Self { version: rule_file_version(&yaml), yaml }
+    }
+}
+
+/// The text of a rule file, with its version.
+#[utoipa::path(get, path = "/api/rules/{group}", params(("group" = String, Path)), responses((status = 200, body = RuleFileHeld)))]
+async fn rule_file(State(app): State<App>, PathOf(group): PathOf<String>) -> Result<Json<RuleFileHeld>, ApiError> {
+    Ok(Json(RuleFileHeld::of(app.rule_file(&group).await?)))
+}
+
+/// Makes or replaces a rule file; errors name line and key. With `If-Match: "VERSION"` it is refused (412) when the file was
+/// changed in between.
+#[utoipa::path(put, path = "/api/rules/{group}", params(("group" = String, Path), ("if-match" = Option<String>, Header)), request_body = RuleFileText, responses((status = 200, body = RuleGroupList), (status = 412)))]
 async fn rules_put(
     State(app): State<App>,
     Who(who): Who,
     PathOf(group): PathOf<String>,
+    headers: HeaderMap,
     Body(text): Body<RuleFileText>,
 ) -> Result<Json<RuleGroupList>, ApiError> {
-    Ok(Json(RuleGroupList { items: app.rules_put(&who, &group, &text.yaml).await? }))
+    let change = RuleChange { edited: edited_rules(&headers)?, ..RuleChange::default() };
+    Ok(Json(RuleGroupList { items: app.rules_put_over(&who, &group, &text.yaml, change).await? }))
+}
+
+/// Puts back what a rule file was before it was changed last, by whatever way. With `If-Match: "VERSION"` it is refused (412)
+/// when the file was changed in between.
+#[utoipa::path(post, path = "/api/rules/{group}/undo", params(("group" = String, Path), ("if-match" = Option<String>, Header)), responses((status = 200, body = RuleFileHeld), (status = 409), (status = 412)))]
+async fn rules_undo(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(group): PathOf<String>,
+    headers: HeaderMap,
+) -> Result<Json<RuleFileHeld>, ApiError> {
+    let edited = edited_rules(&headers)?;
+    Ok(Json(RuleFileHeld::of(app.rules_undo(&who, &group, edited).await?)))
 }
 
 /// Removes a rule file; its alerts end.
@@ -186,6 +209,12 @@ async fn simulate(State(app): State<App>, Body(question): Body<Question>) -> Res
     Ok(Json(app.alert_simulate(question).await?))
 }
 
+/// Whether an alert with these labels would page a person within a day, and if it would not, why not. Changes nothing.
+#[utoipa::path(post, path = "/api/alerts/why-not", operation_id = "alert_why_not", request_body = WhyNotAsk, responses((status = 200, body = WhyNotView)))]
+async fn why_not(State(app): State<App>, Body(ask): Body<WhyNotAsk>) -> Result<Json<WhyNotView>, ApiError> {
+    Ok(Json(app.alert_why_not(ask).await?))
+}
+
 /// Where alerts go: a configuration file of Alertmanager, with `policy` and `quiet` in its receivers.
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -217,90 +246,4 @@ async fn routing_put(
 async fn routing_delete(State(app): State<App>, Who(who): Who) -> Result<Json<AlertsDone>, ApiError> {
     app.routing_delete(&who).await?;
     Ok(Json(AlertsDone { done: true }))
-}
-
-#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-struct PrometheusRuleFilter {
-    /// `alert` or `record`.
-    r#type: Option<String>,
-}
-
-fn answer(data: &Value) -> Json<Value> {
-    Json(json!({"status": "success", "data": data}))
-}
-
-/// Prometheus knows three states; what we call unknown was firing, and tools must not read it as inactive.
-fn prometheus_state(state: &str) -> &str {
-    if state == "unknown" { "firing" } else { state }
-}
-
-fn prometheus_alert(alert: &tenfold_app::alerts::ActiveAlertView) -> Value {
-    json!({
-        "labels": alert.labels,
-        "annotations": alert.annotations,
-        "state": prometheus_state(&alert.state),
-        "activeAt": alert.active_since,
-        "value": alert.value,
-    })
-}
-
-fn prometheus_rule(rule: &RuleView) -> Value {
-    let mut out = json!({
-        "name": rule.name,
-        "query": rule.expr,
-        "labels": rule.labels,
-        "health": if rule.health == "error" { "err" } else { rule.health.as_str() },
-        "lastEvaluation": rule.last_evaluation,
-        "evaluationTime": rule.took_ms as f64 / 1000.0,
-        "type": rule.kind,
-    });
-    let Some(map) = out.as_object_mut() else { return out };
-    if let Some(error) = &rule.error {
-        map.insert("lastError".to_owned(), json!(error));
-    }
-    if rule.kind == "alerting" {
-        map.insert("duration".to_owned(), json!(rule.for_ms as f64 / 1000.0));
-        map.insert("keepFiringFor".to_owned(), json!(rule.keep_firing_for_ms as f64 / 1000.0));
-        map.insert("annotations".to_owned(), json!(rule.annotations));
-        map.insert("state".to_owned(), json!(prometheus_state(&rule.state)));
-        map.insert("alerts".to_owned(), json!(rule.alerts.iter().map(prometheus_alert).collect::<Vec<_>>()));
-    }
-    out
-}
-
-/// Rule groups in the shape of Prometheus' API.
-#[utoipa::path(get, path = "/api/v1/rules", params(PrometheusRuleFilter), responses((status = 200, body = Object)))]
-async fn prometheus_rules(State(app): State<App>, QueryOf(q): QueryOf<PrometheusRuleFilter>) -> Json<Value> {
-    let wanted = match q.r#type.as_deref() {
-        Some("alert") => "alerting",
-        Some("record") => "recording",
-        _ => "",
-    };
-    let groups: Vec<Value> = app
-        .rules()
-        .iter()
-        .map(|group| {
-            let rules = group.rules.iter().filter(|r| wanted.is_empty() || r.kind == wanted);
-            json!({
-                "name": group.name,
-                "file": group.file,
-                "interval": group.interval_ms as f64 / 1000.0,
-                "lastEvaluation": group.last_evaluation,
-                "evaluationTime": group.took_ms as f64 / 1000.0,
-                "limit": 0,
-                "rules": rules.map(prometheus_rule).collect::<Vec<_>>(),
-            })
-        })
-        .collect();
-    answer(&json!({"groups": groups}))
-}
-
-/// Active alerts in the shape of Prometheus' API.
-#[utoipa::path(get, path = "/api/v1/alerts", responses((status = 200, body = Object)))]
-async fn prometheus_alerts(State(app): State<App>) -> Json<Value> {
-    let groups = app.rules();
-    let alerts: Vec<Value> =
-        groups.iter().flat_map(|g| &g.rules).flat_map(|r| &r.alerts).map(prometheus_alert).collect();
-    answer(&json!({"alerts": alerts}))
 }

@@ -72,5 +72,5 @@ async fn result(
 /// Looks now instead of at its time.
 #[utoipa::path(post, path = "/api/checks/{name}/now", operation_id = "check_now", params(("name" = String, Path)), responses((status = 200, body = CheckView)))]
 async fn now(State(app): State<App>, Who(who): Who, PathOf(name): PathOf<String>) -> Result<Json<CheckView>, ApiError> {
-    Ok(Json(app.check_now(&who, &name)?))
+    Ok(Json(app.check_now(&who, &name).await?))
 }

@@ -16,8 +16,8 @@ use tenfold_app::deploys::views::{
     Deploy, DeployFilter, Host, Lock, LogLine, NewDeploy, NewLock, NextDeploy, Service, ServiceUpdate, TrainGraphs,
     TrainView, TrainWord,
 };
-use tenfold_app::deploys::{Answer, RunLog};
-use tenfold_app::{App, Role};
+use tenfold_app::deploys::{Answer, RollForward, RunLog};
+use tenfold_app::{App, Caller, Role};
 use tokio::sync::broadcast;
 use utoipa_axum::routes;
 
@@ -38,8 +38,10 @@ pub fn api() -> Api {
         .add(Policy::Role(Role::Deployer), routes!(start))
         .add(Policy::Viewer, routes!(one))
         .add(Policy::Role(Role::Deployer), routes!(rollback))
+        .add(Policy::Role(Role::Deployer), routes!(forward))
         .add(Policy::Role(Role::Deployer), routes!(cancel))
         .add(Policy::Role(Role::Deployer), routes!(retry))
+        .add(Policy::Role(Role::Deployer), routes!(hold))
         .add(Policy::Role(Role::Deployer), routes!(promote))
         .add(Policy::Role(Role::Deployer), routes!(abort))
         .add(Policy::Role(Role::Responder), routes!(approve))
@@ -198,6 +200,12 @@ fn body_or_none<T: Default + serde::de::DeserializeOwned>(body: &[u8]) -> Result
     Ok(fits.unwrap_or_default())
 }
 
+/// What a person says to a deploy, with a reason if they like.
+async fn answered(app: &App, who: &Caller, number: i64, answer: Answer, body: &[u8]) -> Result<Json<Deploy>, ApiError> {
+    let AnswerBody { reason } = body_or_none(body)?;
+    Ok(Json(app.deploy_answer(who, number, answer, reason).await?))
+}
+
 /// Takes a deploy back: flips to the release that was healthy before it. A running deploy is cancelled instead.
 #[utoipa::path(post, path = "/api/deploys/{number}/rollback", request_body = Option<RollbackBody>,
     responses((status = 202, body = Deploy)))]
@@ -211,6 +219,18 @@ async fn rollback(
     Ok((StatusCode::ACCEPTED, Json(app.deploy_rollback(&who, number, body.reason).await?)))
 }
 
+/// Deploys the fix over the deploy that was taken back last; the same commits once more only with `again`.
+#[utoipa::path(post, path = "/api/services/{name}/forward", request_body = RollForward,
+    responses((status = 202, body = Deploy)))]
+async fn forward(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+    Body(asked): Body<RollForward>,
+) -> Result<(StatusCode, Json<Deploy>), ApiError> {
+    Ok((StatusCode::ACCEPTED, Json(app.deploy_forward(&who, &name, asked).await?)))
+}
+
 /// Stops a running deploy; hosts that flipped go back.
 #[utoipa::path(post, path = "/api/deploys/{number}/cancel", request_body = Option<AnswerBody>,
     responses((status = 200, body = Deploy)))]
@@ -220,8 +240,7 @@ async fn cancel(
     PathOf(number): PathOf<i64>,
     body: axum::body::Bytes,
 ) -> Result<Json<Deploy>, ApiError> {
-    let AnswerBody { reason } = body_or_none(&body)?;
-    Ok(Json(app.deploy_answer(&who, number, Answer::Cancel, reason).await?))
+    answered(&app, &who, number, Answer::Cancel, &body).await
 }
 
 /// The same deploy again, as a new one.
@@ -234,6 +253,19 @@ async fn retry(
     Ok((StatusCode::ACCEPTED, Json(app.deploy_retry(&who, number).await?)))
 }
 
+/// Holds a deploy that is a canary or goes to the rest: no host is ordered to flip until somebody promotes or aborts it. The
+/// judge watches a held canary on. A cluster on its way is paused; what agents were told already ends first.
+#[utoipa::path(post, path = "/api/deploys/{number}/hold", request_body = Option<AnswerBody>,
+    responses((status = 200, body = Deploy)))]
+async fn hold(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(number): PathOf<i64>,
+    body: axum::body::Bytes,
+) -> Result<Json<Deploy>, ApiError> {
+    answered(&app, &who, number, Answer::Hold, &body).await
+}
+
 /// Lets a held deploy go on.
 #[utoipa::path(post, path = "/api/deploys/{number}/promote", request_body = Option<AnswerBody>,
     responses((status = 200, body = Deploy)))]
@@ -243,8 +275,7 @@ async fn promote(
     PathOf(number): PathOf<i64>,
     body: axum::body::Bytes,
 ) -> Result<Json<Deploy>, ApiError> {
-    let AnswerBody { reason } = body_or_none(&body)?;
-    Ok(Json(app.deploy_answer(&who, number, Answer::Promote, reason).await?))
+    answered(&app, &who, number, Answer::Promote, &body).await
 }
 
 /// Sends a held deploy back.
@@ -256,8 +287,7 @@ async fn abort(
     PathOf(number): PathOf<i64>,
     body: axum::body::Bytes,
 ) -> Result<Json<Deploy>, ApiError> {
-    let AnswerBody { reason } = body_or_none(&body)?;
-    Ok(Json(app.deploy_answer(&who, number, Answer::Abort, reason).await?))
+    answered(&app, &who, number, Answer::Abort, &body).await
 }
 
 /// Agrees that a deploy which waits for people goes on. Only people approve, those whom the pipeline file asks for; with

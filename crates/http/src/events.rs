@@ -41,6 +41,8 @@ struct ListQuery {
     environment: Option<String>,
     actor: Option<String>,
     flag: Option<String>,
+    /// Of this alert, by its fingerprint.
+    alert: Option<String>,
     incident: Option<i64>,
     deploy: Option<i64>,
     correlation: Option<String>,
@@ -149,6 +151,7 @@ async fn list(
         environment: q.environment,
         actor: q.actor,
         flag: q.flag,
+        alert: q.alert,
         incident: q.incident,
         deploy: q.deploy,
         correlation: q.correlation,

@@ -29,6 +29,7 @@ pub fn api() -> Api {
         .add(Policy::Person, routes!(suggestion))
         .add(Policy::Viewer, routes!(digest))
         .add(Policy::Viewer, routes!(schedule_calendar))
+        .add(Policy::Role(Role::Responder), routes!(schedule_calendar_renew, schedule_calendar_end))
         .add(Policy::Public, routes!(calendar))
         .add(Policy::Person, routes!(calendar_renew, calendar_end))
         .add(Policy::Role(Role::Responder), routes!(import))
@@ -167,8 +168,12 @@ async fn suggestion(
 
 /// What happened in the shift that holds now: what fired, what was muted, what is open.
 #[utoipa::path(get, path = "/api/schedules/{name}/digest", params(("name" = String, Path)), responses((status = 200, body = DigestView)))]
-async fn digest(State(app): State<App>, PathOf(name): PathOf<String>) -> Result<Json<DigestView>, ApiError> {
-    Ok(Json(app.handoff_digest(&name).await?))
+async fn digest(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+) -> Result<Json<DigestView>, ApiError> {
+    Ok(Json(app.handoff_digest(&who, &name).await?))
 }
 
 #[derive(Serialize, utoipa::ToSchema)]
@@ -186,7 +191,28 @@ async fn schedule_calendar(
     Ok(Json(CalendarText { ics: app.schedule_calendar(&name).await? }))
 }
 
-/// The shifts of one person as iCalendar, at an address with their secret in it; for programs that cannot sign in.
+/// Makes a new address for a schedule's calendar; the one before ends for everybody. It is shown this once.
+#[utoipa::path(post, path = "/api/schedules/{name}/calendar", params(("name" = String, Path)), responses((status = 200, body = CalendarAddress)))]
+async fn schedule_calendar_renew(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+) -> Result<Json<CalendarAddress>, ApiError> {
+    Ok(Json(app.schedule_calendar_renew(&who, &name).await?))
+}
+
+/// Ends the address of a schedule's calendar.
+#[utoipa::path(delete, path = "/api/schedules/{name}/calendar", params(("name" = String, Path)), responses((status = 200, body = OnCallDone)))]
+async fn schedule_calendar_end(
+    State(app): State<App>,
+    Who(who): Who,
+    PathOf(name): PathOf<String>,
+) -> Result<Json<OnCallDone>, ApiError> {
+    app.schedule_calendar_end(&who, &name).await?;
+    Ok(Json(OnCallDone { done: true }))
+}
+
+/// The shifts of one person or one schedule as iCalendar, at an address with a secret in it; for programs that cannot sign in.
 #[utoipa::path(get, path = "/calendar/{file}", params(("file" = String, Path)), responses((status = 200, content_type = "text/calendar", body = String)))]
 async fn calendar(State(app): State<App>, PathOf(file): PathOf<String>) -> Result<impl IntoResponse, ApiError> {
     let ics = app.calendar(file.strip_suffix(".ics").unwrap_or(&file)).await?;

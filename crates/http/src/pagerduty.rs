@@ -1,7 +1,7 @@
 //! PagerDuty's Events API v2 in: what sends events there sends them here, with a robot's token as the routing key.
 //!
 //! An event is an alert with the labels `integration` (the token's name) and `dedup_key`. `trigger` fires it or goes on with it, `resolve` ends it, `acknowledge`
-//! acknowledges its incident. A sender of this kind says an event once, so the alert is believed until it is resolved.
+//! acknowledges its incidents. A sender of this kind says an event once, so the alert is believed until it is resolved.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tenfold_app::App;
+use tenfold_app::alerts::{INTEGRATION_LABEL, ToldChange};
 use tenfold_app::people::Token;
 use tenfold_protocols::alert_hook::{KeyedAlert, SaidState};
 use tenfold_types::{ErrorCode, Fault, Timestamp};
@@ -24,10 +25,14 @@ const EVENT_BYTES_MAX: usize = 512 << 10;
 const DEDUP_KEY_CHARS_MAX: usize = 255;
 const SUMMARY_CHARS_MAX: usize = 1_024;
 const DETAIL_BYTES_MAX: usize = 4_000;
+/// Links and images of one event together.
+const LINKS_MAX: usize = 10;
+const LINK_BYTES_MAX: usize = 600;
+const LINK_TEXT_CHARS_MAX: usize = 50;
 
 pub fn api() -> Api {
     // The routing key in the body says who sends; it is asked for in the handler.
-    Api::new("pagerduty").add(Policy::Public, routes!(enqueue))
+    Api::new("pagerduty").add(Policy::Public, routes!(enqueue)).add(Policy::Public, routes!(change_enqueue))
 }
 
 #[derive(Deserialize)]
@@ -40,7 +45,52 @@ struct Event {
     #[serde(default)]
     payload: Option<Payload>,
     #[serde(default)]
+    client: Option<String>,
+    #[serde(default)]
     client_url: Option<String>,
+    #[serde(default)]
+    links: Vec<LinkTo>,
+    #[serde(default)]
+    images: Vec<Image>,
+}
+
+#[derive(Deserialize)]
+struct LinkTo {
+    href: String,
+    #[serde(default)]
+    text: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Image {
+    src: String,
+    /// Where a click leads.
+    #[serde(default)]
+    href: Option<String>,
+    #[serde(default)]
+    alt: Option<String>,
+}
+
+/// A change, which fires nothing.
+#[derive(Deserialize)]
+struct ChangeEvent {
+    routing_key: String,
+    payload: ChangePayload,
+    #[serde(default)]
+    links: Vec<LinkTo>,
+    #[serde(default)]
+    images: Vec<Image>,
+}
+
+#[derive(Deserialize)]
+struct ChangePayload {
+    summary: String,
+    #[serde(default)]
+    source: Option<String>,
+    #[serde(default)]
+    timestamp: Option<String>,
+    #[serde(default)]
+    custom_details: Value,
 }
 
 #[derive(Default, Deserialize)]
@@ -106,6 +156,55 @@ async fn enqueue(State(app): State<App>, bytes: Bytes) -> Response {
     }
 }
 
+/// Takes a change of PagerDuty's Change Events API: it is in the record, and a suspect of the alerts of its service.
+#[utoipa::path(post, path = "/v2/change/enqueue", operation_id = "pagerduty_change_enqueue", request_body = Object, responses((status = 202, body = Object), (status = 400, body = Object)))]
+async fn change_enqueue(State(app): State<App>, bytes: Bytes) -> Response {
+    if bytes.len() > EVENT_BYTES_MAX {
+        return refused(&[format!("a change has at most {EVENT_BYTES_MAX} bytes")]);
+    }
+    let event: ChangeEvent = match serde_json::from_slice(&bytes) {
+        Ok(event) => event,
+        Err(e) => return refused(&[format!("the change cannot be read: {e}")]),
+    };
+    let Some(token) = app.token_by_secret(&event.routing_key) else {
+        return refused(&["'routing_key' is not the secret of a token here".to_owned()]);
+    };
+    let ChangePayload { summary, source, timestamp, custom_details } = event.payload;
+    let detail = |name: &str| custom_details[name].as_str().filter(|v| !v.is_empty()).map(str::to_owned);
+    let change = ToldChange {
+        summary,
+        source: cut(source.as_deref().unwrap_or_default(), SUMMARY_CHARS_MAX),
+        at: timestamp.as_deref().and_then(Timestamp::parse_rfc3339),
+        service: token.service.clone().or_else(|| detail("service")),
+        environment: token.environment.clone().or_else(|| detail("environment")),
+        links: addresses(&event.links, &event.images),
+        details: custom_details,
+    };
+    match app.change_told(&token.caller(), change).await {
+        Ok(()) => {
+            let body = json!({"status": "success", "message": "Change event processed"});
+            (StatusCode::ACCEPTED, axum::Json(body)).into_response()
+        }
+        Err(fault) => failed(&fault),
+    }
+}
+
+/// Addresses that a person may open, each with its text; an image leads where it says, or to itself.
+fn addresses(links: &[LinkTo], images: &[Image]) -> Vec<(String, String)> {
+    let of_links = links.iter().map(|link| (link.href.as_str(), link.text.as_deref()));
+    let of_images = images.iter().map(|image| (image.href.as_deref().unwrap_or(&image.src), image.alt.as_deref()));
+    let opens = |href: &str| href.starts_with("https://") || href.starts_with("http://");
+    of_links
+        .chain(of_images)
+        .filter(|&(href, _)| opens(href) && href.len() <= LINK_BYTES_MAX && !href.contains(char::is_whitespace))
+        .take(LINKS_MAX)
+        .map(|(href, text)| {
+            let text = text.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).unwrap_or_default();
+            (href.to_owned(), cut(&text, LINK_TEXT_CHARS_MAX))
+        })
+        .collect()
+}
+
 fn wrong(event: &Event) -> Vec<String> {
     let mut errors = Vec::new();
     let action = event.action.as_str();
@@ -136,9 +235,6 @@ fn wrong(event: &Event) -> Vec<String> {
     errors
 }
 
-/// The label of who sends; keys of others are none of its.
-const SENDER: &str = "integration";
-
 fn cut(text: &str, chars: usize) -> String {
     text.chars().take(chars).collect()
 }
@@ -164,6 +260,16 @@ async fn trigger(app: &App, token: &Token, event: &Event, key: &str) -> Result<(
         let text = payload.custom_details.as_str().map_or_else(|| payload.custom_details.to_string(), str::to_owned);
         annotations.insert("description".to_owned(), cut(&text, DETAIL_BYTES_MAX / 4));
     }
+    // One a line: the address, and behind it what it is called.
+    let links = addresses(&event.links, &event.images);
+    if !links.is_empty() {
+        let lines: Vec<String> =
+            links.iter().map(|(href, text)| format!("{href} {text}").trim_end().to_owned()).collect();
+        annotations.insert("links".to_owned(), lines.join("\n"));
+    }
+    if let Some(client) = event.client.as_deref().filter(|client| !client.is_empty()) {
+        annotations.insert("client".to_owned(), cut(client, LINK_TEXT_CHARS_MAX));
+    }
     let said = KeyedAlert {
         key: key.to_owned(),
         state: SaidState::Firing,
@@ -172,7 +278,7 @@ async fn trigger(app: &App, token: &Token, event: &Event, key: &str) -> Result<(
         starts_at: payload.timestamp.as_deref().and_then(Timestamp::parse_rfc3339),
         url: event.client_url.clone(),
     };
-    app.alerts_keyed(&token.caller(), (SENDER, &token.name), vec![said]).await
+    app.alerts_keyed(&token.caller(), (INTEGRATION_LABEL, &token.name), vec![said]).await
 }
 
 async fn resolve(app: &App, token: &Token, key: &str) -> Result<(), Fault> {
@@ -184,15 +290,18 @@ async fn resolve(app: &App, token: &Token, key: &str) -> Result<(), Fault> {
         starts_at: None,
         url: None,
     };
-    app.alerts_keyed(&token.caller(), (SENDER, &token.name), vec![over]).await
+    app.alerts_keyed(&token.caller(), (INTEGRATION_LABEL, &token.name), vec![over]).await
 }
 
 async fn acknowledge(app: &App, token: &Token, key: &str) -> Result<(), Fault> {
-    let Some(alert) = app.alert_keyed((SENDER, &token.name), key).await? else { return Ok(()) };
-    let listed = app.alerts_list(None).await?;
-    let incident = listed.iter().find(|a| a.fingerprint == alert.fingerprint).and_then(|a| a.incident);
-    match incident {
-        Some(incident) => app.incident_acknowledge(&token.caller(), incident).await.map(|_| ()),
-        None => Ok(()),
+    let Some(alert) = app.alert_keyed((INTEGRATION_LABEL, &token.name), key).await? else { return Ok(()) };
+    let alert = app.alert_get(&alert.fingerprint).await?;
+    let mut done = Ok(());
+    // One that was resolved by hand must not keep the others open.
+    for incident in alert.incident.into_iter().chain(alert.further_incidents) {
+        if let Err(fault) = app.incident_acknowledge(&token.caller(), incident).await {
+            done = Err(fault);
+        }
     }
+    done
 }

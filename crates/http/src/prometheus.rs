@@ -9,6 +9,7 @@ mod federate;
 mod params;
 mod probes;
 mod read;
+mod rules;
 mod status;
 mod targets;
 mod written;
@@ -38,6 +39,8 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(labels, labels_post))
         .add(Policy::Viewer, routes!(label_values))
         .add(Policy::Viewer, routes!(metadata))
+        .add(Policy::Viewer, routes!(rules::prometheus_rules))
+        .add(Policy::Viewer, routes!(rules::prometheus_alerts))
         .add(Policy::Viewer, routes!(targets::targets))
         .add(Policy::Viewer, routes!(targets::scrape_pools))
         .add(Policy::Viewer, routes!(targets::targets_metadata))
@@ -47,6 +50,7 @@ pub fn api() -> Api {
         .add(Policy::Viewer, routes!(status::flags))
         .add(Policy::Viewer, routes!(status::config))
         .add(Policy::Viewer, routes!(status::format_query, status::format_query_post))
+        .add(Policy::Viewer, routes!(status::parse_query, status::parse_query_post))
         .add(Policy::Viewer, routes!(admin::tsdb))
         .add(Policy::Role(Role::Admin), routes!(admin::delete_series, admin::delete_series_put))
         .add(Policy::Role(Role::Admin), routes!(admin::clean_tombstones, admin::clean_tombstones_put))
@@ -179,23 +183,42 @@ fn is_set(params: &Params, name: &str) -> bool {
 /// Points from which an answer is written off the runtime's threads: some milliseconds of work.
 const LONG_POINTS: usize = 20_000;
 
-async fn answer(told: Told, params: &Params, query: &str) -> Result<Response, Fault> {
+/// The remark that there was more than `limit` allows, in Prometheus' words.
+const CUT_OFF: &str = "results truncated due to limit";
+
+/// Leaves at most so many series; whether there were more.
+fn cut_off(value: &mut Value, max: usize) -> bool {
+    let count = match value {
+        Value::Matrix(series) => series.len(),
+        Value::Vector(samples) => samples.len(),
+        Value::Scalar(_) | Value::String { .. } => 0,
+    };
+    match value {
+        Value::Matrix(series) => series.truncate(max),
+        Value::Vector(samples) => samples.truncate(max),
+        Value::Scalar(_) | Value::String { .. } => {}
+    }
+    count > max
+}
+
+async fn answer(mut told: Told, params: &Params, query: &str) -> Result<Response, Fault> {
+    let cut = limit(params)?.is_some_and(|max| cut_off(&mut told.answer.value, max));
     let points = match &told.answer.value {
         Value::Matrix(series) => series.iter().map(|s| s.points.len() + s.histograms.len()).sum(),
         Value::Vector(samples) => samples.len(),
         Value::Scalar(_) | Value::String { .. } => 1,
     };
     let body = if points < LONG_POINTS {
-        body(&told, params, query)
+        body(&told, params, query, cut)
     } else {
         let (params, query) = (params.clone(), query.to_owned());
-        let written = tokio::task::spawn_blocking(move || body(&told, &params, &query)).await;
+        let written = tokio::task::spawn_blocking(move || body(&told, &params, &query, cut)).await;
         written.map_err(|_| Fault::internal("writing the answer ended in a panic"))?
     };
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-fn body(told: &Told, params: &Params, query: &str) -> Vec<u8> {
+fn body(told: &Told, params: &Params, query: &str, cut: bool) -> Vec<u8> {
     let output = &told.answer;
     let start =
         format!("{{\"status\":\"success\",\"data\":{{\"resultType\":\"{}\",\"result\":", output.value.type_name());
@@ -210,12 +233,15 @@ fn body(told: &Told, params: &Params, query: &str) -> Vec<u8> {
     }
     body.push(b'}');
     for (level, key) in [("warning", "warnings"), ("info", "infos")] {
-        let texts: Vec<String> = output
+        let mut texts: Vec<String> = output
             .annotations
             .iter()
             .map(|a| a.render(query))
             .filter(|t| t.contains(&format!("PromQL {level}")))
             .collect();
+        if cut && level == "warning" {
+            texts.push(CUT_OFF.into());
+        }
         if !texts.is_empty() {
             body.extend_from_slice(format!(",\"{key}\":{}", json!(texts)).as_bytes());
         }
@@ -242,7 +268,12 @@ fn how(params: &Params) -> Result<How, Fault> {
                 .ok_or_else(|| bad(format!("`timeout`: `{text}` is not a duration above zero; write 30s or 30")))?,
         ),
     };
-    Ok(How { explain: is_set(params, "explain"), rows_max_ms, timeout_ms })
+    let lookback = |text| {
+        let wrong = || bad(format!("`lookback_delta`: `{text}` is not a duration above zero; write 5m or 300"));
+        parse_duration_ms(text).filter(|ms| *ms > 0).ok_or_else(wrong)
+    };
+    let lookback_ms = params.get("lookback_delta").map(lookback).transpose()?;
+    Ok(How { explain: is_set(params, "explain"), rows_max_ms, timeout_ms, lookback_ms })
 }
 
 /// The answer of the cluster to the same question, as it is, when one answers here.
@@ -258,6 +289,7 @@ async fn run_query(app: &App, params: &Params) -> Answer {
         return Ok(answer);
     }
     let at = params.time("time")?.unwrap_or_else(|| app.now());
+    limit(params)?;
     let told = app.query_told(query, at, how(params)?).await?;
     Ok(answer(told, params, query).await?)
 }
@@ -286,6 +318,7 @@ async fn run_range(app: &App, params: &Params) -> Answer {
     {
         return Ok(answer);
     }
+    limit(params)?;
     let told = app.query_range(query, start, end, step_ms, how(params)?).await?;
     Ok(answer(told, params, query).await?)
 }
@@ -294,12 +327,31 @@ fn filter(params: &Params) -> Result<SeriesFilter, Fault> {
     SeriesFilter::parse(&params.all("match[]"), params.time("start")?, params.time("end")?)
 }
 
+/// How many things are wanted at most; 0 is as many as there are.
+fn limit(params: &Params) -> Result<Option<usize>, Fault> {
+    let Some(text) = params.get("limit") else { return Ok(None) };
+    let limit: usize = text.parse().map_err(|_| bad(format!("`limit`: `{text}` is not a number")))?;
+    Ok(Some(limit).filter(|limit| *limit > 0))
+}
+
+/// An answer of as many things as are wanted.
+fn listed<T: Serialize>(params: &Params, mut items: Vec<T>) -> Answer {
+    #[derive(Serialize)]
+    struct Listed<T> {
+        status: &'static str,
+        data: Vec<T>,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<&'static str>,
+    }
+    let max = limit(params)?.unwrap_or(usize::MAX);
+    let warnings = if items.len() > max { vec![CUT_OFF] } else { Vec::new() };
+    items.truncate(max);
+    Ok(axum::Json(Listed { status: "success", data: items, warnings }).into_response())
+}
+
 fn limited<T>(params: &Params, mut items: Vec<T>) -> Result<Vec<T>, Fault> {
-    if let Some(limit) = params.get("limit") {
-        let limit: usize = limit.parse().map_err(|_| bad(format!("`limit`: `{limit}` is not a number")))?;
-        if limit > 0 {
-            items.truncate(limit);
-        }
+    if let Some(limit) = limit(params)? {
+        items.truncate(limit);
     }
     Ok(items)
 }
@@ -323,8 +375,7 @@ async fn run_series(app: &App, params: &Params) -> Answer {
     }
     let filter = filter(params)?;
     let found = in_store(app, move |metrics| metrics.series(&filter)).await?;
-    let found = limited(params, found)?;
-    Ok(success(found))
+    listed(params, found)
 }
 
 async fn run_labels(app: &App, params: &Params) -> Answer {
@@ -333,7 +384,7 @@ async fn run_labels(app: &App, params: &Params) -> Answer {
     }
     let filter = filter(params)?;
     let names = in_store(app, move |metrics| metrics.label_names(&filter)).await?;
-    Ok(success(limited(params, names)?))
+    listed(params, names)
 }
 
 /// Evaluates a PromQL query at one instant (`query`, `time`). `stats=all` adds what it cost in Prometheus' shape,
@@ -397,7 +448,7 @@ async fn label_values(State(app): State<App>, Path(name): Path<String>, RawQuery
     }
     let filter = filter(&params)?;
     let values = in_store(&app, move |metrics| metrics.label_values(&name, &filter)).await?;
-    Ok(success(limited(&params, values)?))
+    listed(&params, values)
 }
 
 /// Kind, help and unit of metric families (`metric`, `limit`).

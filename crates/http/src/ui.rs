@@ -17,7 +17,8 @@ const NOT_BUILT: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\
 /// Everything that is not API: a file of the pages, or the shell that shows the page named by the address.
 pub async fn serve(request: Request) -> Response {
     let path = request.uri().path();
-    let api = ["/api/", "/ofrep/", "/agent/", "/metrics"].iter().any(|p| path.starts_with(p));
+    // Grafana takes a server that answers below `/alertmanager/` for Mimir's.
+    let api = ["/api/", "/ofrep/", "/agent/", "/metrics", "/alertmanager/"].iter().any(|p| path.starts_with(p));
     if api {
         return ApiError(Fault::not_found(format!("there is nothing at {path}")).advice("see /api/openapi.json"))
             .into_response();

@@ -278,6 +278,20 @@ async fn metadata_exemplars_and_rules() {
     assert!(alerting["health"].is_string() && alerting["annotations"]["summary"].is_string(), "{alerting}");
     let only = source.get("/api/v1/rules", &[("type", "alert")]).await;
     assert_eq!(only["data"]["groups"][0]["rules"].as_array().map(Vec::len), Some(1));
+    for (name, value, rules) in [
+        ("rule_name[]", "Down", 1),
+        ("rule_name[]", "Up", 0),
+        ("rule_group[]", "web", 2),
+        ("rule_group[]", "db", 0),
+        ("file[]", "web", 2),
+        ("file[]", "db", 0),
+        ("match[]", "{team=\"core\"}", 1),
+        ("match[]", "{severity=~\".+\", team!=\"core\"}", 1),
+    ] {
+        let body = source.get("/api/v1/rules", &[(name, value)]).await;
+        let group = body["data"]["groups"].as_array().and_then(|groups| groups.first()).cloned().unwrap_or_default();
+        assert_eq!(group["rules"].as_array().map_or(0, Vec::len), rules, "{name}={value}");
+    }
     assert_eq!(source.get("/api/v1/alerts", &[]).await["data"]["alerts"], json!([]));
 }
 

@@ -171,6 +171,75 @@ async fn a_query_is_written_out() {
 }
 
 #[tokio::test]
+async fn a_query_is_taken_apart() {
+    let asker = Asker::new().await;
+    let query = "sum by (job) (up)";
+    let name = json!({"name": "__name__", "value": "up", "type": "="});
+    let selector = json!({
+        "type": "vectorSelector", "name": "up", "offset": 0, "matchers": [name], "timestamp": null, "startOrEnd": null,
+        "anchored": false, "smoothed": false,
+    });
+    let tree = data(json!({
+        "type": "aggregation", "op": "sum", "expr": selector, "param": null, "grouping": ["job"], "without": false,
+    }));
+    assert_eq!(asker.get("/api/v1/parse_query", &[("query", query)]).await, tree);
+    assert_eq!(asker.post("/api/v1/parse_query", &[("query", query)]).await, tree);
+    let (status, body) = asker.get("/api/v1/parse_query", &[("query", "sum(")]).await;
+    assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")));
+}
+
+#[tokio::test]
+async fn an_answer_has_at_most_so_many_series_and_looks_back_so_far() {
+    let asker = Asker::new().await;
+    let at = |pairs: &[(&'static str, &'static str)]| [&[("query", "up"), ("time", "1800000060")][..], pairs].concat();
+    let count = |body: &Value| body["data"]["result"].as_array().map(Vec::len);
+    let (_, all) = asker.get("/api/v1/query", &at(&[("limit", "0")])).await;
+    assert_eq!((count(&all), all.get("warnings")), (Some(2), None), "{all}");
+    let (_, enough) = asker.get("/api/v1/query", &at(&[("limit", "2")])).await;
+    assert_eq!((count(&enough), enough.get("warnings")), (Some(2), None), "{enough}");
+    let told = json!(["results truncated due to limit"]);
+    let (_, one) = asker.get("/api/v1/query", &at(&[("limit", "1")])).await;
+    assert_eq!((count(&one), &one["warnings"]), (Some(1), &told), "{one}");
+    let range = [("query", "up"), ("start", "1800000000"), ("end", "1800000060"), ("step", "15"), ("limit", "1")];
+    let (_, one) = asker.post("/api/v1/query_range", &range).await;
+    assert_eq!((count(&one), &one["warnings"]), (Some(1), &told), "{one}");
+
+    for (path, found) in [("labels", 2), ("label/job/values", 2), ("series", 2)] {
+        let path = format!("/api/v1/{path}");
+        let up = ("match[]", "up");
+        let (_, all) = asker.get(&path, &[up, ("limit", "2")]).await;
+        assert_eq!((all["data"].as_array().map(Vec::len), all.get("warnings")), (Some(found), None), "{all}");
+        let (_, one) = asker.get(&path, &[up, ("limit", "1")]).await;
+        assert_eq!((one["data"].as_array().map(Vec::len), &one["warnings"]), (Some(1), &told), "{one}");
+    }
+
+    // The newest sample is 40 seconds old.
+    let later = [("query", "up"), ("time", "1800000100")];
+    for (lookback, found) in [("30s", 0), ("45", 2), ("5m", 2)] {
+        let (_, body) = asker.get("/api/v1/query", &[later[0], later[1], ("lookback_delta", lookback)]).await;
+        assert_eq!(count(&body), Some(found), "{lookback}: {body}");
+    }
+    for wrong in [("limit", "many"), ("lookback_delta", "0s"), ("lookback_delta", "soon")] {
+        let (status, body) = asker.get("/api/v1/query", &at(&[wrong])).await;
+        assert_eq!((status, &body["errorType"]), (StatusCode::BAD_REQUEST, &json!("bad_data")), "{wrong:?}");
+    }
+}
+
+/// A small query is answered on the thread that asks, where there are others; the answer is the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_queries_are_answered_where_they_are_asked() {
+    let asker = Asker::new().await;
+    for query in ["up", "rate(requests_total[1m])", "1 + 1", "absent(nothing)", "max_over_time(up[1m:10s])"] {
+        let at = [("query", query), ("time", "1800000060")];
+        let (status, here) = asker.get("/api/v1/query", &at).await;
+        assert_eq!(status, StatusCode::OK, "{query}: {here}");
+        // Who wants to be told after how long it ends is answered by another thread.
+        let (_, elsewhere) = asker.get("/api/v1/query", &[at[0], at[1], ("timeout", "0.9")]).await;
+        assert_eq!(here, elsewhere, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn another_prometheus_takes_the_newest_samples() {
     let asker = Asker::new().await;
     let series = |name: &str, job: &str| Labels::from_pairs([("__name__", name), ("kind", "fresh"), ("job", job)]);
@@ -402,7 +471,7 @@ fn the_document_names_the_parameters() {
     assert_eq!(named("/api/v1/labels"), labels);
     assert_eq!(named("/api/v1/label/{name}/values")[1..], labels);
     assert_eq!(named("/api/v1/series")[0], ("match[]".to_owned(), true));
-    for path in ["query", "query_range", "series", "labels", "query_exemplars", "format_query"] {
+    for path in ["query", "query_range", "series", "labels", "query_exemplars", "format_query", "parse_query"] {
         let form = "application/x-www-form-urlencoded";
         let body = &document["paths"][format!("/api/v1/{path}")]["post"]["requestBody"]["content"][form]["schema"];
         let name = body["$ref"].as_str().and_then(|r| r.rsplit('/').next()).unwrap_or_default();

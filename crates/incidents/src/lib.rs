@@ -11,7 +11,7 @@ mod review;
 mod roles;
 mod score;
 
-pub use noise::{PageKind, Paged, RuleNoise, TeamNoise, WAKE_COST, digest, noise};
+pub use noise::{PageKind, Paged, RuleNoise, TeamNoise, WAKE_COST, digest, noise, team_lines};
 pub use phase::{Phase, TimelineEntry, timeline};
 pub use postmortem::{Draft, postmortem};
 pub use review::{Finding, Level, Reviewer, TEXT_BYTES_MAX};

@@ -178,21 +178,27 @@ pub fn digest(teams: &[TeamNoise], rules_max: usize) -> Option<String> {
     let loud = teams.iter().filter(|t| t.cost() > 0);
     let parts: Vec<String> = loud
         .map(|team| {
-            let rules = team.rules.iter().filter(|r| r.cost() > 0).take(rules_max).map(|r| {
-                let count = |n: u32, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
-                let night = if r.wakes > 0 { format!(" ({} by night)", r.wakes) } else { String::new() };
-                let of = count(r.incidents, "incident", "incidents");
-                let idle = match r.no_action {
-                    0 => String::new(),
-                    n => format!(", {n} of {of} without action"),
-                };
-                format!("{} {}{night}{idle}", r.rule, count(r.pages, "page", "pages"))
-            });
             let name = if team.team.is_empty() { "owned by nobody" } else { &team.team };
-            format!("{name}: {}", rules.collect::<Vec<_>>().join("; "))
+            format!("{name}: {}", team_lines(team, rules_max).join("; "))
         })
         .collect();
     (!parts.is_empty()).then(|| format!("The noisiest rules of the week. {}", parts.join(". ")))
+}
+
+/// A line for each of a team's rules that paged, the costliest first: "HighErrorRate 3 pages (2 by night), 2 of 3 incidents
+/// without action".
+pub fn team_lines(team: &TeamNoise, rules_max: usize) -> Vec<String> {
+    let count = |n: u32, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+    let line = |r: &RuleNoise| {
+        let night = if r.wakes > 0 { format!(" ({} by night)", r.wakes) } else { String::new() };
+        let of = count(r.incidents, "incident", "incidents");
+        let idle = match r.no_action {
+            0 => String::new(),
+            n => format!(", {n} of {of} without action"),
+        };
+        format!("{} {}{night}{idle}", r.rule, count(r.pages, "page", "pages"))
+    };
+    team.rules.iter().filter(|r| r.cost() > 0).take(rules_max).map(line).collect()
 }
 
 #[cfg(test)]

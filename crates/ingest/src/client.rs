@@ -261,7 +261,7 @@ mod tests {
     async fn renewed_certificates_are_used_and_bad_ones_leave_the_old() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (Some(first), Some(second)) = (certificate("first"), certificate("the second one")) else {
-            println!("skipped: openssl is not installed");
+            tenfold_testkit::peer_is_missing("openssl is not installed");
             return;
         };
         let dir = tempfile::tempdir().unwrap();

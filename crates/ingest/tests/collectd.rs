@@ -82,7 +82,7 @@ async fn world(dir: &Path, change: impl FnOnce(&mut Settings)) -> World {
 #[tokio::test]
 async fn collectd_is_heard() {
     let Some(collectd) = collectd() else {
-        println!("skipped: collectd is not installed");
+        tenfold_testkit::peer_is_missing("collectd is not installed");
         return;
     };
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -129,7 +129,7 @@ async fn collectd_is_heard() {
 #[tokio::test]
 async fn collectd_is_scraped() {
     let Some(collectd) = collectd().filter(|_| may_be_scraped()) else {
-        println!("skipped: collectd is not installed, or its write_prometheus lacks its libraries");
+        tenfold_testkit::peer_is_missing("collectd is not installed, or its write_prometheus lacks its libraries");
         return;
     };
     let dir = tempfile::tempdir().expect("a temporary directory");

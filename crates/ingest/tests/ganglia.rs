@@ -77,7 +77,7 @@ async fn world(dir: &Path, listen: &str, asked: u16) -> World {
 #[tokio::test]
 async fn gmond_is_heard_and_asked() {
     let (Some(gmond), Some(load)) = (found("gmond"), module("modload.so")) else {
-        println!("skipped: gmond is not installed");
+        tenfold_testkit::peer_is_missing("gmond is not installed");
         return;
     };
     let dir = tempfile::tempdir().expect("a temporary directory");
@@ -133,7 +133,7 @@ async fn gmond_is_heard_and_asked() {
 #[tokio::test]
 async fn gmetad_is_asked() {
     let (Some(gmond), Some(gmetad), Some(load)) = (found("gmond"), found("gmetad"), module("modload.so")) else {
-        println!("skipped: gmond and gmetad are not both installed");
+        tenfold_testkit::peer_is_missing("gmond and gmetad are not both installed");
         return;
     };
     let dir = tempfile::tempdir().expect("a temporary directory");

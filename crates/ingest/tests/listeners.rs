@@ -144,7 +144,7 @@ async fn graphite_comes_in_as_lines_and_pickles() {
     );
     let python = tokio::process::Command::new("python3").args(["-c", &script]).status().await;
     if !python.is_ok_and(|s| s.success()) {
-        println!("skipped: python3 is not installed");
+        tenfold_testkit::peer_is_missing("python3 is not installed");
         return;
     }
     let refused = [("protocol", "graphite"), ("source", "pickle"), ("reason", "bad_line")];

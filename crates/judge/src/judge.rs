@@ -9,6 +9,11 @@
 //! if a histogram happens to come, one if none does) would be a choice by the outcome, and no e-process: that is why it is
 //! declared when the judge is made, by [`Judge::with_latency`], and not read from the looks.
 //!
+//! # Why slow is not good
+//!
+//! What is promoted has refuted "fails `prove_below` times as often". That says nothing of latency, for which there is no
+//! test of "as fast". So while the evidence for slower is more than three to one, it is waited; at the end that is no answer.
+//!
 //! # What the past costs
 //!
 //! Where the hosts' own past is asked how unequal they are, its answer is wrong with a chance of a tenth of alpha, half of
@@ -21,7 +26,7 @@ use crate::dispersion::dispersion;
 use crate::floor::Floor;
 use crate::interval::RatioInterval;
 use crate::latency::{HistogramBin, Slower};
-use crate::report::{Evidence, Report, Series};
+use crate::report::{Evidence, Report, Series, Sides};
 use crate::unequal::{errors_ratio_max, tails_ratio_max};
 
 /// What the judge is asked to keep to.
@@ -146,7 +151,8 @@ pub enum Verdict {
     Watching,
     /// The canary is worse: roll back.
     Worse,
-    /// "`prove_below` times as bad or more" is refuted and nothing speaks for slower: promote.
+    /// "`prove_below` times as bad or more" is refuted, and less than three to one speaks for slower where latency is
+    /// judged: promote.
     NotWorse,
     /// Time is over and the canary, or the control, had no requests at all.
     NoData,
@@ -182,6 +188,9 @@ pub struct Judge {
     /// The watch goes on after the promotion, and has no end of its own.
     #[serde(default)]
     lasting: bool,
+    /// Its points tell of both sides as well, which takes time.
+    #[serde(default)]
+    drawn: bool,
     interval: RatioInterval,
     seen: Bin,
     started_ms: Option<i64>,
@@ -207,6 +216,7 @@ impl Judge {
             slower: None,
             floor: settings.negligible.map(|rate| Floor::new(rate, dispersion)),
             lasting: false,
+            drawn: false,
             interval: RatioInterval::default(),
             seen: Bin::default(),
             started_ms: None,
@@ -256,7 +266,8 @@ impl Judge {
         if let (Some(slower), Some(latency)) = (&mut self.slower, &look.latency) {
             slower.observe(latency);
         }
-        let evidence = self.evidence(look.at_ms);
+        let mut evidence = self.evidence(look.at_ms);
+        evidence.sides = (self.drawn && self.series.keeps_next()).then(|| self.sides());
         self.series.push(evidence);
         let is_over = !self.lasting && look.at_ms.saturating_sub(started) >= self.settings.wait_ms_max;
         let verdict = self.decide(&evidence, is_over);
@@ -283,7 +294,20 @@ impl Judge {
             errors: self.errors_evidence(),
             latency: self.slower.as_ref().map(Slower::log_evidence),
             promote: self.promote_evidence(),
+            sides: None,
         }
+    }
+
+    fn sides(&self) -> Sides {
+        let (ratio_low, ratio_high) = self.interval.at(self.settings.alpha, self.dispersion);
+        Sides { seen: self.seen, ratio_low, ratio_high: Some(ratio_high).filter(|r| r.is_finite()) }
+    }
+
+    /// For a picture of both sides over time, with the interval of their ratio.
+    #[must_use]
+    pub fn drawn(mut self) -> Self {
+        self.drawn = true;
+        self
     }
 
     /// What is bad would have to survive both tests, so their mean is an e-value against it.
@@ -297,11 +321,17 @@ impl Judge {
         if evidence.worse() >= (1.0 / self.alpha).ln() {
             return Verdict::Worse;
         }
-        if evidence.promote >= (1.0 / self.settings.beta).ln() {
+        let as_good = evidence.promote >= (1.0 / self.settings.beta).ln();
+        // waiting only makes a promotion rarer, so beta holds as before
+        let maybe_slower = evidence.latency.is_some_and(|nats| nats > MAYBE_SLOWER_NATS);
+        if as_good && !maybe_slower {
             return Verdict::NotWorse;
         }
         if !is_over {
             return Verdict::Watching;
+        }
+        if as_good {
+            return Verdict::Inconclusive;
         }
         if self.seen.canary.total == 0 || self.seen.control.total == 0 {
             return Verdict::NoData;
@@ -333,13 +363,17 @@ impl Judge {
 
     /// The numbers behind the verdict, and the evidence over time for a picture.
     pub fn report(&self) -> Report {
-        let (ratio_low, ratio_high) = self.interval.at(self.settings.alpha, self.dispersion);
+        let Sides { ratio_low, ratio_high, .. } = self.sides();
+        let mut series = self.series.points();
+        if let Some(newest) = series.last_mut().filter(|_| self.drawn) {
+            newest.sides = Some(self.sides());
+        }
         Report {
             verdict: self.verdict,
             seen: self.seen,
             ratio: self.seen.ratio(),
             ratio_low,
-            ratio_high: Some(ratio_high).filter(|r| r.is_finite()),
+            ratio_high,
             tolerated: self.tolerated,
             prove_below: self.prove_below,
             negligible: self.settings.negligible,
@@ -349,10 +383,13 @@ impl Judge {
             canary_requests_needed: self.requests_needed(),
             slow: None,
             latency_alone: false,
-            series: self.series.points(),
+            series,
         }
     }
 }
 
+/// Evidence for "slower" with which nothing is promoted: three to one. It has to sink below before the end, or become
+/// enough to roll back.
+const MAYBE_SLOWER_NATS: f64 = 1.098_612_288_668_11;
 /// Part of alpha for what the hosts' past says of them.
 const PAST_SHARE: f64 = 0.1;

@@ -2,7 +2,7 @@
 //! a host that runs the new release alone.
 //!
 //! No e-process: nothing is promised about looking again and again. It asks once, when the time after the deploy is over,
-//! and its threshold is set by how often quiet times cross it (`examples/nezha.rs` measures that on real faults).
+//! and its threshold is set by how often quiet times cross it (`examples/nezha` measures that on real faults).
 //!
 //! The statistic is a difference of medians over a robust deviation, Hampel's identifier ("The influence curve and its
 //! role in robust estimation", 1974) with the deviation of Rousseeuw and Croux (1993): neither a peak nor a missing

@@ -44,4 +44,4 @@ pub use judge::{Before, Judge, Look, Settings, SettingsError, Verdict, default};
 pub use latency::{HistogramBin, Slower};
 pub use level::{Direction, LEVEL_AFTER, LEVEL_BEFORE, LEVEL_CHANGED, Level, level_change};
 pub use looks::{Bounds, Watched};
-pub use report::{Evidence, Report};
+pub use report::{Evidence, Report, Sides};

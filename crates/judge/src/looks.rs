@@ -123,7 +123,7 @@ impl Watched {
                 .and_then(|looks| self.latency.as_deref()?.get(looks))
                 .map_or_else(Vec::new, <[HistogramBin]>::to_vec),
         };
-        let mut judge = Judge::lasting(settings, &past)?;
+        let mut judge = Judge::lasting(settings, &past)?.drawn();
         if self.latency.is_some() {
             judge = judge.with_latency(&past);
         }

@@ -22,6 +22,21 @@ pub struct Evidence {
     pub latency: Option<f64>,
     /// Against "as bad as `prove_below` or worse".
     pub promote: f64,
+    /// What both sides had done by then; absent in what was kept before it was drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sides: Option<Sides>,
+}
+
+/// Both sides by one look, all looks until then together.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = JudgeSides))]
+pub struct Sides {
+    pub seen: Bin,
+    /// The believable ratios by then; `ratio_high` is absent where none could be ruled out.
+    pub ratio_low: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ratio_high: Option<f64>,
 }
 
 impl Evidence {
@@ -206,8 +221,13 @@ pub(crate) struct Series {
 }
 
 impl Series {
+    /// The next point is kept, and not only while it is the newest.
+    pub(crate) fn keeps_next(&self) -> bool {
+        self.count.is_multiple_of(1 << self.stride_log2)
+    }
+
     pub(crate) fn push(&mut self, point: Evidence) {
-        if self.count.is_multiple_of(1 << self.stride_log2) {
+        if self.keeps_next() {
             self.kept.push(point);
         }
         self.count += 1;
@@ -276,10 +296,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_drawn_has_both_sides_with_the_interval_and_old_points_are_still_read() {
+        let plain = || Judge::lasting(Settings::default(), &Before::default()).unwrap();
+        let bin = Bin { canary: Count::new(4, 100), control: Count::new(9, 900) };
+        let looked = |mut judge: Judge| {
+            for at_ms in 1..=20 {
+                judge.step(&Look { at_ms, errors: bin, latency: None });
+            }
+            judge.report()
+        };
+        assert!(looked(plain()).series.iter().all(|point| point.sides.is_none()));
+        let report = looked(plain().drawn());
+        let sides: Vec<Sides> = report.series.iter().filter_map(|point| point.sides).collect();
+        assert_eq!(sides.len(), report.series.len());
+        let last = sides.last().unwrap();
+        assert_eq!((last.seen, last.ratio_low, last.ratio_high), (report.seen, report.ratio_low, report.ratio_high));
+        assert!(sides.is_sorted_by(|a, b| a.seen.canary.total < b.seen.canary.total && a.ratio_low <= b.ratio_low));
+        let old: Evidence = serde_json::from_str(r#"{"at_ms": 5, "errors": 0.5, "promote": -1.0}"#).unwrap();
+        assert_eq!((old.latency, old.sides), (None, None));
+    }
+
+    #[test]
     fn a_long_watch_is_thinned_and_ends_with_the_newest() {
         let mut series = Series::default();
         for at_ms in 0..100_000 {
-            series.push(Evidence { at_ms, errors: 0.0, latency: None, promote: 0.0 });
+            series.push(Evidence { at_ms, errors: 0.0, latency: None, promote: 0.0, sides: None });
         }
         let points = series.points();
         assert!(points.len() <= POINTS_MAX + 1 && points.len() > POINTS_MAX / 2 - 1, "{}", points.len());

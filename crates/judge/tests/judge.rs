@@ -61,6 +61,55 @@ fn a_slower_release_is_worse_though_nothing_fails() {
     assert!(last.latency.unwrap() > 4.0 && last.errors == 0.0);
 }
 
+/// Errors that are proven to be as rare as before within two minutes. Of a hundred requests of the canary `slow` are slow,
+/// of the control five.
+fn somewhat_slower(second: i64, slow: f64) -> Look {
+    let total = |second: i64| (second as f64 * slow) as u64;
+    let tail = total(second + 1) - total(second);
+    let failed = u64::from(second % 2 == 0);
+    Look {
+        latency: Some(HistogramBin { canary: vec![100 - tail, tail], control: vec![855, 45] }),
+        ..look(second, Count::new(failed, 100), Count::new(5 - failed, 900))
+    }
+}
+
+/// Slower by so little that it is not proven while the errors are already: no reason to promote it.
+#[test]
+fn what_may_be_slower_is_not_promoted_for_its_errors() {
+    let (mut held_back, mut promoted) = (0, 0);
+    for strength in 0..60 {
+        let slow = 5.0 + f64::from(strength) * 0.05;
+        let mut judge = judge().with_latency(&Before::default());
+        for second in 0..=600 {
+            let verdict = judge.step(&somewhat_slower(second, slow));
+            let report = judge.report();
+            let last = *report.series.last().unwrap();
+            let as_good = last.promote >= report.promote_at;
+            let may_be_slower = last.latency.unwrap() > 3f64.ln();
+            held_back += usize::from(as_good && may_be_slower && verdict == Verdict::Watching);
+            if verdict.is_final() {
+                promoted += usize::from(verdict == Verdict::NotWorse);
+                assert!(verdict != Verdict::NotWorse || !may_be_slower, "{slow}: {last:?}");
+                break;
+            }
+        }
+        assert!(judge.verdict().is_final(), "{slow}");
+    }
+    assert!(held_back > 0, "some strength is neither proven nor refuted when the errors are");
+    assert!(promoted > 0, "what is as fast is promoted");
+}
+
+/// At the end "perhaps slower" is no answer, though the errors were enough for one.
+#[test]
+fn what_may_be_slower_at_the_end_is_inconclusive() {
+    let settings = Settings { wait_ms_max: 200 * SECOND_MS, ..settings() };
+    let judge = Judge::new(settings, &Before::default()).unwrap().with_latency(&Before::default());
+    let (judge, verdict, seconds) = watch(judge, |s| somewhat_slower(s, 6.8));
+    let report = judge.report();
+    assert_eq!((verdict, seconds), (Verdict::Inconclusive, 200), "{report:?}");
+    assert!(report.promote_evidence() >= report.promote_at, "{report:?}");
+}
+
 /// Bad for both: not the release.
 #[test]
 fn an_outage_of_both_sides_is_nobodys_fault() {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Method, StatusCode, header::RETRY_AFTER};
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tenfold_app::forges::ports::{DeployState, DeployStatus, ForgeAccount, ForgeClient, ForgeError, SinkAccount};
 use tenfold_httpkit::body::{BodyError, whole};
 use tenfold_protocols::forge::Forge;
 use tenfold_types::Clock;
 
-use crate::{chain, path::segment, signature};
+use crate::{chain, path::segment, retry_after, signature};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest answer that is read.
@@ -24,7 +24,7 @@ pub struct Forges {
 }
 
 impl Forges {
-    /// The clock is for signatures.
+    /// The clock is for signatures, and for instants at which somebody asks to be called again.
     pub fn new(clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -57,7 +57,7 @@ impl Forges {
         };
         let sent = request.send().await.map_err(|e| failed(false, None, chain(&e.without_url())))?;
         let status = sent.status();
-        let retry_after_ms = retry_after_ms(sent.headers());
+        let retry_after_ms = retry_after::wait_ms(sent.headers(), self.clock.now());
         // GitHub answers 403 when its limit on requests is reached, and says when to come again
         let limited = status == StatusCode::TOO_MANY_REQUESTS
             || (status == StatusCode::FORBIDDEN
@@ -172,11 +172,6 @@ impl Forges {
     }
 }
 
-fn retry_after_ms(headers: &reqwest::header::HeaderMap) -> Option<i64> {
-    let seconds = headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse::<i64>().ok())?;
-    seconds.checked_mul(1_000)
-}
-
 #[async_trait]
 impl ForgeClient for Forges {
     async fn tell(
@@ -215,7 +210,7 @@ impl ForgeClient for Forges {
         if status.is_success() {
             return Ok(());
         }
-        let retry_after_ms = retry_after_ms(answer.headers());
+        let retry_after_ms = retry_after::wait_ms(answer.headers(), self.clock.now());
         let passing = status.is_server_error()
             || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
         Err(failed(!passing, retry_after_ms, format!("the sink {} answered {status}", to.name)))

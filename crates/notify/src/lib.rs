@@ -8,6 +8,7 @@
 mod forge;
 mod mail;
 mod path;
+mod retry_after;
 pub mod services;
 pub mod watch;
 mod webhook;
@@ -58,7 +59,7 @@ impl Channels {
     /// Mail when `[mail] host` is set; webhooks always. `random` makes the webhook secret when there is none yet.
     pub fn open(settings: &Settings, clock: Arc<dyn Clock>, random: &dyn Fn(&mut [u8])) -> Result<Self, SetupError> {
         let mail = if settings.mail.host.is_empty() { None } else { Some(Mail::new(&settings.mail, clock.clone())?) };
-        let services = services::Services::open(&settings.channels)?;
+        let services = services::Services::open(&settings.channels, clock.clone())?;
         let webpush = WebPush::open(settings, clock.clone())?;
         Ok(Self { mail, webhook: Arc::new(Webhook::open(&settings.data_dir, clock, random)?), services, webpush })
     }

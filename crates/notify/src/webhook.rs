@@ -10,13 +10,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 use sha2::Sha256;
 use tenfold_app::alerts::{Notice, NotifyError, Update, WebhookPoster};
 use tenfold_app::private_file;
 use tenfold_types::Clock;
 
-use crate::{SetupError, chain};
+use crate::{SetupError, chain, retry_after};
 
 /// In the data directory; receivers check signatures with what stands in it.
 pub const SECRET_FILE: &str = "webhook-secret";
@@ -93,11 +93,7 @@ impl WebhookPoster for Webhook {
         if status.is_success() {
             return Ok(());
         }
-        let retry_after_ms = answer
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|v| v.to_str().ok()?.trim().parse::<i64>().ok())
-            .and_then(|seconds| seconds.checked_mul(1_000));
+        let retry_after_ms = retry_after::wait_ms(answer.headers(), self.clock.now());
         let put_off = status.is_server_error()
             || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
         let message = if status.is_redirection() {

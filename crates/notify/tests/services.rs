@@ -6,14 +6,11 @@
 mod scene;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tenfold_app::Settings;
 use tenfold_app::alerts::{Channel, Notice, Notifier};
 use tenfold_app::settings::Mail;
-use tenfold_notify::Channels;
-use tenfold_testkit::{Answer, FakeWebhook, TestClock};
+use tenfold_testkit::{Answer, FakeWebhook};
 use tenfold_types::Timestamp;
 
 use scene::open;

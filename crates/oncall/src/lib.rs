@@ -13,6 +13,7 @@ mod overrides;
 mod plan;
 mod policy;
 mod readiness;
+mod rest;
 mod rotation;
 mod schedule;
 
@@ -21,11 +22,14 @@ pub use fairness::{Load, Profile, is_night, load};
 pub use ical::{EVENTS_READ_MAX, ICS_BYTES_MAX, IcsEvent, IcsShift, read_events, write_calendar};
 pub use layer::{Day, Layer, RESTRICTIONS_PER_LAYER_MAX, Restriction};
 pub use overrides::{FixedShift, OVERRIDES_MAX, Override, OverrideKind, SHIFTS_PER_TEMPORARY_MAX};
-pub use plan::{FALLBACK_PEOPLE_MAX, HOLIDAYS_MAX, LAYERS_MAX, MIN_REST_HOURS_MAX, Plan, SHADOWS_MAX, Shadow};
+pub use plan::{
+    FALLBACK_PEOPLE_MAX, HOLIDAYS_MAX, HandoffDigest, LAYERS_MAX, MIN_REST_HOURS_MAX, Plan, SHADOWS_MAX, Shadow,
+};
 pub use policy::{
     DELAY_MS_MAX, DELAY_MS_MIN, DEPLOYER_WITHIN_MS_MAX, DeployerFirst, OFFSET_MAX, Policy, PolicyStep, REPEAT_MAX,
     STEPS_MAX, TARGETS_PER_STEP_MAX, Target, TargetKind,
 };
 pub use readiness::{Account, ReachFacts, TestFacts, Unready, nobody_from, unready};
+pub use rest::{Elsewhere, ShortRest};
 pub use rotation::{Basis, PEOPLE_PER_ROTATION_MAX, Rotation, ShiftLength, Unit};
-pub use schedule::{Duty, PREVIEW_MS_MAX, PREVIEW_SPANS_MAX, Schedule, ShortRest, Span, Version};
+pub use schedule::{Duty, PREVIEW_MS_MAX, PREVIEW_SPANS_MAX, Schedule, Span, Version};

@@ -38,6 +38,29 @@ impl Shadow {
     }
 }
 
+/// Who is told at a handoff what the shift before was like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HandoffDigest {
+    /// Whoever comes on call is told.
+    pub digest: bool,
+    /// An account that is told as well: a room's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+}
+
+impl Default for HandoffDigest {
+    fn default() -> Self {
+        Self { digest: true, channel: None }
+    }
+}
+
+impl HandoffDigest {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Form", into = "Form")]
 pub struct Plan {
@@ -54,6 +77,7 @@ pub struct Plan {
     pub enforce_rest: bool,
     /// Counted apart in the fairness figures.
     pub holidays: Vec<Date>,
+    pub handoff: HandoffDigest,
 }
 
 /// As it is written: one rotation alone, or layers.
@@ -75,6 +99,8 @@ struct Form {
     enforce_rest: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     holidays: Vec<Date>,
+    #[serde(default, skip_serializing_if = "HandoffDigest::is_usual")]
+    handoff: HandoffDigest,
 }
 
 impl TryFrom<Form> for Plan {
@@ -93,6 +119,7 @@ impl TryFrom<Form> for Plan {
             min_rest_hours: form.min_rest_hours,
             enforce_rest: form.enforce_rest,
             holidays: form.holidays,
+            handoff: form.handoff,
         })
     }
 }
@@ -111,6 +138,7 @@ impl From<Plan> for Form {
             min_rest_hours: plan.min_rest_hours,
             enforce_rest: plan.enforce_rest,
             holidays: plan.holidays,
+            handoff: plan.handoff,
         }
     }
 }
@@ -134,6 +162,7 @@ impl Plan {
             min_rest_hours: None,
             enforce_rest: false,
             holidays: Vec::new(),
+            handoff: HandoffDigest::default(),
         }
     }
 

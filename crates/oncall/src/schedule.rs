@@ -76,17 +76,6 @@ pub struct Span {
     pub fallback: bool,
 }
 
-/// A person has less rest between two shifts than the plan wants.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShortRest {
-    pub person: String,
-    /// When the one shift ends.
-    pub from: Timestamp,
-    /// When the next one begins.
-    pub to: Timestamp,
-    pub min_rest_hours: u32,
-}
-
 impl Duty {
     /// Two instants with the same reason belong to one span. An override that covers everybody hides the turns below.
     fn same_as(&self, other: &Self) -> bool {
@@ -279,23 +268,5 @@ impl Schedule {
         let begun = self.versions.iter().map(|v| v.from).filter(|from| from.millis() != i64::MIN);
         let shadows = version.into_iter().flat_map(|v| &v.plan.shadows).flat_map(|s| [s.start, s.end]).flatten();
         begun.chain(self.overrides.iter().flat_map(Override::edges)).chain(shadows)
-    }
-
-    /// Where somebody has less rest between two shifts than the plan wants, in the order of time.
-    pub fn short_rests(&self, spans: &[Span]) -> Vec<ShortRest> {
-        let mut last: std::collections::BTreeMap<&str, Timestamp> = std::collections::BTreeMap::new();
-        let mut out = Vec::new();
-        for span in spans {
-            let wanted = self.version_at(span.since).and_then(|v| v.plan.min_rest_hours);
-            for person in &span.people {
-                let before = last.insert(person, span.until);
-                let (Some(from), Some(hours)) = (before, wanted) else { continue };
-                let rest_ms = span.since.since_ms(from);
-                if rest_ms > 0 && rest_ms < i64::from(hours) * 3_600_000 {
-                    out.push(ShortRest { person: person.clone(), from, to: span.since, min_rest_hours: hours });
-                }
-            }
-        }
-        out
     }
 }

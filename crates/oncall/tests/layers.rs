@@ -3,9 +3,11 @@
 
 mod brute;
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tenfold_oncall::{Override, Plan, Schedule, Version};
+use tenfold_oncall::{Elsewhere, Override, Plan, Schedule, Version};
 use tenfold_types::Timestamp;
 
 const HOUR: i64 = 3_600_000;
@@ -172,6 +174,52 @@ fn too_short_a_rest_is_told() {
     );
     value["rotation"]["shift_length"] = "12h".into();
     assert_eq!(rests(&value), []);
+}
+
+/// Days of 8 hours from 08:00, one person alone.
+fn days_of(name: &str, person: &str, from: &str) -> Schedule {
+    let value = json!({"timezone": "UTC", "min_rest_hours": 11, "layers": [{
+        "name": "days",
+        "rotation": {"people": [person], "start": format!("2026-11-23T{from}:00"), "shift_length": "1d"},
+        "restrictions": [{"from": from, "to": format!("{:02}:00", (from[..2].parse::<u32>().expect("an hour") + 8) % 24)}],
+    }]});
+    Schedule::of_plan(name, plan(value), vec![]).expect("a schedule")
+}
+
+#[test]
+fn rest_is_counted_over_all_schedules_and_from_pages_in_the_night() {
+    let (from, to) = (at("2026-11-24T00:00:00Z"), at("2026-11-25T00:00:00Z"));
+    let own = days_of("web", "ana", "08:00");
+    let said = |elsewhere: &Elsewhere| -> Vec<String> {
+        let rests = own.short_rests_beside(&own.spans(from, to), elsewhere).into_iter();
+        rests
+            .map(|r| {
+                let hours = r.to.since_ms(r.from) / 3_600_000;
+                format!("{} {hours} h {:?} {} {:?}", r.person, r.after, r.after_page, r.before)
+            })
+            .collect()
+    };
+    let beside = |other: &Schedule| Elsewhere {
+        schedules: vec![(other.name.clone(), other.spans(from, to))],
+        night_pages: BTreeMap::new(),
+    };
+    assert_eq!(said(&Elsewhere::default()), Vec::<String>::new());
+    // From 16:00 to 24:00 in another schedule: no rest behind the day, and 8 h before it.
+    let evenings = days_of("db", "ana", "16:00");
+    assert!(
+        said(&beside(&evenings)).contains(&"ana 0 h None false Some(\"db\")".to_owned()),
+        "{:?}",
+        said(&beside(&evenings))
+    );
+    assert_eq!(said(&beside(&days_of("db", "ana", "08:00"))), Vec::<String>::new(), "on call in both at once");
+    assert_eq!(said(&beside(&days_of("db", "raj", "16:00"))), Vec::<String>::new(), "somebody else");
+    let woken = |when: &str| Elsewhere {
+        schedules: Vec::new(),
+        night_pages: BTreeMap::from([("ana".to_owned(), vec![at(when)])]),
+    };
+    assert_eq!(said(&woken("2026-11-24T03:00:00Z")), ["ana 5 h None true None"]);
+    assert_eq!(said(&woken("2026-11-24T09:00:00Z")), Vec::<String>::new(), "while on call: the rest begins at its end");
+    assert_eq!(said(&woken("2026-11-23T20:00:00Z")), Vec::<String>::new(), "12 h before it");
 }
 
 #[test]

@@ -110,12 +110,33 @@ impl Value {
 /// A float as Prometheus' API writes it: the shortest decimal that reads back the same, with an exponent when very large
 /// or very small.
 pub fn format_float(value: f64) -> String {
+    let mut buffer = zmij::Buffer::new();
+    plain(value, &mut buffer).map_or_else(|| long(value), Into::into)
+}
+
+/// The same at the end of a text: an answer holds tens of thousands, and few of them are long.
+pub fn put_float(out: &mut Vec<u8>, value: f64) {
+    let mut buffer = zmij::Buffer::new();
+    match plain(value, &mut buffer) {
+        Some(text) => out.extend_from_slice(text.as_bytes()),
+        None => out.extend_from_slice(long(value).as_bytes()),
+    }
+}
+
+/// What needs no exponent, which begins elsewhere than Prometheus' does.
+fn plain(value: f64, buffer: &mut zmij::Buffer) -> Option<&str> {
     if value.is_nan() {
-        return "NaN".into();
+        return Some("NaN");
     }
     if value.is_infinite() {
-        return if value > 0.0 { "+Inf".into() } else { "-Inf".into() };
+        return Some(if value > 0.0 { "+Inf" } else { "-Inf" });
     }
+    let text = buffer.format_finite(value);
+    if text.contains('e') { None } else { Some(text.strip_suffix(".0").unwrap_or(text)) }
+}
+
+/// A finite value by the standard library, which is slower and never writes an exponent of its own accord.
+fn long(value: f64) -> String {
     let magnitude = value.abs();
     if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
         let text = format!("{value:e}");
@@ -140,7 +161,26 @@ pub fn parse_duration_ms(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_float_reads_back_the_same_and_is_the_same_text_in_either_way(
+            value in prop_oneof![any::<f64>(), -1e9f64..1e9, (-1_000_000i32..1_000_000).prop_map(|n| f64::from(n) / 100.0)],
+        ) {
+            let text = format_float(value);
+            let back: f64 = text.parse().unwrap();
+            prop_assert!(back.to_bits() == value.to_bits() || (back.is_nan() && value.is_nan()), "{text}");
+            if value.is_finite() {
+                prop_assert_eq!(&text, &long(value));
+            }
+            let mut put = b"x".to_vec();
+            put_float(&mut put, value);
+            prop_assert_eq!(put, format!("x{text}").into_bytes());
+        }
+    }
 
     #[test]
     fn floats_and_durations() {
@@ -153,6 +193,16 @@ mod tests {
             (f64::NAN, "NaN"),
             (1e20, "100000000000000000000"),
             (0.1 + 0.2, "0.30000000000000004"),
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (-7.0, "-7"),
+            (0.000_01, "0.00001"),
+            (1e-6, "0.000001"),
+            (-9.5e-7, "-9.5e-07"),
+            (1e16, "10000000000000000"),
+            (123_456_789_012_345_680.0, "123456789012345680"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::NEG_INFINITY, "-Inf"),
         ];
         for (value, text) in cases {
             assert_eq!(format_float(value), text);

@@ -210,7 +210,7 @@ fn same(a: &Answer, b: &Answer) -> Result<(), String> {
 #[test]
 fn prometheus_gives_the_same_answers() {
     if !installed("prometheus") || !installed("promtool") {
-        println!("skipped: prometheus and promtool are not installed");
+        tenfold_testkit::peer_is_missing("prometheus and promtool are not installed");
         return;
     }
     let dir = tempfile::tempdir().expect("a temporary directory");

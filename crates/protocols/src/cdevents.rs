@@ -1,16 +1,43 @@
 //! CDEvents (https://cdevents.dev), the words that tools of delivery have in common, in CloudEvents 1.0: written in structured
 //! mode, read in structured and in binary mode. Bytes in and values out; everything that is read is checked and has a cap.
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tenfold_types::Timestamp;
 
 /// Largest event that is read.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// What we write.
-const SPEC_VERSION: &str = "0.6.0-draft";
 const WORD_BYTES_MAX: usize = 1_024;
 
-/// What we tell of. All are of version 0.3.0.
+/// The release of CDEvents that an event is written in. What we tell of has the same content in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum Spec {
+    /// Says the kind of the subject once more, and its own version as `version`.
+    #[serde(rename = "0.4")]
+    V04,
+    #[default]
+    #[serde(rename = "0.5")]
+    V05,
+}
+
+impl Spec {
+    const fn version(self) -> &'static str {
+        match self {
+            Self::V04 => "0.4.1",
+            Self::V05 => "0.5.1",
+        }
+    }
+
+    /// Of all types that we write.
+    const fn type_version(self) -> &'static str {
+        match self {
+            Self::V04 => "0.2.0",
+            Self::V05 => "0.3.0",
+        }
+    }
+}
+
+/// What we tell of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {
     ServiceDeployed,
@@ -23,10 +50,11 @@ pub enum Word {
     IncidentDetected,
     IncidentReported,
     IncidentResolved,
+    PipelineRunFinished,
 }
 
 impl Word {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ServiceDeployed,
         Self::ServiceUpgraded,
         Self::ServiceRolledBack,
@@ -37,6 +65,7 @@ impl Word {
         Self::IncidentDetected,
         Self::IncidentReported,
         Self::IncidentResolved,
+        Self::PipelineRunFinished,
     ];
 
     pub const fn name(self) -> &'static str {
@@ -51,6 +80,15 @@ impl Word {
             Self::IncidentDetected => "incident.detected",
             Self::IncidentReported => "incident.reported",
             Self::IncidentResolved => "incident.resolved",
+            Self::PipelineRunFinished => "pipelinerun.finished",
+        }
+    }
+
+    /// The kind of the subject, as releases up to 0.4 spell it.
+    fn subject(self) -> &'static str {
+        match self {
+            Self::PipelineRunFinished => "pipelineRun",
+            other => other.name().split('.').next().unwrap_or_default(),
         }
     }
 }
@@ -74,25 +112,32 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    fn kind(&self) -> String {
-        format!("dev.cdevents.{}.0.3.0", self.word.name())
+    fn kind(&self, spec: Spec) -> String {
+        format!("dev.cdevents.{}.{}", self.word.name(), spec.type_version())
     }
 
-    pub fn cdevent(&self) -> Value {
-        json!({
+    pub fn cdevent(&self, spec: Spec) -> Value {
+        let mut event = json!({
             "context": {
-                "specversion": SPEC_VERSION, "id": self.id, "source": self.source, "type": self.kind(),
-                "timestamp": self.at.to_string(),
+                "id": self.id, "source": self.source, "type": self.kind(spec), "timestamp": self.at.to_string(),
             },
             "subject": {"id": self.subject, "source": self.source, "content": self.content},
-        })
+        });
+        match spec {
+            Spec::V04 => {
+                event["context"]["version"] = spec.version().into();
+                event["subject"]["type"] = self.word.subject().into();
+            }
+            Spec::V05 => event["context"]["specversion"] = spec.version().into(),
+        }
+        event
     }
 
     /// In structured mode: the body of a request of the type `application/cloudevents+json`.
-    pub fn cloudevent(&self) -> Value {
+    pub fn cloudevent(&self, spec: Spec) -> Value {
         json!({
-            "specversion": "1.0", "id": self.id, "source": self.source, "type": self.kind(), "subject": self.subject,
-            "time": self.at.to_string(), "datacontenttype": "application/json", "data": self.cdevent(),
+            "specversion": "1.0", "id": self.id, "source": self.source, "type": self.kind(spec), "subject": self.subject,
+            "time": self.at.to_string(), "datacontenttype": "application/json", "data": self.cdevent(spec),
         })
     }
 }
@@ -162,10 +207,13 @@ fn incoming(event: &Value, outer: [Option<String>; 3]) -> Result<Incoming, CdEve
     };
     only("data", event, &["context", "subject", "customData", "customDataContentType"])?;
     let context = &event["context"];
-    let known = ["specversion", "id", "source", "type", "timestamp", "schemaUri", "chainId", "links"];
+    // releases up to 0.4 say their version as `version`, later ones as `specversion`
+    let old = context.get("version").is_some();
+    let version = if old { "version" } else { "specversion" };
+    let known = [version, "id", "source", "type", "timestamp", "schemaUri", "chainId", "links"];
     only("context", context, &known)?;
     only("subject", &event["subject"], &["id", "source", "type", "content"])?;
-    text(context, "context", "specversion")?;
+    text(context, "context", version)?;
     let [id, source, kind, at] = ["id", "source", "type", "timestamp"].map(|name| text(context, "context", name));
     let (id, source, kind, at) = (id?, source?, kind?, at?);
     for ((name, told), here) in ["id", "source", "type"].into_iter().zip(outer).zip([&id, &source, &kind]) {
@@ -178,6 +226,13 @@ fn incoming(event: &Value, outer: [Option<String>; 3]) -> Result<Incoming, CdEve
     let at = Timestamp::parse_rfc3339(&at).ok_or_else(|| CdEventError::Field("context.timestamp".to_owned()))?;
     let (kind, version) = kind_of(&kind).ok_or_else(|| CdEventError::Type(kind.clone()))?;
     let subject = text(&event["subject"], "subject", "id")?;
+    if old || event["subject"].get("type").is_some() {
+        // `pipelineRun` of `dev.cdevents.pipelinerun.started`
+        let of = text(&event["subject"], "subject", "type")?;
+        if kind.split('.').next().is_none_or(|subject| !subject.eq_ignore_ascii_case(&of)) {
+            return Err(CdEventError::Field("subject.type".to_owned()));
+        }
+    }
     let content = event["subject"]["content"].clone();
     if !content.is_object() {
         return Err(CdEventError::Field("subject.content".to_owned()));
@@ -198,7 +253,7 @@ fn incoming(event: &Value, outer: [Option<String>; 3]) -> Result<Incoming, CdEve
     })
 }
 
-/// What the content of the kinds that we know must hold, by the schemas of version 0.3.0.
+/// What the content of the kinds that we know must hold, by the schemas of all releases from 0.1 to 0.5.
 fn required(kind: &str, content: &Value) -> Result<(), CdEventError> {
     let fields: &[&[&str]] = match kind {
         "service.deployed" | "service.upgraded" | "service.rolledback" => &[&["environment", "id"], &["artifactId"]],

@@ -48,6 +48,8 @@ pub struct Resolved {
     pub kept: BTreeMap<String, Vec<Fields>>,
     /// Hosts of each group.
     pub members: BTreeMap<String, BTreeSet<String>>,
+    /// Hosts and descriptions of the services of each group.
+    pub service_groups: BTreeMap<String, BTreeSet<(String, String)>>,
     /// How many there are of each other kind.
     pub others: BTreeMap<String, usize>,
 }
@@ -235,6 +237,7 @@ pub fn resolve(objects: &[Object]) -> Result<Resolved, NagiosError> {
     let book = Book::new(objects);
     let mut out = Resolved::default();
     let mut groups: BTreeMap<String, Fields> = BTreeMap::new();
+    let mut service_groups: BTreeMap<String, Fields> = BTreeMap::new();
     let mut services = Vec::new();
     for object in objects.iter().filter(|o| o.fields.get("register").map(String::as_str) != Some("0")) {
         let wrong = |message: String| NagiosError { file: object.file.clone(), line: object.line, message };
@@ -249,6 +252,9 @@ pub fn resolve(objects: &[Object]) -> Result<Resolved, NagiosError> {
                 groups.insert(name("hostgroup_name")?, fields);
             }
             "service" => services.push((object, fields)),
+            "servicegroup" => {
+                service_groups.insert(name("servicegroup_name")?, fields);
+            }
             "command" => {
                 out.commands.insert(name("command_name")?, name("command_line")?);
             }
@@ -278,6 +284,7 @@ pub fn resolve(objects: &[Object]) -> Result<Resolved, NagiosError> {
         }
     }
     out.members = members;
+    out.service_groups = service_members(&out.services, &service_groups);
     Ok(out)
 }
 
@@ -291,6 +298,94 @@ impl Resolved {
         all.extend(hosts_of(named, grouped, true, &self.hosts, &self.members)?);
         Ok(all)
     }
+
+    /// The services with these descriptions on the hosts that [`Self::hosts_meant`] says, and those of groups of services;
+    /// `*` is every description.
+    ///
+    /// # Errors
+    /// The name that nothing has.
+    pub fn services_meant(
+        &self,
+        named: &str,
+        grouped: &str,
+        descriptions: &str,
+        service_groups: &str,
+    ) -> Result<BTreeSet<(String, String)>, String> {
+        let hosts = self.hosts_meant(named, grouped)?;
+        let wanted: BTreeSet<&str> = list(descriptions).collect();
+        let described = |service: &str| wanted.contains("*") || wanted.contains(service);
+        let keys = self.services.keys();
+        let mut all: BTreeSet<(String, String)> =
+            keys.filter(|(host, service)| hosts.contains(host) && described(service)).cloned().collect();
+        for group in list(service_groups) {
+            let of = self.service_groups.get(group).ok_or_else(|| format!("there is no servicegroup `{group}`"))?;
+            all.extend(of.iter().cloned());
+        }
+        Ok(all)
+    }
+
+    /// The contacts of each group: those it names, those that name it, those of its groups.
+    pub fn contact_groups(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let kept = |kind: &str| self.kept.get(kind).map_or(&[][..], Vec::as_slice);
+        let text = |fields: &Fields, key: &str| fields.get(key).cloned().unwrap_or_default();
+        let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut inner = BTreeMap::new();
+        for group in kept("contactgroup") {
+            let name = text(group, "contactgroup_name");
+            let members = text(group, "members");
+            out.entry(name.clone()).or_default().extend(list(&members).map(str::to_owned));
+            inner.insert(name, text(group, "contactgroup_members"));
+        }
+        for contact in kept("contact") {
+            for group in list(&text(contact, "contactgroups")) {
+                out.entry(group.to_owned()).or_default().insert(text(contact, "contact_name"));
+            }
+        }
+        with_inner(&mut out, &inner);
+        out
+    }
+}
+
+/// Groups that name groups have their members too, as deep as groups may name each other.
+fn with_inner<T: Clone + Ord>(members: &mut BTreeMap<String, BTreeSet<T>>, inner: &BTreeMap<String, String>) {
+    for _ in 0..DEPTH_MAX {
+        let mut grown = false;
+        for (group, named) in inner {
+            for name in list(named) {
+                let more = members.get(name).cloned().unwrap_or_default();
+                let of = members.entry(group.clone()).or_default();
+                let before = of.len();
+                of.extend(more);
+                grown |= of.len() > before;
+            }
+        }
+        if !grown {
+            break;
+        }
+    }
+}
+
+/// Services of each group: those it names, by host and description in turn; those that name it; those of its groups.
+fn service_members(
+    services: &BTreeMap<(String, String), Fields>,
+    groups: &BTreeMap<String, Fields>,
+) -> BTreeMap<String, BTreeSet<(String, String)>> {
+    let text = |fields: &Fields, key: &str| fields.get(key).cloned().unwrap_or_default();
+    let mut out: BTreeMap<String, BTreeSet<(String, String)>> = BTreeMap::new();
+    for (group, fields) in groups {
+        let members = text(fields, "members");
+        let words: Vec<&str> = list(&members).collect();
+        let pairs = words.chunks_exact(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned()));
+        out.entry(group.clone()).or_default().extend(pairs.filter(|pair| services.contains_key(pair)));
+    }
+    for (service, fields) in services {
+        for group in list(&text(fields, "servicegroups")) {
+            out.entry(group.to_owned()).or_default().insert(service.clone());
+        }
+    }
+    let inner = groups.iter().map(|(group, fields)| (group.clone(), text(fields, "servicegroup_members"))).collect();
+    with_inner(&mut out, &inner);
+    out
 }
 
 type Members = BTreeMap<String, BTreeSet<String>>;
@@ -317,21 +412,10 @@ fn members(hosts: &BTreeMap<String, Fields>, groups: &BTreeMap<String, Fields>) 
             members.entry(group.to_owned()).or_default().insert(host.clone());
         }
     }
-    for _ in 0..DEPTH_MAX {
-        let mut grown = false;
-        for (group, fields) in groups {
-            for inner in list(fields.get("hostgroup_members").map_or("", String::as_str)) {
-                let more = members.get(inner).cloned().unwrap_or_default();
-                let of = members.entry(group.clone()).or_default();
-                let before = of.len();
-                of.extend(more);
-                grown |= of.len() > before;
-            }
-        }
-        if !grown {
-            break;
-        }
-    }
+    let inner = |(group, fields): (&String, &Fields)| {
+        (group.clone(), fields.get("hostgroup_members").cloned().unwrap_or_default())
+    };
+    with_inner(&mut members, &groups.iter().map(inner).collect());
     members
 }
 

@@ -19,7 +19,7 @@ use crate::process::inherited_env;
 const FETCH: Duration = Duration::from_mins(2);
 /// Longest any other command may take.
 const READ: Duration = Duration::from_secs(30);
-/// Most commits listed between two.
+/// Most commits listed of each side between two.
 const COMMITS_MAX: usize = 400;
 /// Most changed files named.
 const CHANGED_MAX: usize = 20;
@@ -85,7 +85,6 @@ impl Mirror {
         parse_log(&log)
             .into_iter()
             .next()
-            .map(|(_, c)| c)
             .ok_or_else(|| Fault::internal(format!("git said nothing about the commit {sha}")))
     }
 
@@ -102,10 +101,15 @@ impl Mirror {
         let mut numbers = counts.split_whitespace().filter_map(|n| n.parse::<u64>().ok());
         let (removed_count, added_count) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         let limit = format!("--max-count={COMMITS_MAX}");
-        let log = self.git(&["log", "-z", "--left-right", "--cherry-pick", &limit, FORMAT, &span, "--"], READ).await?;
         let mut range = CommitRange { added_count, removed_count, ..CommitRange::default() };
-        for (left, commit) in parse_log(&log) {
-            if left { range.removed.push(commit) } else { range.added.push(commit) }
+        // each side by itself: many newer commits must not push the older side off the list
+        let sides =
+            [("--left-only", removed_count, &mut range.removed), ("--right-only", added_count, &mut range.added)];
+        for (side, count, listed) in sides {
+            if count > 0 {
+                let log = self.git(&["log", "-z", side, "--cherry-pick", &limit, FORMAT, &span, "--"], READ).await?;
+                *listed = parse_log(&log);
+            }
         }
         Ok(range)
     }
@@ -199,24 +203,20 @@ impl Mirror {
     }
 }
 
-const FORMAT: &str = "--format=%m%x1f%H%x1f%an%x1f%ct%x1f%s";
+const FORMAT: &str = "--format=%H%x1f%an%x1f%ct%x1f%s";
 
-/// `(is left, commit)` of each entry.
-fn parse_log(log: &[u8]) -> Vec<(bool, Commit)> {
+fn parse_log(log: &[u8]) -> Vec<Commit> {
     String::from_utf8_lossy(log)
         .split('\0')
         .filter_map(|entry| {
-            let mut fields = entry.trim_start_matches('\n').splitn(5, UNIT);
-            let left = fields.next()? == "<";
+            let mut fields = entry.trim_start_matches('\n').splitn(4, UNIT);
             let sha = fields.next()?.to_owned();
             let author = clean(fields.next()?);
             let seconds: i64 = fields.next()?.parse().ok()?;
             let message = clean(fields.next()?);
             let short = sha.get(..7)?.to_owned();
-            Some((
-                left,
-                Commit { sha, short, author, message, at: Timestamp::from_millis(seconds.saturating_mul(1000)) },
-            ))
+            let at = Timestamp::from_millis(seconds.saturating_mul(1000));
+            Some(Commit { sha, short, author, message, at })
         })
         .collect()
 }

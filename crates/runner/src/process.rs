@@ -70,13 +70,22 @@ impl ProcessId {
 
 /// State letter and start time of a process.
 fn stat(pid: i32) -> Option<(char, u64)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // the name in parentheses may hold spaces and parentheses
-    let rest = &text[text.rfind(')')? + 1..];
-    let mut fields = rest.split_whitespace();
+    let text = stat_fields(pid)?;
+    let mut fields = text.split_whitespace();
     let state = fields.next()?.chars().next()?;
     let started = fields.nth(18)?.parse().ok()?;
     Some((state, started))
+}
+
+/// The process that a process was started by, or was handed to since.
+pub(crate) fn parent_of(pid: i32) -> Option<i32> {
+    stat_fields(pid)?.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// `/proc/PID/stat` from the state on: the name before it, in parentheses, may hold spaces and parentheses.
+fn stat_fields(pid: i32) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(text[text.rfind(')')? + 1..].to_owned())
 }
 
 /// Kills a group when dropped, unless it was let go: nothing of a build outlives its task.

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 fn installed(path: &str, package: &str) -> bool {
     let found = Path::new(path).exists();
     if !found {
-        println!("skipped: {path} is not installed (Debian: {package})");
+        tenfold_testkit::peer_is_missing(format_args!("{path} is not installed (Debian: {package})"));
     }
     found
 }
@@ -135,6 +135,26 @@ async fn a_plugin_that_hangs_is_ended_with_all_it_started() {
             !stat.is_empty() && !stat.contains(") Z ")
         };
         while runs() {
+            assert!(Instant::now() < until, "{pid} goes on");
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_plugin_leaves_behind_is_ended_and_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let looker = looker(dir.path());
+    // Done at once, and after it was listened to for a while; what stays behind has its output open in both cases.
+    script(dir.path(), "leaves", "#!/bin/sh\nsleep 1000 &\necho $! > \"$1\"\nsleep \"$2\"\necho fine\n");
+    for wait in ["0", "0.2"] {
+        let pid = dir.path().join(format!("pid-{wait}"));
+        let run = serde_json::json!({"plugin": ["leaves", pid, wait]});
+        assert_eq!(look(&looker, run).await, (CheckStatus::Ok, "fine\n".to_owned()));
+        let pid = std::fs::read_to_string(&pid).unwrap();
+        let stat = || std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        let until = Instant::now() + PATIENCE;
+        while !(stat().is_empty() || stat().contains(") Z ")) {
             assert!(Instant::now() < until, "{pid} goes on");
             tokio::task::yield_now().await;
         }
@@ -263,7 +283,7 @@ fn certificate(dir: &Path, days: &str) -> Option<(PathBuf, PathBuf)> {
     match made {
         Ok(status) if status.success() => Some((cert, key)),
         _ => {
-            println!("skipped: openssl is not installed");
+            tenfold_testkit::peer_is_missing("openssl is not installed");
             None
         }
     }
@@ -293,6 +313,139 @@ async fn the_end_of_a_certificate_is_seen_and_one_nobody_signed_is_not_good() {
     assert!(said.contains("is not good"), "{said}");
     let days = read_output(said.as_bytes()).values[0].value;
     assert!((19.0..20.1).contains(&days), "{said}");
+}
+
+/// An authority and the certificates it signs, for a server on 127.0.0.1.
+struct House {
+    dir: PathBuf,
+}
+
+impl House {
+    /// `None` without openssl.
+    fn new(dir: &Path) -> Option<Self> {
+        let house = Self { dir: dir.to_owned() };
+        let made = house.openssl(&[
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=The house",
+            "-days",
+            "90",
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.pem",
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign",
+        ]);
+        if !made {
+            tenfold_testkit::peer_is_missing("openssl is not installed");
+            return None;
+        }
+        Some(house)
+    }
+
+    fn openssl(&self, args: &[&str]) -> bool {
+        let mut command = Command::new("openssl");
+        command.args(args).current_dir(&self.dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+
+    /// A server with a certificate for these names that ends in so many days.
+    fn serve(&self, name: &str, names: &str, days: &str) -> (Running, u16) {
+        let (key, csr, pem) = (format!("{name}.key"), format!("{name}.csr"), format!("{name}.pem"));
+        let extensions = format!("{name}.ext");
+        let text = format!("subjectAltName={names}\nbasicConstraints=critical,CA:FALSE\n");
+        std::fs::write(self.dir.join(&extensions), text).unwrap();
+        let subject = format!("/CN={name}");
+        assert!(
+            self.openssl(&["req", "-newkey", "rsa:2048", "-nodes", "-subj", &subject, "-keyout", &key, "-out", &csr,])
+        );
+        assert!(self.openssl(&[
+            "x509",
+            "-req",
+            "-in",
+            &csr,
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            days,
+            "-extfile",
+            &extensions,
+            "-out",
+            &pem,
+        ]));
+        let port = free_port();
+        let server = Command::new("openssl")
+            .args(["s_server", "-quiet", "-www", "-accept", &format!("127.0.0.1:{port}"), "-cert", &pem, "-key", &key])
+            .current_dir(&self.dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let running = Running(server);
+        wait_for(port);
+        (running, port)
+    }
+}
+
+#[tokio::test]
+async fn certificates_of_an_authority_of_the_house_are_judged_by_their_end_and_their_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(house) = House::new(dir.path()) else { return };
+    // The clock is moved, not the certificate.
+    let looker = |days: i64| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let clock = TestClock::at(now().plus_ms(days * 86_400_000));
+        Looker::new(Vec::new(), Arc::new(clock)).unwrap()
+    };
+    let ca = dir.path().join("ca.pem");
+    let (_server, port) = house.serve("server", "DNS:localhost,IP:127.0.0.1", "20");
+    let ask = |more: serde_json::Value| {
+        let mut tls = serde_json::json!({"address": format!("127.0.0.1:{port}"), "ca_file": ca, "warning_days": 10.0, "critical_days": 5.0});
+        for (key, value) in more.as_object().unwrap() {
+            tls[key] = value.clone();
+        }
+        serde_json::json!({"tls": tls})
+    };
+    let none = serde_json::json!({});
+    // 20 days before its end, 8, 3, and 2 days after it.
+    let cases = [(0, CheckStatus::Ok, 20.0), (12, CheckStatus::Warning, 8.0), (17, CheckStatus::Critical, 3.0)];
+    for (days, wanted, left) in cases {
+        let (status, said) = look(&looker(days), ask(none.clone())).await;
+        assert_eq!(status, wanted, "after {days} days: {said}");
+        let value = read_output(said.as_bytes()).values[0].value;
+        assert!((left - 1.0..=left).contains(&value), "after {days} days: {said}");
+    }
+    let (status, said) = look(&looker(22), ask(none.clone())).await;
+    assert!(status == CheckStatus::Critical && said.contains("is not good"), "it has ended: {said}");
+    let (status, said) = look(&looker(0), ask(serde_json::json!({"server_name": "elsewhere.example"}))).await;
+    assert!(status == CheckStatus::Critical && said.contains("is not good"), "another name: {said}");
+    let (status, said) = look(&looker(0), ask(serde_json::json!({"ca_file": null}))).await;
+    assert!(status == CheckStatus::Critical && said.contains("is not good"), "nobody knows the authority: {said}");
+    for wrong in [dir.path().join("none.pem"), dir.path().join("ca.key"), PathBuf::from("/dev/zero")] {
+        let (status, said) = look(&looker(0), ask(serde_json::json!({"ca_file": wrong}))).await;
+        assert!(status == CheckStatus::Critical && said.contains(&wrong.display().to_string()), "{said}");
+    }
+
+    let url = format!("https://localhost:{port}/");
+    let (status, said) = look(&looker(0), serde_json::json!({"http": {"url": url, "ca_file": ca}})).await;
+    assert_eq!(status, CheckStatus::Ok, "{said}");
+    let (status, said) = look(&looker(0), serde_json::json!({"http": {"url": url}})).await;
+    assert_eq!(status, CheckStatus::Critical, "nobody knows the authority: {said}");
+    let (_other, port) = house.serve("other", "DNS:elsewhere.example", "20");
+    let url = format!("https://localhost:{port}/");
+    let (status, said) = look(&looker(0), serde_json::json!({"http": {"url": url, "ca_file": ca}})).await;
+    assert_eq!(status, CheckStatus::Critical, "another name: {said}");
 }
 
 #[tokio::test]
@@ -342,7 +495,7 @@ async fn a_real_nrpe_daemon_answers_plain_and_with_a_certificate() {
         assert_eq!((status, said.trim()), (CheckStatus::Critical, "CRITICAL: broken"), "version 2: {old}");
         let more = serde_json::json!({"version_2": old, "arguments": ["1", "hm"]});
         let (status, said) = look(&looker, ask(port, "args", more)).await;
-        // Debian's daemon is built without arguments, and hangs up on them.
+        // Debian's daemon is built without arguments, and hangs up on them; `nrpe_daemon.rs` has one that takes them.
         if said.contains("closed the connection") {
             assert_eq!(status, CheckStatus::Unknown);
         } else {

@@ -137,7 +137,7 @@ fn is_restless(name: &str) -> bool {
 #[test]
 fn node_exporter_says_the_same() {
     let Some(exporter) = Exporter::start() else {
-        println!("skipped: {EXPORTER} is not installed");
+        tenfold_testkit::peer_is_missing(format_args!("{EXPORTER} is not installed"));
         return;
     };
     exporter.page();

@@ -141,6 +141,13 @@ pub fn ended(tx: &mut dyn Tx, limit: i64) -> Result<Vec<AlertRow>, StoreError> {
     tx.query(&sql, params![limit])?.iter().map(alert).collect()
 }
 
+/// Alerts that have ended since `at`, the last ones first.
+pub fn ended_since(tx: &mut dyn Tx, at: Timestamp, limit: i64) -> Result<Vec<AlertRow>, StoreError> {
+    let sql =
+        format!("SELECT {ALERT_COLUMNS} FROM alerts WHERE ended_at >= $1 ORDER BY ended_at DESC, fingerprint LIMIT $2");
+    tx.query(&sql, params![at, limit])?.iter().map(alert).collect()
+}
+
 /// Alerts of a group that have ended and whose body holds a text and not another, the last ones first.
 pub fn ended_holding(
     tx: &mut dyn Tx,

@@ -1,4 +1,4 @@
-//! Checks: what people wrote, and where each stands, both opaque here.
+//! Checks: what people wrote, where each stands, and what came for one to a node that does not look; all opaque here.
 
 use tenfold_types::Timestamp;
 
@@ -47,4 +47,40 @@ pub fn delete(tx: &mut dyn Tx, name: &str) -> Result<bool, StoreError> {
 /// Writes where a check stands; one that was deleted meanwhile stays so. True when it is there.
 pub fn stand(tx: &mut dyn Tx, name: &str, state: &str) -> Result<bool, StoreError> {
     Ok(tx.execute("UPDATE checks SET state = $1 WHERE name = $2", params![state, name])? > 0)
+}
+
+/// What came for a check to a node that does not look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxRow {
+    pub id: i64,
+    /// The check's.
+    pub name: String,
+    pub body: String,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+pub fn inbox_put(tx: &mut dyn Tx, row: &InboxRow) -> Result<(), StoreError> {
+    tx.execute(
+        "INSERT INTO check_inbox (id, name, body, at) VALUES ($1, $2, $3, $4)",
+        params![row.id, &row.name, &row.body, row.at],
+    )?;
+    Ok(())
+}
+
+/// What waits, in the order in which it came.
+pub fn inbox(tx: &mut dyn Tx, limit: i64) -> Result<Vec<InboxRow>, StoreError> {
+    tx.query("SELECT id, name, body, at FROM check_inbox ORDER BY id LIMIT $1", params![limit])?
+        .iter()
+        .map(|r| Ok(InboxRow { id: r.int(0)?, name: r.string(1)?, body: r.string(2)?, at: r.time(3)? }))
+        .collect()
+}
+
+pub fn inbox_count(tx: &mut dyn Tx) -> Result<i64, StoreError> {
+    tx.query_opt("SELECT COUNT(*) FROM check_inbox", &[])?.map_or(Ok(0), |r| r.int(0))
+}
+
+pub fn inbox_forget(tx: &mut dyn Tx, id: i64) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM check_inbox WHERE id = $1", params![id])?;
+    Ok(())
 }

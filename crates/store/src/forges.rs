@@ -32,6 +32,25 @@ pub fn deliveries_prune(tx: &mut dyn Tx, before: Timestamp) -> Result<u64, Store
     tx.execute("DELETE FROM forge_deliveries WHERE received_at < $1", params![before])
 }
 
+/// Forgets, of each sender, what came before `before` and is not among its newest `newest`.
+pub fn deliveries_surplus(tx: &mut dyn Tx, newest: u32, before: Timestamp) -> Result<u64, StoreError> {
+    let senders = tx.query("SELECT DISTINCT forge FROM forge_deliveries ORDER BY forge", &[])?;
+    let mut forgotten = 0;
+    for sender in &senders {
+        let sender = sender.string(0)?;
+        let first_too_many = tx.query_opt(
+            "SELECT received_at FROM forge_deliveries WHERE forge = $1 ORDER BY received_at DESC LIMIT 1 OFFSET $2",
+            params![&sender, i64::from(newest)],
+        )?;
+        let Some(row) = first_too_many else { continue };
+        forgotten += tx.execute(
+            "DELETE FROM forge_deliveries WHERE forge = $1 AND received_at <= $2 AND received_at < $3",
+            params![&sender, row.time(0)?, before],
+        )?;
+    }
+    Ok(forgotten)
+}
+
 /// Something to tell a forge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {

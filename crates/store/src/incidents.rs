@@ -203,6 +203,19 @@ pub fn members(tx: &mut dyn Tx, incident: i64) -> Result<Vec<MemberRow>, StoreEr
     .collect()
 }
 
+/// Whether an alert has joined an incident.
+pub fn is_member(tx: &mut dyn Tx, incident: i64, fingerprint: &str) -> Result<bool, StoreError> {
+    let sql = "SELECT fingerprint FROM incident_alerts WHERE incident = $1 AND fingerprint = $2";
+    Ok(tx.query_opt(sql, params![incident, fingerprint])?.is_some())
+}
+
+/// Whether the data says of every alert of an incident that it is over.
+pub fn all_resolved(tx: &mut dyn Tx, incident: i64) -> Result<bool, StoreError> {
+    let sql = "SELECT fingerprint FROM incident_alerts \
+               WHERE incident = $1 AND (ended IS NULL OR ended <> 'resolved') LIMIT 1";
+    Ok(tx.query_opt(sql, params![incident])?.is_none())
+}
+
 fn page(row: &Row) -> Result<PageRow, StoreError> {
     Ok(PageRow {
         id: row.string(0)?,

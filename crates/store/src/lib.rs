@@ -14,6 +14,7 @@ pub mod cursors;
 pub mod dashboards;
 pub mod deploy_queue;
 pub mod deploys;
+pub mod digests;
 pub mod events;
 pub mod flag_changes;
 pub mod flag_life;

@@ -159,7 +159,7 @@ pub fn swap_close(tx: &mut dyn Tx, id: i64, state: &str) -> Result<bool, StoreEr
     Ok(tx.execute(sql, params![id, state])? > 0)
 }
 
-/// Sets the address of a person's calendar; the one before is of no use any more.
+/// Sets the address of a calendar, of a person by login or of a schedule by its key; the one before is of no use any more.
 pub fn feed_put(tx: &mut dyn Tx, login: &str, digest: &str, now: Timestamp) -> Result<(), StoreError> {
     tx.execute(
         "INSERT INTO calendar_feeds (login, digest, made_at) VALUES ($1, $2, $3) \

@@ -53,6 +53,9 @@ const MIGRATIONS: &[Migration] = migrations![
     "0068_heartbeats",
     "0071_push_browsers",
     "0072_heartbeat_late",
+    "0073_fewer_indexes",
+    "0074_digests",
+    "0076_check_inbox",
 ];
 
 /// Applies what is missing, all of it in one transaction.

@@ -282,6 +282,21 @@ fn a_mail_is_an_alert_and_another_ends_it() {
     assert_eq!(alerts(&bench)[0]["state"], "resolved");
 }
 
+#[test]
+fn a_mail_that_says_worse_pages_and_one_that_it_is_over_ends_it() {
+    let (bench, port, address) = with_mail();
+    let incidents = || answer(&bench, &["incident", "list", "--all"])["items"].as_array().unwrap().len();
+    mail(port, &address, "** PROBLEM: db1/disk is WARNING **", "", "");
+    assert_eq!((alerts(&bench)[0]["labels"]["severity"].as_str(), incidents()), (Some("warning"), 0));
+    mail(port, &address, "** PROBLEM: db1/disk is CRITICAL **", "", "");
+    let firing = || answer(&bench, &["alerts", "list", "--state", "firing"])["items"].as_array().unwrap().clone();
+    assert_eq!(firing().len(), 1, "the warning is over");
+    assert_eq!((firing()[0]["labels"]["severity"].as_str(), incidents()), (Some("critical"), 1));
+    mail(port, &address, "** RECOVERY: db1/disk is OK **", "", "");
+    assert_eq!(firing(), Vec::<Value>::new());
+    assert_eq!(answer(&bench, &["incident", "list", "--all"])["items"][0]["state"], "resolved");
+}
+
 /// A Postfix of this test's own that sends everything on to one port: its own envelope, headers and line ends.
 struct Postfix {
     config: String,
@@ -350,8 +365,12 @@ impl Drop for Postfix {
 #[test]
 fn a_real_postfix_delivers() {
     let root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout.starts_with(b"0\n"));
-    if !root || !Path::new("/usr/lib/postfix/sbin/master").exists() {
-        println!("skipped: mail through a real postfix needs root and postfix");
+    if !Path::new("/usr/lib/postfix/sbin/master").exists() {
+        tenfold_testkit::peer_is_missing("postfix is not installed");
+        return;
+    }
+    if !root {
+        println!("skipped: mail through a real postfix needs root");
         return;
     }
     let (bench, port, address) = with_mail();

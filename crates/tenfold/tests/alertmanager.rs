@@ -15,7 +15,7 @@ fn installed(name: &str, package: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
     if !found {
-        println!("skipped: {name} is not installed (Debian: {package})");
+        tenfold_testkit::peer_is_missing(format_args!("{name} is not installed (Debian: {package})"));
     }
     found
 }

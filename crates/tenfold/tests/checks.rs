@@ -6,7 +6,6 @@
 mod bench;
 
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bench::{Bench, code, err, text};
@@ -101,7 +100,7 @@ fn the_example_of_the_guide_does_what_it_says() {
 #[test]
 fn a_nagios_configuration_becomes_checks() {
     if !Path::new("/etc/nagios4/nagios.cfg").exists() {
-        println!("skipped: /etc/nagios4 is not installed (Debian: nagios4-common)");
+        tenfold_testkit::peer_is_missing("/etc/nagios4 is not installed (Debian: nagios4-common)");
         return;
     }
     let bench = Bench::start();
@@ -175,71 +174,4 @@ fn what_nagios_told_people_is_drafts_that_can_be_applied() {
     let wrong = bench.run(&["checks", "import", &main, "--dry-run", "--timezone", "Mars/Olympus"]);
     assert_eq!(code(&wrong), 2);
     assert!(err(&wrong).contains("is not a time zone"), "{}", err(&wrong));
-}
-
-/// Sends as a monitoring tool with PagerDuty's client library does. It speaks TLS only, so that a proxy stands in front of
-/// the server, as it would.
-const CLIENT: &str = "
-import http.client, http.server, os, ssl, subprocess, sys, threading
-from urllib.parse import urlsplit
-target, secret, folder = sys.argv[1:4]
-pem = folder + '/proxy.pem'
-subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=localhost', '-days', '2',
-    '-addext', 'subjectAltName=DNS:localhost', '-keyout', pem + '.key', '-out', pem], check=True, stderr=subprocess.DEVNULL)
-os.environ['SSL_CERT_FILE'] = os.environ['REQUESTS_CA_BUNDLE'] = pem
-class Proxy(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers['content-length']))
-        behind = http.client.HTTPConnection(urlsplit(target).netloc)
-        kept = {k: v for k, v in self.headers.items() if k.lower() in ('content-type', 'accept', 'user-agent')}
-        behind.request('POST', self.path, body, kept)
-        answer = behind.getresponse()
-        text = answer.read()
-        self.send_response(answer.status)
-        self.send_header('content-type', answer.headers.get('content-type', ''))
-        self.send_header('content-length', str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-    def log_message(self, *_):
-        pass
-server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Proxy)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(pem, pem + '.key')
-server.socket = context.wrap_socket(server.socket, server_side=True)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-url = f'https://localhost:{server.server_address[1]}'
-from pagerduty import EventsApiV2Client
-client = EventsApiV2Client(secret, base_url=url)
-key = client.trigger('disk is full', 'db1', severity='critical', custom_details={'service': 'photos'}, dedup_key='disk-db1')
-assert key == 'disk-db1', key
-client.trigger('disk is fuller', 'db1', severity='warning', dedup_key='disk-db1')
-other = client.trigger('hm', 'db2')
-assert other
-client.acknowledge('disk-db1')
-client.resolve(other)
-client.resolve('never-seen')
-try:
-    EventsApiV2Client('wrong', base_url=url).trigger('x', 'y')
-    sys.exit('a wrong key was taken')
-except Exception as e:
-    print('refused:', type(e).__name__)
-";
-
-#[test]
-fn the_client_of_pagerduty_is_understood() {
-    let there = Command::new("python3").args(["-c", "import pagerduty"]).output();
-    if !there.is_ok_and(|o| o.status.success()) {
-        println!("skipped: the Python package pagerduty is not installed (pip install pagerduty)");
-        return;
-    }
-    let bench = Bench::start();
-    bench.set_up();
-    let made = json(&bench, &["token", "create", "monitor", "--kind", "robot", "--role", "responder"]);
-    let secret = made["secret"].as_str().unwrap();
-    let out = Command::new("python3").args(["-c", CLIENT, &bench.url, secret]).arg(bench.dir.path()).output().unwrap();
-    assert!(out.status.success(), "{}{}", text(&out), err(&out));
-    let alerts = bench.run(&["status", "--json"]);
-    assert_eq!(code(&alerts), 0, "{}", err(&alerts));
-    let events = json(&bench, &["events"]).to_string();
-    assert!(events.contains("alert.fired") && events.contains("alert.resolved"), "{events}");
 }

@@ -70,7 +70,7 @@ fn deploys_are_listed_and_one_is_found_by_its_number() {
     let wrong = b.run(&["deploys", "--state", "gone"]);
     assert_eq!((code(&wrong), text(&wrong)), (2, String::new()));
     assert!(err(&wrong).contains("not a state of a deploy"), "{}", err(&wrong));
-    for verb in ["deploys", "log", "watch-log", "promote", "abort", "cancel", "retry"] {
+    for verb in ["deploys", "log", "watch-log", "promote", "hold", "abort", "cancel", "retry"] {
         let missing = b.run(&[verb, "12"]);
         assert_eq!(code(&missing), 1, "{verb}: {}", err(&missing));
         assert!(err(&missing).contains("there is no deploy 12"), "{verb}: {}", err(&missing));

@@ -36,7 +36,7 @@ fn promtool(args: &[&str], stdin: &str) -> Output {
 fn installed() -> bool {
     let there = Command::new("promtool").arg("--version").output().is_ok();
     if !there {
-        println!("skipped: promtool is not installed (Debian: prometheus)");
+        tenfold_testkit::peer_is_missing("promtool is not installed (Debian: prometheus)");
     }
     there
 }
@@ -58,7 +58,7 @@ fn lines(out: &Output) -> Vec<String> {
 fn queries_print_what_they_print_for_prometheus() {
     let dir = tempfile::tempdir().unwrap();
     let Some(prometheus) = installed().then(|| Prometheus::start(dir.path())).flatten() else {
-        println!("skipped: prometheus is not installed");
+        tenfold_testkit::peer_is_missing("prometheus is not installed");
         return;
     };
     let b = Bench::start_with(SETTINGS);

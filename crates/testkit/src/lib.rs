@@ -5,6 +5,7 @@
 mod clock;
 mod database;
 mod entropy;
+mod peers;
 mod postgres;
 mod power_cut;
 mod process;
@@ -15,6 +16,7 @@ mod webhook;
 pub use clock::{RealClock, TestClock};
 pub use database::{TempDb, temp_db};
 pub use entropy::TestEntropy;
+pub use peers::peer_is_missing;
 pub use postgres::PgServer;
 pub use power_cut::{Mounted, PowerCutDisk};
 pub use process::{ProcessGuard, free_port};

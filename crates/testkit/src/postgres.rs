@@ -25,7 +25,7 @@ pub struct PgServer {
 }
 
 impl PgServer {
-    /// Starts a server that does not wait for the disk. Without an installed PostgreSQL it prints why
+    /// Starts a server that does not wait for the disk. Without an installed PostgreSQL it says why
     /// the test is skipped and returns `None`.
     pub async fn start() -> Option<Self> {
         Self::start_with(false).await
@@ -38,7 +38,7 @@ impl PgServer {
 
     async fn start_with(durable: bool) -> Option<Self> {
         let Some(bin) = newest_bin() else {
-            println!("skipped: PostgreSQL is not installed under {INSTALLED}");
+            crate::peer_is_missing(format_args!("PostgreSQL is not installed under {INSTALLED}"));
             return None;
         };
         let server = tokio::task::spawn_blocking(move || {

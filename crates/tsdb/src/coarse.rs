@@ -80,7 +80,7 @@ impl CoarseSeries {
         for reader in self.readers.iter() {
             reader.rows(self.id, self.span, out)?;
         }
-        settle(out, from, |r| r.t_ms, &[]);
+        settle(out, from, from, |r| r.t_ms, &[]);
         // A row cannot be taken apart: one that holds anything deleted goes as a whole.
         let gone = |r: &Row| self.deleted.iter().any(|d| d.start <= r.t_ms && d.end > r.t_ms - self.resolution_ms);
         let mut i = 0;

@@ -160,6 +160,6 @@ fn read_or_skip(
 ) -> Result<(), TsdbError> {
     match reader.samples(id, (i64::MIN, i64::MAX), floats, histograms) {
         Err(TsdbError::Damaged { .. }) if salvage => Ok(()),
-        other => other,
+        other => other.map(drop),
     }
 }

@@ -3,14 +3,19 @@
 //!
 //! A number stands for one label set as long as the directory lives; it is never given to another.
 
-use std::{collections::HashMap, hash::BuildHasher, hash::Hasher};
+use std::{
+    collections::{HashMap, hash_map},
+    hash::{BuildHasher, Hasher},
+    sync::Arc,
+};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use roaring::RoaringBitmap;
-use tenfold_types::Labels;
+use tenfold_types::{Labels, Matcher, MatcherOp};
 
 use crate::{
     matcher::CompiledMatcher,
+    patterns::{Matched, Patterns, WORTH_KEEPING},
     postings::{Postings, SeriesId},
     symbols::{Symbol, Symbols},
 };
@@ -33,8 +38,13 @@ const GONE: Entry = Entry { at: 0, len: 0, slot: NO_SLOT };
 #[derive(Default)]
 pub(crate) struct LabelEntry {
     values: HashMap<Symbol, Postings, DefaultHashBuilder>,
+    /// The same values as they came: their texts lie in memory in about this order.
+    order: Vec<Symbol>,
     all: RoaringBitmap,
 }
+
+/// A set so many times smaller than the values of a label is asked series by series.
+const ONE_BY_ONE: u64 = 4;
 
 #[derive(Default)]
 pub(crate) struct Index {
@@ -47,6 +57,7 @@ pub(crate) struct Index {
     hasher: DefaultHashBuilder,
     labels: HashMap<Symbol, LabelEntry, DefaultHashBuilder>,
     live: RoaringBitmap,
+    patterns: Patterns,
 }
 
 impl Index {
@@ -65,7 +76,11 @@ impl Index {
     }
     /// Heap bytes, roughly.
     pub fn bytes(&self) -> usize {
-        let values: usize = self.labels.values().map(|l| l.values.capacity() * 40 + l.all.serialized_size()).sum();
+        let values: usize = self
+            .labels
+            .values()
+            .map(|l| l.values.capacity() * 40 + l.order.capacity() * 4 + l.all.serialized_size())
+            .sum();
         let sets: usize = self.labels.values().flat_map(|l| l.values.values()).map(Postings::heap_bytes).sum();
         self.symbols.bytes()
             + self.entries.capacity() * size_of::<Entry>()
@@ -73,6 +88,7 @@ impl Index {
             + self.table.allocation_size()
             + values
             + sets
+            + self.patterns.bytes()
     }
     /// Makes room for that many series at once.
     pub fn reserve(&mut self, series: usize) {
@@ -163,7 +179,13 @@ impl Index {
         for (name, value) in &self.pairs[at..] {
             let label = self.labels.entry(*name).or_default();
             label.all.insert(id);
-            label.values.entry(*value).and_modify(|p| p.insert(id)).or_insert(Postings::One(id));
+            match label.values.entry(*value) {
+                hash_map::Entry::Occupied(mut known) => known.get_mut().insert(id),
+                hash_map::Entry::Vacant(new) => {
+                    new.insert(Postings::One(id));
+                    label.order.push(*value);
+                }
+            }
         }
         self.live.insert(id);
         let mut table = std::mem::take(&mut self.table);
@@ -189,8 +211,11 @@ impl Index {
         self.labels.retain(|_, label| {
             label.all &= live;
             label.values.retain(|_, postings| postings.retain(live));
+            let values = &label.values;
+            label.order.retain(|value| values.contains_key(value));
             !label.all.is_empty()
         });
+        self.patterns.clear();
         if self.dead_pairs * 2 > self.pairs.len() {
             self.rebuild();
         }
@@ -220,11 +245,11 @@ impl Index {
         // Those with known values first: they cost a lookup and make the set small for the rest.
         narrowing.sort_by_key(|m| m.candidates().is_none());
         for m in narrowing {
-            let Some(label) = self.label(m.name()) else { return RoaringBitmap::new() };
+            let Some((name, label)) = self.label(m.name()) else { return RoaringBitmap::new() };
             found = Some(match found {
-                Some(set) if m.candidates().is_none() && set.len() < label.values.len() as u64 => self.filter(&set, m),
-                Some(set) => set & self.matching(label, m),
-                None => self.matching(label, m),
+                Some(set) if is_one_by_one(&set, label, m) => self.filter(&set, name, m),
+                Some(set) => set & self.matching(name, label, m),
+                None => self.matching(name, label, m),
             });
         }
         let mut set = found.unwrap_or_else(|| self.live.clone());
@@ -232,60 +257,65 @@ impl Index {
             if set.is_empty() || m.matches_everything() {
                 continue;
             }
-            let Some(label) = self.label(m.name()) else { continue };
-            if m.excluded().is_none() && set.len() < label.values.len() as u64 {
-                set = self.filter(&set, m);
+            let Some((name, label)) = self.label(m.name()) else { continue };
+            if is_one_by_one(&set, label, m) {
+                set = self.filter(&set, name, m);
             } else {
-                set -= self.not_matching(label, m);
+                set -= self.not_matching(name, label, m);
             }
         }
         set
     }
-    fn label(&self, name: &str) -> Option<&LabelEntry> {
-        self.labels.get(&self.symbols.find(name)?)
+    /// At most so many series satisfy every matcher: what those tell that name a value. A look, not a search.
+    pub fn at_most(&self, matchers: &[Matcher]) -> u64 {
+        let named = matchers.iter().filter(|m| m.op == MatcherOp::Equal && !m.value.is_empty());
+        let of_value = |m: &Matcher| {
+            let (_, label) = self.label(&m.name)?;
+            label.values.get(&self.symbols.find(&m.value)?).map(Postings::len)
+        };
+        named.map(|m| of_value(m).unwrap_or(0)).fold(self.live.len(), u64::min)
     }
-    fn filter(&self, set: &RoaringBitmap, m: &CompiledMatcher) -> RoaringBitmap {
-        let name = self.symbols.find(m.name());
-        let value =
-            |id| self.pairs(id).iter().find(|(n, _)| Some(*n) == name).map_or("", |(_, v)| self.symbols.get(*v));
+    fn label(&self, name: &str) -> Option<(Symbol, &LabelEntry)> {
+        let name = self.symbols.find(name)?;
+        Some((name, self.labels.get(&name)?))
+    }
+    fn filter(&self, set: &RoaringBitmap, name: Symbol, m: &CompiledMatcher) -> RoaringBitmap {
+        let value = |id| self.pairs(id).iter().find(|(n, _)| *n == name).map_or("", |(_, v)| self.symbols.get(*v));
         set.iter().filter(|id| m.matches(value(*id))).collect()
     }
-    fn matching(&self, label: &LabelEntry, m: &CompiledMatcher) -> RoaringBitmap {
-        if m.is_presence() {
+    /// The series with a value of the label that matches.
+    fn matching(&self, name: Symbol, label: &LabelEntry, m: &CompiledMatcher) -> RoaringBitmap {
+        if m.is_negated() { &label.all - self.hit(name, label, m) } else { self.hit(name, label, m) }
+    }
+    /// The series with a value of the label that does not match.
+    fn not_matching(&self, name: Symbol, label: &LabelEntry, m: &CompiledMatcher) -> RoaringBitmap {
+        if m.is_negated() { self.hit(name, label, m) } else { &label.all - self.hit(name, label, m) }
+    }
+    /// The series with a value that the matcher names, negated or not.
+    fn hit(&self, name: Symbol, label: &LabelEntry, m: &CompiledMatcher) -> RoaringBitmap {
+        if m.hits_every_value() {
             return label.all.clone();
         }
-        match m.candidates() {
-            Some(values) => self.of_values(label, values),
-            None => self.collect(label, |value| m.matches(value)),
+        if let Some(values) = m.candidates().or_else(|| m.excluded()) {
+            return union(values.iter().filter_map(|v| label.values.get(&self.symbols.find(v)?)));
         }
+        let values = self.hit_values(name, label, m);
+        union(values.iter().filter_map(|v| label.values.get(v)))
     }
-    fn not_matching(&self, label: &LabelEntry, m: &CompiledMatcher) -> RoaringBitmap {
-        match m.excluded() {
-            Some(values) => self.of_values(label, values),
-            None => self.collect(label, |value| !m.matches(value)),
+    /// The values that the matcher names. Those a pattern was asked of before are not asked again.
+    fn hit_values(&self, name: Symbol, label: &LabelEntry, m: &CompiledMatcher) -> Arc<Vec<Symbol>> {
+        let pattern = m.pattern().filter(|_| label.order.len() >= WORTH_KEEPING);
+        let before = pattern.and_then(|p| self.patterns.get(name, p)).unwrap_or_default();
+        let new = label.order.get(before.asked..).unwrap_or_default();
+        if new.is_empty() {
+            return before.values;
         }
-    }
-    fn of_values(&self, label: &LabelEntry, values: &[String]) -> RoaringBitmap {
-        let mut found = values.iter().filter_map(|v| label.values.get(&self.symbols.find(v)?));
-        let mut set = found.next().map(Postings::to_set).unwrap_or_default();
-        for postings in found {
-            postings.add_to(&mut set);
+        let hits = new.iter().copied().filter(|v| m.hits(self.symbols.get(*v)));
+        let values: Arc<Vec<Symbol>> = Arc::new(before.values.iter().copied().chain(hits).collect());
+        if let Some(pattern) = pattern {
+            self.patterns.put(name, pattern, Matched { asked: label.order.len(), values: values.clone() });
         }
-        set
-    }
-    fn collect(&self, label: &LabelEntry, wanted: impl Fn(&str) -> bool) -> RoaringBitmap {
-        let mut set = RoaringBitmap::new();
-        let mut single = Vec::new();
-        for (value, postings) in &label.values {
-            if wanted(self.symbols.get(*value)) {
-                match postings {
-                    Postings::One(id) => single.push(*id),
-                    many @ Postings::Many(_) => many.add_to(&mut set),
-                }
-            }
-        }
-        single.sort_unstable();
-        set | single.into_iter().collect::<RoaringBitmap>()
+        values
     }
     /// Names of labels with the series that have them, in no order.
     pub fn label_names(&self) -> impl Iterator<Item = (&str, &RoaringBitmap)> {
@@ -293,7 +323,10 @@ impl Index {
     }
     /// Values of a label with the series that have them, in no order.
     pub fn label_values(&self, name: &str) -> impl Iterator<Item = (&str, &Postings)> {
-        self.label(name).into_iter().flat_map(|l| l.values.iter()).map(|(v, postings)| (self.symbols.get(*v), postings))
+        self.label(name)
+            .into_iter()
+            .flat_map(|(_, l)| l.values.iter())
+            .map(|(v, postings)| (self.symbols.get(*v), postings))
     }
     /// How many values each label has, in no order.
     pub fn value_counts(&self) -> impl Iterator<Item = (&str, usize)> {
@@ -307,14 +340,35 @@ impl Index {
     }
 }
 
+/// Whether asking each series of a set costs less than asking the values of the label.
+fn is_one_by_one(set: &RoaringBitmap, label: &LabelEntry, m: &CompiledMatcher) -> bool {
+    m.pattern().is_some() && set.len() * ONE_BY_ONE < label.order.len() as u64
+}
+
+/// All series of several values.
+fn union<'p>(postings: impl Iterator<Item = &'p Postings>) -> RoaringBitmap {
+    let mut set = RoaringBitmap::new();
+    let mut single = Vec::new();
+    for of_value in postings {
+        match of_value {
+            Postings::One(id) => single.push(*id),
+            Postings::Many(_) if set.is_empty() => set = of_value.to_set(),
+            Postings::Many(_) => of_value.add_to(&mut set),
+        }
+    }
+    single.sort_unstable();
+    set | single.into_iter().collect::<RoaringBitmap>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use tenfold_types::{Matcher, MatcherOp};
 
     fn matcher() -> impl Strategy<Value = Matcher> {
-        let value = prop::sample::select(vec!["", "a", "b", "a|b", ".*", ".+", "a.*", "[ab]", "a|", "zz"]);
+        let value = prop::sample::select(vec![
+            "", "a", "b", "a|b", ".*", ".+", "a.*", "[ab]", "a|", "zz", ".*b.*", "a?", "(a|)", "[^a]*", "b.+",
+        ]);
         let op =
             prop::sample::select(vec![MatcherOp::Equal, MatcherOp::NotEqual, MatcherOp::Regex, MatcherOp::NotRegex]);
         (prop::sample::select(vec!["x", "y", "none"]), op, value).prop_map(|(n, o, v)| Matcher::new(n, o, v))
@@ -347,6 +401,9 @@ mod tests {
                 .filter(|id| index.is_live(*id))
                 .filter(|id| compiled.iter().all(|m| m.matches_labels(&index.labels(*id))))
                 .collect();
+            prop_assert_eq!(index.select(&compiled), walked.clone());
+            prop_assert!(index.at_most(&matchers) >= walked.len());
+            // What patterns matched is known now, and is not asked again.
             prop_assert_eq!(index.select(&compiled), walked);
             // What was forgotten comes back under a new number, and nothing else does.
             for (x, y) in &series {
@@ -357,6 +414,12 @@ mod tests {
                 prop_assert_eq!(index.labels(id), Labels::from_pairs(labels));
                 prop_assert!(!dead.contains(&id) || id as usize >= before);
             }
+            // Of values that came since, the patterns are.
+            let walked: RoaringBitmap = (0..index.id_end())
+                .filter(|id| index.is_live(*id))
+                .filter(|id| compiled.iter().all(|m| m.matches_labels(&index.labels(*id))))
+                .collect();
+            prop_assert_eq!(index.select(&compiled), walked);
         }
     }
 }

@@ -33,6 +33,7 @@ mod maintain;
 mod matcher;
 mod open;
 mod options;
+mod patterns;
 mod postings;
 mod record;
 mod retention;

@@ -13,20 +13,57 @@ enum Test {
     OneOf(Vec<String>),
     Any,
     NonEmpty,
-    Prefix(String),
+    /// Pieces in this order with anything between them; the value begins with the first and ends in the last.
+    Pieces(Vec<String>),
     Regex(Box<Regex>),
 }
 
 /// A [`Matcher`] ready to be asked; a missing label counts as the empty string.
 pub struct CompiledMatcher {
     name: String,
+    /// As it was written.
+    text: String,
     test: Test,
     negated: bool,
 }
 
-/// Whether the text has no character that means something in a regular expression.
-fn is_literal(text: &str) -> bool {
-    !text.contains(|c: char| r"\.+*?()|[]{}^$".contains(c))
+/// The text a piece of a pattern stands for, when that is one only.
+fn literal(pattern: &str) -> Option<String> {
+    let mut out = String::with_capacity(pattern.len());
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        out.push(match c {
+            // `\<` and `\>` are the ends of words.
+            '\\' => chars.next().filter(|c| c.is_ascii_punctuation() && !matches!(c, '<' | '>'))?,
+            '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '^' | '$' => return None,
+            _ => c,
+        });
+    }
+    Some(out)
+}
+
+/// The texts a pattern lists, `a|b` or `(a|b)` as pages of graphs write it.
+fn listed(pattern: &str) -> Option<Vec<String>> {
+    let within = pattern.strip_prefix("(?:").or_else(|| pattern.strip_prefix('(')).and_then(|p| p.strip_suffix(')'));
+    let all = |list: &str| list.split('|').map(literal).collect::<Option<Vec<_>>>();
+    all(pattern).or_else(|| all(within?))
+}
+
+/// Whether the pieces stand in the value one after the other. Each is taken where it stands first: that leaves the most for
+/// those after it.
+fn has_pieces(value: &str, pieces: &[String]) -> bool {
+    let [first, between @ .., last] = pieces else { return false };
+    let rest = value.strip_prefix(first.as_str()).and_then(|rest| rest.strip_suffix(last.as_str()));
+    let Some(mut rest) = rest else { return false };
+    for piece in between {
+        let at = match piece.as_bytes() {
+            [byte] => rest.bytes().position(|b| b == *byte),
+            _ => rest.find(piece.as_str()),
+        };
+        let Some(after) = at.and_then(|at| rest.get(at + piece.len()..)) else { return false };
+        rest = after;
+    }
+    true
 }
 
 fn regex_test(label: &str, pattern: &str) -> Result<Test, TsdbError> {
@@ -35,13 +72,13 @@ fn regex_test(label: &str, pattern: &str) -> Result<Test, TsdbError> {
         ".+" => return Ok(Test::NonEmpty),
         _ => {}
     }
-    if pattern.split('|').all(is_literal) {
-        let mut values: Vec<String> = pattern.split('|').map(Into::into).collect();
+    if let Some(mut values) = listed(pattern) {
         values.sort_unstable();
+        values.dedup();
         return Ok(Test::OneOf(values));
     }
-    if let Some(prefix) = pattern.strip_suffix(".*").filter(|p| is_literal(p)) {
-        return Ok(Test::Prefix(prefix.into()));
+    if let Some(pieces) = pattern.split(".*").map(literal).collect::<Option<Vec<_>>>() {
+        return Ok(Test::Pieces(pieces));
     }
     let anchored = format!("^(?s:{pattern})$");
     regex::RegexBuilder::new(&anchored)
@@ -65,7 +102,7 @@ impl CompiledMatcher {
             MatcherOp::Regex => (regex_test(&matcher.name, &matcher.value)?, false),
             MatcherOp::NotRegex => (regex_test(&matcher.name, &matcher.value)?, true),
         };
-        Ok(Self { name: matcher.name.clone(), test, negated })
+        Ok(Self { name: matcher.name.clone(), text: matcher.value.clone(), test, negated })
     }
     pub fn all(matchers: &[Matcher]) -> Result<Vec<Self>, TsdbError> {
         matchers.iter().map(Self::new).collect()
@@ -74,14 +111,24 @@ impl CompiledMatcher {
         &self.name
     }
     pub fn matches(&self, value: &str) -> bool {
-        let hit = match &self.test {
+        self.hits(value) != self.negated
+    }
+    /// Whether the value is what is asked for, or, where the matcher is negated, what is not.
+    pub(crate) fn hits(&self, value: &str) -> bool {
+        match &self.test {
             Test::OneOf(values) => values.binary_search_by(|v| v.as_str().cmp(value)).is_ok(),
             Test::Any => true,
             Test::NonEmpty => !value.is_empty(),
-            Test::Prefix(prefix) => value.starts_with(prefix),
+            Test::Pieces(pieces) => has_pieces(value, pieces),
             Test::Regex(regex) => regex.is_match(value),
-        };
-        hit != self.negated
+        }
+    }
+    pub(crate) fn is_negated(&self) -> bool {
+        self.negated
+    }
+    /// The pattern, when values have to be asked one by one.
+    pub(crate) fn pattern(&self) -> Option<&str> {
+        matches!(self.test, Test::Pieces(_) | Test::Regex(_)).then_some(self.text.as_str())
     }
     pub fn matches_labels(&self, labels: &Labels) -> bool {
         self.matches(labels.get(&self.name).unwrap_or_default())
@@ -100,9 +147,9 @@ impl CompiledMatcher {
             _ => None,
         }
     }
-    /// Whether every series that has the label at all matches.
-    pub(crate) fn is_presence(&self) -> bool {
-        matches!(self.test, Test::NonEmpty) && !self.negated
+    /// Whether every value that a series can have is hit: none is empty.
+    pub(crate) fn hits_every_value(&self) -> bool {
+        matches!(self.test, Test::Any | Test::NonEmpty)
     }
     pub(crate) fn matches_everything(&self) -> bool {
         matches!(self.test, Test::Any) && !self.negated
@@ -111,7 +158,24 @@ impl CompiledMatcher {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever shape was recognised, the regular expression says the same.
+        #[test]
+        fn shapes_say_what_the_expression_says(
+            pattern in r"(\(|\(\?:)?([abé]|\.\*|\.|\||\\\.|\*|\?){0,7}\)?",
+            value in "[abé.]{0,6}",
+        ) {
+            let Ok(whole) = Regex::new(&format!("^(?s:{pattern})$")) else { return Ok(()) };
+            let Ok(test) = CompiledMatcher::new(&Matcher::new("l", MatcherOp::Regex, pattern.as_str())) else {
+                return Ok(());
+            };
+            prop_assert_eq!((&pattern, test.matches(&value)), (&pattern, whole.is_match(&value)));
+        }
+    }
 
     #[test]
     fn shapes() {
@@ -131,6 +195,25 @@ mod tests {
             (Regex, "a.c", "a\nc", true),
             (Regex, "x|a.c", "abc", true),
             (Regex, "x|a.c", "abcd", false),
+            (Regex, "(a|b)", "b", true),
+            (Regex, "(?:a|b)", "a", true),
+            (Regex, "(a|b)", "(b", false),
+            (Regex, "(a)|(b)", "b", true),
+            (Regex, r"a\.b|c", "a.b", true),
+            (Regex, r"a\.b|c", "axb", false),
+            (Regex, r"a\d", "a1", true),
+            (Regex, r"a\.*", "a..", true),
+            (Regex, r"a\.*", "ab", false),
+            (Regex, ".*7.*3", "173", true),
+            (Regex, ".*7.*3", "73", true),
+            (Regex, ".*7.*3", "37", false),
+            (Regex, ".*7.*3", "7\n3", true),
+            (Regex, "ab.*bc", "abc", false),
+            (Regex, "ab.*bc", "abbc", true),
+            (Regex, ".*é.*x.*", "aéxb", true),
+            (Regex, "a.*b.*bb", "abbb", true),
+            (Regex, "a.*b.*bb", "abb", false),
+            (NotRegex, ".*7.*3", "37", true),
             (NotRegex, "4..", "404", false),
             (NotRegex, "4..", "200", true),
         ];

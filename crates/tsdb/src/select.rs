@@ -51,9 +51,15 @@ impl SeriesChunks {
     pub fn read_all(&self, floats: &mut Vec<Point>, histograms: &mut Vec<HistogramPoint>) -> Result<(), TsdbError> {
         let mut settle = Settle::new(floats, histograms);
         let span = (self.start, self.end);
+        let mut ordered = true;
         for block in &self.blocks {
-            block.samples(self.id, span, floats, histograms)?;
+            let from = floats.len();
+            ordered &= block.samples(self.id, span, floats, histograms)?;
+            ordered &= settle.follows(floats, from);
             settle.source(floats, histograms);
+        }
+        if ordered {
+            settle.ordered_so_far(floats);
         }
         self.head.read_in_order(span, floats, histograms);
         settle.source(floats, histograms);
@@ -71,9 +77,15 @@ impl SeriesChunks {
 /// Samples whose order is looked at together.
 const ORDERED_AT_ONCE: usize = 64;
 
-/// Puts what was appended after `from` in order, each instant once, without what was deleted.
-pub(crate) fn settle<T: Clone>(list: &mut Vec<T>, from: usize, t: impl Fn(&T) -> i64, deleted: &[Tombstone]) {
-    let new = &list[from..];
+/// Puts what was appended after `from` in order, each instant once, without what was deleted. Up to `sorted_to` it is in order.
+pub(crate) fn settle<T: Clone>(
+    list: &mut Vec<T>,
+    from: usize,
+    sorted_to: usize,
+    t: impl Fn(&T) -> i64,
+    deleted: &[Tombstone],
+) {
+    let new = &list[from.max(sorted_to.saturating_sub(1)).min(list.len())..];
     // Many at a time without a branch in between: most are in order.
     let ordered = |part: &[T]| part.iter().zip(&part[1..]).fold(true, |all, (a, b)| all & (t(a) < t(b)));
     let starts = (0..new.len().saturating_sub(1)).step_by(ORDERED_AT_ONCE);
@@ -96,12 +108,24 @@ pub(crate) struct Settle {
     start: (usize, usize),
     /// Where those of the source at hand begin.
     at: (usize, usize),
+    /// The floats before this are in order, each instant once.
+    ordered: usize,
 }
 
 impl Settle {
     pub fn new(floats: &[Point], histograms: &[HistogramPoint]) -> Self {
         let start = (floats.len(), histograms.len());
-        Self { start, at: start }
+        Self { start, at: start, ordered: 0 }
+    }
+
+    /// Whether the first float from a place on is later than the one before it.
+    fn follows(&self, floats: &[Point], from: usize) -> bool {
+        from <= self.start.0 || floats.get(from).is_none_or(|p| floats[from - 1].t_ms < p.t_ms)
+    }
+
+    /// The sources know that all floats up to here are in order.
+    fn ordered_so_far(&mut self, floats: &[Point]) {
+        self.ordered = floats.len();
     }
 
     /// A source was read to its end.
@@ -118,7 +142,7 @@ impl Settle {
 
     /// All sources were read.
     pub fn end(self, floats: &mut Vec<Point>, histograms: &mut Vec<HistogramPoint>, deleted: &[Tombstone]) {
-        settle(floats, self.start.0, |p| p.t_ms, deleted);
+        settle(floats, self.start.0, self.ordered, |p| p.t_ms, deleted);
         let from = self.start.1;
         if !histograms[from..].is_sorted_by(|a, b| a.t_ms < b.t_ms) {
             let mut tail: Vec<_> = histograms.split_off(from).into_iter().enumerate().collect();
@@ -132,7 +156,7 @@ impl Settle {
                 h
             }));
         }
-        settle(histograms, from, |h| h.t_ms, deleted);
+        settle(histograms, from, from, |h| h.t_ms, deleted);
     }
 }
 
@@ -189,6 +213,12 @@ impl Tsdb {
             }
         }
         Ok(kept)
+    }
+
+    /// At most so many series satisfy every matcher, as far as those tell that name a value; nothing is searched for.
+    /// `None` while the store is being written to: whoever asks does not want to wait.
+    pub fn series_at_most(&self, matchers: &[Matcher]) -> Option<u64> {
+        Some(self.state.try_read()?.index.at_most(matchers))
     }
 
     /// The exemplars of every matching series with `start_ms <= t <= end_ms`, oldest first.

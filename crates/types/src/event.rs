@@ -179,7 +179,9 @@ pub struct Event {
 
 /// The bytes an event's hash is taken over: the event as JSON with `hash` empty. `prev_hash` is part of it, which makes the chain.
 pub fn chain_input(event: &Event) -> Vec<u8> {
-    let mut bare = event.clone();
-    bare.hash = String::new();
-    serde_json::to_vec(&bare).expect("an event is plain data and always serialises")
+    let written = |event: &Event| serde_json::to_vec(event).expect("an event is plain data and always serialises");
+    if event.hash.is_empty() {
+        return written(event);
+    }
+    written(&Event { hash: String::new(), ..event.clone() })
 }

@@ -14,9 +14,16 @@ impl Labels {
     }
     /// From pairs in any order; the last of a repeated name wins, empty values are dropped.
     pub fn from_pairs<N: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
-        let mut out = Self::new();
+        let pairs = pairs.into_iter();
+        let mut out = Self(Vec::with_capacity(pairs.size_hint().0));
         for (n, v) in pairs {
-            out.set(n, v);
+            let (name, value) = (n.into(), v.into());
+            // Most come in order.
+            if !value.is_empty() && out.0.last().is_none_or(|(last, _)| *last < name) {
+                out.0.push((name, value));
+            } else {
+                out.set(name, value);
+            }
         }
         out
     }

@@ -28,6 +28,10 @@ impl Timestamp {
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_millisecond()))
     }
+    /// Reads RFC 2822 (`Mon, 23 Nov 2026 06:09:40 GMT`), as HTTP and mail write instants.
+    pub fn parse_rfc2822(text: &str) -> Option<Self> {
+        jiff::fmt::rfc2822::parse(text).ok().map(|t| Self(t.timestamp().as_millisecond()))
+    }
 }
 
 impl std::fmt::Display for Timestamp {

@@ -9,6 +9,7 @@ const { GET, POST, PUT, DELETE } = client;
 type QueryOf<P extends keyof paths> = paths[P] extends { get: { parameters: { query?: infer Q } } } ? NonNullable<Q> : never;
 export type EventQuery = QueryOf<"/api/events">;
 export type DeployQuery = QueryOf<"/api/deploys">;
+export type AlertQuery = QueryOf<"/api/alerts">;
 export type MarkerQuery = QueryOf<"/api/markers">;
 
 export type RampMove = "pause" | "resume" | "skip" | "back" | "extend" | "stop";
@@ -38,7 +39,7 @@ export const browsers = {
 
 export const tokens = {
   list: () => unwrap(GET("/api/tokens")),
-  create: (body: T.NewToken) => unwrap(POST("/api/tokens", { body })) as Promise<T.TokenCreated>,
+  create: (body: T.NewToken) => unwrap(POST("/api/tokens", { body })),
   revoke: (id: string) => unwrap(DELETE("/api/tokens/{id}", { params: { path: { id } } })),
 };
 
@@ -73,11 +74,14 @@ const because = (reason = ""): { reason?: string } => (reason.trim() ? { reason:
 export const deploys = {
   list: (query: DeployQuery) => unwrap(GET("/api/deploys", { params: { query: given(query) } })),
   get: (number: number) => unwrap(GET("/api/deploys/{number}", { params: { path: { number } } })),
-  start: (service: string, environment: string) => unwrap(POST("/api/deploys", { body: { service, environment } })),
+  start: (service: string, environment: string, more: { reason?: string; override?: string } = {}) => unwrap(POST("/api/deploys", { body: { service, environment, ...more } })),
+  /** Over what was taken back. */
+  forward: (service: string, environment: string, reason?: string) => unwrap(POST("/api/services/{name}/forward", { params: { path: { name: service } }, body: { environment, again: false, ...because(reason) } })),
   rollback: (number: number, reason?: string) => unwrap(POST("/api/deploys/{number}/rollback", { params: { path: { number } }, body: because(reason) })),
   cancel: (number: number, reason?: string) => unwrap(POST("/api/deploys/{number}/cancel", { params: { path: { number } }, body: because(reason) })),
   retry: (number: number) => unwrap(POST("/api/deploys/{number}/retry", { params: { path: { number } } })),
   promote: (number: number, reason?: string) => unwrap(POST("/api/deploys/{number}/promote", { params: { path: { number } }, body: because(reason) })),
+  hold: (number: number, reason?: string) => unwrap(POST("/api/deploys/{number}/hold", { params: { path: { number } }, body: because(reason) })),
   abort: (number: number, reason?: string) => unwrap(POST("/api/deploys/{number}/abort", { params: { path: { number } }, body: because(reason) })),
   approve: (number: number) => unwrap(POST("/api/deploys/{number}/approve", { params: { path: { number } } })),
   queues: () => unwrap(GET("/api/queues")),
@@ -154,8 +158,10 @@ export const permits = {
 };
 
 export const alerts = {
-  list: () => unwrap(GET("/api/alerts")),
+  list: (query: AlertQuery) => unwrap(GET("/api/alerts", { params: { query } })),
+  one: (fingerprint: string) => unwrap(GET("/api/alerts/{fingerprint}", { params: { path: { fingerprint } } })),
   why: (fingerprint: string) => unwrap(GET("/api/alerts/{fingerprint}/why", { params: { path: { fingerprint } } })),
+  whyNot: (labels: Record<string, string>, person: string) => unwrap(POST("/api/alerts/why-not", { body: { labels, for: person } })),
   rules: () => unwrap(GET("/api/rules")),
   mutes: (all: boolean) => unwrap(GET("/api/mutes", { params: { query: all ? { all } : {} } })) as unknown as Promise<T.Items<T.Mute>>,
   mute: (body: T.NewMute) => unwrap(POST("/api/mutes", { body })),
@@ -172,6 +178,8 @@ export const alertSources = {
 export const noise = {
   report: (days: number) => unwrap(GET("/api/noise", { params: { query: { days } } })),
   drafts: (rule: string, file: string, days: number) => unwrap(GET("/api/noise/drafts", { params: { query: { rule, file, days } } })),
+  putDraft: (body: T.DraftPut, version: string) => unwrap(POST("/api/noise/drafts", { params: { header: { "if-match": `"${version}"` } }, body })),
+  undoRules: (group: string, version: string) => unwrap(POST("/api/rules/{group}/undo", { params: { path: { group }, header: { "if-match": `"${version}"` } } })),
 };
 
 export const checks = {
@@ -192,8 +200,10 @@ export const oncall = {
   fairness: (name: string) => unwrap(GET("/api/schedules/{name}/fairness", { params: { path: { name } } })),
   digest: (name: string) => unwrap(GET("/api/schedules/{name}/digest", { params: { path: { name } } })),
   renewCalendar: (login: string) => unwrap(POST("/api/people/{login}/calendar", { params: { path: { login } } })),
+  /** A new address at which programs read the schedule's shifts; the one before ends. */
+  renewScheduleCalendar: (name: string) => unwrap(POST("/api/schedules/{name}/calendar", { params: { path: { name } } })),
   swaps: () => unwrap(GET("/api/swaps")),
-  askSwap: (name: string, body: { with: string; give: string; take?: string }) => unwrap(POST("/api/schedules/{name}/swaps", { params: { path: { name } }, body })),
+  askSwap: (name: string, body: T.NewSwap) => unwrap(POST("/api/schedules/{name}/swaps", { params: { path: { name } }, body })),
   acceptSwap: (id: number) => unwrap(POST("/api/swaps/{id}/accept", { params: { path: { id } } })),
   declineSwap: (id: number) => unwrap(POST("/api/swaps/{id}/decline", { params: { path: { id } } })),
   override: (name: string, body: { kind?: string; person?: string; replaces?: string; shifts?: { person: string; start: string; end: string }[]; start: string; end: string }) =>

@@ -590,14 +590,20 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Alerts: the active ones, the most urgent first, then those that ended lately. */
+        /** Alerts: the active ones, the most urgent first, then those that ended lately; and how many each service has. */
         get: {
             parameters: {
                 query?: {
                     /** @description `pending`, `firing`, `unknown` or `resolved`. */
                     state?: string;
-                    /** @description Only alerts of this service. */
+                    /** @description Only alerts of this service; the empty text asks for those without one. */
                     service?: string;
+                    /** @description Alerts in the answer, 1 to 10,000; 1,000 when absent. */
+                    limit?: number;
+                    /** @description At most so many of each service in each state, the most urgent; the others are only counted. */
+                    per_service?: number;
+                    /** @description `next` of the answer before: goes on behind it. */
+                    after?: string;
                 };
                 header?: never;
                 path?: never;
@@ -610,7 +616,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["AlertList"];
+                        "application/json": components["schemas"]["AlertPage"];
                     };
                 };
             };
@@ -656,6 +662,82 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alerts/why-not": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Whether an alert with these labels would page a person within a day, and if it would not, why not. Changes nothing. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["WhyNotAsk"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["WhyNotView"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alerts/{fingerprint}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One alert as it stands, or as it ended in the last 30 days. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    fingerprint: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["AlertView"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1992,6 +2074,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/deploys/{number}/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Holds a deploy that is a canary or goes to the rest: no host is ordered to flip until somebody promotes or aborts it. The
+         *     judge watches a held canary on. A cluster on its way is paused; what agents were told already ends first.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    number: string | number;
+                };
+                cookie?: never;
+            };
+            requestBody?: {
+                content: {
+                    "application/json": components["schemas"]["AnswerBody"] | null;
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Deploy"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/deploys/{number}/log": {
         parameters: {
             query?: never;
@@ -2269,6 +2395,8 @@ export interface paths {
                     environment?: string;
                     actor?: string;
                     flag?: string;
+                    /** @description Of this alert, by its fingerprint. */
+                    alert?: string;
                     incident?: number;
                     deploy?: number;
                     correlation?: string;
@@ -5330,7 +5458,47 @@ export interface paths {
             };
         };
         put?: never;
-        post?: never;
+        /**
+         * Puts a draft of a quieter rule into force, by a change of its rule file; `POST /api/rules/{group}/undo` takes it back. With
+         *     `If-Match: "VERSION"` it is refused (412) when the file was changed since the draft was made.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    "if-match"?: string | null;
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["DraftPut"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RuleFileChanged"];
+                    };
+                };
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                412: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -6354,7 +6522,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The text of a rule file. */
+        /** The text of a rule file, with its version. */
         get: {
             parameters: {
                 query?: never;
@@ -6371,16 +6539,21 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["RuleFileText"];
+                        "application/json": components["schemas"]["RuleFileHeld"];
                     };
                 };
             };
         };
-        /** Makes or replaces a rule file; errors name line and key. */
+        /**
+         * Makes or replaces a rule file; errors name line and key. With `If-Match: "VERSION"` it is refused (412) when the file was
+         *     changed in between.
+         */
         put: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    "if-match"?: string | null;
+                };
                 path: {
                     group: string;
                 };
@@ -6399,6 +6572,12 @@ export interface paths {
                     content: {
                         "application/json": components["schemas"]["RuleGroupList"];
                     };
+                };
+                412: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
                 };
             };
         };
@@ -6425,6 +6604,60 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rules/{group}/undo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts back what a rule file was before it was changed last, by whatever way. With `If-Match: "VERSION"` it is refused (412)
+         *     when the file was changed in between.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: {
+                    "if-match"?: string | null;
+                };
+                path: {
+                    group: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["RuleFileHeld"];
+                    };
+                };
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                412: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -6581,8 +6814,50 @@ export interface paths {
             };
         };
         put?: never;
-        post?: never;
-        delete?: never;
+        /** Makes a new address for a schedule's calendar; the one before ends for everybody. It is shown this once. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CalendarAddress"];
+                    };
+                };
+            };
+        };
+        /** Ends the address of a schedule's calendar. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["OnCallDone"];
+                    };
+                };
+            };
+        };
         options?: never;
         head?: never;
         patch?: never;
@@ -7264,6 +7539,47 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/services/{name}/forward": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Deploys the fix over the deploy that was taken back last; the same commits once more only with `again`. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string | number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["RollForward"];
+                };
+            };
+            responses: {
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Deploy"];
+                    };
+                };
+            };
+        };
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -8070,7 +8386,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Active alerts in the shape of Prometheus' API. */
+        /** The active alerts of all rules. */
         get: {
             parameters: {
                 query?: never;
@@ -8366,6 +8682,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/parse_query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The syntax tree of a query (`query`), as Prometheus' pages draw it. */
+        get: {
+            parameters: {
+                query: {
+                    query: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** The same by form. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/x-www-form-urlencoded": components["schemas"]["PrometheusExpression"];
+                };
+            };
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": unknown;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/query": {
         parameters: {
             query?: never;
@@ -8392,6 +8768,10 @@ export interface paths {
                     max_source_resolution?: string;
                     /** @description A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`). */
                     timeout?: string;
+                    /** @description A duration for which the newest sample of a series counts; five minutes when it is left out. */
+                    lookback_delta?: string;
+                    /** @description At most so many series; 0 for all. A warning tells when there were more. */
+                    limit?: number;
                 };
                 header?: never;
                 path?: never;
@@ -8532,6 +8912,10 @@ export interface paths {
                     max_source_resolution?: string;
                     /** @description A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`). */
                     timeout?: string;
+                    /** @description A duration for which the newest sample of a series counts; five minutes when it is left out. */
+                    lookback_delta?: string;
+                    /** @description At most so many series; 0 for all. A warning tells when there were more. */
+                    limit?: number;
                 };
                 header?: never;
                 path?: never;
@@ -8629,12 +9013,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Rule groups in the shape of Prometheus' API. */
+        /**
+         * Rule groups (`type`, `rule_name[]`, `rule_group[]`, `file[]`, `match[]`, `exclude_alerts`). Groups of which no rule is taken
+         *     are left out when rules are asked for by name, kind or label.
+         */
         get: {
             parameters: {
                 query?: {
                     /** @description `alert` or `record`. */
                     type?: string;
+                    /** @description Names of rules. */
+                    "rule_name[]"?: string[];
+                    /** @description Names of groups. */
+                    "rule_group[]"?: string[];
+                    /** @description Names of rule files. */
+                    "file[]"?: string[];
+                    /** @description Selectors such as `{team="web"}`, of the rules' own labels; a rule that one of them matches is told. */
+                    "match[]"?: string[];
+                    /** @description `true` leaves out the alerts of the rules. */
+                    exclude_alerts?: string;
                 };
                 header?: never;
                 path?: never;
@@ -9525,7 +9922,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The shifts of one person as iCalendar, at an address with their secret in it; for programs that cannot sign in. */
+        /** The shifts of one person or one schedule as iCalendar, at an address with a secret in it; for programs that cannot sign in. */
         get: {
             parameters: {
                 query?: never;
@@ -10354,6 +10751,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v2/change/enqueue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes a change of PagerDuty's Change Events API: it is in the record, and a suspect of the alerts of its service. */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": Record<string, unknown>;
+                };
+            };
+            responses: {
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": Record<string, unknown>;
+                    };
+                };
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": Record<string, unknown>;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v2/enqueue": {
         parameters: {
             query?: never;
@@ -10496,6 +10940,18 @@ export interface components {
             /** Format: int64 */
             deploy: number;
         };
+        /** @description How many alerts a service has, whether they are listed or not. */
+        AlertCounts: {
+            /** @description Null for alerts that name none. */
+            service?: string | null;
+            firing: number;
+            unknown: number;
+            pending: number;
+            /** @description Of those that ended lately. */
+            resolved: number;
+            /** @description The most urgent severity of those that fire or are unknown; null when none does. */
+            worst?: string | null;
+        };
         AlertGroupShape: {
             labels: Record<string, unknown>;
             /** @description Routes here have none. */
@@ -10512,8 +10968,13 @@ export interface components {
             /** @description Alerts in it that are over. */
             resolved: number;
         };
-        AlertList: {
+        /** @description A page of alerts, the most urgent first. */
+        AlertPage: {
             items: components["schemas"]["AlertView"][];
+            /** @description Every service that has an alert which was asked for, by name. */
+            counts: components["schemas"]["AlertCounts"][];
+            /** @description There are more: send it as `after`. Absent when these are all, and with `per_service`. */
+            next?: string | null;
         };
         AlertSourceDeleted: {
             done: boolean;
@@ -10609,6 +11070,8 @@ export interface components {
             runbook_url?: string | null;
             /** Format: int64 */
             incident?: number | null;
+            /** @description Those of people of further policies, where several receivers were told of it. */
+            further_incidents?: number[];
             suspects: components["schemas"]["SuspectView"][];
             /** @description Who acknowledged its incident. */
             acknowledged_by?: string | null;
@@ -10621,6 +11084,7 @@ export interface components {
              * @description The mute that covers it.
              */
             muted_by?: number | null;
+            flapping?: components["schemas"]["FlapView"] | null;
         };
         AlertsDone: {
             done: boolean;
@@ -10661,7 +11125,7 @@ export interface components {
             /** @description A secret of 16 bytes, base64url. */
             auth: string;
         };
-        /** @description The address of a person's calendar. The secret in it is shown this once. */
+        /** @description The address of a person's or a schedule's calendar. The secret in it is shown this once. */
         CalendarAddress: {
             url: string;
         };
@@ -10845,6 +11309,8 @@ export interface components {
             kind: string;
             name: string;
             action: components["schemas"]["ConfigAction"];
+            /** @description What alerts of a rule file lack, as far as `alerts.lint` asks. */
+            notes?: string[];
         };
         ConfigChanges: {
             /** @description In the order in which they are applied. */
@@ -11062,7 +11528,13 @@ export interface components {
             /** @description The cluster's thing that it goes to instead of hosts, in words; its `hosts` are the steps of that. */
             handed_to?: string | null;
             pods?: components["schemas"]["DeployPod"][];
+            /** @description It changes by more commits, those it takes out among them, than `max_commits`. */
             max_commits_exceeded: boolean;
+            /**
+             * Format: int32
+             * @description How many commits one deploy should carry, as the pipeline file says.
+             */
+            max_commits: number;
             /** @description End of the canary's hold, while it lasts. */
             hold_until?: string | null;
             judged?: components["schemas"]["DeployJudged"] | null;
@@ -11082,6 +11554,11 @@ export interface components {
              */
             queued_as?: number | null;
             after_stage?: components["schemas"]["AfterStage"] | null;
+            /**
+             * Format: int64
+             * @description The deploy that was taken back, where this one goes forward over it.
+             */
+            forward_of?: number | null;
             expects?: components["schemas"]["DeployExpects"] | null;
         };
         /** @description Who has to approve a deploy before its first host flips, and who has. */
@@ -11110,6 +11587,11 @@ export interface components {
              */
             after_s: number;
             scored_at?: string | null;
+            /**
+             * Format: int64
+             * @description The deploy that took its place before that; scored, if at all, when that began.
+             */
+            replaced_by?: number | null;
         };
         DeployHost: {
             host: string;
@@ -11118,6 +11600,9 @@ export interface components {
             digest_observed?: string | null;
             message?: string | null;
             updated_at: string;
+            /** @description Since when its agent (or the cluster) does not answer, and when it counts as unreachable; while the deploy waits for it. */
+            away_since?: string | null;
+            unreachable_at?: string | null;
         };
         /** @description What the judge makes of a canary. */
         DeployJudged: {
@@ -11186,6 +11671,15 @@ export interface components {
         Done: {
             done: boolean;
         };
+        /** @description Which draft is put into force. */
+        DraftPut: {
+            /** @description The alert's name. */
+            rule: string;
+            /** @description The rule file, where several have an alert of this name. */
+            file?: string | null;
+            /** @description As the draft says it, such as `for: 10m`, or its place among the drafts, from 1. */
+            change: string;
+        };
         /** @description A changed rule and what it would have done. */
         DraftView: {
             /** @description What is changed, such as `for: 10m`; empty for the rule as it is. */
@@ -11197,6 +11691,11 @@ export interface components {
             fires: number;
             /** @description Numbers of incidents in which something was done and of which it would not have told. */
             missed: number[];
+            /**
+             * @description The change as lines of the rule file; empty for the rule as it is, and where it is written in a way that only a person
+             *     can change.
+             */
+            diff: string;
         };
         /** @description How one channel did in a drill. */
         DrillChannelView: {
@@ -11362,7 +11861,7 @@ export interface components {
             query: string;
             /** @description In words. */
             says: string;
-            /** @description `met`, `missed` or `unknown`; absent before it is scored. */
+            /** @description `met`, `missed`, `unknown`, or `replaced` where it did not stand for a minute; absent before it is scored. */
             outcome?: string | null;
             /** Format: double */
             before?: number | null;
@@ -12223,6 +12722,14 @@ export interface components {
             stickiness?: string | null;
             overrides?: components["schemas"]["FlagOverride"][];
         };
+        /** @description An alert that flaps: it is told of once, and held as firing until it is calm. */
+        FlapView: {
+            since: string;
+            /** @description When it is calm, if nothing changes until then. */
+            calm_at: string;
+            /** @description Since when it is over by the word of its source; null while that says that it fires. */
+            over_since?: string | null;
+        };
         /** @description From which share of changes on a state is said to flap; `high: 0` never says it. */
         Flapping: {
             /** Format: double */
@@ -12262,6 +12769,8 @@ export interface components {
             /** @description Whether it opens an incident, by its labels: critical ones do, or what `page` says. */
             pages: boolean;
             incident?: components["schemas"]["ForetoldIncident"] | null;
+            /** @description Those of further policies that its receivers name. */
+            further: components["schemas"]["ForetoldIncident"][];
         };
         /** @description The incident of an alert, and its pages if nobody acknowledges. */
         ForetoldIncident: {
@@ -12592,6 +13101,8 @@ export interface components {
             contains?: string;
             /** Format: double */
             warning_seconds?: number | null;
+            /** @description A file with authorities that are trusted beside those of the machine. */
+            ca_file?: string | null;
         };
         ImportRefused: {
             reason: string;
@@ -12739,6 +13250,7 @@ export interface components {
              * @description Against "as bad as `prove_below` or worse".
              */
             promote: number;
+            sides?: components["schemas"]["JudgeSides"] | null;
         };
         /** @description Everything a person needs to believe or doubt the verdict. */
         JudgeReport: {
@@ -12795,6 +13307,17 @@ export interface components {
             /** @description Nobody counts errors: what is compared are the slow requests. */
             latency_alone?: boolean;
             series: components["schemas"]["JudgeEvidence"][];
+        };
+        /** @description Both sides by one look, all looks until then together. */
+        JudgeSides: {
+            seen: components["schemas"]["JudgeBin"];
+            /**
+             * Format: double
+             * @description The believable ratios by then; `ratio_high` is absent where none could be ruled out.
+             */
+            ratio_low: number;
+            /** Format: double */
+            ratio_high?: number | null;
         };
         /**
          * @description What is known now.
@@ -13119,14 +13642,21 @@ export interface components {
              */
             late_ms_max?: number;
         };
-        /** @description What is asked: an instant in the caller's shift to give away, and one in the other's to take for it. */
+        /**
+         * @description What is asked: an instant in the caller's shift to give away, and one in the other's to take for it. Either is the whole
+         *     shift from then or from now on, or only the part until an instant.
+         */
         NewSwap: {
             /** @description Login of the person who is asked. */
             with: string;
             /** @description An instant in the caller's shift; now when absent. */
             give?: string | null;
+            /** @description Only the part from `give` until then; the whole shift when absent. */
+            give_until?: string | null;
             /** @description An instant in the other's shift; nothing is taken for it when absent. */
             take?: string | null;
+            /** @description Only the part from `take` until then; the whole shift when absent. */
+            take_until?: string | null;
         };
         NewToken: {
             name: string;
@@ -13240,7 +13770,10 @@ export interface components {
             /** @description What does not work at the moment; empty when all is well. */
             troubles: components["schemas"]["TroubleView"][];
             running: components["schemas"]["Deploy"][];
+            /** @description Those that fire, are unknown or pending; the most urgent 100. */
             alerts: components["schemas"]["AlertView"][];
+            /** @description How many more there are. */
+            alerts_more: number;
             hosts: components["schemas"]["Host"][];
             incidents: components["schemas"]["IncidentView"][];
         };
@@ -13737,6 +14270,13 @@ export interface components {
             max_source_resolution?: string | null;
             /** @description A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`). */
             timeout?: string | null;
+            /** @description A duration for which the newest sample of a series counts; five minutes when it is left out. */
+            lookback_delta?: string | null;
+            /**
+             * Format: int64
+             * @description At most so many series; 0 for all. A warning tells when there were more.
+             */
+            limit?: number | null;
         };
         /** @description Series whose labels are looked for. */
         PrometheusLabels: {
@@ -13770,6 +14310,13 @@ export interface components {
             max_source_resolution?: string | null;
             /** @description A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`). */
             timeout?: string | null;
+            /** @description A duration for which the newest sample of a series counts; five minutes when it is left out. */
+            lookback_delta?: string | null;
+            /**
+             * Format: int64
+             * @description At most so many series; 0 for all. A warning tells when there were more.
+             */
+            limit?: number | null;
         };
         /** @description Series that are looked for. */
         PrometheusSeries: {
@@ -14073,6 +14620,12 @@ export interface components {
             to: string;
             /** Format: int32 */
             min_rest_hours: number;
+            /** @description The other schedule that the shift before is of. */
+            after?: string | null;
+            /** @description They rest from a page in the night, not from a shift. */
+            after_page?: boolean;
+            /** @description The other schedule that the shift behind is of. */
+            before?: string | null;
         };
         ReviewFindings: {
             items: Record<string, unknown>[];
@@ -14086,6 +14639,15 @@ export interface components {
         };
         /** @enum {string} */
         Role: "viewer" | "responder" | "deployer" | "admin";
+        /** @description What goes over a deploy that was taken back. */
+        RollForward: {
+            environment?: string;
+            /** @description Branch, tag or commit; the service's branch when absent. */
+            ref?: string | null;
+            reason?: string | null;
+            /** @description The very commits that were taken back may go once more. */
+            again?: boolean;
+        };
         RollbackBody: {
             /** @default null */
             reason?: string | null;
@@ -14108,6 +14670,8 @@ export interface components {
         RuleDrafts: {
             rule: string;
             file: string;
+            /** @description Of the rule file that the drafts are made of. */
+            version: string;
             from: string;
             to: string;
             /**
@@ -14119,9 +14683,35 @@ export interface components {
             now: components["schemas"]["DraftView"];
             drafts: components["schemas"]["DraftView"][];
         };
+        /** @description A rule file that was changed. */
+        RuleFileChanged: {
+            file: string;
+            /** @description Of the text that holds now. */
+            version: string;
+            /** @description What is between the text before and the text that holds now. */
+            diff: string;
+            /** @description One sentence. */
+            text: string;
+        };
+        /** @description A rule file as it is held. */
+        RuleFileHeld: {
+            yaml: string;
+            /** @description For `If-Match`. */
+            version: string;
+        };
         /** @description A rule file as text, in Prometheus' format. */
         RuleFileText: {
             yaml: string;
+        };
+        RuleFindingView: {
+            /** @description `runbook`, `owner`, `severity` or `duplicate`. */
+            check: string;
+            message: string;
+            /**
+             * Format: int64
+             * @description Line of the rule's expression in its file.
+             */
+            line: number;
         };
         RuleGroupList: {
             items: components["schemas"]["RuleGroupView"][];
@@ -14132,6 +14722,11 @@ export interface components {
             file: string;
             /** Format: int64 */
             interval_ms: number;
+            /**
+             * Format: int64
+             * @description Series a rule may answer with; 0 where the file says nothing.
+             */
+            limit: number;
             last_evaluation?: string | null;
             /** Format: int64 */
             took_ms: number;
@@ -14196,6 +14791,8 @@ export interface components {
             /** @description Of an alerting rule: `inactive`, `pending`, `firing` or `unknown`, the worst of its alerts. */
             state: string;
             alerts: components["schemas"]["ActiveAlertView"][];
+            /** @description What it lacks for the person whom it wakes, as far as `alerts.lint` asks. */
+            findings: components["schemas"]["RuleFindingView"][];
         };
         /** @description What a look is. */
         Run: {
@@ -14224,7 +14821,7 @@ export interface components {
         };
         /**
          * @description What is said when a schedule is made or changed: `timezone` with either `rotation` or `layers`, and if wanted
-         *     `fallback`, `shadows`, `min_rest_hours`, `enforce_rest`, `holidays`.
+         *     `fallback`, `shadows`, `min_rest_hours`, `enforce_rest`, `holidays`, `handoff`.
          */
         ScheduleUpdate: Record<string, unknown>;
         ScheduleView: {
@@ -14598,6 +15195,8 @@ export interface components {
             address: string;
             /** @description The name asked for, when it is not that of the address. */
             server_name?: string;
+            /** @description A file with authorities that are trusted beside those of the machine. */
+            ca_file?: string | null;
             /** Format: double */
             warning_days?: number;
             /** Format: double */
@@ -14839,6 +15438,32 @@ export interface components {
             changes: number;
             people: number;
             sentence: string;
+        };
+        /** @description A question about an alert and a person. */
+        WhyNotAsk: {
+            /** @description Labels, or one text: `service=photos severity=critical`. */
+            labels: Record<string, unknown>;
+            /** @description When; now when nothing is said. */
+            at?: string | null;
+            /** @description The person's login. */
+            for: string;
+        };
+        /** @description Whether an alert would page a person within a day, if nobody acknowledges before. */
+        WhyNotView: {
+            person: string;
+            person_name: string;
+            /** @description The person would be paged. */
+            pages: boolean;
+            /** @description When first. */
+            at?: string | null;
+            /** @description By which ways, in the order in which they ring. */
+            ways: components["schemas"]["PlannedView"][];
+            /** @description What decides it, in one sentence. */
+            because: string;
+            /** @description The reasons one by one, in the order in which they were asked for. */
+            reasons: components["schemas"]["PageReason"][];
+            /** @description What becomes of the alert for everybody. */
+            foretold: components["schemas"]["Foretold"];
         };
         /** @description Why somebody was told of an alert, or was not. */
         WhyView: {

@@ -27,7 +27,7 @@ export type PushView = S["PushView"];
 export type Team = S["Team"];
 export type Token = S["Token"];
 export type NewToken = S["NewToken"];
-export type TokenCreated = Token & { secret: string };
+export type TokenCreated = S["TokenCreated"];
 export type Role = S["Role"];
 
 export type Now = S["NowView"];
@@ -60,6 +60,8 @@ export type HostRelease = S["HostRelease"];
 export type Service = Omit<S["Service"], "current"> & { current: Record<string, S["Current"] | null> };
 
 export type Alert = S["AlertView"];
+export type AlertCounts = S["AlertCounts"];
+export type AlertPage = S["AlertPage"];
 export type Suspect = S["SuspectView"];
 export type RuleGroup = S["RuleGroupView"];
 export type Rule = S["RuleView"];
@@ -67,6 +69,11 @@ export type Check = S["CheckView"];
 export type AlertSource = S["AlertSourceView"];
 export type TeamNoise = S["TeamNoiseView"];
 export type RuleNoise = S["RuleNoiseView"];
+export type RuleDraft = S["DraftView"];
+export type RuleDrafts = S["RuleDrafts"];
+export type DraftPut = S["DraftPut"];
+export type RuleFileChanged = S["RuleFileChanged"];
+export type WhyNot = S["WhyNotView"];
 export type CheckList = S["CheckList"];
 /** What a stage said of an alert. */
 export type Decision = { stage: string; verdict: string; because: string };
@@ -100,13 +107,18 @@ export interface Plan {
   min_rest_hours?: number;
   enforce_rest?: boolean;
   holidays?: string[];
+  /** Who is told at a handover; left out, whoever comes on call. */
+  handoff?: { digest?: boolean; channel?: string | null };
 }
 export type Schedule = Omit<S["ScheduleView"], "plan"> & { plan: Plan };
 export type SchedulePreview = S["PreviewView"];
 export type ScheduleSpan = S["SpanView"];
+export type Shares = S["FairnessView"];
 export type ReadinessPerson = S["ReadinessPerson"];
 export type Swap = S["SwapView"];
+export type NewSwap = S["NewSwap"];
 export type Override = S["OverrideView"];
+export type Rest = S["RestView"];
 export interface PolicyStep {
   /** How long the step, once paged, waits for an acknowledgement. */
   delay_ms: number;

@@ -21,6 +21,7 @@ interface Entry {
   again: boolean;
   timer: number | undefined;
   at: number;
+  tookMs: number;
 }
 
 /** A burst of events (six hosts activating) causes one request, not six. */
@@ -28,6 +29,9 @@ const COALESCE_MS = 150;
 /** Entries nobody looks at are forgotten beyond this count. */
 const IDLE_MAX = 60;
 const FRESH_MS = 2_000;
+/** An answer that takes long is asked for less often: the server rests so many times as long as it took, up to the limit. */
+const REST_FACTOR = 4;
+const REST_MS_MAX = 10_000;
 
 const entries = new Map<string, Entry>();
 const EMPTY: QueryState<unknown> = { data: undefined, error: undefined, loading: true };
@@ -38,6 +42,7 @@ async function run(entry: Entry): Promise<void> {
     return;
   }
   entry.running = true;
+  const asked = Date.now();
   try {
     const data = await entry.fetcher();
     entry.state = { data, error: undefined, loading: false };
@@ -46,6 +51,7 @@ async function run(entry: Entry): Promise<void> {
     entry.state = { data: entry.state.data, error: known, loading: false };
   }
   entry.at = Date.now();
+  entry.tookMs = entry.at - asked;
   entry.running = false;
   entry.listeners.forEach((listener) => listener());
   if (entry.again) {
@@ -60,7 +66,7 @@ function schedule(entry: Entry): void {
     entry.timer = undefined;
     if (entry.listeners.size > 0) void run(entry);
     else entry.at = 0;
-  }, COALESCE_MS);
+  }, Math.max(COALESCE_MS, Math.min(REST_FACTOR * entry.tookMs, REST_MS_MAX)));
 }
 
 function forgetIdle(): void {
@@ -116,7 +122,7 @@ export function useQuery<T>(key: string | null, fetcher: () => Promise<T>, optio
       if (key === null) return () => undefined;
       let entry = entries.get(key);
       if (!entry) {
-        entry = { state: EMPTY, fetcher, touches, listeners: new Set(), running: false, again: false, timer: undefined, at: 0 };
+        entry = { state: EMPTY, fetcher, touches, listeners: new Set(), running: false, again: false, timer: undefined, at: 0, tookMs: 0 };
         entries.set(key, entry);
         forgetIdle();
       }

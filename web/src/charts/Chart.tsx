@@ -12,7 +12,7 @@ import { ExemplarDetail } from "./ExemplarTip";
 import { ExemplarTable } from "./ExemplarTable";
 import { Plot } from "./Plot";
 import { savePng } from "./png";
-import { lastValue, summary, type Line } from "./summary";
+import { colourOf, lastValue, summary, type Line } from "./summary";
 
 export interface ChartProps {
   title: string;
@@ -85,7 +85,7 @@ export function Chart({ title, unit, times, lines, markers, exemplars = NO_EXEMP
             <ul className="legend" ref={legend} aria-hidden="true">
               {lines.slice(0, LEGEND_MAX).map((line, index) => (
                 <li key={line.label}>
-                  <span className="swatch" style={{ background: line.limit ? "var(--critical)" : seriesColour(theme, index) }} />
+                  <span className="swatch" style={{ background: line.limit ? "var(--critical)" : seriesColour(theme, colourOf(lines, index)) }} />
                   <span>{line.label}</span>
                   <span className="muted" data-value="">{format(lastValue(line.values), unit)}</span>
                 </li>

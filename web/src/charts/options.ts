@@ -3,7 +3,7 @@ import uPlot from "uplot";
 import { seriesColour, seriesDash, type Theme } from "../lib/palette";
 import { clock, clockWithSeconds, day } from "../lib/time";
 import { format } from "../lib/units";
-import type { Line } from "./summary";
+import { bandsOf, colourOf, type Line } from "./summary";
 
 export interface Ink {
   /** Of what has to be seen first. */
@@ -40,7 +40,8 @@ export function timeLabels(splits: number[], step: number): string[] {
     if (step < 1 && split % 1 !== 0) return "";
     const instant = split * 1000;
     if (step >= 86_400) return day(instant).replace(/^\w+ /, "");
-    const midnight = new Date(instant).getHours() === 0 && new Date(instant).getMinutes() === 0;
+    const at = new Date(instant);
+    const midnight = at.getHours() === 0 && at.getMinutes() === 0 && at.getSeconds() === 0;
     if (midnight && index > 0) return day(instant).replace(/^\w+ /, "");
     return step < 60 ? clockWithSeconds(instant) : clock(instant);
   });
@@ -57,6 +58,9 @@ export function valueRange(low: number | null, high: number | null): [number, nu
 /** The same for every chart, so that a column of charts has its hours under each other. */
 const AXIS_PX = 60;
 const BYTE_STEPS = Array.from({ length: 50 }, (_, power) => 2 ** power);
+
+/** How much of a colour fills what lies between two bounds, in hex. */
+const BAND_ALPHA = "26";
 
 export interface Wanted {
   lines: Line[];
@@ -120,13 +124,14 @@ export function chartOptions({ lines, unit, theme, ink, width, height, sync, onZ
       {},
       ...lines.map((line, index) => ({
         label: line.label,
-        stroke: line.limit ? ink.critical : seriesColour(theme, index),
-        dash: line.limit ? [2, 4] : seriesDash(index),
-        width: line.limit ? 1 : 1.5,
+        stroke: line.limit ? ink.critical : seriesColour(theme, colourOf(lines, index)),
+        dash: line.limit ? [2, 4] : seriesDash(colourOf(lines, index)),
+        width: line.edge ? 0.5 : line.limit ? 1 : 1.5,
         points: { show: false },
         spanGaps: false,
       })),
     ],
+    bands: bandsOf(lines).map(([high, low]): uPlot.Band => ({ series: [high + 1, low + 1], fill: `${seriesColour(theme, colourOf(lines, high))}${BAND_ALPHA}` })),
     hooks: {
       ...hooks,
       setSelect: [

@@ -7,7 +7,25 @@ export interface Line {
   label: string;
   /** A limit that is no measurement: drawn thin and dashed in the critical colour, left out of the words. */
   limit?: boolean;
+  /** A bound of the line before it: the two bounds are drawn faintly, and what lies between them is filled. */
+  edge?: "low" | "high";
   values: (number | null)[];
+}
+
+/** Which colour a line has: a bound has that of the line it bounds. */
+export function colourOf(lines: Line[], index: number): number {
+  let of = index;
+  while (of > 0 && lines[of]?.edge) of -= 1;
+  return of;
+}
+
+/** Pairs of bounds, the high one first. */
+export function bandsOf(lines: Line[]): [number, number][] {
+  return lines.flatMap((line, high): [number, number][] => {
+    if (line.edge !== "high") return [];
+    const low = lines.findIndex((other, at) => other.edge === "low" && colourOf(lines, at) === colourOf(lines, high));
+    return low < 0 ? [] : [[high, low]];
+  });
 }
 
 export function lastValue(values: (number | null)[]): number | null {

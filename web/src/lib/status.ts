@@ -104,6 +104,8 @@ export const stepLook = (state: string): [Look, string] => {
       return ["ok", "Done"];
     case "running":
       return ["busy", "Running"];
+    case "stopped":
+      return ["warning", "Waits for a person"];
     case "failed":
       return ["critical", "Failed"];
     case "skipped":

@@ -3,7 +3,8 @@ import { useLines } from "../charts/useLines";
 import { useMovingRange } from "../charts/range";
 import type { Alert } from "../api/types";
 import { alertLook } from "../lib/status";
-import { format } from "../lib/units";
+import { format, plural } from "../lib/units";
+import { useOnScreen } from "../lib/useOnScreen";
 import { lastValue } from "../charts/summary";
 import { Link } from "../router/Link";
 import { Status, Time } from "../ui/basics";
@@ -16,6 +17,12 @@ function LastHour({ expr }: { expr: string }): ReactElement {
   const { lines } = useLines([{ expr: withoutThreshold(expr).expr }], range);
   const values = lines[0]?.values ?? [];
   return <Sparkline values={values} label={`Last hour, now ${format(lastValue(values), "short")}`} />;
+}
+
+/** A storm lists more alerts than anybody sees, and each line is a question to the server. */
+function SeenHour({ expr }: { expr: string }): ReactElement {
+  const [ref, seen] = useOnScreen();
+  return <span ref={ref} className="spark-box">{seen && <LastHour expr={expr} />}</span>;
 }
 
 const SUSPECTS_MAX = 3;
@@ -32,10 +39,11 @@ export function AlertItem({ alert, spark = true }: { alert: Alert; spark?: boole
           since <Time at={alert.fired_at ?? alert.active_since} show="both" />
           {alert.acknowledged_by && `, ${alert.acknowledged_by} has it`}
           {alert.muted_by && ", muted"}
+          {alert.flapping && (alert.flapping.over_since ? ", flapping, over for now" : ", flapping")}
           {alert.incident && <>, <Link to={`/incidents/${alert.incident}`}>incident {alert.incident}</Link></>}
         </span>
       </span>
-      {spark && alert.expr ? <LastHour expr={alert.expr} /> : <span />}
+      {spark && alert.expr ? <SeenHour expr={alert.expr} /> : <span />}
       {alert.suspects.length > 0 && alert.state !== "resolved" && (
         <div className="detail">
           <Suspects suspects={alert.suspects} service={alert.service} environment={alert.environment} most={SUSPECTS_MAX} />
@@ -43,4 +51,12 @@ export function AlertItem({ alert, spark = true }: { alert: Alert; spark?: boole
       )}
     </li>
   );
+}
+
+/** That there are more than are listed; with `open`, a button that lists them. */
+export function MoreAlerts({ count, open, of }: { count: number; open?: () => void; of?: string }): ReactElement | null {
+  if (count <= 0) return null;
+  const text = `and ${plural(count, "more alert")}`;
+  if (!open) return <p className="muted">{text}</p>;
+  return <p><button type="button" className="button small" onClick={open} aria-label={`${text}${of ? ` of ${of}` : ""}: list them`}>{text}</button></p>;
 }

@@ -8,7 +8,7 @@ import { Link } from "../router/Link";
 import { plural } from "../lib/units";
 import { Elapsed, Sha, Status } from "../ui/basics";
 import { DiffLink } from "./DiffLink";
-import { summary, TILES_MAX } from "./deployHosts";
+import { awayWords, hostLook, summary, TILES_MAX } from "./deployHosts";
 import { ladder } from "./steps";
 
 /** A deploy that went well and was taken back later is not shown as well. */
@@ -61,10 +61,12 @@ export function CanaryHold({ deploy }: { deploy: Deploy }): ReactElement | null 
 }
 
 export function HostTiles({ hosts }: { hosts: DeployHost[] }): ReactElement {
+  const now = useNow();
   return (
     <ul className="hosts" aria-label="Hosts of this deploy">
       {hosts.map((host) => {
-        const [look, word] = hostDeployLook(host.state);
+        const [look, word] = hostLook(host);
+        const away = awayWords(host, now);
         return (
           <li key={host.host} className="host">
             <span className="head">
@@ -72,7 +74,8 @@ export function HostTiles({ hosts }: { hosts: DeployHost[] }): ReactElement {
               {host.canary && <span className="tag">canary</span>}
             </span>
             <Status look={look}>{word}</Status>
-            {host.message && <span className="line" title={host.message}>{host.message}</span>}
+            {away && <span className="line whole">{away}</span>}
+            {!away && host.message && <span className="line" title={host.message}>{host.message}</span>}
           </li>
         );
       })}

@@ -6,7 +6,7 @@ import { useMarkers } from "../charts/useMarkers";
 import { HOUR_MS } from "../lib/time";
 import { count, format } from "../lib/units";
 import { Status } from "../ui/basics";
-import { evidenceLines, neededWords, odds, ratioWords, times, verdictLook, worseNats } from "./judge";
+import { evidenceLines, neededWords, odds, ratioWords, sideLines, times, verdictLook, worseNats } from "./judge";
 
 interface Props {
   report: JudgeReport;
@@ -38,6 +38,7 @@ export function Judge({ report, canary, control, service }: Props): ReactElement
   const markers = useWatched(at, service);
   const newest = report.series.at(-1);
   const failed = report.latency_alone ? "slow" : "failed";
+  const { rates, ratio } = useMemo(() => sideLines(report, canary, control), [report, canary, control]);
   return (
     <div className="stack tight" role="group" aria-label="The judge">
       <div className="buttons">
@@ -64,6 +65,20 @@ export function Judge({ report, canary, control, service }: Props): ReactElement
           </>
         )}
       </dl>
+      {rates.lines.length > 0 && (
+        <>
+          <Chart
+            title={`Requests that ${report.latency_alone ? "were slow" : "failed"}`}
+            description="Of the requests between two looks, on both sides."
+            unit="ratio" times={rates.times} lines={rates.lines} markers={markers} height={110} rangeText="since the watch began"
+          />
+          <Chart
+            title="Times as often"
+            description="How many times as often the canary fails as the others, all looks together, with what of that is believable. What is above the upper edge is drawn at it."
+            unit="short" times={ratio.times} lines={ratio.lines} markers={markers} height={110} rangeText="since the watch began"
+          />
+        </>
+      )}
       <Chart
         title="Evidence, in powers of ten"
         description="How strongly the counts speak for worse and for not worse. What speaks against either by more than a hundredfold, or for it by more than a millionfold, is drawn at the edge."

@@ -30,6 +30,7 @@ export function worseNats({ errors, latency }: JudgeEvidence): number {
 /** Evidence over time, in powers of ten, with the heights at which the judge says its word. */
 export function evidenceLines({ series, roll_back_at, promote_at }: JudgeReport): { times: number[]; lines: Line[] } {
   const all = (value: number): number[] => series.map(() => powers(value));
+  const both = series.some(({ latency }) => typeof latency === "number");
   return {
     times: series.map(({ at_ms }) => at_ms / 1000),
     lines: series.length === 0 ? [] : [
@@ -37,7 +38,46 @@ export function evidenceLines({ series, roll_back_at, promote_at }: JudgeReport)
       { label: "not worse", values: series.map(({ promote }) => powers(promote)) },
       { label: "called worse at", limit: true, values: all(roll_back_at) },
       { label: "called not worse at", limit: true, values: all(promote_at) },
+      ...(both ? [
+        { label: "more failures", values: series.map(({ errors }) => powers(errors)) },
+        { label: "slower", values: series.map(({ latency }) => (typeof latency === "number" ? powers(latency) : null)) },
+      ] : []),
     ],
+  };
+}
+
+/** The upper edge of the ratio's chart is never higher than this. */
+const RATIO_HIGH = 10;
+
+interface Drawn {
+  times: number[];
+  lines: Line[];
+}
+
+/** How often each side failed between two looks, and how many times as often the canary did until then, with what of that is believable. */
+export function sideLines({ series, tolerated }: JudgeReport, canary: string, control: string): { rates: Drawn; ratio: Drawn } {
+  const points = series.flatMap(({ at_ms, sides }) => (sides ? [{ at: at_ms / 1000, ...sides }] : []));
+  const since = (side: "canary" | "control"): (number | null)[] => points.map(({ seen }, index) => {
+    const [now, before] = [seen[side], points[index - 1]?.seen[side] ?? { events: 0, total: 0 }];
+    return now.total > before.total ? (now.events - before.events) / (now.total - before.total) : null;
+  });
+  const ratio = points.map(({ seen: { canary: one, control: other } }) => {
+    if (one.total === 0 || other.total === 0 || other.events === 0) return null;
+    return (one.events / one.total) / (other.events / other.total);
+  });
+  // The first looks leave nearly any ratio believable; drawn to their height, nobody would see what is believable now.
+  const edge = Math.min(RATIO_HIGH, Math.max(2 * tolerated, points.at(-1)?.ratio_high ?? RATIO_HIGH, ...ratio.map((value) => value ?? 0)));
+  const within = (value: number): number => Math.min(edge, value);
+  const times = points.map(({ at }) => at);
+  const drawn = (lines: Line[]): Drawn => ({ times, lines: points.length === 0 ? [] : lines });
+  return {
+    rates: drawn([{ label: canary, values: since("canary") }, { label: control, values: since("control") }]),
+    ratio: drawn([
+      { label: "ratio", values: ratio.map((value) => (value === null ? null : within(value))) },
+      { label: "at most", edge: "high", values: points.map(({ ratio_high }) => within(ratio_high ?? edge)) },
+      { label: "at least", edge: "low", values: points.map(({ ratio_low }) => within(ratio_low)) },
+      { label: "tolerated", limit: true, values: points.map(() => tolerated) },
+    ]),
   };
 }
 

@@ -13,6 +13,8 @@ export const STEP_NAMES: Record<string, string> = {
   queued: "Queue", building: "Build", staging: "Stage", awaiting_approval: "Approval", canary: "Canary", promoting: "Promote",
   rolling_back: "Roll back", held: "Held", needs_human: "Needs a person",
 };
+/** Nothing goes on in these until a person says how. */
+const STOPPED = ["held", "needs_human"];
 /** A queue that was left at once is not worth a rung. */
 const QUEUE_SHOWN_MS = 1000;
 
@@ -35,8 +37,8 @@ export function ladder(deploy: Laddered): Rung[] {
     canaries += 1;
     return `Canary ${canaries} of ${deploy.canary_steps}`;
   };
-  const taken = deploy.steps.filter((step) => !inQueue(step)).map((step) => ({ ...step, name: called(step.name) }));
-  const leaving = ["rolling_back", "held", "needs_human"].includes(deploy.state);
+  const taken = deploy.steps.filter((step) => !inQueue(step)).map((step) => ({ ...step, name: called(step.name), state: step.state === "running" && STOPPED.includes(step.name) ? "stopped" : step.state }));
+  const leaving = ["rolling_back", ...STOPPED].includes(deploy.state);
   if (!isRunning(deploy.state) || leaving) return taken;
   const ahead = way(deploy);
   for (const { name } of deploy.steps) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tenfold_types::{Labels, Timestamp};
 
 use super::{
-    Context, Decision, GroupId, PipelineState, Stage, Verdict, flush,
+    Context, Decision, GroupId, PipelineState, Stage, Verdict, flap, flush,
     stages::{self, Sources},
 };
 use crate::{fingerprint, routes::Route};
@@ -64,13 +64,19 @@ fn at_route(
     let id = GroupId { route: route.key.clone(), labels: route.group_labels(labels) };
     let group = state.groups.get(&id);
     let next_at = group.map_or(at.plus_ms(route.group_wait_ms), |g| g.next_at.max(at));
-    let mut decisions = vec![stages::routed(fingerprint, route)];
+    let mut decisions: Vec<Decision> = flap::seen(state, fingerprint, at).into_iter().collect();
+    decisions.push(stages::routed(fingerprint, route));
     decisions.extend(stages::ask(context, sources, fingerprint, labels, route, at));
     let mut verdict = decisions.last().map_or(Verdict::Pass, |d| d.verdict);
     if verdict == Verdict::Pass {
-        let told = group.and_then(|g| g.told.as_ref());
+        // One that has ended is told of anew, also while its group has not been looked at since.
+        let anew = state.alerts.get(fingerprint).is_some_and(|before| before.ended.is_some());
+        let mut told = group.and_then(|g| g.told.clone());
+        if let Some(told) = told.as_mut().filter(|_| anew) {
+            told.firing.remove(fingerprint);
+        }
         let firing = BTreeSet::from([Arc::from(fingerprint)]);
-        let (stage, now_verdict, because) = match flush::news(told, &firing, &[], route, next_at) {
+        let (stage, now_verdict, because) = match flush::news(told.as_ref(), &firing, &[], route, next_at) {
             None => (Stage::Notify, Verdict::Nothing, "it was told of, and it is not yet time to repeat it".to_owned()),
             Some((_, because)) if next_at <= at => (Stage::Notify, Verdict::Send, because),
             Some((_, because)) => (Stage::Group, Verdict::Wait, format!("{because}; its group is looked at {next_at}")),

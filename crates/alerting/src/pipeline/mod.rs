@@ -1,4 +1,4 @@
-//! From an alert that came in to somebody being told: deduplicate, route, inhibit, time intervals, mutes, group, notify.
+//! From an alert that came in to somebody being told: deduplicate, hold what flaps, route, inhibit, time intervals, mutes, group, notify.
 //!
 //! `step(context, state, input, now)` changes the state and answers with effects: notifications, and the decision of each
 //! stage with its reason. Between inputs the caller steps with [`Input::Tick`] when [`PipelineState::next_due`] says so.
@@ -6,12 +6,16 @@
 //! what happens, since it is the same code.
 
 mod explain;
+mod flap;
 mod flush;
+mod shared;
 mod simulate;
 mod stages;
 mod state;
 
 pub use explain::{Explanation, RouteVerdict, explain};
+pub use flap::{FLAP_FIRES_MAX, Flap, FlapRules, Flapping, Turn, Turned};
+pub use shared::SharedMap;
 pub use simulate::{Planned, simulate};
 pub use state::{Ended, Group, GroupId, HowEnded, Incoming, Known, PipelineState, Told};
 
@@ -21,7 +25,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tenfold_types::Timestamp;
 
-use crate::{Mute, Routing, fingerprint};
+use crate::{Mute, Route, Routing, fingerprint};
 
 /// Alerts that are followed at a time.
 pub const ALERTS_MAX: usize = 200_000;
@@ -31,6 +35,7 @@ pub const ALERTS_MAX: usize = 200_000;
 pub struct Context<'a> {
     pub routing: &'a Routing,
     pub mutes: &'a [Mute],
+    pub flapping: FlapRules,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +51,7 @@ pub enum Input {
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     Dedup,
+    Flap,
     Route,
     Inhibit,
     TimeInterval,
@@ -58,6 +64,7 @@ impl Stage {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Dedup => "dedup",
+            Self::Flap => "flap",
             Self::Route => "route",
             Self::Inhibit => "inhibit",
             Self::TimeInterval => "time_interval",
@@ -151,11 +158,13 @@ pub enum Effect {
     Notify(Notification),
     Flush(Flush),
     Decided(Decision),
+    Turned(Turned),
 }
 
 /// Steps the pipeline.
 pub fn step(context: Context<'_>, state: &mut PipelineState, input: Input, now: Timestamp) -> Vec<Effect> {
     let mut effects = Vec::new();
+    flap::calm(state, now, &mut effects);
     if let Input::Alerts(list) = input {
         for incoming in list {
             receive(context, state, incoming, now, &mut effects);
@@ -173,6 +182,9 @@ fn receive(
     effects: &mut Vec<Effect>,
 ) {
     let fingerprint: Arc<str> = fingerprint(&incoming.labels).into();
+    if flap::holds(context, state, &fingerprint, &incoming, now, effects) {
+        return;
+    }
     let mut decide = |stage, verdict, because: String| {
         let decision =
             Decision { fingerprint: fingerprint.to_string(), route: None, stage, verdict, because, by: None };
@@ -211,6 +223,7 @@ fn receive(
         return;
     }
     decide(Stage::Dedup, Verdict::Pass, "it was not firing before".to_owned());
+    flap::fired(context, state, &fingerprint, now, effects);
     let known = Known {
         labels: incoming.labels,
         annotations: incoming.annotations,
@@ -232,6 +245,7 @@ fn route(
     now: Timestamp,
     effects: &mut Vec<Effect>,
 ) {
+    let anew = state.alerts.get(fingerprint).is_some_and(|before| before.ended.is_some());
     for route in context.routing.tree.matching(&known.labels, &mut |_, _| {}) {
         effects.push(Effect::Decided(stages::routed(fingerprint, route)));
         let id = GroupId { route: route.key.clone(), labels: route.group_labels(&known.labels) };
@@ -243,6 +257,10 @@ fn route(
         });
         let group = Arc::make_mut(group);
         group.alerts.insert(fingerprint.clone());
+        // It ended and its group was not looked at since. That it fired then was told; that it fires now was not.
+        if anew {
+            group.forget(fingerprint);
+        }
         // It has fired for longer than a new group waits: the wait is behind it.
         if overdue && group.told.is_none() && !group.flushed {
             group.next_at = group.next_at.min(now);
@@ -276,10 +294,16 @@ pub fn reroute(context: Context<'_>, state: &mut PipelineState, now: Timestamp) 
     effects
 }
 
-/// The state after a start, from the alerts that fire and whether each was told of. Groups are looked at at once.
-pub fn restore(context: Context<'_>, alerts: Vec<(Known, bool)>, now: Timestamp) -> PipelineState {
+/// The state after a start, from the alerts that fire, and from what is known of who was told of each: `told` says whether a
+/// route's receiver was. Groups are looked at at once.
+pub fn restore<T>(
+    context: Context<'_>,
+    alerts: Vec<(Known, T)>,
+    told: impl Fn(&T, &Route) -> bool,
+    now: Timestamp,
+) -> PipelineState {
     let mut state = PipelineState::default();
-    for (known, told) in alerts {
+    for (known, heard) in alerts {
         let fingerprint: Arc<str> = fingerprint(&known.labels).into();
         for route in context.routing.tree.matching(&known.labels, &mut |_, _| {}) {
             let id = GroupId { route: route.key.clone(), labels: route.group_labels(&known.labels) };
@@ -290,7 +314,7 @@ pub fn restore(context: Context<'_>, alerts: Vec<(Known, bool)>, now: Timestamp)
             });
             let group = Arc::make_mut(group);
             group.alerts.insert(fingerprint.clone());
-            if told {
+            if told(&heard, route) {
                 let told = group.told.get_or_insert_with(|| Told { at: now, firing: BTreeSet::new() });
                 told.firing.insert(fingerprint.clone());
                 group.flushed = true;

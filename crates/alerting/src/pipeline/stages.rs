@@ -1,16 +1,16 @@
 //! The stages between a route and its receiver: inhibition, time intervals, mutes. Each answers with a decision.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tenfold_types::{Labels, Timestamp};
 
-use super::{Context, Decision, Known, Stage, Verdict};
+use super::{Context, Decision, Known, SharedMap, Stage, Verdict};
 use crate::{inhibit::InhibitRule, routes::Route};
 
 /// The alerts, and which of them may inhibit others.
 pub(super) struct Sources<'a> {
-    pub alerts: &'a BTreeMap<Arc<str>, Arc<Known>>,
+    pub alerts: &'a SharedMap<Arc<str>, Arc<Known>>,
     /// By the place of the rule, then by the values of its `equal` labels.
     by_rule: Vec<HashMap<Vec<Option<&'a str>>, Vec<Source<'a>>>>,
 }
@@ -18,7 +18,7 @@ pub(super) struct Sources<'a> {
 type Source<'a> = (&'a str, &'a Labels);
 
 impl<'a> Sources<'a> {
-    pub(super) fn of(context: Context<'a>, alerts: &'a BTreeMap<Arc<str>, Arc<Known>>) -> Self {
+    pub(super) fn of(context: Context<'a>, alerts: &'a SharedMap<Arc<str>, Arc<Known>>) -> Self {
         let by_rule = |rule: &'a InhibitRule| {
             let mut by_equal: HashMap<_, Vec<Source<'a>>> = HashMap::new();
             let firing = alerts.iter().filter(|(_, known)| known.ended.is_none());

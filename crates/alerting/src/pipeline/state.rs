@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tenfold_types::{Labels, Timestamp};
 
-use super::Verdict;
+use super::{Flapping, SharedMap, Verdict};
+use crate::Routing;
 
 /// Why an alert no longer fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,20 +103,46 @@ impl Group {
     pub(super) fn new(thread: u64, next_at: Timestamp) -> Self {
         Self { thread, alerts: BTreeSet::new(), next_at, flushed: false, told: None, verdicts: BTreeMap::new() }
     }
+
+    /// Forgets that an alert was told of, and what was decided of it.
+    pub(super) fn forget(&mut self, fingerprint: &str) {
+        if let Some(told) = &mut self.told {
+            told.firing.remove(fingerprint);
+        }
+        self.verdicts.remove(fingerprint);
+    }
 }
 
 /// Copies share the alerts and groups that neither has changed: a step may be made on a copy, and dropped.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PipelineState {
-    pub alerts: BTreeMap<Arc<str>, Arc<Known>>,
-    pub groups: BTreeMap<Arc<GroupId>, Arc<Group>>,
+    pub alerts: SharedMap<Arc<str>, Arc<Known>>,
+    pub groups: SharedMap<Arc<GroupId>, Arc<Group>>,
     pub(super) thread_next: u64,
+    /// When alerts began to fire lately, the oldest first.
+    pub(super) fires: SharedMap<Arc<str>, Arc<[Timestamp]>>,
+    /// When what is too old among them was looked for last, since there were too many.
+    pub(super) fires_swept_at: Option<Timestamp>,
+    /// Alerts that flap.
+    pub(super) flapping: BTreeMap<Arc<str>, Flapping>,
 }
 
 impl PipelineState {
-    /// When the next group wants to be looked at.
+    /// When the next group wants to be looked at, or what flaps may be calm.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.groups.values().map(|g| g.next_at).min()
+        self.groups.values().map(|g| g.next_at).min().into_iter().chain(self.calm_due()).min()
+    }
+
+    /// Looks at the groups of an alert that comes in now at once, where they were looked at before: what is worse than people
+    /// were told does not wait for its group's interval.
+    pub fn hurry(&mut self, routing: &Routing, labels: &Labels, now: Timestamp) {
+        for route in routing.tree.matching(labels, &mut |_, _| {}) {
+            let id = GroupId { route: route.key.clone(), labels: route.group_labels(labels) };
+            if let Some(group) = self.groups.get_mut(&id).filter(|group| group.flushed) {
+                let group = Arc::make_mut(group);
+                group.next_at = group.next_at.min(now);
+            }
+        }
     }
 
     /// Forgets ended alerts that no group holds any more.

@@ -77,6 +77,7 @@ const RULE: &[(&str, usize, usize)] = &[
     ("humanizePercentage", 1, 1),
     ("humanizeTimestamp", 1, 1),
     ("toTime", 1, 1),
+    ("toDuration", 1, 1),
     ("now", 0, 0),
     ("parseDuration", 1, 1),
     ("stripPort", 1, 1),
@@ -86,6 +87,7 @@ const RULE: &[(&str, usize, usize)] = &[
     ("pathPrefix", 0, 0),
     ("externalURL", 0, 0),
     ("urlQueryEscape", 1, 1),
+    ("tmpl", 2, 2),
 ];
 
 const NOTIFICATION: &[(&str, usize, usize)] = &[
@@ -210,6 +212,9 @@ impl Dialect {
             "humanizePercentage" => Value::Text(format!("{}%", format::general(number()? * 100.0, 4))),
             "humanizeTimestamp" => Value::Text(humanize::humanize_timestamp(number()?)),
             "toTime" => Value::Time(Timestamp::from_millis((number()? * 1000.0) as i64)),
+            "toDuration" => Value::Text(humanize::go_duration(number()?)),
+            // There are no console templates to include.
+            "tmpl" => Value::text(""),
             "now" => Value::Float(world.at.seconds()),
             "parseDuration" => {
                 let ms = tenfold_types::parse_duration_ms(text(0)?).map_err(TemplateError)?;

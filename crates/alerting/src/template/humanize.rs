@@ -44,6 +44,30 @@ pub fn humanize_1024(mut v: f64) -> String {
     format!("{}{prefix}", format::general(v, 4))
 }
 
+/// Seconds as Go prints a duration: `1h30m0.5s`, below a second `1.5ms`.
+pub fn go_duration(seconds: f64) -> String {
+    let nanos = (seconds * 1e9) as i64;
+    let sign = if nanos < 0 { "-" } else { "" };
+    let nanos = nanos.unsigned_abs();
+    let of = |unit: u64| format!("{}", nanos as f64 / unit as f64);
+    match nanos {
+        0 => "0s".to_owned(),
+        1..1_000 => format!("{sign}{nanos}ns"),
+        1_000..1_000_000 => format!("{sign}{}µs", of(1_000)),
+        1_000_000..1_000_000_000 => format!("{sign}{}ms", of(1_000_000)),
+        _ => {
+            let minutes = nanos / 60_000_000_000;
+            let (hours, rest) = (minutes / 60, nanos % 60_000_000_000);
+            let seconds = rest as f64 / 1e9;
+            match (hours, minutes % 60) {
+                (0, 0) => format!("{sign}{seconds}s"),
+                (0, minutes) => format!("{sign}{minutes}m{seconds}s"),
+                (hours, minutes) => format!("{sign}{hours}h{minutes}m{seconds}s"),
+            }
+        }
+    }
+}
+
 pub fn humanize_duration(mut v: f64) -> String {
     if !v.is_finite() {
         return format::general(v, 4);

@@ -109,6 +109,11 @@ fn expands_everything_go_has() {
         ("{{ reReplaceAll \"(.*)\\\\.(.*)\" \"$2-$1\" \"a.b\" }} {{ match \"^a\" \"abc\" }}", "b-a true"),
         ("{{ graphLink \"up{a=\\\"b\\\"}\" }}", "/graph?g0.expr=up%7Ba%3D%22b%22%7D&g0.tab=0"),
         ("{{ with args 1 \"x\" }}{{ .arg0 }}{{ .arg1 }}{{ end }}", "1x"),
+        ("<{{ tmpl \"console\" (args 1) }}>", "<>"),
+        (
+            "{{ toDuration 5400.25 }} {{ toDuration 0.0015 }} {{ toDuration 0 }} {{ toDuration -61 }}",
+            "1h30m0.25s 1.5ms 0s -1m1s",
+        ),
         ("{{ parseDuration \"1h30m\" }} {{ now }} {{ toTime 1.5 }}", "5400 1.5 1970-01-01 00:00:01.5 +0000 UTC"),
         ("{{ print 1 2 \"a\" 3 }}|{{ println 1 \"a\" }}", "1 2a3|1 a\n"),
         ("{{ printf \"%d %s\" $value 3 }}", "%!d(float64=5) %!s(int=3)"),

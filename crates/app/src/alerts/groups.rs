@@ -1,21 +1,27 @@
 //! The rule groups in memory, with the state of each rule.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use tenfold_alerting::{Alert, Group, Presence, Rule, RuleState, parse_rules_with, presence};
+use tenfold_alerting::{Alert, Finding, Group, Rule, RuleState, parse_rules_with};
 use tenfold_store::alerts as store;
-use tenfold_types::{Fault, Timestamp};
+use tenfold_types::{Fault, Labels, STALE_NAN, Timestamp};
 
+use super::transitions::body;
+use super::{arrivals, asked::Asked, believed::Recorded, linting, round::state_series, several::Brought, source};
 use crate::App;
 
 /// A group that is evaluated.
 pub(super) struct Running {
     pub file: String,
     pub group: Group,
-    /// The presence expression of each alerting rule, in the rules' order.
-    pub presence: Vec<Option<Presence>>,
+    /// Its place among all groups.
+    pub place: usize,
+    /// What each rule asks, in the rules' order.
+    pub asked: Vec<Asked>,
+    /// What its alerts lack.
+    pub findings: Vec<Finding>,
     pub status: Mutex<Status>,
 }
 
@@ -37,6 +43,8 @@ pub(super) struct RuleStatus {
     pub took_ms: i64,
     /// Series of the last answer.
     pub series: usize,
+    /// What it brought at its last evaluation on the interval: what it brings no more has ended.
+    pub wrote: BTreeSet<Labels>,
 }
 
 /// What makes a rule the same rule after its file was changed: its name and its own labels.
@@ -52,51 +60,141 @@ pub(super) fn identity(rule: &Rule) -> Option<(String, Vec<(String, String)>)> {
 /// Reads rules and active alerts from the store and puts them in place of what is in memory.
 pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     let (files, alerts) = app.read(|tx| Ok((store::rule_files(tx)?, store::active(tx)?))).await?;
-    let mut by_rule: BTreeMap<(String, String), Vec<Alert>> = BTreeMap::new();
+    let mut by_rule: ByRule = BTreeMap::new();
+    let mut stored: BTreeMap<String, Named> = BTreeMap::new();
     for row in alerts {
-        let alert: Alert = serde_json::from_str(&row.body)
-            .map_err(|e| Fault::internal(format!("the alert {} cannot be read: {e}", row.fingerprint)))?;
-        by_rule.entry((row.rule_group, row.rule)).or_default().push(alert);
+        let of = body(&row)?;
+        // One that is held as firing does not fire by its rule.
+        if !of.held() {
+            let rule = (row.rule_file, row.rule_group, row.rule);
+            stored.insert(row.fingerprint, rule.clone());
+            by_rule.entry(rule).or_default().push(of.alert);
+        }
     }
     let old = app.alerts.groups.read().clone();
+    let mut before = Before::of(&old);
     let interval_ms = i64::try_from(app.settings.alerts.evaluation_interval_ms).unwrap_or(i64::MAX);
-    let mut running = Vec::new();
+    let mut groups = Vec::new();
     for file in files {
         // A file that was accepted once stays readable; if not, its alerts stay as they are and the fault is shown.
         let parsed = parse_rules_with(&file.yaml, interval_ms)
             .map_err(|e| Fault::internal(format!("the rule file {} cannot be read: {e}", file.name)))?;
+        let mut found = linting::found(app.settings.alerts.lint, &parsed);
         for group in parsed.groups {
-            let rules = group.rules.iter().map(|rule| rule_status(&group.name, rule, &mut by_rule)).collect();
-            let before = old.iter().find(|r| r.group.name == group.name);
-            let next_at = before.and_then(|b| b.status.lock().next_at);
-            running.push(Arc::new(Running {
-                file: file.name.clone(),
-                presence: group.rules.iter().map(rule_presence).collect(),
-                group,
-                status: Mutex::new(Status { next_at, rules, ..Status::default() }),
-            }));
+            let (of, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|f| f.group == group.name);
+            found = rest;
+            groups.push((file.name.clone(), group, of));
         }
     }
+    let mut recorded = Recorded::new();
+    for rule in groups.iter().flat_map(|(_, group, _)| &group.rules) {
+        if let Rule::Record(rule) = rule {
+            recorded.entry(rule.record.clone()).or_default().push(rule.expr.clone());
+        }
+    }
+    let mut running = Vec::new();
+    for (file, group, findings) in groups {
+        let next_at = before.next_at.remove(&(file.clone(), group.name.clone())).flatten();
+        let mut rules = Vec::with_capacity(group.rules.len());
+        for rule in &group.rules {
+            let place = (file.as_str(), group.name.as_str());
+            let mut status = rule_status(place, rule, &mut by_rule);
+            let old = before.rules.get_mut(&key(place, rule)).and_then(Vec::pop).unwrap_or_default();
+            status.wrote = old.wrote;
+            // What two rules bring is stored with the first of them; only memory knows of the other.
+            let of = (file.clone(), group.name.clone(), rule.name().to_owned());
+            let beside = |alert: &Alert| stored.get(&alert.fingerprint).is_some_and(|named| *named != of);
+            for (series, alert) in old.state.active.into_iter().filter(|(_, alert)| beside(alert)) {
+                status.state.active.entry(series).or_insert(alert);
+            }
+            // After a start, and after another node, nothing is known but what is stored.
+            status.wrote.extend(state_series(&status.state).into_iter().map(|(labels, _)| labels));
+            rules.push(status);
+        }
+        running.push(Arc::new(Running {
+            file,
+            place: running.len(),
+            asked: group.rules.iter().map(|rule| Asked::of(app, rule, &recorded)).collect(),
+            group,
+            findings,
+            status: Mutex::new(Status { next_at, rules, ..Status::default() }),
+        }));
+    }
+    end_series(app, before, &running);
+    arrivals::watch(app, &running);
+    *app.alerts.brought.lock() = Brought::of(&running);
     *app.alerts.groups.write() = running;
     super::pipeline::reload(app).await
 }
 
-fn rule_presence(rule: &Rule) -> Option<Presence> {
-    match rule {
-        Rule::Alert(r) => Some(presence(&r.expr)),
-        Rule::Record(_) => None,
+/// The file, the group and the name of a rule.
+type Named = (String, String, String);
+type ByRule = BTreeMap<Named, Vec<Alert>>;
+/// File and group, whether the rule records, its name and its own labels.
+type Key = (String, String, bool, String, Vec<(String, String)>);
+
+fn key((file, group): (&str, &str), rule: &Rule) -> Key {
+    let labels = match rule {
+        Rule::Alert(r) => r.labels.iter().map(|(n, t)| (n.clone(), t.source().to_owned())).collect(),
+        Rule::Record(r) => r.labels.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+    };
+    (file.to_owned(), group.to_owned(), matches!(rule, Rule::Record(_)), rule.name().to_owned(), labels)
+}
+
+/// What is taken over from the groups that were in memory.
+#[derive(Default)]
+struct Before {
+    next_at: BTreeMap<(String, String), Option<Timestamp>>,
+    /// The last first, where a rule is there several times.
+    rules: BTreeMap<Key, Vec<Old>>,
+}
+
+#[derive(Default)]
+struct Old {
+    wrote: BTreeSet<Labels>,
+    state: RuleState,
+}
+
+impl Before {
+    fn of(groups: &[Arc<Running>]) -> Self {
+        let mut before = Self::default();
+        for running in groups {
+            let status = running.status.lock();
+            before.next_at.insert((running.file.clone(), running.group.name.clone()), status.next_at);
+            for (rule, status) in running.group.rules.iter().zip(&status.rules).rev() {
+                let of = key((running.file.as_str(), running.group.name.as_str()), rule);
+                let old = Old { wrote: status.wrote.clone(), state: status.state.clone() };
+                before.rules.entry(of).or_default().push(old);
+            }
+        }
+        before
     }
+}
+
+/// The series of rules that are gone have ended, unless another rule brings them.
+fn end_series(app: &App, before: Before, groups: &[Arc<Running>]) {
+    let mut gone: BTreeSet<Labels> = before.rules.into_values().flatten().flat_map(|old| old.wrote).collect();
+    if gone.is_empty() {
+        return;
+    }
+    for running in groups {
+        for labels in running.status.lock().rules.iter().flat_map(|status| &status.wrote) {
+            gone.remove(labels);
+        }
+    }
+    source::bring(app, gone.into_iter().map(|labels| (labels, STALE_NAN)).collect(), app.now());
 }
 
 /// The alerts of a rule are those of its name whose own labels are the rule's; labels made from templates are told apart
 /// by the label names alone.
-fn rule_status(group: &str, rule: &Rule, by_rule: &mut BTreeMap<(String, String), Vec<Alert>>) -> RuleStatus {
+fn rule_status((file, group): (&str, &str), rule: &Rule, by_rule: &mut ByRule) -> RuleStatus {
     let mut status = RuleStatus::default();
     let Rule::Alert(alerting) = rule else { return status };
-    let Some(alerts) = by_rule.get_mut(&(group.to_owned(), alerting.alert.clone())) else { return status };
+    let of = (file.to_owned(), group.to_owned(), alerting.alert.clone());
+    let Some(alerts) = by_rule.get_mut(&of) else { return status };
     let mine = |alert: &Alert| {
         alerting.labels.iter().all(|(name, template)| {
-            let fixed = !template.source().contains("{{");
+            let fixed = name != "alertname" && !template.source().contains("{{");
             !fixed || alert.labels.get(name).unwrap_or("") == template.source()
         })
     };

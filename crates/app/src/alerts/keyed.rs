@@ -5,45 +5,82 @@ use std::collections::{BTreeMap, BTreeSet};
 use tenfold_alerting::Alert;
 use tenfold_protocols::alert_hook::{KeyedAlert, SaidState};
 use tenfold_store::alerts as store;
-use tenfold_types::{ErrorCode, Fault, Timestamp};
+use tenfold_types::{ErrorCode, Fault, Labels, Timestamp};
 
 use super::{
     PostedAlert,
-    received::{GROUP, Received, read},
-    transitions::body,
+    received::{GROUP, Received, Said, read},
+    transitions::{body, place, severity, would_page},
 };
 use crate::{App, Caller, Role};
 
 /// The label that holds the key.
 pub const KEY_LABEL: &str = "dedup_key";
+/// The label of the token that a sender of PagerDuty events has.
+pub const INTEGRATION_LABEL: &str = "integration";
 /// How long what fires is believed without a word more: such a sender says it once, or rarely.
 const BELIEVED_MS: i64 = 30 * 86_400_000;
 /// Alerts of a sender that were given up and whose end it may still tell.
 const GIVEN_UP_MAX: i64 = 2_000;
 
-/// What a sender says of one key, as an alert; nothing where there is nothing that it could be about. `before` is the
-/// alert that it has under that key.
-fn posted(one: KeyedAlert, before: Option<Alert>, sender: (&str, &str), now: Timestamp) -> Option<PostedAlert> {
-    let firing = one.state == SaidState::Firing;
-    let (labels, annotations) = match (before, firing) {
-        // What fires goes on as it is.
-        (Some(before), true) => (pairs(&before), one.annotations),
-        (Some(before), false) => (pairs(&before), before.annotations),
-        (None, true) => {
-            let own = [(sender.0.to_owned(), sender.1.to_owned()), (KEY_LABEL.to_owned(), one.key)];
-            (one.labels.into_iter().chain(own).collect(), one.annotations)
-        }
-        // The end of something that is not there is no mistake.
-        (None, false) => return None,
-    };
-    Some(PostedAlert {
+/// What a sender says of one key, as alerts; none where there is nothing that it could be about. `before` is the alert that it
+/// has under that key.
+///
+/// What fires goes on as it is, whatever else is said of it, unless it gets worse: then it is another alert, which people are
+/// told of, and the one that it was is over. It begins before that one ends, so that the incident of both stays open.
+fn posted(one: KeyedAlert, before: Option<Alert>, sender: (&str, &str), now: Timestamp) -> Vec<PostedAlert> {
+    let fires = |labels, annotations, starts_at: Option<Timestamp>, url| PostedAlert {
         labels,
         annotations: Some(annotations),
         // Without a start it would start at its end, which is far away.
-        starts_at: firing.then(|| one.starts_at.filter(|at| *at <= now).unwrap_or(now)),
-        ends_at: Some(if firing { now.plus_ms(BELIEVED_MS) } else { now }),
-        generator_url: one.url,
-    })
+        starts_at: Some(starts_at.filter(|at| *at <= now).unwrap_or(now)),
+        ends_at: Some(now.plus_ms(BELIEVED_MS)),
+        generator_url: url,
+    };
+    let over = |before: &Alert, url| PostedAlert {
+        labels: pairs(before),
+        annotations: Some(before.annotations.clone()),
+        starts_at: None,
+        ends_at: Some(now),
+        generator_url: url,
+    };
+    let own = [(sender.0, sender.1), (KEY_LABEL, one.key.as_str())].map(|(n, v)| (n.to_owned(), v.to_owned()));
+    match (before, one.state == SaidState::Firing) {
+        (Some(before), true) => {
+            let labels: BTreeMap<_, _> = anew(one.labels, &before).into_iter().chain(own).collect();
+            if is_worse(&labels, &before) {
+                let url = one.url.clone();
+                return vec![fires(labels, one.annotations, Some(now), url), over(&before, one.url)];
+            }
+            vec![fires(pairs(&before), one.annotations, one.starts_at, one.url)]
+        }
+        (Some(before), false) => vec![over(&before, one.url)],
+        (None, true) => {
+            vec![fires(one.labels.into_iter().chain(own).collect(), one.annotations, one.starts_at, one.url)]
+        }
+        // The end of something that is not there is no mistake.
+        (None, false) => Vec::new(),
+    }
+}
+
+/// The labels that an alert has from now on. What it is about stays when nothing is said of that.
+fn anew(mut labels: BTreeMap<String, String>, before: &Alert) -> BTreeMap<String, String> {
+    for name in ["service", "environment", "env"] {
+        if let Some(value) = before.labels.get(name) {
+            labels.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+    }
+    labels
+}
+
+/// Whether people have to be told that an alert is not what it was: it is more severe, it pages, or it is about another
+/// service.
+fn is_worse(labels: &BTreeMap<String, String>, before: &Alert) -> bool {
+    let labels = Labels::from_pairs(labels.iter().map(|(n, v)| (n.clone(), v.clone())));
+    let rank = |labels: &Labels| ["info", "warning", "critical"].iter().position(|s| *s == severity(labels));
+    rank(&labels) > rank(&before.labels)
+        || (would_page(&labels) && !would_page(&before.labels))
+        || place(&labels) != place(&before.labels)
 }
 
 /// Whether a sender may say this. Of a key that is its own it may say the end whatever the alert is about: that was asked
@@ -74,11 +111,16 @@ impl App {
         let (mut words, mut wrong) = (Vec::new(), Vec::new());
         for one in said.into_values() {
             let (before, silent) = (known.remove(&one.key), one.state == SaidState::Silent);
-            let Some(posted) = posted(one, before, sender, now) else { continue };
-            match read(posted, now, resolve_timeout_ms) {
-                Ok(mut word) => {
-                    word.silent = silent;
-                    words.push(word);
+            let heard: Result<Vec<Said>, String> =
+                posted(one, before, sender, now).into_iter().map(|one| read(one, now, resolve_timeout_ms)).collect();
+            match heard {
+                Ok(said) => {
+                    // The one that it was comes behind it.
+                    let worse = said.len() > 1;
+                    words.extend(said.into_iter().map(|mut word| {
+                        (word.silent, word.at_once) = (silent, worse);
+                        word
+                    }));
                 }
                 Err(error) => wrong.push(error),
             }
@@ -96,7 +138,14 @@ impl App {
             let (key, _) = said.get_key_value(r.alert.labels.get(KEY_LABEL)?)?;
             Some((key.clone(), r.alert.clone()))
         });
-        wanted.collect()
+        let mut found: BTreeMap<String, Alert> = BTreeMap::new();
+        for (key, alert) in wanted {
+            // The newest counts.
+            if found.get(&key).is_none_or(|known| known.active_since < alert.active_since) {
+                found.insert(key, alert);
+            }
+        }
+        found
     }
 
     /// Of keys that nobody follows, the alerts that were given up while their sender was silent.
@@ -133,7 +182,7 @@ impl App {
         let wanted = [sender, (KEY_LABEL, key)];
         let received = self.alerts.received.lock();
         let fits = |r: &&Received| wanted.iter().all(|(n, v)| r.alert.labels.get(n) == Some(*v));
-        Ok(received.values().find(fits).map(|r| r.alert.clone()))
+        Ok(received.values().filter(fits).max_by_key(|r| r.alert.active_since).map(|r| r.alert.clone()))
     }
 }
 
@@ -159,16 +208,59 @@ mod tests {
         }
     }
 
+    fn one(posted: Vec<PostedAlert>) -> PostedAlert {
+        let [one] = <[PostedAlert; 1]>::try_from(posted).expect("one alert");
+        one
+    }
+
+    fn alert(posted: PostedAlert) -> Alert {
+        read(posted, NOW, 300_000).expect("it is right").alert
+    }
+
     #[test]
     fn an_end_is_of_what_the_key_was_of() {
-        let fires = posted(said(SaidState::Firing), None, SENDER, NOW).expect("it fires");
+        let fires = one(posted(said(SaidState::Firing), None, SENDER, NOW));
         assert_eq!(fires.labels["dedup_key"], "db1");
         assert_eq!((fires.starts_at, fires.ends_at), (Some(NOW), Some(NOW.plus_ms(BELIEVED_MS))));
-        let before = read(fires.clone(), NOW, 300_000).expect("it is right").alert;
+        let before = alert(fires.clone());
         for state in [SaidState::Resolved, SaidState::Silent] {
-            assert!(posted(said(state), None, SENDER, NOW).is_none(), "nothing there");
-            let over = posted(said(state), Some(before.clone()), SENDER, NOW).expect("it is known");
+            assert!(posted(said(state), None, SENDER, NOW).is_empty(), "nothing there");
+            let over = one(posted(said(state), Some(before.clone()), SENDER, NOW));
             assert_eq!((over.labels, over.ends_at), (fires.labels.clone(), Some(NOW)));
         }
+    }
+
+    fn of_severity(severity: &str) -> KeyedAlert {
+        let mut one = said(SaidState::Firing);
+        one.labels.insert("severity".to_owned(), severity.to_owned());
+        one
+    }
+
+    #[test]
+    fn what_gets_worse_is_another_alert_and_what_falls_stays() {
+        let before = alert(one(posted(of_severity("warning"), None, SENDER, NOW)));
+        for (severity, worse) in [("info", false), ("warning", false), ("critical", true), ("error", true)] {
+            let anew = posted(of_severity(severity), Some(before.clone()), SENDER, NOW);
+            assert_eq!(anew.len(), if worse { 2 } else { 1 }, "{severity}");
+            let begins = &anew[0];
+            assert_eq!(begins.labels["severity"], if worse { severity } else { "warning" });
+            let named = ["dedup_key", "alert_source"].map(|name| begins.labels[name].as_str());
+            assert_eq!(named, ["db1", "nightly"]);
+            assert!(begins.ends_at > Some(NOW));
+            for over in anew.iter().skip(1) {
+                assert_eq!((&over.labels, over.ends_at), (&pairs(&before), Some(NOW)));
+            }
+        }
+    }
+
+    #[test]
+    fn another_service_has_to_hear_of_it_and_no_word_of_the_service_is_no_other_one() {
+        let before = alert(one(posted(of_severity("critical"), None, SENDER, NOW)));
+        let mut nothing = of_severity("critical");
+        nothing.labels.remove("service");
+        assert_eq!(one(posted(nothing, Some(before.clone()), SENDER, NOW)).labels, pairs(&before));
+        let mut moved = of_severity("critical");
+        moved.labels.insert("service".to_owned(), "photos".to_owned());
+        assert_eq!(posted(moved, Some(before), SENDER, NOW).len(), 2);
     }
 }

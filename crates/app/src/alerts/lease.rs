@@ -4,7 +4,7 @@ use tenfold_store::leases;
 use tenfold_types::{ErrorCode, Fault, Timestamp};
 
 use super::groups;
-use crate::{App, Txn};
+use crate::{App, Txn, checks};
 
 const NAME: &str = "alerting";
 /// A node that is gone is replaced after this long.
@@ -45,6 +45,14 @@ pub struct Lease {
     pub behind: bool,
 }
 
+/// Whose the lease was a short while ago, without asking.
+enum Known {
+    Ours(Lease),
+    Another,
+    /// It is time to ask.
+    No,
+}
+
 impl Lease {
     /// Fails when another node has taken over; asked in each transaction that acts.
     pub fn check(&self, t: &mut Txn<'_>) -> Result<(), Fault> {
@@ -59,19 +67,23 @@ impl Lease {
 impl App {
     /// The lease, taken or renewed when needed; `None` while another node holds it.
     pub(crate) async fn alerting_lease(&self) -> Result<Option<Lease>, Fault> {
+        match self.lease_known() {
+            Known::Ours(lease) => return Ok(Some(lease)),
+            Known::Another => return Ok(None),
+            Known::No => {}
+        }
+        // Who asks beside another would take from that one what it has just got.
+        let _turn = self.alerts.lease_turn.lock().await;
+        match self.lease_known() {
+            Known::Ours(lease) => return Ok(Some(lease)),
+            Known::Another => return Ok(None),
+            Known::No => {}
+        }
+        let now = self.now();
         let mut held = self.alerts.lease.lock().clone();
         if held.holder.is_empty() {
             // One process owns a SQLite file, so after a restart it need not wait for its own old lease to run out.
             held.holder = if self.settings.database_url.is_empty() { "local".to_owned() } else { self.random_text(12) };
-        }
-        let now = self.now();
-        if let Some(epoch) = held.epoch
-            && (0..RENEW_MS).contains(&now.since_ms(held.renewed_at))
-        {
-            return Ok(Some(Lease { holder: held.holder, epoch, behind: held.behind }));
-        }
-        if held.refused_at.is_some_and(|at| (0..ASK_AGAIN_MS).contains(&now.since_ms(at))) {
-            return Ok(None);
         }
         // What memory waits for was reckoned by a clock that has been set back since.
         let set_back = held.renewed_at.since_ms(now) >= BACK_MS_MIN;
@@ -100,11 +112,24 @@ impl App {
         Ok(held.epoch.map(|epoch| Lease { holder: held.holder, epoch, behind: held.behind }))
     }
 
+    fn lease_known(&self) -> Known {
+        let now = self.now();
+        let held = self.alerts.lease.lock();
+        if let Some(epoch) = held.epoch
+            && (0..RENEW_MS).contains(&now.since_ms(held.renewed_at))
+        {
+            return Known::Ours(Lease { holder: held.holder.clone(), epoch, behind: held.behind });
+        }
+        let refused = held.refused_at.is_some_and(|at| (0..ASK_AGAIN_MS).contains(&now.since_ms(at)));
+        if refused { Known::Another } else { Known::No }
+    }
+
     /// Another node, or this one before a restart, may have gone on from what is in memory: reads it again. Only while
     /// `evaluating` is held.
     pub(super) async fn catch_up(&self, lease: &Lease) -> Result<(), Fault> {
         if lease.behind && self.alerts.lease.lock().behind {
             groups::reload(self).await?;
+            checks::caught_up(self).await;
             let mut held = self.alerts.lease.lock();
             if held.epoch == Some(lease.epoch) {
                 held.behind = false;

@@ -1,28 +1,39 @@
-//! Alerts: rule groups are evaluated on their interval, transitions are stored and recorded, and an alert that pages
-//! opens an incident or joins the one that is open.
+//! Alerts: rule groups are evaluated on their interval and when samples come, transitions are stored and recorded, and an
+//! alert that pages opens an incident or joins the one that is open.
 //!
 //! Only transitions are written; between them an alert lives in memory. One node evaluates, under a lease whose epoch is
 //! checked in every transaction that writes. No data and failed queries never end an alert.
 
+mod arrivals;
+mod asked;
+mod believed;
 mod deploy_mutes;
 mod evaluate;
+mod flaps;
 mod groups;
 mod keyed;
 mod lease;
+mod linting;
+mod listed;
 mod mute_looks;
 mod mutes;
 mod owner;
 mod pipeline;
 mod ports;
 mod received;
+mod round;
 mod rules;
 mod seen;
+mod several;
 mod source;
 mod suspects;
+mod telling;
+mod told_changes;
 mod transitions;
 mod views;
 mod webhooks;
 mod why;
+mod why_not;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,23 +44,32 @@ use tenfold_store::{alerts as store, events::EventQuery};
 use tenfold_types::{Fault, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::App;
+use crate::{App, checks};
 
-pub use keyed::KEY_LABEL;
+pub use flaps::FlapView;
+pub use keyed::{INTEGRATION_LABEL, KEY_LABEL};
+pub use listed::{AlertAsk, AlertCounts, AlertPage};
 pub use mute_looks::{CalendarAsk, MuteCalendar, MutePreview, MuteTurn, MutedAlert};
 pub use mutes::{Matchers, NewMute};
 pub use ports::{
     Channel, Notice, Notifier, NotifyError, Push, PushError, PushTo, RuleSource, Update, UpdateKind, WebhookPoster,
 };
 pub use received::PostedAlert;
-pub use seen::{AlertingStatus, SeenAlert};
-pub use views::{ActiveAlertView, AlertView, MuteView, RuleGroupView, RuleView, SuspectView, TurnView};
+pub use rules::{RuleChange, rule_file_version};
+pub use seen::{ALERTMANAGER_VERSION, AlertingStatus, SeenAlert};
+pub use told_changes::ToldChange;
+pub use views::{
+    ActiveAlertView, AlertView, MuteView, RuleFindingView, RuleGroupView, RuleView, SuspectView, TurnView,
+};
 pub use why::{Asked, Decided, Foreseen, Foretold, Question, RoutingView, WhyView};
+pub use why_not::{WhyNotAsk, WhyNotView};
 
 pub(crate) use deploy_mutes::{DeployMute, deploy_mute_begins, deploy_mute_ends};
 pub(crate) use lease::{BACK_MS_MIN, Lease};
+pub(crate) use linting::accepted as lint_accepted;
 pub(crate) use owner::rule_of;
 pub(crate) use suspects::suspects;
+pub(crate) use telling::incidents_of;
 
 /// How long a firing alert without data waits for its data to come back before it is given up as expired.
 pub const UNKNOWN_KEEP_MS: i64 = 3_600_000;
@@ -69,11 +89,15 @@ pub struct State {
     /// A group may be due at another time than the loop waits for.
     flushes: tokio::sync::Notify,
     lease: Mutex<lease::Held>,
+    /// One asks for the lease at a time.
+    lease_turn: tokio::sync::Mutex<()>,
     started_at: Mutex<Option<Timestamp>>,
     /// Alerts that others send, by fingerprint.
     received: Mutex<BTreeMap<String, received::Received>>,
-    /// One request of a sender that changes something at a time.
+    /// What is new of a sender or of a rule is stored one after the other, so that one alert begins once.
     hearing: tokio::sync::Mutex<()>,
+    /// Which rules have an alert that fires.
+    brought: Mutex<several::Brought>,
     /// One request of senders with keys at a time, so that a key is one alert.
     keyed: tokio::sync::Mutex<()>,
     routing: RwLock<Option<Arc<pipeline::Held>>>,
@@ -81,6 +105,8 @@ pub struct State {
     pipeline: tokio::sync::Mutex<tenfold_alerting::pipeline::PipelineState>,
     /// The newest event of another node that is known here.
     followed: Mutex<i64>,
+    /// What samples came for, and which rules that makes due.
+    arrivals: Mutex<tenfold_alerting::Arrivals>,
     /// One evaluation at a time: a tick that comes while the last still runs is left out.
     evaluating: tokio::sync::Mutex<()>,
 }
@@ -140,12 +166,16 @@ async fn evaluate_rules(app: &App, stop: &CancellationToken) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let ticked = tokio::select! {
             () = stop.cancelled() => return,
-            _ = tick.tick() => {}
-        }
-        match app.alerts_tick().await {
-            Ok(()) => app.rules_went_round(),
+            _ = tick.tick() => true,
+            () = arrivals::due(app) => false,
+        };
+        let done = if ticked { app.alerts_tick().await } else { app.alerts_arrived().await };
+        match done {
+            Ok(()) if ticked => app.rules_went_round(),
+            // That samples come is no sign that what waits for its interval is looked at.
+            Ok(()) => {}
             Err(fault) => tracing::warn!(%fault, "alerts could not be evaluated; trying again"),
         }
     }
@@ -173,11 +203,23 @@ impl App {
         let Ok(_one) = self.alerts.evaluating.try_lock() else { return Ok(()) };
         let lease = self.alerting_lease().await?;
         self.follow_other_nodes(lease.is_some()).await?;
+        checks::follow(self, lease.as_ref().is_some_and(|lease| !lease.behind)).await;
         let Some(lease) = lease else { return Ok(()) };
         self.catch_up(&lease).await?;
         mutes::end_expired(self, &lease).await?;
         received::expire(self, &lease).await?;
         evaluate::due_groups(self, &lease).await
+    }
+
+    /// Evaluates the alerting rules that select what samples have come for, as far as that is due. The loop calls it; tests do
+    /// after samples and moving the clock.
+    pub async fn alerts_arrived(&self) -> Result<(), Fault> {
+        let _one = self.alerts.evaluating.lock().await;
+        let due = arrivals::take(self);
+        match self.alerting_lease().await? {
+            Some(lease) if !lease.behind => evaluate::arrived(self, &lease, due).await,
+            _ => Ok(()),
+        }
     }
 
     /// On a shared database another node may have changed rules, or evaluate them: read again what the record says has

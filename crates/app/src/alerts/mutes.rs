@@ -369,14 +369,17 @@ impl App {
         .await
     }
 
-    /// Ends a mute before its time.
+    /// Ends a mute before its time. Who may make it may end it.
     pub async fn mute_delete(&self, who: &Caller, id: i64) -> Result<(), Fault> {
-        who.require(Role::Responder, None, None)?;
         let who = who.clone();
         self.transact(move |t| {
             let now = t.now();
+            let gone = || Fault::not_found(format!("there is no mute {id} that holds"));
+            let row = store::mute_get(t.tx(), id)?.ok_or_else(gone)?;
+            let (_, body) = stored(&row)?;
+            who.require(Role::Responder, service_of(&body.matchers), None)?;
             if !store::mute_end(t.tx(), id, now)? {
-                return Err(Fault::not_found(format!("there is no mute {id} that holds")));
+                return Err(gone());
             }
             let text = format!("{} ended the mute {id}", who.name);
             t.record(EventDraft::new(who.actor.clone(), who.source, "mute.expired", text).data(json!({"mute": id})))?;

@@ -8,19 +8,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tenfold_alerting::pipeline::{
-    Context, Decision, Effect, Flush, HowEnded, Incoming, Input, Known, PipelineState, Stage, Verdict, restore, step,
+    Context, Decision, Effect, Flap, FlapRules, Flush, HowEnded, Incoming, Input, Known, PipelineState, Stage, Turn,
+    Turned, Verdict, restore, step,
 };
 use tenfold_alerting::{
-    Alert, AlertState, Mute, Note, ReceiverSpec, RouteDefaults, Routing, RoutingSpec, Transition, TransitionKind,
-    fingerprint,
+    Alert, AlertState, Mute, Note, Route, RouteDefaults, Routing, RoutingSpec, Transition, TransitionKind, fingerprint,
 };
 use tenfold_store::{Tx, alerts as store};
 use tenfold_types::{Fault, Timestamp};
 
 use super::{
+    flaps::{self, Calmed},
     lease::Lease,
     mutes, received,
-    transitions::{self, Origin, body},
+    telling::{self, Heard, Telling},
+    transitions::{self, Body, Origin, body},
     webhooks,
 };
 use crate::App;
@@ -28,19 +30,24 @@ use crate::App;
 /// What the pipeline decided in one step.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// Receivers of the alerts that are told of for the first time.
-    pub told: BTreeMap<String, ReceiverSpec>,
+    /// The alerts of which somebody is told for the first time, each with those receivers that page.
+    pub told: BTreeMap<String, Vec<Telling>>,
     pub decisions: BTreeMap<String, Vec<Decision>>,
+    /// What flap state did of the alerts that came in.
+    pub(super) turns: BTreeMap<String, Turn>,
+    /// What is remembered of the changes of those that came in.
+    pub(super) flaps: BTreeMap<String, Flap>,
+    /// Those that flap no more.
+    pub calmed: Vec<Calmed>,
     /// Groups whose receivers have webhooks.
     pub flushes: Vec<Flush>,
-    /// `group_interval` of the routes of those alerts, the longest of each.
-    group_intervals_ms: BTreeMap<String, i64>,
     /// An incident that ended less than this ago is opened again.
     pub reopen_window_ms: i64,
 }
 
 impl Outcome {
-    fn of(routing: &Routing, state: &PipelineState, effects: Vec<Effect>) -> Self {
+    fn of(held: &Held, state: &PipelineState, effects: Vec<Effect>) -> Self {
+        let routing = &held.routing;
         let pages = |fingerprint: &str| {
             state.alerts.get(fingerprint).is_none_or(|known| transitions::would_page(&known.labels))
         };
@@ -50,24 +57,38 @@ impl Outcome {
                 Effect::Notify(notification) => {
                     let Some(receiver) = routing.receivers.get(&notification.receiver) else { continue };
                     let route = routing.tree.by_key(&notification.group.route);
-                    let interval_ms = route.map_or(0, |r| r.group_interval_ms);
+                    let group_interval_ms = route.map_or(0, |r| r.group_interval_ms);
+                    let policy = receiver.policy.clone();
+                    let grouped = held.yaml.as_ref().map(|_| Arc::new(notification.group.labels));
+                    let telling = Telling { policy, grouped, group_interval_ms };
                     for fingerprint in notification.new.into_iter().filter(|f| pages(f)) {
-                        let longest = out.group_intervals_ms.entry(fingerprint.clone()).or_insert(interval_ms);
-                        *longest = interval_ms.max(*longest);
-                        let known = out.told.entry(fingerprint).or_insert_with(|| receiver.clone());
-                        // Told to several: one that pages wins over a quiet one.
-                        if known.quiet && !receiver.quiet {
-                            known.clone_from(receiver);
+                        let tellings = out.told.entry(fingerprint).or_default();
+                        if !receiver.quiet {
+                            telling::add(tellings, telling.clone());
                         }
                     }
                 }
                 Effect::Flush(flush) => out.flushes.push(flush),
+                Effect::Turned(Turned { fingerprint, turn: Turn::Calm(over) }) => {
+                    // What was decided of it so far is that it is calm: that comes before all else.
+                    let decisions = out.decisions.remove(&fingerprint).unwrap_or_default();
+                    out.calmed.push(Calmed { fingerprint, over, decisions });
+                }
+                Effect::Turned(Turned { fingerprint, turn }) => {
+                    out.turns.insert(fingerprint, turn);
+                }
                 Effect::Decided(decision) => {
                     out.decisions.entry(decision.fingerprint.clone()).or_default().push(decision);
                 }
             }
         }
         out
+    }
+
+    /// Keeps what is remembered of the changes of those that came in, to be stored with them.
+    fn keep_flaps(&mut self, state: &PipelineState, batch: &[(Origin, Transition)]) {
+        let moved = batch.iter().map(|(_, t)| &t.alert.fingerprint);
+        self.flaps = moved.filter_map(|key| Some((key.clone(), state.flap(key)?))).collect();
     }
 
     /// Forgets the decisions that lead to nothing that is written: those on alerts that fired before, and of which nobody is
@@ -83,14 +104,9 @@ impl Outcome {
         self.decisions = decisions;
     }
 
-    /// How long people are left between two tellings that an incident grew, as far as the routing says.
-    pub(super) fn group_interval_ms(&self, fingerprint: &str) -> i64 {
-        self.group_intervals_ms.get(fingerprint).copied().unwrap_or(0)
-    }
-
-    /// Whoever pages for this alert now, if anybody does.
-    pub(super) fn pages(&self, fingerprint: &str) -> Option<&ReceiverSpec> {
-        self.told.get(fingerprint).filter(|r| !r.quiet)
+    /// Who pages for this alert now.
+    pub(super) fn pages(&self, fingerprint: &str) -> &[Telling] {
+        self.told.get(fingerprint).map_or(&[], Vec::as_slice)
     }
 
     /// What keeps this alert quiet, when it was decided just now.
@@ -141,16 +157,20 @@ pub(super) async fn reload(app: &App) -> Result<(), Fault> {
     };
     let mut alerts = Vec::new();
     for row in rows.iter().filter(|r| r.state == "firing" || r.state == "unknown") {
-        let alert = body(row)?.alert;
+        let Body { alert, paged, .. } = body(row)?;
+        let heard = Heard(row.incident.map(|_| paged));
         let mut known = known(&alert);
         known.lapsed = alert.no_data_since.filter(|_| row.rule_group == received::GROUP);
-        alerts.push((known, row.incident.is_some()));
+        alerts.push((known, heard));
     }
     for alert in webhooks::reload(app, &rows).await? {
-        alerts.push((alert, false));
+        alerts.push((alert, Heard(None)));
     }
-    let context = Context { routing: &held.routing, mutes: &mutes };
-    *memory = restore(context, alerts, now);
+    let flapping = FlapRules::from(app.settings.alerts.flapping);
+    let context = Context { routing: &held.routing, mutes: &mutes, flapping };
+    let told = |heard: &Heard, route: &Route| heard.by(held.routing.receivers.get(&route.receiver));
+    *memory = restore(context, alerts, told, now);
+    flaps::recall(app, &mut memory, &rows).await?;
     webhooks::forget_gone(app, &memory);
     received::reload(app, &rows)?;
     *app.alerts.routing.write() = Some(Arc::new(held));
@@ -212,23 +232,37 @@ pub(super) async fn advance_with(
     }
     let mutes = app.read(move |tx| mutes::open(tx, now)).await?;
     let held = app.alerts.routing()?;
-    let context = Context { routing: &held.routing, mutes: &mutes };
+    let flapping = FlapRules::from(app.settings.alerts.flapping);
+    let context = Context { routing: &held.routing, mutes: &mutes, flapping };
     let mut state = memory.clone();
+    for fingerprint in flaps::put_aside(app, &state, &batch).await? {
+        state.let_go(&fingerprint);
+    }
+    for (_, worse) in batch.iter().filter(|(origin, t)| origin.at_once && t.kind == TransitionKind::Firing) {
+        state.hurry(&held.routing, &worse.alert.labels, now);
+    }
     let mut inputs: Vec<Incoming> = batch.iter().filter_map(|(o, t)| incoming(o, t, now)).collect();
     inputs.extend(again);
     let effects = step(context, &mut state, Input::Alerts(inputs), now);
-    let mut outcome = Outcome::of(&held.routing, &state, effects);
+    let mut outcome = Outcome::of(&held, &state, effects);
     outcome.keep_told(&batch);
+    outcome.keep_flaps(&state, &batch);
     outcome.reopen_window_ms = app.settings.alerts.reopen_window_ms;
     let flushes = std::mem::take(&mut outcome.flushes);
-    if !batch.is_empty() || !outcome.told.is_empty() || !outcome.decisions.is_empty() {
+    let decided = !outcome.told.is_empty() || !outcome.decisions.is_empty() || !outcome.calmed.is_empty();
+    if !batch.is_empty() || decided {
         let lease = lease.clone();
+        // Of what merely fires and rings nobody, the loop of the incidents has nothing to do.
+        let only_fires = batch.iter().all(|(_, t)| t.kind == TransitionKind::Firing);
+        let for_people = !only_fires || !outcome.told.is_empty() || !outcome.calmed.is_empty();
         app.transact(move |t| {
             lease.check(t)?;
             transitions::persist(t, &batch, &outcome)
         })
         .await?;
-        app.incidents.wake();
+        if for_people {
+            app.incidents.wake();
+        }
     }
     *memory = state;
     if !flushes.is_empty() {
@@ -243,12 +277,13 @@ pub(super) struct Look {
     pub held: Arc<Held>,
     pub state: PipelineState,
     pub mutes: Vec<Mute>,
+    pub flapping: FlapRules,
     pub at: Timestamp,
 }
 
 impl Look {
     pub(super) fn context(&self) -> Context<'_> {
-        Context { routing: &self.held.routing, mutes: &self.mutes }
+        Context { routing: &self.held.routing, mutes: &self.mutes, flapping: self.flapping }
     }
 }
 
@@ -256,5 +291,6 @@ pub(super) async fn look(app: &App) -> Result<Look, Fault> {
     let at = app.now();
     let mutes = app.read(move |tx: &mut dyn Tx| mutes::open(tx, at)).await?;
     let state = app.alerts.pipeline.lock().await.clone();
-    Ok(Look { held: app.alerts.routing()?, state, mutes, at })
+    let flapping = FlapRules::from(app.settings.alerts.flapping);
+    Ok(Look { held: app.alerts.routing()?, state, mutes, flapping, at })
 }

@@ -138,6 +138,24 @@ impl Channel {
         matches!(self, Self::Telegram | Self::Discord | Self::Matrix | Self::Pagerduty | Self::Opsgenie)
     }
 
+    /// Whether a message comes in here without ringing, so that a digest may go this way.
+    pub const fn tells_quietly(self) -> bool {
+        matches!(
+            self,
+            Self::Mail
+                | Self::Webhook
+                | Self::Irc
+                | Self::Slack
+                | Self::Mattermost
+                | Self::Discord
+                | Self::Teams
+                | Self::Telegram
+                | Self::Matrix
+                | Self::Ntfy
+                | Self::Gotify
+        )
+    }
+
     /// Whether a page opens something there that is to be closed, and that pages again when it is opened anew.
     pub const fn closes(self) -> bool {
         matches!(self, Self::Pagerduty | Self::Opsgenie)

@@ -29,8 +29,8 @@ const BATCH_MAX: usize = 10_000;
 const RECEIVED_MAX: usize = 100_000;
 const LABELS_MAX: usize = 64;
 const TEXT_BYTES_MAX: usize = 8_192;
-/// The group under which alerts of senders are listed. Rule groups of ours have no such character.
-pub(super) const GROUP: &str = "/received";
+/// The group under which alerts of senders are listed. No rule group of ours has this name.
+pub(super) const GROUP: &str = tenfold_alerting::RECEIVED_GROUP;
 
 /// An alert as Alertmanager's API takes it.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
@@ -71,7 +71,12 @@ pub(super) fn reload(app: &App, rows: &[store::AlertRow]) -> Result<(), Fault> {
     let now = app.now();
     let mut all = BTreeMap::new();
     for row in rows.iter().filter(|r| r.rule_group == GROUP) {
-        let Body { alert, generator_url, ends_at, .. } = body(row)?;
+        let of = body(row)?;
+        // One that is held as firing is over by the word of its sender.
+        if of.held() {
+            continue;
+        }
+        let Body { alert, generator_url, ends_at, .. } = of;
         let generator_url = generator_url.unwrap_or_default();
         let ends_at = ends_at.unwrap_or(now).max(now.plus_ms(LEASE_MS));
         let starts_at = alert.fired_at.unwrap_or(alert.active_since);
@@ -108,6 +113,8 @@ pub(super) struct Said {
     explicit: bool,
     /// It says nothing of it any more, which is no end.
     pub silent: bool,
+    /// It is worse than what was said of its key before.
+    pub at_once: bool,
     generator_url: String,
 }
 
@@ -164,7 +171,7 @@ pub(super) fn read(posted: PostedAlert, now: Timestamp, resolve_timeout_ms: i64)
     if generator_url.len() > TEXT_BYTES_MAX || !generator_url.starts_with("http") {
         generator_url.clear();
     }
-    Ok(Said { alert, ends_at, explicit, silent: false, generator_url })
+    Ok(Said { alert, ends_at, explicit, silent: false, at_once: false, generator_url })
 }
 
 fn claims_source(posted: &PostedAlert, now: Timestamp) -> bool {
@@ -263,7 +270,7 @@ impl App {
     }
 
     /// The lease of the node that takes alerts, with what is in memory as far as what is stored; refused on another.
-    pub(super) async fn alerts_taking(&self) -> Result<Lease, Fault> {
+    pub(crate) async fn alerts_taking(&self) -> Result<Lease, Fault> {
         let Some(lease) = self.alerting_lease().await? else {
             return Err(
                 Fault::new(ErrorCode::Unavailable, "another node takes alerts now").advice("send them to it, or again")
@@ -287,8 +294,13 @@ impl App {
         let (mut batch, mut over) = (Vec::new(), BTreeMap::new());
         let mut again = Vec::new();
         for mut one in said {
-            let origin = origin(self, &one.alert, &one.generator_url, one.ends_at);
+            let mut origin = origin(self, &one.alert, &one.generator_url, one.ends_at);
+            origin.at_once = one.at_once;
             let fingerprint = one.alert.fingerprint.clone();
+            // A rule here has it: that it fires is known, and that it is over the rule itself finds out.
+            if self.alerts.brought.lock().has(&fingerprint) {
+                continue;
+            }
             let known = match changes.get(&fingerprint) {
                 Some(changed) => changed.clone(),
                 None => self.alerts.received.lock().get(&fingerprint).cloned(),

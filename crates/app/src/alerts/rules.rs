@@ -1,17 +1,41 @@
 //! Rule files: putting, deleting, listing.
 
-use serde_json::json;
-use tenfold_alerting::{GROUPS_MAX, Rule, RuleFile, close_all, parse_rules};
-use tenfold_store::alerts as store;
-use tenfold_types::{EventDraft, Fault};
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tenfold_alerting::{GROUPS_MAX, RuleFile, close_all, parse_rules};
+use tenfold_store::{alerts as store, events::EventQuery};
+use tenfold_types::{ErrorCode, EventDraft, Fault};
 
 use super::{
     groups::{self, identity},
+    linting,
     pipeline::Outcome,
-    transitions::{self, Origin},
+    several, transitions,
     views::{RuleGroupView, group_view},
 };
 use crate::{App, Caller, Role, people::check_name};
+
+/// What a file was and is stands in the record up to this length together; JSON may write it twice as long.
+const TEXTS_BYTES_MAX: usize = 100_000;
+/// Changes of rule files that are looked through for the last one of a file.
+const CHANGES_READ_MAX: usize = 500;
+
+/// How a rule file is changed.
+#[derive(Debug, Clone, Default)]
+pub struct RuleChange {
+    /// The version that was edited; refused when it is another by now.
+    pub edited: Option<String>,
+    /// What the record says of it, in place of "Ana changed the rule file photos".
+    pub text: Option<String>,
+    /// What the event holds besides: an object, or null.
+    pub data: Value,
+}
+
+/// The version of a rule file: a digest of its text.
+pub fn rule_file_version(yaml: &str) -> String {
+    blake3::hash(yaml.as_bytes()).to_hex()[..16].to_owned()
+}
 
 /// Reads a rule file and checks every expression; errors name line and key.
 fn read(name: &str, yaml: &str) -> Result<RuleFile, Fault> {
@@ -22,10 +46,6 @@ fn read(name: &str, yaml: &str) -> Result<RuleFile, Fault> {
             return Err(Fault::invalid(format!("the rule file {name}: line {line}: `expr` of {rule}: {e}"))
                 .advice("try the expression on the Graphs page"));
         }
-    }
-    if file.groups.is_empty() {
-        return Err(Fault::invalid(format!("the rule file {name} has no groups"))
-            .advice("start it with `groups:` as Prometheus does"));
     }
     Ok(file)
 }
@@ -53,41 +73,64 @@ impl App {
 
     /// Makes or replaces a rule file. Alerts of rules that stay go on; those of rules that are gone end.
     pub async fn rules_put(&self, who: &Caller, name: &str, yaml: &str) -> Result<Vec<RuleGroupView>, Fault> {
+        self.rules_put_over(who, name, yaml, RuleChange::default()).await
+    }
+
+    /// The same, over the version that was edited.
+    pub async fn rules_put_over(
+        &self,
+        who: &Caller,
+        name: &str,
+        yaml: &str,
+        change: RuleChange,
+    ) -> Result<Vec<RuleGroupView>, Fault> {
         who.require(Role::Deployer, None, None)?;
         check_name("rule file", name)?;
         let file = read(name, yaml)?;
+        linting::accepted(self.settings.alerts.lint, name, &file)?;
         self.check_against_others(name, &file).await?;
-        self.rules_write(who, name, Some(yaml), &file).await?;
+        self.rules_write(who, name, Some(yaml), &file, change).await?;
         Ok(self.rules().into_iter().filter(|g| g.file == name).collect())
+    }
+
+    /// Puts back what a rule file was before it was changed last, and answers with the text that holds now. Said twice it
+    /// takes itself back.
+    pub async fn rules_undo(&self, who: &Caller, name: &str, edited: Option<String>) -> Result<String, Fault> {
+        who.require(Role::Deployer, None, None)?;
+        let now = self.rule_file(name).await?;
+        let query = EventQuery {
+            kinds: vec!["rule.changed".to_owned()],
+            limit: CHANGES_READ_MAX,
+            include_admin: true,
+            ..EventQuery::default()
+        };
+        let last = self.events(query).await?.into_iter().find(|e| e.data["file"] == name);
+        let before = last.as_ref().and_then(|e| Some((e.seq, e.data["before"].as_str()?)));
+        let (Some((seq, before)), true) = (before, last.as_ref().is_some_and(|e| e.data["after"] == now.as_str()))
+        else {
+            return Err(Fault::conflict(format!("the record has nothing that the rule file {name} was before"))
+                .advice(format!(
+                    "put the text that it is to have; texts of over {TEXTS_BYTES_MAX} bytes are not kept"
+                )));
+        };
+        let change = RuleChange {
+            edited: edited.or_else(|| Some(rule_file_version(&now))),
+            text: Some(format!("{} put the rule file {name} back to what it was before", who.name)),
+            data: json!({"undoes": seq}),
+        };
+        self.rules_put_over(who, name, before, change).await?;
+        Ok(before.to_owned())
     }
 
     pub async fn rules_delete(&self, who: &Caller, name: &str) -> Result<(), Fault> {
         who.require(Role::Deployer, None, None)?;
-        self.rules_write(who, name, None, &RuleFile { groups: Vec::new() }).await
+        self.rules_write(who, name, None, &RuleFile { groups: Vec::new() }, RuleChange::default()).await
     }
 
     async fn check_against_others(&self, name: &str, file: &RuleFile) -> Result<(), Fault> {
         let mut count = file.groups.len();
-        for (other, yaml) in self.rule_files().await?.into_iter().filter(|(n, _)| n != name) {
-            let groups = parse_rules(&yaml).map(|f| f.groups).unwrap_or_default();
-            count += groups.len();
-            for group in &groups {
-                if file.groups.iter().any(|g| g.name == group.name) {
-                    return Err(Fault::conflict(format!(
-                        "the group `{}` is in the rule file {other} already",
-                        group.name
-                    )));
-                }
-                for rule in &group.rules {
-                    let same = |r: &Rule| identity(r).is_some() && identity(r) == identity(rule);
-                    if file.groups.iter().flat_map(|g| &g.rules).any(same) {
-                        return Err(Fault::conflict(format!(
-                            "the alert `{}` with the same labels is in the rule file {other} already",
-                            rule.name()
-                        )));
-                    }
-                }
-            }
+        for (_, yaml) in self.rule_files().await?.into_iter().filter(|(n, _)| n != name) {
+            count += parse_rules(&yaml).map_or(0, |f| f.groups.len());
         }
         if count > GROUPS_MAX {
             return Err(Fault::invalid(format!("there are at most {GROUPS_MAX} groups, this would be {count}")));
@@ -95,25 +138,35 @@ impl App {
         Ok(())
     }
 
-    async fn rules_write(&self, who: &Caller, name: &str, yaml: Option<&str>, file: &RuleFile) -> Result<(), Fault> {
+    async fn rules_write(
+        &self,
+        who: &Caller,
+        name: &str,
+        yaml: Option<&str>,
+        file: &RuleFile,
+        change: RuleChange,
+    ) -> Result<(), Fault> {
         let _still = self.alerts.evaluating.lock().await;
+        // Nor may a sender say anew what is about to end: its alert would be overwritten.
+        let _one = self.alerts.hearing.lock().await;
         // A node that does not evaluate may have missed what the other one did since.
         groups::reload(self).await?;
-        let kept: Vec<_> = file
+        let kept: BTreeSet<_> = file
             .groups
             .iter()
             .flat_map(|g| g.rules.iter().filter_map(identity).map(|id| (g.name.clone(), id)))
             .collect();
         let now = self.now();
         let mut ended = Vec::new();
-        for running in self.alerts.groups.read().iter().filter(|g| g.file == name) {
-            let mut status = running.status.lock();
-            for (rule, status) in running.group.rules.iter().zip(&mut status.rules) {
+        let groups = self.alerts.groups.read().clone();
+        for running in groups.iter().filter(|g| g.file == name) {
+            for (index, rule) in running.group.rules.iter().enumerate() {
                 let goes_on = identity(rule).is_some_and(|id| kept.contains(&(running.group.name.clone(), id)));
                 if !goes_on {
-                    let origin = Origin::new(running, rule);
-                    let closed = close_all(&mut status.state, now);
-                    ended.extend(closed.into_iter().map(|transition| (origin.clone(), transition)));
+                    let state = running.status.lock().rules.get_mut(index).map(|of| std::mem::take(&mut of.state));
+                    let closed = close_all(&mut state.unwrap_or_default(), now);
+                    ended.extend(several::settle(self, running, index, &closed).batch);
+                    several::done(self, running, index, &closed, &[]);
                 }
             }
         }
@@ -122,6 +175,10 @@ impl App {
         let result = self
             .transact(move |t| {
                 let before = store::rule_files(t.tx())?.into_iter().find(|f| f.name == key).map(|f| f.yaml);
+                let version = before.as_deref().map(rule_file_version).unwrap_or_default();
+                if change.edited.as_ref().is_some_and(|edited| *edited != version) {
+                    return Err(changed_meanwhile(&key));
+                }
                 if before == yaml {
                     return if yaml.is_some() {
                         Ok(())
@@ -149,15 +206,27 @@ impl App {
                     (Some(_), Some(_)) => "changed",
                     (Some(_), None) => "removed",
                 };
-                let text = format!("{} {verb} the rule file {key}", who.name);
-                t.record(
-                    EventDraft::new(who.actor.clone(), who.source, "rule.changed", text)
-                        .data(json!({"file": key, "groups": groups, "before": before, "after": yaml})),
-                )?;
+                let text = change.text.clone().unwrap_or_else(|| format!("{} {verb} the rule file {key}", who.name));
+                // The record's events have a limit, and a long file is not to be unchangeable for it.
+                let length = [&before, &yaml].into_iter().flatten().map(String::len).sum::<usize>();
+                let mut data = if length <= TEXTS_BYTES_MAX {
+                    json!({"file": key, "groups": groups, "before": before, "after": yaml})
+                } else {
+                    json!({"file": key, "groups": groups, "left_out": "the texts are too long for the record"})
+                };
+                if let (Some(data), Some(more)) = (data.as_object_mut(), change.data.as_object()) {
+                    data.extend(more.clone());
+                }
+                t.record(EventDraft::new(who.actor.clone(), who.source, "rule.changed", text).data(data))?;
                 transitions::persist(t, &ended, &Outcome::default())
             })
             .await;
         groups::reload(self).await?;
         result
     }
+}
+
+fn changed_meanwhile(name: &str) -> Fault {
+    Fault::new(ErrorCode::Changed, format!("the rule file {name} was changed since it was read"))
+        .advice("read it again, and make the change on what it is now")
 }

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::App;
 
+/// The version of Alertmanager's API description that is spoken: tools ask for a number, and choose their own ways by it.
+pub const ALERTMANAGER_VERSION: &str = "0.34.0";
+
 /// A firing alert with what the pipeline says of it.
 #[derive(Debug, Clone)]
 pub struct SeenAlert {

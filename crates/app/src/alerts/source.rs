@@ -40,7 +40,7 @@ impl Templates {
     }
 }
 
-fn series(value: Value) -> Result<Vec<(Labels, f64)>, String> {
+pub(super) fn series(value: Value) -> Result<Vec<(Labels, f64)>, String> {
     match value {
         Value::Vector(rows) => rows
             .into_iter()
@@ -56,14 +56,23 @@ fn series(value: Value) -> Result<Vec<(Labels, f64)>, String> {
     }
 }
 
-/// Appends what recording rules and alert states bring. What cannot be kept is only a gap in a series.
-pub(super) fn record(app: &App, rows: Vec<(Labels, f64)>, at: Timestamp) {
+/// What recording rules and alert states bring, to whoever takes it.
+pub(super) fn bring(app: &App, rows: Vec<(Labels, f64)>, at: Timestamp) {
     if rows.is_empty() {
         return;
     }
+    let other = app.alerts.source.read().clone();
+    match other {
+        Some(other) => other.record(rows, at),
+        None => record(app, rows, at),
+    }
+}
+
+/// What cannot be kept is only a gap in a series.
+fn record(app: &App, rows: Vec<(Labels, f64)>, at: Timestamp) {
     let samples: Vec<Sample> =
         rows.into_iter().map(|(labels, value)| Sample::new(labels, at.millis(), value)).collect();
-    if let Err(fault) = app.metrics.append(&samples) {
+    if let Err(fault) = app.metrics.append_of_rules(&samples) {
         tracing::warn!(%fault, samples = samples.len(), "samples of rules were lost");
     }
 }

@@ -22,6 +22,9 @@ const FLIP_KINDS: [&str; 8] = [
     "flag.guard_tripped",
     "flag.guard_gave_up",
 ];
+/// What another tool put into a place that we deploy to as well, and changes that were told.
+const FOREIGN_KINDS: [&str; 4] =
+    ["cdevents.service.deployed", "cdevents.service.upgraded", "cdevents.service.rolledback", "change.told"];
 /// Of a commit's subject line.
 const MESSAGE_CHARS_MAX: usize = 60;
 /// A change may begin this long after the measured onset: rates and scrapes lag.
@@ -69,7 +72,7 @@ impl Changes {
 
     fn read(tx: &mut dyn Tx, from: Timestamp, to: Timestamp) -> Result<Self, Fault> {
         let query = EventQuery {
-            kinds: DEPLOY_KINDS.iter().chain(&FLIP_KINDS).map(|k| (*k).to_owned()).collect(),
+            kinds: DEPLOY_KINDS.iter().chain(&FLIP_KINDS).chain(&FOREIGN_KINDS).map(|k| (*k).to_owned()).collect(),
             // Nothing is recorded before it happens. With it each kind is a short walk from there, however many alerts
             // there are since; by time alone each of those is read.
             after: Some(events::last_before(tx, from)?),
@@ -140,6 +143,7 @@ fn changes<'a>(events: impl Iterator<Item = &'a Event>) -> Vec<Change> {
                 deploys.entry(number).or_insert_with(|| deploy(event, number));
             }
             kind if FLIP_KINDS.contains(&kind) => out.push(flip(event)),
+            kind if FOREIGN_KINDS.contains(&kind) && event.data["ours"] == true => out.push(foreign(event)),
             _ => {}
         }
     }
@@ -172,6 +176,22 @@ fn deploy(event: &Event, number: i64) -> Change {
     }
 }
 
+/// It has no number of ours, so that it can only be looked at.
+fn foreign(event: &Event) -> Change {
+    Change {
+        kind: ChangeKind::Deploy,
+        number: None,
+        flag: None,
+        service: event.subject.service.clone(),
+        environment: event.subject.environment.clone(),
+        at: event.occurred_at,
+        seq: event.seq,
+        text: event.text.clone(),
+        actor: event.actor.id.clone(),
+        rollback: event.kind == "cdevents.service.rolledback",
+    }
+}
+
 fn flip(event: &Event) -> Change {
     Change {
         kind: ChangeKind::Flip,
@@ -185,5 +205,30 @@ fn flip(event: &Event) -> Change {
         actor: event.actor.id.clone(),
         // A guard takes away; it is rarely the cause.
         rollback: event.kind.starts_with("flag.guard_"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::markers::tests::event;
+
+    #[test]
+    fn what_another_tool_deploys_may_be_behind_an_alert_where_the_service_is_ours() {
+        let ours = |seq, kind, is: bool| {
+            let mut event = event(seq, kind, None, serde_json::json!({"ours": is}));
+            event.subject.service = Some("photos".into());
+            event
+        };
+        let events = [
+            ours(1, "cdevents.service.upgraded", true),
+            ours(2, "cdevents.service.upgraded", false),
+            ours(3, "cdevents.service.rolledback", true),
+            ours(4, "change.told", true),
+            ours(5, "change.told", false),
+        ];
+        let found: Vec<_> = changes(events.iter()).into_iter().map(|c| (c.seq, c.kind, c.number, c.rollback)).collect();
+        let deploy = ChangeKind::Deploy;
+        assert_eq!(found, [(1, deploy, None, false), (3, deploy, None, true), (4, deploy, None, false)]);
     }
 }

@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tenfold_alerting::pipeline::Decision;
-use tenfold_alerting::{Alert, AlertState, Mute, Rule, Transition, TransitionKind};
-use tenfold_store::{Tx, alerts as store};
+use tenfold_alerting::pipeline::{Decision, Flap, Turn};
+use tenfold_alerting::{Alert, Rule, Transition, TransitionKind};
+use tenfold_store::alerts as store;
 use tenfold_types::{Actor, EventDraft, Fault, Labels, Severity, Source, Timestamp};
 
 use super::{
+    flaps,
     groups::Running,
-    mutes,
     pipeline::Outcome,
+    several,
     suspects::{self, Changes},
+    telling::{self, Paged},
     views::{AlertView, SuspectView},
 };
 use crate::{App, Txn, incidents};
@@ -27,6 +29,8 @@ pub(super) struct Origin {
     expr: String,
     pub(super) generator_url: Option<String>,
     ends_at: Option<Timestamp>,
+    /// It is worse than what people were told: its group is looked at at once.
+    pub(super) at_once: bool,
     suspect_window_ms: i64,
 }
 
@@ -39,6 +43,7 @@ impl Origin {
             expr: rule.expr().to_owned(),
             generator_url: None,
             ends_at: None,
+            at_once: false,
             suspect_window_ms: tenfold_alerting::SUSPECT_WINDOW_MS,
         }
     }
@@ -51,6 +56,7 @@ impl Origin {
             expr: String::new(),
             generator_url: Some(generator_url.to_owned()).filter(|u| !u.is_empty()),
             ends_at: Some(ends_at),
+            at_once: false,
             suspect_window_ms: tenfold_alerting::SUSPECT_WINDOW_MS,
         }
     }
@@ -78,6 +84,20 @@ pub(crate) struct Body {
     /// Until when its sender said that it goes on, when this was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends_at: Option<Timestamp>,
+    /// What is remembered of its changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flap: Option<Flap>,
+    /// Who was told of it in this episode.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paged: Vec<Paged>,
+}
+
+/// What an alert keeps from one of its states to the next.
+#[derive(Default)]
+struct Kept {
+    incident: Option<i64>,
+    suspects: Vec<SuspectView>,
+    paged: Vec<Paged>,
 }
 
 pub(crate) fn body(row: &store::AlertRow) -> Result<Body, Fault> {
@@ -144,17 +164,20 @@ fn row(origin: &Origin, alert: &Alert, incident: Option<i64>, body: String) -> s
 
 fn write(
     t: &mut Txn<'_>,
+    outcome: &Outcome,
     origin: &Origin,
     alert: &Alert,
-    incident: Option<i64>,
-    suspects: Vec<SuspectView>,
+    kept: Kept,
 ) -> Result<store::AlertRow, Fault> {
+    let Kept { incident, suspects, paged } = kept;
     let body = Body {
         alert: alert.clone(),
         suspects,
+        paged,
         expr: origin.expr.clone(),
         generator_url: origin.generator_url.clone(),
         ends_at: origin.ends_at,
+        flap: outcome.flap(&alert.fingerprint).cloned(),
     };
     let body = serde_json::to_string(&body).map_err(|e| Fault::internal(e.to_string()))?;
     let row = row(origin, alert, incident, body);
@@ -162,7 +185,7 @@ fn write(
     Ok(row)
 }
 
-fn draft(row: &store::AlertRow, alert: &Alert, kind: &str, severity: Severity, text: String) -> EventDraft {
+pub(super) fn draft(row: &store::AlertRow, alert: &Alert, kind: &str, severity: Severity, text: String) -> EventDraft {
     let mut draft = EventDraft::new(Actor::system(), Source::System, kind, text)
         .alert(&alert.fingerprint)
         .severity(severity)
@@ -183,14 +206,14 @@ fn draft(row: &store::AlertRow, alert: &Alert, kind: &str, severity: Severity, t
     draft
 }
 
-fn with(mut draft: EventDraft, key: &str, value: serde_json::Value) -> EventDraft {
+pub(super) fn with(mut draft: EventDraft, key: &str, value: serde_json::Value) -> EventDraft {
     if let Some(map) = draft.data.as_object_mut() {
         map.insert(key.to_owned(), value);
     }
     draft
 }
 
-fn event_severity(row: &store::AlertRow) -> Severity {
+pub(super) fn event_severity(row: &store::AlertRow) -> Severity {
     match row.severity.as_str() {
         "critical" => Severity::Critical,
         "info" => Severity::Info,
@@ -203,10 +226,17 @@ pub(super) fn persist(t: &mut Txn<'_>, batch: &[(Origin, Transition)], outcome: 
     let firing = batch.iter().filter(|(_, t)| t.kind == TransitionKind::Firing);
     let window_ms = firing.clone().map(|(origin, _)| origin.suspect_window_ms).max().unwrap_or(0);
     let changes = Changes::for_all(t.tx(), firing.clone().map(|(_, t)| t.alert.active_since), window_ms)?;
-    for (origin, transition) in batch {
-        one(t, origin, transition, outcome, changes.as_ref())?;
+    for calmed in &outcome.calmed {
+        flaps::calmed(t, calmed)?;
     }
-    let fired: BTreeSet<&str> = firing.map(|(_, t)| t.alert.fingerprint.as_str()).collect();
+    for (origin, transition) in batch {
+        if !flaps::instead(t, transition, outcome)? {
+            one(t, origin, transition, outcome, changes.as_ref())?;
+        }
+    }
+    // One that flaps and fires again has not begun to fire: it may be told of now for another reason.
+    let began = |fingerprint: &&str| outcome.turn(fingerprint) != Some(Turn::Again);
+    let fired: BTreeSet<&str> = firing.map(|(_, t)| t.alert.fingerprint.as_str()).filter(began).collect();
     for (fingerprint, decisions) in outcome.decisions.iter().filter(|(f, _)| !fired.contains(f.as_str())) {
         decided(t, fingerprint, decisions, outcome)?;
     }
@@ -221,75 +251,82 @@ fn one(
     changes: Option<&Changes>,
 ) -> Result<(), Fault> {
     let alert = &transition.alert;
-    let stored = store::get(t.tx(), &alert.fingerprint)?.filter(|r| r.active_since == alert.active_since);
+    // One that flapped is stored since its first beginning.
+    let taken_over = several::is_taken_over(transition);
+    let same = |r: &store::AlertRow| {
+        let goes_on = r.ended_at.is_none() && (taken_over || r.active_since < alert.active_since);
+        goes_on || r.active_since == alert.active_since
+    };
+    // What begins goes on from nothing.
+    let begins = matches!(transition.kind, TransitionKind::Pending | TransitionKind::Firing | TransitionKind::Cleared);
+    let stored = if begins { None } else { store::get(t.tx(), &alert.fingerprint)?.filter(same) };
     let incident = stored.as_ref().and_then(|r| r.incident);
-    let known = stored.as_ref().map(body).transpose()?.map(|b| b.suspects).unwrap_or_default();
+    let kept = stored.as_ref().map(body).transpose()?;
+    let kept = kept.map(|b| Kept { incident, suspects: b.suspects, paged: b.paged }).unwrap_or_default();
     let text = summary(alert);
     match transition.kind {
         TransitionKind::Pending => {
-            let row = write(t, origin, alert, None, Vec::new())?;
-            pending(t, &row, alert, &text)
+            let row = write(t, outcome, origin, alert, Kept::default())?;
+            pending(t, &row, alert, &text);
+            Ok(())
         }
         // What fires at once, as all that senders bring, had no first signs: `active_since` says when it began.
         TransitionKind::Firing => fired(t, origin, alert, &text, outcome, changes),
         TransitionKind::FiringAgain => {
-            let row = write(t, origin, alert, incident, known)?;
-            let draft = draft(
-                &row,
-                alert,
-                "alert.fired",
-                event_severity(&row),
-                format!("The data is back and it still fires: {text}"),
-            );
-            t.record(with(draft, "again", json!(true)))?;
+            let row = write(t, outcome, origin, alert, kept)?;
+            let words = match &transition.reason {
+                Some(reason) => format!("It still fires, {reason}: {text}"),
+                None => format!("The data is back and it still fires: {text}"),
+            };
+            let draft = draft(&row, alert, "alert.fired", event_severity(&row), words);
+            t.record_later(with(draft, "again", json!(true)));
             Ok(())
         }
         TransitionKind::Cleared => {
-            let row = write(t, origin, alert, None, Vec::new())?;
-            t.record(draft(
+            let row = write(t, outcome, origin, alert, Kept::default())?;
+            t.record_later(draft(
                 &row,
                 alert,
                 "alert.cleared",
                 Severity::Debug,
                 format!("It passed before it fired: {text}"),
-            ))?;
+            ));
             Ok(())
         }
         TransitionKind::Resolved => {
-            let row = write(t, origin, alert, incident, known)?;
+            let row = write(t, outcome, origin, alert, kept)?;
             let ended = with(
                 draft(&row, alert, "alert.resolved", Severity::Good, format!("Over: {text}")),
                 "how",
                 json!("resolved"),
             );
-            t.record(ended)?;
+            t.record_later(ended);
             incidents::alert_ended(t, &row, "resolved")
         }
         TransitionKind::Unknown => {
-            let row = write(t, origin, alert, incident, known)?;
+            let row = write(t, outcome, origin, alert, kept)?;
             let reason = transition.reason.as_deref().unwrap_or("there is no data");
             let text = format!("Nobody knows whether it is over ({reason}): {text}");
-            t.record(with(draft(&row, alert, "alert.unknown", Severity::Warning, text), "reason", json!(reason)))?;
+            t.record_later(with(draft(&row, alert, "alert.unknown", Severity::Warning, text), "reason", json!(reason)));
             Ok(())
         }
         TransitionKind::Expired | TransitionKind::RuleRemoved => {
-            let row = write(t, origin, alert, incident, known)?;
+            let row = write(t, outcome, origin, alert, kept)?;
             let (how, text) = if transition.kind == TransitionKind::Expired {
                 ("expired", format!("Given up without data, which does not mean it is over: {text}"))
             } else {
                 ("rule_removed", format!("No longer watched, its rule is gone: {text}"))
             };
-            t.record(with(draft(&row, alert, "alert.expired", Severity::Warning, text), "how", json!(how)))?;
+            t.record_later(with(draft(&row, alert, "alert.expired", Severity::Warning, text), "how", json!(how)));
             incidents::alert_ended(t, &row, how)
         }
     }
 }
 
-fn pending(t: &mut Txn<'_>, row: &store::AlertRow, alert: &Alert, text: &str) -> Result<(), Fault> {
+fn pending(t: &mut Txn<'_>, row: &store::AlertRow, alert: &Alert, text: &str) {
     let mut draft = draft(row, alert, "alert.pending", Severity::Debug, format!("First signs: {text}"));
     draft.occurred_at = Some(alert.active_since);
-    t.record(draft)?;
-    Ok(())
+    t.record_later(draft);
 }
 
 fn fired(
@@ -307,9 +344,11 @@ fn fired(
         Some(changes) => changes.suspects(service.as_deref(), environment.as_deref(), onset, window_ms),
         None => suspects::suspects(t.tx(), service.as_deref(), environment.as_deref(), onset, window_ms)?,
     };
-    let receiver = outcome.pages(&alert.fingerprint).filter(|_| row.pages);
-    let joining = receiver.map(|_| incidents::number_for(t, &row, outcome.reopen_window_ms)).transpose()?;
-    row = write(t, origin, alert, joining.as_ref().map(|j| j.number), found.clone())?;
+    let tellings = if row.pages { outcome.pages(&alert.fingerprint) } else { &[] };
+    let mut paged = Vec::new();
+    let joinings = telling::joinings(t, (&row, &alert.labels), tellings, &mut paged, outcome.reopen_window_ms)?;
+    let incident = joinings.first().map(|(joining, _)| joining.number);
+    row = write(t, outcome, origin, alert, Kept { incident, suspects: found.clone(), paged })?;
     // A quiet alert is in the record and on the pages, and nobody is told.
     let quiet = outcome.quiet(&alert.fingerprint);
     let severity = if quiet.is_some() { Severity::Debug } else { event_severity(&row) };
@@ -318,38 +357,39 @@ fn fired(
     if let Some(id) = outcome.muted_by(&alert.fingerprint) {
         event = with(event, "muted_by", json!(id));
     }
-    t.record(event)?;
-    match (joining, receiver) {
-        (Some(mut joining), Some(receiver)) => {
-            joining.group_interval_ms = outcome.group_interval_ms(&alert.fingerprint);
-            incidents::join(t, &joining, &row, text, &found, receiver.policy.as_deref())
-        }
-        _ => Ok(()),
+    t.record_later(event);
+    flaps::began(t, &row, outcome)?;
+    for (joining, policy) in &joinings {
+        incidents::join(t, joining, &row, text, &found, policy.as_deref())?;
     }
+    Ok(())
 }
 
 /// The pipeline decided anew about an alert that fires already: somebody is told of it now, or it has become quiet.
 fn decided(t: &mut Txn<'_>, fingerprint: &str, decisions: &[Decision], outcome: &Outcome) -> Result<(), Fault> {
     let Some(mut row) = store::get(t.tx(), fingerprint)?.filter(|r| r.ended_at.is_none()) else { return Ok(()) };
-    let Body { alert, suspects, .. } = body(&row)?;
-    let text = summary(&alert);
-    // Never for one that has had an incident in this episode.
-    let receiver = outcome.pages(fingerprint).filter(|_| row.pages && row.incident.is_none());
-    let Some(receiver) = receiver else {
+    let mut of = body(&row)?;
+    let text = summary(&of.alert);
+    // Nobody twice in an episode. What was stored before people were told apart names nobody, and all were told.
+    let all_told = row.incident.is_some() && of.paged.is_empty();
+    let tellings = if row.pages && !all_told { outcome.pages(fingerprint) } else { &[] };
+    let joinings = telling::joinings(t, (&row, &of.alert.labels), tellings, &mut of.paged, outcome.reopen_window_ms)?;
+    let Some((first, _)) = joinings.first() else {
         let Some(quiet) = outcome.quiet(fingerprint) else { return Ok(()) };
         let text = format!("Nobody is told of it, {}: {text}", quiet.because);
-        let event = draft(&row, &alert, "alert.decided", Severity::Debug, text);
-        t.record(with(event, "decisions", json!(decisions)))?;
+        let event = draft(&row, &of.alert, "alert.decided", Severity::Debug, text);
+        t.record_later(with(event, "decisions", json!(decisions)));
         return Ok(());
     };
-    let mut joining = incidents::number_for(t, &row, outcome.reopen_window_ms)?;
-    joining.group_interval_ms = outcome.group_interval_ms(fingerprint);
-    row.incident = Some(joining.number);
-    store::put(t.tx(), &row)?;
+    row.incident = row.incident.or(Some(first.number));
+    flaps::put(t, &mut row, &of)?;
     let words = format!("Still firing, and now told of: {text}");
-    let event = draft(&row, &alert, "alert.fired", event_severity(&row), words);
+    let event = draft(&row, &of.alert, "alert.fired", event_severity(&row), words);
     t.record(with(event, "decisions", json!(decisions)))?;
-    incidents::join(t, &joining, &row, &text, &suspects, receiver.policy.as_deref())
+    for (joining, policy) in &joinings {
+        incidents::join(t, joining, &row, &text, &of.suspects, policy.as_deref())?;
+    }
+    Ok(())
 }
 
 pub(super) fn view(
@@ -357,7 +397,10 @@ pub(super) fn view(
     muted_by: Option<i64>,
     acknowledged_by: Option<String>,
 ) -> Result<AlertView, Fault> {
-    let Body { alert, suspects, expr, generator_url, .. } = body(row)?;
+    let body = body(row)?;
+    let flapping = body.flap_view().filter(|_| row.ended_at.is_none());
+    let Body { alert, suspects, expr, generator_url, paged, .. } = body;
+    let further = paged.into_iter().map(|paged| paged.incident).filter(|number| Some(*number) != row.incident);
     let annotation = |name: &str| alert.annotations.get(name).cloned();
     Ok(AlertView {
         fingerprint: row.fingerprint.clone(),
@@ -375,80 +418,14 @@ pub(super) fn view(
         fired_at: alert.fired_at,
         resolved_at: alert.resolved_at,
         incident: row.incident,
+        further_incidents: further.collect(),
         suspects,
         acknowledged_by,
         expr,
         generator_url,
         muted_by,
+        flapping,
         labels: alert.labels,
         annotations: alert.annotations,
     })
-}
-
-impl App {
-    /// Alerts: the active ones, the most urgent first, then those that ended lately. `state` keeps one state.
-    pub async fn alerts_list(&self, state: Option<&str>) -> Result<Vec<AlertView>, Fault> {
-        if let Some(state) = state
-            && AlertState::parse(state).is_none()
-        {
-            return Err(Fault::invalid(format!("`{state}` is not a state of an alert"))
-                .advice("pending, firing, unknown or resolved"));
-        }
-        let (wanted, now) = (state.map(str::to_owned), self.now());
-        let mut views = self
-            .read(move |tx| {
-                let mutes = mutes::holding(tx, now)?;
-                let mut rows = store::active(tx)?;
-                rows.extend(store::ended(tx, ENDED_LISTED_MAX)?);
-                rows.retain(|r| wanted.as_ref().is_none_or(|w| *w == r.state));
-                rows.iter().map(|row| listed(tx, row, &mutes)).collect::<Result<Vec<_>, Fault>>()
-            })
-            .await?;
-        self.overlay_values(&mut views);
-        let rank = |v: &AlertView| {
-            let state = ["firing", "unknown", "pending", "resolved"].iter().position(|s| *s == v.state);
-            let severity = ["critical", "warning", "info"].iter().position(|s| *s == v.severity);
-            (state, severity)
-        };
-        views.sort_by(|a, b| rank(a).cmp(&rank(b)).then(b.active_since.cmp(&a.active_since)));
-        Ok(views)
-    }
-
-    /// Values move between transitions; only the memory has the last ones.
-    fn overlay_values(&self, views: &mut [AlertView]) {
-        let received = self.alerts.received.lock().clone();
-        for view in views.iter_mut().filter(|v| v.state != "resolved") {
-            if let Some(known) = received.get(&view.fingerprint) {
-                view.summary = summary(&known.alert);
-                view.annotations.clone_from(&known.alert.annotations);
-            }
-        }
-        let groups = self.alerts.groups.read().clone();
-        for running in groups {
-            let status = running.status.lock();
-            for alert in status.rules.iter().flat_map(|r| r.state.active.values()) {
-                if let Some(view) =
-                    views.iter_mut().find(|v| v.fingerprint == alert.fingerprint && v.state != "resolved")
-                {
-                    view.value = alert.value.is_finite().then_some(alert.value);
-                    view.summary = summary(alert);
-                    view.annotations.clone_from(&alert.annotations);
-                }
-            }
-        }
-    }
-}
-
-/// Ended alerts in one list.
-const ENDED_LISTED_MAX: i64 = 200;
-
-fn listed(tx: &mut dyn Tx, row: &store::AlertRow, mutes: &[Mute]) -> Result<AlertView, Fault> {
-    let labels = body(row)?.alert.labels;
-    let muted_by =
-        mutes.iter().find(|m| row.ended_at.is_none() && m.matches(&labels)).and_then(|m| mutes::number(&m.id));
-    let acknowledged_by = match row.incident {
-        Some(number) => incidents::acknowledged_by(tx, number)?,
-        None => None,
-    };
-    view(row, muted_by, acknowledged_by)
 }

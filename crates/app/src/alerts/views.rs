@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tenfold_alerting::{Alert, AlertState, Rule};
+use tenfold_alerting::{Alert, AlertState, Finding, Rule};
 use tenfold_types::{Labels, Matcher, Timestamp};
 use utoipa::ToSchema;
 
-use super::groups::Running;
+use super::{flaps::FlapView, groups::Running};
 
 /// A change that may be behind an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -61,6 +61,9 @@ pub struct AlertView {
     pub runbook_url: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident: Option<i64>,
+    /// Those of people of further policies, where several receivers were told of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_incidents: Vec<i64>,
     pub suspects: Vec<SuspectView>,
     /// Who acknowledged its incident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +76,9 @@ pub struct AlertView {
     /// The mute that covers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub muted_by: Option<i64>,
+    /// It flaps: it is told of once, and held as firing until it is calm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flapping: Option<FlapView>,
 }
 
 /// A stretch in which a mute holds.
@@ -143,6 +149,17 @@ pub struct RuleView {
     /// Of an alerting rule: `inactive`, `pending`, `firing` or `unknown`, the worst of its alerts.
     pub state: String,
     pub alerts: Vec<ActiveAlertView>,
+    /// What it lacks for the person whom it wakes, as far as `alerts.lint` asks.
+    pub findings: Vec<RuleFindingView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RuleFindingView {
+    /// `runbook`, `owner`, `severity` or `duplicate`.
+    pub check: String,
+    pub message: String,
+    /// Line of the rule's expression in its file.
+    pub line: u64,
 }
 
 /// An alert of a rule as Prometheus' rules API lists it.
@@ -166,6 +183,8 @@ pub struct RuleGroupView {
     /// The rule file it stands in.
     pub file: String,
     pub interval_ms: i64,
+    /// Series a rule may answer with; 0 where the file says nothing.
+    pub limit: u64,
     #[schema(value_type = Option<String>)]
     pub last_evaluation: Option<Timestamp>,
     pub took_ms: i64,
@@ -179,10 +198,12 @@ pub(super) fn group_view(running: &Running) -> RuleGroupView {
         name: running.group.name.clone(),
         file: running.file.clone(),
         interval_ms: running.group.interval_ms,
+        limit: running.group.limit,
         last_evaluation: status.last_at,
         took_ms: status.took_ms,
         rules: rules
-            .map(|(rule, status)| {
+            .enumerate()
+            .map(|(index, (rule, status))| {
                 let mut view = rule_view(rule);
                 let health = match (&status.error, status.evaluated_at) {
                     (Some(_), _) => "error",
@@ -196,6 +217,7 @@ pub(super) fn group_view(running: &Running) -> RuleGroupView {
                 view.series = status.series;
                 view.alerts = status.state.active.values().map(active_view).collect();
                 worst(status.state.active.values()).clone_into(&mut view.state);
+                view.findings = running.findings.iter().filter(|f| f.rule == index).map(finding_view).collect();
                 view
             })
             .collect(),
@@ -218,6 +240,7 @@ fn rule_view(rule: &Rule) -> RuleView {
         series: 0,
         state: String::new(),
         alerts: Vec::new(),
+        findings: Vec::new(),
     };
     match rule {
         Rule::Alert(r) => {
@@ -236,6 +259,10 @@ fn rule_view(rule: &Rule) -> RuleView {
         }
     }
     view
+}
+
+fn finding_view(finding: &Finding) -> RuleFindingView {
+    RuleFindingView { check: finding.check.to_owned(), message: finding.message.clone(), line: finding.line }
 }
 
 fn active_view(alert: &Alert) -> ActiveAlertView {

@@ -1,15 +1,18 @@
 //! Where alerts go, and why: the routing as people put it, what was decided of an alert, and what would be.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenfold_alerting::pipeline::{Effect, Explanation, Incoming, Input, Notification, Planned, explain, simulate};
 use tenfold_alerting::webhook::{has_userinfo, masked};
-use tenfold_alerting::{ReceiverSpec, Routing, Rule, import_alertmanager, parse_matchers};
+use tenfold_alerting::{ReceiverSpec, Rule, import_alertmanager, parse_matchers};
 use tenfold_store::{alerts as store, events::EventQuery};
 use tenfold_types::{EventDraft, Fault, Labels, MatcherOp, Timestamp};
 use utoipa::ToSchema;
 
-use super::pipeline::{self, look};
+use super::pipeline::{self, Held, look};
+use super::telling::{Paged, Telling, incidents_of};
 use super::{received, transitions};
 use crate::incidents::{ForetoldIncident, Told};
 use crate::{App, Caller, Role};
@@ -71,6 +74,8 @@ pub struct Foretold {
     pub pages: bool,
     /// Its incident, and whom that pages; none when nobody is paged for it within a day.
     pub incident: Option<ForetoldIncident>,
+    /// Those of further policies that its receivers name.
+    pub further: Vec<ForetoldIncident>,
 }
 
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -194,41 +199,68 @@ impl App {
         let until = at.plus_ms(HORIZON_MS);
         let planned = simulate(look.context(), &look.state, &[(at, input)], until);
         let pages = transitions::would_page(&labels);
-        let told = paging(&look.held.routing, &planned, fingerprint).map(|(at, r)| (at, r.policy.clone()));
-        let incident = if pages { self.foretold_incident(fingerprint, &labels, at, told, until).await? } else { None };
+        let told = if pages { paging(&look.held, &planned, fingerprint) } else { Vec::new() };
+        let about = (fingerprint.as_str(), &labels);
+        let incidents = if pages { self.foretold_incidents(about, at, told, until).await? } else { Vec::new() };
+        let mut incidents = incidents.into_iter();
+        let (incident, further) = (incidents.next(), incidents.collect());
         let about = planned.into_iter().filter_map(|p| match p.effect {
             Effect::Notify(n) if n.firing.contains(fingerprint) => Some(Foreseen { at: p.at, notification: n }),
             _ => None,
         });
         let notifications = about.take(NOTIFICATIONS_MAX).collect();
-        Ok(Foretold { labels, at, firing: fires, explanation, notifications, pages, incident })
+        Ok(Foretold { labels, at, firing: fires, explanation, notifications, pages, incident, further })
     }
 
-    /// The incident of an alert that is told of at an instant for the first time, or the one that it has.
-    async fn foretold_incident(
+    /// The incidents that an alert has, and those of the people who are told of it for the first time.
+    async fn foretold_incidents(
         &self,
-        fingerprint: &str,
-        labels: &Labels,
+        (fingerprint, labels): (&str, &Labels),
         asked_at: Timestamp,
-        told: Option<(Timestamp, Option<String>)>,
+        told: Vec<(Timestamp, Telling)>,
         until: Timestamp,
-    ) -> Result<Option<ForetoldIncident>, Fault> {
+    ) -> Result<Vec<ForetoldIncident>, Fault> {
         let key = fingerprint.to_owned();
         let row = self.read(move |tx| Ok(store::get(tx, &key)?)).await?.filter(|r| r.ended_at.is_none());
-        let has = row.as_ref().and_then(|r| r.incident);
-        let (at, policy) = match (has, told) {
-            (Some(_), _) => (asked_at, None),
-            (None, Some(told)) => told,
-            (None, None) => return Ok(None),
-        };
+        let has = row.as_ref().map(incidents_of).transpose()?.unwrap_or_default();
+        let mut paged = row.as_ref().map(transitions::body).transpose()?.map(|b| b.paged).unwrap_or_default();
         let (group, rule) = match row {
             Some(row) => (row.rule_group, row.rule),
             None => self.group_of_rule(labels.get("alertname").unwrap_or("alert")),
         };
         let (service, environment) = transitions::place(labels);
-        let critical = transitions::severity(labels) == "critical";
-        let told = Told { service, environment, group, rule, critical, policy, at, has };
-        self.incident_foretell(told, until).await.map(Some)
+        let of = |at: Timestamp, has: Option<i64>, telling: Option<Telling>| {
+            let (policy, grouped) = telling.map_or((None, None), |t| (t.policy, t.grouped));
+            Told {
+                service: service.clone(),
+                environment: environment.clone(),
+                group: group.clone(),
+                rule: rule.clone(),
+                labels: labels.clone(),
+                grouped: grouped.map(|labels| Labels::clone(&labels)),
+                critical: transitions::severity(labels) == "critical",
+                policy,
+                at,
+                has,
+            }
+        };
+        let mut out = Vec::new();
+        for number in &has {
+            out.push(self.incident_foretell(of(asked_at, Some(*number), None), until).await?);
+        }
+        // As it goes in earnest: what was stored before people were told apart names nobody, and all were told.
+        if !has.is_empty() && paged.is_empty() {
+            return Ok(out);
+        }
+        for (at, telling) in told {
+            let policy = self.policy_apart(telling.policy.clone(), service.clone()).await?;
+            if paged.iter().any(|known| known.policy == policy) {
+                continue;
+            }
+            paged.push(Paged { policy, incident: 0 });
+            out.push(self.incident_foretell(of(at, None, Some(telling)), until).await?);
+        }
+        Ok(out)
     }
 
     /// The group of the rule with this name; what no rule is called comes from a sender.
@@ -268,14 +300,18 @@ impl App {
     }
 }
 
-/// When somebody is paged for an alert, and by whose receiver: the first that is not quiet.
-fn paging<'a>(routing: &'a Routing, planned: &[Planned], fingerprint: &str) -> Option<(Timestamp, &'a ReceiverSpec)> {
-    planned.iter().find_map(|p| match &p.effect {
-        Effect::Notify(n) if n.new.iter().any(|f| f == fingerprint) => {
-            routing.receivers.get(&n.receiver).filter(|r| !r.quiet).map(|r| (p.at, r))
+/// When people are told of an alert for the first time, by the receivers that are not quiet.
+fn paging(held: &Held, planned: &[Planned], fingerprint: &str) -> Vec<(Timestamp, Telling)> {
+    let told = |p: &Planned| {
+        let Effect::Notify(n) = &p.effect else { return None };
+        let receiver = held.routing.receivers.get(&n.receiver).filter(|r| !r.quiet)?;
+        if !n.new.iter().any(|f| f == fingerprint) {
+            return None;
         }
-        _ => None,
-    })
+        let grouped = held.yaml.as_ref().map(|_| Arc::new(n.group.labels.clone()));
+        Some((p.at, Telling { policy: receiver.policy.clone(), grouped, group_interval_ms: 0 }))
+    };
+    planned.iter().filter_map(told).collect()
 }
 
 /// `name=value` pairs, as the command line and chat write them.

@@ -123,7 +123,7 @@ async fn deploys_are_listed_for_all_and_moved_by_those_who_deploy() {
     let ana = b.caller("ana").await;
     let ask = async |line: &str| b.app.console_post(&ana, line).await.unwrap().unwrap();
     assert!(ask("!deploys --state gone").await.text().contains("not a state of a deploy"));
-    for line in ["!promote 1", "!abort 1", "!cancel 1 --reason x", "!retry 1", "!deploys 1", "!log 1"] {
+    for line in ["!promote 1", "!hold 1", "!abort 1", "!cancel 1 --reason x", "!retry 1", "!deploys 1", "!log 1"] {
         let reply = ask(line).await;
         assert_eq!(reply.refused, Some(ErrorCode::NotFound), "{line}: {reply:?}");
     }

@@ -1,12 +1,15 @@
 //! Putting, deleting and asking checks; results from outside.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::json;
 use tenfold_alerting::checks::CheckStatus;
 use tenfold_store::checks as store;
 use tenfold_types::{EventDraft, Fault};
 
-use super::{CHECKS_MAX, Check, CheckSpec, CheckView, Ran, Run, Stand, schedule};
+use super::inbox::Came;
+use super::{CHECKS_MAX, Check, CheckSpec, CheckView, Ran, Run, Stand, Stands, reload, schedule};
 use crate::people::check_name;
 use crate::{App, Caller, Role};
 
@@ -68,6 +71,13 @@ impl App {
             }
             let now = t.now();
             store::put(t.tx(), &key, &body, now)?;
+            if before.as_ref().is_none_or(|b| b.state.is_none()) {
+                // Silence counts from now on, also after a restart.
+                let mut stand = Stand::new(now);
+                stand.state.last_at = now;
+                let stand = serde_json::to_string(&stand).map_err(|e| Fault::internal(e.to_string()))?;
+                store::stand(t.tx(), &key, &stand)?;
+            }
             let verb = if before.is_some() { "changed" } else { "added" };
             t.record(changed(&caller, &key, &put, verb))?;
             Ok(())
@@ -111,7 +121,7 @@ impl App {
 
     /// Deletes a check; its alert ends as that of a removed rule does.
     pub async fn check_delete(&self, who: &Caller, name: &str) -> Result<(), Fault> {
-        let _one = self.checks.changing.lock().await;
+        let one = self.checks.changing.lock().await;
         let (caller, key) = (who.clone(), name.to_owned());
         self.transact(move |t| {
             let row = store::get(t.tx(), &key)?.ok_or_else(|| missing(&key))?;
@@ -123,17 +133,33 @@ impl App {
         })
         .await?;
         let gone = self.checks.table.lock().remove(name);
-        let now = self.now();
+        drop(one);
+        // Another node that looks follows the record, and tells it itself.
+        if !self.looks_at_checks().await? {
+            return Ok(());
+        }
         let over = gone.into_iter().flat_map(|c| c.stand.raised.into_iter().chain(c.stand.owed));
-        let posted: Vec<_> = over
-            .map(|labels| crate::alerts::PostedAlert { labels, ends_at: Some(now), ..Default::default() })
-            .collect();
-        if posted.is_empty() { Ok(()) } else { self.alerts_receive(&Caller::system(), posted).await }
+        self.checks.gone.lock().extend(over);
+        self.checks_tell_gone(self.now()).await
     }
 
-    /// Takes a result from outside; of active checks too, as Nagios does.
+    /// What a check is. On a shared database another node may have put it just now.
+    async fn check_spec(&self, name: &str) -> Result<Arc<CheckSpec>, Fault> {
+        let known = || self.checks.table.lock().get(name).map(|c| c.spec.clone());
+        if let Some(spec) = known() {
+            return Ok(spec);
+        }
+        if !self.settings.database_url.is_empty() {
+            let stands = if self.looks_at_checks().await? { Stands::Kept } else { Stands::Stored };
+            reload(self, stands).await?;
+        }
+        known().ok_or_else(|| missing(name))
+    }
+
+    /// Takes a result from outside; of active checks too, as Nagios does. A node that does not look keeps it for the one that
+    /// does, and answers with how the check stood.
     pub async fn check_passive(&self, who: &Caller, name: &str, result: PassiveResult) -> Result<CheckView, Fault> {
-        let spec = self.checks.table.lock().get(name).map(|c| c.spec.clone()).ok_or_else(|| missing(name))?;
+        let spec = self.check_spec(name).await?;
         who.require(Role::Responder, spec.service.as_deref(), spec.environment.as_deref())?;
         let status = CheckStatus::parse(&result.status).ok_or_else(|| {
             Fault::invalid(format!("`{}` is not a status: ok, warning, critical or unknown", result.status))
@@ -141,18 +167,28 @@ impl App {
         if result.output.len() > RESULT_BYTES_MAX {
             return Err(Fault::invalid(format!("the output of a check has at most {RESULT_BYTES_MAX} bytes")));
         }
-        self.check_result(name, Ran { status, output: result.output.into_bytes() }, None).await?;
+        if self.looks_at_checks().await? {
+            let ran = Ran { status, output: result.output.into_bytes() };
+            self.check_result(name, ran, None, self.now()).await?;
+            self.checks_keep();
+        } else {
+            self.check_hand_on(name, &Came::Result { status, output: result.output }).await?;
+        }
         self.check(name)
     }
 
     /// Looks now instead of at its time.
-    pub fn check_now(&self, who: &Caller, name: &str) -> Result<CheckView, Fault> {
-        let spec = self.checks.table.lock().get(name).map(|c| c.spec.clone()).ok_or_else(|| missing(name))?;
+    pub async fn check_now(&self, who: &Caller, name: &str) -> Result<CheckView, Fault> {
+        let spec = self.check_spec(name).await?;
         who.require(Role::Responder, spec.service.as_deref(), spec.environment.as_deref())?;
         if matches!(spec.run, Run::Passive(_)) {
             return Err(Fault::invalid(format!("the check {name} is passive: its results are sent from outside")));
         }
-        schedule::plan(self, name, self.now());
+        if self.looks_at_checks().await? {
+            schedule::plan(self, name, self.now());
+        } else {
+            self.check_hand_on(name, &Came::Now).await?;
+        }
         self.check(name)
     }
 

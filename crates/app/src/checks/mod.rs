@@ -2,8 +2,9 @@
 //! the way of all alerts; performance data become series.
 //!
 //! The node that holds the alerting lease looks. Results that change nothing stay in memory; a change is stored, with its
-//! event, before anybody is told.
+//! event, before anybody is told. Every node follows what is put, changed and deleted on any other, and where checks stand.
 
+mod inbox;
 mod manage;
 mod nagios;
 mod ports;
@@ -20,10 +21,11 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tenfold_alerting::checks::CheckState;
 use tenfold_protocols::plugin::PerfValue;
-use tenfold_store::checks as store;
+use tenfold_store::{checks as store, events as record, events::EventQuery};
+use tenfold_tsdb::Sample;
 use tenfold_types::{Fault, Timestamp};
 
-use crate::App;
+use crate::{App, sources::START_GRACE_MS};
 
 pub use manage::PassiveResult;
 pub use nagios::{ImportNote, NagiosDrafts, NagiosImport, NagiosPerson, import_nagios};
@@ -59,6 +61,8 @@ struct Check {
     turn: u64,
     /// When the pipeline was told last.
     told_at: Timestamp,
+    /// When where it stands was stored last by this process.
+    stored_at: Timestamp,
     long: String,
     values: Vec<PerfValue>,
     took_ms: i64,
@@ -73,6 +77,21 @@ pub struct State {
     /// One change at a time, so that what is stored is what follows from what was stored.
     changing: tokio::sync::Mutex<()>,
     looks: schedule::Looks,
+    /// What looks have brought since the last tick: many looks are one write.
+    samples: Mutex<Vec<Sample>>,
+    /// Alerts of checks that are gone, and of whose end the pipeline has not heard yet.
+    gone: Mutex<Vec<AlertLabels>>,
+    /// The newest event about checks that is known here.
+    followed: Mutex<i64>,
+}
+
+/// Which of two is where a check stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    /// What is stored: another node looked, or nobody has here so far.
+    Stored,
+    /// What this node knows, which is newer.
+    Kept,
 }
 
 impl Check {
@@ -86,10 +105,21 @@ impl Check {
             running: false,
             turn: 0,
             told_at: Timestamp(0),
+            stored_at: Timestamp(0),
             long: String::new(),
             values: Vec::new(),
             took_ms: 0,
         })
+    }
+
+    /// Takes over what is known of the same check before.
+    fn go_on(&mut self, known: Self, stands: Stands) {
+        (self.next_at, self.running, self.turn) = (known.next_at, known.running, known.turn);
+        (self.told_at, self.stored_at) = (known.told_at, known.stored_at);
+        (self.long, self.values, self.took_ms) = (known.long, known.values, known.took_ms);
+        if stands == Stands::Kept {
+            self.stand = known.stand;
+        }
     }
 }
 
@@ -99,23 +129,97 @@ impl Stand {
     }
 }
 
+/// When a check was heard last, after a start of the server, as far as its freshness goes. A start is no news of a check that is
+/// looked at: silence counts from now on. What is sent from outside may have had nowhere to be sent to for a while, and is
+/// late as ever beyond that.
+fn heard_last(spec: &CheckSpec, freshness_ms: Option<i64>, stored: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    match (&spec.run, freshness_ms, stored) {
+        (Run::Passive(_), Some(fresh), Some(at)) => at.max(now.plus_ms(fresh.min(START_GRACE_MS) - fresh)),
+        (_, _, Some(at)) => at.max(now),
+        (_, _, None) => now,
+    }
+}
+
+fn read(row: &store::CheckRow, now: Timestamp) -> Result<Check, Fault> {
+    let wrong = |e: serde_json::Error| Fault::internal(format!("the check {} cannot be read: {e}", row.name));
+    let spec: CheckSpec = serde_json::from_str(&row.body).map_err(wrong)?;
+    let stored: Option<Stand> = row.state.as_deref().map(serde_json::from_str).transpose().map_err(wrong)?;
+    let heard_at = stored.as_ref().map(|stand| stand.state.last_at);
+    let mut check = Check::new(spec, stored.unwrap_or_else(|| Stand::new(now)))?;
+    check.stand.state.last_at = heard_last(&check.spec, check.times.freshness_ms, heard_at, now);
+    Ok(check)
+}
+
 pub async fn load(app: &App) -> Result<(), Fault> {
+    let newest = app.read(|tx| Ok(record::last_seq(tx)?)).await?;
+    *app.checks.followed.lock() = newest;
+    reload(app, Stands::Stored).await
+}
+
+/// Reads the checks again. Looks that are under way or planned stay so, unless their check has changed.
+async fn reload(app: &App, stands: Stands) -> Result<(), Fault> {
+    let _one = app.checks.changing.lock().await;
     let rows = app.read(|tx| Ok(store::list(tx)?)).await?;
     let now = app.now();
-    let mut table = BTreeMap::new();
+    let mut anew = BTreeMap::new();
     for row in rows {
-        let wrong = |e: serde_json::Error| Fault::internal(format!("the check {} cannot be read: {e}", row.name));
-        let spec = serde_json::from_str(&row.body).map_err(wrong)?;
-        let stand = row.state.as_deref().map(serde_json::from_str).transpose().map_err(wrong)?;
-        let mut check = Check::new(spec, stand.unwrap_or_else(|| Stand::new(now)))?;
-        // A start is no news: silence counts from now on.
-        check.stand.state.last_at = check.stand.state.last_at.max(now);
-        table.insert(row.name, check);
+        anew.insert(row.name.clone(), read(&row, now)?);
     }
-    *app.checks.table.lock() = table;
-    let names: Vec<String> = app.checks.table.lock().keys().cloned().collect();
-    for name in names {
+    let mut changed = Vec::new();
+    let gone = {
+        let mut table = app.checks.table.lock();
+        for (name, check) in &mut anew {
+            let known = table.remove(name);
+            if known.as_ref().is_none_or(|known| known.spec != check.spec) {
+                changed.push(name.clone());
+            }
+            if let Some(known) = known {
+                check.go_on(known, stands);
+            }
+        }
+        std::mem::replace(&mut *table, anew)
+    };
+    if stands == Stands::Kept {
+        let over = gone.into_values().flat_map(|c| c.stand.raised.into_iter().chain(c.stand.owed));
+        app.checks.gone.lock().extend(over);
+    }
+    for name in changed {
         schedule::spread(app, &name);
+    }
+    Ok(())
+}
+
+/// This node takes over: another one has looked until now. Checks that cannot be read keep no rule from being evaluated.
+pub(crate) async fn caught_up(app: &App) {
+    if app.settings.database_url.is_empty() {
+        return;
+    }
+    if let Err(fault) = reload(app, Stands::Stored).await {
+        tracing::warn!(%fault, "where checks stand could not be read; they go on from what this node knows");
+    }
+}
+
+/// On a shared database another node may have changed checks, or look at them: read again what the record says has changed.
+pub(crate) async fn follow(app: &App, looks: bool) {
+    if app.settings.database_url.is_empty() {
+        return;
+    }
+    if let Err(fault) = followed(app, looks).await {
+        tracing::warn!(%fault, "the checks of other nodes could not be read; trying again");
+    }
+}
+
+async fn followed(app: &App, looks: bool) -> Result<(), Fault> {
+    let query = EventQuery {
+        kinds: vec![if looks { "check.changed" } else { "check." }.to_owned()],
+        after: Some(*app.checks.followed.lock()),
+        limit: 1,
+        include_admin: true,
+        ..EventQuery::default()
+    };
+    if let Some(newest) = app.events(query).await?.first() {
+        reload(app, if looks { Stands::Kept } else { Stands::Stored }).await?;
+        *app.checks.followed.lock() = newest.seq;
     }
     Ok(())
 }
@@ -124,5 +228,26 @@ impl App {
     /// Gives the one who looks. Called once at start.
     pub fn set_check_runner(&self, runner: Arc<dyn CheckRunner>) {
         *self.checks.runner.write() = Some(runner);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_gives_what_is_sent_some_minutes_and_what_is_looked_at_all_of_its_time() {
+        let spec = |run: &str| -> CheckSpec {
+            serde_json::from_str(&format!("{{\"run\": {run}, \"freshness\": \"26h\"}}")).expect("a check")
+        };
+        let (passive, plugin) = (spec("{\"passive\": {}}"), spec("{\"plugin\": [\"x\"]}"));
+        let (hour, now) = (3_600_000, Timestamp(1_700_000_000_000));
+        let last = |spec: &CheckSpec, fresh: i64, ago: i64| heard_last(spec, Some(fresh), Some(now.plus_ms(-ago)), now);
+        assert_eq!(last(&passive, 26 * hour, 3 * hour), now.plus_ms(-3 * hour), "a start gives no day");
+        let late = last(&passive, 26 * hour, 30 * hour);
+        assert_eq!(now.since_ms(late), 26 * hour - START_GRACE_MS, "five minutes are left");
+        assert_eq!(last(&passive, 60_000, hour), now, "no more than its own time");
+        assert_eq!(last(&plugin, 26 * hour, 30 * hour), now);
+        assert_eq!(heard_last(&passive, Some(hour), None, now), now, "it was never heard");
     }
 }

@@ -7,9 +7,9 @@ use tenfold_alerting::checks::{CheckChange, CheckStatus, go_stale, parents_chang
 use tenfold_protocols::plugin::{PluginOutput, read_output};
 use tenfold_store::checks as store;
 use tenfold_tsdb::Sample;
-use tenfold_types::{Actor, EventDraft, Fault, Labels, Severity, Source, Timestamp};
+use tenfold_types::{Actor, ErrorCode, EventDraft, Fault, Labels, Severity, Source, Timestamp};
 
-use super::{AlertLabels, Check, CheckSpec, Ran, Stand, schedule};
+use super::{AlertLabels, Check, CheckSpec, Ran, Run, Stand, schedule};
 use crate::alerts::PostedAlert;
 use crate::{App, Caller};
 
@@ -19,23 +19,36 @@ const LONG_BYTES_MAX: usize = 8_000;
 /// An alert of a check is believed for at least so long after a result.
 const LEASE_MIN_MS: i64 = 300_000;
 
+/// Samples that wait for the next tick.
+const SAMPLES_WAITING_MAX: usize = 10_000;
+
 /// An alert is told again after this long.
 const TELL_AGAIN_MS: i64 = 60_000;
+/// What could not be taken is told again after this long.
+const REFUSED_AGAIN_MS: i64 = 2_000;
+/// That a passive check was heard is stored no more often than this while nothing changes.
+const HEARD_MS: i64 = 60_000;
 
 /// What is done with the state of a check.
 type Act<'a> = dyn Fn(&mut Stand, &CheckSpec, bool, Timestamp) -> CheckChange + Send + Sync + 'a;
 
 impl App {
-    /// Takes a result, of a look or from outside.
-    pub(super) async fn check_result(&self, name: &str, ran: Ran, took_ms: Option<i64>) -> Result<(), Fault> {
+    /// Takes a result, of a look or from outside, as of when it came.
+    pub(super) async fn check_result(
+        &self,
+        name: &str,
+        ran: Ran,
+        took_ms: Option<i64>,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
         let now = self.now();
         let output = read_output(&ran.output);
         let text = cut(&output.text, TEXT_BYTES_MAX);
         let act = |stand: &mut Stand, spec: &CheckSpec, down: bool, now: Timestamp| {
             step(spec.rules(), &mut stand.state, ran.status, text.clone(), down, now)
         };
-        let change = self.check_act(name, &act, now).await?;
-        self.check_series(name, &output, ran.status, took_ms, now);
+        let change = self.check_act(name, &act, at).await?;
+        self.check_series(name, &output, ran.status, took_ms, at);
         self.check_tell(name, now).await?;
         if change.look_at_parents {
             self.look_at_parents(name, now);
@@ -91,6 +104,21 @@ impl App {
         Ok(())
     }
 
+    /// Tells the pipeline that the alerts of checks are over that are gone.
+    pub(super) async fn checks_tell_gone(&self, now: Timestamp) -> Result<(), Fault> {
+        let gone = std::mem::take(&mut *self.checks.gone.lock());
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let over =
+            |labels: &AlertLabels| PostedAlert { labels: labels.clone(), ends_at: Some(now), ..PostedAlert::default() };
+        let told = self.alerts_receive(&Caller::system(), gone.iter().map(over).collect()).await;
+        if told.is_err() {
+            self.checks.gone.lock().extend(gone);
+        }
+        told
+    }
+
     fn look_at_parents(&self, name: &str, now: Timestamp) {
         let parents = self.checks.table.lock().get(name).map(|c| c.spec.parents.clone()).unwrap_or_default();
         for parent in parents {
@@ -117,7 +145,9 @@ impl App {
             let check = table.get(name).ok_or_else(gone)?;
             let mut stand = check.stand.clone();
             let change = act(&mut stand, &check.spec, parents_down(&table, &check.spec), now);
-            if !change.any() {
+            // When what is sent from outside was heard last has to outlive the process: its silence is what it is for.
+            let unheard = matches!(check.spec.run, Run::Passive(_)) && now.since_ms(check.stored_at) >= HEARD_MS;
+            if !change.any() && !unheard {
                 if let Some(check) = table.get_mut(name) {
                     check.stand = stand;
                 }
@@ -132,9 +162,13 @@ impl App {
             stand.owed.retain(|owed| Some(owed) != wanted.as_ref());
             stand.raised = wanted;
         }
+        let Some(lease) = self.alerting_lease().await? else {
+            return Err(Fault::new(ErrorCode::Unavailable, "another node looks at checks now").advice("send it again"));
+        };
         let body = serde_json::to_string(&stand).map_err(|e| Fault::internal(e.to_string()))?;
         let (key, event) = (name.to_owned(), change.tells().then(|| event(name, &spec, &stand, change)));
         self.housekeeping(move |t| {
+            lease.check(t)?;
             if store::stand(t.tx(), &key, &body)?
                 && let Some(event) = &event
             {
@@ -144,7 +178,7 @@ impl App {
         })
         .await?;
         if let Some(check) = self.checks.table.lock().get_mut(name) {
-            check.stand = stand;
+            (check.stand, check.stored_at) = (stand, now);
         }
         Ok(change)
     }
@@ -172,7 +206,12 @@ impl App {
             posted.extend(check.stand.raised.iter().map(|l| alert(l, now.plus_ms(lease))));
             (posted, check.stand.owed.clone())
         };
-        self.alerts_receive(&Caller::system(), posted).await?;
+        if let Err(fault) = self.alerts_receive(&Caller::system(), posted).await {
+            if let Some(check) = self.checks.table.lock().get_mut(name) {
+                check.told_at = now.plus_ms(REFUSED_AGAIN_MS - TELL_AGAIN_MS);
+            }
+            return Err(fault);
+        }
         if !owed.is_empty()
             && let Some(check) = self.checks.table.lock().get_mut(name)
         {
@@ -206,8 +245,24 @@ impl App {
             }
             samples
         };
+        let many = {
+            let mut waiting = self.checks.samples.lock();
+            waiting.extend(samples);
+            waiting.len() >= SAMPLES_WAITING_MAX
+        };
+        if many {
+            self.checks_keep();
+        }
+    }
+
+    /// Gives what looks have brought to the store of samples, in one write.
+    pub(super) fn checks_keep(&self) {
+        let samples = std::mem::take(&mut *self.checks.samples.lock());
+        if samples.is_empty() {
+            return;
+        }
         if let Err(fault) = self.metrics.append(&samples) {
-            tracing::warn!(%fault, check = name, "samples of a check were lost");
+            tracing::warn!(%fault, samples = samples.len(), "samples of checks were lost");
         }
     }
 }

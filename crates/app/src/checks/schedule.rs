@@ -76,7 +76,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             _ = tick.tick() => {}
         }
         if let Err(fault) = app.checks_tick().await {
@@ -84,6 +84,7 @@ pub async fn run(app: App, stop: CancellationToken) {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     }
+    app.checks_keep();
 }
 
 /// Puts a check into the queue, somewhere within its interval: checks that were put together are not looked at together.
@@ -111,9 +112,13 @@ pub(super) fn plan(app: &App, name: &str, at: Timestamp) {
 impl App {
     /// Starts what is due now. The loop calls it; tests do after moving the clock.
     pub async fn checks_tick(&self) -> Result<(), Fault> {
-        if self.checks.table.lock().is_empty() || self.alerting_lease().await?.is_none() {
+        self.checks_keep();
+        let idle = self.checks.table.lock().is_empty() && self.checks.gone.lock().is_empty();
+        let shared = !self.settings.database_url.is_empty();
+        if (idle && !shared) || !self.looks_at_checks().await? {
             return Ok(());
         }
+        self.checks_tell_gone(self.now()).await?;
         let Some(runner) = self.checks.runner.read().clone() else { return Ok(()) };
         let now = self.now();
         for (name, due) in self.checks_due(now) {
@@ -132,14 +137,20 @@ impl App {
             }
             due
         };
-        if fresh { self.checks_freshness(now).await } else { Ok(()) }
+        if !fresh {
+            return Ok(());
+        }
+        // What came to others before this moment counts first: it may be what was waited for.
+        self.checks_inbox(now).await?;
+        self.checks_freshness(now).await
     }
 
-    /// Returns when nobody looks any more.
+    /// Returns when nobody looks any more, and what was seen is kept.
     pub async fn checks_settle(&self) {
         let mut running = self.checks.looks.running.subscribe();
         // The sender is ours and stays.
         let _ = running.wait_for(|n| *n == 0).await;
+        self.checks_keep();
     }
 
     fn checks_due(&self, now: Timestamp) -> Vec<(String, Timestamp)> {
@@ -169,7 +180,7 @@ impl App {
         self.checks.looks.note(began.since_ms(due));
         let ran = runner.run(&spec.run, Duration::from_millis(timeout_ms.unsigned_abs())).await;
         let took_ms = self.now().since_ms(began);
-        if let Err(fault) = self.check_result(name, ran, Some(took_ms)).await {
+        if let Err(fault) = self.check_result(name, ran, Some(took_ms), self.now()).await {
             tracing::warn!(%fault, check = name, "a result could not be stored; the next one tries again");
         }
         self.check_looked(name, due);

@@ -121,6 +121,9 @@ pub struct Http {
     pub contains: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning_seconds: Option<f64>,
+    /// A file with authorities that are trusted beside those of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
 }
 
 /// When the certificate ends that a server shows.
@@ -132,6 +135,9 @@ pub struct Tls {
     /// The name asked for, when it is not that of the address.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub server_name: String,
+    /// A file with authorities that are trusted beside those of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
     #[serde(default = "month")]
     pub warning_days: f64,
     #[serde(default = "week")]

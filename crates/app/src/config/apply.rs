@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     App, Caller,
+    alerts::lint_accepted,
     checks::CheckSpec,
     deploys::views::ServiceUpdate,
     oncall::{PolicyUpdate, ScheduleUpdate},
@@ -54,7 +55,8 @@ pub(super) fn plan(wanted: &ConfigApply, current: &Things) -> Result<Vec<Step>, 
             Some(there) if there == body => ConfigAction::None,
             Some(_) => ConfigAction::Update,
         };
-        let change = ConfigChange { path: path.clone(), kind: kind.word().to_owned(), name: name.clone(), action };
+        let (path, word) = (path.clone(), kind.word().to_owned());
+        let change = ConfigChange { path, kind: word, name: name.clone(), action, notes: Vec::new() };
         steps.push(Step { change, kind: *kind, body: Some(body.clone()) });
     }
     // Parents before their children: a flag's, which have none themselves, and those of checks.
@@ -76,11 +78,22 @@ pub(super) fn plan(wanted: &ConfigApply, current: &Things) -> Result<Vec<Step>, 
         });
         steps.extend(gone.into_iter().map(|(kind, name)| {
             let (path, word) = (kind.path(name), kind.word().to_owned());
-            let change = ConfigChange { path, kind: word, name: name.clone(), action: ConfigAction::Delete };
+            let action = ConfigAction::Delete;
+            let change = ConfigChange { path, kind: word, name: name.clone(), action, notes: Vec::new() };
             Step { change, kind: *kind, body: None }
         }));
     }
     Ok(steps)
+}
+
+/// Notes what the alerts of rule files lack, or refuses them, as the settings say.
+pub(super) fn lint(app: &App, steps: &mut [Step]) -> Result<(), Fault> {
+    for step in steps.iter_mut().filter(|s| s.kind == Kind::Rules && s.change.action != ConfigAction::None) {
+        let Some(text) = step.body.as_ref().and_then(Value::as_str) else { continue };
+        let file = tenfold_alerting::parse_rules(text).map_err(|e| Fault::invalid(e.to_string()))?;
+        step.change.notes = lint_accepted(app.settings.alerts.lint, &step.change.name, &file)?;
+    }
+    Ok(())
 }
 
 /// Does the steps one after another, and records that it was done when anything changed.

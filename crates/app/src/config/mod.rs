@@ -63,6 +63,9 @@ pub struct ConfigChange {
     pub kind: String,
     pub name: String,
     pub action: ConfigAction,
+    /// What alerts of a rule file lack, as far as `alerts.lint` asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -99,7 +102,8 @@ impl App {
                 .advice("apply them folder by folder"));
         }
         let current = current::read(self, None).await?;
-        let plan = apply::plan(&wanted, &current)?;
+        let mut plan = apply::plan(&wanted, &current)?;
+        apply::lint(self, &mut plan)?;
         if !wanted.dry_run {
             apply::run(self, who, &plan).await?;
         }

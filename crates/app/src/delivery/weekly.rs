@@ -15,7 +15,7 @@ impl App {
         tell_once(self, CURSOR, async |this| {
             let (from, to) = (Some(begins(this - 1)), Some(begins(this)));
             let ended = self.delivery(&DeliveryQuery { from, to, ..DeliveryQuery::default() }).await?;
-            Ok((ended.deploys > 0).then(|| draft(&ended)))
+            Ok((ended.deploys > 0).then(|| draft(&ended).into()))
         })
         .await
     }

@@ -1,4 +1,4 @@
-//! What people ask of deploys that exist: to see them, and to cancel, promote or abort one.
+//! What people ask of deploys that exist: to see them, and to hold, cancel, promote or abort one.
 
 use tenfold_deploys::machine::{Input, State};
 use tenfold_deploys::pipeline::ApproverRole;
@@ -19,6 +19,8 @@ use crate::{App, Caller, Role};
 /// What a person says to a deploy that runs or waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
+    /// A deploy that flips orders nothing more until it is promoted or aborted.
+    Hold,
     /// A held deploy goes on.
     Promote,
     /// A held deploy goes back.
@@ -46,9 +48,10 @@ impl App {
             .await?;
         let mut view = Stored::from_row(&rows.0)?.view(rows.1);
         self.with_pods(&mut view);
-        if let (Some(expects), Some((at, metrics))) = (&mut view.expects, rows.2) {
-            expects.scored_at = Some(at);
-            expects.metrics = metrics;
+        if let (Some(expects), Some(scored)) = (&mut view.expects, rows.2) {
+            expects.scored_at = Some(scored.at);
+            expects.metrics = scored.metrics;
+            expects.replaced_by = scored.replaced_by;
         }
         Ok(view)
     }
@@ -130,7 +133,7 @@ impl App {
         self.deploy_answer(who, number, Answer::Abort, None).await
     }
 
-    /// Promotes, aborts or cancels. A reason stands in the record behind the name of who said it.
+    /// Holds, promotes, aborts or cancels. A reason stands in the record behind the name of who said it.
     pub async fn deploy_answer(
         &self,
         who: &Caller,
@@ -142,6 +145,7 @@ impl App {
         who.require(Role::Deployer, Some(&deploy.service), Some(&deploy.environment))?;
         let by = named(&who.name, reason(why)?.as_deref());
         let input = match answer {
+            Answer::Hold => Input::Hold { by },
             Answer::Promote => Input::Promote { by },
             Answer::Abort => Input::Abort { by },
             Answer::Cancel => Input::Cancel { by },

@@ -29,8 +29,8 @@ use crate::App;
 use crate::incidents::{GuardIncident, open_by_guard};
 
 /// A lease that is not renewed for this long is free for another node.
-pub(super) const LEASE_MS: i64 = 15_000;
-pub(super) const RENEW: Duration = Duration::from_secs(3);
+pub(super) const LEASE_MS: i64 = 8_000;
+pub(super) const RENEW: Duration = Duration::from_secs(2);
 /// Most inputs that are written together.
 const INPUTS_MAX: usize = 256;
 /// Between two looks at the clock, at most.

@@ -23,7 +23,7 @@ use super::{
 use crate::App;
 
 /// How long a hook may take to end when the server stops: within the lease, which nobody renews any more.
-pub(super) const HOOK_STOPS: std::time::Duration = std::time::Duration::from_secs(7);
+pub(super) const HOOK_STOPS: std::time::Duration = std::time::Duration::from_secs(4);
 
 impl Conductor {
     pub(super) fn act(&mut self, effect: &Effect) {
@@ -59,6 +59,7 @@ impl Conductor {
             }
             Effect::Discard { .. } => {}
             Effect::Deactivate { host } => self.order(host, ToAgent::Deactivate { order: self.order_ref() }),
+            Effect::Pause => self.pause_place(),
             Effect::RunCheck => self.check(),
             Effect::RunJudge { since } => self.judge(*since),
             Effect::RunHook { at } => self.hook(*at),

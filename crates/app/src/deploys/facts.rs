@@ -19,7 +19,15 @@ pub(super) fn queued(stored: &Stored) -> EventDraft {
             let after = stored.asked.after_stage.as_ref();
             let after =
                 after.map_or_else(String::new, |a| format!(", which deploy {} tried on {}", a.deploy, a.environment));
-            format!("{name} is deploying {service} {sha} to {environment}{}{after}", commits(stored))
+            let over = stored.asked.forward_of;
+            let over = over.map_or_else(String::new, |n| format!(", forward over deploy {n}, which was taken back"));
+            let large = if stored.is_large() {
+                let (changes, most) = (stored.changes(), stored.asked.pipeline.max_commits);
+                format!("; it changes by {changes} commits, and {most} are the most that one deploy should carry")
+            } else {
+                String::new()
+            };
+            format!("{name} is deploying {service} {sha} to {environment}{}{after}{over}{large}", commits(stored))
         }
         (Kind::Rollback, Some(reverts)) => {
             format!("{name} is rolling {service} back to {sha} on {environment}, taking back deploy {reverts}")
@@ -174,6 +182,11 @@ pub(super) fn draft(stored: &Stored, fact: &Fact) -> EventDraft {
             let text = format!("The deploy of {service} {sha} to {environment} is held: {}", first_line(why));
             ("deploy.held", Severity::Warning, text)
         }
+        Fact::Unheld { by } => {
+            put("by", json!(by));
+            let text = format!("{by} let the canary of {service} {sha} on {environment} go on");
+            ("deploy.unheld", Severity::Info, text)
+        }
         Fact::NeedsHuman { why } => {
             put("why", json!(why));
             let what = if rollback { "rollback" } else { "deploy" };
@@ -218,6 +231,7 @@ fn data(stored: &Stored) -> Value {
         "duration_ms": took_ms(stored.started_at, stored.finished_at),
         "reason": stored.asked.reason,
         "after_stage": stored.asked.after_stage,
+        "forward_of": stored.asked.forward_of,
         "diff_url": stored.asked.diff_url,
     });
     if let (Some(reverts), Some(map)) = (stored.reverts, data.as_object_mut()) {

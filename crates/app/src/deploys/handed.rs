@@ -338,6 +338,14 @@ impl Conductor {
         true
     }
 
+    /// Tells the cluster to stop on its way; the next order lets it go on.
+    pub(super) fn pause_place(&self) {
+        if let Some(handed) = &self.handed {
+            // one that nobody follows any more does not answer the next order either, and that is told
+            let _ = handed.orders.send(cluster::Input::Hold);
+        }
+    }
+
     fn place_input(&mut self, place: usize, order: &PlaceOrder) -> Result<cluster::Input, String> {
         let handed = self.stored.handed().ok_or("it goes to hosts")?;
         let within_ms = i64::from(handed.within_s()) * 1000;

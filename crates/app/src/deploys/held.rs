@@ -10,7 +10,7 @@ use super::conductor::{Conductor, LEASE_MS, keep};
 use crate::App;
 
 /// Between two looks.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(500);
 /// This many looks in a row must find it too old: a process that was stopped asks the database first when it wakes up.
 const LOOKS: u32 = 2;
 /// Between two tries to ask the database.

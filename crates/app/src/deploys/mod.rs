@@ -17,6 +17,7 @@ mod effects;
 mod expected;
 mod facts;
 mod faults;
+mod forward;
 mod gate;
 mod handed;
 mod held;
@@ -59,6 +60,7 @@ pub use agents::{AgentSession, HEARTBEAT_MS};
 pub use asks::Answer;
 pub use blobs::{Blobs, hash_file};
 pub use deltas::{Delta, Long, Pack, Packed, Part, Plan};
+pub use forward::RollForward;
 pub use listed::Listed;
 pub use log::RunLog;
 pub(crate) use queue::push as queue_push;
@@ -70,6 +72,8 @@ use conductor::{RunHandle, Signal};
 
 /// How often hosts that went away are looked for.
 const SWEEP: Duration = Duration::from_secs(5);
+/// How often deploys whose server is gone are looked for, where another server may be.
+const ORPHANS: Duration = Duration::from_secs(1);
 /// How often artifacts that nobody needs are looked for.
 const PRUNE: Duration = Duration::from_hours(1);
 /// How many changes a slow page may lag behind before it reads the deploy again.
@@ -263,6 +267,14 @@ pub async fn run(app: App, stop: CancellationToken) {
     let queues = tokio::spawn(queue::run(app.clone(), stop.clone()));
     let mut prune_at = tokio::time::interval(PRUNE);
     prune_at.tick().await;
+    let every = |period: Duration| {
+        let mut every = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        every
+    };
+    let mut sweep_at = every(SWEEP);
+    // where no other server can be, only what this one let go is found
+    let mut orphans_at = every(if app.settings.database_url.is_empty() { SWEEP } else { ORPHANS });
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -270,8 +282,8 @@ pub async fn run(app: App, stop: CancellationToken) {
                 Ok((artifacts, blobs)) => tracing::info!(artifacts, blobs, "removed artifacts that nobody needs"),
                 Err(fault) => tracing::warn!(%fault, "old artifacts stay"),
             },
-            () = tokio::time::sleep(SWEEP) => {
-                app.record_gone_hosts().await;
+            _ = sweep_at.tick() => app.record_gone_hosts().await,
+            _ = orphans_at.tick() => {
                 if let Err(fault) = take_over(&app).await {
                     tracing::warn!(%fault, "unfinished deploys could not be looked for");
                 }

@@ -343,10 +343,11 @@ impl App {
         if range.removed_count > 0 {
             warnings.push(format!("This takes out {} that runs now", plural(range.removed_count, "commit")));
         }
-        if range.added_count > u64::from(pipeline.max_commits) {
+        let changes = range.added_count + range.removed_count;
+        if changes > u64::from(pipeline.max_commits) {
             warnings.push(format!(
-                "This ships {}, more than the {} the pipeline file asks for; small deploys are easier to take back",
-                plural(range.added_count, "commit"),
+                "This changes by {}, more than the {} the pipeline file asks for; small deploys are easier to take back",
+                plural(changes, "commit"),
                 pipeline.max_commits
             ));
         }

@@ -39,15 +39,17 @@ impl App {
     /// Starts a deploy. It is refused when another one is running, when somebody else locked the environment, and when the
     /// pipeline file or the hosts make it impossible.
     pub async fn deploy_start(&self, who: &Caller, new: NewDeploy) -> Result<Deploy, Fault> {
-        Box::pin(self.deploy_begin(who, new, None)).await
+        Box::pin(self.deploy_begin(who, new, None, None)).await
     }
 
     /// Begins a deploy that somebody asks for now, or whose turn in the queue has come. The latter takes over from nothing.
+    /// `forward_of` is the deploy over which it goes forward.
     pub(super) async fn deploy_begin(
         &self,
         who: &Caller,
         new: NewDeploy,
         turn: Option<QueuedRow>,
+        forward_of: Option<i64>,
     ) -> Result<Deploy, Fault> {
         who.require(Role::Deployer, Some(&new.service), Some(&new.environment))?;
         let settings = self.service_settings(&new.service).await?;
@@ -126,6 +128,7 @@ impl App {
                 overridden,
                 queued_as: turn.as_ref().map(|turn| turn.id),
                 after_stage: passed.map(|passed| passed.after),
+                forward_of,
                 diff_url,
             },
             run,
@@ -224,6 +227,7 @@ impl App {
                 overridden: None,
                 queued_as: None,
                 after_stage: None,
+                forward_of: None,
                 diff_url,
             },
             run,

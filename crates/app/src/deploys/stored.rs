@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tenfold_deploys::{
     Digest, Pipeline,
-    machine::{Kind, Run, State, StepOutcome},
+    machine::{Host, HostState, Kind, Run, State, StepOutcome},
     pipeline::{Approve, Expectation, Expects},
 };
 use tenfold_judge::Verdict;
@@ -51,6 +51,9 @@ pub(super) struct Asked {
     /// Where it was good before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_stage: Option<AfterStage>,
+    /// The deploy that was taken back, where this one goes forward over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_of: Option<i64>,
     /// Where the forge shows what it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diff_url: Option<String>,
@@ -172,12 +175,14 @@ impl Stored {
                     digest_observed: h.observed.digest().map(|d| d.to_string()),
                     message: h.message.clone(),
                     updated_at: h.updated_at,
+                    away_since: self.away_since(h),
+                    unreachable_at: self.away_since(h).map(|at| at.plus_ms(run.plan.reach_ms)),
                 })
                 .collect(),
             handed_to: self.handed().map(|handed| handed.says()),
             pods: Vec::new(),
-            max_commits_exceeded: run.kind == Kind::Deploy
-                && self.asked.commit_count > u64::from(self.asked.pipeline.max_commits),
+            max_commits_exceeded: self.is_large(),
+            max_commits: self.asked.pipeline.max_commits,
             hold_until: run.hold_until.filter(|_| run.state == State::Canary),
             judged: judged(run).map(Box::new),
             approval: self.approval(),
@@ -188,8 +193,26 @@ impl Stored {
             overridden: self.asked.overridden.clone(),
             queued_as: self.asked.queued_as,
             after_stage: self.asked.after_stage.clone(),
+            forward_of: self.asked.forward_of,
             expects: self.asked.pipeline.expects.as_ref().filter(|_| run.kind == Kind::Deploy).map(expects),
         }
+    }
+
+    /// While the deploy still waits for it.
+    fn away_since(&self, host: &Host) -> Option<Timestamp> {
+        let waits = !self.run.state.is_final()
+            && !matches!(host.state, HostState::Unreachable | HostState::Failed | HostState::RolledBack);
+        host.lost_at.filter(|_| waits)
+    }
+
+    /// More commits come or go than one deploy should carry.
+    pub fn is_large(&self) -> bool {
+        self.run.kind == Kind::Deploy && self.changes() > u64::from(self.asked.pipeline.max_commits)
+    }
+
+    /// Commits that come and those that go, as far as they are kept.
+    pub fn changes(&self) -> u64 {
+        self.asked.commit_count + self.asked.removed.len() as u64
     }
 
     fn approval(&self) -> Option<DeployApproval> {
@@ -232,6 +255,7 @@ pub(super) fn expects(said: &Expects) -> DeployExpects {
         contingency: said.contingency.clone(),
         after_s: said.after_s,
         scored_at: None,
+        replaced_by: None,
     }
 }
 

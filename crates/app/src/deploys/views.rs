@@ -212,6 +212,13 @@ pub struct DeployHost {
     pub message: Option<String>,
     #[schema(value_type = String)]
     pub updated_at: Timestamp,
+    /// Since when its agent (or the cluster) does not answer, and when it counts as unreachable; while the deploy waits for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub away_since: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub unreachable_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -294,6 +301,9 @@ pub struct DeployExpects {
     pub after_s: u32,
     #[schema(value_type = Option<String>)]
     pub scored_at: Option<Timestamp>,
+    /// The deploy that took its place before that; scored, if at all, when that began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -301,7 +311,7 @@ pub struct ExpectedMetric {
     pub query: String,
     /// In words.
     pub says: String,
-    /// `met`, `missed` or `unknown`; absent before it is scored.
+    /// `met`, `missed`, `unknown`, or `replaced` where it did not stand for a minute; absent before it is scored.
     pub outcome: Option<String>,
     pub before: Option<f64>,
     pub after: Option<f64>,
@@ -430,7 +440,10 @@ pub struct Deploy {
     pub handed_to: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pods: Vec<DeployPod>,
+    /// It changes by more commits, those it takes out among them, than `max_commits`.
     pub max_commits_exceeded: bool,
+    /// How many commits one deploy should carry, as the pipeline file says.
+    pub max_commits: u32,
     /// End of the canary's hold, while it lasts.
     #[schema(value_type = Option<String>)]
     pub hold_until: Option<Timestamp>,
@@ -457,6 +470,9 @@ pub struct Deploy {
     /// The stage before, with the deploy that tried the same artifact there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after_stage: Option<AfterStage>,
+    /// The deploy that was taken back, where this one goes forward over it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_of: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expects: Option<DeployExpects>,
 }

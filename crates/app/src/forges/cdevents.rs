@@ -18,14 +18,13 @@ pub(super) async fn rows(app: &App, event: &Event) -> Result<Vec<OutboxRow>, Fau
         return Ok(Vec::new());
     }
     let Some(told) = outgoing(app, event).await? else { return Ok(Vec::new()) };
-    let body = told.cloudevent().to_string();
     let now = app.now();
     let row = |sink: &SinkSettings| OutboxRow {
         forge: format!("{PREFIX}{}", sink.name),
         seq: event.seq,
         // words about one thing stay in their order
         deploy: event.subject.deploy.unwrap_or(0).max(0) - event.subject.incident.unwrap_or(0).max(0),
-        body: body.clone(),
+        body: told.cloudevent(sink.spec).to_string(),
         attempts: 0,
         created_at: now,
         next_at: now,
@@ -49,8 +48,20 @@ async fn outgoing(app: &App, event: &Event) -> Result<Option<Outgoing>, Fault> {
     };
     let kind = event.kind.as_str();
     if let Some(number) = subject.deploy {
+        let outcome = outcome_of(kind);
         let wanted = matches!(kind, "deploy.built" | "deploy.staged" | "deploy.succeeded" | "deploy.rolled_back");
-        let Some(shipped) = (if wanted { app.deploy_shipped(number).await? } else { None }) else { return Ok(None) };
+        let Some(shipped) = (if wanted || outcome.is_some() { app.deploy_shipped(number).await? } else { None }) else {
+            return Ok(None);
+        };
+        if let Some(outcome) = outcome {
+            // that a rollback goes back is what it is for
+            let ended = !(shipped.is_rollback && kind == "deploy.rolling_back");
+            let content = json!({
+                "pipelineName": format!("{} to {}", shipped.service, shipped.environment),
+                "uri": app.settings.link(&format!("/deploys/{number}")), "outcome": outcome, "errors": event.text,
+            });
+            return Ok(if ended { make(Word::PipelineRunFinished, format!("deploy-{number}"), content) } else { None });
+        }
         let artifact = artifact_id(&shipped.service, &shipped.sha);
         // where it went back to; without one nothing runs any more
         let before = shipped.from.as_ref().map(|sha| artifact_id(&shipped.service, sha));
@@ -94,6 +105,16 @@ async fn outgoing(app: &App, event: &Event) -> Result<Option<Outgoing>, Fault> {
     Ok(subject.environment.clone().and_then(|name| make(word, name.clone(), json!({"name": name}))))
 }
 
+/// How a deploy that did not succeed ended. One that goes back has failed by that; what runs then is told when it is back.
+fn outcome_of(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "deploy.failed" | "deploy.rolling_back" => "failure",
+        "deploy.cancelled" => "cancel",
+        "deploy.interrupted" => "error",
+        _ => return None,
+    })
+}
+
 /// Where a row of the queue goes; `None` for a sink that is not in the settings any more.
 pub(super) fn account(app: &App, row: &OutboxRow) -> Option<SinkAccount> {
     let name = row.forge.strip_prefix(PREFIX)?;
@@ -118,7 +139,8 @@ impl App {
         })?;
         // both are free text, so a byte that neither may hold stands between them
         let digest = blake3::hash(format!("{}\0{}", event.source, event.id).as_bytes()).to_hex().to_string();
-        let draft = draft(who, &event);
+        let ours = self.is_of_ours(&event).await;
+        let draft = draft(who, &event, ours);
         let fresh = self
             .transact(move |t| {
                 let now = t.now();
@@ -136,7 +158,16 @@ impl App {
     }
 }
 
-fn draft(who: &Caller, event: &Incoming) -> EventDraft {
+impl App {
+    /// It is about a service of here in an environment that it is deployed to, and not what we told ourselves.
+    async fn is_of_ours(&self, event: &Incoming) -> bool {
+        let (Some(service), Some(environment)) = (&event.service, &event.environment) else { return false };
+        event.source != self.settings.link("/")
+            && self.service(service).await.is_ok_and(|known| known.environments.contains(environment))
+    }
+}
+
+fn draft(who: &Caller, event: &Incoming, ours: bool) -> EventDraft {
     let words = event.kind.replace('.', " ");
     let place = event.environment.as_ref().map_or_else(String::new, |e| format!(" in {e}"));
     let text = format!("{} says {words}: {}{place}", event.source, event.subject);
@@ -145,7 +176,7 @@ fn draft(who: &Caller, event: &Incoming) -> EventDraft {
         .severity(if bad { Severity::Warning } else { Severity::Info })
         .data(serde_json::json!({
             "id": event.id, "source": event.source, "version": event.version, "subject": event.subject,
-            "content": event.content,
+            "content": event.content, "ours": ours,
         }));
     // names that could not be ours stay in the data
     let ours = |name: &&String| crate::people::check_name("service", name).is_ok();

@@ -32,8 +32,12 @@ const LEASE: &str = "forges";
 const LEASE_MS: i64 = 30_000;
 /// Webhooks read at a time.
 const READ_MAX: usize = 16;
-/// Deliveries are remembered this long: longer than any sender repeats them.
-const REMEMBERED_MS: i64 = 30 * 86_400_000;
+/// Deliveries are remembered this long. No sender repeats one after so long, but whoever has caught one may: the signatures of
+/// GitHub and Gitea say no time, so memory is all there is against it.
+const REMEMBERED_MS: i64 = 2 * 365 * 86_400_000;
+/// So many are remembered of each sender, some 300 bytes each, and in any case those of the last month.
+const REMEMBERED_MAX: u32 = 200_000;
+const REMEMBERED_MS_MIN: i64 = 30 * 86_400_000;
 const PRUNE: Duration = Duration::from_hours(1);
 
 pub struct State {
@@ -158,8 +162,13 @@ pub async fn look(app: &App) -> Result<(), Fault> {
 }
 
 async fn prune(app: &App) {
-    let before = app.now().plus_ms(-REMEMBERED_MS);
-    let pruned = app.housekeeping(move |t| Ok(store::deliveries_prune(t.tx(), before)?)).await;
+    let (before, surplus_before) = (app.now().plus_ms(-REMEMBERED_MS), app.now().plus_ms(-REMEMBERED_MS_MIN));
+    let pruned = app
+        .housekeeping(move |t| {
+            store::deliveries_prune(t.tx(), before)?;
+            Ok(store::deliveries_surplus(t.tx(), REMEMBERED_MAX, surplus_before)?)
+        })
+        .await;
     if let Err(fault) = pruned {
         tracing::warn!(%fault, "old deliveries stay");
     }

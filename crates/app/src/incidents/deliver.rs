@@ -25,7 +25,7 @@ use crate::{
 pub(super) const PARALLEL_MAX: usize = 32;
 pub(super) const BATCH: i64 = 64;
 /// A receiver that does not answer is given up for this attempt.
-pub(super) const SEND_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+pub(crate) const SEND_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 /// Waits after a failed attempt: 5 s, doubled each time, up to 5 min.
 const BACKOFF_FIRST_MS: i64 = 5_000;
 const BACKOFF_MAX_MS: i64 = 300_000;
@@ -204,7 +204,7 @@ fn late(t: &mut Txn<'_>, delivery: &mut store::DeliveryRow) -> Result<(), Fault>
 }
 
 /// How long to wait after a failed try: what the receiver asks, or 5 s, doubled each time.
-pub(super) fn backoff_ms(tries: i64, error: &NotifyError) -> i64 {
+pub(crate) fn backoff_ms(tries: i64, error: &NotifyError) -> i64 {
     let doublings = u32::try_from(tries - 1).unwrap_or(0).min(16);
     let backoff = BACKOFF_FIRST_MS.saturating_mul(1 << doublings).min(BACKOFF_MAX_MS);
     error.retry_after_ms.map_or(backoff, |asked| asked.clamp(1_000, RETRY_AFTER_MS_MAX))

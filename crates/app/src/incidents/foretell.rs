@@ -4,12 +4,13 @@
 use serde::Serialize;
 use tenfold_oncall::{DELAY_MS_MIN, Effect, Escalation, Input, Progress, step};
 use tenfold_store::{Tx, incidents as store};
-use tenfold_types::{Fault, Timestamp};
+use tenfold_types::{Fault, Labels, Timestamp};
 use utoipa::ToSchema;
 
 use super::{
     escalate::Channels,
-    open::{escalation_next, key_of, ring_anew},
+    keys::{About, other_policy},
+    open::{escalation_next, ring_anew},
     reasons::{Known, PageReason, of_step},
     reopen::{ended_lately, resumed},
     stored::{Incident, State},
@@ -26,12 +27,29 @@ pub(crate) struct Told {
     pub environment: Option<String>,
     pub group: String,
     pub rule: String,
+    pub labels: Labels,
+    /// The labels of its group, where somebody put a routing.
+    pub grouped: Option<Labels>,
     pub critical: bool,
-    /// That the route names.
+    /// That the receiver names.
     pub policy: Option<String>,
     pub at: Timestamp,
     /// The incident that it has already.
     pub has: Option<i64>,
+}
+
+impl Told {
+    fn about(&self) -> About<'_> {
+        About {
+            service: self.service.as_deref(),
+            environment: self.environment.as_deref(),
+            group: &self.group,
+            rule: &self.rule,
+            labels: &self.labels,
+            grouped: self.grouped.as_ref(),
+            policy: self.policy.as_deref(),
+        }
+    }
 }
 
 /// The incident of an alert, and its pages if nobody acknowledges.
@@ -88,7 +106,7 @@ struct Beginning {
 
 fn begin(tx: &mut dyn Tx, told: &Told, window_ms: i64) -> Result<Beginning, Fault> {
     let (service, environment) = (told.service.as_deref(), told.environment.as_deref());
-    let key = key_of(service, environment, &told.group, &told.rule);
+    let key = told.about().key(tx)?;
     let existing = match told.has {
         Some(number) => Some(("has", Incident::get(tx, number)?)),
         None => match store::open_by_key(tx, &key)? {
@@ -193,6 +211,15 @@ fn play(
 }
 
 impl App {
+    /// The policy that a receiver names, where that is another than the service's own; else empty.
+    pub(crate) async fn policy_apart(&self, policy: Option<String>, service: Option<String>) -> Result<String, Fault> {
+        if policy.is_none() {
+            return Ok(String::new());
+        }
+        let policy = self.read(move |tx| other_policy(tx, policy.as_deref(), service.as_deref())).await?;
+        Ok(policy.unwrap_or_default())
+    }
+
     /// The incident of an alert that is told of, with its pages until an instant.
     pub(crate) async fn incident_foretell(&self, told: Told, until: Timestamp) -> Result<ForetoldIncident, Fault> {
         let (channels, window_ms) = (Channels::of(self), self.settings.alerts.reopen_window_ms);

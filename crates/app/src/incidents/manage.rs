@@ -226,7 +226,7 @@ impl App {
                     .into_iter()
                     .flatten()
                     .map(|r| r.fingerprint)
-                    .collect::<Vec<_>>())
+                    .collect::<std::collections::BTreeSet<_>>())
             })
             .await?;
         let all = self.alerts_list(None).await?;

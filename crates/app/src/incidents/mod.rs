@@ -11,6 +11,7 @@ mod deliver;
 mod drill;
 mod escalate;
 mod foretell;
+mod keys;
 mod manage;
 mod message;
 mod open;
@@ -43,10 +44,12 @@ pub use reasons::PageReason;
 pub use story::TimelineEventView;
 pub use views::{AttemptView, EscalationView, IncidentView, NewsView, PageView, PlannedView};
 
+pub(crate) use deliver::{SEND_TIMEOUT, backoff_ms};
 pub(crate) use foretell::Told;
-pub(crate) use open::{GuardIncident, alert_ended, join, number_for, open_by_guard};
+pub(crate) use keys::{About, other_policy};
+pub(crate) use open::{GuardIncident, Joining, alert_ended, join, number_for, open_by_guard};
 pub(crate) use paged::paged_since;
-pub(crate) use stored::acknowledged_by;
+pub(crate) use stored::{acknowledged_by, is_over, person};
 pub(crate) use test_page::{Reach, last_test};
 
 /// How often escalations and deliveries are looked at when nothing wakes the loop.

@@ -3,19 +3,19 @@
 
 use serde_json::json;
 use tenfold_oncall::{Answer, Escalation, Input, Policy, Progress, step};
-use tenfold_store::{Tx, alerts::AlertRow, counters, deploys, events, events::EventQuery, incidents as store};
+use tenfold_store::{Tx, alerts::AlertRow, counters, events, events::EventQuery, incidents as store};
 use tenfold_types::{Actor, ActorKind, EventDraft, Fault, Severity, Source, Timestamp};
 
 use super::{
     drill,
+    keys::{About, policy_for},
     owed::{owe, owe_grown},
     reopen::{ended_lately, reopen},
     stored::{Body, Incident, State, person, word},
 };
 use crate::{
     Txn,
-    alerts::{SuspectView, UpdateKind},
-    oncall,
+    alerts::{self, SuspectView, UpdateKind},
 };
 
 /// The incident an alert goes to; one that is resolved is opened again.
@@ -27,27 +27,13 @@ pub(crate) struct Joining {
     existing: Option<Incident>,
 }
 
-/// The policy that is used when the service names none and there is none of the service's name.
-const FALLBACK_POLICY: &str = "default";
 /// Events of deploys looked through for the deployer.
 const DEPLOY_EVENTS_MAX: usize = 500;
 
-fn key(row: &AlertRow) -> String {
-    key_of(row.service.as_deref(), row.environment.as_deref(), &row.rule_group, &row.rule)
-}
-
-/// What an open incident is found by.
-pub(super) fn key_of(service: Option<&str>, environment: Option<&str>, group: &str, rule: &str) -> String {
-    match service {
-        Some(service) => format!("{service}/{}", environment.unwrap_or("")),
-        None => format!("rule:{group}/{rule}"),
-    }
-}
-
-/// The open incident of the alert's service and environment, or one that ended less than `reopen_ms` ago, or the number
-/// of the one to be opened.
-pub(crate) fn number_for(t: &mut Txn<'_>, row: &AlertRow, reopen_ms: i64) -> Result<Joining, Fault> {
-    let (now, key) = (t.now(), key(row));
+/// The open incident of what the alert is about, or one that ended less than `reopen_ms` ago, or the number of the one to be
+/// opened.
+pub(crate) fn number_for(t: &mut Txn<'_>, about: About<'_>, reopen_ms: i64) -> Result<Joining, Fault> {
+    let (now, key) = (t.now(), about.key(t.tx())?);
     let existing = match store::open_by_key(t.tx(), &key)? {
         Some(open) => Some(Incident::read(&open)?),
         None => ended_lately(t.tx(), &key, now, reopen_ms)?,
@@ -78,7 +64,7 @@ pub(crate) fn join(
         if incident.body.suspects.is_empty() {
             incident.body.suspects = suspects.to_vec();
         }
-        let known = store::members(t.tx(), joining.number)?.iter().any(|m| m.fingerprint == row.fingerprint);
+        let known = store::is_member(t.tx(), joining.number, &row.fingerprint)?;
         let again = incident.state == State::Resolved;
         if again {
             reopen(t, &mut incident, &joining.key, &row.fingerprint, title)?;
@@ -342,38 +328,20 @@ fn last_deployer(
     Ok(None)
 }
 
-/// The route's policy, else the service's, else the one of the service's name, else `default`.
-fn policy_for(
-    tx: &mut dyn Tx,
-    of_route: Option<&str>,
-    service: Option<&str>,
-) -> Result<Option<tenfold_oncall::Policy>, Fault> {
-    let mut names: Vec<String> = of_route.map(str::to_owned).into_iter().collect();
-    if let Some(service) = service {
-        let body = deploys::service_get(tx, service)?;
-        let settings = body.and_then(|b| serde_json::from_str::<serde_json::Value>(&b).ok());
-        names.extend(settings.and_then(|s| s["policy"].as_str().map(str::to_owned)));
-        names.push(service.to_owned());
+/// An alert has ended, in each incident that it has. When the data says so of every alert of an open incident, the incident
+/// is resolved with it. An alert that merely expired leaves that to people.
+pub(crate) fn alert_ended(t: &mut Txn<'_>, row: &AlertRow, how: &str) -> Result<(), Fault> {
+    for number in alerts::incidents_of(row)? {
+        ended_in(t, number, row, how)?;
     }
-    names.push(FALLBACK_POLICY.to_owned());
-    for name in names {
-        if let Some(policy) = oncall::policy(tx, &name)? {
-            return Ok(Some(policy));
-        }
-    }
-    Ok(None)
+    Ok(())
 }
 
-/// An alert has ended. When the data says so of every alert of an open incident, the incident is resolved with it. An
-/// alert that merely expired leaves that to people.
-pub(crate) fn alert_ended(t: &mut Txn<'_>, row: &AlertRow, how: &str) -> Result<(), Fault> {
-    let Some(number) = row.incident else { return Ok(()) };
+fn ended_in(t: &mut Txn<'_>, number: i64, row: &AlertRow, how: &str) -> Result<(), Fault> {
     let now = t.now();
     store::member_ended(t.tx(), number, &row.fingerprint, how)?;
     let incident = Incident::get(t.tx(), number)?;
-    let members = store::members(t.tx(), number)?;
-    let all_over = members.iter().all(|m| m.ended.as_deref() == Some("resolved"));
-    if incident.state == State::Resolved || !all_over {
+    if incident.state == State::Resolved || !store::all_resolved(t.tx(), number)? {
         return Ok(());
     }
     if let Some(key) = &incident.open_key {

@@ -133,8 +133,14 @@ pub(crate) fn acknowledged_by(tx: &mut dyn Tx, number: i64) -> Result<Option<Str
     Ok(Incident::read(&row)?.body.acknowledged_by_name)
 }
 
+/// Whether an incident is over.
+pub(crate) fn is_over(tx: &mut dyn Tx, number: i64) -> Result<bool, Fault> {
+    let Some(row) = store::get(tx, number)? else { return Ok(true) };
+    Ok(Incident::read(&row)?.state == State::Resolved)
+}
+
 /// A person who can be paged; `None` when there is no such account or it is disabled.
-pub(super) fn person(tx: &mut dyn Tx, login: &str) -> Result<Option<Person>, Fault> {
+pub(crate) fn person(tx: &mut dyn Tx, login: &str) -> Result<Option<Person>, Fault> {
     let Some(row) = people::person_get(tx, login)?.filter(|p| p.disabled_at.is_none()) else { return Ok(None) };
     let person = serde_json::from_str(&row.body)
         .map_err(|e| Fault::internal(format!("the profile of `{login}` cannot be read: {e}")))?;

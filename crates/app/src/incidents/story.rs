@@ -75,6 +75,7 @@ fn told(event: &Event) -> bool {
             | "page.queued"
             | "page.updated"
             | "alert.cleared"
+            | "alert.turned"
     )
 }
 

@@ -10,7 +10,11 @@ use super::{
     stored::{person, word},
     views::{PageView, page_view},
 };
-use crate::{App, Caller, Role, alerts::Channel, people::Person};
+use crate::{
+    App, Caller, Role,
+    alerts::Channel,
+    people::{Person, planned},
+};
 
 /// How people are reached on this server.
 pub(crate) struct Reach(Channels);
@@ -19,6 +23,15 @@ impl Reach {
     /// The channels that are set up and for which somebody has an address.
     pub(crate) fn ways(&self, person: &Person) -> Vec<Channel> {
         self.0.for_person(person).into_iter().map(|(channel, _)| channel).collect()
+    }
+
+    /// The same with their addresses, in the order of the person's own rules for what is not critical.
+    pub(crate) fn planned(&self, person: &Person) -> Vec<(Channel, String)> {
+        let mut ways = self.0.for_person(person);
+        let first = planned(person.contact.rules.as_ref(), false, ways.clone());
+        let place = |channel: Channel| first.iter().position(|way| way.channel == channel).unwrap_or(usize::MAX);
+        ways.sort_by_key(|(channel, _)| place(*channel));
+        ways
     }
 }
 

@@ -71,6 +71,8 @@ impl App {
     pub async fn markers(&self, query: MarkerQuery) -> Result<Vec<Marker>, Fault> {
         let kinds = [
             "deploy.",
+            "cdevents.service.",
+            "change.told",
             "flag.switched",
             "flag.changed",
             "flag.rollout",
@@ -136,7 +138,7 @@ fn project(events: &[Event], now: Timestamp) -> Vec<Marker> {
         let rollback = event.data.get("kind").and_then(|k| k.as_str()) == Some("rollback")
             || event.data.get("reverts").is_some_and(|r| !r.is_null());
         match event.kind.as_str() {
-            "deploy.canary_started" => {
+            "deploy.canary_started" | "deploy.unheld" => {
                 canaries.insert(deploy, markers.len());
                 markers.push(marker(MarkerKind::Canary, Some(now)));
             }
@@ -171,7 +173,14 @@ fn project(events: &[Event], now: Timestamp) -> Vec<Marker> {
                     _ => {}
                 }
             }
-            "note.doing" => markers.push(marker(MarkerKind::Note, None)),
+            "note.doing" | "change.told" => markers.push(marker(MarkerKind::Note, None)),
+            // What another tool put there, of a service that is deployed here.
+            "cdevents.service.deployed" | "cdevents.service.upgraded" if event.data["ours"] == true => {
+                markers.push(marker(MarkerKind::Deploy, None));
+            }
+            "cdevents.service.rolledback" if event.data["ours"] == true => {
+                markers.push(marker(MarkerKind::Rollback, None));
+            }
             kind if kind.starts_with("flag.") => markers.push(marker(MarkerKind::Flip, None)),
             _ => {}
         }
@@ -181,7 +190,7 @@ fn project(events: &[Event], now: Timestamp) -> Vec<Marker> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use tenfold_types::{Actor, EventId, Severity, Source, Subject, Visibility};
 
     use super::*;
@@ -193,7 +202,7 @@ pub(super) mod tests {
         }
     }
 
-    pub(in crate::metrics) fn event(seq: i64, kind: &str, deploy: Option<i64>, data: serde_json::Value) -> Event {
+    pub(crate) fn event(seq: i64, kind: &str, deploy: Option<i64>, data: serde_json::Value) -> Event {
         Event {
             seq,
             id: EventId::new(Timestamp(seq), &Zero),
@@ -213,6 +222,20 @@ pub(super) mod tests {
             prev_hash: String::new(),
             hash: String::new(),
         }
+    }
+
+    #[test]
+    fn what_another_tool_deploys_is_a_mark_where_the_service_is_ours() {
+        let (ours, theirs) = (serde_json::json!({"ours": true}), serde_json::json!({"ours": false}));
+        let events = [
+            event(1, "cdevents.service.deployed", None, ours.clone()),
+            event(2, "cdevents.service.upgraded", None, theirs),
+            event(3, "cdevents.service.rolledback", None, ours.clone()),
+            event(4, "cdevents.service.removed", None, ours),
+            event(5, "cdevents.service.deployed", None, serde_json::Value::Null),
+        ];
+        let shown: Vec<_> = project(&events, Timestamp(99_000)).into_iter().map(|m| (m.seq, m.kind)).collect();
+        assert_eq!(shown, [(1, MarkerKind::Deploy), (3, MarkerKind::Rollback)]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Samples are not events; only what people change (dashboards) is recorded.
 
 mod admin;
+mod arrived;
 mod burst;
 mod conventions;
 mod damage;
@@ -19,7 +20,7 @@ mod ingest_page;
 #[cfg(test)]
 mod limits_tests;
 mod live;
-mod markers;
+pub(crate) mod markers;
 mod memory;
 #[cfg(test)]
 mod old_time;
@@ -31,6 +32,7 @@ mod pushed;
 mod query;
 mod remote;
 mod scrape;
+mod small;
 mod statsd;
 mod store_view;
 mod targets;
@@ -103,6 +105,8 @@ pub struct State {
     dialect: tenfold_promql::Dialect,
     /// Places for queries.
     queries: tokio::sync::Semaphore,
+    /// Metrics that rules wait for.
+    pub(crate) arrived: arrived::Arrived,
     /// What each may take.
     query_limits: crate::settings::QueryLimits,
     /// Queries that pages follow.
@@ -161,6 +165,7 @@ impl State {
             trouble: Mutex::default(),
             dialect: tenfold_promql::Dialect { experimental: settings.metrics.experimental_promql },
             queries: tokio::sync::Semaphore::new(settings.metrics.query.concurrency_max),
+            arrived: arrived::Arrived::default(),
             query_limits: settings.metrics.query.clone(),
             live: live::Live::default(),
             sources: push::Sources::default(),
@@ -180,6 +185,13 @@ impl State {
 
     /// Takes samples in. Refused ones are counted by reason in `tenfold_samples_rejected_total`.
     pub fn append(&self, samples: &[Sample]) -> Result<AppendReport, Fault> {
+        let report = self.append_of_rules(samples)?;
+        self.arrived.note(samples.iter().filter_map(|s| s.labels.metric_name()));
+        Ok(report)
+    }
+
+    /// What rules themselves bring: no rule is asked because of it, for that would never end.
+    pub(crate) fn append_of_rules(&self, samples: &[Sample]) -> Result<AppendReport, Fault> {
         let report = self.counted(self.tsdb.append(samples))?;
         if self.forwarder.get().is_some() {
             self.forward(&series_of(samples).iter().map(OneSample::write).collect::<Vec<_>>());

@@ -96,6 +96,8 @@ impl App {
             own.set("tenfold_remote_write_dropped_samples_total", &of, receiver.dropped as f64);
         }
         own.set("tenfold_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+        // Karma asks here with whom it speaks.
+        own.set("alertmanager_build_info", &[("version", crate::alerts::ALERTMANAGER_VERSION)], 1.0);
     }
 
     /// The server's own metrics in the Prometheus text format.

@@ -1,6 +1,7 @@
 //! PromQL over the store, with limits and a deadline.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tenfold_promql::{
 use tenfold_tsdb::{CoarseSeries, SeriesChunks, Tsdb, TsdbError};
 use tenfold_types::{ErrorCode, Fault, HistogramPoint, Labels, Matcher, Point, Timestamp};
 
+use super::small::{Extent, is_small};
 use crate::App;
 
 /// Threads one query may read series with, when nobody else asks.
@@ -37,11 +39,20 @@ pub struct How {
     pub rows_max_ms: i64,
     /// A shorter time than the settings allow.
     pub timeout_ms: Option<u64>,
+    /// How far back the newest sample of a series still counts, where that is not five minutes.
+    pub lookback_ms: Option<i64>,
+}
+
+impl How {
+    /// The query as it is asked for.
+    fn of<'q>(&self, query: &Query<'q>) -> Query<'q> {
+        Query { lookback_ms: self.lookback_ms.unwrap_or(query.lookback_ms), ..*query }
+    }
 }
 
 impl Default for How {
     fn default() -> Self {
-        Self { explain: false, rows_max_ms: i64::MAX, timeout_ms: None }
+        Self { explain: false, rows_max_ms: i64::MAX, timeout_ms: None, lookback_ms: None }
     }
 }
 
@@ -219,7 +230,37 @@ impl super::State {
         means: Means,
         run: impl FnOnce(&Query<'_>, &tenfold_promql::ast::Expr) -> Result<Output, QueryError>,
     ) -> Result<Output, Fault> {
-        let parsed = tenfold_promql::parse_as(expr, self.dialect).map_err(|e| query_fault(&e, expr))?;
+        let parsed = self.parse_query(expr)?;
+        self.evaluate_parsed((&parsed, expr), interrupt, means, run)
+    }
+
+    pub(crate) fn parse_query(&self, expr: &str) -> Result<tenfold_promql::ast::Expr, Fault> {
+        tenfold_promql::parse_as(expr, self.dialect).map_err(|e| query_fault(&e, expr))
+    }
+
+    /// Evaluates at one instant what was parsed before, on this thread and on as many others as the processors have left
+    /// when so many such queries run.
+    pub(crate) fn query_parsed(
+        &self,
+        query: (&tenfold_promql::ast::Expr, &str),
+        at: Timestamp,
+        interrupt: &Interrupt,
+        at_once: usize,
+    ) -> Result<tenfold_promql::Value, Fault> {
+        let threads = (processors() / at_once).max(1);
+        let means = Means { threads, rows_max_ms: i64::MAX, explain: false, shared: true };
+        let run =
+            |query: &Query<'_>, parsed: &tenfold_promql::ast::Expr| tenfold_promql::instant(query, parsed, at.millis());
+        self.evaluate_parsed(query, interrupt, means, run).map(|output| output.value)
+    }
+
+    fn evaluate_parsed(
+        &self,
+        (parsed, expr): (&tenfold_promql::ast::Expr, &str),
+        interrupt: &Interrupt,
+        means: Means,
+        run: impl FnOnce(&Query<'_>, &tenfold_promql::ast::Expr) -> Result<Output, QueryError>,
+    ) -> Result<Output, Fault> {
         let limits = super::memory::query_limits(self.query_limits.limits(), means.shared);
         let source = Source(self.tsdb.clone());
         let threads = Scoped(means.threads);
@@ -231,7 +272,12 @@ impl super::State {
             clock: means.explain.then_some(&clock),
             ..Query::new(&source, &limits, interrupt)
         };
-        run(&query, &parsed).map_err(|e| query_fault(&e, expr))
+        run(&query, parsed).map_err(|e| query_fault(&e, expr))
+    }
+
+    /// Whether a cluster answers queries, and not this process.
+    pub(crate) fn is_asked_elsewhere(&self) -> bool {
+        self.is_remote
     }
 
     /// Hands the samples of each matching series to `each`, in the order of the labels, until it wants no more.
@@ -298,6 +344,11 @@ impl super::State {
         self.tsdb.stats().series
     }
 
+    /// The syntax tree of a query, in Prometheus' shape.
+    pub fn syntax_tree(&self, expr: &str) -> Result<serde_json::Value, Fault> {
+        Ok(self.parse_query(expr)?.tree())
+    }
+
     /// A query as Prometheus writes it.
     pub fn format_query(&self, expr: &str) -> Result<String, Fault> {
         let parsed = tenfold_promql::parse_as(expr, self.dialect).map_err(|e| query_fault(&e, expr))?;
@@ -331,7 +382,10 @@ impl App {
                 return Ok(told);
             }
         }
-        self.bounded(expr, how, move |query, parsed| tenfold_promql::instant(query, parsed, at.millis())).await
+        let run = move |query: &Query<'_>, parsed: &tenfold_promql::ast::Expr| {
+            tenfold_promql::instant(&how.of(query), parsed, at.millis())
+        };
+        self.bounded(expr, how, Extent::INSTANT, run).await
     }
 
     /// Series and numbers of an instant query now; a scalar is a series without labels. What is no number is an error,
@@ -372,9 +426,9 @@ impl App {
             }
         }
         let run = move |query: &Query<'_>, parsed: &tenfold_promql::ast::Expr| {
-            tenfold_promql::range(query, parsed, start.millis(), end.millis(), step_ms)
+            tenfold_promql::range(&how.of(query), parsed, start.millis(), end.millis(), step_ms)
         };
-        self.bounded(expr, how, run).await
+        self.bounded(expr, how, Extent::of(start.millis(), end.millis(), step_ms), run).await
     }
 
     /// A place among the queries that run at a time.
@@ -400,6 +454,7 @@ impl App {
         &self,
         expr: &str,
         how: How,
+        extent: Extent,
         run: impl FnOnce(&Query<'_>, &tenfold_promql::ast::Expr) -> Result<Output, QueryError> + Send + 'static,
     ) -> Result<Told, Fault> {
         /// Ends the query when its asker is no longer there.
@@ -417,21 +472,28 @@ impl App {
         let queued = asked.elapsed();
         // Queries share the processors, so that many at once do not multiply the threads.
         let running = limits.concurrency_max.saturating_sub(self.metrics.queries.available_permits()).max(1);
-        let threads = (processors() / running).max(1);
+        let small = is_small(&self.metrics, expr, how, extent);
+        let threads = if small { 1 } else { (processors() / running).max(1) };
         let means = Means { threads, rows_max_ms: how.rows_max_ms, explain: how.explain, shared: true };
         let interrupt = Arc::new(Interrupt::default());
         let guard = Cancel(interrupt.clone());
-        let (app, expr, seen) = (self.clone(), expr.to_owned(), interrupt.clone());
-        let mut work = tokio::task::spawn_blocking(move || app.metrics.evaluate(&expr, &seen, means, run));
-        let result = tokio::select! {
-            result = &mut work => result,
-            () = tokio::time::sleep_until(deadline) => {
-                interrupt.time_out(allowed_ms);
-                work.await
-            }
+        let result = if small {
+            let here = AssertUnwindSafe(|| self.metrics.evaluate(expr, &interrupt, means, run));
+            tokio::task::block_in_place(|| catch_unwind(here)).ok()
+        } else {
+            let (app, expr, seen) = (self.clone(), expr.to_owned(), interrupt.clone());
+            let mut work = tokio::task::spawn_blocking(move || app.metrics.evaluate(&expr, &seen, means, run));
+            let result = tokio::select! {
+                result = &mut work => result,
+                () = tokio::time::sleep_until(deadline) => {
+                    interrupt.time_out(allowed_ms);
+                    work.await
+                }
+            };
+            result.ok()
         };
         drop(guard);
-        let answer = result.map_err(|_| Fault::internal("the query ended in a panic"))??;
+        let answer = result.ok_or_else(|| Fault::internal("the query ended in a panic"))??;
         let ms = |duration: Duration| duration.as_secs_f64() * 1000.0;
         Ok(Told {
             answer,

@@ -106,6 +106,7 @@ impl State {
     fn write_all(&self, writes: &[Write]) -> Result<(), Fault> {
         with_series(writes, |series| {
             self.counted(self.tsdb.write(series))?;
+            self.arrived.note(super::arrived::names(series));
             self.forward(series);
             Ok(())
         })

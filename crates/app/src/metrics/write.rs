@@ -61,6 +61,9 @@ impl State {
         let exemplars = writes.iter().all(|w| w.points.is_empty() && w.histograms.is_empty());
         let report = self.tsdb.write(writes);
         let report = if exemplars { self.in_store(report)? } else { self.counted(report)? };
+        if !exemplars {
+            self.arrived.note(super::arrived::names(writes));
+        }
         for rejected in report.rejected {
             refuse(refused, rejected.reason.name(), rejected.count, || rejected.example);
         }

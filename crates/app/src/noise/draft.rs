@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use tenfold_alerting::{AlertRule, Evaluated, Fire, Present, Rule, fires, parse_rules};
+use tenfold_alerting::{AlertRule, Evaluated, Fire, Present, Rule, RuleEdit, edit_rule, fires, line_diff, parse_rules};
 use tenfold_promql::{
     Value,
     ast::{BinaryOp, ComparisonOp, Expr, Kind},
@@ -14,7 +14,11 @@ use tenfold_types::{Fault, Labels, Timestamp, format_duration_ms};
 use utoipa::ToSchema;
 
 use super::{DRAFTS_MAX, NoiseAsk};
-use crate::{App, Caller, Role, alerts::UNKNOWN_KEEP_MS, metrics::How};
+use crate::{
+    App, Caller, Role,
+    alerts::{UNKNOWN_KEEP_MS, rule_file_version},
+    metrics::How,
+};
 
 /// Evaluations of one look back; over a longer time they are further apart.
 const EVALUATIONS_MAX: i64 = 10_000;
@@ -51,12 +55,17 @@ pub struct DraftView {
     pub fires: usize,
     /// Numbers of incidents in which something was done and of which it would not have told.
     pub missed: Vec<i64>,
+    /// The change as lines of the rule file; empty for the rule as it is, and where it is written in a way that only a person
+    /// can change.
+    pub diff: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct RuleDrafts {
     pub rule: String,
     pub file: String,
+    /// Of the rule file that the drafts are made of.
+    pub version: String,
     #[schema(value_type = String)]
     pub from: Timestamp,
     #[schema(value_type = String)]
@@ -68,8 +77,49 @@ pub struct RuleDrafts {
     pub drafts: Vec<DraftView>,
 }
 
+/// A rule and the file that it stands in.
+#[derive(Debug, Clone)]
+pub(super) struct RuleFound {
+    pub file: String,
+    /// The text of the file.
+    pub text: String,
+    pub rule: AlertRule,
+    interval_ms: i64,
+}
+
+/// A change that is drafted.
+#[derive(Debug, Clone)]
+pub(super) struct Proposal {
+    /// Such as `for: 10m`.
+    pub change: String,
+    pub edit: RuleEdit,
+    /// Of a changed comparison.
+    threshold: Option<f64>,
+}
+
+/// What is tried of a rule.
+pub(super) fn proposals(rule: &AlertRule, comparison: Option<&Comparison>) -> Vec<Proposal> {
+    let longer: Vec<i64> = if rule.for_ms == 0 { FOR_MS.to_vec() } else { [2, 3, 5].map(|n| rule.for_ms * n).to_vec() };
+    let longer = longer.into_iter().filter(|ms| *ms <= FOR_MS_MAX);
+    let mut out: Vec<Proposal> = longer
+        .map(|for_ms| Proposal {
+            change: format!("for: {}", format_duration_ms(for_ms)),
+            edit: RuleEdit::For(for_ms),
+            threshold: None,
+        })
+        .collect();
+    if let Some(c) = comparison.filter(|c| c.threshold != 0.0) {
+        out.extend(THRESHOLDS.map(|factor| {
+            let threshold = c.farther(factor);
+            let expr = c.text(threshold);
+            Proposal { change: format!("expr: {expr}"), edit: RuleEdit::Expr(expr), threshold: Some(threshold) }
+        }));
+    }
+    out
+}
+
 /// `lhs > 5`, taken apart.
-struct Comparison {
+pub(super) struct Comparison {
     lhs: String,
     op: ComparisonOp,
     threshold: f64,
@@ -84,7 +134,7 @@ fn number(expr: &Expr) -> Option<f64> {
     }
 }
 
-fn comparison(expr: &Expr) -> Option<Comparison> {
+pub(super) fn comparison(expr: &Expr) -> Option<Comparison> {
     match &expr.kind {
         Kind::Paren(inner) => comparison(inner),
         Kind::Binary { op: BinaryOp::Comparison(op), bool_modifier: false, lhs, rhs, .. } => {
@@ -158,7 +208,9 @@ impl App {
             Fault::unavailable(format!("{DRAFTS_MAX} rules are tried on the past at this moment"))
                 .advice("try again in a while")
         })?;
-        let (file, rule, interval_ms) = self.rule_named(&ask.rule, ask.file.as_deref()).await?;
+        let found = self.rule_named(&ask.rule, ask.file.as_deref()).await?;
+        let RuleFound { file, text, rule, interval_ms } = found;
+        let version = rule_file_version(&text);
         let step_ms = interval_ms.max(1_000).max(to.since_ms(from) / EVALUATIONS_MAX);
         let parsed = parse(&rule.expr).map_err(|e| Fault::invalid(e.pointing(&rule.expr)))?;
         let comparison = comparison(&parsed);
@@ -175,14 +227,14 @@ impl App {
         let key = (file.clone(), name.clone());
         let acted = self.read(move |tx| acted(tx, from, &key.0, &key.1)).await?;
         // A long past is work for a thread that serves nobody.
-        let work = move || drafts(&rule, comparison.as_ref(), &past, &acted);
+        let work = move || drafts((&rule, text.as_str()), comparison.as_ref(), &past, &acted);
         let (now, drafts) = tokio::task::spawn_blocking(work)
             .await
             .map_err(|e| Fault::internal(format!("a rule could not be tried on the past: {e}")))??;
-        Ok(RuleDrafts { rule: name, file, from, to, step_ms, now, drafts })
+        Ok(RuleDrafts { rule: name, file, version, from, to, step_ms, now, drafts })
     }
 
-    async fn rule_named(&self, name: &str, file: Option<&str>) -> Result<(String, AlertRule, i64), Fault> {
+    pub(super) async fn rule_named(&self, name: &str, file: Option<&str>) -> Result<RuleFound, Fault> {
         let mut found = Vec::new();
         for (in_file, text) in self.rule_files().await?.into_iter().filter(|(n, _)| file.is_none_or(|f| f == n)) {
             let default = i64::try_from(self.settings.alerts.evaluation_interval_ms).unwrap_or(i64::MAX);
@@ -192,7 +244,8 @@ impl App {
                     if let Rule::Alert(rule) = rule
                         && rule.alert == name
                     {
-                        found.push((in_file.clone(), rule, group.interval_ms));
+                        let (file, text) = (in_file.clone(), text.clone());
+                        found.push(RuleFound { file, text, rule, interval_ms: group.interval_ms });
                     }
                 }
             }
@@ -252,12 +305,12 @@ fn acted(
 type Acted = [(i64, Timestamp, Timestamp)];
 
 fn drafts(
-    rule: &AlertRule,
+    (rule, text): (&AlertRule, &str),
     comparison: Option<&Comparison>,
     past: &Past,
     acted: &Acted,
 ) -> Result<(DraftView, Vec<DraftView>), Fault> {
-    let tried = |change: String, rule: &AlertRule, threshold: Option<f64>| {
+    let tried = |change: String, rule: &AlertRule, threshold: Option<f64>, diff: String| {
         let compared = comparison.map(|c| (c, threshold.unwrap_or(c.threshold)));
         let fires = fires(rule, past.evaluations(compared), UNKNOWN_KEEP_MS)
             .map_err(|e| Fault::invalid(format!("{change}: {e}")))?;
@@ -270,20 +323,19 @@ fn drafts(
             missed: missed(&fires, acted),
             fires: fires.len(),
             change,
+            diff,
         })
     };
-    let now = tried(String::new(), rule, None)?;
+    let now = tried(String::new(), rule, None, String::new())?;
     let mut drafts = Vec::new();
-    let longer: Vec<i64> = if rule.for_ms == 0 { FOR_MS.to_vec() } else { [2, 3, 5].map(|n| rule.for_ms * n).to_vec() };
-    for for_ms in longer.into_iter().filter(|ms| *ms <= FOR_MS_MAX) {
-        let changed = AlertRule { for_ms, ..rule.clone() };
-        drafts.push(tried(format!("for: {}", format_duration_ms(for_ms)), &changed, None)?);
-    }
-    if let Some(c) = comparison.filter(|c| c.threshold != 0.0) {
-        for factor in THRESHOLDS {
-            let threshold = c.farther(factor);
-            drafts.push(tried(format!("expr: {}", c.text(threshold)), rule, Some(threshold))?);
-        }
+    for Proposal { change, edit, threshold } in proposals(rule, comparison) {
+        // What a program cannot write is drafted all the same: a person can.
+        let diff = edit_rule(text, rule, &edit).map(|after| line_diff(text, &after)).unwrap_or_default();
+        let changed = match edit {
+            RuleEdit::For(for_ms) => AlertRule { for_ms, ..rule.clone() },
+            RuleEdit::Expr(_) => rule.clone(),
+        };
+        drafts.push(tried(change, &changed, threshold, diff)?);
     }
     Ok((now, drafts))
 }

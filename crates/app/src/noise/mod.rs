@@ -4,6 +4,7 @@
 
 mod classify;
 mod draft;
+mod put;
 mod report;
 mod weekly;
 
@@ -12,6 +13,7 @@ use tokio::sync::Semaphore;
 
 pub use classify::Classification;
 pub use draft::{DraftAsk, DraftView, RuleDrafts};
+pub use put::{DraftPut, RuleFileChanged};
 pub use report::{NoiseAsk, NoiseView, RuleNoiseView, TeamNoiseView};
 
 /// Rules that are tried on the past at a time; each holds its whole past.

@@ -28,7 +28,7 @@ const SECRET_BYTES: usize = 24;
 /// Overrides made by one import.
 const IMPORT_MAX: usize = 200;
 
-/// The address of a person's calendar. The secret in it is shown this once.
+/// The address of a person's or a schedule's calendar. The secret in it is shown this once.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct CalendarAddress {
     pub url: String,
@@ -92,55 +92,85 @@ impl App {
     /// A new address for the calendar of a person; the one before ends. People for themselves only.
     pub async fn calendar_renew(&self, who: &Caller, login: &str) -> Result<CalendarAddress, Fault> {
         own(who, login)?;
+        self.feed_renew(who, Feed::Person(login.to_owned())).await
+    }
+
+    /// Ends the address of a person's calendar.
+    pub async fn calendar_end(&self, who: &Caller, login: &str) -> Result<(), Fault> {
+        own(who, login)?;
+        self.feed_end(who, Feed::Person(login.to_owned())).await
+    }
+
+    /// A new address for the calendar of a schedule, for whoever subscribes to it; the one before ends for all of them.
+    pub async fn schedule_calendar_renew(&self, who: &Caller, name: &str) -> Result<CalendarAddress, Fault> {
+        who.require(Role::Responder, None, None)?;
+        self.feed_renew(who, Feed::Schedule(name.to_owned())).await
+    }
+
+    /// Ends the address of a schedule's calendar.
+    pub async fn schedule_calendar_end(&self, who: &Caller, name: &str) -> Result<(), Fault> {
+        who.require(Role::Responder, None, None)?;
+        self.feed_end(who, Feed::Schedule(name.to_owned())).await
+    }
+
+    async fn feed_renew(&self, who: &Caller, feed: Feed) -> Result<CalendarAddress, Fault> {
         let secret = self.random_text(SECRET_BYTES);
         let hash = digest(&secret);
-        let (who, key) = (who.clone(), login.to_owned());
+        let who = who.clone();
         self.transact(move |t| {
+            if let Feed::Schedule(name) = &feed
+                && store::schedule_get(t.tx(), name)?.is_none()
+            {
+                return Err(no_schedule(name));
+            }
             let now = t.now();
-            store::feed_put(t.tx(), &key, &hash, now)?;
-            let text = format!("{} has a new address for their on-call calendar", who.name);
-            t.record(
-                EventDraft::new(who.actor.clone(), who.source, "calendar.renewed", text).data(json!({"person": key})),
-            )?;
+            store::feed_put(t.tx(), &feed.key(), &hash, now)?;
+            let text = format!("{} made a new address for {}", who.name, feed.whose());
+            t.record(EventDraft::new(who.actor.clone(), who.source, "calendar.renewed", text).data(feed.data()))?;
             Ok(())
         })
         .await?;
         Ok(CalendarAddress { url: self.settings.link(&format!("/calendar/{secret}.ics")) })
     }
 
-    /// Ends the address of a person's calendar.
-    pub async fn calendar_end(&self, who: &Caller, login: &str) -> Result<(), Fault> {
-        own(who, login)?;
-        let (who, key) = (who.clone(), login.to_owned());
+    async fn feed_end(&self, who: &Caller, feed: Feed) -> Result<(), Fault> {
+        let who = who.clone();
         self.transact(move |t| {
-            if !store::feed_delete(t.tx(), &key)? {
-                return Err(Fault::not_found(format!("{key} has no calendar address")));
+            if !store::feed_delete(t.tx(), &feed.key())? {
+                return Err(Fault::not_found(format!("{} has no address", feed.whose())));
             }
-            let text = format!("{} ended the address of their on-call calendar", who.name);
-            t.record(
-                EventDraft::new(who.actor.clone(), who.source, "calendar.ended", text).data(json!({"person": key})),
-            )?;
+            let text = format!("{} ended the address of {}", who.name, feed.whose());
+            t.record(EventDraft::new(who.actor.clone(), who.source, "calendar.ended", text).data(feed.data()))?;
             Ok(())
         })
         .await
     }
 
-    /// The calendar behind a secret: all shifts of its person.
+    /// The calendar behind a secret: all shifts of its person, or of its schedule.
     pub async fn calendar(&self, secret: &str) -> Result<String, Fault> {
         let (now, hash) = (self.now(), digest(secret));
-        let (login, all) = self
+        let (feed, all) = self
             .read(move |tx| {
-                let login = store::feed_login(tx, &hash)?;
-                let login = login.filter(|l| person(tx, l).is_ok_and(|p| p.is_some()));
-                let Some(login) = login else {
+                let feed = store::feed_login(tx, &hash)?.map(|key| Feed::of_key(&key));
+                let there = match &feed {
+                    Some(Feed::Person(login)) => person(tx, login)?.is_some(),
+                    Some(Feed::Schedule(name)) => store::schedule_get(tx, name)?.is_some(),
+                    None => false,
+                };
+                let Some(feed) = feed.filter(|_| there) else {
                     return Err(Fault::not_found("there is no calendar at this address any more")
                         .advice("its owner can make a new address on the On-call page"));
                 };
-                Ok((login, super::schedules(tx, now)?))
+                Ok((feed, super::schedules(tx, now)?))
             })
             .await?;
-        let shifts: Vec<IcsShift> = all.iter().flat_map(|s| events(s, now, Some(&login))).collect();
-        Ok(write_calendar(&format!("On call: {login}"), &shifts, now))
+        let (name, shifts): (&str, Vec<IcsShift>) = match &feed {
+            Feed::Person(login) => (login.as_str(), all.iter().flat_map(|s| events(s, now, Some(login))).collect()),
+            Feed::Schedule(name) => {
+                (name.as_str(), all.iter().filter(|s| s.name == *name).flat_map(|s| events(s, now, None)).collect())
+            }
+        };
+        Ok(write_calendar(&format!("On call: {name}"), &shifts, now))
     }
 
     /// Makes an override of each event of a calendar in the 90 days to come.
@@ -195,6 +225,46 @@ impl App {
         })
         .await
     }
+}
+
+/// Whose shifts an address has.
+enum Feed {
+    Person(String),
+    Schedule(String),
+}
+
+/// Under what a schedule's address is stored; a login has no colon.
+const SCHEDULE_KEY: &str = "schedule:";
+
+impl Feed {
+    fn key(&self) -> String {
+        match self {
+            Self::Person(login) => login.clone(),
+            Self::Schedule(name) => schedule_feed_key(name),
+        }
+    }
+    fn of_key(key: &str) -> Self {
+        match key.strip_prefix(SCHEDULE_KEY) {
+            Some(name) => Self::Schedule(name.to_owned()),
+            None => Self::Person(key.to_owned()),
+        }
+    }
+    fn whose(&self) -> String {
+        match self {
+            Self::Person(login) => format!("the on-call calendar of {login}"),
+            Self::Schedule(name) => format!("the calendar of the schedule {name}"),
+        }
+    }
+    fn data(&self) -> serde_json::Value {
+        match self {
+            Self::Person(login) => json!({"person": login}),
+            Self::Schedule(name) => json!({"schedule": name}),
+        }
+    }
+}
+
+pub(super) fn schedule_feed_key(name: &str) -> String {
+    format!("{SCHEDULE_KEY}{name}")
 }
 
 fn own(who: &Caller, login: &str) -> Result<(), Fault> {

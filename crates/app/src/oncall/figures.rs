@@ -9,8 +9,14 @@ use tenfold_store::{Tx, events, events::EventQuery, people as person_store};
 use tenfold_types::{Event, Fault, Timestamp};
 use utoipa::ToSchema;
 
-use super::{no_schedule, schedule, schedules::profiles, views::OnCallPerson};
-use crate::{App, Caller, people::Person};
+use super::{
+    no_schedule,
+    rest::{busy, pages},
+    schedule,
+    schedules::profiles,
+    views::OnCallPerson,
+};
+use crate::{App, Caller, incidents::IncidentView, people::Person};
 
 const DAY_MS: i64 = 86_400_000;
 const WINDOW_DAYS_DEFAULT: i64 = 84;
@@ -105,20 +111,7 @@ fn shares(
     from: Timestamp,
     to: Timestamp,
 ) -> Result<BTreeMap<String, (Load, String)>, Fault> {
-    let mut paged: BTreeMap<String, Vec<Timestamp>> = BTreeMap::new();
-    let query = EventQuery {
-        kinds: vec!["page.queued".into()],
-        from: Some(from),
-        to: Some(to),
-        limit: EVENTS_MAX,
-        include_admin: true,
-        ..EventQuery::default()
-    };
-    for event in events::list(tx, &query)? {
-        if let (Some(person), false) = (event.data["person"].as_str(), event.data["copy"] == true) {
-            paged.entry(person.to_owned()).or_default().push(event.occurred_at);
-        }
-    }
+    let mut paged = pages(tx, from, to)?;
     let mut zones = BTreeMap::new();
     let mut known = BTreeMap::new();
     let newest = of.newest().map(|v| v.plan.people()).unwrap_or_default();
@@ -180,13 +173,7 @@ impl App {
             let from = now.plus_ms(-WINDOW_DAYS_DEFAULT * DAY_MS);
             let of = schedule(tx, &key, from)?.ok_or_else(|| no_schedule(&key))?;
             theirs(&who, &of)?;
-            let rest_hours = of.newest().and_then(|v| v.plan.min_rest_hours).unwrap_or(0);
-            let rest_ms = i64::from(rest_hours) * 3_600_000;
-            let busy: Vec<String> = of
-                .spans(ask.start.plus_ms(-rest_ms), ask.end.plus_ms(rest_ms))
-                .into_iter()
-                .flat_map(|s| s.people)
-                .collect();
+            let busy = busy(tx, &of, ask, now)?;
             let shadows: Vec<String> =
                 of.newest().map(|v| v.plan.shadows.iter().map(|s| s.person.clone()).collect()).unwrap_or_default();
             let mut free: Vec<(i64, String)> = shares(tx, &of, from, now)?
@@ -202,51 +189,66 @@ impl App {
                     "{} is free then, rests before and after, and has had least in the last {WINDOW_DAYS_DEFAULT} days",
                     p.name
                 ),
-                None => "everybody in this schedule is on call then, or would not have rested".to_owned(),
+                None => {
+                    "everybody in this schedule is on call then, here or elsewhere, or would not have rested".to_owned()
+                }
             };
             Ok(SuggestionView { person, reason })
         })
         .await
     }
 
-    /// What happened in the shift that holds now, for whoever comes next.
-    pub async fn handoff_digest(&self, name: &str) -> Result<DigestView, Fault> {
-        let (now, key) = (self.now(), name.to_owned());
+    /// What happened in the shift that holds now, for whoever comes next. Whose rest was short is said to the schedule's
+    /// people alone.
+    pub async fn handoff_digest(&self, who: &Caller, name: &str) -> Result<DigestView, Fault> {
+        let (now, key, who) = (self.now(), name.to_owned(), who.clone());
         let open = self.incidents_open().await?;
         self.read(move |tx| {
             let of = schedule(tx, &key, now)?.ok_or_else(|| no_schedule(&key))?;
             let from = of.span_at(now).since;
-            let query = EventQuery {
-                kinds: ["alert.fired", "mute.created", "page.queued"].map(Into::into).to_vec(),
-                from: Some(from),
-                to: Some(now),
-                limit: EVENTS_MAX,
-                include_admin: true,
-                ..EventQuery::default()
-            };
-            let mut found = events::list(tx, &query)?;
-            found.reverse();
-            let lines = |kind: &str| {
-                let of_kind = found.iter().filter(|e| e.kind == kind);
-                of_kind.map(|e| e.text.clone()).take(DIGEST_LINES_MAX).collect::<Vec<_>>()
-            };
-            Ok(DigestView {
-                schedule: key.clone(),
-                from,
-                to: now,
-                fired: lines("alert.fired"),
-                muted: lines("mute.created"),
-                pages: found.iter().filter(|e| e.kind == "page.queued" && e.data["copy"] != true).count(),
-                open: open
-                    .iter()
-                    .map(|i| format!("incident {}: {}", i.number, i.title))
-                    .take(DIGEST_LINES_MAX)
-                    .collect(),
-                short_rests: after_night_pages(tx, &of, &found, now)?,
-            })
+            let mut digest = digest(tx, &of, from, now, &open)?;
+            if theirs(&who, &of).is_err() {
+                digest.short_rests.clear();
+            }
+            Ok(digest)
         })
         .await
     }
+}
+
+/// What happened in a stretch of a schedule, for whoever comes next.
+pub(super) fn digest(
+    tx: &mut dyn Tx,
+    of: &Schedule,
+    from: Timestamp,
+    to: Timestamp,
+    open: &[IncidentView],
+) -> Result<DigestView, Fault> {
+    let query = EventQuery {
+        kinds: ["alert.fired", "mute.created", "page.queued"].map(Into::into).to_vec(),
+        from: Some(from),
+        to: Some(to),
+        limit: EVENTS_MAX,
+        include_admin: true,
+        ..EventQuery::default()
+    };
+    let mut found = events::list(tx, &query)?;
+    found.reverse();
+    let lines = |kind: &str| {
+        let of_kind = found.iter().filter(|e| e.kind == kind);
+        of_kind.map(|e| e.text.clone()).take(DIGEST_LINES_MAX).collect::<Vec<_>>()
+    };
+    let open = open.iter().map(|i| format!("incident {}: {}", i.number, i.title)).take(DIGEST_LINES_MAX).collect();
+    Ok(DigestView {
+        schedule: of.name.clone(),
+        from,
+        to,
+        fired: lines("alert.fired"),
+        muted: lines("mute.created"),
+        pages: found.iter().filter(|e| e.kind == "page.queued" && e.data["copy"] != true).count(),
+        open,
+        short_rests: after_night_pages(tx, of, &found, to)?,
+    })
 }
 
 /// Those who were paged at night by their own clock and begin a shift before the rest that the plan wants.

@@ -7,6 +7,7 @@
 mod calendars;
 mod figures;
 mod foreseen;
+mod handoffs;
 mod import;
 mod overrides;
 mod policies;

@@ -17,7 +17,7 @@ use crate::{App, Caller, Role, Txn};
 /// How long `take` holds when nobody says.
 pub const TAKE_MS_DEFAULT: i64 = 2 * 3_600_000;
 /// The longest override.
-const OVERRIDE_MS_MAX: i64 = 90 * 86_400_000;
+pub(super) const OVERRIDE_MS_MAX: i64 = 90 * 86_400_000;
 
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

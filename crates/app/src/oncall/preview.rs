@@ -1,11 +1,13 @@
 //! What a schedule says over a time: layer by layer and as a result, of the stored plan or of one that is not saved yet.
 
 use serde::Deserialize;
-use tenfold_oncall::{PREVIEW_SPANS_MAX, Schedule, Span};
+use tenfold_oncall::{Elsewhere, PREVIEW_SPANS_MAX, Schedule, Span};
 use tenfold_types::{Fault, Timestamp};
 
 use super::{
-    ScheduleUpdate, no_schedule, schedule,
+    ScheduleUpdate, no_schedule,
+    rest::elsewhere,
+    schedule,
     schedules::check_people,
     views::{LayerSpansView, PreviewView, RestView, SpanView},
 };
@@ -49,29 +51,37 @@ impl App {
         }
         let to = from.plus_ms(days * DAY_MS);
         let key = name.to_owned();
-        let of = self
+        let (of, beside) = self
             .read(move |tx| {
                 let there = schedule(tx, &key, from.min(now))?;
-                let Some(draft) = &draft else { return there.ok_or_else(|| no_schedule(&key)) };
+                let Some(draft) = &draft else {
+                    let there = there.ok_or_else(|| no_schedule(&key))?;
+                    let beside = elsewhere(tx, &there, from, to, now)?;
+                    return Ok((there, beside));
+                };
                 check_people(tx, draft.plan.0.people().into_iter().map(str::to_owned).collect::<Vec<_>>().iter())?;
                 let begins = draft.from.unwrap_or(now).max(now);
-                match there {
+                let drafted = match there {
                     Some(there) => there.with_version(begins, draft.plan.0.clone()),
                     None => Schedule::of_plan(&key, draft.plan.0.clone(), Vec::new()),
                 }
-                .map_err(Fault::invalid)
+                .map_err(Fault::invalid)?;
+                let beside = elsewhere(tx, &drafted, from, to, now)?;
+                Ok((drafted, beside))
             })
             .await?;
         // Evaluating a year of hourly handoffs takes a moment; the loop of other requests shall not wait for it.
-        tokio::task::spawn_blocking(move || view(&of, from, to)).await.map_err(|e| Fault::internal(e.to_string()))
+        tokio::task::spawn_blocking(move || view(&of, &beside, from, to))
+            .await
+            .map_err(|e| Fault::internal(e.to_string()))
     }
 }
 
-fn view(of: &Schedule, from: Timestamp, to: Timestamp) -> PreviewView {
+fn view(of: &Schedule, beside: &Elsewhere, from: Timestamp, to: Timestamp) -> PreviewView {
     // Before there was a schedule nobody was missing from it.
     let begun = of.versions().first().map_or(from, |v| v.from);
     let spans = of.spans(from.max(begun).min(to), to);
-    let rests = of.short_rests(&spans);
+    let rests = of.short_rests_beside(&spans, beside);
     let mut names: Vec<String> = Vec::new();
     for version in of.versions() {
         for layer in &version.plan.layers {

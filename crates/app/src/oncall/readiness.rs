@@ -118,7 +118,7 @@ impl App {
 
     /// Tells of it once a week: several nodes may look. The loop calls it; tests do after moving the clock.
     pub async fn readiness_tick(&self) -> Result<(), Fault> {
-        tell_once(self, CURSOR, async |_| Ok(draft(&self.readiness().await?))).await
+        tell_once(self, CURSOR, async |_| Ok(draft(&self.readiness().await?).map(Into::into))).await
     }
 }
 

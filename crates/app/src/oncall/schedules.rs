@@ -25,7 +25,7 @@ const VERSIONS_MAX: usize = 1_000;
 const AHEAD_MS_MAX: i64 = 366 * 86_400_000;
 
 /// What is said when a schedule is made or changed: `timezone` with either `rotation` or `layers`, and if wanted
-/// `fallback`, `shadows`, `min_rest_hours`, `enforce_rest`, `holidays`.
+/// `fallback`, `shadows`, `min_rest_hours`, `enforce_rest`, `holidays`, `handoff`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = Object)]
@@ -213,7 +213,8 @@ impl App {
                 ))
                 .advice("the past of a schedule does not change; leave `from` out for now"));
             }
-            let logins: Vec<String> = update.0.people().into_iter().map(str::to_owned).collect();
+            let mut logins: Vec<String> = update.0.people().into_iter().map(str::to_owned).collect();
+            logins.extend(update.0.handoff.channel.clone());
             check_people(t.tx(), logins.iter())?;
             let body = to_json(&update)?;
             let before = store::schedule_get(t.tx(), &key)?;
@@ -262,6 +263,8 @@ impl App {
             if !store::schedule_delete(t.tx(), &key)? {
                 return Err(no_schedule(&key));
             }
+            // Another schedule that gets the name later has an address of its own.
+            store::feed_delete(t.tx(), &super::calendars::schedule_feed_key(&key))?;
             let text = format!("{} removed the schedule {key}", who.name);
             t.record(
                 EventDraft::new(who.actor.clone(), who.source, "schedule.changed", text)

@@ -8,7 +8,7 @@ use tenfold_types::{ActorKind, EventDraft, Fault, Severity, Timestamp};
 
 use super::{
     no_schedule,
-    overrides::{NewOverride, insert},
+    overrides::{NewOverride, OVERRIDE_MS_MAX, insert},
     rest::shortened,
     schedule,
     schedules::{check_people, minute, to_json},
@@ -18,8 +18,9 @@ use crate::{App, Caller, Role, Txn};
 
 const SWAPS_OPEN_MAX: usize = 200;
 
-/// What is asked: an instant in the caller's shift to give away, and one in the other's to take for it.
-#[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]
+/// What is asked: an instant in the caller's shift to give away, and one in the other's to take for it. Either is the whole
+/// shift from then or from now on, or only the part until an instant.
+#[derive(Debug, Clone, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSwap {
     /// Login of the person who is asked.
@@ -28,10 +29,18 @@ pub struct NewSwap {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub give: Option<Timestamp>,
+    /// Only the part from `give` until then; the whole shift when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub give_until: Option<Timestamp>,
     /// An instant in the other's shift; nothing is taken for it when absent.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub take: Option<Timestamp>,
+    /// Only the part from `take` until then; the whole shift when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub take_until: Option<Timestamp>,
 }
 
 /// A stretch of somebody's shift.
@@ -49,8 +58,14 @@ struct Body {
     take: Option<Piece>,
 }
 
-/// The shift of `person` that holds at `at`, from now on.
-fn piece(schedule: &Schedule, person: &str, at: Timestamp, now: Timestamp) -> Result<Piece, Fault> {
+/// The shift of `person` that holds at `at`, from now on; with `until` the part of their duty between the two instants.
+fn piece(
+    schedule: &Schedule,
+    person: &str,
+    at: Timestamp,
+    until: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Piece, Fault> {
     let span = schedule.span_at(at);
     if !span.people.iter().any(|p| p == person) {
         return Err(Fault::conflict(format!("{person} is not on call in {} at {}", schedule.name, minute(at)))
@@ -59,7 +74,25 @@ fn piece(schedule: &Schedule, person: &str, at: Timestamp, now: Timestamp) -> Re
     if span.until <= now {
         return Err(Fault::invalid(format!("the shift of {person} until {} is over", minute(span.until))));
     }
-    Ok(Piece { start: span.since.max(now), end: span.until })
+    let Some(end) = until else { return Ok(Piece { start: span.since.max(now), end: span.until }) };
+    let start = at.max(now);
+    if end <= start {
+        return Err(Fault::invalid(format!("a part from {} to {} has no length", minute(start), minute(end)))
+            .advice("say its end after its beginning"));
+    }
+    if end.since_ms(start) > OVERRIDE_MS_MAX {
+        return Err(Fault::invalid(format!("a part is at most {} days long", OVERRIDE_MS_MAX / 86_400_000)));
+    }
+    let spans = schedule.spans(start, end);
+    if let Some(missing) = spans.iter().find(|s| !s.people.iter().any(|p| p == person)) {
+        return Err(Fault::conflict(format!(
+            "{person} is on call in {} until {} only",
+            schedule.name,
+            minute(missing.since)
+        ))
+        .advice("`oncall preview SCHEDULE` lists the shifts"));
+    }
+    Ok(Piece { start, end })
 }
 
 fn view(row: &store::SwapRow, body: &Body) -> SwapView {
@@ -105,8 +138,11 @@ impl App {
             if store::swaps_open(t.tx(), now)?.len() >= SWAPS_OPEN_MAX {
                 return Err(Fault::invalid(format!("at most {SWAPS_OPEN_MAX} swaps wait for an answer")));
             }
-            let give = piece(&schedule, &who.actor.id, new.give.unwrap_or(now), now)?;
-            let take = new.take.map(|at| piece(&schedule, &new.with, at, now)).transpose()?;
+            if new.take.is_none() && new.take_until.is_some() {
+                return Err(Fault::invalid("the part to take has an end and no beginning").advice("say `take` as well"));
+            }
+            let give = piece(&schedule, &who.actor.id, new.give.unwrap_or(now), new.give_until, now)?;
+            let take = new.take.map(|at| piece(&schedule, &new.with, at, new.take_until, now)).transpose()?;
             let body = Body { from: who.actor.id.clone(), with: new.with.clone(), give, take };
             let id = counters::next(t.tx(), "swap")?;
             let row = store::SwapRow {

@@ -165,6 +165,27 @@ pub struct RestView {
     #[schema(value_type = String)]
     pub to: Timestamp,
     pub min_rest_hours: u32,
+    /// The other schedule that the shift before is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// They rest from a page in the night, not from a shift.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_page: bool,
+    /// The other schedule that the shift behind is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+}
+
+impl RestView {
+    /// What it lies between, where that is not two shifts of one schedule: ` (after db)`. Empty otherwise.
+    pub fn between(&self) -> String {
+        match (&self.after, self.after_page, &self.before) {
+            (_, true, _) => " (after a page in the night)".to_owned(),
+            (Some(after), _, _) => format!(" (after {after})"),
+            (None, _, Some(before)) => format!(" (before {before})"),
+            (None, _, None) => String::new(),
+        }
+    }
 }
 
 /// What a schedule says over a time.

@@ -33,9 +33,6 @@ pub fn check_rules(yaml: &str) -> CheckedRules {
             problems.push(expression(yaml, rule, &e));
         }
     }
-    if problems.is_empty() && file.groups.is_empty() {
-        problems.push(Problem { line: 0, message: "there are no groups; start it with `groups:`".to_owned() });
-    }
     problems.sort_by_key(|p| p.line);
     let findings = lint(&file);
     CheckedRules { file, problems, findings }
@@ -61,14 +58,15 @@ mod tests {
 
     #[test]
     fn every_problem_has_its_line() {
-        let yaml = "groups:\n- name: g\n  interval: soon\n  rules:\n  - alert: A\n    expr: |\n      sum(up) +\n        rate(up)\n  - record: 'a b'\n    expr: up\n  - alert: C\n    expr: up ==\n  - alert: D\n    expr: up\n    labels: {x: '{{ nothing }}'}\n";
+        let yaml = "groups:\n- name: g\n  interval: soon\n  rules:\n  - alert: A\n    expr: |\n      sum(up) +\n        rate(up)\n  - record: 'a{b}'\n    expr: up\n  - alert: C\n    expr: up ==\n  - alert: D\n    expr: up\n    labels: {x: '{{ nothing }}'}\n";
         let checked = check_rules(yaml);
         let said: Vec<_> = checked.problems.iter().map(|p| (p.line, p.message.split(':').next().unwrap())).collect();
         assert_eq!(
             said,
             [(3, "`interval`"), (8, "`expr` of A"), (9, "`record`"), (12, "`expr` of C"), (15, "`labels.x`")]
         );
-        assert_eq!(check_rules("groups: []").problems.len(), 1);
+        assert_eq!(check_rules("group: []").problems.len(), 1);
+        assert_eq!(check_rules("groups: []").problems, []);
         assert_eq!(check_rules("groups:\n- name: g\n  rules:\n  - record: a\n    expr: up\n").problems, []);
     }
 }

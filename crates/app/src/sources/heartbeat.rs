@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// A process that looks again only after this stood still, and heard nobody meanwhile.
 const STANDSTILL_MS: i64 = 30_000;
 /// Who had nowhere to send to has so long after a start of the server, and no longer than it has anyway.
-const GRACE_MS: i64 = 300_000;
+pub(crate) const GRACE_MS: i64 = 300_000;
 /// Beats this close to one another are stored once.
 const APART_MS: i64 = 1_000;
 /// A beat of a time to come so far away is of a clock that went wrong.

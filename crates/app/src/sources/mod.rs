@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{App, private_file};
 
+pub(crate) use heartbeat::GRACE_MS as START_GRACE_MS;
 pub use heartbeat::{HeartbeatAnswer, HeartbeatState, HeartbeatView, run};
 pub use hook::{AlertHookAnswer, AlertSourceTry};
 pub use manage::{AlertSourceList, AlertSourcePut, AlertSourceView};

@@ -19,7 +19,18 @@ pub async fn world() -> World {
 
 /// A process on a store that may have been another's before.
 pub async fn open(dir: tempfile::TempDir, db: TempDb, clock: TestClock) -> World {
-    let settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+    open_with(dir, db, clock, |_| {}).await
+}
+
+/// The same with other settings.
+pub async fn open_with(
+    dir: tempfile::TempDir,
+    db: TempDb,
+    clock: TestClock,
+    change: impl FnOnce(&mut Settings),
+) -> World {
+    let mut settings = Settings { data_dir: dir.path().to_owned(), ..Settings::default() };
+    change(&mut settings);
     let metrics = tenfold_app::metrics::State::open(&settings).expect("an empty time-series store opens");
     let app = App::new((*db).clone(), Arc::new(clock.clone()), Arc::new(TestEntropy::default()), settings, metrics);
     tenfold_app::load(&app).await.expect("an empty store loads");

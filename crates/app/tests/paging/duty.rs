@@ -104,7 +104,7 @@ async fn a_swap_changes_nothing_before_the_other_accepts() {
     let (ana, raj, mei) =
         (caller("ana", Role::Responder), caller("raj", Role::Responder), caller("mei", Role::Responder));
     let next_week = w.clock_now().plus_ms(7 * 24 * HOUR + HOUR);
-    let ask = |with: &str| NewSwap { with: with.to_owned(), give: None, take: Some(next_week) };
+    let ask = |with: &str| NewSwap { with: with.to_owned(), take: Some(next_week), ..NewSwap::default() };
     assert_eq!(
         w.app.swap_ask(&raj, "photos-primary", ask("ana")).await.expect_err("not his").code,
         ErrorCode::Conflict
@@ -119,7 +119,7 @@ async fn a_swap_changes_nothing_before_the_other_accepts() {
     assert_eq!(spans[0].people, ["ana"], "the week after is hers for it");
     assert_eq!(w.app.swap_accept(&raj, swap.id).await.expect_err("once").code, ErrorCode::Conflict);
 
-    let give = NewSwap { with: "mei".into(), give: None, take: None };
+    let give = NewSwap { with: "mei".into(), ..NewSwap::default() };
     let second = w.app.swap_ask(&raj, "photos-primary", give.clone()).await.expect("asked");
     assert_eq!(w.app.swap_decline(&mei, second.id).await.expect("declined").state, "declined");
     let third = w.app.swap_ask(&raj, "photos-primary", give).await.expect("asked");
@@ -322,7 +322,7 @@ async fn figures_are_for_the_people_of_the_schedule_and_the_digest_tells_of_the_
     let ask = SuggestAsk { start: w.clock_now().plus_ms(HOUR), end: w.clock_now().plus_ms(2 * HOUR) };
     let suggestion = w.app.suggest(&ana, "photos-primary", ask).await.expect("a suggestion");
     assert_eq!(suggestion.person.expect("somebody").login, "raj", "ana has it then");
-    let digest = w.app.handoff_digest("photos-primary").await.expect("a digest");
+    let digest = w.app.handoff_digest(&ana, "photos-primary").await.expect("a digest");
     assert_eq!((digest.fired.len(), digest.pages, digest.open.len()), (1, 1, 1), "{digest:?}");
 }
 
@@ -389,4 +389,93 @@ async fn whose_rest_a_change_makes_too_short_is_said_or_it_is_refused() {
     });
     let refused = w.app.schedule_put(&Caller::system(), "photos-primary", none).await.expect_err("no hours");
     assert!(refused.message.contains("enforce_rest needs min_rest_hours"), "{refused}");
+}
+
+#[tokio::test]
+async fn shifts_of_other_schedules_and_pages_in_the_night_count_as_duty() {
+    let w = World::new(129).await;
+    let (ana, raj) = (caller("ana", Role::Responder), caller("raj", Role::Responder));
+    let now = w.clock_now();
+    let mut own = weekly(&["ana", "raj"]);
+    own["min_rest_hours"] = 11.into();
+    put_as(&w, "photos-primary", own, None).await;
+    put_as(&w, "db", weekly(&["raj"]), None).await;
+    let mei =
+        |from_h: i64, to_h: i64| NewOverride::cover("mei", None, now.plus_ms(from_h * HOUR), now.plus_ms(to_h * HOUR));
+    w.app.override_create(&raj, "db", mei(2, 4)).await.expect("a cover");
+    let made = w.app.override_create(&raj, "photos-primary", mei(7, 9)).await.expect("a cover");
+    let rest = made.short_rests.iter().find(|r| r.person == "mei").expect("mei rests too short");
+    assert_eq!((rest.after.as_deref(), rest.to.since_ms(rest.from)), (Some("db"), 3 * HOUR));
+    let ask = PreviewAsk { from: Some(now), days: Some(1) };
+    let preview = w.app.schedule_preview("photos-primary", ask, None).await.expect("a preview");
+    assert!(preview.short_rests.iter().any(|r| r.after.as_deref() == Some("db")), "{:?}", preview.short_rests);
+    // raj has the other schedule the whole week.
+    let ask = SuggestAsk { start: now.plus_ms(30 * HOUR), end: now.plus_ms(31 * HOUR) };
+    let suggestion = w.app.suggest(&ana, "photos-primary", ask).await.expect("a suggestion");
+    assert_eq!(suggestion.person, None, "{}", suggestion.reason);
+}
+
+#[tokio::test]
+async fn a_part_of_a_shift_is_swapped_for_a_part_of_another() {
+    let w = World::new(130).await;
+    let (ana, raj) = (caller("ana", Role::Responder), caller("raj", Role::Responder));
+    let h = |hours: i64| w.clock_now().plus_ms(hours * HOUR);
+    let week = 7 * 24;
+    let ask = NewSwap {
+        with: "raj".into(),
+        give: Some(h(2)),
+        give_until: Some(h(5)),
+        take: Some(h(week + 2)),
+        take_until: Some(h(week + 3)),
+    };
+    let swap = w.app.swap_ask(&ana, "photos-primary", ask.clone()).await.expect("asked");
+    assert_eq!((swap.give_start, swap.give_end), (h(2), h(5)));
+    assert_eq!((swap.take_start, swap.take_end), (Some(h(week + 2)), Some(h(week + 3))));
+    w.app.swap_accept(&raj, swap.id).await.expect("accepted");
+    let days = PreviewAsk { from: Some(h(0)), days: Some(14) };
+    let spans = w.app.schedule_preview("photos-primary", days, None).await.expect("a preview").spans;
+    let at = |when: Timestamp| {
+        let span = spans.iter().find(|s| s.since <= when && when < s.until).expect("a span");
+        span.people.join(" ")
+    };
+    let hours = [1, 2, 4, 5, week + 1, week + 2, week + 3].map(|hours| at(h(hours)));
+    assert_eq!(hours, ["ana", "raj", "raj", "ana", "raj", "ana", "raj"]);
+    // What is not wholly theirs, has no length or no beginning is refused.
+    for (refused, code) in [
+        (NewSwap { give_until: Some(h(30 * 24)), ..ask.clone() }, ErrorCode::Conflict),
+        (NewSwap { give: Some(h(7)), give_until: Some(h(7)), ..ask.clone() }, ErrorCode::Invalid),
+        (NewSwap { take: None, ..ask.clone() }, ErrorCode::Invalid),
+    ] {
+        let fault = w.app.swap_ask(&ana, "photos-primary", refused.clone()).await.expect_err("refused");
+        assert_eq!(fault.code, code, "{refused:?}: {fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_schedule_has_an_address_that_ends_with_it() {
+    let w = World::new(131).await;
+    let (viewer, raj) = (caller("ana", Role::Viewer), caller("raj", Role::Responder));
+    let refused = w.app.schedule_calendar_renew(&viewer, "photos-primary").await.expect_err("not a viewer's");
+    assert_eq!(refused.code, ErrorCode::Forbidden);
+    assert_eq!(w.app.schedule_calendar_renew(&raj, "none").await.expect_err("unknown").code, ErrorCode::NotFound);
+    let secret =
+        |url: &str| url.rsplit('/').next().and_then(|f| f.strip_suffix(".ics")).expect("an address").to_owned();
+    let first = secret(&w.app.schedule_calendar_renew(&raj, "photos-primary").await.expect("an address").url);
+    let ics = w.app.calendar(&first).await.expect("a calendar");
+    assert!(ics.contains("ana on call: photos-primary") && ics.contains("raj on call: photos-primary"), "{ics}");
+    // A person's address and a schedule's do not meet.
+    let own = secret(&w.app.calendar_renew(&viewer, "ana").await.expect("an address").url);
+    let second = secret(&w.app.schedule_calendar_renew(&raj, "photos-primary").await.expect("an address").url);
+    assert_eq!(w.app.calendar(&first).await.expect_err("ended").code, ErrorCode::NotFound);
+    assert!(w.app.calendar(&own).await.is_ok());
+    w.app.schedule_calendar_end(&raj, "photos-primary").await.expect("ended");
+    assert_eq!(w.app.calendar(&second).await.expect_err("ended").code, ErrorCode::NotFound);
+
+    put_as(&w, "fresh", weekly(&["mei"]), None).await;
+    let fresh = secret(&w.app.schedule_calendar_renew(&raj, "fresh").await.expect("an address").url);
+    w.app.schedule_delete(&Caller::system(), "fresh").await.expect("deleted");
+    put_as(&w, "fresh", weekly(&["ana"]), None).await;
+    assert_eq!(w.app.calendar(&fresh).await.expect_err("the old one's").code, ErrorCode::NotFound);
+    let record = format!("{:?}", w.events().await);
+    assert!([first, second, own, fresh].iter().all(|secret| !record.contains(secret)), "no secret in the record");
 }

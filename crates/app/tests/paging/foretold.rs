@@ -7,7 +7,7 @@ use std::env;
 
 use serde_json::{Value, json};
 use tenfold_app::alerts::{Asked, Foretold, Question};
-use tenfold_app::incidents::{PageReason, PageView};
+use tenfold_app::incidents::{ForetoldIncident, PageReason, PageView};
 use tenfold_app::oncall::{NewOverride, PolicyUpdate};
 use tenfold_app::people::PersonUpdate;
 use tenfold_app::{Caller, Role};
@@ -17,11 +17,11 @@ use tenfold_types::{Labels, Timestamp};
 use crate::world::{World, caller, from};
 
 /// One page: who, step, round, when, in copy, and each way with its instant.
-type Told = (String, i64, i64, Timestamp, bool, Vec<(String, Timestamp)>);
+pub type Told = (String, i64, i64, Timestamp, bool, Vec<(String, Timestamp)>);
 
 const LABELS: [(&str, &str); 2] = [("alertname", "Late"), ("service", "photos")];
 
-fn seeds() -> Vec<u64> {
+pub fn seeds() -> Vec<u64> {
     let number = |name: &str| env::var(name).ok().and_then(|v| v.parse::<u64>().ok());
     match number("SEED") {
         Some(seed) => vec![seed],
@@ -95,8 +95,14 @@ async fn send(w: &World, severity: &str) {
 }
 
 fn foreseen(told: &Foretold) -> Vec<Told> {
-    let steps = told.incident.iter().flat_map(|i| &i.steps);
-    let mut out: Vec<Told> = steps
+    told.incident.as_ref().map(pages_of).unwrap_or_default()
+}
+
+/// The pages of an incident that is foretold.
+pub fn pages_of(incident: &ForetoldIncident) -> Vec<Told> {
+    let mut out: Vec<Told> = incident
+        .steps
+        .iter()
         .flat_map(|s| {
             s.pages.iter().map(move |p| {
                 let mut ways: Vec<_> = p.ways.iter().map(|w| (w.channel.clone(), w.at)).collect();
@@ -109,7 +115,7 @@ fn foreseen(told: &Foretold) -> Vec<Told> {
     out
 }
 
-fn came(pages: &[PageView]) -> Vec<Told> {
+pub fn came(pages: &[PageView]) -> Vec<Told> {
     let mut out: Vec<Told> = pages
         .iter()
         .map(|p| {

@@ -1,9 +1,10 @@
 //! Mutes looked at before they are made, changed, listed over weeks; and by the words of chat.
 
 use serde_json::json;
-use tenfold_app::Role;
 use tenfold_app::alerts::{CalendarAsk, NewMute};
 use tenfold_app::chat::grammar::parse;
+use tenfold_app::{Caller, Grant, Role};
+use tenfold_types::ErrorCode;
 
 use crate::world::{World, caller, from};
 
@@ -105,4 +106,24 @@ async fn a_change_of_the_end_keeps_the_number_and_any_other_makes_a_new_one() {
         w.kinds(&["mute."]).await,
         ["mute.created", "mute.changed", "mute.expired", "mute.created", "mute.expired", "mute.created"]
     );
+}
+
+#[tokio::test]
+async fn who_may_make_a_mute_may_end_it_and_nobody_elses() {
+    let w = World::new(74).await;
+    let scoped = |service: &str| Caller {
+        grants: vec![Grant { role: Role::Responder, service: Some(service.to_owned()), environment: None }],
+        ..caller("mei", Role::Viewer)
+    };
+    let expires_at = w.clock_now().plus_ms(3_600_000);
+    let photos = NewMute::from_text("service=photos", "vacuum", expires_at);
+    let made = w.app.mute_create(&scoped("photos"), photos).await.expect("she may");
+    let refused = w.app.mute_delete(&scoped("search"), made.id).await.expect_err("it is not hers");
+    assert_eq!(refused.code, ErrorCode::Forbidden, "{refused}");
+    w.app.mute_delete(&scoped("photos"), made.id).await.expect("she may end it");
+    let gone = w.app.mute_delete(&scoped("photos"), made.id).await.expect_err("it is over");
+    assert_eq!(gone.code, ErrorCode::NotFound, "{gone}");
+    let everything = NewMute::from_text("alertname=Down", "vacuum", expires_at);
+    let made = w.app.mute_create(&caller("raj", Role::Responder), everything).await.expect("a mute");
+    assert!(w.app.mute_delete(&scoped("photos"), made.id).await.is_err(), "it is about everything");
 }

@@ -2,12 +2,18 @@
 //! is paged twice for a step.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tenfold_alerting::checks::CheckStatus;
+use tenfold_app::checks::{CheckRunner, PassiveResult, Ran, Run};
 use tenfold_app::{App, Caller};
 use tenfold_store::Db;
 use tenfold_testkit::{PgServer, TestClock, TestEntropy};
 
-use crate::world::{Node, Receivers, Samples, people};
+use crate::world::{Node, Receivers, Samples, from, people};
 
 async fn tick(app: &App) {
     app.alerts_tick().await.expect("alerts are evaluated");
@@ -71,4 +77,115 @@ async fn one_node_pages_and_the_other_takes_over() {
     let count = |kind: &str| record.iter().filter(|e| e.kind == kind).count();
     assert_eq!((count("alert.fired"), count("incident.opened"), count("page.sent")), (1, 1, 2));
     assert_eq!(sent().len(), 2);
+}
+
+/// Finds everything critical, and knows what it looked at.
+#[derive(Default)]
+struct Looks(Mutex<Vec<String>>);
+
+#[async_trait]
+impl CheckRunner for Looks {
+    async fn run(&self, what: &Run, _: Duration) -> Ran {
+        let Run::Plugin(argv) = what else { return App::check_unknown("not a plugin") };
+        self.0.lock().push(argv[0].clone());
+        Ran { status: CheckStatus::Critical, output: b"full".to_vec() }
+    }
+}
+
+async fn check(app: &App, name: &str, spec: Value) {
+    app.check_put(&Caller::system(), name, from(spec)).await.expect("a check is put");
+}
+
+async fn say(app: &App, name: &str, status: &str) {
+    let result = PassiveResult { status: status.to_owned(), output: "said".to_owned() };
+    app.check_passive(&Caller::system(), name, result).await.expect("it is taken");
+}
+
+async fn firing(app: &App) -> Vec<String> {
+    let alerts = app.alerts_list(Some("firing")).await.expect("alerts");
+    let mut names: Vec<String> = alerts.into_iter().map(|a| a.rule).collect();
+    names.sort();
+    names
+}
+
+/// Time goes on, and everybody does what is due.
+async fn rounds(nodes: &[App], clock: &TestClock) {
+    for _ in 0..4 {
+        clock.advance_ms(5_000);
+        for node in nodes {
+            tick(node).await;
+            node.checks_tick().await.expect("checks are looked at");
+            node.checks_settle().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn checks_are_looked_at_wherever_they_were_put_and_results_count_wherever_they_came() {
+    // Without PostgreSQL the testkit says so in one line.
+    let Some(server) = PgServer::start().await else { return };
+    let url = server.create_database("checks").await;
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (clock, entropy) = (TestClock::default(), TestEntropy::default());
+    let (receivers, samples) = (Arc::new(Receivers::default()), Arc::new(Samples::default()));
+    *samples.errors.lock() = Some(vec![0.0]);
+    let (mut nodes, looks) = (Vec::new(), [Arc::new(Looks::default()), Arc::new(Looks::default())]);
+    for (name, looks) in ["a", "b"].into_iter().zip(&looks) {
+        let db = Db::open_postgres(&url).await.expect("the database opens");
+        let node = Node { db: &db, dir: dir.path(), name, database_url: &url };
+        let app = node.start(&clock, &entropy, &receivers, &samples).await;
+        app.set_check_runner(looks.clone());
+        if nodes.is_empty() {
+            people(&app).await;
+        }
+        nodes.push(app);
+    }
+    let looked = |node: usize, name: &str| looks[node].0.lock().iter().any(|n| n == name);
+    rounds(&nodes, &clock).await;
+
+    // Put on the node that does not look.
+    let plugin = |name: &str| json!({"run": {"plugin": [name]}, "interval": "5s", "attempts": 1});
+    check(&nodes[1], "disk", plugin("disk")).await;
+    rounds(&nodes, &clock).await;
+    assert_eq!((looked(0, "disk"), looked(1, "disk")), (true, false));
+    assert_eq!(nodes[1].check("disk").expect("it is there").status, "critical", "it shows what the first one found");
+    assert_eq!(firing(&nodes[1]).await, ["disk"]);
+    // Changed and deleted there.
+    check(&nodes[1], "disk", plugin("disk2")).await;
+    rounds(&nodes, &clock).await;
+    assert!(looked(0, "disk2"));
+    nodes[1].check_delete(&Caller::system(), "disk").await.expect("it is deleted");
+    rounds(&nodes, &clock).await;
+    assert!(nodes[0].check("disk").is_err());
+    assert_eq!(firing(&nodes[0]).await, Vec::<String>::new());
+
+    // A result that came to the node that does not look, of a check that it has not heard of yet.
+    check(&nodes[0], "backup", json!({"run": {"passive": {}}, "freshness": "1h", "attempts": 1})).await;
+    say(&nodes[1], "backup", "critical").await;
+    rounds(&nodes, &clock).await;
+    assert_eq!(firing(&nodes[0]).await, ["backup"]);
+    say(&nodes[1], "backup", "ok").await;
+    rounds(&nodes, &clock).await;
+    assert_eq!(firing(&nodes[0]).await, Vec::<String>::new());
+    // What it said lately is no silence for the node that looks, though nothing changed.
+    for _ in 0..3 {
+        clock.advance_ms(40 * 60_000);
+        // The lease has run out meanwhile; the first has it again.
+        tick(&nodes[0]).await;
+        say(&nodes[1], "backup", "ok").await;
+        rounds(&nodes, &clock).await;
+    }
+    assert_eq!(firing(&nodes[0]).await, Vec::<String>::new());
+    check(&nodes[0], "late", plugin("late")).await;
+    rounds(&nodes, &clock).await;
+
+    // The first is gone; the second goes on with what was found.
+    clock.advance_ms(60_000);
+    let second = &nodes[1..];
+    rounds(second, &clock).await;
+    assert!(looked(1, "late") && !looked(1, "disk2"));
+    assert_eq!(firing(&nodes[1]).await, ["late"]);
+    say(&nodes[1], "backup", "critical").await;
+    assert_eq!(nodes[1].check("backup").expect("it is there").status, "critical");
+    assert_eq!(firing(&nodes[1]).await, ["backup", "late"]);
 }

@@ -1,11 +1,12 @@
 //! Noise: what people say of pages, what rules cost, and drafts that are tried on the past.
 
 use serde_json::{Value, json};
-use tenfold_app::noise::{DraftAsk, NoiseAsk};
+use tenfold_app::alerts::rule_file_version;
+use tenfold_app::noise::{DraftAsk, DraftPut, NoiseAsk};
 use tenfold_app::people::PersonUpdate;
 use tenfold_app::{Caller, Role};
 use tenfold_tsdb::Sample;
-use tenfold_types::Labels;
+use tenfold_types::{ErrorCode, Labels};
 
 use crate::world::{World, caller, from};
 
@@ -77,6 +78,62 @@ async fn the_room_is_told_once_a_week() {
     assert!(told.text.starts_with("The noisiest rules of the week. web: Slow 1 page"), "{}", told.text);
     assert_eq!(told.data["teams"][0]["rules"][0]["rule"], "Slow");
     assert!(tenfold_app::chat::announce::announce(told, "http://t/").is_some(), "the room hears it");
+}
+
+#[tokio::test]
+async fn a_team_is_told_of_its_own_once() {
+    let w = World::new(54).await;
+    for (login, team) in [("ana", "web"), ("raj", "db")] {
+        let update = PersonUpdate { teams: Some(vec![team.to_owned()]), ..PersonUpdate::default() };
+        w.app.person_put(&Caller::system(), login, update).await.expect("a team is set");
+    }
+    w.app.noise_tick().await.expect("a new server begins");
+    w.clock.advance_ms(6 * DAY_MS);
+    page(&w, "Slow").await;
+    w.receivers.taken.lock().clear();
+    w.clock.advance_ms(DAY_MS);
+    for _ in 0..2 {
+        w.app.noise_tick().await.expect("it is told");
+        w.app.digests_tick().await.expect("people are told");
+    }
+    let taken = w.receivers.taken.lock();
+    let told: Vec<(&str, &str)> = taken.iter().map(|s| (s.to.as_str(), s.notice.subject.as_str())).collect();
+    assert_eq!(told, [("ana@example.org", "[noise] The noisiest alerts of web last week")]);
+    assert!(taken[0].notice.text.contains("- Slow 1 page"), "{}", taken[0].notice.text);
+}
+
+#[tokio::test]
+async fn a_draft_is_put_into_force_and_taken_back() {
+    let w = World::new(55).await;
+    let ana = caller("ana", Role::Deployer);
+    let put = |change: &str| DraftPut { rule: "HighErrorRate".into(), file: None, change: change.into() };
+    let before = w.app.rule_file("photos").await.expect("a rule file");
+    let version = rule_file_version(&before);
+
+    w.app.noise_draft_put(&caller("raj", Role::Responder), put("for: 20s"), None).await.expect_err("deployers do");
+    let wrong = w.app.noise_draft_put(&ana, put("for: 7s"), None).await.expect_err("it is no draft");
+    assert!(wrong.message.contains("is no draft") && wrong.advice.contains("for: 20s"), "{wrong} {}", wrong.advice);
+
+    let done = w.app.noise_draft_put(&ana, put("for: 20s"), Some(version.clone())).await.expect("it is put");
+    assert_eq!(done.file, "photos");
+    assert!(done.diff.contains("-    for: 10s") && done.diff.contains("+    for: 20s"), "{}", done.diff);
+    let after = w.app.rule_file("photos").await.expect("a rule file");
+    assert_eq!(
+        (after.clone(), done.version.as_str()),
+        (before.replace("for: 10s", "for: 20s"), &*rule_file_version(&after))
+    );
+    let event = w.events().await.into_iter().rfind(|e| e.kind == "rule.changed").expect("it is in the record");
+    assert_eq!((event.text.as_str(), &event.data["draft"]["change"]), (done.text.as_str(), &json!("for: 20s")));
+    assert_eq!(event.data["before"], before.as_str());
+
+    // Of the version that was shown it is nothing any more.
+    let late = w.app.noise_draft_put(&ana, put("for: 40s"), Some(version.clone())).await.expect_err("it was changed");
+    assert_eq!(late.code, ErrorCode::Changed, "{late}");
+
+    w.app.rules_undo(&ana, "photos", Some(version)).await.expect_err("that is not the version that holds");
+    assert_eq!(w.app.rules_undo(&ana, "photos", None).await.expect("it is put back"), before);
+    assert_eq!(w.app.rule_file("photos").await.expect("a rule file"), before);
+    assert_eq!(w.app.rules_undo(&ana, "photos", None).await.expect("and that as well"), after);
 }
 
 /// Short spikes are what a longer wait leaves out; a higher threshold would have missed the incident that mattered.

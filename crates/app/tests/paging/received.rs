@@ -103,3 +103,65 @@ async fn a_key_that_falls_silent_is_unknown_and_its_sender_may_end_it_after_it_w
     say_of_key(&w, SaidState::Resolved).await;
     assert_eq!(kinds(&w).await[4..], ["alert.resolved", "incident.resolved"]);
 }
+
+/// A sender says of its one key how severe it is.
+async fn say_severity(w: &World, state: SaidState, severity: &str) {
+    let labels = [("alertname", "Disk"), ("service", "photos"), ("severity", severity)];
+    let said = KeyedAlert {
+        key: "db1/disk".to_owned(),
+        state,
+        labels: labels.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+        annotations: BTreeMap::from([("summary".to_owned(), format!("the disk is {severity}"))]),
+        starts_at: None,
+        url: None,
+    };
+    w.app.alerts_keyed(&sender(), ("alert_source", "nightly"), vec![said]).await.expect("it is taken");
+    w.tick().await;
+    w.tick().await;
+}
+
+async fn firing(w: &World) -> Vec<String> {
+    let alerts = w.app.alerts_list(Some("firing")).await.expect("alerts");
+    alerts.into_iter().map(|a| a.severity).collect()
+}
+
+#[tokio::test]
+async fn a_key_that_gets_worse_pages_and_its_end_ends_all_of_it() {
+    let w = World::new(34).await;
+    say_severity(&w, SaidState::Firing, "warning").await;
+    assert_eq!(kinds(&w).await, ["alert.fired"], "a warning pages nobody");
+    say_severity(&w, SaidState::Firing, "critical").await;
+    assert_eq!(kinds(&w).await[1..], ["alert.fired", "incident.opened", "alert.resolved"]);
+    assert_eq!(firing(&w).await, ["critical"], "the warning is over");
+    assert_eq!(w.receivers.subjects_to("ana@example.org").len(), 1);
+    // What falls goes on as it was.
+    say_severity(&w, SaidState::Firing, "warning").await;
+    assert_eq!((firing(&w).await, kinds(&w).await.len()), (vec!["critical".to_owned()], 4));
+    say_severity(&w, SaidState::Resolved, "").await;
+    assert_eq!(kinds(&w).await[4..], ["alert.resolved", "incident.resolved"]);
+    assert_eq!(firing(&w).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_key_that_gets_worse_rings_anew_in_the_incident_it_has() {
+    let w = World::new(35).await;
+    let said = |severity: &str| {
+        let labels = [("alertname", "Disk"), ("service", "photos"), ("severity", severity), ("page", "true")];
+        KeyedAlert {
+            key: "db1/disk".to_owned(),
+            state: SaidState::Firing,
+            labels: labels.into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+            annotations: BTreeMap::new(),
+            starts_at: None,
+            url: None,
+        }
+    };
+    for severity in ["warning", "critical"] {
+        let one = vec![said(severity)];
+        w.app.alerts_keyed(&sender(), ("alert_source", "nightly"), one).await.expect("it is taken");
+        w.pass(10).await;
+    }
+    let all = w.kinds(&["incident.opened", "incident.resolved", "incident.reopened"]).await;
+    assert_eq!(all, ["incident.opened"], "it never ended in between");
+    assert_eq!(w.receivers.subjects_to("ana@example.org").len(), 2, "the second is critical");
+}

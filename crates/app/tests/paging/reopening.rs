@@ -1,9 +1,10 @@
 //! What fires again soon after its incident ended opens it again, as it was.
 
-use tenfold_app::Role;
+use serde_json::json;
 use tenfold_app::incidents::Resolution;
+use tenfold_app::{Caller, Role};
 
-use crate::world::{Answer, World, caller};
+use crate::world::{Answer, World, caller, from};
 
 const ANA: &str = "ana@example.org";
 const RAJ: &str = "raj@example.org";
@@ -53,6 +54,28 @@ async fn what_was_acknowledged_stays_so_and_nobody_is_paged_anew() {
     assert!(timeline.iter().any(|e| e.event.kind == "incident.reopened" && e.phase.as_str() == "alert"));
     over_and_again(&w, 30).await;
     assert_eq!(w.app.incident(1).await.expect("the incident").reopened, 2);
+}
+
+#[tokio::test]
+async fn what_is_over_and_back_before_its_group_is_looked_at_is_not_lost() {
+    let w = World::new(227).await;
+    w.tick().await;
+    let say = async |over: bool| {
+        let ends = if over { w.clock_now() } else { w.clock_now().plus_ms(3_600_000) };
+        let labels = json!({"alertname": "Late", "service": "photos", "severity": "critical"});
+        let alert = from(json!({"labels": labels, "endsAt": ends}));
+        w.app.alerts_receive(&Caller::system(), vec![alert]).await.expect("it is taken");
+    };
+    say(false).await;
+    w.tick().await;
+    assert_eq!(told(&w), [ANA]);
+    say(true).await;
+    assert_eq!(w.states().await[&1], "resolved");
+    say(false).await;
+    w.pass(5).await;
+    assert_eq!(w.states().await[&1], "open", "it fires, and is somebody's");
+    w.pass(60).await;
+    assert_eq!(told(&w), [ANA, RAJ]);
 }
 
 #[tokio::test]

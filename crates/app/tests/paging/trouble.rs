@@ -184,8 +184,6 @@ async fn rules_are_checked_and_removing_them_ends_their_alerts() {
     let bad = crate::world::RULES.replace("errors > 5", "errors >");
     let fault = w.app.rules_put(&system, "photos", &bad).await.expect_err("refused");
     assert!(fault.message.contains("line 6") && fault.message.contains("`expr`"), "{}", fault.message);
-    let twice = w.app.rules_put(&system, "copy", crate::world::RULES).await.expect_err("refused");
-    assert!(twice.message.contains("already"), "{}", twice.message);
     w.app.rules_put(&system, "photos", &crate::world::RULES.replace("12.5", "x")).await.expect("the same again");
     assert_eq!(w.app.alerts_list(Some("firing")).await.expect("alerts").len(), 1, "a rule that stays keeps its alerts");
     let viewer = caller("mei", Role::Viewer);
@@ -233,4 +231,15 @@ async fn a_test_page_goes_the_way_of_a_real_one() {
     let pages = w.app.pages(Some(0)).await.expect("pages");
     assert_eq!(pages.iter().find(|p| p.id == test.id).expect("the page").state, "failed");
     assert_eq!(w.count("page.failed").await, 1);
+}
+
+#[tokio::test]
+async fn a_rule_file_too_long_for_the_record_can_be_changed() {
+    let w = World::new(45).await;
+    let (system, long) = (Caller::system(), format!("{}{}", crate::world::RULES, "# why\n".repeat(30_000)));
+    for text in [long.clone(), format!("{long}# once more\n")] {
+        w.app.rules_put(&system, "long", &text).await.expect("it is put");
+    }
+    let refused = w.app.rules_undo(&system, "long", None).await.expect_err("there is nothing to put back");
+    assert!(refused.to_string().contains("the record has nothing"), "{refused}");
 }

@@ -142,6 +142,34 @@ async fn what_was_refused_and_ended_just_before_a_kill_is_told_as_over() {
 }
 
 #[tokio::test]
+async fn when_a_webhook_takes_something_again_the_other_groups_do_not_wait_their_turn() {
+    const GROUPS: usize = 8;
+    let (w, hook) = world(55).await;
+    hook.down.store(true, Ordering::Relaxed);
+    let ends = w.clock_now().plus_ms(10 * 3_600_000);
+    let alert =
+        |n: usize| from(json!({"labels": {"alertname": "Full", "service": format!("photos-{n}")}, "endsAt": ends}));
+    let alerts = (0..GROUPS).map(alert).collect();
+    w.app.alerts_receive(&caller("raj", Role::Admin), alerts).await.expect("they are taken");
+    minutes(&w, 10).await;
+    assert_eq!(hook.heard(), Vec::<String>::new());
+    hook.down.store(false, Ordering::Relaxed);
+    let (mut first, mut last, mut heard) = (None, 0, 0);
+    for second in 1..=60 {
+        w.pass(1).await;
+        w.app.webhooks_tick().await.expect("they are told");
+        let new = hook.heard().len();
+        if new > 0 {
+            first = first.or(Some(second));
+            (last, heard) = (second, heard + new);
+        }
+    }
+    assert_eq!(heard, GROUPS, "each within a minute, and once");
+    // By then each would wait for half a minute at least, at another time than the others.
+    assert!(first.is_some_and(|first| last - first <= 1), "{first:?} to {last}");
+}
+
+#[tokio::test]
 async fn an_end_that_has_passed_in_silence_is_told_as_resolved_and_marked() {
     let (w, hook) = world(53).await;
     say(&w, "Late", 3).await;

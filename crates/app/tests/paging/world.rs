@@ -218,10 +218,17 @@ impl World {
 
     /// Kills the server and starts it again over the same store.
     pub async fn restart(&mut self) {
+        self.restart_with(|_| {}).await;
+    }
+
+    /// The same with other settings.
+    pub async fn restart_with(&mut self, change: impl FnOnce(&mut Settings)) {
         self.starts += 1;
         let name = format!("start-{}", self.starts);
         let node = Node { db: &self.db, dir: self.dir.path(), name: &name, database_url: "" };
-        self.app = node.start(&self.clock, &self.entropy, &self.receivers, &self.samples).await;
+        let mut settings = node.settings();
+        change(&mut settings);
+        self.app = node.start_with(settings, &self.clock, &self.entropy, &self.receivers, &self.samples).await;
     }
 
     pub fn clock_now(&self) -> Timestamp {
@@ -345,8 +352,22 @@ impl Node<'_> {
         receivers: &Arc<Receivers>,
         samples: &Arc<Samples>,
     ) -> App {
+        self.start_with(self.settings(), clock, entropy, receivers, samples).await
+    }
+
+    fn settings(&self) -> Settings {
         let data_dir = self.dir.join(self.name);
-        let settings = Settings { data_dir, database_url: self.database_url.to_owned(), ..Settings::default() };
+        Settings { data_dir, database_url: self.database_url.to_owned(), ..Settings::default() }
+    }
+
+    async fn start_with(
+        &self,
+        settings: Settings,
+        clock: &TestClock,
+        entropy: &TestEntropy,
+        receivers: &Arc<Receivers>,
+        samples: &Arc<Samples>,
+    ) -> App {
         let metrics = metrics::State::open(&settings).expect("an empty store of samples opens");
         let app = App::new(self.db.clone(), Arc::new(clock.clone()), Arc::new(entropy.clone()), settings, metrics);
         app.set_notifier(receivers.clone());

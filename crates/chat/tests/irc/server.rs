@@ -43,7 +43,7 @@ impl Server {
     /// `None`, with a line that says so, when the server is not installed.
     pub async fn start(kind: Kind) -> Option<Self> {
         if program(kind).is_none() {
-            println!("skipped: {kind:?} is not installed");
+            tenfold_testkit::peer_is_missing(format_args!("{kind:?} is not installed"));
             return None;
         }
         // The port is free when the server asks for it a moment later; nothing else here takes fixed ports.

@@ -73,6 +73,7 @@ pub fn seen(live: Option<&str>, half: Option<&str>, known: &[Known]) -> Seen {
         stable: None,
         epoch: 0,
         phase,
+        pause: super::Pause::None,
         places: 1,
         reached,
         can_abort: false,

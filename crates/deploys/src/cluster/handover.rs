@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tenfold_types::Timestamp;
 
-use super::{Change, Effect, Input, Phase, Refusal, Release, Seen, later};
+use super::{Change, Effect, Input, Pause, Phase, Refusal, Release, Seen, later};
 use crate::machine::{Input as DeployInput, Running};
 use crate::manifest::Digest;
 
@@ -21,12 +21,13 @@ enum Goal {
     Reach {
         release: Box<Release>,
         full: bool,
-        retried: bool,
     },
     Back {
         digest: Digest,
     },
     Gone,
+    /// It stands where it is.
+    Hold,
 }
 
 /// One deploy's hold on one thing of a cluster.
@@ -40,6 +41,10 @@ pub struct Handover {
     /// Places whose check is under way.
     checking: Vec<usize>,
     checked: Option<Digest>,
+    /// What we have seen on its way or set: an abort of it is somebody's word.
+    moved: Option<Digest>,
+    /// We were told to pause it: counts where it does not say itself who did.
+    paused: bool,
     seen: Option<Seen>,
     told: Vec<Option<Running>>,
     away: bool,
@@ -63,6 +68,8 @@ impl Handover {
             pending: BTreeMap::new(),
             checking: Vec::new(),
             checked: None,
+            moved: None,
+            paused: false,
             seen: None,
             told,
             away: false,
@@ -142,7 +149,7 @@ impl Machine {
             Input::Reach { place, release, full, within_ms } => {
                 let goes_on = matches!(&self.s.goal, Goal::Reach { release: before, .. } if *before == release);
                 if !goes_on {
-                    self.aim(Goal::Reach { release, full, retried: false });
+                    self.aim(Goal::Reach { release, full });
                 }
                 self.s.pending.insert(place, later(self.now, within_ms));
             }
@@ -158,6 +165,10 @@ impl Machine {
                 }
                 self.s.pending.insert(place, later(self.now, within_ms));
             }
+            Input::Hold => {
+                self.aim(Goal::Hold);
+                self.s.paused = true;
+            }
             Input::Seen(seen) => self.look(*seen),
             Input::Away { error } => {
                 if !self.s.away {
@@ -169,7 +180,9 @@ impl Machine {
                 }
             }
             Input::Written => {
-                self.s.writing = None;
+                if self.s.writing.take() == Some(Change::Resume) {
+                    self.s.paused = false;
+                }
                 self.s.failures = 0;
                 self.s.conflicts = 0;
                 // what was seen is older than what was written
@@ -230,7 +243,9 @@ impl Machine {
         if back {
             // the deploy gives its orders again
             self.s.pending.clear();
-            self.s.goal = Goal::Rest;
+            if self.s.goal != Goal::Hold {
+                self.s.goal = Goal::Rest;
+            }
             self.s.told = vec![None; self.s.places.len()];
         }
         for (place, host) in self.s.places.clone().into_iter().enumerate() {
@@ -276,6 +291,10 @@ impl Machine {
                     seen.can_abort = false;
                 }
             }
+            Refusal::Final { error } if change == Some(Change::Pause) => {
+                self.effects.push(Effect::Say(format!("it could not be paused and goes on to its next step: {error}")));
+                self.s.goal = Goal::Rest;
+            }
             Refusal::Final { error } => {
                 self.fail_all(error);
                 // it may have come half way: what is decided next is decided on what that left
@@ -297,7 +316,7 @@ impl Machine {
         match &self.s.goal {
             Goal::Reach { release, .. } => Some(release.digest),
             Goal::Back { digest } => Some(*digest),
-            Goal::Rest | Goal::Gone => None,
+            Goal::Rest | Goal::Gone | Goal::Hold => None,
         }
     }
 
@@ -336,7 +355,8 @@ impl Machine {
         }
         match self.s.goal.clone() {
             Goal::Rest => {}
-            Goal::Reach { release, full, retried } => self.reach(release, full, retried, &seen),
+            Goal::Reach { release, full } => self.reach(release, full, &seen),
+            Goal::Hold => self.hold(&seen),
             Goal::Back { digest } => self.back(digest, &seen),
             Goal::Gone if seen.release.is_none() => {
                 for place in std::mem::take(&mut self.s.pending).into_keys() {
@@ -350,22 +370,37 @@ impl Machine {
         }
     }
 
-    fn reach(&mut self, release: Box<Release>, full: bool, retried: bool, seen: &Seen) {
+    fn hold(&mut self, seen: &Seen) {
+        let is_on_its_way = matches!(seen.phase, Phase::Moving | Phase::Paused);
+        if is_on_its_way && seen.pause == Pause::None {
+            return self.write(Change::Pause, seen);
+        }
+        self.s.goal = Goal::Rest;
+    }
+
+    fn is_held_by_us(&self, seen: &Seen) -> bool {
+        seen.pause == Pause::Ours || (seen.pause == Pause::Somebody && self.s.paused)
+    }
+
+    fn reach(&mut self, release: Box<Release>, full: bool, seen: &Seen) {
         let is_set = seen.release.as_ref().is_some_and(|r| r.digest == release.digest && r.sha == release.sha);
         if !is_set {
+            self.s.moved = Some(release.digest);
             return self.write(Change::Set(release), seen);
+        }
+        if self.is_held_by_us(seen) {
+            return self.write(Change::Resume, seen);
         }
         self.answer_reached(release.digest, seen);
         let Some(last) = self.s.pending.keys().next_back().copied() else {
             self.s.goal = Goal::Rest;
             return;
         };
+        let is_first_look = self.s.moved != Some(release.digest) && self.s.pending.contains_key(&0);
+        self.s.moved = Some(release.digest);
         match &seen.phase {
-            // an abort of before, or somebody's: once more, then it has failed
-            Phase::Aborted if !retried => {
-                self.s.goal = Goal::Reach { release, full, retried: true };
-                self.write(Change::Retry, seen);
-            }
+            // an abort of before this deploy; one on the way is somebody's word, and it goes back
+            Phase::Aborted if is_first_look => self.write(Change::Retry, seen),
             Phase::Aborted => self.fail_all(format!("it was aborted: {}", seen.said)),
             Phase::Failed { why } => {
                 let why = seen.trouble().map_or_else(|| why.clone(), |trouble| format!("{why} ({trouble})"));
@@ -397,6 +432,9 @@ impl Machine {
                 return self.write(Change::Abort, seen);
             }
             return self.write(Change::Undo { digest }, seen);
+        }
+        if self.is_held_by_us(seen) {
+            return self.write(Change::Resume, seen);
         }
         match &seen.phase {
             Phase::Done => {

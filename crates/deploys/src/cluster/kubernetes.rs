@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Change, PODS_MAX, Phase, Pod, PodState, Release, Seen, mark, plain, standing};
+use super::{Change, PODS_MAX, Pause, Phase, Pod, PodState, Release, Seen, mark, plain, standing};
 use crate::manifest::Digest;
 use crate::pipeline::OURS;
 
@@ -115,6 +115,7 @@ pub fn seen(kind: Kind, object: Option<&Value>, sets: &[Value], pods: &[Value]) 
             stable: None,
             epoch: 0,
             phase: Phase::Done,
+            pause: Pause::None,
             places: 1,
             reached: 0,
             can_abort: false,
@@ -145,6 +146,7 @@ pub fn seen(kind: Kind, object: Option<&Value>, sets: &[Value], pods: &[Value]) 
         stable,
         epoch: object["metadata"]["annotations"][key("epoch")].as_str().and_then(|e| e.parse().ok()).unwrap_or(0),
         phase: way.phase,
+        pause: paused(object),
         places: way.places,
         reached: way.reached,
         can_abort: way.can_abort,
@@ -173,6 +175,24 @@ fn bare(template: &Value, kind: Kind) -> Value {
         labels.shift_remove(kind.hash_label());
     }
     template
+}
+
+/// What our last pause or resumption says, and the generation it made.
+fn held(object: &Value) -> Option<(bool, i64)> {
+    let (word, generation) = object["metadata"]["annotations"][key("held")].as_str()?.split_once('@')?;
+    Some((word == "paused", generation.parse().ok()?))
+}
+
+fn paused(object: &Value) -> Pause {
+    match held(object) {
+        _ if object["spec"]["paused"] != true => Pause::None,
+        Some((true, _)) => Pause::Ours,
+        _ => Pause::Theirs,
+    }
+}
+
+fn paused_by(object: &Value) -> &'static str {
+    if paused(object) == Pause::Ours { "it is held from here" } else { "it is paused by somebody" }
 }
 
 struct Way {
@@ -206,7 +226,7 @@ fn deployment(object: &Value) -> Way {
     }
     let wanted = spec["replicas"].as_i64().unwrap_or(1);
     let [updated, all, available] = ["updatedReplicas", "replicas", "availableReplicas"].map(|name| int(&status[name]));
-    let paused = if spec["paused"] == true { "; it is paused by somebody" } else { "" };
+    let paused = if spec["paused"] == true { format!("; {}", paused_by(object)) } else { String::new() };
     let said = if updated < wanted {
         format!("{updated} of {wanted} pods are of the new release{paused}")
     } else if all > updated {
@@ -235,7 +255,10 @@ fn rollout(object: &Value) -> Way {
     let message = plain(status["message"].as_str().unwrap_or_default());
     let observed = status["observedGeneration"].as_str().and_then(|g| g.parse::<i64>().ok());
     let moving = |said: String, reached: usize| Way { phase: Phase::Moving, places, reached, can_abort: true, said };
-    if observed.is_some_and(|g| g < int(&object["metadata"]["generation"])) {
+    let generation = int(&object["metadata"]["generation"]);
+    // a pause changes nothing of where it stands
+    let only_paused = |g: i64| g + 1 == generation && held(object).is_some_and(|(_, made)| made == generation);
+    if observed.is_some_and(|g| g < generation && !only_paused(g)) {
         return moving("the controller has not looked at it yet".to_owned(), 0);
     }
     let at = status["currentStepIndex"].as_u64().map_or(0, |at| usize::try_from(at).unwrap_or(usize::MAX));
@@ -261,7 +284,7 @@ fn rollout(object: &Value) -> Way {
             let (phase, reached) = if here { (Phase::Paused, passed + 1) } else { (Phase::Moving, passed) };
             Way { phase, places, reached, can_abort: true, said }
         }
-        "Paused" => moving(format!("it is paused by somebody: {message}"), passed),
+        "Paused" => moving(format!("{}: {message}", paused_by(object)), passed),
         _ => moving(if message.is_empty() { "progressing".to_owned() } else { message }, passed),
     }
 }
@@ -361,6 +384,16 @@ pub fn set(kind: Kind, object: &Value, release: &Release, epoch: i64, version: &
     })
 }
 
+/// Stops it where it is, or lets it go on, and says that it was us.
+fn pause(object: &Value, paused: bool, epoch: i64, version: &str) -> Patch {
+    let made = int(&object["metadata"]["generation"]) + 1;
+    let held = format!("{}@{made}", if paused { "paused" } else { "resumed" });
+    let annotations = json!({key("epoch"): epoch.to_string(), key("held"): held});
+    let body =
+        json!({"metadata": {"resourceVersion": version, "annotations": annotations}, "spec": {"paused": paused}});
+    Patch { content_type: MERGE, on_status: false, body }
+}
+
 /// Writes the epoch alone, before what is written where annotations are not.
 pub fn stamp(epoch: i64, version: &str) -> Patch {
     let body = json!({"metadata": {"resourceVersion": version, "annotations": {key("epoch"): epoch.to_string()}}});
@@ -394,6 +427,7 @@ pub fn change(
     let is_rollout = kind == Kind::Rollout;
     Ok(match change {
         Change::Set(release) => set(kind, object, release, epoch, version)?,
+        Change::Pause | Change::Resume => pause(object, *change == Change::Pause, epoch, version),
         Change::Promote if is_rollout => status(json!({"status": {"pauseConditions": null}})),
         Change::Finish if is_rollout => status(json!({"status": {"promoteFull": true}})),
         Change::Abort if is_rollout => status(json!({"status": {"abort": true}})),

@@ -86,6 +86,18 @@ pub enum Phase {
     Aborted,
 }
 
+/// Whether it was told to stop where it is, beside its own steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    None,
+    /// By us, as it says itself.
+    Ours,
+    /// By somebody, and not by us.
+    Theirs,
+    /// It does not say by whom.
+    Somebody,
+}
+
 /// One pod or allocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pod {
@@ -128,6 +140,7 @@ pub struct Seen {
     /// The highest epoch that has written.
     pub epoch: i64,
     pub phase: Phase,
+    pub pause: Pause,
     /// Steps at which it waits for us, and the end: at least one.
     pub places: usize,
     /// How many of them it has reached with the release.
@@ -174,6 +187,10 @@ pub enum Change {
     Finish,
     /// Try again what was aborted.
     Retry,
+    /// Stop where it is.
+    Pause,
+    /// Go on from there.
+    Resume,
     /// Stop, and serve the release before.
     Abort,
     /// Set it to a release that it ran before.
@@ -205,6 +222,8 @@ pub enum Input {
         place: usize,
         within_ms: i64,
     },
+    /// Stop on the way to whatever was asked; the next order goes on.
+    Hold,
     Seen(Box<Seen>),
     /// The cluster does not answer.
     Away {

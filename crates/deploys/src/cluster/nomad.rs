@@ -1,13 +1,14 @@
 //! Jobs of Nomad: reading a job, its newest deployment and allocations, and the bodies of what is written.
 //!
 //! Source: Nomad's HTTP API as `hashicorp/nomad-openapi` describes it (`v1/openapi.yaml`): `Job`, `Deployment`,
-//! `AllocationListStub`, `JobRegisterRequest`, `JobPlanResponse`, `DeploymentPromoteRequest`, `JobRevertRequest`.
+//! `AllocationListStub`, `JobRegisterRequest`, `JobPlanResponse`, `DeploymentPromoteRequest`, `DeploymentPauseRequest`,
+//! `JobRevertRequest`.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{PODS_MAX, Phase, Pod, PodState, Release, Seen, mark, plain, standing};
+use super::{PODS_MAX, Pause, Phase, Pod, PodState, Release, Seen, mark, plain, standing};
 use crate::manifest::Digest;
 
 /// Keys of a job's `Meta`.
@@ -51,6 +52,7 @@ pub fn seen(job: Option<&Value>, deployment: Option<&Value>, allocs: &[Value], v
             stable: None,
             epoch: job.map_or(0, |job| text(&job["Meta"][EPOCH]).parse().unwrap_or(0)),
             phase: Phase::Done,
+            pause: Pause::None,
             places: 1,
             reached: 0,
             can_abort: false,
@@ -79,6 +81,7 @@ pub fn seen(job: Option<&Value>, deployment: Option<&Value>, allocs: &[Value], v
         epoch: text(&job["Meta"][EPOCH]).parse().unwrap_or(0),
         can_abort: own.is_some() && matches!(phase, Phase::Moving | Phase::Paused),
         phase,
+        pause: if own.is_some_and(|d| text(&d["Status"]) == "paused") { Pause::Somebody } else { Pause::None },
         places,
         reached,
         said,
@@ -96,6 +99,8 @@ fn of_deployment(deployment: &Value) -> (Phase, usize, String) {
         format!("{healthy} of {total} allocations are healthy; {}", plain(text(&deployment["StatusDescription"])));
     let open: Vec<&&Value> =
         groups.iter().filter(|g| int(&g["DesiredCanaries"]) > 0 && g["Promoted"] != true).collect();
+    let healthy_canaries = open.iter().all(|g| int(&g["HealthyAllocs"]) >= int(&g["DesiredCanaries"]));
+    let reached = usize::from(healthy_canaries && sum("DesiredCanaries") > 0);
     match text(&deployment["Status"]) {
         "successful" => (Phase::Done, usize::MAX, said),
         "failed" | "cancelled" => {
@@ -106,10 +111,9 @@ fn of_deployment(deployment: &Value) -> (Phase, usize, String) {
             );
             (Phase::Failed { why }, usize::from(sum("DesiredCanaries") > 0), said)
         }
-        "paused" => (Phase::Moving, 0, format!("it is paused by somebody; {said}")),
-        _ if open.is_empty() => (Phase::Moving, usize::from(sum("DesiredCanaries") > 0), said),
-        _ if open.iter().all(|g| int(&g["HealthyAllocs"]) >= int(&g["DesiredCanaries"])) => (Phase::Paused, 1, said),
-        _ => (Phase::Moving, 0, said),
+        "paused" => (Phase::Moving, reached, format!("it is paused; {said}")),
+        _ if !open.is_empty() && healthy_canaries => (Phase::Paused, reached, said),
+        _ => (Phase::Moving, reached, said),
     }
 }
 
@@ -222,6 +226,10 @@ pub fn plan_refusal(plan: &Value) -> Option<String> {
 /// The newest kept version with this release.
 pub fn version_of(versions: &[Value], digest: Digest) -> Option<i64> {
     versions.iter().filter(|v| standing_of(v).digest == digest).map(|v| int(&v["Version"])).max()
+}
+
+pub fn pause_body(deployment: &str, paused: bool) -> Value {
+    json!({"DeploymentID": deployment, "Pause": paused})
 }
 
 pub fn revert_body(id: &str, to: i64, from: i64) -> Value {

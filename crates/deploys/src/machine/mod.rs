@@ -6,6 +6,7 @@
 
 mod advance;
 mod gates;
+mod held;
 mod host;
 mod judged;
 mod prepare;
@@ -111,6 +112,10 @@ pub enum Input {
     Promote {
         by: String,
     },
+    /// A person holds a deploy that flips: nothing more is ordered until somebody promotes or aborts it.
+    Hold {
+        by: String,
+    },
     /// A person sends a held deploy back, or asks a stopped way back to try again.
     Abort {
         by: String,
@@ -177,6 +182,8 @@ pub enum Effect {
     Deactivate {
         host: String,
     },
+    /// Whoever carries the deploy out for us stops where it is; the next order lets it go on.
+    Pause,
     RunCheck,
     /// Ask the judge about everything since the canary was healthy.
     RunJudge {
@@ -267,6 +274,10 @@ pub enum Fact {
     },
     Held {
         why: String,
+    },
+    /// The canary that a person held goes on.
+    Unheld {
+        by: String,
     },
     NeedsHuman {
         why: String,

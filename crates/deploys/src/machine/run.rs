@@ -157,6 +157,9 @@ pub struct Run {
     /// Hooks that have ended, well or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks_ended: Vec<HookAt>,
+    /// Where it goes on when it is promoted: the state in which a person held it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_in: Option<State>,
     /// Why it failed, is held, or went back.
     pub error: Option<String>,
     pub steps: Vec<StepLog>,
@@ -239,6 +242,7 @@ impl Run {
             approvals: Vec::new(),
             hook: None,
             hooks_ended: Vec::new(),
+            held_in: None,
             error: None,
             steps: Vec::new(),
         }

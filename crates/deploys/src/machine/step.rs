@@ -84,6 +84,7 @@ impl Machine {
             Input::Approve { by, name, starter } => self.approve(by, name, starter),
             Input::Cancel { by } => self.cancel(by),
             Input::Promote { by } => self.promote(by),
+            Input::Hold { by } => self.hold_for(&by),
             Input::Abort { by } => self.abort(by),
             Input::Supersede { by } => {
                 if self.run.state.waits_for_person() {
@@ -242,7 +243,11 @@ impl Machine {
         self.run.check_until = None;
         match verdict {
             Verdict::Pass { said } => self.canary_passed(said),
-            Verdict::Fail { said } => self.roll_back(format!("the canary's check failed: {said}")),
+            Verdict::Fail { said } => {
+                let why = format!("the canary's check failed: {said}");
+                self.effects.push(Effect::Lock { why: why.clone() });
+                self.roll_back(why);
+            }
             Verdict::Inconclusive { said } => self.hold(format!("the canary's check is inconclusive: {said}")),
         }
     }
@@ -279,6 +284,11 @@ impl Machine {
                 let out = self.run.hosts.iter().filter(|h| h.is_bad()).count();
                 self.run.plan.max_unavailable = self.run.plan.max_unavailable.max(out);
                 self.run.error = None;
+                if self.run.held_in == Some(State::Canary) {
+                    // it was not passed: it is watched for the whole time again
+                    self.say(Fact::Unheld { by });
+                    return self.enter(State::Canary);
+                }
                 self.say(Fact::Promoting { by: Some(by) });
                 self.enter(State::Promoting);
             }
@@ -337,6 +347,11 @@ impl Machine {
                 self.run.entered_at = self.now;
                 self.say(Fact::Resumed { state: State::Staging });
             }
+            State::Held => {
+                // the order to pause may be lost
+                self.pause_again();
+                self.say(Fact::Resumed { state: State::Held });
+            }
             state => self.say(Fact::Resumed { state }),
         }
     }
@@ -358,6 +373,7 @@ impl Machine {
             input,
             Input::Cancel { .. }
                 | Input::Promote { .. }
+                | Input::Hold { .. }
                 | Input::Abort { .. }
                 | Input::Supersede { .. }
                 | Input::Approve { .. }
@@ -387,6 +403,7 @@ impl Machine {
             self.effects.push(Effect::StopHook);
         }
         self.run.passed = false;
+        self.run.held_in = None;
         self.run.state = state;
         self.run.entered_at = self.now;
         self.run.hold_until = None;

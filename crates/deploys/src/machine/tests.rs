@@ -11,6 +11,7 @@ use crate::plan::{Plan, PlannedApproval, PlannedStep};
 
 mod closure;
 mod gates;
+mod held;
 mod judged;
 mod prepare;
 mod worlds;
@@ -39,6 +40,7 @@ fn plan(canary_hosts: usize) -> Plan {
         hooks: Box::default(),
         irreversible: None,
         handed: false,
+        pauses: false,
         prepare: Prepare::None,
         keep_warm_ms: 0,
     }

@@ -138,6 +138,10 @@ impl HandedOver {
             Self::Command(_) => false,
         }
     }
+    /// It can be told to stop on its way from one step to the next. A command that runs cannot.
+    pub const fn pauses(&self) -> bool {
+        !matches!(self, Self::Command(_))
+    }
     /// What is asked before anything changes.
     pub const fn asks(&self) -> &'static str {
         match self {

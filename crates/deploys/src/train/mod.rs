@@ -134,7 +134,9 @@ pub fn step(train: Option<&Train>, by: &Person, input: Input, now: Timestamp) ->
         Input::Join => next.join(by)?,
         Input::Leave => return next.leave(by),
         Input::Shown => {
-            next.member(by).into_iter().for_each(|m| m.shown = true);
+            // what was seen before the deploy was out says nothing of it
+            let out = next.phase == Phase::Checking;
+            next.member(by).into_iter().for_each(|m| m.shown = out);
             return Ok((Some(next), None));
         }
         Input::Good { declared } => next.good(by, declared)?,

@@ -55,8 +55,12 @@ fn everybody_looks_before_it_is_done() {
 fn graphs_that_were_shown_before_the_deploy_do_not_count() {
     let mut train = boarded(&["ana"]);
     says(&mut train, "ana", Input::Shown).unwrap();
-    let mut train = train.unwrap().deploy_began(7, NOW).deploy_ended(7, true, NOW);
+    let mut train = Some(train.unwrap().deploy_began(7, NOW));
+    says(&mut train, "ana", Input::Shown).unwrap();
+    let mut train = train.unwrap().deploy_ended(7, true, NOW);
     says(&mut train, "ana", Input::Good { declared: true }).unwrap_err();
+    says(&mut train, "ana", Input::Shown).unwrap();
+    says(&mut train, "ana", Input::Good { declared: true }).unwrap();
 }
 
 #[test]

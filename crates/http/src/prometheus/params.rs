@@ -20,6 +20,10 @@ pub(super) struct PrometheusInstant {
     max_source_resolution: Option<String>,
     /// A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`).
     timeout: Option<String>,
+    /// A duration for which the newest sample of a series counts; five minutes when it is left out.
+    lookback_delta: Option<String>,
+    /// At most so many series; 0 for all. A warning tells when there were more.
+    limit: Option<u64>,
 }
 
 /// A query at every step of a time.
@@ -42,6 +46,10 @@ pub(super) struct PrometheusRange {
     max_source_resolution: Option<String>,
     /// A duration after which the query is ended, at most the one of the settings (`metrics.query.timeout_ms`).
     timeout: Option<String>,
+    /// A duration for which the newest sample of a series counts; five minutes when it is left out.
+    lookback_delta: Option<String>,
+    /// At most so many series; 0 for all. A warning tells when there were more.
+    limit: Option<u64>,
 }
 
 /// Series that are looked for.
@@ -115,6 +123,28 @@ pub(super) struct PrometheusTargetFamilies {
     metric: Option<String>,
     /// At most so many; 0 for all.
     limit: Option<u64>,
+}
+
+/// Which rules are told.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PrometheusRules {
+    /// `alert` or `record`.
+    r#type: Option<String>,
+    /// Names of rules.
+    #[param(rename = "rule_name[]")]
+    rule_name: Option<Vec<String>>,
+    /// Names of groups.
+    #[param(rename = "rule_group[]")]
+    rule_group: Option<Vec<String>>,
+    /// Names of rule files.
+    #[param(rename = "file[]")]
+    file: Option<Vec<String>>,
+    /// Selectors such as `{team="web"}`, of the rules' own labels; a rule that one of them matches is told.
+    #[param(rename = "match[]")]
+    selectors: Option<Vec<String>>,
+    /// `true` leaves out the alerts of the rules.
+    exclude_alerts: Option<String>,
 }
 
 /// Which targets are told.

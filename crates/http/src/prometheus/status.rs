@@ -80,3 +80,19 @@ pub(super) async fn format_query(State(app): State<App>, RawQuery(q): RawQuery) 
 pub(super) async fn format_query_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
     run_format(&app, &Params::new(q.as_deref(), &form))
 }
+
+fn run_parse(app: &App, params: &Params) -> Answer {
+    Ok(success(app.metrics.syntax_tree(params.need("query")?)?))
+}
+
+/// The syntax tree of a query (`query`), as Prometheus' pages draw it.
+#[utoipa::path(get, path = "/api/v1/parse_query", params(PrometheusExpression), responses((status = 200, content_type = "application/json")))]
+pub(super) async fn parse_query(State(app): State<App>, RawQuery(q): RawQuery) -> Answer {
+    run_parse(&app, &Params::new(q.as_deref(), b""))
+}
+
+/// The same by form.
+#[utoipa::path(post, path = "/api/v1/parse_query", request_body(content = PrometheusExpression, content_type = "application/x-www-form-urlencoded"), responses((status = 200, content_type = "application/json")))]
+pub(super) async fn parse_query_post(State(app): State<App>, RawQuery(q): RawQuery, RawForm(form): RawForm) -> Answer {
+    run_parse(&app, &Params::new(q.as_deref(), &form))
+}

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
-use tenfold_promql::{Sample, Series, Value, VectorSample, format_float};
+use tenfold_promql::{Sample, Series, Value, VectorSample, format_float, put_float};
 use tenfold_types::Histogram;
 
 /// Bytes of one point of a series, roughly.
@@ -94,7 +94,7 @@ fn put_point(out: &mut Vec<u8>, t_ms: i64, value: f64) {
     if value.fract() == 0.0 && value.abs() < 1e15 && (value != 0.0 || value.is_sign_positive()) {
         out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
     } else {
-        out.extend_from_slice(format_float(value).as_bytes());
+        put_float(out, value);
     }
     out.extend_from_slice(b"\"]");
 }

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use serde_json::{Value, json};
 use tenfold_app::incidents::{NewIncident, Resolution};
+use tenfold_app::metrics::{MarkerKind, MarkerQuery};
 use tenfold_app::people::{NewToken, TokenKind};
 use tenfold_app::{Caller, Role};
 use tenfold_types::{Actor, EventDraft, Source};
@@ -87,6 +88,7 @@ async fn what_the_record_holds_is_told_as_the_schemas_want_it() {
     assert_eq!(of("incident-1"), ["incident.reported", "incident.resolved"]);
     assert_eq!(of("incident-2"), ["incident.detected"]);
     assert_eq!(of("pkg:generic/photos@4f2c91a"), ["artifact.packaged", "artifact.published"]);
+    assert_eq!(of(&format!("deploy-{deploy}")), ["pipelinerun.finished"], "that it failed");
     assert_eq!(of("photos"), ["service.deployed"], "nothing ran before, so nothing was gone back to");
     for event in &events {
         assert_eq!((&event["specversion"], &event["data"]["context"]["id"]), (&json!("1.0"), &event["id"]));
@@ -127,6 +129,28 @@ async fn a_sink_that_is_away_gets_everything_in_order_when_it_is_back() {
     look(&world, 2).await;
     let given_up = world.events("git.not_told").await;
     assert!(given_up.len() == 1 && given_up[0].text.contains("answered 400"), "{given_up:?}");
+}
+
+#[tokio::test]
+async fn a_sink_is_told_in_the_release_that_it_reads() {
+    let forge = FakeForge::start().await;
+    let events = format!("{}/events", forge.url);
+    let world = World::with_sinks(&forge.url, &[("old", &events), ("new", &events)]).await;
+    world.app.environment_create(&Caller::system(), "staging").await.unwrap();
+    look(&world, 2).await;
+    let mut told: Vec<_> = taken(&forge)
+        .iter()
+        .map(|e| {
+            let context = &e["data"]["context"];
+            let version = context["version"].as_str().or(context["specversion"].as_str()).unwrap().to_owned();
+            (version, e["type"].as_str().unwrap().to_owned(), e["data"]["subject"]["type"].clone())
+        })
+        .collect();
+    told.sort_by(|a, b| a.0.cmp(&b.0));
+    let kind = |version: &str| format!("dev.cdevents.environment.created.{version}");
+    let expected =
+        [("0.4.1".to_owned(), kind("0.2.0"), json!("environment")), ("0.5.1".to_owned(), kind("0.3.0"), Value::Null)];
+    assert_eq!(told, expected);
 }
 
 /// One receiver that never answers does not hold the others up.
@@ -210,6 +234,17 @@ async fn events_of_other_tools_are_recorded_once() {
     assert_eq!(first.text, "/argo says service deployed: photos in production");
     assert_eq!((first.subject.service.as_deref(), first.actor.to_string().as_str()), (Some("photos"), "argo"));
     assert!(first.occurred_at < first.recorded_at);
+    assert_eq!(first.data["ours"], true, "it is deployed there from here as well");
+    let marks = world.app.markers(MarkerQuery { service: Some("photos".into()), ..MarkerQuery::default() }).await;
+    assert!(marks.unwrap().iter().any(|mark| mark.seq == first.seq && mark.kind == MarkerKind::Deploy));
+    // as tools of an older release say it
+    let mut older: Value = serde_json::from_str(&whole("old")).unwrap();
+    older["type"] = json!("dev.cdevents.service.deployed.0.2.0");
+    older["data"]["context"] = json!({"version": "0.4.1", "id": "old", "source": "/argo",
+        "timestamp": "2026-11-23T08:59:00Z", "type": "dev.cdevents.service.deployed.0.2.0"});
+    older["data"]["subject"]["type"] = json!("service");
+    assert_eq!(send(&world, &structured, token, older.to_string()).await.1["result"], "recorded");
+    assert_eq!(send(&world, &structured, token, older.to_string()).await.1["result"], "duplicate");
 
     let mut broken = event("3");
     broken["subject"]["content"] = json!({"artifactId": "x"});
@@ -220,7 +255,7 @@ async fn events_of_other_tools_are_recorded_once() {
     assert!(said.to_string().contains("subject.content.environment.id"), "{said}");
     assert_eq!(send(&world, &[], token, event("4").to_string()).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     assert_eq!(send(&world, &structured, None, whole("5")).await.0, StatusCode::UNAUTHORIZED);
-    assert_eq!(world.events("cdevents.service.deployed").await.len(), 2);
+    assert_eq!(world.events("cdevents.service.deployed").await.len(), 3);
     // what came in is not told again
     look(&world, 2).await;
     assert!(taken(&forge).is_empty());

@@ -28,6 +28,7 @@ use tenfold_app::{
 use tenfold_deploys::Manifest;
 use tenfold_protocols::{
     agent::{FromAgent, PROTOCOL},
+    cdevents::Spec,
     forge::Forge,
 };
 use tenfold_testkit::{TempDb, TestClock, TestEntropy, temp_db};
@@ -125,6 +126,8 @@ impl World {
             url: (*url).to_owned(),
             secret_file: Some(secret.clone()),
             token_file: Some(secret.clone()),
+            // one of an older release among them
+            spec: if *name == "old" { Spec::V04 } else { Spec::V05 },
         };
         settings.cdevents.sinks = sinks.iter().map(sink).collect();
         let metrics = tenfold_app::metrics::State::open(&settings).unwrap();

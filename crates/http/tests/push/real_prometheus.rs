@@ -60,7 +60,7 @@ async fn prometheus_writes_what_it_scrapes() {
     let mut listening = Listening::start(&world).await;
     let token = world.metrics_token().await;
     let Some(prometheus) = start(listening.address, &token) else {
-        println!("skipped: prometheus is not installed");
+        tenfold_testkit::peer_is_missing("prometheus is not installed");
         return;
     };
     // Its clock is the real one, ours is in the time of the test, which is later: nothing lies ahead.

@@ -188,7 +188,7 @@ async fn a_real_prometheus_sees_the_same() {
     let theirs_yaml = world.dir.path().join("older.yml");
     std::fs::write(&theirs_yaml, older(&yaml)).unwrap();
     let Some(prometheus) = Prometheus::start(&theirs_yaml, &world.dir.path().join("peer"), port) else {
-        println!("skipped: prometheus is not installed");
+        tenfold_testkit::peer_is_missing("prometheus is not installed");
         return;
     };
     let world = world.start().await;

@@ -7,8 +7,8 @@ const WORDS_MAX: usize = 200;
 /// Matrix' are the longest.
 const NAME_BYTES_MAX: usize = 255;
 
-/// Reads an answer. `asked` is the header `Retry-After`.
-pub fn read(channel: Channel, status: u16, asked: Option<&str>, body: &[u8]) -> Result<(), NotifyError> {
+/// Reads an answer. `asked` are the milliseconds of the header `Retry-After`.
+pub fn read(channel: Channel, status: u16, asked: Option<i64>, body: &[u8]) -> Result<(), NotifyError> {
     let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let refused_inside = match channel {
         Channel::Telegram => json["ok"] == Value::Bool(false),
@@ -32,7 +32,12 @@ pub fn read(channel: Channel, status: u16, asked: Option<&str>, body: &[u8]) -> 
     } else {
         format!("{} answers {status}: {said}", channel.as_str())
     };
-    Err(NotifyError { too_large: false, permanent: !put_off, retry_after_ms: retry_after_ms(asked, &json), message })
+    Err(NotifyError {
+        too_large: false,
+        permanent: !put_off,
+        retry_after_ms: asked.or_else(|| said_ms(&json)),
+        message,
+    })
 }
 
 /// What the service calls the message it took, where it can be changed by that name.
@@ -47,12 +52,9 @@ pub fn message(channel: Channel, body: &[u8]) -> Option<String> {
     (!name.is_empty() && name.len() <= NAME_BYTES_MAX).then_some(name)
 }
 
-/// Seconds, whole or not, as a header or in the body; Matrix writes milliseconds.
-fn retry_after_ms(asked: Option<&str>, json: &Value) -> Option<i64> {
-    let seconds = asked
-        .and_then(|v| v.trim().parse::<f64>().ok())
-        .or_else(|| json["parameters"]["retry_after"].as_f64())
-        .or_else(|| json["retry_after"].as_f64());
+/// Seconds in the body, whole or not; Matrix writes milliseconds.
+fn said_ms(json: &Value) -> Option<i64> {
+    let seconds = json["parameters"]["retry_after"].as_f64().or_else(|| json["retry_after"].as_f64());
     let ms = seconds.map(|s| s * 1_000.0).or_else(|| json["retry_after_ms"].as_f64())?;
     (ms.is_finite() && (0.0..1e12).contains(&ms)).then_some(ms as i64)
 }

@@ -8,14 +8,16 @@ mod phone;
 mod push;
 mod rooms;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tenfold_app::alerts::{Channel, Notice, NotifyError, Update};
 use tenfold_app::settings::Channels as Settings;
 use tenfold_httpkit::body::beginning;
+use tenfold_types::Clock;
 
-use crate::{SetupError, chain};
+use crate::{SetupError, chain, retry_after};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer that are read.
@@ -163,16 +165,17 @@ impl Accounts {
 pub struct Services {
     client: reqwest::Client,
     accounts: Accounts,
+    clock: Arc<dyn Clock>,
 }
 
 impl Services {
-    pub fn open(settings: &Settings) -> Result<Self, SetupError> {
+    pub fn open(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Self, SetupError> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(TIMEOUT)
             .user_agent(concat!("tenfold/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, accounts: Accounts::open(settings)? })
+        Ok(Self { client, accounts: Accounts::open(settings)?, clock })
     }
 
     pub fn serves(&self, channel: Channel) -> bool {
@@ -223,11 +226,10 @@ impl Services {
         let call = call.build().map_err(|e| failed(true, chain(&e.without_url())))?;
         let answer = self.client.execute(call).await.map_err(|e| failed(false, chain(&e.without_url())))?;
         let status = answer.status().as_u16();
-        let asked = answer.headers().get(reqwest::header::RETRY_AFTER);
-        let asked = asked.and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let asked = retry_after::wait_ms(answer.headers(), self.clock.now());
         // It was taken or refused by its status; when it breaks off, the rest of its words are not needed.
         let (body, _) = beginning(answer.bytes_stream(), ANSWER_BYTES_MAX).await;
-        answer::read(channel, status, asked.as_deref(), &body).map(|()| body)
+        answer::read(channel, status, asked, &body).map(|()| body)
     }
 }
 

@@ -117,13 +117,13 @@ fn what_services_answer() {
     let read = |channel, status, asked, body: &str| answer::read(channel, status, asked, body.as_bytes());
     assert_eq!(read(Channel::Slack, 200, None, "ok"), Ok(()));
     assert_eq!(read(Channel::Pagerduty, 202, None, "{}"), Ok(()));
-    type Case<'a> = (Channel, u16, Option<&'a str>, &'a str, bool, Option<i64>, &'a str);
+    type Case<'a> = (Channel, u16, Option<i64>, &'a str, bool, Option<i64>, &'a str);
     let cases: &[Case<'_>] = &[
-        (Channel::Slack, 429, Some("30"), "", false, Some(30_000), "429"),
+        (Channel::Slack, 429, Some(30_000), "", false, Some(30_000), "429"),
         (
             Channel::Discord,
             429,
-            Some("0.65"),
+            Some(650),
             "{\"retry_after\": 0.65, \"message\": \"slow down\"}",
             false,
             Some(650),
@@ -159,7 +159,7 @@ fn what_services_answer() {
             "user is invalid",
         ),
         (Channel::Pagerduty, 500, None, "<html>", false, None, "500"),
-        (Channel::Slack, 429, Some("-5"), "", false, None, "429"),
+        (Channel::Slack, 429, None, "", false, None, "429"),
         (Channel::Slack, 302, None, "", true, None, "302"),
     ];
     for (channel, status, asked, body, permanent, wait, word) in cases {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE};
 use ring::rand::{SecureRandom, SystemRandom};
 use tenfold_app::Settings;
 use tenfold_app::alerts::{Channel, NotifyError, Push, PushError, PushTo};
@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::services::answer;
-use crate::{SetupError, chain};
+use crate::{SetupError, chain, retry_after};
 use outside::{Inside, OutsideOnly, names_inside};
 use seal::{Recipient, SALT_BYTES, seal};
 use vapid::Vapid;
@@ -119,9 +119,9 @@ impl WebPush {
         if matches!(status, 404 | 410) {
             return Err(PushError::Gone);
         }
-        let asked = answer.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let asked = retry_after::wait_ms(answer.headers(), self.clock.now());
         let (body, _) = beginning(answer.bytes_stream(), ANSWER_BYTES_MAX).await;
-        answer::read(Channel::Webpush, status, asked.as_deref(), &body).map_err(PushError::Failed)
+        answer::read(Channel::Webpush, status, asked, &body).map_err(PushError::Failed)
     }
 
     fn address(&self, endpoint: &str) -> Result<Url, NotifyError> {

@@ -9,7 +9,7 @@ use super::{
     element::{Outcome, element},
     is_absent,
     matching::{Pair, signature},
-    row::join_same,
+    row::{ROW_BYTES, join_same},
 };
 use crate::{
     error::{QueryError, Span},
@@ -117,6 +117,7 @@ impl Context<'_> {
         let (mut left, mut right) = (self.rows(lhs, grid)?, self.rows(rhs, grid)?);
         // Which steps each signature is present at, on the side that decides.
         let (deciding, filtered) = if op == SetOp::Or { (&left, &mut right) } else { (&right, &mut left) };
+        self.hold(deciding.len() * (ROW_BYTES + grid.steps))?;
         let mut present: HashMap<Labels, Vec<bool>> = HashMap::new();
         for row in deciding {
             let at = present.entry(signature(&row.labels, matching)).or_insert_with(|| vec![false; grid.steps]);

@@ -8,7 +8,7 @@ use super::{
     ABSENT, Context, Row,
     binary::{Operator, drops_name},
     element, is_absent,
-    row::{ROW_BYTES, strip_name},
+    row::{ROW_BYTES, collide, strip_name},
 };
 use crate::{
     error::QueryError,
@@ -104,10 +104,10 @@ impl Pair<'_> {
                 }
             }
         }
-        if self.matching.side != Side::OneToOne {
-            super::row::join_same(out.clone()).map_err(|_| {
-                QueryError::execution("multiple matches for labels: grouping labels must ensure unique matches")
-            })?;
+        if self.matching.side != Side::OneToOne && collide(&out) {
+            return Err(QueryError::execution(
+                "multiple matches for labels: grouping labels must ensure unique matches",
+            ));
         }
         Ok(out)
     }

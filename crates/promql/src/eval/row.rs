@@ -127,6 +127,20 @@ pub(crate) fn finish(mut rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
     join_same(rows)
 }
 
+/// Whether two rows of the same labels have a value at the same step.
+pub(crate) fn collide(rows: &[Row]) -> bool {
+    let mut by_labels: HashMap<(&Labels, bool), Vec<&Row>> = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let same = by_labels.entry((&*row.labels, row.drop_name)).or_default();
+        let both = |other: &Row| (0..row.values.len()).any(|step| row.present(step) && other.present(step));
+        if same.iter().copied().any(both) {
+            return true;
+        }
+        same.push(row);
+    }
+    false
+}
+
 /// Joins rows of the same labels; two values at one step are an error.
 pub(crate) fn join_same(rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
     let mut by_labels: HashMap<(Arc<Labels>, bool), usize> = HashMap::with_capacity(rows.len());
@@ -150,4 +164,22 @@ pub(crate) fn join_same(rows: Vec<Row>) -> Result<Vec<Row>, QueryError> {
         }
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_the_same_labels_collide_where_both_have_a_value() {
+        let row = |job: &str, values: &[f64]| Row::new(Arc::new(Labels::from_pairs([("job", job)])), values.to_vec());
+        let apart = vec![row("a", &[1.0, ABSENT, ABSENT]), row("b", &[1.0; 3]), row("a", &[ABSENT, 2.0, ABSENT])];
+        assert!(!collide(&apart));
+        assert_eq!(join_same(apart.clone()).unwrap().len(), 2);
+        // The third meets the first, not the one before it.
+        let together: Vec<Row> = apart.into_iter().chain([row("a", &[3.0, ABSENT, 3.0])]).collect();
+        assert!(collide(&together) && join_same(together.clone()).is_err());
+        let named: Vec<Row> = together.into_iter().enumerate().map(|(i, r)| Row { drop_name: i == 3, ..r }).collect();
+        assert!(!collide(&named), "a name that is to be dropped still tells them apart");
+    }
 }

@@ -74,6 +74,24 @@ impl Expr {
             _ => self.children().into_iter().flat_map(Self::selectors).collect(),
         }
     }
+
+    /// Seconds of the samples of each series that an evaluation over so many seconds and steps looks at, at most: what is
+    /// read, and again what each window holds. `None` where only the evaluation tells: subqueries, calculated ranges, and
+    /// functions that look for series of their own.
+    pub fn seconds_looked_at(&self, span_s: f64, steps: usize) -> Option<f64> {
+        /// An instant selector looks back so far.
+        const LOOKBACK_S: f64 = 300.0;
+        match &self.kind {
+            Kind::Subquery { .. } => None,
+            Kind::Call { function, .. } if function.name == "info" => None,
+            Kind::Selector(_) => Some(span_s + LOOKBACK_S),
+            Kind::Matrix { range: Duration::Seconds(range), .. } => {
+                Some(span_s + range.max(0.0) * (steps as f64 + 1.0))
+            }
+            Kind::Matrix { .. } => None,
+            _ => self.children().into_iter().map(|child| child.seconds_looked_at(span_s, steps)).sum(),
+        }
+    }
 }
 
 /// How the ends of a range are treated.

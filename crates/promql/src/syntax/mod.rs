@@ -6,6 +6,7 @@ mod lex;
 mod parse;
 mod print;
 mod selector;
+mod tree;
 
 pub(crate) use lex::duration as read_duration;
 pub use parse::{Dialect, EXPRESSION_BYTES_MAX, parse, parse_as, parse_matchers};

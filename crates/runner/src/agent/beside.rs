@@ -60,10 +60,18 @@ impl Unit {
     pub(super) fn stand_beside(&mut self, beside: Beside) {
         let (order, digest) = (beside.order.clone(), beside.active.digest);
         self.kept.beside = Some(beside);
+        self.lay(digest);
         self.beside_failures = 0;
         self.beside_probe_at = Instant::now() + PROBE_EVERY;
         self.save();
         self.say_prepared(order, digest);
+    }
+
+    /// The flip lays the link itself where this fails.
+    fn lay(&self, digest: Digest) {
+        if let Err(error) = self.place.lay(digest) {
+            tracing::debug!(%error, service = %self.service, "the link of a release could not be laid ready");
+        }
     }
 
     fn say_prepared(&self, order: OrderRef, digest: Digest) {

@@ -56,8 +56,8 @@ impl Place {
         self.turn(digest)?;
         sync_dir(&self.root)
     }
-    /// Points `current` to a release: a new link is made aside and renamed over the old one. After a power cut it may be
-    /// the old one again.
+    /// Points `current` to a release: the link that lies aside, or a new one, is renamed over the old one. After a power cut
+    /// it may be the old one again.
     pub fn turn(&self, digest: Option<Digest>) -> io::Result<()> {
         let current = self.current();
         let Some(digest) = digest else {
@@ -66,10 +66,17 @@ impl Place {
                 _ => Ok(()),
             };
         };
-        let aside = self.root.join("current.new");
+        fs::rename(self.lay(digest)?, &current)
+    }
+    /// Lays the link to a release ready, so that its flip is a rename and nothing else.
+    pub fn lay(&self, digest: Digest) -> io::Result<PathBuf> {
+        let (aside, target) = (self.root.join("current.new"), Path::new("releases").join(digest.to_string()));
+        if fs::read_link(&aside).is_ok_and(|laid| laid == target) {
+            return Ok(aside);
+        }
         let _ = fs::remove_file(&aside);
-        std::os::unix::fs::symlink(Path::new("releases").join(digest.to_string()), &aside)?;
-        fs::rename(&aside, &current)
+        std::os::unix::fs::symlink(target, &aside)?;
+        Ok(aside)
     }
 }
 
@@ -112,4 +119,26 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn the_link_that_lies_ready_is_turned_and_another_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::new(dir.path(), "photos");
+        place.make().unwrap();
+        let [one, two] = [b"one", b"two"].map(|bytes| Digest::of(bytes));
+        let inode = |path: &Path| fs::symlink_metadata(path).unwrap().ino();
+        let laid = inode(&place.lay(one).unwrap());
+        place.turn(Some(one)).unwrap();
+        assert_eq!(inode(&place.current()), laid);
+        place.lay(one).unwrap();
+        place.turn(Some(two)).unwrap();
+        assert!(fs::read_link(place.current()).unwrap().ends_with(two.to_string()));
+    }
 }

@@ -1,24 +1,20 @@
-//! Holding a service to its limits: by a control group of version 2 where the agent was given one to divide, else by the
-//! resource limits of its processes. What the host cannot do is said and never silently left out.
+//! Holding a service to its limits: by a control group where the agent was given one to divide, else by the resource limits
+//! of its processes. What the host cannot do is said and never silently left out.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
-    sync::OnceLock,
 };
 
-use nix::unistd::{AccessFlags, Uid, access};
+use nix::unistd::Uid;
 use tenfold_deploys::Digest;
 use tenfold_protocols::agent::{LimitsReport, RunLimits};
 
-use crate::sandbox::{ServiceSpec, cgroup};
+use crate::sandbox::{
+    ServiceSpec,
+    cgroup::{self, Base, Controller, Group, Limited, Role, SERVICE_PREFIX as PREFIX},
+};
 
-/// The name of the agent's own group below the one that was given to it (`DelegateSubgroup=` of its unit): a group that
-/// holds processes cannot be divided.
-const OWN_GROUP: &str = "agent";
-const PREFIX: &str = "service-";
-/// `cpu.max` counts in parts of this many microseconds; one percent of it is a thousandth.
-const PERIOD_US: u64 = 100_000;
 const MB: u64 = 1 << 20;
 
 /// How one start of a service is held.
@@ -28,51 +24,44 @@ pub(super) struct Held {
 }
 
 /// Decides how a process of a service is held to its limits and makes its control group, where there is one. Each process has
-/// its own: a release that is prepared beside the one that serves may have the same files and other limits.
-pub(super) fn hold(service: &str, digest: Digest, port: u16, limits: RunLimits) -> Held {
-    static BASE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let base = BASE.get_or_init(divided).as_deref().map_err(String::as_str);
-    held(base, Uid::effective().is_root(), service, &process_of(digest, port), limits)
+/// its own: a release that is prepared beside the one that serves may have the same files and other limits. `dir` is the
+/// agent's folder.
+pub(super) fn hold(dir: &Path, service: &str, digest: Digest, port: u16, limits: RunLimits) -> Held {
+    let process = process_of(dir, digest, port);
+    held(cgroup::base(Role::Agent), Uid::effective().is_root(), service, &process, limits)
 }
 
-/// The last part of the name of a process's group, without a dash: by the last dash it is told from the service.
-fn process_of(digest: Digest, port: u16) -> String {
-    format!("{}.{port}", digest.short())
+/// The last part of the name of a process's group, without a dash: by the last dash it is told from the service. It ends
+/// with a mark of the agent: where nobody gave one a group of its own, several on a host divide the same one.
+fn process_of(dir: &Path, digest: Digest, port: u16) -> String {
+    let agent = blake3::hash(dir.as_os_str().as_encoded_bytes()).to_hex();
+    format!("{}.{port}.{}", digest.short(), &agent[..8])
 }
 
-/// The group whose children the services become.
-fn divided() -> Result<PathBuf, String> {
-    let own = cgroup::own()?;
-    let base = own.parent().filter(|_| own.ends_with(OWN_GROUP)).ok_or(
-        "the agent has no control group to divide; run it by the unit that `tenfold agent --print-unit` prints, with systemd \
-         254 or newer",
-    )?;
-    let denied = |e: String| format!("the control group {} cannot be divided: {e}", base.display());
-    access(base, AccessFlags::W_OK).map_err(|e| denied(e.to_string()))?;
-    // one by one: a controller that is not there must not keep the others away
-    for controller in ["+memory", "+pids", "+cpu"] {
-        if let Err(error) = fs::write(base.join("cgroup.subtree_control"), controller) {
-            tracing::warn!(%error, controller, "services cannot be held by this controller");
-        }
-    }
-    Ok(base.to_owned())
-}
-
-fn held(base: Result<&Path, &str>, is_root: bool, service: &str, process: &str, limits: RunLimits) -> Held {
+fn held(base: Result<&Base, &str>, is_root: bool, service: &str, process: &str, limits: RunLimits) -> Held {
     let mut held = Held { spec: ServiceSpec::default(), report: LimitsReport::default() };
+    let asked = cgroup::Limits {
+        memory_bytes: limits.memory_bytes,
+        processes: limits.processes,
+        cpu_percent: limits.cpu_percent,
+    };
     let group = base.map_err(str::to_owned).and_then(|base| {
-        let group = base.join(format!("{PREFIX}{service}-{process}"));
-        tidy(base, service, &group);
-        fs::create_dir_all(&group)
-            .map(|()| group)
-            .map_err(|e| format!("the service's control group could not be made: {e}"))
+        let name = format!("{PREFIX}{service}-{process}");
+        tidy(base, service, process, &name);
+        Group::make(base, &name).map_err(|e| format!("the service's control group could not be made: {e}"))
     });
-    match &group {
+    let limited = match group {
         Ok(group) => {
-            by_group(group, limits, &mut held.report);
-            held.spec.join = Some(group.clone());
+            held.spec.join = group.dirs();
+            group.limit(asked)
         }
-        Err(why) => by_process(why, is_root, limits, &mut held),
+        Err(why) => asked.held_by_nothing(&why),
+    };
+    for Limited { controller, limit, missing } in limited {
+        match missing {
+            None => held.report.in_force.push(controller.words(limit)),
+            Some(why) => by_process(controller, limit, &why, is_root, &mut held),
+        }
     }
     if let Some(files) = limits.files {
         held.spec.files = Some(files.into());
@@ -81,84 +70,55 @@ fn held(base: Result<&Path, &str>, is_root: bool, service: &str, process: &str, 
     held
 }
 
-fn by_group(group: &Path, limits: RunLimits, report: &mut LimitsReport) {
-    let wanted = [
-        ("memory.max", limits.memory_bytes.map(|n| (n.to_string(), format!("up to {} MB of memory", n / MB)))),
-        // a service that swaps instead would only be slow
-        ("memory.swap.max", limits.memory_bytes.map(|_| ("0".to_owned(), String::new()))),
-        ("pids.max", limits.processes.map(|n| (n.to_string(), format!("up to {n} processes and threads")))),
-        (
-            "cpu.max",
-            limits.cpu_percent.map(|n| {
-                let quota_us = u64::from(n) * (PERIOD_US / 100);
-                (format!("{quota_us} {PERIOD_US}"), format!("up to {n} % of a processor"))
-            }),
-        ),
-    ];
-    for (file, limit) in wanted {
-        // a group that was there before may hold what nobody asks for any more
-        let (value, words) = limit.unwrap_or_else(|| (lifted(file), String::new()));
-        match put(&group.join(file), &value) {
-            Ok(()) if words.is_empty() => {}
-            Ok(()) => report.in_force.push(words),
-            Err(error) if words.is_empty() && error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) if words.is_empty() => tracing::warn!(%error, file, "a control group stays limited"),
-            Err(error) => report.missing.push(format!("{words}: {file} of its control group: {error}")),
-        }
-    }
-}
-
-/// What a file holds while there is no limit.
-fn lifted(file: &str) -> String {
-    if file == "cpu.max" { format!("max {PERIOD_US}") } else { "max".to_owned() }
-}
-
-/// Writes into a file that the kernel made; one that is not there is a controller that is not on.
-fn put(file: &Path, value: &str) -> io::Result<()> {
-    if !file.exists() {
-        return Err(io::ErrorKind::NotFound.into());
-    }
-    fs::write(file, value)
-}
-
-/// Without a control group the kernel holds each process on its own.
-fn by_process(why: &str, is_root: bool, limits: RunLimits, held: &mut Held) {
+/// Where no control group holds a limit, the kernel holds each process on its own, if it can.
+fn by_process(controller: Controller, limit: u64, why: &str, is_root: bool, held: &mut Held) {
     let report = &mut held.report;
-    if let Some(bytes) = limits.memory_bytes {
-        held.spec.data_bytes = Some(bytes);
-        let mb = bytes / MB;
-        report.in_force.push(format!("each process up to {mb} MB of data of its own, not all of them together"));
-    }
-    match limits.processes {
-        Some(n) if is_root => report.missing.push(format!("up to {n} processes: root is not held to it, and {why}")),
-        Some(n) => {
-            held.spec.processes = Some(n.into());
+    match controller {
+        Controller::Memory => {
+            held.spec.data_bytes = Some(limit);
+            let mb = limit / MB;
+            report.in_force.push(format!("each process up to {mb} MB of data of its own, not all of them together"));
+        }
+        Controller::Processes if is_root => {
+            report.missing.push(format!("up to {limit} processes: root is not held to it, and {why}"));
+        }
+        Controller::Processes => {
+            held.spec.processes = Some(limit);
             report
                 .in_force
-                .push(format!("up to {n} processes and threads, counted over all that the agent's user runs"));
+                .push(format!("up to {limit} processes and threads, counted over all that the agent's user runs"));
         }
-        None => {}
+        Controller::Cpu => report.missing.push(format!("{}: {why}", controller.words(limit))),
     }
-    if let Some(n) = limits.cpu_percent {
-        report.missing.push(format!("up to {n} % of a processor: {why}"));
+}
+
+/// Removes the group of a process that ended; the kernel keeps it where another of its processes goes on.
+pub(super) fn let_go(dirs: &[PathBuf]) {
+    for dir in dirs {
+        let _ = fs::remove_dir(dir);
     }
 }
 
 /// Removes groups of the service's other releases whose last process is gone; the kernel keeps those that have one. Other
-/// services' groups are let be: their process may be about to join.
-fn tidy(base: &Path, service: &str, keep: &Path) {
-    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let of = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.rsplit_once('-'));
-        if of.is_some_and(|(of, _)| of == service) && entry.path() != keep {
-            let _ = fs::remove_dir(entry.path());
-        }
-    }
+/// services' groups, and other agents', are let be: their process may be about to join.
+fn tidy(base: &Base, service: &str, process: &str, keep: &str) {
+    let agent = |process: &str| process.rsplit_once('.').map(|(_, agent)| agent.to_owned());
+    let own = agent(process);
+    base.tidy(|name, _| {
+        let of = name.strip_prefix(PREFIX).and_then(|name| name.rsplit_once('-'));
+        name != keep && of.is_some_and(|(of, process)| of == service && agent(process) == own)
+    });
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{process::Stdio, time::Duration};
+
     use super::*;
+
+    fn held_in(base: &Path, process: &str, limits: RunLimits) -> Held {
+        held(Ok(&Base::of_version_2(base)), false, "photos", process, limits)
+    }
 
     fn all() -> RunLimits {
         RunLimits { memory_bytes: Some(512 * MB), processes: Some(64), files: Some(1024), cpu_percent: Some(150) }
@@ -172,7 +132,7 @@ mod tests {
         for file in ["memory.max", "pids.max", "memory.swap.max"] {
             fs::write(group.join(file), "max").unwrap();
         }
-        let held = held(Ok(base.path()), false, "photos", "1", all());
+        let held = held_in(base.path(), "1", all());
         let read = |file: &str| fs::read_to_string(group.join(file)).unwrap();
         assert_eq!((read("memory.max").as_str(), read("pids.max").as_str()), ("536870912", "64"));
         assert_eq!(read("memory.swap.max"), "0");
@@ -180,10 +140,10 @@ mod tests {
             ["up to 512 MB of memory", "up to 64 processes and threads", "each process up to 1024 open files"];
         assert_eq!(held.report.in_force, in_force);
         assert!(held.report.missing.len() == 1 && held.report.missing[0].starts_with("up to 150 % of a processor: "));
-        let spec = ServiceSpec { join: Some(group.clone()), files: Some(1024), ..ServiceSpec::default() };
+        let spec = ServiceSpec { join: vec![group.clone()], files: Some(1024), ..ServiceSpec::default() };
         assert_eq!(held.spec, spec, "the group counts, not each process");
         fs::write(group.join("cpu.max"), "max 100000").unwrap();
-        assert!(super::held(Ok(base.path()), false, "photos", "1", all()).report.missing.is_empty());
+        assert!(held_in(base.path(), "1", all()).report.missing.is_empty());
         assert_eq!(read("cpu.max"), "150000 100000");
     }
 
@@ -207,13 +167,15 @@ mod tests {
     #[test]
     fn empty_groups_of_the_same_service_go() {
         let base = tempfile::tempdir().unwrap();
-        for name in ["service-photos-1", "service-photos-2", "service-photos-x-1", "agent"] {
+        let mine = ["service-photos-1.80.a", "service-photos-2.80.a"];
+        for name in mine.iter().chain(&["service-photos-2.80.b", "service-photos-x-1.80.a", "agent"]) {
             fs::create_dir(base.path().join(name)).unwrap();
         }
-        held(Ok(base.path()), false, "photos", "2", RunLimits::default());
+        held_in(base.path(), "2.80.a", RunLimits::default());
         let left: std::collections::BTreeSet<_> =
             fs::read_dir(base.path()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        assert_eq!(left.into_iter().collect::<Vec<_>>(), ["agent", "service-photos-2", "service-photos-x-1"]);
+        let kept = ["agent", "service-photos-2.80.a", "service-photos-2.80.b", "service-photos-x-1.80.a"];
+        assert_eq!(left.into_iter().collect::<Vec<_>>(), kept);
     }
 
     #[test]
@@ -226,10 +188,10 @@ mod tests {
             fs::write(group.join(file), "max").unwrap();
         }
         let read = || files.map(|file| fs::read_to_string(group.join(file)).unwrap());
-        held(Ok(base.path()), false, "photos", "1.8000", all());
+        held_in(base.path(), "1.8000", all());
         assert_eq!(read(), ["536870912", "0", "64", "150000 100000"]);
         let fewer = RunLimits { processes: Some(32), ..RunLimits::default() };
-        let report = held(Ok(base.path()), false, "photos", "1.8000", fewer).report;
+        let report = held_in(base.path(), "1.8000", fewer).report;
         assert_eq!(read(), ["max", "max", "32", "max 100000"]);
         assert_eq!((report.in_force, report.missing), (vec!["up to 32 processes and threads".to_owned()], vec![]));
     }
@@ -238,8 +200,8 @@ mod tests {
     fn two_processes_of_the_same_files_have_groups_of_their_own() {
         let base = tempfile::tempdir().unwrap();
         let join = |port: u16| {
-            let process = process_of(Digest::of(b"the same files"), port);
-            let group = held(Ok(base.path()), false, "photos", &process, all()).spec.join.unwrap();
+            let process = process_of(Path::new("agent"), Digest::of(b"the same files"), port);
+            let group = held_in(base.path(), &process, all()).spec.join.remove(0);
             // as of one that joined: the kernel removes no group that has a process
             fs::write(group.join("cgroup.procs"), "1").unwrap();
             group
@@ -250,5 +212,62 @@ mod tests {
         fs::remove_file(serves.join("cgroup.procs")).unwrap();
         join(8001);
         assert!(!serves.exists() && prepared.is_dir(), "the empty one is known as the service's");
+    }
+
+    #[test]
+    fn two_agents_of_a_host_have_groups_of_their_own() {
+        let of = |dir: &str| process_of(Path::new(dir), Digest::of(b"the same files"), 8000);
+        assert_ne!(of("one"), of("two"));
+        assert!(!of("one").contains('-'));
+    }
+
+    /// Real groups of this machine, of whichever version: what holds a service is what was said.
+    #[tokio::test]
+    async fn this_machine_holds_a_service_to_what_it_says() {
+        let base = match cgroup::base(Role::Agent) {
+            Ok(base) => base,
+            Err(why) => return println!("skipped: {why}"),
+        };
+        let limits = RunLimits { memory_bytes: Some(64 * MB), processes: Some(20), files: None, cpu_percent: Some(50) };
+        let process = process_of(Path::new("a test"), Digest::of(b"held"), std::process::id() as u16);
+        let held = held(Ok(base), true, "held", &process, limits);
+        let script = "read go; head -c 300000000 /dev/zero | tail -c 290000000 | wc -c; \
+                      for i in $(seq 40); do sleep 30 > /dev/null & done; echo all of them";
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        for dir in &held.spec.join {
+            fs::write(dir.join("cgroup.procs"), child.id().to_string()).unwrap();
+        }
+        let shown = |dir: &Path, file: &str| fs::read_to_string(dir.join(file)).ok();
+        let cpu: Vec<String> = held
+            .spec
+            .join
+            .iter()
+            .filter_map(|dir| shown(dir, "cpu.cfs_quota_us").or_else(|| shown(dir, "cpu.max")))
+            .map(|text| text.split_whitespace().next().unwrap_or_default().to_owned())
+            .collect();
+        // its end of the pipe is closed: that is what it waits for
+        drop(child.stdin.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let holds = |words: &str| held.report.in_force.iter().any(|said| said == words);
+        assert_eq!(said.contains("290000000"), !holds("up to 64 MB of memory"), "{:?}: {said}", held.report);
+        assert_eq!(said.contains("all of them"), !holds("up to 20 processes and threads"), "{:?}: {said}", held.report);
+        assert_eq!(cpu.contains(&"50000".to_owned()), holds("up to 50 % of a processor"), "{cpu:?}");
+        assert!(!held.spec.join.is_empty());
+        let group = Group::make(base, &format!("{PREFIX}held-{process}")).unwrap();
+        // ends what still sleeps, and the group with it
+        drop(cgroup::Owned(group));
+        let goes = async {
+            while held.spec.join.iter().any(|dir| dir.exists()) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(20), goes).await.is_ok(), "{:?} stay", held.spec.join);
     }
 }

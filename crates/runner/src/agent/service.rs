@@ -68,6 +68,7 @@ pub(crate) fn start(
     let program = run.command.first().ok_or("the release has no command")?;
     let held = (!run.limits.is_empty()).then(|| limited(shared, service, digest, port, run)).transpose()?;
     let limits = held.as_ref().map(|(_, held)| held.report.clone());
+    let groups = held.as_ref().map(|(_, held)| held.spec.join.clone()).unwrap_or_default();
     let mut command = match &held {
         Some((launcher, _)) => Command::new(launcher),
         None => Command::new(program),
@@ -105,6 +106,8 @@ pub(crate) fn start(
     let (ended, exit) = oneshot::channel();
     tokio::spawn(async move {
         if let Ok(status) = child.wait().await {
+            // before anybody knows of it, who might start the next in the same group
+            limits::let_go(&groups);
             let _ = ended.send(status);
         }
     });
@@ -122,7 +125,7 @@ fn limited<'a>(
 ) -> Result<(&'a Path, Held), String> {
     let launcher = shared.config.launcher.as_deref();
     let launcher = launcher.ok_or("this agent has nothing that puts a service under its limits")?;
-    let mut held = limits::hold(service, digest, port, run.limits);
+    let mut held = limits::hold(&shared.config.dir, service, digest, port, run.limits);
     held.spec.command.clone_from(&run.command);
     Ok((launcher, held))
 }

@@ -463,7 +463,12 @@ impl Unit {
                     note.save(&place, digest)?;
                 }
             }
-            kept.save(&place)
+            kept.save(&place)?;
+            // for the way back
+            if let Some(warm) = &kept.beside {
+                let _ = place.lay(warm.active.digest);
+            }
+            Ok(())
         };
         tokio::task::spawn_blocking(write).await.unwrap_or_else(|e| Err(std::io::Error::other(e)))
     }

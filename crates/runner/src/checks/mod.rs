@@ -8,6 +8,7 @@ mod http;
 mod nrpe;
 mod plugin;
 mod process;
+mod roots;
 mod tcp;
 mod tls;
 
@@ -25,9 +26,9 @@ type Said = (CheckStatus, String);
 
 /// Runs checks on this machine.
 pub struct Looker {
-    plugin_dirs: Vec<PathBuf>,
+    plugins: plugin::Plugins,
     http: reqwest::Client,
-    roots: tls::Roots,
+    roots: roots::Roots,
     clock: Arc<dyn Clock>,
 }
 
@@ -37,17 +38,13 @@ impl Looker {
     /// # Errors
     /// The HTTP client cannot be set up.
     pub fn new(plugin_dirs: Vec<PathBuf>, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::limited(5))
-            .user_agent(concat!("tenfold-check/", env!("CARGO_PKG_VERSION")))
-            .pool_max_idle_per_host(0)
-            .build()?;
-        Ok(Self { plugin_dirs, http, roots: tls::Roots::default(), clock })
+        let http = http::client(Vec::new())?;
+        Ok(Self { plugins: plugin::Plugins::new(plugin_dirs), http, roots: roots::Roots::default(), clock })
     }
 
     async fn look(&self, what: &Run, timeout: Duration) -> Ran {
         let said = match what {
-            Run::Plugin(argv) => return plugin::run(&self.plugin_dirs, argv, timeout).await,
+            Run::Plugin(argv) => return self.plugins.run(argv, timeout).await,
             Run::Nrpe(nrpe) => {
                 return nrpe::look(nrpe).await.unwrap_or_else(|e| unknown(&format!("NRPE UNKNOWN - {e}")));
             }
@@ -66,9 +63,11 @@ impl Looker {
 #[async_trait]
 impl CheckRunner for Looker {
     async fn run(&self, what: &Run, timeout: Duration) -> Ran {
-        // A plugin ends by itself in time and takes its processes with it; the others are dropped.
-        let late = if matches!(what, Run::Plugin(_)) { timeout + plugin::GRACE } else { timeout };
-        match tokio::time::timeout(late, self.look(what, timeout)).await {
+        // A plugin is ended in time by who started it; the others are dropped.
+        if matches!(what, Run::Plugin(_)) {
+            return self.look(what, timeout).await;
+        }
+        match tokio::time::timeout(timeout, self.look(what, timeout)).await {
             Ok(ran) => ran,
             Err(_) => timed_out(what.kind(), timeout),
         }

@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tenfold_alerting::checks::CheckStatus;
 use tenfold_app::checks::{Nrpe, Ran};
 use tenfold_protocols::nrpe::{Version, answer, answer_length, query};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Largest file of certificates.
-const CA_BYTES_MAX: u64 = 1 << 20;
+use super::roots;
+
 const PORT: u16 = 5666;
 /// The first bytes of an answer, which tell its length.
 const FIRST: usize = 16;
@@ -34,29 +34,12 @@ pub async fn look(nrpe: &Nrpe) -> Result<Ran, String> {
         Some(file) => {
             let name = if nrpe.server_name.is_empty() { host } else { &nrpe.server_name };
             let name = ServerName::try_from(name.to_owned()).map_err(|e| e.to_string())?;
-            let connector = tokio_rustls::TlsConnector::from(Arc::new(trusting(file.clone()).await?));
+            let trusted = roots::only(file).await?;
+            let config = ClientConfig::builder().with_root_certificates(trusted).with_no_client_auth();
+            let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
             ask(connector.connect(name, stream).await.map_err(|e| e.to_string())?, &question).await
         }
     }
-}
-
-/// Certificates of a plain file: a device or a pipe would never end.
-async fn trusting(file: String) -> Result<ClientConfig, String> {
-    let read = move || {
-        let wrong = |why: String| format!("{file}: {why}");
-        let about = std::fs::metadata(&file).map_err(|e| wrong(e.to_string()))?;
-        if !about.is_file() || about.len() > CA_BYTES_MAX {
-            return Err(wrong(format!("it is no file of at most {CA_BYTES_MAX} bytes")));
-        }
-        let text = std::fs::read(&file).map_err(|e| wrong(e.to_string()))?;
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&text) {
-            let certificate = certificate.map_err(|e| wrong(e.to_string()))?;
-            roots.add(certificate).map_err(|e| wrong(e.to_string()))?;
-        }
-        Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
-    };
-    tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string())?
 }
 
 async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, question: &[u8]) -> Result<Ran, String> {

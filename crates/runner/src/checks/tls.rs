@@ -1,37 +1,22 @@
 //! When a server's certificate ends, and whether it is good at all.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, RootCertStore};
 use tenfold_alerting::checks::CheckStatus;
 use tenfold_app::checks::Tls;
 use tenfold_protocols::certificate::not_after;
 use tenfold_types::Timestamp;
 use tokio::net::TcpStream;
 
-use super::{Said, word};
-
-/// The authorities of this machine, read at the first look.
-#[derive(Default)]
-pub struct Roots(OnceLock<Arc<RootCertStore>>);
-
-impl Roots {
-    fn get(&self) -> Arc<RootCertStore> {
-        let read = || {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            Arc::new(roots)
-        };
-        self.0.get_or_init(read).clone()
-    }
-}
+use super::{Said, roots::Roots, word};
 
 pub async fn look(roots: &Roots, tls: &Tls, now: Timestamp) -> Said {
     let host = tls.address.rsplit_once(':').map_or(&*tls.address, |(h, _)| h).trim_matches(['[', ']']);
     let name = if tls.server_name.is_empty() { host } else { &tls.server_name };
-    match chain(roots, &tls.address, name, now).await {
+    match chain(roots, tls, name, now).await {
         Ok((seconds_left, trusted)) => {
             let days = seconds_left / 86_400.0;
             let status = match (&trusted, days) {
@@ -54,13 +39,13 @@ pub async fn look(roots: &Roots, tls: &Tls, now: Timestamp) -> Said {
 type Trusted = Result<(), String>;
 
 /// Seconds until the certificate ends, and whether it is trusted for the name.
-async fn chain(roots: &Roots, address: &str, name: &str, now: Timestamp) -> Result<(f64, Trusted), String> {
+async fn chain(roots: &Roots, tls: &Tls, name: &str, now: Timestamp) -> Result<(f64, Trusted), String> {
     let server = ServerName::try_from(name.to_owned()).map_err(|e| e.to_string())?;
-    let verifier = rustls::client::WebPkiServerVerifier::builder(roots.get()).build();
+    let verifier = rustls::client::WebPkiServerVerifier::builder(roots.with(tls.ca_file.as_deref()).await?).build();
     let shown = Arc::new(verifying::Keep::default());
     let config =
         ClientConfig::builder().dangerous().with_custom_certificate_verifier(shown.clone()).with_no_client_auth();
-    let stream = TcpStream::connect(address).await.map_err(|e| e.to_string())?;
+    let stream = TcpStream::connect(&tls.address).await.map_err(|e| e.to_string())?;
     // The connection is only looked at, nothing is sent over it; that the certificate is good is judged below.
     tokio_rustls::TlsConnector::from(Arc::new(config))
         .connect(server.clone(), stream)

@@ -418,7 +418,7 @@ impl Cluster for Place {
             Change::Set(release) => self.forward(&mut state, release).await,
             Change::Undo { digest } => self.undo(&mut state, *digest).await,
             Change::Remove => self.back(&mut state, None, None).await,
-            Change::Promote | Change::Finish | Change::Retry | Change::Abort => {
+            Change::Promote | Change::Finish | Change::Retry | Change::Abort | Change::Pause | Change::Resume => {
                 Err("a command has no steps".to_owned())
             }
         };

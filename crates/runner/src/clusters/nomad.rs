@@ -184,6 +184,11 @@ impl Cluster for Nomad {
                 let body = json!({"DeploymentID": id, "All": true});
                 self.post(&format!("/deployment/promote/{id}"), &body, "submit-job").await.map(|_| ())
             }
+            Change::Pause | Change::Resume => {
+                let id = self.deployment(&job).await?;
+                let body = core::pause_body(&id, *change == Change::Pause);
+                self.post(&format!("/deployment/pause/{id}"), &body, "submit-job").await.map(|_| ())
+            }
             Change::Abort => {
                 let id = self.deployment(&job).await?;
                 self.post(&format!("/deployment/fail/{id}"), &json!({}), "submit-job").await.map(|_| ())

@@ -30,7 +30,7 @@ pub(super) struct Started {
     spec: Option<Vec<u8>>,
     /// While it is open, the parent knows that the server lives.
     line: Option<ChildStdin>,
-    _group: Option<cgroup::Group>,
+    _group: Option<cgroup::Owned>,
 }
 
 impl Started {
@@ -121,26 +121,24 @@ fn hidden(program: &Program<'_>, parent: &BuildParent) -> Vec<std::path::PathBuf
 }
 
 /// Puts the parent into a control group, as far as that can be had.
-fn limit(program: &Program<'_>, pid: Option<u32>, spec: &mut Spec) -> Option<cgroup::Group> {
+fn limit(program: &Program<'_>, pid: Option<u32>, spec: &mut Spec) -> Option<cgroup::Owned> {
     let limits = cgroup::Limits {
-        memory_bytes: program.settings.memory_mb.saturating_mul(1 << 20),
-        processes: program.settings.processes,
+        memory_bytes: Some(program.settings.memory_mb.saturating_mul(1 << 20)),
+        processes: Some(program.settings.processes),
+        cpu_percent: None,
     };
     // several servers may share a machine and its hierarchy
     let place = blake3::hash(program.folder.dir().as_os_str().as_encoded_bytes()).to_hex();
-    let name = format!("tenfold-{}-{}", program.group, &place[..12]);
-    let made = cgroup::own().and_then(|own| cgroup::Group::make(&own, &name, limits).map_err(|e| e.to_string()));
-    let joined = made.and_then(|(group, done, missing)| {
-        let pid = pid.ok_or("the program's parent ended at once")?;
-        group.join(pid).map_err(|e| e.to_string())?;
-        Ok((group, done, missing))
-    });
-    match joined {
-        Ok((group, done, missing)) => {
-            spec.in_force.push("a control group".to_owned());
-            spec.in_force.extend(done);
-            if !missing.is_empty() {
-                spec.missing.push(format!("{}: the control group has no such controllers", missing.join(", ")));
+    let name = format!("{}{}-{}", cgroup::PREFIX, program.group, &place[..12]);
+    match grouped(&name, limits, pid) {
+        Ok((group, base, limited)) => {
+            spec.in_force.push(base.words().to_owned());
+            for cgroup::Limited { controller, limit, missing } in limited {
+                let words = controller.words(limit);
+                match missing {
+                    None => spec.in_force.push(words),
+                    Some(why) => spec.missing.push(format!("{words}: {why}")),
+                }
             }
             Some(group)
         }
@@ -149,6 +147,19 @@ fn limit(program: &Program<'_>, pid: Option<u32>, spec: &mut Spec) -> Option<cgr
             None
         }
     }
+}
+
+type Grouped = (cgroup::Owned, &'static cgroup::Base, Vec<cgroup::Limited>);
+
+/// Limits first, so that the program never has a group without.
+fn grouped(name: &str, limits: cgroup::Limits, pid: Option<u32>) -> Result<Grouped, String> {
+    let base = cgroup::base(cgroup::Role::Server)?;
+    let pid = pid.ok_or("the program's parent ended at once")?;
+    let told = |e: std::io::Error| format!("the control group {name} could not be made: {e}");
+    let group = cgroup::Owned(cgroup::Group::make(base, name).map_err(told)?);
+    let limited = group.0.limit(limits);
+    group.0.join(pid).map_err(told)?;
+    Ok((group, base, limited))
 }
 
 /// What it starts with: the few variables programs need, those the operator names, what tenfold and the pipeline file say,

@@ -18,8 +18,9 @@ use super::{NOT_STARTED, read_spec};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ServiceSpec {
     pub command: Vec<String>,
-    /// The folder of the control group to join.
-    pub join: Option<PathBuf>,
+    /// The folders of the control group to join, one in each hierarchy.
+    #[serde(default)]
+    pub join: Vec<PathBuf>,
     /// Bytes of data of its own that each process may have. Address space is not limited: what a program reserves and
     /// never touches would count, and Node, Go and Java reserve many times what they use.
     pub data_bytes: Option<u64>,
@@ -36,7 +37,7 @@ pub(super) fn main() -> u8 {
 }
 
 fn become_it(spec: &ServiceSpec) -> Result<Infallible, String> {
-    if let Some(group) = &spec.join {
+    for group in &spec.join {
         fs::write(group.join("cgroup.procs"), std::process::id().to_string())
             .map_err(|e| format!("the service could not join its control group {}: {e}", group.display()))?;
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that fails should panic where it fails")]
 
+mod commits;
 mod hooks;
 mod hostile;
 mod parent;

@@ -67,14 +67,44 @@ async fn memory_and_processes_have_limits_where_the_machine_has_them() {
     let mut world = World::new("head -c 300000000 /dev/zero | tail -c 290000000 | wc -c\n");
     world.builds.memory_mb = 64;
     let done = world.build(1, "").await;
-    if held(&done, "memory up to 64 MB") {
+    if held(&done, "up to 64 MB of memory") {
         assert!(!done.out().contains(&"290000000"), "the kernel ends what takes more: {}", done.text());
     }
     world.builds.processes = 20;
     world.commit("for i in $(seq 100); do sleep 30 & done; echo all of them\n");
     let done = world.build(2, "").await;
-    if held(&done, "up to 20 processes") {
+    if held(&done, "up to 20 processes and threads") {
         assert!(!done.out().contains(&"all of them"), "{}", done.text());
+    }
+}
+
+/// Root of a machine with hierarchies of version 1 has all it takes, so there a build is held or the test fails.
+#[tokio::test]
+async fn hierarchies_of_version_1_hold_a_build() {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let writable = |controller: &str| {
+        mounts.lines().any(|line| {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let [_, _, "cgroup", options, ..] = fields[..] else { return false };
+            let mut options = options.split(',');
+            options.clone().any(|o| o == controller) && options.any(|o| o == "rw")
+        })
+    };
+    if !is_root() || !["memory", "pids"].iter().all(|controller| writable(controller)) {
+        return println!("skipped: it takes root, and memory and pids of version 1");
+    }
+    let mut world = World::new("cat /proc/self/cgroup\n");
+    world.builds.memory_mb = 64;
+    world.builds.processes = 20;
+    let done = world.build(9, "").await;
+    let text = done.text();
+    let fences = text.lines().find(|line| line.starts_with("sandbox: ")).unwrap_or_default();
+    for words in ["control groups of version 1", "up to 64 MB of memory", "up to 20 processes and threads"] {
+        assert!(fences.contains(words), "{words} in {text}");
+    }
+    for controller in ["memory", "pids"] {
+        let line = done.out().into_iter().find(|line| line.contains(&format!(":{controller}:"))).unwrap_or_default();
+        assert!(line.contains("/tenfold-build-9-"), "{controller} in {text}");
     }
 }
 

@@ -30,7 +30,9 @@ impl Kmock {
     /// Nothing where kmock is not installed.
     pub async fn start() -> Option<Self> {
         let Some(python) = python() else {
-            println!("skipped: the Python package kmock is not installed (node e2e/clients/install-python.mjs)");
+            tenfold_testkit::peer_is_missing(
+                "the Python package kmock is not installed (node e2e/clients/install-python.mjs)",
+            );
             return None;
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clusters/kmock_server.py");

@@ -232,6 +232,8 @@ class Server(kmock.KubernetesEmulator):
             st.update(hash=digest, old=st.get('hash', ''), updatedReplicas=0, ticks=0, conditions=[])
         st['observedGeneration'] = thing['metadata']['generation']
         good = self.good(thing)
+        if thing['spec'].get('paused'):
+            return await self.save(thing, was)
         st['ticks'] = min(st['ticks'] + 1, 10)
         if good:
             st['updatedReplicas'] = min(n, st['updatedReplicas'] + 1)
@@ -262,6 +264,8 @@ class Server(kmock.KubernetesEmulator):
             st.update(stableRS=digest, phase='Healthy', message='', currentStepIndex=len(steps), weight=n)
             for key in ('promoteFull', 'controllerPause', 'pauseConditions'):
                 st.pop(key, None)
+        elif thing['spec'].get('paused'):
+            st.update(phase='Paused', message='manually paused')
         elif not good:
             st.update(weight=1, ticks=min(st.get('ticks', 0) + 1, 10))
             if st['ticks'] >= 10:
@@ -295,6 +299,10 @@ class Server(kmock.KubernetesEmulator):
                     for thing in self.all(resource):
                         thing['metadata'].setdefault('annotations', {}).update(command['annotations'])
                         await self.put(resource, thing['metadata']['name'], thing)
+            case 'abort':
+                for thing in self.all(ROLLOUTS):
+                    thing['status']['abort'] = True
+                    await self.put(ROLLOUTS, thing['metadata']['name'], thing)
             case 'fault':
                 self.faults.append(command)
             case 'expire':

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tenfold_app::deploys::Answer;
 use tenfold_app::settings::ClusterKind;
 use tokio::sync::Mutex;
 
 use crate::nomad_server::{self as server, Nomad, Shared, fields, job};
-use crate::world::{TOKEN, World, image, mei, new_deploy};
+use crate::world::{PATIENCE, TOKEN, World, image, mei, new_deploy};
 
 fn target(more: &str) -> String {
     format!("    nomad:\n      cluster: main\n      job: photos\n      within_s: 40\n{more}")
@@ -169,6 +170,37 @@ async fn a_server_that_was_killed_goes_on_and_repeats_nothing() {
     world.app().deploy_promote(&mei(), deploy.number).await.unwrap();
     world.state(deploy.number, "succeeded").await;
     assert_eq!(written(&shared).await, ["jobs", "promote"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_on_its_way_is_paused_and_goes_on() {
+    let (shared, mut world) = world(Some(job("photos:by-hand", 1))).await;
+    world.commit(&target(&format!("{TASKS}    canary: {{hold_s: 0}}\n")), &image("photos-one"));
+    shared.lock().await.still = true;
+    let until = async |wanted: &str| {
+        let wait = async {
+            while shared.lock().await.deployment.as_ref().is_none_or(|d| d["JobVersion"] == 0 || d["Status"] != wanted)
+            {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("its deployment never was {wanted}"));
+    };
+    let deploy = world.deploy().await;
+    until("running").await;
+    let held = world.app().deploy_answer(&mei(), deploy.number, Answer::Hold, None).await.unwrap();
+    assert_eq!(held.state, "held");
+    until("paused").await;
+    // nothing of it is forgotten with the server
+    world.restart().await;
+    world.state(deploy.number, "held").await;
+    assert_eq!(written(&shared).await, ["jobs", "pause"]);
+    world.app().deploy_promote(&mei(), deploy.number).await.unwrap();
+    until("running").await;
+    shared.lock().await.still = false;
+    world.state(deploy.number, "succeeded").await;
+    assert_eq!(written(&shared).await, ["jobs", "pause", "pause", "promote"]);
     world.stop().await;
 }
 

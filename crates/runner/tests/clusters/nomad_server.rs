@@ -69,6 +69,8 @@ pub struct Nomad {
     index: i64,
     ticks: u32,
     pub log: Vec<Asked>,
+    /// Time does not pass.
+    pub still: bool,
     /// What is wrong with what was asked or answered.
     pub broken: Vec<String>,
     /// The next calls of these paths are answered so.
@@ -125,6 +127,9 @@ impl Nomad {
 
     /// Time passes: one more allocation gets healthy, or the deadline does.
     pub fn tick(&mut self) {
+        if self.still {
+            return;
+        }
         let Some(job) = self.job.clone().filter(|job| job["Stop"] != true) else { return };
         let Some(mut deployment) = self.deployment.clone().filter(|d| d["Status"] == "running") else { return };
         self.ticks += 1;
@@ -236,14 +241,23 @@ impl Nomad {
                 assert_eq!(deployment["ID"], id);
                 deployment["ModifyIndex"] = index.into();
                 let is_promote = path.contains("/promote/");
-                if is_promote {
+                let is_pause = path.contains("/pause/");
+                if is_pause {
+                    let paused = asked.body["Pause"] == true;
+                    deployment["Status"] = if paused { "paused" } else { "running" }.into();
+                    deployment["StatusDescription"] = if paused { "Deployment is paused" } else { "" }.into();
+                } else if is_promote {
                     assert_eq!(deployment["TaskGroups"]["web"]["Promoted"], false, "promoted twice");
                     deployment["TaskGroups"]["web"]["Promoted"] = true.into();
                 } else {
                     deployment["Status"] = "failed".into();
                     deployment["StatusDescription"] = "Deployment marked as failed".into();
                 }
-                let taken = if is_promote { takes("DeploymentPromoteRequest", &asked.body) } else { Ok(()) };
+                let taken = match (is_promote, is_pause) {
+                    (true, _) => takes("DeploymentPromoteRequest", &asked.body),
+                    (_, true) => takes("DeploymentPauseRequest", &asked.body),
+                    _ => Ok(()),
+                };
                 (taken, ("DeploymentUpdateResponse", json!({"EvalID": "e", "DeploymentModifyIndex": index})))
             }
             ("DELETE", "/v1/job/photos") => {

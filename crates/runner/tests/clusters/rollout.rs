@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tenfold_app::deploys::Answer;
 use tenfold_app::settings::ClusterKind;
 use tenfold_tsdb::Sample;
 use tenfold_types::Labels;
 
 use crate::kmock::Kmock;
-use crate::world::{World, image, mei, new_deploy};
+use crate::world::{PATIENCE, World, image, mei, new_deploy};
 
 fn target(canary: &str) -> String {
     format!(
@@ -29,6 +30,28 @@ async fn world() -> Option<(Kmock, World)> {
     kmock.create("Rollout", json!({"canary": {"steps": steps}})).await;
     let world = World::new(ClusterKind::Kubernetes, &kmock.url).await;
     Some((kmock, world))
+}
+
+/// On its way to the end for as long as anybody likes: past the canary there is a pause with an end of its own.
+async fn on_its_way() -> Option<(Kmock, World, i64)> {
+    let kmock = Kmock::start().await?;
+    let steps = json!([{"setWeight": 25}, {"pause": {}}, {"setWeight": 50}, {"pause": {"duration": "1h"}}]);
+    kmock.create("Rollout", json!({"canary": {"steps": steps}})).await;
+    let world = World::new(ClusterKind::Kubernetes, &kmock.url).await;
+    world.commit(&target("{hold_s: 0}"), &image("photos-one"));
+    let number = world.deploy().await.number;
+    world.state(number, "promoting").await;
+    until(&kmock, "on its way", |thing| thing["status"]["currentStepIndex"] == 3).await;
+    Some((kmock, world, number))
+}
+
+async fn until(kmock: &Kmock, what: &str, fits: impl Fn(&Value) -> bool) {
+    let wait = async {
+        while !fits(&kmock.tell(json!({"do": "objects"})).await["things"][0]) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("the rollout never was {what}"));
 }
 
 /// The bodies of patches on the status.
@@ -151,5 +174,39 @@ async fn a_server_that_was_killed_goes_on_and_repeats_nothing() {
     let epochs: Vec<Value> =
         stamps.map(|patch| patch["body"]["metadata"]["annotations"]["tenfold.dev/epoch"].clone()).collect();
     assert_eq!(epochs, ["2"]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollout_on_its_way_is_held_goes_on_and_goes_back() {
+    let Some((kmock, mut world, number)) = on_its_way().await else { return };
+    let answer = async |word| world.app().deploy_answer(&mei(), number, word, None).await.unwrap().state;
+    let is_paused = |thing: &Value| thing["spec"]["paused"] == true;
+    assert_eq!(answer(Answer::Hold).await, "held");
+    until(&kmock, "paused", is_paused).await;
+    let wrong = world.app().deploy(number).await.unwrap();
+    assert_eq!((wrong.state.as_str(), wrong.hosts[0].state.as_str()), ("held", "healthy"), "a pause is no way back");
+    assert_eq!(answer(Answer::Promote).await, "promoting");
+    until(&kmock, "let go on", |thing| !is_paused(thing)).await;
+    assert_eq!(answer(Answer::Hold).await, "held");
+    until(&kmock, "paused", is_paused).await;
+    answer(Answer::Abort).await;
+    world.state(number, "rolled_back").await;
+    let things = kmock.tell(json!({"do": "objects"})).await["things"].take();
+    assert!(!is_paused(&things[0]), "nobody else would let it go on");
+    assert_eq!(things[0]["spec"]["template"]["spec"]["containers"][0]["image"], "registry.example/photos:by-hand");
+    assert_eq!(said(&kmock).await, [json!({"pauseConditions": null}), json!({"abort": true})]);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_by_somebody_else_is_not_undone() {
+    let Some((kmock, mut world, number)) = on_its_way().await else { return };
+    kmock.tell(json!({"do": "abort"})).await;
+    let back = world.state(number, "rolled_back").await;
+    assert!(back.error.unwrap_or_default().contains("it was aborted"), "{}", world.log(number));
+    assert_eq!(said(&kmock).await, [json!({"pauseConditions": null})], "no {{\"abort\": false}}");
+    let image = kmock.template().await["spec"]["containers"][0]["image"].clone();
+    assert_eq!(image, "registry.example/photos:by-hand");
     world.stop().await;
 }

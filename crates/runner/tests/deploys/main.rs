@@ -9,6 +9,7 @@ mod fanout;
 mod fencing;
 mod follow;
 mod gates;
+mod held;
 mod hostile;
 mod judged;
 mod limits;

@@ -236,8 +236,8 @@ async fn a_canary_without_data_is_held_and_with_data_is_judged() {
     let check = |query: &str| format!("canary: {{hosts: 1, hold_s: 0, check: {{query: '{query}', max: 0.5}}}}");
     for (version, query, state) in [
         ("two", "errors_total{job=\"$service\"}", "held"),
-        ("three", "vector(0.9)", "rolled_back"),
-        ("four", "vector(0.1)", "succeeded"),
+        ("three", "vector(0.1)", "succeeded"),
+        ("four", "vector(0.9)", "rolled_back"),
     ] {
         world.write_pipeline(&check(query));
         world.commit(version);
@@ -250,6 +250,8 @@ async fn a_canary_without_data_is_held_and_with_data_is_judged() {
             world.state(deploy.number, &["rolled_back"]).await;
         }
     }
-    assert_eq!(world.versions().await, ["four", "four"]);
+    assert_eq!(world.versions().await, ["three", "three"]);
+    let again = world.app().deploy_start(&mei(), new_deploy(None)).await.unwrap_err();
+    assert!(again.code == ErrorCode::Locked && again.message.contains("vector(0.9)"), "{again}");
     world.end().await;
 }

@@ -104,7 +104,7 @@ pub fn ready() -> bool {
     let found = |program: &str| Command::new(program).arg("--version").output().is_ok();
     let ready = found("node") && found("git");
     if !ready {
-        println!("skipped: these tests need node and git");
+        tenfold_testkit::peer_is_missing("these tests need node and git");
     }
     ready
 }

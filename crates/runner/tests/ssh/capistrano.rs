@@ -61,7 +61,7 @@ fn names(root: &Path) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn capistrano_goes_back_on_our_layout_and_we_on_its() {
     if Command::new("cap").arg("--version").output().is_err() {
-        println!("skipped: this test needs Debian's package capistrano");
+        tenfold_testkit::peer_is_missing("this test needs Debian's package capistrano");
         return;
     }
     let Some(mut world) = World::new(&["web-1"]).await else { return };

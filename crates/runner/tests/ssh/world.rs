@@ -46,7 +46,7 @@ impl World {
     /// The same, with hosts that are set up differently.
     pub async fn with(hosts: &[&str], change: impl Fn(&mut SshHost)) -> Option<Self> {
         if !Path::new("/usr/sbin/sshd").exists() {
-            println!("skipped: these tests need OpenSSH's server");
+            tenfold_testkit::peer_is_missing("these tests need OpenSSH's server");
             return None;
         }
         if nix::unistd::geteuid().is_root() {

@@ -19,6 +19,7 @@ pub async fn run(db: &Db) {
     hides_what_is_for_administrators(db).await;
     limits_hold(db).await;
     finds_what_was_recorded_before(db).await;
+    writes_many_at_once(db).await;
     verify_detects_tampering(db).await;
 }
 
@@ -86,6 +87,36 @@ async fn finds_what_was_recorded_before(db: &Db) {
         let found = read(db, move |tx| events::last_before(tx, NOW.plus_ms(ms))).await;
         assert_eq!(found, expected, "{ms} ms later");
     }
+}
+
+async fn writes_many_at_once(db: &Db) {
+    let last = read(db, events::last_seq).await;
+    let nested = (0..100).fold(serde_json::json!(0.1), |inner, _| serde_json::json!([inner]));
+    let drafts: Vec<EventDraft> = [
+        draft("alert.fired", "The first of a storm").data(serde_json::json!({"value": "1", "list": [1, -2, u64::MAX]})),
+        EventDraft::new(Actor::system(), Source::System, "alert.fired", "The second of a storm"),
+        draft("alert.fired", "The third of a storm").data(serde_json::json!({"float": 0.1, "nested": nested})),
+    ]
+    .into();
+    let written = write(db, move |tx| {
+        let entropy = TestEntropy::seeded(21);
+        let drafts = drafts.iter().map(|draft| (EventId::new(NOW, &entropy), draft.clone())).collect();
+        let mut written = events::append_all(tx, NOW, drafts)?;
+        assert!(events::append_all(tx, NOW, Vec::new())?.is_empty());
+        written.push(append(tx, &entropy, &draft("alert.fired", "And one after the storm"))?);
+        Ok(written)
+    })
+    .await;
+    assert_eq!(written.iter().map(|e| e.seq).collect::<Vec<_>>(), (last + 1..=last + 4).collect::<Vec<_>>());
+    assert!(written.windows(2).all(|pair| pair[1].prev_hash == pair[0].hash), "they are chained");
+    let again = list(db, EventQuery { after: Some(last), ascending: true, ..EventQuery::default() }).await;
+    assert_eq!(again, written, "what is read is what was answered");
+    assert_eq!(read(db, events::last_seq).await, last + 4);
+    let found = seqs(db, EventQuery { q: Some("second of a storm".into()), ..EventQuery::default() }).await;
+    assert_eq!(found, [last + 2]);
+    let by = |actor: &str| EventQuery { actor: Some(actor.into()), after: Some(last), ..EventQuery::default() };
+    assert_eq!(seqs(db, by("tenfold")).await, [last + 2], "the server's own");
+    assert_eq!(seqs(db, by("ana")).await, [last + 4, last + 3, last + 1]);
 }
 
 async fn returns_what_was_written(db: &Db) {

@@ -1,7 +1,7 @@
 //! Deliveries that count once, and words that go out in their order.
 
-use tenfold_store::Db;
 use tenfold_store::forges::{self, OutboxRow};
+use tenfold_store::{Db, Tx};
 use tenfold_types::Timestamp;
 
 use crate::{NOW, read, write};
@@ -23,6 +23,28 @@ async fn deliveries(db: &Db) {
     assert!(take("hub", "c", None).await && take("hub", "d", None).await, "no ids are not the same id");
     assert_eq!(write(db, |tx| forges::deliveries_prune(tx, NOW)).await, 0);
     assert_eq!(write(db, |tx| forges::deliveries_prune(tx, NOW.plus_ms(1))).await, 4);
+    surplus(db).await;
+}
+
+/// The newest of each sender stay, and what came lately in any case.
+async fn surplus(db: &Db) {
+    for n in 0..6 {
+        let taken = move |tx: &mut dyn Tx, forge: &str| {
+            forges::delivery_take(tx, forge, &format!("digest {n}"), None, NOW.plus_ms(n))
+        };
+        assert!(write(db, move |tx| taken(tx, "hub")).await);
+        assert!(n >= 2 || write(db, move |tx| taken(tx, "lab")).await);
+    }
+    let forget = |newest, before| write(db, move |tx| forges::deliveries_surplus(tx, newest, before));
+    assert_eq!(forget(6, NOW.plus_ms(99)).await, 0);
+    assert_eq!(forget(3, NOW).await, 0, "all of them came lately");
+    assert_eq!(forget(3, NOW.plus_ms(1)).await, 1);
+    assert_eq!(forget(3, NOW.plus_ms(99)).await, 2, "of the one that has more");
+    assert_eq!(forget(3, NOW.plus_ms(99)).await, 0);
+    let again =
+        |n: i64| write(db, move |tx| forges::delivery_take(tx, "hub", &format!("digest {n}"), None, NOW.plus_ms(n)));
+    assert!(!again(3).await && again(2).await);
+    assert_eq!(write(db, |tx| forges::deliveries_prune(tx, NOW.plus_ms(99))).await, 6);
 }
 
 async fn outbox(db: &Db) {

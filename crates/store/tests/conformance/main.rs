@@ -46,6 +46,7 @@ cases! {
     dashboards,
     deploys,
     deploy_queue,
+    digests,
     agents,
     forges,
     chat,

@@ -31,6 +31,9 @@ async fn counters_are_dense(db: &Db) {
     numbers.sort_unstable();
     assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
     assert_eq!(read(db, |tx| counters::last(tx, "deploy")).await, 40);
+    assert_eq!(write(db, |tx| counters::take(tx, "deploy", 5)).await, 41);
+    assert_eq!(write(db, |tx| counters::next(tx, "deploy")).await, 46);
+    assert_eq!(write(db, |tx| counters::take(tx, "several", 3)).await, 1);
 }
 
 async fn leases_have_one_holder(db: &Db) {

@@ -119,6 +119,13 @@ async fn a_check_keeps_its_stand(db: &Db) {
     assert_eq!(read(db, |tx| checks::get(tx, "disk")).await.as_ref(), all.first());
     assert!(write(db, |tx| checks::delete(tx, "disk")).await);
     assert!(!write(db, |tx| checks::delete(tx, "disk")).await);
+    let came = |id: i64| checks::InboxRow { id, name: "disk".into(), body: "{}".into(), at: NOW };
+    for id in [1, 2, 3] {
+        write(db, move |tx| checks::inbox_put(tx, &came(id))).await;
+    }
+    write(db, |tx| checks::inbox_forget(tx, 1)).await;
+    assert_eq!(read(db, |tx| checks::inbox(tx, 1)).await, [came(2)]);
+    assert_eq!(read(db, checks::inbox_count).await, 2);
 }
 
 async fn schedules_and_policies(db: &Db) {
@@ -206,7 +213,12 @@ async fn incidents_and_their_alerts(db: &Db) {
         incidents::join(tx, 3, "a", NOW)?;
         incidents::join(tx, 3, "b", NOW.plus_ms(1))?;
         incidents::member_ended(tx, 3, "a", "resolved")?;
+        assert!(!incidents::all_resolved(tx, 3)?, "one goes on");
+        incidents::member_ended(tx, 3, "b", "expired")?;
+        assert!(!incidents::all_resolved(tx, 3)?, "nobody knows of one");
         incidents::member_ended(tx, 3, "b", "resolved")?;
+        assert!(incidents::all_resolved(tx, 3)?);
+        assert!(incidents::is_member(tx, 3, "a")? && !incidents::is_member(tx, 2, "a")?);
         incidents::join(tx, 3, "a", NOW.plus_ms(2))
     })
     .await;

@@ -1,4 +1,5 @@
-//! deploys, log, watch-log, promote, abort, cancel, retry: what was deployed, and what is done with a deploy that exists.
+//! deploys, log, watch-log, promote, hold, abort, cancel, retry: what was deployed, and what is done with a deploy that
+//! exists.
 
 use serde_json::{Value, json};
 use tenfold_types::Timestamp;
@@ -119,19 +120,31 @@ impl Filter {
 fn deploy_lines(deploy: &Value, out: Out) -> Vec<String> {
     let mut lines = vec![follow::deploy_line(deploy, out)];
     lines.push(format!(
-        "asked for at {} UTC, {} commits",
+        "asked for at {} UTC, {}",
         minute(deploy, "started_at"),
-        number(deploy, "commit_count")
+        commits(number(deploy, "commit_count"))
     ));
-    for (name, key) in [("because", "reason"), ("diff", "diff_url"), ("does not go back by itself", "irreversible")] {
+    lines.extend(large_line(deploy));
+    let said = [
+        ("because", "reason"),
+        ("diff", "diff_url"),
+        ("does not go back by itself", "irreversible"),
+        ("passed over what was closed", "overridden"),
+    ];
+    for (name, key) in said {
         let said = text(deploy, key);
         if !said.is_empty() {
             lines.push(format!("{name}: {said}"));
         }
     }
+    for (name, key) in [("forward over deploy", "forward_of"), ("taken back by rollback", "reverted_by")] {
+        lines.extend(deploy[key].as_i64().map(|n| format!("{name} {n}")));
+    }
     if !deploy["judged"].is_null() {
         lines.push(format!("judge: {}", text(&deploy["judged"], "said")));
     }
+    lines.extend(approval_line(&deploy["approval"]));
+    lines.extend(list(&deploy["expects"], "metrics").iter().map(expected_line));
     for (sign, key) in [("+", "commits"), ("-", "removed")] {
         let commit = |c: &Value| format!("{sign} {} {} ({})", text(c, "short"), text(c, "message"), text(c, "author"));
         lines.extend(list(deploy, key).iter().map(commit));
@@ -143,7 +156,8 @@ fn deploy_lines(deploy: &Value, out: Out) -> Vec<String> {
     let mut hosts: Vec<&Value> = list(deploy, "hosts").iter().collect();
     hosts.sort_by_key(|host| text(host, "state") == "healthy");
     let host = |host: &&Value| {
-        let message = text(host, "message");
+        let away = !host["away_since"].is_null();
+        let message = if away { "does not answer" } else { text(host, "message") };
         let said = if message.is_empty() { String::new() } else { format!(" ({message})") };
         format!("{}: {}, {}{said}", text(host, "host"), out.state(text(host, "state")), digest(host))
     };
@@ -152,6 +166,38 @@ fn deploy_lines(deploy: &Value, out: Out) -> Vec<String> {
         lines.push(format!("and {} more hosts; --json has them all", hosts.len() - HOSTS_SHOWN));
     }
     lines
+}
+
+fn commits(count: i64) -> String {
+    if count == 1 { "1 commit".to_owned() } else { format!("{count} commits") }
+}
+
+/// Where it changes by more than one deploy should.
+pub(super) fn large_line(deploy: &Value) -> Option<String> {
+    let changes = number(deploy, "commit_count") + i64::try_from(list(deploy, "removed").len()).unwrap_or(0);
+    let most = number(deploy, "max_commits");
+    (deploy["max_commits_exceeded"] == true)
+        .then(|| format!("it changes by {}, and {most} are the most that one deploy should carry", commits(changes)))
+}
+
+/// `1 of 2 approvals (Raj), by somebody else than who started it`
+fn approval_line(approval: &Value) -> Option<String> {
+    let count = approval["count"].as_i64()?;
+    let names: Vec<&str> = list(approval, "given").iter().map(|given| text(given, "name")).collect();
+    let by = if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) };
+    let eyes = if approval["four_eyes"] == true { ", by somebody else than who started it" } else { "" };
+    Some(format!("{} of {count} approvals{by}{eyes}", names.len()))
+}
+
+/// `expected: up should stay within 5 %: met (3 -> 3)`
+fn expected_line(metric: &Value) -> String {
+    let value = |key: &str| metric[key].as_f64().map_or_else(|| "no data".to_owned(), |v| format!("{v:.4}"));
+    let says = text(metric, "says");
+    match text(metric, "outcome") {
+        "" => format!("expected: {says}: not scored yet"),
+        "replaced" => format!("expected: {says}: not scored, another deploy took its place"),
+        outcome => format!("expected: {says}: {outcome} ({} -> {})", value("before"), value("after")),
+    }
 }
 
 /// What a host was seen to run.
@@ -244,6 +290,20 @@ pub struct Promote {
     pub(super) common: Common,
 }
 
+/// Hold deploy N, which flips: nothing more flips until promote or abort.
+#[derive(Debug, clap::Args)]
+#[command(before_long_help = "Examples:\n  tenfold hold 12 --reason \"the graphs look odd\"")]
+pub struct Hold {
+    /// The deploy's number.
+    #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    number: i64,
+    /// Why, for the record.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
 /// Send deploy N, which is held, back.
 #[derive(Debug, clap::Args)]
 #[command(before_long_help = "Examples:\n  tenfold abort 12 --reason \"uploads fail\"")]
@@ -302,6 +362,15 @@ fn is_back(state: &str) -> bool {
 impl Promote {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
         self.answer.say("promote", client, out).await
+    }
+}
+
+impl Hold {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let deploy =
+            client.post(&format!("/api/deploys/{}/hold", self.number), &json!({"reason": self.reason})).await?;
+        out.answer(&deploy, |deploy| vec![follow::deploy_line(deploy, out)]);
+        Ok(Exit::Done)
     }
 }
 
@@ -374,23 +443,36 @@ mod tests {
         let deploy = json!({
             "number": 12, "kind": "deploy", "service": "photos", "environment": "production", "state": "held",
             "actor_name": "Ana", "from_sha": null, "to_sha": "4f2a91c0aa", "started_at": "2026-11-23T09:12:44Z",
-            "commit_count": 1, "reason": "the fix", "diff_url": "https://git.example/a/b/compare/1...2",
+            "commit_count": 1, "max_commits": 0, "max_commits_exceeded": true, "error": "mei holds it", "forward_of": 11,
+            "approval": {"count": 2, "four_eyes": true, "given": [{"name": "Raj"}]},
+            "expects": {"metrics": [
+                {"says": "up should stay within 5 %", "outcome": "met", "before": 3.0, "after": 3.0},
+                {"says": "q should fall by 5 %", "outcome": null, "before": null, "after": null},
+            ]},
+            "reason": "the fix", "diff_url": "https://git.example/a/b/compare/1...2",
             "commits": [{"short": "4f2a91c", "message": "Mend it", "author": "Ana"}],
             "steps": [{"name": "canary", "state": "running", "started_at": "2026-11-23T09:13:00Z"}],
             "hosts": [
                 {"host": "web1", "state": "healthy", "digest_observed": "0123456789"},
                 {"host": "web2", "state": "failed", "message": "no answer"},
+                {"host": "web3", "state": "activating", "away_since": "2026-11-23T09:13:02Z"},
             ],
         });
         let lines = deploy_lines(&deploy, Out::plain());
         let wanted = [
-            "deploy 12 of photos to production by Ana: ◆ held, nothing -> 4f2a91c",
-            "asked for at 2026-11-23 09:12 UTC, 1 commits",
+            "deploy 12 of photos to production by Ana: ◆ held, nothing -> 4f2a91c (mei holds it)",
+            "asked for at 2026-11-23 09:12 UTC, 1 commit",
+            "it changes by 1 commit, and 0 are the most that one deploy should carry",
             "because: the fix",
             "diff: https://git.example/a/b/compare/1...2",
+            "forward over deploy 11",
+            "1 of 2 approvals (Raj), by somebody else than who started it",
+            "expected: up should stay within 5 %: met (3.0000 -> 3.0000)",
+            "expected: q should fall by 5 %: not scored yet",
             "+ 4f2a91c Mend it (Ana)",
             "canary running since 2026-11-23 09:13 UTC",
             "web2: ▲ failed, nothing (no answer)",
+            "web3: · activating, nothing (does not answer)",
             "web1: ● healthy, 0123456",
         ];
         assert_eq!(lines, wanted);

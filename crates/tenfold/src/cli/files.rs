@@ -45,6 +45,11 @@ impl Apply {
             let changes = list(answer, "changes").iter().filter(|c| text(c, "action") != "none");
             changes.map(|c| format!("{} {} {}", text(c, "action"), text(c, "kind"), text(c, "name"))).collect()
         });
+        for change in list(&answer, "changes") {
+            for note in list(change, "notes") {
+                talk(&format!("{}: {}", text(change, "path"), note.as_str().unwrap_or("")));
+            }
+        }
         let changed = list(&answer, "changes").iter().filter(|c| text(c, "action") != "none").count();
         match (changed, self.dry_run) {
             (0, _) => talk("nothing to change"),

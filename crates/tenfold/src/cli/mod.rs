@@ -4,6 +4,7 @@
 //! 3 refused, 4 inconclusive (it may have happened, or needs a person).
 
 mod account;
+mod alerts;
 mod checks;
 mod client;
 mod config;
@@ -29,6 +30,7 @@ mod oncall_import;
 mod out;
 mod own_rules;
 mod pipeline;
+mod policies;
 mod project;
 mod query;
 mod queue;
@@ -71,12 +73,14 @@ pub enum Command {
     Deploys(deploys::Deploys),
     Approve(ship::Approve),
     Promote(deploys::Promote),
+    Hold(deploys::Hold),
     Abort(deploys::Abort),
     Cancel(deploys::Cancel),
     Retry(deploys::Retry),
     Train(train::Train),
     Queue(queue::Queue),
     Rollback(ship::Rollback),
+    Rollforward(ship::Rollforward),
     Status(ship::Status),
     Next(ship::Next),
     Flag(switch::Flag),
@@ -90,6 +94,8 @@ pub enum Command {
     Who(duty::Who),
     Take(duty::Take),
     Oncall(oncall::Oncall),
+    Policies(policies::Policies),
+    Alerts(alerts::Alerts),
     Mute(mutes::Mute),
     Mutes(mutes::Mutes),
     Unmute(mutes::Unmute),
@@ -154,14 +160,14 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
                 Command::Login(args) => args.run().await,
                 Command::Logout(args) => args.run().await,
                 Command::Setup(args) => args.run().await,
-                Command::Rules(args) => args.run(),
+                Command::Rules(args) => args.run().await,
                 Command::Pipeline(args) => args.run(),
                 Command::Completions(args) => args.run(),
             }
         };
     }
     verbs! {
-        Deploy Deploys Approve Promote Abort Cancel Retry Train Queue Rollback Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Mute Mutes Unmute Routes Checks Sources Classify Noise
+        Deploy Deploys Approve Promote Hold Abort Cancel Retry Train Queue Rollback Rollforward Status Next Flag Permit Ack Resolve Incident Note Who Take Oncall Policies Alerts Mute Mutes Unmute Routes Checks Sources Classify Noise
         Why WhyNot Simulate Lock Unlock Doing Log WatchLog Search Query Dashboard Metrics Events Apply Export Token Host Project Environment
     }
 }

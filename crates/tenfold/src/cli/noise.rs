@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::Common;
-use super::client::Client;
+use super::client::{Client, segment};
 use super::duty::incident_line;
 use super::out::{Exit, Failure, Out, list, number, talk, text};
 
-/// Say which rules cost most, by team; draft quieter ones and try them on the past.
+/// Say which rules cost most, by team; draft quieter ones, try them on the past, put one into force.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold noise\n  tenfold noise --days 28\n  tenfold noise --draft HighErrorRate"
+    before_long_help = "Examples:\n  tenfold noise\n  tenfold noise --days 28\n  tenfold noise --draft HighErrorRate\n  tenfold noise --draft HighErrorRate --put 'for: 10m'\n  tenfold noise --undo photos"
 )]
 pub struct Noise {
     /// How many days back, 1 to 28.
@@ -22,12 +22,32 @@ pub struct Noise {
     /// The rule file, where several have a rule of this name.
     #[arg(long, value_name = "NAME", requires = "draft")]
     file: Option<String>,
+    /// Put this draft into force, by its words or by its place among the drafts, from 1.
+    #[arg(long, value_name = "CHANGE|N", requires = "draft")]
+    put: Option<String>,
+    /// Put a rule file back to what it was before it was changed last.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["draft", "file", "put"])]
+    undo: Option<String>,
     #[command(flatten)]
     pub(super) common: Common,
 }
 
 impl Noise {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        if let Some(file) = &self.undo {
+            let done = client.post(&format!("/api/rules/{}/undo", segment(file)), &json!({})).await?;
+            out.answer(&done, |_| vec![format!("the rule file {file} is what it was before")]);
+            return Ok(Exit::Done);
+        }
+        if let (Some(rule), Some(change)) = (&self.draft, &self.put) {
+            let body = json!({"rule": rule, "file": self.file, "change": change});
+            let done = client.post("/api/noise/drafts", &body).await?;
+            out.answer(&done, |d| {
+                std::iter::once(text(d, "text")).chain(text(d, "diff").lines()).map(str::to_owned).collect()
+            });
+            talk(&format!("tenfold noise --undo {} takes it back", text(&done, "file")));
+            return Ok(Exit::Done);
+        }
         let days = self.days.to_string();
         if let Some(rule) = &self.draft {
             let mut query = vec![("rule", rule.as_str()), ("days", &days)];
@@ -76,7 +96,8 @@ fn draft_lines(drafts: &Value) -> Vec<String> {
         let change = if text(d, "change").is_empty() { "as it is" } else { text(d, "change") };
         format!("{change}: fires {} times{missed}", number(d, "fires"))
     };
-    std::iter::once(line(&drafts["now"])).chain(list(drafts, "drafts").iter().map(line)).collect()
+    let drafted = list(drafts, "drafts").iter().enumerate().map(|(i, d)| format!("{} {}", i + 1, line(d)));
+    std::iter::once(line(&drafts["now"])).chain(drafted).collect()
 }
 
 /// Say what the pages of incident N were for, by a word or one key from 1 to 9.

@@ -1,8 +1,8 @@
 //! oncall: schedules over time, swaps, takes, overrides, the digest at a handoff, calendars.
 
 use serde_json::{Value, json};
-use tenfold_app::chat::grammar::{When, parse_when};
-use tenfold_types::{Clock, Timestamp};
+use tenfold_app::chat::grammar::{When, parse_part, parse_when};
+use tenfold_types::{Clock, Fault, Timestamp};
 
 use super::client::{Client, segment};
 use super::out::{Exit, Failure, Out, list, minute, number, text};
@@ -15,7 +15,7 @@ const DAY_MS: i64 = 86_400_000;
 /// Preview schedules, swap and take shifts, override, import a calendar.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold oncall preview photos-primary --for 14d\n  tenfold oncall swap photos-primary raj --take 7d\n  tenfold oncall accept 3\n  tenfold oncall take photos-primary --for 4h\n  tenfold oncall override photos-primary mei --as add --at 2h --for 8h\n  tenfold oncall import photos-primary holidays.ics --dry-run\n  tenfold oncall import-from opsgenie export --dry-run\n  tenfold oncall digest photos-primary\n  tenfold oncall fairness photos-primary\n  tenfold oncall readiness\n  tenfold oncall rules ana --critical voice,sms:30,mail:60"
+    before_long_help = "Examples:\n  tenfold oncall preview photos-primary --for 14d\n  tenfold oncall swap photos-primary raj --take 7d\n  tenfold oncall accept 3\n  tenfold oncall take photos-primary --for 4h\n  tenfold oncall override photos-primary mei --as add --at 2h --for 8h\n  tenfold oncall override photos-primary --undo 7\n  tenfold oncall versions photos-primary\n  tenfold oncall test ana\n  tenfold oncall import photos-primary holidays.ics --dry-run\n  tenfold oncall import-from opsgenie export --dry-run\n  tenfold oncall digest photos-primary\n  tenfold oncall fairness photos-primary\n  tenfold oncall readiness\n  tenfold oncall rules ana --critical voice,sms:30,mail:60"
 )]
 pub struct Oncall {
     #[command(subcommand)]
@@ -52,12 +52,12 @@ enum What {
     Swap {
         schedule: String,
         with: String,
-        /// An instant in your shift; now when absent.
-        #[arg(long, value_name = "WHEN", value_parser = when)]
-        give: Option<Timestamp>,
-        /// An instant in their shift to have for it.
-        #[arg(long, value_name = "WHEN", value_parser = when)]
-        take: Option<Timestamp>,
+        /// An instant in your shift, now when absent; or only the part between two instants.
+        #[arg(long, value_name = "WHEN[..WHEN]", value_parser = part)]
+        give: Option<Part>,
+        /// An instant in their shift to have for it, or only the part between two instants.
+        #[arg(long, value_name = "WHEN[..WHEN]", value_parser = part)]
+        take: Option<Part>,
     },
     /// Accept a swap that you were asked for.
     Accept { swap: i64 },
@@ -71,10 +71,14 @@ enum What {
         #[arg(long, value_name = "WHEN", value_parser = when)]
         at: Option<Timestamp>,
     },
-    /// Put a person on call, add or remove one.
+    /// Put a person on call, add or remove one; or take such a change back.
     Override {
         schedule: String,
-        person: String,
+        #[arg(required_unless_present = "undo")]
+        person: Option<String>,
+        /// Take the change of this number back.
+        #[arg(long, value_name = "N", conflicts_with_all = ["person", "kind", "for_ms", "at"])]
+        undo: Option<i64>,
         #[arg(long = "as", value_name = "KIND", default_value = "replace", value_parser = ["replace", "add", "remove"])]
         kind: String,
         #[arg(long = "for", value_name = "DURATION", default_value = "8h", value_parser = duration)]
@@ -94,17 +98,48 @@ enum What {
     ImportFrom(oncall_import::ImportFrom),
     /// In which order a person's ways ring, or change it.
     Rules(own_rules::Rules),
-    /// The schedule's shifts as iCalendar.
-    Calendar { schedule: String },
+    /// Every plan that a schedule had, with its author.
+    Versions { schedule: String },
+    /// Send somebody a test page, by the ways a real one goes.
+    Test { login: String },
+    /// The schedule's shifts as iCalendar, or the address at which programs subscribe to it.
+    Calendar {
+        schedule: String,
+        /// Make a new address; the one before ends for everybody.
+        #[arg(long, conflicts_with = "end")]
+        renew: bool,
+        /// End the address.
+        #[arg(long)]
+        end: bool,
+    },
 }
 
 /// An instant, or a duration from now on.
 pub(super) fn when(text: &str) -> Result<Timestamp, String> {
-    match parse_when(text) {
-        Ok(When::At(at)) => Ok(at),
-        Ok(When::InMs(ms)) => Ok(SystemClock.now().plus_ms(ms)),
-        Err(fault) => Err(format!("{}; {}", fault.message, fault.advice)),
+    parse_when(text).map(instant).map_err(|fault| misread(&fault))
+}
+
+fn instant(when: When) -> Timestamp {
+    match when {
+        When::At(at) => at,
+        When::InMs(ms) => SystemClock.now().plus_ms(ms),
     }
+}
+
+fn misread(fault: &Fault) -> String {
+    format!("{}; {}", fault.message, fault.advice)
+}
+
+/// A shift, or the part of one between two instants.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    from: Timestamp,
+    until: Option<Timestamp>,
+}
+
+fn part(text: &str) -> Result<Part, String> {
+    let part = parse_part(text).map_err(|fault| misread(&fault))?;
+    Ok(Part { from: instant(part.from), until: part.until.map(instant) })
 }
 
 fn span_line(span: &Value) -> String {
@@ -138,9 +173,17 @@ fn swap_line(swap: &Value) -> String {
     )
 }
 
+fn version_line(version: &Value) -> String {
+    let (number, by) = (number(version, "number"), text(version, "made_by"));
+    let (from, made_at) = (minute(version, "from"), minute(version, "made_at"));
+    format!("version {number} from {from} UTC on, made {made_at} UTC by {by}")
+}
+
 fn override_line(made: &Value) -> String {
+    // One that is only looked at has no number.
+    let named = made["id"].as_i64().filter(|id| *id > 0).map(|id| format!("{id}: ")).unwrap_or_default();
     format!(
-        "{} {} from {} to {} UTC",
+        "{named}{} {} from {} to {} UTC",
         text(made, "person"),
         text(made, "kind"),
         minute(made, "start"),
@@ -152,13 +195,24 @@ fn override_line(made: &Value) -> String {
 fn rest_lines(changed: &Value) -> impl Iterator<Item = String> {
     list(changed, "short_rests").iter().map(|rest| {
         format!(
-            "{} rests from {} to {} UTC only, less than {} h",
+            "{} rests from {} to {} UTC only, less than {} h{}",
             text(rest, "person"),
             minute(rest, "from"),
             minute(rest, "to"),
-            number(rest, "min_rest_hours")
+            number(rest, "min_rest_hours"),
+            between(rest)
         )
     })
+}
+
+/// What a rest lies between, where that is not two shifts of one schedule.
+fn between(rest: &Value) -> String {
+    match (rest["after"].as_str(), rest["after_page"] == true, rest["before"].as_str()) {
+        (_, true, _) => " (after a page in the night)".to_owned(),
+        (Some(after), _, _) => format!(" (after {after})"),
+        (None, _, Some(before)) => format!(" (before {before})"),
+        (None, _, None) => String::new(),
+    }
 }
 
 fn load_line(of: &Value) -> String {
@@ -233,7 +287,13 @@ impl Oncall {
                 out.answer(&swaps, |s| list(s, "items").iter().map(swap_line).collect());
             }
             What::Swap { schedule, with, give, take } => {
-                let body = json!({"with": with, "give": give, "take": take});
+                let body = json!({
+                    "with": with,
+                    "give": give.map(|p| p.from),
+                    "give_until": give.and_then(|p| p.until),
+                    "take": take.map(|p| p.from),
+                    "take_until": take.and_then(|p| p.until),
+                });
                 let swap = client.post(&of(&schedule, "swaps"), &body).await?;
                 out.answer(&swap, |s| vec![swap_line(s)]);
             }
@@ -249,7 +309,11 @@ impl Oncall {
                 let taken = client.post(&of(&schedule, "take"), &json!({"for_ms": for_ms, "start": at})).await?;
                 out.answer(&taken, |t| std::iter::once(override_line(t)).chain(rest_lines(t)).collect());
             }
-            What::Override { schedule, person, kind, for_ms, at } => {
+            What::Override { schedule, undo: Some(number), .. } => {
+                let done = client.delete(&of(&schedule, &format!("overrides/{number}"))).await?;
+                out.answer(&done, |_| vec![format!("the change {number} of {schedule} is taken back")]);
+            }
+            What::Override { schedule, person, kind, for_ms, at, undo: None } => {
                 let start = at.unwrap_or_else(|| SystemClock.now());
                 let body = json!({"kind": kind, "person": person, "start": start, "end": start.plus_ms(for_ms)});
                 let made = client.post(&of(&schedule, "overrides"), &body).await?;
@@ -266,7 +330,24 @@ impl Oncall {
             }
             What::ImportFrom(import) => return import.run(client, out).await,
             What::Rules(rules) => return rules.run(client, out).await,
-            What::Calendar { schedule } => {
+            What::Versions { schedule } => {
+                let versions = client.get(&of(&schedule, "versions"), &[]).await?;
+                out.answer(&versions, |v| list(v, "items").iter().map(version_line).collect());
+            }
+            What::Test { login } => {
+                let page = client.post(&format!("/api/people/{}/test-page", segment(&login)), &json!({})).await?;
+                let line = |p: &Value| format!("{} is paged for a test: {}", text(p, "person_name"), text(p, "state"));
+                out.answer(&page, |p| vec![line(p)]);
+            }
+            What::Calendar { schedule, renew: true, .. } => {
+                let made = client.post(&of(&schedule, "calendar"), &json!({})).await?;
+                out.answer(&made, |m| vec![text(m, "url").to_owned(), "it is shown this once".to_owned()]);
+            }
+            What::Calendar { schedule, end: true, .. } => {
+                let done = client.delete(&of(&schedule, "calendar")).await?;
+                out.answer(&done, |_| vec![format!("the calendar of {schedule} has no address any more")]);
+            }
+            What::Calendar { schedule, .. } => {
                 let calendar = client.get(&of(&schedule, "calendar"), &[]).await?;
                 out.answer(&calendar, |c| text(c, "ics").lines().map(str::to_owned).collect());
             }

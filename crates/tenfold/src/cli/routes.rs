@@ -84,6 +84,7 @@ fn foretold_lines(told: &Value) -> Vec<String> {
         lines.push("it does not page: it is not critical and no label page=true is on it".to_owned());
     }
     lines.extend(incident_lines(&told["incident"]));
+    lines.extend(list(told, "further").iter().flat_map(incident_lines));
     lines
 }
 
@@ -195,6 +196,16 @@ impl Why {
     }
 }
 
+/// Whether one person would be paged.
+fn why_not_lines(view: &Value) -> Vec<String> {
+    let verdict = if view["pages"] == json!(true) { "would be paged" } else { "would not be paged" };
+    let mut lines = vec![format!("{} {verdict}: {}", text(view, "person_name"), text(view, "because"))];
+    lines.extend(reason_lines(&view["reasons"]));
+    let way = |w: &Value| format!("  {:<14} {}", text(w, "channel"), second(w, "at"));
+    lines.extend(list(view, "ways").iter().map(way));
+    lines
+}
+
 async fn ask(client: &Client, labels: &[String], at: Option<String>) -> Result<Value, Failure> {
     let mut body = json!({"labels": labels.join(" ")});
     if let Some(at) = at {
@@ -203,21 +214,35 @@ async fn ask(client: &Client, labels: &[String], at: Option<String>) -> Result<V
     client.post("/api/alerts/simulate", &body).await
 }
 
-/// Say what keeps an alert with these labels quiet.
+/// Say what keeps an alert with these labels quiet, or why it would not page a person.
 #[derive(Debug, clap::Args)]
-#[command(before_long_help = "Examples:\n  tenfold why-not alertname=Down service=photos --at 2026-12-24T20:00:00Z")]
+#[command(
+    before_long_help = "Examples:\n  tenfold why-not alertname=Down service=photos --at 2026-12-24T20:00:00Z\n  tenfold why-not alertname=Down service=photos severity=critical --for ana"
+)]
 pub struct WhyNot {
     #[arg(value_name = "LABELS", required = true)]
     labels: Vec<String>,
     /// When; now when nothing is said.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
+    /// Whether it would page this person, and if not, why not.
+    #[arg(long = "for", value_name = "PERSON")]
+    person: Option<String>,
     #[command(flatten)]
     pub(super) common: Common,
 }
 
 impl WhyNot {
     pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        if let Some(person) = self.person {
+            let mut body = json!({"labels": self.labels.join(" "), "for": person});
+            if let Some(at) = self.at {
+                body["at"] = json!(at);
+            }
+            let view = client.post("/api/alerts/why-not", &body).await?;
+            out.answer(&view, why_not_lines);
+            return Ok(Exit::Done);
+        }
         let told = ask(client, &self.labels, self.at).await?;
         out.answer(&told, foretold_lines);
         Ok(Exit::Done)

@@ -1,4 +1,4 @@
-//! rules check, rules test: rule files judged before a server sees them.
+//! rules: rule files judged before a server sees them, and those that a server has.
 
 use std::path::{Path, PathBuf};
 
@@ -6,15 +6,16 @@ use serde_json::{Value, json};
 use tenfold_app::rule_tests::{CheckedRules, check_rules, read_tests, run_tests};
 
 use super::Common;
+use super::client::{Client, segment};
 use super::out::{Exit, Failure, Out, list, number, talk, text};
 
 /// The most rule files one pattern names.
 const FILES_MAX: usize = 1_000;
 
-/// Check rule files, and run their unit tests, without a server.
+/// Check and test rule files without a server; list, show, put and delete those of one.
 #[derive(Debug, clap::Args)]
 #[command(
-    before_long_help = "Examples:\n  tenfold rules check rules/*.yaml\n  tenfold rules check rules/*.yaml --lint warn\n  tenfold rules test tests/*.yaml\n  tenfold rules test tests/photos.yaml --run 'burst of errors'"
+    before_long_help = "Examples:\n  tenfold rules check rules/*.yaml\n  tenfold rules check rules/*.yaml --lint warn\n  tenfold rules list\n  tenfold rules put photos rules/photos.yaml\n  tenfold rules show photos\n  tenfold rules test tests/*.yaml\n  tenfold rules test tests/photos.yaml --run 'burst of errors'"
 )]
 pub struct Rules {
     #[command(subcommand)]
@@ -48,24 +49,102 @@ enum What {
         #[arg(long, value_name = "NAME", default_value = "")]
         run: String,
     },
+    /// The server's groups with the state of their rules.
+    List {
+        /// Only rules that fire, could not be evaluated, or wait.
+        #[arg(long)]
+        bad: bool,
+    },
+    /// The text of one of the server's files.
+    Show {
+        #[arg(value_name = "NAME")]
+        file: String,
+    },
+    /// Make or replace a file of the server.
+    Put {
+        #[arg(value_name = "NAME")]
+        name: String,
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Remove a file from the server; its alerts end.
+    Delete {
+        #[arg(value_name = "NAME")]
+        file: String,
+    },
 }
 
 type Lines = fn(&Value) -> Vec<String>;
 
 impl Rules {
-    pub(super) fn run(self) -> Result<Exit, Failure> {
+    pub(super) async fn run(self) -> Result<Exit, Failure> {
         let out = Out::new(self.common.json);
+        let path = |name: &str| format!("/api/rules/{}", segment(name));
         let (answers, lines): (Vec<Value>, Lines) = match &self.what {
             What::Check { files, lint } => {
                 (files.iter().map(|f| check(f, *lint)).collect::<Result<_, _>>()?, check_lines)
             }
             What::Test { files, run } => (files.iter().map(|f| test(f, run)).collect::<Result<_, _>>()?, test_lines),
+            What::List { bad } => {
+                let groups = Client::new(&self.common).await?.get("/api/rules", &[]).await?;
+                out.answer(&groups, |g| {
+                    list(g, "items").iter().flat_map(|group| group_lines(out, group, *bad)).collect()
+                });
+                return Ok(Exit::Done);
+            }
+            What::Show { file } => {
+                let kept = Client::new(&self.common).await?.get(&path(file), &[]).await?;
+                out.answer(&kept, |k| text(k, "yaml").lines().map(str::to_owned).collect());
+                return Ok(Exit::Done);
+            }
+            What::Put { name, file } => {
+                let yaml = read(file)?;
+                let client = Client::new(&self.common).await?;
+                let groups = client.put(&path(name), &json!({"yaml": yaml}), &[]).await?;
+                let mine = |g: &&Value| text(g, "file") == name.as_str();
+                out.answer(&groups, |g| {
+                    list(g, "items").iter().filter(mine).flat_map(|group| group_lines(out, group, false)).collect()
+                });
+                for rule in list(&groups, "items").iter().filter(mine).flat_map(|group| list(group, "rules")) {
+                    for f in list(rule, "findings") {
+                        let (line, name) = (number(f, "line"), text(rule, "name"));
+                        talk(&format!("{}:{line}: warning: {name} {}", file.display(), text(f, "message")));
+                    }
+                }
+                return Ok(Exit::Done);
+            }
+            What::Delete { file } => {
+                let done = Client::new(&self.common).await?.delete(&path(file)).await?;
+                out.answer(&done, |_| vec![format!("the rule file {file} is removed")]);
+                return Ok(Exit::Done);
+            }
         };
         let good = answers.iter().all(|a| a["ok"] == json!(true));
         let answer = json!({"files": answers, "ok": good});
         out.answer(&answer, |answer| list(answer, "files").iter().flat_map(lines).collect());
         Ok(if good { Exit::Done } else { Exit::Failed })
     }
+}
+
+/// A group with its rules, one a line; of those that are well none with `bad`.
+fn group_lines(out: Out, group: &Value, bad: bool) -> Vec<String> {
+    let well = |rule: &Value| text(rule, "health") != "error" && matches!(text(rule, "state"), "" | "inactive");
+    let rule = |rule: &Value| {
+        let state = match (text(rule, "health"), text(rule, "kind")) {
+            ("error", _) => out.state("failed"),
+            (_, "recording") => "recorded".to_owned(),
+            _ => out.state(text(rule, "state")),
+        };
+        let error = rule["error"].as_str().map(|e| format!(": {e}")).unwrap_or_default();
+        format!("  {state} {}{error}", text(rule, "name"))
+    };
+    let rules: Vec<String> = list(group, "rules").iter().filter(|r| !bad || !well(r)).map(rule).collect();
+    if rules.is_empty() {
+        return rules;
+    }
+    let every = tenfold_types::format_duration_ms(number(group, "interval_ms"));
+    let head = format!("{} ({}, every {every})", text(group, "name"), text(group, "file"));
+    std::iter::once(head).chain(rules).collect()
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

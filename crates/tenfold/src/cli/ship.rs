@@ -1,4 +1,4 @@
-//! deploy, approve, rollback, status, next, lock, unlock.
+//! deploy, approve, rollback, rollforward, status, next, lock, unlock.
 
 use serde_json::{Value, json};
 use tenfold_app::chat::grammar::{DEFAULT_ENVIRONMENT, parse_duration_ms};
@@ -99,6 +99,9 @@ fn stage_line(stage: &Value) -> String {
 pub(super) async fn started(client: &Client, out: Out, deploy: &Value, no_wait: bool) -> Result<Exit, Failure> {
     let n = number(deploy, "number");
     talk(&format!("{} {n}: {}/deploys/{n}", text(deploy, "kind"), client.base()));
+    if let Some(large) = super::deploys::large_line(deploy) {
+        talk(&large);
+    }
     if no_wait {
         out.answer(deploy, |d| vec![follow::deploy_line(d, out)]);
         return Ok(Exit::Done);
@@ -144,6 +147,39 @@ pub struct Rollback {
     no_wait: bool,
     #[command(flatten)]
     pub(super) common: Common,
+}
+
+/// Deploy the fix over the deploy that was taken back last.
+#[derive(Debug, clap::Args)]
+#[command(
+    before_long_help = "Examples:\n  tenfold rollforward photos\n  tenfold rollforward photos 4f2a91c --to staging\n  tenfold rollforward photos --again --reason \"the disk was full\""
+)]
+pub struct Rollforward {
+    service: String,
+    /// Branch, tag or commit [default: the service's branch].
+    #[arg(value_name = "REF")]
+    reference: Option<String>,
+    #[arg(long, value_name = "ENV", default_value = DEFAULT_ENVIRONMENT)]
+    to: String,
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// The very commits that were taken back may go once more.
+    #[arg(long)]
+    again: bool,
+    /// Return as soon as it is queued.
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+impl Rollforward {
+    pub(super) async fn run(self, client: &Client, out: Out) -> Result<Exit, Failure> {
+        let path = format!("/api/services/{}/forward", segment(&self.service));
+        let body = json!({"environment": self.to, "ref": self.reference, "reason": self.reason, "again": self.again});
+        let deploy = client.post(&path, &body).await?;
+        started(client, out, &deploy, self.no_wait).await
+    }
 }
 
 impl Rollback {

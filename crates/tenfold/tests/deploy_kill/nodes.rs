@@ -61,3 +61,26 @@ async fn a_server_that_slept_past_its_lease_is_refused_and_stops_what_it_began()
     let record = world.ask_at(1, "GET", "/api/events/verify", Value::Null).await;
     assert_eq!(record["ok"], true, "{record}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_killed_for_good_is_followed_by_the_other() {
+    let Some(database) = PgServer::start().await else { return };
+    if !node_is_there() {
+        return;
+    }
+    let url = database.create_database("deploys").await;
+    let mut world = World::with(2, 2, &url, |_| {}).await;
+    let first = world.deploy("photos").await;
+    world.wait(first, &["succeeded"]).await;
+    let target = "canary: {hosts: 1, hold_s: 300}".to_owned();
+    world.pipeline("photos", &Pipeline { target, ..Pipeline::default() });
+    let number = world.deploy("photos").await;
+    world.wait(number, &["canary"]).await;
+    world.kill_server();
+    until("the other to go on", BACK_WITHIN, async || {
+        world.kinds(1, number).await.iter().any(|kind| kind == "deploy.resumed").then_some(())
+    })
+    .await;
+    world.ask_at(1, "POST", &format!("/api/deploys/{number}/cancel"), Value::Null).await;
+    world.wait_at(1, number, &["rolled_back"]).await;
+}

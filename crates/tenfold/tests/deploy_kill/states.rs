@@ -204,6 +204,33 @@ async fn half(which: usize) {
     println!("{rounds} kills in a state");
 }
 
+/// Long before it counts as out of reach.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_stays_away_is_said_to_be_away_at_once() {
+    if !node_is_there() {
+        return;
+    }
+    let mut world = World::new(2).await;
+    let first = world.deploy("photos").await;
+    world.wait(first, &["succeeded"]).await;
+    world.pipeline("photos", &target("canary: {hosts: 1, hold_s: 300}"));
+    let number = world.deploy("photos").await;
+    world.wait(number, &["canary"]).await;
+    world.kill_agent(1);
+    let away = crate::world::until("the host to be told as away", crate::world::BACK_WITHIN, async || {
+        let deploy = world.look(number).await;
+        let host = deploy["hosts"][0].clone();
+        (!host["away_since"].is_null()).then_some(host)
+    })
+    .await;
+    assert!(away["state"] != "unreachable" && away["unreachable_at"].is_string(), "{away:#}");
+    world.ask("POST", &format!("/api/deploys/{number}/cancel"), Value::Null).await;
+    world.start_agent(1, &[]);
+    let back = world.wait(number, &["rolled_back"]).await;
+    assert!(back["hosts"][0]["away_since"].is_null(), "{back:#}");
+    world.nothing_is_left_over().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deploy_goes_on_in_whatever_state_its_server_or_agent_was_killed() {
     half(0).await;

@@ -51,7 +51,7 @@ impl Drop for World {
 pub fn node_is_there() -> bool {
     let there = Command::new("node").arg("--version").output().is_ok();
     if !there {
-        println!("skipped: the service of this test needs node");
+        tenfold_testkit::peer_is_missing("the service of this test needs node");
     }
     there
 }

@@ -168,7 +168,7 @@ fn work(next: &AtomicUsize, count: usize, seed: u64, tally: &Mutex<Tally>, ours:
 fn prometheus_and_the_server_answer_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let Some(prometheus) = Prometheus::start(dir.path()) else {
-        println!("skipped: prometheus is not installed");
+        tenfold_testkit::peer_is_missing("prometheus is not installed");
         return;
     };
     let bench = Bench::start_with("[metrics]\nretention_days = 36500\n");

@@ -2,19 +2,23 @@
 //! temporary name, flushed, renamed.
 //!
 //! A *column* is the timestamps or the values of one run (module `column`). A *group* describes the runs of 64 series:
-//! where their columns lie, or the columns themselves when they are short. The *directory* leads from a series' number
-//! to its group; it is read when the file is opened, and is all that is. *Labels* repeat the label sets of the block's
-//! series, so that a block can be read without the rest of the directory; they are asked only when the checkpoint does
-//! not know the block. Every part has a CRC-32, checked when it is read.
+//! where their columns lie, or the columns themselves when they are short. What runs have in common, their time and
+//! their timestamps, stands at the beginning of the group once: all series of a target are alike in it. The *directory*
+//! leads from a series' number to its group; it is read when the file is opened, and is all that is. *Labels* repeat the
+//! label sets of the block's series, so that a block can be read without the rest of the directory; they are asked only
+//! when the checkpoint does not know the block. Every part has a CRC-32, checked when it is read.
 //!
 //! Files are read with positioned reads through a small window, not mapped into memory: a mapping needs `unsafe`, turns
 //! a disk error or a file cut short into a signal that kills the process, and hides from the tests' file system. The
 //! window makes neighbouring runs, which a query reads one after the other, cost one call.
 
 mod read;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::{
+    io::{Read, Write},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -22,6 +26,7 @@ use std::{
     },
 };
 
+use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
 use roaring::RoaringBitmap;
 
 use crate::{
@@ -36,9 +41,17 @@ use crate::{
 pub(crate) use read::BlockReader;
 pub(crate) use write::BlockWriter;
 
-const MAGIC: &[u8; 8] = b"TFBLK\x02\0\0";
-/// What every version of the format begins with.
+/// What every version of the format begins with; its number and two zeros follow.
 const MAGIC_ANY: &[u8] = b"TFBLK";
+const MAGIC_BYTES: usize = 8;
+/// The version that is written.
+const VERSION: u8 = SHARED_HEADS;
+/// The oldest version that is read: each run says all of itself, labels are not compressed, and a place takes four bytes.
+const VERSION_MIN: u8 = 2;
+/// Since this version runs share what they have in common, labels are compressed, and places are differences.
+const SHARED_HEADS: u8 = 3;
+/// The labels of a block at most, uncompressed: more is damage.
+const LABELS_BYTES_MAX: u64 = 4 << 30;
 const GROUP_SERIES: usize = 64;
 /// Columns of at most this many bytes stand in the group.
 const INLINE_BYTES_MAX: usize = 32;
@@ -75,6 +88,8 @@ pub(crate) struct Block {
     pub bytes: u64,
     /// Blocks this one replaces.
     pub sources: Vec<u64>,
+    /// Of the format.
+    version: u8,
     file: Arc<dyn FsFile>,
     ids: RoaringBitmap,
     /// By rank of the id: its place in the groups.
@@ -130,7 +145,10 @@ impl Block {
         mut string: impl FnMut(&str),
         mut each: impl FnMut(SeriesId, &[(Symbol, Symbol)]),
     ) -> Result<(), TsdbError> {
-        let bytes = self.section(self.labels, "its labels' checksum does not match")?;
+        let mut bytes = self.section(self.labels, "its labels' checksum does not match")?;
+        if self.version >= SHARED_HEADS {
+            bytes = unpacked(&bytes).ok_or_else(|| self.damage("its labels are malformed"))?;
+        }
         let mut r = Reader::new(&bytes);
         let mut parse = || {
             for _ in 0..r.usize()? {
@@ -172,17 +190,18 @@ impl Block {
         let bytes = file.len().map_err(io())?;
         let footer_at = bytes
             .checked_sub(FOOTER_BYTES as u64)
-            .filter(|at| *at >= MAGIC.len() as u64)
+            .filter(|at| *at >= MAGIC_BYTES as u64)
             .ok_or_else(|| damaged("it is too short"))?;
-        let mut head = [0; MAGIC.len()];
+        let mut head = [0; MAGIC_BYTES];
         file.read_exact_at(&mut head, 0).map_err(io())?;
         let mut footer = [0; FOOTER_BYTES];
         file.read_exact_at(&mut footer, footer_at).map_err(io())?;
-        if head != *MAGIC && head.starts_with(MAGIC_ANY) && footer[FOOTER_BYTES - 8..].starts_with(MAGIC_ANY) {
-            return Err(TsdbError::Format { path: path.into() });
-        }
-        if head != *MAGIC || !footer.ends_with(MAGIC) {
+        if !head.starts_with(MAGIC_ANY) || !footer.ends_with(&head) {
             return Err(damaged("its beginning or its end is missing"));
+        }
+        let version = head[MAGIC_ANY.len()];
+        if head != magic(version) || !(VERSION_MIN..=VERSION).contains(&version) {
+            return Err(TsdbError::Format { path: path.into() });
         }
         let mut footer = Footer::parse(&footer, footer_at).ok_or_else(|| damaged("its footer is malformed"))?;
         footer.meta.number = number_of(path).ok_or_else(|| damaged("its name has no number"))?;
@@ -191,7 +210,7 @@ impl Block {
         };
         let sources = read(footer.sources, "its sources' checksum does not match")?;
         let directory = read(footer.directory, "its directory's checksum does not match")?;
-        let (ids, places, groups) = parse_directory(&directory, footer.directory.offset)
+        let (ids, places, groups) = parse_directory(&directory, footer.directory.offset, version)
             .ok_or_else(|| damaged("its directory is malformed"))?;
         let sources = parse_sources(&sources).ok_or_else(|| damaged("its sources are malformed"))?;
         Ok(Self {
@@ -199,6 +218,7 @@ impl Block {
             meta: footer.meta,
             bytes,
             sources,
+            version,
             file,
             ids,
             places,
@@ -210,6 +230,24 @@ impl Block {
     }
 }
 
+/// What a file of a version begins and ends with.
+const fn magic(version: u8) -> [u8; MAGIC_BYTES] {
+    [b'T', b'F', b'B', b'L', b'K', version, 0, 0]
+}
+
+/// Strings and numbers of labels, which repeat all over, with little effort: every block has them.
+fn packed(plain: &[u8]) -> Vec<u8> {
+    let mut out = DeflateEncoder::new(Vec::new(), Compression::fast());
+    out.write_all(plain).and_then(|()| out.finish()).expect("a vector takes every write")
+}
+
+/// What was packed; `None` when it is damaged.
+fn unpacked(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let read = DeflateDecoder::new(bytes).take(LABELS_BYTES_MAX).read_to_end(&mut out).ok()?;
+    ((read as u64) < LABELS_BYTES_MAX).then_some(out)
+}
+
 struct Footer {
     directory: Section,
     labels: Section,
@@ -219,7 +257,7 @@ struct Footer {
 }
 
 impl Footer {
-    fn bytes(&self) -> Vec<u8> {
+    fn bytes(&self, version: u8) -> Vec<u8> {
         let mut out = Vec::with_capacity(FOOTER_BYTES);
         for s in [self.directory, self.labels, self.exemplars, self.sources] {
             out.extend_from_slice(&s.offset.to_le_bytes());
@@ -232,7 +270,7 @@ impl Footer {
         }
         let crc = crc32fast::hash(&out);
         out.extend_from_slice(&crc.to_le_bytes());
-        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&magic(version));
         out
     }
     fn parse(bytes: &[u8], footer_at: u64) -> Option<Self> {
@@ -265,14 +303,18 @@ fn read_section(file: &dyn FsFile, section: Section) -> std::io::Result<Option<V
 
 type Directory = (RoaringBitmap, Vec<u32>, Vec<Section>);
 
-fn parse_directory(bytes: &[u8], end: u64) -> Option<Directory> {
+fn parse_directory(bytes: &[u8], end: u64, version: u8) -> Option<Directory> {
     let mut r = Reader::new(bytes);
     let len = r.usize()?;
     let ids = RoaringBitmap::deserialize_from(r.bytes(len)?).ok()?;
     let count = r.usize().filter(|n| *n as u64 == ids.len())?;
     let mut places = Vec::with_capacity(count.min(bytes.len()));
+    let mut next = 0;
     for _ in 0..count {
-        places.push(r.u32().filter(|p| (*p as usize) < count)?);
+        let place =
+            if version < SHARED_HEADS { r.u32()? } else { u32::try_from(r.zigzag()?.checked_add(next)?).ok()? };
+        next = i64::from(place) + 1;
+        places.push(Some(place).filter(|p| (*p as usize) < count)?);
     }
     let mut groups = Vec::new();
     for _ in 0..r.usize()? {

@@ -11,7 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use tenfold_types::{HistogramPoint, Point};
 
-use super::{Block, GROUP_SERIES, Section};
+use super::{Block, GROUP_SERIES, SHARED_HEADS, Section};
 use crate::{
     coarse::{Row, take_rows},
     codec::Reader,
@@ -44,9 +44,9 @@ pub(crate) struct BlockReader {
 struct Lane {
     window: Window,
     group: Option<Arc<Group>>,
-    times: HashMap<u64, Arc<Vec<i64>>>,
+    times: HashMap<u64, Arc<Times>>,
     /// The last column of timestamps that stood in a group, by its bytes.
-    inline_times: Option<(Vec<u8>, Arc<Vec<i64>>)>,
+    inline_times: Option<(Vec<u8>, Arc<Times>)>,
     values: Vec<f64>,
 }
 
@@ -66,9 +66,18 @@ struct Window {
     size: usize,
 }
 
+/// A decoded column of timestamps.
+struct Times {
+    all: Vec<i64>,
+    /// Each is later than the one before.
+    rises: bool,
+}
+
 struct Group {
     number: usize,
     bytes: Vec<u8>,
+    /// Where the heads of runs begin in `bytes`; none where each run has its own.
+    heads: Vec<u32>,
     /// Where each series begins and ends in `bytes`.
     series: Vec<(u32, u32)>,
 }
@@ -78,12 +87,17 @@ enum Place<'a> {
     Stored(Section),
 }
 
-struct Run<'a> {
+/// What runs of several series have in common: those of one target are as long, and have the same timestamps.
+struct RunHead<'a> {
     kind: u8,
     min_t: i64,
     max_t: i64,
     rows: usize,
     times: Place<'a>,
+}
+
+struct Run<'a> {
+    head: RunHead<'a>,
     values: Place<'a>,
 }
 
@@ -99,7 +113,7 @@ impl BlockReader {
     pub fn overlaps(&self, id: SeriesId, start: i64, end: i64) -> Result<bool, TsdbError> {
         let mut found = false;
         self.runs(id, |_, run| {
-            found |= run.min_t <= end && run.max_t >= start;
+            found |= run.head.min_t <= end && run.head.max_t >= start;
             Ok(())
         })?;
         Ok(found)
@@ -120,56 +134,63 @@ impl BlockReader {
         let mut r = Reader::new(body);
         let count = r.usize().ok_or_else(|| self.block.damage(MALFORMED))?;
         for _ in 0..count {
-            let run = take_run_ref(&mut r, self.block.meta.start_t).ok_or_else(|| self.block.damage(MALFORMED))?;
+            let run = group.run(&mut r, &self.block).ok_or_else(|| self.block.damage(MALFORMED))?;
             each(&mut lane, &run)?;
         }
         Ok(())
     }
 
-    /// Appends a series' samples within the time, each kind in order.
+    /// Appends a series' samples within the time, each kind in order. Whether it is sure that the floats rise: columns of
+    /// timestamps are shared, and are looked at once for all series that have them.
     pub fn samples(
         &self,
         id: SeriesId,
         (start, end): (i64, i64),
         floats: &mut Vec<Point>,
         histograms: &mut Vec<HistogramPoint>,
-    ) -> Result<(), TsdbError> {
+    ) -> Result<bool, TsdbError> {
         let block = &*self.block;
+        let (begin, mut rises) = (floats.len(), true);
         self.runs(id, |lane, run| {
+            let head = &run.head;
             // A time that ends before it begins holds nothing, also where both lie within the run.
-            if run.kind == ROWS || run.min_t > end || run.max_t < start || start > end {
+            if head.kind == ROWS || head.min_t > end || head.max_t < start || start > end {
                 return Ok(());
             }
-            let times = lane.times(block, run)?;
-            let (from, to) = (times.partition_point(|t| *t < start), times.partition_point(|t| *t <= end));
-            if run.kind == 0 {
+            let times = lane.times(block, head)?;
+            let all = &times.all;
+            let (from, to) = (all.partition_point(|t| *t < start), all.partition_point(|t| *t <= end));
+            if head.kind == 0 {
                 let mut values = std::mem::take(&mut lane.values);
                 values.clear();
-                let taken = take_values(lane.column(block, &run.values)?, run.rows, &mut values);
+                let taken = take_values(lane.column(block, &run.values)?, head.rows, &mut values);
                 taken.ok_or_else(|| block.damage(UNREADABLE))?;
-                let rows = times[from..to].iter().zip(&values[from..to]);
+                let before = floats[begin..].last().map(|p| p.t_ms);
+                rises &= times.rises && all[from..to].first().is_none_or(|t| before.is_none_or(|before| before < *t));
+                let rows = all[from..to].iter().zip(&values[from..to]);
                 floats.extend(rows.map(|(t, v)| Point::new(*t, *v)));
                 lane.values = values;
             } else {
-                let mut all = Vec::new();
-                let taken = take_run(lane.column(block, &run.values)?, &times, &mut all);
+                let mut found = Vec::new();
+                let taken = take_run(lane.column(block, &run.values)?, all, &mut found);
                 taken.ok_or_else(|| block.damage(UNREADABLE))?;
-                histograms.extend(all.drain(from..to));
+                histograms.extend(found.drain(from..to));
             }
             Ok(())
-        })
+        })?;
+        Ok(rises)
     }
 
     /// Appends a series' rows within the time.
     pub fn rows(&self, id: SeriesId, (start, end): (i64, i64), out: &mut Vec<Row>) -> Result<(), TsdbError> {
         let block = &*self.block;
         self.runs(id, |lane, run| {
-            if run.kind != ROWS || run.min_t > end || run.max_t < start {
+            if run.head.kind != ROWS || run.head.min_t > end || run.head.max_t < start {
                 return Ok(());
             }
-            let times = lane.times(block, run)?;
+            let times = lane.times(block, &run.head)?;
             let from = out.len();
-            let taken = take_rows(lane.column(block, &run.values)?, &times, out);
+            let taken = take_rows(lane.column(block, &run.values)?, &times.all, out);
             taken.ok_or_else(|| block.damage(UNREADABLE))?;
             drop_from(out, from, |row: &Row| !(start..=end).contains(&row.t_ms));
             Ok(())
@@ -184,8 +205,8 @@ impl Lane {
         }
         let section = *block.groups.get(number).ok_or_else(|| block.damage(MALFORMED))?;
         let bytes = block.section(section, "a group's checksum does not match")?;
-        let series = split(&bytes).ok_or_else(|| block.damage(MALFORMED))?;
-        let group = Arc::new(Group { number, bytes, series });
+        let (heads, series) = split(&bytes, block.version).ok_or_else(|| block.damage(MALFORMED))?;
+        let group = Arc::new(Group { number, bytes, heads, series });
         self.group = Some(group.clone());
         Ok(group)
     }
@@ -197,16 +218,18 @@ impl Lane {
         }
     }
 
-    fn times(&mut self, block: &Block, run: &Run<'_>) -> Result<Arc<Vec<i64>>, TsdbError> {
-        let decode = |bytes: &[u8]| {
-            let times = take_times(bytes, run.rows).filter(|t| t.len() == run.rows);
-            times.map(Arc::new).ok_or_else(|| block.damage(UNREADABLE))
+    fn times(&mut self, block: &Block, head: &RunHead<'_>) -> Result<Arc<Times>, TsdbError> {
+        let decode = |bytes: &[u8]| -> Result<Arc<Times>, TsdbError> {
+            let all = take_times(bytes, head.rows).filter(|t| t.len() == head.rows);
+            let all = all.ok_or_else(|| block.damage(UNREADABLE))?;
+            let rises = all.is_sorted_by(|a, b| a < b);
+            Ok(Arc::new(Times { all, rises }))
         };
-        let section = match run.times {
-            Place::Inline(bytes) => return self.inline_times(bytes, run.rows, decode),
+        let section = match head.times {
+            Place::Inline(bytes) => return self.inline_times(bytes, head.rows, decode),
             Place::Stored(section) => section,
         };
-        if let Some(known) = self.times.get(&section.offset).filter(|t| t.len() == run.rows) {
+        if let Some(known) = self.times.get(&section.offset).filter(|t| t.all.len() == head.rows) {
             return Ok(known.clone());
         }
         // Read past the window, which stays with the values.
@@ -223,14 +246,29 @@ impl Lane {
         &mut self,
         bytes: &[u8],
         rows: usize,
-        decode: impl FnOnce(&[u8]) -> Result<Arc<Vec<i64>>, TsdbError>,
-    ) -> Result<Arc<Vec<i64>>, TsdbError> {
-        if let Some((_, known)) = self.inline_times.as_ref().filter(|(of, known)| of == bytes && known.len() == rows) {
+        decode: impl FnOnce(&[u8]) -> Result<Arc<Times>, TsdbError>,
+    ) -> Result<Arc<Times>, TsdbError> {
+        let known = self.inline_times.as_ref().filter(|(of, known)| of == bytes && known.all.len() == rows);
+        if let Some((_, known)) = known {
             return Ok(known.clone());
         }
         let times = decode(bytes)?;
         self.inline_times = Some((bytes.to_vec(), times.clone()));
         Ok(times)
+    }
+}
+
+impl Group {
+    /// The next run that a series' description tells of.
+    fn run<'a>(&'a self, r: &mut Reader<'a>, block: &Block) -> Option<Run<'a>> {
+        let base_t = block.meta.start_t;
+        let head = if block.version < SHARED_HEADS {
+            take_head(r, base_t)?
+        } else {
+            let at = *self.heads.get(r.usize()?)?;
+            take_head(&mut Reader::new(self.bytes.get(at as usize..)?), base_t)?
+        };
+        Some(Run { head, values: take_place(r)? })
     }
 }
 
@@ -261,24 +299,35 @@ impl Window {
     }
 }
 
-fn split(bytes: &[u8]) -> Option<Vec<(u32, u32)>> {
+/// Where the heads of runs begin, and where each series begins and ends.
+type Parts = (Vec<u32>, Vec<(u32, u32)>);
+
+fn split(bytes: &[u8], version: u8) -> Option<Parts> {
     let mut r = Reader::new(bytes);
-    let mut out = Vec::with_capacity(GROUP_SERIES);
+    let at = |r: &Reader<'_>| (bytes.len() - r.rest().len()) as u32;
+    let mut heads = Vec::new();
+    if version >= SHARED_HEADS {
+        for _ in 0..r.usize()? {
+            heads.push(at(&r));
+            take_head(&mut r, 0)?;
+        }
+    }
+    let mut series = Vec::with_capacity(GROUP_SERIES);
     while !r.is_empty() {
         let len = r.usize()?;
-        let from = bytes.len() - r.rest().len();
+        let from = at(&r);
         r.bytes(len)?;
-        out.push((from as u32, (from + len) as u32));
+        series.push((from, from + len as u32));
     }
-    Some(out)
+    Some((heads, series))
 }
 
-fn take_run_ref<'a>(r: &mut Reader<'a>, base_t: i64) -> Option<Run<'a>> {
+fn take_head<'a>(r: &mut Reader<'a>, base_t: i64) -> Option<RunHead<'a>> {
     let kind = r.byte()?;
     let min_t = base_t.wrapping_add(r.zigzag()?);
     let max_t = min_t.wrapping_add(r.varint()? as i64);
     let rows = r.usize().filter(|n| *n <= COLUMN_ROWS_MAX)?;
-    Some(Run { kind, min_t, max_t, rows, times: take_place(r)?, values: take_place(r)? })
+    Some(RunHead { kind, min_t, max_t, rows, times: take_place(r)? })
 }
 
 fn take_place<'a>(r: &mut Reader<'a>) -> Option<Place<'a>> {

@@ -11,7 +11,9 @@ use roaring::RoaringBitmap;
 use std::hash::BuildHasher;
 use tenfold_types::{Exemplar, HistogramPoint, Point};
 
-use super::{Block, BlockMeta, Footer, GROUP_SERIES, INLINE_BYTES_MAX, MAGIC, Section, block_path};
+use super::{
+    Block, BlockMeta, Footer, GROUP_SERIES, INLINE_BYTES_MAX, SHARED_HEADS, Section, VERSION, block_path, magic, packed,
+};
 use crate::{
     coarse::{Row, put_rows},
     codec::{put_str, put_varint, put_zigzag},
@@ -50,6 +52,11 @@ pub(crate) struct BlockWriter<'a> {
     groups: Vec<Section>,
     group: Vec<u8>,
     in_group: usize,
+    /// What runs of the group have in common, and by those bytes which of them it is.
+    heads: Vec<u8>,
+    head_numbers: HashMap<Vec<u8>, u64, DefaultHashBuilder>,
+    /// Of the format; tests write older ones.
+    version: u8,
     times: HashMap<u64, (Vec<i64>, Section), DefaultHashBuilder>,
     hasher: DefaultHashBuilder,
     symbols: Symbols,
@@ -75,7 +82,7 @@ impl<'a> BlockWriter<'a> {
             path,
             temporary,
             file,
-            buffer: MAGIC.to_vec(),
+            buffer: magic(VERSION).to_vec(),
             flushed: 0,
             level,
             meta: BlockMeta { min_t: i64::MAX, max_t: i64::MIN, start_t, end_t, number, samples: 0 },
@@ -83,12 +90,23 @@ impl<'a> BlockWriter<'a> {
             groups: Vec::new(),
             group: Vec::new(),
             in_group: 0,
+            heads: Vec::new(),
+            head_numbers: HashMap::default(),
+            version: VERSION,
             times: HashMap::default(),
             hasher: DefaultHashBuilder::default(),
             symbols: Symbols::default(),
             labels: Vec::new(),
             exemplars: Vec::new(),
         })
+    }
+
+    /// Writes an older version of the format.
+    #[cfg(test)]
+    pub fn in_version(mut self, version: u8) -> Self {
+        self.version = version;
+        self.buffer = magic(version).to_vec();
+        self
     }
 
     /// The samples of one series, each kind in order of time. One without any is left out.
@@ -150,14 +168,30 @@ impl<'a> BlockWriter<'a> {
         self.meta.min_t = self.meta.min_t.min(min_t);
         self.meta.max_t = self.meta.max_t.max(max_t);
         self.meta.samples += times.len() as u64;
-        body.push(kind);
-        put_zigzag(body, min_t.wrapping_sub(self.meta.start_t));
-        put_varint(body, max_t.wrapping_sub(min_t) as u64);
-        put_varint(body, times.len() as u64);
+        let mut head = vec![kind];
+        put_zigzag(&mut head, min_t.wrapping_sub(self.meta.start_t));
+        put_varint(&mut head, max_t.wrapping_sub(min_t) as u64);
+        put_varint(&mut head, times.len() as u64);
         let place = self.place_times(times);
-        put_place(body, &place);
+        put_place(&mut head, &place);
+        if self.version < SHARED_HEADS {
+            body.append(&mut head);
+        } else {
+            put_varint(body, self.head_number(head));
+        }
         let place = self.place(values);
         put_place(body, &place);
+    }
+
+    /// Which head of the group this is.
+    fn head_number(&mut self, head: Vec<u8>) -> u64 {
+        if let Some(known) = self.head_numbers.get(&head) {
+            return *known;
+        }
+        let number = self.head_numbers.len() as u64;
+        self.heads.extend_from_slice(&head);
+        self.head_numbers.insert(head, number);
+        number
     }
 
     fn place(&mut self, column: Vec<u8>) -> Place {
@@ -196,7 +230,13 @@ impl<'a> BlockWriter<'a> {
     }
 
     fn close_group(&mut self) {
-        let group = std::mem::take(&mut self.group);
+        let mut group = Vec::with_capacity(self.heads.len() + self.group.len() + 2);
+        if self.version >= SHARED_HEADS {
+            put_varint(&mut group, self.head_numbers.len() as u64);
+            group.append(&mut self.heads);
+            self.head_numbers.clear();
+        }
+        group.append(&mut self.group);
         let section = self.store(&group);
         self.groups.push(section);
         self.in_group = 0;
@@ -243,6 +283,9 @@ impl<'a> BlockWriter<'a> {
             put_str(&mut labels, self.symbols.get(symbol));
         }
         labels.append(&mut self.labels);
+        if self.version >= SHARED_HEADS {
+            labels = packed(&labels);
+        }
         let labels = self.store(&labels);
         let exemplars = std::mem::take(&mut self.exemplars);
         let exemplars = self.store(&exemplars);
@@ -254,7 +297,7 @@ impl<'a> BlockWriter<'a> {
         let directory = self.directory();
         let directory = self.store(&directory);
         let footer = Footer { directory, labels, exemplars, sources, meta: self.meta };
-        self.buffer.extend_from_slice(&footer.bytes());
+        self.buffer.extend_from_slice(&footer.bytes(self.version));
         let written = self.flush().and_then(|()| self.file.sync().map_err(TsdbError::io("flush", &self.temporary)));
         if let Err(e) = written {
             self.abandon()?;
@@ -281,8 +324,14 @@ impl<'a> BlockWriter<'a> {
         put_varint(&mut out, bitmap.len() as u64);
         out.extend_from_slice(&bitmap);
         put_varint(&mut out, by_id.len() as u64);
+        let mut next = 0;
         for (_, place) in by_id {
-            out.extend_from_slice(&place.to_le_bytes());
+            if self.version < SHARED_HEADS {
+                out.extend_from_slice(&place.to_le_bytes());
+            } else {
+                put_zigzag(&mut out, i64::from(place) - next);
+                next = i64::from(place) + 1;
+            }
         }
         put_varint(&mut out, self.groups.len() as u64);
         for group in &self.groups {

@@ -1,4 +1,4 @@
-import { useMemo, useState, type ReactElement } from "react";
+import { Fragment, useMemo, useState, type ReactElement } from "react";
 import { alerts, record } from "../../api/endpoints";
 import type { Alert } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
@@ -20,8 +20,10 @@ import type { PageProps } from "../../shell/routes";
 import { Empty, Status, Time } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { Decisions } from "./Decisions";
+import { linksOf } from "./links";
 import { showMatchers } from "./matchers";
 import { MuteDialog } from "./MuteDialog";
+import { WhyNot } from "./WhyNot";
 
 function Graph({ alert, expr }: { alert: Alert; expr: string }): ReactElement {
   const range = useRange();
@@ -44,20 +46,18 @@ function Graph({ alert, expr }: { alert: Alert; expr: string }): ReactElement {
 
 function History({ alert }: { alert: Alert }): ReactElement {
   const now = useNow(60_000);
-  const query = useQuery(`alert-history:${alert.fingerprint}`, () => record.list({ kind: "alert.", ...(alert.service ? { service: alert.service } : {}), limit: 200 }), { touches: ["alert."] });
+  const query = useQuery(`alert-history:${alert.fingerprint}`, () => record.list({ kind: "alert.", alert: alert.fingerprint, limit: 200 }), { touches: ["alert."] });
   return (
     <Section title="History">
       <Loaded query={query}>
-        {({ items }) => {
-          const mine = items.filter(({ subject }) => subject.alert === alert.fingerprint);
-          return mine.length === 0 ? <p className="muted">No change of state in the newest rows.</p> : <ol>{mine.map((event) => <EventLine key={event.seq} event={event} now={now} />)}</ol>;
-        }}
+        {({ items }) => (items.length === 0 ? <p className="muted">No change of state is in the record.</p> : <ol>{items.map((event) => <EventLine key={event.seq} event={event} now={now} />)}</ol>)}
       </Loaded>
     </Section>
   );
 }
 
 function Body({ alert }: { alert: Alert }): ReactElement {
+  const links = linksOf(alert);
   return (
     <>
       {alert.description && <p>{alert.description}</p>}
@@ -74,16 +74,19 @@ function Body({ alert }: { alert: Alert }): ReactElement {
               <dt>Since</dt><dd><Time at={alert.active_since} show="both" /></dd>
               {alert.fired_at && <><dt>Fired</dt><dd><Time at={alert.fired_at} show="both" /></dd></>}
               {alert.resolved_at && <><dt>Resolved</dt><dd><Time at={alert.resolved_at} show="both" /></dd></>}
+              {alert.flapping && <><dt>Flapping</dt><dd>since <Time at={alert.flapping.since} show="both" />, held as firing until it is calm at <Time at={alert.flapping.calm_at} show="both" />{alert.flapping.over_since && <>; over since <Time at={alert.flapping.over_since} show="both" />, if it stays so</>}</dd></>}
               <dt>Value</dt><dd>{format(alert.value, "short")}</dd>
               <dt>Who has it</dt><dd>{alert.acknowledged_by ?? "nobody yet"}</dd>
               {alert.muted_by ? <><dt>Muted</dt><dd>by <Link to="/alerts/mutes">mute {alert.muted_by}</Link></dd></> : null}
-              {alert.incident ? <><dt>Incident</dt><dd><Link to={`/incidents/${alert.incident}`}>{alert.incident}</Link></dd></> : null}
+              {alert.incident ? <><dt>Incident</dt><dd>{[alert.incident, ...(alert.further_incidents ?? [])].map((number, index) => <Fragment key={number}>{index > 0 && ", "}<Link className="inline-link" to={`/incidents/${number}`}>{number}</Link></Fragment>)}</dd></> : null}
               <dt>Runbook</dt><dd>{alert.runbook_url ? <a href={alert.runbook_url} rel="noreferrer noopener" className="wrap-any">{alert.runbook_url}</a> : <span className="muted">none</span>}</dd>
+              {links.length > 0 && <><dt>Links</dt><dd><ul>{links.map(({ href, text }) => <li key={href}><a href={href} rel="noreferrer noopener" className="wrap-any">{text}</a></li>)}</ul></dd></>}
               <dt>Labels</dt><dd className="mono wrap-any">{Object.entries(alert.labels).map(([name, value]) => `${name}="${String(value)}"`).join(", ")}</dd>
               {alert.expr && <><dt>Rule</dt><dd><Link className="mono wrap-any" to={`/graphs/explore?expr=${encodeURIComponent(alert.expr)}`}>{alert.expr}</Link></dd></>}
             </dl>
           </Section>
           <Decisions alert={alert} />
+          {alert.state !== "resolved" && <WhyNot alert={alert} />}
           <History alert={alert} />
         </div>
       </div>
@@ -96,16 +99,18 @@ const ownMatchers = ({ labels }: Alert): string => showMatchers(Object.entries(l
 
 export default function AlertPage({ params }: PageProps): ReactElement {
   const fingerprint = params.fingerprint ?? "";
-  const query = useQuery("alerts", () => alerts.list(), { touches: ["alert.", "mute.", "incident.acknowledged", "deploy."], everyMs: 30_000 });
-  const alert = query.data?.items.find((candidate) => candidate.fingerprint === fingerprint);
+  const query = useQuery(`alert:${fingerprint}`, () => alerts.one(fingerprint), { touches: ["alert.", "mute.", "incident.acknowledged", "deploy."], everyMs: 30_000 });
+  const alert = query.data;
   const [look, word] = alert ? alertLook(alert) : (["unknown", ""] as const);
   const [muting, setMuting] = useState(false);
   return (
     <PageFrame title={alert?.summary || alert?.rule || "Alert"} sub={alert && <Status look={look}>{word}</Status>} actions={alert && <button type="button" className="button" onClick={() => setMuting(true)}>Mute…</button>}>
       {alert && muting && <MuteDialog matchers={ownMatchers(alert)} onClose={() => setMuting(false)} />}
-      <Loaded query={query}>
-        {() => (alert ? <Body alert={alert} /> : <Empty title="This alert is not known any more."><Link className="inline-link" to="/alerts">All alerts</Link></Empty>)}
-      </Loaded>
+      {!alert && query.error?.status === 404 ? (
+        <Empty title="This alert is not known any more."><Link className="inline-link" to="/alerts">All alerts</Link></Empty>
+      ) : (
+        <Loaded query={query}>{(shown) => <Body alert={shown} />}</Loaded>
+      )}
     </PageFrame>
   );
 }

@@ -7,7 +7,7 @@ import { Status, Time } from "../../ui/basics";
 import { Loaded, Section } from "../../ui/Section";
 
 const STAGE: Record<string, string> = {
-  dedup: "Known already?", route: "Route", inhibit: "Inhibition", time_interval: "Time", mute: "Mutes", group: "Group", notify: "Told",
+  dedup: "Known already", flap: "Flapping", route: "Route", inhibit: "Inhibition", time_interval: "Time", mute: "Mutes", group: "Group", notify: "Telling",
 };
 const VERDICT: Record<string, [Look, string]> = {
   pass: ["quiet", "Goes on"], suppress: ["unknown", "Kept quiet"], wait: ["busy", "Later"], send: ["ok", "Told"], nothing: ["quiet", "Nothing new"],

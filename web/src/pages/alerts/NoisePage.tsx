@@ -1,41 +1,79 @@
-import { useState, type ReactElement } from "react";
+import { Fragment, useState, type ReactElement } from "react";
 import { noise } from "../../api/endpoints";
-import type { RuleNoise, TeamNoise } from "../../api/types";
+import type { RuleDraft, RuleFileChanged, RuleNoise, TeamNoise } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
+import { duration } from "../../lib/time";
+import { useAction } from "../../lib/useAction";
 import { Link } from "../../router/Link";
 import { useParams } from "../../router/router";
+import { useSession } from "../../shell/session";
+import { ActionButton } from "../../ui/Action";
 import { Dialog } from "../../ui/Dialog";
 import { Empty } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
 import { TableWrap } from "../../ui/TableWrap";
+import { Words } from "../../ui/Words";
 import { AlertTabs } from "./AlertTabs";
 
 const DAYS = [7, 14, 28];
 
+const DEPLOYERS = ["deployer", "admin"];
+
+/** The drafts of a rule, each with a button that puts it into force, and the way back. */
 function Drafts({ rule, days }: { rule: RuleNoise; days: number }): ReactElement {
-  const query = useQuery(`drafts ${rule.file} ${rule.rule} ${days}`, () => noise.drafts(rule.rule, rule.file, days));
+  const { person } = useSession();
+  const key = `drafts ${rule.file} ${rule.rule} ${days}`;
+  const query = useQuery(key, () => noise.drafts(rule.rule, rule.file, days), { touches: ["rule."] });
+  const { busy, run } = useAction("rule.");
+  const [done, setDone] = useState<RuleFileChanged | null>(null);
+  const why = DEPLOYERS.includes(person.role) ? null : "It takes the role deployer.";
+  const put = async (draft: RuleDraft, version: string): Promise<void> => {
+    const changed = await run(() => noise.putDraft({ rule: rule.rule, file: rule.file, change: draft.change }, version), `${rule.rule} is quieter.`);
+    if (changed) setDone(changed);
+  };
+  const undo = async (of: { file: string; version: string }): Promise<void> => {
+    if (await run(() => noise.undoRules(of.file, of.version), "The rule file is what it was before.")) setDone(null);
+  };
   return (
-    <Loaded query={query}>
-      {(drafts) => (
-        <>
-          <p className="muted">{`Tried on the last ${days} days, one evaluation every ${Math.round(drafts.step_ms / 1000)} s.`}</p>
-          <TableWrap>
-            <table className="stacks">
-              <thead><tr><th scope="col">Change</th><th scope="col">Would have fired</th><th scope="col">Incidents with action it would have missed</th></tr></thead>
-              <tbody>
-                {[drafts.now, ...drafts.drafts].map((draft) => (
-                  <tr key={draft.change}>
-                    <td className="wrap-any">{draft.change ? <code>{draft.change}</code> : "as it is"}</td>
-                    <td className="fit">{draft.fires}</td>
-                    <td className="fit">{draft.missed.length === 0 ? "none" : draft.missed.map((number) => <Link key={number} to={`/incidents/${number}`}>{`${number} `}</Link>)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </TableWrap>
-        </>
+    <>
+      {done && (
+        <div className="stack">
+          <p><Words>{done.text}</Words>.</p>
+          <pre className="mono">{done.diff}</pre>
+          <div><ActionButton busy={busy} onClick={() => void undo(done)}>Put it back</ActionButton></div>
+          <p className="muted">Where the rule file is kept in git as well, change it there too, or the next apply takes this back.</p>
+        </div>
       )}
-    </Loaded>
+      <Loaded query={query}>
+        {(drafts) => (
+          <>
+            <p className="muted">{`Tried on the last ${days} days, one evaluation every ${duration(drafts.step_ms)}.`}</p>
+            <TableWrap>
+              <table className="stacks">
+                <thead><tr><th scope="col">Change</th><th scope="col">Would have fired</th><th scope="col">Incidents with action it would have missed</th><th scope="col">Put</th></tr></thead>
+                <tbody>
+                  {[drafts.now, ...drafts.drafts].map((draft) => (
+                    <tr key={draft.change}>
+                      <td className="wrap-any">
+                        {draft.change ? <code>{draft.change}</code> : "as it is"}
+                        {draft.diff && <details><summary>Lines of {drafts.file}</summary><pre className="mono">{draft.diff}</pre></details>}
+                      </td>
+                      <td className="fit" data-what="would have fired">{draft.fires}</td>
+                      <td className="fit" data-what="would have missed">{draft.missed.length === 0 ? "none" : draft.missed.map((number, index) => <Fragment key={number}>{index > 0 && ", "}<Link to={`/incidents/${number}`}>{number}</Link></Fragment>)}</td>
+                      <td className="fit">
+                        {draft.change && (draft.diff
+                          ? <ActionButton small tight busy={busy} why={why} label={`Put ${draft.change} into force`} onClick={() => void put(draft, drafts.version)}>Put</ActionButton>
+                          : <span className="muted">by hand</span>)}
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </TableWrap>
+          </>
+        )}
+      </Loaded>
+    </>
   );
 }
 

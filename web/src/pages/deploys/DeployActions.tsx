@@ -11,6 +11,16 @@ import { ActionButton } from "../../ui/Action";
 
 const REASON_MAX = 200;
 
+/** It was taken back, or is the way back: the next release goes forward over it. */
+export const goesForward = ({ kind, state, reverted_by }: Pick<Deploy, "kind" | "state" | "reverted_by">): boolean =>
+  kind === "rollback" ? state === "succeeded" : state === "rolled_back" || Boolean(reverted_by);
+
+/** Hosts flip, so it can be stopped where it is. The server decides; this only spares a click that it would refuse. */
+export function whyNotHold(deploy: Pick<Deploy, "hook">): string | null {
+  if (deploy.hook) return `The hook ${deploy.hook} runs and is not held half way.`;
+  return null;
+}
+
 /** The server decides; this only spares a click that it would refuse. */
 export function whyNotApprove(deploy: Pick<Deploy, "approval" | "actor">, login: string): string | null {
   const asked = deploy.approval;
@@ -36,17 +46,20 @@ export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
     if (next.number !== deploy.number) navigate(`/deploys/${next.number}`);
   };
   const act = (work: (number: number, reason: string) => Promise<Deploy>, done: string): void => void follow(work, () => done);
-  const takesReason = running || !why;
+  const takesReason = running || !why || goesForward(deploy);
   return (
     <>
-      {takesReason && <input className="reason" aria-label="Reason" maxLength={REASON_MAX} placeholder={waits ? "reason, if you like" : running ? "reason to stop it" : "reason to roll back"} value={reason} onChange={(event) => setReason(event.target.value)} />}
+      {takesReason && <input className="reason" aria-label="Reason" maxLength={REASON_MAX} placeholder={waits ? "reason, if you like" : running ? "reason to stop it" : why ? "reason to roll forward" : "reason to roll back"} value={reason} onChange={(event) => setReason(event.target.value)} />}
       {deploy.state === "awaiting_approval" && (
         <ActionButton look="primary" busy={busy} why={whyNotApprove(deploy, person.login)} onClick={() => act((number) => deploys.approve(number), `You approved deploy ${deploy.number}.`)}>
           Approve
         </ActionButton>
       )}
-      {waits && <ActionButton look="primary" busy={busy} onClick={() => act(deploys.promote, `Deploy ${deploy.number} goes on to all hosts.`)}>Promote</ActionButton>}
+      {waits && <ActionButton look="primary" busy={busy} onClick={() => act(deploys.promote, `Deploy ${deploy.number} goes on.`)}>Promote</ActionButton>}
       {waits && <ActionButton look="danger" busy={busy} onClick={() => act(deploys.abort, `Deploy ${deploy.number} is being undone.`)}>Abort</ActionButton>}
+      {deploy.kind === "deploy" && (deploy.state === "canary" || deploy.state === "promoting") && (
+        <ActionButton busy={busy} why={whyNotHold(deploy)} onClick={() => act(deploys.hold, `Deploy ${deploy.number} is held; promote or abort it.`)}>Hold</ActionButton>
+      )}
       {running && !waits && (
         <ActionButton busy={busy} why={deploy.state === "rolling_back" ? "A rollback is not stopped half way." : null} onClick={() => act(deploys.cancel, `Deploy ${deploy.number} is being cancelled.`)}>
           Cancel
@@ -54,6 +67,11 @@ export function DeployActions({ deploy }: { deploy: Deploy }): ReactElement {
       )}
       {!running && deploy.state !== "succeeded" && deploy.kind === "deploy" && (
         <ActionButton busy={busy} onClick={() => void follow((number) => deploys.retry(number), (next) => `Deploy ${next.number} tries again.`)}>Retry</ActionButton>
+      )}
+      {goesForward(deploy) && (
+        <ActionButton busy={busy} onClick={() => void follow((_, said) => deploys.forward(deploy.service, deploy.environment, said), (next) => `Deploy ${next.number} goes forward over it.`)}>
+          Roll forward
+        </ActionButton>
       )}
       <ActionButton look="danger" busy={busy} why={why} onClick={() => void follow(deploys.rollback, (next) => `Rollback ${next.number} has started.`)}>
         Roll back

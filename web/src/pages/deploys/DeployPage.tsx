@@ -37,6 +37,7 @@ function Facts({ deploy }: { deploy: Deploy }): ReactElement {
       {deploy.reverted_by ? <><dt>Taken back</dt><dd>by <Link to={`/deploys/${deploy.reverted_by}`}>rollback {deploy.reverted_by}</Link></dd></> : null}
       {deploy.from_deploy ? <><dt>Before it</dt><dd><Link to={`/deploys/${deploy.from_deploy}`}>deploy {deploy.from_deploy}</Link></dd></> : null}
       {deploy.overridden && <><dt>Passed over</dt><dd>windows, freezes, locks and stages: {deploy.overridden}</dd></>}
+      {deploy.forward_of ? <><dt>Forward over</dt><dd><Link className="inline-link" to={`/deploys/${deploy.forward_of}`}>deploy {deploy.forward_of}</Link>, which was taken back</dd></> : null}
       {deploy.after_stage && <><dt>Passed</dt><dd>{deploy.after_stage.environment} as <Link to={`/deploys/${deploy.after_stage.deploy}`}>deploy {deploy.after_stage.deploy}</Link></dd></>}
       {deploy.digest && <><dt>Artifact</dt><dd className="mono wrap-any">{deploy.digest}</dd></>}
     </dl>
@@ -48,7 +49,7 @@ function Body({ deploy }: { deploy: Deploy }): ReactElement {
   return (
     <>
       {deploy.error && <Problem message={deploy.error} />}
-      {deploy.max_commits_exceeded && <p><Status look="warning">More commits than one deploy should carry</Status> <span className="muted">Small deploys are easier to understand and to undo.</span></p>}
+      {deploy.max_commits_exceeded && <p><Status look="warning">{plural(deploy.commit_count + deploy.removed.length, "commit")}, and {deploy.max_commits} are the most that one deploy should carry</Status> <span className="muted">Small deploys are easier to understand and to undo.</span></p>}
       {deploy.irreversible && <p><Status look="warning">Does not go back by itself</Status> <span className="muted">{deploy.irreversible}</span></p>}
       {deploy.approval && <Approvals approval={deploy.approval} />}
       {deploy.hook && <p><Status look="busy">The hook {deploy.hook} runs</Status></p>}
@@ -61,7 +62,7 @@ function Body({ deploy }: { deploy: Deploy }): ReactElement {
           </Section>
           {deploy.pods && deploy.pods.length > 0 && <Section title="Pods"><PodTiles pods={deploy.pods} /></Section>}
           {deploy.judged && <CanaryJudge judged={deploy.judged} service={deploy.service} />}
-          {deploy.expects && <Score expects={deploy.expects} />}
+          {deploy.expects && <Score expects={deploy.expects} out={deploy.state === "succeeded" || isRunning(deploy.state)} />}
           <RunLog number={deploy.number} running={isRunning(deploy.state)} />
           <DeployGraphs deploy={deploy} />
         </div>

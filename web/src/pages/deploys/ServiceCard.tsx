@@ -1,6 +1,6 @@
 import { useState, type ReactElement } from "react";
 import { deploys, services } from "../../api/endpoints";
-import type { NextDeploy, Service } from "../../api/types";
+import type { Service } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
 import { plural } from "../../lib/units";
 import { useAction } from "../../lib/useAction";
@@ -13,27 +13,19 @@ import { Problem, Status, Time } from "../../ui/basics";
 import { Checklist } from "./Expects";
 import { LockDialog } from "./LockDialog";
 import { LockLine, LocksOf } from "./Locks";
-import { keepsOut, lockWord } from "./locks";
+import { OverrideDialog } from "./OverrideDialog";
 import { QueueLine, StageLine } from "./Queue";
 import { servicePath } from "./service/path";
 import { Runs } from "./service/Runs";
 import { Movement, Ships } from "./service/Ships";
 import { TrainLine } from "./Train";
-
-function whyNot(next: NextDeploy | undefined, login: string): string | null {
-  if (!next) return "Asking what would ship…";
-  if (next.locked && keepsOut(next.locked, login, next.next?.sha)) return `${lockWord(next.locked)} by ${next.locked.owner_name}: ${next.locked.reason}`;
-  if (next.closed) return `Closed: ${next.closed.why}`;
-  if (next.stage?.refused) return next.stage.refused;
-  if (next.running) return `Deploy ${next.running.number} is under way.`;
-  if (!next.next) return "The repository has no commit to ship.";
-  if (next.added.length === 0 && next.removed.length === 0 && next.current) return "Nothing new: the newest commit runs already.";
-  return null;
-}
+import { whyNot } from "./whyNot";
 
 /** One service in one environment: what runs, what would ship, and the one button. On the service's own page it is `full`. */
 export function ServiceCard({ service, environment, full = false }: { service: Service; environment: string; full?: boolean }): ReactElement {
   const [locking, setLocking] = useState(false);
+  const [passing, setPassing] = useState(false);
+  const [ticked, setTicked] = useState("");
   const { busy, run } = useAction("deploy.");
   const { person } = useSession();
   const query = useQuery(`next:${service.name}:${environment}`, () => services.next(service.name, environment), {
@@ -43,11 +35,14 @@ export function ServiceCard({ service, environment, full = false }: { service: S
   const next = query.data;
   const trains = useQuery("trains", () => deploys.trains(), { touches: ["train.", "deploy."], everyMs: 30_000 });
   const train = trains.data?.items.find((one) => one.service === service.name && one.environment === environment);
-  const why = query.error && !next ? query.error.message : whyNot(next, person.login);
+  const closed = whyNot(next, train, person.login);
+  const why = query.error && !next ? query.error.message : (closed?.why ?? null);
   const current = service.current[environment];
-  const start = async (): Promise<void> => {
-    const started = await run(() => deploys.start(service.name, environment), (deploy) => `Deploy ${deploy.number} is queued.`);
+  const start = async (override?: string): Promise<boolean> => {
+    const more = { ...(ticked ? { reason: ticked } : {}), ...(override ? { override } : {}) };
+    const started = await run(() => deploys.start(service.name, environment, more), (deploy) => `Deploy ${deploy.number} is queued.`);
     if (started) navigate(`/deploys/${started.number}`);
+    return started !== undefined;
   };
   return (
     <article className="panel pad service-card" aria-label={`${service.name} in ${environment}`}>
@@ -75,11 +70,13 @@ export function ServiceCard({ service, environment, full = false }: { service: S
       {next && <Ships next={next} full={full} />}
       {next?.irreversible && <p><Status look="warning">Does not go back by itself</Status> <span className="muted">{next.irreversible}</span></p>}
       {next?.approval && <p className="muted">{plural(next.approval.count, "person", "people")} must approve before the first host flips.</p>}
-      {next?.expects && <Checklist expects={next.expects} />}
+      {next?.expects && <Checklist expects={next.expects} onTicked={setTicked} />}
       <div className="buttons">
         <ActionButton look="primary" busy={busy} why={why} label={`Deploy ${service.name} to ${environment}`} onClick={() => void start()}>Deploy</ActionButton>
         {next && <button type="button" className="button" onClick={() => setLocking(true)}>Lock</button>}
+        {closed?.passable && person.role === "admin" && <ActionButton look="danger" busy={busy} onClick={() => setPassing(true)}>Deploy all the same</ActionButton>}
       </div>
+      <OverrideDialog open={passing} onClose={() => setPassing(false)} why={closed?.why ?? ""} start={start} />
       <LockDialog open={locking} onClose={() => setLocking(false)} service={service.name} environment={environment} runs={current?.sha} />
     </article>
   );

@@ -2,7 +2,8 @@ import type { ReactElement } from "react";
 import { alerts, deploys, services } from "../../api/endpoints";
 import type { Service } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
-import { AlertItem } from "../../parts/AlertItem";
+import { AlertItem, MoreAlerts } from "../../parts/AlertItem";
+import { isLive, LISTED, liveCount } from "../../parts/alertGroups";
 import { Link } from "../../router/Link";
 import { Empty } from "../../ui/basics";
 import { Loaded, PageFrame, Section } from "../../ui/Section";
@@ -40,10 +41,15 @@ function LastDeploys({ name }: { name: string }): ReactElement {
 
 /** Nothing stands here while nothing fires. */
 function Firing({ name }: { name: string }): ReactElement | null {
-  const query = useQuery("alerts", () => alerts.list(), { touches: ["alert.", "mute.", "incident.acknowledged", "deploy."], everyMs: 30_000 });
-  const firing = query.data?.items.filter(({ service, state }) => service === name && (state === "firing" || state === "unknown")) ?? [];
+  const query = useQuery(`alerts:${name}`, () => alerts.list({ service: name, per_service: LISTED }), { touches: ["alert.", "mute.", "incident.acknowledged", "deploy."], everyMs: 30_000 });
+  const firing = query.data?.items.filter(isLive) ?? [];
   if (firing.length === 0) return null;
-  return <Section title="Firing"><ul>{firing.map((alert) => <AlertItem key={alert.fingerprint} alert={alert} />)}</ul></Section>;
+  return (
+    <Section title="Firing" end={<Link to="/alerts">All alerts</Link>}>
+      <ul>{firing.map((alert) => <AlertItem key={alert.fingerprint} alert={alert} />)}</ul>
+      <MoreAlerts count={liveCount(query.data?.counts ?? []) - firing.length} />
+    </Section>
+  );
 }
 
 function Body({ service }: { service: Service }): ReactElement {

@@ -1,6 +1,7 @@
 import type { ReactElement } from "react";
 import type { Now } from "../../api/types";
-import { AlertItem } from "../../parts/AlertItem";
+import { AlertItem, MoreAlerts } from "../../parts/AlertItem";
+import { isLive, LISTED } from "../../parts/alertGroups";
 import { RunningDeploy } from "../../parts/DeployBits";
 import { Link } from "../../router/Link";
 import { useNowQuery } from "../../shell/useNowQuery";
@@ -48,7 +49,8 @@ function Incidents({ now }: { now: Now }): ReactElement | null {
 
 function Firing({ now }: { now: Now }): ReactElement {
   const watched = useWatched();
-  const firing = now.alerts.filter(({ state }) => state === "firing" || state === "unknown");
+  const firing = now.alerts.filter(isLive);
+  const more = Math.max(0, firing.length - LISTED) + (now.alerts_more ?? 0);
   return (
     <Section title="Firing" end={<Link to="/alerts">All alerts</Link>}>
       <Incidents now={now} />
@@ -57,7 +59,10 @@ function Firing({ now }: { now: Now }): ReactElement {
       ) : firing.length === 0 ? (
         <p><Status look="ok">Nothing fires</Status></p>
       ) : (
-        <ul>{firing.map((alert) => <AlertItem key={alert.fingerprint} alert={alert} />)}</ul>
+        <>
+          <ul>{firing.slice(0, LISTED).map((alert) => <AlertItem key={alert.fingerprint} alert={alert} />)}</ul>
+          <MoreAlerts count={more} />
+        </>
       )}
     </Section>
   );

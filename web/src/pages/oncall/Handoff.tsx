@@ -23,8 +23,8 @@ function Shares({ schedule }: { schedule: Schedule }): ReactElement {
               {people.map((share) => (
                 <tr key={share.person.login}>
                   <td>{share.person.name} <span className="muted">{share.timezone}</span></td>
-                  <td>{hours(share.total_ms)}</td><td>{hours(share.night_ms)}</td><td>{hours(share.weekend_ms)}</td><td>{hours(share.holiday_ms)}</td>
-                  <td>{share.pages}{share.night_pages > 0 ? `, ${share.night_pages} at night` : ""}</td>
+                  <td data-what="on call">{hours(share.total_ms)}</td><td data-what="nights">{hours(share.night_ms)}</td><td data-what="weekends">{hours(share.weekend_ms)}</td><td data-what="holidays">{hours(share.holiday_ms)}</td>
+                  <td data-what="pages">{share.pages}{share.night_pages > 0 ? `, ${share.night_pages} at night` : ""}</td>
                 </tr>
               ))}
             </tbody>
@@ -61,6 +61,11 @@ export function Handoff({ schedule }: { schedule: Schedule }): ReactElement {
   const toggle = (what: "digest" | "shares"): void => setOpen(open === what ? null : what);
   return (
     <div className="stack">
+      <p className="muted">
+        {(schedule.plan.handoff?.digest ?? true)
+          ? `Whoever comes on call${schedule.plan.handoff?.channel ? ` and ${schedule.plan.handoff.channel}` : ""} ${schedule.plan.handoff?.channel ? "are" : "is"} told of the shift before at each handover.`
+          : "Nobody is told of the shift before at a handover."}
+      </p>
       <div className="buttons">
         <button type="button" className="button small" aria-expanded={open === "digest"} onClick={() => toggle("digest")}>Handoff digest</button>
         {schedule.people.includes(person.login) && <button type="button" className="button small" aria-expanded={open === "shares"} onClick={() => toggle("shares")}>Fair shares</button>}

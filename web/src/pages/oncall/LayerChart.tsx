@@ -5,6 +5,7 @@ import { useQuery } from "../../api/useQuery";
 import { addDays, clock, day, duration, startOfDay } from "../../lib/time";
 import { Status } from "../../ui/basics";
 import { Loaded } from "../../ui/Section";
+import { between } from "./rest";
 
 const DAYS = [7, 14, 28, 90];
 const DAYS_AT_FIRST = 14;
@@ -56,7 +57,7 @@ export function LayerBars({ preview }: { preview: SchedulePreview }): ReactEleme
         {overlap_ms > 0 && <Status look="warning">Two or more people for {duration(overlap_ms)}</Status>}
         {fallback_ms > 0 && <Status look="warning">The fallback for {duration(fallback_ms)}</Status>}
         {short_rests.slice(0, 3).map((rest) => (
-          <Status key={rest.person + rest.to} look="warning">{rest.person} rests {duration(Date.parse(rest.to) - Date.parse(rest.from))} before {day(rest.to)} {clock(rest.to)}, less than {rest.min_rest_hours} h</Status>
+          <Status key={rest.person + rest.to} look="warning">{rest.person} rests {duration(Date.parse(rest.to) - Date.parse(rest.from))} before {day(rest.to)} {clock(rest.to)}, less than {rest.min_rest_hours} h{between(rest)}</Status>
         ))}
         {short_rests.length > 3 && <span className="muted">and {short_rests.length - 3} more short rests</span>}
       </p>

@@ -101,6 +101,10 @@ export function PlanDialog({ onClose, schedule, people = [] }: { onClose: () => 
             <select value={form.enforceRest ? "refused" : "warned"} onChange={(event) => change({ enforceRest: event.target.value === "refused" })}><option value="warned">is warned of</option><option value="refused">is refused</option></select>
           </Field>
           <Field label="Holidays" hint="Dates like 2026-12-25."><input value={form.holidays} onChange={(event) => change({ holidays: event.target.value })} /></Field>
+          <Field label="At each handover" hint="By a way that does not ring.">
+            <select value={form.handoffDigest ? "told" : "quiet"} onChange={(event) => change({ handoffDigest: event.target.value === "told" })}><option value="told">whoever comes on is told of the shift before</option><option value="quiet">nobody is told</option></select>
+          </Field>
+          <Field label="And this account" hint="A room's, such as photos-room. Empty is none."><input value={form.handoffChannel} disabled={!form.handoffDigest} title={form.handoffDigest ? "" : "Nobody is told at a handover."} onChange={(event) => change({ handoffChannel: event.target.value })} /></Field>
           <Field label="Holds from" hint="Empty is now. What was before does not change."><input type="datetime-local" value={from} onChange={(event) => setFrom(event.target.value)} /></Field>
         </div>
         <Shadows shadows={form.shadows} onChange={(shadows) => change({ shadows })} />

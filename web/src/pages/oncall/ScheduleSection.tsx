@@ -58,7 +58,12 @@ export function ScheduleSection({ schedule }: { schedule: Schedule }): ReactElem
   const [open, setOpen] = useState<"override" | "swap" | "edit" | null>(null);
   const { busy, run } = useAction(...TOUCHES);
   const current = schedule.on_call?.person;
+  const [address, setAddress] = useState<string | null>(null);
   const close = (): void => setOpen(null);
+  const renew = async (): Promise<void> => {
+    const made = await run(() => oncall.renewScheduleCalendar(schedule.name), "The address before ends for everybody.");
+    if (made) setAddress(made.url);
+  };
   const mine = schedule.next.filter((shift) => shift.person?.login === person.login);
   const may = person.role === "deployer" || person.role === "admin";
   const take = (): void => {
@@ -76,9 +81,11 @@ export function ScheduleSection({ schedule }: { schedule: Schedule }): ReactElem
           <ActionButton busy={busy} why={current?.login === person.login ? "You are on call." : null} onClick={take}>Take it for {TAKE_HOURS} h</ActionButton>
           <button type="button" className="button" onClick={() => setOpen("override")}>Add an override</button>
           <ActionButton why={mine.length === 0 ? "You have no shift here in the next 14 days." : null} onClick={() => setOpen("swap")}>Swap a shift</ActionButton>
+          <ActionButton busy={busy} why={person.role === "viewer" ? "A calendar address takes the role responder." : null} label={`New calendar address of ${schedule.name}`} onClick={() => void renew()}>Calendar address</ActionButton>
           <ActionButton why={may ? null : "Changing a schedule takes the role deployer."} onClick={() => setOpen("edit")}>Edit</ActionButton>
         </span>
       </div>
+      {address && <p role="status">Shown this once: <code className="wrap">{address}</code></p>}
       <Calendar schedule={schedule} me={person.login} />
       <Overrides schedule={schedule} />
       <LayerChart schedule={schedule} />

@@ -2,7 +2,7 @@ import { useState, type FormEvent, type ReactElement } from "react";
 import { oncall } from "../../api/endpoints";
 import type { OnCall, Schedule } from "../../api/types";
 import { useQuery } from "../../api/useQuery";
-import { absolute, clock, day } from "../../lib/time";
+import { absolute, clock, day, toLocalInput, zone } from "../../lib/time";
 import { useAction } from "../../lib/useAction";
 import { useSession } from "../../shell/session";
 import { ActionButton } from "../../ui/Action";
@@ -21,12 +21,23 @@ export function SwapDialog({ onClose, schedule, mine }: { onClose: () => void; s
   const theirs = schedule.next.filter((shift) => shift.person && shift.person.login !== me.login);
   const others = schedule.people.filter((login) => login !== me.login);
   const [give, setGive] = useState(0);
+  /** Only a stretch of the shift, as the form writes its ends. */
+  const [part, setPart] = useState<{ from: string; until: string } | null>(null);
+  const backwards = part !== null && !(Date.parse(part.until) > Date.parse(part.from));
+  const pick = (index: number): void => {
+    setGive(index);
+    setPart(null);
+  };
+  const cut = (wanted: boolean): void => {
+    const shift = mine[give]!;
+    setPart(wanted ? { from: toLocalInput(Math.max(Date.parse(shift.since), Date.now())), until: toLocalInput(Date.parse(shift.until)) } : null);
+  };
   const [wanted, setWanted] = useState(theirs.length > 0 ? "0" : others[0] ?? "");
   const { busy, run } = useAction(...TOUCHES);
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     const shift = theirs[Number(wanted)];
-    const body = { with: shift?.person?.login ?? wanted, give: mine[give]!.since, ...(shift ? { take: shift.since } : {}) };
+    const body = { with: shift?.person?.login ?? wanted, give: part ? new Date(part.from).toISOString() : mine[give]!.since, ...(part ? { give_until: new Date(part.until).toISOString() } : {}), ...(shift ? { take: shift.since } : {}) };
     const asked = await run(() => oncall.askSwap(schedule.name, body), (swap) => `${swap.with} is asked.`);
     if (asked) onClose();
   };
@@ -34,17 +45,24 @@ export function SwapDialog({ onClose, schedule, mine }: { onClose: () => void; s
     <Dialog open onClose={onClose} title={`Swap a shift of ${schedule.name}`}>
       <form className="form" onSubmit={(event) => void submit(event)}>
         <Field label="Give away">
-          <select value={give} onChange={(event) => setGive(Number(event.target.value))}>
+          <select value={give} onChange={(event) => pick(Number(event.target.value))}>
             {mine.map((shift, index) => <option key={shift.since} value={index}>{label(shift)}</option>)}
           </select>
         </Field>
+        <label className="inline"><input type="checkbox" checked={part !== null} onChange={(event) => cut(event.target.checked)} /> Only a part of it</label>
+        {part && (
+          <div className="columns even">
+            <Field label={`From (${zone})`}><input type="datetime-local" required value={part.from} onChange={(event) => setPart({ ...part, from: event.target.value })} /></Field>
+            <Field label="Until"><input type="datetime-local" required value={part.until} onChange={(event) => setPart({ ...part, until: event.target.value })} /></Field>
+          </div>
+        )}
         <Field label="For" hint="Nothing changes before the other one accepts.">
           <select value={wanted} onChange={(event) => setWanted(event.target.value)}>
             {theirs.map((shift, index) => <option key={shift.since} value={String(index)}>{shift.person?.name}: {label(shift)}</option>)}
             {others.map((login) => <option key={login} value={login}>{login}: nothing, as a favour</option>)}
           </select>
         </Field>
-        <div><button type="submit" className="button primary" disabled={busy || wanted === ""}>Ask</button></div>
+        <div><button type="submit" className="button primary" disabled={busy || wanted === "" || backwards}>Ask</button></div>
       </form>
     </Dialog>
   );

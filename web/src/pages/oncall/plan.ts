@@ -28,6 +28,8 @@ export interface PlanForm {
   minRest: string;
   enforceRest: boolean;
   holidays: string;
+  handoffDigest: boolean;
+  handoffChannel: string;
 }
 
 const words = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);
@@ -62,7 +64,7 @@ export function newPlan(people: string[], now: number): PlanForm {
   const today = startOfDay(now);
   const monday = addDays(today, 7 - ((new Date(today).getDay() + 6) % 7));
   const layer = { ...emptyLayer(people), name: "base", start: `${toLocalInput(monday).slice(0, 10)}T09:00` };
-  return { timezone: zone, layers: [layer], fallback: "", shadows: [], minRest: "11", enforceRest: false, holidays: "" };
+  return { timezone: zone, layers: [layer], fallback: "", shadows: [], minRest: "11", enforceRest: false, holidays: "", handoffDigest: true, handoffChannel: "" };
 }
 
 export function formOf(plan: Plan): PlanForm {
@@ -78,6 +80,8 @@ export function formOf(plan: Plan): PlanForm {
     minRest: plan.min_rest_hours ? String(plan.min_rest_hours) : "",
     enforceRest: plan.enforce_rest ?? false,
     holidays: (plan.holidays ?? []).join(", "),
+    handoffDigest: plan.handoff?.digest ?? true,
+    handoffChannel: plan.handoff?.channel ?? "",
   };
 }
 
@@ -95,5 +99,8 @@ export function planOf(form: PlanForm): Plan {
     })),
     ...(form.minRest ? { min_rest_hours: Number(form.minRest), ...(form.enforceRest ? { enforce_rest: true } : {}) } : {}),
     holidays: words(form.holidays),
+    ...(form.handoffDigest && !form.handoffChannel.trim()
+      ? {}
+      : { handoff: { digest: form.handoffDigest, ...(form.handoffChannel.trim() ? { channel: form.handoffChannel.trim() } : {}) } }),
   };
 }

@@ -1,6 +1,7 @@
 //! Posting what webhooks are owed, and storing what they took.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use serde_json::json;
 use tenfold_alerting::webhook::{Owed, WebhookSpec, message};
 use tenfold_store::alerts as store;
 use tenfold_types::{Actor, EventDraft, Fault, Severity, Source, Timestamp};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{HookId, Inner, News, SlotId, SlotState, stored};
+use super::{HookId, Inner, News, Slot, SlotId, SlotState, stored};
 use crate::{
     App,
     alerts::{Lease, NotifyError, TICK},
@@ -18,7 +20,7 @@ use crate::{
 
 /// Requests to one webhook at a time.
 const PARALLEL_MAX: usize = 16;
-/// Waits after a failed try: half a second, doubled each time, up to a minute.
+/// Waits after a failed try: half a second, doubled each time, up to a minute; of each at least half, see [`scattered`].
 const BACKOFF_FIRST_MS: i64 = 500;
 const BACKOFF_MAX_MS: i64 = 60_000;
 /// What it refuses for good is tried again after this long: people may have mended the receiver.
@@ -30,6 +32,9 @@ const RETRY_AFTER_MS_MAX: i64 = 600_000;
 
 /// The longest between two looks at what is due.
 const IDLE_MS: i64 = 1_000;
+/// Between two times at which what webhooks took is stored. Messages that are taken meanwhile share a transaction, and may
+/// be told again after a kill.
+const STORE_EVERY: Duration = Duration::from_millis(100);
 
 /// Starts as many tasks for a webhook as its queue asks for.
 pub(super) fn start(app: &App, id: &HookId) {
@@ -163,15 +168,22 @@ fn finish(app: &App, id: &Arc<SlotId>, sent: Option<(&WebhookSpec, &Owed)>, answ
                 slots.remove(id);
             }
             hook.gave_up = false;
-            if hook.failing_since.take().is_some() {
+            if let Some(since) = hook.failing_since.take() {
                 tell.push((id.hook.clone(), News::Recovered));
+                // Where some are taken and some refused by turns, nobody is to be hurried.
+                if now.since_ms(since) >= BACKOFF_FIRST_MS {
+                    hurry(slots, retries, &id.hook, now.plus_ms(BACKOFF_FIRST_MS));
+                }
             }
         }
         (answer, sent) => {
             let error = answer.err().unwrap_or_else(|| later("it was not asked"));
             slot.tries += 1;
             slot.state = SlotState::Waiting;
+            // One message that is refused for good among others that are taken would else be tried with each of them.
+            slot.asked = error.retry_after_ms.is_some() || error.permanent;
             let backoff = BACKOFF_FIRST_MS.saturating_mul(1 << (slot.tries - 1).min(16)).min(BACKOFF_MAX_MS);
+            let backoff = scattered(backoff, id, slot.tries);
             let had = sent.map_or(0, |(_, owed)| owed.alerts.len());
             let smaller = error.too_large && had > 1;
             let wait = match error.retry_after_ms {
@@ -206,20 +218,55 @@ fn finish(app: &App, id: &Arc<SlotId>, sent: Option<(&WebhookSpec, &Owed)>, answ
     app.alerts.webhooks.news.notify_one();
 }
 
+/// At least half of a wait. Groups that were refused together do not come back together, and of many there is always one
+/// that is about to see that the receiver is well.
+fn scattered(wait_ms: i64, id: &SlotId, tries: u32) -> i64 {
+    let mut hasher = DefaultHasher::new();
+    (id, tries).hash(&mut hasher);
+    let half = (wait_ms / 2).max(0);
+    wait_ms - (hasher.finish() % (half.unsigned_abs() + 1)) as i64
+}
+
+/// A webhook that was out of order has taken something: what waits for it is tried by then, unless it asked to be left alone.
+fn hurry(
+    slots: &HashMap<Arc<SlotId>, Slot>,
+    retries: &mut BTreeSet<(Timestamp, Arc<SlotId>)>,
+    hook: &HookId,
+    by: Timestamp,
+) {
+    let waits = |id: &Arc<SlotId>| slots.get(id).is_some_and(|s| s.state == SlotState::Waiting && !s.asked);
+    let late: Vec<_> = retries.iter().filter(|(at, id)| *at > by && id.hook == *hook && waits(id)).cloned().collect();
+    for entry in late {
+        retries.remove(&entry);
+        retries.insert((by, entry.1));
+    }
+}
+
 /// Tries again what is due, and stores what changed, until it is stopped.
 pub(in crate::alerts) async fn run(app: &App, stop: &CancellationToken) {
+    let mut store_at = Instant::now();
     loop {
-        let next = app.alerts.webhooks.inner.lock().retries.first().map(|(at, _)| *at);
+        let (next, changed) = {
+            let inner = app.alerts.webhooks.inner.lock();
+            (inner.retries.first().map(|(at, _)| *at), !inner.dirty.is_empty() || !inner.tell.is_empty())
+        };
         // Another node may tell them; what is due is asked for again when this one does.
         let next = next.filter(|_| app.alerts.lease.lock().in_step());
         let wait_ms = next.map_or(IDLE_MS, |at| at.since_ms(app.now()).clamp(0, IDLE_MS));
+        let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
+        let wait = if changed { wait.min(store_at.saturating_duration_since(Instant::now())) } else { wait };
         tokio::select! {
             () = stop.cancelled() => break,
             () = app.alerts.webhooks.news.notified() => {}
-            () = tokio::time::sleep(Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))) => {}
+            () = tokio::time::sleep(wait) => {}
         }
         again(app, app.now());
-        if let Err(fault) = store_changes(app).await {
+        if Instant::now() < store_at {
+            continue;
+        }
+        let stored = store_changes(app).await;
+        store_at = Instant::now() + STORE_EVERY;
+        if let Err(fault) = stored {
             tracing::warn!(%fault, "what webhooks were told could not be stored; trying again");
             tokio::time::sleep(TICK).await;
             app.alerts.webhooks.news.notify_one();
@@ -371,7 +418,23 @@ fn draft((receiver, place): &HookId, news: &News) -> EventDraft {
 
 #[cfg(test)]
 mod tests {
+    use tenfold_alerting::pipeline::GroupId;
+    use tenfold_types::Labels;
+
     use super::*;
+
+    #[test]
+    fn groups_that_were_refused_together_come_back_one_by_one() {
+        let slot = |n: usize| {
+            let labels = Labels::from_pairs([("instance", format!("i-{n}"))]);
+            SlotId { hook: ("programs".to_owned(), 0), group: Arc::new(GroupId { route: "{}".to_owned(), labels }) }
+        };
+        let waits: BTreeSet<i64> = (0..200).map(|n| scattered(BACKOFF_MAX_MS, &slot(n), 9)).collect();
+        assert!(waits.iter().all(|wait| (BACKOFF_MAX_MS / 2..=BACKOFF_MAX_MS).contains(wait)), "{waits:?}");
+        let gaps = waits.iter().zip(waits.iter().skip(1)).map(|(a, b)| b - a);
+        assert!(waits.len() > 150 && gaps.max() < Some(5_000), "{waits:?}");
+        assert_eq!(scattered(0, &slot(1), 1), 0);
+    }
 
     #[test]
     fn a_try_has_the_key_of_its_message_and_a_repeat_one_of_its_own() {

@@ -81,6 +81,8 @@ struct Slot {
     tries: u32,
     /// It did not take what it is owed when it was told.
     failed: bool,
+    /// Nobody hurries it: the receiver said when to come back, or refused it for good.
+    asked: bool,
     /// Alerts in one message, since it refused one with more as too large.
     most: Option<usize>,
 }

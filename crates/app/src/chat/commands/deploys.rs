@@ -1,4 +1,4 @@
-//! Shipping: deploy, rollback, promote, abort, cancel, retry, next, lock, unlock.
+//! Shipping: deploy, rollback, rollforward, promote, hold, abort, cancel, retry, next, lock, unlock.
 
 use tenfold_types::Fault;
 
@@ -6,8 +6,8 @@ use super::{Reply, deploys_seen};
 use crate::chat::Command;
 use crate::chat::announce::span;
 use crate::chat::grammar::{DeployWord, LockHow, TrainAsk};
-use crate::deploys::Answer;
 use crate::deploys::views::{Deploy, DeployFilter, Lock, LockKind, NewDeploy, NewLock, TrainView};
+use crate::deploys::{Answer, RollForward};
 use crate::{App, Caller};
 
 /// Commits that `next` lists.
@@ -35,6 +35,10 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
         Command::DeployShow { number } => deploys_seen::show(app, number).await,
         Command::DeployLog { number, host } => deploys_seen::log(app, number, host.as_deref()).await,
         Command::DeployMove { number, word, reason } => Box::pin(moved(app, who, number, word, reason)).await,
+        Command::RollForward { service, reference, environment, reason, again } => {
+            let asked = RollForward { environment, reference, reason, again };
+            Ok(started(app, &Box::pin(app.deploy_forward(who, &service, asked)).await?))
+        }
         Command::RollbackService { service, environment, reason } => {
             Ok(started(app, &app.service_rollback(who, &service, &environment, reason).await?))
         }
@@ -79,6 +83,7 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
 async fn moved(app: &App, who: &Caller, number: i64, word: DeployWord, reason: Option<String>) -> Result<Reply, Fault> {
     let answer = match word {
         DeployWord::Promote => Answer::Promote,
+        DeployWord::Hold => Answer::Hold,
         DeployWord::Abort => Answer::Abort,
         DeployWord::Cancel => Answer::Cancel,
         DeployWord::Retry => return Ok(started(app, &app.deploy_retry(who, number).await?)),
@@ -100,10 +105,10 @@ fn lock_line(lock: &Lock, for_ms: i64) -> String {
 fn started(app: &App, deploy: &Deploy) -> Reply {
     let what = if deploy.kind == "rollback" { "rollback" } else { "deploy" };
     let link = app.settings.link(&format!("/deploys/{}", deploy.number));
-    Reply::line(format!(
-        "{what} {} of {} to {} is on its way: {link}",
-        deploy.number, deploy.service, deploy.environment
-    ))
+    let mut lines =
+        vec![format!("{what} {} of {} to {} is on its way: {link}", deploy.number, deploy.service, deploy.environment)];
+    lines.extend(deploys_seen::large_line(deploy));
+    Reply::lines(lines)
 }
 
 /// One deploy in a line.

@@ -27,20 +27,25 @@ pub(super) async fn show(app: &App, number: i64) -> Result<Reply, Fault> {
     let deploy = app.deploy(number).await?;
     let mut lines = vec![format!("{} {}", state_line(&deploy), app.settings.link(&format!("/deploys/{number}")))];
     lines.push(format!(
-        "{} -> {}, {} commits",
+        "{} -> {}, {}",
         deploy.from_sha.as_deref().map_or("nothing", short),
         short(&deploy.to_sha),
-        deploy.commit_count
+        commits(deploy.commit_count)
     ));
+    lines.extend(large_line(&deploy));
     lines.extend(deploy.diff_url.iter().cloned());
     lines.extend(deploy.reason.iter().map(|why| format!("because: {why}")));
     lines.extend(deploy.error.iter().map(|why| format!("error: {why}")));
     lines.extend(deploy.judged.iter().map(|judged| format!("judge: {}", judged.said)));
+    let scored = deploy.expects.iter().flat_map(|expects| &expects.metrics);
+    lines.extend(scored.map(|metric| format!("expected: {}", metric.line())));
+    lines.extend(deploy.reverted_by.map(|by| format!("taken back by rollback {by}")));
     lines.extend(deploy.approval.iter().map(|a| format!("{} of {} approvals", a.given.len(), a.count)));
     let mut hosts: Vec<_> = deploy.hosts.iter().collect();
     hosts.sort_by_key(|host| host.state == "healthy");
     for host in hosts.iter().take(HOSTS_SHOWN) {
-        let said = host.message.as_deref().map_or_else(String::new, |said| format!(" ({said})"));
+        let away = host.away_since.is_some().then(|| "does not answer".to_owned());
+        let said = away.or_else(|| host.message.clone()).map_or_else(String::new, |said| format!(" ({said})"));
         lines.push(format!("{}: {}{said}", host.host, host.state));
     }
     if hosts.len() > HOSTS_SHOWN {
@@ -71,6 +76,22 @@ fn last_lines(all: &[LogLine], host: Option<&str>) -> Vec<String> {
         None => line.text.clone(),
     };
     ours[ours.len().saturating_sub(LOG_LINES)..].iter().map(said).collect()
+}
+
+/// Where it changes by more than one deploy should.
+pub(super) fn large_line(deploy: &Deploy) -> Option<String> {
+    let changes = deploy.commit_count + deploy.removed.len() as u64;
+    deploy.max_commits_exceeded.then(|| {
+        format!(
+            "it changes by {}, and {} are the most that one deploy should carry",
+            commits(changes),
+            deploy.max_commits
+        )
+    })
+}
+
+fn commits(count: u64) -> String {
+    if count == 1 { "1 commit".to_owned() } else { format!("{count} commits") }
 }
 
 pub(super) fn stage_line(stage: &PlannedStage) -> String {

@@ -6,7 +6,6 @@ use super::Reply;
 use crate::chat::Command;
 use crate::chat::announce::span;
 use crate::incidents::{NewIncident, Resolution};
-use crate::noise::{NoiseAsk, RuleNoiseView, TeamNoiseView};
 use crate::oncall::OnCallView;
 use crate::{App, Caller};
 
@@ -30,7 +29,6 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
             let said = done.classified.unwrap_or_default().replace('_', " ");
             Ok(Reply::line(format!("incident {incident}: {said}")))
         }
-        Command::Noise => noise(app).await,
         Command::IncidentScore { incident } => {
             let score = app.drill_score(incident).await?;
             Ok(Reply::line(format!("drill {incident}: {}", score.words)))
@@ -59,25 +57,6 @@ pub(super) async fn execute(app: &App, who: &Caller, command: Command) -> Result
         }
         other => Err(Fault::internal(format!("`{}` is no word of duty", other.verb()))),
     }
-}
-
-/// The costliest rules of each team.
-async fn noise(app: &App) -> Result<Reply, Fault> {
-    const RULES_MAX: usize = 3;
-    let noise = app.noise(NoiseAsk::default()).await?;
-    if noise.teams.is_empty() {
-        return Ok(Reply::line("no rule paged anybody in the last week"));
-    }
-    let team = |t: &TeamNoiseView| {
-        let rule = |r: &RuleNoiseView| {
-            let (pages, wakes, none, all) = (r.pages, r.wakes, r.no_action, r.incidents);
-            format!("{} {pages} pages, {wakes} by night, {none} of {all} without action", r.rule)
-        };
-        let name = if t.team.is_empty() { "owned by nobody" } else { &t.team };
-        format!("{name}: {}", t.rules.iter().take(RULES_MAX).map(rule).collect::<Vec<_>>().join("; "))
-    };
-    let link = app.settings.link("/alerts/noise");
-    Ok(Reply::lines(noise.teams.iter().map(team).chain([link]).collect()))
 }
 
 /// A schedule's name, a service's (its policy leads to schedules), or everybody.

@@ -7,6 +7,7 @@ mod flag_changes;
 mod flag_shared;
 mod flags;
 mod mutes;
+mod noise;
 mod oncall;
 mod query;
 mod queue;
@@ -16,6 +17,9 @@ use tenfold_types::{ErrorCode, Fault, Severity};
 
 use super::grammar::{self, Command};
 use crate::{App, Caller};
+
+/// Alerts that `status` says a line each of.
+const STATUS_ALERTS_MAX: usize = 20;
 
 /// The answer to a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +72,7 @@ impl App {
             | Command::DeployShow { .. }
             | Command::DeployLog { .. }
             | Command::DeployMove { .. }
+            | Command::RollForward { .. }
             | Command::RollbackService { .. }
             | Command::RollbackDeploy { .. }
             | Command::Approve { .. }
@@ -99,7 +104,6 @@ impl App {
             Command::Acknowledge { .. }
             | Command::Resolve { .. }
             | Command::Classify { .. }
-            | Command::Noise
             | Command::IncidentOpen { .. }
             | Command::IncidentScore { .. }
             | Command::Note { .. }
@@ -108,6 +112,7 @@ impl App {
             | Command::Mute(_)
             | Command::Mutes { .. }
             | Command::Unmute { .. } => duty::execute(self, who, command).await,
+            Command::Noise(word) => Box::pin(noise::execute(self, who, word)).await,
             Command::Query { expr } => Box::pin(query::execute(self, who, &expr)).await,
             Command::Why { .. } | Command::WhyNot { .. } | Command::Simulate { .. } | Command::Checks { .. } => {
                 why::execute(self, command).await
@@ -127,7 +132,12 @@ impl App {
         if firing.is_empty() {
             lines.push("nothing fires".to_owned());
         }
-        lines.extend(firing.iter().map(|a| format!("{} {}: {}", a.severity, a.state, a.summary)));
+        let told = firing.iter().take(STATUS_ALERTS_MAX);
+        lines.extend(told.map(|a| format!("{} {}: {}", a.severity, a.state, a.summary)));
+        let more = firing.len().saturating_sub(STATUS_ALERTS_MAX) + now.alerts_more;
+        if more > 0 {
+            lines.push(format!("and {more} more alerts"));
+        }
         for incident in &now.incidents {
             let holder =
                 incident.acknowledged_by_name.as_deref().map_or("nobody has it".into(), |n| format!("{n} has it"));

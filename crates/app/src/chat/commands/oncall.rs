@@ -25,12 +25,12 @@ pub(super) async fn execute(app: &App, who: &Caller, command: OnCall) -> Result<
             short(preview.spans.iter().map(span_line).collect())
         }
         OnCall::Digest { schedule } => {
-            let digest = app.handoff_digest(&schedule).await?;
+            let digest = app.handoff_digest(who, &schedule).await?;
             let mut lines = vec![format!("{schedule} since {}: {} pages", minute(digest.from), digest.pages)];
             lines.extend(digest.open.into_iter().map(|l| format!("open: {l}")));
             lines.extend(digest.fired.into_iter().map(|l| format!("fired: {l}")));
             lines.extend(digest.muted.into_iter().map(|l| format!("muted: {l}")));
-            lines.extend(digest.short_rests.into_iter().map(|l| format!("rest: {l}")));
+            // a room is read by others than the schedule's people, so nobody's rest is said here
             short(lines)
         }
         OnCall::Swaps => match app.swaps().await?.as_slice() {
@@ -49,7 +49,9 @@ pub(super) async fn execute(app: &App, who: &Caller, command: OnCall) -> Result<
             }
         }
         OnCall::Swap { schedule, with, give, take } => {
-            let new = NewSwap { with, give: give.map(at), take: take.map(at) };
+            let (give, give_until) = give.map_or((None, None), |part| (Some(at(part.from)), part.until.map(at)));
+            let (take, take_until) = take.map_or((None, None), |part| (Some(at(part.from)), part.until.map(at)));
+            let new = NewSwap { with, give, give_until, take, take_until };
             let swap = app.swap_ask(who, &schedule, new).await?;
             Reply::line(format!("{}; {} says `oncall accept {}`", swap_line(&swap), swap.with, swap.id))
         }
@@ -78,7 +80,7 @@ pub(super) async fn execute(app: &App, who: &Caller, command: OnCall) -> Result<
 fn rests(short: &[RestView]) -> impl Iterator<Item = String> {
     short.iter().map(|r| {
         let (from, to) = (minute(r.from), minute(r.to));
-        format!("{} rests from {from} to {to} only, less than {} h", r.person, r.min_rest_hours)
+        format!("{} rests from {from} to {to} only, less than {} h{}", r.person, r.min_rest_hours, r.between())
     })
 }
 

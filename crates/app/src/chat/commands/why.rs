@@ -1,11 +1,11 @@
 //! why, why-not, simulate, checks: for what reason people are told, and how what is looked at stands.
 
 use serde_json::Value;
-use tenfold_alerting::pipeline::{Decision, Verdict};
+use tenfold_alerting::pipeline::{Decision, Stage, Verdict};
 use tenfold_types::{Fault, Timestamp};
 
 use super::Reply;
-use crate::alerts::{Asked, Foretold, Question, WhyView};
+use crate::alerts::{Asked, Foretold, Question, WhyNotAsk, WhyNotView, WhyView};
 use crate::checks::CheckView;
 use crate::incidents::{ForetoldIncident, PageWhyView};
 use crate::{App, chat::Command};
@@ -16,7 +16,11 @@ const LINES_MAX: usize = 12;
 pub(super) async fn execute(app: &App, command: Command) -> Result<Reply, Fault> {
     let (mut lines, page) = match command {
         Command::Why { of } => why(app, &of).await?,
-        Command::WhyNot { labels } => {
+        Command::WhyNot { labels, person: Some(person) } => {
+            let ask = WhyNotAsk { labels: Asked::Text(labels), at: None, person };
+            (why_not(&app.alert_why_not(ask).await?), "/alerts".to_owned())
+        }
+        Command::WhyNot { labels, person: None } => {
             let told = app.alert_simulate(Question { labels: Asked::Text(labels), at: None }).await?;
             (foretold(&told), "/alerts".to_owned())
         }
@@ -24,7 +28,10 @@ pub(super) async fn execute(app: &App, command: Command) -> Result<Reply, Fault>
             let told = app.alert_simulate(Question { labels: Asked::Text(labels), at: None }).await?;
             let mut lines = foretold(&told);
             match &told.incident {
-                Some(incident) => lines.extend(paged(incident, told.at)),
+                Some(incident) => {
+                    let all = std::iter::once(incident).chain(&told.further);
+                    lines.extend(all.flat_map(|incident| paged(incident, told.at)));
+                }
                 None if told.pages => lines.push("nobody is paged for it within a day".to_owned()),
                 None => {}
             }
@@ -132,7 +139,10 @@ fn told(why: &WhyView) -> Vec<String> {
 
 fn foretold(told: &Foretold) -> Vec<String> {
     let mut lines = Vec::new();
-    for route in &told.explanation.routes {
+    let routes = &told.explanation.routes;
+    let flaps = routes.iter().flat_map(|route| &route.decisions).find(|d| d.stage == Stage::Flap);
+    lines.extend(flaps.map(|flap| flap.because.clone()));
+    for route in routes {
         let said = match route.verdict {
             Verdict::Send | Verdict::Pass => "is told",
             Verdict::Wait => "is told later",
@@ -146,6 +156,13 @@ fn foretold(told: &Foretold) -> Vec<String> {
         lines.push("it does not page: it is not critical and no label page=true is on it".to_owned());
     }
     lines
+}
+
+/// Whether one person would be paged.
+fn why_not(view: &WhyNotView) -> Vec<String> {
+    let verdict = if view.pages { "would be paged" } else { "would not be paged" };
+    let head = format!("{} {verdict}: {}", view.person_name, view.because);
+    std::iter::once(head).chain(view.reasons.iter().map(|r| format!("{}: {}", r.stage, r.because))).collect()
 }
 
 fn reason(decision: &Decision) -> String {

@@ -26,7 +26,7 @@ pub use flags::{
     FlagFields, parse_context, parse_drill_ms, parse_expiry, parse_kind, parse_lifetime, parse_value_type,
 };
 pub use mutes::{MuteAsk, MuteEnd};
-pub use oncall::OnCall;
+pub use oncall::{OnCall, Part, parse_part};
 pub use parse::{DURATION_MS_MAX, DURATION_MS_MIN, TEXT_CHARS_MAX, parse, parse_duration_ms, parse_matchers};
 pub use queue::QueueAsk;
 pub use ship::{DeployWord, LockHow};
@@ -77,6 +77,14 @@ pub enum Command {
         number: i64,
         word: DeployWord,
         reason: Option<String>,
+    },
+    RollForward {
+        service: String,
+        reference: Option<String>,
+        environment: String,
+        reason: Option<String>,
+        /// The same commits may go once more.
+        again: bool,
     },
     RollbackService {
         service: String,
@@ -134,8 +142,10 @@ pub enum Command {
     Why {
         of: String,
     },
+    /// What keeps an alert with these labels quiet, or why it would not page a person.
     WhyNot {
         labels: String,
+        person: Option<String>,
     },
     Simulate {
         labels: String,
@@ -185,8 +195,7 @@ pub enum Command {
         incident: i64,
         kind: String,
     },
-    /// What rules cost of late.
-    Noise,
+    Noise(NoiseWord),
     IncidentOpen {
         title: String,
         service: Option<String>,
@@ -263,6 +272,25 @@ pub fn concerns(line: &str) -> bool {
     verbs::verb(&word).is_some() || verbs::instead(&word).is_some()
 }
 
+/// What is asked about noise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoiseWord {
+    /// What rules cost of late.
+    Report,
+    /// Quieter ones, tried on the past.
+    Draft {
+        rule: String,
+    },
+    /// Puts a draft into force, by its words or by its place in the list, from 1.
+    Put {
+        rule: String,
+        change: String,
+    },
+    Undo {
+        file: String,
+    },
+}
+
 /// How bad an incident opened by hand is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IncidentSeverity {
@@ -288,6 +316,7 @@ impl Command {
             Self::DeployLog { .. } => "log",
             Self::DeployMove { word, .. } => word.verb(),
             Self::RollbackService { .. } | Self::RollbackDeploy { .. } => "rollback",
+            Self::RollForward { .. } => "rollforward",
             Self::Status => "status",
             Self::Next { .. } => "next",
             Self::FlagList { .. }
@@ -316,7 +345,7 @@ impl Command {
             Self::Acknowledge { .. } => "ack",
             Self::Resolve { .. } => "resolve",
             Self::Classify { .. } => "classify",
-            Self::Noise => "noise",
+            Self::Noise(_) => "noise",
             Self::IncidentOpen { .. } | Self::IncidentScore { .. } => "incident",
             Self::Note { .. } => "note",
             Self::Who { .. } => "who",

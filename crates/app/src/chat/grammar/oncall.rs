@@ -1,6 +1,7 @@
 //! `oncall`: previews, swaps, takes, overrides, the digest at a handoff.
 
 use tenfold_oncall::OverrideKind;
+use tenfold_types::Fault;
 
 use super::{
     Command, When,
@@ -12,6 +13,21 @@ use super::{
 const PREVIEW_MS: i64 = 7 * 86_400_000;
 const OVERRIDE_MS: i64 = 8 * 3_600_000;
 const TAKE_MS: i64 = 2 * 3_600_000;
+
+/// A shift, by an instant in it; with `until` only the part between the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    pub from: When,
+    pub until: Option<When>,
+}
+
+/// `WHEN`, or `WHEN..WHEN`.
+pub fn parse_part(text: &str) -> Result<Part, Fault> {
+    match text.split_once("..") {
+        Some((from, until)) => Ok(Part { from: parse_when(from)?, until: Some(parse_when(until)?) }),
+        None => Ok(Part { from: parse_when(text)?, until: None }),
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OnCall {
@@ -28,8 +44,8 @@ pub enum OnCall {
     Swap {
         schedule: String,
         with: String,
-        give: Option<When>,
-        take: Option<When>,
+        give: Option<Part>,
+        take: Option<Part>,
     },
     Accept {
         swap: i64,
@@ -51,9 +67,10 @@ pub enum OnCall {
     },
 }
 
-pub(super) fn command(args: &mut Args) -> Result<Command, tenfold_types::Fault> {
+pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
     let what = args.word("what to do")?.to_lowercase();
     let when = |args: &mut Args, flag: &str| args.flag(flag).map(|text| parse_when(&text)).transpose();
+    let part = |args: &mut Args, flag: &str| args.flag(flag).map(|text| parse_part(&text)).transpose();
     Ok(Command::OnCall(match what.as_str() {
         "preview" => OnCall::Preview { schedule: args.word("the schedule")?, for_ms: args.duration(Some(PREVIEW_MS))? },
         "digest" => OnCall::Digest { schedule: args.word("the schedule")? },
@@ -62,8 +79,8 @@ pub(super) fn command(args: &mut Args) -> Result<Command, tenfold_types::Fault> 
         "swap" => OnCall::Swap {
             schedule: args.word("the schedule")?,
             with: args.word("with whom")?,
-            give: when(args, "give")?,
-            take: when(args, "take")?,
+            give: part(args, "give")?,
+            take: part(args, "take")?,
         },
         "accept" => OnCall::Accept { swap: args.number("the swap's number")? },
         "decline" => OnCall::Decline { swap: args.number("the swap's number")? },
@@ -108,8 +125,23 @@ mod tests {
         check("oncall preview photos-primary", OnCall::Preview { schedule: s(), for_ms: PREVIEW_MS });
         check(
             "oncall swap photos-primary raj --take 7d",
-            OnCall::Swap { schedule: s(), with: "raj".into(), give: None, take: Some(When::InMs(7 * 86_400_000)) },
+            OnCall::Swap {
+                schedule: s(),
+                with: "raj".into(),
+                give: None,
+                take: Some(Part { from: When::InMs(7 * 86_400_000), until: None }),
+            },
         );
+        check(
+            "oncall swap photos-primary raj --give 2h..4h",
+            OnCall::Swap {
+                schedule: s(),
+                with: "raj".into(),
+                give: Some(Part { from: When::InMs(7_200_000), until: Some(When::InMs(14_400_000)) }),
+                take: None,
+            },
+        );
+        assert!(parse("oncall swap s raj --give 2h..").is_err());
         check("oncall readiness", OnCall::Readiness);
         check("oncall accept 3", OnCall::Accept { swap: 3 });
         check("oncall take photos-primary", OnCall::Take { schedule: s(), for_ms: TAKE_MS, at: None });

@@ -3,7 +3,7 @@
 use crate::deploys::views::TrainWord;
 use tenfold_types::{ErrorCode, Fault, Matcher, MatcherOp};
 
-use super::{Command, DEFAULT_ENVIRONMENT, IncidentSeverity, TrainAsk, lexer, verbs};
+use super::{Command, DEFAULT_ENVIRONMENT, IncidentSeverity, NoiseWord, TrainAsk, lexer, verbs};
 
 pub const DURATION_MS_MIN: i64 = 60_000;
 pub const DURATION_MS_MAX: i64 = 30 * 24 * 3_600_000;
@@ -88,16 +88,15 @@ pub(super) struct Args {
 impl Args {
     fn command(&mut self) -> Result<Command, Fault> {
         Ok(match self.verb.name {
-            "deploy" | "deploys" | "log" | "promote" | "abort" | "cancel" | "retry" | "lock" => {
-                super::ship::command(self)?
-            }
+            "deploy" | "deploys" | "log" | "promote" | "hold" | "abort" | "cancel" | "retry" | "rollforward"
+            | "lock" => super::ship::command(self)?,
             "rollback" => self.rollback()?,
             "status" => Command::Status,
             "next" => Command::Next { service: self.word("the service")?, environment: self.environment("to") },
             "flag" => super::flags::command(self)?,
             "permit" => Command::Permit { job: self.words.next() },
             "why" => Command::Why { of: self.word("the incident's number, the alert's fingerprint or the page's id")? },
-            "why-not" => Command::WhyNot { labels: self.rest("the labels")? },
+            "why-not" => Command::WhyNot { labels: self.rest("the labels")?, person: self.flag("for") },
             "simulate" => Command::Simulate { labels: self.rest("the labels")? },
             "checks" => match self.word("what to do")?.as_str() {
                 "list" => Command::Checks { name: None },
@@ -113,7 +112,7 @@ impl Args {
                 incident: self.number("the incident's number")?,
                 kind: self.word("what the pages were for")?,
             },
-            "noise" => Command::Noise,
+            "noise" => Command::Noise(self.noise()?),
             "incident" => self.incident()?,
             "note" => Command::Note { incident: self.number("the incident's number")?, text: self.rest("the text")? },
             "who" => Command::Who { of: self.words.next() },
@@ -136,6 +135,19 @@ impl Args {
                 },
             },
             _ => Command::Link { code: self.word("the code")?.to_uppercase() },
+        })
+    }
+
+    fn noise(&mut self) -> Result<NoiseWord, Fault> {
+        Ok(match self.words.next().as_deref() {
+            None => NoiseWord::Report,
+            Some("draft") => NoiseWord::Draft { rule: self.word("the rule")? },
+            Some("put") => NoiseWord::Put { rule: self.word("the rule")?, change: self.rest("the change")? },
+            Some("undo") => NoiseWord::Undo { file: self.word("the rule file")? },
+            Some(other) => {
+                return Err(misuse(format!("`noise {other}` is not known here"))
+                    .advice("say `noise`, `noise draft RULE`, `noise put RULE CHANGE` or `noise undo FILE`"));
+            }
         })
     }
 

@@ -1,4 +1,5 @@
-//! The words of shipping that take more than a service: deploy, deploys, log, promote, abort, cancel, retry, lock. Pure.
+//! The words of shipping that take more than a service: deploy, deploys, log, promote, hold, abort, cancel, retry, rollforward,
+//! lock. Pure.
 
 use tenfold_types::{Fault, Timestamp};
 
@@ -12,6 +13,7 @@ const LOCK_MS: i64 = 3_600_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeployWord {
     Promote,
+    Hold,
     Abort,
     Cancel,
     Retry,
@@ -21,6 +23,7 @@ impl DeployWord {
     pub const fn verb(self) -> &'static str {
         match self {
             Self::Promote => "promote",
+            Self::Hold => "hold",
             Self::Abort => "abort",
             Self::Cancel => "cancel",
             Self::Retry => "retry",
@@ -44,10 +47,12 @@ pub(super) fn command(args: &mut Args) -> Result<Command, Fault> {
         "deploy" => return deploy(args),
         "deploys" => return deploys(args),
         "lock" => return lock(args),
+        "rollforward" => return forward(args),
         "log" => {
             return Ok(Command::DeployLog { number: args.number("the deploy's number")?, host: args.flag("host") });
         }
         "promote" => DeployWord::Promote,
+        "hold" => DeployWord::Hold,
         "abort" => DeployWord::Abort,
         "cancel" => DeployWord::Cancel,
         _ => DeployWord::Retry,
@@ -73,6 +78,13 @@ fn deploy(args: &mut Args) -> Result<Command, Fault> {
         return Err(misuse("a dry run changes nothing, so it has nothing to override").advice("leave `--override` out"));
     }
     Ok(Command::DeployDryRun { service, reference, environment })
+}
+
+fn forward(args: &mut Args) -> Result<Command, Fault> {
+    let service = args.word("the service")?;
+    let reference = args.words.next();
+    let (environment, again) = (args.environment("to"), args.switch("again"));
+    Ok(Command::RollForward { service, reference, environment, reason: optional(args, "reason", "the reason")?, again })
 }
 
 fn deploys(args: &mut Args) -> Result<Command, Fault> {

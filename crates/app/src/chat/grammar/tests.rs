@@ -63,6 +63,7 @@ fn what_is_asked_of_a_deploy_by_its_number() {
     check("log 12 --host db2", Command::DeployLog { number: 12, host: Some(text("db2")) });
     for (line, word) in [
         ("promote 12", DeployWord::Promote),
+        ("hold 12", DeployWord::Hold),
         ("abort 12", DeployWord::Abort),
         ("cancel #12", DeployWord::Cancel),
         ("retry 12", DeployWord::Retry),
@@ -78,6 +79,16 @@ fn what_is_asked_of_a_deploy_by_its_number() {
         "promote 12 --reason \"the graphs are flat\"",
         Command::DeployMove { number: 12, word: DeployWord::Promote, reason: because },
     );
+    let forward = |reference: Option<&str>, environment: &str, again| Command::RollForward {
+        service: text("photos"),
+        reference: reference.map(text),
+        environment: text(environment),
+        reason: None,
+        again,
+    };
+    check("rollforward photos", forward(None, "production", false));
+    check("rollforward photos 4f2c91a --to staging --again", forward(Some("4f2c91a"), "staging", true));
+    refuse("rollforward", "lacks the service");
     refuse("retry 12 --reason x", "is not a flag of this command");
     refuse("deploys 12 --in staging", "leave `--in`, `--state` and `--by` out");
     refuse("log photos", "whole number");
@@ -194,7 +205,17 @@ fn flags() {
 fn incidents_and_notes() {
     check("ack 14", Command::Acknowledge { incident: 14 });
     check("classify 14 7", Command::Classify { incident: 14, kind: "7".into() });
-    check("noise", Command::Noise);
+    check(
+        "why-not alertname=Down severity=critical --for ana",
+        Command::WhyNot { labels: "alertname=Down severity=critical".into(), person: Some("ana".into()) },
+    );
+    check("noise", Command::Noise(NoiseWord::Report));
+    check("noise draft HighErrorRate", Command::Noise(NoiseWord::Draft { rule: "HighErrorRate".into() }));
+    check(
+        "noise put HighErrorRate for: 10m",
+        Command::Noise(NoiseWord::Put { rule: "HighErrorRate".into(), change: "for: 10m".into() }),
+    );
+    check("noise undo photos", Command::Noise(NoiseWord::Undo { file: "photos".into() }));
     refuse("classify 14", "lacks what the pages were for");
     check("resolve #14", Command::Resolve { incident: 14 });
     check("note 14 queue drains again", Command::Note { incident: 14, text: text("queue drains again") });

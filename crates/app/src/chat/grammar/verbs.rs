@@ -35,8 +35,12 @@ verbs! {
     "log" "log N [--host HOST]" "Says the last lines of the log of deploy N" "log 12" ["host"];
     "rollback" "rollback SERVICE|N [--to ENV] [--reason TEXT]" "Goes back to the release before, or undoes deploy N"
         "rollback photos" ["to" "reason"];
+    "rollforward" "rollforward SERVICE [REF] [--to ENV] [--reason TEXT] [--again]"
+        "Deploys the fix over the deploy that was taken back last" "rollforward photos" ["to" "reason"] ["again"];
     "approve" "approve N" "Approves deploy N, which waits for people" "approve 12" [];
     "promote" "promote N [--reason TEXT]" "Lets deploy N, which is held, go on" "promote 12" ["reason"];
+    "hold" "hold N [--reason TEXT]" "Holds deploy N, which flips: nothing more flips until promote or abort" "hold 12"
+        ["reason"];
     "abort" "abort N [--reason TEXT]" "Sends deploy N, which is held, back" "abort 12" ["reason"];
     "cancel" "cancel N [--reason TEXT]" "Stops deploy N; hosts that flipped go back" "cancel 12" ["reason"];
     "retry" "retry N" "Deploys what deploy N did once more, as a new one" "retry 12" [];
@@ -63,7 +67,8 @@ verbs! {
     "resolve" "resolve N" "Says that incident N is over" "resolve 14" [];
     "classify" "classify N KIND" "Says what the pages of incident N were for: action, threshold, faulty and so on, or a key from 1 to 9"
         "classify 14 threshold" [];
-    "noise" "noise" "Says which rules cost most in the last week, by team" "noise" [];
+    "noise" "noise; noise draft RULE; noise put RULE CHANGE|N; noise undo FILE"
+        "Says which rules cost most in the last week, by team; drafts quieter ones, puts one into force, takes it back" "noise" [];
     "incident" "incident open|drill \"TITLE\" [--service SERVICE] [--severity critical|warning]; incident score N"
         "Opens an incident or a drill, says how a drill went"
         "incident open \"uploads are slow\" --service photos" ["service" "severity"];
@@ -71,7 +76,7 @@ verbs! {
     "who" "who [SCHEDULE|SERVICE]" "Says who is on call" "who photos" [];
     "take" "take SCHEDULE [--for DURATION]" "Takes over the shift" "take photos-primary --for 2h" ["for"];
     "oncall" "oncall preview SCHEDULE [--for DURATION]; oncall digest SCHEDULE; oncall readiness; oncall swaps; \
-        oncall swap SCHEDULE PERSON [--give WHEN] [--take WHEN]; oncall accept|decline N; \
+        oncall swap SCHEDULE PERSON [--give WHEN[..WHEN]] [--take WHEN[..WHEN]]; oncall accept|decline N; \
         oncall take SCHEDULE [--for DURATION] [--at WHEN]; \
         oncall override SCHEDULE PERSON [--as replace|add|remove] [--for DURATION] [--at WHEN]"
         "Previews a schedule, swaps and takes shifts, overrides, sums up the shift, says who may not be reached"
@@ -83,8 +88,9 @@ verbs! {
     "unmute" "unmute N" "Ends mute N now" "unmute 3" [];
     "why" "why N|FINGERPRINT|PAGE"
         "Says why people were told: of an incident's alerts and pages by its number, of one alert, or of one page" "why 14" [];
-    "why-not" "why-not LABEL=VALUE .." "Says what keeps an alert with these labels quiet"
-        "why-not alertname=Down service=photos" [];
+    "why-not" "why-not LABEL=VALUE .. [--for PERSON]"
+        "Says what keeps an alert with these labels quiet, or why it would not page a person"
+        "why-not alertname=Down service=photos" ["for"];
     "simulate" "simulate LABEL=VALUE .." "Plays whom an alert with these labels would page, when and how"
         "simulate alertname=Down service=photos severity=critical" [];
     "checks" "checks list; checks show NAME" "Lists checks that are not well, or shows one" "checks list" [];
@@ -142,6 +148,8 @@ pub(super) fn closest(word: &str) -> Option<&'static Verb> {
         ("revert", "rollback"),
         ("undo", "rollback"),
         ("continue", "promote"),
+        ("pause", "hold"),
+        ("forward", "rollforward"),
         ("stop", "cancel"),
         ("again", "retry"),
         ("history", "deploys"),

@@ -12,8 +12,6 @@ use tenfold_protocols::nagios::{Fields, PERIOD_KEYS, Resolved};
 use super::{ImportNote, periods, split};
 use crate::oncall::PolicyUpdate;
 
-/// Groups name each other at most this deep.
-const DEPTH_MAX: usize = 32;
 /// Notifications looked at for one ladder.
 const NOTIFICATIONS_MAX: i64 = 200;
 /// How long the last step waits when Nagios tells once.
@@ -73,7 +71,7 @@ pub(super) fn drafts(
     unit_s: f64,
     report: &mut Vec<ImportNote>,
 ) -> NagiosDrafts {
-    let groups = contact_groups(resolved);
+    let groups = resolved.contact_groups();
     let mut drafting = Drafting { resolved, checks, unit_ms: unit_s * 1_000.0, groups, report: Vec::new() };
     let people = drafting.people();
     let intervals = drafting.intervals(zone);
@@ -134,32 +132,6 @@ fn named(label: &str, names: &[&str]) -> String {
     }
 }
 
-fn contact_groups(resolved: &Resolved) -> BTreeMap<String, BTreeSet<String>> {
-    let mut out: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let groups = kept(resolved, "contactgroup");
-    for group in groups {
-        out.entry(text(group, "contactgroup_name").to_owned()).or_default().extend(split(group.get("members")));
-    }
-    for contact in kept(resolved, "contact") {
-        for group in split(contact.get("contactgroups")) {
-            out.entry(group).or_default().insert(text(contact, "contact_name").to_owned());
-        }
-    }
-    for _ in 0..DEPTH_MAX {
-        let before: usize = out.values().map(BTreeSet::len).sum();
-        for group in groups {
-            for inner in split(group.get("contactgroup_members")) {
-                let more = out.get(&inner).cloned().unwrap_or_default();
-                out.entry(text(group, "contactgroup_name").to_owned()).or_default().extend(more);
-            }
-        }
-        if out.values().map(BTreeSet::len).sum::<usize>() == before {
-            break;
-        }
-    }
-    out
-}
-
 impl Drafting<'_> {
     fn note(&mut self, about: &str, message: impl Into<String>) {
         self.report.push(ImportNote { about: about.to_owned(), message: message.into() });
@@ -213,21 +185,18 @@ impl Drafting<'_> {
     /// The hosts or services an escalation or a dependency means; `prefix` is for those that depend.
     fn meant(&mut self, kind: &str, fields: &Fields, prefix: &str) -> BTreeSet<(String, Option<String>)> {
         let of = |key: &str| text(fields, &format!("{prefix}{key}"));
-        let hosts = match self.resolved.hosts_meant(of("host_name"), of("hostgroup_name")) {
-            Ok(hosts) => hosts,
-            Err(message) => {
-                self.note(kind, format!("{message}; it is left out"));
-                return BTreeSet::new();
-            }
+        let (named, grouped) = (of("host_name"), of("hostgroup_name"));
+        let found: Result<BTreeSet<(String, Option<String>)>, String> = if kind.starts_with("host") {
+            self.resolved.hosts_meant(named, grouped).map(|hosts| hosts.into_iter().map(|h| (h, None)).collect())
+        } else {
+            let services =
+                self.resolved.services_meant(named, grouped, of("service_description"), of("servicegroup_name"));
+            services.map(|all| all.into_iter().map(|(host, service)| (host, Some(service))).collect())
         };
-        if kind.starts_with("host") {
-            return hosts.into_iter().map(|h| (h, None)).collect();
-        }
-        let wanted = of("service_description");
-        let services = self.resolved.services.keys().filter(|(host, service)| {
-            hosts.contains(host) && (wanted == "*" || wanted.split(',').any(|w| w.trim() == service))
-        });
-        services.map(|(host, service)| (host.clone(), Some(service.clone()))).collect()
+        found.unwrap_or_else(|message| {
+            self.note(kind, format!("{message}; it is left out"));
+            BTreeSet::new()
+        })
     }
 
     fn escalations(&mut self) -> Vec<Escalation> {

@@ -178,7 +178,7 @@ async fn begin(app: &App, row: &QueuedRow) -> Result<(), Fault> {
         reason: row.reason.clone(),
         override_reason: None,
     };
-    Box::pin(app.deploy_begin(&who, new, Some(row.clone()))).await.map(|_| ())
+    Box::pin(app.deploy_begin(&who, new, Some(row.clone()), None)).await.map(|_| ())
 }
 
 /// Whoever it is for, with the rights of this moment: somebody who left deploys nothing any more.

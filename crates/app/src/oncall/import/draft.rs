@@ -10,8 +10,8 @@ use jiff::{
 };
 use serde_json::{Value, json};
 use tenfold_oncall::{
-    Basis, DELAY_MS_MAX, DELAY_MS_MIN, Day, Layer, OverrideKind, Plan, Policy, PolicyStep, REPEAT_MAX, Restriction,
-    Rotation, STEPS_MAX, Schedule, ShiftLength, TARGETS_PER_STEP_MAX, Target, TargetKind,
+    Basis, DELAY_MS_MAX, DELAY_MS_MIN, Day, HandoffDigest, Layer, OverrideKind, Plan, Policy, PolicyStep, REPEAT_MAX,
+    Restriction, Rotation, STEPS_MAX, Schedule, ShiftLength, TARGETS_PER_STEP_MAX, Target, TargetKind,
 };
 use tenfold_types::Timestamp;
 
@@ -400,6 +400,7 @@ fn plan_of(zone: &str, layers: Vec<Layer>) -> Plan {
         min_rest_hours: None,
         enforce_rest: false,
         holidays: Vec::new(),
+        handoff: HandoffDigest::default(),
     }
 }
 

@@ -18,7 +18,7 @@ const NOW: Timestamp = Timestamp(1_000_000_000);
 /// All times of the plans are multiples of it, so that the moments at which something is due stay few.
 const GRID_MS: i64 = 30_000;
 /// More states than this are no closure: a time or a count of the run then grows without an end.
-const STATES_MAX: usize = 30_000;
+const STATES_MAX: usize = 60_000;
 /// Wakes that may pass until a deploy has ended, or waits for a person.
 const WAKES_MAX: usize = 64;
 /// Times a person may have to say that it shall end: held, then a way back that failed.
@@ -128,6 +128,7 @@ fn key(run: &Run) -> Vec<u8> {
         approvals,
         hook,
         hooks_ended,
+        held_in,
         error,
         steps: _,
     } = run;
@@ -136,7 +137,7 @@ fn key(run: &Run) -> Vec<u8> {
     // what of a plan changes: steps that are left, and hosts that may be out
     let plan = (plan.later.len(), plan.max_unavailable);
     let times = (entered_at, hold_until, check_until, watch, hook);
-    let done = (builds, building, all_staged, steps_passed, passed, error.is_some());
+    let done = (builds, building, all_staged, steps_passed, passed, held_in, error.is_some());
     serde_json::to_vec(&(state, digest.is_some(), hosts, approvals, hooks_ended, plan, times, done)).unwrap()
 }
 
@@ -185,6 +186,7 @@ fn effect_word(effect: &Effect) -> &'static str {
         Effect::Activate { .. } => "activate",
         Effect::Restore { .. } => "restore",
         Effect::Deactivate { .. } => "deactivate",
+        Effect::Pause => "pause",
         Effect::RunCheck => "run_check",
         Effect::RunJudge { .. } => "run_judge",
         Effect::RunHook { .. } => "run_hook",
@@ -370,7 +372,7 @@ fn every_reachable_state_has_an_exit_and_the_guide_names_them_all() {
     }
     let all = [Effect::Build, Effect::StopBuild, Effect::RunCheck, Effect::StopHook];
     assert!(all.iter().all(|e| met.effects.contains(effect_word(e))), "{:?}", met.effects);
-    assert_eq!(met.effects.len(), 18, "{:?}", met.effects);
+    assert_eq!(met.effects.len(), 19, "{:?}", met.effects);
     let told = told_edges();
     assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), State::ALL.map(|s| s.word().to_owned()).into());
     for state in State::ALL.map(State::word) {

@@ -56,6 +56,7 @@ fn a_canary_that_is_not_worse_goes_on_after_its_hold() {
     assert_eq!((w.run.state, &w.orders[..]), (State::Canary, &[Effect::RunCheck][..]));
     w.give(Input::Checked(Verdict::Fail { said: "slow".into() }));
     assert_eq!(w.run.state, State::RollingBack);
+    assert!(w.orders.iter().any(|o| matches!(o, Effect::Lock { why } if why.contains("slow"))), "{:?}", w.orders);
 }
 
 #[test]

@@ -33,6 +33,7 @@ enum Act {
     Sick(usize),
     Cancel,
     Promote,
+    Hold,
     Abort,
     Supersede,
     Verdict(u8),
@@ -52,6 +53,7 @@ fn acts() -> impl Strategy<Value = Act> {
         1 => (0..4usize).prop_map(Act::Sick),
         1 => Just(Act::Cancel),
         1 => Just(Act::Promote),
+        1 => Just(Act::Hold),
         1 => Just(Act::Abort),
         1 => Just(Act::Supersede),
         2 => (0..3u8).prop_map(Act::Verdict),
@@ -251,6 +253,7 @@ impl Sim {
             }
             Act::Cancel => self.give(Input::Cancel { by: "mei".into() }),
             Act::Promote => self.give(Input::Promote { by: "mei".into() }),
+            Act::Hold => self.give(Input::Hold { by: "mei".into() }),
             Act::Abort => self.give(Input::Abort { by: "mei".into() }),
             Act::Supersede => self.give(Input::Supersede { by: "mei".into() }),
             Act::Judge(i) => {

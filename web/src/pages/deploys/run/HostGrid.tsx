@@ -1,18 +1,18 @@
 import type { ReactElement } from "react";
 import type { DeployHost } from "../../../api/types";
-import { hostDeployLook, SHAPE } from "../../../lib/status";
+import { SHAPE } from "../../../lib/status";
 import { plural } from "../../../lib/units";
 import { HostTiles } from "../../../parts/DeployBits";
 import { useParams } from "../../../router/router";
 import { Status } from "../../../ui/basics";
-import { filterHosts, summary, TILES_MAX, troubles } from "../../../parts/deployHosts";
+import { filterHosts, hostLook, summary, TILES_MAX, troubles } from "../../../parts/deployHosts";
 
 const TROUBLES_SHOWN = 5;
 const NAMED_MAX = 4;
 
 /** A host as a shape and its name; a press shows it alone, with all that it says. */
 function Cell({ host, onOpen }: { host: DeployHost; onOpen: () => void }): ReactElement {
-  const [look, word] = hostDeployLook(host.state);
+  const [look, word] = hostLook(host);
   return (
     <li>
       <button type="button" className="host-cell" title={`${host.host}: ${word}${host.canary ? ", canary" : ""}${host.message ? `: ${host.message}` : ""}`} onClick={onOpen}>

@@ -1,6 +1,10 @@
-/** The log of a deploy as it is written. The server sends what was said so far, then each new line, then `end`. */
+/**
+ * The log of a deploy as it is written. The server sends what was said so far, then each new line, then `end`; in between the
+ * deploy itself whenever it changed, also where that is no event of the record: a host that does not answer.
+ */
 import { useEffect, useState } from "react";
-import type { LogLine } from "../../../api/types";
+import type { Deploy, LogLine } from "../../../api/types";
+import { amend } from "../../../api/useQuery";
 
 /** Lines beyond this are cut from the top of the page; the whole log stays on the server. */
 export const LINES_MAX = 5_000;
@@ -39,6 +43,9 @@ export function useLog(number: number): Log {
       last = line.seq;
       waiting.push(line);
       frame ||= requestAnimationFrame(flush);
+    });
+    source.addEventListener("deploy", (message: MessageEvent<string>) => {
+      amend<Deploy>(`deploy:${number}`, () => JSON.parse(message.data) as Deploy);
     });
     source.addEventListener("end", () => {
       setLog((was) => ({ ...was, ended: true }));

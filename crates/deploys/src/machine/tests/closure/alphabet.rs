@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(super) const KINDS: [&str; 22] = [
+pub(super) const KINDS: [&str; 23] = [
     "start",
     "built",
     "build_failed",
@@ -22,6 +22,7 @@ pub(super) const KINDS: [&str; 22] = [
     "approve",
     "cancel",
     "promote",
+    "hold",
     "abort",
     "supersede",
     "resumed",
@@ -49,6 +50,7 @@ pub(super) fn kind(input: &Input) -> &'static str {
         Input::Approve { .. } => "approve",
         Input::Cancel { .. } => "cancel",
         Input::Promote { .. } => "promote",
+        Input::Hold { .. } => "hold",
         Input::Abort { .. } => "abort",
         Input::Supersede { .. } => "supersede",
         Input::Resumed { .. } => "resumed",
@@ -120,6 +122,7 @@ impl Inputs {
         all.push(Input::Tick);
         all.push(Input::Cancel { by: "mei".into() });
         all.push(Input::Promote { by: "mei".into() });
+        all.push(Input::Hold { by: "mei".into() });
         all.push(Input::Abort { by: "mei".into() });
         all.push(Input::Supersede { by: "mei".into() });
         for running in [None].into_iter().chain(self.running.iter().map(|r| Some(*r))) {

@@ -9,6 +9,7 @@ pub(super) fn by_person(input: &Input) -> bool {
         Input::Approve { .. }
             | Input::Cancel { .. }
             | Input::Promote { .. }
+            | Input::Hold { .. }
             | Input::Abort { .. }
             | Input::Supersede { .. }
     )
@@ -31,13 +32,16 @@ pub(super) fn check_step(before: &Run, input: &Input, after: &Run, effects: &[Ef
             Effect::Restore { .. } | Effect::Deactivate { .. } => {
                 after.kind == Kind::Deploy && after.hosts.iter().any(|h| h.touched)
             }
+            Effect::Pause => after.state == State::Held && after.held_in.is_some() && after.plan.pauses,
             Effect::Build => after.state == State::Building && after.building,
             Effect::Refuse(_) => by_person(input) && before == after,
             _ => true,
         };
         assert!(fits, "{effect:?} does not belong there: {}", told());
     }
-    if before.state == State::Held && after.state == State::Promoting {
+    let held_before = matches!(after.held_in, Some(State::Canary | State::Promoting));
+    assert!(after.held_in.is_none() || (after.state == State::Held && held_before), "{}", told());
+    if before.state == State::Held && matches!(after.state, State::Promoting | State::Canary) {
         assert!(matches!(input, Input::Promote { .. }), "a held deploy went on by itself: {}", told());
     }
     if matches!(after.state, State::Cancelled | State::Interrupted) {

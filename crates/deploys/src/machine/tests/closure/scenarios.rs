@@ -112,6 +112,7 @@ pub(super) fn all() -> Vec<Scenario> {
         hooked("a hook before the promotion", Hooks { before_promote: Some(hook(false)), ..Hooks::default() }),
         hooked("a hook after the promotion", Hooks { after_promote: Some(hook(false)), ..Hooks::default() }),
         hooked("a hook of the way back", on_rollback.clone()),
+        one("a cluster that can be paused", Plan { handed: true, pauses: true, ..on_grid(1) }),
         one("what cannot be undone", Plan { irreversible: Some("a column".into()), ..on_grid(1) }),
         one("a host that may be out", Plan { max_unavailable: 1, ..on_grid(1) }),
         Scenario {

@@ -1,0 +1,194 @@
+//! Alerts that flap: what the pipeline holds back is not written as an end, so that the alert, its incident and everybody
+//! who was told go on as they are until it is calm.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tenfold_alerting::pipeline::{Decision, Flap, FlapRules, PipelineState, Turn};
+use tenfold_alerting::{AlertState, Transition, TransitionKind};
+use tenfold_store::{Tx, alerts as store};
+use tenfold_types::{Fault, Severity, Timestamp};
+use utoipa::ToSchema;
+
+use super::{
+    pipeline::Outcome,
+    telling::incidents_of,
+    transitions::{Body, Origin, body, draft, event_severity, summary, with},
+};
+use crate::{App, Txn, incidents};
+
+/// Ended alerts whose beginnings are read at a start.
+const ENDED_READ_MAX: i64 = 50_000;
+
+/// An alert that flaps: it is told of once, and held as firing until it is calm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FlapView {
+    #[schema(value_type = String)]
+    pub since: Timestamp,
+    /// When it is calm, if nothing changes until then.
+    #[schema(value_type = String)]
+    pub calm_at: Timestamp,
+    /// Since when it is over by the word of its source; null while that says that it fires.
+    #[schema(value_type = Option<String>)]
+    pub over_since: Option<Timestamp>,
+}
+
+/// An alert whose flapping has ended.
+#[derive(Debug, Clone)]
+pub(super) struct Calmed {
+    pub fingerprint: String,
+    /// Since when it is over; nothing where it fires on.
+    pub over: Option<Timestamp>,
+    pub decisions: Vec<Decision>,
+}
+
+impl Body {
+    /// It is over by the word of its source, and held as firing.
+    pub(super) fn held(&self) -> bool {
+        self.flap.as_ref().and_then(|flap| flap.flapping).is_some_and(|flapping| flapping.over_since.is_some())
+    }
+
+    pub(super) fn flap_view(&self) -> Option<FlapView> {
+        let flapping = self.flap.as_ref()?.flapping?;
+        Some(FlapView { since: flapping.since, calm_at: flapping.calm_at, over_since: flapping.over_since })
+    }
+}
+
+/// After a start: what was remembered of the changes of alerts.
+pub(super) async fn recall(app: &App, state: &mut PipelineState, active: &[store::AlertRow]) -> Result<(), Fault> {
+    let rules = FlapRules::from(app.settings.alerts.flapping);
+    // Also where flapping was turned off since: what is held as firing would fire for ever, since nobody else ends it.
+    let ended = if rules.fires == 0 {
+        Vec::new()
+    } else {
+        let since = app.now().plus_ms(-rules.within_ms);
+        app.read(move |tx: &mut dyn Tx| Ok(store::ended_since(tx, since, ENDED_READ_MAX)?)).await?
+    };
+    for row in active.iter().chain(&ended) {
+        if let Some(flap) = body(row)?.flap {
+            state.recall(&row.fingerprint, flap);
+        }
+    }
+    Ok(())
+}
+
+/// Alerts that flap and fire again, and whose incidents people have resolved meanwhile: they are to be told anew.
+pub(super) async fn put_aside(
+    app: &App,
+    state: &PipelineState,
+    batch: &[(Origin, Transition)],
+) -> Result<Vec<String>, Fault> {
+    let held = |fingerprint: &str| {
+        let flapping = state.flap(fingerprint).and_then(|flap| flap.flapping);
+        flapping.is_some_and(|flapping| flapping.over_since.is_some())
+    };
+    let firing = batch.iter().filter(|(_, t)| t.kind == TransitionKind::Firing).map(|(_, t)| &t.alert.fingerprint);
+    let again: Vec<String> = firing.filter(|key| held(key)).cloned().collect();
+    if again.is_empty() {
+        return Ok(again);
+    }
+    app.read(move |tx: &mut dyn Tx| {
+        let mut out = Vec::new();
+        for key in &again {
+            let Some(row) = store::get(tx, key)? else { continue };
+            // Nobody was told of one without an incident, so that nobody put it aside.
+            let numbers = incidents_of(&row)?;
+            let mut aside = !numbers.is_empty();
+            for number in numbers {
+                aside = aside && incidents::is_over(tx, number)?;
+            }
+            if aside {
+                out.push(key.clone());
+            }
+        }
+        Ok(out)
+    })
+    .await
+}
+
+/// What is written of a transition of an alert that flaps, in place of what is written else. False when it is as any other.
+pub(super) fn instead(t: &mut Txn<'_>, transition: &Transition, outcome: &Outcome) -> Result<bool, Fault> {
+    let turn = outcome.turn(&transition.alert.fingerprint);
+    let first_signs = matches!(transition.kind, TransitionKind::Pending | TransitionKind::Cleared);
+    if !first_signs && !matches!(turn, Some(Turn::Held | Turn::Again)) {
+        return Ok(false);
+    }
+    let fingerprint = &transition.alert.fingerprint;
+    let Some(mut row) = store::get(t.tx(), fingerprint)?.filter(|row| row.ended_at.is_none()) else { return Ok(false) };
+    let mut of = body(&row)?;
+    if first_signs {
+        // One that is held as firing has had its first signs.
+        return Ok(of.held());
+    }
+    of.flap = outcome.flap(fingerprint).cloned();
+    let text = if transition.kind == TransitionKind::Resolved {
+        format!("It flaps, and is over for now: {}", summary(&of.alert))
+    } else {
+        // It is one alert for everybody: since its first beginning.
+        let (since, fired_at) = (of.alert.active_since, of.alert.fired_at);
+        of.alert = transition.alert.clone();
+        (of.alert.active_since, of.alert.fired_at) = (since, fired_at.or(of.alert.fired_at));
+        AlertState::Firing.as_str().clone_into(&mut row.state);
+        format!("It flaps, and fires again: {}", summary(&of.alert))
+    };
+    put(t, &mut row, &of)?;
+    let event = draft(&row, &of.alert, "alert.turned", Severity::Debug, text);
+    t.record(with(event, "decisions", json!(outcome.decisions.get(fingerprint))))?;
+    Ok(true)
+}
+
+/// It has begun to flap with the beginning that was just written.
+pub(super) fn began(t: &mut Txn<'_>, row: &store::AlertRow, outcome: &Outcome) -> Result<(), Fault> {
+    if outcome.turn(&row.fingerprint) != Some(Turn::Began) {
+        return Ok(());
+    }
+    let of = body(row)?;
+    let text = format!("It flaps, and is told of no more until it is calm: {}", summary(&of.alert));
+    let event = draft(row, &of.alert, "alert.flapping", Severity::Warning, text);
+    t.record(with(event, "flapping", json!(of.flap_view())))?;
+    Ok(())
+}
+
+/// It flaps no more: what its source said last holds, and those who were told that it fires are told.
+pub(super) fn calmed(t: &mut Txn<'_>, calmed: &Calmed) -> Result<(), Fault> {
+    let row = store::get(t.tx(), &calmed.fingerprint)?.filter(|row| row.ended_at.is_none());
+    let Some(mut row) = row else { return Ok(()) };
+    let mut of = body(&row)?;
+    of.flap = None;
+    if let Some(at) = calmed.over {
+        (of.alert.state, of.alert.resolved_at) = (AlertState::Resolved, Some(at));
+        AlertState::Resolved.as_str().clone_into(&mut row.state);
+        row.ended_at = Some(at);
+    }
+    put(t, &mut row, &of)?;
+    let (what, severity) = match calmed.over {
+        Some(_) => ("is over", Severity::Info),
+        None => ("fires on", event_severity(&row)),
+    };
+    let text = format!("It flaps no more, and {what}: {}", summary(&of.alert));
+    let event = draft(&row, &of.alert, "alert.calm", severity, text);
+    t.record(with(event, "decisions", json!(calmed.decisions)))?;
+    if calmed.over.is_none() {
+        return Ok(());
+    }
+    let event =
+        draft(&row, &of.alert, "alert.resolved", Severity::Good, format!("Over, and calm: {}", summary(&of.alert)));
+    t.record(with(event, "how", json!("resolved")))?;
+    incidents::alert_ended(t, &row, "resolved")
+}
+
+/// Writes an alert anew with what is stored of it.
+pub(super) fn put(t: &mut Txn<'_>, row: &mut store::AlertRow, of: &Body) -> Result<(), Fault> {
+    row.body = serde_json::to_string(of).map_err(|e| Fault::internal(e.to_string()))?;
+    store::put(t.tx(), row)?;
+    Ok(())
+}
+
+impl Outcome {
+    pub(super) fn turn(&self, fingerprint: &str) -> Option<Turn> {
+        self.turns.get(fingerprint).copied()
+    }
+
+    pub(super) fn flap(&self, fingerprint: &str) -> Option<&Flap> {
+        self.flaps.get(fingerprint)
+    }
+}

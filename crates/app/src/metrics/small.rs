@@ -1,0 +1,65 @@
+//! Queries so small that handing them to another thread and waiting for it takes longer than answering them: a panel with
+//! one line, the values on a page of a service. They are answered on the thread that asks.
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::{How, State};
+
+/// A longer text is not even looked at.
+const TEXT_BYTES_MAX: usize = 1024;
+/// Series of all selectors together.
+const SERIES_MAX: u64 = 16;
+/// Series times the seconds of samples that are looked at: some ten milliseconds where there is a sample each second.
+const SERIES_SECONDS_MAX: f64 = 4e6;
+/// A query that is to be ended sooner than this needs someone who watches it.
+const TIMEOUT_MS_MIN: u64 = 1_000;
+
+/// What a query is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    pub span_ms: i64,
+    pub steps: usize,
+}
+
+impl Extent {
+    /// Of one instant.
+    pub const INSTANT: Self = Self { span_ms: 0, steps: 1 };
+
+    pub fn of(start_ms: i64, end_ms: i64, step_ms: i64) -> Self {
+        let span_ms = end_ms.saturating_sub(start_ms).max(0);
+        let steps = span_ms.checked_div(step_ms).and_then(|steps| usize::try_from(steps).ok());
+        Self { span_ms, steps: steps.unwrap_or(usize::MAX).saturating_add(1) }
+    }
+}
+
+/// Whether a query is small for certain, and this thread can be kept from its other work meanwhile: other threads of the
+/// runtime then take that over.
+pub(super) fn is_small(state: &State, expr: &str, how: How, extent: Extent) -> bool {
+    let watched = how.explain || how.lookback_ms.is_some() || how.timeout_ms.is_some_and(|ms| ms < TIMEOUT_MS_MIN);
+    if watched || expr.len() > TEXT_BYTES_MAX || !has_other_threads() {
+        return false;
+    }
+    let Ok(parsed) = state.parse_query(expr) else { return false };
+    let span_s = extent.span_ms as f64 / 1000.0;
+    let Some(seconds) = parsed.seconds_looked_at(span_s, extent.steps) else { return false };
+    let selectors = parsed.selectors();
+    let series = selectors.iter().map(|s| state.tsdb.series_at_most(&s.matchers)).sum::<Option<u64>>();
+    series.is_some_and(|n| n <= SERIES_MAX && n as f64 * seconds <= SERIES_SECONDS_MAX)
+}
+
+fn has_other_threads() -> bool {
+    Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_a_time() {
+        let steps = |start, end, step| Extent::of(start, end, step).steps;
+        assert_eq!((steps(0, 0, 15), steps(0, 60, 15), steps(0, 59, 15), steps(60, 0, 15)), (1, 5, 4, 1));
+        assert_eq!(steps(0, 60, 0), usize::MAX);
+        assert_eq!(Extent::of(i64::MIN, i64::MAX, 1).span_ms, i64::MAX);
+    }
+}

@@ -1,0 +1,118 @@
+//! Digests come by themselves: at each handover to whoever comes on call, once, by ways that do not ring.
+
+use serde_json::json;
+use tenfold_app::alerts::NotifyError;
+use tenfold_app::people::{PersonKind, PersonUpdate};
+use tenfold_app::{Caller, Role};
+
+use crate::world::{Answer, World, from};
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// ana and raj take turns of an hour at the desk; the room of the desk is told as well.
+async fn desk(seed: u64, handoff: serde_json::Value) -> World {
+    let w = World::new(seed).await;
+    let system = Caller::system();
+    let room = PersonUpdate {
+        name: Some("Desk room".to_owned()),
+        kind: Some(PersonKind::Operator),
+        role: Some(Role::Viewer),
+        contact: Some(from(json!({"channels": {"discord": "https://discord.example/desk"}}))),
+        ..PersonUpdate::default()
+    };
+    w.app.person_put(&system, "desk-room", room).await.expect("an account is made");
+    let plan = json!({
+        "timezone": "UTC", "handoff": handoff,
+        "rotation": {"people": ["ana", "raj"], "start": "2026-11-23T08:00:00", "shift_length": "1h"},
+    });
+    w.app.schedule_put(&system, "desk", from(plan)).await.expect("a schedule is made");
+    told(&w).await;
+    w
+}
+
+async fn told(w: &World) {
+    w.app.handoff_tick().await.expect("handovers are looked at");
+    w.app.digests_tick().await.expect("digests are told");
+}
+
+/// Whom what was told of the desk went to.
+fn desks(w: &World) -> Vec<String> {
+    let taken = w.receivers.taken.lock();
+    taken.iter().filter(|sent| sent.notice.subject.contains("desk")).map(|sent| sent.to.clone()).collect()
+}
+
+#[tokio::test]
+async fn each_handover_is_told_of_once() {
+    let mut w = desk(320, json!({"channel": "desk-room"})).await;
+    assert!(desks(&w).is_empty(), "what was before is nobody's news");
+    let on = w.app.on_call_now().await.expect("who is on call");
+    let on = on.into_iter().find(|o| o.schedule == "desk").and_then(|o| o.person).expect("somebody").login;
+    w.errors(9.0);
+    w.pass(20).await;
+    w.clock.advance_ms(HOUR_MS);
+    told(&w).await;
+    told(&w).await;
+    let next = if on == "ana" { "raj" } else { "ana" };
+    let mut whom = desks(&w);
+    whom.sort();
+    assert_eq!(whom, [format!("{next}@example.org"), "https://discord.example/desk".to_owned()]);
+    let text = w
+        .receivers
+        .taken
+        .lock()
+        .iter()
+        .find(|s| s.notice.subject.contains("desk"))
+        .expect("it went")
+        .notice
+        .text
+        .clone();
+    assert!(text.contains("1 alert fired, 0 pages, 1 incident open") || text.contains("photos answers 9 %"), "{text}");
+    w.restart().await;
+    told(&w).await;
+    assert_eq!(desks(&w).len(), 2, "a start tells nobody anew");
+    let events: Vec<_> = w.events().await.into_iter().filter(|e| e.kind == "handoff.told").collect();
+    assert_eq!(events.len(), 1);
+    assert_eq!((&events[0].data["coming"], &events[0].data["told"]), (&json!([next]), &json!([next, "desk-room"])));
+    w.clock.advance_ms(HOUR_MS);
+    told(&w).await;
+    assert_eq!(desks(&w).len(), 4, "the next one is told of as well");
+}
+
+#[tokio::test]
+async fn a_schedule_may_tell_nobody() {
+    let w = desk(321, json!({"digest": false})).await;
+    w.clock.advance_ms(HOUR_MS);
+    told(&w).await;
+    assert!(desks(&w).is_empty() && w.count("handoff.told").await == 0);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_tried_again_and_lost_in_no_crash() {
+    let mut w = desk(322, json!({})).await;
+    let later =
+        NotifyError { too_large: false, permanent: false, retry_after_ms: None, message: "450 later".to_owned() };
+    w.receivers.answers.lock().push_back(Answer::Refuse(later));
+    w.clock.advance_ms(HOUR_MS);
+    told(&w).await;
+    assert!(desks(&w).is_empty());
+    w.restart().await;
+    w.clock.advance_ms(60_000);
+    told(&w).await;
+    assert_eq!(desks(&w).len(), 1);
+    assert_eq!(w.count("digest.sent").await, 1);
+}
+
+#[tokio::test]
+async fn who_has_no_quiet_way_is_named_in_the_record() {
+    let w = desk(323, json!({})).await;
+    for login in ["ana", "raj"] {
+        let update =
+            PersonUpdate { contact: Some(from(json!({"channels": {"pagerduty": "KEY"}}))), ..PersonUpdate::default() };
+        w.app.person_put(&Caller::system(), login, update).await.expect("the contact is changed");
+    }
+    w.clock.advance_ms(HOUR_MS);
+    told(&w).await;
+    assert!(desks(&w).is_empty(), "nobody is rung up for a digest");
+    let failed = w.events().await.into_iter().find(|e| e.kind == "digest.failed").expect("it is said");
+    assert!(failed.text.contains("no way that does not ring"), "{}", failed.text);
+}

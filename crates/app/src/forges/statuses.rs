@@ -95,6 +95,7 @@ fn state_of(kind: &str) -> Option<DeployState> {
         | "deploy.promoting"
         | "deploy.resumed"
         | "deploy.held"
+        | "deploy.unheld"
         | "deploy.rolling_back" => DeployState::Running,
         "deploy.succeeded" => DeployState::Succeeded,
         "deploy.failed" | "deploy.rolled_back" => DeployState::Failed,

@@ -180,8 +180,11 @@ impl Machine {
                 }
             }
             Input::Written => {
-                if self.s.writing.take() == Some(Change::Resume) {
-                    self.s.paused = false;
+                match self.s.writing.take() {
+                    Some(Change::Resume) => self.s.paused = false,
+                    // also where it was asked for before a resumption had been answered
+                    Some(Change::Pause) => self.s.paused = true,
+                    _ => {}
                 }
                 self.s.failures = 0;
                 self.s.conflicts = 0;

@@ -8,6 +8,8 @@ use super::watch;
 use super::*;
 use crate::machine::{Input as Told, Running};
 
+mod held;
+
 fn digest(name: &str) -> Digest {
     Digest::of(name.as_bytes())
 }

@@ -88,7 +88,9 @@ impl Machine {
             Input::Abort { by } => self.abort(by),
             Input::Supersede { by } => {
                 if self.run.state.waits_for_person() {
-                    self.fail(format!("{by} took over with a newer deploy"));
+                    let paused = self.run.held_in.is_some() && self.run.plan.pauses;
+                    let left = if paused { "; what it paused on the cluster may be paused still" } else { "" };
+                    self.fail(format!("{by} took over with a newer deploy{left}"));
                 } else {
                     self.refuse(format!("the deploy is {}; wait for it or cancel it", self.run.state.word()));
                 }

@@ -125,7 +125,7 @@ impl Context<'_> {
             let newest = |t: i64| {
                 let at = read_at(t);
                 let i = points.partition_point(|p| p.t_ms <= at).checked_sub(1)?;
-                let fresh = points[i].t_ms > at - lookback && !is_stale(points[i].value);
+                let fresh = points[i].t_ms > at.saturating_sub(lookback) && !is_stale(points[i].value);
                 fresh.then_some(points[i].t_ms)
             };
             out.push(Info { labels: series.labels, seen: grid.times().map(newest).collect() });

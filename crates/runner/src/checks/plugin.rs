@@ -122,7 +122,8 @@ fn drained(mut pipe: &PipeReader) -> io::Result<Vec<u8>> {
         match pipe.read(&mut buffer) {
             Ok(n) => {
                 keep(&mut kept, &buffer[..n]);
-                if n < buffer.len() {
+                // What it left in the pipe is no more than that; who else writes there might never stop.
+                if n < buffer.len() || kept.len() == OUTPUT_BYTES_MAX {
                     return Ok(kept);
                 }
             }
@@ -170,5 +171,21 @@ async fn read(from: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
             Ok(0) | Err(_) => return kept,
             Ok(n) => keep(&mut kept, &buffer[..n]),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn who_never_stops_writing_is_not_read_to_an_end() {
+        let (out, mut end) = io::pipe().unwrap();
+        let writes = std::thread::spawn(move || while end.write_all(&[b'x'; 16 << 10]).is_ok() {});
+        assert!(drained(&out).unwrap().len() <= OUTPUT_BYTES_MAX);
+        drop(out);
+        writes.join().unwrap();
     }
 }

@@ -136,6 +136,9 @@ impl Block {
         self.places.get(self.ids.rank(id) as usize - 1).copied()
     }
     fn section(&self, section: Section, what: &'static str) -> Result<Vec<u8>, TsdbError> {
+        if section.offset.saturating_add(u64::from(section.len)) > self.bytes {
+            return Err(self.damage(what));
+        }
         let bytes = read_section(&*self.file, section).map_err(TsdbError::io("read", &self.path))?;
         bytes.ok_or_else(|| self.damage(what))
     }

@@ -1,9 +1,10 @@
 //! Dividing the control group that was given to this process.
 //!
 //! Version 2 lets no group have both processes and children with limits (the "no internal process constraint" of the
-//! kernel's cgroup-v2 document): it answers EBUSY, or, asked for `pids` or `cpu` alone, lets nobody join the children. So a server goes into a group of its own below the one it was given
-//! first; with `DelegateSubgroup=` systemd has put it there already. An agent never does: its services outlive it, and
-//! systemd could not start it again in a group that has children with limits. Version 1 has no such rule.
+//! kernel's cgroup-v2 document): it answers EBUSY, or, asked for `pids` or `cpu` alone, lets nobody join the children. So a
+//! server goes into a group of its own below the one it was given first; with `DelegateSubgroup=` systemd has put it there
+//! already. An agent never does: its services outlive it, and systemd could not start it again in a group that has children
+//! with limits. Version 1 has no such rule.
 
 use std::{
     fs,

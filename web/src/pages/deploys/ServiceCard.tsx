@@ -25,7 +25,7 @@ import { whyNot } from "./whyNot";
 export function ServiceCard({ service, environment, full = false }: { service: Service; environment: string; full?: boolean }): ReactElement {
   const [locking, setLocking] = useState(false);
   const [passing, setPassing] = useState(false);
-  const [ticked, setTicked] = useState("");
+  const [ticked, setTicked] = useState({ about: "", words: "" });
   const { busy, run } = useAction("deploy.");
   const { person } = useSession();
   const query = useQuery(`next:${service.name}:${environment}`, () => services.next(service.name, environment), {
@@ -38,8 +38,10 @@ export function ServiceCard({ service, environment, full = false }: { service: S
   const closed = whyNot(next, train, person.login);
   const why = query.error && !next ? query.error.message : (closed?.why ?? null);
   const current = service.current[environment];
+  // What was ticked of one checklist says nothing of another.
+  const about = JSON.stringify(next?.expects ?? null);
   const start = async (override?: string): Promise<boolean> => {
-    const more = { ...(ticked ? { reason: ticked } : {}), ...(override ? { override } : {}) };
+    const more = { ...(ticked.about === about && ticked.words ? { reason: ticked.words } : {}), ...(override ? { override } : {}) };
     const started = await run(() => deploys.start(service.name, environment, more), (deploy) => `Deploy ${deploy.number} is queued.`);
     if (started) navigate(`/deploys/${started.number}`);
     return started !== undefined;
@@ -70,7 +72,7 @@ export function ServiceCard({ service, environment, full = false }: { service: S
       {next && <Ships next={next} full={full} />}
       {next?.irreversible && <p><Status look="warning">Does not go back by itself</Status> <span className="muted">{next.irreversible}</span></p>}
       {next?.approval && <p className="muted">{plural(next.approval.count, "person", "people")} must approve before the first host flips.</p>}
-      {next?.expects && <Checklist expects={next.expects} onTicked={setTicked} />}
+      {next?.expects && <Checklist key={about} expects={next.expects} onTicked={(words) => setTicked({ about, words })} />}
       <div className="buttons">
         <ActionButton look="primary" busy={busy} why={why} label={`Deploy ${service.name} to ${environment}`} onClick={() => void start()}>Deploy</ActionButton>
         {next && <button type="button" className="button" onClick={() => setLocking(true)}>Lock</button>}
